@@ -1,0 +1,1 @@
+"""Market data in: feeds, importers that refuse files that lie, recording and the synthetic market."""

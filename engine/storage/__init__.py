@@ -1,0 +1,1 @@
+"""What can be rebuilt or looked up: SQL projections of the journal and market-data stores."""

@@ -1,0 +1,1 @@
+"""Hyperliquid: wire formats and the public market-data stream."""
