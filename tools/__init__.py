@@ -1,1 +1,1 @@
-"""Contributor tooling, not part of the product: `check` (format, lint, types, imports, docs) and its rules."""
+"""Contributor tooling, not part of the product: `check` (format, lint, types, imports, docs), its rules."""
