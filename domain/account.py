@@ -1,0 +1,54 @@
+"""Accounts: cash, positions and what they earned, exactly.
+
+Equity is always `cash + sum(unrealised)`. Money is conserved to the last digit: when a position
+shrinks, its share of `entry_value` is rounded once (to `MONEY_STEP`) and the remainder keeps the rest.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec import Struct, field
+
+from domain.instrument import ZERO, AccountId, Instrument, InstrumentId
+
+
+class Position(Struct, kw_only=True):
+    """Net position of one account in one instrument.
+
+    `qty` is signed, in integer scale. `entry_value` is the signed money paid for what is still open.
+    `owner` is the strategy whose fills made it (one owner per account and instrument).
+    """
+
+    instrument: InstrumentId
+    qty: int = 0
+    entry_value: Decimal = ZERO
+    realised: Decimal = ZERO
+    fees: Decimal = ZERO
+    funding: Decimal = ZERO
+    opened_ns: int = 0
+    owner: str = ""
+
+    def unrealised(self, instrument: Instrument, mark: int) -> Decimal:
+        """Profit of the open quantity at price `mark`, in quote currency."""
+        return instrument.notional(mark, self.qty) - self.entry_value
+
+    def entry_price(self, instrument: Instrument) -> float:
+        """Average price paid for what is open, as float64 for people and strategies; 0.0 when flat."""
+        if not self.qty:
+            return 0.0
+        return float(self.entry_value / (self.qty * instrument.unit)) / instrument.price_scale
+
+
+class Account(Struct, kw_only=True):
+    """Money and positions at one venue account. Amounts are in the account's currency."""
+
+    id: AccountId
+    currency: str = "USDC"
+    cash: Decimal = ZERO
+    realised: Decimal = ZERO
+    fees: Decimal = ZERO
+    funding: Decimal = ZERO
+    deposits: Decimal = ZERO
+    positions: dict[InstrumentId, Position] = field(default_factory=dict)
+    reconciled: bool = False

@@ -1,0 +1,163 @@
+"""What people ask for. Every door (Telegram, Discord, dashboard, terminal) sends the same frozen commands.
+
+A command is authorised twice: by the desk, and inside `step` against the roles in `State`.
+Scopes are a strategy id, an instrument id, or "" for everything.
+"""
+
+from __future__ import annotations
+
+import enum
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from msgspec import Struct, field
+
+from domain.settings import Settings, StrategySpec
+
+
+class Door(enum.StrEnum):
+    """Where a command came in."""
+
+    TELEGRAM = "telegram"
+    DISCORD = "discord"
+    DASHBOARD = "dashboard"
+    TERMINAL = "terminal"
+    SYSTEM = "system"
+
+
+class Actor(Struct, frozen=True, kw_only=True):
+    """Who asks: a person, through a door. `chat` is where to answer (opaque to the core)."""
+
+    person: str
+    door: Door
+    chat: str = ""
+
+
+class Halt(Struct, frozen=True, kw_only=True, tag="halt"):
+    """Cancel quotes and entries, refuse what adds risk; protections stay. Executes at any age."""
+
+    reason: str = ""
+
+
+class Resume(Struct, frozen=True, kw_only=True, tag="resume"):
+    """Back to ACTIVE; needs the quorum."""
+
+    reason: str = ""
+
+
+class Flatten(Struct, frozen=True, kw_only=True, tag="flatten"):
+    """Halt, then close positions (`scope` = an instrument id or "" for all). Older than 60 s: halts and asks."""
+
+    scope: str = ""
+    reason: str = ""
+
+
+class Approve(Struct, frozen=True, kw_only=True, tag="approve"):
+    """Vote for a waiting request."""
+
+    request: str
+
+
+class Deny(Struct, frozen=True, kw_only=True, tag="deny"):
+    """End a waiting request."""
+
+    request: str
+    reason: str = ""
+
+
+class LoadStrategy(Struct, frozen=True, kw_only=True, tag="load"):
+    """Load a strategy. The desk fills in `source_hash`; the driver then delivers warm-up history."""
+
+    spec: StrategySpec
+    source_hash: str = ""
+    source: str = ""
+
+
+class UnloadStrategy(Struct, frozen=True, kw_only=True, tag="unload"):
+    """Cancel its quotes and entries and forget it; refused while it holds a position unless `keep_position`."""
+
+    strategy: str
+    keep_position: bool = False
+
+
+class StartStrategy(Struct, frozen=True, kw_only=True, tag="start"):
+    """Let a paused or quarantined strategy act again."""
+
+    strategy: str
+
+
+class PauseStrategy(Struct, frozen=True, kw_only=True, tag="pause"):
+    """Pull its quotes and entries; its protections stay."""
+
+    strategy: str
+
+
+class SetParams(Struct, frozen=True, kw_only=True, tag="set_params"):
+    """Change parameters of a loaded strategy; its memory starts anew and is warmed up again."""
+
+    strategy: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+class ManualTarget(Struct, frozen=True, kw_only=True, tag="manual"):
+    """A person's order: the built-in strategy `manual` wants `qty` more (signed, base units) of an instrument."""
+
+    account: str
+    instrument: str
+    qty: Decimal
+
+
+class CancelOrder(Struct, frozen=True, kw_only=True, tag="cancel_order"):
+    """Cancel one order by client id; an executor-owned order also sets a Hold on its slot."""
+
+    cid: str
+
+
+class SetHold(Struct, frozen=True, kw_only=True, tag="hold"):
+    """Hold (`on`) or release (needs the quorum) the slot of an account and instrument."""
+
+    account: str
+    instrument: str
+    on: bool = True
+
+
+class SetCap(Struct, frozen=True, kw_only=True, tag="cap"):
+    """Cap |position| of an account and instrument in base units; None lifts it (raising needs the quorum)."""
+
+    account: str
+    instrument: str
+    qty: Decimal | None = None
+
+
+class RaiseEnvelope(Struct, frozen=True, kw_only=True, tag="envelope"):
+    """Raise what a strategy's quotes and takes may add in notional; needs the quorum."""
+
+    strategy: str
+    notional: Decimal
+
+
+class ApplySettings(Struct, frozen=True, kw_only=True, tag="apply_settings"):
+    """Replace the settings; needs the quorum once the journal is not empty."""
+
+    settings: Settings
+    content_hash: str
+
+
+Command: TypeAlias = (
+    Halt
+    | Resume
+    | Flatten
+    | Approve
+    | Deny
+    | LoadStrategy
+    | UnloadStrategy
+    | StartStrategy
+    | PauseStrategy
+    | SetParams
+    | ManualTarget
+    | CancelOrder
+    | SetHold
+    | SetCap
+    | RaiseEnvelope
+    | ApplySettings
+)

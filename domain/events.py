@@ -1,0 +1,328 @@
+"""Everything that can happen to the engine: one closed union, journaled before it is acted on.
+
+Market events are in `domain.market`. Here: what the venue says, what people ask, what the driver
+observed, and time. `seq` and `ts_ns` are set once by the loop on intake.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from domain.commands import Actor, Command
+from domain.desired import Desired
+from domain.instrument import AccountId, InstrumentId
+from domain.market import Bar, Bbo, Book, FeedStatus, Mark, Trade
+from domain.order import ClientId, Liquidity, OrderKind, OrderStatus
+from domain.settings import Settings
+from domain.verdict import Reason
+
+
+class EngineStarted(Struct, kw_only=True, tag="engine_started"):
+    """A run begins. The first one in a journal fixes the installation id. `settings` is None when unchanged.
+
+    `build` is the hash of the code, `lock_hash` of the dependencies; a changed build does not replay
+    foreign events but starts from a migrated snapshot.
+    """
+
+    seq: int = 0
+    ts_ns: int = 0
+    installation: str
+    epoch: int
+    build: str
+    lock_hash: str
+    settings_hash: str
+    settings: Settings | None = None
+
+
+class EngineStopped(Struct, kw_only=True, tag="engine_stopped"):
+    """A clean stop; a versioned snapshot follows."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    reason: str = ""
+
+
+class Tick(Struct, kw_only=True, tag="tick", gc=False):
+    """Time has reached `State.wake_ns`."""
+
+    seq: int = 0
+    ts_ns: int = 0
+
+
+class ClockStepped(Struct, kw_only=True, tag="clock_stepped", gc=False):
+    """The machine's clock went backwards by `back_ns`; the engine's time was held."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    back_ns: int
+
+
+class CommandReceived(Struct, kw_only=True, tag="command"):
+    """A person's command. `request_id` (door and update id) deduplicates; `sent_ts_ns` tells its age."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    actor: Actor
+    command: Command
+    request_id: str
+    sent_ts_ns: int = 0
+
+
+class History(Struct, kw_only=True, tag="history"):
+    """Warm-up bars for one strategy, oldest first; `complete` ends the warm-up, `problem` says why it cannot."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    strategy: str
+    bars: tuple[Bar, ...] = ()
+    complete: bool = False
+    problem: str = ""
+
+
+class StrategyFault(Struct, kw_only=True, tag="strategy_fault"):
+    """The driver saw a strategy overrun its time or hang; repeated overruns quarantine it."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    strategy: str
+    problem: str
+    quarantine: bool = True
+
+
+class Accepted(Struct, kw_only=True, tag="accepted", gc=False):
+    """The venue has the order working."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue_ts_ns: int = 0
+    cid: ClientId
+    venue_id: str = ""
+
+
+class Rejected(Struct, kw_only=True, tag="rejected", gc=False):
+    """The venue refused the order; `text` is its own words."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue_ts_ns: int = 0
+    cid: ClientId
+    reason: Reason = Reason.VENUE
+    text: str = ""
+
+
+class Filled(Struct, kw_only=True, tag="filled"):
+    """One fill. `fill_id` is the venue's and unique per account; fills may come in any order, and twice.
+
+    `liquidation` marks a forced close by the venue (its `cid` is then the venue's own).
+    """
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue_ts_ns: int = 0
+    account: AccountId
+    instrument: InstrumentId
+    cid: ClientId
+    fill_id: str
+    side: int
+    price: int
+    qty: int
+    fee: Decimal
+    liquidity: Liquidity
+    liquidation: bool = False
+
+
+class Cancelled(Struct, kw_only=True, tag="cancelled", gc=False):
+    """The order is out of the market with `filled` in total; `text` says why (asked, IOC rest, dead man, expired)."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue_ts_ns: int = 0
+    cid: ClientId
+    filled: int = -1
+    text: str = ""
+
+
+class CancelRejected(Struct, kw_only=True, tag="cancel_rejected", gc=False):
+    """The cancel found nothing to cancel (already filled, cancelled or never known)."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue_ts_ns: int = 0
+    cid: ClientId
+    text: str = ""
+
+
+class Amended(Struct, kw_only=True, tag="amended", gc=False):
+    """The order now has this price and total quantity."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue_ts_ns: int = 0
+    cid: ClientId
+    price: int
+    qty: int
+    trigger: int = 0
+    amend_no: int = 0
+
+
+class AmendRejected(Struct, kw_only=True, tag="amend_rejected", gc=False):
+    """The amendment did not happen; the order is as it was, or gone."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue_ts_ns: int = 0
+    cid: ClientId
+    amend_no: int = 0
+    text: str = ""
+
+
+class OrderReport(Struct, kw_only=True, tag="order_report"):
+    """Answer to a Query: what the venue knows of an order. `found` False = it does not know it."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue_ts_ns: int = 0
+    cid: ClientId
+    found: bool
+    status: OrderStatus = OrderStatus.UNKNOWN
+    filled: int = 0
+    price: int = 0
+    qty: int = 0
+    venue_id: str = ""
+
+
+class SendFailed(Struct, kw_only=True, tag="send_failed"):
+    """A request surely never left this machine (`cid` of the Place); anything less sure is UNKNOWN."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    cid: ClientId
+    text: str = ""
+
+
+class SendDropped(Struct, kw_only=True, tag="send_dropped"):
+    """The last check before the wire (epoch, trading state, expiry) dropped a durable intent."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    cid: ClientId
+    reason: Reason
+
+
+class FundingPaid(Struct, kw_only=True, tag="funding"):
+    """Funding cash flow (positive = received); `funding_id` is unique per account."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue_ts_ns: int = 0
+    account: AccountId
+    instrument: InstrumentId
+    funding_id: str
+    amount: Decimal
+
+
+class OpenOrder(Struct, frozen=True, kw_only=True):
+    """One working order in a `VenueSnapshot`."""
+
+    cid: ClientId
+    instrument: InstrumentId
+    side: int
+    kind: OrderKind
+    price: int
+    trigger: int
+    qty: int
+    filled: int
+    reduce_only: bool
+    venue_id: str = ""
+
+
+class VenuePosition(Struct, frozen=True, kw_only=True):
+    """One position in a `VenueSnapshot`; `entry_value` is the signed money paid for it."""
+
+    instrument: InstrumentId
+    qty: int
+    entry_value: Decimal
+
+
+class VenueSnapshot(Struct, kw_only=True, tag="venue_snapshot"):
+    """What the venue says of an account, through the read path; includes the fills and funding since the last one.
+
+    `fills` and `funding` may repeat what is known: they are deduplicated by id.
+    """
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue_ts_ns: int = 0
+    account: AccountId
+    cash: Decimal
+    orders: tuple[OpenOrder, ...] = ()
+    positions: tuple[VenuePosition, ...] = ()
+    fills: tuple[Filled, ...] = ()
+    funding: tuple[FundingPaid, ...] = ()
+
+
+class VenueStatus(Struct, kw_only=True, tag="venue_status"):
+    """The order connection of a venue came up or went down."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue: str
+    connected: bool
+    detail: str = ""
+
+
+class InboxOverflow(Struct, kw_only=True, tag="inbox_overflow"):
+    """The inbox was full: trading halts."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    depth: int
+
+
+class Decided(Struct, kw_only=True, tag="decided"):
+    """Output record, not an input: what a strategy wanted after the event `seq` (only when it changed).
+
+    With these, an incident replays without the strategy's code. `fault` is the exception text when it raised.
+    """
+
+    seq: int = 0
+    ts_ns: int = 0
+    strategy: str
+    desired: Desired | None = None
+    fault: str = ""
+
+
+VenueEvent: TypeAlias = (
+    Accepted
+    | Rejected
+    | Filled
+    | Cancelled
+    | CancelRejected
+    | Amended
+    | AmendRejected
+    | OrderReport
+    | SendFailed
+    | SendDropped
+    | FundingPaid
+    | VenueSnapshot
+    | VenueStatus
+)
+
+MainEvent: TypeAlias = (
+    EngineStarted
+    | EngineStopped
+    | Tick
+    | ClockStepped
+    | CommandReceived
+    | History
+    | StrategyFault
+    | FeedStatus
+    | InboxOverflow
+    | Decided
+    | VenueEvent
+)
+
+Event: TypeAlias = MainEvent | Bar | Bbo | Book | Trade | Mark

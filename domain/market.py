@@ -1,0 +1,135 @@
+"""Market data as the core sees it: integers, stamped on receipt, conflated before the inbox.
+
+Every event has `seq` and `ts_ns` (engine receive time), both set once by the loop when it takes the
+event in and never changed after, and `venue_ts_ns` (what the venue said; 0 = unknown).
+Prices and quantities are in the instrument's integer scale.
+"""
+
+from __future__ import annotations
+
+import enum
+from decimal import Decimal
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from domain.instrument import InstrumentId
+
+
+class Bar(Struct, kw_only=True, tag="bar", gc=False):
+    """One finished candle, delivered at its close plus feed latency, never before.
+
+    `open_ts_ns` + `interval_ns` is the close. `history` marks warm-up bars that were closed before
+    the strategy was loaded.
+    """
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue_ts_ns: int = 0
+    instrument: InstrumentId
+    interval_ns: int
+    open_ts_ns: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+
+
+class Bbo(Struct, kw_only=True, tag="bbo", gc=False):
+    """Best bid and offer with their sizes."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue_ts_ns: int = 0
+    instrument: InstrumentId
+    bid: int
+    bid_qty: int
+    ask: int
+    ask_qty: int
+
+
+Level: TypeAlias = tuple[int, int]
+"""(price, quantity)."""
+
+
+class Book(Struct, kw_only=True, tag="book"):
+    """A full snapshot of the nearest levels, best first on both sides."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue_ts_ns: int = 0
+    instrument: InstrumentId
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+
+class Trade(Struct, kw_only=True, tag="trade", gc=False):
+    """One public trade; `side` is the aggressor's (+1 bought, -1 sold)."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue_ts_ns: int = 0
+    instrument: InstrumentId
+    price: int
+    qty: int
+    side: int
+    trade_id: str = ""
+
+
+class Mark(Struct, kw_only=True, tag="mark", gc=False):
+    """Mark price and the current funding rate (fraction per funding interval)."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue_ts_ns: int = 0
+    instrument: InstrumentId
+    price: int
+    funding_rate: Decimal = Decimal(0)
+
+
+class FeedState(enum.StrEnum):
+    """What a market-data feed is worth right now."""
+
+    LIVE = "live"
+    STALE = "stale"
+    """Nothing arrived for longer than the configured age."""
+    GAP = "gap"
+    """Something was lost; a fresh snapshot has to come first."""
+    LAG = "lag"
+    """We fall behind: the engine is slower than the feed."""
+    DOWN = "down"
+    """Not connected."""
+
+
+class FeedStatus(Struct, kw_only=True, tag="feed_status"):
+    """A feed changed its state; `instrument` empty = the whole venue. `detail` is for people."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue_ts_ns: int = 0
+    venue: str
+    state: FeedState
+    instrument: InstrumentId = ""
+    detail: str = ""
+
+
+class FeedKind(enum.StrEnum):
+    """The kinds of market data a strategy can ask for."""
+
+    BAR = "bar"
+    BBO = "bbo"
+    BOOK = "book"
+    TRADE = "trade"
+
+
+class Feed(Struct, frozen=True, kw_only=True, gc=False):
+    """A subscription: what kind of data, of what instrument; bars also name their interval."""
+
+    kind: FeedKind
+    instrument: InstrumentId
+    interval_ns: int = 0
+
+
+MarketEvent: TypeAlias = Bar | Bbo | Book | Trade | Mark
+"""The journal's market stream; everything else is in the main stream."""

@@ -1,0 +1,197 @@
+"""Orders: what was wanted of a venue, what it said, and how sure we are.
+
+Quantities and prices are integers in the instrument's scale; `side` is +1 (buy) or -1 (sell).
+There is no market order: everything that takes liquidity is an IOC with a limit price.
+
+    intent emitted ─▶ PENDING ─▶ OPEN ─▶ FILLED | CANCELLED | EXPIRED
+                         │  └──▶ REJECTED | DROPPED (never left) | ABSENT (proved never arrived)
+                         └──▶ UNKNOWN (no answer in time) ─▶ any of the above, by query
+"""
+
+from __future__ import annotations
+
+import enum
+from decimal import Decimal
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+
+from domain.instrument import ZERO, AccountId, InstrumentId
+
+ClientId: TypeAlias = str
+"""Order id that we derive: see `derive_client_id`."""
+
+BUY: Final = 1
+SELL: Final = -1
+
+
+class OrderKind(enum.IntEnum):
+    """How an order meets the book."""
+
+    LIMIT = 1
+    """Rests until filled or cancelled."""
+    POST_ONLY = 2
+    """Rests; refused if it would take."""
+    IOC = 3
+    """Takes what it can up to its price at once; the rest is cancelled."""
+    STOP = 4
+    """Rests at the venue until the trigger trades, then takes (price is the worst accepted, 0 = any)."""
+    TAKE_PROFIT = 5
+    """Like STOP, triggered on the profitable side."""
+
+
+class Role(enum.IntEnum):
+    """Why the executor has this order."""
+
+    TARGET = 1
+    QUOTE = 2
+    STOP = 3
+    TAKE_PROFIT = 4
+    TAKE = 5
+    FLATTEN = 6
+
+
+PROTECTIVE: Final = frozenset({Role.STOP, Role.TAKE_PROFIT})
+
+
+class OrderStatus(enum.IntEnum):
+    """Where an order stands; everything from FILLED up is terminal."""
+
+    PENDING = 1
+    OPEN = 2
+    UNKNOWN = 3
+    FILLED = 10
+    CANCELLED = 11
+    REJECTED = 12
+    EXPIRED = 13
+    DROPPED = 14
+    ABSENT = 15
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when no further fill is expected (a late fill is still applied)."""
+        return self >= OrderStatus.FILLED
+
+
+class Order(Struct, kw_only=True):
+    """The engine's record of one order; only the core changes it.
+
+    `qty` counts the whole order, `filled` what has filled. `amend_price`/`amend_qty` hold an
+    amendment in flight (0 = none); `cancel_ns` is when a cancel was last sent (0 = never).
+    `valid_until_ns` is when an unanswered Place can no longer be accepted by the venue.
+    """
+
+    cid: ClientId
+    owner: str
+    account: AccountId
+    instrument: InstrumentId
+    side: int
+    kind: OrderKind
+    role: Role
+    qty: int
+    price: int
+    trigger: int = 0
+    reduce_only: bool = False
+    entry: str = ""
+    level: int = 0
+    status: OrderStatus = OrderStatus.PENDING
+    filled: int = 0
+    venue_id: str = ""
+    created_ns: int = 0
+    updated_ns: int = 0
+    valid_until_ns: int = 0
+    query_ns: int = 0
+    cancel_ns: int = 0
+    amend_no: int = 0
+    amend_price: int = 0
+    amend_qty: int = 0
+    value: Decimal = ZERO
+    """Sum of price times quantity over the fills, in quote currency."""
+    fee: Decimal = ZERO
+    reason: str = ""
+
+    @property
+    def leaves(self) -> int:
+        """Unsigned quantity that may still fill, counting an amendment in flight at its larger side."""
+        return max(self.qty, self.amend_qty) - self.filled
+
+
+class Place(Struct, frozen=True, kw_only=True, tag="place"):
+    """Ask the venue for a new order. `adds_risk` intents leave only after the journal is durable."""
+
+    cid: ClientId
+    account: AccountId
+    instrument: InstrumentId
+    side: int
+    kind: OrderKind
+    qty: int
+    price: int
+    trigger: int = 0
+    reduce_only: bool = False
+    adds_risk: bool = True
+    valid_until_ns: int = 0
+
+
+class Amend(Struct, frozen=True, kw_only=True, tag="amend"):
+    """Change price and total quantity of a working order in place."""
+
+    cid: ClientId
+    account: AccountId
+    instrument: InstrumentId
+    price: int
+    qty: int
+    trigger: int = 0
+    amend_no: int = 0
+    adds_risk: bool = True
+
+
+class Cancel(Struct, frozen=True, kw_only=True, tag="cancel"):
+    """Take a working order out of the market; never waits for the journal."""
+
+    cid: ClientId
+    account: AccountId
+    instrument: InstrumentId
+    adds_risk: bool = False
+
+
+class Query(Struct, frozen=True, kw_only=True, tag="query"):
+    """Ask the venue what became of an order whose answer never came."""
+
+    cid: ClientId
+    account: AccountId
+    instrument: InstrumentId
+    adds_risk: bool = False
+
+
+class ArmDeadMan(Struct, frozen=True, kw_only=True, tag="arm_dead_man"):
+    """Ask the venue to cancel every order of the account at `deadline_ns` unless re-armed (0 = disarm)."""
+
+    account: AccountId
+    deadline_ns: int
+    adds_risk: bool = False
+
+
+class RequestSnapshot(Struct, frozen=True, kw_only=True, tag="request_snapshot"):
+    """Ask the venue for everything it knows of the account; answered by `events.VenueSnapshot`."""
+
+    account: AccountId
+    adds_risk: bool = False
+
+
+Intent: TypeAlias = Place | Amend | Cancel | Query | ArmDeadMan | RequestSnapshot
+
+
+class Liquidity(enum.IntEnum):
+    """Whether a fill rested or took."""
+
+    MAKER = 1
+    TAKER = 2
+
+
+def derive_client_id(installation: str, epoch: int, seq: int, index: int) -> ClientId:
+    """The client id of the `index`-th order placed by the step of event `seq`.
+
+    Derived, never random: replaying the same journal gives the same ids, so an order whose answer
+    was lost in a crash is found again instead of doubled. Venues map it into their own format.
+    """
+    return f"{installation}-{epoch:x}-{seq:x}-{index:x}"

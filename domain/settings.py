@@ -1,0 +1,142 @@
+"""Settings as the core carries them: part of `State`, journaled whole with their hash.
+
+`engine.config` builds these from the YAML file; nothing else does. Amounts are in the base currency
+(USD), fractions are of equity, times are nanoseconds.
+"""
+
+from __future__ import annotations
+
+import enum
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct, field
+
+from domain.instrument import AccountId, Instrument, InstrumentId
+
+SECOND_NS = 1_000_000_000
+MINUTE_NS = 60 * SECOND_NS
+
+
+class Environment(enum.StrEnum):
+    """Where the money is."""
+
+    PAPER = "paper"
+    TESTNET = "testnet"
+    LIVE = "live"
+
+
+class RoleName(enum.IntEnum):
+    """What a person may do; a higher role includes the lower ones."""
+
+    VIEWER = 1
+    TRADER = 2
+    RISK = 3
+    ADMIN = 4
+
+
+class Person(Struct, frozen=True, kw_only=True):
+    """One human being; chat accounts point at a person, roles belong to the person."""
+
+    id: str
+    name: str
+    role: RoleName
+    telegram_user_id: int = 0
+    discord_user_id: int = 0
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What one instrument of one account may do. A missing limit refuses.
+
+    `max_position_qty` and `max_order_notional` bound the worst side. The price collar is the largest
+    distance from the reference price as a fraction.
+    """
+
+    max_position_notional: Decimal
+    max_order_notional: Decimal
+    price_collar: Decimal = Decimal("0.05")
+    max_reference_age_ns: int = 60 * SECOND_NS
+
+
+class RiskSettings(Struct, frozen=True, kw_only=True):
+    """The first risk layer: per-instrument limits, account exposure, message budget, sizing base.
+
+    `messages_per_window` counts Place and Amend per account; cancels and reduce-only orders have
+    `reserve_messages` of their own on top.
+    """
+
+    limits: dict[InstrumentId, Limits] = field(default_factory=dict)
+    default_limits: Limits | None = None
+    max_exposure: Decimal = Decimal(1000000)
+    base_position_fraction: Decimal = Decimal("0.02")
+    max_position_fraction: Decimal = Decimal("0.10")
+    message_window_ns: int = SECOND_NS
+    messages_per_window: int = 50
+    reserve_messages: int = 50
+
+
+class ApprovalSettings(Struct, frozen=True, kw_only=True):
+    """Who must agree to what. `large_fraction` of equity, counted per entry over `window_ns`."""
+
+    large_fraction: Decimal = Decimal("0.05")
+    window_ns: int = 10 * MINUTE_NS
+    order_votes: int = 1
+    override_votes: int = 2
+    requester_counts: bool = False
+    approver_role: RoleName = RoleName.RISK
+    order_ttl_ns: int = 2 * MINUTE_NS
+    override_ttl_ns: int = 15 * MINUTE_NS
+    enabled: bool = True
+
+
+class ExecutionSettings(Struct, frozen=True, kw_only=True):
+    """How the executor behaves.
+
+    `ack_timeout_ns`: no answer for this long makes an order UNKNOWN. `validity_ns`: how long a venue
+    may still accept a request after it was sent; absence counts only after that. `retry_ns`: pause
+    after a rejection. `slippage` bounds an IOC from the touch. `quote_tolerance` is in ticks.
+    `dead_man_ns` 0 = the venue-side dead-man's switch is not used.
+    """
+
+    ack_timeout_ns: int = 2 * SECOND_NS
+    validity_ns: int = 5 * SECOND_NS
+    query_every_ns: int = 2 * SECOND_NS
+    retry_ns: int = SECOND_NS
+    slippage: Decimal = Decimal("0.005")
+    quote_tolerance_ticks: int = 0
+    dead_man_ns: int = 0
+    equity_sample_ns: int = 60 * SECOND_NS
+    stale_feed_ns: int = 30 * SECOND_NS
+    flatten_max_age_ns: int = 60 * SECOND_NS
+
+
+class StrategySpec(Struct, frozen=True, kw_only=True):
+    """One strategy to run: a unique id, its kind (registry name), account, instruments and parameters."""
+
+    id: str
+    kind: str
+    account: AccountId
+    instruments: tuple[InstrumentId, ...]
+    params: dict[str, Any] = field(default_factory=dict)
+    autostart: bool = True
+
+
+class AccountSpec(Struct, frozen=True, kw_only=True):
+    """One venue account; `deposit` is the starting cash of a paper account."""
+
+    id: AccountId
+    currency: str = "USDC"
+    deposit: Decimal = Decimal(0)
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything the core is configured by."""
+
+    environment: Environment = Environment.PAPER
+    instruments: tuple[Instrument, ...] = ()
+    accounts: tuple[AccountSpec, ...] = ()
+    persons: tuple[Person, ...] = ()
+    risk: RiskSettings = RiskSettings()
+    approvals: ApprovalSettings = ApprovalSettings()
+    execution: ExecutionSettings = ExecutionSettings()
+    strategies: tuple[StrategySpec, ...] = ()

@@ -1,0 +1,185 @@
+"""The one signature every strategy has: `decide(memory, view) -> (memory, Desired)`.
+
+A strategy is a fold with memory. It sees float64 in natural units, never an order, never a clock.
+What it may remember is a msgspec struct, so that it can be saved, and it may change it in place.
+It is woken by its feeds and by its own fills.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from msgspec import Struct
+from pydantic import BaseModel, ConfigDict
+
+from domain.desired import Desired
+from domain.instrument import InstrumentId
+from domain.market import Feed
+
+
+class Wake(enum.IntEnum):
+    """Why `decide` is called."""
+
+    BAR = 1
+    BBO = 2
+    BOOK = 3
+    TRADE = 4
+    FILL = 5
+
+
+class BarView(Struct, frozen=True, gc=False):
+    """A finished bar in natural units; `ts_ns` is its close."""
+
+    instrument: InstrumentId
+    interval_ns: int
+    ts_ns: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class BboView(Struct, frozen=True, gc=False):
+    """Best bid and offer in natural units."""
+
+    bid: float
+    bid_qty: float
+    ask: float
+    ask_qty: float
+
+
+class BookView(Struct, frozen=True):
+    """Nearest levels as (price, quantity), best first."""
+
+    bids: tuple[tuple[float, float], ...]
+    asks: tuple[tuple[float, float], ...]
+
+
+class TradeView(Struct, frozen=True, gc=False):
+    """One public trade; `side` is the aggressor's."""
+
+    instrument: InstrumentId
+    price: float
+    qty: float
+    side: int
+
+
+class FillView(Struct, frozen=True, gc=False):
+    """One of the strategy's own fills. `entry` is the entry id of the order; `protective` a fired stop or take-profit."""
+
+    instrument: InstrumentId
+    ts_ns: int
+    side: int
+    price: float
+    qty: float
+    entry: str
+    protective: bool
+
+
+class View(Protocol):
+    """What a strategy may look at. Valid only during the call."""
+
+    ts_ns: int
+    wake: Wake
+    instrument: InstrumentId
+    """The instrument of the event that woke it."""
+    warming: bool
+    """True while history is played; what is desired then is not acted on."""
+    desired: Desired
+    """What it wanted last; return this same object for "unchanged"."""
+
+    @property
+    def bar(self) -> BarView:
+        """The bar that woke it. Raises `StrategyError` when woken by something else."""
+        ...
+
+    @property
+    def trade(self) -> TradeView:
+        """The trade that woke it."""
+        ...
+
+    @property
+    def fill(self) -> FillView:
+        """The own fill that woke it."""
+        ...
+
+    def bbo(self, instrument: InstrumentId) -> BboView | None:
+        """Best bid and offer, None while unknown."""
+        ...
+
+    def book(self, instrument: InstrumentId) -> BookView | None:
+        """The nearest levels, None while unknown."""
+        ...
+
+    def position(self, instrument: InstrumentId) -> float:
+        """Own filled position, signed, in base units."""
+        ...
+
+    def entry_price(self, instrument: InstrumentId) -> float:
+        """Average entry price of the own position, 0.0 when flat."""
+        ...
+
+    def equity(self) -> float:
+        """Equity of the account in its currency."""
+        ...
+
+    def funding_rate(self, instrument: InstrumentId) -> float:
+        """Current funding rate as a fraction per funding interval; 0.0 while unknown."""
+        ...
+
+    def tick_size(self, instrument: InstrumentId) -> float:
+        """Smallest price move in quote units."""
+        ...
+
+    def lot_size(self, instrument: InstrumentId) -> float:
+        """Smallest quantity in base units."""
+        ...
+
+
+class Params(BaseModel):
+    """Base of every strategy's parameters: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+M = TypeVar("M", bound=Struct)
+P = TypeVar("P", bound=Params)
+
+
+class Strategy(ABC, Generic[M, P]):
+    """One loaded strategy: its instruments and parameters. Holds no changing state of its own."""
+
+    kind: ClassVar[str]
+    """Registry name, for example `market_maker`."""
+    params_type: ClassVar[type[Params]]
+    memory_type: ClassVar[type[Struct]]
+
+    def __init__(self, instruments: Sequence[InstrumentId], params: P) -> None:
+        """Keep the instruments and validated parameters."""
+        self.instruments = tuple(instruments)
+        self.params = params
+
+    @classmethod
+    def build(cls, instruments: Sequence[InstrumentId], params: Mapping[str, Any]) -> Strategy[Any, Any]:
+        """Validate raw parameters and make the strategy. Raises pydantic's `ValidationError`."""
+        return cls(instruments, cls.params_type.model_validate(dict(params)))  # type: ignore[arg-type]
+
+    @abstractmethod
+    def feeds(self) -> tuple[Feed, ...]:
+        """The market data that wakes it."""
+
+    def warmup(self) -> int:
+        """Finished bars of each bar feed needed before it may act."""
+        return 0
+
+    @abstractmethod
+    def start(self) -> M:
+        """Memory of a strategy that has seen nothing."""
+
+    @abstractmethod
+    def decide(self, memory: M, view: View) -> tuple[M, Desired]:
+        """What should be true now. Must not keep references to `view`."""

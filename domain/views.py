@@ -1,0 +1,172 @@
+"""Read models: what screens, chat and the REST API show. Built by the desk, in decimals and words.
+
+Amounts are in the account's currency, quantities in base units, prices in quote units; times are
+nanoseconds UTC. These never go back into the core.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct
+
+
+class FeedView(Struct, frozen=True, kw_only=True):
+    """State of one market-data source; `age_ms` since the last event (None = never)."""
+
+    venue: str
+    state: str
+    age_ms: int | None
+    detail: str = ""
+
+
+class StatusView(Struct, frozen=True, kw_only=True):
+    """The service at a glance."""
+
+    environment: str
+    trading_state: str
+    trading_reason: str
+    market: str
+    """What drives prices, said plainly: for example `simulated (seed 7)` or `hyperliquid live`."""
+    epoch: int
+    seq: int
+    ts_ns: int
+    data_age_ms: int | None
+    equity: Decimal
+    exposure: Decimal
+    day_pnl: Decimal
+    strategies_running: int
+    strategies_total: int
+    open_orders: int
+    pending_requests: int
+    unknown_orders: int
+    feeds: tuple[FeedView, ...]
+
+
+class PositionView(Struct, frozen=True, kw_only=True):
+    """One open position."""
+
+    account: str
+    instrument: str
+    owner: str
+    qty: Decimal
+    entry_price: Decimal
+    mark_price: Decimal
+    notional: Decimal
+    unrealised: Decimal
+    realised: Decimal
+    fees: Decimal
+    funding: Decimal
+
+
+class OrderView(Struct, frozen=True, kw_only=True):
+    """One order, open or recent."""
+
+    cid: str
+    owner: str
+    account: str
+    instrument: str
+    side: str
+    kind: str
+    role: str
+    status: str
+    qty: Decimal
+    filled: Decimal
+    price: Decimal
+    trigger: Decimal
+    reduce_only: bool
+    age_s: float
+    reason: str
+
+
+class TradeRow(Struct, frozen=True, kw_only=True):
+    """One own fill."""
+
+    ts_ns: int
+    account: str
+    instrument: str
+    owner: str
+    side: str
+    qty: Decimal
+    price: Decimal
+    fee: Decimal
+    realised: Decimal
+    liquidity: str
+    role: str
+    fill_id: str
+
+
+class StrategyView(Struct, frozen=True, kw_only=True):
+    """One loaded strategy."""
+
+    id: str
+    kind: str
+    account: str
+    instruments: tuple[str, ...]
+    status: str
+    detail: str
+    params: dict[str, Any]
+    realised: Decimal
+    unrealised: Decimal
+    fees: Decimal
+    fills: int
+    desired: str
+    """What it wants now, in words."""
+
+
+class PnlView(Struct, frozen=True, kw_only=True):
+    """Profit of one account; the PNL day is UTC."""
+
+    account: str
+    currency: str
+    equity: Decimal
+    day_start_equity: Decimal
+    day_pnl: Decimal
+    total_pnl: Decimal
+    realised: Decimal
+    unrealised: Decimal
+    fees: Decimal
+    funding: Decimal
+    day: str
+
+
+class BalanceView(Struct, frozen=True, kw_only=True):
+    """Money of one account."""
+
+    account: str
+    currency: str
+    cash: Decimal
+    unrealised: Decimal
+    equity: Decimal
+    margin_used: Decimal
+    free: Decimal
+
+
+class RequestView(Struct, frozen=True, kw_only=True):
+    """One request that waits, or waited, for votes."""
+
+    id: str
+    what: str
+    text: str
+    requester: str
+    votes: tuple[str, ...]
+    votes_needed: int
+    status: str
+    expires_ns: int
+    digest: str
+
+
+class PersonView(Struct, frozen=True, kw_only=True):
+    """A person as other persons see them."""
+
+    id: str
+    name: str
+    role: str
+
+
+class EquityPoint(Struct, frozen=True, kw_only=True):
+    """One point of the equity curve over all accounts."""
+
+    ts_ns: int
+    equity: Decimal
