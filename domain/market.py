@@ -2,7 +2,8 @@
 
 Every event has `seq` and `ts_ns` (engine receive time), both set once by the loop when it takes the
 event in and never changed after, and `venue_ts_ns` (what the venue said; 0 = unknown).
-Prices and quantities are in the instrument's integer scale.
+Prices and quantities are in the instrument's integer scale. They are encoded as arrays (small and
+quick): a new field goes to the end and has a default.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from msgspec import Struct
 from domain.instrument import InstrumentId
 
 
-class Bar(Struct, kw_only=True, tag="bar", gc=False):
+class Bar(Struct, kw_only=True, tag="bar", array_like=True, gc=False):
     """One finished candle, delivered at its close plus feed latency, never before.
 
     `open_ts_ns` + `interval_ns` is the close. `history` marks warm-up bars that were closed before
@@ -36,7 +37,7 @@ class Bar(Struct, kw_only=True, tag="bar", gc=False):
     volume: int
 
 
-class Bbo(Struct, kw_only=True, tag="bbo", gc=False):
+class Bbo(Struct, kw_only=True, tag="bbo", array_like=True, gc=False):
     """Best bid and offer with their sizes."""
 
     seq: int = 0
@@ -53,7 +54,7 @@ Level: TypeAlias = tuple[int, int]
 """(price, quantity)."""
 
 
-class Book(Struct, kw_only=True, tag="book"):
+class Book(Struct, kw_only=True, tag="book", array_like=True):
     """A full snapshot of the nearest levels, best first on both sides."""
 
     seq: int = 0
@@ -64,7 +65,7 @@ class Book(Struct, kw_only=True, tag="book"):
     asks: tuple[Level, ...]
 
 
-class Trade(Struct, kw_only=True, tag="trade", gc=False):
+class Trade(Struct, kw_only=True, tag="trade", array_like=True, gc=False):
     """One public trade; `side` is the aggressor's (+1 bought, -1 sold)."""
 
     seq: int = 0
@@ -77,7 +78,7 @@ class Trade(Struct, kw_only=True, tag="trade", gc=False):
     trade_id: str = ""
 
 
-class Mark(Struct, kw_only=True, tag="mark", gc=False):
+class Mark(Struct, kw_only=True, tag="mark", array_like=True, gc=False):
     """Mark price and the current funding rate (fraction per funding interval)."""
 
     seq: int = 0

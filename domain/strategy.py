@@ -69,7 +69,7 @@ class TradeView(Struct, frozen=True, gc=False):
 
 
 class FillView(Struct, frozen=True, gc=False):
-    """One of the strategy's own fills. `entry` is the entry id of the order; `protective` a fired stop or take-profit."""
+    """One own fill. `entry` is the entry id of its order; `protective`: it was a fired stop or take-profit."""
 
     instrument: InstrumentId
     ts_ns: int

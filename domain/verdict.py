@@ -6,7 +6,7 @@ The table in `docs/reasons.md` is generated from `Reason`.
 from __future__ import annotations
 
 import enum
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 from msgspec import Struct
 
@@ -16,7 +16,7 @@ class Reason(enum.StrEnum):
 
     words: str
 
-    def __new__(cls, code: str, words: str) -> Reason:
+    def __new__(cls, code: str, words: str) -> Self:
         """Keep the sentence beside the code."""
         member = str.__new__(cls, code)
         member._value_ = code
