@@ -1,7 +1,8 @@
 """Everything that can happen to the engine: one closed union, journaled before it is acted on.
 
 Market events are in `domain.market`. Here: what the venue says, what people ask, what the driver
-observed, and time. `seq` and `ts_ns` are set once by the loop on intake.
+observed, and time. `seq` and `ts_ns` are set once by the loop on intake. Encoded as arrays: a new field
+goes to the end and has a default.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from domain.settings import Settings
 from domain.verdict import Reason
 
 
-class EngineStarted(Struct, kw_only=True, tag="engine_started"):
+class EngineStarted(Struct, kw_only=True, tag="engine_started", array_like=True):
     """A run begins. The first one in a journal fixes the installation id. `settings` is None when unchanged.
 
     `build` is the hash of the code, `lock_hash` of the dependencies; a changed build does not replay
@@ -37,7 +38,7 @@ class EngineStarted(Struct, kw_only=True, tag="engine_started"):
     settings: Settings | None = None
 
 
-class EngineStopped(Struct, kw_only=True, tag="engine_stopped"):
+class EngineStopped(Struct, kw_only=True, tag="engine_stopped", array_like=True):
     """A clean stop; a versioned snapshot follows."""
 
     seq: int = 0
@@ -45,14 +46,14 @@ class EngineStopped(Struct, kw_only=True, tag="engine_stopped"):
     reason: str = ""
 
 
-class Tick(Struct, kw_only=True, tag="tick", gc=False):
+class Tick(Struct, kw_only=True, tag="tick", array_like=True, gc=False):
     """Time has reached `State.wake_ns`."""
 
     seq: int = 0
     ts_ns: int = 0
 
 
-class ClockStepped(Struct, kw_only=True, tag="clock_stepped", gc=False):
+class ClockStepped(Struct, kw_only=True, tag="clock_stepped", array_like=True, gc=False):
     """The machine's clock went backwards by `back_ns`; the engine's time was held."""
 
     seq: int = 0
@@ -60,7 +61,7 @@ class ClockStepped(Struct, kw_only=True, tag="clock_stepped", gc=False):
     back_ns: int
 
 
-class CommandReceived(Struct, kw_only=True, tag="command"):
+class CommandReceived(Struct, kw_only=True, tag="command", array_like=True):
     """A person's command. `request_id` (door and update id) deduplicates; `sent_ts_ns` tells its age."""
 
     seq: int = 0
@@ -71,7 +72,7 @@ class CommandReceived(Struct, kw_only=True, tag="command"):
     sent_ts_ns: int = 0
 
 
-class History(Struct, kw_only=True, tag="history"):
+class History(Struct, kw_only=True, tag="history", array_like=True):
     """Warm-up bars for one strategy, oldest first; `complete` ends the warm-up, `problem` says why it cannot."""
 
     seq: int = 0
@@ -82,7 +83,7 @@ class History(Struct, kw_only=True, tag="history"):
     problem: str = ""
 
 
-class StrategyFault(Struct, kw_only=True, tag="strategy_fault"):
+class StrategyFault(Struct, kw_only=True, tag="strategy_fault", array_like=True):
     """The driver saw a strategy overrun its time or hang; repeated overruns quarantine it."""
 
     seq: int = 0
@@ -92,7 +93,7 @@ class StrategyFault(Struct, kw_only=True, tag="strategy_fault"):
     quarantine: bool = True
 
 
-class Accepted(Struct, kw_only=True, tag="accepted", gc=False):
+class Accepted(Struct, kw_only=True, tag="accepted", array_like=True, gc=False):
     """The venue has the order working."""
 
     seq: int = 0
@@ -102,7 +103,7 @@ class Accepted(Struct, kw_only=True, tag="accepted", gc=False):
     venue_id: str = ""
 
 
-class Rejected(Struct, kw_only=True, tag="rejected", gc=False):
+class Rejected(Struct, kw_only=True, tag="rejected", array_like=True, gc=False):
     """The venue refused the order; `text` is its own words."""
 
     seq: int = 0
@@ -113,7 +114,7 @@ class Rejected(Struct, kw_only=True, tag="rejected", gc=False):
     text: str = ""
 
 
-class Filled(Struct, kw_only=True, tag="filled"):
+class Filled(Struct, kw_only=True, tag="filled", array_like=True):
     """One fill. `fill_id` is the venue's and unique per account; fills may come in any order, and twice.
 
     `liquidation` marks a forced close by the venue (its `cid` is then the venue's own).
@@ -134,7 +135,7 @@ class Filled(Struct, kw_only=True, tag="filled"):
     liquidation: bool = False
 
 
-class Cancelled(Struct, kw_only=True, tag="cancelled", gc=False):
+class Cancelled(Struct, kw_only=True, tag="cancelled", array_like=True, gc=False):
     """The order is out of the market with `filled` in total; `text` says why (asked, IOC rest, dead man, expired)."""
 
     seq: int = 0
@@ -145,7 +146,7 @@ class Cancelled(Struct, kw_only=True, tag="cancelled", gc=False):
     text: str = ""
 
 
-class CancelRejected(Struct, kw_only=True, tag="cancel_rejected", gc=False):
+class CancelRejected(Struct, kw_only=True, tag="cancel_rejected", array_like=True, gc=False):
     """The cancel found nothing to cancel (already filled, cancelled or never known)."""
 
     seq: int = 0
@@ -155,7 +156,7 @@ class CancelRejected(Struct, kw_only=True, tag="cancel_rejected", gc=False):
     text: str = ""
 
 
-class Amended(Struct, kw_only=True, tag="amended", gc=False):
+class Amended(Struct, kw_only=True, tag="amended", array_like=True, gc=False):
     """The order now has this price and total quantity."""
 
     seq: int = 0
@@ -168,7 +169,7 @@ class Amended(Struct, kw_only=True, tag="amended", gc=False):
     amend_no: int = 0
 
 
-class AmendRejected(Struct, kw_only=True, tag="amend_rejected", gc=False):
+class AmendRejected(Struct, kw_only=True, tag="amend_rejected", array_like=True, gc=False):
     """The amendment did not happen; the order is as it was, or gone."""
 
     seq: int = 0
@@ -179,7 +180,7 @@ class AmendRejected(Struct, kw_only=True, tag="amend_rejected", gc=False):
     text: str = ""
 
 
-class OrderReport(Struct, kw_only=True, tag="order_report"):
+class OrderReport(Struct, kw_only=True, tag="order_report", array_like=True):
     """Answer to a Query: what the venue knows of an order. `found` False = it does not know it."""
 
     seq: int = 0
@@ -194,7 +195,7 @@ class OrderReport(Struct, kw_only=True, tag="order_report"):
     venue_id: str = ""
 
 
-class SendFailed(Struct, kw_only=True, tag="send_failed"):
+class SendFailed(Struct, kw_only=True, tag="send_failed", array_like=True):
     """A request surely never left this machine (`cid` of the Place); anything less sure is UNKNOWN."""
 
     seq: int = 0
@@ -203,7 +204,7 @@ class SendFailed(Struct, kw_only=True, tag="send_failed"):
     text: str = ""
 
 
-class SendDropped(Struct, kw_only=True, tag="send_dropped"):
+class SendDropped(Struct, kw_only=True, tag="send_dropped", array_like=True):
     """The last check before the wire (epoch, trading state, expiry) dropped a durable intent."""
 
     seq: int = 0
@@ -212,7 +213,7 @@ class SendDropped(Struct, kw_only=True, tag="send_dropped"):
     reason: Reason
 
 
-class FundingPaid(Struct, kw_only=True, tag="funding"):
+class FundingPaid(Struct, kw_only=True, tag="funding", array_like=True):
     """Funding cash flow (positive = received); `funding_id` is unique per account."""
 
     seq: int = 0
@@ -247,7 +248,7 @@ class VenuePosition(Struct, frozen=True, kw_only=True):
     entry_value: Decimal
 
 
-class VenueSnapshot(Struct, kw_only=True, tag="venue_snapshot"):
+class VenueSnapshot(Struct, kw_only=True, tag="venue_snapshot", array_like=True):
     """What the venue says of an account, through the read path; includes the fills and funding since the last one.
 
     `fills` and `funding` may repeat what is known: they are deduplicated by id.
@@ -264,7 +265,7 @@ class VenueSnapshot(Struct, kw_only=True, tag="venue_snapshot"):
     funding: tuple[FundingPaid, ...] = ()
 
 
-class VenueStatus(Struct, kw_only=True, tag="venue_status"):
+class VenueStatus(Struct, kw_only=True, tag="venue_status", array_like=True):
     """The order connection of a venue came up or went down."""
 
     seq: int = 0
@@ -274,7 +275,7 @@ class VenueStatus(Struct, kw_only=True, tag="venue_status"):
     detail: str = ""
 
 
-class InboxOverflow(Struct, kw_only=True, tag="inbox_overflow"):
+class InboxOverflow(Struct, kw_only=True, tag="inbox_overflow", array_like=True):
     """The inbox was full: trading halts."""
 
     seq: int = 0
@@ -282,7 +283,7 @@ class InboxOverflow(Struct, kw_only=True, tag="inbox_overflow"):
     depth: int
 
 
-class Decided(Struct, kw_only=True, tag="decided"):
+class Decided(Struct, kw_only=True, tag="decided", array_like=True):
     """Output record, not an input: what a strategy wanted after the event `seq` (only when it changed).
 
     With these, an incident replays without the strategy's code. `fault` is the exception text when it raised.

@@ -103,7 +103,7 @@ class FeedState(enum.StrEnum):
     """Not connected."""
 
 
-class FeedStatus(Struct, kw_only=True, tag="feed_status"):
+class FeedStatus(Struct, kw_only=True, tag="feed_status", array_like=True):
     """A feed changed its state; `instrument` empty = the whole venue. `detail` is for people."""
 
     seq: int = 0
