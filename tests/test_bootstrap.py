@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -179,6 +180,22 @@ def test_an_installer_killed_halfway_is_not_trusted_by_the_next_start(checkout, 
     uv.write_text("#!/bin/sh\nexit 0\n")
     assert start(checkout, with_uv, "run").stdout == "main run\n"
     assert not (checkout / ".venv" / "half-written").exists()
+
+
+@pytest.mark.process
+def test_a_killed_start_whose_installer_lives_on_makes_the_next_start_wait_for_it(checkout, with_uv):
+    (checkout / "requirements.lock").write_text("a==1 \\\n    --hash=sha256:00\n")
+    uv, ended = Path(with_uv["PATH"].split(":")[0]) / "uv", checkout / "installer-ended"
+    uv.write_text(f"#!/bin/sh\nsleep 1\ntouch {ended}\n")
+    killed = subprocess.Popen(command(checkout, "run"), env=with_uv, stderr=subprocess.DEVNULL)
+    while not (checkout / ".venv" / moondev.LOG).exists():
+        time.sleep(0.02)
+    killed.kill()
+    killed.wait()
+    uv.write_text(f"#!/bin/sh\ntest -e {ended}\n")
+    done = start(checkout, with_uv, "run")
+    assert (done.returncode, done.stdout) == (0, "main run\n")
+    assert "another start is setting up" in done.stderr
 
 
 @pytest.mark.process

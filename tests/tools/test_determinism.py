@@ -69,7 +69,9 @@ def test_a_violation_planted_in_a_tree_is_named_with_file_and_line_but_drivers_a
     assert list(determinism.check_tree(tmp_path)) == ["risk/gate.py:2: imports time: time is event.ts_ns"]
 
 
-def test_every_named_driver_exists_or_is_not_yet_built():
-    built = (ROOT / "engine" / "core" / "step.py").exists()
-    missing = [path for path in determinism.DRIVERS if not (ROOT / path).exists()]
-    assert not (built and missing), f"take these out of DRIVERS: {missing}"
+def test_every_named_driver_exists():
+    named = {driver for driver in determinism.DRIVERS if not (ROOT / driver).is_dir()}
+    missing = sorted(driver for driver in named if not (ROOT / f"{driver}.py").exists())
+    if set(missing) == set(determinism.DRIVERS):
+        pytest.skip("the core has no driver yet")
+    assert missing == [], "a driver that is gone must not stay exempt"
