@@ -1,0 +1,19 @@
+"""Configuration: one YAML file per environment over defaults, checked in one go, every mistake with its line.
+
+load_config(path, environment, kinds)   Config, or `Problems` (a ConfigError)
+Config.to_settings()                    what the core carries
+Config.content_hash                     SHA-256 of everything effective
+diff(old, new)                          what changed between two settings, for people
+BUILT_IN                                the paper set-up that is used without a file
+
+source.py    YAML text to a tree with places      words.py   mistakes to sentences
+fields.py    kinds of value                       checks.py  what sections say about each other
+models.py    sections and their defaults          settings.py  to the core's integers
+"""
+
+from engine.config.diff import diff
+from engine.config.load import BUILT_IN, load_config
+from engine.config.models import Config
+from engine.config.problem import Place, Problem, Problems
+
+__all__ = ["BUILT_IN", "Config", "Place", "Problem", "Problems", "diff", "load_config"]

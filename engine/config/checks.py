@@ -1,0 +1,201 @@
+"""What one section cannot know alone: names that must exist elsewhere, owners, quorums, environments.
+
+Each check names the sections it reads and is run only when those are right in themselves, so that one
+mistake is not reported twice. A check yields (key path, sentence).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from domain.errors import Unrepresentable
+from domain.instrument import parse_instrument_id
+from domain.settings import RoleName
+from domain.strategy import Params
+from engine.config.models import Config
+from engine.config.problem import KeyPath
+from engine.config.settings import natural, to_instrument
+from engine.config.words import found, nearest, sentence
+
+Finding = tuple[KeyPath, str]
+ParamTypes = Mapping[str, type[Params]]
+"""Parameter model of every known strategy kind."""
+
+
+def instruments(config: Config) -> Iterator[Finding]:
+    """Every contract fits its own scale; ids and aliases name one contract each."""
+    taken: dict[str, str] = {}
+    for i, item in enumerate(config.instruments):
+        path: KeyPath = ("instruments", i)
+        try:
+            to_instrument(item)
+        except Unrepresentable as error:
+            yield (*path, "id"), str(error)
+        for name in (item.id, *item.aliases):
+            if name.upper() in taken:
+                yield path, f"the name {found(name)} is taken by {taken[name.upper()]}; names are unique in any case"
+            taken[name.upper()] = item.id
+        if item.maintenance_margin > item.initial_margin:
+            yield (*path, "maintenance_margin"), "must not be more than initial_margin"
+
+
+def accounts(config: Config) -> Iterator[Finding]:
+    """Account ids are `VENUE:label`, each once; in paper they belong to the paper venue and have money."""
+    yield from _twice("accounts", [item.id for item in config.accounts])
+    for i, item in enumerate(config.accounts):
+        venue, _, label = item.id.partition(":")
+        if not (venue and label and venue.isupper()):
+            yield ("accounts", i, "id"), f"expected VENUE:label such as PAPER:main, found {found(item.id)}"
+        elif config.environment == "paper" and venue != "PAPER":
+            yield ("accounts", i, "id"), f"the paper environment trades on PAPER accounts only, found {found(item.id)}"
+        elif venue == "PAPER" and item.deposit <= 0:
+            yield ("accounts", i, "deposit"), "a paper account needs a deposit above 0"
+
+
+def environment(config: Config) -> Iterator[Finding]:
+    """Live trading waits for the vault; paper trades paper instruments."""
+    if config.environment == "live":
+        yield ("environment",), "live trading is refused until keys are kept in the vault; use paper or testnet"
+    for i, item in enumerate(config.instruments):
+        if config.environment == "paper" and not item.id.endswith(".PAPER"):
+            yield ("instruments", i, "id"), f"the paper environment trades .PAPER instruments, found {found(item.id)}"
+
+
+def references(config: Config) -> Iterator[Finding]:
+    """Limits and feed symbols name instruments that exist."""
+    known = [item.id for item in config.instruments]
+    for section, keys in (("risk", config.risk.limits), ("data_feed", config.data_feed.symbols)):
+        inner = "limits" if section == "risk" else "symbols"
+        for key in keys:
+            if key not in known:
+                yield (section, inner, key), f"there is no instrument {found(key)}{nearest(key, known)}"
+
+
+def strategies(config: Config) -> Iterator[Finding]:
+    """Strategies name what exists, and each instrument of an account has one owner."""
+    yield from _twice("strategies", [item.id for item in config.strategies])
+    known_accounts = [item.id for item in config.accounts]
+    known = [item.id for item in config.instruments]
+    owners: dict[tuple[str, str], str] = {}
+    for i, item in enumerate(config.strategies):
+        path: KeyPath = ("strategies", i)
+        if item.account not in known_accounts:
+            hint = nearest(item.account, known_accounts)
+            yield (*path, "account"), f"there is no account {found(item.account)}{hint}"
+        for j, instrument in enumerate(item.instruments):
+            here = (*path, "instruments", j)
+            if instrument not in known:
+                yield here, f"there is no instrument {found(instrument)}{nearest(instrument, known)}"
+                continue
+            if _venue(instrument) != item.account.partition(":")[0]:
+                yield here, f"{instrument} cannot be traded on account {item.account}: another venue"
+            owner = owners.setdefault((item.account, instrument), item.id)
+            if owner != item.id:
+                text = f"{owner} already owns {instrument} on {item.account}; one owner each: use another account"
+                yield here, text
+            if item.instruments.index(instrument) != j:
+                yield here, f"{instrument} is listed twice"
+
+
+def limits(config: Config) -> Iterator[Finding]:
+    """What a strategy trades has limits; a missing limit would refuse every order."""
+    known = {item.id for item in config.instruments}
+    if config.risk.default_limits is not None:
+        return
+    for i, item in enumerate(config.strategies):
+        for j, instrument in enumerate(item.instruments):
+            if instrument in known and instrument not in config.risk.limits:
+                text = f"{instrument} has no limits, so every order would be refused: add risk.default_limits"
+                yield ("strategies", i, "instruments", j), text
+
+
+def persons(config: Config) -> Iterator[Finding]:
+    """A person has one id, and a chat account speaks for one person."""
+    yield from _twice("persons", [item.id for item in config.persons])
+    for key in ("telegram_user_id", "discord_user_id"):
+        seen: dict[int, str] = {}
+        for i, item in enumerate(config.persons):
+            account = getattr(item, key)
+            first = seen.setdefault(account, item.id)
+            if account and first != item.id:
+                yield ("persons", i, key), f"{account} already speaks for {first}; an account belongs to one person"
+
+
+def quorum(config: Config) -> Iterator[Finding]:
+    """Every vote that may be needed can be reached by the people there are."""
+    section = config.approvals
+    if not section.enabled:
+        return
+    if not config.persons:
+        yield ("persons",), "at least one person is needed: nobody could resume or approve"
+        return
+    needed_role = RoleName[section.approver_role.upper()]
+    roles = [RoleName[item.role.upper()] for item in config.persons]
+    approvers = sum(role >= needed_role for role in roles)
+    other_requester = any(RoleName.TRADER <= role < needed_role for role in roles)
+    voters = approvers if section.requester_counts or other_requester else max(approvers - 1, 0)
+    for key, votes in (("order_votes", section.order_votes), ("override_votes", section.override_votes)):
+        if votes > voters:
+            besides = "" if section.requester_counts else " besides the requester"
+            need = f"{votes} vote(s) of role {section.approver_role} or higher{besides}"
+            fix = "add persons, lower it, or set requester_counts: true"
+            yield ("approvals", key), f"{need} can never be reached, there are {voters}: {fix}"
+
+
+def doors(config: Config) -> Iterator[Finding]:
+    """Addresses are addresses, and hold no password."""
+    if config.storage.url:
+        parts = urlsplit(config.storage.url)
+        if parts.scheme.partition("+")[0] not in {"sqlite", "postgresql"}:
+            yield ("storage", "url"), "expected sqlite:///file or postgresql+psycopg://user@host/database"
+        elif parts.password:
+            yield ("storage", "url"), "holds a password; put it into the secrets file and name it in password_secret"
+    if config.data_feed.source == "tape" and not config.data_feed.tape:
+        yield ("data_feed", "tape"), "names the recorded file or folder when source is tape"
+
+
+def parameters(config: Config, kinds: ParamTypes) -> Iterator[Finding]:
+    """Strategy kinds exist and take these parameters."""
+    for i, item in enumerate(config.strategies):
+        path: KeyPath = ("strategies", i)
+        model = kinds.get(item.kind)
+        if model is None:
+            known = ", ".join(sorted(kinds))
+            hint = nearest(item.kind, kinds)
+            yield (*path, "kind"), f"there is no strategy kind {found(item.kind)}{hint}; known: {known}"
+            continue
+        try:
+            model.model_validate({key: natural(value) for key, value in item.params.items()})
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                yield (*path, "params", *detail["loc"]), sentence(detail, detail["loc"], model)
+
+
+Check = Callable[[Config], Iterable[Finding]]
+CHECKS: Sequence[tuple[frozenset[str], Check]] = (
+    (frozenset({"instruments"}), instruments),
+    (frozenset({"environment", "accounts"}), accounts),
+    (frozenset({"environment", "instruments"}), environment),
+    (frozenset({"instruments", "risk", "data_feed"}), references),
+    (frozenset({"instruments", "accounts", "strategies"}), strategies),
+    (frozenset({"instruments", "risk", "strategies"}), limits),
+    (frozenset({"persons"}), persons),
+    (frozenset({"persons", "approvals"}), quorum),
+    (frozenset({"storage", "data_feed"}), doors),
+)
+
+
+def _twice(section: str, ids: Sequence[str]) -> Iterator[Finding]:
+    for i, name in enumerate(ids):
+        if name in ids[:i]:
+            yield (section, i, "id"), f"the id {found(name)} stands twice; ids are unique"
+
+
+def _venue(instrument: str) -> str:
+    try:
+        return parse_instrument_id(instrument)[2]
+    except Unrepresentable:
+        return ""

@@ -1,0 +1,56 @@
+"""What changed between two settings, one line a change, for people who must approve it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from domain.settings import Settings
+
+
+def diff(old: Settings, new: Settings) -> list[str]:
+    """Readable differences, sorted by key: `risk.max_exposure: 1000000 -> 500000`. Empty when they are equal."""
+    return sorted(_changes("", _named(msgspec.to_builtins(old)), _named(msgspec.to_builtins(new))))
+
+
+def _named(value: Any) -> Any:  # noqa: ANN401 - builtins of any shape
+    """Lists of things with an id become mappings by id, so that order and position do not matter."""
+    if isinstance(value, dict):
+        return {key: _named(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [_named(item) for item in value]
+        if items and all(isinstance(item, dict) and "id" in item for item in items):
+            return {f"[{item['id']}]": item for item in items}
+        return items
+    return value
+
+
+def _changes(path: str, old: Any, new: Any) -> Iterator[str]:  # noqa: ANN401 - as above
+    if old == new:
+        return
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            here = f"{path}{key}" if key.startswith("[") else f"{path}.{key}".removeprefix(".")
+            if key not in new:
+                yield f"{here}: removed (was {_short(old[key])})"
+            elif key not in old:
+                yield f"{here}: added {_short(new[key])}"
+            else:
+                yield from _changes(here, old[key], new[key])
+    elif not old and isinstance(old, list) and isinstance(new, dict):
+        yield from _changes(path, {}, new)
+    elif not new and isinstance(new, list) and isinstance(old, dict):
+        yield from _changes(path, old, {})
+    else:
+        yield f"{path}: {_short(old)} -> {_short(new)}"
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - as above
+    if isinstance(value, dict):
+        text = ", ".join(f"{key} {_short(item)}" for key, item in value.items() if item not in (None, "", [], {}))
+        return f"({text if len(text) <= 160 else text[:157] + '...'})"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_short, value)) + "]"
+    return str(value)

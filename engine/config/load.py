@@ -1,0 +1,71 @@
+"""Reads a settings file over the built-in defaults and checks all of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from engine.config.checks import CHECKS, Finding, ParamTypes, parameters
+from engine.config.models import Config
+from engine.config.problem import KeyPath, Place, Problem, Problems
+from engine.config.source import Node, find, merge, plain, read_tree
+from engine.config.words import sentence
+
+BUILT_IN = Path(__file__).with_name("paper.yaml")
+"""The paper set-up that needs no file, no key and no token."""
+
+
+def load_config(path: Path | None, environment: str = "paper", kinds: ParamTypes | None = None) -> Config:
+    """The configuration of `environment`: the file at `path` over the defaults.
+
+    In the paper environment the defaults are `BUILT_IN`: a file says only what differs (mappings are laid
+    over it key by key, lists replace). `kinds` (strategy kind -> parameter model) also checks strategy
+    parameters. Raises `Problems`, a `ConfigError`, with every mistake and its line.
+    """
+    start = Place(f"(environment {environment})")
+    tree = read_tree(BUILT_IN) if environment == "paper" else Node({}, start)
+    if path is not None:
+        tree = merge(tree, read_tree(path))
+    if not isinstance(tree.value, dict):
+        raise Problems([Problem(tree.place, (), "expected keys and values at the top of the file")])
+    named = tree.value.get("environment")
+    if named is None:
+        tree = Node({**tree.value, "environment": Node(environment, start)}, tree.place)
+    elif named.value != environment:
+        text = f"this file is not for {environment}; give the file of that environment, or change --env"
+        raise Problems([Problem(named.place, ("environment",), text)])
+    return _validate(tree, kinds)
+
+
+def _validate(tree: Node, kinds: ParamTypes | None) -> Config:
+    data = plain(tree)
+    problems: list[Problem] = []
+    wrong: set[str] = set()
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            path: KeyPath = detail["loc"]
+            wrong.add(str(path[0]))
+            problems.append(_problem(tree, path, sentence(detail, path, Config), key=detail["type"]))
+        config = Config.model_validate({key: value for key, value in data.items() if key not in wrong})
+    for sections, check in CHECKS:
+        if not sections & wrong:
+            problems += _located(tree, check(config))
+    if kinds is not None and "strategies" not in wrong:
+        problems += _located(tree, parameters(config, kinds))
+    if problems:
+        raise Problems(problems)
+    return config
+
+
+def _located(tree: Node, findings: Iterable[Finding]) -> list[Problem]:
+    return [_problem(tree, path, text) for path, text in findings]
+
+
+def _problem(tree: Node, path: KeyPath, text: str, key: str = "") -> Problem:
+    node = find(tree, path)
+    place = node.key_place if key == "extra_forbidden" and node.key_place else node.place
+    return Problem(place, path, text)

@@ -1,0 +1,310 @@
+"""What a settings file may say, section by section, with the defaults of everything left out.
+
+    Config                    the whole file
+    ├── data_feed             where prices come from
+    ├── instruments, accounts, paper
+    ├── risk, approvals, execution
+    ├── strategies, persons
+    ├── telegram, discord, gateway
+    └── journal, storage, logging
+
+Amounts are in USD, fractions may be written as percent, durations carry their unit. Secrets are never in
+this file: a section names the secret, and the value is in the secrets file.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from domain.settings import Settings
+from engine.config.fields import (
+    AtLeastOne,
+    Count,
+    DurationNs,
+    FeeRate,
+    Fraction,
+    Name,
+    NotNegative,
+    Port,
+    Positive,
+    PositiveDurationNs,
+    Text,
+    UserId,
+)
+
+SECOND_NS = 10**9
+MINUTE_NS = 60 * SECOND_NS
+HOUR_NS = 60 * MINUTE_NS
+
+Role = Literal["viewer", "trader", "risk", "admin"]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are refused, nothing is coerced, an empty value means the default."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_default(cls, data: Any) -> Any:  # noqa: ANN401 - from a file
+        if not isinstance(data, dict):
+            return data
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        return {key: value for key, value in data.items() if value is not None or key not in known}
+
+
+class SyntheticSection(Section):
+    """The seeded artificial market."""
+
+    seed: Count = 7
+
+
+class DataFeedSection(Section):
+    """Where prices come from, and how often the core sees them."""
+
+    source: Literal["hyperliquid", "synthetic", "tape"] = "hyperliquid"
+    fallback: Literal["synthetic", "none"] = "synthetic"
+    """What to use when the source cannot be reached at start."""
+    base_url: Text = "wss://api.hyperliquid.xyz/ws"
+    api_url: Text = "https://api.hyperliquid.xyz"
+    connect_timeout_ns: PositiveDurationNs = Field(default=10 * SECOND_NS, alias="connect_timeout")
+    conflate_ns: DurationNs = Field(default=100_000_000, alias="conflate")
+    """Book and quote updates of one instrument reach the core at most this often (event time); 0 = all."""
+    tape: Text = ""
+    """Recorded market data to play when `source` is tape: a file or folder."""
+    symbols: dict[str, str] = {}
+    """Instrument id to the source's symbol, where it is not the instrument's own `symbol`."""
+    synthetic: SyntheticSection = SyntheticSection()
+
+
+class InstrumentSection(Section):
+    """One contract. Steps and quantities are in decimals, as people write them."""
+
+    id: Text
+    symbol: Text = ""
+    """The symbol at the venue and at the price source; the base asset when left out."""
+    tick_size: Positive
+    lot_size: Positive
+    price_decimals: int | None = Field(default=None, ge=0, le=12)
+    qty_decimals: int | None = Field(default=None, ge=0, le=12)
+    max_significant: int = Field(default=0, ge=0, le=18)
+    min_qty: NotNegative = Decimal(0)
+    """Smallest order in base units; 0 = one lot."""
+    max_qty: NotNegative = Decimal(0)
+    min_notional: NotNegative = Decimal(0)
+    multiplier: Positive = Decimal(1)
+    maker_fee: FeeRate = Decimal(0)
+    taker_fee: FeeRate = Decimal(0)
+    initial_margin: Fraction = Decimal("0.05")
+    maintenance_margin: Fraction = Decimal("0.025")
+    funding_interval_ns: PositiveDurationNs = Field(default=HOUR_NS, alias="funding_interval")
+    aliases: list[Text] = []
+    typical_price: Positive | None = None
+    """Around which the synthetic market moves; its own idea of the asset when left out."""
+
+
+class AccountSection(Section):
+    """One venue account, `VENUE:label`."""
+
+    id: Text
+    currency: Literal["USDC", "USDT", "USD"] = "USDC"
+    deposit: NotNegative = Decimal(0)
+
+
+class FaultsSection(Section):
+    """Faults of the simulated venue, for drills: the share of messages that each befalls."""
+
+    drop: Fraction = Decimal(0)
+    delay: Fraction = Decimal(0)
+    duplicate: Fraction = Decimal(0)
+    reorder: Fraction = Decimal(0)
+    reject: Fraction = Decimal(0)
+
+
+class PaperSection(Section):
+    """The simulated venue. `main.py` converts this into the venue's own configuration."""
+
+    seed: Count = 7
+    feed_latency_ms: Count = 20
+    entry_latency_ms: Count = 40
+    response_latency_ms: Count = 40
+    queue_model: Literal["risk_averse", "proportional", "none"] = "risk_averse"
+    fill_model: Literal["next_open", "ohlc_path", "same_close"] = "next_open"
+    """How orders fill where only bars are known."""
+    faults: FaultsSection = FaultsSection()
+
+
+class LimitsSection(Section):
+    """What one instrument of one account may do, worst side counted."""
+
+    max_position_notional: Positive
+    max_order_notional: Positive
+    price_collar: Fraction = Decimal("0.05")
+    max_reference_age_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="max_reference_age")
+
+
+class RiskSection(Section):
+    """Limits of the first risk layer. An instrument without limits may not trade."""
+
+    default_limits: LimitsSection | None = None
+    limits: dict[str, LimitsSection] = {}
+    max_exposure: Positive = Decimal(1000000)
+    base_position_fraction: Fraction = Decimal("0.02")
+    max_position_fraction: Fraction = Decimal("0.1")
+    message_window_ns: PositiveDurationNs = Field(default=SECOND_NS, alias="message_window")
+    messages_per_window: AtLeastOne = 50
+    reserve_messages: Count = 50
+
+
+class ApprovalsSection(Section):
+    """Who must agree to what."""
+
+    enabled: bool = True
+    large_fraction: Fraction = Decimal("0.05")
+    window_ns: PositiveDurationNs = Field(default=10 * MINUTE_NS, alias="window")
+    order_votes: AtLeastOne = 1
+    override_votes: AtLeastOne = 2
+    requester_counts: bool = False
+    approver_role: Role = "risk"
+    order_ttl_ns: PositiveDurationNs = Field(default=2 * MINUTE_NS, alias="order_ttl")
+    override_ttl_ns: PositiveDurationNs = Field(default=15 * MINUTE_NS, alias="override_ttl")
+
+
+class ExecutionSection(Section):
+    """How orders are worked."""
+
+    ack_timeout_ns: PositiveDurationNs = Field(default=2 * SECOND_NS, alias="ack_timeout")
+    validity_ns: PositiveDurationNs = Field(default=5 * SECOND_NS, alias="validity")
+    query_every_ns: PositiveDurationNs = Field(default=2 * SECOND_NS, alias="query_every")
+    retry_ns: PositiveDurationNs = Field(default=SECOND_NS, alias="retry")
+    slippage: Fraction = Decimal("0.005")
+    quote_tolerance_ticks: Count = 0
+    dead_man_ns: DurationNs = Field(default=0, alias="dead_man")
+    equity_sample_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="equity_sample")
+    stale_feed_ns: PositiveDurationNs = Field(default=30 * SECOND_NS, alias="stale_feed")
+    flatten_max_age_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="flatten_max_age")
+
+
+class StrategySection(Section):
+    """One strategy to load at start."""
+
+    id: Name
+    kind: Name
+    account: Text
+    instruments: list[Text] = Field(min_length=1)
+    params: dict[str, Any] = {}
+    autostart: bool = True
+
+
+class PersonSection(Section):
+    """One human being and the chat accounts that speak for them (0 = none)."""
+
+    id: Name
+    name: Text = ""
+    role: Role
+    telegram_user_id: UserId = 0
+    discord_user_id: UserId = 0
+
+
+class TelegramSection(Section):
+    """The Telegram door. Alerts go to `alert_chat_id` (0 = nowhere)."""
+
+    enabled: bool = False
+    token_secret: Name = "telegram_token"  # noqa: S105 - the name of the secret, not the secret
+    base_url: Text = "https://api.telegram.org/bot"
+    alert_chat_id: int = Field(default=0, ge=-(2**62), le=2**62)
+
+
+class DiscordSection(Section):
+    """The Discord door. Alerts go to `alert_channel_id` (0 = nowhere); slash commands to `guild_id` (0 = all)."""
+
+    enabled: bool = False
+    token_secret: Name = "discord_token"  # noqa: S105 - the name of the secret, not the secret
+    guild_id: UserId = 0
+    alert_channel_id: UserId = 0
+
+
+class GatewaySection(Section):
+    """The dashboard's and the API's address; port 0 = any free one."""
+
+    enabled: bool = True
+    host: Text = "127.0.0.1"
+    port: Port = 8420
+
+
+class JournalSection(Section):
+    """The journal of inputs."""
+
+    fsync: bool | None = None
+    """Wait for the disk before risk-adding orders leave; when left out: live yes, paper no."""
+    segment_mib: int = Field(default=64, ge=1, le=4096)
+    snapshot_every_ns: PositiveDurationNs = Field(default=10 * MINUTE_NS, alias="snapshot_every")
+
+
+class StorageSection(Section):
+    """The SQL projection; empty = SQLite in the data folder. A password is the secret `password_secret`."""
+
+    url: Text = ""
+    password_secret: Name | None = None
+
+
+class LoggingSection(Section):
+    """What is written to the console and to the JSON log file in the data folder."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    console_level: Literal["debug", "info", "warning", "error"] = "warning"
+    file_mib: int = Field(default=20, ge=1, le=1024)
+    files: int = Field(default=5, ge=1, le=100)
+
+
+class Config(Section):
+    """A whole settings file, checked. `load_config` makes it; `to_settings` is what the core gets."""
+
+    environment: Literal["paper", "testnet", "live"] = "paper"
+    data_feed: DataFeedSection = DataFeedSection()
+    instruments: list[InstrumentSection] = []
+    accounts: list[AccountSection] = []
+    paper: PaperSection = PaperSection()
+    risk: RiskSection = RiskSection()
+    approvals: ApprovalsSection = ApprovalsSection()
+    execution: ExecutionSection = ExecutionSection()
+    strategies: list[StrategySection] = []
+    persons: list[PersonSection] = []
+    telegram: TelegramSection = TelegramSection()
+    discord: DiscordSection = DiscordSection()
+    gateway: GatewaySection = GatewaySection()
+    journal: JournalSection = JournalSection()
+    storage: StorageSection = StorageSection()
+    logging: LoggingSection = LoggingSection()
+
+    def to_settings(self) -> Settings:
+        """What the core carries. Raises `ConfigError` for an instrument whose numbers do not fit its scale."""
+        from engine.config.settings import to_settings
+
+        return to_settings(self)
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of everything effective, defaults included; layout and comments do not matter."""
+        from engine.config.settings import content_hash
+
+        return content_hash(self)
+
+    @property
+    def feed_symbols(self) -> dict[str, str]:
+        """The price source's symbol of every instrument."""
+        return {
+            item.id: self.data_feed.symbols.get(item.id, item.symbol or _base(item.id)) for item in self.instruments
+        }
+
+    @property
+    def fsync(self) -> bool:
+        """Whether risk-adding orders wait for the disk."""
+        return self.environment == "live" if self.journal.fsync is None else self.journal.fsync
+
+
+def _base(instrument: str) -> str:
+    return instrument.partition("-")[0]

@@ -1,0 +1,139 @@
+"""From the checked file to what the core carries: exact integers, nanoseconds, one hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from decimal import Decimal
+from typing import Any
+
+from domain.errors import ConfigError, Unrepresentable
+from domain.instrument import Instrument
+from domain.settings import (
+    AccountSpec,
+    ApprovalSettings,
+    Environment,
+    ExecutionSettings,
+    Limits,
+    Person,
+    RiskSettings,
+    RoleName,
+    Settings,
+    StrategySpec,
+)
+from engine.config.models import Config, InstrumentSection, LimitsSection, PersonSection, StrategySection
+
+
+def to_settings(config: Config) -> Settings:
+    """The core's settings. Raises `ConfigError` for an instrument whose numbers do not fit its scale."""
+    return Settings(
+        environment=Environment(config.environment),
+        instruments=tuple(_checked(item) for item in config.instruments),
+        accounts=tuple(AccountSpec(id=a.id, currency=a.currency, deposit=a.deposit) for a in config.accounts),
+        persons=tuple(_person(item) for item in config.persons),
+        risk=_risk(config),
+        approvals=_approvals(config),
+        execution=ExecutionSettings(**config.execution.model_dump()),
+        strategies=tuple(_strategy(item) for item in config.strategies),
+    )
+
+
+def to_instrument(item: InstrumentSection) -> Instrument:
+    """One contract in integer scale. Raises `Unrepresentable` when a number does not fit."""
+    price_decimals = _decimals(item.tick_size) if item.price_decimals is None else item.price_decimals
+    qty_decimals = _decimals(item.lot_size) if item.qty_decimals is None else item.qty_decimals
+    lot = _scaled(item, "lot_size", item.lot_size, qty_decimals)
+    return Instrument(
+        id=item.id,
+        venue_symbol=item.symbol or item.id.partition("-")[0],
+        price_decimals=price_decimals,
+        qty_decimals=qty_decimals,
+        tick=_scaled(item, "tick_size", item.tick_size, price_decimals),
+        lot=lot,
+        max_significant=item.max_significant,
+        min_qty=_scaled(item, "min_qty", item.min_qty, qty_decimals) or lot,
+        max_qty=_scaled(item, "max_qty", item.max_qty, qty_decimals),
+        min_notional=item.min_notional,
+        multiplier=item.multiplier,
+        maker_fee=item.maker_fee,
+        taker_fee=item.taker_fee,
+        initial_margin=item.initial_margin,
+        maintenance_margin=item.maintenance_margin,
+        funding_interval_ns=item.funding_interval_ns,
+        aliases=tuple(item.aliases),
+    )
+
+
+def content_hash(config: Config) -> str:
+    """SHA-256 (hex) over everything effective."""
+    text = json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _checked(item: InstrumentSection) -> Instrument:
+    try:
+        return to_instrument(item)
+    except Unrepresentable as error:
+        raise ConfigError(str(error)) from None
+
+
+def _decimals(step: Decimal) -> int:
+    return len(f"{step:f}".partition(".")[2])
+
+
+def _scaled(item: InstrumentSection, key: str, value: Decimal, decimals: int) -> int:
+    scaled = value.scaleb(decimals)
+    if scaled != int(scaled):
+        raise Unrepresentable(f"{item.id}: {key} {value} needs more than {decimals} decimals")
+    return int(scaled)
+
+
+def _limits(item: LimitsSection) -> Limits:
+    return Limits(**item.model_dump())
+
+
+def _risk(config: Config) -> RiskSettings:
+    risk = config.risk
+    return RiskSettings(
+        limits={instrument: _limits(item) for instrument, item in sorted(risk.limits.items())},
+        default_limits=_limits(risk.default_limits) if risk.default_limits else None,
+        **risk.model_dump(exclude={"limits", "default_limits"}),
+    )
+
+
+def _approvals(config: Config) -> ApprovalSettings:
+    section = config.approvals
+    role = RoleName[section.approver_role.upper()]
+    return ApprovalSettings(approver_role=role, **section.model_dump(exclude={"approver_role"}))
+
+
+def _person(item: PersonSection) -> Person:
+    return Person(
+        id=item.id,
+        name=item.name or item.id.capitalize(),
+        role=RoleName[item.role.upper()],
+        telegram_user_id=item.telegram_user_id,
+        discord_user_id=item.discord_user_id,
+    )
+
+
+def _strategy(item: StrategySection) -> StrategySpec:
+    return StrategySpec(
+        id=item.id,
+        kind=item.kind,
+        account=item.account,
+        instruments=tuple(item.instruments),
+        params={key: natural(value) for key, value in item.params.items()},
+        autostart=item.autostart,
+    )
+
+
+def natural(value: Any) -> Any:  # noqa: ANN401 - a strategy's own parameter
+    """A parameter as strategies take it: numbers with a point are float64."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return {key: natural(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [natural(item) for item in value]
+    return value
