@@ -40,7 +40,7 @@ TYPICAL_PRICES: Mapping[str, Decimal] = {
 OTHER_PRICE = Decimal(25)
 """Typical price of a base asset that has none of its own."""
 
-CHUNK_STEPS = 200
+CHUNK_STEPS = 600
 _by_time = attrgetter("ts_ns")
 
 

@@ -35,7 +35,6 @@ class SyntheticFeed:
         self._clock = clock
         self._speed = speed
         self._feeds: list[Feed] = []
-        self._sink: Callable[[MarketEvent | FeedStatus], None] | None = None
         self._began_ns = 0
         self._task: asyncio.Task[None] | None = None
         self._events: Iterator[MarketEvent] = iter(())
@@ -47,9 +46,13 @@ class SyntheticFeed:
             return self._market.start_ts_ns
         return self._market.start_ts_ns + int((self._clock.now_ns() - self._began_ns) * self._speed)
 
+    @property
+    def next_ts_ns(self) -> int:
+        """Market time of the next event; 0 when nothing is subscribed."""
+        return self._next.ts_ns if self._next else 0
+
     async def start(self, sink: Callable[[MarketEvent | FeedStatus], None], feeds: Sequence[Feed]) -> None:
         """Begin to push what `feeds` ask for. Raises `ConfigError` for an instrument the market does not have."""
-        self._sink = sink
         self._began_ns = self._clock.now_ns()
         for venue in sorted({instrument.venue for instrument in self._market.instruments}):
             sink(FeedStatus(venue=venue, state=FeedState.LIVE, detail="simulated market"))
@@ -60,8 +63,7 @@ class SyntheticFeed:
         """Add subscriptions from now on."""
         added = [feed for feed in dict.fromkeys(feeds) if feed not in self._feeds]
         if added:
-            resume_ns = self._next.ts_ns if self._next else self.now_ns()
-            self._seek([*self._feeds, *added], resume_ns)
+            self._seek([*self._feeds, *added], self.next_ts_ns or self.now_ns())
 
     async def history(self, feed: Feed, count: int) -> Sequence[Bar]:
         """The last `count` bars closed by now, oldest first."""
