@@ -1,4 +1,18 @@
-"""Chat-ops: one table of verbs (text to `Command`), pure renderers, sessions, Telegram and Discord.
+"""Chat-ops: one table of verbs (text to `Command`), pure renderers, Telegram, Discord and a console.
 
 Talks to the service only through `engine.desk`; imports nothing else but `domain`.
+
+    verbs      the table, and `run_line`: a line of text in, a `Message` out
+    parse      words to a verb and its arguments, errors with the nearest valid word
+    show, act  what the verbs do: read the desk, or send it a command
+    message    the small document that every door renders
+    render     that document as plain text, Telegram HTML and Discord markdown, cut to each limit
+    buttons    signed approve and deny buttons
+    store      the operational database: inbox and outbox
+    outbox     durable, budgeted, critical-first delivery
+    sessions   the durable Telegram inbox and its lanes; a halt has its own
+    telegram, discord   thin adapters over the two client libraries
+    alerts     facts that people should know about, to the configured chats
+    console    the terminal's and the dashboard's line
+    service    `ChatOps`: what `main.py` starts
 """

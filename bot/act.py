@@ -1,0 +1,149 @@
+"""The verbs that act: each builds one frozen command, sends it to the desk and tells the outcome."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from bot.call import Call
+from bot.message import Message, Text
+from bot.parse import UsageError, account_of, instrument_of, params_of, quantity_of, suggest
+from bot.show import strategy_of
+from domain import commands
+from domain.commands import Command
+from domain.facts import CommandDone, Severity
+from domain.settings import StrategySpec
+
+
+async def submit(call: Call, command: Command) -> Message:
+    """Send a command in the caller's name and put the outcome into words."""
+    done = await call.desk.submit(command, call.actor, request_id=call.request_id, sent_ts_ns=call.sent_ts_ns)
+    return outcome(done)
+
+
+def outcome(done: CommandDone) -> Message:
+    """The outcome of a command: what happened, why not, and whose vote it waits for."""
+    lines = [done.text] if done.text else []
+    if done.reason is not None and done.reason.words not in done.text:
+        lines.append(f"Because {done.reason.words} ({done.reason.value}).")
+    if done.request:
+        lines.append(f"Request {done.request} waits for approval: /approve {done.request} or /deny {done.request}")
+    verdict = "waits for approval" if done.request and not done.ok else "done" if done.ok else "refused"
+    severity = Severity.INFO if done.ok or done.request else Severity.WARNING
+    title = f"{done.verb}: {verdict}"
+    return Message(title=title, blocks=tuple(Text(line) for line in lines), severity=severity, ok=done.ok)
+
+
+async def halt(call: Call) -> Message:
+    """Stop everything that adds risk, now."""
+    return await submit(call, commands.Halt(reason=call.arguments.get("reason", "")))
+
+
+async def resume(call: Call) -> Message:
+    """Ask to trade again."""
+    return await submit(call, commands.Resume(reason=call.arguments.get("reason", "")))
+
+
+async def flatten(call: Call) -> Message:
+    """Halt and close one position or all."""
+    text = call.arguments.get("symbol", "")
+    scope = "" if text.lower() in {"", "all"} else instrument_of(call.desk, text)
+    return await submit(call, commands.Flatten(scope=scope, reason=call.arguments.get("reason", "")))
+
+
+async def approve(call: Call) -> Message:
+    """Vote for a request."""
+    return await submit(call, commands.Approve(request=_request(call)))
+
+
+async def deny(call: Call) -> Message:
+    """End a request."""
+    reason = call.arguments.get("reason", "")
+    return await submit(call, commands.Deny(request=_request(call), reason=reason))
+
+
+def _request(call: Call) -> str:
+    """The id as the desk writes it; an unknown one goes through, so that the core says what became of it."""
+    wanted = call.arguments["id"].lstrip("#")
+    return next((view.id for view in call.desk.pending() if view.id.lower() == wanted.lower()), wanted)
+
+
+async def order(call: Call) -> Message:
+    """A person's own order, worked by the built-in strategy `manual`."""
+    instrument = instrument_of(call.desk, call.arguments["symbol"])
+    account = account_of(call.desk, call.arguments.get("account", ""), instrument)
+    quantity = quantity_of(call.arguments["qty"])
+    signed = quantity if call.arguments["side"] == "buy" else -quantity
+    return await submit(call, commands.ManualTarget(account=account, instrument=instrument, qty=signed))
+
+
+async def cancel(call: Call) -> Message:
+    """Cancel one order by its client id, or by its end when only one ends so."""
+    wanted = call.arguments["id"]
+    known = [view.cid for view in call.desk.orders()]
+    hits = [wanted] if wanted in known else [cid for cid in known if cid.endswith(wanted)]
+    if len(hits) != 1:
+        why = f"{len(hits)} open orders end with" if hits else "no open order is called"
+        raise UsageError(f"{why} {wanted!r}: {suggest(wanted, hits or known)}")
+    return await submit(call, commands.CancelOrder(cid=hits[0]))
+
+
+async def hold(call: Call) -> Message:
+    """Hold the slot of an account and instrument, so that no strategy acts on it."""
+    return await _set_hold(call, on=True)
+
+
+async def unhold(call: Call) -> Message:
+    """Ask to release a held slot."""
+    return await _set_hold(call, on=False)
+
+
+async def _set_hold(call: Call, *, on: bool) -> Message:
+    instrument = instrument_of(call.desk, call.arguments["symbol"])
+    account = account_of(call.desk, call.arguments.get("account", ""), instrument)
+    return await submit(call, commands.SetHold(account=account, instrument=instrument, on=on))
+
+
+async def cap(call: Call) -> Message:
+    """Cap the position of an account and instrument, or lift the cap."""
+    instrument = instrument_of(call.desk, call.arguments["symbol"])
+    account = account_of(call.desk, call.arguments.get("account", ""), instrument)
+    text = call.arguments["qty"].lower()
+    quantity = None if text == "none" else Decimal(0) if text == "0" else quantity_of(text)
+    return await submit(call, commands.SetCap(account=account, instrument=instrument, qty=quantity))
+
+
+async def start_strategy(call: Call) -> Message:
+    """Let a strategy act again."""
+    return await submit(call, commands.StartStrategy(strategy=strategy_of(call).id))
+
+
+async def pause_strategy(call: Call) -> Message:
+    """Pull a strategy's quotes and entries; its protections stay."""
+    return await submit(call, commands.PauseStrategy(strategy=strategy_of(call).id))
+
+
+async def unload_strategy(call: Call) -> Message:
+    """Forget a strategy."""
+    keep = call.arguments.get("position") == "keep"
+    return await submit(call, commands.UnloadStrategy(strategy=strategy_of(call).id, keep_position=keep))
+
+
+async def set_params(call: Call) -> Message:
+    """Change a strategy's parameters."""
+    params = params_of(call.arguments["params"])
+    return await submit(call, commands.SetParams(strategy=strategy_of(call).id, params=params))
+
+
+async def load_strategy(call: Call) -> Message:
+    """Load a strategy of a known kind under a new id; several instruments are joined by commas."""
+    desk, kind = call.desk, call.arguments["kind"].lower()
+    kinds = desk.strategy_kinds()
+    if kind not in kinds:
+        raise UsageError(f"no strategy kind is called {kind!r}: {suggest(kind, kinds)}")
+    instruments = tuple(instrument_of(desk, name) for name in call.arguments["symbols"].split(",") if name)
+    if not instruments:
+        raise UsageError("SYMBOLS names at least one instrument, for example: BTC or BTC,ETH")
+    account = account_of(desk, call.arguments["account"], instruments[0])
+    params = params_of(call.arguments.get("params", ""))
+    spec = StrategySpec(id=call.arguments["id"], kind=kind, account=account, instruments=instruments, params=params)
+    return await submit(call, commands.LoadStrategy(spec=spec))

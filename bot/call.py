@@ -1,0 +1,59 @@
+"""What a row of the verb table is, and what its handler is given."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
+
+from bot.message import Message
+from bot.parse import Argument
+from domain.commands import Actor
+from domain.settings import Person, RoleName
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
+
+
+class Effect(enum.Enum):
+    """What a verb may do to risk; it decides whether an old command is still carried out."""
+
+    READS = "reads"
+    LOWERS = "lowers"
+    """Carried out at any age: halts, cancels, pauses, denials."""
+    ADDS = "adds"
+    """May add risk: refused when it is older than a minute."""
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """One use of a verb: who, with which arguments, and where it came from."""
+
+    desk: Desk
+    actor: Actor
+    person: Person
+    arguments: dict[str, str]
+    request_id: str
+    sent_ts_ns: int
+
+
+Handler: TypeAlias = Callable[[Call], Awaitable[Message]]
+
+
+class Verb(Struct, frozen=True, kw_only=True):
+    """One row of the table. `hidden` verbs are understood but neither listed nor offered."""
+
+    name: str
+    help: str
+    handler: Handler
+    role: RoleName = RoleName.VIEWER
+    arguments: tuple[Argument, ...] = ()
+    aliases: tuple[str, ...] = ()
+    effect: Effect = Effect.READS
+    hidden: bool = False
+
+    @property
+    def usage(self) -> str:
+        """How it is written: `/order buy|sell SYMBOL QTY [ACCOUNT]`."""
+        return " ".join([f"/{self.name}", *(argument.usage for argument in self.arguments)])

@@ -1,0 +1,118 @@
+"""`Message`: the small document that every verb returns and every door renders.
+
+Pure data, no markup: `bot.render` turns it into plain text, Telegram HTML or Discord markdown.
+The functions below put numbers and times into words the same way everywhere.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from domain.facts import Severity
+from domain.views import StatusView
+
+CENT = Decimal("0.01")
+
+
+class Text(Struct, frozen=True, tag="text"):
+    """A paragraph."""
+
+    text: str
+
+
+class Pairs(Struct, frozen=True, tag="pairs"):
+    """Names and values, one pair a line."""
+
+    rows: tuple[tuple[str, str], ...]
+
+
+class Table(Struct, frozen=True, tag="table"):
+    """Columns of equal width; the first `left` columns are aligned left, the others right."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: int = 1
+
+
+class Code(Struct, frozen=True, tag="code"):
+    """Text in fixed width, line breaks kept."""
+
+    text: str
+
+
+Block: TypeAlias = Text | Pairs | Table | Code
+
+
+class Button(Struct, frozen=True):
+    """A button under a message: its label and the signed data that comes back when pressed."""
+
+    label: str
+    data: str
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """One reply or alert. `stamp` says environment, time and data age; `ok` False marks a refusal."""
+
+    title: str
+    blocks: tuple[Block, ...] = ()
+    severity: Severity = Severity.INFO
+    ok: bool = True
+    stamp: str = ""
+    buttons: tuple[Button, ...] = ()
+
+
+def refusal(title: str, text: str) -> Message:
+    """A reply that says no, and why."""
+    return Message(title=title, blocks=(Text(text),), severity=Severity.WARNING, ok=False)
+
+
+def stamp(status: StatusView, now_ns: int) -> str:
+    """Where, when and how fresh, for the last line of every reply."""
+    age = "no market data" if status.data_age_ms is None else f"data {age_text(status.data_age_ms / 1000)} old"
+    return f"{status.environment.upper()} · market: {status.market} · {utc_text(now_ns)} · {age}"
+
+
+def utc_text(ts_ns: int) -> str:
+    """Date and time to the second, in UTC, and saying so."""
+    return f"{datetime.fromtimestamp(ts_ns / 1e9, tz=UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def clock_text(ts_ns: int) -> str:
+    """Time of day to the second, in UTC."""
+    return f"{datetime.fromtimestamp(ts_ns / 1e9, tz=UTC):%H:%M:%S}"
+
+
+def age_text(seconds: float) -> str:
+    """A duration in the largest unit that keeps it readable: `120 ms`, `4 s`, `12 min`, `3.5 h`, `2.1 d`."""
+    if seconds < 1:
+        return f"{max(seconds, 0) * 1000:.0f} ms"
+    for limit, unit, size, digits in ((120, "s", 1, 0), (7200, "min", 60, 0), (172_800, "h", 3600, 1)):
+        if seconds < limit:
+            return f"{seconds / size:.{digits}f} {unit}"
+    return f"{seconds / 86_400:.1f} d"
+
+
+def money(value: Decimal, *, sign: bool = False) -> str:
+    """An amount with thousands separators and two decimals; `sign` shows the plus."""
+    return f"{value.quantize(CENT):{'+' if sign else ''},f}"
+
+
+def number(value: Decimal) -> str:
+    """A price or quantity without trailing zeros and without an exponent."""
+    text = f"{value:f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+def signed(value: Decimal) -> str:
+    """A quantity with its sign."""
+    return f"+{number(value)}" if value > 0 else number(value)
+
+
+def base_name(instrument: str, others: list[str]) -> str:
+    """The base asset when it names one instrument only, else the whole id; the desk understands both."""
+    base = instrument.partition("-")[0]
+    return base if sum(other.partition("-")[0] == base for other in others) <= 1 else instrument

@@ -1,0 +1,184 @@
+"""A line of text to a verb and its arguments; what is wrong is said with the nearest right word.
+
+line     = "/" verb [argument ...]        verbs may have two words: `/strategies start`
+argument = one word; the last one of some verbs takes the rest of the line
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from domain.errors import MoonDevError
+from domain.instrument import AccountId, InstrumentId
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
+
+Complete = Callable[["Desk"], Iterable[str]]
+"""What could be typed for an argument now, for completion and for error messages."""
+
+
+class UsageError(MoonDevError):
+    """A line that cannot be understood; its text says what was wrong and what would be right."""
+
+
+class Argument(Struct, frozen=True, kw_only=True):
+    """One argument of a verb. `choices` are the only words it takes; `rest` takes what is left of the line."""
+
+    name: str
+    help: str
+    required: bool = True
+    choices: tuple[str, ...] = ()
+    rest: bool = False
+    complete: Complete | None = None
+
+    @property
+    def usage(self) -> str:
+        """How it is written in a usage line: `SYMBOL`, `buy|sell`, `[REASON...]`."""
+        text = "|".join(self.choices) or self.name.upper()
+        text += "..." if self.rest else ""
+        return text if self.required else f"[{text}]"
+
+
+def words_of(text: str, bot_name: str = "") -> list[str]:
+    """The words of a command line, slash and `@bot_name` taken off the first; empty when it is no command."""
+    words = text.split()
+    if not words or not words[0].startswith("/"):
+        return []
+    name, _, addressee = words[0][1:].partition("@")
+    if addressee and bot_name and addressee.lower() != bot_name.lower():
+        return []
+    return [name.lower(), *words[1:]]
+
+
+def nearest(word: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The known words that look most like `word`, best first, whatever the case."""
+    by_lower = {name.lower(): name for name in known}
+    return [by_lower[hit] for hit in difflib.get_close_matches(word.lower(), by_lower, n=count, cutoff=0.5)]
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """A sentence that offers the nearest words, else some of what there is, else says there is nothing."""
+    names = list(known)
+    hits = nearest(word, names)
+    if hits:
+        return f"did you mean {' or '.join(hits)}?"
+    if not names:
+        return "there are none now"
+    return f"there are {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"
+
+
+def bind(usage: str, arguments: Sequence[Argument], words: Sequence[str], desk: Desk) -> dict[str, str]:
+    """Give each word to its argument.
+
+    A word that an optional argument with choices does not know goes to the next argument. Raises `UsageError`.
+    """
+    bound: dict[str, str] = {}
+    left = list(words)
+    for position, argument in enumerate(arguments):
+        if not left:
+            if argument.required:
+                raise UsageError(f"{argument.usage} is missing ({argument.help}). Usage: {usage}")
+            continue
+        if argument.rest:
+            bound[argument.name] = " ".join(left)
+            return bound
+        word = left[0].lower() if argument.choices else left[0]
+        if argument.choices and word not in argument.choices:
+            later = arguments[position + 1 :]
+            if not argument.required and later:
+                continue
+            raise UsageError(f"{left[0]!r} is not {argument.usage}: {suggest(word, argument.choices)} Usage: {usage}")
+        bound[argument.name] = word
+        left.pop(0)
+    if left:
+        known = [name for argument in arguments for name in _possible(argument, desk)]
+        hint = f" {suggest(left[0], known)}" if known else ""
+        raise UsageError(f"{' '.join(left)!r} is too much.{hint} Usage: {usage}")
+    return bound
+
+
+def _possible(argument: Argument, desk: Desk) -> list[str]:
+    return list(argument.choices or (argument.complete(desk) if argument.complete else ()))
+
+
+def instrument_of(desk: Desk, text: str) -> InstrumentId:
+    """The instrument that a person means. Raises `UsageError` with the nearest ones."""
+    found = desk.instrument(text)
+    if found is None:
+        raise UsageError(f"no instrument is called {text!r}: {suggest(text, symbols(desk))}")
+    return found
+
+
+def symbols(desk: Desk) -> list[str]:
+    """Base assets and full ids of all instruments, bases first."""
+    ids = desk.instruments()
+    return [*dict.fromkeys(name.partition("-")[0] for name in ids), *ids]
+
+
+def accounts(desk: Desk) -> list[AccountId]:
+    """The accounts there are."""
+    return [view.account for view in desk.balances()]
+
+
+def account_of(desk: Desk, text: str, instrument: InstrumentId = "") -> AccountId:
+    """The account that a person means; without a text the only one at the instrument's venue.
+
+    Raises `UsageError` naming the accounts when there is none or more than one.
+    """
+    known = accounts(desk)
+    if text:
+        exact = [name for name in known if text.lower() in {name.lower(), name.lower().partition(":")[2]}]
+        if len(exact) == 1:
+            return exact[0]
+        raise UsageError(f"no account is called {text!r}: {suggest(text, known)}")
+    venue = instrument.partition(".")[2]
+    fitting = [name for name in known if not venue or name.partition(":")[0] == venue] or known
+    if len(fitting) != 1:
+        raise UsageError(f"say which account: {', '.join(fitting) or 'there are none'}")
+    return fitting[0]
+
+
+def quantity_of(text: str, what: str = "QTY") -> Decimal:
+    """A quantity greater than zero in base units. Raises `UsageError`."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        hint = "; write decimals with a dot" if "," in text else ""
+        raise UsageError(f"{what} {text!r} is not a number{hint}. For example: 0.25") from None
+    if not value.is_finite() or value <= 0:
+        raise UsageError(f"{what} {text!r} must be greater than zero; buy or sell says the direction")
+    return value
+
+
+def params_of(text: str) -> dict[str, object]:
+    """`key=value` words as a dictionary; numbers and true/false are recognised. Raises `UsageError`."""
+    found: dict[str, object] = {}
+    for word in text.split():
+        key, equals, value = word.partition("=")
+        if not key or not equals:
+            raise UsageError(f"{word!r} is not KEY=VALUE. For example: window=55")
+        if key in found:
+            raise UsageError(f"{key} is given twice")
+        found[key] = _value(value)
+    return found
+
+
+def _value(text: str) -> object:
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return value if math.isfinite(value) else text

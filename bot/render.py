@@ -1,0 +1,230 @@
+"""A `Message` as plain text, Telegram HTML and Discord markdown; pure, and cut to each channel's limits.
+
+A message becomes lines; lines become pages that fit; pages become parcels. More than `MAX_PAGES` pages
+become one parcel with a text file. Lengths are counted in UTF-16 units, as Telegram does: never too few.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Iterable
+from itertools import groupby
+
+from msgspec import Struct
+
+from bot.message import Button, Code, Message, Pairs, Table, Text
+from domain.facts import Severity
+
+TELEGRAM_LIMIT = 4096
+TELEGRAM_CAPTION_LIMIT = 1024
+DISCORD_LIMIT = 4096
+"""Of an embed's description; plain content may have 2000."""
+MAX_PAGES = 3
+PART_RESERVE = 120
+"""Room for the part number and for what the outbox may put in front of a late or repeated message."""
+MARKS = {
+    Severity.INFO: "",
+    Severity.WARNING: "⚠️ ",
+    Severity.ERROR: "❗ ",
+    Severity.CRITICAL: "🚨 ",
+}
+
+
+class Line(Struct, frozen=True, gc=False):
+    """One line: `look` is "" (running text), "bold", "fixed" (table or code) or "small" (the stamp)."""
+
+    text: str
+    look: str = ""
+
+
+class Dialect(Struct, frozen=True):
+    """How a channel writes: escaping, what goes around each look, and how long a text may be."""
+
+    name: str
+    escape: Callable[[str], str]
+    escape_fixed: Callable[[str], str]
+    around: dict[str, tuple[str, str]]
+    limit: int
+    caption_limit: int
+
+
+class Parcel(Struct, frozen=True, kw_only=True):
+    """What one send carries. `plain` is the same without markup, for the server that refuses the markup."""
+
+    text: str
+    plain: str
+    severity: Severity = Severity.INFO
+    buttons: tuple[Button, ...] = ()
+    file_name: str = ""
+    file_text: str = ""
+
+
+def _same(text: str) -> str:
+    return text
+
+
+def _escape_discord(text: str) -> str:
+    return re.sub(r"([\\*_~`|>#\[\]()<@])", r"\\\1", text)
+
+
+def _escape_discord_fixed(text: str) -> str:
+    return text.replace("`", "'")
+
+
+def _escape_html(text: str) -> str:
+    return html.escape(text, quote=False)
+
+
+_NOTHING = ("", "")
+PLAIN = Dialect("plain", _same, _same, {}, 1 << 60, 1 << 60)
+TELEGRAM = Dialect(
+    "telegram",
+    _escape_html,
+    _escape_html,
+    {"bold": ("<b>", "</b>"), "fixed": ("<pre>", "</pre>"), "small": ("<i>", "</i>")},
+    TELEGRAM_LIMIT,
+    TELEGRAM_CAPTION_LIMIT,
+)
+DISCORD = Dialect(
+    "discord",
+    _escape_discord,
+    _escape_discord_fixed,
+    {"bold": ("**", "**"), "fixed": ("```\n", "\n```"), "small": ("-# ", "")},
+    DISCORD_LIMIT,
+    DISCORD_LIMIT,
+)
+
+
+def units(text: str) -> int:
+    """Length in UTF-16 code units."""
+    return len(text) + sum(char > "\uffff" for char in text)
+
+
+def plain(message: Message) -> str:
+    """The whole message as plain text, for the terminal, the dashboard and files."""
+    return "\n".join(line.text for line in [*_lines(message), *_stamp(message)])
+
+
+def telegram(message: Message) -> tuple[Parcel, ...]:
+    """The message in Telegram HTML, at most `MAX_PAGES` texts or one file."""
+    return _parcels(message, TELEGRAM)
+
+
+def discord(message: Message) -> tuple[Parcel, ...]:
+    """The message in Discord markdown for embeds' descriptions, at most `MAX_PAGES` or one file."""
+    return _parcels(message, DISCORD)
+
+
+def _parcels(message: Message, dialect: Dialect) -> tuple[Parcel, ...]:
+    pages = _pages(_lines(message), _stamp(message), dialect)
+    if len(pages) > MAX_PAGES:
+        return (_file_parcel(message, dialect),)
+    last = len(pages)
+    return tuple(
+        Parcel(
+            text=_markup(page, dialect),
+            plain="\n".join(line.text for line in page),
+            severity=message.severity,
+            buttons=message.buttons if position == last else (),
+        )
+        for position, page in enumerate(pages, 1)
+    )
+
+
+def _file_parcel(message: Message, dialect: Dialect) -> Parcel:
+    whole = plain(message)
+    title = Line(_title(message)[:200], "bold")
+    note = Line(f"{whole.count(chr(10)) + 1} lines: too long for a chat, so it is in the file.")
+    page = [title, note, *(Line(line.text[:400], line.look) for line in _stamp(message))]
+    name = re.sub(r"[^a-z0-9]+", "-", message.title.lower()).strip("-")[:40] or "reply"
+    return Parcel(
+        text=_markup(page, dialect),
+        plain="\n".join(line.text for line in page),
+        severity=message.severity,
+        buttons=message.buttons,
+        file_name=f"{name}.txt",
+        file_text=whole,
+    )
+
+
+def _title(message: Message) -> str:
+    return f"{MARKS[message.severity]}{message.title}"
+
+
+def _stamp(message: Message) -> list[Line]:
+    return [Line(message.stamp, "small")] if message.stamp else []
+
+
+def _lines(message: Message) -> list[Line]:
+    lines = [Line(_title(message), "bold")]
+    for block in message.blocks:
+        match block:
+            case Text(text):
+                lines += [Line(part) for part in text.splitlines()]
+            case Pairs(rows):
+                width = max((len(name) for name, _ in rows), default=0)
+                lines += [Line(f"{name:<{width}}  {value}".rstrip(), "fixed") for name, value in rows]
+            case Table():
+                lines += [Line(text, "fixed") for text in _grid(block)]
+            case Code(text):
+                lines += [Line(part, "fixed") for part in text.splitlines()]
+    return lines
+
+
+def _grid(table: Table) -> list[str]:
+    rows = [table.columns, *table.rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(table.columns))]
+    return [
+        "  ".join(
+            cell.ljust(width) if column < table.left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _markup(page: Iterable[Line], dialect: Dialect) -> str:
+    parts = []
+    for look, lines in groupby(page, key=lambda line: line.look):
+        before, after = dialect.around.get(look, _NOTHING)
+        escape = dialect.escape_fixed if look == "fixed" else dialect.escape
+        parts.append(before + "\n".join(escape(line.text) for line in lines) + after)
+    return "\n".join(parts)
+
+
+def _pages(lines: list[Line], tail: list[Line], dialect: Dialect) -> list[list[Line]]:
+    """Cut at line ends into pages that fit with `tail` and a part number; long lines are cut too."""
+    budget = dialect.limit - PART_RESERVE - sum(_cost(line, "", dialect) for line in tail)
+    pages: list[list[Line]] = [[]]
+    used, look = 0, ""
+    for line in _short_lines(lines, dialect, budget):
+        cost = _cost(line, look, dialect)
+        if pages[-1] and used + cost > budget:
+            pages.append([])
+            used, cost = 0, _cost(line, "", dialect)
+        pages[-1].append(line)
+        used, look = used + cost, line.look
+    count = len(pages)
+    if count == 1:
+        return [[*pages[0], *tail]]
+    foot = f" · {tail[0].text}" if tail else ""
+    return [[*page, Line(f"part {position} of {count}{foot}", "small")] for position, page in enumerate(pages, 1)]
+
+
+def _short_lines(lines: list[Line], dialect: Dialect, budget: int) -> Iterable[Line]:
+    for line in lines:
+        if _cost(line, "", dialect) <= budget:
+            yield line
+            continue
+        step = max(budget // 8, 1)  # an escaped character takes at most six units, an emoji two
+        for start in range(0, len(line.text), step):
+            yield Line(line.text[start : start + step], line.look)
+
+
+def _cost(line: Line, look_before: str, dialect: Dialect) -> int:
+    """Units a line adds: its escaped text, its line break, and its markup where the look changes."""
+    if line.look == look_before:
+        escape = dialect.escape_fixed if line.look == "fixed" else dialect.escape
+        return units(escape(line.text)) + 1
+    return units(_markup([line], dialect)) + 1

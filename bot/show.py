@@ -1,0 +1,253 @@
+"""The verbs that read: each asks the desk and lays the answer out."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from bot.call import Call
+from bot.message import (
+    Message,
+    Pairs,
+    Table,
+    Text,
+    age_text,
+    base_name,
+    clock_text,
+    money,
+    number,
+    signed,
+    utc_text,
+)
+from bot.parse import UsageError, account_of, instrument_of, suggest
+from domain.facts import Severity
+from domain.views import OrderView, PnlView, RequestView, StrategyView
+
+MAX_TRADES = 500
+
+
+async def status(call: Call) -> Message:
+    """The service at a glance, and what is not well."""
+    view = call.desk.status()
+    ready, reasons = call.desk.ready()
+    state = view.trading_state.upper()
+    rows = [
+        ("trading", f"{state} ({view.trading_reason})" if view.trading_reason else state),
+        ("ready", "yes" if ready else "no"),
+        ("equity", money(view.equity)),
+        ("day PNL", money(view.day_pnl, sign=True)),
+        ("exposure", money(view.exposure)),
+        ("strategies", f"{view.strategies_running} of {view.strategies_total} running"),
+        ("open orders", str(view.open_orders)),
+        ("waiting", f"{view.pending_requests} for approval"),
+    ]
+    if view.unknown_orders:
+        rows.append(("unknown", f"{view.unknown_orders} orders whose answer never came; they are being queried"))
+    for feed in view.feeds:
+        age = "never" if feed.age_ms is None else f"{age_text(feed.age_ms / 1000)} ago"
+        rows.append((feed.venue, f"{feed.state}, {age}{f', {feed.detail}' if feed.detail else ''}"))
+    notes = tuple(Text(f"Not ready: {reason}") for reason in reasons)
+    severity = Severity.INFO if ready and state == "ACTIVE" else Severity.WARNING
+    return Message(title=f"Status: {state}", blocks=(Pairs(tuple(rows)), *notes), severity=severity)
+
+
+async def positions(call: Call) -> Message:
+    """Open positions, one row each, with the sum."""
+    wanted = _symbol(call)
+    found = [view for view in call.desk.positions() if not wanted or view.instrument == wanted]
+    if not found:
+        return Message(title="No open positions" + (f" in {wanted}" if wanted else ""))
+    names = call.desk.instruments()
+    rows = tuple(
+        (
+            base_name(view.instrument, names),
+            signed(view.qty),
+            number(view.entry_price),
+            number(view.mark_price),
+            money(view.unrealised, sign=True),
+            view.owner,
+        )
+        for view in found
+    )
+    total = sum((view.unrealised for view in found), Decimal(0))
+    table = Table(("symbol", "qty", "entry", "mark", "uPNL", "owner"), rows)
+    return Message(title=f"Positions: {len(found)}, {money(total, sign=True)} unrealised", blocks=(table,))
+
+
+async def orders(call: Call) -> Message:
+    """Open orders, or the recent ones."""
+    recent = call.arguments.get("which") == "recent"
+    wanted = _symbol(call)
+    found = [view for view in call.desk.orders(recent=recent) if not wanted or view.instrument == wanted]
+    kind = "recent" if recent else "open"
+    if not found:
+        return Message(title=f"No {kind} orders" + (f" in {wanted}" if wanted else ""))
+    names = call.desk.instruments()
+    rows = tuple(_order_row(view, names) for view in found)
+    columns = ("symbol", "order", "filled", "price", "status", "age", "id")
+    return Message(title=f"Orders: {len(found)} {kind}", blocks=(Table(columns, rows, left=2),))
+
+
+def _order_row(view: OrderView, names: list[str]) -> tuple[str, ...]:
+    price = f"at {number(view.trigger)}" if view.trigger else number(view.price)
+    return (
+        base_name(view.instrument, names),
+        f"{view.side} {number(view.qty)} {view.role}",
+        number(view.filled),
+        price,
+        view.status,
+        age_text(view.age_s),
+        view.cid,
+    )
+
+
+async def trades(call: Call) -> Message:
+    """The last fills, newest first."""
+    count = _count(call.arguments.get("n", "20"))
+    wanted = _symbol(call)
+    found = [row for row in call.desk.trades(limit=count) if not wanted or row.instrument == wanted]
+    if not found:
+        return Message(title="No trades yet" + (f" in {wanted}" if wanted else ""))
+    names = call.desk.instruments()
+    rows = tuple(
+        (
+            clock_text(row.ts_ns),
+            base_name(row.instrument, names),
+            row.side,
+            number(row.qty),
+            number(row.price),
+            number(row.fee),
+            money(row.realised, sign=True),
+        )
+        for row in found
+    )
+    columns = ("UTC", "symbol", "side", "qty", "price", "fee", "realised")
+    return Message(title=f"Trades: last {len(found)}", blocks=(Table(columns, rows, left=3),))
+
+
+async def pnl(call: Call) -> Message:
+    """Profit and loss of each account; the day is the UTC day, and named."""
+    wanted = account_of(call.desk, call.arguments["account"]) if "account" in call.arguments else ""
+    found = [view for view in call.desk.pnl() if not wanted or view.account == wanted]
+    if not found:
+        return Message(title="No accounts")
+    blocks = tuple(Pairs(_pnl_rows(view)) for view in found)
+    total = sum((view.day_pnl for view in found), Decimal(0))
+    return Message(title=f"PNL: {money(total, sign=True)} on {found[0].day} (UTC day)", blocks=blocks)
+
+
+def _pnl_rows(view: PnlView) -> tuple[tuple[str, str], ...]:
+    share = f" ({view.day_pnl / view.day_start_equity:+.2%})" if view.day_start_equity else ""
+    return (
+        ("account", f"{view.account} ({view.currency})"),
+        ("day", f"{money(view.day_pnl, sign=True)}{share}"),
+        ("total", money(view.total_pnl, sign=True)),
+        ("realised", money(view.realised, sign=True)),
+        ("unrealised", money(view.unrealised, sign=True)),
+        ("fees", money(view.fees)),
+        ("funding", money(view.funding, sign=True)),
+        ("equity", money(view.equity)),
+    )
+
+
+async def balance(call: Call) -> Message:
+    """Money of each account."""
+    wanted = account_of(call.desk, call.arguments["account"]) if "account" in call.arguments else ""
+    rows = tuple(
+        (view.account, money(view.cash), money(view.equity), money(view.margin_used), money(view.free), view.currency)
+        for view in call.desk.balances()
+        if not wanted or view.account == wanted
+    )
+    if not rows:
+        return Message(title="No accounts")
+    columns = ("account", "cash", "equity", "margin", "free", "currency")
+    return Message(title="Balance", blocks=(Table(columns, rows),))
+
+
+async def strategies(call: Call) -> Message:
+    """Every loaded strategy, one row each."""
+    found = call.desk.strategies()
+    if not found:
+        kinds = ", ".join(call.desk.strategy_kinds())
+        return Message(
+            title="No strategies loaded", blocks=(Text(f"Load one: /strategies load KIND ID. Kinds: {kinds}"),)
+        )
+    rows = tuple(
+        (view.id, view.status, money(view.realised + view.unrealised - view.fees, sign=True), str(view.fills))
+        for view in found
+    )
+    return Message(title=f"Strategies: {len(found)}", blocks=(Table(("id", "status", "net", "fills"), rows, left=2),))
+
+
+async def strategy(call: Call) -> Message:
+    """One strategy in full."""
+    view = strategy_of(call)
+    rows = [
+        ("kind", view.kind),
+        ("status", f"{view.status} ({view.detail})" if view.detail else view.status),
+        ("account", view.account),
+        ("instruments", ", ".join(view.instruments)),
+        ("wants", view.desired or "nothing"),
+        ("realised", money(view.realised, sign=True)),
+        ("unrealised", money(view.unrealised, sign=True)),
+        ("fees", money(view.fees)),
+        ("fills", str(view.fills)),
+    ]
+    rows += [(name, str(value)) for name, value in sorted(view.params.items())]
+    return Message(title=f"Strategy {view.id}", blocks=(Pairs(tuple(rows)),))
+
+
+def strategy_of(call: Call) -> StrategyView:
+    """The strategy that the argument `id` names. Raises `UsageError` with the nearest ones."""
+    wanted = call.arguments["id"]
+    views = {view.id.lower(): view for view in call.desk.strategies()}
+    found = views.get(wanted.lower())
+    if found is None:
+        raise UsageError(f"no strategy is called {wanted!r}: {suggest(wanted, [view.id for view in views.values()])}")
+    return found
+
+
+async def pending(call: Call) -> Message:
+    """What waits for votes, with the time left."""
+    found = call.desk.pending()
+    if not found:
+        return Message(title="Nothing waits for approval")
+    now_ns = call.desk.status().ts_ns
+    blocks = tuple(Pairs(request_rows(view, now_ns)) for view in found)
+    return Message(title=f"Waiting for approval: {len(found)}", blocks=blocks)
+
+
+def request_rows(view: RequestView, now_ns: int) -> tuple[tuple[str, str], ...]:
+    """A waiting request for a list or a card; `now_ns` says how much time is left."""
+    voters = f" ({', '.join(view.votes)})" if view.votes else ""
+    left = age_text((view.expires_ns - now_ns) / 1e9) if view.expires_ns > now_ns else "no time"
+    return (
+        ("id", view.id),
+        ("what", f"{view.what}: {view.text}" if view.text else view.what),
+        ("asked by", view.requester),
+        ("votes", f"{len(view.votes)} of {view.votes_needed}{voters}"),
+        ("left", f"{left}, until {utc_text(view.expires_ns)}"),
+        ("digest", view.digest[:8]),
+    )
+
+
+async def whoami(call: Call) -> Message:
+    """Who the service takes this person for."""
+    person = call.person
+    rows = (
+        ("person", f"{person.id} ({person.name})"),
+        ("role", person.role.name.lower()),
+        ("door", call.actor.door.value),
+        ("chat", call.actor.chat or "-"),
+    )
+    return Message(title=f"You are {person.name}", blocks=(Pairs(rows),))
+
+
+def _symbol(call: Call) -> str:
+    text = call.arguments.get("symbol", "")
+    return instrument_of(call.desk, text) if text else ""
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_TRADES:
+        raise UsageError(f"{text!r} is not a count: say a whole number from 1 to {MAX_TRADES}")
+    return int(text)

@@ -1,0 +1,225 @@
+"""The operational database `ops.db`: chat inbox and outbox. Never rebuilt, never the truth about trading.
+
+SQLite in a thread of its own, WAL, `synchronous=FULL`: what a method has returned from is on disk.
+Every method may raise `sqlite3.Error` (disk full, file damaged); callers say what then still works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from bot.render import Parcel
+
+T = TypeVar("T")
+KEEP_NS = 30 * 86_400_000_000_000
+"""Finished rows are kept this long."""
+
+SCHEMA = """
+create table if not exists inbox (
+    channel text not null, update_id integer not null, body blob not null, sent_ns integer not null,
+    received_ns integer not null, state text not null default 'new', note text not null default '',
+    primary key (channel, update_id)
+) without rowid;
+create index if not exists inbox_new on inbox (channel, update_id) where state = 'new';
+create table if not exists outbox (
+    id integer primary key autoincrement, event text not null, part integer not null, recipient text not null,
+    replaces text not null, parcel blob not null, priority integer not null, state text not null default 'queued',
+    attempts integer not null default 0, created_ns integer not null, provider_id text not null default '',
+    note text not null default '', unique (event, part, recipient)
+);
+create index if not exists outbox_open on outbox (id) where state in ('queued', 'unknown');
+"""
+
+_encode = msgspec.msgpack.encode
+_decode = msgspec.msgpack.Decoder(Parcel).decode
+
+
+class Update(Struct, frozen=True, kw_only=True):
+    """One raw update of a chat channel; `sent_ns` is the latest time at which it may be called fresh."""
+
+    update_id: int
+    body: bytes
+    sent_ns: int
+
+
+class Letter(Struct, kw_only=True):
+    """One parcel for one recipient. `replaces` names the event whose message it edits ("" = a new message).
+
+    Lower `priority` goes first; 0 is critical. `unsure` means an earlier send may have arrived.
+    """
+
+    event: str
+    recipient: str
+    parcel: Parcel
+    part: int = 0
+    replaces: str = ""
+    priority: int = 5
+    created_ns: int = 0
+    id: int = 0
+    attempts: int = 0
+    unsure: bool = False
+
+
+class OpsStore:
+    """The database file and its thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ops-db")
+        self._connection: sqlite3.Connection | None = None
+
+    async def start(self) -> None:
+        """Open or create the file (only its owner may read it) and drop what finished long ago."""
+        await self._run(self._open)
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        await self._run(self._close)
+        self._thread.shutdown(wait=True)
+
+    async def put_updates(self, channel: str, updates: Sequence[Update]) -> list[Update]:
+        """Commit raw updates; return those that were not known before."""
+        return await self._run(lambda: self._put_updates(channel, updates))
+
+    async def new_updates(self, channel: str) -> list[Update]:
+        """Updates that were committed but never finished, oldest first."""
+        return await self._run(lambda: self._new_updates(channel))
+
+    async def finish(self, channel: str, update_id: int, state: str, letters: Sequence[Letter] = ()) -> list[Letter]:
+        """Mark an update as handled and queue its replies, in one transaction; return the letters queued."""
+
+        def work() -> list[Letter]:
+            with self._db as db:
+                sql = "update inbox set state = ? where channel = ? and update_id = ?"
+                db.execute(sql, (state, channel, update_id))
+                return self._insert(letters)
+
+        return await self._run(work)
+
+    async def queue(self, letters: Sequence[Letter]) -> list[Letter]:
+        """Queue letters; one that is known already (same event, part and recipient) is left out."""
+
+        def work() -> list[Letter]:
+            with self._db:
+                return self._insert(letters)
+
+        return await self._run(work)
+
+    async def open_letters(self) -> list[Letter]:
+        """Letters not yet delivered, oldest first."""
+        return await self._run(self._open_letters)
+
+    async def mark(self, letter: Letter, state: str, provider_id: str = "", note: str = "") -> None:
+        """Write down how a delivery went: sent, unknown or failed."""
+
+        def work() -> None:
+            with self._db as db:
+                sql = "update outbox set state = ?, attempts = ?, provider_id = ?, note = ? where id = ?"
+                db.execute(sql, (state, letter.attempts, provider_id, note, letter.id))
+
+        await self._run(work)
+
+    async def provider_id(self, event: str, recipient: str) -> str:
+        """The channel's own id of the last part of a message that was sent; "" when it never was."""
+
+        def work() -> str:
+            sql = "select provider_id from outbox where event = ? and recipient = ? order by part desc limit 1"
+            row = self._db.execute(sql, (event, recipient)).fetchone()
+            return str(row[0]) if row else ""
+
+        return await self._run(work)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise sqlite3.OperationalError(f"{self.path} is not open")
+        return self._connection
+
+    def _open(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.touch(mode=0o600)
+        self._connection = sqlite3.connect(self.path, timeout=5)
+        self._connection.execute("pragma journal_mode = wal")
+        self._connection.execute("pragma synchronous = full")
+        self._connection.executescript(SCHEMA)
+        old = time.time_ns() - KEEP_NS
+        with self._connection as db:
+            db.execute("delete from inbox where state <> 'new' and received_ns < ?", (old,))
+            db.execute("delete from outbox where state in ('sent', 'failed') and created_ns < ?", (old,))
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _put_updates(self, channel: str, updates: Sequence[Update]) -> list[Update]:
+        sql = "insert or ignore into inbox (channel, update_id, body, sent_ns, received_ns) values (?, ?, ?, ?, ?)"
+        now_ns = time.time_ns()
+        with self._db as db:
+            return [
+                update
+                for update in updates
+                if db.execute(sql, (channel, update.update_id, update.body, update.sent_ns, now_ns)).rowcount
+            ]
+
+    def _new_updates(self, channel: str) -> list[Update]:
+        sql = "select update_id, body, sent_ns from inbox where channel = ? and state = 'new' order by update_id"
+        return [
+            Update(update_id=update_id, body=body, sent_ns=sent_ns)
+            for update_id, body, sent_ns in self._db.execute(sql, (channel,))
+        ]
+
+    def _insert(self, letters: Sequence[Letter]) -> list[Letter]:
+        sql = (
+            "insert or ignore into outbox (event, part, recipient, replaces, parcel, priority, created_ns)"
+            " values (?, ?, ?, ?, ?, ?, ?)"
+        )
+        queued = []
+        for one in letters:
+            values = (
+                one.event,
+                one.part,
+                one.recipient,
+                one.replaces,
+                _encode(one.parcel),
+                one.priority,
+                one.created_ns,
+            )
+            cursor = self._db.execute(sql, values)
+            if cursor.rowcount:
+                one.id = cursor.lastrowid or 0
+                queued.append(one)
+        return queued
+
+    def _open_letters(self) -> list[Letter]:
+        sql = (
+            "select id, event, part, recipient, replaces, parcel, priority, state, attempts, created_ns"
+            " from outbox where state in ('queued', 'unknown') order by id"
+        )
+        return [
+            Letter(
+                id=row[0],
+                event=row[1],
+                part=row[2],
+                recipient=row[3],
+                replaces=row[4],
+                parcel=_decode(row[5]),
+                priority=row[6],
+                unsure=row[7] == "unknown",
+                attempts=row[8],
+                created_ns=row[9],
+            )
+            for row in self._db.execute(sql)
+        ]

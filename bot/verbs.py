@@ -1,0 +1,293 @@
+"""The one table of verbs, and `run_line`: what every door calls with a line of text.
+
+Telegram, Discord, the dashboard's console and the terminal read this table: its roles, its help, its menus.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
+
+from bot import act, show
+from bot.call import Call, Effect, Handler, Verb
+from bot.message import Message, Pairs, Text, age_text, refusal, stamp
+from bot.parse import Argument, UsageError, accounts, bind, nearest, symbols, words_of
+from domain.commands import Actor
+from domain.settings import Person, RoleName
+from domain.verdict import Reason
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
+
+MAX_AGE_NS: Final = 60_000_000_000
+"""Older commands that may add risk are refused: the person acted on another market."""
+
+
+async def _help(call: Call) -> Message:
+    wanted = call.arguments.get("verb", "")
+    if not wanted:
+        return _overview(call.person)
+    words = words_of(wanted if wanted.startswith("/") else f"/{wanted}")
+    verb, _ = find(words)
+    rows = [("usage", verb.usage), *((f"  {argument.usage}", argument.help) for argument in verb.arguments)]
+    rows.append(("role", verb.role.name.lower()))
+    if verb.aliases:
+        rows.append(("also", ", ".join(f"/{alias}" for alias in verb.aliases)))
+    return Message(title=f"/{verb.name}", blocks=(Text(verb.help), Pairs(tuple(rows))))
+
+
+def _overview(person: Person) -> Message:
+    rows = tuple((verb.usage, verb.help) for verb in VERBS if not verb.hidden and person.role >= verb.role)
+    lines = tuple(Text(f"{usage}\n    {text}") for usage, text in rows)
+    return Message(title="What you may do here", blocks=lines)
+
+
+async def _nothing(call: Call) -> Message:
+    hint = (
+        "Nothing was done. To stop trading: /halt. To trade again: /resume. "
+        "For one strategy: /strategies pause ID, /strategies start ID."
+    )
+    overview = _overview(call.person)
+    return structs.replace(overview, title="Hello", blocks=(Text(hint), *overview.blocks))
+
+
+def _strategy_ids(desk: Desk) -> list[str]:
+    return [view.id for view in desk.strategies()]
+
+
+def _requests(desk: Desk) -> list[str]:
+    return [view.id for view in desk.pending()]
+
+
+def _open_orders(desk: Desk) -> list[str]:
+    return [view.cid for view in desk.orders()]
+
+
+def _kinds(desk: Desk) -> list[str]:
+    return desk.strategy_kinds()
+
+
+def _names(_: Desk) -> list[str]:
+    return [verb.name for verb in VERBS if not verb.hidden]
+
+
+SYMBOL = Argument(name="symbol", help="an instrument: its id, an alias or the base asset", complete=symbols)
+ONE_SYMBOL = structs.replace(SYMBOL, required=False, help="only this instrument")
+ACCOUNT = Argument(name="account", help="which account, when there are several", required=False, complete=accounts)
+REASON = Argument(name="reason", help="why, for the record", required=False, rest=True)
+REQUEST = Argument(name="id", help="the request, see /pending", complete=_requests)
+STRATEGY = Argument(name="id", help="the strategy, see /strategies", complete=_strategy_ids)
+PARAMS = Argument(name="params", help="KEY=VALUE, several with spaces between", rest=True)
+
+
+def _reads(name: str, text: str, handler: Handler, *arguments: Argument, aliases: tuple[str, ...] = ()) -> Verb:
+    return Verb(name=name, help=text, handler=handler, arguments=arguments, aliases=aliases)
+
+
+def _acts(name: str, text: str, handler: Handler, *arguments: Argument, role: RoleName = RoleName.TRADER) -> Verb:
+    return Verb(name=name, help=text, handler=handler, arguments=arguments, role=role, effect=Effect.ADDS)
+
+
+def _lowers(name: str, text: str, handler: Handler, *arguments: Argument, aliases: tuple[str, ...] = ()) -> Verb:
+    return Verb(
+        name=name,
+        help=text,
+        handler=handler,
+        arguments=arguments,
+        aliases=aliases,
+        role=RoleName.TRADER,
+        effect=Effect.LOWERS,
+    )
+
+
+VERBS: Final = (
+    _reads("status", "Trading state, equity, feeds, and what is not well", show.status, aliases=("health", "ping")),
+    _reads("positions", "Open positions", show.positions, ONE_SYMBOL),
+    _reads(
+        "orders",
+        "Open or recent orders",
+        show.orders,
+        Argument(name="which", help="open (default) or recent", required=False, choices=("open", "recent")),
+        ONE_SYMBOL,
+        aliases=("open_orders", "oo"),
+    ),
+    _reads("pnl", "Profit and loss by account", show.pnl, ACCOUNT, aliases=("profit", "profitability", "pb")),
+    _reads("balance", "Cash, equity and margin by account", show.balance, ACCOUNT, aliases=("portfolio", "pf")),
+    _reads(
+        "trades",
+        "The last fills",
+        show.trades,
+        Argument(name="n", help="how many, 20 if not said", required=False),
+        ONE_SYMBOL,
+        aliases=("history",),
+    ),
+    _reads("strategies list", "Every loaded strategy", show.strategies),
+    _reads("strategies show", "One strategy in full", show.strategy, STRATEGY),
+    _acts("strategies start", "Let a paused strategy act again", act.start_strategy, STRATEGY),
+    _lowers(
+        "strategies pause",
+        "Pull its quotes and entries; protections stay",
+        act.pause_strategy,
+        STRATEGY,
+        aliases=("strategies stop",),
+    ),
+    _acts(
+        "strategies load",
+        "Load a strategy under a new id",
+        act.load_strategy,
+        Argument(name="kind", help="which strategy", complete=_kinds),
+        Argument(name="id", help="a name of your choice, not yet used"),
+        Argument(name="symbols", help="instruments, joined by commas", complete=symbols),
+        Argument(name="account", help="the account it trades on", complete=accounts),
+        structs.replace(PARAMS, required=False),
+    ),
+    _acts(
+        "strategies unload",
+        "Cancel its quotes and entries and forget it",
+        act.unload_strategy,
+        STRATEGY,
+        Argument(name="position", help="keep the position it holds", required=False, choices=("keep",)),
+    ),
+    _acts("strategies set", "Change parameters; it warms up again", act.set_params, STRATEGY, PARAMS),
+    _lowers("halt", "Stop what adds risk, at once; protections stay", act.halt, REASON),
+    _acts("resume", "Ask to trade again; others approve", act.resume, REASON, role=RoleName.RISK),
+    _lowers(
+        "flatten",
+        "Halt, then close one position or all",
+        act.flatten,
+        Argument(name="symbol", help="an instrument, or all (default)", required=False, complete=symbols),
+        REASON,
+    ),
+    _acts("approve", "Vote for a waiting request", act.approve, REQUEST),
+    _lowers("deny", "End a waiting request", act.deny, REQUEST, REASON),
+    _reads("pending", "What waits for approval", show.pending),
+    _acts(
+        "order",
+        "Buy or sell in your own name",
+        act.order,
+        Argument(name="side", help="buy or sell", choices=("buy", "sell")),
+        SYMBOL,
+        Argument(name="qty", help="how much, in base units"),
+        ACCOUNT,
+    ),
+    _lowers(
+        "cancel",
+        "Cancel one order",
+        act.cancel,
+        Argument(name="id", help="the order, or the end of its id", complete=_open_orders),
+    ),
+    _lowers("hold", "No strategy acts on this instrument", act.hold, SYMBOL, ACCOUNT),
+    _acts("unhold", "Ask to release a hold", act.unhold, SYMBOL, ACCOUNT),
+    _acts(
+        "cap",
+        "Cap the position in an instrument",
+        act.cap,
+        SYMBOL,
+        Argument(name="qty", help="the largest position in base units; none lifts the cap"),
+        ACCOUNT,
+    ),
+    _reads("whoami", "Who the service takes you for", show.whoami),
+    _reads(
+        "help",
+        "What you may do, or one verb in full",
+        _help,
+        Argument(name="verb", help="a verb", required=False, rest=True, complete=_names),
+    ),
+    *(
+        Verb(
+            name=name,
+            help="Shows help and does nothing",
+            handler=_nothing,
+            hidden=True,
+            arguments=(structs.replace(REASON, help="ignored"),),
+        )
+        for name in ("start", "stop", "pause")
+    ),
+)
+GROUPS: Final = ("strategies",)
+"""First words of verbs with two words; alone they mean `list`."""
+
+_BY_NAME: Final = {name: verb for verb in VERBS for name in (verb.name, *verb.aliases)}
+_HALTS: Final = frozenset({"halt", "flatten"})
+
+
+def find(words: list[str]) -> tuple[Verb, list[str]]:
+    """The verb that a line's words name, and the words left for its arguments. Raises `UsageError`."""
+    first = words[0]
+    if first in GROUPS:
+        second = words[1].lower() if len(words) > 1 else "list"
+        verb = _BY_NAME.get(f"{first} {second}")
+        if verb is None:
+            known = [name.partition(" ")[2] for name in _BY_NAME if name.startswith(f"{first} ")]
+            hits = nearest(second, known) or known
+            raise UsageError(f"/{first} {second} is not known; did you mean {', '.join(hits)}? See /help {first} list")
+        return verb, words[2:]
+    verb = _BY_NAME.get(first)
+    if verb is None:
+        shown = [name for name, row in _BY_NAME.items() if not row.hidden and " " not in name]
+        hits = nearest(first, [*shown, *GROUPS])
+        hint = f"did you mean {' or '.join(f'/{hit}' for hit in hits)}?" if hits else "see /help"
+        raise UsageError(f"/{first} is not known; {hint}")
+    return verb, words[1:]
+
+
+def is_urgent(words: list[str]) -> bool:
+    """True for a line that halts: it takes the fast lane."""
+    return bool(words) and words[0] in _HALTS
+
+
+def effect_of(words: list[str]) -> Effect:
+    """What a line may do to risk; a line that cannot be understood does nothing."""
+    try:
+        return find(words)[0].effect if words else Effect.READS
+    except UsageError:
+        return Effect.READS
+
+
+async def run_line(desk: Desk, actor: Actor, text: str, request_id: str, sent_ts_ns: int = 0) -> Message:
+    """Carry out one line for a person and return the reply; never raises for what a person typed.
+
+    `request_id` makes a repetition harmless; `sent_ts_ns` is when the person sent it (0 = just now).
+    """
+    now_ns = time.time_ns()
+    reply = await _run(desk, actor, text, request_id, sent_ts_ns, now_ns)
+    return structs.replace(reply, stamp=stamp(desk.status(), time.time_ns()))
+
+
+async def _run(desk: Desk, actor: Actor, text: str, request_id: str, sent_ts_ns: int, now_ns: int) -> Message:
+    person = desk.person(actor.person)
+    if person is None:
+        return refusal("Refused", f"{Reason.UNKNOWN_PERSON.words} ({Reason.UNKNOWN_PERSON.value}).")
+    stripped = text.strip()
+    words = words_of(stripped if stripped.startswith("/") else f"/{stripped}") if stripped else []
+    if not words or not words[0]:
+        return refusal("Nothing to do", "Type a verb, for example /status; /help shows them all.")
+    try:
+        verb, rest = find(words)
+        if person.role < verb.role:
+            needed = verb.role.name.lower()
+            return refusal(
+                f"{verb.name}: refused",
+                f"{Reason.ROLE.words} ({Reason.ROLE.value}): it needs {needed}, you are {person.role.name.lower()}.",
+            )
+        age_ns = now_ns - sent_ts_ns if sent_ts_ns else 0
+        if verb.effect is Effect.ADDS and age_ns > MAX_AGE_NS:
+            return _too_old(verb, age_ns)
+        arguments = bind(verb.usage, verb.arguments, rest, desk)
+        call = Call(
+            desk=desk, actor=actor, person=person, arguments=arguments, request_id=request_id, sent_ts_ns=sent_ts_ns
+        )
+        return await verb.handler(call)
+    except UsageError as error:
+        return refusal("Not understood", str(error))
+
+
+def _too_old(verb: Verb, age_ns: int) -> Message:
+    return refusal(
+        f"{verb.name}: not executed",
+        f"{Reason.TOO_OLD.words} ({Reason.TOO_OLD.value}): {age_text(age_ns / 1e9)} ago, the limit is "
+        f"{MAX_AGE_NS // 1_000_000_000} s. Send it again if you still want it; if you sent it just now, "
+        "the clock of this machine is wrong.",
+    )
