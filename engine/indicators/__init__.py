@@ -1,1 +1,30 @@
-"""Indicators over bars and books: finite-window, or recursive with carried state and a declared seed."""
+"""Indicators over bars and books: finite-window, or recursive with carried state and a declared seed.
+
+Each is a small msgspec struct, so a strategy's memory that holds it can be saved, and going on from what was
+saved gives bit for bit the values of never having stopped. `update` costs the same for every event, whatever
+the window (amortised). Values are NaN until `ready`; comparisons with NaN are false. Feed finite numbers only.
+
+    averages     Sma, Ema
+    channel      RollingExtreme, Donchian
+    volatility   true_range, Atr, RollingStd, EwmaVolatility
+    session      in_session, weekend_near: exchange hours in a real time zone
+"""
+
+from engine.indicators.averages import Ema, Sma
+from engine.indicators.channel import Donchian, RollingExtreme
+from engine.indicators.session import SessionHours, in_session, weekend_near
+from engine.indicators.volatility import Atr, EwmaVolatility, RollingStd, true_range
+
+__all__ = [
+    "Atr",
+    "Donchian",
+    "Ema",
+    "EwmaVolatility",
+    "RollingExtreme",
+    "RollingStd",
+    "SessionHours",
+    "Sma",
+    "in_session",
+    "true_range",
+    "weekend_near",
+]

@@ -1,0 +1,248 @@
+"""Which strategies there are, and how their code gets in.
+
+    load("turtle")                                a built-in kind
+    load("breakout", Path("strategies"))          a file of the user's folder that declares this kind
+    load("strategies/breakout.py:Breakout")       a class of a named file
+
+User files are read and executed anew at each load, so an edited file takes effect without a restart and an
+earlier class goes on living in the strategies that were made from it. What a file imports is checked first:
+a strategy that reads a clock, draws a random number or touches a file cannot be replayed. The check keeps
+honest authors from mistakes; it is no sandbox, and loading a file means trusting it.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import inspect
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple, TypeAlias
+
+from msgspec import Struct
+
+from domain.errors import StrategyError
+from domain.strategy import Params, Strategy
+from engine.strategies.bench.alternator import Alternator
+from engine.strategies.bench.quoter import Quoter
+from engine.strategies.ema_cross import EmaCross
+from engine.strategies.market_maker import MarketMaker
+from engine.strategies.turtle import Turtle
+from engine.strategies.two_leg import TwoLeg
+
+StrategyClass: TypeAlias = type[Strategy[Any, Any]]
+
+BUILT_IN: dict[str, StrategyClass] = {
+    cls.kind: cls for cls in (MarketMaker, Turtle, EmaCross, TwoLeg, Quoter, Alternator)
+}
+
+ALLOWED_IMPORTS = (
+    "__future__",
+    "abc",
+    "bisect",
+    "collections",
+    "dataclasses",
+    "decimal",
+    "domain",
+    "engine.indicators",
+    "engine.strategies",
+    "enum",
+    "fractions",
+    "functools",
+    "heapq",
+    "itertools",
+    "math",
+    "msgspec",
+    "operator",
+    "pydantic",
+    "statistics",
+    "typing",
+)
+FORBIDDEN_CALLS = ("__import__", "breakpoint", "compile", "eval", "exec", "id", "input", "open", "print")
+
+
+class Loaded(NamedTuple):
+    """A strategy's class with the source it came from; `source_hash` is the SHA-256 of that source."""
+
+    strategy: StrategyClass
+    source: str
+    source_hash: str
+    origin: str
+
+
+def kinds(folder: Path | None = None) -> list[str]:
+    """Names that `load` accepts: built-in kinds, then those declared by files in the user's folder."""
+    return [*BUILT_IN, *(kind for kind in declared(folder) if kind not in BUILT_IN)]
+
+
+def load(kind: str, folder: Path | None = None) -> Loaded:
+    """The class of a kind, or of `path/to/file.py:ClassName` (relative to `folder`, else to where we run).
+
+    Raises `StrategyError` that says what is wrong with the name or the file, and where.
+    """
+    if ".py" in kind:
+        name, _, class_name = kind.partition(":")
+        path = Path(name)
+        if folder is not None and (folder / path).is_file():
+            path = folder / path
+        return _from_file(path, class_name)
+    built_in = BUILT_IN.get(kind)
+    if built_in is not None:
+        source = inspect.getsource(sys.modules[built_in.__module__])
+        return Loaded(built_in, source, source_hash(source), built_in.__module__)
+    files = declared(folder)
+    if kind not in files:
+        near = difflib.get_close_matches(kind, [*BUILT_IN, *files], n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(kinds(folder))}"
+        raise StrategyError(f"no strategy kind is called {kind!r}; {hint}")
+    path, class_name = files[kind]
+    return _from_file(path, class_name)
+
+
+def source_hash(source: str) -> str:
+    """SHA-256 (hex) of a strategy's source text."""
+    return hashlib.sha256(source.encode()).hexdigest()
+
+
+def declared(folder: Path | None) -> dict[str, tuple[Path, str]]:
+    """Kinds that the files of a folder declare (`kind = "..."` in a class), read without running them.
+
+    Files that do not parse and names that start with an underscore are left out: `load` by path says why.
+    """
+    found: dict[str, tuple[Path, str]] = {}
+    if folder is None or not folder.is_dir():
+        return found
+    for path in sorted(folder.glob("*.py")):
+        if path.name.startswith("_"):
+            continue
+        try:
+            tree = ast.parse(path.read_text())
+        except (SyntaxError, ValueError, OSError):
+            continue
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and (kind := _declared_kind(node)):
+                found.setdefault(kind, (path, node.name))
+    return found
+
+
+def check_source(source: str, origin: str) -> ast.Module:
+    """Parse a strategy's source and refuse imports and calls that would keep it from being replayed.
+
+    Raises `StrategyError` with the line.
+    """
+    try:
+        tree = ast.parse(source, origin)
+    except SyntaxError as error:
+        raise StrategyError(f"{origin}, line {error.lineno}: {error.msg}") from error
+    except ValueError as error:
+        raise StrategyError(f"{origin}: {error}") from error
+    for node in ast.walk(tree):
+        for name in _imported(node):
+            if not any(name == allowed or name.startswith(allowed + ".") for allowed in ALLOWED_IMPORTS):
+                raise StrategyError(
+                    f"{origin}, line {getattr(node, 'lineno', 0)}: a strategy may not import {name!r}: the same events "
+                    f"must always give the same decisions. Use domain, engine.indicators, pydantic, msgspec, math"
+                )
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FORBIDDEN_CALLS:
+            raise StrategyError(
+                f"{origin}, line {node.lineno}: a strategy may not call {node.func.id}(): it sees the market through "
+                f"its view and nothing else"
+            )
+    return tree
+
+
+def _from_file(path: Path, class_name: str) -> Loaded:
+    try:
+        source = path.read_text()
+    except OSError as error:
+        raise StrategyError(f"strategy file {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise StrategyError(f"strategy file {path} is not UTF-8 text: {error}") from error
+    origin = str(path)
+    tree = check_source(source, origin)
+    fresh = _execute(source, origin)
+    classes = {
+        name: cls
+        for name, cls in vars(fresh).items()
+        if inspect.isclass(cls) and issubclass(cls, Strategy) and cls.__module__ == fresh.__name__
+    }
+    if not class_name and len(classes) == 1:
+        class_name = next(iter(classes))
+    chosen = classes.get(class_name)
+    if chosen is None:
+        written = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+        if class_name in written:
+            raise StrategyError(f"{origin}: {class_name} is no Strategy: derive it from domain.strategy.Strategy")
+        asked = f"class {class_name!r} is not there" if class_name else "say which class: file.py:ClassName"
+        raise StrategyError(f"{origin}: {asked}; strategies in this file: {', '.join(classes) or 'none'}")
+    _check_class(chosen, origin)
+    return Loaded(chosen, source, source_hash(source), origin)
+
+
+def _execute(source: str, origin: str) -> ModuleType:
+    """Run a file as a new module. It is registered by path, for annotations to be looked up in."""
+    name = f"moondev_user_strategy_{hashlib.sha256(origin.encode()).hexdigest()[:12]}"
+    module = ModuleType(name)
+    module.__file__ = origin
+    before = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        exec(compile(source, origin, "exec"), vars(module))  # noqa: S102 - loading code is what this module is for
+    except BaseException as error:
+        if before is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before
+        if not isinstance(error, Exception):
+            raise
+        line = _line_in(error, origin)
+        raise StrategyError(f"{origin}{line}: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _check_class(cls: StrategyClass, origin: str) -> None:
+    """Refuse a class that does not keep the contract of `Strategy`."""
+    where = f"{origin}: {cls.__name__}"
+    missing = sorted(getattr(cls, "__abstractmethods__", ()))
+    if missing:
+        raise StrategyError(f"{where} lacks {', '.join(missing)}")
+    kind = getattr(cls, "kind", None)
+    if not isinstance(kind, str) or not kind:
+        raise StrategyError(f'{where} needs a name: kind = "..."')
+    if kind in BUILT_IN:
+        raise StrategyError(f"{where}: kind {kind!r} is a built-in strategy's, choose another")
+    for name, base in (("params_type", Params), ("memory_type", Struct)):
+        value = getattr(cls, name, None)
+        if not (inspect.isclass(value) and issubclass(value, base)):
+            raise StrategyError(f"{where}: {name} must be a class derived from {base.__name__}")
+
+
+def _declared_kind(node: ast.ClassDef) -> str:
+    for statement in node.body:
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name(id="kind")], value=ast.Constant(value=str(kind)))
+                | ast.AnnAssign(target=ast.Name(id="kind"), value=ast.Constant(value=str(kind)))
+            ):
+                return kind
+    return ""
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or "."] if not node.level else ["." * node.level + (node.module or "")]
+    return []
+
+
+def _line_in(error: BaseException, origin: str) -> str:
+    """`, line N` of the last frame of an error's traceback that is in the file."""
+    line, trace = "", error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == origin:
+            line = f", line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return line
