@@ -114,27 +114,36 @@ class AccountSection(Section):
     deposit: NotNegative = Decimal(0)
 
 
-class FaultsSection(Section):
-    """Faults of the simulated venue, for drills: the share of messages that each befalls."""
+class FaultSection(Section):
+    """One way in which the line to the simulated venue fails, for drills."""
 
-    drop: Fraction = Decimal(0)
-    delay: Fraction = Decimal(0)
-    duplicate: Fraction = Decimal(0)
-    reorder: Fraction = Decimal(0)
-    reject: Fraction = Decimal(0)
+    fault: Literal[
+        "drop_event", "delay_event", "duplicate_event", "reorder_event", "clock_jump", "drop_intent", "delay_intent",
+        "duplicate_intent", "reorder_intent", "lose_answer", "rate_limit", "disconnect",
+    ]  # fmt: skip
+    probability: Fraction
+    """Per message."""
+    kinds: list[Name] = []
+    """Events or intents it befalls, such as filled or place; empty = all."""
+    span_ns: PositiveDurationNs = Field(default=SECOND_NS // 2, alias="span")
+    """Longest delay, clock error or outage."""
 
 
 class PaperSection(Section):
     """The simulated venue. `main.py` converts this into the venue's own configuration."""
 
     seed: Count = 7
-    feed_latency_ms: Count = 20
-    entry_latency_ms: Count = 40
-    response_latency_ms: Count = 40
-    queue_model: Literal["risk_averse", "proportional", "none"] = "risk_averse"
+    feed_latency_ms: Count = 10
+    entry_latency_ms: Count = 20
+    response_latency_ms: Count = 20
+    jitter_ms: Count = 0
+    """Largest random extra on entry and response."""
     fill_model: Literal["next_open", "ohlc_path", "same_close"] = "next_open"
     """How orders fill where only bars are known."""
-    faults: FaultsSection = FaultsSection()
+    queue_model: Literal["risk_averse", "power"] = "power"
+    """How a resting order moves up when the size at its price shrinks without a trade."""
+    queue_power: AtLeastOne = 3
+    faults: list[FaultSection] = []
 
 
 class LimitsSection(Section):

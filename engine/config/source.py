@@ -126,7 +126,8 @@ def _build(node: yaml.Node, name: str, path: KeyPath, problems: list[Problem]) -
     if isinstance(node, yaml.SequenceNode):
         items = [_build(child, name, (*path, i), problems) for i, child in enumerate(node.value)]
         return Node(items, place)
-    return Node(_scalar(node.value, quoted=node.style is not None), place)
+    quoted = isinstance(node, yaml.ScalarNode) and node.style is not None
+    return Node(_scalar(node.value, quoted=quoted), place)
 
 
 def _mapping(node: yaml.MappingNode, name: str, path: KeyPath, problems: list[Problem]) -> dict[str, Node]:
