@@ -1,0 +1,39 @@
+"""The journal: the only commit. Append-only, hash-chained, two record streams in one sequence.
+
+format     the bytes on disk, described for a stranger
+segments   segment files, and one open for appending
+scan       main segments read with every check
+recovery   what opening does after a crash
+appender   groups of records onto the disk
+writer     FileJournal: the port, and its thread
+reader     JournalReader: records from any seq or time
+audit      verify and describe
+snapshots  state snapshots beside the journal
+memory     MemoryJournal (simulations) and NullJournal (backtests)
+"""
+
+from engine.core.journal.audit import Anchor, AuditReport, describe, verify
+from engine.core.journal.format import Break, Broken
+from engine.core.journal.memory import MemoryJournal, NullJournal
+from engine.core.journal.reader import JournalReader, MarketSpan
+from engine.core.journal.scan import Cut
+from engine.core.journal.segments import SegmentInfo
+from engine.core.journal.snapshots import SnapshotStore
+from engine.core.journal.writer import FileJournal
+
+__all__ = [
+    "Anchor",
+    "AuditReport",
+    "Break",
+    "Broken",
+    "Cut",
+    "FileJournal",
+    "JournalReader",
+    "MarketSpan",
+    "MemoryJournal",
+    "NullJournal",
+    "SegmentInfo",
+    "SnapshotStore",
+    "describe",
+    "verify",
+]
