@@ -1,0 +1,133 @@
+"""The small public API: the desk's views as JSON, and one door for commands.
+
+    GET  /health/live, /health/ready                        open to everybody on this machine
+    GET  /api/v1/status|positions|orders|strategies|pnl|pending|trades|equity
+    POST /api/v1/command  {"line": "/status", "person": ""}
+    WS   /ws/feed                                           see gateway/feed.py
+
+Amounts are strings of decimals, times are nanoseconds UTC (beyond 2**53: read them as integers, not doubles).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import structlog
+from fastapi import APIRouter, Query, Request, WebSocket
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.feed import serve_feed
+from gateway.gateway import Gateway, NotAllowed
+
+router = APIRouter()
+log = structlog.get_logger(__name__)
+
+Limit = Annotated[int, Query(ge=1, le=2000)]
+
+
+class CommandLine(BaseModel):
+    """A line of the verb table; in paper, `person` is who says it (default: who logged in)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    line: str = Field(min_length=1, max_length=1000)
+    person: str = Field(default="", max_length=100)
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def _gateway(request: Request) -> Gateway:
+    gateway: Gateway = request.state.gateway
+    return gateway
+
+
+@router.get("/health/live")
+async def live() -> Response:
+    """Answer while the engine's loop turns."""
+    return _json({"status": "live"})
+
+
+@router.get("/health/ready")
+async def ready(request: Request) -> Response:
+    """Say whether the service trades as it should, and if not, why (503)."""
+    gateway = _gateway(request)
+    is_ready, reasons = gateway.desk.ready()
+    reasons = [*reasons, *gateway.health()]
+    if is_ready and not reasons:
+        return _json({"status": "ready", "reasons": []})
+    return _json({"status": "not ready", "reasons": reasons}, 503)
+
+
+@router.get("/api/v1/status")
+async def status(request: Request) -> Response:
+    """The service at a glance (`StatusView`)."""
+    return _json(_gateway(request).desk.status())
+
+
+@router.get("/api/v1/positions")
+async def positions(request: Request) -> Response:
+    """Open positions (list of `PositionView`)."""
+    return _json(_gateway(request).desk.positions())
+
+
+@router.get("/api/v1/orders")
+async def orders(request: Request, recent: bool = False) -> Response:
+    """Open orders, with `recent=true` also the newest closed ones (list of `OrderView`)."""
+    return _json(_gateway(request).desk.orders(recent=recent))
+
+
+@router.get("/api/v1/strategies")
+async def strategies(request: Request) -> Response:
+    """Loaded strategies (list of `StrategyView`)."""
+    return _json(_gateway(request).desk.strategies())
+
+
+@router.get("/api/v1/pnl")
+async def pnl(request: Request) -> Response:
+    """Profit per account; the day is UTC (list of `PnlView`)."""
+    return _json(_gateway(request).desk.pnl())
+
+
+@router.get("/api/v1/pending")
+async def pending(request: Request) -> Response:
+    """Requests that wait for votes (list of `RequestView`)."""
+    return _json(_gateway(request).desk.pending())
+
+
+@router.get("/api/v1/trades")
+async def trades(request: Request, limit: Limit = 100) -> Response:
+    """The newest own fills (list of `TradeRow`)."""
+    return _json(_gateway(request).desk.trades(limit))
+
+
+@router.get("/api/v1/equity")
+async def equity(request: Request, limit: Limit = 2000) -> Response:
+    """The newest points of the equity curve (list of `EquityPoint`)."""
+    return _json(_gateway(request).desk.equity_curve(limit))
+
+
+@router.post("/api/v1/command")
+async def command(request: Request, body: CommandLine) -> Response:
+    """Run one line as the session's person; the answer is `{"text": ...}`."""
+    gateway = _gateway(request)
+    try:
+        actor = gateway.actor(request.state.session, body.person)
+    except NotAllowed as refusal:
+        return JSONResponse({"error": str(refusal)}, 403)
+    return _json({"text": await gateway.console(actor, body.line)})
+
+
+@router.websocket("/ws/feed")
+async def feed(socket: WebSocket) -> None:
+    """A snapshot, then facts as they happen."""
+    await serve_feed(socket, socket.state.gateway, socket.state.session)
+
+
+@router.api_route("/api/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+async def unknown(path: str) -> Response:
+    """Say that there is no such route, instead of showing a program the dashboard's error page."""
+    return JSONResponse({"error": f"There is no /api/{path}"}, 404)

@@ -1,0 +1,70 @@
+"""Puts the gateway together: guard, login, API and dashboard on one FastAPI app.
+
+app = create_app(desk, console, GatewayConfig(...), Auth(...), health)
+server = GatewayServer(app, host, port)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway import api, login
+from gateway.activity import Activity
+from gateway.auth import Auth
+from gateway.gateway import Console, Gateway, GatewayConfig, Health, Reader
+from gateway.guard import Guard
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
+
+
+class Provide:
+    """ASGI middleware: puts the gateway where routes and pages find it, `request.state.gateway`."""
+
+    def __init__(self, app: ASGIApp, gateway: Gateway) -> None:
+        self._app = app
+        self._gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on with the gateway in its state."""
+        if scope["type"] != "lifespan":
+            scope.setdefault("state", {})["gateway"] = self._gateway
+        await self._app(scope, receive, send)
+
+
+def create_app(desk: Desk, console: Console, config: GatewayConfig, auth: Auth, health: Health = list) -> FastAPI:
+    """Make the app that serves a desk; `health` adds reasons of its own to /health/ready."""
+    from gateway.dashboard import dashboard_app
+
+    activity = Activity(desk)
+    gateway = Gateway(
+        desk=desk,
+        console=console,
+        config=config,
+        auth=auth,
+        health=health,
+        reader=Reader(desk, config),
+        activity=activity,
+    )
+    dashboard = dashboard_app()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        following = asyncio.create_task(activity.run(), name="gateway activity")
+        async with dashboard.router.lifespan_context(dashboard):
+            yield
+        following.cancel()
+
+    app = FastAPI(title=config.product, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.include_router(login.router)
+    app.include_router(api.router)
+    app.mount("/", dashboard)
+    app.add_middleware(Guard, find_session=gateway.find_session)
+    app.add_middleware(Provide, gateway=gateway)
+    return app

@@ -1,0 +1,68 @@
+"""How numbers, times and ids look on the screen. Every function is pure; alignment relies on constant decimals."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+SECOND_NS = 1_000_000_000
+NOTHING = "\N{EN DASH}"
+
+
+def money(amount: Decimal, places: int = 2, sign: bool = False) -> str:
+    """Amount with thousands separators and constant decimals; `sign` shows the plus."""
+    text = f"{amount:{'+' if sign else ''},.{places}f}"
+    return text.removeprefix("-").removeprefix("+") if not amount.quantize(Decimal(1).scaleb(-places)) else text
+
+
+def exact(value: Decimal) -> str:
+    """Price or quantity with exactly the decimals that it carries."""
+    return f"{value:,f}"
+
+
+def like(value: Decimal, pattern: Decimal) -> str:
+    """Price with the decimals of another one: an average entry price beside its mark."""
+    exponent = pattern.as_tuple().exponent
+    return f"{value:,.{max(0, -exponent) if isinstance(exponent, int) else 2}f}"
+
+
+def percent(part: Decimal, whole: Decimal) -> str:
+    """Signed share in per cent, or a dash when there is nothing to divide by."""
+    return f"{part / whole * 100:+.2f} %" if whole else NOTHING
+
+
+def tone(amount: Decimal) -> str:
+    """Colour class of a profit: up, down, or none at zero."""
+    if not amount:
+        return ""
+    return "up" if amount > 0 else "down"
+
+
+def clock(ts_ns: int) -> str:
+    """Time of day, UTC."""
+    return f"{datetime.fromtimestamp(ts_ns // SECOND_NS, UTC):%H:%M:%S}"
+
+
+def moment(ts_ns: int) -> str:
+    """Date and time of day, UTC, for hints."""
+    return f"{datetime.fromtimestamp(ts_ns // SECOND_NS, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def span(seconds: float) -> str:
+    """Length of time in its largest unit: 8 s, 3 m, 2 h, 5 d."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def age(age_ms: int | None) -> str:
+    """Age of market data: tenths of a second while it is young."""
+    if age_ms is None:
+        return "never"
+    return f"{age_ms / 1000:.1f} s" if age_ms < 60_000 else span(age_ms / 1000)
+
+
+def short(instrument: str) -> str:
+    """Instrument id without what all of them share: BTC-USDC.PAPER."""
+    return instrument.replace("-PERP.", ".")

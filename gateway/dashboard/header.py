@@ -1,0 +1,64 @@
+"""The top bar: what this is, whether it trades, who acts, and the button that stops it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nicegui import ui
+
+from domain.commands import Halt, Resume
+from domain.facts import TradingState
+from gateway.dashboard.formats import clock
+from gateway.dashboard.parts import Button, Picker, box, text
+from gateway.gateway import Snapshot
+
+if TYPE_CHECKING:
+    from gateway.dashboard.screen import Screen
+
+
+class Header:
+    """The bar of one tab. HALT asks nothing: it only ever lowers risk."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        config = screen.gateway.config
+        with box("header"):
+            with box("brand"):
+                box("moon")
+                text(config.product, "product")
+            with box("badges"):
+                text(config.environment.value.upper(), f"badge env-{config.environment.value}")
+                self._market = text("", "badge market")
+                self._state = text("", "badge state")
+                self._reason = text("", "reason")
+            with box("controls"):
+                self._clock = text("", "clock wide")
+                with box("person"):
+                    text("acting as")
+                    self._picker()
+                Button("Log out", "quiet wide", lambda: ui.run_javascript(LOG_OUT))
+                self._resume = Button("Resume", "resume", lambda: screen.submit(Resume(reason="dashboard button")))
+                Button("HALT", "halt", lambda: screen.submit(Halt(reason="dashboard button")))
+
+    def _picker(self) -> None:
+        screen = self._screen
+        persons = screen.gateway.persons(screen.session)
+        options = {person.id: f"{person.name} ({person.role})" for person in persons}
+        Picker(options, screen.person, screen.become)
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Show the market, the trading state and the engine's time."""
+        status = snapshot.status
+        simulated = "simulated" in status.market.lower()
+        self._market.set_text(f"market: {status.market}")
+        self._market.classes(replace=f"badge market {'simulated' if simulated else 'real'}")
+        self._state.set_text(status.trading_state.upper())
+        self._state.classes(replace=f"badge state {status.trading_state.lower()}")
+        self._reason.set_text(status.trading_reason)
+        self._clock.set_text(f"{clock(status.ts_ns)} UTC")
+        self._resume.set_visibility(status.trading_state.lower() != TradingState.ACTIVE)
+
+
+LOG_OUT = """
+fetch("/logout", {method: "POST"}).finally(() => { window.location.href = "/login" })
+"""

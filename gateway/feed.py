@@ -1,0 +1,91 @@
+"""The live feed at /ws/feed: one snapshot, then every fact, numbered without gaps.
+
+    {"n": 0, "type": "snapshot", "missed": 0, "data": {...}}
+    {"n": 1, "type": "fact", "data": {"type": "fill", "seq": ..., "index": ..., ...}}
+
+`n` counts the frames of this connection. A reader too slow for the facts is given a new snapshot, whose `missed` says
+how many facts it stands for. Numbers are decimal strings. The feed is closed with 4401 when the session ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from fastapi import WebSocket
+from starlette.websockets import WebSocketDisconnect
+
+from domain.facts import Fact
+from domain.instrument import Instrument
+from gateway.auth import Session
+from gateway.gateway import Gateway
+
+SESSION_CHECK_S = 5.0
+SESSION_ENDED = 4401
+
+SCALED = {"price": "price_decimals", "trigger": "price_decimals", "qty": "qty_decimals", "filled": "qty_decimals"}
+
+
+def fact_frame(fact: Fact, instrument: Instrument | None) -> dict[str, Any]:
+    """A fact as JSON-ready values; what the core counts in an instrument's scale becomes a decimal string."""
+    frame: dict[str, Any] = msgspec.to_builtins(fact)
+    if instrument is not None:
+        for name, scale in SCALED.items():
+            if name in frame:
+                frame[name] = f"{Decimal(frame[name]).scaleb(-getattr(instrument, scale)):f}"
+    return frame
+
+
+async def serve_feed(socket: WebSocket, gateway: Gateway, session: Session) -> None:
+    """Feed one client until it leaves or its session ends."""
+    await socket.accept()
+    tasks = {
+        asyncio.create_task(_send_facts(socket, gateway), name="feed: facts"),
+        asyncio.create_task(_listen(socket), name="feed: listen"),
+        asyncio.create_task(_outlive(gateway, session), name="feed: session"),
+    }
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    ended = any(task.get_name() == "feed: session" for task in done)
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the client may have left first
+        await socket.close(SESSION_ENDED if ended else 1000)
+
+
+async def _send_facts(socket: WebSocket, gateway: Gateway) -> None:
+    n = 0
+    missed = 0
+
+    async def send(kind: str, data: object, **extra: int) -> None:
+        nonlocal n
+        await socket.send_text(msgspec.json.encode({"n": n, "type": kind, **extra, "data": data}).decode())
+        n += 1
+
+    async with gateway.desk.facts() as facts:
+        await send("snapshot", gateway.reader.fresh(), missed=0)
+        async for fact in facts:
+            if facts.missed != missed:
+                await send("snapshot", gateway.reader.fresh(), missed=facts.missed - missed)
+                missed = facts.missed
+            instrument = gateway.instrument(getattr(fact, "instrument", ""))
+            await send("fact", fact_frame(fact, instrument))
+
+
+async def _listen(socket: WebSocket) -> None:
+    """Wait for the client to leave; what it says is ignored."""
+    with contextlib.suppress(WebSocketDisconnect):
+        while True:
+            await socket.receive_text()
+
+
+async def _outlive(gateway: Gateway, session: Session) -> None:
+    while True:
+        await asyncio.sleep(SESSION_CHECK_S)
+        if not gateway.may_act(session):
+            return

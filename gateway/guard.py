@@ -1,0 +1,155 @@
+"""The gate in front of every route and WebSocket: host, origin, session, and the headers of the answer.
+
+A page elsewhere in the same browser can reach a loopback port, so loopback alone protects nothing:
+
+- `Host` must be a loopback name with the port that was really dialled (stops DNS rebinding);
+- `Origin`, where sent, must be this very address, and must be sent by whatever changes state and by WebSockets
+  (stops cross-site requests; cookies do not tell ports apart, so SameSite alone would not);
+- everything but the login page and the health checks needs a session.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.auth import Session
+
+OPEN_PATHS = frozenset({"/login", "/health/live", "/health/ready"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+MAX_BODY_BYTES = 64 * 1024
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+
+FindSession = Callable[[str], Session | None]
+
+
+def cookie_name(scope: Scope) -> str:
+    """Name the session cookie after the port: browsers share cookies between the ports of a host."""
+    return f"moondev_{_port(scope)}"
+
+
+def _port(scope: Scope) -> int:
+    server = scope.get("server") or ("", 0)
+    return int(server[1] or 0)
+
+
+def _foreign(scope: Scope, headers: Headers) -> str:
+    """Say what is wrong with a request's host or origin; "" when nothing is."""
+    port = _port(scope)
+    host = headers.get("host", "").lower()
+    hosts = {f"{name}:{port}" for name in LOOPBACK_NAMES} | (set(LOOPBACK_NAMES) if port == 80 else set())
+    if host not in hosts:
+        return f"Host {host!r} is refused: open the dashboard as http://127.0.0.1:{port}"
+    origin = headers.get("origin")
+    if origin is None:
+        changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
+        return f"The Origin header is required here: send Origin: http://{host}" if changes else ""
+    if origin.lower() != f"http://{host}":
+        return f"Origin {origin!r} is refused: only the dashboard's own pages may do this"
+    return ""
+
+
+class Guard:
+    """ASGI middleware: lets through what may pass, with the session in `request.state.session`."""
+
+    def __init__(self, app: ASGIApp, find_session: FindSession) -> None:
+        self._app = app
+        self._find_session = find_session
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check one request or WebSocket handshake, then hand it on."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        answer = self._check(scope)
+        if scope["type"] == "websocket":
+            if answer is None:
+                await self._app(scope, receive, send)
+            else:
+                await send({"type": "websocket.close", "code": 4401 if answer.status_code == 401 else 4403})
+            return
+        nonce = secrets.token_urlsafe(16)
+        await (answer or self._app)(scope, receive, HeaderSender(scope, send, nonce))
+
+    def _check(self, scope: Scope) -> Response | None:
+        """The answer that refuses a request, or None when it may pass."""
+        headers = Headers(scope=scope)
+        if problem := _foreign(scope, headers):
+            return JSONResponse({"error": problem}, 403)
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > MAX_BODY_BYTES or "transfer-encoding" in headers:
+            return JSONResponse({"error": f"Bodies are at most {MAX_BODY_BYTES} bytes, with their length"}, 413)
+        secret = cookie_parser(headers.get("cookie", "")).get(cookie_name(scope), "")
+        session = self._find_session(secret) if secret else None
+        scope.setdefault("state", {})["session"] = session
+        path = scope["path"]
+        if session is not None or path in OPEN_PATHS or path.startswith("/login/"):
+            return None
+        if scope["type"] == "http" and path == "/" and scope["method"] == "GET":
+            return RedirectResponse("/login", 303)
+        return JSONResponse({"error": "Not logged in: open a login link first"}, 401)
+
+
+class HeaderSender:
+    """Adds the security headers to an answer, and the nonce to the script tags of its page.
+
+    The dashboard's framework evaluates its own event handlers, so `unsafe-eval` stays; inline scripts need the nonce.
+    """
+
+    def __init__(self, scope: Scope, send: Send, nonce: str) -> None:
+        self._send = send
+        self._nonce = nonce
+        self._login = scope["path"].startswith("/login")
+        self._path = scope["path"]
+        host = Headers(scope=scope).get("host", "")
+        self._socket = f"ws://{host}"
+        self._start: MutableMapping[str, Any] | None = None
+        self._page = b""
+
+    async def __call__(self, message: Message) -> None:
+        """Pass one ASGI message on; a page is held back until it is whole."""
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            self._secure(headers)
+            if headers.get("content-type", "").startswith("text/html"):
+                self._start = message
+                return
+        elif message["type"] == "http.response.body" and self._start is not None:
+            self._page += message.get("body", b"")
+            if message.get("more_body"):
+                return
+            page = self._page.replace(b"<script", f'<script nonce="{self._nonce}"'.encode())
+            MutableHeaders(scope=self._start)["content-length"] = str(len(page))
+            await self._send(self._start)
+            message = {"type": "http.response.body", "body": page}
+        await self._send(message)
+
+    def _secure(self, headers: MutableHeaders) -> None:
+        scripts = "'none'" if self._login else f"'self' 'nonce-{self._nonce}' 'unsafe-eval'"
+        headers["content-security-policy"] = "; ".join(
+            (
+                "default-src 'none'",
+                f"script-src {scripts}",
+                "style-src 'self' 'unsafe-inline'",
+                "img-src 'self' data:",
+                "font-src 'self' data:",
+                f"connect-src 'self' {self._socket}",
+                "form-action 'self'",
+                "base-uri 'none'",
+                "frame-ancestors 'none'",
+            )
+        )
+        headers["x-content-type-options"] = "nosniff"
+        headers["x-frame-options"] = "DENY"
+        headers["cross-origin-opener-policy"] = "same-origin"
+        headers["cross-origin-resource-policy"] = "same-origin"
+        # under no-referrer a browser sends `Origin: null` with the login form
+        headers["referrer-policy"] = "same-origin" if self._login else "no-referrer"
+        if not self._path.startswith("/_nicegui"):
+            headers["cache-control"] = "no-store"

@@ -1,0 +1,132 @@
+"""Serves the gateway's app inside the engine's event loop, on loopback, without ever taking the engine down.
+
+uvicorn means to own its process: it exits it when start-up fails, and installs signal handlers. Here it may not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Generator
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from domain.errors import ConfigError
+
+RESTART_S = 5.0
+SHUTDOWN_S = 2
+
+UVICORN: dict[str, Any] = {
+    "ws": "websockets-sansio",
+    "ws_max_size": 64 * 1024,
+    "ws_per_message_deflate": False,
+    "access_log": False,  # its lines would carry login tokens
+    "log_config": None,
+    "proxy_headers": False,
+    "server_header": False,
+    "limit_concurrency": 256,
+    "timeout_graceful_shutdown": SHUTDOWN_S,
+}
+
+log = structlog.get_logger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the engine has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Capture nothing."""
+        yield
+
+
+class GatewayServer:
+    """An app on `host`:`port` (port 0: any free one). The socket is bound at once, so `url` is known before `run`.
+
+    Raises `ConfigError` for a host that is not loopback, and for an address that cannot be had.
+    """
+
+    def __init__(self, app: FastAPI, host: str = "127.0.0.1", port: int = 8765) -> None:
+        self._app = app
+        self._host = _loopback(host)
+        self._socket: socket.socket | None = self._bind(port)
+        self.port: int = self._socket.getsockname()[1]
+        self._server: _Server | None = None
+        self._closed = False
+
+    @property
+    def url(self) -> str:
+        """Address of the dashboard, without a trailing slash."""
+        return f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{self.port}"
+
+    async def run(self) -> None:
+        """Serve until cancelled or closed; what breaks is logged and started again after some seconds."""
+        while not self._closed:
+            failure = await self._serve()
+            if failure is not None:
+                log.error("the dashboard stopped, trading goes on", error=repr(failure), retry_s=RESTART_S)
+                await asyncio.sleep(RESTART_S)
+
+    async def _serve(self) -> BaseException | None:
+        """Serve once; returns how it failed, None after a clean stop. A cancellation stops it cleanly first."""
+        task = asyncio.create_task(self._run_uvicorn(), name="gateway server")
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._stop_serving()
+            await asyncio.wait({task}, timeout=2 * SHUTDOWN_S)
+            raise
+
+    async def _run_uvicorn(self) -> BaseException | None:
+        try:
+            listener = self._socket or self._bind(self.port)
+            self._socket = None
+            with contextlib.closing(listener):
+                self._server = _Server(uvicorn.Config(self._app, **UVICORN))
+                await self._server.serve([listener])
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a SystemExit in a task would stop the engine's loop
+            return error
+        return None
+
+    async def aclose(self) -> None:
+        """Stop serving; `run` then returns. Harmless when it never ran."""
+        self._closed = True
+        self._stop_serving()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _stop_serving(self) -> None:
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def _bind(self, port: int) -> socket.socket:
+        listener = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((self._host, port))
+            listener.setblocking(False)
+        except OSError as error:
+            listener.close()
+            raise ConfigError(
+                f"the dashboard cannot listen on {self._host}:{port}: {error.strerror}. "
+                "Is another instance running? Choose another dashboard port, or 0 for any free one."
+            ) from error
+        return listener
+
+
+def _loopback(host: str) -> str:
+    if host == "localhost":
+        return "127.0.0.1"
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            return host
+    raise ConfigError(
+        f"dashboard host {host!r} is refused: it would offer trading to the network without TLS. "
+        "Use 127.0.0.1, and reach it from elsewhere through an SSH tunnel to the same port."
+    )
