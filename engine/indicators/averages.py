@@ -47,23 +47,28 @@ class Sma(Struct):
 class Ema(Struct):
     """Exponential average with alpha = 2 / (period + 1), seeded with the first value.
 
-    Ready after `period` values; `value` is there from the first.
+    Ready after `period` values; there is a `value` from the first.
     """
 
     period: int
     count: int = 0
-    value: float = math.nan
+    mean: float = 0.0
 
     @property
     def ready(self) -> bool:
         """True once `period` values were seen."""
         return self.count >= self.period
 
+    @property
+    def value(self) -> float:
+        """The average, NaN before the first value."""
+        return self.mean if self.count else math.nan
+
     def update(self, x: float) -> float:
         """Take the next value and return the average."""
-        if self.count == 0:
-            self.value = x
+        if not self.count:
+            self.mean = x
         alpha = 2.0 / (self.period + 1)
         self.count += 1
-        self.value = value = alpha * x + (1.0 - alpha) * self.value
-        return value
+        self.mean = mean = alpha * x + (1.0 - alpha) * self.mean
+        return mean

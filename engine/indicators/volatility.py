@@ -10,9 +10,7 @@ SECOND_NS = 1_000_000_000
 
 
 def true_range(high: float, low: float, previous_close: float) -> float:
-    """The bar's range, gap from the previous close included; a NaN previous close means high - low."""
-    if math.isnan(previous_close):
-        return high - low
+    """The bar's range, with the gap from the previous close."""
     return max(high, previous_close) - min(low, previous_close)
 
 
@@ -25,7 +23,7 @@ class Atr(Struct):
 
     period: int
     count: int = 0
-    previous_close: float = math.nan
+    previous_close: float = 0.0
     mean: float = 0.0
 
     @property
@@ -40,7 +38,7 @@ class Atr(Struct):
 
     def update(self, high: float, low: float, close: float) -> float:
         """Take the next bar and return the average true range, NaN until ready."""
-        reach = true_range(high, low, self.previous_close)
+        reach = true_range(high, low, self.previous_close) if self.count else high - low
         self.previous_close = close
         self.count = count = self.count + 1
         self.mean += (reach - self.mean) / min(count, self.period)
@@ -102,7 +100,7 @@ class EwmaVolatility(Struct):
     settle_s: float = 0.0
     seen_s: float = 0.0
     ts_ns: int = 0
-    price: float = math.nan
+    price: float = 0.0
     variance: float = 0.0
 
     @property

@@ -21,6 +21,7 @@ from domain.strategy import Params, Strategy, View, Wake
 from engine.strategies.common import only_instrument
 
 SECOND_NS = 1_000_000_000
+BAR = Wake.BAR
 
 
 class EmaCrossParams(Params):
@@ -80,7 +81,7 @@ class EmaCross(Strategy[EmaCrossMemory, EmaCrossParams]):
 
     def decide(self, memory: EmaCrossMemory, view: View) -> tuple[EmaCrossMemory, Desired]:
         """A new target when the side changes, else what was wanted before."""
-        if view.wake != Wake.BAR:
+        if view.wake != BAR:
             return memory, view.desired
         bar = view.bar
         close = bar.close

@@ -92,10 +92,10 @@ class Idea(Struct):
 
 
 class TurtleMemory(Struct):
-    """Channels, average true range and the entry in force."""
+    """Channels (no exit channel when exit_bars is 0), average true range and the entry in force."""
 
     entry_channel: Donchian
-    exit_channel: Donchian
+    exit_channel: Donchian | None
     atr: Atr
     idea: Idea | None = None
 
@@ -127,7 +127,8 @@ class Turtle(Strategy[TurtleMemory, TurtleParams]):
     def start(self) -> TurtleMemory:
         """No bar seen, no entry."""
         params = self.params
-        return TurtleMemory(Donchian.of(params.entry_bars), Donchian.of(params.exit_bars or 1), Atr(params.atr_bars))
+        exits = Donchian.of(params.exit_bars) if params.exit_bars else None
+        return TurtleMemory(Donchian.of(params.entry_bars), exits, Atr(params.atr_bars))
 
     def decide(self, memory: TurtleMemory, view: View) -> tuple[TurtleMemory, Desired]:
         """Follow breaks on bars, keep the books of an entry on own fills."""
@@ -142,21 +143,28 @@ class Turtle(Strategy[TurtleMemory, TurtleParams]):
         bar = view.bar
         if not isfinite(bar.high - bar.low + bar.close):
             return
-        channel, exits = memory.entry_channel, memory.exit_channel
-        upper, lower, exit_upper, exit_lower = channel.upper, channel.lower, exits.upper, exits.lower
-        channel.update(bar.high, bar.low)
-        exits.update(bar.high, bar.low)
+        upper, lower = memory.entry_channel.upper, memory.entry_channel.lower
+        memory.entry_channel.update(bar.high, bar.low)
+        left = self._left(memory, bar)
         atr = memory.atr.update(bar.high, bar.low, bar.close)
         if view.warming or isnan(atr):
             return
         idea = memory.idea
         if idea is not None:
-            passed = bar.close < exit_lower if idea.side > 0 else bar.close > exit_upper
-            memory.idea = self._manage(idea, bar, view.position(self.instrument), left=passed)
+            memory.idea = self._manage(idea, bar, view.position(self.instrument), left=left == idea.side)
         elif view.position(self.instrument):
             memory.idea = self._adopted(bar, view, atr)
         else:
             memory.idea = self._broken(bar, upper, lower, atr)
+
+    def _left(self, memory: TurtleMemory, bar: BarView) -> int:
+        """The side that the exit channel ends with this bar: 1 below its low, -1 above its high, else 0."""
+        exits = memory.exit_channel
+        if exits is None:
+            return 0
+        side = 1 if bar.close < exits.lower else -1 if bar.close > exits.upper else 0
+        exits.update(bar.high, bar.low)
+        return side
 
     def _broken(self, bar: BarView, upper: float, lower: float, atr: float) -> Idea | None:
         """The entry that this bar's break makes, if it is one and may be followed."""
@@ -179,7 +187,7 @@ class Turtle(Strategy[TurtleMemory, TurtleParams]):
         return idea
 
     def _manage(self, idea: Idea, bar: BarView, position: float, *, left: bool) -> Idea | None:
-        """The entry after one more bar, None when it is over. `left`: price left the exit channel."""
+        """The entry after one more bar, None when it is over. `left`: the exit channel ends it."""
         idea.bars += 1
         weekend = self.params.session and weekend_near(self.hours, bar.ts_ns, self.flat_margin_ns)
         if not position:
@@ -187,7 +195,7 @@ class Turtle(Strategy[TurtleMemory, TurtleParams]):
                 return None
             tired = self.params.patience_bars and idea.bars >= self.params.patience_bars
             idea.closing = tired or (bar.close - idea.stop) * idea.side <= 0 or not self._open(bar.ts_ns)
-        elif weekend or (left and self.params.exit_bars):
+        elif weekend or left:
             idea.closing = True
         elif not (idea.closing or idea.spent):
             self._add_unit(idea, bar, abs(position))

@@ -5,7 +5,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from domain.desired import Qty, Quote, Style
+from domain.desired import NOTHING, Qty, Quote, Style
 from engine.strategies.market_maker import MarketMaker, keep_near
 from tests.engine.strategies.harness import BTC, SECOND_NS, Bench
 
@@ -192,7 +192,7 @@ def test_a_stop_rests_for_the_position_and_when_it_fires_there_is_a_pause():
     assert part.quotes == ()
     assert part.protections[0].stop == pytest.approx(49_500.0), "the rest keeps its stop"
     done = bench.fill(-1, 49_480.0, 0.1, protection.entry, protective=True)
-    assert not (done.quotes or done.targets or done.protections)
+    assert done == NOTHING
     bench.touch(49_999.0, 50_001.0, after_s=30.0)
     assert bench.desired.quotes
     bench.fill(-1, 50_010.0, 0.1)

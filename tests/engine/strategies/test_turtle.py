@@ -1,12 +1,13 @@
 """Turtle: breaks, units, protection, sessions, and what happens when its world changes under it."""
 
+import random
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
 
-from domain.desired import NOTHING, Qty, Strength, Style
+from domain.desired import NOTHING, Hedge, Qty, Strength, Style, Target
 from engine.strategies.turtle import Turtle
 from tests.engine.strategies.harness import BTC, MINUTE_NS, SECOND_NS, Bench
 
@@ -15,6 +16,11 @@ FAST = {"interval_s": 60, "entry_bars": 5, "atr_bars": 3}
 
 def turtle(**params) -> Bench:
     return Bench(Turtle.build([BTC], FAST | params))
+
+
+def wanted(target: Target) -> float:
+    assert not isinstance(target.want, Hedge)
+    return target.want.value
 
 
 def quiet(bench: Bench, bars: int = 15) -> Bench:
@@ -52,7 +58,7 @@ def test_a_break_is_entered_once_with_its_stop_and_take_profit():
 def test_a_break_downwards_is_entered_short():
     bench = quiet(turtle(style="take"))
     desired = bench.closes(98.0)
-    assert desired.targets[0].want.value == -1.0
+    assert wanted(desired.targets[0]) == -1.0
     assert desired.targets[0].style is Style.TAKE
     assert desired.protections[0].stop > 98.0 > desired.protections[0].take_profit
 
@@ -98,7 +104,7 @@ def test_a_late_fill_after_the_end_of_an_entry_is_closed():
 def test_an_entry_that_is_never_filled_is_given_up():
     bench = long_entry(patience_bars=2)
     bench.closes(102.0)
-    assert bench.desired.targets[0].want.value == 1.0
+    assert wanted(bench.desired.targets[0]) == 1.0
     assert bench.closes(102.0).targets[0].want == Qty(0.0)
     assert bench.closes(101.0) is NOTHING
 
@@ -129,7 +135,7 @@ def test_units_are_added_from_own_fills_up_to_the_most():
     bench = long_entry(max_units=3, take_profit_pct=0, stop_atr=2.0)
     entry, atr = bench.desired.targets[0].entry, bench.memory.idea.atr
     bench.closes(110.0)
-    assert isinstance(bench.desired.targets[0].want, Strength), "no unit is added to one that is not filled"
+    assert wanted(bench.desired.targets[0]) == 1.0, "no unit is added to one that is not filled"
     bench.fill(1, 102.5, 0.3, entry)
     first_stop = bench.desired.protections[0].stop
     desired = bench.closes(102.5 + 0.5 * atr)
@@ -140,9 +146,9 @@ def test_units_are_added_from_own_fills_up_to_the_most():
     assert bench.desired.protections[0].stop > first_stop
     bench.closes(104.0 + 0.4 * atr)
     assert bench.desired.targets[0].want == Qty(0.6), "not yet half an ATR from the last unit"
-    assert bench.closes(104.0 + 0.6 * atr).targets[0].want.value == pytest.approx(0.9)
+    assert wanted(bench.closes(104.0 + 0.6 * atr).targets[0]) == pytest.approx(0.9)
     bench.fill(1, 106.0, 0.3, entry)
-    assert bench.closes(120.0).targets[0].want.value == pytest.approx(0.9), "three units are the most"
+    assert wanted(bench.closes(120.0).targets[0]) == pytest.approx(0.9), "three units are the most"
 
 
 def test_a_stop_never_loosens_within_an_entry():
@@ -242,7 +248,7 @@ def test_a_session_is_flat_before_the_weekend_but_keeps_positions_overnight():
     bench.closes(102.0)
     bench.fill(1, 102.0, 0.5, bench.desired.targets[0].entry)
     at_new_york(bench, "2024-03-07T23:00")
-    assert isinstance(bench.closes(102.0).targets[0].want, Strength)
+    assert wanted(bench.closes(102.0).targets[0]) == 1.0
     at_new_york(bench, "2024-03-08T15:45")
     assert bench.closes(102.0).targets[0].want == Qty(0.0)
 
@@ -256,18 +262,25 @@ def test_an_unfilled_entry_ends_with_the_session():
 
 def test_a_restart_in_the_middle_gives_the_same_decisions():
     plain, restarted = turtle(max_units=4, exit_bars=3), turtle(max_units=4, exit_bars=3)
-    closes = [100 + (i * 13 % 17) * 0.4 * (1 + i // 40) for i in range(160)]
-    for step, close in enumerate(closes):
+    draw, close = random.Random(3), 100.0
+    entries, most_units = set(), 0
+    for _ in range(600):
+        close += draw.gauss(0, 1.5)
         assert plain.closes(close) == restarted.closes(close)
-        for target in plain.desired.targets[:1]:
-            side = 1 if target.want.value > plain.view.position(BTC) else -1
-            if step % 2 and target.want.value and abs(plain.view.position(BTC)) < 1:
-                assert plain.fill(side, close, 0.1, target.entry) == restarted.fill(side, close, 0.1, target.entry)
-            elif not target.want.value and plain.view.position(BTC):
-                held = abs(plain.view.position(BTC))
-                assert plain.fill(side, close, held, target.entry) == restarted.fill(side, close, held, target.entry)
+        for target in plain.desired.targets:
+            held, goal = plain.view.position(BTC), wanted(target)
+            if goal and abs(held) < 0.4 and draw.random() < 0.7:
+                fill = (1 if goal > 0 else -1, close, 0.1, target.entry)
+            elif not goal and held:
+                fill = (-1 if held > 0 else 1, close, abs(held), target.entry)
+            else:
+                continue
+            assert plain.fill(*fill) == restarted.fill(*fill)
+            entries.add(target.entry)
+            most_units = max(most_units, plain.memory.idea.units if plain.memory.idea else 0)
         restarted.save_and_restore()
-    assert any("adopted" not in t.entry for t in plain.desired.targets) or plain.desired is NOTHING
+    assert len(entries) > 20
+    assert most_units >= 3
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,169 @@
+"""How strategy code gets in: built-in kinds, the user's files, and what is refused with which words."""
+
+from pathlib import Path
+
+import pytest
+
+from domain.desired import NOTHING
+from domain.errors import StrategyError
+from engine.strategies import registry
+from engine.strategies.turtle import Turtle
+from tests.engine.strategies.harness import BTC, ETH, Bench
+
+SAMPLES = Path(__file__).parent / "samples"
+ROOT = Path(__file__).parents[3]
+
+FLAT = '''
+"""Wants nothing."""
+from __future__ import annotations
+
+from msgspec import Struct
+
+from domain.desired import NOTHING, Desired
+from domain.market import Feed
+from domain.strategy import Params, Strategy, View
+
+
+class Memory(Struct):
+    wakes: int = 0
+
+
+class Flat(Strategy[Memory, Params]):
+    kind = "flat"
+    params_type = Params
+    memory_type = Memory
+
+    def feeds(self) -> tuple[Feed, ...]:
+        return ()
+
+    def start(self) -> Memory:
+        return Memory()
+
+    def decide(self, memory: Memory, view: View) -> tuple[Memory, Desired]:
+        return memory, NOTHING
+'''
+
+
+def write(folder: Path, source: str, name: str = "flat.py") -> Path:
+    path = folder / name
+    path.write_text(source)
+    return path
+
+
+def test_built_in_kinds_come_with_source_and_hash():
+    loaded = registry.load("turtle")
+    assert loaded.strategy is Turtle
+    assert loaded.source == (ROOT / "engine/strategies/turtle.py").read_text()
+    assert loaded.source_hash == registry.source_hash(loaded.source)
+    assert len(loaded.source_hash) == 64
+
+
+def test_every_built_in_keeps_the_rules_that_users_must_keep():
+    for kind, cls in registry.BUILT_IN.items():
+        loaded = registry.load(kind)
+        registry.check_source(loaded.source, loaded.origin)
+        assert cls.kind == kind
+        params = {"qty": 0.1, "max_position": 1.0} if kind == "market_maker" else {}
+        params = {"qty": 0.1, "naked_cap": 0.1} if kind == "two_leg" else params
+        strategy = cls.build([BTC, ETH][: 2 if kind == "two_leg" else 1], params)
+        assert strategy.feeds()
+        bench = Bench(strategy)
+        bench.save_and_restore()
+        assert bench.memory == strategy.start()
+
+
+def test_every_parameter_says_what_it_is():
+    for cls in registry.BUILT_IN.values():
+        for name, field in cls.params_type.model_fields.items():
+            assert field.description, f"{cls.kind}.{name}"
+
+
+def test_a_user_file_is_loaded_by_path_and_class(tmp_path):
+    path = write(tmp_path, FLAT)
+    loaded = registry.load(f"{path}:Flat")
+    bench = Bench(loaded.strategy.build([BTC], {}))
+    assert bench.closes(1.0) is NOTHING
+    bench.save_and_restore()
+    assert loaded.source == FLAT
+    assert registry.load("flat.py", tmp_path).source_hash == loaded.source_hash, "the only class needs no name"
+
+
+def test_a_user_folder_adds_kinds_found_without_running_them(tmp_path):
+    write(tmp_path, FLAT)
+    write(tmp_path, "raise SystemExit", "explodes.py")
+    write(tmp_path, "def (", "broken.py")
+    write(tmp_path, FLAT.replace('"flat"', '"hidden"'), "_private.py")
+    assert registry.kinds(tmp_path) == [*registry.BUILT_IN, "flat"]
+    assert registry.load("flat", tmp_path).strategy.kind == "flat"
+
+
+def test_a_reload_gives_a_fresh_class_and_leaves_the_old_one_working(tmp_path):
+    path = write(tmp_path, FLAT)
+    old = registry.load(f"{path}:Flat")
+    write(tmp_path, FLAT.replace("wakes: int = 0", "wakes: int = 7"))
+    new = registry.load(f"{path}:Flat")
+    assert new.strategy is not old.strategy
+    assert new.source_hash != old.source_hash
+    assert new.strategy.build([BTC], {}).start().wakes == 7
+    assert old.strategy.build([BTC], {}).start().wakes == 0
+
+
+def test_a_failed_reload_says_where_and_the_old_class_still_works(tmp_path):
+    path = write(tmp_path, FLAT)
+    old = registry.load(f"{path}:Flat")
+    write(tmp_path, FLAT + "\nBOOM = 1 / 0\n")
+    with pytest.raises(StrategyError, match=rf"flat.py, line {FLAT.count(chr(10)) + 2}: ZeroDivisionError"):
+        registry.load(f"{path}:Flat")
+    bench = Bench(old.strategy.build([BTC], {}))
+    bench.save_and_restore()
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("class Flat(:\n", r"flat.py, line 1: invalid syntax"),
+        ("import time\n" + FLAT, r"line 1: a strategy may not import 'time'"),
+        ("from datetime import datetime\n" + FLAT, r"may not import 'datetime'"),
+        ("import numpy.random\n" + FLAT, r"may not import 'numpy.random'"),
+        ("from . import helper\n" + FLAT, r"may not import '\.'"),
+        ("import engine.core.state\n" + FLAT, r"may not import 'engine.core.state'"),
+        (FLAT + "\nopen('x')\n", r"may not call open\(\)"),
+        (FLAT.replace("    def start", "    def begin"), r"Flat lacks start"),
+        (FLAT.replace('kind = "flat"', 'kind = ""'), r"needs a name"),
+        (FLAT.replace('kind = "flat"', 'kind = "turtle"'), r"'turtle' is a built-in strategy's"),
+        (
+            FLAT.replace("memory_type = Memory", "memory_type = dict"),
+            r"memory_type must be a class derived from Struct",
+        ),
+        (FLAT.replace("class Flat(Strategy[Memory, Params])", "class Flat"), r"Flat is no Strategy"),
+        ("x = 1\n", r"class 'Flat' is not there; strategies in this file: none"),
+    ],
+)
+def test_a_file_that_cannot_be_a_strategy_is_refused_with_the_reason(tmp_path, source, said):
+    path = write(tmp_path, source)
+    with pytest.raises(StrategyError, match=said):
+        registry.load(f"{path}:Flat")
+
+
+def test_an_unknown_kind_is_answered_with_the_nearest_or_all():
+    with pytest.raises(StrategyError, match="no strategy kind is called 'turtel'; did you mean 'turtle'"):
+        registry.load("turtel")
+    with pytest.raises(StrategyError, match="there are: market_maker, turtle"):
+        registry.load("zzz")
+
+
+def test_a_file_that_is_not_there_or_is_not_text_is_said(tmp_path):
+    with pytest.raises(StrategyError, match="No such file"):
+        registry.load(f"{tmp_path}/none.py:Flat")
+    (tmp_path / "flat.py").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(StrategyError, match="not UTF-8"):
+        registry.load("flat.py:Flat", tmp_path)
+
+
+def test_the_strategies_that_misbehave_load_and_misbehave():
+    raising = Bench(registry.load("raises.py:Raises", SAMPLES).strategy.build([BTC], {}))
+    raising.touch(1.0, 2.0)
+    raising.touch(1.0, 2.0)
+    with pytest.raises(ValueError, match="third wake"):
+        raising.touch(1.0, 2.0)
+    assert registry.load("hangs", SAMPLES).strategy.kind == "hangs"
