@@ -15,7 +15,7 @@ from msgspec import Struct
 from domain.commands import Actor, Command
 from domain.desired import Desired
 from domain.instrument import AccountId, InstrumentId
-from domain.market import Bar, Bbo, Book, FeedStatus, Mark, Trade
+from domain.market import Bar, Bbo, Book, Feed, FeedStatus, Mark, Trade
 from domain.order import ClientId, Liquidity, OrderKind, OrderStatus
 from domain.settings import Settings
 from domain.verdict import Reason
@@ -284,16 +284,21 @@ class InboxOverflow(Struct, kw_only=True, tag="inbox_overflow", array_like=True)
 
 
 class Decided(Struct, kw_only=True, tag="decided", array_like=True):
-    """Output record, not an input: what a strategy wanted after the event `seq` (only when it changed).
+    """Output record, not an input: what a strategy did in the `call`-th call of the step of event `cause`.
 
-    With these, an incident replays without the strategy's code. `fault` is the exception text when it raised.
+    Written only when it changed something: what it wants, the text of what it raised (`fault`), or, when
+    its code was attached, its `feeds` and `warmup`. With these, an incident replays without the code.
     """
 
     seq: int = 0
     ts_ns: int = 0
+    cause: int
+    call: int
     strategy: str
     desired: Desired | None = None
     fault: str = ""
+    feeds: tuple[Feed, ...] | None = None
+    warmup: int = 0
 
 
 VenueEvent: TypeAlias = (

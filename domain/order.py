@@ -77,7 +77,8 @@ class Order(Struct, kw_only=True):
     """The engine's record of one order; only the core changes it.
 
     `qty` counts the whole order, `filled` what has filled. `amend_price`/`amend_qty` hold an
-    amendment in flight (0 = none); `cancel_ns` is when a cancel was last sent (0 = never).
+    amendment in flight (0 = none), `amend_no`/`amended_no` the last one sent and answered; `cancel_ns` is when a cancel was last sent (0 = never).
+    `venue_ts_ns` is when the venue accepted it, by its own clock.
     `valid_until_ns` is when an unanswered Place can no longer be accepted by the venue.
     """
 
@@ -99,14 +100,14 @@ class Order(Struct, kw_only=True):
     venue_id: str = ""
     created_ns: int = 0
     updated_ns: int = 0
+    venue_ts_ns: int = 0
     valid_until_ns: int = 0
     query_ns: int = 0
     cancel_ns: int = 0
     amend_no: int = 0
+    amended_no: int = 0
     amend_price: int = 0
     amend_qty: int = 0
-    value: Decimal = ZERO
-    """Sum of price times quantity over the fills, in quote currency."""
     fee: Decimal = ZERO
     reason: str = ""
 

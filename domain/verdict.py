@@ -64,6 +64,7 @@ class Reason(enum.StrEnum):
     NO_SUCH = "NO_SUCH", "there is nothing with that name"
     WRONG_STATE = "WRONG_STATE", "that cannot be done in its present state"
     BAD_VALUE = "BAD_VALUE", "a value is not acceptable"
+    WITHDRAWN = "WITHDRAWN", "it was cancelled before it left"
     VENUE = "VENUE", "the venue refused it"
 
 

@@ -1,0 +1,251 @@
+"""Commands inside the core: who may, what happens, and the answer in words.
+
+Every command is checked against the role of its person in `State`, whatever door it came through.
+Each is carried out once: its request id is remembered. Risk-lowering commands run at once; those that
+give risk back open a request for the quorum.
+"""
+
+from __future__ import annotations
+
+from domain import commands as c
+from domain import facts
+from domain.events import CommandReceived
+from domain.facts import RequestStatus, Severity, TradingState
+from domain.settings import RoleName
+from domain.verdict import Reason, Veto
+from engine.core import operate, requests, strategies, trading
+from engine.core.core import Core
+from engine.core.state import Request
+
+REMEMBERED_COMMANDS = 10_000
+
+ROLE_NEEDED: dict[type[c.Command], RoleName] = {
+    c.Halt: RoleName.TRADER,
+    c.Flatten: RoleName.TRADER,
+    c.Resume: RoleName.RISK,
+    c.Approve: RoleName.VIEWER,
+    c.Deny: RoleName.VIEWER,
+    c.LoadStrategy: RoleName.TRADER,
+    c.UnloadStrategy: RoleName.TRADER,
+    c.StartStrategy: RoleName.TRADER,
+    c.PauseStrategy: RoleName.TRADER,
+    c.SetParams: RoleName.TRADER,
+    c.ManualTarget: RoleName.TRADER,
+    c.CancelOrder: RoleName.TRADER,
+    c.SetHold: RoleName.TRADER,
+    c.SetCap: RoleName.TRADER,
+    c.RaiseEnvelope: RoleName.RISK,
+    c.ApplySettings: RoleName.ADMIN,
+}
+"""Least role per command; voting is judged by the quorum rules instead."""
+
+STARTERS = frozenset({RoleName.TRADER, RoleName.RISK, RoleName.ADMIN})
+
+
+def verb_of(command: c.Command) -> str:
+    """Name of a command as people know it."""
+    return str(command.__struct_config__.tag)
+
+
+def on_command(core: Core, event: CommandReceived) -> None:
+    """Authorise, deduplicate and carry out one command; always answers with a `CommandDone` fact."""
+    seen = core.state.commands_seen
+    if event.request_id in seen:
+        answer(core, event, Veto(Reason.REPEATED))
+        return
+    seen[event.request_id] = None
+    if len(seen) > REMEMBERED_COMMANDS:
+        del seen[next(iter(seen))]
+    refusal = authorise(core, event)
+    if refusal is not None:
+        answer(core, event, refusal)
+        return
+    answer(core, event, carry_out(core, event, event.command))
+
+
+def authorise(core: Core, event: CommandReceived) -> Veto | None:
+    """The person must exist and have the role; the system's own commands come from the configuration."""
+    if event.actor.door is c.Door.SYSTEM:
+        return None
+    person = core.persons.get(event.actor.person)
+    if person is None:
+        return Veto(Reason.UNKNOWN_PERSON)
+    needed = ROLE_NEEDED[type(event.command)]
+    if person.role < needed:
+        return Veto(Reason.ROLE, f"{verb_of(event.command)} needs {needed.name.lower()} or higher")
+    return None
+
+
+def answer(core: Core, event: CommandReceived, outcome: Veto | str, request: str = "") -> None:
+    """Publish the outcome in words."""
+    ok = isinstance(outcome, str)
+    text = outcome if isinstance(outcome, str) else explain(outcome)
+    core.facts.append(
+        facts.CommandDone(
+            **core.at(),
+            request_id=event.request_id,
+            actor=event.actor,
+            verb=verb_of(event.command),
+            ok=ok,
+            text=text,
+            reason=None if isinstance(outcome, str) else outcome.reason,
+            request=request or opened(outcome),
+        )
+    )
+
+
+def opened(outcome: Veto | str) -> str:
+    """Request id mentioned by an outcome that opened one."""
+    if isinstance(outcome, str) and outcome.startswith("Request "):
+        return outcome.split()[1]
+    return ""
+
+
+def explain(veto: Veto) -> str:
+    """A refusal as a sentence with its code."""
+    detail = f" ({veto.detail})" if veto.detail else ""
+    return f"Refused, {veto.reason.value}: {veto.reason.words}{detail}."
+
+
+def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | str:  # noqa: PLR0911 - one per command
+    """Do it, or open the request that lets others agree; returns the answer."""
+    who = event.actor.person or event.actor.door.value
+    match command:
+        case c.Halt():
+            return operate.halt(core, who, command.reason)
+        case c.Flatten():
+            return operate.flatten(core, who, command, age_ns=age_of(event))
+        case c.Approve():
+            return approve(core, who, command.request)
+        case c.Deny():
+            return deny(core, who, command)
+        case c.CancelOrder():
+            return operate.cancel_order(core, command.cid)
+        case c.ManualTarget():
+            return operate.manual(core, who, command)
+        case c.LoadStrategy():
+            return said(strategies.load(core, command.spec, command.source_hash), f"{command.spec.id} is loading.")
+        case c.UnloadStrategy() | c.StartStrategy() | c.PauseStrategy() | c.SetParams():
+            return on_loaded(core, who, command)
+        case c.SetHold() if command.on:
+            return operate.hold(core, command.account, command.instrument)
+        case c.SetCap() if operate.cap_is_lower(core, command):
+            return operate.cap(core, command)
+        case _:
+            return ask_quorum(core, event, command)
+
+
+def age_of(event: CommandReceived) -> int:
+    """How long ago the person sent it."""
+    return event.ts_ns - event.sent_ts_ns if event.sent_ts_ns else 0
+
+
+def said(refusal: Veto | None, text: str) -> Veto | str:
+    """The refusal, or the words for success."""
+    return refusal if refusal is not None else text
+
+
+def on_loaded(
+    core: Core, who: str, command: c.UnloadStrategy | c.StartStrategy | c.PauseStrategy | c.SetParams
+) -> Veto | str:
+    """Commands about a strategy that is loaded."""
+    strategy = core.state.strategies.get(command.strategy)
+    if strategy is None:
+        return Veto(Reason.NO_SUCH, f"strategy {command.strategy}; see /strategies list")
+    name = command.strategy
+    match command:
+        case c.UnloadStrategy():
+            return said(strategies.unload(core, strategy, keep_position=command.keep_position), f"{name} is unloaded.")
+        case c.StartStrategy():
+            return said(strategies.start(core, strategy), f"{name} is started.")
+        case c.PauseStrategy():
+            return said(
+                strategies.pause(core, strategy, f"paused by {who}"),
+                f"{name} is paused: quotes and entries are pulled, protections stay.",
+            )
+        case c.SetParams():
+            return said(
+                strategies.set_params(core, strategy, command.params), f"{name} has new parameters and warms up."
+            )
+
+
+def ask_quorum(core: Core, event: CommandReceived, command: c.Command) -> Veto | str:
+    """Open a request for what needs more than one person."""
+    refusal = operate.objection(core, command)
+    if refusal is not None:
+        return refusal
+    if event.actor.door is c.Door.SYSTEM:
+        return give(core, "the configuration", command)
+    approvals = core.state.settings.approvals
+    request = requests.open_request(
+        core,
+        what=verb_of(command),
+        text=operate.describe(core, command),
+        requester=event.actor.person,
+        needed=approvals.override_votes,
+        ttl_ns=approvals.override_ttl_ns,
+        command=command,
+    )
+    if isinstance(request, Reason):
+        return Veto(request)
+    left = request.needed - len(request.votes)
+    return f"Request {request.id} waits for {left} more vote(s): /approve {request.id}. It is: {request.text}."
+
+
+def approve(core: Core, person: str, request_id: str) -> Veto | str:
+    """Vote; with the last vote, carry it out against fresh prices and limits."""
+    request = requests.vote(core, request_id, person)
+    if isinstance(request, Reason):
+        return Veto(request, request_id)
+    if len(request.votes) < request.needed:
+        return f"Your vote counts; {request.id} needs {request.needed - len(request.votes)} more."
+    outcome = release(core, request)
+    if isinstance(outcome, Veto):
+        requests.end(core, request, RequestStatus.FAILED, explain(outcome))
+        return outcome
+    requests.end(core, request, RequestStatus.APPROVED)
+    return f"{request.id} is approved. {outcome}"
+
+
+def release(core: Core, request: Request) -> Veto | str:
+    """Carry out an approved request."""
+    if request.parked is not None:
+        return operate.release_parked(core, request.parked)
+    if request.command is None:
+        return Veto(Reason.NOT_PENDING)
+    return give(core, " and ".join(request.votes), request.command)
+
+
+def give(core: Core, by: str, command: c.Command) -> Veto | str:
+    """Carry out what the quorum agreed to."""
+    refusal = operate.objection(core, command)
+    if refusal is not None:
+        return refusal
+    match command:
+        case c.Resume():
+            trading.latch(core, TradingState.ACTIVE, by, command.reason or "resumed")
+            operate.lift_flats(core)
+            return "Trading is resumed."
+        case c.SetHold():
+            return operate.release_hold(core, command.account, command.instrument)
+        case c.SetCap():
+            return operate.cap(core, command)
+        case c.RaiseEnvelope():
+            return operate.raise_envelope(core, command)
+        case c.ApplySettings():
+            return operate.apply_settings(core, command)
+        case _:
+            return Veto(Reason.WRONG_STATE, verb_of(command))
+
+
+def deny(core: Core, person: str, command: c.Deny) -> Veto | str:
+    """End a request: anyone whose vote could count, or who asked for it."""
+    request = core.state.requests.get(command.request)
+    if request is None or request.status is not RequestStatus.PENDING:
+        return Veto(Reason.NOT_PENDING, command.request)
+    voter = core.persons.get(person)
+    if voter is None or (voter.role < core.state.settings.approvals.approver_role and person != request.requester):
+        return Veto(Reason.ROLE, "deny needs an approver, or the requester")
+    requests.end(core, request, RequestStatus.DENIED, f"denied by {person}: {command.reason or 'no reason given'}")
+    core.alert(Severity.INFO, "denied", f"{request.id} was denied by {person}.")
+    return f"{request.id} is denied."

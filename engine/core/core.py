@@ -1,0 +1,228 @@
+"""`Core`: the state plus what a step needs at hand, and the verbs every part of a step speaks.
+
+A step appends to `intents` (for the venue), `facts` (for the world) and `decisions` (for the journal);
+the kernel takes them away after each event. No clock, randomness, I/O or await here or below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any, TypeAlias
+
+from domain import facts
+from domain.codec import encode
+from domain.desired import Style
+from domain.events import Decided
+from domain.instrument import AccountId, Instrument, InstrumentId
+from domain.market import FeedKind
+from domain.order import ClientId, Intent, Order, derive_client_id
+from domain.settings import Settings, StrategySpec
+from domain.strategy import Strategy
+from domain.verdict import Reason
+from engine.core.state import Market, Slot, SlotKey, State, slot_key
+from engine.core.view import StrategyView
+from risk.gate import GateConfig
+
+AnyStrategy: TypeAlias = Strategy[Any, Any]
+PPM = 1_000_000
+
+
+class Core:
+    """State and working surface of the step. One per engine; single-threaded.
+
+    `make_code` builds a strategy from its spec (None in a replay without code), `loaded` keeps what it
+    built, `code` what is attached; `replayed` (only in replay without code) has the recorded decisions of
+    the event at hand by number of the call, which `calls` counts.
+    """
+
+    def __init__(self, state: State, *, facts_on: bool = True, gate_on: bool = True) -> None:
+        """Wrap a state. `facts_on` False keeps only what backtests read (fills, alerts, strategy changes)."""
+        self.state = state
+        self.facts_on = facts_on
+        self.gate_on = gate_on
+        self.code: dict[str, AnyStrategy] = {}
+        self.loaded: dict[str, AnyStrategy] = {}
+        self.make_code: Callable[[StrategySpec], AnyStrategy] | None = None
+        self.replayed: dict[int, Decided] | None = None
+        self.calls = 0
+        self.intents: list[Intent] = []
+        self.facts: list[facts.Fact] = []
+        self.decisions: list[Decided] = []
+        self.wake_ns = min(state.timers.values(), default=0)
+        self.routes: dict[tuple[FeedKind, InstrumentId], list[StrategyView]] = {}
+        self.views: dict[str, StrategyView] = {}
+        self.followers: dict[SlotKey, list[Slot]] = {}
+        self.chasing: dict[InstrumentId, list[Slot]] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Recompute what is derived from the settings; call after they changed or a snapshot was loaded."""
+        settings = self.state.settings
+        self.instruments: dict[InstrumentId, Instrument] = {i.id: i for i in settings.instruments}
+        self.markets: dict[InstrumentId, Market] = self.state.markets
+        for instrument in self.instruments:
+            if instrument not in self.markets:
+                self.markets[instrument] = Market()
+        self.slippage_ppm = int(settings.execution.slippage * PPM)
+        self.gate = {i: gate_config(settings, i) for i in self.instruments}
+        self.persons = {p.id: p for p in settings.persons}
+        self.index_slots()
+
+    def index_slots(self) -> None:
+        """Recompute which slots follow a lead leg or the touch; call after a review changed one of those."""
+        self.followers = {}
+        self.chasing = {}
+        for slot in self.state.slots.values():
+            if slot.hedge_lead:
+                self.followers.setdefault(slot_key(slot.account, slot.hedge_lead), []).append(slot)
+            if slot.style is Style.PASSIVE and slot.target is not None:
+                self.chasing.setdefault(slot.instrument, []).append(slot)
+
+    def instrument(self, instrument: InstrumentId) -> Instrument:
+        """The contract. Raises KeyError for one that is not configured."""
+        return self.instruments[instrument]
+
+    def slot(self, account: AccountId, instrument: InstrumentId) -> Slot:
+        """The slot of an account and instrument, made on first use."""
+        key = slot_key(account, instrument)
+        slot = self.state.slots.get(key)
+        if slot is None:
+            slot = self.state.slots[key] = Slot(key, account, instrument)
+        return slot
+
+    def position(self, account: AccountId, instrument: InstrumentId) -> int:
+        """Filled position, signed, in integer scale."""
+        held = self.state.accounts[account].positions.get(instrument)
+        return held.qty if held is not None else 0
+
+    def order(self, cid: ClientId) -> tuple[Slot, Order] | None:
+        """A working order and its slot, None when it is not working."""
+        key = self.state.where.get(cid)
+        if key is None:
+            return None
+        slot = self.state.slots[key]
+        return slot, slot.orders[cid]
+
+    def next_client_id(self) -> ClientId:
+        """Derived id of the next order placed by this event."""
+        state = self.state
+        state.orders_placed += 1
+        return derive_client_id(state.installation, state.epoch, state.seq, state.orders_placed)
+
+    def emit(self, intent: Intent) -> None:
+        """Send an intent out, and into the chain that replay must reproduce."""
+        self.intents.append(intent)
+        state = self.state
+        state.effects_hash = blake2b(state.effects_hash + encode(intent), digest_size=16).digest()
+
+    def set_timer(self, name: str, at_ns: int) -> None:
+        """Be woken by a Tick at `at_ns`; the same name replaces the earlier time."""
+        timers = self.state.timers
+        timers[name] = at_ns
+        if not self.wake_ns or at_ns < self.wake_ns:
+            self.wake_ns = at_ns
+        else:
+            self.wake_ns = min(timers.values())
+
+    def set_timer_once(self, name: str, at_ns: int) -> None:
+        """Like `set_timer`, but an earlier time that is already set stays."""
+        if name not in self.state.timers:
+            self.set_timer(name, at_ns)
+
+    def drop_timer(self, name: str) -> None:
+        """Forget a timer."""
+        if self.state.timers.pop(name, None) is not None:
+            self.wake_ns = min(self.state.timers.values(), default=0)
+
+    def at(self) -> dict[str, int]:
+        """seq, index and ts_ns for the next fact."""
+        return {"seq": self.state.seq, "index": len(self.facts), "ts_ns": self.state.ts_ns}
+
+    def alert(self, severity: facts.Severity, kind: str, text: str) -> None:
+        """Tell people something they should know."""
+        self.facts.append(facts.Alerted(**self.at(), severity=severity, kind=kind, text=text))
+
+    def refuse(self, slot: Slot, reason: Reason, detail: str = "") -> None:
+        """Publish a refusal once; the same refusal of the same slot is not repeated."""
+        if slot.refused == reason.value:
+            return
+        slot.refused = reason.value
+        if self.facts_on:
+            self.facts.append(
+                facts.Refused(
+                    **self.at(), strategy=slot.owner, instrument=slot.instrument, reason=reason, detail=detail
+                )
+            )
+
+    def order_changed(self, order: Order) -> None:
+        """Publish an order as it now stands."""
+        if not self.facts_on:
+            return
+        self.facts.append(
+            facts.OrderChanged(
+                seq=self.state.seq,
+                index=len(self.facts),
+                ts_ns=self.state.ts_ns,
+                cid=order.cid,
+                owner=order.owner,
+                account=order.account,
+                instrument=order.instrument,
+                side=order.side,
+                kind=order.kind,
+                role=order.role,
+                status=order.status,
+                qty=order.qty,
+                price=order.price,
+                trigger=order.trigger,
+                filled=order.filled,
+                reduce_only=order.reduce_only,
+                entry=order.entry,
+                reason=order.reason,
+                created_ns=order.created_ns,
+            )
+        )
+
+    def equity(self, account: AccountId) -> Decimal:
+        """Cash plus unrealised profit at the reference prices."""
+        held = self.state.accounts[account]
+        equity = held.cash
+        for instrument, position in held.positions.items():
+            if position.qty:
+                mark = self.markets[instrument].reference()
+                equity += position.unrealised(self.instruments[instrument], mark)
+        return equity
+
+    def exposure(self, account: AccountId) -> Decimal:
+        """Sum of |position value| of an account at the reference prices."""
+        total = Decimal(0)
+        for instrument, position in self.state.accounts[account].positions.items():
+            if position.qty:
+                total += abs(self.instruments[instrument].notional(self.markets[instrument].reference(), position.qty))
+        return total
+
+    def slots_of(self, owner: str) -> list[Slot]:
+        """Slots that a strategy owns, in order of creation."""
+        return [slot for slot in self.state.slots.values() if slot.owner == owner]
+
+
+def gate_config(settings: Settings, instrument: InstrumentId) -> GateConfig | None:
+    """What the gate needs for one instrument, None when no limit is configured (which refuses)."""
+    limits = settings.risk.limits.get(instrument) or settings.risk.default_limits
+    if limits is None:
+        return None
+    return GateConfig(
+        max_position_notional=limits.max_position_notional,
+        max_order_notional=limits.max_order_notional,
+        collar_ppm=int(limits.price_collar * PPM),
+        max_reference_age_ns=limits.max_reference_age_ns,
+        messages_per_window=settings.risk.messages_per_window,
+        reserve_messages=settings.risk.reserve_messages,
+        window_ns=settings.risk.message_window_ns,
+    )
+
+
+def by_key(slots: Mapping[SlotKey, Slot], account: AccountId) -> list[Slot]:
+    """Slots of one account, in order of creation."""
+    return [slot for slot in slots.values() if slot.account == account]

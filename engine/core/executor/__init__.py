@@ -1,0 +1,34 @@
+"""The executor closes the gap between what is approved and what is.
+
+    targets      net exposure, counting filled + working + in flight
+    quotes       resting prices, matched by side and price, amended in place
+    protections  stops and take-profits at the venue, sized to what is filled
+    takes        one-shot orders
+    place        the only way to an order: gate, derive the id, record, emit
+
+`converge` is called for a slot whenever something about it changed; calling it again changes nothing.
+"""
+
+from engine.core.core import Core
+from engine.core.executor import protections, quotes, targets
+from engine.core.state import Slot
+
+__all__ = ["converge", "converge_all"]
+
+
+def converge(core: Core, slot: Slot) -> None:
+    """Send what is needed to bring the venue nearer to what is approved for this slot."""
+    if not core.state.accounts[slot.account].reconciled:
+        return
+    if slot.stop_entry or slot.stop or slot.take_profit:
+        protections.converge(core, slot)
+    targets.converge(core, slot)
+    quotes.converge(core, slot)
+    for follower in core.followers.get(slot.key, ()):
+        targets.converge(core, follower)
+
+
+def converge_all(core: Core) -> None:
+    """Converge every slot, in order of creation."""
+    for slot in list(core.state.slots.values()):
+        converge(core, slot)

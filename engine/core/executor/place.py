@@ -1,0 +1,255 @@
+"""The only way to an order: the gate looks, the id is derived, the order is recorded, the intent leaves.
+
+Also amend and cancel, so that every message is counted against the account's budget here.
+"""
+
+from __future__ import annotations
+
+from domain.facts import TradingState
+from domain.instrument import AccountId
+from domain.order import BUY, Amend, Cancel, Order, OrderKind, OrderStatus, Place, Role
+from domain.verdict import Reason, Veto
+from engine.core.core import Core
+from engine.core.state import Budget, Slot
+from risk.gate import (
+    Exposure,
+    GateConfig,
+    adds_risk,
+    check_collar,
+    check_exposure,
+    check_self_match,
+    check_size,
+)
+
+_STATE_REASON = {TradingState.HALTED: Reason.HALTED, TradingState.REDUCING: Reason.REDUCING}
+
+
+def exposure_of(core: Core, slot: Slot) -> Exposure:
+    """Worst sides of a slot: position, and everything that may still fill (reduce-only orders cannot add)."""
+    now = Exposure(core.position(slot.account, slot.instrument))
+    for order in slot.orders.values():
+        if order.side > 0:
+            if not order.reduce_only:
+                now.buys += order.leaves
+            if not order.trigger:
+                now.best_bid = max(now.best_bid, order.price, order.amend_price)
+        else:
+            if not order.reduce_only:
+                now.sells += order.leaves
+            if not order.trigger:
+                for price in (order.price, order.amend_price):
+                    if price and (not now.best_ask or price < now.best_ask):
+                        now.best_ask = price
+    return now
+
+
+def take_message(core: Core, account: AccountId, config: GateConfig, *, reserved: bool) -> bool:
+    """Count one message; False when the window has no room (cancels and reductions also have the reserve)."""
+    budget = core.state.budgets.get(account)
+    if budget is None:
+        budget = core.state.budgets[account] = Budget()
+    now = core.state.ts_ns
+    if now - budget.window_ns >= config.window_ns:
+        budget.window_ns = now
+        budget.used = budget.reserved_used = 0
+    if budget.used < config.messages_per_window:
+        budget.used += 1
+        return True
+    if reserved and budget.reserved_used < config.reserve_messages:
+        budget.reserved_used += 1
+        return True
+    return False
+
+
+def budget_share(core: Core, account: AccountId, config: GateConfig) -> float:
+    """Used share of the message window, 0.0 to 1.0; quotes widen their tolerance as it grows."""
+    budget = core.state.budgets.get(account)
+    if budget is None or core.state.ts_ns - budget.window_ns >= config.window_ns:
+        return 0.0
+    return budget.used / config.messages_per_window
+
+
+def check(core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposure) -> Veto | None:
+    """The gate for one new order; None lets it pass. Triggered orders have no price to judge yet."""
+    instrument = core.instruments[slot.instrument]
+    market = core.markets[slot.instrument]
+    price = order.price or order.trigger
+    veto = check_size(instrument, order.qty, price, reduce_only=order.reduce_only)
+    if veto is not None:
+        return veto
+    risky = not order.reduce_only and adds_risk(order.side, order.qty, now)
+    if risky:
+        if core.state.trading is not TradingState.ACTIVE:
+            return Veto(_STATE_REASON[core.state.trading])
+        veto = check_exposure(config, instrument, order.side, order.qty, price, now)
+        if veto is not None:
+            return veto
+    if not order.trigger:
+        age = core.state.ts_ns - market.ts_ns
+        veto = check_collar(config, price, order.side, market.reference(), age)
+        if veto is not None and (risky or veto.reason is Reason.PRICE_COLLAR):
+            return veto
+        veto = check_self_match(order.side, order.price, now)
+        if veto is not None:
+            return veto
+    if order.cid in core.state.where or order.cid in core.state.closed:
+        return Veto(Reason.DUPLICATE, order.cid)
+    if not take_message(core, slot.account, config, reserved=not risky):
+        return Veto(Reason.MESSAGE_RATE, f"window_ns={config.window_ns}")
+    return None
+
+
+def place(  # noqa: PLR0913 - an order has this many parts
+    core: Core,
+    slot: Slot,
+    role: Role,
+    side: int,
+    kind: OrderKind,
+    qty: int,
+    price: int,
+    *,
+    trigger: int = 0,
+    reduce_only: bool = False,
+    entry: str = "",
+    level: int = 0,
+) -> Veto | None:
+    """Place one order, or say why not. A retry is armed where time alone can change the answer."""
+    state = core.state
+    if state.ts_ns < slot.retry_ns and not reduce_only:
+        return None
+    config = core.gate.get(slot.instrument)
+    if config is None:
+        core.refuse(slot, Reason.LIMIT_MISSING, slot.instrument)
+        return Veto(Reason.LIMIT_MISSING)
+    order = Order(
+        cid=core.next_client_id(),
+        owner=slot.owner,
+        account=slot.account,
+        instrument=slot.instrument,
+        side=side,
+        kind=kind,
+        role=role,
+        qty=qty,
+        price=price,
+        trigger=trigger,
+        reduce_only=reduce_only,
+        entry=entry,
+        level=level,
+        created_ns=state.ts_ns,
+        updated_ns=state.ts_ns,
+        valid_until_ns=state.ts_ns + state.settings.execution.validity_ns,
+    )
+    now = exposure_of(core, slot)
+    veto = check(core, slot, order, config, now) if core.gate_on else None
+    if veto is not None:
+        refused(core, slot, veto)
+        return veto
+    slot.refused = ""
+    slot.orders[order.cid] = order
+    state.where[order.cid] = slot.key
+    core.emit(
+        Place(
+            cid=order.cid,
+            account=slot.account,
+            instrument=slot.instrument,
+            side=side,
+            kind=kind,
+            qty=qty,
+            price=price,
+            trigger=trigger,
+            reduce_only=reduce_only,
+            adds_risk=not reduce_only,
+            valid_until_ns=order.valid_until_ns,
+        )
+    )
+    core.order_changed(order)
+    watch(core)
+    return None
+
+
+def refused(core: Core, slot: Slot, veto: Veto) -> None:
+    """Publish a veto, and come back later where waiting helps."""
+    core.refuse(slot, veto.reason, veto.detail)
+    if veto.reason in {Reason.MESSAGE_RATE, Reason.PRICE_UNKNOWN}:
+        core.set_timer_once(f"retry:{slot.key}", core.state.ts_ns + core.state.settings.execution.retry_ns)
+
+
+def watch(core: Core) -> None:
+    """Look at unanswered requests after the acknowledgement time."""
+    core.set_timer_once("inflight", core.state.ts_ns + core.state.settings.execution.ack_timeout_ns)
+
+
+def settled(order: Order) -> bool:
+    """True when nothing is in flight for the order: it may be amended."""
+    return order.status is OrderStatus.OPEN and not order.cancel_ns and not order.amend_price and not order.amend_qty
+
+
+def cancel(core: Core, slot: Slot, order: Order) -> None:
+    """Ask for an order to be taken out, once; unanswered cancels are repeated by the in-flight check."""
+    if order.cancel_ns:
+        return
+    config = core.gate.get(slot.instrument)
+    if config is not None:
+        take_message(core, slot.account, config, reserved=True)
+    order.cancel_ns = core.state.ts_ns
+    core.emit(Cancel(cid=order.cid, account=slot.account, instrument=slot.instrument))
+    watch(core)
+
+
+def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: int = 0) -> None:
+    """Change a settled order in place to a total quantity and price, within gate and budget."""
+    config = core.gate.get(slot.instrument)
+    if config is None:
+        return
+    grows = qty > order.qty and not order.reduce_only
+    if core.gate_on and not order.trigger:
+        veto = check_amend(core, slot, order, config, price, qty, grows=grows)
+        if veto is not None:
+            refused(core, slot, veto)
+            cancel(core, slot, order)
+            return
+    if not take_message(core, slot.account, config, reserved=order.reduce_only):
+        refused(core, slot, Veto(Reason.MESSAGE_RATE))
+        return
+    order.amend_no += 1
+    order.amend_price = price or order.price
+    order.amend_qty = qty
+    order.updated_ns = core.state.ts_ns
+    core.emit(
+        Amend(
+            cid=order.cid,
+            account=slot.account,
+            instrument=slot.instrument,
+            price=price,
+            qty=qty,
+            trigger=trigger,
+            amend_no=order.amend_no,
+            adds_risk=not order.reduce_only,
+        )
+    )
+    watch(core)
+
+
+def check_amend(
+    core: Core, slot: Slot, order: Order, config: GateConfig, price: int, qty: int, *, grows: bool
+) -> Veto | None:
+    """The gate for an amendment: collar, self-match with the other side, and exposure when it grows."""
+    market = core.markets[slot.instrument]
+    veto = check_collar(config, price, order.side, market.reference(), core.state.ts_ns - market.ts_ns)
+    if veto is not None:
+        return veto
+    now = exposure_of(core, slot)
+    veto = check_self_match(order.side, price, now)
+    if veto is not None:
+        return veto
+    if order.side == BUY:
+        now.buys -= order.leaves
+    else:
+        now.sells -= order.leaves
+    left = qty - order.filled
+    if adds_risk(order.side, left, now):
+        if core.state.trading is not TradingState.ACTIVE:
+            return Veto(_STATE_REASON[core.state.trading])
+        if grows or price != order.price:
+            return check_exposure(config, core.instruments[slot.instrument], order.side, left, price, now)
+    return None

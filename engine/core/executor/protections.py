@@ -1,0 +1,49 @@
+"""Protections: a stop and a take-profit resting at the venue, reduce-only, sized to the filled position.
+
+They stay in every trading state, through pause and quarantine, until the position is flat. Within an
+entry a stop only ever tightens (`engine.core.review` sees to that).
+"""
+
+from __future__ import annotations
+
+from domain.order import PROTECTIVE, Order, OrderKind, Role
+from engine.core.core import Core
+from engine.core.executor.place import amend, cancel, place, settled
+from engine.core.state import Slot
+
+_KIND = {Role.STOP: OrderKind.STOP, Role.TAKE_PROFIT: OrderKind.TAKE_PROFIT}
+
+
+def converge(core: Core, slot: Slot) -> None:
+    """Bring the protective orders to the position held."""
+    position = core.position(slot.account, slot.instrument)
+    if position == 0:
+        for order in list(slot.orders.values()):
+            if order.role in PROTECTIVE:
+                cancel(core, slot, order)
+        if slot.consumed or not slot.target:
+            slot.stop = slot.take_profit = 0
+        return
+    _one(core, slot, Role.STOP, slot.stop, position)
+    _one(core, slot, Role.TAKE_PROFIT, slot.take_profit, position)
+
+
+def _one(core: Core, slot: Slot, role: Role, trigger: int, position: int) -> None:
+    side = -1 if position > 0 else 1
+    qty = abs(position)
+    kept: Order | None = None
+    for order in list(slot.orders.values()):
+        if order.role is not role:
+            continue
+        if order.side != side or not trigger or kept is not None:
+            cancel(core, slot, order)
+        elif not order.cancel_ns:
+            kept = order
+    if not trigger:
+        return
+    if kept is None:
+        entry = slot.stop_entry
+        place(core, slot, role, side, _KIND[role], qty, 0, trigger=trigger, reduce_only=True, entry=entry)
+    elif settled(kept) and (kept.qty - kept.filled != qty or kept.trigger != trigger):
+        kept.entry = slot.stop_entry
+        amend(core, slot, kept, 0, kept.filled + qty, trigger)

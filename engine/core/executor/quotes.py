@@ -1,0 +1,103 @@
+"""Quotes: keep what already rests at the wanted prices, amend the rest, place or cancel only what is left.
+
+Matching is by side and price within a tolerance, nearest first: cancel-all-and-replace costs several
+times the messages and the place in the queue. The tolerance grows as the message budget falls.
+"""
+
+from __future__ import annotations
+
+from domain.facts import TradingState
+from domain.order import Order, OrderKind, OrderStatus, Role
+from engine.core.core import Core
+from engine.core.executor.place import amend, budget_share, cancel, place, settled
+from engine.core.state import Slot, WantedQuote
+
+BUSY_SHARE = 0.5
+"""Above this share of the message window the tolerance grows, by one tick per further tenth."""
+
+
+def wanted_now(core: Core, slot: Slot) -> tuple[WantedQuote, ...]:
+    """The approved quotes that the trading state, holds and caps let stand."""
+    if slot.hold or slot.flat or core.state.trading is TradingState.HALTED:
+        return ()
+    if core.state.trading is TradingState.ACTIVE and slot.cap is None:
+        return slot.quotes
+    position = core.position(slot.account, slot.instrument)
+    cap = slot.cap if core.state.trading is TradingState.ACTIVE else 0
+    kept: list[WantedQuote] = []
+    room = {1: max(0, (cap or 0) - position), -1: max(0, (cap or 0) + position)}
+    for quote in slot.quotes:
+        if quote.qty <= room[quote.side]:
+            room[quote.side] -= quote.qty
+            kept.append(quote)
+    return tuple(kept)
+
+
+def tolerance(core: Core, slot: Slot) -> int:
+    """Price distance at which a resting order still counts as the wanted one."""
+    ticks = core.state.settings.execution.quote_tolerance_ticks
+    config = core.gate.get(slot.instrument)
+    if config is not None:
+        share = budget_share(core, slot.account, config)
+        if share > BUSY_SHARE:
+            ticks += int((share - BUSY_SHARE) * 10) + 1
+    if not ticks:
+        return 0
+    instrument = core.instruments[slot.instrument]
+    return ticks * instrument.price_step(core.markets[slot.instrument].reference())
+
+
+def price_of(order: Order) -> int:
+    """Where the order rests, or will once its amendment is through."""
+    return order.amend_price or order.price
+
+
+def converge(core: Core, slot: Slot) -> None:
+    """Bring the resting quotes to the wanted ones with as few messages as possible."""
+    working = [order for order in slot.orders.values() if order.role is Role.QUOTE]
+    wanted = wanted_now(core, slot) if slot.quotes else ()
+    if not working and not wanted:
+        return
+    reach = tolerance(core, slot)
+    missing: list[WantedQuote] = []
+    for quote in wanted:
+        order = nearest(working, quote, reach)
+        if order is None:
+            missing.append(quote)
+        else:
+            working.remove(order)
+            keep_size(core, slot, order, quote)
+    for order in working:
+        quote_for = next((q for q in missing if q.side == order.side), None)
+        if quote_for is None:
+            cancel(core, slot, order)
+        elif order.cancel_ns:
+            continue
+        else:
+            missing.remove(quote_for)
+            if settled(order):
+                amend(core, slot, order, quote_for.price, order.filled + quote_for.qty)
+    for quote in missing:
+        place(core, slot, Role.QUOTE, quote.side, OrderKind.POST_ONLY, quote.qty, quote.price, level=quote.level)
+
+
+def nearest(working: list[Order], quote: WantedQuote, reach: int) -> Order | None:
+    """The working order that is nearest to a wanted quote and within reach."""
+    best: Order | None = None
+    best_distance = reach
+    for order in working:
+        if order.side != quote.side or order.cancel_ns:
+            continue
+        distance = abs(price_of(order) - quote.price)
+        if distance <= best_distance and (best is None or distance < best_distance):
+            best, best_distance = order, distance
+    return best
+
+
+def keep_size(core: Core, slot: Slot, order: Order, quote: WantedQuote) -> None:
+    """Leave a matched order alone unless less than half, or more than all, of the wanted size is left."""
+    left = order.qty - order.filled
+    if order.status is not OrderStatus.OPEN or not settled(order):
+        return
+    if left > quote.qty or left * 2 < quote.qty:
+        amend(core, slot, order, order.price, order.filled + quote.qty)

@@ -1,0 +1,45 @@
+"""Takes: one immediate order per id, never after its expiry, never twice."""
+
+from __future__ import annotations
+
+from domain.desired import Take
+from domain.errors import Unrepresentable
+from domain.facts import TradingState
+from domain.order import OrderKind, Role
+from domain.verdict import Reason
+from engine.core.core import Core
+from engine.core.executor.place import place
+from engine.core.state import Slot, StrategyState
+
+
+def act(core: Core, strategy: StrategyState, slot: Slot, take: Take, envelope_qty: int | None) -> None:
+    """Carry out a take unless its id was used, its time has passed, or the slot is held.
+
+    `envelope_qty` is how much the strategy's approved envelope still lets it add on this side (None = any).
+    """
+    now = core.state.ts_ns
+    for done in [id_ for id_, until in strategy.takes.items() if until < now]:
+        del strategy.takes[done]
+    if take.id in strategy.takes:
+        return
+    if take.expires_ns <= now:
+        core.refuse(slot, Reason.EXPIRED, take.id)
+        return
+    strategy.takes[take.id] = take.expires_ns
+    if slot.hold or slot.flat or core.state.trading is TradingState.HALTED:
+        core.refuse(slot, Reason.HELD if slot.hold else Reason.HALTED, take.id)
+        return
+    instrument = core.instruments[slot.instrument]
+    try:
+        qty = instrument.round_qty(take.qty)
+        price = instrument.round_price(take.limit, -take.side)
+    except Unrepresentable as error:
+        core.refuse(slot, Reason.BAD_NUMBER, str(error))
+        return
+    if envelope_qty is not None and not take.reduce_only and qty > envelope_qty:
+        qty = envelope_qty - envelope_qty % instrument.lot
+        core.refuse(slot, Reason.ENVELOPE, take.id)
+    if qty <= 0:
+        return
+    reduce_only = take.reduce_only
+    place(core, slot, Role.TAKE, take.side, OrderKind.IOC, qty, price, reduce_only=reduce_only, entry=take.id)

@@ -1,0 +1,169 @@
+"""Targets: bring the effective position (filled + working + in flight) to what is approved.
+
+Orders that pull the wrong way are cancelled first. An UNKNOWN order counts as filled on its own
+side, never as help on the other: the gap is measured from the worst case, so it is never overshot.
+"""
+
+from __future__ import annotations
+
+from domain.desired import Style
+from domain.facts import TradingState
+from domain.order import Order, OrderKind, Role
+from engine.core.core import PPM, Core
+from engine.core.executor.place import amend, cancel, place, settled
+from engine.core.state import Slot
+
+_OWN = frozenset({Role.TARGET, Role.FLATTEN})
+
+
+def goal_of(core: Core, slot: Slot) -> int | None:
+    """The net position wanted now, None for "leave it"."""
+    if slot.flat:
+        return 0
+    if slot.hold or core.state.trading is TradingState.HALTED:
+        return None
+    position = core.position(slot.account, slot.instrument)
+    if slot.hedge_lead:
+        goal: int | None = hedge_goal(core, slot)
+    else:
+        goal = slot.target
+    if goal is None:
+        return None
+    if slot.cap is not None:
+        goal = max(-slot.cap, min(slot.cap, goal))
+    if core.state.trading is TradingState.REDUCING or (slot.consumed and slot.consumed == slot.entry):
+        return towards_zero(goal, position)
+    return goal
+
+
+def towards_zero(goal: int, position: int) -> int:
+    """The part of a goal that only reduces the position."""
+    if position >= 0:
+        return max(0, min(goal, position))
+    return min(0, max(goal, position))
+
+
+def hedge_goal(core: Core, slot: Slot) -> int:
+    """-ratio times the lead's filled position, in this instrument's scale."""
+    lead = core.instruments[slot.hedge_lead]
+    held = core.position(slot.account, slot.hedge_lead) / lead.qty_scale
+    return core.instruments[slot.instrument].round_qty(-slot.hedge_ratio * held)
+
+
+def in_flight(order: Order) -> int:
+    """Quantity of an order that counts as if it had filled: all that may still fill, answered or not."""
+    return order.leaves
+
+
+def converge(core: Core, slot: Slot) -> None:
+    """Cancel what is too much, place what is missing, follow the touch with passive orders."""
+    goal = goal_of(core, slot)
+    working = [order for order in slot.orders.values() if order.role in _OWN]
+    if goal is None:
+        for order in working:
+            cancel(core, slot, order)
+        return
+    position = core.position(slot.account, slot.instrument)
+    distance = goal - position
+    if not distance and not working:
+        return
+    side = 1 if distance > 0 else -1
+    coming = 0
+    for order in working:
+        if order.side != side or not distance:
+            cancel(core, slot, order)
+        else:
+            coming += in_flight(order)
+    gap = distance * side - coming
+    if gap < 0:
+        drop_excess(core, slot, working, side, -gap)
+        return
+    if slot.style is Style.PASSIVE and not slot.flat:
+        follow_touch(core, slot, working, side)
+    lead_room = naked_room(core, slot, side, coming)
+    if lead_room is not None:
+        gap = min(gap, lead_room)
+    if gap > 0 and (gap > slot.band or slot.flat):
+        open_gap(core, slot, side, gap, position)
+
+
+def drop_excess(core: Core, slot: Slot, working: list[Order], side: int, excess: int) -> None:
+    """Cancel the newest orders until no more than the goal is coming."""
+    for order in reversed(working):
+        if excess <= 0:
+            return
+        if order.side == side:
+            cancel(core, slot, order)
+            excess -= order.leaves
+
+
+def naked_room(core: Core, slot: Slot, side: int, coming: int) -> int | None:
+    """How much the lead leg may still grow before its unhedged part passes the legging cap; None = not a lead."""
+    followers = core.followers.get(slot.key)
+    if not followers:
+        return None
+    room: int | None = None
+    position = core.position(slot.account, slot.instrument)
+    if (position + side * coming) * side < 0:
+        return None
+    for follower in followers:
+        if not follower.hedge_ratio:
+            continue
+        hedge = core.instruments[follower.instrument]
+        hedged = -core.position(follower.account, follower.instrument) / hedge.qty_scale / follower.hedge_ratio
+        lead_hedged = round(hedged * core.instruments[slot.instrument].qty_scale)
+        naked = (position - lead_hedged) * side + coming
+        left = max(0, follower.naked_cap - naked)
+        room = left if room is None else min(room, left)
+    return room
+
+
+def open_gap(core: Core, slot: Slot, side: int, gap: int, position: int) -> None:
+    """Place one order for the gap; never across zero in one order when only reducing is allowed."""
+    reducing = slot.flat or core.state.trading is not TradingState.ACTIVE or slot.consumed == slot.entry != ""
+    reduce_only = reducing and position != 0
+    if reducing and not reduce_only:
+        return
+    if reduce_only:
+        gap = min(gap, abs(position))
+    instrument = core.instruments[slot.instrument]
+    gap -= gap % instrument.lot
+    if instrument.max_qty:
+        gap = min(gap, instrument.max_qty)
+    if gap <= 0:
+        return
+    passive = slot.style is Style.PASSIVE and not slot.flat
+    price = touch(core, slot, side) if passive else taking_price(core, slot, side)
+    if price <= 0:
+        return
+    kind = OrderKind.POST_ONLY if passive else OrderKind.IOC
+    role = Role.FLATTEN if slot.flat else Role.TARGET
+    place(core, slot, role, side, kind, gap, price, reduce_only=reduce_only, entry=slot.entry)
+
+
+def taking_price(core: Core, slot: Slot, side: int) -> int:
+    """Worst price an IOC may pay: the far touch (or the last price) plus the slippage bound, 0 = unknown."""
+    market = core.markets[slot.instrument]
+    base = (market.ask if side > 0 else market.bid) or market.reference()
+    if base <= 0:
+        return 0
+    step = core.instruments[slot.instrument].price_step(base)
+    worst = base + side * (base * core.slippage_ppm // PPM)
+    return -(-worst // step) * step if side > 0 else max(worst // step, 1) * step
+
+
+def touch(core: Core, slot: Slot, side: int) -> int:
+    """Price of a passive order: the near touch, or the last price where no book is known."""
+    market = core.markets[slot.instrument]
+    return (market.bid if side > 0 else market.ask) or market.reference()
+
+
+def follow_touch(core: Core, slot: Slot, working: list[Order], side: int) -> None:
+    """Move settled passive orders to the touch, at most once per retry time."""
+    price = touch(core, slot, side)
+    pause = core.state.settings.execution.retry_ns
+    for order in working:
+        if order.side != side or not settled(order) or price <= 0 or order.price == price:
+            continue
+        if core.state.ts_ns - order.updated_ns >= pause:
+            amend(core, slot, order, price, order.qty)

@@ -1,0 +1,163 @@
+"""The single writer: stamp, journal, step, let effects out. Synchronous; every driver uses this one.
+
+Intents that can add risk leave only after the journal has them on disk; at that moment one synchronous
+re-check (epoch, trading state, still wanted, not expired) hands them to the sender or drops them, and a
+drop is itself a journaled event. Cancels and reduce-only orders do not wait.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from domain.codec import encode
+from domain.events import ClockStepped, Decided, Event, SendDropped, Tick
+from domain.facts import Fact, TradingState
+from domain.market import Bar, Bbo, Book, Mark, Trade
+from domain.order import Amend, Cancel, Intent, Place
+from domain.ports import MAIN_STREAM, MARKET_STREAM, Journal
+from domain.verdict import Reason
+from engine.core.core import Core
+from engine.core.state import STATE_VERSION
+from engine.core.step import step
+
+_MARKET = frozenset({Bar, Bbo, Book, Trade, Mark})
+CLOCK_STEP_TOLERANCE_NS = 50_000_000
+
+
+class Kernel:
+    """Owns the state. `send` takes intents for the venues, `publish` takes facts for the world.
+
+    `journaling` False (backtests) skips encoding; `wait_for_disk` False is only for the experiments that
+    prove the rule.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        journal: Journal | None,
+        *,
+        send: Callable[[Sequence[Intent]], None],
+        publish: Callable[[Sequence[Fact]], None] | None = None,
+        wait_for_disk: bool = True,
+    ) -> None:
+        """Wire a core to its journal, sender and listeners."""
+        self.core = core
+        self.journal = journal
+        self.send = send
+        self.publish = publish
+        self.wait_for_disk = wait_for_disk
+        self.seq = core.state.seq
+        self.waiting: deque[tuple[int, Place | Amend]] = deque()
+        self.superseded = False
+        """Set when another run has taken over: nothing that adds risk leaves any more."""
+
+    @property
+    def wake_ns(self) -> int:
+        """When the next Tick is due; 0 = never."""
+        return self.core.wake_ns
+
+    def ingest(self, event: Event) -> None:
+        """Take in one event whose `ts_ns` the driver has set to the receive time (held when it goes back)."""
+        core = self.core
+        last_ns = core.state.ts_ns
+        if event.ts_ns < last_ns:
+            back_ns = last_ns - event.ts_ns
+            event.ts_ns = last_ns
+            if back_ns > CLOCK_STEP_TOLERANCE_NS:
+                self.ingest(ClockStepped(ts_ns=last_ns, back_ns=back_ns))
+        self.seq += 1
+        event.seq = self.seq
+        journal = self.journal
+        if journal is not None:
+            stream = MARKET_STREAM if type(event) in _MARKET else MAIN_STREAM
+            journal.append(stream, self.seq, event.ts_ns, encode(event))
+        step(core, event)
+        if core.decisions:
+            self._record(core.decisions)
+            core.decisions = []
+        if core.facts:
+            facts, core.facts = core.facts, []
+            if self.publish is not None:
+                self.publish(facts)
+        if core.intents:
+            intents, core.intents = core.intents, []
+            self._let_out(intents)
+
+    def tick(self, now_ns: int) -> None:
+        """Deliver time when a timer is due."""
+        if self.core.wake_ns and now_ns >= self.core.wake_ns:
+            self.ingest(Tick(ts_ns=now_ns))
+
+    def _record(self, decisions: list[Decided]) -> None:
+        if self.journal is None:
+            self.seq += len(decisions)
+            return
+        for decided in decisions:
+            self.seq += 1
+            decided.seq = self.seq
+            decided.ts_ns = self.core.state.ts_ns
+            self.journal.append(MAIN_STREAM, self.seq, decided.ts_ns, encode(decided))
+
+    def _let_out(self, intents: list[Intent]) -> None:
+        journal = self.journal
+        if journal is None or not self.wait_for_disk:
+            self.send(intents)
+            return
+        now: list[Intent] = []
+        for intent in intents:
+            if isinstance(intent, Place | Amend) and intent.adds_risk:
+                self.waiting.append((self.seq, intent))
+            elif not (isinstance(intent, Cancel) and self._withdraw(intent)):
+                now.append(intent)
+        if now:
+            self.send(now)
+        if self.waiting:
+            journal.commit()
+            if journal.durable_seq >= self.waiting[0][0]:
+                self.release(journal.durable_seq)
+
+    def _withdraw(self, cancel: Cancel) -> bool:
+        """Cancel an order that has not left yet: drop it instead of sending both."""
+        for entry in self.waiting:
+            if isinstance(entry[1], Place) and entry[1].cid == cancel.cid:
+                self.waiting.remove(entry)
+                self.ingest(SendDropped(ts_ns=self.core.state.ts_ns, cid=cancel.cid, reason=Reason.WITHDRAWN))
+                return True
+        return False
+
+    def release(self, durable_seq: int) -> None:
+        """The journal is on disk up to `durable_seq`: re-check what waited for it and hand it to the sender."""
+        out: list[Intent] = []
+        dropped: list[SendDropped] = []
+        while self.waiting and self.waiting[0][0] <= durable_seq:
+            intent = self.waiting.popleft()[1]
+            reason = self._objection(intent)
+            if reason is None:
+                out.append(intent)
+            elif isinstance(intent, Place):
+                dropped.append(SendDropped(ts_ns=self.core.state.ts_ns, cid=intent.cid, reason=reason))
+        if out:
+            self.send(out)
+        for event in dropped:
+            self.ingest(event)
+
+    def _objection(self, intent: Place | Amend) -> Reason | None:
+        state = self.core.state
+        if self.superseded:
+            return Reason.STALE_EPOCH
+        found = self.core.order(intent.cid)
+        if found is None or found[1].cancel_ns:
+            return Reason.WITHDRAWN
+        if state.trading is TradingState.HALTED:
+            return Reason.HALTED
+        if isinstance(intent, Place) and intent.valid_until_ns and state.ts_ns >= intent.valid_until_ns:
+            return Reason.EXPIRED
+        return None
+
+    def snapshot(self) -> None:
+        """Write a versioned snapshot of the state as it is now."""
+        if self.journal is not None:
+            state = self.core.state
+            self.journal.flush()
+            self.journal.save_snapshot(self.seq, state.ts_ns, state.build, STATE_VERSION, encode(state))

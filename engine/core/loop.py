@@ -1,0 +1,147 @@
+"""The asyncio driver around the kernel: one inbox, one writer, wall time, timers, snapshots.
+
+Feeds, venues, bots and the gateway call `put` from the event loop's thread; the writer drains the inbox
+in order. Account events are never dropped; when market data alone overfills the inbox it is dropped, a
+lag is announced and trading halts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+from domain.errors import JournalError
+from domain.events import Event, InboxOverflow, StrategyFault
+from domain.market import Bbo, Book, FeedState, FeedStatus, Mark, Trade
+from domain.ports import Clock
+from engine.core.kernel import Kernel
+
+_DROPPABLE = frozenset({Bbo, Book, Trade, Mark})
+BATCH = 256
+"""Events taken in one go before other tasks get a turn."""
+LAG_TOLERATED_NS = 250_000_000
+
+
+class WallClock:
+    """The machine's wall clock."""
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the Unix epoch."""
+        return time.time_ns()
+
+
+class EngineLoop:
+    """Feeds the kernel from an inbox until cancelled or until the journal fails."""
+
+    def __init__(
+        self, kernel: Kernel, clock: Clock, *, inbox_limit: int = 50_000, snapshot_every: int = 200_000
+    ) -> None:
+        """Drive `kernel`; a snapshot is written every `snapshot_every` events and on a clean stop."""
+        self.kernel = kernel
+        self.clock = clock
+        self.inbox_limit = inbox_limit
+        self.snapshot_every = snapshot_every
+        self.inbox: deque[Event] = deque()
+        self.failure: Exception | None = None
+        self.dropped = 0
+        self.busy_since_ns = 0
+        """Monotonic time at which the event now in work was begun; 0 = idle. Read by the watchdog thread."""
+        self._overflowing = False
+        self._awake = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._on_failure: list[Callable[[Exception], None]] = []
+        self._snapshot_at = 0
+
+    def put(self, event: Event) -> None:
+        """Take an event into the inbox; cheap, and only from the loop's thread."""
+        inbox = self.inbox
+        if len(inbox) >= self.inbox_limit and type(event) in _DROPPABLE:
+            self._overflow()
+            return
+        if not event.ts_ns:
+            event.ts_ns = self.clock.now_ns()
+        inbox.append(event)
+        self._awake.set()
+
+    def _overflow(self) -> None:
+        self.dropped += 1
+        if self._overflowing:
+            return
+        self._overflowing = True
+        now_ns = self.clock.now_ns()
+        self.inbox.append(InboxOverflow(ts_ns=now_ns, depth=len(self.inbox)))
+        detail = f"inbox full at {self.inbox_limit} events"
+        self.inbox.append(FeedStatus(ts_ns=now_ns, venue="", state=FeedState.LAG, detail=detail))
+
+    def fault(self, strategy: str, problem: str, *, quarantine: bool) -> None:
+        """Report a strategy that overran or hung, as an event."""
+        self.put(StrategyFault(strategy=strategy, problem=problem, quarantine=quarantine))
+
+    def on_failure(self, callback: Callable[[Exception], None]) -> None:
+        """Be told once when the engine has to stop because its journal failed."""
+        self._on_failure.append(callback)
+
+    async def run(self) -> None:
+        """Drain the inbox until cancelled. Raises the journal's error when it has failed for good."""
+        self._loop = asyncio.get_running_loop()
+        journal = self.kernel.journal
+        if journal is not None:
+            journal.on_durable(self._from_journal)
+            journal.on_failure(self._journal_failed)
+        self._snapshot_at = self.kernel.seq + self.snapshot_every
+        while self.failure is None:
+            self._drain()
+            if self.inbox:
+                await asyncio.sleep(0)
+                continue
+            self._overflowing = False
+            self._awake.clear()
+            try:
+                await asyncio.wait_for(self._awake.wait(), self._pause_s())
+            except TimeoutError:
+                continue
+        raise self.failure
+
+    def _pause_s(self) -> float | None:
+        wake_ns = self.kernel.wake_ns
+        if not wake_ns:
+            return None
+        return max(0.0, (wake_ns - self.clock.now_ns()) / 1e9)
+
+    def _drain(self) -> None:
+        kernel, inbox = self.kernel, self.inbox
+        try:
+            for _ in range(min(BATCH, len(inbox))):
+                self.busy_since_ns = time.monotonic_ns()
+                kernel.ingest(inbox.popleft())
+            self.busy_since_ns = time.monotonic_ns()
+            kernel.tick(self.clock.now_ns())
+            if kernel.seq >= self._snapshot_at and kernel.journal is not None:
+                self._snapshot_at = kernel.seq + self.snapshot_every
+                kernel.snapshot()
+        except JournalError as error:
+            self.failure = error
+        finally:
+            self.busy_since_ns = 0
+
+    def _from_journal(self, durable_seq: int) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed() and self.kernel.waiting:
+            loop.call_soon_threadsafe(self._release, durable_seq)
+
+    def _release(self, durable_seq: int) -> None:
+        if self.failure is None:
+            self.kernel.release(durable_seq)
+
+    def _journal_failed(self, error: Exception) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._fail, error)
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = error
+        self._awake.set()
+        for callback in self._on_failure:
+            callback(error)

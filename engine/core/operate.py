@@ -1,0 +1,249 @@
+"""What a person's command does to the state: overrides and limits, never orders.
+
+Operators do not fight the executor: they halt, flatten, hold and cap, and the executor obeys.
+"""
+
+from __future__ import annotations
+
+from domain import commands as c
+from domain.desired import NOTHING, Style
+from domain.errors import Unrepresentable
+from domain.facts import StrategyStatus, TradingState
+from domain.settings import StrategySpec
+from domain.verdict import Reason, Veto
+from engine.core import review, trading
+from engine.core.core import Core
+from engine.core.executor import converge, converge_all
+from engine.core.executor.place import cancel
+from engine.core.state import MANUAL, Parked, Slot, StrategyState
+from risk.gate import check_collar
+
+
+def halt(core: Core, who: str, reason: str) -> str:
+    """HALTED at once: quotes and entries are cancelled, protections stay."""
+    before = working(core)
+    trading.latch(core, TradingState.HALTED, who, reason or f"halted by {who}")
+    left = sum(1 for slot in core.state.slots.values() for o in slot.orders.values() if not o.cancel_ns)
+    return (
+        f"HALTED. {before - left} order(s) are being cancelled, {left} protective order(s) stay. "
+        "Positions stay as they are; /flatten closes them, /resume needs the quorum."
+    )
+
+
+def working(core: Core) -> int:
+    """Number of working orders."""
+    return len(core.state.where)
+
+
+def flatten(core: Core, who: str, command: c.Flatten, age_ns: int) -> Veto | str:
+    """Halt, then close what is in scope with reduce-only orders; a stale one halts and asks."""
+    if command.scope and command.scope not in core.instruments:
+        return Veto(Reason.NO_SUCH, f"instrument {command.scope}")
+    trading.latch(core, TradingState.HALTED, who, command.reason or f"flatten by {who}")
+    if age_ns > core.state.settings.execution.flatten_max_age_ns:
+        return Veto(
+            Reason.TOO_OLD, f"sent {age_ns // 1_000_000_000} s ago: trading is HALTED, send /flatten again to close"
+        )
+    closing = 0
+    for slot in core.state.slots.values():
+        if command.scope in {"", slot.instrument} and core.position(slot.account, slot.instrument):
+            slot.flat = True
+            slot.retry_ns = 0
+            closing += 1
+            converge(core, slot)
+    return f"HALTED and closing {closing} position(s) with reduce-only orders. Watch /positions."
+
+
+def lift_flats(core: Core) -> None:
+    """After a resume the strategies decide again."""
+    for slot in core.state.slots.values():
+        if slot.flat:
+            slot.flat = False
+            slot.consumed = slot.entry
+    converge_all(core)
+
+
+def cancel_order(core: Core, cid: str) -> Veto | str:
+    """Cancel one order and hold its slot, so that the executor does not put it back."""
+    found = core.order(cid)
+    if found is None:
+        return Veto(Reason.NO_SUCH, f"no working order {cid}")
+    slot, order = found
+    slot.hold = True
+    cancel(core, slot, order)
+    converge(core, slot)
+    return f"Cancelling {cid}. {slot.instrument} on {slot.account} is on hold; /hold {slot.instrument} off releases it."
+
+
+def find_slot(core: Core, account: str, instrument: str) -> Slot | Veto:
+    """The slot a command names."""
+    if account not in core.state.accounts:
+        return Veto(Reason.NO_SUCH, f"account {account}")
+    if instrument not in core.instruments:
+        return Veto(Reason.NO_SUCH, f"instrument {instrument}")
+    return core.slot(account, instrument)
+
+
+def hold(core: Core, account: str, instrument: str) -> Veto | str:
+    """Nothing new in a slot; quotes and entries are pulled, protections stay."""
+    slot = find_slot(core, account, instrument)
+    if isinstance(slot, Veto):
+        return slot
+    slot.hold = True
+    converge(core, slot)
+    return f"{instrument} on {account} is on hold."
+
+
+def release_hold(core: Core, account: str, instrument: str) -> Veto | str:
+    """Let the executor work for the slot again."""
+    slot = find_slot(core, account, instrument)
+    if isinstance(slot, Veto):
+        return slot
+    slot.hold = False
+    converge(core, slot)
+    return f"{instrument} on {account} is released."
+
+
+def cap_is_lower(core: Core, command: c.SetCap) -> bool:
+    """True when a cap only lowers risk, so that nobody has to agree."""
+    slot = find_slot(core, command.account, command.instrument)
+    if isinstance(slot, Veto) or command.qty is None:
+        return False
+    try:
+        qty = core.instruments[command.instrument].qty(command.qty)
+    except Unrepresentable:
+        return False
+    return qty >= 0 and (slot.cap is None or qty <= slot.cap)
+
+
+def cap(core: Core, command: c.SetCap) -> Veto | str:
+    """Cap |position| of a slot, or lift the cap."""
+    slot = find_slot(core, command.account, command.instrument)
+    if isinstance(slot, Veto):
+        return slot
+    if command.qty is None:
+        slot.cap = None
+    else:
+        try:
+            slot.cap = abs(core.instruments[command.instrument].qty(command.qty))
+        except Unrepresentable as error:
+            return Veto(Reason.BAD_VALUE, str(error))
+    converge(core, slot)
+    capped = f"capped at {command.qty}" if command.qty is not None else "not capped any more"
+    return f"{command.instrument} on {command.account} is {capped}."
+
+
+def raise_envelope(core: Core, command: c.RaiseEnvelope) -> Veto | str:
+    """Set what a strategy's quotes and takes may add, in notional."""
+    strategy = core.state.strategies.get(command.strategy)
+    if strategy is None:
+        return Veto(Reason.NO_SUCH, f"strategy {command.strategy}")
+    strategy.envelope = command.notional
+    review.review(core, strategy)
+    return f"{command.strategy} may now add up to {command.notional}."
+
+
+def apply_settings(core: Core, command: c.ApplySettings) -> str:
+    """Replace the settings; loaded strategies stay as they are."""
+    core.state.settings = command.settings
+    core.state.settings_hash = command.content_hash
+    core.refresh()
+    converge_all(core)
+    return f"Settings {command.content_hash[:8]} are in force."
+
+
+def manual_id(account: str, instrument: str) -> str:
+    """Id of the built-in strategy that carries a person's orders in one slot."""
+    return f"{MANUAL}:{account}:{instrument}"
+
+
+def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa: PLR0911 - one per refusal
+    """A person's order: the built-in strategy `manual` wants that much more of an instrument."""
+    slot = find_slot(core, command.account, command.instrument)
+    if isinstance(slot, Veto):
+        return slot
+    if core.state.trading is TradingState.HALTED:
+        return Veto(Reason.HALTED)
+    owner = manual_id(command.account, command.instrument)
+    if slot.owner and slot.owner != owner:
+        return Veto(Reason.NOT_OWNER, f"{slot.owner} owns {command.instrument} on {command.account}; use a sub-account")
+    instrument = core.instruments[command.instrument]
+    try:
+        qty = instrument.qty(command.qty)
+    except Unrepresentable as error:
+        return Veto(Reason.BAD_VALUE, str(error))
+    if not core.markets[command.instrument].reference():
+        return Veto(Reason.PRICE_UNKNOWN)
+    if owner not in core.state.strategies:
+        spec = StrategySpec(id=owner, kind=MANUAL, account=command.account, instruments=(command.instrument,))
+        core.state.strategies[owner] = StrategyState(spec, status=StrategyStatus.RUNNING, desired=NOTHING)
+        slot.owner = owner
+    slot.manual_by = f"{who}|{core.state.seq}"
+    base = slot.target if slot.target is not None else core.position(slot.account, slot.instrument)
+    entry = f"manual-{core.state.seq}"
+    price = core.markets[command.instrument].reference()
+    parked = Parked(slot.key, base + qty, Style.TAKE, 0, entry, price)
+    if review.park_if_large(core, slot, parked):
+        if slot.parked == "refused":
+            slot.parked = ""
+            return Veto(Reason.QUORUM_UNREACHABLE)
+        return f"Request {slot.parked} waits for approval by another person: /approve {slot.parked}."
+    review.put_in_force(core, slot, parked)
+    converge(core, slot)
+    if slot.refused:
+        reason = Reason(slot.refused)
+        return Veto(reason)
+    return f"Working: {command.instrument} target {instrument.qty_text(parked.target)} on {command.account}."
+
+
+def release_parked(core: Core, parked: Parked) -> Veto | str:
+    """Re-review a parked target at the moment of approval, against fresh prices and limits, then let it go."""
+    slot = core.state.slots[parked.slot]
+    if core.state.trading is not TradingState.ACTIVE:
+        return Veto(Reason.HALTED if core.state.trading is TradingState.HALTED else Reason.REDUCING)
+    market = core.markets[slot.instrument]
+    config = core.gate.get(slot.instrument)
+    if config is None:
+        return Veto(Reason.LIMIT_MISSING, slot.instrument)
+    veto = check_collar(config, parked.price, 1, market.reference(), core.state.ts_ns - market.ts_ns) or check_collar(
+        config, parked.price, -1, market.reference(), core.state.ts_ns - market.ts_ns
+    )
+    if veto is not None:
+        return veto
+    slot.parked = ""
+    review.put_in_force(core, slot, parked)
+    slot.added = []
+    core.index_slots()
+    converge(core, slot)
+    return f"{slot.instrument} target {core.instruments[slot.instrument].qty_text(parked.target)} is in force."
+
+
+def objection(core: Core, command: c.Command) -> Veto | None:
+    """Why a command makes no sense now, before anyone is asked to vote on it."""
+    match command:
+        case c.Resume() if core.state.latched is TradingState.ACTIVE:
+            return Veto(Reason.WRONG_STATE, f"trading is {core.state.trading} already")
+        case c.SetHold() | c.SetCap():
+            slot = find_slot(core, command.account, command.instrument)
+            return slot if isinstance(slot, Veto) else None
+        case c.RaiseEnvelope() if command.strategy not in core.state.strategies:
+            return Veto(Reason.NO_SUCH, f"strategy {command.strategy}")
+        case _:
+            return None
+
+
+def describe(core: Core, command: c.Command) -> str:
+    """What the quorum is asked to agree to, in words."""
+    match command:
+        case c.Resume():
+            return f"resume trading (now {core.state.trading}: {core.state.latched_reason})"
+        case c.SetHold():
+            return f"release the hold on {command.instrument} of {command.account}"
+        case c.SetCap():
+            return f"raise the cap on {command.instrument} of {command.account} to {command.qty or 'none'}"
+        case c.RaiseEnvelope():
+            return f"let {command.strategy} add up to {command.notional}"
+        case c.ApplySettings():
+            return f"apply settings {command.content_hash[:8]}"
+        case _:
+            return str(command.__struct_config__.tag)

@@ -1,0 +1,295 @@
+"""What the venue says about orders: every transition of an order's status is in this file.
+
+Answers may come late, twice, and in any order. `close` is the only way to a terminal status. An
+order whose answer never came becomes UNKNOWN, is queried, and counts at its worst side until proved
+absent, which is possible only after its validity window.
+"""
+
+from __future__ import annotations
+
+from domain.events import (
+    Accepted,
+    Amended,
+    AmendRejected,
+    Cancelled,
+    CancelRejected,
+    Filled,
+    OrderReport,
+    Rejected,
+    SendDropped,
+    SendFailed,
+)
+from domain.facts import Severity
+from domain.order import PROTECTIVE, Cancel, Order, OrderKind, OrderStatus, Query, RequestSnapshot
+from domain.strategy import FillView
+from engine.core import portfolio
+from engine.core.core import Core
+from engine.core.executor import converge
+from engine.core.state import Slot
+from engine.core.wake import wake_owner_with_fill
+
+REMEMBERED_ORDERS = 1_000
+
+
+def close(core: Core, slot: Slot, order: Order, status: OrderStatus, reason: str = "") -> None:
+    """Move a working order to a terminal status and out of the slot."""
+    order.status = status
+    order.reason = reason or order.reason
+    order.updated_ns = core.state.ts_ns
+    del slot.orders[order.cid]
+    del core.state.where[order.cid]
+    closed = core.state.closed
+    closed[order.cid] = order
+    if len(closed) > REMEMBERED_ORDERS:
+        del closed[next(iter(closed))]
+    core.order_changed(order)
+
+
+def on_accepted(core: Core, event: Accepted) -> None:
+    """The order works at the venue."""
+    found = core.order(event.cid)
+    if found is None:
+        return
+    slot, order = found
+    order.venue_id = event.venue_id
+    order.venue_ts_ns = event.venue_ts_ns
+    if order.status is not OrderStatus.OPEN:
+        order.status = OrderStatus.OPEN
+        order.updated_ns = core.state.ts_ns
+        core.order_changed(order)
+    if slot.retry_ns or len(slot.orders) > 1 or slot.quotes:
+        converge(core, slot)
+
+
+def on_rejected(core: Core, event: Rejected) -> None:
+    """The venue refused it: pause the slot, then try again if it is still wanted."""
+    found = core.order(event.cid)
+    if found is None:
+        return
+    slot, order = found
+    close(core, slot, order, OrderStatus.REJECTED, event.text or event.reason.value)
+    pause(core, slot)
+    core.refuse(slot, event.reason, event.text)
+    converge(core, slot)
+
+
+def on_not_sent(core: Core, event: SendFailed | SendDropped) -> None:
+    """It surely never left this machine."""
+    found = core.order(event.cid)
+    if found is None:
+        return
+    slot, order = found
+    reason = event.text if isinstance(event, SendFailed) else event.reason.value
+    close(core, slot, order, OrderStatus.DROPPED, reason)
+    pause(core, slot)
+    converge(core, slot)
+
+
+def pause(core: Core, slot: Slot) -> None:
+    """No new placements in this slot for the retry time."""
+    slot.retry_ns = core.state.ts_ns + core.state.settings.execution.retry_ns
+    core.set_timer(f"retry:{slot.key}", slot.retry_ns)
+
+
+def on_filled(core: Core, event: Filled) -> None:
+    """Book a fill once, whatever the order's status; fills of orders that are not ours mean Hold and ask."""
+    if event.account not in core.state.accounts or event.instrument not in core.instruments:
+        core.alert(
+            Severity.ERROR, "foreign_fill", f"Fill for {event.account} {event.instrument}, which is not configured."
+        )
+        return
+    if not portfolio.remember_fill(core, event):
+        return
+    found = core.order(event.cid)
+    order = found[1] if found is not None else core.state.closed.get(event.cid)
+    slot = found[0] if found is not None else core.slot(event.account, event.instrument)
+    portfolio.book_fill(core, slot, order, event)
+    if order is None:
+        hold_and_ask(core, slot, event)
+    else:
+        order.filled += event.qty
+        order.fee += event.fee
+        order.updated_ns = core.state.ts_ns
+        if order.role in PROTECTIVE:
+            slot.consumed = order.entry
+        if found is not None:
+            settle_filled(core, slot, order)
+    view = fill_view(core, event, order)
+    wake_owner_with_fill(core, slot, view)
+    converge(core, slot)
+
+
+def settle_filled(core: Core, slot: Slot, order: Order) -> None:
+    """After a fill of a working order: terminal when nothing is left, otherwise working as before."""
+    if order.filled >= order.qty and order.filled >= order.amend_qty:
+        close(core, slot, order, OrderStatus.CANCELLED if order.reason else OrderStatus.FILLED)
+        return
+    if order.status is OrderStatus.PENDING:
+        order.status = OrderStatus.OPEN
+    core.order_changed(order)
+
+
+def fill_view(core: Core, event: Filled, order: Order | None) -> FillView:
+    """The fill as its strategy sees it."""
+    instrument = core.instruments[event.instrument]
+    return FillView(
+        event.instrument,
+        event.ts_ns,
+        event.side,
+        event.price / instrument.price_scale,
+        event.qty / instrument.qty_scale,
+        order.entry if order is not None else "",
+        order is not None and order.role in PROTECTIVE,
+    )
+
+
+def hold_and_ask(core: Core, slot: Slot, event: Filled) -> None:
+    """An unexplained change of position: nothing new in this slot until a person has looked."""
+    slot.hold = True
+    what = "The venue liquidated" if event.liquidation else "Somebody outside this engine traded"
+    instrument = core.instruments[event.instrument]
+    core.alert(
+        Severity.CRITICAL,
+        "unexplained_fill",
+        f"{what} {instrument.qty_text(event.qty)} {event.instrument} on {event.account}. "
+        f"The slot is on hold; look at /positions, then release it with /hold {event.instrument} off.",
+    )
+
+
+def on_cancelled(core: Core, event: Cancelled) -> None:
+    """Out of the market. If the venue counts more filled than we have seen, wait for those fills."""
+    found = core.order(event.cid)
+    if found is None:
+        return
+    slot, order = found
+    if event.filled > order.filled:
+        await_fills(core, slot, order, event.filled)
+        return
+    close(core, slot, order, OrderStatus.CANCELLED, event.text)
+    if order.kind is OrderKind.IOC and not order.reduce_only:
+        pause(core, slot)
+    converge(core, slot)
+
+
+def await_fills(core: Core, slot: Slot, order: Order, filled: int) -> None:
+    """The venue counts fills that have not reached us: they count as in flight, and a snapshot is asked for."""
+    order.qty = filled
+    order.amend_qty = 0
+    order.status = OrderStatus.UNKNOWN
+    order.reason = "cancelled; waiting for its fills"
+    order.query_ns = core.state.ts_ns
+    core.emit(RequestSnapshot(account=slot.account))
+    watch(core)
+
+
+def on_cancel_rejected(core: Core, event: CancelRejected) -> None:
+    """Nothing to cancel: the order is gone already, and we must learn how."""
+    found = core.order(event.cid)
+    if found is None:
+        return
+    slot, order = found
+    order.cancel_ns = 0
+    order.status = OrderStatus.UNKNOWN
+    ask(core, slot, order)
+
+
+def on_amended(core: Core, event: Amended) -> None:
+    """The order has a new price and quantity."""
+    found = core.order(event.cid)
+    if found is None:
+        return
+    slot, order = found
+    if event.amend_no < order.amended_no:
+        return
+    order.amended_no = event.amend_no
+    order.price, order.qty = event.price, event.qty
+    order.trigger = event.trigger or order.trigger
+    if event.amend_no >= order.amend_no:
+        order.amend_price = order.amend_qty = 0
+    order.updated_ns = core.state.ts_ns
+    if order.filled >= order.qty:
+        close(core, slot, order, OrderStatus.FILLED)
+    else:
+        core.order_changed(order)
+    converge(core, slot)
+
+
+def on_amend_rejected(core: Core, event: AmendRejected) -> None:
+    """The amendment did not happen; ask what the order is now."""
+    found = core.order(event.cid)
+    if found is None:
+        return
+    slot, order = found
+    order.amend_price = order.amend_qty = 0
+    pause(core, slot)
+    ask(core, slot, order)
+
+
+def ask(core: Core, slot: Slot, order: Order) -> None:
+    """Query the venue about an order."""
+    order.query_ns = core.state.ts_ns
+    core.emit(Query(cid=order.cid, account=slot.account, instrument=slot.instrument))
+    watch(core)
+
+
+def watch(core: Core) -> None:
+    """Make sure that unanswered requests are looked at again."""
+    core.set_timer_once("inflight", core.state.ts_ns + core.state.settings.execution.ack_timeout_ns)
+
+
+def on_report(core: Core, event: OrderReport) -> None:
+    """What the venue knows of an order we asked about."""
+    found = core.order(event.cid)
+    if found is None:
+        return
+    slot, order = found
+    if not event.found:
+        if core.state.ts_ns >= order.valid_until_ns:
+            close(core, slot, order, OrderStatus.ABSENT, "the venue does not know it")
+            converge(core, slot)
+        return
+    order.venue_id = event.venue_id or order.venue_id
+    if event.status is OrderStatus.OPEN:
+        order.price, order.qty = event.price or order.price, event.qty or order.qty
+        order.amend_price = order.amend_qty = 0
+        order.cancel_ns = 0
+        order.status = OrderStatus.OPEN
+        if event.filled > order.filled:
+            core.emit(RequestSnapshot(account=slot.account))
+        core.order_changed(order)
+    elif event.filled > order.filled:
+        await_fills(core, slot, order, event.filled)
+    else:
+        close(core, slot, order, event.status if event.status.is_terminal else OrderStatus.CANCELLED)
+    converge(core, slot)
+
+
+def check_in_flight(core: Core) -> None:
+    """Timer: requests without an answer become UNKNOWN and are queried, again and again until known."""
+    state = core.state
+    timing = state.settings.execution
+    now = state.ts_ns
+    waiting = False
+    for slot in state.slots.values():
+        for order in slot.orders.values():
+            since = 0
+            if order.status is OrderStatus.PENDING:
+                since = order.created_ns
+            elif order.status is OrderStatus.UNKNOWN:
+                since = order.query_ns
+            elif order.cancel_ns or order.amend_price or order.amend_qty:
+                since = max(order.cancel_ns, order.updated_ns, order.query_ns)
+            if not since:
+                continue
+            waiting = True
+            if now - since >= timing.ack_timeout_ns:
+                if order.status is OrderStatus.PENDING:
+                    order.status = OrderStatus.UNKNOWN
+                    core.order_changed(order)
+                order.query_ns = now
+                core.emit(Query(cid=order.cid, account=slot.account, instrument=slot.instrument))
+                if order.cancel_ns:
+                    order.cancel_ns = now
+                    core.emit(Cancel(cid=order.cid, account=slot.account, instrument=slot.instrument))
+    if waiting:
+        core.set_timer("inflight", now + timing.query_every_ns)

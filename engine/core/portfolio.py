@@ -1,0 +1,164 @@
+"""Fills, funding and equity: the money side of the state, exact to the last digit.
+
+When a position shrinks, its share of `entry_value` is rounded once to `MONEY_STEP` and the rest keeps
+the remainder, so cash + unrealised is conserved whatever the order of fills.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from domain import facts
+from domain.account import Account, Position
+from domain.events import Filled, FundingPaid
+from domain.instrument import MONEY_STEP, ZERO, AccountId, Instrument
+from domain.order import Order, Role
+from engine.core.core import Core
+from engine.core.state import Slot
+
+DAY_NS = 86_400_000_000_000
+REMEMBERED_FILLS = 20_000
+REMEMBERED_SLOT_FILLS = 64
+
+
+def book_fill(core: Core, slot: Slot, order: Order | None, event: Filled) -> Decimal:
+    """Book one new fill into account, position and slot; returns the realised profit before the fee."""
+    account = core.state.accounts[event.account]
+    position = account.positions.get(event.instrument)
+    if position is None:
+        position = account.positions[event.instrument] = Position(instrument=event.instrument, owner=slot.owner)
+    instrument = core.instruments[event.instrument]
+    realised = change_position(position, instrument, event.side * event.qty, event.price, core.state.ts_ns)
+    position.fees += event.fee
+    account.cash += realised - event.fee
+    account.realised += realised
+    account.fees += event.fee
+    slot.fills.append((event.venue_ts_ns, event.side * event.qty))
+    if len(slot.fills) > REMEMBERED_SLOT_FILLS:
+        del slot.fills[0]
+    owner = core.state.strategies.get(slot.owner)
+    if owner is not None:
+        owner.fills += 1
+        owner.realised += realised
+        owner.fees += event.fee
+    core.facts.append(
+        facts.FillBooked(
+            **core.at(),
+            account=event.account,
+            instrument=event.instrument,
+            owner=order.owner if order is not None else slot.owner,
+            cid=event.cid,
+            fill_id=event.fill_id,
+            role=order.role if order is not None else Role.FLATTEN,
+            side=event.side,
+            price=event.price,
+            qty=event.qty,
+            fee=event.fee,
+            liquidity=event.liquidity,
+            realised=realised,
+        )
+    )
+    position_changed(core, event.account, position)
+    return realised
+
+
+def change_position(position: Position, instrument: Instrument, signed_qty: int, price: int, ts_ns: int) -> Decimal:
+    """Apply a signed quantity at a price; returns the realised profit. Crossing zero closes, then opens."""
+    held = position.qty
+    if held == 0 or (held > 0) == (signed_qty > 0):
+        if held == 0:
+            position.opened_ns = ts_ns
+        position.qty = held + signed_qty
+        position.entry_value += instrument.notional(price, signed_qty)
+        return ZERO
+    closing = -held if abs(signed_qty) >= abs(held) else signed_qty
+    released = position.entry_value
+    if closing != -held:
+        released = (position.entry_value * abs(closing) / abs(held)).quantize(MONEY_STEP)
+    realised = instrument.notional(price, -closing) - released
+    position.qty = held + closing
+    position.entry_value -= released
+    position.realised += realised
+    rest = signed_qty - closing
+    if rest:
+        position.qty = rest
+        position.entry_value = instrument.notional(price, rest)
+        position.opened_ns = ts_ns
+    return realised
+
+
+def remember_fill(core: Core, event: Filled) -> bool:
+    """True when this fill is new; a repeated one is not booked again."""
+    seen = core.state.fills_seen
+    key = f"{event.account}/{event.fill_id}"
+    if key in seen:
+        return False
+    seen[key] = None
+    if len(seen) > REMEMBERED_FILLS:
+        del seen[next(iter(seen))]
+    return True
+
+
+def position_changed(core: Core, account: AccountId, position: Position) -> None:
+    """Publish a position as it now stands."""
+    if core.facts_on:
+        core.facts.append(
+            facts.PositionChanged(
+                **core.at(),
+                account=account,
+                instrument=position.instrument,
+                owner=position.owner,
+                qty=position.qty,
+                entry_value=position.entry_value,
+                realised=position.realised,
+                fees=position.fees,
+                funding=position.funding,
+            )
+        )
+
+
+def on_funding(core: Core, event: FundingPaid) -> None:
+    """Book a funding payment once."""
+    seen = core.state.fills_seen
+    key = f"{event.account}/funding/{event.funding_id}"
+    account = core.state.accounts.get(event.account)
+    if key in seen or account is None:
+        return
+    seen[key] = None
+    account.cash += event.amount
+    account.funding += event.amount
+    position = account.positions.get(event.instrument)
+    if position is not None:
+        position.funding += event.amount
+        position_changed(core, event.account, position)
+
+
+def roll_day(core: Core) -> None:
+    """At the first event of a UTC day, remember the equity it starts with."""
+    day = core.state.ts_ns // DAY_NS
+    if day != core.state.day:
+        core.state.day = day
+        core.state.day_equity = {account: core.equity(account) for account in core.state.accounts}
+
+
+def sample_equity(core: Core) -> None:
+    """Publish the equity of every account and arm the next sample."""
+    roll_day(core)
+    for account in core.state.accounts.values():
+        core.facts.append(equity_fact(core, account))
+    core.set_timer("equity", core.state.ts_ns + core.state.settings.execution.equity_sample_ns)
+
+
+def equity_fact(core: Core, account: Account) -> facts.EquitySampled:
+    """One point of an account's equity curve."""
+    equity = core.equity(account.id)
+    return facts.EquitySampled(
+        **core.at(),
+        account=account.id,
+        cash=account.cash,
+        unrealised=equity - account.cash,
+        equity=equity,
+        realised=account.realised,
+        fees=account.fees,
+        funding=account.funding,
+    )

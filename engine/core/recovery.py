@@ -1,0 +1,220 @@
+"""From a journal back to a state: the newest snapshot, then every event after it through the same `step`.
+
+Under another build foreign events are never stepped. A migrated snapshot stands if there is nothing
+after it; otherwise identity, people's halts, fills and funding are kept, and the venue says the rest:
+trading starts latched at REDUCING.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+
+from domain import events as e
+from domain.account import Account
+from domain.codec import decode_event, digest
+from domain.commands import Flatten, Halt
+from domain.errors import JournalError, ReplayMismatch
+from domain.facts import Fact, TradingState
+from domain.ports import Journal, Record, Snapshot
+from engine.core import portfolio, strategies
+from engine.core.core import Core
+from engine.core.state import STATE_VERSION, State
+from engine.core.step import step
+
+decode_state = msgspec.msgpack.Decoder(State).decode
+
+
+class Recovery(msgspec.Struct, frozen=True, kw_only=True):
+    """What recovery did: for logs, `doctor` and the first alert of a run."""
+
+    events: int
+    snapshot_seq: int
+    same_build: bool
+    last_build: str
+    was_stopped_cleanly: bool
+    """The last record is `EngineStopped`."""
+    last_seq: int
+
+
+def recover(
+    journal: Journal,
+    core_factory: Callable[[State], Core],
+    build: str,
+    on_facts: Callable[[list[Fact]], None] | None = None,
+) -> tuple[Core, Recovery]:
+    """Rebuild the core from a journal; effects are dropped, facts go to `on_facts` (to catch projections up)."""
+    snapshot = journal.load_snapshot()
+    core = core_factory(state_of(snapshot))
+    start = snapshot.seq if snapshot is not None else 0
+    last_build = snapshot.build if snapshot is not None else ""
+    same = snapshot is None or (snapshot.build == build and snapshot.version == STATE_VERSION)
+    if snapshot is not None and same:
+        strategies.reattach(core)
+        core.decisions.clear()
+    count = 0
+    seq = start
+    last: e.Event | None = None
+    for record in journal.records(start + 1):
+        event = decode_event(record.payload)
+        seq = record.seq
+        count += 1
+        if isinstance(event, e.Decided):
+            continue
+        last = event
+        if isinstance(event, e.EngineStarted):
+            last_build = event.build
+            same = event.build == build and (same or snapshot is None)
+        if same:
+            step(core, event)
+        else:
+            keep_books(core, event)
+        if on_facts is not None and core.facts:
+            on_facts(core.facts)
+        forget_effects(core)
+    core.state.seq = max(seq, core.state.seq)
+    if not same and count:
+        core.state.latched = TradingState.REDUCING
+        core.state.latched_by = "recovery"
+        core.state.latched_reason = "the build changed after a crash; the venue's word stands"
+    return core, Recovery(
+        events=count,
+        snapshot_seq=start,
+        same_build=same,
+        last_build=last_build,
+        was_stopped_cleanly=isinstance(last, e.EngineStopped) or (snapshot is not None and last is None),
+        last_seq=core.state.seq,
+    )
+
+
+def forget_effects(core: Core) -> None:
+    """What a replayed event caused has been done, or will be found out by asking the venue."""
+    core.intents.clear()
+    core.facts = []
+    core.decisions.clear()
+
+
+def state_of(snapshot: Snapshot | None) -> State:
+    """The state in a snapshot, migrated to this version. Raises `JournalError` for one from the future."""
+    if snapshot is None:
+        return State()
+    if snapshot.version > STATE_VERSION:
+        raise JournalError(
+            f"the snapshot at seq {snapshot.seq} has format {snapshot.version}, this build knows {STATE_VERSION}: "
+            "start the newer build, or restore a backup of the data directory"
+        )
+    return decode_state(snapshot.payload)
+
+
+def keep_books(core: Core, event: e.Event) -> None:
+    """A foreign build's event: keep identity, halts, command ids, fills and funding, and nothing else."""
+    state = core.state
+    state.seq, state.ts_ns = event.seq, max(event.ts_ns, state.ts_ns)
+    match event:
+        case e.EngineStarted():
+            state.installation = state.installation or event.installation
+            state.epoch = event.epoch
+            if event.settings is not None:
+                state.settings, state.settings_hash = event.settings, event.settings_hash
+                core.refresh()
+            for spec in state.settings.accounts:
+                state.accounts.setdefault(spec.id, Account(id=spec.id, currency=spec.currency))
+        case e.CommandReceived():
+            state.commands_seen[event.request_id] = None
+            if isinstance(event.command, Halt | Flatten):
+                state.latched = TradingState.HALTED
+        case e.Filled() if event.instrument in core.instruments and event.account in state.accounts:
+            if portfolio.remember_fill(core, event):
+                portfolio.book_fill(core, core.slot(event.account, event.instrument), None, event)
+        case e.FundingPaid():
+            portfolio.on_funding(core, event)
+        case e.VenueSnapshot() if event.account in state.accounts and not state.accounts[event.account].deposits:
+            account = state.accounts[event.account]
+            account.deposits = account.cash = event.cash
+
+
+def state_hash(state: State) -> str:
+    """Digest of what must replay exactly: orders, fills, cash, verdicts, effects; not raw strategy memory."""
+    return digest(
+        [
+            state.seq,
+            state.ts_ns,
+            state.trading,
+            state.latched,
+            state.slots,
+            state.accounts,
+            state.requests,
+            state.closed,
+            state.timers,
+            state.budgets,
+            list(state.fills_seen),
+            list(state.commands_seen),
+            [(s.spec, s.status, s.desired, s.fills, s.realised, s.fees) for s in state.strategies.values()],
+            state.effects_hash,
+        ]
+    )
+
+
+def replay(
+    records: Iterable[Record],
+    core: Core,
+    *,
+    until_seq: int | None = None,
+    until_ns: int | None = None,
+    with_code: bool = True,
+    each: Callable[[e.Event, Core], None] | None = None,
+) -> int:
+    """Step recorded events through `core`; returns how many.
+
+    With code, recorded decisions are compared with what the code decides now and the first difference
+    raises `ReplayMismatch`; without, they stand in for the code.
+    """
+    count = 0
+    for event, decisions in grouped(records):
+        if (until_seq is not None and event.seq > until_seq) or (until_ns is not None and event.ts_ns > until_ns):
+            break
+        core.replayed = None if with_code else {d.call: d for d in decisions}
+        step(core, event)
+        if with_code:
+            compare(event, decisions, core.decisions)
+        if each is not None:
+            each(event, core)
+        forget_effects(core)
+        count += 1
+    core.replayed = None
+    return count
+
+
+def compare(event: e.Event, recorded: list[e.Decided], now: list[e.Decided]) -> None:
+    """Raise `ReplayMismatch` when the code decides otherwise than it did."""
+    if len(recorded) != len(now) or any(
+        (a.call, a.strategy, a.desired, a.fault) != (b.call, b.strategy, b.desired, b.fault)
+        for a, b in zip(recorded, now, strict=True)
+    ):
+        raise ReplayMismatch(
+            f"seq {event.seq}: the journal records {[describe(d) for d in recorded]}, the code now decides "
+            f"{[describe(d) for d in now]}. Replay without code shows what happened then."
+        )
+
+
+def describe(decided: e.Decided) -> str:
+    """One decision in a line."""
+    return f"{decided.strategy}: {decided.fault or decided.desired or 'attached'}"
+
+
+def grouped(records: Iterable[Record]) -> Iterator[tuple[e.Event, list[e.Decided]]]:
+    """Each event with the decisions that were recorded behind it."""
+    held: e.Event | None = None
+    decisions: list[e.Decided] = []
+    for record in records:
+        event = decode_event(record.payload)
+        if isinstance(event, e.Decided):
+            decisions.append(event)
+            continue
+        if held is not None:
+            yield held, decisions
+            decisions = []
+        held = event
+    if held is not None:
+        yield held, decisions

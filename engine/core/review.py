@@ -1,0 +1,245 @@
+"""Review: from what a strategy wants (float64) to what is approved for its slots (integers).
+
+Here risk policy acts on `Desired`: it sizes strengths once per entry, clips to limits and envelopes,
+parks what is large until another person approves, and vetoes what cannot be. The last approved target
+stays in force while a new one waits.
+"""
+
+from __future__ import annotations
+
+from domain.desired import Hedge, Protection, Qty, Quote, Strength, Target
+from domain.errors import Unrepresentable
+from domain.facts import TradingState
+from domain.settings import ApprovalSettings
+from domain.verdict import Reason
+from engine.core import requests
+from engine.core.core import Core
+from engine.core.executor import converge, takes
+from engine.core.state import MANUAL, Parked, Slot, StrategyState, WantedQuote
+from risk import policy
+
+
+def review(core: Core, strategy: StrategyState) -> None:
+    """Carry what the strategy wants into its slots and converge those that it touches."""
+    if core.state.trading is TradingState.HALTED:
+        return
+    desired = strategy.desired
+    spec = strategy.spec
+    if spec.kind == MANUAL:
+        for slot in core.slots_of(spec.id):
+            converge(core, slot)
+        return
+    slots = {i: core.slot(spec.account, i) for i in spec.instruments}
+    review_slots(core, strategy, slots)
+    for slot in slots.values():
+        converge(core, slot)
+    for take in desired.takes:
+        found = slots.get(take.instrument)
+        if found is not None and found.owner == spec.id:
+            takes.act(core, strategy, found, take, room(core, strategy, found, take.side))
+
+
+def review_slots(core: Core, strategy: StrategyState, slots: dict[str, Slot]) -> None:
+    """Put reviewed targets, protections and quotes into the slots; what names a foreign slot is refused."""
+    desired, spec = strategy.desired, strategy.spec
+    targets = {target.instrument: target for target in desired.targets}
+    protections = {p.instrument: p for p in desired.protections}
+    quotes: dict[str, list[Quote]] = {}
+    for quote in desired.quotes:
+        quotes.setdefault(quote.instrument, []).append(quote)
+    for instrument, slot in slots.items():
+        if slot.owner != spec.id:
+            continue
+        review_target(core, slot, targets.get(instrument))
+        if instrument in protections:
+            review_protection(core, slot, protections[instrument])
+        if slot.quotes or instrument in quotes:
+            slot.quotes = review_quotes(core, strategy, slot, quotes.get(instrument, ()))
+    for instrument in (*targets, *quotes, *protections):
+        if instrument not in slots:
+            core.refuse(core.slot(spec.account, instrument), Reason.NOT_OWNER, spec.id)
+
+
+def clear_wants(core: Core, strategy: StrategyState) -> None:
+    """Pull everything but protections."""
+    for slot in core.slots_of(strategy.spec.id):
+        slot.target = None
+        slot.quotes = ()
+        slot.hedge_lead = ""
+        withdraw_parked(core, slot)
+        converge(core, slot)
+    core.index_slots()
+
+
+def withdraw_parked(core: Core, slot: Slot) -> None:
+    """End a waiting request whose target is no longer wanted."""
+    if slot.parked:
+        requests.withdraw(core, slot.parked, "the strategy no longer wants it")
+        slot.parked = ""
+
+
+def review_target(core: Core, slot: Slot, target: Target | None) -> None:
+    """Size, clip and, when large, park one target."""
+    if target is None:
+        if slot.target is not None or slot.parked:
+            slot.target = None
+            withdraw_parked(core, slot)
+            core.index_slots()
+        return
+    indexed = (slot.style, slot.hedge_lead, slot.target is None)
+    instrument = core.instruments[slot.instrument]
+    try:
+        qty = wanted_qty(core, slot, target)
+        band = instrument.round_qty(abs(target.band))
+    except Unrepresentable as error:
+        core.refuse(slot, Reason.BAD_NUMBER, str(error))
+        return
+    price = core.markets[slot.instrument].reference()
+    config = core.gate.get(slot.instrument)
+    if config is not None and price:
+        qty, clipped = policy.clip_to_limit(
+            qty, price=price, instrument=instrument, max_notional=config.max_position_notional
+        )
+        if clipped is not None:
+            core.refuse(slot, clipped, f"entry={target.entry}")
+    parked = Parked(slot.key, qty, target.style, band, target.entry, price)
+    if not park_if_large(core, slot, parked):
+        put_in_force(core, slot, parked)
+    if indexed != (slot.style, slot.hedge_lead, slot.target is None):
+        core.index_slots()
+
+
+def wanted_qty(core: Core, slot: Slot, target: Target) -> int:
+    """Signed quantity of a target in integer scale; a Strength is sized once per entry and then frozen."""
+    instrument = core.instruments[slot.instrument]
+    want = target.want
+    slot.hedge_lead = ""
+    if isinstance(want, Qty):
+        return instrument.round_qty(want.value)
+    if isinstance(want, Hedge):
+        slot.hedge_lead, slot.hedge_ratio = want.lead, want.ratio
+        lead = core.instruments[want.lead]
+        slot.naked_cap = lead.round_qty(want.naked_cap)
+        return instrument.round_qty(-want.ratio * core.position(slot.account, want.lead) / lead.qty_scale)
+    return frozen_strength(core, slot, target.entry, want)
+
+
+def frozen_strength(core: Core, slot: Slot, entry: str, want: Strength) -> int:
+    """Size a conviction at the first sight of its entry, and keep that size for the entry."""
+    if not want.value == want.value:
+        raise Unrepresentable(f"{slot.instrument}: strength is not a number")
+    if entry and slot.sized_entry == entry and want.value:
+        return slot.sized_qty
+    risk = core.state.settings.risk
+    qty = policy.size_strength(
+        want.value,
+        equity=core.equity(slot.account),
+        price=core.markets[slot.instrument].reference(),
+        instrument=core.instruments[slot.instrument],
+        base_fraction=risk.base_position_fraction,
+        max_fraction=risk.max_position_fraction,
+    )
+    if want.value:
+        slot.sized_entry, slot.sized_qty = entry, qty
+    return qty
+
+
+def park_if_large(core: Core, slot: Slot, parked: Parked) -> bool:
+    """True when the target now waits for approval; the one in force stays."""
+    approvals: ApprovalSettings = core.state.settings.approvals
+    in_force = slot.target if slot.target is not None else core.position(slot.account, slot.instrument)
+    added = policy.added_exposure(parked.target, in_force)
+    if slot.parked:
+        waiting = core.state.requests.get(slot.parked)
+        if waiting is not None and waiting.parked is not None and waiting.parked.target == parked.target:
+            return True
+        withdraw_parked(core, slot)
+    if not added:
+        return False
+    now = core.state.ts_ns
+    slot.added = [row for row in slot.added if now - row[0] < approvals.window_ns]
+    if approvals.enabled and parked.price:
+        notional = policy.needs_approval(
+            added,
+            recent=slot.added,
+            entry=parked.entry,
+            now_ns=now,
+            window_ns=approvals.window_ns,
+            price=parked.price,
+            instrument=core.instruments[slot.instrument],
+            large_notional=core.equity(slot.account) * approvals.large_fraction,
+        )
+        if notional is not None:
+            slot.parked = requests.park(core, slot, parked, notional)
+            core.refuse(slot, Reason.NEEDS_APPROVAL, f"request={slot.parked} notional={notional}")
+            return bool(slot.parked)
+        slot.added.append((now, parked.entry, added))
+    return False
+
+
+def put_in_force(core: Core, slot: Slot, parked: Parked) -> None:
+    """Make a reviewed target the one that the executor works for."""
+    slot.target = parked.target
+    slot.style = parked.style
+    slot.band = parked.band
+    slot.entry = parked.entry
+    if slot.consumed and slot.consumed == slot.entry:
+        core.refuse(slot, Reason.ENTRY_CONSUMED, f"entry={slot.entry}")
+
+
+def review_protection(core: Core, slot: Slot, protection: Protection) -> None:
+    """Take over stop and take-profit of an entry; within an entry the stop only tightens."""
+    instrument = core.instruments[slot.instrument]
+    position = core.position(slot.account, slot.instrument) or slot.target or 0
+    try:
+        stop = instrument.round_price(protection.stop, 0) if protection.stop else 0
+        take_profit = instrument.round_price(protection.take_profit, 0) if protection.take_profit else 0
+    except Unrepresentable as error:
+        core.refuse(slot, Reason.BAD_NUMBER, str(error))
+        return
+    if protection.entry == slot.stop_entry and slot.stop:
+        looser = not stop or (stop < slot.stop if position > 0 else stop > slot.stop)
+        if looser:
+            core.refuse(slot, Reason.LOOSER_STOP, f"entry={protection.entry}")
+            stop = slot.stop
+    slot.stop_entry = protection.entry
+    slot.stop = stop
+    slot.take_profit = take_profit
+
+
+def room(core: Core, strategy: StrategyState, slot: Slot, side: int) -> int | None:
+    """How much the strategy's envelope lets it add on a side; None when approvals are off."""
+    if not core.state.settings.approvals.enabled:
+        return None
+    return policy.envelope_qty(
+        strategy.envelope,
+        price=core.markets[slot.instrument].reference(),
+        instrument=core.instruments[slot.instrument],
+        position=core.position(slot.account, slot.instrument),
+        side=side,
+    )
+
+
+def review_quotes(
+    core: Core, strategy: StrategyState, slot: Slot, wanted: list[Quote] | tuple[Quote, ...]
+) -> tuple[WantedQuote, ...]:
+    """Round quotes outwards and clip them, nearest level first, to the strategy's envelope."""
+    instrument = core.instruments[slot.instrument]
+    left = {1: room(core, strategy, slot, 1), -1: room(core, strategy, slot, -1)}
+    kept: list[WantedQuote] = []
+    for quote in sorted(wanted, key=lambda q: q.level):
+        try:
+            price = instrument.round_price(quote.price, quote.side)
+            qty = instrument.round_qty(quote.qty)
+        except Unrepresentable as error:
+            core.refuse(slot, Reason.BAD_NUMBER, str(error))
+            continue
+        rest = left[quote.side]
+        if rest is not None and qty > rest:
+            qty = rest - rest % instrument.lot
+            core.refuse(slot, Reason.ENVELOPE, f"side={quote.side} level={quote.level}")
+        if qty > 0:
+            if rest is not None:
+                left[quote.side] = rest - qty
+            kept.append(WantedQuote(quote.side, price, qty, quote.level))
+    return tuple(kept)

@@ -1,0 +1,207 @@
+"""Everything the engine knows, as one tree of structs: encode it and you have a snapshot.
+
+Only `step` and what it calls change it. There is nothing here that cannot be rebuilt from the
+journal. Dictionaries keep insertion order, which is the order of events, so iteration is ordered.
+
+    State
+    ├── settings, installation, epoch, seq, ts_ns, timers
+    ├── trading (latched and in force)
+    ├── markets     per instrument: last prices, book, feed state
+    ├── accounts    cash and positions (domain.account)
+    ├── slots       per account+instrument: owner, approved target, quotes, protection, working orders
+    ├── strategies  per id: spec, status, memory, what it wants
+    ├── requests    waiting for votes
+    └── remembered  command ids, fill ids, closed orders (each bounded)
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from msgspec import Struct, field
+
+from domain.account import Account
+from domain.commands import Command
+from domain.desired import NOTHING, Desired, Style
+from domain.facts import RequestStatus, StrategyStatus, TradingState
+from domain.instrument import ZERO, AccountId, InstrumentId
+from domain.market import Bar, FeedState, Level
+from domain.order import ClientId, Order
+from domain.settings import Settings, StrategySpec
+
+STATE_VERSION = 1
+"""Raise it with a migration when the meaning of a field changes."""
+
+MANUAL = "manual"
+"""Kind of the built-in strategy that carries a person's orders; it has no code."""
+
+SlotKey: TypeAlias = str
+"""`ACCOUNT|INSTRUMENT`."""
+
+
+class Market(Struct):
+    """Last known prices of one instrument, in integer scale (0 = unknown)."""
+
+    bid: int = 0
+    bid_qty: int = 0
+    ask: int = 0
+    ask_qty: int = 0
+    last: int = 0
+    mark: int = 0
+    funding_rate: Decimal = ZERO
+    ts_ns: int = 0
+    bids: tuple[Level, ...] = ()
+    asks: tuple[Level, ...] = ()
+    feed: FeedState = FeedState.DOWN
+
+    def reference(self) -> int:
+        """The price that orders are judged and positions are valued by: mid of the touch, else mark, else last."""
+        if self.bid and self.ask:
+            return (self.bid + self.ask) // 2
+        return self.mark or self.last
+
+
+class WantedQuote(Struct, frozen=True, gc=False):
+    """A reviewed quote in integer scale."""
+
+    side: int
+    price: int
+    qty: int
+    level: int
+
+
+class Slot(Struct):
+    """Execution slot: one account and instrument, one owner.
+
+    `target` is the approved target in force (None = the strategy wants no change here); `sized_*`
+    is what risk made of a Strength, frozen per entry. `consumed` is the entry whose protection fired.
+    `added` are the exposures added without a vote: (ts_ns, entry, quantity).
+    """
+
+    key: SlotKey
+    account: AccountId
+    instrument: InstrumentId
+    owner: str = ""
+    orders: dict[ClientId, Order] = field(default_factory=dict)
+    target: int | None = None
+    style: Style = Style.TAKE
+    band: int = 0
+    entry: str = ""
+    sized_entry: str = ""
+    sized_qty: int = 0
+    consumed: str = ""
+    hedge_lead: InstrumentId = ""
+    hedge_ratio: float = 0.0
+    naked_cap: int = 0
+    quotes: tuple[WantedQuote, ...] = ()
+    stop_entry: str = ""
+    stop: int = 0
+    take_profit: int = 0
+    hold: bool = False
+    flat: bool = False
+    cap: int | None = None
+    retry_ns: int = 0
+    added: list[tuple[int, str, int]] = field(default_factory=list)
+    parked: str = ""
+    manual_by: str = ""
+    """Person who sent the last manual order here."""
+    refused: str = ""
+    fills: list[tuple[int, int]] = field(default_factory=list)
+    """The newest own fills as (venue_ts_ns, signed quantity), to compare with venue snapshots."""
+    mismatches: int = 0
+
+
+class StrategyState(Struct):
+    """One loaded strategy. `memory` is its own struct (builtins right after decoding a snapshot)."""
+
+    spec: StrategySpec
+    status: StrategyStatus = StrategyStatus.WARMING
+    detail: str = ""
+    memory: Any = None
+    desired: Desired = NOTHING
+    source_hash: str = ""
+    envelope: Decimal = ZERO
+    takes: dict[str, int] = field(default_factory=dict)
+    waiting: list[Bar] = field(default_factory=list)
+    """Live bars that came while it was still warming up."""
+    last_bar_ns: int = 0
+    overruns: int = 0
+    fills: int = 0
+    realised: Decimal = ZERO
+    fees: Decimal = ZERO
+
+
+class Parked(Struct, frozen=True):
+    """A target that waits for approval: what `Slot` fields become when it is approved."""
+
+    slot: SlotKey
+    target: int
+    style: Style
+    band: int
+    entry: str
+    price: int
+
+
+class Request(Struct):
+    """Something that needs votes: a parked target or a command."""
+
+    id: str
+    what: str
+    text: str
+    requester: str
+    needed: int
+    expires_ns: int
+    created_ns: int
+    digest: str
+    votes: list[str] = field(default_factory=list)
+    status: RequestStatus = RequestStatus.PENDING
+    command: Command | None = None
+    parked: Parked | None = None
+
+
+class Budget(Struct):
+    """Messages sent for one account in the current window."""
+
+    window_ns: int = 0
+    used: int = 0
+    reserved_used: int = 0
+
+
+class State(Struct):
+    """The whole engine. See the module docstring."""
+
+    settings: Settings = Settings()
+    settings_hash: str = ""
+    installation: str = ""
+    epoch: int = 0
+    build: str = ""
+    seq: int = 0
+    ts_ns: int = 0
+    orders_placed: int = 0
+    """Orders placed by the event now in `seq`; makes client ids unique within an event."""
+    latched: TradingState = TradingState.ACTIVE
+    latched_reason: str = ""
+    latched_by: str = ""
+    trading: TradingState = TradingState.REDUCING
+    timers: dict[str, int] = field(default_factory=dict)
+    markets: dict[InstrumentId, Market] = field(default_factory=dict)
+    accounts: dict[AccountId, Account] = field(default_factory=dict)
+    slots: dict[SlotKey, Slot] = field(default_factory=dict)
+    where: dict[ClientId, SlotKey] = field(default_factory=dict)
+    strategies: dict[str, StrategyState] = field(default_factory=dict)
+    requests: dict[str, Request] = field(default_factory=dict)
+    requests_made: int = 0
+    budgets: dict[AccountId, Budget] = field(default_factory=dict)
+    commands_seen: dict[str, None] = field(default_factory=dict)
+    fills_seen: dict[str, None] = field(default_factory=dict)
+    closed: dict[ClientId, Order] = field(default_factory=dict)
+    day: int = 0
+    day_equity: dict[AccountId, Decimal] = field(default_factory=dict)
+    effects_hash: bytes = b""
+    """Chain over every intent this state has emitted; replay must reproduce it."""
+
+
+def slot_key(account: AccountId, instrument: InstrumentId) -> SlotKey:
+    """Key of the slot of one account and instrument."""
+    return f"{account}|{instrument}"

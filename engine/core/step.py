@@ -1,0 +1,182 @@
+"""`step(core, event)`: the one place where anything changes. Synchronous, deterministic, total.
+
+Live, paper, backtest, simulation and replay run this same function; only the drivers differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from domain import events as e
+from domain import market as m
+from domain.account import Account
+from domain.facts import Severity, TradingState
+from domain.order import PROTECTIVE, ArmDeadMan
+from engine.core import (
+    commands,
+    markets,
+    orders,
+    portfolio,
+    reconcile,
+    requests,
+    strategies,
+    trading,
+)
+from engine.core.core import Core, by_key
+from engine.core.executor import converge
+
+
+def step(core: Core, event: e.Event) -> None:
+    """Apply one stamped event; effects are left in `core.intents`, `core.facts` and `core.decisions`.
+
+    `event.seq` and `event.ts_ns` must be set and must not go backwards.
+    """
+    state = core.state
+    state.seq = event.seq
+    state.ts_ns = event.ts_ns
+    state.orders_placed = 0
+    core.calls = 0
+    HANDLERS[type(event)](core, event)
+
+
+def on_engine_started(core: Core, event: e.EngineStarted) -> None:
+    """A run begins: identity, epoch, settings; then every account is asked for the truth."""
+    state = core.state
+    if not state.installation:
+        state.installation = event.installation
+    state.epoch = event.epoch
+    state.build = event.build
+    if event.settings is not None:
+        state.settings = event.settings
+        state.settings_hash = event.settings_hash
+        core.refresh()
+    for spec in state.settings.accounts:
+        if spec.id not in state.accounts:
+            state.accounts[spec.id] = Account(id=spec.id, currency=spec.currency)
+    state.timers.clear()
+    core.wake_ns = 0
+    for request in state.requests.values():
+        if request.status.value == "pending":
+            core.set_timer(f"request:{request.id}", request.expires_ns)
+    for slot in state.slots.values():
+        slot.retry_ns = 0
+    core.set_timer("equity", event.ts_ns + state.settings.execution.equity_sample_ns)
+    if state.settings.execution.dead_man_ns:
+        core.set_timer("deadman", event.ts_ns)
+    strategies.reattach(core)
+    reconcile.on_started(core)
+
+
+def on_engine_stopped(core: Core, event: e.EngineStopped) -> None:
+    """A clean stop changes nothing but is on record."""
+
+
+def on_tick(core: Core, event: e.Tick) -> None:
+    """Run every timer that is due, in order of time, then of name."""
+    timers = core.state.timers
+    due = sorted((at, name) for name, at in timers.items() if at <= event.ts_ns)
+    for at, name in due:
+        if timers.get(name) == at:
+            core.drop_timer(name)
+            run_timer(core, name)
+
+
+def run_timer(core: Core, name: str) -> None:
+    """What a timer's name means."""
+    kind, _, of = name.partition(":")
+    if kind == "inflight":
+        orders.check_in_flight(core)
+    elif kind == "equity":
+        portfolio.sample_equity(core)
+    elif kind == "retry":
+        slot = core.state.slots.get(of)
+        if slot is not None:
+            converge(core, slot)
+    elif kind == "request":
+        requests.expire(core, of)
+    elif kind == "snapshot":
+        reconcile.on_snapshot_due(core, of)
+    elif kind == "deadman":
+        arm_dead_man(core)
+
+
+def arm_dead_man(core: Core) -> None:
+    """Push the venue's dead-man deadline out; not armed where cancelling all would strip a position of its stops."""
+    span = core.state.settings.execution.dead_man_ns
+    for account in core.state.accounts:
+        protected = any(o.role in PROTECTIVE for s in by_key(core.state.slots, account) for o in s.orders.values())
+        core.emit(ArmDeadMan(account=account, deadline_ns=0 if protected else core.state.ts_ns + span))
+    core.set_timer("deadman", core.state.ts_ns + span // 3)
+
+
+def on_clock_stepped(core: Core, event: e.ClockStepped) -> None:
+    """The machine's clock went back; the engine's time was held until it caught up."""
+    core.alert(
+        Severity.WARNING,
+        "clock",
+        f"The machine's clock went back by {event.back_ns / 1e9:.3f} s; engine time was held. Check time sync (NTP).",
+    )
+
+
+def on_overflow(core: Core, event: e.InboxOverflow) -> None:
+    """The inbox was full: we cannot keep up, so we stop adding risk."""
+    trading.latch(core, TradingState.HALTED, "engine", f"inbox overflow at {event.depth} events")
+    core.alert(
+        Severity.CRITICAL,
+        "overflow",
+        "The engine could not keep up with its events and is HALTED. Lower the market-data cadence or the number of "
+        "strategies, then /resume.",
+    )
+
+
+def on_venue_status(core: Core, event: e.VenueStatus) -> None:
+    """The order connection went down or came back; after a gap every account of the venue is reconciled."""
+    if not event.connected:
+        core.alert(
+            Severity.ERROR,
+            "venue_down",
+            f"{event.venue} is disconnected: {event.detail or 'no detail'}. Orders rest as they are; we reconnect.",
+        )
+        return
+    for account in core.state.accounts.values():
+        if account.id.partition(":")[0] == event.venue:
+            account.reconciled = False
+            reconcile.request_snapshot(core, account.id)
+    trading.settle(core)
+
+
+def on_decided(core: Core, event: e.Decided) -> None:
+    """Output records are not inputs: a replay reads them beside the event they belong to."""
+
+
+HANDLERS: dict[type, Callable[[Core, Any], None]] = {
+    m.Bar: markets.on_bar,
+    m.Bbo: markets.on_bbo,
+    m.Book: markets.on_book,
+    m.Trade: markets.on_trade,
+    m.Mark: markets.on_mark,
+    m.FeedStatus: markets.on_feed_status,
+    e.EngineStarted: on_engine_started,
+    e.EngineStopped: on_engine_stopped,
+    e.Tick: on_tick,
+    e.ClockStepped: on_clock_stepped,
+    e.CommandReceived: commands.on_command,
+    e.History: strategies.on_history,
+    e.StrategyFault: strategies.on_fault,
+    e.InboxOverflow: on_overflow,
+    e.Accepted: orders.on_accepted,
+    e.Rejected: orders.on_rejected,
+    e.Filled: orders.on_filled,
+    e.Cancelled: orders.on_cancelled,
+    e.CancelRejected: orders.on_cancel_rejected,
+    e.Amended: orders.on_amended,
+    e.AmendRejected: orders.on_amend_rejected,
+    e.OrderReport: orders.on_report,
+    e.SendFailed: orders.on_not_sent,
+    e.SendDropped: orders.on_not_sent,
+    e.FundingPaid: portfolio.on_funding,
+    e.VenueSnapshot: reconcile.on_snapshot,
+    e.VenueStatus: on_venue_status,
+    e.Decided: on_decided,
+}

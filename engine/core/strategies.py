@@ -1,0 +1,194 @@
+"""Loading, warming, pausing, re-parametrising and unloading strategies while everything runs.
+
+The code object comes in through `core.make_code` (the driver's registry, or nothing in a replay
+without code). Warm-up history arrives as `History` events; live bars that came meanwhile wait.
+"""
+
+from __future__ import annotations
+
+from domain.desired import NOTHING
+from domain.events import History, StrategyFault
+from domain.facts import Severity, StrategyStatus
+from domain.market import Bar
+from domain.settings import StrategySpec
+from domain.strategy import Wake
+from domain.verdict import Reason, Veto
+from engine.core import wake
+from engine.core.core import Core
+from engine.core.review import clear_wants, review
+from engine.core.state import MANUAL, StrategyState
+
+OVERRUNS_TOLERATED = 3
+
+
+def load(core: Core, spec: StrategySpec, source_hash: str) -> Veto | None:
+    """Load a strategy into WARMING; refused when a slot has another owner or the name is taken."""
+    if spec.id in core.state.strategies:
+        return Veto(Reason.WRONG_STATE, f"{spec.id} is loaded already")
+    if spec.account not in core.state.accounts:
+        return Veto(Reason.NO_SUCH, f"account {spec.account}")
+    for instrument in spec.instruments:
+        if instrument not in core.instruments:
+            return Veto(Reason.NO_SUCH, f"instrument {instrument}")
+        slot = core.slot(spec.account, instrument)
+        if slot.owner and slot.owner != spec.id and owner_is_alive(core, slot.owner, slot.key):
+            return Veto(Reason.NOT_OWNER, f"{instrument} on {spec.account} belongs to {slot.owner}; use a sub-account")
+    problem = ensure_code(core, spec)
+    if problem:
+        return Veto(Reason.BAD_VALUE, problem)
+    for instrument in spec.instruments:
+        slot = core.slot(spec.account, instrument)
+        slot.owner = spec.id
+        position = core.state.accounts[spec.account].positions.get(instrument)
+        if position is not None:
+            position.owner = spec.id
+    strategy = StrategyState(spec, source_hash=source_hash)
+    strategy.envelope = core.equity(spec.account) * core.state.settings.approvals.large_fraction
+    core.state.strategies[spec.id] = strategy
+    warmup = wake.attach(core, spec)
+    wake.publish(core, strategy)
+    if warmup == 0:
+        finish_warmup(core, strategy)
+    return None
+
+
+def owner_is_alive(core: Core, owner: str, key: str) -> bool:
+    """True when an owner is loaded, or has left orders or a position behind in the slot."""
+    slot = core.state.slots[key]
+    return owner in core.state.strategies or bool(slot.orders) or core.position(slot.account, slot.instrument) != 0
+
+
+def ensure_code(core: Core, spec: StrategySpec) -> str:
+    """Make the code object of a spec; the problem in words when that fails ("" = fine, or not needed in replay)."""
+    if core.make_code is None or spec.kind == MANUAL:
+        return ""
+    try:
+        core.loaded[spec.id] = core.make_code(spec)
+    except Exception as error:  # noqa: BLE001 - a strategy's own constructor may raise anything
+        return f"{spec.kind}: {error}"
+    return ""
+
+
+def on_history(core: Core, event: History) -> None:
+    """Warm-up bars; on completion the live bars that waited are played and the strategy may act."""
+    strategy = core.state.strategies.get(event.strategy)
+    if strategy is None or strategy.status is not StrategyStatus.WARMING:
+        return
+    if event.problem:
+        strategy.detail = event.problem
+        wake.publish(core, strategy)
+        core.alert(Severity.WARNING, "warmup", f"{event.strategy} cannot warm up: {event.problem}. It does not trade.")
+        return
+    wake.play_history(core, strategy, event.bars)
+    if event.complete and strategy.status is StrategyStatus.WARMING:
+        finish_warmup(core, strategy)
+
+
+def finish_warmup(core: Core, strategy: StrategyState) -> None:
+    """From WARMING to RUNNING (or PAUSED when it is not to start by itself), then play what waited."""
+    strategy.status = StrategyStatus.RUNNING if strategy.spec.autostart else StrategyStatus.PAUSED
+    strategy.detail = "" if strategy.spec.autostart else "loaded; start it with /strategies start"
+    waiting: list[Bar] = [bar for bar in strategy.waiting if bar.open_ts_ns > strategy.last_bar_ns]
+    strategy.waiting = []
+    wake.publish(core, strategy)
+    view = core.views.get(strategy.spec.id)
+    if view is not None:
+        for bar in waiting:
+            wake.wake(core, view, Wake.BAR, bar, bar.instrument)
+
+
+def start(core: Core, strategy: StrategyState) -> Veto | None:
+    """Let a paused or quarantined strategy act again; a quarantined one starts with fresh memory and warms up."""
+    if strategy.status is StrategyStatus.PAUSED:
+        strategy.status = StrategyStatus.RUNNING
+        strategy.detail = ""
+        wake.publish(core, strategy)
+        review(core, strategy)
+        return None
+    if strategy.status is StrategyStatus.QUARANTINED:
+        return rewarm(core, strategy)
+    return Veto(Reason.WRONG_STATE, f"it is {strategy.status}")
+
+
+def pause(core: Core, strategy: StrategyState, why: str) -> Veto | None:
+    """Pull quotes and entries; protections stay, and the strategy keeps watching."""
+    if strategy.status is not StrategyStatus.RUNNING:
+        return Veto(Reason.WRONG_STATE, f"it is {strategy.status}")
+    strategy.status = StrategyStatus.PAUSED
+    strategy.detail = why
+    wake.publish(core, strategy)
+    clear_wants(core, strategy)
+    return None
+
+
+def set_params(core: Core, strategy: StrategyState, params: dict[str, object]) -> Veto | None:
+    """New parameters: checked first; memory starts anew and is warmed up again."""
+    old = strategy.spec
+    merged = {**old.params, **params}
+    spec = StrategySpec(
+        id=old.id, kind=old.kind, account=old.account, instruments=old.instruments, params=merged, autostart=True
+    )
+    problem = ensure_code(core, spec)
+    if problem:
+        ensure_code(core, old)
+        return Veto(Reason.BAD_VALUE, problem)
+    strategy.spec = spec
+    return rewarm(core, strategy)
+
+
+def rewarm(core: Core, strategy: StrategyState) -> Veto | None:
+    """Fresh memory, then the driver delivers history again."""
+    problem = ensure_code(core, strategy.spec)
+    if problem:
+        return Veto(Reason.BAD_VALUE, problem)
+    clear_wants(core, strategy)
+    strategy.status = StrategyStatus.WARMING
+    strategy.detail = ""
+    strategy.memory = None
+    strategy.desired = NOTHING
+    strategy.last_bar_ns = 0
+    strategy.overruns = 0
+    warmup = wake.attach(core, strategy.spec)
+    wake.publish(core, strategy)
+    if warmup == 0:
+        finish_warmup(core, strategy)
+    return None
+
+
+def unload(core: Core, strategy: StrategyState, *, keep_position: bool) -> Veto | None:
+    """Pull its orders and forget it; refused while it holds a position, unless that is to be kept."""
+    slots = core.slots_of(strategy.spec.id)
+    holds = [s.instrument for s in slots if core.position(s.account, s.instrument)]
+    if holds and not keep_position:
+        return Veto(Reason.WRONG_STATE, f"it holds {', '.join(holds)}; /flatten first, or unload with keep_position")
+    clear_wants(core, strategy)
+    strategy.status = StrategyStatus.UNLOADED
+    wake.publish(core, strategy)
+    wake.detach(core, strategy.spec.id)
+    core.loaded.pop(strategy.spec.id, None)
+    del core.state.strategies[strategy.spec.id]
+    for slot in slots:
+        if not holds and not slot.orders:
+            slot.owner = ""
+    return None
+
+
+def on_fault(core: Core, event: StrategyFault) -> None:
+    """The driver saw an overrun or a hang: tolerated a few times, then quarantined."""
+    strategy = core.state.strategies.get(event.strategy)
+    if strategy is None or strategy.status is StrategyStatus.QUARANTINED:
+        return
+    strategy.overruns += 1
+    if event.quarantine or strategy.overruns > OVERRUNS_TOLERATED:
+        wake.quarantine(core, strategy, event.problem)
+    else:
+        core.alert(Severity.WARNING, "overrun", f"Strategy {event.strategy}: {event.problem}.")
+
+
+def reattach(core: Core) -> None:
+    """After recovery: make code, views and routes of every strategy in the state; broken ones are quarantined."""
+    for strategy in core.state.strategies.values():
+        problem = ensure_code(core, strategy.spec)
+        wake.attach(core, strategy.spec)
+        if problem and strategy.status is not StrategyStatus.QUARANTINED:
+            wake.quarantine(core, strategy, problem)

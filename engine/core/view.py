@@ -1,0 +1,141 @@
+"""What a strategy sees: the core's integers as float64, read on demand, one reused object per strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from domain.account import Account
+from domain.desired import NOTHING, Desired
+from domain.errors import StrategyError
+from domain.instrument import Instrument, InstrumentId
+from domain.market import Bar, Trade
+from domain.strategy import BarView, BboView, BookView, FillView, TradeView, Wake
+from engine.core.state import Market
+
+
+class StrategyView:
+    """Implements `domain.strategy.View` over the core's state."""
+
+    __slots__ = (
+        "account",
+        "desired",
+        "event",
+        "id",
+        "instrument",
+        "instruments",
+        "markets",
+        "ts_ns",
+        "wake",
+        "warming",
+    )
+
+    def __init__(
+        self,
+        strategy_id: str,
+        account: Account,
+        markets: Mapping[InstrumentId, Market],
+        instruments: Mapping[InstrumentId, Instrument],
+    ) -> None:
+        """Look at one account and the shared markets."""
+        self.id = strategy_id
+        self.account = account
+        self.markets = markets
+        self.instruments = instruments
+        self.event: Bar | Trade | FillView | None = None
+        self.ts_ns = 0
+        self.wake = Wake.BAR
+        self.instrument: InstrumentId = ""
+        self.warming = False
+        self.desired: Desired = NOTHING
+
+    @property
+    def bar(self) -> BarView:
+        """The bar that woke the strategy. Raises `StrategyError` when something else did."""
+        event = self.event
+        if not isinstance(event, Bar):
+            raise StrategyError(f"{self.id}: view.bar is only there when a bar wakes the strategy (wake={self.wake})")
+        instrument = self.instruments[event.instrument]
+        scale = instrument.price_scale
+        return BarView(
+            event.instrument,
+            event.interval_ns,
+            event.open_ts_ns + event.interval_ns,
+            event.open / scale,
+            event.high / scale,
+            event.low / scale,
+            event.close / scale,
+            event.volume / instrument.qty_scale,
+        )
+
+    @property
+    def trade(self) -> TradeView:
+        """The trade that woke the strategy. Raises `StrategyError` when something else did."""
+        event = self.event
+        if not isinstance(event, Trade):
+            raise StrategyError(f"{self.id}: view.trade is only there when a trade wakes the strategy")
+        instrument = self.instruments[event.instrument]
+        return TradeView(
+            event.instrument, instrument.price_float(event.price), instrument.qty_float(event.qty), event.side
+        )
+
+    @property
+    def fill(self) -> FillView:
+        """The own fill that woke the strategy. Raises `StrategyError` when something else did."""
+        event = self.event
+        if not isinstance(event, FillView):
+            raise StrategyError(f"{self.id}: view.fill is only there when an own fill wakes the strategy")
+        return event
+
+    def bbo(self, instrument: InstrumentId) -> BboView | None:
+        """Best bid and offer, None while unknown."""
+        market = self.markets.get(instrument)
+        if market is None or not market.bid or not market.ask:
+            return None
+        spec = self.instruments[instrument]
+        price, qty = spec.price_scale, spec.qty_scale
+        return BboView(market.bid / price, market.bid_qty / qty, market.ask / price, market.ask_qty / qty)
+
+    def book(self, instrument: InstrumentId) -> BookView | None:
+        """The nearest levels, None while unknown."""
+        market = self.markets.get(instrument)
+        if market is None or not market.bids or not market.asks:
+            return None
+        spec = self.instruments[instrument]
+        price, qty = spec.price_scale, spec.qty_scale
+        return BookView(
+            tuple([(p / price, q / qty) for p, q in market.bids]),
+            tuple([(p / price, q / qty) for p, q in market.asks]),
+        )
+
+    def position(self, instrument: InstrumentId) -> float:
+        """Own filled position, signed, in base units."""
+        held = self.account.positions.get(instrument)
+        return held.qty / self.instruments[instrument].qty_scale if held is not None else 0.0
+
+    def entry_price(self, instrument: InstrumentId) -> float:
+        """Average entry price of the own position, 0.0 when flat."""
+        held = self.account.positions.get(instrument)
+        return held.entry_price(self.instruments[instrument]) if held is not None else 0.0
+
+    def equity(self) -> float:
+        """Equity of the account in its currency."""
+        equity = self.account.cash
+        for instrument, position in self.account.positions.items():
+            if position.qty:
+                equity += position.unrealised(self.instruments[instrument], self.markets[instrument].reference())
+        return float(equity)
+
+    def funding_rate(self, instrument: InstrumentId) -> float:
+        """Current funding rate as a fraction per funding interval; 0.0 while unknown."""
+        market = self.markets.get(instrument)
+        return float(market.funding_rate) if market is not None else 0.0
+
+    def tick_size(self, instrument: InstrumentId) -> float:
+        """Smallest price move in quote units at the present price."""
+        spec = self.instruments[instrument]
+        return spec.price_step(self.markets[instrument].reference()) / spec.price_scale
+
+    def lot_size(self, instrument: InstrumentId) -> float:
+        """Smallest quantity in base units."""
+        spec = self.instruments[instrument]
+        return spec.lot / spec.qty_scale

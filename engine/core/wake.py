@@ -1,0 +1,174 @@
+"""Waking strategies: call `decide`, keep what it wants, hand it to review; contain what it does wrong.
+
+A strategy that raises is quarantined: its quotes and entries are pulled, its protections stay. In a
+replay without code the recorded decisions stand in for the call.
+"""
+
+from __future__ import annotations
+
+from msgspec import convert
+
+from domain import facts
+from domain.desired import NOTHING, Desired
+from domain.events import Decided
+from domain.facts import Severity, StrategyStatus
+from domain.market import Bar, Feed, FeedKind, Trade
+from domain.settings import StrategySpec
+from domain.strategy import FillView, Wake
+from engine.core.core import AnyStrategy, Core
+from engine.core.review import clear_wants, review
+from engine.core.state import Slot, StrategyState
+from engine.core.view import StrategyView
+
+_ACTING = frozenset({StrategyStatus.RUNNING, StrategyStatus.PAUSED})
+
+
+def attach(core: Core, spec: StrategySpec) -> int:
+    """Make the view and routes of a strategy; returns the warm-up bars it needs. Recorded for replays without code."""
+    detach(core, spec.id)
+    code = core.loaded.get(spec.id)
+    feeds, warmup = attachment(core, spec.id, code)
+    view = StrategyView(spec.id, core.state.accounts[spec.account], core.markets, core.instruments)
+    strategy = core.state.strategies[spec.id]
+    view.desired = strategy.desired
+    core.views[spec.id] = view
+    if code is not None:
+        core.code[spec.id] = code
+        if strategy.memory is None:
+            strategy.memory = code.start()
+        elif not isinstance(strategy.memory, code.memory_type):
+            strategy.memory = convert(strategy.memory, code.memory_type)
+    for feed in feeds:
+        core.routes.setdefault((feed.kind, feed.instrument), []).append(view)
+    return warmup
+
+
+def attachment(core: Core, strategy_id: str, code: AnyStrategy | None) -> tuple[tuple[Feed, ...], int]:
+    """Feeds and warm-up of a strategy, from its code or from the record of it."""
+    core.calls += 1
+    if code is None:
+        recorded = core.replayed.get(core.calls) if core.replayed is not None else None
+        return (recorded.feeds or (), recorded.warmup) if recorded is not None else ((), 0)
+    feeds, warmup = code.feeds(), code.warmup()
+    core.decisions.append(
+        Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, feeds=feeds, warmup=warmup)
+    )
+    return feeds, warmup
+
+
+def detach(core: Core, strategy_id: str) -> None:
+    """Forget the view, routes and code of a strategy."""
+    core.views.pop(strategy_id, None)
+    core.code.pop(strategy_id, None)
+    for views in core.routes.values():
+        views[:] = [view for view in views if view.id != strategy_id]
+
+
+def wake(core: Core, view: StrategyView, why: Wake, event: Bar | Trade | FillView | None, instrument: str) -> None:
+    """Let one strategy decide about one event and act on what it wants."""
+    strategy = core.state.strategies[view.id]
+    if strategy.status not in _ACTING:
+        if strategy.status is StrategyStatus.WARMING and isinstance(event, Bar):
+            strategy.waiting.append(event)
+        return
+    view.event = event
+    view.wake = why
+    view.instrument = instrument
+    view.ts_ns = core.state.ts_ns
+    desired = decide(core, strategy, view)
+    if desired is strategy.desired or desired == strategy.desired:
+        return
+    strategy.desired = view.desired = desired
+    if strategy.status is StrategyStatus.RUNNING:
+        review(core, strategy)
+
+
+def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
+    """Call the strategy, or take the recorded decision; record a new one. Quarantines on failure."""
+    strategy_id = strategy.spec.id
+    core.calls += 1
+    if core.replayed is not None:
+        recorded = core.replayed.get(core.calls)
+        if recorded is None:
+            return strategy.desired
+        if recorded.fault:
+            return quarantine(core, strategy, recorded.fault)
+        return recorded.desired or NOTHING
+    try:
+        strategy.memory, desired = core.code[strategy_id].decide(strategy.memory, view)
+    except Exception as error:  # noqa: BLE001 - whatever a strategy raises must not stop the engine
+        fault = f"{type(error).__name__}: {error}"
+        core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, fault=fault))
+        return quarantine(core, strategy, fault)
+    if desired is not strategy.desired and desired != strategy.desired:
+        core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, desired=desired))
+    return desired
+
+
+def quarantine(core: Core, strategy: StrategyState, fault: str) -> Desired:
+    """Stop a strategy that failed: quotes and entries are pulled, protections stay."""
+    strategy.status = StrategyStatus.QUARANTINED
+    strategy.detail = fault
+    core.alert(
+        Severity.ERROR,
+        "quarantine",
+        f"Strategy {strategy.spec.id} failed and is quarantined ({fault}). Its quotes and entries are pulled, its "
+        f"protections stay. Fix it, then /strategies start {strategy.spec.id}, or /flatten its instruments.",
+    )
+    publish(core, strategy)
+    strategy.desired = NOTHING
+    view = core.views.get(strategy.spec.id)
+    if view is not None:
+        view.desired = NOTHING
+    clear_wants(core, strategy)
+    return NOTHING
+
+
+def publish(core: Core, strategy: StrategyState) -> None:
+    """Tell the world where a strategy stands."""
+    spec = strategy.spec
+    core.facts.append(
+        facts.StrategyChanged(
+            **core.at(),
+            strategy=spec.id,
+            kind=spec.kind,
+            account=spec.account,
+            status=strategy.status,
+            detail=strategy.detail,
+        )
+    )
+
+
+def wake_owner_with_fill(core: Core, slot: Slot, fill: FillView) -> None:
+    """Tell the owner of a slot about its own fill."""
+    view = core.views.get(slot.owner)
+    if view is not None:
+        wake(core, view, Wake.FILL, fill, slot.instrument)
+
+
+def wake_routes(core: Core, kind: FeedKind, why: Wake, event: Bar | Trade | None, instrument: str) -> None:
+    """Wake every strategy that subscribed to this kind of data of this instrument, in order of loading."""
+    for view in core.routes.get((kind, instrument), ()):
+        wake(core, view, why, event, instrument)
+
+
+def play_history(core: Core, strategy: StrategyState, bars: tuple[Bar, ...]) -> None:
+    """Let a strategy see warm-up bars: it remembers, but what it wants is not acted on."""
+    view = core.views.get(strategy.spec.id)
+    if view is None or strategy.status is StrategyStatus.QUARANTINED:
+        return
+    view.warming = True
+    before = strategy.desired
+    for bar in bars:
+        view.event = bar
+        view.wake = Wake.BAR
+        view.instrument = bar.instrument
+        view.ts_ns = bar.open_ts_ns + bar.interval_ns
+        desired = decide(core, strategy, view)
+        if strategy.status is StrategyStatus.QUARANTINED:
+            break
+        strategy.desired = view.desired = desired
+        strategy.last_bar_ns = bar.open_ts_ns
+    if strategy.status is not StrategyStatus.QUARANTINED:
+        strategy.desired = view.desired = before
+    view.warming = False

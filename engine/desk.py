@@ -1,0 +1,251 @@
+"""The desk: the only door for people and programs. Commands go in, outcomes and read models come out.
+
+Everything here runs on the engine's event loop thread and reads the state between steps. A refusal is
+an answer, never an exception. Facts are handed to any number of readers; a slow one loses the oldest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from domain import facts as f
+from domain import views as v
+from domain.commands import Actor, Command, LoadStrategy
+from domain.events import CommandReceived, Event
+from domain.instrument import ZERO, InstrumentId
+from domain.ports import Clock
+from domain.settings import Person, StrategySpec
+from domain.verdict import Reason
+from engine import desk_views as views
+from engine.core.core import Core
+
+ANSWER_WITHIN_S = 10.0
+KEPT_FACTS = 2_000
+KEPT_EQUITY = 20_000
+
+
+class FactSubscription:
+    """Facts from now on, for one reader: `async with desk.facts() as facts: async for fact in facts`."""
+
+    def __init__(self, desk: Desk, limit: int) -> None:
+        """Keep at most `limit` unread facts; `.missed` counts those that were lost."""
+        self._desk = desk
+        self._unread: deque[f.Fact] = deque()
+        self._limit = limit
+        self._ready = asyncio.Event()
+        self.missed = 0
+
+    def push(self, facts: Sequence[f.Fact]) -> None:
+        """Add facts; the oldest unread ones give way."""
+        self._unread.extend(facts)
+        while len(self._unread) > self._limit:
+            self._unread.popleft()
+            self.missed += 1
+        self._ready.set()
+
+    async def __aenter__(self) -> Self:
+        """Begin to receive."""
+        self._desk.readers.append(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop receiving."""
+        self._desk.readers.remove(self)
+
+    def __aiter__(self) -> FactSubscription:
+        """Iterate without end."""
+        return self
+
+    async def __anext__(self) -> f.Fact:
+        """The next fact, as soon as there is one."""
+        while not self._unread:
+            self._ready.clear()
+            await self._ready.wait()
+        return self._unread.popleft()
+
+
+class StrategySource(Struct, frozen=True):
+    """Source text and hash of a strategy's code, recorded with `StrategyLoaded`."""
+
+    text: str
+    sha256: str
+
+
+class Desk:
+    """Application services over one running engine. See `docs/contracts.md` for the whole list."""
+
+    def __init__(
+        self,
+        core: Core,
+        put: Callable[[Event], None],
+        clock: Clock,
+        *,
+        market: str,
+        strategy_kinds: Sequence[str] = (),
+        source_of: Callable[[StrategySpec], StrategySource] | None = None,
+    ) -> None:
+        """Serve `core`; commands go in through `put`. `market` says plainly what drives prices."""
+        self.core = core
+        self.clock = clock
+        self.market = market
+        self.readers: list[FactSubscription] = []
+        self._put = put
+        self._kinds = tuple(strategy_kinds)
+        self._source_of = source_of
+        self._waiting: dict[str, asyncio.Future[f.CommandDone]] = {}
+        self._ids = itertools.count(1)
+        self._trades: deque[v.TradeRow] = deque(maxlen=KEPT_FACTS)
+        self._equity: deque[v.EquityPoint] = deque(maxlen=KEPT_EQUITY)
+        self._samples: dict[str, f.EquitySampled] = {}
+
+    def publish(self, facts: Sequence[f.Fact]) -> None:
+        """Take the facts of one event: answer who waits, remember fills and equity, hand on to readers."""
+        for fact in facts:
+            if isinstance(fact, f.CommandDone):
+                future = self._waiting.pop(fact.request_id, None)
+                if future is not None and not future.done():
+                    future.set_result(fact)
+            elif isinstance(fact, f.FillBooked):
+                self._trades.append(views.trade_row(self.core, fact))
+            elif isinstance(fact, f.EquitySampled):
+                self._sample(fact)
+        for reader in self.readers:
+            reader.push(facts)
+
+    def _sample(self, fact: f.EquitySampled) -> None:
+        self._samples[fact.account] = fact
+        equity = sum((s.equity for s in self._samples.values()), start=ZERO)
+        if self._equity and self._equity[-1].ts_ns == fact.ts_ns:
+            self._equity.pop()
+        self._equity.append(v.EquityPoint(ts_ns=fact.ts_ns, equity=equity))
+
+    def preload(self, trades: Sequence[v.TradeRow], equity: Sequence[v.EquityPoint]) -> None:
+        """Start with what an earlier run left in the projections, oldest first."""
+        self._trades.extendleft(reversed(trades))
+        self._equity.extendleft(reversed(equity))
+
+    async def submit(self, command: Command, actor: Actor, request_id: str = "", sent_ts_ns: int = 0) -> f.CommandDone:
+        """Send a command and wait for its outcome; never raises for a refusal.
+
+        Without a `request_id` one is made; with one, a repetition is answered REPEATED.
+        """
+        key = request_id or f"{actor.door}:{self.clock.now_ns()}:{next(self._ids)}"
+        if isinstance(command, LoadStrategy) and self._source_of is not None and not command.source_hash:
+            try:
+                source = self._source_of(command.spec)
+            except Exception as error:  # noqa: BLE001 - loading a stranger's file may raise anything
+                return self._refused(command, actor, key, Reason.BAD_VALUE, str(error))
+            command = replace(command, source_hash=source.sha256, source=source.text)
+        if key in self._waiting:
+            return self._refused(command, actor, key, Reason.REPEATED, "it is being carried out")
+        future: asyncio.Future[f.CommandDone] = asyncio.get_running_loop().create_future()
+        self._waiting[key] = future
+        self._put(CommandReceived(actor=actor, command=command, request_id=key, sent_ts_ns=sent_ts_ns))
+        try:
+            return await asyncio.wait_for(future, ANSWER_WITHIN_S)
+        except TimeoutError:
+            self._waiting.pop(key, None)
+            return self._refused(
+                command, actor, key, Reason.WRONG_STATE, "the engine has not answered; see /status before repeating"
+            )
+
+    def _refused(self, command: Command, actor: Actor, key: str, reason: Reason, detail: str) -> f.CommandDone:
+        state = self.core.state
+        return f.CommandDone(
+            seq=state.seq,
+            index=0,
+            ts_ns=state.ts_ns,
+            request_id=key,
+            actor=actor,
+            verb=str(command.__struct_config__.tag),
+            ok=False,
+            text=f"Refused, {reason.value}: {reason.words} ({detail}).",
+            reason=reason,
+        )
+
+    def facts(self, limit: int = KEPT_FACTS) -> FactSubscription:
+        """Facts from now on; enter it with `async with`."""
+        return FactSubscription(self, limit)
+
+    def person(self, person_id: str) -> Person | None:
+        """A person by id."""
+        return self.core.persons.get(person_id)
+
+    def person_by_telegram(self, user_id: int) -> Person | None:
+        """The person linked to a Telegram account, None for strangers."""
+        return next((p for p in self.core.persons.values() if user_id and p.telegram_user_id == user_id), None)
+
+    def person_by_discord(self, user_id: int) -> Person | None:
+        """The person linked to a Discord account, None for strangers."""
+        return next((p for p in self.core.persons.values() if user_id and p.discord_user_id == user_id), None)
+
+    def persons(self) -> list[v.PersonView]:
+        """Everybody who may do anything here."""
+        return [v.PersonView(id=p.id, name=p.name, role=p.role.name.lower()) for p in self.core.persons.values()]
+
+    def status(self) -> v.StatusView:
+        """The service at a glance."""
+        return views.status(self.core, self.clock.now_ns(), self.market)
+
+    def positions(self) -> list[v.PositionView]:
+        """Open positions, and closed ones that earned or paid something."""
+        return views.positions(self.core)
+
+    def orders(self, *, recent: bool = False) -> list[v.OrderView]:
+        """Working orders; with `recent` also the last closed ones, newest first."""
+        return views.orders(self.core, self.clock.now_ns(), recent=recent)
+
+    def strategies(self) -> list[v.StrategyView]:
+        """Loaded strategies."""
+        return views.strategies(self.core)
+
+    def pnl(self) -> list[v.PnlView]:
+        """Profit per account."""
+        return views.pnl(self.core)
+
+    def balances(self) -> list[v.BalanceView]:
+        """Money per account."""
+        return views.balances(self.core)
+
+    def pending(self) -> list[v.RequestView]:
+        """Requests that wait for votes, oldest first."""
+        return views.pending(self.core)
+
+    def trades(self, limit: int = 20) -> list[v.TradeRow]:
+        """The newest own fills, newest first."""
+        return list(itertools.islice(reversed(self._trades), limit))
+
+    def equity_curve(self, limit: int = 2_000) -> list[v.EquityPoint]:
+        """Equity over all accounts, oldest first."""
+        return list(self._equity)[-limit:]
+
+    def strategy_kinds(self) -> list[str]:
+        """Kinds of strategies that can be loaded."""
+        return list(self._kinds)
+
+    def instruments(self) -> list[InstrumentId]:
+        """Configured instruments."""
+        return list(self.core.instruments)
+
+    def accounts(self) -> list[str]:
+        """Configured accounts."""
+        return list(self.core.state.accounts)
+
+    def instrument(self, text: str) -> InstrumentId | None:
+        """An instrument by id, alias or base asset, in any case; None when unknown or ambiguous."""
+        return views.find_instrument(self.core, text)
+
+    def ready(self) -> tuple[bool, list[str]]:
+        """True when the service can trade; else the reasons why not."""
+        problems = views.problems(self.core)
+        return not problems, problems

@@ -1,0 +1,95 @@
+"""The gate: the last look at every intent, inside `step`, before it can become an effect.
+
+Pure functions over integers. A refusal is a `Veto` with a coded reason; nothing is raised.
+What lowers risk passes in every trading state and draws on the reserve of the message budget.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from domain.instrument import Instrument
+from domain.verdict import Reason, Veto
+
+PPM = 1_000_000
+
+
+class GateConfig(Struct, frozen=True, kw_only=True):
+    """Limits of one instrument in the form the gate reads. The collar is in parts per million."""
+
+    max_position_notional: Decimal
+    max_order_notional: Decimal
+    collar_ppm: int
+    max_reference_age_ns: int
+    messages_per_window: int
+    reserve_messages: int
+    window_ns: int
+
+
+class Exposure(Struct, gc=False):
+    """Worst sides of one slot, in integer scale, with everything that may still fill (UNKNOWN included).
+
+    `best_bid`/`best_ask` are our own best resting prices (0 = none), for self-match.
+    """
+
+    position: int = 0
+    buys: int = 0
+    sells: int = 0
+    best_bid: int = 0
+    best_ask: int = 0
+
+
+def adds_risk(side: int, qty: int, exposure: Exposure) -> bool:
+    """True when `qty` more on `side` could leave a larger position on that side than zero or what is held."""
+    if side > 0:
+        return exposure.position + exposure.buys + qty > max(exposure.position, 0)
+    return exposure.position - exposure.sells - qty < min(exposure.position, 0)
+
+
+def check_size(instrument: Instrument, qty: int, price: int, *, reduce_only: bool) -> Veto | None:
+    """Lot, minimum quantity and minimum notional (reductions may be as small as a lot)."""
+    if qty < max(instrument.min_qty, 1) or qty % instrument.lot:
+        return Veto(Reason.MIN_QTY, f"qty={instrument.qty_text(qty)}")
+    if instrument.max_qty and qty > instrument.max_qty:
+        return Veto(
+            Reason.NOTIONAL_LIMIT, f"qty={instrument.qty_text(qty)} max={instrument.qty_text(instrument.max_qty)}"
+        )
+    if not reduce_only and (price * qty) * instrument.unit < instrument.min_notional:
+        notional = instrument.notional(price, qty)
+        return Veto(Reason.MIN_NOTIONAL, f"notional={notional} min={instrument.min_notional}")
+    return None
+
+
+def check_collar(config: GateConfig, price: int, side: int, reference: int, age_ns: int) -> Veto | None:
+    """Refuse a price that is too far on the paying side of a fresh reference, or any price without one."""
+    if reference <= 0 or age_ns > config.max_reference_age_ns:
+        return Veto(Reason.PRICE_UNKNOWN, f"reference_age_s={age_ns // 1_000_000_000}")
+    if (price - reference) * side * PPM > reference * config.collar_ppm:
+        return Veto(Reason.PRICE_COLLAR, f"price={price} reference={reference} collar_ppm={config.collar_ppm}")
+    return None
+
+
+def check_exposure(
+    config: GateConfig, instrument: Instrument, side: int, qty: int, price: int, now: Exposure
+) -> Veto | None:
+    """Order notional and worst-side position notional of an order that adds risk."""
+    notional = price * qty * instrument.unit
+    if notional > config.max_order_notional:
+        return Veto(Reason.NOTIONAL_LIMIT, f"notional={notional} max={config.max_order_notional}")
+    worst = now.position + now.buys + qty if side > 0 else -(now.position - now.sells - qty)
+    if worst * price * instrument.unit > config.max_position_notional:
+        return Veto(
+            Reason.POSITION_LIMIT, f"worst={worst * price * instrument.unit} max={config.max_position_notional}"
+        )
+    return None
+
+
+def check_self_match(side: int, price: int, now: Exposure) -> Veto | None:
+    """Refuse an order that would cross our own resting order on the other side."""
+    if side > 0 and now.best_ask and price >= now.best_ask:
+        return Veto(Reason.SELF_MATCH, f"price={price} own_ask={now.best_ask}")
+    if side < 0 and now.best_bid and price <= now.best_bid:
+        return Veto(Reason.SELF_MATCH, f"price={price} own_bid={now.best_bid}")
+    return None

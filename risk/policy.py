@@ -1,0 +1,85 @@
+"""Policy on what strategies want: size, clip, park, veto. Pure functions over integers and Decimal.
+
+The three kinds of answer are in `domain.verdict`; the gate (`risk.gate`) looks again at every intent.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from domain.instrument import Instrument
+from domain.verdict import Reason
+
+PPM = 1_000_000
+_WEAKEST = 500_000
+_STRONGEST = 2_000_000
+
+
+def size_strength(
+    strength: float,
+    *,
+    equity: Decimal,
+    price: int,
+    instrument: Instrument,
+    base_fraction: Decimal,
+    max_fraction: Decimal,
+) -> int:
+    """Signed quantity for a conviction in -1..1: base fraction of equity, scaled 0.5x to 2x, capped.
+
+    The scale is linear in |strength|; 0 gives 0. Rounded towards zero to a whole lot.
+    """
+    if strength == 0 or equity <= 0 or price <= 0:
+        return 0
+    conviction = min(PPM, round(abs(strength) * PPM))
+    scale = _WEAKEST + (_STRONGEST - _WEAKEST) * conviction // PPM
+    notional = min(equity * base_fraction * scale / PPM, equity * max_fraction)
+    qty = int(notional / (price * instrument.unit))
+    qty -= qty % instrument.lot
+    return qty if strength > 0 else -qty
+
+
+def clip_to_limit(
+    wanted: int, *, price: int, instrument: Instrument, max_notional: Decimal
+) -> tuple[int, Reason | None]:
+    """Clip a target to the position limit; the reason is None when nothing was clipped."""
+    if price <= 0:
+        return wanted, None
+    most = int(max_notional / (price * instrument.unit))
+    most -= most % instrument.lot
+    if abs(wanted) <= most:
+        return wanted, None
+    return (most if wanted > 0 else -most), Reason.POSITION_LIMIT
+
+
+def added_exposure(wanted: int, in_force: int) -> int:
+    """Quantity of exposure that moving from one target to another adds (0 when it only reduces)."""
+    if wanted == 0:
+        return 0
+    if in_force == 0 or (wanted > 0) != (in_force > 0):
+        return abs(wanted)
+    return max(0, abs(wanted) - abs(in_force))
+
+
+def needs_approval(
+    added_qty: int,
+    *,
+    recent: list[tuple[int, str, int]],
+    entry: str,
+    now_ns: int,
+    window_ns: int,
+    price: int,
+    instrument: Instrument,
+    large_notional: Decimal,
+) -> Decimal | None:
+    """Notional added per entry within the window when it is large, else None. Slicing does not avoid it."""
+    total = added_qty + sum(qty for ts_ns, of, qty in recent if of == entry and now_ns - ts_ns < window_ns)
+    notional = instrument.notional(price, total)
+    return notional if added_qty and notional > large_notional else None
+
+
+def envelope_qty(envelope: Decimal, *, price: int, instrument: Instrument, position: int, side: int) -> int:
+    """Quantity that may be added on a side before |position| is worth more than the envelope."""
+    if price <= 0:
+        return 0
+    most = int(envelope / (price * instrument.unit))
+    return max(0, most - position * side)
