@@ -1,0 +1,142 @@
+"""Margin, funding and liquidation.
+
+After every change of an account's money, `set_bands` works out how far each held price may move before the
+account could possibly be short of maintenance margin (its room is shared equally among its instruments).
+Inside that band nothing is reckoned; outside it `guard` looks exactly.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from domain.events import FundingPaid
+from domain.instrument import MONEY_STEP, ZERO
+from domain.order import OrderKind
+from exchanges.paper.ledger import PaperAccount
+from exchanges.paper.market import FAR, Market
+from exchanges.paper.orders import PaperOrder
+
+if TYPE_CHECKING:
+    from exchanges.paper.floor import Floor
+
+_SAFE = 0.999
+"""The bands are floats and only say when to look: they are this much narrower than the room."""
+
+
+def affords(floor: Floor, account: PaperAccount, market: Market, side: int, qty: int, price: int) -> bool:
+    """Whether the account can carry an order of `qty` more; what does not add to its worse side always passes."""
+    name = market.instrument.id
+    held = account.qty(name)
+    buys, sells = account.working(name) if account.open else (0, 0)
+    longest, shortest = held + buys, held - sells
+    before = max(abs(longest), abs(shortest))
+    after = max(abs(longest + qty), abs(shortest)) if side > 0 else max(abs(longest), abs(shortest - qty))
+    if after <= before:
+        return True
+    instrument = market.instrument
+    mark = market.reference() or price
+    need = instrument.notional(mark, after - before) * instrument.initial_margin
+    need += account.initial_margin(floor.instruments, floor.mark)
+    return need <= account.equity(floor.instruments, floor.mark)
+
+
+def set_bands(floor: Floor, account: PaperAccount) -> None:
+    """Work out how far the price of each held instrument may move before `guard` must look."""
+    held = [holding for holding in account.holdings.values() if holding.qty]
+    room = float(account.cash)
+    for holding in held:
+        market = floor.markets[holding.instrument]
+        mark = market.reference()
+        worth = abs(holding.qty) * market.unit
+        room += holding.qty * market.unit * mark - float(holding.entry_value)
+        room -= worth * mark * market.maintenance
+    shares = max(len(held), 1)
+    for holding in account.holdings.values():
+        market = floor.markets[holding.instrument]
+        low, high = -1, FAR
+        if holding.qty:
+            mark = market.reference()
+            reach = room * _SAFE / shares / (abs(holding.qty) * market.unit * (1 + market.maintenance))
+            reach = max(reach, 0.0)
+            if holding.qty > 0:
+                low = int(mark - reach) if reach < mark else -1
+            else:
+                high = int(mark + reach) + 1 if reach < FAR / 2 else FAR
+        market.set_liquidation(account.id, low, high)
+
+
+def guard(floor: Floor, market: Market, ts_ns: int) -> None:
+    """The price left the safe band: liquidate whoever is short of maintenance margin, and draw new bands."""
+    for account in floor.accounts.values():
+        if not account.qty(market.instrument.id):
+            continue
+        equity = account.equity(floor.instruments, floor.mark)
+        if equity < account.maintenance(floor.instruments, floor.mark):
+            liquidate(floor, account, ts_ns)
+        set_bands(floor, account)
+
+
+def liquidate(floor: Floor, account: PaperAccount, ts_ns: int) -> None:
+    """Cancel every order of the account and close its positions at any price, under ids of the venue's own."""
+    if any(order.liquidation for order in account.open.values()):
+        return
+    floor.cancel_all(account, "liquidation", ts_ns)
+    for holding in [h for h in account.holdings.values() if h.qty]:
+        floor.seq += 1
+        order = PaperOrder(
+            cid=f"LIQ-{floor.seq}",
+            account=account.id,
+            instrument=holding.instrument,
+            side=-1 if holding.qty > 0 else 1,
+            kind=OrderKind.IOC,
+            qty=abs(holding.qty),
+            price=0,
+            reduce_only=True,
+            venue_id=f"V{floor.seq}",
+            seq=floor.seq,
+            liquidation=True,
+        )
+        floor.orders[order.cid] = account.open[order.cid] = order
+        market = floor.markets[holding.instrument]
+        if market.has_book or not market.last:
+            floor.take(market, order, ts_ns)
+        else:
+            floor.take_at(market, order, market.last, ts_ns)
+
+
+def pay_funding(floor: Floor, market: Market, ts_ns: int) -> None:
+    """Pay funding for every interval that ended by `ts_ns`, at the mark and rate last known before."""
+    instrument = market.instrument
+    interval = instrument.funding_interval_ns
+    if not interval:
+        return
+    if not market.next_funding_ns:
+        market.next_funding_ns = (ts_ns // interval + 1) * interval
+        return
+    while market.next_funding_ns <= ts_ns:
+        due_ns = market.next_funding_ns
+        market.next_funding_ns += interval
+        if market.funding_rate:
+            for account in floor.accounts.values():
+                _pay(floor, account, market, due_ns, ts_ns)
+
+
+def _pay(floor: Floor, account: PaperAccount, market: Market, due_ns: int, ts_ns: int) -> None:
+    instrument = market.instrument
+    holding = account.holdings.get(instrument.id)
+    if holding is None or not holding.qty:
+        return
+    amount: Decimal = -(instrument.notional(market.mark, holding.qty) * market.funding_rate).quantize(MONEY_STEP)
+    amount = amount or ZERO
+    holding.funding += amount
+    account.cash += amount
+    event = FundingPaid(
+        venue_ts_ns=ts_ns,
+        account=account.id,
+        instrument=instrument.id,
+        funding_id=f"{instrument.id}@{due_ns}",
+        amount=amount,
+    )
+    floor.tell(account.id, event, ts_ns)
+    set_bands(floor, account)

@@ -1,0 +1,243 @@
+"""One instrument on the paper venue: its ladder, the orders resting in it, and what is known of its price.
+
+The arrays are the ones `matching.match` works on. Market data that cannot touch any order (it lies inside
+the quiet band, strictly between `low` and `high`) is only remembered, and written to the ladder when
+somebody looks: that is what makes a quiet market cheap.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import insort
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+from domain.instrument import ZERO, AccountId, Instrument
+from domain.market import Bbo, Book, Level
+from exchanges.paper import matching as rules
+from exchanges.paper.orders import PaperOrder
+
+Matcher: TypeAlias = Callable[..., int]
+FAR = 2**62
+"""Beyond every price."""
+
+
+def _by_priority(order: PaperOrder) -> tuple[int, int, int]:
+    return (order.side, -order.side * order.price, order.seq)
+
+
+class Market:
+    """State of one instrument. `low` and `high` bound the quiet band; prices are integers, 0 = unknown."""
+
+    def __init__(self, instrument: Instrument, queue_power: int) -> None:
+        self.instrument = instrument
+        self.unit = float(instrument.unit)
+        self.maintenance = float(instrument.maintenance_margin)
+        self.state = array("q", bytes(8 * rules.STATE))
+        self.keys = array("q", bytes(8 * 2 * rules.DEPTH))
+        self.sizes = array("q", bytes(8 * 2 * rules.DEPTH))
+        self.state[rules.POWER] = queue_power
+        self.resting: list[PaperOrder] = []
+        self.armed: list[PaperOrder] = []
+        self.taking: list[PaperOrder] = []
+        """Takers that wait for a price: for the next bar, or for more size after a stop has fired."""
+        self._grow(16)
+        self.lazy: Bbo | Book | None = None
+        self.has_ticks = False
+        self.has_book = False
+        self.has_depth = False
+        self.is_guessed = False
+        """The quote shown is made up from trades alone."""
+        self.last = 0
+        self.mark = 0
+        self.funding_rate = ZERO
+        self.next_funding_ns = 0
+        self.liquidations: dict[AccountId, tuple[int, int]] = {}
+        self.low = -1
+        self.high = FAR
+        self.set_band()
+
+    def _grow(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.orders = array("q", bytes(8 * rules.ORDER * capacity))
+        self.triggers = array("q", bytes(8 * rules.TRIGGER * capacity))
+        self.out = array("q", bytes(8 * 2 * 2 * capacity))
+        self.views: tuple[Any, ...] = ()
+        """The same memory as numpy sees it; made by `kernel.py`."""
+
+    # the ladder
+
+    def load(self) -> None:
+        """Write the remembered book or quote, if any, to the ladder."""
+        if self.lazy is not None:
+            self.show(self.lazy)
+
+    def show(self, event: Book | Bbo) -> None:
+        """Write a book or quote to the ladder. Orders forget what was shown before a remembered one."""
+        if self.lazy is not None:
+            self.lazy = None
+            self._unsee()
+        if type(event) is Book:
+            self._load_side(rules.BIDS, 1, event.bids)
+            self._load_side(rules.ASKS, -1, event.asks)
+        elif type(event) is Bbo:
+            self._load_top(rules.BIDS, event.bid, event.bid_qty)
+            self._load_top(rules.ASKS, -event.ask, event.ask_qty)
+
+    def _load_side(self, half: int, side: int, levels: Iterable[Level]) -> None:
+        wanted = [(side * price, qty) for price, qty in levels if qty > 0][: rules.DEPTH]
+        wanted.reverse()
+        base, count = half * rules.DEPTH, len(wanted)
+        self.keys[base : base + count] = array("q", [key for key, _ in wanted])
+        self.sizes[base : base + count] = array("q", [qty for _, qty in wanted])
+        self.state[half] = count
+
+    def _load_top(self, half: int, key: int, qty: int) -> None:
+        base = half * rules.DEPTH
+        self.keys[base] = key
+        self.sizes[base] = qty
+        self.state[half] = 1 if key and qty > 0 else 0
+
+    def forget_ladder(self) -> None:
+        """After a gap in the feed: nothing is shown until the next snapshot."""
+        self.lazy = None
+        self.state[rules.BIDS] = self.state[rules.ASKS] = 0
+        self._unsee()
+
+    def _unsee(self) -> None:
+        for slot in range(len(self.resting)):
+            at = slot * rules.ORDER
+            self.orders[at + rules.SHOWN] = -1
+            self.orders[at + rules.TRADED] = 0
+
+    def best(self, side: int) -> int:
+        """Best price shown on a side (+1 = bids); 0 when none is."""
+        self.load()
+        half = rules.BIDS if side > 0 else rules.ASKS
+        count = self.state[half]
+        return side * self.keys[half * rules.DEPTH + count - 1] if count else 0
+
+    def take(self, side: int, limit: int, qty: int) -> list[Level]:
+        """Walk the opposite side up to `limit` (0 = any price) and eat it: the (price, quantity) pieces got."""
+        self.load()
+        half = rules.ASKS if side > 0 else rules.BIDS
+        count = self.state[half]
+        pieces: list[Level] = []
+        while qty > 0 and count:
+            at = half * rules.DEPTH + count - 1
+            price = -side * self.keys[at]
+            if limit and (price - limit) * side > 0:
+                break
+            size = self.sizes[at]
+            piece = min(qty, size)
+            pieces.append((price, piece))
+            qty -= piece
+            if piece == size:
+                count -= 1
+            else:
+                self.sizes[at] = size - piece
+        self.state[half] = count
+        return pieces
+
+    def reference(self) -> int:
+        """The price that margin is reckoned at: mark, else the middle of the book, else the last price; 0 = none."""
+        if self.mark:
+            return self.mark
+        if self.has_book:
+            bid, ask = self.best(1), self.best(-1)
+            if bid and ask:
+                return (bid + ask) // 2
+        return self.last
+
+    # orders
+
+    def rest(self, order: PaperOrder) -> None:
+        """Put an order at the back of the queue at its price."""
+        self.load()
+        count = len(self.resting)
+        if count == self.capacity:
+            self._regrow()
+        insort(self.resting, order, key=_by_priority)
+        slot = self.resting.index(order)
+        width, key = rules.ORDER, order.side * order.price
+        self.orders[(slot + 1) * width : (count + 1) * width] = self.orders[slot * width : count * width]
+        size = rules.shown(self.state, self.keys, self.sizes, order.side, key)
+        row = array("q", [order.side, key, order.leaves, size, size, 0])
+        self.orders[slot * width : (slot + 1) * width] = row
+        self.state[rules.ORDERS] = count + 1
+        self.set_band()
+
+    def arm(self, order: PaperOrder) -> None:
+        """Keep a stop or take-profit until its trigger is reached."""
+        if len(self.armed) == self.capacity:
+            self._regrow()
+        self.armed.append(order)
+        self._write_triggers()
+
+    def wait(self, order: PaperOrder) -> None:
+        """Keep a taker until there is a price for it."""
+        self.taking.append(order)
+        self.set_band()
+
+    def remove(self, order: PaperOrder) -> None:
+        """Take an order out, wherever it is; it may be nowhere."""
+        if order in self.resting:
+            slot, count, width = self.resting.index(order), len(self.resting), rules.ORDER
+            del self.resting[slot]
+            self.orders[slot * width : (count - 1) * width] = self.orders[(slot + 1) * width : count * width]
+            self.state[rules.ORDERS] = count - 1
+        elif order in self.armed:
+            self.armed.remove(order)
+            self._write_triggers()
+        elif order in self.taking:
+            self.taking.remove(order)
+        self.set_band()
+
+    def write_leaves(self, order: PaperOrder) -> None:
+        """Tell the matching rules how much of a resting order is left, without touching its queue."""
+        if order in self.resting:
+            self.orders[self.resting.index(order) * rules.ORDER + rules.LEAVES] = order.leaves
+
+    def _write_triggers(self) -> None:
+        for i, order in enumerate(self.armed):
+            at = i * rules.TRIGGER
+            self.triggers[at + rules.TRIGGER_SIDE] = order.side
+            self.triggers[at + rules.DIRECTION] = order.direction
+            self.triggers[at + rules.TRIGGER_PRICE] = order.trigger
+        self.state[rules.TRIGGERS] = len(self.armed)
+        self.set_band()
+
+    def _regrow(self) -> None:
+        orders, triggers = self.orders, self.triggers
+        self._grow(2 * self.capacity)
+        self.orders[: len(orders)] = orders
+        self.triggers[: len(triggers)] = triggers
+
+    def set_liquidation(self, account: AccountId, low: int, high: int) -> None:
+        """Set the prices beyond which the account's margin has to be looked at."""
+        self.liquidations[account] = low, high
+        self.set_band()
+
+    def beyond_liquidation(self, price: int) -> bool:
+        """Whether the margin of some account has to be looked at."""
+        return any(price <= low or price >= high for low, high in self.liquidations.values())
+
+    def set_band(self) -> None:
+        """Work out the quiet band from everything that waits for a price."""
+        low, high = -1, FAR
+        for bounds in self.liquidations.values():
+            low, high = max(low, bounds[0]), min(high, bounds[1])
+        for order in self.resting:
+            if order.side > 0:
+                low = max(low, order.price)
+            else:
+                high = min(high, order.price)
+        for order in self.armed:
+            if order.direction < 0:
+                low = max(low, order.trigger)
+            else:
+                high = min(high, order.trigger)
+        if self.taking:
+            low, high = FAR, -1
+        self.low = self.state[rules.LOW] = low
+        self.high = self.state[rules.HIGH] = high

@@ -1,0 +1,94 @@
+"""Orders as the paper venue keeps them, and the reasons for which it refuses one."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from domain.instrument import AccountId, Instrument, InstrumentId
+from domain.order import ClientId, OrderKind, OrderStatus, Place
+from domain.verdict import Reason
+
+TRIGGERED = (OrderKind.STOP, OrderKind.TAKE_PROFIT)
+TAKES_ONLY = (OrderKind.IOC, OrderKind.STOP, OrderKind.TAKE_PROFIT)
+
+
+class PaperOrder(Struct, kw_only=True, eq=False):
+    """The venue's record of one order. `seq` is its time priority; `fired` says that its trigger was reached."""
+
+    cid: ClientId
+    account: AccountId
+    instrument: InstrumentId
+    side: int
+    kind: OrderKind
+    qty: int
+    price: int
+    trigger: int = 0
+    reduce_only: bool = False
+    venue_id: str = ""
+    seq: int = 0
+    filled: int = 0
+    status: OrderStatus = OrderStatus.OPEN
+    fired: bool = False
+    liquidation: bool = False
+
+    @property
+    def leaves(self) -> int:
+        """Quantity that may still fill."""
+        return self.qty - self.filled
+
+    @property
+    def direction(self) -> int:
+        """Where its trigger lies: fires at or above (+1) or at or below (-1)."""
+        return self.side if self.kind is OrderKind.STOP else -self.side
+
+
+Refusal = tuple[Reason, str]
+
+
+def bad_price(instrument: Instrument, price: int, name: str) -> Refusal | None:
+    """Refuse a price that is not positive or not on the instrument's grid."""
+    if price <= 0:
+        return Reason.BAD_NUMBER, f"{name} {price} is not positive"
+    if price % instrument.tick or (instrument.max_significant and price % instrument.price_step(price)):
+        return Reason.BAD_NUMBER, f"{name} {instrument.price_text(price)} is not on the price grid"
+    return None
+
+
+def bad_qty(instrument: Instrument, qty: int) -> Refusal | None:
+    """Refuse a quantity off the lot grid, too small or too large."""
+    if qty <= 0 or qty < instrument.min_qty:
+        return Reason.MIN_QTY, f"quantity {instrument.qty_text(qty)} is below the minimum"
+    if qty % instrument.lot:
+        return Reason.BAD_NUMBER, f"quantity {instrument.qty_text(qty)} is not a whole number of lots"
+    if instrument.max_qty and qty > instrument.max_qty:
+        return Reason.VENUE, f"quantity {instrument.qty_text(qty)} is above the maximum"
+    return None
+
+
+def bad_numbers(instrument: Instrument, kind: OrderKind, qty: int, price: int, trigger: int) -> Refusal | None:
+    """Refuse numbers that the instrument does not allow; a triggered order's price may be 0 (any)."""
+    is_triggered = kind in TRIGGERED
+    problem = bad_qty(instrument, qty)
+    if problem is None and (price or not is_triggered):
+        problem = bad_price(instrument, price, "price")
+    if problem is None and is_triggered:
+        problem = bad_price(instrument, trigger, "trigger")
+    return problem
+
+
+def refusal(instrument: Instrument, place: Place, ts_ns: int) -> Refusal | None:
+    """Why an order is refused whatever the market and the account look like; None = it is not.
+
+    Orders that only reduce may be below the minimum notional.
+    """
+    if place.valid_until_ns and ts_ns > place.valid_until_ns:
+        return Reason.EXPIRED, "the request arrived after its validity"
+    if place.side not in {1, -1}:
+        return Reason.BAD_NUMBER, f"side {place.side} is neither +1 nor -1"
+    problem = bad_numbers(instrument, place.kind, place.qty, place.price, place.trigger)
+    if problem is not None or place.reduce_only:
+        return problem
+    worth = instrument.notional(place.price or place.trigger, place.qty)
+    if worth < instrument.min_notional:
+        return Reason.MIN_NOTIONAL, f"worth {worth:f}, the minimum is {instrument.min_notional:f}"
+    return None
