@@ -1,0 +1,167 @@
+"""The columns of a file: Parquet or CSV (also gzipped), found by alias, numbers as float64.
+
+Everything that can be wrong becomes a `DataError` that names the file and the row. Rows are counted from 1,
+as people do; a CSV's header is not a row.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from domain.errors import DataError
+from engine.data.noise import Ints
+from engine.data.times import to_ns
+
+_EMPTY = ("", "null", "none", "nan", "na", "n/a")
+_DELIMITERS = ",;\t|"
+
+
+class Columns(Struct, frozen=True):
+    """One file's columns by their own names: texts, or numpy arrays where the file has types."""
+
+    name: str
+    rows: int
+    data: dict[str, list[str] | NDArray[Any]]
+
+    def find(self, *aliases: str) -> str | None:
+        """The file's own name for the first alias it has; case, spaces and dots do not matter."""
+        own = {_plain(column): column for column in reversed(self.data)}
+        return next((own[alias] for alias in aliases if alias in own), None)
+
+    def need(self, meaning: str, *aliases: str) -> str:
+        """As `find`. Raises `DataError` saying which names would have been understood."""
+        found = self.find(*aliases)
+        if found is None:
+            raise DataError(
+                f"{self.name}: no column for the {meaning}: expected one called {' or '.join(aliases[:5])}; "
+                f"the file has {', '.join(self.data)[:200] or 'none'}"
+            )
+        return found
+
+    def numbers(self, column: str, *, allow_empty: bool = False) -> NDArray[np.float64]:
+        """A column as float64; `allow_empty` lets empty cells through as NaN.
+
+        Raises `DataError` at the first cell that is no finite number.
+        """
+        values = self.data[column]
+        if isinstance(values, list):
+            array = np.empty(len(values))
+            for at, text in enumerate(values):
+                try:
+                    array[at] = _float(text)
+                except ValueError:
+                    raise DataError(f"{self.name}, row {at + 1}: {column} is {text!r:.60}, not a number") from None
+        elif values.dtype.kind in "iuf":
+            array = values.astype(np.float64)
+        else:
+            raise DataError(f"{self.name}: {column} holds {values.dtype}, not numbers")
+        bad = np.flatnonzero(np.isinf(array) if allow_empty else ~np.isfinite(array))
+        if len(bad):
+            at = int(bad[0])
+            shown = "empty or not a number (NaN)" if np.isnan(array[at]) else "infinite"
+            raise DataError(f"{self.name}, row {at + 1}: {column} is {shown}")
+        return array
+
+    def texts(self, column: str) -> list[str]:
+        """A column as texts."""
+        return [str(value) for value in self.data[column]]
+
+    def times(self, column: str, unit: str = "") -> tuple[Ints, str]:
+        """A column as UTC nanoseconds, and how it was understood: `times.to_ns`."""
+        return to_ns(self.name, column, self.data[column], unit)
+
+
+def load(path: Path, columns: Sequence[str] = ()) -> Columns:
+    """Read a Parquet or CSV file. `columns` names them where a CSV has no header. Raises `DataError`."""
+    try:
+        raw = path.read_bytes()
+        if raw[:2] == b"\x1f\x8b":
+            raw = gzip.decompress(raw)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path.name}: cannot be read: {error}") from error
+    if raw[:4] == b"PAR1" or ".parquet" in path.suffixes:
+        return _parquet(path.name, raw)
+    return _csv(path.name, raw, columns)
+
+
+def _plain(column: str) -> str:
+    return column.strip().lower().replace(" ", "_").replace(".", "_")
+
+
+def _float(text: str) -> float:
+    plain = text.strip().lower()
+    if plain in _EMPTY:
+        return float("nan")
+    if "_" in plain:
+        raise ValueError(text)
+    return float(plain)
+
+
+def _parquet(name: str, raw: bytes) -> Columns:
+    try:
+        table = pq.read_table(io.BytesIO(raw))
+        data = {str(column): _array(table.column(at)) for at, column in enumerate(table.column_names)}
+    except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:
+        raise DataError(f"{name}: not a readable Parquet file: {error}") from error
+    return Columns(name, table.num_rows, data)
+
+
+def _array(column: pa.ChunkedArray) -> list[str] | NDArray[Any]:
+    """Numbers and dates as numpy, everything else as text."""
+    kind = column.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        nanos = column.cast(pa.timestamp("ns", getattr(kind, "tz", None))).cast(pa.int64())
+        stamps: NDArray[Any] = nanos.fill_null(0).to_numpy().astype("datetime64[ns]")
+        return stamps
+    if pa.types.is_integer(kind) and not column.null_count:
+        whole: NDArray[Any] = column.to_numpy()
+        return whole
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        floats: NDArray[Any] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return floats
+    return ["" if value is None else str(value) for value in column.to_pylist()]
+
+
+def _csv(name: str, raw: bytes, columns: Sequence[str]) -> Columns:
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name}: neither Parquet nor text in UTF-8 (byte {error.start})") from error
+    head = text.partition("\n")[0]
+    delimiter = max(_DELIMITERS, key=head.count)
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
+    except csv.Error as error:
+        raise DataError(f"{name}: not a readable CSV: {error}") from error
+    header = list(columns) if columns else (rows.pop(0) if rows else [])
+    if not header:
+        raise DataError(f"{name}: the file is empty")
+    if not columns and all(_is_number(cell) for cell in header):
+        raise DataError(f"{name}: no header: its first line holds only numbers; name the columns yourself")
+    if len({_plain(cell) for cell in header}) < len(header):
+        raise DataError(f"{name}: two columns have the same name in {', '.join(header)[:200]}")
+    for at, row in enumerate(rows):
+        if len(row) != len(header):
+            raise DataError(f"{name}, row {at + 1}: {len(row)} cells, the header has {len(header)}")
+    cells = zip(*rows, strict=True) if rows else ([] for _ in header)
+    return Columns(name, len(rows), {column: list(cell) for column, cell in zip(header, cells, strict=True)})
+
+
+def _is_number(text: str) -> bool:
+    try:
+        _float(text)
+    except ValueError:
+        return False
+    return True
