@@ -11,7 +11,8 @@ and is filled only by sweeps, the worst kind of flow.
     skew         fair is moved by -skew x half spread x position / max_position (linear in inventory)
     levels       `levels` per side, `level_spacing_bps` apart, each `qty`, together never past `max_position`
     silence      when the range of the last `range_s` seconds is above `max_range_bps`; while sigma is unknown
-    exit         at `kill_position`, after `max_age_s`, or by the resting stop; then a pause of `pause_s`
+    exit         at `kill_position`, after `max_age_s`, or by the resting stop (`stop_pct` from the average entry
+                 price, only ever tighter); then a pause of `pause_s`
 
 Sources: reservation price and spread that grow with inventory and sigma, Avellaneda & Stoikov, Quantitative Finance
 8(3), 2008; the form without a horizon, bid = fair - half - skew q and ask = fair + half - skew q, Gueant, Lehalle &
@@ -85,6 +86,7 @@ class MarketMakerMemory(Struct):
     side: int = 0
     opened_ns: int = 0
     entry: str = ""
+    stop: float = 0.0
     exiting: bool = False
     paused_until_ns: int = 0
 
@@ -162,6 +164,7 @@ class MarketMaker(Strategy[MarketMakerMemory, MarketMakerParams]):
                 memory.paused_until_ns = view.ts_ns + self.pause_ns
             memory.side, memory.opened_ns = side, view.ts_ns
             memory.entry = f"{view.ts_ns}:{side}" if side else ""
+            memory.stop = 0.0
         if view.wake == Wake.FILL and view.fill.protective and view.fill.instrument == self.instrument:
             memory.paused_until_ns = view.ts_ns + self.pause_ns
         if side and not memory.exiting:
@@ -211,7 +214,9 @@ class MarketMaker(Strategy[MarketMakerMemory, MarketMakerParams]):
             targets = (Target(instrument=self.instrument, want=Qty(0.0), entry=memory.entry, style=Style.TAKE),)
         if self.params.stop_pct:
             stop = view.entry_price(self.instrument) * (1 - memory.side * self.params.stop_pct / 100)
-            protections = (Protection(instrument=self.instrument, entry=memory.entry, stop=stop),)
+            if not memory.stop or (stop - memory.stop) * memory.side > 0:
+                memory.stop = stop
+            protections = (Protection(instrument=self.instrument, entry=memory.entry, stop=memory.stop),)
         return targets, protections
 
 
