@@ -20,7 +20,7 @@ from domain import facts as f
 from domain import views as v
 from domain.commands import Actor, Command, LoadStrategy
 from domain.events import CommandReceived, Event
-from domain.instrument import ZERO, InstrumentId
+from domain.instrument import ZERO, Instrument, InstrumentId
 from domain.ports import Clock
 from domain.settings import Person, StrategySpec
 from domain.verdict import Reason
@@ -244,6 +244,10 @@ class Desk:
     def instrument(self, text: str) -> InstrumentId | None:
         """An instrument by id, alias or base asset, in any case; None when unknown or ambiguous."""
         return views.find_instrument(self.core, text)
+
+    def contract(self, instrument: InstrumentId) -> Instrument | None:
+        """The contract behind an id: a reader of facts needs its scales. None when it is not configured."""
+        return self.core.instruments.get(instrument)
 
     def ready(self) -> tuple[bool, list[str]]:
         """True when the service can trade; else the reasons why not."""
