@@ -201,6 +201,14 @@ def test_a_stop_rests_for_the_position_and_when_it_fires_there_is_a_pause():
     assert again.stop == pytest.approx(50_010 * 1.01)
 
 
+def test_the_stop_of_a_position_only_tightens():
+    bench = settled(stop_pct=1.0)
+    bench.fill(1, 50_000.0, 0.1)
+    stop = bench.desired.protections[0].stop
+    assert bench.fill(1, 49_000.0, 0.1).protections[0].stop == stop
+    assert bench.fill(1, 51_000.0, 0.2).protections[0].stop > stop
+
+
 def test_nothing_is_wanted_while_warming():
     bench = maker()
     bench.view.warming = True
