@@ -72,7 +72,7 @@ async def order(call: Call) -> Message:
     instrument = instrument_of(call.desk, call.arguments["symbol"])
     account = account_of(call.desk, call.arguments.get("account", ""), instrument)
     quantity = quantity_of(call.arguments["qty"])
-    signed = quantity if call.arguments["side"] == "buy" else -quantity
+    signed = quantity if call.arguments["side"].lower() == "buy" else -quantity
     return await submit(call, commands.ManualTarget(account=account, instrument=instrument, qty=signed))
 
 
@@ -88,18 +88,10 @@ async def cancel(call: Call) -> Message:
 
 
 async def hold(call: Call) -> Message:
-    """Hold the slot of an account and instrument, so that no strategy acts on it."""
-    return await _set_hold(call, on=True)
-
-
-async def unhold(call: Call) -> Message:
-    """Ask to release a held slot."""
-    return await _set_hold(call, on=False)
-
-
-async def _set_hold(call: Call, *, on: bool) -> Message:
+    """Hold the slot of an account and instrument, so that no strategy acts on it, or ask to release it."""
     instrument = instrument_of(call.desk, call.arguments["symbol"])
     account = account_of(call.desk, call.arguments.get("account", ""), instrument)
+    on = call.arguments.get("switch", "on").lower() == "on"
     return await submit(call, commands.SetHold(account=account, instrument=instrument, on=on))
 
 
@@ -124,7 +116,7 @@ async def pause_strategy(call: Call) -> Message:
 
 async def unload_strategy(call: Call) -> Message:
     """Forget a strategy."""
-    keep = call.arguments.get("position") == "keep"
+    keep = "position" in call.arguments
     return await submit(call, commands.UnloadStrategy(strategy=strategy_of(call).id, keep_position=keep))
 
 

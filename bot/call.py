@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
@@ -51,7 +51,13 @@ class Verb(Struct, frozen=True, kw_only=True):
     arguments: tuple[Argument, ...] = ()
     aliases: tuple[str, ...] = ()
     effect: Effect = Effect.READS
+    adds_with: str = ""
+    """The word that makes a verb which lowers risk one that adds it: `/hold BTC off`."""
     hidden: bool = False
+
+    def effect_with(self, words: Iterable[str]) -> Effect:
+        """What the verb may do to risk with these arguments."""
+        return Effect.ADDS if self.adds_with and self.adds_with in {word.lower() for word in words} else self.effect
 
     @property
     def usage(self) -> str:

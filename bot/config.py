@@ -26,7 +26,7 @@ class TelegramConfig(Struct, frozen=True, kw_only=True):
     """
 
     enabled: bool = False
-    token_secret: str = "telegram_bot_token"  # noqa: S105 - the name of a secret, not a secret
+    token_secret: str = "telegram_token"  # noqa: S105 - the name of a secret, not a secret
     base_url: str = TELEGRAM_URL
     base_file_url: str = TELEGRAM_FILE_URL
     allow_remote_base_url: bool = False
@@ -43,7 +43,7 @@ class DiscordConfig(Struct, frozen=True, kw_only=True):
     """
 
     enabled: bool = False
-    token_secret: str = "discord_bot_token"  # noqa: S105 - the name of a secret, not a secret
+    token_secret: str = "discord_token"  # noqa: S105 - the name of a secret, not a secret
     api_url: str = DISCORD_API_URL
     gateway_url: str = DISCORD_GATEWAY_URL
     allow_remote_base_url: bool = False

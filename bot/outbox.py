@@ -139,14 +139,19 @@ class Outbox:
             for part, parcel in enumerate(DIALECTS[recipient.partition(":")[0]](stamped))
         ]
 
-    async def post(self, event: str, recipients: Iterable[str], message: Message, replaces: str = "") -> None:
-        """Queue a message for each recipient, once per event; returns when it is on disk, not when it arrived."""
+    async def post(self, event: str, recipients: Iterable[str], message: Message, replaces: str = "") -> bool:
+        """Queue a message for each recipient, once per event; returns when it is on disk, not when it arrived.
+
+        False when every recipient had it already.
+        """
         letters = self.letters(event, recipients, message, replaces)
         try:
-            self.accept(await self.store.queue(letters))
+            queued = await self.store.queue(letters)
         except sqlite3.Error as error:
             log.error("chat message not stored, sending it from memory", error=type(error).__name__)  # noqa: TRY400
-            self.accept(letters)
+            queued = letters
+        self.accept(queued)
+        return bool(queued)
 
     def accept(self, letters: Sequence[Letter]) -> None:
         """Send letters that are in the database already."""

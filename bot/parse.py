@@ -29,12 +29,16 @@ class UsageError(MoonDevError):
 
 
 class Argument(Struct, frozen=True, kw_only=True):
-    """One argument of a verb. `choices` are the only words it takes; `rest` takes what is left of the line."""
+    """One argument of a verb.
+
+    `choices` are the only words it takes, `whole` takes only whole numbers, `rest` what is left of the line.
+    """
 
     name: str
     help: str
     required: bool = True
     choices: tuple[str, ...] = ()
+    whole: bool = False
     rest: bool = False
     complete: Complete | None = None
 
@@ -44,6 +48,12 @@ class Argument(Struct, frozen=True, kw_only=True):
         text = "|".join(self.choices) or self.name.upper()
         text += "..." if self.rest else ""
         return text if self.required else f"[{text}]"
+
+    def takes(self, word: str) -> bool:
+        """True when the word can be this argument."""
+        if self.whole:
+            return word.isdecimal()
+        return not self.choices or word.lower() in self.choices
 
 
 def words_of(text: str, bot_name: str = "") -> list[str]:
@@ -75,33 +85,40 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 
 def bind(usage: str, arguments: Sequence[Argument], words: Sequence[str], desk: Desk) -> dict[str, str]:
-    """Give each word to its argument.
+    """Give each word to its argument; one that an optional argument cannot take goes to the next.
 
-    A word that an optional argument with choices does not know goes to the next argument. Raises `UsageError`.
+    Raises `UsageError`.
     """
     bound: dict[str, str] = {}
     left = list(words)
     for position, argument in enumerate(arguments):
         if not left:
-            if argument.required:
-                raise UsageError(f"{argument.usage} is missing ({argument.help}). Usage: {usage}")
-            continue
+            break
         if argument.rest:
             bound[argument.name] = " ".join(left)
-            return bound
-        word = left[0].lower() if argument.choices else left[0]
-        if argument.choices and word not in argument.choices:
-            later = arguments[position + 1 :]
-            if not argument.required and later:
-                continue
-            raise UsageError(f"{left[0]!r} is not {argument.usage}: {suggest(word, argument.choices)} Usage: {usage}")
-        bound[argument.name] = word
-        left.pop(0)
+            left = []
+        elif argument.takes(left[0]) or argument.required or position == len(arguments) - 1:
+            bound[argument.name] = left.pop(0)
     if left:
         known = [name for argument in arguments for name in _possible(argument, desk)]
         hint = f" {suggest(left[0], known)}" if known else ""
         raise UsageError(f"{' '.join(left)!r} is too much.{hint} Usage: {usage}")
+    check(usage, arguments, bound)
     return bound
+
+
+def check(usage: str, arguments: Sequence[Argument], bound: dict[str, str]) -> None:
+    """Raise `UsageError` when a required argument is missing or a word cannot be its argument."""
+    for argument in arguments:
+        word = bound.get(argument.name)
+        if word is None:
+            if argument.required:
+                raise UsageError(f"{argument.usage} is missing ({argument.help}). Usage: {usage}")
+        elif not argument.takes(word):
+            hint = f": {suggest(word, argument.choices)}" if argument.choices else " (a whole number)."
+            raise UsageError(f"{word!r} is not {argument.usage}{hint} Usage: {usage}")
+        elif not argument.rest and len(word.split()) != 1:
+            raise UsageError(f"{argument.usage} is one word, not {word!r}. Usage: {usage}")
 
 
 def _possible(argument: Argument, desk: Desk) -> list[str]:

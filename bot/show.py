@@ -75,7 +75,7 @@ async def positions(call: Call) -> Message:
 
 async def orders(call: Call) -> Message:
     """Open orders, or the recent ones."""
-    recent = call.arguments.get("which") == "recent"
+    recent = call.arguments.get("which", "").lower() == "recent"
     wanted = _symbol(call)
     found = [view for view in call.desk.orders(recent=recent) if not wanted or view.instrument == wanted]
     kind = "recent" if recent else "open"

@@ -6,6 +6,7 @@ Telegram, Discord, the dashboard's console and the terminal read this table: its
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
@@ -13,7 +14,7 @@ from msgspec import structs
 from bot import act, show
 from bot.call import Call, Effect, Handler, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal, stamp
-from bot.parse import Argument, UsageError, accounts, bind, nearest, symbols, words_of
+from bot.parse import Argument, UsageError, accounts, bind, check, nearest, symbols, words_of
 from domain.commands import Actor
 from domain.settings import Person, RoleName
 from domain.verdict import Reason
@@ -90,13 +91,16 @@ def _acts(name: str, text: str, handler: Handler, *arguments: Argument, role: Ro
     return Verb(name=name, help=text, handler=handler, arguments=arguments, role=role, effect=Effect.ADDS)
 
 
-def _lowers(name: str, text: str, handler: Handler, *arguments: Argument, aliases: tuple[str, ...] = ()) -> Verb:
+def _lowers(
+    name: str, text: str, handler: Handler, *arguments: Argument, aliases: tuple[str, ...] = (), adds_with: str = ""
+) -> Verb:
     return Verb(
         name=name,
         help=text,
         handler=handler,
         arguments=arguments,
         aliases=aliases,
+        adds_with=adds_with,
         role=RoleName.TRADER,
         effect=Effect.LOWERS,
     )
@@ -119,7 +123,7 @@ VERBS: Final = (
         "trades",
         "The last fills",
         show.trades,
-        Argument(name="n", help="how many, 20 if not said", required=False),
+        Argument(name="n", help="how many, 20 if not said", required=False, whole=True),
         ONE_SYMBOL,
         aliases=("history",),
     ),
@@ -160,8 +164,20 @@ VERBS: Final = (
         Argument(name="symbol", help="an instrument, or all (default)", required=False, complete=symbols),
         REASON,
     ),
-    _acts("approve", "Vote for a waiting request", act.approve, REQUEST),
-    _lowers("deny", "End a waiting request", act.deny, REQUEST, REASON),
+    Verb(
+        name="approve",
+        help="Vote for a waiting request",
+        handler=act.approve,
+        arguments=(REQUEST,),
+        effect=Effect.ADDS,
+    ),
+    Verb(
+        name="deny",
+        help="End a waiting request",
+        handler=act.deny,
+        arguments=(REQUEST, REASON),
+        effect=Effect.LOWERS,
+    ),
     _reads("pending", "What waits for approval", show.pending),
     _acts(
         "order",
@@ -178,15 +194,25 @@ VERBS: Final = (
         act.cancel,
         Argument(name="id", help="the order, or the end of its id", complete=_open_orders),
     ),
-    _lowers("hold", "No strategy acts on this instrument", act.hold, SYMBOL, ACCOUNT),
-    _acts("unhold", "Ask to release a hold", act.unhold, SYMBOL, ACCOUNT),
-    _acts(
+    _lowers(
+        "hold",
+        "No strategy acts on this instrument",
+        act.hold,
+        SYMBOL,
+        Argument(
+            name="switch", help="on (default), or off to ask for its release", required=False, choices=("on", "off")
+        ),
+        ACCOUNT,
+        adds_with="off",
+    ),
+    _lowers(
         "cap",
         "Cap the position in an instrument",
         act.cap,
         SYMBOL,
         Argument(name="qty", help="the largest position in base units; none lifts the cap"),
         ACCOUNT,
+        adds_with="none",
     ),
     _reads("whoami", "Who the service takes you for", show.whoami),
     _reads(
@@ -206,7 +232,7 @@ VERBS: Final = (
         for name in ("start", "stop", "pause")
     ),
 )
-GROUPS: Final = ("strategies",)
+GROUP_HELP: Final = {"strategies": "Strategies: list, show, start, pause, load, unload, set"}
 """First words of verbs with two words; alone they mean `list`."""
 
 _BY_NAME: Final = {name: verb for verb in VERBS for name in (verb.name, *verb.aliases)}
@@ -216,7 +242,7 @@ _HALTS: Final = frozenset({"halt", "flatten"})
 def find(words: list[str]) -> tuple[Verb, list[str]]:
     """The verb that a line's words name, and the words left for its arguments. Raises `UsageError`."""
     first = words[0]
-    if first in GROUPS:
+    if first in GROUP_HELP:
         second = words[1].lower() if len(words) > 1 else "list"
         verb = _BY_NAME.get(f"{first} {second}")
         if verb is None:
@@ -227,7 +253,7 @@ def find(words: list[str]) -> tuple[Verb, list[str]]:
     verb = _BY_NAME.get(first)
     if verb is None:
         shown = [name for name, row in _BY_NAME.items() if not row.hidden and " " not in name]
-        hits = nearest(first, [*shown, *GROUPS])
+        hits = nearest(first, [*shown, *GROUP_HELP])
         hint = f"did you mean {' or '.join(f'/{hit}' for hit in hits)}?" if hits else "see /help"
         raise UsageError(f"/{first} is not known; {hint}")
     return verb, words[1:]
@@ -241,9 +267,16 @@ def is_urgent(words: list[str]) -> bool:
 def effect_of(words: list[str]) -> Effect:
     """What a line may do to risk; a line that cannot be understood does nothing."""
     try:
-        return find(words)[0].effect if words else Effect.READS
-    except UsageError:
+        verb, rest = find(words)
+    except (UsageError, IndexError):
         return Effect.READS
+    return verb.effect_with(rest)
+
+
+def menu() -> list[tuple[str, str]]:
+    """First words and one-line helps, for a channel's own command menu."""
+    shown = [(verb.name.partition(" ")[0], verb.help) for verb in VERBS if not verb.hidden]
+    return list({name: GROUP_HELP.get(name, text) for name, text in shown}.items())
 
 
 async def run_line(desk: Desk, actor: Actor, text: str, request_id: str, sent_ts_ns: int = 0) -> Message:
@@ -251,37 +284,65 @@ async def run_line(desk: Desk, actor: Actor, text: str, request_id: str, sent_ts
 
     `request_id` makes a repetition harmless; `sent_ts_ns` is when the person sent it (0 = just now).
     """
-    now_ns = time.time_ns()
-    reply = await _run(desk, actor, text, request_id, sent_ts_ns, now_ns)
-    return structs.replace(reply, stamp=stamp(desk.status(), time.time_ns()))
+    stripped = text.strip()
+    words = words_of(stripped if stripped.startswith("/") else f"/{stripped}")
+    try:
+        if not words or not words[0]:
+            raise UsageError("Type a verb, for example /status; /help shows them all.")
+        verb, rest = find(words)
+    except UsageError as error:
+        known = desk.person(actor.person) is not None
+        return _stamped(desk, refusal("Not understood", str(error)) if known else _stranger())
+
+    def bound() -> dict[str, str]:
+        return bind(verb.usage, verb.arguments, rest, desk)
+
+    return _stamped(desk, await _run(desk, actor, verb, bound, request_id, sent_ts_ns))
 
 
-async def _run(desk: Desk, actor: Actor, text: str, request_id: str, sent_ts_ns: int, now_ns: int) -> Message:
+async def run_verb(
+    desk: Desk, actor: Actor, verb: Verb, arguments: dict[str, str], request_id: str, sent_ts_ns: int = 0
+) -> Message:
+    """As `run_line`, for a door that has the verb and its arguments apart (Discord's options)."""
+
+    def bound() -> dict[str, str]:
+        check(verb.usage, verb.arguments, arguments)
+        return arguments
+
+    return _stamped(desk, await _run(desk, actor, verb, bound, request_id, sent_ts_ns))
+
+
+async def _run(
+    desk: Desk, actor: Actor, verb: Verb, bound: Callable[[], dict[str, str]], request_id: str, sent_ts_ns: int
+) -> Message:
     person = desk.person(actor.person)
     if person is None:
-        return refusal("Refused", f"{Reason.UNKNOWN_PERSON.words} ({Reason.UNKNOWN_PERSON.value}).")
-    stripped = text.strip()
-    words = words_of(stripped if stripped.startswith("/") else f"/{stripped}") if stripped else []
-    if not words or not words[0]:
-        return refusal("Nothing to do", "Type a verb, for example /status; /help shows them all.")
+        return _stranger()
+    if person.role < verb.role:
+        return refusal(
+            f"{verb.name}: refused",
+            f"{Reason.ROLE.words} ({Reason.ROLE.value}): it needs {verb.role.name.lower()}, "
+            f"you are {person.role.name.lower()}.",
+        )
     try:
-        verb, rest = find(words)
-        if person.role < verb.role:
-            needed = verb.role.name.lower()
-            return refusal(
-                f"{verb.name}: refused",
-                f"{Reason.ROLE.words} ({Reason.ROLE.value}): it needs {needed}, you are {person.role.name.lower()}.",
-            )
-        age_ns = now_ns - sent_ts_ns if sent_ts_ns else 0
-        if verb.effect is Effect.ADDS and age_ns > MAX_AGE_NS:
+        arguments = bound()
+        age_ns = time.time_ns() - sent_ts_ns if sent_ts_ns else 0
+        if verb.effect_with(arguments.values()) is Effect.ADDS and age_ns > MAX_AGE_NS:
             return _too_old(verb, age_ns)
-        arguments = bind(verb.usage, verb.arguments, rest, desk)
         call = Call(
             desk=desk, actor=actor, person=person, arguments=arguments, request_id=request_id, sent_ts_ns=sent_ts_ns
         )
         return await verb.handler(call)
     except UsageError as error:
         return refusal("Not understood", str(error))
+
+
+def _stamped(desk: Desk, reply: Message) -> Message:
+    return structs.replace(reply, stamp=stamp(desk.status(), time.time_ns()))
+
+
+def _stranger() -> Message:
+    return refusal("Refused", f"{Reason.UNKNOWN_PERSON.words} ({Reason.UNKNOWN_PERSON.value}).")
 
 
 def _too_old(verb: Verb, age_ns: int) -> Message:

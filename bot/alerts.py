@@ -1,0 +1,262 @@
+"""Facts that people should know about, to the chats that are configured for them.
+
+Alerted                what the engine warns of; the same kind again within minutes is counted, not repeated
+TradingStateChanged    always told
+RequestChanged         a card with buttons, to the alert chats and privately to who may approve; edited when decided
+StrategyChanged        when a strategy is quarantined
+FillBooked             grouped: one message for all fills of a while
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import structlog
+from msgspec import structs
+
+from bot.buttons import Signer
+from bot.config import AlertConfig
+from bot.message import Message, Pairs, Table, Text, base_name, money, number, stamp
+from bot.outbox import Outbox
+from bot.show import request_rows
+from domain.facts import (
+    Alerted,
+    Fact,
+    FillBooked,
+    RequestChanged,
+    RequestStatus,
+    Severity,
+    StrategyChanged,
+    StrategyStatus,
+    TradingState,
+    TradingStateChanged,
+)
+from domain.settings import RoleName
+from domain.views import RequestView, TradeRow
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
+
+log = structlog.get_logger("bot.alerts")
+
+RANK = {Severity.INFO: 0, Severity.WARNING: 1, Severity.ERROR: 2, Severity.CRITICAL: 3}
+STATE_SEVERITY = {
+    TradingState.ACTIVE: Severity.INFO,
+    TradingState.REDUCING: Severity.WARNING,
+    TradingState.HALTED: Severity.CRITICAL,
+}
+MAX_FILLS_LOOKED_UP = 1000
+
+
+class Room(Protocol):
+    """A bot, as far as cards need it."""
+
+    signer: Signer | None
+
+
+Key: TypeAlias = tuple[str, Severity]
+
+
+class Alerts:
+    """Turns facts into outbox letters. `rooms` are the bots by channel, `recipients` the alert chats.
+
+    `private` says where a person can be written to alone ("" = nowhere).
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        outbox: Outbox,
+        config: AlertConfig,
+        *,
+        recipients: Iterable[str],
+        rooms: Mapping[str, Room],
+        private: Callable[[str], str],
+    ) -> None:
+        self._desk = desk
+        self._outbox = outbox
+        self._config = config
+        self._recipients = tuple(recipients)
+        self._rooms = rooms
+        self._private = private
+        self._told_s: dict[Key, float] = {}
+        self._untold: dict[Key, tuple[int, str]] = {}
+        self._fills: list[FillBooked] = []
+        self._fills_due_s = 0.0
+        self._fills_told_s = float("-inf")
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        async with self._desk.facts() as facts, asyncio.TaskGroup() as group:
+            await self._say_hello()
+            group.create_task(self._flush_for_ever())
+            missed = 0
+            async for fact in facts:
+                await self._on_fact(fact)
+                if facts.missed > missed:
+                    missed = facts.missed
+                    log.warning("facts missed", count=missed)
+                    text = f"{missed} facts came faster than they could be told; the dashboard has them all."
+                    await self.tell(f"missed:{fact.seq}", self._alert("Some news was missed", text, Severity.WARNING))
+
+    async def tell(self, event: str, message: Message) -> None:
+        """Send a message to the alert chats, once per event."""
+        if not message.stamp:
+            message = structs.replace(message, stamp=stamp(self._desk.status(), time.time_ns()))
+        await self._outbox.post(event, self._recipients, message)
+
+    async def _say_hello(self) -> None:
+        status = self._desk.status()
+        state = status.trading_state.upper()
+        rows = (
+            ("trading", f"{state} ({status.trading_reason})" if status.trading_reason else state),
+            ("waiting", f"{status.pending_requests} for approval"),
+        )
+        await self.tell(f"start:{status.epoch}", Message(title="MoonDev is up", blocks=(Pairs(rows),)))
+        for request in self._desk.pending():
+            await self._show_card(request)
+
+    async def _on_fact(self, fact: Fact) -> None:
+        match fact:
+            case Alerted():
+                await self._on_alert(fact)
+            case TradingStateChanged():
+                text = f"By {fact.by}: {fact.reason}" if fact.reason else f"By {fact.by}."
+                title = f"Trading is {fact.state.upper()}"
+                await self.tell(_event(fact), self._alert(title, text, STATE_SEVERITY[fact.state]))
+            case StrategyChanged(status=StrategyStatus.QUARANTINED):
+                text = f"{fact.detail}\nIts quotes are pulled, its protections stay. /strategies show {fact.strategy}"
+                await self.tell(_event(fact), self._alert(f"{fact.strategy} is quarantined", text, Severity.ERROR))
+            case RequestChanged():
+                await self._on_request(fact)
+            case FillBooked() if self._config.fills:
+                self._on_fill(fact)
+            case _:
+                pass
+
+    async def _on_alert(self, fact: Alerted) -> None:
+        if RANK[fact.severity] < RANK[self._config.min_severity]:
+            return
+        key = (fact.kind, fact.severity)
+        now_s = time.monotonic()
+        recently = now_s - self._told_s.get(key, float("-inf")) < self._config.repeat_s
+        if recently and fact.severity is not Severity.CRITICAL:
+            self._untold[key] = (self._untold.get(key, (0, ""))[0] + 1, fact.text)
+            return
+        self._told_s[key] = now_s
+        await self.tell(_event(fact), self._alert(fact.kind, fact.text, fact.severity))
+
+    async def _on_request(self, fact: RequestChanged) -> None:
+        view = RequestView(
+            id=fact.request,
+            what=fact.what,
+            text=fact.text,
+            requester=fact.requester,
+            votes=fact.votes,
+            votes_needed=fact.votes_needed,
+            status=fact.status,
+            expires_ns=fact.expires_ns,
+            digest=fact.digest,
+        )
+        await self._show_card(view)
+
+    async def _show_card(self, view: RequestView) -> None:
+        """Send the card of a request, or bring the one that was sent up to date."""
+        first = f"request:{view.id}:{view.digest}"
+        open_now = view.status == RequestStatus.PENDING
+        for recipient in self._card_recipients(view.requester):
+            card = self._card(view, recipient, open_now=open_now)
+            if open_now and await self._outbox.post(first, [recipient], card):
+                continue
+            await self._outbox.post(f"{first}:{view.status}:{len(view.votes)}", [recipient], card, replaces=first)
+
+    def _card_recipients(self, requester: str) -> list[str]:
+        approvers = [
+            self._private(view.id)
+            for view in self._desk.persons()
+            if view.id != requester and (person := self._desk.person(view.id)) and person.role >= RoleName.RISK
+        ]
+        return list(dict.fromkeys([*self._recipients, *filter(None, approvers)]))
+
+    def _card(self, view: RequestView, recipient: str, *, open_now: bool) -> Message:
+        status = self._desk.status()
+        rows = request_rows(view, status.ts_ns) if open_now else _decided_rows(view)
+        room = self._rooms.get(recipient.partition(":")[0])
+        buttons = room.signer.buttons(view.id, view.digest) if open_now and room is not None and room.signer else ()
+        hint = (Text(f"/approve {view.id} or /deny {view.id} works too."),) if open_now else ()
+        return Message(
+            title=f"Approve? {view.what} {view.id}" if open_now else f"{view.what} {view.id}: {view.status}",
+            blocks=(Pairs(rows), *hint),
+            severity=Severity.WARNING if open_now else Severity.INFO,
+            stamp=stamp(status, time.time_ns()),
+            buttons=buttons,
+        )
+
+    def _on_fill(self, fact: FillBooked) -> None:
+        if not self._fills:
+            now_s = time.monotonic()
+            self._fills_due_s = max(now_s + self._config.fill_wait_s, self._fills_told_s + self._config.fill_interval_s)
+        self._fills.append(fact)
+
+    async def _flush_for_ever(self) -> None:
+        pause_s = min(1.0, self._config.fill_wait_s / 2, self._config.repeat_s / 2)
+        while True:
+            await asyncio.sleep(pause_s)
+            now_s = time.monotonic()
+            if self._fills and now_s >= self._fills_due_s:
+                await self._tell_fills(now_s)
+            for key, (count, text) in list(self._untold.items()):
+                if now_s - self._told_s[key] >= self._config.repeat_s:
+                    del self._untold[key]
+                    self._told_s[key] = now_s
+                    kind, severity = key
+                    event = f"again:{kind}:{time.time_ns()}"
+                    await self.tell(event, self._alert(f"{kind}: {count} more", f"The last: {text}", severity))
+
+    async def _tell_fills(self, now_s: float) -> None:
+        fills, self._fills = self._fills, []
+        self._fills_told_s = now_s
+        rows = {row.fill_id: row for row in self._desk.trades(limit=min(len(fills) + 50, MAX_FILLS_LOOKED_UP))}
+        found = [rows[fact.fill_id] for fact in fills if fact.fill_id in rows]
+        table = _fill_table(found, self._desk.instruments())
+        more = len(fills) - len(found)
+        notes = (Text(f"and {more} more; /trades shows the last ones"),) if more else ()
+        blocks = (*((table,) if found else ()), *notes)
+        await self.tell(f"fills:{fills[0].seq}:{fills[0].index}", Message(title=f"Fills: {len(fills)}", blocks=blocks))
+
+    def _alert(self, title: str, text: str, severity: Severity) -> Message:
+        return Message(title=title, blocks=(Text(text),), severity=severity)
+
+
+def _event(fact: Fact) -> str:
+    return f"fact:{fact.seq}:{fact.index}"
+
+
+def _decided_rows(view: RequestView) -> tuple[tuple[str, str], ...]:
+    return (
+        ("what", f"{view.what}: {view.text}"),
+        ("asked by", view.requester or "a strategy"),
+        ("votes", f"{len(view.votes)} of {view.votes_needed}: {', '.join(view.votes) or 'none'}"),
+        ("digest", view.digest[:8]),
+    )
+
+
+def _fill_table(fills: list[TradeRow], names: list[str]) -> Table:
+    """One row per owner, instrument and side: count, quantity, average price, what it earned after fees."""
+    groups: dict[tuple[str, str, str], list[TradeRow]] = {}
+    for fill in fills:
+        groups.setdefault((fill.owner, fill.instrument, fill.side), []).append(fill)
+    rows = []
+    for (owner, instrument, side), members in groups.items():
+        quantity = sum((fill.qty for fill in members), start=members[0].qty * 0)
+        value = sum((fill.qty * fill.price for fill in members), start=members[0].qty * 0)
+        net = sum((fill.realised - fill.fee for fill in members), start=members[0].fee * 0)
+        price = (value / quantity).quantize(members[0].price) if quantity else members[0].price
+        name = base_name(instrument, names)
+        rows.append(
+            (owner, f"{side} {number(quantity)} {name}", str(len(members)), number(price), money(net, sign=True))
+        )
+    return Table(("owner", "what", "fills", "avg", "net"), tuple(rows), left=2)

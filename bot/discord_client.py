@@ -1,0 +1,217 @@
+"""The Discord client: slash commands made from the verb table, presses of buttons, and one gate for both.
+
+An answer goes back through the interaction; when Discord no longer takes it there, through the outbox.
+A failed answer never cancels what was asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import aiohttp
+import discord
+import structlog
+from discord import app_commands
+from msgspec import structs
+
+from bot import render
+from bot.buttons import Signer
+from bot.call import Verb
+from bot.config import DiscordConfig
+from bot.discord_send import DiscordCarrier, VoteButton, embed_of, file_of
+from bot.message import Message, refusal
+from bot.outbox import Outbox
+from bot.parse import Argument, nearest
+from bot.supervise import Disabled, Health
+from bot.verbs import GROUP_HELP, VERBS, is_urgent, run_line, run_verb
+from domain.commands import Actor, Door
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
+
+log = structlog.get_logger("bot.discord")
+
+DEFER_LIMIT_S = 2.5
+MAX_CHOICES = 25
+Interaction: TypeAlias = discord.Interaction[discord.Client]
+
+
+class Client(discord.Client):
+    """One connection to one guild. `health` counts what strangers sent and says whether the gateway is up."""
+
+    def __init__(self, desk: Desk, config: DiscordConfig, outbox: Outbox, signer: Signer, health: Health) -> None:
+        super().__init__(
+            intents=discord.Intents(guilds=True), allowed_mentions=discord.AllowedMentions.none(), max_messages=None
+        )
+        self.tree = app_commands.CommandTree(self)
+        self.tree.on_error = self._command_failed  # type: ignore[method-assign]
+        self._desk = desk
+        self._config = config
+        self._outbox = outbox
+        self._signer = signer
+        self._health = health
+
+    async def setup_hook(self) -> None:
+        """Register the verbs in the guild. Raises `Disabled` when the bot may not."""
+        guild = discord.Object(self._config.guild_id)
+        groups = {name: app_commands.Group(name=name, description=text) for name, text in GROUP_HELP.items()}
+        for verb in VERBS:
+            if verb.hidden:
+                continue
+            group, _, second = verb.name.rpartition(" ")
+            if group:
+                groups[group].add_command(self._command(verb, second))
+            else:
+                self.tree.add_command(self._command(verb, verb.name), guild=guild)
+        for made in groups.values():
+            self.tree.add_command(made, guild=guild)
+        self.add_dynamic_items(VoteButton)
+        try:
+            await self.tree.sync(guild=guild)
+        except (discord.Forbidden, discord.NotFound) as error:
+            raise Disabled(
+                f"Discord does not let the bot register commands in guild {guild.id} ({error.text}): invite it there "
+                "with the scopes bot and applications.commands, and check discord.guild_id"
+            ) from None
+
+    async def on_ready(self) -> None:
+        """The gateway is up: letters may go."""
+        self._health.set("up")
+        self._outbox.attach("discord", DiscordCarrier(self))
+
+    async def on_resumed(self) -> None:
+        """The gateway is up again."""
+        self._health.set("up")
+
+    async def on_disconnect(self) -> None:
+        """The gateway is lost; the library reconnects by itself."""
+        self._health.set("degraded", "the connection to Discord is lost and being restored")
+
+    async def press(self, interaction: Interaction, data: str) -> None:
+        """Carry out what a button stands for."""
+        line = self._signer.line(data, self._desk.pending())
+
+        async def run(actor: Actor) -> Message:
+            if line is None:
+                return refusal("Closed", "That request is decided, expired or has changed. See /pending.")
+            return await run_line(self._desk, actor, line, _request_id(interaction), _sent_ns(interaction))
+
+        await self._serve(interaction, run, urgent=False)
+
+    def _command(self, verb: Verb, name: str) -> app_commands.Command[Any, ..., None]:
+        """A slash command whose options are the verb's arguments."""
+
+        async def callback(interaction: Interaction, **options: str | None) -> None:
+            arguments = {name: value.strip() for name, value in options.items() if value is not None and value.strip()}
+
+            async def run(actor: Actor) -> Message:
+                request_id, sent_ns = _request_id(interaction), _sent_ns(interaction)
+                return await run_verb(self._desk, actor, verb, arguments, request_id, sent_ns)
+
+            await self._serve(interaction, run, urgent=is_urgent([verb.name]))
+
+        callback.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [
+                inspect.Parameter("interaction", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Interaction),
+                *(_parameter(argument) for argument in verb.arguments),
+            ]
+        )
+        app_commands.describe(**{argument.name: argument.help[:100] for argument in verb.arguments})(callback)
+        for argument in verb.arguments:
+            if argument.choices:
+                choices = [app_commands.Choice(name=choice, value=choice) for choice in argument.choices]
+                app_commands.choices(**{argument.name: choices})(callback)
+            elif argument.complete is not None:
+                app_commands.autocomplete(**{argument.name: self._completer(argument)})(callback)
+        return app_commands.Command(name=name, description=verb.help[:100], callback=callback)
+
+    def _completer(self, argument: Argument) -> Callable[..., Coroutine[Any, Any, list[app_commands.Choice[str]]]]:
+        async def complete(interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+            if argument.complete is None or self._admit(interaction) is None:
+                return []
+            known = list(argument.complete(self._desk))
+            hits = [name for name in known if current.lower() in name.lower()] or nearest(current, known, MAX_CHOICES)
+            return [app_commands.Choice(name=name[:100], value=name[:100]) for name in hits[:MAX_CHOICES]]
+
+        return complete
+
+    def _admit(self, interaction: Interaction) -> Actor | None:
+        """The person behind an interaction; None for anybody else, who gets nothing."""
+        channel = interaction.channel_id or 0
+        allowed = self._config.allowed_channels
+        person = self._desk.person_by_discord(interaction.user.id)
+        here = interaction.guild_id == self._config.guild_id and (not allowed or channel in allowed)
+        if person is None or not here:
+            self._health.ignored += 1
+            why = "unknown person" if person is None else "channel not allowed"
+            log.info("discord interaction ignored", why=why, user_id=interaction.user.id, count=self._health.ignored)
+            return None
+        return Actor(person=person.id, door=Door.DISCORD, chat=f"discord:{channel}")
+
+    async def _serve(
+        self, interaction: Interaction, run: Callable[[Actor], Awaitable[Message]], *, urgent: bool
+    ) -> None:
+        """Acknowledge, carry out, answer; what is urgent does not wait for the acknowledgement."""
+        actor = self._admit(interaction)
+        if actor is None:
+            return
+        deferring = asyncio.create_task(_defer(interaction))
+        if not urgent:
+            await deferring
+        reply = await run(actor)
+        deferred = await deferring
+        reference = _request_id(interaction)
+        stamped = structs.replace(reply, stamp=f"{reply.stamp} · ref {reference}".removeprefix(" · "))
+        if not deferred or not await _answer(interaction, render.discord(stamped)):
+            await self._outbox.post(reference, [actor.chat], reply)
+
+    async def _command_failed(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
+        cause = error.__cause__ or error
+        log.error("discord command failed", ref=_request_id(interaction), error=type(cause).__name__)
+        text = f"It failed inside ({type(cause).__name__}) and may or may not have been carried out. See /status."
+        await _answer(interaction, render.discord(refusal("Something went wrong", text)))
+
+
+def _parameter(argument: Argument) -> inspect.Parameter:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    if argument.required:
+        return inspect.Parameter(argument.name, kind, annotation=str)
+    return inspect.Parameter(argument.name, kind, annotation=str | None, default=None)
+
+
+def _request_id(interaction: Interaction) -> str:
+    return f"discord:{interaction.id}"
+
+
+def _sent_ns(interaction: Interaction) -> int:
+    return int(interaction.created_at.timestamp() * 1e9)
+
+
+async def _defer(interaction: Interaction) -> bool:
+    """Tell Discord within its three seconds that an answer will come; False when it would not hear."""
+    try:
+        async with asyncio.timeout(DEFER_LIMIT_S):
+            await interaction.response.defer(thinking=True)
+    except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+        log.info("discord would not take the acknowledgement", error=type(error).__name__)
+        return False
+    return True
+
+
+async def _answer(interaction: Interaction, parcels: tuple[render.Parcel, ...]) -> bool:
+    """Answer where the person asked; False when Discord would not take it."""
+    try:
+        for position, parcel in enumerate(parcels):
+            file = file_of(parcel)
+            if position == 0:
+                files = [file] if file else []
+                await interaction.edit_original_response(embed=embed_of(parcel), attachments=files)
+            else:
+                await interaction.followup.send(embed=embed_of(parcel))
+    except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+        log.info("discord would not take the answer", error=type(error).__name__)
+        return False
+    return True

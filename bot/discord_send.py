@@ -1,0 +1,106 @@
+"""Sends the outbox's letters to Discord channels, and says in the outbox's words how that went."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import discord
+
+from bot.buttons import PATTERN
+from bot.outbox import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
+from bot.render import Parcel
+from bot.store import Letter
+from domain.facts import Severity
+
+if TYPE_CHECKING:
+    from bot.discord_client import Client
+
+SEND_LIMIT_S = 20.0
+TOO_MANY_PAUSE_S = 5.0
+COLOURS = {Severity.INFO: 0x2F81F7, Severity.WARNING: 0xD29922, Severity.ERROR: 0xDB6D28, Severity.CRITICAL: 0xF85149}
+
+
+class VoteButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=PATTERN):
+    """An approve or deny button; it is known by its data, so one sent before a restart still works."""
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], item: discord.ui.Item[Any], _match: re.Match[str], /
+    ) -> VoteButton:
+        """The button that was pressed."""
+        assert isinstance(item, discord.ui.Button)  # noqa: S101 - only buttons carry the template
+        return cls(item)
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Hand the press to the client's gate."""
+        client: Client = interaction.client
+        await client.press(interaction, self.item.custom_id or "")
+
+
+def embed_of(parcel: Parcel) -> discord.Embed:
+    """A parcel's text as an embed, coloured by severity."""
+    return discord.Embed(description=parcel.text, colour=COLOURS[parcel.severity])
+
+
+def file_of(parcel: Parcel) -> discord.File | None:
+    """A parcel's file, if it has one."""
+    if not parcel.file_name:
+        return None
+    return discord.File(io.BytesIO(parcel.file_text.encode()), filename=parcel.file_name)
+
+
+def view_of(parcel: Parcel) -> discord.ui.View | None:
+    """A parcel's buttons, if it has any."""
+    if not parcel.buttons:
+        return None
+    view = discord.ui.View(timeout=None)
+    for button in parcel.buttons:
+        style = discord.ButtonStyle.danger if ":n:" in button.data else discord.ButtonStyle.success
+        view.add_item(VoteButton(discord.ui.Button(label=button.label, custom_id=button.data, style=style)))
+    return view
+
+
+class DiscordCarrier:
+    """Delivers letters to `discord:CHANNEL`. The nonce lets Discord drop a repetition of one it has."""
+
+    def __init__(self, client: discord.Client) -> None:
+        self._client = client
+
+    async def deliver(self, letter: Letter, replaces_id: str) -> str:
+        """Send or edit; see `bot.outbox.Carrier`."""
+        channel = self._client.get_partial_messageable(int(letter.recipient.partition(":")[2]))
+        parcel = letter.parcel
+        try:
+            async with asyncio.timeout(SEND_LIMIT_S):
+                if replaces_id:
+                    old = channel.get_partial_message(int(replaces_id))
+                    await old.edit(embed=embed_of(parcel), view=view_of(parcel))
+                    return replaces_id
+                extras: dict[str, Any] = {"file": file_of(parcel), "view": view_of(parcel)}
+                if letter.id:
+                    extras["nonce"] = f"outbox{letter.id}"
+                given = {name: value for name, value in extras.items() if value is not None}
+                sent = await channel.send(embed=embed_of(parcel), **given)
+                return str(sent.id)
+        except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+            raise translated(error) from None
+
+
+def translated(error: Exception) -> Exception:
+    """The outbox's error for one of Discord's or the network's."""
+    why = f"{type(error).__name__}: {error}"
+    match error:
+        case discord.RateLimited():
+            return RetryAfter(error.retry_after)
+        case discord.HTTPException() if error.status == 429:
+            return RetryAfter(TOO_MANY_PAUSE_S)
+        case discord.HTTPException() if error.status < 500:
+            return RefusedForGood(why)
+        case aiohttp.ClientConnectorError():
+            return NotSent(why)
+        case _:
+            return OutcomeUnknown(why)

@@ -1,0 +1,103 @@
+"""`ChatOps`: everything in this room, started by one coroutine.
+
+    chat = ChatOps(desk, config, secrets, data_dir)
+    task = asyncio.create_task(chat.run())      ends only by cancellation; never raises
+    chat.health()                               {"telegram": "up", "discord": "disabled: ...", ...}
+
+Nothing in here can stop trading: every part runs under `keep_running`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.alerts import Alerts, Room
+from bot.config import BotConfig
+from bot.message import Message
+from bot.outbox import Outbox
+from bot.store import OpsStore
+from bot.supervise import Health, keep_running, quiet_libraries
+from domain.ports import Secrets
+
+if TYPE_CHECKING:
+    from bot.discord import DiscordBot
+    from bot.telegram import TelegramBot
+    from engine.desk import Desk
+
+DATABASE = "ops.db"
+
+
+class ChatOps:
+    """Telegram, Discord, alerts and their outbox over one desk; what is not enabled is not even imported."""
+
+    def __init__(self, desk: Desk, config: BotConfig, secrets: Secrets, data_dir: Path) -> None:
+        self._desk = desk
+        self._config = config
+        self._health = Health()
+        self._alerts_health = Health()
+        self.outbox = Outbox(OpsStore(data_dir / DATABASE))
+        self.telegram: TelegramBot | None = None
+        self.discord: DiscordBot | None = None
+        rooms: dict[str, Room] = {}
+        if config.telegram.enabled:
+            from bot.telegram import TelegramBot
+
+            self.telegram = rooms["telegram"] = TelegramBot(desk, config.telegram, secrets, self.outbox, self._tell)
+        if config.discord.enabled:
+            from bot.discord import DiscordBot
+
+            self.discord = rooms["discord"] = DiscordBot(desk, config.discord, secrets, self.outbox)
+        self._alerts = Alerts(
+            desk, self.outbox, config.alerts, recipients=self._alert_chats(), rooms=rooms, private=self._private_chat
+        )
+
+    async def run(self) -> None:
+        """Run what is enabled until cancelled."""
+        if self.telegram is None and self.discord is None:
+            await asyncio.Event().wait()
+        quiet_libraries()
+        await keep_running("chat-ops", self._session, self._health)
+
+    def health(self) -> dict[str, str]:
+        """State of every part in one line each, for health checks and screens."""
+        parts = {
+            "telegram": self.telegram.health if self.telegram else Health(),
+            "discord": self.discord.health if self.discord else Health(),
+        }
+        if self._health.state not in {"off", "up"}:
+            parts["chat"] = self._health
+        if self._alerts_health.state not in {"off", "starting"}:
+            parts["alerts"] = self._alerts_health
+        return {name: health.text() for name, health in parts.items()}
+
+    async def _session(self) -> None:
+        await self.outbox.store.start()
+        try:
+            await self.outbox.start()
+            self._health.set("up")
+            async with asyncio.TaskGroup() as group:
+                group.create_task(keep_running("alerts", self._alerts.run, self._alerts_health))
+                for room in (self.telegram, self.discord):
+                    if room is not None:
+                        group.create_task(room.run())
+        finally:
+            await self.outbox.aclose()
+            await self.outbox.store.aclose()
+
+    async def _tell(self, event: str, message: Message) -> None:
+        await self._alerts.tell(event, message)
+
+    def _alert_chats(self) -> list[str]:
+        chats = []
+        if self._config.telegram.enabled:
+            chats += [f"telegram:{chat}" for chat in self._config.telegram.alert_chats]
+        if self._config.discord.enabled:
+            chats += [f"discord:{channel}" for channel in self._config.discord.alert_channels]
+        return chats
+
+    def _private_chat(self, person_id: str) -> str:
+        person = self._desk.person(person_id)
+        usable = self._config.telegram.enabled and self._config.telegram.private_chats
+        return f"telegram:{person.telegram_user_id}" if usable and person and person.telegram_user_id else ""

@@ -1,0 +1,222 @@
+"""The durable inbox of a chat channel and its lanes.
+
+A raw update is committed before its channel is told that we have it, then read, then carried out in the lane of
+its chat, in order. A halt waits for nobody: it runs at once, and what its chats sent before it but is not yet
+carried out no longer adds risk. While the disk refuses writes, halts still work; everything else waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import structlog
+from msgspec import Struct
+
+from bot.call import Effect
+from bot.message import Message, Text, refusal, stamp
+from bot.outbox import Outbox
+from bot.parse import words_of
+from bot.store import OpsStore, Update
+from bot.verbs import effect_of, is_urgent, run_line
+from domain.commands import Actor
+from domain.facts import Severity
+from domain.settings import Person, RoleName
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
+
+log = structlog.get_logger("bot.sessions")
+
+HANDLING_LIMIT_S = 30.0
+POISON_ALERT_EVERY_S = 60.0
+
+
+class Ask(Struct, frozen=True, kw_only=True):
+    """A line that a known person sent; "" for a button whose request is closed.
+
+    `callback_id` is set for a button press, to be answered at once.
+    """
+
+    actor: Actor
+    person: Person
+    text: str
+    recipient: str
+    callback_id: str = ""
+
+
+class Ignored(Struct, frozen=True):
+    """An update that gets no answer: why, and whose it was; never its content."""
+
+    why: str
+    user_id: int = 0
+
+
+Reader: TypeAlias = Callable[[bytes], Ask | Ignored]
+"""Reads a raw update; may raise anything for one that cannot be read."""
+Tell: TypeAlias = Callable[[str, Message], Awaitable[None]]
+"""Tells the alert chats something, once per event."""
+
+
+class Sessions:
+    """One channel's inbox. `answer` closes a button's spinner and must not raise."""
+
+    def __init__(
+        self,
+        channel: str,
+        desk: Desk,
+        outbox: Outbox,
+        reader: Reader,
+        *,
+        tell: Tell,
+        answer: Callable[[str], Awaitable[None]],
+        ignored: Callable[[Ignored], None],
+    ) -> None:
+        self._channel = channel
+        self._desk = desk
+        self._outbox = outbox
+        self._store: OpsStore = outbox.store
+        self._read = reader
+        self._tell = tell
+        self._answer = answer
+        self._ignored = ignored
+        self._tails: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._last_halt = -1
+        self._unstored_halts: set[int] = set()
+        self._poison_told_s = float("-inf")
+
+    async def start(self) -> None:
+        """Take up updates that an earlier run committed but did not finish."""
+        self._dispatch(await self._store.new_updates(self._channel))
+
+    async def take(self, updates: Sequence[Update]) -> None:
+        """Commit a batch and hand it to the lanes.
+
+        Raises `sqlite3.Error` when it could not be committed; its halts were carried out all the same.
+        """
+        try:
+            fresh = await self._store.put_updates(self._channel, updates)
+        except sqlite3.Error:
+            halts = [one for one in updates if one.update_id not in self._unstored_halts and self._is_halt(one)]
+            self._unstored_halts.update(one.update_id for one in halts)
+            self._dispatch(halts)
+            raise
+        done = [one for one in fresh if one.update_id in self._unstored_halts]
+        for update in done:
+            self._spawn(self._finish(update, "done"))
+        self._dispatch([one for one in fresh if one not in done])
+
+    async def aclose(self) -> None:
+        """Stop; what is not finished is taken up by the next start."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _dispatch(self, updates: Sequence[Update]) -> None:
+        asks: list[tuple[Update, Ask]] = []
+        for update in updates:
+            try:
+                read = self._read(update.body)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the next one must be read
+                self._spawn(self._poison(update, type(error).__name__))
+                continue
+            if isinstance(read, Ignored):
+                self._ignored(read)
+                self._spawn(self._finish(update, "ignored"))
+                continue
+            asks.append((update, read))
+        halts = [update.update_id for update, ask in asks if _halts(ask)]
+        self._last_halt = max([self._last_halt, *halts])
+        for update, ask in asks:
+            if ask.callback_id:
+                self._spawn(self._answer(ask.callback_id))
+            lane = f"halt {update.update_id}" if update.update_id in halts else ask.recipient
+            self._enter(lane, partial(self._handle, update, ask))
+
+    def _is_halt(self, update: Update) -> bool:
+        try:
+            read = self._read(update.body)
+        except Exception:  # noqa: BLE001 - not readable, so not a halt
+            return False
+        return isinstance(read, Ask) and _halts(read)
+
+    def _spawn(self, work: Coroutine[Any, Any, None] | Awaitable[None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        assert isinstance(task, asyncio.Task)  # noqa: S101 - ensure_future of a coroutine
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _enter(self, lane: str, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a job after what is already in its lane."""
+        task = self._spawn(_after(self._tails.get(lane), job))
+        self._tails[lane] = task
+
+        def leave(done: asyncio.Task[None]) -> None:
+            if self._tails.get(lane) is done:
+                del self._tails[lane]
+
+        task.add_done_callback(leave)
+
+    async def _handle(self, update: Update, ask: Ask) -> None:
+        state = "done"
+        try:
+            async with asyncio.timeout(HANDLING_LIMIT_S):
+                reply = await self._reply(update, ask)
+        except Exception as error:  # noqa: BLE001 - told to the person; the next command must be handled
+            state = "failed"
+            log.error("chat command failed", ref=self._event(update), error=type(error).__name__)  # noqa: TRY400
+            text = f"It failed inside ({type(error).__name__}) and may or may not have been carried out. See /status."
+            reply = Message(
+                title="Something went wrong",
+                blocks=(Text(text),),
+                severity=Severity.ERROR,
+                ok=False,
+                stamp=stamp(self._desk.status(), time.time_ns()),
+            )
+        await self._finish(update, state, ask.recipient, reply)
+
+    async def _reply(self, update: Update, ask: Ask) -> Message:
+        if not ask.text:
+            return refusal("Closed", "That request is decided, expired or has changed. See /pending.")
+        superseded = update.update_id < self._last_halt and effect_of(words_of(ask.text)) is Effect.ADDS
+        if superseded:
+            return refusal("Not executed", "A halt was sent after it. Send it again if you still want it.")
+        return await run_line(self._desk, ask.actor, ask.text, self._event(update), update.sent_ns)
+
+    async def _finish(self, update: Update, state: str, recipient: str = "", reply: Message | None = None) -> None:
+        letters = self._outbox.letters(self._event(update), [recipient], reply) if reply is not None else []
+        try:
+            letters = await self._store.finish(self._channel, update.update_id, state, letters)
+        except sqlite3.Error as error:
+            log.error("chat command not marked as handled", ref=self._event(update), error=type(error).__name__)  # noqa: TRY400
+        self._outbox.accept(letters)
+
+    async def _poison(self, update: Update, error: str) -> None:
+        log.warning("unreadable update skipped", ref=self._event(update), error=error)
+        await self._finish(update, "poison")
+        if time.monotonic() - self._poison_told_s > POISON_ALERT_EVERY_S:
+            self._poison_told_s = time.monotonic()
+            text = f"Update {update.update_id} could not be read ({error}) and was skipped; it is kept in the inbox."
+            alert = Message(title="A chat message was unreadable", blocks=(Text(text),), severity=Severity.WARNING)
+            await self._tell(f"poison:{self._event(update)}", alert)
+
+    def _event(self, update: Update) -> str:
+        return f"{self._channel}:{update.update_id}"
+
+
+async def _after(before: asyncio.Task[None] | None, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    if before is not None:
+        await asyncio.wait([before])
+    await job()
+
+
+def _halts(ask: Ask) -> bool:
+    """True for a halt or flatten by somebody who may: only that overtakes other people's commands."""
+    return is_urgent(words_of(ask.text)) and ask.person.role >= RoleName.TRADER

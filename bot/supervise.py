@@ -1,0 +1,91 @@
+"""Keeps a bot running without ever taking the service down: restart with back-off, health, and no secrets in logs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from msgspec import Struct
+
+log = structlog.get_logger("bot.supervise")
+
+FIRST_PAUSE_S = 1.0
+MAX_PAUSE_S = 60.0
+DISABLED_PAUSE_S = 300.0
+GOOD_RUN_S = 60.0
+CHATTY_LOGGERS = ("httpx", "httpcore", "telegram", "discord")
+"""Client libraries that log requests; httpx writes the whole URL, and Telegram's holds the token."""
+
+
+class Disabled(Exception):
+    """The bot cannot work until a person changes something; the text says what."""
+
+
+class Health(Struct):
+    """How a bot is: off, starting, up, degraded, restarting or disabled, and why."""
+
+    state: str = "off"
+    detail: str = ""
+    since_ns: int = 0
+    last_ok_ns: int = 0
+    ignored: int = 0
+    """Messages and presses of unknown people, not answered."""
+
+    def set(self, state: str, detail: str = "") -> bool:
+        """Change the state; True when it is news."""
+        if (state, detail) == (self.state, self.detail):
+            return False
+        self.state, self.detail, self.since_ns = state, detail, time.time_ns()
+        return True
+
+    def text(self) -> str:
+        """State and reason in one line."""
+        return f"{self.state}: {self.detail}" if self.detail else self.state
+
+
+def quiet_libraries() -> None:
+    """Keep the client libraries' request logs out of ours."""
+    for name in CHATTY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def scrub(text: str, secret: str) -> str:
+    """The text with a secret taken out."""
+    return text.replace(secret, "***") if secret else text
+
+
+async def keep_running(
+    name: str,
+    session: Callable[[], Awaitable[None]],
+    health: Health,
+    *,
+    secret: Callable[[], str] = str,
+    first_pause_s: float = FIRST_PAUSE_S,
+) -> None:
+    """Run `session` for ever; whatever ends it is written down, and it starts again after a growing pause.
+
+    Ends only by cancellation.
+    """
+    pause_s = first_pause_s
+    while True:
+        began = time.monotonic()
+        health.set("starting")
+        try:
+            await session()
+            why, wait_s = "ended", pause_s
+        except Disabled as error:
+            health.set("disabled", scrub(str(error), secret()))
+            log.error("bot disabled, trading goes on", bot=name, why=health.detail, retry_s=DISABLED_PAUSE_S)  # noqa: TRY400
+            await asyncio.sleep(DISABLED_PAUSE_S)
+            continue
+        except Exception as error:  # noqa: BLE001 - a bot's fault must not become the service's
+            why, wait_s = f"{type(error).__name__}: {scrub(str(error), secret())}", pause_s
+        if time.monotonic() - began > GOOD_RUN_S:
+            wait_s = first_pause_s
+        pause_s = min(MAX_PAUSE_S, wait_s * 2)
+        health.set("restarting", why)
+        log.warning("bot stopped and starts again", bot=name, why=why, wait_s=wait_s)
+        await asyncio.sleep(wait_s)

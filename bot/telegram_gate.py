@@ -1,0 +1,80 @@
+"""Who may talk to the Telegram bot, and what they said: one gate for text and buttons alike.
+
+Let through: a new message or button press of a known person, in their private chat or in an allowed chat.
+Everything else gets nothing: edits, forwards, channel posts, anonymous admins, other bots, unknown people.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import telegram
+
+from bot.buttons import Signer
+from bot.config import TelegramConfig
+from bot.parse import words_of
+from bot.sessions import Ask, Ignored
+from domain.commands import Actor, Door
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
+
+GENERAL_TOPIC = 1
+"""A forum's first topic; Telegram refuses replies that name it."""
+
+
+class Gate:
+    """Decides on parsed updates; reads nothing but its configuration, the desk's persons and open requests."""
+
+    def __init__(self, desk: Desk, config: TelegramConfig, bot_name: str, signer: Signer) -> None:
+        self._desk = desk
+        self._config = config
+        self._bot_name = bot_name
+        self._signer = signer
+
+    def read(self, update: telegram.Update) -> Ask | Ignored:
+        """What the update asks for, or why it gets nothing."""
+        if update.callback_query is not None:
+            return self._read_press(update.callback_query)
+        if update.message is not None:
+            return self._read_message(update.message)
+        return Ignored("neither a new message nor a button")
+
+    def _read_message(self, message: telegram.Message) -> Ask | Ignored:
+        foreign = (
+            message.sender_chat is not None
+            or message.forward_origin is not None
+            or message.via_bot is not None
+            or message.edit_date is not None
+            or message.from_user is None
+            or message.from_user.is_bot
+        )
+        if foreign or message.from_user is None:
+            return Ignored("edited, forwarded, anonymous or sent by a bot or channel")
+        if not words_of(message.text or "", self._bot_name):
+            return Ignored("not a command for this bot")
+        return self._admit(message.from_user, message, message.text or "")
+
+    def _read_press(self, press: telegram.CallbackQuery) -> Ask | Ignored:
+        if press.message is None or press.from_user.is_bot:
+            return Ignored("a button without its message, or pressed by a bot")
+        line = self._signer.line(press.data or "", self._desk.pending())
+        return self._admit(press.from_user, press.message, line or "", press.id)
+
+    def _admit(
+        self, user: telegram.User, message: telegram.MaybeInaccessibleMessage, text: str, callback_id: str = ""
+    ) -> Ask | Ignored:
+        person = self._desk.person_by_telegram(user.id)
+        if person is None:
+            return Ignored("unknown person", user.id)
+        private = message.chat.type == "private" and message.chat.id == user.id
+        if not (private and self._config.private_chats) and message.chat.id not in self._config.allowed_chats:
+            return Ignored("chat not allowed", user.id)
+        recipient = f"telegram:{message.chat.id}"
+        topic = (
+            message.message_thread_id if isinstance(message, telegram.Message) and message.is_topic_message else None
+        )
+        if topic and topic != GENERAL_TOPIC:
+            recipient += f":{topic}"
+        actor = Actor(person=person.id, door=Door.TELEGRAM, chat=recipient)
+        return Ask(actor=actor, person=person, text=text, recipient=recipient, callback_id=callback_id)

@@ -1,0 +1,97 @@
+"""Sends the outbox's letters through the Bot API, and says in the outbox's words how that went."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import httpx
+import telegram
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, InputFile
+from telegram.constants import ParseMode
+from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, TelegramError
+from telegram.error import RetryAfter as TelegramRetryAfter
+
+from bot.outbox import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
+from bot.render import Parcel
+from bot.store import Letter
+from bot.supervise import scrub
+
+os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's own switch: durations as timedelta, without a warning
+NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+class TelegramCarrier:
+    """Delivers letters to `telegram:CHAT[:TOPIC]`."""
+
+    def __init__(self, bot: telegram.Bot, token: str) -> None:
+        self._bot = bot
+        self._token = token
+
+    async def deliver(self, letter: Letter, replaces_id: str) -> str:
+        """Send or edit; see `bot.outbox.Carrier`. Markup or topic that the server refuses is left out."""
+        _, chat, *topic = letter.recipient.split(":")
+        thread = int(topic[0]) if topic else None
+        parcel, mode = letter.parcel, str(ParseMode.HTML)
+        try:
+            while True:
+                try:
+                    return await self._call(int(chat), thread, parcel, mode, replaces_id)
+                except BadRequest as error:
+                    text = str(error).lower()
+                    if "parse entities" in text and mode:
+                        mode = ""
+                    elif "thread not found" in text and thread:
+                        thread = None
+                    elif "not modified" in text and replaces_id:
+                        return replaces_id
+                    elif "to edit" in text and replaces_id:
+                        replaces_id = ""
+                    else:
+                        raise
+        except TelegramError as error:
+            raise self._translated(error) from None
+
+    async def _call(self, chat: int, thread: int | None, parcel: Parcel, mode: str, replaces_id: str) -> str:
+        text = parcel.text if mode else parcel.plain
+        keyboard = None
+        if parcel.buttons:
+            row = [InlineKeyboardButton(button.label, callback_data=button.data) for button in parcel.buttons]
+            keyboard = InlineKeyboardMarkup([row])
+        parse_mode = mode or None
+        if replaces_id:
+            await self._bot.edit_message_text(
+                text, chat_id=chat, message_id=int(replaces_id), parse_mode=parse_mode, reply_markup=keyboard
+            )
+            return replaces_id
+        if parcel.file_name:
+            file = InputFile(parcel.file_text.encode(), filename=parcel.file_name)
+            sent = await self._bot.send_document(
+                chat, file, caption=text, parse_mode=parse_mode, message_thread_id=thread, reply_markup=keyboard
+            )
+        else:
+            sent = await self._bot.send_message(
+                chat, text, parse_mode=parse_mode, message_thread_id=thread, reply_markup=keyboard
+            )
+        return str(sent.message_id)
+
+    def _translated(self, error: TelegramError) -> Exception:
+        """The outbox's error for a Bot API error."""
+        why = scrub(f"{type(error).__name__}: {error}", self._token)
+        match error:
+            case TelegramRetryAfter():
+                return RetryAfter(seconds_of(error))
+            case InvalidToken():
+                return NotSent(why)
+            case BadRequest() | Forbidden() | ChatMigrated():
+                return RefusedForGood(why)
+            case NetworkError() if isinstance(error.__cause__, NEVER_LEFT):
+                return NotSent(why)
+            case _:
+                return OutcomeUnknown(why)
+
+
+def seconds_of(error: TelegramRetryAfter) -> float:
+    """How long the server asks to wait."""
+    wait = error.retry_after
+    return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
