@@ -70,16 +70,19 @@ def ensure_code(core: Core, spec: StrategySpec) -> str:
 
 
 def on_history(core: Core, event: History) -> None:
-    """Warm-up bars; on completion the live bars that waited are played and the strategy may act."""
+    """Warm-up bars; on completion the live bars that waited are played and the strategy may act.
+
+    One that has been running (the engine was down for a while) catches up on what it missed the same way.
+    """
     strategy = core.state.strategies.get(event.strategy)
-    if strategy is None or strategy.status is not StrategyStatus.WARMING:
+    if strategy is None or strategy.status is StrategyStatus.QUARANTINED:
         return
     if event.problem:
         strategy.detail = event.problem
         wake.publish(core, strategy)
-        core.alert(Severity.WARNING, "warmup", f"{event.strategy} cannot warm up: {event.problem}. It does not trade.")
+        core.alert(Severity.WARNING, "warmup", f"{event.strategy}: history is not whole: {event.problem}.")
         return
-    wake.play_history(core, strategy, event.bars)
+    wake.play_history(core, strategy, tuple(bar for bar in event.bars if bar.open_ts_ns > strategy.last_bar_ns))
     if event.complete and strategy.status is StrategyStatus.WARMING:
         finish_warmup(core, strategy)
 

@@ -71,6 +71,8 @@ def wake(core: Core, view: StrategyView, why: Wake, event: Bar | Trade | FillVie
         if strategy.status is StrategyStatus.WARMING and isinstance(event, Bar):
             strategy.waiting.append(event)
         return
+    if isinstance(event, Bar):
+        strategy.last_bar_ns = event.open_ts_ns
     view.event = event
     view.wake = why
     view.instrument = instrument
@@ -155,7 +157,7 @@ def wake_routes(core: Core, kind: FeedKind, why: Wake, event: Bar | Trade | None
 def play_history(core: Core, strategy: StrategyState, bars: tuple[Bar, ...]) -> None:
     """Let a strategy see warm-up bars: it remembers, but what it wants is not acted on."""
     view = core.views.get(strategy.spec.id)
-    if view is None or strategy.status is StrategyStatus.QUARANTINED:
+    if view is None:
         return
     view.warming = True
     before = strategy.desired
@@ -164,11 +166,15 @@ def play_history(core: Core, strategy: StrategyState, bars: tuple[Bar, ...]) -> 
         view.wake = Wake.BAR
         view.instrument = bar.instrument
         view.ts_ns = bar.open_ts_ns + bar.interval_ns
-        desired = decide(core, strategy, view)
-        if strategy.status is StrategyStatus.QUARANTINED:
-            break
-        strategy.desired = view.desired = desired
+        strategy.desired = view.desired = decide(core, strategy, view)
+        if has_failed(strategy):
+            view.warming = False
+            return
         strategy.last_bar_ns = bar.open_ts_ns
-    if strategy.status is not StrategyStatus.QUARANTINED:
-        strategy.desired = view.desired = before
+    strategy.desired = view.desired = before
     view.warming = False
+
+
+def has_failed(strategy: StrategyState) -> bool:
+    """True when the last call quarantined the strategy."""
+    return strategy.status is StrategyStatus.QUARANTINED
