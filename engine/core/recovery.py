@@ -13,11 +13,11 @@ import msgspec
 
 from domain import events as e
 from domain.account import Account
-from domain.codec import decode_event, digest
+from domain.codec import decode_event, digest, encode
 from domain.commands import Flatten, Halt
 from domain.errors import JournalError, ReplayMismatch
 from domain.facts import Fact, TradingState
-from domain.ports import Journal, Record, Snapshot
+from domain.ports import MAIN_STREAM, Journal, Record, Snapshot
 from engine.core import portfolio, strategies
 from engine.core.core import Core
 from engine.core.state import STATE_VERSION, State
@@ -56,11 +56,13 @@ def recover(
     count = 0
     seq = start
     last: e.Event | None = None
+    decided: list[e.Decided] = []
     for record in journal.records(start + 1):
         event = decode_event(record.payload)
         seq = record.seq
         count += 1
         if isinstance(event, e.Decided):
+            decided = [d for d in decided if d.call != event.call]
             continue
         last = event
         if isinstance(event, e.EngineStarted):
@@ -72,7 +74,13 @@ def recover(
             keep_books(core, event)
         if on_facts is not None and core.facts:
             on_facts(core.facts)
+        decided = list(core.decisions)
         forget_effects(core)
+    for decision in decided:
+        # the crash came between an event and the record of what it made strategies want
+        seq += 1
+        decision.seq, decision.ts_ns = seq, core.state.ts_ns
+        journal.append(MAIN_STREAM, seq, decision.ts_ns, encode(decision))
     core.state.seq = max(seq, core.state.seq)
     if not same and count:
         core.state.latched = TradingState.REDUCING

@@ -1,0 +1,117 @@
+"""Verbs that work on a data folder alone: audit, replay, projections, configuration, doctor.
+
+`register` adds them to the command line; everything heavy is imported by the verb that uses it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from domain.errors import MoonDevError
+
+DataOption = Annotated[Path, typer.Option("--data", help="Data folder.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
+DEFAULT_DATA = Path(".moondev/paper")
+
+
+def journal_folder(data: Path) -> Path:
+    """The journal of a data folder. Raises `MoonDevError` when there is none."""
+    folder = data / "journal"
+    if not folder.is_dir():
+        raise MoonDevError(f"{data} has no journal: name the data folder with --data, or start with ./moondev run")
+    return folder
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command()(replay)
+    app.command()(doctor)
+    app.command()(rebuild)
+    audit_app = typer.Typer(no_args_is_help=True)
+    audit_app.command("verify")(audit_verify)
+    app.add_typer(audit_app, name="audit", help="The journal's hash chain.")
+    config_app = typer.Typer(no_args_is_help=True)
+    config_app.command("check")(config_check)
+    config_app.command("show")(config_show)
+    app.add_typer(config_app, name="config", help="Settings files.")
+
+
+def audit_verify(data: DataOption = DEFAULT_DATA) -> None:
+    """Check the hash chain of the journal and say where it breaks."""
+    from engine.core.journal import describe, verify
+
+    report = verify(journal_folder(data))
+    for line in describe(report):
+        typer.echo(line)
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def when_ns(text: str) -> int:
+    """Nanoseconds of an ISO time; UTC when it names no zone. Raises `typer.BadParameter`."""
+    try:
+        at = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not an ISO time such as 2026-11-22T10:15:00") from None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=dt.UTC)
+    return int(at.timestamp()) * 1_000_000_000 + at.microsecond * 1_000
+
+
+def replay(
+    data: DataOption = DEFAULT_DATA,
+    seq: Annotated[int | None, typer.Option(help="Stop after this sequence number.")] = None,
+    at: Annotated[str | None, typer.Option(help="Stop at this time (ISO, UTC).")] = None,
+    code: Annotated[bool, typer.Option(help="Run the strategies' code and compare, instead of its record.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Replay the journal: reproduce state and effects, stop where asked, print what the engine knew then."""
+    from engine.replay import replay_folder
+
+    report = replay_folder(journal_folder(data), until_seq=seq, until_ns=when_ns(at) if at else None, with_code=code)
+    typer.echo(report.as_json() if as_json else report.as_text())
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def rebuild(data: DataOption = DEFAULT_DATA) -> None:
+    """Rebuild the SQL projections from the journal."""
+    from engine.replay import facts_of
+    from engine.storage.projector import rebuild as rebuild_projection
+
+    source = facts_of(journal_folder(data))
+    cursor = rebuild_projection(
+        f"sqlite:///{data / 'projection.db'}", source, source.instruments, journal=source.installation
+    )
+    typer.echo(f"The projection is rebuilt up to event {cursor.seq}.")
+
+
+def config_check(config: ConfigOption = None, environment: str = "paper") -> None:
+    """Check a settings file; every mistake in one go."""
+    from engine.config import load_config
+
+    loaded = load_config(config, environment)
+    typer.echo(f"{config or 'the built-in set-up'} is fine. Content hash {loaded.content_hash[:16]}.")
+
+
+def config_show(config: ConfigOption = None, environment: str = "paper") -> None:
+    """Print the effective settings as JSON."""
+    from engine.config import load_config
+
+    typer.echo(load_config(config, environment).model_dump_json(indent=2))
+
+
+def doctor(
+    config: ConfigOption = None,
+    data: DataOption = DEFAULT_DATA,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Look for what would stop the service from working, and say how to mend it."""
+    from engine.doctor import examine
+
+    report = examine(config, data)
+    sys.stdout.write(report.as_json() if as_json else report.as_text())
+    raise typer.Exit(0 if report.ok else 1)

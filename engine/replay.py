@@ -1,0 +1,168 @@
+"""Replaying a journal folder: the same events through the same step, and what the engine knew then."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from domain.codec import to_json
+from domain.errors import ReplayMismatch
+from domain.events import Event
+from domain.facts import Fact
+from domain.instrument import Instrument, InstrumentId
+from domain.ports import Snapshot
+from domain.settings import StrategySpec
+from engine import desk_views as views
+from engine.core.core import AnyStrategy, Core
+from engine.core.journal import JournalReader, SnapshotStore
+from engine.core.recovery import forget_effects, grouped, replay, state_hash, state_of
+from engine.core.state import State
+from engine.core.step import step
+from engine.strategies.registry import load
+
+KEPT_SNAPSHOTS = 1_000
+
+
+class ReplayReport(Struct, frozen=True, kw_only=True):
+    """What a replay found. `mismatches` are snapshots or decisions that it did not reproduce."""
+
+    events: int
+    seq: int
+    ts_ns: int
+    state_hash: str
+    effects_hash: str
+    snapshots_checked: int
+    mismatches: tuple[str, ...]
+    missing: tuple[str, ...]
+    knew: dict[str, Any]
+
+    @property
+    def ok(self) -> bool:
+        """True when everything that could be compared was equal."""
+        return not self.mismatches
+
+    def as_json(self) -> str:
+        """The report for programs."""
+        return to_json(self).decode()
+
+    def as_text(self) -> str:
+        """The report for people."""
+        at = dt.datetime.fromtimestamp(self.ts_ns / 1e9, tz=dt.UTC).isoformat(timespec="milliseconds")
+        lines = [
+            f"Replayed {self.events} events up to seq {self.seq} ({at}).",
+            f"State hash   {self.state_hash}",
+            f"Effects hash {self.effects_hash}",
+            f"Snapshots reproduced: {self.snapshots_checked - len(self.mismatches)} of {self.snapshots_checked}",
+            *(f"MISMATCH: {text}" for text in self.mismatches),
+            *(f"Market data gone: {text}" for text in self.missing),
+            "What the engine knew:",
+        ]
+        for topic, rows in self.knew.items():
+            lines.append(f"  {topic}:")
+            lines += [f"    {row}" for row in (rows if isinstance(rows, list) else [rows])] or ["    none"]
+        return "\n".join(lines)
+
+
+def make_code(spec: StrategySpec) -> AnyStrategy:
+    """A strategy object by its spec, from the registry."""
+    return load(spec.kind).strategy.build(spec.instruments, spec.params)
+
+
+def replay_folder(
+    folder: Path, *, until_seq: int | None = None, until_ns: int | None = None, with_code: bool = False
+) -> ReplayReport:
+    """Replay a journal from its beginning (or, when that is archived, from the first snapshot after it)."""
+    reader = JournalReader(folder)
+    core = Core(State())
+    if with_code:
+        core.make_code = make_code
+    wanted = {state.seq: state_hash(state) for state in map(state_of, saved(folder))}
+    mismatches: list[str] = []
+    checked = 0
+
+    def check(event: Event, now: Core) -> None:
+        nonlocal checked
+        if event.seq in wanted:
+            checked += 1
+            if wanted[event.seq] != state_hash(now.state):
+                mismatches.append(f"the snapshot at seq {event.seq} is not reproduced")
+
+    events = 0
+    try:
+        events = replay(
+            reader.records(0), core, until_seq=until_seq, until_ns=until_ns, with_code=with_code, each=check
+        )
+    except ReplayMismatch as error:
+        mismatches.append(str(error))
+    return ReplayReport(
+        events=events,
+        seq=core.state.seq,
+        ts_ns=core.state.ts_ns,
+        state_hash=state_hash(core.state),
+        effects_hash=core.state.effects_hash.hex(),
+        snapshots_checked=checked,
+        mismatches=tuple(mismatches),
+        missing=tuple(str(span) for span in reader.missing),
+        knew=knowledge(core),
+    )
+
+
+def saved(folder: Path) -> list[Snapshot]:
+    """Every readable snapshot of a journal, newest first."""
+    store = SnapshotStore(folder / "snapshots", keep=KEPT_SNAPSHOTS)
+    found: list[Snapshot] = []
+    snapshot = store.load()
+    while snapshot is not None:
+        found.append(snapshot)
+        snapshot = store.load(snapshot.seq - 1)
+    return found
+
+
+def knowledge(core: Core) -> dict[str, Any]:
+    """What the engine knew at the end of a replay, in decimals and words."""
+    now_ns = core.state.ts_ns
+    rows: dict[str, Callable[[], Any]] = {
+        "status": lambda: views.status(core, now_ns, "replay"),
+        "positions": lambda: views.positions(core),
+        "orders": lambda: views.orders(core, now_ns, recent=False),
+        "strategies": lambda: views.strategies(core),
+        "money": lambda: views.pnl(core),
+        "pending": lambda: views.pending(core),
+    }
+    return {topic: json.loads(to_json(read())) for topic, read in rows.items()}
+
+
+class FactSource:
+    """Every fact of a journal, in order, by replaying it without code."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read `folder`; the first event tells installation and instruments."""
+        self._folder = folder
+        self.core = Core(State())
+        self.installation = ""
+        for event, _ in grouped(JournalReader(folder).records(0, market=False, to_seq=1)):
+            self.installation = getattr(event, "installation", "")
+
+    @property
+    def instruments(self) -> dict[InstrumentId, Instrument]:
+        """The instruments known so far; grows while the facts are read."""
+        return self.core.instruments
+
+    def __iter__(self) -> Iterator[Fact]:
+        """Replay and yield."""
+        core = self.core
+        for event, decisions in grouped(JournalReader(self._folder).records(0)):
+            core.replayed = {d.call: d for d in decisions}
+            step(core, event)
+            yield from core.facts
+            forget_effects(core)
+
+
+def facts_of(folder: Path) -> FactSource:
+    """Every fact of a journal folder."""
+    return FactSource(folder)
