@@ -34,7 +34,8 @@ def to_integers(name: str, column: str, values: NDArray[np.float64], decimals: i
         row = int(off[0])
         size = f"{step * 10.0**-decimals:.{decimals}f}"
         raise DataError(
-            f"{name}, row {row + 1}: {column} {float(values[row])!r} is not a multiple of {size} ({len(off)} such rows); "
+            f"{name}, row {row + 1}: {column} {float(values[row])!r} is not a multiple of {size} "
+            f"({len(off)} such rows); "
             f"the instrument's decimals or tick are not those of this file"
         )
     return _fit(name, column, whole * step)
