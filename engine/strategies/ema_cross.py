@@ -83,8 +83,7 @@ class EmaCross(Strategy[EmaCrossMemory, EmaCrossParams]):
         """A new target when the side changes, else what was wanted before."""
         if view.wake != BAR:
             return memory, view.desired
-        bar = view.bar
-        close = bar.close
+        close = view.close
         if not isfinite(close):
             return memory, view.desired
         if not memory.count:
@@ -99,6 +98,6 @@ class EmaCross(Strategy[EmaCrossMemory, EmaCrossParams]):
             return memory, view.desired
         memory.side = side
         target = Target(
-            instrument=self.instrument, want=Qty(side * self.params.qty), entry=f"{bar.ts_ns}:{side}", style=self.style
+            instrument=self.instrument, want=Qty(side * self.params.qty), entry=f"{view.bar.ts_ns}:{side}", style=self.style
         )
         return memory, Desired(targets=(target,))

@@ -19,7 +19,8 @@ Sources: reservation price and spread that grow with inventory and sigma, Avella
 Fernandez-Tapia, arXiv 1105.3115; micro-price, Stoikov 2018. Here half and skew are set by fee and volatility
 instead of fitted order intensities: parameters that a person can check. The funding carry is ours.
 
-A quote is moved only when it is more than `tolerance_ticks` from where it should be: messages are a budget.
+A quote is moved only when it is further than the tolerance from where it should be: messages are a budget, and a
+moved quote loses its place in the queue. So a fill may earn less than the edge by as much as the tolerance.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class MarketMakerParams(Params):
     stop_pct: float = Field(0.0, ge=0, lt=100, description="stop from the average entry price in percent, 0 = none")
     max_age_s: float = Field(0.0, ge=0, description="age of a position at which it is closed, 0 = none")
     pause_s: float = Field(60.0, ge=0, le=86400, description="silence after an exit in seconds")
-    tolerance_ticks: float = Field(1.0, ge=0, le=1000, description="distance that does not move a quote")
+    tolerance_ticks: float = Field(1.0, ge=0, le=1000, description="distance in ticks that does not move a quote")
+    tolerance_bps: float = Field(1.0, ge=0, le=100, description="the same in basis points; the larger one counts")
 
     @model_validator(mode="after")
     def _limits_make_sense(self) -> MarketMakerParams:
@@ -106,6 +108,7 @@ class MarketMaker(Strategy[MarketMakerMemory, MarketMakerParams]):
         self.vol_weight = params.vol_factor * sqrt(params.horizon_s)
         self.spacing = params.level_spacing_bps * BPS
         self.max_range = params.max_range_bps * BPS
+        self.tolerance = params.tolerance_bps * BPS
         self.sample_ns = int(params.sample_s * SECOND_NS)
         self.pause_ns = int(params.pause_s * SECOND_NS)
         self.max_age_ns = int(params.max_age_s * SECOND_NS)
@@ -202,7 +205,8 @@ class MarketMaker(Strategy[MarketMakerMemory, MarketMakerParams]):
                 qty = min(params.qty, room - level * params.qty)
                 if qty >= lot and price > 0.0:
                     wanted.append(Quote(instrument=instrument, side=side, price=price, qty=qty, level=level))
-        return keep_near(old, wanted, params.tolerance_ticks * tick, lowest_ask, highest_bid)
+        tolerance = max(params.tolerance_ticks * tick, self.tolerance * fair)
+        return keep_near(old, wanted, tolerance, lowest_ask, highest_bid)
 
     def _exits(self, memory: MarketMakerMemory, view: View) -> tuple[tuple[Target, ...], tuple[Protection, ...]]:
         """Target flat while exiting, and the stop of the position."""

@@ -3,6 +3,7 @@
     load("turtle")                                a built-in kind
     load("breakout", Path("strategies"))          a file of the user's folder that declares this kind
     load("strategies/breakout.py:Breakout")       a class of a named file
+    build(spec, Path("strategies"))               the strategy object that a spec describes
 
 User files are read and executed anew at each load, so an edited file takes effect without a restart and an
 earlier class goes on living in the strategies that were made from it. What a file imports is checked first:
@@ -22,8 +23,10 @@ from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
 from msgspec import Struct
+from pydantic import ValidationError
 
 from domain.errors import StrategyError
+from domain.settings import StrategySpec
 from domain.strategy import Params, Strategy
 from engine.strategies.bench.alternator import Alternator
 from engine.strategies.bench.quoter import Quoter
@@ -99,6 +102,21 @@ def load(kind: str, folder: Path | None = None) -> Loaded:
         raise StrategyError(f"no strategy kind is called {kind!r}; {hint}")
     path, class_name = files[kind]
     return _from_file(path, class_name)
+
+
+def build(spec: StrategySpec, folder: Path | None = None) -> Strategy[Any, Any]:
+    """The strategy that a spec describes. Raises `StrategyError` also for parameters that do not fit."""
+    cls = load(spec.kind, folder).strategy
+    try:
+        return cls.build(spec.instruments, spec.params)
+    except ValidationError as error:
+        wrong = "; ".join(_sentence(problem["loc"], problem["msg"]) for problem in error.errors())
+        raise StrategyError(f"strategy {spec.id} ({spec.kind}): {wrong}") from error
+
+
+def params_types(folder: Path | None = None) -> dict[str, type[Params]]:
+    """Parameter model of every kind, for checking a configuration. Runs the files of the user's folder."""
+    return {kind: load(kind, folder).strategy.params_type for kind in kinds(folder)}
 
 
 def source_hash(source: str) -> str:
@@ -217,6 +235,11 @@ def _check_class(cls: StrategyClass, origin: str) -> None:
         value = getattr(cls, name, None)
         if not (inspect.isclass(value) and issubclass(value, base)):
             raise StrategyError(f"{where}: {name} must be a class derived from {base.__name__}")
+
+
+def _sentence(where: tuple[int | str, ...], what: str) -> str:
+    name = ".".join(str(part) for part in where)
+    return f"{name}: {what}" if name else what
 
 
 def _declared_kind(node: ast.ClassDef) -> str:

@@ -9,7 +9,14 @@ from domain.desired import NOTHING, Qty, Quote, Style
 from engine.strategies.market_maker import MarketMaker, keep_near
 from tests.engine.strategies.harness import BTC, SECOND_NS, Bench
 
-CALM = {"qty": 0.1, "max_position": 0.5, "settle_s": 2.0, "maker_fee_bps": 1.5, "min_edge_bps": 0.5}
+CALM = {
+    "qty": 0.1,
+    "max_position": 0.5,
+    "settle_s": 2.0,
+    "maker_fee_bps": 1.5,
+    "min_edge_bps": 0.5,
+    "tolerance_bps": 0.0,
+}
 
 
 def maker(**params) -> Bench:
@@ -120,6 +127,13 @@ def test_a_move_within_the_tolerance_sends_nothing():
     (bid,), _ = prices(bench)
     assert bench.touch(49_999.9, 50_001.9) is not before
     assert prices(bench)[0] != [bid]
+
+
+def test_the_tolerance_in_basis_points_counts_where_ticks_are_fine():
+    bench = settled(tolerance_ticks=1, tolerance_bps=0.5)
+    before = bench.desired
+    assert bench.touch(50_001.0, 50_003.0) is before
+    assert bench.touch(50_002.0, 50_004.0) is not before
 
 
 def test_only_the_quote_that_is_off_is_moved():

@@ -6,6 +6,7 @@ import pytest
 
 from domain.desired import NOTHING
 from domain.errors import StrategyError
+from domain.settings import StrategySpec
 from engine.strategies import registry
 from engine.strategies.turtle import Turtle
 from tests.engine.strategies.harness import BTC, ETH, Bench
@@ -167,3 +168,24 @@ def test_the_strategies_that_misbehave_load_and_misbehave():
     with pytest.raises(ValueError, match="third wake"):
         raising.touch(1.0, 2.0)
     assert registry.load("hangs", SAMPLES).strategy.kind == "hangs"
+
+
+def spec(kind: str, **params) -> StrategySpec:
+    return StrategySpec(id="it", kind=kind, account="PAPER:main", instruments=(BTC,), params=params)
+
+
+def test_a_spec_becomes_a_strategy_or_a_sentence(tmp_path):
+    write(tmp_path, FLAT)
+    assert registry.build(spec("flat"), tmp_path).instruments == (BTC,)
+    assert isinstance(registry.build(spec("turtle", entry_bars=20)), Turtle)
+    with pytest.raises(StrategyError, match=r"it \(turtle\): stop_atr: .*; entry_bar: Extra inputs"):
+        registry.build(spec("turtle", entry_bar=20, stop_atr=0))
+    with pytest.raises(StrategyError, match=r"it \(ema_cross\): Value error, fast \(20\) must be less"):
+        registry.build(spec("ema_cross", fast=20))
+
+
+def test_a_configuration_is_checked_against_the_models_of_all_kinds(tmp_path):
+    write(tmp_path, FLAT)
+    models = registry.params_types(tmp_path)
+    assert models["turtle"] is Turtle.params_type
+    assert models["flat"].model_fields == {}
