@@ -98,6 +98,11 @@ class View(Protocol):
         ...
 
     @property
+    def close(self) -> float:
+        """Close of the bar that woke it; cheaper than `bar.close`."""
+        ...
+
+    @property
     def trade(self) -> TradeView:
         """The trade that woke it."""
         ...

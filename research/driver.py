@@ -122,23 +122,31 @@ class Driver:
 
     def feed(self, event: MarketEvent | FeedStatus) -> None:
         """One event of the tape."""
-        now_ns = event.ts_ns
-        kernel, exchange = self.kernel, self.exchange
-        due, wake = exchange.next_due_ns, kernel.wake_ns
-        if (due and due <= now_ns) or (wake and wake <= now_ns):
-            self.advance(now_ns)
-        exchange.on_market(event)
-        kernel.ingest(event)
-        due = exchange.next_due_ns
-        if due and due <= now_ns:
-            self.advance(now_ns)
+        self._play((event,))
 
     def run(self, tape: Iterable[MarketEvent | FeedStatus]) -> int:
         """Feed a whole tape, starting at its first event; returns the number of events."""
+        events = iter(tape)
+        for first in events:
+            if not self.core.state.epoch:
+                self.start(first.ts_ns)
+            self.feed(first)
+            return 1 + self._play(events)
+        return 0
+
+    def _play(self, tape: Iterable[MarketEvent | FeedStatus]) -> int:
+        exchange, core = self.exchange, self.core
+        on_market, ingest, advance = exchange.on_market, self.kernel.ingest, self.advance
         count = 0
         for event in tape:
-            if not count and not self.core.state.epoch:
-                self.start(event.ts_ns)
-            self.feed(event)
+            now_ns = event.ts_ns
+            due, wake = exchange.next_due_ns, core.wake_ns
+            if (due and due <= now_ns) or (wake and wake <= now_ns):
+                advance(now_ns)
+            on_market(event)
+            ingest(event)
+            due = exchange.next_due_ns
+            if due and due <= now_ns:
+                advance(now_ns)
             count += 1
         return count

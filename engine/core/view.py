@@ -68,6 +68,14 @@ class StrategyView:
         )
 
     @property
+    def close(self) -> float:
+        """Close of the bar that woke the strategy. Raises `StrategyError` when something else did."""
+        event = self.event
+        if not isinstance(event, Bar):
+            raise StrategyError(f"{self.id}: view.close is only there when a bar wakes the strategy (wake={self.wake})")
+        return event.close / self.instruments[event.instrument].price_scale
+
+    @property
     def trade(self) -> TradeView:
         """The trade that woke the strategy. Raises `StrategyError` when something else did."""
         event = self.event

@@ -41,6 +41,10 @@ class BenchView:
         return self.event
 
     @property
+    def close(self) -> float:
+        return self.bar.close
+
+    @property
     def trade(self) -> TradeView:
         if not isinstance(self.event, TradeView):
             raise StrategyError("woken by something else")
