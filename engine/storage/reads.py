@@ -1,0 +1,102 @@
+"""What the desk reads from a projection. Blocking, quick on SQLite; for a remote database use a thread."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from sqlalchemy import Engine, Row, and_, func, select
+
+from domain.views import EquityPoint, OrderView, TradeRow
+from engine.storage import schema
+
+_ZERO = Decimal(0)
+
+
+def trades(engine: Engine, limit: int = 20) -> list[TradeRow]:
+    """The newest own fills, newest first."""
+    table = schema.fills
+    query = select(table).order_by(table.c.seq.desc(), table.c.idx.desc()).limit(limit)
+    with engine.connect() as connection:
+        return [
+            TradeRow(
+                ts_ns=row.ts_ns,
+                account=row.account,
+                instrument=row.instrument,
+                owner=row.owner,
+                side=row.side,
+                qty=row.qty if row.qty is not None else Decimal(row.qty_int),
+                price=row.price if row.price is not None else Decimal(row.price_int),
+                fee=row.fee,
+                realised=row.realised,
+                liquidity=row.liquidity,
+                role=row.role,
+                fill_id=row.fill_id,
+            )
+            for row in connection.execute(query)
+        ]
+
+
+def orders(engine: Engine, now_ns: int, limit: int = 100) -> list[OrderView]:
+    """The newest orders, newest first; `age_s` counts from creation to `now_ns`."""
+    table = schema.orders
+    query = select(table).order_by(table.c.created_ns.desc(), table.c.cid.desc()).limit(limit)
+    with engine.connect() as connection:
+        return [_order(row, now_ns) for row in connection.execute(query)]
+
+
+def equity_curve(engine: Engine, limit: int = 2000) -> list[EquityPoint]:
+    """The newest points of equity over all accounts, oldest first.
+
+    Each account counts with its last sample at or before the point; points before every account of the
+    window has a sample leave the missing ones out.
+    """
+    table = schema.equity
+    newest = select(table.c.ts_ns).distinct().order_by(table.c.ts_ns.desc()).limit(limit).subquery()
+    with engine.connect() as connection:
+        start_ns = connection.execute(select(func.min(newest.c.ts_ns))).scalar()
+        if start_ns is None:
+            return []
+        before = (
+            select(table.c.account, func.max(table.c.seq).label("seq"))
+            .where(table.c.ts_ns < start_ns)
+            .group_by(table.c.account)
+            .subquery()
+        )
+        same = and_(table.c.account == before.c.account, table.c.seq == before.c.seq)
+        known = {
+            row.account: row.equity
+            for row in connection.execute(
+                select(table.c.account, table.c.equity).join(before, same).order_by(table.c.idx)
+            )
+        }
+        points: dict[int, Decimal] = {}
+        window = (
+            select(table.c.ts_ns, table.c.account, table.c.equity)
+            .where(table.c.ts_ns >= start_ns)
+            .order_by(table.c.seq, table.c.idx)
+        )
+        for row in connection.execute(window):
+            known[row.account] = row.equity
+            points[row.ts_ns] = sum(known.values(), _ZERO)
+    return [EquityPoint(ts_ns=ts_ns, equity=equity) for ts_ns, equity in points.items()]
+
+
+def _order(row: Row[tuple[object, ...]], now_ns: int) -> OrderView:
+    values = {
+        key: getattr(row, key) if getattr(row, key) is not None else Decimal(getattr(row, key + "_int"))
+        for key in ("qty", "filled", "price", "trigger")
+    }
+    return OrderView(
+        cid=row.cid,
+        owner=row.owner,
+        account=row.account,
+        instrument=row.instrument,
+        side=row.side,
+        kind=row.kind,
+        role=row.role,
+        status=row.status,
+        reduce_only=row.reduce_only,
+        age_s=(now_ns - row.created_ns) / 1e9,
+        reason=row.reason,
+        **values,
+    )
