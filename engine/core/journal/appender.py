@@ -32,7 +32,7 @@ class Appender:
     """Writes groups at the end of a recovered journal. `head` is the last committed (seq, chain hash)."""
 
     def __init__(self, directory: Path, resume: Resume, *, fsync: bool, segment_bytes: int) -> None:
-        self.head = (resume.last_seq, resume.chain)
+        self.head = (resume.last_seq, resume.head)
         self._directory = directory
         self._fsync = fsync
         self._segment_bytes = segment_bytes

@@ -113,13 +113,13 @@ class _Audit:
         expected = self.named.get(batch.segment_seq, fmt.HEADER_BYTES)
         if batch.first_seq <= self.last_seq or batch.offset != expected:
             raise Broken(Break(segment.name, 0, self.last_seq, f"the market batch up to seq {seq} is out of place"))
+        self.named[batch.segment_seq] = expected + batch.length
         data = self.files.read(batch)
         if data is None:
             note_missing(self.missing, batch, seq, ts_ns)
             return
         if sha256(data).digest() != batch.sha256:
             raise Broken(market_break(batch, data))
-        self.named[batch.segment_seq] = expected + batch.length
         self.market_records += batch.count
 
     def _anchor(self, segment: MainSegment, seq: int) -> None:

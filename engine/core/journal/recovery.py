@@ -22,9 +22,13 @@ CUT_FOLDER = "cut"
 
 
 class Resume(Struct):
-    """Where writing goes on: the chain's head, the unfinished segments to continue, and what was cut."""
+    """Where writing goes on: the chain, the unfinished segments to continue, and what was cut.
+
+    `head` is the chain hash after the last record; where a seal follows it, `chain` is the one after the seal.
+    """
 
     chain: bytes = fmt.GENESIS
+    head: bytes = fmt.GENESIS
     last_seq: int = 0
     last_ts_ns: int = 0
     main: Path | None = None
@@ -49,7 +53,8 @@ def _recover_main(directory: Path, resume: Resume) -> None:
         if size > fmt.HEADER_BYTES:
             seal = read_seal(path, fmt.MAIN)
             if seal:
-                resume.chain, resume.last_seq, resume.last_ts_ns = seal.chain, seal.seq, seal.ts_ns
+                resume.chain, resume.head = seal.chain, seal.before
+                resume.last_seq, resume.last_ts_ns = seal.seq, seal.ts_ns
                 return
             segment = MainSegment(path, newest=True, check_chain=True)
             for _ in segment.frames():
@@ -58,7 +63,8 @@ def _recover_main(directory: Path, resume: Resume) -> None:
                 _cut(path, segment.torn.offset)
                 resume.cuts.append(segment.torn)
             if segment.last_seq:
-                resume.chain, resume.last_seq, resume.last_ts_ns = segment.chain, segment.last_seq, segment.last_ts_ns
+                resume.chain = resume.head = segment.chain
+                resume.last_seq, resume.last_ts_ns = segment.last_seq, segment.last_ts_ns
                 resume.main = path
                 return
             path.unlink()

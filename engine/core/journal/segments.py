@@ -27,10 +27,11 @@ class SegmentInfo(Struct, frozen=True, kw_only=True):
 
 
 class Seal(Struct, frozen=True):
-    """The end of a finished segment; `chain` is the hash after it (main segments)."""
+    """The end of a finished segment, and the chain hash before and after it (main segments)."""
 
     seq: int
     ts_ns: int
+    before: bytes = fmt.GENESIS
     chain: bytes = fmt.GENESIS
 
 
@@ -69,13 +70,20 @@ def parse_seal(data: bytes, stream: int) -> Seal | None:
         return None
     if stream == fmt.MARKET:
         return Seal(seq, ts_ns)
-    return Seal(seq, ts_ns, chain_after_seal(data[fmt.CRC_BYTES :])) if length == len(fmt.GENESIS) else None
+    if length != len(fmt.GENESIS):
+        return None
+    body = data[fmt.CRC_BYTES :]
+    return Seal(seq, ts_ns, chain_before_seal(body), chain_after_seal(body))
+
+
+def chain_before_seal(body: bytes) -> bytes:
+    """The chain hash before a main segment's seal, which the seal carries."""
+    return body[fmt.BODY.size : -fmt.TAG_BYTES]
 
 
 def chain_after_seal(body: bytes) -> bytes:
-    """The chain hash after a main segment's seal: the seal carries the one before it."""
-    before = body[fmt.BODY.size : -fmt.TAG_BYTES]
-    return sha256(before + body[: -fmt.TAG_BYTES]).digest()
+    """The chain hash after a main segment's seal, with which the next segment goes on."""
+    return sha256(chain_before_seal(body) + body[: -fmt.TAG_BYTES]).digest()
 
 
 def describe_segments(directory: Path) -> list[SegmentInfo]:

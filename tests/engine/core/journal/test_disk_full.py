@@ -1,0 +1,106 @@
+"""A disk that is really full: a tiny file system where we may mount one, and the file size limit everywhere."""
+
+import os
+import resource
+import signal
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+
+from domain.errors import JournalFull
+from engine.core.journal import FileJournal, verify
+from tests.engine.core.journal.journals import append, read, record
+
+
+@contextmanager
+def tiny_file_system(path):
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(path)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a tiny file system needs root: the file size limit proves the same beside it")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
+
+
+@contextmanager
+def file_size_limit(size: int):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def fill(journal) -> list[Exception]:
+    """Append until the disk refuses."""
+    failures: list[Exception] = []
+    journal.on_failure(failures.append)
+    with pytest.raises(JournalFull, match="the disk refused a write"):
+        append_in_groups(journal, 10_000)
+    return failures
+
+
+def append_in_groups(journal, count: int) -> None:
+    for start in range(1, count, 10):
+        append(journal, [record(seq, seq % 2, size=300) for seq in range(start, start + 10)])
+        journal.flush()
+
+
+@pytest.mark.parametrize("fsync", [False, True])
+def test_a_full_file_system_stops_the_journal_at_a_whole_record(tmp_path, fsync):
+    with tiny_file_system(tmp_path / "tiny") as tiny:
+        filler = tiny / "filler"
+        filler.write_bytes(b"x" * 64_000)
+        journal = FileJournal(tiny / "journal", fsync=fsync, max_age_s=60)
+        failures = fill(journal)
+        durable = journal.durable_seq
+        assert [type(error) for error in failures] == [JournalFull]
+        assert "No space left on device" in str(failures[0])
+        assert durable > 100
+        report = verify(journal.directory)
+        assert report.ok
+        assert not report.torn
+        assert report.last_seq == durable
+        journal.close()
+
+        filler.unlink()
+        reopened = FileJournal(tiny / "journal", fsync=fsync)
+        assert reopened.cuts == []
+        append(reopened, [record(durable + 1)])
+        reopened.close()
+        assert [r.seq for r in read(tiny / "journal")] == list(range(1, durable + 2))
+
+
+def test_a_snapshot_that_finds_no_room_is_said_and_the_journal_goes_on(tmp_path):
+    with tiny_file_system(tmp_path / "tiny") as tiny:
+        journal = FileJournal(tiny / "journal", fsync=True)
+        append(journal, [record(1)])
+        journal.save_snapshot(1, 1_000, "build", 1, bytes(1_000_000))
+        journal.flush()
+        (problem,) = journal.snapshots.problems
+        assert problem.startswith("snapshot of seq 1 could not be written: ")
+        append(journal, [record(2)])
+        journal.flush()
+        assert journal.durable_seq == 2
+        journal.close()
+
+
+def test_a_file_that_may_not_grow_stops_the_journal_at_a_whole_record(tmp_path):
+    journal = FileJournal(tmp_path, fsync=True, max_age_s=60)
+    with file_size_limit(100_000):
+        failures = fill(journal)
+        durable = journal.durable_seq
+        assert len(failures) == 1
+        journal.close()
+    report = verify(tmp_path)
+    assert report.ok
+    assert not report.torn
+    assert report.last_seq == durable > 100
+    FileJournal(tmp_path, fsync=False).close()
+    assert [r.seq for r in read(tmp_path)] == list(range(1, durable + 1))
