@@ -98,6 +98,9 @@ class EmaCross(Strategy[EmaCrossMemory, EmaCrossParams]):
             return memory, view.desired
         memory.side = side
         target = Target(
-            instrument=self.instrument, want=Qty(side * self.params.qty), entry=f"{view.bar.ts_ns}:{side}", style=self.style
+            instrument=self.instrument,
+            want=Qty(side * self.params.qty),
+            entry=f"{view.bar.ts_ns}:{side}",
+            style=self.style,
         )
         return memory, Desired(targets=(target,))

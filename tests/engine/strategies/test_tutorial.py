@@ -35,7 +35,8 @@ def test_it_fades_what_is_far_and_leaves_at_the_mean(bench):
     desired = bench.closes(90.0)
     want = desired.targets[0].want
     assert isinstance(want, Strength)
-    assert (want.value, want.stop_distance) == (1.0, pytest.approx(0.9))
+    assert want.value == 1.0
+    assert want.stop_distance == pytest.approx(0.9)
     assert desired.protections[0].stop == pytest.approx(89.1)
     bench.fill(1, 90.0, 0.5, desired.targets[0].entry)
     assert bench.closes(91.0) is desired
