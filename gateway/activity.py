@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
 
 import structlog
 from msgspec import Struct
@@ -20,9 +19,7 @@ from domain.facts import (
     TradingState,
     TradingStateChanged,
 )
-
-if TYPE_CHECKING:
-    from engine.desk import Desk
+from engine.desk import Desk
 
 KEPT = 200
 RETRY_S = 1.0

@@ -9,19 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from engine.desk import Desk
 from gateway import api, login
 from gateway.activity import Activity
 from gateway.auth import Auth
 from gateway.gateway import Console, Gateway, GatewayConfig, Health, Reader
 from gateway.guard import Guard
 
-if TYPE_CHECKING:
-    from engine.desk import Desk
+MAX_BODY_BYTES = 64 * 1024
 
 
 class Provide:
@@ -61,7 +60,7 @@ def create_app(desk: Desk, console: Console, config: GatewayConfig, auth: Auth, 
             yield
         following.cancel()
 
-    app = FastAPI(title=config.product, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan, max_body_size=MAX_BODY_BYTES)
     app.include_router(login.router)
     app.include_router(api.router)
     app.mount("/", dashboard)

@@ -3,8 +3,9 @@
     {"n": 0, "type": "snapshot", "missed": 0, "data": {...}}
     {"n": 1, "type": "fact", "data": {"type": "fill", "seq": ..., "index": ..., ...}}
 
-`n` counts the frames of this connection. A reader too slow for the facts is given a new snapshot, whose `missed` says
-how many facts it stands for. Numbers are decimal strings. The feed is closed with 4401 when the session ends.
+`n` counts the frames of this connection. A snapshot holds everything up to its `status.seq`. A reader too slow for
+the facts gets a new one, whose `missed` says how many facts were lost. Numbers are decimal strings. The feed is closed
+with 4401 when the session ends.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from gateway.gateway import Gateway
 
 SESSION_CHECK_S = 5.0
 SESSION_ENDED = 4401
+KEPT_FACTS = 1_000
+"""Facts that may wait for a slow client."""
 
 SCALED = {"price": "price_decimals", "trigger": "price_decimals", "qty": "qty_decimals", "filled": "qty_decimals"}
 
@@ -61,20 +64,28 @@ async def serve_feed(socket: WebSocket, gateway: Gateway, session: Session) -> N
 async def _send_facts(socket: WebSocket, gateway: Gateway) -> None:
     n = 0
     missed = 0
+    told_seq = 0
 
     async def send(kind: str, data: object, **extra: int) -> None:
         nonlocal n
         await socket.send_text(msgspec.json.encode({"n": n, "type": kind, **extra, "data": data}).decode())
         n += 1
 
-    async with gateway.desk.facts() as facts:
-        await send("snapshot", gateway.reader.fresh(), missed=0)
+    async def send_snapshot(missed_now: int) -> None:
+        nonlocal told_seq
+        snapshot = gateway.reader.fresh()
+        told_seq = snapshot.status.seq
+        await send("snapshot", snapshot, missed=missed_now)
+
+    async with gateway.desk.facts(KEPT_FACTS) as facts:
+        await send_snapshot(0)
         async for fact in facts:
             if facts.missed != missed:
-                await send("snapshot", gateway.reader.fresh(), missed=facts.missed - missed)
-                missed = facts.missed
-            instrument = gateway.instrument(getattr(fact, "instrument", ""))
-            await send("fact", fact_frame(fact, instrument))
+                lost, missed = facts.missed - missed, facts.missed
+                await send_snapshot(lost)
+            if fact.seq > told_seq:
+                instrument = gateway.desk.contract(getattr(fact, "instrument", ""))
+                await send("fact", fact_frame(fact, instrument))
 
 
 async def _listen(socket: WebSocket) -> None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct
 
 from domain.commands import Actor, Door
 from domain.errors import MoonDevError
-from domain.instrument import Instrument, InstrumentId
 from domain.settings import Environment
 from domain.views import (
     EquityPoint,
@@ -28,11 +27,9 @@ from domain.views import (
     StrategyView,
     TradeRow,
 )
+from engine.desk import Desk
 from gateway.activity import Activity
 from gateway.auth import Auth, Session
-
-if TYPE_CHECKING:
-    from engine.desk import Desk
 
 Console: TypeAlias = Callable[[Actor, str], Awaitable[str]]
 """Runs one line of the verb table for an actor and answers in plain text."""
@@ -148,10 +145,6 @@ class Gateway:
         if self.desk.person(person) is None:
             raise NotAllowed(f"There is no person {person!r}")
         return Actor(person=person, door=Door.DASHBOARD, chat=f"session:{session.key[:12]}")
-
-    def instrument(self, instrument: InstrumentId) -> Instrument | None:
-        """The contract behind an id, for its decimals; None when it is not traded here."""
-        return self.desk.contract(instrument)
 
     def persons(self, session: Session) -> list[PersonView]:
         """Whom a session may act as: itself, and in paper everybody."""

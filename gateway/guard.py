@@ -23,7 +23,6 @@ from gateway.auth import Session
 
 OPEN_PATHS = frozenset({"/login", "/health/live", "/health/ready"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-MAX_BODY_BYTES = 64 * 1024
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 FindSession = Callable[[str], Session | None]
@@ -82,9 +81,6 @@ class Guard:
         headers = Headers(scope=scope)
         if problem := _foreign(scope, headers):
             return JSONResponse({"error": problem}, 403)
-        length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > MAX_BODY_BYTES or "transfer-encoding" in headers:
-            return JSONResponse({"error": f"Bodies are at most {MAX_BODY_BYTES} bytes, with their length"}, 413)
         secret = cookie_parser(headers.get("cookie", "")).get(cookie_name(scope), "")
         session = self._find_session(secret) if secret else None
         scope.setdefault("state", {})["session"] = session

@@ -13,9 +13,7 @@ from nicegui.events import GenericEventArguments
 
 
 class Column(TypedDict, total=False):
-    """A column.
-
-    Its heading, its alignment (`num` is right-aligned), whether a phone does without it, and whether it takes the spare width."""
+    """A column: heading, `num` (right-aligned), `wide` (a phone does without it), `grow` (takes spare width)."""
 
     label: str
     num: bool

@@ -1,0 +1,85 @@
+"""A gateway on a real loopback socket, and clients that are logged in to it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from domain.commands import Actor
+from domain.settings import Environment
+from gateway.app import create_app
+from gateway.auth import Auth
+from gateway.gateway import GatewayConfig
+from gateway.server import GatewayServer
+from tests.gateway.engine import Engine
+
+
+@dataclass
+class Running:
+    """A served gateway and what it was made of."""
+
+    engine: Engine
+    auth: Auth
+    server: GatewayServer
+    said: list[tuple[Actor, str]]
+    unhealthy: list[str]
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    @property
+    def origin(self) -> dict[str, str]:
+        return {"Origin": self.url}
+
+    async def log_in(self, client: httpx.AsyncClient, person: str = "tina") -> None:
+        token = self.auth.new_link(person).removeprefix("/login/")
+        answer = await client.post("/login", data={"token": token}, headers=self.origin)
+        assert answer.status_code == 303, answer.text
+
+
+@contextlib.asynccontextmanager
+async def serve(engine: Engine, environment: Environment = Environment.PAPER) -> AsyncIterator[Running]:
+    """Serve an engine's desk on a free port until the context ends."""
+    auth = Auth()
+    said: list[tuple[Actor, str]] = []
+    unhealthy: list[str] = []
+
+    async def console(actor: Actor, line: str) -> str:
+        said.append((actor, line))
+        return await engine.console(actor, line)
+
+    config = GatewayConfig(environment=environment, refresh_s=0.1, chart_refresh_s=0.2)
+    app = create_app(engine.desk, console, config, auth, lambda: unhealthy)
+    made = Running(engine=engine, auth=auth, server=GatewayServer(app, port=0), said=said, unhealthy=unhealthy)
+    task = asyncio.create_task(made.server.run())
+    try:
+        yield made
+    finally:
+        await made.server.aclose()
+        await asyncio.wait_for(task, 20)
+
+
+@pytest.fixture
+async def running() -> AsyncIterator[Running]:
+    """A paper gateway."""
+    async with serve(Engine()) as made:
+        yield made
+
+
+@pytest.fixture
+async def stranger(running: Running) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a session."""
+    async with httpx.AsyncClient(base_url=running.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def tina(running: Running) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that is logged in as Tina."""
+    async with httpx.AsyncClient(base_url=running.url) as client:
+        await running.log_in(client)
+        yield client

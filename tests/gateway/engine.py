@@ -1,0 +1,88 @@
+"""A real engine for the gateway's tests: kernel, strategies, paper venue and simulated market, in virtual time."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from bot.render import plain
+from bot.verbs import run_line
+from domain.commands import Actor
+from domain.events import Event
+from domain.settings import Settings
+from engine.config.load import load_config
+from engine.core.kernel import Kernel
+from engine.data.synthetic import SyntheticMarket
+from engine.desk import Desk
+from engine.strategies import registry
+from exchanges.paper.exchange import PaperExchange
+from research.driver import Driver
+
+SECOND_NS = 1_000_000_000
+
+
+KEEN = {"maker_fee_bps": 0.0, "min_edge_bps": 0.1, "vol_factor": 0.1, "settle_s": 1}
+
+
+def with_maker(settings: Settings, params: Mapping[str, float]) -> Settings:
+    """The settings with other parameters for `maker-btc`."""
+    specs = tuple(
+        replace(spec, params={**spec.params, **params}) if spec.id == "maker-btc" else spec
+        for spec in settings.strategies
+    )
+    return replace(settings, strategies=specs)
+
+
+class Engine:
+    """The built-in paper set-up whose market has been running for `past_s` seconds; `desk` is its door."""
+
+    def __init__(self, past_s: int = 0, maker: Mapping[str, float] = KEEN) -> None:
+        """`maker` are parameters of the market maker: by default it quotes so close that seconds bring fills."""
+        settings = with_maker(load_config(None).to_settings(), maker)
+        market = SyntheticMarket(settings.instruments, seed=7, start_ts_ns=time.time_ns() - past_s * SECOND_NS)
+        exchange = PaperExchange(settings.instruments, {account.id: account.deposit for account in settings.accounts})
+        self.driver = Driver(
+            settings,
+            exchange,
+            lambda spec: registry.load(spec.kind).strategy.build(spec.instruments, spec.params),
+            on_facts=lambda facts: self.desk.publish(facts),  # noqa: PLW0108 - the desk is made below
+        )
+        self.desk = Desk(self.driver.core, self.put, self, market="simulated (seed 7)", strategy_kinds=registry.kinds())
+        self._tape = market.events()
+        self._ids = itertools.count(1)
+        self.driver.start(market.start_ts_ns)
+        self.play(max(past_s, 1))
+
+    @property
+    def kernel(self) -> Kernel:
+        return self.driver.kernel
+
+    def now_ns(self) -> int:
+        """Virtual time: the desk's clock."""
+        return self.driver.core.state.ts_ns
+
+    def put(self, event: Event) -> None:
+        """What the desk sends in, at once."""
+        event.ts_ns = self.now_ns()
+        self.kernel.ingest(event)
+        self.driver._warm()
+
+    def play(self, seconds: float) -> None:
+        """Let the market run on."""
+        until_ns = self.now_ns() + int(seconds * SECOND_NS)
+        for event in self._tape:
+            self.driver.feed(event)
+            if event.ts_ns >= until_ns:
+                return
+
+    async def live(self) -> None:
+        """Let the market run in real time until cancelled."""
+        while True:
+            self.play(0.1)
+            await asyncio.sleep(0.1)
+
+    async def console(self, actor: Actor, line: str) -> str:
+        """The verb table, as main.py hands it to the gateway."""
+        return plain(await run_line(self.desk, actor, line, f"test:{next(self._ids)}"))

@@ -1,0 +1,85 @@
+"""The small API: the desk's views, commands, health."""
+
+import httpx
+import msgspec
+
+from domain.commands import Actor, Door, Halt, Resume
+from tests.gateway.conftest import Running
+
+
+async def test_every_view_is_what_the_desk_says(running: Running, tina: httpx.AsyncClient):
+    running.engine.play(70)
+    desk = running.engine.desk
+    views = {
+        "status": desk.status(),
+        "positions": desk.positions(),
+        "orders": desk.orders(),
+        "strategies": desk.strategies(),
+        "pnl": desk.pnl(),
+        "trades": desk.trades(100),
+        "equity": desk.equity_curve(),
+    }
+    for name, said in views.items():
+        assert said, name
+        answer = await tina.get(f"/api/v1/{name}")
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json() == msgspec.json.decode(msgspec.json.encode(said)), name
+
+
+async def test_pending_requests_are_served(running: Running, tina: httpx.AsyncClient):
+    assert (await tina.get("/api/v1/pending")).json() == []
+    await running.engine.desk.submit(Halt(), Actor(person="tina", door=Door.DASHBOARD))
+    await running.engine.desk.submit(Resume(), Actor(person="rosa", door=Door.DASHBOARD))
+    [request] = (await tina.get("/api/v1/pending")).json()
+    assert (request["requester"], request["votes_needed"], request["status"]) == ("rosa", 2, "pending")
+
+
+async def test_trades_and_orders_are_cut_as_asked(running: Running, tina: httpx.AsyncClient):
+    running.engine.play(70)
+    assert len((await tina.get("/api/v1/trades", params={"limit": 5})).json()) == 5
+    working = (await tina.get("/api/v1/orders")).json()
+    recent = (await tina.get("/api/v1/orders", params={"recent": "true"})).json()
+    assert recent[: len(working)] == working
+    assert len(recent) > len(working) > 0
+
+
+async def test_a_limit_out_of_range_is_refused(running: Running, tina: httpx.AsyncClient):
+    for limit in ("0", "-1", "2001", "many"):
+        assert (await tina.get("/api/v1/trades", params={"limit": limit})).status_code == 422
+
+
+async def test_a_command_line_reaches_the_console_as_the_logged_in_person(running: Running, tina: httpx.AsyncClient):
+    answer = await tina.post("/api/v1/command", json={"line": "/status"}, headers=running.origin)
+    assert "equity" in answer.json()["text"].lower()
+    [(actor, line)] = running.said
+    assert isinstance(actor, Actor)
+    assert (actor.person, actor.door, line) == ("tina", Door.DASHBOARD, "/status")
+
+
+async def test_a_malformed_command_is_refused(running: Running, tina: httpx.AsyncClient):
+    for body in ({}, {"line": ""}, {"line": "x" * 1001}, {"line": "/x", "extra": 1}, [], {"line": 7}):
+        assert (await tina.post("/api/v1/command", json=body, headers=running.origin)).status_code == 422
+    assert running.said == []
+
+
+async def test_a_command_as_somebody_unknown_is_refused(running: Running, tina: httpx.AsyncClient):
+    answer = await tina.post("/api/v1/command", json={"line": "/x", "person": "eve"}, headers=running.origin)
+    assert answer.status_code == 403
+    assert "eve" in answer.json()["error"]
+
+
+async def test_readiness_gives_the_reasons_of_desk_and_service(running: Running, stranger: httpx.AsyncClient):
+    ready = await stranger.get("/health/ready")
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "reasons": []})
+    running.unhealthy.append("telegram is down")
+    running.engine.driver.core.state.accounts["PAPER:main"].reconciled = False
+    ready = await stranger.get("/health/ready")
+    assert ready.status_code == 503
+    assert ready.json()["reasons"][-1] == "telegram is down"
+    assert len(ready.json()["reasons"]) == 2
+    assert (await stranger.get("/health/live")).json() == {"status": "live"}
+
+
+async def test_an_unknown_api_path_is_said_to_be_unknown(running: Running, tina: httpx.AsyncClient):
+    answer = await tina.get("/api/v2/status")
+    assert (answer.status_code, answer.json()) == (404, {"error": "There is no /api/v2/status"})

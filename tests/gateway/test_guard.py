@@ -1,0 +1,130 @@
+"""The gate in front of every route: host, origin, session, headers. Over real sockets."""
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import httpx
+import pytest
+
+from gateway import api, login
+from tests.gateway.conftest import Running
+
+SOCKETS = ("/ws/feed", "/_nicegui_ws/socket.io/?EIO=4&transport=websocket")
+
+
+async def test_a_host_that_is_not_this_address_is_refused(running: Running, tina: httpx.AsyncClient):
+    port = running.server.port
+    for host in ("evil.example", f"evil.example:{port}", "127.0.0.1", "127.0.0.1:1", f"localhost.evil:{port}", ""):
+        for path in ("/", "/health/live", "/api/v1/status", "/login"):
+            answer = await tina.get(path, headers={"Host": host})
+            assert answer.status_code == 403, (host, path)
+            assert f"open the dashboard as {running.url}" in answer.json()["error"]
+
+
+async def test_every_loopback_name_with_the_right_port_is_accepted(running: Running, stranger: httpx.AsyncClient):
+    for name in ("127.0.0.1", "localhost", "[::1]", "LOCALHOST"):
+        answer = await stranger.get("/health/live", headers={"Host": f"{name}:{running.server.port}"})
+        assert answer.status_code == 200, name
+
+
+async def test_a_foreign_origin_may_neither_read_nor_change(running: Running, tina: httpx.AsyncClient):
+    for origin in ("https://evil.example", "null", "http://127.0.0.1:1", f"http://localhost:{running.server.port}"):
+        headers = {"Origin": origin}
+        assert (await tina.post("/api/v1/command", json={"line": "/halt"}, headers=headers)).status_code == 403
+        assert (await tina.get("/api/v1/status", headers=headers)).status_code == 403
+        assert (await tina.options("/api/v1/command", headers=headers)).status_code == 403
+    assert running.said == []
+
+
+async def test_changing_something_without_an_origin_is_refused(running: Running, tina: httpx.AsyncClient):
+    answer = await tina.post("/api/v1/command", json={"line": "/halt"})
+    assert answer.status_code == 403
+    assert f"send Origin: {running.url}" in answer.json()["error"]
+    assert running.said == []
+
+
+async def refusal(url: str, cookies: dict[str, str], headers: dict[str, str]) -> int:
+    """Status with which a WebSocket handshake is refused."""
+    async with aiohttp.ClientSession(cookies=cookies) as http:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect(url, headers=headers)
+        return refused.value.status
+
+
+async def test_a_websocket_from_elsewhere_is_refused_even_with_the_cookie(running: Running, tina: httpx.AsyncClient):
+    evil = f"evil.example:{running.server.port}"
+    rebound = {"Host": evil, "Origin": f"http://{evil}"}
+    for path in SOCKETS:
+        for headers in ({}, {"Origin": "https://evil.example"}, {"Origin": "null"}, rebound):
+            assert await refusal(running.url + path, dict(tina.cookies), headers) == 403, (path, headers)
+
+
+async def test_a_websocket_without_a_session_is_refused(running: Running):
+    for path in SOCKETS:
+        assert await refusal(running.url + path, {}, running.origin) == 403
+
+
+async def test_without_a_session_there_is_only_the_login_page_and_health(running: Running, stranger: httpx.AsyncClient):
+    home = await stranger.get("/")
+    assert (home.status_code, home.headers["location"]) == (303, "/login")
+    assert (await stranger.get("/login")).status_code == 200
+    assert (await stranger.get("/health/live")).status_code == 200
+    for path in (
+        "/api/v1/status",
+        "/api/v1/nothing",
+        "/favicon.ico",
+        "/_nicegui_ws/socket.io/?EIO=4&transport=polling",
+    ):
+        assert (await stranger.get(path)).status_code == 401, path
+    assert (await stranger.post("/api/v1/command", json={"line": "/halt"}, headers=running.origin)).status_code == 401
+    stranger.cookies.set(f"moondev_{running.server.port}", "guessed")
+    assert (await stranger.get("/api/v1/status")).status_code == 401
+
+
+async def test_every_route_of_the_app_is_closed_to_strangers(running: Running, stranger: httpx.AsyncClient):
+    paths = {route.path for route in (*api.router.routes, *login.router.routes)}  # type: ignore[attr-defined]
+    closed = {path for path in paths if not path.startswith(("/login", "/health"))}
+    assert len(closed) > 10
+    for path in closed:
+        answer = await stranger.post(path.replace("{path:path}", "x"), headers=running.origin)
+        assert answer.status_code == 401, path
+
+
+async def test_a_person_who_left_loses_the_session(running: Running, tina: httpx.AsyncClient):
+    assert (await tina.get("/api/v1/status")).status_code == 200
+    del running.engine.driver.core.persons["tina"]
+    assert (await tina.get("/api/v1/status")).status_code == 401
+
+
+async def test_a_body_that_is_too_long_is_refused_whether_it_says_so_or_not(running: Running, tina: httpx.AsyncClient):
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(70):
+            yield b"x" * 1000
+
+    for path in ("/api/v1/command", "/login"):
+        for content in (b"x" * 70_000, pieces()):
+            answer = await tina.post(path, content=content, headers=running.origin)
+            assert answer.status_code == 413, path
+
+
+async def test_every_answer_carries_the_security_headers(running: Running, tina: httpx.AsyncClient):
+    for path in ("/", "/login", "/api/v1/status", "/health/live", "/api/v1/nothing"):
+        headers = (await tina.get(path)).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "base-uri 'none'" in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+        assert headers["referrer-policy"] == ("same-origin" if path == "/login" else "no-referrer")
+        assert "server" not in headers
+
+
+async def test_inline_scripts_of_the_page_need_a_nonce_that_is_new_each_time(running: Running, tina: httpx.AsyncClient):
+    first, second = await tina.get("/"), await tina.get("/")
+    policy = first.headers["content-security-policy"]
+    scripts = policy.partition("script-src ")[2].partition(";")[0]
+    assert "unsafe-inline" not in scripts
+    nonce = scripts.partition("'nonce-")[2].partition("'")[0]
+    assert first.text.count("<script") == first.text.count(f'<script nonce="{nonce}"') > 3
+    assert nonce not in second.text

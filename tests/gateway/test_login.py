@@ -1,0 +1,72 @@
+"""Logging in and out over real sockets."""
+
+import httpx
+
+from domain.settings import Environment
+from tests.gateway.conftest import Running, serve
+from tests.gateway.engine import Engine
+
+
+async def test_opening_a_link_changes_nothing_so_a_preview_cannot_spend_it(
+    running: Running, stranger: httpx.AsyncClient
+):
+    path = running.auth.new_link("tina")
+    for _ in range(3):
+        page = await stranger.get(path)
+        assert page.status_code == 200
+        assert 'method="post"' in page.text
+        assert not page.cookies
+    token = path.removeprefix("/login/")
+    assert (await stranger.post("/login", data={"token": token}, headers=running.origin)).status_code == 303
+
+
+async def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(
+    running: Running, stranger: httpx.AsyncClient
+):
+    token = running.auth.new_link("tina").removeprefix("/login/")
+    answer = await stranger.post("/login", data={"token": token}, headers=running.origin)
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith(f"moondev_{running.server.port}=")
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert "Max-Age=43200" in cookie
+    assert token not in cookie
+
+
+async def test_a_link_works_once(running: Running, stranger: httpx.AsyncClient):
+    token = running.auth.new_link("tina").removeprefix("/login/")
+    await running.log_in(stranger)
+    assert (await stranger.post("/login", data={"token": token}, headers=running.origin)).status_code == 303
+    again = await stranger.post("/login", data={"token": token}, headers=running.origin)
+    assert again.status_code == 403
+    assert "already used or has expired" in again.text
+
+
+async def test_a_link_is_not_spent_by_a_foreign_page(running: Running, stranger: httpx.AsyncClient):
+    token = running.auth.new_link("tina").removeprefix("/login/")
+    evil = await stranger.post("/login", data={"token": token}, headers={"Origin": "https://evil.example"})
+    assert evil.status_code == 403
+    assert (await stranger.post("/login", data={"token": token}, headers=running.origin)).status_code == 303
+
+
+async def test_what_stands_in_a_link_is_escaped_in_the_page(running: Running, stranger: httpx.AsyncClient):
+    page = await stranger.get('/login/"><script>alert(1)')
+    assert "<script" not in page.text
+
+
+async def test_logging_out_ends_the_session(running: Running, tina: httpx.AsyncClient):
+    kept = dict(tina.cookies)
+    assert (await tina.post("/logout", headers=running.origin)).status_code == 303
+    tina.cookies.update(kept)
+    assert (await tina.get("/api/v1/status")).status_code == 401
+
+
+async def test_in_paper_a_session_may_act_as_another_person_and_elsewhere_not():
+    for environment, status in ((Environment.PAPER, 200), (Environment.LIVE, 403), (Environment.TESTNET, 403)):
+        async with serve(Engine(), environment) as made, httpx.AsyncClient(base_url=made.url) as client:
+            await made.log_in(client)
+            answer = await client.post("/api/v1/command", json={"line": "/x", "person": "rosa"}, headers=made.origin)
+            assert answer.status_code == status
+            assert [actor.person for actor, _ in made.said] == (["rosa"] if status == 200 else [])
+            own = await client.post("/api/v1/command", json={"line": "/x", "person": "tina"}, headers=made.origin)
+            assert own.status_code == 200

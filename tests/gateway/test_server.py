@@ -1,0 +1,105 @@
+"""The server inside the engine's loop: loopback only, never the end of the engine."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from domain.errors import ConfigError
+from gateway import server as module
+from gateway.server import GatewayServer
+
+
+def small_app(lifespan: Any = None) -> FastAPI:
+    app = FastAPI(lifespan=lifespan)
+
+    @app.get("/")
+    async def hello() -> str:
+        return "hello"
+
+    return app
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.10", "::", "example.com", ""])
+def test_a_host_that_is_not_loopback_is_refused_with_the_reason(host: str):
+    with pytest.raises(ConfigError, match="without TLS"):
+        GatewayServer(small_app(), host, 0)
+
+
+async def test_an_address_in_use_is_said_at_once():
+    first = GatewayServer(small_app(), port=0)
+    with pytest.raises(ConfigError, match="Is another instance running"):
+        GatewayServer(small_app(), port=first.port)
+    await first.aclose()
+
+
+async def test_the_url_is_known_before_it_runs_and_localhost_means_loopback():
+    server = GatewayServer(small_app(), "localhost", 0)
+    assert server.url == f"http://127.0.0.1:{server.port}"
+    await server.aclose()
+
+
+async def test_it_serves_until_closed_and_leaves_the_signals_alone():
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    server = GatewayServer(small_app(), port=0)
+    task = asyncio.create_task(server.run())
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(server.url)).json() == "hello"
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    await server.aclose()
+    await asyncio.wait_for(task, 5)
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", server.port)) != 0
+
+
+async def test_cancelling_it_stops_it_cleanly():
+    ended: list[str] = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        ended.append("shut down")
+
+    server = GatewayServer(small_app(lifespan), port=0)
+    task = asyncio.create_task(server.run())
+    async with httpx.AsyncClient() as client:
+        await client.get(server.url)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == ["shut down"]
+    again = GatewayServer(small_app(), port=server.port)
+    await again.aclose()
+
+
+async def test_a_start_up_that_fails_is_retried_and_never_raised(monkeypatch: pytest.MonkeyPatch):
+    """uvicorn calls sys.exit when start-up fails; in the engine's loop that would be the end of trading."""
+    monkeypatch.setattr(module, "RESTART_S", 0.05)
+    starts = 0
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        nonlocal starts
+        starts += 1
+        if starts < 3:
+            raise RuntimeError("no templates")
+        yield
+
+    server = GatewayServer(small_app(lifespan), port=0)
+    task = asyncio.create_task(server.run())
+    async with asyncio.timeout(10), httpx.AsyncClient() as client:
+        while True:
+            try:
+                assert (await client.get(server.url)).json() == "hello"
+                break
+            except httpx.TransportError:
+                await asyncio.sleep(0.05)
+    assert starts == 3
+    await server.aclose()
+    await asyncio.wait_for(task, 5)
