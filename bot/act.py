@@ -17,20 +17,21 @@ from domain.settings import StrategySpec
 async def submit(call: Call, command: Command) -> Message:
     """Send a command in the caller's name and put the outcome into words."""
     done = await call.desk.submit(command, call.actor, request_id=call.request_id, sent_ts_ns=call.sent_ts_ns)
-    return outcome(done)
+    return outcome(call.verb, done)
 
 
-def outcome(done: CommandDone) -> Message:
+def outcome(verb: str, done: CommandDone) -> Message:
     """The outcome of a command: what happened, why not, and whose vote it waits for."""
     lines = [done.text] if done.text else []
     if done.reason is not None and done.reason.words not in done.text:
         lines.append(f"Because {done.reason.words} ({done.reason.value}).")
-    if done.request:
-        lines.append(f"Request {done.request} waits for approval: /approve {done.request} or /deny {done.request}")
-    verdict = "waits for approval" if done.request and not done.ok else "done" if done.ok else "refused"
+    if done.request and f"/approve {done.request}" not in done.text:
+        lines.append(f"Another person decides: /approve {done.request} or /deny {done.request}")
+    verdict = "waits for approval" if done.request else "done" if done.ok else "refused"
     severity = Severity.INFO if done.ok or done.request else Severity.WARNING
-    title = f"{done.verb}: {verdict}"
-    return Message(title=title, blocks=tuple(Text(line) for line in lines), severity=severity, ok=done.ok)
+    return Message(
+        title=f"{verb}: {verdict}", blocks=tuple(Text(line) for line in lines), severity=severity, ok=done.ok
+    )
 
 
 async def halt(call: Call) -> Message:

@@ -21,7 +21,7 @@ from bot.buttons import Signer
 from bot.config import AlertConfig
 from bot.message import Message, Pairs, Table, Text, base_name, money, number, stamp
 from bot.outbox import Outbox
-from bot.show import request_rows
+from bot.show import request_blocks
 from domain.facts import (
     Alerted,
     Fact,
@@ -183,13 +183,12 @@ class Alerts:
 
     def _card(self, view: RequestView, recipient: str, *, open_now: bool) -> Message:
         status = self._desk.status()
-        rows = request_rows(view, status.ts_ns) if open_now else _decided_rows(view)
         room = self._rooms.get(recipient.partition(":")[0])
         buttons = room.signer.buttons(view.id, view.digest) if open_now and room is not None and room.signer else ()
         hint = (Text(f"/approve {view.id} or /deny {view.id} works too."),) if open_now else ()
         return Message(
             title=f"Approve? {view.what} {view.id}" if open_now else f"{view.what} {view.id}: {view.status}",
-            blocks=(Pairs(rows), *hint),
+            blocks=(*request_blocks(view, status.ts_ns), *hint),
             severity=Severity.WARNING if open_now else Severity.INFO,
             stamp=stamp(status, time.time_ns()),
             buttons=buttons,
@@ -233,15 +232,6 @@ class Alerts:
 
 def _event(fact: Fact) -> str:
     return f"fact:{fact.seq}:{fact.index}"
-
-
-def _decided_rows(view: RequestView) -> tuple[tuple[str, str], ...]:
-    return (
-        ("what", f"{view.what}: {view.text}"),
-        ("asked by", view.requester or "a strategy"),
-        ("votes", f"{len(view.votes)} of {view.votes_needed}: {', '.join(view.votes) or 'none'}"),
-        ("digest", view.digest[:8]),
-    )
 
 
 def _fill_table(fills: list[TradeRow], names: list[str]) -> Table:

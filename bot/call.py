@@ -33,6 +33,7 @@ class Call(Struct, frozen=True, kw_only=True):
     desk: Desk
     actor: Actor
     person: Person
+    verb: str
     arguments: dict[str, str]
     request_id: str
     sent_ts_ns: int

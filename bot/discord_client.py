@@ -105,7 +105,7 @@ class Client(discord.Client):
         """A slash command whose options are the verb's arguments."""
 
         async def callback(interaction: Interaction, **options: str | None) -> None:
-            arguments = {name: value.strip() for name, value in options.items() if value is not None and value.strip()}
+            arguments = {name: value for name, value in options.items() if value is not None}
 
             async def run(actor: Actor) -> Message:
                 request_id, sent_ns = _request_id(interaction), _sent_ns(interaction)

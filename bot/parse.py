@@ -20,6 +20,9 @@ from domain.instrument import AccountId, InstrumentId
 if TYPE_CHECKING:
     from engine.desk import Desk
 
+MAX_LINE = 1000
+MAX_DECIMALS = 15
+MAX_WHOLE = 1 << 53
 Complete = Callable[["Desk"], Iterable[str]]
 """What could be typed for an argument now, for completion and for error messages."""
 
@@ -54,6 +57,11 @@ class Argument(Struct, frozen=True, kw_only=True):
         if self.whole:
             return word.isdecimal()
         return not self.choices or word.lower() in self.choices
+
+
+def clean(text: str) -> str:
+    """What a person typed, without what no encoding can carry, and not longer than anybody types."""
+    return text[:MAX_LINE].encode("utf-8", "replace").decode().strip()
 
 
 def words_of(text: str, bot_name: str = "") -> list[str]:
@@ -171,6 +179,8 @@ def quantity_of(text: str, what: str = "QTY") -> Decimal:
         raise UsageError(f"{what} {text!r} is not a number{hint}. For example: 0.25") from None
     if not value.is_finite() or value <= 0:
         raise UsageError(f"{what} {text!r} must be greater than zero; buy or sell says the direction")
+    if not -MAX_DECIMALS <= value.adjusted() <= MAX_DECIMALS:
+        raise UsageError(f"{what} {text!r} is not a quantity that anything is traded in")
     return value
 
 
@@ -191,9 +201,13 @@ def _value(text: str) -> object:
     if text.lower() in {"true", "false"}:
         return text.lower() == "true"
     try:
-        return int(text)
+        whole = int(text)
     except ValueError:
         pass
+    else:
+        if abs(whole) > MAX_WHOLE:
+            raise UsageError(f"{text} is larger than any parameter may be")
+        return whole
     try:
         value = float(text)
     except ValueError:

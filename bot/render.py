@@ -65,7 +65,7 @@ def _same(text: str) -> str:
 
 
 def _escape_discord(text: str) -> str:
-    return re.sub(r"([\\*_~`|>#\[\]()<@])", r"\\\1", text)
+    return re.sub(r"([\\*_~`|\[\]<@]|^[#>-])", r"\\\1", text)
 
 
 def _escape_discord_fixed(text: str) -> str:

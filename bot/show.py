@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from bot.call import Call
 from bot.message import (
+    Block,
     Message,
     Pairs,
     Table,
@@ -16,11 +17,11 @@ from bot.message import (
     money,
     number,
     signed,
-    utc_text,
 )
 from bot.parse import UsageError, account_of, instrument_of, suggest
-from domain.facts import Severity
-from domain.views import OrderView, PnlView, RequestView, StrategyView
+from domain.facts import RequestStatus, Severity
+from domain.market import FeedState
+from domain.views import FeedView, OrderView, PnlView, RequestView, StrategyView
 
 MAX_TRADES = 500
 
@@ -42,18 +43,27 @@ async def status(call: Call) -> Message:
     ]
     if view.unknown_orders:
         rows.append(("unknown", f"{view.unknown_orders} orders whose answer never came; they are being queried"))
-    for feed in view.feeds:
-        age = "never" if feed.age_ms is None else f"{age_text(feed.age_ms / 1000)} ago"
-        rows.append((feed.venue, f"{feed.state}, {age}{f', {feed.detail}' if feed.detail else ''}"))
+    rows += _feed_rows(view.feeds)
     notes = tuple(Text(f"Not ready: {reason}") for reason in reasons)
     severity = Severity.INFO if ready and state == "ACTIVE" else Severity.WARNING
     return Message(title=f"Status: {state}", blocks=(Pairs(tuple(rows)), *notes), severity=severity)
 
 
+def _feed_rows(feeds: tuple[FeedView, ...]) -> list[tuple[str, str]]:
+    """One row for the feeds that are live, one for each that is not."""
+    live = [feed for feed in feeds if feed.state == FeedState.LIVE]
+    rows = [("feeds", f"{len(live)} of {len(feeds)} live")]
+    for feed in feeds:
+        if feed not in live:
+            age = "never" if feed.age_ms is None else f"{age_text(feed.age_ms / 1000)} ago"
+            rows.append((feed.venue, f"{feed.state}, {age}{f', {feed.detail}' if feed.detail else ''}"))
+    return rows
+
+
 async def positions(call: Call) -> Message:
     """Open positions, one row each, with the sum."""
     wanted = _symbol(call)
-    found = [view for view in call.desk.positions() if not wanted or view.instrument == wanted]
+    found = [view for view in call.desk.positions() if view.qty and wanted in {"", view.instrument}]
     if not found:
         return Message(title="No open positions" + (f" in {wanted}" if wanted else ""))
     names = call.desk.instruments()
@@ -212,22 +222,22 @@ async def pending(call: Call) -> Message:
     if not found:
         return Message(title="Nothing waits for approval")
     now_ns = call.desk.status().ts_ns
-    blocks = tuple(Pairs(request_rows(view, now_ns)) for view in found)
+    blocks = tuple(block for view in found for block in request_blocks(view, now_ns))
     return Message(title=f"Waiting for approval: {len(found)}", blocks=blocks)
 
 
-def request_rows(view: RequestView, now_ns: int) -> tuple[tuple[str, str], ...]:
-    """A waiting request for a list or a card; `now_ns` says how much time is left."""
+def request_blocks(view: RequestView, now_ns: int) -> tuple[Block, ...]:
+    """A request for a list or a card; `now_ns` says how much time a waiting one has left."""
     voters = f" ({', '.join(view.votes)})" if view.votes else ""
-    left = age_text((view.expires_ns - now_ns) / 1e9) if view.expires_ns > now_ns else "no time"
-    return (
-        ("id", view.id),
-        ("what", f"{view.what}: {view.text}" if view.text else view.what),
-        ("asked by", view.requester),
+    rows = [
+        ("asked by", view.requester or "a strategy"),
         ("votes", f"{len(view.votes)} of {view.votes_needed}{voters}"),
-        ("left", f"{left}, until {utc_text(view.expires_ns)}"),
         ("digest", view.digest[:8]),
-    )
+    ]
+    if view.status == RequestStatus.PENDING:
+        left = age_text((view.expires_ns - now_ns) / 1e9) if view.expires_ns > now_ns else "no time"
+        rows.insert(2, ("left", f"{left}, until {clock_text(view.expires_ns)} UTC"))
+    return (Text(f"{view.id} {view.what}: {view.text}"), Pairs(tuple(rows)))
 
 
 async def whoami(call: Call) -> Message:

@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from bot.render import Parcel
+
+log = structlog.get_logger("bot.store")
 
 T = TypeVar("T")
 KEEP_NS = 30 * 86_400_000_000_000
@@ -78,8 +81,11 @@ class OpsStore:
         self._connection: sqlite3.Connection | None = None
 
     async def start(self) -> None:
-        """Open or create the file (only its owner may read it) and drop what finished long ago."""
-        await self._run(self._open)
+        """Open or create the file (only its owner may read it) and drop what finished long ago.
+
+        A damaged file is moved aside, and a new one begun: who cannot be reached by chat cannot halt by chat.
+        """
+        await self._run(self._open_or_begin_anew)
 
     async def aclose(self) -> None:
         """Close the file."""
@@ -146,6 +152,21 @@ class OpsStore:
         if self._connection is None:
             raise sqlite3.OperationalError(f"{self.path} is not open")
         return self._connection
+
+    def _open_or_begin_anew(self) -> None:
+        try:
+            self._open()
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            self._close()
+            aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
+            for suffix in ("", "-wal", "-shm"):
+                part = self.path.with_name(self.path.name + suffix)
+                if part.exists():
+                    part.rename(aside.with_name(aside.name + suffix))
+            log.error("chat database damaged, moved aside; a new one is begun", moved_to=aside.name)  # noqa: TRY400
+            self._open()
 
     def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from msgspec import structs
 from bot import act, show
 from bot.call import Call, Effect, Handler, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal, stamp
-from bot.parse import Argument, UsageError, accounts, bind, check, nearest, symbols, words_of
+from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, symbols, words_of
 from domain.commands import Actor
 from domain.settings import Person, RoleName
 from domain.verdict import Reason
@@ -284,7 +284,7 @@ async def run_line(desk: Desk, actor: Actor, text: str, request_id: str, sent_ts
 
     `request_id` makes a repetition harmless; `sent_ts_ns` is when the person sent it (0 = just now).
     """
-    stripped = text.strip()
+    stripped = clean(text)
     words = words_of(stripped if stripped.startswith("/") else f"/{stripped}")
     try:
         if not words or not words[0]:
@@ -306,8 +306,9 @@ async def run_verb(
     """As `run_line`, for a door that has the verb and its arguments apart (Discord's options)."""
 
     def bound() -> dict[str, str]:
-        check(verb.usage, verb.arguments, arguments)
-        return arguments
+        given = {name: value for name, text in arguments.items() if (value := clean(text))}
+        check(verb.usage, verb.arguments, given)
+        return given
 
     return _stamped(desk, await _run(desk, actor, verb, bound, request_id, sent_ts_ns))
 
@@ -330,7 +331,13 @@ async def _run(
         if verb.effect_with(arguments.values()) is Effect.ADDS and age_ns > MAX_AGE_NS:
             return _too_old(verb, age_ns)
         call = Call(
-            desk=desk, actor=actor, person=person, arguments=arguments, request_id=request_id, sent_ts_ns=sent_ts_ns
+            desk=desk,
+            actor=actor,
+            person=person,
+            verb=verb.name,
+            arguments=arguments,
+            request_id=request_id,
+            sent_ts_ns=sent_ts_ns,
         )
         return await verb.handler(call)
     except UsageError as error:

@@ -1,0 +1,89 @@
+"""The JSON objects that discord.py wants to see: users, a guild with one channel, interactions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+APP = "100"
+BOT = "100"
+GUILD = "200"
+CHANNEL = "300"
+OTHER_CHANNEL = "301"
+JOINED = "2024-01-01T00:00:00+00:00"
+
+
+def user(uid: int, *, bot: bool = False) -> dict[str, Any]:
+    name = f"user{uid}"
+    return {"id": str(uid), "username": name, "discriminator": "0", "avatar": None, "global_name": name, "bot": bot}
+
+
+def member(uid: int, *, bot: bool = False) -> dict[str, Any]:
+    return {"user": user(uid, bot=bot), "roles": [], "joined_at": JOINED, "deaf": False, "mute": False, "flags": 0}
+
+
+def channel(number: str = CHANNEL) -> dict[str, Any]:
+    return {
+        "id": number,
+        "type": 0,
+        "name": f"desk{number}",
+        "guild_id": GUILD,
+        "position": 0,
+        "permission_overwrites": [],
+        "nsfw": False,
+        "parent_id": None,
+    }
+
+
+def guild() -> dict[str, Any]:
+    everyone = {
+        "id": GUILD,
+        "name": "@everyone",
+        "permissions": "8",
+        "position": 0,
+        "color": 0,
+        "hoist": False,
+        "managed": False,
+        "mentionable": False,
+    }
+    empty = ("threads", "emojis", "stickers", "features", "voice_states", "presences")
+    more = ("stage_instances", "guild_scheduled_events", "soundboard_sounds")
+    levels = ("default_message_notifications", "explicit_content_filter", "mfa_level", "nsfw_level", "premium_tier")
+    return {
+        "id": GUILD,
+        "name": "guild",
+        "icon": None,
+        "owner_id": "1",
+        "roles": [everyone],
+        "channels": [channel(), channel(OTHER_CHANNEL)],
+        "members": [member(int(BOT), bot=True)],
+        "member_count": 3,
+        "large": False,
+        "verification_level": 0,
+        "preferred_locale": "en-US",
+        "afk_timeout": 0,
+        "system_channel_flags": 0,
+        **{name: [] for name in (*empty, *more)},
+        **dict.fromkeys(levels, 0),
+    }
+
+
+def interaction(number: str, kind: int, data: dict[str, Any], who: int, where: str, token: str) -> dict[str, Any]:
+    return {
+        "id": number,
+        "application_id": APP,
+        "type": kind,
+        "data": data,
+        "guild_id": GUILD,
+        "channel_id": where,
+        "channel": channel(where) | {"permissions": "8"},
+        "member": member(who) | {"permissions": "8"},
+        "token": token,
+        "version": 1,
+        "app_permissions": "8",
+        "locale": "en-US",
+        "guild_locale": "en-US",
+        "entitlements": [],
+        "authorizing_integration_owners": {"0": GUILD},
+        "context": 0,
+        "attachment_size_limit": 10_485_760,
+    }

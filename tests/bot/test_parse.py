@@ -1,0 +1,94 @@
+"""Words to arguments: what fits where, and errors that name the nearest right word."""
+
+from decimal import Decimal
+
+import pytest
+
+from bot.parse import Argument, UsageError, account_of, bind, instrument_of, params_of, quantity_of, words_of
+from tests.bot.world import BTC, Engine
+
+WHICH = Argument(name="which", help="", required=False, choices=("open", "recent"))
+COUNT = Argument(name="n", help="", required=False, whole=True)
+SYMBOL = Argument(name="symbol", help="an instrument", required=False)
+SIDE = Argument(name="side", help="buy or sell", choices=("buy", "sell"))
+REASON = Argument(name="reason", help="", required=False, rest=True)
+
+
+@pytest.fixture(scope="module")
+def desk():
+    return Engine().desk
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("/status", ["status"]),
+        ("/STATUS  BTC", ["status", "BTC"]),
+        ("/status@moon_bot now", ["status", "now"]),
+        ("/status@other_bot", []),
+        ("status", []),
+        ("", []),
+        ("/", [""]),
+    ],
+)
+def test_a_command_line_becomes_words(line, words):
+    assert words_of(line, "moon_bot") == words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line", "bound"),
+    [
+        ((WHICH, SYMBOL), "recent BTC", {"which": "recent", "symbol": "BTC"}),
+        ((WHICH, SYMBOL), "BTC", {"symbol": "BTC"}),
+        ((COUNT, SYMBOL), "BTC", {"symbol": "BTC"}),
+        ((COUNT, SYMBOL), "5", {"n": "5"}),
+        ((SYMBOL, REASON), "BTC it is late", {"symbol": "BTC", "reason": "it is late"}),
+        ((SIDE,), "BUY", {"side": "BUY"}),
+        ((WHICH, SYMBOL), "", {}),
+    ],
+)
+def test_words_go_to_the_arguments_that_can_take_them(desk, arguments, line, bound):
+    assert bind("/x", arguments, line.split(), desk) == bound
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line", "said"),
+    [
+        ((SIDE,), "", "buy|sell is missing (buy or sell). Usage: /x"),
+        ((SIDE,), "bye", "'bye' is not buy|sell: did you mean buy?"),
+        ((SYMBOL,), "BTC now", "'now' is too much"),
+        ((COUNT,), "many", "'many' is not [N] (a whole number)"),
+    ],
+)
+def test_words_that_fit_nowhere_are_refused_with_the_reason(desk, arguments, line, said):
+    with pytest.raises(UsageError) as caught:
+        bind("/x", arguments, line.split(), desk)
+    assert said in str(caught.value)
+
+
+def test_an_unknown_instrument_names_the_nearest(desk):
+    assert instrument_of(desk, "btc") == BTC
+    with pytest.raises(UsageError, match="did you mean BTC"):
+        instrument_of(desk, "BTX")
+
+
+def test_the_only_account_need_not_be_named(desk):
+    assert account_of(desk, "", BTC) == "PAPER:main"
+    assert account_of(desk, "main") == "PAPER:main"
+    with pytest.raises(UsageError, match="did you mean PAPER:main"):
+        account_of(desk, "PAPER:mian")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1,5", "much", "1e999999999"])
+def test_a_quantity_is_a_number_above_zero(text):
+    with pytest.raises(UsageError):
+        quantity_of(text)
+    assert quantity_of("0.25") == Decimal("0.25")
+
+
+def test_parameters_are_keys_and_values():
+    assert params_of("window=55 risk=0.5 long=true name=x") == {"window": 55, "risk": 0.5, "long": True, "name": "x"}
+    assert params_of("x=nan") == {"x": "nan"}, "not a number is text, which no numeric parameter takes"
+    for wrong in ("window", "=5", "a=1 a=2"):
+        with pytest.raises(UsageError):
+            params_of(wrong)

@@ -1,0 +1,273 @@
+"""The verb table over a real desk and kernel: every verb, its role, its age limit, and its errors."""
+
+import time
+
+import pytest
+
+from bot.call import Effect
+from bot.render import plain
+from bot.verbs import VERBS, effect_of, is_urgent, menu, run_line
+from domain import commands
+from domain.facts import TradingState
+from domain.settings import RoleName
+from engine.core.commands import ROLE_NEEDED
+from tests.bot.world import BTC, Engine, actor, fresh_id
+
+OLD_NS = 120 * 1_000_000_000
+
+
+@pytest.fixture
+def engine():
+    return Engine()
+
+
+async def ask(engine, line, person="rosa", sent_ns=0):
+    return plain(await run_line(engine.desk, actor(person), line, fresh_id(), sent_ns))
+
+
+async def test_every_reply_says_environment_market_time_and_data_age(engine):
+    for line in ("/status", "/nonsense", "/halt", "/order"):
+        stamp = (await ask(engine, line)).splitlines()[-1]
+        assert stamp.startswith("PAPER · market: simulated (seed 7) · ")
+        assert " UTC · data " in stamp
+
+
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("/status", "Status: ACTIVE"),
+        ("/health", "Status: ACTIVE"),
+        ("/positions", "No open positions"),
+        ("/positions btc", "No open positions in BTC-USDC-PERP.PAPER"),
+        ("/orders", "No open orders"),
+        ("/oo recent", "No recent orders"),
+        ("/pnl", "PNL: +0.00 on "),
+        ("/profit main", "PNL: +0.00 on "),
+        ("/balance", "Balance"),
+        ("/pf", "Balance"),
+        ("/trades", "No trades yet"),
+        ("/history 5 eth", "No trades yet in ETH-USDC-PERP.PAPER"),
+        ("/strategies", "No strategies loaded"),
+        ("/strategies list", "No strategies loaded"),
+        ("/pending", "Nothing waits for approval"),
+        ("/whoami", "You are Rosa"),
+        ("/help", "What you may do here"),
+        ("/help strategies load", "/strategies load"),
+        ("status", "Status: ACTIVE"),
+    ],
+)
+async def test_a_reading_verb_answers(engine, line, title):
+    assert (await ask(engine, line)).startswith(title)
+
+
+async def test_halt_really_halts_and_resume_waits_for_two_others(engine):
+    assert (await ask(engine, "/halt markets are odd")).startswith("halt: done")
+    assert engine.trading is TradingState.HALTED
+    assert "HALTED (markets are odd)" in await ask(engine, "/status", "vera")
+    assert (await ask(engine, "/resume")).startswith("resume: waits for approval")
+    assert "OWN_REQUEST" in await ask(engine, "/approve R1")
+    await ask(engine, "/approve r1", "rolf")
+    assert engine.trading is TradingState.HALTED
+    assert "1 of 2 (rolf)" in await ask(engine, "/pending")
+    await ask(engine, "/approve #R1", "adam")
+    assert engine.trading is TradingState.ACTIVE
+
+
+async def test_a_persons_order_is_worked_filled_shown_and_flattened(engine):
+    assert "order: " in await ask(engine, "/order buy BTC 0.05", "tina")
+    engine.play(5)
+    assert "+0.05" in await ask(engine, "/positions btc")
+    assert "BTC     buy" in await ask(engine, "/trades")
+    assert (await ask(engine, "/flatten BTC", "tina")).startswith("flatten: done")
+    engine.play(5)
+    assert (await ask(engine, "/positions")).startswith("No open positions")
+    assert engine.trading is TradingState.HALTED
+
+
+async def test_a_large_order_waits_and_one_deny_ends_it(engine):
+    assert (await ask(engine, "/order sell BTC 1", "tina")).startswith("order: waits for approval")
+    assert "ROLE" in await ask(engine, "/approve R1", "vera")
+    assert (await ask(engine, "/deny R1 too big", "rosa")).startswith("deny: done")
+    assert "NOT_PENDING" in await ask(engine, "/approve R1", "rolf")
+
+
+async def test_a_strategy_is_loaded_shown_paused_set_started_and_unloaded(engine):
+    assert "did you mean turtle" in await ask(engine, "/strategies load turtel t1 BTC PAPER:main", "tina")
+    assert "strategies load: done" in await ask(
+        engine, "/strategies load turtle t1 BTC PAPER:main entry_bars=20", "tina"
+    )
+    assert "t1" in await ask(engine, "/strategies")
+    assert "entry_bars" in await ask(engine, "/strategies show T1")
+    assert "strategies pause: done" in await ask(engine, "/strategies stop t1", "tina")
+    assert "strategies set: done" in await ask(engine, "/strategies set t1 entry_bars=30", "tina")
+    assert "30" in await ask(engine, "/strategies show t1")
+    assert "done" in await ask(engine, "/strategies start t1", "tina")
+    assert "did you mean t1" in await ask(engine, "/strategies pause t2", "tina")
+    assert "strategies unload: done" in await ask(engine, "/strategies unload t1", "tina")
+
+
+async def test_an_order_is_cancelled_by_the_end_of_its_id():
+    engine = Engine(strategies=True)
+    for _ in range(30):
+        engine.play(10)
+        if engine.desk.orders():
+            break
+    (order, *_) = engine.desk.orders()
+    assert order.cid in await ask(engine, "/orders")
+    assert (await ask(engine, f"/cancel {order.cid[3:]}", "tina")).startswith("cancel: done")
+
+
+async def test_hold_and_cap_apply_at_once_and_their_release_waits(engine):
+    assert (await ask(engine, "/hold BTC", "tina")).startswith("hold: done")
+    assert (await ask(engine, "/cap BTC 0.5", "tina")).startswith("cap: done")
+    assert (await ask(engine, "/hold BTC off", "tina")).startswith("hold: waits for approval")
+    assert (await ask(engine, "/cap BTC none", "tina")).startswith("cap: waits for approval")
+
+
+@pytest.mark.parametrize("line", ["/start", "/stop", "/stop everything", "/pause t1", "/start t1"])
+async def test_bare_start_stop_and_pause_show_help_and_do_nothing(engine, line):
+    before = engine.driver.core.state.seq
+    reply = await ask(engine, line, "tina")
+    assert "Nothing was done" in reply
+    assert "/halt" in reply
+    assert engine.driver.core.state.seq == before
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("/statsu", "did you mean /status"),
+        ("/flaten", "did you mean /flatten"),
+        ("/strategies strat t1", "did you mean start"),
+        ("/zzz", "see /help"),
+        ("/order buy BTX 1", "did you mean BTC"),
+        ("/order by BTC 1", "did you mean buy"),
+        ("/order buy BTC", "QTY is missing"),
+        ("/order buy BTC 1,5", "write decimals with a dot"),
+        ("/order buy BTC nan", "must be greater than zero"),
+        ("/trades 0", "whole number from 1 to 500"),
+        ("/cancel nothing", "no open order is called"),
+        ("/flatten everything", "no instrument is called 'everything'"),
+        ("/", "Type a verb"),
+        ("   ", "Type a verb"),
+    ],
+)
+async def test_what_cannot_be_understood_is_answered_with_the_nearest_word(engine, line, said):
+    reply = await ask(engine, line)
+    assert said in reply
+    assert engine.trading is TradingState.ACTIVE
+
+
+async def test_an_unknown_person_is_refused_whatever_the_line(engine):
+    for line in ("/status", "/halt", "/nonsense", "/help"):
+        assert "UNKNOWN_PERSON" in await ask(engine, line, "mallory")
+    assert engine.trading is TradingState.ACTIVE
+
+
+async def test_a_viewer_reads_and_is_refused_what_acts(engine):
+    assert (await ask(engine, "/positions", "vera")).startswith("No open positions")
+    refused = await ask(engine, "/halt", "vera")
+    assert "ROLE" in refused
+    assert "needs trader, you are viewer" in refused
+    assert engine.trading is TradingState.ACTIVE
+    assert "/order " not in await ask(engine, "/help", "vera")
+
+
+async def test_old_commands_that_add_risk_are_refused_in_words_and_halts_are_not(engine):
+    sent_ns = time.time_ns() - OLD_NS
+    for line in ("/order buy BTC 0.01", "/resume", "/strategies start x", "/hold BTC off", "/approve R1"):
+        reply = await ask(engine, line, "rosa", sent_ns)
+        assert "not executed" in reply
+        assert "TOO_OLD" in reply
+        assert "Send it again" in reply
+    assert (await ask(engine, "/halt", "tina", sent_ns)).startswith("halt: done")
+    assert engine.trading is TradingState.HALTED
+
+
+async def test_an_old_flatten_halts_and_asks(engine):
+    reply = await ask(engine, "/flatten", "tina", time.time_ns() - OLD_NS)
+    assert "TOO_OLD" in reply
+    assert "send /flatten again" in reply
+    assert engine.trading is TradingState.HALTED
+
+
+async def test_the_same_request_is_carried_out_once(engine):
+    for _ in range(2):
+        reply = plain(await run_line(engine.desk, actor("tina"), "/order buy BTC 0.01", "update:1"))
+    assert "REPEATED" in reply
+    assert [done.ok for done in engine.done("manual")] == [True, False]
+
+
+def test_the_tables_roles_are_the_cores():
+    sends = {
+        "halt": commands.Halt,
+        "resume": commands.Resume,
+        "flatten": commands.Flatten,
+        "approve": commands.Approve,
+        "deny": commands.Deny,
+        "order": commands.ManualTarget,
+        "cancel": commands.CancelOrder,
+        "hold": commands.SetHold,
+        "cap": commands.SetCap,
+        "strategies load": commands.LoadStrategy,
+        "strategies unload": commands.UnloadStrategy,
+        "strategies start": commands.StartStrategy,
+        "strategies pause": commands.PauseStrategy,
+        "strategies set": commands.SetParams,
+    }
+    table = {verb.name: verb.role for verb in VERBS}
+    assert {name: table[name] for name in sends} == {name: ROLE_NEEDED[kind] for name, kind in sends.items()}
+    reading = {verb.name for verb in VERBS if verb.effect is Effect.READS}
+    assert reading.isdisjoint(sends)
+    assert all(table[name] is RoleName.VIEWER for name in reading)
+
+
+def test_names_are_unique_and_fit_every_channel():
+    names = [name for verb in VERBS for name in (verb.name, *verb.aliases)]
+    assert len(names) == len(set(names))
+    for verb in VERBS:
+        assert 1 <= len(verb.help) <= 100
+        assert all(1 <= len(argument.help) <= 100 for argument in verb.arguments)
+        assert len(verb.name.split()) <= 2
+    assert len(menu()) == len({name for name, _ in menu()}) <= 100
+
+
+def test_lines_are_classed_by_what_they_may_do():
+    assert is_urgent(["halt"])
+    assert is_urgent(["flatten", "BTC"])
+    assert not is_urgent(["status"])
+    assert not is_urgent([])
+    classed = {
+        "halt": Effect.LOWERS,
+        "order buy BTC 1": Effect.ADDS,
+        "hold BTC": Effect.LOWERS,
+        "hold BTC off": Effect.ADDS,
+        "cap BTC none": Effect.ADDS,
+        "strategies start x": Effect.ADDS,
+        "strategies pause x": Effect.LOWERS,
+        "status": Effect.READS,
+        "nonsense": Effect.READS,
+        "": Effect.READS,
+    }
+    assert {line: effect_of(line.split()) for line in classed} == classed
+
+
+async def test_the_largest_lists_are_told_whole(engine):
+    assert BTC in engine.desk.instruments()
+    for _ in range(30):
+        await ask(engine, "/order buy BTC 0.001", "tina")
+        engine.play(1)
+    rows = [line for line in (await ask(engine, "/trades 500")).splitlines() if "buy" in line]
+    assert len(rows) == len(engine.desk.trades(500)) > 0
+
+
+@pytest.mark.parametrize("line", ["/halt \ud800", "/halt " + "x" * 100_000, "/order buy BTC 1e999999", "/halt \x00"])
+async def test_text_that_could_choke_the_engine_is_cut_to_what_it_can_carry(engine, line):
+    reply = await ask(engine, line)
+    assert len(reply) < 3000
+    assert (await ask(engine, "/halt")).startswith("halt: done")
+
+
+async def test_a_parameter_larger_than_any_number_is_refused(engine):
+    await ask(engine, "/strategies load turtle t1 BTC PAPER:main", "tina")
+    assert "larger than any parameter" in await ask(engine, f"/strategies set t1 entry_bars={'9' * 30}", "tina")

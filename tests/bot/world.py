@@ -1,0 +1,222 @@
+"""A real engine, real bots and local chat servers: what the chat-ops tests are made of.
+
+The engine is the kernel, the built-in paper set-up, the paper venue and a simulated market in virtual time that
+starts at the wall's; `desk` is its real desk. People: vera viewer, tina trader, rosa and rolf risk, adam admin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from bot.config import AlertConfig, BotConfig, DiscordConfig, TelegramConfig
+from bot.service import ChatOps
+from domain.commands import Actor, Command, Door, Halt
+from domain.errors import ConfigError
+from domain.events import Event
+from domain.facts import CommandDone, Fact, TradingState
+from domain.settings import Person, RoleName, Settings
+from engine.config.load import load_config
+from engine.data.synthetic import SyntheticMarket
+from engine.desk import Desk
+from engine.strategies import registry
+from exchanges.paper.exchange import PaperExchange
+from research.driver import Driver
+from tests.bot.servers import discord_server, telegram_server
+from tests.bot.servers.discord_objects import CHANNEL, GUILD
+from tests.bot.servers.discord_server import DiscordServer
+from tests.bot.servers.telegram_server import TelegramServer
+
+SECOND_NS = 1_000_000_000
+BTC = "BTC-USDC-PERP.PAPER"
+ETH = "ETH-USDC-PERP.PAPER"
+GROUP = -1001
+"""The Telegram group where the desk meets."""
+TELEGRAM = {"vera": 10, "tina": 11, "rosa": 12, "rolf": 13, "adam": 14}
+DISCORD = {name: number + 100 for name, number in TELEGRAM.items()}
+STRANGER = 999
+ROLES = {
+    "vera": RoleName.VIEWER,
+    "tina": RoleName.TRADER,
+    "rosa": RoleName.RISK,
+    "rolf": RoleName.RISK,
+    "adam": RoleName.ADMIN,
+}
+PERSONS = tuple(
+    Person(id=name, name=name.capitalize(), role=role, telegram_user_id=TELEGRAM[name], discord_user_id=DISCORD[name])
+    for name, role in ROLES.items()
+)
+SECRETS = {"telegram_token": telegram_server.TOKEN, "discord_token": discord_server.TOKEN}
+
+
+def actor(person: str, door: Door = Door.TERMINAL) -> Actor:
+    return Actor(person=person, door=door)
+
+
+class Engine:
+    """The engine in virtual time. `slow_s` delays every command but a halt, as a busy venue or disk would."""
+
+    def __init__(self, settings: Settings | None = None, *, strategies: bool = False, start_ns: int = 0) -> None:
+        base = settings or load_config(None).to_settings()
+        self.settings = replace(
+            base,
+            persons=PERSONS,
+            strategies=base.strategies if strategies else (),
+            approvals=replace(base.approvals, requester_counts=False),
+        )
+        market = SyntheticMarket(self.settings.instruments, seed=7, start_ts_ns=start_ns or time.time_ns() - SECOND_NS)
+        deposits = {account.id: account.deposit for account in self.settings.accounts}
+        self.facts: list[Fact] = []
+        self.driver = Driver(
+            self.settings,
+            PaperExchange(self.settings.instruments, deposits),
+            lambda spec: registry.load(spec.kind).strategy.build(spec.instruments, spec.params),
+            on_facts=self._publish,
+        )
+        self.desk = SlowDesk(
+            self.driver.core, self.put, self, market="simulated (seed 7)", strategy_kinds=registry.kinds()
+        )
+        self._tape = market.events()
+        self.driver.start(market.start_ts_ns)
+        self.play(1)
+
+    def _publish(self, facts) -> None:
+        self.facts.extend(facts)
+        self.desk.publish(facts)
+
+    def now_ns(self) -> int:
+        return self.driver.core.state.ts_ns
+
+    def put(self, event: Event) -> None:
+        event.ts_ns = self.now_ns()
+        self.driver.kernel.ingest(event)
+        self.driver._warm()
+
+    def play(self, seconds: float) -> None:
+        """Let the market run on."""
+        until_ns = self.now_ns() + int(seconds * SECOND_NS)
+        for event in self._tape:
+            self.driver.feed(event)
+            if event.ts_ns >= until_ns:
+                return
+
+    @property
+    def trading(self) -> TradingState:
+        return self.driver.core.state.trading
+
+    def done(self, verb: str) -> list[CommandDone]:
+        return [fact for fact in self.facts if isinstance(fact, CommandDone) and fact.verb == verb]
+
+
+class SlowDesk(Desk):
+    """The real desk; commands other than a halt can be made slow on their way in."""
+
+    slow_s = 0.0
+
+    async def submit(self, command: Command, actor: Actor, request_id: str = "", sent_ts_ns: int = 0) -> CommandDone:
+        if self.slow_s and not isinstance(command, Halt):
+            await asyncio.sleep(self.slow_s)
+        return await super().submit(command, actor, request_id, sent_ts_ns)
+
+
+class Secrets:
+    """The `Secrets` port over a dictionary."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self.values = values
+
+    def get(self, name: str) -> str:
+        if name not in self.values:
+            raise ConfigError(f"the secret {name!r} is missing; put it into the secrets file")
+        return self.values[name]
+
+    def has(self, name: str) -> bool:
+        return name in self.values
+
+
+@dataclass
+class World:
+    engine: Engine
+    telegram: TelegramServer
+    discord: DiscordServer
+    chat: ChatOps
+    config: BotConfig
+
+    @property
+    def desk(self) -> SlowDesk:
+        return self.engine.desk
+
+
+def bot_config(telegram: TelegramServer | None, discord: DiscordServer | None, **alerts) -> BotConfig:
+    return BotConfig(
+        telegram=TelegramConfig(
+            enabled=telegram is not None,
+            base_url=telegram.base_url if telegram else "",
+            base_file_url=telegram.file_url if telegram else "",
+            allowed_chats=(GROUP,),
+            alert_chats=(GROUP,),
+            poll_timeout_s=2,
+        ),
+        discord=DiscordConfig(
+            enabled=discord is not None,
+            api_url=discord.api_url if discord else "",
+            gateway_url=discord.gateway_url if discord else "",
+            guild_id=int(GUILD),
+            allowed_channels=(int(CHANNEL),),
+            alert_channels=(int(CHANNEL),),
+        ),
+        alerts=AlertConfig(**alerts),
+    )
+
+
+async def until(condition, within_s: float = 5.0) -> None:
+    """Wait until a condition holds; `TimeoutError` when it does not."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - conditions are about servers and engines, which have no event
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def running(chat: ChatOps):
+    """Run chat-ops for a while."""
+    task = asyncio.create_task(chat.run())
+    try:
+        yield chat
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def world(
+    tmp_path: Path, *doors: str, strategies: bool = False, secrets=None, up: bool = True, engine=None, **alerts
+):
+    """Everything up and connected; `doors` are telegram and discord (both when none is named)."""
+    wanted = doors or ("telegram", "discord")
+    engine = engine or Engine(strategies=strategies)
+    telegram, discord = TelegramServer(), DiscordServer()
+    await telegram.start()
+    await discord.start()
+    config = bot_config(telegram if "telegram" in wanted else None, discord if "discord" in wanted else None, **alerts)
+    chat = ChatOps(engine.desk, config, Secrets(SECRETS if secrets is None else secrets), tmp_path)
+    try:
+        async with running(chat):
+            if up:
+                await until(lambda: all(chat.health()[door] == "up" for door in wanted), 10)
+            yield World(engine, telegram, discord, chat, config)
+    finally:
+        await telegram.stop()
+        await discord.stop()
+
+
+_numbers = itertools.count(1)
+
+
+def fresh_id() -> str:
+    return f"test:{next(_numbers)}"
