@@ -1,0 +1,99 @@
+"""Market maker and turtle on the paper exchange: the promises they make, checked after every event of a run."""
+
+from decimal import Decimal
+from itertools import takewhile
+
+import pytest
+
+from domain.account import Position
+from domain.instrument import Instrument
+from domain.market import Feed, FeedKind
+from domain.order import Role
+from domain.settings import AccountSpec, ApprovalSettings, Limits, RiskSettings, Settings, StrategySpec
+from engine.data.synthetic import SyntheticMarket
+from engine.strategies import registry
+from exchanges.paper.config import PaperConfig
+from exchanges.paper.exchange import PaperExchange
+from research.driver import Driver
+from tests.engine.strategies.harness import BTC, SECOND_NS, START_NS
+
+PAPER = "PAPER:main"
+INSTRUMENT = Instrument(
+    id=BTC,
+    venue_symbol="BTC",
+    price_decimals=1,
+    qty_decimals=5,
+    maker_fee=Decimal("0.00015"),
+    taker_fee=Decimal("0.00045"),
+)
+LIMITS = Limits(max_position_notional=Decimal(1_000_000), max_order_notional=Decimal(1_000_000))
+
+
+class Run:
+    """One strategy through seconds of the synthetic market; iterate over its moments."""
+
+    def __init__(self, kind: str, seed: int, **params):
+        spec = StrategySpec(id="it", kind=kind, account=PAPER, instruments=(BTC,), params=params)
+        settings = Settings(
+            instruments=(INSTRUMENT,),
+            accounts=(AccountSpec(id=PAPER, deposit=Decimal(100_000)),),
+            risk=RiskSettings(default_limits=LIMITS),
+            approvals=ApprovalSettings(enabled=False),
+            strategies=(spec,),
+        )
+        self.driver = Driver(
+            settings, PaperExchange((INSTRUMENT,), {PAPER: Decimal(100_000)}, PaperConfig()), registry.build
+        )
+        self.market = SyntheticMarket((INSTRUMENT,), seed, START_NS)
+        self.feeds = [Feed(kind=kind, instrument=BTC) for kind in (FeedKind.BBO, FeedKind.TRADE)]
+        self.feeds += [feed for feed in registry.build(spec).feeds() if feed.kind is FeedKind.BAR]
+
+    def moments(self, seconds: int):
+        end_ns = START_NS + seconds * SECOND_NS
+        for event in takewhile(lambda e: e.ts_ns < end_ns, self.market.events(self.feeds, START_NS)):
+            self.driver.run([event])
+            yield self.driver.core.position(PAPER, BTC)
+
+    def guarded(self) -> int:
+        """Quantity of the stops at the venue, an amendment on its way included."""
+        slots = self.driver.core.state.slots.values()
+        return sum(o.leaves for slot in slots for o in slot.orders.values() if o.role is Role.STOP)
+
+    @property
+    def state(self):
+        return self.driver.core.state.strategies["it"]
+
+    @property
+    def booked(self) -> Position:
+        return self.driver.core.state.accounts[PAPER].positions[BTC]
+
+
+@pytest.mark.parametrize(
+    "params", [{"exit_bars": 2, "max_units": 4, "take_profit_pct": 0.0}, {"take_profit_pct": 0.05}]
+)
+def test_a_turtle_never_holds_a_position_without_a_stop_as_large(params):
+    run = Run("turtle", 5, interval_s=10, entry_bars=5, atr_bars=10, style="take", **params)
+    entries, most_units = set(), 0
+    for position in run.moments(600):
+        if position:
+            assert run.guarded() >= abs(position)
+            idea = run.state.memory.idea
+            assert idea is not None
+            entries.add(idea.entry)
+            most_units = max(most_units, idea.units)
+    assert len(entries) >= 3
+    assert most_units == 1 or params.get("max_units")
+    assert run.state.detail == ""
+
+
+def test_a_market_maker_stays_within_its_cap_and_is_filled():
+    run = Run(
+        "market_maker", 3, qty=0.01, max_position=0.02, tolerance_bps=3.0, min_edge_bps=0.2, vol_factor=0.5, levels=2
+    )
+    largest, sides = 0, set()
+    for position in run.moments(600):
+        largest = max(largest, abs(position))
+        sides.add((position > 0) - (position < 0))
+    assert 0 < largest <= 2000
+    assert sides == {-1, 0, 1}
+    assert run.booked.fees > 0
