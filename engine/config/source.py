@@ -26,7 +26,7 @@ from engine.config.problem import KeyPath, Place, Problem, Problems
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 30
-_INT = re.compile(r"[-+]?(0|[1-9][0-9_]{0,40})")
+_INT = re.compile(r"[-+]?(0|[1-9][0-9_]{0,18})")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,40}\.[0-9]{1,40}")
 _TAGS = {
     f"tag:yaml.org,2002:{name}"
@@ -126,6 +126,8 @@ def _build(node: yaml.Node, name: str, path: KeyPath, problems: list[Problem]) -
     if isinstance(node, yaml.SequenceNode):
         items = [_build(child, name, (*path, i), problems) for i, child in enumerate(node.value)]
         return Node(items, place)
+    if not _is_text(node.value):
+        problems.append(Problem(place, path, "holds half a character (a lone surrogate escape)"))
     quoted = isinstance(node, yaml.ScalarNode) and node.style is not None
     return Node(_scalar(node.value, quoted=quoted), place)
 
@@ -134,7 +136,7 @@ def _mapping(node: yaml.MappingNode, name: str, path: KeyPath, problems: list[Pr
     children: dict[str, Node] = {}
     for key_node, value_node in node.value:
         key_place = _mark(key_node.start_mark, name)
-        if not isinstance(key_node, yaml.ScalarNode):
+        if not isinstance(key_node, yaml.ScalarNode) or not _is_text(key_node.value):
             problems.append(Problem(key_place, path, "a key must be plain text"))
             continue
         key = key_node.value
@@ -158,6 +160,14 @@ def _scalar(text: str, *, quoted: bool) -> Scalar:
     if _INT.fullmatch(text):
         return int(text)
     return Decimal(text) if _NUMBER.fullmatch(text) else text
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse_anchors(text: str, name: str) -> None:

@@ -1,0 +1,126 @@
+"""What sections must agree on, said in words."""
+
+import pytest
+
+from engine.config import Problems, load_config
+
+MAKER = "{id: a, kind: market_maker, account: 'PAPER:main', instruments: [BTC-USDC-PERP.PAPER]}"
+PERSONS = "persons: [{id: a, role: trader}, {id: b, role: risk}, {id: c, role: risk}]\n"
+
+TWO_OF_ONE_NAME = """instruments:
+  - {id: A-USDC-PERP.PAPER, tick_size: 1, lot_size: 1, aliases: [x]}
+  - {id: B-USDC-PERP.PAPER, tick_size: 1, lot_size: 1, aliases: [X]}
+"""
+
+
+@pytest.fixture
+def said(tmp_path):
+    """The sentence of a wrong text, "" for a right one."""
+
+    def said(text: str) -> str:
+        file = tmp_path / "s.yaml"
+        file.write_text(text)
+        try:
+            load_config(file)
+        except Problems as error:
+            return str(error)
+        return ""
+
+    return said
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            f"strategies: [{MAKER}, {MAKER.replace('id: a', 'id: b')}]",
+            "a already owns BTC-USDC-PERP.PAPER on PAPER:main",
+        ),
+        (f"strategies: [{MAKER}, {MAKER}]", "the id 'a' stands twice"),
+        (
+            f"strategies: [{MAKER.replace('BTC', 'BTX')}]",
+            "there is no instrument 'BTX-USDC-PERP.PAPER'; did you mean BTC",
+        ),
+        (f"strategies: [{MAKER.replace('[BTC-USDC-PERP.PAPER]', '[]')}]", "expected at least 1 item"),
+        (f"strategies: [{MAKER.replace('[BTC', '[BTC-USDC-PERP.PAPER, BTC')}]", "is listed twice"),
+        ("accounts: [{id: main, deposit: 5}]", "expected VENUE:label such as PAPER:main"),
+        ("accounts: [{id: 'BINANCE:main', deposit: 5}]", "trades on PAPER accounts only"),
+        ("accounts: [{id: 'PAPER:main'}]", "a paper account needs a deposit above 0"),
+        ("accounts: [{id: 'PAPER:main', deposit: 1}, {id: 'PAPER:main', deposit: 1}]", "stands twice"),
+        ("risk: {limits: {BTC: {max_position_notional: 1, max_order_notional: 1}}}", "there is no instrument 'BTC'"),
+        ("data_feed: {symbols: {SOL: SOL}}", "there is no instrument 'SOL'"),
+        ("risk: {default_limits: }", "BTC-USDC-PERP.PAPER has no limits, so every order would be refused"),
+        ("persons: [{id: a, role: risk}, {id: a, role: risk}]", "the id 'a' stands twice"),
+        (
+            "persons: [{id: a, role: risk, telegram_user_id: 7}, {id: b, role: risk, telegram_user_id: 7}]",
+            "7 already speaks for a",
+        ),
+        ("persons: []", "at least one person is needed"),
+        ("data_feed: {source: tape}", "names the recorded file or folder"),
+        ("storage: {url: 'mysql://h/d'}", "expected sqlite:///file or postgresql"),
+        ("storage: {url: 'postgresql://u:hunter22@h/d'}", "put it into the secrets file"),
+    ],
+)
+def test_a_contradiction_is_said_in_words(said, text, sentence):
+    assert sentence in said(text)
+    assert "hunter22" not in said(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("instruments: [{id: BTC-USD-PERP.PAPER, tick_size: 1, lot_size: 1}]", "inverse"),
+        ("instruments: [{id: BTC-USDC.PAPER, tick_size: 1, lot_size: 1}]", "expected BASE-QUOTE-PERP.VENUE"),
+        ("instruments: [{id: BTC-USDC-PERP.BYBIT, tick_size: 1, lot_size: 1}]", "trades .PAPER instruments"),
+        (
+            "instruments: [{id: A-USDC-PERP.PAPER, tick_size: 0.01, price_decimals: 1, lot_size: 1}]",
+            "more than 1 decimals",
+        ),
+        (
+            "instruments: [{id: A-USDC-PERP.PAPER, tick_size: 1, lot_size: 0.1, min_qty: 0.05}]",
+            "min_qty 0.05 needs more",
+        ),
+        (
+            "instruments: [{id: A-USDC-PERP.PAPER, tick_size: 1, lot_size: 1, initial_margin: 1%}]",
+            "must not be more than initial_margin",
+        ),
+        (
+            TWO_OF_ONE_NAME,
+            "the name 'X' is taken by A-USDC-PERP.PAPER",
+        ),
+    ],
+)
+def test_an_impossible_contract_is_said_in_words(said, text, sentence):
+    assert sentence in said(text + "\nstrategies: []\n")
+
+
+@pytest.mark.parametrize(
+    ("approvals", "reachable"),
+    [
+        ("{requester_counts: true}", True),
+        ("{requester_counts: false}", True),  # a trader may ask, two others of role risk vote
+        ("{requester_counts: true, override_votes: 3}", False),
+        ("{requester_counts: true, order_votes: 3}", False),
+        ("{requester_counts: true, approver_role: admin}", False),
+        ("{requester_counts: true, approver_role: trader, override_votes: 3}", True),
+        ("{requester_counts: false, approver_role: trader, override_votes: 3}", False),
+        ("{enabled: false, override_votes: 9}", True),
+    ],
+)
+def test_a_quorum_must_be_reachable_by_the_people_there_are(said, approvals, reachable):
+    text = said(f"{PERSONS}approvals: {approvals}\n")
+    assert ("can never be reached" in text) is not reachable
+    assert bool(text) is not reachable
+
+
+def test_two_persons_of_role_risk_alone_need_requester_counts(said):
+    two = "persons: [{id: b, role: risk}, {id: c, role: risk}]\n"
+    text = said(two + "approvals: {requester_counts: false}\n")
+    assert "besides the requester can never be reached, there are 1" in text
+    assert "requester_counts: true" in text
+    assert said(two + "approvals: {requester_counts: true}\n") == ""
+
+
+def test_one_mistake_is_not_reported_twice_by_what_depends_on_it(said):
+    text = said("instruments:\n  - {id: BTC-USDC-PERP.PAPER, tick_size: zero, lot_size: 1}\n")
+    assert text.startswith("The configuration has 1 problem:")
