@@ -1,7 +1,8 @@
 """The synthetic market in real time: the `MarketFeed` of a start without network.
 
 Events are those of `SyntheticMarket.events`, let go when the clock reaches them. Market time is
-`start_ts_ns` at the moment of `start` and runs `speed` times as fast as the clock.
+`start_ts_ns` at the moment of `start` and runs `speed` times as fast as the clock. `venue_ts_ns` is market
+time, `ts_ns` the clock's when the event was let go.
 """
 
 from __future__ import annotations
@@ -92,8 +93,9 @@ class SyntheticFeed:
                 self._skip(sink, self._next.ts_ns, now_ns)
             sent = 0
             while self._next is not None and self._next.ts_ns <= now_ns and sent < _BATCH:
-                sink(self._next)
-                self._next = next(self._events)
+                event, self._next = self._next, next(self._events)
+                event.ts_ns = self._clock.now_ns()
+                sink(event)
                 sent += 1
             await asyncio.sleep(0 if sent == _BATCH else _REST_S)
 
@@ -109,6 +111,7 @@ class SyntheticFeed:
                 count = to_ns // feed.interval_ns - (from_ns - 1) // feed.interval_ns
                 bars += self._market.bars(feed.instrument, feed.interval_ns, to_ns, count)
         for bar in sorted(bars, key=lambda bar: bar.ts_ns):
+            bar.ts_ns = self._clock.now_ns()
             sink(bar)
         self._seek(self._feeds, to_ns + 1)
         for venue in venues:
