@@ -122,10 +122,13 @@ class FileJournal:
             raise self._refusal(self.last_seq)
 
     def records(self, from_seq: int = 0, market: bool = True) -> Iterator[Record]:
-        """Every durable record from `from_seq` on, in order of seq. Raises as `JournalReader.records` does."""
+        """Every durable record from `from_seq` on, in order of seq; market spans that are gone are logged at the end.
+
+        Raises as `JournalReader.records` does.
+        """
         if self._failure is None:
             self.flush()
-        return JournalReader(self.directory).records(from_seq, market, to_seq=self.durable_seq)
+        return self._read(from_seq, market, self.durable_seq)
 
     def save_snapshot(self, seq: int, ts_ns: int, build: str, version: int, payload: bytes) -> None:
         """Store a state snapshot taken after `seq`, once that is durable; returns at once.
@@ -168,6 +171,12 @@ class FileJournal:
         if self._closed:
             return JournalError("the journal is closed: nothing can be appended")
         return JournalError(f"seq {seq} cannot follow seq {self.last_seq}: a journal has one growing sequence")
+
+    def _read(self, from_seq: int, market: bool, to_seq: int) -> Iterator[Record]:
+        reader = JournalReader(self.directory)
+        yield from reader.records(from_seq, market, to_seq)
+        for span in reader.missing:
+            log.warning("read without market data that is gone: %s", span)
 
     def _wait_for_thread(self) -> None:
         done = threading.Event()

@@ -73,6 +73,15 @@ def test_removed_market_segments_are_named_and_everything_else_is_read(directory
     assert str(reader.missing[0]).startswith(f"{gone[0].name}: {reader.missing[0].records} market records, seq ")
 
 
+def test_the_journal_itself_logs_market_data_that_is_gone(directory, caplog):
+    gone = markets(directory)[0]
+    gone.unlink()
+    journal = FileJournal(directory, fsync=False)
+    assert len(list(journal.records())) < len(RECORDS)
+    journal.close()
+    assert f"read without market data that is gone: {gone.name}" in caplog.text
+
+
 def test_damage_in_the_middle_is_said_with_segment_offset_and_seq(directory):
     path = mains(directory)[1]
     flip(path, 64 + 30)
