@@ -73,13 +73,15 @@ class FileSecrets:
                     f"the secrets file {self._path} is a symbolic link; put the file itself there"
                 ) from None
             raise ConfigError(f"the secrets file {self._path} cannot be read: {error.strerror}") from None
-        with os.fdopen(handle, "rb") as file:
-            info = os.fstat(file.fileno())
+        try:
+            info = os.fstat(handle)
             self._check(info)
             stamp = (info.st_ino, info.st_mtime_ns, info.st_size)
             if stamp == self._stamp:
                 return
-            values = self._parse(file.read(_MAX_BYTES + 1))
+            values = self._parse(os.read(handle, _MAX_BYTES + 1))
+        finally:
+            os.close(handle)
         for value in values.values():
             self._register(value)
         self._values, self._stamp = values, stamp

@@ -19,7 +19,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
@@ -213,7 +213,8 @@ class _Redaction:
         self._redactor = redactor
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        return {key: self._redactor.clean_value(value) if key[0] != "_" else value for key, value in event.items()}
+        clean = self._redactor
+        return {clean.clean(key): value if key[:1] == "_" else clean.clean_value(value) for key, value in event.items()}
 
 
 class _Output(NamedTuple):
@@ -273,6 +274,11 @@ class _RotatingFile(logging.handlers.RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
         handle = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         return os.fdopen(handle, "a", encoding="utf-8")
+
+    def close(self) -> None:
+        """Close the file; what a full disk still refuses then is no reason to fail."""
+        with suppress(OSError):
+            super().close()
 
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
         self.lost_lines += 1

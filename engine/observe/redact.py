@@ -60,10 +60,10 @@ class Redactor:
         if isinstance(value, str):
             return self.clean(value)
         if isinstance(value, dict):
-            return {self.clean(str(key)): self.clean_value(item) for key, item in value.items()}
+            return {self.clean(_shown(key)): self.clean_value(item) for key, item in value.items()}
         if isinstance(value, (list, tuple, set, frozenset)):
             return [self.clean_value(item) for item in value]
-        return self.clean(str(value))
+        return self.clean(_shown(value))
 
 
 def redact_records(redactor: Redactor) -> Callable[[], None]:
@@ -91,9 +91,20 @@ def redact_records(redactor: Redactor) -> Callable[[], None]:
 def _clean_argument(redactor: Redactor, value: object) -> object:
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    text = str(value)
+    text = _shown(value)
     clean = redactor.clean(text)
-    return value if clean == text else clean
+    return value if clean == text and text != _unshowable(value) else clean
+
+
+def _shown(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - logging a thing must not fail because the thing cannot be shown
+        return _unshowable(value)
+
+
+def _unshowable(value: object) -> str:
+    return f"<{type(value).__name__} that cannot be shown>"
 
 
 def _replacement(match: re.Match[str]) -> str:
