@@ -36,34 +36,35 @@ def affords(floor: Floor, account: PaperAccount, market: Market, side: int, qty:
         return True
     instrument = market.instrument
     mark = market.reference() or price
-    need = instrument.notional(mark, after - before) * instrument.initial_margin
-    need += account.initial_margin(floor.instruments, floor.mark)
-    return need <= account.equity(floor.instruments, floor.mark)
+    need = instrument.notional(mark, after) * instrument.initial_margin
+    equity = account.cash
+    if held:
+        equity += instrument.notional(mark, held) - account.holdings[name].entry_value
+    if account.open or len(account.holdings) > 1:
+        need += account.margin_elsewhere(name, floor.instruments, floor.mark)
+        equity += account.gain_elsewhere(name, floor.instruments, floor.mark)
+    return need <= equity
 
 
 def set_bands(floor: Floor, account: PaperAccount) -> None:
     """Work out how far the price of each held instrument may move before `guard` must look."""
-    held = [holding for holding in account.holdings.values() if holding.qty]
+    held = []
     room = float(account.cash)
-    for holding in held:
-        market = floor.markets[holding.instrument]
-        mark = market.reference()
-        worth = abs(holding.qty) * market.unit
-        room += holding.qty * market.unit * mark - float(holding.entry_value)
-        room -= worth * mark * market.maintenance
-    shares = max(len(held), 1)
     for holding in account.holdings.values():
         market = floor.markets[holding.instrument]
-        low, high = -1, FAR
-        if holding.qty:
-            mark = market.reference()
-            reach = room * _SAFE / shares / (abs(holding.qty) * market.unit * (1 + market.maintenance))
-            reach = max(reach, 0.0)
-            if holding.qty > 0:
-                low = int(mark - reach) if reach < mark else -1
-            else:
-                high = int(mark + reach) + 1 if reach < FAR / 2 else FAR
-        market.set_liquidation(account.id, low, high)
+        if not holding.qty:
+            market.set_liquidation(account.id, -1, FAR)
+            continue
+        mark = market.reference()
+        worth = holding.qty * market.unit
+        room += worth * mark - float(holding.entry_value) - abs(worth) * mark * market.maintenance
+        held.append((market, mark, worth))
+    for market, mark, worth in held:
+        reach = max(room, 0.0) * _SAFE / len(held) / (abs(worth) * (1 + market.maintenance))
+        if worth > 0:
+            market.set_liquidation(account.id, int(mark - reach) if reach < mark else -1, FAR)
+        else:
+            market.set_liquidation(account.id, -1, int(mark + reach) + 1 if reach < FAR / 2 else FAR)
 
 
 def guard(floor: Floor, market: Market, ts_ns: int) -> None:
@@ -71,7 +72,7 @@ def guard(floor: Floor, market: Market, ts_ns: int) -> None:
     for account in floor.accounts.values():
         if not account.qty(market.instrument.id):
             continue
-        equity = account.equity(floor.instruments, floor.mark)
+        equity = account.cash + account.gain_elsewhere("", floor.instruments, floor.mark)
         if equity < account.maintenance(floor.instruments, floor.mark):
             liquidate(floor, account, ts_ns)
         set_bands(floor, account)

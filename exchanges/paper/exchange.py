@@ -12,28 +12,50 @@ the tape's time, so a request arrives `entry_ns + feed_ns` after it was sent, an
 
 from __future__ import annotations
 
-import heapq
+import logging
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, TypeAlias
 
 from domain.errors import VenueError
-from domain.events import VenueEvent, VenueSnapshot
-from domain.instrument import AccountId, Instrument
+from domain.events import (
+    AmendRejected,
+    CancelRejected,
+    Filled,
+    FundingPaid,
+    Rejected,
+    VenueEvent,
+    VenueSnapshot,
+    VenueStatus,
+)
+from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.market import Bar, Bbo, Book, FeedStatus, Mark, MarketEvent, Trade
 from domain.order import Amend, ArmDeadMan, Cancel, Intent, Place, Query
-from exchanges.paper import tape
-from exchanges.paper.config import FillModel, PaperConfig
+from exchanges.paper import kernel, memory, requests, tape
+from exchanges.paper.config import FaultKind, PaperConfig
+from exchanges.paper.faults import FaultPlan
 from exchanges.paper.floor import Floor
+from exchanges.paper.store import PaperStore
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_log = logging.getLogger(__name__)
 
 NEVER = 2**62
+Fate: TypeAlias = FaultKind | None
 
 
 class PaperExchange:
-    """A deterministic exchange for the given instruments and accounts (account id -> deposit).
+    """A deterministic exchange for the given instruments and accounts (account id -> first deposit).
 
     Call `on_market` for every event of the tape, `submit` with what the engine sends, `poll` for what has
-    reached the engine. `next_due_ns` says when to poll next (0 = nothing is scheduled).
+    reached the engine. `next_due_ns` says when to poll next (0 = nothing is scheduled). With a `store`,
+    accounts and orders are those it remembers. Raises `VenueError` for a store that does not fit.
     """
 
     def __init__(
@@ -41,24 +63,33 @@ class PaperExchange:
         instruments: Iterable[Instrument],
         accounts: Mapping[AccountId, Decimal],
         config: PaperConfig | None = None,
+        store: PaperStore | None = None,
     ) -> None:
         self.config = config = config or PaperConfig()
         self.now_ns = 0
         self.floor = Floor(instruments, accounts, config, self._emit)
-        is_instant = config.fill_model is FillModel.SAME_CLOSE
+        self.plan = FaultPlan(config.faults, config.seed) if config.faults else None
+        self._store = store
+        self.store_problem = ""
+        """Why the store could not be written the last time; empty = it could."""
+        if store is not None:
+            memory.remember(self.floor, store)
+        is_instant = self.floor.is_instant
         self._entry_ns = 0 if is_instant else config.entry_ns + config.feed_ns
         self._response_ns = 0 if is_instant else max(0, config.response_ns - config.feed_ns)
         self._jitter_ns = 0 if is_instant else config.jitter_ns
         self._random = random.Random(config.seed)
-        self._arrivals: list[tuple[int, int, Intent]] = []
-        self._answers: list[tuple[int, int, VenueEvent]] = []
+        self._arrivals: list[tuple[int, int, Intent, Fate]] = []
+        self._answers: list[tuple[int, int, VenueEvent, int]] = []
         self._last_arrival_ns = 0
         self._last_answer_ns = 0
         self._number = 0
         self._timer_ns = NEVER
         """When the floor next has something to do by itself: an arrival or a dead man's deadline."""
+        self._is_answer_lost = False
         self._told: dict[AccountId, int] = {}
-        self._snapshots: dict[int, tuple[AccountId, int]] = {}
+        """How many movements of money the engine has been told of by snapshots that reached it."""
+        self._set_timer()
 
     # the market
 
@@ -78,8 +109,8 @@ class PaperExchange:
         if type(event) is Bar:
             if market.low < event.low and event.high < market.high:
                 market.last = event.close
-            else:
-                tape.on_bar(self.floor, market, event, self.now_ns)
+                return
+            tape.on_bar(self.floor, market, event, self.now_ns)
         elif type(event) is Bbo:
             tape.on_bbo(self.floor, market, event, self.now_ns)
         elif type(event) is Trade:
@@ -88,32 +119,74 @@ class PaperExchange:
             tape.on_book(self.floor, market, event, self.now_ns)
         elif type(event) is Mark:
             tape.on_mark(self.floor, market, event, self.now_ns)
+        if self._store is not None:
+            self._save(self._store)
+
+    def on_rows(self, instrument: InstrumentId, rows: npt.NDArray[np.int64], first: int, until_ns: int) -> int:
+        """Match rows (see `matching`) of one instrument up to `until_ns`, compiled; returns the next row.
+
+        It stops early when something is due to reach the engine: poll at `next_due_ns`, then go on. The outcome
+        is that of the same events one by one, but margin is looked at only after fills and at the end of a
+        batch. Marks go through `on_market`. Raises `VenueError` for an unknown instrument.
+        """
+        market = self.floor.markets.get(instrument)
+        if market is None:
+            raise VenueError(f"the paper venue does not list {instrument}")
+        market.has_ticks = market.has_book = market.has_depth = True
+        times = rows[:, 0]
+        last = int(times.searchsorted(until_ns, side="right"))
+        while first < last:
+            now = int(times[first])
+            if self._timer_ns < now:
+                self._advance(now - 1)
+            due = min(self._timer_ns, self._answers[0][0] if self._answers else NEVER)
+            if due < now:
+                break
+            stop = first + (1 if market.taking else int(times[first:last].searchsorted(due, side="right")))
+            market.load()
+            first = kernel.match_rows(market, rows, first, stop)
+            self.now_ns = max(self.now_ns, int(times[first - 1]))
+            tape.on_matched(self.floor, market, self.now_ns)
+        if self._store is not None:
+            self._save(self._store)
+        return first
 
     # the line
 
     def submit(self, intents: Iterable[Intent], ts_ns: int) -> None:
         """Send requests at `ts_ns`; they arrive, in order, after the entry latency."""
-        for intent in intents:
-            due = max(ts_ns + self._entry_ns + self._jitter(), self._last_arrival_ns)
-            self._last_arrival_ns = due
-            self._number += 1
-            heapq.heappush(self._arrivals, (due, self._number, intent))
-        self._set_timer()
         if self._timer_ns <= ts_ns:
             self._advance(ts_ns)
+        for intent in intents:
+            due = ts_ns + self._entry_ns
+            if self._jitter_ns:
+                due = max(due + self._random.randrange(self._jitter_ns), self._last_arrival_ns)
+                self._last_arrival_ns = due
+            if self.plan is not None:
+                self._send_faultily(self.plan, intent, ts_ns, due)
+            elif due <= ts_ns:
+                self.now_ns = ts_ns
+                self._arrive(intent)
+            else:
+                self._number += 1
+                heappush(self._arrivals, (due, self._number, intent, None))
+        self._set_timer()
+        if self._store is not None:
+            self._save(self._store)
 
     def poll(self, ts_ns: int) -> list[VenueEvent]:
         """What has reached the engine by `ts_ns`, in order; each event's `ts_ns` says when it did."""
         if self._timer_ns <= ts_ns:
             self._advance(ts_ns)
+            if self._store is not None:
+                self._save(self._store)
         answers = self._answers
         reached: list[VenueEvent] = []
         while answers and answers[0][0] <= ts_ns:
-            due, number, event = heapq.heappop(answers)
+            due, _, event, told = heappop(answers)
             event.ts_ns = due
-            if number in self._snapshots:
-                account, told = self._snapshots.pop(number)
-                self._told[account] = told
+            if told and type(event) is VenueSnapshot:
+                self._told[event.account] = max(told, self._told.get(event.account, 0))
             reached.append(event)
         return reached
 
@@ -129,7 +202,6 @@ class PaperExchange:
         """A new session of the engine: what was under way to the old one is lost, snapshots tell everything kept."""
         self._arrivals.clear()
         self._answers.clear()
-        self._snapshots.clear()
         self._told.clear()
         self._last_arrival_ns = self._last_answer_ns = 0
         self._set_timer()
@@ -138,7 +210,12 @@ class PaperExchange:
         """The truth about an account now, past the line and its faults, with every fill and funding kept."""
         if account not in self.floor.accounts:
             raise VenueError(f"the paper venue has no account {account}; it has {', '.join(self.floor.accounts)}")
-        return self.floor.snapshot(account, ts_ns)
+        return requests.snapshot(self.floor, account, ts_ns)
+
+    @property
+    def fault_counts(self) -> Counter[FaultKind]:
+        """How often each kind of fault was really applied."""
+        return self.plan.counts if self.plan is not None else Counter()
 
     def problems(self) -> Iterator[str]:
         """Every way in which the venue's own books do not add up."""
@@ -150,46 +227,110 @@ class PaperExchange:
         if problems:
             raise VenueError("the paper venue's books do not add up: " + "; ".join(problems))
 
+    def close(self) -> None:
+        """Release the store."""
+        if self._store is not None:
+            self._store.close()
+
     # inside
 
-    def _jitter(self) -> int:
-        return self._random.randrange(self._jitter_ns) if self._jitter_ns else 0
+    def _save(self, store: PaperStore) -> None:
+        """Write what has changed; a disk that refuses is logged once, and tried again with the next change."""
+        try:
+            memory.save(self.floor, store)
+            self.store_problem = ""
+        except OSError as error:
+            if not self.store_problem:
+                _log.warning("the paper exchange cannot write its memory, and would forget if it died: %s", error)
+            self.store_problem = str(error)
 
     def _set_timer(self) -> None:
         due = self._arrivals[0][0] if self._arrivals else NEVER
-        self._timer_ns = min(due, self.floor.dead_man_due_ns() or NEVER)
+        dead_man_ns = self.floor.dead_man_ns
+        self._timer_ns = dead_man_ns if 0 < dead_man_ns < due else due
 
     def _advance(self, ts_ns: int) -> None:
         """Let everything happen that is due on the floor by `ts_ns`, in order."""
         while self._timer_ns <= ts_ns:
             self.now_ns = max(self.now_ns, self._timer_ns)
-            deadline = self.floor.dead_man_due_ns()
-            if deadline and deadline <= self.now_ns:
-                self.floor.fire_dead_men(self.now_ns)
+            if 0 < self.floor.dead_man_ns <= self.now_ns:
+                requests.fire_dead_men(self.floor, self.now_ns)
             else:
-                self._arrive(heapq.heappop(self._arrivals)[2])
+                _, _, intent, fate = heappop(self._arrivals)
+                if fate is FaultKind.RATE_LIMIT:
+                    self._refuse(intent)
+                else:
+                    self._is_answer_lost = fate is FaultKind.LOSE_ANSWER
+                    self._arrive(intent)
+                    self._is_answer_lost = False
             self._set_timer()
 
     def _arrive(self, intent: Intent) -> None:
         floor, now = self.floor, self.now_ns
         if type(intent) is Place:
-            floor.place(intent, now)
+            requests.place(floor, intent, now)
         elif type(intent) is Cancel:
-            floor.cancel(intent, now)
+            requests.cancel(floor, intent, now)
         elif type(intent) is Amend:
-            floor.amend(intent, now)
+            requests.amend(floor, intent, now)
         elif type(intent) is Query:
-            floor.query(intent, now)
+            requests.query(floor, intent, now)
         elif type(intent) is ArmDeadMan:
-            floor.arm_dead_man(intent)
+            requests.arm_dead_man(floor, intent)
         elif intent.account in floor.accounts:
-            told = floor.told[intent.account]
-            snapshot = floor.snapshot(intent.account, now, self._told.get(intent.account, 0))
-            self._emit(snapshot, now)
-            self._snapshots[self._number] = intent.account, told
+            snapshot = requests.snapshot(floor, intent.account, now, self._told.get(intent.account, 0))
+            self._emit(snapshot, now, floor.told[intent.account])
 
-    def _emit(self, event: VenueEvent, ts_ns: int) -> None:
-        due = max(ts_ns + self._response_ns + self._jitter(), self._last_answer_ns)
-        self._last_answer_ns = due
+    def _refuse(self, intent: Intent) -> None:
+        """The venue's rate limiter says no; queries and the like get no answer."""
+        text, now = "429: too many requests", self.now_ns
+        if isinstance(intent, Place):
+            self._emit(Rejected(cid=intent.cid, text=text, venue_ts_ns=now), now)
+        elif isinstance(intent, Amend):
+            self._emit(AmendRejected(cid=intent.cid, amend_no=intent.amend_no, text=text, venue_ts_ns=now), now)
+        elif isinstance(intent, Cancel):
+            self._emit(CancelRejected(cid=intent.cid, text=text, venue_ts_ns=now), now)
+
+    def _emit(self, event: VenueEvent, ts_ns: int, told: int = 0) -> None:
+        due = ts_ns + self._response_ns
+        if self._jitter_ns:
+            due = max(due + self._random.randrange(self._jitter_ns), self._last_answer_ns)
+            self._last_answer_ns = due
+        if self.plan is not None:
+            self._answer_faultily(self.plan, event, ts_ns, due, told)
+            return
         self._number += 1
-        heapq.heappush(self._answers, (due, self._number, event))
+        heappush(self._answers, (due, self._number, event, told))
+
+    # faults
+
+    def _send_faultily(self, plan: FaultPlan, intent: Intent, ts_ns: int, due_ns: int) -> None:
+        if plan.outage(intent, ts_ns):
+            self._break(plan, ts_ns)
+        if ts_ns < plan.down_until_ns:
+            return
+        for arrival_ns, fate in plan.requests(intent, ts_ns, due_ns):
+            self._number += 1
+            heappush(self._arrivals, (arrival_ns, self._number, intent, fate))
+        self._set_timer()
+        self._advance(ts_ns)
+
+    def _answer_faultily(self, plan: FaultPlan, event: VenueEvent, ts_ns: int, due_ns: int, told: int) -> None:
+        if plan.outage(event, ts_ns):
+            self._break(plan, ts_ns)
+        is_lost = self._is_answer_lost and not isinstance(event, Filled | FundingPaid)
+        if is_lost or ts_ns < plan.down_until_ns:
+            return
+        for arrival_ns, copied in plan.answers(event, ts_ns, due_ns):
+            self._number += 1
+            heappush(self._answers, (arrival_ns, self._number, copied, told))
+
+    def _break(self, plan: FaultPlan, ts_ns: int) -> None:
+        """The line goes down: what is on it is lost, and the engine sees it go and come back."""
+        self._arrivals.clear()
+        self._answers = [entry for entry in self._answers if entry[0] <= ts_ns or isinstance(entry[2], VenueStatus)]
+        heapify(self._answers)
+        for due, is_up in ((ts_ns, False), (plan.down_until_ns, True)):
+            status = VenueStatus(venue=self.config.venue, connected=is_up, detail="simulated outage")
+            self._number += 1
+            heappush(self._answers, (due, self._number, status, 0))

@@ -1,42 +1,27 @@
-"""The trading floor: what the venue does with each request, and every fill. Always consistent, never faulty.
+"""The trading floor: orders, fills and accounts. Always consistent, never faulty.
 
     place ─▶ refused | accepted ─▶ takes ─▶ filled | rests | waits for a price | cancelled
                                └▶ armed (stop, take-profit) ─▶ fires ─▶ takes
 
-Market data comes in through `tape.py`, margin and funding are in `clearing.py`, the line to the engine
-(latency, faults) is in `exchange.py`. What happens is told to `emit(event, ts_ns)` in the order it happens.
+Requests come in through `requests.py`, market data through `tape.py`, margin and funding are in `clearing.py`,
+the line to the engine (latency, faults) is in `exchange.py`. What happens is told to `emit(event, ts_ns)`, in
+the order in which it happens.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from copy import copy
 from decimal import Decimal
 
-from domain.events import (
-    Accepted,
-    Amended,
-    AmendRejected,
-    Cancelled,
-    CancelRejected,
-    Filled,
-    FundingPaid,
-    OpenOrder,
-    OrderReport,
-    Rejected,
-    VenueEvent,
-    VenuePosition,
-    VenueSnapshot,
-)
+from domain.events import Cancelled, Filled, FundingPaid, VenueEvent
 from domain.instrument import AccountId, Instrument, InstrumentId
-from domain.order import Amend, ArmDeadMan, Cancel, ClientId, Liquidity, OrderKind, OrderStatus, Place, Query
-from domain.verdict import Reason
+from domain.order import ClientId, Liquidity, OrderStatus
 from exchanges.paper import clearing
 from exchanges.paper.config import FillModel, PaperConfig, QueueModel
 from exchanges.paper.ledger import Holding, PaperAccount
 from exchanges.paper.market import Market
-from exchanges.paper.orders import TAKES_ONLY, TRIGGERED, PaperOrder, bad_numbers, refusal
+from exchanges.paper.orders import CANCELLED, FILLED, IOC, NOWHERE, OPEN, TAKES_ONLY, TRIGGERED, PaperOrder, Where
 
 Emit = Callable[[VenueEvent, int], None]
 
@@ -53,6 +38,7 @@ class Floor:
     ) -> None:
         self.config = config
         self.emit = emit
+        self.is_instant = config.fill_model is FillModel.SAME_CLOSE
         self.instruments: dict[InstrumentId, Instrument] = {i.id: i for i in instruments}
         power = config.queue_power if config.queue_model is QueueModel.POWER else 0
         self.markets = {name: Market(instrument, power) for name, instrument in self.instruments.items()}
@@ -60,202 +46,38 @@ class Floor:
         self.orders: dict[ClientId, PaperOrder] = {}
         self.finished: deque[ClientId] = deque()
         self.history: dict[AccountId, deque[Filled | FundingPaid]] = {
-            name: deque(maxlen=config.kept_fills) for name in self.accounts
+            name: self.new_history() for name in self.accounts
         }
         self.told: dict[AccountId, int] = dict.fromkeys(self.accounts, 0)
         self.seq = 0
+        self.dead_man_ns = 0
+        """The nearest dead man's deadline; 0 = none is armed."""
         self.recording = False
         self.changed: dict[ClientId, PaperOrder] = {}
-        """Orders changed since the store was last written, while `recording`."""
+        """While `recording`: orders, movements of money and accounts changed since the store was last written."""
+        self.news: list[Filled | FundingPaid] = []
+        self.moved: list[AccountId] = []
+
+    def new_history(self) -> deque[Filled | FundingPaid]:
+        """An empty history of one account."""
+        return deque(maxlen=self.config.kept_fills)
 
     def mark(self, instrument: InstrumentId) -> int:
         """Reference price of an instrument; 0 = unknown."""
         return self.markets[instrument].reference()
 
-    # requests
-
-    def place(self, place: Place, ts_ns: int) -> None:
-        """Accept or refuse a new order; what can take does so at once."""
-        market, account = self.markets.get(place.instrument), self.accounts.get(place.account)
-        if market is None or account is None:
-            missing = place.instrument if market is None else place.account
-            self.emit(Rejected(cid=place.cid, venue_ts_ns=ts_ns, text=f"{missing} is not known here"), ts_ns)
-            return
-        problem = self._refusal(market, account, place, ts_ns)
-        if problem is not None:
-            self.emit(Rejected(cid=place.cid, venue_ts_ns=ts_ns, reason=problem[0], text=problem[1]), ts_ns)
-            return
-        self.seq += 1
-        order = PaperOrder(
-            cid=place.cid,
-            account=place.account,
-            instrument=place.instrument,
-            side=place.side,
-            kind=place.kind,
-            qty=place.qty,
-            price=place.price,
-            trigger=place.trigger,
-            reduce_only=place.reduce_only,
-            venue_id=f"V{self.seq}",
-            seq=self.seq,
-        )
-        self.orders[order.cid] = account.open[order.cid] = order
-        self.emit(Accepted(cid=order.cid, venue_id=order.venue_id, venue_ts_ns=ts_ns), ts_ns)
-        self._start(market, order, ts_ns)
-
-    def _refusal(self, market: Market, account: PaperAccount, place: Place, ts_ns: int) -> tuple[Reason, str] | None:
-        if place.cid in self.orders:
-            return Reason.DUPLICATE, f"an order {place.cid} exists already"
-        problem = refusal(market.instrument, place, ts_ns)
-        if problem is not None:
-            return problem
-        if place.kind is OrderKind.POST_ONLY and self.would_take(market, place.side, place.price):
-            return Reason.VENUE, "post-only, but it would take"
-        if place.reduce_only:
-            if place.kind not in TRIGGERED and account.qty(place.instrument) * place.side >= 0:
-                return Reason.VENUE, "reduce-only, but there is nothing to reduce"
-        elif not clearing.affords(self, account, market, place.side, place.qty, place.price or place.trigger):
-            return Reason.VENUE, "insufficient margin"
-        return None
-
-    def would_take(self, market: Market, side: int, price: int) -> bool:
-        """Whether a limit at `price` would trade at once; with bars alone, against the last close."""
-        other = market.best(-side) if market.has_book else market.last
-        return other > 0 and (price - other) * side >= 0
-
-    def _start(self, market: Market, order: PaperOrder, ts_ns: int) -> None:
+    def start(self, market: Market, order: PaperOrder, ts_ns: int) -> None:
         """Put an accepted (or re-priced) order to work."""
         if order.kind in TRIGGERED:
             market.arm(order)
             price = (market.best(-order.side) if market.has_book else 0) or market.reference()
             if price and (price - order.trigger) * order.direction >= 0:
                 self.fire(market, order, 0, ts_ns)
-        elif order.kind is OrderKind.IOC or self.would_take(market, order.side, order.price):
+        elif order.kind is IOC or market.would_take(order.side, order.price):
             self.take(market, order, ts_ns)
         else:
             market.rest(order)
         self.note(order)
-
-    def amend(self, amend: Amend, ts_ns: int) -> None:
-        """Change a working order in place. Less quantity keeps the queue; anything else goes to its back."""
-        order = self.orders.get(amend.cid)
-        problem = self._amend_problem(order, amend)
-        if order is None or problem:
-            text = problem or "no such order"
-            self.emit(
-                AmendRejected(cid=amend.cid, amend_no=amend.amend_no, text=text, venue_ts_ns=ts_ns),
-                ts_ns,
-            )
-            return
-        if amend.qty <= order.filled:
-            self.cancel_order(order, "amended to no more than has filled", ts_ns)
-            return
-        market = self.markets[order.instrument]
-        trigger = amend.trigger or order.trigger
-        keeps_queue = amend.price == order.price and amend.qty <= order.qty and trigger == order.trigger
-        if not keeps_queue:
-            market.remove(order)
-            self.seq += 1
-            order.seq = self.seq
-        order.price, order.qty, order.trigger = amend.price, amend.qty, trigger
-        self.emit(
-            Amended(
-                cid=order.cid,
-                price=order.price,
-                qty=order.qty,
-                trigger=order.trigger,
-                amend_no=amend.amend_no,
-                venue_ts_ns=ts_ns,
-            ),
-            ts_ns,
-        )
-        if keeps_queue:
-            market.write_leaves(order)
-            self.note(order)
-        else:
-            self._start(market, order, ts_ns)
-
-    def _amend_problem(self, order: PaperOrder | None, amend: Amend) -> str:
-        if order is None or order.status is not OrderStatus.OPEN:
-            return "no such order is working"
-        if order.fired or order.liquidation:
-            return "it has been triggered"
-        if amend.qty <= order.filled:
-            return ""
-        market, account = self.markets[order.instrument], self.accounts[order.account]
-        numbers = bad_numbers(market.instrument, order.kind, amend.qty, amend.price, amend.trigger or order.trigger)
-        if numbers is not None:
-            return numbers[1]
-        if order.kind is OrderKind.POST_ONLY and self.would_take(market, order.side, amend.price):
-            return "post-only, but it would take"
-        more = amend.qty - order.qty
-        if more > 0 and not order.reduce_only and not clearing.affords(self, account, market, order.side, more, 0):
-            return "insufficient margin"
-        return ""
-
-    def cancel(self, cancel: Cancel, ts_ns: int) -> None:
-        """Take an order out of the market, or say that there is none."""
-        order = self.orders.get(cancel.cid)
-        if order is None or order.status is not OrderStatus.OPEN or order.liquidation:
-            text = "no such order" if order is None else f"the order is {order.status.name.lower()}"
-            self.emit(CancelRejected(cid=cancel.cid, text=text, venue_ts_ns=ts_ns), ts_ns)
-        else:
-            self.cancel_order(order, "asked", ts_ns)
-
-    def query(self, query: Query, ts_ns: int) -> None:
-        """Tell what is known of an order."""
-        order = self.orders.get(query.cid)
-        if order is None:
-            self.emit(OrderReport(cid=query.cid, found=False, venue_ts_ns=ts_ns), ts_ns)
-            return
-        report = OrderReport(
-            cid=order.cid,
-            found=True,
-            status=order.status,
-            filled=order.filled,
-            price=order.price,
-            qty=order.qty,
-            venue_id=order.venue_id,
-            venue_ts_ns=ts_ns,
-        )
-        self.emit(report, ts_ns)
-
-    def arm_dead_man(self, arm: ArmDeadMan) -> None:
-        """Set the time at which everything of the account is cancelled; 0 disarms."""
-        if arm.account in self.accounts:
-            self.accounts[arm.account].dead_man_ns = arm.deadline_ns
-
-    def dead_man_due_ns(self) -> int:
-        """The nearest deadline; 0 = none armed."""
-        return min((a.dead_man_ns for a in self.accounts.values() if a.dead_man_ns), default=0)
-
-    def fire_dead_men(self, ts_ns: int) -> None:
-        """Cancel every order, stops included, of the accounts whose deadline has come."""
-        for account in self.accounts.values():
-            if account.dead_man_ns and account.dead_man_ns <= ts_ns:
-                account.dead_man_ns = 0
-                self.cancel_all(account, "dead man", ts_ns)
-
-    def snapshot(self, account_id: AccountId, ts_ns: int, since: int = 0) -> VenueSnapshot:
-        """Everything known of an account, with the fills and funding from number `since` on (as far as kept)."""
-        account, history = self.accounts[account_id], self.history[account_id]
-        skip = max(0, len(history) - (self.told[account_id] - since))
-        news = [copy(event) for event in list(history)[skip:]]
-        return VenueSnapshot(
-            venue_ts_ns=ts_ns,
-            account=account_id,
-            cash=account.cash,
-            orders=tuple(_open_order(order) for order in account.open.values() if not order.liquidation),
-            positions=tuple(
-                VenuePosition(instrument=name, qty=holding.qty, entry_value=holding.entry_value)
-                for name, holding in account.holdings.items()
-                if holding.qty
-            ),
-            fills=tuple(event for event in news if isinstance(event, Filled)),
-            funding=tuple(event for event in news if isinstance(event, FundingPaid)),
-        )
-
-    # what happens to orders
 
     def fire(self, market: Market, order: PaperOrder, gap_price: int, ts_ns: int) -> None:
         """A trigger was reached: the order takes. `gap_price` is the price a bar reached it at (0 = no bar)."""
@@ -276,7 +98,7 @@ class Floor:
             self.after_taking(market, order, ts_ns)
         elif not market.last:
             self.after_taking(market, order, ts_ns)
-        elif self.config.fill_model is FillModel.SAME_CLOSE:
+        elif self.is_instant:
             self.take_at(market, order, market.last, ts_ns)
         else:
             market.wait(order)
@@ -289,9 +111,9 @@ class Floor:
 
     def after_taking(self, market: Market, order: PaperOrder, ts_ns: int) -> None:
         """What becomes of the rest of an order that has taken."""
-        if order.status is not OrderStatus.OPEN:
+        if order.status is not OPEN:
             return
-        if order.kind is OrderKind.IOC and not order.liquidation:
+        if order.kind is IOC and not order.liquidation:
             self.cancel_order(order, "IOC rest", ts_ns)
         elif order.kind in TAKES_ONLY:
             market.wait(order)
@@ -333,7 +155,7 @@ class Floor:
         )
         self.tell(order.account, event, ts_ns)
         if order.filled == order.qty:
-            self._finish(order, OrderStatus.FILLED)
+            self._finish(order, FILLED)
         elif order.reduce_only and not holding.qty:
             self.cancel_order(order, "reduce-only, and nothing is left to reduce", ts_ns)
         else:
@@ -345,8 +167,10 @@ class Floor:
     def tell(self, account: AccountId, event: Filled | FundingPaid, ts_ns: int) -> None:
         """Emit a movement of money and keep it for snapshots."""
         self.told[account] += 1
+        if self.recording:
+            self.news.append(event)
         self.history[account].append(event)
-        self.emit(copy(event), ts_ns)
+        self.emit(event, ts_ns)
 
     def _drop_useless(self, account: PaperAccount, instrument: InstrumentId, ts_ns: int) -> None:
         """Cancel resting reduce-only orders that have nothing to reduce any more; armed ones stay."""
@@ -357,7 +181,7 @@ class Floor:
 
     def cancel_order(self, order: PaperOrder, text: str, ts_ns: int) -> None:
         """Take a working order out of the market and say why."""
-        self._finish(order, OrderStatus.CANCELLED)
+        self._finish(order, CANCELLED)
         self.emit(Cancelled(cid=order.cid, filled=order.filled, text=text, venue_ts_ns=ts_ns), ts_ns)
 
     def cancel_all(self, account: PaperAccount, text: str, ts_ns: int) -> None:
@@ -369,11 +193,18 @@ class Floor:
     def _finish(self, order: PaperOrder, status: OrderStatus) -> None:
         order.status = status
         self.accounts[order.account].open.pop(order.cid, None)
-        self.markets[order.instrument].remove(order)
+        if order.where is not NOWHERE:
+            self.markets[order.instrument].remove(order)
         self.finished.append(order.cid)
         if len(self.finished) > self.config.kept_orders:
             self.orders.pop(self.finished.popleft(), None)
         self.note(order)
+
+    def set_dead_man(self, account: PaperAccount) -> None:
+        """The deadline of an account has changed: work out the nearest."""
+        self.dead_man_ns = min((a.dead_man_ns for a in self.accounts.values() if a.dead_man_ns), default=0)
+        if self.recording:
+            self.moved.append(account.id)
 
     def note(self, order: PaperOrder) -> None:
         """Remember for the store that an order has changed."""
@@ -386,21 +217,6 @@ class Floor:
             yield from account.problems()
             for order in account.open.values():
                 market = self.markets[order.instrument]
-                places = (order in market.resting) + (order in market.armed) + (order in market.taking)
-                if places != 1:
-                    yield f"{order.cid} is in {places} places of its market"
-
-
-def _open_order(order: PaperOrder) -> OpenOrder:
-    return OpenOrder(
-        cid=order.cid,
-        instrument=order.instrument,
-        side=order.side,
-        kind=order.kind,
-        price=order.price,
-        trigger=order.trigger,
-        qty=order.qty,
-        filled=order.filled,
-        reduce_only=order.reduce_only,
-        venue_id=order.venue_id,
-    )
+                places = [order in market.resting, order in market.armed, order in market.taking]
+                if places != [order.where is where for where in list(Where)[1:]]:
+                    yield f"{order.cid} is not where it says: {order.where.name}"

@@ -86,11 +86,13 @@ class PaperAccount(Struct, kw_only=True, eq=False):
                     sells += order.leaves
         return buys, sells
 
-    def equity(self, instruments: dict[InstrumentId, Instrument], marks: Marks) -> Decimal:
-        """Cash plus what the open positions have gained."""
-        total = self.cash
+    def gain_elsewhere(
+        self, instrument: InstrumentId, instruments: dict[InstrumentId, Instrument], marks: Marks
+    ) -> Decimal:
+        """What the open positions have gained, all but the one in `instrument`."""
+        total = ZERO
         for name, holding in self.holdings.items():
-            if holding.qty and (mark := marks(name)):
+            if holding.qty and name != instrument and (mark := marks(name)):
                 total += instruments[name].notional(mark, holding.qty) - holding.entry_value
         return total
 
@@ -103,16 +105,19 @@ class PaperAccount(Struct, kw_only=True, eq=False):
                 total += instrument.notional(marks(name), abs(holding.qty)) * instrument.maintenance_margin
         return total
 
-    def initial_margin(self, instruments: dict[InstrumentId, Instrument], marks: Marks) -> Decimal:
-        """Margin that the positions and working orders need, each instrument at its worse side."""
+    def margin_elsewhere(
+        self, instrument: InstrumentId, instruments: dict[InstrumentId, Instrument], marks: Marks
+    ) -> Decimal:
+        """Initial margin of the positions and working orders, each at its worse side, all but in `instrument`."""
         names = dict.fromkeys(name for name, holding in self.holdings.items() if holding.qty)
         names |= dict.fromkeys(order.instrument for order in self.open.values())
         total = ZERO
         for name in names:
-            buys, sells = self.working(name)
-            held = self.qty(name)
-            worst = max(abs(held + buys), abs(held - sells))
-            total += instruments[name].notional(marks(name), worst) * instruments[name].initial_margin
+            if name != instrument:
+                buys, sells = self.working(name)
+                held = self.qty(name)
+                worst = max(abs(held + buys), abs(held - sells))
+                total += instruments[name].notional(marks(name), worst) * instruments[name].initial_margin
         return total
 
     def problems(self) -> Iterator[str]:

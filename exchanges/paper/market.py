@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from domain.instrument import ZERO, AccountId, Instrument
 from domain.market import Bbo, Book, Level
 from exchanges.paper import matching as rules
-from exchanges.paper.orders import PaperOrder
+from exchanges.paper.orders import ARMED, NOWHERE, RESTING, TAKING, PaperOrder
 
 Matcher: TypeAlias = Callable[..., int]
 FAR = 2**62
@@ -88,8 +88,9 @@ class Market:
         wanted = [(side * price, qty) for price, qty in levels if qty > 0][: rules.DEPTH]
         wanted.reverse()
         base, count = half * rules.DEPTH, len(wanted)
-        self.keys[base : base + count] = array("q", [key for key, _ in wanted])
-        self.sizes[base : base + count] = array("q", [qty for _, qty in wanted])
+        if wanted:
+            self.keys[base : base + count] = array("q", [key for key, _ in wanted])
+            self.sizes[base : base + count] = array("q", [qty for _, qty in wanted])
         self.state[half] = count
 
     def _load_top(self, half: int, key: int, qty: int) -> None:
@@ -139,6 +140,11 @@ class Market:
         self.state[half] = count
         return pieces
 
+    def would_take(self, side: int, price: int) -> bool:
+        """Whether a limit at `price` would trade at once; with bars alone, against the last close."""
+        other = self.best(-side) if self.has_book else self.last
+        return other > 0 and (price - other) * side >= 0
+
     def reference(self) -> int:
         """The price that margin is reckoned at: mark, else the middle of the book, else the last price; 0 = none."""
         if self.mark:
@@ -157,10 +163,12 @@ class Market:
         count = len(self.resting)
         if count == self.capacity:
             self._regrow()
+        order.where = RESTING
         insort(self.resting, order, key=_by_priority)
         slot = self.resting.index(order)
         width, key = rules.ORDER, order.side * order.price
-        self.orders[(slot + 1) * width : (count + 1) * width] = self.orders[slot * width : count * width]
+        if slot < count:
+            self.orders[(slot + 1) * width : (count + 1) * width] = self.orders[slot * width : count * width]
         size = rules.shown(self.state, self.keys, self.sizes, order.side, key)
         row = array("q", [order.side, key, order.leaves, size, size, 0])
         self.orders[slot * width : (slot + 1) * width] = row
@@ -171,31 +179,37 @@ class Market:
         """Keep a stop or take-profit until its trigger is reached."""
         if len(self.armed) == self.capacity:
             self._regrow()
+        order.where = ARMED
         self.armed.append(order)
         self._write_triggers()
 
     def wait(self, order: PaperOrder) -> None:
         """Keep a taker until there is a price for it."""
+        order.where = TAKING
         self.taking.append(order)
         self.set_band()
 
     def remove(self, order: PaperOrder) -> None:
-        """Take an order out, wherever it is; it may be nowhere."""
-        if order in self.resting:
+        """Take an order out of wherever it is."""
+        where, order.where = order.where, NOWHERE
+        if where is NOWHERE:
+            return
+        if where is RESTING:
             slot, count, width = self.resting.index(order), len(self.resting), rules.ORDER
             del self.resting[slot]
-            self.orders[slot * width : (count - 1) * width] = self.orders[(slot + 1) * width : count * width]
+            if slot < count - 1:
+                self.orders[slot * width : (count - 1) * width] = self.orders[(slot + 1) * width : count * width]
             self.state[rules.ORDERS] = count - 1
-        elif order in self.armed:
+        elif where is ARMED:
             self.armed.remove(order)
             self._write_triggers()
-        elif order in self.taking:
+        else:
             self.taking.remove(order)
         self.set_band()
 
     def write_leaves(self, order: PaperOrder) -> None:
         """Tell the matching rules how much of a resting order is left, without touching its queue."""
-        if order in self.resting:
+        if order.where is RESTING:
             self.orders[self.resting.index(order) * rules.ORDER + rules.LEAVES] = order.leaves
 
     def _write_triggers(self) -> None:
@@ -215,8 +229,10 @@ class Market:
 
     def set_liquidation(self, account: AccountId, low: int, high: int) -> None:
         """Set the prices beyond which the account's margin has to be looked at."""
-        self.liquidations[account] = low, high
-        self.set_band()
+        bounds = low, high
+        if self.liquidations.get(account) != bounds:
+            self.liquidations[account] = bounds
+            self.set_band()
 
     def beyond_liquidation(self, price: int) -> bool:
         """Whether the margin of some account has to be looked at."""
@@ -225,8 +241,9 @@ class Market:
     def set_band(self) -> None:
         """Work out the quiet band from everything that waits for a price."""
         low, high = -1, FAR
-        for bounds in self.liquidations.values():
-            low, high = max(low, bounds[0]), min(high, bounds[1])
+        for floor, ceiling in self.liquidations.values():
+            low = floor if floor > low else low  # noqa: FURB136 - on the hot path, and max() costs thrice as much
+            high = ceiling if ceiling < high else high  # noqa: FURB136 - as above
         for order in self.resting:
             if order.side > 0:
                 low = max(low, order.price)

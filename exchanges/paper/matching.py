@@ -8,7 +8,7 @@ Rows, five integers each: (ts_ns, kind, side, price, qty).
     LEVEL   the size shown at a price is now `qty` (0 = gone)
     TRADE   a public trade; `side` is the aggressor's
     TOP     best price of a side with its size; better levels are gone
-    CLEAR   forget a side; LEVEL rows follow, best first, and a LOOK at the end
+    CLEAR   forget a side: a snapshot begins, and orders wait for the LOOK that ends it
     LOOK    the ladder has changed as a whole: judge every order
     MARK    a mark price: only triggers look at it
     PATH    a bar's price path reaches `price`, whatever the quantity; qty 1 = touching a limit fills it
@@ -29,9 +29,9 @@ LEVEL, TRADE, TOP, CLEAR, LOOK, MARK, PATH = 1, 2, 3, 4, 5, 6, 7
 DEPTH = 1024
 """Levels kept on each side; the worst is forgotten first."""
 
-BIDS, ASKS, LOW, HIGH, ORDERS, TRIGGERS, OUT, POWER = 0, 1, 2, 3, 4, 5, 6, 7
-"""Places in `state`: counts, the quiet band (nothing can happen strictly inside it), the queue model."""
-STATE = 8
+BIDS, ASKS, LOW, HIGH, ORDERS, TRIGGERS, OUT, POWER, LOADING = 0, 1, 2, 3, 4, 5, 6, 7, 8
+"""Places in `state`: counts, the quiet band (nothing can happen strictly inside it), the queue model, CLEAR seen."""
+STATE = 9
 
 SIDE, KEY, LEAVES, AHEAD, SHOWN, TRADED = 0, 1, 2, 3, 4, 5
 """Columns of `orders`: AHEAD is the queue in front (-1 = unknown), SHOWN the size last displayed (-1 = unknown)."""
@@ -219,6 +219,8 @@ def level(state: Ints, keys: Ints, sizes: Ints, orders: Ints, side: int, price: 
     """Write one level and tell the orders resting at it."""
     key = side * price
     set_level(state, keys, sizes, side, key, qty)
+    if state[LOADING]:
+        return
     for i in range(state[ORDERS]):
         at = i * ORDER
         if orders[at + KEY] == key:
@@ -236,6 +238,8 @@ def top(state: Ints, keys: Ints, sizes: Ints, orders: Ints, side: int, price: in
 
 def judge(state: Ints, keys: Ints, sizes: Ints, orders: Ints, triggers: Ints, out: Ints) -> None:
     """After a change of the ladder: triggers and crossings, unless both best prices are inside the quiet band."""
+    if state[LOADING]:
+        return
     bid = keys[state[BIDS] - 1] if state[BIDS] > 0 else 0
     ask = -keys[DEPTH + state[ASKS] - 1] if state[ASKS] > 0 else 0
     if (bid == 0 or state[LOW] < bid < state[HIGH]) and (ask == 0 or state[LOW] < ask < state[HIGH]):
@@ -259,9 +263,11 @@ def match(  # noqa: PLR0913, PLR0917 - the kernel's arrays; numba takes no struc
             top(state, keys, sizes, orders, side, price, qty)
             judge(state, keys, sizes, orders, triggers, out)
         elif kind == LOOK:
+            state[LOADING] = 0
             refresh(state, keys, sizes, orders)
             judge(state, keys, sizes, orders, triggers, out)
         elif kind == CLEAR:
+            state[LOADING] = 1
             state[BIDS if side > 0 else ASKS] = 0
         elif not state[LOW] < price < state[HIGH]:
             fire(state, triggers, out, price, price)

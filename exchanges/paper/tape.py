@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from domain.market import Bar, Bbo, Book, FeedState, FeedStatus, Mark, Trade
-from domain.order import Liquidity, OrderStatus
+from domain.order import Liquidity
 from exchanges.paper import clearing
 from exchanges.paper import matching as rules
 from exchanges.paper.config import FillModel
 from exchanges.paper.floor import Floor
 from exchanges.paper.market import Market
+from exchanges.paper.orders import OPEN, TAKING
 
 _LOOK = (0, rules.LOOK, 0, 0, 0)
 
@@ -115,6 +116,14 @@ def on_feed_status(floor: Floor, event: FeedStatus) -> None:
                 market.forget_ladder()
 
 
+def on_matched(floor: Floor, market: Market, ts_ns: int) -> None:
+    """After a batch of rows: settle what the last of them did."""
+    if market.state[rules.OUT]:
+        settle(floor, market, ts_ns)
+    retry_takers(floor, market, ts_ns)
+    watch(floor, market, ts_ns)
+
+
 def run(floor: Floor, market: Market, rows: Sequence[int], ts_ns: int, gap_price: int = 0) -> None:
     """Match rows and settle their effects; `gap_price` as for `settle`."""
     row, last = 0, len(rows) // rules.ROW
@@ -136,7 +145,7 @@ def settle(floor: Floor, market: Market, ts_ns: int, gap_price: int = 0) -> None
     effects = [(market.out[2 * i], market.out[2 * i + 1]) for i in range(count)]
     hits = [(market.resting[slot] if slot >= 0 else market.armed[-1 - slot], qty) for slot, qty in effects]
     for order, qty in hits:
-        if order.status is not OrderStatus.OPEN:
+        if order.status is not OPEN:
             continue
         if qty:
             floor.fill(market, order, order.price, qty, Liquidity.MAKER, ts_ns)
@@ -148,15 +157,14 @@ def retry_takers(floor: Floor, market: Market, ts_ns: int) -> None:
     """Give the takers that wait another chance at what is now shown (with bars: at the last price)."""
     if not market.taking:
         return
-    waiting, market.taking = market.taking, []
-    for order in waiting:
-        if order.status is not OrderStatus.OPEN:
+    for order in list(market.taking):
+        if order.where is not TAKING:
             continue
+        market.remove(order)
         if market.has_book:
             floor.take(market, order, ts_ns)
         else:
             floor.take_at(market, order, market.last, ts_ns)
-    market.set_band()
 
 
 def watch(floor: Floor, market: Market, ts_ns: int) -> None:
