@@ -185,28 +185,32 @@ class MarketMaker(Strategy[MarketMakerMemory, MarketMakerParams]):
     def _quotes(
         self, memory: MarketMakerMemory, view: View, position: float, touch: BboView, fair: float
     ) -> tuple[Quote, ...]:
-        """The quotes wanted; where an old one is near enough it stays, and if all are, the old tuple itself."""
+        """The quotes wanted; an old one that is near enough stays."""
         params, instrument = self.params, self.instrument
-        tick, lot = view.tick_size(instrument), view.lot_size(instrument)
+        tick, lot, cap = view.tick_size(instrument), view.lot_size(instrument), params.max_position
         half = fair * (self.floor + self.vol_weight * memory.volatility.value)
-        centre = fair - params.skew * half * max(-1.0, min(1.0, position / params.max_position))
+        centre = fair - params.skew * half * max(-1.0, min(1.0, position / cap))
         if params.carry_intervals:
             centre -= fair * view.funding_rate(instrument) * params.carry_intervals
-        lowest_ask, highest_bid = touch.bid + tick, touch.ask - tick
-        bid_room, ask_room = params.max_position - position, params.max_position + position
-        old = view.desired.quotes
-        wanted = []
-        for level in range(params.levels):
-            reach = half + level * self.spacing * fair
-            for side, room, price in (
-                (1, bid_room, min(centre - reach, highest_bid)),
-                (-1, ask_room, max(centre + reach, lowest_ask)),
-            ):
-                qty = min(params.qty, room - level * params.qty)
-                if qty >= lot and price > 0.0:
-                    wanted.append(Quote(instrument=instrument, side=side, price=price, qty=qty, level=level))
         tolerance = max(params.tolerance_ticks * tick, self.tolerance * fair)
-        return keep_near(old, wanted, tolerance, lowest_ask, highest_bid)
+        old = {quote.side * (quote.level + 1): quote for quote in view.desired.quotes}
+        quotes = []
+        for level in range(params.levels):
+            reach, taken = half + level * self.spacing * fair, level * params.qty
+            for side, room, price, limit in (
+                (1, cap - position - taken, centre - reach, touch.ask - tick),
+                (-1, cap + position - taken, centre + reach, touch.bid + tick),
+            ):
+                qty = min(params.qty, room)
+                if qty < lot or price <= 0.0:
+                    continue
+                within = min(price, limit) if side > 0 else max(price, limit)
+                before = old.get(side * (level + 1))
+                if before is not None and stays(before, within, qty, limit, tolerance):
+                    quotes.append(before)
+                else:
+                    quotes.append(Quote(instrument=instrument, side=side, price=within, qty=qty, level=level))
+        return tuple(quotes)
 
     def _exits(self, memory: MarketMakerMemory, view: View) -> tuple[tuple[Target, ...], tuple[Protection, ...]]:
         """Target flat while exiting, and the stop of the position."""
@@ -224,20 +228,8 @@ class MarketMaker(Strategy[MarketMakerMemory, MarketMakerParams]):
         return targets, protections
 
 
-def keep_near(
-    old: tuple[Quote, ...], wanted: list[Quote], tolerance: float, lowest_ask: float, highest_bid: float
-) -> tuple[Quote, ...]:
-    """The wanted quotes, with the old one in place of each that is within the tolerance and still post-only.
-
-    Returns the old tuple itself when nothing has to change.
-    """
-    slots = {(quote.side, quote.level): quote for quote in old}
-    kept = 0
-    for at, quote in enumerate(wanted):
-        before = slots.get((quote.side, quote.level))
-        if before is None or before.qty != quote.qty or abs(before.price - quote.price) > tolerance:
-            continue
-        if before.price <= highest_bid if quote.side > 0 else before.price >= lowest_ask:
-            wanted[at] = before
-            kept += 1
-    return old if kept == len(wanted) == len(old) else tuple(wanted)
+def stays(before: Quote, price: float, qty: float, limit: float, tolerance: float) -> bool:
+    """True when a quote may stay where it is: right in size, near `price`, and not past the post-only `limit`."""
+    if before.qty != qty or abs(before.price - price) > tolerance:
+        return False
+    return before.price <= limit if before.side > 0 else before.price >= limit

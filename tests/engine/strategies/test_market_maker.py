@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from domain.desired import NOTHING, Qty, Quote, Style
-from engine.strategies.market_maker import MarketMaker, keep_near
+from engine.strategies.market_maker import MarketMaker, stays
 from tests.engine.strategies.harness import BTC, SECOND_NS, Bench
 
 CALM = {
@@ -137,14 +137,28 @@ def test_the_tolerance_in_basis_points_counts_where_ticks_are_fine():
 
 
 def test_only_the_quote_that_is_off_is_moved():
-    near = Quote(instrument=BTC, side=1, price=100.0, qty=1.0)
-    far = Quote(instrument=BTC, side=-1, price=102.0, qty=1.0)
-    wanted = [Quote(instrument=BTC, side=1, price=100.1, qty=1.0), Quote(instrument=BTC, side=-1, price=103.0, qty=1.0)]
-    kept = keep_near((near, far), list(wanted), 0.2, lowest_ask=100.5, highest_bid=101.5)
-    assert kept[0] is near
-    assert kept[1] is wanted[1]
-    crossing = keep_near((near, far), list(wanted), 0.2, lowest_ask=100.5, highest_bid=99.9)
-    assert crossing[0] is wanted[0], "an old quote that would cross is not kept"
+    bench = settled(tolerance_ticks=3, skew=0.0)
+    bid, ask = bench.desired.quotes
+    bench.view.positions[BTC] = 0.45
+    smaller, same = bench.touch(49_999.0, 50_001.0).quotes
+    assert same is ask
+    assert (smaller.price, round(smaller.qty, 9)) == (bid.price, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "qty", "limit", "may_stay"),
+    [
+        (1, 100.2, 1.0, 101.0, True),
+        (1, 100.3, 1.0, 101.0, False),  # too far
+        (1, 100.0, 0.5, 101.0, False),  # of another size
+        (1, 99.9, 1.0, 99.9, False),  # it would take
+        (-1, 99.8, 1.0, 99.0, True),
+        (-1, 100.1, 1.0, 100.1, False),  # it would take
+    ],
+)
+def test_an_old_quote_stays_only_where_it_is_right(side, price, qty, limit, may_stay):
+    before = Quote(instrument=BTC, side=side, price=100.0, qty=1.0)
+    assert stays(before, price, qty, limit, tolerance=0.25) is may_stay
 
 
 def test_a_wild_market_is_not_quoted():
