@@ -184,8 +184,7 @@ def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa
     price = core.markets[command.instrument].reference()
     parked = Parked(slot.key, base + qty, Style.TAKE, 0, entry, price)
     if review.park_if_large(core, slot, parked):
-        if slot.parked == "refused":
-            slot.parked = ""
+        if not slot.parked:
             return Veto(Reason.QUORUM_UNREACHABLE)
         return f"Request {slot.parked} waits for approval by another person: /approve {slot.parked}."
     review.put_in_force(core, slot, parked)

@@ -94,13 +94,14 @@ def park(core: Core, slot: Slot, parked: Parked, notional: Decimal) -> str:
         parked=parked,
     )
     if isinstance(request, Reason):
+        if slot.refused != request.value:
+            core.alert(
+                Severity.WARNING,
+                "quorum",
+                f"{slot.owner} wants a large order in {slot.instrument}, but {request.words}. It is refused.",
+            )
         core.refuse(slot, request, "large order")
-        core.alert(
-            Severity.WARNING,
-            "quorum",
-            f"{slot.owner} wants a large order in {slot.instrument}, but {request.words}. It is refused.",
-        )
-        return "refused"
+        return ""
     return request.id
 
 

@@ -139,7 +139,7 @@ def frozen_strength(core: Core, slot: Slot, entry: str, want: Strength) -> int:
         base_fraction=risk.base_position_fraction,
         max_fraction=risk.max_position_fraction,
     )
-    if want.value:
+    if qty:
         slot.sized_entry, slot.sized_qty = entry, qty
     return qty
 
@@ -171,8 +171,9 @@ def park_if_large(core: Core, slot: Slot, parked: Parked) -> bool:
         )
         if notional is not None:
             slot.parked = requests.park(core, slot, parked, notional)
-            core.refuse(slot, Reason.NEEDS_APPROVAL, f"request={slot.parked} notional={notional}")
-            return bool(slot.parked)
+            if slot.parked:
+                core.refuse(slot, Reason.NEEDS_APPROVAL, f"request={slot.parked} notional={notional}")
+            return True
         slot.added.append((now, parked.entry, added))
     return False
 
@@ -211,8 +212,11 @@ def room(core: Core, strategy: StrategyState, slot: Slot, side: int) -> int | No
     """How much the strategy's envelope lets it add on a side; None when approvals are off."""
     if not core.state.settings.approvals.enabled:
         return None
+    envelope = strategy.envelope
+    if envelope is None:
+        envelope = core.equity(slot.account) * core.state.settings.approvals.large_fraction
     return policy.envelope_qty(
-        strategy.envelope,
+        envelope,
         price=core.markets[slot.instrument].reference(),
         instrument=core.instruments[slot.instrument],
         position=core.position(slot.account, slot.instrument),

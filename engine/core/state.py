@@ -121,7 +121,8 @@ class StrategyState(Struct):
     memory: Any = None
     desired: Desired = NOTHING
     source_hash: str = ""
-    envelope: Decimal = ZERO
+    envelope: Decimal | None = None
+    """What its quotes and takes may add, in notional; None = what counts as large for the account's equity now."""
     takes: dict[str, int] = field(default_factory=dict)
     waiting: list[Bar] = field(default_factory=list)
     """Live bars that came while it was still warming up."""

@@ -43,7 +43,6 @@ def load(core: Core, spec: StrategySpec, source_hash: str) -> Veto | None:
         if position is not None:
             position.owner = spec.id
     strategy = StrategyState(spec, source_hash=source_hash)
-    strategy.envelope = core.equity(spec.account) * core.state.settings.approvals.large_fraction
     core.state.strategies[spec.id] = strategy
     warmup = wake.attach(core, spec)
     wake.publish(core, strategy)
