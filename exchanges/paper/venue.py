@@ -46,6 +46,10 @@ class PaperVenue:
         self.exchange.submit(intents, self._clock.now_ns())
         self._schedule()
 
+    def send_from_thread(self, intents: Sequence[Intent]) -> None:
+        """Send from the watchdog's thread while the loop is stuck in the engine; answers come when it turns again."""
+        self.exchange.submit(intents, self._clock.now_ns())
+
     def on_market(self, event: MarketEvent | FeedStatus) -> None:
         """Show the exchange one unconflated event of the feed."""
         self.exchange.on_market(event, self._clock.now_ns())

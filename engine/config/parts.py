@@ -1,0 +1,45 @@
+"""What other rooms' own settings are made from: plain fields that `main.py` converts into their structs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.config.models import Config
+
+MILLISECOND_NS = 1_000_000
+SECOND_NS = 1_000_000_000
+
+
+def paper_fields(config: Config) -> dict[str, Any]:
+    """Fields of `exchanges.paper.config.PaperConfig`."""
+    section = config.paper
+    return {
+        "seed": section.seed,
+        "feed_ns": section.feed_latency_ms * MILLISECOND_NS,
+        "entry_ns": section.entry_latency_ms * MILLISECOND_NS,
+        "response_ns": section.response_latency_ms * MILLISECOND_NS,
+        "jitter_ns": section.jitter_ms * MILLISECOND_NS,
+        "fill_model": section.fill_model,
+        "queue_model": section.queue_model,
+        "queue_power": section.queue_power,
+        "faults": [
+            {"fault": f.fault, "probability": float(f.probability), "kinds": f.kinds, "span_ns": f.span_ns}
+            for f in section.faults
+        ],
+    }
+
+
+def bot_fields(config: Config) -> dict[str, Any]:
+    """Fields of `bot.config.BotConfig`."""
+    alerts = config.alerts
+    return {
+        "telegram": config.telegram.model_dump(),
+        "discord": config.discord.model_dump(),
+        "alerts": {
+            "min_severity": alerts.min_severity,
+            "fills": alerts.fills,
+            "fill_wait_s": alerts.fill_wait_ns / SECOND_NS,
+            "fill_interval_s": alerts.fill_interval_ns / SECOND_NS,
+            "repeat_s": alerts.repeat_ns / SECOND_NS,
+        },
+    }
