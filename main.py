@@ -334,6 +334,8 @@ class Service:
 
         state = self.core.state
         is_new = not state.epoch
+        if self.recovery.events:
+            self.kernel.snapshot()
         self.epoch = state.epoch + 1
         if not is_new and self.config.content_hash != state.settings_hash:
             typer.echo("The settings file differs from the settings in force, which stay:", err=True)
@@ -397,7 +399,7 @@ class Service:
             task.cancel()
         if self.loop.failure is None and not engine.done():
             self.loop.put(EngineStopped(reason=self._why_stopped or "stopped"))
-            while self.loop.inbox:
+            while self.loop.inbox:  # noqa: ASYNC110 - the inbox has no event for "empty"
                 await asyncio.sleep(0.01)
             self.kernel.snapshot()
         engine.cancel()

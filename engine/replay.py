@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from domain.codec import to_json
 from domain.errors import ReplayMismatch
-from domain.events import Event
+from domain.events import EngineStarted, Event
 from domain.facts import Fact
 from domain.instrument import Instrument, InstrumentId
 from domain.ports import Snapshot
@@ -23,6 +23,7 @@ from engine.core.journal import JournalReader, SnapshotStore
 from engine.core.recovery import forget_effects, grouped, replay, state_hash, state_of
 from engine.core.state import State
 from engine.core.step import step
+from engine.observe.build import build_hash
 from engine.strategies.registry import load
 
 KEPT_SNAPSHOTS = 1_000
@@ -39,6 +40,7 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
     snapshots_checked: int
     mismatches: tuple[str, ...]
     missing: tuple[str, ...]
+    note: str
     knew: dict[str, Any]
 
     @property
@@ -55,6 +57,7 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
         at = dt.datetime.fromtimestamp(self.ts_ns / 1e9, tz=dt.UTC).isoformat(timespec="milliseconds")
         lines = [
             f"Replayed {self.events} events up to seq {self.seq} ({at}).",
+            *([self.note] if self.note else []),
             f"State hash   {self.state_hash}",
             f"Effects hash {self.effects_hash}",
             f"Snapshots reproduced: {self.snapshots_checked - len(self.mismatches)} of {self.snapshots_checked}",
@@ -76,9 +79,13 @@ def make_code(spec: StrategySpec) -> AnyStrategy:
 def replay_folder(
     folder: Path, *, until_seq: int | None = None, until_ns: int | None = None, with_code: bool = False
 ) -> ReplayReport:
-    """Replay a journal from its beginning (or, when that is archived, from the first snapshot after it)."""
+    """Replay a journal from its beginning, or from where the build that wrote its end took over.
+
+    Events of another build are not stepped: what they meant then is in the snapshot that its successor wrote.
+    """
     reader = JournalReader(folder)
-    core = Core(State())
+    start, state, note = beginning(folder, until_seq)
+    core = Core(state)
     if with_code:
         core.make_code = make_code
     wanted = {state.seq: state_hash(state) for state in map(state_of, saved(folder))}
@@ -95,7 +102,7 @@ def replay_folder(
     events = 0
     try:
         events = replay(
-            reader.records(0), core, until_seq=until_seq, until_ns=until_ns, with_code=with_code, each=check
+            reader.records(start), core, until_seq=until_seq, until_ns=until_ns, with_code=with_code, each=check
         )
     except ReplayMismatch as error:
         mismatches.append(str(error))
@@ -108,8 +115,29 @@ def replay_folder(
         snapshots_checked=checked,
         mismatches=tuple(mismatches),
         missing=tuple(str(span) for span in reader.missing),
+        note=note,
         knew=knowledge(core),
     )
+
+
+def beginning(folder: Path, until_seq: int | None) -> tuple[int, State, str]:
+    """First seq to replay, the state before it, and what to tell people when that is not the very beginning."""
+    builds: list[tuple[int, str]] = []
+    for event, _ in grouped(JournalReader(folder).records(0, market=False)):
+        if isinstance(event, EngineStarted) and (until_seq is None or event.seq <= until_seq):
+            builds.append((event.seq, event.build))
+    if not builds:
+        return 0, State(), ""
+    last = builds[-1][1]
+    took_over = next(seq for seq, build in reversed(builds) if build != last) if builds[0][1] != last else 0
+    first = min(seq for seq, build in builds if build == last and seq > took_over)
+    note = "" if last == build_hash() else f"Written by build {last[:12]}, replayed by build {build_hash()[:12]}."
+    if first == builds[0][0]:
+        return 0, State(), note
+    snapshot = SnapshotStore(folder / "snapshots", keep=KEPT_SNAPSHOTS).load(first - 1)
+    if snapshot is None:
+        return 0, State(), f"{note} Events before seq {first} are of another build and may not replay exactly.".strip()
+    return snapshot.seq + 1, state_of(snapshot), f"{note} Starts at seq {first}: before, another build ran.".strip()
 
 
 def saved(folder: Path) -> list[Snapshot]:

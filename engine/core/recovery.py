@@ -1,8 +1,8 @@
 """From a journal back to a state: the newest snapshot, then every event after it through the same `step`.
 
 Under another build foreign events are never stepped. A migrated snapshot stands if there is nothing
-after it; otherwise identity, people's halts, fills and funding are kept, and the venue says the rest:
-trading starts latched at REDUCING.
+after it; otherwise identity, people's halts, strategies, fills and funding are kept, and the venue says the
+rest: trading starts latched at REDUCING.
 """
 
 from __future__ import annotations
@@ -10,17 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
+from msgspec.structs import replace
 
 from domain import events as e
 from domain.account import Account
 from domain.codec import decode_event, digest, encode
-from domain.commands import Flatten, Halt
+from domain.commands import (
+    Command,
+    Flatten,
+    Halt,
+    LoadStrategy,
+    PauseStrategy,
+    SetParams,
+    StartStrategy,
+    UnloadStrategy,
+)
 from domain.errors import JournalError, ReplayMismatch
 from domain.facts import Fact, TradingState
 from domain.ports import MAIN_STREAM, Journal, Record, Snapshot
 from engine.core import portfolio, strategies
 from engine.core.core import Core
-from engine.core.state import STATE_VERSION, State
+from engine.core.state import STATE_VERSION, State, StrategyState
 from engine.core.step import step
 
 decode_state = msgspec.msgpack.Decoder(State).decode
@@ -130,8 +140,7 @@ def keep_books(core: Core, event: e.Event) -> None:
                 state.accounts.setdefault(spec.id, Account(id=spec.id, currency=spec.currency))
         case e.CommandReceived():
             state.commands_seen[event.request_id] = None
-            if isinstance(event.command, Halt | Flatten):
-                state.latched = TradingState.HALTED
+            keep_command(core, event.command)
         case e.Filled() if event.instrument in core.instruments and event.account in state.accounts:
             if portfolio.remember_fill(core, event):
                 portfolio.book_fill(core, core.slot(event.account, event.instrument), None, event)
@@ -140,6 +149,32 @@ def keep_books(core: Core, event: e.Event) -> None:
         case e.VenueSnapshot() if event.account in state.accounts and not state.accounts[event.account].deposits:
             account = state.accounts[event.account]
             account.deposits = account.cash = event.cash
+
+
+def keep_command(core: Core, command: Command) -> None:
+    """What a foreign build's command leaves behind: halts, and which strategies are to run."""
+    state = core.state
+    match command:
+        case Halt() | Flatten():
+            state.latched = TradingState.HALTED
+        case LoadStrategy() if command.spec.account in state.accounts:
+            state.strategies.setdefault(command.spec.id, StrategyState(command.spec, source_hash=command.source_hash))
+            for instrument in command.spec.instruments:
+                slot = core.slot(command.spec.account, instrument)
+                slot.owner = slot.owner or command.spec.id
+        case UnloadStrategy():
+            state.strategies.pop(command.strategy, None)
+        case SetParams() if command.strategy in state.strategies:
+            strategy = state.strategies[command.strategy]
+            strategy.spec = replace(strategy.spec, params={**strategy.spec.params, **command.params})
+        case PauseStrategy() if command.strategy in state.strategies:
+            strategy = state.strategies[command.strategy]
+            strategy.spec = replace(strategy.spec, autostart=False)
+        case StartStrategy() if command.strategy in state.strategies:
+            strategy = state.strategies[command.strategy]
+            strategy.spec = replace(strategy.spec, autostart=True)
+        case _:
+            return
 
 
 def state_hash(state: State) -> str:
