@@ -1,0 +1,47 @@
+"""Where Hyperliquid is, and how patiently we talk to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+MAINNET_WS, MAINNET_API = "wss://api.hyperliquid.xyz/ws", "https://api.hyperliquid.xyz"
+TESTNET_WS, TESTNET_API = "wss://api.hyperliquid-testnet.xyz/ws", "https://api.hyperliquid-testnet.xyz"
+
+MAX_SUBSCRIPTIONS = 1_000
+"""The venue's limit per IP address."""
+
+
+class FeedSection(Protocol):
+    """The part of the configuration file that names a price source."""
+
+    base_url: str
+    api_url: str
+    connect_timeout_ns: int
+    symbols: Mapping[str, str]
+
+
+class HyperliquidConfig(Struct, frozen=True, kw_only=True):
+    """Addresses and patience.
+
+    After `ping_after_s` without a frame a ping is sent, after as long again the connection counts as dead
+    (the venue itself closes after 60 s of silence). A lost connection is tried again after a random time
+    below `backoff_s`, doubled for every failure up to `backoff_max_s`.
+    """
+
+    ws_url: str = MAINNET_WS
+    api_url: str = MAINNET_API
+    connect_timeout_s: float = 10.0
+    ping_after_s: float = 15.0
+    backoff_s: float = 0.5
+    backoff_max_s: float = 30.0
+    request_timeout_s: float = 10.0
+    max_frame_bytes: int = 4 * 2**20
+    bar_grace_ms: int = 500
+    """A bar is finished when the venue's own time has passed its close by this much."""
+
+
+MAINNET = HyperliquidConfig()
+TESTNET = HyperliquidConfig(ws_url=TESTNET_WS, api_url=TESTNET_API)
