@@ -22,7 +22,7 @@ def tiny_file_system(path):
     try:
         yield path
     finally:
-        subprocess.run(["umount", str(path)], check=True)
+        subprocess.run(["umount", "-l", str(path)], check=True)  # also when a failed test left a file open
 
 
 @contextmanager
