@@ -11,14 +11,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from domain.codec import encode
-from domain.events import ClockStepped, Decided, Event, SendDropped, Tick
+from domain.events import ClockStepped, Decided, EngineStarted, Event, SendDropped, Tick
 from domain.facts import Fact, TradingState
 from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import Amend, Cancel, Intent, Place
 from domain.ports import MAIN_STREAM, MARKET_STREAM, Journal
 from domain.verdict import Reason
 from engine.core.core import Core
-from engine.core.state import STATE_VERSION
+from engine.core.state import STATE_VERSION, encode_state
 from engine.core.step import step
 
 _MARKET = frozenset({Bar, Bbo, Book, Trade, Mark})
@@ -72,6 +72,8 @@ class Kernel:
         if journal is not None:
             stream = MARKET_STREAM if type(event) in _MARKET else MAIN_STREAM
             journal.append(stream, self.seq, event.ts_ns, encode(event))
+            if type(event) is EngineStarted and self.wait_for_disk:
+                journal.flush()
         step(core, event)
         if core.decisions:
             self._record(core.decisions)
@@ -160,4 +162,4 @@ class Kernel:
         if self.journal is not None:
             state = self.core.state
             self.journal.flush()
-            self.journal.save_snapshot(self.seq, state.ts_ns, state.build, STATE_VERSION, encode(state))
+            self.journal.save_snapshot(self.seq, state.ts_ns, state.build, STATE_VERSION, encode_state(state))

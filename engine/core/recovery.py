@@ -30,10 +30,8 @@ from domain.facts import Fact, TradingState
 from domain.ports import MAIN_STREAM, Journal, Record, Snapshot
 from engine.core import portfolio, strategies
 from engine.core.core import Core
-from engine.core.state import STATE_VERSION, State, StrategyState
+from engine.core.state import STATE_VERSION, State, StrategyState, decode_state
 from engine.core.step import step
-
-decode_state = msgspec.msgpack.Decoder(State).decode
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
@@ -232,7 +230,7 @@ def replay(
 def compare(event: e.Event, recorded: list[e.Decided], now: list[e.Decided]) -> None:
     """Raise `ReplayMismatch` when the code decides otherwise than it did."""
     if len(recorded) != len(now) or any(
-        (a.call, a.strategy, a.desired, a.fault) != (b.call, b.strategy, b.desired, b.fault)
+        (a.call, a.strategy, encode(a.desired), a.fault) != (b.call, b.strategy, encode(b.desired), b.fault)
         for a, b in zip(recorded, now, strict=True)
     ):
         raise ReplayMismatch(

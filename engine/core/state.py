@@ -20,6 +20,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from msgspec import Struct, field
+from msgspec.msgpack import Decoder, Encoder
 
 from domain.account import Account
 from domain.commands import Command
@@ -201,6 +202,11 @@ class State(Struct):
     day_equity: dict[AccountId, Decimal] = field(default_factory=dict)
     effects_hash: bytes = b""
     """Chain over every intent this state has emitted; replay must reproduce it."""
+
+
+decode_state = Decoder(State).decode
+encode_state = Encoder(decimal_format="string").encode
+"""Unlike `domain.codec.encode` it keeps the order of dictionaries: iteration goes by it, so it is state too."""
 
 
 def slot_key(account: AccountId, instrument: InstrumentId) -> SlotKey:
