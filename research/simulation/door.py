@@ -1,0 +1,258 @@
+"""The venue's door: every message that leaves the engine passes here and is judged by what the venue knows.
+
+Exposure is reckoned anew from the venue's own books and from what is on the line, never from the engine's.
+Of the engine only labels are read: what an order is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from msgspec import Struct
+
+from domain.events import Filled, Rejected, VenueEvent, VenueSnapshot
+from domain.instrument import Instrument
+from domain.order import PROTECTIVE, Amend, Intent, OrderStatus, Place, Role
+from domain.settings import Settings
+from domain.verdict import Reason
+from engine.core.core import Core
+from exchanges.paper.exchange import PaperExchange
+from research.simulation.violation import Killed, Violation, require
+
+PRICE_SLACK = Decimal("1.06")
+"""Envelopes are judged at the price of their review; prices move until the order leaves."""
+
+
+class Sent(Struct):
+    """One order that left, as the door saw it."""
+
+    place: Place
+    role: Role
+    entry: str
+    slot: str
+    owner: str
+    qty: int
+    """Largest total quantity that was ever asked for."""
+    dead: bool = False
+    """Refused: it can never work."""
+
+
+class Door:
+    """Checks and counts what leaves, then hands it to the exchange."""
+
+    def __init__(self, settings: Settings, exchange: PaperExchange) -> None:
+        self.settings = settings
+        self.exchange = exchange
+        self.floor = exchange.floor
+        self.instruments: dict[str, Instrument] = {i.id: i for i in settings.instruments}
+        self.sent: dict[str, Sent] = {}
+        self.alive: dict[str, list[Sent]] = {}
+        self.messages: dict[str, list[int]] = {}
+        self.consumed: dict[tuple[str, str], int] = {}
+        """(slot, entry) -> seq of the event that told the engine of a fired protection."""
+        self.halted = False
+        """Kept by `votes`."""
+        self.kill_in = 0
+        self.orders = 0
+        self.fills = 0
+        self.liquidations = 0
+        self.told_fills: dict[str, Filled] = {}
+        """Every fill the venue ever made, by account and id."""
+        self._tap()
+
+    def _tap(self) -> None:
+        """See what happens at the venue, before the line can lose it."""
+        emit = self.floor.emit
+
+        def seen(event: VenueEvent, ts_ns: int) -> None:
+            if isinstance(event, Filled):
+                self.told_fills[f"{event.account}/{event.fill_id}"] = event
+                self.fills += 1
+                self.liquidations += event.liquidation
+            elif isinstance(event, Rejected):
+                self.refused(event)
+            emit(event, ts_ns)
+
+        self.floor.emit = seen
+
+    def refused(self, event: Rejected) -> None:
+        """The venue will never have this order."""
+        sent = self.sent.get(event.cid)
+        if sent is not None and event.reason is not Reason.DUPLICATE and event.cid not in self.floor.orders:
+            sent.dead = True
+
+    def send(
+        self,
+        core: Core,
+        intents: Sequence[Intent],
+        now_ns: int,
+        *,
+        durable_seq: int,
+        cause_of: Callable[[Intent], int],
+        is_current: bool,
+    ) -> None:
+        """Judge and pass on. Raises `Violation`, or `Killed` in the middle when that is planned."""
+        for intent in intents:
+            if isinstance(intent, Place | Amend):
+                adds = not intent.reduce_only if isinstance(intent, Place) else self._can_add(intent)
+                if adds:
+                    require(is_current, "one epoch sends", f"{intent} leaves from a run that was superseded")
+                    cause = cause_of(intent)
+                    text = f"{intent} leaves, caused by seq {cause}, but only {durable_seq} is durable"
+                    require(durable_seq >= cause, "journaled before sent", text)
+                if is_current:
+                    self._judge(core, intent, now_ns, adds=adds)
+            if not is_current:
+                continue
+            self.exchange.submit((intent,), now_ns)
+            if self.kill_in:
+                self.kill_in -= 1
+                if not self.kill_in:
+                    raise Killed
+
+    def _can_add(self, amend: Amend) -> bool:
+        sent = self.sent.get(amend.cid)
+        return sent is None or not sent.place.reduce_only
+
+    def _judge(self, core: Core, intent: Place | Amend, now_ns: int, *, adds: bool) -> None:
+        if isinstance(intent, Place):
+            self.orders += 1
+            if intent.cid in self.sent:
+                raise Violation("one order per intent", f"{intent} uses an id that was used before")
+            found = core.order(intent.cid)
+            require(found is not None, "known before sent", f"{intent} leaves, but the engine does not know it")
+            if found is None:
+                return
+            slot, order = found
+            sent = Sent(intent, order.role, order.entry, slot.key, order.owner, intent.qty)
+        else:
+            known = self.sent.get(intent.cid)
+            if known is None:
+                raise Violation("amend of nothing", f"{intent} was never placed")
+            sent = known
+        self._count_message(intent, core.state.ts_ns)
+        if adds:
+            self._judge_risk(core, sent, intent, now_ns)
+        if isinstance(intent, Place):
+            self.sent[intent.cid] = sent
+            self.alive.setdefault(sent.slot, []).append(sent)
+        else:
+            sent.qty = max(sent.qty, intent.qty)
+
+    def _count_message(self, intent: Place | Amend, engine_ns: int) -> None:
+        risk = self.settings.risk
+        times = self.messages.setdefault(intent.account, [])
+        times.append(engine_ns)
+        while times and times[0] <= engine_ns - risk.message_window_ns:
+            times.pop(0)
+        most = 2 * (risk.messages_per_window + risk.reserve_messages)
+        require(len(times) <= most, "message rate", f"{len(times)} messages within a window")
+
+    # exposure by the venue's word
+
+    def worst_side(self, slot: str, side: int, now_ns: int, *, roles: frozenset[Role] | None = None) -> int:
+        """The furthest that the slot's position can get on a side by all that lives at the venue or is on the line.
+
+        Counted towards the side: +20 for side -1 is a short of 20.
+        """
+        adding = reducing = 0
+        alive = [sent for sent in self.alive.get(slot, ()) if self._lives(sent, now_ns)]
+        self.alive[slot] = alive
+        for sent in alive:
+            place = sent.place
+            if place.side != side or (roles is not None and sent.role not in roles):
+                continue
+            at_venue = self.floor.orders.get(place.cid)
+            left = sent.qty - (at_venue.filled if at_venue is not None else 0)
+            if place.reduce_only:
+                reducing += left
+            else:
+                adding += left
+        account, _, instrument = slot.partition("|")
+        position = self.floor.accounts[account].qty(instrument) * side
+        if position < 0:
+            position = min(0, position + reducing)
+        return position + adding
+
+    def _lives(self, sent: Sent, now_ns: int) -> bool:
+        """True while the order works at the venue or may still arrive there."""
+        if sent.dead:
+            return False
+        at_venue = self.floor.orders.get(sent.place.cid)
+        if at_venue is not None:
+            return at_venue.status is OrderStatus.OPEN
+        return now_ns <= sent.place.valid_until_ns
+
+    def _judge_risk(self, core: Core, sent: Sent, intent: Place | Amend, now_ns: int) -> None:
+        """Everything that must hold when an order leaves that is not reduce-only."""
+        place = sent.place
+        require(not self.halted, "halted", f"{intent} leaves after trading was halted")
+        if (sent.slot, sent.entry) in self.consumed and sent.role is Role.TARGET:
+            raise Violation("entry consumed", f"{intent} buys back entry {sent.entry}, whose protection has fired")
+        account, _, instrument = sent.slot.partition("|")
+        contract = self.instruments[instrument]
+        side = place.side
+        held = self.floor.accounts[account].qty(instrument) * side
+        more = intent.qty if isinstance(intent, Place) else max(0, intent.qty - sent.qty)
+        worst = self.worst_side(sent.slot, side, now_ns) + more
+        if worst <= max(held, 0):
+            return
+        price = intent.price or place.price
+        limits = self.settings.risk.limits.get(instrument) or self.settings.risk.default_limits
+        if limits is not None and more:
+            value = contract.notional(price, worst)
+            text = f"{intent}: {sent.slot} could reach {worst * side}, worth {value}"
+            require(value <= limits.max_position_notional, "position limit", text)
+            value = contract.notional(price, intent.qty)
+            require(value <= limits.max_order_notional, "order limit", f"{intent} is worth {value}")
+        if sent.role in {Role.QUOTE, Role.TAKE}:
+            self._judge_envelope(core, sent, worst, price, contract)
+        elif sent.role is Role.TARGET:
+            self._judge_target(core, sent, now_ns, held, more, intent)
+
+    def _judge_envelope(self, core: Core, sent: Sent, worst: int, price: int, contract: Instrument) -> None:
+        """Quotes and takes stay in the strategy's approved envelope."""
+        strategy = core.state.strategies.get(sent.owner)
+        if strategy is None:
+            return
+        value = contract.notional(price, worst)
+        envelope = strategy.envelope
+        if envelope is None:
+            envelope = core.equity(sent.place.account) * self.settings.approvals.large_fraction
+        most = envelope * PRICE_SLACK + contract.notional(price, contract.lot)
+        text = f"{sent.place}: {sent.slot} could reach {worst * sent.place.side}, worth {value}, of {envelope}"
+        require(value <= most, "envelope", text)
+
+    def _judge_target(self, core: Core, sent: Sent, now_ns: int, held: int, more: int, intent: Intent) -> None:
+        """What is held, works and is on its way for a target never passes it."""
+        slot = core.state.slots[sent.slot]
+        if slot.quotes or slot.hedge_lead or any(o.role in {Role.QUOTE, Role.TAKE} for o in slot.orders.values()):
+            return
+        worst = self.worst_side(sent.slot, sent.place.side, now_ns) + more
+        goal = (slot.target or 0) * sent.place.side
+        text = f"{intent}: {sent.slot} could reach {worst * sent.place.side}, the target in force is {slot.target}"
+        require(worst <= max(goal, held, 0), "no overshoot", text)
+
+    # what the engine is told
+
+    def tell(self, core: Core, event: VenueEvent, seq: int) -> None:
+        """Note what the engine learns from an event that it has just taken in."""
+        if isinstance(event, Rejected):
+            self.refused(event)
+        elif isinstance(event, Filled):
+            self._tell_fill(core, event, seq)
+        elif isinstance(event, VenueSnapshot):
+            for fill in event.fills:
+                self._tell_fill(core, fill, seq)
+
+    def _tell_fill(self, core: Core, fill: Filled, seq: int) -> None:
+        sent = self.sent.get(fill.cid)
+        if sent is None or sent.role not in PROTECTIVE or not sent.entry:
+            return
+        if fill.cid in core.state.where or fill.cid in core.state.closed:
+            self.consumed.setdefault((sent.slot, sent.entry), seq)
+
+    def forget_after(self, seq: int) -> None:
+        """A crash has taken what the engine learned after `seq`."""
+        self.consumed = {key: at for key, at in self.consumed.items() if at <= seq}

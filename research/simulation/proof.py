@@ -1,0 +1,92 @@
+"""What must hold of the alerts of a run, and at the end of the day: liveness, agreement, flatness, replay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from domain.errors import ReplayMismatch
+from domain.facts import Alerted, Fact, FillBooked
+from engine.core.core import Core
+from engine.core.journal import FileJournal, verify
+from engine.core.kernel import Kernel
+from engine.core.recovery import replay, state_hash
+from engine.core.state import State
+from research.simulation import books
+from research.simulation.cast import make_code
+from research.simulation.disk import DiskJournal
+from research.simulation.door import Door
+from research.simulation.violation import Violation, require
+
+IMPOSSIBLE = frozenset({"position_mismatch", "cash_mismatch", "foreign_order", "foreign_fill"})
+"""Alerts that nothing in the simulated world can justify: nobody else trades on these accounts."""
+
+
+def judge_facts(door: Door, facts: Sequence[Fact], *, lost_tail: bool) -> None:
+    """Alerts that say something which is not so. A fill may be unexplained only when its record was lost."""
+    for fact in facts:
+        if not isinstance(fact, Alerted):
+            continue
+        require(fact.kind not in IMPOSSIBLE, "no false alarm", f"{fact.kind}: {fact.text}")
+        if fact.kind == "unexplained_fill":
+            booked = [f.cid for f in facts if isinstance(f, FillBooked)]
+            require(any(explained(door, cid, lost_tail=lost_tail) for cid in booked), "no false alarm", fact.text)
+
+
+def explained(door: Door, cid: str, *, lost_tail: bool) -> bool:
+    """True when the engine cannot know of the order behind a fill."""
+    sent = door.sent.get(cid)
+    return cid.startswith("LIQ-") or (sent is not None and sent.place.reduce_only and lost_tail)
+
+
+def finish(kernel: Kernel, door: Door, *, flattened: bool, quiet_points: int) -> None:
+    """The end of a day that ended calmly."""
+    require(quiet_points > 0, "liveness", f"never quiet after the faults had ended: {books.why_restless(kernel)}")
+    quiet = books.engine_is_quiet(kernel)
+    require(quiet, "liveness", f"still waiting at the end: {books.why_restless(kernel)}")
+    books.check_agreement(kernel, door)
+    door.exchange.check()
+    if flattened:
+        books.check_flat(kernel, door)
+
+
+def check_replay(journal: DiskJournal, live: Core) -> str:
+    """Replaying the journal from its first record, with and without the strategies' code, gives the same state."""
+    journal.flush()
+    expected = state_hash(live.state)
+    for with_code in (True, False):
+        core = Core(State(), facts_on=False)
+        if with_code:
+            core.make_code = make_code
+        try:
+            replay(journal.records(), core, with_code=with_code)
+        except ReplayMismatch as mismatch:
+            raise Violation("replay", str(mismatch)) from mismatch
+        how = "with" if with_code else "without"
+        text = f"replay {how} code ends in another state: {difference(core.state, live.state)}"
+        require(core.state.effects_hash == live.state.effects_hash, "replay", f"other effects; {text}")
+        require(state_hash(core.state) == expected, "replay", text)
+    return expected
+
+
+def difference(a: State, b: State) -> str:
+    """Names of what differs between two states."""
+    names = [
+        name
+        for name in State.__struct_fields__
+        if name not in {"markets", "strategies", "settings"} and getattr(a, name) != getattr(b, name)
+    ]
+    return ", ".join(names) or "strategies or settings"
+
+
+def check_audit(journal: DiskJournal) -> None:
+    """The same records in a journal on a real disk make a chain that verifies."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "journal"
+        disk = FileJournal(path, fsync=False, segment_bytes=64 * 1024)
+        for record in journal.records():
+            disk.append(record.stream, record.seq, record.ts_ns, record.payload)
+        disk.close()
+        report = verify(path)
+        require(report.ok, "audit chain", str(report))

@@ -1,0 +1,142 @@
+"""People's power, reckoned anew: halts hold, large targets have their votes, a command acts once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from domain import commands as c
+from domain.events import CommandReceived, Event, InboxOverflow
+from domain.facts import CommandDone, Fact, RequestChanged, RequestStatus
+from domain.settings import RoleName, Settings
+from domain.verdict import Reason
+from engine.core.core import Core
+from engine.core.state import MANUAL
+from research.simulation.violation import require
+
+_NO_HALT = frozenset({Reason.REPEATED, Reason.UNKNOWN_PERSON, Reason.ROLE, Reason.NO_SUCH})
+
+
+class Turn(Struct):
+    """A change of the halted state, by the event `seq`."""
+
+    seq: int
+    halted: bool
+
+
+class Votes:
+    """Follows commands and facts; `halted` is what the door goes by."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.persons = {p.id: p for p in settings.persons}
+        self.turns: list[Turn] = []
+        self.resumes: dict[str, int] = {}
+        """Requests to resume -> seq at which they were opened."""
+        self.done: dict[str, int] = {}
+        """Command ids that were carried out -> seq."""
+        self.targets: dict[str, tuple[int | None, str]] = {}
+        self.added: dict[str, list[tuple[int, int, str, int]]] = {}
+        """Per slot: (seq, time, entry, quantity) of exposure that came into force without a vote."""
+
+    @property
+    def halted(self) -> bool:
+        """True when the last word was halt."""
+        return bool(self.turns) and self.turns[-1].halted
+
+    def forget_after(self, seq: int) -> None:
+        """A crash has taken everything after `seq`."""
+        self.turns = [turn for turn in self.turns if turn.seq <= seq]
+        self.resumes = {request: at for request, at in self.resumes.items() if at <= seq}
+        self.done = {request: at for request, at in self.done.items() if at <= seq}
+        self.added = {slot: [row for row in rows if row[0] <= seq] for slot, rows in self.added.items()}
+
+    def on_recovered(self, core: Core) -> None:
+        """A new run goes on from its state."""
+        self.targets = {key: (slot.target, slot.entry) for key, slot in core.state.slots.items()}
+
+    def before(self, event: Event, seq: int) -> None:
+        """A halt holds from the moment at which it is taken in, before anything can leave."""
+        if isinstance(event, InboxOverflow):
+            self.turns.append(Turn(seq, halted=True))
+        elif isinstance(event, CommandReceived) and isinstance(event.command, c.Halt | c.Flatten):
+            person = self.persons.get(event.actor.person)
+            scope = event.command.scope if isinstance(event.command, c.Flatten) else ""
+            known = {"", *(i.id for i in self.settings.instruments)}
+            if person and person.role >= RoleName.TRADER and scope in known and event.request_id not in self.done:
+                self.turns.append(Turn(seq, halted=True))
+
+    def resumed_by(self, event: Event, seq: int) -> None:
+        """An approval that may be the last vote of a resume is given the benefit of the doubt until `after`."""
+        if isinstance(event, CommandReceived) and isinstance(event.command, c.Approve):
+            if event.command.request in self.resumes:
+                self.turns.append(Turn(seq, halted=False))
+
+    def after(self, core: Core, event: Event, facts: Sequence[Fact]) -> None:
+        """Judge what the event did."""
+        approved = False
+        for fact in facts:
+            if isinstance(fact, RequestChanged):
+                approved |= self._on_request(fact)
+            elif isinstance(fact, CommandDone):
+                self._on_done(event, fact)
+        self._targets(core, approved=approved)
+
+    def _on_request(self, fact: RequestChanged) -> bool:
+        if fact.status is RequestStatus.PENDING and fact.what == "resume":
+            self.resumes.setdefault(fact.request, fact.seq)
+        if fact.status is not RequestStatus.APPROVED:
+            return False
+        approvals = self.settings.approvals
+        needed = approvals.order_votes if fact.what == "order" else approvals.override_votes
+        voters = [self.persons[v] for v in dict.fromkeys(fact.votes) if v in self.persons]
+        good = [p for p in voters if p.role >= RoleName.RISK and p.id != fact.requester]
+        require(len(good) >= needed, "votes", f"{fact.request} ({fact.what}) was approved by {fact.votes} alone")
+        return fact.what == "order"
+
+    def _on_done(self, event: Event, fact: CommandDone) -> None:
+        if isinstance(event, CommandReceived) and isinstance(event.command, c.Approve) and self.turns:
+            last = self.turns[-1]
+            if last.seq == event.seq and not last.halted and not (fact.ok and "Trading is resumed" in fact.text):
+                self.turns.pop()
+        if fact.reason is Reason.REPEATED:
+            return
+        text = f"{fact.request_id} ({fact.verb}) was carried out at seq {self.done.get(fact.request_id)} and again"
+        require(fact.request_id not in self.done, "a command acts once", text)
+        self.done[fact.request_id] = fact.seq
+
+    def _targets(self, core: Core, *, approved: bool) -> None:
+        """Large additions come into force only by votes."""
+        for key, slot in core.state.slots.items():
+            before, entry = self.targets.get(key, (None, ""))
+            if slot.target == before and slot.entry == entry:
+                continue
+            self.targets[key] = (slot.target, slot.entry)
+            if slot.target is None or slot.hedge_lead:
+                continue
+            if approved:
+                self.added[key] = []
+                continue
+            held = core.position(slot.account, slot.instrument)
+            added = self._grows(slot.target, before if before is not None else held)
+            if not added:
+                continue
+            now = core.state.ts_ns
+            rows = self.added.setdefault(key, [])
+            rows.append((core.state.seq, now, slot.entry, added))
+            approvals = self.settings.approvals
+            manual = slot.owner.startswith(MANUAL)
+            total = sum(
+                row[3] for row in rows if now - row[1] < approvals.window_ns and (manual or row[2] == slot.entry)
+            )
+            worth = core.instruments[slot.instrument].notional(core.markets[slot.instrument].reference(), total)
+            large = core.equity(slot.account) * approvals.large_fraction
+            text = f"{key} target {slot.target} ({slot.entry}) adds {worth} within the window, {large} needs votes"
+            require(worth <= large, "large without votes", text)
+
+    @staticmethod
+    def _grows(target: int, before: int) -> int:
+        if target * before <= 0:
+            return abs(target)
+        return max(0, abs(target) - abs(before))
