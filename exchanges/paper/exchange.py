@@ -165,7 +165,7 @@ class PaperExchange:
             if self.plan is not None:
                 self._send_faultily(self.plan, intent, ts_ns, due)
             elif due <= ts_ns:
-                self.now_ns = ts_ns
+                self.now_ns = max(self.now_ns, ts_ns)
                 self._arrive(intent)
             else:
                 self._number += 1

@@ -23,6 +23,7 @@ from exchanges.paper.ledger import Holding, PaperAccount
 from exchanges.paper.market import Market
 from exchanges.paper.orders import CANCELLED, FILLED, IOC, NOWHERE, OPEN, TAKES_ONLY, TRIGGERED, PaperOrder, Where
 
+NOTHING_TO_REDUCE = "reduce-only, and nothing is left to reduce"
 Emit = Callable[[VenueEvent, int], None]
 
 
@@ -93,6 +94,9 @@ class Floor:
         """Take liquidity now, as far as there is any; with bars, when the fill model says."""
         if market.has_book:
             wanted = self.allowed(order, order.leaves)
+            if not wanted:
+                self.cancel_order(order, NOTHING_TO_REDUCE, ts_ns)
+                return
             for price, qty in market.take(order.side, order.price, wanted):
                 self.fill(market, order, price, qty, Liquidity.TAKER, ts_ns)
             self.after_taking(market, order, ts_ns)
@@ -130,7 +134,7 @@ class Floor:
         """Book one fill of a working order, and everything that follows from it."""
         qty = self.allowed(order, qty)
         if not qty:
-            self.cancel_order(order, "reduce-only, and nothing is left to reduce", ts_ns)
+            self.cancel_order(order, NOTHING_TO_REDUCE, ts_ns)
             return
         account, instrument = self.accounts[order.account], market.instrument
         holding = account.holdings.get(order.instrument)
@@ -157,7 +161,7 @@ class Floor:
         if order.filled == order.qty:
             self._finish(order, FILLED)
         elif order.reduce_only and not holding.qty:
-            self.cancel_order(order, "reduce-only, and nothing is left to reduce", ts_ns)
+            self.cancel_order(order, NOTHING_TO_REDUCE, ts_ns)
         else:
             self.note(order)
         if len(account.open) and holding.qty * order.side >= 0:
@@ -177,7 +181,7 @@ class Floor:
         for order in list(account.open.values()):
             is_idle = order.reduce_only and order.kind not in TRIGGERED and order.instrument == instrument
             if is_idle and account.qty(instrument) * order.side >= 0:
-                self.cancel_order(order, "reduce-only, and nothing is left to reduce", ts_ns)
+                self.cancel_order(order, NOTHING_TO_REDUCE, ts_ns)
 
     def cancel_order(self, order: PaperOrder, text: str, ts_ns: int) -> None:
         """Take a working order out of the market and say why."""

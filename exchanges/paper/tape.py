@@ -79,7 +79,7 @@ def on_book(floor: Floor, market: Market, event: Book, ts_ns: int) -> None:
 
 
 def on_trade(floor: Floor, market: Market, event: Trade, ts_ns: int) -> None:
-    """A public trade; without any book it also stands for one, a tick to either side of its price."""
+    """A public trade; without any book takers find its size a tick to either side of its price."""
     market.has_ticks = True
     market.last = event.price
     if not market.low < event.price < market.high:
@@ -94,8 +94,10 @@ def on_trade(floor: Floor, market: Market, event: Trade, ts_ns: int) -> None:
         ask=event.price + step,
         ask_qty=event.qty,
     )
-    on_bbo(floor, market, guess, ts_ns)
-    market.is_guessed = True
+    market.lazy = guess
+    market.has_book = market.is_guessed = True
+    retry_takers(floor, market, ts_ns)
+    watch(floor, market, ts_ns)
 
 
 def on_mark(floor: Floor, market: Market, event: Mark, ts_ns: int) -> None:
