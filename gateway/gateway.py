@@ -6,6 +6,7 @@ tabs cost the engine's loop as much as one.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ class Reader:
         self._snapshot: Snapshot | None = None
         self._read_at = 0.0
         self._equity: list[EquityPoint] = []
-        self._equity_read_at = 0.0
+        self._equity_read_at = -math.inf
 
     def fresh(self) -> Snapshot:
         """Read the desk now."""
@@ -104,7 +105,7 @@ class Reader:
     def equity(self) -> list[EquityPoint]:
         """The equity curve thinned to what a chart can show, at most `chart_refresh_s` old."""
         now = time.monotonic()
-        if not self._equity or now - self._equity_read_at > self._config.chart_refresh_s / 2:
+        if now - self._equity_read_at > self._config.chart_refresh_s / 2:
             points = self._desk.equity_curve(2000)
             step = max(1, -(-len(points) // CHART_POINTS))
             self._equity, self._equity_read_at = points[::-1][::step][::-1], now

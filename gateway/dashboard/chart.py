@@ -17,7 +17,10 @@ MS = 1_000_000
 
 
 def _options() -> dict[str, Any]:
-    axis = {"axisLine": {"lineStyle": {"color": RULE}}, "axisLabel": {"color": GREY, "fontSize": 11}}
+    axis = {
+        "axisLine": {"lineStyle": {"color": RULE}},
+        "axisLabel": {"color": GREY, "fontSize": 11, "hideOverlap": True},
+    }
     return {
         "useUTC": True,
         "animation": False,
@@ -29,7 +32,7 @@ def _options() -> dict[str, Any]:
             "textStyle": {"color": "#d7dce5", "fontSize": 12},
             "axisPointer": {"lineStyle": {"color": GREY}},
         },
-        "xAxis": {"type": "time", "splitLine": {"show": False}, "axisTick": {"show": False}, **axis},
+        "xAxis": {"type": "time", "splitLine": {"show": False}, "axisTick": {"show": False}, "splitNumber": 4, **axis},
         "yAxis": {"type": "value", "scale": True, "splitLine": {"lineStyle": {"color": RULE}}, **axis},
         "series": [
             {

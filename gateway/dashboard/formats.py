@@ -32,8 +32,8 @@ def percent(part: Decimal, whole: Decimal) -> str:
 
 
 def tone(amount: Decimal) -> str:
-    """Colour class of a profit: up, down, or none at zero."""
-    if not amount:
+    """Colour class of a profit: up, down, or none when it shows as zero."""
+    if abs(amount) < Decimal("0.005"):
         return ""
     return "up" if amount > 0 else "down"
 

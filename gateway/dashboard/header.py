@@ -36,7 +36,7 @@ class Header:
                 with box("person"):
                     text("acting as")
                     self._picker()
-                Button("Log out", "quiet wide", lambda: ui.run_javascript(LOG_OUT))
+                Button("Log out", "quiet log-out", lambda: ui.run_javascript(LOG_OUT))
                 self._resume = Button("Resume", "resume", lambda: screen.submit(Resume(reason="dashboard button")))
                 Button("HALT", "halt", lambda: screen.submit(Halt(reason="dashboard button")))
 

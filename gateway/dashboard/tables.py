@@ -56,7 +56,7 @@ FILLS: list[Column] = [
 STRATEGIES: list[Column] = [
     {"label": "Strategy"},
     {"label": "Status"},
-    {"label": "Realised", "num": True},
+    {"label": "Net PNL", "num": True},
     {"label": "Unrealised", "num": True},
     {"label": "Fills", "num": True},
     {"label": "Wants", "wide": True, "grow": True},
@@ -86,8 +86,8 @@ def position_row(view: PositionView) -> Row:
             cell(short(view.instrument), hint=view.instrument),
             cell(view.owner or NOTHING, "dim"),
             cell(view.account, "dim"),
-            cell(f"{view.qty:+,f}", tone(view.qty)),
-            cell(like(view.entry_price, view.mark_price)),
+            cell(f"{view.qty:+,f}", "up" if view.qty > 0 else "down") if view.qty else cell("flat", "dim"),
+            cell(like(view.entry_price, view.mark_price) if view.qty else NOTHING),
             cell(exact(view.mark_price)),
             cell(money(view.notional)),
             cell(money(view.unrealised, sign=True), tone(view.unrealised)),
@@ -146,13 +146,14 @@ def strategy_row(view: StrategyView) -> Row:
         buttons = [("pause", "Pause", "quiet")]
     elif status in STARTABLE:
         buttons = [("start", "Start", "go")]
+    net = view.realised + view.unrealised - view.fees
     params = ", ".join(f"{name} = {value}" for name, value in view.params.items())
     return {
         "key": view.id,
         "cells": [
             cell(view.id, "strong", f"{view.kind} on {', '.join(view.instruments)} ({view.account}). {params}"),
             cell(view.status, colour, view.detail),
-            cell(money(view.realised, sign=True), tone(view.realised), f"fees {money(view.fees, 4)}"),
+            cell(money(net, sign=True), tone(net), f"realised {money(view.realised)}, fees {money(view.fees)}"),
             cell(money(view.unrealised, sign=True), tone(view.unrealised)),
             cell(f"{view.fills:,}"),
             cell(view.desired or NOTHING, "dim clip", view.desired),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from domain.market import FeedState
 from gateway.dashboard.formats import NOTHING, age, money, percent, tone
 from gateway.dashboard.parts import box, text
 from gateway.gateway import Snapshot
@@ -69,5 +70,7 @@ class Tiles:
         age_ms = snapshot.status.data_age_ms
         dead = age_ms is None or age_ms >= DEAD_MS
         colour = "down" if dead else "warn" if age_ms is not None and age_ms >= STALE_MS else ""
-        feeds = ", ".join(f"{feed.venue.lower()} {feed.state}" for feed in snapshot.status.feeds)
-        self._age.show(age(age_ms), feeds or "no feed", colour)
+        feeds = snapshot.status.feeds
+        ill = [f"{feed.venue} {feed.state}" for feed in feeds if feed.state != FeedState.LIVE]
+        note = ", ".join(ill) or (f"{len(feeds)} of {len(feeds)} feeds live" if feeds else "no feed")
+        self._age.show(age(age_ms), note, colour or ("warn" if ill else ""))

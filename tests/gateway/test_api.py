@@ -57,7 +57,8 @@ async def test_a_command_line_reaches_the_console_as_the_logged_in_person(runnin
 
 
 async def test_a_malformed_command_is_refused(running: Running, tina: httpx.AsyncClient):
-    for body in ({}, {"line": ""}, {"line": "x" * 1001}, {"line": "/x", "extra": 1}, [], {"line": 7}):
+    bodies: list[object] = [{}, {"line": ""}, {"line": "x" * 1001}, {"line": "/x", "extra": 1}, [], {"line": 7}]
+    for body in bodies:
         assert (await tina.post("/api/v1/command", json=body, headers=running.origin)).status_code == 422
     assert running.said == []
 
