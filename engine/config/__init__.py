@@ -2,7 +2,7 @@
 
 load_config(path, environment, kinds)   Config, or `Problems` (a ConfigError)
 Config.to_settings()                    what the core carries
-Config.content_hash                     SHA-256 of everything effective
+Config.content_hash                     SHA-256 of what the core carries
 diff(old, new)                          what changed between two settings, for people
 BUILT_IN                                the paper set-up that is used without a file
 

@@ -5,7 +5,7 @@
     ├── instruments, accounts, paper
     ├── risk, approvals, execution
     ├── strategies, persons
-    ├── telegram, discord, gateway
+    ├── telegram, discord, alerts, gateway
     └── journal, storage, logging
 
 Amounts are in USD, fractions may be written as percent, durations carry their unit. Secrets are never in
@@ -19,9 +19,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from domain.codec import digest
 from domain.settings import Settings
 from engine.config.fields import (
     AtLeastOne,
+    ChatId,
     Count,
     DurationNs,
     FeeRate,
@@ -219,21 +221,44 @@ class PersonSection(Section):
 
 
 class TelegramSection(Section):
-    """The Telegram door. Alerts go to `alert_chat_id` (0 = nowhere)."""
+    """The Telegram door. Alerts and request cards go to `alert_chats`; known persons may always write privately."""
 
     enabled: bool = False
     token_secret: Name = "telegram_token"  # noqa: S105 - the name of the secret, not the secret
     base_url: Text = "https://api.telegram.org/bot"
-    alert_chat_id: int = Field(default=0, ge=-(2**62), le=2**62)
+    base_file_url: Text = "https://api.telegram.org/file/bot"
+    allow_remote_base_url: bool = False
+    """Another address than Telegram's or loopback is given the bot's token; say that this is wanted."""
+    allowed_chats: list[ChatId] = []
+    """Groups in which the bot answers."""
+    private_chats: bool = True
+    alert_chats: list[ChatId] = []
 
 
 class DiscordSection(Section):
-    """The Discord door. Alerts go to `alert_channel_id` (0 = nowhere); slash commands to `guild_id` (0 = all)."""
+    """The Discord door, in one server (guild). Alerts and request cards go to `alert_channels`."""
 
     enabled: bool = False
     token_secret: Name = "discord_token"  # noqa: S105 - the name of the secret, not the secret
+    api_url: Text = "https://discord.com/api/v10"
+    gateway_url: Text = "wss://gateway.discord.gg/"
+    allow_remote_base_url: bool = False
     guild_id: UserId = 0
-    alert_channel_id: UserId = 0
+    allowed_channels: list[UserId] = []
+    """Empty = every channel of the server."""
+    alert_channels: list[UserId] = []
+
+
+class AlertsSection(Section):
+    """What the chat rooms are told unasked."""
+
+    min_severity: Literal["info", "warning", "error", "critical"] = "warning"
+    fills: bool = True
+    fill_wait_ns: PositiveDurationNs = Field(default=5 * SECOND_NS, alias="fill_wait")
+    """How long the first fill waits for others to be told with it."""
+    fill_interval_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="fill_interval")
+    repeat_ns: PositiveDurationNs = Field(default=5 * MINUTE_NS, alias="repeat")
+    """An alert of the same kind is counted, not repeated, for this long; critical ones never."""
 
 
 class GatewaySection(Section):
@@ -284,6 +309,7 @@ class Config(Section):
     persons: list[PersonSection] = []
     telegram: TelegramSection = TelegramSection()
     discord: DiscordSection = DiscordSection()
+    alerts: AlertsSection = AlertsSection()
     gateway: GatewaySection = GatewaySection()
     journal: JournalSection = JournalSection()
     storage: StorageSection = StorageSection()
@@ -297,10 +323,11 @@ class Config(Section):
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 (hex) of everything effective, defaults included; layout and comments do not matter."""
-        from engine.config.settings import content_hash
+        """SHA-256 (hex) of the effective settings of the core, defaults included.
 
-        return content_hash(self)
+        Layout and comments do not matter, nor does what the core does not know (ports, logs, chat addresses).
+        """
+        return digest(self.to_settings())
 
     @property
     def feed_symbols(self) -> dict[str, str]:

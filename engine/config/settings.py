@@ -1,9 +1,7 @@
-"""From the checked file to what the core carries: exact integers, nanoseconds, one hash."""
+"""From the checked file to what the core carries: exact integers and nanoseconds."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from decimal import Decimal
 from typing import Any
 
@@ -62,12 +60,6 @@ def to_instrument(item: InstrumentSection) -> Instrument:
         funding_interval_ns=item.funding_interval_ns,
         aliases=tuple(item.aliases),
     )
-
-
-def content_hash(config: Config) -> str:
-    """SHA-256 (hex) over everything effective."""
-    text = json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _checked(item: InstrumentSection) -> Instrument:

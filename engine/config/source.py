@@ -65,18 +65,16 @@ def parse_tree(text: str, name: str) -> Node:
     if len(text) > MAX_BYTES:
         raise _single(Place(name), f"is larger than {MAX_BYTES} characters; that is no settings file")
     try:
+        _refuse_what_surprises(text, name)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if root is None:
             return Node({}, Place(name, 1, 1))
-        _refuse_anchors(text, name)
         problems: list[Problem] = []
         tree = _build(root, name, (), problems)
     except yaml.MarkedYAMLError as error:
         raise _single(_mark(error.problem_mark, name), f"not valid YAML: {_words(error)}") from None
     except yaml.YAMLError as error:
         raise _single(Place(name), f"not valid YAML: {str(error).splitlines()[0]}") from None
-    except RecursionError:
-        raise _single(Place(name), f"is nested deeper than {MAX_DEPTH} levels") from None
     if problems:
         raise Problems(problems)
     return tree
@@ -116,9 +114,6 @@ def find(node: Node, path: KeyPath) -> Node:
 
 def _build(node: yaml.Node, name: str, path: KeyPath, problems: list[Problem]) -> Node:
     place = _mark(node.start_mark, name)
-    if len(path) > MAX_DEPTH:
-        problems.append(Problem(place, path[:3], f"nested deeper than {MAX_DEPTH} levels"))
-        return Node(None, place)
     if node.tag not in _TAGS:
         problems.append(Problem(place, path, f"tags like {node.tag} are not used here; write the value alone"))
     if isinstance(node, yaml.MappingNode):
@@ -170,11 +165,15 @@ def _is_text(text: str) -> bool:
     return True
 
 
-def _refuse_anchors(text: str, name: str) -> None:
+def _refuse_what_surprises(text: str, name: str) -> None:
+    depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if getattr(event, "anchor", None):
             place = _mark(event.start_mark, name)
             raise _single(place, "anchors and aliases (& and *) are not used here; write the value out, or quote it")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise _single(_mark(event.start_mark, name), f"is nested deeper than {MAX_DEPTH} levels")
 
 
 def _mark(mark: Any, name: str) -> Place:  # noqa: ANN401 - a mark of either of PyYAML's scanners, or None

@@ -127,11 +127,10 @@ class Projector:
     def rebuild(self, facts: Iterable[Fact], reached_seq: int = -1) -> Cursor:
         """Replace everything by `facts` (all of them, in order) in one transaction: readers see old or new.
 
-        A rebuild that ends before what was known stays marked incomplete unless `reached_seq` says that the
-        journal ends there.
+        `reached_seq`: the journal ends at this event.
         """
         with self.engine.begin() as connection:
-            old = _locked(connection)
+            _locked(connection)
             _empty(connection, Cursor(journal=self._journal))
             seq, index, skipped = 0, -1, 0
             source = iter(facts)
@@ -140,8 +139,7 @@ class Projector:
                 seq, index = batch[-1].seq, batch[-1].index
             if reached_seq >= 0:
                 seq, index = max((seq, index), (reached_seq, WHOLE_EVENT))
-            complete = reached_seq >= 0 or old.journal != self._journal or (seq, index) >= (old.seq, old.index)
-            cursor = Cursor(journal=self._journal, seq=seq, index=index, complete=complete, skipped=skipped)
+            cursor = Cursor(journal=self._journal, seq=seq, index=index, skipped=skipped)
             connection.execute(update(schema.cursor).values(**_columns(cursor)))
         self._written = (seq, index)
         return cursor

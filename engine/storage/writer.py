@@ -167,7 +167,7 @@ class ProjectionWriter:
                 return
             log.warning("the SQL projection is rebuilt from the journal: %s", reason)
         cursor = self._projector.rebuild(item.facts(), item.reached_seq)
-        self._complete = cursor.complete
+        self._complete = True
         log.info("the SQL projection is rebuilt up to event %d", cursor.seq)
 
     def _take(self) -> None:

@@ -5,16 +5,21 @@ import itertools
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bot.config import BotConfig
 from domain.codec import decode_settings, digest, encode
 from domain.errors import ConfigError
+from domain.facts import Severity
 from domain.settings import RoleName
 from engine.config import BUILT_IN, Config, Problems, load_config
+from engine.config.parts import bot_fields, paper_fields
 from engine.strategies.registry import BUILT_IN as STRATEGIES
+from exchanges.paper.config import FaultKind, PaperConfig
 
 KINDS = {kind: cls.params_type for kind, cls in STRATEGIES.items()}
 
@@ -97,6 +102,27 @@ def test_numbers_are_exact_and_layout_does_not_change_the_hash(load):
     assert one.content_hash != load("execution: {slippage: 0.6%}\n").content_hash
 
 
+def test_what_the_core_does_not_know_does_not_change_the_hash(load):
+    assert load("gateway: {port: 9000}\nlogging: {level: debug}\n").content_hash == load_config(None).content_hash
+
+
+def test_other_rooms_get_their_settings_as_plain_fields(load):
+    config = load(
+        "telegram: {enabled: true, alert_chats: [-100123], allowed_chats: [-100123]}\n"
+        "alerts: {min_severity: error, fill_wait: 2s}\n"
+        "paper: {entry_latency_ms: 5, faults: [{fault: drop_event, probability: 1%, kinds: [filled], span: 2s}]}\n"
+    )
+    bots = msgspec.convert(bot_fields(config), BotConfig)
+    assert bots.telegram.enabled
+    assert bots.telegram.alert_chats == (-100123,)
+    assert (bots.alerts.min_severity, bots.alerts.fill_wait_s) == (Severity.ERROR, 2.0)
+    paper = msgspec.convert(paper_fields(config), PaperConfig)
+    assert paper.entry_ns == 5_000_000
+    assert (paper.faults[0].fault, paper.faults[0].probability) == (FaultKind.DROP_EVENT, 0.01)
+    assert (paper.faults[0].kinds, paper.faults[0].span_ns) == (("filled",), 2_000_000_000)
+    assert msgspec.convert(bot_fields(load_config(None)), BotConfig) == BotConfig()
+
+
 def test_durations_carry_their_unit(load, mistakes):
     config = load("execution: {ack_timeout: 250ms, retry: 1.5s, flatten_max_age: 2m, stale_feed: 1h, dead_man: 0}")
     section = config.to_settings().execution
@@ -136,7 +162,7 @@ def test_every_mistake_is_named_at_once_with_line_key_expected_found_and_nearest
         "8:19",
         "8:36",
     ]
-    assert said[0].startswith("1:1: gatway: no such key; did you mean gateway?; valid here: accounts, approvals")
+    assert said[0].startswith("1:1: gatway: no such key; did you mean gateway?; valid here: accounts, alerts, approv")
     assert said[1] == "2:17: gateway.port: expected a whole number, found 'many'"
     assert said[2] == "2:29: gateway.host: expected text (put it in quotes), found 5"
     assert said[3].startswith("4:3: risk.max_exposur: no such key; did you mean max_exposure?; valid here: base_pos")
@@ -180,7 +206,7 @@ def test_strategy_parameters_are_checked_with_their_line(mistakes):
         ("? {a: 1}\n: 2\n", "a key must be plain text"),
         ("gateway: {port: 12:30}\n", "expected a whole number"),
         ("gateway: {enabled: yes}\n", "expected true or false, found 'yes'"),
-        ("a: " + "[" * 2000, "nested"),
+        ("a: " + "[" * 2000, "1:33: is nested deeper than 30 levels"),
         ("environment: live\n", "this file is not for paper"),
         ("a: \x01\n", "not valid YAML"),
         ('a: "\\ud800"\n', "1:4: a: holds half a character"),
