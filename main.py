@@ -46,6 +46,7 @@ DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder (de
 PersonOption = Annotated[str, typer.Option("--as", help="The person who speaks.")]
 EXIT_JOURNAL = 3
 CONFLATE_FLUSH_S = 0.1
+SWITCH_INTERVAL_S = 0.0002
 
 
 class Service:
@@ -175,12 +176,16 @@ class Service:
         self.conflator = Conflator(self.loop.put, section.conflate_ns)
         self.monitor = FeedMonitor(self._on_market, self.clock, self.settings.execution.stale_feed_ns)
         if section.source == "hyperliquid":
-            from exchanges.hyperliquid.feed import HyperliquidFeed, reachable
+            from exchanges.hyperliquid.config import HyperliquidConfig
+            from exchanges.hyperliquid.feed import HyperliquidFeed
+            from exchanges.hyperliquid.info import reachable
 
-            problem = await reachable(section.api_url)
+            timeout_s = section.connect_timeout_ns / 1e9
+            source = HyperliquidConfig(ws_url=section.base_url, api_url=section.api_url, connect_timeout_s=timeout_s)
+            problem = await reachable(source)
             if not problem:
                 self.desk.market = "live Hyperliquid prices"
-                return HyperliquidFeed(self.settings.instruments, section.base_url, section.api_url)
+                return HyperliquidFeed(source, self.clock, self.settings.instruments, self.config.feed_symbols)
             if section.fallback == "none":
                 raise MoonDevError(f"the price source cannot be reached: {problem}. Set data_feed.fallback: synthetic")
             self.desk.market = f"SIMULATED market (seed {section.synthetic.seed}); Hyperliquid cannot be reached"
@@ -438,6 +443,8 @@ def run(
     market: Annotated[str | None, typer.Option(help="hyperliquid or synthetic; default from the settings.")] = None,
 ) -> None:
     """Start the service: paper trading, dashboard, console and chat."""
+    # the default of 5 ms would let a busy loop keep the journal's thread from the disk that long
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     from engine.config import load_config
 
     loaded = load_config(config, "paper")

@@ -68,6 +68,10 @@ class Reason(enum.StrEnum):
     VENUE = "VENUE", "the venue refused it"
 
 
+REASONS: dict[str, Reason] = {reason.value: reason for reason in Reason}
+"""Reason by code."""
+
+
 class Allow(Struct, frozen=True, tag="allow", gc=False):
     """Nothing objects."""
 

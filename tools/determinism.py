@@ -16,6 +16,7 @@ ROOMS = ("domain", "risk", "engine/core")
 
 DRIVERS = {  # modules or packages, without suffix
     "engine/core/journal": "the journal thread and its files",
+    "engine/core/guard": "the watchdog thread over strategies and the loop",
     "engine/core/loop": "the single-writer loop: it assigns time and awaits",
 }
 

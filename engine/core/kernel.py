@@ -161,5 +161,4 @@ class Kernel:
         """Write a versioned snapshot of the state as it is now."""
         if self.journal is not None:
             state = self.core.state
-            self.journal.flush()
             self.journal.save_snapshot(self.seq, state.ts_ns, state.build, STATE_VERSION, encode_state(state))

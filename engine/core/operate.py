@@ -10,7 +10,7 @@ from domain.desired import NOTHING, Style
 from domain.errors import Unrepresentable
 from domain.facts import StrategyStatus, TradingState
 from domain.settings import StrategySpec
-from domain.verdict import Reason, Veto
+from domain.verdict import REASONS, Reason, Veto
 from engine.core import review, trading
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
@@ -190,8 +190,7 @@ def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa
     review.put_in_force(core, slot, parked)
     converge(core, slot)
     if slot.refused:
-        reason = Reason(slot.refused)
-        return Veto(reason)
+        return Veto(REASONS[slot.refused])
     return f"Working: {command.instrument} target {instrument.qty_text(parked.target)} on {command.account}."
 
 
