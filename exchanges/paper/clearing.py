@@ -20,7 +20,7 @@ from exchanges.paper.orders import PaperOrder
 if TYPE_CHECKING:
     from exchanges.paper.floor import Floor
 
-_SAFE = 0.999
+_SAFE, _LATE = 0.999, 1.001
 """The bands are floats and only say when to look: they are this much narrower than the room."""
 
 
@@ -48,6 +48,9 @@ def affords(floor: Floor, account: PaperAccount, market: Market, side: int, qty:
 
 def set_bands(floor: Floor, account: PaperAccount) -> None:
     """Work out how far the price of each held instrument may move before `guard` must look."""
+    if len(account.holdings) == 1:
+        _set_only_band(floor, account)
+        return
     held = []
     room = float(account.cash)
     for holding in account.holdings.values():
@@ -65,6 +68,22 @@ def set_bands(floor: Floor, account: PaperAccount) -> None:
             market.set_liquidation(account.id, int(mark - reach) if reach < mark else -1, FAR)
         else:
             market.set_liquidation(account.id, -1, int(mark + reach) + 1 if reach < FAR / 2 else FAR)
+
+
+def _set_only_band(floor: Floor, account: PaperAccount) -> None:
+    """With a position in one instrument the price of liquidation follows from the books alone."""
+    (holding,) = account.holdings.values()
+    market = floor.markets[holding.instrument]
+    worth = holding.qty * market.unit
+    room = float(account.cash) - float(holding.entry_value)
+    if worth > 0:
+        price = -room / (worth * (1 - market.maintenance))
+        market.set_liquidation(account.id, int(price * _LATE) if price > 0 else -1, FAR)
+    elif worth < 0:
+        price = -room / (worth * (1 + market.maintenance))
+        market.set_liquidation(account.id, -1, int(max(price, 0.0) * _SAFE) if price < FAR / 2 else FAR)
+    else:
+        market.set_liquidation(account.id, -1, FAR)
 
 
 def guard(floor: Floor, market: Market, ts_ns: int) -> None:

@@ -35,6 +35,7 @@ from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.market import Bar, Bbo, Book, FeedStatus, Mark, MarketEvent, Trade
 from domain.order import Amend, ArmDeadMan, Cancel, Intent, Place, Query
 from exchanges.paper import kernel, memory, requests, tape
+from exchanges.paper import matching as rules
 from exchanges.paper.config import FaultKind, PaperConfig
 from exchanges.paper.faults import FaultPlan
 from exchanges.paper.floor import Floor
@@ -132,7 +133,7 @@ class PaperExchange:
         market = self.floor.markets.get(instrument)
         if market is None:
             raise VenueError(f"the paper venue does not list {instrument}")
-        market.has_ticks = market.has_book = market.has_depth = True
+        market.has_ticks = market.has_book = True
         times = rows[:, 0]
         last = int(times.searchsorted(until_ns, side="right"))
         while first < last:
@@ -146,6 +147,7 @@ class PaperExchange:
             market.load()
             first = kernel.match_rows(market, rows, first, stop)
             self.now_ns = max(self.now_ns, int(times[first - 1]))
+            market.has_depth = bool(market.state[rules.DEEP])
             tape.on_matched(self.floor, market, self.now_ns)
         if self._store is not None:
             self._save(self._store)

@@ -78,6 +78,7 @@ class Market:
             self.lazy = None
             self._unsee()
         if type(event) is Book:
+            self.state[rules.DEEP] = 1
             self._load_side(rules.BIDS, 1, event.bids)
             self._load_side(rules.ASKS, -1, event.asks)
         elif type(event) is Bbo:

@@ -7,7 +7,7 @@ Rows, five integers each: (ts_ns, kind, side, price, qty).
 
     LEVEL   the size shown at a price is now `qty` (0 = gone)
     TRADE   a public trade; `side` is the aggressor's
-    TOP     best price of a side with its size; better levels are gone
+    TOP     best price of a side with its size; better levels are gone (all are, where no LEVEL was ever shown)
     CLEAR   forget a side: a snapshot begins, and orders wait for the LOOK that ends it
     LOOK    the ladder has changed as a whole: judge every order
     MARK    a mark price: only triggers look at it
@@ -29,9 +29,10 @@ LEVEL, TRADE, TOP, CLEAR, LOOK, MARK, PATH = 1, 2, 3, 4, 5, 6, 7
 DEPTH = 1024
 """Levels kept on each side; the worst is forgotten first."""
 
-BIDS, ASKS, LOW, HIGH, ORDERS, TRIGGERS, OUT, POWER, LOADING = 0, 1, 2, 3, 4, 5, 6, 7, 8
-"""Places in `state`: counts, the quiet band (nothing can happen strictly inside it), the queue model, CLEAR seen."""
-STATE = 9
+BIDS, ASKS, LOW, HIGH, ORDERS, TRIGGERS, OUT, POWER, LOADING, DEEP = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+"""Places in `state`: counts, the quiet band (nothing can happen strictly inside it), the queue model; whether a
+snapshot is being loaded, and whether more than the best prices has ever been shown."""
+STATE = 10
 
 SIDE, KEY, LEAVES, AHEAD, SHOWN, TRADED = 0, 1, 2, 3, 4, 5
 """Columns of `orders`: AHEAD is the queue in front (-1 = unknown), SHOWN the size last displayed (-1 = unknown)."""
@@ -218,6 +219,7 @@ def fire(state: Ints, triggers: Ints, out: Ints, bid: int, ask: int) -> None:
 def level(state: Ints, keys: Ints, sizes: Ints, orders: Ints, side: int, price: int, qty: int) -> None:
     """Write one level and tell the orders resting at it."""
     key = side * price
+    state[DEEP] = 1
     set_level(state, keys, sizes, side, key, qty)
     if state[LOADING]:
         return
@@ -228,8 +230,10 @@ def level(state: Ints, keys: Ints, sizes: Ints, orders: Ints, side: int, price: 
 
 
 def top(state: Ints, keys: Ints, sizes: Ints, orders: Ints, side: int, price: int, qty: int) -> None:
-    """Write a side's best level: what was better is gone."""
+    """Write a side's best level: what was better is gone, and where only tops are shown, what was there before."""
     half, key = (BIDS if side > 0 else ASKS), side * price
+    if not state[DEEP]:
+        state[half] = 0
     while state[half] > 0 and keys[half * DEPTH + state[half] - 1] > key:
         state[half] -= 1
     set_level(state, keys, sizes, side, key, qty)
@@ -267,7 +271,7 @@ def match(  # noqa: PLR0913, PLR0917 - the kernel's arrays; numba takes no struc
             refresh(state, keys, sizes, orders)
             judge(state, keys, sizes, orders, triggers, out)
         elif kind == CLEAR:
-            state[LOADING] = 1
+            state[LOADING] = state[DEEP] = 1
             state[BIDS if side > 0 else ASKS] = 0
         elif not state[LOW] < price < state[HIGH]:
             fire(state, triggers, out, price, price)

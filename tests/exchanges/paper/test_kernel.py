@@ -97,7 +97,8 @@ def test_compiled_and_plain_matching_are_equal(power):
 
 def snapshots(seed: int, count: int) -> list[Book | Trade]:
     rng = random.Random(seed)
-    middle, events = 600_000, []
+    middle = 600_000
+    events: list[Book | Trade] = []
     for n in range(1, count):
         middle += rng.choice([-2, -1, 0, 0, 0, 1, 2])
         ts = n * STEP
