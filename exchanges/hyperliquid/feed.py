@@ -15,7 +15,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import aiohttp
 
@@ -34,7 +34,7 @@ from exchanges.hyperliquid.wire import CoinCodec, ConfirmationMessage, ErrorMess
 log = logging.getLogger(__name__)
 
 Sink: TypeAlias = Callable[[MarketEvent | FeedStatus], None]
-Socket: TypeAlias = "aiohttp.ClientWebSocketResponse[bool]"
+Socket: TypeAlias = "aiohttp.ClientWebSocketResponse[Literal[False]]"
 
 _PING = '{"method":"ping"}'
 
@@ -212,9 +212,10 @@ class HyperliquidFeed:
                 frame = await self._receive(socket)
                 if frame is None:
                     return f"nothing came for {2 * config.ping_after_s:g} s"
-                if frame.type is not aiohttp.WSMsgType.TEXT:
-                    return f"closed: {frame.data or socket.close_code or frame.type.name} {frame.extra or ''}".strip()
-                answer = router.take(frame.data, self._clock.now_ns())
+                kind, data, extra = frame
+                if kind is not aiohttp.WSMsgType.TEXT:
+                    return f"closed: {data or socket.close_code or kind.name} {extra or ''}".strip()
+                answer = router.take(data, self._clock.now_ns())
                 if isinstance(answer, ConfirmationMessage):
                     self._subscriptions.confirm(answer.data.subscription)
                 elif isinstance(answer, ErrorMessage):
@@ -226,7 +227,7 @@ class HyperliquidFeed:
                 elif self._clock.now_ns() > self._confirm_by_ns:
                     return f"not confirmed: {', '.join(waiting)}; {self._complaint}"
 
-    async def _receive(self, socket: Socket) -> aiohttp.WSMessage | None:
+    async def _receive(self, socket: Socket) -> tuple[aiohttp.WSMsgType, Any, str | None] | None:
         """The next frame; after a silence a ping is sent, after a second one there is none."""
         try:
             return await socket.receive(timeout=self._config.ping_after_s)

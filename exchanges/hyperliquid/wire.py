@@ -203,26 +203,18 @@ class _Integers(dict[str, int]):
     def __missing__(self, text: str) -> int:
         whole, _, fraction = text.partition(".")
         digits = whole + fraction
+        if not (digits.isdigit() and digits.isascii()) or len(digits) > MAX_DIGITS:
+            raise DataError(f"Hyperliquid sent {text!r:.40} where a positive number belongs")
         spare = self._decimals - len(fraction)
-        if spare >= 0 and digits.isdigit() and digits.isascii():
-            value: int = int(digits) * 10**spare
-            if value % self._step:
-                value = self._exact(text)
-        else:
-            value = self._unusual(text)
-        if not 0 < value < 10**MAX_DIGITS:
+        value: int = int(digits) * 10**spare if spare >= 0 else 0
+        if spare < 0 or value % self._step:
+            value = self._exact(text)
+        if value <= 0:
             raise DataError(f"Hyperliquid sent {text!r:.40} where a positive number belongs")
         if len(self) >= MAX_REMEMBERED:
             self.clear()
         self[text] = value
         return value
-
-    def _unusual(self, text: str) -> int:
-        """More decimals than the instrument has, which may be zeros; or no number at all."""
-        try:
-            return self._exact(text)
-        except (ArithmeticError, ValueError) as error:
-            raise DataError(f"Hyperliquid sent {text!r:.40} where a number belongs") from error
 
 
 class CoinCodec:

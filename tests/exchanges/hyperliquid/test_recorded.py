@@ -1,0 +1,86 @@
+"""Recorded payloads played by the local venue: what the live feed makes of them."""
+
+import gzip
+import json
+
+import pytest
+import yaml
+
+from domain.instrument import Instrument
+from domain.market import Book, Feed, FeedKind, Trade
+from engine.data.l2 import L2Tape
+from exchanges.hyperliquid.config import HyperliquidConfig
+from exchanges.hyperliquid.feed import HyperliquidFeed
+from tests.exchanges.hyperliquid.server import LocalVenue
+from tests.exchanges.hyperliquid.test_feed import HandClock, until
+from tests.needs import recorded_data
+
+pytestmark = pytest.mark.real_data
+
+BTC = Instrument(
+    id="BTC-USDC-PERP.HYPERLIQUID", venue_symbol="BTC", price_decimals=1, qty_decimals=5, max_significant=5
+)
+DAY_NS = 86_400_000_000_000
+
+
+def cassette(name: str) -> dict[str, bytes]:
+    """Request type to response body of a recorded exchange."""
+    path = recorded_data("venues", "hyperliquid_sdk", "tests", "cassettes", "info_test", name)
+    played = yaml.safe_load(path.read_text())["interactions"]
+    bodies = {}
+    for exchange in played:
+        question = exchange["request"]["body"]
+        asked = json.loads(question.decode() if isinstance(question, bytes) else question)
+        body = exchange["response"]["body"]["string"]
+        bodies[asked["type"]] = body if isinstance(body, bytes) else body.encode()
+    return bodies
+
+
+async def test_a_recorded_tape_comes_out_of_the_live_feed_as_out_of_the_importer():
+    path = recorded_data("l2", "hyperliquid_btcusd_20250126.gz")
+    with gzip.open(path, "rt") as tape:
+        frames = [line.partition(" ")[2].strip() for line in tape]
+    imported = list(L2Tape(path, BTC).events())
+    seen: list = []
+    async with LocalVenue() as venue:
+        feed = HyperliquidFeed(HyperliquidConfig(ws_url=venue.ws_url, api_url=venue.url), HandClock(), [BTC])
+        await feed.start(seen.append, [Feed(kind=kind, instrument=BTC.id) for kind in (FeedKind.BOOK, FeedKind.TRADE)])
+        await venue.push(*frames)
+        await until(lambda: len([e for e in seen if isinstance(e, Book | Trade)]) == len(imported))
+        assert feed.poison == 0
+        await feed.aclose()
+
+    def content(events):
+        return [
+            (event.venue_ts_ns, event.bids, event.asks)
+            if isinstance(event, Book)
+            else (event.venue_ts_ns, event.trade_id, event.price, event.qty, event.side)
+            for event in events
+            if isinstance(event, Book | Trade)
+        ]
+
+    assert content(seen) == content(imported)
+
+
+async def test_the_recorded_contracts_and_candles_of_the_sdk_are_understood():
+    bodies = cassette("test_get_candles_snapshot.yaml")
+    async with LocalVenue() as venue:
+        venue.info_bodies = bodies
+        config = HyperliquidConfig(ws_url=venue.ws_url, api_url=venue.url)
+        contracts = HyperliquidFeed(config, HandClock())
+        known = {instrument.venue_symbol: instrument for instrument in await contracts.instruments()}
+        assert len(known) == 28
+        assert (known["BTC"].price_decimals, known["kPEPE"].price_decimals) == (1, 6)
+        candles = json.loads(bodies["candleSnapshot"])
+        coin = known[candles[0]["s"]]
+        clock = HandClock()
+        clock.ns = candles[-1]["T"] * 1_000_000
+        feed = HyperliquidFeed(config, clock, [coin])
+        interval_ns = (candles[0]["T"] + 1 - candles[0]["t"]) * 1_000_000
+        bars = await feed.history(Feed(kind=FeedKind.BAR, instrument=coin.id, interval_ns=interval_ns), 10_000)
+        assert len(bars) == len(candles) - 1, "the last one is not finished"
+        assert [coin.price_text(bar.close) for bar in bars[:2]] == [
+            f"{float(candle['c']):.{coin.price_decimals}f}" for candle in candles[:2]
+        ]
+        await contracts.aclose()
+        await feed.aclose()
