@@ -1,0 +1,303 @@
+"""`moondev doctor`: looks for what would stop the service from working, and says how to mend it.
+
+    examine(config, data)    Report: one line a check, as a table or as JSON
+
+Each check answers ok, warn (it works, but) or fail (it will not work), with the fix in words. Nothing is
+changed; it may be run beside a running service. No check reads a secret's value.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import fcntl
+import os
+import shlex
+import shutil
+import socket
+import sqlite3
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from domain.codec import to_json
+from domain.errors import ConfigError, JournalError
+from engine.config import Config, Problems, load_config
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+NEEDED_MIB, COMFORTABLE_MIB = 200, 2_000
+VERIFY_MIB = 256
+"""A larger journal is not verified here, because that takes long."""
+REACH_S = 3.0
+OLDEST, NEWEST = (3, 11), (3, 13)
+
+Reach = Callable[[str], str]
+"""Tries an address; "" when it answers, else why not."""
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """The outcome of one check; `fix` says what to do when `status` is not ok."""
+
+    name: str
+    status: str
+    detail: str
+    fix: str = ""
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """All checks of one examination."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing would stop the service."""
+        return all(check.status != FAIL for check in self.checks)
+
+    def as_json(self) -> str:
+        """The report for programs."""
+        return to_json({"ok": self.ok, "checks": self.checks}).decode() + "\n"
+
+    def as_text(self) -> str:
+        """The report for people."""
+        lines = []
+        for check in self.checks:
+            first, *more = check.detail.splitlines() or [""]
+            lines.append(f"{check.status.upper() if check.status == FAIL else check.status:5} {check.name:12} {first}")
+            lines += [f"{'':18} {line.strip()}" for line in more]
+            if check.fix:
+                lines.append(f"{'':18} -> {check.fix}")
+        bad = sum(check.status == FAIL for check in self.checks)
+        lines += ["", "Nothing stands in the way." if self.ok else f"{bad} thing(s) must be mended first."]
+        return "\n".join(lines) + "\n"
+
+
+def examine(config_path: Path | None, data: Path, environment: str = "paper", reach: Reach | None = None) -> Report:
+    """Check machine, data folder, settings, secrets and network of one set-up."""
+    checks = [_python(), _disk(data), _folder(data)]
+    running = _is_running(data)
+    checks += [_clock(data), _journal(data, running=running), _projection(data)]
+    config, settings = _settings(config_path, environment)
+    checks.append(settings)
+    if config is not None:
+        checks += [_secrets(data / "secrets", config), _port(config, running=running)]
+        checks.append(_network(config, reach or reachable))
+    return Report(checks=tuple(checks))
+
+
+def reachable(url: str) -> str:
+    """Try a TCP connection to the host of a URL; "" when it answers."""
+    parts = urlsplit(url)
+    port = parts.port or (80 if parts.scheme in {"http", "ws"} else 443)
+    try:
+        with closing(socket.create_connection((parts.hostname or "", port), timeout=REACH_S)):
+            return ""
+    except OSError as error:
+        return f"{parts.hostname}: {error.strerror or error}"
+
+
+def _check(name: str, status: str, detail: str, fix: str = "") -> Check:
+    return Check(name=name, status=status, detail=detail, fix=fix)
+
+
+def _python() -> Check:
+    version = sys.version.split()[0]
+    if OLDEST <= sys.version_info[:2] <= NEWEST:
+        return _check("python", OK, version)
+    return _check("python", FAIL, version, "install Python 3.11, 3.12 or 3.13 and start moondev with it")
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+
+
+def _disk(data: Path) -> Check:
+    free_mib = shutil.disk_usage(_existing(data)).free // 2**20
+    if free_mib < NEEDED_MIB:
+        return _check(
+            "disk", FAIL, f"{free_mib} MiB free", f"free at least {NEEDED_MIB} MiB: the journal must be written"
+        )
+    if free_mib < COMFORTABLE_MIB:
+        return _check("disk", WARN, f"{free_mib} MiB free", "the journal grows every day: free some space")
+    return _check("disk", OK, f"{free_mib / 1024:.0f} GiB free")
+
+
+def _folder(data: Path) -> Check:
+    place = _existing(data)
+    try:
+        with tempfile.NamedTemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        fix = f"make it writable, or choose another folder with --data: `chown -R $USER {shlex.quote(str(place))}`"
+        return _check("data folder", FAIL, f"{place} cannot be written: {error.strerror}", fix)
+    if not data.exists():
+        return _check("data folder", OK, f"{data} will be made")
+    mode = stat.S_IMODE(data.stat().st_mode)
+    if mode & 0o077:
+        return _check(
+            "data folder", WARN, f"{data} is open to others (mode {mode:04o})", f"`chmod 700 {shlex.quote(str(data))}`"
+        )
+    return _check("data folder", OK, str(data))
+
+
+def _is_running(data: Path) -> bool:
+    """Whether a service holds the journal's lock."""
+    try:
+        handle = os.open(data / "journal" / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _clock(data: Path) -> Check:
+    now = dt.datetime.now(dt.UTC)
+    text = f"{now:%Y-%m-%d %H:%M:%S} UTC"
+    fix = "set the clock and keep it right: `timedatectl set-ntp true`"
+    if now.year < 2025:
+        return _check("clock", FAIL, f"{text} cannot be right", fix)
+    written = [file.stat().st_mtime for file in (data / "journal").glob("*") if file.is_file()]
+    ahead_s = max(written, default=0.0) - now.timestamp()
+    if ahead_s > 60:
+        return _check("clock", WARN, f"{text} is {ahead_s:.0f} s before the journal's last write: it was set back", fix)
+    return _check("clock", OK, text)
+
+
+def _journal(data: Path, *, running: bool) -> Check:
+    folder = data / "journal"
+    size_mib = sum(file.stat().st_size for file in folder.glob("**/*") if file.is_file()) / 2**20
+    if not folder.is_dir() or not size_mib:
+        return _check("journal", OK, "none yet: this is a first start")
+    if running:
+        return _check("journal", OK, f"{size_mib:.0f} MiB, in use by the running service")
+    if size_mib > VERIFY_MIB:
+        return _check("journal", OK, f"{size_mib:.0f} MiB, not verified here: `moondev audit verify` does it")
+    from engine.core.journal import describe, verify
+
+    fix = "keep a copy of the folder; `moondev audit verify` says what is lost and from where a replay is possible"
+    try:
+        report = verify(folder)
+    except (JournalError, OSError) as error:
+        return _check("journal", FAIL, str(error), fix)
+    lines = "\n".join(describe(report))
+    return (
+        _check("journal", OK, f"{size_mib:.1f} MiB, the chain is whole")
+        if report.ok
+        else _check("journal", FAIL, lines, fix)
+    )
+
+
+def _projection(data: Path) -> Check:
+    file = data / "projection.db"
+    if not file.exists():
+        return _check("projection", OK, "none yet")
+    fix = "nothing to do: it is rebuilt from the journal at the next start (or now: `moondev rebuild`)"
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            state = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            row = connection.execute("SELECT seq, complete, skipped FROM projection_cursor").fetchone()
+    except sqlite3.Error as error:
+        return _check("projection", WARN, f"{file} cannot be read: {error}", fix)
+    if state != "ok" or not row or not row[1]:
+        return _check("projection", WARN, "damaged or incomplete", fix)
+    skipped = f", {row[2]} facts skipped" if row[2] else ""
+    return _check("projection", OK, f"up to event {row[0]}{skipped}")
+
+
+def _settings(path: Path | None, environment: str) -> tuple[Config | None, Check]:
+    from engine.strategies.registry import BUILT_IN
+
+    kinds = {kind: cls.params_type for kind, cls in BUILT_IN.items()}
+    name = str(path or "the built-in paper set-up")
+    try:
+        config = load_config(path, environment)
+    except Problems as error:
+        return None, _check("settings", FAIL, str(error), "mend the lines named; `moondev config check` looks again")
+    try:
+        load_config(path, environment, kinds)
+    except ConfigError as error:
+        return config, _check(
+            "settings", WARN, str(error), "right only if you have strategy files of your own in the data folder"
+        )
+    return config, _check("settings", OK, f"{name}: {len(config.strategies)} strategies, {len(config.persons)} persons")
+
+
+def _secrets(file: Path, config: Config) -> Check:
+    doors = (config.telegram, config.discord)
+    needed = [door.token_secret for door in doors if door.enabled]
+    needed += [config.storage.password_secret] if config.storage.password_secret else []
+    quoted = shlex.quote(str(file))
+    try:
+        info = file.lstat()
+    except OSError:
+        if not needed:
+            return _check("secrets", OK, "none needed: chat is off, and paper needs no key")
+        fix = f"write `{needed[0]} = ...` into {file}, then `chmod 600 {quoted}`"
+        return _check("secrets", FAIL, f"{file} is missing", fix)
+    if not stat.S_ISREG(info.st_mode):
+        return _check("secrets", FAIL, f"{file} is no regular file", "put the file itself there, not a link")
+    if info.st_uid != os.geteuid():
+        return _check("secrets", FAIL, f"{file} belongs to user {info.st_uid}", f"`chown {os.geteuid()} {quoted}`")
+    if stat.S_IMODE(info.st_mode) != 0o600:
+        mode = stat.S_IMODE(info.st_mode)
+        return _check("secrets", FAIL, f"{file} has mode {mode:04o}", f"`chmod 600 {quoted}`")
+    missing = sorted(set(needed) - set(_secret_names(file)))
+    if missing:
+        return _check(
+            "secrets", FAIL, f"{', '.join(missing)} is missing in {file}", f"add the line `{missing[0]} = ...`"
+        )
+    return _check("secrets", OK, f"{file} is private" + (f" and has {', '.join(needed)}" if needed else ""))
+
+
+def _secret_names(file: Path) -> Iterator[str]:
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        name = line.replace(":", "=", 1).partition("=")[0].strip()
+        if name and not name.startswith("#"):
+            yield name
+
+
+def _port(config: Config, *, running: bool) -> Check:
+    host, port = config.gateway.host, config.gateway.port
+    where = f"{host}:{port}"
+    if not config.gateway.enabled or port == 0:
+        return _check("dashboard", OK, "off" if not config.gateway.enabled else f"{host}, any free port")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with closing(socket.socket(family)) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        if running:
+            return _check("dashboard", OK, f"{where} is in use by the running service")
+        fix = "stop what uses it, or set another gateway.port in the settings file"
+        return _check("dashboard", FAIL, f"{where}: {error.strerror}", fix)
+    if host not in {"127.0.0.1", "::1", "localhost"}:
+        return _check("dashboard", WARN, f"{where} can be reached from outside", "put TLS in front, or use 127.0.0.1")
+    return _check("dashboard", OK, f"{where} is free")
+
+
+def _network(config: Config, reach: Reach) -> Check:
+    wanted = {config.data_feed.api_url: "prices"} if config.data_feed.source == "hyperliquid" else {}
+    if config.telegram.enabled:
+        wanted[config.telegram.base_url] = "Telegram"
+    if config.discord.enabled:
+        wanted[config.discord.api_url] = "Discord"
+    problems = [f"{what}: {problem}" for url, what in wanted.items() if (problem := reach(url))]
+    if not problems:
+        return _check("network", OK, f"{', '.join(wanted.values())} can be reached" if wanted else "not needed")
+    section = config.data_feed
+    if problems[0].startswith("prices") and section.fallback == "none":
+        fix = "check network and proxy, or set data_feed.fallback: synthetic"
+        return _check("network", FAIL, "; ".join(problems), fix)
+    fix = "check network and proxy; until then the market is simulated and chat is silent"
+    return _check("network", WARN, "; ".join(problems), fix)

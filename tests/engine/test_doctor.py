@@ -1,0 +1,196 @@
+"""The doctor finds what would stop the service, says how to mend it, and changes nothing."""
+
+import json
+import os
+import shutil
+import socket
+from types import SimpleNamespace
+
+import pytest
+
+from domain.ports import MAIN_STREAM
+from engine.core.journal import FileJournal
+from engine.doctor import FAIL, OK, WARN, Report, examine, reachable
+from engine.storage.projector import Projector
+
+QUIET = "data_feed: {source: synthetic}\ngateway: {port: 0}\n"
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A private, empty data folder."""
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+@pytest.fixture
+def doctor(tmp_path, data):
+    """Examine the data folder under a settings text; returns the checks by name."""
+
+    def doctor(text: str = QUIET, reach=lambda _url: ""):
+        file = tmp_path / "settings.yaml"
+        file.write_text(text)
+        report = examine(file, data, reach=reach)
+        checks = {check.name: check for check in report.checks}
+        assert all(check.fix for check in report.checks if check.status != OK), "what is not ok has a fix"
+        assert report.ok is not any(check.status == FAIL for check in report.checks)
+        return checks
+
+    return doctor
+
+
+def write_journal(data) -> FileJournal:
+    journal = FileJournal(data / "journal", fsync=False)
+    for seq in range(1, 50):
+        journal.append(MAIN_STREAM, seq, seq * 10**9, b"payload %d" % seq)
+    journal.flush()
+    return journal
+
+
+def test_a_sound_set_up_is_ok_in_every_line(doctor, data):
+    write_journal(data).close()
+    projector = Projector(f"sqlite:///{data / 'projection.db'}", {})
+    projector.open()
+    projector.close()
+    checks = doctor()
+    assert {check.status for check in checks.values()} == {OK}
+    assert checks["journal"].detail.endswith("the chain is whole")
+    assert checks["settings"].detail.endswith("2 strategies, 3 persons")
+
+
+def test_the_report_is_a_table_for_people_and_json_for_programs(data):
+    report = examine(None, data, reach=lambda _url: "no route")
+    assert "warn  network" in report.as_text()
+    assert "-> check network and proxy" in report.as_text()
+    assert report.as_text().endswith("Nothing stands in the way.\n")
+    parsed = json.loads(report.as_json())
+    assert parsed["ok"] is True
+    assert {"name", "status", "detail", "fix"} == set(parsed["checks"][0])
+    assert Report(checks=()).ok
+
+
+def test_every_mistake_of_the_settings_is_shown(doctor):
+    check = doctor("gatway: 1\nlogging: {level: loud}\n")["settings"]
+    assert check.status == FAIL
+    assert "gatway" in check.detail
+    assert "logging.level" in check.detail
+
+
+def test_an_unknown_strategy_is_a_warning_because_it_may_be_the_users_own(doctor):
+    mine = "strategies: [{id: a, kind: my_own, account: 'PAPER:main', instruments: [BTC-USDC-PERP.PAPER]}]\n"
+    assert doctor(QUIET + mine)["settings"].status == WARN
+
+
+def test_a_running_service_is_recognised_by_its_lock(doctor, data):
+    journal = write_journal(data)
+    with socket.socket() as used:
+        used.bind(("127.0.0.1", 0))
+        used.listen()
+        text = f"data_feed: {{source: synthetic}}\ngateway: {{port: {used.getsockname()[1]}}}\n"
+        checks = doctor(text)
+        assert checks["journal"].detail.endswith("in use by the running service")
+        assert checks["dashboard"].status == OK
+        journal.close()
+        assert doctor(text)["dashboard"].status == FAIL
+
+
+def test_a_broken_journal_is_found(doctor, data):
+    write_journal(data).close()
+    files = [file for file in (data / "journal").iterdir() if file.is_file()]
+    segment = max(files, key=lambda file: file.stat().st_size)
+    raw = bytearray(segment.read_bytes())
+    raw[len(raw) // 2] ^= 0xFF
+    segment.write_bytes(raw)
+    check = doctor()["journal"]
+    assert check.status == FAIL
+    assert "audit verify" in check.fix
+
+
+def test_a_damaged_or_incomplete_projection_is_a_warning(doctor, data):
+    url = f"sqlite:///{data / 'projection.db'}"
+    projector = Projector(url, {})
+    projector.open()
+    projector.apply([], 5, complete=False)
+    projector.close()
+    assert doctor()["projection"].status == WARN
+    (data / "projection.db").write_bytes(b"no database" * 500)
+    assert doctor()["projection"].status == WARN
+
+
+@pytest.mark.parametrize(
+    ("mode", "content", "status", "fix"),
+    [
+        (0o600, "telegram_token = 12345678", OK, ""),
+        (0o644, "telegram_token = 12345678", FAIL, "chmod 600"),
+        (0o600, "discord_token: 12345678", FAIL, "add the line `telegram_token = ...`"),
+        (None, "", FAIL, "chmod 600"),
+    ],
+)
+def test_secrets_are_private_and_there_without_being_shown(doctor, data, mode, content, status, fix):
+    if mode is not None:
+        (data / "secrets").write_text(content)
+        (data / "secrets").chmod(mode)
+    check = doctor(QUIET + "telegram: {enabled: true}\n")["secrets"]
+    assert check.status == status
+    assert fix in check.fix
+    assert "12345678" not in check.detail + check.fix
+
+
+def test_a_link_to_secrets_is_refused(doctor, data, tmp_path):
+    (tmp_path / "elsewhere").write_text("telegram_token = 12345678")
+    (data / "secrets").symlink_to(tmp_path / "elsewhere")
+    assert doctor()["secrets"].status == FAIL
+
+
+def test_prices_that_cannot_be_reached_warn_or_fail_as_the_settings_say(doctor):
+    unreachable = {"reach": lambda _url: "no route"}
+    assert doctor(QUIET, **unreachable)["network"].status == OK
+    assert doctor("gateway: {port: 0}\n", **unreachable)["network"].status == WARN
+    strict = doctor("gateway: {port: 0}\ndata_feed: {fallback: none}\n", **unreachable)["network"]
+    assert strict.status == FAIL
+    assert "fallback: synthetic" in strict.fix
+
+
+def test_an_address_is_tried_for_real():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        assert reachable(f"http://127.0.0.1:{port}/path") == ""
+    assert "refused" in reachable(f"http://127.0.0.1:{port}/path")
+    assert reachable("https://") != ""
+
+
+def test_too_little_disk_fails_before_the_journal_does(doctor, monkeypatch):
+    for free_mib, status in ((100, FAIL), (1000, WARN), (5000, OK)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _path, free=free_mib: SimpleNamespace(free=free * 2**20))
+        assert doctor()["disk"].status == status
+
+
+def test_a_clock_that_was_set_back_is_noticed(doctor, data):
+    write_journal(data).close()
+    newest = max((data / "journal").iterdir(), key=lambda file: file.stat().st_mtime)
+    ahead = newest.stat().st_mtime + 7200
+    os.utime(newest, (ahead, ahead))
+    assert doctor()["clock"].status == WARN
+
+
+def test_a_data_folder_open_to_others_is_a_warning(doctor, data):
+    data.chmod(0o755)
+    assert doctor()["data folder"].fix.startswith("`chmod 700")
+
+
+def test_a_dashboard_open_to_others_is_a_warning(doctor):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    text = f"data_feed: {{source: synthetic}}\ngateway: {{host: 0.0.0.0, port: {port}}}\n"
+    assert doctor(text)["dashboard"].status == WARN
+
+
+def test_it_changes_nothing(doctor, data):
+    write_journal(data).close()
+    before = sorted((str(path), path.stat().st_mtime_ns) for path in data.rglob("*") if path.is_file())
+    doctor()
+    assert sorted((str(path), path.stat().st_mtime_ns) for path in data.rglob("*") if path.is_file()) == before
