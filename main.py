@@ -7,30 +7,22 @@ files alone are in `engine.cli` and `research.cli`. Heavy libraries are imported
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import secrets
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec import convert
 
-from domain.errors import JournalError, MoonDevError
+from domain.errors import MoonDevError
 from engine import cli as engine_cli
 from research import cli as research_cli
 
 if TYPE_CHECKING:
-    from domain.facts import Fact
-    from domain.market import Bar, Feed, FeedStatus, MarketEvent
-    from domain.order import Intent
     from domain.ports import MarketFeed
-    from domain.settings import Settings, StrategySpec
     from engine.config import Config
-    from engine.core.core import AnyStrategy
-    from engine.desk import StrategySource
+    from engine.runtime import MatchingVenue
 
 app = typer.Typer(
     help="MoonDev AlgoTrade: a trading service steered from chat.",
@@ -45,136 +37,63 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file o
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder (default .moondev/<environment>).")]
 PersonOption = Annotated[str, typer.Option("--as", help="The person who speaks.")]
 EXIT_JOURNAL = 3
-CONFLATE_FLUSH_S = 0.1
 SWITCH_INTERVAL_S = 0.0002
+"""The default of 5 ms would let a busy loop keep the journal's thread from the disk that long."""
 
 
 class Service:
-    """One running engine with everything around it. `run` returns the exit code."""
+    """One engine with everything around it: paper venue, market, chat, console, dashboard."""
 
     def __init__(self, config: Config, data: Path) -> None:
-        """Open the data folder, recover from its journal, and wire the parts; nothing runs yet."""
-        from engine.core.core import Core
-        from engine.core.guard import Guard
-        from engine.core.journal import FileJournal
-        from engine.core.kernel import Kernel
-        from engine.core.loop import EngineLoop, WallClock
-        from engine.core.recovery import recover
-        from engine.core.state import State
-        from engine.desk import Desk
-        from engine.observe.build import build_hash
+        """Open the data folder and wire the parts; nothing runs yet."""
+        from bot.config import BotConfig
+        from bot.console import make_console
+        from bot.local import LocalDoor
+        from bot.service import ChatOps
+        from engine.config.parts import bot_fields
         from engine.observe.logging import configure_logging
         from engine.observe.redact import Redactor
+        from engine.runtime import Runtime
+        from vault.secrets import FileSecrets
 
         self.config = config
-        self.data = data
-        self.redactor = Redactor()
-        log = config.logging
+        redactor = Redactor()
+        section = config.logging
         self.log = configure_logging(
-            self.redactor, data / "moondev.log", log.level, log.console_level, log.file_mib, log.files
+            redactor, data / "moondev.log", section.level, section.console_level, section.file_mib, section.files
         )
-        self.clock = WallClock()
-        self.build = build_hash()
-        self.settings: Settings = config.to_settings()
-        self.guard = Guard(lambda strategy, problem: self.loop.fault(strategy, problem, quarantine=False))
-        segment_bytes = config.journal.segment_mib * 2**20
-        self.journal = FileJournal(data / "journal", fsync=config.fsync, segment_bytes=segment_bytes)
-
-        def fresh(state: State) -> Core:
-            core = Core(state)
-            core.make_code = self._make_code
-            return core
-
-        self.replayed: list[Fact] = []
-        self.core, self.recovery = recover(self.journal, fresh, self.build, self.replayed.extend)
-        self.kernel = Kernel(self.core, self.journal, send=self._send, publish=self._publish)
-        self.loop = EngineLoop(self.kernel, self.clock)
-        self.market = "no market yet"
-        self.feed: MarketFeed | None = None
-        self.desk = Desk(
-            self.core,
-            self.loop.put,
-            self.clock,
-            market=self.market,
-            strategy_kinds=self._kinds(),
-            source_of=self._source_of,
-        )
+        self.runtime = Runtime(config, data)
+        desk = self.runtime.desk
+        self.console = make_console(desk)
+        self.local = LocalDoor(data, self.console)
+        vault = FileSecrets(data / "secrets", redactor.add)
+        self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
         self._stopping = asyncio.Event()
-        self._why_stopped = ""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._why = "stopped"
 
-    # strategies
+    def stop(self, why: str) -> None:
+        """Ask for a clean stop."""
+        self._why = why
+        self._stopping.set()
 
-    def _kinds(self) -> list[str]:
-        from engine.strategies.registry import kinds
+    def _open_venue(self) -> MatchingVenue:
+        from engine.config.parts import paper_fields
+        from exchanges.paper.config import PaperConfig
+        from exchanges.paper.exchange import PaperExchange
+        from exchanges.paper.store import PaperStore
+        from exchanges.paper.venue import PaperVenue
 
-        return kinds(self.data / "strategies")
+        settings = self.runtime.settings
+        deposits = {a.id: a.deposit for a in settings.accounts}
+        store = PaperStore(self.runtime.data / "paper-exchange")
+        paper = convert(paper_fields(self.config), PaperConfig)
+        return PaperVenue(PaperExchange(settings.instruments, deposits, paper, store), self.runtime.clock)
 
-    def _source_of(self, spec: StrategySpec) -> StrategySource:
-        from engine.desk import StrategySource
-        from engine.strategies.registry import load
-
-        loaded = load(spec.kind, self.data / "strategies")
-        loaded.strategy.build(spec.instruments, spec.params)
-        return StrategySource(loaded.source, loaded.source_hash)
-
-    def _make_code(self, spec: StrategySpec) -> AnyStrategy:
-        from engine.core.guard import Timed
-        from engine.strategies.registry import load
-
-        built = load(spec.kind, self.data / "strategies").strategy.build(spec.instruments, spec.params)
-        return cast("AnyStrategy", Timed(built, spec.id, self.guard))
-
-    # effects
-
-    def _send(self, intents: Sequence[Intent]) -> None:
-        self.venue.send(intents)
-
-    def _publish(self, facts: Sequence[Fact]) -> None:
-        from domain.facts import StrategyChanged, StrategyStatus
-
-        self.desk.publish(facts)
-        for fact in facts:
-            self.projection.put(fact)
-            if isinstance(fact, StrategyChanged) and fact.status is StrategyStatus.WARMING:
-                self._later(self._warm_up(fact.strategy))
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _warm_up(self, strategy: str) -> None:
-        """Subscribe what a strategy reads and bring its history up to now."""
-        from domain.events import History
-        from domain.market import FeedKind
-
-        code = self.core.code.get(strategy)
-        if code is None or self.feed is None:
-            return
-        try:
-            await self.feed.subscribe(code.feeds())
-            bars: list[Bar] = []
-            for feed in code.feeds():
-                if feed.kind is FeedKind.BAR and code.warmup():
-                    bars += await self.feed.history(feed, code.warmup())
-            bars.sort(key=lambda bar: bar.open_ts_ns + bar.interval_ns)
-            self.loop.put(History(strategy=strategy, bars=tuple(bars), complete=True))
-        except (MoonDevError, OSError, TimeoutError) as error:
-            self.loop.put(History(strategy=strategy, problem=f"{type(error).__name__}: {error}"))
-
-    # the market
-
-    async def _open_market(self) -> MarketFeed:
-        """The configured source, or the simulated market where that is allowed; says plainly which one it is."""
-        from engine.data.conflate import Conflator
-        from engine.data.monitor import FeedMonitor
-        from engine.data.synthetic import SyntheticMarket
-        from engine.data.synthetic_feed import SyntheticFeed
-
+    async def _open_market(self) -> tuple[MarketFeed, str]:
+        """The configured source, or the simulated market where that is allowed; and what it is, said plainly."""
         section = self.config.data_feed
-        self.conflator = Conflator(self.loop.put, section.conflate_ns)
-        self.monitor = FeedMonitor(self._on_market, self.clock, self.settings.execution.stale_feed_ns)
+        instruments, clock = self.runtime.settings.instruments, self.runtime.clock
+        says = f"SIMULATED market (seed {section.synthetic.seed})"
         if section.source == "hyperliquid":
             from exchanges.hyperliquid.config import HyperliquidConfig
             from exchanges.hyperliquid.feed import HyperliquidFeed
@@ -184,237 +103,82 @@ class Service:
             source = HyperliquidConfig(ws_url=section.base_url, api_url=section.api_url, connect_timeout_s=timeout_s)
             problem = await reachable(source)
             if not problem:
-                self.desk.market = "live Hyperliquid prices"
-                return HyperliquidFeed(source, self.clock, self.settings.instruments, self.config.feed_symbols)
+                return HyperliquidFeed(source, clock, instruments, self.config.feed_symbols), "live Hyperliquid prices"
             if section.fallback == "none":
                 raise MoonDevError(f"the price source cannot be reached: {problem}. Set data_feed.fallback: synthetic")
-            self.desk.market = f"SIMULATED market (seed {section.synthetic.seed}); Hyperliquid cannot be reached"
-        else:
-            self.desk.market = f"SIMULATED market (seed {section.synthetic.seed})"
+            says += "; Hyperliquid cannot be reached"
+        from engine.data.synthetic import SyntheticMarket
+        from engine.data.synthetic_feed import SyntheticFeed
+
         typical = {i.id.partition("-")[0]: i.typical_price for i in self.config.instruments if i.typical_price}
-        market = SyntheticMarket(
-            self.settings.instruments, section.synthetic.seed, self.clock.now_ns(), typical_prices=typical
-        )
-        return SyntheticFeed(market, self.clock)
-
-    def _on_market(self, event: MarketEvent | FeedStatus) -> None:
-        self.venue.on_market(event)
-        self.conflator.put(event)
-
-    def _base_feeds(self) -> list[Feed]:
-        """What the paper venue matches against, whatever the strategies read."""
-        from domain.market import Feed, FeedKind
-
-        kinds = (FeedKind.BBO, FeedKind.BOOK, FeedKind.TRADE)
-        return [Feed(kind=kind, instrument=i.id) for i in self.settings.instruments for kind in kinds]
-
-    # life
-
-    def stop(self, why: str) -> None:
-        """Ask for a clean stop."""
-        self._why_stopped = why
-        self._stopping.set()
+        market = SyntheticMarket(instruments, section.synthetic.seed, clock.now_ns(), typical_prices=typical)
+        return SyntheticFeed(market, clock), says
 
     async def run(self) -> int:
         """Start everything, serve until stopped, stop cleanly; returns the exit code."""
-        self._open_parts()
-        engine = asyncio.create_task(self._drive(), name="engine")
-        around: list[asyncio.Task[None]] = []
+        runtime = self.runtime
+        engine = asyncio.create_task(runtime.drive(), name="engine")
+        engine.add_done_callback(lambda _: self._stopping.set())
+        around = [asyncio.create_task(self.chat.run(), name="chat")]
         try:
-            await self._start_trading()
-            around = [asyncio.create_task(part.run()) for part in (self.chat, self.server)]
+            feed, says = await self._open_market()
+            for line in await runtime.start(self._open_venue(), feed, says):
+                typer.echo(f"The settings file differs from the settings in force, which stay: {line}", err=True)
+            link = ""
+            if self.config.gateway.enabled:
+                link, serving = self._open_gateway()
+                around.append(serving)
             await self.local.start()
-            self._greet()
+            self._greet(link)
             await self._stopping.wait()
         finally:
             for task in around:
                 task.cancel()
             await asyncio.gather(*around, return_exceptions=True)
-            await self._close(engine)
-        return EXIT_JOURNAL if self.loop.failure is not None else 0
+            await self.local.aclose()
+            await runtime.stop(self._why, engine)
+            self.log.close()
+        if runtime.loop.failure is None:
+            return 0
+        typer.echo(
+            f"The engine stopped because its journal cannot be written: {runtime.loop.failure}\n"
+            "Quotes and entries were cancelled; protections stay at the venue. Free space or mend the disk, then "
+            "start again: recovery finds everything.",
+            err=True,
+        )
+        return EXIT_JOURNAL
 
-    async def _drive(self) -> None:
-        try:
-            await self.loop.run()
-        except JournalError as error:
-            typer.echo(
-                f"The journal cannot be written and the engine stops: {error}\n"
-                "Quotes and entries are being cancelled; protections stay at the venue. Free space or mend the disk, "
-                "then start again: recovery finds everything.",
-                err=True,
-            )
-            self.venue.send(self._cancels())
-        finally:
-            self._stopping.set()
-
-    def _cancels(self) -> list[Intent]:
-        """Cancels for everything that is not a protection."""
-        from domain.order import PROTECTIVE, Cancel
-
-        orders = [
-            o for slot in self.core.state.slots.values() for o in slot.orders.values() if o.role not in PROTECTIVE
-        ]
-        return [Cancel(cid=o.cid, account=o.account, instrument=o.instrument) for o in orders]
-
-    def _open_parts(self) -> None:
-        from bot.config import BotConfig
-        from bot.console import make_console
-        from bot.local import LocalDoor
-        from bot.service import ChatOps
-        from engine.config.parts import bot_fields, paper_fields
-        from engine.storage.projector import Projector
-        from engine.storage.writer import ProjectionWriter
-        from exchanges.paper.config import PaperConfig
-        from exchanges.paper.exchange import PaperExchange
-        from exchanges.paper.store import PaperStore
-        from exchanges.paper.venue import PaperVenue
+    def _open_gateway(self) -> tuple[str, asyncio.Task[None]]:
+        """Serve the dashboard; returns a login link and the task."""
         from gateway.app import create_app
         from gateway.auth import Auth
         from gateway.gateway import GatewayConfig
         from gateway.server import GatewayServer
-        from vault.secrets import FileSecrets
 
-        state = self.core.state
-        self.installation = state.installation or secrets.token_hex(3)
-        vault = FileSecrets(self.data / "secrets", self.redactor.add)
-        deposits = {a.id: a.deposit for a in self.settings.accounts}
-        store = PaperStore(self.data / "paper-exchange")
-        paper = convert(paper_fields(self.config), PaperConfig)
-        exchange = PaperExchange(self.settings.instruments, deposits, paper, store)
-        self.venue = PaperVenue(exchange, self.clock)
-        url = self.config.storage.url or f"sqlite:///{self.data / 'projection.db'}"
-        self.projector = Projector(url, self.core.instruments, self.installation)
-        self.projection = ProjectionWriter(self.projector, lambda _trouble: None)
-        console = make_console(self.desk)
-        self.local = LocalDoor(self.data, console)
-        self.chat = ChatOps(self.desk, convert(bot_fields(self.config), BotConfig), vault, self.data)
-        self.auth = Auth(self.data / "sessions.json")
-        page = create_app(self.desk, console, GatewayConfig(environment=self.settings.environment), self.auth)
-        self.server = GatewayServer(page, self.config.gateway.host, self.config.gateway.port)
+        settings = self.runtime.settings
+        auth = Auth(self.runtime.data / "sessions.json")
+        page = create_app(self.runtime.desk, self.console, GatewayConfig(environment=settings.environment), auth)
+        server = GatewayServer(page, self.config.gateway.host, self.config.gateway.port)
+        link = server.url + (auth.new_link(settings.persons[0].id) if settings.persons else "")
+        return link, asyncio.create_task(server.run(), name="gateway")
 
-    async def _start_trading(self) -> None:
-        """Projections, venue, market; then the first event of this run."""
-        from engine.replay import facts_of
-
-        state = self.core.state
-        history = lambda: iter(facts_of(self.data / "journal"))  # noqa: E731 - a name would not say more
-        self._preload()
-        await self.projection.start(self.recovery.snapshot_seq + 1, state.seq, history)
-        for fact in self.replayed:
-            self.projection.put(fact)
-        self.replayed.clear()
-        self.guard.start(lambda: self.loop.busy_since_ns, self._stuck)
-        feed = self.feed = await self._open_market()
-        self._begin()
-        await self.venue.start(self.loop.put)
-        base = self._base_feeds()
-        self.monitor.watch(base)
-        await feed.start(self.monitor.put, base)
-        self._later(self._flush_conflator())
-        self._later(self.monitor.run())
-        for strategy in list(state.strategies):
-            self._later(self._warm_up(strategy))
-
-    def _preload(self) -> None:
-        """Show what earlier runs left: trades and the equity curve."""
-        from sqlalchemy.exc import SQLAlchemyError
-
-        from engine.storage import reads
-
-        with contextlib.suppress(SQLAlchemyError, MoonDevError):
-            database = self.projector.engine
-            trades = reads.trades(database, 200)
-            self.desk.preload(trades[::-1], reads.equity_curve(database, 2_000))
-
-    async def _flush_conflator(self) -> None:
-        while True:
-            await asyncio.sleep(CONFLATE_FLUSH_S)
-            self.conflator.flush(self.clock.now_ns())
-
-    def _begin(self) -> None:
-        """The first event of this run: who we are, and under which settings."""
-        from domain.events import EngineStarted
-        from engine.config import diff
-        from engine.observe.build import lock_hash
-
-        state = self.core.state
-        is_new = not state.epoch
-        if self.recovery.events:
-            self.kernel.snapshot()
-        self.epoch = state.epoch + 1
-        if not is_new and self.config.content_hash != state.settings_hash:
-            typer.echo("The settings file differs from the settings in force, which stay:", err=True)
-            for line in diff(state.settings, self.settings):
-                typer.echo(f"  {line}", err=True)
-        self.loop.put(
-            EngineStarted(
-                installation=self.installation,
-                epoch=self.epoch,
-                build=self.build,
-                lock_hash=lock_hash(),
-                settings_hash=self.config.content_hash if is_new else state.settings_hash,
-                settings=self.settings if is_new else None,
-            )
-        )
-        if is_new:
-            self._seed_strategies()
-
-    def _seed_strategies(self) -> None:
-        from domain.commands import Actor, Door, LoadStrategy
-        from domain.events import CommandReceived
-
-        for spec in self.settings.strategies:
-            source = self._source_of(spec)
-            command = LoadStrategy(spec=spec, source_hash=source.sha256, source=source.text)
-            actor = Actor(person="", door=Door.SYSTEM)
-            self.loop.put(CommandReceived(actor=actor, command=command, request_id=f"settings:{spec.id}"))
-
-    def _greet(self) -> None:
-        person = self.settings.persons[0].id if self.settings.persons else ""
-        link = self.server.url + self.auth.new_link(person) if person else self.server.url
+    def _greet(self, link: str) -> None:
+        runtime = self.runtime
+        recovery = runtime.recovery
+        known = f"{recovery.events} events after the snapshot at {recovery.snapshot_seq}"
         lines = [
             "",
-            f"MoonDev AlgoTrade  {self.settings.environment.value.upper()}  run {self.epoch}",
-            f"Market     {self.desk.market}",
-            f"Recovered  {self.recovery.events} events after snapshot {self.recovery.snapshot_seq}"
-            if self.epoch > 1
-            else "Recovered  nothing: this is the first start",
-            f"Dashboard  {link}   (one login, valid 10 minutes)",
-            f"Console    ./moondev console --data {self.data}   halt: ./moondev halt --data {self.data}",
-            f"Data       {self.data.resolve()}",
-            "Stop with Ctrl-C.",
+            f"MoonDev AlgoTrade  {runtime.settings.environment.value.upper()}  run {runtime.epoch}",
+            f"Market     {runtime.desk.market}",
+            f"Recovered  {known if runtime.epoch > 1 else 'nothing: this is the first start'}",
+            f"Dashboard  {link or 'switched off'}{'   (one login, valid 10 minutes)' if link else ''}",
+            f"Console    ./moondev console --data {runtime.data}",
+            f"Halt       ./moondev halt --data {runtime.data}",
+            "Stop with Ctrl-C; everything is kept.",
             "",
         ]
         typer.echo("\n".join(lines))
         sys.stdout.flush()
-
-    def _stuck(self, seconds: float) -> None:
-        """Watchdog thread: the loop has not come back from one event for seconds."""
-        sys.stderr.write(f"The engine has been stuck in one event for {seconds:.0f} s; cancelling entries.\n")
-        self.venue.send_from_thread(self._cancels())
-
-    async def _close(self, engine: asyncio.Task[None]) -> None:
-        """Stop cleanly: a last event, a snapshot, everything on disk."""
-        from domain.events import EngineStopped
-
-        await self.local.aclose()
-        if self.feed is not None:
-            await self.feed.aclose()
-        for task in list(self._tasks):
-            task.cancel()
-        if self.loop.failure is None and not engine.done():
-            self.loop.put(EngineStopped(reason=self._why_stopped or "stopped"))
-            while self.loop.inbox:  # noqa: ASYNC110 - the inbox has no event for "empty"
-                await asyncio.sleep(0.01)
-            self.kernel.snapshot()
-        engine.cancel()
-        await asyncio.gather(engine, return_exceptions=True)
-        self.guard.stop()
-        await self.venue.aclose()
-        await self.projection.aclose()
-        with contextlib.suppress(JournalError):
-            self.journal.close()
-        self.log.close()
 
 
 def data_folder(environment: str, data: Path | None) -> Path:
@@ -443,16 +207,17 @@ def run(
     market: Annotated[str | None, typer.Option(help="hyperliquid or synthetic; default from the settings.")] = None,
 ) -> None:
     """Start the service: paper trading, dashboard, console and chat."""
-    # the default of 5 ms would let a busy loop keep the journal's thread from the disk that long
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     from engine.config import load_config
+    from engine.strategies import registry
 
-    loaded = load_config(config, "paper")
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    folder = data_folder("paper", data)
+    loaded = load_config(config, "paper", kinds=registry.params_types(folder / "strategies"))
     if port is not None:
         loaded = loaded.model_copy(update={"gateway": loaded.gateway.model_copy(update={"port": port})})
     if market is not None:
         loaded = loaded.model_copy(update={"data_feed": loaded.data_feed.model_copy(update={"source": market})})
-    raise typer.Exit(asyncio.run(_serve(loaded, data_folder(loaded.environment, data))))
+    raise typer.Exit(asyncio.run(_serve(loaded, folder)))
 
 
 async def _serve(config: Config, data: Path) -> int:
@@ -470,7 +235,7 @@ def console(data: DataOption = None, person: PersonOption = "tina") -> None:
     from bot.local import ask
 
     folder = data_folder("paper", data)
-    asyncio.run(repl(lambda line: ask(folder, person, line), environment=folder.name, person=person))
+    asyncio.run(repl(lambda line: ask(folder, person, line), environment="paper", person=person))
 
 
 @app.command()

@@ -77,7 +77,8 @@ class Order(Struct, kw_only=True):
     """The engine's record of one order; only the core changes it.
 
     `qty` counts the whole order, `filled` what has filled. `amend_price`/`amend_qty` hold an
-    amendment in flight (0 = none), `amend_no`/`amended_no` the last one sent and answered; `cancel_ns` is when a cancel was last sent (0 = never).
+    amendment in flight (0 = none), `amend_no`/`amended_no` the last one sent and answered; `cancel_ns`
+    is when a cancel was last sent (0 = never).
     `venue_ts_ns` is when the venue accepted it, by its own clock.
     `valid_until_ns` is when an unanswered Place can no longer be accepted by the venue.
     """

@@ -1,0 +1,286 @@
+"""A running engine: journal, recovery, kernel, loop, desk, projections, watchdog, warm-up, clean stop.
+
+`main.py` gives it a venue and a feed, which it knows only as ports.
+
+    runtime = Runtime(config, data)           opens the data folder, recovers; nothing runs
+    await runtime.start(venue, feed)          the run's first event, reconciliation, market data
+    await runtime.drive()                     until cancelled or the journal fails
+    await runtime.stop(reason)                EngineStopped, snapshot, everything on disk
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from domain.commands import Actor, Door, LoadStrategy
+from domain.errors import JournalError, MoonDevError
+from domain.events import CommandReceived, EngineStarted, EngineStopped, History, VenueEvent
+from domain.facts import Fact, StrategyChanged, StrategyStatus
+from domain.market import Bar, Feed, FeedKind, FeedStatus, MarketEvent
+from domain.order import PROTECTIVE, Cancel, Intent
+from domain.ports import MarketFeed
+from domain.settings import StrategySpec
+from engine.config import Config, diff
+from engine.core.core import AnyStrategy, Core
+from engine.core.guard import Guard, Timed
+from engine.core.journal import FileJournal
+from engine.core.kernel import Kernel
+from engine.core.loop import EngineLoop, WallClock
+from engine.core.recovery import recover
+from engine.core.state import State
+from engine.data.conflate import Conflator
+from engine.data.monitor import FeedMonitor
+from engine.desk import Desk, StrategySource
+from engine.observe.build import build_hash, lock_hash
+from engine.replay import facts_of
+from engine.storage import reads
+from engine.storage.projector import Projector
+from engine.storage.writer import ProjectionWriter
+from engine.strategies import registry
+
+CONFLATE_FLUSH_S = 0.1
+PRELOADED_TRADES = 200
+PRELOADED_EQUITY = 2_000
+
+log = logging.getLogger(__name__)
+
+
+class MatchingVenue(Protocol):
+    """A venue that also matches against the unconflated market: the paper one."""
+
+    async def start(self, sink: Callable[[VenueEvent], None]) -> None:
+        """Connect and begin to push events."""
+        ...
+
+    def send(self, intents: Sequence[Intent]) -> None:
+        """Hand intents to the sender."""
+        ...
+
+    def send_from_thread(self, intents: Sequence[Intent]) -> None:
+        """Send from the watchdog's thread while the loop is stuck."""
+        ...
+
+    def on_market(self, event: MarketEvent | FeedStatus) -> None:
+        """One unconflated event of the feed."""
+        ...
+
+    async def aclose(self) -> None:
+        """Disconnect."""
+        ...
+
+
+class Runtime:
+    """One engine in one data folder. Raises `JournalError` when another process runs there."""
+
+    def __init__(self, config: Config, data: Path) -> None:
+        """Open the data folder and recover from its journal; nothing runs yet."""
+        self.config = config
+        self.data = data
+        self.clock = WallClock()
+        self.build = build_hash()
+        self.settings = config.to_settings()
+        self.guard = Guard(lambda strategy, problem: self.loop.fault(strategy, problem, quarantine=False))
+        segment_bytes = config.journal.segment_mib * 2**20
+        self.journal = FileJournal(data / "journal", fsync=config.fsync, segment_bytes=segment_bytes)
+        self._replayed: list[Fact] = []
+        self.core, self.recovery = recover(self.journal, self._fresh, self.build, self._replayed.extend)
+        if self.core.state.epoch:
+            self.settings = self.core.state.settings
+        self.epoch = self.core.state.epoch + 1
+        self.installation = self.core.state.installation or secrets.token_hex(3)
+        self.kernel = Kernel(self.core, self.journal, send=self._send, publish=self._publish)
+        self.loop = EngineLoop(self.kernel, self.clock)
+        self.desk = Desk(
+            self.core,
+            self.loop.put,
+            self.clock,
+            market="no market yet",
+            strategy_kinds=registry.kinds(self._own_strategies),
+            source_of=self._source_of,
+        )
+        url = config.storage.url or f"sqlite:///{data / 'projection.db'}"
+        self._projector = Projector(url, self.core.instruments, self.installation)
+        self.projection = ProjectionWriter(self._projector, lambda trouble: log.warning(trouble) if trouble else None)
+        self.conflator = Conflator(self.loop.put, config.data_feed.conflate_ns)
+        self.monitor = FeedMonitor(self._on_market, self.clock, self.settings.execution.stale_feed_ns)
+        self._venue: MatchingVenue | None = None
+        self._feed: MarketFeed | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def _own_strategies(self) -> Path:
+        return self.data / "strategies"
+
+    def _fresh(self, state: State) -> Core:
+        core = Core(state)
+        core.make_code = self._make_code
+        return core
+
+    def _make_code(self, spec: StrategySpec) -> AnyStrategy:
+        return cast("AnyStrategy", Timed(registry.build(spec, self._own_strategies), spec.id, self.guard))
+
+    def _source_of(self, spec: StrategySpec) -> StrategySource:
+        registry.build(spec, self._own_strategies)
+        loaded = registry.load(spec.kind, self._own_strategies)
+        return StrategySource(loaded.source, loaded.source_hash)
+
+    # effects
+
+    def _send(self, intents: Sequence[Intent]) -> None:
+        if self._venue is not None:
+            self._venue.send(intents)
+
+    def _publish(self, facts: Sequence[Fact]) -> None:
+        self.desk.publish(facts)
+        for fact in facts:
+            self.projection.put(fact)
+            if isinstance(fact, StrategyChanged) and fact.status is StrategyStatus.WARMING:
+                self.later(self._warm_up(fact.strategy))
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something beside the engine until it ends or the engine stops."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # market data
+
+    def _on_market(self, event: MarketEvent | FeedStatus) -> None:
+        if self._venue is not None:
+            self._venue.on_market(event)
+        self.conflator.put(event)
+
+    def _base_feeds(self) -> list[Feed]:
+        """What the paper venue matches against, whatever the strategies read."""
+        kinds = (FeedKind.BBO, FeedKind.BOOK, FeedKind.TRADE)
+        return [Feed(kind=kind, instrument=i.id) for i in self.settings.instruments for kind in kinds]
+
+    async def _flush_conflator(self) -> None:
+        while True:
+            await asyncio.sleep(CONFLATE_FLUSH_S)
+            self.conflator.flush(self.clock.now_ns())
+
+    async def _warm_up(self, strategy: str) -> None:
+        """Subscribe what a strategy reads and bring its history up to now."""
+        code = self.core.code.get(strategy)
+        if code is None or self._feed is None:
+            return
+        try:
+            await self._feed.subscribe(code.feeds())
+            bars: list[Bar] = []
+            for feed in code.feeds():
+                if feed.kind is FeedKind.BAR and code.warmup():
+                    bars += await self._feed.history(feed, code.warmup())
+            bars.sort(key=lambda bar: bar.open_ts_ns + bar.interval_ns)
+            self.loop.put(History(strategy=strategy, bars=tuple(bars), complete=True))
+        except (MoonDevError, OSError, TimeoutError) as error:
+            self.loop.put(History(strategy=strategy, problem=f"{type(error).__name__}: {error}"))
+
+    # life
+
+    async def start(self, venue: MatchingVenue, feed: MarketFeed, market: str) -> list[str]:
+        """Begin to trade. Returns how the settings file differs from the settings in force, in lines."""
+        self._venue, self._feed = venue, feed
+        self.desk.market = market
+        self._preload()
+        history = lambda: iter(facts_of(self.data / "journal"))  # noqa: E731 - a name would not say more
+        await self.projection.start(self.recovery.snapshot_seq + 1, self.core.state.seq, history)
+        for fact in self._replayed:
+            self.projection.put(fact)
+        self._replayed.clear()
+        self.guard.start(lambda: self.loop.busy_since_ns, self._stuck)
+        differs = self._begin()
+        await venue.start(self.loop.put)
+        base = self._base_feeds()
+        self.monitor.watch(base)
+        await feed.start(self.monitor.put, base)
+        self.later(self._flush_conflator())
+        self.later(self.monitor.run())
+        for strategy in list(self.core.state.strategies):
+            self.later(self._warm_up(strategy))
+        return differs
+
+    def _preload(self) -> None:
+        """Show what earlier runs left: trades and the equity curve."""
+        with contextlib.suppress(SQLAlchemyError, MoonDevError):
+            database = self._projector.engine
+            trades = reads.trades(database, PRELOADED_TRADES)
+            self.desk.preload(trades[::-1], reads.equity_curve(database, PRELOADED_EQUITY))
+
+    def _begin(self) -> list[str]:
+        """The first event of this run: who we are, and under which settings."""
+        state = self.core.state
+        is_new = not state.epoch
+        if self.recovery.events:
+            self.kernel.snapshot()
+        wanted = self.config.content_hash
+        self.loop.put(
+            EngineStarted(
+                installation=self.installation,
+                epoch=self.epoch,
+                build=self.build,
+                lock_hash=lock_hash(),
+                settings_hash=wanted if is_new else state.settings_hash,
+                settings=self.settings if is_new else None,
+            )
+        )
+        if is_new:
+            for spec in self.settings.strategies:
+                self._seed(spec)
+            return []
+        return diff(state.settings, self.config.to_settings()) if wanted != state.settings_hash else []
+
+    def _seed(self, spec: StrategySpec) -> None:
+        source = self._source_of(spec)
+        command = LoadStrategy(spec=spec, source_hash=source.sha256, source=source.text)
+        actor = Actor(person="", door=Door.SYSTEM)
+        self.loop.put(CommandReceived(actor=actor, command=command, request_id=f"settings:{spec.id}"))
+
+    async def drive(self) -> None:
+        """Run until cancelled. When the journal fails, entries are cancelled and its error is raised."""
+        try:
+            await self.loop.run()
+        except JournalError:
+            self._send(self._cancels())
+            raise
+
+    def _cancels(self) -> list[Intent]:
+        """Cancels for everything that is not a protection."""
+        orders = [o for slot in self.core.state.slots.values() for o in slot.orders.values()]
+        return [
+            Cancel(cid=o.cid, account=o.account, instrument=o.instrument) for o in orders if o.role not in PROTECTIVE
+        ]
+
+    def _stuck(self, seconds: float) -> None:
+        """Watchdog thread: the loop has not come back from one event for seconds."""
+        log.critical("the engine has been stuck in one event for %.0f s: cancelling entries", seconds)
+        if self._venue is not None:
+            self._venue.send_from_thread(self._cancels())
+
+    async def stop(self, reason: str, engine: asyncio.Task[None]) -> None:
+        """Stop `engine` (the task of `drive`) cleanly: a last event, a snapshot, everything on disk."""
+        if self._feed is not None:
+            await self._feed.aclose()
+        for task in list(self._tasks):
+            task.cancel()
+        if self.loop.failure is None and not engine.done():
+            self.loop.put(EngineStopped(reason=reason))
+            while self.loop.inbox:  # noqa: ASYNC110 - the inbox has no event for "empty"
+                await asyncio.sleep(0.01)
+            self.kernel.snapshot()
+        engine.cancel()
+        await asyncio.gather(engine, return_exceptions=True)
+        self.guard.stop()
+        if self._venue is not None:
+            await self._venue.aclose()
+        await self.projection.aclose()
+        with contextlib.suppress(JournalError):
+            self.journal.close()
