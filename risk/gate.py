@@ -31,21 +31,30 @@ class GateConfig(Struct, frozen=True, kw_only=True):
 class Exposure(Struct, gc=False):
     """Worst sides of one slot, in integer scale, with everything that may still fill (UNKNOWN included).
 
-    `best_bid`/`best_ask` are our own best resting prices (0 = none), for self-match.
+    `buys`/`sells` may pass zero; the `closing_` ones are reduce-only: they cannot, but a stop that fires first
+    turns what was a reduction into a new position. `best_bid`/`best_ask` are our own best resting prices
+    (0 = none), for self-match.
     """
 
     position: int = 0
     buys: int = 0
     sells: int = 0
+    closing_buys: int = 0
+    closing_sells: int = 0
     best_bid: int = 0
     best_ask: int = 0
+
+    def worst(self, side: int) -> int:
+        """The furthest that the position can get on a side, counted towards that side (a short of 5 is 5 for -1)."""
+        held = self.position * side
+        if held < 0:
+            held = min(0, held + (self.closing_buys if side > 0 else self.closing_sells))
+        return held + (self.buys if side > 0 else self.sells)
 
 
 def adds_risk(side: int, qty: int, exposure: Exposure) -> bool:
     """True when `qty` more on `side` could leave a larger position on that side than zero or what is held."""
-    if side > 0:
-        return exposure.position + exposure.buys + qty > max(exposure.position, 0)
-    return exposure.position - exposure.sells - qty < min(exposure.position, 0)
+    return exposure.worst(side) + qty > max(exposure.position * side, 0)
 
 
 def check_size(instrument: Instrument, qty: int, price: int, *, reduce_only: bool) -> Veto | None:
@@ -78,11 +87,18 @@ def check_exposure(
     notional = price * qty * instrument.unit
     if notional > config.max_order_notional:
         return Veto(Reason.NOTIONAL_LIMIT, f"notional={notional} max={config.max_order_notional}")
-    worst = now.position + now.buys + qty if side > 0 else -(now.position - now.sells - qty)
+    worst = now.worst(side) + qty
     if worst * price * instrument.unit > config.max_position_notional:
         return Veto(
             Reason.POSITION_LIMIT, f"worst={worst * price * instrument.unit} max={config.max_position_notional}"
         )
+    return None
+
+
+def check_envelope(side: int, qty: int, now: Exposure, most: int | None) -> Veto | None:
+    """Quotes and takes lead to no larger position than the strategy's approved envelope (None = any)."""
+    if most is not None and now.worst(side) + qty > most:
+        return Veto(Reason.ENVELOPE, f"worst={now.worst(side) + qty} most={most}")
     return None
 
 

@@ -77,9 +77,6 @@ def needs_approval(
     return notional if added_qty and notional > large_notional else None
 
 
-def envelope_qty(envelope: Decimal, *, price: int, instrument: Instrument, position: int, side: int) -> int:
-    """Quantity that may be added on a side before |position| is worth more than the envelope."""
-    if price <= 0:
-        return 0
-    most = int(envelope / (price * instrument.unit))
-    return max(0, most - position * side)
+def envelope_qty(envelope: Decimal, *, price: int, instrument: Instrument) -> int:
+    """Largest |position| that is worth no more than the envelope."""
+    return max(0, int(envelope / (price * instrument.unit))) if price > 0 else 0

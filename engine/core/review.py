@@ -15,6 +15,7 @@ from domain.verdict import Reason
 from engine.core import requests
 from engine.core.core import Core
 from engine.core.executor import converge, takes
+from engine.core.executor.place import exposure_of
 from engine.core.state import MANUAL, Parked, Slot, StrategyState, WantedQuote
 from risk import policy
 
@@ -36,7 +37,7 @@ def review(core: Core, strategy: StrategyState) -> None:
     for take in desired.takes:
         found = slots.get(take.instrument)
         if found is not None and found.owner == spec.id:
-            takes.act(core, strategy, found, take, room(core, strategy, found, take.side))
+            takes.act(core, strategy, found, take, room(core, found, take.side))
 
 
 def review_slots(core: Core, strategy: StrategyState, slots: dict[str, Slot]) -> None:
@@ -53,8 +54,10 @@ def review_slots(core: Core, strategy: StrategyState, slots: dict[str, Slot]) ->
         review_target(core, slot, targets.get(instrument))
         if instrument in protections:
             review_protection(core, slot, protections[instrument])
+        if instrument in quotes or desired.takes:
+            slot.most = most_of(core, strategy, slot)
         if slot.quotes or instrument in quotes:
-            slot.quotes = review_quotes(core, strategy, slot, quotes.get(instrument, ()))
+            slot.quotes = review_quotes(core, slot, quotes.get(instrument, ()))
     for instrument in (*targets, *quotes, *protections):
         if instrument not in slots:
             core.refuse(core.slot(spec.account, instrument), Reason.NOT_OWNER, spec.id)
@@ -208,28 +211,27 @@ def review_protection(core: Core, slot: Slot, protection: Protection) -> None:
     slot.take_profit = take_profit
 
 
-def room(core: Core, strategy: StrategyState, slot: Slot, side: int) -> int | None:
-    """How much the strategy's envelope lets it add on a side; None when approvals are off."""
+def most_of(core: Core, strategy: StrategyState, slot: Slot) -> int | None:
+    """Largest |position| that the strategy's envelope lets quotes and takes lead to; None when approvals are off."""
     if not core.state.settings.approvals.enabled:
         return None
     envelope = strategy.envelope
     if envelope is None:
         envelope = core.equity(slot.account) * core.state.settings.approvals.large_fraction
-    return policy.envelope_qty(
-        envelope,
-        price=core.markets[slot.instrument].reference(),
-        instrument=core.instruments[slot.instrument],
-        position=core.position(slot.account, slot.instrument),
-        side=side,
-    )
+    price, instrument = core.markets[slot.instrument].reference(), core.instruments[slot.instrument]
+    return policy.envelope_qty(envelope, price=price, instrument=instrument)
 
 
-def review_quotes(
-    core: Core, strategy: StrategyState, slot: Slot, wanted: list[Quote] | tuple[Quote, ...]
-) -> tuple[WantedQuote, ...]:
+def room(core: Core, slot: Slot, side: int) -> int | None:
+    """How much one more take may add on a side, with everything that may still fill; None = any quantity."""
+    return None if slot.most is None else max(0, slot.most - exposure_of(core, slot).worst(side))
+
+
+def review_quotes(core: Core, slot: Slot, wanted: list[Quote] | tuple[Quote, ...]) -> tuple[WantedQuote, ...]:
     """Round quotes outwards and clip them, nearest level first, to the strategy's envelope."""
     instrument = core.instruments[slot.instrument]
-    left = {1: room(core, strategy, slot, 1), -1: room(core, strategy, slot, -1)}
+    position = core.position(slot.account, slot.instrument)
+    left = {side: None if slot.most is None else max(0, slot.most - position * side) for side in (1, -1)}
     kept: list[WantedQuote] = []
     for quote in sorted(wanted, key=lambda q: q.level):
         try:

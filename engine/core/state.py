@@ -96,6 +96,8 @@ class Slot(Struct):
     hedge_ratio: float = 0.0
     naked_cap: int = 0
     quotes: tuple[WantedQuote, ...] = ()
+    most: int | None = None
+    """Largest |position| that quotes and takes may lead to, by the envelope at the last review (None = any)."""
     stop_entry: str = ""
     stop: int = 0
     take_profit: int = 0

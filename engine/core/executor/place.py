@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from domain.facts import TradingState
 from domain.instrument import AccountId
-from domain.order import BUY, Amend, Cancel, Order, OrderKind, OrderStatus, Place, Role
+from domain.order import Amend, Cancel, Order, OrderKind, OrderStatus, Place, Role
 from domain.verdict import Reason, Veto
 from engine.core.core import Core
 from engine.core.state import Budget, Slot
@@ -16,25 +16,33 @@ from risk.gate import (
     GateConfig,
     adds_risk,
     check_collar,
+    check_envelope,
     check_exposure,
     check_self_match,
     check_size,
 )
 
+_ENVELOPED = frozenset({Role.QUOTE, Role.TAKE})
 _STATE_REASON = {TradingState.HALTED: Reason.HALTED, TradingState.REDUCING: Reason.REDUCING}
 
 
-def exposure_of(core: Core, slot: Slot) -> Exposure:
-    """Worst sides of a slot: position, and everything that may still fill (reduce-only orders cannot add)."""
+def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Exposure:
+    """Worst sides of a slot: position, and everything that may still fill; own prices of all but `without`."""
     now = Exposure(core.position(slot.account, slot.instrument))
     for order in slot.orders.values():
+        if order is without:
+            continue
         if order.side > 0:
-            if not order.reduce_only:
+            if order.reduce_only:
+                now.closing_buys += order.leaves
+            else:
                 now.buys += order.leaves
             if not order.trigger:
                 now.best_bid = max(now.best_bid, order.price, order.amend_price)
         else:
-            if not order.reduce_only:
+            if order.reduce_only:
+                now.closing_sells += order.leaves
+            else:
                 now.sells += order.leaves
             if not order.trigger:
                 for price in (order.price, order.amend_price):
@@ -82,6 +90,8 @@ def check(core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposur
         if core.state.trading is not TradingState.ACTIVE:
             return Veto(_STATE_REASON[core.state.trading])
         veto = check_exposure(config, instrument, order.side, order.qty, price, now)
+        if veto is None and order.role in _ENVELOPED:
+            veto = check_envelope(order.side, order.qty, now, slot.most)
         if veto is not None:
             return veto
     if not order.trigger:
@@ -238,18 +248,18 @@ def check_amend(
     veto = check_collar(config, price, order.side, market.reference(), core.state.ts_ns - market.ts_ns)
     if veto is not None:
         return veto
-    now = exposure_of(core, slot)
+    now = exposure_of(core, slot, without=order)
     veto = check_self_match(order.side, price, now)
     if veto is not None:
         return veto
-    if order.side == BUY:
-        now.buys -= order.leaves
-    else:
-        now.sells -= order.leaves
-    left = qty - order.filled
-    if adds_risk(order.side, left, now):
-        if core.state.trading is not TradingState.ACTIVE:
-            return Veto(_STATE_REASON[core.state.trading])
-        if grows or price != order.price:
-            return check_exposure(config, core.instruments[slot.instrument], order.side, left, price, now)
-    return None
+    left = max(qty, order.qty) - order.filled
+    if order.reduce_only or not adds_risk(order.side, left, now):
+        return None
+    if core.state.trading is not TradingState.ACTIVE:
+        return Veto(_STATE_REASON[core.state.trading])
+    if not grows and price == order.price:
+        return None
+    veto = check_exposure(config, core.instruments[slot.instrument], order.side, left, price, now)
+    if veto is None and grows and order.role in _ENVELOPED:
+        veto = check_envelope(order.side, left, now, slot.most)
+    return veto

@@ -78,7 +78,17 @@ def converge(core: Core, slot: Slot) -> None:
             if settled(order):
                 amend(core, slot, order, quote_for.price, order.filled + quote_for.qty)
     for quote in missing:
-        place(core, slot, Role.QUOTE, quote.side, OrderKind.POST_ONLY, quote.qty, quote.price, level=quote.level)
+        place(
+            core,
+            slot,
+            Role.QUOTE,
+            quote.side,
+            OrderKind.POST_ONLY,
+            quote.qty,
+            quote.price,
+            level=quote.level,
+            reduce_only=core.state.trading is not TradingState.ACTIVE,
+        )
 
 
 def nearest(working: list[Order], quote: WantedQuote, reach: int) -> Order | None:

@@ -118,14 +118,24 @@ def naked_room(core: Core, slot: Slot, side: int, coming: int) -> int | None:
     return room
 
 
+def protected(slot: Slot, side: int) -> bool:
+    """True while reduce-only orders on this side may close the position before we do."""
+    return any(order.reduce_only and order.side == side for order in slot.orders.values())
+
+
 def open_gap(core: Core, slot: Slot, side: int, gap: int, position: int) -> None:
-    """Place one order for the gap; never across zero in one order when only reducing is allowed."""
+    """Place one order for the gap, reduce-only where it only reduces.
+
+    Never across zero in one order when only reducing is allowed, nor while a protection rests: were it to fire
+    first, the whole order would be a new position.
+    """
     reducing = slot.flat or core.state.trading is not TradingState.ACTIVE or slot.consumed == slot.entry != ""
-    reduce_only = reducing and position != 0
-    if reducing and not reduce_only:
+    closes = position * side < 0
+    if reducing and not closes:
         return
-    if reduce_only:
+    if closes and (reducing or protected(slot, side)):
         gap = min(gap, abs(position))
+    reduce_only = closes and gap <= abs(position)
     instrument = core.instruments[slot.instrument]
     gap -= gap % instrument.lot
     if instrument.max_qty:

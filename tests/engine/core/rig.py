@@ -150,9 +150,7 @@ class Rig:
         """A person's command, and its answer."""
         self.commands += 1
         self.ingest(
-            e.CommandReceived(
-                actor=Actor(person=person, door=door), command=command, request_id=f"rig:{self.commands}"
-            )
+            e.CommandReceived(actor=Actor(person=person, door=door), command=command, request_id=f"rig:{self.commands}")
         )
         return [fact for fact in self.facts if isinstance(fact, CommandDone)][-1]
 
