@@ -95,12 +95,15 @@ class ExecutionSettings(Struct, frozen=True, kw_only=True):
     `ack_timeout_ns`: no answer for this long makes an order UNKNOWN. `validity_ns`: how long a venue
     may still accept a request after it was sent; absence counts only after that. `retry_ns`: pause
     after a rejection. `slippage` bounds an IOC from the touch. `quote_tolerance` is in ticks.
-    `dead_man_ns` 0 = the venue-side dead-man's switch is not used.
+    `dead_man_ns` 0 = the venue-side dead-man's switch is not used. `reconcile_every_ns`: how often every
+    account is compared with its venue, so that a lost message cannot go unseen (0 = only at the start and
+    after an outage, for lines that lose nothing).
     """
 
     ack_timeout_ns: int = 2 * SECOND_NS
     validity_ns: int = 5 * SECOND_NS
     query_every_ns: int = 2 * SECOND_NS
+    reconcile_every_ns: int = 60 * SECOND_NS
     retry_ns: int = SECOND_NS
     slippage: Decimal = Decimal("0.005")
     quote_tolerance_ticks: int = 0

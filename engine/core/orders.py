@@ -20,8 +20,9 @@ from domain.events import (
     SendFailed,
 )
 from domain.facts import Severity
-from domain.order import PROTECTIVE, Cancel, Order, OrderKind, OrderStatus, Query, RequestSnapshot
+from domain.order import PROTECTIVE, Cancel, ClientId, Order, OrderKind, OrderStatus, Query, RequestSnapshot
 from domain.strategy import FillView
+from domain.verdict import Reason
 from engine.core import portfolio
 from engine.core.core import Core
 from engine.core.executor import converge
@@ -45,9 +46,33 @@ def close(core: Core, slot: Slot, order: Order, status: OrderStatus, reason: str
     core.order_changed(order)
 
 
+NEVER_WORKED = frozenset({OrderStatus.REJECTED, OrderStatus.DROPPED, OrderStatus.ABSENT})
+"""Ends that the venue may still disprove: a refused copy of a request says nothing about the other copy."""
+
+
+def reopen(core: Core, order: Order) -> None:
+    """The venue has an order that we thought ended: it counts again."""
+    slot = core.slot(order.account, order.instrument)
+    del core.state.closed[order.cid]
+    slot.orders[order.cid] = order
+    core.state.where[order.cid] = slot.key
+    order.status = OrderStatus.OPEN
+    order.reason = ""
+    order.cancel_ns = order.amend_price = order.amend_qty = 0
+    core.order_changed(order)
+
+
+def find(core: Core, cid: ClientId) -> tuple[Slot, Order] | None:
+    """A working order, brought back when it had ended as one that never worked."""
+    order = core.state.closed.get(cid)
+    if order is not None and order.status in NEVER_WORKED:
+        reopen(core, order)
+    return core.order(cid)
+
+
 def on_accepted(core: Core, event: Accepted) -> None:
     """The order works at the venue."""
-    found = core.order(event.cid)
+    found = find(core, event.cid)
     if found is None:
         return
     slot, order = found
@@ -62,11 +87,17 @@ def on_accepted(core: Core, event: Accepted) -> None:
 
 
 def on_rejected(core: Core, event: Rejected) -> None:
-    """The venue refused it: pause the slot, then try again if it is still wanted."""
+    """The venue refused it: pause the slot, then try again if it is still wanted.
+
+    A refused duplicate is another copy of a request that has arrived: that one is asked about.
+    """
     found = core.order(event.cid)
     if found is None:
         return
     slot, order = found
+    if event.reason is Reason.DUPLICATE or order.status is OrderStatus.OPEN:
+        ask(core, slot, order)
+        return
     close(core, slot, order, OrderStatus.REJECTED, event.text or event.reason.value)
     pause(core, slot)
     core.refuse(slot, event.reason, event.text)
@@ -100,7 +131,7 @@ def on_filled(core: Core, event: Filled) -> None:
         return
     if not portfolio.remember_fill(core, event):
         return
-    found = core.order(event.cid)
+    found = find(core, event.cid)
     order = found[1] if found is not None else core.state.closed.get(event.cid)
     slot = found[0] if found is not None else core.slot(event.account, event.instrument)
     portfolio.book_fill(core, slot, order, event)

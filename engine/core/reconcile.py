@@ -1,4 +1,4 @@
-"""Reconciliation: what the venue says of an account against what we believe.
+"""Reconciliation: what the venue says of an account against what we believe, at every start and now and then.
 
 Fills and funding in the snapshot are booked first (each once). Orders that the venue has are adopted;
 orders that it does not have end only when they cannot still arrive. A position that differs twice in a
@@ -33,9 +33,12 @@ def on_snapshot(core: Core, event: VenueSnapshot) -> None:
     reconcile_orders(core, event)
     agreed = reconcile_positions(core, account, event)
     reconcile_cash(core, account, event, first=first)
+    every_ns = core.state.settings.execution.reconcile_every_ns
     if not agreed:
         core.set_timer(f"snapshot:{account.id}", core.state.ts_ns + RECHECK_NS)
         return
+    if every_ns:
+        core.set_timer(f"snapshot:{account.id}", core.state.ts_ns + every_ns)
     if first:
         account.reconciled = True
         trading.settle(core)
@@ -192,8 +195,9 @@ def request_snapshot(core: Core, account: str) -> None:
 
 
 def on_snapshot_due(core: Core, account: str) -> None:
-    """Timer: ask again while the account is not reconciled or a difference is open."""
+    """Timer: ask again while the account is not reconciled or a difference is open, else now and then."""
     state = core.state.accounts.get(account)
     open_difference = any(slot.mismatches for slot in by_key(core.state.slots, account))
-    if state is not None and (not state.reconciled or open_difference):
+    every_ns = core.state.settings.execution.reconcile_every_ns
+    if state is not None and (every_ns or not state.reconciled or open_difference):
         request_snapshot(core, account)
