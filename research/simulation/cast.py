@@ -84,6 +84,7 @@ def settings(random: Random) -> Settings:
             reserve_messages=random.choice((5, 50)),
         ),
         execution=ExecutionSettings(
+            reconcile_every_ns=10 * SECOND_NS,
             dead_man_ns=random.choice((0, 0, 0, 15 * SECOND_NS)),
             quote_tolerance_ticks=random.choice((0, 2)),
         ),

@@ -48,8 +48,8 @@ class DiskJournal:
 
     def flush(self) -> None:
         """Wait for the disk (virtual time does not pass)."""
+        self.durable_seq = self.inner.last_seq
         self.inner.flush()
-        self.durable_seq = self.inner.durable_seq
 
     def survivors(self, keep: float) -> MemoryJournal:
         """What a restart finds: all that was durable, and a share of what was written after it."""

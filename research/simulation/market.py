@@ -84,7 +84,8 @@ def _contract(
             events.append(Mark(ts_ns=ts_ns, instrument=name, price=int(price) * tick, funding_rate=rate))
             mark_ns = ts_ns + 40 * SECOND_NS
         bid = int(price) - walk.spread // 2
-        sizes = [max(walk.instrument.lot, int(walk.liquid * random.random() ** 2)) for _ in range(3)]
+        lot = walk.instrument.lot
+        sizes = [(int(walk.liquid * random.random() ** 2) // lot + 1) * lot for _ in range(3)]
         ask = bid + walk.spread
         touch = Bbo(instrument=name, ts_ns=ts_ns, bid=bid * tick, bid_qty=sizes[0], ask=ask * tick, ask_qty=sizes[1])
         events.append(touch)
