@@ -55,6 +55,7 @@ class Conflator:
         self._slots: dict[tuple[InstrumentId, type], _Slot] = {}
         self._waiting: dict[tuple[InstrumentId, type], _Slot] = {}
         self._window = -1
+        self._delay_ns = 0
         self.dropped = 0
         """Events that a later one of the same kind replaced."""
         self.merged = 0
@@ -65,7 +66,9 @@ class Conflator:
         if not self._cadence_ns or isinstance(event, Bar | FeedStatus):
             self._sink(event)
             return
-        window = (event.venue_ts_ns or event.ts_ns) // self._cadence_ns
+        event_ns = event.venue_ts_ns or event.ts_ns
+        self._delay_ns = event.ts_ns - event_ns if event.ts_ns else 0
+        window = event_ns // self._cadence_ns
         if window > self._window:
             self._window = window
             if self._waiting:
@@ -86,8 +89,11 @@ class Conflator:
             self._waiting[key] = slot
 
     def flush(self, now_ns: int) -> None:
-        """Let go of what waits although no event has shown the end of its window: for quiet markets, by a timer."""
-        window = now_ns // self._cadence_ns if self._cadence_ns else 0
+        """Let go of what waits although no event has shown the end of its window: for quiet markets, by a timer.
+
+        `now_ns` is the clock's; how far the venue's time is behind it was seen at the last event.
+        """
+        window = (now_ns - self._delay_ns) // self._cadence_ns if self._cadence_ns else 0
         if window > self._window and self._waiting:
             self._window = window
             self._release(None)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
-
 from msgspec import Struct
 
 MAINNET_WS, MAINNET_API = "wss://api.hyperliquid.xyz/ws", "https://api.hyperliquid.xyz"
@@ -12,15 +9,6 @@ TESTNET_WS, TESTNET_API = "wss://api.hyperliquid-testnet.xyz/ws", "https://api.h
 
 MAX_SUBSCRIPTIONS = 1_000
 """The venue's limit per IP address."""
-
-
-class FeedSection(Protocol):
-    """The part of the configuration file that names a price source."""
-
-    base_url: str
-    api_url: str
-    connect_timeout_ns: int
-    symbols: Mapping[str, str]
 
 
 class HyperliquidConfig(Struct, frozen=True, kw_only=True):

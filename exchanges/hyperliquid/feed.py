@@ -25,7 +25,7 @@ from domain.market import Bar, Feed, FeedKind, FeedState, FeedStatus, MarketEven
 from domain.ports import Clock
 from exchanges.hyperliquid.bars import BarKeeper
 from exchanges.hyperliquid.candles import BarClock
-from exchanges.hyperliquid.config import FeedSection, HyperliquidConfig
+from exchanges.hyperliquid.config import HyperliquidConfig
 from exchanges.hyperliquid.info import InfoClient
 from exchanges.hyperliquid.router import Router
 from exchanges.hyperliquid.subscriptions import Subscriptions, request
@@ -79,16 +79,6 @@ class HyperliquidFeed:
         self._complaint = ""
         self.reconnects = 0
         """How often a connection that had been live was lost and is live again."""
-
-    @classmethod
-    def from_section(cls, section: FeedSection, instruments: Sequence[Instrument], clock: Clock) -> HyperliquidFeed:
-        """The feed that the `data_feed` section of a configuration names."""
-        config = HyperliquidConfig(
-            ws_url=section.base_url,
-            api_url=section.api_url,
-            connect_timeout_s=section.connect_timeout_ns / 1e9,
-        )
-        return cls(config, clock, instruments, section.symbols)
 
     @property
     def poison(self) -> int:

@@ -51,6 +51,19 @@ def test_in_a_quiet_market_the_last_event_goes_on_by_timer():
     assert [event.bid for event in seen] == [1, 2]
 
 
+def test_the_timer_reckons_in_the_venues_time_though_our_clock_is_ten_seconds_ahead():
+    seen: list = []
+    conflator = Conflator(seen.append)
+    for number, at in enumerate((1_000, 1_010)):
+        event = bbo(at, number)
+        event.ts_ns = event.venue_ts_ns + 10 * SECOND
+        conflator.put(event)
+    conflator.flush(11 * SECOND + 50 * MS)
+    assert len(seen) == 1
+    conflator.flush(11 * SECOND + 110 * MS)
+    assert len(seen) == 2
+
+
 def test_every_trade_goes_on_up_to_the_cap_and_the_rest_is_merged_per_side():
     trades = [trade(at) for at in range(3)] + [trade(3, 7, 1, 6), trade(4, 8, 1, 7), trade(5, 9, -1, 4)]
     seen: list = []
