@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +38,7 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file o
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder (default .moondev/<environment>).")]
 PersonOption = Annotated[str, typer.Option("--as", help="The person who speaks.")]
 EXIT_JOURNAL = 3
+EXIT_CORE = 4
 SWITCH_INTERVAL_S = 0.0002
 """The default of 5 ms would let a busy loop keep the journal's thread from the disk that long."""
 
@@ -139,7 +141,7 @@ class Service:
             await runtime.stop(self._why, engine)
             self.log.close()
         if runtime.loop.failure is None:
-            return 0
+            return self._core_failed(engine)
         typer.echo(
             f"The engine stopped because its journal cannot be written: {runtime.loop.failure}\n"
             "Quotes and entries were cancelled; protections stay at the venue. Free space or mend the disk, then "
@@ -147,6 +149,19 @@ class Service:
             err=True,
         )
         return EXIT_JOURNAL
+
+    def _core_failed(self, engine: asyncio.Task[None]) -> int:
+        """0 after a clean stop; says what happened when the core itself raised."""
+        error = None if engine.cancelled() else engine.exception()
+        if error is None:
+            return 0
+        traceback.print_exception(error)
+        typer.echo(
+            "The engine stopped at an error of its own; orders rest at the venue as they are. Start again: recovery "
+            "replays the journal and reconciles. If it stops at the same event, report the lines above.",
+            err=True,
+        )
+        return EXIT_CORE
 
     def _open_gateway(self) -> tuple[str, asyncio.Task[None]]:
         """Serve the dashboard; returns a login link and the task."""

@@ -138,7 +138,7 @@ def order_view(core: Core, order: Order, now_ns: int) -> v.OrderView:
         side=side_word(order.side),
         kind=order.kind.name.lower(),
         role=order.role.name.lower(),
-        status=order.status.name.lower(),
+        status="cancelling" if order.cancel_ns and not order.status.is_terminal else order.status.name.lower(),
         qty=qty(instrument, order.qty),
         filled=qty(instrument, order.filled),
         price=price(instrument, order.price),

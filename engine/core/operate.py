@@ -6,6 +6,7 @@ Operators do not fight the executor: they halt, flatten, hold and cap, and the e
 from __future__ import annotations
 
 from domain import commands as c
+from domain.account import Account
 from domain.desired import NOTHING, Style
 from domain.errors import Unrepresentable
 from domain.facts import StrategyStatus, TradingState
@@ -60,6 +61,8 @@ def lift_flats(core: Core) -> None:
         if slot.flat:
             slot.flat = False
             slot.consumed = slot.entry
+            if slot.owner.startswith(MANUAL):
+                slot.target = None
     converge_all(core)
 
 
@@ -147,9 +150,17 @@ def apply_settings(core: Core, command: c.ApplySettings) -> str:
     """Replace the settings; loaded strategies stay as they are."""
     core.state.settings = command.settings
     core.state.settings_hash = command.content_hash
+    open_accounts(core)
     core.refresh()
     converge_all(core)
     return f"Settings {command.content_hash[:8]} are in force."
+
+
+def open_accounts(core: Core) -> None:
+    """Make the accounts that the settings name; one that is new has to be reconciled first."""
+    for spec in core.state.settings.accounts:
+        if spec.id not in core.state.accounts:
+            core.state.accounts[spec.id] = Account(id=spec.id, currency=spec.currency)
 
 
 def manual_id(account: str, instrument: str) -> str:

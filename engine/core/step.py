@@ -10,12 +10,12 @@ from typing import Any
 
 from domain import events as e
 from domain import market as m
-from domain.account import Account
 from domain.facts import Severity, TradingState
 from domain.order import PROTECTIVE, ArmDeadMan
 from engine.core import (
     commands,
     markets,
+    operate,
     orders,
     portfolio,
     reconcile,
@@ -51,9 +51,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
         state.settings = event.settings
         state.settings_hash = event.settings_hash
         core.refresh()
-    for spec in state.settings.accounts:
-        if spec.id not in state.accounts:
-            state.accounts[spec.id] = Account(id=spec.id, currency=spec.currency)
+    operate.open_accounts(core)
     state.timers.clear()
     core.wake_ns = 0
     for request in state.requests.values():
