@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
@@ -20,6 +21,14 @@ from engine.data.noise import Ints
 from engine.data.scale import to_integers, to_nearest
 
 Floats = NDArray[np.float64]
+CHUNK = 16_384
+"""Rows that are Python objects at one time: a million bars at once would be 400 MiB."""
+
+
+def rows_of(*columns: NDArray[Any]) -> Iterator[tuple[Any, ...]]:
+    """The rows of equally long columns as Python values, made a chunk at a time."""
+    for first in range(0, len(columns[0]), CHUNK):
+        yield from zip(*(column[first : first + CHUNK].tolist() for column in columns), strict=True)
 
 
 class Gap(Struct, frozen=True):
@@ -52,21 +61,24 @@ class BarTable(Struct, frozen=True, kw_only=True):
         """Every volume of the file."""
         return self.volume
 
-    def events(self, instrument: Instrument) -> Iterator[Bar]:
-        """`Bar`s stamped at their close. Raises `DataError` with the row of a price that is not on the tick."""
+    def events(self, instrument: Instrument, latency_ns: int = 0) -> Iterator[Bar]:
+        """`Bar`s stamped at their close plus the latency with which the engine sees them.
+
+        Raises `DataError` with the row of a price that is not on the tick.
+        """
         columns = [
-            to_integers(self.name, column, values, instrument.price_decimals, instrument.tick).tolist()
+            to_integers(self.name, column, values, instrument.price_decimals, instrument.tick)
             for column, values in (("open", self.open), ("high", self.high), ("low", self.low), ("close", self.close))
         ]
-        volume = to_nearest(self.name, "volume", np.nan_to_num(self.volume), instrument.qty_decimals).tolist()
-        times = self.open_ts_ns.tolist()
-        for opened, first, high, low, last, traded in zip(times, *columns, volume, strict=True):
-            closed = opened + self.interval_ns
+        volume = to_nearest(self.name, "volume", np.nan_to_num(self.volume), instrument.qty_decimals)
+        name, interval_ns = instrument.id, self.interval_ns
+        for opened, first, high, low, last, traded in rows_of(self.open_ts_ns, *columns, volume):
+            closed = opened + interval_ns
             yield Bar(
-                ts_ns=closed,
+                ts_ns=closed + latency_ns,
                 venue_ts_ns=closed,
-                instrument=instrument.id,
-                interval_ns=self.interval_ns,
+                instrument=name,
+                interval_ns=interval_ns,
                 open_ts_ns=opened,
                 open=first,
                 high=high,
@@ -106,16 +118,17 @@ class TradeTable(Struct, frozen=True, kw_only=True):
         """Every quantity of the file."""
         return self.qty
 
-    def events(self, instrument: Instrument) -> Iterator[Trade]:
-        """`Trade`s. Raises `DataError` with the row of a price or quantity that is not on the tick or lot."""
+    def events(self, instrument: Instrument, latency_ns: int = 0) -> Iterator[Trade]:
+        """`Trade`s, seen `latency_ns` after they happened.
+
+        Raises `DataError` with the row of a price or quantity that is not on the tick or lot.
+        """
         prices = to_integers(self.name, "price", self.price, instrument.price_decimals, instrument.tick)
         quantities = to_integers(self.name, "quantity", self.qty, instrument.qty_decimals, instrument.lot)
-        rows = zip(
-            self.ts_ns.tolist(), prices.tolist(), quantities.tolist(), self.side.tolist(), self.trade_id, strict=True
-        )
-        for ts, price, qty, side, trade_id in rows:
+        rows = rows_of(self.ts_ns, prices, quantities, self.side)
+        for (ts, price, qty, side), trade_id in zip(rows, self.trade_id, strict=True):
             yield Trade(
-                ts_ns=ts,
+                ts_ns=ts + latency_ns,
                 venue_ts_ns=ts,
                 instrument=instrument.id,
                 price=price,
@@ -146,12 +159,15 @@ class BookTable(Struct, frozen=True, kw_only=True):
         both = np.concatenate((self.bid_qty.ravel(), self.ask_qty.ravel()))
         return both[np.isfinite(both)]
 
-    def events(self, instrument: Instrument) -> Iterator[Book]:
-        """`Book`s. Raises `DataError` with the row of a price or quantity that is not on the tick or lot."""
+    def events(self, instrument: Instrument, latency_ns: int = 0) -> Iterator[Book]:
+        """`Book`s, seen `latency_ns` after they were so.
+
+        Raises `DataError` with the row of a price or quantity that is not on the tick or lot.
+        """
         bids = self._side("bid", self.bid_price, self.bid_qty, instrument)
         asks = self._side("ask", self.ask_price, self.ask_qty, instrument)
         for ts, bid, ask in zip(self.ts_ns.tolist(), bids, asks, strict=True):
-            yield Book(ts_ns=ts, venue_ts_ns=ts, instrument=instrument.id, bids=bid, asks=ask)
+            yield Book(ts_ns=ts + latency_ns, venue_ts_ns=ts, instrument=instrument.id, bids=bid, asks=ask)
 
     def _side(
         self, side: str, prices: Floats, quantities: Floats, instrument: Instrument
