@@ -79,6 +79,7 @@ class Reader:
         self._snapshot: Snapshot | None = None
         self._read_at = 0.0
         self._equity: list[EquityPoint] = []
+        self._live: list[EquityPoint] = []
         self._equity_read_at = -math.inf
 
     def fresh(self) -> Snapshot:
@@ -103,12 +104,18 @@ class Reader:
         return self._snapshot
 
     def equity(self) -> list[EquityPoint]:
-        """The equity curve thinned to what a chart can show, at most `chart_refresh_s` old."""
+        """The equity curve thinned to what a chart can show, and what was read since its newest sample."""
         now = time.monotonic()
         if now - self._equity_read_at > self._config.chart_refresh_s / 2:
+            self._equity_read_at = now
             points = self._desk.equity_curve(2000)
             step = max(1, -(-len(points) // CHART_POINTS))
-            self._equity, self._equity_read_at = points[::-1][::step][::-1], now
+            status = self.snapshot().status
+            sampled_ns = points[-1].ts_ns if points else 0
+            self._live = [point for point in self._live if sampled_ns < point.ts_ns < status.ts_ns]
+            if status.ts_ns > sampled_ns:
+                self._live.append(EquityPoint(ts_ns=status.ts_ns, equity=status.equity))
+            self._equity = points[::-1][::step][::-1] + self._live[-CHART_POINTS:]
         return self._equity
 
 

@@ -29,6 +29,7 @@ UVICORN: dict[str, Any] = {
     "ws_per_message_deflate": False,
     "access_log": False,  # its lines would carry login tokens
     "log_config": None,
+    "log_level": "warning",
     "proxy_headers": False,
     "server_header": False,
     "limit_concurrency": 256,

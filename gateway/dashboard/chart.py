@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
 from typing import Any
 
 from nicegui import ui
 
 from domain.views import EquityPoint
 from gateway.dashboard.parts import panel
-from gateway.gateway import Snapshot
 
 LINE = "#4f8ff7"
 GREY = "#6b7489"
@@ -62,19 +62,21 @@ def _options() -> dict[str, Any]:
 
 
 class EquityChart:
-    """Equity over all accounts: the recorded samples, and now."""
+    """Equity over all accounts: the recorded samples, and what was read since."""
 
     def __init__(self) -> None:
         with panel("Equity · UTC", "area-chart"):
             self._chart = ui.echart(_options()).classes("chart")
         self._shown: list[list[float]] = []
 
-    def update(self, snapshot: Snapshot, samples: list[EquityPoint]) -> None:
-        """Draw the samples and the present equity; sends nothing when neither changed."""
-        status = snapshot.status
-        points = [[point.ts_ns // MS, round(float(point.equity), 2)] for point in samples]
-        if status.ts_ns and (not samples or status.ts_ns > samples[-1].ts_ns):
-            points.append([status.ts_ns // MS, round(float(status.equity), 2)])
-        if points != self._shown:
-            self._shown = points
-            self._chart.run_chart_method("setOption", {"series": [{"data": points}]})
+    def update(self, points: list[EquityPoint]) -> None:
+        """Draw the curve; sends nothing when it is as before."""
+        data = [[point.ts_ns // MS, round(float(point.equity), 2)] for point in points]
+        if data == self._shown:
+            return
+        self._shown = data
+        values = [value for _, value in data]
+        low, high = min(values), max(values)
+        # left to itself, the chart gives a flat line an axis from 40 to 160 % of it
+        flat = {"min": floor(low) - 1, "max": ceil(high) + 1} if high - low < 1 else {"min": None, "max": None}
+        self._chart.run_chart_method("setOption", {"yAxis": flat, "series": [{"data": data}]})

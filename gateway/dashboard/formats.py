@@ -28,7 +28,7 @@ def like(value: Decimal, pattern: Decimal) -> str:
 
 def percent(part: Decimal, whole: Decimal) -> str:
     """Signed share in per cent, or a dash when there is nothing to divide by."""
-    return f"{part / whole * 100:+.2f} %" if whole else NOTHING
+    return f"{money(part / whole * 100, sign=True)} %" if whole else NOTHING
 
 
 def tone(amount: Decimal) -> str:

@@ -50,7 +50,7 @@ class Header:
         """Show the market, the trading state and the engine's time."""
         status = snapshot.status
         simulated = "simulated" in status.market.lower()
-        self._market.set_text(f"market: {status.market}")
+        self._market.set_text(status.market if "market" in status.market.lower() else f"market: {status.market}")
         self._market.classes(replace=f"badge market {'simulated' if simulated else 'real'}")
         self._state.set_text(status.trading_state.upper())
         self._state.classes(replace=f"badge state {status.trading_state.lower()}")

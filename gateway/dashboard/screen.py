@@ -62,8 +62,7 @@ class Screen:
             self._trouble.set_visibility(False)
 
     def _draw(self) -> None:
-        reader = self.gateway.reader
-        self._chart.update(reader.snapshot(), reader.equity())
+        self._chart.update(self.gateway.reader.equity())
 
     def become(self, person: str) -> None:
         """Let this tab act as another person, where that is allowed."""

@@ -269,6 +269,14 @@ async def test_a_failing_view_is_said_on_the_screen(visit: Visit, monkeypatch: p
     await expect(page.locator(".trouble")).to_be_hidden()
 
 
+async def test_a_lost_connection_is_said_at_once_and_the_old_figures_are_dimmed(visit: Visit):
+    page = await visit.log_in()
+    await visit.running.server.aclose()
+    await expect(page.locator("#popup")).to_have_css("opacity", "1")
+    await expect(page.locator(".page")).to_have_css("opacity", "0.4")
+    await visit.shoot(page, "lost")
+
+
 async def test_a_phone_shows_everything_in_one_column(visit: Visit):
     page = await visit.log_in()
     await page.set_viewport_size(PHONE)  # type: ignore[arg-type]

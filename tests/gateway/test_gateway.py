@@ -54,9 +54,21 @@ def test_a_long_curve_is_thinned_and_keeps_its_newest_point(engine: Engine):
     engine.play(200)
     newest = engine.desk.equity_curve()[-1]
     engine.desk.preload((), [newest] * 5000)
-    shown = Reader(engine.desk, GatewayConfig()).equity()
-    assert len(shown) <= CHART_POINTS
-    assert shown[-1] == newest
+    *samples, now = Reader(engine.desk, GatewayConfig()).equity()
+    assert len(samples) <= CHART_POINTS
+    assert samples[-1] == newest
+    assert (now.ts_ns, now.equity) == (engine.now_ns(), engine.desk.status().equity)
+
+
+def test_the_curve_moves_before_the_first_sample_is_recorded(engine: Engine):
+    reader = Reader(engine.desk, GatewayConfig(refresh_s=0, chart_refresh_s=0))
+    assert engine.desk.equity_curve() == []
+    for seconds in range(1, 4):
+        engine.play(1)
+        assert len(reader.equity()) == seconds
+    engine.play(60)
+    assert len(engine.desk.equity_curve()) == 1
+    assert [point.ts_ns for point in reader.equity()] == [engine.desk.equity_curve()[0].ts_ns, engine.now_ns()]
 
 
 async def test_alerts_are_newest_first_and_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch):

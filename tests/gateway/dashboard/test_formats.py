@@ -43,6 +43,7 @@ def test_a_share_of_nothing_is_a_dash():
     assert percent(Decimal(5), Decimal(0)) == "\N{EN DASH}"
     assert percent(Decimal(-5), Decimal(1000)) == "-0.50 %"
     assert percent(Decimal(5), Decimal(1000)) == "+0.50 %"
+    assert percent(Decimal("-0.01"), Decimal(1000)) == "0.00 %"
 
 
 def test_colour_follows_the_sign():
