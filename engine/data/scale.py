@@ -20,6 +20,8 @@ NOISE = 1e-6
 MAX_DECIMALS = 12
 MAX_QTY_DECIMALS = 8
 _MAX_INTEGER = 2.0**62
+_TELLING = 2.0**49
+"""Above this a float64 has too few digits left to tell decimals from noise."""
 
 
 def to_integers(name: str, column: str, values: NDArray[np.float64], decimals: int, step: int = 1) -> Ints:
@@ -57,9 +59,11 @@ def _fit(name: str, column: str, whole: NDArray[np.float64]) -> Ints:
 
 
 def decimals_of(values: NDArray[np.float64], limit: int) -> int | None:
-    """The fewest decimals that carry every value up to float noise; None when `limit` do not."""
+    """The fewest decimals that carry every value up to float noise; None when `limit` do not or a float cannot tell."""
     for decimals in range(limit + 1):
         scaled = values * 10.0**decimals
+        if np.any(np.abs(scaled) > _TELLING):
+            return None
         if np.all(np.abs(scaled - np.rint(scaled)) <= np.maximum(NOISE, 2 * np.spacing(np.abs(scaled)))):
             return decimals
     return None

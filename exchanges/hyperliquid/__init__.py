@@ -1,1 +1,8 @@
-"""Hyperliquid: wire formats and the public market-data stream."""
+"""Hyperliquid, the public market-data side.
+
+feed            `HyperliquidFeed`: the `MarketFeed`; connects, subscribes, comes back
+router, wire    frames to events: order, repetition, nonsense; the wire formats
+candles, bars   when a candle is finished; fetching those that were not seen
+info            POST /info: candles, contracts, `reachable`
+config          addresses of mainnet and testnet, patience
+"""

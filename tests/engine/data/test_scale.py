@@ -27,6 +27,11 @@ def test_prices_without_common_decimals_are_refused():
         default_instrument_for("x.csv", "BTC-USDT-PERP.PAPER", np.array([1 / 3]), np.array([1.0]))
 
 
+def test_numbers_with_more_digits_than_a_float_has_are_refused_and_not_wrapped_round():
+    with pytest.raises(DataError, match="no common number of decimals"):
+        default_instrument_for("x", "BTC-USDT-PERP.PAPER", np.array([9223373.0, 1126.6163188785786]), np.array([1.0]))
+
+
 def test_large_noisy_volumes_do_not_disturb():
     assert decimals_of(np.array([134918704.7632, 62.493]), 8) == 4
     assert to_nearest("x", "volume", np.array([1.23456]), 2).tolist() == [123]
