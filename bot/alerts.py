@@ -4,6 +4,7 @@ Alerted                what the engine warns of; the same kind again within minu
 TradingStateChanged    always told
 RequestChanged         a card with buttons, to the alert chats and privately to who may approve; edited when decided
 StrategyChanged        when a strategy is quarantined
+Refused                when a person's own order meets a limit after it was accepted
 FillBooked             grouped: one message for all fills of a while
 """
 
@@ -26,6 +27,7 @@ from domain.facts import (
     Alerted,
     Fact,
     FillBooked,
+    Refused,
     RequestChanged,
     RequestStatus,
     Severity,
@@ -49,6 +51,8 @@ STATE_SEVERITY = {
     TradingState.HALTED: Severity.CRITICAL,
 }
 MAX_FILLS_LOOKED_UP = 1000
+MANUAL = "manual"
+"""Owners of people's own orders begin so."""
 
 
 class Room(Protocol):
@@ -122,7 +126,11 @@ class Alerts:
     async def _on_fact(self, fact: Fact) -> None:
         match fact:
             case Alerted():
-                await self._on_alert(fact)
+                await self._on_alert(_event(fact), fact.kind, fact.text, fact.severity)
+            case Refused() if fact.strategy.startswith(MANUAL):
+                detail = f": {fact.detail}" if fact.detail else ""
+                text = f"{fact.instrument}: {fact.reason.words} ({fact.reason.value}){detail}."
+                await self._on_alert(_event(fact), "A person's order is refused", text, Severity.WARNING)
             case TradingStateChanged():
                 text = f"By {fact.by}: {fact.reason}" if fact.reason else f"By {fact.by}."
                 title = f"Trading is {fact.state.upper()}"
@@ -137,17 +145,17 @@ class Alerts:
             case _:
                 pass
 
-    async def _on_alert(self, fact: Alerted) -> None:
-        if RANK[fact.severity] < RANK[self._config.min_severity]:
+    async def _on_alert(self, event: str, kind: str, text: str, severity: Severity) -> None:
+        if RANK[severity] < RANK[self._config.min_severity]:
             return
-        key = (fact.kind, fact.severity)
+        key = (kind, severity)
         now_s = time.monotonic()
         recently = now_s - self._told_s.get(key, float("-inf")) < self._config.repeat_s
-        if recently and fact.severity is not Severity.CRITICAL:
-            self._untold[key] = (self._untold.get(key, (0, ""))[0] + 1, fact.text)
+        if recently and severity is not Severity.CRITICAL:
+            self._untold[key] = (self._untold.get(key, (0, ""))[0] + 1, text)
             return
         self._told_s[key] = now_s
-        await self.tell(_event(fact), self._alert(fact.kind, fact.text, fact.severity))
+        await self.tell(event, self._alert(kind, text, severity))
 
     async def _on_request(self, fact: RequestChanged) -> None:
         view = RequestView(

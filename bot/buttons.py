@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from bot.message import Button
+from domain.ports import Secrets
 from domain.views import RequestView
 
 PATTERN: Final = r"ap:(?P<request>[^:]{1,34}):(?P<answer>[yn]):(?P<mac>[0-9a-f]{24})"
@@ -47,3 +48,8 @@ class Signer:
     def _mac(self, request: str, digest: str, answer: str) -> str:
         content = f"{request}\0{digest}\0{answer}".encode()
         return hmac.digest(self._key, content, hashlib.sha256).hex()[:24]
+
+
+def signer_for(secrets: Secrets, name: str) -> Signer | None:
+    """The signer of the bot whose token is the secret `name`; None while there is no such secret."""
+    return Signer(secrets.get(name)) if secrets.has(name) else None

@@ -9,7 +9,7 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.buttons import Signer
+from bot.buttons import Signer, signer_for
 from bot.config import DISCORD_API_URL, DISCORD_GATEWAY_URL, DiscordConfig, check_url
 from bot.discord_client import Client
 from bot.outbox import Outbox
@@ -28,7 +28,7 @@ class DiscordBot:
 
     def __init__(self, desk: Desk, config: DiscordConfig, secrets: Secrets, outbox: Outbox) -> None:
         self.health = Health()
-        self.signer: Signer | None = None
+        self.signer = signer_for(secrets, config.token_secret)
         self._desk = desk
         self._config = config
         self._secrets = secrets

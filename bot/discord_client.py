@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,7 +23,7 @@ from bot.buttons import Signer
 from bot.call import Verb
 from bot.config import DiscordConfig
 from bot.discord_send import DiscordCarrier, VoteButton, embed_of, file_of
-from bot.message import Message, refusal
+from bot.message import Message, refusal, stamp
 from bot.outbox import Outbox
 from bot.parse import Argument, nearest
 from bot.supervise import Disabled, Health
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger("bot.discord")
 
 DEFER_LIMIT_S = 2.5
+READY_WAIT_S = 0.2
+"""How long the library waits for more guilds before it calls itself ready; there is one."""
 MAX_CHOICES = 25
 Interaction: TypeAlias = discord.Interaction[discord.Client]
 
@@ -44,7 +47,10 @@ class Client(discord.Client):
 
     def __init__(self, desk: Desk, config: DiscordConfig, outbox: Outbox, signer: Signer, health: Health) -> None:
         super().__init__(
-            intents=discord.Intents(guilds=True), allowed_mentions=discord.AllowedMentions.none(), max_messages=None
+            intents=discord.Intents(guilds=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            max_messages=None,
+            guild_ready_timeout=READY_WAIT_S,
         )
         self.tree = app_commands.CommandTree(self)
         self.tree.on_error = self._command_failed  # type: ignore[method-assign]
@@ -163,8 +169,10 @@ class Client(discord.Client):
             await deferring
         reply = await run(actor)
         deferred = await deferring
+        if not reply.stamp:
+            reply = structs.replace(reply, stamp=stamp(self._desk.status(), time.time_ns()))
         reference = _request_id(interaction)
-        stamped = structs.replace(reply, stamp=f"{reply.stamp} · ref {reference}".removeprefix(" · "))
+        stamped = structs.replace(reply, stamp=f"{reply.stamp} · ref {reference}")
         if not deferred or not await _answer(interaction, render.discord(stamped)):
             await self._outbox.post(reference, [actor.chat], reply)
 

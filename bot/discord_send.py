@@ -86,7 +86,7 @@ class DiscordCarrier:
                 given = {name: value for name, value in extras.items() if value is not None}
                 sent = await channel.send(embed=embed_of(parcel), **given)
                 return str(sent.id)
-        except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+        except (discord.DiscordException, aiohttp.ClientError, OSError, RuntimeError) as error:
             raise translated(error) from None
 
 
@@ -100,7 +100,7 @@ def translated(error: Exception) -> Exception:
             return RetryAfter(TOO_MANY_PAUSE_S)
         case discord.HTTPException() if error.status < 500:
             return RefusedForGood(why)
-        case aiohttp.ClientConnectorError():
+        case aiohttp.ClientConnectorError() | RuntimeError():  # no route, or closed for a restart before it began
             return NotSent(why)
         case _:
             return OutcomeUnknown(why)

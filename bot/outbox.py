@@ -76,7 +76,7 @@ class Budget(Struct):
         """Seconds until one message may go; 0 takes it."""
         self.tokens = min(self.burst, self.tokens + (now_s - self.then_s) * self.per_s)
         self.then_s = now_s
-        if self.tokens >= 1:
+        if self.tokens > 0.999:
             self.tokens -= 1
             return 0.0
         return (1 - self.tokens) / self.per_s
@@ -85,7 +85,7 @@ class Budget(Struct):
 def budget_for(recipient: str) -> Budget:
     """Telegram allows a group 20 messages a minute and a person about one a second; Discord five in five seconds."""
     group = recipient.startswith("telegram:-")
-    per_s, burst = (0.25, 4.0) if group else (1.0, 4.0)
+    per_s, burst = (1 / 6, 10.0) if group else (1.0, 4.0)
     return Budget(per_s=per_s, burst=burst, tokens=burst, then_s=time.monotonic())
 
 

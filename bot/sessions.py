@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bot.call import Effect
 from bot.message import Message, Text, refusal, stamp
@@ -178,8 +178,9 @@ class Sessions:
                 blocks=(Text(text),),
                 severity=Severity.ERROR,
                 ok=False,
-                stamp=stamp(self._desk.status(), time.time_ns()),
             )
+        if not reply.stamp:
+            reply = structs.replace(reply, stamp=stamp(self._desk.status(), time.time_ns()))
         await self._finish(update, state, ask.recipient, reply)
 
     async def _reply(self, update: Update, ask: Ask) -> Message:

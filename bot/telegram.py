@@ -19,7 +19,7 @@ import telegram
 from telegram.error import Conflict, InvalidToken, NetworkError, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
-from bot.buttons import Signer
+from bot.buttons import Signer, signer_for
 from bot.config import TELEGRAM_FILE_URL, TELEGRAM_URL, TelegramConfig, check_url
 from bot.message import Message, Text
 from bot.outbox import Outbox
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("bot.telegram")
 
 ALLOWED_UPDATES = ("message", "callback_query")
+SEND_TIMEOUT_S = 10.0
 FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 30.0
 REFUSALS_UNTIL_DISABLED = 3
@@ -50,7 +51,7 @@ class TelegramBot:
 
     def __init__(self, desk: Desk, config: TelegramConfig, secrets: Secrets, outbox: Outbox, tell: Tell) -> None:
         self.health = Health()
-        self.signer: Signer | None = None
+        self.signer = signer_for(secrets, config.token_secret)
         self._desk = desk
         self._config = config
         self._secrets = secrets
@@ -71,22 +72,27 @@ class TelegramBot:
         except ConfigError as error:
             raise Disabled(str(error)) from None
         polls = HTTPXRequest(connection_pool_size=1, read_timeout=self._config.poll_timeout_s + 10)
-        sends = HTTPXRequest(connection_pool_size=8, pool_timeout=5, read_timeout=10)
+        sends = HTTPXRequest(connection_pool_size=8, pool_timeout=5, read_timeout=SEND_TIMEOUT_S)
         try:
             bot = telegram.Bot(
                 self._token, base_url=base_url, base_file_url=file_url, request=sends, get_updates_request=polls
             )
-            await bot.initialize()
         except InvalidToken:
-            raise Disabled(
-                "Telegram refuses the bot's token. Put the token from @BotFather under the secret "
-                f"{self._config.token_secret!r}"
-            ) from None
+            raise self._refused() from None
         try:
+            await bot.initialize()
             await self._serve(bot, Poller(polls, f"{base_url}{self._token}/getUpdates", self._config.poll_timeout_s))
+        except InvalidToken:
+            raise self._refused() from None
         finally:
             self._outbox.detach("telegram")
             await bot.shutdown()
+
+    def _refused(self) -> Disabled:
+        return Disabled(
+            "Telegram refuses the bot's token. Put the token from @BotFather under the secret "
+            f"{self._config.token_secret!r}"
+        )
 
     def _urls(self) -> tuple[str, str]:
         remote = self._config.allow_remote_base_url
@@ -114,6 +120,7 @@ class TelegramBot:
         )
         menu_task = asyncio.create_task(_quietly(bot.set_my_commands(menu())))
         self._outbox.attach("telegram", TelegramCarrier(bot, self._token))
+        self.health.set("up")
         try:
             await sessions.start()
             await self._poll(poller, sessions)
@@ -132,7 +139,7 @@ class TelegramBot:
             except InvalidToken:
                 refusals += 1
                 if refusals >= REFUSALS_UNTIL_DISABLED:
-                    raise Disabled("Telegram no longer accepts the bot's token; was it revoked?") from None
+                    raise
                 self.health.set("degraded", "Telegram refused the token once")
             except Conflict:
                 await self._tell_conflict()

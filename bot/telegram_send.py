@@ -18,7 +18,8 @@ from bot.store import Letter
 from bot.supervise import scrub
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's own switch: durations as timedelta, without a warning
-NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, RuntimeError)
+"""RuntimeError: the client was closed for a restart before the request began."""
 
 
 class TelegramCarrier:

@@ -115,14 +115,18 @@ class Engine:
 
 
 class SlowDesk(Desk):
-    """The real desk; commands other than a halt can be made slow on their way in."""
+    """The real desk; commands other than a halt can be made slow on their way in or out."""
 
     slow_s = 0.0
+    slow_after_s = 0.0
 
     async def submit(self, command: Command, actor: Actor, request_id: str = "", sent_ts_ns: int = 0) -> CommandDone:
         if self.slow_s and not isinstance(command, Halt):
             await asyncio.sleep(self.slow_s)
-        return await super().submit(command, actor, request_id, sent_ts_ns)
+        done = await super().submit(command, actor, request_id, sent_ts_ns)
+        if self.slow_after_s and not isinstance(command, Halt):
+            await asyncio.sleep(self.slow_after_s)
+        return done
 
 
 class Secrets:
@@ -161,7 +165,7 @@ def bot_config(telegram: TelegramServer | None, discord: DiscordServer | None, *
             base_file_url=telegram.file_url if telegram else "",
             allowed_chats=(GROUP,),
             alert_chats=(GROUP,),
-            poll_timeout_s=2,
+            poll_timeout_s=1,
         ),
         discord=DiscordConfig(
             enabled=discord is not None,
@@ -199,6 +203,7 @@ async def world(
 ):
     """Everything up and connected; `doors` are telegram and discord (both when none is named)."""
     wanted = doors or ("telegram", "discord")
+    first = engine is None
     engine = engine or Engine(strategies=strategies)
     telegram, discord = TelegramServer(), DiscordServer()
     await telegram.start()
@@ -209,6 +214,9 @@ async def world(
         async with running(chat):
             if up:
                 await until(lambda: all(chat.health()[door] == "up" for door in wanted), 10)
+                for door, server in (("telegram", telegram), ("discord", discord)):
+                    if first and door in wanted:
+                        await server.text("MoonDev is up", within_s=10)
             yield World(engine, telegram, discord, chat, config)
     finally:
         await telegram.stop()

@@ -56,7 +56,7 @@ class DiscordServer:
         app = web.Application(client_max_size=30 << 20)
         app.router.add_get("/gateway/", self._gateway)
         app.router.add_route("*", "/api/v10/{path:.*}", self._rest)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
         self.port = self._runner.addresses[0][1]
@@ -115,6 +115,9 @@ class DiscordServer:
 
     async def click_data(self, who: int, message: dict[str, Any], custom_id: str) -> str:
         under = {key: value for key, value in message.items() if not key.startswith("_")}
+        under["components"] = [
+            {"type": 1, "components": [{"type": 2, "style": 3, "custom_id": custom_id, "label": "x"}]}
+        ]
         data = {"custom_id": custom_id, "component_type": 2}
         return await self._interact(3, data, who, CHANNEL, None, message=under)
 
@@ -284,8 +287,9 @@ class DiscordServer:
 
 
 def shown(message: dict[str, Any]) -> str:
-    """The text that people see, embeds included."""
-    return "\n".join([message["content"], *(embed.get("description", "") for embed in message["embeds"])])
+    """The text that people see, embeds included, escapes taken out."""
+    text = "\n".join([message["content"], *(embed.get("description", "") for embed in message["embeds"])])
+    return re.sub(r"\\(.)", r"\1", text)
 
 
 async def _body(request: web.Request) -> Any:

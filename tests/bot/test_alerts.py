@@ -1,0 +1,138 @@
+"""Facts that people should know about: what is told, to whom, how often, and on which channel first."""
+
+import asyncio
+import time
+
+import pytest
+
+from bot.verbs import run_line
+from domain.facts import Alerted, Severity, StrategyChanged, StrategyStatus
+from tests.bot.servers.discord_server import shown
+from tests.bot.world import GROUP, TELEGRAM, actor, fresh_id, until, world
+
+TINA, ROSA, ROLF, ADAM = (TELEGRAM[name] for name in ("tina", "rosa", "rolf", "adam"))
+
+
+def alerted(text, kind="feed", severity=Severity.WARNING, seq=0):
+    return Alerted(seq=seq or time.monotonic_ns(), index=0, ts_ns=1, severity=severity, kind=kind, text=text)
+
+
+def told(w, containing):
+    return [one for one in w.telegram.sent if containing in one.text and one.chat == GROUP]
+
+
+async def run(w, line, person):
+    return await run_line(w.desk, actor(person), line, fresh_id())
+
+
+async def test_a_halt_from_any_door_is_told_on_every_channel(tmp_path):
+    async with world(tmp_path) as w:
+        await run(w, "/halt from the dashboard", "tina")
+        alert = await w.telegram.text("Trading is HALTED", chat=GROUP)
+        assert "By tina: from the dashboard" in alert.text
+        assert "By tina: from the dashboard" in shown(await w.discord.text("Trading is HALTED"))
+
+
+async def test_what_is_told_depends_on_its_severity(tmp_path):
+    async with world(tmp_path, "telegram") as w:
+        w.desk.publish([alerted("nothing much", severity=Severity.INFO), alerted("look here")])
+        await w.telegram.text("look here", chat=GROUP)
+        assert not told(w, "nothing much")
+
+
+async def test_the_same_kind_again_is_counted_and_critical_is_not_held(tmp_path):
+    async with world(tmp_path, "telegram", repeat_s=0.6) as w:
+        w.desk.publish([alerted(f"gap {number}") for number in range(10)])
+        w.desk.publish([alerted(f"down {number}", severity=Severity.CRITICAL) for number in range(3)])
+        await w.telegram.text("down 2", chat=GROUP)
+        summary = await w.telegram.text("feed: 9 more", chat=GROUP)
+        assert "The last: gap 9" in summary.text
+        assert len(told(w, "gap")) == 2
+
+
+async def test_a_quarantine_is_told(tmp_path):
+    async with world(tmp_path, "telegram") as w:
+        fact = StrategyChanged(
+            seq=9, index=0, ts_ns=1, strategy="t1", kind="turtle", account="PAPER:main",
+            status=StrategyStatus.QUARANTINED, detail="it raised ValueError",
+        )  # fmt: skip
+        w.desk.publish([fact])
+        assert "it raised ValueError" in (await w.telegram.text("t1 is quarantined", chat=GROUP)).text
+
+
+async def test_fills_are_grouped_and_not_spammed(tmp_path):
+    async with world(tmp_path, "telegram", fill_wait_s=0.4, fill_interval_s=30) as w:
+        for _ in range(12):
+            await run(w, "/order buy BTC 0.001", "tina")
+            w.engine.play(1)
+        filled = len(w.desk.trades(100))
+        alert = await w.telegram.text(f"Fills: {filled}", chat=GROUP)
+        assert "buy 0.012 BTC" in alert.text
+        await run(w, "/order buy BTC 0.001", "tina")
+        w.engine.play(1)
+        await asyncio.sleep(0.6)
+        assert len(told(w, "Fills:")) == 1
+
+
+async def test_a_card_goes_to_those_who_may_approve_and_never_to_who_asked(tmp_path):
+    async with world(tmp_path) as w:
+        await run(w, "/halt", "tina")
+        await run(w, "/resume", "rosa")
+        for chat in (ROLF, ADAM, GROUP):
+            card = await w.telegram.text("Approve? resume R1", chat=chat)
+            assert [button["text"] for button in card.buttons] == ["Approve", "Deny"]
+        assert (await w.discord.text("Approve? resume R1"))["components"]
+        assert not [one for one in w.telegram.sent if one.chat in {ROSA, TINA}]
+        await run(w, "/approve R1", "rolf")
+        half = await w.telegram.text("1 of 2 (rolf)", chat=ADAM)
+        assert half.method == "editMessageText"
+        assert half.buttons
+        await run(w, "/deny R1", "adam")
+        for chat in (ROLF, ADAM, GROUP):
+            closed = await w.telegram.text("resume R1: denied", chat=chat)
+            assert closed.method == "editMessageText"
+            assert not closed.buttons
+
+
+async def test_requests_that_wait_at_the_start_get_their_cards(tmp_path):
+    async with world(tmp_path, "telegram") as first:
+        await first.telegram.text("MoonDev is up")
+    await run(first, "/order buy BTC 1", "tina")
+    async with world(tmp_path, "telegram", engine=first.engine) as second:
+        card = await second.telegram.text("Approve? order R1", chat=ROSA)
+        assert card.buttons
+
+
+async def test_facts_that_come_too_fast_are_counted_and_said(tmp_path):
+    async with world(tmp_path, "telegram") as w:
+        w.desk.publish([alerted(f"burst {number}", severity=Severity.INFO) for number in range(5000)])
+        await w.telegram.text("Some news was missed", chat=GROUP)
+
+
+async def test_an_alert_for_a_chat_that_is_gone_does_not_hold_up_the_others(tmp_path):
+    async with world(tmp_path, "telegram") as w:
+        w.telegram.unknown_chats.add(ROLF)
+        await run(w, "/halt", "tina")
+        await run(w, "/resume", "rosa")
+        await w.telegram.text("Approve? resume R1", chat=ADAM)
+        await until(lambda: w.chat.outbox.waiting() == 0)
+
+
+@pytest.mark.parametrize("door", ["telegram", "discord"])
+async def test_what_happens_while_a_channel_is_down_is_told_when_it_is_back(tmp_path, door):
+    async with world(tmp_path, door) as w:
+        server = getattr(w, door)
+        port = server.port
+        await server.stop()
+        await run(w, "/halt", "tina")
+        await asyncio.sleep(0.3)
+        await server.start(port)
+        await server.text("Trading is HALTED", within_s=20)
+
+
+async def test_an_approved_order_that_meets_a_limit_is_told(tmp_path):
+    async with world(tmp_path, "telegram") as w:
+        await run(w, "/order buy BTC 0.5", "tina")
+        await run(w, "/approve R1", "rosa")
+        w.engine.play(2)
+        assert "NOTIONAL_LIMIT" in (await w.telegram.text("A person's order is refused", chat=GROUP)).text

@@ -1,0 +1,170 @@
+"""Delivery: durable, critical first, within each chat's budget, and honest about what it does not know."""
+
+import asyncio
+import time
+
+import pytest
+
+from bot.message import Message, Text
+from bot.outbox import NotSent, Outbox, OutcomeUnknown, RefusedForGood, RetryAfter, budget_for
+from bot.store import OpsStore
+from domain.facts import Severity
+from tests.bot.world import until
+
+CHAT = "telegram:7"
+OTHER = "telegram:8"
+
+
+class Carrier:
+    """A channel that answers as told: each entry of `answers` is an error to raise, or None."""
+
+    def __init__(self, *answers) -> None:
+        self.answers = list(answers)
+        self.sent: list[tuple] = []
+
+    async def deliver(self, letter, replaces_id):
+        answer = self.answers.pop(0) if self.answers else None
+        if answer is not None:
+            raise answer
+        self.sent.append((letter.recipient, letter.parcel.plain, replaces_id, time.monotonic()))
+        return str(len(self.sent))
+
+    def titles(self):
+        return [plain.splitlines()[0] for _, plain, _, _ in self.sent]
+
+
+@pytest.fixture
+async def outbox(tmp_path):
+    made = Outbox(OpsStore(tmp_path / "ops.db"))
+    await made.store.start()
+    yield made
+    await made.aclose()
+    await made.store.aclose()
+
+
+def message(title, severity=Severity.INFO):
+    return Message(title=title, blocks=(Text("text"),), severity=severity, stamp="PAPER")
+
+
+async def sent(carrier, count):
+    await until(lambda: len(carrier.sent) >= count)
+
+
+async def test_what_is_posted_while_a_channel_is_down_is_sent_when_it_is_up(outbox):
+    assert await outbox.post("a", [CHAT], message("one"))
+    assert not await outbox.post("a", [CHAT], message("one")), "once per event"
+    assert outbox.waiting() == 1
+    carrier = Carrier()
+    outbox.attach("telegram", carrier)
+    await sent(carrier, 1)
+    assert carrier.sent[0][1].endswith("PAPER · ref a")
+
+
+async def test_what_a_killed_run_left_is_sent_by_the_next(outbox, tmp_path):
+    await outbox.post("a", [CHAT], message("one"))
+    other = Outbox(OpsStore(tmp_path / "ops.db"))
+    await other.store.start()
+    await other.start()
+    carrier = Carrier()
+    other.attach("telegram", carrier)
+    await sent(carrier, 1)
+    await until(lambda: other.waiting() == 0)
+    await other.aclose()
+    assert await other.store.open_letters() == []
+    await other.store.aclose()
+
+
+async def test_critical_letters_overtake_and_need_no_budget(outbox):
+    for number in range(8):
+        await outbox.post(f"i{number}", [CHAT], message(f"info {number}"))
+    await outbox.post("c", [CHAT], message("halt", Severity.CRITICAL))
+    carrier = Carrier()
+    outbox.attach("telegram", carrier)
+    await sent(carrier, 3)
+    assert carrier.titles()[0] == "🚨 halt"
+    assert carrier.titles()[1:3] == ["info 0", "info 1"]
+
+
+async def test_a_chats_budget_holds_the_ninth_letter_back(outbox):
+    carrier = Carrier()
+    outbox.attach("telegram", carrier)
+    for number in range(6):
+        await outbox.post(f"i{number}", [CHAT], message(f"info {number}"))
+    await asyncio.sleep(0.3)
+    assert len(carrier.sent) == 4
+
+
+def test_a_group_gets_fewer_than_twenty_a_minute():
+    budget = budget_for("telegram:-100")
+    budget.then_s = now_s = 0.0
+    count = 0
+    while now_s < 60:
+        wait_s = budget.wait_s(now_s)
+        count += wait_s == 0
+        now_s += max(wait_s, 0.001)
+    assert count <= 20
+
+
+async def test_retry_after_holds_its_chat_and_no_other(outbox):
+    carrier = Carrier(RetryAfter(0.5))
+    outbox.attach("telegram", carrier)
+    began = time.monotonic()
+    await outbox.post("a", [CHAT], message("slow"))
+    await asyncio.sleep(0.05)
+    await outbox.post("b", [OTHER], message("fast"))
+    await sent(carrier, 2)
+    (first, _, _, fast_s), (second, _, _, slow_s) = carrier.sent
+    assert (first, second) == (OTHER, CHAT)
+    assert fast_s - began < 0.4
+    assert slow_s - began >= 0.5
+
+
+async def test_an_unknown_outcome_is_sent_again_and_says_so(outbox):
+    carrier = Carrier(OutcomeUnknown("time-out"), NotSent("no route"))
+    outbox.attach("telegram", carrier)
+    await outbox.post("order 5", [CHAT], message("filled"))
+    await sent(carrier, 1)
+    text = carrier.sent[0][1]
+    assert text.startswith("(sent again, it may have arrived before)\nfilled")
+    assert "ref order 5" in text
+
+
+async def test_a_refused_letter_is_given_up_and_the_next_is_sent(outbox):
+    carrier = Carrier(RefusedForGood("chat not found"), ValueError("a bug"))
+    outbox.attach("telegram", carrier)
+    for name in "abc":
+        await outbox.post(name, [CHAT], message(name))
+    await sent(carrier, 1)
+    assert carrier.titles() == ["c"]
+    assert await outbox.store.open_letters() == []
+
+
+async def test_an_edit_names_the_message_it_replaces(outbox):
+    carrier = Carrier()
+    outbox.attach("telegram", carrier)
+    await outbox.post("card", [CHAT], message("open"))
+    await sent(carrier, 1)
+    await until(lambda: outbox.waiting() == 0)
+    await outbox.post("card:approved", [CHAT], message("approved"), replaces="card")
+    await sent(carrier, 2)
+    assert carrier.sent[1][2] == "1"
+
+
+async def test_an_old_letter_says_from_when_it_is(outbox):
+    letters = outbox.letters("a", [CHAT], message("one"))
+    for letter in letters:
+        letter.created_ns -= 3_600_000_000_000
+    outbox.accept(await outbox.store.queue(letters))
+    carrier = Carrier()
+    outbox.attach("telegram", carrier)
+    await sent(carrier, 1)
+    assert carrier.sent[0][1].startswith("(late, from ")
+
+
+async def test_while_the_disk_refuses_writes_letters_are_sent_from_memory(outbox):
+    await outbox.store.aclose()
+    outbox.store = OpsStore(outbox.store.path)  # never started: every write fails
+    carrier = Carrier()
+    outbox.attach("telegram", carrier)
+    assert await outbox.post("a", [CHAT], message("halted", Severity.CRITICAL))
+    await sent(carrier, 1)

@@ -1,0 +1,137 @@
+"""One table of verbs: a script of lines has the same outcome from Telegram, Discord and the console."""
+
+import html
+import re
+import time
+
+import pytest
+
+from bot.console import make_console
+from bot.parse import bind
+from bot.verbs import VERBS, find
+from domain.commands import Door
+from tests.bot.servers.discord_server import shown
+from tests.bot.world import DISCORD, TELEGRAM, Engine, actor, world
+
+SCRIPT = (
+    ("tina", "/status"),
+    ("tina", "/positions"),
+    ("tina", "/orders open BTC"),
+    ("tina", "/pnl"),
+    ("tina", "/balance main"),
+    ("tina", "/trades 5"),
+    ("tina", "/strategies list"),
+    ("tina", "/strategies load turtle t1 BTC PAPER:main entry_bars=20"),
+    ("tina", "/strategies show t1"),
+    ("tina", "/strategies pause t1"),
+    ("tina", "/strategies set t1 entry_bars=30 atr_bars=10"),
+    ("tina", "/strategies start t1"),
+    ("tina", "/strategies unload t1"),
+    ("vera", "/halt"),
+    ("tina", "/order buy BTC 1"),
+    ("tina", "/pending"),
+    ("rosa", "/deny R1 too much"),
+    ("rosa", "/approve R1"),
+    ("tina", "/order sell ETH 100000000"),
+    ("tina", "/hold BTC"),
+    ("tina", "/hold BTC off"),
+    ("tina", "/cap ETH 2 PAPER:main"),
+    ("tina", "/cancel nothing"),
+    ("tina", "/halt markets are <odd> & *loud*"),
+    ("tina", "/flatten ETH"),
+    ("tina", "/resume"),
+    ("rosa", "/resume all is well"),
+    ("rosa", "/help order"),
+)
+
+
+def body(text):
+    """The reply without its last line, which has the time and the reference."""
+    return [line.rstrip() for line in text.strip().splitlines()[:-1]]
+
+
+async def from_telegram(w, person, line):
+    seen = len(w.telegram.sent)
+    w.telegram.say(TELEGRAM[person], line)
+    chat = TELEGRAM[person]
+    sent = await w.telegram.wait(
+        lambda one: w.telegram.sent.index(one) >= seen and one.chat == chat and not_a_card(one)
+    )
+    return body(sent.text)
+
+
+def not_a_card(one):
+    return not one.buttons and one.method == "sendMessage" and "ref telegram:" in one.text
+
+
+async def from_discord(w, person, line):
+    verb, words = find(line[1:].split())
+    options = bind(verb.usage, verb.arguments, words, w.desk)
+    seen = len(w.discord.sent)
+    await w.discord.slash(DISCORD[person], verb.name, **options)
+    sent = await w.discord.wait(lambda one: w.discord.sent.index(one) >= seen and "ref discord:" in shown(one))
+    text = re.sub(r"(?m)^\*\*(.*)\*\*$", r"\1", shown(sent).strip())
+    return body(re.sub(r"```\n?|^-# ", "", text))
+
+
+async def from_console(w, person, line):
+    return body(await make_console(w.desk)(actor(person, Door.DASHBOARD), line))
+
+
+DOORS = {"telegram": from_telegram, "discord": from_discord, "console": from_console}
+
+
+async def replies(tmp_path, door, start_ns):
+    engine = Engine(start_ns=start_ns)
+    (tmp_path / door).mkdir()
+    bots = (door,) if door != "console" else ("telegram",)
+    async with world(tmp_path / door, *bots, engine=engine) as w:
+        told = [(line, await DOORS[door](w, person, line)) for person, line in SCRIPT]
+        return told, engine.driver.core.state
+
+
+def neutral(told):
+    """Doors name themselves only in who-am-I; budgets make some replies wait, which changes no word."""
+    return [(line, [html.unescape(text) for text in lines if not text.startswith("(late")]) for line, lines in told]
+
+
+async def test_every_verb_has_the_same_outcome_from_every_door(tmp_path, monkeypatch):
+    monkeypatch.setattr("bot.outbox.budget_for", lambda recipient: UNLIMITED)
+    start_ns = time.time_ns() - 1_000_000_000
+    by_door = {door: await replies(tmp_path, door, start_ns) for door in DOORS}
+    console, console_state = by_door["console"]
+    for door in ("telegram", "discord"):
+        told, state = by_door[door]
+        for (line, expected), (_, lines) in zip(neutral(console), neutral(told), strict=True):
+            assert (line, lines) == (line, expected)
+        assert state.trading is console_state.trading
+        assert list(state.requests) == list(console_state.requests)
+        assert {key: (slot.hold, slot.cap) for key, slot in state.slots.items()} == {
+            key: (slot.hold, slot.cap) for key, slot in console_state.slots.items()
+        }
+
+
+class Unlimited:
+    def wait_s(self, now_s):
+        return 0.0
+
+
+UNLIMITED = Unlimited()
+
+
+def test_the_script_uses_every_verb():
+    used = {find(line[1:].split())[0].name for _, line in SCRIPT}
+    assert used == {verb.name for verb in VERBS if not verb.hidden} - {"whoami"}
+
+
+@pytest.mark.parametrize(("door", "chat"), [("telegram", "telegram:11"), ("discord", "discord:300")])
+async def test_whoami_differs_only_in_door_and_chat(tmp_path, door, chat):
+    async with world(tmp_path, door) as w:
+        told = await DOORS[door](w, "tina", "/whoami")
+    assert told == [
+        "You are Tina",
+        "person  tina (Tina)",
+        "role    trader",
+        f"door    {door}",
+        f"chat    {chat}",
+    ]

@@ -1,0 +1,118 @@
+"""Chat-ops as a whole: both bots in one loop, none able to hurt trading, and no token anywhere."""
+
+import asyncio
+import logging
+
+import pytest
+
+from bot.config import DISCORD_API_URL, TELEGRAM_URL, BotConfig, check_url
+from bot.service import ChatOps
+from bot.supervise import Health, keep_running, scrub
+from domain.errors import ConfigError
+from domain.facts import TradingState
+from tests.bot.servers import discord_server, telegram_server
+from tests.bot.servers.telegram_server import Fault
+from tests.bot.world import DISCORD, SECRETS, TELEGRAM, Engine, Secrets, running, until, world
+
+TINA, ROSA = "tina", "rosa"
+CANARIES = (
+    telegram_server.TOKEN,
+    telegram_server.TOKEN.partition(":")[2],
+    discord_server.TOKEN,
+    discord_server.TOKEN.partition(".")[0],
+)
+
+
+async def test_both_bots_share_the_loop_and_a_request_from_one_is_approved_on_the_other(tmp_path):
+    async with world(tmp_path) as w:
+        w.telegram.say(TELEGRAM[TINA], "/order buy BTC 0.15")
+        card = await w.discord.wait(lambda one: one["components"])
+        await w.discord.click(DISCORD[ROSA], card, "Approve")
+        edited = await w.telegram.wait(lambda one: one.method == "editMessageText")
+        assert "approved" in edited.text
+        w.engine.play(5)
+        assert w.desk.positions()[0].qty > 0
+
+
+async def test_one_bot_down_leaves_the_other_and_trading_alone(tmp_path):
+    async with world(tmp_path) as w:
+        await w.telegram.stop()
+        await until(lambda: w.chat.health()["telegram"] != "up", 10)
+        await w.discord.slash(DISCORD[TINA], "halt")
+        await w.discord.text("halt: done")
+        assert w.engine.trading is TradingState.HALTED
+        assert w.chat.health()["discord"] == "up"
+        w.engine.play(5)
+
+
+async def test_both_servers_unreachable_from_the_start_is_health_and_not_an_error(tmp_path):
+    engine = Engine()
+    config = BotConfig()
+    async with world(tmp_path / "x", up=True) as w:
+        config = w.config
+    chat = ChatOps(engine.desk, config, Secrets(SECRETS), tmp_path)
+    async with running(chat):
+        await until(lambda: all(state.startswith("restarting") for state in chat.health().values()), 20)
+        engine.play(5)
+    assert engine.trading is TradingState.ACTIVE
+
+
+async def test_with_nothing_enabled_it_only_waits(tmp_path):
+    chat = ChatOps(Engine().desk, BotConfig(), Secrets({}), tmp_path)
+    async with running(chat):
+        await asyncio.sleep(0.05)
+    assert chat.health() == {"telegram": "off", "discord": "off"}
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_tokens_are_in_no_log_no_error_no_chat_and_no_database(tmp_path, caplog, capfd):
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("httpx").setLevel(logging.DEBUG)
+    async with world(tmp_path) as w:
+        w.telegram.faults["getUpdates"] = [Fault(502), Fault(409, "Conflict"), Fault(404, "Not Found")]
+        w.telegram.faults["sendMessage"] = [Fault(400, "Bad Request: chat not found"), Fault(500)]
+        w.discord.faults["/channels"] = [discord_server.Fault(500), discord_server.Fault(403)]
+        w.telegram.push({"message": "poison"})
+        w.telegram.say(TELEGRAM[TINA], "/halt")
+        await w.discord.slash(DISCORD[TINA], "status")
+        await w.telegram.text("halt: done", within_s=20)
+        await w.discord.text("Status")
+        await w.telegram.stop()
+        await until(lambda: w.chat.health()["telegram"] != "up", 10)
+        health = str(w.chat.health())
+        chat = str(w.telegram.sent) + str(w.discord.sent)
+    for secrets in ({"telegram_token": "4242:wrong-canary", "discord_token": "wrong-canary"}, {}):
+        async with world(tmp_path / "again", secrets=secrets, up=False) as w:
+            await until(lambda: all(state.startswith("disabled") for state in w.chat.health().values()), 10)
+            health += str(w.chat.health())
+    printed = capfd.readouterr()
+    everything = caplog.text + printed.out + printed.err + health + chat
+    for canary in (*CANARIES, "wrong-canary"):
+        assert canary not in everything
+        for file in tmp_path.rglob("*"):
+            assert not file.is_file() or canary.encode() not in file.read_bytes()
+
+
+async def test_what_ends_a_session_is_written_down_without_its_secret_and_it_starts_again():
+    health, runs = Health(), []
+
+    async def session():
+        runs.append(1)
+        raise ValueError("https://api/bot12:SECRET/x failed")
+
+    task = asyncio.create_task(keep_running("x", session, health, secret=lambda: "SECRET", first_pause_s=0.01))
+    await until(lambda: len(runs) >= 3)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert health.text() == "restarting: ValueError: https://api/bot12:***/x failed"
+    assert scrub("nothing", "") == "nothing"
+
+
+def test_a_token_goes_to_loopback_or_home_unless_allowed():
+    assert check_url("k", TELEGRAM_URL, TELEGRAM_URL, allow_remote=False) == TELEGRAM_URL
+    assert check_url("k", "http://127.0.0.1:8081/bot", TELEGRAM_URL, allow_remote=False)
+    assert check_url("k", "http://[::1]:8081/bot", TELEGRAM_URL, allow_remote=False)
+    assert check_url("k", "https://botapi.example/bot", TELEGRAM_URL, allow_remote=True)
+    for url in ("https://api.telegram.org.evil.example/bot", "http://127.0.0.1.evil.example/", "nonsense"):
+        with pytest.raises(ConfigError, match="allow_remote_base_url"):
+            check_url("discord.api_url", url, DISCORD_API_URL, allow_remote=False)
