@@ -30,7 +30,9 @@ class Position(Struct, kw_only=True):
     owner: str = ""
 
     def unrealised(self, instrument: Instrument, mark: int) -> Decimal:
-        """Profit of the open quantity at price `mark`, in quote currency."""
+        """Profit of the open quantity at price `mark`, in quote currency; zero while no price is known (0)."""
+        if mark <= 0:
+            return ZERO
         return instrument.notional(mark, self.qty) - self.entry_value
 
     def entry_price(self, instrument: Instrument) -> float:
@@ -41,7 +43,10 @@ class Position(Struct, kw_only=True):
 
 
 class Account(Struct, kw_only=True):
-    """Money and positions at one venue account. Amounts are in the account's currency."""
+    """Money and positions at one venue account. Amounts are in the account's currency.
+
+    `venue_ts_ns` is the venue's time of the newest snapshot that was compared.
+    """
 
     id: AccountId
     currency: str = "USDC"
@@ -52,3 +57,4 @@ class Account(Struct, kw_only=True):
     deposits: Decimal = ZERO
     positions: dict[InstrumentId, Position] = field(default_factory=dict)
     reconciled: bool = False
+    venue_ts_ns: int = 0

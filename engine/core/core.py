@@ -42,6 +42,7 @@ class Core:
         self.state = state
         self.facts_on = facts_on
         self.gate_on = gate_on
+        self.instruments: dict[InstrumentId, Instrument] = {}
         self.code: dict[str, AnyStrategy] = {}
         self.loaded: dict[str, AnyStrategy] = {}
         self.make_code: Callable[[StrategySpec], AnyStrategy] | None = None
@@ -60,7 +61,9 @@ class Core:
     def refresh(self) -> None:
         """Recompute what is derived from the settings; call after they changed or a snapshot was loaded."""
         settings = self.state.settings
-        self.instruments: dict[InstrumentId, Instrument] = {i.id: i for i in settings.instruments}
+        # in place: views and projections keep a reference
+        self.instruments.clear()
+        self.instruments.update({i.id: i for i in settings.instruments})
         self.markets: dict[InstrumentId, Market] = self.state.markets
         for instrument in self.instruments:
             if instrument not in self.markets:
@@ -128,7 +131,7 @@ class Core:
 
     def set_timer_once(self, name: str, at_ns: int) -> None:
         """Like `set_timer`, but an earlier time that is already set stays."""
-        if name not in self.state.timers:
+        if at_ns < self.state.timers.get(name, at_ns + 1):
             self.set_timer(name, at_ns)
 
     def drop_timer(self, name: str) -> None:

@@ -55,13 +55,12 @@ class EngineLoop:
         self._snapshot_at = 0
 
     def put(self, event: Event) -> None:
-        """Take an event into the inbox; cheap, and only from the loop's thread."""
+        """Take an event into the inbox and stamp it as received now; cheap, and only from the loop's thread."""
         inbox = self.inbox
         if len(inbox) >= self.inbox_limit and type(event) in _DROPPABLE:
             self._overflow()
             return
-        if not event.ts_ns:
-            event.ts_ns = self.clock.now_ns()
+        event.ts_ns = self.clock.now_ns()
         inbox.append(event)
         self._awake.set()
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 from domain.account import Account, Position
 from domain.events import OpenOrder, VenuePosition, VenueSnapshot
 from domain.facts import Severity, TradingState
-from domain.order import Cancel, Order, OrderStatus, Query, RequestSnapshot
+from domain.order import Order, OrderStatus, Query, RequestSnapshot, Role
 from engine.core import orders, portfolio, trading
 from engine.core.core import Core, by_key
 from engine.core.executor import converge
+from engine.core.executor.place import cancel
 from engine.core.state import Slot
 
 RECHECK_NS = 2_000_000_000
+VENUE_SKEW_NS = 1_000_000_000
+"""By how much the times of a venue's machines may differ."""
 
 
 def on_snapshot(core: Core, event: VenueSnapshot) -> None:
@@ -30,6 +33,9 @@ def on_snapshot(core: Core, event: VenueSnapshot) -> None:
         orders.on_filled(core, fill)
     for payment in event.funding:
         portfolio.on_funding(core, payment)
+    if not first and event.venue_ts_ns <= account.venue_ts_ns:
+        return
+    account.venue_ts_ns = event.venue_ts_ns
     reconcile_orders(core, event)
     agreed = reconcile_positions(core, account, event)
     reconcile_cash(core, account, event, first=first)
@@ -41,6 +47,7 @@ def on_snapshot(core: Core, event: VenueSnapshot) -> None:
         core.set_timer(f"snapshot:{account.id}", core.state.ts_ns + every_ns)
     if first:
         account.reconciled = True
+        portfolio.roll_day(core)
         trading.settle(core)
         for slot in by_key(core.state.slots, account.id):
             converge(core, slot)
@@ -53,26 +60,33 @@ def reconcile_orders(core: Core, event: VenueSnapshot) -> None:
         for order in list(slot.orders.values()):
             seen = at_venue.pop(order.cid, None)
             if seen is not None:
-                adopt(core, slot, order, seen)
-            elif gone(core, order, event):
+                adopt(core, slot, order, seen, event.venue_ts_ns)
+            elif gone(order, event):
                 status = OrderStatus.CANCELLED if order.venue_id or order.filled else OrderStatus.ABSENT
                 if order.filled >= order.qty:
                     status = OrderStatus.FILLED
                 orders.close(core, slot, order, status, order.reason or "not at the venue")
                 converge(core, slot)
     for stray in at_venue.values():
-        if stray.cid not in core.state.closed and stray.cid not in core.state.where:
+        closed = core.state.closed.get(stray.cid)
+        if closed is None:
             on_stray(core, event, stray)
+        elif closed.venue_ts_ns < event.venue_ts_ns:
+            orders.reopen(core, closed)
+            converge(core, core.slot(closed.account, closed.instrument))
 
 
-def adopt(core: Core, slot: Slot, order: Order, seen: OpenOrder) -> None:
-    """The venue has it working: take over its word on price, quantity and id."""
+def adopt(core: Core, slot: Slot, order: Order, seen: OpenOrder, venue_ts_ns: int) -> None:
+    """The venue has it working: take over its word on price, quantity and id, unless we know a newer one."""
+    if venue_ts_ns < order.venue_ts_ns:
+        return
     order.venue_id = seen.venue_id
-    if order.status is not OrderStatus.OPEN or order.qty != seen.qty or order.price != seen.price:
+    order.venue_ts_ns = venue_ts_ns
+    same = (order.qty, order.price, order.trigger) == (seen.qty, seen.price, seen.trigger)
+    if order.status is not OrderStatus.OPEN or not same:
         order.status = OrderStatus.OPEN
-        order.qty, order.price = seen.qty, seen.price
-        order.trigger = seen.trigger or order.trigger
-        order.amend_price = order.amend_qty = 0
+        order.qty, order.price, order.trigger = seen.qty, seen.price, seen.trigger
+        orders.settle_amend(order, core.state.ts_ns)
         order.cancel_ns = 0
         order.updated_ns = core.state.ts_ns
         core.order_changed(order)
@@ -80,18 +94,22 @@ def adopt(core: Core, slot: Slot, order: Order, seen: OpenOrder) -> None:
             converge(core, slot)
 
 
-def gone(core: Core, order: Order, event: VenueSnapshot) -> bool:
-    """True when an order that the snapshot does not have cannot be working any more, nor still arrive."""
-    if order.status is OrderStatus.OPEN:
-        return order.venue_ts_ns <= event.venue_ts_ns and order.updated_ns < event.venue_ts_ns
-    return core.state.ts_ns >= order.valid_until_ns and order.created_ns < event.venue_ts_ns
+def gone(order: Order, event: VenueSnapshot) -> bool:
+    """True when an order that the snapshot does not have cannot be working any more, nor still arrive.
+
+    Both by the venue's own clock, which also enforces validity; ours may be off.
+    """
+    known_ns = order.venue_ts_ns
+    if order.status is not OrderStatus.OPEN:
+        known_ns = max(known_ns, order.valid_until_ns)
+    return known_ns + VENUE_SKEW_NS < event.venue_ts_ns
 
 
 def on_stray(core: Core, event: VenueSnapshot, stray: OpenOrder) -> None:
     """An order we do not know: cancel it when the id is ours, otherwise ask a person."""
     if stray.cid.startswith(core.state.installation + "-"):
-        core.emit(Cancel(cid=stray.cid, account=event.account, instrument=stray.instrument))
-        core.alert(Severity.WARNING, "stray_order", f"Cancelled our own forgotten order {stray.cid} at the venue.")
+        cancel(core, *remember(core, event.account, stray))
+        core.alert(Severity.WARNING, "stray_order", f"Cancelling our own forgotten order {stray.cid} at the venue.")
         return
     if core.state.latched is TradingState.ACTIVE:
         trading.latch(core, TradingState.REDUCING, "reconciliation", f"foreign order {stray.cid} on {event.account}")
@@ -101,6 +119,34 @@ def on_stray(core: Core, event: VenueSnapshot, stray: OpenOrder) -> None:
         f"{event.account} has an order {stray.cid} in {stray.instrument} that this engine did not send. Trading is "
         "REDUCING. Cancel it at the venue (or leave it), then /resume.",
     )
+
+
+def remember(core: Core, account: str, stray: OpenOrder) -> tuple[Slot, Order]:
+    """Take a forgotten order of ours back into the books, so that its fills are known and its cancel is followed up."""
+    slot = core.slot(account, stray.instrument)
+    order = Order(
+        cid=stray.cid,
+        owner=slot.owner,
+        account=account,
+        instrument=stray.instrument,
+        side=stray.side,
+        kind=stray.kind,
+        role=Role.TARGET,
+        qty=stray.qty,
+        price=stray.price,
+        trigger=stray.trigger,
+        reduce_only=stray.reduce_only,
+        status=OrderStatus.OPEN,
+        filled=stray.filled,
+        venue_id=stray.venue_id,
+        created_ns=core.state.ts_ns,
+        updated_ns=core.state.ts_ns,
+        reason="forgotten",
+    )
+    slot.orders[order.cid] = order
+    core.state.where[order.cid] = slot.key
+    core.order_changed(order)
+    return slot, order
 
 
 def unseen_fills(slot: Slot, event: VenueSnapshot) -> int:
