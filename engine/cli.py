@@ -84,7 +84,11 @@ def rebuild(data: DataOption = DEFAULT_DATA) -> None:
 
     source = facts_of(journal_folder(data))
     cursor = rebuild_projection(
-        f"sqlite:///{data / 'projection.db'}", source, source.instruments, journal=source.installation
+        f"sqlite:///{data / 'projection.db'}",
+        source,
+        source.instruments,
+        source.installation,
+        last_seq=lambda: source.core.state.seq,
     )
     typer.echo(f"The projection is rebuilt up to event {cursor.seq}.")
 

@@ -221,6 +221,7 @@ class Runtime:
         is_new = not state.epoch
         if self.recovery.events:
             self.kernel.snapshot()
+            self.projection.reached(self.kernel.seq)
         wanted = self.config.content_hash
         self.loop.put(
             EngineStarted(
@@ -276,6 +277,7 @@ class Runtime:
             while self.loop.inbox:  # noqa: ASYNC110 - the inbox has no event for "empty"
                 await asyncio.sleep(0.01)
             self.kernel.snapshot()
+            self.projection.reached(self.kernel.seq)
         engine.cancel()
         await asyncio.gather(engine, return_exceptions=True)
         self.guard.stop()

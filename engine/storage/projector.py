@@ -8,7 +8,7 @@ and logged; it never stands in the way of the others.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -189,11 +189,21 @@ def _raise_unless_poison(error: Exception) -> None:
         raise error
 
 
-def rebuild(url: str, facts: Iterable[Fact], instruments: Instruments, journal: str = "", last_seq: int = -1) -> Cursor:
-    """Make the projection at `url` anew from all facts of a journal that ends at event `last_seq`."""
+def rebuild(
+    url: str,
+    facts: Iterable[Fact],
+    instruments: Instruments,
+    journal: str = "",
+    last_seq: Callable[[], int] = lambda: -1,
+) -> Cursor:
+    """Make the projection at `url` anew from all facts of a journal.
+
+    `last_seq` is asked once they are read, and says at which event the journal ends.
+    """
     projector = Projector(url, instruments, journal)
     try:
-        return projector.rebuild(facts, last_seq)
+        projector.rebuild(facts)
+        return projector.apply([], last_seq())
     finally:
         projector.close()
 

@@ -50,7 +50,8 @@ def test_rebuilt_equals_live_in_every_row(url, tmp_path):
         live.apply(facts[start : start + 70])
     before = rows_of(live)
     assert all(before.values()), "every table has rows"
-    assert rebuild(f"sqlite:///{tmp_path / 'again.db'}", facts, INSTRUMENTS, "j1").complete
+    cursor = rebuild(f"sqlite:///{tmp_path / 'again.db'}", facts, INSTRUMENTS, "j1", lambda: 9_999)
+    assert (cursor.seq, cursor.complete, cursor.rebuild_reason(10_000, 9_999)) == (9_999, True, "")
     again = Projector(f"sqlite:///{tmp_path / 'again.db'}", INSTRUMENTS, "j1")
     assert rows_of(again) == before
     live.rebuild(facts)
