@@ -16,6 +16,7 @@ from engine.core import review, trading
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
 from engine.core.executor.place import cancel
+from engine.core.executor.targets import towards_zero
 from engine.core.state import MANUAL, Parked, Slot, StrategyState
 from risk.gate import check_collar
 
@@ -49,7 +50,7 @@ def flatten(core: Core, who: str, command: c.Flatten, age_ns: int) -> Veto | str
     for slot in core.state.slots.values():
         if command.scope in {"", slot.instrument} and core.position(slot.account, slot.instrument):
             slot.flat = True
-            slot.retry_ns = 0
+            slot.retry_ns = slot.reduce_retry_ns = 0
             closing += 1
             converge(core, slot)
     return f"HALTED and closing {closing} position(s) with reduce-only orders. Watch /positions."
@@ -168,13 +169,25 @@ def manual_id(account: str, instrument: str) -> str:
     return f"{MANUAL}:{account}:{instrument}"
 
 
+def obstacle(core: Core, slot: Slot, target: int) -> Veto | None:
+    """Why the executor would not work for this target now; a person is told instead of left waiting."""
+    if core.state.trading is TradingState.HALTED:
+        return Veto(Reason.HALTED)
+    if slot.hold:
+        return Veto(Reason.HELD, f"/hold {slot.instrument} off releases it")
+    if slot.cap is not None and abs(target) > slot.cap:
+        return Veto(Reason.CAPPED, f"cap={core.instruments[slot.instrument].qty_text(slot.cap)}")
+    position = core.position(slot.account, slot.instrument)
+    if core.state.trading is TradingState.REDUCING and towards_zero(target, position) != target:
+        return Veto(Reason.REDUCING, core.state.latched_reason)
+    return None
+
+
 def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa: PLR0911 - one per refusal
     """A person's order: the built-in strategy `manual` wants that much more of an instrument."""
     slot = find_slot(core, command.account, command.instrument)
     if isinstance(slot, Veto):
         return slot
-    if core.state.trading is TradingState.HALTED:
-        return Veto(Reason.HALTED)
     owner = manual_id(command.account, command.instrument)
     if slot.owner and slot.owner != owner:
         return Veto(Reason.NOT_OWNER, f"{slot.owner} owns {command.instrument} on {command.account}; use a sub-account")
@@ -185,12 +198,15 @@ def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa
         return Veto(Reason.BAD_VALUE, str(error))
     if not core.markets[command.instrument].reference():
         return Veto(Reason.PRICE_UNKNOWN)
+    base = slot.target if slot.target is not None else core.position(slot.account, slot.instrument)
+    veto = obstacle(core, slot, base + qty)
+    if veto is not None:
+        return veto
     if owner not in core.state.strategies:
         spec = StrategySpec(id=owner, kind=MANUAL, account=command.account, instruments=(command.instrument,))
         core.state.strategies[owner] = StrategyState(spec, status=StrategyStatus.RUNNING, desired=NOTHING)
         slot.owner = owner
     slot.manual_by = f"{who}|{core.state.seq}"
-    base = slot.target if slot.target is not None else core.position(slot.account, slot.instrument)
     entry = f"manual-{core.state.seq}"
     price = core.markets[command.instrument].reference()
     parked = Parked(slot.key, base + qty, Style.TAKE, 0, entry, price)

@@ -30,6 +30,8 @@ from engine.core.state import Slot
 from engine.core.wake import wake_owner_with_fill
 
 REMEMBERED_ORDERS = 1_000
+REDUCTIONS_SOONER = 4
+"""A refused reduction is tried again after this part of the retry time."""
 
 
 def close(core: Core, slot: Slot, order: Order, status: OrderStatus, reason: str = "") -> None:
@@ -62,6 +64,17 @@ def reopen(core: Core, order: Order) -> None:
     core.order_changed(order)
 
 
+def heard(order: Order, venue_ts_ns: int) -> None:
+    """The venue has said something about an order that it had working at this time of its own."""
+    order.venue_ts_ns = max(order.venue_ts_ns, venue_ts_ns)
+
+
+def settle_amend(order: Order, now_ns: int) -> None:
+    """The order is known as it stands: an amendment in flight is through, or can still arrive until its time is over."""
+    if (order.amend_price, order.amend_qty) == (order.price, order.qty) or now_ns >= order.amend_until_ns:
+        order.amend_price = order.amend_qty = 0
+
+
 def find(core: Core, cid: ClientId) -> tuple[Slot, Order] | None:
     """A working order, brought back when it had ended as one that never worked."""
     order = core.state.closed.get(cid)
@@ -77,7 +90,7 @@ def on_accepted(core: Core, event: Accepted) -> None:
         return
     slot, order = found
     order.venue_id = event.venue_id
-    order.venue_ts_ns = event.venue_ts_ns
+    heard(order, event.venue_ts_ns)
     if order.status is not OrderStatus.OPEN:
         order.status = OrderStatus.OPEN
         order.updated_ns = core.state.ts_ns
@@ -99,7 +112,7 @@ def on_rejected(core: Core, event: Rejected) -> None:
         ask(core, slot, order)
         return
     close(core, slot, order, OrderStatus.REJECTED, event.text or event.reason.value)
-    pause(core, slot)
+    pause(core, slot, order)
     core.refuse(slot, event.reason, event.text)
     converge(core, slot)
 
@@ -112,14 +125,19 @@ def on_not_sent(core: Core, event: SendFailed | SendDropped) -> None:
     slot, order = found
     reason = event.text if isinstance(event, SendFailed) else event.reason.value
     close(core, slot, order, OrderStatus.DROPPED, reason)
-    pause(core, slot)
+    pause(core, slot, order)
     converge(core, slot)
 
 
-def pause(core: Core, slot: Slot) -> None:
-    """No new placements in this slot for the retry time."""
-    slot.retry_ns = core.state.ts_ns + core.state.settings.execution.retry_ns
-    core.set_timer(f"retry:{slot.key}", slot.retry_ns)
+def pause(core: Core, slot: Slot, order: Order) -> None:
+    """No new placements like this one in its slot for a while: what reduces comes back sooner."""
+    retry_ns = core.state.settings.execution.retry_ns
+    if order.reduce_only:
+        slot.reduce_retry_ns = core.state.ts_ns + retry_ns // REDUCTIONS_SOONER
+        core.set_timer_once(f"retry:{slot.key}", slot.reduce_retry_ns)
+    else:
+        slot.retry_ns = core.state.ts_ns + retry_ns
+        core.set_timer_once(f"retry:{slot.key}", slot.retry_ns)
 
 
 def on_filled(core: Core, event: Filled) -> None:
@@ -140,6 +158,7 @@ def on_filled(core: Core, event: Filled) -> None:
     else:
         order.filled += event.qty
         order.fee += event.fee
+        heard(order, event.venue_ts_ns)
         order.updated_ns = core.state.ts_ns
         if order.role in PROTECTIVE:
             slot.consumed = order.entry
@@ -193,12 +212,13 @@ def on_cancelled(core: Core, event: Cancelled) -> None:
     if found is None:
         return
     slot, order = found
+    heard(order, event.venue_ts_ns)
     if event.filled > order.filled:
         await_fills(core, slot, order, event.filled)
         return
     close(core, slot, order, OrderStatus.CANCELLED, event.text)
-    if order.kind is OrderKind.IOC and not order.reduce_only:
-        pause(core, slot)
+    if order.kind is OrderKind.IOC:
+        pause(core, slot, order)
     converge(core, slot)
 
 
@@ -235,6 +255,7 @@ def on_amended(core: Core, event: Amended) -> None:
     order.amended_no = event.amend_no
     order.price, order.qty = event.price, event.qty
     order.trigger = event.trigger or order.trigger
+    heard(order, event.venue_ts_ns)
     if event.amend_no >= order.amend_no:
         order.amend_price = order.amend_qty = 0
     order.updated_ns = core.state.ts_ns
@@ -251,8 +272,9 @@ def on_amend_rejected(core: Core, event: AmendRejected) -> None:
     if found is None:
         return
     slot, order = found
-    order.amend_price = order.amend_qty = 0
-    pause(core, slot)
+    if event.amend_no == order.amend_no:
+        order.amend_price = order.amend_qty = 0
+        pause(core, slot, order)
     ask(core, slot, order)
 
 
@@ -274,15 +296,18 @@ def on_report(core: Core, event: OrderReport) -> None:
     if found is None:
         return
     slot, order = found
+    if event.venue_ts_ns and event.venue_ts_ns < order.venue_ts_ns:
+        return
     if not event.found:
-        if core.state.ts_ns >= order.valid_until_ns:
+        if (event.venue_ts_ns or core.state.ts_ns) > order.valid_until_ns:
             close(core, slot, order, OrderStatus.ABSENT, "the venue does not know it")
             converge(core, slot)
         return
     order.venue_id = event.venue_id or order.venue_id
     if event.status is OrderStatus.OPEN:
         order.price, order.qty = event.price or order.price, event.qty or order.qty
-        order.amend_price = order.amend_qty = 0
+        heard(order, event.venue_ts_ns)
+        settle_amend(order, event.venue_ts_ns or core.state.ts_ns)
         order.cancel_ns = 0
         order.status = OrderStatus.OPEN
         if event.filled > order.filled:

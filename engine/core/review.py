@@ -19,6 +19,9 @@ from engine.core.executor.place import exposure_of
 from engine.core.state import MANUAL, Parked, Slot, StrategyState, WantedQuote
 from risk import policy
 
+UNNAMED = "unnamed"
+"""Entry of targets and protections that name none: a stop that fires consumes it like any other."""
+
 
 def review(core: Core, strategy: StrategyState) -> None:
     """Carry what the strategy wants into its slots and converge those that it touches."""
@@ -105,7 +108,8 @@ def review_target(core: Core, slot: Slot, target: Target | None) -> None:
         )
         if clipped is not None:
             core.refuse(slot, clipped, f"entry={target.entry}")
-    parked = Parked(slot.key, qty, target.style, band, target.entry, price)
+    entry = target.entry if isinstance(target.want, Hedge) else target.entry or UNNAMED
+    parked = Parked(slot.key, qty, target.style, band, entry, price)
     if not park_if_large(core, slot, parked):
         put_in_force(core, slot, parked)
     if indexed != (slot.style, slot.hedge_lead, slot.target is None):
@@ -194,6 +198,7 @@ def put_in_force(core: Core, slot: Slot, parked: Parked) -> None:
 def review_protection(core: Core, slot: Slot, protection: Protection) -> None:
     """Take over stop and take-profit of an entry; within an entry the stop only tightens."""
     instrument = core.instruments[slot.instrument]
+    entry = protection.entry or UNNAMED
     position = core.position(slot.account, slot.instrument) or slot.target or 0
     try:
         stop = instrument.round_price(protection.stop, 0) if protection.stop else 0
@@ -201,12 +206,12 @@ def review_protection(core: Core, slot: Slot, protection: Protection) -> None:
     except Unrepresentable as error:
         core.refuse(slot, Reason.BAD_NUMBER, str(error))
         return
-    if protection.entry == slot.stop_entry and slot.stop:
+    if entry == slot.stop_entry and slot.stop:
         looser = not stop or (stop < slot.stop if position > 0 else stop > slot.stop)
         if looser:
-            core.refuse(slot, Reason.LOOSER_STOP, f"entry={protection.entry}")
+            core.refuse(slot, Reason.LOOSER_STOP, f"entry={entry}")
             stop = slot.stop
-    slot.stop_entry = protection.entry
+    slot.stop_entry = entry
     slot.stop = stop
     slot.take_profit = take_profit
 

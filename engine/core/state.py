@@ -105,6 +105,8 @@ class Slot(Struct):
     flat: bool = False
     cap: int | None = None
     retry_ns: int = 0
+    reduce_retry_ns: int = 0
+    """Nothing new before these times; what reduces has its own, so that it waits for nobody else's trouble."""
     added: list[tuple[int, str, int]] = field(default_factory=list)
     parked: str = ""
     manual_by: str = ""
@@ -129,7 +131,8 @@ class StrategyState(Struct):
     takes: dict[str, int] = field(default_factory=dict)
     waiting: list[Bar] = field(default_factory=list)
     """Live bars that came while it was still warming up."""
-    last_bar_ns: int = 0
+    bars_seen: dict[InstrumentId, dict[int, int]] = field(default_factory=dict)
+    """Open time of the newest bar seen, per instrument and interval."""
     overruns: int = 0
     fills: int = 0
     realised: Decimal = ZERO

@@ -58,7 +58,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
         if request.status.value == "pending":
             core.set_timer(f"request:{request.id}", request.expires_ns)
     for slot in state.slots.values():
-        slot.retry_ns = 0
+        slot.retry_ns = slot.reduce_retry_ns = 0
     core.set_timer("equity", event.ts_ns + state.settings.execution.equity_sample_ns)
     if state.settings.execution.dead_man_ns:
         core.set_timer("deadman", event.ts_ns)

@@ -23,6 +23,7 @@ from risk.gate import (
 )
 
 _ENVELOPED = frozenset({Role.QUOTE, Role.TAKE})
+_MAY_PASS_LATER = frozenset({Reason.MESSAGE_RATE, Reason.PRICE_UNKNOWN, Reason.PRICE_COLLAR})
 _STATE_REASON = {TradingState.HALTED: Reason.HALTED, TradingState.REDUCING: Reason.REDUCING}
 
 
@@ -125,7 +126,9 @@ def place(  # noqa: PLR0913 - an order has this many parts
 ) -> Veto | None:
     """Place one order, or say why not. A retry is armed where time alone can change the answer."""
     state = core.state
-    if state.ts_ns < slot.retry_ns and not reduce_only:
+    not_before_ns = slot.reduce_retry_ns if reduce_only else slot.retry_ns
+    if state.ts_ns < not_before_ns:
+        core.set_timer_once(f"retry:{slot.key}", not_before_ns)
         return None
     config = core.gate.get(slot.instrument)
     if config is None:
@@ -180,7 +183,7 @@ def place(  # noqa: PLR0913 - an order has this many parts
 def refused(core: Core, slot: Slot, veto: Veto) -> None:
     """Publish a veto, and come back later where waiting helps."""
     core.refuse(slot, veto.reason, veto.detail)
-    if veto.reason in {Reason.MESSAGE_RATE, Reason.PRICE_UNKNOWN}:
+    if veto.reason in _MAY_PASS_LATER:
         core.set_timer_once(f"retry:{slot.key}", core.state.ts_ns + core.state.settings.execution.retry_ns)
 
 
@@ -225,6 +228,7 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
     order.amend_price = price or order.price
     order.amend_qty = qty
     order.updated_ns = core.state.ts_ns
+    order.amend_until_ns = core.state.ts_ns + core.state.settings.execution.validity_ns
     core.emit(
         Amend(
             cid=order.cid,
@@ -235,6 +239,7 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
             trigger=trigger,
             amend_no=order.amend_no,
             adds_risk=not order.reduce_only,
+            valid_until_ns=order.amend_until_ns,
         )
     )
     watch(core)

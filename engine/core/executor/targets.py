@@ -9,8 +9,9 @@ from __future__ import annotations
 from domain.desired import Style
 from domain.facts import TradingState
 from domain.order import Order, OrderKind, Role
+from domain.verdict import Reason, Veto
 from engine.core.core import PPM, Core
-from engine.core.executor.place import amend, cancel, place, settled
+from engine.core.executor.place import amend, cancel, place, refused, settled
 from engine.core.state import Slot
 
 _OWN = frozenset({Role.TARGET, Role.FLATTEN})
@@ -145,6 +146,7 @@ def open_gap(core: Core, slot: Slot, side: int, gap: int, position: int) -> None
     passive = slot.style is Style.PASSIVE and not slot.flat
     price = touch(core, slot, side) if passive else taking_price(core, slot, side)
     if price <= 0:
+        refused(core, slot, Veto(Reason.PRICE_UNKNOWN, slot.instrument))
         return
     kind = OrderKind.POST_ONLY if passive else OrderKind.IOC
     role = Role.FLATTEN if slot.flat else Role.TARGET

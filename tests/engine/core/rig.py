@@ -1,21 +1,23 @@
-"""A core in a test's hands: one contract, one account, a strategy that wants what the test says, no venue.
+"""A core in a test's hands: scripted strategies, contracts and accounts of your choice, and no venue.
 
-What leaves is in `sent`; the test answers as the venue would.
+What leaves is in `sent`; the test answers as the venue would. Time stands still unless the test moves it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain import events as e
+from domain import facts as f
 from domain.commands import Actor, Command, Door, LoadStrategy
-from domain.desired import NOTHING, Desired
+from domain.desired import NOTHING, Desired, Protection, Qty, Quote, Style, Take, Target, Want
 from domain.facts import CommandDone, Fact
-from domain.instrument import Instrument
+from domain.instrument import Instrument, InstrumentId
 from domain.market import Bbo, Feed, FeedKind
 from domain.order import Intent, Liquidity, Order, Place
 from domain.settings import (
@@ -34,10 +36,13 @@ from domain.strategy import Params, Strategy, View
 from engine.core.core import AnyStrategy, Core
 from engine.core.journal.memory import MemoryJournal
 from engine.core.kernel import Kernel
-from engine.core.state import State
+from engine.core.recovery import recover
+from engine.core.state import Slot, State
 
 ACCOUNT = "PAPER:main"
+SUB = "PAPER:sub"
 BTC = Instrument(id="BTC-USDC-PERP.PAPER", venue_symbol="BTC", price_decimals=1, qty_decimals=3)
+ETH = Instrument(id="ETH-USDC-PERP.PAPER", venue_symbol="ETH", price_decimals=2, qty_decimals=2)
 PERSONS = (
     Person(id="ann", name="Ann", role=RoleName.ADMIN),
     Person(id="bob", name="Bob", role=RoleName.RISK),
@@ -54,9 +59,20 @@ SETTINGS = Settings(
     approvals=ApprovalSettings(enabled=False),
     execution=ExecutionSettings(),
 )
+WIDE = replace(
+    SETTINGS,
+    instruments=(BTC, ETH),
+    accounts=(*SETTINGS.accounts, AccountSpec(id=SUB, deposit=Decimal(1_000_000))),
+    persons=(*PERSONS, Person(id="eve", name="Eve", role=RoleName.VIEWER)),
+)
+"""Two contracts, two accounts, and somebody who may only look."""
+ASKING = replace(WIDE, approvals=ApprovalSettings())
+"""As `WIDE`, with approvals: more than 50,000 waits for a vote."""
 SPEC = StrategySpec(id="script", kind="script", account=ACCOUNT, instruments=(BTC.id,))
 
-I_ = TypeVar("I_")
+F = TypeVar("F", bound=Fact)
+I_ = TypeVar("I_", bound=Intent)
+Wanting = Desired | Exception | Callable[[View], Desired]
 
 
 class NoMemory(Struct):
@@ -64,15 +80,15 @@ class NoMemory(Struct):
 
 
 class Script(Strategy[NoMemory, Params]):
-    """Wants what the test has put in `wants`; raises it when it is an exception."""
+    """Wants what the test has put in `wants`; raises it when it is an exception, asks it when it is a function."""
 
     kind = "script"
     params_type = Params
     memory_type = NoMemory
-    wants: Desired | Exception = NOTHING
+    wants: Wanting = NOTHING
 
     def feeds(self) -> tuple[Feed, ...]:
-        return (Feed(kind=FeedKind.BBO, instrument=self.instruments[0]),)
+        return tuple([Feed(kind=FeedKind.BBO, instrument=instrument) for instrument in self.instruments])
 
     def start(self) -> NoMemory:
         return NoMemory()
@@ -80,11 +96,11 @@ class Script(Strategy[NoMemory, Params]):
     def decide(self, memory: NoMemory, view: View) -> tuple[NoMemory, Desired]:
         if isinstance(self.wants, Exception):
             raise self.wants
-        return memory, self.wants
+        return memory, self.wants if isinstance(self.wants, Desired) else self.wants(view)
 
 
 class Rig:
-    """See the module docstring. Time stands still unless the test moves `now_ns`."""
+    """See the module docstring. `script` is the strategy of `SPEC`; `scripts` has all by id."""
 
     def __init__(self, settings: Settings = SETTINGS, journal: MemoryJournal | None = None) -> None:
         self.settings = settings
@@ -93,6 +109,7 @@ class Rig:
         self.sent: list[Intent] = []
         self.facts: list[Fact] = []
         self.script = Script((BTC.id,), Params())
+        self.scripts: dict[str, AnyStrategy] = {SPEC.id: self.script}
         self.fills = 0
         self.position = 0
         self.commands = 0
@@ -105,7 +122,9 @@ class Rig:
         return core
 
     def make_code(self, spec: StrategySpec) -> AnyStrategy:
-        return self.script
+        if spec.id not in self.scripts:
+            self.scripts[spec.id] = Script(spec.instruments, Params())
+        return self.scripts[spec.id]
 
     @property
     def core(self) -> Core:
@@ -115,62 +134,149 @@ class Rig:
         event.ts_ns = self.now_ns
         self.kernel.ingest(event)
 
-    def start(self, *, load: bool = True) -> Rig:
-        """Start, reconcile with an empty venue, and load the script."""
+    # life
+
+    def begin(self, build: str = "b") -> Rig:
+        """The first event of a run; the venue has not answered yet."""
         self.ingest(
             e.EngineStarted(
                 installation="rig",
                 epoch=self.core.state.epoch + 1,
-                build="b",
+                build=build,
                 lock_hash="",
                 settings_hash="s",
-                settings=self.settings,
+                settings=self.settings if not self.core.state.epoch else None,
             )
         )
+        return self
+
+    def start(self, *, load: bool = True) -> Rig:
+        """Start, reconcile with an empty venue, and load the script."""
+        self.begin()
         for account in self.settings.accounts:
-            self.ingest(e.VenueSnapshot(account=account.id, cash=account.deposit, venue_ts_ns=self.now_ns))
+            self.snapshot(account=account.id)
         if load:
-            self.command(LoadStrategy(spec=SPEC), door=Door.SYSTEM)
-            self.ingest(e.History(strategy=SPEC.id, complete=True))
+            self.load(SPEC)
         self.sent.clear()
         return self
 
-    def touch(self, bid: int = 600_000, ask: int = 600_010) -> None:
-        """The market shows a touch, and the script decides."""
-        self.ingest(Bbo(instrument=BTC.id, bid=bid, bid_qty=1_000, ask=ask, ask_qty=1_000))
+    def load(self, spec: StrategySpec, strategy: AnyStrategy | None = None) -> CommandDone:
+        """Load a strategy: the one given, or a script that is found in `scripts`."""
+        if strategy is not None:
+            self.scripts[spec.id] = strategy
+        done = self.command(LoadStrategy(spec=spec), door=Door.SYSTEM)
+        self.ingest(e.History(strategy=spec.id, complete=True))
+        return done
 
-    def want(self, desired: Desired | Exception, bid: int = 600_000, ask: int = 600_010) -> list[Intent]:
+    def crash(self, build: str = "b") -> Rig:
+        """What a new process finds after `kill -9`: recovered and started, the venue has not answered yet."""
+        self.journal = self.journal.reopened()
+        core, _ = recover(self.journal, self.make_core, build)
+        self.sent.clear()
+        self.facts.clear()
+        self.kernel = Kernel(core, self.journal, send=self.sent.extend, publish=self.facts.extend)
+        return self.begin(build)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass; timers that fall due are served when they do."""
+        until = self.now_ns + round(seconds * SECOND_NS)
+        while self.kernel.wake_ns and self.kernel.wake_ns <= until:
+            self.now_ns = max(self.now_ns, self.kernel.wake_ns)
+            self.kernel.tick(self.now_ns)
+        self.now_ns = until
+
+    # market and wishes
+
+    def touch(self, bid: int = 600_000, ask: int = 600_010, instrument: InstrumentId = BTC.id) -> None:
+        """The market shows a touch, and the script decides."""
+        self.ingest(Bbo(instrument=instrument, bid=bid, bid_qty=1_000, ask=ask, ask_qty=1_000))
+
+    def want(self, desired: Wanting, bid: int = 600_000, ask: int = 600_010) -> list[Intent]:
         """Let the script want something; what left because of it."""
         self.sent.clear()
         self.script.wants = desired
         self.touch(bid, ask)
         return list(self.sent)
 
-    def command(self, command: Command, person: str = "", door: Door = Door.TERMINAL) -> CommandDone:
+    def hold_position(self, qty: float, entry: str = "start") -> None:
+        """Get to a position by a target that fills at once."""
+        for place in places(self.want(Desired(targets=(target(qty, entry),)))):
+            self.accept(place)
+            self.fill(place)
+        self.sent.clear()
+
+    # people
+
+    def command(
+        self,
+        command: Command,
+        person: str = "",
+        door: Door = Door.TERMINAL,
+        *,
+        request_id: str = "",
+        age_s: float = 0.0,
+    ) -> CommandDone:
         """A person's command, and its answer."""
         self.commands += 1
         self.ingest(
-            e.CommandReceived(actor=Actor(person=person, door=door), command=command, request_id=f"rig:{self.commands}")
+            e.CommandReceived(
+                actor=Actor(person=person, door=door),
+                command=command,
+                request_id=request_id or f"rig:{self.commands}",
+                sent_ts_ns=self.now_ns - round(age_s * SECOND_NS),
+            )
         )
-        return [fact for fact in self.facts if isinstance(fact, CommandDone)][-1]
+        return self.told(CommandDone)[-1]
+
+    def told(self, kind: type[F]) -> list[F]:
+        """Every fact of one kind so far."""
+        return [fact for fact in self.facts if isinstance(fact, kind)]
+
+    def alerts(self) -> list[str]:
+        """Kinds of the alerts so far."""
+        return [alert.kind for alert in self.told(f.Alerted)]
+
+    def refusals(self) -> list[str]:
+        """Codes of the refusals so far."""
+        return [refused.reason.value for refused in self.told(f.Refused)]
+
+    # the venue
 
     def order(self, cid: str) -> Order:
         """A working or closed order."""
         found = self.core.order(cid)
         return found[1] if found is not None else self.core.state.closed[cid]
 
+    def slot(self, instrument: InstrumentId = BTC.id, account: str = ACCOUNT) -> Slot:
+        return self.core.slot(account, instrument)
+
+    def held(self, instrument: InstrumentId = BTC.id, account: str = ACCOUNT) -> int:
+        """Position in the books."""
+        return self.core.position(account, instrument)
+
     def accept(self, place: Place) -> None:
         """The venue accepts."""
         self.ingest(e.Accepted(cid=place.cid, venue_id="V", venue_ts_ns=self.now_ns))
 
+    def cancelled(self, cid: str, filled: int = -1) -> None:
+        """The order is out of the market."""
+        self.ingest(e.Cancelled(cid=cid, filled=filled, venue_ts_ns=self.now_ns))
+
     def fill(self, place: Place, qty: int = 0, price: int = 600_000) -> e.Filled:
         """The venue fills `qty` (0 = all)."""
+        event = self.make_fill(place, qty, price)
+        self.ingest(event)
+        return event
+
+    def make_fill(self, place: Place, qty: int = 0, price: int = 600_000) -> e.Filled:
+        """A fill that has not arrived yet."""
         self.fills += 1
         qty = qty or place.qty
-        self.position += place.side * qty
-        event = e.Filled(
-            account=ACCOUNT,
-            instrument=BTC.id,
+        if place.instrument == BTC.id:
+            self.position += place.side * qty
+        return e.Filled(
+            account=place.account,
+            instrument=place.instrument,
             cid=place.cid,
             fill_id=f"F{self.fills}",
             side=place.side,
@@ -180,20 +286,77 @@ class Rig:
             liquidity=Liquidity.TAKER,
             venue_ts_ns=self.now_ns,
         )
-        self.ingest(event)
-        return event
 
-    def hold_position(self, qty: float) -> None:
-        """Get to a position by a target that fills at once."""
-        from domain.desired import Qty, Target
-
-        sent = self.want(Desired(targets=(Target(instrument=BTC.id, want=Qty(qty), entry="start"),)))
-        for place in places(sent):
-            self.accept(place)
-            self.fill(place)
-        self.sent.clear()
+    def snapshot(
+        self,
+        account: str = ACCOUNT,
+        *,
+        cash: Decimal | None = None,
+        positions: tuple[e.VenuePosition, ...] = (),
+        orders: tuple[e.OpenOrder, ...] = (),
+        fills: tuple[e.Filled, ...] = (),
+    ) -> None:
+        """The venue says what it knows of an account (the books' cash, unless given)."""
+        deposit = next(a.deposit for a in self.settings.accounts if a.id == account)
+        known = self.core.state.accounts[account]
+        self.ingest(
+            e.VenueSnapshot(
+                account=account,
+                cash=cash if cash is not None else known.cash if known.deposits else deposit,
+                positions=positions,
+                orders=orders,
+                fills=fills,
+                venue_ts_ns=self.now_ns,
+            )
+        )
 
 
 def places(intents: Sequence[Intent]) -> list[Place]:
     """The orders among intents."""
-    return [intent for intent in intents if isinstance(intent, Place)]
+    return of(intents, Place)
+
+
+def of(intents: Sequence[Intent], kind: type[I_]) -> list[I_]:
+    """The intents of one kind."""
+    return [intent for intent in intents if isinstance(intent, kind)]
+
+
+def target(
+    qty: float, entry: str = "e1", *, instrument: InstrumentId = BTC.id, style: Style = Style.TAKE, band: float = 0.0
+) -> Target:
+    return aim(Qty(qty), entry, instrument=instrument, style=style, band=band)
+
+
+def aim(
+    want: Want,
+    entry: str = "e1",
+    *,
+    instrument: InstrumentId = BTC.id,
+    style: Style = Style.TAKE,
+    band: float = 0.0,
+) -> Target:
+    return Target(instrument=instrument, want=want, entry=entry, style=style, band=band)
+
+
+def stop(price: float, entry: str = "e1", take_profit: float = 0.0) -> Protection:
+    return Protection(instrument=BTC.id, entry=entry, stop=price, take_profit=take_profit)
+
+
+def quote(side: int, price: float, qty: float = 0.1, level: int = 0) -> Quote:
+    return Quote(instrument=BTC.id, side=side, price=price, qty=qty, level=level)
+
+
+def take(rig: Rig, id_: str = "t1", side: int = 1, qty: float = 0.1, seconds: float = 1.0) -> Take:
+    limit = 60_001.0 if side > 0 else 60_000.0
+    expires_ns = rig.now_ns + round(seconds * SECOND_NS)
+    return Take(instrument=BTC.id, id=id_, side=side, qty=qty, limit=limit, expires_ns=expires_ns)
+
+
+def wants(*parts: Target | Quote | Protection | Take) -> Desired:
+    """Everything wanted, in one bag."""
+    return Desired(
+        targets=tuple([p for p in parts if isinstance(p, Target)]),
+        quotes=tuple([p for p in parts if isinstance(p, Quote)]),
+        protections=tuple([p for p in parts if isinstance(p, Protection)]),
+        takes=tuple([p for p in parts if isinstance(p, Take)]),
+    )
