@@ -7,9 +7,8 @@ without code). Warm-up history arrives as `History` events; live bars that came 
 from __future__ import annotations
 
 from domain.desired import NOTHING
-from domain.events import History, StrategyFault
+from domain.events import Decided, History, StrategyFault
 from domain.facts import Severity, StrategyStatus
-from domain.market import Bar
 from domain.settings import StrategySpec
 from domain.strategy import Wake
 from domain.verdict import Reason, Veto
@@ -58,13 +57,19 @@ def owner_is_alive(core: Core, owner: str, key: str) -> bool:
 
 
 def ensure_code(core: Core, spec: StrategySpec) -> str:
-    """Make the code object of a spec; the problem in words when that fails ("" = fine, or not needed in replay)."""
-    if core.make_code is None or spec.kind == MANUAL:
+    """Make the code object of a spec; the problem in words when that fails ("" = fine). A failure is recorded."""
+    if spec.kind == MANUAL:
         return ""
+    core.calls += 1
+    if core.make_code is None:
+        recorded = core.replayed.get(core.calls) if core.replayed is not None else None
+        return recorded.fault if recorded is not None else ""
     try:
         core.loaded[spec.id] = core.make_code(spec)
     except Exception as error:  # noqa: BLE001 - a strategy's own constructor may raise anything
-        return f"{spec.kind}: {error}"
+        problem = f"{spec.kind}: {error}"
+        core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=spec.id, fault=problem))
+        return problem
     return ""
 
 
@@ -81,7 +86,7 @@ def on_history(core: Core, event: History) -> None:
         wake.publish(core, strategy)
         core.alert(Severity.WARNING, "warmup", f"{event.strategy}: history is not whole: {event.problem}.")
         return
-    wake.play_history(core, strategy, tuple(bar for bar in event.bars if bar.open_ts_ns > strategy.last_bar_ns))
+    wake.play_history(core, strategy, event.bars)
     if event.complete and strategy.status is StrategyStatus.WARMING:
         finish_warmup(core, strategy)
 
@@ -90,8 +95,7 @@ def finish_warmup(core: Core, strategy: StrategyState) -> None:
     """From WARMING to RUNNING (or PAUSED when it is not to start by itself), then play what waited."""
     strategy.status = StrategyStatus.RUNNING if strategy.spec.autostart else StrategyStatus.PAUSED
     strategy.detail = "" if strategy.spec.autostart else "loaded; start it with /strategies start"
-    waiting: list[Bar] = [bar for bar in strategy.waiting if bar.open_ts_ns > strategy.last_bar_ns]
-    strategy.waiting = []
+    waiting, strategy.waiting = strategy.waiting, []
     wake.publish(core, strategy)
     view = core.views.get(strategy.spec.id)
     if view is not None:
@@ -148,7 +152,7 @@ def rewarm(core: Core, strategy: StrategyState) -> Veto | None:
     strategy.detail = ""
     strategy.memory = None
     strategy.desired = NOTHING
-    strategy.last_bar_ns = 0
+    strategy.bars_seen = {}
     strategy.overruns = 0
     warmup = wake.attach(core, strategy.spec)
     wake.publish(core, strategy)

@@ -71,8 +71,8 @@ def wake(core: Core, view: StrategyView, why: Wake, event: Bar | Trade | FillVie
         if strategy.status is StrategyStatus.WARMING and isinstance(event, Bar):
             strategy.waiting.append(event)
         return
-    if isinstance(event, Bar):
-        strategy.last_bar_ns = event.open_ts_ns
+    if isinstance(event, Bar) and not is_new(strategy, event):
+        return
     view.event = event
     view.wake = why
     view.instrument = instrument
@@ -83,6 +83,17 @@ def wake(core: Core, view: StrategyView, why: Wake, event: Bar | Trade | FillVie
     strategy.desired = view.desired = desired
     if strategy.status is StrategyStatus.RUNNING:
         review(core, strategy)
+
+
+def is_new(strategy: StrategyState, bar: Bar) -> bool:
+    """True for a bar that the strategy has not seen; feed and history may both deliver the one between them."""
+    newest = strategy.bars_seen.get(bar.instrument)
+    if newest is None:
+        newest = strategy.bars_seen[bar.instrument] = {}
+    if bar.open_ts_ns <= newest.get(bar.interval_ns, -1):
+        return False
+    newest[bar.interval_ns] = bar.open_ts_ns
+    return True
 
 
 def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
@@ -162,6 +173,8 @@ def play_history(core: Core, strategy: StrategyState, bars: tuple[Bar, ...]) -> 
     view.warming = True
     before = strategy.desired
     for bar in bars:
+        if not is_new(strategy, bar):
+            continue
         view.event = bar
         view.wake = Wake.BAR
         view.instrument = bar.instrument
@@ -170,7 +183,6 @@ def play_history(core: Core, strategy: StrategyState, bars: tuple[Bar, ...]) -> 
         if has_failed(strategy):
             view.warming = False
             return
-        strategy.last_bar_ns = bar.open_ts_ns
     strategy.desired = view.desired = before
     view.warming = False
 

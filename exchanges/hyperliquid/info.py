@@ -135,8 +135,11 @@ async def reachable(config: HyperliquidConfig, timeout_s: float = 5.0) -> str:
             session.post(f"{config.api_url}/info", json=question) as answer,
         ):
             await answer.content.read(MAX_BODY_BYTES)
-            return "" if answer.status == 200 else f"{config.api_url} answers HTTP {answer.status}"
+            if answer.status != 200:
+                return f"{config.api_url} answers HTTP {answer.status}"
+            async with session.ws_connect(config.ws_url):
+                return ""
     except TimeoutError:
         return f"{config.api_url} did not answer within {timeout_s:g} s"
     except (aiohttp.ClientError, OSError) as error:
-        return f"{config.api_url} cannot be reached: {error}"
+        return f"{config.api_url} or {config.ws_url} cannot be reached: {error}"
