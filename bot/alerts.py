@@ -37,6 +37,7 @@ from domain.facts import (
     TradingStateChanged,
 )
 from domain.settings import RoleName
+from domain.verdict import Reason
 from domain.views import RequestView, TradeRow
 
 if TYPE_CHECKING:
@@ -127,10 +128,12 @@ class Alerts:
         match fact:
             case Alerted():
                 await self._on_alert(_event(fact), fact.kind, fact.text, fact.severity)
-            case Refused() if fact.strategy.startswith(MANUAL):
+            case Refused() if fact.strategy.startswith(MANUAL) and fact.reason is not Reason.NEEDS_APPROVAL:
                 detail = f": {fact.detail}" if fact.detail else ""
-                text = f"{fact.instrument}: {fact.reason.words} ({fact.reason.value}){detail}."
-                await self._on_alert(_event(fact), "A person's order is refused", text, Severity.WARNING)
+                kind = f"A person's order is refused ({fact.reason.value})"
+                await self._on_alert(
+                    _event(fact), kind, f"{fact.instrument}: {fact.reason.words}{detail}.", Severity.WARNING
+                )
             case TradingStateChanged():
                 text = f"By {fact.by}: {fact.reason}" if fact.reason else f"By {fact.by}."
                 title = f"Trading is {fact.state.upper()}"

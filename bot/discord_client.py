@@ -23,7 +23,7 @@ from bot.buttons import Signer
 from bot.call import Verb
 from bot.config import DiscordConfig
 from bot.discord_send import DiscordCarrier, VoteButton, embed_of, file_of
-from bot.message import Message, refusal, stamp
+from bot.message import Message, failure, refusal, stamp
 from bot.outbox import Outbox
 from bot.parse import Argument, nearest
 from bot.supervise import Disabled, Health
@@ -167,7 +167,11 @@ class Client(discord.Client):
         deferring = asyncio.create_task(_defer(interaction))
         if not urgent:
             await deferring
-        reply = await run(actor)
+        try:
+            reply = await run(actor)
+        except Exception as error:  # noqa: BLE001 - told to the person; the client goes on
+            log.error("discord command failed", ref=_request_id(interaction), error=type(error).__name__)  # noqa: TRY400
+            reply = failure(type(error).__name__)
         deferred = await deferring
         if not reply.stamp:
             reply = structs.replace(reply, stamp=stamp(self._desk.status(), time.time_ns()))
@@ -179,8 +183,7 @@ class Client(discord.Client):
     async def _command_failed(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
         cause = error.__cause__ or error
         log.error("discord command failed", ref=_request_id(interaction), error=type(cause).__name__)
-        text = f"It failed inside ({type(cause).__name__}) and may or may not have been carried out. See /status."
-        await _answer(interaction, render.discord(refusal("Something went wrong", text)))
+        await _answer(interaction, render.discord(failure(type(cause).__name__)))
 
 
 def _parameter(argument: Argument) -> inspect.Parameter:

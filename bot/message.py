@@ -70,6 +70,12 @@ def refusal(title: str, text: str) -> Message:
     return Message(title=title, blocks=(Text(text),), severity=Severity.WARNING, ok=False)
 
 
+def failure(error: str) -> Message:
+    """A reply when our own code failed: `error` is the kind of error, never its text."""
+    text = f"It failed inside ({error}) and may or may not have been carried out. See /status."
+    return Message(title="Something went wrong", blocks=(Text(text),), severity=Severity.ERROR, ok=False)
+
+
 def stamp(status: StatusView, now_ns: int) -> str:
     """Where, when and how fresh, for the last line of every reply."""
     age = "no market data" if status.data_age_ms is None else f"data {age_text(status.data_age_ms / 1000)} old"

@@ -1,8 +1,8 @@
 """The durable inbox of a chat channel and its lanes.
 
 A raw update is committed before its channel is told that we have it, then read, then carried out in the lane of
-its chat, in order. A halt waits for nobody: it runs at once, and what its chats sent before it but is not yet
-carried out no longer adds risk. While the disk refuses writes, halts still work; everything else waits.
+its chat, in order. A halt waits for nobody, not even for the disk: it runs at once, and what was sent before it
+but is not yet carried out no longer adds risk. While the disk refuses writes, everything but halts waits.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import structlog
 from msgspec import Struct, structs
 
 from bot.call import Effect
-from bot.message import Message, Text, refusal, stamp
+from bot.message import Message, Text, failure, refusal, stamp
 from bot.outbox import Outbox
 from bot.parse import words_of
 from bot.store import OpsStore, Update
@@ -73,7 +73,7 @@ class Sessions:
         reader: Reader,
         *,
         tell: Tell,
-        answer: Callable[[str], Awaitable[None]],
+        answer: Callable[[str], Coroutine[Any, Any, None]],
         ignored: Callable[[Ignored], None],
     ) -> None:
         self._channel = channel
@@ -87,7 +87,8 @@ class Sessions:
         self._tails: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_halt = -1
-        self._unstored_halts: set[int] = set()
+        self._early: set[int] = set()
+        self._unstored: set[int] = set()
         self._poison_told_s = float("-inf")
 
     async def start(self) -> None:
@@ -99,17 +100,18 @@ class Sessions:
 
         Raises `sqlite3.Error` when it could not be committed; its halts were carried out all the same.
         """
+        early = [one for one in updates if one.update_id not in self._early and self._is_halt(one)]
+        self._early.update(one.update_id for one in early)
+        self._dispatch(early)
         try:
             fresh = await self._store.put_updates(self._channel, updates)
         except sqlite3.Error:
-            halts = [one for one in updates if one.update_id not in self._unstored_halts and self._is_halt(one)]
-            self._unstored_halts.update(one.update_id for one in halts)
-            self._dispatch(halts)
+            self._unstored.update(one.update_id for one in early)
             raise
-        done = [one for one in fresh if one.update_id in self._unstored_halts]
-        for update in done:
-            self._spawn(self._finish(update, "done"))
-        self._dispatch([one for one in fresh if one not in done])
+        for update in fresh:
+            if update.update_id in self._unstored:
+                self._spawn(self._finish(update, "done"))
+        self._dispatch([one for one in fresh if one.update_id not in self._early])
 
     async def aclose(self) -> None:
         """Stop; what is not finished is taken up by the next start."""
@@ -146,9 +148,8 @@ class Sessions:
             return False
         return isinstance(read, Ask) and _halts(read)
 
-    def _spawn(self, work: Coroutine[Any, Any, None] | Awaitable[None]) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(work)
-        assert isinstance(task, asyncio.Task)  # noqa: S101 - ensure_future of a coroutine
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -172,13 +173,7 @@ class Sessions:
         except Exception as error:  # noqa: BLE001 - told to the person; the next command must be handled
             state = "failed"
             log.error("chat command failed", ref=self._event(update), error=type(error).__name__)  # noqa: TRY400
-            text = f"It failed inside ({type(error).__name__}) and may or may not have been carried out. See /status."
-            reply = Message(
-                title="Something went wrong",
-                blocks=(Text(text),),
-                severity=Severity.ERROR,
-                ok=False,
-            )
+            reply = failure(type(error).__name__)
         if not reply.stamp:
             reply = structs.replace(reply, stamp=stamp(self._desk.status(), time.time_ns()))
         await self._finish(update, state, ask.recipient, reply)

@@ -41,6 +41,9 @@ create table if not exists outbox (
 );
 create index if not exists outbox_open on outbox (id) where state in ('queued', 'unknown');
 """
+FINISH = """
+update inbox set state = ?, body = case when ? = 'ignored' then x'' else body end where channel = ? and update_id = ?
+"""
 
 _encode = msgspec.msgpack.encode
 _decode = msgspec.msgpack.Decoder(Parcel).decode
@@ -101,12 +104,14 @@ class OpsStore:
         return await self._run(lambda: self._new_updates(channel))
 
     async def finish(self, channel: str, update_id: int, state: str, letters: Sequence[Letter] = ()) -> list[Letter]:
-        """Mark an update as handled and queue its replies, in one transaction; return the letters queued."""
+        """Mark an update as handled and queue its replies, in one transaction; return the letters queued.
+
+        Of an ignored update only the id is kept: what strangers write is not ours to store.
+        """
 
         def work() -> list[Letter]:
             with self._db as db:
-                sql = "update inbox set state = ? where channel = ? and update_id = ?"
-                db.execute(sql, (state, channel, update_id))
+                db.execute(FINISH, (state, state, channel, update_id))
                 return self._insert(letters)
 
         return await self._run(work)

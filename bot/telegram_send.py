@@ -6,6 +6,7 @@ import os
 from datetime import timedelta
 
 import httpx
+import structlog
 import telegram
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, InputFile
 from telegram.constants import ParseMode
@@ -18,6 +19,8 @@ from bot.store import Letter
 from bot.supervise import scrub
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's own switch: durations as timedelta, without a warning
+log = structlog.get_logger("bot.telegram")
+
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, RuntimeError)
 """RuntimeError: the client was closed for a restart before the request began."""
 
@@ -31,13 +34,17 @@ class TelegramCarrier:
 
     async def deliver(self, letter: Letter, replaces_id: str) -> str:
         """Send or edit; see `bot.outbox.Carrier`. Markup or topic that the server refuses is left out."""
-        _, chat, *topic = letter.recipient.split(":")
+        _, number, *topic = letter.recipient.split(":")
+        chat = int(number)
         thread = int(topic[0]) if topic else None
         parcel, mode = letter.parcel, str(ParseMode.HTML)
         try:
             while True:
                 try:
-                    return await self._call(int(chat), thread, parcel, mode, replaces_id)
+                    return await self._call(chat, thread, parcel, mode, replaces_id)
+                except ChatMigrated as moved:
+                    log.warning("telegram group has a new id: change it in the configuration", new=moved.new_chat_id)
+                    chat = moved.new_chat_id
                 except BadRequest as error:
                     text = str(error).lower()
                     if "parse entities" in text and mode:
@@ -84,7 +91,7 @@ class TelegramCarrier:
                 return RetryAfter(seconds_of(error))
             case InvalidToken():
                 return NotSent(why)
-            case BadRequest() | Forbidden() | ChatMigrated():
+            case BadRequest() | Forbidden():
                 return RefusedForGood(why)
             case NetworkError() if isinstance(error.__cause__, NEVER_LEFT):
                 return NotSent(why)

@@ -14,7 +14,7 @@ import pytest
 from bot.service import ChatOps
 from domain.facts import TradingState
 from tests.bot.servers.telegram_server import TelegramServer
-from tests.bot.world import SECRETS, TELEGRAM, Engine, Secrets, bot_config, running, until, world
+from tests.bot.world import DISCORD, SECRETS, TELEGRAM, Engine, Secrets, bot_config, running, until, world
 
 TINA, ROSA = TELEGRAM["tina"], TELEGRAM["rosa"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +99,31 @@ async def test_what_was_sent_before_a_halt_and_not_yet_done_is_not_done_after_it
         await w.telegram.text("halt: done", chat=TINA)
         await w.telegram.text("A halt was sent after it", chat=TINA, count=2)
         assert w.engine.done("manual") == []
+
+
+async def test_a_halt_does_not_wait_for_a_slow_disk(tmp_path):
+    async with world(tmp_path, "telegram") as w:
+        store = w.chat.outbox.store
+        hanging = asyncio.create_task(store._run(lambda: time.sleep(2)))
+        began = time.monotonic()
+        w.telegram.say(TINA, "/halt")
+        await until(lambda: w.engine.trading is TradingState.HALTED)
+        assert time.monotonic() - began < 1
+        await hanging
+        await w.telegram.text("halt: done", chat=TINA)
+        await until(lambda: store._connection is not None and not w.chat.outbox.waiting())
+        assert await store.new_updates("telegram:4242") == []
+
+
+async def test_a_handler_that_fails_is_told_and_the_next_command_is_handled(tmp_path):
+    async with world(tmp_path) as w:
+        w.desk.positions = None  # a bug of ours
+        w.telegram.say(TINA, "/positions")
+        w.telegram.say(TINA, "/whoami")
+        await w.telegram.text("Something went wrong", chat=TINA)
+        await w.telegram.text("You are Tina", chat=TINA)
+        await w.discord.slash(DISCORD["tina"], "positions")
+        await w.discord.text("Something went wrong")
 
 
 async def test_halts_work_while_the_disk_refuses_writes(tmp_path):

@@ -36,6 +36,14 @@ async def test_an_update_is_new_once_and_stays_until_it_is_finished(store):
     assert await store.put_updates("other bot", [update(1)]) == [update(1)]
 
 
+async def test_what_strangers_write_is_not_kept(store):
+    await store.put_updates("t", [Update(update_id=1, body=b"private words", sent_ns=1)])
+    await store.finish("t", 1, "ignored")
+    assert await store.put_updates("t", [update(1)]) == []
+    (row,) = await store._run(lambda: list(store._db.execute("select body, state from inbox")))
+    assert row == (b"", "ignored")
+
+
 async def test_a_letter_is_queued_once_per_event_and_recipient(store):
     assert len(await store.queue([letter("a"), letter("a", "telegram:2")])) == 2
     assert await store.queue([letter("a")]) == []

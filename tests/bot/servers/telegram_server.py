@@ -91,6 +91,7 @@ class TelegramServer:
         self.faults: dict[str, list[Fault]] = {}
         self.calls: dict[str, int] = {}
         self.unknown_chats: set[int] = set()
+        self.migrated: dict[int, int] = {}
         self.forgetful = False
         """Deliver updates again although they were acknowledged."""
         self.updates: list[dict[str, Any]] = []
@@ -288,6 +289,8 @@ class TelegramServer:
         chat = int(fields["chat_id"])
         if chat in self.unknown_chats:
             raise Refusal(400, "Bad Request: chat not found")
+        if chat in self.migrated:
+            raise Refusal(400, "Bad Request: group chat was upgraded", migrate_to_chat_id=self.migrated[chat])
         thread = int(fields.get("message_thread_id", 0))
         if thread == 1:
             raise Refusal(400, "Bad Request: message thread not found")
