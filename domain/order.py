@@ -79,8 +79,8 @@ class Order(Struct, kw_only=True):
     `qty` counts the whole order, `filled` what has filled. `amend_price`/`amend_qty` hold an
     amendment in flight (0 = none), `amend_no`/`amended_no` the last one sent and answered; `cancel_ns`
     is when a cancel was last sent (0 = never).
-    `venue_ts_ns` is when the venue accepted it, by its own clock.
-    `valid_until_ns` is when an unanswered Place can no longer be accepted by the venue.
+    `venue_ts_ns` is the venue's own time of the newest word on it.
+    `valid_until_ns` and `amend_until_ns` are when an unanswered Place or Amend can no longer be accepted.
     """
 
     cid: ClientId
@@ -109,6 +109,7 @@ class Order(Struct, kw_only=True):
     amended_no: int = 0
     amend_price: int = 0
     amend_qty: int = 0
+    amend_until_ns: int = 0
     fee: Decimal = ZERO
     reason: str = ""
 
@@ -145,6 +146,7 @@ class Amend(Struct, frozen=True, kw_only=True, tag="amend"):
     trigger: int = 0
     amend_no: int = 0
     adds_risk: bool = True
+    valid_until_ns: int = 0
 
 
 class Cancel(Struct, frozen=True, kw_only=True, tag="cancel"):

@@ -153,7 +153,7 @@ class Kernel:
             return Reason.WITHDRAWN
         if state.trading is TradingState.HALTED:
             return Reason.HALTED
-        if isinstance(intent, Place) and intent.valid_until_ns and state.ts_ns >= intent.valid_until_ns:
+        if intent.valid_until_ns and state.ts_ns >= intent.valid_until_ns:
             return Reason.EXPIRED
         return None
 

@@ -70,7 +70,7 @@ def heard(order: Order, venue_ts_ns: int) -> None:
 
 
 def settle_amend(order: Order, now_ns: int) -> None:
-    """The order is known as it stands: an amendment in flight is through, or can still arrive until its time is over."""
+    """The order is known as it stands: an amendment in flight is through, or may arrive until its time is over."""
     if (order.amend_price, order.amend_qty) == (order.price, order.qty) or now_ns >= order.amend_until_ns:
         order.amend_price = order.amend_qty = 0
 

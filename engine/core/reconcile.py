@@ -86,7 +86,7 @@ def adopt(core: Core, slot: Slot, order: Order, seen: OpenOrder, venue_ts_ns: in
     if order.status is not OrderStatus.OPEN or not same:
         order.status = OrderStatus.OPEN
         order.qty, order.price, order.trigger = seen.qty, seen.price, seen.trigger
-        orders.settle_amend(order, core.state.ts_ns)
+        orders.settle_amend(order, venue_ts_ns)
         order.cancel_ns = 0
         order.updated_ns = core.state.ts_ns
         core.order_changed(order)

@@ -76,7 +76,7 @@ def _place_problem(floor: Floor, market: Market, account: PaperAccount, intent: 
 def amend(floor: Floor, intent: Amend, ts_ns: int) -> None:
     """Change a working order in place. Less quantity keeps the queue; anything else goes to its back."""
     order = floor.orders.get(intent.cid)
-    problem = _amend_problem(floor, order, intent)
+    problem = _amend_problem(floor, order, intent, ts_ns)
     if order is None or problem:
         refused = AmendRejected(cid=intent.cid, amend_no=intent.amend_no, text=problem, venue_ts_ns=ts_ns)
         floor.emit(refused, ts_ns)
@@ -108,7 +108,9 @@ def amend(floor: Floor, intent: Amend, ts_ns: int) -> None:
         floor.start(market, order, ts_ns)
 
 
-def _amend_problem(floor: Floor, order: PaperOrder | None, intent: Amend) -> str:
+def _amend_problem(floor: Floor, order: PaperOrder | None, intent: Amend, ts_ns: int) -> str:
+    if intent.valid_until_ns and ts_ns > intent.valid_until_ns:
+        return "the request arrived after its validity"
     if order is None or order.status is not OPEN:
         return "no such order is working"
     if order.fired or order.liquidation:

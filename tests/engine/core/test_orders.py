@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from domain import events as e
-from domain.desired import Desired, Qty, Target
-from domain.order import OrderStatus, Place, Query, RequestSnapshot
+from domain.desired import Desired, Qty, Quote, Target
+from domain.events import VenuePosition
+from domain.order import Amend, OrderStatus, Place, Query, RequestSnapshot
 from domain.settings import SECOND_NS
 from domain.verdict import Reason
 from tests.engine.core.rig import ACCOUNT, BTC, SETTINGS, Rig, places
@@ -42,3 +45,75 @@ def test_accounts_are_compared_with_the_venue_now_and_then() -> None:
     rig.now_ns += SETTINGS.execution.reconcile_every_ns
     rig.kernel.tick(rig.now_ns)
     assert RequestSnapshot(account=ACCOUNT) in rig.sent
+
+
+def resting_quote(rig: Rig) -> Place:
+    quote = Quote(instrument=BTC.id, side=1, price=59_990.0, qty=0.01)
+    (place,) = places(rig.want(Desired(quotes=(quote,))))
+    rig.accept(place)
+    return place
+
+
+def grow(rig: Rig) -> Amend:
+    (amend,) = rig.want(Desired(quotes=(Quote(instrument=BTC.id, side=1, price=59_990.0, qty=0.03),)))
+    assert isinstance(amend, Amend)
+    return amend
+
+
+def unchanged(place: Place, venue_ts_ns: int) -> e.OrderReport:
+    """The venue still has the order as it was placed."""
+    return e.OrderReport(
+        cid=place.cid,
+        found=True,
+        status=OrderStatus.OPEN,
+        price=place.price,
+        qty=place.qty,
+        venue_ts_ns=venue_ts_ns,
+    )
+
+
+def test_an_amendment_counts_until_it_can_no_longer_arrive() -> None:
+    rig = Rig().start()
+    place = resting_quote(rig)
+    amend = grow(rig)
+    rig.now_ns += SECOND_NS
+    rig.ingest(unchanged(place, rig.now_ns))
+    assert rig.order(place.cid).leaves == amend.qty
+    rig.now_ns = amend.valid_until_ns + 1
+    rig.ingest(unchanged(place, rig.now_ns))
+    assert rig.order(place.cid).amend_no == amend.amend_no + 1
+
+
+def test_an_older_word_of_the_venue_does_not_undo_a_newer_one() -> None:
+    rig = Rig().start()
+    place = resting_quote(rig)
+    before_ns = rig.now_ns
+    amend = grow(rig)
+    rig.now_ns += SECOND_NS
+    rig.ingest(
+        e.Amended(cid=place.cid, price=amend.price, qty=amend.qty, amend_no=amend.amend_no, venue_ts_ns=rig.now_ns)
+    )
+    rig.ingest(unchanged(place, before_ns - 1))
+    assert rig.order(place.cid).qty == amend.qty
+
+
+def test_absence_is_judged_by_the_clock_of_the_venue() -> None:
+    rig = Rig().start()
+    place = placed(rig)
+    sent_ns = rig.now_ns
+    rig.now_ns += 60 * SECOND_NS
+    rig.ingest(e.OrderReport(cid=place.cid, found=False, venue_ts_ns=sent_ns + SECOND_NS))
+    assert place.cid in rig.core.state.where
+    rig.ingest(e.OrderReport(cid=place.cid, found=False, venue_ts_ns=place.valid_until_ns + 1))
+    assert rig.order(place.cid).status is OrderStatus.ABSENT
+
+
+def test_the_same_snapshot_twice_is_one_look_at_the_venue() -> None:
+    rig = Rig().start()
+    rig.now_ns += 10 * SECOND_NS
+    other = VenuePosition(instrument=BTC.id, qty=5, entry_value=Decimal(300))
+    for _ in range(2):
+        rig.ingest(
+            e.VenueSnapshot(account=ACCOUNT, cash=Decimal(1_000_000), positions=(other,), venue_ts_ns=rig.now_ns)
+        )
+    assert rig.core.position(ACCOUNT, BTC.id) == 0

@@ -6,8 +6,12 @@ import math
 
 from domain import events as e
 from domain.codec import decode_event
+from domain.commands import SetParams
 from domain.desired import Desired, Qty, Target
-from engine.core.core import Core
+from domain.errors import StrategyError
+from domain.facts import StrategyStatus
+from domain.settings import StrategySpec
+from engine.core.core import AnyStrategy, Core
 from engine.core.journal.memory import MemoryJournal
 from engine.core.kernel import Kernel
 from engine.core.recovery import recover, replay, state_hash
@@ -47,6 +51,21 @@ def test_a_decision_with_a_number_that_is_none_replays() -> None:
     core = Core(State())
     replay(rig.journal.records(), core, with_code=False)
     assert state_hash(core.state) == state_hash(rig.core.state)
+
+
+def test_a_strategy_that_could_not_be_built_is_not_built_in_a_replay_without_code_either() -> None:
+    rig = Rig().start()
+
+    def broken(spec: StrategySpec) -> AnyStrategy:
+        raise StrategyError(f"{spec.kind} has no such parameter")
+
+    core = rig.core
+    core.make_code = broken
+    rig.command(SetParams(strategy="script", params={"no_such": 1}), person="dot")
+    assert core.state.strategies["script"].status is StrategyStatus.RUNNING
+    again = Core(State())
+    replay(rig.journal.records(), again, with_code=False)
+    assert state_hash(again.state) == state_hash(core.state)
 
 
 def test_the_epoch_is_on_disk_before_anything_is_sent() -> None:
