@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from domain.events import Filled, Rejected, VenueEvent, VenueSnapshot
+from domain.events import Amended, AmendRejected, Filled, Rejected, VenueEvent, VenueSnapshot
 from domain.instrument import Instrument
 from domain.order import PROTECTIVE, Amend, Intent, OrderStatus, Place, Role
 from domain.settings import Settings
@@ -32,8 +32,8 @@ class Sent(Struct):
     entry: str
     slot: str
     owner: str
-    qty: int
-    """Largest total quantity that was ever asked for."""
+    amends: dict[int, Amend]
+    """Amendments on their way, by number."""
     dead: bool = False
     """Refused: it can never work."""
 
@@ -72,6 +72,8 @@ class Door:
                 self.liquidations += event.liquidation
             elif isinstance(event, Rejected):
                 self.refused(event)
+            elif isinstance(event, Amended | AmendRejected):
+                self.answered(event)
             emit(event, ts_ns)
 
         self.floor.emit = seen
@@ -81,6 +83,12 @@ class Door:
         sent = self.sent.get(event.cid)
         if sent is not None and event.reason is not Reason.DUPLICATE and event.cid not in self.floor.orders:
             sent.dead = True
+
+    def answered(self, event: Amended | AmendRejected) -> None:
+        """An amendment has arrived, or was refused."""
+        sent = self.sent.get(event.cid)
+        if sent is not None:
+            sent.amends.pop(event.amend_no, None)
 
     def send(
         self,
@@ -125,7 +133,7 @@ class Door:
             if found is None:
                 return
             slot, order = found
-            sent = Sent(intent, order.role, order.entry, slot.key, order.owner, intent.qty)
+            sent = Sent(intent, order.role, order.entry, slot.key, order.owner, {})
         else:
             known = self.sent.get(intent.cid)
             if known is None:
@@ -138,7 +146,7 @@ class Door:
             self.sent[intent.cid] = sent
             self.alive.setdefault(sent.slot, []).append(sent)
         else:
-            sent.qty = max(sent.qty, intent.qty)
+            sent.amends[intent.amend_no] = intent
 
     def _count_message(self, intent: Place | Amend, engine_ns: int) -> None:
         risk = self.settings.risk
@@ -163,8 +171,7 @@ class Door:
             place = sent.place
             if place.side != side or (roles is not None and sent.role not in roles):
                 continue
-            at_venue = self.floor.orders.get(place.cid)
-            left = sent.qty - (at_venue.filled if at_venue is not None else 0)
+            left = self._left(sent, now_ns)
             if place.reduce_only:
                 reducing += left
             else:
@@ -175,14 +182,21 @@ class Door:
             position = min(0, position + reducing)
         return position + adding
 
+    def _left(self, sent: Sent, now_ns: int) -> int:
+        """The most that may still fill: what the venue has, or the largest amendment that may yet arrive."""
+        at_venue = self.floor.orders.get(sent.place.cid)
+        qty, filled = (at_venue.qty, at_venue.filled) if at_venue is not None else (sent.place.qty, 0)
+        for amend in sent.amends.values():
+            if now_ns <= amend.valid_until_ns:
+                qty = max(qty, amend.qty)
+        return qty - filled
+
     def _lives(self, sent: Sent, now_ns: int) -> bool:
         """True while the order works at the venue or may still arrive there."""
-        if sent.dead:
-            return False
         at_venue = self.floor.orders.get(sent.place.cid)
         if at_venue is not None:
             return at_venue.status is OrderStatus.OPEN
-        return now_ns <= sent.place.valid_until_ns
+        return not sent.dead and now_ns <= sent.place.valid_until_ns
 
     def _judge_risk(self, core: Core, sent: Sent, intent: Place | Amend, now_ns: int) -> None:
         """Everything that must hold when an order leaves that is not reduce-only."""
@@ -194,7 +208,10 @@ class Door:
         contract = self.instruments[instrument]
         side = place.side
         held = self.floor.accounts[account].qty(instrument) * side
-        more = intent.qty if isinstance(intent, Place) else max(0, intent.qty - sent.qty)
+        more = intent.qty
+        if isinstance(intent, Amend):
+            filled = self.floor.orders[place.cid].filled if place.cid in self.floor.orders else 0
+            more = max(0, intent.qty - filled - self._left(sent, now_ns))
         worst = self.worst_side(sent.slot, side, now_ns) + more
         if worst <= max(held, 0):
             return
@@ -206,7 +223,7 @@ class Door:
             require(value <= limits.max_position_notional, "position limit", text)
             value = contract.notional(price, intent.qty)
             require(value <= limits.max_order_notional, "order limit", f"{intent} is worth {value}")
-        if sent.role in {Role.QUOTE, Role.TAKE}:
+        if sent.role in {Role.QUOTE, Role.TAKE} and more:
             self._judge_envelope(core, sent, worst, price, contract)
         elif sent.role is Role.TARGET:
             self._judge_target(core, sent, now_ns, held, more, intent)
@@ -240,6 +257,8 @@ class Door:
         """Note what the engine learns from an event that it has just taken in."""
         if isinstance(event, Rejected):
             self.refused(event)
+        elif isinstance(event, AmendRejected):
+            self.answered(event)
         elif isinstance(event, Filled):
             self._tell_fill(core, event, seq)
         elif isinstance(event, VenueSnapshot):

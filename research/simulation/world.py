@@ -231,7 +231,7 @@ class World:
         self._sync_halt()
         self.trace.event(self.now_ns, seq, event)
         kernel.ingest(event)
-        if isinstance(event, e.Filled | e.VenueSnapshot | e.Rejected):
+        if isinstance(event, e.Filled | e.VenueSnapshot | e.Rejected | e.AmendRejected):
             self.door.tell(core, event, event.seq)
             books.check_fills(core, self.door)
         facts, self._facts = self._facts, []
