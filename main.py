@@ -67,7 +67,7 @@ class Service:
         self.runtime = Runtime(config, data)
         desk = self.runtime.desk
         self.console = make_console(desk)
-        self.local = LocalDoor(data, self.console)
+        self.local = LocalDoor(data, self.console, desk.submit)
         vault = FileSecrets(data / "secrets", redactor.add)
         self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
         self._stopping = asyncio.Event()
@@ -259,6 +259,26 @@ def halt(data: DataOption = None, person: PersonOption = "tina", reason: str = "
     from bot.local import ask
 
     typer.echo(asyncio.run(ask(data_folder("paper", data), person, f"/halt {reason}".strip())))
+
+
+@app.command("apply-settings")
+def apply_settings(
+    config: Annotated[Path, typer.Argument(help="The changed YAML file.")],
+    data: DataOption = None,
+    person: PersonOption = "adam",
+) -> None:
+    """Ask the running service for the settings of a file: shows what changes, then waits for the quorum."""
+    from bot.local import ask_settings
+    from engine.cli import running_settings
+    from engine.config import diff, load_config
+    from engine.strategies import registry
+
+    folder = data_folder("paper", data)
+    loaded = load_config(config, "paper", kinds=registry.params_types(folder / "strategies"))
+    wanted = loaded.to_settings()
+    for line in diff(running_settings(folder), wanted):
+        typer.echo(line)
+    typer.echo(asyncio.run(ask_settings(folder, person, wanted, loaded.content_hash)))
 
 
 def main() -> None:

@@ -137,10 +137,11 @@ class RaiseEnvelope(Struct, frozen=True, kw_only=True, tag="envelope"):
 
 
 class ApplySettings(Struct, frozen=True, kw_only=True, tag="apply_settings"):
-    """Replace the settings; needs the quorum once the journal is not empty."""
+    """Replace the settings; needs the quorum. The desk fills in `changes`, which the quorum reads."""
 
     settings: Settings
     content_hash: str
+    changes: tuple[str, ...] = ()
 
 
 Command: TypeAlias = (

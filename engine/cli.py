@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from domain.errors import MoonDevError
+from domain.settings import Settings
 
 DataOption = Annotated[Path, typer.Option("--data", help="Data folder.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
@@ -39,6 +40,16 @@ def register(app: typer.Typer) -> None:
     config_app.command("check")(config_check)
     config_app.command("show")(config_show)
     app.add_typer(config_app, name="config", help="Settings files.")
+
+
+def running_settings(data: Path) -> Settings:
+    """The settings in force in a data folder, read from its journal."""
+    from engine.replay import facts_of
+
+    source = facts_of(journal_folder(data))
+    for _ in source:
+        continue
+    return source.core.state.settings
 
 
 def audit_verify(data: DataOption = DEFAULT_DATA) -> None:

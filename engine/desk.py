@@ -18,13 +18,14 @@ from msgspec.structs import replace
 
 from domain import facts as f
 from domain import views as v
-from domain.commands import Actor, Command, LoadStrategy
+from domain.commands import Actor, ApplySettings, Command, LoadStrategy
 from domain.events import CommandReceived, Event
 from domain.instrument import ZERO, Instrument, InstrumentId
 from domain.ports import Clock
 from domain.settings import Person, StrategySpec
 from domain.verdict import Reason
 from engine import desk_views as views
+from engine.config import diff
 from engine.core.core import Core
 
 ANSWER_WITHIN_S = 10.0
@@ -146,6 +147,8 @@ class Desk:
             except Exception as error:  # noqa: BLE001 - loading a stranger's file may raise anything
                 return self._refused(command, actor, key, Reason.BAD_VALUE, str(error))
             command = replace(command, source_hash=source.sha256, source=source.text)
+        if isinstance(command, ApplySettings):
+            command = replace(command, changes=tuple(diff(self.core.state.settings, command.settings)))
         if key in self._waiting:
             return self._refused(command, actor, key, Reason.REPEATED, "it is being carried out")
         future: asyncio.Future[f.CommandDone] = asyncio.get_running_loop().create_future()

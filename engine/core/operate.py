@@ -269,6 +269,6 @@ def describe(core: Core, command: c.Command) -> str:
         case c.RaiseEnvelope():
             return f"let {command.strategy} add up to {command.notional}"
         case c.ApplySettings():
-            return f"apply settings {command.content_hash[:8]}"
+            return f"apply settings {command.content_hash[:8]}: {'; '.join(command.changes) or 'no change'}"
         case _:
             return str(command.__struct_config__.tag)
