@@ -108,7 +108,7 @@ class PaperExchange:
         if market is None:
             return
         if type(event) is Bar:
-            if market.low < event.low and event.high < market.high:
+            if market.low < event.low and event.high < market.high and event.interval_ns >= market.bar_ns:
                 market.last = event.close
                 return
             tape.on_bar(self.floor, market, event, self.now_ns)

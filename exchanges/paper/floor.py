@@ -69,6 +69,7 @@ class Floor:
 
     def start(self, market: Market, order: PaperOrder, ts_ns: int) -> None:
         """Put an accepted (or re-priced) order to work."""
+        order.arrived_ns = ts_ns
         if order.kind in TRIGGERED:
             market.arm(order)
             price = (market.best(-order.side) if market.has_book else 0) or market.reference()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from exchanges.paper import matching
 from exchanges.paper.market import Market
 
-_HELPERS = ("find", "shown", "set_level", "advance", "report", "refresh", "cross", "trade", "walk", "fire")
+_LADDER = ("find", "shown", "trim", "clear", "make_room", "insert", "set_level")
+_ORDERS = ("advance", "report", "refresh", "cross", "trade", "walk", "fire")
 _COMPOSED = ("level", "top", "judge", "match")
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def compiled_match() -> Callable[..., int]:
     except RuntimeError:
         compiler = numba.njit
     scope: dict[str, Any] = dict(vars(matching))
-    for name in (*_HELPERS, *_COMPOSED):
+    for name in (*_LADDER, *_ORDERS, *_COMPOSED):
         scope[name] = compiler(types.FunctionType(scope[name].__code__, scope, name))
     kernel: Callable[..., int] = scope["match"]
     return kernel

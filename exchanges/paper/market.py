@@ -37,6 +37,8 @@ class Market:
         self.keys = array("q", bytes(8 * 2 * rules.DEPTH))
         self.sizes = array("q", bytes(8 * 2 * rules.DEPTH))
         self.state[rules.POWER] = queue_power
+        rules.clear(self.state, rules.BIDS)
+        rules.clear(self.state, rules.ASKS)
         self.resting: list[PaperOrder] = []
         self.armed: list[PaperOrder] = []
         self.taking: list[PaperOrder] = []
@@ -48,6 +50,10 @@ class Market:
         self.has_depth = False
         self.is_guessed = False
         """The quote shown is made up from trades alone."""
+        self.bar_ns = FAR
+        """The shortest bar interval seen; longer bars only repeat it."""
+        self.newest_ns = FAR
+        """While a bar is walked: orders that came later than this take no part in it."""
         self.last = 0
         self.mark = 0
         self.funding_rate = ZERO
@@ -88,22 +94,24 @@ class Market:
     def _load_side(self, half: int, side: int, levels: Iterable[Level]) -> None:
         wanted = [(side * price, qty) for price, qty in levels if qty > 0][: rules.DEPTH]
         wanted.reverse()
-        base, count = half * rules.DEPTH, len(wanted)
+        first, count = half * rules.DEPTH + (rules.DEPTH - len(wanted)) // 2, len(wanted)
         if wanted:
-            self.keys[base : base + count] = array("q", [key for key, _ in wanted])
-            self.sizes[base : base + count] = array("q", [qty for _, qty in wanted])
+            self.keys[first : first + count] = array("q", [key for key, _ in wanted])
+            self.sizes[first : first + count] = array("q", [qty for _, qty in wanted])
         self.state[half] = count
+        self.state[rules.WORST + half] = first
 
     def _load_top(self, half: int, key: int, qty: int) -> None:
-        base = half * rules.DEPTH
-        self.keys[base] = key
-        self.sizes[base] = qty
+        first = self.state[rules.WORST + half]
+        self.keys[first] = key
+        self.sizes[first] = qty
         self.state[half] = 1 if key and qty > 0 else 0
 
     def forget_ladder(self) -> None:
         """After a gap in the feed: nothing is shown until the next snapshot."""
         self.lazy = None
-        self.state[rules.BIDS] = self.state[rules.ASKS] = 0
+        rules.clear(self.state, rules.BIDS)
+        rules.clear(self.state, rules.ASKS)
         self._unsee()
 
     def _unsee(self) -> None:
@@ -117,28 +125,23 @@ class Market:
         self.load()
         half = rules.BIDS if side > 0 else rules.ASKS
         count = self.state[half]
-        return side * self.keys[half * rules.DEPTH + count - 1] if count else 0
+        return side * self.keys[self.state[rules.WORST + half] + count - 1] if count else 0
 
     def take(self, side: int, limit: int, qty: int) -> list[Level]:
         """Walk the opposite side up to `limit` (0 = any price) and eat it: the (price, quantity) pieces got."""
         self.load()
         half = rules.ASKS if side > 0 else rules.BIDS
-        count = self.state[half]
         pieces: list[Level] = []
-        while qty > 0 and count:
-            at = half * rules.DEPTH + count - 1
+        while qty > 0 and self.state[half]:
+            at = self.state[rules.WORST + half] + self.state[half] - 1
             price = -side * self.keys[at]
             if limit and (price - limit) * side > 0:
                 break
-            size = self.sizes[at]
-            piece = min(qty, size)
+            piece = min(qty, self.sizes[at])
             pieces.append((price, piece))
             qty -= piece
-            if piece == size:
-                count -= 1
-            else:
-                self.sizes[at] = size - piece
-        self.state[half] = count
+            self.sizes[at] -= piece
+            rules.trim(self.state, self.sizes, half)
         return pieces
 
     def would_take(self, side: int, price: int) -> bool:

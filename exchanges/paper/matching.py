@@ -13,8 +13,10 @@ Rows, five integers each: (ts_ns, kind, side, price, qty).
     MARK    a mark price: only triggers look at it
     PATH    a bar's price path reaches `price`, whatever the quantity; qty 1 = touching a limit fills it
 
-The ladder keeps both sides in one pair of arrays, bids at 0, asks at DEPTH. A level's key is side * price,
-ascending, so on both sides the best level is the last, and an order crosses when key + opposite key >= 0.
+The ladder keeps both sides in one pair of arrays, bids in the first DEPTH places, asks in the others, each
+around the middle so that it can grow both ways. A level's key is side * price, ascending, so on both sides
+the best level is the last, and an order crosses when key + opposite key >= 0. Emptied levels stay, with
+size 0, until room is needed; the best one never is.
 `match` returns after the first row that has an effect (fills and fired triggers in `out`), so that the
 caller can settle it before time goes on.
 """
@@ -26,13 +28,14 @@ from typing import Protocol
 ROW = 5
 LEVEL, TRADE, TOP, CLEAR, LOOK, MARK, PATH = 1, 2, 3, 4, 5, 6, 7
 
-DEPTH = 1024
-"""Levels kept on each side; the worst is forgotten first."""
+DEPTH, SPARE = 1024, 256
+"""Levels kept on each side, and how many are free again after a full one has been cleaned up."""
 
-BIDS, ASKS, LOW, HIGH, ORDERS, TRIGGERS, OUT, POWER, LOADING, DEEP = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
-"""Places in `state`: counts, the quiet band (nothing can happen strictly inside it), the queue model; whether a
-snapshot is being loaded, and whether more than the best prices has ever been shown."""
-STATE = 10
+BIDS, ASKS, WORST, LOW, HIGH, ORDERS, TRIGGERS, OUT, POWER, LOADING, DEEP = 0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11
+"""Places in `state`: how many levels a side has, where its worst one is (WORST + side); the quiet band (nothing
+can happen strictly inside it); the queue model; whether a snapshot is being loaded, and whether more than
+the best prices has ever been shown."""
+STATE = 12
 
 SIDE, KEY, LEAVES, AHEAD, SHOWN, TRADED = 0, 1, 2, 3, 4, 5
 """Columns of `orders`: AHEAD is the queue in front (-1 = unknown), SHOWN the size last displayed (-1 = unknown)."""
@@ -59,54 +62,91 @@ class Ints(ReadInts, Protocol):
         ...
 
 
-def find(keys: Ints, base: int, count: int, key: int) -> int:
-    """First place, counted from `base`, whose key is not below `key`."""
-    low, high = 0, count
-    while low < high:
-        middle = (low + high) >> 1
-        if keys[base + middle] < key:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+def find(keys: Ints, first: int, count: int, key: int) -> int:
+    """Place of the first of `count` keys, from `first` on, that is not below `key`."""
+    left = count
+    while left > 1:
+        half = left >> 1
+        if keys[first + half - 1] < key:
+            first += half
+        left -= half
+    if left == 1 and keys[first] < key:
+        first += 1
+    return first
 
 
 def shown(state: Ints, keys: Ints, sizes: Ints, side: int, key: int) -> int:
     """Size displayed at a key: 0 where the ladder has a hole, -1 beyond what it shows."""
     half = BIDS if side > 0 else ASKS
-    base, count = half * DEPTH, state[half]
-    if count == 0 or key < keys[base]:
+    first, count = state[WORST + half], state[half]
+    if count == 0 or key < keys[first]:
         return -1
-    at = find(keys, base, count, key)
-    return sizes[base + at] if at < count and keys[base + at] == key else 0
+    at = find(keys, first, count, key)
+    return sizes[at] if at < first + count and keys[at] == key else 0
+
+
+def trim(state: Ints, sizes: Ints, half: int) -> None:
+    """Take emptied levels off the best end of a side: what is best always has a size."""
+    first, count = state[WORST + half], state[half]
+    while count > 0 and sizes[first + count - 1] == 0:
+        count -= 1
+    state[half] = count
+
+
+def clear(state: Ints, half: int) -> None:
+    """Forget a side."""
+    state[half] = 0
+    state[WORST + half] = half * DEPTH + DEPTH // 2
+
+
+def make_room(state: Ints, keys: Ints, sizes: Ints, half: int) -> None:
+    """Forget a side's emptied levels, and if that is not enough its worst ones; put the others in the middle."""
+    first, base, end = state[WORST + half], half * DEPTH, (half + 1) * DEPTH
+    kept = end
+    for i in range(first + state[half] - 1, first - 1, -1):
+        if sizes[i] > 0 and kept > base + SPARE:
+            kept -= 1
+            keys[kept] = keys[i]
+            sizes[kept] = sizes[i]
+    move = (kept - base) // 2
+    for i in range(kept, end):
+        keys[i - move] = keys[i]
+        sizes[i - move] = sizes[i]
+    state[half] = end - kept
+    state[WORST + half] = kept - move
 
 
 def set_level(state: Ints, keys: Ints, sizes: Ints, side: int, key: int, qty: int) -> None:
-    """Write one level of the ladder."""
+    """Write one level of the ladder. One that is gone keeps its place with size 0: it will most likely be back."""
     half = BIDS if side > 0 else ASKS
-    base, count = half * DEPTH, state[half]
-    at = find(keys, base, count, key)
-    if at < count and keys[base + at] == key:
-        if qty > 0:
-            sizes[base + at] = qty
-            return
-        for i in range(base + at, base + count - 1):
-            keys[i] = keys[i + 1]
-            sizes[i] = sizes[i + 1]
-        state[half] = count - 1
-    elif qty > 0 and count < DEPTH:
-        for i in range(base + count, base + at, -1):
+    first, count = state[WORST + half], state[half]
+    at = find(keys, first, count, key)
+    if at < first + count and keys[at] == key:
+        sizes[at] = qty
+        trim(state, sizes, half)
+    elif qty > 0:
+        insert(state, keys, sizes, half, at, key, qty)
+
+
+def insert(state: Ints, keys: Ints, sizes: Ints, half: int, at: int, key: int, qty: int) -> None:
+    """Add a level before place `at`, moving whichever end of the side is nearer."""
+    if state[WORST + half] == half * DEPTH or state[WORST + half] + state[half] == (half + 1) * DEPTH:
+        make_room(state, keys, sizes, half)
+        at = find(keys, state[WORST + half], state[half], key)
+    first, end = state[WORST + half], state[WORST + half] + state[half]
+    if at - first < end - at:
+        for i in range(first, at):
+            keys[i - 1] = keys[i]
+            sizes[i - 1] = sizes[i]
+        at -= 1
+        state[WORST + half] = first - 1
+    else:
+        for i in range(end, at, -1):
             keys[i] = keys[i - 1]
             sizes[i] = sizes[i - 1]
-        keys[base + at] = key
-        sizes[base + at] = qty
-        state[half] = count + 1
-    elif qty > 0 and at > 0:
-        for i in range(base, base + at - 1):
-            keys[i] = keys[i + 1]
-            sizes[i] = sizes[i + 1]
-        keys[base + at - 1] = key
-        sizes[base + at - 1] = qty
+    keys[at] = key
+    sizes[at] = qty
+    state[half] += 1
 
 
 def advance(orders: Ints, at: int, size: int, power: int) -> None:
@@ -159,14 +199,13 @@ def cross(state: Ints, keys: Ints, sizes: Ints, orders: Ints, out: Ints) -> None
         half = ASKS if orders[at + SIDE] > 0 else BIDS
         key, leaves, filled = orders[at + KEY], orders[at + LEAVES], 0
         while filled < leaves and state[half] > 0:
-            best = half * DEPTH + state[half] - 1
+            best = state[WORST + half] + state[half] - 1
             if keys[best] + key < 0:
                 break
             qty = min(leaves - filled, sizes[best])
             filled += qty
             sizes[best] -= qty
-            if sizes[best] == 0:
-                state[half] -= 1
+            trim(state, sizes, half)
         if filled:
             orders[at + LEAVES] = leaves - filled
             report(state, out, i, filled)
@@ -233,10 +272,14 @@ def top(state: Ints, keys: Ints, sizes: Ints, orders: Ints, side: int, price: in
     """Write a side's best level: what was better is gone, and where only tops are shown, what was there before."""
     half, key = (BIDS if side > 0 else ASKS), side * price
     if not state[DEEP]:
-        state[half] = 0
-    while state[half] > 0 and keys[half * DEPTH + state[half] - 1] > key:
+        clear(state, half)
+    while state[half] > 0 and keys[state[WORST + half] + state[half] - 1] > key:
         state[half] -= 1
-    set_level(state, keys, sizes, side, key, qty)
+    best = state[WORST + half] + state[half] - 1
+    if state[half] > 0 and keys[best] == key and qty > 0:
+        sizes[best] = qty
+    else:
+        set_level(state, keys, sizes, side, key, qty)
     refresh(state, keys, sizes, orders)
 
 
@@ -244,8 +287,8 @@ def judge(state: Ints, keys: Ints, sizes: Ints, orders: Ints, triggers: Ints, ou
     """After a change of the ladder: triggers and crossings, unless both best prices are inside the quiet band."""
     if state[LOADING]:
         return
-    bid = keys[state[BIDS] - 1] if state[BIDS] > 0 else 0
-    ask = -keys[DEPTH + state[ASKS] - 1] if state[ASKS] > 0 else 0
+    bid = keys[state[WORST] + state[BIDS] - 1] if state[BIDS] > 0 else 0
+    ask = -keys[state[WORST + 1] + state[ASKS] - 1] if state[ASKS] > 0 else 0
     if (bid == 0 or state[LOW] < bid < state[HIGH]) and (ask == 0 or state[LOW] < ask < state[HIGH]):
         return
     fire(state, triggers, out, bid, ask)
@@ -272,7 +315,7 @@ def match(  # noqa: PLR0913, PLR0917 - the kernel's arrays; numba takes no struc
             judge(state, keys, sizes, orders, triggers, out)
         elif kind == CLEAR:
             state[LOADING] = state[DEEP] = 1
-            state[BIDS if side > 0 else ASKS] = 0
+            clear(state, BIDS if side > 0 else ASKS)
         elif not state[LOW] < price < state[HIGH]:
             fire(state, triggers, out, price, price)
             if kind == TRADE:

@@ -44,6 +44,8 @@ class PaperOrder(Struct, kw_only=True, eq=False):
     reduce_only: bool = False
     venue_id: str = ""
     seq: int = 0
+    arrived_ns: int = 0
+    """When it came, or was last re-priced."""
     filled: int = 0
     status: OrderStatus = OPEN
     fired: bool = False

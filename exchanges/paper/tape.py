@@ -15,17 +15,24 @@ from exchanges.paper import clearing
 from exchanges.paper import matching as rules
 from exchanges.paper.config import FillModel
 from exchanges.paper.floor import Floor
-from exchanges.paper.market import Market
+from exchanges.paper.market import FAR, Market
 from exchanges.paper.orders import OPEN, TAKING
 
 _LOOK = (0, rules.LOOK, 0, 0, 0)
 
 
 def on_bar(floor: Floor, market: Market, event: Bar, ts_ns: int) -> None:
-    """Fill waiting takers at the open, then walk the bar: open, worse extreme, better extreme, close."""
+    """Fill waiting takers at the open, then walk the bar: open, worse extreme, better extreme, close.
+
+    Only the shortest bars count, and only orders that were there from the bar's beginning (its first tenth):
+    a bar tells what happened before an order came, and must not fill it with that.
+    """
     if market.has_ticks:
         return
-    if not (market.low < event.low and event.high < market.high):
+    market.bar_ns = min(market.bar_ns, event.interval_ns)
+    is_quiet = market.low < event.low and event.high < market.high
+    if not is_quiet and event.interval_ns == market.bar_ns:
+        market.newest_ns = event.open_ts_ns + event.interval_ns // 10
         market.last = event.open
         retry_takers(floor, market, ts_ns)
         touch = int(floor.config.fill_model is FillModel.OHLC_PATH)
@@ -34,6 +41,7 @@ def on_bar(floor: Floor, market: Market, event: Bar, ts_ns: int) -> None:
                 market.last = price
                 run(floor, market, (ts_ns, rules.PATH, 0, price, touch), ts_ns, price if step == 0 else -1)
                 watch(floor, market, ts_ns)
+        market.newest_ns = FAR
     market.last = event.close
 
 
@@ -149,7 +157,9 @@ def settle(floor: Floor, market: Market, ts_ns: int, gap_price: int = 0) -> None
     for order, qty in hits:
         if order.status is not OPEN:
             continue
-        if qty:
+        if order.arrived_ns > market.newest_ns:
+            market.write_leaves(order)
+        elif qty:
             floor.fill(market, order, order.price, qty, Liquidity.MAKER, ts_ns)
         else:
             floor.fire(market, order, order.trigger if gap_price < 0 else gap_price, ts_ns)
@@ -160,7 +170,7 @@ def retry_takers(floor: Floor, market: Market, ts_ns: int) -> None:
     if not market.taking:
         return
     for order in list(market.taking):
-        if order.where is not TAKING:
+        if order.where is not TAKING or order.arrived_ns > market.newest_ns:
             continue
         market.remove(order)
         if market.has_book:

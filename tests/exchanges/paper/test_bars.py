@@ -12,7 +12,7 @@ from domain.market import Bar
 from domain.order import OrderKind, Place
 from exchanges.paper.config import FillModel, PaperConfig
 from exchanges.paper.exchange import PaperExchange
-from tests.exchanges.paper.world import ACCOUNT, INSTANT, MINUTE, World, cancel_texts, fills, names
+from tests.exchanges.paper.world import ACCOUNT, BTC, INSTANT, MINUTE, World, cancel_texts, fills, names
 
 
 def bars_world(model: FillModel = FillModel.NEXT_OPEN) -> World:
@@ -97,6 +97,33 @@ def test_bars_are_only_signals_where_there_are_trades_or_a_book():
     world.place(1, 10, 599_000)
     assert not fills(world.bar(600_000, 601_000, 598_000, 600_000))
     assert fills(world.ioc(1, 10, 600_010)) == [(1, 600_010, 10)]
+
+
+def test_an_order_that_came_in_the_middle_of_a_bar_is_not_filled_by_what_was_before_it():
+    world = bars_world()
+    world.t += MINUTE // 2
+    world.place(1, 10, 599_000)
+    world.ioc(1, 20, 605_000)
+    world.t -= MINUTE // 2
+    assert not fills(world.bar(600_000, 600_500, 598_000, 600_000))
+    assert fills(world.bar(600_100, 600_500, 598_000, 600_000)) == [(1, 600_100, 20), (1, 599_000, 10)]
+
+
+def test_longer_bars_of_the_same_instrument_only_repeat_the_shorter_ones():
+    world = bars_world()
+    world.bar(599_000, 600_500, 598_000, 600_000)
+    world.place(1, 10, 599_000)
+    hour = Bar(
+        instrument=BTC.id,
+        interval_ns=60 * MINUTE,
+        open_ts_ns=world.t,
+        open=600_000,
+        high=601_000,
+        low=598_000,
+        close=600_000,
+        volume=1,
+    )
+    assert not world.market(hour)
 
 
 def oracle(closes: list[Decimal]) -> tuple[int, str]:

@@ -213,6 +213,47 @@ def test_compiled_and_plain_matching_are_equal_on_a_recorded_tape():
     assert run_market(rows, 3, is_compiled=True) == plain
 
 
+def test_the_ladder_keeps_what_a_simple_book_keeps():
+    rng = random.Random(11)
+    market = Market(BTC, 3)
+    simple: dict[int, dict[int, int]] = {1: {}, -1: {}}
+    arrays = (market.state, market.keys, market.sizes)
+    middle = 600_000
+    for n in range(30_000):
+        middle += rng.choice([-3, 0, 0, 0, 3])
+        side, qty = rng.choice([1, -1]), rng.choice([0, 1]) * rng.randint(1, 9)
+        price = middle - side * int(rng.expovariate(1 / 400))
+        kind = rules.TOP if rng.random() < 0.05 else rules.LEVEL
+        row = (n, kind, side, price, qty)
+        rules.match(row, 0, 1, *arrays, market.orders, market.triggers, market.out)
+        levels = simple[side]
+        if kind == rules.TOP:
+            for better in [p for p in levels if (p - price) * side > 0]:
+                del levels[better]
+        levels[price] = qty
+        if not qty:
+            del levels[price]
+        if n % 100 == 0:
+            for half in (1, -1):
+                best = sorted((p * half for p in simple[half]), reverse=True)
+                assert market.best(half) == (best[0] * half if best else 0)
+                for key in best[:400]:
+                    assert rules.shown(*arrays, half, key) == simple[half][key * half]
+    assert len(simple[1]) > 100
+
+
+def test_without_numba_the_plain_functions_do_the_same_work(monkeypatch):
+    import sys
+
+    rows = diff_tape(5, 3_000)
+    expected = run_market(rows, 3, is_compiled=False)
+    kernel.compiled_match.cache_clear()
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert kernel.compiled_match() is rules.match
+    assert run_market(rows, 3, is_compiled=True) == expected
+    kernel.compiled_match.cache_clear()
+
+
 def test_an_instrument_with_many_orders_grows_its_arrays():
     market = Market(Instrument(id="X-USDT-PERP.PAPER", venue_symbol="X", price_decimals=1, qty_decimals=1), 3)
     orders = [order(n, 1 if n % 2 else -1, 1000 - 7 * n if n % 2 else 2000 + n, 5) for n in range(200)]

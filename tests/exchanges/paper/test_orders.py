@@ -5,6 +5,7 @@ import pytest
 from domain.events import Accepted, Amended, AmendRejected, CancelRejected, Filled, OrderReport, Rejected, VenueSnapshot
 from domain.order import Liquidity, OrderKind, OrderStatus, Query, RequestSnapshot
 from domain.verdict import Reason
+from exchanges.paper.config import PaperConfig
 from tests.exchanges.paper.world import ACCOUNT, BTC, World, cancel_texts, fills, names
 
 
@@ -138,6 +139,17 @@ def test_a_snapshot_holds_orders_positions_cash_and_the_fills_since_the_last_one
     (third,) = world.send(RequestSnapshot(account=ACCOUNT))
     assert isinstance(third, VenueSnapshot)
     assert len(third.fills) == 1
+
+
+def test_what_is_remembered_of_finished_orders_is_bounded():
+    world = World(PaperConfig(feed_ns=0, entry_ns=0, response_ns=0, kept_orders=50, kept_fills=20))
+    world.bbo(600_000, 600_010, 10**6, 10**6)
+    for _ in range(200):
+        world.ioc(1, 10, 600_010)
+    floor = world.exchange.floor
+    assert len(floor.orders) == len(floor.finished) == 50
+    assert len(world.exchange.snapshot(ACCOUNT, 0).fills) == 20
+    assert world.position == 2000
 
 
 def test_reduce_only_never_passes_zero(world):
