@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from domain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from domain.settings import Settings
+    from research.backtest import BacktestSettings
+    from research.market_data import MarketData
+
+START_NS = 1_760_000_000_000_000_000
+"""When the simulated market of a backtest begins: 2025-10-09 08:53:20 UTC."""
+HOUR_NS = 3_600_000_000_000
+MS = 1_000_000
+
+DataPath = Annotated[Path | None, typer.Option("--data", help="Bars, trades, books (Parquet, CSV) or an L2 tape.")]
+JsonPath = Annotated[Path | None, typer.Option("--json", help="Also write the result as JSON to this file.")]
+Params = Annotated[str, typer.Option("--params", help="Strategy parameters: fast=10,slow=20 ...")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
+    app.command()(backtest)
     app.command()(simulate)
 
 
@@ -26,4 +46,144 @@ def simulate(
     raise typer.Exit(run(count, start, verbose=verbose))
 
 
-DataPath = Annotated[Path, typer.Argument(help="Market data file.")]
+def backtest(  # noqa: PLR0913, PLR0917 - one option each
+    strategy: Annotated[str, typer.Option(help="Kind of strategy, or file.py:Class.")],
+    data: DataPath = None,
+    instrument: Annotated[str, typer.Option(help="Configured id or alias, else told from the file's name.")] = "",
+    params: Params = "",
+    kind: Annotated[str, typer.Option(help="bars, trades, books or l2; told from the file.")] = "",
+    stamp: Annotated[str, typer.Option(help="What a bar's time is: open or close.")] = "open",
+    tolerate_gaps: Annotated[bool, typer.Option(help="Use a file with missing bars as it is.")] = False,
+    funding: Annotated[Path | None, typer.Option(help="Funding rates, for bars.")] = None,
+    fill_model: Annotated[str, typer.Option(help="next_open, ohlc_path or same_close, for bars.")] = "",
+    deposit: Annotated[float, typer.Option(min=1, help="Cash at the start.")] = 100_000,
+    approver: Annotated[str, typer.Option(help="auto or never: who votes on large orders.")] = "auto",
+    simulated_hours: Annotated[float, typer.Option(min=0, help="Simulated market instead of --data.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the simulated market.")] = 7,
+    config: Annotated[Path | None, typer.Option(help="YAML file over the built-in defaults.")] = None,
+    strategies: Annotated[Path | None, typer.Option(help="Folder with your own strategies.")] = None,
+    json_path: JsonPath = None,
+) -> None:
+    """Run one strategy over market data through the code that trades live, and say honestly what came out."""
+    from engine.config import load_config
+    from engine.config.parts import paper_fields
+    from research.backtest import StrategyRequest, run_backtest
+    from research.market_data import DataKind, FileOptions, open_file, simulated
+    from research.summary import as_json, as_text
+
+    loaded = load_config(config, "paper")
+    core = loaded.to_settings()
+    paper = paper_fields(loaded) | ({"fill_model": fill_model} if fill_model else {})
+    settings = _settings(core, paper, deposit, approver, loaded.data_feed.conflate_ns)
+    if simulated_hours and data is None:
+        source = simulated(_simulated_instrument(core, instrument), seed, START_NS, int(simulated_hours * HOUR_NS))
+    elif data is not None and not simulated_hours:
+        options = FileOptions(
+            kind=_choice("--kind", kind, DataKind) if kind else None,
+            instrument=instrument,
+            instruments=core.instruments,
+            stamp=_stamp(stamp),
+            tolerate_gaps=tolerate_gaps,
+            funding=funding,
+            fees=core.instruments[0] if core.instruments else None,
+        )
+        source = open_file(data, options)
+    else:
+        raise ConfigError("say what to run over: --data FILE, or --simulated-hours H for the simulated market")
+    request = StrategyRequest(kind=strategy, params=parse_params(params), folder=strategies)
+    with progress(source) as report:
+        outcome = run_backtest(request, source, settings, report)
+    typer.echo(as_text(outcome))
+    if json_path is not None:
+        json_path.write_bytes(as_json(outcome) + b"\n")
+        typer.echo(f"{'JSON':<15}{json_path}")
+
+
+def _settings(
+    core: Settings, paper: dict[str, Any], deposit: float, approver: str, conflate_ns: int
+) -> BacktestSettings:
+    from decimal import Decimal
+
+    from msgspec import ValidationError, convert
+
+    from exchanges.paper.config import FillModel, PaperConfig
+    from research.backtest import Approver, BacktestSettings
+
+    _choice("--fill-model", str(paper["fill_model"]), FillModel)
+    try:
+        exchange = convert(paper, PaperConfig)
+    except ValidationError as error:
+        raise ConfigError(f"paper: {error}") from error
+    return BacktestSettings(
+        core=core,
+        paper=exchange,
+        deposit=Decimal(repr(deposit)),
+        approver=_choice("--approver", approver, Approver),
+        conflate_ns=conflate_ns,
+    )
+
+
+def _choice(option: str, text: str, choices: Any) -> Any:  # noqa: ANN401 - any enumeration
+    """A member of an enumeration. Raises `ConfigError` naming the choices."""
+    try:
+        return choices(text)
+    except ValueError:
+        raise ConfigError(f"{option} {text!r}: choose {', '.join(item.value for item in choices)}") from None
+
+
+def _stamp(text: str) -> Any:  # noqa: ANN401 - imported with the verb
+    from engine.data.importers import Stamp
+
+    return _choice("--stamp", text, Stamp)
+
+
+def _simulated_instrument(core: Settings, name: str) -> Any:  # noqa: ANN401 - imported with the verb
+    from research.market_data import find_instrument
+
+    found = find_instrument(name, core.instruments) if name else next(iter(core.instruments), None)
+    if found is None:
+        known = ", ".join(item.id for item in core.instruments) or "none"
+        raise ConfigError(f"--instrument {name!r} is not configured; there are: {known}")
+    return found
+
+
+def parse_params(text: str) -> dict[str, Any]:
+    """`fast=10,style=take,session=true` as a dictionary of plain values. Raises `ConfigError`."""
+    params: dict[str, Any] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = part.partition("=")
+        if not equals or not name.strip():
+            raise ConfigError(f"--params {part!r}: expected name=value, several separated by commas")
+        params[name.strip()] = _value(value.strip())
+    return params
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - a number, a truth value or a text
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+@contextmanager
+def progress(source: MarketData) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on a terminal's stderr; elsewhere None."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[seen]:,} events"))
+    total = source.last_ns - source.first_ns or None
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(source.name, total=total, seen=0)
+
+        def report(seen: int, ts_ns: int) -> None:
+            bar.update(task, completed=max(0, ts_ns - source.first_ns) if total else None, seen=seen)
+
+        yield report

@@ -1,32 +1,38 @@
 """The virtual-time driver: merged tape, paper exchange and timers around the same kernel that runs live.
 
-At one instant the venue sees the market first, then the engine, then what the engine sent is answered
-if latency allows. Order of equal times: venue answers, timers, market.
+The venue sees every event of the tape, the engine what its conflator lets through, as in `moondev run`. At
+one instant come venue answers, then timers, then the market.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from domain.commands import Actor, Command, Door, LoadStrategy
 from domain.events import CommandReceived, EngineStarted, History
 from domain.facts import Fact, StrategyChanged, StrategyStatus
-from domain.market import FeedStatus, MarketEvent
+from domain.market import Bar, FeedStatus, MarketEvent
 from domain.order import Intent
 from domain.ports import Journal
 from domain.settings import Settings, StrategySpec
 from engine.core.core import AnyStrategy, Core
 from engine.core.kernel import Kernel
 from engine.core.state import State
+from engine.data.conflate import Conflator
 from exchanges.paper.exchange import PaperExchange
 
 SYSTEM = Actor(person="", door=Door.SYSTEM)
+LEAD_NS = 1_000_000_000
+"""A run starts this long before its tape, so that accounts are reconciled when the market opens."""
+FLUSH_NS = 100_000_000
+"""How often the conflator is asked for what a quiet market has left in it."""
 
 
 class Driver:
     """Runs a kernel against a paper exchange in virtual time.
 
-    `on_facts` sees every fact. Strategies act from their first event: history is what the tape brings.
+    `on_facts` sees every fact. `history` has the bars that warm up a strategy, by its id; without any it
+    acts from its first event. `conflate_ns` 0 lets every event through to the engine.
     """
 
     def __init__(
@@ -38,18 +44,20 @@ class Driver:
         journal: Journal | None = None,
         on_facts: Callable[[Sequence[Fact]], None] | None = None,
         facts_on: bool = True,
-        installation: str = "bt",
-        build: str = "backtest",
+        history: Mapping[str, Sequence[Bar]] | None = None,
+        conflate_ns: int = 0,
     ) -> None:
         """Wire everything; nothing happens before `start`."""
         self.settings = settings
         self.exchange = exchange
         self.on_facts = on_facts
-        self.installation = installation
-        self.build = build
+        self.history = dict(history or {})
         core = Core(State(), facts_on=facts_on)
         core.make_code = make_code
         self.kernel = Kernel(core, journal, send=self._send, publish=self._publish)
+        self._conflator = Conflator(self._take, conflate_ns) if conflate_ns else None
+        self._flush_ns = 0
+        self._now_ns = 0
         self._warming: list[str] = []
         self._commands = 0
 
@@ -68,16 +76,16 @@ class Driver:
         if self.on_facts is not None:
             self.on_facts(facts)
 
-    def start(self, ts_ns: int, settings_hash: str = "") -> None:
+    def start(self, ts_ns: int) -> None:
         """Begin a run: identity, settings, reconciliation with the exchange, then the configured strategies."""
         self.kernel.ingest(
             EngineStarted(
                 ts_ns=ts_ns,
-                installation=self.installation,
+                installation="bt",
                 epoch=self.core.state.epoch + 1,
-                build=self.build,
+                build="backtest",
                 lock_hash="",
-                settings_hash=settings_hash,
+                settings_hash="",
                 settings=self.settings,
             )
         )
@@ -99,7 +107,9 @@ class Driver:
 
     def _warm(self) -> None:
         while self._warming:
-            self.kernel.ingest(History(ts_ns=self.core.state.ts_ns, strategy=self._warming.pop(0), complete=True))
+            strategy = self._warming.pop(0)
+            bars = tuple(self.history.get(strategy, ()))
+            self.kernel.ingest(History(ts_ns=self.core.state.ts_ns, strategy=strategy, bars=bars, complete=True))
 
     def _next_due(self) -> int:
         due, wake = self.exchange.next_due_ns, self.kernel.wake_ns
@@ -109,12 +119,13 @@ class Driver:
 
     def advance(self, until_ns: int) -> None:
         """Deliver venue answers and timers that are due by `until_ns`, in order of time."""
-        kernel, exchange = self.kernel, self.exchange
+        kernel, core, exchange = self.kernel, self.kernel.core, self.exchange
+        ingest, poll = kernel.ingest, exchange.poll
         while True:
-            due, wake = exchange.next_due_ns, kernel.wake_ns
+            due, wake = exchange.next_due_ns, core.wake_ns
             if due and due <= until_ns and (not wake or due <= wake):
-                for answer in exchange.poll(due):
-                    kernel.ingest(answer)
+                for answer in poll(due):
+                    ingest(answer)
             elif wake and wake <= until_ns:
                 kernel.tick(wake)
             else:
@@ -122,19 +133,22 @@ class Driver:
 
     def feed(self, event: MarketEvent | FeedStatus) -> None:
         """One event of the tape."""
-        self._play((event,))
+        self.play((event,))
 
     def run(self, tape: Iterable[MarketEvent | FeedStatus]) -> int:
-        """Feed a whole tape, starting at its first event; returns the number of events."""
+        """Feed a whole tape, starting shortly before its first event; returns the number of events."""
         events = iter(tape)
         for first in events:
             if not self.core.state.epoch:
-                self.start(first.ts_ns)
+                self.start(first.ts_ns - LEAD_NS)
             self.feed(first)
-            return 1 + self._play(events)
+            return 1 + self.play(events)
         return 0
 
-    def _play(self, tape: Iterable[MarketEvent | FeedStatus]) -> int:
+    def play(self, tape: Iterable[MarketEvent | FeedStatus]) -> int:
+        """Feed events after `start`; returns their number."""
+        if self._conflator is not None:
+            return self._play_conflated(self._conflator, tape)
         exchange, core = self.exchange, self.core
         on_market, ingest, advance = exchange.on_market, self.kernel.ingest, self.advance
         count = 0
@@ -150,3 +164,36 @@ class Driver:
                 advance(now_ns)
             count += 1
         return count
+
+    def _play_conflated(self, conflator: Conflator, tape: Iterable[MarketEvent | FeedStatus]) -> int:
+        exchange, core, put = self.exchange, self.core, conflator.put
+        on_market, advance = exchange.on_market, self.advance
+        count = 0
+        for event in tape:
+            now_ns = event.ts_ns
+            if now_ns >= self._flush_ns:
+                self._flush(conflator, now_ns)
+            due, wake = exchange.next_due_ns, core.wake_ns
+            if (due and due <= now_ns) or (wake and wake <= now_ns):
+                advance(now_ns)
+            on_market(event)
+            self._now_ns = now_ns
+            put(event)
+            count += 1
+        return count
+
+    def _flush(self, conflator: Conflator, now_ns: int) -> None:
+        """Do what the live service's timer has done by now."""
+        if not self._flush_ns:
+            self._flush_ns = now_ns + FLUSH_NS
+        while self._flush_ns <= now_ns:
+            self.advance(self._flush_ns)
+            self._now_ns = self._flush_ns
+            conflator.flush(self._flush_ns)
+            self._flush_ns += FLUSH_NS
+
+    def _take(self, event: MarketEvent | FeedStatus) -> None:
+        """What the conflator lets through is received now, whenever it happened."""
+        event.ts_ns = self._now_ns
+        self.kernel.ingest(event)
+        self.advance(self._now_ns)

@@ -1,0 +1,327 @@
+"""What a backtest runs over: a recorded file or the simulated market, as an instrument and a stream of events.
+
+    open_file(path, FileOptions(...))   bars, trades, books (Parquet, CSV) or a recorded L2 tape
+    simulated(instrument, seed, ...)    the synthetic market: for trying things out, proof of nothing
+
+`MarketData.tape(latency_ns, interval_ns)` starts anew at every call.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
+
+from domain.errors import DataError, Unrepresentable
+from domain.instrument import Instrument, InstrumentId
+from domain.market import Feed, FeedKind, MarketEvent
+from engine.data.columns import load
+from engine.data.importers import Stamp, read_bars, read_books, read_funding, read_trades
+from engine.data.l2 import L2Tape, tape_instrument
+from engine.data.scale import default_instrument_for, instrument_id_from_name
+from engine.data.synthetic import SyntheticMarket
+from engine.data.tables import BarTable, BookTable, FundingTable, TradeTable
+from engine.data.tape import Source, Tape
+from research.aggregate import coarser, with_bars
+
+SECOND_NS = 1_000_000_000
+READS = {
+    "bars": frozenset({FeedKind.BAR}),
+    "trades": frozenset({FeedKind.TRADE, FeedKind.BAR}),
+    "books": frozenset({FeedKind.BOOK, FeedKind.BBO}),
+    "l2": frozenset({FeedKind.BOOK, FeedKind.BBO, FeedKind.TRADE, FeedKind.BAR}),
+    "simulated": frozenset(FeedKind),
+}
+
+
+class DataKind(enum.StrEnum):
+    """What a source consists of."""
+
+    BARS = "bars"
+    TRADES = "trades"
+    BOOKS = "books"
+    L2 = "l2"
+    """A recorded WebSocket tape: book, best bid and offer, trades."""
+    SIMULATED = "simulated"
+
+
+class FileOptions(Struct, frozen=True, kw_only=True):
+    """What a file does not say itself. `instruments` are the configured ones; `funding` is a second file."""
+
+    kind: DataKind | None = None
+    instrument: str = ""
+    instruments: tuple[Instrument, ...] = ()
+    stamp: Stamp = Stamp.OPEN
+    interval_ns: int = 0
+    tolerate_gaps: bool = False
+    funding: Path | None = None
+    fees: Instrument | None = None
+    """Fees and margins of an instrument that is not configured are taken from this one."""
+
+
+class MarketData(Struct, frozen=True, kw_only=True):
+    """One source. `reads` are the feeds that a strategy can have of it; times are 0 where they are not known.
+
+    `tape(latency_ns, interval_ns)` gives its events, stamped `latency_ns` after they happened, with bars of
+    `interval_ns` (0 = none, or those of the file).
+    """
+
+    name: str
+    kind: DataKind
+    instrument: Instrument
+    tape: Callable[[int, int], Iterator[MarketEvent]]
+    interval_ns: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    rows: int = 0
+    sha256: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def reads(self) -> frozenset[FeedKind]:
+        """Feeds that a strategy can read from it."""
+        return READS[self.kind.value]
+
+
+def open_file(path: Path, options: FileOptions) -> MarketData:
+    """Open a recorded file. Raises `DataError` for a file that lies or cannot be understood, with the reason."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    kind = options.kind or guess_kind(path)
+    if kind is DataKind.L2:
+        return _l2(path, options)
+    if kind is DataKind.TRADES:
+        return _trades(path, options, read_trades(path))
+    if kind is DataKind.BOOKS:
+        return _books(path, options, read_books(path))
+    return _bars(
+        path,
+        options,
+        read_bars(path, stamp=options.stamp, interval_ns=options.interval_ns, tolerate_gaps=options.tolerate_gaps),
+    )
+
+
+def guess_kind(path: Path) -> DataKind:
+    """What a file consists of, by its first bytes and its columns. Raises `DataError` when they do not tell."""
+    import gzip
+
+    with path.open("rb") as file:
+        head = file.read(2)
+    opener = gzip.open if head == b"\x1f\x8b" else open
+    try:
+        with opener(path, "rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise DataError(f"{path.name}: cannot be read: {error}") from error
+    stamp, _, rest = start.partition(b" ")
+    if len(stamp) == 19 and stamp.isdigit() and rest.lstrip().startswith(b"{"):
+        return DataKind.L2
+    file_columns = load(path)
+    if all(file_columns.find(name, name[0]) for name in ("open", "high", "low", "close")):
+        return DataKind.BARS
+    if file_columns.find("bid_price_0", "bid_px_00", "bids[0]_price", "bid0_price"):
+        return DataKind.BOOKS
+    if file_columns.find("price", "px", "p"):
+        return DataKind.TRADES
+    raise DataError(
+        f"{path.name}: its columns ({', '.join(file_columns.data)[:200]}) are neither bars (open, high, low, close), "
+        f"trades (price, quantity, side) nor books (bid_price_0 ...); name the kind with --kind"
+    )
+
+
+def _hash(*paths: Path | None) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        if path is not None:
+            with path.open("rb") as file:
+                while block := file.read(2**20):
+                    digest.update(block)
+    return digest.hexdigest()
+
+
+def _instrument(
+    path: Path, options: FileOptions, table: BarTable | TradeTable | BookTable
+) -> tuple[Instrument, tuple[str, ...]]:
+    """The configured instrument that was named, or one that carries the file's numbers."""
+    configured = find_instrument(options.instrument, options.instruments)
+    if configured is not None:
+        return configured, ()
+    instrument_id = _id(path, options)
+    instrument, note = default_instrument_for(table.name, instrument_id, table.prices(), table.quantities())
+    return with_fees(instrument, note, options)
+
+
+def _id(path: Path, options: FileOptions) -> InstrumentId:
+    name = options.instrument
+    if not name:
+        return instrument_id_from_name(path.name)
+    return name if "." in name else f"{name}.PAPER"
+
+
+def find_instrument(name: str, instruments: tuple[Instrument, ...]) -> Instrument | None:
+    """A configured instrument by its id or alias, whatever the case; None when no such is configured."""
+    wanted = name.upper()
+    for instrument in instruments:
+        if wanted and wanted in {instrument.id, instrument.id.partition(".")[0], *instrument.aliases}:
+            return instrument
+    return None
+
+
+def with_fees(instrument: Instrument, note: str, options: FileOptions) -> tuple[Instrument, tuple[str, ...]]:
+    """The assumed instrument with the fees and margins of the configured one, and what to tell about it."""
+    model = options.fees
+    if model is None:
+        return instrument, (note,)
+    charged = replace(
+        instrument,
+        maker_fee=model.maker_fee,
+        taker_fee=model.taker_fee,
+        initial_margin=model.initial_margin,
+        maintenance_margin=model.maintenance_margin,
+    )
+    return charged, (note.replace("and no fees", f"with the fees and margins of {model.id}"),)
+
+
+def _bars(path: Path, options: FileOptions, table: BarTable) -> MarketData:
+    instrument, notes = _instrument(path, options, table)
+    funding = read_funding(options.funding) if options.funding is not None else None
+    if funding is not None and len(funding.ts_ns) > 1:
+        instrument = replace(instrument, funding_interval_ns=int(np.median(np.diff(funding.ts_ns))))
+    if table.gaps:
+        missing = sum(gap.missing for gap in table.gaps)
+        notes = (*notes, f"{missing} bars are missing in {len(table.gaps)} gaps")
+    if funding is not None:
+        notes = (*notes, f"funding from {funding.name}, paid on the closes")
+
+    def tape(latency_ns: int, interval_ns: int) -> Iterator[MarketEvent]:
+        bars = coarser(table, interval_ns) if interval_ns else table
+        if funding is None:
+            return bars.events(instrument, latency_ns)
+        marks = Source(_marks(bars, instrument, funding, latency_ns))
+        return iter(Tape(marks, Source(bars.events(instrument), latency_ns)))
+
+    return MarketData(
+        name=path.name,
+        kind=DataKind.BARS,
+        instrument=instrument,
+        tape=tape,
+        interval_ns=table.interval_ns,
+        first_ns=int(table.open_ts_ns[0]),
+        last_ns=int(table.open_ts_ns[-1]) + table.interval_ns,
+        rows=len(table.open_ts_ns),
+        sha256=_hash(path, options.funding),
+        notes=(*notes, *table.notes),
+    )
+
+
+def _marks(bars: BarTable, instrument: Instrument, funding: FundingTable, latency_ns: int) -> Iterator[MarketEvent]:
+    for mark in bars.marks(instrument, funding):
+        mark.ts_ns += latency_ns
+        yield mark
+
+
+def _trades(path: Path, options: FileOptions, table: TradeTable) -> MarketData:
+    instrument, notes = _instrument(path, options, table)
+
+    def tape(latency_ns: int, interval_ns: int) -> Iterator[MarketEvent]:
+        events = table.events(instrument, latency_ns)
+        return with_bars(events, interval_ns) if interval_ns else events
+
+    return _ticks(path, DataKind.TRADES, instrument, tape, table.ts_ns, (*notes, *table.notes))
+
+
+def _books(path: Path, options: FileOptions, table: BookTable) -> MarketData:
+    instrument, notes = _instrument(path, options, table)
+    return _ticks(
+        path,
+        DataKind.BOOKS,
+        instrument,
+        lambda latency_ns, _: table.events(instrument, latency_ns),
+        table.ts_ns,
+        (*notes, *table.notes),
+    )
+
+
+def _ticks(
+    path: Path,
+    kind: DataKind,
+    instrument: Instrument,
+    tape: Callable[[int, int], Iterator[MarketEvent]],
+    times: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+    notes: tuple[str, ...],
+) -> MarketData:
+    return MarketData(
+        name=path.name,
+        kind=kind,
+        instrument=instrument,
+        tape=tape,
+        first_ns=int(times[0]),
+        last_ns=int(times[-1]),
+        rows=len(times),
+        sha256=_hash(path),
+        notes=notes,
+    )
+
+
+def _l2(path: Path, options: FileOptions) -> MarketData:
+    """A tape carries the recorder's receive times already, so no latency is added."""
+    found = find_instrument(options.instrument, options.instruments)
+    notes: tuple[str, ...] = ()
+    if found is None:
+        instrument, note = tape_instrument(path, _tape_id(path, options), path.stem)
+        found, notes = with_fees(instrument, note, options)
+    instrument = found
+
+    def tape(_: int, interval_ns: int) -> Iterator[MarketEvent]:
+        events = L2Tape(path, instrument).events()
+        return with_bars(events, interval_ns) if interval_ns else events
+
+    return MarketData(
+        name=path.name, kind=DataKind.L2, instrument=instrument, tape=tape, sha256=_hash(path), notes=notes
+    )
+
+
+def _tape_id(path: Path, options: FileOptions) -> InstrumentId:
+    """A tape's name has its own habits: usdm_btcusdt_20240808.gz."""
+    if options.instrument:
+        return _id(path, options)
+    for part in path.name.split(".")[0].split("_"):
+        try:
+            guess = instrument_id_from_name(part)
+        except (DataError, Unrepresentable):
+            continue
+        if not guess.startswith(f"{part.upper()}-"):
+            return guess
+    return instrument_id_from_name(path.name)
+
+
+def simulated(instrument: Instrument, seed: int, start_ns: int, span_ns: int) -> MarketData:
+    """The synthetic market of one instrument for a while."""
+    market = SyntheticMarket((instrument,), seed, start_ns)
+    end_ns = start_ns + span_ns
+
+    def tape(latency_ns: int, interval_ns: int) -> Iterator[MarketEvent]:
+        feeds = [Feed(kind=kind, instrument=instrument.id) for kind in FeedKind if kind is not FeedKind.BAR]
+        if interval_ns:
+            feeds.append(Feed(kind=FeedKind.BAR, instrument=instrument.id, interval_ns=interval_ns))
+        for event in itertools.takewhile(lambda e: e.ts_ns < end_ns, market.events(feeds)):
+            event.ts_ns += latency_ns
+            yield event
+
+    return MarketData(
+        name=f"simulated market, seed {seed}",
+        kind=DataKind.SIMULATED,
+        instrument=instrument,
+        tape=tape,
+        first_ns=start_ns,
+        last_ns=end_ns,
+        sha256=hashlib.sha256(msgspec.msgpack.encode((seed, instrument.id, start_ns, span_ns))).hexdigest(),
+        notes=("SIMULATED: made up by a seeded random walk; a result on it is no evidence of anything",),
+    )

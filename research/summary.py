@@ -1,0 +1,140 @@
+"""A backtest's result for people, and as JSON for programs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from domain.codec import to_json
+from exchanges.paper.config import FillModel
+from research.backtest import Approver, Outcome, Result, wins
+from research.market_data import DataKind
+from research.statistics import LEAST_TRADES
+
+APPROVERS = {
+    Approver.AUTO: "auto: approvals are off, nobody is asked; limits and gate are on",
+    Approver.NEVER: "never: large orders wait for a vote that does not come, and expire",
+}
+FILL_MODELS = {
+    FillModel.NEXT_OPEN: "next_open: takes at the next bar's open; limits fill when a bar trades through them",
+    FillModel.OHLC_PATH: "ohlc_path: takes at the next bar's open; limits fill when a bar touches them",
+    FillModel.SAME_CLOSE: "same_close: !!! BENCHMARKS ONLY: fills at the very close that was decided on, no latency !!",
+}
+TARGETS = "targets, never promised: daily PNL 0.5 %, Sharpe > 1.5, drawdown < 25 %, win rate > 60 %"
+_money = Decimal("0.01")
+
+
+def as_json(outcome: Outcome) -> bytes:
+    """The result with its trades and equity samples; `timing` is the only part that differs from run to run."""
+    fields: dict[str, Any] = msgspec.structs.asdict(outcome.result)
+    fields["pnl"] = outcome.result.pnl
+    fields["timing"] = {"wall_s": outcome.wall_s, "events_per_s": outcome.events_per_s}
+    return to_json(fields)
+
+
+def as_text(outcome: Outcome) -> str:
+    """The summary that `moondev backtest` prints."""
+    width = 15
+    lines = [f"{name:<{width}}{text}" for name, text in rows(outcome)]
+    return "\n".join(lines)
+
+
+def rows(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    """Name and text of every line of the summary."""
+    result = outcome.result
+    yield "Tested", f"{result.strategy} on {result.instrument}" + _params(result)
+    yield "Data", f"{result.data} ({result.data_kind}, sha256 {result.data_sha256[:12]})"
+    for note in result.notes:
+        yield "", note
+    yield "Span", f"{_when(result.first_ns)} to {_when(result.last_ns)} UTC, {_span(result.last_ns - result.first_ns)}"
+    yield "Events", f"{result.events:,}" + _warmup(result)
+    yield "Fill model", _fill_model(result)
+    yield "Latency", ", ".join(f"{name} {ms:g} ms" for name, ms in result.latency_ms.items())
+    yield "Costs", f"maker {_percent(result.maker_fee)}, taker {_percent(result.taker_fee)}" + _free(result)
+    yield "Approver", APPROVERS[result.approver]
+    yield "Strategy is", result.strategy_status
+    if result.refusals:
+        yield "Refused", ", ".join(f"{reason} x {count}" for reason, count in result.refusals.items())
+    for alert in result.alerts:
+        yield "Alert", alert
+    yield "", ""
+    yield from figures(result)
+    yield "", ""
+    yield "State hash", result.state_hash
+    yield "Took", f"{outcome.wall_s:.2f} s, {outcome.events_per_s:,.0f} events/s"
+
+
+def figures(result: Result) -> Iterator[tuple[str, str]]:
+    """What was earned and risked."""
+    pnl, currency = result.pnl, result.currency
+    share = float(pnl / result.deposit) if result.deposit else 0.0
+    yield "PNL", f"{_cash(pnl)} {currency} ({share:+.2%} of {_cash(result.deposit)}) after fees and funding"
+    yield (
+        "",
+        (
+            f"realised {_cash(result.realised)}, unrealised {_cash(result.unrealised)}, fees {_cash(-result.fees)}, "
+            f"funding {_cash(result.funding)}"
+        ),
+    )
+    still = f"; {result.open_qty:f} still open" if result.open_qty else ""
+    yield "Trades", f"{len(result.trades)} round trips, {result.fills} fills, {result.orders} orders{still}"
+    yield "Win rate", _win_rate(result)
+    fall = result.max_drawdown
+    yield "Max drawdown", f"{fall.fraction:.2%} ({_cash(fall.amount)}), equity sampled every {_span(result.sample_ns)}"
+    ratio = result.sharpe
+    yield "Sharpe", ratio.caveat if ratio.value is None else f"{ratio.value:.2f} ({ratio.caveat})"
+    yield "Exposure", f"{result.exposure:.1%} of the time in a position"
+    yield "", TARGETS
+    if result.data_kind is DataKind.SIMULATED:
+        yield "", "SIMULATED MARKET: these figures are no evidence of anything"
+
+
+def _params(result: Result) -> str:
+    shown = ", ".join(f"{name}={value}" for name, value in result.params.items())
+    return f" with {shown}" if shown else ""
+
+
+def _warmup(result: Result) -> str:
+    return f" after {result.warmup_bars} bars of warm-up" if result.warmup_bars else ""
+
+
+def _fill_model(result: Result) -> str:
+    if result.data_kind is DataKind.BARS:
+        return FILL_MODELS[result.fill_model]
+    return "order book and trades with queue position; bars are signals only"
+
+
+def _free(result: Result) -> str:
+    return "" if result.maker_fee or result.taker_fee else " !!! NO FEES: the result says nothing about costs !!!"
+
+
+def _win_rate(result: Result) -> str:
+    count = len(result.trades)
+    if not count:
+        return "insufficient data: n = 0 round trips"
+    rate = f"{wins(result) / count:.1%} of {count} round trips after fees"
+    return rate if count >= LEAST_TRADES else f"{rate}; insufficient data: n = {count}, at least {LEAST_TRADES} needed"
+
+
+def _when(ts_ns: int) -> str:
+    return dt.datetime.fromtimestamp(ts_ns / 1e9, tz=dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _span(ns: int) -> str:
+    seconds = ns / 1e9
+    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:g} s"
+
+
+def _percent(fraction: Decimal) -> str:
+    return f"{fraction * 100:f}".rstrip("0").rstrip(".") + " %"
+
+
+def _cash(amount: Decimal) -> str:
+    return f"{amount.quantize(_money):,f}"
