@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from domain.desired import Desired
 from domain.events import Event
 from domain.facts import Fact
 from domain.settings import Settings
@@ -15,6 +16,7 @@ encode = msgspec.msgpack.Encoder(order="deterministic", decimal_format="string")
 """Bytes of any domain object; the same object always gives the same bytes."""
 
 decode_event = msgspec.msgpack.Decoder(Event).decode
+decode_desired = msgspec.msgpack.Decoder(Desired).decode
 decode_fact = msgspec.msgpack.Decoder(Fact).decode
 decode_settings = msgspec.msgpack.Decoder(Settings).decode
 

@@ -28,6 +28,8 @@ ZERO = Decimal(0)
 MONEY_STEP = Decimal("0.00000001")
 """Money amounts that come out of a multiplication are rounded to this, half to even."""
 
+LARGEST = 2**53
+"""Prices and quantities are at most this many steps: up to here every float64 is exact, and files and wires agree."""
 _FLOAT_NOISE = 1e-6
 
 
@@ -127,6 +129,8 @@ class Instrument(Struct, frozen=True, kw_only=True):
             raise Unrepresentable(f"{self.id}: {name} {value} is not a number")
         scaled = value.scaleb(decimals)
         whole = int(scaled)
+        if abs(whole) > LARGEST:
+            raise Unrepresentable(f"{self.id}: {name} {value} is too large")
         if scaled != whole or whole % step:
             raise Unrepresentable(f"{self.id}: {name} {value} is not a multiple of {Decimal(step).scaleb(-decimals)}")
         return whole
@@ -155,6 +159,8 @@ class Instrument(Struct, frozen=True, kw_only=True):
         if not math.isfinite(value) or value <= 0:
             raise Unrepresentable(f"{self.id}: price {value} is not a positive number")
         scaled = value * self.price_scale
+        if scaled > LARGEST:
+            raise Unrepresentable(f"{self.id}: price {value} is too large")
         step = self.price_step(int(scaled))
         ticks = scaled / step
         nearest = round(ticks)
@@ -176,6 +182,8 @@ class Instrument(Struct, frozen=True, kw_only=True):
         """
         if not math.isfinite(value):
             raise Unrepresentable(f"{self.id}: quantity {value} is not a number")
+        if abs(value) * self.qty_scale > LARGEST:
+            raise Unrepresentable(f"{self.id}: quantity {value} is too large")
         lots = value * self.qty_scale / self.lot
         nearest = round(lots)
         if abs(lots - nearest) > _FLOAT_NOISE:

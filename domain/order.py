@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from domain.errors import Unrepresentable
 from domain.instrument import ZERO, AccountId, InstrumentId
 
 ClientId: TypeAlias = str
@@ -190,6 +191,13 @@ class Liquidity(enum.IntEnum):
 
     MAKER = 1
     TAKER = 2
+
+
+def check_side(side: int) -> int:
+    """The side itself. Raises `Unrepresentable` unless it is BUY or SELL."""
+    if side not in {BUY, SELL}:
+        raise Unrepresentable(f"side {side} is neither {BUY} (buy) nor {SELL} (sell)")
+    return side
 
 
 def derive_client_id(installation: str, epoch: int, seq: int, index: int) -> ClientId:

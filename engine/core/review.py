@@ -7,9 +7,12 @@ stays in force while a new one waits.
 
 from __future__ import annotations
 
+from math import isfinite
+
 from domain.desired import Hedge, Protection, Qty, Quote, Strength, Target
 from domain.errors import Unrepresentable
 from domain.facts import TradingState
+from domain.order import check_side
 from domain.settings import ApprovalSettings
 from domain.verdict import Reason
 from engine.core import requests
@@ -63,7 +66,7 @@ def review_slots(core: Core, strategy: StrategyState, slots: dict[str, Slot]) ->
             slot.quotes = review_quotes(core, slot, quotes.get(instrument, ()))
     for instrument in (*targets, *quotes, *protections):
         if instrument not in slots:
-            core.refuse(core.slot(spec.account, instrument), Reason.NOT_OWNER, spec.id)
+            core.refuse(next(iter(slots.values())), Reason.NOT_OWNER, f"{spec.id} does not trade {instrument}")
 
 
 def clear_wants(core: Core, strategy: StrategyState) -> None:
@@ -110,7 +113,7 @@ def review_target(core: Core, slot: Slot, target: Target | None) -> None:
             core.refuse(slot, clipped, f"entry={target.entry}")
     entry = target.entry if isinstance(target.want, Hedge) else target.entry or UNNAMED
     parked = Parked(slot.key, qty, target.style, band, entry, price)
-    if not park_if_large(core, slot, parked):
+    if slot.hedge_lead or not park_if_large(core, slot, parked):
         put_in_force(core, slot, parked)
     if indexed != (slot.style, slot.hedge_lead, slot.target is None):
         core.index_slots()
@@ -120,22 +123,32 @@ def wanted_qty(core: Core, slot: Slot, target: Target) -> int:
     """Signed quantity of a target in integer scale; a Strength is sized once per entry and then frozen."""
     instrument = core.instruments[slot.instrument]
     want = target.want
-    slot.hedge_lead = ""
-    if isinstance(want, Qty):
-        return instrument.round_qty(want.value)
     if isinstance(want, Hedge):
-        slot.hedge_lead, slot.hedge_ratio = want.lead, want.ratio
-        lead = core.instruments[want.lead]
-        slot.naked_cap = lead.round_qty(want.naked_cap)
-        return instrument.round_qty(-want.ratio * core.position(slot.account, want.lead) / lead.qty_scale)
-    return frozen_strength(core, slot, target.entry, want)
+        return follow(core, slot, want)
+    qty = (
+        instrument.round_qty(want.value) if isinstance(want, Qty) else frozen_strength(core, slot, target.entry, want)
+    )
+    slot.hedge_lead = ""
+    return qty
+
+
+def follow(core: Core, slot: Slot, want: Hedge) -> int:
+    """Make the slot follow the fills of its lead. Raises `Unrepresentable` for a lead or ratio that cannot be."""
+    lead = core.instruments.get(want.lead)
+    if lead is None or want.lead == slot.instrument or core.slot(slot.account, want.lead).owner != slot.owner:
+        raise Unrepresentable(f"{slot.instrument} cannot follow {want.lead}: it is no other instrument of the strategy")
+    naked_cap = lead.round_qty(want.naked_cap)
+    held = core.position(slot.account, want.lead) / lead.qty_scale
+    goal = core.instruments[slot.instrument].round_qty(-want.ratio * held)
+    slot.hedge_lead, slot.hedge_ratio, slot.naked_cap = want.lead, want.ratio, naked_cap
+    return goal
 
 
 def frozen_strength(core: Core, slot: Slot, entry: str, want: Strength) -> int:
     """Size a conviction at the first sight of its entry, and keep that size for the entry."""
-    if not want.value == want.value:
+    if not isfinite(want.value):
         raise Unrepresentable(f"{slot.instrument}: strength is not a number")
-    if entry and slot.sized_entry == entry and want.value:
+    if entry and slot.sized_entry == entry and want.value * slot.sized_qty > 0:
         return slot.sized_qty
     risk = core.state.settings.risk
     qty = policy.size_strength(
@@ -240,12 +253,12 @@ def review_quotes(core: Core, slot: Slot, wanted: list[Quote] | tuple[Quote, ...
     kept: list[WantedQuote] = []
     for quote in sorted(wanted, key=lambda q: q.level):
         try:
+            rest = left[check_side(quote.side)]
             price = instrument.round_price(quote.price, quote.side)
             qty = instrument.round_qty(quote.qty)
         except Unrepresentable as error:
             core.refuse(slot, Reason.BAD_NUMBER, str(error))
             continue
-        rest = left[quote.side]
         if rest is not None and qty > rest:
             qty = rest - rest % instrument.lot
             core.refuse(slot, Reason.ENVELOPE, f"side={quote.side} level={quote.level}")

@@ -6,10 +6,12 @@ replay without code the recorded decisions stand in for the call.
 
 from __future__ import annotations
 
-from msgspec import convert
+from msgspec import ValidationError, convert
 
 from domain import facts
+from domain.codec import decode_desired, encode
 from domain.desired import NOTHING, Desired
+from domain.errors import StrategyError
 from domain.events import Decided
 from domain.facts import Severity, StrategyStatus
 from domain.market import Bar, Feed, FeedKind, Trade
@@ -78,7 +80,7 @@ def wake(core: Core, view: StrategyView, why: Wake, event: Bar | Trade | FillVie
     view.instrument = instrument
     view.ts_ns = core.state.ts_ns
     desired = decide(core, strategy, view)
-    if desired is strategy.desired or desired == strategy.desired:
+    if desired is strategy.desired:
         return
     strategy.desired = view.desired = desired
     if strategy.status is StrategyStatus.RUNNING:
@@ -108,14 +110,25 @@ def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
             return quarantine(core, strategy, recorded.fault)
         return recorded.desired or NOTHING
     try:
-        strategy.memory, desired = core.code[strategy_id].decide(strategy.memory, view)
+        strategy.memory, wanted = core.code[strategy_id].decide(strategy.memory, view)
+        desired = whole(wanted, strategy.desired)
     except Exception as error:  # noqa: BLE001 - whatever a strategy raises must not stop the engine
         fault = f"{type(error).__name__}: {error}"
         core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, fault=fault))
         return quarantine(core, strategy, fault)
-    if desired is not strategy.desired and desired != strategy.desired:
+    if desired is not strategy.desired:
         core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, desired=desired))
     return desired
+
+
+def whole(wanted: Desired, before: Desired) -> Desired:
+    """What a strategy returned, `before` when it means the same. Raises `StrategyError` unless it can be recorded."""
+    if wanted is before or wanted == before:
+        return before
+    try:
+        return decode_desired(encode(wanted))
+    except (TypeError, ValidationError) as error:
+        raise StrategyError(f"decide returned what is no Desired of plain numbers: {error}") from error
 
 
 def quarantine(core: Core, strategy: StrategyState, fault: str) -> Desired:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from domain.desired import Take
 from domain.errors import Unrepresentable
 from domain.facts import TradingState
-from domain.order import OrderKind, Role
+from domain.order import OrderKind, Role, check_side
 from domain.verdict import Reason
 from engine.core.core import Core
 from engine.core.executor.place import place
@@ -32,7 +32,7 @@ def act(core: Core, strategy: StrategyState, slot: Slot, take: Take, envelope_qt
     instrument = core.instruments[slot.instrument]
     try:
         qty = instrument.round_qty(take.qty)
-        price = instrument.round_price(take.limit, -take.side)
+        price = instrument.round_price(take.limit, -check_side(take.side))
     except Unrepresentable as error:
         core.refuse(slot, Reason.BAD_NUMBER, str(error))
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain import events as e
@@ -83,6 +83,7 @@ def test_absence_frees_the_quantity_only_after_the_validity_window() -> None:
     assert [p.qty for p in places(rig.sent)] == [500]
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(-8, 8), st.sampled_from(["none", "accept", "part", "all", "unknown"])), max_size=12)
 )
