@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from domain.events import FundingPaid
 from domain.instrument import MONEY_STEP, ZERO
 from domain.order import OrderKind
-from exchanges.paper.ledger import PaperAccount
+from exchanges.paper.ledger import Holding, PaperAccount
 from exchanges.paper.market import FAR, Market
 from exchanges.paper.orders import PaperOrder
 
@@ -49,7 +49,8 @@ def affords(floor: Floor, account: PaperAccount, market: Market, side: int, qty:
 def set_bands(floor: Floor, account: PaperAccount) -> None:
     """Work out how far the price of each held instrument may move before `guard` must look."""
     if len(account.holdings) == 1:
-        _set_only_band(floor, account)
+        (holding,) = account.holdings.values()
+        _set_only_band(floor.markets[holding.instrument], account, holding)
         return
     held = []
     room = float(account.cash)
@@ -70,10 +71,8 @@ def set_bands(floor: Floor, account: PaperAccount) -> None:
             market.set_liquidation(account.id, -1, int(mark + reach) + 1 if reach < FAR / 2 else FAR)
 
 
-def _set_only_band(floor: Floor, account: PaperAccount) -> None:
+def _set_only_band(market: Market, account: PaperAccount, holding: Holding) -> None:
     """With a position in one instrument the price of liquidation follows from the books alone."""
-    (holding,) = account.holdings.values()
-    market = floor.markets[holding.instrument]
     worth = holding.qty * market.unit
     room = float(account.cash) - float(holding.entry_value)
     if worth > 0:

@@ -21,7 +21,19 @@ from exchanges.paper import clearing
 from exchanges.paper.config import FillModel, PaperConfig, QueueModel
 from exchanges.paper.ledger import Holding, PaperAccount
 from exchanges.paper.market import Market
-from exchanges.paper.orders import CANCELLED, FILLED, IOC, NOWHERE, OPEN, TAKES_ONLY, TRIGGERED, PaperOrder, Where
+from exchanges.paper.orders import (
+    CANCELLED,
+    FILLED,
+    IOC,
+    MAKER,
+    NOWHERE,
+    OPEN,
+    TAKER,
+    TAKES_ONLY,
+    TRIGGERED,
+    PaperOrder,
+    Where,
+)
 
 NOTHING_TO_REDUCE = "reduce-only, and nothing is left to reduce"
 Emit = Callable[[VenueEvent, int], None]
@@ -99,7 +111,7 @@ class Floor:
                 self.cancel_order(order, NOTHING_TO_REDUCE, ts_ns)
                 return
             for price, qty in market.take(order.side, order.price, wanted):
-                self.fill(market, order, price, qty, Liquidity.TAKER, ts_ns)
+                self.fill(market, order, price, qty, TAKER, ts_ns)
             self.after_taking(market, order, ts_ns)
         elif not market.last:
             self.after_taking(market, order, ts_ns)
@@ -111,7 +123,7 @@ class Floor:
     def take_at(self, market: Market, order: PaperOrder, price: int, ts_ns: int) -> None:
         """Take any quantity at one price (bars), if the order accepts it."""
         if not order.price or (order.price - price) * order.side >= 0:
-            self.fill(market, order, price, order.leaves, Liquidity.TAKER, ts_ns)
+            self.fill(market, order, price, order.leaves, TAKER, ts_ns)
         self.after_taking(market, order, ts_ns)
 
     def after_taking(self, market: Market, order: PaperOrder, ts_ns: int) -> None:
@@ -133,15 +145,16 @@ class Floor:
 
     def fill(self, market: Market, order: PaperOrder, price: int, qty: int, liquidity: Liquidity, ts_ns: int) -> None:
         """Book one fill of a working order, and everything that follows from it."""
-        qty = self.allowed(order, qty)
-        if not qty:
-            self.cancel_order(order, NOTHING_TO_REDUCE, ts_ns)
-            return
+        if order.reduce_only:
+            qty = self.allowed(order, qty)
+            if not qty:
+                self.cancel_order(order, NOTHING_TO_REDUCE, ts_ns)
+                return
         account, instrument = self.accounts[order.account], market.instrument
         holding = account.holdings.get(order.instrument)
         if holding is None:
             holding = account.holdings[order.instrument] = Holding(instrument=order.instrument)
-        rate = instrument.maker_fee if liquidity is Liquidity.MAKER else instrument.taker_fee
+        rate = instrument.maker_fee if liquidity is MAKER else instrument.taker_fee
         fee = instrument.fee(price, qty, rate)
         account.cash += holding.fill(instrument, order.side, price, qty, fee)
         order.filled += qty
@@ -165,7 +178,7 @@ class Floor:
             self.cancel_order(order, NOTHING_TO_REDUCE, ts_ns)
         else:
             self.note(order)
-        if len(account.open) and holding.qty * order.side >= 0:
+        if account.open and holding.qty * order.side >= 0:
             self._drop_useless(account, order.instrument, ts_ns)
         clearing.set_bands(self, account)
 

@@ -245,6 +245,8 @@ class Market:
     def set_band(self) -> None:
         """Work out the quiet band from everything that waits for a price."""
         low, high = -1, FAR
+        if self.taking:
+            low, high = FAR, -1
         for floor, ceiling in self.liquidations.values():
             low = floor if floor > low else low  # noqa: FURB136 - on the hot path, and max() costs thrice as much
             high = ceiling if ceiling < high else high  # noqa: FURB136 - as above
@@ -258,7 +260,5 @@ class Market:
                 low = max(low, order.trigger)
             else:
                 high = min(high, order.trigger)
-        if self.taking:
-            low, high = FAR, -1
         self.low = self.state[rules.LOW] = low
         self.high = self.state[rules.HIGH] = high

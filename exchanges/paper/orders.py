@@ -7,11 +7,12 @@ import enum
 from msgspec import Struct
 
 from domain.instrument import AccountId, Instrument, InstrumentId
-from domain.order import ClientId, OrderKind, OrderStatus, Place
+from domain.order import ClientId, Liquidity, OrderKind, OrderStatus, Place
 from domain.verdict import Reason
 
 LIMIT, POST_ONLY, IOC, STOP, TAKE_PROFIT = OrderKind
 """The members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
+MAKER, TAKER = Liquidity
 OPEN, FILLED, CANCELLED = OrderStatus.OPEN, OrderStatus.FILLED, OrderStatus.CANCELLED
 
 TRIGGERED = (STOP, TAKE_PROFIT)
@@ -30,7 +31,7 @@ class Where(enum.IntEnum):
 NOWHERE, RESTING, ARMED, TAKING = Where
 
 
-class PaperOrder(Struct, kw_only=True, eq=False):
+class PaperOrder(Struct, kw_only=True, eq=False, gc=False):
     """The venue's record of one order. `seq` is its time priority; `fired` says that its trigger was reached."""
 
     cid: ClientId
@@ -107,7 +108,7 @@ def refusal(instrument: Instrument, place: Place, ts_ns: int) -> Refusal | None:
     if place.side not in {1, -1}:
         return Reason.BAD_NUMBER, f"side {place.side} is neither +1 nor -1"
     problem = bad_numbers(instrument, place.kind, place.qty, place.price, place.trigger)
-    if problem is not None or place.reduce_only:
+    if problem is not None or place.reduce_only or not instrument.min_notional:
         return problem
     worth = instrument.notional(place.price or place.trigger, place.qty)
     if worth < instrument.min_notional:

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from domain.market import Bar, Bbo, Book, FeedState, FeedStatus, Mark, Trade
-from domain.order import Liquidity
 from exchanges.paper import clearing
 from exchanges.paper import matching as rules
 from exchanges.paper.config import FillModel
 from exchanges.paper.floor import Floor
 from exchanges.paper.market import FAR, Market
-from exchanges.paper.orders import OPEN, TAKING
+from exchanges.paper.orders import MAKER, OPEN, TAKING
 
 _LOOK = (0, rules.LOOK, 0, 0, 0)
 
@@ -160,7 +159,7 @@ def settle(floor: Floor, market: Market, ts_ns: int, gap_price: int = 0) -> None
         if order.arrived_ns > market.newest_ns:
             market.write_leaves(order)
         elif qty:
-            floor.fill(market, order, order.price, qty, Liquidity.MAKER, ts_ns)
+            floor.fill(market, order, order.price, qty, MAKER, ts_ns)
         else:
             floor.fire(market, order, order.trigger if gap_price < 0 else gap_price, ts_ns)
 
