@@ -14,5 +14,6 @@ Talks to the service only through `engine.desk`; imports nothing else but `domai
     telegram, discord   thin adapters over the two client libraries
     alerts     facts that people should know about, to the configured chats
     console    the terminal's and the dashboard's line
+local      the terminal's door into a running service
     service    `ChatOps`: what `main.py` starts
 """

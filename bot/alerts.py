@@ -92,6 +92,7 @@ class Alerts:
         self._fills: list[FillBooked] = []
         self._fills_due_s = 0.0
         self._fills_told_s = float("-inf")
+        self._start = f"start:{time.time_ns()}"
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -120,7 +121,7 @@ class Alerts:
             ("trading", f"{state} ({status.trading_reason})" if status.trading_reason else state),
             ("waiting", f"{status.pending_requests} for approval"),
         )
-        await self.tell(f"start:{status.epoch}", Message(title="MoonDev is up", blocks=(Pairs(rows),)))
+        await self.tell(self._start, Message(title="MoonDev is up", blocks=(Pairs(rows),)))
         for request in self._desk.pending():
             await self._show_card(request)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from bot.render import plain
 from bot.verbs import VERBS, run_line
 from domain.commands import Actor
+from domain.errors import MoonDevError
 
 if TYPE_CHECKING:
     from engine.desk import Desk
@@ -54,8 +55,8 @@ async def repl(
             continue
         try:
             write(await ask(line))
-        except OSError as error:
-            write(f"No answer ({error}). Is the service running? The line may or may not have arrived: see /status.")
+        except (MoonDevError, OSError) as error:
+            write(f"No answer: {error}. The line may or may not have arrived: see /status.")
 
 
 def complete_verbs() -> None:

@@ -73,6 +73,9 @@ class ChatOps:
         return {name: health.text() for name, health in parts.items()}
 
     async def _session(self) -> None:
+        while not self._desk.persons():
+            self._health.set("starting", "nobody is known yet: the engine has not read its settings")
+            await asyncio.sleep(0.05)
         await self.outbox.store.start()
         try:
             await self.outbox.start()

@@ -57,6 +57,18 @@ async def test_both_servers_unreachable_from_the_start_is_health_and_not_an_erro
     assert engine.trading is TradingState.ACTIVE
 
 
+async def test_commands_that_come_before_the_engine_knows_its_people_are_not_thrown_away(tmp_path):
+    engine = Engine()
+    known = dict(engine.driver.core.persons)
+    engine.driver.core.persons.clear()
+    async with world(tmp_path, "telegram", engine=engine, up=False) as w:
+        w.telegram.say(TELEGRAM[TINA], "/halt")
+        await asyncio.sleep(0.3)
+        assert "nobody is known yet" in w.chat.health()["chat"]
+        engine.driver.core.persons.update(known)
+        await w.telegram.text("halt: done")
+
+
 async def test_with_nothing_enabled_it_only_waits(tmp_path):
     chat = ChatOps(Engine().desk, BotConfig(), Secrets({}), tmp_path)
     async with running(chat):

@@ -1,0 +1,56 @@
+"""The terminal's door: a socket that only its owner opens, and one line in is one answer out."""
+
+import asyncio
+import stat
+
+import pytest
+
+from bot.console import make_console
+from bot.local import LocalDoor, NotRunning, ask, ask_settings
+from domain.commands import Door
+from domain.facts import TradingState
+from tests.bot.world import Engine
+
+
+@pytest.fixture
+async def engine(tmp_path):
+    made = Engine()
+    door = LocalDoor(tmp_path, make_console(made.desk), made.desk.submit)
+    await door.start()
+    yield made
+    await door.aclose()
+
+
+async def test_a_line_from_the_terminal_is_carried_out(engine, tmp_path):
+    assert (await ask(tmp_path, "tina", "/halt from the terminal")).startswith("halt: done")
+    assert engine.trading is TradingState.HALTED
+    assert engine.done("halt")[0].actor.door is Door.TERMINAL
+
+
+async def test_roles_hold_here_too(engine, tmp_path):
+    assert "ROLE" in await ask(tmp_path, "vera", "/halt")
+    assert "UNKNOWN_PERSON" in await ask(tmp_path, "mallory", "/halt")
+
+
+async def test_only_the_owner_may_open_the_socket(engine, tmp_path):
+    assert stat.S_IMODE((tmp_path / "console.sock").stat().st_mode) == 0o600
+
+
+async def test_nonsense_on_the_socket_is_answered_and_the_next_line_works(engine, tmp_path):
+    reader, writer = await asyncio.open_unix_connection(tmp_path / "console.sock")
+    for raw in (b"nonsense\n", b"[]\n", b'{"person": "tina"}\n'):
+        writer.write(raw)
+        assert b"Not understood" in await reader.readline()
+    writer.write(b'{"person": "tina", "line": "/whoami"}\n')
+    assert b"You are Tina" in await reader.readline()
+    writer.close()
+
+
+async def test_without_a_service_it_says_how_to_start_one(tmp_path):
+    with pytest.raises(NotRunning, match="moondev run"):
+        await ask(tmp_path, "tina", "/status")
+
+
+async def test_new_settings_are_applied_only_by_an_admin(engine, tmp_path):
+    settings = engine.driver.core.state.settings
+    assert "ROLE" in await ask_settings(tmp_path, "tina", settings, "hash")
