@@ -47,6 +47,7 @@ class Reason(enum.StrEnum):
     CAPPED = "CAPPED", "a person capped this instrument"
     LEGGING_CAP = "LEGGING_CAP", "the unhedged part of the lead leg is at its cap"
     NEEDS_APPROVAL = "NEEDS_APPROVAL", "it is large and waits for another person's approval"
+    DECLINED = "DECLINED", "its request was denied or expired; a new entry may ask again"
     ENVELOPE = "ENVELOPE", "it was clipped to the strategy's approved envelope"
     EXPIRED = "EXPIRED", "its time had passed"
     NOT_OWNER = "NOT_OWNER", "another strategy owns this account and instrument"

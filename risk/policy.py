@@ -61,19 +61,10 @@ def added_exposure(wanted: int, in_force: int) -> int:
 
 
 def needs_approval(
-    added_qty: int,
-    *,
-    recent: list[tuple[int, str, int]],
-    entry: str,
-    now_ns: int,
-    window_ns: int,
-    price: int,
-    instrument: Instrument,
-    large_notional: Decimal,
+    added_qty: int, *, recent_qty: int, price: int, instrument: Instrument, large_notional: Decimal
 ) -> Decimal | None:
-    """Notional added per entry within the window when it is large, else None. Slicing does not avoid it."""
-    total = added_qty + sum(qty for ts_ns, of, qty in recent if of == entry and now_ns - ts_ns < window_ns)
-    notional = instrument.notional(price, total)
+    """Notional added, with what was added recently for the same idea, when it is large, else None."""
+    notional = instrument.notional(price, added_qty + recent_qty)
     return notional if added_qty and notional > large_notional else None
 
 

@@ -19,6 +19,7 @@ from engine.core.executor.place import cancel
 from engine.core.executor.targets import towards_zero
 from engine.core.state import MANUAL, Parked, Slot, StrategyState
 from risk.gate import check_collar
+from risk.policy import clip_to_limit
 
 
 def halt(core: Core, who: str, reason: str) -> str:
@@ -224,23 +225,31 @@ def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa
 def release_parked(core: Core, parked: Parked) -> Veto | str:
     """Re-review a parked target at the moment of approval, against fresh prices and limits, then let it go."""
     slot = core.state.slots[parked.slot]
-    if core.state.trading is not TradingState.ACTIVE:
-        return Veto(Reason.HALTED if core.state.trading is TradingState.HALTED else Reason.REDUCING)
-    market = core.markets[slot.instrument]
+    veto = obstacle(core, slot, parked.target)
+    if veto is not None:
+        return veto
     config = core.gate.get(slot.instrument)
     if config is None:
         return Veto(Reason.LIMIT_MISSING, slot.instrument)
-    veto = check_collar(config, parked.price, 1, market.reference(), core.state.ts_ns - market.ts_ns) or check_collar(
-        config, parked.price, -1, market.reference(), core.state.ts_ns - market.ts_ns
-    )
+    market, instrument = core.markets[slot.instrument], core.instruments[slot.instrument]
+    price, age_ns = market.reference(), core.state.ts_ns - market.ts_ns
+    veto = check_collar(config, parked.price, 1, price, age_ns) or check_collar(config, parked.price, -1, price, age_ns)
     if veto is not None:
         return veto
+    most = config.max_position_notional
+    allowed, clipped = clip_to_limit(parked.target, price=price, instrument=instrument, max_notional=most)
+    if clipped is not None:
+        return Veto(clipped, f"allowed={instrument.qty_text(allowed)}")
     slot.parked = ""
     review.put_in_force(core, slot, parked)
     slot.added = []
+    owner = core.state.strategies.get(slot.owner)
+    for protection in owner.desired.protections if owner is not None else ():
+        if protection.instrument == slot.instrument:
+            review.review_protection(core, slot, protection)
     core.index_slots()
     converge(core, slot)
-    return f"{slot.instrument} target {core.instruments[slot.instrument].qty_text(parked.target)} is in force."
+    return f"{slot.instrument} target {instrument.qty_text(parked.target)} is in force."
 
 
 def objection(core: Core, command: c.Command) -> Veto | None:

@@ -161,7 +161,7 @@ def on_filled(core: Core, event: Filled) -> None:
         heard(order, event.venue_ts_ns)
         order.updated_ns = core.state.ts_ns
         if order.role in PROTECTIVE:
-            slot.consumed = order.entry
+            slot.consumed = slot.entry or order.entry
         if found is not None:
             settle_filled(core, slot, order)
     view = fill_view(core, event, order)

@@ -137,6 +137,8 @@ def end(core: Core, request: Request, status: RequestStatus, why: str = "") -> N
         slot = core.state.slots.get(request.parked.slot)
         if slot is not None and slot.parked == request.id:
             slot.parked = ""
+            if status is not RequestStatus.APPROVED:
+                slot.declined = request.parked.entry
     publish(core, request)
 
 

@@ -58,7 +58,7 @@ def review_slots(core: Core, strategy: StrategyState, slots: dict[str, Slot]) ->
         if slot.owner != spec.id:
             continue
         review_target(core, slot, targets.get(instrument))
-        if instrument in protections:
+        if instrument in protections and not is_of_parked(slot, protections[instrument]):
             review_protection(core, slot, protections[instrument])
         if instrument in quotes or desired.takes:
             slot.most = most_of(core, strategy, slot)
@@ -83,8 +83,8 @@ def clear_wants(core: Core, strategy: StrategyState) -> None:
 def withdraw_parked(core: Core, slot: Slot) -> None:
     """End a waiting request whose target is no longer wanted."""
     if slot.parked:
-        requests.withdraw(core, slot.parked, "the strategy no longer wants it")
-        slot.parked = ""
+        waiting, slot.parked = slot.parked, ""
+        requests.withdraw(core, waiting, "the strategy no longer wants it")
 
 
 def review_target(core: Core, slot: Slot, target: Target | None) -> None:
@@ -125,9 +125,7 @@ def wanted_qty(core: Core, slot: Slot, target: Target) -> int:
     want = target.want
     if isinstance(want, Hedge):
         return follow(core, slot, want)
-    qty = (
-        instrument.round_qty(want.value) if isinstance(want, Qty) else frozen_strength(core, slot, target.entry, want)
-    )
+    qty = instrument.round_qty(want.value) if isinstance(want, Qty) else frozen_strength(core, slot, target.entry, want)
     slot.hedge_lead = ""
     return qty
 
@@ -177,24 +175,25 @@ def park_if_large(core: Core, slot: Slot, parked: Parked) -> bool:
     if not added:
         return False
     now = core.state.ts_ns
+    counted_as = MANUAL if slot.owner.startswith(MANUAL) else parked.entry
     slot.added = [row for row in slot.added if now - row[0] < approvals.window_ns]
     if approvals.enabled and parked.price:
         notional = policy.needs_approval(
             added,
-            recent=slot.added,
-            entry=parked.entry,
-            now_ns=now,
-            window_ns=approvals.window_ns,
+            recent_qty=sum(qty for _, of, qty in slot.added if of == counted_as),
             price=parked.price,
             instrument=core.instruments[slot.instrument],
             large_notional=core.equity(slot.account) * approvals.large_fraction,
         )
+        if notional is not None and parked.entry == slot.declined:
+            core.refuse(slot, Reason.DECLINED, f"entry={parked.entry}")
+            return True
         if notional is not None:
             slot.parked = requests.park(core, slot, parked, notional)
             if slot.parked:
                 core.refuse(slot, Reason.NEEDS_APPROVAL, f"request={slot.parked} notional={notional}")
             return True
-        slot.added.append((now, parked.entry, added))
+        slot.added.append((now, counted_as, added))
     return False
 
 
@@ -206,6 +205,11 @@ def put_in_force(core: Core, slot: Slot, parked: Parked) -> None:
     slot.entry = parked.entry
     if slot.consumed and slot.consumed == slot.entry:
         core.refuse(slot, Reason.ENTRY_CONSUMED, f"entry={slot.entry}")
+
+
+def is_of_parked(slot: Slot, protection: Protection) -> bool:
+    """True for the protection of a target that still waits: what is in force keeps its own until then."""
+    return bool(slot.parked) and (protection.entry or UNNAMED) != slot.entry
 
 
 def review_protection(core: Core, slot: Slot, protection: Protection) -> None:

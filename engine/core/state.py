@@ -109,6 +109,8 @@ class Slot(Struct):
     """Nothing new before these times; what reduces has its own, so that it waits for nobody else's trouble."""
     added: list[tuple[int, str, int]] = field(default_factory=list)
     parked: str = ""
+    declined: str = ""
+    """Entry whose request was denied or ran out of time: it does not ask again."""
     manual_by: str = ""
     """Person who sent the last manual order here."""
     refused: str = ""

@@ -21,7 +21,7 @@ def converge(core: Core, slot: Slot) -> None:
         for order in list(slot.orders.values()):
             if order.role in PROTECTIVE:
                 cancel(core, slot, order)
-        fired = slot.consumed != "" and slot.consumed == slot.stop_entry
+        fired = slot.consumed != "" and slot.consumed in {slot.entry, slot.stop_entry}
         if fired or not (slot.target or slot.parked):
             slot.stop = slot.take_profit = 0
         return

@@ -126,6 +126,11 @@ class Rig:
             self.scripts[spec.id] = Script(spec.instruments, Params())
         return self.scripts[spec.id]
 
+    def script_of(self, strategy_id: str) -> Script:
+        script = self.scripts[strategy_id]
+        assert isinstance(script, Script)
+        return script
+
     @property
     def core(self) -> Core:
         return self.kernel.core

@@ -38,7 +38,7 @@ class Legs(Rig):
 
     def wish(self, desired: Desired) -> list[Place]:
         self.sent.clear()
-        self.scripts["legs"].wants = desired
+        self.script_of("legs").wants = desired
         self.touch()
         return places(self.sent)
 

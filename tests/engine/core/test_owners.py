@@ -39,7 +39,7 @@ def test_on_a_sub_account_it_is_welcome() -> None:
     spec = StrategySpec(id="rival", kind="script", account=SUB, instruments=(BTC.id,))
     assert rig.load(spec).ok
     rig.sent.clear()
-    rig.scripts["rival"].wants = wants(target(0.2))
+    rig.script_of("rival").wants = wants(target(0.2))
     rig.script.wants = wants(target(-0.1))
     rig.touch()
     assert sorted((p.account, p.side, p.qty) for p in places(rig.sent)) == [(ACCOUNT, -1, 100), (SUB, 1, 200)]
