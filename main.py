@@ -37,6 +37,7 @@ research_cli.register(app)
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder (default .moondev/<environment>).")]
 PersonOption = Annotated[str, typer.Option("--as", help="The person who speaks.")]
+VERSION = "0.1.0"
 EXIT_JOURNAL = 3
 EXIT_CORE = 4
 SWITCH_INTERVAL_S = 0.0002
@@ -53,7 +54,7 @@ class Service:
         from bot.local import LocalDoor
         from bot.service import ChatOps
         from engine.config.parts import bot_fields
-        from engine.observe.logging import configure_logging
+        from engine.observe.logging import configure_logging, log_uncaught
         from engine.observe.redact import Redactor
         from engine.runtime import Runtime
         from vault.secrets import FileSecrets
@@ -62,13 +63,20 @@ class Service:
         redactor = Redactor()
         section = config.logging
         self.log = configure_logging(
-            redactor, data / "moondev.log", section.level, section.console_level, section.file_mib, section.files
+            redactor,
+            data / "moondev.log",
+            section.level,
+            section.console_level,
+            section.file_mib,
+            section.files,
+            {"service.name": "moondev", "service.version": VERSION, "service.environment": config.environment},
         )
-        self.runtime = Runtime(config, data)
+        log_uncaught()
+        vault = FileSecrets(data / "secrets", redactor.add)
+        self.runtime = Runtime(config, data, vault)
         desk = self.runtime.desk
         self.console = make_console(desk)
         self.local = LocalDoor(data, self.console, desk.submit)
-        vault = FileSecrets(data / "secrets", redactor.add)
         self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
         self._stopping = asyncio.Event()
         self._why = "stopped"
@@ -172,7 +180,8 @@ class Service:
 
         settings = self.runtime.settings
         auth = Auth(self.runtime.data / "sessions.json")
-        page = create_app(self.runtime.desk, self.console, GatewayConfig(environment=settings.environment), auth)
+        look = GatewayConfig(environment=settings.environment)
+        page = create_app(self.runtime.desk, self.console, look, auth, self.runtime.problems)
         server = GatewayServer(page, self.config.gateway.host, self.config.gateway.port)
         link = server.url + (auth.new_link(settings.persons[0].id) if settings.persons else "")
         return link, asyncio.create_task(server.run(), name="gateway")
@@ -211,7 +220,7 @@ def moondev() -> None:
 @app.command()
 def version() -> None:
     """Print the version."""
-    typer.echo("moondev 0.1.0")
+    typer.echo(f"moondev {VERSION}")
 
 
 @app.command()

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from domain.codec import to_json
 from domain.errors import ReplayMismatch
-from domain.events import EngineStarted, Event
+from domain.events import CommandReceived, EngineStarted, Event
 from domain.facts import Fact
 from domain.instrument import Instrument, InstrumentId
 from domain.ports import Snapshot
@@ -169,26 +169,34 @@ class FactSource:
     """Every fact of a journal, in order, by replaying it without code."""
 
     def __init__(self, folder: Path) -> None:
-        """Read `folder`; the first event tells installation and instruments."""
+        """Read `folder`; the first event tells the installation. `instruments` grow while the facts are read."""
         self._folder = folder
         self.core = Core(State())
+        self.instruments: dict[InstrumentId, Instrument] = {}
         self.installation = ""
         for event, _ in grouped(JournalReader(folder).records(0, market=False, to_seq=1)):
             self.installation = getattr(event, "installation", "")
 
-    @property
-    def instruments(self) -> dict[InstrumentId, Instrument]:
-        """The instruments known so far; grows while the facts are read."""
-        return self.core.instruments
-
     def __iter__(self) -> Iterator[Fact]:
-        """Replay and yield."""
-        core = self.core
+        """Replay and yield. Where another build took over, its state is the one of the snapshot it began with."""
+        store = SnapshotStore(self._folder / "snapshots", keep=KEPT_SNAPSHOTS)
+        build = ""
         for event, decisions in grouped(JournalReader(self._folder).records(0)):
+            if isinstance(event, EngineStarted):
+                if build not in {"", event.build}:
+                    self._adopt(store.load(event.seq - 1))
+                build = event.build
+            core = self.core
             core.replayed = {d.call: d for d in decisions}
             step(core, event)
+            if type(event) in {EngineStarted, CommandReceived}:
+                self.instruments.update(core.instruments)
             yield from core.facts
             forget_effects(core)
+
+    def _adopt(self, snapshot: Snapshot | None) -> None:
+        if snapshot is not None and snapshot.seq >= self.core.state.seq:
+            self.core = Core(state_of(snapshot))
 
 
 def facts_of(folder: Path) -> FactSource:

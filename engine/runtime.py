@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.commands import Actor, Door, LoadStrategy
@@ -26,7 +27,7 @@ from domain.events import CommandReceived, EngineStarted, EngineStopped, History
 from domain.facts import Fact, StrategyChanged, StrategyStatus
 from domain.market import Bar, Feed, FeedKind, FeedStatus, MarketEvent
 from domain.order import PROTECTIVE, Cancel, Intent
-from domain.ports import MarketFeed
+from domain.ports import MarketFeed, Secrets
 from domain.settings import StrategySpec
 from engine.config import Config, diff
 from engine.core.core import AnyStrategy, Core
@@ -77,10 +78,20 @@ class MatchingVenue(Protocol):
         ...
 
 
+def database_url(config: Config, data: Path, vault: Secrets) -> str:
+    """Address of the projections, with its password from the secrets. Raises `ConfigError` when that is missing."""
+    if not config.storage.url:
+        return f"sqlite:///{data / 'projection.db'}"
+    if config.storage.password_secret is None:
+        return config.storage.url
+    password = vault.get(config.storage.password_secret)
+    return make_url(config.storage.url).set(password=password).render_as_string(hide_password=False)
+
+
 class Runtime:
     """One engine in one data folder. Raises `JournalError` when another process runs there."""
 
-    def __init__(self, config: Config, data: Path) -> None:
+    def __init__(self, config: Config, data: Path, vault: Secrets) -> None:
         """Open the data folder and recover from its journal; nothing runs yet."""
         self.config = config
         self.data = data
@@ -106,8 +117,7 @@ class Runtime:
             strategy_kinds=registry.kinds(self._own_strategies),
             source_of=self._source_of,
         )
-        url = config.storage.url or f"sqlite:///{data / 'projection.db'}"
-        self._projector = Projector(url, self.core.instruments, self.installation)
+        self._projector = Projector(database_url(config, data, vault), self.core.instruments, self.installation)
         self.projection = ProjectionWriter(self._projector, lambda trouble: log.warning(trouble) if trouble else None)
         self.conflator = Conflator(self.loop.put, config.data_feed.conflate_ns)
         self.monitor = FeedMonitor(self._on_market, self.clock, self.settings.execution.stale_feed_ns)
@@ -168,6 +178,22 @@ class Runtime:
             await asyncio.sleep(CONFLATE_FLUSH_S)
             self.conflator.flush(self.clock.now_ns())
 
+    async def _take_snapshots(self) -> None:
+        while True:
+            await asyncio.sleep(self.config.journal.snapshot_every_ns / 1e9)
+            self._snapshot()
+
+    def problems(self) -> list[str]:
+        """Why the service is not ready, beyond what the desk knows."""
+        found = [f"projection: {self.projection.trouble}"] if self.projection.trouble else []
+        if self.loop.failure is not None:
+            found.append(f"journal: {self.loop.failure}")
+        return found
+
+    def _snapshot(self) -> None:
+        self.kernel.snapshot()
+        self.projection.reached(self.kernel.seq)
+
     async def _warm_up(self, strategy: str) -> None:
         """Subscribe what a strategy reads and bring its history up to now."""
         code = self.core.code.get(strategy)
@@ -204,6 +230,7 @@ class Runtime:
         await feed.start(self.monitor.put, base)
         self.later(self._flush_conflator())
         self.later(self.monitor.run())
+        self.later(self._take_snapshots())
         for strategy in list(self.core.state.strategies):
             self.later(self._warm_up(strategy))
         return differs
@@ -220,8 +247,7 @@ class Runtime:
         state = self.core.state
         is_new = not state.epoch
         if self.recovery.events:
-            self.kernel.snapshot()
-            self.projection.reached(self.kernel.seq)
+            self._snapshot()
         wanted = self.config.content_hash
         self.loop.put(
             EngineStarted(
@@ -276,8 +302,7 @@ class Runtime:
             self.loop.put(EngineStopped(reason=reason))
             while self.loop.inbox:  # noqa: ASYNC110 - the inbox has no event for "empty"
                 await asyncio.sleep(0.01)
-            self.kernel.snapshot()
-            self.projection.reached(self.kernel.seq)
+            self._snapshot()
         engine.cancel()
         await asyncio.gather(engine, return_exceptions=True)
         self.guard.stop()

@@ -153,8 +153,6 @@ def doors(config: Config) -> Iterator[Finding]:
             yield ("storage", "url"), "expected sqlite:///file or postgresql+psycopg://user@host/database"
         elif parts.password:
             yield ("storage", "url"), "holds a password; put it into the secrets file and name it in password_secret"
-    if config.data_feed.source == "tape" and not config.data_feed.tape:
-        yield ("data_feed", "tape"), "names the recorded file or folder when source is tape"
 
 
 def parameters(config: Config, kinds: ParamTypes) -> Iterator[Finding]:

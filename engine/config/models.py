@@ -67,7 +67,7 @@ class SyntheticSection(Section):
 class DataFeedSection(Section):
     """Where prices come from, and how often the core sees them."""
 
-    source: Literal["hyperliquid", "synthetic", "tape"] = "hyperliquid"
+    source: Literal["hyperliquid", "synthetic"] = "hyperliquid"
     fallback: Literal["synthetic", "none"] = "synthetic"
     """What to use when the source cannot be reached at start."""
     base_url: Text = "wss://api.hyperliquid.xyz/ws"
@@ -75,8 +75,6 @@ class DataFeedSection(Section):
     connect_timeout_ns: PositiveDurationNs = Field(default=10 * SECOND_NS, alias="connect_timeout")
     conflate_ns: DurationNs = Field(default=100_000_000, alias="conflate")
     """Book and quote updates of one instrument reach the core at most this often (event time); 0 = all."""
-    tape: Text = ""
-    """Recorded market data to play when `source` is tape: a file or folder."""
     symbols: dict[str, str] = {}
     """Instrument id to the source's symbol, where it is not the instrument's own `symbol`."""
     synthetic: SyntheticSection = SyntheticSection()

@@ -1,4 +1,4 @@
-"""The asyncio driver around the kernel: one inbox, one writer, wall time, timers, snapshots.
+"""The asyncio driver around the kernel: one inbox, one writer, wall time, timers.
 
 Feeds, venues, bots and the gateway call `put` from the event loop's thread; the writer drains the inbox
 in order. Account events are never dropped; when market data alone overfills the inbox it is dropped, a
@@ -35,14 +35,11 @@ class WallClock:
 class EngineLoop:
     """Feeds the kernel from an inbox until cancelled or until the journal fails."""
 
-    def __init__(
-        self, kernel: Kernel, clock: Clock, *, inbox_limit: int = 50_000, snapshot_every: int = 200_000
-    ) -> None:
-        """Drive `kernel`; a snapshot is written every `snapshot_every` events and on a clean stop."""
+    def __init__(self, kernel: Kernel, clock: Clock, *, inbox_limit: int = 50_000) -> None:
+        """Drive `kernel`; at most `inbox_limit` events wait."""
         self.kernel = kernel
         self.clock = clock
         self.inbox_limit = inbox_limit
-        self.snapshot_every = snapshot_every
         self.inbox: deque[Event] = deque()
         self.failure: Exception | None = None
         self.dropped = 0
@@ -52,7 +49,6 @@ class EngineLoop:
         self._awake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_failure: list[Callable[[Exception], None]] = []
-        self._snapshot_at = 0
 
     def put(self, event: Event) -> None:
         """Take an event into the inbox and stamp it as received now; cheap, and only from the loop's thread."""
@@ -89,7 +85,6 @@ class EngineLoop:
         if journal is not None:
             journal.on_durable(self._from_journal)
             journal.on_failure(self._journal_failed)
-        self._snapshot_at = self.kernel.seq + self.snapshot_every
         while self.failure is None:
             self._drain()
             if self.inbox:
@@ -117,9 +112,6 @@ class EngineLoop:
                 kernel.ingest(inbox.popleft())
             self.busy_since_ns = time.monotonic_ns()
             kernel.tick(self.clock.now_ns())
-            if kernel.seq >= self._snapshot_at and kernel.journal is not None:
-                self._snapshot_at = kernel.seq + self.snapshot_every
-                kernel.snapshot()
         except JournalError as error:
             self.failure = error
         finally:
