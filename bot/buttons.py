@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from bot.message import Button
+from domain.errors import ConfigError
 from domain.ports import Secrets
 from domain.views import RequestView
 
@@ -51,5 +52,8 @@ class Signer:
 
 
 def signer_for(secrets: Secrets, name: str) -> Signer | None:
-    """The signer of the bot whose token is the secret `name`; None while there is no such secret."""
-    return Signer(secrets.get(name)) if secrets.has(name) else None
+    """The signer of the bot whose token is the secret `name`; None while it cannot be had."""
+    try:
+        return Signer(secrets.get(name))
+    except ConfigError:
+        return None

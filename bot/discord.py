@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.desk import Desk
 
 BAD_TOKEN_CLOSE = 4004
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody here wants to speak
 
 
 class DiscordBot:
