@@ -103,6 +103,12 @@ class FeedState(enum.StrEnum):
     """Not connected."""
 
 
+SILENT = frozenset({FeedState.STALE, FeedState.DOWN})
+"""Nothing comes: quotes of the instrument are pulled, and nothing that adds risk is sent."""
+UNTRUSTED = SILENT | {FeedState.GAP}
+"""Prices may be wrong: nothing that adds risk is sent."""
+
+
 class FeedStatus(Struct, kw_only=True, tag="feed_status", array_like=True):
     """A feed changed its state; `instrument` empty = the whole venue. `detail` is for people."""
 

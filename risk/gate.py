@@ -21,6 +21,7 @@ class GateConfig(Struct, frozen=True, kw_only=True):
 
     max_position_notional: Decimal
     max_order_notional: Decimal
+    max_exposure: Decimal
     collar_ppm: int
     max_reference_age_ns: int
     messages_per_window: int
@@ -92,6 +93,13 @@ def check_exposure(
         return Veto(
             Reason.POSITION_LIMIT, f"worst={worst * price * instrument.unit} max={config.max_position_notional}"
         )
+    return None
+
+
+def check_account(config: GateConfig, worst: Decimal) -> Veto | None:
+    """Worst-side value of everything on the account together, with the order in question."""
+    if worst > config.max_exposure:
+        return Veto(Reason.EXPOSURE_LIMIT, f"worst={worst} max={config.max_exposure}")
     return None
 
 

@@ -218,6 +218,7 @@ def gate_config(settings: Settings, instrument: InstrumentId) -> GateConfig | No
     return GateConfig(
         max_position_notional=limits.max_position_notional,
         max_order_notional=limits.max_order_notional,
+        max_exposure=settings.risk.max_exposure,
         collar_ppm=int(limits.price_collar * PPM),
         max_reference_age_ns=limits.max_reference_age_ns,
         messages_per_window=settings.risk.messages_per_window,

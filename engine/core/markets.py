@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from domain.facts import Severity
-from domain.market import Bar, Bbo, Book, FeedKind, FeedState, FeedStatus, Mark, Trade
+from domain.instrument import InstrumentId
+from domain.market import SILENT, Bar, Bbo, Book, FeedKind, FeedState, FeedStatus, Mark, Trade
 from domain.strategy import Wake
 from engine.core.core import Core
-from engine.core.executor import targets
+from engine.core.executor import converge, targets
+from engine.core.state import Market
 from engine.core.wake import wake, wake_routes
 
 
@@ -16,10 +18,11 @@ def on_bar(core: Core, event: Bar) -> None:
     if market is None:
         return
     market.last = event.close
-    market.ts_ns = event.ts_ns
-    market.feed = FeedState.LIVE
+    is_back = not market.bid and touch_clock(market, event.ts_ns)
     for view in core.routes.get((FeedKind.BAR, event.instrument), ()):
         wake(core, view, Wake.BAR, event, event.instrument)
+    if is_back:
+        converge_instrument(core, event.instrument)
     if core.chasing:
         chase(core, event.instrument)
 
@@ -31,10 +34,11 @@ def on_bbo(core: Core, event: Bbo) -> None:
         return
     market.bid, market.bid_qty = event.bid, event.bid_qty
     market.ask, market.ask_qty = event.ask, event.ask_qty
-    market.ts_ns = event.ts_ns
-    market.feed = FeedState.LIVE
+    is_back = touch_clock(market, event.ts_ns)
     for view in core.routes.get((FeedKind.BBO, event.instrument), ()):
         wake(core, view, Wake.BBO, None, event.instrument)
+    if is_back:
+        converge_instrument(core, event.instrument)
     if core.chasing:
         chase(core, event.instrument)
 
@@ -49,9 +53,10 @@ def on_book(core: Core, event: Book) -> None:
         market.bid, market.bid_qty = event.bids[0]
     if event.asks:
         market.ask, market.ask_qty = event.asks[0]
-    market.ts_ns = event.ts_ns
-    market.feed = FeedState.LIVE
+    is_back = touch_clock(market, event.ts_ns)
     wake_routes(core, FeedKind.BOOK, Wake.BOOK, None, event.instrument)
+    if is_back:
+        converge_instrument(core, event.instrument)
     if core.chasing:
         chase(core, event.instrument)
 
@@ -62,8 +67,10 @@ def on_trade(core: Core, event: Trade) -> None:
     if market is None:
         return
     market.last = event.price
-    market.ts_ns = max(market.ts_ns, event.ts_ns)
+    is_back = not market.bid and touch_clock(market, event.ts_ns)
     wake_routes(core, FeedKind.TRADE, Wake.TRADE, event, event.instrument)
+    if is_back:
+        converge_instrument(core, event.instrument)
 
 
 def on_mark(core: Core, event: Mark) -> None:
@@ -74,11 +81,29 @@ def on_mark(core: Core, event: Mark) -> None:
         market.funding_rate = event.funding_rate
 
 
+def touch_clock(market: Market, ts_ns: int) -> bool:
+    """Prices that orders are judged by have come; True when they had been missing."""
+    market.ts_ns = ts_ns
+    if market.feed is FeedState.LIVE:
+        return False
+    market.feed = FeedState.LIVE
+    return True
+
+
+def converge_instrument(core: Core, instrument: InstrumentId) -> None:
+    """What waited for prices may go on, or what needs them has to stop, on every account."""
+    for slot in list(core.state.slots.values()):
+        if slot.instrument == instrument:
+            converge(core, slot)
+
+
 def on_feed_status(core: Core, event: FeedStatus) -> None:
-    """A feed changed its state; people hear of it when it is not LIVE."""
+    """A feed changed its state: without prices quotes are pulled; people hear of it."""
     for instrument, market in core.markets.items():
         if instrument == event.instrument or (not event.instrument and instrument.endswith("." + event.venue)):
             market.feed = event.state
+            if event.state in SILENT:
+                converge_instrument(core, instrument)
     if event.state is not FeedState.LIVE:
         what = event.instrument or event.venue
         core.alert(

@@ -16,7 +16,7 @@ from engine.core import review, trading
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
 from engine.core.executor.place import cancel
-from engine.core.executor.targets import towards_zero
+from engine.core.executor.targets import towards_zero, worst_price
 from engine.core.state import MANUAL, Parked, Slot, StrategyState
 from risk.gate import check_collar
 from risk.policy import clip_to_limit
@@ -237,7 +237,8 @@ def release_parked(core: Core, parked: Parked) -> Veto | str:
     if veto is not None:
         return veto
     most = config.max_position_notional
-    allowed, clipped = clip_to_limit(parked.target, price=price, instrument=instrument, max_notional=most)
+    dearest = worst_price(core, slot)
+    allowed, clipped = clip_to_limit(parked.target, price=dearest, instrument=instrument, max_notional=most)
     if clipped is not None:
         return Veto(clipped, f"allowed={instrument.qty_text(allowed)}")
     slot.parked = ""

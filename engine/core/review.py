@@ -19,6 +19,7 @@ from engine.core import requests
 from engine.core.core import Core
 from engine.core.executor import converge, takes
 from engine.core.executor.place import exposure_of
+from engine.core.executor.targets import worst_price
 from engine.core.state import MANUAL, Parked, Slot, StrategyState, WantedQuote
 from risk import policy
 
@@ -105,9 +106,9 @@ def review_target(core: Core, slot: Slot, target: Target | None) -> None:
         return
     price = core.markets[slot.instrument].reference()
     config = core.gate.get(slot.instrument)
-    if config is not None and price:
+    if config is not None:
         qty, clipped = policy.clip_to_limit(
-            qty, price=price, instrument=instrument, max_notional=config.max_position_notional
+            qty, price=worst_price(core, slot), instrument=instrument, max_notional=config.max_position_notional
         )
         if clipped is not None:
             core.refuse(slot, clipped, f"entry={target.entry}")

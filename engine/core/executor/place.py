@@ -5,9 +5,12 @@ Also amend and cancel, so that every message is counted against the account's bu
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from domain.facts import TradingState
-from domain.instrument import AccountId
-from domain.order import Amend, Cancel, Order, OrderKind, OrderStatus, Place, Role
+from domain.instrument import ZERO, AccountId
+from domain.market import UNTRUSTED
+from domain.order import PROTECTIVE, Amend, ArmDeadMan, Cancel, Order, OrderKind, OrderStatus, Place, Role
 from domain.verdict import Reason, Veto
 from engine.core.core import Core
 from engine.core.state import Budget, Slot
@@ -15,6 +18,7 @@ from risk.gate import (
     Exposure,
     GateConfig,
     adds_risk,
+    check_account,
     check_collar,
     check_envelope,
     check_exposure,
@@ -52,6 +56,18 @@ def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Expo
     return now
 
 
+def exposure_elsewhere(core: Core, but: Slot) -> Decimal:
+    """Worst-side value of every other slot of the account, at the reference prices."""
+    total = ZERO
+    for slot in core.state.slots.values():
+        if slot is not but and slot.account == but.account:
+            now = exposure_of(core, slot)
+            worst = max(now.worst(1), now.worst(-1))
+            if worst:
+                total += core.instruments[slot.instrument].notional(core.markets[slot.instrument].reference(), worst)
+    return total
+
+
 def take_message(core: Core, account: AccountId, config: GateConfig, *, reserved: bool) -> bool:
     """Count one message; False when the window has no room (cancels and reductions also have the reserve)."""
     budget = core.state.budgets.get(account)
@@ -78,6 +94,23 @@ def budget_share(core: Core, account: AccountId, config: GateConfig) -> float:
     return budget.used / config.messages_per_window
 
 
+def check_risk(core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposure) -> Veto | None:
+    """The part of the gate that only what adds risk has to pass: states and limits."""
+    instrument, market = core.instruments[slot.instrument], core.markets[slot.instrument]
+    price = order.price or order.trigger
+    if core.state.trading is not TradingState.ACTIVE:
+        return Veto(_STATE_REASON[core.state.trading])
+    if market.feed in UNTRUSTED and market.reference():
+        return Veto(Reason.STALE_FEED, f"feed={market.feed}")
+    veto = check_exposure(config, instrument, order.side, order.qty, price, now)
+    if veto is None and order.role in _ENVELOPED:
+        veto = check_envelope(order.side, order.qty, now, slot.most)
+    if veto is None:
+        worst = instrument.notional(price, max(now.worst(order.side) + order.qty, now.worst(-order.side)))
+        veto = check_account(config, worst + exposure_elsewhere(core, slot))
+    return veto
+
+
 def check(core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposure) -> Veto | None:
     """The gate for one new order; None lets it pass. Triggered orders have no price to judge yet."""
     instrument = core.instruments[slot.instrument]
@@ -87,14 +120,9 @@ def check(core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposur
     if veto is not None:
         return veto
     risky = not order.reduce_only and adds_risk(order.side, order.qty, now)
-    if risky:
-        if core.state.trading is not TradingState.ACTIVE:
-            return Veto(_STATE_REASON[core.state.trading])
-        veto = check_exposure(config, instrument, order.side, order.qty, price, now)
-        if veto is None and order.role in _ENVELOPED:
-            veto = check_envelope(order.side, order.qty, now, slot.most)
-        if veto is not None:
-            return veto
+    veto = check_risk(core, slot, order, config, now) if risky else None
+    if veto is not None:
+        return veto
     if not order.trigger:
         age = core.state.ts_ns - market.ts_ns
         veto = check_collar(config, price, order.side, market.reference(), age)
@@ -158,6 +186,8 @@ def place(  # noqa: PLR0913 - an order has this many parts
         refused(core, slot, veto)
         return veto
     slot.refused = ""
+    if role in PROTECTIVE and state.settings.execution.dead_man_ns:
+        core.emit(ArmDeadMan(account=slot.account, deadline_ns=0))
     slot.orders[order.cid] = order
     state.where[order.cid] = slot.key
     core.emit(
@@ -262,6 +292,8 @@ def check_amend(
         return None
     if core.state.trading is not TradingState.ACTIVE:
         return Veto(_STATE_REASON[core.state.trading])
+    if market.feed in UNTRUSTED:
+        return Veto(Reason.STALE_FEED, f"feed={market.feed}")
     if not grows and price == order.price:
         return None
     veto = check_exposure(config, core.instruments[slot.instrument], order.side, left, price, now)

@@ -7,6 +7,7 @@ times the messages and the place in the queue. The tolerance grows as the messag
 from __future__ import annotations
 
 from domain.facts import TradingState
+from domain.market import SILENT
 from domain.order import Order, OrderKind, OrderStatus, Role
 from engine.core.core import Core
 from engine.core.executor.place import amend, budget_share, cancel, place, settled
@@ -19,6 +20,8 @@ BUSY_SHARE = 0.5
 def wanted_now(core: Core, slot: Slot) -> tuple[WantedQuote, ...]:
     """The approved quotes that the trading state, holds and caps let stand."""
     if slot.hold or slot.flat or core.state.trading is TradingState.HALTED:
+        return ()
+    if core.markets[slot.instrument].feed in SILENT:
         return ()
     if core.state.trading is TradingState.ACTIVE and slot.cap is None:
         return slot.quotes

@@ -164,6 +164,11 @@ def taking_price(core: Core, slot: Slot, side: int) -> int:
     return -(-worst // step) * step if side > 0 else max(worst // step, 1) * step
 
 
+def worst_price(core: Core, slot: Slot) -> int:
+    """The dearest that buying may get, by which targets are clipped so that the gate lets them pass; 0 = unknown."""
+    return taking_price(core, slot, 1)
+
+
 def touch(core: Core, slot: Slot, side: int) -> int:
     """Price of a passive order: the near touch, or the last price where no book is known."""
     market = core.markets[slot.instrument]

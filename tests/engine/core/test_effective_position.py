@@ -25,6 +25,7 @@ def test_without_counting_what_is_in_flight_the_target_would_be_passed(monkeypat
     """The mutation: with the rule switched off, the same wishes order twice."""
     monkeypatch.setattr(targets, "in_flight", lambda order: 0)
     rig = Rig().start()
+    rig.touch()
     rig.want(wants(target(0.5)))
     assert [place.qty for place in places(rig.want(wants(target(0.7))))] == [700]
 
