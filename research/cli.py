@@ -107,7 +107,8 @@ def _settings(
     from msgspec import ValidationError, convert
 
     from exchanges.paper.config import FillModel, PaperConfig
-    from research.backtest import Approver, BacktestSettings
+    from research.backtest import BacktestSettings
+    from research.result import Approver
 
     _choice("--fill-model", str(paper["fill_model"]), FillModel)
     try:

@@ -12,7 +12,7 @@ from domain.commands import Actor, Command, Door, LoadStrategy
 from domain.events import CommandReceived, EngineStarted, History
 from domain.facts import Fact, StrategyChanged, StrategyStatus
 from domain.market import Bar, FeedStatus, MarketEvent
-from domain.order import Intent
+from domain.order import Intent, Place
 from domain.ports import Journal
 from domain.settings import Settings, StrategySpec
 from engine.core.core import AnyStrategy, Core
@@ -60,6 +60,8 @@ class Driver:
         self._now_ns = 0
         self._warming: list[str] = []
         self._commands = 0
+        self.placed = 0
+        """Orders sent so far."""
 
     @property
     def core(self) -> Core:
@@ -67,6 +69,9 @@ class Driver:
         return self.kernel.core
 
     def _send(self, intents: Sequence[Intent]) -> None:
+        for intent in intents:
+            if type(intent) is Place:
+                self.placed += 1
         self.exchange.submit(intents, self.kernel.core.state.ts_ns)
 
     def _publish(self, facts: Sequence[Fact]) -> None:
@@ -187,6 +192,9 @@ class Driver:
         if not self._flush_ns:
             self._flush_ns = now_ns + FLUSH_NS
         while self._flush_ns <= now_ns:
+            if not conflator.is_waiting:
+                self._flush_ns += (now_ns - self._flush_ns) // FLUSH_NS * FLUSH_NS + FLUSH_NS
+                return
             self.advance(self._flush_ns)
             self._now_ns = self._flush_ns
             conflator.flush(self._flush_ns)

@@ -11,8 +11,8 @@ import msgspec
 
 from domain.codec import to_json
 from exchanges.paper.config import FillModel
-from research.backtest import Approver, Outcome, Result, wins
 from research.market_data import DataKind
+from research.result import Approver, Outcome, Result, wins
 from research.statistics import LEAST_TRADES
 
 APPROVERS = {

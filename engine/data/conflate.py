@@ -61,6 +61,11 @@ class Conflator:
         self.merged = 0
         """Trades that went on as part of another."""
 
+    @property
+    def is_waiting(self) -> bool:
+        """True when something is kept that `flush` may let go."""
+        return bool(self._waiting)
+
     def put(self, event: MarketEvent | FeedStatus) -> None:
         """Take one event."""
         if not self._cadence_ns or isinstance(event, Bar | FeedStatus):
