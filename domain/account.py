@@ -45,7 +45,8 @@ class Position(Struct, kw_only=True):
 class Account(Struct, kw_only=True):
     """Money and positions at one venue account. Amounts are in the account's currency.
 
-    `venue_ts_ns` is the venue's time of the newest snapshot that was compared.
+    `venue_ts_ns` is the venue's time of the newest snapshot that was compared, `funding_ts_ns` of the newest
+    payment of funding.
     """
 
     id: AccountId
@@ -58,3 +59,4 @@ class Account(Struct, kw_only=True):
     positions: dict[InstrumentId, Position] = field(default_factory=dict)
     reconciled: bool = False
     venue_ts_ns: int = 0
+    funding_ts_ns: int = 0

@@ -127,6 +127,7 @@ def on_funding(core: Core, event: FundingPaid) -> None:
     seen[key] = None
     account.cash += event.amount
     account.funding += event.amount
+    account.funding_ts_ns = max(account.funding_ts_ns, event.venue_ts_ns)
     position = account.positions.get(event.instrument)
     if position is not None:
         position.funding += event.amount

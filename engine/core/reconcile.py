@@ -10,6 +10,7 @@ from __future__ import annotations
 from domain.account import Account, Position
 from domain.events import OpenOrder, VenuePosition, VenueSnapshot
 from domain.facts import Severity, TradingState
+from domain.instrument import ZERO
 from domain.order import Order, OrderStatus, Query, RequestSnapshot, Role
 from engine.core import orders, portfolio, trading
 from engine.core.core import Core, by_key
@@ -38,7 +39,8 @@ def on_snapshot(core: Core, event: VenueSnapshot) -> None:
     account.venue_ts_ns = event.venue_ts_ns
     reconcile_orders(core, event)
     agreed = reconcile_positions(core, account, event)
-    reconcile_cash(core, account, event, first=first)
+    if agreed:
+        reconcile_cash(core, account, event, first=first)
     every_ns = core.state.settings.execution.reconcile_every_ns
     if not agreed:
         core.set_timer(f"snapshot:{account.id}", core.state.ts_ns + RECHECK_NS)
@@ -166,6 +168,9 @@ def reconcile_positions(core: Core, account: Account, event: VenueSnapshot) -> b
         if expected == (theirs.qty if theirs is not None else 0):
             slot.mismatches = 0
             continue
+        if any(abs(venue_ts_ns - event.venue_ts_ns) <= VENUE_SKEW_NS for venue_ts_ns, _ in slot.fills):
+            agreed = False
+            continue
         slot.mismatches += 1
         if slot.mismatches < 2:
             agreed = False
@@ -198,22 +203,41 @@ def take_over(core: Core, account: Account, slot: Slot, theirs: VenuePosition | 
 
 
 def reconcile_cash(core: Core, account: Account, event: VenueSnapshot, *, first: bool) -> None:
-    """Take over the cash of an account that has never been funded here; later differences are told."""
+    """Compare money once positions agree and nothing moved it lately; what differs is told and taken over.
+
+    Fills that came in another order than they happened give another split between realised and unrealised:
+    then the venue's split is taken without a word.
+    """
     if first and not account.deposits:
         account.deposits = event.cash - account.cash
         account.cash = event.cash
-        portfolio.roll_day(core)
         return
-    if event.cash != account.cash and not any(unseen_fills(s, event) for s in by_key(core.state.slots, account.id)):
-        difference = event.cash - account.cash
-        if first:
-            core.alert(
-                Severity.WARNING,
-                "cash_mismatch",
-                f"{account.id}: the venue's cash differs from our books by {difference}; the venue's figure is taken.",
-            )
-            account.deposits += difference
-            account.cash = event.cash
+    if event.cash == account.cash or moved_lately(core, account, event):
+        return
+    entries = {p.instrument: p.entry_value for p in event.positions}
+    for position in account.positions.values():
+        shift = entries.get(position.instrument, ZERO) - position.entry_value
+        position.entry_value += shift
+        position.realised += shift
+        account.realised += shift
+        account.cash += shift
+    difference = event.cash - account.cash
+    if difference:
+        core.alert(
+            Severity.WARNING,
+            "cash_mismatch",
+            f"{account.id}: the venue's cash differs from our books by {difference}; the venue's figure is taken.",
+        )
+        account.deposits += difference
+        account.cash = event.cash
+
+
+def moved_lately(core: Core, account: Account, event: VenueSnapshot) -> bool:
+    """True when money moved so near to the snapshot that it is not sure whether the snapshot has it."""
+    newest_ns = account.funding_ts_ns
+    for slot in by_key(core.state.slots, account.id):
+        newest_ns = max([newest_ns, *(venue_ts_ns for venue_ts_ns, _ in slot.fills)])
+    return newest_ns + VENUE_SKEW_NS >= event.venue_ts_ns
 
 
 def on_started(core: Core) -> None:

@@ -194,6 +194,8 @@ def on_fault(core: Core, event: StrategyFault) -> None:
 def reattach(core: Core) -> None:
     """After recovery: make code, views and routes of every strategy in the state; broken ones are quarantined."""
     for strategy in core.state.strategies.values():
+        if strategy.spec.kind == MANUAL:
+            continue
         problem = ensure_code(core, strategy.spec)
         wake.attach(core, strategy.spec)
         if problem and strategy.status is not StrategyStatus.QUARANTINED:

@@ -26,7 +26,10 @@ _ACTING = frozenset({StrategyStatus.RUNNING, StrategyStatus.PAUSED})
 
 
 def attach(core: Core, spec: StrategySpec) -> int:
-    """Make the view and routes of a strategy; returns the warm-up bars it needs. Recorded for replays without code."""
+    """Make the view and routes of a strategy; returns the warm-up bars it needs. Recorded for replays without code.
+
+    Routes are in order of loading, whenever they were made: a recovery from a snapshot wakes in the same order.
+    """
     detach(core, spec.id)
     code = core.loaded.get(spec.id)
     feeds, warmup = attachment(core, spec.id, code)
@@ -40,8 +43,11 @@ def attach(core: Core, spec: StrategySpec) -> int:
             strategy.memory = code.start()
         elif not isinstance(strategy.memory, code.memory_type):
             strategy.memory = convert(strategy.memory, code.memory_type)
+    loaded = list(core.state.strategies)
     for feed in feeds:
-        core.routes.setdefault((feed.kind, feed.instrument), []).append(view)
+        views = core.routes.setdefault((feed.kind, feed.instrument), [])
+        views.append(view)
+        views.sort(key=lambda v: loaded.index(v.id))
     return warmup
 
 
