@@ -13,10 +13,11 @@ from msgspec import Struct
 
 from domain.events import Amended, AmendRejected, Filled, Rejected, VenueEvent, VenueSnapshot
 from domain.instrument import Instrument
-from domain.order import PROTECTIVE, Amend, Intent, OrderStatus, Place, Role
+from domain.order import PROTECTIVE, Amend, Intent, Order, OrderStatus, Place, Role
 from domain.settings import Settings
 from domain.verdict import Reason
 from engine.core.core import Core
+from engine.core.state import Slot
 from exchanges.paper.exchange import PaperExchange
 from research.simulation.violation import Killed, Violation, require
 
@@ -34,8 +35,10 @@ class Sent(Struct):
     owner: str
     amends: dict[int, Amend]
     """Amendments on their way, by number."""
+    left: bool = False
+    """It has left the engine."""
     dead: bool = False
-    """Refused: it can never work."""
+    """Refused, or died with the process before it left: it can never work."""
 
 
 class Door:
@@ -53,6 +56,8 @@ class Door:
         """(slot, entry) -> seq of the event that told the engine of a fired protection."""
         self.halted = False
         """Kept by `votes`."""
+        self.core: Core | None = None
+        """The engine that runs now; only its labels are read."""
         self.kill_in = 0
         self.orders = 0
         self.fills = 0
@@ -90,6 +95,26 @@ class Door:
         if sent is not None:
             sent.amends.pop(event.amend_no, None)
 
+    def created(self, core: Core, intent: Place | Amend, now_ns: int) -> None:
+        """Judge exposure when an order is made, with everything made before it; it may leave much later."""
+        if isinstance(intent, Place):
+            self.orders += 1
+            require(intent.cid not in self.sent, "one order per intent", f"{intent} uses an id that was used before")
+            slot, order = _known(core, intent)
+            sent = Sent(intent, order.role, order.entry, slot.key, order.owner, {})
+        else:
+            known = self.sent.get(intent.cid)
+            if known is None:
+                raise Violation("amend of nothing", f"{intent} was never placed")
+            sent = known
+        if not sent.place.reduce_only:
+            self._judge_risk(core, sent, intent, now_ns)
+        if isinstance(intent, Place):
+            self.sent[intent.cid] = sent
+            self.alive.setdefault(sent.slot, []).append(sent)
+        else:
+            sent.amends[intent.amend_no] = intent
+
     def send(
         self,
         core: Core,
@@ -103,14 +128,17 @@ class Door:
         """Judge and pass on. Raises `Violation`, or `Killed` in the middle when that is planned."""
         for intent in intents:
             if isinstance(intent, Place | Amend):
-                adds = not intent.reduce_only if isinstance(intent, Place) else self._can_add(intent)
-                if adds:
-                    require(is_current, "one epoch sends", f"{intent} leaves from a run that was superseded")
+                if not is_current:
+                    require(not intent.adds_risk, "one epoch sends", f"{intent} leaves from a run that was superseded")
+                    continue
+                sent = self.sent[intent.cid]
+                if not sent.place.reduce_only:
                     cause = cause_of(intent)
                     text = f"{intent} leaves, caused by seq {cause}, but only {durable_seq} is durable"
                     require(durable_seq >= cause, "journaled before sent", text)
-                if is_current:
-                    self._judge(core, intent, now_ns, adds=adds)
+                    self._judge_leaving(sent, intent)
+                sent.left = True
+                self._count_message(intent, core.state.ts_ns)
             if not is_current:
                 continue
             self.exchange.submit((intent,), now_ns)
@@ -119,34 +147,10 @@ class Door:
                 if not self.kill_in:
                     raise Killed
 
-    def _can_add(self, amend: Amend) -> bool:
-        sent = self.sent.get(amend.cid)
-        return sent is None or not sent.place.reduce_only
-
-    def _judge(self, core: Core, intent: Place | Amend, now_ns: int, *, adds: bool) -> None:
-        if isinstance(intent, Place):
-            self.orders += 1
-            if intent.cid in self.sent:
-                raise Violation("one order per intent", f"{intent} uses an id that was used before")
-            found = core.order(intent.cid)
-            require(found is not None, "known before sent", f"{intent} leaves, but the engine does not know it")
-            if found is None:
-                return
-            slot, order = found
-            sent = Sent(intent, order.role, order.entry, slot.key, order.owner, {})
-        else:
-            known = self.sent.get(intent.cid)
-            if known is None:
-                raise Violation("amend of nothing", f"{intent} was never placed")
-            sent = known
-        self._count_message(intent, core.state.ts_ns)
-        if adds:
-            self._judge_risk(core, sent, intent, now_ns)
-        if isinstance(intent, Place):
-            self.sent[intent.cid] = sent
-            self.alive.setdefault(sent.slot, []).append(sent)
-        else:
-            sent.amends[intent.amend_no] = intent
+    def _judge_leaving(self, sent: Sent, intent: Place | Amend) -> None:
+        require(not self.halted, "halted", f"{intent} leaves after trading was halted")
+        if sent.role is Role.TARGET and (sent.slot, sent.entry) in self.consumed:
+            raise Violation("entry consumed", f"{intent} buys back entry {sent.entry}, whose protection has fired")
 
     def _count_message(self, intent: Place | Amend, engine_ns: int) -> None:
         risk = self.settings.risk
@@ -196,14 +200,13 @@ class Door:
         at_venue = self.floor.orders.get(sent.place.cid)
         if at_venue is not None:
             return at_venue.status is OrderStatus.OPEN
+        if not sent.left:
+            return not sent.dead and self.core is not None and sent.place.cid in self.core.state.where
         return not sent.dead and now_ns <= sent.place.valid_until_ns
 
     def _judge_risk(self, core: Core, sent: Sent, intent: Place | Amend, now_ns: int) -> None:
-        """Everything that must hold when an order leaves that is not reduce-only."""
+        """Everything that must hold of an order that is not reduce-only."""
         place = sent.place
-        require(not self.halted, "halted", f"{intent} leaves after trading was halted")
-        if (sent.slot, sent.entry) in self.consumed and sent.role is Role.TARGET:
-            raise Violation("entry consumed", f"{intent} buys back entry {sent.entry}, whose protection has fired")
         account, _, instrument = sent.slot.partition("|")
         contract = self.instruments[instrument]
         side = place.side
@@ -221,7 +224,7 @@ class Door:
             value = contract.notional(price, worst)
             text = f"{intent}: {sent.slot} could reach {worst * side}, worth {value}"
             require(value <= limits.max_position_notional, "position limit", text)
-            value = contract.notional(price, intent.qty)
+            value = contract.notional(price, more)
             require(value <= limits.max_order_notional, "order limit", f"{intent} is worth {value}")
         if sent.role in {Role.QUOTE, Role.TAKE} and more:
             self._judge_envelope(core, sent, worst, price, contract)
@@ -254,7 +257,7 @@ class Door:
     # what the engine is told
 
     def tell(self, core: Core, event: VenueEvent, seq: int) -> None:
-        """Note what the engine learns from an event that it has just taken in."""
+        """Note what the engine is about to learn from an event."""
         if isinstance(event, Rejected):
             self.refused(event)
         elif isinstance(event, AmendRejected):
@@ -267,11 +270,23 @@ class Door:
 
     def _tell_fill(self, core: Core, fill: Filled, seq: int) -> None:
         sent = self.sent.get(fill.cid)
-        if sent is None or sent.role not in PROTECTIVE or not sent.entry:
+        if sent is None or sent.role not in PROTECTIVE:
             return
         if fill.cid in core.state.where or fill.cid in core.state.closed:
-            self.consumed.setdefault((sent.slot, sent.entry), seq)
+            entry = core.state.slots[sent.slot].entry
+            if entry and f"{fill.account}/{fill.fill_id}" not in core.state.fills_seen:
+                self.consumed.setdefault((sent.slot, entry), seq)
 
     def forget_after(self, seq: int) -> None:
-        """A crash has taken what the engine learned after `seq`."""
+        """A crash has taken what the engine learned after `seq`, and what had not left."""
         self.consumed = {key: at for key, at in self.consumed.items() if at <= seq}
+        for slot in self.alive.values():
+            for sent in slot:
+                sent.dead |= not sent.left
+
+
+def _known(core: Core, place: Place) -> tuple[Slot, Order]:
+    found = core.order(place.cid)
+    if found is None:
+        raise Violation("known before sent", f"{place} is made, but the engine does not know it")
+    return found

@@ -19,6 +19,8 @@ FLATTEN_NS = BEGIN_NS + 605 * SECOND_NS
 END_NS = BEGIN_NS + 655 * SECOND_NS
 """No market after this."""
 STOP_NS = END_NS + 15 * SECOND_NS
+LAST_NS = STOP_NS + 10 * SECOND_NS
+"""The day ends when it is quiet, at the latest here."""
 
 MILLISECOND_NS = 1_000_000
 

@@ -65,11 +65,15 @@ class WatchedCore(Core):
     def __init__(self, state: State) -> None:
         super().__init__(state)
         self.causes: dict[tuple[str, int], int] = {}
+        self.judge: Callable[[Place | Amend], None] | None = None
+        """Looks at every order and amendment when it is made."""
 
     def emit(self, intent: Intent) -> None:
         """Send an intent out, and remember its cause."""
         if isinstance(intent, Place | Amend):
             self.causes[intent.cid, intent.amend_no if isinstance(intent, Amend) else 0] = self.state.seq
+            if self.judge is not None:
+                self.judge(intent)
         super().emit(intent)
 
     def cause_of(self, intent: Intent) -> int:
@@ -185,7 +189,7 @@ class World:
             wake_ns = max(kernel.wake_ns - self.clock_offset_ns, self.now_ns)
         tape_ns = self.tape[self._tape_at].ts_ns if self._tape_at < len(self.tape) else FOREVER
         first = min(agenda_ns, venue_ns, wake_ns, tape_ns)
-        if first >= plan.STOP_NS:
+        if first >= plan.STOP_NS and (first >= plan.LAST_NS or self._is_quiet()):
             return False
         self.now_ns = max(self.now_ns, first)
         if agenda_ns == first:
@@ -200,6 +204,9 @@ class World:
         return True
 
     _tape_at = 0
+
+    def _is_quiet(self) -> bool:
+        return self.kernel is not None and books.line_is_idle(self.door) and books.engine_is_quiet(self.kernel)
 
     # one event into the engine
 
@@ -230,9 +237,11 @@ class World:
         self.votes.resumed_by(event, seq)
         self._sync_halt()
         self.trace.event(self.now_ns, seq, event)
+        is_news = isinstance(event, e.Filled | e.VenueSnapshot | e.Rejected | e.AmendRejected | e.SendDropped)
+        if is_news:
+            self.door.tell(core, event, seq)
         kernel.ingest(event)
-        if isinstance(event, e.Filled | e.VenueSnapshot | e.Rejected | e.AmendRejected):
-            self.door.tell(core, event, event.seq)
+        if is_news:
             books.check_fills(core, self.door)
         facts, self._facts = self._facts, []
         self.votes.after(core, event, facts)
@@ -367,6 +376,8 @@ class World:
         self.zombie = None
         if crash is not None and crash.is_takeover and old is not None:
             old.superseded = True
+            if isinstance(old.core, WatchedCore):
+                old.core.judge = None
             self.zombie = old
             self.outcome.met["taken over while alive"] += 1
         self.journal = self._disk(survivors)
@@ -399,6 +410,8 @@ class World:
             core, journal, send=self._sender(run, core, journal), publish=self._publish, wait_for_disk=self.wait_for_disk
         )
         journal.on_durable(kernel.release)
+        self.door.core = core
+        core.judge = lambda intent: self.door.created(core, intent, self.now_ns)
         self.kernel = kernel
         self.votes.on_recovered(core)
         self._sync_halt()
