@@ -72,7 +72,7 @@ def heard(order: Order, venue_ts_ns: int) -> None:
 def settle_amend(order: Order, now_ns: int) -> None:
     """The order is known as it stands: an amendment in flight is through, or may arrive until its time is over."""
     if (order.amend_price, order.amend_qty) == (order.price, order.qty) or now_ns >= order.amend_until_ns:
-        order.amend_price = order.amend_qty = 0
+        order.amend_price = order.amend_qty = order.amend_until_ns = 0
 
 
 def find(core: Core, cid: ClientId) -> tuple[Slot, Order] | None:
@@ -257,7 +257,7 @@ def on_amended(core: Core, event: Amended) -> None:
     order.trigger = event.trigger or order.trigger
     heard(order, event.venue_ts_ns)
     if event.amend_no >= order.amend_no:
-        order.amend_price = order.amend_qty = 0
+        order.amend_price = order.amend_qty = order.amend_until_ns = 0
     order.updated_ns = core.state.ts_ns
     if order.filled >= order.qty:
         close(core, slot, order, OrderStatus.FILLED)
@@ -274,6 +274,7 @@ def on_amend_rejected(core: Core, event: AmendRejected) -> None:
     slot, order = found
     if event.amend_no == order.amend_no:
         order.amend_price = order.amend_qty = 0
+        order.amend_until_ns = core.state.ts_ns + core.state.settings.execution.retry_ns
         pause(core, slot, order)
     ask(core, slot, order)
 

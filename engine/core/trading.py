@@ -30,7 +30,10 @@ def in_force(core: Core) -> TradingState:
 
 
 def settle(core: Core, *, force: bool = False) -> None:
-    """Recompute the state in force; when it changed, publish it and bring every slot in line."""
+    """Recompute the state in force; when it changed, publish it and bring every slot in line.
+
+    What strategies want is reviewed first: envelopes and limits may have changed while nothing could be sent.
+    """
     now = in_force(core)
     changed = now is not core.state.trading
     core.state.trading = now
@@ -40,8 +43,8 @@ def settle(core: Core, *, force: bool = False) -> None:
     if now is TradingState.REDUCING and core.state.latched is TradingState.ACTIVE:
         reason = "not reconciled with the venue yet"
     core.facts.append(facts.TradingStateChanged(**core.at(), state=now, by=core.state.latched_by, reason=reason))
-    converge_all(core)
     if now is not TradingState.HALTED:
         for strategy in list(core.state.strategies.values()):
             if strategy.status is facts.StrategyStatus.RUNNING:
                 review(core, strategy)
+    converge_all(core)

@@ -244,6 +244,9 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
     config = core.gate.get(slot.instrument)
     if config is None:
         return
+    if core.state.ts_ns < order.amend_until_ns:
+        core.set_timer_once(f"retry:{slot.key}", order.amend_until_ns)
+        return
     grows = qty > order.qty and not order.reduce_only
     if core.gate_on and not order.trigger:
         veto = check_amend(core, slot, order, config, price, qty, grows=grows)

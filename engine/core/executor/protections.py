@@ -1,7 +1,8 @@
 """Protections: a stop and a take-profit resting at the venue, reduce-only, sized to the filled position.
 
-They stay in every trading state, through pause and quarantine, until the position is flat. Within an
-entry a stop only ever tightens (`engine.core.review` sees to that).
+They stay in every trading state, through pause and quarantine, until the position is flat. One that has begun
+to fill has fired: it takes what is left, and is left alone. Within an entry a stop only ever tightens
+(`engine.core.review` sees to that).
 """
 
 from __future__ import annotations
@@ -45,6 +46,6 @@ def _one(core: Core, slot: Slot, role: Role, trigger: int, position: int) -> Non
     if kept is None:
         entry = slot.stop_entry
         place(core, slot, role, side, _KIND[role], qty, 0, trigger=trigger, reduce_only=True, entry=entry)
-    elif settled(kept) and (kept.qty - kept.filled != qty or kept.trigger != trigger):
+    elif settled(kept) and not kept.filled and (kept.qty != qty or kept.trigger != trigger):
         kept.entry = slot.stop_entry
-        amend(core, slot, kept, 0, kept.filled + qty, trigger)
+        amend(core, slot, kept, 0, qty, trigger)

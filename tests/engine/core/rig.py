@@ -106,6 +106,7 @@ class Rig:
         self.settings = settings
         self.journal = journal if journal is not None else MemoryJournal()
         self.now_ns = 1_700_000_000 * SECOND_NS
+        self.venue_ns = 0
         self.sent: list[Intent] = []
         self.facts: list[Fact] = []
         self.script = Script((BTC.id,), Params())
@@ -301,7 +302,8 @@ class Rig:
         orders: tuple[e.OpenOrder, ...] = (),
         fills: tuple[e.Filled, ...] = (),
     ) -> None:
-        """The venue says what it knows of an account (the books' cash, unless given)."""
+        """The venue says what it knows of an account (the books' cash, unless given), each time a little later."""
+        self.venue_ns = max(self.venue_ns + 1, self.now_ns)
         deposit = next(a.deposit for a in self.settings.accounts if a.id == account)
         known = self.core.state.accounts[account]
         self.ingest(
@@ -311,7 +313,7 @@ class Rig:
                 positions=positions,
                 orders=orders,
                 fills=fills,
-                venue_ts_ns=self.now_ns,
+                venue_ts_ns=self.venue_ns,
             )
         )
 

@@ -6,8 +6,10 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from domain import events as e
+from domain.commands import Approve, Halt, RaiseEnvelope, Resume
 from domain.desired import Desired, Protection, Qty, Quote, Take, Target
-from domain.order import OrderKind, Role
+from domain.order import Amend, OrderKind, OrderStatus, Role
 from domain.settings import SECOND_NS, ApprovalSettings
 from tests.engine.core.rig import BTC, SETTINGS, Rig, places
 
@@ -61,3 +63,43 @@ def test_a_quote_that_is_replaced_counts_until_it_is_surely_gone() -> None:
     take = Take(instrument=BTC.id, id="t", side=1, qty=0.01, limit=60_010.0, expires_ns=rig.now_ns + SECOND_NS)
     assert places(rig.want(Desired(takes=(take,)))) == []
     assert rig.order(resting.cid).role is Role.QUOTE
+
+
+def test_a_stop_that_has_fired_is_left_alone() -> None:
+    rig = Rig().start()
+    rig.hold_position(1.0)
+    stop = places(rig.want(Desired(targets=(target(1.0),), protections=(STOP,))))[0]
+    rig.accept(stop)
+    rig.sent.clear()
+    rig.fill(stop, qty=400)
+    assert rig.sent == []
+
+
+def test_a_refused_amendment_is_not_repeated_at_once() -> None:
+    rig = Rig().start()
+    quote = Quote(instrument=BTC.id, side=1, price=59_990.0, qty=0.01)
+    (resting,) = places(rig.want(Desired(quotes=(quote,))))
+    rig.accept(resting)
+    (amend,) = rig.want(Desired(quotes=(replace(quote, price=59_980.0),)))
+    assert isinstance(amend, Amend)
+    rig.ingest(e.AmendRejected(cid=resting.cid, amend_no=amend.amend_no, venue_ts_ns=rig.now_ns))
+    open_ = OrderStatus.OPEN
+    rig.ingest(e.OrderReport(cid=resting.cid, found=True, status=open_, price=resting.price, qty=resting.qty))
+    rig.sent.clear()
+    rig.touch()
+    assert not any(isinstance(intent, Amend) for intent in rig.sent)
+    rig.wait(1.0)
+    assert any(isinstance(intent, Amend) for intent in rig.sent)
+
+
+def test_after_a_resume_what_is_wanted_is_reviewed_before_anything_is_placed() -> None:
+    rig = Rig(replace(APPROVALS, approvals=ApprovalSettings())).start()
+    (resting,) = places(rig.want(Desired(quotes=(Quote(instrument=BTC.id, side=1, price=59_990.0, qty=0.5),))))
+    rig.command(Halt(), person="dot")
+    rig.ingest(e.Cancelled(cid=resting.cid, filled=0))
+    for command in (RaiseEnvelope(strategy="script", notional=Decimal(600)), Resume()):
+        request = rig.command(command, person="ann").request
+        rig.sent.clear()
+        for voter in ("bob", "cem"):
+            rig.command(Approve(request=request), person=voter)
+    assert [place.qty for place in places(rig.sent)] == [10]
