@@ -105,6 +105,8 @@ def check_protected(kernel: Kernel, door: Door) -> None:
                 for order in door.floor.accounts[slot.account].open.values()
                 if order.instrument == slot.instrument and order.kind is kind
             ]
+            if any(order.fired for order in resting):
+                continue
             covered = sum(order.leaves for order in resting)
             text = f"{slot.key} holds {holding}, wants {role.name} {wanted}; the venue has {covered}"
             if wanted and holding:

@@ -124,12 +124,10 @@ class Votes:
                 continue
             now = core.state.ts_ns
             rows = self.added.setdefault(key, [])
-            rows.append((core.state.seq, now, slot.entry, added))
+            counted_as = MANUAL if slot.owner.startswith(MANUAL) else slot.entry
+            rows.append((core.state.seq, now, counted_as, added))
             approvals = self.settings.approvals
-            manual = slot.owner.startswith(MANUAL)
-            total = sum(
-                row[3] for row in rows if now - row[1] < approvals.window_ns and (manual or row[2] == slot.entry)
-            )
+            total = sum(row[3] for row in rows if now - row[1] < approvals.window_ns and row[2] == counted_as)
             worth = core.instruments[slot.instrument].notional(core.markets[slot.instrument].reference(), total)
             large = core.equity(slot.account) * approvals.large_fraction
             text = f"{key} target {slot.target} ({slot.entry}) adds {worth} within the window, {large} needs votes"

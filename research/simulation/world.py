@@ -270,7 +270,7 @@ class World:
     def _publish(self, facts: Sequence[Fact]) -> None:
         self._facts.extend(facts)
 
-    def _sender(self, run: int, core: WatchedCore, journal: DiskJournal) -> Callable[[Sequence[Intent]], None]:
+    def _sender(self, core: WatchedCore, journal: DiskJournal) -> Callable[[Sequence[Intent]], None]:
         def send(intents: Sequence[Intent]) -> None:
             self.trace.intents(intents)
             self.door.send(
@@ -279,7 +279,7 @@ class World:
                 self.now_ns,
                 durable_seq=journal.durable_seq,
                 cause_of=core.cause_of,
-                is_current=run == self.runs and self.kernel is not self.zombie,
+                is_current=self.kernel is not None and self.kernel.core is core,
             )
 
         return send
@@ -407,7 +407,7 @@ class World:
             require(state_hash(again.state) == state_hash(core.state), "recovery repeats", f"seq {found.last_seq}")
         self.trace.say(self.now_ns, f"*** run {run}: recovered {found}")
         kernel = Kernel(
-            core, journal, send=self._sender(run, core, journal), publish=self._publish, wait_for_disk=self.wait_for_disk
+            core, journal, send=self._sender(core, journal), publish=self._publish, wait_for_disk=self.wait_for_disk
         )
         journal.on_durable(kernel.release)
         self.door.core = core
