@@ -97,7 +97,7 @@ def test_after_a_resume_what_is_wanted_is_reviewed_before_anything_is_placed() -
     (resting,) = places(rig.want(Desired(quotes=(Quote(instrument=BTC.id, side=1, price=59_990.0, qty=0.5),))))
     rig.command(Halt(), person="dot")
     rig.ingest(e.Cancelled(cid=resting.cid, filled=0))
-    for command in (RaiseEnvelope(strategy="script", notional=Decimal(600)), Resume()):
+    for command in (RaiseEnvelope(strategy="script", notional=Decimal(610)), Resume()):
         request = rig.command(command, person="ann").request
         rig.sent.clear()
         for voter in ("bob", "cem"):
