@@ -44,7 +44,7 @@ class WildMemory(Struct):
     """The generator, and the entry in force."""
 
     state: int
-    entries: int = 0
+    entry: str = ""
     target: Target | None = None
     protection: Protection | None = None
 
@@ -108,8 +108,8 @@ class Wild(Strategy[WildMemory, WildParams]):
         else:
             want = Qty((2 * self.draw(memory) - 1) * self.params.size)
         if memory.target is None or self.draw(memory) < 0.6:
-            memory.entries += 1
-        entry = f"{self.params.seed}:{memory.entries}"
+            memory.entry = f"{view.ts_ns}:{view.instrument[:3]}"
+        entry = memory.entry
         memory.target = Target(
             instrument=self.instrument,
             want=want,
