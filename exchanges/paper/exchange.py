@@ -148,6 +148,7 @@ class PaperExchange:
             first = kernel.match_rows(market, rows, first, stop)
             self.now_ns = max(self.now_ns, int(times[first - 1]))
             market.has_depth = bool(market.state[rules.DEEP])
+            market.last = market.state[rules.LAST] or market.last
             tape.on_matched(self.floor, market, self.now_ns)
         if self._store is not None:
             self._save(self._store)
@@ -330,6 +331,7 @@ class PaperExchange:
     def _break(self, plan: FaultPlan, ts_ns: int) -> None:
         """The line goes down: what is on it is lost, and the engine sees it go and come back."""
         self._arrivals.clear()
+        self._set_timer()
         self._answers = [entry for entry in self._answers if entry[0] <= ts_ns or isinstance(entry[2], VenueStatus)]
         heapify(self._answers)
         for due, is_up in ((ts_ns, False), (plan.down_until_ns, True)):

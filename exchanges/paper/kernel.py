@@ -17,7 +17,7 @@ from exchanges.paper.market import Market
 
 _LADDER = ("find", "shown", "trim", "clear", "make_room", "insert", "set_level")
 _ORDERS = ("advance", "report", "refresh", "cross", "trade", "walk", "fire")
-_COMPOSED = ("level", "top", "judge", "match")
+_COMPOSED = ("level", "top", "judge", "meet", "match")
 
 if TYPE_CHECKING:
     import numpy as np

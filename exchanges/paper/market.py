@@ -116,9 +116,7 @@ class Market:
 
     def _unsee(self) -> None:
         for slot in range(len(self.resting)):
-            at = slot * rules.ORDER
-            self.orders[at + rules.SHOWN] = -1
-            self.orders[at + rules.TRADED] = 0
+            self.orders[slot * rules.ORDER + rules.SHOWN] = -1
 
     def best(self, side: int) -> int:
         """Best price shown on a side (+1 = bids); 0 when none is."""

@@ -31,11 +31,11 @@ LEVEL, TRADE, TOP, CLEAR, LOOK, MARK, PATH = 1, 2, 3, 4, 5, 6, 7
 DEPTH, SPARE = 1024, 256
 """Levels kept on each side, and how many are free again after a full one has been cleaned up."""
 
-BIDS, ASKS, WORST, LOW, HIGH, ORDERS, TRIGGERS, OUT, POWER, LOADING, DEEP = 0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11
+BIDS, ASKS, WORST, LOW, HIGH, ORDERS, TRIGGERS, OUT, POWER, LOADING, DEEP, LAST = 0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12
 """Places in `state`: how many levels a side has, where its worst one is (WORST + side); the quiet band (nothing
 can happen strictly inside it); the queue model; whether a snapshot is being loaded, and whether more than
-the best prices has ever been shown."""
-STATE = 12
+the best prices has ever been shown; the last trade's price."""
+STATE = 13
 
 SIDE, KEY, LEAVES, AHEAD, SHOWN, TRADED = 0, 1, 2, 3, 4, 5
 """Columns of `orders`: AHEAD is the queue in front (-1 = unknown), SHOWN the size last displayed (-1 = unknown)."""
@@ -295,6 +295,15 @@ def judge(state: Ints, keys: Ints, sizes: Ints, orders: Ints, triggers: Ints, ou
     cross(state, keys, sizes, orders, out)
 
 
+def meet(state: Ints, orders: Ints, triggers: Ints, out: Ints, kind: int, side: int, price: int, qty: int) -> None:
+    """A price outside the quiet band was traded, marked or reached by a bar."""
+    fire(state, triggers, out, price, price)
+    if kind == TRADE:
+        trade(state, orders, out, side, price, qty)
+    elif kind == PATH:
+        walk(state, orders, out, price, qty)
+
+
 def match(  # noqa: PLR0913, PLR0917 - the kernel's arrays; numba takes no structs of them
     rows: ReadInts, first: int, last: int, state: Ints, keys: Ints, sizes: Ints, orders: Ints, triggers: Ints, out: Ints
 ) -> int:
@@ -316,12 +325,11 @@ def match(  # noqa: PLR0913, PLR0917 - the kernel's arrays; numba takes no struc
         elif kind == CLEAR:
             state[LOADING] = state[DEEP] = 1
             clear(state, BIDS if side > 0 else ASKS)
-        elif not state[LOW] < price < state[HIGH]:
-            fire(state, triggers, out, price, price)
+        else:
             if kind == TRADE:
-                trade(state, orders, out, side, price, qty)
-            elif kind == PATH:
-                walk(state, orders, out, price, qty)
+                state[LAST] = price
+            if not state[LOW] < price < state[HIGH]:
+                meet(state, orders, triggers, out, kind, side, price, qty)
         if state[OUT] > 0:
             return row + 1
     return last

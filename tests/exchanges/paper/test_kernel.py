@@ -11,8 +11,8 @@ import pytest
 
 from domain.events import VenueEvent
 from domain.instrument import Instrument
-from domain.market import Book, Trade
-from domain.order import OrderKind, Place
+from domain.market import Bbo, Book, Trade
+from domain.order import Cancel, OrderKind, Place
 from exchanges.paper import kernel
 from exchanges.paper import matching as rules
 from exchanges.paper.config import QueueModel
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.xdist_group("numba")
 """One worker compiles for all of these."""
 
 STEP = 1_000_000
+Tick = Bbo | Book | Trade
 
 
 def diff_tape(seed: int, count: int) -> np.ndarray:
@@ -95,10 +96,10 @@ def test_compiled_and_plain_matching_are_equal(power):
     assert run_market(rows, power, is_compiled=True) == plain
 
 
-def snapshots(seed: int, count: int) -> list[Book | Trade]:
+def snapshots(seed: int, count: int) -> list[Tick]:
     rng = random.Random(seed)
     middle = 600_000
-    events: list[Book | Trade] = []
+    events: list[Tick] = []
     for n in range(1, count):
         middle += rng.choice([-2, -1, 0, 0, 0, 1, 2])
         ts = n * STEP
@@ -112,11 +113,36 @@ def snapshots(seed: int, count: int) -> list[Book | Trade]:
     return events
 
 
-def as_rows(events: list[Book | Trade]) -> np.ndarray:
+def quotes(seed: int, count: int) -> list[Tick]:
+    """The same with best prices only."""
+    events: list[Tick] = []
+    for event in snapshots(seed, count):
+        if isinstance(event, Book) and event.bids and event.asks:
+            (bid, bid_qty), (ask, ask_qty) = event.bids[0], event.asks[0]
+            events.append(
+                Bbo(
+                    ts_ns=event.ts_ns,
+                    instrument=BTC.id,
+                    bid=bid,
+                    bid_qty=bid_qty,
+                    ask=ask,
+                    ask_qty=ask_qty,
+                )
+            )
+        elif isinstance(event, Trade):
+            events.append(event)
+    return [event for event in events if event.ts_ns > 50 * STEP or isinstance(event, Bbo)]
+
+
+def as_rows(events: list[Tick]) -> np.ndarray:
     rows = []
     for event in events:
         if isinstance(event, Trade):
             rows.append((event.ts_ns, rules.TRADE, event.side, event.price, event.qty))
+            continue
+        if isinstance(event, Bbo):
+            rows.append((event.ts_ns, rules.TOP, 1, event.bid, event.bid_qty))
+            rows.append((event.ts_ns, rules.TOP, -1, event.ask, event.ask_qty))
             continue
         for side, levels in ((1, event.bids), (-1, event.asks)):
             rows.append((event.ts_ns, rules.CLEAR, side, 0, 0))
@@ -126,6 +152,9 @@ def as_rows(events: list[Book | Trade]) -> np.ndarray:
 
 
 def quote(exchange: PaperExchange, ts: int, number: int) -> None:
+    """A pair of quotes; those of eight wake-ups ago go."""
+    old = [Cancel(cid=f"q{number - 8}-{side}", account=ACCOUNT, instrument=BTC.id) for side in (1, -1)]
+    exchange.submit(old, ts)
     middle = exchange.floor.markets[BTC.id].reference() or 600_000
     exchange.submit(
         [
@@ -136,7 +165,7 @@ def quote(exchange: PaperExchange, ts: int, number: int) -> None:
                 side=side,
                 kind=OrderKind.POST_ONLY,
                 qty=25,
-                price=middle - side * 2,
+                price=middle - side * (1 + number % 2),
             )
             for side in (1, -1)
         ],
@@ -145,9 +174,10 @@ def quote(exchange: PaperExchange, ts: int, number: int) -> None:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.parametrize("make", [snapshots, quotes])
 @pytest.mark.parametrize("model", list(QueueModel))
-def test_a_batch_of_rows_and_the_same_events_one_by_one_give_the_same_answers(model):
-    events = snapshots(3, 4_000)
+def test_a_batch_of_rows_and_the_same_events_one_by_one_give_the_same_answers(model, make):
+    events = make(3, 15_000)
     rows = as_rows(events)
     config = msgspec.structs.replace(INSTANT, queue_model=model, entry_ns=3 * STEP, response_ns=2 * STEP)
     single = PaperExchange([BTC], {ACCOUNT: Decimal(10_000_000)}, config)
@@ -155,7 +185,7 @@ def test_a_batch_of_rows_and_the_same_events_one_by_one_give_the_same_answers(mo
     told: list[VenueEvent] = []
     heard: list[VenueEvent] = []
     at = row = 0
-    for number in range(1, 40):
+    for number in range(1, 150):
         wake = number * 100 * STEP
         while at < len(events) and events[at].ts_ns <= wake:
             single.on_market(events[at])

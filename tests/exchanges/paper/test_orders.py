@@ -141,6 +141,17 @@ def test_a_snapshot_holds_orders_positions_cash_and_the_fills_since_the_last_one
     assert len(third.fills) == 1
 
 
+def test_every_fill_is_in_a_snapshot_even_when_snapshots_overlap(world):
+    seen = []
+    for number in range(6):
+        world.ioc(1, 10, 600_050)
+        asked = [RequestSnapshot(account=ACCOUNT)] * (1 + number % 3)
+        for snapshot in world.send(*asked):
+            assert isinstance(snapshot, VenueSnapshot)
+            seen += [fill.fill_id for fill in snapshot.fills]
+    assert list(dict.fromkeys(seen)) == [f"F{n}" for n in range(1, 7)]
+
+
 def test_what_is_remembered_of_finished_orders_is_bounded():
     world = World(PaperConfig(feed_ns=0, entry_ns=0, response_ns=0, kept_orders=50, kept_fills=20))
     world.bbo(600_000, 600_010, 10**6, 10**6)
