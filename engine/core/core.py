@@ -34,7 +34,9 @@ class Core:
 
     `make_code` builds a strategy from its spec (None in a replay without code), `loaded` keeps what it
     built, `code` what is attached; `replayed` (only in replay without code) has the recorded decisions of
-    the event at hand by number of the call, which `calls` counts.
+    the event at hand by number of the call, which `calls` counts. `known` (in recovery, and in replay with
+    code) has records that stand whatever the code says now: above all a call that hung is not made again.
+    With `all_known` a call without a record changed nothing.
     """
 
     def __init__(self, state: State, *, facts_on: bool = True, gate_on: bool = True) -> None:
@@ -47,6 +49,8 @@ class Core:
         self.loaded: dict[str, AnyStrategy] = {}
         self.make_code: Callable[[StrategySpec], AnyStrategy] | None = None
         self.replayed: dict[int, Decided] | None = None
+        self.known: dict[int, Decided] = {}
+        self.all_known = False
         self.calls = 0
         self.intents: list[Intent] = []
         self.facts: list[facts.Fact] = []

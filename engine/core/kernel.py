@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 from domain.codec import encode
-from domain.events import ClockStepped, Decided, EngineStarted, Event, SendDropped, Tick
+from domain.events import ClockStepped, Decided, EngineStarted, Event, SendDropped, StrategyFault, Tick
 from domain.facts import Fact, TradingState
 from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import Amend, Cancel, Intent, Place
@@ -23,6 +23,7 @@ from engine.core.state import STATE_VERSION, encode_state
 from engine.core.step import step
 
 _MARKET = frozenset({Bar, Bbo, Book, Trade, Mark})
+_UNSAVABLE = (TypeError, ValueError, OverflowError, RecursionError)
 CLOCK_STEP_TOLERANCE_NS = 50_000_000
 
 _adds_risk = attrgetter("adds_risk")
@@ -163,7 +164,21 @@ class Kernel:
         return None
 
     def snapshot(self) -> None:
-        """Write a versioned snapshot of the state as it is now."""
+        """Write a versioned snapshot of the state as it is now; a strategy that cannot be saved is quarantined."""
         if self.journal is not None:
             state = self.core.state
-            self.journal.save_snapshot(self.seq, state.ts_ns, state.build, STATE_VERSION, encode_state(state))
+            try:
+                payload = encode_state(state)
+            except _UNSAVABLE:
+                self._quarantine_unsavable()
+                payload = encode_state(state)
+            self.journal.save_snapshot(self.seq, state.ts_ns, state.build, STATE_VERSION, payload)
+
+    def _quarantine_unsavable(self) -> None:
+        state = self.core.state
+        for name, strategy in list(state.strategies.items()):
+            try:
+                encode(strategy.memory)
+            except _UNSAVABLE as error:
+                problem = f"its memory cannot be saved: {error}"
+                self.ingest(StrategyFault(ts_ns=state.ts_ns, strategy=name, problem=problem))

@@ -28,7 +28,7 @@ from domain.commands import (
 from domain.errors import JournalError, ReplayMismatch
 from domain.facts import Fact, TradingState
 from domain.ports import MAIN_STREAM, Journal, Record, Snapshot
-from engine.core import portfolio, strategies
+from engine.core import commands, portfolio, strategies
 from engine.core.core import Core
 from engine.core.state import STATE_VERSION, State, StrategyState, decode_state
 from engine.core.step import step
@@ -65,32 +65,30 @@ def recover(
     seq = start
     last: e.Event | None = None
     decided: list[e.Decided] = []
-    for record in journal.records(start + 1):
-        event = decode_event(record.payload)
-        seq = record.seq
-        count += 1
-        if isinstance(event, e.Decided):
-            decided = [d for d in decided if d.call != event.call]
-            continue
+    for event, decisions, is_last in with_last(grouped(journal.records(start + 1))):
+        seq = decisions[-1].seq if decisions else event.seq
+        count += 1 + len(decisions)
         last = event
         if isinstance(event, e.EngineStarted):
             last_build = event.build
             same = event.build == build and (same or snapshot is None)
+        core.known, core.all_known = {d.call: d for d in decisions}, not is_last
         if same:
             step(core, event)
         else:
             keep_books(core, event)
         if on_facts is not None and core.facts:
             on_facts(core.facts)
-        decided = list(core.decisions)
+        decided = [d for d in core.decisions if d.call not in core.known]
         forget_effects(core)
+    core.known, core.all_known = {}, False
     for decision in decided:
         # the crash came between an event and the record of what it made strategies want
         seq += 1
         decision.seq, decision.ts_ns = seq, core.state.ts_ns
         journal.append(MAIN_STREAM, seq, decision.ts_ns, encode(decision))
     core.state.seq = max(seq, core.state.seq)
-    if not same and count:
+    if not same and count and core.state.latched is not TradingState.HALTED:
         core.state.latched = TradingState.REDUCING
         core.state.latched_by = "recovery"
         core.state.latched_reason = "the build changed after a crash; the venue's word stands"
@@ -138,7 +136,10 @@ def keep_books(core: Core, event: e.Event) -> None:
                 state.accounts.setdefault(spec.id, Account(id=spec.id, currency=spec.currency))
         case e.CommandReceived():
             state.commands_seen[event.request_id] = None
-            keep_command(core, event.command)
+            if commands.authorise(core, event) is None:
+                keep_command(core, event.command)
+        case e.InboxOverflow():
+            state.latched = TradingState.HALTED
         case e.Filled() if event.instrument in core.instruments and event.account in state.accounts:
             if portfolio.remember_fill(core, event):
                 portfolio.book_fill(core, core.slot(event.account, event.instrument), None, event)
@@ -216,6 +217,7 @@ def replay(
         if (until_seq is not None and event.seq > until_seq) or (until_ns is not None and event.ts_ns > until_ns):
             break
         core.replayed = None if with_code else {d.call: d for d in decisions}
+        core.known = {d.call: d for d in decisions if d.fault} if with_code else {}
         step(core, event)
         if with_code:
             compare(event, decisions, core.decisions)
@@ -224,6 +226,7 @@ def replay(
         forget_effects(core)
         count += 1
     core.replayed = None
+    core.known = {}
     return count
 
 
@@ -242,6 +245,19 @@ def compare(event: e.Event, recorded: list[e.Decided], now: list[e.Decided]) -> 
 def describe(decided: e.Decided) -> str:
     """One decision in a line."""
     return f"{decided.strategy}: {decided.fault or decided.desired or 'attached'}"
+
+
+def with_last(
+    pairs: Iterable[tuple[e.Event, list[e.Decided]]],
+) -> Iterator[tuple[e.Event, list[e.Decided], bool]]:
+    """The same pairs, telling which is the last: its decisions may be incomplete."""
+    held: tuple[e.Event, list[e.Decided]] | None = None
+    for pair in pairs:
+        if held is not None:
+            yield *held, False
+        held = pair
+    if held is not None:
+        yield *held, True
 
 
 def grouped(records: Iterable[Record]) -> Iterator[tuple[e.Event, list[e.Decided]]]:

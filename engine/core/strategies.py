@@ -6,14 +6,18 @@ without code). Warm-up history arrives as `History` events; live bars that came 
 
 from __future__ import annotations
 
+from msgspec import ValidationError, convert
+
+from domain.codec import encode
 from domain.desired import NOTHING
+from domain.errors import StrategyError
 from domain.events import Decided, History, StrategyFault
 from domain.facts import Severity, StrategyStatus
 from domain.settings import StrategySpec
 from domain.strategy import Wake
 from domain.verdict import Reason, Veto
 from engine.core import wake
-from engine.core.core import Core
+from engine.core.core import AnyStrategy, Core
 from engine.core.review import clear_wants, review
 from engine.core.state import MANUAL, StrategyState
 
@@ -56,21 +60,47 @@ def owner_is_alive(core: Core, owner: str, key: str) -> bool:
     return owner in core.state.strategies or bool(slot.orders) or core.position(slot.account, slot.instrument) != 0
 
 
-def ensure_code(core: Core, spec: StrategySpec) -> str:
-    """Make the code object of a spec; the problem in words when that fails ("" = fine). A failure is recorded."""
+def ensure_code(core: Core, spec: StrategySpec, memory: object = None) -> str:
+    """Make the code object of a spec; the problem in words when that fails ("" = fine). A failure is recorded.
+
+    `memory` is what the code has to go on with. In recovery the record stands: what could be loaded then is loaded.
+    """
     if spec.kind == MANUAL:
         return ""
     core.calls += 1
     if core.make_code is None:
         recorded = core.replayed.get(core.calls) if core.replayed is not None else None
         return recorded.fault if recorded is not None else ""
+    known = core.known.get(core.calls)
+    if known is not None and known.fault:
+        core.decisions.append(known)
+        return known.fault
     try:
-        core.loaded[spec.id] = core.make_code(spec)
+        code = core.make_code(spec)
+        prove(code, memory)
+        core.loaded[spec.id] = code
     except Exception as error:  # noqa: BLE001 - a strategy's own constructor may raise anything
+        core.loaded.pop(spec.id, None)
+        if core.all_known:
+            return ""
         problem = f"{spec.kind}: {error}"
         core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=spec.id, fault=problem))
         return problem
     return ""
+
+
+def prove(code: AnyStrategy, memory: object) -> None:
+    """Let a new strategy show that it can be attached, saved, and go on from `memory`. Raises whatever it raises."""
+    code.feeds()
+    code.warmup()
+    encode(code.start())
+    if memory is not None and not isinstance(memory, code.memory_type):
+        try:
+            convert(memory, code.memory_type)
+        except ValidationError as error:
+            raise StrategyError(
+                f"its saved memory does not fit its code ({error}); started anew it warms up"
+            ) from error
 
 
 def on_history(core: Core, event: History) -> None:
@@ -196,7 +226,7 @@ def reattach(core: Core) -> None:
     for strategy in core.state.strategies.values():
         if strategy.spec.kind == MANUAL:
             continue
-        problem = ensure_code(core, strategy.spec)
+        problem = ensure_code(core, strategy.spec, strategy.memory)
         wake.attach(core, strategy.spec)
         if problem and strategy.status is not StrategyStatus.QUARANTINED:
             wake.quarantine(core, strategy, problem)

@@ -55,8 +55,11 @@ def attachment(core: Core, strategy_id: str, code: AnyStrategy | None) -> tuple[
     """Feeds and warm-up of a strategy, from its code or from the record of it."""
     core.calls += 1
     if code is None:
-        recorded = core.replayed.get(core.calls) if core.replayed is not None else None
+        recorded = (core.known if core.replayed is None else core.replayed).get(core.calls)
         return (recorded.feeds or (), recorded.warmup) if recorded is not None else ((), 0)
+    known = core.known.get(core.calls)
+    if known is not None and known.feeds is not None:
+        return known.feeds, known.warmup
     feeds, warmup = code.feeds(), code.warmup()
     core.decisions.append(
         Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, feeds=feeds, warmup=warmup)
@@ -108,22 +111,30 @@ def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
     """Call the strategy, or take the recorded decision; record a new one. Quarantines on failure."""
     strategy_id = strategy.spec.id
     core.calls += 1
-    if core.replayed is not None:
-        recorded = core.replayed.get(core.calls)
+    code = core.code.get(strategy_id)
+    if core.replayed is not None or code is None:
+        recorded = (core.known if core.replayed is None else core.replayed).get(core.calls)
         if recorded is None:
             return strategy.desired
         if recorded.fault:
             return quarantine(core, strategy, recorded.fault)
         return recorded.desired or NOTHING
+    known = core.known.get(core.calls)
+    if known is not None and known.fault:
+        core.decisions.append(known)
+        return quarantine(core, strategy, known.fault)
     try:
-        strategy.memory, wanted = core.code[strategy_id].decide(strategy.memory, view)
+        strategy.memory, wanted = code.decide(strategy.memory, view)
         desired = whole(wanted, strategy.desired)
     except Exception as error:  # noqa: BLE001 - whatever a strategy raises must not stop the engine
         fault = f"{type(error).__name__}: {error}"
         core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, fault=fault))
         return quarantine(core, strategy, fault)
-    if desired is not strategy.desired:
-        core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, desired=desired))
+    if known is not None and known.desired is not None:
+        return known.desired
+    if core.all_known or desired is strategy.desired:
+        return strategy.desired
+    core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, desired=desired))
     return desired
 
 
@@ -141,6 +152,7 @@ def quarantine(core: Core, strategy: StrategyState, fault: str) -> Desired:
     """Stop a strategy that failed: quotes and entries are pulled, protections stay."""
     strategy.status = StrategyStatus.QUARANTINED
     strategy.detail = fault
+    strategy.memory = None
     core.alert(
         Severity.ERROR,
         "quarantine",

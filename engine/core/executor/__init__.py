@@ -9,6 +9,7 @@
 `converge` is called for a slot whenever something about it changed; calling it again changes nothing.
 """
 
+from domain.facts import TradingState
 from engine.core.core import Core
 from engine.core.executor import protections, quotes, targets
 from engine.core.state import Slot
@@ -17,8 +18,14 @@ __all__ = ["converge", "converge_all"]
 
 
 def converge(core: Core, slot: Slot) -> None:
-    """Send what is needed to bring the venue nearer to what is approved for this slot."""
+    """Send what is needed to bring the venue nearer to what is approved for this slot.
+
+    Before the venue has answered only what a person has ordered to stop or close goes out, and protections stay.
+    """
     if not core.state.accounts[slot.account].reconciled:
+        if slot.hold or slot.flat or core.state.trading is TradingState.HALTED:
+            targets.converge(core, slot)
+            quotes.converge(core, slot)
         return
     if slot.stop_entry or slot.stop or slot.take_profit:
         protections.converge(core, slot)
