@@ -157,15 +157,20 @@ def warm_up_bars(tape: Iterator[MarketEvent], count: int) -> Iterator[Bar]:
 
 
 def core_settings(settings: BacktestSettings, data: MarketData, spec: StrategySpec, sample_ns: int) -> Settings:
-    """The engine's settings of a test: its instrument, account, strategy and approver, everything else as given."""
+    """The engine's settings of a test: its instrument, account, strategy and approver, everything else as given.
+
+    Accounts are compared with the exchange no oftener than equity is sampled: on daily bars once a minute is a lot.
+    """
     core = settings.core
+    execution = core.execution
+    reconcile_ns = max(execution.reconcile_every_ns, sample_ns) if execution.reconcile_every_ns else 0
     return replace(
         core,
         instruments=(data.instrument,),
         accounts=(AccountSpec(id=spec.account, currency=data.instrument.quote, deposit=settings.deposit),),
         strategies=(spec,),
         approvals=replace(core.approvals, enabled=settings.approver is not Approver.AUTO),
-        execution=replace(core.execution, equity_sample_ns=sample_ns),
+        execution=replace(execution, equity_sample_ns=sample_ns, reconcile_every_ns=reconcile_ns),
     )
 
 

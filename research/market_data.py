@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from domain.market import Feed, FeedKind, MarketEvent
 from engine.data.columns import load
 from engine.data.importers import Stamp, read_bars, read_books, read_funding, read_trades
 from engine.data.l2 import L2Tape, tape_instrument
-from engine.data.scale import default_instrument_for, instrument_id_from_name
+from engine.data.scale import MAX_QTY_DECIMALS, default_instrument_for, instrument_id_from_name
 from engine.data.synthetic import SyntheticMarket
 from engine.data.tables import BarTable, BookTable, FundingTable, TradeTable
 from engine.data.tape import Source, Tape
@@ -155,7 +156,16 @@ def _instrument(
         return configured, ()
     instrument_id = _id(path, options)
     instrument, note = default_instrument_for(table.name, instrument_id, table.prices(), table.quantities())
+    if isinstance(table, BarTable):
+        instrument, note = with_fine_lot(instrument, note, float(np.median(table.close)))
     return with_fees(instrument, note, options)
+
+
+def with_fine_lot(instrument: Instrument, note: str, price: float) -> tuple[Instrument, str]:
+    """Volumes of bars do not tell the lot: a step worth at most a hundredth of the quote currency is assumed."""
+    decimals = min(MAX_QTY_DECIMALS, max(instrument.qty_decimals, math.ceil(math.log10(price)) + 2))
+    finer = replace(instrument, qty_decimals=decimals)
+    return finer, note.replace(f"in steps of {instrument.qty_text(1)}", f"in steps of {finer.qty_text(1)}")
 
 
 def _id(path: Path, options: FileOptions) -> InstrumentId:

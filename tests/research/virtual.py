@@ -72,7 +72,7 @@ class VirtualLoop(asyncio.base_events.BaseEventLoop):
                 heapq.heappop(self._quiet)[2].set_result(None)
         while scheduled and self._at_ns(scheduled[0]) <= self.ns:
             timer = heapq.heappop(scheduled)
-            timer._scheduled = False  # type: ignore[attr-defined] - asyncio's own bookkeeping
+            timer._scheduled = False  # type: ignore[attr-defined]  # asyncio's own bookkeeping
             if not timer.cancelled():
                 ready.append(timer)
         for _ in range(len(ready)):
