@@ -40,7 +40,7 @@ class Core:
     """
 
     def __init__(self, state: State, *, facts_on: bool = True, gate_on: bool = True) -> None:
-        """Wrap a state. `facts_on` False keeps only what backtests read (fills, alerts, strategy changes)."""
+        """Wrap a state. `facts_on` False keeps only what backtests read (fills, refusals, alerts, strategies)."""
         self.state = state
         self.facts_on = facts_on
         self.gate_on = gate_on
@@ -156,12 +156,9 @@ class Core:
         if slot.refused == reason.value:
             return
         slot.refused = reason.value
-        if self.facts_on:
-            self.facts.append(
-                facts.Refused(
-                    **self.at(), strategy=slot.owner, instrument=slot.instrument, reason=reason, detail=detail
-                )
-            )
+        self.facts.append(
+            facts.Refused(**self.at(), strategy=slot.owner, instrument=slot.instrument, reason=reason, detail=detail)
+        )
 
     def order_changed(self, order: Order) -> None:
         """Publish an order as it now stands."""
