@@ -21,7 +21,7 @@ from domain import views as v
 from domain.commands import Actor, ApplySettings, Command, LoadStrategy
 from domain.events import CommandReceived, Event
 from domain.instrument import ZERO, Instrument, InstrumentId
-from domain.ports import Clock
+from domain.ports import Clock, Journal
 from domain.settings import Person, StrategySpec
 from domain.verdict import Reason
 from engine import desk_views as views
@@ -94,8 +94,12 @@ class Desk:
         market: str,
         strategy_kinds: Sequence[str] = (),
         source_of: Callable[[StrategySpec], StrategySource] | None = None,
+        journal: Journal | None = None,
     ) -> None:
-        """Serve `core`; commands go in through `put`. `market` says plainly what drives prices."""
+        """Serve `core`; commands go in through `put`. `market` says plainly what drives prices.
+
+        With a `journal`, an outcome is told only when it is on disk: a crash cannot undo what a person was told.
+        """
         self.core = core
         self.clock = clock
         self.market = market
@@ -103,6 +107,7 @@ class Desk:
         self._put = put
         self._kinds = tuple(strategy_kinds)
         self._source_of = source_of
+        self._journal = journal
         self._waiting: dict[str, asyncio.Future[f.CommandDone]] = {}
         self._ids = itertools.count(1)
         self._trades: deque[v.TradeRow] = deque(maxlen=KEPT_FACTS)
@@ -155,12 +160,22 @@ class Desk:
         self._waiting[key] = future
         self._put(CommandReceived(actor=actor, command=command, request_id=key, sent_ts_ns=sent_ts_ns))
         try:
-            return await asyncio.wait_for(future, ANSWER_WITHIN_S)
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                done = await future
+                await self._on_disk(done.seq)
+                return done
         except TimeoutError:
             self._waiting.pop(key, None)
             return self._refused(
                 command, actor, key, Reason.WRONG_STATE, "the engine has not answered; see /status before repeating"
             )
+
+    async def _on_disk(self, seq: int) -> None:
+        if self._journal is None:
+            return
+        self._journal.commit()
+        while self._journal.durable_seq < seq:  # noqa: ASYNC110 - the journal's thread knows no events of this loop
+            await asyncio.sleep(0.001)
 
     def _refused(self, command: Command, actor: Actor, key: str, reason: Reason, detail: str) -> f.CommandDone:
         state = self.core.state

@@ -98,7 +98,9 @@ class Runtime:
         self.clock = WallClock()
         self.build = build_hash()
         self.settings = config.to_settings()
-        self.guard = Guard(lambda strategy, problem: self.loop.fault(strategy, problem, quarantine=False))
+        self._live: EngineLoop | None = None
+        self.guard = Guard(self._overran)
+        self.guard.start(lambda: self._live.busy_since_ns if self._live is not None else 0, self._stuck)
         segment_bytes = config.journal.segment_mib * 2**20
         self.journal = FileJournal(data / "journal", fsync=config.fsync, segment_bytes=segment_bytes)
         self._replayed: list[Fact] = []
@@ -108,7 +110,7 @@ class Runtime:
         self.epoch = self.core.state.epoch + 1
         self.installation = self.core.state.installation or secrets.token_hex(3)
         self.kernel = Kernel(self.core, self.journal, send=self._send, publish=self._publish)
-        self.loop = EngineLoop(self.kernel, self.clock)
+        self.loop = self._live = EngineLoop(self.kernel, self.clock)
         self.desk = Desk(
             self.core,
             self.loop.put,
@@ -116,6 +118,7 @@ class Runtime:
             market="no market yet",
             strategy_kinds=registry.kinds(self._own_strategies),
             source_of=self._source_of,
+            journal=self.journal,
         )
         self._projector = Projector(database_url(config, data, vault), self.core.instruments, self.installation)
         self.projection = ProjectionWriter(self._projector, lambda trouble: log.warning(trouble) if trouble else None)
@@ -136,6 +139,11 @@ class Runtime:
 
     def _make_code(self, spec: StrategySpec) -> AnyStrategy:
         return cast("AnyStrategy", Timed(registry.build(spec, self._own_strategies), spec.id, self.guard))
+
+    def _overran(self, strategy: str, problem: str) -> None:
+        """A slow call is told, except in recovery: what counts there was judged when it happened."""
+        if self._live is not None:
+            self._live.fault(strategy, problem, quarantine=False)
 
     def _source_of(self, spec: StrategySpec) -> StrategySource:
         registry.build(spec, self._own_strategies)
@@ -222,7 +230,6 @@ class Runtime:
         for fact in self._replayed:
             self.projection.put(fact)
         self._replayed.clear()
-        self.guard.start(lambda: self.loop.busy_since_ns, self._stuck)
         differs = self._begin()
         await venue.start(self.loop.put)
         base = self._base_feeds()

@@ -6,9 +6,10 @@ import time
 import pytest
 
 from bot.verbs import run_line
-from domain.facts import Alerted, Severity, StrategyChanged, StrategyStatus
+from domain.facts import Alerted, Refused, Severity, StrategyChanged, StrategyStatus
+from domain.verdict import Reason
 from tests.bot.servers.discord_server import shown
-from tests.bot.world import GROUP, TELEGRAM, actor, fresh_id, until, world
+from tests.bot.world import BTC, GROUP, TELEGRAM, actor, fresh_id, until, world
 
 TINA, ROSA, ROLF, ADAM = (TELEGRAM[name] for name in ("tina", "rosa", "rolf", "adam"))
 
@@ -130,9 +131,12 @@ async def test_what_happens_while_a_channel_is_down_is_told_when_it_is_back(tmp_
         await server.text("Trading is HALTED", within_s=20)
 
 
-async def test_an_approved_order_that_meets_a_limit_is_told(tmp_path):
+async def test_a_persons_order_that_meets_a_limit_later_is_told(tmp_path):
     async with world(tmp_path, "telegram") as w:
-        await run(w, "/order buy BTC 0.5", "tina")
-        await run(w, "/approve R1", "rosa")
-        w.engine.play(2)
-        assert "NOTIONAL_LIMIT" in (await w.telegram.text("A person's order is refused", chat=GROUP)).text
+        for number, reason in enumerate((Reason.NEEDS_APPROVAL, Reason.NOTIONAL_LIMIT)):
+            refused = Refused(
+                seq=900 + number, index=0, ts_ns=1, strategy="manual:x", instrument=BTC, reason=reason, detail=""
+            )
+            w.desk.publish([refused])
+        assert "worth more than" in (await w.telegram.text("A person's order is refused (NOTIONAL", chat=GROUP)).text
+        assert not told(w, "NEEDS_APPROVAL")

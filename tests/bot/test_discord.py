@@ -82,7 +82,7 @@ async def test_unknown_people_and_other_channels_get_nothing(w):
 
 
 async def test_a_card_is_approved_by_a_press_and_loses_its_buttons(w):
-    await w.discord.slash(TINA, "order", side="buy", symbol="BTC", qty="0.5")
+    await w.discord.slash(TINA, "order", side="buy", symbol="BTC", qty="0.15")
     card = await w.discord.wait(lambda one: one["components"])
     await w.discord.click(TINA, card, "Approve")
     await w.discord.text("approve: refused")
@@ -96,7 +96,7 @@ async def test_a_card_is_approved_by_a_press_and_loses_its_buttons(w):
 
 async def test_buttons_sent_before_a_restart_still_work(tmp_path):
     async with world(tmp_path, "discord") as first:
-        await first.discord.slash(TINA, "order", side="buy", symbol="BTC", qty="0.5")
+        await first.discord.slash(TINA, "order", side="buy", symbol="BTC", qty="0.15")
         card = await first.discord.wait(lambda one: one["components"])
     async with world(tmp_path, "discord", engine=first.engine) as second:
         await second.discord.click(ROSA, card, "Deny")
@@ -104,7 +104,7 @@ async def test_buttons_sent_before_a_restart_still_work(tmp_path):
 
 
 async def test_a_forged_button_does_nothing(w):
-    await w.discord.slash(TINA, "order", side="buy", symbol="BTC", qty="0.5")
+    await w.discord.slash(TINA, "order", side="buy", symbol="BTC", qty="0.15")
     card = await w.discord.wait(lambda one: one["components"])
     await w.discord.click_data(ROSA, card, f"ap:R1:y:{'0' * 24}")
     await w.discord.text("Closed")

@@ -115,7 +115,7 @@ async def test_old_commands_are_not_executed_except_halts(w):
 
 
 async def test_a_card_is_approved_by_a_press_and_loses_its_buttons_everywhere(w):
-    w.telegram.say(TINA, "/order buy BTC 0.5", chat=GROUP)
+    w.telegram.say(TINA, "/order buy BTC 0.15", chat=GROUP)
     card = await w.telegram.wait(lambda one: one.buttons and one.chat == ROSA)
     in_group = await w.telegram.wait(lambda one: one.buttons and one.chat == GROUP)
     assert not [one for one in w.telegram.sent if one.buttons and one.chat == TINA], "never to who asked"
@@ -133,7 +133,7 @@ async def test_a_card_is_approved_by_a_press_and_loses_its_buttons_everywhere(w)
 
 
 async def test_a_forged_or_foreign_button_does_nothing(w):
-    w.telegram.say(TINA, "/order buy BTC 0.5", chat=GROUP)
+    w.telegram.say(TINA, "/order buy BTC 0.15", chat=GROUP)
     card = await w.telegram.wait(lambda one: one.buttons and one.chat == GROUP)
     good = card.buttons[0]["callback_data"]
     assert len(good.encode()) <= 64
