@@ -31,6 +31,10 @@ class StrategyHung(StrategyError):
     """A strategy's `decide` did not come back; it was interrupted."""
 
 
+class _Interrupted(BaseException):
+    """Raised inside a call that hangs; no `except Exception` of a strategy can swallow it."""
+
+
 class Timed:
     """A strategy with a stop-watch; looks to the core like the strategy itself."""
 
@@ -63,12 +67,16 @@ class Timed:
         guard = self._guard
         begun = guard.begun_ns = time.monotonic_ns()
         try:
-            return self._strategy.decide(memory, view)
-        finally:
+            try:
+                return self._strategy.decide(memory, view)
+            finally:
+                guard.begun_ns = 0
+                took_ms = (time.monotonic_ns() - begun) / 1e6
+                if took_ms > OVERRUN_MS:
+                    guard.overran(self._id, took_ms)
+        except _Interrupted:
             guard.begun_ns = 0
-            took_ms = (time.monotonic_ns() - begun) / 1e6
-            if took_ms > OVERRUN_MS:
-                guard.overran(self._id, took_ms)
+            raise StrategyHung(f"decide did not come back within {guard.hang_s:g} s and was interrupted") from None
 
 
 class Guard:
@@ -109,7 +117,7 @@ class Guard:
 
     def _interrupt(self, _signum: int, _frame: FrameType | None) -> None:
         if self.begun_ns and time.monotonic_ns() - self.begun_ns > self.hang_s * 1e9:
-            raise StrategyHung(f"decide did not come back within {self.hang_s:g} s and was interrupted")
+            raise _Interrupted
 
     def _watch(self) -> None:
         told_ns = 0

@@ -136,6 +136,8 @@ class StrategyState(Struct):
     bars_seen: dict[InstrumentId, dict[int, int]] = field(default_factory=dict)
     """Open time of the newest bar seen, per instrument and interval."""
     overruns: int = 0
+    overrun_ns: int = 0
+    """Calls that took too long in the window that began then."""
     fills: int = 0
     realised: Decimal = ZERO
     fees: Decimal = ZERO

@@ -22,6 +22,7 @@ from engine.core.review import clear_wants, review
 from engine.core.state import MANUAL, StrategyState
 
 OVERRUNS_TOLERATED = 3
+OVERRUN_WINDOW_NS = 60_000_000_000
 
 
 def load(core: Core, spec: StrategySpec, source_hash: str) -> Veto | None:
@@ -214,6 +215,8 @@ def on_fault(core: Core, event: StrategyFault) -> None:
     strategy = core.state.strategies.get(event.strategy)
     if strategy is None or strategy.status is StrategyStatus.QUARANTINED:
         return
+    if core.state.ts_ns - strategy.overrun_ns > OVERRUN_WINDOW_NS:
+        strategy.overrun_ns, strategy.overruns = core.state.ts_ns, 0
     strategy.overruns += 1
     if event.quarantine or strategy.overruns > OVERRUNS_TOLERATED:
         wake.quarantine(core, strategy, event.problem)
