@@ -173,7 +173,8 @@ class PaperExchange:
             else:
                 self._number += 1
                 heappush(self._arrivals, (due, self._number, intent, None))
-        self._set_timer()
+        if self._arrivals or self.floor.dead_man_ns or self._timer_ns != NEVER:
+            self._set_timer()
         if self._store is not None:
             self._save(self._store)
 
@@ -181,8 +182,8 @@ class PaperExchange:
         """What has reached the engine by `ts_ns`, in order; each event's `ts_ns` says when it did."""
         if self._timer_ns <= ts_ns:
             self._advance(ts_ns)
-            if self._store is not None:
-                self._save(self._store)
+        if self._store is not None:
+            self._save(self._store)
         answers = self._answers
         reached: list[VenueEvent] = []
         while answers and answers[0][0] <= ts_ns:

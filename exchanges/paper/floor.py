@@ -91,7 +91,8 @@ class Floor:
             self.take(market, order, ts_ns)
         else:
             market.rest(order)
-        self.note(order)
+        if self.recording:
+            self.note(order)
 
     def fire(self, market: Market, order: PaperOrder, gap_price: int, ts_ns: int) -> None:
         """A trigger was reached: the order takes. `gap_price` is the price a bar reached it at (0 = no bar)."""
@@ -112,7 +113,8 @@ class Floor:
                 return
             for price, qty in market.take(order.side, order.price, wanted):
                 self.fill(market, order, price, qty, TAKER, ts_ns)
-            self.after_taking(market, order, ts_ns)
+            if order.status is OPEN:
+                self.after_taking(market, order, ts_ns)
         elif not market.last:
             self.after_taking(market, order, ts_ns)
         elif self.is_instant:
@@ -123,13 +125,12 @@ class Floor:
     def take_at(self, market: Market, order: PaperOrder, price: int, ts_ns: int) -> None:
         """Take any quantity at one price (bars), if the order accepts it."""
         if not order.price or (order.price - price) * order.side >= 0:
-            self.fill(market, order, price, order.leaves, TAKER, ts_ns)
-        self.after_taking(market, order, ts_ns)
+            self.fill(market, order, price, order.qty - order.filled, TAKER, ts_ns)
+        if order.status is OPEN:
+            self.after_taking(market, order, ts_ns)
 
     def after_taking(self, market: Market, order: PaperOrder, ts_ns: int) -> None:
         """What becomes of the rest of an order that has taken."""
-        if order.status is not OPEN:
-            return
         if order.kind is IOC and not order.liquidation:
             self.cancel_order(order, "IOC rest", ts_ns)
         elif order.kind in TAKES_ONLY:
@@ -216,7 +217,8 @@ class Floor:
         self.finished.append(order.cid)
         if len(self.finished) > self.config.kept_orders:
             self.orders.pop(self.finished.popleft(), None)
-        self.note(order)
+        if self.recording:
+            self.note(order)
 
     def set_dead_man(self, account: PaperAccount) -> None:
         """The deadline of an account has changed: work out the nearest."""

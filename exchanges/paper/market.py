@@ -152,8 +152,12 @@ class Market:
         if self.mark:
             return self.mark
         if self.has_book:
-            bid, ask = self.best(1), self.best(-1)
-            if bid and ask:
+            if self.lazy is not None:
+                self.show(self.lazy)
+            state = self.state
+            if state[rules.BIDS] and state[rules.ASKS]:
+                bid = self.keys[state[rules.WORST] + state[rules.BIDS] - 1]
+                ask = -self.keys[state[rules.WORST + 1] + state[rules.ASKS] - 1]
                 return (bid + ask) // 2
         return self.last
 

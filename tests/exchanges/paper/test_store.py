@@ -17,6 +17,7 @@ import pytest
 from domain.errors import JournalCorrupt, VenueError
 from domain.events import OrderReport, VenueSnapshot
 from domain.order import ArmDeadMan, OrderKind, Query, RequestSnapshot
+from exchanges.paper.config import PaperConfig
 from exchanges.paper.exchange import PaperExchange
 from exchanges.paper.store import _HEAD, PaperStore
 from tests.exchanges.paper.world import ACCOUNT, BTC, INSTANT, World, fills, names
@@ -63,6 +64,17 @@ def test_it_goes_on_where_it_was(tmp_path):
     (snapshot,) = after.send(RequestSnapshot(account=ACCOUNT))
     assert isinstance(snapshot, VenueSnapshot)
     assert [fill.fill_id for fill in snapshot.fills] == ["F1", "F2", "F3"]
+
+
+def test_nothing_is_told_before_it_is_written(tmp_path):
+    world = World()
+    config = PaperConfig(feed_ns=0, entry_ns=1_000_000_000, response_ns=0)
+    store = PaperStore(tmp_path / "paper.log")
+    world.exchange = PaperExchange([BTC], {ACCOUNT: Decimal(1_000_000)}, config, store)
+    world.bar(600_000, 600_100, 599_900, 600_000)
+    assert not world.place(1, 10, 500_000)
+    assert names(world.bar(600_000, 600_100, 599_900, 600_000)) == ["Accepted"]
+    assert [order.cid for order in reopened(tmp_path).exchange.snapshot(ACCOUNT, 0).orders] == ["o1"]
 
 
 def test_a_torn_tail_is_cut_and_said(tmp_path):
