@@ -1,0 +1,98 @@
+"""The real program in a process of its own, on a data folder: start it, talk to it, kill it, read what it left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from bot.local import NotRunning, ask
+from tests.needs import ROOT
+
+QUICK = """
+data_feed: {source: synthetic, conflate: 20ms}
+gateway: {enabled: false}
+paper: {feed_latency_ms: 2, entry_latency_ms: 5, response_latency_ms: 5}
+approvals: {enabled: true}
+risk:
+  messages_per_window: 500
+strategies:
+  - {id: quoter, kind: bench_quoter, account: "PAPER:main", instruments: [BTC-USDC-PERP.PAPER],
+     params: {every: 5, ticks_away: 0, qty: 0.002, cap: 0.02}}
+  - {id: turtle, kind: turtle, account: "PAPER:main", instruments: [ETH-USDC-PERP.PAPER],
+     params: {interval_s: 5, entry_bars: 2, exit_bars: 2, atr_bars: 3, style: take, take_profit_pct: 0.05}}
+"""
+"""A paper set-up that trades within seconds, without dashboard and chat."""
+
+
+class Program:
+    """`moondev run` on a data folder; `settings` is the text of its file."""
+
+    def __init__(self, folder: Path, settings: str = QUICK) -> None:
+        self.data = folder / "data"
+        self.file = folder / "settings.yaml"
+        self.file.write_text(settings)
+        self.log = folder / "output.txt"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def verb(self, *words: str) -> list[str]:
+        return [sys.executable, str(ROOT / "main.py"), *words, "--data", str(self.data)]
+
+    def start(self, *more: str) -> None:
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*self.verb("run", "--config", str(self.file)), *more],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            )
+
+    def output(self) -> str:
+        """All it has written to its terminal so far."""
+        return self.log.read_text() if self.log.exists() else ""
+
+    def ask(self, line: str, person: str = "tina") -> str:
+        return asyncio.run(ask(self.data, person, line))
+
+    def ready(self, within_s: float = 30.0) -> str:
+        """Wait until the service answers; its status."""
+        end = time.monotonic() + within_s
+        while time.monotonic() < end:
+            with contextlib.suppress(NotRunning):
+                return self.ask("/status")
+            assert self.process is not None
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.05)
+        raise AssertionError(f"no answer within {within_s} s:\n{self.log.read_text()}")
+
+    def until(self, line: str, text: str, within_s: float = 30.0) -> str:
+        """Ask until the answer has a text in it."""
+        end = time.monotonic() + within_s
+        answer = ""
+        while time.monotonic() < end:
+            answer = self.ask(line)
+            if text in answer:
+                return answer
+            time.sleep(0.1)
+        raise AssertionError(f"{text!r} did not come within {within_s} s; the last answer to {line} was:\n{answer}")
+
+    def kill(self) -> None:
+        """Kill it as the operating system would: no warning, no clean-up."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self) -> int:
+        """Ask it to stop, as Docker or Ctrl-C does; its exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def run_verb(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.verb(*words), capture_output=True, text=True, timeout=120, check=False)
