@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domain.instrument import MONEY_STEP
-from domain.order import OrderKind, OrderStatus, Role
+from domain.order import OrderKind, OrderStatus
 from engine.core.core import Core
 from engine.core.kernel import Kernel
 from research.simulation.door import Door
@@ -92,27 +92,20 @@ def _orders(kernel: Kernel, door: Door, account: str) -> None:
     require(not strange, "orders are the venue's", f"{account}: on one side only: {strange}")
 
 
-def check_protected(kernel: Kernel, door: Door) -> None:
-    """Every position whose strategy wants a stop has one at the venue, of its size."""
+def unprotected(kernel: Kernel, door: Door) -> dict[str, str]:
+    """Positions whose strategy wants a stop or take-profit that the venue does not have in their size, and strays."""
+    found: dict[str, str] = {}
     for slot in kernel.core.state.slots.values():
-        holding = door.floor.accounts[slot.account].qty(slot.instrument)
-        for role, kind, wanted in (
-            (Role.STOP, OrderKind.STOP, slot.stop),
-            (Role.TAKE_PROFIT, OrderKind.TAKE_PROFIT, slot.take_profit),
-        ):
-            resting = [
-                order
-                for order in door.floor.accounts[slot.account].open.values()
-                if order.instrument == slot.instrument and order.kind is kind
-            ]
-            if any(order.fired for order in resting):
-                continue
+        account = door.floor.accounts[slot.account]
+        held = account.qty(slot.instrument)
+        for kind, wanted in ((OrderKind.STOP, slot.stop), (OrderKind.TAKE_PROFIT, slot.take_profit)):
+            resting = [o for o in account.open.values() if o.instrument == slot.instrument and o.kind is kind]
             covered = sum(order.leaves for order in resting)
-            text = f"{slot.key} holds {holding}, wants {role.name} {wanted}; the venue has {covered}"
-            if wanted and holding:
-                require(covered == abs(holding), "protected", text)
-            elif not holding:
-                require(not covered, "no stray protection", text)
+            needed = abs(held) if wanted else 0
+            if covered != needed and not any(order.fired for order in resting):
+                text = f"{slot.key} holds {held}, wants {kind.name} at {wanted}; the venue has {covered}"
+                found[f"{slot.key} {kind.name}"] = text
+    return found
 
 
 def check_flat(kernel: Kernel, door: Door) -> None:

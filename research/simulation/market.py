@@ -34,7 +34,7 @@ class Walk(Struct):
 def day(random: Random, instruments: Sequence[Instrument], begin_ns: int, end_ns: int) -> list[MarketEvent]:
     """All market events of a day-part, in order of time."""
     events: list[MarketEvent] = []
-    gap_s = random.choice((3.2, 4.0, 4.8))
+    gap_s = random.choice((5.0, 6.0, 7.0))
     wild = random.choice((2.0, 5.0, 12.0))
     common = _steps(random, begin_ns, end_ns, wild)
     for instrument in instruments:

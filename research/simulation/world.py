@@ -41,6 +41,8 @@ from research.simulation.votes import Votes
 BUILD = "simulation"
 MOST_EVENTS = 30_000
 """A day-part with more events than this is a storm of messages, which is a bug."""
+NAKED_NS = 5 * SECOND_NS
+"""In calm times a position may wait this long for its protection (the message budget may be used up)."""
 FOREVER = 1 << 62
 LOST_TAIL = "crash: lost the unsynced tail"
 
@@ -132,6 +134,7 @@ class World:
         self._facts: list[Fact] = []
         self.outcome = Outcome(seed=seed)
         self.quiet_points = 0
+        self.naked_since: dict[str, int] = {}
 
     # the agenda
 
@@ -309,7 +312,10 @@ class World:
             return
         self.quiet_points += 1
         books.check_agreement(kernel, self.door)
-        books.check_protected(kernel, self.door)
+        naked = books.unprotected(kernel, self.door)
+        self.naked_since = {key: self.naked_since.get(key, self.now_ns) for key in naked}
+        for key, since_ns in self.naked_since.items():
+            require(self.now_ns - since_ns < NAKED_NS, "protected", naked[key])
 
     # the disk
 
