@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Any, TypeAlias
 
 from domain import facts
@@ -16,7 +16,7 @@ from domain.codec import encode
 from domain.desired import Style
 from domain.events import Decided
 from domain.instrument import AccountId, Instrument, InstrumentId
-from domain.market import FeedKind
+from domain.market import Feed, FeedKind
 from domain.order import ClientId, Intent, Order, derive_client_id
 from domain.settings import Settings, StrategySpec
 from domain.strategy import Strategy
@@ -56,7 +56,10 @@ class Core:
         self.facts: list[facts.Fact] = []
         self.decisions: list[Decided] = []
         self.wake_ns = min(state.timers.values(), default=0)
-        self.routes: dict[tuple[FeedKind, InstrumentId], list[StrategyView]] = {}
+        self.bar_readers: dict[tuple[InstrumentId, int], list[StrategyView]] = {}
+        self.bbo_readers: dict[InstrumentId, list[StrategyView]] = {}
+        self.book_readers: dict[InstrumentId, list[StrategyView]] = {}
+        self.trade_readers: dict[InstrumentId, list[StrategyView]] = {}
         self.views: dict[str, StrategyView] = {}
         self.followers: dict[SlotKey, list[Slot]] = {}
         self.chasing: dict[InstrumentId, list[Slot]] = {}
@@ -76,6 +79,22 @@ class Core:
         self.gate = {i: gate_config(settings, i) for i in self.instruments}
         self.persons = {p.id: p for p in settings.persons}
         self.index_slots()
+
+    def readers(self, feed: Feed) -> list[StrategyView]:
+        """Who is woken by a feed, in order of loading; bars by their interval."""
+        if feed.kind is FeedKind.BAR:
+            return self.bar_readers.setdefault((feed.instrument, feed.interval_ns), [])
+        if feed.kind is FeedKind.BBO:
+            return self.bbo_readers.setdefault(feed.instrument, [])
+        if feed.kind is FeedKind.BOOK:
+            return self.book_readers.setdefault(feed.instrument, [])
+        return self.trade_readers.setdefault(feed.instrument, [])
+
+    def forget_reader(self, strategy_id: str) -> None:
+        """Wake a strategy no more."""
+        ticks = (*self.bbo_readers.values(), *self.book_readers.values(), *self.trade_readers.values())
+        for views in (*ticks, *self.bar_readers.values()):
+            views[:] = [view for view in views if view.id != strategy_id]
 
     def index_slots(self) -> None:
         """Recompute which slots follow a lead leg or the touch; call after a review changed one of those."""
@@ -122,7 +141,7 @@ class Core:
         """Send an intent out, and into the chain that replay must reproduce."""
         self.intents.append(intent)
         state = self.state
-        state.effects_hash = blake2b(state.effects_hash + encode(intent), digest_size=16).digest()
+        state.effects_hash = sha256(state.effects_hash + encode(intent)).digest()
 
     def set_timer(self, name: str, at_ns: int) -> None:
         """Be woken by a Tick at `at_ns`; the same name replaces the earlier time."""

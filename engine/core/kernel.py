@@ -64,16 +64,14 @@ class Kernel:
 
     def ingest(self, event: Event) -> None:
         """Take in one event whose `ts_ns` the driver has set to the receive time (held when it goes back)."""
-        core = self.core
+        core, journal = self.core, self.journal
         last_ns = core.state.ts_ns
         if event.ts_ns < last_ns:
             back_ns = last_ns - event.ts_ns
             event.ts_ns = last_ns
             if back_ns > CLOCK_STEP_TOLERANCE_NS:
                 self.ingest(ClockStepped(ts_ns=last_ns, back_ns=back_ns))
-        self.seq += 1
-        event.seq = self.seq
-        journal = self.journal
+        event.seq = self.seq = self.seq + 1
         if journal is not None:
             stream = MARKET_STREAM if type(event) in _MARKET else MAIN_STREAM
             journal.append(stream, self.seq, event.ts_ns, encode(event))

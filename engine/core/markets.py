@@ -4,43 +4,49 @@ from __future__ import annotations
 
 from domain.facts import Severity
 from domain.instrument import InstrumentId
-from domain.market import SILENT, Bar, Bbo, Book, FeedKind, FeedState, FeedStatus, Mark, Trade
+from domain.market import SILENT, Bar, Bbo, Book, FeedState, FeedStatus, Mark, Trade
 from domain.strategy import Wake
 from engine.core.core import Core
 from engine.core.executor import converge, targets
-from engine.core.state import Market
-from engine.core.wake import wake, wake_routes
+from engine.core.wake import wake
 
+LIVE = FeedState.LIVE
+BAR, BBO, BOOK, TRADE = Wake.BAR, Wake.BBO, Wake.BOOK, Wake.TRADE
 
 def on_bar(core: Core, event: Bar) -> None:
     """A finished bar: the last price, and a wake-up for who reads this interval."""
-    market = core.markets.get(event.instrument)
+    instrument = event.instrument
+    market = core.markets.get(instrument)
     if market is None:
         return
     market.last = event.close
-    is_back = not market.bid and touch_clock(market, event.ts_ns)
-    for view in core.routes.get((FeedKind.BAR, event.instrument), ()):
-        wake(core, view, Wake.BAR, event, event.instrument)
+    is_back = not market.bid and market.feed is not LIVE
+    if not market.bid:
+        market.ts_ns, market.feed = event.ts_ns, LIVE
+    for view in core.bar_readers.get((instrument, event.interval_ns), ()):
+        wake(core, view, BAR, event, instrument)
     if is_back:
-        converge_instrument(core, event.instrument)
+        converge_instrument(core, instrument)
     if core.chasing:
-        chase(core, event.instrument)
+        chase(core, instrument)
 
 
 def on_bbo(core: Core, event: Bbo) -> None:
     """A new touch."""
-    market = core.markets.get(event.instrument)
+    instrument = event.instrument
+    market = core.markets.get(instrument)
     if market is None:
         return
     market.bid, market.bid_qty = event.bid, event.bid_qty
     market.ask, market.ask_qty = event.ask, event.ask_qty
-    is_back = touch_clock(market, event.ts_ns)
-    for view in core.routes.get((FeedKind.BBO, event.instrument), ()):
-        wake(core, view, Wake.BBO, None, event.instrument)
+    is_back = market.feed is not LIVE
+    market.ts_ns, market.feed = event.ts_ns, LIVE
+    for view in core.bbo_readers.get(instrument, ()):
+        wake(core, view, BBO, None, instrument)
     if is_back:
-        converge_instrument(core, event.instrument)
+        converge_instrument(core, instrument)
     if core.chasing:
-        chase(core, event.instrument)
+        chase(core, instrument)
 
 
 def on_book(core: Core, event: Book) -> None:
@@ -53,8 +59,10 @@ def on_book(core: Core, event: Book) -> None:
         market.bid, market.bid_qty = event.bids[0]
     if event.asks:
         market.ask, market.ask_qty = event.asks[0]
-    is_back = touch_clock(market, event.ts_ns)
-    wake_routes(core, FeedKind.BOOK, Wake.BOOK, None, event.instrument)
+    is_back = market.feed is not LIVE
+    market.ts_ns, market.feed = event.ts_ns, LIVE
+    for view in core.book_readers.get(event.instrument, ()):
+        wake(core, view, BOOK, None, event.instrument)
     if is_back:
         converge_instrument(core, event.instrument)
     if core.chasing:
@@ -67,8 +75,11 @@ def on_trade(core: Core, event: Trade) -> None:
     if market is None:
         return
     market.last = event.price
-    is_back = not market.bid and touch_clock(market, event.ts_ns)
-    wake_routes(core, FeedKind.TRADE, Wake.TRADE, event, event.instrument)
+    is_back = not market.bid and market.feed is not LIVE
+    if not market.bid:
+        market.ts_ns, market.feed = event.ts_ns, LIVE
+    for view in core.trade_readers.get(event.instrument, ()):
+        wake(core, view, TRADE, event, event.instrument)
     if is_back:
         converge_instrument(core, event.instrument)
 
@@ -79,15 +90,6 @@ def on_mark(core: Core, event: Mark) -> None:
     if market is not None:
         market.mark = event.price
         market.funding_rate = event.funding_rate
-
-
-def touch_clock(market: Market, ts_ns: int) -> bool:
-    """Prices that orders are judged by have come; True when they had been missing."""
-    market.ts_ns = ts_ns
-    if market.feed is FeedState.LIVE:
-        return False
-    market.feed = FeedState.LIVE
-    return True
 
 
 def converge_instrument(core: Core, instrument: InstrumentId) -> None:

@@ -14,7 +14,7 @@ from domain.desired import NOTHING, Desired
 from domain.errors import StrategyError
 from domain.events import Decided
 from domain.facts import Severity, StrategyStatus
-from domain.market import Bar, Feed, FeedKind, Trade
+from domain.market import Bar, Feed, Trade
 from domain.settings import StrategySpec
 from domain.strategy import FillView, Wake
 from engine.core.core import AnyStrategy, Core
@@ -22,7 +22,9 @@ from engine.core.review import clear_wants, review
 from engine.core.state import Slot, StrategyState
 from engine.core.view import StrategyView
 
-_ACTING = frozenset({StrategyStatus.RUNNING, StrategyStatus.PAUSED})
+RUNNING, PAUSED, WARMING = StrategyStatus.RUNNING, StrategyStatus.PAUSED, StrategyStatus.WARMING
+"""Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
+FILL = Wake.FILL
 
 
 def attach(core: Core, spec: StrategySpec) -> int:
@@ -45,7 +47,7 @@ def attach(core: Core, spec: StrategySpec) -> int:
             strategy.memory = convert(strategy.memory, code.memory_type)
     loaded = list(core.state.strategies)
     for feed in feeds:
-        views = core.routes.setdefault((feed.kind, feed.instrument), [])
+        views = core.readers(feed)
         views.append(view)
         views.sort(key=lambda v: loaded.index(v.id))
     return warmup
@@ -71,28 +73,29 @@ def detach(core: Core, strategy_id: str) -> None:
     """Forget the view, routes and code of a strategy."""
     core.views.pop(strategy_id, None)
     core.code.pop(strategy_id, None)
-    for views in core.routes.values():
-        views[:] = [view for view in views if view.id != strategy_id]
+    core.forget_reader(strategy_id)
 
 
 def wake(core: Core, view: StrategyView, why: Wake, event: Bar | Trade | FillView | None, instrument: str) -> None:
     """Let one strategy decide about one event and act on what it wants."""
-    strategy = core.state.strategies[view.id]
-    if strategy.status not in _ACTING:
-        if strategy.status is StrategyStatus.WARMING and isinstance(event, Bar):
+    state = core.state
+    strategy = state.strategies[view.id]
+    status = strategy.status
+    if status is not RUNNING and status is not PAUSED:
+        if status is WARMING and type(event) is Bar:
             strategy.waiting.append(event)
         return
-    if isinstance(event, Bar) and not is_new(strategy, event):
+    if type(event) is Bar and not is_new(strategy, event):
         return
     view.event = event
     view.wake = why
     view.instrument = instrument
-    view.ts_ns = core.state.ts_ns
+    view.ts_ns = state.ts_ns
     desired = decide(core, strategy, view)
     if desired is strategy.desired:
         return
     strategy.desired = view.desired = desired
-    if strategy.status is StrategyStatus.RUNNING:
+    if strategy.status is RUNNING:
         review(core, strategy)
 
 
@@ -109,31 +112,31 @@ def is_new(strategy: StrategyState, bar: Bar) -> bool:
 
 def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
     """Call the strategy, or take the recorded decision; record a new one. Quarantines on failure."""
-    strategy_id = strategy.spec.id
+    strategy_id, before = view.id, strategy.desired
     core.calls += 1
     code = core.code.get(strategy_id)
     if core.replayed is not None or code is None:
         recorded = (core.known if core.replayed is None else core.replayed).get(core.calls)
         if recorded is None:
-            return strategy.desired
+            return before
         if recorded.fault:
             return quarantine(core, strategy, recorded.fault)
         return recorded.desired or NOTHING
-    known = core.known.get(core.calls)
+    known = core.known.get(core.calls) if core.known else None
     if known is not None and known.fault:
         core.decisions.append(known)
         return quarantine(core, strategy, known.fault)
     try:
         strategy.memory, wanted = code.decide(strategy.memory, view)
-        desired = whole(wanted, strategy.desired)
+        desired = before if wanted is before else whole(wanted, before)
     except Exception as error:  # noqa: BLE001 - whatever a strategy raises must not stop the engine
         fault = f"{type(error).__name__}: {error}"
         core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, fault=fault))
         return quarantine(core, strategy, fault)
     if known is not None and known.desired is not None:
         return known.desired
-    if core.all_known or desired is strategy.desired:
-        return strategy.desired
+    if core.all_known or desired is before:
+        return before
     core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, desired=desired))
     return desired
 
@@ -187,13 +190,7 @@ def wake_owner_with_fill(core: Core, slot: Slot, fill: FillView) -> None:
     """Tell the owner of a slot about its own fill."""
     view = core.views.get(slot.owner)
     if view is not None:
-        wake(core, view, Wake.FILL, fill, slot.instrument)
-
-
-def wake_routes(core: Core, kind: FeedKind, why: Wake, event: Bar | Trade | None, instrument: str) -> None:
-    """Wake every strategy that subscribed to this kind of data of this instrument, in order of loading."""
-    for view in core.routes.get((kind, instrument), ()):
-        wake(core, view, why, event, instrument)
+        wake(core, view, FILL, fill, slot.instrument)
 
 
 def play_history(core: Core, strategy: StrategyState, bars: tuple[Bar, ...]) -> None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from domain import events as e
 from domain.commands import ManualTarget
 from domain.facts import StrategyStatus
-from domain.market import FeedKind
+from domain.market import Feed, FeedKind
 from domain.settings import SECOND_NS
 from engine.core.operate import manual_id
 from engine.core.recovery import recover
@@ -62,6 +62,7 @@ def test_strategies_are_woken_in_order_of_loading_also_after_a_snapshot() -> Non
     other = replace(SPEC, id="other", account="PAPER:sub")
     rig.load(other)
     rig.kernel.snapshot()
-    order = [view.id for view in rig.core.routes[FeedKind.BBO, BTC.id]]
+    feed = Feed(kind=FeedKind.BBO, instrument=BTC.id)
+    order = [view.id for view in rig.core.readers(feed)]
     core, _ = recover(rig.journal, rig.make_core, "b")
-    assert [view.id for view in core.routes[FeedKind.BBO, BTC.id]] == order == ["script", "other"]
+    assert [view.id for view in core.readers(feed)] == order == ["script", "other"]
