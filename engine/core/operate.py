@@ -39,7 +39,10 @@ def working(core: Core) -> int:
 
 
 def flatten(core: Core, who: str, command: c.Flatten, age_ns: int) -> Veto | str:
-    """Halt, then close what is in scope with reduce-only orders; a stale one halts and asks."""
+    """Halt, then close what is in scope with reduce-only orders; a stale one halts and asks.
+
+    A slot whose orders may still fill is closed too: what they fill before their cancels arrive must not stay.
+    """
     if command.scope and command.scope not in core.instruments:
         return Veto(Reason.NO_SUCH, f"instrument {command.scope}")
     trading.latch(core, TradingState.HALTED, who, command.reason or f"flatten by {who}")
@@ -49,10 +52,11 @@ def flatten(core: Core, who: str, command: c.Flatten, age_ns: int) -> Veto | str
         )
     closing = 0
     for slot in core.state.slots.values():
-        if command.scope in {"", slot.instrument} and core.position(slot.account, slot.instrument):
+        held = core.position(slot.account, slot.instrument)
+        if command.scope in {"", slot.instrument} and (held or slot.orders):
             slot.flat = True
             slot.retry_ns = slot.reduce_retry_ns = 0
-            closing += 1
+            closing += held != 0
             converge(core, slot)
     return f"HALTED and closing {closing} position(s) with reduce-only orders. Watch /positions."
 

@@ -30,6 +30,8 @@ from engine.core.state import Slot
 from engine.core.wake import wake_owner_with_fill
 
 REMEMBERED_ORDERS = 1_000
+VENUE_SKEW_NS = 1_000_000_000
+"""By how much the times of a venue's machines may differ."""
 REDUCTIONS_SOONER = 4
 """A refused reduction is tried again after this part of the retry time."""
 
@@ -95,7 +97,7 @@ def on_accepted(core: Core, event: Accepted) -> None:
         order.status = OrderStatus.OPEN
         order.updated_ns = core.state.ts_ns
         core.order_changed(order)
-    if slot.retry_ns or len(slot.orders) > 1 or slot.quotes:
+    if slot.retry_ns or len(slot.orders) > 1 or slot.quotes or order.role in PROTECTIVE:
         converge(core, slot)
 
 
@@ -300,7 +302,8 @@ def on_report(core: Core, event: OrderReport) -> None:
     if event.venue_ts_ns and event.venue_ts_ns < order.venue_ts_ns:
         return
     if not event.found:
-        if (event.venue_ts_ns or core.state.ts_ns) > order.valid_until_ns:
+        seen_ns = event.venue_ts_ns - VENUE_SKEW_NS if event.venue_ts_ns else core.state.ts_ns
+        if seen_ns > order.valid_until_ns:
             close(core, slot, order, OrderStatus.ABSENT, "the venue does not know it")
             converge(core, slot)
         return

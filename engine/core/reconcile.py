@@ -19,8 +19,6 @@ from engine.core.executor.place import cancel
 from engine.core.state import Slot
 
 RECHECK_NS = 2_000_000_000
-VENUE_SKEW_NS = 1_000_000_000
-"""By how much the times of a venue's machines may differ."""
 
 
 def on_snapshot(core: Core, event: VenueSnapshot) -> None:
@@ -104,7 +102,7 @@ def gone(order: Order, event: VenueSnapshot) -> bool:
     known_ns = order.venue_ts_ns
     if order.status is not OrderStatus.OPEN:
         known_ns = max(known_ns, order.valid_until_ns)
-    return known_ns + VENUE_SKEW_NS < event.venue_ts_ns
+    return known_ns + orders.VENUE_SKEW_NS < event.venue_ts_ns
 
 
 def on_stray(core: Core, event: VenueSnapshot, stray: OpenOrder) -> None:
@@ -168,7 +166,7 @@ def reconcile_positions(core: Core, account: Account, event: VenueSnapshot) -> b
         if expected == (theirs.qty if theirs is not None else 0):
             slot.mismatches = 0
             continue
-        if any(abs(venue_ts_ns - event.venue_ts_ns) <= VENUE_SKEW_NS for venue_ts_ns, _ in slot.fills):
+        if any(abs(venue_ts_ns - event.venue_ts_ns) <= orders.VENUE_SKEW_NS for venue_ts_ns, _ in slot.fills):
             agreed = False
             continue
         slot.mismatches += 1
@@ -237,7 +235,7 @@ def moved_lately(core: Core, account: Account, event: VenueSnapshot) -> bool:
     newest_ns = account.funding_ts_ns
     for slot in by_key(core.state.slots, account.id):
         newest_ns = max([newest_ns, *(venue_ts_ns for venue_ts_ns, _ in slot.fills)])
-    return newest_ns + VENUE_SKEW_NS >= event.venue_ts_ns
+    return newest_ns + orders.VENUE_SKEW_NS >= event.venue_ts_ns
 
 
 def on_started(core: Core) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from domain import events as e
-from domain.desired import Desired, Qty, Quote, Target
+from domain.commands import Flatten
+from domain.desired import Desired, Protection, Qty, Quote, Target
 from domain.events import VenuePosition
 from domain.order import Amend, OrderStatus, Place, Query, RequestSnapshot
 from domain.settings import SECOND_NS
@@ -104,7 +105,7 @@ def test_absence_is_judged_by_the_clock_of_the_venue() -> None:
     rig.now_ns += 60 * SECOND_NS
     rig.ingest(e.OrderReport(cid=place.cid, found=False, venue_ts_ns=sent_ns + SECOND_NS))
     assert place.cid in rig.core.state.where
-    rig.ingest(e.OrderReport(cid=place.cid, found=False, venue_ts_ns=place.valid_until_ns + 1))
+    rig.ingest(e.OrderReport(cid=place.cid, found=False, venue_ts_ns=place.valid_until_ns + 2 * SECOND_NS))
     assert rig.order(place.cid).status is OrderStatus.ABSENT
 
 
@@ -117,3 +118,34 @@ def test_the_same_snapshot_twice_is_one_look_at_the_venue() -> None:
             e.VenueSnapshot(account=ACCOUNT, cash=Decimal(1_000_000), positions=(other,), venue_ts_ns=rig.now_ns)
         )
     assert rig.core.position(ACCOUNT, BTC.id) == 0
+
+
+def test_a_stop_follows_a_position_that_grew_before_it_was_accepted() -> None:
+    rig = Rig().start()
+    wanted = Desired(
+        targets=(Target(instrument=BTC.id, want=Qty(1.0), entry="e1"),),
+        protections=(Protection(instrument=BTC.id, entry="e1", stop=59_000.0),),
+    )
+    (place,) = places(rig.want(wanted))
+    rig.accept(place)
+    rig.sent.clear()
+    rig.fill(place, qty=400)
+    (stop,) = places(rig.sent)
+    rig.fill(place, qty=600)
+    rig.sent.clear()
+    rig.accept(stop)
+    (amend,) = rig.sent
+    assert isinstance(amend, Amend)
+    assert amend.qty == 1_000
+
+
+def test_a_flatten_closes_what_its_cancelled_orders_still_fill() -> None:
+    rig = Rig().start()
+    place = placed(rig)
+    rig.accept(place)
+    rig.command(Flatten(), person="dot")
+    rig.fill(place, qty=300)
+    rig.sent.clear()
+    rig.ingest(e.Cancelled(cid=place.cid, filled=300))
+    (close,) = places(rig.sent)
+    assert (close.side, close.qty, close.reduce_only) == (-1, 300, True)
