@@ -30,7 +30,6 @@ class Sent(Struct):
 
     place: Place
     role: Role
-    entry: str
     slot: str
     owner: str
     amends: dict[int, Amend]
@@ -38,7 +37,7 @@ class Sent(Struct):
     left: bool = False
     """It has left the engine."""
     dead: bool = False
-    """Refused, or died with the process before it left: it can never work."""
+    """The engine was told that it was refused, or it died with the process before it left."""
 
 
 class Door:
@@ -75,8 +74,6 @@ class Door:
                 self.told_fills[f"{event.account}/{event.fill_id}"] = event
                 self.fills += 1
                 self.liquidations += event.liquidation
-            elif isinstance(event, Rejected):
-                self.refused(event)
             elif isinstance(event, Amended | AmendRejected):
                 self.answered(event)
             emit(event, ts_ns)
@@ -84,9 +81,9 @@ class Door:
         self.floor.emit = seen
 
     def refused(self, event: Rejected) -> None:
-        """The venue will never have this order."""
+        """The venue, or its rate limiter, has refused the order."""
         sent = self.sent.get(event.cid)
-        if sent is not None and event.reason is not Reason.DUPLICATE and event.cid not in self.floor.orders:
+        if sent is not None and event.reason is not Reason.DUPLICATE:
             sent.dead = True
 
     def answered(self, event: Amended | AmendRejected) -> None:
@@ -101,7 +98,7 @@ class Door:
             self.orders += 1
             require(intent.cid not in self.sent, "one order per intent", f"{intent} uses an id that was used before")
             slot, order = _known(core, intent)
-            sent = Sent(intent, order.role, order.entry, slot.key, order.owner, {})
+            sent = Sent(intent, order.role, slot.key, order.owner, {})
         else:
             known = self.sent.get(intent.cid)
             if known is None:
@@ -136,7 +133,7 @@ class Door:
                     cause = cause_of(intent)
                     text = f"{intent} leaves, caused by seq {cause}, but only {durable_seq} is durable"
                     require(durable_seq >= cause, "journaled before sent", text)
-                    self._judge_leaving(sent, intent)
+                    self._judge_leaving(core, sent, intent)
                 sent.left = True
                 self._count_message(intent, core.state.ts_ns)
             if not is_current:
@@ -147,10 +144,11 @@ class Door:
                 if not self.kill_in:
                     raise Killed
 
-    def _judge_leaving(self, sent: Sent, intent: Place | Amend) -> None:
+    def _judge_leaving(self, core: Core, sent: Sent, intent: Place | Amend) -> None:
         require(not self.halted, "halted", f"{intent} leaves after trading was halted")
-        if sent.role is Role.TARGET and (sent.slot, sent.entry) in self.consumed:
-            raise Violation("entry consumed", f"{intent} buys back entry {sent.entry}, whose protection has fired")
+        entry = core.state.slots[sent.slot].entry
+        if sent.role is Role.TARGET and (sent.slot, entry) in self.consumed:
+            raise Violation("entry consumed", f"{intent} buys back entry {entry}, whose protection has fired")
 
     def _count_message(self, intent: Place | Amend, engine_ns: int) -> None:
         risk = self.settings.risk
@@ -196,13 +194,14 @@ class Door:
         return qty - filled
 
     def _lives(self, sent: Sent, now_ns: int) -> bool:
-        """True while the order works at the venue or may still arrive there."""
+        """True while the order works at the venue or may still arrive there. A refusal is believed until disproved."""
+        known = self.core is not None and sent.place.cid in self.core.state.where
+        if not sent.left or sent.dead:
+            return known
         at_venue = self.floor.orders.get(sent.place.cid)
         if at_venue is not None:
             return at_venue.status is OrderStatus.OPEN
-        if not sent.left:
-            return not sent.dead and self.core is not None and sent.place.cid in self.core.state.where
-        return not sent.dead and now_ns <= sent.place.valid_until_ns
+        return now_ns <= sent.place.valid_until_ns
 
     def _judge_risk(self, core: Core, sent: Sent, intent: Place | Amend, now_ns: int) -> None:
         """Everything that must hold of an order that is not reduce-only."""
@@ -283,6 +282,7 @@ class Door:
         for slot in self.alive.values():
             for sent in slot:
                 sent.dead |= not sent.left
+                sent.left |= sent.dead
 
 
 def _known(core: Core, place: Place) -> tuple[Slot, Order]:

@@ -107,7 +107,7 @@ class Wild(Strategy[WildMemory, WildParams]):
             want = Strength(2 * self.draw(memory) - 1)
         else:
             want = Qty((2 * self.draw(memory) - 1) * self.params.size)
-        if memory.target is None or self.draw(memory) < 0.6:
+        if not memory.entry or memory.target is None or self.draw(memory) < 0.6:
             memory.entry = f"{view.ts_ns}:{view.instrument[:3]}"
         entry = memory.entry
         memory.target = Target(
