@@ -28,7 +28,7 @@ LONGEST_LIFE_S = 1.5
 @pytest.mark.timeout(420)
 @pytest.mark.parametrize("seed", [50, 51])
 def test_kills_at_random_moments_lose_nothing_and_double_nothing(tmp_path: Path, seed: int) -> None:
-    program = Program(tmp_path)
+    program = Program(tmp_path, forked=True)
     moments = random.Random(seed)
     program.start()
     program.ready()
