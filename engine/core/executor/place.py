@@ -186,28 +186,33 @@ def place(  # noqa: PLR0913 - an order has this many parts
         refused(core, slot, veto)
         return veto
     slot.refused = ""
-    if role in PROTECTIVE and state.settings.execution.dead_man_ns:
+    send(core, slot, order)
+    return None
+
+
+def send(core: Core, slot: Slot, order: Order) -> None:
+    """Put an order that passed the gate into the books and on its way."""
+    if order.role in PROTECTIVE and core.state.settings.execution.dead_man_ns:
         core.emit(ArmDeadMan(account=slot.account, deadline_ns=0))
     slot.orders[order.cid] = order
-    state.where[order.cid] = slot.key
+    core.state.where[order.cid] = slot.key
     core.emit(
         Place(
             cid=order.cid,
-            account=slot.account,
-            instrument=slot.instrument,
-            side=side,
-            kind=kind,
-            qty=qty,
-            price=price,
-            trigger=trigger,
-            reduce_only=reduce_only,
-            adds_risk=not reduce_only,
+            account=order.account,
+            instrument=order.instrument,
+            side=order.side,
+            kind=order.kind,
+            qty=order.qty,
+            price=order.price,
+            trigger=order.trigger,
+            reduce_only=order.reduce_only,
+            adds_risk=not order.reduce_only,
             valid_until_ns=order.valid_until_ns,
         )
     )
     core.order_changed(order)
     watch(core)
-    return None
 
 
 def refused(core: Core, slot: Slot, veto: Veto) -> None:
