@@ -53,15 +53,16 @@ class DiscordBot:
         client = Client(self._desk, self._config, self._outbox, self.signer, self.health)
         try:
             async with client:
-                await client.start(self._token)
+                try:
+                    await client.start(self._token)
+                finally:
+                    await self._outbox.detach("discord")
         except discord.LoginFailure:
             raise self._refused() from None
         except discord.ConnectionClosed as error:
             if error.code == BAD_TOKEN_CLOSE:
                 raise self._refused() from None
             raise
-        finally:
-            self._outbox.detach("discord")
 
     def _refused(self) -> Disabled:
         return Disabled(

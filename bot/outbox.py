@@ -106,11 +106,8 @@ class Outbox:
 
     async def aclose(self) -> None:
         """Stop sending; what is left stays in the database."""
-        self._carriers.clear()
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for channel in list(self._carriers):
+            await self.detach(channel)
 
     def attach(self, channel: str, carrier: Carrier) -> None:
         """A channel is up: send what waits for it."""
@@ -118,9 +115,13 @@ class Outbox:
         for recipient in list(self._queues):
             self._wake(recipient)
 
-    def detach(self, channel: str) -> None:
-        """A channel is down: keep its letters."""
+    async def detach(self, channel: str) -> None:
+        """A channel goes down: break off what is being sent there and keep its letters."""
         self._carriers.pop(channel, None)
+        tasks = [task for recipient, task in self._tasks.items() if recipient.partition(":")[0] == channel]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def letters(self, event: str, recipients: Iterable[str], message: Message, replaces: str = "") -> list[Letter]:
         """The letters that bring a message to each recipient; `event` makes them unique and is their reference."""
@@ -203,7 +204,7 @@ class Outbox:
             provider_id = await carrier.deliver(_dated(letter), replaces_id)
         except (RetryAfter, NotSent):
             raise
-        except OutcomeUnknown:
+        except (OutcomeUnknown, asyncio.CancelledError):
             letter.unsure = True
             await self._mark(letter, "unknown")
             raise

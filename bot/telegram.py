@@ -85,7 +85,7 @@ class TelegramBot:
         except InvalidToken:
             raise self._refused() from None
         finally:
-            self._outbox.detach("telegram")
+            await self._outbox.detach("telegram")
             await bot.shutdown()
 
     def _refused(self) -> Disabled:
@@ -126,7 +126,7 @@ class TelegramBot:
             await self._poll(poller, sessions)
         finally:
             menu_task.cancel()
-            await sessions.aclose()
+            await asyncio.gather(menu_task, sessions.aclose(), return_exceptions=True)
 
     async def _poll(self, poller: Poller, sessions: Sessions) -> None:
         backoff_s, refusals = FIRST_BACKOFF_S, 0

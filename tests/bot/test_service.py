@@ -82,7 +82,7 @@ async def test_tokens_are_in_no_log_no_error_no_chat_and_no_database(tmp_path, c
     logging.getLogger("httpx").setLevel(logging.DEBUG)
     async with world(tmp_path) as w:
         w.telegram.faults["getUpdates"] = [Fault(502), Fault(409, "Conflict"), Fault(404, "Not Found")]
-        w.telegram.faults["sendMessage"] = [Fault(400, "Bad Request: chat not found"), Fault(500)]
+        w.telegram.faults["sendMessage"] = [Fault(500), Fault(429, "Too Many Requests", retry_after=1)]
         w.discord.faults["/channels"] = [discord_server.Fault(500), discord_server.Fault(403)]
         w.telegram.push({"message": "poison"})
         w.telegram.say(TELEGRAM[TINA], "/halt")
