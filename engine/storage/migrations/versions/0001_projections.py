@@ -13,6 +13,21 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the tables."""
+    alerts()
+    commands()
+    projection_cursor()
+    equity()
+    fills()
+    orders()
+    positions()
+    refusals()
+    requests()
+    strategies()
+    trading_states()
+
+
+def alerts() -> None:
+    """Make `alerts`."""
     op.create_table(
         "alerts",
         sa.Column("seq", sa.BigInteger(), nullable=False),
@@ -23,6 +38,10 @@ def upgrade() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("seq", "idx"),
     )
+
+
+def commands() -> None:
+    """Make `commands`."""
     op.create_table(
         "commands",
         sa.Column("seq", sa.BigInteger(), nullable=False),
@@ -38,6 +57,10 @@ def upgrade() -> None:
         sa.Column("ok", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("seq", "idx"),
     )
+
+
+def projection_cursor() -> None:
+    """Make `projection_cursor`."""
     op.create_table(
         "projection_cursor",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -48,6 +71,10 @@ def upgrade() -> None:
         sa.Column("skipped", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+
+
+def equity() -> None:
+    """Make `equity`."""
     op.create_table(
         "equity",
         sa.Column("seq", sa.BigInteger(), nullable=False),
@@ -63,6 +90,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", "idx"),
     )
     op.create_index("equity_account", "equity", ["account", "seq"], unique=False)
+
+
+def fills() -> None:
+    """Make `fills`."""
     op.create_table(
         "fills",
         sa.Column("seq", sa.BigInteger(), nullable=False),
@@ -85,6 +116,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", "idx"),
     )
     op.create_index("fills_ts", "fills", ["ts_ns"], unique=False)
+
+
+def orders() -> None:
+    """Make `orders`."""
     op.create_table(
         "orders",
         sa.Column("cid", sa.Text(), nullable=False),
@@ -113,6 +148,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("cid"),
     )
     op.create_index("orders_created", "orders", ["created_ns"], unique=False)
+
+
+def positions() -> None:
+    """Make `positions`."""
     op.create_table(
         "positions",
         sa.Column("account", sa.Text(), nullable=False),
@@ -129,6 +168,10 @@ def upgrade() -> None:
         sa.Column("funding", Exact(), nullable=False),
         sa.PrimaryKeyConstraint("account", "instrument", "owner"),
     )
+
+
+def refusals() -> None:
+    """Make `refusals`."""
     op.create_table(
         "refusals",
         sa.Column("seq", sa.BigInteger(), nullable=False),
@@ -140,6 +183,10 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("seq", "idx"),
     )
+
+
+def requests() -> None:
+    """Make `requests`."""
     op.create_table(
         "requests",
         sa.Column("request", sa.Text(), nullable=False),
@@ -156,6 +203,10 @@ def upgrade() -> None:
         sa.Column("expires_ns", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("request"),
     )
+
+
+def strategies() -> None:
+    """Make `strategies`."""
     op.create_table(
         "strategies",
         sa.Column("strategy", sa.Text(), nullable=False),
@@ -168,6 +219,10 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("strategy"),
     )
+
+
+def trading_states() -> None:
+    """Make `trading_states`."""
     op.create_table(
         "trading_states",
         sa.Column("seq", sa.BigInteger(), nullable=False),
