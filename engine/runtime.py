@@ -37,7 +37,7 @@ from engine.core.kernel import Kernel
 from engine.core.loop import EngineLoop, WallClock
 from engine.core.recovery import recover
 from engine.core.state import State
-from engine.data.conflate import Conflator
+from engine.data.conflate import Conflator, LagWatch
 from engine.data.monitor import FeedMonitor
 from engine.desk import Desk, StrategySource
 from engine.observe.build import build_hash, lock_hash
@@ -124,6 +124,8 @@ class Runtime:
         self.projection = ProjectionWriter(self._projector, lambda trouble: log.warning(trouble) if trouble else None)
         self.conflator = Conflator(self.loop.put, config.data_feed.conflate_ns)
         self.monitor = FeedMonitor(self._on_market, self.clock, self.settings.execution.stale_feed_ns)
+        venues = sorted({instrument.venue for instrument in self.settings.instruments})
+        self.lag = LagWatch(self.monitor.put, venues[0] if venues else "", self.clock)
         self._venue: MatchingVenue | None = None
         self._feed: MarketFeed | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -234,7 +236,7 @@ class Runtime:
         await venue.start(self.loop.put)
         base = self._base_feeds()
         self.monitor.watch(base)
-        await feed.start(self.monitor.put, base)
+        await feed.start(self.lag.put, base)
         self.later(self._flush_conflator())
         self.later(self.monitor.run())
         self.later(self._take_snapshots())
