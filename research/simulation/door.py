@@ -57,6 +57,8 @@ class Door:
         """Kept by `votes`."""
         self.core: Core | None = None
         """The engine that runs now; only its labels are read."""
+        self.watches_disk = True
+        """False: look only at what comes of sending before the journal is on disk."""
         self.kill_in = 0
         self.orders = 0
         self.fills = 0
@@ -132,7 +134,7 @@ class Door:
                 if not sent.place.reduce_only:
                     cause = cause_of(intent)
                     text = f"{intent} leaves, caused by seq {cause}, but only {durable_seq} is durable"
-                    require(durable_seq >= cause, "journaled before sent", text)
+                    require(durable_seq >= cause or not self.watches_disk, "journaled before sent", text)
                     self._judge_leaving(core, sent, intent)
                 sent.left = True
                 self._count_message(intent, core.state.ts_ns)
