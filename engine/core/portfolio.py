@@ -23,27 +23,30 @@ REMEMBERED_SLOT_FILLS = 64
 
 def book_fill(core: Core, slot: Slot, order: Order | None, event: Filled) -> Decimal:
     """Book one new fill into account, position and slot; returns the realised profit before the fee."""
-    account = core.state.accounts[event.account]
+    state, fee, signed_qty = core.state, event.fee, event.side * event.qty
+    account = state.accounts[event.account]
     position = account.positions.get(event.instrument)
     if position is None:
         position = account.positions[event.instrument] = Position(instrument=event.instrument, owner=slot.owner)
     instrument = core.instruments[event.instrument]
-    realised = change_position(position, instrument, event.side * event.qty, event.price, core.state.ts_ns)
-    position.fees += event.fee
-    account.cash += realised - event.fee
+    realised = change_position(position, instrument, signed_qty, event.price, state.ts_ns)
+    position.fees += fee
+    account.cash += realised - fee
     account.realised += realised
-    account.fees += event.fee
-    slot.fills.append((event.venue_ts_ns, event.side * event.qty))
+    account.fees += fee
+    slot.fills.append((event.venue_ts_ns, signed_qty))
     if len(slot.fills) > REMEMBERED_SLOT_FILLS:
         del slot.fills[0]
-    owner = core.state.strategies.get(slot.owner)
+    owner = state.strategies.get(slot.owner)
     if owner is not None:
         owner.fills += 1
         owner.realised += realised
-        owner.fees += event.fee
+        owner.fees += fee
     core.facts.append(
         facts.FillBooked(
-            **core.at(),
+            seq=state.seq,
+            index=len(core.facts),
+            ts_ns=state.ts_ns,
             account=event.account,
             instrument=event.instrument,
             owner=order.owner if order is not None else slot.owner,
@@ -53,7 +56,7 @@ def book_fill(core: Core, slot: Slot, order: Order | None, event: Filled) -> Dec
             side=event.side,
             price=event.price,
             qty=event.qty,
-            fee=event.fee,
+            fee=fee,
             liquidity=event.liquidity,
             realised=realised,
         )

@@ -8,6 +8,7 @@ stays in force while a new one waits.
 from __future__ import annotations
 
 from math import isfinite
+from operator import attrgetter
 
 from domain.desired import Hedge, Protection, Qty, Quote, Strength, Target
 from domain.errors import Unrepresentable
@@ -23,16 +24,16 @@ from engine.core.executor.targets import worst_price
 from engine.core.state import MANUAL, Parked, Slot, StrategyState, WantedQuote
 from risk import policy
 
+HALTED = TradingState.HALTED
 UNNAMED = "unnamed"
 """Entry of targets and protections that name none: a stop that fires consumes it like any other."""
 
 
 def review(core: Core, strategy: StrategyState) -> None:
     """Carry what the strategy wants into its slots and converge those that it touches."""
-    if core.state.trading is TradingState.HALTED:
+    if core.state.trading is HALTED:
         return
-    desired = strategy.desired
-    spec = strategy.spec
+    desired, spec = strategy.desired, strategy.spec
     if spec.kind == MANUAL:
         for slot in core.slots_of(spec.id):
             converge(core, slot)
@@ -50,15 +51,16 @@ def review(core: Core, strategy: StrategyState) -> None:
 def review_slots(core: Core, strategy: StrategyState, slots: dict[str, Slot]) -> None:
     """Put reviewed targets, protections and quotes into the slots; what names a foreign slot is refused."""
     desired, spec = strategy.desired, strategy.spec
-    targets = {target.instrument: target for target in desired.targets}
-    protections = {p.instrument: p for p in desired.protections}
+    targets = {target.instrument: target for target in desired.targets} if desired.targets else {}
+    protections = {p.instrument: p for p in desired.protections} if desired.protections else {}
     quotes: dict[str, list[Quote]] = {}
     for quote in desired.quotes:
         quotes.setdefault(quote.instrument, []).append(quote)
     for instrument, slot in slots.items():
         if slot.owner != spec.id:
             continue
-        review_target(core, slot, targets.get(instrument))
+        if instrument in targets or slot.target is not None or slot.parked:
+            review_target(core, slot, targets.get(instrument))
         if instrument in protections and not is_of_parked(slot, protections[instrument]):
             review_protection(core, slot, protections[instrument])
         if instrument in quotes or desired.takes:
@@ -250,13 +252,18 @@ def room(core: Core, slot: Slot, side: int) -> int | None:
     return None if slot.most is None else max(0, slot.most - exposure_of(core, slot).worst(side))
 
 
+_level = attrgetter("level")
+
+
 def review_quotes(core: Core, slot: Slot, wanted: list[Quote] | tuple[Quote, ...]) -> tuple[WantedQuote, ...]:
     """Round quotes outwards and clip them, nearest level first, to the strategy's envelope."""
     instrument = core.instruments[slot.instrument]
-    position = core.position(slot.account, slot.instrument)
-    left = {side: None if slot.most is None else max(0, slot.most - position * side) for side in (1, -1)}
+    left: dict[int, int | None] = {1: None, -1: None}
+    if slot.most is not None:
+        position = core.position(slot.account, slot.instrument)
+        left = {side: max(0, slot.most - position * side) for side in (1, -1)}
     kept: list[WantedQuote] = []
-    for quote in sorted(wanted, key=lambda q: q.level):
+    for quote in sorted(wanted, key=_level):
         try:
             rest = left[check_side(quote.side)]
             price = instrument.round_price(quote.price, quote.side)

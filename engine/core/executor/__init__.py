@@ -29,10 +29,13 @@ def converge(core: Core, slot: Slot) -> None:
         return
     if slot.stop_entry or slot.stop or slot.take_profit:
         protections.converge(core, slot)
-    targets.converge(core, slot)
-    quotes.converge(core, slot)
-    for follower in core.followers.get(slot.key, ()):
-        targets.converge(core, follower)
+    if slot.orders or slot.target is not None or slot.flat or slot.hedge_lead:
+        targets.converge(core, slot)
+    if slot.orders or slot.quotes:
+        quotes.converge(core, slot)
+    if core.followers:
+        for follower in core.followers.get(slot.key, ()):
+            targets.converge(core, follower)
 
 
 def converge_all(core: Core) -> None:

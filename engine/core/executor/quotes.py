@@ -13,20 +13,24 @@ from engine.core.core import Core
 from engine.core.executor.place import amend, budget_share, cancel, place, settled
 from engine.core.state import Slot, WantedQuote
 
+QUOTE, POST_ONLY, OPEN = Role.QUOTE, OrderKind.POST_ONLY, OrderStatus.OPEN
+"""Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
+ACTIVE, HALTED = TradingState.ACTIVE, TradingState.HALTED
 BUSY_SHARE = 0.5
 """Above this share of the message window the tolerance grows, by one tick per further tenth."""
 
 
 def wanted_now(core: Core, slot: Slot) -> tuple[WantedQuote, ...]:
     """The approved quotes that the trading state, holds and caps let stand."""
-    if slot.hold or slot.flat or core.state.trading is TradingState.HALTED:
+    trading = core.state.trading
+    if slot.hold or slot.flat or trading is HALTED:
         return ()
     if core.markets[slot.instrument].feed in SILENT:
         return ()
-    if core.state.trading is TradingState.ACTIVE and slot.cap is None:
+    if trading is ACTIVE and slot.cap is None:
         return slot.quotes
     position = core.position(slot.account, slot.instrument)
-    cap = slot.cap if core.state.trading is TradingState.ACTIVE else 0
+    cap = slot.cap if trading is ACTIVE else 0
     kept: list[WantedQuote] = []
     room = {1: max(0, (cap or 0) - position), -1: max(0, (cap or 0) + position)}
     for quote in slot.quotes:
@@ -50,14 +54,9 @@ def tolerance(core: Core, slot: Slot) -> int:
     return ticks * instrument.price_step(core.markets[slot.instrument].reference())
 
 
-def price_of(order: Order) -> int:
-    """Where the order rests, or will once its amendment is through."""
-    return order.amend_price or order.price
-
-
 def converge(core: Core, slot: Slot) -> None:
     """Bring the resting quotes to the wanted ones with as few messages as possible."""
-    working = [order for order in slot.orders.values() if order.role is Role.QUOTE]
+    working = [order for order in slot.orders.values() if order.role is QUOTE]
     wanted = wanted_now(core, slot) if slot.quotes else ()
     if not working and not wanted:
         return
@@ -84,24 +83,24 @@ def converge(core: Core, slot: Slot) -> None:
         place(
             core,
             slot,
-            Role.QUOTE,
+            QUOTE,
             quote.side,
-            OrderKind.POST_ONLY,
+            POST_ONLY,
             quote.qty,
             quote.price,
             level=quote.level,
-            reduce_only=core.state.trading is not TradingState.ACTIVE,
+            reduce_only=core.state.trading is not ACTIVE,
         )
 
 
 def nearest(working: list[Order], quote: WantedQuote, reach: int) -> Order | None:
-    """The working order that is nearest to a wanted quote and within reach."""
+    """The working order that is nearest to a wanted quote and within reach, by where it will rest once amended."""
     best: Order | None = None
     best_distance = reach
     for order in working:
         if order.side != quote.side or order.cancel_ns:
             continue
-        distance = abs(price_of(order) - quote.price)
+        distance = abs((order.amend_price or order.price) - quote.price)
         if distance <= best_distance and (best is None or distance < best_distance):
             best, best_distance = order, distance
     return best
@@ -110,7 +109,5 @@ def nearest(working: list[Order], quote: WantedQuote, reach: int) -> Order | Non
 def keep_size(core: Core, slot: Slot, order: Order, quote: WantedQuote) -> None:
     """Leave a matched order alone unless less than half, or more than all, of the wanted size is left."""
     left = order.qty - order.filled
-    if order.status is not OrderStatus.OPEN or not settled(order):
-        return
-    if left > quote.qty or left * 2 < quote.qty:
+    if (left > quote.qty or left * 2 < quote.qty) and settled(order):
         amend(core, slot, order, order.price, order.filled + quote.qty)

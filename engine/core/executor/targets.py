@@ -14,16 +14,20 @@ from engine.core.core import PPM, Core
 from engine.core.executor.place import amend, cancel, place, refused, settled
 from engine.core.state import Slot
 
-_OWN = frozenset({Role.TARGET, Role.FLATTEN})
+TARGET, FLATTEN = Role.TARGET, Role.FLATTEN
+"""Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
+ACTIVE, REDUCING, HALTED = TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED
+PASSIVE = Style.PASSIVE
+POST_ONLY, IOC = OrderKind.POST_ONLY, OrderKind.IOC
 
 
 def goal_of(core: Core, slot: Slot) -> int | None:
     """The net position wanted now, None for "leave it"."""
     if slot.flat:
         return 0
-    if slot.hold or core.state.trading is TradingState.HALTED:
+    trading = core.state.trading
+    if slot.hold or trading is HALTED:
         return None
-    position = core.position(slot.account, slot.instrument)
     if slot.hedge_lead:
         goal: int | None = hedge_goal(core, slot)
     else:
@@ -32,8 +36,8 @@ def goal_of(core: Core, slot: Slot) -> int | None:
         return None
     if slot.cap is not None:
         goal = max(-slot.cap, min(slot.cap, goal))
-    if core.state.trading is TradingState.REDUCING or (slot.consumed and slot.consumed == slot.entry):
-        return towards_zero(goal, position)
+    if trading is REDUCING or (slot.consumed and slot.consumed == slot.entry):
+        return towards_zero(goal, core.position(slot.account, slot.instrument))
     return goal
 
 
@@ -59,7 +63,7 @@ def in_flight(order: Order) -> int:
 def converge(core: Core, slot: Slot) -> None:
     """Cancel what is too much, place what is missing, follow the touch with passive orders."""
     goal = goal_of(core, slot)
-    working = [order for order in slot.orders.values() if order.role in _OWN]
+    working = [order for order in slot.orders.values() if order.role is TARGET or order.role is FLATTEN]
     if goal is None:
         for order in working:
             cancel(core, slot, order)
@@ -79,7 +83,7 @@ def converge(core: Core, slot: Slot) -> None:
     if gap < 0:
         drop_excess(core, slot, working, side, -gap)
         return
-    if slot.style is Style.PASSIVE and not slot.flat:
+    if slot.style is PASSIVE and not slot.flat:
         follow_touch(core, slot, working, side)
     lead_room = naked_room(core, slot, side, coming)
     if lead_room is not None:
@@ -130,7 +134,7 @@ def open_gap(core: Core, slot: Slot, side: int, gap: int, position: int) -> None
     Never across zero in one order when only reducing is allowed, nor while a protection rests: were it to fire
     first, the whole order would be a new position.
     """
-    reducing = slot.flat or core.state.trading is not TradingState.ACTIVE or slot.consumed == slot.entry != ""
+    reducing = slot.flat or core.state.trading is not ACTIVE or slot.consumed == slot.entry != ""
     closes = position * side < 0
     if reducing and not closes:
         return
@@ -143,13 +147,13 @@ def open_gap(core: Core, slot: Slot, side: int, gap: int, position: int) -> None
         gap = min(gap, instrument.max_qty)
     if gap <= 0:
         return
-    passive = slot.style is Style.PASSIVE and not slot.flat
+    passive = slot.style is PASSIVE and not slot.flat
     price = touch(core, slot, side) if passive else taking_price(core, slot, side)
     if price <= 0:
         refused(core, slot, Veto(Reason.PRICE_UNKNOWN, slot.instrument))
         return
-    kind = OrderKind.POST_ONLY if passive else OrderKind.IOC
-    role = Role.FLATTEN if slot.flat else Role.TARGET
+    kind = POST_ONLY if passive else IOC
+    role = FLATTEN if slot.flat else TARGET
     place(core, slot, role, side, kind, gap, price, reduce_only=reduce_only, entry=slot.entry)
 
 
