@@ -2,7 +2,7 @@
 # Two stages: the first installs the hash-pinned lock, the second holds only what runs, as a plain user.
 #
 #   docker build -t moondev .
-#   docker run -v moondev:/data -p 127.0.0.1:8080:8080 moondev
+#   docker run -v moondev:/data --network host moondev     (the dashboard listens on loopback only)
 
 FROM python:3.11-slim-bookworm AS builder
 WORKDIR /app
@@ -30,9 +30,9 @@ ENV PATH=/app/.venv/bin:$PATH \
 WORKDIR /app
 USER 10001:10001
 VOLUME /data
-EXPOSE 8080
+EXPOSE 8420
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/health/live', timeout=2)"]
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8420/health/live', timeout=2)"]
 ENTRYPOINT ["python", "main.py"]
 CMD ["run", "--data", "/data"]

@@ -18,6 +18,8 @@ from engine.core.state import StrategyState
 
 MILLI_NS = 1_000_000
 RECENT_ORDERS = 50
+ENTRY_DIGITS = 2
+"""Digits of an average entry price beyond the instrument's own."""
 
 
 def price(instrument: Instrument, value: int) -> Decimal:
@@ -57,6 +59,8 @@ def status(core: Core, now_ns: int, market: str) -> v.StatusView:
     reason = state.latched_reason
     if state.trading is TradingState.REDUCING and state.latched is TradingState.ACTIVE:
         reason = "not reconciled with the venue yet"
+    if reason and state.latched_by and state.latched_by not in reason:
+        reason = f"{reason} (by {state.latched_by})"
     unknown = sum(1 for slot in state.slots.values() for o in slot.orders.values() if o.status is OrderStatus.UNKNOWN)
     accounts = list(state.accounts.values())
     return v.StatusView(
@@ -106,7 +110,9 @@ def positions(core: Core) -> list[v.PositionView]:
                     instrument=held.instrument,
                     owner=held.owner,
                     qty=qty(instrument, held.qty),
-                    entry_price=entry.scaleb(-instrument.price_decimals),
+                    entry_price=entry.scaleb(-instrument.price_decimals).quantize(
+                        Decimal(1).scaleb(-instrument.price_decimals - ENTRY_DIGITS)
+                    ),
                     mark_price=price(instrument, mark),
                     notional=instrument.notional(mark, held.qty),
                     unrealised=held.unrealised(instrument, mark) if held.qty else ZERO,

@@ -34,7 +34,7 @@ def load_config(path: Path | None, environment: str = "paper", kinds: ParamTypes
     if named is None:
         tree = Node({**tree.value, "environment": Node(environment, start)}, tree.place)
     elif named.value != environment:
-        text = f"this file is not for {environment}; give the file of that environment, or change --env"
+        text = f"this file is not for {environment}; give the file of that environment"
         raise Problems([Problem(named.place, ("environment",), text)])
     return _validate(tree, kinds)
 

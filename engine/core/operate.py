@@ -18,7 +18,7 @@ from engine.core.executor import converge, converge_all
 from engine.core.executor.place import cancel
 from engine.core.executor.targets import towards_zero, worst_price
 from engine.core.state import MANUAL, Parked, Slot, StrategyState
-from risk.gate import check_collar
+from risk.gate import Exposure, adds_risk, check_collar, check_exposure
 from risk.policy import clip_to_limit
 
 
@@ -188,14 +188,31 @@ def obstacle(core: Core, slot: Slot, target: int) -> Veto | None:
     return None
 
 
+def limit_in_the_way(core: Core, slot: Slot, target: int) -> Veto | None:
+    """Why the gate would refuse an order for this target, found before anyone is asked to vote on it."""
+    config = core.gate.get(slot.instrument)
+    if config is None:
+        return Veto(Reason.LIMIT_MISSING, slot.instrument)
+    instrument = core.instruments[slot.instrument]
+    gap = target - core.position(slot.account, slot.instrument)
+    price = core.markets[slot.instrument].reference()
+    held = Exposure(core.position(slot.account, slot.instrument))
+    side = 1 if gap > 0 else -1
+    if not gap or not adds_risk(side, abs(gap), held):
+        return None
+    return check_exposure(config, instrument, side, abs(gap), price, held)
+
+
 def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa: PLR0911 - one per refusal
     """A person's order: the built-in strategy `manual` wants that much more of an instrument."""
     slot = find_slot(core, command.account, command.instrument)
     if isinstance(slot, Veto):
         return slot
     owner = manual_id(command.account, command.instrument)
-    if slot.owner and slot.owner != owner:
+    if slot.owner and slot.owner != owner and slot.owner in core.state.strategies:
         return Veto(Reason.NOT_OWNER, f"{slot.owner} owns {command.instrument} on {command.account}; use a sub-account")
+    if slot.parked:
+        return Veto(Reason.WRONG_STATE, f"{slot.parked} waits for votes; /approve or /deny it first")
     instrument = core.instruments[command.instrument]
     try:
         qty = instrument.qty(command.qty)
@@ -204,13 +221,13 @@ def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa
     if not core.markets[command.instrument].reference():
         return Veto(Reason.PRICE_UNKNOWN)
     base = slot.target if slot.target is not None else core.position(slot.account, slot.instrument)
-    veto = obstacle(core, slot, base + qty)
+    veto = obstacle(core, slot, base + qty) or limit_in_the_way(core, slot, base + qty)
     if veto is not None:
         return veto
     if owner not in core.state.strategies:
         spec = StrategySpec(id=owner, kind=MANUAL, account=command.account, instruments=(command.instrument,))
         core.state.strategies[owner] = StrategyState(spec, status=StrategyStatus.RUNNING, desired=NOTHING)
-        slot.owner = owner
+    slot.owner = owner
     slot.manual_by = f"{who}|{core.state.seq}"
     entry = f"manual-{core.state.seq}"
     price = core.markets[command.instrument].reference()
@@ -219,9 +236,13 @@ def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa
         if not slot.parked:
             return Veto(Reason.QUORUM_UNREACHABLE)
         return f"Request {slot.parked} waits for approval by another person: /approve {slot.parked}."
+    before = slot.target, slot.style, slot.band, slot.entry
+    slot.refused = ""
     review.put_in_force(core, slot, parked)
     converge(core, slot)
     if slot.refused:
+        slot.target, slot.style, slot.band, slot.entry = before
+        converge(core, slot)
         return Veto(REASONS[slot.refused])
     return f"Working: {command.instrument} target {instrument.qty_text(parked.target)} on {command.account}."
 
@@ -265,6 +286,8 @@ def objection(core: Core, command: c.Command) -> Veto | None:
         case c.SetHold() | c.SetCap():
             slot = find_slot(core, command.account, command.instrument)
             return slot if isinstance(slot, Veto) else None
+        case c.ApplySettings() if core.state.settings == command.settings:
+            return Veto(Reason.WRONG_STATE, "these settings are in force already")
         case c.RaiseEnvelope() if command.strategy not in core.state.strategies:
             return Veto(Reason.NO_SUCH, f"strategy {command.strategy}")
         case _:

@@ -197,7 +197,7 @@ def unload(core: Core, strategy: StrategyState, *, keep_position: bool) -> Veto 
     slots = core.slots_of(strategy.spec.id)
     holds = [s.instrument for s in slots if core.position(s.account, s.instrument)]
     if holds and not keep_position:
-        return Veto(Reason.WRONG_STATE, f"it holds {', '.join(holds)}; /flatten first, or unload with keep_position")
+        return Veto(Reason.WRONG_STATE, f"it holds {', '.join(holds)}; /flatten first, or unload it with `keep`")
     clear_wants(core, strategy)
     strategy.status = StrategyStatus.UNLOADED
     wake.publish(core, strategy)
