@@ -9,7 +9,11 @@
     door        the venue's door: an independent look at every message that leaves
     books       an independent look at positions, money and protections
     votes       an independent look at halts, approvals and repeated commands
-    world       the event loop in virtual time: crashes, recovery, clocks
+    proof       what must hold of alerts, of recoveries, and at the end of the day
+    trouble     carries out the plan
+    watched     the core and the kernel with eyes on them
+    machine     the process: deaths, recoveries, epochs
+    world       the event loop in virtual time
     run         many seeds on several processes, and what they met
 
 Only the edges are simulated. `simulate` is the door; `./moondev simulate` calls `cli.run`.

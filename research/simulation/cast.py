@@ -99,9 +99,15 @@ def cast(random: Random) -> tuple[StrategySpec, ...]:
     size = random.choice((0.3, 0.8, 2.0))
     raises = random.choice((0.0, 0.0, 0.01))
     options = [
-        two_legs(random) if random.random() < 0.5 else wild("targets", MAIN, BTC, seed, size=size, act=acts, targets=True),
-        turtle(MAIN, ETH) if random.random() < 0.5 else wild("mixed", MAIN, ETH, seed, size=size, act=acts, quotes=True, takes=True),
-        market_maker(SUB, BTC) if random.random() < 0.4 else wild("takes", SUB, BTC, seed, size=size, act=acts, takes=True),
+        two_legs(random)
+        if random.random() < 0.5
+        else wild("targets", MAIN, BTC, seed, size=size, act=acts, targets=True),
+        turtle(MAIN, ETH)
+        if random.random() < 0.5
+        else wild("mixed", MAIN, ETH, seed, size=size, act=acts, quotes=True, takes=True),
+        market_maker(SUB, BTC)
+        if random.random() < 0.4
+        else wild("takes", SUB, BTC, seed, size=size, act=acts, takes=True),
         wild("quotes", SUB, ETH, seed, size=size, act=acts, quotes=True, targets=random.random() < 0.3),
         wild("raiser", SUB, BTC2, seed, size=size, act=acts, targets=True, raises=raises),
     ]

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from domain.events import Amended, AmendRejected, Filled, Rejected, VenueEvent, VenueSnapshot
+from domain.events import Amended, AmendRejected, Event, Filled, Rejected, VenueEvent, VenueSnapshot
 from domain.instrument import Instrument
 from domain.order import PROTECTIVE, Amend, Intent, Order, OrderStatus, Place, Role
 from domain.settings import Settings
@@ -257,7 +257,7 @@ class Door:
 
     # what the engine is told
 
-    def tell(self, core: Core, event: VenueEvent, seq: int) -> None:
+    def tell(self, core: Core, event: Event, seq: int) -> None:
         """Note what the engine is about to learn from an event."""
         if isinstance(event, Rejected):
             self.refused(event)

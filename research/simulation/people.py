@@ -19,14 +19,12 @@ INSTRUMENTS = (BTC, BTC2, ETH)
 
 
 class Letter(Struct):
-    """One command on its way; the inbox of its door keeps it until the journal has it."""
+    """One command on its way; the inbox of its door keeps it until it is answered."""
 
     actor: c.Actor
     command: c.Command
     request_id: str
     sent_ns: int
-    seq: int = 0
-    """Where the journal has it; 0 = not yet."""
 
 
 class People:

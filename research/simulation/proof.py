@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from domain.errors import ReplayMismatch
+from domain.events import Event
 from domain.facts import Alerted, Fact, FillBooked
 from engine.core.core import Core
 from engine.core.journal import FileJournal, verify
@@ -68,6 +69,31 @@ def check_replay(journal: DiskJournal, live: Core) -> str:
         require(core.state.effects_hash == live.state.effects_hash, "replay", f"other effects; {text}")
         require(state_hash(core.state) == expected, "replay", text)
     return expected
+
+
+def check_snapshot(journal: DiskJournal, recovered: Core) -> None:
+    """What recovery made of a snapshot and the rest is what the whole journal makes."""
+    core = Core(State(), facts_on=False)
+    core.make_code = make_code
+    replay(journal.records(), core)
+    core.state.seq = recovered.state.seq
+    same = state_hash(core.state) == state_hash(recovered.state)
+    require(same, "snapshot", f"from the first record: {difference(core.state, recovered.state)} differ")
+
+
+def check_facts(journal: DiskJournal, told: dict[tuple[int, int], Fact]) -> None:
+    """Facts are rebuilt by a replay: the same ones under the same numbers."""
+    rebuilt: dict[tuple[int, int], Fact] = {}
+
+    def note(_event: Event, core: Core) -> None:
+        rebuilt.update({(fact.seq, fact.index): fact for fact in core.facts})
+
+    core = Core(State())
+    core.make_code = make_code
+    replay(journal.records(), core, each=note)
+    for number in sorted(told.keys() | rebuilt.keys()):
+        was, now = told.get(number), rebuilt.get(number)
+        require(was == now, "facts replay", f"{number}: {was} was told, the replay says {now}")
 
 
 def difference(a: State, b: State) -> str:

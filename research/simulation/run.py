@@ -46,11 +46,11 @@ class Summary(Struct, kw_only=True):
     def text(self) -> str:
         """For people: figures, what was met, and how to see the first failure again."""
         rows = [f"  {count:>9}  {what}" for what, count in sorted(self.met.items())]
-        text = [
+        head = (
             f"{self.seeds} seeds, {self.events} events, {self.simulated_s / 3600:.1f} simulated hours in "
-            f"{self.took_s:.1f} s: {self.seeds_per_s:.1f} seeds/s; {len(self.failed)} failed",
-            *rows,
-        ]
+            f"{self.took_s:.1f} s: {self.seeds_per_s:.1f} seeds/s; {len(self.failed)} failed"
+        )
+        text = [head, *rows]
         rules = Counter(outcome.rule for outcome in self.failed)
         text += [f"  FAILED {count:>5} times: {rule}" for rule, count in rules.most_common()]
         for outcome in sorted(self.failed, key=lambda o: o.seed)[:3]:

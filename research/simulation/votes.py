@@ -69,9 +69,9 @@ class Votes:
 
     def resumed_by(self, event: Event, seq: int) -> None:
         """An approval that may be the last vote of a resume is given the benefit of the doubt until `after`."""
-        if isinstance(event, CommandReceived) and isinstance(event.command, c.Approve):
-            if event.command.request in self.resumes:
-                self.turns.append(Turn(seq, halted=False))
+        approve = event.command if isinstance(event, CommandReceived) else None
+        if isinstance(approve, c.Approve) and approve.request in self.resumes:
+            self.turns.append(Turn(seq, halted=False))
 
     def after(self, core: Core, event: Event, facts: Sequence[Fact]) -> None:
         """Judge what the event did."""

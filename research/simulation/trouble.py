@@ -1,0 +1,104 @@
+"""What happens to the world at its times: the plan's troubles, and people who act at random."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from domain import events as e
+from domain.commands import Flatten
+from domain.market import FeedState, FeedStatus
+from domain.settings import SECOND_NS
+from engine.core.state import State
+from research.simulation import plan
+
+if TYPE_CHECKING:
+    from research.simulation.world import World
+
+PEOPLE_GAP_S = 12.0
+
+
+class Trouble:
+    """Puts the plan on the world's agenda and carries it out."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def schedule(self) -> None:
+        """Everything of the plan, the first start, and the first command of a person."""
+        world, what = self.world, self.world.plan
+        world.at(plan.BEGIN_NS, world.machine.boot)
+        for crash in what.crashes:
+            world.at(crash.at_ns, partial(world.machine.arm, crash))
+        for at_ns, offset_ns in what.clock_jumps:
+            world.at(at_ns, partial(self.jump, offset_ns))
+        for outage in what.outages:
+            world.at(outage.from_ns, partial(self.feed_down, outage))
+        for at_ns in what.disk_full_ns:
+            world.at(at_ns, self.fill_disk)
+        for at_ns in what.snapshots_ns:
+            world.at(at_ns, self.snapshot)
+        for at_ns in what.strategy_faults_ns:
+            world.at(at_ns, self.strategy_fault)
+        if what.overflow_ns:
+            world.at(what.overflow_ns, self.overflow)
+        if what.flattens:
+            world.at(plan.FLATTEN_NS, self.flatten)
+        self.people_later()
+
+    def fill_disk(self) -> None:
+        """From now on the disk refuses writes, until the process is started again."""
+        self.world.machine.journal.fail()
+
+    def snapshot(self) -> None:
+        """A snapshot of the state is written."""
+        self.world.machine.alive(lambda kernel: kernel.snapshot())
+        self.world.outcome.met["snapshot"] += 1
+
+    def people_later(self) -> None:
+        """The next command comes after a while."""
+        gap_s = self.world.people.random.expovariate(1 / PEOPLE_GAP_S)
+        self.world.at(self.world.now_ns + int(gap_s * SECOND_NS), self.people_act)
+
+    def people_act(self) -> None:
+        """Somebody does something."""
+        world = self.world
+        if world.now_ns > plan.FAULTS_END_NS:
+            return
+        state = world.kernel.core.state if world.kernel is not None else State()
+        world.deliver(world.people.next_letter(state, world.clock_ns))
+        self.people_later()
+
+    def flatten(self) -> None:
+        """A trader closes everything."""
+        world = self.world
+        world.deliver(world.people.letter(Flatten(reason="the day is over"), "dot", world.clock_ns))
+
+    def jump(self, offset_ns: int) -> None:
+        """The machine's clock is set."""
+        back = offset_ns < self.world.clock_offset_ns
+        self.world.outcome.met["clock back" if back else "clock forward"] += 1
+        self.world.clock_offset_ns = offset_ns
+
+    def feed_down(self, outage: plan.Outage) -> None:
+        """Market data of a contract stops reaching the engine, which may be told."""
+        world = self.world
+        world.dark[outage.instrument] = outage.until_ns
+        world.outcome.met["feed gap, told" if outage.is_told else "feed gap, silent"] += 1
+        if outage.is_told:
+            state = world.random.choice((FeedState.GAP, FeedState.STALE, FeedState.DOWN))
+            world.ingest(FeedStatus(venue="PAPER", state=state, instrument=outage.instrument))
+
+    def strategy_fault(self) -> None:
+        """The watchdog saw a strategy overrun or hang."""
+        world = self.world
+        if world.kernel is not None and world.kernel.core.state.strategies:
+            name = world.random.choice(list(world.kernel.core.state.strategies))
+            world.outcome.met["strategy overran"] += 1
+            fatal = world.random.random() < 0.3
+            world.ingest(e.StrategyFault(strategy=name, problem="took 80 ms", quarantine=fatal))
+
+    def overflow(self) -> None:
+        """The inbox was full."""
+        self.world.outcome.met["inbox overflow"] += 1
+        self.world.ingest(e.InboxOverflow(depth=50_000))
