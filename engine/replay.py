@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,14 @@ from domain.events import CommandReceived, EngineStarted, Event
 from domain.facts import Fact
 from domain.instrument import Instrument, InstrumentId
 from domain.ports import Snapshot
-from domain.settings import StrategySpec
 from engine import desk_views as views
-from engine.core.core import AnyStrategy, Core
+from engine.core.core import Core
 from engine.core.journal import JournalReader, SnapshotStore
 from engine.core.recovery import forget_effects, grouped, replay, state_hash, state_of
 from engine.core.state import State
 from engine.core.step import step
 from engine.observe.build import build_hash
-from engine.strategies.registry import load
+from engine.strategies.registry import build
 
 KEPT_SNAPSHOTS = 1_000
 
@@ -38,6 +38,7 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
     state_hash: str
     effects_hash: str
     snapshots_checked: int
+    snapshots_reproduced: int
     mismatches: tuple[str, ...]
     missing: tuple[str, ...]
     note: str
@@ -60,7 +61,7 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
             *([self.note] if self.note else []),
             f"State hash   {self.state_hash}",
             f"Effects hash {self.effects_hash}",
-            f"Snapshots reproduced: {self.snapshots_checked - len(self.mismatches)} of {self.snapshots_checked}",
+            f"Snapshots reproduced: {self.snapshots_reproduced} of {self.snapshots_checked}",
             *(f"MISMATCH: {text}" for text in self.mismatches),
             *(f"Market data gone: {text}" for text in self.missing),
             "What the engine knew:",
@@ -71,32 +72,30 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
         return "\n".join(lines)
 
 
-def make_code(spec: StrategySpec) -> AnyStrategy:
-    """A strategy object by its spec, from the registry."""
-    return load(spec.kind).strategy.build(spec.instruments, spec.params)
-
-
 def replay_folder(
     folder: Path, *, until_seq: int | None = None, until_ns: int | None = None, with_code: bool = False
 ) -> ReplayReport:
     """Replay a journal from its beginning, or from where the build that wrote its end took over.
 
     Events of another build are not stepped: what they meant then is in the snapshot that its successor wrote.
+    Strategies of the user's own are looked for beside the journal, as the service does.
     """
     reader = JournalReader(folder)
     start, state, note = beginning(folder, until_seq)
     core = Core(state)
     if with_code:
-        core.make_code = make_code
+        core.make_code = partial(build, folder=folder.parent / "strategies")
     wanted = {state.seq: state_hash(state) for state in map(state_of, saved(folder))}
     mismatches: list[str] = []
-    checked = 0
+    checked = reproduced = 0
 
     def check(event: Event, now: Core) -> None:
-        nonlocal checked
+        nonlocal checked, reproduced
         if event.seq in wanted:
             checked += 1
-            if wanted[event.seq] != state_hash(now.state):
+            if wanted[event.seq] == state_hash(now.state):
+                reproduced += 1
+            else:
                 mismatches.append(f"the snapshot at seq {event.seq} is not reproduced")
 
     events = 0
@@ -113,6 +112,7 @@ def replay_folder(
         state_hash=state_hash(core.state),
         effects_hash=core.state.effects_hash.hex(),
         snapshots_checked=checked,
+        snapshots_reproduced=reproduced,
         mismatches=tuple(mismatches),
         missing=tuple(str(span) for span in reader.missing),
         note=note,

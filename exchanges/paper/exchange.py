@@ -179,13 +179,18 @@ class PaperExchange:
             self._save(self._store)
 
     def poll(self, ts_ns: int) -> list[VenueEvent]:
-        """What has reached the engine by `ts_ns`, in order; each event's `ts_ns` says when it did."""
+        """What has reached the engine by `ts_ns`, in order; each event's `ts_ns` says when it did.
+
+        Nothing while the store cannot be written: what would be forgotten with the process is not told.
+        """
         if self._timer_ns <= ts_ns:
             self._advance(ts_ns)
         if self._store is not None:
             self._save(self._store)
         answers = self._answers
         reached: list[VenueEvent] = []
+        if self.store_problem:
+            return reached
         while answers and answers[0][0] <= ts_ns:
             due, _, event, told = heappop(answers)
             event.ts_ns = due
@@ -196,18 +201,24 @@ class PaperExchange:
 
     @property
     def next_due_ns(self) -> int:
-        """When `poll` has something to do next; 0 = nothing is scheduled."""
+        """When `poll` has something to do next; 0 = nothing is scheduled, or the store has to be mended first."""
+        if self.store_problem:
+            return 0
         due = self._timer_ns
         if self._answers and self._answers[0][0] < due:
             due = self._answers[0][0]
         return 0 if due == NEVER else due
 
-    def connect(self) -> None:
-        """A new session of the engine: what was under way to the old one is lost, snapshots tell everything kept."""
-        self._arrivals.clear()
+    def connect(self, *, keeps_requests: bool = False) -> None:
+        """A new session of the engine: what was under way to the old one is lost, snapshots tell everything kept.
+
+        With `keeps_requests` what the old session had sent still arrives: a dead process does not call it back.
+        """
+        if not keeps_requests:
+            self._arrivals.clear()
         self._answers.clear()
         self._told.clear()
-        self._last_arrival_ns = self._last_answer_ns = 0
+        self._last_answer_ns = 0
         self._set_timer()
 
     def snapshot(self, account: AccountId, ts_ns: int) -> VenueSnapshot:

@@ -131,20 +131,32 @@ class Program:
         raise AssertionError(f"no answer within {within_s} s:\n{self.log.read_text()}")
 
     def until(self, line: str, text: str, within_s: float = 30.0) -> str:
-        """Ask until the answer has a text in it."""
+        """Ask until the answer has a text in it, however it is spaced."""
         end = time.monotonic() + within_s
         answer = ""
         while time.monotonic() < end:
             answer = self.ask(line)
-            if text in answer:
+            if text in " ".join(answer.split()):
                 return answer
             time.sleep(0.1)
         raise AssertionError(f"{text!r} did not come within {within_s} s; the last answer to {line} was:\n{answer}")
 
+    def changes(self, line: str, within_s: float = 30.0) -> str:
+        """Ask until the answer is another one than at first, but for the stamp in its last line."""
+        first = self.ask(line).splitlines()[:-1]
+        end = time.monotonic() + within_s
+        while time.monotonic() < end:
+            answer = self.ask(line)
+            if answer.splitlines()[:-1] != first:
+                return answer
+            time.sleep(0.1)
+        raise AssertionError(f"the answer to {line} stayed the same for {within_s} s:\n{first}")
+
     def kill(self) -> None:
         """Kill it as the operating system would: no warning, no clean-up."""
         assert self.process is not None
-        os.kill(self.process.pid, signal.SIGKILL)
+        if self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
 
     def stop(self) -> int:

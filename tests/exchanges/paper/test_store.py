@@ -132,12 +132,13 @@ def test_a_disk_that_refuses_is_said_and_made_good_later(tmp_path, caplog):
     assert store is not None
     real = os.open("/dev/full", os.O_WRONLY)
     store._fd, kept = real, store._fd
-    world.ioc(1, 10, 600_010)
+    assert world.ioc(1, 10, 600_010) == [], "what it would forget it does not tell"
+    assert world.exchange.next_due_ns == 0
     assert "space" in world.exchange.store_problem
     assert "would forget" in caplog.text
     os.close(real)
     store._fd = kept
-    world.ioc(1, 10, 600_010)
+    assert len(fills(world.ioc(1, 10, 600_010))) == 2
     assert not world.exchange.store_problem
     world.exchange.close()
     assert reopened(tmp_path).position == 20
