@@ -209,6 +209,7 @@ def reconcile_cash(core: Core, account: Account, event: VenueSnapshot, *, first:
     if first and not account.deposits:
         account.deposits = event.cash - account.cash
         account.cash = event.cash
+        core.state.day_equity[account.id] = core.equity(account.id)
         return
     if event.cash == account.cash or moved_lately(core, account, event):
         return
