@@ -10,8 +10,9 @@ import asyncio
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from msgspec import convert
@@ -38,6 +39,7 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file o
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder (default .moondev/<environment>).")]
 PersonOption = Annotated[str, typer.Option("--as", help="The person who speaks.")]
 VERSION = "0.1.0"
+DEFAULT_DATA = engine_cli.DEFAULT_DATA
 EXIT_JOURNAL = 3
 EXIT_CORE = 4
 SWITCH_INTERVAL_S = 0.0002
@@ -76,7 +78,8 @@ class Service:
         self.runtime = Runtime(config, data, vault)
         desk = self.runtime.desk
         self.console = make_console(desk)
-        self.local = LocalDoor(data, self.console, desk.submit)
+        self.local = LocalDoor(data, self.console, desk.submit, self._new_link)
+        self._links: Callable[[str], str] | None = None
         self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
         self._stopping = asyncio.Event()
         self._why = "stopped"
@@ -133,13 +136,12 @@ class Service:
         try:
             feed, says = await self._open_market()
             for line in await runtime.start(self._open_venue(), feed, says):
-                typer.echo(f"The settings file differs from the settings in force, which stay: {line}", err=True)
-            link = ""
+                typer.echo(f"The file differs from the settings in force, which stay: {line}", err=True)
+                typer.echo("  to ask for the file's: ./moondev apply-settings FILE", err=True)
             if self.config.gateway.enabled:
-                link, serving = self._open_gateway()
-                around.append(serving)
+                around.append(self._open_gateway())
             await self.local.start()
-            self._greet(link)
+            self._greet()
             await self._stopping.wait()
         finally:
             for task in around:
@@ -171,8 +173,16 @@ class Service:
         )
         return EXIT_CORE
 
-    def _open_gateway(self) -> tuple[str, asyncio.Task[None]]:
-        """Serve the dashboard; returns a login link and the task."""
+    def _new_link(self, person: str) -> str:
+        """A login link of the dashboard for a person, or why there is none."""
+        if self._links is None:
+            return "The dashboard is switched off (gateway.enabled)."
+        if self.runtime.desk.person(person) is None and person not in {p.id for p in self.runtime.settings.persons}:
+            return f"There is no person {person!r}."
+        return self._links(person)
+
+    def _open_gateway(self) -> asyncio.Task[None]:
+        """Serve the dashboard."""
         from gateway.app import create_app
         from gateway.auth import Auth
         from gateway.gateway import GatewayConfig
@@ -183,11 +193,12 @@ class Service:
         look = GatewayConfig(environment=settings.environment)
         page = create_app(self.runtime.desk, self.console, look, auth, self.runtime.problems)
         server = GatewayServer(page, self.config.gateway.host, self.config.gateway.port)
-        link = server.url + (auth.new_link(settings.persons[0].id) if settings.persons else "")
-        return link, asyncio.create_task(server.run(), name="gateway")
+        self._links = lambda person: server.url + auth.new_link(person)
+        return asyncio.create_task(server.run(), name="gateway")
 
-    def _greet(self, link: str) -> None:
+    def _greet(self) -> None:
         runtime = self.runtime
+        link = self._new_link(runtime.settings.persons[0].id if runtime.settings.persons else "")
         recovery = runtime.recovery
         known = f"{recovery.events} events after the snapshot at {recovery.snapshot_seq}"
         lines = [
@@ -195,7 +206,8 @@ class Service:
             f"MoonDev AlgoTrade  {runtime.settings.environment.value.upper()}  run {runtime.epoch}",
             f"Market     {runtime.desk.market}",
             f"Recovered  {known if runtime.epoch > 1 else 'nothing: this is the first start'}",
-            f"Dashboard  {link or 'switched off'}{'   (one login, valid 10 minutes)' if link else ''}",
+            f"Dashboard  {link}   (one login, valid 10 minutes)",
+            f"           another one: ./moondev login --data {runtime.data} --as PERSON",
             f"Console    ./moondev console --data {runtime.data}",
             f"Halt       ./moondev halt --data {runtime.data}",
             "Stop with Ctrl-C; everything is kept.",
@@ -228,7 +240,9 @@ def run(
     config: ConfigOption = None,
     data: DataOption = None,
     port: Annotated[int | None, typer.Option(help="Dashboard port; 0 takes any free one.")] = None,
-    market: Annotated[str | None, typer.Option(help="hyperliquid or synthetic; default from the settings.")] = None,
+    market: Annotated[
+        Literal["hyperliquid", "synthetic"] | None, typer.Option(help="Price source; default from the settings.")
+    ] = None,
 ) -> None:
     """Start the service: paper trading, dashboard, console and chat."""
     from engine.config import load_config
@@ -258,16 +272,31 @@ def console(data: DataOption = None, person: PersonOption = "tina") -> None:
     from bot.console import repl
     from bot.local import ask
 
-    folder = data_folder("paper", data)
+    folder = data or DEFAULT_DATA
     asyncio.run(repl(lambda line: ask(folder, person, line), environment="paper", person=person))
 
 
 @app.command()
 def halt(data: DataOption = None, person: PersonOption = "tina", reason: str = "") -> None:
     """Halt trading now: quotes and entries are cancelled, protections stay."""
-    from bot.local import ask
+    from bot.local import ask_command
+    from domain.commands import Halt
 
-    typer.echo(asyncio.run(ask(data_folder("paper", data), person, f"/halt {reason}".strip())))
+    _answer(asyncio.run(ask_command(data or DEFAULT_DATA, person, Halt(reason=reason))))
+
+
+@app.command()
+def login(data: DataOption = None, person: PersonOption = "tina") -> None:
+    """Print a new login link of the running service's dashboard."""
+    from bot.local import ask_login
+
+    typer.echo(asyncio.run(ask_login(data or DEFAULT_DATA, person)))
+
+
+def _answer(answer: tuple[bool, str]) -> None:
+    """Print an answer; a refusal is exit code 1."""
+    typer.echo(answer[1])
+    raise typer.Exit(0 if answer[0] else 1)
 
 
 @app.command("apply-settings")
@@ -277,17 +306,19 @@ def apply_settings(
     person: PersonOption = "adam",
 ) -> None:
     """Ask the running service for the settings of a file: shows what changes, then waits for the quorum."""
-    from bot.local import ask_settings
+    from bot.local import ask_command
+    from domain.commands import ApplySettings
     from engine.cli import running_settings
     from engine.config import diff, load_config
     from engine.strategies import registry
 
-    folder = data_folder("paper", data)
+    folder = data or DEFAULT_DATA
     loaded = load_config(config, "paper", kinds=registry.params_types(folder / "strategies"))
     wanted = loaded.to_settings()
     for line in diff(running_settings(folder), wanted):
         typer.echo(line)
-    typer.echo(asyncio.run(ask_settings(folder, person, wanted, loaded.content_hash)))
+    command = ApplySettings(settings=wanted, content_hash=loaded.content_hash)
+    _answer(asyncio.run(ask_command(folder, person, command)))
 
 
 def main() -> None:

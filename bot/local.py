@@ -1,8 +1,9 @@
 """The terminal's door: a Unix socket in the data folder, open only to the user who runs the service.
 
-One JSON object a line: {"person": ..., "line": ...} in, {"text": ...} out; instead of a line, {"settings":
-..., "hash": ...} asks for new settings (MessagePack in base64). Who can reach the socket owns the data folder
-anyway, so naming the person is enough; roles and quorums are checked like at every door.
+One JSON object a line: {"person": ..., "line": ...} in, {"text": ..., "ok": ...} out. Instead of a line,
+{"command": ...} carries a command (MessagePack in base64), {"login": true} asks for a login link. Who can reach
+the socket owns the data folder anyway, so naming the person is enough; roles and quorums are checked like at
+every door.
 """
 
 from __future__ import annotations
@@ -18,11 +19,10 @@ from typing import Any
 import msgspec
 
 from bot.console import Console
-from domain.codec import decode_settings, encode
-from domain.commands import Actor, ApplySettings, Command, Door
+from domain.codec import decode_command, encode
+from domain.commands import Actor, Command, Door
 from domain.errors import MoonDevError
 from domain.facts import CommandDone
-from domain.settings import Settings
 
 SOCKET = "console.sock"
 ANSWER_LIMIT = 1 << 20
@@ -36,12 +36,17 @@ class LocalDoor:
     """Serves the console on a Unix socket (mode 0600)."""
 
     def __init__(
-        self, data_dir: Path, console: Console, submit: Callable[[Command, Actor], Awaitable[CommandDone]]
+        self,
+        data_dir: Path,
+        console: Console,
+        submit: Callable[[Command, Actor], Awaitable[CommandDone]],
+        new_link: Callable[[str], str],
     ) -> None:
-        """Serve `console`, and `submit` for settings, at `data_dir`/console.sock."""
+        """Serve `console`, `submit` for commands and `new_link` (person -> address) at `data_dir`/console.sock."""
         self.path = data_dir / SOCKET
         self._console = console
         self._submit = submit
+        self._new_link = new_link
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -62,39 +67,45 @@ class LocalDoor:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while raw := await reader.readline():
-                writer.write(json.dumps({"text": await self._answer(raw)}).encode() + b"\n")
+                ok, text = await self._answer(raw)
+                writer.write(json.dumps({"text": text, "ok": ok}).encode() + b"\n")
                 await writer.drain()
         except (ConnectionError, ValueError):
             return
         finally:
             writer.close()
 
-    async def _answer(self, raw: bytes) -> str:
+    async def _answer(self, raw: bytes) -> tuple[bool, str]:
         try:
             asked = json.loads(raw)
             actor = Actor(person=str(asked["person"]), door=Door.TERMINAL)
-            if "settings" in asked:
-                settings = decode_settings(base64.b64decode(asked["settings"]))
-                command = ApplySettings(settings=settings, content_hash=str(asked["hash"]))
-                return (await self._submit(command, actor)).text
+            if "command" in asked:
+                done = await self._submit(decode_command(base64.b64decode(asked["command"])), actor)
+                return done.ok, done.text
+            if "login" in asked:
+                return True, self._new_link(actor.person)
             line = str(asked["line"])
         except (ValueError, KeyError, TypeError, msgspec.DecodeError):
-            return 'Not understood: one JSON object a line, {"person": "...", "line": "..."}.'
-        return await self._console(actor, line)
+            return False, 'Not understood: one JSON object a line, {"person": "...", "line": "..."}.'
+        return True, await self._console(actor, line)
 
 
 async def ask(data_dir: Path, person: str, line: str) -> str:
     """Send one line to the service of a data folder. Raises `NotRunning` when none answers."""
-    return await _exchange(data_dir, {"person": person, "line": line})
+    return (await _exchange(data_dir, {"person": person, "line": line}))[1]
 
 
-async def ask_settings(data_dir: Path, person: str, settings: Settings, content_hash: str) -> str:
-    """Ask the service of a data folder for new settings. Raises `NotRunning` when none answers."""
-    encoded = base64.b64encode(encode(settings)).decode()
-    return await _exchange(data_dir, {"person": person, "settings": encoded, "hash": content_hash})
+async def ask_command(data_dir: Path, person: str, command: Command) -> tuple[bool, str]:
+    """Send a command to the service of a data folder: whether it was done, and the answer. Raises `NotRunning`."""
+    return await _exchange(data_dir, {"person": person, "command": base64.b64encode(encode(command)).decode()})
 
 
-async def _exchange(data_dir: Path, message: dict[str, Any]) -> str:
+async def ask_login(data_dir: Path, person: str) -> str:
+    """A new login link of the dashboard. Raises `NotRunning` when no service answers."""
+    return (await _exchange(data_dir, {"person": person, "login": True}))[1]
+
+
+async def _exchange(data_dir: Path, message: dict[str, Any]) -> tuple[bool, str]:
     path = data_dir / SOCKET
     try:
         reader, writer = await asyncio.open_unix_connection(path, limit=ANSWER_LIMIT)
@@ -108,4 +119,5 @@ async def _exchange(data_dir: Path, message: dict[str, Any]) -> str:
         writer.close()
     if not answer:
         raise NotRunning("the service closed the connection: see its terminal or log")
-    return str(json.loads(answer)["text"])
+    said = json.loads(answer)
+    return bool(said["ok"]), str(said["text"])

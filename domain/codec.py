@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from domain.commands import Command
 from domain.desired import Desired
 from domain.events import Event
 from domain.facts import Fact
@@ -18,6 +19,7 @@ encode = msgspec.msgpack.Encoder(order="deterministic", decimal_format="string")
 decode_event = msgspec.msgpack.Decoder(Event).decode
 decode_desired = msgspec.msgpack.Decoder(Desired).decode
 decode_fact = msgspec.msgpack.Decoder(Fact).decode
+decode_command = msgspec.msgpack.Decoder(Command).decode
 decode_settings = msgspec.msgpack.Decoder(Settings).decode
 
 _json = msgspec.json.Encoder(order="deterministic", decimal_format="string")

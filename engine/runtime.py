@@ -41,6 +41,7 @@ from engine.data.conflate import Conflator, LagWatch
 from engine.data.monitor import FeedMonitor
 from engine.desk import Desk, StrategySource
 from engine.observe.build import build_hash, lock_hash
+from engine.observe.facts import log_facts
 from engine.replay import facts_of
 from engine.storage import reads
 from engine.storage.projector import Projector
@@ -50,6 +51,7 @@ from engine.strategies import registry
 CONFLATE_FLUSH_S = 0.1
 PRELOADED_TRADES = 200
 PRELOADED_EQUITY = 2_000
+STOP_WITHIN_NS = 3_000_000_000
 
 log = logging.getLogger(__name__)
 
@@ -160,6 +162,7 @@ class Runtime:
 
     def _publish(self, facts: Sequence[Fact]) -> None:
         self.desk.publish(facts)
+        log_facts(facts)
         for fact in facts:
             self.projection.put(fact)
             if isinstance(fact, StrategyChanged) and fact.status is StrategyStatus.WARMING:
@@ -301,6 +304,13 @@ class Runtime:
         if self._venue is not None:
             self._venue.send_from_thread(self._cancels())
 
+    async def _quiet(self) -> None:
+        """Wait until the last event is in and what it cancelled is confirmed, for a bounded time."""
+        end_ns = self.clock.now_ns() + STOP_WITHIN_NS
+        # there is no event for "empty and confirmed"
+        while self.loop.inbox or (self._cancels() and self.clock.now_ns() < end_ns):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
     async def stop(self, reason: str, engine: asyncio.Task[None]) -> None:
         """Stop `engine` (the task of `drive`) cleanly: a last event, a snapshot, everything on disk."""
         if self._feed is not None:
@@ -309,8 +319,7 @@ class Runtime:
             task.cancel()
         if self.loop.failure is None and not engine.done():
             self.loop.put(EngineStopped(reason=reason))
-            while self.loop.inbox:  # noqa: ASYNC110 - the inbox has no event for "empty"
-                await asyncio.sleep(0.01)
+            await self._quiet()
             self._snapshot()
         engine.cancel()
         await asyncio.gather(engine, return_exceptions=True)

@@ -25,6 +25,7 @@ from engine.core import (
 )
 from engine.core.core import Core, by_key
 from engine.core.executor import converge
+from engine.core.executor.place import cancel
 
 
 def step(core: Core, event: e.Event) -> None:
@@ -66,8 +67,12 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
     reconcile.on_started(core)
 
 
-def on_engine_stopped(core: Core, event: e.EngineStopped) -> None:
-    """A clean stop changes nothing but is on record."""
+def on_engine_stopped(core: Core, _event: e.EngineStopped) -> None:
+    """A clean stop: nobody will look after quotes and entries, so they are cancelled; protections stay."""
+    for slot in core.state.slots.values():
+        for order in list(slot.orders.values()):
+            if order.role not in PROTECTIVE:
+                cancel(core, slot, order)
 
 
 def on_tick(core: Core, event: e.Tick) -> None:

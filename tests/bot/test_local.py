@@ -6,8 +6,8 @@ import stat
 import pytest
 
 from bot.console import make_console
-from bot.local import LocalDoor, NotRunning, ask, ask_settings
-from domain.commands import Door
+from bot.local import LocalDoor, NotRunning, ask, ask_command, ask_login
+from domain.commands import ApplySettings, Door
 from domain.facts import TradingState
 from tests.bot.world import Engine
 
@@ -15,7 +15,7 @@ from tests.bot.world import Engine
 @pytest.fixture
 async def engine(tmp_path):
     made = Engine()
-    door = LocalDoor(tmp_path, make_console(made.desk), made.desk.submit)
+    door = LocalDoor(tmp_path, make_console(made.desk), made.desk.submit, lambda person: f"link of {person}")
     await door.start()
     yield made
     await door.aclose()
@@ -53,4 +53,10 @@ async def test_without_a_service_it_says_how_to_start_one(tmp_path):
 
 async def test_new_settings_are_applied_only_by_an_admin(engine, tmp_path):
     settings = engine.driver.core.state.settings
-    assert "ROLE" in await ask_settings(tmp_path, "tina", settings, "hash")
+    ok, text = await ask_command(tmp_path, "tina", ApplySettings(settings=settings, content_hash="hash"))
+    assert not ok
+    assert "ROLE" in text
+
+
+async def test_a_login_link_can_be_had_while_it_runs(engine, tmp_path):
+    assert await ask_login(tmp_path, "rosa") == "link of rosa"
