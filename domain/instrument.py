@@ -161,7 +161,7 @@ class Instrument(Struct, frozen=True, kw_only=True):
         scaled = value * self.price_scale
         if scaled > LARGEST:
             raise Unrepresentable(f"{self.id}: price {value} is too large")
-        step = self.price_step(int(scaled))
+        step = self.price_step(int(scaled)) if self.max_significant else self.tick
         ticks = scaled / step
         nearest = round(ticks)
         if side and abs(ticks - nearest) > _FLOAT_NOISE:

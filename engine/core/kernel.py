@@ -107,7 +107,8 @@ class Kernel:
     def _let_out(self, intents: list[Intent]) -> None:
         journal = self.journal
         if journal is None or not self.wait_for_disk:
-            intents.sort(key=_adds_risk)
+            if len(intents) > 1:
+                intents.sort(key=_adds_risk)
             self.send(intents)
             return
         now: list[Intent] = []

@@ -7,6 +7,7 @@ the remainder, so cash + unrealised is conserved whatever the order of fills.
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import islice
 
 from domain import facts
 from domain.account import Account, Position
@@ -18,6 +19,8 @@ from engine.core.state import Slot
 
 DAY_NS = 86_400_000_000_000
 REMEMBERED_FILLS = 20_000
+FORGOTTEN_AT_ONCE = 1_000
+"""A dictionary that loses its oldest key again and again has to step over all the holes each time."""
 REMEMBERED_SLOT_FILLS = 64
 
 
@@ -97,8 +100,9 @@ def remember_fill(core: Core, event: Filled) -> bool:
     if key in seen:
         return False
     seen[key] = None
-    if len(seen) > REMEMBERED_FILLS:
-        del seen[next(iter(seen))]
+    if len(seen) > REMEMBERED_FILLS + FORGOTTEN_AT_ONCE:
+        for oldest in list(islice(seen, FORGOTTEN_AT_ONCE)):
+            del seen[oldest]
     return True
 
 

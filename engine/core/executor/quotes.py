@@ -60,6 +60,8 @@ def converge(core: Core, slot: Slot) -> None:
     wanted = wanted_now(core, slot) if slot.quotes else ()
     if not working and not wanted:
         return
+    if stand(working, wanted):
+        return
     reach = tolerance(core, slot)
     missing: list[WantedQuote] = []
     for quote in wanted:
@@ -70,7 +72,7 @@ def converge(core: Core, slot: Slot) -> None:
             working.remove(order)
             keep_size(core, slot, order, quote)
     for order in working:
-        quote_for = next((q for q in missing if q.side == order.side), None)
+        quote_for = first_of(missing, order.side)
         if quote_for is None:
             cancel(core, slot, order)
         elif order.cancel_ns:
@@ -91,6 +93,26 @@ def converge(core: Core, slot: Slot) -> None:
             level=quote.level,
             reduce_only=core.state.trading is not ACTIVE,
         )
+
+
+def first_of(quotes: list[WantedQuote], side: int) -> WantedQuote | None:
+    """The first quote of a side."""
+    for quote in quotes:
+        if quote.side == side:
+            return quote
+    return None
+
+
+def stand(working: list[Order], wanted: tuple[WantedQuote, ...]) -> bool:
+    """True when what is wanted, in order, is exactly what rests or will once its amendment is through."""
+    if len(working) != len(wanted):
+        return False
+    for order, quote in zip(working, wanted, strict=True):
+        if order.side != quote.side or order.cancel_ns or (order.amend_price or order.price) != quote.price:
+            return False
+        if order.qty - order.filled != quote.qty:
+            return False
+    return True
 
 
 def nearest(working: list[Order], quote: WantedQuote, reach: int) -> Order | None:

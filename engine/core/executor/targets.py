@@ -62,8 +62,10 @@ def in_flight(order: Order) -> int:
 
 def converge(core: Core, slot: Slot) -> None:
     """Cancel what is too much, place what is missing, follow the touch with passive orders."""
-    goal = goal_of(core, slot)
     working = [order for order in slot.orders.values() if order.role is TARGET or order.role is FLATTEN]
+    if not working and slot.target is None and not slot.flat and not slot.hedge_lead:
+        return
+    goal = goal_of(core, slot)
     if goal is None:
         for order in working:
             cancel(core, slot, order)
