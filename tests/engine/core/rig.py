@@ -223,6 +223,13 @@ class Rig:
         age_s: float = 0.0,
     ) -> CommandDone:
         """A person's command, and its answer."""
+        self.submit(command, person, door, request_id=request_id, age_s=age_s)
+        return self.told(CommandDone)[-1]
+
+    def submit(
+        self, command: Command, person: str, door: Door = Door.TERMINAL, *, request_id: str = "", age_s: float = 0.0
+    ) -> None:
+        """A person's command, whose answer may have to wait for the disk."""
         self.commands += 1
         self.ingest(
             e.CommandReceived(
@@ -232,7 +239,6 @@ class Rig:
                 sent_ts_ns=self.now_ns - round(age_s * SECOND_NS),
             )
         )
-        return self.told(CommandDone)[-1]
 
     def told(self, kind: type[F]) -> list[F]:
         """Every fact of one kind so far."""
