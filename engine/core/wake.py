@@ -130,9 +130,11 @@ def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
         strategy.memory, wanted = code.decide(strategy.memory, view)
         desired = before if wanted is before else whole(wanted, before)
     except Exception as error:  # noqa: BLE001 - whatever a strategy raises must not stop the engine
-        fault = f"{type(error).__name__}: {error}"
-        core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, fault=fault))
-        return quarantine(core, strategy, fault)
+        if known is None and not core.all_known:
+            fault = f"{type(error).__name__}: {error}"
+            core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, fault=fault))
+            return quarantine(core, strategy, fault)
+        desired = before
     if known is not None and known.desired is not None:
         return known.desired
     if core.all_known or desired is before:

@@ -1,0 +1,247 @@
+"""Rule 13: who raises, hangs or overruns is quarantined: quotes go, stops stay, the other strategies trade."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+
+from domain import commands as c
+from domain import events as e
+from domain.desired import Desired, Qty, Quote, Target
+from domain.facts import Alerted, StrategyStatus
+from domain.order import Cancel, Role
+from domain.settings import StrategySpec
+from domain.strategy import Params, View
+from engine.core import wake
+from engine.core.core import AnyStrategy
+from engine.core.guard import Guard, StrategyHung, Timed
+from engine.core.state import StrategyState
+from tests.engine.core.rig import BTC, SUB, WIDE, NoMemory, Rig, Script, of, places, quote, stop, target, wants
+
+
+def quarantined(rig: Rig, strategy: str = "script") -> bool:
+    return rig.core.state.strategies[strategy].status is StrategyStatus.QUARANTINED
+
+
+def working(rig: Rig) -> None:
+    """A position with its stop, and a quote, all accepted."""
+    rig.hold_position(0.5)
+    for place in places(rig.want(wants(target(0.5, "start"), stop(59_000.0, "start"), quote(1, 59_990.0)))):
+        rig.accept(place)
+    rig.sent.clear()
+
+
+def test_one_that_raises_loses_its_quotes_and_keeps_its_stop() -> None:
+    rig = Rig().start()
+    working(rig)
+    sent = rig.want(ValueError("a bug"))
+    assert quarantined(rig)
+    assert [rig.order(x.cid).role for x in of(sent, Cancel)] == [Role.QUOTE]
+    kept = [order.role for order in rig.slot().orders.values() if not order.cancel_ns]
+    assert kept == [Role.STOP]
+    (alert,) = rig.told(Alerted)
+    assert "ValueError: a bug" in alert.text
+    assert "/strategies start script" in alert.text
+
+
+def test_without_containment_one_bug_would_stop_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wake, "quarantine", lambda core, strategy, fault: (_ for _ in ()).throw(RuntimeError(fault)))
+    rig = Rig().start()
+    with pytest.raises(RuntimeError, match="a bug"):
+        rig.want(ValueError("a bug"))
+
+
+def test_the_others_trade_on() -> None:
+    rig = Rig(WIDE).start()
+    rig.load(StrategySpec(id="other", kind="script", account=SUB, instruments=(BTC.id,)))
+    rig.script_of("other").wants = wants(target(0.2))
+    rig.want(ValueError("a bug"))
+    assert quarantined(rig)
+    assert [(p.account, p.qty) for p in places(rig.sent)] == [(SUB, 200)]
+
+
+def test_a_quarantined_strategy_is_not_called_again_until_it_is_started() -> None:
+    rig = Rig().start()
+    rig.want(ValueError("a bug"))
+    alerts = len(rig.told(Alerted))
+    for bid in (600_001, 600_002):
+        rig.touch(bid)
+    assert len(rig.told(Alerted)) == alerts
+    rig.script.wants = wants(target(0.3))
+    assert rig.command(c.StartStrategy(strategy="script"), "dot").ok
+    rig.ingest(e.History(strategy="script", complete=True))
+    rig.sent.clear()
+    rig.touch()
+    assert [p.qty for p in places(rig.sent)] == [300]
+
+
+def test_it_stays_quarantined_after_a_crash() -> None:
+    rig = Rig().start()
+    working(rig)
+    rig.want(ValueError("a bug"))
+    rig.crash()
+    assert quarantined(rig)
+    assert [o.role for o in rig.slot().orders.values() if o.role is Role.STOP] == [Role.STOP]
+
+
+class Odd(Script):
+    """Returns what a careless author might."""
+
+    returns: object = None
+
+    def decide(self, memory: NoMemory, view: View) -> tuple[NoMemory, Desired]:
+        return cast("tuple[NoMemory, Desired]", self.returns)
+
+
+@pytest.mark.parametrize(
+    "returns",
+    [
+        None,
+        (NoMemory(),),
+        (NoMemory(), None),
+        (NoMemory(), "buy!"),
+        (NoMemory(), wants(target(0.1)).targets),
+        (NoMemory(), Desired(targets=(Target(instrument=BTC.id, want=Qty("1.0")),))),  # type: ignore[arg-type]
+        (NoMemory(), Desired(quotes=[quote(1, 59_990.0)])),  # type: ignore[arg-type]
+        (NoMemory(), Desired(quotes=(Quote(instrument=BTC.id, side="buy", price=1.0, qty=1.0),))),  # type: ignore[arg-type]
+        (NoMemory(), Desired(targets=("long",))),  # type: ignore[arg-type]
+        (NoMemory(), Desired(targets=(Target(instrument=7, want=Qty(1.0)),))),  # type: ignore[arg-type]
+        (NoMemory(), Desired(targets=(Target(instrument=BTC.id, want=object()),))),  # type: ignore[arg-type]
+    ],
+    ids=str,
+)
+def test_one_that_breaks_its_contract_costs_itself_and_not_the_engine(returns: object) -> None:
+    rig = Rig()
+    odd = Odd((BTC.id,), Params())
+    odd.returns = returns
+    rig.scripts["script"] = odd
+    rig.start()
+    rig.touch()
+    rig.kernel.snapshot()
+    rig.crash()
+    rig.snapshot()
+    assert quarantined(rig) or rig.core.state.strategies["script"].desired != Desired()
+    assert all(order.qty > 0 for order in rig.slot().orders.values())
+
+
+def test_overruns_are_told_and_the_fourth_in_a_minute_quarantines() -> None:
+    rig = Rig().start()
+    for n in range(3):
+        rig.wait(1)
+        rig.ingest(e.StrategyFault(strategy="script", problem=f"decide took {60 + n} ms", quarantine=False))
+    assert not quarantined(rig)
+    assert rig.alerts() == ["overrun"] * 3
+    rig.ingest(e.StrategyFault(strategy="script", problem="decide took 70 ms", quarantine=False))
+    assert quarantined(rig)
+
+
+def test_overruns_far_apart_are_a_slow_machine_and_not_a_slow_strategy() -> None:
+    rig = Rig().start()
+    for _ in range(10):
+        rig.wait(30)
+        rig.ingest(e.StrategyFault(strategy="script", problem="decide took 60 ms", quarantine=False))
+    assert not quarantined(rig)
+
+
+def test_a_fault_of_one_that_is_not_loaded_is_nothing() -> None:
+    rig = Rig().start()
+    rig.ingest(e.StrategyFault(strategy="nobody", problem="hm"))
+    assert rig.alerts() == []
+
+
+# the watchdog outside the step
+
+
+class Slow(Script):
+    """Takes its time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__((BTC.id,), Params())
+        self.seconds = seconds
+        self.swallows = False
+
+    def decide(self, memory: NoMemory, view: View) -> tuple[NoMemory, Desired]:
+        end = time.monotonic() + self.seconds
+        while time.monotonic() < end:
+            try:
+                sum(range(100))
+            except Exception:  # noqa: BLE001 - what careless authors write
+                self.swallows = True
+        return memory, Desired()
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def guard(told: list[str]) -> Iterator[Guard]:
+    before = signal.getsignal(signal.SIGUSR2)
+    made = Guard(lambda strategy, problem: told.append(f"{strategy}: {problem}"), hang_s=0.2)
+    made.start(lambda: 0, lambda seconds: None)
+    yield made
+    made.stop()
+    signal.signal(signal.SIGUSR2, before)
+
+
+def guarded(strategy: Script, guard: Guard) -> AnyStrategy:
+    return cast("AnyStrategy", Timed(strategy, "slow", guard))
+
+
+def test_a_call_that_hangs_is_interrupted_and_quarantined_within_two_seconds(guard: Guard) -> None:
+    rig = Rig()
+    rig.scripts["script"] = guarded(Slow(30), guard)
+    rig.start()
+    begun = time.monotonic()
+    rig.touch()
+    assert time.monotonic() - begun < 2
+    assert quarantined(rig)
+    assert "did not come back within 0.2 s" in rig.core.state.strategies["script"].detail
+
+
+def test_a_hang_cannot_be_swallowed_by_the_strategys_own_except(guard: Guard) -> None:
+    slow = Slow(30)
+    with pytest.raises(StrategyHung):
+        Timed(slow, "slow", guard).decide(NoMemory(), cast("View", None))
+    assert not slow.swallows
+    assert guard.begun_ns == 0
+
+
+def test_a_call_that_takes_long_is_reported_when_it_comes_back(guard: Guard, told: list[str]) -> None:
+    Timed(Slow(0.08), "slow", guard).decide(NoMemory(), cast("View", None))
+    assert len(told) == 1
+    assert "50 ms are allowed" in told[0]
+
+
+def test_a_quick_call_is_not_reported(guard: Guard, told: list[str]) -> None:
+    Timed(Slow(0.0), "slow", guard).decide(NoMemory(), cast("View", None))
+    assert told == []
+
+
+def test_a_stuck_loop_is_noticed_by_the_thread_outside_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.core.guard.STUCK_S", 0.1)
+    noticed: list[tuple[float, int]] = []
+    before = signal.getsignal(signal.SIGUSR2)
+    guard = Guard(lambda strategy, problem: None, hang_s=0.1)
+    stuck_since = time.monotonic_ns()
+    guard.start(lambda: stuck_since, lambda seconds: noticed.append((seconds, threading.get_ident())))
+    time.sleep(0.5)
+    guard.stop()
+    signal.signal(signal.SIGUSR2, before)
+    assert len(noticed) == 1
+    assert noticed[0][0] >= 0.1
+    assert noticed[0][1] != threading.get_ident()
+
+
+def test_the_state_of_a_quarantined_strategy_can_be_saved() -> None:
+    rig = Rig().start()
+    rig.want(ValueError("a bug"))
+    strategy: StrategyState = rig.core.state.strategies["script"]
+    assert strategy.memory is None
+    rig.kernel.snapshot()
