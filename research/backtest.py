@@ -27,6 +27,7 @@ from engine.core.core import AnyStrategy
 from engine.strategies import registry
 from exchanges.paper.config import FillModel, PaperConfig
 from exchanges.paper.exchange import PaperExchange
+from research.compiled import Pacing, compile_tape, needed
 from research.driver import LEAD_NS, Driver
 from research.market_data import DataKind, MarketData
 from research.result import Approver, Outcome, Recorder, Span, Terms, result_of
@@ -72,6 +73,8 @@ class Prepared(Struct, frozen=True, kw_only=True):
     tape: Iterator[MarketEvent]
     first_ns: int
     interval_ns: int
+    pacing: Pacing | None
+    is_l2: bool
 
     def exchange(self) -> PaperExchange:
         """A fresh exchange, which has seen the warm-up bars."""
@@ -105,15 +108,11 @@ def run_backtest(
         on_facts=recorder,
         facts_on=False,
         history={ID: run.warm},
-        conflate_ns=run.terms.conflate_ns,
+        pacing=run.pacing,
     )
     began = time.perf_counter()
     driver.start(max(run.first_ns - LEAD_NS, run.warm[-1].ts_ns if run.warm else 0))
-    count = 0
-    while step := driver.play(islice(run.tape, STEP)):
-        count += step
-        if on_progress is not None:
-            on_progress(count, driver.core.state.ts_ns)
+    count = play(driver, run, on_progress)
     wall_s = time.perf_counter() - began
     span = Span(
         first_ns=run.first_ns,
@@ -122,6 +121,27 @@ def run_backtest(
         sample_ns=run.core.execution.equity_sample_ns,
     )
     return Outcome(result=result_of(driver, recorder, data, run.terms, span), wall_s=wall_s)
+
+
+def play(driver: Driver, run: Prepared, on_progress: Callable[[int, int], None] | None) -> int:
+    """Play the whole tape, one of order books compiled; returns the number of its events."""
+    if run.is_l2 and run.pacing is not None:
+        (instrument,) = run.core.instruments
+        return driver.replay(compile_tape(instrument.id, told(run.tape, on_progress), run.pacing))
+    count = 0
+    while step := driver.play(islice(run.tape, STEP)):
+        count += step
+        if on_progress is not None:
+            on_progress(count, driver.core.state.ts_ns)
+    return count
+
+
+def told(tape: Iterator[MarketEvent], on_progress: Callable[[int, int], None] | None) -> Iterator[MarketEvent]:
+    """The tape, with `on_progress` called now and then."""
+    for count, event in enumerate(tape, 1):
+        if on_progress is not None and not count % STEP:
+            on_progress(count, event.ts_ns)
+        yield event
 
 
 def prepare(request: StrategyRequest, data: MarketData, settings: BacktestSettings) -> Prepared:
@@ -142,6 +162,10 @@ def prepare(request: StrategyRequest, data: MarketData, settings: BacktestSettin
         tape=chain((first,), tape),
         first_ns=first.ts_ns,
         interval_ns=interval_ns,
+        pacing=Pacing(conflate_ns=terms.conflate_ns, passes=needed(terms.strategy.feeds()))
+        if terms.conflate_ns
+        else None,
+        is_l2=data.kind is DataKind.L2,
     )
 
 

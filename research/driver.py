@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from domain.commands import Actor, Command, Door, LoadStrategy
 from domain.events import CommandReceived, EngineStarted, History
 from domain.facts import Fact, StrategyChanged, StrategyStatus
+from domain.instrument import InstrumentId
 from domain.market import Bar, FeedStatus, MarketEvent
 from domain.order import Intent, Place
 from domain.ports import Journal
@@ -18,21 +19,20 @@ from domain.settings import Settings, StrategySpec
 from engine.core.core import AnyStrategy, Core
 from engine.core.kernel import Kernel
 from engine.core.state import State
-from engine.data.conflate import Conflator
+from engine.data.noise import Ints
 from exchanges.paper.exchange import PaperExchange
+from research.compiled import CompiledTape, Pacer, Pacing
 
 SYSTEM = Actor(person="", door=Door.SYSTEM)
 LEAD_NS = 1_000_000_000
 """A run starts this long before its tape, so that accounts are reconciled when the market opens."""
-FLUSH_NS = 100_000_000
-"""How often the conflator is asked for what a quiet market has left in it."""
 
 
 class Driver:
     """Runs a kernel against a paper exchange in virtual time.
 
     `on_facts` sees every fact. `history` has the bars that warm up a strategy, by its id; without any it
-    acts from its first event. `conflate_ns` 0 lets every event through to the engine.
+    acts from its first event. Without `pacing` every event reaches the engine.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Driver:
         on_facts: Callable[[Sequence[Fact]], None] | None = None,
         facts_on: bool = True,
         history: Mapping[str, Sequence[Bar]] | None = None,
-        conflate_ns: int = 0,
+        pacing: Pacing | None = None,
     ) -> None:
         """Wire everything; nothing happens before `start`."""
         self.settings = settings
@@ -55,9 +55,7 @@ class Driver:
         core = Core(State(), facts_on=facts_on)
         core.make_code = make_code
         self.kernel = Kernel(core, journal, send=self._send, publish=self._publish)
-        self._conflator = Conflator(self._take, conflate_ns) if conflate_ns else None
-        self._flush_ns = 0
-        self._now_ns = 0
+        self._pacer = Pacer(self._take, pacing) if pacing is not None else None
         self._warming: list[str] = []
         self._commands = 0
         self.placed = 0
@@ -152,8 +150,8 @@ class Driver:
 
     def play(self, tape: Iterable[MarketEvent | FeedStatus]) -> int:
         """Feed events after `start`; returns their number."""
-        if self._conflator is not None:
-            return self._play_conflated(self._conflator, tape)
+        if self._pacer is not None:
+            return self._play_conflated(self._pacer, tape)
         exchange, core = self.exchange, self.core
         on_market, ingest, advance = exchange.on_market, self.kernel.ingest, self.advance
         count = 0
@@ -170,38 +168,45 @@ class Driver:
             count += 1
         return count
 
-    def _play_conflated(self, conflator: Conflator, tape: Iterable[MarketEvent | FeedStatus]) -> int:
-        exchange, core, put = self.exchange, self.core, conflator.put
+    def _play_conflated(self, pacer: Pacer, tape: Iterable[MarketEvent | FeedStatus]) -> int:
+        exchange, core = self.exchange, self.core
         on_market, advance = exchange.on_market, self.advance
+        flush_until, put = pacer.flush_until, pacer.put
         count = 0
         for event in tape:
             now_ns = event.ts_ns
-            if now_ns >= self._flush_ns:
-                self._flush(conflator, now_ns)
+            flush_until(now_ns)
             due, wake = exchange.next_due_ns, core.wake_ns
             if (due and due <= now_ns) or (wake and wake <= now_ns):
                 advance(now_ns)
             on_market(event)
-            self._now_ns = now_ns
             put(event)
             count += 1
         return count
 
-    def _flush(self, conflator: Conflator, now_ns: int) -> None:
-        """Do what the live service's timer has done by now."""
-        if not self._flush_ns:
-            self._flush_ns = now_ns + FLUSH_NS
-        while self._flush_ns <= now_ns:
-            if not conflator.is_waiting:
-                self._flush_ns += (now_ns - self._flush_ns) // FLUSH_NS * FLUSH_NS + FLUSH_NS
-                return
-            self.advance(self._flush_ns)
-            self._now_ns = self._flush_ns
-            conflator.flush(self._flush_ns)
-            self._flush_ns += FLUSH_NS
-
-    def _take(self, event: MarketEvent | FeedStatus) -> None:
-        """What the conflator lets through is received now, whenever it happened."""
-        event.ts_ns = self._now_ns
+    def _take(self, event: MarketEvent | FeedStatus, now_ns: int) -> None:
+        """An event reaches the engine; everything that is due before it comes first."""
+        self.advance(now_ns)
         self.kernel.ingest(event)
-        self.advance(self._now_ns)
+        self.advance(now_ns)
+
+    def replay(self, tape: CompiledTape) -> int:
+        """Play a compiled tape after `start`; returns the number of events that were on it."""
+        take, rows, row = self._take, tape.rows, 0
+        for end, now_ns, event in tape.wakes:
+            row = self._match(tape.instrument, rows[:end], row, now_ns)
+            take(event, now_ns)
+        if len(rows):
+            self._match(tape.instrument, rows, row, int(rows[-1, 0]))
+            self.advance(int(rows[-1, 0]))
+        return tape.events
+
+    def _match(self, instrument: InstrumentId, rows: Ints, row: int, until_ns: int) -> int:
+        """Let the exchange match rows up to a time; what becomes due on the way is delivered then."""
+        exchange, core, last = self.exchange, self.core, len(rows)
+        while row < last:
+            wake = core.wake_ns
+            row = exchange.on_rows(instrument, rows, row, min(wake, until_ns) if wake else until_ns)
+            if row < last:
+                self.advance(int(rows[row, 0]))
+        return row

@@ -30,6 +30,11 @@ class RowWriter:
     def __init__(self) -> None:
         self._flat = array("q")
 
+    @property
+    def count(self) -> int:
+        """Rows so far."""
+        return len(self._flat) // ROW
+
     def top(self, ts_ns: int, side: int, price: int, qty: int) -> None:
         """The best price of a side."""
         self._flat.extend((ts_ns, TOP, side, price, qty))

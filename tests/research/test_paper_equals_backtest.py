@@ -5,9 +5,12 @@ from itertools import islice
 import pytest
 
 from domain.facts import EquitySampled, FillBooked
+from domain.market import Mark
 from domain.order import Amend, Cancel, Place
 from engine.config import load_config
-from research.backtest import ID, BacktestSettings, StrategyRequest, prepare
+from engine.core.recovery import state_hash
+from research.backtest import ID, BacktestSettings, StrategyRequest, prepare, run_backtest
+from research.compiled import compile_tape
 from research.driver import LEAD_NS, Driver
 from research.market_data import FileOptions, MarketData, open_file, simulated
 from tests.needs import recorded_data
@@ -44,13 +47,21 @@ def both_ways(data: MarketData, kind: str, params: dict, limit: int | None = Non
     request, settings = StrategyRequest(kind=kind, params=params), BacktestSettings(core=CORE)
     run = prepare(request, data, settings)
     tested = BackTested(
-        run.core, run.exchange(), run.make_code, history={ID: run.warm}, conflate_ns=run.terms.conflate_ns
+        run.core,
+        run.exchange(),
+        run.make_code,
+        history={ID: run.warm},
+        pacing=run.pacing,
     )
     tested.start(max(run.first_ns - LEAD_NS, run.warm[-1].ts_ns if run.warm else 0))
     tested.play(islice(run.tape, limit))
     again = prepare(request, data, settings)
     live = LivePaper(
-        again.core, again.exchange(), again.make_code, conflate_ns=again.terms.conflate_ns, history=again.warm
+        again.core,
+        again.exchange(),
+        again.make_code,
+        pacing=again.pacing,
+        history=again.warm,
     )
     live.run(islice(again.tape, limit), again.first_ns, every_feed(data.instrument.id, again.interval_ns))
     return tested, live
@@ -73,6 +84,38 @@ def test_the_simulated_market_is_traded_the_same_by_the_live_parts(kind, params,
     tested, live = both_ways(simulated(CORE.instruments[0], 7, START_NS, 300 * 10**9), kind, params)
     assert_equal(tested, live)
     assert len(tested.fills) >= fills
+
+
+def test_a_compiled_replay_is_the_run_event_by_event():
+    data = simulated(CORE.instruments[0], 7, START_NS, 300 * 10**9)
+    request, settings = StrategyRequest(kind="market_maker", params=MAKER), BacktestSettings(core=CORE)
+    runs = []
+    for is_compiled in (False, True):
+        run = prepare(request, data, settings)
+        driver = BackTested(run.core, run.exchange(), run.make_code, pacing=run.pacing)
+        driver.start(run.first_ns - LEAD_NS)
+        tape = (event for event in run.tape if not isinstance(event, Mark))
+        if is_compiled and run.pacing is not None:
+            driver.replay(compile_tape(data.instrument.id, tape, run.pacing))
+        else:
+            driver.play(tape)
+        runs.append(driver)
+    assert len(runs[0].fills) > 50
+    assert runs[0].effects == runs[1].effects
+    assert money(runs[0].fills) == money(runs[1].fills)
+    assert state_hash(runs[0].core.state) == state_hash(runs[1].core.state)
+
+
+@pytest.mark.real_data
+@pytest.mark.timeout(240)
+def test_a_recorded_tape_is_the_same_compiled():
+    data = open_file(recorded_data("l2", "usdm_btcusdt_20240808.gz"), FileOptions(fees=CORE.instruments[0]))
+    request, settings = StrategyRequest(kind="market_maker", params=MAKER), BacktestSettings(core=CORE)
+    run = prepare(request, data, settings)
+    plain = BackTested(run.core, run.exchange(), run.make_code, pacing=run.pacing)
+    plain.start(run.first_ns - LEAD_NS)
+    plain.play(run.tape)
+    assert state_hash(plain.core.state) == run_backtest(request, data, settings).result.state_hash
 
 
 @pytest.mark.real_data

@@ -25,7 +25,8 @@ from engine.data.conflate import Conflator
 from engine.data.tape import TapeFeed
 from exchanges.paper.exchange import PaperExchange
 from exchanges.paper.venue import PaperVenue
-from research.driver import FLUSH_NS, LEAD_NS
+from research.compiled import FLUSH_NS, Pacing
+from research.driver import LEAD_NS
 
 FLUSH, MARKET = 0, 1
 GRAIN = 1e-9
@@ -90,9 +91,11 @@ class VirtualLoop(asyncio.base_events.BaseEventLoop):
 class LivePaper:
     """What `moondev run` wires, around a recorded tape: everything real but time."""
 
-    def __init__(self, settings: Settings, exchange: PaperExchange, make_code, *, conflate_ns=0, history=()) -> None:
+    def __init__(
+        self, settings: Settings, exchange: PaperExchange, make_code, *, pacing: Pacing | None, history=()
+    ) -> None:
         self.settings, self.exchange, self.make_code = settings, exchange, make_code
-        self.conflate_ns, self.warm = conflate_ns, tuple(history)
+        self.pacing, self.warm = pacing or Pacing(conflate_ns=0), tuple(history)
         self.fills: list[FillBooked] = []
         self.equity: list[EquitySampled] = []
         self.effects: list[tuple] = []
@@ -113,7 +116,7 @@ class LivePaper:
         venue = PaperVenue(self.exchange, clock)
         kernel = Kernel(core, MemoryJournal(), send=self._tee(clock, venue.send), publish=self._publish)
         self.loop = loop = EngineLoop(kernel, clock)
-        self.conflator = Conflator(loop.put, self.conflate_ns)
+        self.conflator = Conflator(loop.put, self.pacing.conflate_ns)
         engine = asyncio.create_task(loop.run())
         loop.put(
             EngineStarted(installation="bt", epoch=1, build="b", lock_hash="", settings_hash="", settings=self.settings)
@@ -140,7 +143,8 @@ class LivePaper:
             await clock.quiet_until(waiting[0].ts_ns, MARKET)
             event = waiting.pop()
             venue.on_market(event)
-            self.conflator.put(event)
+            if type(event) in self.pacing.passes:
+                self.conflator.put(event)
 
         def sink(event) -> None:
             if not isinstance(event, FeedStatus):
@@ -156,7 +160,7 @@ class LivePaper:
 
     async def _flush(self, clock: VirtualLoop) -> None:
         due_ns = self.first_ns
-        while self.conflate_ns:
+        while self.pacing.conflate_ns:
             due_ns += FLUSH_NS
             await clock.quiet_until(due_ns, FLUSH)
             self.conflator.flush(due_ns)
