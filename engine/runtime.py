@@ -205,7 +205,8 @@ class Runtime:
 
     def _snapshot(self) -> None:
         self.kernel.snapshot()
-        self.projection.reached(self.kernel.seq)
+        untold = self.kernel.untold
+        self.projection.reached(untold[0][0] - 1 if untold else self.kernel.seq)
 
     async def _warm_up(self, strategy: str) -> None:
         """Subscribe what a strategy reads and bring its history up to now."""
@@ -304,11 +305,11 @@ class Runtime:
         if self._venue is not None:
             self._venue.send_from_thread(self._cancels())
 
-    async def _quiet(self) -> None:
+    async def _quiet(self, engine: asyncio.Task[None]) -> None:
         """Wait until the last event is in and what it cancelled is confirmed, for a bounded time."""
         end_ns = self.clock.now_ns() + STOP_WITHIN_NS
         # there is no event for "empty and confirmed"
-        while self.loop.inbox or (self._cancels() and self.clock.now_ns() < end_ns):  # noqa: ASYNC110
+        while (self.loop.inbox or self._cancels()) and self.clock.now_ns() < end_ns and not engine.done():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
     async def stop(self, reason: str, engine: asyncio.Task[None]) -> None:
@@ -319,7 +320,10 @@ class Runtime:
             task.cancel()
         if self.loop.failure is None and not engine.done():
             self.loop.put(EngineStopped(reason=reason))
-            await self._quiet()
+            await self._quiet(engine)
+            with contextlib.suppress(JournalError):
+                self.journal.flush()
+                self.kernel.release(self.journal.durable_seq)
             self._snapshot()
         engine.cancel()
         await asyncio.gather(engine, return_exceptions=True)

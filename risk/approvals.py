@@ -13,7 +13,7 @@ from domain.verdict import Reason
 
 
 def may_vote(
-    person: Person | None, *, requester: str, votes: Sequence[str], settings: ApprovalSettings
+    person: Person | None, *, requester: str, votes: Sequence[str], votes_needed: int, settings: ApprovalSettings
 ) -> Reason | None:
     """None when the person's vote counts, else why not."""
     if person is None:
@@ -22,7 +22,7 @@ def may_vote(
         return Reason.ROLE
     if person.id in votes:
         return Reason.ALREADY_VOTED
-    if person.id == requester and not settings.requester_counts:
+    if person.id == requester and not (settings.requester_counts and votes_needed > 1):
         return Reason.OWN_REQUEST
     return None
 

@@ -2,7 +2,8 @@
 
 Intents that can add risk leave only after the journal has them on disk; at that moment one synchronous
 re-check (epoch, trading state, still wanted, not expired) hands them to the sender or drops them, and a
-drop is itself a journaled event. Cancels and reduce-only orders do not wait.
+drop is itself a journaled event. Cancels and reduce-only orders do not wait. Facts wait too: what people,
+screens and tables were told must not be undone by a crash, nor its number be used again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,17 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 from domain.codec import encode
-from domain.events import ClockStepped, Decided, EngineStarted, Event, SendDropped, StrategyFault, Tick
+from domain.events import (
+    AmendRejected,
+    ClockStepped,
+    CommandReceived,
+    Decided,
+    EngineStarted,
+    Event,
+    SendDropped,
+    StrategyFault,
+    Tick,
+)
 from domain.facts import Fact, TradingState
 from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import Amend, Cancel, Intent, Place
@@ -54,8 +65,14 @@ class Kernel:
         self.wait_for_disk = wait_for_disk
         self.seq = core.state.seq
         self.waiting: deque[tuple[int, Place | Amend]] = deque()
+        self.untold: deque[tuple[int, list[Fact]]] = deque()
         self.superseded = False
         """Set when another run has taken over: nothing that adds risk leaves any more."""
+
+    @property
+    def waits_for_disk(self) -> bool:
+        """True while something is to happen when more of the journal is on disk: call `release` then."""
+        return bool(self.waiting or self.untold)
 
     @property
     def wake_ns(self) -> int:
@@ -83,8 +100,7 @@ class Kernel:
             core.decisions = []
         if core.facts:
             facts, core.facts = core.facts, []
-            if self.publish is not None:
-                self.publish(facts)
+            self._tell(facts, is_answer=type(event) is CommandReceived)
         if core.intents:
             intents, core.intents = core.intents, []
             self._let_out(intents)
@@ -103,6 +119,24 @@ class Kernel:
             decided.seq = self.seq
             decided.ts_ns = self.core.state.ts_ns
             self.journal.append(MAIN_STREAM, self.seq, decided.ts_ns, encode(decided))
+
+    def _tell(self, facts: list[Fact], *, is_answer: bool) -> None:
+        """Publish facts in order, as soon as the journal is on disk: no crash must undo what was told."""
+        journal = self.journal
+        if self.publish is None:
+            return
+        if journal is None or not self.wait_for_disk:
+            self.publish(facts)
+            return
+        self.untold.append((self.seq, facts))
+        if is_answer:
+            journal.commit()
+        if journal.durable_seq >= self.untold[0][0]:
+            self._tell_durable(journal.durable_seq)
+
+    def _tell_durable(self, durable_seq: int) -> None:
+        while self.untold and self.untold[0][0] <= durable_seq and self.publish is not None:
+            self.publish(self.untold.popleft()[1])
 
     def _let_out(self, intents: list[Intent]) -> None:
         journal = self.journal
@@ -134,9 +168,10 @@ class Kernel:
         return False
 
     def release(self, durable_seq: int) -> None:
-        """The journal is on disk up to `durable_seq`: re-check what waited for it and hand it to the sender."""
+        """The journal is on disk up to `durable_seq`: tell what waited, re-check what is to leave and send it."""
+        self._tell_durable(durable_seq)
         out: list[Intent] = []
-        dropped: list[SendDropped] = []
+        dropped: list[SendDropped | AmendRejected] = []
         while self.waiting and self.waiting[0][0] <= durable_seq:
             intent = self.waiting.popleft()[1]
             reason = self._objection(intent)
@@ -144,6 +179,10 @@ class Kernel:
                 out.append(intent)
             elif isinstance(intent, Place):
                 dropped.append(SendDropped(ts_ns=self.core.state.ts_ns, cid=intent.cid, reason=reason))
+            else:
+                text = f"dropped before sending: {reason.value}"
+                ts_ns = self.core.state.ts_ns
+                dropped.append(AmendRejected(ts_ns=ts_ns, cid=intent.cid, amend_no=intent.amend_no, text=text))
         if out:
             self.send(out)
         for event in dropped:
@@ -156,8 +195,8 @@ class Kernel:
         found = self.core.order(intent.cid)
         if found is None or found[1].cancel_ns:
             return Reason.WITHDRAWN
-        if state.trading is TradingState.HALTED:
-            return Reason.HALTED
+        if state.trading is not TradingState.ACTIVE:
+            return Reason.HALTED if state.trading is TradingState.HALTED else Reason.REDUCING
         if intent.valid_until_ns and state.ts_ns >= intent.valid_until_ns:
             return Reason.EXPIRED
         return None

@@ -45,7 +45,9 @@ class EngineLoop:
         self.dropped = 0
         self.busy_since_ns = 0
         """Monotonic time at which the event now in work was begun; 0 = idle. Read by the watchdog thread."""
+        self._broken: Exception | None = None
         self._overflowing = False
+        self._lagging = False
         self._awake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_failure: list[Callable[[Exception], None]] = []
@@ -85,18 +87,18 @@ class EngineLoop:
         if journal is not None:
             journal.on_durable(self._from_journal)
             journal.on_failure(self._journal_failed)
-        while self.failure is None:
+        while self.failure is None and self._broken is None:
             self._drain()
             if self.inbox:
                 await asyncio.sleep(0)
                 continue
-            self._overflowing = False
+            self._overflowing = self._lagging = False
             self._awake.clear()
             try:
                 await asyncio.wait_for(self._awake.wait(), self._pause_s())
             except TimeoutError:
                 continue
-        raise self.failure
+        raise self._broken or self.failure or RuntimeError("the engine stopped without a reason")
 
     def _pause_s(self) -> float | None:
         wake_ns = self.kernel.wake_ns
@@ -107,24 +109,43 @@ class EngineLoop:
     def _drain(self) -> None:
         kernel, inbox = self.kernel, self.inbox
         try:
+            if inbox:
+                self._mind_lag(inbox[0].ts_ns)
             for _ in range(min(BATCH, len(inbox))):
                 self.busy_since_ns = time.monotonic_ns()
                 kernel.ingest(inbox.popleft())
             self.busy_since_ns = time.monotonic_ns()
-            kernel.tick(self.clock.now_ns())
+            kernel.tick(inbox[0].ts_ns if inbox else self.clock.now_ns())
         except JournalError as error:
             self.failure = error
         finally:
             self.busy_since_ns = 0
 
+    def _mind_lag(self, oldest_ns: int) -> None:
+        """Say once that we fall behind, until the inbox has been empty again."""
+        behind_ns = self.clock.now_ns() - oldest_ns
+        if behind_ns < LAG_TOLERATED_NS or self._lagging:
+            return
+        self._lagging = True
+        detail = f"the engine is {behind_ns / 1e6:.0f} ms behind, {len(self.inbox)} events wait"
+        self.inbox.append(FeedStatus(ts_ns=self.clock.now_ns(), venue="", state=FeedState.LAG, detail=detail))
+
     def _from_journal(self, durable_seq: int) -> None:
         loop = self._loop
-        if loop is not None and not loop.is_closed() and self.kernel.waiting:
+        if loop is not None and not loop.is_closed() and self.kernel.waits_for_disk:
             loop.call_soon_threadsafe(self._release, durable_seq)
 
     def _release(self, durable_seq: int) -> None:
-        if self.failure is None:
+        if self.failure is not None or self._broken is not None:
+            return
+        try:
             self.kernel.release(durable_seq)
+        except JournalError as error:
+            self.failure = error
+        except Exception as error:  # noqa: BLE001 - a callback's error would end in the log; `run` raises it
+            self._broken = error
+        if self.failure is not None or self._broken is not None:
+            self._awake.set()
 
     def _journal_failed(self, error: Exception) -> None:
         loop = self._loop

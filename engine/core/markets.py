@@ -13,6 +13,7 @@ from engine.core.wake import wake
 LIVE = FeedState.LIVE
 BAR, BBO, BOOK, TRADE = Wake.BAR, Wake.BBO, Wake.BOOK, Wake.TRADE
 
+
 def on_bar(core: Core, event: Bar) -> None:
     """A finished bar: the last price, and a wake-up for who reads this interval."""
     instrument = event.instrument
@@ -107,7 +108,7 @@ def on_feed_status(core: Core, event: FeedStatus) -> None:
             if event.state in SILENT:
                 converge_instrument(core, instrument)
     if event.state is not FeedState.LIVE:
-        what = event.instrument or event.venue
+        what = event.instrument or event.venue or "every venue"
         core.alert(
             Severity.WARNING,
             f"feed_{event.state}",

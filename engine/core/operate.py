@@ -10,7 +10,8 @@ from domain.account import Account
 from domain.desired import NOTHING, Style
 from domain.errors import Unrepresentable
 from domain.facts import StrategyStatus, TradingState
-from domain.settings import StrategySpec
+from domain.order import ArmDeadMan
+from domain.settings import Settings, StrategySpec
 from domain.verdict import REASONS, Reason, Veto
 from engine.core import review, trading
 from engine.core.core import Core
@@ -158,8 +159,20 @@ def apply_settings(core: Core, command: c.ApplySettings) -> str:
     core.state.settings_hash = command.content_hash
     open_accounts(core)
     core.refresh()
+    set_dead_man(core)
     converge_all(core)
     return f"Settings {command.content_hash[:8]} are in force."
+
+
+def set_dead_man(core: Core) -> None:
+    """Begin to arm the venue's dead-man's switch, or disarm it, as the settings now say."""
+    if core.state.settings.execution.dead_man_ns:
+        core.set_timer_once("deadman", core.state.ts_ns)
+        return
+    if "deadman" in core.state.timers:
+        core.drop_timer("deadman")
+        for account in core.state.accounts:
+            core.emit(ArmDeadMan(account=account, deadline_ns=0))
 
 
 def open_accounts(core: Core) -> None:
@@ -286,12 +299,29 @@ def objection(core: Core, command: c.Command) -> Veto | None:
         case c.SetHold() | c.SetCap():
             slot = find_slot(core, command.account, command.instrument)
             return slot if isinstance(slot, Veto) else None
-        case c.ApplySettings() if core.state.settings == command.settings:
-            return Veto(Reason.WRONG_STATE, "these settings are in force already")
+        case c.ApplySettings():
+            return settings_objection(core, command.settings)
         case c.RaiseEnvelope() if command.strategy not in core.state.strategies:
             return Veto(Reason.NO_SUCH, f"strategy {command.strategy}")
         case _:
             return None
+
+
+def settings_objection(core: Core, settings: Settings) -> Veto | None:
+    """Settings must keep the contracts and accounts that orders, positions and strategies rest on."""
+    if core.state.settings == settings:
+        return Veto(Reason.WRONG_STATE, "these settings are in force already")
+    contracts = {i.id: i for i in settings.instruments}
+    accounts = {a.id for a in settings.accounts}
+    for slot in core.state.slots.values():
+        if not (slot.orders or slot.owner or core.position(slot.account, slot.instrument)):
+            continue
+        now, then = core.instruments[slot.instrument], contracts.get(slot.instrument)
+        if then is None or slot.account not in accounts:
+            return Veto(Reason.WRONG_STATE, f"{slot.instrument} on {slot.account} is in use and cannot be taken out")
+        if (now.price_scale, now.qty_scale, now.multiplier) != (then.price_scale, then.qty_scale, then.multiplier):
+            return Veto(Reason.WRONG_STATE, f"{slot.instrument} is in use; its scales and multiplier cannot change")
+    return None
 
 
 def describe(core: Core, command: c.Command) -> str:

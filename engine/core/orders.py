@@ -170,7 +170,7 @@ def on_filled(core: Core, event: Filled) -> None:
         heard(order, event.venue_ts_ns)
         order.updated_ns = core.state.ts_ns
         if order.role in PROTECTIVE:
-            slot.consumed = slot.entry or order.entry
+            slot.consumed = order.entry or slot.entry
         if found is not None:
             settle_filled(core, slot, order)
     view = fill_view(core, event, order)

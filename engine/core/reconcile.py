@@ -107,6 +107,9 @@ def gone(order: Order, event: VenueSnapshot) -> bool:
 
 def on_stray(core: Core, event: VenueSnapshot, stray: OpenOrder) -> None:
     """An order we do not know: cancel it when the id is ours, otherwise ask a person."""
+    if stray.instrument not in core.instruments:
+        on_unknown_contract(core, event.account, stray.instrument)
+        return
     if stray.cid.startswith(core.state.installation + "-"):
         cancel(core, *remember(core, event.account, stray))
         core.alert(Severity.WARNING, "stray_order", f"Cancelling our own forgotten order {stray.cid} at the venue.")
@@ -160,6 +163,9 @@ def reconcile_positions(core: Core, account: Account, event: VenueSnapshot) -> b
     agreed = True
     known = {slot.instrument: slot for slot in by_key(core.state.slots, account.id)}
     for instrument in [*known, *(i for i in at_venue if i not in known)]:
+        if instrument not in core.instruments:
+            on_unknown_contract(core, account.id, instrument)
+            continue
         slot = known.get(instrument) or core.slot(account.id, instrument)
         theirs = at_venue.get(instrument)
         expected = core.position(account.id, instrument) - unseen_fills(slot, event)
@@ -175,6 +181,21 @@ def reconcile_positions(core: Core, account: Account, event: VenueSnapshot) -> b
             continue
         take_over(core, account, slot, theirs)
     return agreed
+
+
+def on_unknown_contract(core: Core, account: str, instrument: str) -> None:
+    """The venue holds something that the settings do not know: nothing new until a person has looked."""
+    if core.state.latched is not TradingState.ACTIVE:
+        return
+    trading.latch(
+        core, TradingState.REDUCING, "reconciliation", f"{account} holds {instrument}, which is not configured"
+    )
+    core.alert(
+        Severity.ERROR,
+        "foreign_position",
+        f"{account} has a position or order in {instrument}, which the settings do not know. Trading is REDUCING. "
+        "Close it at the venue or add the instrument to the settings, then /resume.",
+    )
 
 
 def take_over(core: Core, account: Account, slot: Slot, theirs: VenuePosition | None) -> None:

@@ -59,8 +59,10 @@ def recover(
     last_build = snapshot.build if snapshot is not None else ""
     same = snapshot is None or (snapshot.build == build and snapshot.version == STATE_VERSION)
     if snapshot is not None and same:
+        # what cannot be loaded now was running then: the events that follow are replayed by the record
+        core.all_known = True
         strategies.reattach(core)
-        core.decisions.clear()
+        forget_effects(core)
     count = 0
     seq = start
     last: e.Event | None = None

@@ -118,7 +118,9 @@ def vote(core: Core, request_id: str, person: str) -> Request | Reason:
         return Reason.NOT_PENDING
     settings = core.state.settings.approvals
     voter = core.persons.get(person)
-    reason = approvals.may_vote(voter, requester=request.requester, votes=request.votes, settings=settings)
+    reason = approvals.may_vote(
+        voter, requester=request.requester, votes=request.votes, votes_needed=request.needed, settings=settings
+    )
     if reason is not None:
         return reason
     request.votes.append(person)

@@ -93,8 +93,9 @@ def withdraw_parked(core: Core, slot: Slot) -> None:
 def review_target(core: Core, slot: Slot, target: Target | None) -> None:
     """Size, clip and, when large, park one target."""
     if target is None:
-        if slot.target is not None or slot.parked:
+        if slot.target is not None or slot.parked or slot.hedge_lead:
             slot.target = None
+            slot.hedge_lead = ""
             withdraw_parked(core, slot)
             core.index_slots()
         return
@@ -168,7 +169,10 @@ def frozen_strength(core: Core, slot: Slot, entry: str, want: Strength) -> int:
 def park_if_large(core: Core, slot: Slot, parked: Parked) -> bool:
     """True when the target now waits for approval; the one in force stays."""
     approvals: ApprovalSettings = core.state.settings.approvals
-    in_force = slot.target if slot.target is not None else core.position(slot.account, slot.instrument)
+    in_force = slot.target
+    if in_force is None or (slot.consumed and slot.consumed == slot.entry):
+        # what a fired stop or a flatten has closed is not in force any more
+        in_force = core.position(slot.account, slot.instrument)
     added = policy.added_exposure(parked.target, in_force)
     if slot.parked:
         waiting = core.state.requests.get(slot.parked)

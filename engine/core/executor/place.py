@@ -101,17 +101,25 @@ def budget_share(core: Core, account: AccountId, config: GateConfig) -> float:
 
 def check_risk(core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposure) -> Veto | None:
     """The part of the gate that only what adds risk has to pass: states and limits."""
-    instrument, market = core.instruments[slot.instrument], core.markets[slot.instrument]
+    market = core.markets[slot.instrument]
     price = order.price or order.trigger
     if core.state.trading is not ACTIVE:
         return Veto(_STATE_REASON[core.state.trading])
     if market.feed in UNTRUSTED and market.reference():
         return Veto(Reason.STALE_FEED, f"feed={market.feed}")
-    veto = check_exposure(config, instrument, order.side, order.qty, price, now)
+    return check_limits(core, slot, order, config, now, price, order.qty)
+
+
+def check_limits(
+    core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposure, price: int, qty: int
+) -> Veto | None:
+    """Order, position, envelope and account limits for `qty` that adds risk beside what is there."""
+    instrument = core.instruments[slot.instrument]
+    veto = check_exposure(config, instrument, order.side, qty, price, now)
     if veto is None and order.role in _ENVELOPED:
-        veto = check_envelope(order.side, order.qty, now, slot.most)
+        veto = check_envelope(order.side, qty, now, slot.most)
     if veto is None:
-        worst = instrument.notional(price, max(now.worst(order.side) + order.qty, now.worst(-order.side)))
+        worst = instrument.notional(price, max(now.worst(order.side) + qty, now.worst(-order.side)))
         veto = check_account(config, worst + exposure_elsewhere(core, slot))
     return veto
 
@@ -309,7 +317,6 @@ def check_amend(
         return Veto(Reason.STALE_FEED, f"feed={market.feed}")
     if not grows and price == order.price:
         return None
-    veto = check_exposure(config, core.instruments[slot.instrument], order.side, left, price, now)
-    if veto is None and grows and order.role in _ENVELOPED:
-        veto = check_envelope(order.side, left, now, slot.most)
-    return veto
+    if grows:
+        return check_limits(core, slot, order, config, now, price, left)
+    return check_exposure(config, core.instruments[slot.instrument], order.side, left, price, now)

@@ -26,6 +26,9 @@ def converge(core: Core, slot: Slot) -> None:
         if fired or not (slot.target or slot.parked):
             slot.stop = slot.take_profit = 0
         return
+    if slot.target is not None and slot.target * position < 0 and slot.stop_entry == slot.entry:
+        # the new entry's protection is for the other side: what guards the old position stays until it has flipped
+        return
     _one(core, slot, Role.STOP, slot.stop, position)
     _one(core, slot, Role.TAKE_PROFIT, slot.take_profit, position)
 

@@ -33,7 +33,8 @@ def test_a_snapshot_keeps_the_order_in_which_slots_and_strategies_came() -> None
 
 
 def test_decisions_that_a_crash_kept_from_the_journal_are_written_by_the_next_run() -> None:
-    rig = Rig(journal=MemoryJournal(hold=True)).start()
+    rig = Rig().start()
+    rig.journal.hold = True
     rig.want(target(1.0))
     decided = [r.seq for r in rig.journal.records() if isinstance(decode_event(r.payload), e.Decided)][-1]
     rig.journal.make_durable(decided - 1)
