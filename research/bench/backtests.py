@@ -1,0 +1,154 @@
+"""The four backtest cases that NautilusTrader was measured on, with their oracle, and the whole command on a file.
+
+Every rule that users run with is on: review, gate, limits, exact money, fees, margin, the venue's own books. As users'
+backtests they run without a journal. Bars fill at the close that was decided on, as the peers' do.
+"""
+
+from __future__ import annotations
+
+import gc
+import resource
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct, field
+
+from domain.instrument import MONEY_STEP, ZERO
+from domain.market import MarketEvent
+from domain.settings import (
+    AccountSpec,
+    ApprovalSettings,
+    ExecutionSettings,
+    Limits,
+    RiskSettings,
+    Settings,
+    StrategySpec,
+)
+from engine.data.noise import Ints
+from engine.strategies import registry
+from exchanges.paper.config import FillModel, PaperConfig
+from exchanges.paper.exchange import PaperExchange
+from research.bench import market
+from research.bench.journal import Row
+from research.driver import LEAD_NS, Driver
+
+ACCOUNT = "PAPER:main"
+DEPOSIT = Decimal(10_000_000)
+MANY = 1_000_000_000
+DAY_NS = 86_400_000_000_000
+ORACLE = (44_927, Decimal("9978419.33008050"))
+"""Orders and final balance of a million bars, to the last digit."""
+RULES = "review, gate, limits, exact money, fees, margin, venue's books; no journal, approvals off, same_close"
+
+
+class Case(Struct, frozen=True, kw_only=True):
+    """A strategy on one kind of data; `most` is how many events of it make the full case."""
+
+    kind: str
+    data: str
+    params: dict[str, Any] = field(default_factory=dict)
+    most: int = market.FULL
+
+
+CASES = {
+    "bars_ema": Case(kind="ema_cross", data="bars"),
+    "bars_ema_slow": Case(kind="ema_cross", data="bars", params={"fast": 200, "slow": 1000}),
+    "quotes_mm": Case(kind="bench_quoter", data="quotes"),
+    "qt_mm": Case(kind="bench_quoter", data="quotes and trades"),
+    "orders_alt": Case(kind="bench_alternator", data="quotes", params={"pattern": "alt"}, most=100_000),
+    "orders_drift": Case(kind="bench_alternator", data="quotes", params={"pattern": "drift"}, most=100_000),
+}
+
+
+def make_driver(kind: str, params: dict[str, Any], *, gate_on: bool = True) -> Driver:
+    """One strategy on the bench's instrument, with limits so wide that none is met."""
+    wide = Limits(max_position_notional=Decimal(1_000_000), max_order_notional=Decimal(1_000_000))
+    settings = Settings(
+        instruments=(market.BTC,),
+        accounts=(AccountSpec(id=ACCOUNT, currency="USDT", deposit=DEPOSIT),),
+        risk=RiskSettings(default_limits=wide, messages_per_window=MANY, max_exposure=Decimal(MANY)),
+        approvals=ApprovalSettings(enabled=False),
+        execution=ExecutionSettings(equity_sample_ns=DAY_NS, reconcile_every_ns=DAY_NS, retry_ns=0),
+        strategies=(StrategySpec(id="bench", kind=kind, account=ACCOUNT, instruments=(market.BTC.id,), params=params),),
+    )
+    config = PaperConfig(fill_model=FillModel.SAME_CLOSE, queue_power=0, kept_orders=1_000, kept_fills=1_000)
+    driver = Driver(settings, PaperExchange((market.BTC,), {ACCOUNT: DEPOSIT}, config), registry.build, facts_on=False)
+    driver.core.gate_on = gate_on
+    return driver
+
+
+def tape(data: str, count: int, folder: Path) -> Iterator[MarketEvent]:
+    """Events of a case."""
+    if data == "bars":
+        return market.bars(market.arrays("bars", folder)[:count])
+    quotes = market.arrays("quotes", folder)[:count]
+    if data == "quotes":
+        return market.quotes(quotes)
+    return market.quotes_and_trades(quotes, market.arrays("trades", folder))
+
+
+def run(name: str, count: int, folder: Path) -> list[Row]:
+    """Run one case over `count` bars or quotes. Raises AssertionError when orders, balance or books are wrong."""
+    case = CASES[name]
+    count = min(count, case.most)
+    events = tape(case.data, count, folder)
+    driver = make_driver(case.kind, case.params)
+    driver.start(market.START_NS - LEAD_NS)
+    gc.collect()
+    gc.freeze()
+    began = time.perf_counter()
+    seen = driver.play(events)
+    took_s = time.perf_counter() - began
+    gc.unfreeze()
+    verify(name, driver, folder, count)
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    cash = driver.core.state.accounts[ACCOUNT].cash
+    what = f"{seen:,} {case.data}, {driver.placed:,} orders, balance {cash}"
+    if name.startswith("orders"):
+        rate = Row(case=name, value=driver.placed / took_s, unit="orders/s", rules=f"{what}; {RULES}")
+    else:
+        rate = Row(case=name, value=seen / took_s, unit=f"{case.data.split()[0]}/s", rules=f"{what}; {RULES}")
+    return [rate, Row(case=f"{name} peak memory", value=peak_mib, unit="MiB", rules="whole process, data made lazily")]
+
+
+def verify(name: str, driver: Driver, folder: Path, count: int) -> None:
+    """Raise AssertionError unless engine, venue and oracle agree."""
+    driver.exchange.check()
+    cash = driver.core.state.accounts[ACCOUNT].cash
+    if cash != driver.exchange.floor.accounts[ACCOUNT].cash:
+        raise AssertionError(f"{name}: the engine has {cash}, the venue {driver.exchange.floor.accounts[ACCOUNT].cash}")
+    case = CASES[name]
+    if case.kind == "ema_cross":
+        fast, slow = case.params.get("fast", 10), case.params.get("slow", 20)
+        expected = reference(market.arrays("bars", folder)[:count], fast, slow)
+        if (driver.placed, cash) != expected:
+            raise AssertionError(f"{name}: {driver.placed} orders and {cash}, the oracle has {expected}")
+        if (name, count) == ("bars_ema", market.FULL) and expected != ORACLE:
+            raise AssertionError(f"the oracle says {expected}, on record are {ORACLE}")
+    elif case.kind == "bench_alternator" and driver.placed != count:
+        raise AssertionError(f"{name}: {driver.placed} orders for {count} quotes")
+
+
+def reference(rows: Ints, fast: int, slow: int) -> tuple[int, Decimal]:
+    """Orders and balance of the crossing averages, worked out without any engine."""
+    new_fast, new_slow, unit, fee = 2 / (fast + 1), 2 / (slow + 1), Decimal("0.01"), Decimal("0.0005")
+    averages: list[float] = []
+    held = orders = 0
+    entry, balance = ZERO, DEPOSIT
+    for seen, ticks in enumerate(rows[:, 4].tolist(), 1):
+        close = ticks / 10
+        if not averages:
+            averages = [close, close]
+        averages[0] = new_fast * close + (1 - new_fast) * averages[0]
+        averages[1] = new_slow * close + (1 - new_slow) * averages[1]
+        wanted = 1 if averages[0] >= averages[1] else -1
+        if seen < slow or wanted == held:
+            continue
+        price, orders = Decimal(ticks) / 10, orders + 1
+        balance += (price - entry) * unit * held
+        balance -= (price * unit * abs(wanted - held) * fee).quantize(MONEY_STEP)
+        entry, held = price, wanted
+    return orders, balance
