@@ -170,12 +170,18 @@ def on_filled(core: Core, event: Filled) -> None:
         heard(order, event.venue_ts_ns)
         order.updated_ns = core.state.ts_ns
         if order.role in PROTECTIVE:
-            slot.consumed = order.entry or slot.entry
+            slot.consumed = consumed_by(slot, order)
         if found is not None:
             settle_filled(core, slot, order)
     view = fill_view(core, event, order)
     wake_owner_with_fill(core, slot, view)
     converge(core, slot)
+
+
+def consumed_by(slot: Slot, order: Order) -> str:
+    """The entry that a fired protection ends: the one in force, unless that one is already for the other side."""
+    is_reversing = slot.target is not None and slot.target * order.side > 0
+    return (order.entry or slot.entry) if is_reversing else (slot.entry or order.entry)
 
 
 def settle_filled(core: Core, slot: Slot, order: Order) -> None:
