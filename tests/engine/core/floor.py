@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from domain import events as e
 from domain.commands import Command, Door, LoadStrategy
-from domain.market import FeedStatus, MarketEvent
-from domain.settings import Settings, StrategySpec
+from domain.market import Feed, FeedKind, FeedStatus, MarketEvent
+from domain.settings import SECOND_NS, Settings, StrategySpec
 from engine.core.core import AnyStrategy
 from engine.core.journal.memory import MemoryJournal
 from engine.data.synthetic import SyntheticMarket
@@ -73,9 +73,11 @@ class Floor(Rig):
         self.advance(event.ts_ns)
 
     def run(self, seconds: float, seed: int = 7) -> int:
-        """Let a seeded market go on for so long; returns its number of events."""
+        """Let a seeded market go on for so long, with bars of five seconds; returns its number of events."""
         until_ns, count = self.now_ns + round(seconds * 1e9), 0
-        for event in SyntheticMarket(self.settings.instruments, seed, self.now_ns).events():
+        market = SyntheticMarket(self.settings.instruments, seed, self.now_ns)
+        bars = [Feed(kind=FeedKind.BAR, instrument=i.id, interval_ns=5 * SECOND_NS) for i in self.settings.instruments]
+        for event in market.events([*market.everything(), *bars]):
             if event.ts_ns > until_ns:
                 break
             self.see(event)
