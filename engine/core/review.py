@@ -169,11 +169,11 @@ def frozen_strength(core: Core, slot: Slot, entry: str, want: Strength) -> int:
 def park_if_large(core: Core, slot: Slot, parked: Parked) -> bool:
     """True when the target now waits for approval; the one in force stays."""
     approvals: ApprovalSettings = core.state.settings.approvals
-    in_force = slot.target
-    if in_force is None or (slot.consumed and slot.consumed == slot.entry):
-        # what a fired stop or a flatten has closed is not in force any more
-        in_force = core.position(slot.account, slot.instrument)
-    added = policy.added_exposure(parked.target, in_force)
+    position = core.position(slot.account, slot.instrument)
+    added = policy.added_exposure(parked.target, slot.target if slot.target is not None else position)
+    if slot.consumed and slot.consumed == slot.entry:
+        # a fired stop or a flatten closes what was in force: all of a larger position is new
+        added = abs(parked.target) if policy.added_exposure(parked.target, position) else 0
     if slot.parked:
         waiting = core.state.requests.get(slot.parked)
         if waiting is not None and waiting.parked is not None and waiting.parked.target == parked.target:
