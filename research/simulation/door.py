@@ -273,10 +273,15 @@ class Door:
         sent = self.sent.get(fill.cid)
         if sent is None or sent.role not in PROTECTIVE:
             return
-        if fill.cid in core.state.where or fill.cid in core.state.closed:
-            entry = core.state.slots[sent.slot].entry
-            if entry and f"{fill.account}/{fill.fill_id}" not in core.state.fills_seen:
-                self.consumed.setdefault((sent.slot, entry), seq)
+        found = core.order(fill.cid)
+        order = found[1] if found is not None else core.state.closed.get(fill.cid)
+        if order is None or f"{fill.account}/{fill.fill_id}" in core.state.fills_seen:
+            return
+        slot = core.state.slots[sent.slot]
+        reverses = slot.target is not None and slot.target * fill.side > 0
+        entry = (order.entry or slot.entry) if reverses else (slot.entry or order.entry)
+        if entry:
+            self.consumed.setdefault((sent.slot, entry), seq)
 
     def forget_after(self, seq: int) -> None:
         """A crash has taken what the engine learned after `seq`, and what had not left."""

@@ -132,6 +132,7 @@ class Machine:
     def boot(self, kill_at: int = 0) -> None:
         """Start the process: recovery, a new epoch, reconciliation, and what the inboxes still hold."""
         world, journal = self.world, self.journal
+        world.exchange.connect(keeps_requests=True)
         self.runs += 1
         core, found = recovered(journal, world.retell)
         if world.random.random() < REPEATED_RECOVERIES:

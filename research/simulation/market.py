@@ -16,9 +16,12 @@ from domain.instrument import Instrument, InstrumentId
 from domain.market import Bar, Bbo, Mark, MarketEvent, Trade
 from domain.settings import SECOND_NS
 from research.simulation.cast import MID
+from research.simulation.plan import FLATTEN_NS
 
 BAR_NS = 10 * SECOND_NS
 WARMUP_BARS = 60
+AT_THE_END = 20
+"""The book is so many times deeper when everything is to be closed."""
 
 
 class Walk(Struct):
@@ -85,7 +88,8 @@ def _contract(
             mark_ns = ts_ns + 40 * SECOND_NS
         bid = int(price) - walk.spread // 2
         lot = walk.instrument.lot
-        sizes = [(int(walk.liquid * random.random() ** 2) // lot + 1) * lot for _ in range(3)]
+        liquid = walk.liquid * (AT_THE_END if ts_ns > FLATTEN_NS else 1)
+        sizes = [(int(liquid * random.random() ** 2) // lot + 1) * lot for _ in range(3)]
         ask = bid + walk.spread
         touch = Bbo(instrument=name, ts_ns=ts_ns, bid=bid * tick, bid_qty=sizes[0], ask=ask * tick, ask_qty=sizes[1])
         events.append(touch)

@@ -271,8 +271,8 @@ class World:
         )
 
     def forget_after(self, seq: int) -> None:
-        """The process died, and the disk has nothing after `seq`; the line to it is cut."""
-        self.exchange.connect()
+        """The process died, and the disk has nothing after `seq`; its line is cut, what it had sent may arrive."""
+        self.exchange.connect(keeps_requests=self.random.random() < 0.5)
         self._warming.clear()
         self.door.forget_after(seq)
         self.votes.forget_after(seq)
@@ -286,7 +286,7 @@ class World:
         if kernel is None:
             raise Violation("liveness", "the process is down at the end of the day")
         proof.finish(kernel, self.door, flattened=self.plan.flattens, quiet_points=self.quiet_points)
-        self.outcome.digest = proof.check_replay(self.machine.journal, kernel.core)
+        self.outcome.digest = proof.check_replay(self.machine.journal, kernel.core, with_code=(True, False)[self.seed % 2])
         if self.seed % FACTS_EVERY == 0:
             proof.check_facts(self.machine.journal, self.told)
         if self.audits:
