@@ -59,7 +59,7 @@ def adds_risk(side: int, qty: int, exposure: Exposure) -> bool:
 
 
 def check_size(instrument: Instrument, qty: int, price: int, *, reduce_only: bool) -> Veto | None:
-    """Lot, minimum quantity and minimum notional (reductions may be as small as a lot)."""
+    """Lot, minimum quantity and minimum notional (reductions may be worth less)."""
     if qty < max(instrument.min_qty, 1) or qty % instrument.lot:
         return Veto(Reason.MIN_QTY, f"qty={instrument.qty_text(qty)}")
     if instrument.max_qty and qty > instrument.max_qty:

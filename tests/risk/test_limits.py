@@ -1,0 +1,177 @@
+"""The gate's single checks: each refuses with its own reason, exactly at its limit, and never for what only reduces."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from domain.instrument import Instrument
+from domain.verdict import Reason, Veto
+from risk.gate import (
+    Exposure,
+    GateConfig,
+    adds_risk,
+    check_account,
+    check_collar,
+    check_exposure,
+    check_self_match,
+    check_size,
+)
+
+BTC = Instrument(id="BTC-USDC-PERP.PAPER", venue_symbol="BTC", price_decimals=1, qty_decimals=3)
+CONFIG = GateConfig(
+    max_position_notional=Decimal(60_000),
+    max_order_notional=Decimal(30_000),
+    max_exposure=Decimal(90_000),
+    collar_ppm=50_000,
+    max_reference_age_ns=60,
+    messages_per_window=10,
+    reserve_messages=5,
+    window_ns=1_000,
+)
+PRICE = 600_000
+SIDES = st.sampled_from([1, -1])
+QTY = st.integers(0, 10**6)
+EXPOSURES = st.builds(Exposure, st.integers(-(10**6), 10**6), QTY, QTY, QTY, QTY)
+
+
+def reason(veto: Veto | None) -> Reason | None:
+    return veto.reason if veto is not None else None
+
+
+# size
+
+
+@pytest.mark.parametrize(
+    ("qty", "changes", "reduce_only", "expected"),
+    [
+        (1, {}, False, None),
+        (0, {}, False, Reason.MIN_QTY),
+        (-5, {}, False, Reason.MIN_QTY),
+        (15, {"lot": 10}, False, Reason.MIN_QTY),
+        (20, {"lot": 10}, False, None),
+        (4, {"min_qty": 5}, False, Reason.MIN_QTY),
+        (5, {"min_qty": 5}, False, None),
+        (101, {"max_qty": 100}, False, Reason.NOTIONAL_LIMIT),
+        (100, {"max_qty": 100}, False, None),
+        (1, {"min_notional": Decimal(60)}, False, None),
+        (1, {"min_notional": Decimal("60.01")}, False, Reason.MIN_NOTIONAL),
+        (1, {"min_notional": Decimal("60.01")}, True, None),
+        (4, {"min_qty": 5}, True, Reason.MIN_QTY),
+        (15, {"lot": 10}, True, Reason.MIN_QTY),
+    ],
+)
+def test_size(qty: int, changes: dict, reduce_only: bool, expected: Reason | None) -> None:
+    assert reason(check_size(replace(BTC, **changes), qty, PRICE, reduce_only=reduce_only)) is expected
+
+
+# collar
+
+
+@pytest.mark.parametrize(
+    ("price", "side", "reference", "age", "expected"),
+    [
+        (630_000, 1, PRICE, 0, None),
+        (630_001, 1, PRICE, 0, Reason.PRICE_COLLAR),
+        (570_000, -1, PRICE, 0, None),
+        (569_999, -1, PRICE, 0, Reason.PRICE_COLLAR),
+        (1, 1, PRICE, 0, None),
+        (10**9, -1, PRICE, 0, None),
+        (PRICE, 1, PRICE, 60, None),
+        (PRICE, 1, PRICE, 61, Reason.PRICE_UNKNOWN),
+        (PRICE, 1, 0, 0, Reason.PRICE_UNKNOWN),
+        (PRICE, -1, -5, 0, Reason.PRICE_UNKNOWN),
+    ],
+)
+def test_collar(price: int, side: int, reference: int, age: int, expected: Reason | None) -> None:
+    assert reason(check_collar(CONFIG, price, side, reference, age)) is expected
+
+
+@given(SIDES, st.integers(1, 10**9), st.integers(1, 10**9))
+def test_a_dearer_price_is_never_accepted_where_a_cheaper_one_was_refused(
+    side: int, price: int, reference: int
+) -> None:
+    if check_collar(CONFIG, price, side, reference, 0) is not None:
+        assert check_collar(CONFIG, price + side, side, reference, 0) is not None
+
+
+# exposure
+
+
+def test_an_order_is_bounded_by_its_own_worth() -> None:
+    now = Exposure()
+    assert check_exposure(CONFIG, BTC, 1, 500, PRICE, now) is None
+    assert reason(check_exposure(CONFIG, BTC, 1, 501, PRICE, now)) is Reason.NOTIONAL_LIMIT
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_position_is_bounded_with_all_that_may_still_fill(side: int) -> None:
+    half = Exposure(500 * side, buys=300 if side > 0 else 0, sells=300 if side < 0 else 0)
+    assert check_exposure(CONFIG, BTC, side, 200, PRICE, half) is None
+    assert reason(check_exposure(CONFIG, BTC, side, 201, PRICE, half)) is Reason.POSITION_LIMIT
+
+
+def test_an_account_is_bounded_as_a_whole() -> None:
+    assert check_account(CONFIG, Decimal(90_000)) is None
+    assert reason(check_account(CONFIG, Decimal("90000.01"))) is Reason.EXPOSURE_LIMIT
+
+
+@given(SIDES, st.integers(1, 1000), EXPOSURES)
+def test_what_passes_leads_to_no_position_past_the_limit_however_it_fills(side: int, qty: int, now: Exposure) -> None:
+    if not adds_risk(side, qty, now) or check_exposure(CONFIG, BTC, side, qty, PRICE, now) is not None:
+        return
+    furthest = side * now.position + (now.buys if side > 0 else now.sells) + qty
+    assert furthest * PRICE * BTC.unit <= CONFIG.max_position_notional
+
+
+@given(SIDES, st.integers(1, 10**6), EXPOSURES)
+def test_what_adds_no_risk_can_lead_no_further_than_flat_or_what_is_held(side: int, qty: int, now: Exposure) -> None:
+    if adds_risk(side, qty, now):
+        return
+    furthest = side * now.position + (now.buys if side > 0 else now.sells) + qty
+    assert furthest <= max(0, side * now.position)
+
+
+@given(SIDES, st.integers(1, 10**6), EXPOSURES)
+def test_more_in_flight_never_makes_risk_of_an_order_smaller(side: int, qty: int, now: Exposure) -> None:
+    if adds_risk(side, qty, now):
+        more = replace(now, buys=now.buys + 7) if side > 0 else replace(now, sells=now.sells + 7)
+        assert adds_risk(side, qty, more)
+
+
+# self-match
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "expected"),
+    [
+        (1, 99, None),
+        (1, 100, Reason.SELF_MATCH),
+        (1, 101, Reason.SELF_MATCH),
+        (-1, 91, None),
+        (-1, 90, Reason.SELF_MATCH),
+        (-1, 89, Reason.SELF_MATCH),
+    ],
+)
+def test_self_match(side: int, price: int, expected: Reason | None) -> None:
+    assert reason(check_self_match(side, price, Exposure(best_bid=90, best_ask=100))) is expected
+
+
+def test_with_nothing_resting_there_is_nobody_to_meet() -> None:
+    assert check_self_match(1, 10**9, Exposure()) is None
+    assert check_self_match(-1, 1, Exposure()) is None
+
+
+def test_every_veto_says_with_which_figures() -> None:
+    vetoes = [
+        check_size(BTC, 0, PRICE, reduce_only=False),
+        check_collar(CONFIG, 10**9, 1, PRICE, 0),
+        check_exposure(CONFIG, BTC, 1, 501, PRICE, Exposure()),
+        check_account(CONFIG, Decimal(10**9)),
+        check_self_match(1, 100, Exposure(best_ask=100)),
+    ]
+    assert all(veto is not None and "=" in veto.detail for veto in vetoes)
