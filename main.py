@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from domain.ports import MarketFeed
     from engine.config import Config
     from engine.runtime import MatchingVenue
+    from gateway.server import GatewayServer
 
 app = typer.Typer(
     help="MoonDev AlgoTrade: a trading service steered from chat.",
@@ -130,16 +131,16 @@ class Service:
     async def run(self) -> int:
         """Start everything, serve until stopped, stop cleanly; returns the exit code."""
         runtime = self.runtime
-        engine = asyncio.create_task(runtime.drive(), name="engine")
-        engine.add_done_callback(lambda _: self._stopping.set())
         around = [asyncio.create_task(self.chat.run(), name="chat")]
         try:
+            # its libraries take seconds to load and would hold up an engine that trades already
+            dashboard = self._open_gateway() if self.config.gateway.enabled else None
             feed, says = await self._open_market()
-            for line in await runtime.start(self._open_venue(), feed, says):
+            for line in await runtime.start(self._open_venue(), feed, says, self._stopping.set):
                 typer.echo(f"The file differs from the settings in force, which stay: {line}", err=True)
                 typer.echo("  to ask for the file's: ./moondev apply-settings FILE", err=True)
-            if self.config.gateway.enabled:
-                around.append(self._open_gateway())
+            if dashboard is not None:
+                around.append(asyncio.create_task(dashboard.run(), name="gateway"))
             await self.local.start()
             self._greet()
             await self._stopping.wait()
@@ -148,10 +149,10 @@ class Service:
                 task.cancel()
             await asyncio.gather(*around, return_exceptions=True)
             await self.local.aclose()
-            await runtime.stop(self._why, engine)
+            await runtime.stop(self._why)
             self.log.close()
         if runtime.loop.failure is None:
-            return self._core_failed(engine)
+            return self._core_failed(runtime.engine)
         typer.echo(
             f"The engine stopped because its journal cannot be written: {runtime.loop.failure}\n"
             "Quotes and entries were cancelled; protections stay at the venue. Free space or mend the disk, then "
@@ -160,9 +161,9 @@ class Service:
         )
         return EXIT_JOURNAL
 
-    def _core_failed(self, engine: asyncio.Task[None]) -> int:
+    def _core_failed(self, engine: asyncio.Task[None] | None) -> int:
         """0 after a clean stop; says what happened when the core itself raised."""
-        error = None if engine.cancelled() else engine.exception()
+        error = None if engine is None or engine.cancelled() else engine.exception()
         if error is None:
             return 0
         traceback.print_exception(error)
@@ -181,8 +182,8 @@ class Service:
             return f"There is no person {person!r}."
         return self._links(person)
 
-    def _open_gateway(self) -> asyncio.Task[None]:
-        """Serve the dashboard."""
+    def _open_gateway(self) -> GatewayServer:
+        """The dashboard's server, bound to its address."""
         from gateway.app import create_app
         from gateway.auth import Auth
         from gateway.gateway import GatewayConfig
@@ -194,7 +195,7 @@ class Service:
         page = create_app(self.runtime.desk, self.console, look, auth, self.runtime.problems)
         server = GatewayServer(page, self.config.gateway.host, self.config.gateway.port)
         self._links = lambda person: server.url + auth.new_link(person)
-        return asyncio.create_task(server.run(), name="gateway")
+        return server
 
     def _greet(self) -> None:
         runtime = self.runtime

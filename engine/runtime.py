@@ -3,8 +3,8 @@
 `main.py` gives it a venue and a feed, which it knows only as ports.
 
     runtime = Runtime(config, data)           opens the data folder, recovers; nothing runs
-    await runtime.start(venue, feed)          the run's first event, reconciliation, market data
-    await runtime.drive()                     until cancelled or the journal fails
+    await runtime.start(venue, feed)          the run's first event, then the engine, then market data
+    runtime.engine                            the task that ends when cancelled or when the journal fails
     await runtime.stop(reason)                EngineStopped, snapshot, everything on disk
 """
 
@@ -15,6 +15,7 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -22,7 +23,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.commands import Actor, Door, LoadStrategy
-from domain.errors import JournalError, MoonDevError
+from domain.errors import DataError, JournalError, MoonDevError
 from domain.events import CommandReceived, EngineStarted, EngineStopped, History, VenueEvent
 from domain.facts import Fact, StrategyChanged, StrategyStatus
 from domain.market import Bar, Feed, FeedKind, FeedStatus, MarketEvent
@@ -52,6 +53,8 @@ CONFLATE_FLUSH_S = 0.1
 PRELOADED_TRADES = 200
 PRELOADED_EQUITY = 2_000
 STOP_WITHIN_NS = 3_000_000_000
+WARM_UP_RETRY_S = 5.0
+WARM_UP_LONGEST_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +91,22 @@ def database_url(config: Config, data: Path, vault: Secrets) -> str:
         return config.storage.url
     password = vault.get(config.storage.password_secret)
     return make_url(config.storage.url).set(password=password).render_as_string(hide_password=False)
+
+
+async def whole_history(feed: MarketFeed, feeds: Sequence[Feed], count: int) -> list[Bar]:
+    """The last `count` bars of every bar feed, in order of their close. Raises `DataError` when one is not whole."""
+    bars: list[Bar] = []
+    for wanted in feeds:
+        if wanted.kind is not FeedKind.BAR or not count:
+            continue
+        got = await feed.history(wanted, count)
+        if len(got) < count:
+            raise DataError(f"{wanted.instrument}: {len(got)} of the {count} bars that the warm-up needs")
+        holes = sum(later.open_ts_ns - bar.open_ts_ns != wanted.interval_ns for bar, later in pairwise(got))
+        if holes:
+            raise DataError(f"{wanted.instrument}: {holes} hole(s) in the {count} bars of the warm-up")
+        bars += got
+    return sorted(bars, key=lambda bar: bar.open_ts_ns + bar.interval_ns)
 
 
 class Runtime:
@@ -130,7 +149,9 @@ class Runtime:
         self.lag = LagWatch(self.monitor.put, venues[0] if venues else "", self.clock)
         self._venue: MatchingVenue | None = None
         self._feed: MarketFeed | None = None
+        self.engine: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._broken: list[str] = []
 
     @property
     def _own_strategies(self) -> Path:
@@ -170,9 +191,16 @@ class Runtime:
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the engine until it ends or the engine stops."""
-        task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.get_running_loop().create_task(work, name=work.__qualname__)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Something beside the engine ended; when it failed, health and log say so."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._broken.append(f"{task.get_name()}: {error!r}")
+            log.critical("a helper of the engine failed and is gone until a restart", exc_info=error)
 
     # market data
 
@@ -199,6 +227,7 @@ class Runtime:
     def problems(self) -> list[str]:
         """Why the service is not ready, beyond what the desk knows."""
         found = [f"projection: {self.projection.trouble}"] if self.projection.trouble else []
+        found += self._broken
         if self.loop.failure is not None:
             found.append(f"journal: {self.loop.failure}")
         return found
@@ -209,25 +238,27 @@ class Runtime:
         self.projection.reached(untold[0][0] - 1 if untold else self.kernel.seq)
 
     async def _warm_up(self, strategy: str) -> None:
-        """Subscribe what a strategy reads and bring its history up to now."""
-        code = self.core.code.get(strategy)
-        if code is None or self._feed is None:
-            return
-        try:
-            await self._feed.subscribe(code.feeds())
-            bars: list[Bar] = []
-            for feed in code.feeds():
-                if feed.kind is FeedKind.BAR and code.warmup():
-                    bars += await self._feed.history(feed, code.warmup())
-            bars.sort(key=lambda bar: bar.open_ts_ns + bar.interval_ns)
-            self.loop.put(History(strategy=strategy, bars=tuple(bars), complete=True))
-        except (MoonDevError, OSError, TimeoutError) as error:
-            self.loop.put(History(strategy=strategy, problem=f"{type(error).__name__}: {error}"))
+        """Subscribe what a strategy reads and bring its history up to now; asked again until it is whole."""
+        pause_s = WARM_UP_RETRY_S
+        while (code := self.core.code.get(strategy)) is not None and self._feed is not None:
+            try:
+                await self._feed.subscribe(code.feeds())
+                bars = await whole_history(self._feed, code.feeds(), code.warmup())
+                self.loop.put(History(strategy=strategy, bars=tuple(bars), complete=True))
+            except (MoonDevError, OSError, TimeoutError) as error:
+                self.loop.put(History(strategy=strategy, problem=f"{type(error).__name__}: {error}"))
+            else:
+                return
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, WARM_UP_LONGEST_S)
 
     # life
 
-    async def start(self, venue: MatchingVenue, feed: MarketFeed, market: str) -> list[str]:
-        """Begin to trade. Returns how the settings file differs from the settings in force, in lines."""
+    async def start(self, venue: MatchingVenue, feed: MarketFeed, market: str, on_end: Callable[[], None]) -> list[str]:
+        """Begin to trade; `on_end` is called when the engine ends.
+
+        Returns how the settings file differs from the settings in force, in lines.
+        """
         self._venue, self._feed = venue, feed
         self.desk.market = market
         self._preload()
@@ -237,6 +268,8 @@ class Runtime:
             self.projection.put(fact)
         self._replayed.clear()
         differs = self._begin()
+        self.engine = asyncio.get_running_loop().create_task(self._drive(), name="engine")
+        self.engine.add_done_callback(lambda _: on_end())
         await venue.start(self.loop.put)
         base = self._base_feeds()
         self.monitor.watch(base)
@@ -259,6 +292,7 @@ class Runtime:
         """The first event of this run: who we are, and under which settings."""
         state = self.core.state
         is_new = not state.epoch
+        seeds = [self._seed(spec) for spec in self.settings.strategies] if is_new else []
         if self.recovery.events:
             self._snapshot()
         wanted = self.config.content_hash
@@ -272,19 +306,19 @@ class Runtime:
                 settings=self.settings if is_new else None,
             )
         )
+        for seed in seeds:
+            self.loop.put(seed)
         if is_new:
-            for spec in self.settings.strategies:
-                self._seed(spec)
             return []
         return diff(state.settings, self.config.to_settings()) if wanted != state.settings_hash else []
 
-    def _seed(self, spec: StrategySpec) -> None:
+    def _seed(self, spec: StrategySpec) -> CommandReceived:
         source = self._source_of(spec)
         command = LoadStrategy(spec=spec, source_hash=source.sha256, source=source.text)
         actor = Actor(person="", door=Door.SYSTEM)
-        self.loop.put(CommandReceived(actor=actor, command=command, request_id=f"settings:{spec.id}"))
+        return CommandReceived(actor=actor, command=command, request_id=f"settings:{spec.id}")
 
-    async def drive(self) -> None:
+    async def _drive(self) -> None:
         """Run until cancelled. When the journal fails, entries are cancelled and its error is raised."""
         try:
             await self.loop.run()
@@ -312,21 +346,23 @@ class Runtime:
         while (self.loop.inbox or self._cancels()) and self.clock.now_ns() < end_ns and not engine.done():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
-    async def stop(self, reason: str, engine: asyncio.Task[None]) -> None:
-        """Stop `engine` (the task of `drive`) cleanly: a last event, a snapshot, everything on disk."""
+    async def stop(self, reason: str) -> None:
+        """Stop cleanly: a last event, a snapshot, everything on disk."""
+        engine = self.engine
         if self._feed is not None:
             await self._feed.aclose()
         for task in list(self._tasks):
             task.cancel()
-        if self.loop.failure is None and not engine.done():
+        if engine is not None and self.loop.failure is None and not engine.done():
             self.loop.put(EngineStopped(reason=reason))
             await self._quiet(engine)
             with contextlib.suppress(JournalError):
                 self.journal.flush()
                 self.kernel.release(self.journal.durable_seq)
             self._snapshot()
-        engine.cancel()
-        await asyncio.gather(engine, return_exceptions=True)
+        if engine is not None:
+            engine.cancel()
+            await asyncio.gather(engine, return_exceptions=True)
         self.guard.stop()
         if self._venue is not None:
             await self._venue.aclose()
