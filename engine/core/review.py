@@ -171,9 +171,9 @@ def park_if_large(core: Core, slot: Slot, parked: Parked) -> bool:
     approvals: ApprovalSettings = core.state.settings.approvals
     position = core.position(slot.account, slot.instrument)
     added = policy.added_exposure(parked.target, slot.target if slot.target is not None else position)
-    if slot.consumed and slot.consumed == slot.entry:
+    if slot.consumed and slot.consumed == slot.entry and policy.added_exposure(parked.target, position):
         # a fired stop or a flatten closes what was in force: all of a larger position is new
-        added = abs(parked.target) if policy.added_exposure(parked.target, position) else 0
+        added = abs(parked.target)
     if slot.parked:
         waiting = core.state.requests.get(slot.parked)
         if waiting is not None and waiting.parked is not None and waiting.parked.target == parked.target:

@@ -113,7 +113,6 @@ class Odd(Script):
         (NoMemory(), Desired(targets=(Target(instrument=7, want=Qty(1.0)),))),  # type: ignore[arg-type]
         (NoMemory(), Desired(targets=(Target(instrument=BTC.id, want=object()),))),  # type: ignore[arg-type]
     ],
-    ids=str,
 )
 def test_one_that_breaks_its_contract_costs_itself_and_not_the_engine(returns: object) -> None:
     rig = Rig()
