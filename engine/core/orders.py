@@ -179,7 +179,12 @@ def on_filled(core: Core, event: Filled) -> None:
 
 
 def consumed_by(slot: Slot, order: Order) -> str:
-    """The entry that a fired protection ends: the one in force, unless that one is already for the other side."""
+    """The entry that a fired protection ends: the one in force, unless that one is already for the other side.
+
+    The rest of the same protection must not bring back what its first fill has ended.
+    """
+    if slot.consumed and slot.consumed == slot.entry:
+        return slot.consumed
     is_reversing = slot.target is not None and slot.target * order.side > 0
     return (order.entry or slot.entry) if is_reversing else (slot.entry or order.entry)
 

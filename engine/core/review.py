@@ -174,6 +174,8 @@ def park_if_large(core: Core, slot: Slot, parked: Parked) -> bool:
     if slot.consumed and slot.consumed == slot.entry and policy.added_exposure(parked.target, position):
         # a fired stop or a flatten closes what was in force: all of a larger position is new
         added = abs(parked.target)
+    if slot.consumed and slot.consumed == parked.entry:
+        added = 0  # it may only reduce: nobody needs to be asked
     if slot.parked:
         waiting = core.state.requests.get(slot.parked)
         if waiting is not None and waiting.parked is not None and waiting.parked.target == parked.target:

@@ -103,3 +103,28 @@ def test_after_a_resume_what_is_wanted_is_reviewed_before_anything_is_placed() -
         for voter in ("bob", "cem"):
             rig.command(Approve(request=request), person=voter)
     assert [place.qty for place in places(rig.sent)] == [10]
+
+
+def test_the_rest_of_a_stop_does_not_bring_back_what_its_first_fill_has_ended() -> None:
+    rig = Rig().start()
+    rig.hold_position(1.0)
+    stop = places(rig.want(Desired(targets=(target(1.0),), protections=(STOP,))))[0]
+    rig.accept(stop)
+    rig.want(Desired(targets=(target(0.9, "e2"),)))
+    rig.fill(stop, qty=400)
+    assert rig.slot().consumed == "e2"
+    rig.want(Desired(targets=(target(-0.5, "e2"),)))
+    rig.sent.clear()
+    rig.fill(stop, qty=600)
+    assert rig.slot().consumed == "e2"
+    assert [place for place in places(rig.sent) if not place.reduce_only] == []
+
+
+def test_nobody_is_asked_about_an_entry_that_may_only_reduce() -> None:
+    rig = Rig(replace(APPROVALS, approvals=ApprovalSettings())).start()
+    rig.hold_position(0.5, "e1")
+    stop = places(rig.want(Desired(targets=(target(0.5),), protections=(STOP,))))[0]
+    rig.accept(stop)
+    rig.fill(stop)
+    rig.want(Desired(targets=(target(5.0),)))
+    assert rig.core.state.requests == {}
