@@ -75,25 +75,28 @@ class Votes:
 
     def after(self, core: Core, event: Event, facts: Sequence[Fact]) -> None:
         """Judge what the event did."""
-        approved = False
         for fact in facts:
             if isinstance(fact, RequestChanged):
-                approved |= self._on_request(fact)
+                self._on_request(core, fact)
             elif isinstance(fact, CommandDone):
                 self._on_done(event, fact)
-        self._targets(core, approved=approved)
+        self._targets(core)
 
-    def _on_request(self, fact: RequestChanged) -> bool:
+    def _on_request(self, core: Core, fact: RequestChanged) -> None:
         if fact.status is RequestStatus.PENDING and fact.what == "resume":
             self.resumes.setdefault(fact.request, fact.seq)
         if fact.status is not RequestStatus.APPROVED:
-            return False
+            return
         approvals = self.settings.approvals
         needed = approvals.order_votes if fact.what == "order" else approvals.override_votes
         voters = [self.persons[v] for v in dict.fromkeys(fact.votes) if v in self.persons]
         good = [p for p in voters if p.role >= RoleName.RISK and p.id != fact.requester]
         require(len(good) >= needed, "votes", f"{fact.request} ({fact.what}) was approved by {fact.votes} alone")
-        return fact.what == "order"
+        parked = core.state.requests[fact.request].parked
+        if parked is not None:
+            slot = core.state.slots[parked.slot]
+            self.targets[slot.key] = (slot.target, slot.entry)
+            self.added[slot.key] = []
 
     def _on_done(self, event: Event, fact: CommandDone) -> None:
         if isinstance(event, CommandReceived) and isinstance(event.command, c.Approve) and self.turns:
@@ -106,17 +109,14 @@ class Votes:
         require(fact.request_id not in self.done, "a command acts once", text)
         self.done[fact.request_id] = fact.seq
 
-    def _targets(self, core: Core, *, approved: bool) -> None:
-        """Large additions come into force only by votes."""
+    def _targets(self, core: Core) -> None:
+        """Large additions come into force only by votes. What a fired stop has ended adds nothing any more."""
         for key, slot in core.state.slots.items():
             before, entry = self.targets.get(key, (None, ""))
             if slot.target == before and slot.entry == entry:
                 continue
             self.targets[key] = (slot.target, slot.entry)
-            if slot.target is None or slot.hedge_lead:
-                continue
-            if approved:
-                self.added[key] = []
+            if slot.target is None or slot.hedge_lead or (slot.consumed and slot.consumed == slot.entry):
                 continue
             held = core.position(slot.account, slot.instrument)
             added = self._grows(slot.target, before if before is not None else held)

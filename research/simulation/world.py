@@ -286,7 +286,9 @@ class World:
         if kernel is None:
             raise Violation("liveness", "the process is down at the end of the day")
         proof.finish(kernel, self.door, flattened=self.plan.flattens, quiet_points=self.quiet_points)
-        self.outcome.digest = proof.check_replay(self.machine.journal, kernel.core, with_code=(True, False)[self.seed % 2])
+        self.outcome.digest = proof.check_replay(
+            self.machine.journal, kernel.core, with_code=(True, False)[self.seed % 2]
+        )
         if self.seed % FACTS_EVERY == 0:
             proof.check_facts(self.machine.journal, self.told)
         if self.audits:
