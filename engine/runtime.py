@@ -191,7 +191,7 @@ class Runtime:
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the engine until it ends or the engine stops."""
-        task = asyncio.get_running_loop().create_task(work, name=work.__qualname__)
+        task = asyncio.get_running_loop().create_task(work, name=getattr(work, "__qualname__", "helper"))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 

@@ -30,6 +30,7 @@ Params = Annotated[str, typer.Option("--params", help="Strategy parameters: fast
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
     app.command()(backtest)
+    app.command()(bench)
     app.command()(simulate)
 
 
@@ -97,6 +98,22 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
     if json_path is not None:
         json_path.write_bytes(as_json(outcome) + b"\n")
         typer.echo(f"{'JSON':<15}{json_path}")
+
+
+def bench(
+    peers: Annotated[Path | None, typer.Option(help="Folder of executables that print one JSON line each.")] = None,
+    only: Annotated[str, typer.Option(help="Run this case only.")] = "",
+    quick: Annotated[bool, typer.Option(help="Tiny sizes: shows that it runs, measures nothing.")] = False,
+    json_path: JsonPath = None,
+) -> None:
+    """Measure ourselves, others beside us; every row says which rules were on."""
+    import json
+
+    from research.bench.run import bench as run_bench
+
+    rows = run_bench(only, peers, quick=quick, say=typer.echo)
+    if json_path is not None:
+        json_path.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def _settings(

@@ -60,6 +60,8 @@ class Driver:
         self._commands = 0
         self.placed = 0
         """Orders sent so far."""
+        self.sent = 0
+        """Requests of every kind sent so far."""
 
     @property
     def core(self) -> Core:
@@ -67,6 +69,7 @@ class Driver:
         return self.kernel.core
 
     def _send(self, intents: Sequence[Intent]) -> None:
+        self.sent += len(intents)
         for intent in intents:
             if type(intent) is Place:
                 self.placed += 1

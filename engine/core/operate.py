@@ -246,9 +246,10 @@ def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa
     price = core.markets[command.instrument].reference()
     parked = Parked(slot.key, base + qty, Style.TAKE, 0, entry, price)
     if review.park_if_large(core, slot, parked):
-        if not slot.parked:
+        request = core.slot(slot.account, slot.instrument).parked
+        if not request:
             return Veto(Reason.QUORUM_UNREACHABLE)
-        return f"Request {slot.parked} waits for approval by another person: /approve {slot.parked}."
+        return f"Request {request} waits for approval by another person: /approve {request}."
     before = slot.target, slot.style, slot.band, slot.entry
     slot.refused = ""
     review.put_in_force(core, slot, parked)
@@ -312,12 +313,12 @@ def settings_objection(core: Core, settings: Settings) -> Veto | None:
     if core.state.settings == settings:
         return Veto(Reason.WRONG_STATE, "these settings are in force already")
     contracts = {i.id: i for i in settings.instruments}
-    accounts = {a.id for a in settings.accounts}
+    account_ids = {a.id for a in settings.accounts}
     for slot in core.state.slots.values():
         if not (slot.orders or slot.owner or core.position(slot.account, slot.instrument)):
             continue
         now, then = core.instruments[slot.instrument], contracts.get(slot.instrument)
-        if then is None or slot.account not in accounts:
+        if then is None or slot.account not in account_ids:
             return Veto(Reason.WRONG_STATE, f"{slot.instrument} on {slot.account} is in use and cannot be taken out")
         if (now.price_scale, now.qty_scale, now.multiplier) != (then.price_scale, then.qty_scale, then.multiplier):
             return Veto(Reason.WRONG_STATE, f"{slot.instrument} is in use; its scales and multiplier cannot change")

@@ -185,6 +185,8 @@ def consumed_by(slot: Slot, order: Order) -> str:
     """
     if slot.consumed and slot.consumed == slot.entry:
         return slot.consumed
+    if slot.consumed and slot.consumed == slot.entry:
+        return slot.consumed
     is_reversing = slot.target is not None and slot.target * order.side > 0
     return (order.entry or slot.entry) if is_reversing else (slot.entry or order.entry)
 
