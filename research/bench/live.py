@@ -111,7 +111,7 @@ class LiveEngine:
 
     async def drained(self) -> None:
         """Wait until everything pushed has been dealt with: the burst is as fast as the engine, and no faster."""
-        while self.loop.inbox or self.kernel.waiting:  # noqa: ASYNC110 - the clock is what it waits for
+        while self.loop.inbox or self.kernel.waiting:  # noqa: ASYNC110 - neither has an event for that  # noqa: ASYNC110 - the clock is what it waits for
             await asyncio.sleep(GLANCE_S if self.kernel.waiting else 0)
 
     async def settled(self) -> float:
