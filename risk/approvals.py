@@ -27,6 +27,11 @@ def may_vote(
     return None
 
 
+def has_a_voice(person: Person | None, settings: ApprovalSettings) -> bool:
+    """True while somebody exists and has the approver role."""
+    return person is not None and person.role >= settings.approver_role
+
+
 def first_votes(requester: Person | None, *, votes_needed: int, settings: ApprovalSettings) -> list[str]:
     """Votes that a request starts with: the requester's own where it counts and more than one is needed."""
     if requester is None or not settings.requester_counts or votes_needed < 2:

@@ -123,6 +123,8 @@ def vote(core: Core, request_id: str, person: str) -> Request | Reason:
     )
     if reason is not None:
         return reason
+    # a person who has lost the role since has lost the vote
+    request.votes[:] = [v for v in request.votes if approvals.has_a_voice(core.persons.get(v), settings)]
     request.votes.append(person)
     if len(request.votes) < request.needed:
         publish(core, request)

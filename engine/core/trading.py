@@ -7,10 +7,12 @@ reconciled with its venue, ACTIVE is held at REDUCING.
 from __future__ import annotations
 
 from domain import facts
+from domain.commands import Resume
 from domain.facts import TradingState
+from engine.core import requests
 from engine.core.core import Core
 from engine.core.executor import converge_all
-from engine.core.review import review
+from engine.core.review import review, withdraw_parked
 
 
 def latch(core: Core, state: TradingState, by: str, reason: str) -> None:
@@ -18,7 +20,19 @@ def latch(core: Core, state: TradingState, by: str, reason: str) -> None:
     core.state.latched = state
     core.state.latched_by = by
     core.state.latched_reason = reason
+    if state is not TradingState.ACTIVE:
+        end_what_was_asked_before(core, state)
     settle(core, force=True)
+
+
+def end_what_was_asked_before(core: Core, state: TradingState) -> None:
+    """A resume asked for before a halt is not one asked for after it; nor is an order that waited for votes."""
+    for request in list(core.state.requests.values()):
+        if isinstance(request.command, Resume):
+            requests.withdraw(core, request.id, f"trading became {state} since it was asked")
+    if state is TradingState.HALTED:
+        for slot in core.state.slots.values():
+            withdraw_parked(core, slot)
 
 
 def in_force(core: Core) -> TradingState:

