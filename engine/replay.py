@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import DecodeError, Struct
 
 from domain.codec import to_json
 from domain.errors import ReplayMismatch
@@ -85,7 +86,7 @@ def replay_folder(
     core = Core(state)
     if with_code:
         core.make_code = partial(build, folder=folder.parent / "strategies")
-    wanted = {state.seq: state_hash(state) for state in map(state_of, saved(folder))}
+    wanted = {state.seq: state_hash(state) for state in saved(folder)}
     mismatches: list[str] = []
     checked = reproduced = 0
 
@@ -140,13 +141,14 @@ def beginning(folder: Path, until_seq: int | None) -> tuple[int, State, str]:
     return snapshot.seq + 1, state_of(snapshot), f"{note} Starts at seq {first}: before, another build ran.".strip()
 
 
-def saved(folder: Path) -> list[Snapshot]:
-    """Every readable snapshot of a journal, newest first."""
+def saved(folder: Path) -> list[State]:
+    """The state in every snapshot that this build can read, newest first."""
     store = SnapshotStore(folder / "snapshots", keep=KEPT_SNAPSHOTS)
-    found: list[Snapshot] = []
+    found: list[State] = []
     snapshot = store.load()
     while snapshot is not None:
-        found.append(snapshot)
+        with suppress(DecodeError):
+            found.append(state_of(snapshot))
         snapshot = store.load(snapshot.seq - 1)
     return found
 

@@ -18,7 +18,8 @@ from engine.core.core import Core
 from engine.core.state import Slot
 
 DAY_NS = 86_400_000_000_000
-REMEMBERED_FILLS = 20_000
+REMEMBERED_FILLS = 10_000
+"""Per account; more than any venue tells again."""
 FORGOTTEN_AT_ONCE = 1_000
 """A dictionary that loses its oldest key again and again has to step over all the holes each time."""
 REMEMBERED_SLOT_FILLS = 64
@@ -95,7 +96,7 @@ def change_position(position: Position, instrument: Instrument, signed_qty: int,
 
 def remember_fill(core: Core, event: Filled) -> bool:
     """True when this fill is new; a repeated one is not booked again."""
-    seen = core.state.fills_seen
+    seen = core.state.fills_seen.setdefault(event.account, {})
     key = f"{event.account}/{event.fill_id}"
     if key in seen:
         return False
@@ -126,7 +127,7 @@ def position_changed(core: Core, account: AccountId, position: Position) -> None
 
 def on_funding(core: Core, event: FundingPaid) -> None:
     """Book a funding payment once."""
-    seen = core.state.fills_seen
+    seen = core.state.fills_seen.setdefault(event.account, {})
     key = f"{event.account}/funding/{event.funding_id}"
     account = core.state.accounts.get(event.account)
     if key in seen or account is None:

@@ -53,8 +53,8 @@ def recover(
     on_facts: Callable[[list[Fact]], None] | None = None,
 ) -> tuple[Core, Recovery]:
     """Rebuild the core from a journal; effects are dropped, facts go to `on_facts` (to catch projections up)."""
-    snapshot = journal.load_snapshot()
-    core = core_factory(state_of(snapshot))
+    snapshot, state = usable(journal)
+    core = core_factory(state)
     start = snapshot.seq if snapshot is not None else 0
     last_build = snapshot.build if snapshot is not None else ""
     same = snapshot is None or (snapshot.build == build and snapshot.version == STATE_VERSION)
@@ -109,6 +109,17 @@ def forget_effects(core: Core) -> None:
     core.intents.clear()
     core.facts = []
     core.decisions.clear()
+
+
+def usable(journal: Journal) -> tuple[Snapshot | None, State]:
+    """The newest snapshot that this build can read, and its state; without one the records tell everything."""
+    snapshot = journal.load_snapshot()
+    while snapshot is not None:
+        try:
+            return snapshot, state_of(snapshot)
+        except msgspec.DecodeError:
+            snapshot = journal.load_snapshot(snapshot.seq - 1)
+    return None, State()
 
 
 def state_of(snapshot: Snapshot | None) -> State:
@@ -192,7 +203,7 @@ def state_hash(state: State) -> str:
             state.closed,
             state.timers,
             state.budgets,
-            list(state.fills_seen),
+            [list(seen) for seen in state.fills_seen.values()],
             list(state.commands_seen),
             [(s.spec, s.status, s.desired, s.fills, s.realised, s.fees) for s in state.strategies.values()],
             state.effects_hash,

@@ -205,7 +205,8 @@ class State(Struct):
     requests_made: int = 0
     budgets: dict[AccountId, Budget] = field(default_factory=dict)
     commands_seen: dict[str, None] = field(default_factory=dict)
-    fills_seen: dict[str, None] = field(default_factory=dict)
+    fills_seen: dict[AccountId, dict[str, None]] = field(default_factory=dict)
+    """Per account, so that a busy one does not make a quiet one's fills look new when its venue tells them again."""
     closed: dict[ClientId, Order] = field(default_factory=dict)
     day: int = 0
     day_equity: dict[AccountId, Decimal] = field(default_factory=dict)

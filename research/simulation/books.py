@@ -15,7 +15,7 @@ def check_fills(core: Core, door: Door) -> None:
     sums: dict[tuple[str, str], int] = {}
     seen = core.state.fills_seen
     for key, fill in door.told_fills.items():
-        if key in seen:
+        if key in seen.get(fill.account, {}):
             at = (fill.account, fill.instrument)
             sums[at] = sums.get(at, 0) + fill.side * fill.qty
     for account in core.state.accounts.values():

@@ -275,7 +275,7 @@ class Door:
             return
         found = core.order(fill.cid)
         order = found[1] if found is not None else core.state.closed.get(fill.cid)
-        if order is None or f"{fill.account}/{fill.fill_id}" in core.state.fills_seen:
+        if order is None or f"{fill.account}/{fill.fill_id}" in core.state.fills_seen.get(fill.account, {}):
             return
         slot = core.state.slots[sent.slot]
         reverses = slot.target is not None and slot.target * fill.side > 0

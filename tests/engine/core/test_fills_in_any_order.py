@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from domain import events as e
 from domain.account import Position
 from domain.instrument import Instrument
 from domain.order import Liquidity
 from engine.core.portfolio import change_position
-from tests.engine.core.rig import ACCOUNT, BTC, Rig, places, quote, wants
+from tests.engine.core.rig import ACCOUNT, BTC, SUB, WIDE, Rig, places, quote, wants
 
 ODD = Instrument(
     id="ODD-USDT-PERP.PAPER", venue_symbol="ODD", price_decimals=7, qty_decimals=5, multiplier=Decimal("0.001")
@@ -94,6 +96,23 @@ def test_acceptance_fills_and_cancel_in_any_order_leave_the_same_books(order: li
     assert rig.order(place.cid).filled == 50
     assert place.cid not in rig.core.state.where, "it has ended"
     assert rig.slot().orders == {}
+
+
+def test_a_busy_account_does_not_make_a_quiet_ones_old_fills_look_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a restart the venue tells every fill it has kept; those of a quiet account are old."""
+    monkeypatch.setattr("engine.core.portfolio.REMEMBERED_FILLS", 50)
+    monkeypatch.setattr("engine.core.portfolio.FORGOTTEN_AT_ONCE", 10)
+    rig = Rig(WIDE).start()
+    quiet = e.Filled(
+        account=SUB, instrument=BTC.id, cid="q", fill_id="old", side=1, price=600_000, qty=7, fee=Decimal(0),
+        liquidity=Liquidity.MAKER,
+    )  # fmt: skip
+    rig.ingest(quiet)
+    for n in range(200):
+        rig.ingest(replace(quiet, account=ACCOUNT, fill_id=f"busy{n}"))
+    rig.ingest(quiet)
+    assert rig.held(account=SUB) == 7
+    assert len(rig.core.state.fills_seen[ACCOUNT]) <= 60
 
 
 def test_fees_and_funding_are_cash_and_counted_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from msgspec import Struct
 
@@ -215,6 +216,24 @@ def test_a_refused_halt_of_an_older_build_halts_nobody() -> None:
     assert not rig.command(c.Halt(), "eve").ok
     rig.crash("another build")
     assert rig.core.state.latched is not TradingState.HALTED
+
+
+def test_a_snapshot_that_cannot_be_read_costs_time_and_nothing_else() -> None:
+    rig = Rig().start()
+    rig.hold_position(0.5)
+    rig.kernel.snapshot()
+    rig.touch(600_001)
+    seq = rig.kernel.seq
+    rig.touch()
+    rig.journal.save_snapshot(seq, rig.now_ns, "b", 1, msgspec.msgpack.encode({"slots": "of an older shape"}))
+    expected = rig.core.state
+    core, found = recover(rig.journal.reopened(), rig.make_core, "b")
+    assert 0 < found.snapshot_seq < seq
+    assert state_hash(core.state) == state_hash(expected)
+    rig.journal._snapshots = {seq: rig.journal._snapshots[seq]}
+    core, found = recover(rig.journal.reopened(), rig.make_core, "b")
+    assert found.snapshot_seq == 0
+    assert state_hash(core.state) == state_hash(expected)
 
 
 def test_recorded_decisions_name_their_event_and_call() -> None:

@@ -51,8 +51,14 @@ def test_a_used_id_stays_used_until_it_could_not_come_again() -> None:
     assert places(rig.want(wants(wanted))) == []
     rig.wait(20)
     assert places(rig.want(wants(wanted), bid=600_001)) == []
-    rig.want(wants(wanted, take(rig, "other")))
-    assert list(rig.core.state.strategies["script"].takes) == ["other"], "what could not come again is forgotten"
+
+
+def test_ids_that_could_not_come_again_are_forgotten_in_time() -> None:
+    rig = Rig().start()
+    for n in range(300):
+        rig.want(wants(take(rig, f"t{n}", qty=0.001)))
+        rig.wait(2)
+    assert len(rig.core.state.strategies["script"].takes) < 100
 
 
 def test_a_take_is_not_repeated_after_a_crash() -> None:
