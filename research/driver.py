@@ -128,11 +128,11 @@ class Driver:
         kernel, core, exchange = self.kernel, self.kernel.core, self.exchange
         ingest, poll = kernel.ingest, exchange.poll
         while True:
-            due, wake = exchange.next_due_ns, core.wake_ns
-            if due and due <= until_ns and (not wake or due <= wake):
+            due, wake = exchange.due_ns, core.wake_ns
+            if due <= until_ns and (not wake or due <= wake):
                 for answer in poll(due):
                     ingest(answer)
-            elif wake and wake <= until_ns:
+            elif 0 < wake <= until_ns:
                 kernel.tick(wake)
             else:
                 return
@@ -160,13 +160,11 @@ class Driver:
         count = 0
         for event in tape:
             now_ns = event.ts_ns
-            due, wake = exchange.next_due_ns, core.wake_ns
-            if (due and due <= now_ns) or (wake and wake <= now_ns):
+            if exchange.due_ns <= now_ns or 0 < core.wake_ns <= now_ns:
                 advance(now_ns)
             on_market(event)
             ingest(event)
-            due = exchange.next_due_ns
-            if due and due <= now_ns:
+            if exchange.due_ns <= now_ns:
                 advance(now_ns)
             count += 1
         return count
@@ -179,8 +177,7 @@ class Driver:
         for event in tape:
             now_ns = event.ts_ns
             flush_until(now_ns)
-            due, wake = exchange.next_due_ns, core.wake_ns
-            if (due and due <= now_ns) or (wake and wake <= now_ns):
+            if exchange.due_ns <= now_ns or 0 < core.wake_ns <= now_ns:
                 advance(now_ns)
             on_market(event)
             put(event)

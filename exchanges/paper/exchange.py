@@ -87,6 +87,8 @@ class PaperExchange:
         self._number = 0
         self._timer_ns = NEVER
         """When the floor next has something to do by itself: an arrival or a dead man's deadline."""
+        self.due_ns = NEVER
+        """When `poll` has something to do next: what `next_due_ns` tells, without a call."""
         self._is_answer_lost = False
         self._told: dict[AccountId, int] = {}
         """How many movements of money the engine has been told of by snapshots that reached it."""
@@ -197,6 +199,7 @@ class PaperExchange:
             if told and type(event) is VenueSnapshot:
                 self._told[event.account] = max(told, self._told.get(event.account, 0))
             reached.append(event)
+        self._set_due()
         return reached
 
     @property
@@ -204,10 +207,13 @@ class PaperExchange:
         """When `poll` has something to do next; 0 = nothing is scheduled, or the store has to be mended first."""
         if self.store_problem:
             return 0
+        return 0 if self.due_ns == NEVER else self.due_ns
+
+    def _set_due(self) -> None:
         due = self._timer_ns
         if self._answers and self._answers[0][0] < due:
             due = self._answers[0][0]
-        return 0 if due == NEVER else due
+        self.due_ns = due
 
     def connect(self, *, keeps_requests: bool = False) -> None:
         """A new session of the engine: what was under way to the old one is lost, snapshots tell everything kept.
@@ -263,6 +269,7 @@ class PaperExchange:
         due = self._arrivals[0][0] if self._arrivals else NEVER
         dead_man_ns = self.floor.dead_man_ns
         self._timer_ns = dead_man_ns if 0 < dead_man_ns < due else due
+        self._set_due()
 
     def _advance(self, ts_ns: int) -> None:
         """Let everything happen that is due on the floor by `ts_ns`, in order."""
@@ -316,6 +323,8 @@ class PaperExchange:
             return
         self._number += 1
         heappush(self._answers, (due, self._number, event, told))
+        if due < self.due_ns:  # noqa: PLR1730 - on the hot path, and min() costs thrice as much
+            self.due_ns = due
 
     # faults
 
@@ -339,6 +348,7 @@ class PaperExchange:
         for arrival_ns, copied in plan.answers(event, ts_ns, due_ns):
             self._number += 1
             heappush(self._answers, (arrival_ns, self._number, copied, told))
+        self._set_due()
 
     def _break(self, plan: FaultPlan, ts_ns: int) -> None:
         """The line goes down: what is on it is lost, and the engine sees it go and come back."""
@@ -350,3 +360,4 @@ class PaperExchange:
             status = VenueStatus(venue=self.config.venue, connected=is_up, detail="simulated outage")
             self._number += 1
             heappush(self._answers, (due, self._number, status, 0))
+        self._set_due()

@@ -11,6 +11,10 @@ from engine.core.core import Core
 from engine.core.executor.place import place
 from engine.core.state import Slot, StrategyState
 
+TAKE, IOC, HALTED = Role.TAKE, OrderKind.IOC, TradingState.HALTED
+REMEMBERED_TAKES = 64
+"""Used ids of one strategy from which on the expired ones are forgotten."""
+
 
 def act(core: Core, strategy: StrategyState, slot: Slot, take: Take, envelope_qty: int | None) -> None:
     """Carry out a take unless its id was used, its time has passed, or the slot is held.
@@ -18,15 +22,17 @@ def act(core: Core, strategy: StrategyState, slot: Slot, take: Take, envelope_qt
     `envelope_qty` is how much the strategy's approved envelope still lets it add on this side (None = any).
     """
     now = core.state.ts_ns
-    for done in [id_ for id_, until in strategy.takes.items() if until < now]:
-        del strategy.takes[done]
-    if take.id in strategy.takes:
+    used = strategy.takes
+    if len(used) > REMEMBERED_TAKES:
+        for done in [id_ for id_, until in used.items() if until < now]:
+            del used[done]
+    if take.id in used:
         return
     if take.expires_ns <= now:
         core.refuse(slot, Reason.EXPIRED, take.id)
         return
-    strategy.takes[take.id] = take.expires_ns
-    if slot.hold or slot.flat or core.state.trading is TradingState.HALTED:
+    used[take.id] = take.expires_ns
+    if slot.hold or slot.flat or core.state.trading is HALTED:
         core.refuse(slot, Reason.HELD if slot.hold else Reason.HALTED, take.id)
         return
     instrument = core.instruments[slot.instrument]
@@ -42,4 +48,4 @@ def act(core: Core, strategy: StrategyState, slot: Slot, take: Take, envelope_qt
     if qty <= 0:
         return
     reduce_only = take.reduce_only
-    place(core, slot, Role.TAKE, take.side, OrderKind.IOC, qty, price, reduce_only=reduce_only, entry=take.id)
+    place(core, slot, TAKE, take.side, IOC, qty, price, reduce_only=reduce_only, entry=take.id)
