@@ -109,14 +109,15 @@ class PaperAccount(Struct, kw_only=True, eq=False):
         self, instrument: InstrumentId, instruments: dict[InstrumentId, Instrument], marks: Marks
     ) -> Decimal:
         """Initial margin of the positions and working orders, each at its worse side, all but in `instrument`."""
-        names = dict.fromkeys(name for name, holding in self.holdings.items() if holding.qty)
-        names |= dict.fromkeys(order.instrument for order in self.open.values())
+        sides = {name: [holding.qty, holding.qty] for name, holding in self.holdings.items() if holding.qty}
+        for order in self.open.values():
+            longest_shortest = sides.setdefault(order.instrument, [0, 0])
+            if not order.reduce_only:
+                longest_shortest[order.side < 0] += order.side * order.leaves
         total = ZERO
-        for name in names:
+        for name, (longest, shortest) in sides.items():
             if name != instrument:
-                buys, sells = self.working(name)
-                held = self.qty(name)
-                worst = max(abs(held + buys), abs(held - sells))
+                worst = max(abs(longest), abs(shortest))
                 total += instruments[name].notional(marks(name), worst) * instruments[name].initial_margin
         return total
 
