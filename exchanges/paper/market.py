@@ -59,8 +59,11 @@ class Market:
         self.funding_rate = ZERO
         self.next_funding_ns = 0
         self.liquidations: dict[AccountId, tuple[int, int]] = {}
-        self.low = -1
-        self.high = FAR
+        self.low, self.high = -1, FAR
+        self.safe_low, self.safe_high = -1, FAR
+        """Prices strictly between these endanger nobody's margin."""
+        self.bought, self.sold = -1, FAR
+        """Best resting bid and ask of ours: a quote strictly outside fills nobody (FAR, -1 while others wait too)."""
         self.set_band()
 
     def _grow(self, capacity: int) -> None:
@@ -83,13 +86,18 @@ class Market:
         if self.lazy is not None:
             self.lazy = None
             self._unsee()
-        if type(event) is Book:
+        if type(event) is Bbo:
+            state, keys, sizes = self.state, self.keys, self.sizes
+            first = state[rules.WORST]
+            keys[first], sizes[first] = event.bid, event.bid_qty
+            state[rules.BIDS] = 1 if event.bid and event.bid_qty > 0 else 0
+            first = state[rules.WORST + 1]
+            keys[first], sizes[first] = -event.ask, event.ask_qty
+            state[rules.ASKS] = 1 if event.ask and event.ask_qty > 0 else 0
+        elif type(event) is Book:
             self.state[rules.DEEP] = 1
             self._load_side(rules.BIDS, 1, event.bids)
             self._load_side(rules.ASKS, -1, event.asks)
-        elif type(event) is Bbo:
-            self._load_top(rules.BIDS, event.bid, event.bid_qty)
-            self._load_top(rules.ASKS, -event.ask, event.ask_qty)
 
     def _load_side(self, half: int, side: int, levels: Iterable[Level]) -> None:
         wanted = [(side * price, qty) for price, qty in levels if qty > 0][: rules.DEPTH]
@@ -100,12 +108,6 @@ class Market:
             self.sizes[first : first + count] = array("q", [qty for _, qty in wanted])
         self.state[half] = count
         self.state[rules.WORST + half] = first
-
-    def _load_top(self, half: int, key: int, qty: int) -> None:
-        first = self.state[rules.WORST + half]
-        self.keys[first] = key
-        self.sizes[first] = qty
-        self.state[half] = 1 if key and qty > 0 else 0
 
     def forget_ladder(self) -> None:
         """After a gap in the feed: nothing is shown until the next snapshot."""
@@ -252,11 +254,15 @@ class Market:
         for floor, ceiling in self.liquidations.values():
             low = floor if floor > low else low  # noqa: FURB136 - on the hot path, and max() costs thrice as much
             high = ceiling if ceiling < high else high  # noqa: FURB136 - as above
+        self.safe_low, self.safe_high = low, high
+        bought, sold = -1, FAR
         for order in self.resting:
             if order.side > 0:
-                low = max(low, order.price)
+                bought = max(bought, order.price)
             else:
-                high = min(high, order.price)
+                sold = min(sold, order.price)
+        low, high = max(low, bought), min(high, sold)
+        self.bought, self.sold = (FAR, -1) if self.armed or self.taking else (bought, sold)
         for order in self.armed:
             if order.direction < 0:
                 low = max(low, order.trigger)

@@ -65,6 +65,11 @@ def on_bbo(floor: Floor, market: Market, event: Bbo, ts_ns: int) -> None:
     elif market.low < event.bid and event.ask < market.high:
         market.lazy = event
         return
+    elif market.bought < event.ask and event.bid < market.sold:
+        market.show(event)
+        rules.refresh(market.state, market.keys, market.sizes, market.orders)
+        if market.safe_low < event.bid and event.ask < market.safe_high and not market.mark:
+            return
     else:
         market.show(event)
         run(floor, market, _LOOK, ts_ns)
