@@ -117,7 +117,7 @@ class Order(Struct, kw_only=True):
     @property
     def leaves(self) -> int:
         """Unsigned quantity that may still fill, counting an amendment in flight at its larger side."""
-        return max(self.qty, self.amend_qty) - self.filled
+        return (self.qty if self.qty > self.amend_qty else self.amend_qty) - self.filled  # noqa: FURB136 - max() costs thrice as much
 
 
 class Place(Struct, frozen=True, kw_only=True, tag="place"):

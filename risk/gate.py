@@ -89,7 +89,9 @@ def check_exposure(
     if notional > config.max_order_notional:
         return Veto(Reason.NOTIONAL_LIMIT, f"notional={notional} max={config.max_order_notional}")
     worst = now.worst(side) + qty
-    if worst * price * instrument.unit > config.max_position_notional:
+    if worst != qty:
+        notional = worst * price * instrument.unit
+    if notional > config.max_position_notional:
         return Veto(
             Reason.POSITION_LIMIT, f"worst={worst * price * instrument.unit} max={config.max_position_notional}"
         )

@@ -62,6 +62,8 @@ def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Expo
 def exposure_elsewhere(core: Core, but: Slot) -> Decimal:
     """Worst-side value of every other slot of the account, at the reference prices."""
     total = ZERO
+    if len(core.state.slots) == 1:
+        return total
     for slot in core.state.slots.values():
         if slot is not but and slot.account == but.account:
             if not slot.orders and not core.position(slot.account, slot.instrument):
@@ -116,7 +118,7 @@ def check_limits(
     """Order, position, envelope and account limits for `qty` that adds risk beside what is there."""
     instrument = core.instruments[slot.instrument]
     veto = check_exposure(config, instrument, order.side, qty, price, now)
-    if veto is None and order.role in _ENVELOPED:
+    if veto is None and slot.most is not None and order.role in _ENVELOPED:
         veto = check_envelope(order.side, qty, now, slot.most)
     if veto is None:
         worst = instrument.notional(price, max(now.worst(order.side) + qty, now.worst(-order.side)))
@@ -224,7 +226,8 @@ def send(core: Core, slot: Slot, order: Order) -> None:
             valid_until_ns=order.valid_until_ns,
         )
     )
-    core.order_changed(order)
+    if core.facts_on:
+        core.order_changed(order)
     watch(core)
 
 
@@ -237,7 +240,11 @@ def refused(core: Core, slot: Slot, veto: Veto) -> None:
 
 def watch(core: Core) -> None:
     """Look at unanswered requests after the acknowledgement time."""
-    core.set_timer_once("inflight", core.state.ts_ns + core.state.settings.execution.ack_timeout_ns)
+    state = core.state
+    due_ns = state.ts_ns + state.settings.execution.ack_timeout_ns
+    known_ns = state.timers.get("inflight")
+    if known_ns is None or due_ns < known_ns:
+        core.set_timer("inflight", due_ns)
 
 
 def settled(order: Order) -> bool:
