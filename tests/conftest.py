@@ -2,7 +2,17 @@
 
 import os
 
+import pytest
 from hypothesis import settings
+
+from tests.simulation.report import lines
 
 settings.register_profile("moondev", deadline=None, print_blob=True, derandomize=os.environ.get("CI") == "true")
 settings.load_profile("moondev")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the simulated seeds of this run met, also those of xdist's workers."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    for line in lines(reports):
+        terminalreporter.write_line(line)

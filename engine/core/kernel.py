@@ -131,8 +131,7 @@ class Kernel:
         self.untold.append((self.seq, facts))
         if is_answer:
             journal.commit()
-        if journal.durable_seq >= self.untold[0][0]:
-            self._tell_durable(journal.durable_seq)
+        self._tell_durable(journal.durable_seq)
 
     def _tell_durable(self, durable_seq: int) -> None:
         while self.untold and self.untold[0][0] <= durable_seq and self.publish is not None:

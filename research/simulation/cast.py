@@ -10,6 +10,7 @@ from domain.instrument import Instrument
 from domain.settings import (
     SECOND_NS,
     AccountSpec,
+    ApprovalSettings,
     ExecutionSettings,
     Limits,
     Person,
@@ -29,6 +30,9 @@ MID = {BTC: 600_000, BTC2: 600_100, ETH: 300_000}
 UNIT_SIZE = {BTC: 0.1, BTC2: 0.1, ETH: 2.0}
 """Base units worth about 6,000."""
 
+THIN = 0.12
+"""Share of the seeds in which an account has hardly the margin for what it does, and may be liquidated."""
+
 PERSONS = (
     Person(id="ann", name="Ann", role=RoleName.ADMIN),
     Person(id="bob", name="Bob", role=RoleName.RISK),
@@ -38,7 +42,7 @@ PERSONS = (
 )
 
 
-def instruments(random: Random) -> tuple[Instrument, ...]:
+def instruments(random: Random, *, thin: bool) -> tuple[Instrument, ...]:
     """Three contracts; two on the same asset. Lots, minimums and margins differ from seed to seed."""
     lot = random.choice((1, 1, 10))
     common: dict[str, Any] = {
@@ -46,7 +50,7 @@ def instruments(random: Random) -> tuple[Instrument, ...]:
         "maker_fee": Decimal("0.00015"),
         "taker_fee": Decimal("0.00045"),
         "initial_margin": Decimal("0.1"),
-        "maintenance_margin": Decimal("0.05"),
+        "maintenance_margin": Decimal("0.098" if thin else "0.05"),
         "funding_interval_ns": 120 * SECOND_NS,
     }
     return (
@@ -56,18 +60,20 @@ def instruments(random: Random) -> tuple[Instrument, ...]:
     )
 
 
-def deposits(random: Random) -> dict[str, Decimal]:
-    """Starting cash; now and then so little that margin and liquidation come into play."""
-    small = random.random() < 0.12
-    return {
-        MAIN: Decimal(4_000 if small else 200_000),
-        SUB: Decimal(100_000),
-    }
+def deposits(*, thin: bool) -> dict[str, Decimal]:
+    """Starting cash."""
+    return {MAIN: Decimal(1_300 if thin else 200_000), SUB: Decimal(100_000)}
+
+
+def is_thin(settings: Settings) -> bool:
+    """True for the seeds that are to end in a liquidation."""
+    return settings.approvals.large_fraction > 1
 
 
 def settings(random: Random) -> Settings:
     """Everything the core is configured by, with limits that the strategies will run into."""
-    cash = deposits(random)
+    thin = random.random() < THIN
+    cash = deposits(thin=thin)
     limits = Limits(
         max_position_notional=Decimal(random.choice((8_000, 15_000, 60_000))),
         max_order_notional=Decimal(random.choice((6_000, 40_000))),
@@ -75,7 +81,7 @@ def settings(random: Random) -> Settings:
         max_reference_age_ns=random.choice((15, 60)) * SECOND_NS,
     )
     return Settings(
-        instruments=instruments(random),
+        instruments=instruments(random, thin=thin),
         accounts=tuple(AccountSpec(id=name, deposit=amount) for name, amount in cash.items()),
         persons=PERSONS,
         risk=RiskSettings(
@@ -83,6 +89,7 @@ def settings(random: Random) -> Settings:
             messages_per_window=random.choice((5, 20, 50)),
             reserve_messages=random.choice((5, 50)),
         ),
+        approvals=ApprovalSettings(large_fraction=Decimal(10) if thin else Decimal("0.05")),
         execution=ExecutionSettings(
             reconcile_every_ns=10 * SECOND_NS,
             dead_man_ns=random.choice((0, 0, 0, 15 * SECOND_NS)),

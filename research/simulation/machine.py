@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from research.simulation.world import World
 
 LOST_TAIL = "crash: lost the unsynced tail"
+KILLED = "killed while starting"
 REPEATED_RECOVERIES = 0.2
 """Share of the recoveries that are done again and compared."""
 
@@ -47,7 +48,7 @@ class Machine:
         try:
             action(self.kernel)
         except Killed:
-            self.die("killed")
+            self.die(KILLED)
         except JournalFull:
             self.die("disk full")
 
@@ -82,7 +83,7 @@ class Machine:
             return
         self.armed = crash
         if crash.kill is Kill.BETWEEN:
-            self.die("killed")
+            self.die(KILLED)
         elif crash.kill is Kill.SENDING:
             self.world.door.kill_in = crash.nth
         else:
@@ -92,7 +93,7 @@ class Machine:
     def die(self, why: str) -> None:
         """The process ends here; what the disk kept is all there is."""
         world = self.world
-        crash = self.armed if why == "killed" else None
+        crash = self.armed if why == KILLED else None
         self.armed = None
         old, self.kernel, self.zombie = self.kernel, None, None
         keep = crash.keep if crash is not None else 0.0
@@ -158,7 +159,6 @@ class Machine:
             world.outcome.met["recovered"] += 1
         if kill_at:
             journal.kill_in, journal.kills_before = kill_at, bool(kill_at % 2)
-            world.outcome.met["crash: again at the start"] += 1
         self._begin(core)
         if self.runs == 1:
             self.sync()

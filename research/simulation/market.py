@@ -34,11 +34,13 @@ class Walk(Struct):
     """A usual size at the touch, in integer scale."""
 
 
-def day(random: Random, instruments: Sequence[Instrument], begin_ns: int, end_ns: int) -> list[MarketEvent]:
-    """All market events of a day-part, in order of time."""
+def day(
+    random: Random, instruments: Sequence[Instrument], begin_ns: int, end_ns: int, *, stormy: bool
+) -> list[MarketEvent]:
+    """All market events of a day-part, in order of time; a stormy one moves several per cent."""
     events: list[MarketEvent] = []
     gap_s = random.choice((5.0, 6.0, 7.0))
-    wild = random.choice((2.0, 5.0, 12.0))
+    wild = 50.0 if stormy else random.choice((2.0, 5.0, 12.0))
     common = _steps(random, begin_ns, end_ns, wild)
     for instrument in instruments:
         start = MID[instrument.id]

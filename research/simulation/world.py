@@ -24,7 +24,7 @@ from engine.core.kernel import CLOCK_STEP_TOLERANCE_NS
 from exchanges.paper.config import MILLISECOND_NS, PaperConfig
 from exchanges.paper.exchange import PaperExchange
 from research.simulation import books, market, plan, proof
-from research.simulation.cast import settings
+from research.simulation.cast import is_thin, settings
 from research.simulation.door import Door
 from research.simulation.machine import LOST_TAIL, Machine
 from research.simulation.people import Letter, People
@@ -69,7 +69,8 @@ class World:
         self.settings = settings(self.random)
         names = tuple(i.id for i in self.settings.instruments)
         self.plan = plan.draw(self.random, names)
-        self.tape = market.day(self.random, self.settings.instruments, plan.BEGIN_NS, plan.END_NS)
+        stormy = is_thin(self.settings)
+        self.tape = market.day(self.random, self.settings.instruments, plan.BEGIN_NS, plan.END_NS, stormy=stormy)
         self.bars = [event for event in self.tape if isinstance(event, Bar)]
         config = PaperConfig(
             seed=seed,

@@ -98,7 +98,7 @@ async def test_a_card_goes_to_those_who_may_approve_and_never_to_who_asked(tmp_p
 async def test_requests_that_wait_at_the_start_get_their_cards(tmp_path):
     async with world(tmp_path, "telegram") as first:
         await first.telegram.text("MoonDev is up")
-    await run(first, "/order buy BTC 1", "tina")
+    await run(first, "/order buy BTC 0.15", "tina")
     async with world(tmp_path, "telegram", engine=first.engine) as second:
         card = await second.telegram.text("Approve? order R1", chat=ROSA)
         assert card.buttons

@@ -28,7 +28,7 @@ SCRIPT = (
     ("tina", "/strategies start t1"),
     ("tina", "/strategies unload t1"),
     ("vera", "/halt"),
-    ("tina", "/order buy BTC 1"),
+    ("tina", "/order buy BTC 0.15"),
     ("tina", "/pending"),
     ("rosa", "/deny R1 too much"),
     ("rosa", "/approve R1"),

@@ -62,7 +62,7 @@ async def test_a_reading_verb_answers(engine, line, title):
 
 async def test_halt_really_halts_and_resume_waits_for_two_others(engine):
     assert (await ask(engine, "/halt markets are odd")).startswith("halt: done")
-    assert "HALTED (markets are odd)" in await ask(engine, "/status", "vera")
+    assert "HALTED (markets are odd (by rosa))" in await ask(engine, "/status", "vera")
     assert (await ask(engine, "/resume")).startswith("resume: waits for approval")
     assert "OWN_REQUEST" in await ask(engine, "/approve R1")
     await ask(engine, "/approve r1", "rolf")
@@ -84,7 +84,7 @@ async def test_a_persons_order_is_worked_filled_shown_and_flattened(engine):
 
 
 async def test_a_large_order_waits_and_one_deny_ends_it(engine):
-    assert (await ask(engine, "/order sell BTC 1", "tina")).startswith("order: waits for approval")
+    assert (await ask(engine, "/order sell BTC 0.15", "tina")).startswith("order: waits for approval")
     assert "ROLE" in await ask(engine, "/approve R1", "vera")
     assert (await ask(engine, "/deny R1 too big", "rosa")).startswith("deny: done")
     assert "NOT_PENDING" in await ask(engine, "/approve R1", "rolf")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -232,7 +233,7 @@ async def test_logging_out_in_one_tab_closes_the_other(visit: Visit):
     await second.goto(visit.running.url)
     await first.get_by_role("button", name="Log out").click()
     for page in (first, second):
-        await page.wait_for_url("**/login")
+        await expect(page).to_have_url(re.compile("/login$"))
 
 
 async def test_a_closed_tab_stops_reading_the_desk(visit: Visit, monkeypatch: pytest.MonkeyPatch):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from research.simulation import Summary
+if TYPE_CHECKING:
+    from research.simulation import Summary
 
 PROPERTY = "simulation"
 

@@ -35,8 +35,13 @@ _STATE_REASON = {TradingState.HALTED: Reason.HALTED, TradingState.REDUCING: Reas
 
 
 def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Exposure:
-    """Worst sides of a slot: position, and everything that may still fill; own prices of all but `without`."""
+    """Worst sides of a slot: position, and everything that may still fill; own prices of all but `without`.
+
+    More left on a reduce-only order than is held means that it may have filled before a fill that we know already:
+    the rest counts like any other order.
+    """
     now = Exposure(core.position(slot.account, slot.instrument))
+    taking_buys, taking_sells = min(now.position, 0), -max(now.position, 0)
     for order in slot.orders.values():
         if order is without:
             continue
@@ -46,6 +51,7 @@ def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Expo
             else:
                 now.buys += order.leaves
             if not order.trigger:
+                taking_buys += order.leaves if order.reduce_only else 0
                 now.best_bid = max(now.best_bid, order.price, order.amend_price)
         else:
             if order.reduce_only:
@@ -53,9 +59,12 @@ def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Expo
             else:
                 now.sells += order.leaves
             if not order.trigger:
+                taking_sells += order.leaves if order.reduce_only else 0
                 for price in (order.price, order.amend_price):
                     if price and (not now.best_ask or price < now.best_ask):
                         now.best_ask = price
+    now.buys += max(0, taking_buys)
+    now.sells += max(0, taking_sells)
     return now
 
 

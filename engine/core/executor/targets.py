@@ -75,23 +75,30 @@ def converge(core: Core, slot: Slot) -> None:
     if not distance and not working:
         return
     side = 1 if distance > 0 else -1
-    coming = 0
+    coming = opening = 0
     for order in working:
         if order.side != side or not distance:
             cancel(core, slot, order)
-        else:
-            coming += in_flight(order)
+            continue
+        coming += in_flight(order)
+        if not order.reduce_only:
+            opening += in_flight(order)
     gap = distance * side - coming
     if gap < 0:
         drop_excess(core, slot, working, side, -gap)
         return
+    beyond_zero = max(0, distance * side - max(0, -position * side))
+    if opening > beyond_zero:
+        # what rested to open would now close, and pass zero together with a stop: a reduce-only order replaces it
+        resting = [order for order in working if order.kind is POST_ONLY and not order.reduce_only]
+        drop_excess(core, slot, resting, side, opening - beyond_zero)
     if slot.style is PASSIVE and not slot.flat:
         follow_touch(core, slot, working, side)
     lead_room = naked_room(core, slot, side, coming)
     if lead_room is not None:
         gap = min(gap, lead_room)
     if gap > 0 and (gap > slot.band or slot.flat):
-        open_gap(core, slot, side, gap, position)
+        open_gap(core, slot, side, gap, min(gap, max(0, beyond_zero - opening)))
 
 
 def drop_excess(core: Core, slot: Slot, working: list[Order], side: int, excess: int) -> None:
@@ -130,33 +137,36 @@ def protected(slot: Slot, side: int) -> bool:
     return any(order.reduce_only and order.side == side for order in slot.orders.values())
 
 
-def open_gap(core: Core, slot: Slot, side: int, gap: int, position: int) -> None:
-    """Place one order for the gap, reduce-only where it only reduces.
+def open_gap(core: Core, slot: Slot, side: int, gap: int, opening: int) -> None:
+    """Place what is missing: reduce-only for what closes, another order for the `opening` part beyond zero.
 
-    Never across zero in one order when only reducing is allowed, nor while a protection rests: were it to fire
-    first, the whole order would be a new position.
+    One order crosses zero only where it takes at once and no protection rests: were that to fire first, the whole
+    order would be a new position.
     """
     reducing = slot.flat or core.state.trading is not ACTIVE or slot.consumed == slot.entry != ""
-    closes = position * side < 0
-    if reducing and not closes:
-        return
-    if closes and (reducing or protected(slot, side)):
-        gap = min(gap, abs(position))
-    reduce_only = closes and gap <= abs(position)
-    instrument = core.instruments[slot.instrument]
-    gap -= gap % instrument.lot
-    if instrument.max_qty:
-        gap = min(gap, instrument.max_qty)
-    if gap <= 0:
-        return
     passive = slot.style is PASSIVE and not slot.flat
     price = touch(core, slot, side) if passive else taking_price(core, slot, side)
     if price <= 0:
         refused(core, slot, Veto(Reason.PRICE_UNKNOWN, slot.instrument))
         return
-    kind = POST_ONLY if passive else IOC
+    if opening and not (reducing or passive or protected(slot, side)):
+        opening = gap
+    send(core, slot, side, gap - opening, price, reduce_only=True)
+    if not reducing:
+        send(core, slot, side, opening, price, reduce_only=False)
+
+
+def send(core: Core, slot: Slot, side: int, qty: int, price: int, *, reduce_only: bool) -> None:
+    """Place one order of whole lots, if there is anything to place."""
+    instrument = core.instruments[slot.instrument]
+    qty -= qty % instrument.lot
+    if instrument.max_qty:
+        qty = min(qty, instrument.max_qty)
+    if qty <= 0:
+        return
+    kind = POST_ONLY if slot.style is PASSIVE and not slot.flat else IOC
     role = FLATTEN if slot.flat else TARGET
-    place(core, slot, role, side, kind, gap, price, reduce_only=reduce_only, entry=slot.entry)
+    place(core, slot, role, side, kind, qty, price, reduce_only=reduce_only, entry=slot.entry)
 
 
 def taking_price(core: Core, slot: Slot, side: int) -> int:

@@ -56,7 +56,7 @@ def said(tmp_path):
             "7 already speaks for a",
         ),
         ("persons: []", "at least one person is needed"),
-        ("data_feed: {source: tape}", "names the recorded file or folder"),
+        ("data_feed: {source: tape}", "expected one of 'hyperliquid' or 'synthetic', found 'tape'"),
         ("storage: {url: 'mysql://h/d'}", "expected sqlite:///file or postgresql"),
         ("storage: {url: 'postgresql://u:hunter22@h/d'}", "put it into the secrets file"),
     ],

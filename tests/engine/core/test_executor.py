@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from domain import events as e
 from domain.commands import Approve, Halt, RaiseEnvelope, Resume
-from domain.desired import Desired, Protection, Qty, Quote, Take, Target
-from domain.order import Amend, OrderKind, OrderStatus, Role
+from domain.desired import Desired, Protection, Qty, Quote, Style, Take, Target
+from domain.order import Amend, Cancel, OrderKind, OrderStatus, Role
 from domain.settings import SECOND_NS, ApprovalSettings
 from tests.engine.core.rig import BTC, SETTINGS, Rig, places
 
@@ -31,18 +31,14 @@ def test_what_only_reduces_is_reduce_only() -> None:
     assert (place.side, place.qty, place.reduce_only) == (-1, 600, True)
 
 
-def test_with_a_stop_resting_a_turn_closes_first_and_opens_then() -> None:
+def test_with_a_stop_resting_a_turn_closes_by_one_order_and_opens_by_another() -> None:
     rig = Rig().start()
     rig.hold_position(1.0)
     stop = places(rig.want(Desired(targets=(target(1.0),), protections=(STOP,))))[0]
     assert stop.kind is OrderKind.STOP
     rig.accept(stop)
-    (close,) = places(rig.want(Desired(targets=(target(-0.5, "e2"),), protections=(STOP,))))
-    assert (close.qty, close.reduce_only) == (1_000, True)
-    rig.sent.clear()
-    rig.fill(close)
-    (turn,) = places(rig.sent)
-    assert (turn.side, turn.qty, turn.reduce_only) == (-1, 500, False)
+    sent = places(rig.want(Desired(targets=(target(-0.5, "e2"),), protections=(STOP,))))
+    assert [(place.side, place.qty, place.reduce_only) for place in sent] == [(-1, 1_000, True), (-1, 500, False)]
 
 
 def test_takes_together_stay_in_the_envelope() -> None:
@@ -128,3 +124,49 @@ def test_nobody_is_asked_about_an_entry_that_may_only_reduce() -> None:
     rig.fill(stop)
     rig.want(Desired(targets=(target(5.0),)))
     assert rig.core.state.requests == {}
+
+
+def test_a_passive_turn_closes_by_one_order_and_opens_by_another() -> None:
+    rig = Rig().start()
+    rig.hold_position(1.0)
+    sent = places(rig.want(Desired(targets=(replace(target(-0.5, "e2"), style=Style.PASSIVE),))))
+    assert [(place.qty, place.reduce_only) for place in sent] == [(1_000, True), (500, False)]
+
+
+def test_no_new_stop_while_an_order_turns_the_position_around() -> None:
+    rig = Rig().start()
+    rig.hold_position(1.0)
+    (turn,) = places(rig.want(Desired(targets=(target(-0.5, "e2"),))))
+    assert (turn.qty, turn.reduce_only) == (1_500, False)
+    stop = Protection(instrument=BTC.id, entry="e0", stop=59_000.0)
+    assert places(rig.want(Desired(targets=(target(-0.5, "e2"),), protections=(stop,)))) == []
+    rig.sent.clear()
+    rig.ingest(e.Cancelled(cid=turn.cid, filled=0))
+    assert [place.kind for place in places(rig.sent)][:1] == [OrderKind.STOP]
+
+
+def test_a_reduction_with_more_left_than_is_held_counts_as_a_new_position() -> None:
+    rig = Rig(APPROVALS).start()
+    rig.hold_position(0.016)
+    quote = Quote(instrument=BTC.id, side=-1, price=60_020.0, qty=0.010)
+    (resting,) = places(rig.want(Desired(targets=(target(0.016),), quotes=(quote,))))
+    rig.accept(resting)
+    sent = places(rig.want(Desired(targets=(target(0.0),), quotes=(quote,))))
+    assert [(place.qty, place.reduce_only) for place in sent] == [(16, True)]
+    rig.fill(resting)
+    again = places(rig.want(Desired(targets=(target(0.0),), quotes=(replace(quote, qty=0.016),))))
+    assert again == []
+
+
+def test_what_rested_to_open_is_replaced_when_it_would_now_close() -> None:
+    rig = Rig().start()
+    quote = Quote(instrument=BTC.id, side=1, price=59_990.0, qty=1.0)
+    passive = Desired(targets=(replace(target(-0.5), style=Style.PASSIVE),), quotes=(quote,))
+    opening, bid = sorted(places(rig.want(passive)), key=lambda place: place.side)
+    rig.accept(opening)
+    rig.accept(bid)
+    rig.script.wants = Desired(targets=(replace(target(0.2), style=Style.PASSIVE),))
+    rig.sent.clear()
+    rig.fill(bid)
+    assert Cancel(cid=opening.cid, account=opening.account, instrument=opening.instrument) in rig.sent
+    assert [(place.qty, place.reduce_only) for place in places(rig.sent)] == [(300, True)]
