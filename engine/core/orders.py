@@ -173,6 +173,8 @@ def on_filled(core: Core, event: Filled) -> None:
             slot.consumed = consumed_by(slot, order)
         if found is not None:
             settle_filled(core, slot, order)
+        else:
+            core.order_changed(order)
     view = fill_view(core, event, order)
     wake_owner_with_fill(core, slot, view)
     converge(core, slot)
@@ -183,8 +185,6 @@ def consumed_by(slot: Slot, order: Order) -> str:
 
     The rest of the same protection must not bring back what its first fill has ended.
     """
-    if slot.consumed and slot.consumed == slot.entry:
-        return slot.consumed
     if slot.consumed and slot.consumed == slot.entry:
         return slot.consumed
     is_reversing = slot.target is not None and slot.target * order.side > 0
