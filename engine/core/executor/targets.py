@@ -11,7 +11,7 @@ from domain.facts import TradingState
 from domain.order import Order, OrderKind, Role
 from domain.verdict import Reason, Veto
 from engine.core.core import PPM, Core
-from engine.core.executor.place import amend, cancel, place, refused, settled
+from engine.core.executor.place import amend, cancel, closed_unheard, place, refused, settled
 from engine.core.state import Slot
 from risk.policy import clip_to_limit
 
@@ -95,7 +95,7 @@ def converge(core: Core, slot: Slot) -> None:
     if gap < 0:
         drop_excess(core, slot, working, side, -gap)
         return
-    beyond_zero = max(0, distance * side - max(0, -position * side))
+    beyond_zero = max(0, distance * side - max(0, -position * side) - closed_unheard(slot, side, position))
     if opening > beyond_zero:
         # what rested to open would now close, and pass zero together with a stop: a reduce-only order replaces it
         resting = [order for order in working if order.kind is POST_ONLY and not order.reduce_only]
