@@ -56,10 +56,13 @@ def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Expo
                 for price in (order.price, order.amend_price):
                     if price and (not now.best_ask or price < now.best_ask):
                         now.best_ask = price
-    if now.closing_buys:
-        now.buys += closed_unheard(slot, 1, now.position)
-    if now.closing_sells:
-        now.sells += closed_unheard(slot, -1, now.position)
+    return now if not (now.closing_buys or now.closing_sells) else with_unheard(slot, now)
+
+
+def with_unheard(slot: Slot, now: Exposure) -> Exposure:
+    """Count what reduce-only orders may have done before a fill that we know already."""
+    now.buys += closed_unheard(slot, 1, now.position)
+    now.sells += closed_unheard(slot, -1, now.position)
     return now
 
 

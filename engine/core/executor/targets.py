@@ -10,9 +10,10 @@ from domain.desired import Style
 from domain.facts import TradingState
 from domain.order import Order, OrderKind, Role
 from domain.verdict import Reason, Veto
-from engine.core.core import PPM, Core
+from engine.core.core import Core
 from engine.core.executor.place import amend, cancel, closed_unheard, place, refused, settled
 from engine.core.state import Slot
+from risk.gate import PPM
 from risk.policy import clip_to_limit
 
 TARGET, FLATTEN = Role.TARGET, Role.FLATTEN
