@@ -30,8 +30,8 @@ from domain.market import Bar, Feed, FeedKind, FeedStatus, MarketEvent
 from domain.order import PROTECTIVE, Cancel, Intent
 from domain.ports import MarketFeed, Secrets
 from domain.settings import StrategySpec
+from engine.clock import WallClock
 from engine.config import Config, diff
-from engine.core.clock import WallClock
 from engine.core.core import AnyStrategy, Core
 from engine.core.guard import Guard, Timed
 from engine.core.journal import FileJournal
