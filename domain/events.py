@@ -93,6 +93,15 @@ class StrategyFault(Struct, kw_only=True, tag="strategy_fault", array_like=True)
     quarantine: bool = True
 
 
+class StrategyFileBroken(Struct, kw_only=True, tag="strategy_file", array_like=True):
+    """The driver found a file in the user's folder of strategies that cannot be used."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    file: str
+    problem: str
+
+
 class Accepted(Struct, kw_only=True, tag="accepted", array_like=True, gc=False):
     """The venue has the order working."""
 
@@ -288,6 +297,7 @@ class Decided(Struct, kw_only=True, tag="decided", array_like=True):
 
     Written only when it changed something: what it wants, the text of what it raised (`fault`), or, when
     its code was attached, its `feeds` and `warmup`. With these, an incident replays without the code.
+    `source` is the text of that code, when it is another than what was recorded of this strategy last.
     """
 
     seq: int = 0
@@ -299,6 +309,7 @@ class Decided(Struct, kw_only=True, tag="decided", array_like=True):
     fault: str = ""
     feeds: tuple[Feed, ...] | None = None
     warmup: int = 0
+    source: str = ""
 
 
 VenueEvent: TypeAlias = (
@@ -325,6 +336,7 @@ MainEvent: TypeAlias = (
     | CommandReceived
     | History
     | StrategyFault
+    | StrategyFileBroken
     | FeedStatus
     | InboxOverflow
     | Decided

@@ -160,6 +160,8 @@ class Strategy(ABC, Generic[M, P]):
 
     kind: ClassVar[str]
     """Registry name, for example `market_maker`."""
+    source: ClassVar[str] = ""
+    """Text of the user's file it was loaded from; "" = a built-in one, which the build's hash stands for."""
     params_type: ClassVar[type[Params]]
     memory_type: ClassVar[type[Struct]]
 

@@ -167,6 +167,7 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     e.CommandReceived: commands.on_command,
     e.History: strategies.on_history,
     e.StrategyFault: strategies.on_fault,
+    e.StrategyFileBroken: strategies.on_broken_file,
     e.InboxOverflow: on_overflow,
     e.Accepted: orders.on_accepted,
     e.Rejected: orders.on_rejected,

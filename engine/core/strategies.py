@@ -6,27 +6,37 @@ without code). Warm-up history arrives as `History` events; live bars that came 
 
 from __future__ import annotations
 
-from msgspec import ValidationError, convert
+from typing import Annotated, Any
+
+from msgspec import Meta, ValidationError
+from msgspec.msgpack import decode
 
 from domain.codec import encode
 from domain.desired import NOTHING
 from domain.errors import StrategyError
-from domain.events import Decided, History, StrategyFault
+from domain.events import Decided, History, StrategyFault, StrategyFileBroken
 from domain.facts import Severity, StrategyStatus
+from domain.market import Feed, FeedKind
 from domain.settings import StrategySpec
 from domain.strategy import Wake
 from domain.verdict import Reason, Veto
 from engine.core import wake
-from engine.core.core import AnyStrategy, Core
+from engine.core.core import AnyStrategy, Core, Prepared
 from engine.core.review import clear_wants, review
 from engine.core.state import MANUAL, StrategyState
 
 OVERRUNS_TOLERATED = 3
 OVERRUN_WINDOW_NS = 60_000_000_000
+WarmUp = Annotated[int, Meta(ge=0, le=100_000)]
+"""Warm-up bars; no source keeps more than that, so what asks for more has a mistake in it."""
 
 
-def load(core: Core, spec: StrategySpec, source_hash: str) -> Veto | None:
-    """Load a strategy into WARMING; refused when a slot has another owner or the name is taken."""
+def load(core: Core, spec: StrategySpec, source_hash: str, *, is_configured: bool = False) -> Veto | None:
+    """Load a strategy into WARMING; refused when a slot has another owner or the name is taken.
+
+    One whose code cannot be used is refused too; when the configuration asks for it, it is kept in quarantine, so
+    that it is seen, and started when its code is mended.
+    """
     if spec.id in core.state.strategies:
         return Veto(Reason.WRONG_STATE, f"{spec.id} is loaded already")
     if spec.account not in core.state.accounts:
@@ -38,7 +48,7 @@ def load(core: Core, spec: StrategySpec, source_hash: str) -> Veto | None:
         if slot.owner and slot.owner != spec.id and owner_is_alive(core, slot.owner, slot.key):
             return Veto(Reason.NOT_OWNER, f"{instrument} on {spec.account} belongs to {slot.owner}; use a sub-account")
     problem = ensure_code(core, spec)
-    if problem:
+    if problem and not is_configured:
         return Veto(Reason.BAD_VALUE, problem)
     for instrument in spec.instruments:
         slot = core.slot(spec.account, instrument)
@@ -49,6 +59,9 @@ def load(core: Core, spec: StrategySpec, source_hash: str) -> Veto | None:
     strategy = StrategyState(spec, source_hash=source_hash)
     core.state.strategies[spec.id] = strategy
     warmup = wake.attach(core, spec)
+    if problem:
+        wake.quarantine(core, strategy, problem)
+        return Veto(Reason.BAD_VALUE, problem)
     wake.publish(core, strategy)
     if warmup == 0:
         finish_warmup(core, strategy)
@@ -69,39 +82,63 @@ def ensure_code(core: Core, spec: StrategySpec, memory: object = None) -> str:
     if spec.kind == MANUAL:
         return ""
     core.calls += 1
-    if core.make_code is None:
+    core.loaded.pop(spec.id, None)
+    make_code = core.make_code
+    if make_code is None:
         recorded = core.replayed.get(core.calls) if core.replayed is not None else None
         return recorded.fault if recorded is not None else ""
     known = core.known.get(core.calls)
     if known is not None and known.fault:
         core.decisions.append(known)
         return known.fault
-    try:
-        code = core.make_code(spec)
-        prove(code, memory)
-        core.loaded[spec.id] = code
-    except Exception as error:  # noqa: BLE001 - a strategy's own constructor may raise anything
-        core.loaded.pop(spec.id, None)
-        if core.all_known:
-            return ""
-        problem = f"{spec.kind}: {error}"
-        core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=spec.id, fault=problem))
-        return problem
-    return ""
-
-
-def prove(code: AnyStrategy, memory: object) -> None:
-    """Let a new strategy show that it can be attached, saved, and go on from `memory`. Raises whatever it raises."""
-    code.feeds()
-    code.warmup()
-    encode(code.start())
-    if memory is not None and not isinstance(memory, code.memory_type):
+    problem = core.failed.get(spec.id, "")
+    if not problem:
         try:
-            convert(memory, code.memory_type)
+            core.loaded[spec.id] = core.contain(lambda: prepare(core, make_code(spec), memory))
+        except BaseException as error:  # noqa: BLE001 - SystemExit too: nothing a strategy raises may stop the engine
+            problem = f"{spec.kind}: {error if isinstance(error, StrategyError) else named(error)}"
+        else:
+            return ""
+    if core.all_known:
+        core.failed[spec.id] = problem
+        return ""
+    core.failed.pop(spec.id, None)
+    core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=spec.id, fault=problem))
+    return problem
+
+
+def named(error: BaseException) -> str:
+    """An error of a user's code with its kind, which alone often says what is wrong."""
+    return f"{type(error).__name__}: {error}"
+
+
+def prepare(core: Core, code: AnyStrategy, memory: object) -> Prepared:
+    """Let a new strategy show that it can be attached, saved, and go on from `memory`. Raises whatever it raises."""
+    feeds = proven("feeds()", code.feeds(), tuple[Feed, ...])
+    warmup = proven("warmup()", code.warmup(), WarmUp)
+    fresh = proven("start()", code.start(), code.memory_type)
+    for feed in feeds:
+        if feed.instrument not in core.instruments:
+            raise StrategyError(f"feeds() asks for {feed.instrument!r:.40}, which is not configured")
+        if feed.kind is FeedKind.BAR and feed.interval_ns <= 0:
+            raise StrategyError(f"feeds() asks for bars of {feed.instrument} and names no interval_ns")
+    if memory is None:
+        return Prepared(code, feeds, warmup, fresh)
+    if not isinstance(memory, code.memory_type):
+        try:
+            memory = decode(encode(memory), type=code.memory_type)
         except ValidationError as error:
-            raise StrategyError(
-                f"its saved memory does not fit its code ({error}); started anew it warms up"
-            ) from error
+            text = f"its saved memory does not fit its code ({error}); started anew it warms up"
+            raise StrategyError(text) from error
+    return Prepared(code, feeds, warmup, memory)
+
+
+def proven(what: str, value: object, kind: Any) -> Any:  # noqa: ANN401 - of the kind asked for
+    """What a strategy's code returned, after a way through the journal's encoding. Raises `StrategyError`."""
+    try:
+        return decode(encode(value), type=kind)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise StrategyError(f"{what} returned {value!r:.80}: {error}") from error
 
 
 def on_history(core: Core, event: History) -> None:
@@ -143,7 +180,7 @@ def start(core: Core, strategy: StrategyState) -> Veto | None:
         review(core, strategy)
         return None
     if strategy.status is StrategyStatus.QUARANTINED:
-        return rewarm(core, strategy)
+        return rewarm(core, strategy, strategy.spec)
     return Veto(Reason.WRONG_STATE, f"it is {strategy.status}")
 
 
@@ -165,19 +202,15 @@ def set_params(core: Core, strategy: StrategyState, params: dict[str, object]) -
     spec = StrategySpec(
         id=old.id, kind=old.kind, account=old.account, instruments=old.instruments, params=merged, autostart=True
     )
+    return rewarm(core, strategy, spec)
+
+
+def rewarm(core: Core, strategy: StrategyState, spec: StrategySpec) -> Veto | None:
+    """Its code as it is now, fresh memory, then the driver delivers history again; refused, all stays as it was."""
     problem = ensure_code(core, spec)
     if problem:
-        ensure_code(core, old)
         return Veto(Reason.BAD_VALUE, problem)
     strategy.spec = spec
-    return rewarm(core, strategy)
-
-
-def rewarm(core: Core, strategy: StrategyState) -> Veto | None:
-    """Fresh memory, then the driver delivers history again."""
-    problem = ensure_code(core, strategy.spec)
-    if problem:
-        return Veto(Reason.BAD_VALUE, problem)
     clear_wants(core, strategy)
     strategy.status = StrategyStatus.WARMING
     strategy.detail = ""
@@ -202,7 +235,7 @@ def unload(core: Core, strategy: StrategyState, *, keep_position: bool) -> Veto 
     strategy.status = StrategyStatus.UNLOADED
     wake.publish(core, strategy)
     wake.detach(core, strategy.spec.id)
-    core.loaded.pop(strategy.spec.id, None)
+    core.failed.pop(strategy.spec.id, None)
     del core.state.strategies[strategy.spec.id]
     for slot in slots:
         if not holds and not slot.orders:
@@ -222,6 +255,16 @@ def on_fault(core: Core, event: StrategyFault) -> None:
         wake.quarantine(core, strategy, event.problem)
     else:
         core.alert(Severity.WARNING, "overrun", f"Strategy {event.strategy}: {event.problem}.")
+
+
+def on_broken_file(core: Core, event: StrategyFileBroken) -> None:
+    """A file that is to hold strategies holds none that can be used; people hear of it, everything else goes on."""
+    core.alert(
+        Severity.WARNING,
+        "strategy_file",
+        f"Strategy file {event.file} cannot be used: {event.problem}. Its strategies are not available until it is "
+        "mended; everything else goes on.",
+    )
 
 
 def reattach(core: Core) -> None:

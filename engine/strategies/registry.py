@@ -18,6 +18,7 @@ import difflib
 import hashlib
 import inspect
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
@@ -40,6 +41,8 @@ StrategyClass: TypeAlias = type[Strategy[Any, Any]]
 BUILT_IN: dict[str, StrategyClass] = {
     cls.kind: cls for cls in (MarketMaker, Turtle, EmaCross, TwoLeg, Quoter, Alternator)
 }
+BENCH = (Quoter.kind, Alternator.kind)
+"""Kinds that trade to be measured, not to earn: settings may name them, people are not offered them."""
 
 ALLOWED_IMPORTS = (
     "__future__",
@@ -76,8 +79,9 @@ class Loaded(NamedTuple):
 
 
 def kinds(folder: Path | None = None) -> list[str]:
-    """Names that `load` accepts: built-in kinds, then those declared by files in the user's folder."""
-    return [*BUILT_IN, *(kind for kind in declared(folder) if kind not in BUILT_IN)]
+    """What people may load: built-in kinds, then those declared by files in the user's folder."""
+    names = [*BUILT_IN, *(kind for kind in declared(folder) if kind not in BUILT_IN)]
+    return [kind for kind in names if kind not in BENCH]
 
 
 def load(kind: str, folder: Path | None = None) -> Loaded:
@@ -90,33 +94,32 @@ def load(kind: str, folder: Path | None = None) -> Loaded:
         path = Path(name)
         if folder is not None and (folder / path).is_file():
             path = folder / path
-        return _from_file(path, class_name)
+        return load_file(path, class_name)
     built_in = BUILT_IN.get(kind)
     if built_in is not None:
         source = inspect.getsource(sys.modules[built_in.__module__])
         return Loaded(built_in, source, source_hash(source), built_in.__module__)
     files = declared(folder)
     if kind not in files:
-        near = difflib.get_close_matches(kind, [*BUILT_IN, *files], n=1)
+        near = difflib.get_close_matches(kind, kinds(folder), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(kinds(folder))}"
         raise StrategyError(f"no strategy kind is called {kind!r}; {hint}")
     path, class_name = files[kind]
-    return _from_file(path, class_name)
+    return load_file(path, class_name)
 
 
 def build(spec: StrategySpec, folder: Path | None = None) -> Strategy[Any, Any]:
     """The strategy that a spec describes. Raises `StrategyError` also for parameters that do not fit."""
-    cls = load(spec.kind, folder).strategy
+    return make(load(spec.kind, folder), spec)
+
+
+def make(loaded: Loaded, spec: StrategySpec) -> Strategy[Any, Any]:
+    """The same with its class at hand."""
     try:
-        return cls.build(spec.instruments, spec.params)
+        return loaded.strategy.build(spec.instruments, spec.params)
     except ValidationError as error:
         wrong = "; ".join(_sentence(problem["loc"], problem["msg"]) for problem in error.errors())
         raise StrategyError(f"strategy {spec.id} ({spec.kind}): {wrong}") from error
-
-
-def params_types(folder: Path | None = None) -> dict[str, type[Params]]:
-    """Parameter model of every kind, for checking a configuration. Runs the files of the user's folder."""
-    return {kind: load(kind, folder).strategy.params_type for kind in kinds(folder)}
 
 
 def source_hash(source: str) -> str:
@@ -124,24 +127,29 @@ def source_hash(source: str) -> str:
     return hashlib.sha256(source.encode()).hexdigest()
 
 
-def declared(folder: Path | None) -> dict[str, tuple[Path, str]]:
-    """Kinds that the files of a folder declare (`kind = "..."` in a class), read without running them.
-
-    Files that do not parse and names that start with an underscore are left out: `load` by path says why.
-    """
-    found: dict[str, tuple[Path, str]] = {}
+def files(folder: Path | None) -> list[Path]:
+    """The files of the user's folder that are to hold strategies; names that start with an underscore are not."""
     if folder is None or not folder.is_dir():
-        return found
-    for path in sorted(folder.glob("*.py")):
-        if path.name.startswith("_"):
-            continue
-        try:
-            tree = ast.parse(path.read_text())
-        except (SyntaxError, ValueError, OSError):
-            continue
-        for node in tree.body:
-            if isinstance(node, ast.ClassDef) and (kind := _declared_kind(node)):
-                found.setdefault(kind, (path, node.name))
+        return []
+    return sorted(path for path in folder.glob("*.py") if not path.name.startswith(("_", ".")))
+
+
+def kinds_of(path: Path) -> dict[str, str]:
+    """Kinds that a file declares (`kind = "..."` in a class) and their classes, read without running it.
+
+    Raises `StrategyError` when it cannot be read or parsed.
+    """
+    classes = [node for node in _parse(_read(path), str(path)).body if isinstance(node, ast.ClassDef)]
+    return {kind: node.name for node in classes if (kind := _declared_kind(node))}
+
+
+def declared(folder: Path | None) -> dict[str, tuple[Path, str]]:
+    """Kinds that the files of a folder declare; files that cannot be parsed are left out: `load` by path says why."""
+    found: dict[str, tuple[Path, str]] = {}
+    for path in files(folder):
+        with suppress(StrategyError):
+            for kind, class_name in kinds_of(path).items():
+                found.setdefault(kind, (path, class_name))
     return found
 
 
@@ -150,12 +158,7 @@ def check_source(source: str, origin: str) -> ast.Module:
 
     Raises `StrategyError` with the line.
     """
-    try:
-        tree = ast.parse(source, origin)
-    except SyntaxError as error:
-        raise StrategyError(f"{origin}, line {error.lineno}: {error.msg}") from error
-    except ValueError as error:
-        raise StrategyError(f"{origin}: {error}") from error
+    tree = _parse(source, origin)
     for node in ast.walk(tree):
         for name in _imported(node):
             if not any(name == allowed or name.startswith(allowed + ".") for allowed in ALLOWED_IMPORTS):
@@ -168,16 +171,39 @@ def check_source(source: str, origin: str) -> ast.Module:
                 f"{origin}, line {node.lineno}: a strategy may not call {node.func.id}(): it sees the market through "
                 f"its view and nothing else"
             )
+        if isinstance(node, ast.ExceptHandler) and _catches_all(node):
+            raise StrategyError(
+                f"{origin}, line {node.lineno}: name the error (`except ValueError:`): a handler for everything would "
+                f"also catch what ends a call that hangs"
+            )
     return tree
 
 
-def _from_file(path: Path, class_name: str) -> Loaded:
+def _read(path: Path) -> str:
     try:
-        source = path.read_text()
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise StrategyError(f"strategy file {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise StrategyError(f"strategy file {path} is not UTF-8 text: {error}") from error
+
+
+def _parse(source: str, origin: str) -> ast.Module:
+    try:
+        return ast.parse(source, origin)
+    except SyntaxError as error:
+        raise StrategyError(f"{origin}, line {error.lineno}: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise StrategyError(f"{origin}: {error}") from error
+
+
+def _catches_all(node: ast.ExceptHandler) -> bool:
+    return node.type is None or any(isinstance(n, ast.Name) and n.id == "BaseException" for n in ast.walk(node.type))
+
+
+def load_file(path: Path, class_name: str = "") -> Loaded:
+    """A class of a file, by default its only strategy. Raises `StrategyError` with file, line and reason."""
+    source = _read(path)
     origin = str(path)
     tree = check_source(source, origin)
     fresh = _execute(source, origin)
@@ -196,6 +222,7 @@ def _from_file(path: Path, class_name: str) -> Loaded:
         asked = f"class {class_name!r} is not there" if class_name else "say which class: file.py:ClassName"
         raise StrategyError(f"{origin}: {asked}; strategies in this file: {', '.join(classes) or 'none'}")
     _check_class(chosen, origin)
+    chosen.source = source
     return Loaded(chosen, source, source_hash(source), origin)
 
 
@@ -213,7 +240,7 @@ def _execute(source: str, origin: str) -> ModuleType:
             del sys.modules[name]
         else:
             sys.modules[name] = before
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception | SystemExit):
             raise
         line = _line_in(error, origin)
         raise StrategyError(f"{origin}{line}: {type(error).__name__}: {error}") from error
