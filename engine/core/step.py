@@ -64,6 +64,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
     if state.settings.execution.dead_man_ns:
         core.set_timer("deadman", event.ts_ns)
     strategies.reattach(core)
+    strategies.await_history(core)
     reconcile.on_started(core)
 
 

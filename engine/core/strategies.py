@@ -150,25 +150,48 @@ def on_history(core: Core, event: History) -> None:
     if strategy is None or strategy.status is StrategyStatus.QUARANTINED:
         return
     if event.problem:
-        strategy.detail = event.problem
+        if strategy.status is not StrategyStatus.PAUSED:
+            strategy.detail = event.problem
         wake.publish(core, strategy)
         core.alert(Severity.WARNING, "warmup", f"{event.strategy}: history is not whole: {event.problem}.")
         return
     wake.play_history(core, strategy, event.bars)
-    if event.complete and strategy.status is StrategyStatus.WARMING:
+    if not event.complete:
+        return
+    if strategy.status is StrategyStatus.WARMING:
         finish_warmup(core, strategy)
+    elif strategy.catching_up:
+        strategy.catching_up = False
+        if strategy.detail and strategy.status is StrategyStatus.RUNNING:
+            strategy.detail = ""
+            wake.publish(core, strategy)
+        play_waiting(core, strategy)
 
 
 def finish_warmup(core: Core, strategy: StrategyState) -> None:
     """From WARMING to RUNNING (or PAUSED when it is not to start by itself), then play what waited."""
     strategy.status = StrategyStatus.RUNNING if strategy.spec.autostart else StrategyStatus.PAUSED
     strategy.detail = "" if strategy.spec.autostart else "loaded; start it with /strategies start"
-    waiting, strategy.waiting = strategy.waiting, []
     wake.publish(core, strategy)
+    play_waiting(core, strategy)
+
+
+def play_waiting(core: Core, strategy: StrategyState) -> None:
+    """Show it the live bars that were held, and let it act on them."""
+    waiting, strategy.waiting = strategy.waiting, []
     view = core.views.get(strategy.spec.id)
     if view is not None:
         for bar in waiting:
             wake.wake(core, view, Wake.BAR, bar, bar.instrument)
+
+
+def await_history(core: Core) -> None:
+    """At a start: what ran before has missed bars; live ones are held until the history has filled the gap."""
+    for strategy in core.state.strategies.values():
+        view = core.views.get(strategy.spec.id)
+        has_run = strategy.status in {StrategyStatus.RUNNING, StrategyStatus.PAUSED}
+        reads_bars = view is not None and view.warmup > 0 and any(f.kind is FeedKind.BAR for f in view.feeds)
+        strategy.catching_up = has_run and reads_bars
 
 
 def start(core: Core, strategy: StrategyState) -> Veto | None:
@@ -216,6 +239,7 @@ def rewarm(core: Core, strategy: StrategyState, spec: StrategySpec) -> Veto | No
     strategy.detail = ""
     strategy.memory = None
     strategy.desired = NOTHING
+    strategy.waiting, strategy.catching_up = [], False
     strategy.bars_seen = {}
     strategy.overruns = 0
     warmup = wake.attach(core, strategy.spec)

@@ -27,6 +27,8 @@ from engine.core.view import StrategyView
 RUNNING, PAUSED, WARMING = StrategyStatus.RUNNING, StrategyStatus.PAUSED, StrategyStatus.WARMING
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
 FILL = Wake.FILL
+MOST_WAITING = 1_000
+"""Live bars that are held for one strategy while its history is awaited."""
 
 
 def attach(core: Core, spec: StrategySpec) -> int:
@@ -104,10 +106,14 @@ def wake(core: Core, view: StrategyView, why: Wake, event: Bar | Trade | FillVie
     status = strategy.status
     if status is not RUNNING and status is not PAUSED:
         if status is WARMING and type(event) is Bar:
-            strategy.waiting.append(event)
+            hold(strategy, event)
         return
-    if type(event) is Bar and not is_new(strategy, event):
-        return
+    if type(event) is Bar:
+        if strategy.catching_up:
+            hold(strategy, event)
+            return
+        if not is_new(strategy, event):
+            return
     view.event = event
     view.wake = why
     view.instrument = instrument
@@ -118,6 +124,13 @@ def wake(core: Core, view: StrategyView, why: Wake, event: Bar | Trade | FillVie
     strategy.desired = view.desired = desired
     if strategy.status is RUNNING:
         review(core, strategy)
+
+
+def hold(strategy: StrategyState, bar: Bar) -> None:
+    """Keep a live bar until the history has come that ends where it begins; what is dropped is in that history."""
+    strategy.waiting.append(bar)
+    if len(strategy.waiting) > MOST_WAITING:
+        del strategy.waiting[0]
 
 
 def is_new(strategy: StrategyState, bar: Bar) -> bool:
@@ -182,6 +195,7 @@ def quarantine(core: Core, strategy: StrategyState, fault: str) -> Desired:
     strategy.status = StrategyStatus.QUARANTINED
     strategy.detail = fault
     strategy.memory = None
+    strategy.waiting, strategy.catching_up = [], False
     core.alert(
         Severity.ERROR,
         "quarantine",
