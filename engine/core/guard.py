@@ -57,7 +57,7 @@ class Timed:
         self._late: list[int] = []
         self._late_ns = 0
         self.kind = strategy.kind
-        self.source = strategy.source
+        self.source, self.origin = strategy.source, strategy.origin
         self.params_type = strategy.params_type
         self.memory_type = strategy.memory_type
         self.instruments = strategy.instruments

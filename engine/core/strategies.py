@@ -23,7 +23,7 @@ from domain.verdict import Reason, Veto
 from engine.core import wake
 from engine.core.core import AnyStrategy, Core, Prepared
 from engine.core.review import clear_wants, review
-from engine.core.state import MANUAL, StrategyState
+from engine.core.state import MANUAL, Slot, StrategyState
 
 OVERRUNS_TOLERATED = 3
 OVERRUN_WINDOW_NS = 60_000_000_000
@@ -46,7 +46,7 @@ def load(core: Core, spec: StrategySpec, source_hash: str, *, is_configured: boo
             return Veto(Reason.NO_SUCH, f"instrument {instrument}")
         slot = core.slot(spec.account, instrument)
         if slot.owner and slot.owner != spec.id and owner_is_alive(core, slot.owner, slot.key):
-            return Veto(Reason.NOT_OWNER, f"{instrument} on {spec.account} belongs to {slot.owner}; use a sub-account")
+            return Veto(Reason.NOT_OWNER, whose(core, slot))
     problem = ensure_code(core, spec)
     if problem and not is_configured:
         return Veto(Reason.BAD_VALUE, problem)
@@ -66,6 +66,14 @@ def load(core: Core, spec: StrategySpec, source_hash: str, *, is_configured: boo
     if warmup == 0:
         finish_warmup(core, strategy)
     return None
+
+
+def whose(core: Core, slot: Slot) -> str:
+    """Why a slot is not free, and what frees it."""
+    where = f"{slot.instrument} on {slot.account}"
+    if slot.owner in core.state.strategies:
+        return f"{where} belongs to {slot.owner}; use a sub-account, or unload it"
+    return f"{where} holds what {slot.owner} left behind: /flatten {slot.instrument}, or load under the id {slot.owner}"
 
 
 def owner_is_alive(core: Core, owner: str, key: str) -> bool:
@@ -96,7 +104,8 @@ def ensure_code(core: Core, spec: StrategySpec, memory: object = None) -> str:
         try:
             core.loaded[spec.id] = core.contain(lambda: prepare(core, make_code(spec), memory))
         except BaseException as error:  # noqa: BLE001 - SystemExit too: nothing a strategy raises may stop the engine
-            problem = f"{spec.kind}: {error if isinstance(error, StrategyError) else named(error)}"
+            text = str(error) if isinstance(error, StrategyError) else wake.named(error)
+            problem = text if spec.kind in text else f"{spec.kind}: {text}"
         else:
             return ""
     if core.all_known:
@@ -105,11 +114,6 @@ def ensure_code(core: Core, spec: StrategySpec, memory: object = None) -> str:
     core.failed.pop(spec.id, None)
     core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=spec.id, fault=problem))
     return problem
-
-
-def named(error: BaseException) -> str:
-    """An error of a user's code with its kind, which alone often says what is wrong."""
-    return f"{type(error).__name__}: {error}"
 
 
 def prepare(core: Core, code: AnyStrategy, memory: object) -> Prepared:
@@ -254,7 +258,10 @@ def unload(core: Core, strategy: StrategyState, *, keep_position: bool) -> Veto 
     slots = core.slots_of(strategy.spec.id)
     holds = [s.instrument for s in slots if core.position(s.account, s.instrument)]
     if holds and not keep_position:
-        return Veto(Reason.WRONG_STATE, f"it holds {', '.join(holds)}; /flatten first, or unload it with `keep`")
+        return Veto(
+            Reason.WRONG_STATE,
+            f"it holds {', '.join(holds)}; /flatten first, or /strategies unload {strategy.spec.id} keep",
+        )
     clear_wants(core, strategy)
     strategy.status = StrategyStatus.UNLOADED
     wake.publish(core, strategy)

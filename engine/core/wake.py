@@ -18,8 +18,8 @@ from domain.events import Decided
 from domain.facts import Severity, StrategyStatus
 from domain.market import Bar, Feed, Trade
 from domain.settings import StrategySpec
-from domain.strategy import FillView, Wake
-from engine.core.core import Core, Prepared
+from domain.strategy import FillView, Wake, line_of
+from engine.core.core import AnyStrategy, Core, Prepared
 from engine.core.review import clear_wants, review
 from engine.core.state import Slot, StrategyState
 from engine.core.view import StrategyView
@@ -164,7 +164,7 @@ def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
         strategy.memory, wanted = code.decide(strategy.memory, view)
         desired = before if wanted is before else whole(wanted, before)
     except BaseException as error:  # noqa: BLE001 - SystemExit too: nothing a strategy raises may stop the engine
-        fault = f"{type(error).__name__}: {error}"
+        fault = named(error, code)
         if known is None and not core.all_known:
             core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, fault=fault))
             return quarantine(core, strategy, fault)
@@ -178,6 +178,12 @@ def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
         return before
     core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, desired=desired))
     return desired
+
+
+def named(error: BaseException, code: AnyStrategy | None = None) -> str:
+    """An error of a strategy's code with its kind, and the line of the user's file it came up in."""
+    at = line_of(error, code.origin) if code is not None and code.origin else ""
+    return f"{type(error).__name__}: {error}{f' ({code.kind}{at})' if at and code is not None else ''}"
 
 
 def whole(wanted: Desired, before: Desired) -> Desired:

@@ -17,8 +17,8 @@ import ast
 import difflib
 import hashlib
 import inspect
+import re
 import sys
-from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
@@ -28,7 +28,7 @@ from pydantic import ValidationError
 
 from domain.errors import StrategyError
 from domain.settings import StrategySpec
-from domain.strategy import Params, Strategy
+from domain.strategy import Params, Strategy, line_of
 from engine.strategies.bench.alternator import Alternator
 from engine.strategies.bench.quoter import Quoter
 from engine.strategies.ema_cross import EmaCross
@@ -66,6 +66,8 @@ ALLOWED_IMPORTS = (
     "statistics",
     "typing",
 )
+_KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_DECLARES = re.compile(rf"""^ +kind\s*(?::[^=\n]*)?=\s*["']({_KIND.pattern})["']""", re.MULTILINE)
 FORBIDDEN_CALLS = ("__import__", "breakpoint", "compile", "eval", "exec", "id", "input", "open", "print")
 
 
@@ -144,12 +146,18 @@ def kinds_of(path: Path) -> dict[str, str]:
 
 
 def declared(folder: Path | None) -> dict[str, tuple[Path, str]]:
-    """Kinds that the files of a folder declare; files that cannot be parsed are left out: `load` by path says why."""
+    """Kinds that the files of a folder declare, their files and classes.
+
+    What a file that cannot be parsed seems to declare is there too, without a class: loading it says what is wrong.
+    """
     found: dict[str, tuple[Path, str]] = {}
     for path in files(folder):
-        with suppress(StrategyError):
-            for kind, class_name in kinds_of(path).items():
-                found.setdefault(kind, (path, class_name))
+        try:
+            named = kinds_of(path)
+        except StrategyError:
+            named = dict.fromkeys(_DECLARES.findall(path.read_bytes().decode(errors="replace")), "")
+        for kind, class_name in named.items():
+            found.setdefault(kind, (path, class_name))
     return found
 
 
@@ -222,7 +230,7 @@ def load_file(path: Path, class_name: str = "") -> Loaded:
         asked = f"class {class_name!r} is not there" if class_name else "say which class: file.py:ClassName"
         raise StrategyError(f"{origin}: {asked}; strategies in this file: {', '.join(classes) or 'none'}")
     _check_class(chosen, origin)
-    chosen.source = source
+    chosen.source, chosen.origin = source, origin
     return Loaded(chosen, source, source_hash(source), origin)
 
 
@@ -242,8 +250,7 @@ def _execute(source: str, origin: str) -> ModuleType:
             sys.modules[name] = before
         if not isinstance(error, Exception | SystemExit):
             raise
-        line = _line_in(error, origin)
-        raise StrategyError(f"{origin}{line}: {type(error).__name__}: {error}") from error
+        raise StrategyError(f"{origin}{line_of(error, origin)}: {type(error).__name__}: {error}") from error
     return module
 
 
@@ -254,9 +261,9 @@ def _check_class(cls: StrategyClass, origin: str) -> None:
     if missing:
         raise StrategyError(f"{where} lacks {', '.join(missing)}")
     kind = getattr(cls, "kind", None)
-    if not isinstance(kind, str) or not kind:
-        raise StrategyError(f'{where} needs a name: kind = "..."')
-    if kind in BUILT_IN:
+    if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+        raise StrategyError(f'{where} needs a name of lower-case letters, digits and _: kind = "..."')
+    if kind in {*BUILT_IN, "manual"}:
         raise StrategyError(f"{where}: kind {kind!r} is a built-in strategy's, choose another")
     for name, base in (("params_type", Params), ("memory_type", Struct)):
         value = getattr(cls, name, None)
@@ -286,13 +293,3 @@ def _imported(node: ast.AST) -> list[str]:
     if isinstance(node, ast.ImportFrom):
         return [node.module or "."] if not node.level else ["." * node.level + (node.module or "")]
     return []
-
-
-def _line_in(error: BaseException, origin: str) -> str:
-    """`, line N` of the last frame of an error's traceback that is in the file."""
-    line, trace = "", error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == origin:
-            line = f", line {trace.tb_lineno}"
-        trace = trace.tb_next
-    return line

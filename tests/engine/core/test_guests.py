@@ -270,6 +270,14 @@ def test_what_it_says_of_itself_must_make_sense(house, place: str, what: str, wh
     assert why in done.text
 
 
+def test_an_error_names_the_line_of_the_users_file(house) -> None:
+    rig = house(guest("DECIDE", "return nonsense"))
+    configured(rig)
+    rig.touch()
+    line = guest("DECIDE", "return nonsense").splitlines().index("        return nonsense") + 1
+    assert rig.guest.detail == f"NameError: name 'nonsense' is not defined (guest, line {line})"
+
+
 def test_memory_of_a_users_class_outlives_a_restart_that_reads_the_file_anew(house) -> None:
     rig = house(guest())
     configured(rig)

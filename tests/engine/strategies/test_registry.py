@@ -98,6 +98,13 @@ def test_a_user_folder_adds_kinds_found_without_running_them(tmp_path):
     assert registry.load("flat", tmp_path).strategy.kind == "flat"
 
 
+def test_a_kind_whose_file_is_broken_now_is_answered_with_what_is_wrong_with_the_file(tmp_path):
+    write(tmp_path, FLAT + "\ndef (\n")
+    assert "flat" in registry.kinds(tmp_path)
+    with pytest.raises(StrategyError, match=rf"flat.py, line {FLAT.count(chr(10)) + 2}: invalid syntax"):
+        registry.load("flat", tmp_path)
+
+
 def test_a_reload_gives_a_fresh_class_and_leaves_the_old_one_working(tmp_path):
     path = write(tmp_path, FLAT)
     old = registry.load(f"{path}:Flat")
@@ -132,6 +139,8 @@ def test_a_failed_reload_says_where_and_the_old_class_still_works(tmp_path):
         (FLAT.replace("    def start", "    def begin"), r"Flat lacks start"),
         (FLAT.replace('kind = "flat"', 'kind = ""'), r"needs a name"),
         (FLAT.replace('kind = "flat"', 'kind = "turtle"'), r"'turtle' is a built-in strategy's"),
+        (FLAT.replace('kind = "flat"', 'kind = "manual"'), r"'manual' is a built-in strategy's"),
+        (FLAT.replace('kind = "flat"', 'kind = "Flat"'), r"a name of lower-case letters"),
         (
             FLAT.replace("memory_type = Memory", "memory_type = dict"),
             r"memory_type must be a class derived from Struct",
