@@ -315,7 +315,6 @@ class Runtime:
             )
         )
         for file, problem in self.broken.items():
-            log.warning("strategy file %s cannot be used: %s", file, problem)
             self.loop.put(StrategyFileBroken(file=file, problem=problem))
         for seed in seeds:
             self.loop.put(seed)
