@@ -293,8 +293,8 @@ def on_broken_file(core: Core, event: StrategyFileBroken) -> None:
     core.alert(
         Severity.WARNING,
         "strategy_file",
-        f"Strategy file {event.file} cannot be used: {event.problem.rstrip('.')}. Its strategies are not available until it is "
-        "mended; everything else goes on.",
+        f"Strategy file {event.file} cannot be used: {event.problem.rstrip('.')}. Its strategies are not available "
+        "until it is mended; everything else goes on.",
     )
 
 
