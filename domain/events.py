@@ -73,7 +73,10 @@ class CommandReceived(Struct, kw_only=True, tag="command", array_like=True):
 
 
 class History(Struct, kw_only=True, tag="history", array_like=True):
-    """Warm-up bars for one strategy, oldest first; `complete` ends the warm-up, `problem` says why it cannot."""
+    """Warm-up bars for one strategy, oldest first; `complete` ends the warm-up, `problem` says why it cannot.
+
+    `asked` is the event that this answers (the load, change or start that made the strategy wait); 0 = any.
+    """
 
     seq: int = 0
     ts_ns: int = 0
@@ -81,6 +84,7 @@ class History(Struct, kw_only=True, tag="history", array_like=True):
     bars: tuple[Bar, ...] = ()
     complete: bool = False
     problem: str = ""
+    asked: int = 0
 
 
 class StrategyFault(Struct, kw_only=True, tag="strategy_fault", array_like=True):

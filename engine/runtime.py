@@ -255,20 +255,23 @@ class Runtime:
     async def _warm_up(self, strategy: str) -> None:
         """Subscribe what a strategy reads and bring its history up to now; asked again until it is whole."""
         pause_s = WARM_UP_RETRY_S
-        view = self.core.views.get(strategy)
-        while view is not None and view is self.core.views.get(strategy) and self._feed is not None:
+        view, asked = self.core.views.get(strategy), self._asked(strategy)
+        while view is not None and asked == self._asked(strategy) and self._feed is not None:
             try:
                 await self._feed.subscribe(view.feeds)
                 bars = await whole_history(self._feed, view.feeds, view.warmup)
-                if view is not self.core.views.get(strategy):
-                    return
-                self.loop.put(History(strategy=strategy, bars=tuple(bars), complete=True))
+                self.loop.put(History(strategy=strategy, bars=tuple(bars), complete=True, asked=asked))
             except (MoonDevError, OSError, TimeoutError) as error:
-                self.loop.put(History(strategy=strategy, problem=f"{type(error).__name__}: {error}"))
+                self.loop.put(History(strategy=strategy, problem=f"{type(error).__name__}: {error}", asked=asked))
             else:
                 return
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, WARM_UP_LONGEST_S)
+
+    def _asked(self, strategy: str) -> int:
+        """The event since which a strategy waits for history; 0 = it is gone."""
+        found = self.core.state.strategies.get(strategy)
+        return found.asked if found is not None else 0
 
     # life
 

@@ -135,6 +135,8 @@ class StrategyState(Struct):
     """Live bars that came while its history was awaited, at most the newest `wake.MOST_WAITING`."""
     catching_up: bool = False
     """It ran before this start of the engine, and the history of what it missed has not come yet."""
+    asked: int = 0
+    """The event since which it waits, or has waited, for history."""
     bars_seen: dict[InstrumentId, dict[int, int]] = field(default_factory=dict)
     """Open time of the newest bar seen, per instrument and interval."""
     overruns: int = 0

@@ -56,7 +56,7 @@ def load(core: Core, spec: StrategySpec, source_hash: str, *, is_configured: boo
         position = core.state.accounts[spec.account].positions.get(instrument)
         if position is not None:
             position.owner = spec.id
-    strategy = StrategyState(spec, source_hash=source_hash)
+    strategy = StrategyState(spec, source_hash=source_hash, asked=core.state.seq)
     core.state.strategies[spec.id] = strategy
     warmup = wake.attach(core, spec)
     if problem:
@@ -153,6 +153,8 @@ def on_history(core: Core, event: History) -> None:
     strategy = core.state.strategies.get(event.strategy)
     if strategy is None or strategy.status is StrategyStatus.QUARANTINED:
         return
+    if event.asked and event.asked != strategy.asked:
+        return  # parameters were changed while it was on its way: it may be of other bars
     if event.problem:
         if strategy.status is not StrategyStatus.PAUSED:
             strategy.detail = event.problem
@@ -196,6 +198,7 @@ def await_history(core: Core) -> None:
         has_run = strategy.status in {StrategyStatus.RUNNING, StrategyStatus.PAUSED}
         reads_bars = view is not None and view.warmup > 0 and any(f.kind is FeedKind.BAR for f in view.feeds)
         strategy.catching_up = has_run and reads_bars
+        strategy.asked = core.state.seq
 
 
 def start(core: Core, strategy: StrategyState) -> Veto | None:
@@ -244,6 +247,7 @@ def rewarm(core: Core, strategy: StrategyState, spec: StrategySpec) -> Veto | No
     strategy.memory = None
     strategy.desired = NOTHING
     strategy.waiting, strategy.catching_up = [], False
+    strategy.asked = core.state.seq
     strategy.bars_seen = {}
     strategy.overruns = 0
     warmup = wake.attach(core, strategy.spec)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from domain import commands as c
+from domain.events import History
 from domain.facts import StrategyStatus
 from engine.core import wake
 from engine.core.core import Core
@@ -127,6 +128,19 @@ def test_new_parameters_while_it_waits_begin_with_their_own_history() -> None:
     rig.ingest(rig.bar(7))
     rig.history(4, 5, 6)
     assert seen(rig) == [4, 5, 6, 7]
+
+
+def test_a_history_that_was_asked_for_before_the_parameters_changed_is_not_taken() -> None:
+    """People's commands overtake what waits in the inbox: the answer to the old question comes after them."""
+    rig = reading()
+    old = rig.reader.asked
+    assert rig.command(c.SetParams(strategy="reader", params={"qty": 0.2}), "dot").ok
+    late = History(strategy="reader", bars=(rig.bar(0), rig.bar(1)), complete=True, asked=old)
+    rig.ingest(late)
+    assert rig.reader.memory.warm == [], "it still waits"
+    rig.ingest(History(strategy="reader", bars=tuple(map(rig.bar, (0, 1, 2))), complete=True, asked=rig.reader.asked))
+    assert rig.reader.status is StrategyStatus.RUNNING
+    assert seen(rig) == [0, 1, 2]
 
 
 def test_one_that_needs_no_history_is_not_held_up() -> None:
