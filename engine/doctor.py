@@ -27,7 +27,7 @@ from msgspec import Struct
 
 from domain.codec import to_json
 from domain.errors import ConfigError, JournalError
-from engine.config import Config, Problems, load_config
+from engine.config import Config
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 NEEDED_MIB, COMFORTABLE_MIB = 200, 2_000
@@ -82,8 +82,8 @@ def examine(config_path: Path | None, data: Path, environment: str = "paper", re
     checks = [_python(), _disk(data), _folder(data)]
     running = _is_running(data)
     checks += [_clock(data), _journal(data, running=running), _projection(data)]
-    config, settings = _settings(config_path, environment)
-    checks.append(settings)
+    config, settings = _settings(config_path, environment, data)
+    checks += settings
     if config is not None:
         checks += [_secrets(data / "secrets", config), _port(config, running=running)]
         checks.append(_network(config, reach or reachable))
@@ -214,22 +214,26 @@ def _projection(data: Path) -> Check:
     return _check("projection", OK, f"up to event {row[0]}{skipped}")
 
 
-def _settings(path: Path | None, environment: str) -> tuple[Config | None, Check]:
-    from engine.strategies.registry import BUILT_IN
+def _settings(path: Path | None, environment: str, data: Path) -> tuple[Config | None, list[Check]]:
+    """Settings and the user's strategies, judged as a first start would."""
+    from engine.catalogue import catalogue, start_settings
 
-    kinds = {kind: cls.params_type for kind, cls in BUILT_IN.items()}
+    own = catalogue(data / "strategies")
     name = str(path or "the built-in paper set-up")
+    config = None
     try:
-        config = load_config(path, environment)
-    except Problems as error:
-        return None, _check("settings", FAIL, str(error), "mend the lines named; `moondev config check` looks again")
-    try:
-        load_config(path, environment, kinds)
+        config = start_settings(path, environment, own, has_run=False)
+        told = f"{name}: {len(config.strategies)} strategies, {len(config.persons)} persons"
+        checks = [_check("settings", OK, told)]
     except ConfigError as error:
-        return config, _check(
-            "settings", WARN, str(error), "right only if you have strategy files of your own in the data folder"
-        )
-    return config, _check("settings", OK, f"{name}: {len(config.strategies)} strategies, {len(config.persons)} persons")
+        fix = "mend the lines named; `moondev config check` looks again"
+        checks = [_check("settings", FAIL, str(error), fix)]
+    if own.broken:
+        lacking = [item for item in config.strategies if item.kind not in own.kinds] if config is not None else []
+        lines = [*own.broken.values(), *(f"{item.id} ({item.kind}) will be in quarantine" for item in lacking)]
+        fix = "mend the file, or move it out of the folder; until then its strategies are not available"
+        checks.append(_check("strategies", WARN, "\n".join(lines), fix))
+    return config, checks
 
 
 def _secrets(file: Path, config: Config) -> Check:
