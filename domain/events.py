@@ -25,7 +25,8 @@ class EngineStarted(Struct, kw_only=True, tag="engine_started", array_like=True)
     """A run begins. The first one in a journal fixes the installation id. `settings` is None when unchanged.
 
     `build` is the hash of the code, `lock_hash` of the dependencies; a changed build does not replay
-    foreign events but starts from a migrated snapshot.
+    foreign events but starts from a migrated snapshot. `lost` says who knew later events than the journal, whose end
+    was lost then; its `seq` is above all that are known to have been used.
     """
 
     seq: int = 0
@@ -36,6 +37,7 @@ class EngineStarted(Struct, kw_only=True, tag="engine_started", array_like=True)
     lock_hash: str
     settings_hash: str
     settings: Settings | None = None
+    lost: str = ""
 
 
 class EngineStopped(Struct, kw_only=True, tag="engine_stopped", array_like=True):

@@ -135,6 +135,8 @@ class Journal(Protocol):
 
     durable_seq: int
     """Everything up to this sequence number is on disk."""
+    last_seq: int
+    """The last sequence number that was appended."""
 
     def append(self, stream: int, seq: int, ts_ns: int, payload: bytes) -> None:
         """Buffer one record. Raises `JournalFull` once the disk has refused a write."""

@@ -44,12 +44,9 @@ def register(app: typer.Typer) -> None:
 
 def running_settings(data: Path) -> Settings:
     """The settings in force in a data folder, read from its journal."""
-    from engine.replay import facts_of
+    from engine.replay import settings_in_force
 
-    source = facts_of(journal_folder(data))
-    for _ in source:
-        continue
-    return source.core.state.settings
+    return settings_in_force(journal_folder(data))
 
 
 def audit_verify(data: DataOption = DEFAULT_DATA) -> None:

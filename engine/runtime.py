@@ -25,11 +25,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from domain.commands import Actor, Door, LoadStrategy
 from domain.errors import DataError, JournalError, MoonDevError
 from domain.events import CommandReceived, EngineStarted, EngineStopped, History, VenueEvent
-from domain.facts import Fact, StrategyChanged, StrategyStatus
+from domain.facts import CommandDone, Fact, RequestChanged, StrategyChanged, StrategyStatus
 from domain.market import Bar, Feed, FeedKind, FeedStatus, MarketEvent
-from domain.order import PROTECTIVE, Cancel, Intent
+from domain.order import PROTECTIVE, Cancel, ClientId, Intent
 from domain.ports import MarketFeed, Secrets
 from domain.settings import StrategySpec
+from engine import lost as lost_end
 from engine.config import Config, diff
 from engine.core.core import AnyStrategy, Core
 from engine.core.guard import Guard, Timed
@@ -52,6 +53,7 @@ from engine.strategies import registry
 CONFLATE_FLUSH_S = 0.1
 PRELOADED_TRADES = 200
 PRELOADED_EQUITY = 2_000
+SNAPSHOT_SOON_S = 1.0
 STOP_WITHIN_NS = 3_000_000_000
 WARM_UP_RETRY_S = 5.0
 WARM_UP_LONGEST_S = 60.0
@@ -76,6 +78,10 @@ class MatchingVenue(Protocol):
 
     def on_market(self, event: MarketEvent | FeedStatus) -> None:
         """One unconflated event of the feed."""
+        ...
+
+    def client_ids(self) -> Sequence[ClientId]:
+        """Client ids of the orders that the venue remembers; asked before `start`."""
         ...
 
     async def aclose(self) -> None:
@@ -152,6 +158,7 @@ class Runtime:
         self.engine: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken: list[str] = []
+        self._snapshot_is_due = False
 
     @property
     def _own_strategies(self) -> Path:
@@ -186,8 +193,22 @@ class Runtime:
         log_facts(facts)
         for fact in facts:
             self.projection.put(fact)
+            if isinstance(fact, CommandDone | RequestChanged):
+                self._snapshot_soon()
             if isinstance(fact, StrategyChanged) and fact.status is StrategyStatus.WARMING:
                 self.later(self._warm_up(fact.strategy))
+
+    def _snapshot_soon(self) -> None:
+        """What people decided is in a snapshot within a second: another build could not read it off the record."""
+        if not self._snapshot_is_due and self.loop.failure is None:
+            self._snapshot_is_due = True
+            self.later(self._snapshot_for_people())
+
+    async def _snapshot_for_people(self) -> None:
+        await asyncio.sleep(SNAPSHOT_SOON_S)
+        self._snapshot_is_due = False
+        if self.loop.failure is None:
+            self._snapshot()
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the engine until it ends or the engine stops."""
@@ -222,7 +243,11 @@ class Runtime:
     async def _take_snapshots(self) -> None:
         while True:
             await asyncio.sleep(self.config.journal.snapshot_every_ns / 1e9)
-            self._snapshot()
+            self.kernel.snapshot()
+            taken = self.kernel.seq
+            while self.journal.durable_seq < taken:  # noqa: ASYNC110 - what it waits for is a thread
+                await asyncio.sleep(0.05)
+            self._reached()
 
     def problems(self) -> list[str]:
         """Why the service is not ready, beyond what the desk knows."""
@@ -234,8 +259,12 @@ class Runtime:
 
     def _snapshot(self) -> None:
         self.kernel.snapshot()
+        self._reached()
+
+    def _reached(self) -> None:
+        """Tell the projection how far it is whole: never past what is on disk, or it would know of a lost end."""
         untold = self.kernel.untold
-        self.projection.reached(untold[0][0] - 1 if untold else self.kernel.seq)
+        self.projection.reached(min(untold[0][0] - 1 if untold else self.kernel.seq, self.journal.durable_seq))
 
     async def _warm_up(self, strategy: str) -> None:
         """Subscribe what a strategy reads and bring its history up to now; asked again until it is whole."""
@@ -261,13 +290,17 @@ class Runtime:
         """
         self._venue, self._feed = venue, feed
         self.desk.market = market
+        lost = lost_end.find(self.journal, self.core.state, self._projector, venue.client_ids())
+        if lost is not None:
+            # nothing that anybody knows is used again
+            self.epoch, self.kernel.seq = lost.epoch + 1, lost.seq
         self._preload()
         history = lambda: iter(facts_of(self.data / "journal"))  # noqa: E731 - a name would not say more
-        await self.projection.start(self.recovery.snapshot_seq + 1, self.core.state.seq, history)
+        await self.projection.start(self.recovery.snapshot_seq + 1, self.kernel.seq, history)
         for fact in self._replayed:
             self.projection.put(fact)
         self._replayed.clear()
-        differs = self._begin()
+        differs = self._begin(lost.text if lost is not None else "")
         self.engine = asyncio.get_running_loop().create_task(self._drive(), name="engine")
         self.engine.add_done_callback(lambda _: on_end())
         await venue.start(self.loop.put)
@@ -288,7 +321,7 @@ class Runtime:
             trades = reads.trades(database, PRELOADED_TRADES)
             self.desk.preload(trades[::-1], reads.equity_curve(database, PRELOADED_EQUITY))
 
-    def _begin(self) -> list[str]:
+    def _begin(self, lost: str) -> list[str]:
         """The first event of this run: who we are, and under which settings."""
         state = self.core.state
         is_new = not state.epoch
@@ -304,6 +337,7 @@ class Runtime:
                 lock_hash=lock_hash(),
                 settings_hash=wanted if is_new else state.settings_hash,
                 settings=self.settings if is_new else None,
+                lost=lost,
             )
         )
         for seed in seeds:

@@ -65,6 +65,19 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
         core.set_timer("deadman", event.ts_ns)
     strategies.reattach(core)
     reconcile.on_started(core)
+    if event.lost:
+        on_lost_end(core, event.lost)
+
+
+def on_lost_end(core: Core, lost: str) -> None:
+    """What was lost may have held a halt, a hold or a vote, so people decide how to go on."""
+    trading.latch(core, TradingState.HALTED, "recovery", f"the end of the journal was lost: {lost}")
+    core.alert(
+        Severity.CRITICAL,
+        "journal_lost",
+        f"The end of the journal was lost: {lost}. Trading is HALTED. Compare positions, holds and caps with what you "
+        "remember and with the venue, then /resume.",
+    )
 
 
 def on_engine_stopped(core: Core, _event: e.EngineStopped) -> None:

@@ -91,6 +91,15 @@ class Projector:
                 _empty(connection, Cursor(journal=self._journal))
         return self.cursor()
 
+    def stored(self) -> tuple[Cursor | None, str]:
+        """What the database holds, of whatever journal: its cursor and the id of its newest order. Raises as `open`."""
+        if self._engine is None:
+            self._engine = open_database(self._url)
+        table = schema.orders
+        newest = select(table.c.cid).order_by(table.c.created_ns.desc()).limit(1)
+        with self._engine.connect() as connection:
+            return _read(connection), connection.execute(newest).scalar() or ""
+
     def cursor(self) -> Cursor:
         """Where the projection stands."""
         with self.engine.connect() as connection:

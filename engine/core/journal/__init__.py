@@ -9,12 +9,12 @@ writer     FileJournal: the port, and its thread
 reader     JournalReader: records from any seq or time
 audit      verify and describe
 snapshots  state snapshots beside the journal
-memory     MemoryJournal (simulations) and NullJournal (backtests)
+memory     MemoryJournal, for simulations
 """
 
 from engine.core.journal.audit import Anchor, AuditReport, describe, verify
 from engine.core.journal.format import Break, Broken
-from engine.core.journal.memory import MemoryJournal, NullJournal
+from engine.core.journal.memory import MemoryJournal
 from engine.core.journal.reader import JournalReader, MarketSpan
 from engine.core.journal.scan import Cut
 from engine.core.journal.segments import SegmentInfo
@@ -31,7 +31,6 @@ __all__ = [
     "JournalReader",
     "MarketSpan",
     "MemoryJournal",
-    "NullJournal",
     "SegmentInfo",
     "SnapshotStore",
     "describe",

@@ -25,11 +25,10 @@ from engine.core.journal.appender import Appender, Entry
 from engine.core.journal.reader import JournalReader
 from engine.core.journal.recovery import recover
 from engine.core.journal.segments import make_directory
-from engine.core.journal.snapshots import SnapshotStore
+from engine.core.journal.snapshots import SNAPSHOT_FOLDER, SnapshotStore
 
 GROUP_RECORDS = 4096
 LOCK_FILE = "lock"
-SNAPSHOT_FOLDER = "snapshots"
 
 T = TypeVar("T")
 
@@ -42,7 +41,8 @@ class FileJournal:
     `fsync` False leaves syncing to the operating system: a killed process loses nothing that was durable, a power
     cut may. `segment_bytes` is when a segment is finished, `max_age_s` the longest a record waits without a commit,
     `keep_snapshots` how many are kept. `cuts` says what opening had to cut off after a crash; `last_seq` and
-    `durable_seq` are where the journal then ends (0 = empty).
+    `durable_seq` are where the journal then ends (0 = empty). `ahead_seq` is not 0 when the market stream went on by
+    more than the one group that a crash may tear: then the end of the main stream was lost.
 
     Raises `JournalCorrupt` for damage that no crash explains, and `JournalError` when another writer has the folder.
     """
@@ -64,6 +64,7 @@ class FileJournal:
             os.close(self._lock)
             raise
         self.cuts = resume.cuts
+        self.ahead_seq = resume.cut_seq if resume.cut_seq > resume.last_seq + GROUP_RECORDS else 0
         for cut in self.cuts:
             log.warning("journal recovered: cut %s", cut)
         self.snapshots = SnapshotStore(directory / SNAPSHOT_FOLDER, keep=keep_snapshots, fsync=fsync)
