@@ -22,7 +22,7 @@ from engine import cli as engine_cli
 from research import cli as research_cli
 
 if TYPE_CHECKING:
-    from domain.ports import MarketFeed
+    from domain.ports import MarketFeed, Secrets
     from engine.config import Config
     from engine.runtime import MatchingVenue
     from gateway.server import GatewayServer
@@ -226,8 +226,16 @@ def data_folder(environment: str, data: Path | None) -> Path:
 
 
 @app.callback()
-def moondev() -> None:
+def moondev(context: typer.Context) -> None:
     """Trade perpetual futures on paper or live, steered from chat."""
+    context.obj = open_secrets
+
+
+def open_secrets(data: Path) -> Secrets:
+    """The secrets of a data folder, for verbs whose rooms do not know the vault."""
+    from vault.secrets import FileSecrets
+
+    return FileSecrets(data / "secrets", lambda _secret: None)
 
 
 @app.command()
@@ -246,11 +254,12 @@ def run(
     ] = None,
 ) -> None:
     """Start the service: paper trading, dashboard, console and chat."""
-    from engine.config import load_config
+    from engine.config import load_config, remember
     from engine.strategies import registry
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     folder = data_folder("paper", data)
+    remember(folder, config)
     loaded = load_config(config, "paper", kinds=registry.params_types(folder / "strategies"))
     if port is not None:
         loaded = loaded.model_copy(update={"gateway": loaded.gateway.model_copy(update={"port": port})})

@@ -14,7 +14,6 @@ import os
 import shlex
 import shutil
 import socket
-import sqlite3
 import stat
 import sys
 import tempfile
@@ -27,7 +26,8 @@ from msgspec import Struct
 
 from domain.codec import to_json
 from domain.errors import ConfigError, JournalError
-from engine.config import Config, Problems, load_config
+from domain.ports import Secrets
+from engine.config import Config, Problems, load_config, remembered
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 NEEDED_MIB, COMFORTABLE_MIB = 200, 2_000
@@ -77,14 +77,25 @@ class Report(Struct, frozen=True, kw_only=True):
         return "\n".join(lines) + "\n"
 
 
-def examine(config_path: Path | None, data: Path, environment: str = "paper", reach: Reach | None = None) -> Report:
-    """Check machine, data folder, settings, secrets and network of one set-up."""
+def examine(
+    config_path: Path | None,
+    data: Path,
+    open_secrets: Callable[[Path], Secrets] | None = None,
+    environment: str = "paper",
+    reach: Reach | None = None,
+) -> Report:
+    """Check machine, data folder, settings, secrets and network of one set-up.
+
+    Without `config_path` the settings are those that the service in `data` was last started with. `open_secrets` is
+    needed only where the projection's database has a password.
+    """
     checks = [_python(), _disk(data), _folder(data)]
     running = _is_running(data)
-    checks += [_clock(data), _journal(data, running=running), _projection(data)]
-    config, settings = _settings(config_path, environment)
+    checks += [_clock(data), _journal(data, running=running)]
+    config, settings = _settings(config_path or remembered(data), environment, is_named=config_path is not None)
     checks.append(settings)
     if config is not None:
+        checks.append(_projection(config, data, open_secrets))
         checks += [_secrets(data / "secrets", config), _port(config, running=running)]
         checks.append(_network(config, reach or reachable))
     return Report(checks=tuple(checks))
@@ -197,28 +208,43 @@ def _journal(data: Path, *, running: bool) -> Check:
     )
 
 
-def _projection(data: Path) -> Check:
-    file = data / "projection.db"
-    if not file.exists():
-        return _check("projection", OK, "none yet")
+def _projection(config: Config, data: Path, open_secrets: Callable[[Path], Secrets] | None) -> Check:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from engine.storage.database import database_url
+    from engine.storage.projector import glance
+
     fix = "nothing to do: it is rebuilt from the journal at the next start (or now: `moondev rebuild`)"
     try:
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            state = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            row = connection.execute("SELECT seq, complete, skipped FROM projection_cursor").fetchone()
-    except sqlite3.Error as error:
-        return _check("projection", WARN, f"{file} cannot be read: {error}", fix)
-    if state != "ok" or not row or not row[1]:
-        return _check("projection", WARN, "damaged or incomplete", fix)
-    skipped = f", {row[2]} facts skipped" if row[2] else ""
-    return _check("projection", OK, f"up to event {row[0]}{skipped}")
+        url = database_url(config, data, open_secrets(data) if open_secrets is not None else None)
+    except ConfigError as error:
+        return _check("projection", FAIL, str(error), "mend storage.url or the secret that it names")
+    where = make_url(url).render_as_string(hide_password=True)
+    try:
+        cursor, _ = glance(url, thorough=True)
+    except ConfigError as error:
+        return _check("projection", FAIL, str(error), "mend storage.url in the settings file")
+    except SQLAlchemyError as error:
+        return _check("projection", WARN, f"{where} cannot be read: {str(error).splitlines()[0]}", fix)
+    if cursor is None:
+        return _check("projection", OK, f"{where}: none yet")
+    if not cursor.complete:
+        return _check("projection", WARN, f"{where}: incomplete", fix)
+    skipped = f", {cursor.skipped} facts skipped" if cursor.skipped else ""
+    return _check("projection", OK, f"{where}: up to event {cursor.seq}{skipped}")
 
 
-def _settings(path: Path | None, environment: str) -> tuple[Config | None, Check]:
+def _settings(path: Path | None, environment: str, *, is_named: bool) -> tuple[Config | None, Check]:
     from engine.strategies.registry import BUILT_IN
 
     kinds = {kind: cls.params_type for kind, cls in BUILT_IN.items()}
     name = str(path or "the built-in paper set-up")
+    if path is not None and not is_named:
+        name += " (of the last start here; --config names another)"
+    if path is not None and not path.is_file():
+        fix = "name the settings file with --config" if not is_named else "look at its name"
+        return None, _check("settings", FAIL, f"{name} is not there", fix)
     try:
         config = load_config(path, environment)
     except Problems as error:

@@ -17,7 +17,7 @@ from domain.order import ClientId, run_of_client_id
 from engine.core.journal import FileJournal
 from engine.core.recovery import state_of
 from engine.core.state import State
-from engine.storage.projector import Projector
+from engine.storage.projector import glance
 
 
 class Witness(Struct, frozen=True, kw_only=True):
@@ -36,15 +36,16 @@ class Lost(Struct, frozen=True, kw_only=True):
     epoch: int
 
 
-def find(journal: FileJournal, state: State, projector: Projector, client_ids: Iterable[ClientId]) -> Lost | None:
+def find(journal: FileJournal, state: State, projection: str, client_ids: Iterable[ClientId]) -> Lost | None:
     """Compare the journal with everyone who may know more; None when nobody does.
 
-    Snapshots of events that are gone are put aside: they must never be gone on from.
+    `projection` is the address of the SQL projection. Snapshots of events that are gone are put aside: they must never
+    be gone on from.
     """
     witnesses = [
         Witness(who="the market stream", seq=journal.ahead_seq),
         _snapshots(journal),
-        _projection(projector, state),
+        _projection(projection, state),
     ]
     runs = [run_of_client_id(state.installation, cid) for cid in client_ids]
     # what reduces leaves before the journal is on disk, so within a run the venue may know more after any crash
@@ -76,10 +77,10 @@ def _snapshots(journal: FileJournal) -> Witness:
     return Witness(who="a snapshot", seq=newest.seq if newest is not None else 0, epoch=epoch)
 
 
-def _projection(projector: Projector, state: State) -> Witness:
+def _projection(url: str, state: State) -> Witness:
     """The projection; of another journal only where ours is empty. A database that is away knows nothing."""
     try:
-        cursor, newest = projector.stored()
+        cursor, newest = glance(url)
     except (SQLAlchemyError, MoonDevError):
         return Witness(who="the projection")
     if cursor is None or (state.installation and cursor.journal != state.installation):

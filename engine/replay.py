@@ -186,6 +186,12 @@ def saved(folder: Path) -> list[State]:
     return found
 
 
+def installation_of(folder: Path) -> str:
+    """The installation that writes a journal, "" for an empty one: its first event says it."""
+    first = next(grouped(JournalReader(folder).records(0, market=False)), None)
+    return getattr(first[0], "installation", "") if first is not None else ""
+
+
 class FactSource:
     """Every fact of a journal, in order, by replaying it without code."""
 
@@ -194,9 +200,7 @@ class FactSource:
         self._folder = folder
         self.core = Core(State())
         self.instruments: dict[InstrumentId, Instrument] = {}
-        self.installation = ""
-        for event, _ in grouped(JournalReader(folder).records(0, market=False, to_seq=1)):
-            self.installation = getattr(event, "installation", "")
+        self.installation = installation_of(folder)
 
     def __iter__(self) -> Iterator[Fact]:
         """Replay and yield. Where another build took over, its state is the one of the snapshot it began with.

@@ -19,7 +19,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.commands import Actor, Door, LoadStrategy
@@ -46,6 +45,7 @@ from engine.observe.build import build_hash, lock_hash
 from engine.observe.facts import log_facts
 from engine.replay import facts_of
 from engine.storage import reads
+from engine.storage.database import database_url
 from engine.storage.projector import Projector
 from engine.storage.writer import ProjectionWriter
 from engine.strategies import registry
@@ -87,16 +87,6 @@ class MatchingVenue(Protocol):
     async def aclose(self) -> None:
         """Disconnect."""
         ...
-
-
-def database_url(config: Config, data: Path, vault: Secrets) -> str:
-    """Address of the projections, with its password from the secrets. Raises `ConfigError` when that is missing."""
-    if not config.storage.url:
-        return f"sqlite:///{data / 'projection.db'}"
-    if config.storage.password_secret is None:
-        return config.storage.url
-    password = vault.get(config.storage.password_secret)
-    return make_url(config.storage.url).set(password=password).render_as_string(hide_password=False)
 
 
 async def whole_history(feed: MarketFeed, feeds: Sequence[Feed], count: int) -> list[Bar]:
@@ -147,7 +137,8 @@ class Runtime:
             source_of=self._source_of,
             journal=self.journal,
         )
-        self._projector = Projector(database_url(config, data, vault), self.core.instruments, self.installation)
+        self._database = database_url(config, data, vault)
+        self._projector = Projector(self._database, self.core.instruments, self.installation)
         self.projection = ProjectionWriter(self._projector, lambda trouble: log.warning(trouble) if trouble else None)
         self.conflator = Conflator(self.loop.put, config.data_feed.conflate_ns)
         self.monitor = FeedMonitor(self._on_market, self.clock, self.settings.execution.stale_feed_ns)
@@ -290,7 +281,7 @@ class Runtime:
         """
         self._venue, self._feed = venue, feed
         self.desk.market = market
-        lost = lost_end.find(self.journal, self.core.state, self._projector, venue.client_ids())
+        lost = lost_end.find(self.journal, self.core.state, self._database, venue.client_ids())
         if lost is not None:
             # nothing that anybody knows is used again
             self.epoch, self.kernel.seq = lost.epoch + 1, lost.seq

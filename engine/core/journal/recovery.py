@@ -78,7 +78,8 @@ def _recover_main(directory: Path, resume: Resume) -> None:
 def _recover_market(directory: Path, resume: Resume) -> None:
     """Cut market bytes that the chain does not name; find the segment to continue."""
     for path in reversed(list_segments(directory, fmt.MARKET)):
-        if first_seq_of(path) <= resume.last_seq and read_seal(path, fmt.MARKET):
+        seal = read_seal(path, fmt.MARKET)
+        if seal is not None and seal.seq <= resume.last_seq:
             return
         found = _last_batch(directory, first_seq_of(path))
         named = found[0].offset + found[0].length if found else 0

@@ -23,12 +23,8 @@ from tests.engine.core.rig import ACCOUNT, ASKING, BTC, ETH, SUB, Rig, places, s
 OTHER = "another build"
 DAY_S = 86_400
 Act: TypeAlias = Callable[[Rig], object]
+SPEC_OF_ETH = StrategySpec(id="eth", kind="script", account=ACCOUNT, instruments=(ETH.id,))
 
-AGREED = {
-    c.Resume: lambda rig: (rig.command(c.Halt(), "dot"), agree(rig, c.Resume())),
-    c.ApplySettings: lambda rig: agree(rig, c.ApplySettings(settings=fewer(rig), content_hash="fewer")),
-    c.RaiseEnvelope: lambda rig: agree(rig, c.RaiseEnvelope(strategy="script", notional=Decimal(10))),
-}
 ACTS: dict[type, Act] = {
     c.Halt: lambda rig: rig.command(c.Halt(), "dot"),
     c.Flatten: lambda rig: rig.command(c.Flatten(), "dot"),
@@ -45,9 +41,10 @@ ACTS: dict[type, Act] = {
     c.SetCap: lambda rig: rig.command(c.SetCap(account=ACCOUNT, instrument=BTC.id, qty=Decimal("0.4")), "dot"),
     c.Approve: lambda rig: rig.command(c.Approve(request=waiting(rig)), "ann"),
     c.Deny: lambda rig: rig.command(c.Deny(request=waiting(rig)), "bob"),
-    **AGREED,
+    c.Resume: lambda rig: (rig.command(c.Halt(), "dot"), agree(rig, c.Resume())),
+    c.ApplySettings: lambda rig: agree(rig, c.ApplySettings(settings=fewer(rig), content_hash="fewer")),
+    c.RaiseEnvelope: lambda rig: agree(rig, c.RaiseEnvelope(strategy="script", notional=Decimal(10))),
 }
-SPEC_OF_ETH = StrategySpec(id="eth", kind="script", account=ACCOUNT, instruments=(ETH.id,))
 
 
 def fewer(rig: Rig) -> Settings:
@@ -55,11 +52,12 @@ def fewer(rig: Rig) -> Settings:
     return replace(rig.core.state.settings, persons=tuple(p for p in ASKING.persons if p.id != "dot"))
 
 
-def agree(rig: Rig, command: c.Command) -> None:
-    """Ask, and let two others agree."""
+def agree(rig: Rig, command: c.Command) -> int:
+    """Ask, and let two others agree; by how many votes."""
     assert rig.command(command, "ann").ok
     for person in ("bob", "cem"):
         assert rig.command(c.Approve(request=list(rig.core.state.requests)[-1]), person).ok
+    return 2
 
 
 def waiting(rig: Rig) -> str:
