@@ -255,10 +255,12 @@ def run(
 ) -> None:
     """Start the service: paper trading, dashboard, console and chat."""
     from engine.config import load_config, remember
+    from engine.doctor import check_kinds
     from engine.strategies import registry
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     folder = data_folder("paper", data)
+    check_kinds(folder)
     remember(folder, config)
     loaded = load_config(config, "paper", kinds=registry.params_types(folder / "strategies"))
     if port is not None:
@@ -337,6 +339,15 @@ def main() -> None:
         app(prog_name="moondev")
     except MoonDevError as error:
         typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        typer.echo(
+            f"Error: {error.filename}: {error.strerror}. Is it yours, is it of the right kind, is there room? "
+            "`./moondev doctor` looks further.",
+            err=True,
+        )
         sys.exit(1)
 
 

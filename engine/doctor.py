@@ -148,12 +148,38 @@ def _folder(data: Path) -> Check:
         return _check("data folder", FAIL, f"{place} cannot be written: {error.strerror}", fix)
     if not data.exists():
         return _check("data folder", OK, f"{data} will be made")
+    try:
+        check_kinds(data)
+    except ConfigError as error:
+        return _check("data folder", FAIL, str(error), "move it away")
     mode = stat.S_IMODE(data.stat().st_mode)
     if mode & 0o077:
         return _check(
             "data folder", WARN, f"{data} is open to others (mode {mode:04o})", f"`chmod 700 {shlex.quote(str(data))}`"
         )
     return _check("data folder", OK, str(data))
+
+
+KINDS = {
+    "journal": "folder",
+    "strategies": "folder",
+    "moondev.log": "file",
+    "paper-exchange": "file",
+    "projection.db": "file",
+    "ops.db": "file",
+    "sessions.json": "file",
+    "settings-file": "file",
+    "console.sock": "file",
+}
+"""What is in a data folder under which name."""
+
+
+def check_kinds(data: Path) -> None:
+    """Raise `ConfigError` for what stands under a name of ours and is of another kind."""
+    for name, kind in KINDS.items():
+        path = data / name
+        if path.exists() and path.is_dir() is not (kind == "folder"):
+            raise ConfigError(f"{path} is not a {kind}: move it away, the service keeps something of its own there")
 
 
 def _is_running(data: Path) -> bool:
