@@ -285,6 +285,17 @@ class InboxOverflow(Struct, kw_only=True, tag="inbox_overflow", array_like=True)
     depth: int
 
 
+class DiskLow(Struct, kw_only=True, tag="disk_low", array_like=True):
+    """The disk of the data folder is filling up; `is_full`: nothing but the room kept back is left, trading halts."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    free_mib: int
+    days_left: int = -1
+    """At the pace of the last day; -1 = not known."""
+    is_full: bool = False
+
+
 class Decided(Struct, kw_only=True, tag="decided", array_like=True):
     """Output record, not an input: what a strategy did in the `call`-th call of the step of event `cause`.
 
@@ -329,6 +340,7 @@ MainEvent: TypeAlias = (
     | StrategyFault
     | FeedStatus
     | InboxOverflow
+    | DiskLow
     | Decided
     | VenueEvent
 )

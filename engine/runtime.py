@@ -15,17 +15,16 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.commands import Actor, Door, LoadStrategy
-from domain.errors import DataError, JournalError, MoonDevError
+from domain.errors import JournalError, MoonDevError
 from domain.events import CommandReceived, EngineStarted, EngineStopped, History, VenueEvent
 from domain.facts import CommandDone, Fact, RequestChanged, StrategyChanged, StrategyStatus
-from domain.market import Bar, Feed, FeedKind, FeedStatus, MarketEvent
+from domain.market import Feed, FeedKind, FeedStatus, MarketEvent
 from domain.order import PROTECTIVE, Cancel, ClientId, Intent
 from domain.ports import MarketFeed, Secrets
 from domain.settings import StrategySpec
@@ -40,7 +39,9 @@ from engine.core.recovery import recover
 from engine.core.state import State
 from engine.data.conflate import Conflator, LagWatch
 from engine.data.monitor import FeedMonitor
+from engine.data.warmup import whole_history
 from engine.desk import Desk, StrategySource
+from engine.disk import watch_disk
 from engine.observe.build import build_hash, lock_hash
 from engine.observe.facts import log_facts
 from engine.replay import facts_of
@@ -89,22 +90,6 @@ class MatchingVenue(Protocol):
         ...
 
 
-async def whole_history(feed: MarketFeed, feeds: Sequence[Feed], count: int) -> list[Bar]:
-    """The last `count` bars of every bar feed, in order of their close. Raises `DataError` when one is not whole."""
-    bars: list[Bar] = []
-    for wanted in feeds:
-        if wanted.kind is not FeedKind.BAR or not count:
-            continue
-        got = await feed.history(wanted, count)
-        if len(got) < count:
-            raise DataError(f"{wanted.instrument}: {len(got)} of the {count} bars that the warm-up needs")
-        holes = sum(later.open_ts_ns - bar.open_ts_ns != wanted.interval_ns for bar, later in pairwise(got))
-        if holes:
-            raise DataError(f"{wanted.instrument}: {holes} hole(s) in the {count} bars of the warm-up")
-        bars += got
-    return sorted(bars, key=lambda bar: bar.open_ts_ns + bar.interval_ns)
-
-
 class Runtime:
     """One engine in one data folder. Raises `JournalError` when another process runs there."""
 
@@ -119,7 +104,12 @@ class Runtime:
         self.guard = Guard(self._overran)
         self.guard.start(lambda: self._live.busy_since_ns if self._live is not None else 0, self._stuck)
         segment_bytes = config.journal.segment_mib * 2**20
-        self.journal = FileJournal(data / "journal", fsync=config.fsync, segment_bytes=segment_bytes)
+        self.journal = FileJournal(
+            data / "journal",
+            fsync=config.fsync,
+            segment_bytes=segment_bytes,
+            reserve_bytes=config.journal.reserve_mib * 2**20,
+        )
         self._replayed: list[Fact] = []
         self.core, self.recovery = recover(self.journal, self._fresh, self.build, self._replayed.extend)
         if self.core.state.epoch:
@@ -301,6 +291,7 @@ class Runtime:
         self.later(self._flush_conflator())
         self.later(self.monitor.run())
         self.later(self._take_snapshots())
+        self.later(watch_disk(self.data, self.journal, self.loop.put))
         for strategy in list(self.core.state.strategies):
             self.later(self._warm_up(strategy))
         return differs

@@ -64,6 +64,12 @@ def on_overflow(core: Core, _event: e.InboxOverflow) -> None:
     halt(core, "engine", "inbox overflow")
 
 
+def on_disk_low(core: Core, event: e.DiskLow) -> None:
+    """The disk was full."""
+    if event.is_full:
+        halt(core, "engine", "the disk is full")
+
+
 def on_fault(core: Core, event: e.StrategyFault) -> None:
     """A strategy that hung."""
     if event.quarantine and event.strategy in core.state.strategies:
@@ -346,6 +352,7 @@ EVENTS: dict[type, Callable[[Core, Any], None]] = {
     e.EngineStarted: on_started,
     e.CommandReceived: on_command,
     e.InboxOverflow: on_overflow,
+    e.DiskLow: on_disk_low,
     e.StrategyFault: on_fault,
     e.Filled: on_filled,
     e.FundingPaid: portfolio.on_funding,

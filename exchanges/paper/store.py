@@ -8,6 +8,7 @@ whole records is refused. There is no fsync: it survives `kill -9`, not the loss
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import struct
@@ -73,7 +74,7 @@ class PaperStore:
     def read(self) -> Iterator[Image | Change]:
         """Yield every whole record, then cut off what is torn behind the last.
 
-        Raises `JournalCorrupt` for a damaged record that others follow, after the records before it; nothing is changed.
+        Raises `JournalCorrupt` for a damaged record that others follow, when those before it have been yielded.
         """
         data = self.path.read_bytes() if self.path.exists() else b""
         at = 0
@@ -98,12 +99,13 @@ class PaperStore:
         after = sum(1 for _ in _records_after(data, at))
         if after:
             raise JournalCorrupt(
-                f"{self.path} is damaged at byte {at} of {len(data)}: what the paper exchange did from there on is lost, "
-                f"at least {after} records that follow cannot be trusted. Put a backup back; or move the file away: the "
-                "exchange then begins anew with its deposits, and the engine finds the difference, takes the exchange's "
-                "word, holds the instruments and asks"
+                f"{self.path} is damaged at byte {at} of {len(data)}: what the paper exchange did from there on is "
+                f"lost, with at least {after} whole records that follow. Nothing was changed. Put a backup back; or "
+                "move the file away: the exchange then begins anew with its deposits, and the engine finds the "
+                "difference, takes the exchange's word, holds the instruments and asks"
             )
-        self.path.with_name(self.path.name + ".cut").write_bytes(data[at:])
+        with contextlib.suppress(OSError):
+            self.path.with_name(self.path.name + ".cut").write_bytes(data[at:])
         os.truncate(self.path, at)
         _log.warning(
             "%s: cut %d bytes from byte %d on: not a whole record, left by a crash", self.path, len(data) - at, at

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.needs import require
 from tests.process.program import QUICK, Program
+from tests.process.test_bad_days import mount_small_disk
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
@@ -130,3 +134,30 @@ def test_what_cannot_be_written_is_one_sentence(program: Program, name: str, how
     assert "Traceback" not in refused.stderr
     assert name.removesuffix(".new") in refused.stderr
     assert len(refused.stderr.strip().splitlines()) <= 3
+
+
+def test_on_a_full_disk_trading_halts_and_people_still_flatten_make_room_and_resume(program: Program) -> None:
+    require(mount_small_disk(program.data, 48), "mounting a small disk needs root")
+    try:
+        program.file.write_text(QUICK + "journal: {reserve_mib: 12}\n")
+        traded(program)
+        (program.data / "ballast").write_bytes(bytes(shutil.disk_usage(program.data).free - 100_000))
+        status = program.until("/status", "HALTED")
+        assert "the disk is full" in " ".join(status.split())
+        assert "closing" in program.ask("/flatten")
+        program.until("/positions", "No open positions")
+        assert "HALTED" in program.ask("/halt")
+        (program.data / "ballast").unlink()
+        request = re.search(r"/approve (R\d+)", program.ask("/resume", "adam"))
+        assert request
+        for person in ("rosa", "adam"):
+            program.ask(f"/approve {request[1]}", person)
+        program.until("/status", "ACTIVE")
+        program.changes("/trades 1")
+        assert program.stop() == 0
+        assert program.run_verb("audit", "verify").returncode == 0
+        replayed = program.run_verb("replay")
+        assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    finally:
+        program.kill()
+        subprocess.run(["umount", "-l", str(program.data)], check=False)

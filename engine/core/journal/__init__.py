@@ -5,6 +5,7 @@ segments   segment files, and one open for appending
 scan       main segments read with every check
 recovery   what opening does after a crash
 appender   groups of records onto the disk
+reserve    room kept back for the day the disk is full
 writer     FileJournal: the port, and its thread
 reader     JournalReader: records from any seq or time
 audit      verify and describe
