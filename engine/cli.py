@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
     app.command()(replay)
     app.command()(doctor)
     app.command()(rebuild)
+    app.command("archive")(archive_market)
     audit_app = typer.Typer(no_args_is_help=True)
     audit_app.command("verify")(audit_verify)
     app.add_typer(audit_app, name="audit", help="The journal's hash chain.")
@@ -68,7 +69,7 @@ def audit_verify(context: typer.Context, config: ConfigOption = None, data: Data
     """Check the hash chain of the journal, say where it breaks, and whether anyone knows more than it does."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from engine.core.journal import describe, verify
+    from engine.core.journal import archived, describe, verify
     from engine.replay import installation_of
     from engine.storage.projector import glance
 
@@ -84,7 +85,25 @@ def audit_verify(context: typer.Context, config: ConfigOption = None, data: Data
     report = verify(folder, known=known)
     for line in describe(report):
         typer.echo(line)
+    gone = {span.segment for span in report.missing}
+    for moved in archived(folder).values():
+        if moved.segment in gone:
+            typer.echo(f"archived  {moved.segment} to {moved.to} (SHA-256 {moved.sha256})")
     raise typer.Exit(0 if report.ok else 1)
+
+
+def archive_market(
+    before: Annotated[str, typer.Option(help="Only what ended before this time (ISO, UTC).")],
+    to: Annotated[Path, typer.Option(help="Folder to move them into.")],
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Move old market data out of the journal: verified first, never what a start needs. The chain still holds."""
+    from engine.core.journal import archive
+
+    moved = archive(journal_folder(data), when_ns(before), to)
+    for one in moved:
+        typer.echo(f"{one.segment}  {one.bytes / 2**20:.1f} MiB  SHA-256 {one.sha256}")
+    typer.echo(f"{len(moved)} segment(s) are in {to}. A replay starts behind them, or needs them back in the journal.")
 
 
 def when_ns(text: str) -> int:

@@ -12,7 +12,6 @@ import datetime as dt
 import fcntl
 import os
 import shlex
-import shutil
 import socket
 import stat
 import sys
@@ -28,6 +27,7 @@ from domain.codec import to_json
 from domain.errors import ConfigError, JournalError
 from domain.ports import Secrets
 from engine.config import Config, Problems, load_config, remembered
+from engine.disk import room
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 NEEDED_MIB, COMFORTABLE_MIB = 200, 2_000
@@ -128,14 +128,16 @@ def _existing(path: Path) -> Path:
 
 
 def _disk(data: Path) -> Check:
-    free_mib = shutil.disk_usage(_existing(data)).free // 2**20
+    found = room(data)
+    free_mib = found.free_mib
+    says = f"{free_mib / 1024:.1f} GiB free"
+    if found.mib_per_day is not None:
+        says += f", the journal grows by {found.mib_per_day:,.0f} MiB a day: {found.days_left} days left"
     if free_mib < NEEDED_MIB:
-        return _check(
-            "disk", FAIL, f"{free_mib} MiB free", f"free at least {NEEDED_MIB} MiB: the journal must be written"
-        )
-    if free_mib < COMFORTABLE_MIB:
-        return _check("disk", WARN, f"{free_mib} MiB free", "the journal grows every day: free some space")
-    return _check("disk", OK, f"{free_mib / 1024:.0f} GiB free")
+        return _check("disk", FAIL, says, f"free at least {NEEDED_MIB} MiB: the journal must be written")
+    if free_mib < COMFORTABLE_MIB or found.is_low:
+        return _check("disk", WARN, says, "make room; `moondev archive` moves old market data away")
+    return _check("disk", OK, says)
 
 
 def _folder(data: Path) -> Check:

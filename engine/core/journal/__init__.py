@@ -9,10 +9,12 @@ reserve    room kept back for the day the disk is full
 writer     FileJournal: the port, and its thread
 reader     JournalReader: records from any seq or time
 audit      verify and describe
+archive    moves market segments away
 snapshots  state snapshots beside the journal
 memory     MemoryJournal, for simulations
 """
 
+from engine.core.journal.archive import Archived, archive, archived
 from engine.core.journal.audit import Anchor, AuditReport, describe, verify
 from engine.core.journal.format import Break, Broken
 from engine.core.journal.memory import MemoryJournal
@@ -24,6 +26,7 @@ from engine.core.journal.writer import FileJournal
 
 __all__ = [
     "Anchor",
+    "Archived",
     "AuditReport",
     "Break",
     "Broken",
@@ -34,6 +37,8 @@ __all__ = [
     "MemoryJournal",
     "SegmentInfo",
     "SnapshotStore",
+    "archive",
+    "archived",
     "describe",
     "verify",
 ]
