@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from domain.events import DiskLow
-from domain.facts import TradingState
+from domain.facts import TradingState, TradingStateChanged
 from domain.ports import MAIN_STREAM
 from engine.core.journal import FileJournal
 from engine.core.recovery import replay, state_hash
@@ -50,7 +50,7 @@ def test_a_disk_that_fills_is_told_and_a_full_one_halts_across_a_restart() -> No
     rig = Rig().start()
     rig.ingest(DiskLow(free_mib=700, days_left=2))
     assert rig.alerts()[-1] == "disk_low"
-    assert rig.core.state.latched == TradingState.ACTIVE
+    assert rig.told(TradingStateChanged)[-1].state is TradingState.ACTIVE
     rig.ingest(DiskLow(free_mib=0, is_full=True))
     assert rig.alerts()[-1] == "disk_full"
     assert rig.core.state.trading is TradingState.HALTED
