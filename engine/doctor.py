@@ -27,6 +27,7 @@ from domain.codec import to_json
 from domain.errors import ConfigError, JournalError
 from domain.ports import Secrets
 from engine.config import Config, Problems, load_config, remembered
+from engine.core.journal.reserve import RESERVE_FILE
 from engine.disk import room
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -214,7 +215,8 @@ def _clock(data: Path) -> Check:
 
 def _journal(data: Path, *, running: bool) -> Check:
     folder = data / "journal"
-    size_mib = sum(file.stat().st_size for file in folder.glob("**/*") if file.is_file()) / 2**20
+    files = [file for file in folder.glob("**/*") if file.is_file() and file.name != RESERVE_FILE]
+    size_mib = sum(file.stat().st_size for file in files) / 2**20
     if not folder.is_dir() or not size_mib:
         return _check("journal", OK, "none yet: this is a first start")
     if running:

@@ -70,7 +70,7 @@ def as_lines(core: Core) -> list[str]:
     now_ns = core.state.ts_ns
     status = views.status(core, now_ns, "")
     why = f": {status.trading_reason}" if status.trading_reason else ""
-    lines = [f"Trading  {status.trading_state}{why}"]
+    lines = [f"Trading  {status.trading_state.upper()}{why}"]
     lines += [
         f"Money    {row.account}: equity {number(row.equity)} {row.currency}, today {number(row.day_pnl, sign=True)}, "
         f"fees {number(row.fees)}, funding {number(row.funding, sign=True)}"

@@ -16,7 +16,6 @@ from domain.errors import JournalError, ReplayMismatch
 from domain.events import CommandReceived, EngineStarted, Event
 from domain.facts import Fact
 from domain.instrument import Instrument, InstrumentId
-from domain.ports import Snapshot
 from domain.settings import Settings
 from engine.core.core import Core
 from engine.core.journal import JournalReader, MarketSpan, SnapshotStore
@@ -141,12 +140,22 @@ def beginning(folder: Path, until_seq: int | None) -> tuple[int, State, str]:
         return after_gone(store, gone, until_seq, note)
     if first == builds[0][0]:
         return 0, State(), note
-    snapshot = store.load(first - 1)
-    if snapshot is None or (gone and snapshot.seq < gone[-1].last_seq):
+    state = readable(store, first - 1)
+    if state is None or (gone and state.seq < gone[-1].last_seq):
         if gone:
             return after_gone(store, gone, until_seq, note)
         return 0, State(), f"{note} Events before seq {first} are of another build and may not replay exactly.".strip()
-    return snapshot.seq + 1, state_of(snapshot), f"{note} Starts at seq {first}: before, another build ran.".strip()
+    return state.seq + 1, state, f"{note} Starts at seq {first}: before, another build ran.".strip()
+
+
+def readable(store: SnapshotStore, before_seq: int) -> State | None:
+    """The state in the newest snapshot up to `before_seq` that this build can read."""
+    snapshot = store.load(before_seq)
+    while snapshot is not None:
+        with suppress(DecodeError):
+            return state_of(snapshot)
+        snapshot = store.load(snapshot.seq - 1)
+    return None
 
 
 def after_gone(
@@ -156,10 +165,10 @@ def after_gone(
     behind = gone[-1].last_seq
     for path in store.files():
         if behind <= seq_of(path) and (until_seq is None or seq_of(path) <= until_seq):
-            snapshot = store.load(seq_of(path))
-            if snapshot is not None and snapshot.seq >= behind:
-                text = f"Starts behind seq {snapshot.seq}: market data up to seq {behind} is gone ({gone[-1].segment})."
-                return snapshot.seq + 1, state_of(snapshot), f"{note} {text}".strip()
+            state = readable(store, seq_of(path))
+            if state is not None and state.seq >= behind:
+                text = f"Starts behind seq {state.seq}: market data up to seq {behind} is gone ({gone[-1].segment})."
+                return state.seq + 1, state, f"{note} {text}".strip()
     raise JournalError(
         f"a replay cannot pass the market data that is gone ({gone[-1]}), and no snapshot between it and the end "
         "of this replay is kept. Put the segment back into the journal's folder, or replay up to --seq "
@@ -214,7 +223,7 @@ class FactSource:
             seq = decisions[-1].seq if decisions else event.seq
             if isinstance(event, EngineStarted):
                 if build not in {"", event.build}:
-                    self._adopt(store.load(event.seq - 1))
+                    self._adopt(readable(store, event.seq - 1))
                 build = event.build
             core = self.core
             core.replayed = {d.call: d for d in decisions}
@@ -224,9 +233,9 @@ class FactSource:
             yield from core.facts
             forget_effects(core)
 
-    def _adopt(self, snapshot: Snapshot | None) -> None:
-        if snapshot is not None and snapshot.seq >= self.core.state.seq:
-            self.core = Core(state_of(snapshot))
+    def _adopt(self, state: State | None) -> None:
+        if state is not None and state.seq >= self.core.state.seq:
+            self.core = Core(state)
 
 
 def facts_of(folder: Path) -> FactSource:
