@@ -22,7 +22,7 @@ from engine import cli as engine_cli
 from research import cli as research_cli
 
 if TYPE_CHECKING:
-    from domain.ports import MarketFeed
+    from domain.ports import MarketFeed, Secrets
     from engine.config import Config
     from engine.runtime import MatchingVenue
     from gateway.server import GatewayServer
@@ -227,8 +227,16 @@ def data_folder(environment: str, data: Path | None) -> Path:
 
 
 @app.callback()
-def moondev() -> None:
+def moondev(context: typer.Context) -> None:
     """Trade perpetual futures on paper or live, steered from chat."""
+    context.obj = open_secrets
+
+
+def open_secrets(data: Path) -> Secrets:
+    """The secrets of a data folder, for verbs whose rooms do not know the vault."""
+    from vault.secrets import FileSecrets
+
+    return FileSecrets(data / "secrets", lambda _secret: None)
 
 
 @app.command()
@@ -248,13 +256,17 @@ def run(
 ) -> None:
     """Start the service: paper trading, dashboard, console and chat."""
     from engine.catalogue import catalogue, start_settings
+    from engine.config import remember
+    from engine.doctor import check_kinds
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     folder = data_folder("paper", data)
+    check_kinds(folder)
     found = catalogue(folder / "strategies")
     for problem in found.broken.values():
         typer.echo(f"A strategy file cannot be used, everything else starts: {problem}", err=True)
     loaded = start_settings(config, "paper", found, has_run=(folder / "journal").is_dir())
+    remember(folder, config)
     if port is not None:
         loaded = loaded.model_copy(update={"gateway": loaded.gateway.model_copy(update={"port": port})})
     if market is not None:
@@ -331,6 +343,15 @@ def main() -> None:
         app(prog_name="moondev")
     except MoonDevError as error:
         typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        typer.echo(
+            f"Error: {error.filename}: {error.strerror}. Is it yours, is it of the right kind, is there room? "
+            "`./moondev doctor` looks further.",
+            err=True,
+        )
         sys.exit(1)
 
 

@@ -25,7 +25,8 @@ class EngineStarted(Struct, kw_only=True, tag="engine_started", array_like=True)
     """A run begins. The first one in a journal fixes the installation id. `settings` is None when unchanged.
 
     `build` is the hash of the code, `lock_hash` of the dependencies; a changed build does not replay
-    foreign events but starts from a migrated snapshot.
+    foreign events but starts from a migrated snapshot. `lost` says who knew later events than the journal, whose end
+    was lost then; its `seq` is above all that are known to have been used.
     """
 
     seq: int = 0
@@ -36,6 +37,7 @@ class EngineStarted(Struct, kw_only=True, tag="engine_started", array_like=True)
     lock_hash: str
     settings_hash: str
     settings: Settings | None = None
+    lost: str = ""
 
 
 class EngineStopped(Struct, kw_only=True, tag="engine_stopped", array_like=True):
@@ -296,6 +298,17 @@ class InboxOverflow(Struct, kw_only=True, tag="inbox_overflow", array_like=True)
     depth: int
 
 
+class DiskLow(Struct, kw_only=True, tag="disk_low", array_like=True):
+    """The disk of the data folder is filling up; `is_full`: nothing but the room kept back is left, trading halts."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    free_mib: int
+    days_left: int = -1
+    """At the pace of the last day; -1 = not known."""
+    is_full: bool = False
+
+
 class Decided(Struct, kw_only=True, tag="decided", array_like=True):
     """Output record, not an input: what a strategy did in the `call`-th call of the step of event `cause`.
 
@@ -343,6 +356,7 @@ MainEvent: TypeAlias = (
     | StrategyFileBroken
     | FeedStatus
     | InboxOverflow
+    | DiskLow
     | Decided
     | VenueEvent
 )

@@ -136,6 +136,11 @@ class Journal(Protocol):
     durable_seq: int
     """Everything up to this sequence number is on disk."""
 
+    @property
+    def last_seq(self) -> int:
+        """The last sequence number that was appended."""
+        ...
+
     def append(self, stream: int, seq: int, ts_ns: int, payload: bytes) -> None:
         """Buffer one record. Raises `JournalFull` once the disk has refused a write."""
         ...

@@ -15,15 +15,13 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.commands import Actor, Door, LoadStrategy
-from domain.errors import DataError, JournalError, MoonDevError
+from domain.errors import JournalError, MoonDevError
 from domain.events import (
     ClockStepped,
     CommandReceived,
@@ -33,11 +31,12 @@ from domain.events import (
     StrategyFileBroken,
     VenueEvent,
 )
-from domain.facts import Fact, StrategyChanged, StrategyStatus
-from domain.market import Bar, Feed, FeedKind, FeedStatus, MarketEvent
-from domain.order import PROTECTIVE, Cancel, Intent
+from domain.facts import CommandDone, Fact, RequestChanged, StrategyChanged, StrategyStatus
+from domain.market import Feed, FeedKind, FeedStatus, MarketEvent
+from domain.order import PROTECTIVE, Cancel, ClientId, Intent
 from domain.ports import MarketFeed, Secrets
 from domain.settings import StrategySpec
+from engine import lost as lost_end
 from engine.clock import WallClock
 from engine.config import Config, diff
 from engine.core.core import AnyStrategy, Core
@@ -49,11 +48,14 @@ from engine.core.recovery import recover
 from engine.core.state import State
 from engine.data.conflate import Conflator, LagWatch
 from engine.data.monitor import FeedMonitor
+from engine.data.warmup import whole_history
 from engine.desk import Desk, StrategySource
+from engine.disk import watch_disk
 from engine.observe.build import build_hash, lock_hash
 from engine.observe.facts import log_facts
 from engine.replay import facts_of
 from engine.storage import reads
+from engine.storage.database import database_url
 from engine.storage.projector import Projector
 from engine.storage.writer import ProjectionWriter
 from engine.strategies import registry
@@ -61,6 +63,7 @@ from engine.strategies import registry
 CONFLATE_FLUSH_S = 0.1
 PRELOADED_TRADES = 200
 PRELOADED_EQUITY = 2_000
+SNAPSHOT_SOON_S = 1.0
 STOP_WITHIN_NS = 3_000_000_000
 WARM_UP_RETRY_S = 5.0
 WARM_UP_LONGEST_S = 60.0
@@ -87,35 +90,13 @@ class MatchingVenue(Protocol):
         """One unconflated event of the feed."""
         ...
 
+    def client_ids(self) -> Sequence[ClientId]:
+        """Client ids of the orders that the venue remembers; asked before `start`."""
+        ...
+
     async def aclose(self) -> None:
         """Disconnect."""
         ...
-
-
-def database_url(config: Config, data: Path, vault: Secrets) -> str:
-    """Address of the projections, with its password from the secrets. Raises `ConfigError` when that is missing."""
-    if not config.storage.url:
-        return f"sqlite:///{data / 'projection.db'}"
-    if config.storage.password_secret is None:
-        return config.storage.url
-    password = vault.get(config.storage.password_secret)
-    return make_url(config.storage.url).set(password=password).render_as_string(hide_password=False)
-
-
-async def whole_history(feed: MarketFeed, feeds: Sequence[Feed], count: int) -> list[Bar]:
-    """The last `count` bars of every bar feed, in order of their close. Raises `DataError` when one is not whole."""
-    bars: list[Bar] = []
-    for wanted in feeds:
-        if wanted.kind is not FeedKind.BAR or not count:
-            continue
-        got = await feed.history(wanted, count)
-        if len(got) < count:
-            raise DataError(f"{wanted.instrument}: {len(got)} of the {count} bars that the warm-up needs")
-        holes = sum(later.open_ts_ns - bar.open_ts_ns != wanted.interval_ns for bar, later in pairwise(got))
-        if holes:
-            raise DataError(f"{wanted.instrument}: {holes} hole(s) in the {count} bars of the warm-up")
-        bars += got
-    return sorted(bars, key=lambda bar: bar.open_ts_ns + bar.interval_ns)
 
 
 class Runtime:
@@ -135,7 +116,12 @@ class Runtime:
         self.guard = Guard()
         self.guard.start(lambda: self._live.busy_since_ns if self._live is not None else 0, self._stuck)
         segment_bytes = config.journal.segment_mib * 2**20
-        self.journal = FileJournal(data / "journal", fsync=config.fsync, segment_bytes=segment_bytes)
+        self.journal = FileJournal(
+            data / "journal",
+            fsync=config.fsync,
+            segment_bytes=segment_bytes,
+            reserve_bytes=config.journal.reserve_mib * 2**20,
+        )
         self._replayed: list[Fact] = []
         self.core, self.recovery = recover(self.journal, self._fresh, self.build, self._replayed.extend)
         if self.core.state.epoch:
@@ -156,7 +142,8 @@ class Runtime:
             source_of=self._source_of,
             journal=self.journal,
         )
-        self._projector = Projector(database_url(config, data, vault), self.core.instruments, self.installation)
+        self._database = database_url(config, data, vault)
+        self._projector = Projector(self._database, self.core.instruments, self.installation)
         self.projection = ProjectionWriter(self._projector, lambda trouble: log.warning(trouble) if trouble else None)
         self.conflator = Conflator(self.loop.put, config.data_feed.conflate_ns)
         self.monitor = FeedMonitor(self._on_market, self.clock, self.settings.execution.stale_feed_ns)
@@ -167,6 +154,7 @@ class Runtime:
         self.engine: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken: list[str] = []
+        self._snapshot_is_due = False
 
     @property
     def _own_strategies(self) -> Path:
@@ -201,8 +189,22 @@ class Runtime:
         log_facts(facts)
         for fact in facts:
             self.projection.put(fact)
+            if isinstance(fact, CommandDone | RequestChanged):
+                self._snapshot_soon()
             if isinstance(fact, StrategyChanged) and fact.status is StrategyStatus.WARMING:
                 self.later(self._warm_up(fact.strategy))
+
+    def _snapshot_soon(self) -> None:
+        """What people decided is in a snapshot within a second: another build could not read it off the record."""
+        if not self._snapshot_is_due and self.loop.failure is None:
+            self._snapshot_is_due = True
+            self.later(self._snapshot_for_people())
+
+    async def _snapshot_for_people(self) -> None:
+        await asyncio.sleep(SNAPSHOT_SOON_S)
+        self._snapshot_is_due = False
+        if self.loop.failure is None:
+            self._snapshot()
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the engine until it ends or the engine stops."""
@@ -237,7 +239,11 @@ class Runtime:
     async def _take_snapshots(self) -> None:
         while True:
             await asyncio.sleep(self.config.journal.snapshot_every_ns / 1e9)
-            self._snapshot()
+            self.kernel.snapshot()
+            taken = self.kernel.seq
+            while self.journal.durable_seq < taken:  # noqa: ASYNC110 - what it waits for is a thread
+                await asyncio.sleep(0.05)
+            self._reached()
 
     def problems(self) -> list[str]:
         """Why the service is not ready, beyond what the desk knows."""
@@ -249,8 +255,12 @@ class Runtime:
 
     def _snapshot(self) -> None:
         self.kernel.snapshot()
+        self._reached()
+
+    def _reached(self) -> None:
+        """Tell the projection how far it is whole: never past what is on disk, or it would know of a lost end."""
         untold = self.kernel.untold
-        self.projection.reached(untold[0][0] - 1 if untold else self.kernel.seq)
+        self.projection.reached(min(untold[0][0] - 1 if untold else self.kernel.seq, self.journal.durable_seq))
 
     async def _warm_up(self, strategy: str) -> None:
         """Subscribe what a strategy reads and bring its history up to now; asked again until it is whole."""
@@ -282,13 +292,17 @@ class Runtime:
         """
         self._venue, self._feed = venue, feed
         self.desk.market = market
+        lost = lost_end.find(self.journal, self.core.state, self._database, venue.client_ids())
+        if lost is not None:
+            # nothing that anybody knows is used again
+            self.epoch, self.kernel.seq = lost.epoch + 1, lost.seq
         self._preload()
         history = lambda: iter(facts_of(self.data / "journal"))  # noqa: E731 - a name would not say more
-        await self.projection.start(self.recovery.snapshot_seq + 1, self.core.state.seq, history)
+        await self.projection.start(self.recovery.snapshot_seq + 1, self.kernel.seq, history)
         for fact in self._replayed:
             self.projection.put(fact)
         self._replayed.clear()
-        differs = self._begin()
+        differs = self._begin(lost.text if lost is not None else "")
         self.engine = asyncio.get_running_loop().create_task(self._drive(), name="engine")
         self.engine.add_done_callback(lambda _: on_end())
         await venue.start(self.loop.put)
@@ -298,6 +312,7 @@ class Runtime:
         self.later(self._flush_conflator())
         self.later(self.monitor.run())
         self.later(self._take_snapshots())
+        self.later(watch_disk(self.data, self.journal, self.loop.put))
         for strategy in list(self.core.state.strategies):
             self.later(self._warm_up(strategy))
         return differs
@@ -309,7 +324,7 @@ class Runtime:
             trades = reads.trades(database, PRELOADED_TRADES)
             self.desk.preload(trades[::-1], reads.equity_curve(database, PRELOADED_EQUITY))
 
-    def _begin(self) -> list[str]:
+    def _begin(self, lost: str) -> list[str]:
         """The first event of this run: who we are, and under which settings."""
         state = self.core.state
         is_new = not state.epoch
@@ -325,6 +340,7 @@ class Runtime:
                 lock_hash=lock_hash(),
                 settings_hash=wanted if is_new else state.settings_hash,
                 settings=self.settings if is_new else None,
+                lost=lost,
             )
         )
         for file, problem in self.broken.items():
