@@ -75,7 +75,10 @@ class CommandReceived(Struct, kw_only=True, tag="command", array_like=True):
 
 
 class History(Struct, kw_only=True, tag="history", array_like=True):
-    """Warm-up bars for one strategy, oldest first; `complete` ends the warm-up, `problem` says why it cannot."""
+    """Warm-up bars for one strategy, oldest first; `complete` ends the warm-up, `problem` says why it cannot.
+
+    `asked` is the event that this answers (the load, change or start that made the strategy wait); 0 = any.
+    """
 
     seq: int = 0
     ts_ns: int = 0
@@ -83,6 +86,7 @@ class History(Struct, kw_only=True, tag="history", array_like=True):
     bars: tuple[Bar, ...] = ()
     complete: bool = False
     problem: str = ""
+    asked: int = 0
 
 
 class StrategyFault(Struct, kw_only=True, tag="strategy_fault", array_like=True):
@@ -93,6 +97,15 @@ class StrategyFault(Struct, kw_only=True, tag="strategy_fault", array_like=True)
     strategy: str
     problem: str
     quarantine: bool = True
+
+
+class StrategyFileBroken(Struct, kw_only=True, tag="strategy_file", array_like=True):
+    """The driver found a file in the user's folder of strategies that cannot be used."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    file: str
+    problem: str
 
 
 class Accepted(Struct, kw_only=True, tag="accepted", array_like=True, gc=False):
@@ -301,6 +314,7 @@ class Decided(Struct, kw_only=True, tag="decided", array_like=True):
 
     Written only when it changed something: what it wants, the text of what it raised (`fault`), or, when
     its code was attached, its `feeds` and `warmup`. With these, an incident replays without the code.
+    `source` is the text of that code, when it is another than what was recorded of this strategy last.
     """
 
     seq: int = 0
@@ -312,6 +326,7 @@ class Decided(Struct, kw_only=True, tag="decided", array_like=True):
     fault: str = ""
     feeds: tuple[Feed, ...] | None = None
     warmup: int = 0
+    source: str = ""
 
 
 VenueEvent: TypeAlias = (
@@ -338,6 +353,7 @@ MainEvent: TypeAlias = (
     | CommandReceived
     | History
     | StrategyFault
+    | StrategyFileBroken
     | FeedStatus
     | InboxOverflow
     | DiskLow

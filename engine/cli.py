@@ -168,11 +168,14 @@ def rebuild(context: typer.Context, config: ConfigOption = None, data: DataOptio
     typer.echo(f"The projection {shown} is rebuilt up to event {cursor.seq}.")
 
 
-def config_check(config: ConfigOption = None, environment: str = "paper") -> None:
-    """Check a settings file; every mistake in one go."""
-    from engine.config import load_config
+def config_check(config: ConfigOption = None, data: DataOption = DEFAULT_DATA, environment: str = "paper") -> None:
+    """Check a settings file as a start does, with the strategies in the data folder; every mistake in one go."""
+    from engine.catalogue import catalogue, check_settings
 
-    loaded = load_config(config, environment)
+    found = catalogue(data / "strategies")
+    for problem in found.broken.values():
+        typer.echo(f"A strategy file cannot be used: {problem}", err=True)
+    loaded = check_settings(config, environment, found)
     typer.echo(f"{config or 'the built-in set-up'} is fine. Content hash {loaded.content_hash[:16]}.")
 
 

@@ -26,7 +26,7 @@ from msgspec import Struct
 from domain.codec import to_json
 from domain.errors import ConfigError, JournalError
 from domain.ports import Secrets
-from engine.config import Config, Problems, load_config, remembered
+from engine.config import Config, remembered
 from engine.core.journal.reserve import RESERVE_FILE
 from engine.disk import room
 
@@ -93,8 +93,8 @@ def examine(
     checks = [_python(), _disk(data), _folder(data)]
     running = _is_running(data)
     checks += [_clock(data), _journal(data, running=running)]
-    config, settings = _settings(config_path or remembered(data), environment, is_named=config_path is not None)
-    checks.append(settings)
+    config, settings = _settings(config_path, environment, data)
+    checks += settings
     if config is not None:
         checks.append(_projection(config, data, open_secrets))
         checks += [_secrets(data / "secrets", config), _port(config, running=running)]
@@ -265,27 +265,32 @@ def _projection(config: Config, data: Path, open_secrets: Callable[[Path], Secre
     return _check("projection", OK, f"{where}: up to event {cursor.seq}{skipped}")
 
 
-def _settings(path: Path | None, environment: str, *, is_named: bool) -> tuple[Config | None, Check]:
-    from engine.strategies.registry import BUILT_IN
+def _settings(path: Path | None, environment: str, data: Path) -> tuple[Config | None, list[Check]]:
+    """Settings and the user's strategies, judged as a first start would."""
+    from engine.catalogue import catalogue, start_settings
 
-    kinds = {kind: cls.params_type for kind, cls in BUILT_IN.items()}
+    own = catalogue(data / "strategies")
+    config, is_named = None, path is not None
+    path = path or remembered(data)
     name = str(path or "the built-in paper set-up")
     if path is not None and not is_named:
         name += " (of the last start here; --config names another)"
     if path is not None and not path.is_file():
-        fix = "name the settings file with --config" if not is_named else "look at its name"
-        return None, _check("settings", FAIL, f"{name} is not there", fix)
+        fix = "look at its name" if is_named else "name the settings file with --config"
+        return None, [_check("settings", FAIL, f"{name} is not there", fix)]
     try:
-        config = load_config(path, environment)
-    except Problems as error:
-        return None, _check("settings", FAIL, str(error), "mend the lines named; `moondev config check` looks again")
-    try:
-        load_config(path, environment, kinds)
+        config = start_settings(path, environment, own, has_run=False)
+        told = f"{name}: {len(config.strategies)} strategies, {len(config.persons)} persons"
+        checks = [_check("settings", OK, told)]
     except ConfigError as error:
-        return config, _check(
-            "settings", WARN, str(error), "right only if you have strategy files of your own in the data folder"
-        )
-    return config, _check("settings", OK, f"{name}: {len(config.strategies)} strategies, {len(config.persons)} persons")
+        fix = "mend the lines named; `moondev config check` looks again"
+        checks = [_check("settings", FAIL, str(error), fix)]
+    if own.broken:
+        lacking = [item for item in config.strategies if item.kind not in own.kinds] if config is not None else []
+        lines = [*own.broken.values(), *(f"{item.id} ({item.kind}) will be in quarantine" for item in lacking)]
+        fix = "mend the file, or move it out of the folder; until then its strategies are not available"
+        checks.append(_check("strategies", WARN, "\n".join(lines), fix))
+    return config, checks
 
 
 def _secrets(file: Path, config: Config) -> Check:

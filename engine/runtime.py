@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -22,7 +22,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from domain.commands import Actor, Door, LoadStrategy
 from domain.errors import JournalError, MoonDevError
-from domain.events import ClockStepped, CommandReceived, EngineStarted, EngineStopped, History, VenueEvent
+from domain.events import (
+    ClockStepped,
+    CommandReceived,
+    EngineStarted,
+    EngineStopped,
+    History,
+    StrategyFileBroken,
+    VenueEvent,
+)
 from domain.facts import CommandDone, Fact, RequestChanged, StrategyChanged, StrategyStatus
 from domain.market import Feed, FeedKind, FeedStatus, MarketEvent
 from domain.order import PROTECTIVE, Cancel, ClientId, Intent
@@ -94,14 +102,18 @@ class MatchingVenue(Protocol):
 class Runtime:
     """One engine in one data folder. Raises `JournalError` when another process runs there."""
 
-    def __init__(self, config: Config, data: Path, vault: Secrets) -> None:
-        """Open the data folder and recover from its journal; nothing runs yet."""
+    def __init__(self, config: Config, data: Path, vault: Secrets, broken: Mapping[str, str]) -> None:
+        """Open the data folder and recover from its journal; nothing runs yet.
+
+        `broken` are the files of the user's strategies that cannot be used, and why: people are told.
+        """
         self.config = config
         self.data = data
         self.build = build_hash()
         self.settings = config.to_settings()
         self._live: EngineLoop | None = None
-        self.guard = Guard(self._overran)
+        self.broken = broken
+        self.guard = Guard()
         self.guard.start(lambda: self._live.busy_since_ns if self._live is not None else 0, self._stuck)
         segment_bytes = config.journal.segment_mib * 2**20
         self.journal = FileJournal(
@@ -120,12 +132,13 @@ class Runtime:
         self.installation = self.core.state.installation or secrets.token_hex(3)
         self.kernel = Kernel(self.core, self.journal, send=self._send, publish=self._publish)
         self.loop = self._live = EngineLoop(self.kernel, self.clock)
+        self.guard.report = self._overran
         self.desk = Desk(
             self.core,
             self.loop.put,
             self.clock,
             market="no market yet",
-            strategy_kinds=registry.kinds(self._own_strategies),
+            strategy_kinds=lambda: registry.kinds(self._own_strategies),
             source_of=self._source_of,
             journal=self.journal,
         )
@@ -150,19 +163,19 @@ class Runtime:
     def _fresh(self, state: State) -> Core:
         core = Core(state)
         core.make_code = self._make_code
+        core.contain = self.guard.call
         return core
 
     def _make_code(self, spec: StrategySpec) -> AnyStrategy:
         return cast("AnyStrategy", Timed(registry.build(spec, self._own_strategies), spec.id, self.guard))
 
     def _overran(self, strategy: str, problem: str) -> None:
-        """A slow call is told, except in recovery: what counts there was judged when it happened."""
-        if self._live is not None:
-            self._live.fault(strategy, problem, quarantine=False)
+        self.loop.fault(strategy, problem, quarantine=False)
 
     def _source_of(self, spec: StrategySpec) -> StrategySource:
-        registry.build(spec, self._own_strategies)
-        loaded = registry.load(spec.kind, self._own_strategies)
+        """The source of a strategy that can be made. Raises `StrategyError`, and what its code raises."""
+        loaded = self.guard.call(lambda: registry.load(spec.kind, self._own_strategies))
+        self.guard.call(lambda: registry.make(loaded, spec))
         return StrategySource(loaded.source, loaded.source_hash)
 
     # effects
@@ -252,17 +265,23 @@ class Runtime:
     async def _warm_up(self, strategy: str) -> None:
         """Subscribe what a strategy reads and bring its history up to now; asked again until it is whole."""
         pause_s = WARM_UP_RETRY_S
-        while (code := self.core.code.get(strategy)) is not None and self._feed is not None:
+        view, asked = self.core.views.get(strategy), self._asked(strategy)
+        while view is not None and asked == self._asked(strategy) and self._feed is not None:
             try:
-                await self._feed.subscribe(code.feeds())
-                bars = await whole_history(self._feed, code.feeds(), code.warmup())
-                self.loop.put(History(strategy=strategy, bars=tuple(bars), complete=True))
+                await self._feed.subscribe(view.feeds)
+                bars = await whole_history(self._feed, view.feeds, view.warmup)
+                self.loop.put(History(strategy=strategy, bars=tuple(bars), complete=True, asked=asked))
             except (MoonDevError, OSError, TimeoutError) as error:
-                self.loop.put(History(strategy=strategy, problem=f"{type(error).__name__}: {error}"))
+                self.loop.put(History(strategy=strategy, problem=f"{type(error).__name__}: {error}", asked=asked))
             else:
                 return
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, WARM_UP_LONGEST_S)
+
+    def _asked(self, strategy: str) -> int:
+        """The event since which a strategy waits for history; 0 = it is gone."""
+        found = self.core.state.strategies.get(strategy)
+        return found.asked if found is not None else 0
 
     # life
 
@@ -324,6 +343,8 @@ class Runtime:
                 lost=lost,
             )
         )
+        for file, problem in self.broken.items():
+            self.loop.put(StrategyFileBroken(file=file, problem=problem))
         for seed in seeds:
             self.loop.put(seed)
         if is_new:
@@ -331,8 +352,11 @@ class Runtime:
         return diff(state.settings, self.config.to_settings()) if wanted != state.settings_hash else []
 
     def _seed(self, spec: StrategySpec) -> CommandReceived:
-        source = self._source_of(spec)
-        command = LoadStrategy(spec=spec, source_hash=source.sha256, source=source.text)
+        command = LoadStrategy(spec=spec)
+        with contextlib.suppress(Exception):
+            # what is wrong with it is found again, and told, when the engine loads it
+            source = self._source_of(spec)
+            command = LoadStrategy(spec=spec, source_hash=source.sha256, source=source.text)
         actor = Actor(person="", door=Door.SYSTEM)
         return CommandReceived(actor=actor, command=command, request_id=f"settings:{spec.id}")
 

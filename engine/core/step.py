@@ -64,6 +64,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
     if state.settings.execution.dead_man_ns:
         core.set_timer("deadman", event.ts_ns)
     strategies.reattach(core)
+    strategies.await_history(core)
     reconcile.on_started(core)
     if event.lost:
         on_lost_end(core, event.lost)
@@ -195,6 +196,7 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     e.CommandReceived: commands.on_command,
     e.History: strategies.on_history,
     e.StrategyFault: strategies.on_fault,
+    e.StrategyFileBroken: strategies.on_broken_file,
     e.InboxOverflow: on_overflow,
     e.DiskLow: on_disk_low,
     e.Accepted: orders.on_accepted,
