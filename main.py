@@ -24,7 +24,7 @@ from research import cli as research_cli
 if TYPE_CHECKING:
     from domain.ports import MarketFeed, Secrets
     from engine.config import Config
-    from engine.runtime import MatchingVenue
+    from engine.venue import MatchingVenue
     from gateway.server import GatewayServer
 
 app = typer.Typer(

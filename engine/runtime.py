@@ -16,7 +16,7 @@ import logging
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,11 +29,10 @@ from domain.events import (
     EngineStopped,
     History,
     StrategyFileBroken,
-    VenueEvent,
 )
 from domain.facts import CommandDone, Fact, RequestChanged, StrategyChanged, StrategyStatus
 from domain.market import Feed, FeedKind, FeedStatus, MarketEvent
-from domain.order import PROTECTIVE, Cancel, ClientId, Intent
+from domain.order import PROTECTIVE, Cancel, Intent
 from domain.ports import MarketFeed, Secrets
 from domain.settings import StrategySpec
 from engine import lost as lost_end
@@ -59,6 +58,7 @@ from engine.storage.database import database_url
 from engine.storage.projector import Projector
 from engine.storage.writer import ProjectionWriter
 from engine.strategies import registry
+from engine.venue import MatchingVenue
 
 CONFLATE_FLUSH_S = 0.1
 PRELOADED_TRADES = 200
@@ -69,34 +69,6 @@ WARM_UP_RETRY_S = 5.0
 WARM_UP_LONGEST_S = 60.0
 
 log = logging.getLogger(__name__)
-
-
-class MatchingVenue(Protocol):
-    """A venue that also matches against the unconflated market: the paper one."""
-
-    async def start(self, sink: Callable[[VenueEvent], None]) -> None:
-        """Connect and begin to push events."""
-        ...
-
-    def send(self, intents: Sequence[Intent]) -> None:
-        """Hand intents to the sender."""
-        ...
-
-    def send_from_thread(self, intents: Sequence[Intent]) -> None:
-        """Send from the watchdog's thread while the loop is stuck."""
-        ...
-
-    def on_market(self, event: MarketEvent | FeedStatus) -> None:
-        """One unconflated event of the feed."""
-        ...
-
-    def client_ids(self) -> Sequence[ClientId]:
-        """Client ids of the orders that the venue remembers; asked before `start`."""
-        ...
-
-    async def aclose(self) -> None:
-        """Disconnect."""
-        ...
 
 
 class Runtime:
