@@ -8,16 +8,20 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from domain.errors import MoonDevError
 from domain.settings import Settings
 
+if TYPE_CHECKING:
+    from engine.core.journal import Anchor
+
 DataOption = Annotated[Path, typer.Option("--data", help="Data folder.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
 """Without it: the file that the service in the data folder was last started with."""
+HASH_DIGITS = 64
 DEFAULT_DATA = Path(".moondev/paper")
 
 
@@ -65,7 +69,22 @@ def projection_url(context: typer.Context, config: Path | None, data: Path) -> t
     return url, make_url(url).render_as_string(hide_password=True)
 
 
-def audit_verify(context: typer.Context, config: ConfigOption = None, data: DataOption = DEFAULT_DATA) -> None:
+def anchor(text: str) -> Anchor:
+    """A head as `audit verify` printed it, "SEQ HASH". Raises `typer.BadParameter`."""
+    from engine.core.journal import Anchor
+
+    seq, _, head = text.strip().replace(":", " ").partition(" ")
+    if not seq.isdigit() or len(head) != HASH_DIGITS:
+        raise typer.BadParameter(f"{text!r} is no head as printed by audit verify: 'SEQ HASH'")
+    return Anchor(int(seq), head)
+
+
+def audit_verify(
+    context: typer.Context,
+    config: ConfigOption = None,
+    data: DataOption = DEFAULT_DATA,
+    head: Annotated[list[str] | None, typer.Option(help="A head kept outside: 'SEQ HASH', as printed earlier.")] = None,
+) -> None:
     """Check the hash chain of the journal, say where it breaks, and whether anyone knows more than it does."""
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -82,7 +101,7 @@ def audit_verify(context: typer.Context, config: ConfigOption = None, data: Data
             known.append((f"the projection {shown}", cursor.seq))
     except (MoonDevError, SQLAlchemyError) as error:
         typer.echo(f"Not compared with the projection, which cannot be read: {str(error).splitlines()[0]}", err=True)
-    report = verify(folder, known=known)
+    report = verify(folder, [anchor(text) for text in head or ()], known)
     for line in describe(report):
         typer.echo(line)
     gone = {span.segment for span in report.missing}

@@ -67,6 +67,11 @@ def test_removed_market_data_stops_no_start_and_no_audit(program: Program) -> No
     audit = program.run_verb("audit", "verify")
     assert audit.returncode == 0, audit.stdout
     assert "missing" in audit.stdout
+    head = re.search(r"head +seq (\d+ \w+)", audit.stdout)
+    assert head
+    assert program.run_verb("audit", "verify", "--head", head[1]).returncode == 0
+    forged = program.run_verb("audit", "verify", "--head", head[1].translate(str.maketrans("0123abcd", "1032badc")))
+    assert forged.returncode == 1
     program.start()
     program.ready()
     program.until("/status", "ACTIVE")

@@ -98,11 +98,6 @@ class FileJournal:
         seq, chain = self._appender.head
         return seq, chain.hex()
 
-    @property
-    def backlog(self) -> int:
-        """How many appended records are not yet durable."""
-        return len(self._buffer)
-
     def append(self, stream: int, seq: int, ts_ns: int, payload: bytes) -> None:
         """Buffer one record; `seq` must grow.
 
