@@ -82,10 +82,18 @@ async def keep_running(
             await asyncio.sleep(DISABLED_PAUSE_S)
             continue
         except Exception as error:  # noqa: BLE001 - a bot's fault must not become the service's
-            why, wait_s = f"{type(error).__name__}: {scrub(str(error), secret())}", pause_s
+            cause = _first(error)
+            why, wait_s = f"{type(cause).__name__}: {scrub(str(cause), secret())}", pause_s
         if time.monotonic() - began > GOOD_RUN_S:
             wait_s = first_pause_s
         pause_s = min(MAX_PAUSE_S, wait_s * 2)
         health.set("restarting", why)
         log.warning("bot stopped and starts again", bot=name, why=why, wait_s=wait_s)
         await asyncio.sleep(wait_s)
+
+
+def _first(error: BaseException) -> BaseException:
+    """What went wrong, where a task group only says that something did."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -75,6 +75,10 @@ class FactSubscription:
         return self._unread.popleft()
 
 
+News: TypeAlias = Callable[[f.FactKey, f.FactKey], Awaitable[list[f.Fact]]]
+"""What people should hear of, after one fact up to another; waits until it can be had."""
+
+
 class StrategySource(Struct, frozen=True):
     """Source text and hash of a strategy's code, recorded with `StrategyLoaded`."""
 
@@ -95,10 +99,12 @@ class Desk:
         strategy_kinds: Sequence[str] = (),
         source_of: Callable[[StrategySpec], StrategySource] | None = None,
         journal: Journal | None = None,
+        news: News | None = None,
     ) -> None:
         """Serve `core`; commands go in through `put`. `market` says plainly what drives prices.
 
         With a `journal`, an outcome is told only when it is on disk: a crash cannot undo what a person was told.
+        `news` reads facts of the past for who was not there.
         """
         self.core = core
         self.clock = clock
@@ -108,6 +114,10 @@ class Desk:
         self._kinds = tuple(strategy_kinds)
         self._source_of = source_of
         self._journal = journal
+        self._news = news
+        self.began: f.FactKey = (core.state.seq, 0)
+        """Facts of this run come after it; what was recovered does not."""
+        self.last_fact = self.began
         self._waiting: dict[str, asyncio.Future[f.CommandDone]] = {}
         self._ids = itertools.count(1)
         self._trades: deque[v.TradeRow] = deque(maxlen=KEPT_FACTS)
@@ -125,6 +135,8 @@ class Desk:
                 self._trades.append(views.trade_row(self.core, fact))
             elif isinstance(fact, f.EquitySampled):
                 self._sample(fact)
+        if facts:
+            self.last_fact = (facts[-1].seq, facts[-1].index)
         for reader in self.readers:
             reader.push(facts)
 
@@ -194,6 +206,13 @@ class Desk:
     def facts(self, limit: int = KEPT_FACTS) -> FactSubscription:
         """Facts from now on; enter it with `async with`."""
         return FactSubscription(self, limit)
+
+    async def missed(self, after: f.FactKey, until: f.FactKey) -> list[f.Fact]:
+        """Facts that people should hear of and that came after one fact up to another, in order, in earlier runs too.
+
+        Of each kind the newest hundreds. Waits while the projection cannot be read.
+        """
+        return await self._news(after, until) if self._news is not None and after < until else []
 
     def person(self, person_id: str) -> Person | None:
         """A person by id."""

@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from domain.commands import Actor, Door, LoadStrategy
 from domain.errors import DataError, JournalError, MoonDevError
 from domain.events import CommandReceived, EngineStarted, EngineStopped, History, VenueEvent
-from domain.facts import Fact, StrategyChanged, StrategyStatus
+from domain.facts import Fact, FactKey, StrategyChanged, StrategyStatus
 from domain.market import Bar, Feed, FeedKind, FeedStatus, MarketEvent
 from domain.order import PROTECTIVE, Cancel, Intent
 from domain.ports import MarketFeed, Secrets
@@ -45,6 +45,7 @@ from engine.observe.build import build_hash, lock_hash
 from engine.observe.facts import log_facts
 from engine.replay import facts_of
 from engine.storage import reads
+from engine.storage.news import news
 from engine.storage.projector import Projector
 from engine.storage.writer import ProjectionWriter
 from engine.strategies import registry
@@ -52,6 +53,7 @@ from engine.strategies import registry
 CONFLATE_FLUSH_S = 0.1
 PRELOADED_TRADES = 200
 PRELOADED_EQUITY = 2_000
+NEWS_RETRY_S = 0.2
 STOP_WITHIN_NS = 3_000_000_000
 WARM_UP_RETRY_S = 5.0
 WARM_UP_LONGEST_S = 60.0
@@ -140,7 +142,10 @@ class Runtime:
             strategy_kinds=registry.kinds(self._own_strategies),
             source_of=self._source_of,
             journal=self.journal,
+            news=self._news,
         )
+        last = self._replayed[-1] if self._replayed else None
+        self.desk.last_fact = (last.seq, last.index) if last else (self.recovery.snapshot_seq, 0)
         self._projector = Projector(database_url(config, data, vault), self.core.instruments, self.installation)
         self.projection = ProjectionWriter(self._projector, lambda trouble: log.warning(trouble) if trouble else None)
         self.conflator = Conflator(self.loop.put, config.data_feed.conflate_ns)
@@ -287,6 +292,16 @@ class Runtime:
             database = self._projector.engine
             trades = reads.trades(database, PRELOADED_TRADES)
             self.desk.preload(trades[::-1], reads.equity_curve(database, PRELOADED_EQUITY))
+
+    async def _news(self, after: FactKey, until: FactKey) -> list[Fact]:
+        """Facts from the projection, as soon as it is open, whole and up to `until`."""
+        while True:
+            if self.engine is not None:
+                with contextlib.suppress(SQLAlchemyError, MoonDevError):
+                    found = await asyncio.to_thread(lambda: news(self._projector.engine, after, until))
+                    if found is not None:
+                        return found
+            await asyncio.sleep(NEWS_RETRY_S)
 
     def _begin(self) -> list[str]:
         """The first event of this run: who we are, and under which settings."""

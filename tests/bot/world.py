@@ -20,7 +20,7 @@ from bot.service import ChatOps
 from domain.commands import Actor, Command, Door, Halt
 from domain.errors import ConfigError
 from domain.events import Event
-from domain.facts import CommandDone, Fact, TradingState
+from domain.facts import CommandDone, Fact, FactKey, TradingState
 from domain.settings import Person, RoleName, Settings
 from engine.config.load import load_config
 from engine.data.synthetic import SyntheticMarket
@@ -77,18 +77,26 @@ class Engine:
             self.settings,
             PaperExchange(self.settings.instruments, deposits),
             lambda spec: registry.load(spec.kind).strategy.build(spec.instruments, spec.params),
-            on_facts=self._publish,
+            on_facts=self.publish,
         )
         self.desk = SlowDesk(
-            self.driver.core, self.put, self, market="simulated (seed 7)", strategy_kinds=registry.kinds()
+            self.driver.core,
+            self.put,
+            self,
+            market="simulated (seed 7)",
+            strategy_kinds=registry.kinds(),
+            news=self._news,
         )
         self._tape = market.events()
         self.driver.start(market.start_ts_ns)
         self.play(1)
 
-    def _publish(self, facts) -> None:
+    def publish(self, facts) -> None:
         self.facts.extend(facts)
         self.desk.publish(facts)
+
+    async def _news(self, after: FactKey, until: FactKey) -> list[Fact]:
+        return [fact for fact in self.facts if after < (fact.seq, fact.index) <= until]
 
     def now_ns(self) -> int:
         return self.driver.core.state.ts_ns
