@@ -134,10 +134,10 @@ class Alerts:
                     await self.tell(f"missed:{fact.seq}", self._alert("Some news was missed", text, Severity.WARNING))
 
     async def _catch_up(self, after: FactKey, until: FactKey) -> None:
-        """Tell what was raised while nobody listened. Cards of open requests are shown at every start anyway."""
+        """Tell what was raised while nobody listened."""
         try:
             for fact in await self._desk.missed(after, until):
-                if not (isinstance(fact, RequestChanged) and fact.status is RequestStatus.PENDING):
+                if not _said_at_start(fact):
                     await self._on_fact(fact)
         except Exception:  # what comes now must be told all the same
             log.exception("earlier news cannot be read; the next start tries again")
@@ -298,6 +298,13 @@ class Alerts:
 
 def _event(fact: Fact) -> str:
     return f"fact:{fact.seq}:{fact.index}"
+
+
+def _said_at_start(fact: Fact) -> bool:
+    """True for what every start says anyway: the open requests, and the state that the engine itself has chosen."""
+    return (isinstance(fact, RequestChanged) and fact.status is RequestStatus.PENDING) or (
+        isinstance(fact, TradingStateChanged) and not fact.by
+    )
 
 
 def _late(fact: Fact) -> str:

@@ -128,7 +128,7 @@ async def test_what_happens_while_a_channel_is_down_is_told_when_it_is_back(tmp_
         await run(w, "/halt", "tina")
         await asyncio.sleep(0.3)
         await server.start(port)
-        await server.text("Trading is HALTED", within_s=20)
+        await server.text("Trading is HALTED")
 
 
 async def test_a_persons_order_that_meets_a_limit_later_is_told(tmp_path):

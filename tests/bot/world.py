@@ -187,7 +187,7 @@ def bot_config(telegram: TelegramServer | None, discord: DiscordServer | None, *
     )
 
 
-async def until(condition, within_s: float = 5.0) -> None:
+async def until(condition, within_s: float = 30) -> None:
     """Wait until a condition holds; `TimeoutError` when it does not."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - conditions are about servers and engines, which have no event
@@ -221,10 +221,10 @@ async def world(
     try:
         async with running(chat):
             if up:
-                await until(lambda: all(chat.health()[door] == "up" for door in wanted), 10)
+                await until(lambda: all(chat.health()[door] == "up" for door in wanted))
                 for door, server in (("telegram", telegram), ("discord", discord)):
                     if first and door in wanted:
-                        await server.text("MoonDev is up", within_s=10)
+                        await server.text("MoonDev is up")
             yield World(engine, telegram, discord, chat, config)
     finally:
         await telegram.stop()

@@ -53,7 +53,7 @@ async def test_it_serves_until_closed_and_leaves_the_signals_alone():
         assert (await client.get(server.url)).json() == "hello"
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
     await server.aclose()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 30)
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", server.port)) != 0
 
@@ -93,7 +93,7 @@ async def test_a_start_up_that_fails_is_retried_and_never_raised(monkeypatch: py
 
     server = GatewayServer(small_app(lifespan), port=0)
     task = asyncio.create_task(server.run())
-    async with asyncio.timeout(10), httpx.AsyncClient() as client:
+    async with asyncio.timeout(30), httpx.AsyncClient() as client:
         while True:
             try:
                 assert (await client.get(server.url)).json() == "hello"
@@ -102,4 +102,4 @@ async def test_a_start_up_that_fails_is_retried_and_never_raised(monkeypatch: py
                 await asyncio.sleep(0.05)
     assert starts == 3
     await server.aclose()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 30)
