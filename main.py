@@ -281,9 +281,10 @@ def console(data: DataOption = None, person: PersonOption = "tina") -> None:
 def halt(data: DataOption = None, person: PersonOption = "tina", reason: str = "") -> None:
     """Halt trading now: quotes and entries are cancelled, protections stay."""
     from bot.local import ask_command
+    from bot.parse import clean
     from domain.commands import Halt
 
-    _answer(asyncio.run(ask_command(data or DEFAULT_DATA, person, Halt(reason=reason))))
+    _answer(asyncio.run(ask_command(data or DEFAULT_DATA, person, Halt(reason=clean(reason)))))
 
 
 @app.command()
