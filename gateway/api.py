@@ -15,6 +15,7 @@ from typing import Annotated
 import msgspec
 import structlog
 from fastapi import APIRouter, Query, Request, WebSocket
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,6 +44,14 @@ def _json(value: object, status: int = 200) -> Response:
 def _gateway(request: Request) -> Gateway:
     gateway: Gateway = request.state.gateway
     return gateway
+
+
+async def misunderstood(_: Request, error: Exception) -> Response:
+    """Say in a sentence what is wrong with a request, without repeating what was sent: it may be no text at all."""
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    said = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in problems]
+    text = f"Not understood: {'; '.join(said) or 'the request'}."
+    return _json({"error": text.encode("utf-8", "replace").decode()}, 422)
 
 
 @router.get("/health/live")

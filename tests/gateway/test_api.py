@@ -84,3 +84,19 @@ async def test_readiness_gives_the_reasons_of_desk_and_service(running: Running,
 async def test_an_unknown_api_path_is_said_to_be_unknown(running: Running, tina: httpx.AsyncClient):
     answer = await tina.get("/api/v2/status")
     assert (answer.status_code, answer.json()) == (404, {"error": "There is no /api/v2/status"})
+
+
+async def test_what_is_no_text_is_refused_in_a_sentence(running: Running, tina: httpx.AsyncClient):
+    bodies = (
+        b'{"line": "/halt \\ud83d"}',
+        b'{"line": "/x", "person": "\\udc00"}',
+        b'{"\\ud800": 1}',
+        b"\xff\xfe",
+        b"[" * 9000,
+    )
+    for body in bodies:
+        headers = running.origin | {"content-type": "application/json"}
+        answer = await tina.post("/api/v1/command", content=body, headers=headers)
+        assert answer.status_code in {400, 422}, body[:50]
+        assert answer.json().get("error", answer.json().get("detail")), body[:50]
+    assert running.said == []
