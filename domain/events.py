@@ -54,7 +54,7 @@ class Tick(Struct, kw_only=True, tag="tick", array_like=True, gc=False):
 
 
 class ClockStepped(Struct, kw_only=True, tag="clock_stepped", array_like=True, gc=False):
-    """The machine's clock went backwards by `back_ns`; the engine's time was held."""
+    """The machine's clock went backwards by `back_ns` (negative: ahead); the engine's time never does."""
 
     seq: int = 0
     ts_ns: int = 0

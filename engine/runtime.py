@@ -24,18 +24,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from domain.commands import Actor, Door, LoadStrategy
 from domain.errors import DataError, JournalError, MoonDevError
-from domain.events import CommandReceived, EngineStarted, EngineStopped, History, VenueEvent
+from domain.events import ClockStepped, CommandReceived, EngineStarted, EngineStopped, History, VenueEvent
 from domain.facts import Fact, FactKey, StrategyChanged, StrategyStatus
 from domain.market import Bar, Feed, FeedKind, FeedStatus, MarketEvent
 from domain.order import PROTECTIVE, Cancel, Intent
 from domain.ports import MarketFeed, Secrets
 from domain.settings import StrategySpec
 from engine.config import Config, diff
+from engine.core.clock import WallClock
 from engine.core.core import AnyStrategy, Core
 from engine.core.guard import Guard, Timed
 from engine.core.journal import FileJournal
 from engine.core.kernel import Kernel
-from engine.core.loop import EngineLoop, WallClock
+from engine.core.loop import EngineLoop
 from engine.core.recovery import recover
 from engine.core.state import State
 from engine.data.conflate import Conflator, LagWatch
@@ -118,7 +119,6 @@ class Runtime:
         """Open the data folder and recover from its journal; nothing runs yet."""
         self.config = config
         self.data = data
-        self.clock = WallClock()
         self.build = build_hash()
         self.settings = config.to_settings()
         self._live: EngineLoop | None = None
@@ -130,6 +130,8 @@ class Runtime:
         self.core, self.recovery = recover(self.journal, self._fresh, self.build, self._replayed.extend)
         if self.core.state.epoch:
             self.settings = self.core.state.settings
+        self.clock = WallClock(not_before_ns=self.core.state.ts_ns)
+        self.clock.on_step = lambda step_ns: self.loop.put(ClockStepped(back_ns=-step_ns))
         self.epoch = self.core.state.epoch + 1
         self.installation = self.core.state.installation or secrets.token_hex(3)
         self.kernel = Kernel(self.core, self.journal, send=self._send, publish=self._publish)
@@ -358,7 +360,7 @@ class Runtime:
         """Wait until the last event is in and what it cancelled is confirmed, for a bounded time."""
         end_ns = self.clock.now_ns() + STOP_WITHIN_NS
         # there is no event for "empty and confirmed"
-        while (self.loop.inbox or self._cancels()) and self.clock.now_ns() < end_ns and not engine.done():  # noqa: ASYNC110
+        while (self.loop.has_work or self._cancels()) and self.clock.now_ns() < end_ns and not engine.done():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
     async def stop(self, reason: str) -> None:

@@ -39,8 +39,6 @@ ROLE_NEEDED: dict[type[c.Command], RoleName] = {
 }
 """Least role per command; voting is judged by the quorum rules instead."""
 
-STARTERS = frozenset({RoleName.TRADER, RoleName.RISK, RoleName.ADMIN})
-
 
 def verb_of(command: c.Command) -> str:
     """Name of a command as people know it."""

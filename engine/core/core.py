@@ -23,10 +23,9 @@ from domain.strategy import Strategy
 from domain.verdict import Reason
 from engine.core.state import Market, Slot, SlotKey, State, slot_key
 from engine.core.view import StrategyView
-from risk.gate import GateConfig
+from risk.gate import PPM, GateConfig
 
 AnyStrategy: TypeAlias = Strategy[Any, Any]
-PPM = 1_000_000
 
 
 class Core:

@@ -152,6 +152,8 @@ class Parked(Struct, frozen=True):
     band: int
     entry: str
     price: int
+    added: int = 0
+    """What the voters were asked about: the quantity added to what was in force then."""
 
 
 class Request(Struct):

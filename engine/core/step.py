@@ -114,12 +114,12 @@ def arm_dead_man(core: Core) -> None:
 
 
 def on_clock_stepped(core: Core, event: e.ClockStepped) -> None:
-    """The machine's clock went back; the engine's time was held until it caught up."""
-    core.alert(
-        Severity.WARNING,
-        "clock",
-        f"The machine's clock went back by {event.back_ns / 1e9:.3f} s; engine time was held. Check time sync (NTP).",
-    )
+    """The machine's clock was set; the engine's time only ever goes on."""
+    if event.back_ns > 0:
+        what = f"went back by {event.back_ns / 1e9:.3f} s; the engine's time goes on slowly until they are level"
+    else:
+        what = f"jumped ahead by {-event.back_ns / 1e9:.3f} s, or the machine slept"
+    core.alert(Severity.WARNING, "clock", f"The machine's clock {what}. Check time sync (NTP).")
 
 
 def on_overflow(core: Core, event: e.InboxOverflow) -> None:

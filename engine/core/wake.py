@@ -25,6 +25,8 @@ from engine.core.view import StrategyView
 RUNNING, PAUSED, WARMING = StrategyStatus.RUNNING, StrategyStatus.PAUSED, StrategyStatus.WARMING
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
 FILL = Wake.FILL
+MOST_PARTS = 500
+"""Targets, quotes, protections and takes of one decision; more would keep a halt waiting."""
 
 
 def attach(core: Core, spec: StrategySpec) -> int:
@@ -148,9 +150,13 @@ def whole(wanted: Desired, before: Desired) -> Desired:
     if wanted is before or wanted == before:
         return before
     try:
-        return decode_desired(encode(wanted))
+        desired = decode_desired(encode(wanted))
     except (TypeError, ValidationError) as error:
         raise StrategyError(f"decide returned what is no Desired of plain numbers: {error}") from error
+    parts = len(desired.targets) + len(desired.quotes) + len(desired.protections) + len(desired.takes)
+    if parts > MOST_PARTS:
+        raise StrategyError(f"decide returned {parts} parts at once, {MOST_PARTS} are allowed")
+    return desired
 
 
 def quarantine(core: Core, strategy: StrategyState, fault: str) -> Desired:

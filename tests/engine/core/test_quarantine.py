@@ -21,7 +21,7 @@ from engine.core import wake
 from engine.core.core import AnyStrategy
 from engine.core.guard import Guard, StrategyHung, Timed
 from engine.core.state import StrategyState
-from tests.engine.core.rig import BTC, SUB, WIDE, NoMemory, Rig, Script, of, places, quote, stop, target, wants
+from tests.engine.core.rig import BTC, SUB, WIDE, NoMemory, Rig, Script, of, places, quote, stop, take, target, wants
 
 
 def quarantined(rig: Rig, strategy: str = "script") -> bool:
@@ -244,3 +244,11 @@ def test_the_state_of_a_quarantined_strategy_can_be_saved() -> None:
     strategy: StrategyState = rig.core.state.strategies["script"]
     assert strategy.memory is None
     rig.kernel.snapshot()
+
+
+def test_a_decision_of_thousands_of_parts_is_a_failure_and_not_a_flood() -> None:
+    rig = Rig().start()
+    rig.want(Desired(takes=tuple([take(rig, f"t{n}") for n in range(5_000)])))
+    strategy = rig.core.state.strategies["script"]
+    assert strategy.status is StrategyStatus.QUARANTINED
+    assert "5000 parts" in strategy.detail
