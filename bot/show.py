@@ -33,7 +33,7 @@ async def status(call: Call) -> Message:
     state = view.trading_state.upper()
     rows = [
         ("trading", f"{state} ({view.trading_reason})" if view.trading_reason else state),
-        ("ready", "yes" if ready else "no"),
+        ("service", "up, accounts reconciled" if ready else "not ready, see below"),
         ("equity", money(view.equity)),
         ("day PNL", money(view.day_pnl, sign=True)),
         ("exposure", money(view.exposure)),

@@ -60,7 +60,7 @@ def status(core: Core, now_ns: int, market: str) -> v.StatusView:
     if state.trading is TradingState.REDUCING and state.latched is TradingState.ACTIVE:
         reason = "not reconciled with the venue yet"
     if reason and state.latched_by and state.latched_by not in reason:
-        reason = f"{reason} (by {state.latched_by})"
+        reason = f"{reason}, by {state.latched_by}"
     unknown = sum(1 for slot in state.slots.values() for o in slot.orders.values() if o.status is OrderStatus.UNKNOWN)
     accounts = list(state.accounts.values())
     return v.StatusView(

@@ -62,7 +62,7 @@ async def test_a_reading_verb_answers(engine, line, title):
 
 async def test_halt_really_halts_and_resume_waits_for_two_others(engine):
     assert (await ask(engine, "/halt markets are odd")).startswith("halt: done")
-    assert "HALTED (markets are odd (by rosa))" in await ask(engine, "/status", "vera")
+    assert "HALTED (markets are odd, by rosa)" in await ask(engine, "/status", "vera")
     assert (await ask(engine, "/resume")).startswith("resume: waits for approval")
     assert "OWN_REQUEST" in await ask(engine, "/approve R1")
     await ask(engine, "/approve r1", "rolf")

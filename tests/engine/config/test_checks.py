@@ -57,6 +57,10 @@ def said(tmp_path):
         ),
         ("persons: []", "at least one person is needed"),
         ("data_feed: {source: tape}", "expected one of 'hyperliquid' or 'synthetic', found 'tape'"),
+        (
+            "strategies: [{id: manual-1, kind: turtle, account: 'PAPER:main', instruments: [BTC-USDC-PERP.PAPER]}]",
+            "is reserved",
+        ),
         ('persons: [{id: tina, name: "Ti\\e[2Jna", role: trader}]', "text without control characters"),
         ('persons: [{id: tina, name: "Ti\\u202ena", role: trader}]', "invisible marks"),
         ("storage: {url: 'mysql://h/d'}", "expected sqlite:///file or postgresql"),
