@@ -82,6 +82,7 @@ class Service:
         self.local = LocalDoor(data, self.console, desk.submit, self._new_link)
         self._links: Callable[[str], str] | None = None
         self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
+        desk.doors = self.chat.doors
         self._stopping = asyncio.Event()
         self._why = "stopped"
 

@@ -44,8 +44,10 @@ async def status(call: Call) -> Message:
     if view.unknown_orders:
         rows.append(("unknown", f"{view.unknown_orders} orders whose answer never came; they are being queried"))
     rows += _feed_rows(view.feeds)
+    rows += [(door.name, door.text) for door in view.doors]
     notes = tuple(Text(f"Not ready: {reason}") for reason in reasons)
-    severity = Severity.INFO if ready and state == "ACTIVE" else Severity.WARNING
+    well = ready and state == "ACTIVE" and all(door.ok for door in view.doors)
+    severity = Severity.INFO if well else Severity.WARNING
     return Message(title=f"Status: {state}", blocks=(Pairs(tuple(rows)), *notes), severity=severity)
 
 

@@ -10,6 +10,9 @@ from collections.abc import Awaitable, Callable
 import structlog
 from msgspec import Struct
 
+from bot.message import utc_text
+from domain.views import DoorView
+
 log = structlog.get_logger("bot.supervise")
 
 FIRST_PAUSE_S = 1.0
@@ -18,6 +21,15 @@ DISABLED_PAUSE_S = 300.0
 GOOD_RUN_S = 60.0
 CHATTY_LOGGERS = ("httpx", "httpcore", "telegram", "discord")
 """Client libraries that log requests; httpx writes the whole URL, and Telegram's holds the token."""
+
+
+STATE_WORDS = {
+    "off": "not started",
+    "starting": "not connected",
+    "restarting": "not connected, trying again,",
+    "degraded": "in trouble",
+    "disabled": "switched off",
+}
 
 
 class Disabled(Exception):
@@ -31,6 +43,8 @@ class Health(Struct):
     detail: str = ""
     since_ns: int = 0
     last_ok_ns: int = 0
+    down_ns: int = 0
+    """Since when it has not been up; 0 while it is."""
     ignored: int = 0
     """Messages and presses of unknown people, not answered."""
 
@@ -39,11 +53,21 @@ class Health(Struct):
         if (state, detail) == (self.state, self.detail):
             return False
         self.state, self.detail, self.since_ns = state, detail, time.time_ns()
+        self.down_ns = 0 if state == "up" else self.down_ns or self.since_ns
         return True
 
     def text(self) -> str:
         """State and reason in one line."""
         return f"{self.state}: {self.detail}" if self.detail else self.state
+
+    def view(self, name: str) -> DoorView:
+        """How a channel is, for the screens: its reason says what to do where a person must do something."""
+        since_ns = self.down_ns or self.since_ns
+        since = f" since {utc_text(since_ns)}" if since_ns else ""
+        if self.state == "up":
+            return DoorView(name=name, ok=True, text=f"connected{since}")
+        words = f"{STATE_WORDS[self.state]}{since}"
+        return DoorView(name=name, ok=False, text=f"{words}: {self.detail}" if self.detail else words)
 
 
 def quiet_libraries() -> None:

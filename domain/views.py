@@ -21,6 +21,14 @@ class FeedView(Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class DoorView(Struct, frozen=True, kw_only=True):
+    """A chat channel: `text` says in words whether it is connected, since when, and what to do when it is not."""
+
+    name: str
+    ok: bool
+    text: str
+
+
 class StatusView(Struct, frozen=True, kw_only=True):
     """The service at a glance."""
 
@@ -42,6 +50,8 @@ class StatusView(Struct, frozen=True, kw_only=True):
     pending_requests: int
     unknown_orders: int
     feeds: tuple[FeedView, ...]
+    doors: tuple[DoorView, ...] = ()
+    """The chat channels that are switched on."""
 
 
 class PositionView(Struct, frozen=True, kw_only=True):

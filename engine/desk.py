@@ -110,6 +110,8 @@ class Desk:
         self.clock = clock
         self.market = market
         self.readers: list[FactSubscription] = []
+        self.doors: Callable[[], tuple[v.DoorView, ...]] = tuple
+        """How the chat channels are; whoever runs them says it here."""
         self._put = put
         self._kinds = tuple(strategy_kinds)
         self._source_of = source_of
@@ -232,7 +234,7 @@ class Desk:
 
     def status(self) -> v.StatusView:
         """The service at a glance."""
-        return views.status(self.core, self.clock.now_ns(), self.market)
+        return replace(views.status(self.core, self.clock.now_ns(), self.market), doors=self.doors())
 
     def positions(self) -> list[v.PositionView]:
         """Open positions, and closed ones that earned or paid something."""

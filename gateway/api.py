@@ -62,13 +62,18 @@ async def live() -> Response:
 
 @router.get("/health/ready")
 async def ready(request: Request) -> Response:
-    """Say whether the service trades as it should, and if not, why (503)."""
+    """Say whether the service can do what it is told, and if not, why (503).
+
+    The trading state and the chat channels stand beside it: HALTED is ready, and trading goes on without chat.
+    """
     gateway = _gateway(request)
     is_ready, reasons = gateway.desk.ready()
     reasons = [*reasons, *gateway.health()]
+    view = gateway.desk.status()
+    beside = {"trading": view.trading_state, "chat": {door.name: door.text for door in view.doors}}
     if is_ready and not reasons:
-        return _json({"status": "ready", "reasons": []})
-    return _json({"status": "not ready", "reasons": reasons}, 503)
+        return _json({"status": "ready", "reasons": [], **beside})
+    return _json({"status": "not ready", "reasons": reasons, **beside}, 503)
 
 
 @router.get("/api/v1/status")

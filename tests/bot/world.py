@@ -218,6 +218,7 @@ async def world(
     await discord.start()
     config = bot_config(telegram if "telegram" in wanted else None, discord if "discord" in wanted else None, **alerts)
     chat = ChatOps(engine.desk, config, Secrets(SECRETS if secrets is None else secrets), tmp_path)
+    engine.desk.doors = chat.doors
     try:
         async with running(chat):
             if up:

@@ -13,6 +13,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from domain.commands import Actor, Door, Halt
 from domain.facts import StrategyStatus, TradingState
+from domain.views import DoorView
 from tests.gateway.conftest import Running, serve
 from tests.gateway.engine import Engine
 from tests.needs import chromium
@@ -120,7 +121,7 @@ async def test_halt_needs_one_press_and_stops_the_real_engine(visit: Visit):
     await expect(page.locator(".state")).to_have_text("HALTED")
     assert visit.trading is TradingState.HALTED
     await expect(page.locator(".reason")).to_contain_text("dashboard button")
-    await expect(page.locator(".area-alerts")).to_contain_text("halted")
+    await expect(page.locator(".area-alerts")).to_contain_text("Trading is HALTED")
     visit.running.engine.play(5)
     await expect(page.locator(".area-orders .empty")).to_be_visible()
     await visit.shoot(page, "halted")
@@ -271,6 +272,15 @@ async def test_a_failing_view_is_said_on_the_screen(visit: Visit, monkeypatch: p
         patch.setattr(visit.running.engine.desk, "positions", broken)
         await expect(page.locator(".trouble")).to_contain_text("These figures are old")
     await expect(page.locator(".trouble")).to_be_hidden()
+
+
+async def test_a_chat_that_is_down_is_said_with_what_to_do(visit: Visit, monkeypatch: pytest.MonkeyPatch):
+    page = await visit.log_in()
+    await expect(page.locator(".notice")).to_be_hidden()
+    down = DoorView(name="telegram", ok=False, text="switched off since noon: put the token into the secrets file")
+    monkeypatch.setattr(visit.running.engine.desk, "doors", lambda: (down,))
+    await expect(page.locator(".notice")).to_have_text(f"Telegram is {down.text}.")
+    await visit.shoot(page, "chat-down")
 
 
 async def test_a_lost_connection_is_said_at_once_and_the_old_figures_are_dimmed(visit: Visit):
