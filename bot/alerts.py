@@ -43,7 +43,7 @@ from domain.facts import (
 )
 from domain.settings import RoleName
 from domain.verdict import Reason
-from domain.views import RequestView, TradeRow
+from domain.views import BY_HAND, RequestView, TradeRow, owner_words
 
 if TYPE_CHECKING:
     from engine.desk import Desk
@@ -57,8 +57,6 @@ STATE_SEVERITY = {
     TradingState.HALTED: Severity.CRITICAL,
 }
 MAX_FILLS_LOOKED_UP = 1000
-MANUAL = "manual"
-"""Owners of people's own orders begin so."""
 
 
 class Room(Protocol):
@@ -178,7 +176,7 @@ class Alerts:
         match fact:
             case Alerted():
                 await self._on_alert(fact, fact.kind, fact.text, fact.severity)
-            case Refused() if fact.strategy.startswith(MANUAL) and fact.reason is not Reason.NEEDS_APPROVAL:
+            case Refused() if fact.strategy.startswith(BY_HAND) and fact.reason is not Reason.NEEDS_APPROVAL:
                 detail = f": {fact.detail}" if fact.detail else ""
                 kind = f"A person's order is refused ({fact.reason.value})"
                 await self._on_alert(fact, kind, f"{fact.instrument}: {fact.reason.words}{detail}.", Severity.WARNING)
@@ -325,6 +323,12 @@ def _fill_table(fills: list[TradeRow], names: list[str]) -> Table:
         price = (value / quantity).quantize(members[0].price) if quantity else members[0].price
         name = base_name(instrument, names)
         rows.append(
-            (owner, f"{side} {number(quantity)} {name}", str(len(members)), number(price), money(net, sign=True))
+            (
+                owner_words(owner),
+                f"{side} {number(quantity)} {name}",
+                str(len(members)),
+                number(price),
+                money(net, sign=True),
+            )
         )
     return Table(("owner", "what", "fills", "avg", "net"), tuple(rows), left=2)

@@ -21,7 +21,7 @@ from bot.message import (
 from bot.parse import UsageError, account_of, instrument_of, suggest
 from domain.facts import RequestStatus, Severity
 from domain.market import FeedState
-from domain.views import FeedView, OrderView, PnlView, RequestView, StrategyView
+from domain.views import FeedView, OrderView, PnlView, RequestView, StrategyView, owner_words
 
 MAX_TRADES = 500
 
@@ -76,7 +76,7 @@ async def positions(call: Call) -> Message:
             number(view.entry_price),
             number(view.mark_price),
             money(view.unrealised, sign=True),
-            view.owner,
+            owner_words(view.owner),
         )
         for view in found
     )
@@ -94,9 +94,27 @@ async def orders(call: Call) -> Message:
     if not found:
         return Message(title=f"No {kind} orders" + (f" in {wanted}" if wanted else ""))
     names = call.desk.instruments()
-    rows = tuple(_order_row(view, names) for view in found)
-    columns = ("symbol", "order", "filled", "price", "status", "age", "id")
-    return Message(title=f"Orders: {len(found)} {kind}", blocks=(Table(columns, rows, left=2),))
+    if recent:
+        columns: tuple[str, ...] = ("symbol", "order", "filled", "average", "fee", "status", "age", "whose")
+    else:
+        columns = ("symbol", "order", "filled", "price", "status", "age", "id")
+    row = _recent_row if recent else _order_row
+    table = Table(columns, tuple(row(view, names) for view in found), left=2)
+    return Message(title=f"Orders: {len(found)} {kind}", blocks=(table,))
+
+
+def _recent_row(view: OrderView, names: list[str]) -> tuple[str, ...]:
+    """What became of an order: how much of it filled, at which price on average, for which fee, and for whom."""
+    return (
+        base_name(view.instrument, names),
+        f"{view.side} {number(view.qty)} {view.role}",
+        number(view.filled),
+        number(view.average.quantize(view.price)) if view.average is not None else "-",
+        number(view.fee) if view.filled else "-",
+        view.status,
+        age_text(view.age_s),
+        owner_words(view.owner),
+    )
 
 
 def _order_row(view: OrderView, names: list[str]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -123,6 +124,8 @@ class Desk:
         self._waiting: dict[str, asyncio.Future[f.CommandDone]] = {}
         self._ids = itertools.count(1)
         self._trades: deque[v.TradeRow] = deque(maxlen=KEPT_FACTS)
+        self._filled: dict[str, tuple[Decimal, Decimal]] = {}
+        """Quantity and value of what has filled, by order."""
         self._equity: deque[v.EquityPoint] = deque(maxlen=KEPT_EQUITY)
         self._samples: dict[str, f.EquitySampled] = {}
 
@@ -134,13 +137,20 @@ class Desk:
                 if future is not None and not future.done():
                     future.set_result(fact)
             elif isinstance(fact, f.FillBooked):
-                self._trades.append(views.trade_row(self.core, fact))
+                self._remember(views.trade_row(self.core, fact))
             elif isinstance(fact, f.EquitySampled):
                 self._sample(fact)
         if facts:
             self.last_fact = (facts[-1].seq, facts[-1].index)
         for reader in self.readers:
             reader.push(facts)
+
+    def _remember(self, trade: v.TradeRow) -> None:
+        self._trades.append(trade)
+        qty, value = self._filled.pop(trade.cid, (ZERO, ZERO))
+        self._filled[trade.cid] = qty + trade.qty, value + trade.qty * trade.price
+        if len(self._filled) > KEPT_FACTS:
+            del self._filled[next(iter(self._filled))]
 
     def _sample(self, fact: f.EquitySampled) -> None:
         self._samples[fact.account] = fact
@@ -151,7 +161,11 @@ class Desk:
 
     def preload(self, trades: Sequence[v.TradeRow], equity: Sequence[v.EquityPoint]) -> None:
         """Start with what an earlier run left in the projections, oldest first."""
-        self._trades.extendleft(reversed(trades))
+        newer = list(self._trades)
+        self._trades.clear()
+        self._filled.clear()
+        for trade in [*trades, *newer]:
+            self._remember(trade)
         self._equity.extendleft(reversed(equity))
 
     async def submit(self, command: Command, actor: Actor, request_id: str = "", sent_ts_ns: int = 0) -> f.CommandDone:
@@ -242,7 +256,11 @@ class Desk:
 
     def orders(self, *, recent: bool = False) -> list[v.OrderView]:
         """Working orders; with `recent` also the last closed ones, newest first."""
-        return views.orders(self.core, self.clock.now_ns(), recent=recent)
+        return [self._with_average(order) for order in views.orders(self.core, self.clock.now_ns(), recent=recent)]
+
+    def _with_average(self, order: v.OrderView) -> v.OrderView:
+        qty, value = self._filled.get(order.cid, (ZERO, ZERO))
+        return replace(order, average=value / qty) if qty and qty == order.filled else order
 
     def strategies(self) -> list[v.StrategyView]:
         """Loaded strategies."""

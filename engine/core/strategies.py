@@ -19,7 +19,7 @@ from domain.verdict import Reason, Veto
 from engine.core import wake
 from engine.core.core import AnyStrategy, Core
 from engine.core.review import clear_wants, review
-from engine.core.state import MANUAL, StrategyState
+from engine.core.state import MANUAL, Slot, StrategyState
 
 OVERRUNS_TOLERATED = 3
 OVERRUN_WINDOW_NS = 60_000_000_000
@@ -35,6 +35,7 @@ def load(core: Core, spec: StrategySpec, source_hash: str) -> Veto | None:
         if instrument not in core.instruments:
             return Veto(Reason.NO_SUCH, f"instrument {instrument}")
         slot = core.slot(spec.account, instrument)
+        give_back(core, slot)
         if slot.owner and slot.owner != spec.id and owner_is_alive(core, slot.owner, slot.key):
             return Veto(Reason.NOT_OWNER, f"{instrument} on {spec.account} belongs to {slot.owner}; use a sub-account")
     problem = ensure_code(core, spec)
@@ -53,6 +54,14 @@ def load(core: Core, spec: StrategySpec, source_hash: str) -> Veto | None:
     if warmup == 0:
         finish_warmup(core, strategy)
     return None
+
+
+def give_back(core: Core, slot: Slot) -> None:
+    """What a person traded by hand and has closed is free again for a strategy."""
+    owner = core.state.strategies.get(slot.owner)
+    idle = not slot.orders and not slot.parked and not core.position(slot.account, slot.instrument)
+    if owner is not None and owner.spec.kind == MANUAL and idle:
+        unload(core, owner, keep_position=False)
 
 
 def owner_is_alive(core: Core, owner: str, key: str) -> bool:

@@ -48,7 +48,7 @@ def said(tmp_path):
         ("accounts: [{id: 'PAPER:main'}]", "a paper account needs a deposit above 0"),
         ("accounts: [{id: 'PAPER:main', deposit: 1}, {id: 'PAPER:main', deposit: 1}]", "stands twice"),
         ("risk: {limits: {BTC: {max_position_notional: 1, max_order_notional: 1}}}", "there is no instrument 'BTC'"),
-        ("data_feed: {symbols: {SOL: SOL}}", "there is no instrument 'SOL'"),
+        ("data_feed: {symbols: {XRP: XRP}}", "there is no instrument 'XRP'"),
         ("risk: {default_limits: }", "BTC-USDC-PERP.PAPER has no limits, so every order would be refused"),
         ("persons: [{id: a, role: risk}, {id: a, role: risk}]", "the id 'a' stands twice"),
         (
