@@ -40,31 +40,35 @@ def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Expo
     More left on a reduce-only order than is held means that it may have filled before a fill that we know already:
     the rest counts like any other order.
     """
-    now = Exposure(core.position(slot.account, slot.instrument))
-    taking_buys, taking_sells = min(now.position, 0), -max(now.position, 0)
+    position = core.position(slot.account, slot.instrument)
+    now = Exposure(position)
+    taking_buys, taking_sells = min(position, 0), -max(position, 0)
     for order in slot.orders.values():
         if order is without:
             continue
+        leaves = order.leaves
         if order.side > 0:
             if order.reduce_only:
-                now.closing_buys += order.leaves
+                now.closing_buys += leaves
             else:
-                now.buys += order.leaves
+                now.buys += leaves
             if not order.trigger:
-                taking_buys += order.leaves if order.reduce_only else 0
+                taking_buys += leaves if order.reduce_only else 0
                 now.best_bid = max(now.best_bid, order.price, order.amend_price)
         else:
             if order.reduce_only:
-                now.closing_sells += order.leaves
+                now.closing_sells += leaves
             else:
-                now.sells += order.leaves
+                now.sells += leaves
             if not order.trigger:
-                taking_sells += order.leaves if order.reduce_only else 0
+                taking_sells += leaves if order.reduce_only else 0
                 for price in (order.price, order.amend_price):
                     if price and (not now.best_ask or price < now.best_ask):
                         now.best_ask = price
-    now.buys += max(0, taking_buys)
-    now.sells += max(0, taking_sells)
+    if taking_buys > 0:
+        now.buys += taking_buys
+    if taking_sells > 0:
+        now.sells += taking_sells
     return now
 
 
