@@ -5,8 +5,9 @@ A line names what was run and what came out; both of these are understood:
     {"engine": "name", "case": "bars_ema", "value": 161000, "unit": "bars/s"}
     {"engine": "name", "version": "2.0.0", "case": "bars_ema", "per_s": 161000, "orders": 44928, "balance": "..."}
 
-The second is what the scripts for NautilusTrader print. `case` is the name of our row; where a line has none, the
-executable's own name (without suffix, after the last `-`) is taken.
+The second is what the scripts for NautilusTrader print; `rss_peak_mb` and `wall_s` in it stand beside our peak memory
+and whole process. `case` is the name of our row; where a line has none, the executable's own name (without suffix,
+after the last `-`) is taken.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from domain.errors import ConfigError
 TIMEOUT_S = 1_800
 SAME = {"bars_ema_py": "bars_ema", "orders_mkt": "orders_"}
 """Their names for our cases; `orders_mkt` is completed by its pattern."""
+DETAILS = ("task", "orders", "trades", "fills", "balance")
+"""What else of a line is shown: a case that is not quite ours says so in `task`."""
 
 
 class PeerFigure(Struct, frozen=True, kw_only=True):
@@ -75,7 +78,9 @@ def parse(output: str, path: Path) -> list[PeerFigure]:
     case = SAME.get(named, named)
     if case.endswith("_"):
         case += str(told.get("pattern") or "alt")
-    detail = ", ".join(f"{key} {told[key]}" for key in ("orders", "fills", "balance") if told.get(key) is not None)
+    detail = ", ".join(f"{key} {told[key]}" for key in DETAILS if told.get(key) is not None)
+    if named != case:
+        detail = ", ".join(filter(None, (named, detail)))
     name = engine or path.stem
     figures = [PeerFigure(engine=name, case=of, value=value, detail=detail) for of, value in _values(told, case)]
     if not figures:
@@ -87,7 +92,11 @@ def _values(told: dict[str, Any], case: str) -> list[tuple[str, float]]:
     if "value" in told:
         return [(case, float(told["value"]))]
     if "per_s" in told:
-        return [(case, float(told["per_s"]))]
+        beside = (("rss_peak_mb", "peak memory"), ("wall_s", "whole process"))
+        return [
+            (case, float(told["per_s"])),
+            *[(f"{case} {name}", float(told[key])) for key, name in beside if told.get(key)],
+        ]
     if "tick_to_venue_us" not in told:
         return []
     if told.get("gap_us") is None:

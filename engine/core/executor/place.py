@@ -65,10 +65,8 @@ def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Expo
                 for price in (order.price, order.amend_price):
                     if price and (not now.best_ask or price < now.best_ask):
                         now.best_ask = price
-    if taking_buys > 0:
-        now.buys += taking_buys
-    if taking_sells > 0:
-        now.sells += taking_sells
+    now.buys += max(0, taking_buys)
+    now.sells += max(0, taking_sells)
     return now
 
 
