@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,7 @@ def run_peers(folder: Path, say: Callable[[str], None]) -> list[PeerFigure]:
     for path in executables(folder):
         say(f"peer {path.name} ...")
         try:
-            done = subprocess.run(  # noqa: S603 - the user named the folder
-                [str(path.resolve())], capture_output=True, text=True, timeout=TIMEOUT_S, check=True
-            )
-            figures += parse(done.stdout, path)
+            figures += parse(last_json(path), path)
         except subprocess.CalledProcessError as error:
             last = (error.stderr or "").strip().splitlines()[-1:] or ["no output"]
             say(f"peer {path.name} failed with status {error.returncode}: {last[0][:200]}")
@@ -67,12 +65,25 @@ def run_peers(folder: Path, say: Callable[[str], None]) -> list[PeerFigure]:
     return figures
 
 
-def parse(output: str, path: Path) -> list[PeerFigure]:
-    """Figures in the last JSON line. Raises `ValueError` when there is none."""
-    lines = [line for line in output.splitlines() if line.lstrip().startswith("{")]
-    if not lines:
+def last_json(path: Path) -> str:
+    """Run one executable; the last line it prints that begins as JSON does. What it logs beside may be long."""
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        subprocess.run(  # noqa: S603 - the user named the folder
+            [str(path.resolve())], stdout=output, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT_S, check=True
+        )
+        output.seek(0)
+        last = ""
+        for line in output:
+            if line.startswith("{"):
+                last = line
+    return last
+
+
+def parse(line: str, path: Path) -> list[PeerFigure]:
+    """Figures in a JSON line. Raises `ValueError` when there is none."""
+    if not line:
         raise ValueError("it printed no JSON line")
-    told = json.loads(lines[-1])
+    told = json.loads(line)
     engine = " ".join(str(told[key]) for key in ("engine", "version") if told.get(key))
     named = str(told.get("case") or path.stem.rpartition("-")[2])
     case = SAME.get(named, named)
