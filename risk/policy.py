@@ -9,8 +9,8 @@ from decimal import Decimal
 
 from domain.instrument import Instrument
 from domain.verdict import Reason
+from risk.gate import PPM
 
-PPM = 1_000_000
 _WEAKEST = 500_000
 _STRONGEST = 2_000_000
 

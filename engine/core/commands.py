@@ -39,8 +39,6 @@ ROLE_NEEDED: dict[type[c.Command], RoleName] = {
 }
 """Least role per command; voting is judged by the quorum rules instead."""
 
-STARTERS = frozenset({RoleName.TRADER, RoleName.RISK, RoleName.ADMIN})
-
 
 def verb_of(command: c.Command) -> str:
     """Name of a command as people know it."""
@@ -124,7 +122,9 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
         case c.ManualTarget():
             return operate.manual(core, who, command)
         case c.LoadStrategy():
-            return said(strategies.load(core, command.spec, command.source_hash), f"{command.spec.id} is loading.")
+            by_settings = event.actor.door is c.Door.SYSTEM
+            refusal = strategies.load(core, command.spec, command.source_hash, is_configured=by_settings)
+            return said(refusal, f"{command.spec.id} is loading.")
         case c.UnloadStrategy() | c.StartStrategy() | c.PauseStrategy() | c.SetParams():
             return on_loaded(core, who, command)
         case c.SetHold() if command.on:

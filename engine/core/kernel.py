@@ -44,8 +44,8 @@ _adds_risk = attrgetter("adds_risk")
 class Kernel:
     """Owns the state. `send` takes intents for the venues, `publish` takes facts for the world.
 
-    `journaling` False (backtests) skips encoding; `wait_for_disk` False is only for the experiments that
-    prove the rule.
+    Without a `journal` (backtests) nothing is encoded and nothing waits; `wait_for_disk` False is only for the
+    experiments that prove the rule.
     """
 
     def __init__(
@@ -66,6 +66,8 @@ class Kernel:
         self.seq = core.state.seq
         self.waiting: deque[tuple[int, Place | Amend]] = deque()
         self.untold: deque[tuple[int, list[Fact]]] = deque()
+        self._held_back_ns = 0
+        """How far the clock was behind when that was last said; 0 = it is not."""
         self.superseded = False
         """Set when another run has taken over: nothing that adds risk leaves any more."""
 
@@ -86,8 +88,11 @@ class Kernel:
         if event.ts_ns < last_ns:
             back_ns = last_ns - event.ts_ns
             event.ts_ns = last_ns
-            if back_ns > CLOCK_STEP_TOLERANCE_NS:
+            if back_ns > self._held_back_ns + CLOCK_STEP_TOLERANCE_NS:
+                self._held_back_ns = back_ns
                 self.ingest(ClockStepped(ts_ns=last_ns, back_ns=back_ns))
+        elif self._held_back_ns:
+            self._held_back_ns = 0
         event.seq = self.seq = self.seq + 1
         if journal is not None:
             stream = MARKET_STREAM if type(event) in _MARKET else MAIN_STREAM
@@ -154,8 +159,7 @@ class Kernel:
             self.send(now)
         if self.waiting:
             journal.commit()
-            if journal.durable_seq >= self.waiting[0][0]:
-                self.release(journal.durable_seq)
+            self.release(journal.durable_seq)
 
     def _withdraw(self, cancel: Cancel) -> bool:
         """Cancel an order that has not left yet: drop it instead of sending both."""

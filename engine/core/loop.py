@@ -13,23 +13,18 @@ from collections import deque
 from collections.abc import Callable
 
 from domain.errors import JournalError
-from domain.events import Event, InboxOverflow, StrategyFault
+from domain.events import CommandReceived, EngineStarted, Event, InboxOverflow, StrategyFault
 from domain.market import Bbo, Book, FeedState, FeedStatus, Mark, Trade
 from domain.ports import Clock
 from engine.core.kernel import Kernel
 
 _DROPPABLE = frozenset({Bbo, Book, Trade, Mark})
+_URGENT = frozenset({EngineStarted, CommandReceived, StrategyFault})
 BATCH = 256
-"""Events taken in one go before other tasks get a turn."""
+"""Events taken in one go before other tasks get a turn,"""
+BATCH_NS = 10_000_000
+"""unless they have taken this long: a slow strategy must not keep a halt in the bot's socket."""
 LAG_TOLERATED_NS = 250_000_000
-
-
-class WallClock:
-    """The machine's wall clock."""
-
-    def now_ns(self) -> int:
-        """Nanoseconds since the Unix epoch."""
-        return time.time_ns()
 
 
 class EngineLoop:
@@ -41,6 +36,8 @@ class EngineLoop:
         self.clock = clock
         self.inbox_limit = inbox_limit
         self.inbox: deque[Event] = deque()
+        self.urgent: deque[Event] = deque()
+        """What people ask for, and faults of strategies: in their own order, before all that waits in the inbox."""
         self.failure: Exception | None = None
         self.dropped = 0
         self.busy_since_ns = 0
@@ -52,14 +49,20 @@ class EngineLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_failure: list[Callable[[Exception], None]] = []
 
+    @property
+    def has_work(self) -> bool:
+        """True while events wait."""
+        return bool(self.inbox or self.urgent)
+
     def put(self, event: Event) -> None:
         """Take an event into the inbox and stamp it as received now; cheap, and only from the loop's thread."""
         inbox = self.inbox
-        if len(inbox) >= self.inbox_limit and type(event) in _DROPPABLE:
+        kind = type(event)
+        if len(inbox) >= self.inbox_limit and kind in _DROPPABLE:
             self._overflow()
             return
         event.ts_ns = self.clock.now_ns()
-        inbox.append(event)
+        (self.urgent if kind in _URGENT else inbox).append(event)
         self._awake.set()
 
     def _overflow(self) -> None:
@@ -89,7 +92,7 @@ class EngineLoop:
             journal.on_failure(self._journal_failed)
         while self.failure is None and self._broken is None:
             self._drain()
-            if self.inbox:
+            if self.has_work:
                 await asyncio.sleep(0)
                 continue
             self._overflowing = self._lagging = False
@@ -108,18 +111,29 @@ class EngineLoop:
 
     def _drain(self) -> None:
         kernel, inbox = self.kernel, self.inbox
+        until_ns = time.monotonic_ns() + BATCH_NS
         try:
             if inbox:
                 self._mind_lag(inbox[0].ts_ns)
-            for _ in range(min(BATCH, len(inbox))):
+            for _ in range(min(BATCH, len(inbox) + len(self.urgent))):
                 self.busy_since_ns = time.monotonic_ns()
-                kernel.ingest(inbox.popleft())
+                if self.busy_since_ns > until_ns:
+                    break
+                kernel.ingest(self._next())
             self.busy_since_ns = time.monotonic_ns()
             kernel.tick(inbox[0].ts_ns if inbox else self.clock.now_ns())
         except JournalError as error:
             self.failure = error
         finally:
             self.busy_since_ns = 0
+
+    def _next(self) -> Event:
+        if not self.urgent:
+            return self.inbox.popleft()
+        event = self.urgent.popleft()
+        if self.inbox:
+            event.ts_ns = min(event.ts_ns, self.inbox[0].ts_ns)  # it overtakes: what is behind it must not be older
+        return event
 
     def _mind_lag(self, oldest_ns: int) -> None:
         """Say once that we fall behind, until the inbox has been empty again."""

@@ -51,15 +51,19 @@ def flatten(core: Core, who: str, command: c.Flatten, age_ns: int) -> Veto | str
         return Veto(
             Reason.TOO_OLD, f"sent {age_ns // 1_000_000_000} s ago: trading is HALTED, send /flatten again to close"
         )
-    closing = 0
+    closing, dust = 0, []
     for slot in core.state.slots.values():
         held = core.position(slot.account, slot.instrument)
         if command.scope in {"", slot.instrument} and (held or slot.orders):
             slot.flat = True
             slot.retry_ns = slot.reduce_retry_ns = 0
-            closing += held != 0
             converge(core, slot)
-    return f"HALTED and closing {closing} position(s) with reduce-only orders. Watch /positions."
+            if 0 < abs(held) < max(core.instruments[slot.instrument].min_qty, core.instruments[slot.instrument].lot):
+                dust.append(f"{core.instruments[slot.instrument].qty_text(held)} {slot.instrument}")
+            else:
+                closing += held != 0
+    left = f" Too small for an order, stays: {', '.join(dust)}." if dust else ""
+    return f"HALTED and closing {closing} position(s) with reduce-only orders.{left} Watch /positions."
 
 
 def lift_flats(core: Core) -> None:
@@ -154,14 +158,15 @@ def raise_envelope(core: Core, command: c.RaiseEnvelope) -> Veto | str:
 
 
 def apply_settings(core: Core, command: c.ApplySettings) -> str:
-    """Replace the settings; loaded strategies stay as they are."""
+    """Replace the settings; loaded strategies stay as they are, a new account is opened at the next start."""
     core.state.settings = command.settings
     core.state.settings_hash = command.content_hash
-    open_accounts(core)
     core.refresh()
     set_dead_man(core)
     converge_all(core)
-    return f"Settings {command.content_hash[:8]} are in force."
+    opened = ", ".join(spec.id for spec in command.settings.accounts if spec.id not in core.state.accounts)
+    later = f" Accounts that open at the next start: {opened}." if opened else ""
+    return f"Settings {command.content_hash[:8]} are in force.{later}"
 
 
 def set_dead_man(core: Core) -> None:
@@ -280,6 +285,10 @@ def release_parked(core: Core, parked: Parked) -> Veto | str:
     allowed, clipped = clip_to_limit(parked.target, price=dearest, instrument=instrument, max_notional=most)
     if clipped is not None:
         return Veto(clipped, f"allowed={instrument.qty_text(allowed)}")
+    adds = review.added_by(core, slot, parked)
+    if adds > parked.added:
+        asked, now = instrument.qty_text(parked.added), instrument.qty_text(adds)
+        return Veto(Reason.MOVED, f"it was to add {asked} and would add {now} now")
     slot.parked = ""
     review.put_in_force(core, slot, parked)
     slot.added = []

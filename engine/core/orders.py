@@ -26,6 +26,7 @@ from domain.verdict import Reason
 from engine.core import portfolio
 from engine.core.core import Core
 from engine.core.executor import converge
+from engine.core.executor.place import watch
 from engine.core.state import Slot
 from engine.core.wake import wake_owner_with_fill
 
@@ -173,6 +174,8 @@ def on_filled(core: Core, event: Filled) -> None:
             slot.consumed = consumed_by(slot, order)
         if found is not None:
             settle_filled(core, slot, order)
+        else:
+            core.order_changed(order)
     view = fill_view(core, event, order)
     wake_owner_with_fill(core, slot, view)
     converge(core, slot)
@@ -183,8 +186,6 @@ def consumed_by(slot: Slot, order: Order) -> str:
 
     The rest of the same protection must not bring back what its first fill has ended.
     """
-    if slot.consumed and slot.consumed == slot.entry:
-        return slot.consumed
     if slot.consumed and slot.consumed == slot.entry:
         return slot.consumed
     is_reversing = slot.target is not None and slot.target * order.side > 0
@@ -306,11 +307,6 @@ def ask(core: Core, slot: Slot, order: Order) -> None:
     order.query_ns = core.state.ts_ns
     core.emit(Query(cid=order.cid, account=slot.account, instrument=slot.instrument))
     watch(core)
-
-
-def watch(core: Core) -> None:
-    """Make sure that unanswered requests are looked at again."""
-    core.set_timer_once("inflight", core.state.ts_ns + core.state.settings.execution.ack_timeout_ns)
 
 
 def on_report(core: Core, event: OrderReport) -> None:

@@ -15,7 +15,7 @@ from domain.order import Order, OrderStatus, Query, RequestSnapshot, Role
 from engine.core import orders, portfolio, trading
 from engine.core.core import Core, by_key
 from engine.core.executor import converge
-from engine.core.executor.place import cancel
+from engine.core.executor.place import cancel, watch
 from engine.core.state import Slot
 
 RECHECK_NS = 2_000_000_000
@@ -272,7 +272,7 @@ def on_started(core: Core) -> None:
             if order.status is OrderStatus.UNKNOWN or order.amend_price or order.amend_qty:
                 order.query_ns = core.state.ts_ns
                 core.emit(Query(cid=order.cid, account=slot.account, instrument=slot.instrument))
-                orders.watch(core)
+                watch(core)
     for account in core.state.accounts.values():
         request_snapshot(core, account.id)
     trading.settle(core, force=True)

@@ -10,21 +10,23 @@ from __future__ import annotations
 from math import isfinite
 from operator import attrgetter
 
+from msgspec.structs import replace
+
 from domain.desired import Hedge, Protection, Qty, Quote, Strength, Target
 from domain.errors import Unrepresentable
 from domain.facts import TradingState
-from domain.order import check_side
+from domain.order import Role, check_side
 from domain.settings import ApprovalSettings
 from domain.verdict import Reason
 from engine.core import requests
 from engine.core.core import Core
 from engine.core.executor import converge, takes
 from engine.core.executor.place import exposure_of
-from engine.core.executor.targets import worst_price
+from engine.core.executor.targets import hedge_goal, worst_price
 from engine.core.state import MANUAL, Parked, Slot, StrategyState, WantedQuote
 from risk import policy
 
-HALTED = TradingState.HALTED
+HALTED, STOP = TradingState.HALTED, Role.STOP
 UNNAMED = "unnamed"
 """Entry of targets and protections that name none: a stop that fires consumes it like any other."""
 
@@ -42,6 +44,8 @@ def review(core: Core, strategy: StrategyState) -> None:
     review_slots(core, strategy, slots)
     for slot in slots.values():
         converge(core, slot)
+    if desired.takes:
+        takes.forget_expired(core, strategy)
     for take in desired.takes:
         found = slots.get(take.instrument)
         if found is not None and found.owner == spec.id:
@@ -140,10 +144,9 @@ def follow(core: Core, slot: Slot, want: Hedge) -> int:
     if lead is None or want.lead == slot.instrument or core.slot(slot.account, want.lead).owner != slot.owner:
         raise Unrepresentable(f"{slot.instrument} cannot follow {want.lead}: it is no other instrument of the strategy")
     naked_cap = lead.round_qty(want.naked_cap)
-    held = core.position(slot.account, want.lead) / lead.qty_scale
-    goal = core.instruments[slot.instrument].round_qty(-want.ratio * held)
+    core.instruments[slot.instrument].round_qty(want.ratio)
     slot.hedge_lead, slot.hedge_ratio, slot.naked_cap = want.lead, want.ratio, naked_cap
-    return goal
+    return hedge_goal(core, slot)
 
 
 def frozen_strength(core: Core, slot: Slot, entry: str, want: Strength) -> int:
@@ -166,16 +169,21 @@ def frozen_strength(core: Core, slot: Slot, entry: str, want: Strength) -> int:
     return qty
 
 
+def added_by(core: Core, slot: Slot, parked: Parked) -> int:
+    """Quantity that a target adds to what is in force now."""
+    position = core.position(slot.account, slot.instrument)
+    if slot.consumed and slot.consumed == parked.entry:
+        return 0  # it may only reduce: nobody needs to be asked
+    if slot.consumed and slot.consumed == slot.entry and policy.added_exposure(parked.target, position):
+        # a fired stop or a flatten closes what was in force: all of a larger position is new
+        return abs(parked.target)
+    return policy.added_exposure(parked.target, slot.target if slot.target is not None else position)
+
+
 def park_if_large(core: Core, slot: Slot, parked: Parked) -> bool:
     """True when the target now waits for approval; the one in force stays."""
     approvals: ApprovalSettings = core.state.settings.approvals
-    position = core.position(slot.account, slot.instrument)
-    added = policy.added_exposure(parked.target, slot.target if slot.target is not None else position)
-    if slot.consumed and slot.consumed == slot.entry and policy.added_exposure(parked.target, position):
-        # a fired stop or a flatten closes what was in force: all of a larger position is new
-        added = abs(parked.target)
-    if slot.consumed and slot.consumed == parked.entry:
-        added = 0  # it may only reduce: nobody needs to be asked
+    added = added_by(core, slot, parked)
     if slot.parked:
         waiting = core.state.requests.get(slot.parked)
         if waiting is not None and waiting.parked is not None and waiting.parked.target == parked.target:
@@ -198,7 +206,7 @@ def park_if_large(core: Core, slot: Slot, parked: Parked) -> bool:
             core.refuse(slot, Reason.DECLINED, f"entry={parked.entry}")
             return True
         if notional is not None:
-            slot.parked = requests.park(core, slot, parked, notional)
+            slot.parked = requests.park(core, slot, replace(parked, added=added), notional)
             if slot.parked:
                 core.refuse(slot, Reason.NEEDS_APPROVAL, f"request={slot.parked} notional={notional}")
             return True
@@ -222,7 +230,10 @@ def is_of_parked(slot: Slot, protection: Protection) -> bool:
 
 
 def review_protection(core: Core, slot: Slot, protection: Protection) -> None:
-    """Take over stop and take-profit of an entry; within an entry the stop only tightens."""
+    """Take over stop and take-profit of an entry; while it guards a position the stop only tightens.
+
+    Another name for the entry, such as after new parameters, does not loosen what rests.
+    """
     instrument = core.instruments[slot.instrument]
     entry = protection.entry or UNNAMED
     position = core.position(slot.account, slot.instrument) or slot.target or 0
@@ -232,7 +243,7 @@ def review_protection(core: Core, slot: Slot, protection: Protection) -> None:
     except Unrepresentable as error:
         core.refuse(slot, Reason.BAD_NUMBER, str(error))
         return
-    if entry == slot.stop_entry and slot.stop:
+    if slot.stop and (entry == slot.stop_entry or is_guarded(core, slot)):
         looser = not stop or (stop < slot.stop if position > 0 else stop > slot.stop)
         if looser:
             core.refuse(slot, Reason.LOOSER_STOP, f"entry={entry}")
@@ -240,6 +251,12 @@ def review_protection(core: Core, slot: Slot, protection: Protection) -> None:
     slot.stop_entry = entry
     slot.stop = stop
     slot.take_profit = take_profit
+
+
+def is_guarded(core: Core, slot: Slot) -> bool:
+    """True while a stop rests against the position that is held."""
+    held = core.position(slot.account, slot.instrument)
+    return any(order.role is STOP and order.side * held < 0 for order in slot.orders.values())
 
 
 def most_of(core: Core, strategy: StrategyState, slot: Slot) -> int | None:

@@ -22,10 +22,11 @@ from domain.facts import Fact, StrategyChanged, StrategyStatus
 from domain.market import Bbo
 from domain.order import Intent, Liquidity, Place, RequestSnapshot
 from domain.ports import Journal
+from engine.clock import WallClock
 from engine.core.core import Core
 from engine.core.journal import FileJournal
 from engine.core.kernel import Kernel
-from engine.core.loop import EngineLoop, WallClock
+from engine.core.loop import EngineLoop
 from engine.core.state import State
 from engine.strategies import registry
 from research.bench import market
@@ -113,7 +114,7 @@ class LiveEngine:
 
     async def drained(self) -> None:
         """Wait until everything pushed has been dealt with: the burst is as fast as the engine, and no faster."""
-        while self.loop.inbox or self.kernel.waiting:  # noqa: ASYNC110 - neither has an event for that
+        while self.loop.has_work or self.kernel.waiting:  # noqa: ASYNC110 - neither has an event for that
             await asyncio.sleep(GLANCE_S if self.kernel.waiting else 0)
 
     async def settled(self) -> float:

@@ -63,7 +63,7 @@ class Door:
         self.kill_in = 0
         self.orders = 0
         self.fills = 0
-        self.liquidations = 0
+        self.liquidations: list[Filled] = []
         self.told_fills: dict[str, Filled] = {}
         """Every fill the venue ever made, by account and id."""
         self._tap()
@@ -76,7 +76,8 @@ class Door:
             if isinstance(event, Filled):
                 self.told_fills[f"{event.account}/{event.fill_id}"] = event
                 self.fills += 1
-                self.liquidations += event.liquidation
+                if event.liquidation:
+                    self.liquidations.append(event)
             elif isinstance(event, Amended | AmendRejected):
                 self.answered(event)
             emit(event, ts_ns)
@@ -218,7 +219,7 @@ class Door:
             filled = self.floor.orders[place.cid].filled if place.cid in self.floor.orders else 0
             more = max(0, intent.qty - filled - self._left(sent, now_ns))
         worst = self.worst_side(sent.slot, side, now_ns) + more
-        if worst <= max(held, 0):
+        if worst <= max(held, 0) or self._liquidated_unheard(core, sent.slot):
             return
         price = intent.price or place.price
         limits = self.settings.risk.limits.get(instrument) or self.settings.risk.default_limits
@@ -232,6 +233,14 @@ class Door:
             self._judge_envelope(core, sent, worst, price, contract)
         elif sent.role is Role.TARGET:
             self._judge_target(core, sent, now_ns, held, more, intent)
+
+    def _liquidated_unheard(self, core: Core, slot: str) -> bool:
+        """True while the venue has taken a position away and the engine cannot know it yet."""
+        return any(
+            f"{fill.account}|{fill.instrument}" == slot
+            and f"{fill.account}/{fill.fill_id}" not in core.state.fills_seen.get(fill.account, {})
+            for fill in self.liquidations
+        )
 
     def _judge_envelope(self, core: Core, sent: Sent, worst: int, price: int, contract: Instrument) -> None:
         """Quotes and takes stay in the strategy's approved envelope."""

@@ -299,7 +299,7 @@ class World:
         met, door = self.outcome.met, self.door
         met["orders"] += door.orders
         met["fills"] += door.fills
-        met["liquidation fills"] += door.liquidations
+        met["liquidation fills"] += len(door.liquidations)
         met["quiet points"] += self.quiet_points
         for fault, count in self.exchange.fault_counts.items():
             met[f"line: {fault}"] += count

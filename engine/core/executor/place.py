@@ -35,6 +35,7 @@ _STATE_REASON = {TradingState.HALTED: Reason.HALTED, TradingState.REDUCING: Reas
 
 
 def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Exposure:
+<<<<<<< HEAD
     """Worst sides of a slot: position, and everything that may still fill; own prices of all but `without`.
 
     More left on a reduce-only order than is held means that it may have filled before a fill that we know already:
@@ -43,6 +44,10 @@ def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Expo
     position = core.position(slot.account, slot.instrument)
     now = Exposure(position)
     taking_buys, taking_sells = min(position, 0), -max(position, 0)
+=======
+    """Worst sides of a slot: position, and everything that may still fill; own prices of all but `without`."""
+    now = Exposure(core.position(slot.account, slot.instrument))
+>>>>>>> main
     for order in slot.orders.values():
         if order is without:
             continue
@@ -53,7 +58,10 @@ def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Expo
             else:
                 now.buys += leaves
             if not order.trigger:
+<<<<<<< HEAD
                 taking_buys += leaves if order.reduce_only else 0
+=======
+>>>>>>> main
                 now.best_bid = max(now.best_bid, order.price, order.amend_price)
         else:
             if order.reduce_only:
@@ -61,13 +69,34 @@ def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Expo
             else:
                 now.sells += leaves
             if not order.trigger:
+<<<<<<< HEAD
                 taking_sells += leaves if order.reduce_only else 0
+=======
+>>>>>>> main
                 for price in (order.price, order.amend_price):
                     if price and (not now.best_ask or price < now.best_ask):
                         now.best_ask = price
-    now.buys += max(0, taking_buys)
-    now.sells += max(0, taking_sells)
+    return now if not (now.closing_buys or now.closing_sells) else with_unheard(slot, now)
+
+
+def with_unheard(slot: Slot, now: Exposure) -> Exposure:
+    """Count what reduce-only orders may have done before a fill that we know already."""
+    now.buys += closed_unheard(slot, 1, now.position)
+    now.sells += closed_unheard(slot, -1, now.position)
     return now
+
+
+def closed_unheard(slot: Slot, side: int, position: int) -> int:
+    """Quantity beyond zero that reduce-only orders on a side may have brought the position to.
+
+    One with more left than is held may have filled before a fill that we know already: the rest counts like the rest
+    of any other order. They close the same position, so the largest tells how much that was.
+    """
+    most = 0
+    for order in slot.orders.values():
+        if order.reduce_only and order.side == side and order.leaves > most:
+            most = order.leaves
+    return max(0, most - max(0, -position * side))
 
 
 def exposure_elsewhere(core: Core, but: Slot) -> Decimal:

@@ -29,8 +29,9 @@ def converge(core: Core, slot: Slot) -> None:
     if slot.target is not None and slot.target * position < 0 and slot.stop_entry == slot.entry:
         # the new entry's protection is for the other side: what guards the old position stays until it has flipped
         return
-    if any(o.role is Role.TARGET and not o.reduce_only and o.side * position < 0 for o in slot.orders.values()):
-        # an order is turning the position around: were a new stop to fire first, all of it would be a new position
+    against = [o for o in slot.orders.values() if o.side * position < 0 and o.role is Role.TARGET and not o.reduce_only]
+    if against and sum([o.leaves for o in against]) > max(0, (slot.target or 0) * (-1 if position > 0 else 1)):
+        # one order closes and opens: were a new stop to fire first, all of it would be a new position
         return
     _one(core, slot, Role.STOP, slot.stop, position)
     _one(core, slot, Role.TAKE_PROFIT, slot.take_profit, position)

@@ -14,6 +14,16 @@ from engine.core.state import Slot, StrategyState
 TAKE, IOC, HALTED = Role.TAKE, OrderKind.IOC, TradingState.HALTED
 REMEMBERED_TAKES = 64
 """Used ids of one strategy from which on the expired ones are forgotten."""
+MOST_TAKES = 4_096
+"""Used ids that have not expired; more are refused, because each has to be remembered."""
+
+
+def forget_expired(core: Core, strategy: StrategyState) -> None:
+    """Drop the used ids whose time is over: they are refused as expired anyway."""
+    used = strategy.takes
+    if len(used) > REMEMBERED_TAKES:
+        for done in [id_ for id_, until in used.items() if until < core.state.ts_ns]:
+            del used[done]
 
 
 def act(core: Core, strategy: StrategyState, slot: Slot, take: Take, envelope_qty: int | None) -> None:
@@ -23,13 +33,13 @@ def act(core: Core, strategy: StrategyState, slot: Slot, take: Take, envelope_qt
     """
     now = core.state.ts_ns
     used = strategy.takes
-    if len(used) > REMEMBERED_TAKES:
-        for done in [id_ for id_, until in used.items() if until < now]:
-            del used[done]
     if take.id in used:
         return
     if take.expires_ns <= now:
         core.refuse(slot, Reason.EXPIRED, take.id)
+        return
+    if len(used) >= MOST_TAKES:
+        core.refuse(slot, Reason.MESSAGE_RATE, f"{MOST_TAKES} takes have not expired yet")
         return
     used[take.id] = take.expires_ns
     if slot.hold or slot.flat or core.state.trading is HALTED:

@@ -10,9 +10,11 @@ from domain.desired import Style
 from domain.facts import TradingState
 from domain.order import Order, OrderKind, Role
 from domain.verdict import Reason, Veto
-from engine.core.core import PPM, Core
-from engine.core.executor.place import amend, cancel, place, refused, settled
+from engine.core.core import Core
+from engine.core.executor.place import amend, cancel, closed_unheard, place, refused, settled
 from engine.core.state import Slot
+from risk.gate import PPM
+from risk.policy import clip_to_limit
 
 TARGET, FLATTEN = Role.TARGET, Role.FLATTEN
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
@@ -48,11 +50,23 @@ def towards_zero(goal: int, position: int) -> int:
     return min(0, max(goal, position))
 
 
+MOST_HEDGED = 2
+"""A hedge is not voted on, because its lead was: it is worth at most this many times what the lead is."""
+
+
 def hedge_goal(core: Core, slot: Slot) -> int:
-    """-ratio times the lead's filled position, in this instrument's scale."""
-    lead = core.instruments[slot.hedge_lead]
-    held = core.position(slot.account, slot.hedge_lead) / lead.qty_scale
-    return core.instruments[slot.instrument].round_qty(-slot.hedge_ratio * held)
+    """-ratio times the lead's filled position, in this instrument's scale, clipped to `MOST_HEDGED` times its value."""
+    lead, instrument = core.instruments[slot.hedge_lead], core.instruments[slot.instrument]
+    position = core.state.accounts[slot.account].positions.get(slot.hedge_lead)
+    if position is None or not position.qty:
+        return 0
+    goal = instrument.round_qty(-slot.hedge_ratio * (position.qty / lead.qty_scale))
+    worth = max(abs(position.entry_value), lead.notional(core.markets[slot.hedge_lead].reference(), abs(position.qty)))
+    price = core.markets[slot.instrument].reference()
+    goal, clipped = clip_to_limit(goal, price=price, instrument=instrument, max_notional=worth * MOST_HEDGED)
+    if clipped is not None:
+        core.refuse(slot, Reason.ENVELOPE, f"a hedge is worth at most {MOST_HEDGED} times its lead {slot.hedge_lead}")
+    return goal
 
 
 def in_flight(order: Order) -> int:
@@ -74,20 +88,15 @@ def converge(core: Core, slot: Slot) -> None:
     distance = goal - position
     if not distance and not working:
         return
-    side = 1 if distance > 0 else -1
-    coming = opening = 0
-    for order in working:
-        if order.side != side or not distance:
-            cancel(core, slot, order)
-            continue
-        coming += in_flight(order)
-        if not order.reduce_only:
-            opening += in_flight(order)
+    side = 1 if distance > 0 else -1 if distance else 0
+    working = keep_side(core, slot, working, side) if working else working
+    coming = sum([in_flight(order) for order in working])
+    opening = sum([in_flight(order) for order in working if not order.reduce_only])
     gap = distance * side - coming
     if gap < 0:
         drop_excess(core, slot, working, side, -gap)
         return
-    beyond_zero = max(0, distance * side - max(0, -position * side))
+    beyond_zero = max(0, distance * side - max(0, -position * side) - closed_unheard(slot, side, position))
     if opening > beyond_zero:
         # what rested to open would now close, and pass zero together with a stop: a reduce-only order replaces it
         resting = [order for order in working if order.kind is POST_ONLY and not order.reduce_only]
@@ -99,6 +108,14 @@ def converge(core: Core, slot: Slot) -> None:
         gap = min(gap, lead_room)
     if gap > 0 and (gap > slot.band or slot.flat):
         open_gap(core, slot, side, gap, min(gap, max(0, beyond_zero - opening)))
+
+
+def keep_side(core: Core, slot: Slot, working: list[Order], side: int) -> list[Order]:
+    """Cancel the orders that pull the other way, and give back the rest."""
+    for order in working:
+        if order.side != side:
+            cancel(core, slot, order)
+    return [order for order in working if order.side == side]
 
 
 def drop_excess(core: Core, slot: Slot, working: list[Order], side: int, excess: int) -> None:

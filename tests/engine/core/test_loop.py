@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -11,12 +12,14 @@ import pytest
 from domain import events as e
 from domain.codec import decode_event
 from domain.commands import Actor, Door, Halt
+from domain.desired import Desired
 from domain.errors import JournalError
 from domain.facts import TradingState
 from domain.instrument import ZERO
 from domain.market import Bar, Bbo, FeedState, FeedStatus, Trade
 from domain.order import Liquidity
 from domain.settings import SECOND_NS
+from domain.strategy import View
 from engine.core.loop import BATCH, EngineLoop
 from tests.engine.core.rig import ACCOUNT, BTC, Rig
 
@@ -113,7 +116,6 @@ async def test_a_full_inbox_drops_only_market_data_says_lag_and_halts() -> None:
         fill(99),
         e.Accepted(cid="x"),
         e.Cancelled(cid="x"),
-        e.CommandReceived(actor=Actor(person="dot", door=Door.TERMINAL), command=Halt(), request_id="h"),
         e.VenueStatus(venue="PAPER", connected=False),
         e.History(strategy="script"),
         Bar(instrument=BTC.id, interval_ns=60 * SECOND_NS, open_ts_ns=0, open=1, high=1, low=1, close=1, volume=1),
@@ -226,5 +228,42 @@ async def test_faults_seen_from_outside_are_events_like_all_others() -> None:
     loop, _ = made(rig)
     loop.fault("script", "decide took 80 ms", quarantine=False)
     async with running(loop):
-        await until(lambda: not loop.inbox)
+        await until(lambda: not loop.has_work)
     assert [fault.problem for fault in recorded(rig, e.StrategyFault)] == ["decide took 80 ms"]
+
+
+async def test_a_halt_overtakes_what_waits_and_time_does_not_go_back_for_it() -> None:
+    rig = Rig().start()
+    loop, clock = made(rig)
+    for n in range(20):
+        loop.put(bbo(n))
+        clock.now += SECOND_NS
+    loop.put(e.CommandReceived(actor=Actor(person="dot", door=Door.TERMINAL), command=Halt(), request_id="h"))
+    loop.put(e.CommandReceived(actor=Actor(person="dot", door=Door.TERMINAL), command=Halt(), request_id="i"))
+    seen = rig.kernel.seq
+    async with running(loop):
+        await until(lambda: not loop.has_work)
+    commands = recorded(rig, e.CommandReceived)[-2:]
+    assert [(command.request_id, command.seq) for command in commands] == [("h", seen + 1), ("i", seen + 2)]
+    assert recorded(rig, e.ClockStepped) == []
+    assert rig.core.state.trading is TradingState.HALTED
+
+
+async def test_other_tasks_get_their_turn_between_slow_events() -> None:
+    rig = Rig().start()
+    loop, _ = made(rig)
+    begun = 0
+
+    def slow(_: View) -> Desired:
+        nonlocal begun
+        begun += 1
+        time.sleep(0.02)
+        return Desired()
+
+    rig.script.wants = slow
+    for n in range(50):
+        loop.put(bbo(n))
+    async with running(loop):
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert begun < 10

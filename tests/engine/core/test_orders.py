@@ -8,10 +8,11 @@ from domain import events as e
 from domain.commands import Flatten
 from domain.desired import Desired, Protection, Qty, Quote, Target
 from domain.events import VenuePosition
+from domain.facts import OrderChanged
 from domain.order import Amend, OrderStatus, Place, Query, RequestSnapshot
 from domain.settings import SECOND_NS
 from domain.verdict import Reason
-from tests.engine.core.rig import ACCOUNT, BTC, SETTINGS, Rig, places
+from tests.engine.core.rig import ACCOUNT, BTC, SETTINGS, Rig, places, target, wants
 
 
 def placed(rig: Rig) -> Place:
@@ -149,3 +150,13 @@ def test_a_flatten_closes_what_its_cancelled_orders_still_fill() -> None:
     rig.ingest(e.Cancelled(cid=place.cid, filled=300))
     (close,) = places(rig.sent)
     assert (close.side, close.qty, close.reduce_only) == (-1, 300, True)
+
+
+def test_a_fill_that_comes_after_the_end_of_its_order_is_told_with_the_order() -> None:
+    rig = Rig().start()
+    (place,) = places(rig.want(wants(target(0.5))))
+    rig.accept(place)
+    rig.cancelled(place.cid, filled=0)
+    rig.facts.clear()
+    rig.fill(place, 200)
+    assert [(order.cid, order.filled) for order in rig.told(OrderChanged)][:1] == [(place.cid, 200)]

@@ -356,3 +356,18 @@ def test_every_target_is_judged_by_its_own_contract() -> None:
     rig.sent.clear()
     rig.touch(300_000, 300_010, ETH.id)
     assert [place.qty for place in places(rig.sent)] == [100]
+
+
+def test_a_vote_is_for_what_was_to_be_added_then() -> None:
+    """A stop has closed what the request was built on: letting it go now would add more than anyone agreed to."""
+    rig = asking()
+    rig.hold_position(0.5, "e1")
+    rig.want(wants(target(0.5, "e1"), stop(59_000.0)))
+    (guard,) = places(rig.sent)
+    rig.accept(guard)
+    rig.want(wants(target(1.5, "e1"), stop(59_000.0)))
+    assert pending(rig) == ["R1"]
+    rig.slot().stop_entry = rig.slot().entry = "e0"
+    rig.fill(guard, price=590_000)
+    done = rig.command(c.Approve(request="R1"), "bob")
+    assert done.reason is Reason.MOVED

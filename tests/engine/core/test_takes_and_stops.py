@@ -119,11 +119,22 @@ def test_for_a_short_tighter_is_lower() -> None:
     assert [a.trigger for a in of(rig.want(wants(target(-0.5), stop(60_500.0))), Amend)] == [605_000]
 
 
-def test_a_new_entry_may_begin_with_a_wider_stop() -> None:
+def test_another_name_for_the_entry_does_not_loosen_the_stop_of_what_is_held() -> None:
     rig = Rig().start()
     rig.hold_position(0.5, "e1")
     rig.want(wants(target(0.5), stop(59_500.0)))
     resting(rig)
+    rig.want(wants(target(0.5, "e2"), stop(58_000.0, "e2")))
+    assert rig.slot().stop == 595_000
+    assert "LOOSER_STOP" in rig.refusals()
+
+
+def test_once_flat_a_new_entry_may_begin_with_a_wider_stop() -> None:
+    rig = Rig().start()
+    rig.hold_position(0.5, "e1")
+    rig.want(wants(target(0.5), stop(59_500.0)))
+    (guard,) = resting(rig, Role.STOP)
+    rig.fill(guard, price=595_000)
     rig.want(wants(target(0.5, "e2"), stop(58_000.0, "e2")))
     assert rig.slot().stop == 580_000
 
