@@ -35,19 +35,8 @@ _STATE_REASON = {TradingState.HALTED: Reason.HALTED, TradingState.REDUCING: Reas
 
 
 def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Exposure:
-<<<<<<< HEAD
-    """Worst sides of a slot: position, and everything that may still fill; own prices of all but `without`.
-
-    More left on a reduce-only order than is held means that it may have filled before a fill that we know already:
-    the rest counts like any other order.
-    """
-    position = core.position(slot.account, slot.instrument)
-    now = Exposure(position)
-    taking_buys, taking_sells = min(position, 0), -max(position, 0)
-=======
     """Worst sides of a slot: position, and everything that may still fill; own prices of all but `without`."""
     now = Exposure(core.position(slot.account, slot.instrument))
->>>>>>> main
     for order in slot.orders.values():
         if order is without:
             continue
@@ -58,10 +47,6 @@ def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Expo
             else:
                 now.buys += leaves
             if not order.trigger:
-<<<<<<< HEAD
-                taking_buys += leaves if order.reduce_only else 0
-=======
->>>>>>> main
                 now.best_bid = max(now.best_bid, order.price, order.amend_price)
         else:
             if order.reduce_only:
@@ -69,10 +54,6 @@ def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Expo
             else:
                 now.sells += leaves
             if not order.trigger:
-<<<<<<< HEAD
-                taking_sells += leaves if order.reduce_only else 0
-=======
->>>>>>> main
                 for price in (order.price, order.amend_price):
                     if price and (not now.best_ask or price < now.best_ask):
                         now.best_ask = price
