@@ -37,6 +37,7 @@ def test_an_older_copy_of_the_journal_starts_halted_and_is_told(program: Program
     journal = program.data / "journal"
     shutil.copytree(journal, program.data.parent / "older")
     traded(program)
+    program.changes("/trades 1")
     assert "HALTED" in program.ask("/halt")
     program.until("/status", "HALTED")
     assert program.stop() == 0
