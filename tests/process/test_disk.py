@@ -119,6 +119,18 @@ def test_a_damaged_venue_memory_is_said_with_its_place_and_not_traded_on(program
     assert store.read_bytes() == bytes(content), "evidence is not changed"
 
 
+def test_a_venue_that_forgot_is_believed_held_and_asked_about(program: Program) -> None:
+    traded(program)
+    program.until("/positions", "ETH")
+    program.kill()
+    (program.data / "paper-exchange").unlink()
+    program.start()
+    program.ready()
+    status = program.until("/status", "differs")
+    assert "REDUCING" in status
+    assert "ETH" not in program.ask("/positions")
+
+
 @pytest.mark.parametrize(
     ("name", "how"),
     [
