@@ -22,9 +22,8 @@ from engine import cli as engine_cli
 from research import cli as research_cli
 
 if TYPE_CHECKING:
-    from domain.ports import MarketFeed, Secrets
+    from domain.ports import MarketFeed, MatchingVenue, Secrets
     from engine.config import Config
-    from engine.venue import MatchingVenue
     from gateway.server import GatewayServer
 
 app = typer.Typer(

@@ -33,7 +33,7 @@ from domain.events import (
 from domain.facts import CommandDone, Fact, RequestChanged, StrategyChanged, StrategyStatus
 from domain.market import Feed, FeedKind, FeedStatus, MarketEvent
 from domain.order import PROTECTIVE, Cancel, Intent
-from domain.ports import MarketFeed, Secrets
+from domain.ports import MarketFeed, MatchingVenue, Secrets
 from domain.settings import StrategySpec
 from engine import lost as lost_end
 from engine.clock import WallClock
@@ -58,7 +58,6 @@ from engine.storage.database import database_url
 from engine.storage.projector import Projector
 from engine.storage.writer import ProjectionWriter
 from engine.strategies import registry
-from engine.venue import MatchingVenue
 
 CONFLATE_FLUSH_S = 0.1
 PRELOADED_TRADES = 200

@@ -4,10 +4,14 @@ Everything that runs a user's code is watched: `Guard.call` (loading a file, mak
 decisions). A watchdog thread sees a call that does not come back and interrupts it with a signal, whose handler
 raises inside the call; it comes out as `StrategyHung`, and the strategy is quarantined like any other that raises.
 What it causes is journaled, so replay needs none of it.
+
+A call into C that keeps the interpreter to itself can neither be interrupted nor seen by any thread of Python; for
+that there is an alarm below it, which writes to the error stream which line of which file everything waits for.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 import threading
 import time
@@ -33,6 +37,9 @@ LOAD_S = 3.0
 PATIENCE_S = 10.0
 """What a strategy's late calls may add to a recovery, which makes many calls a second and tells no overruns."""
 STUCK_S = 5.0
+DEAF_S = 10.0
+"""How long no thread of Python may get its turn before the alarm below it writes where the main one is."""
+STDERR = 2
 
 T = TypeVar("T")
 Report = Callable[[str, str], None]
@@ -165,6 +172,7 @@ class Guard:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=2)
+            faulthandler.cancel_dump_traceback_later()
 
     def _hangs(self) -> bool:
         begun = self.begun_ns
@@ -177,6 +185,7 @@ class Guard:
     def _watch(self) -> None:
         told_ns = 0
         while not self._stop.wait(self.hang_s / 4):
+            faulthandler.dump_traceback_later(DEAF_S, repeat=True, file=STDERR)
             if self._hangs():
                 signal.pthread_kill(self._main, signal.SIGUSR2)
             busy = self._busy_since()

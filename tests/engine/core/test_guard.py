@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from domain.strategy import Params, View
 from engine.core.core import AnyStrategy
 from engine.core.guard import Guard, StrategyHung, Timed
 from tests.engine.core.rig import BTC, NoMemory, Rig, Script
+from tests.needs import ROOT
 
 
 def quarantined(rig: Rig, strategy: str = "script") -> bool:
@@ -163,6 +166,27 @@ def test_code_that_tries_to_end_the_program_only_ends_itself(guard: Guard, error
 
     with pytest.raises(StrategyError, match=error.__name__):
         guard.call(leave)
+
+
+DEAF = """
+import engine.core.guard
+engine.core.guard.DEAF_S = 0.5
+with engine.core.guard.guarding() as guard:
+    import time
+    time.sleep(0.6)  # the watch has set the alarm
+    guard.call(lambda: sum(range(10**14)))
+"""
+
+
+def test_a_call_that_keeps_the_interpreter_to_itself_is_named_on_the_error_stream() -> None:
+    with subprocess.Popen([sys.executable, "-c", DEAF], stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            assert process.stderr is not None
+            lines = iter(process.stderr.readline, "")
+            assert "Timeout" in next(lines)
+            assert any('"<string>", line 7' in line for line in lines)
+        finally:
+            process.kill()
 
 
 def test_an_error_of_the_code_comes_out_as_it_is(guard: Guard) -> None:
