@@ -44,7 +44,8 @@ def happening(fact: Fact) -> Happening | None:
             severity, what, text = fact.severity, fact.kind, fact.text
         case TradingStateChanged():
             severity = Severity.INFO if fact.state is TradingState.ACTIVE else Severity.WARNING
-            what, text = fact.state.value, f"Trading is {fact.state.value}: {fact.reason} (by {fact.by})"
+            why = ", ".join(filter(None, (fact.reason, fact.by and f"by {fact.by}")))
+            what, text = fact.state.value, f"Trading is {fact.state.upper()}" + (f" ({why})" if why else "")
         case Refused():
             severity, what = Severity.INFO, "refused"
             text = f"{fact.strategy} on {fact.instrument}: {fact.reason.words}. {fact.detail}".removesuffix(". ")

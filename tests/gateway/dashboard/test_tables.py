@@ -97,6 +97,6 @@ async def test_a_request_shows_its_votes_and_the_time_left(engine: Engine):
     assert row["key"] == view.id
     assert texts(row)[1:3] == [f"{len(view.votes)}/2", "1 m"]
     assert [action for action, _, _ in row["cells"][3]["buttons"]] == ["approve", "deny"]
-    assert any(item.severity is Severity.WARNING and "halted" in item.text and "lunch" in item.text for item in told)
+    assert any(item.severity is Severity.WARNING and "HALTED" in item.text and "lunch" in item.text for item in told)
     assert any(view.id in item.text for item in told)
     assert len({item.key for item in told}) == len(told)
