@@ -28,7 +28,7 @@ class ConsolePanel:
                     'dense borderless autocomplete=off spellcheck=false aria-label="console"'
                 )
             self._input.on("keydown.enter", self._enter)
-        self.say(HINT.replace("SOL", self._example()), "dim")
+        self.say(HINT.replace("SOL", self._example()), "answer dim")
 
     def _example(self) -> str:
         """An instrument that no strategy trades, when there is one: an order by hand is refused in the others."""
