@@ -84,7 +84,7 @@ class OrderChanged(Struct, frozen=True, kw_only=True, tag="order"):
     created_ns: int
 
 
-class FillBooked(Struct, frozen=True, kw_only=True, tag="fill"):
+class FillBooked(Struct, frozen=True, kw_only=True, tag="fill", gc=False):
     """A fill was booked; `realised` is what it earned before the fee."""
 
     seq: int

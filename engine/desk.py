@@ -97,7 +97,7 @@ class Desk:
         clock: Clock,
         *,
         market: str,
-        strategy_kinds: Sequence[str] = (),
+        strategy_kinds: Callable[[], Sequence[str]] = tuple,
         source_of: Callable[[StrategySpec], StrategySource] | None = None,
         journal: Journal | None = None,
         news: News | None = None,
@@ -114,7 +114,7 @@ class Desk:
         self.doors: Callable[[], tuple[v.DoorView, ...]] = tuple
         """How the chat channels are; whoever runs them says it here."""
         self._put = put
-        self._kinds = tuple(strategy_kinds)
+        self._kinds = strategy_kinds
         self._source_of = source_of
         self._journal = journal
         self._news = news
@@ -287,8 +287,8 @@ class Desk:
         return list(self._equity)[-limit:]
 
     def strategy_kinds(self) -> list[str]:
-        """Kinds of strategies that can be loaded."""
-        return list(self._kinds)
+        """Kinds of strategies that can be loaded now: the user's files are looked through anew."""
+        return list(self._kinds())
 
     def instruments(self) -> list[InstrumentId]:
         """Configured instruments."""

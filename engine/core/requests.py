@@ -86,8 +86,9 @@ def park(core: Core, slot: Slot, parked: Parked, notional: Decimal) -> str:
     request = open_request(
         core,
         what="order",
-        text=f"{requester or slot.owner} wants {instrument.qty_text(parked.target)} {slot.instrument} "
-        f"on {slot.account}, adding {notional:.2f} at about {instrument.price_text(parked.price)}",
+        text=f"{requester or slot.owner} wants {instrument.qty_text(parked.target)} "
+        f"{slot.instrument} on {slot.account}, "
+        f"adding {notional:.2f} at about {instrument.price_text(parked.price)}",
         requester=requester,
         needed=core.state.settings.approvals.order_votes,
         ttl_ns=core.state.settings.approvals.order_ttl_ns,

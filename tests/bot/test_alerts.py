@@ -171,7 +171,7 @@ async def test_without_a_cursor_only_what_this_run_has_raised_is_told(tmp_path):
 
 async def test_news_that_cannot_be_read_does_not_silence_what_comes_now(tmp_path):
     engine = Engine()
-    engine.facts.append(alerted("unreadable", severity="loud"))
+    del engine.facts
     async with world(tmp_path, "telegram", engine=engine) as w:
         await w.telegram.text("MoonDev is up", chat=GROUP)
         w.desk.publish([alerted("look here")])

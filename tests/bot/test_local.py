@@ -81,6 +81,6 @@ async def test_a_socket_that_somebody_removes_is_made_again(tmp_path, monkeypatc
 async def test_a_path_too_long_for_a_socket_is_said_with_what_to_do(tmp_path):
     deep = tmp_path / ("x" * 60) / ("y" * 60)
     deep.mkdir(parents=True)
-    desk = Engine().desk
+    engine = Engine()
     with pytest.raises(MoonDevError, match="shorter --data"):
-        await LocalDoor(deep, make_console(desk), desk.submit, str).start()
+        await LocalDoor(deep, make_console(engine.desk), engine.desk.submit, str).start()

@@ -84,7 +84,7 @@ class Engine:
             self.put,
             self,
             market="simulated (seed 7)",
-            strategy_kinds=registry.kinds(),
+            strategy_kinds=registry.kinds,
             news=self._news,
         )
         self._tape = market.events()
