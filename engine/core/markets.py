@@ -11,6 +11,12 @@ from engine.core.executor import converge, targets
 from engine.core.wake import wake
 
 LIVE = FeedState.LIVE
+_SAYS = {
+    FeedState.STALE: "is stale",
+    FeedState.GAP: "has a gap",
+    FeedState.LAG: "is seen late",
+    FeedState.DOWN: "is not connected",
+}
 BAR, BBO, BOOK, TRADE = Wake.BAR, Wake.BBO, Wake.BOOK, Wake.TRADE
 
 
@@ -118,7 +124,7 @@ def on_feed_status(core: Core, event: FeedStatus) -> None:
         core.alert(
             Severity.WARNING,
             f"feed_{event.state}",
-            f"Market data of {what} is {event.state}: {event.detail or 'no detail'}. "
+            f"Market data of {what} {_SAYS[event.state]}: {event.detail or 'no detail'}. "
             "Nothing that adds risk is sent without a fresh price; protections rest at the venue.",
         )
 
