@@ -18,6 +18,9 @@ from domain.instrument import AccountId, InstrumentId
 from domain.order import ClientId, Liquidity, OrderKind, OrderStatus, Role
 from domain.verdict import Reason
 
+FactKey: TypeAlias = tuple[int, int]
+"""(seq, index) of a fact."""
+
 
 class TradingState(enum.StrEnum):
     """Durable and journaled; see `docs/architecture.md`."""
