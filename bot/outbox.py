@@ -98,7 +98,7 @@ class Outbox:
         self._budgets: dict[str, Budget] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._carriers: dict[str, Carrier] = {}
-        self._count = 0
+        self._count = self._in_delivery = 0
 
     async def start(self) -> None:
         """Take up what an earlier run left undelivered."""
@@ -162,7 +162,7 @@ class Outbox:
 
     def waiting(self) -> int:
         """How many letters are not delivered yet."""
-        return sum(len(queue) for queue in self._queues.values())
+        return sum(len(queue) for queue in self._queues.values()) + self._in_delivery
 
     def _push(self, letter: Letter) -> None:
         self._count += 1
@@ -198,6 +198,13 @@ class Outbox:
                 raise
 
     async def _send(self, carrier: Carrier, letter: Letter) -> None:
+        self._in_delivery += 1
+        try:
+            await self._attempt(carrier, letter)
+        finally:
+            self._in_delivery -= 1
+
+    async def _attempt(self, carrier: Carrier, letter: Letter) -> None:
         letter.attempts += 1
         replaces_id = await self._provider_id(letter)
         try:

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from domain.errors import JournalError
 from domain.events import CommandReceived, EngineStarted, Event, InboxOverflow, StrategyFault
@@ -97,10 +98,10 @@ class EngineLoop:
                 continue
             self._overflowing = self._lagging = False
             self._awake.clear()
-            try:
-                await asyncio.wait_for(self._awake.wait(), self._pause_s())
-            except TimeoutError:
-                continue
+            # not wait_for: on 3.11 it swallows a cancellation that comes together with an event
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pause_s()):
+                    await self._awake.wait()
         raise self._broken or self.failure or RuntimeError("the engine stopped without a reason")
 
     def _pause_s(self) -> float | None:

@@ -146,7 +146,7 @@ async def test_what_was_raised_while_nobody_listened_is_told_at_the_next_start_a
     async with world(tmp_path, "telegram", repeat_s=60) as first:
         first.engine.publish([alerted("told at once", kind="a"), alerted("told at once", kind="b")])
         first.engine.publish([alerted("held back", kind="a")])
-        await until(lambda: len(told(first, "told at once")) == 2)
+        await until(lambda: len(told(first, "told at once")) == 2 and first.chat.outbox.waiting() == 0)
     first.engine.publish([alerted("nobody listens", kind="c"), alerted("nor now", kind="d", severity=Severity.INFO)])
     async with world(tmp_path, "telegram", engine=first.engine, repeat_s=60) as second:
         await second.telegram.text("nobody listens", chat=GROUP)
