@@ -154,6 +154,7 @@ async def test_what_was_raised_while_nobody_listened_is_told_at_the_next_start_a
         assert "That was at 1970-01-01" in told(second, "nobody listens")[0].text
         assert not told(second, "told at once")
         assert not told(second, "nor now")
+        await until(lambda: second.chat.outbox.waiting() == 0)
     async with world(tmp_path, "telegram", engine=first.engine) as third:
         await third.telegram.text("MoonDev is up", chat=GROUP)
         await asyncio.sleep(0.3)
