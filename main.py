@@ -10,19 +10,21 @@ import asyncio
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from msgspec import convert
 
-from domain.errors import MoonDevError
+from domain.errors import ConfigError, MoonDevError
 from engine import cli as engine_cli
+from engine.data import cli as data_cli
 from research import cli as research_cli
 
 if TYPE_CHECKING:
-    from domain.ports import MarketFeed
+    from domain.instrument import Instrument
+    from domain.ports import HistorySource, MarketFeed
     from engine.config import Config
     from engine.runtime import MatchingVenue
     from gateway.server import GatewayServer
@@ -216,6 +218,32 @@ class Service:
         ]
         typer.echo("\n".join(lines))
         sys.stdout.flush()
+
+
+def venue_history(venue: str, config: Config) -> HistorySource:
+    """A venue's past market data. Raises `ConfigError` for a venue that is not there."""
+    from exchanges.hyperliquid.config import HyperliquidConfig
+    from exchanges.hyperliquid.history import HyperliquidHistory
+
+    if venue != "hyperliquid":
+        raise ConfigError(f"--venue {venue!r}: there is hyperliquid")
+    return HyperliquidHistory(HyperliquidConfig(api_url=config.data_feed.api_url))
+
+
+def venue_feed(venue: str, config: Config, instruments: Sequence[Instrument]) -> MarketFeed:
+    """A venue's live market data. Raises `ConfigError` for a venue that is not there."""
+    from engine.core.clock import WallClock
+    from exchanges.hyperliquid.config import HyperliquidConfig
+    from exchanges.hyperliquid.feed import HyperliquidFeed
+
+    if venue != "hyperliquid":
+        raise ConfigError(f"--venue {venue!r}: there is hyperliquid")
+    section = config.data_feed
+    source = HyperliquidConfig(ws_url=section.base_url, api_url=section.api_url)
+    return HyperliquidFeed(source, WallClock(), instruments)
+
+
+data_cli.register(app, data_cli.Venues(venue_history, venue_feed))
 
 
 def data_folder(environment: str, data: Path | None) -> Path:
