@@ -10,7 +10,7 @@ import asyncio
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,9 +24,8 @@ from research import cli as research_cli
 
 if TYPE_CHECKING:
     from domain.instrument import Instrument
-    from domain.ports import HistorySource, MarketFeed
+    from domain.ports import HistorySource, MarketFeed, MatchingVenue, Secrets
     from engine.config import Config
-    from engine.runtime import MatchingVenue
     from gateway.server import GatewayServer
 
 app = typer.Typer(
@@ -52,8 +51,8 @@ SWITCH_INTERVAL_S = 0.0002
 class Service:
     """One engine with everything around it: paper venue, market, chat, console, dashboard."""
 
-    def __init__(self, config: Config, data: Path) -> None:
-        """Open the data folder and wire the parts; nothing runs yet."""
+    def __init__(self, config: Config, data: Path, broken: Mapping[str, str]) -> None:
+        """Open the data folder and wire the parts; nothing runs yet. `broken` are strategy files, and why."""
         from bot.config import BotConfig
         from bot.console import make_console
         from bot.local import LocalDoor
@@ -78,7 +77,7 @@ class Service:
         )
         log_uncaught()
         vault = FileSecrets(data / "secrets", redactor.add)
-        self.runtime = Runtime(config, data, vault)
+        self.runtime = Runtime(config, data, vault, broken)
         desk = self.runtime.desk
         self.console = make_console(desk)
         self.local = LocalDoor(data, self.console, desk.submit, self._new_link)
@@ -230,16 +229,13 @@ def venue_history(venue: str, config: Config) -> HistorySource:
     return HyperliquidHistory(HyperliquidConfig(api_url=config.data_feed.api_url))
 
 
-def venue_feed(venue: str, config: Config, instruments: Sequence[Instrument]) -> MarketFeed:
-    """A venue's live market data. Raises `ConfigError` for a venue that is not there."""
-    from engine.core.clock import WallClock
+def venue_feed(config: Config, instruments: Sequence[Instrument]) -> MarketFeed:
+    """The live market data of a venue that `venue_history` knows."""
+    from engine.clock import WallClock
     from exchanges.hyperliquid.config import HyperliquidConfig
     from exchanges.hyperliquid.feed import HyperliquidFeed
 
-    if venue != "hyperliquid":
-        raise ConfigError(f"--venue {venue!r}: there is hyperliquid")
-    section = config.data_feed
-    source = HyperliquidConfig(ws_url=section.base_url, api_url=section.api_url)
+    source = HyperliquidConfig(ws_url=config.data_feed.base_url, api_url=config.data_feed.api_url)
     return HyperliquidFeed(source, WallClock(), instruments)
 
 
@@ -247,15 +243,24 @@ data_cli.register(app, data_cli.Venues(venue_history, venue_feed))
 
 
 def data_folder(environment: str, data: Path | None) -> Path:
-    """The data folder of an environment, made with mode 0700."""
+    """The data folder of an environment and its place for the user's strategies, made with mode 0700."""
     folder = data or Path(".moondev") / environment
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / "strategies").mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
 @app.callback()
-def moondev() -> None:
+def moondev(context: typer.Context) -> None:
     """Trade perpetual futures on paper or live, steered from chat."""
+    context.obj = open_secrets
+
+
+def open_secrets(data: Path) -> Secrets:
+    """The secrets of a data folder, for verbs whose rooms do not know the vault."""
+    from vault.secrets import FileSecrets
+
+    return FileSecrets(data / "secrets", lambda _secret: None)
 
 
 @app.command()
@@ -274,21 +279,27 @@ def run(
     ] = None,
 ) -> None:
     """Start the service: paper trading, dashboard, console and chat."""
-    from engine.config import load_config
-    from engine.strategies import registry
+    from engine.catalogue import catalogue, start_settings
+    from engine.config import remember
+    from engine.doctor import check_kinds
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     folder = data_folder("paper", data)
-    loaded = load_config(config, "paper", kinds=registry.params_types(folder / "strategies"))
+    check_kinds(folder)
+    found = catalogue(folder / "strategies")
+    for problem in found.broken.values():
+        typer.echo(f"A strategy file cannot be used, everything else starts: {problem}", err=True)
+    loaded = start_settings(config, "paper", found, has_run=(folder / "journal").is_dir())
+    remember(folder, config)
     if port is not None:
         loaded = loaded.model_copy(update={"gateway": loaded.gateway.model_copy(update={"port": port})})
     if market is not None:
         loaded = loaded.model_copy(update={"data_feed": loaded.data_feed.model_copy(update={"source": market})})
-    raise typer.Exit(asyncio.run(_serve(loaded, folder)))
+    raise typer.Exit(asyncio.run(_serve(loaded, folder, found.broken)))
 
 
-async def _serve(config: Config, data: Path) -> int:
-    service = Service(config, data)
+async def _serve(config: Config, data: Path, broken: Mapping[str, str]) -> int:
+    service = Service(config, data, broken)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, service.stop, number.name)
@@ -337,12 +348,12 @@ def apply_settings(
     """Ask the running service for the settings of a file: shows what changes, then waits for the quorum."""
     from bot.local import ask_command
     from domain.commands import ApplySettings
+    from engine.catalogue import catalogue, check_settings
     from engine.cli import running_settings
-    from engine.config import diff, load_config
-    from engine.strategies import registry
+    from engine.config import diff
 
     folder = data or DEFAULT_DATA
-    loaded = load_config(config, "paper", kinds=registry.params_types(folder / "strategies"))
+    loaded = check_settings(config, "paper", catalogue(folder / "strategies"))
     wanted = loaded.to_settings()
     for line in diff(running_settings(folder), wanted):
         typer.echo(line)
@@ -356,6 +367,15 @@ def main() -> None:
         app(prog_name="moondev")
     except MoonDevError as error:
         typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        typer.echo(
+            f"Error: {error.filename}: {error.strerror}. Is it yours, is it of the right kind, is there room? "
+            "`./moondev doctor` looks further.",
+            err=True,
+        )
         sys.exit(1)
 
 

@@ -201,6 +201,7 @@ async def strategy(call: Call) -> Message:
         ("unrealised", money(view.unrealised, sign=True)),
         ("fees", money(view.fees)),
         ("fills", str(view.fills)),
+        ("source", view.source_hash[:12] or "built in"),
     ]
     rows += [(name, str(value)) for name, value in sorted(view.params.items())]
     return Message(title=f"Strategy {view.id}", blocks=(Pairs(tuple(rows)),))

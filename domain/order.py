@@ -11,6 +11,7 @@ There is no market order: everything that takes liquidity is an IOC with a limit
 from __future__ import annotations
 
 import enum
+import re
 from decimal import Decimal
 from typing import Final, TypeAlias
 
@@ -191,6 +192,12 @@ class Liquidity(enum.IntEnum):
 
     MAKER = 1
     TAKER = 2
+
+
+def run_of_client_id(installation: str, cid: ClientId) -> tuple[int, int]:
+    """(epoch, seq) of an id that `derive_client_id` made for this installation; (0, 0) for any other."""
+    found = re.fullmatch(rf"{re.escape(installation)}-([0-9a-f]+)-([0-9a-f]+)-[0-9a-f]+", cid)
+    return (int(found[1], 16), int(found[2], 16)) if found else (0, 0)
 
 
 def check_side(side: int) -> int:

@@ -48,8 +48,8 @@ class Person(Struct, frozen=True, kw_only=True):
 class Limits(Struct, frozen=True, kw_only=True):
     """What one instrument of one account may do. A missing limit refuses.
 
-    `max_position_qty` and `max_order_notional` bound the worst side. The price collar is the largest
-    distance from the reference price as a fraction.
+    `max_position_notional` bounds the worst side (position and all that may still fill), `max_order_notional` one
+    order, both in money. The price collar is the largest distance from the reference price as a fraction.
     """
 
     max_position_notional: Decimal

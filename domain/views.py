@@ -113,6 +113,8 @@ class StrategyView(Struct, frozen=True, kw_only=True):
     fills: int
     desired: str
     """What it wants now, in words."""
+    source_hash: str = ""
+    """SHA-256 of the text of the code that decides."""
 
 
 class PnlView(Struct, frozen=True, kw_only=True):

@@ -92,7 +92,7 @@ class Desk:
         clock: Clock,
         *,
         market: str,
-        strategy_kinds: Sequence[str] = (),
+        strategy_kinds: Callable[[], Sequence[str]] = tuple,
         source_of: Callable[[StrategySpec], StrategySource] | None = None,
         journal: Journal | None = None,
     ) -> None:
@@ -105,7 +105,7 @@ class Desk:
         self.market = market
         self.readers: list[FactSubscription] = []
         self._put = put
-        self._kinds = tuple(strategy_kinds)
+        self._kinds = strategy_kinds
         self._source_of = source_of
         self._journal = journal
         self._waiting: dict[str, asyncio.Future[f.CommandDone]] = {}
@@ -248,8 +248,8 @@ class Desk:
         return list(self._equity)[-limit:]
 
     def strategy_kinds(self) -> list[str]:
-        """Kinds of strategies that can be loaded."""
-        return list(self._kinds)
+        """Kinds of strategies that can be loaded now: the user's files are looked through anew."""
+        return list(self._kinds())
 
     def instruments(self) -> list[InstrumentId]:
         """Configured instruments."""

@@ -183,6 +183,7 @@ def strategy_view(core: Core, strategy: StrategyState) -> v.StrategyView:
         fees=strategy.fees,
         fills=strategy.fills,
         desired=wants(core, strategy),
+        source_hash=strategy.source_hash,
     )
 
 

@@ -155,21 +155,27 @@ def doors(config: Config) -> Iterator[Finding]:
             yield ("storage", "url"), "holds a password; put it into the secrets file and name it in password_secret"
 
 
-def parameters(config: Config, kinds: ParamTypes) -> Iterator[Finding]:
+def parameters(config: Config, kinds: ParamTypes, *, all_kinds: bool) -> Iterator[Finding]:
     """Strategy kinds exist and take these parameters."""
     for i, item in enumerate(config.strategies):
         path: KeyPath = ("strategies", i)
         model = kinds.get(item.kind)
         if model is None:
-            known = ", ".join(sorted(kinds))
-            hint = nearest(item.kind, kinds)
-            yield (*path, "kind"), f"there is no strategy kind {found(item.kind)}{hint}; known: {known}"
+            if all_kinds:
+                offered = sorted(kind for kind in kinds if not kind.startswith("bench_"))
+                hint = nearest(item.kind, offered)
+                yield (
+                    (*path, "kind"),
+                    f"there is no strategy kind {found(item.kind)}{hint}; known: {', '.join(offered)}",
+                )
             continue
         try:
             model.model_validate({key: natural(value) for key, value in item.params.items()})
         except ValidationError as error:
             for detail in error.errors(include_url=False):
                 yield (*path, "params", *detail["loc"]), sentence(detail, detail["loc"], model)
+        except Exception as error:  # noqa: BLE001 - the model of a user's file may raise anything
+            yield (*path, "params"), f"{item.kind} cannot check its parameters: {type(error).__name__}: {error}"
 
 
 Check = Callable[[Config], Iterable[Finding]]

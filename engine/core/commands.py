@@ -122,7 +122,9 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
         case c.ManualTarget():
             return operate.manual(core, who, command)
         case c.LoadStrategy():
-            return said(strategies.load(core, command.spec, command.source_hash), f"{command.spec.id} is loading.")
+            by_settings = event.actor.door is c.Door.SYSTEM
+            refusal = strategies.load(core, command.spec, command.source_hash, is_configured=by_settings)
+            return said(refusal, f"{command.spec.id} is loading.")
         case c.UnloadStrategy() | c.StartStrategy() | c.PauseStrategy() | c.SetParams():
             return on_loaded(core, who, command)
         case c.SetHold() if command.on:

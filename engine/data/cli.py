@@ -19,7 +19,7 @@ from msgspec import Struct
 from domain.errors import ConfigError, MoonDevError
 from domain.instrument import Instrument
 from domain.ports import HistorySource, MarketFeed
-from engine.core.clock import WallClock
+from engine.clock import WallClock
 
 if TYPE_CHECKING:
     from engine.config import Config
@@ -39,10 +39,10 @@ GapsOption = Annotated[bool, typer.Option("--tolerate-gaps", help="Take a file w
 
 
 class Venues(Struct, frozen=True):
-    """How to open a venue by its name; both raise `ConfigError` for one that is not there."""
+    """How to open a venue by its name; raises `ConfigError` for one that is not there."""
 
     history: Callable[[str, Config], HistorySource]
-    feed: Callable[[str, Config, Sequence[Instrument]], MarketFeed]
+    feed: Callable[[Config, Sequence[Instrument]], MarketFeed]
 
 
 def register(app: typer.Typer, venues: Venues) -> None:
@@ -117,7 +117,7 @@ def record(
         listen(
             MarketStore(data / FOLDER),
             venues.history(venue, loaded),
-            lambda instruments: venues.feed(venue, loaded, instruments),
+            lambda instruments: venues.feed(loaded, instruments),
             names,
             _kinds(kinds, RECORDED),
             WallClock(),

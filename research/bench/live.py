@@ -22,7 +22,7 @@ from domain.facts import Fact, StrategyChanged, StrategyStatus
 from domain.market import Bbo
 from domain.order import Intent, Liquidity, Place, RequestSnapshot
 from domain.ports import Journal
-from engine.core.clock import WallClock
+from engine.clock import WallClock
 from engine.core.core import Core
 from engine.core.journal import FileJournal
 from engine.core.kernel import Kernel

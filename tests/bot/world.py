@@ -80,7 +80,7 @@ class Engine:
             on_facts=self._publish,
         )
         self.desk = SlowDesk(
-            self.driver.core, self.put, self, market="simulated (seed 7)", strategy_kinds=registry.kinds()
+            self.driver.core, self.put, self, market="simulated (seed 7)", strategy_kinds=registry.kinds
         )
         self._tape = market.events()
         self.driver.start(market.start_ts_ns)

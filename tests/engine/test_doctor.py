@@ -77,9 +77,24 @@ def test_every_mistake_of_the_settings_is_shown(doctor):
     assert "logging.level" in check.detail
 
 
-def test_an_unknown_strategy_is_a_warning_because_it_may_be_the_users_own(doctor):
-    mine = "strategies: [{id: a, kind: my_own, account: 'PAPER:main', instruments: [BTC-USDC-PERP.PAPER]}]\n"
-    assert doctor(QUIET + mine)["settings"].status == WARN
+MINE = "strategies: [{id: a, kind: my_own, account: 'PAPER:main', instruments: [BTC-USDC-PERP.PAPER]}]\n"
+
+
+def test_an_unknown_strategy_is_named_with_its_line(doctor):
+    check = doctor(QUIET + MINE)["settings"]
+    assert check.status == FAIL
+    assert "settings.yaml:3" in check.detail
+    assert "my_own" in check.detail
+
+
+def test_a_strategy_file_that_cannot_be_used_is_said_with_what_it_costs(doctor, data):
+    (data / "strategies").mkdir()
+    (data / "strategies" / "mine.py").write_text("class MyOwn(\n")
+    checks = doctor(QUIET + MINE)
+    assert checks["settings"].status == OK, "the service starts without it"
+    assert checks["strategies"].status == WARN
+    assert "mine.py, line 1" in checks["strategies"].detail
+    assert "a (my_own) will be in quarantine" in checks["strategies"].detail
 
 
 def test_a_running_service_is_recognised_by_its_lock(doctor, data):

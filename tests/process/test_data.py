@@ -151,7 +151,7 @@ import asyncio, sys
 from pathlib import Path
 import main
 from engine.config import load_config
-from engine.core.clock import WallClock
+from engine.clock import WallClock
 from engine.data.store.listen import listen
 from engine.data.store.series import Kind
 from engine.data.store.store import MarketStore
@@ -159,7 +159,7 @@ folder = Path(sys.argv[1])
 config = load_config(folder / "local.yaml", "paper")
 asyncio.run(listen(
     MarketStore(folder / "market"), main.venue_history("hyperliquid", config),
-    lambda known: main.venue_feed("hyperliquid", config, known), ["BTC"], [Kind.TRADES], WallClock(), flush_s=0.1,
+    lambda known: main.venue_feed(config, known), ["BTC"], [Kind.TRADES], WallClock(), flush_s=0.1,
 ))
 """
 """A recording that is stored ten times a second instead of twice a minute."""

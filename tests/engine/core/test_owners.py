@@ -130,3 +130,13 @@ def test_loading_asks_for_the_traders_role() -> None:
     rig = Rig(WIDE).start()
     done = rig.command(LoadStrategy(spec=RIVAL), "eve", Door.DISCORD)
     assert done.reason is Reason.ROLE
+
+
+def test_a_slot_that_an_unloaded_strategy_left_a_position_in_says_how_to_free_it() -> None:
+    rig = Rig(WIDE).start()
+    rig.hold_position(0.5)
+    rig.command(c.UnloadStrategy(strategy="script", keep_position=True), "dot")
+    done = rig.load(RIVAL)
+    assert done.reason is Reason.NOT_OWNER
+    assert f"/flatten {BTC.id}" in done.text
+    assert "load under the id script" in done.text
