@@ -6,6 +6,7 @@ the store is a file like any other. `received_ns` is when a live feed brought th
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -184,6 +185,17 @@ def to_books(name: str, frame: pa.Table) -> BookTable:
         deepest = max((at for at, values in enumerate(columns) if np.isfinite(values).any()), default=0)
         sides[part] = np.stack(columns[: deepest + 1], axis=1)
     return BookTable(name=name, ts_ns=ints(frame, "ts_ns"), **sides)
+
+
+def digest(*tables: pa.Table) -> str:
+    """SHA-256 of what the rows say, however they lie in parts."""
+    content = hashlib.sha256()
+    for frame in tables:
+        for name in frame.column_names:
+            column = frame.column(name)
+            text = pa.types.is_string(column.type)
+            content.update("\n".join(column.to_pylist()).encode() if text else column.to_numpy().tobytes())
+    return content.hexdigest()
 
 
 # checks, and each row once
