@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 FOLDER = "market"
 DEFAULT_DATA = Path(".moondev/paper")
-LATE_NS = 10_000_000_000
-"""A candle is fetched when it has been closed for so long."""
 
 DataOption = Annotated[Path, typer.Option("--data", help="Data folder; the store is its folder market.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
@@ -79,7 +77,8 @@ def fetch(  # noqa: PLR0913, PLR0917 - one option each
         kinds=_kinds(kinds, FETCHED),
         intervals_ns=tuple(parse_interval(text) for text in interval.split(",")),
         start_ns=_moment(start, now_ns),
-        end_ns=min(_moment(end, now_ns) if end else now_ns, now_ns - LATE_NS),
+        end_ns=_moment(end, now_ns) if end else now_ns,
+        now_ns=now_ns,
         again=again,
     )
     venues: Venues = context.obj

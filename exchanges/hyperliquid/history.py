@@ -25,7 +25,8 @@ from exchanges.hyperliquid.info import InfoClient
 from exchanges.hyperliquid.wire import INTERVAL_NAMES, MS, CoinCodec
 
 WEIGHT_A_MINUTE = 600
-CANDLE_PAGE = 1_000
+CANDLE_PAGE = 4_500
+"""Of at most 5,000 that the venue sends at once."""
 FUNDING_PAGE = 500
 """The venue answers with at most so many rates."""
 HOUR_NS = 3_600_000_000_000
@@ -59,11 +60,14 @@ class Pace:
 
     async def spend(self, weight: int) -> None:
         """Wait until there is room, then take it."""
-        now_s = self._now_s()
-        wait_s = self._free_s - now_s
-        self._free_s = max(self._free_s, now_s) + weight / self._a_second
+        wait_s = self._free_s - self._now_s()
+        self.owe(weight)
         if wait_s > 0:
             await self._sleep(wait_s)
+
+    def owe(self, weight: int) -> None:
+        """What an answer has cost more, by its length: the next request waits for it."""
+        self._free_s = max(self._free_s, self._now_s()) + weight / self._a_second
 
 
 class HyperliquidHistory:
@@ -93,14 +97,15 @@ class HyperliquidHistory:
                 f"Hyperliquid has no candles of {interval_ns / 1e9:g} s; it has {', '.join(INTERVAL_NAMES.values())}"
             )
         until_ns = min(end_ns, start_ns + CANDLE_PAGE * interval_ns)
-        await self._pace.spend(_INFO_WEIGHT + CANDLE_PAGE // _CANDLES_A_WEIGHT)
+        await self._pace.spend(_INFO_WEIGHT)
         bars = await self._info().bars(CoinCodec(instrument), interval_ns, start_ns, until_ns)
+        self._pace.owe(len(bars) // _CANDLES_A_WEIGHT)
         return HistoryPage(bars, until_ns)
 
     async def funding(self, instrument: Instrument, start_ns: int, end_ns: int) -> HistoryPage[FundingRate]:
         """Hourly rates. Raises `VenueError`, and `DataError` for an answer that makes no sense."""
         until_ns = min(end_ns, start_ns + FUNDING_PAGE * HOUR_NS)
-        await self._pace.spend(_INFO_WEIGHT + FUNDING_PAGE // _ITEMS_A_WEIGHT)
+        await self._pace.spend(_INFO_WEIGHT)
         question = {"type": "fundingHistory", "coin": instrument.venue_symbol}
         span = {"startTime": -(-start_ns // MS), "endTime": (until_ns - 1) // MS}
         body = await self._info().ask(question | span)
@@ -108,6 +113,7 @@ class HyperliquidHistory:
             rates = [self._rate(rate, instrument) for rate in _funding.decode(body)]
         except (msgspec.DecodeError, ArithmeticError) as error:
             raise DataError(f"Hyperliquid's funding rates of {instrument.venue_symbol}: {error}") from error
+        self._pace.owe(len(rates) // _ITEMS_A_WEIGHT)
         if len(rates) >= FUNDING_PAGE:  # cut off by the venue: there may be more behind the last one
             until_ns = min(until_ns, max(rate.ts_ns for rate in rates) + 1)
         return HistoryPage([rate for rate in rates if start_ns <= rate.ts_ns < until_ns], until_ns)

@@ -25,9 +25,10 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
 OPEN_MS = server.NOW_MS // 60_000 * 60_000
 BTC = "BTC-USDC-PERP.HYPERLIQUID"
 CANDLES = Series(instrument=BTC, kind=Kind.CANDLES, interval_ns=60_000_000_000)
-FETCH = ["fetch", "BTC", "--from", "2025-01-26T19:14", "--to", "2025-01-29T19:14"]
-PAGES = 5
-"""Three days of minutes, a thousand a page."""
+FETCH = ["fetch", "BTC", "--from", "2025-01-26T19:14", "--to", "2025-02-06T05:14"]
+MINUTES = 15_000
+PAGES = 4
+"""Of 4,500 minutes each."""
 
 
 class Slow(LocalVenue):
@@ -36,7 +37,7 @@ class Slow(LocalVenue):
     def __init__(self) -> None:
         super().__init__()
         self.pages = 100
-        self.candles = [candle(OPEN_MS + n * 60_000) for n in range(3 * 1_440) if not 100 <= n < 110]
+        self.candles = [candle(OPEN_MS + n * 60_000) for n in range(MINUTES) if not 100 <= n < 110]
         self.hangs = asyncio.Event()
 
     async def _info(self, asked: web.Request) -> web.Response:
@@ -88,22 +89,22 @@ async def test_a_download_that_was_killed_goes_on_where_it_stopped_and_says_what
         killed.kill()
         await killed.communicate()
         store = MarketStore(tmp_path / "market")
-        assert store.read(CANDLES).num_rows == 2_000 - 10
+        assert store.read(CANDLES).num_rows == 9_000 - 10
         venue.asked.clear()
         venue.pages = 100
         code, out, err = await finished(await data(tmp_path, venue, *FETCH))
         assert (code, err) == (0, "")
         assert len(venue.spans()) == PAGES - 2
-        assert venue.spans()[0][0] == OPEN_MS + 2_000 * 60_000
-        assert "2,320 new rows in 3 pages; stored: 4,310 rows" in out
+        assert venue.spans()[0][0] == OPEN_MS + 9_000 * 60_000
+        assert "6,000 new rows in 2 pages; stored: 14,990 rows" in out
         assert "gap: 2025-01-26 20:54:00 to 2025-01-26 21:04:00, the source has none" in out
-        assert store.read(CANDLES).num_rows == 3 * 1_440 - 10
+        assert store.read(CANDLES).num_rows == MINUTES - 10
     table = await asyncio.to_thread(listed, tmp_path, "--verify")
     assert table.returncode == 0
     assert "BTC-USDC-PERP.HYPERLIQUID candles 1m" in table.stdout
     assert "10 candles of 1m, the source has none" in table.stdout
     rows = json.loads((await asyncio.to_thread(listed, tmp_path, "--json")).stdout)
-    assert [(row["rows"], len(row["gaps"]), row["sources"]) for row in rows] == [(4_310, 1, ["hyperliquid"])]
+    assert [(row["rows"], len(row["gaps"]), row["sources"]) for row in rows] == [(14_990, 1, ["hyperliquid"])]
 
 
 async def test_a_stopped_download_says_that_what_came_is_kept(tmp_path):

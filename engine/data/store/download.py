@@ -17,17 +17,21 @@ from engine.data.store.series import Kind, Series
 from engine.data.store.spans import Span
 from engine.data.store.store import MarketStore, when
 
-FETCHED = (Kind.CANDLES, Kind.FUNDING, Kind.TRADES)
+LATE_NS = {Kind.CANDLES: 10_000_000_000, Kind.FUNDING: 600_000_000_000, Kind.TRADES: 60_000_000_000}
+"""How long after its time a row is surely there; what is younger is not asked for, or it could be missed for good."""
+FETCHED = tuple(LATE_NS)
+"""The kinds that can be downloaded."""
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What a person asks for: times in [start_ns, end_ns)."""
+    """What a person asks for at `now_ns`: times in [start_ns, end_ns)."""
 
     names: tuple[str, ...]
     kinds: tuple[Kind, ...]
     intervals_ns: tuple[int, ...]
     start_ns: int
     end_ns: int
+    now_ns: int
     again: bool = False
 
 
@@ -47,20 +51,27 @@ def choose(names: Iterable[str], known: Sequence[Instrument], venue: str) -> lis
 
 def jobs(request: Request, instruments: Iterable[Instrument]) -> list[Job]:
     """One job for each instrument, kind and interval. Raises `ConfigError` for a time span that is none."""
-    if request.start_ns >= request.end_ns:
+    if request.start_ns >= min(request.end_ns, request.now_ns):
         raise ConfigError(f"from {when(request.start_ns)} to {when(request.end_ns)}: --from has to be before --to")
     return [
-        Job(
-            series=Series(instrument=instrument.id, kind=kind, interval_ns=interval_ns),
-            instrument=instrument,
-            start_ns=-(-request.start_ns // max(1, interval_ns)) * max(1, interval_ns),
-            end_ns=request.end_ns // max(1, interval_ns) * max(1, interval_ns),
-            again=request.again,
-        )
+        _job(request, Series(instrument=instrument.id, kind=kind, interval_ns=interval_ns), instrument)
         for instrument in instruments
         for kind in request.kinds
         for interval_ns in (request.intervals_ns if kind is Kind.CANDLES else (0,))
     ]
+
+
+def _job(request: Request, series: Series, instrument: Instrument) -> Job:
+    """Whole candles only."""
+    step_ns = max(1, series.interval_ns)
+    end_ns = min(request.end_ns, request.now_ns - LATE_NS[series.kind])
+    return Job(
+        series=series,
+        instrument=instrument,
+        start_ns=-(-request.start_ns // step_ns) * step_ns,
+        end_ns=end_ns // step_ns * step_ns,
+        again=request.again,
+    )
 
 
 async def download(

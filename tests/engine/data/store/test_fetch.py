@@ -7,7 +7,7 @@ import pytest
 from domain.errors import ConfigError, DataError, VenueError
 from domain.market import Bar, FundingRate, Trade
 from domain.ports import HistoryPage
-from engine.data.store.download import Request, choose, download
+from engine.data.store.download import Request, choose, download, jobs
 from engine.data.store.fetch import Job, fetch
 from engine.data.store.series import Kind
 from engine.data.store.store import MarketStore
@@ -127,7 +127,7 @@ async def test_a_source_that_does_not_move_on_is_an_error_and_no_endless_loop(tm
 def asked(**changes) -> Request:
     start_ns, end_ns = minutes(0, 10)
     wanted = {"names": ("btc",), "kinds": (Kind.CANDLES,), "intervals_ns": (MINUTE_NS,)}
-    return Request(**{**wanted, "start_ns": start_ns - 10, "end_ns": end_ns + 10, **changes})
+    return Request(**{**wanted, "start_ns": start_ns - 10, "end_ns": end_ns + 10, "now_ns": 2**62, **changes})
 
 
 async def test_a_request_is_told_about_in_words(tmp_path):
@@ -140,6 +140,14 @@ async def test_a_request_is_told_about_in_words(tmp_path):
     assert "nothing was missing" in (await download(store, venue, asked()))[0]
     with pytest.raises(ConfigError, match="--from has to be before --to"):
         await download(store, venue, asked(end_ns=0))
+
+
+def test_what_the_venue_may_not_have_finished_is_left_for_the_next_time():
+    now_ns = minutes(0, 10)[1] + 5 * 10**9
+    kinds = (Kind.CANDLES, Kind.FUNDING)
+    candles, funding = jobs(asked(kinds=kinds, end_ns=now_ns, now_ns=now_ns), [BTC])
+    assert (candles.start_ns, candles.end_ns) == minutes(0, 9), "the tenth closed five seconds ago"
+    assert now_ns - funding.end_ns == 600 * 10**9
 
 
 def test_instruments_are_known_by_their_names_and_unknown_ones_named():
