@@ -83,6 +83,7 @@ class Service:
         self.local = LocalDoor(data, self.console, desk.submit, self._new_link)
         self._links: Callable[[str], str] | None = None
         self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
+        desk.doors = self.chat.doors
         self._stopping = asyncio.Event()
         self._why = "stopped"
 
@@ -320,9 +321,10 @@ def console(data: DataOption = None, person: PersonOption = "tina") -> None:
 def halt(data: DataOption = None, person: PersonOption = "tina", reason: str = "") -> None:
     """Halt trading now: quotes and entries are cancelled, protections stay."""
     from bot.local import ask_command
+    from bot.parse import clean
     from domain.commands import Halt
 
-    _answer(asyncio.run(ask_command(data or DEFAULT_DATA, person, Halt(reason=reason))))
+    _answer(asyncio.run(ask_command(data or DEFAULT_DATA, person, Halt(reason=clean(reason)))))
 
 
 @app.command()

@@ -129,7 +129,7 @@ class Rejected(Struct, kw_only=True, tag="rejected", array_like=True, gc=False):
     text: str = ""
 
 
-class Filled(Struct, kw_only=True, tag="filled", array_like=True):
+class Filled(Struct, kw_only=True, tag="filled", array_like=True, gc=False):
     """One fill. `fill_id` is the venue's and unique per account; fills may come in any order, and twice.
 
     `liquidation` marks a forced close by the venue (its `cid` is then the venue's own).

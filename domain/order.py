@@ -75,7 +75,7 @@ class OrderStatus(enum.IntEnum):
         return self >= OrderStatus.FILLED
 
 
-class Order(Struct, kw_only=True):
+class Order(Struct, kw_only=True, gc=False):
     """The engine's record of one order; only the core changes it.
 
     `qty` counts the whole order, `filled` what has filled. `amend_price`/`amend_qty` hold an
@@ -121,7 +121,7 @@ class Order(Struct, kw_only=True):
         return (self.qty if self.qty > self.amend_qty else self.amend_qty) - self.filled  # noqa: FURB136 - max() costs thrice as much
 
 
-class Place(Struct, frozen=True, kw_only=True, tag="place"):
+class Place(Struct, frozen=True, kw_only=True, tag="place", gc=False):
     """Ask the venue for a new order. `adds_risk` intents leave only after the journal is durable."""
 
     cid: ClientId
@@ -137,7 +137,7 @@ class Place(Struct, frozen=True, kw_only=True, tag="place"):
     valid_until_ns: int = 0
 
 
-class Amend(Struct, frozen=True, kw_only=True, tag="amend"):
+class Amend(Struct, frozen=True, kw_only=True, tag="amend", gc=False):
     """Change price and total quantity of a working order in place."""
 
     cid: ClientId
@@ -151,7 +151,7 @@ class Amend(Struct, frozen=True, kw_only=True, tag="amend"):
     valid_until_ns: int = 0
 
 
-class Cancel(Struct, frozen=True, kw_only=True, tag="cancel"):
+class Cancel(Struct, frozen=True, kw_only=True, tag="cancel", gc=False):
     """Take a working order out of the market; never waits for the journal."""
 
     cid: ClientId

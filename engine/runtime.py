@@ -30,7 +30,7 @@ from domain.events import (
     History,
     StrategyFileBroken,
 )
-from domain.facts import CommandDone, Fact, RequestChanged, StrategyChanged, StrategyStatus
+from domain.facts import CommandDone, Fact, FactKey, RequestChanged, StrategyChanged, StrategyStatus
 from domain.market import Feed, FeedKind, FeedStatus, MarketEvent
 from domain.order import PROTECTIVE, Cancel, Intent
 from domain.ports import MarketFeed, MatchingVenue, Secrets
@@ -55,6 +55,7 @@ from engine.observe.facts import log_facts
 from engine.replay import facts_of
 from engine.storage import reads
 from engine.storage.database import database_url
+from engine.storage.news import news
 from engine.storage.projector import Projector
 from engine.storage.writer import ProjectionWriter
 from engine.strategies import registry
@@ -63,6 +64,7 @@ CONFLATE_FLUSH_S = 0.1
 PRELOADED_TRADES = 200
 PRELOADED_EQUITY = 2_000
 SNAPSHOT_SOON_S = 1.0
+NEWS_RETRY_S = 0.2
 STOP_WITHIN_NS = 3_000_000_000
 WARM_UP_RETRY_S = 5.0
 WARM_UP_LONGEST_S = 60.0
@@ -112,7 +114,10 @@ class Runtime:
             strategy_kinds=lambda: registry.kinds(self._own_strategies),
             source_of=self._source_of,
             journal=self.journal,
+            news=self._news,
         )
+        last = self._replayed[-1] if self._replayed else None
+        self.desk.last_fact = (last.seq, last.index) if last else (self.recovery.snapshot_seq, 0)
         self._database = database_url(config, data, vault)
         self._projector = Projector(self._database, self.core.instruments, self.installation)
         self.projection = ProjectionWriter(self._projector, lambda trouble: log.warning(trouble) if trouble else None)
@@ -294,6 +299,16 @@ class Runtime:
             database = self._projector.engine
             trades = reads.trades(database, PRELOADED_TRADES)
             self.desk.preload(trades[::-1], reads.equity_curve(database, PRELOADED_EQUITY))
+
+    async def _news(self, after: FactKey, until: FactKey) -> list[Fact]:
+        """Facts from the projection, as soon as it is open, whole and up to `until`."""
+        while True:
+            if self.engine is not None:
+                with contextlib.suppress(SQLAlchemyError, MoonDevError):
+                    found = await asyncio.to_thread(lambda: news(self._projector.engine, after, until))
+                    if found is not None:
+                        return found
+            await asyncio.sleep(NEWS_RETRY_S)
 
     def _begin(self, lost: str) -> list[str]:
         """The first event of this run: who we are, and under which settings."""

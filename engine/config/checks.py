@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from domain.errors import Unrepresentable
 from domain.instrument import parse_instrument_id
-from domain.settings import RoleName
+from domain.settings import RoleName, strategy_id_problem
 from domain.strategy import Params
 from engine.config.models import Config
 from engine.config.problem import KeyPath
@@ -82,6 +82,8 @@ def strategies(config: Config) -> Iterator[Finding]:
     owners: dict[tuple[str, str], str] = {}
     for i, item in enumerate(config.strategies):
         path: KeyPath = ("strategies", i)
+        if problem := strategy_id_problem(item.id):
+            yield (*path, "id"), problem
         if item.account not in known_accounts:
             hint = nearest(item.account, known_accounts)
             yield (*path, "account"), f"there is no account {found(item.account)}{hint}"

@@ -45,6 +45,7 @@ def load(core: Core, spec: StrategySpec, source_hash: str, *, is_configured: boo
         if instrument not in core.instruments:
             return Veto(Reason.NO_SUCH, f"instrument {instrument}")
         slot = core.slot(spec.account, instrument)
+        give_back(core, slot)
         if slot.owner and slot.owner != spec.id and owner_is_alive(core, slot.owner, slot.key):
             return Veto(Reason.NOT_OWNER, whose(core, slot))
     problem = ensure_code(core, spec)
@@ -74,6 +75,14 @@ def whose(core: Core, slot: Slot) -> str:
     if slot.owner in core.state.strategies:
         return f"{where} belongs to {slot.owner}; use a sub-account, or unload it"
     return f"{where} holds what {slot.owner} left behind: /flatten {slot.instrument}, or load under the id {slot.owner}"
+
+
+def give_back(core: Core, slot: Slot) -> None:
+    """What a person traded by hand and has closed is free again for a strategy."""
+    owner = core.state.strategies.get(slot.owner)
+    idle = not slot.orders and not slot.parked and not core.position(slot.account, slot.instrument)
+    if owner is not None and owner.spec.kind == MANUAL and idle:
+        unload(core, owner, keep_position=False)
 
 
 def owner_is_alive(core: Core, owner: str, key: str) -> bool:

@@ -31,6 +31,7 @@ def trades(engine: Engine, limit: int = 20) -> list[TradeRow]:
                 liquidity=row.liquidity,
                 role=row.role,
                 fill_id=row.fill_id,
+                cid=row.cid,
             )
             for row in connection.execute(query)
         ]

@@ -37,6 +37,7 @@ def test_an_older_copy_of_the_journal_starts_halted_and_is_told(program: Program
     journal = program.data / "journal"
     shutil.copytree(journal, program.data.parent / "older")
     traded(program)
+    program.changes("/trades 1")
     assert "HALTED" in program.ask("/halt")
     program.until("/status", "HALTED")
     assert program.stop() == 0
@@ -116,6 +117,18 @@ def test_a_damaged_venue_memory_is_said_with_its_place_and_not_traded_on(program
     assert "paper-exchange" in refused.stderr
     assert "byte" in refused.stderr
     assert store.read_bytes() == bytes(content), "evidence is not changed"
+
+
+def test_a_venue_that_forgot_is_believed_held_and_asked_about(program: Program) -> None:
+    traded(program)
+    program.until("/positions", "ETH")
+    program.kill()
+    (program.data / "paper-exchange").unlink()
+    program.start()
+    program.ready()
+    status = program.until("/status", "differs")
+    assert "REDUCING" in status
+    assert "ETH" not in program.ask("/positions")
 
 
 @pytest.mark.parametrize(

@@ -215,6 +215,16 @@ def test_what_a_stop_sold_is_not_bought_back_when_the_stop_itself_is_not_known()
     assert rig.core.state.strategies["script"].desired == wants(target(0.5, "e7"), stop(59_000.0, "e7"))
 
 
+def test_a_repeated_command_does_nothing_a_second_time() -> None:
+    rig = Rig(ASKING).start()
+    assert rig.command(c.SetHold(account=ACCOUNT, instrument=BTC.id), "dot", request_id="tg:1").ok
+    agree(rig, c.SetHold(account=ACCOUNT, instrument=BTC.id, on=False))
+    rig.kernel.snapshot()
+    assert not rig.command(c.SetHold(account=ACCOUNT, instrument=BTC.id), "dot", request_id="tg:1").ok
+    rig.crash(OTHER)
+    assert not rig.slot().hold
+
+
 def test_a_strategy_that_failed_stays_out() -> None:
     rig = busy()
     rig.want(ValueError("one too many"))

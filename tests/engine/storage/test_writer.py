@@ -83,9 +83,8 @@ async def test_a_locked_database_is_reported_once_and_caught_up(tmp_path):
         lock = sqlite3.connect(run.file)
         lock.execute("BEGIN EXCLUSIVE")
         for fact in facts[1:]:
-            started = time.perf_counter()
             run.writer.put(fact)
-            assert time.perf_counter() - started < 0.05
+        assert run.writer.pending, "nothing was written, and nobody waited for it"
         await until(lambda: run.reports)
         await asyncio.sleep(0.1)
         assert run.reports == ["database is locked"]
