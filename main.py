@@ -10,19 +10,21 @@ import asyncio
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from msgspec import convert
 
-from domain.errors import MoonDevError
+from domain.errors import ConfigError, MoonDevError
 from engine import cli as engine_cli
+from engine.data import cli as data_cli
 from research import cli as research_cli
 
 if TYPE_CHECKING:
-    from domain.ports import MarketFeed, MatchingVenue, Secrets
+    from domain.instrument import Instrument
+    from domain.ports import HistorySource, MarketFeed, MatchingVenue, Secrets
     from engine.config import Config
     from gateway.server import GatewayServer
 
@@ -216,6 +218,29 @@ class Service:
         ]
         typer.echo("\n".join(lines))
         sys.stdout.flush()
+
+
+def venue_history(venue: str, config: Config) -> HistorySource:
+    """A venue's past market data. Raises `ConfigError` for a venue that is not there."""
+    from exchanges.hyperliquid.config import HyperliquidConfig
+    from exchanges.hyperliquid.history import HyperliquidHistory
+
+    if venue != "hyperliquid":
+        raise ConfigError(f"--venue {venue!r}: there is hyperliquid")
+    return HyperliquidHistory(HyperliquidConfig(api_url=config.data_feed.api_url))
+
+
+def venue_feed(config: Config, instruments: Sequence[Instrument]) -> MarketFeed:
+    """The live market data of a venue that `venue_history` knows."""
+    from engine.clock import WallClock
+    from exchanges.hyperliquid.config import HyperliquidConfig
+    from exchanges.hyperliquid.feed import HyperliquidFeed
+
+    source = HyperliquidConfig(ws_url=config.data_feed.base_url, api_url=config.data_feed.api_url)
+    return HyperliquidFeed(source, WallClock(), instruments)
+
+
+data_cli.register(app, data_cli.Venues(venue_history, venue_feed))
 
 
 def data_folder(environment: str, data: Path | None) -> Path:

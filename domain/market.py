@@ -88,6 +88,14 @@ class Mark(Struct, kw_only=True, tag="mark", array_like=True, gc=False):
     funding_rate: Decimal = Decimal(0)
 
 
+class FundingRate(Struct, kw_only=True, frozen=True):
+    """A rate that was charged at `ts_ns` (fraction per funding interval); history for research, never an event."""
+
+    ts_ns: int
+    instrument: InstrumentId
+    rate: Decimal
+
+
 class FeedState(enum.StrEnum):
     """What a market-data feed is worth right now."""
 

@@ -3,6 +3,7 @@
 Clock      wall time for the edges (the core never reads it)
 Venue      sends intents, pushes venue events into a sink, answers snapshots
 MarketFeed pushes market events into a sink
+HistorySource  hands out past market data, page by page
 Signer     signs bytes, never shows keys
 Secrets    reads a secret by name
 Journal    append-only record of inputs
@@ -11,13 +12,13 @@ Journal    append-only record of inputs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, TypeAlias
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
 
 from domain.events import Event, VenueEvent
 from domain.instrument import Instrument
-from domain.market import Bar, Feed, FeedStatus, MarketEvent
+from domain.market import Bar, Feed, FeedStatus, FundingRate, MarketEvent, Trade
 from domain.order import ClientId, Intent
 
 EventSink: TypeAlias = Callable[[Event], None]
@@ -110,6 +111,46 @@ class MarketFeed(Protocol):
 
     async def instruments(self) -> Sequence[Instrument]:
         """The contracts this source knows."""
+        ...
+
+    async def aclose(self) -> None:
+        """Disconnect."""
+        ...
+
+
+Row = TypeVar("Row")
+
+
+class HistoryPage(Struct, Generic[Row], frozen=True):
+    """Everything there is from the start that was asked for up to `until_ns` (not included), oldest first."""
+
+    rows: Sequence[Row]
+    until_ns: int
+
+
+class HistorySource(Protocol):
+    """Past market data of one venue. Each call asks for times in [start_ns, end_ns) and may answer a first part of it.
+
+    All raise `VenueError` when the venue does not answer, `DataError` for an answer that makes no sense and
+    `ConfigError`, with what to do instead, for what the venue does not hand out.
+    """
+
+    name: str
+
+    async def instruments(self) -> Sequence[Instrument]:
+        """The contracts this source knows."""
+        ...
+
+    async def candles(self, instrument: Instrument, interval_ns: int, start_ns: int, end_ns: int) -> HistoryPage[Bar]:
+        """Finished bars, by their open."""
+        ...
+
+    async def trades(self, instrument: Instrument, start_ns: int, end_ns: int) -> HistoryPage[Trade]:
+        """Public trades."""
+        ...
+
+    async def funding(self, instrument: Instrument, start_ns: int, end_ns: int) -> HistoryPage[FundingRate]:
+        """Funding rates that were charged."""
         ...
 
     async def aclose(self) -> None:

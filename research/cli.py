@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 START_NS = 1_760_000_000_000_000_000
 """When the simulated market of a backtest begins: 2025-10-09 08:53:20 UTC."""
+DEFAULT_STORE = Path(".moondev/paper")
 HOUR_NS = 3_600_000_000_000
 MS = 1_000_000
 
@@ -59,6 +60,11 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
     fill_model: Annotated[str, typer.Option(help="next_open, ohlc_path or same_close, for bars.")] = "",
     deposit: Annotated[float, typer.Option(min=1, help="Cash at the start.")] = 100_000,
     approver: Annotated[str, typer.Option(help="auto or never: who votes on large orders.")] = "auto",
+    stored: Annotated[str, typer.Option(help="Stored data of this instrument instead of --data.")] = "",
+    start: Annotated[str, typer.Option("--from", help="With --stored: ISO time, UTC; default all there is.")] = "",
+    end: Annotated[str, typer.Option("--to", help="With --stored: ISO time, UTC.")] = "",
+    interval: Annotated[str, typer.Option(help="With --stored: of candles, such as 1m; default the finest.")] = "",
+    store: Annotated[Path, typer.Option(help="With --stored: the data folder with the store.")] = DEFAULT_STORE,
     simulated_hours: Annotated[float, typer.Option(min=0, help="Simulated market instead of --data.")] = 0,
     seed: Annotated[int, typer.Option(help="Of the simulated market.")] = 7,
     config: Annotated[Path | None, typer.Option(help="YAML file over the built-in defaults.")] = None,
@@ -76,9 +82,11 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
     core = loaded.to_settings()
     paper = paper_fields(loaded) | ({"fill_model": fill_model} if fill_model else {})
     settings = _settings(core, paper, deposit, approver, loaded.data_feed.conflate_ns)
-    if simulated_hours and data is None:
+    if [bool(data), bool(stored), bool(simulated_hours)].count(True) != 1:
+        raise ConfigError("say what to run over: --data FILE, --stored INSTRUMENT, or --simulated-hours H")
+    if simulated_hours:
         source = simulated(_simulated_instrument(core, instrument), seed, START_NS, int(simulated_hours * HOUR_NS))
-    elif data is not None and not simulated_hours:
+    elif data is not None:
         options = FileOptions(
             kind=_choice("--kind", kind, DataKind) if kind else None,
             instrument=instrument,
@@ -90,7 +98,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
         )
         source = open_file(data, options)
     else:
-        raise ConfigError("say what to run over: --data FILE, or --simulated-hours H for the simulated market")
+        source = _stored(core, store, stored, (start, end), interval, kind, tolerate_gaps=tolerate_gaps)
     request = StrategyRequest(kind=strategy, params=parse_params(params), folder=strategies)
     with progress(source) as report:
         outcome = run_backtest(request, source, settings, report)
@@ -98,6 +106,28 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
     if json_path is not None:
         json_path.write_bytes(as_json(outcome) + b"\n")
         typer.echo(f"{'JSON':<15}{json_path}")
+
+
+def _stored(
+    core: Settings, folder: Path, name: str, span: tuple[str, str], interval: str, kind: str, *, tolerate_gaps: bool
+) -> MarketData:
+    from engine.cli import when_ns
+    from engine.data.store.series import parse_interval
+    from engine.data.store.store import MarketStore
+    from research.market_data import DataKind
+    from research.stored import END_NS, StoredOptions, open_stored
+
+    options = StoredOptions(
+        name=name,
+        start_ns=when_ns(span[0]) if span[0] else 0,
+        end_ns=when_ns(span[1]) if span[1] else END_NS,
+        kind=_choice("--kind", kind, DataKind) if kind else None,
+        interval_ns=parse_interval(interval) if interval else 0,
+        tolerate_gaps=tolerate_gaps,
+        instruments=core.instruments,
+        fees=core.instruments[0] if core.instruments else None,
+    )
+    return open_stored(MarketStore(folder / "market"), options)
 
 
 def bench(

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from domain.errors import DataError, Unrepresentable
 from domain.instrument import Instrument, InstrumentId
 from domain.market import Feed, FeedKind, MarketEvent
-from engine.data.columns import load
+from engine.data.guess import FileKind, guess_kind
 from engine.data.importers import Stamp, read_bars, read_books, read_funding, read_trades
 from engine.data.l2 import L2Tape, tape_instrument
 from engine.data.scale import MAX_QTY_DECIMALS, default_instrument_for, instrument_id_from_name
@@ -95,7 +95,7 @@ def open_file(path: Path, options: FileOptions) -> MarketData:
     """Open a recorded file. Raises `DataError` for a file that lies or cannot be understood, with the reason."""
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    kind = options.kind or guess_kind(path)
+    kind = options.kind or _told_by(path)
     if kind is DataKind.L2:
         return _l2(path, options)
     if kind is DataKind.TRADES:
@@ -109,32 +109,11 @@ def open_file(path: Path, options: FileOptions) -> MarketData:
     )
 
 
-def guess_kind(path: Path) -> DataKind:
-    """What a file consists of, by its first bytes and its columns. Raises `DataError` when they do not tell."""
-    import gzip
-
-    with path.open("rb") as file:
-        head = file.read(2)
-    opener = gzip.open if head == b"\x1f\x8b" else open
-    try:
-        with opener(path, "rb") as file:
-            start = file.read(64)
-    except OSError as error:
-        raise DataError(f"{path.name}: cannot be read: {error}") from error
-    stamp, _, rest = start.partition(b" ")
-    if len(stamp) == 19 and stamp.isdigit() and rest.lstrip().startswith(b"{"):
-        return DataKind.L2
-    file_columns = load(path)
-    if all(file_columns.find(name, name[0]) for name in ("open", "high", "low", "close")):
-        return DataKind.BARS
-    if file_columns.find("bid_price_0", "bid_px_00", "bids[0]_price", "bid0_price"):
-        return DataKind.BOOKS
-    if file_columns.find("price", "px", "p"):
-        return DataKind.TRADES
-    raise DataError(
-        f"{path.name}: its columns ({', '.join(file_columns.data)[:200]}) are neither bars (open, high, low, close), "
-        f"trades (price, quantity, side) nor books (bid_price_0 ...); name the kind with --kind"
-    )
+def _told_by(path: Path) -> DataKind:
+    kind = guess_kind(path)
+    if kind is FileKind.FUNDING:
+        raise DataError(f"{path.name}: these are funding rates; pass them with --funding, beside the bars in --data")
+    return DataKind(kind.value)
 
 
 def _hash(*paths: Path | None) -> str:
@@ -152,13 +131,17 @@ def _instrument(
 ) -> tuple[Instrument, tuple[str, ...]]:
     """The configured instrument that was named, or one that carries the file's numbers."""
     configured = find_instrument(options.instrument, options.instruments)
-    if configured is not None:
-        return configured, ()
-    instrument_id = _id(path, options)
+    return (configured, ()) if configured else assumed(_id(path, options), table, options.fees)
+
+
+def assumed(
+    instrument_id: InstrumentId, table: BarTable | TradeTable | BookTable, fees: Instrument | None
+) -> tuple[Instrument, tuple[str, ...]]:
+    """An instrument that carries a table's numbers, and what to tell about it. Raises `DataError`."""
     instrument, note = default_instrument_for(table.name, instrument_id, table.prices(), table.quantities())
     if isinstance(table, BarTable):
         instrument, note = with_fine_lot(instrument, note, float(np.median(table.close)))
-    return with_fees(instrument, note, options)
+    return with_fees(instrument, note, fees)
 
 
 def with_fine_lot(instrument: Instrument, note: str, price: float) -> tuple[Instrument, str]:
@@ -184,9 +167,8 @@ def find_instrument(name: str, instruments: tuple[Instrument, ...]) -> Instrumen
     return None
 
 
-def with_fees(instrument: Instrument, note: str, options: FileOptions) -> tuple[Instrument, tuple[str, ...]]:
+def with_fees(instrument: Instrument, note: str, model: Instrument | None) -> tuple[Instrument, tuple[str, ...]]:
     """The assumed instrument with the fees and margins of the configured one, and what to tell about it."""
-    model = options.fees
     if model is None:
         return instrument, (note,)
     charged = replace(
@@ -202,6 +184,13 @@ def with_fees(instrument: Instrument, note: str, options: FileOptions) -> tuple[
 def _bars(path: Path, options: FileOptions, table: BarTable) -> MarketData:
     instrument, notes = _instrument(path, options, table)
     funding = read_funding(options.funding) if options.funding is not None else None
+    return bar_data(table, instrument, funding, _hash(path, options.funding), notes)
+
+
+def bar_data(
+    table: BarTable, instrument: Instrument, funding: FundingTable | None, sha256: str, notes: tuple[str, ...]
+) -> MarketData:
+    """Bars as a source, with funding paid on their closes where rates are given."""
     if funding is not None and len(funding.ts_ns) > 1:
         instrument = replace(instrument, funding_interval_ns=int(np.median(np.diff(funding.ts_ns))))
     if table.gaps:
@@ -218,7 +207,7 @@ def _bars(path: Path, options: FileOptions, table: BarTable) -> MarketData:
         return iter(Tape(marks, Source(bars.events(instrument), latency_ns)))
 
     return MarketData(
-        name=path.name,
+        name=table.name,
         kind=DataKind.BARS,
         instrument=instrument,
         tape=tape,
@@ -226,7 +215,7 @@ def _bars(path: Path, options: FileOptions, table: BarTable) -> MarketData:
         first_ns=int(table.open_ts_ns[0]),
         last_ns=int(table.open_ts_ns[-1]) + table.interval_ns,
         rows=len(table.open_ts_ns),
-        sha256=_hash(path, options.funding),
+        sha256=sha256,
         notes=(*notes, *table.notes),
     )
 
@@ -239,44 +228,49 @@ def _marks(bars: BarTable, instrument: Instrument, funding: FundingTable, latenc
 
 def _trades(path: Path, options: FileOptions, table: TradeTable) -> MarketData:
     instrument, notes = _instrument(path, options, table)
+    return trade_data(table, instrument, _hash(path), notes)
+
+
+def trade_data(table: TradeTable, instrument: Instrument, sha256: str, notes: tuple[str, ...]) -> MarketData:
+    """Trades as a source; bars are made of them."""
 
     def tape(latency_ns: int, interval_ns: int) -> Iterator[MarketEvent]:
         events = table.events(instrument, latency_ns)
         return with_bars(events, interval_ns) if interval_ns else events
 
-    return _ticks(path, DataKind.TRADES, instrument, tape, table.ts_ns, (*notes, *table.notes))
+    return _ticks(DataKind.TRADES, table, instrument, tape, sha256, notes)
 
 
 def _books(path: Path, options: FileOptions, table: BookTable) -> MarketData:
     instrument, notes = _instrument(path, options, table)
+    return book_data(table, instrument, _hash(path), notes)
+
+
+def book_data(table: BookTable, instrument: Instrument, sha256: str, notes: tuple[str, ...]) -> MarketData:
+    """Book snapshots as a source."""
     return _ticks(
-        path,
-        DataKind.BOOKS,
-        instrument,
-        lambda latency_ns, _: table.events(instrument, latency_ns),
-        table.ts_ns,
-        (*notes, *table.notes),
+        DataKind.BOOKS, table, instrument, lambda latency_ns, _: table.events(instrument, latency_ns), sha256, notes
     )
 
 
 def _ticks(
-    path: Path,
     kind: DataKind,
+    table: TradeTable | BookTable,
     instrument: Instrument,
     tape: Callable[[int, int], Iterator[MarketEvent]],
-    times: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+    sha256: str,
     notes: tuple[str, ...],
 ) -> MarketData:
     return MarketData(
-        name=path.name,
+        name=table.name,
         kind=kind,
         instrument=instrument,
         tape=tape,
-        first_ns=int(times[0]),
-        last_ns=int(times[-1]),
-        rows=len(times),
-        sha256=_hash(path),
-        notes=notes,
+        first_ns=int(table.ts_ns[0]),
+        last_ns=int(table.ts_ns[-1]),
+        rows=len(table.ts_ns),
+        sha256=sha256,
+        notes=(*notes, *table.notes),
     )
 
 
@@ -286,7 +280,7 @@ def _l2(path: Path, options: FileOptions) -> MarketData:
     notes: tuple[str, ...] = ()
     if found is None:
         instrument, note = tape_instrument(path, _tape_id(path, options), path.stem)
-        found, notes = with_fees(instrument, note, options)
+        found, notes = with_fees(instrument, note, options.fees)
     instrument = found
 
     def tape(_: int, interval_ns: int) -> Iterator[MarketEvent]:

@@ -84,7 +84,7 @@ class InfoClient:
             try:
                 timeout = aiohttp.ClientTimeout(total=self._config.request_timeout_s)
                 async with self._session.post(f"{self._config.api_url}/info", json=question, timeout=timeout) as answer:
-                    body = await answer.content.read(MAX_BODY_BYTES + 1)
+                    body = await _whole(answer)
                     status = answer.status
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 problem = str(error) or type(error).__name__
@@ -123,6 +123,16 @@ class InfoClient:
             if bar.open_ts_ns >= start_ns and bar.venue_ts_ns <= end_ns and bar.interval_ns == interval_ns
         }
         return [wanted[opened] for opened in sorted(wanted)]
+
+
+async def _whole(answer: aiohttp.ClientResponse) -> bytes:
+    """The body, which comes in pieces, to its end; a little more than `MAX_BODY_BYTES` of one that is too large."""
+    body = bytearray()
+    async for piece in answer.content.iter_any():
+        body += piece
+        if len(body) > MAX_BODY_BYTES:
+            break
+    return bytes(body)
 
 
 async def reachable(config: HyperliquidConfig, timeout_s: float = 5.0) -> str:

@@ -48,6 +48,10 @@ def candle(opened: int, close: str = "105050.0", interval: str = "1m", length: i
     return {"t": opened, "T": opened + length - 1, "s": "BTC", "i": interval, **prices, "v": "12.5", "n": 40}
 
 
+def funding(time: int, rate: str = "0.0000125") -> dict[str, Any]:
+    return {"coin": "BTC", "fundingRate": rate, "premium": "0.0001", "time": time}
+
+
 def context(mark: str = "105055.5", funding: str = "0.0000125") -> dict[str, Any]:
     ctx = {"markPx": mark, "funding": funding, "midPx": None, "oraclePx": "105050.0", "openInterest": "1.0",
            "prevDayPx": "1", "dayNtlVlm": "1", "premium": None, "impactPxs": None}  # fmt: skip
@@ -75,6 +79,7 @@ class LocalVenue:
         self.on_subscribe: dict[str, list[dict[str, Any]]] = {}
         """Messages sent right after the confirmation, by subscription type."""
         self.candles: list[dict[str, Any]] = []
+        self.funding: list[dict[str, Any]] = []
         self.info_status: list[int] = []
         """HTTP statuses of the next answers of POST /info."""
         self.info_bodies: dict[str, bytes] = {}
@@ -176,4 +181,7 @@ class LocalVenue:
                 c for c in self.candles if span["startTime"] <= c["t"] <= span["endTime"] and c["i"] == span["interval"]
             ]
             return web.json_response(inside)
+        if question["type"] == "fundingHistory":
+            first, last = question["startTime"], question["endTime"]
+            return web.json_response([rate for rate in self.funding if first <= rate["time"] <= last][:500])
         return web.json_response(META if question["type"] == "meta" else book(NOW_MS)["data"])

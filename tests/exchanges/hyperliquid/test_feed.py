@@ -328,3 +328,11 @@ async def test_what_the_venue_does_not_have_is_refused_before_anything_is_sent()
     with pytest.raises(ConfigError, match="two instruments live on the same Hyperliquid coin"):
         HyperliquidFeed(config, WallClock(), [BTC, twin])
     await feed.aclose()
+
+
+async def test_a_long_answer_that_comes_in_pieces_is_read_to_its_end():
+    async with LocalVenue() as venue:
+        venue.candles = [candle(OPEN - n * 60_000) for n in range(4_999, 0, -1)]
+        feed = made(venue)
+        assert len(await feed.history(BARS, 5_000)) == 4_999
+        await feed.aclose()
