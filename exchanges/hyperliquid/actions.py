@@ -170,15 +170,18 @@ class OrderTerms(Struct, kw_only=True):
     reduce_only: bool = False
 
 
+def any_price(instrument: Instrument, trigger: int, side: int) -> int:
+    """The price that a stop or take-profit without one is given."""
+    return instrument.round_price(instrument.price_float(trigger) * (1 + ANY_PRICE_SLIP * side), side)
+
+
 def order_wire(instrument: Instrument, asset: int, terms: OrderTerms) -> OrderWire:
     """The wire form of an order. Raises `Unrepresentable` for what the venue would not take as it is."""
     check_side(terms.side)
     price = terms.price
     if terms.kind in _TRIGGERS:
         kind = OrderType(trigger=Trigger(True, price_text(instrument, terms.trigger), _TRIGGERS[terms.kind]))
-        if not price:
-            worst = instrument.price_float(terms.trigger) * (1 + ANY_PRICE_SLIP * terms.side)
-            price = instrument.round_price(worst, terms.side)
+        price = price or any_price(instrument, terms.trigger, terms.side)
     else:
         kind = OrderType(Tif(_TIFS[terms.kind]))
     return OrderWire(

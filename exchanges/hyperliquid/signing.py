@@ -106,7 +106,7 @@ def recover(payload: bytes, signed: bytes) -> str:
 
 
 class LocalSigner:
-    """The `Signer` port with plain keys in this process: for tests and local venues, until the vault signs.
+    """The `Signer` port with plain keys in this process: for tests, local venues and testnet, until the vault signs.
 
     `keys` maps names to private keys (0x and 64 hexadecimal digits). Raises `ConfigError`, without the key, for
     one that is none.
@@ -133,6 +133,8 @@ class LocalSigner:
         found = action_type(request.payload)
         if found not in ALLOWED or found != request.action:
             raise VenueError(f"the signer refuses {found or 'an unreadable action'!r}, asked for as {request.action!r}")
+        if request.payload[:1] == MAINNET:
+            raise VenueError("a plain key in this process does not sign for mainnet: that takes the vault's signer")
         key = self._keys.get(request.key)
         if key is None:
             raise VenueError(f"the signer has no key {request.key!r}")

@@ -57,6 +57,10 @@ class ExchangeServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Nobody answers any more."""
         for socket in list(self.sockets):
             await socket.close()
         assert self._runner is not None

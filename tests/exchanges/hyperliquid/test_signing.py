@@ -55,7 +55,7 @@ def test_the_connection_id_is_that_of_a_production_order_of_the_sdk():
 
 async def test_the_signer_signs_orders_and_what_it_signs_tells_its_type():
     signer: Signer = LocalSigner({"sdk": KEY})
-    order = next(v for v in VECTORS if v["action"]["type"] == "order")
+    order = next(v for v in VECTORS if v["action"]["type"] == "order" and not v["is_mainnet"])
     payload = payload_of(order)
     assert action_type(payload) == "order"
     [signed] = await signer.sign([SignRequest(key="sdk", action="order", payload=payload)])
@@ -82,6 +82,12 @@ async def test_an_unknown_key_is_named_and_a_wrong_one_is_not_shown():
         LocalSigner({"main": secret})
     assert secret not in str(caught.value)
     assert KEY[2:] not in repr(LocalSigner({"sdk": KEY}))
+
+
+async def test_a_plain_key_does_not_sign_for_mainnet():
+    payload = l1_payload({"type": "noop"}, 1, is_mainnet=True)
+    with pytest.raises(VenueError, match="mainnet"):
+        await LocalSigner({"sdk": KEY}).sign([SignRequest(key="sdk", action="noop", payload=payload)])
 
 
 def test_the_network_the_vault_and_the_expiry_are_part_of_what_is_signed():
