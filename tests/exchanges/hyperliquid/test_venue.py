@@ -29,7 +29,8 @@ from domain.verdict import Reason
 from exchanges.hyperliquid.actions import cloid_of
 from exchanges.hyperliquid.config import HyperliquidAccount
 from exchanges.hyperliquid.signing import LocalSigner
-from tests.exchanges.hyperliquid.desk import ACCOUNT, BTC, Desk, WallClock, trading, venue_at
+from tests.exchanges.desk import WallClock
+from tests.exchanges.hyperliquid.desk import ACCOUNT, BTC, desk_at, trading, venue_at
 from tests.exchanges.hyperliquid.exchange_room import AGENT, AGENT_KEY, MASTER
 from tests.exchanges.hyperliquid.exchange_server import ExchangeServer
 
@@ -296,7 +297,7 @@ async def test_a_new_process_knows_its_orders_again_by_their_ids():
         place = desk.place(-1, "51000", "0.02")
         desk.send(place)
         await desk.hears(Accepted, place.cid)
-        second = Desk(venue_at(server))
+        second = desk_at(venue_at(server))
         await second.venue.start(second.sink)
         second.send(second.snapshot())
         [order] = (await second.hears(VenueSnapshot)).orders
@@ -311,7 +312,7 @@ async def test_fills_from_before_the_account_was_taken_over_are_not_told():
         place = desk.place(1, "50010", "0.01", OrderKind.IOC)
         desk.send(place)
         await desk.hears(Filled, place.cid)
-        second = Desk(venue_at(server))
+        second = desk_at(venue_at(server))
         await asyncio.sleep(0.005)
         await second.venue.start(second.sink)
         second.send(second.snapshot())
