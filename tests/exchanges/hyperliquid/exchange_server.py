@@ -5,6 +5,7 @@ venue itself.
 """
 
 import asyncio
+import contextlib
 import json
 import random
 from typing import Any, Self
@@ -109,7 +110,7 @@ class ExchangeServer:
             for socket, kinds in list(self.sockets.items()):
                 for _ in range(1 + self.faults.duplicate):
                     if message["channel"] in kinds and not socket.closed:
-                        await socket.send_str(json.dumps(message))
+                        await tell(socket, message)
 
     # the doors
 
@@ -157,15 +158,15 @@ class ExchangeServer:
 
     async def _heard(self, socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
         if message["method"] == "ping":
-            await socket.send_json({"channel": "pong"})
+            await tell(socket, {"channel": "pong"})
         elif message["method"] == "subscribe":
             wanted = message["subscription"]
             self.sockets[socket].add(wanted["type"])
-            await socket.send_json({"channel": "subscriptionResponse", "data": message})
+            await tell(socket, {"channel": "subscriptionResponse", "data": message})
             if wanted["type"] == "userFills":
                 mine = [f for f in self.room.fills if f["user"] == wanted["user"]]
                 data = {"isSnapshot": True, "user": wanted["user"], "fills": mine}
-                await socket.send_json({"channel": "userFills", "data": data})
+                await tell(socket, {"channel": "userFills", "data": data})
         else:
             await self._posted(socket, message)
 
@@ -177,7 +178,7 @@ class ExchangeServer:
         if self.faults.streams_first:
             await self._flush()
         for _ in range((1 + self.faults.duplicate) if status and not socket.closed else 0):
-            await socket.send_json({"channel": "post", "data": {"id": message["id"], "response": response}})
+            await tell(socket, {"channel": "post", "data": {"id": message["id"], "response": response}})
         await self._flush()
 
     async def _info(self, asked: web.Request) -> web.Response:
@@ -188,3 +189,9 @@ class ExchangeServer:
             if status != 200:
                 return web.Response(status=status, text="busy")
         return web.json_response(self.room.tell(question))
+
+
+async def tell(socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
+    """Send, to whom may have gone in the meantime."""
+    with contextlib.suppress(ConnectionError):
+        await socket.send_json(message)
