@@ -95,7 +95,7 @@ class AccountReader:
         try:
             line = self._orders.seen(self.account.id, instrument, order)
             filled = line.earlier + instrument.qty(order.orig_sz) - instrument.qty(order.sz)
-        except (DataError, Unrepresentable) as error:
+        except (DataError, Unrepresentable, ArithmeticError) as error:
             raise VenueError(f"the order {query.cid} is not understood: {error}") from error
         return OrderReport(
             cid=query.cid,
@@ -126,7 +126,7 @@ class AccountReader:
                 fills=tuple(fills),
                 funding=tuple(funding),
             )
-        except (DataError, Unrepresentable) as error:
+        except (DataError, Unrepresentable, ArithmeticError) as error:
             raise VenueError(f"the account {self.account.id} is not understood: {error}") from error
         self._told_ns = now_ns
         return snapshot

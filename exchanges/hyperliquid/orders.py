@@ -107,7 +107,9 @@ class Orders:
         self.instruments = instruments
         self._emit = emit
         self._lines: dict[ClientId, Line] = {}
-        self._seen: dict[tuple[AccountId, int], None] = {}
+        self._counted: dict[tuple[AccountId, int], None] = {}
+        self._told: dict[tuple[AccountId, int], None] = {}
+        """Trade ids: counted for their orders, and told by the stream (a snapshot that was read may yet fail)."""
         self._strays: dict[ClientId, dict[int, int]] = {}
         """Fills by oid of orders that have no line."""
         self.not_understood = 0
@@ -286,8 +288,8 @@ class Orders:
             raise DataError(f"fill {fill.tid} of {fill.coin} cannot be booked: {error}") from error
         liquidated = fill.liquidation.liquidated_user if fill.liquidation is not None else None
         cid = cid_of(fill.cloid, fill.oid)
-        if (account, fill.tid) not in self._seen:
-            self._count(account, cid, fill, qty)
+        if is_first(self._counted, account, fill.tid):
+            self._count(cid, fill, qty)
         return Filled(
             venue_ts_ns=fill.time * MS,
             account=account,
@@ -302,10 +304,7 @@ class Orders:
             liquidation=liquidated is not None and liquidated.lower() == address,
         )
 
-    def _count(self, account: AccountId, cid: ClientId, fill: WireFill, qty: int) -> None:
-        self._seen[account, fill.tid] = None
-        if len(self._seen) > KEPT:
-            del self._seen[next(iter(self._seen))]
+    def _count(self, cid: ClientId, fill: WireFill, qty: int) -> None:
         line = self._lines.get(cid)
         by_oid = line.filled if line is not None else self._strays.setdefault(cid, {})
         by_oid[fill.oid] = by_oid.get(fill.oid, 0) + qty
@@ -315,9 +314,8 @@ class Orders:
     def on_fills(self, account: AccountId, address: str, fills: Iterable[WireFill], since_ns: int) -> None:
         """Fills of userFills, oldest first: each is told once, those before `since_ns` never."""
         for fill in sorted(fills, key=lambda fill: (fill.time, fill.tid)):
-            is_new = (account, fill.tid) not in self._seen
             event = self.fill(account, address, fill)
-            if event is None or not is_new or event.venue_ts_ns < since_ns:
+            if event is None or event.venue_ts_ns < since_ns or not is_first(self._told, account, fill.tid):
                 continue
             self._emit(event)
             line = self._lines.get(event.cid)
@@ -335,6 +333,16 @@ class Orders:
             event = Cancelled(cid=line.terms.cid, filled=line.ends_at, text="IOC rest", venue_ts_ns=ts_ns)
             line.ends_at = 0
             self._emit(event)
+
+
+def is_first(known: dict[tuple[AccountId, int], None], account: AccountId, tid: int) -> bool:
+    """Whether a trade id is new; it is known from now on, for a long while."""
+    if (account, tid) in known:
+        return False
+    known[account, tid] = None
+    if len(known) > KEPT:
+        del known[next(iter(known))]
+    return True
 
 
 def terms_of(cid: ClientId, instrument: Instrument, order: WireOrder) -> OrderTerms:

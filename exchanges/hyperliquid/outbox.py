@@ -114,7 +114,12 @@ class Outbox:
     async def run(self) -> None:
         """Send until cancelled."""
         while True:
-            await self._send(await self._queue.get())
+            batch = await self._queue.get()
+            try:
+                await self._send(batch)
+            except Exception:
+                log.exception("a request of %s could not be dealt with; the next ones are", batch.account)
+                self._unknown(batch, "an error of our own")
 
     async def aclose(self) -> None:
         """Stop waiting for answers."""
@@ -141,8 +146,8 @@ class Outbox:
             return
         try:
             envelope = await self._envelope(batch, action)
-        except VenueError as error:
-            self._not_sent(batch, str(error))
+        except (VenueError, OSError) as error:
+            self._not_sent(batch, str(error) or type(error).__name__)
             return
         if self.socket is not None and not self.socket.closed and len(self._pending) < MAX_IN_FLIGHT:
             await self._post(self.socket, batch, envelope)

@@ -266,7 +266,7 @@ class HyperliquidVenue:
             elif isinstance(message, ErrorMessage):
                 log.warning("Hyperliquid complains: %s", message.data)
                 self._complaint = message.data
-        except (DataError, Unrepresentable, msgspec.DecodeError) as error:
+        except (DataError, Unrepresentable, msgspec.DecodeError, ArithmeticError) as error:
             self.poison += 1
             log.error("a message of Hyperliquid was skipped, a snapshot is asked for: %s; %.500s", error, frame)  # noqa: TRY400
             for account in self._accounts:

@@ -9,7 +9,6 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from domain.errors import ConfigError
 from domain.events import (
     Accepted,
     Amended,
@@ -27,12 +26,9 @@ from domain.order import ArmDeadMan, Liquidity, OrderKind, OrderStatus
 from domain.ports import Venue
 from domain.verdict import Reason
 from exchanges.hyperliquid.actions import cloid_of
-from exchanges.hyperliquid.config import HyperliquidAccount
 from exchanges.hyperliquid.signing import LocalSigner
-from tests.exchanges.desk import WallClock
 from tests.exchanges.hyperliquid.desk import ACCOUNT, BTC, desk_at, trading, venue_at
 from tests.exchanges.hyperliquid.exchange_room import AGENT, AGENT_KEY, MASTER
-from tests.exchanges.hyperliquid.exchange_server import ExchangeServer
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -348,40 +344,51 @@ async def test_the_dead_mans_switch_is_armed_and_disarmed():
         assert [action.get("time") for action in server.room.seen[:2]] == [at_ns // 1_000_000, None]
 
 
-@pytest.mark.parametrize(
-    ("role", "words"),
-    [
-        ({"role": "missing"}, "not an API wallet"),
-        ({"role": "agent", "data": {"user": "0x" + "cd" * 20}}, "of 0xcdcdcd"),
-    ],
-)
-async def test_a_key_that_is_not_the_accounts_agent_is_refused_at_the_start(role, words):
-    async with ExchangeServer() as server:
-        server.room.roles[AGENT] = role
-        with pytest.raises(ConfigError, match=words) as caught:
-            await venue_at(server).start(lambda _: None)
-        assert AGENT_KEY[2:] not in str(caught.value)
+async def test_a_fill_that_a_failed_reading_has_seen_is_still_told_by_the_stream():
+    async with trading() as (server, desk):
+        server.faults.mute_streams = True
+        place = desk.place(1, "50010", "0.01", OrderKind.IOC)
+        desk.send(place)
+        await desk.hears(Accepted, place.cid)
+        server.faults.info_statuses = [200, 200, 200, 400]
+        desk.send(desk.snapshot())
+        await until(lambda: not server.faults.info_statuses and not desk.venue._snapshots)
+        assert not desk.of(VenueSnapshot)
+        server.faults.mute_streams = False
+        server.room.streams.append({"channel": "userFills", "data": {"user": MASTER, "fills": server.room.fills}})
+        await server.poll()
+        await desk.hears(Filled, place.cid)
 
 
-async def test_a_key_that_can_withdraw_is_refused():
-    async with ExchangeServer() as server:
-        account = HyperliquidAccount(id=ACCOUNT, address=AGENT, key="own")
-        with pytest.raises(ConfigError, match="can withdraw"):
-            await venue_at(server, accounts=[account], signer=LocalSigner({"own": AGENT_KEY})).start(lambda _: None)
+async def test_a_signer_that_fails_costs_one_request_and_not_the_sender():
+    class Moody(LocalSigner):
+        fails = False
+
+        async def sign(self, requests):
+            if self.fails:
+                raise ConnectionResetError("the signer's process is gone")
+            return await super().sign(requests)
+
+    signer = Moody({"agent": AGENT_KEY})
+    async with trading(signer=signer) as (_, desk):
+        signer.fails = True
+        first, second = desk.place(1, "49000"), desk.place(1, "49001")
+        desk.send(first)
+        assert "signer" in (await desk.hears(SendFailed, first.cid)).text
+        signer.fails = False
+        desk.send(second)
+        await desk.hears(Accepted, second.cid)
 
 
-async def test_a_clock_that_is_off_is_refused_with_the_remedy():
-    async with ExchangeServer() as server:
-        clock = WallClock()
-        clock.off_ns = 60_000_000_000
-        with pytest.raises(ConfigError, match=r"\+\d+\.\d s off.*NTP"):
-            await venue_at(server, clock).start(lambda _: None)
-
-
-async def test_contracts_that_differ_from_the_settings_are_refused():
-    async with ExchangeServer() as server:
-        with pytest.raises(ConfigError, match="qty_decimals"):
-            await venue_at(server, instruments=[msgspec.structs.replace(BTC, qty_decimals=3)]).start(lambda _: None)
-        gone = msgspec.structs.replace(BTC, id="GONE-USDC-PERP.HYPERLIQUID", venue_symbol="GONE")
-        with pytest.raises(ConfigError, match="does not list GONE"):
-            await venue_at(server, instruments=[gone]).start(lambda _: None)
+@pytest.mark.parametrize("text", ["abc", "-1e999999999", "NaN", ""])
+async def test_numbers_that_are_none_do_not_end_the_connection(text):
+    async with trading() as (server, desk):
+        place = desk.place(1, "49000")
+        desk.send(place)
+        await desk.hears(Accepted, place.cid)
+        update = server.room.recs[cloid_of(place.cid)].update("canceled", sz=text)
+        server.room.streams.append({"channel": "orderUpdates", "data": [update]})
+        await server.poll()
+        await until(lambda: desk.venue.poison == 1)
+        desk.send(desk.cancel(place))
+        await desk.hears(Cancelled, place.cid)
