@@ -10,7 +10,7 @@ import asyncio
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,9 +22,8 @@ from engine import cli as engine_cli
 from research import cli as research_cli
 
 if TYPE_CHECKING:
-    from domain.ports import MarketFeed
+    from domain.ports import MarketFeed, MatchingVenue, Secrets
     from engine.config import Config
-    from engine.runtime import MatchingVenue
     from gateway.server import GatewayServer
 
 app = typer.Typer(
@@ -50,8 +49,8 @@ SWITCH_INTERVAL_S = 0.0002
 class Service:
     """One engine with everything around it: paper venue, market, chat, console, dashboard."""
 
-    def __init__(self, config: Config, data: Path) -> None:
-        """Open the data folder and wire the parts; nothing runs yet."""
+    def __init__(self, config: Config, data: Path, broken: Mapping[str, str]) -> None:
+        """Open the data folder and wire the parts; nothing runs yet. `broken` are strategy files, and why."""
         from bot.config import BotConfig
         from bot.console import make_console
         from bot.local import LocalDoor
@@ -76,12 +75,13 @@ class Service:
         )
         log_uncaught()
         vault = FileSecrets(data / "secrets", redactor.add)
-        self.runtime = Runtime(config, data, vault)
+        self.runtime = Runtime(config, data, vault, broken)
         desk = self.runtime.desk
         self.console = make_console(desk)
         self.local = LocalDoor(data, self.console, desk.submit, self._new_link)
         self._links: Callable[[str], str] | None = None
         self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
+        desk.doors = self.chat.doors
         self._stopping = asyncio.Event()
         self._why = "stopped"
 
@@ -219,15 +219,24 @@ class Service:
 
 
 def data_folder(environment: str, data: Path | None) -> Path:
-    """The data folder of an environment, made with mode 0700."""
+    """The data folder of an environment and its place for the user's strategies, made with mode 0700."""
     folder = data or Path(".moondev") / environment
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / "strategies").mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
 @app.callback()
-def moondev() -> None:
+def moondev(context: typer.Context) -> None:
     """Trade perpetual futures on paper or live, steered from chat."""
+    context.obj = open_secrets
+
+
+def open_secrets(data: Path) -> Secrets:
+    """The secrets of a data folder, for verbs whose rooms do not know the vault."""
+    from vault.secrets import FileSecrets
+
+    return FileSecrets(data / "secrets", lambda _secret: None)
 
 
 @app.command()
@@ -246,21 +255,27 @@ def run(
     ] = None,
 ) -> None:
     """Start the service: paper trading, dashboard, console and chat."""
-    from engine.config import load_config
-    from engine.strategies import registry
+    from engine.catalogue import catalogue, start_settings
+    from engine.config import remember
+    from engine.doctor import check_kinds
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     folder = data_folder("paper", data)
-    loaded = load_config(config, "paper", kinds=registry.params_types(folder / "strategies"))
+    check_kinds(folder)
+    found = catalogue(folder / "strategies")
+    for problem in found.broken.values():
+        typer.echo(f"A strategy file cannot be used, everything else starts: {problem}", err=True)
+    loaded = start_settings(config, "paper", found, has_run=(folder / "journal").is_dir())
+    remember(folder, config)
     if port is not None:
         loaded = loaded.model_copy(update={"gateway": loaded.gateway.model_copy(update={"port": port})})
     if market is not None:
         loaded = loaded.model_copy(update={"data_feed": loaded.data_feed.model_copy(update={"source": market})})
-    raise typer.Exit(asyncio.run(_serve(loaded, folder)))
+    raise typer.Exit(asyncio.run(_serve(loaded, folder, found.broken)))
 
 
-async def _serve(config: Config, data: Path) -> int:
-    service = Service(config, data)
+async def _serve(config: Config, data: Path, broken: Mapping[str, str]) -> int:
+    service = Service(config, data, broken)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, service.stop, number.name)
@@ -281,9 +296,10 @@ def console(data: DataOption = None, person: PersonOption = "tina") -> None:
 def halt(data: DataOption = None, person: PersonOption = "tina", reason: str = "") -> None:
     """Halt trading now: quotes and entries are cancelled, protections stay."""
     from bot.local import ask_command
+    from bot.parse import clean
     from domain.commands import Halt
 
-    _answer(asyncio.run(ask_command(data or DEFAULT_DATA, person, Halt(reason=reason))))
+    _answer(asyncio.run(ask_command(data or DEFAULT_DATA, person, Halt(reason=clean(reason)))))
 
 
 @app.command()
@@ -309,12 +325,12 @@ def apply_settings(
     """Ask the running service for the settings of a file: shows what changes, then waits for the quorum."""
     from bot.local import ask_command
     from domain.commands import ApplySettings
+    from engine.catalogue import catalogue, check_settings
     from engine.cli import running_settings
-    from engine.config import diff, load_config
-    from engine.strategies import registry
+    from engine.config import diff
 
     folder = data or DEFAULT_DATA
-    loaded = load_config(config, "paper", kinds=registry.params_types(folder / "strategies"))
+    loaded = check_settings(config, "paper", catalogue(folder / "strategies"))
     wanted = loaded.to_settings()
     for line in diff(running_settings(folder), wanted):
         typer.echo(line)
@@ -328,6 +344,15 @@ def main() -> None:
         app(prog_name="moondev")
     except MoonDevError as error:
         typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        typer.echo(
+            f"Error: {error.filename}: {error.strerror}. Is it yours, is it of the right kind, is there room? "
+            "`./moondev doctor` looks further.",
+            err=True,
+        )
         sys.exit(1)
 
 

@@ -6,26 +6,31 @@ RequestChanged         a card with buttons, to the alert chats and privately to 
 StrategyChanged        when a strategy is quarantined
 Refused                when a person's own order meets a limit after it was accepted
 FillBooked             grouped: one message for all fills of a while
+
+How far it is stands in the operational database. What was raised while nobody listened (before a crash and not yet
+queued, while chat was down) is read from there on at the next start; what was queued before is not queued twice.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import structlog
-from msgspec import structs
+from msgspec import Struct, structs
 
 from bot.buttons import Signer
 from bot.config import AlertConfig
-from bot.message import Message, Pairs, Table, Text, base_name, money, number, stamp
+from bot.message import Message, Pairs, Table, Text, base_name, money, number, stamp, utc_text
 from bot.outbox import Outbox
 from bot.show import request_blocks
 from domain.facts import (
     Alerted,
     Fact,
+    FactKey,
     FillBooked,
     Refused,
     RequestChanged,
@@ -38,7 +43,7 @@ from domain.facts import (
 )
 from domain.settings import RoleName
 from domain.verdict import Reason
-from domain.views import RequestView, TradeRow
+from domain.views import BY_HAND, RequestView, TradeRow, owner_words
 
 if TYPE_CHECKING:
     from engine.desk import Desk
@@ -52,8 +57,6 @@ STATE_SEVERITY = {
     TradingState.HALTED: Severity.CRITICAL,
 }
 MAX_FILLS_LOOKED_UP = 1000
-MANUAL = "manual"
-"""Owners of people's own orders begin so."""
 
 
 class Room(Protocol):
@@ -63,6 +66,17 @@ class Room(Protocol):
 
 
 Key: TypeAlias = tuple[str, Severity]
+READER = "alerts"
+NEWS = (Alerted, Refused, TradingStateChanged, StrategyChanged, RequestChanged, FillBooked)
+LATE_NS = 60_000_000_000
+
+
+class Held(Struct, kw_only=True):
+    """Alerts of one kind that are counted and not yet told: the first and the last of them."""
+
+    first: FactKey
+    count: int = 0
+    text: str = ""
 
 
 class Alerts:
@@ -88,31 +102,64 @@ class Alerts:
         self._rooms = rooms
         self._private = private
         self._told_s: dict[Key, float] = {}
-        self._untold: dict[Key, tuple[int, str]] = {}
+        self._untold: dict[Key, Held] = {}
         self._fills: list[FillBooked] = []
         self._fills_due_s = 0.0
         self._fills_told_s = float("-inf")
         self._start = f"start:{time.time_ns()}"
+        self._seen: FactKey = (0, 0)
+        self._behind: FactKey | None = None
+        """Facts after it are being caught up with."""
+        self._saved: FactKey = (0, 0)
 
     async def run(self) -> None:
-        """Listen until cancelled."""
+        """Tell what was missed, then listen until cancelled."""
         async with self._desk.facts() as facts, asyncio.TaskGroup() as group:
+            self._seen = self._desk.last_fact
+            self._saved = self._behind = await self._outbox.store.told(READER) or self._desk.began
+            group.create_task(self._catch_up(self._behind, self._seen))
             await self._say_hello()
             group.create_task(self._flush_for_ever())
             missed = 0
             async for fact in facts:
                 await self._on_fact(fact)
+                if isinstance(fact, NEWS):
+                    self._seen = (fact.seq, fact.index)
                 if facts.missed > missed:
                     missed = facts.missed
                     log.warning("facts missed", count=missed)
                     text = f"{missed} facts came faster than they could be told; the dashboard has them all."
                     await self.tell(f"missed:{fact.seq}", self._alert("Some news was missed", text, Severity.WARNING))
 
-    async def tell(self, event: str, message: Message) -> None:
-        """Send a message to the alert chats, once per event."""
+    async def _catch_up(self, after: FactKey, until: FactKey) -> None:
+        """Tell what was raised while nobody listened."""
+        try:
+            for fact in await self._desk.missed(after, until):
+                if not _said_at_start(fact):
+                    await self._on_fact(fact)
+        except Exception:  # what comes now must be told all the same
+            log.exception("earlier news cannot be read; the next start tries again")
+        else:
+            self._behind = None
+
+    async def _save(self) -> None:
+        """Write down up to where everything is told or queued: what is held back comes after it."""
+        waiting = [(fact.seq, fact.index) for fact in self._fills] + [held.first for held in self._untold.values()]
+        seq, index = min([(seq, index - 1) for seq, index in waiting], default=self._seen)
+        told = self._behind or (seq, index)
+        if told == self._saved:
+            return
+        try:
+            await self._outbox.store.set_told(READER, *told)
+            self._saved = told
+        except sqlite3.Error as error:
+            log.error("not written down what was told; a restart may repeat it", error=type(error).__name__)  # noqa: TRY400
+
+    async def tell(self, event: str, message: Message) -> bool:
+        """Send a message to the alert chats, once per event; False when all of them had it already."""
         if not message.stamp:
             message = structs.replace(message, stamp=stamp(self._desk.status(), time.time_ns()))
-        await self._outbox.post(event, self._recipients, message)
+        return await self._outbox.post(event, self._recipients, message)
 
     async def _say_hello(self) -> None:
         status = self._desk.status()
@@ -128,20 +175,20 @@ class Alerts:
     async def _on_fact(self, fact: Fact) -> None:
         match fact:
             case Alerted():
-                await self._on_alert(_event(fact), fact.kind, fact.text, fact.severity)
-            case Refused() if fact.strategy.startswith(MANUAL) and fact.reason is not Reason.NEEDS_APPROVAL:
+                await self._on_alert(fact, fact.kind, fact.text, fact.severity)
+            case Refused() if fact.strategy.startswith(BY_HAND) and fact.reason is not Reason.NEEDS_APPROVAL:
                 detail = f": {fact.detail}" if fact.detail else ""
                 kind = f"A person's order is refused ({fact.reason.value})"
-                await self._on_alert(
-                    _event(fact), kind, f"{fact.instrument}: {fact.reason.words}{detail}.", Severity.WARNING
-                )
+                await self._on_alert(fact, kind, f"{fact.instrument}: {fact.reason.words}{detail}.", Severity.WARNING)
             case TradingStateChanged():
-                text = f"By {fact.by}: {fact.reason}" if fact.reason else f"By {fact.by}."
+                by = f"By {fact.by or 'the engine'}"
+                text = f"{by}: {fact.reason}" if fact.reason else f"{by}."
                 title = f"Trading is {fact.state.upper()}"
-                await self.tell(_event(fact), self._alert(title, text, STATE_SEVERITY[fact.state]))
+                await self.tell(_event(fact), self._alert(title, text + _late(fact), STATE_SEVERITY[fact.state]))
             case StrategyChanged(status=StrategyStatus.QUARANTINED):
                 text = f"{fact.detail}\nIts quotes are pulled, its protections stay. /strategies show {fact.strategy}"
-                await self.tell(_event(fact), self._alert(f"{fact.strategy} is quarantined", text, Severity.ERROR))
+                alert = self._alert(f"{fact.strategy} is quarantined", text + _late(fact), Severity.ERROR)
+                await self.tell(_event(fact), alert)
             case RequestChanged():
                 await self._on_request(fact)
             case FillBooked() if self._config.fills:
@@ -149,17 +196,18 @@ class Alerts:
             case _:
                 pass
 
-    async def _on_alert(self, event: str, kind: str, text: str, severity: Severity) -> None:
+    async def _on_alert(self, fact: Fact, kind: str, text: str, severity: Severity) -> None:
         if RANK[severity] < RANK[self._config.min_severity]:
             return
         key = (kind, severity)
         now_s = time.monotonic()
         recently = now_s - self._told_s.get(key, float("-inf")) < self._config.repeat_s
         if recently and severity is not Severity.CRITICAL:
-            self._untold[key] = (self._untold.get(key, (0, ""))[0] + 1, text)
+            held = self._untold.setdefault(key, Held(first=(fact.seq, fact.index)))
+            held.count, held.text = held.count + 1, text
             return
-        self._told_s[key] = now_s
-        await self.tell(event, self._alert(kind, text, severity))
+        if await self.tell(_event(fact), self._alert(kind, text + _late(fact), severity)):
+            self._told_s[key] = now_s
 
     async def _on_request(self, fact: RequestChanged) -> None:
         view = RequestView(
@@ -219,13 +267,16 @@ class Alerts:
             now_s = time.monotonic()
             if self._fills and now_s >= self._fills_due_s:
                 await self._tell_fills(now_s)
-            for key, (count, text) in list(self._untold.items()):
+            for key, held in list(self._untold.items()):
                 if now_s - self._told_s[key] >= self._config.repeat_s:
-                    del self._untold[key]
                     self._told_s[key] = now_s
                     kind, severity = key
                     event = f"again:{kind}:{time.time_ns()}"
-                    await self.tell(event, self._alert(f"{kind}: {count} more", f"The last: {text}", severity))
+                    del self._untold[key]
+                    await self.tell(
+                        event, self._alert(f"{kind}: {held.count} more", f"The last: {held.text}", severity)
+                    )
+            await self._save()
 
     async def _tell_fills(self, now_s: float) -> None:
         fills, self._fills = self._fills, []
@@ -236,7 +287,8 @@ class Alerts:
         more = len(fills) - len(found)
         notes = (Text(f"and {more} more; /trades shows the last ones"),) if more else ()
         blocks = (*((table,) if found else ()), *notes)
-        await self.tell(f"fills:{fills[0].seq}:{fills[0].index}", Message(title=f"Fills: {len(fills)}", blocks=blocks))
+        event = f"fills:{fills[0].seq}:{fills[0].index}:{len(fills)}"
+        await self.tell(event, Message(title=f"Fills: {len(fills)}", blocks=blocks))
 
     def _alert(self, title: str, text: str, severity: Severity) -> Message:
         return Message(title=title, blocks=(Text(text),), severity=severity)
@@ -244,6 +296,18 @@ class Alerts:
 
 def _event(fact: Fact) -> str:
     return f"fact:{fact.seq}:{fact.index}"
+
+
+def _said_at_start(fact: Fact) -> bool:
+    """True for what every start says anyway: the open requests, and the state that the engine itself has chosen."""
+    return (isinstance(fact, RequestChanged) and fact.status is RequestStatus.PENDING) or (
+        isinstance(fact, TradingStateChanged) and not fact.by
+    )
+
+
+def _late(fact: Fact) -> str:
+    """When it was, for something that is told late."""
+    return f"\nThat was at {utc_text(fact.ts_ns)}." if time.time_ns() - fact.ts_ns > LATE_NS else ""
 
 
 def _fill_table(fills: list[TradeRow], names: list[str]) -> Table:
@@ -259,6 +323,12 @@ def _fill_table(fills: list[TradeRow], names: list[str]) -> Table:
         price = (value / quantity).quantize(members[0].price) if quantity else members[0].price
         name = base_name(instrument, names)
         rows.append(
-            (owner, f"{side} {number(quantity)} {name}", str(len(members)), number(price), money(net, sign=True))
+            (
+                owner_words(owner),
+                f"{side} {number(quantity)} {name}",
+                str(len(members)),
+                number(price),
+                money(net, sign=True),
+            )
         )
     return Table(("owner", "what", "fills", "avg", "net"), tuple(rows), left=2)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from bot.console import Console
 from domain.codec import decode_command, encode
@@ -26,6 +27,8 @@ from domain.facts import CommandDone
 
 SOCKET = "console.sock"
 ANSWER_LIMIT = 1 << 20
+LOOK_S = 2.0
+log = structlog.get_logger("bot.local")
 
 
 class NotRunning(MoonDevError):
@@ -48,9 +51,31 @@ class LocalDoor:
         self._submit = submit
         self._new_link = new_link
         self._server: asyncio.Server | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Bind the socket; a stale one from a killed process is replaced (the data folder's lock proves it stale)."""
+        """Bind the socket; a stale one from a killed process is replaced (the data folder's lock proves it stale).
+
+        Raises `MoonDevError` where there can be none: the system allows about 100 characters of path.
+        """
+        try:
+            await self._bind()
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise MoonDevError(
+                f"the console's socket {self.path} cannot be made ({why}): use a shorter --data"
+            ) from None
+        self._watching = asyncio.create_task(self._watch(), name="console socket")
+
+    async def aclose(self) -> None:
+        """Stop serving."""
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._server is not None:
+            self._server.close()
+            self.path.unlink(missing_ok=True)
+
+    async def _bind(self) -> None:
         self.path.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
@@ -58,11 +83,19 @@ class LocalDoor:
         finally:
             os.umask(before)
 
-    async def aclose(self) -> None:
-        """Stop serving."""
-        if self._server is not None:
-            self._server.close()
-            self.path.unlink(missing_ok=True)
+    async def _watch(self) -> None:
+        """Make the socket again when somebody has removed it: without it there is no halt from the terminal."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if self.path.is_socket():
+                continue
+            try:
+                if self._server is not None:
+                    self._server.close()
+                await self._bind()
+                log.warning("the console's socket was removed and is made again", path=str(self.path))
+            except OSError as error:
+                log.error("the console's socket cannot be made again", error=error.strerror)  # noqa: TRY400
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 MAX_LINE = 1000
 MAX_DECIMALS = 15
 MAX_WHOLE = 1 << 53
+_TERMINAL = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?)|\x9b[0-?]*[ -/]*[@-~]")
+"""What a terminal takes for a command: colours, cursor, window title."""
 Complete = Callable[["Desk"], Iterable[str]]
 """What could be typed for an argument now, for completion and for error messages."""
 
@@ -60,13 +63,24 @@ class Argument(Struct, frozen=True, kw_only=True):
 
 
 def clean(text: str) -> str:
-    """What a person typed, without what no encoding can carry, and not longer than anybody types."""
-    return text[:MAX_LINE].encode("utf-8", "replace").decode().strip()
+    """What a person typed, as others may be shown it: the one place where it is made harmless.
+
+    Terminal sequences, control characters, and characters that are invisible or turn the writing direction are taken
+    out, line breaks become spaces, what no encoding can carry becomes `?`, and it is not longer than anybody types.
+    """
+    text = _TERMINAL.sub("", text[:MAX_LINE].encode("utf-8", "replace").decode())
+    return "".join(map(_harmless, text)).strip()
+
+
+def _harmless(char: str) -> str:
+    if char.isprintable():
+        return char
+    return " " if char.isspace() else ""
 
 
 def words_of(text: str, bot_name: str = "") -> list[str]:
     """The words of a command line, slash and `@bot_name` taken off the first; empty when it is no command."""
-    words = text.split()
+    words = clean(text).split()
     if not words or not words[0].startswith("/"):
         return []
     name, _, addressee = words[0][1:].partition("@")

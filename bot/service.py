@@ -20,6 +20,7 @@ from bot.outbox import Outbox
 from bot.store import OpsStore
 from bot.supervise import Health, keep_running, quiet_libraries
 from domain.ports import Secrets
+from domain.views import DoorView
 
 if TYPE_CHECKING:
     from bot.discord import DiscordBot
@@ -71,6 +72,16 @@ class ChatOps:
         if self._alerts_health.state not in {"off", "starting"}:
             parts["alerts"] = self._alerts_health
         return {name: health.text() for name, health in parts.items()}
+
+    def doors(self) -> tuple[DoorView, ...]:
+        """The channels that are switched on, for `Desk.doors`. While their common part is down, that is said."""
+        bots = (("telegram", self.telegram), ("discord", self.discord))
+        common = self._health
+        return tuple(
+            (bot.health if common.state in {"off", "up"} or bot.health.state == "up" else common).view(name)
+            for name, bot in bots
+            if bot is not None
+        )
 
     async def _session(self) -> None:
         while not self._desk.persons():

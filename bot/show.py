@@ -21,7 +21,7 @@ from bot.message import (
 from bot.parse import UsageError, account_of, instrument_of, suggest
 from domain.facts import RequestStatus, Severity
 from domain.market import FeedState
-from domain.views import FeedView, OrderView, PnlView, RequestView, StrategyView
+from domain.views import FeedView, OrderView, PnlView, RequestView, StrategyView, owner_words
 
 MAX_TRADES = 500
 
@@ -33,7 +33,7 @@ async def status(call: Call) -> Message:
     state = view.trading_state.upper()
     rows = [
         ("trading", f"{state} ({view.trading_reason})" if view.trading_reason else state),
-        ("ready", "yes" if ready else "no"),
+        ("service", "up, accounts reconciled" if ready else "not ready, see below"),
         ("equity", money(view.equity)),
         ("day PNL", money(view.day_pnl, sign=True)),
         ("exposure", money(view.exposure)),
@@ -44,8 +44,10 @@ async def status(call: Call) -> Message:
     if view.unknown_orders:
         rows.append(("unknown", f"{view.unknown_orders} orders whose answer never came; they are being queried"))
     rows += _feed_rows(view.feeds)
+    rows += [(door.name, door.text) for door in view.doors]
     notes = tuple(Text(f"Not ready: {reason}") for reason in reasons)
-    severity = Severity.INFO if ready and state == "ACTIVE" else Severity.WARNING
+    well = ready and state == "ACTIVE" and all(door.ok for door in view.doors)
+    severity = Severity.INFO if well else Severity.WARNING
     return Message(title=f"Status: {state}", blocks=(Pairs(tuple(rows)), *notes), severity=severity)
 
 
@@ -74,7 +76,7 @@ async def positions(call: Call) -> Message:
             number(view.entry_price),
             number(view.mark_price),
             money(view.unrealised, sign=True),
-            view.owner,
+            owner_words(view.owner),
         )
         for view in found
     )
@@ -92,9 +94,27 @@ async def orders(call: Call) -> Message:
     if not found:
         return Message(title=f"No {kind} orders" + (f" in {wanted}" if wanted else ""))
     names = call.desk.instruments()
-    rows = tuple(_order_row(view, names) for view in found)
-    columns = ("symbol", "order", "filled", "price", "status", "age", "id")
-    return Message(title=f"Orders: {len(found)} {kind}", blocks=(Table(columns, rows, left=2),))
+    if recent:
+        columns: tuple[str, ...] = ("symbol", "order", "filled", "average", "fee", "status", "age", "whose")
+    else:
+        columns = ("symbol", "order", "filled", "price", "status", "age", "id")
+    row = _recent_row if recent else _order_row
+    table = Table(columns, tuple(row(view, names) for view in found), left=2)
+    return Message(title=f"Orders: {len(found)} {kind}", blocks=(table,))
+
+
+def _recent_row(view: OrderView, names: list[str]) -> tuple[str, ...]:
+    """What became of an order: how much of it filled, at which price on average, for which fee, and for whom."""
+    return (
+        base_name(view.instrument, names),
+        f"{view.side} {number(view.qty)} {view.role}",
+        number(view.filled),
+        number(view.average.quantize(view.price)) if view.average is not None else "-",
+        number(view.fee) if view.filled else "-",
+        view.status,
+        age_text(view.age_s),
+        owner_words(view.owner),
+    )
 
 
 def _order_row(view: OrderView, names: list[str]) -> tuple[str, ...]:
@@ -201,6 +221,7 @@ async def strategy(call: Call) -> Message:
         ("unrealised", money(view.unrealised, sign=True)),
         ("fees", money(view.fees)),
         ("fills", str(view.fills)),
+        ("source", view.source_hash[:12] or "built in"),
     ]
     rows += [(name, str(value)) for name, value in sorted(view.params.items())]
     return Message(title=f"Strategy {view.id}", blocks=(Pairs(tuple(rows)),))

@@ -1,4 +1,6 @@
-"""The operational database `ops.db`: chat inbox and outbox. Never rebuilt, never the truth about trading.
+"""The operational database `ops.db`: chat inbox and outbox, and how far the alerts are told.
+
+Never rebuilt, never the truth about trading.
 
 SQLite in a thread of its own, WAL, `synchronous=FULL`: what a method has returned from is on disk.
 Every method may raise `sqlite3.Error` (disk full, file damaged); callers say what then still works.
@@ -39,6 +41,7 @@ create table if not exists outbox (
     attempts integer not null default 0, created_ns integer not null, provider_id text not null default '',
     note text not null default '', unique (event, part, recipient)
 );
+create table if not exists told (reader text primary key, seq integer not null, idx integer not null) without rowid;
 create index if not exists outbox_open on outbox (id) where state in ('queued', 'unknown');
 """
 FINISH = """
@@ -148,6 +151,24 @@ class OpsStore:
             return str(row[0]) if row else ""
 
         return await self._run(work)
+
+    async def told(self, reader: str) -> tuple[int, int] | None:
+        """The last fact (seq, index) up to which a reader has told everything; None when it never said."""
+
+        def work() -> tuple[int, int] | None:
+            row = self._db.execute("select seq, idx from told where reader = ?", (reader,)).fetchone()
+            return (row[0], row[1]) if row else None
+
+        return await self._run(work)
+
+    async def set_told(self, reader: str, seq: int, index: int) -> None:
+        """Write down how far a reader is."""
+
+        def work() -> None:
+            with self._db as db:
+                db.execute("insert or replace into told values (?, ?, ?)", (reader, seq, index))
+
+        await self._run(work)
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

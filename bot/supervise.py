@@ -10,6 +10,9 @@ from collections.abc import Awaitable, Callable
 import structlog
 from msgspec import Struct
 
+from bot.message import utc_text
+from domain.views import DoorView
+
 log = structlog.get_logger("bot.supervise")
 
 FIRST_PAUSE_S = 1.0
@@ -18,6 +21,15 @@ DISABLED_PAUSE_S = 300.0
 GOOD_RUN_S = 60.0
 CHATTY_LOGGERS = ("httpx", "httpcore", "telegram", "discord")
 """Client libraries that log requests; httpx writes the whole URL, and Telegram's holds the token."""
+
+
+STATE_WORDS = {
+    "off": "not started",
+    "starting": "not connected",
+    "restarting": "not connected, trying again,",
+    "degraded": "in trouble",
+    "disabled": "switched off",
+}
 
 
 class Disabled(Exception):
@@ -31,6 +43,8 @@ class Health(Struct):
     detail: str = ""
     since_ns: int = 0
     last_ok_ns: int = 0
+    down_ns: int = 0
+    """Since when it has not been up; 0 while it is."""
     ignored: int = 0
     """Messages and presses of unknown people, not answered."""
 
@@ -39,11 +53,21 @@ class Health(Struct):
         if (state, detail) == (self.state, self.detail):
             return False
         self.state, self.detail, self.since_ns = state, detail, time.time_ns()
+        self.down_ns = 0 if state == "up" else self.down_ns or self.since_ns
         return True
 
     def text(self) -> str:
         """State and reason in one line."""
         return f"{self.state}: {self.detail}" if self.detail else self.state
+
+    def view(self, name: str) -> DoorView:
+        """How a channel is, for the screens: its reason says what to do where a person must do something."""
+        since_ns = self.down_ns or self.since_ns
+        since = f" since {utc_text(since_ns)}" if since_ns else ""
+        if self.state == "up":
+            return DoorView(name=name, ok=True, text=f"connected{since}")
+        words = f"{STATE_WORDS[self.state]}{since}"
+        return DoorView(name=name, ok=False, text=f"{words}: {self.detail}" if self.detail else words)
 
 
 def quiet_libraries() -> None:
@@ -82,10 +106,18 @@ async def keep_running(
             await asyncio.sleep(DISABLED_PAUSE_S)
             continue
         except Exception as error:  # noqa: BLE001 - a bot's fault must not become the service's
-            why, wait_s = f"{type(error).__name__}: {scrub(str(error), secret())}", pause_s
+            cause = _first(error)
+            why, wait_s = f"{type(cause).__name__}: {scrub(str(cause), secret())}", pause_s
         if time.monotonic() - began > GOOD_RUN_S:
             wait_s = first_pause_s
         pause_s = min(MAX_PAUSE_S, wait_s * 2)
         health.set("restarting", why)
         log.warning("bot stopped and starts again", bot=name, why=why, wait_s=wait_s)
         await asyncio.sleep(wait_s)
+
+
+def _first(error: BaseException) -> BaseException:
+    """What went wrong, where a task group only says that something did."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

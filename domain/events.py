@@ -25,7 +25,8 @@ class EngineStarted(Struct, kw_only=True, tag="engine_started", array_like=True)
     """A run begins. The first one in a journal fixes the installation id. `settings` is None when unchanged.
 
     `build` is the hash of the code, `lock_hash` of the dependencies; a changed build does not replay
-    foreign events but starts from a migrated snapshot.
+    foreign events but starts from a migrated snapshot. `lost` says who knew later events than the journal, whose end
+    was lost then; its `seq` is above all that are known to have been used.
     """
 
     seq: int = 0
@@ -36,6 +37,7 @@ class EngineStarted(Struct, kw_only=True, tag="engine_started", array_like=True)
     lock_hash: str
     settings_hash: str
     settings: Settings | None = None
+    lost: str = ""
 
 
 class EngineStopped(Struct, kw_only=True, tag="engine_stopped", array_like=True):
@@ -73,7 +75,10 @@ class CommandReceived(Struct, kw_only=True, tag="command", array_like=True):
 
 
 class History(Struct, kw_only=True, tag="history", array_like=True):
-    """Warm-up bars for one strategy, oldest first; `complete` ends the warm-up, `problem` says why it cannot."""
+    """Warm-up bars for one strategy, oldest first; `complete` ends the warm-up, `problem` says why it cannot.
+
+    `asked` is the event that this answers (the load, change or start that made the strategy wait); 0 = any.
+    """
 
     seq: int = 0
     ts_ns: int = 0
@@ -81,6 +86,7 @@ class History(Struct, kw_only=True, tag="history", array_like=True):
     bars: tuple[Bar, ...] = ()
     complete: bool = False
     problem: str = ""
+    asked: int = 0
 
 
 class StrategyFault(Struct, kw_only=True, tag="strategy_fault", array_like=True):
@@ -91,6 +97,15 @@ class StrategyFault(Struct, kw_only=True, tag="strategy_fault", array_like=True)
     strategy: str
     problem: str
     quarantine: bool = True
+
+
+class StrategyFileBroken(Struct, kw_only=True, tag="strategy_file", array_like=True):
+    """The driver found a file in the user's folder of strategies that cannot be used."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    file: str
+    problem: str
 
 
 class Accepted(Struct, kw_only=True, tag="accepted", array_like=True, gc=False):
@@ -114,7 +129,7 @@ class Rejected(Struct, kw_only=True, tag="rejected", array_like=True, gc=False):
     text: str = ""
 
 
-class Filled(Struct, kw_only=True, tag="filled", array_like=True):
+class Filled(Struct, kw_only=True, tag="filled", array_like=True, gc=False):
     """One fill. `fill_id` is the venue's and unique per account; fills may come in any order, and twice.
 
     `liquidation` marks a forced close by the venue (its `cid` is then the venue's own).
@@ -283,11 +298,23 @@ class InboxOverflow(Struct, kw_only=True, tag="inbox_overflow", array_like=True)
     depth: int
 
 
+class DiskLow(Struct, kw_only=True, tag="disk_low", array_like=True):
+    """The disk of the data folder is filling up; `is_full`: nothing but the room kept back is left, trading halts."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    free_mib: int
+    days_left: int = -1
+    """At the pace of the last day; -1 = not known."""
+    is_full: bool = False
+
+
 class Decided(Struct, kw_only=True, tag="decided", array_like=True):
     """Output record, not an input: what a strategy did in the `call`-th call of the step of event `cause`.
 
     Written only when it changed something: what it wants, the text of what it raised (`fault`), or, when
     its code was attached, its `feeds` and `warmup`. With these, an incident replays without the code.
+    `source` is the text of that code, when it is another than what was recorded of this strategy last.
     """
 
     seq: int = 0
@@ -299,6 +326,7 @@ class Decided(Struct, kw_only=True, tag="decided", array_like=True):
     fault: str = ""
     feeds: tuple[Feed, ...] | None = None
     warmup: int = 0
+    source: str = ""
 
 
 VenueEvent: TypeAlias = (
@@ -325,8 +353,10 @@ MainEvent: TypeAlias = (
     | CommandReceived
     | History
     | StrategyFault
+    | StrategyFileBroken
     | FeedStatus
     | InboxOverflow
+    | DiskLow
     | Decided
     | VenueEvent
 )

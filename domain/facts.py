@@ -18,6 +18,9 @@ from domain.instrument import AccountId, InstrumentId
 from domain.order import ClientId, Liquidity, OrderKind, OrderStatus, Role
 from domain.verdict import Reason
 
+FactKey: TypeAlias = tuple[int, int]
+"""(seq, index) of a fact."""
+
 
 class TradingState(enum.StrEnum):
     """Durable and journaled; see `docs/architecture.md`."""
@@ -81,7 +84,7 @@ class OrderChanged(Struct, frozen=True, kw_only=True, tag="order"):
     created_ns: int
 
 
-class FillBooked(Struct, frozen=True, kw_only=True, tag="fill"):
+class FillBooked(Struct, frozen=True, kw_only=True, tag="fill", gc=False):
     """A fill was booked; `realised` is what it earned before the fee."""
 
     seq: int

@@ -20,8 +20,7 @@ from domain.instrument import InstrumentId
 class Bar(Struct, kw_only=True, tag="bar", array_like=True, gc=False):
     """One finished candle, delivered at its close plus feed latency, never before.
 
-    `open_ts_ns` + `interval_ns` is the close. `history` marks warm-up bars that were closed before
-    the strategy was loaded.
+    `open_ts_ns` + `interval_ns` is the close. Warm-up bars come in a `History` event instead.
     """
 
     seq: int = 0

@@ -11,6 +11,7 @@ There is no market order: everything that takes liquidity is an IOC with a limit
 from __future__ import annotations
 
 import enum
+import re
 from decimal import Decimal
 from typing import Final, TypeAlias
 
@@ -74,7 +75,7 @@ class OrderStatus(enum.IntEnum):
         return self >= OrderStatus.FILLED
 
 
-class Order(Struct, kw_only=True):
+class Order(Struct, kw_only=True, gc=False):
     """The engine's record of one order; only the core changes it.
 
     `qty` counts the whole order, `filled` what has filled. `amend_price`/`amend_qty` hold an
@@ -120,7 +121,7 @@ class Order(Struct, kw_only=True):
         return (self.qty if self.qty > self.amend_qty else self.amend_qty) - self.filled  # noqa: FURB136 - max() costs thrice as much
 
 
-class Place(Struct, frozen=True, kw_only=True, tag="place"):
+class Place(Struct, frozen=True, kw_only=True, tag="place", gc=False):
     """Ask the venue for a new order. `adds_risk` intents leave only after the journal is durable."""
 
     cid: ClientId
@@ -136,7 +137,7 @@ class Place(Struct, frozen=True, kw_only=True, tag="place"):
     valid_until_ns: int = 0
 
 
-class Amend(Struct, frozen=True, kw_only=True, tag="amend"):
+class Amend(Struct, frozen=True, kw_only=True, tag="amend", gc=False):
     """Change price and total quantity of a working order in place."""
 
     cid: ClientId
@@ -150,7 +151,7 @@ class Amend(Struct, frozen=True, kw_only=True, tag="amend"):
     valid_until_ns: int = 0
 
 
-class Cancel(Struct, frozen=True, kw_only=True, tag="cancel"):
+class Cancel(Struct, frozen=True, kw_only=True, tag="cancel", gc=False):
     """Take a working order out of the market; never waits for the journal."""
 
     cid: ClientId
@@ -191,6 +192,12 @@ class Liquidity(enum.IntEnum):
 
     MAKER = 1
     TAKER = 2
+
+
+def run_of_client_id(installation: str, cid: ClientId) -> tuple[int, int]:
+    """(epoch, seq) of an id that `derive_client_id` made for this installation; (0, 0) for any other."""
+    found = re.fullmatch(rf"{re.escape(installation)}-([0-9a-f]+)-([0-9a-f]+)-[0-9a-f]+", cid)
+    return (int(found[1], 16), int(found[2], 16)) if found else (0, 0)
 
 
 def check_side(side: int) -> int:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from domain.events import Event, VenueEvent
 from domain.instrument import Instrument
 from domain.market import Bar, Feed, FeedStatus, MarketEvent
-from domain.order import Intent
+from domain.order import ClientId, Intent
 
 EventSink: TypeAlias = Callable[[Event], None]
 """Takes an event into the engine's inbox; cheap, never blocks, only from the event loop's thread."""
@@ -60,6 +60,34 @@ class Venue(Protocol):
 
     async def aclose(self) -> None:
         """Disconnect; orders stay as they are."""
+        ...
+
+
+class MatchingVenue(Protocol):
+    """A venue that also matches against the unconflated market: the paper one."""
+
+    async def start(self, sink: Callable[[VenueEvent], None]) -> None:
+        """Connect and begin to push events."""
+        ...
+
+    def send(self, intents: Sequence[Intent]) -> None:
+        """Hand intents to the sender."""
+        ...
+
+    def send_from_thread(self, intents: Sequence[Intent]) -> None:
+        """Send from the watchdog's thread while the loop is stuck."""
+        ...
+
+    def on_market(self, event: MarketEvent | FeedStatus) -> None:
+        """One unconflated event of the feed."""
+        ...
+
+    def client_ids(self) -> Sequence[ClientId]:
+        """Client ids of the orders that the venue remembers; asked before `start`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Disconnect."""
         ...
 
 
@@ -135,6 +163,11 @@ class Journal(Protocol):
 
     durable_seq: int
     """Everything up to this sequence number is on disk."""
+
+    @property
+    def last_seq(self) -> int:
+        """The last sequence number that was appended."""
+        ...
 
     def append(self, stream: int, seq: int, ts_ns: int, payload: bytes) -> None:
         """Buffer one record. Raises `JournalFull` once the disk has refused a write."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -48,8 +49,8 @@ class Person(Struct, frozen=True, kw_only=True):
 class Limits(Struct, frozen=True, kw_only=True):
     """What one instrument of one account may do. A missing limit refuses.
 
-    `max_position_qty` and `max_order_notional` bound the worst side. The price collar is the largest
-    distance from the reference price as a fraction.
+    `max_position_notional` bounds the worst side (position and all that may still fill), `max_order_notional` one
+    order, both in money. The price collar is the largest distance from the reference price as a fraction.
     """
 
     max_position_notional: Decimal
@@ -122,6 +123,18 @@ class StrategySpec(Struct, frozen=True, kw_only=True):
     instruments: tuple[InstrumentId, ...]
     params: dict[str, Any] = field(default_factory=dict)
     autostart: bool = True
+
+
+STRATEGY_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
+
+
+def strategy_id_problem(name: str) -> str:
+    """Why a strategy cannot be called so: names stand in orders, SQL and answers; "" when it can."""
+    if name.startswith("manual") or name in {"all", "request"}:
+        return f"the name {name!r} is reserved (all, request, manual...): choose another"
+    if not STRATEGY_ID.fullmatch(name):
+        return f"{name!r} is no name: 1 to 40 of a-z 0-9 _ . - and beginning with a letter or digit"
+    return ""
 
 
 class AccountSpec(Struct, frozen=True, kw_only=True):

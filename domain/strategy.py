@@ -160,6 +160,10 @@ class Strategy(ABC, Generic[M, P]):
 
     kind: ClassVar[str]
     """Registry name, for example `market_maker`."""
+    source: ClassVar[str] = ""
+    """Text of the user's file it was loaded from; "" = a built-in one, which the build's hash stands for."""
+    origin: ClassVar[str] = ""
+    """That file; "" = built in."""
     params_type: ClassVar[type[Params]]
     memory_type: ClassVar[type[Struct]]
 
@@ -188,3 +192,13 @@ class Strategy(ABC, Generic[M, P]):
     @abstractmethod
     def decide(self, memory: M, view: View) -> tuple[M, Desired]:
         """What should be true now. Must not keep references to `view`."""
+
+
+def line_of(error: BaseException, origin: str) -> str:
+    """`, line N`: where in the file `origin` an error came up last; "" when it did not come from there."""
+    line, trace = "", error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == origin:
+            line = f", line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return line

@@ -11,6 +11,14 @@ from typing import Any
 
 from msgspec import Struct
 
+BY_HAND = "manual:"
+"""Owners of people's own orders begin so."""
+
+
+def owner_words(owner: str) -> str:
+    """Whose an order, fill or position is, for people: a strategy's id, or that a person did it."""
+    return "by hand" if owner.startswith(BY_HAND) else owner
+
 
 class FeedView(Struct, frozen=True, kw_only=True):
     """State of one market-data source; `age_ms` since the last event (None = never)."""
@@ -19,6 +27,14 @@ class FeedView(Struct, frozen=True, kw_only=True):
     state: str
     age_ms: int | None
     detail: str = ""
+
+
+class DoorView(Struct, frozen=True, kw_only=True):
+    """A chat channel: `text` says in words whether it is connected, since when, and what to do when it is not."""
+
+    name: str
+    ok: bool
+    text: str
 
 
 class StatusView(Struct, frozen=True, kw_only=True):
@@ -42,6 +58,8 @@ class StatusView(Struct, frozen=True, kw_only=True):
     pending_requests: int
     unknown_orders: int
     feeds: tuple[FeedView, ...]
+    doors: tuple[DoorView, ...] = ()
+    """The chat channels that are switched on."""
 
 
 class PositionView(Struct, frozen=True, kw_only=True):
@@ -78,6 +96,9 @@ class OrderView(Struct, frozen=True, kw_only=True):
     reduce_only: bool
     age_s: float
     reason: str
+    average: Decimal | None = None
+    """Average price of what has filled; None while nothing has, or when its fills are not known any more."""
+    fee: Decimal = Decimal(0)
 
 
 class TradeRow(Struct, frozen=True, kw_only=True):
@@ -95,6 +116,7 @@ class TradeRow(Struct, frozen=True, kw_only=True):
     liquidity: str
     role: str
     fill_id: str
+    cid: str = ""
 
 
 class StrategyView(Struct, frozen=True, kw_only=True):
@@ -113,6 +135,8 @@ class StrategyView(Struct, frozen=True, kw_only=True):
     fills: int
     desired: str
     """What it wants now, in words."""
+    source_hash: str = ""
+    """SHA-256 of the text of the code that decides."""
 
 
 class PnlView(Struct, frozen=True, kw_only=True):

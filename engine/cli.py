@@ -8,15 +8,20 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from domain.errors import MoonDevError
 from domain.settings import Settings
 
+if TYPE_CHECKING:
+    from engine.core.journal import Anchor
+
 DataOption = Annotated[Path, typer.Option("--data", help="Data folder.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
+"""Without it: the file that the service in the data folder was last started with."""
+HASH_DIGITS = 64
 DEFAULT_DATA = Path(".moondev/paper")
 
 
@@ -33,6 +38,7 @@ def register(app: typer.Typer) -> None:
     app.command()(replay)
     app.command()(doctor)
     app.command()(rebuild)
+    app.command("archive")(archive_market)
     audit_app = typer.Typer(no_args_is_help=True)
     audit_app.command("verify")(audit_verify)
     app.add_typer(audit_app, name="audit", help="The journal's hash chain.")
@@ -44,22 +50,79 @@ def register(app: typer.Typer) -> None:
 
 def running_settings(data: Path) -> Settings:
     """The settings in force in a data folder, read from its journal."""
-    from engine.replay import facts_of
+    from engine.replay import settings_in_force
 
-    source = facts_of(journal_folder(data))
-    for _ in source:
-        continue
-    return source.core.state.settings
+    return settings_in_force(journal_folder(data))
 
 
-def audit_verify(data: DataOption = DEFAULT_DATA) -> None:
-    """Check the hash chain of the journal and say where it breaks."""
-    from engine.core.journal import describe, verify
+def projection_url(context: typer.Context, config: Path | None, data: Path) -> tuple[str, str]:
+    """Address of a data folder's projection, with its password, and the same in words without it.
 
-    report = verify(journal_folder(data))
+    Without `config` it is the one of the file that the service was last started with. Raises `ConfigError`.
+    """
+    from sqlalchemy import make_url
+
+    from engine.config import load_config, remembered
+    from engine.storage.database import database_url
+
+    url = database_url(load_config(config or remembered(data), "paper"), data, context.obj(data))
+    return url, make_url(url).render_as_string(hide_password=True)
+
+
+def anchor(text: str) -> Anchor:
+    """A head as `audit verify` printed it, "SEQ HASH". Raises `typer.BadParameter`."""
+    from engine.core.journal import Anchor
+
+    seq, _, head = text.strip().replace(":", " ").partition(" ")
+    if not seq.isdigit() or len(head) != HASH_DIGITS:
+        raise typer.BadParameter(f"{text!r} is no head as printed by audit verify: 'SEQ HASH'")
+    return Anchor(int(seq), head)
+
+
+def audit_verify(
+    context: typer.Context,
+    config: ConfigOption = None,
+    data: DataOption = DEFAULT_DATA,
+    head: Annotated[list[str] | None, typer.Option(help="A head kept outside: 'SEQ HASH', as printed earlier.")] = None,
+) -> None:
+    """Check the hash chain of the journal, say where it breaks, and whether anyone knows more than it does."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from engine.core.journal import archived, describe, verify
+    from engine.replay import installation_of
+    from engine.storage.projector import glance
+
+    folder = journal_folder(data)
+    known: list[tuple[str, int]] = []
+    try:
+        url, shown = projection_url(context, config, data)
+        cursor, _ = glance(url)
+        if cursor is not None and installation_of(folder) in {"", cursor.journal}:
+            known.append((f"the projection {shown}", cursor.seq))
+    except (MoonDevError, SQLAlchemyError) as error:
+        typer.echo(f"Not compared with the projection, which cannot be read: {str(error).splitlines()[0]}", err=True)
+    report = verify(folder, [anchor(text) for text in head or ()], known)
     for line in describe(report):
         typer.echo(line)
+    gone = {span.segment for span in report.missing}
+    for moved in archived(folder).values():
+        if moved.segment in gone:
+            typer.echo(f"archived  {moved.segment} to {moved.to} (SHA-256 {moved.sha256})")
     raise typer.Exit(0 if report.ok else 1)
+
+
+def archive_market(
+    before: Annotated[str, typer.Option(help="Only what ended before this time (ISO, UTC).")],
+    to: Annotated[Path, typer.Option(help="Folder to move them into.")],
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Move old market data out of the journal: verified first, never what a start needs. The chain still holds."""
+    from engine.core.journal import archive
+
+    moved = archive(journal_folder(data), when_ns(before), to)
+    for one in moved:
+        typer.echo(f"{one.segment}  {one.bytes / 2**20:.1f} MiB  SHA-256 {one.sha256}")
+    typer.echo(f"{len(moved)} segment(s) are in {to}. A replay starts behind them, or needs them back in the journal.")
 
 
 def when_ns(text: str) -> int:
@@ -88,27 +151,31 @@ def replay(
     raise typer.Exit(0 if report.ok else 1)
 
 
-def rebuild(data: DataOption = DEFAULT_DATA) -> None:
-    """Rebuild the SQL projections from the journal."""
+def rebuild(context: typer.Context, config: ConfigOption = None, data: DataOption = DEFAULT_DATA) -> None:
+    """Rebuild the SQL projections from the journal, in the database that the settings name."""
     from engine.replay import facts_of
     from engine.storage.projector import rebuild as rebuild_projection
 
     source = facts_of(journal_folder(data))
+    url, shown = projection_url(context, config, data)
     cursor = rebuild_projection(
-        f"sqlite:///{data / 'projection.db'}",
+        url,
         source,
         source.instruments,
         source.installation,
         last_seq=lambda: source.core.state.seq,
     )
-    typer.echo(f"The projection is rebuilt up to event {cursor.seq}.")
+    typer.echo(f"The projection {shown} is rebuilt up to event {cursor.seq}.")
 
 
-def config_check(config: ConfigOption = None, environment: str = "paper") -> None:
-    """Check a settings file; every mistake in one go."""
-    from engine.config import load_config
+def config_check(config: ConfigOption = None, data: DataOption = DEFAULT_DATA, environment: str = "paper") -> None:
+    """Check a settings file as a start does, with the strategies in the data folder; every mistake in one go."""
+    from engine.catalogue import catalogue, check_settings
 
-    loaded = load_config(config, environment)
+    found = catalogue(data / "strategies")
+    for problem in found.broken.values():
+        typer.echo(f"A strategy file cannot be used: {problem}", err=True)
+    loaded = check_settings(config, environment, found)
     typer.echo(f"{config or 'the built-in set-up'} is fine. Content hash {loaded.content_hash[:16]}.")
 
 
@@ -120,6 +187,7 @@ def config_show(config: ConfigOption = None, environment: str = "paper") -> None
 
 
 def doctor(
+    context: typer.Context,
     config: ConfigOption = None,
     data: DataOption = DEFAULT_DATA,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -127,6 +195,6 @@ def doctor(
     """Look for what would stop the service from working, and say how to mend it."""
     from engine.doctor import examine
 
-    report = examine(config, data)
+    report = examine(config, data, context.obj)
     sys.stdout.write(report.as_json() if as_json else report.as_text())
     raise typer.Exit(0 if report.ok else 1)

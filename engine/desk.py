@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -75,6 +76,10 @@ class FactSubscription:
         return self._unread.popleft()
 
 
+News: TypeAlias = Callable[[f.FactKey, f.FactKey], Awaitable[list[f.Fact]]]
+"""What people should hear of, after one fact up to another; waits until it can be had."""
+
+
 class StrategySource(Struct, frozen=True):
     """Source text and hash of a strategy's code, recorded with `StrategyLoaded`."""
 
@@ -92,25 +97,35 @@ class Desk:
         clock: Clock,
         *,
         market: str,
-        strategy_kinds: Sequence[str] = (),
+        strategy_kinds: Callable[[], Sequence[str]] = tuple,
         source_of: Callable[[StrategySpec], StrategySource] | None = None,
         journal: Journal | None = None,
+        news: News | None = None,
     ) -> None:
         """Serve `core`; commands go in through `put`. `market` says plainly what drives prices.
 
         With a `journal`, an outcome is told only when it is on disk: a crash cannot undo what a person was told.
+        `news` reads facts of the past for who was not there.
         """
         self.core = core
         self.clock = clock
         self.market = market
         self.readers: list[FactSubscription] = []
+        self.doors: Callable[[], tuple[v.DoorView, ...]] = tuple
+        """How the chat channels are; whoever runs them says it here."""
         self._put = put
-        self._kinds = tuple(strategy_kinds)
+        self._kinds = strategy_kinds
         self._source_of = source_of
         self._journal = journal
+        self._news = news
+        self.began: f.FactKey = (core.state.seq, 0)
+        """Facts of this run come after it; what was recovered does not."""
+        self.last_fact = self.began
         self._waiting: dict[str, asyncio.Future[f.CommandDone]] = {}
         self._ids = itertools.count(1)
         self._trades: deque[v.TradeRow] = deque(maxlen=KEPT_FACTS)
+        self._filled: dict[str, tuple[Decimal, Decimal]] = {}
+        """Quantity and value of what has filled, by order."""
         self._equity: deque[v.EquityPoint] = deque(maxlen=KEPT_EQUITY)
         self._samples: dict[str, f.EquitySampled] = {}
 
@@ -122,11 +137,20 @@ class Desk:
                 if future is not None and not future.done():
                     future.set_result(fact)
             elif isinstance(fact, f.FillBooked):
-                self._trades.append(views.trade_row(self.core, fact))
+                self._remember(views.trade_row(self.core, fact))
             elif isinstance(fact, f.EquitySampled):
                 self._sample(fact)
+        if facts:
+            self.last_fact = (facts[-1].seq, facts[-1].index)
         for reader in self.readers:
             reader.push(facts)
+
+    def _remember(self, trade: v.TradeRow) -> None:
+        self._trades.append(trade)
+        qty, value = self._filled.pop(trade.cid, (ZERO, ZERO))
+        self._filled[trade.cid] = qty + trade.qty, value + trade.qty * trade.price
+        if len(self._filled) > KEPT_FACTS:
+            del self._filled[next(iter(self._filled))]
 
     def _sample(self, fact: f.EquitySampled) -> None:
         self._samples[fact.account] = fact
@@ -137,7 +161,11 @@ class Desk:
 
     def preload(self, trades: Sequence[v.TradeRow], equity: Sequence[v.EquityPoint]) -> None:
         """Start with what an earlier run left in the projections, oldest first."""
-        self._trades.extendleft(reversed(trades))
+        newer = list(self._trades)
+        self._trades.clear()
+        self._filled.clear()
+        for trade in [*trades, *newer]:
+            self._remember(trade)
         self._equity.extendleft(reversed(equity))
 
     async def submit(self, command: Command, actor: Actor, request_id: str = "", sent_ts_ns: int = 0) -> f.CommandDone:
@@ -195,6 +223,13 @@ class Desk:
         """Facts from now on; enter it with `async with`."""
         return FactSubscription(self, limit)
 
+    async def missed(self, after: f.FactKey, until: f.FactKey) -> list[f.Fact]:
+        """Facts that people should hear of and that came after one fact up to another, in order, in earlier runs too.
+
+        Of each kind the newest hundreds. Waits while the projection cannot be read.
+        """
+        return await self._news(after, until) if self._news is not None and after < until else []
+
     def person(self, person_id: str) -> Person | None:
         """A person by id."""
         return self.core.persons.get(person_id)
@@ -213,7 +248,7 @@ class Desk:
 
     def status(self) -> v.StatusView:
         """The service at a glance."""
-        return views.status(self.core, self.clock.now_ns(), self.market)
+        return replace(views.status(self.core, self.clock.now_ns(), self.market), doors=self.doors())
 
     def positions(self) -> list[v.PositionView]:
         """Open positions, and closed ones that earned or paid something."""
@@ -221,7 +256,11 @@ class Desk:
 
     def orders(self, *, recent: bool = False) -> list[v.OrderView]:
         """Working orders; with `recent` also the last closed ones, newest first."""
-        return views.orders(self.core, self.clock.now_ns(), recent=recent)
+        return [self._with_average(order) for order in views.orders(self.core, self.clock.now_ns(), recent=recent)]
+
+    def _with_average(self, order: v.OrderView) -> v.OrderView:
+        qty, value = self._filled.get(order.cid, (ZERO, ZERO))
+        return replace(order, average=value / qty) if qty and qty == order.filled else order
 
     def strategies(self) -> list[v.StrategyView]:
         """Loaded strategies."""
@@ -248,8 +287,8 @@ class Desk:
         return list(self._equity)[-limit:]
 
     def strategy_kinds(self) -> list[str]:
-        """Kinds of strategies that can be loaded."""
-        return list(self._kinds)
+        """Kinds of strategies that can be loaded now: the user's files are looked through anew."""
+        return list(self._kinds())
 
     def instruments(self) -> list[InstrumentId]:
         """Configured instruments."""

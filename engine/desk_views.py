@@ -14,7 +14,7 @@ from domain.market import FeedState
 from domain.order import Order, OrderStatus
 from engine.core.core import Core
 from engine.core.portfolio import DAY_NS
-from engine.core.state import StrategyState
+from engine.core.state import MANUAL, StrategyState
 
 MILLI_NS = 1_000_000
 RECENT_ORDERS = 50
@@ -60,7 +60,7 @@ def status(core: Core, now_ns: int, market: str) -> v.StatusView:
     if state.trading is TradingState.REDUCING and state.latched is TradingState.ACTIVE:
         reason = "not reconciled with the venue yet"
     if reason and state.latched_by and state.latched_by not in reason:
-        reason = f"{reason} (by {state.latched_by})"
+        reason = f"{reason}, by {state.latched_by}"
     unknown = sum(1 for slot in state.slots.values() for o in slot.orders.values() if o.status is OrderStatus.UNKNOWN)
     accounts = list(state.accounts.values())
     return v.StatusView(
@@ -75,8 +75,8 @@ def status(core: Core, now_ns: int, market: str) -> v.StatusView:
         equity=sum((core.equity(a.id) for a in accounts), start=ZERO),
         exposure=sum((core.exposure(a.id) for a in accounts), start=ZERO),
         day_pnl=sum((day_pnl(core, a) for a in accounts), start=ZERO),
-        strategies_running=sum(1 for s in state.strategies.values() if s.status is StrategyStatus.RUNNING),
-        strategies_total=len(state.strategies),
+        strategies_running=sum(1 for s in loaded(core) if s.status is StrategyStatus.RUNNING),
+        strategies_total=len(loaded(core)),
         open_orders=len(state.where),
         pending_requests=len(pending(core)),
         unknown_orders=unknown,
@@ -152,12 +152,18 @@ def order_view(core: Core, order: Order, now_ns: int) -> v.OrderView:
         reduce_only=order.reduce_only,
         age_s=max(0, now_ns - order.created_ns) / 1e9,
         reason=order.reason,
+        fee=order.fee,
     )
 
 
 def strategies(core: Core) -> list[v.StrategyView]:
-    """Loaded strategies in order of loading."""
-    return [strategy_view(core, strategy) for strategy in core.state.strategies.values()]
+    """Loaded strategies in order of loading; what people do by hand is none of them."""
+    return [strategy_view(core, strategy) for strategy in loaded(core)]
+
+
+def loaded(core: Core) -> list[StrategyState]:
+    """Strategies that somebody has loaded: without the built-in one that carries a person's orders."""
+    return [strategy for strategy in core.state.strategies.values() if strategy.spec.kind != MANUAL]
 
 
 def strategy_view(core: Core, strategy: StrategyState) -> v.StrategyView:
@@ -183,6 +189,7 @@ def strategy_view(core: Core, strategy: StrategyState) -> v.StrategyView:
         fees=strategy.fees,
         fills=strategy.fills,
         desired=wants(core, strategy),
+        source_hash=strategy.source_hash,
     )
 
 
@@ -289,6 +296,7 @@ def trade_row(core: Core, fact: f.FillBooked) -> v.TradeRow:
         liquidity=fact.liquidity.name.lower(),
         role=fact.role.name.lower(),
         fill_id=fact.fill_id,
+        cid=fact.cid,
     )
 
 

@@ -12,9 +12,7 @@ import datetime as dt
 import fcntl
 import os
 import shlex
-import shutil
 import socket
-import sqlite3
 import stat
 import sys
 import tempfile
@@ -27,7 +25,10 @@ from msgspec import Struct
 
 from domain.codec import to_json
 from domain.errors import ConfigError, JournalError
-from engine.config import Config, Problems, load_config
+from domain.ports import Secrets
+from engine.config import Config, remembered
+from engine.core.journal.reserve import RESERVE_FILE
+from engine.disk import room
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 NEEDED_MIB, COMFORTABLE_MIB = 200, 2_000
@@ -77,14 +78,25 @@ class Report(Struct, frozen=True, kw_only=True):
         return "\n".join(lines) + "\n"
 
 
-def examine(config_path: Path | None, data: Path, environment: str = "paper", reach: Reach | None = None) -> Report:
-    """Check machine, data folder, settings, secrets and network of one set-up."""
+def examine(
+    config_path: Path | None,
+    data: Path,
+    open_secrets: Callable[[Path], Secrets] | None = None,
+    environment: str = "paper",
+    reach: Reach | None = None,
+) -> Report:
+    """Check machine, data folder, settings, secrets and network of one set-up.
+
+    Without `config_path` the settings are those that the service in `data` was last started with. `open_secrets` is
+    needed only where the projection's database has a password.
+    """
     checks = [_python(), _disk(data), _folder(data)]
     running = _is_running(data)
-    checks += [_clock(data), _journal(data, running=running), _projection(data)]
-    config, settings = _settings(config_path, environment)
-    checks.append(settings)
+    checks += [_clock(data), _journal(data, running=running)]
+    config, settings = _settings(config_path, environment, data)
+    checks += settings
     if config is not None:
+        checks.append(_projection(config, data, open_secrets))
         checks += [_secrets(data / "secrets", config), _port(config, running=running)]
         checks.append(_network(config, reach or reachable))
     return Report(checks=tuple(checks))
@@ -117,14 +129,16 @@ def _existing(path: Path) -> Path:
 
 
 def _disk(data: Path) -> Check:
-    free_mib = shutil.disk_usage(_existing(data)).free // 2**20
+    found = room(data)
+    free_mib = found.free_mib
+    says = f"{free_mib / 1024:.1f} GiB free"
+    if found.mib_per_day is not None:
+        says += f", the journal grows by {found.mib_per_day:,.0f} MiB a day: {found.days_left} days left"
     if free_mib < NEEDED_MIB:
-        return _check(
-            "disk", FAIL, f"{free_mib} MiB free", f"free at least {NEEDED_MIB} MiB: the journal must be written"
-        )
-    if free_mib < COMFORTABLE_MIB:
-        return _check("disk", WARN, f"{free_mib} MiB free", "the journal grows every day: free some space")
-    return _check("disk", OK, f"{free_mib / 1024:.0f} GiB free")
+        return _check("disk", FAIL, says, f"free at least {NEEDED_MIB} MiB: the journal must be written")
+    if free_mib < COMFORTABLE_MIB or found.is_low:
+        return _check("disk", WARN, says, "make room; `moondev archive` moves old market data away")
+    return _check("disk", OK, says)
 
 
 def _folder(data: Path) -> Check:
@@ -137,12 +151,38 @@ def _folder(data: Path) -> Check:
         return _check("data folder", FAIL, f"{place} cannot be written: {error.strerror}", fix)
     if not data.exists():
         return _check("data folder", OK, f"{data} will be made")
+    try:
+        check_kinds(data)
+    except ConfigError as error:
+        return _check("data folder", FAIL, str(error), "move it away")
     mode = stat.S_IMODE(data.stat().st_mode)
     if mode & 0o077:
         return _check(
             "data folder", WARN, f"{data} is open to others (mode {mode:04o})", f"`chmod 700 {shlex.quote(str(data))}`"
         )
     return _check("data folder", OK, str(data))
+
+
+KINDS = {
+    "journal": "folder",
+    "strategies": "folder",
+    "moondev.log": "file",
+    "paper-exchange": "file",
+    "projection.db": "file",
+    "ops.db": "file",
+    "sessions.json": "file",
+    "settings-file": "file",
+    "console.sock": "file",
+}
+"""What is in a data folder under which name."""
+
+
+def check_kinds(data: Path) -> None:
+    """Raise `ConfigError` for what stands under a name of ours and is of another kind."""
+    for name, kind in KINDS.items():
+        path = data / name
+        if path.exists() and path.is_dir() is not (kind == "folder"):
+            raise ConfigError(f"{path} is not a {kind}: move it away, the service keeps something of its own there")
 
 
 def _is_running(data: Path) -> bool:
@@ -175,7 +215,8 @@ def _clock(data: Path) -> Check:
 
 def _journal(data: Path, *, running: bool) -> Check:
     folder = data / "journal"
-    size_mib = sum(file.stat().st_size for file in folder.glob("**/*") if file.is_file()) / 2**20
+    files = [file for file in folder.glob("**/*") if file.is_file() and file.name != RESERVE_FILE]
+    size_mib = sum(file.stat().st_size for file in files) / 2**20
     if not folder.is_dir() or not size_mib:
         return _check("journal", OK, "none yet: this is a first start")
     if running:
@@ -197,39 +238,59 @@ def _journal(data: Path, *, running: bool) -> Check:
     )
 
 
-def _projection(data: Path) -> Check:
-    file = data / "projection.db"
-    if not file.exists():
-        return _check("projection", OK, "none yet")
+def _projection(config: Config, data: Path, open_secrets: Callable[[Path], Secrets] | None) -> Check:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from engine.storage.database import database_url
+    from engine.storage.projector import glance
+
     fix = "nothing to do: it is rebuilt from the journal at the next start (or now: `moondev rebuild`)"
     try:
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            state = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            row = connection.execute("SELECT seq, complete, skipped FROM projection_cursor").fetchone()
-    except sqlite3.Error as error:
-        return _check("projection", WARN, f"{file} cannot be read: {error}", fix)
-    if state != "ok" or not row or not row[1]:
-        return _check("projection", WARN, "damaged or incomplete", fix)
-    skipped = f", {row[2]} facts skipped" if row[2] else ""
-    return _check("projection", OK, f"up to event {row[0]}{skipped}")
-
-
-def _settings(path: Path | None, environment: str) -> tuple[Config | None, Check]:
-    from engine.strategies.registry import BUILT_IN
-
-    kinds = {kind: cls.params_type for kind, cls in BUILT_IN.items()}
-    name = str(path or "the built-in paper set-up")
-    try:
-        config = load_config(path, environment)
-    except Problems as error:
-        return None, _check("settings", FAIL, str(error), "mend the lines named; `moondev config check` looks again")
-    try:
-        load_config(path, environment, kinds)
+        url = database_url(config, data, open_secrets(data) if open_secrets is not None else None)
     except ConfigError as error:
-        return config, _check(
-            "settings", WARN, str(error), "right only if you have strategy files of your own in the data folder"
-        )
-    return config, _check("settings", OK, f"{name}: {len(config.strategies)} strategies, {len(config.persons)} persons")
+        return _check("projection", FAIL, str(error), "mend storage.url or the secret that it names")
+    where = make_url(url).render_as_string(hide_password=True)
+    try:
+        cursor, _ = glance(url, thorough=True)
+    except ConfigError as error:
+        return _check("projection", FAIL, str(error), "mend storage.url in the settings file")
+    except SQLAlchemyError as error:
+        return _check("projection", WARN, f"{where} cannot be read: {str(error).splitlines()[0]}", fix)
+    if cursor is None:
+        return _check("projection", OK, f"{where}: none yet")
+    if not cursor.complete:
+        return _check("projection", WARN, f"{where}: incomplete", fix)
+    skipped = f", {cursor.skipped} facts skipped" if cursor.skipped else ""
+    return _check("projection", OK, f"{where}: up to event {cursor.seq}{skipped}")
+
+
+def _settings(path: Path | None, environment: str, data: Path) -> tuple[Config | None, list[Check]]:
+    """Settings and the user's strategies, judged as a first start would."""
+    from engine.catalogue import catalogue, start_settings
+
+    own = catalogue(data / "strategies")
+    config, is_named = None, path is not None
+    path = path or remembered(data)
+    name = str(path or "the built-in paper set-up")
+    if path is not None and not is_named:
+        name += " (of the last start here; --config names another)"
+    if path is not None and not path.is_file():
+        fix = "look at its name" if is_named else "name the settings file with --config"
+        return None, [_check("settings", FAIL, f"{name} is not there", fix)]
+    try:
+        config = start_settings(path, environment, own, has_run=False)
+        told = f"{name}: {len(config.strategies)} strategies, {len(config.persons)} persons"
+        checks = [_check("settings", OK, told)]
+    except ConfigError as error:
+        fix = "mend the lines named; `moondev config check` looks again"
+        checks = [_check("settings", FAIL, str(error), fix)]
+    if own.broken:
+        lacking = [item for item in config.strategies if item.kind not in own.kinds] if config is not None else []
+        lines = [*own.broken.values(), *(f"{item.id} ({item.kind}) will be in quarantine" for item in lacking)]
+        fix = "mend the file, or move it out of the folder; until then its strategies are not available"
+        checks.append(_check("strategies", WARN, "\n".join(lines), fix))
+    return config, checks
 
 
 def _secrets(file: Path, config: Config) -> Check:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from msgspec import DecodeError, Struct
+from msgspec.structs import asdict
 
 from domain.codec import to_json
-from domain.errors import ReplayMismatch
+from domain.errors import JournalError, ReplayMismatch
 from domain.events import CommandReceived, EngineStarted, Event
 from domain.facts import Fact
 from domain.instrument import Instrument, InstrumentId
-from domain.ports import Snapshot
-from engine import desk_views as views
+from domain.settings import Settings
 from engine.core.core import Core
-from engine.core.journal import JournalReader, SnapshotStore
-from engine.core.recovery import forget_effects, grouped, replay, state_hash, state_of
+from engine.core.journal import JournalReader, MarketSpan, SnapshotStore
+from engine.core.journal.snapshots import SNAPSHOT_FOLDER, seq_of
+from engine.core.recovery import check_no_hole, forget_effects, grouped, replay, state_hash, state_of
 from engine.core.state import State
 from engine.core.step import step
+from engine.knowledge import as_data, as_lines, utc
 from engine.observe.build import build_hash
 from engine.strategies.registry import build
 
@@ -41,9 +41,9 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
     snapshots_checked: int
     snapshots_reproduced: int
     mismatches: tuple[str, ...]
-    missing: tuple[str, ...]
     note: str
     knew: dict[str, Any]
+    knew_lines: tuple[str, ...]
 
     @property
     def ok(self) -> bool:
@@ -52,24 +52,22 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
 
     def as_json(self) -> str:
         """The report for programs."""
-        return to_json(self).decode()
+        fields = asdict(self)
+        del fields["knew_lines"]
+        return to_json(fields).decode()
 
     def as_text(self) -> str:
         """The report for people."""
-        at = dt.datetime.fromtimestamp(self.ts_ns / 1e9, tz=dt.UTC).isoformat(timespec="milliseconds")
         lines = [
-            f"Replayed {self.events} events up to seq {self.seq} ({at}).",
+            f"Replayed {self.events} events up to seq {self.seq} ({utc(self.ts_ns)}).",
             *([self.note] if self.note else []),
             f"State hash   {self.state_hash}",
             f"Effects hash {self.effects_hash}",
             f"Snapshots reproduced: {self.snapshots_reproduced} of {self.snapshots_checked}",
             *(f"MISMATCH: {text}" for text in self.mismatches),
-            *(f"Market data gone: {text}" for text in self.missing),
-            "What the engine knew:",
+            "",
+            *self.knew_lines,
         ]
-        for topic, rows in self.knew.items():
-            lines.append(f"  {topic}:")
-            lines += [f"    {row}" for row in (rows if isinstance(rows, list) else [rows])] or ["    none"]
         return "\n".join(lines)
 
 
@@ -82,6 +80,8 @@ def replay_folder(
     Strategies of the user's own are looked for beside the journal, as the service does.
     """
     reader = JournalReader(folder)
+    if until_ns is not None and (beyond := reader.seq_at(until_ns + 1)) is not None:
+        until_seq = beyond - 1 if until_seq is None else min(until_seq, beyond - 1)
     start, state, note = beginning(folder, until_seq)
     core = Core(state)
     if with_code:
@@ -101,9 +101,7 @@ def replay_folder(
 
     events = 0
     try:
-        events = replay(
-            reader.records(start), core, until_seq=until_seq, until_ns=until_ns, with_code=with_code, each=check
-        )
+        events = replay(reader.records(start), core, until_seq=until_seq, with_code=with_code, each=check)
     except ReplayMismatch as error:
         mismatches.append(str(error))
     return ReplayReport(
@@ -115,14 +113,17 @@ def replay_folder(
         snapshots_checked=checked,
         snapshots_reproduced=reproduced,
         mismatches=tuple(mismatches),
-        missing=tuple(str(span) for span in reader.missing),
         note=note,
-        knew=knowledge(core),
+        knew=as_data(core),
+        knew_lines=tuple(as_lines(core)),
     )
 
 
 def beginning(folder: Path, until_seq: int | None) -> tuple[int, State, str]:
-    """First seq to replay, the state before it, and what to tell people when that is not the very beginning."""
+    """First seq to replay, the state before it, and what to tell people when that is not the very beginning.
+
+    Raises `JournalError` when market data is gone so that nothing before `until_seq` can be gone on from.
+    """
     builds: list[tuple[int, str]] = []
     for event, _ in grouped(JournalReader(folder).records(0, market=False)):
         if isinstance(event, EngineStarted) and (until_seq is None or event.seq <= until_seq):
@@ -133,17 +134,58 @@ def beginning(folder: Path, until_seq: int | None) -> tuple[int, State, str]:
     took_over = next(seq for seq, build in reversed(builds) if build != last) if builds[0][1] != last else 0
     first = min(seq for seq, build in builds if build == last and seq > took_over)
     note = "" if last == build_hash() else f"Written by build {last[:12]}, replayed by build {build_hash()[:12]}."
+    store = SnapshotStore(folder / SNAPSHOT_FOLDER, keep=KEPT_SNAPSHOTS)
+    gone = [span for span in JournalReader(folder).gone() if until_seq is None or span.first_seq <= until_seq]
+    if gone and gone[-1].last_seq >= first:
+        return after_gone(store, gone, until_seq, note)
     if first == builds[0][0]:
         return 0, State(), note
-    snapshot = SnapshotStore(folder / "snapshots", keep=KEPT_SNAPSHOTS).load(first - 1)
-    if snapshot is None:
+    state = readable(store, first - 1)
+    if state is None or (gone and state.seq < gone[-1].last_seq):
+        if gone:
+            return after_gone(store, gone, until_seq, note)
         return 0, State(), f"{note} Events before seq {first} are of another build and may not replay exactly.".strip()
-    return snapshot.seq + 1, state_of(snapshot), f"{note} Starts at seq {first}: before, another build ran.".strip()
+    return state.seq + 1, state, f"{note} Starts at seq {first}: before, another build ran.".strip()
+
+
+def readable(store: SnapshotStore, before_seq: int) -> State | None:
+    """The state in the newest snapshot up to `before_seq` that this build can read."""
+    snapshot = store.load(before_seq)
+    while snapshot is not None:
+        with suppress(DecodeError):
+            return state_of(snapshot)
+        snapshot = store.load(snapshot.seq - 1)
+    return None
+
+
+def after_gone(
+    store: SnapshotStore, gone: list[MarketSpan], until_seq: int | None, note: str
+) -> tuple[int, State, str]:
+    """The first readable snapshot behind the newest market data that is gone. Raises `JournalError` without one."""
+    behind = gone[-1].last_seq
+    for path in store.files():
+        if behind <= seq_of(path) and (until_seq is None or seq_of(path) <= until_seq):
+            state = readable(store, seq_of(path))
+            if state is not None and state.seq >= behind:
+                text = f"Starts behind seq {state.seq}: market data up to seq {behind} is gone ({gone[-1].segment})."
+                return state.seq + 1, state, f"{note} {text}".strip()
+    raise JournalError(
+        f"a replay cannot pass the market data that is gone ({gone[-1]}), and no snapshot between it and the end "
+        "of this replay is kept. Put the segment back into the journal's folder, or replay up to --seq "
+        f"{gone[0].first_seq - 1}"
+    )
+
+
+def settings_in_force(folder: Path) -> Settings:
+    """The settings that a data folder's engine has: of its newest snapshot, and of what came after."""
+    core = Core(next(iter(saved(folder)), State()))
+    replay(JournalReader(folder).records(core.state.seq + 1), core, with_code=False)
+    return core.state.settings
 
 
 def saved(folder: Path) -> list[State]:
     """The state in every snapshot that this build can read, newest first."""
-    store = SnapshotStore(folder / "snapshots", keep=KEPT_SNAPSHOTS)
+    store = SnapshotStore(folder / SNAPSHOT_FOLDER, keep=KEPT_SNAPSHOTS)
     found: list[State] = []
     snapshot = store.load()
     while snapshot is not None:
@@ -153,18 +195,10 @@ def saved(folder: Path) -> list[State]:
     return found
 
 
-def knowledge(core: Core) -> dict[str, Any]:
-    """What the engine knew at the end of a replay, in decimals and words."""
-    now_ns = core.state.ts_ns
-    rows: dict[str, Callable[[], Any]] = {
-        "status": lambda: views.status(core, now_ns, "replay"),
-        "positions": lambda: views.positions(core),
-        "orders": lambda: views.orders(core, now_ns, recent=False),
-        "strategies": lambda: views.strategies(core),
-        "money": lambda: views.pnl(core),
-        "pending": lambda: views.pending(core),
-    }
-    return {topic: json.loads(to_json(read())) for topic, read in rows.items()}
+def installation_of(folder: Path) -> str:
+    """The installation that writes a journal, "" for an empty one: its first event says it."""
+    first = next(grouped(JournalReader(folder).records(0, market=False)), None)
+    return getattr(first[0], "installation", "") if first is not None else ""
 
 
 class FactSource:
@@ -175,18 +209,21 @@ class FactSource:
         self._folder = folder
         self.core = Core(State())
         self.instruments: dict[InstrumentId, Instrument] = {}
-        self.installation = ""
-        for event, _ in grouped(JournalReader(folder).records(0, market=False, to_seq=1)):
-            self.installation = getattr(event, "installation", "")
+        self.installation = installation_of(folder)
 
     def __iter__(self) -> Iterator[Fact]:
-        """Replay and yield. Where another build took over, its state is the one of the snapshot it began with."""
-        store = SnapshotStore(self._folder / "snapshots", keep=KEPT_SNAPSHOTS)
-        build = ""
+        """Replay and yield. Where another build took over, its state is the one of the snapshot it began with.
+
+        Raises `JournalError` where market data is gone: the facts behind it cannot be told.
+        """
+        store = SnapshotStore(self._folder / SNAPSHOT_FOLDER, keep=KEPT_SNAPSHOTS)
+        build, seq = "", 0
         for event, decisions in grouped(JournalReader(self._folder).records(0)):
+            check_no_hole(event, seq)
+            seq = decisions[-1].seq if decisions else event.seq
             if isinstance(event, EngineStarted):
                 if build not in {"", event.build}:
-                    self._adopt(store.load(event.seq - 1))
+                    self._adopt(readable(store, event.seq - 1))
                 build = event.build
             core = self.core
             core.replayed = {d.call: d for d in decisions}
@@ -196,9 +233,9 @@ class FactSource:
             yield from core.facts
             forget_effects(core)
 
-    def _adopt(self, snapshot: Snapshot | None) -> None:
-        if snapshot is not None and snapshot.seq >= self.core.state.seq:
-            self.core = Core(state_of(snapshot))
+    def _adopt(self, state: State | None) -> None:
+        if state is not None and state.seq >= self.core.state.seq:
+            self.core = Core(state)
 
 
 def facts_of(folder: Path) -> FactSource:

@@ -14,24 +14,30 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
-from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.commands import Actor, Door, LoadStrategy
-from domain.errors import DataError, JournalError, MoonDevError
-from domain.events import ClockStepped, CommandReceived, EngineStarted, EngineStopped, History, VenueEvent
-from domain.facts import Fact, StrategyChanged, StrategyStatus
-from domain.market import Bar, Feed, FeedKind, FeedStatus, MarketEvent
+from domain.errors import JournalError, MoonDevError
+from domain.events import (
+    ClockStepped,
+    CommandReceived,
+    EngineStarted,
+    EngineStopped,
+    History,
+    StrategyFileBroken,
+)
+from domain.facts import CommandDone, Fact, FactKey, RequestChanged, StrategyChanged, StrategyStatus
+from domain.market import Feed, FeedKind, FeedStatus, MarketEvent
 from domain.order import PROTECTIVE, Cancel, Intent
-from domain.ports import MarketFeed, Secrets
+from domain.ports import MarketFeed, MatchingVenue, Secrets
 from domain.settings import StrategySpec
+from engine import lost as lost_end
+from engine.clock import WallClock
 from engine.config import Config, diff
-from engine.core.clock import WallClock
 from engine.core.core import AnyStrategy, Core
 from engine.core.guard import Guard, Timed
 from engine.core.journal import FileJournal
@@ -41,11 +47,15 @@ from engine.core.recovery import recover
 from engine.core.state import State
 from engine.data.conflate import Conflator, LagWatch
 from engine.data.monitor import FeedMonitor
+from engine.data.warmup import whole_history
 from engine.desk import Desk, StrategySource
+from engine.disk import watch_disk
 from engine.observe.build import build_hash, lock_hash
 from engine.observe.facts import log_facts
 from engine.replay import facts_of
 from engine.storage import reads
+from engine.storage.database import database_url
+from engine.storage.news import news
 from engine.storage.projector import Projector
 from engine.storage.writer import ProjectionWriter
 from engine.strategies import registry
@@ -53,6 +63,8 @@ from engine.strategies import registry
 CONFLATE_FLUSH_S = 0.1
 PRELOADED_TRADES = 200
 PRELOADED_EQUITY = 2_000
+SNAPSHOT_SOON_S = 1.0
+NEWS_RETRY_S = 0.2
 STOP_WITHIN_NS = 3_000_000_000
 WARM_UP_RETRY_S = 5.0
 WARM_UP_LONGEST_S = 60.0
@@ -60,70 +72,29 @@ WARM_UP_LONGEST_S = 60.0
 log = logging.getLogger(__name__)
 
 
-class MatchingVenue(Protocol):
-    """A venue that also matches against the unconflated market: the paper one."""
-
-    async def start(self, sink: Callable[[VenueEvent], None]) -> None:
-        """Connect and begin to push events."""
-        ...
-
-    def send(self, intents: Sequence[Intent]) -> None:
-        """Hand intents to the sender."""
-        ...
-
-    def send_from_thread(self, intents: Sequence[Intent]) -> None:
-        """Send from the watchdog's thread while the loop is stuck."""
-        ...
-
-    def on_market(self, event: MarketEvent | FeedStatus) -> None:
-        """One unconflated event of the feed."""
-        ...
-
-    async def aclose(self) -> None:
-        """Disconnect."""
-        ...
-
-
-def database_url(config: Config, data: Path, vault: Secrets) -> str:
-    """Address of the projections, with its password from the secrets. Raises `ConfigError` when that is missing."""
-    if not config.storage.url:
-        return f"sqlite:///{data / 'projection.db'}"
-    if config.storage.password_secret is None:
-        return config.storage.url
-    password = vault.get(config.storage.password_secret)
-    return make_url(config.storage.url).set(password=password).render_as_string(hide_password=False)
-
-
-async def whole_history(feed: MarketFeed, feeds: Sequence[Feed], count: int) -> list[Bar]:
-    """The last `count` bars of every bar feed, in order of their close. Raises `DataError` when one is not whole."""
-    bars: list[Bar] = []
-    for wanted in feeds:
-        if wanted.kind is not FeedKind.BAR or not count:
-            continue
-        got = await feed.history(wanted, count)
-        if len(got) < count:
-            raise DataError(f"{wanted.instrument}: {len(got)} of the {count} bars that the warm-up needs")
-        holes = sum(later.open_ts_ns - bar.open_ts_ns != wanted.interval_ns for bar, later in pairwise(got))
-        if holes:
-            raise DataError(f"{wanted.instrument}: {holes} hole(s) in the {count} bars of the warm-up")
-        bars += got
-    return sorted(bars, key=lambda bar: bar.open_ts_ns + bar.interval_ns)
-
-
 class Runtime:
     """One engine in one data folder. Raises `JournalError` when another process runs there."""
 
-    def __init__(self, config: Config, data: Path, vault: Secrets) -> None:
-        """Open the data folder and recover from its journal; nothing runs yet."""
+    def __init__(self, config: Config, data: Path, vault: Secrets, broken: Mapping[str, str]) -> None:
+        """Open the data folder and recover from its journal; nothing runs yet.
+
+        `broken` are the files of the user's strategies that cannot be used, and why: people are told.
+        """
         self.config = config
         self.data = data
         self.build = build_hash()
         self.settings = config.to_settings()
         self._live: EngineLoop | None = None
-        self.guard = Guard(self._overran)
+        self.broken = broken
+        self.guard = Guard()
         self.guard.start(lambda: self._live.busy_since_ns if self._live is not None else 0, self._stuck)
         segment_bytes = config.journal.segment_mib * 2**20
-        self.journal = FileJournal(data / "journal", fsync=config.fsync, segment_bytes=segment_bytes)
+        self.journal = FileJournal(
+            data / "journal",
+            fsync=config.fsync,
+            segment_bytes=segment_bytes,
+            reserve_bytes=config.journal.reserve_mib * 2**20,
+        )
         self._replayed: list[Fact] = []
         self.core, self.recovery = recover(self.journal, self._fresh, self.build, self._replayed.extend)
         if self.core.state.epoch:
@@ -134,16 +105,21 @@ class Runtime:
         self.installation = self.core.state.installation or secrets.token_hex(3)
         self.kernel = Kernel(self.core, self.journal, send=self._send, publish=self._publish)
         self.loop = self._live = EngineLoop(self.kernel, self.clock)
+        self.guard.report = self._overran
         self.desk = Desk(
             self.core,
             self.loop.put,
             self.clock,
             market="no market yet",
-            strategy_kinds=registry.kinds(self._own_strategies),
+            strategy_kinds=lambda: registry.kinds(self._own_strategies),
             source_of=self._source_of,
             journal=self.journal,
+            news=self._news,
         )
-        self._projector = Projector(database_url(config, data, vault), self.core.instruments, self.installation)
+        last = self._replayed[-1] if self._replayed else None
+        self.desk.last_fact = (last.seq, last.index) if last else (self.recovery.snapshot_seq, 0)
+        self._database = database_url(config, data, vault)
+        self._projector = Projector(self._database, self.core.instruments, self.installation)
         self.projection = ProjectionWriter(self._projector, lambda trouble: log.warning(trouble) if trouble else None)
         self.conflator = Conflator(self.loop.put, config.data_feed.conflate_ns)
         self.monitor = FeedMonitor(self._on_market, self.clock, self.settings.execution.stale_feed_ns)
@@ -154,6 +130,7 @@ class Runtime:
         self.engine: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken: list[str] = []
+        self._snapshot_is_due = False
 
     @property
     def _own_strategies(self) -> Path:
@@ -162,19 +139,19 @@ class Runtime:
     def _fresh(self, state: State) -> Core:
         core = Core(state)
         core.make_code = self._make_code
+        core.contain = self.guard.call
         return core
 
     def _make_code(self, spec: StrategySpec) -> AnyStrategy:
         return cast("AnyStrategy", Timed(registry.build(spec, self._own_strategies), spec.id, self.guard))
 
     def _overran(self, strategy: str, problem: str) -> None:
-        """A slow call is told, except in recovery: what counts there was judged when it happened."""
-        if self._live is not None:
-            self._live.fault(strategy, problem, quarantine=False)
+        self.loop.fault(strategy, problem, quarantine=False)
 
     def _source_of(self, spec: StrategySpec) -> StrategySource:
-        registry.build(spec, self._own_strategies)
-        loaded = registry.load(spec.kind, self._own_strategies)
+        """The source of a strategy that can be made. Raises `StrategyError`, and what its code raises."""
+        loaded = self.guard.call(lambda: registry.load(spec.kind, self._own_strategies))
+        self.guard.call(lambda: registry.make(loaded, spec))
         return StrategySource(loaded.source, loaded.source_hash)
 
     # effects
@@ -188,8 +165,22 @@ class Runtime:
         log_facts(facts)
         for fact in facts:
             self.projection.put(fact)
+            if isinstance(fact, CommandDone | RequestChanged):
+                self._snapshot_soon()
             if isinstance(fact, StrategyChanged) and fact.status is StrategyStatus.WARMING:
                 self.later(self._warm_up(fact.strategy))
+
+    def _snapshot_soon(self) -> None:
+        """What people decided is in a snapshot within a second: another build could not read it off the record."""
+        if not self._snapshot_is_due and self.loop.failure is None:
+            self._snapshot_is_due = True
+            self.later(self._snapshot_for_people())
+
+    async def _snapshot_for_people(self) -> None:
+        await asyncio.sleep(SNAPSHOT_SOON_S)
+        self._snapshot_is_due = False
+        if self.loop.failure is None:
+            self._snapshot()
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the engine until it ends or the engine stops."""
@@ -224,7 +215,11 @@ class Runtime:
     async def _take_snapshots(self) -> None:
         while True:
             await asyncio.sleep(self.config.journal.snapshot_every_ns / 1e9)
-            self._snapshot()
+            self.kernel.snapshot()
+            taken = self.kernel.seq
+            while self.journal.durable_seq < taken:  # noqa: ASYNC110 - what it waits for is a thread
+                await asyncio.sleep(0.05)
+            self._reached()
 
     def problems(self) -> list[str]:
         """Why the service is not ready, beyond what the desk knows."""
@@ -236,23 +231,33 @@ class Runtime:
 
     def _snapshot(self) -> None:
         self.kernel.snapshot()
+        self._reached()
+
+    def _reached(self) -> None:
+        """Tell the projection how far it is whole: never past what is on disk, or it would know of a lost end."""
         untold = self.kernel.untold
-        self.projection.reached(untold[0][0] - 1 if untold else self.kernel.seq)
+        self.projection.reached(min(untold[0][0] - 1 if untold else self.kernel.seq, self.journal.durable_seq))
 
     async def _warm_up(self, strategy: str) -> None:
         """Subscribe what a strategy reads and bring its history up to now; asked again until it is whole."""
         pause_s = WARM_UP_RETRY_S
-        while (code := self.core.code.get(strategy)) is not None and self._feed is not None:
+        view, asked = self.core.views.get(strategy), self._asked(strategy)
+        while view is not None and asked == self._asked(strategy) and self._feed is not None:
             try:
-                await self._feed.subscribe(code.feeds())
-                bars = await whole_history(self._feed, code.feeds(), code.warmup())
-                self.loop.put(History(strategy=strategy, bars=tuple(bars), complete=True))
+                await self._feed.subscribe(view.feeds)
+                bars = await whole_history(self._feed, view.feeds, view.warmup)
+                self.loop.put(History(strategy=strategy, bars=tuple(bars), complete=True, asked=asked))
             except (MoonDevError, OSError, TimeoutError) as error:
-                self.loop.put(History(strategy=strategy, problem=f"{type(error).__name__}: {error}"))
+                self.loop.put(History(strategy=strategy, problem=f"{type(error).__name__}: {error}", asked=asked))
             else:
                 return
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, WARM_UP_LONGEST_S)
+
+    def _asked(self, strategy: str) -> int:
+        """The event since which a strategy waits for history; 0 = it is gone."""
+        found = self.core.state.strategies.get(strategy)
+        return found.asked if found is not None else 0
 
     # life
 
@@ -263,13 +268,17 @@ class Runtime:
         """
         self._venue, self._feed = venue, feed
         self.desk.market = market
+        lost = lost_end.find(self.journal, self.core.state, self._database, venue.client_ids())
+        if lost is not None:
+            # nothing that anybody knows is used again
+            self.epoch, self.kernel.seq = lost.epoch + 1, lost.seq
         self._preload()
         history = lambda: iter(facts_of(self.data / "journal"))  # noqa: E731 - a name would not say more
-        await self.projection.start(self.recovery.snapshot_seq + 1, self.core.state.seq, history)
+        await self.projection.start(self.recovery.snapshot_seq + 1, self.kernel.seq, history)
         for fact in self._replayed:
             self.projection.put(fact)
         self._replayed.clear()
-        differs = self._begin()
+        differs = self._begin(lost.text if lost is not None else "")
         self.engine = asyncio.get_running_loop().create_task(self._drive(), name="engine")
         self.engine.add_done_callback(lambda _: on_end())
         await venue.start(self.loop.put)
@@ -279,6 +288,7 @@ class Runtime:
         self.later(self._flush_conflator())
         self.later(self.monitor.run())
         self.later(self._take_snapshots())
+        self.later(watch_disk(self.data, self.journal, self.loop.put))
         for strategy in list(self.core.state.strategies):
             self.later(self._warm_up(strategy))
         return differs
@@ -290,7 +300,17 @@ class Runtime:
             trades = reads.trades(database, PRELOADED_TRADES)
             self.desk.preload(trades[::-1], reads.equity_curve(database, PRELOADED_EQUITY))
 
-    def _begin(self) -> list[str]:
+    async def _news(self, after: FactKey, until: FactKey) -> list[Fact]:
+        """Facts from the projection, as soon as it is open, whole and up to `until`."""
+        while True:
+            if self.engine is not None:
+                with contextlib.suppress(SQLAlchemyError, MoonDevError):
+                    found = await asyncio.to_thread(lambda: news(self._projector.engine, after, until))
+                    if found is not None:
+                        return found
+            await asyncio.sleep(NEWS_RETRY_S)
+
+    def _begin(self, lost: str) -> list[str]:
         """The first event of this run: who we are, and under which settings."""
         state = self.core.state
         is_new = not state.epoch
@@ -306,8 +326,11 @@ class Runtime:
                 lock_hash=lock_hash(),
                 settings_hash=wanted if is_new else state.settings_hash,
                 settings=self.settings if is_new else None,
+                lost=lost,
             )
         )
+        for file, problem in self.broken.items():
+            self.loop.put(StrategyFileBroken(file=file, problem=problem))
         for seed in seeds:
             self.loop.put(seed)
         if is_new:
@@ -315,8 +338,11 @@ class Runtime:
         return diff(state.settings, self.config.to_settings()) if wanted != state.settings_hash else []
 
     def _seed(self, spec: StrategySpec) -> CommandReceived:
-        source = self._source_of(spec)
-        command = LoadStrategy(spec=spec, source_hash=source.sha256, source=source.text)
+        command = LoadStrategy(spec=spec)
+        with contextlib.suppress(Exception):
+            # what is wrong with it is found again, and told, when the engine loads it
+            source = self._source_of(spec)
+            command = LoadStrategy(spec=spec, source_hash=source.sha256, source=source.text)
         actor = Actor(person="", door=Door.SYSTEM)
         return CommandReceived(actor=actor, command=command, request_id=f"settings:{spec.id}")
 

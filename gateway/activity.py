@@ -19,6 +19,8 @@ from domain.facts import (
     TradingState,
     TradingStateChanged,
 )
+from domain.verdict import Reason
+from domain.views import owner_words
 from engine.desk import Desk
 
 KEPT = 200
@@ -44,14 +46,20 @@ def happening(fact: Fact) -> Happening | None:
             severity, what, text = fact.severity, fact.kind, fact.text
         case TradingStateChanged():
             severity = Severity.INFO if fact.state is TradingState.ACTIVE else Severity.WARNING
-            what, text = fact.state.value, f"Trading is {fact.state.value}: {fact.reason} (by {fact.by})"
-        case Refused():
+            why = ", ".join(filter(None, (fact.reason, fact.by and f"by {fact.by}")))
+            what, text = fact.state.value, f"Trading is {fact.state.upper()}" + (f" ({why})" if why else "")
+        case Refused() if fact.reason is not Reason.NEEDS_APPROVAL:
             severity, what = Severity.INFO, "refused"
-            text = f"{fact.strategy} on {fact.instrument}: {fact.reason.words}. {fact.detail}".removesuffix(". ")
+            text = (
+                f"{owner_words(fact.strategy)} on {fact.instrument}: {fact.reason.words}. {fact.detail}".removesuffix(
+                    ". "
+                )
+            )
         case RequestChanged():
             severity, what = Severity.INFO, fact.status.value
             text = (
-                f"Request {fact.request} by {fact.requester}, {len(fact.votes)}/{fact.votes_needed} votes: {fact.text}"
+                f"{fact.request} is {fact.status.value}, {len(fact.votes)} of {fact.votes_needed} votes, "
+                f"asked by {fact.requester or 'a strategy'}: {fact.text}"
             )
         case StrategyChanged():
             severity = Severity.ERROR if fact.status is StrategyStatus.QUARANTINED else Severity.INFO

@@ -15,6 +15,7 @@ from typing import Annotated
 import msgspec
 import structlog
 from fastapi import APIRouter, Query, Request, WebSocket
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -45,6 +46,14 @@ def _gateway(request: Request) -> Gateway:
     return gateway
 
 
+async def misunderstood(_: Request, error: Exception) -> Response:
+    """Say in a sentence what is wrong with a request, without repeating what was sent: it may be no text at all."""
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    said = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in problems]
+    text = f"Not understood: {'; '.join(said) or 'the request'}."
+    return _json({"error": text.encode("utf-8", "replace").decode()}, 422)
+
+
 @router.get("/health/live")
 async def live() -> Response:
     """Answer while the engine's loop turns."""
@@ -53,13 +62,18 @@ async def live() -> Response:
 
 @router.get("/health/ready")
 async def ready(request: Request) -> Response:
-    """Say whether the service trades as it should, and if not, why (503)."""
+    """Say whether the service can do what it is told, and if not, why (503).
+
+    The trading state and the chat channels stand beside it: HALTED is ready, and trading goes on without chat.
+    """
     gateway = _gateway(request)
     is_ready, reasons = gateway.desk.ready()
     reasons = [*reasons, *gateway.health()]
+    view = gateway.desk.status()
+    beside = {"trading": view.trading_state, "chat": {door.name: door.text for door in view.doors}}
     if is_ready and not reasons:
-        return _json({"status": "ready", "reasons": []})
-    return _json({"status": "not ready", "reasons": reasons}, 503)
+        return _json({"status": "ready", "reasons": [], **beside})
+    return _json({"status": "not ready", "reasons": reasons, **beside}, 503)
 
 
 @router.get("/api/v1/status")

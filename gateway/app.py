@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncGenerator
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.desk import Desk
@@ -61,6 +62,7 @@ def create_app(desk: Desk, console: Console, config: GatewayConfig, auth: Auth, 
         following.cancel()
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan, max_body_size=MAX_BODY_BYTES)
+    app.add_exception_handler(RequestValidationError, api.misunderstood)
     app.include_router(login.router)
     app.include_router(api.router)
     app.mount("/", dashboard)

@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from domain.errors import ConfigError
+from gateway.connection import Connection
 
 RESTART_S = 5.0
 TCP = socket.IPPROTO_TCP
@@ -24,6 +25,7 @@ TCP = socket.IPPROTO_TCP
 SHUTDOWN_S = 2
 
 UVICORN: dict[str, Any] = {
+    "http": Connection,
     "ws": "websockets-sansio",
     "ws_max_size": 64 * 1024,
     "ws_per_message_deflate": False,

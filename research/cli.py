@@ -111,9 +111,9 @@ def bench(
 
     from research.bench.run import bench as run_bench
 
-    rows = run_bench(only, peers, quick=quick, say=typer.echo)
+    report = run_bench(only, peers, quick=quick, say=typer.echo)
     if json_path is not None:
-        json_path.write_text(json.dumps(rows, indent=1) + "\n")
+        json_path.write_text(json.dumps(report, indent=1) + "\n")
 
 
 def _settings(

@@ -3,6 +3,7 @@
 load_config(path, environment, kinds)   Config, or `Problems` (a ConfigError)
 Config.to_settings()                    what the core carries
 Config.content_hash                     SHA-256 of what the core carries
+remember, remembered                    which file a data folder was last started with
 diff(old, new)                          what changed between two settings, for people
 BUILT_IN                                the paper set-up that is used without a file
 
@@ -15,5 +16,6 @@ from engine.config.diff import diff
 from engine.config.load import BUILT_IN, load_config
 from engine.config.models import Config
 from engine.config.problem import Place, Problem, Problems
+from engine.config.remember import remember, remembered
 
-__all__ = ["BUILT_IN", "Config", "Place", "Problem", "Problems", "diff", "load_config"]
+__all__ = ["BUILT_IN", "Config", "Place", "Problem", "Problems", "diff", "load_config", "remember", "remembered"]

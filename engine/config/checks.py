@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from domain.errors import Unrepresentable
 from domain.instrument import parse_instrument_id
-from domain.settings import RoleName
+from domain.settings import RoleName, strategy_id_problem
 from domain.strategy import Params
 from engine.config.models import Config
 from engine.config.problem import KeyPath
@@ -82,6 +82,8 @@ def strategies(config: Config) -> Iterator[Finding]:
     owners: dict[tuple[str, str], str] = {}
     for i, item in enumerate(config.strategies):
         path: KeyPath = ("strategies", i)
+        if problem := strategy_id_problem(item.id):
+            yield (*path, "id"), problem
         if item.account not in known_accounts:
             hint = nearest(item.account, known_accounts)
             yield (*path, "account"), f"there is no account {found(item.account)}{hint}"
@@ -155,21 +157,27 @@ def doors(config: Config) -> Iterator[Finding]:
             yield ("storage", "url"), "holds a password; put it into the secrets file and name it in password_secret"
 
 
-def parameters(config: Config, kinds: ParamTypes) -> Iterator[Finding]:
+def parameters(config: Config, kinds: ParamTypes, *, all_kinds: bool) -> Iterator[Finding]:
     """Strategy kinds exist and take these parameters."""
     for i, item in enumerate(config.strategies):
         path: KeyPath = ("strategies", i)
         model = kinds.get(item.kind)
         if model is None:
-            known = ", ".join(sorted(kinds))
-            hint = nearest(item.kind, kinds)
-            yield (*path, "kind"), f"there is no strategy kind {found(item.kind)}{hint}; known: {known}"
+            if all_kinds:
+                offered = sorted(kind for kind in kinds if not kind.startswith("bench_"))
+                hint = nearest(item.kind, offered)
+                yield (
+                    (*path, "kind"),
+                    f"there is no strategy kind {found(item.kind)}{hint}; known: {', '.join(offered)}",
+                )
             continue
         try:
             model.model_validate({key: natural(value) for key, value in item.params.items()})
         except ValidationError as error:
             for detail in error.errors(include_url=False):
                 yield (*path, "params", *detail["loc"]), sentence(detail, detail["loc"], model)
+        except Exception as error:  # noqa: BLE001 - the model of a user's file may raise anything
+            yield (*path, "params"), f"{item.kind} cannot check its parameters: {type(error).__name__}: {error}"
 
 
 Check = Callable[[Config], Iterable[Finding]]

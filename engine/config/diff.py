@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 
-from domain.settings import Settings
+from domain.settings import RoleName, Settings
+
+_UNITS = ((3600 * 10**9, "h"), (60 * 10**9, "m"), (10**9, "s"), (10**6, "ms"), (1, "ns"))
 
 
 def diff(old: Settings, new: Settings) -> list[str]:
@@ -18,13 +20,23 @@ def diff(old: Settings, new: Settings) -> list[str]:
 def _named(value: Any) -> Any:  # noqa: ANN401 - builtins of any shape
     """Lists of things with an id become mappings by id, so that order and position do not matter."""
     if isinstance(value, dict):
-        return {key: _named(item) for key, item in value.items()}
+        return dict(_worded(key, _named(item)) for key, item in value.items())
     if isinstance(value, (list, tuple)):
         items = [_named(item) for item in value]
         if items and all(isinstance(item, dict) and "id" in item for item in items):
             return {f"[{item['id']}]": item for item in items}
         return items
     return value
+
+
+def _worded(key: str, value: Any) -> tuple[str, Any]:  # noqa: ANN401 - as above
+    """Key and value as people write them in the file: a role by its name, a duration with its unit."""
+    if key in {"role", "approver_role"}:
+        return key, RoleName(value).name.lower()
+    if key.endswith("_ns"):
+        size, unit = next((size, unit) for size, unit in _UNITS if value % size == 0)
+        return key.removesuffix("_ns"), f"{value // size}{unit}" if value else "0"
+    return key, value
 
 
 def _changes(path: str, old: Any, new: Any) -> Iterator[str]:  # noqa: ANN401 - as above

@@ -14,7 +14,7 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 _NUMBER = re.compile(r"[-+]?[0-9]{1,16}(\.[0-9]{1,12})?")
@@ -94,6 +94,13 @@ def positive_duration_ns(value: Any) -> int:  # noqa: ANN401 - from a file
     return nanoseconds
 
 
+def printable(text: str) -> str:
+    """Text that a screen shows as it is written."""
+    if not text.isprintable():
+        raise expected("text without control characters, line breaks and invisible marks")
+    return text
+
+
 Number = Annotated[Decimal, BeforeValidator(exact_number)]
 Positive = Annotated[Decimal, BeforeValidator(positive)]
 NotNegative = Annotated[Decimal, BeforeValidator(not_negative)]
@@ -107,4 +114,4 @@ ChatId = Annotated[int, Field(ge=-(2**62), le=2**62)]
 UserId = Annotated[int, Field(ge=0, lt=2**63)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$")]
-Text = Annotated[str, StringConstraints(max_length=500)]
+Text = Annotated[str, StringConstraints(max_length=500), AfterValidator(printable)]

@@ -17,12 +17,15 @@ BUILT_IN = Path(__file__).with_name("paper.yaml")
 """The paper set-up that needs no file, no key and no token."""
 
 
-def load_config(path: Path | None, environment: str = "paper", kinds: ParamTypes | None = None) -> Config:
+def load_config(
+    path: Path | None, environment: str = "paper", kinds: ParamTypes | None = None, *, all_kinds: bool = True
+) -> Config:
     """The configuration of `environment`: the file at `path` over the defaults.
 
     In the paper environment the defaults are `BUILT_IN`: a file says only what differs (mappings are laid
     over it key by key, lists replace). `kinds` (strategy kind -> parameter model) also checks strategy
-    parameters. Raises `Problems`, a `ConfigError`, with every mistake and its line.
+    parameters; with `all_kinds` False there are kinds that it does not have, and those are passed over.
+    Raises `Problems`, a `ConfigError`, with every mistake and its line.
     """
     start = Place(f"(environment {environment})")
     tree = read_tree(BUILT_IN) if environment == "paper" else Node({}, start)
@@ -36,10 +39,10 @@ def load_config(path: Path | None, environment: str = "paper", kinds: ParamTypes
     elif named.value != environment:
         text = f"this file is not for {environment}; give the file of that environment"
         raise Problems([Problem(named.place, ("environment",), text)])
-    return _validate(tree, kinds)
+    return _validate(tree, kinds, all_kinds=all_kinds)
 
 
-def _validate(tree: Node, kinds: ParamTypes | None) -> Config:
+def _validate(tree: Node, kinds: ParamTypes | None, *, all_kinds: bool) -> Config:
     data = plain(tree)
     problems: list[Problem] = []
     wrong: set[str] = set()
@@ -55,7 +58,7 @@ def _validate(tree: Node, kinds: ParamTypes | None) -> Config:
         if not sections & wrong:
             problems += _located(tree, check(config))
     if kinds is not None and "strategies" not in wrong:
-        problems += _located(tree, parameters(config, kinds))
+        problems += _located(tree, parameters(config, kinds, all_kinds=all_kinds))
     if problems:
         raise Problems(problems)
     return config

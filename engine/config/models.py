@@ -274,6 +274,8 @@ class JournalSection(Section):
     """Wait for the disk before risk-adding orders leave; when left out: live yes, paper no."""
     segment_mib: int = Field(default=64, ge=1, le=4096)
     snapshot_every_ns: PositiveDurationNs = Field(default=10 * MINUTE_NS, alias="snapshot_every")
+    reserve_mib: int = Field(default=16, ge=0, le=4096)
+    """Room kept back on the disk for the day it is full."""
 
 
 class StorageSection(Section):

@@ -11,7 +11,7 @@ from domain import commands as c
 from domain import facts
 from domain.events import CommandReceived
 from domain.facts import RequestStatus, Severity, TradingState
-from domain.settings import RoleName
+from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
 from engine.core import operate, requests, strategies, trading
 from engine.core.core import Core
@@ -121,8 +121,12 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             return operate.cancel_order(core, command.cid)
         case c.ManualTarget():
             return operate.manual(core, who, command)
+        case c.LoadStrategy() if problem := strategy_id_problem(command.spec.id):
+            return Veto(Reason.BAD_VALUE, problem)
         case c.LoadStrategy():
-            return said(strategies.load(core, command.spec, command.source_hash), f"{command.spec.id} is loading.")
+            by_settings = event.actor.door is c.Door.SYSTEM
+            refusal = strategies.load(core, command.spec, command.source_hash, is_configured=by_settings)
+            return said(refusal, f"{command.spec.id} is loading.")
         case c.UnloadStrategy() | c.StartStrategy() | c.PauseStrategy() | c.SetParams():
             return on_loaded(core, who, command)
         case c.SetHold() if command.on:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from hashlib import sha256
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 from domain import facts
 from domain.codec import encode
@@ -28,14 +30,27 @@ from risk.gate import PPM, GateConfig
 AnyStrategy: TypeAlias = Strategy[Any, Any]
 
 
+class Prepared(NamedTuple):
+    """A strategy that has shown what the core needs of it: no code of a user's is run to attach it."""
+
+    code: AnyStrategy
+    feeds: tuple[Feed, ...]
+    warmup: int
+    memory: Struct
+
+
+Contain: TypeAlias = Callable[[Callable[[], Prepared]], Prepared]
+
+
 class Core:
     """State and working surface of the step. One per engine; single-threaded.
 
-    `make_code` builds a strategy from its spec (None in a replay without code), `loaded` keeps what it
-    built, `code` what is attached; `replayed` (only in replay without code) has the recorded decisions of
-    the event at hand by number of the call, which `calls` counts. `known` (in recovery, and in replay with
-    code) has records that stand whatever the code says now: above all a call that hung is not made again.
-    With `all_known` a call without a record changed nothing.
+    `make_code` builds a strategy from its spec (None in a replay without code), under the watch of
+    `contain`; `loaded` has what it made until that is attached, then `code` has it. `replayed` (only in
+    replay without code) has the recorded decisions of the event at hand by number of the call, which `calls`
+    counts. `known` (in recovery, and in replay with code) has records that stand whatever the code says now:
+    above all a call that hung is not made again. With `all_known` a call without a record changed nothing.
+    `failed` says what of the code could not be loaded, or run over what it saw, in recovery.
     """
 
     def __init__(self, state: State, *, facts_on: bool = True, gate_on: bool = True) -> None:
@@ -45,8 +60,10 @@ class Core:
         self.gate_on = gate_on
         self.instruments: dict[InstrumentId, Instrument] = {}
         self.code: dict[str, AnyStrategy] = {}
-        self.loaded: dict[str, AnyStrategy] = {}
+        self.loaded: dict[str, Prepared] = {}
+        self.failed: dict[str, str] = {}
         self.make_code: Callable[[StrategySpec], AnyStrategy] | None = None
+        self.contain: Contain = lambda work: work()
         self.replayed: dict[int, Decided] | None = None
         self.known: dict[int, Decided] = {}
         self.all_known = False

@@ -44,8 +44,8 @@ _adds_risk = attrgetter("adds_risk")
 class Kernel:
     """Owns the state. `send` takes intents for the venues, `publish` takes facts for the world.
 
-    `journaling` False (backtests) skips encoding; `wait_for_disk` False is only for the experiments that
-    prove the rule.
+    Without a `journal` (backtests) nothing is encoded and nothing waits; `wait_for_disk` False is only for the
+    experiments that prove the rule.
     """
 
     def __init__(

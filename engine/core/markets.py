@@ -23,7 +23,9 @@ def on_bar(core: Core, event: Bar) -> None:
     market.last = event.close
     is_back = not market.bid and market.feed is not LIVE
     if not market.bid:
-        market.ts_ns, market.feed = event.ts_ns, LIVE
+        market.ts_ns = event.ts_ns
+    if is_back:
+        market.feed = LIVE
     for view in core.bar_readers.get((instrument, event.interval_ns), ()):
         wake(core, view, BAR, event, instrument)
     if is_back:
@@ -40,8 +42,10 @@ def on_bbo(core: Core, event: Bbo) -> None:
         return
     market.bid, market.bid_qty = event.bid, event.bid_qty
     market.ask, market.ask_qty = event.ask, event.ask_qty
+    market.ts_ns = event.ts_ns
     is_back = market.feed is not LIVE
-    market.ts_ns, market.feed = event.ts_ns, LIVE
+    if is_back:
+        market.feed = LIVE
     for view in core.bbo_readers.get(instrument, ()):
         wake(core, view, BBO, None, instrument)
     if is_back:

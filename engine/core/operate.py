@@ -246,6 +246,8 @@ def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa
         spec = StrategySpec(id=owner, kind=MANUAL, account=command.account, instruments=(command.instrument,))
         core.state.strategies[owner] = StrategyState(spec, status=StrategyStatus.RUNNING, desired=NOTHING)
     slot.owner = owner
+    if (held := core.state.accounts[slot.account].positions.get(slot.instrument)) is not None:
+        held.owner = owner
     slot.manual_by = f"{who}|{core.state.seq}"
     entry = f"manual-{core.state.seq}"
     price = core.markets[command.instrument].reference()

@@ -143,7 +143,7 @@ def on_funding(core: Core, event: FundingPaid) -> None:
 
 
 def roll_day(core: Core) -> None:
-    """At the first event of a UTC day, remember the equity it starts with."""
+    """At the first equity sample of a UTC day, remember the equity it starts with."""
     day = core.state.ts_ns // DAY_NS
     if day != core.state.day:
         core.state.day = day

@@ -1,8 +1,8 @@
 """From a journal back to a state: the newest snapshot, then every event after it through the same `step`.
 
-Under another build foreign events are never stepped. A migrated snapshot stands if there is nothing
-after it; otherwise identity, people's halts, strategies, fills and funding are kept, and the venue says the
-rest: trading starts latched at REDUCING.
+Foreign events are never stepped: those of another build, and those behind a hole in the sequence (market data that
+is gone). A migrated snapshot stands if there is nothing after it; otherwise `foreign` keeps what people and venues
+said, and trading starts latched at REDUCING.
 """
 
 from __future__ import annotations
@@ -10,27 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
-from msgspec.structs import replace
 
 from domain import events as e
-from domain.account import Account
 from domain.codec import decode_event, digest, encode
-from domain.commands import (
-    Command,
-    Flatten,
-    Halt,
-    LoadStrategy,
-    PauseStrategy,
-    SetParams,
-    StartStrategy,
-    UnloadStrategy,
-)
 from domain.errors import JournalError, ReplayMismatch
-from domain.facts import Fact, TradingState
+from domain.facts import Fact
 from domain.ports import MAIN_STREAM, Journal, Record, Snapshot
-from engine.core import commands, portfolio, strategies
+from engine.core import foreign, strategies
 from engine.core.core import Core
-from engine.core.state import STATE_VERSION, State, StrategyState, decode_state
+from engine.core.state import STATE_VERSION, State, decode_state
 from engine.core.step import step
 
 
@@ -40,6 +28,8 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     snapshot_seq: int
     same_build: bool
+    hole: int
+    """First event that is missing after the snapshot, because its market segment is gone; 0 = none."""
     last_build: str
     was_stopped_cleanly: bool
     """The last record is `EngineStopped`."""
@@ -65,9 +55,12 @@ def recover(
         forget_effects(core)
     count = 0
     seq = start
+    hole = 0
     last: e.Event | None = None
     decided: list[e.Decided] = []
     for event, decisions, is_last in with_last(grouped(journal.records(start + 1))):
+        if is_after_hole(event, seq):
+            hole = hole or seq + 1
         seq = decisions[-1].seq if decisions else event.seq
         count += 1 + len(decisions)
         last = event
@@ -75,10 +68,10 @@ def recover(
             last_build = event.build
             same = event.build == build and (same or snapshot is None)
         core.known, core.all_known = {d.call: d for d in decisions}, not is_last
-        if same:
+        if same and not hole:
             step(core, event)
         else:
-            keep_books(core, event)
+            foreign.keep_books(core, event, decisions)
         if on_facts is not None and core.facts:
             on_facts(core.facts)
         decided = [d for d in core.decisions if d.call not in core.known]
@@ -89,19 +82,27 @@ def recover(
         seq += 1
         decision.seq, decision.ts_ns = seq, core.state.ts_ns
         journal.append(MAIN_STREAM, seq, decision.ts_ns, encode(decision))
-    core.state.seq = max(seq, core.state.seq)
-    if not same and count and core.state.latched is not TradingState.HALTED:
-        core.state.latched = TradingState.REDUCING
-        core.state.latched_by = "recovery"
-        core.state.latched_reason = "the build changed after a crash; the venue's word stands"
+    if seq < journal.last_seq:
+        hole = hole or seq + 1
+    core.state.seq = max(seq, core.state.seq, journal.last_seq)
+    if hole:
+        foreign.finish(core, f"market data from event {hole} on is gone; the venue's word stands")
+    elif not same and count:
+        foreign.finish(core, "the build changed after a crash; the venue's word stands")
     return core, Recovery(
         events=count,
         snapshot_seq=start,
         same_build=same,
+        hole=hole,
         last_build=last_build,
         was_stopped_cleanly=isinstance(last, e.EngineStopped) or (snapshot is not None and last is None),
         last_seq=core.state.seq,
     )
+
+
+def is_after_hole(event: e.Event, before_seq: int) -> bool:
+    """Whether events are missing between `before_seq` and this one; a start after a lost tail says so itself."""
+    return event.seq > before_seq + 1 and not (isinstance(event, e.EngineStarted) and bool(event.lost))
 
 
 def forget_effects(core: Core) -> None:
@@ -132,61 +133,6 @@ def state_of(snapshot: Snapshot | None) -> State:
             "start the newer build, or restore a backup of the data directory"
         )
     return decode_state(snapshot.payload)
-
-
-def keep_books(core: Core, event: e.Event) -> None:
-    """A foreign build's event: keep identity, halts, command ids, fills and funding, and nothing else."""
-    state = core.state
-    state.seq, state.ts_ns = event.seq, max(event.ts_ns, state.ts_ns)
-    match event:
-        case e.EngineStarted():
-            state.installation = state.installation or event.installation
-            state.epoch = event.epoch
-            if event.settings is not None:
-                state.settings, state.settings_hash = event.settings, event.settings_hash
-                core.refresh()
-            for spec in state.settings.accounts:
-                state.accounts.setdefault(spec.id, Account(id=spec.id, currency=spec.currency))
-        case e.CommandReceived():
-            state.commands_seen[event.request_id] = None
-            if commands.authorise(core, event) is None:
-                keep_command(core, event.command)
-        case e.InboxOverflow():
-            state.latched = TradingState.HALTED
-        case e.Filled() if event.instrument in core.instruments and event.account in state.accounts:
-            if portfolio.remember_fill(core, event):
-                portfolio.book_fill(core, core.slot(event.account, event.instrument), None, event)
-        case e.FundingPaid():
-            portfolio.on_funding(core, event)
-        case e.VenueSnapshot() if event.account in state.accounts and not state.accounts[event.account].deposits:
-            account = state.accounts[event.account]
-            account.deposits = account.cash = event.cash
-
-
-def keep_command(core: Core, command: Command) -> None:
-    """What a foreign build's command leaves behind: halts, and which strategies are to run."""
-    state = core.state
-    match command:
-        case Halt() | Flatten():
-            state.latched = TradingState.HALTED
-        case LoadStrategy() if command.spec.account in state.accounts:
-            state.strategies.setdefault(command.spec.id, StrategyState(command.spec, source_hash=command.source_hash))
-            for instrument in command.spec.instruments:
-                slot = core.slot(command.spec.account, instrument)
-                slot.owner = slot.owner or command.spec.id
-        case UnloadStrategy():
-            state.strategies.pop(command.strategy, None)
-        case SetParams() if command.strategy in state.strategies:
-            strategy = state.strategies[command.strategy]
-            strategy.spec = replace(strategy.spec, params={**strategy.spec.params, **command.params})
-        case PauseStrategy() if command.strategy in state.strategies:
-            strategy = state.strategies[command.strategy]
-            strategy.spec = replace(strategy.spec, autostart=False)
-        case StartStrategy() if command.strategy in state.strategies:
-            strategy = state.strategies[command.strategy]
-            strategy.spec = replace(strategy.spec, autostart=True)
-        case _:
-            return
 
 
 def state_hash(state: State) -> str:
@@ -223,12 +169,15 @@ def replay(
     """Step recorded events through `core`; returns how many.
 
     With code, recorded decisions are compared with what the code decides now and the first difference
-    raises `ReplayMismatch`; without, they stand in for the code.
+    raises `ReplayMismatch`; without, they stand in for the code. Raises `JournalError` at a hole in the sequence.
     """
     count = 0
+    seq = core.state.seq
     for event, decisions in grouped(records):
         if (until_seq is not None and event.seq > until_seq) or (until_ns is not None and event.ts_ns > until_ns):
             break
+        check_no_hole(event, seq)
+        seq = decisions[-1].seq if decisions else event.seq
         core.replayed = None if with_code else {d.call: d for d in decisions}
         core.known = {d.call: d for d in decisions if d.fault} if with_code else {}
         step(core, event)
@@ -241,6 +190,15 @@ def replay(
     core.replayed = None
     core.known = {}
     return count
+
+
+def check_no_hole(event: e.Event, before_seq: int) -> None:
+    """Raise `JournalError` when events are missing before this one: nothing after them can be reproduced."""
+    if is_after_hole(event, before_seq):
+        raise JournalError(
+            f"events {before_seq + 1} to {event.seq - 1} are gone (market segments archived or removed): a replay "
+            f"cannot pass them. Put the segments back, or replay up to --seq {before_seq}; `audit verify` names them"
+        )
 
 
 def compare(event: e.Event, recorded: list[e.Decided], now: list[e.Decided]) -> None:
@@ -274,13 +232,14 @@ def with_last(
 
 
 def grouped(records: Iterable[Record]) -> Iterator[tuple[e.Event, list[e.Decided]]]:
-    """Each event with the decisions that were recorded behind it."""
+    """Each event with the decisions that were recorded behind it; those of an event that is gone are left out."""
     held: e.Event | None = None
     decisions: list[e.Decided] = []
     for record in records:
         event = decode_event(record.payload)
         if isinstance(event, e.Decided):
-            decisions.append(event)
+            if held is not None and event.cause == held.seq:
+                decisions.append(event)
             continue
         if held is not None:
             yield held, decisions

@@ -86,7 +86,8 @@ def park(core: Core, slot: Slot, parked: Parked, notional: Decimal) -> str:
     request = open_request(
         core,
         what="order",
-        text=f"{slot.owner} wants {instrument.qty_text(parked.target)} {slot.instrument} on {slot.account}, "
+        text=f"{requester or slot.owner} wants {instrument.qty_text(parked.target)} "
+        f"{slot.instrument} on {slot.account}, "
         f"adding {notional:.2f} at about {instrument.price_text(parked.price)}",
         requester=requester,
         needed=core.state.settings.approvals.order_votes,

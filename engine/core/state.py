@@ -132,7 +132,11 @@ class StrategyState(Struct):
     """What its quotes and takes may add, in notional; None = what counts as large for the account's equity now."""
     takes: dict[str, int] = field(default_factory=dict)
     waiting: list[Bar] = field(default_factory=list)
-    """Live bars that came while it was still warming up."""
+    """Live bars that came while its history was awaited, at most the newest `wake.MOST_WAITING`."""
+    catching_up: bool = False
+    """It ran before this start of the engine, and the history of what it missed has not come yet."""
+    asked: int = 0
+    """The event since which it waits, or has waited, for history."""
     bars_seen: dict[InstrumentId, dict[int, int]] = field(default_factory=dict)
     """Open time of the newest bar seen, per instrument and interval."""
     overruns: int = 0

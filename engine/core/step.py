@@ -36,7 +36,8 @@ def step(core: Core, event: e.Event) -> None:
     state = core.state
     state.seq = event.seq
     state.ts_ns = event.ts_ns
-    state.orders_placed = 0
+    if state.orders_placed:
+        state.orders_placed = 0
     core.calls = 0
     HANDLERS[type(event)](core, event)
 
@@ -64,7 +65,21 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
     if state.settings.execution.dead_man_ns:
         core.set_timer("deadman", event.ts_ns)
     strategies.reattach(core)
+    strategies.await_history(core)
     reconcile.on_started(core)
+    if event.lost:
+        on_lost_end(core, event.lost)
+
+
+def on_lost_end(core: Core, lost: str) -> None:
+    """What was lost may have held a halt, a hold or a vote, so people decide how to go on."""
+    trading.latch(core, TradingState.HALTED, "recovery", f"the end of the journal was lost: {lost}")
+    core.alert(
+        Severity.CRITICAL,
+        "journal_lost",
+        f"The end of the journal was lost: {lost}. Trading is HALTED. Compare positions, holds and caps with what you "
+        "remember and with the venue, then /resume.",
+    )
 
 
 def on_engine_stopped(core: Core, _event: e.EngineStopped) -> None:
@@ -133,6 +148,21 @@ def on_overflow(core: Core, event: e.InboxOverflow) -> None:
     )
 
 
+def on_disk_low(core: Core, event: e.DiskLow) -> None:
+    """Before the disk is full it is said; when it is, what is left of it is kept for cancels, halts and flattening."""
+    left = f"{event.free_mib} MiB are free" + (f", {event.days_left} day(s) of journal" if event.days_left >= 0 else "")
+    if not event.is_full:
+        core.alert(Severity.WARNING, "disk_low", f"The disk is filling up: {left}. Make room before it is full.")
+        return
+    trading.latch(core, TradingState.HALTED, "engine", "the disk is full")
+    core.alert(
+        Severity.CRITICAL,
+        "disk_full",
+        "The disk is full. Trading is HALTED; for some minutes the engine lives on in room kept back: commands and "
+        "fills are still recorded, /flatten works. Make room now, then /resume; otherwise the engine stops.",
+    )
+
+
 def on_venue_status(core: Core, event: e.VenueStatus) -> None:
     """The order connection went down or came back; after a gap every account of the venue is reconciled."""
     if not event.connected:
@@ -167,7 +197,9 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     e.CommandReceived: commands.on_command,
     e.History: strategies.on_history,
     e.StrategyFault: strategies.on_fault,
+    e.StrategyFileBroken: strategies.on_broken_file,
     e.InboxOverflow: on_overflow,
+    e.DiskLow: on_disk_low,
     e.Accepted: orders.on_accepted,
     e.Rejected: orders.on_rejected,
     e.Filled: orders.on_filled,

@@ -6,27 +6,37 @@ without code). Warm-up history arrives as `History` events; live bars that came 
 
 from __future__ import annotations
 
-from msgspec import ValidationError, convert
+from typing import Annotated, Any
+
+from msgspec import Meta, ValidationError
+from msgspec.msgpack import decode
 
 from domain.codec import encode
 from domain.desired import NOTHING
 from domain.errors import StrategyError
-from domain.events import Decided, History, StrategyFault
+from domain.events import Decided, History, StrategyFault, StrategyFileBroken
 from domain.facts import Severity, StrategyStatus
+from domain.market import Feed, FeedKind
 from domain.settings import StrategySpec
 from domain.strategy import Wake
 from domain.verdict import Reason, Veto
 from engine.core import wake
-from engine.core.core import AnyStrategy, Core
+from engine.core.core import AnyStrategy, Core, Prepared
 from engine.core.review import clear_wants, review
-from engine.core.state import MANUAL, StrategyState
+from engine.core.state import MANUAL, Slot, StrategyState
 
 OVERRUNS_TOLERATED = 3
 OVERRUN_WINDOW_NS = 60_000_000_000
+WarmUp = Annotated[int, Meta(ge=0, le=100_000)]
+"""Warm-up bars; no source keeps more than that, so what asks for more has a mistake in it."""
 
 
-def load(core: Core, spec: StrategySpec, source_hash: str) -> Veto | None:
-    """Load a strategy into WARMING; refused when a slot has another owner or the name is taken."""
+def load(core: Core, spec: StrategySpec, source_hash: str, *, is_configured: bool = False) -> Veto | None:
+    """Load a strategy into WARMING; refused when a slot has another owner or the name is taken.
+
+    One whose code cannot be used is refused too; when the configuration asks for it, it is kept in quarantine, so
+    that it is seen, and started when its code is mended.
+    """
     if spec.id in core.state.strategies:
         return Veto(Reason.WRONG_STATE, f"{spec.id} is loaded already")
     if spec.account not in core.state.accounts:
@@ -35,10 +45,11 @@ def load(core: Core, spec: StrategySpec, source_hash: str) -> Veto | None:
         if instrument not in core.instruments:
             return Veto(Reason.NO_SUCH, f"instrument {instrument}")
         slot = core.slot(spec.account, instrument)
+        give_back(core, slot)
         if slot.owner and slot.owner != spec.id and owner_is_alive(core, slot.owner, slot.key):
-            return Veto(Reason.NOT_OWNER, f"{instrument} on {spec.account} belongs to {slot.owner}; use a sub-account")
+            return Veto(Reason.NOT_OWNER, whose(core, slot))
     problem = ensure_code(core, spec)
-    if problem:
+    if problem and not is_configured:
         return Veto(Reason.BAD_VALUE, problem)
     for instrument in spec.instruments:
         slot = core.slot(spec.account, instrument)
@@ -46,13 +57,32 @@ def load(core: Core, spec: StrategySpec, source_hash: str) -> Veto | None:
         position = core.state.accounts[spec.account].positions.get(instrument)
         if position is not None:
             position.owner = spec.id
-    strategy = StrategyState(spec, source_hash=source_hash)
+    strategy = StrategyState(spec, source_hash=source_hash, asked=core.state.seq)
     core.state.strategies[spec.id] = strategy
     warmup = wake.attach(core, spec)
+    if problem:
+        wake.quarantine(core, strategy, problem)
+        return Veto(Reason.BAD_VALUE, problem)
     wake.publish(core, strategy)
     if warmup == 0:
         finish_warmup(core, strategy)
     return None
+
+
+def whose(core: Core, slot: Slot) -> str:
+    """Why a slot is not free, and what frees it."""
+    where = f"{slot.instrument} on {slot.account}"
+    if slot.owner in core.state.strategies:
+        return f"{where} belongs to {slot.owner}; use a sub-account, or unload it"
+    return f"{where} holds what {slot.owner} left behind: /flatten {slot.instrument}, or load under the id {slot.owner}"
+
+
+def give_back(core: Core, slot: Slot) -> None:
+    """What a person traded by hand and has closed is free again for a strategy."""
+    owner = core.state.strategies.get(slot.owner)
+    idle = not slot.orders and not slot.parked and not core.position(slot.account, slot.instrument)
+    if owner is not None and owner.spec.kind == MANUAL and idle:
+        unload(core, owner, keep_position=False)
 
 
 def owner_is_alive(core: Core, owner: str, key: str) -> bool:
@@ -69,39 +99,59 @@ def ensure_code(core: Core, spec: StrategySpec, memory: object = None) -> str:
     if spec.kind == MANUAL:
         return ""
     core.calls += 1
-    if core.make_code is None:
+    core.loaded.pop(spec.id, None)
+    make_code = core.make_code
+    if make_code is None:
         recorded = core.replayed.get(core.calls) if core.replayed is not None else None
         return recorded.fault if recorded is not None else ""
     known = core.known.get(core.calls)
     if known is not None and known.fault:
         core.decisions.append(known)
         return known.fault
-    try:
-        code = core.make_code(spec)
-        prove(code, memory)
-        core.loaded[spec.id] = code
-    except Exception as error:  # noqa: BLE001 - a strategy's own constructor may raise anything
-        core.loaded.pop(spec.id, None)
-        if core.all_known:
-            return ""
-        problem = f"{spec.kind}: {error}"
-        core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=spec.id, fault=problem))
-        return problem
-    return ""
-
-
-def prove(code: AnyStrategy, memory: object) -> None:
-    """Let a new strategy show that it can be attached, saved, and go on from `memory`. Raises whatever it raises."""
-    code.feeds()
-    code.warmup()
-    encode(code.start())
-    if memory is not None and not isinstance(memory, code.memory_type):
+    problem = core.failed.get(spec.id, "")
+    if not problem:
         try:
-            convert(memory, code.memory_type)
+            core.loaded[spec.id] = core.contain(lambda: prepare(core, make_code(spec), memory))
+        except BaseException as error:  # noqa: BLE001 - SystemExit too: nothing a strategy raises may stop the engine
+            text = str(error) if isinstance(error, StrategyError) else wake.named(error)
+            problem = text if spec.kind in text else f"{spec.kind}: {text}"
+        else:
+            return ""
+    if core.all_known:
+        core.failed[spec.id] = problem
+        return ""
+    core.failed.pop(spec.id, None)
+    core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=spec.id, fault=problem))
+    return problem
+
+
+def prepare(core: Core, code: AnyStrategy, memory: object) -> Prepared:
+    """Let a new strategy show that it can be attached, saved, and go on from `memory`. Raises whatever it raises."""
+    feeds = proven("feeds()", code.feeds(), tuple[Feed, ...])
+    warmup = proven("warmup()", code.warmup(), WarmUp)
+    fresh = proven("start()", code.start(), code.memory_type)
+    for feed in feeds:
+        if feed.instrument not in core.instruments:
+            raise StrategyError(f"feeds() asks for {feed.instrument!r:.40}, which is not configured")
+        if feed.kind is FeedKind.BAR and feed.interval_ns <= 0:
+            raise StrategyError(f"feeds() asks for bars of {feed.instrument} and names no interval_ns")
+    if memory is None:
+        return Prepared(code, feeds, warmup, fresh)
+    if not isinstance(memory, code.memory_type):
+        try:
+            memory = decode(encode(memory), type=code.memory_type)
         except ValidationError as error:
-            raise StrategyError(
-                f"its saved memory does not fit its code ({error}); started anew it warms up"
-            ) from error
+            text = f"its saved memory does not fit its code ({error}); started anew it warms up"
+            raise StrategyError(text) from error
+    return Prepared(code, feeds, warmup, memory)
+
+
+def proven(what: str, value: object, kind: Any) -> Any:  # noqa: ANN401 - of the kind asked for
+    """What a strategy's code returned, after a way through the journal's encoding. Raises `StrategyError`."""
+    try:
+        return decode(encode(value), type=kind)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise StrategyError(f"{what} returned {value!r:.80}: {error}") from error
 
 
 def on_history(core: Core, event: History) -> None:
@@ -112,26 +162,52 @@ def on_history(core: Core, event: History) -> None:
     strategy = core.state.strategies.get(event.strategy)
     if strategy is None or strategy.status is StrategyStatus.QUARANTINED:
         return
+    if event.asked and event.asked != strategy.asked:
+        return  # parameters were changed while it was on its way: it may be of other bars
     if event.problem:
-        strategy.detail = event.problem
+        if strategy.status is not StrategyStatus.PAUSED:
+            strategy.detail = event.problem
         wake.publish(core, strategy)
         core.alert(Severity.WARNING, "warmup", f"{event.strategy}: history is not whole: {event.problem}.")
         return
     wake.play_history(core, strategy, event.bars)
-    if event.complete and strategy.status is StrategyStatus.WARMING:
+    if not event.complete:
+        return
+    if strategy.status is StrategyStatus.WARMING:
         finish_warmup(core, strategy)
+    elif strategy.catching_up:
+        strategy.catching_up = False
+        if strategy.detail and strategy.status is StrategyStatus.RUNNING:
+            strategy.detail = ""
+            wake.publish(core, strategy)
+        play_waiting(core, strategy)
 
 
 def finish_warmup(core: Core, strategy: StrategyState) -> None:
     """From WARMING to RUNNING (or PAUSED when it is not to start by itself), then play what waited."""
     strategy.status = StrategyStatus.RUNNING if strategy.spec.autostart else StrategyStatus.PAUSED
     strategy.detail = "" if strategy.spec.autostart else "loaded; start it with /strategies start"
-    waiting, strategy.waiting = strategy.waiting, []
     wake.publish(core, strategy)
+    play_waiting(core, strategy)
+
+
+def play_waiting(core: Core, strategy: StrategyState) -> None:
+    """Show it the live bars that were held, and let it act on them."""
+    waiting, strategy.waiting = strategy.waiting, []
     view = core.views.get(strategy.spec.id)
     if view is not None:
         for bar in waiting:
             wake.wake(core, view, Wake.BAR, bar, bar.instrument)
+
+
+def await_history(core: Core) -> None:
+    """At a start: what ran before has missed bars; live ones are held until the history has filled the gap."""
+    for strategy in core.state.strategies.values():
+        view = core.views.get(strategy.spec.id)
+        has_run = strategy.status in {StrategyStatus.RUNNING, StrategyStatus.PAUSED}
+        reads_bars = view is not None and view.warmup > 0 and any(f.kind is FeedKind.BAR for f in view.feeds)
+        strategy.catching_up = has_run and reads_bars
+        strategy.asked = core.state.seq
 
 
 def start(core: Core, strategy: StrategyState) -> Veto | None:
@@ -143,7 +219,7 @@ def start(core: Core, strategy: StrategyState) -> Veto | None:
         review(core, strategy)
         return None
     if strategy.status is StrategyStatus.QUARANTINED:
-        return rewarm(core, strategy)
+        return rewarm(core, strategy, strategy.spec)
     return Veto(Reason.WRONG_STATE, f"it is {strategy.status}")
 
 
@@ -165,24 +241,22 @@ def set_params(core: Core, strategy: StrategyState, params: dict[str, object]) -
     spec = StrategySpec(
         id=old.id, kind=old.kind, account=old.account, instruments=old.instruments, params=merged, autostart=True
     )
+    return rewarm(core, strategy, spec)
+
+
+def rewarm(core: Core, strategy: StrategyState, spec: StrategySpec) -> Veto | None:
+    """Its code as it is now, fresh memory, then the driver delivers history again; refused, all stays as it was."""
     problem = ensure_code(core, spec)
     if problem:
-        ensure_code(core, old)
         return Veto(Reason.BAD_VALUE, problem)
     strategy.spec = spec
-    return rewarm(core, strategy)
-
-
-def rewarm(core: Core, strategy: StrategyState) -> Veto | None:
-    """Fresh memory, then the driver delivers history again."""
-    problem = ensure_code(core, strategy.spec)
-    if problem:
-        return Veto(Reason.BAD_VALUE, problem)
     clear_wants(core, strategy)
     strategy.status = StrategyStatus.WARMING
     strategy.detail = ""
     strategy.memory = None
     strategy.desired = NOTHING
+    strategy.waiting, strategy.catching_up = [], False
+    strategy.asked = core.state.seq
     strategy.bars_seen = {}
     strategy.overruns = 0
     warmup = wake.attach(core, strategy.spec)
@@ -197,12 +271,15 @@ def unload(core: Core, strategy: StrategyState, *, keep_position: bool) -> Veto 
     slots = core.slots_of(strategy.spec.id)
     holds = [s.instrument for s in slots if core.position(s.account, s.instrument)]
     if holds and not keep_position:
-        return Veto(Reason.WRONG_STATE, f"it holds {', '.join(holds)}; /flatten first, or unload it with `keep`")
+        return Veto(
+            Reason.WRONG_STATE,
+            f"it holds {', '.join(holds)}; /flatten first, or /strategies unload {strategy.spec.id} keep",
+        )
     clear_wants(core, strategy)
     strategy.status = StrategyStatus.UNLOADED
     wake.publish(core, strategy)
     wake.detach(core, strategy.spec.id)
-    core.loaded.pop(strategy.spec.id, None)
+    core.failed.pop(strategy.spec.id, None)
     del core.state.strategies[strategy.spec.id]
     for slot in slots:
         if not holds and not slot.orders:
@@ -222,6 +299,16 @@ def on_fault(core: Core, event: StrategyFault) -> None:
         wake.quarantine(core, strategy, event.problem)
     else:
         core.alert(Severity.WARNING, "overrun", f"Strategy {event.strategy}: {event.problem}.")
+
+
+def on_broken_file(core: Core, event: StrategyFileBroken) -> None:
+    """A file that is to hold strategies holds none that can be used; people hear of it, everything else goes on."""
+    core.alert(
+        Severity.WARNING,
+        "strategy_file",
+        f"Strategy file {event.file} cannot be used: {event.problem.rstrip('.')}. Its strategies are not available "
+        "until it is mended; everything else goes on.",
+    )
 
 
 def reattach(core: Core) -> None:

@@ -8,7 +8,7 @@ from domain.account import Account
 from domain.desired import NOTHING, Desired
 from domain.errors import StrategyError
 from domain.instrument import Instrument, InstrumentId
-from domain.market import Bar, Trade
+from domain.market import Bar, Feed, Trade
 from domain.strategy import BarView, BboView, BookView, FillView, TradeView, Wake
 from engine.core.state import Market
 
@@ -20,6 +20,7 @@ class StrategyView:
         "account",
         "desired",
         "event",
+        "feeds",
         "id",
         "instrument",
         "instruments",
@@ -27,6 +28,7 @@ class StrategyView:
         "ts_ns",
         "wake",
         "warming",
+        "warmup",
     )
 
     def __init__(
@@ -46,6 +48,8 @@ class StrategyView:
         self.wake = Wake.BAR
         self.instrument: InstrumentId = ""
         self.warming = False
+        self.feeds: tuple[Feed, ...] = ()
+        self.warmup = 0
         self.desired: Desired = NOTHING
 
     @property

@@ -6,7 +6,9 @@ replay without code the recorded decisions stand in for the call.
 
 from __future__ import annotations
 
-from msgspec import ValidationError, convert
+from hashlib import sha256
+
+from msgspec import ValidationError
 
 from domain import facts
 from domain.codec import decode_desired, encode
@@ -16,8 +18,8 @@ from domain.events import Decided
 from domain.facts import Severity, StrategyStatus
 from domain.market import Bar, Feed, Trade
 from domain.settings import StrategySpec
-from domain.strategy import FillView, Wake
-from engine.core.core import AnyStrategy, Core
+from domain.strategy import FillView, Wake, line_of
+from engine.core.core import AnyStrategy, Core, Prepared
 from engine.core.review import clear_wants, review
 from engine.core.state import Slot, StrategyState
 from engine.core.view import StrategyView
@@ -25,6 +27,8 @@ from engine.core.view import StrategyView
 RUNNING, PAUSED, WARMING = StrategyStatus.RUNNING, StrategyStatus.PAUSED, StrategyStatus.WARMING
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
 FILL = Wake.FILL
+MOST_WAITING = 1_000
+"""Live bars that are held for one strategy while its history is awaited."""
 MOST_PARTS = 500
 """Targets, quotes, protections and takes of one decision; more would keep a halt waiting."""
 
@@ -35,18 +39,15 @@ def attach(core: Core, spec: StrategySpec) -> int:
     Routes are in order of loading, whenever they were made: a recovery from a snapshot wakes in the same order.
     """
     detach(core, spec.id)
-    code = core.loaded.get(spec.id)
-    feeds, warmup = attachment(core, spec.id, code)
-    view = StrategyView(spec.id, core.state.accounts[spec.account], core.markets, core.instruments)
+    prepared = core.loaded.pop(spec.id, None)
     strategy = core.state.strategies[spec.id]
-    view.desired = strategy.desired
+    feeds, warmup = attachment(core, strategy, prepared)
+    view = StrategyView(spec.id, core.state.accounts[spec.account], core.markets, core.instruments)
+    view.desired, view.feeds, view.warmup = strategy.desired, feeds, warmup
     core.views[spec.id] = view
-    if code is not None:
-        core.code[spec.id] = code
-        if strategy.memory is None:
-            strategy.memory = code.start()
-        elif not isinstance(strategy.memory, code.memory_type):
-            strategy.memory = convert(strategy.memory, code.memory_type)
+    if prepared is not None:
+        core.code[spec.id] = prepared.code
+        strategy.memory = prepared.memory
     loaded = list(core.state.strategies)
     for feed in feeds:
         views = core.readers(feed)
@@ -55,20 +56,42 @@ def attach(core: Core, spec: StrategySpec) -> int:
     return warmup
 
 
-def attachment(core: Core, strategy_id: str, code: AnyStrategy | None) -> tuple[tuple[Feed, ...], int]:
-    """Feeds and warm-up of a strategy, from its code or from the record of it."""
+def attachment(core: Core, strategy: StrategyState, prepared: Prepared | None) -> tuple[tuple[Feed, ...], int]:
+    """Feeds and warm-up of a strategy, from its code or from the record of it; other code than before is told."""
     core.calls += 1
-    if code is None:
-        recorded = (core.known if core.replayed is None else core.replayed).get(core.calls)
-        return (recorded.feeds or (), recorded.warmup) if recorded is not None else ((), 0)
-    known = core.known.get(core.calls)
-    if known is not None and known.feeds is not None:
-        return known.feeds, known.warmup
-    feeds, warmup = code.feeds(), code.warmup()
-    core.decisions.append(
-        Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, feeds=feeds, warmup=warmup)
-    )
-    return feeds, warmup
+    record = (core.known if core.replayed is None else core.replayed).get(core.calls)
+    if record is None or record.feeds is None:
+        if prepared is None:
+            return (), 0
+        source = prepared.code.source
+        record = Decided(
+            cause=core.state.seq,
+            call=core.calls,
+            strategy=strategy.spec.id,
+            feeds=prepared.feeds,
+            warmup=prepared.warmup,
+            source=source if source and source_hash(source) != strategy.source_hash else "",
+        )
+        core.decisions.append(record)
+    if record.source:
+        note_source(core, strategy, source_hash(record.source))
+    return record.feeds or (), record.warmup
+
+
+def note_source(core: Core, strategy: StrategyState, now: str) -> None:
+    """Another text than before decides from here on: people hear of it."""
+    before, strategy.source_hash = strategy.source_hash, now
+    if before:
+        core.alert(
+            Severity.INFO,
+            "source",
+            f"Strategy {strategy.spec.id} now runs changed code: source {now[:12]}, before {before[:12]}.",
+        )
+
+
+def source_hash(source: str) -> str:
+    """SHA-256 (hex) of a strategy's source text."""
+    return sha256(source.encode()).hexdigest()
 
 
 def detach(core: Core, strategy_id: str) -> None:
@@ -85,10 +108,14 @@ def wake(core: Core, view: StrategyView, why: Wake, event: Bar | Trade | FillVie
     status = strategy.status
     if status is not RUNNING and status is not PAUSED:
         if status is WARMING and type(event) is Bar:
-            strategy.waiting.append(event)
+            hold(strategy, event)
         return
-    if type(event) is Bar and not is_new(strategy, event):
-        return
+    if type(event) is Bar:
+        if strategy.catching_up:
+            hold(strategy, event)
+            return
+        if not is_new(strategy, event):
+            return
     view.event = event
     view.wake = why
     view.instrument = instrument
@@ -99,6 +126,13 @@ def wake(core: Core, view: StrategyView, why: Wake, event: Bar | Trade | FillVie
     strategy.desired = view.desired = desired
     if strategy.status is RUNNING:
         review(core, strategy)
+
+
+def hold(strategy: StrategyState, bar: Bar) -> None:
+    """Keep a live bar until the history has come that ends where it begins; what is dropped is in that history."""
+    strategy.waiting.append(bar)
+    if len(strategy.waiting) > MOST_WAITING:
+        del strategy.waiting[0]
 
 
 def is_new(strategy: StrategyState, bar: Bar) -> bool:
@@ -132,10 +166,13 @@ def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
         strategy.memory, wanted = code.decide(strategy.memory, view)
         desired = before if wanted is before else whole(wanted, before)
     except BaseException as error:  # noqa: BLE001 - SystemExit too: nothing a strategy raises may stop the engine
+        fault = named(error, code)
         if known is None and not core.all_known:
-            fault = f"{type(error).__name__}: {error}"
             core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, fault=fault))
             return quarantine(core, strategy, fault)
+        # it ran then, so the code is another now: the record decides, and the next start says so
+        core.failed[strategy_id] = f"its code was changed and fails on what it went through: {fault}"
+        del core.code[strategy_id]
         desired = before
     if known is not None and known.desired is not None:
         return known.desired
@@ -143,6 +180,12 @@ def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
         return before
     core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, desired=desired))
     return desired
+
+
+def named(error: BaseException, code: AnyStrategy | None = None) -> str:
+    """An error of a strategy's code with its kind, and the line of the user's file it came up in."""
+    at = line_of(error, code.origin) if code is not None and code.origin else ""
+    return f"{type(error).__name__}: {error}{f' ({code.kind}{at})' if at and code is not None else ''}"
 
 
 def whole(wanted: Desired, before: Desired) -> Desired:
@@ -164,6 +207,7 @@ def quarantine(core: Core, strategy: StrategyState, fault: str) -> Desired:
     strategy.status = StrategyStatus.QUARANTINED
     strategy.detail = fault
     strategy.memory = None
+    strategy.waiting, strategy.catching_up = [], False
     core.alert(
         Severity.ERROR,
         "quarantine",

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from alembic import command
-from alembic.config import Config
+from alembic.config import Config as AlembicConfig
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 
 from domain.errors import ConfigError
+from domain.ports import Secrets
+from engine.config import Config
 from engine.storage.schema import metadata
 
 log = logging.getLogger("engine.storage")
@@ -26,7 +28,22 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 VERSION_TABLE = "moondev_version"
 BUSY_S = 2
 CONNECT_S = 5
+_NO_ADDRESS = "storage.url is no database address: write sqlite:///file or postgresql+psycopg://user@host/database"
 _DAMAGED = ("not a database", "malformed")
+
+
+def database_url(config: Config, data: Path, secrets: Secrets | None) -> str:
+    """Address of the projections, with its password from the secrets. Raises `ConfigError` when that is missing."""
+    section = config.storage
+    if not section.url:
+        return f"sqlite:///{data / 'projection.db'}"
+    if section.password_secret is None or secrets is None:
+        return section.url
+    try:
+        url = make_url(section.url)
+    except ArgumentError:
+        raise ConfigError(_NO_ADDRESS) from None
+    return url.set(password=secrets.get(section.password_secret)).render_as_string(hide_password=False)
 
 
 def open_database(url: str) -> Engine:
@@ -48,6 +65,21 @@ def open_database(url: str) -> Engine:
     return engine
 
 
+def read_only(url: str) -> Engine | None:
+    """An engine that changes nothing, not even the schema; None when there is no SQLite file yet.
+
+    Raises `ConfigError` for a URL that means nothing here.
+    """
+    engine = _engine(url)
+    if engine.dialect.name != "sqlite":
+        return engine
+    file = Path(engine.url.database or "")
+    engine.dispose()
+    if not file.is_file():
+        return None
+    return create_engine(f"sqlite:///{file.absolute().as_uri()}?mode=ro&uri=true")
+
+
 def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
@@ -59,9 +91,7 @@ def _engine(url: str) -> Engine:
         if parsed.get_backend_name() == "postgresql":
             return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_S})
     except (ArgumentError, NoSuchModuleError):
-        raise ConfigError(
-            "storage.url is no database address: write sqlite:///file or postgresql+psycopg://user@host/database"
-        ) from None
+        raise ConfigError(_NO_ADDRESS) from None
     except ModuleNotFoundError as error:
         raise ConfigError(f"storage.url needs the Python package {error.name}, which is not installed") from None
     raise ConfigError(f"storage.url names {parsed.get_backend_name()}: only sqlite and postgresql are supported")
@@ -91,7 +121,7 @@ def _migrate(engine: Engine) -> None:
 
 
 def _upgrade(engine: Engine) -> None:
-    config = Config()
+    config = AlembicConfig()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with engine.begin() as connection:
         config.attributes["connection"] = connection

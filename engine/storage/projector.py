@@ -13,13 +13,13 @@ from itertools import islice
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, Table, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Table, delete, insert, inspect, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, StatementError
 
 from domain.facts import Fact
 from engine.storage import schema
-from engine.storage.database import open_database
+from engine.storage.database import open_database, read_only
 from engine.storage.rows import Instruments, Row, to_row
 
 log = logging.getLogger("engine.storage")
@@ -187,6 +187,30 @@ def _raise_unless_poison(error: Exception) -> None:
     """Let through what is the database's trouble and not the fact's."""
     if isinstance(error, DBAPIError) and not isinstance(error, (IntegrityError, DataError)):
         raise error
+
+
+def glance(url: str, *, thorough: bool = False) -> tuple[Cursor | None, str]:
+    """Where the projection at `url` stands and the id of its newest order, changing nothing; None = there is none yet.
+
+    `thorough` reads all of a SQLite file, looking for damage. Raises `ConfigError` for a wrong address, SQLAlchemy's
+    `DBAPIError` while it cannot be read.
+    """
+    engine = read_only(url)
+    if engine is None:
+        return None, ""
+    orders = schema.orders
+    newest = select(orders.c.cid).order_by(orders.c.created_ns.desc()).limit(1)
+    try:
+        with engine.connect() as connection:
+            if not inspect(connection).has_table(schema.cursor.name):
+                return None, ""
+            if thorough and connection.dialect.name == "sqlite":
+                damage = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+                if damage != "ok":
+                    raise OperationalError(None, None, ValueError(f"the file is damaged: {damage}"))
+            return _read(connection), connection.execute(newest).scalar() or ""
+    finally:
+        engine.dispose()
 
 
 def rebuild(

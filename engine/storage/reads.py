@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from sqlalchemy import Engine, Row, and_, func, select
+from sqlalchemy import Engine, and_, func, select
 
-from domain.views import EquityPoint, OrderView, TradeRow
+from domain.views import EquityPoint, TradeRow
 from engine.storage import schema
 
 _ZERO = Decimal(0)
@@ -31,17 +31,10 @@ def trades(engine: Engine, limit: int = 20) -> list[TradeRow]:
                 liquidity=row.liquidity,
                 role=row.role,
                 fill_id=row.fill_id,
+                cid=row.cid,
             )
             for row in connection.execute(query)
         ]
-
-
-def orders(engine: Engine, now_ns: int, limit: int = 100) -> list[OrderView]:
-    """The newest orders, newest first; `age_s` counts from creation to `now_ns`."""
-    table = schema.orders
-    query = select(table).order_by(table.c.created_ns.desc(), table.c.cid.desc()).limit(limit)
-    with engine.connect() as connection:
-        return [_order(row, now_ns) for row in connection.execute(query)]
 
 
 def equity_curve(engine: Engine, limit: int = 2000) -> list[EquityPoint]:
@@ -79,24 +72,3 @@ def equity_curve(engine: Engine, limit: int = 2000) -> list[EquityPoint]:
             known[row.account] = row.equity
             points[row.ts_ns] = sum(known.values(), _ZERO)
     return [EquityPoint(ts_ns=ts_ns, equity=equity) for ts_ns, equity in points.items()]
-
-
-def _order(row: Row[tuple[object, ...]], now_ns: int) -> OrderView:
-    values = {
-        key: getattr(row, key) if getattr(row, key) is not None else Decimal(getattr(row, key + "_int"))
-        for key in ("qty", "filled", "price", "trigger")
-    }
-    return OrderView(
-        cid=row.cid,
-        owner=row.owner,
-        account=row.account,
-        instrument=row.instrument,
-        side=row.side,
-        kind=row.kind,
-        role=row.role,
-        status=row.status,
-        reduce_only=row.reduce_only,
-        age_s=(now_ns - row.created_ns) / 1e9,
-        reason=row.reason,
-        **values,
-    )

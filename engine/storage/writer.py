@@ -39,11 +39,11 @@ class _Reached(Struct, frozen=True):
 
 
 class _Rebuild(Struct, frozen=True):
-    """Replace everything by `facts`; with `first_seq`, only if the projection does not reach up to it."""
+    """Replace everything by `facts`, if the projection does not reach up to `first_seq`."""
 
     facts: History
     reached_seq: int
-    first_seq: int | None = None
+    first_seq: int
 
 
 _Item: TypeAlias = Fact | _Reached | _Rebuild
@@ -99,10 +99,6 @@ class ProjectionWriter:
     def reached(self, seq: int) -> None:
         """Say that every fact up to event `seq` has been put (call it when a snapshot is taken)."""
         self._add(_Reached(seq))
-
-    def rebuild(self, history: History, last_seq: int) -> None:
-        """Queue a rebuild from all facts up to event `last_seq`, which must be the last whose facts were put."""
-        self._add(_Rebuild(history, last_seq))
 
     async def drain(self, timeout_s: float = 10.0) -> bool:
         """Wait until everything put so far is written; False when it took too long."""
@@ -161,11 +157,10 @@ class ProjectionWriter:
         self._batch = []
 
     def _rebuild(self, item: _Rebuild) -> None:
-        if item.first_seq is not None:
-            reason = self._projector.open().rebuild_reason(item.first_seq, item.reached_seq)
-            if not reason:
-                return
-            log.warning("the SQL projection is rebuilt from the journal: %s", reason)
+        reason = self._projector.open().rebuild_reason(item.first_seq, item.reached_seq)
+        if not reason:
+            return
+        log.warning("the SQL projection is rebuilt from the journal: %s", reason)
         cursor = self._projector.rebuild(item.facts(), item.reached_seq)
         self._complete = True
         log.info("the SQL projection is rebuilt up to event %d", cursor.seq)

@@ -17,6 +17,7 @@ import ast
 import difflib
 import hashlib
 import inspect
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -27,7 +28,7 @@ from pydantic import ValidationError
 
 from domain.errors import StrategyError
 from domain.settings import StrategySpec
-from domain.strategy import Params, Strategy
+from domain.strategy import Params, Strategy, line_of
 from engine.strategies.bench.alternator import Alternator
 from engine.strategies.bench.quoter import Quoter
 from engine.strategies.ema_cross import EmaCross
@@ -40,6 +41,8 @@ StrategyClass: TypeAlias = type[Strategy[Any, Any]]
 BUILT_IN: dict[str, StrategyClass] = {
     cls.kind: cls for cls in (MarketMaker, Turtle, EmaCross, TwoLeg, Quoter, Alternator)
 }
+BENCH = (Quoter.kind, Alternator.kind)
+"""Kinds that trade to be measured, not to earn: settings may name them, people are not offered them."""
 
 ALLOWED_IMPORTS = (
     "__future__",
@@ -63,6 +66,8 @@ ALLOWED_IMPORTS = (
     "statistics",
     "typing",
 )
+_KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_DECLARES = re.compile(rf"""^ +kind\s*(?::[^=\n]*)?=\s*["']({_KIND.pattern})["']""", re.MULTILINE)
 FORBIDDEN_CALLS = ("__import__", "breakpoint", "compile", "eval", "exec", "id", "input", "open", "print")
 
 
@@ -76,8 +81,9 @@ class Loaded(NamedTuple):
 
 
 def kinds(folder: Path | None = None) -> list[str]:
-    """Names that `load` accepts: built-in kinds, then those declared by files in the user's folder."""
-    return [*BUILT_IN, *(kind for kind in declared(folder) if kind not in BUILT_IN)]
+    """What people may load: built-in kinds, then those declared by files in the user's folder."""
+    names = [*BUILT_IN, *(kind for kind in declared(folder) if kind not in BUILT_IN)]
+    return [kind for kind in names if kind not in BENCH]
 
 
 def load(kind: str, folder: Path | None = None) -> Loaded:
@@ -90,33 +96,32 @@ def load(kind: str, folder: Path | None = None) -> Loaded:
         path = Path(name)
         if folder is not None and (folder / path).is_file():
             path = folder / path
-        return _from_file(path, class_name)
+        return load_file(path, class_name)
     built_in = BUILT_IN.get(kind)
     if built_in is not None:
         source = inspect.getsource(sys.modules[built_in.__module__])
         return Loaded(built_in, source, source_hash(source), built_in.__module__)
     files = declared(folder)
     if kind not in files:
-        near = difflib.get_close_matches(kind, [*BUILT_IN, *files], n=1)
+        near = difflib.get_close_matches(kind, kinds(folder), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(kinds(folder))}"
         raise StrategyError(f"no strategy kind is called {kind!r}; {hint}")
     path, class_name = files[kind]
-    return _from_file(path, class_name)
+    return load_file(path, class_name)
 
 
 def build(spec: StrategySpec, folder: Path | None = None) -> Strategy[Any, Any]:
     """The strategy that a spec describes. Raises `StrategyError` also for parameters that do not fit."""
-    cls = load(spec.kind, folder).strategy
+    return make(load(spec.kind, folder), spec)
+
+
+def make(loaded: Loaded, spec: StrategySpec) -> Strategy[Any, Any]:
+    """The same with its class at hand."""
     try:
-        return cls.build(spec.instruments, spec.params)
+        return loaded.strategy.build(spec.instruments, spec.params)
     except ValidationError as error:
         wrong = "; ".join(_sentence(problem["loc"], problem["msg"]) for problem in error.errors())
         raise StrategyError(f"strategy {spec.id} ({spec.kind}): {wrong}") from error
-
-
-def params_types(folder: Path | None = None) -> dict[str, type[Params]]:
-    """Parameter model of every kind, for checking a configuration. Runs the files of the user's folder."""
-    return {kind: load(kind, folder).strategy.params_type for kind in kinds(folder)}
 
 
 def source_hash(source: str) -> str:
@@ -124,24 +129,35 @@ def source_hash(source: str) -> str:
     return hashlib.sha256(source.encode()).hexdigest()
 
 
-def declared(folder: Path | None) -> dict[str, tuple[Path, str]]:
-    """Kinds that the files of a folder declare (`kind = "..."` in a class), read without running them.
+def files(folder: Path | None) -> list[Path]:
+    """The files of the user's folder that are to hold strategies; names that start with an underscore are not."""
+    if folder is None or not folder.is_dir():
+        return []
+    return sorted(path for path in folder.glob("*.py") if not path.name.startswith(("_", ".")))
 
-    Files that do not parse and names that start with an underscore are left out: `load` by path says why.
+
+def kinds_of(path: Path) -> dict[str, str]:
+    """Kinds that a file declares (`kind = "..."` in a class) and their classes, read without running it.
+
+    Raises `StrategyError` when it cannot be read or parsed.
+    """
+    classes = [node for node in _parse(_read(path), str(path)).body if isinstance(node, ast.ClassDef)]
+    return {kind: node.name for node in classes if (kind := _declared_kind(node))}
+
+
+def declared(folder: Path | None) -> dict[str, tuple[Path, str]]:
+    """Kinds that the files of a folder declare, their files and classes.
+
+    What a file that cannot be parsed seems to declare is there too, without a class: loading it says what is wrong.
     """
     found: dict[str, tuple[Path, str]] = {}
-    if folder is None or not folder.is_dir():
-        return found
-    for path in sorted(folder.glob("*.py")):
-        if path.name.startswith("_"):
-            continue
+    for path in files(folder):
         try:
-            tree = ast.parse(path.read_text())
-        except (SyntaxError, ValueError, OSError):
-            continue
-        for node in tree.body:
-            if isinstance(node, ast.ClassDef) and (kind := _declared_kind(node)):
-                found.setdefault(kind, (path, node.name))
+            named = kinds_of(path)
+        except StrategyError:
+            named = dict.fromkeys(_DECLARES.findall(path.read_bytes().decode(errors="replace")), "")
+        for kind, class_name in named.items():
+            found.setdefault(kind, (path, class_name))
     return found
 
 
@@ -150,12 +166,7 @@ def check_source(source: str, origin: str) -> ast.Module:
 
     Raises `StrategyError` with the line.
     """
-    try:
-        tree = ast.parse(source, origin)
-    except SyntaxError as error:
-        raise StrategyError(f"{origin}, line {error.lineno}: {error.msg}") from error
-    except ValueError as error:
-        raise StrategyError(f"{origin}: {error}") from error
+    tree = _parse(source, origin)
     for node in ast.walk(tree):
         for name in _imported(node):
             if not any(name == allowed or name.startswith(allowed + ".") for allowed in ALLOWED_IMPORTS):
@@ -168,16 +179,39 @@ def check_source(source: str, origin: str) -> ast.Module:
                 f"{origin}, line {node.lineno}: a strategy may not call {node.func.id}(): it sees the market through "
                 f"its view and nothing else"
             )
+        if isinstance(node, ast.ExceptHandler) and _catches_all(node):
+            raise StrategyError(
+                f"{origin}, line {node.lineno}: name the error (`except ValueError:`): a handler for everything would "
+                f"also catch what ends a call that hangs"
+            )
     return tree
 
 
-def _from_file(path: Path, class_name: str) -> Loaded:
+def _read(path: Path) -> str:
     try:
-        source = path.read_text()
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise StrategyError(f"strategy file {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise StrategyError(f"strategy file {path} is not UTF-8 text: {error}") from error
+
+
+def _parse(source: str, origin: str) -> ast.Module:
+    try:
+        return ast.parse(source, origin)
+    except SyntaxError as error:
+        raise StrategyError(f"{origin}, line {error.lineno}: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise StrategyError(f"{origin}: {error}") from error
+
+
+def _catches_all(node: ast.ExceptHandler) -> bool:
+    return node.type is None or any(isinstance(n, ast.Name) and n.id == "BaseException" for n in ast.walk(node.type))
+
+
+def load_file(path: Path, class_name: str = "") -> Loaded:
+    """A class of a file, by default its only strategy. Raises `StrategyError` with file, line and reason."""
+    source = _read(path)
     origin = str(path)
     tree = check_source(source, origin)
     fresh = _execute(source, origin)
@@ -196,6 +230,7 @@ def _from_file(path: Path, class_name: str) -> Loaded:
         asked = f"class {class_name!r} is not there" if class_name else "say which class: file.py:ClassName"
         raise StrategyError(f"{origin}: {asked}; strategies in this file: {', '.join(classes) or 'none'}")
     _check_class(chosen, origin)
+    chosen.source, chosen.origin = source, origin
     return Loaded(chosen, source, source_hash(source), origin)
 
 
@@ -213,10 +248,9 @@ def _execute(source: str, origin: str) -> ModuleType:
             del sys.modules[name]
         else:
             sys.modules[name] = before
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception | SystemExit):
             raise
-        line = _line_in(error, origin)
-        raise StrategyError(f"{origin}{line}: {type(error).__name__}: {error}") from error
+        raise StrategyError(f"{origin}{line_of(error, origin)}: {type(error).__name__}: {error}") from error
     return module
 
 
@@ -227,9 +261,9 @@ def _check_class(cls: StrategyClass, origin: str) -> None:
     if missing:
         raise StrategyError(f"{where} lacks {', '.join(missing)}")
     kind = getattr(cls, "kind", None)
-    if not isinstance(kind, str) or not kind:
-        raise StrategyError(f'{where} needs a name: kind = "..."')
-    if kind in BUILT_IN:
+    if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+        raise StrategyError(f'{where} needs a name of lower-case letters, digits and _: kind = "..."')
+    if kind in {*BUILT_IN, "manual"}:
         raise StrategyError(f"{where}: kind {kind!r} is a built-in strategy's, choose another")
     for name, base in (("params_type", Params), ("memory_type", Struct)):
         value = getattr(cls, name, None)
@@ -259,13 +293,3 @@ def _imported(node: ast.AST) -> list[str]:
     if isinstance(node, ast.ImportFrom):
         return [node.module or "."] if not node.level else ["." * node.level + (node.module or "")]
     return []
-
-
-def _line_in(error: BaseException, origin: str) -> str:
-    """`, line N` of the last frame of an error's traceback that is in the file."""
-    line, trace = "", error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == origin:
-            line = f", line {trace.tb_lineno}"
-        trace = trace.tb_next
-    return line

@@ -51,6 +51,13 @@ NEVER = 2**62
 Fate: TypeAlias = FaultKind | None
 
 
+def _count_until(times: npt.NDArray[np.int64], ts_ns: int) -> int:
+    """How many of these ascending times are not after `ts_ns`; most often all are."""
+    if not len(times) or times[-1] <= ts_ns:
+        return len(times)
+    return int(times.searchsorted(ts_ns, side="right"))
+
+
 class PaperExchange:
     """A deterministic exchange for the given instruments and accounts (account id -> first deposit).
 
@@ -137,7 +144,7 @@ class PaperExchange:
             raise VenueError(f"the paper venue does not list {instrument}")
         market.has_ticks = market.has_book = True
         times = rows[:, 0]
-        last = int(times.searchsorted(until_ns, side="right"))
+        last = _count_until(times, until_ns)
         while first < last:
             now = int(times[first])
             if self._timer_ns < now:
@@ -145,7 +152,7 @@ class PaperExchange:
             due = min(self._timer_ns, self._answers[0][0] if self._answers else NEVER)
             if due < now:
                 break
-            stop = first + (1 if market.taking else int(times[first:last].searchsorted(due, side="right")))
+            stop = first + (1 if market.taking else _count_until(times[first:last], due))
             market.load()
             first = kernel.match_rows(market, rows, first, stop)
             self.now_ns = max(self.now_ns, int(times[first - 1]))

@@ -8,7 +8,7 @@ somebody looks: that is what makes a quiet market cheap.
 from __future__ import annotations
 
 from array import array
-from bisect import insort
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
@@ -122,7 +122,8 @@ class Market:
 
     def best(self, side: int) -> int:
         """Best price shown on a side (+1 = bids); 0 when none is."""
-        self.load()
+        if self.lazy is not None:
+            self.show(self.lazy)
         half = rules.BIDS if side > 0 else rules.ASKS
         count = self.state[half]
         return side * self.keys[self.state[rules.WORST + half] + count - 1] if count else 0
@@ -172,14 +173,15 @@ class Market:
         if count == self.capacity:
             self._regrow()
         order.where = RESTING
-        insort(self.resting, order, key=_by_priority)
-        slot = self.resting.index(order)
-        width, key = rules.ORDER, order.side * order.price
+        slot = bisect_right(self.resting, _by_priority(order), key=_by_priority)
+        self.resting.insert(slot, order)
+        orders, at, key = self.orders, slot * rules.ORDER, order.side * order.price
         if slot < count:
-            self.orders[(slot + 1) * width : (count + 1) * width] = self.orders[slot * width : count * width]
+            orders[at + rules.ORDER : (count + 1) * rules.ORDER] = orders[at : count * rules.ORDER]
+        orders[at + rules.SIDE], orders[at + rules.KEY] = order.side, key
+        orders[at + rules.LEAVES], orders[at + rules.TRADED] = order.leaves, 0
         size = rules.shown(self.state, self.keys, self.sizes, order.side, key)
-        row = array("q", [order.side, key, order.leaves, size, size, 0])
-        self.orders[slot * width : (slot + 1) * width] = row
+        orders[at + rules.AHEAD] = orders[at + rules.SHOWN] = size
         self.state[rules.ORDERS] = count + 1
         self.set_band()
 
@@ -255,14 +257,10 @@ class Market:
             low = floor if floor > low else low  # noqa: FURB136 - on the hot path, and max() costs thrice as much
             high = ceiling if ceiling < high else high  # noqa: FURB136 - as above
         self.safe_low, self.safe_high = low, high
-        bought, sold = -1, FAR
-        for order in self.resting:
-            if order.side > 0:
-                bought = max(bought, order.price)
-            else:
-                sold = min(sold, order.price)
-        low, high = max(low, bought), min(high, sold)
+        bought, sold = self._best_resting()
         self.bought, self.sold = (FAR, -1) if self.armed or self.taking else (bought, sold)
+        low = bought if bought > low else low  # noqa: FURB136 - as above
+        high = sold if sold < high else high  # noqa: FURB136 - as above
         for order in self.armed:
             if order.direction < 0:
                 low = max(low, order.trigger)
@@ -270,3 +268,13 @@ class Market:
                 high = min(high, order.trigger)
         self.low = self.state[rules.LOW] = low
         self.high = self.state[rules.HIGH] = high
+
+    def _best_resting(self) -> tuple[int, int]:
+        """Our best bid and ask; asks come first in the order of priority, each side best first."""
+        sold = FAR
+        for order in self.resting:
+            if order.side > 0:
+                return order.price, sold
+            if sold == FAR:
+                sold = order.price
+        return -1, sold

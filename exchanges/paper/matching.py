@@ -189,7 +189,9 @@ def refresh(state: Ints, keys: Ints, sizes: Ints, orders: Ints) -> None:
     """Update every order's queue from the ladder."""
     for i in range(state[ORDERS]):
         at = i * ORDER
-        advance(orders, at, shown(state, keys, sizes, orders[at + SIDE], orders[at + KEY]), state[POWER])
+        size = shown(state, keys, sizes, orders[at + SIDE], orders[at + KEY])
+        if size >= 0 or orders[at + SHOWN] >= 0:
+            advance(orders, at, size, state[POWER])
 
 
 def cross(state: Ints, keys: Ints, sizes: Ints, orders: Ints, out: Ints) -> None:

@@ -2,12 +2,14 @@
 
 One append-only file of records, each a length, a checksum and MessagePack: first an `Image` of everything,
 then a `Change` for every call that changed something, written before its answers leave. Past a size the
-file is replaced by a fresh image. A torn last record is cut off on opening. There is no fsync: it survives
-`kill -9`, not the loss of power.
+file is replaced by a fresh image. A torn last record is cut off on opening, with a copy beside the file; damage before
+whole records is refused. There is no fsync: it survives `kill -9`, not the loss of power.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import struct
 import zlib
@@ -23,7 +25,10 @@ from domain.instrument import AccountId, InstrumentId
 from exchanges.paper.ledger import PaperAccount
 from exchanges.paper.orders import PaperOrder
 
+_log = logging.getLogger(__name__)
+
 _HEAD = struct.Struct("<II")
+_TAG = b"\xa4type"
 COMPACT_BYTES = 16 * 1024 * 1024
 
 
@@ -67,7 +72,10 @@ class PaperStore:
         self._fd = -1
 
     def read(self) -> Iterator[Image | Change]:
-        """Yield every whole record, then cut off what is torn behind the last. Raises `JournalCorrupt`."""
+        """Yield every whole record, then cut off what is torn behind the last.
+
+        Raises `JournalCorrupt` for a damaged record that others follow, when those before it have been yielded.
+        """
         data = self.path.read_bytes() if self.path.exists() else b""
         at = 0
         while at + _HEAD.size <= len(data):
@@ -83,8 +91,25 @@ class PaperStore:
             self._image_size = self._image_size or at
         self.cut_bytes = len(data) - at
         if self.cut_bytes:
-            os.truncate(self.path, at)
+            self._cut(data, at)
         self._size = at
+
+    def _cut(self, data: bytes, at: int) -> None:
+        """Take off the torn end. Raises `JournalCorrupt` when whole records follow: then it is none."""
+        after = sum(1 for _ in _records_after(data, at))
+        if after:
+            raise JournalCorrupt(
+                f"{self.path} is damaged at byte {at} of {len(data)}: what the paper exchange did from there on is "
+                f"lost, with at least {after} whole records that follow. Nothing was changed. Put a backup back; or "
+                "move the file away: the exchange then begins anew with its deposits, and the engine finds the "
+                "difference, takes the exchange's word, holds the instruments and asks"
+            )
+        with contextlib.suppress(OSError):
+            self.path.with_name(self.path.name + ".cut").write_bytes(data[at:])
+        os.truncate(self.path, at)
+        _log.warning(
+            "%s: cut %d bytes from byte %d on: not a whole record, left by a crash", self.path, len(data) - at, at
+        )
 
     def append(self, change: Change) -> None:
         """Add one record; it is with the operating system when this returns. Raises `OSError` (disk full)."""
@@ -103,14 +128,17 @@ class PaperStore:
         return self._size - self._image_size > max(self._compact_bytes, self._image_size)
 
     def compact(self, image: Image) -> None:
-        """Replace the file by one image, atomically."""
+        """Replace the file by one image, atomically. Raises `OSError`, which names the file and leaves it as it was."""
         fresh = self.path.with_name(self.path.name + ".new")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         record = _record(image)
-        fresh.write_bytes(record)
-        fresh.chmod(0o600)
-        self.close()
-        fresh.replace(self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            fresh.write_bytes(record)
+            fresh.chmod(0o600)
+            self.close()
+            fresh.replace(self.path)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
         self._size = self._image_size = len(record)
 
     def close(self) -> None:
@@ -118,6 +146,19 @@ class PaperStore:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _records_after(data: bytes, at: int) -> Iterator[int]:
+    """Offsets of whole records behind a bad one, found by how each begins: a map whose first key is its tag."""
+    found = data.find(_TAG, at + 1)
+    while found > 0:
+        start = found - 1 - _HEAD.size
+        if start > at:
+            size, checksum = _HEAD.unpack_from(data, start)
+            payload = data[found - 1 : found - 1 + size]
+            if len(payload) == size and zlib.crc32(payload) == checksum:
+                yield start
+        found = data.find(_TAG, found + 1)
 
 
 def _record(value: Image | Change) -> bytes:

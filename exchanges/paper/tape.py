@@ -186,5 +186,5 @@ def retry_takers(floor: Floor, market: Market, ts_ns: int) -> None:
 def watch(floor: Floor, market: Market, ts_ns: int) -> None:
     """Look at margin when the reference price has left the safe band."""
     price = market.reference()
-    if price and market.beyond_liquidation(price):
+    if price and not market.safe_low < price < market.safe_high and market.beyond_liquidation(price):
         clearing.guard(floor, market, ts_ns)

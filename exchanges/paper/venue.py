@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from domain.events import VenueEvent, VenueStatus
 from domain.market import FeedStatus, MarketEvent
-from domain.order import Intent
+from domain.order import ClientId, Intent
 from domain.ports import Clock, VenueCaps
 from exchanges.paper.exchange import PaperExchange
 
@@ -33,6 +33,10 @@ class PaperVenue:
         self._sink: Callable[[VenueEvent], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = 0
+
+    def client_ids(self) -> Sequence[ClientId]:
+        """Client ids of the orders that the exchange remembers."""
+        return list(self.exchange.floor.orders)
 
     async def start(self, sink: Callable[[VenueEvent], None]) -> None:
         """Open a new session and say that it is up."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gateway.dashboard.screen import Screen
 
 KEPT_LINES = 200
+HINT = "The words of the chat work here: /status, /orders, /trades, /order buy SOL 5, /halt. /help shows all of them."
 
 
 class ConsolePanel:
@@ -27,6 +28,14 @@ class ConsolePanel:
                     'dense borderless autocomplete=off spellcheck=false aria-label="console"'
                 )
             self._input.on("keydown.enter", self._enter)
+        self.say(HINT.replace("SOL", self._example()), "answer dim")
+
+    def _example(self) -> str:
+        """An instrument that no strategy trades, when there is one: an order by hand is refused in the others."""
+        desk = self._screen.gateway.desk
+        taken = {instrument for strategy in desk.strategies() for instrument in strategy.instruments}
+        free = [name for name in desk.instruments() if name not in taken]
+        return (free or desk.instruments() or ["SOL"])[0].partition("-")[0]
 
     async def _enter(self) -> None:
         line = str(self._input.value or "").strip()

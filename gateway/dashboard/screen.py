@@ -16,7 +16,7 @@ from gateway.dashboard.header import Header
 from gateway.dashboard.parts import box, text
 from gateway.dashboard.tables import Tables
 from gateway.dashboard.tiles import Tiles
-from gateway.gateway import Gateway, NotAllowed
+from gateway.gateway import Gateway, NotAllowed, Snapshot
 
 log = structlog.get_logger(__name__)
 
@@ -34,12 +34,14 @@ class Screen:
         with box("page"):
             self._header = Header(self)
             self._trouble = text("", "trouble")
+            self._chat = text("", "notice")
             self._tiles = Tiles()
             with box("panels"):
                 self._chart = EquityChart()
                 self._tables = Tables(self)
                 self._console = ConsolePanel(self)
         self._trouble.set_visibility(False)
+        self._chat.set_visibility(False)
         config = self.gateway.config
         ui.timer(config.refresh_s, self.refresh)
         ui.timer(config.chart_refresh_s, self._draw)
@@ -52,6 +54,7 @@ class Screen:
         try:
             snapshot = self.gateway.reader.snapshot(newer)
             self._header.update(snapshot)
+            self._show_doors(snapshot)
             self._tiles.update(snapshot)
             self._tables.update(snapshot, self.gateway.activity.newest())
         except Exception as error:
@@ -60,6 +63,12 @@ class Screen:
             self._trouble.set_visibility(True)
         else:
             self._trouble.set_visibility(False)
+
+    def _show_doors(self, snapshot: Snapshot) -> None:
+        """Say which chat channels nobody can be reached by."""
+        ill = [f"{door.name.capitalize()} is {door.text}." for door in snapshot.status.doors if not door.ok]
+        self._chat.set_text(" ".join(ill))
+        self._chat.set_visibility(bool(ill))
 
     def _draw(self) -> None:
         self._chart.update(self.gateway.reader.equity())

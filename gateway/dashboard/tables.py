@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from domain.commands import Approve, Command, Deny, PauseStrategy, StartStrategy
 from domain.facts import StrategyStatus
-from domain.views import OrderView, PositionView, RequestView, StrategyView, TradeRow
+from domain.views import OrderView, PositionView, RequestView, StrategyView, TradeRow, owner_words
 from gateway.activity import Happening
 from gateway.dashboard.formats import NOTHING, clock, exact, like, moment, money, short, span, tone
 from gateway.dashboard.grid import Cell, Column, Grid, Row, cell
@@ -84,7 +84,7 @@ def position_row(view: PositionView) -> Row:
         "key": f"{view.account} {view.instrument}",
         "cells": [
             cell(short(view.instrument), hint=view.instrument),
-            cell(view.owner or NOTHING, "dim"),
+            cell(owner_words(view.owner) or NOTHING, "dim"),
             cell(view.account, "dim"),
             cell(f"{view.qty:+,f}", "up" if view.qty > 0 else "down") if view.qty else cell("flat", "dim"),
             cell(like(view.entry_price, view.mark_price) if view.qty else NOTHING),
@@ -115,7 +115,7 @@ def order_row(view: OrderView) -> Row:
             cell(price),
             cell(view.role, "dim", f"{view.kind}{', reduce only' if view.reduce_only else ''}"),
             cell(view.status, status, view.reason),
-            cell(view.owner, "dim"),
+            cell(owner_words(view.owner), "dim"),
         ],
     }
 
@@ -132,7 +132,7 @@ def fill_row(view: TradeRow) -> Row:
             cell(exact(view.price)),
             cell(money(view.realised, sign=True) if view.realised else NOTHING, tone(view.realised) or "dim"),
             cell(money(view.fee, 4), "dim"),
-            cell(view.owner, "dim"),
+            cell(owner_words(view.owner), "dim"),
         ],
     }
 

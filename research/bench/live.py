@@ -22,7 +22,7 @@ from domain.facts import Fact, StrategyChanged, StrategyStatus
 from domain.market import Bbo
 from domain.order import Intent, Liquidity, Place, RequestSnapshot
 from domain.ports import Journal
-from engine.core.clock import WallClock
+from engine.clock import WallClock
 from engine.core.core import Core
 from engine.core.journal import FileJournal
 from engine.core.kernel import Kernel
@@ -53,6 +53,7 @@ class InstantVenue:
         self.put = put
         self.sent: dict[int, int] = {}
         """When an order left (ns), by the seq of the event that caused it, which its client id carries."""
+        self.position = 0
 
     def send(self, intents: Sequence[Intent]) -> None:
         """Take intents, as the sender of a real venue would."""
@@ -65,6 +66,7 @@ class InstantVenue:
 
     def _fill(self, intent: Place) -> None:
         number = str(len(self.sent))
+        self.position += intent.side * intent.qty
         self.put(Accepted(cid=intent.cid, venue_id=number))
         self.put(
             Filled(
@@ -112,7 +114,7 @@ class LiveEngine:
 
     async def drained(self) -> None:
         """Wait until everything pushed has been dealt with: the burst is as fast as the engine, and no faster."""
-        while self.loop.has_work or self.kernel.waiting:  # noqa: ASYNC110 - neither has an event for that  # noqa: ASYNC110 - the clock is what it waits for
+        while self.loop.has_work or self.kernel.waiting:  # noqa: ASYNC110 - neither has an event for that
             await asyncio.sleep(GLANCE_S if self.kernel.waiting else 0)
 
     async def settled(self) -> float:
@@ -130,6 +132,14 @@ class LiveEngine:
             except TimeoutError:
                 continue
         return at_s
+
+    def check(self, venue: InstantVenue) -> None:
+        """Raise AssertionError unless every order was filled and booked, once."""
+        held = self.kernel.core.position(ACCOUNT, market.BTC.id)
+        if self.filled != len(venue.sent) or held != venue.position:
+            raise AssertionError(
+                f"{len(venue.sent)} orders were filled to {venue.position}, {self.filled} fills were booked to {held}"
+            )
 
     async def start(self) -> asyncio.Task[None]:
         """Begin a run; returns when the strategy is running."""
@@ -217,4 +227,5 @@ async def session(journal: Journal | None, count: int, *, burst: bool) -> tuple[
     took_s = await live.settled() - began
     engine.cancel()
     await asyncio.gather(engine, return_exceptions=True)
+    live.check(venue)
     return [venue.sent[tick.seq] - at_ns for tick, at_ns in pushed if tick.seq in venue.sent], took_s

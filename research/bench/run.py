@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 from domain.errors import ConfigError, MoonDevError
-from research.bench import backtests, core, feeds, journal, l2, live, sockets
+from research.bench import backtests, core, feeds, journal, l2, live, market, sockets
 from research.bench.journal import Row
 from research.bench.peers import PeerFigure, run_peers
 
@@ -22,12 +23,38 @@ CACHE = Path(".moondev/bench")
 ROOT = Path(__file__).resolve().parent.parent.parent
 LESS_IS_BETTER = frozenset({"us", "ms", "s", "MiB", "bytes/day", "ratio"})
 
+
+class Beside(TypedDict):
+    """A peer's figure beside a row of ours, and how many times better we are."""
+
+    engine: str
+    value: float
+    ratio: float
+    detail: str
+
+
+class Told(Row):
+    """A row of ours; `name` is the case that `--only` runs it by."""
+
+    name: str
+    peers: list[Beside]
+
+
+class Report(TypedDict):
+    """What `--json` writes."""
+
+    machine: str
+    rows: list[Told]
+
+
 Sizes = tuple[int, int]
 """Full and quick size of a case."""
 
 CASES: dict[str, tuple[Sizes, Callable[[int, Path], list[Row]]]] = {
     **{name: ((case.most, 4_000), partial(backtests.run, name)) for name, case in backtests.CASES.items()},
     "core": ((200_000, 2_000), core.run),
+    "history": ((200_000, 2_000), core.history_rows),
+    "memory": ((market.FULL, 2_000), core.memory_rows),
     "live": ((4_000, 60), lambda count, _: live.run(count, count)),
     "sockets": ((3_000, 40), lambda count, _: sockets.run(count)),
     "l2": ((1_000_000, 20_000), lambda count, _: l2.run(count)),
@@ -63,25 +90,29 @@ def measure_apart(name: str, cache: Path, *, quick: bool) -> list[Row]:
     return rows
 
 
-def bench(only: str, peers: Path | None, *, quick: bool, say: Callable[[str], None]) -> list[dict[str, object]]:
-    """Run everything (or one case), printing rows as they come; returns them with the peers' figures."""
+def bench(only: str, peers: Path | None, *, quick: bool, say: Callable[[str], None]) -> Report:
+    """Run everything (or one case), printing rows as they come; returns them with the peers' figures.
+
+    Raises `MoonDevError` at the first case that fails, or whose result is wrong.
+    """
     names = [only] if only else list(CASES)
     if only and only not in CASES:
         raise ConfigError(f"--only {only!r}: there are {', '.join(CASES)}")
-    say(machine())
+    machine_now = machine()
+    say(machine_now)
     others = run_peers(peers, say) if peers is not None else []
-    told: list[dict[str, object]] = []
+    told: list[Told] = []
     say(f"{'case':<46} {'ours':>14} {'unit':<10} peers and rules")
     for name in names:
         for row in measure_apart(name, cache_folder(), quick=quick):
             beside = [figure for figure in others if figure.case == row["case"]]
             for line in lines(row, beside):
                 say(line)
-            told.append({**row, "peers": [compared(row, figure) for figure in beside]})
+            told.append({**row, "name": name, "peers": [compared(row, figure) for figure in beside]})
     left = {figure.case for figure in others} - {row["case"] for row in told}
-    for case in sorted(left):
+    for case in sorted(left) if not only else ():
         say(f"a peer measured {case!r}, which none of our rows is")
-    return told
+    return {"machine": machine_now, "rows": told}
 
 
 def cache_folder() -> Path:
@@ -98,7 +129,7 @@ def lines(row: Row, beside: Iterable[PeerFigure]) -> Iterator[str]:
         yield f"{'':<46} {number(figure.value):>14} {row['unit']:<10} {figure.engine}: we are {ratio:.2f}x{detail}"
 
 
-def compared(row: Row, figure: PeerFigure) -> dict[str, object]:
+def compared(row: Row, figure: PeerFigure) -> Beside:
     """A peer's figure with the ratio, for programs."""
     return {"engine": figure.engine, "value": figure.value, "ratio": advantage(row, figure), "detail": figure.detail}
 

@@ -109,6 +109,7 @@ async def _trade(journal: Journal | None, count: int, ws_port: int, tcp_port: in
     engine.cancel()
     await asyncio.gather(engine, return_exceptions=True)
     venue.writer.close()
+    live.check(venue)
     return [venue.sent[event.seq] - at_ns for event, at_ns in read if event.seq in venue.sent]
 
 

@@ -22,6 +22,11 @@ class DiskJournal:
         self.kills_before = False
         self._on_commit = on_commit
 
+    @property
+    def last_seq(self) -> int:
+        """The last sequence number that was appended."""
+        return self.inner.last_seq
+
     def append(self, stream: int, seq: int, ts_ns: int, payload: bytes) -> None:
         """Write one record, unless the process is killed first."""
         if self.kill_in:

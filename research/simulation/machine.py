@@ -27,6 +27,8 @@ LOST_TAIL = "crash: lost the unsynced tail"
 KILLED = "killed while starting"
 REPEATED_RECOVERIES = 0.2
 """Share of the recoveries that are done again and compared."""
+HISTORY_AFTER_NS = 12 * SECOND_NS
+"""How long the price source takes to tell what was missed: long enough for a live bar to come first."""
 
 
 class Machine:
@@ -178,6 +180,9 @@ class Machine:
         for name, strategy in list(core.state.strategies.items()):
             if strategy.status is StrategyStatus.WARMING:
                 self.alive(lambda _, name=name: world.warm(name))  # type: ignore[misc]
+            elif strategy.catching_up:
+                later_ns = world.now_ns + HISTORY_AFTER_NS
+                world.at(later_ns, lambda name=name: self.alive(lambda _: world.warm(name)))  # type: ignore[misc]
         world.redeliver()
 
     def _sender(self, core: WatchedCore, journal: DiskJournal) -> Callable[[Sequence[Intent]], None]:

@@ -6,6 +6,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -42,7 +43,7 @@ async def test_a_run_that_ends_while_handling_is_continued_and_nothing_is_double
     else:
         engine.desk.slow_after_s = 30
     async with running(await chats_of(engine, server, tmp_path)):
-        await until(lambda: server.updates == [], 5)  # acknowledged, so committed
+        await until(lambda: server.updates == [])  # acknowledged, so committed
         await until(lambda: where == "before the engine" or engine.done("manual"))
     engine.desk.slow_s = engine.desk.slow_after_s = 0
     async with running(await chats_of(engine, server, tmp_path)):
@@ -71,20 +72,19 @@ async def test_kill_9_after_the_acknowledgement_loses_no_command(server, tmp_pat
         child.wait()
     engine = Engine()
     async with running(await chats_of(engine, server, tmp_path)):
-        await until(lambda: len(engine.done("manual")) == 20, 10)
+        await until(lambda: len(engine.done("manual")) == 20)
     assert len({done.request_id for done in engine.done("manual")}) == 20
 
 
 async def test_a_slow_handler_never_delays_a_halt(tmp_path):
     async with world(tmp_path, "telegram") as w:
-        w.desk.slow_s = 3
+        w.desk.slow_s = 60
         for person in (TINA, ROSA):
             w.telegram.say(person, "/order buy BTC 0.01")
-        await asyncio.sleep(0.1)
-        began = time.monotonic()
+        await until(lambda: w.telegram.updates == [])
         w.telegram.say(TINA, "/halt")
         await until(lambda: w.engine.trading is TradingState.HALTED)
-        assert time.monotonic() - began < 0.5
+        assert w.engine.done("manual") == []
 
 
 async def test_what_was_sent_before_a_halt_and_not_yet_done_is_not_done_after_it(tmp_path):
@@ -104,12 +104,12 @@ async def test_what_was_sent_before_a_halt_and_not_yet_done_is_not_done_after_it
 async def test_a_halt_does_not_wait_for_a_slow_disk(tmp_path):
     async with world(tmp_path, "telegram") as w:
         store = w.chat.outbox.store
-        hanging = asyncio.create_task(store._run(lambda: time.sleep(2)))
-        began = time.monotonic()
+        disk = threading.Event()
+        hanging = asyncio.create_task(store._run(lambda: disk.wait(60)))
         w.telegram.say(TINA, "/halt")
         await until(lambda: w.engine.trading is TradingState.HALTED)
-        assert time.monotonic() - began < 1
-        await hanging
+        disk.set()
+        assert await hanging, "the halt came first"
         await w.telegram.text("halt: done", chat=TINA)
         await until(lambda: store._connection is not None and not w.chat.outbox.waiting())
         assert await store.new_updates("telegram:4242") == []
@@ -137,7 +137,7 @@ async def test_halts_work_while_the_disk_refuses_writes(tmp_path):
         assert w.engine.done("manual") == []
         await until(lambda: "cannot be written" in w.chat.health()["telegram"])
         await store._run(lambda: store._connection.execute("pragma query_only = off"))
-        await w.telegram.text("A halt was sent after it", chat=TINA, within_s=10)
+        await w.telegram.text("A halt was sent after it", chat=TINA)
         assert w.chat.health()["telegram"] == "up"
         assert len(w.engine.done("halt")) == 1
 
@@ -153,4 +153,6 @@ async def test_how_long_a_halt_takes(tmp_path):
             times_ms.append((time.monotonic() - began) * 1000)
         p50, worst = statistics.median(times_ms), max(times_ms)
         print(f"halt from Telegram's server to HALTED: p50 {p50:.1f} ms, worst of 20 {worst:.1f} ms")
-        assert p50 < 100
+        assert p50 < 2000, (
+            "some milliseconds; far more means that it waited for something, not that the machine is busy"
+        )

@@ -39,23 +39,21 @@ async def test_options_groups_and_choices_come_from_the_verb_table(w):
     assert (qty["required"], account.get("required", False)) == (True, False)
 
 
-async def test_halt_really_halts_and_is_quick(w):
-    began = time.monotonic()
+async def test_halt_really_halts(w):
     await w.discord.slash(TINA, "halt", reason="odd prices")
     await until(lambda: w.engine.trading is TradingState.HALTED)
-    assert time.monotonic() - began < 0.5
     await w.discord.text("Trading is HALTED")
 
 
 async def test_a_halt_does_not_wait_for_slow_commands_or_for_the_acknowledgement(w):
-    w.desk.slow_s = 2
+    w.desk.slow_s = 60
     for _ in range(3):
         await w.discord.slash(TINA, "order", side="buy", symbol="BTC", qty="0.01")
     w.discord.faults["/interactions"] = [Fault(500)] * 10
-    began = time.monotonic()
     await w.discord.slash(TINA, "halt")
     await until(lambda: w.engine.trading is TradingState.HALTED)
-    assert time.monotonic() - began < 0.5
+    assert w.engine.done("manual") == []
+    assert w.discord.faults["/interactions"], "not all acknowledgements have failed yet"
 
 
 async def test_options_may_be_left_out_in_the_middle(w):

@@ -5,11 +5,13 @@ import stat
 
 import pytest
 
+from bot import local
 from bot.console import make_console
 from bot.local import LocalDoor, NotRunning, ask, ask_command, ask_login
 from domain.commands import ApplySettings, Door
+from domain.errors import MoonDevError
 from domain.facts import TradingState
-from tests.bot.world import Engine
+from tests.bot.world import Engine, until
 
 
 @pytest.fixture
@@ -60,3 +62,25 @@ async def test_new_settings_are_applied_only_by_an_admin(engine, tmp_path):
 
 async def test_a_login_link_can_be_had_while_it_runs(engine, tmp_path):
     assert await ask_login(tmp_path, "rosa") == "link of rosa"
+
+
+async def test_a_socket_that_somebody_removes_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "LOOK_S", 0.02)
+    made = Engine()
+    door = LocalDoor(tmp_path, make_console(made.desk), made.desk.submit, str)
+    await door.start()
+    for _ in range(2):
+        door.path.unlink()
+        await until(door.path.is_socket)
+        assert (await ask(tmp_path, "tina", "/whoami")).startswith("You are Tina")
+    assert stat.S_IMODE(door.path.stat().st_mode) == 0o600
+    await door.aclose()
+    assert not door.path.exists()
+
+
+async def test_a_path_too_long_for_a_socket_is_said_with_what_to_do(tmp_path):
+    deep = tmp_path / ("x" * 60) / ("y" * 60)
+    deep.mkdir(parents=True)
+    engine = Engine()
+    with pytest.raises(MoonDevError, match="shorter --data"):
+        await LocalDoor(deep, make_console(engine.desk), engine.desk.submit, str).start()

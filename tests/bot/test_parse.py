@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from bot.parse import Argument, UsageError, account_of, bind, instrument_of, params_of, quantity_of, words_of
+from bot.parse import Argument, UsageError, account_of, bind, clean, instrument_of, params_of, quantity_of, words_of
 from tests.bot.world import BTC, Engine
 
 WHICH = Argument(name="which", help="", required=False, choices=("open", "recent"))
@@ -92,3 +92,25 @@ def test_parameters_are_keys_and_values():
     for wrong in ("window", "=5", "a=1 a=2"):
         with pytest.raises(UsageError):
             params_of(wrong)
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("odd \x1b[31;1mprices\x1b[0m", "odd prices"),
+        ("\x1b]0;owned\x07title", "title"),
+        ("\x9b2Jgone", "gone"),
+        ("a\x00b\x07c\x7fd\x08", "abcd"),
+        ("pay \u202egnp.exe\u2066 now", "pay gnp.exe now"),
+        ("ad\u200bam \ufeffZ\u00ad", "adam Z"),
+        ("one\r\ntwo\tthree\u2028four", "one  two three four"),
+        ("half \ud83d", "half ?"),
+        ("Straße · 数 · é · 👍", "Straße · 数 · é · 👍"),
+    ],
+)
+def test_what_people_type_can_neither_drive_a_terminal_nor_disguise_itself(typed, shown):
+    assert clean(typed) == shown
+
+
+def test_a_halt_with_invisible_letters_in_it_is_still_a_halt():
+    assert words_of("/ha\u200blt \x1b[1mnow") == ["halt", "now"]

@@ -91,8 +91,9 @@ async def replies(tmp_path, door, start_ns):
 
 
 def neutral(told):
-    """Doors name themselves only in who-am-I; budgets make some replies wait, which changes no word."""
-    return [(line, [html.unescape(text) for text in lines if not text.startswith("(late")]) for line, lines in told]
+    """Doors name themselves in who-am-I and /status; budgets make some replies wait, which changes no word."""
+    own = ("(late", "telegram ", "discord ")
+    return [(line, [html.unescape(text) for text in lines if not text.startswith(own)]) for line, lines in told]
 
 
 async def test_every_verb_has_the_same_outcome_from_every_door(tmp_path, monkeypatch):

@@ -6,13 +6,15 @@ import logging
 import pytest
 
 from bot.config import DISCORD_API_URL, TELEGRAM_URL, BotConfig, check_url
+from bot.render import plain
 from bot.service import ChatOps
 from bot.supervise import Health, keep_running, scrub
+from bot.verbs import run_line
 from domain.errors import ConfigError
 from domain.facts import TradingState
 from tests.bot.servers import discord_server, telegram_server
 from tests.bot.servers.telegram_server import Fault
-from tests.bot.world import DISCORD, SECRETS, TELEGRAM, Engine, Secrets, running, until, world
+from tests.bot.world import DISCORD, SECRETS, TELEGRAM, Engine, Secrets, actor, fresh_id, running, until, world
 
 TINA, ROSA = "tina", "rosa"
 CANARIES = (
@@ -128,3 +130,31 @@ def test_a_token_goes_to_loopback_or_home_unless_allowed():
     for url in ("https://api.telegram.org.evil.example/bot", "http://127.0.0.1.evil.example/", "nonsense"):
         with pytest.raises(ConfigError, match="allow_remote_base_url"):
             check_url("discord.api_url", url, DISCORD_API_URL, allow_remote=False)
+
+
+async def status(w):
+    return plain(await run_line(w.desk, actor(TINA), "/status", fresh_id()))
+
+
+async def test_every_screen_says_how_the_channels_are(tmp_path):
+    async with world(tmp_path, up=False, secrets=SECRETS | {"telegram_token": "4242:wrong"}) as w:
+        await until(lambda: w.chat.health()["discord"] == "up")
+        await until(lambda: w.chat.health()["telegram"].startswith("disabled"))
+        said = await status(w)
+        assert "discord      connected since 20" in said
+        assert "telegram     switched off since 20" in said
+        assert "@BotFather" in said, "what to do"
+        assert "4242:wrong" not in said
+        assert [door.ok for door in w.desk.status().doors] == [False, True]
+        assert said.startswith("⚠️ Status: ACTIVE")
+
+
+async def test_a_lost_channel_says_since_when_and_not_since_the_last_attempt(tmp_path):
+    async with world(tmp_path, "telegram") as w:
+        assert "connected since" in await status(w)
+        await w.telegram.stop()
+        await until(lambda: not w.desk.status().doors[0].ok)
+        first = w.chat.telegram.health.down_ns
+        w.chat.telegram.health.set("restarting", "again")
+        assert w.chat.telegram.health.down_ns == first
+        assert "not connected, trying again, since 20" in await status(w)

@@ -62,7 +62,7 @@ async def test_a_reading_verb_answers(engine, line, title):
 
 async def test_halt_really_halts_and_resume_waits_for_two_others(engine):
     assert (await ask(engine, "/halt markets are odd")).startswith("halt: done")
-    assert "HALTED (markets are odd (by rosa))" in await ask(engine, "/status", "vera")
+    assert "HALTED (markets are odd, by rosa)" in await ask(engine, "/status", "vera")
     assert (await ask(engine, "/resume")).startswith("resume: waits for approval")
     assert "OWN_REQUEST" in await ask(engine, "/approve R1")
     await ask(engine, "/approve r1", "rolf")
@@ -271,3 +271,39 @@ async def test_text_that_could_choke_the_engine_is_cut_to_what_it_can_carry(engi
 async def test_a_parameter_larger_than_any_number_is_refused(engine):
     await ask(engine, "/strategies load turtle t1 BTC PAPER:main", "tina")
     assert "larger than any parameter" in await ask(engine, f"/strategies set t1 entry_bars={'9' * 30}", "tina")
+
+
+async def test_recent_orders_show_what_filled_at_which_price_for_which_fee_and_for_whom(engine):
+    await ask(engine, "/order buy SOL 5", "tina")
+    engine.play(2)
+    [order] = [view for view in engine.desk.orders(recent=True) if view.instrument.startswith("SOL")]
+    fills = [row for row in engine.desk.trades() if row.cid == order.cid]
+    assert order.filled == 5
+    assert order.average == sum(row.qty * row.price for row in fills) / 5
+    assert order.average < order.price, "the limit leaves room for slippage"
+    assert order.fee == sum(row.fee for row in fills) > 0
+    said = await ask(engine, "/orders recent SOL")
+    row = said.splitlines()[2].split("  ")
+    assert f"{order.average.quantize(order.price).normalize():f}" in said
+    assert row[-1].strip() == "by hand"
+
+
+async def test_what_a_person_opens_after_a_strategy_is_gone_is_not_shown_as_the_strategys(engine):
+    await ask(engine, "/strategies load turtle t1 SOL PAPER:main entry_bars=20 interval_s=60", "tina")
+    await ask(engine, "/strategies unload t1", "tina")
+    await ask(engine, "/order buy SOL 5", "tina")
+    engine.play(2)
+    await ask(engine, "/flatten SOL", "tina")
+    engine.play(2)
+    await ask(engine, "/resume", "rosa")
+    [request] = engine.desk.pending()
+    for person in ("rolf", "adam"):
+        await ask(engine, f"/approve {request.id}", person)
+    await ask(engine, "/strategies load turtle t2 SOL PAPER:main entry_bars=20 interval_s=60", "tina")
+    await ask(engine, "/strategies unload t2", "tina")
+    await ask(engine, "/order sell SOL 3", "tina")
+    engine.play(2)
+    said = await ask(engine, "/positions SOL")
+    assert "by hand" in said
+    assert "t2" not in said
+    assert "No strategies loaded" in await ask(engine, "/strategies")

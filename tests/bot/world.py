@@ -20,7 +20,7 @@ from bot.service import ChatOps
 from domain.commands import Actor, Command, Door, Halt
 from domain.errors import ConfigError
 from domain.events import Event
-from domain.facts import CommandDone, Fact, TradingState
+from domain.facts import CommandDone, Fact, FactKey, TradingState
 from domain.settings import Person, RoleName, Settings
 from engine.config.load import load_config
 from engine.data.synthetic import SyntheticMarket
@@ -77,18 +77,26 @@ class Engine:
             self.settings,
             PaperExchange(self.settings.instruments, deposits),
             lambda spec: registry.load(spec.kind).strategy.build(spec.instruments, spec.params),
-            on_facts=self._publish,
+            on_facts=self.publish,
         )
         self.desk = SlowDesk(
-            self.driver.core, self.put, self, market="simulated (seed 7)", strategy_kinds=registry.kinds()
+            self.driver.core,
+            self.put,
+            self,
+            market="simulated (seed 7)",
+            strategy_kinds=registry.kinds,
+            news=self._news,
         )
         self._tape = market.events()
         self.driver.start(market.start_ts_ns)
         self.play(1)
 
-    def _publish(self, facts) -> None:
+    def publish(self, facts) -> None:
         self.facts.extend(facts)
         self.desk.publish(facts)
+
+    async def _news(self, after: FactKey, until: FactKey) -> list[Fact]:
+        return [fact for fact in self.facts if after < (fact.seq, fact.index) <= until]
 
     def now_ns(self) -> int:
         return self.driver.core.state.ts_ns
@@ -179,7 +187,7 @@ def bot_config(telegram: TelegramServer | None, discord: DiscordServer | None, *
     )
 
 
-async def until(condition, within_s: float = 5.0) -> None:
+async def until(condition, within_s: float = 30) -> None:
     """Wait until a condition holds; `TimeoutError` when it does not."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - conditions are about servers and engines, which have no event
@@ -210,13 +218,14 @@ async def world(
     await discord.start()
     config = bot_config(telegram if "telegram" in wanted else None, discord if "discord" in wanted else None, **alerts)
     chat = ChatOps(engine.desk, config, Secrets(SECRETS if secrets is None else secrets), tmp_path)
+    engine.desk.doors = chat.doors
     try:
         async with running(chat):
             if up:
-                await until(lambda: all(chat.health()[door] == "up" for door in wanted), 10)
+                await until(lambda: all(chat.health()[door] == "up" for door in wanted))
                 for door, server in (("telegram", telegram), ("discord", discord)):
                     if first and door in wanted:
-                        await server.text("MoonDev is up", within_s=10)
+                        await server.text("MoonDev is up")
             yield World(engine, telegram, discord, chat, config)
     finally:
         await telegram.stop()

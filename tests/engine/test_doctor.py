@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from domain.ports import MAIN_STREAM
+from engine.config import remember
 from engine.core.journal import FileJournal
 from engine.doctor import FAIL, OK, WARN, Report, examine, reachable
 from engine.storage.projector import Projector
@@ -77,9 +78,46 @@ def test_every_mistake_of_the_settings_is_shown(doctor):
     assert "logging.level" in check.detail
 
 
-def test_an_unknown_strategy_is_a_warning_because_it_may_be_the_users_own(doctor):
-    mine = "strategies: [{id: a, kind: my_own, account: 'PAPER:main', instruments: [BTC-USDC-PERP.PAPER]}]\n"
-    assert doctor(QUIET + mine)["settings"].status == WARN
+MINE = "strategies: [{id: a, kind: my_own, account: 'PAPER:main', instruments: [BTC-USDC-PERP.PAPER]}]\n"
+
+
+def test_an_unknown_strategy_is_named_with_its_line(doctor):
+    check = doctor(QUIET + MINE)["settings"]
+    assert check.status == FAIL
+    assert "settings.yaml:3" in check.detail
+    assert "my_own" in check.detail
+
+
+def test_a_strategy_file_that_cannot_be_used_is_said_with_what_it_costs(doctor, data):
+    (data / "strategies").mkdir()
+    (data / "strategies" / "mine.py").write_text("class MyOwn(\n")
+    checks = doctor(QUIET + MINE)
+    assert checks["settings"].status == OK, "the service starts without it"
+    assert checks["strategies"].status == WARN
+    assert "mine.py, line 1" in checks["strategies"].detail
+    assert "a (my_own) will be in quarantine" in checks["strategies"].detail
+
+
+def test_without_a_named_file_it_looks_at_the_one_of_the_last_start(data, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(QUIET + f"storage: {{url: 'sqlite:///{tmp_path}/mine.db'}}\n")
+    remember(data, file)
+    checks = {check.name: check for check in examine(None, data).checks}
+    assert "mine.yaml (of the last start here" in checks["settings"].detail
+    assert "mine.db" in checks["projection"].detail
+    file.unlink()
+    (missing,) = [check for check in examine(None, data).checks if check.name == "settings"]
+    assert missing.status == FAIL
+    assert "is not there" in missing.detail
+    remember(data, None)
+    assert "built-in" in {c.name: c for c in examine(None, data, reach=lambda _url: "").checks}["settings"].detail
+
+
+def test_what_stands_in_the_way_in_the_data_folder_is_named(doctor, data):
+    (data / "moondev.log").mkdir()
+    check = doctor()["data folder"]
+    assert check.status == FAIL
+    assert "moondev.log is not a file" in check.detail
 
 
 def test_a_running_service_is_recognised_by_its_lock(doctor, data):

@@ -49,7 +49,7 @@ class Engine:
             lambda spec: registry.load(spec.kind).strategy.build(spec.instruments, spec.params),
             on_facts=lambda facts: self.desk.publish(facts),  # noqa: PLW0108 - the desk is made below
         )
-        self.desk = Desk(self.driver.core, self.put, self, market="simulated (seed 7)", strategy_kinds=registry.kinds())
+        self.desk = Desk(self.driver.core, self.put, self, market="simulated (seed 7)", strategy_kinds=registry.kinds)
         self._tape = market.events()
         self._ids = itertools.count(1)
         self.driver.start(market.start_ts_ns)

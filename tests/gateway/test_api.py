@@ -4,6 +4,7 @@ import httpx
 import msgspec
 
 from domain.commands import Actor, Door, Halt, Resume
+from domain.views import DoorView
 from tests.gateway.conftest import Running
 
 
@@ -71,7 +72,8 @@ async def test_a_command_as_somebody_unknown_is_refused(running: Running, tina: 
 
 async def test_readiness_gives_the_reasons_of_desk_and_service(running: Running, stranger: httpx.AsyncClient):
     ready = await stranger.get("/health/ready")
-    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "reasons": []})
+    well = {"status": "ready", "reasons": [], "trading": "active", "chat": {}}
+    assert (ready.status_code, ready.json()) == (200, well)
     running.unhealthy.append("telegram is down")
     running.engine.driver.core.state.accounts["PAPER:main"].reconciled = False
     ready = await stranger.get("/health/ready")
@@ -81,6 +83,33 @@ async def test_readiness_gives_the_reasons_of_desk_and_service(running: Running,
     assert (await stranger.get("/health/live")).json() == {"status": "live"}
 
 
+async def test_readiness_stands_apart_from_the_trading_state_and_the_chats(
+    running: Running, tina: httpx.AsyncClient, stranger: httpx.AsyncClient
+):
+    running.engine.desk.doors = lambda: (DoorView(name="telegram", ok=False, text="not connected since noon"),)
+    await tina.post("/api/v1/command", json={"line": "/halt"}, headers=running.origin)
+    ready = await stranger.get("/health/ready")
+    assert ready.status_code == 200
+    assert ready.json()["trading"] == "halted"
+    assert ready.json()["chat"] == {"telegram": "not connected since noon"}
+
+
 async def test_an_unknown_api_path_is_said_to_be_unknown(running: Running, tina: httpx.AsyncClient):
     answer = await tina.get("/api/v2/status")
     assert (answer.status_code, answer.json()) == (404, {"error": "There is no /api/v2/status"})
+
+
+async def test_what_is_no_text_is_refused_in_a_sentence(running: Running, tina: httpx.AsyncClient):
+    bodies = (
+        b'{"line": "/halt \\ud83d"}',
+        b'{"line": "/x", "person": "\\udc00"}',
+        b'{"\\ud800": 1}',
+        b"\xff\xfe",
+        b"[" * 9000,
+    )
+    for body in bodies:
+        headers = running.origin | {"content-type": "application/json"}
+        answer = await tina.post("/api/v1/command", content=body, headers=headers)
+        assert answer.status_code in {400, 422}, body[:50]
+        assert answer.json().get("error", answer.json().get("detail")), body[:50]
+    assert running.said == []

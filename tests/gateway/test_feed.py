@@ -15,7 +15,7 @@ TINA = Actor(person="tina", door=Door.DASHBOARD)
 
 
 async def frames(socket: aiohttp.ClientWebSocketResponse, count: int) -> list[dict[str, Any]]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return [await socket.receive_json() for _ in range(count)]
 
 
@@ -86,7 +86,7 @@ async def test_the_feed_ends_with_its_session(
     async with aiohttp.ClientSession() as http, connect(running, tina, http) as socket:
         await frames(socket, 1)
         assert (await tina.post("/logout", headers=running.origin)).status_code == 303
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
         assert socket.close_code == 4401
 
@@ -96,6 +96,6 @@ async def test_a_client_that_leaves_is_forgotten(running: Running, tina: httpx.A
     async with aiohttp.ClientSession() as http, connect(running, tina, http) as socket:
         await frames(socket, 1)
         assert len(running.engine.desk.readers) == before + 1
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(running.engine.desk.readers) > before:  # noqa: ASYNC110 - the desk has no event for it
             await asyncio.sleep(0.02)

@@ -16,7 +16,7 @@ TINA = Actor(person="tina", door=Door.TELEGRAM)
 
 
 async def soon(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not true():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.01)
 

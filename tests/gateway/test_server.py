@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from domain.errors import ConfigError
+from gateway import connection
 from gateway import server as module
 from gateway.server import GatewayServer
 
@@ -53,7 +54,7 @@ async def test_it_serves_until_closed_and_leaves_the_signals_alone():
         assert (await client.get(server.url)).json() == "hello"
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
     await server.aclose()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 30)
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", server.port)) != 0
 
@@ -93,7 +94,7 @@ async def test_a_start_up_that_fails_is_retried_and_never_raised(monkeypatch: py
 
     server = GatewayServer(small_app(lifespan), port=0)
     task = asyncio.create_task(server.run())
-    async with asyncio.timeout(10), httpx.AsyncClient() as client:
+    async with asyncio.timeout(30), httpx.AsyncClient() as client:
         while True:
             try:
                 assert (await client.get(server.url)).json() == "hello"
@@ -102,4 +103,62 @@ async def test_a_start_up_that_fails_is_retried_and_never_raised(monkeypatch: py
                 await asyncio.sleep(0.05)
     assert starts == 3
     await server.aclose()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 30)
+
+
+async def connect(server: GatewayServer, said: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(said)
+    await writer.drain()
+    return reader, writer
+
+
+SLOW_BODY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc"
+
+
+@pytest.fixture
+async def small() -> AsyncIterator[GatewayServer]:
+    app = small_app()
+
+    @app.post("/")
+    async def take(request: Request) -> str:
+        return str(len(await request.body()))
+
+    server = GatewayServer(app, port=0)
+    task = asyncio.create_task(server.run())
+    yield server
+    await server.aclose()
+    await asyncio.wait_for(task, 30)
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HT", SLOW_BODY], ids=["silent", "half a head", "half a body"])
+async def test_many_idle_clients_do_not_silence_the_health_check(small: GatewayServer, said: bytes):
+    idle = [await connect(small, said) for _ in range(300)]
+    async with httpx.AsyncClient() as client:
+        for _ in range(3):
+            assert (await client.get(small.url)).json() == "hello"
+    for _, writer in idle:
+        writer.close()
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HT", SLOW_BODY], ids=["silent", "half a head", "half a body"])
+async def test_a_request_that_does_not_come_closes_its_connection(
+    small: GatewayServer, said: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(connection, "REQUEST_WITHIN_S", 0.2)
+    reader, writer = await connect(small, said)
+    with contextlib.suppress(ConnectionResetError):
+        assert await asyncio.wait_for(reader.read(), 30) == b""
+    writer.close()
+
+
+async def test_a_slow_answer_is_waited_for(small: GatewayServer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(connection, "REQUEST_WITHIN_S", 0.1)
+
+    @small._app.get("/slow")
+    async def slow() -> str:
+        await asyncio.sleep(0.5)
+        return "done"
+
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"{small.url}/slow")).json() == "done"

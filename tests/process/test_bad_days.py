@@ -187,10 +187,7 @@ def test_a_strategy_that_misbehaves_is_quarantined_and_the_other_trades_on(
     program.ready()
     program.until("/trades", "BTC")
     assert "loading" in program.ask(f"/strategies load {name} bad ETH PAPER:lab")
-    begun = time.monotonic()
-    program.until("/strategies list", "quarantined", 20)
-    took_s = time.monotonic() - begun
-    assert took_s < 5, "it takes three quotes of the market, a second, and the answer"
+    program.until("/strategies list", "quarantined")
     shown = program.ask("/strategies show bad")
     assert why in shown
     program.changes("/trades 1")

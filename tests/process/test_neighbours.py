@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from tests.bot.servers.telegram_server import TelegramServer
+from tests.bot.servers.telegram_server import TOKEN, TelegramServer
 from tests.exchanges.hyperliquid.server import LocalVenue, bbo, book, trade, trades
 from tests.process.program import QUICK, Program
 
@@ -57,6 +59,43 @@ telegram:
     finally:
         if program.process is not None and program.process.poll() is None:
             program.kill()
+
+
+async def test_an_alert_raised_just_before_kill_9_reaches_the_chat_after_the_restart_once(
+    tmp_path: Path, telegram: TelegramServer
+) -> None:
+    """The first halt comes before chat is up, the second while nothing can be written for it."""
+    settings = f"""{QUICK}
+telegram: {{enabled: true, base_url: "{telegram.base_url}", base_file_url: "{telegram.file_url}", alert_chats: [-7]}}
+alerts: {{fills: false}}
+"""
+    program = Program(tmp_path, settings, forked=True)
+    program.data.mkdir(mode=0o700)
+    secret = program.data / "secrets"
+    secret.write_text(f"telegram_token = {TOKEN}\n")
+    secret.chmod(0o600)
+    try:
+        program.start()
+        await off_loop(program.ready)
+        await off_loop(program.ask, "/halt the first")
+        await telegram.text("Trading is HALTED", chat=-7, within_s=30)
+        await off_loop(program.ask, "/resume", "rosa")
+        with contextlib.closing(sqlite3.connect(program.data / "ops.db", isolation_level=None)) as chat_database:
+            chat_database.execute("begin immediate")  # nothing can be queued for the chat any more
+            await off_loop(program.ask, "/flatten all the second")
+            program.kill()
+        assert not [one for one in telegram.sent if "the second" in one.text]
+        program.start()
+        await off_loop(program.ready)
+        await telegram.text("tina: the second", chat=-7, within_s=30)
+        await telegram.text("MoonDev is up", chat=-7, count=2, within_s=30)
+        assert await asyncio.to_thread(program.stop) == 0
+    finally:
+        if program.process is not None and program.process.poll() is None:
+            program.kill()
+    halts = [one.text for one in telegram.sent if "Trading is HALTED" in one.text]
+    assert sum("tina: the first" in text for text in halts) == 1, "what was told before is not told again"
+    assert len({text.partition("ref ")[2] for text in halts}) == len(halts)
 
 
 async def keep_pushing(venue: LocalVenue) -> None:

@@ -40,18 +40,19 @@ def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Expo
     for order in slot.orders.values():
         if order is without:
             continue
+        leaves = order.leaves
         if order.side > 0:
             if order.reduce_only:
-                now.closing_buys += order.leaves
+                now.closing_buys += leaves
             else:
-                now.buys += order.leaves
+                now.buys += leaves
             if not order.trigger:
                 now.best_bid = max(now.best_bid, order.price, order.amend_price)
         else:
             if order.reduce_only:
-                now.closing_sells += order.leaves
+                now.closing_sells += leaves
             else:
-                now.sells += order.leaves
+                now.sells += leaves
             if not order.trigger:
                 for price in (order.price, order.amend_price):
                     if price and (not now.best_ask or price < now.best_ask):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from domain.desired import Take
 from domain.errors import Unrepresentable
 from domain.facts import TradingState
@@ -19,11 +21,19 @@ MOST_TAKES = 4_096
 
 
 def forget_expired(core: Core, strategy: StrategyState) -> None:
-    """Drop the used ids whose time is over: they are refused as expired anyway."""
-    used = strategy.takes
-    if len(used) > REMEMBERED_TAKES:
-        for done in [id_ for id_, until in used.items() if until < core.state.ts_ns]:
-            del used[done]
+    """Drop the used ids whose time is over: they are refused as expired anyway.
+
+    From the oldest on, so that thousands that live cost nothing; all are looked at only when there is no room left.
+    """
+    used, now = strategy.takes, core.state.ts_ns
+    if len(used) <= REMEMBERED_TAKES:
+        return
+    if len(used) < MOST_TAKES:
+        done = list(takewhile(lambda id_: used[id_] < now, used))
+    else:
+        done = [id_ for id_, until in used.items() if until < now]
+    for id_ in done:
+        del used[id_]
 
 
 def act(core: Core, strategy: StrategyState, slot: Slot, take: Take, envelope_qty: int | None) -> None:

@@ -5,16 +5,19 @@ segments   segment files, and one open for appending
 scan       main segments read with every check
 recovery   what opening does after a crash
 appender   groups of records onto the disk
+reserve    room kept back for the day the disk is full
 writer     FileJournal: the port, and its thread
 reader     JournalReader: records from any seq or time
 audit      verify and describe
+archive    moves market segments away
 snapshots  state snapshots beside the journal
-memory     MemoryJournal (simulations) and NullJournal (backtests)
+memory     MemoryJournal, for simulations
 """
 
+from engine.core.journal.archive import Archived, archive, archived
 from engine.core.journal.audit import Anchor, AuditReport, describe, verify
 from engine.core.journal.format import Break, Broken
-from engine.core.journal.memory import MemoryJournal, NullJournal
+from engine.core.journal.memory import MemoryJournal
 from engine.core.journal.reader import JournalReader, MarketSpan
 from engine.core.journal.scan import Cut
 from engine.core.journal.segments import SegmentInfo
@@ -23,6 +26,7 @@ from engine.core.journal.writer import FileJournal
 
 __all__ = [
     "Anchor",
+    "Archived",
     "AuditReport",
     "Break",
     "Broken",
@@ -31,9 +35,10 @@ __all__ = [
     "JournalReader",
     "MarketSpan",
     "MemoryJournal",
-    "NullJournal",
     "SegmentInfo",
     "SnapshotStore",
+    "archive",
+    "archived",
     "describe",
     "verify",
 ]

@@ -19,6 +19,7 @@ from engine.core.journal.format import Break, Broken, MarketBatch
 from engine.core.journal.reader import MarketFiles, MarketSpan, market_break, note_missing
 from engine.core.journal.scan import Cut, MainSegment, main_segments
 from engine.core.journal.segments import first_seq_of, list_segments, read_header, read_seal
+from engine.core.journal.snapshots import SNAPSHOT_FOLDER, SnapshotStore, seq_of
 
 
 class Anchor(Struct, frozen=True):
@@ -29,8 +30,10 @@ class Anchor(Struct, frozen=True):
 
 
 class AuditReport(Struct, frozen=True, kw_only=True):
-    """What `verify` found. `ok` = every byte that is there is as it was written, and every anchor is on the chain.
+    """What `verify` found.
 
+    `ok` = every byte that is there is as it was written, every anchor is on the chain, and nobody knows of events
+    that were on disk and are not there (`lost`).
     `head` is the chain hash (hex) after `last_seq`. Up to a break, the counts say how far it was sound.
     """
 
@@ -49,19 +52,26 @@ class AuditReport(Struct, frozen=True, kw_only=True):
     anchors: int
     missing: tuple[MarketSpan, ...]
     torn: tuple[Cut, ...]
+    lost: tuple[str, ...]
     broken: Break | None
 
 
-def verify(directory: Path, anchors: Iterable[Anchor] = ()) -> AuditReport:
-    """Check the whole journal in a folder. Raises `JournalError` when there is none, or of a newer format."""
+def verify(directory: Path, anchors: Iterable[Anchor] = (), known: Iterable[tuple[str, int]] = ()) -> AuditReport:
+    """Check the whole journal in a folder. Raises `JournalError` when there is none, or of a newer format.
+
+    `known` are others who know events that were on disk: (who, last seq), read before this is called.
+    """
     if not directory.is_dir():
         raise JournalError(f"there is no journal in {directory}: give the folder that holds main-*.journal")
     audit = _Audit(directory, anchors)
+    snapshots = SnapshotStore(directory / SNAPSHOT_FOLDER).files()
+    witnesses = [*known, *((path.name, seq_of(path)) for path in snapshots)]
     broken = None
     try:
         audit.chain()
         audit.market()
         audit.anchored()
+        audit.compared(witnesses)
     except Broken as error:
         broken = error.place
     finally:
@@ -84,6 +94,7 @@ class _Audit:
         self.named: dict[int, int] = {}
         self.missing: list[MarketSpan] = []
         self.torn: list[Cut] = []
+        self.lost: list[str] = []
 
     def chain(self) -> None:
         """Walk the main segments and the market batches they name. Raises `Broken`."""
@@ -97,10 +108,17 @@ class _Audit:
                         Break(segment.name, 0, 0, "the journal does not begin here: earlier segments are gone")
                     )
             for _, kind, seq, ts_ns, body in segment.frames():
+                first_seq = seq
                 if kind & fmt.KIND_MASK == fmt.BATCH:
-                    self._batch(segment, fmt.unpack_batch(body), seq, ts_ns)
+                    batch = fmt.unpack_batch(body)
+                    first_seq = batch.first_seq
+                    self._batch(segment, batch, seq, ts_ns)
                 else:
                     self.main_records += 1
+                if first_seq != self.last_seq + 1:
+                    self.lost.append(
+                        f"events {self.last_seq + 1} to {first_seq - 1}: the end of the journal was lost here"
+                    )
                 if seq in self.anchors:
                     self._anchor(segment, seq)
                 self.last_seq, self.last_ts_ns, self.head = seq, ts_ns, segment.chain
@@ -154,11 +172,17 @@ class _Audit:
         if self.anchors_met != len(self.anchors):
             raise Broken(Break("(anchors)", 0, self.last_seq, "an anchored seq is not where a chain record ends"))
 
+    def compared(self, known: Iterable[tuple[str, int]]) -> None:
+        """Nobody may know a later event than the last one here."""
+        for who, seq in known:
+            if seq > self.last_seq:
+                self.lost.append(f"events {self.last_seq + 1} to {seq} at least: {who} knows them")
+
     def report(self, broken: Break | None) -> AuditReport:
         """Put it all down."""
         return AuditReport(
             directory=str(self.directory),
-            ok=broken is None,
+            ok=broken is None and not self.lost,
             records=self.main_records + self.market_records,
             market_records=self.market_records,
             batches=self.batches,
@@ -172,6 +196,7 @@ class _Audit:
             anchors=self.anchors_met,
             missing=tuple(self.missing),
             torn=tuple(self.torn),
+            lost=tuple(self.lost),
             broken=broken,
         )
 
@@ -181,6 +206,8 @@ def describe(report: AuditReport) -> list[str]:
     lines = []
     if report.broken:
         lines += [f"BROKEN: {report.broken}", f"sound up to seq {report.last_seq}; nothing was changed"]
+    elif report.lost:
+        lines.append(f"NOT WHOLE: the hash chain holds to seq {report.last_seq}, but its end was once lost")
     elif not report.last_seq:
         lines.append(f"OK: the journal in {report.directory} is empty")
     else:
@@ -192,7 +219,11 @@ def describe(report: AuditReport) -> list[str]:
     ]
     if report.anchors:
         lines.append(f"anchors   {report.anchors} kept outside, all on the chain")
-    lines += [f"missing   {span}" for span in report.missing]
+    lines += [f"lost      {what}" for what in report.lost]
+    lines += [
+        f"missing   {span}: a replay cannot pass them, a start needs none before its snapshot"
+        for span in report.missing
+    ]
     lines += [
         f"torn end  {cut} (left by a crash, the next start cuts it; or by a writer at work)" for cut in report.torn
     ]

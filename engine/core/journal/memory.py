@@ -1,4 +1,4 @@
-"""Journals without files: `MemoryJournal` for simulations that crash it, `NullJournal` for backtests."""
+"""The journal without files, for simulations that crash it."""
 
 from __future__ import annotations
 
@@ -107,50 +107,3 @@ class MemoryJournal:
             self._told_seq = self.durable_seq
             for callback in self._on_durable:
                 callback(self.durable_seq)
-
-
-class NullJournal:
-    """The `Journal` port that keeps nothing but counts, for backtests. Everything is durable at once."""
-
-    def __init__(self) -> None:
-        self.durable_seq = 0
-        self.count = 0
-        self._told_seq = 0
-        self._on_durable: list[Callable[[int], None]] = []
-
-    def append(self, stream: int, seq: int, ts_ns: int, payload: bytes) -> None:  # noqa: ARG002 - the port's arguments
-        """Count one record."""
-        self.count += 1
-        self.durable_seq = seq
-
-    def commit(self) -> None:
-        """Tell the listeners."""
-        if self.durable_seq > self._told_seq:
-            self._told_seq = self.durable_seq
-            for callback in self._on_durable:
-                callback(self.durable_seq)
-
-    def on_durable(self, callback: Callable[[int], None]) -> None:
-        """Call `callback(durable_seq)` at each `commit` after it has grown."""
-        self._on_durable.append(callback)
-
-    def on_failure(self, callback: Callable[[Exception], None]) -> None:
-        """Nothing can fail: the callback is never called."""
-
-    def flush(self) -> None:
-        """As `commit`."""
-        self.commit()
-
-    def records(self, from_seq: int = 0, market: bool = True) -> Iterator[Record]:  # noqa: ARG002 - the port's arguments
-        """No records: nothing is kept."""
-        return iter(())
-
-    def save_snapshot(self, seq: int, ts_ns: int, build: str, version: int, payload: bytes) -> None:
-        """Keep nothing."""
-
-    def load_snapshot(self, before_seq: int | None = None) -> Snapshot | None:  # noqa: ARG002 - the port's arguments
-        """No snapshot: nothing is kept."""
-        return None
-
-    def close(self) -> None:
-        """Nothing to release."""

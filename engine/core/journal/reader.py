@@ -79,6 +79,18 @@ class JournalReader:
         finally:
             files.close()
 
+    def gone(self) -> list[MarketSpan]:
+        """The market spans whose segments are gone, without reading market data. Raises `JournalCorrupt`."""
+        there = {path.name for path in list_segments(self.directory, fmt.MARKET)}
+        found: list[MarketSpan] = []
+        for segment in main_segments(self.directory):
+            for _, kind, seq, ts_ns, body in segment.frames():
+                if kind & fmt.KIND_MASK == fmt.BATCH:
+                    batch = fmt.unpack_batch(body)
+                    if fmt.segment_name(fmt.MARKET, batch.segment_seq) not in there:
+                        note_missing(found, batch, seq, ts_ns)
+        return found
+
     def seq_at(self, ts_ns: int) -> int | None:
         """The first seq at or after a time, None when the journal ends before it. Raises `JournalCorrupt`."""
         start = 0

@@ -35,6 +35,8 @@ class Resume(Struct):
     market: Path | None = None
     market_last_seq: int = 0
     market_last_ts_ns: int = 0
+    cut_seq: int = 0
+    """Last seq among the market records that were cut off; 0 = none."""
     cuts: list[Cut] = []
 
 
@@ -76,13 +78,15 @@ def _recover_main(directory: Path, resume: Resume) -> None:
 def _recover_market(directory: Path, resume: Resume) -> None:
     """Cut market bytes that the chain does not name; find the segment to continue."""
     for path in reversed(list_segments(directory, fmt.MARKET)):
-        if first_seq_of(path) <= resume.last_seq and read_seal(path, fmt.MARKET):
+        seal = read_seal(path, fmt.MARKET)
+        if seal is not None and seal.seq <= resume.last_seq:
             return
         found = _last_batch(directory, first_seq_of(path))
         named = found[0].offset + found[0].length if found else 0
         size = path.stat().st_size
         if size > named:
             what = "market records that the chain does not name"
+            resume.cut_seq = max(resume.cut_seq, _last_seq(path, named))
             resume.cuts.append(Cut(path.name, named, size - named, resume.last_seq, what))
             _cut(path, named)
         if found:
@@ -90,6 +94,12 @@ def _recover_market(directory: Path, resume: Resume) -> None:
                 resume.market, (_, resume.market_last_seq, resume.market_last_ts_ns) = path, found
             return
         path.unlink()
+
+
+def _last_seq(path: Path, offset: int) -> int:
+    """The seq of the last whole market record from `offset` on."""
+    frames = fmt.walk(path.read_bytes(), max(offset, fmt.HEADER_BYTES), tagged=False)
+    return max((seq for _, _, seq, _, _ in frames), default=0)
 
 
 def _last_batch(directory: Path, segment_seq: int) -> tuple[MarketBatch, int, int] | None:

@@ -18,6 +18,7 @@ File `snapshot-<seq, 20 digits>[-start].snapshot`, big-endian:
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from hashlib import sha256
@@ -31,6 +32,7 @@ MAGIC = b"MOONSNAP"
 FORMAT_VERSION = 1
 HEADER = Layout(">8sHIQqIQ")
 HASH_BYTES = 32
+SNAPSHOT_FOLDER = "snapshots"
 KEEP_STARTS = 100
 
 log = logging.getLogger(__name__)
@@ -79,6 +81,16 @@ class SnapshotStore:
             except (OSError, ValueError) as error:
                 self.note(f"snapshot {path.name} is skipped: {error}")
         return None
+
+    def put_aside(self, after_seq: int) -> Snapshot | None:
+        """Rename the snapshots of events that the journal has lost (seq > `after_seq`); returns the newest of them."""
+        newest = None
+        for path in self.files():
+            if seq_of(path) > after_seq:
+                with contextlib.suppress(OSError, ValueError):
+                    newest = unpack(path.read_bytes())
+                path.replace(path.with_suffix(".lost"))
+        return newest
 
     def files(self) -> list[Path]:
         """The snapshot files, oldest first."""

@@ -9,12 +9,14 @@ gathers: that is group commit. The first error of the disk is the last: the file
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TypeVar
@@ -24,12 +26,12 @@ from domain.ports import Record, Snapshot
 from engine.core.journal.appender import Appender, Entry
 from engine.core.journal.reader import JournalReader
 from engine.core.journal.recovery import recover
+from engine.core.journal.reserve import Reserve
 from engine.core.journal.segments import make_directory
-from engine.core.journal.snapshots import SnapshotStore
+from engine.core.journal.snapshots import SNAPSHOT_FOLDER, SnapshotStore
 
 GROUP_RECORDS = 4096
 LOCK_FILE = "lock"
-SNAPSHOT_FOLDER = "snapshots"
 
 T = TypeVar("T")
 
@@ -41,8 +43,10 @@ class FileJournal:
 
     `fsync` False leaves syncing to the operating system: a killed process loses nothing that was durable, a power
     cut may. `segment_bytes` is when a segment is finished, `max_age_s` the longest a record waits without a commit,
-    `keep_snapshots` how many are kept. `cuts` says what opening had to cut off after a crash; `last_seq` and
-    `durable_seq` are where the journal then ends (0 = empty).
+    `keep_snapshots` how many are kept. `reserve_bytes` of the disk are kept back for the day it is full: then
+    `on_full` is told, and the journal lives on in them. `cuts` says what opening had to cut off after a crash;
+    `last_seq` and `durable_seq` are where the journal then ends (0 = empty). `ahead_seq` is not 0 when the market
+    stream went on by more than the one group that a crash may tear: then the end of the main stream was lost.
 
     Raises `JournalCorrupt` for damage that no crash explains, and `JournalError` when another writer has the folder.
     """
@@ -55,6 +59,7 @@ class FileJournal:
         segment_bytes: int = 64 * 2**20,
         max_age_s: float = 0.1,
         keep_snapshots: int = 5,
+        reserve_bytes: int = 0,
     ) -> None:
         self.directory = directory
         self._lock = lock_directory(directory, fsync=fsync)
@@ -64,17 +69,23 @@ class FileJournal:
             os.close(self._lock)
             raise
         self.cuts = resume.cuts
+        self.ahead_seq = resume.cut_seq if resume.cut_seq > resume.last_seq + GROUP_RECORDS else 0
         for cut in self.cuts:
             log.warning("journal recovered: cut %s", cut)
         self.snapshots = SnapshotStore(directory / SNAPSHOT_FOLDER, keep=keep_snapshots, fsync=fsync)
         self.durable_seq = self.last_seq = resume.last_seq
-        self._appender = Appender(directory, resume, fsync=fsync, segment_bytes=segment_bytes)
+        self._open = partial(Appender, directory, fsync=fsync, segment_bytes=segment_bytes)
+        self._appender = self._open(resume)
+        self.reserve = Reserve(directory, reserve_bytes)
+        if not self.reserve.make():
+            log.warning("the disk has no %d MiB to keep back for the day it is full", reserve_bytes // 2**20)
         self._max_age_s = max_age_s
         self._buffer: list[Entry] = []
         self._snapshots_due: deque[Snapshot] = deque()
         self._signals: SimpleQueue[threading.Event | None] = SimpleQueue()
         self._on_durable: list[Callable[[int], None]] = []
         self._on_failure: list[Callable[[Exception], None]] = []
+        self._on_full: list[Callable[[], None]] = []
         self._failure: JournalError | None = None
         self._closed = False
         self._refusing = False
@@ -86,11 +97,6 @@ class FileJournal:
         """The last durable (seq, chain hash in hex): keep it outside as an anchor for `audit.verify`."""
         seq, chain = self._appender.head
         return seq, chain.hex()
-
-    @property
-    def backlog(self) -> int:
-        """How many appended records are not yet durable."""
-        return len(self._buffer)
 
     def append(self, stream: int, seq: int, ts_ns: int, payload: bytes) -> None:
         """Buffer one record; `seq` must grow.
@@ -113,6 +119,10 @@ class FileJournal:
     def on_failure(self, callback: Callable[[Exception], None]) -> None:
         """Call `callback(error)` once, from the journal's thread, when writing has failed for good."""
         self._on_failure.append(callback)
+
+    def on_full(self, callback: Callable[[], None]) -> None:
+        """Call `callback()` from the journal's thread when the disk is full and the journal goes on in its reserve."""
+        self._on_full.append(callback)
 
     def flush(self) -> None:
         """Block until everything appended is durable. Raises `JournalFull`."""
@@ -163,6 +173,7 @@ class FileJournal:
                 self._appender.rollback()
                 log.warning("journal closed without sealing its last segments: %s", error)
         self._appender.close()
+        self.reserve.release()
         os.close(self._lock)
 
     def _refusal(self, seq: int) -> JournalError:
@@ -214,11 +225,32 @@ class FileJournal:
     def _write_groups(self) -> None:
         while self._buffer:
             group = self._buffer[:GROUP_RECORDS]
-            self._appender.write(group)
+            try:
+                self._appender.write(group)
+            except OSError as error:
+                if error.errno != errno.ENOSPC or not self.reserve.release():
+                    raise
+                self._go_on_in_reserve(group)
             del self._buffer[: len(group)]
             self.durable_seq = group[-1][1]
             for callback in self._on_durable:
                 self._tell(callback, self.durable_seq)
+
+    def _go_on_in_reserve(self, group: list[Entry]) -> None:
+        """The disk is full, and the room kept back is free now: go on behind the last whole group."""
+        log.critical("the disk is full: the journal goes on in the room that was kept back")
+        self._appender.rollback()
+        self._appender.close()
+        resume = recover(self.directory)
+        if resume.last_seq != self.durable_seq:
+            raise JournalError(f"after a full disk it ends at seq {resume.last_seq}, not at {self.durable_seq}")
+        self._appender = self._open(resume)
+        self._appender.write(group)
+        for callback in self._on_full:
+            try:
+                callback()
+            except Exception:
+                log.exception("a listener of the journal failed")
 
     def _save_snapshots(self) -> None:
         while self._snapshots_due:

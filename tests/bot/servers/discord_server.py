@@ -130,16 +130,16 @@ class DiscordServer:
         return token
 
     async def wait(
-        self, wanted: Callable[[dict[str, Any]], bool], within_s: float = 5, count: int = 1
+        self, wanted: Callable[[dict[str, Any]], bool], within_s: float = 30, count: int = 1
     ) -> dict[str, Any]:
         """The `count`-th posted message that is wanted, as soon as there is one."""
         await self._until(lambda: len([one for one in self.sent if wanted(one)]) >= count, within_s)
         return [one for one in self.sent if wanted(one)][count - 1]
 
-    async def text(self, containing: str, within_s: float = 5, count: int = 1) -> dict[str, Any]:
+    async def text(self, containing: str, within_s: float = 30, count: int = 1) -> dict[str, Any]:
         return await self.wait(lambda one: containing in shown(one), within_s, count)
 
-    async def _until(self, done: Callable[[], bool], within_s: float = 5) -> None:
+    async def _until(self, done: Callable[[], bool], within_s: float = 30) -> None:
         end = time.monotonic() + within_s
         while not done():
             left = end - time.monotonic()

@@ -166,7 +166,7 @@ class TelegramServer:
         person = {"id": user, "is_bot": False, "first_name": f"user{user}"}
         return {"id": query_id, "from": person, "chat_instance": "1", "data": data, "message": message}
 
-    async def wait(self, wanted: Callable[[Sent], bool], within_s: float = 5, count: int = 1) -> Sent:
+    async def wait(self, wanted: Callable[[Sent], bool], within_s: float = 30, count: int = 1) -> Sent:
         """The `count`-th sent message that is wanted, as soon as there is one."""
         end = time.monotonic() + within_s
         while True:
@@ -182,7 +182,7 @@ class TelegramServer:
             except TimeoutError:
                 continue
 
-    async def text(self, containing: str, chat: int = 0, within_s: float = 5, count: int = 1) -> Sent:
+    async def text(self, containing: str, chat: int = 0, within_s: float = 30, count: int = 1) -> Sent:
         return await self.wait(lambda one: containing in one.text and chat in {0, one.chat}, within_s, count)
 
     # the API

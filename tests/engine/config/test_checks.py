@@ -48,7 +48,7 @@ def said(tmp_path):
         ("accounts: [{id: 'PAPER:main'}]", "a paper account needs a deposit above 0"),
         ("accounts: [{id: 'PAPER:main', deposit: 1}, {id: 'PAPER:main', deposit: 1}]", "stands twice"),
         ("risk: {limits: {BTC: {max_position_notional: 1, max_order_notional: 1}}}", "there is no instrument 'BTC'"),
-        ("data_feed: {symbols: {SOL: SOL}}", "there is no instrument 'SOL'"),
+        ("data_feed: {symbols: {XRP: XRP}}", "there is no instrument 'XRP'"),
         ("risk: {default_limits: }", "BTC-USDC-PERP.PAPER has no limits, so every order would be refused"),
         ("persons: [{id: a, role: risk}, {id: a, role: risk}]", "the id 'a' stands twice"),
         (
@@ -57,6 +57,12 @@ def said(tmp_path):
         ),
         ("persons: []", "at least one person is needed"),
         ("data_feed: {source: tape}", "expected one of 'hyperliquid' or 'synthetic', found 'tape'"),
+        (
+            "strategies: [{id: manual-1, kind: turtle, account: 'PAPER:main', instruments: [BTC-USDC-PERP.PAPER]}]",
+            "is reserved",
+        ),
+        ('persons: [{id: tina, name: "Ti\\e[2Jna", role: trader}]', "text without control characters"),
+        ('persons: [{id: tina, name: "Ti\\u202ena", role: trader}]', "invisible marks"),
         ("storage: {url: 'mysql://h/d'}", "expected sqlite:///file or postgresql"),
         ("storage: {url: 'postgresql://u:hunter22@h/d'}", "put it into the secrets file"),
     ],

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import msgspec
 
-from domain.settings import Limits
+from domain.settings import Limits, RoleName
 from engine.config import diff, load_config
 
 
@@ -36,3 +36,17 @@ def test_the_first_and_the_last_of_a_list_are_named():
     none = msgspec.structs.replace(old, strategies=())
     assert all("removed" in line for line in diff(old, none))
     assert [line.partition(":")[0] for line in diff(none, old)] == ["strategies[maker-btc]", "strategies[turtle-eth]"]
+
+
+def test_roles_and_durations_are_written_as_in_the_file():
+    old = load_config(None).to_settings()
+    replace = msgspec.structs.replace
+    tina, rosa, adam = old.persons
+    approvals = replace(old.approvals, order_ttl_ns=90_000_000_000, approver_role=RoleName.ADMIN)
+    lines = diff(old, replace(old, persons=(replace(tina, role=RoleName.RISK), rosa, adam), approvals=approvals))
+    assert lines == [
+        "approvals.approver_role: risk -> admin",
+        "approvals.order_ttl: 2m -> 90s",
+        "persons[tina].role: trader -> risk",
+    ]
+    assert any("role trader" in line for line in diff(old, replace(old, persons=(rosa, adam))))

@@ -51,7 +51,7 @@ def mistakes(load):
 def test_the_built_in_paper_set_up_is_right_and_needs_nothing():
     config = load_config(None, "paper", KINDS)
     settings = config.to_settings()
-    assert [i.id for i in settings.instruments] == ["BTC-USDC-PERP.PAPER", "ETH-USDC-PERP.PAPER"]
+    assert [i.id for i in settings.instruments] == [f"{base}-USDC-PERP.PAPER" for base in ("BTC", "ETH", "SOL")]
     assert [(p.id, p.role) for p in settings.persons] == [
         ("tina", RoleName.TRADER),
         ("rosa", RoleName.RISK),

@@ -142,7 +142,7 @@ class Rig:
 
     # life
 
-    def begin(self, build: str = "b") -> Rig:
+    def begin(self, build: str = "b", lost: str = "") -> Rig:
         """The first event of a run; the venue has not answered yet."""
         self.ingest(
             e.EngineStarted(
@@ -152,6 +152,7 @@ class Rig:
                 lock_hash="",
                 settings_hash="s",
                 settings=self.settings if not self.core.state.epoch else None,
+                lost=lost,
             )
         )
         return self

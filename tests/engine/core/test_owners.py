@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from domain import commands as c
 from domain.commands import Door, LoadStrategy
@@ -50,6 +51,37 @@ def test_an_owner_that_left_orders_or_a_position_behind_still_owns_them() -> Non
     rig.hold_position(0.5)
     assert rig.command(c.UnloadStrategy(strategy="script", keep_position=True), "dot").ok
     assert rig.load(RIVAL).reason is Reason.NOT_OWNER
+
+
+def test_what_a_person_opens_after_a_strategy_is_gone_is_the_persons() -> None:
+    rig = Rig(WIDE).start()
+    rig.hold_position(0.5)
+    (close,) = places(rig.want(wants(target(0.0, "out"))))
+    rig.accept(close)
+    rig.fill(close)
+    assert rig.command(c.UnloadStrategy(strategy="script"), "dot").ok
+    assert rig.command(c.ManualTarget(account=ACCOUNT, instrument=BTC.id, qty=Decimal("0.1")), "dot").ok
+    assert rig.core.state.accounts[ACCOUNT].positions[BTC.id].owner.startswith("manual:")
+
+
+def test_what_a_person_has_closed_is_free_for_a_strategy_and_what_is_open_is_not() -> None:
+    rig = Rig(WIDE).start(load=False)
+    rig.touch()
+    rig.sent.clear()
+    order = c.ManualTarget(account=ACCOUNT, instrument=BTC.id, qty=Decimal("0.1"))
+    assert rig.command(order, "dot").ok
+    assert rig.load(RIVAL).reason is Reason.NOT_OWNER
+    (bought,) = places(rig.sent)
+    rig.accept(bought)
+    rig.fill(bought)
+    assert rig.load(RIVAL).reason is Reason.NOT_OWNER
+    rig.sent.clear()
+    assert rig.command(replace(order, qty=Decimal("-0.1")), "dot").ok
+    (sold,) = places(rig.sent)
+    rig.accept(sold)
+    rig.fill(sold)
+    assert rig.load(RIVAL).ok
+    assert list(rig.core.state.strategies) == ["rival"]
 
 
 def test_a_slot_is_free_again_after_a_clean_unload() -> None:
@@ -130,3 +162,13 @@ def test_loading_asks_for_the_traders_role() -> None:
     rig = Rig(WIDE).start()
     done = rig.command(LoadStrategy(spec=RIVAL), "eve", Door.DISCORD)
     assert done.reason is Reason.ROLE
+
+
+def test_a_slot_that_an_unloaded_strategy_left_a_position_in_says_how_to_free_it() -> None:
+    rig = Rig(WIDE).start()
+    rig.hold_position(0.5)
+    rig.command(c.UnloadStrategy(strategy="script", keep_position=True), "dot")
+    done = rig.load(RIVAL)
+    assert done.reason is Reason.NOT_OWNER
+    assert f"/flatten {BTC.id}" in done.text
+    assert "load under the id script" in done.text

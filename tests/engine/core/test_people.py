@@ -274,3 +274,16 @@ def test_the_same_refusal_of_a_slot_is_told_once_and_again_after_it_passed() -> 
     rig.want(wants(target(0.1)))
     rig.want(wants(target(float("nan"))))
     assert rig.refusals() == ["BAD_NUMBER", "BAD_NUMBER"]
+
+
+@pytest.mark.parametrize(
+    "name", ["Request", "request", "manual", "manual:PAPER:main:BTC", "all", "", "a b", "T1", "x" * 41]
+)
+def test_a_strategy_is_not_called_what_answers_and_orders_call_something_else(name: str) -> None:
+    rig = Rig()
+    rig.start()
+    done = rig.command(c.LoadStrategy(spec=replace(SPEC, id=name)), "dot")
+    assert (done.ok, done.reason, done.request) == (False, Reason.BAD_VALUE, "")
+    assert (
+        "reserved" if name.lower().startswith(("request", "manual", "all")) and name != "Request" else "no name"
+    ) in done.text

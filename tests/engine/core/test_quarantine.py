@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-import time
-from collections.abc import Iterator
 from typing import cast
 
 import pytest
@@ -18,8 +14,6 @@ from domain.order import Cancel, Role
 from domain.settings import StrategySpec
 from domain.strategy import Params, View
 from engine.core import wake
-from engine.core.core import AnyStrategy
-from engine.core.guard import Guard, StrategyHung, Timed
 from engine.core.state import StrategyState
 from tests.engine.core.rig import BTC, SUB, WIDE, NoMemory, Rig, Script, of, places, quote, stop, take, target, wants
 
@@ -151,91 +145,6 @@ def test_a_fault_of_one_that_is_not_loaded_is_nothing() -> None:
     rig = Rig().start()
     rig.ingest(e.StrategyFault(strategy="nobody", problem="hm"))
     assert rig.alerts() == []
-
-
-# the watchdog outside the step
-
-
-class Slow(Script):
-    """Takes its time."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__((BTC.id,), Params())
-        self.seconds = seconds
-        self.swallows = False
-
-    def decide(self, memory: NoMemory, view: View) -> tuple[NoMemory, Desired]:
-        end = time.monotonic() + self.seconds
-        while time.monotonic() < end:
-            try:
-                sum(range(100))
-            except Exception:  # noqa: BLE001 - what careless authors write
-                self.swallows = True
-        return memory, Desired()
-
-
-@pytest.fixture
-def told() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def guard(told: list[str]) -> Iterator[Guard]:
-    before = signal.getsignal(signal.SIGUSR2)
-    made = Guard(lambda strategy, problem: told.append(f"{strategy}: {problem}"), hang_s=0.2)
-    made.start(lambda: 0, lambda seconds: None)
-    yield made
-    made.stop()
-    signal.signal(signal.SIGUSR2, before)
-
-
-def guarded(strategy: Script, guard: Guard) -> AnyStrategy:
-    return cast("AnyStrategy", Timed(strategy, "slow", guard))
-
-
-def test_a_call_that_hangs_is_interrupted_and_quarantined_within_two_seconds(guard: Guard) -> None:
-    rig = Rig()
-    rig.scripts["script"] = guarded(Slow(30), guard)
-    rig.start()
-    begun = time.monotonic()
-    rig.touch()
-    assert time.monotonic() - begun < 2
-    assert quarantined(rig)
-    assert "did not come back within 0.2 s" in rig.core.state.strategies["script"].detail
-
-
-def test_a_hang_cannot_be_swallowed_by_the_strategys_own_except(guard: Guard) -> None:
-    slow = Slow(30)
-    with pytest.raises(StrategyHung):
-        Timed(slow, "slow", guard).decide(NoMemory(), cast("View", None))
-    assert not slow.swallows
-    assert guard.begun_ns == 0
-
-
-def test_a_call_that_takes_long_is_reported_when_it_comes_back(guard: Guard, told: list[str]) -> None:
-    Timed(Slow(0.08), "slow", guard).decide(NoMemory(), cast("View", None))
-    assert len(told) == 1
-    assert "50 ms are allowed" in told[0]
-
-
-def test_a_quick_call_is_not_reported(guard: Guard, told: list[str]) -> None:
-    Timed(Slow(0.0), "slow", guard).decide(NoMemory(), cast("View", None))
-    assert told == []
-
-
-def test_a_stuck_loop_is_noticed_by_the_thread_outside_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.core.guard.STUCK_S", 0.1)
-    noticed: list[tuple[float, int]] = []
-    before = signal.getsignal(signal.SIGUSR2)
-    guard = Guard(lambda strategy, problem: None, hang_s=0.1)
-    stuck_since = time.monotonic_ns()
-    guard.start(lambda: stuck_since, lambda seconds: noticed.append((seconds, threading.get_ident())))
-    time.sleep(0.5)
-    guard.stop()
-    signal.signal(signal.SIGUSR2, before)
-    assert len(noticed) == 1
-    assert noticed[0][0] >= 0.1
-    assert noticed[0][1] != threading.get_ident()
 
 
 def test_the_state_of_a_quarantined_strategy_can_be_saved() -> None:

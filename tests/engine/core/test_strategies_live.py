@@ -88,6 +88,13 @@ class Bars(Rig):
             volume=1_000,
         )
 
+    def restart(self) -> None:
+        """`kill -9` and a new start, up to the venue's answer."""
+        self.crash()
+        for account in (ACCOUNT, SUB):
+            self.snapshot(account=account)
+        self.sent.clear()
+
     def history(self, *ns: int, complete: bool = True, problem: str = "") -> None:
         bars = tuple(self.bar(n) for n in ns)
         self.ingest(e.History(strategy="reader", bars=bars, complete=complete, problem=problem))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from domain import events as e
 from domain.order import Amend, Cancel, OrderKind, OrderStatus, Place, Role
 from domain.settings import SECOND_NS
+from engine.core.executor import takes
 from tests.engine.core.rig import Rig, of, places, quote, stop, take, target, wants
 
 
@@ -59,6 +60,20 @@ def test_ids_that_could_not_come_again_are_forgotten_in_time() -> None:
         rig.want(wants(take(rig, f"t{n}", qty=0.001)))
         rig.wait(2)
     assert len(rig.core.state.strategies["script"].takes) < 100
+
+
+def test_an_old_take_that_lasts_long_does_not_use_up_the_room_of_the_others(monkeypatch) -> None:
+    monkeypatch.setattr(takes, "MOST_TAKES", 100)
+    rig = Rig().start()
+    rig.want(wants(take(rig, "lasts", qty=0.001, seconds=86_400)))
+    for n in range(150):
+        rig.want(wants(take(rig, f"t{n}", qty=0.001)))
+        rig.wait(2)
+    used = rig.core.state.strategies["script"].takes
+    assert "lasts" in used
+    assert "t149" in used
+    assert len(used) <= 100
+    assert "MESSAGE_RATE" not in rig.refusals()
 
 
 def test_a_take_is_not_repeated_after_a_crash() -> None:

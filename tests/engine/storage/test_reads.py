@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from domain.facts import EquitySampled, FillBooked, OrderChanged
+from domain.facts import EquitySampled, FillBooked
 from engine.storage.projector import Projector
-from engine.storage.reads import equity_curve, orders, trades
+from engine.storage.reads import equity_curve, trades
 from tests.engine.storage.fakefacts import INSTRUMENTS, make_facts
 
 
@@ -28,7 +28,6 @@ def sample(seq: int, account: str, equity: int) -> EquitySampled:
 
 def test_an_empty_projection_reads_as_nothing(projector):
     assert not trades(projector.engine)
-    assert not orders(projector.engine, 0)
     assert not equity_curve(projector.engine)
 
 
@@ -42,16 +41,6 @@ def test_trades_come_newest_first_in_decimals(projector):
     assert rows[0].price == Decimal(scale.price_text(fills[-1].price))
     assert rows[0].side in {"buy", "sell"}
     assert rows[0].fee == fills[-1].fee
-
-
-def test_orders_show_their_last_state_and_age(projector):
-    facts = make_facts(400)
-    projector.apply(facts)
-    last = {fact.cid: fact for fact in facts if isinstance(fact, OrderChanged)}
-    now_ns = max(fact.ts_ns for fact in facts) + 10**9
-    rows = orders(projector.engine, now_ns, limit=1000)
-    assert {row.cid: row.status for row in rows} == {cid: fact.status.name.lower() for cid, fact in last.items()}
-    assert min(row.age_s for row in rows) >= 1.0
 
 
 def test_the_equity_curve_adds_up_all_accounts_with_their_last_sample(projector):

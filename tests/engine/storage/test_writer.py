@@ -83,9 +83,8 @@ async def test_a_locked_database_is_reported_once_and_caught_up(tmp_path):
         lock = sqlite3.connect(run.file)
         lock.execute("BEGIN EXCLUSIVE")
         for fact in facts[1:]:
-            started = time.perf_counter()
             run.writer.put(fact)
-            assert time.perf_counter() - started < 0.05
+        assert run.writer.pending, "nothing was written, and nobody waited for it"
         await until(lambda: run.reports)
         await asyncio.sleep(0.1)
         assert run.reports == ["database is locked"]
@@ -123,7 +122,7 @@ async def test_a_full_disk_is_reported_and_caught_up(tmp_path, monkeypatch):
     assert stored(run.file)[1] == reference(tmp_path, facts)
 
 
-async def test_when_the_queue_is_full_facts_are_dropped_and_a_rebuild_heals_it(tmp_path):
+async def test_when_the_queue_is_full_facts_are_dropped_and_the_next_start_rebuilds(tmp_path):
     facts = make_facts(3000)
     async with Running(tmp_path, max_pending=500) as run:
         assert await run.writer.drain()
@@ -137,11 +136,14 @@ async def test_when_the_queue_is_full_facts_are_dropped_and_a_rebuild_heals_it(t
         assert await run.writer.drain()
         assert run.writer.dropped > 0
         assert not stored(run.file)[0].complete
-        run.writer.rebuild(lambda: facts, facts[-1].seq)
-        more = make_facts(100, seed=3, start_seq=facts[-1].seq + 1)
-        for fact in more:
-            run.writer.put(fact)
-        assert await run.writer.drain()
+    projector = Projector(f"sqlite:///{run.file}", INSTRUMENTS, "j")
+    writer = ProjectionWriter(projector, run.reports.append)
+    await writer.start(facts[-1].seq + 1, facts[-1].seq, lambda: facts)
+    more = make_facts(100, seed=3, start_seq=facts[-1].seq + 1)
+    for fact in more:
+        writer.put(fact)
+    assert await writer.drain()
+    await writer.aclose()
     cursor, rows = stored(run.file)
     assert cursor.complete
     assert rows == reference(tmp_path, [*facts, *more])

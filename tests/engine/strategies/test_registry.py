@@ -94,8 +94,15 @@ def test_a_user_folder_adds_kinds_found_without_running_them(tmp_path):
     write(tmp_path, "raise SystemExit", "explodes.py")
     write(tmp_path, "def (", "broken.py")
     write(tmp_path, FLAT.replace('"flat"', '"hidden"'), "_private.py")
-    assert registry.kinds(tmp_path) == [*registry.BUILT_IN, "flat"]
+    assert registry.kinds(tmp_path) == ["market_maker", "turtle", "ema_cross", "two_leg", "flat"]
     assert registry.load("flat", tmp_path).strategy.kind == "flat"
+
+
+def test_a_kind_whose_file_is_broken_now_is_answered_with_what_is_wrong_with_the_file(tmp_path):
+    write(tmp_path, FLAT + "\ndef (\n")
+    assert "flat" in registry.kinds(tmp_path)
+    with pytest.raises(StrategyError, match=rf"flat.py, line {FLAT.count(chr(10)) + 2}: invalid syntax"):
+        registry.load("flat", tmp_path)
 
 
 def test_a_reload_gives_a_fresh_class_and_leaves_the_old_one_working(tmp_path):
@@ -132,11 +139,16 @@ def test_a_failed_reload_says_where_and_the_old_class_still_works(tmp_path):
         (FLAT.replace("    def start", "    def begin"), r"Flat lacks start"),
         (FLAT.replace('kind = "flat"', 'kind = ""'), r"needs a name"),
         (FLAT.replace('kind = "flat"', 'kind = "turtle"'), r"'turtle' is a built-in strategy's"),
+        (FLAT.replace('kind = "flat"', 'kind = "manual"'), r"'manual' is a built-in strategy's"),
+        (FLAT.replace('kind = "flat"', 'kind = "Flat"'), r"a name of lower-case letters"),
         (
             FLAT.replace("memory_type = Memory", "memory_type = dict"),
             r"memory_type must be a class derived from Struct",
         ),
         (FLAT.replace("class Flat(Strategy[Memory, Params])", "class Flat"), r"Flat is no Strategy"),
+        (FLAT + "\ntry:\n    pass\nexcept:\n    pass\n", r"name the error"),
+        (FLAT + "\ntry:\n    pass\nexcept (OSError, BaseException):\n    pass\n", r"name the error"),
+        (FLAT + "\nraise SystemExit(3)\n", r"SystemExit: 3"),
         ("x = 1\n", r"class 'Flat' is not there; strategies in this file: none"),
     ],
 )
@@ -184,8 +196,16 @@ def test_a_spec_becomes_a_strategy_or_a_sentence(tmp_path):
         registry.build(spec("ema_cross", fast=20))
 
 
-def test_a_configuration_is_checked_against_the_models_of_all_kinds(tmp_path):
-    write(tmp_path, FLAT)
-    models = registry.params_types(tmp_path)
-    assert models["turtle"] is Turtle.params_type
-    assert models["flat"].model_fields == {}
+def test_what_trades_only_to_be_measured_is_not_offered_and_can_be_built():
+    assert set(registry.BENCH) <= set(registry.BUILT_IN)
+    assert not set(registry.BENCH) & set(registry.kinds())
+    assert registry.load("bench_quoter").strategy.kind == "bench_quoter"
+    with pytest.raises(StrategyError) as refused:
+        registry.load("bench_quote")
+    assert "bench" not in str(refused.value).partition(";")[2]
+
+
+def test_a_class_keeps_the_text_it_was_made_from_and_a_built_in_one_needs_none(tmp_path):
+    path = write(tmp_path, FLAT)
+    assert registry.load_file(path).strategy.source == FLAT
+    assert registry.load("turtle").strategy.source == ""

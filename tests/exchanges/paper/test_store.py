@@ -89,6 +89,35 @@ def test_a_torn_tail_is_cut_and_said(tmp_path):
     reopened(tmp_path)
 
 
+def test_a_torn_tail_is_kept_beside_the_file_and_logged(tmp_path, caplog):
+    busy(tmp_path).exchange.close()
+    file = tmp_path / "paper.log"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-7])
+    reopened(tmp_path)
+    torn = (tmp_path / "paper.log.cut").read_bytes()
+    assert whole[:-7].endswith(torn)
+    assert f"cut {len(torn)} bytes from byte" in caplog.text
+
+
+def test_any_flipped_byte_before_the_last_record_is_refused_with_its_place_and_nothing_is_changed(tmp_path):
+    busy(tmp_path).exchange.close()
+    file = tmp_path / "paper.log"
+    whole = file.read_bytes()
+    starts = [0]
+    while starts[-1] < len(whole):
+        starts.append(starts[-1] + _HEAD.size + _HEAD.unpack_from(whole, starts[-1])[0])
+    last = starts[-2]
+    for offset in range(0, last, 13):
+        damaged = bytearray(whole)
+        damaged[offset] ^= 0x10
+        file.write_bytes(damaged)
+        begin = max(start for start in starts if start <= offset)
+        with pytest.raises(JournalCorrupt, match=f"damaged at byte {begin} of {len(whole)}.*move the file away"):
+            reopened(tmp_path)
+        assert file.read_bytes() == damaged
+
+
 def test_every_torn_length_opens(tmp_path):
     busy(tmp_path).exchange.close()
     file = tmp_path / "paper.log"

@@ -41,7 +41,7 @@ class Ear:
         self._more.set()
 
     async def hears(self, count: int) -> list[VenueEvent]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.said) < count:
                 self._more.clear()
                 await self._more.wait()

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from domain.commands import Actor, Door, Halt, PauseStrategy, Resume
+from domain.commands import Actor, Door, Halt, ManualTarget, PauseStrategy, Resume
 from domain.facts import Severity
 from domain.views import OrderView
 from gateway.activity import happening
@@ -13,6 +13,8 @@ from gateway.dashboard.grid import Row
 from tests.gateway.engine import Engine
 
 ROSA = Actor(person="rosa", door=Door.DASHBOARD)
+TINA = Actor(person="tina", door=Door.DASHBOARD)
+SOL = "SOL-USDC-PERP.PAPER"
 
 
 def texts(row: Row) -> list[str]:
@@ -97,6 +99,16 @@ async def test_a_request_shows_its_votes_and_the_time_left(engine: Engine):
     assert row["key"] == view.id
     assert texts(row)[1:3] == [f"{len(view.votes)}/2", "1 m"]
     assert [action for action, _, _ in row["cells"][3]["buttons"]] == ["approve", "deny"]
-    assert any(item.severity is Severity.WARNING and "halted" in item.text and "lunch" in item.text for item in told)
+    assert any(item.severity is Severity.WARNING and "HALTED" in item.text and "lunch" in item.text for item in told)
     assert any(view.id in item.text for item in told)
     assert len({item.key for item in told}) == len(told)
+
+
+async def test_what_happened_is_said_in_words_and_once():
+    engine = Engine(5)
+    async with engine.desk.facts() as facts:
+        await engine.desk.submit(ManualTarget(account="PAPER:main", instrument=SOL, qty=Decimal(60)), TINA)
+        told = [item.text for fact in facts._unread if (item := happening(fact))]
+    assert len(told) == 1, "that it waits for approval is not told as a refusal too"
+    assert told[0].startswith("R1 is pending, 0 of 1 votes, asked by tina: tina wants 60.00 SOL-USDC-PERP.PAPER")
+    assert not any("manual:" in text for text in told)

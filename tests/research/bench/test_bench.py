@@ -19,6 +19,26 @@ def cache(tmp_path_factory):
     return folder
 
 
+@pytest.mark.parametrize("pattern", ["alt", "drift"])
+def test_the_oracle_of_immediate_orders_is_held_against_the_engine(pattern, cache, monkeypatch):
+    assert backtests.run(f"orders_{pattern}", 2_000, cache)[0]["unit"] == "orders/s"
+    monkeypatch.setattr(backtests, "taken_reference", lambda *_: Decimal(1))
+    with pytest.raises(AssertionError, match="the oracle has"):
+        backtests.run(f"orders_{pattern}", 500, cache)
+
+
+def test_a_live_fill_that_was_not_booked_is_no_result(monkeypatch):
+    def lose_third(self, intent) -> None:
+        fill(self, intent)
+        if len(self.sent) == 3:
+            self.position += 1
+
+    fill = live.InstantVenue._fill
+    monkeypatch.setattr(live.InstantVenue, "_fill", lose_third)
+    with pytest.raises(AssertionError, match="fills were booked"):
+        live.run(20, 60)
+
+
 def complete(rows) -> bool:
     return all(row["case"] and row["value"] >= 0 and row["unit"] and row["rules"] for row in rows)
 
@@ -60,6 +80,17 @@ def test_the_core_is_measured(cache):
     rows = core.run(1_000, cache)
     assert complete(rows)
     assert {"core per bar", "core per book event", "risk gate", "50 strategies at once"} <= {r["case"] for r in rows}
+
+
+def test_a_long_history_and_a_long_run_are_measured_on_orders_that_stay(cache, monkeypatch):
+    amended, closed = core.history_rows(2_000, cache)
+    assert "messages" in amended["rules"]
+    assert "1,000 closed positions" in closed["rules"]
+    (grown,) = core.memory_rows(2_000, cache)
+    assert "2,000 quotes" in grown["rules"]
+    monkeypatch.setattr(core, "make_driver", lambda kind, _: backtests.make_driver(kind, {"every": 10}))
+    with pytest.raises(AssertionError, match="two orders were to be amended"):
+        core.history_rows(2_000, cache)
 
 
 def test_live_latency_and_burst_are_measured_with_every_kind_of_journal():
@@ -113,6 +144,10 @@ def test_peers_are_run_and_stand_beside_our_row(tmp_path):
     [
         ({"case": "orders_mkt", "pattern": "drift", "per_s": 3}, [("orders_drift", 3.0)]),
         ({"case": "bars_ema_py", "per_s": 4}, [("bars_ema", 4.0)]),
+        (
+            {"case": "bars_ema", "per_s": 4, "rss_peak_mb": 900, "wall_s": 60.5},
+            [("bars_ema", 4.0), ("bars_ema peak memory", 900.0), ("bars_ema whole process", 60.5)],
+        ),
         ({"value": 5}, [("l2_replay", 5.0)]),
         (
             {"tick_to_venue_us": {"p50": 1, "p99": 2}, "gap_us": 1000, "orders_per_s": 9},
@@ -145,7 +180,7 @@ def test_wrong_arguments_get_a_sentence(tmp_path):
 def test_the_command_prints_a_case_with_its_rules_and_writes_json(tmp_path, monkeypatch, cache):
     monkeypatch.setattr(run, "cache_folder", lambda: cache)
     said: list[str] = []
-    rows = run.bench("bars_ema", None, quick=True, say=said.append)
-    assert "cores" in said[0]
-    assert [row["case"] for row in rows] == ["bars_ema", "bars_ema peak memory", "bars_ema whole process"]
+    report = run.bench("bars_ema", None, quick=True, say=said.append)
+    assert "cores" in said[0] == report["machine"]
+    assert [row["case"] for row in report["rows"]] == ["bars_ema", "bars_ema peak memory", "bars_ema whole process"]
     assert any("no journal" in line for line in said)

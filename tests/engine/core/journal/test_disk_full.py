@@ -104,3 +104,58 @@ def test_a_file_that_may_not_grow_stops_the_journal_at_a_whole_record(tmp_path):
     assert report.last_seq == durable > 100
     FileJournal(tmp_path, fsync=False).close()
     assert [r.seq for r in read(tmp_path)] == list(range(1, durable + 1))
+
+
+def test_a_full_disk_is_told_and_the_journal_lives_on_in_the_room_kept_back(tmp_path):
+    with tiny_file_system(tmp_path / "tiny") as tiny:
+        journal = FileJournal(tiny / "journal", fsync=False, max_age_s=60, segment_bytes=40_000, reserve_bytes=64_000)
+        told: list[int] = []
+        journal.on_full(lambda: told.append(journal.last_seq))
+        failures: list[Exception] = []
+        journal.on_failure(failures.append)
+        seq = 0
+        while not told:
+            seq += 10
+            append(journal, [record(n, n % 2, size=300) for n in range(seq - 9, seq + 1)])
+            journal.flush()
+        assert not failures
+        assert journal.durable_seq == seq, "what the disk first refused is on it now"
+        append(journal, [record(seq + 1, 0), record(seq + 2, 1)])
+        journal.flush()
+        assert [r.seq for r in read(journal.directory)] == list(range(1, seq + 3))
+        report = verify(journal.directory)
+        assert report.ok
+        assert not report.torn
+        with pytest.raises(JournalFull, match="No space left"):
+            append_in_groups_from(journal, seq + 3)
+        assert len(told) == 1
+        assert len(failures) == 1
+        assert verify(journal.directory).ok
+        journal.close()
+
+
+def append_in_groups_from(journal, first: int) -> None:
+    for start in range(first, first + 10_000, 10):
+        append(journal, [record(seq, seq % 2, size=300) for seq in range(start, start + 10)])
+        journal.flush()
+
+
+def test_a_disk_without_room_for_a_reserve_is_no_reason_not_to_start(tmp_path, caplog):
+    with tiny_file_system(tmp_path / "tiny") as tiny:
+        journal = FileJournal(tiny / "journal", fsync=False, reserve_bytes=10 * 2**20)
+        assert not journal.reserve.is_there
+        assert "keep back" in caplog.text
+        append(journal, [record(1)])
+        journal.flush()
+        journal.close()
+
+
+def test_the_reserve_goes_with_a_clean_end_and_may_be_left_by_a_crash(tmp_path):
+    journal = FileJournal(tmp_path / "journal", fsync=False, reserve_bytes=4096)
+    assert (tmp_path / "journal" / "reserve").stat().st_size == 4096
+    journal.close()
+    assert not (tmp_path / "journal" / "reserve").exists()
+    (tmp_path / "journal" / "reserve").write_bytes(bytes(4096))
+    journal = FileJournal(tmp_path / "journal", fsync=False, reserve_bytes=4096)
+    assert journal.reserve.is_there
+    journal.close()

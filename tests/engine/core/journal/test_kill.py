@@ -32,7 +32,7 @@ while True:
     journal.append(each.stream, each.seq, each.ts_ns, each.payload)
     if seq % 11 == 0:
         journal.commit()
-    if journal.backlog > 2_000:
+    if journal.last_seq - journal.durable_seq > 2_000:
         journal.flush()
 """
 

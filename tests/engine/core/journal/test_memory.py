@@ -4,7 +4,7 @@ import pytest
 
 from domain.errors import JournalError, JournalFull
 from domain.ports import Journal, Record
-from engine.core.journal import FileJournal, MemoryJournal, NullJournal
+from engine.core.journal import FileJournal, MemoryJournal
 from tests.engine.core.journal.journals import mixed, record
 
 
@@ -97,19 +97,3 @@ def test_a_full_simulated_disk_is_told_once_and_refuses_from_then_on():
     journal.close()
     assert journal.durable_seq == 3
     assert [r.seq for r in journal.reopened().records()] == [1, 2, 3]
-
-
-def test_the_null_journal_counts_and_keeps_nothing():
-    null = NullJournal()
-    journal: Journal = null
-    told: list[int] = []
-    journal.on_durable(told.append)
-    journal.on_failure(lambda error: None)
-    append(journal, mixed(10))
-    journal.commit()
-    journal.flush()
-    journal.save_snapshot(10, 1, "b", 1, b"state")
-    assert (null.count, journal.durable_seq, told) == (10, 10, [10])
-    assert list(journal.records()) == []
-    assert journal.load_snapshot() is None
-    journal.close()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.settings import SECOND_NS
-from engine.core.clock import STEP_NS, WallClock
+from engine.clock import STEP_NS, WallClock
 
 HOUR_NS = 3_600 * SECOND_NS
 

@@ -1,0 +1,376 @@
+"""Events that this build must not step: of another build, or behind a hole in the record.
+
+What people and venues said in them is kept; what followed from it inside the core is not guessed. Where it cannot be
+known whether risk was given back (a vote on a request that was opened in these events), it was not: people ask again.
+The venue says the rest, and trading starts latched at REDUCING.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from msgspec.structs import replace
+
+from domain import commands as c
+from domain import events as e
+from domain.account import Account
+from domain.desired import NOTHING
+from domain.facts import RequestStatus, StrategyStatus, TradingState
+from domain.market import Bar, Bbo, Book, Mark, Trade
+from domain.order import PROTECTIVE, run_of_client_id
+from domain.settings import StrategySpec
+from domain.verdict import Reason
+from engine.core import commands, operate, portfolio, requests
+from engine.core.core import Core
+from engine.core.orders import consumed_by
+from engine.core.state import MANUAL, Slot, StrategyState
+
+AboutStrategy: TypeAlias = c.UnloadStrategy | c.StartStrategy | c.PauseStrategy | c.SetParams
+REQUESTS_SKIPPED = 1_000
+"""Requests opened in foreign events are forgotten; their numbers must not come to mean something else."""
+
+
+def keep_books(core: Core, event: e.Event, decisions: Sequence[e.Decided] = ()) -> None:
+    """Keep identity, prices, fills and funding, what people decided, and what strategies wanted last."""
+    state = core.state
+    state.seq, state.ts_ns = event.seq, max(event.ts_ns, state.ts_ns)
+    if state.day:
+        portfolio.roll_day(core)
+    handler = EVENTS.get(type(event))
+    if handler is not None:
+        handler(core, event)
+    for decided in decisions:
+        strategy = state.strategies.get(decided.strategy)
+        if strategy is not None and decided.fault:
+            quarantine(core, strategy, decided.fault)
+        elif strategy is not None and decided.desired is not None:
+            strategy.desired = decided.desired
+
+
+def on_command(core: Core, event: e.CommandReceived) -> None:
+    """What a command leaves behind, if its person had the role and it is no repetition."""
+    seen = core.state.commands_seen
+    is_repeated = event.request_id in seen
+    seen[event.request_id] = None
+    if is_repeated or commands.authorise(core, event) is not None:
+        return
+    if isinstance(event.command, c.Flatten):
+        flatten(core, event.actor.person, event.command, commands.age_of(event))
+        return
+    COMMANDS[type(event.command)](core, event.actor.person or event.actor.door.value, event.command)
+
+
+def on_overflow(core: Core, _event: e.InboxOverflow) -> None:
+    """The engine could not keep up."""
+    halt(core, "engine", "inbox overflow")
+
+
+def on_disk_low(core: Core, event: e.DiskLow) -> None:
+    """The disk was full."""
+    if event.is_full:
+        halt(core, "engine", "the disk is full")
+
+
+def on_fault(core: Core, event: e.StrategyFault) -> None:
+    """A strategy that hung."""
+    if event.quarantine and event.strategy in core.state.strategies:
+        quarantine(core, core.state.strategies[event.strategy], event.problem)
+
+
+def on_started(core: Core, event: e.EngineStarted) -> None:
+    """Whose journal it is, which run, and under which settings."""
+    state = core.state
+    state.installation = state.installation or event.installation
+    state.epoch = event.epoch
+    if event.settings is not None:
+        state.settings, state.settings_hash = event.settings, event.settings_hash
+        core.refresh()
+    for spec in state.settings.accounts:
+        state.accounts.setdefault(spec.id, Account(id=spec.id, currency=spec.currency))
+    if event.lost:
+        halt(core, "recovery", f"the end of the journal was lost: {event.lost}")
+
+
+def on_price(core: Core, event: Bbo | Book | Mark | Bar | Trade) -> None:
+    """The market, so that a new day begins with the right equity."""
+    market = core.markets.get(event.instrument)
+    if market is None:
+        return
+    match event:
+        case Bbo():
+            market.bid, market.ask = event.bid, event.ask
+        case Book():
+            market.bid = event.bids[0][0] if event.bids else market.bid
+            market.ask = event.asks[0][0] if event.asks else market.ask
+        case Mark():
+            market.mark = event.price
+        case Trade():
+            market.last = event.price
+        case Bar():
+            market.last = event.close
+
+
+def on_snapshot(core: Core, event: e.VenueSnapshot) -> None:
+    """Fills and funding that we missed; the first one says what money the account began with, and the day."""
+    account = core.state.accounts.get(event.account)
+    if account is None:
+        return
+    for fill in event.fills:
+        fill.seq, fill.ts_ns = event.seq, event.ts_ns
+        on_filled(core, fill)
+    for payment in event.funding:
+        portfolio.on_funding(core, payment)
+    if not account.deposits:
+        account.deposits = account.cash = event.cash
+        portfolio.roll_day(core)
+        core.state.day_equity[account.id] = core.equity(account.id)
+
+
+def on_filled(core: Core, event: e.Filled) -> None:
+    """Book it; where a stop may have fired, its entry is consumed: the executor must not buy back what it sold."""
+    is_ours = event.instrument in core.instruments and event.account in core.state.accounts
+    if not is_ours or not portfolio.remember_fill(core, event):
+        return
+    slot = core.slot(event.account, event.instrument)
+    is_reducing = core.position(event.account, event.instrument) * event.side < 0
+    found = core.order(event.cid)
+    order = found[1] if found is not None else core.state.closed.get(event.cid)
+    portfolio.book_fill(core, slot, order, event)
+    if order is not None:
+        order.filled += event.qty
+        if order.role in PROTECTIVE:
+            slot.consumed = consumed_by(slot, order)
+    elif is_reducing:
+        slot.consumed = newest_entry(core, slot)
+
+
+def newest_entry(core: Core, slot: Slot) -> str:
+    """The entry that the owner wanted last, if its protection may have been what filled."""
+    owner = core.state.strategies.get(slot.owner)
+    desired = owner.desired if owner is not None else NOTHING
+    if not (slot.stop or slot.take_profit or any(p.instrument == slot.instrument for p in desired.protections)):
+        return slot.consumed
+    return next((t.entry for t in desired.targets if t.instrument == slot.instrument and t.entry), slot.entry)
+
+
+def on_halt(core: Core, who: str, command: c.Halt) -> None:
+    """A person's halt."""
+    halt(core, who, command.reason or f"halted by {who}")
+
+
+def halt(core: Core, who: str, reason: str) -> None:
+    """HALTED, and what was asked for before it is over."""
+    state = core.state
+    state.latched, state.latched_by, state.latched_reason = TradingState.HALTED, who, reason
+    for request in list(state.requests.values()):
+        if request.parked is not None or isinstance(request.command, c.Resume):
+            requests.withdraw(core, request.id, "trading became HALTED since it was asked")
+
+
+def flatten(core: Core, who: str, command: c.Flatten, age_ns: int) -> None:
+    """HALTED; what is in scope goes on being closed, unless the wish was too old."""
+    if command.scope and command.scope not in core.instruments:
+        return
+    halt(core, who, command.reason or f"flatten by {who}")
+    if age_ns > core.state.settings.execution.flatten_max_age_ns:
+        return
+    for slot in core.state.slots.values():
+        if command.scope in {"", slot.instrument} and (slot.orders or core.position(slot.account, slot.instrument)):
+            slot.flat = True
+
+
+def resume(core: Core, _who: str, _command: c.Resume) -> None:
+    """It is asked for again; but nothing goes on being closed that people may have let live."""
+    for slot in core.state.slots.values():
+        slot.flat = False
+
+
+def deny(core: Core, who: str, command: c.Deny) -> None:
+    """End a request that is known."""
+    commands.deny(core, who, command)
+
+
+def approve(core: Core, who: str, vote: c.Approve) -> None:
+    """Count a vote for a request that is known, and carry it out with the last one; resumes are asked for again."""
+    request = requests.vote(core, vote.request, who)
+    if isinstance(request, Reason) or len(request.votes) < request.needed:
+        return
+    requests.end(core, request, RequestStatus.APPROVED)
+    match request.command:
+        case c.SetHold() as command:
+            core.slot(command.account, command.instrument).hold = False
+        case c.SetCap() as command:
+            set_cap(core, command)
+        case c.RaiseEnvelope() as command if command.strategy in core.state.strategies:
+            core.state.strategies[command.strategy].envelope = command.notional
+        case c.ApplySettings() as command if operate.settings_objection(core, command.settings) is None:
+            core.state.settings, core.state.settings_hash = command.settings, command.content_hash
+            operate.open_accounts(core)
+            core.refresh()
+        case c.Resume() as command:
+            resume(core, who, command)
+        case _:
+            return
+
+
+def hold(core: Core, _who: str, command: c.SetHold) -> None:
+    """Nothing new in a slot; a release takes votes."""
+    if not command.on:
+        return
+    slot = operate.find_slot(core, command.account, command.instrument)
+    if isinstance(slot, Slot):
+        slot.hold = True
+
+
+def hold_what_was_cancelled(core: Core, _who: str, command: c.CancelOrder) -> None:
+    """A cancelled order's slot is on hold; where the order is not known any more, every slot that has an owner is."""
+    cid = command.cid
+    order = found[1] if (found := core.order(cid)) is not None else core.state.closed.get(cid)
+    if order is not None:
+        core.slot(order.account, order.instrument).hold = True
+    elif 0 < run_of_client_id(core.state.installation, cid)[1] < core.state.seq:
+        for slot in core.state.slots.values():
+            slot.hold = slot.hold or bool(slot.owner)
+
+
+def cap(core: Core, _who: str, command: c.SetCap) -> None:
+    """A cap that is lower; a higher one takes votes."""
+    if operate.cap_is_lower(core, command):
+        set_cap(core, command)
+
+
+def lower_envelope(core: Core, _who: str, command: c.RaiseEnvelope) -> None:
+    """What was asked for may have been agreed to, so the lower of both."""
+    strategy = core.state.strategies.get(command.strategy)
+    if strategy is not None and strategy.envelope is not None:
+        strategy.envelope = min(strategy.envelope, command.notional)
+
+
+def set_cap(core: Core, command: c.SetCap) -> None:
+    """Cap a slot, or lift its cap."""
+    slot = operate.find_slot(core, command.account, command.instrument)
+    if isinstance(slot, Slot):
+        slot.cap = None if command.qty is None else abs(core.instruments[command.instrument].qty(command.qty))
+
+
+def manual(core: Core, _who: str, command: c.ManualTarget) -> None:
+    """A person's order is not worked any more, but what it bought must not be taken for too much."""
+    owner = operate.manual_id(command.account, command.instrument)
+    slot = operate.find_slot(core, command.account, command.instrument)
+    if not isinstance(slot, Slot) or (slot.owner not in {"", owner} and slot.owner in core.state.strategies):
+        return
+    spec = StrategySpec(id=owner, kind=MANUAL, account=command.account, instruments=(command.instrument,))
+    core.state.strategies.setdefault(owner, StrategyState(spec, status=StrategyStatus.RUNNING))
+    slot.owner, slot.target = owner, None
+
+
+def load(core: Core, _who: str, command: c.LoadStrategy) -> None:
+    """A strategy that was loaded then is loaded now, and warms up."""
+    spec = command.spec
+    if spec.account not in core.state.accounts or any(i not in core.instruments for i in spec.instruments):
+        return
+    slots = [core.slot(spec.account, instrument) for instrument in spec.instruments]
+    if any(slot.owner not in {"", spec.id} and slot.owner in core.state.strategies for slot in slots):
+        return
+    core.state.strategies.setdefault(spec.id, StrategyState(spec, source_hash=command.source_hash))
+    for slot in slots:
+        slot.owner = spec.id
+
+
+def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
+    """Unloaded, paused, started, or with other parameters, as it was then."""
+    strategy = core.state.strategies.get(command.strategy)
+    if strategy is None:
+        return
+    name, spec = strategy.spec.id, strategy.spec
+    match command:
+        case c.UnloadStrategy():
+            slots = core.slots_of(name)
+            holds = any(core.position(slot.account, slot.instrument) for slot in slots)
+            if holds and not command.keep_position:
+                return
+            want_nothing(core, strategy)
+            del core.state.strategies[name]
+            for slot in slots:
+                slot.owner = slot.owner if holds else ""
+        case c.SetParams():
+            strategy.spec = replace(spec, params={**spec.params, **command.params}, autostart=True)
+            want_nothing(core, strategy)
+            strategy.status, strategy.detail, strategy.memory, strategy.bars_seen = StrategyStatus.WARMING, "", None, {}
+        case c.PauseStrategy() if strategy.status is StrategyStatus.RUNNING:
+            strategy.status, strategy.detail = StrategyStatus.PAUSED, f"paused by {who}"
+            want_nothing(core, strategy)
+        case c.PauseStrategy() if strategy.status is StrategyStatus.WARMING:
+            # its warm-up may have been over by then, which is not known here
+            strategy.spec = replace(spec, autostart=False)
+        case c.StartStrategy() if strategy.status is StrategyStatus.PAUSED:
+            strategy.status, strategy.detail = StrategyStatus.RUNNING, ""
+        case c.StartStrategy() if strategy.status is StrategyStatus.WARMING:
+            strategy.spec = replace(spec, autostart=True)
+        case _:
+            return
+
+
+def quarantine(core: Core, strategy: StrategyState, problem: str) -> None:
+    """It failed then, so it does not trade now."""
+    strategy.status, strategy.detail, strategy.memory = StrategyStatus.QUARANTINED, problem, None
+    want_nothing(core, strategy)
+
+
+def want_nothing(core: Core, strategy: StrategyState) -> None:
+    """Pull everything but protections."""
+    strategy.desired = NOTHING
+    for slot in core.slots_of(strategy.spec.id):
+        slot.target, slot.quotes, slot.hedge_lead = None, (), ""
+        if slot.parked:
+            waiting, slot.parked = slot.parked, ""
+            requests.withdraw(core, waiting, "the strategy no longer wants it")
+
+
+def ask_again(_core: Core, _who: str, _command: c.ApplySettings) -> None:
+    """It takes votes, for a request that was opened in these events and is not known."""
+
+
+COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
+    c.Halt: on_halt,
+    c.Resume: resume,
+    c.Approve: approve,
+    c.Deny: deny,
+    c.LoadStrategy: load,
+    c.UnloadStrategy: change_strategy,
+    c.StartStrategy: change_strategy,
+    c.PauseStrategy: change_strategy,
+    c.SetParams: change_strategy,
+    c.ManualTarget: manual,
+    c.CancelOrder: hold_what_was_cancelled,
+    c.SetHold: hold,
+    c.SetCap: cap,
+    c.RaiseEnvelope: lower_envelope,
+    c.ApplySettings: ask_again,
+}
+
+EVENTS: dict[type, Callable[[Core, Any], None]] = {
+    e.EngineStarted: on_started,
+    e.CommandReceived: on_command,
+    e.InboxOverflow: on_overflow,
+    e.DiskLow: on_disk_low,
+    e.StrategyFault: on_fault,
+    e.Filled: on_filled,
+    e.FundingPaid: portfolio.on_funding,
+    e.VenueSnapshot: on_snapshot,
+    Bbo: on_price,
+    Book: on_price,
+    Mark: on_price,
+    Trade: on_price,
+    Bar: on_price,
+}
+
+
+def finish(core: Core, reason: str) -> None:
+    """The foreign events are over: trading waits for people, unless they had decided more."""
+    state = core.state
+    state.requests_made += REQUESTS_SKIPPED
+    if state.latched is not TradingState.HALTED:
+        state.latched, state.latched_by, state.latched_reason = TradingState.REDUCING, "recovery", reason
+    core.index_slots()

@@ -1,0 +1,74 @@
+"""What people should hear of, back from its tables: for a chat that was not there when it happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Table, and_, or_, select
+
+from domain import facts as f
+from domain.order import Liquidity, Role
+from engine.storage import schema
+
+
+def news(engine: Engine, after: f.FactKey, until: f.FactKey, limit: int = 500) -> list[f.Fact] | None:
+    """Alerts, refusals, trading states, requests, strategies and fills after one fact up to another, in order.
+
+    Of each kind the newest `limit`; of a request and a strategy only where it stands. None while the
+    projection is not whole up to `until`.
+    """
+    with engine.connect() as connection:
+        cursor = connection.execute(select(schema.cursor)).first()
+        if cursor is None or not cursor.complete or (cursor.seq, cursor.idx) < until:
+            return None
+        found = [fact for table in _TABLES for fact in _read(connection, table, after, until, limit)]
+    return sorted(found, key=lambda fact: (fact.seq, fact.index))
+
+
+def _read(connection: Connection, table: Table, after: f.FactKey, until: f.FactKey, limit: int) -> list[f.Fact]:
+    query = (
+        select(table)
+        .where(_later(table, after), ~_later(table, until))
+        .order_by(table.c.seq.desc(), table.c.idx.desc())
+        .limit(limit)
+    )
+    kind, special = _TABLES[table]
+    return [msgspec.convert(_fields(row, special), kind) for row in connection.execute(query).mappings()]
+
+
+def _later(table: Table, key: f.FactKey) -> ColumnElement[bool]:
+    seq, index = key
+    return or_(table.c.seq > seq, and_(table.c.seq == seq, table.c.idx > index))
+
+
+_Fields: TypeAlias = dict[str, Any]
+
+
+def _fields(row: RowMapping, special: Callable[[_Fields], None] | None) -> _Fields:
+    fields = {str(name): value for name, value in row.items()}  # they are a kind of text of SQLAlchemy's own
+    fields["index"] = fields.pop("idx")
+    if special is not None:
+        special(fields)
+    return fields
+
+
+def _fill(fields: _Fields) -> None:
+    fields["side"] = 1 if fields["side"] == "buy" else -1
+    fields["role"], fields["liquidity"] = Role[fields["role"].upper()], Liquidity[fields["liquidity"].upper()]
+    fields["price"], fields["qty"] = fields["price_int"], fields["qty_int"]
+
+
+def _request(fields: _Fields) -> None:
+    fields["votes"] = fields["votes"].split()
+
+
+_TABLES: Mapping[Table, tuple[type[f.Fact], Callable[[_Fields], None] | None]] = {
+    schema.alerts: (f.Alerted, None),
+    schema.refusals: (f.Refused, None),
+    schema.trading_states: (f.TradingStateChanged, None),
+    schema.requests: (f.RequestChanged, _request),
+    schema.strategies: (f.StrategyChanged, None),
+    schema.fills: (f.FillBooked, _fill),
+}

@@ -1,0 +1,67 @@
+"""HTTP connections that cannot crowd others out: who opens one must ask for something soon, and ask in full.
+
+uvicorn lets a connection that says nothing, or a request that trickles in, stay for ever, and answers 503 to everybody
+when there are many: a few hundred idle sockets would silence the health checks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+REQUEST_WITHIN_S = 10.0
+"""From the connection, or the end of the last answer, to the last byte of a request."""
+KEPT_WAITING = 64
+"""Connections that may wait for a request; of more, the one that has waited longest is closed."""
+
+
+class Connection(HttpToolsProtocol):
+    """One connection; closes itself when its request does not come."""
+
+    waiting_since = 0.0
+    _timer: asyncio.TimerHandle | None = None
+
+    @property
+    def waits(self) -> bool:
+        """True while there is no whole request to answer."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None until there has been a request
+        return cycle is None or cycle.response_complete or cycle.more_body
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait; the one that has waited longest makes room."""
+        super().connection_made(cast("asyncio.Transport", transport))
+        self._wait()
+        waiting = [other for other in self.connections if isinstance(other, Connection) and other.waits]
+        if len(waiting) > KEPT_WAITING:
+            min(waiting, key=lambda other: other.waiting_since).transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        self._wait()
+
+    def handle_websocket_upgrade(self) -> None:
+        """A WebSocket may be silent; its session is looked after elsewhere."""
+        self._stop_waiting()
+        super().handle_websocket_upgrade()
+
+    def _wait(self) -> None:
+        self._stop_waiting()
+        self.waiting_since = self.loop.time()
+        self._timer = self.loop.call_later(REQUEST_WITHIN_S, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        if self.waits and not self.transport.is_closing():
+            self.transport.abort()
