@@ -15,7 +15,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import TypeAlias
 
 import aiohttp
 
@@ -28,15 +28,13 @@ from exchanges.hyperliquid.candles import BarClock
 from exchanges.hyperliquid.config import HyperliquidConfig
 from exchanges.hyperliquid.info import InfoClient
 from exchanges.hyperliquid.router import Router
+from exchanges.hyperliquid.socket import Socket, backoff_s, connect, receive
 from exchanges.hyperliquid.subscriptions import Subscriptions, request
 from exchanges.hyperliquid.wire import CoinCodec, ConfirmationMessage, ErrorMessage, Subscription
 
 log = logging.getLogger(__name__)
 
 Sink: TypeAlias = Callable[[MarketEvent | FeedStatus], None]
-Socket: TypeAlias = "aiohttp.ClientWebSocketResponse[Literal[False]]"
-
-_PING = '{"method":"ping"}'
 
 
 class HyperliquidFeed:
@@ -184,22 +182,17 @@ class HyperliquidFeed:
                 self._tell(sink, FeedState.DOWN, self._complaint)
             log.info("Hyperliquid's connection ended: %s", self._complaint)
             self._failures += 1
-            limit_s = min(self._config.backoff_max_s, self._config.backoff_s * 2 ** min(self._failures, 10))
-            await asyncio.sleep(limit_s * (0.5 + self._jitter() / 2))
+            await asyncio.sleep(backoff_s(self._config, self._failures, self._jitter()))
 
     async def _connection(self, router: Router, sink: Sink) -> str:
         """One connection, from the handshake to its end; returns why it ended."""
         config = self._config
-        async with asyncio.timeout(config.connect_timeout_s):
-            socket = await self._open_session().ws_connect(
-                config.ws_url, max_msg_size=config.max_frame_bytes, decode_text=False
-            )
-        async with socket:
+        async with await connect(self._open_session(), config) as socket:
             self._is_up = False
             self._socket = socket
             await self._send(socket, self._subscriptions.reopen())
             while True:
-                frame = await self._receive(socket)
+                frame = await receive(socket, config.ping_after_s)
                 if frame is None:
                     return f"nothing came for {2 * config.ping_after_s:g} s"
                 kind, data, extra = frame
@@ -216,17 +209,6 @@ class HyperliquidFeed:
                     self._say_live(sink)
                 elif self._clock.now_ns() > self._confirm_by_ns:
                     return f"not confirmed: {', '.join(waiting)}; {self._complaint}"
-
-    async def _receive(self, socket: Socket) -> tuple[aiohttp.WSMsgType, Any, str | None] | None:
-        """The next frame; after a silence a ping is sent, after a second one there is none."""
-        try:
-            return await socket.receive(timeout=self._config.ping_after_s)
-        except TimeoutError:
-            await socket.send_str(_PING)
-        try:
-            return await socket.receive(timeout=self._config.ping_after_s)
-        except TimeoutError:
-            return None
 
     async def _send(self, socket: Socket, subscriptions: Sequence[Subscription]) -> None:
         self._confirm_by_ns = self._clock.now_ns() + int(self._config.connect_timeout_s * 1e9)

@@ -98,11 +98,17 @@ class InfoClient:
 
     async def instruments(self) -> list[Instrument]:
         """Every contract that is not delisted. Raises `VenueError`."""
+        try:
+            return [instrument_of(asset) for asset in (await self.meta()).universe if not asset.is_delisted]
+        except Unrepresentable as error:
+            raise VenueError(f"Hyperliquid's meta is not understood: {error}") from error
+
+    async def meta(self) -> Meta:
+        """The contracts as the venue numbers them. Raises `VenueError`."""
         body = await self.ask({"type": "meta"})
         try:
-            meta = _meta.decode(body)
-            return [instrument_of(asset) for asset in meta.universe if not asset.is_delisted]
-        except (msgspec.DecodeError, Unrepresentable) as error:
+            return _meta.decode(body)
+        except msgspec.DecodeError as error:
             raise VenueError(f"Hyperliquid's meta is not understood: {error}") from error
 
     async def bars(self, codec: CoinCodec, interval_ns: int, start_ns: int, end_ns: int) -> list[Bar]:

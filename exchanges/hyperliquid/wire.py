@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.errors import DataError
-from domain.instrument import Instrument
+from domain.instrument import LARGEST, Instrument
 from domain.market import Bar, Bbo, Book, Mark, Trade
 
 MS = 1_000_000
@@ -207,7 +207,7 @@ class _Integers(dict[str, int]):
             raise DataError(f"Hyperliquid sent {text!r:.40} where a positive number belongs")
         spare = self._decimals - len(fraction)
         value: int = int(digits) * 10**spare if spare >= 0 else 0
-        if spare < 0 or value % self._step:
+        if spare < 0 or value % self._step or value > LARGEST:
             value = self._exact(text)
         if value <= 0:
             raise DataError(f"Hyperliquid sent {text!r:.40} where a positive number belongs")

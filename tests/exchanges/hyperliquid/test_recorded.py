@@ -8,9 +8,22 @@ import yaml
 
 from domain.instrument import Instrument
 from domain.market import Book, Feed, FeedKind, Trade
+from domain.order import OrderStatus
 from engine.data.l2 import L2Tape
+from exchanges.hyperliquid.account import decoded
 from exchanges.hyperliquid.config import HyperliquidConfig
 from exchanges.hyperliquid.feed import HyperliquidFeed
+from exchanges.hyperliquid.orders import status_of
+from exchanges.hyperliquid.private import (
+    FillsMessage,
+    UpdatesMessage,
+    WireAccount,
+    WireLedgerFunding,
+    WireOrder,
+    WireRole,
+    WireUpdate,
+    decode_private,
+)
 from tests.exchanges.hyperliquid.server import LocalVenue
 from tests.exchanges.hyperliquid.test_feed import HandClock, until
 from tests.needs import recorded_data
@@ -20,6 +33,7 @@ pytestmark = pytest.mark.real_data
 BTC = Instrument(
     id="BTC-USDC-PERP.HYPERLIQUID", venue_symbol="BTC", price_decimals=1, qty_decimals=5, max_significant=5
 )
+UNKNOWN = OrderStatus.UNKNOWN
 DAY_NS = 86_400_000_000_000
 
 
@@ -84,3 +98,42 @@ async def test_the_recorded_contracts_and_candles_of_the_sdk_are_understood():
         ]
         await contracts.aclose()
         await feed.aclose()
+
+
+@pytest.mark.parametrize(
+    ("name", "question", "kind"),
+    [
+        ("test_get_user_state.yaml", "clearinghouseState", None),
+        ("test_get_frontend_open_orders.yaml", "frontendOpenOrders", list[WireOrder]),
+        ("test_historical_orders.yaml", "historicalOrders", list[WireUpdate]),
+        ("test_user_funding_history_with_end_time.yaml", "userFunding", list[WireLedgerFunding]),
+        ("test_user_role.yaml", "userRole", WireRole),
+    ],
+)
+def test_recorded_answers_about_accounts_are_understood(name, question, kind):
+    body = cassette(name)[question]
+    if kind is None:
+        told = json.loads(body)
+        told.setdefault("time", 0)  # the recording is older than the field
+        assert decoded(json.dumps(told).encode(), WireAccount, question).asset_positions
+    else:
+        assert decoded(body, kind, question)
+
+
+def test_every_status_that_the_venue_has_recorded_is_one_that_we_know():
+    updates = decoded(cassette("test_historical_orders.yaml")["historicalOrders"], list[WireUpdate], "historicalOrders")
+    assert {update.status: status_of(update.status) for update in updates if status_of(update.status) is UNKNOWN} == {}
+    facts = json.loads(recorded_data("venues", "nautilus", "venue_facts", "hyperliquid_enums_errors.json").read_text())
+    assert [word for word in facts["HyperliquidOrderStatus"] if status_of(word) is UNKNOWN] == []
+
+
+def test_recorded_private_messages_are_understood():
+    path = recorded_data("venues", "nautilus", "inline_payloads", "hyperliquid.jsonl")
+    payloads = [json.loads(line)["payload"] for line in path.read_text().splitlines()]
+    [update] = [payload for payload in payloads if payload.get("channel") == "orderUpdates"]
+    message = decode_private(json.dumps(update))
+    assert isinstance(message, UpdatesMessage)
+    fills = [fill for payload in payloads if payload.get("channel") == "user" for fill in payload["data"]["fills"]]
+    assert len(fills) == 3
+    data = {"user": "0x0", "isSnapshot": True, "fills": fills}
+    assert isinstance(decode_private(json.dumps({"channel": "userFills", "data": data})), FillsMessage)

@@ -1,0 +1,318 @@
+"""Hyperliquid's order side: the `Venue` port.
+
+    send ──▶ Outbox ──▶ WebSocket post (REST while it is down) ──▶ statuses ─┐
+             WebSocket: orderUpdates, userFills, userFundings ───────────────┼──▶ Orders ──▶ sink
+             POST /info: queries, snapshots (AccountReader) ─────────────────┘
+
+A lost connection is a `VenueStatus`; when it is back there is another one, upon which the engine asks for a snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine, Sequence
+
+import aiohttp
+import msgspec
+
+from domain.errors import ConfigError, DataError, Unrepresentable, VenueError
+from domain.events import VenueEvent, VenueStatus
+from domain.instrument import AccountId, Instrument
+from domain.order import Intent, Query, RequestSnapshot
+from domain.ports import Clock, Signer, SignRequest, VenueCaps
+from exchanges.hyperliquid import actions
+from exchanges.hyperliquid.account import AccountReader, funding_of
+from exchanges.hyperliquid.config import HyperliquidAccount, HyperliquidConfig
+from exchanges.hyperliquid.info import InfoClient, instrument_of
+from exchanges.hyperliquid.orders import Orders
+from exchanges.hyperliquid.outbox import Outbox
+from exchanges.hyperliquid.private import (
+    ConfirmationMessage,
+    FillsMessage,
+    FundingsMessage,
+    PostMessage,
+    UpdatesMessage,
+    UserSubscription,
+    decode_private,
+)
+from exchanges.hyperliquid.signing import l1_payload, recover
+from exchanges.hyperliquid.socket import backoff_s, connect, receive
+from exchanges.hyperliquid.wire import MS, ErrorMessage
+
+log = logging.getLogger(__name__)
+
+CAPS = VenueCaps(amend=True, amend_keeps_queue=False, batch=actions.MAX_BATCH)
+"""The dead man's switch needs a million USDC of traded volume, so it is not promised."""
+NAME = "HYPERLIQUID"
+STREAMS = ("orderUpdates", "userFills", "userFundings")
+MAX_READS = 4
+"""Questions about accounts and orders at the same time."""
+
+
+class HyperliquidVenue:
+    """Trades `instruments` for `accounts`; `signer` knows their keys. `jitter` gives random numbers in [0, 1).
+
+    The instruments' `venue_symbol` is the coin.
+    """
+
+    def __init__(
+        self,
+        config: HyperliquidConfig,
+        clock: Clock,
+        signer: Signer,
+        accounts: Sequence[HyperliquidAccount],
+        instruments: Sequence[Instrument],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = NAME
+        self.caps = CAPS
+        self._config = config
+        self._clock = clock
+        self._signer = signer
+        self._accounts = {a.id: msgspec.structs.replace(a, address=a.address.lower()) for a in accounts}
+        self._instruments = {instrument.venue_symbol: instrument for instrument in instruments}
+        self._jitter = jitter
+        self._sink: Callable[[VenueEvent], None] | None = None
+        self.orders = Orders({}, self._emit)
+        self._assets: dict[str, tuple[Instrument, int]] = {}
+        self.outbox = Outbox(config, clock, signer, self.orders, self._accounts, self._assets, self._emit)
+        self._readers: dict[AccountId, AccountReader] = {}
+        self._by_address: dict[str, AccountReader] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reads = asyncio.Semaphore(MAX_READS)
+        self._snapshots: dict[AccountId, bool] = {}
+        """Accounts that are being read; True = again afterwards."""
+        self._waiting: set[UserSubscription] = set()
+        self._live = asyncio.Event()
+        self._is_up = False
+        self._failures = 0
+        self._complaint = ""
+        self.poison = 0
+        """Messages and parts of messages that were not understood."""
+
+    async def start(self, sink: Callable[[VenueEvent], None]) -> None:
+        """Check keys, clock and contracts, connect, and return when the venue has confirmed the streams.
+
+        Raises `ConfigError` for what a person has to set right, `VenueError` when the venue does not answer.
+        """
+        self._sink = sink
+        self._session = self.outbox.session = aiohttp.ClientSession()
+        try:
+            await self._open(InfoClient(self._session, self._config, self._jitter))
+            for run in (self.outbox.run(), self._stay_connected(self._session)):
+                self._spawn(run)
+            async with asyncio.timeout(self._config.connect_timeout_s):
+                await self._live.wait()
+        except TimeoutError:
+            await self.aclose()
+            raise VenueError(
+                f"Hyperliquid ({self._config.ws_url}) did not confirm the private streams within "
+                f"{self._config.connect_timeout_s:g} s: {self._complaint or 'no answer'}"
+            ) from None
+        except BaseException:
+            await self.aclose()
+            raise
+
+    def send(self, intents: Sequence[Intent]) -> None:
+        """Hand intents to the sender; answers come as events, or not at all."""
+        requests = []
+        for intent in intents:
+            if isinstance(intent, RequestSnapshot):
+                self._want_snapshot(intent.account)
+            elif isinstance(intent, Query):
+                self._spawn(self._query(intent))
+            else:
+                requests.append(intent)
+        self.outbox.put(requests)
+
+    async def aclose(self) -> None:
+        """Disconnect; orders stay as they are."""
+        self._sink = None
+        tasks, self._tasks = self._tasks, set()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.outbox.aclose()
+        session, self._session = self._session, None
+        self.outbox.session = None
+        if session is not None:
+            await session.close()
+
+    def _emit(self, event: VenueEvent) -> None:
+        if self._sink is not None:
+            self._sink(event)
+
+    def _spawn(self, run: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(run)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # opening
+
+    async def _open(self, info: InfoClient) -> None:
+        universe = (await info.meta()).universe
+        for number, asset in enumerate(universe):
+            instrument = self._instruments.get(asset.name) or instrument_of(asset)
+            if instrument.qty_decimals != asset.size_decimals:
+                raise ConfigError(
+                    f"{instrument.id}: Hyperliquid counts {asset.name} in {asset.size_decimals} decimals, the settings "
+                    f"say {instrument.qty_decimals}; correct qty_decimals"
+                )
+            self.orders.instruments[asset.name] = instrument
+            self._assets[instrument.id] = (instrument, number)
+        missing = [coin for coin in self._instruments if coin not in self.orders.instruments]
+        if missing:
+            raise ConfigError(f"Hyperliquid does not list {', '.join(missing)}; remove it or correct its venue symbol")
+        for account in self._accounts.values():
+            now_ns = self._clock.now_ns()
+            reader = AccountReader(info, account, self.orders, account.since_ns or now_ns)
+            self._readers[account.id] = self._by_address[account.address] = reader
+            await self._check(reader)
+
+    async def _check(self, reader: AccountReader) -> None:
+        """Refuse a clock that is off, and a key that is not an agent of the account."""
+        account, config = reader.account, self._config
+        state = await reader.state()
+        off_s = (self._clock.now_ns() - state.time * MS) / 1e9
+        if abs(off_s) > config.max_clock_skew_s:
+            raise ConfigError(
+                f"this machine's clock is {off_s:+.1f} s off Hyperliquid's: orders would expire at the wrong time; "
+                "set it right (NTP) and start again"
+            )
+        payload = l1_payload(actions.Noop(), 0, is_mainnet=config.is_mainnet)
+        [signed] = await self._signer.sign([SignRequest(key=account.key, action="noop", payload=payload)])
+        agent = recover(payload, signed)
+        if agent == account.address:
+            raise ConfigError(
+                f"the key {account.key!r} is the own key of {account.id} ({agent}), which can withdraw everything; "
+                "approve an API wallet (agent) at Hyperliquid and use its key"
+            )
+        role = await reader.role(agent)
+        owner = role.data.user.lower() if role.data is not None else ""
+        if role.role != "agent" or (owner != account.address and not account.is_vault):
+            raise ConfigError(
+                f"the key {account.key!r} ({agent}) is not an API wallet of {account.id} ({account.address}): "
+                f"Hyperliquid calls it {role.role!r}{' of ' + owner if owner else ''}; approve it there, or correct "
+                "the address, the key or the network"
+            )
+
+    # the connection
+
+    async def _stay_connected(self, session: aiohttp.ClientSession) -> None:
+        while True:
+            try:
+                self._complaint = await self._connection(session)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                self._complaint = str(error) or type(error).__name__
+            self.outbox.lost()
+            log.info("Hyperliquid's order connection ended: %s", self._complaint)
+            if self._is_up:
+                self._is_up = False
+                self._emit(VenueStatus(venue=self.name, connected=False, detail=self._complaint))
+            self._failures += 1
+            await asyncio.sleep(backoff_s(self._config, self._failures, self._jitter()))
+
+    async def _connection(self, session: aiohttp.ClientSession) -> str:
+        """One connection, from the handshake to its end; returns why it ended."""
+        config = self._config
+        async with await connect(session, config) as socket:
+            wanted = [UserSubscription(kind, address) for address in self._by_address for kind in STREAMS]
+            self._waiting = set(wanted)
+            confirm_by = asyncio.get_running_loop().time() + config.connect_timeout_s
+            for subscription in wanted:
+                request = {"method": "subscribe", "subscription": subscription}
+                await socket.send_str(msgspec.json.encode(request).decode())
+            while True:
+                frame = await receive(socket, config.ping_after_s)
+                if frame is None:
+                    return f"nothing came for {2 * config.ping_after_s:g} s"
+                kind, data, extra = frame
+                if kind is not aiohttp.WSMsgType.TEXT:
+                    return f"closed: {data or socket.close_code or kind.name} {extra or ''}".strip()
+                self._take(data)
+                if self._is_up:
+                    continue
+                if not self._waiting:
+                    self.outbox.socket = socket
+                    self._say_up()
+                elif asyncio.get_running_loop().time() > confirm_by:
+                    return f"not confirmed: {', '.join(sorted(each.type for each in self._waiting))}"
+
+    def _say_up(self) -> None:
+        self._is_up = True
+        self._failures = 0
+        self._live.set()
+        self._emit(VenueStatus(venue=self.name, connected=True, detail=f"Hyperliquid, {self._config.ws_url}"))
+
+    def _take(self, frame: bytes) -> None:
+        """Deal with one frame; what is not understood is counted and skipped."""
+        try:
+            message = decode_private(frame)
+            if isinstance(message, PostMessage):
+                self.outbox.on_post(message.data)
+            elif isinstance(message, UpdatesMessage):
+                for update in message.data:
+                    self.orders.on_update(update)
+            elif isinstance(message, FillsMessage):
+                self._take_fills(message)
+            elif isinstance(message, FundingsMessage):
+                self._take_fundings(message)
+            elif isinstance(message, ConfirmationMessage):
+                confirmed = message.data.subscription
+                self._waiting.discard(UserSubscription(confirmed.type, confirmed.user.lower()))
+            elif isinstance(message, ErrorMessage):
+                log.warning("Hyperliquid complains: %s", message.data)
+                self._complaint = message.data
+        except (DataError, Unrepresentable, msgspec.DecodeError, ArithmeticError) as error:
+            self.poison += 1
+            log.error("a message of Hyperliquid was skipped, a snapshot is asked for: %s; %.500s", error, frame)  # noqa: TRY400
+            for account in self._accounts:
+                self._want_snapshot(account)
+
+    def _take_fills(self, message: FillsMessage) -> None:
+        reader = self._by_address.get(message.data.user.lower())
+        if reader is not None:
+            self.orders.on_fills(reader.account.id, reader.account.address, message.data.fills, reader.since_ns)
+
+    def _take_fundings(self, message: FundingsMessage) -> None:
+        reader = self._by_address.get(message.data.user.lower())
+        if reader is None:
+            return
+        for funding in message.data.fundings:
+            event = funding_of(reader.account.id, self.orders, funding)
+            if event is not None and event.venue_ts_ns >= reader.since_ns:
+                self._emit(event)
+
+    # the read path
+
+    def _want_snapshot(self, account: AccountId) -> None:
+        if account in self._snapshots:
+            self._snapshots[account] = True
+        elif account in self._readers:
+            self._snapshots[account] = False
+            self._spawn(self._snapshot(self._readers[account]))
+
+    async def _snapshot(self, reader: AccountReader) -> None:
+        """Read an account; when that fails the engine asks again."""
+        account = reader.account.id
+        try:
+            async with self._reads:
+                self._emit(await reader.snapshot())
+        except VenueError as error:
+            log.warning("%s could not be read: %s", account, error)
+        finally:
+            again = self._snapshots.pop(account)
+        if again:
+            self._want_snapshot(account)
+
+    async def _query(self, query: Query) -> None:
+        reader = self._readers.get(query.account)
+        try:
+            if reader is not None:
+                async with self._reads:
+                    self._emit(await reader.report(query))
+        except (VenueError, Unrepresentable) as error:
+            log.warning("the order %s could not be asked about: %s", query.cid, error)

@@ -1,0 +1,197 @@
+"""A local Hyperliquid that trades: /exchange, /info and the private WebSocket, with faults on demand.
+
+What it does with a request is in `exchange_room`. Proved only against recordings and documentation, never against the
+venue itself.
+"""
+
+import asyncio
+import contextlib
+import json
+import random
+from typing import Any, Self
+
+from aiohttp import WSMsgType, web
+
+from domain.market import Bbo, Book, Mark
+from tests.exchanges.hyperliquid.exchange_room import Room
+
+
+class Faults:
+    """What goes wrong, while it is set; counts go down with every request that they hit."""
+
+    def __init__(self) -> None:
+        self.lose_requests = 0
+        self.drop_answers = 0
+        self.mute_streams = False
+        self.delay_s = 0.0
+        self.duplicate = False
+        self.statuses: list[int] = []
+        """HTTP statuses of the next requests to /exchange, over either road; they are then not carried out."""
+        self.info_statuses: list[int] = []
+        self.refuse_ws = False
+        self.streams_first = False
+        self.shuffle: random.Random | None = None
+        """Messages of the streams come in any order."""
+
+
+class ExchangeServer:
+    """`async with ExchangeServer() as venue:` serves on a free port of loopback."""
+
+    def __init__(self, cash: str = "100000") -> None:
+        self.room = Room(cash)
+        self.faults = Faults()
+        self.url = ""
+        self.asked: list[str] = []
+        self.sockets: dict[web.WebSocketResponse, set[str]] = {}
+        self.connections = 0
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_get("/ws", self._ws)
+        app.router.add_post("/info", self._info)
+        app.router.add_post("/exchange", self._exchange)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Nobody answers any more."""
+        for socket in list(self.sockets):
+            await socket.close()
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    @property
+    def ws_url(self) -> str:
+        return self.url.replace("http", "ws") + "/ws"
+
+    def cut(self) -> None:
+        """Break every connection without a word."""
+        for socket in list(self.sockets):
+            transport = socket._req.transport if socket._req else None
+            if transport is not None:
+                transport.abort()
+
+    # the market
+
+    async def market(self, event: Bbo | Book | Mark) -> None:
+        """Move the market; whatever it fills is told."""
+        now = self.room.now_ns()
+        self.room.exchange.on_market(event, now)
+        self.room.digest(self.room.exchange.poll(now))
+        await self._flush()
+
+    async def quote(self, bid: str, ask: str, size: str = "10", coin: str = "BTC") -> None:
+        i = next(i for i in self.room.instruments if i.venue_symbol == coin)
+        bids, asks = ((i.price(bid), i.qty(size)),), ((i.price(ask), i.qty(size)),)
+        await self.market(Book(instrument=i.id, bids=bids, asks=asks))
+
+    async def poll(self) -> None:
+        """Let time pass: dead men's switches fire."""
+        now = self.room.now_ns()
+        self.room.exchange.submit([], now)
+        self.room.digest(self.room.exchange.poll(now))
+        await self._flush()
+
+    async def _flush(self) -> None:
+        """Tell the streams what has happened since the last time."""
+        streams, self.room.streams = self.room.streams, []
+        if self.faults.shuffle is not None:
+            self.faults.shuffle.shuffle(streams)
+        if self.faults.mute_streams:
+            return
+        for message in streams:
+            for socket, kinds in list(self.sockets.items()):
+                for _ in range(1 + self.faults.duplicate):
+                    if message["channel"] in kinds and not socket.closed:
+                        await tell(socket, message)
+
+    # the doors
+
+    async def _requested(self, body: dict[str, Any], road: str) -> tuple[int, dict[str, Any] | None]:
+        """HTTP status and answer; None = there is none."""
+        faults = self.faults
+        if faults.statuses:
+            status = faults.statuses.pop(0)
+            if status != 200:
+                return status, None
+        if faults.lose_requests:
+            faults.lose_requests -= 1
+            return 0, None
+        answer = self.room.act(body, road)
+        if faults.delay_s:
+            await asyncio.sleep(faults.delay_s)
+        if faults.drop_answers:
+            faults.drop_answers -= 1
+            return 0, None
+        return 200, answer
+
+    async def _exchange(self, asked: web.Request) -> web.StreamResponse:
+        status, answer = await self._requested(await asked.json(), "rest")
+        await self._flush()
+        if status == 0:
+            assert asked.transport is not None
+            asked.transport.abort()
+            return web.Response()
+        return web.json_response(answer) if answer is not None else web.Response(status=status, text="busy")
+
+    async def _ws(self, asked: web.Request) -> web.StreamResponse:
+        if self.faults.refuse_ws:
+            return web.Response(status=503)
+        self.connections += 1
+        socket = web.WebSocketResponse()
+        await socket.prepare(asked)
+        self.sockets[socket] = set()
+        try:
+            async for frame in socket:
+                if frame.type is WSMsgType.TEXT:
+                    await self._heard(socket, json.loads(frame.data))
+        finally:
+            del self.sockets[socket]
+        return socket
+
+    async def _heard(self, socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
+        if message["method"] == "ping":
+            await tell(socket, {"channel": "pong"})
+        elif message["method"] == "subscribe":
+            wanted = message["subscription"]
+            self.sockets[socket].add(wanted["type"])
+            await tell(socket, {"channel": "subscriptionResponse", "data": message})
+            if wanted["type"] == "userFills":
+                mine = [f for f in self.room.fills if f["user"] == wanted["user"]]
+                data = {"isSnapshot": True, "user": wanted["user"], "fills": mine}
+                await tell(socket, {"channel": "userFills", "data": data})
+        else:
+            await self._posted(socket, message)
+
+    async def _posted(self, socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
+        status, answer = await self._requested(message["request"]["payload"], "ws")
+        response = {"type": "action", "payload": answer}
+        if answer is None:
+            response = {"type": "error", "payload": f"{status} busy"}
+        if self.faults.streams_first:
+            await self._flush()
+        for _ in range((1 + self.faults.duplicate) if status and not socket.closed else 0):
+            await tell(socket, {"channel": "post", "data": {"id": message["id"], "response": response}})
+        await self._flush()
+
+    async def _info(self, asked: web.Request) -> web.Response:
+        question = await asked.json()
+        self.asked.append(question["type"])
+        if self.faults.info_statuses:
+            status = self.faults.info_statuses.pop(0)
+            if status != 200:
+                return web.Response(status=status, text="busy")
+        return web.json_response(self.room.tell(question))
+
+
+async def tell(socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
+    """Send, to whom may have gone in the meantime."""
+    with contextlib.suppress(ConnectionError):
+        await socket.send_json(message)
