@@ -122,11 +122,16 @@ class EngineLoop:
                     break
                 kernel.ingest(self._next())
             self.busy_since_ns = time.monotonic_ns()
-            kernel.tick(inbox[0].ts_ns if inbox else self.clock.now_ns())
+            kernel.tick(self._oldest_ns())
         except JournalError as error:
             self.failure = error
         finally:
             self.busy_since_ns = 0
+
+    def _oldest_ns(self) -> int:
+        """Time up to which everything has been taken in: what waits was stamped when it came."""
+        waiting = [queue[0].ts_ns for queue in (self.urgent, self.inbox) if queue]
+        return min(waiting) if waiting else self.clock.now_ns()
 
     def _next(self) -> Event:
         if not self.urgent:

@@ -142,7 +142,7 @@ def end(core: Core, request: Request, status: RequestStatus, why: str = "") -> N
         slot = core.state.slots.get(request.parked.slot)
         if slot is not None and slot.parked == request.id:
             slot.parked = ""
-            if status is not RequestStatus.APPROVED:
+            if status in {RequestStatus.DENIED, RequestStatus.EXPIRED}:
                 slot.declined = request.parked.entry
     publish(core, request)
 

@@ -236,21 +236,30 @@ def review_protection(core: Core, slot: Slot, protection: Protection) -> None:
     """
     instrument = core.instruments[slot.instrument]
     entry = protection.entry or UNNAMED
-    position = core.position(slot.account, slot.instrument) or slot.target or 0
+    side = guarded_side(core, slot, entry)
     try:
         stop = instrument.round_price(protection.stop, 0) if protection.stop else 0
         take_profit = instrument.round_price(protection.take_profit, 0) if protection.take_profit else 0
     except Unrepresentable as error:
         core.refuse(slot, Reason.BAD_NUMBER, str(error))
         return
-    if slot.stop and (entry == slot.stop_entry or is_guarded(core, slot)):
-        looser = not stop or (stop < slot.stop if position > 0 else stop > slot.stop)
+    same_side = slot.stop_side in {0, side}
+    if slot.stop and same_side and (entry == slot.stop_entry or is_guarded(core, slot)):
+        looser = not stop or (stop < slot.stop if side > 0 else stop > slot.stop)
         if looser:
             core.refuse(slot, Reason.LOOSER_STOP, f"entry={entry}")
             stop = slot.stop
     slot.stop_entry = entry
+    slot.stop_side = side
     slot.stop = stop
     slot.take_profit = take_profit
+
+
+def guarded_side(core: Core, slot: Slot, entry: str) -> int:
+    """Sign of the position that a protection of this entry is for: what the entry wants, else what is held."""
+    whole = slot.target if slot.target and entry == slot.entry else core.position(slot.account, slot.instrument)
+    whole = whole or slot.target or 0
+    return 1 if whole > 0 else -1 if whole else 0
 
 
 def is_guarded(core: Core, slot: Slot) -> bool:

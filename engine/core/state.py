@@ -99,6 +99,8 @@ class Slot(Struct):
     most: int | None = None
     """Largest |position| that quotes and takes may lead to, by the envelope at the last review (None = any)."""
     stop_entry: str = ""
+    stop_side: int = 0
+    """Sign of the position that `stop` and `take_profit` are for; 0 = as held."""
     stop: int = 0
     take_profit: int = 0
     hold: bool = False

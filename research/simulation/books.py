@@ -98,7 +98,7 @@ def unprotected(kernel: Kernel, door: Door) -> dict[str, str]:
     for slot in kernel.core.state.slots.values():
         account = door.floor.accounts[slot.account]
         held = account.qty(slot.instrument)
-        if slot.target is not None and slot.target * held < 0 and slot.stop_entry == slot.entry:
+        if slot.stop_side * held < 0:
             continue  # reversing: the protection that is wanted is for the other side
         for kind, wanted in ((OrderKind.STOP, slot.stop), (OrderKind.TAKE_PROFIT, slot.take_profit)):
             resting = [o for o in account.open.values() if o.instrument == slot.instrument and o.kind is kind]

@@ -26,9 +26,12 @@ def converge(core: Core, slot: Slot) -> None:
         if fired or not (slot.target or slot.parked):
             slot.stop = slot.take_profit = 0
         return
-    if slot.target is not None and slot.target * position < 0 and slot.stop_entry == slot.entry:
-        # the new entry's protection is for the other side: what guards the old position stays until it has flipped
-        return
+    if slot.stop_side * position < 0:
+        if slot.stop_side * (slot.target or 0) > 0:
+            # the new entry's protection is for the other side: what guards the position stays until it has flipped
+            return
+        # it guarded what is not held any more, and would fire at once
+        slot.stop = slot.take_profit = slot.stop_side = 0
     against = [o for o in slot.orders.values() if o.side * position < 0 and o.role is Role.TARGET and not o.reduce_only]
     if against and sum([o.leaves for o in against]) > max(0, (slot.target or 0) * (-1 if position > 0 else 1)):
         # one order closes and opens: were a new stop to fire first, all of it would be a new position

@@ -96,7 +96,8 @@ def converge(core: Core, slot: Slot) -> None:
     if gap < 0:
         drop_excess(core, slot, working, side, -gap)
         return
-    beyond_zero = max(0, distance * side - max(0, -position * side) - closed_unheard(slot, side, position))
+    against = max(0, -position * side)
+    beyond_zero = max(0, distance * side - against - closed_unheard(slot, side, position))
     if opening > beyond_zero:
         # what rested to open would now close, and pass zero together with a stop: a reduce-only order replaces it
         resting = [order for order in working if order.kind is POST_ONLY and not order.reduce_only]
@@ -107,7 +108,8 @@ def converge(core: Core, slot: Slot) -> None:
     if lead_room is not None:
         gap = min(gap, lead_room)
     if gap > 0 and (gap > slot.band or slot.flat):
-        open_gap(core, slot, side, gap, min(gap, max(0, beyond_zero - opening)))
+        opens = min(gap, max(0, beyond_zero - opening))
+        open_gap(core, slot, side, min(gap - opens, max(0, against - coming + opening)), opens)
 
 
 def keep_side(core: Core, slot: Slot, working: list[Order], side: int) -> list[Order]:
@@ -154,7 +156,7 @@ def protected(slot: Slot, side: int) -> bool:
     return any(order.reduce_only and order.side == side for order in slot.orders.values())
 
 
-def open_gap(core: Core, slot: Slot, side: int, gap: int, opening: int) -> None:
+def open_gap(core: Core, slot: Slot, side: int, closing: int, opening: int) -> None:
     """Place what is missing: reduce-only for what closes, another order for the `opening` part beyond zero.
 
     One order crosses zero only where it takes at once and no protection rests: were that to fire first, the whole
@@ -167,8 +169,8 @@ def open_gap(core: Core, slot: Slot, side: int, gap: int, opening: int) -> None:
         refused(core, slot, Veto(Reason.PRICE_UNKNOWN, slot.instrument))
         return
     if opening and not (reducing or passive or protected(slot, side)):
-        opening = gap
-    send(core, slot, side, gap - opening, price, reduce_only=True)
+        closing, opening = 0, closing + opening
+    send(core, slot, side, closing, price, reduce_only=True)
     if not reducing:
         send(core, slot, side, opening, price, reduce_only=False)
 

@@ -11,6 +11,7 @@ from domain.commands import Approve, Halt, RaiseEnvelope, Resume
 from domain.desired import Desired, Protection, Qty, Quote, Style, Take, Target
 from domain.order import Amend, Cancel, OrderKind, OrderStatus, Role
 from domain.settings import SECOND_NS, ApprovalSettings
+from engine.core.executor.place import exposure_of
 from tests.engine.core.rig import BTC, SETTINGS, Rig, places
 
 APPROVALS = replace(SETTINGS, approvals=ApprovalSettings(large_fraction=Decimal("0.001")))
@@ -170,3 +171,14 @@ def test_what_rested_to_open_is_replaced_when_it_would_now_close() -> None:
     rig.fill(bid)
     assert Cancel(cid=opening.cid, account=opening.account, instrument=opening.instrument) in rig.sent
     assert [(place.qty, place.reduce_only) for place in places(rig.sent)] == [(300, True)]
+
+
+def test_what_a_reduce_only_order_may_have_done_unheard_counts_at_the_gate() -> None:
+    rig = Rig().start()
+    rig.hold_position(1.0)
+    (close,) = places(rig.want(Desired(targets=(target(0.0),))))
+    rig.accept(close)
+    before = exposure_of(rig.core, rig.slot())
+    rig.core.state.accounts[close.account].positions[BTC.id].qty = 300
+    after = exposure_of(rig.core, rig.slot())
+    assert (before.worst(-1), after.worst(-1)) == (0, 700)

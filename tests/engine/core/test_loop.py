@@ -20,7 +20,7 @@ from domain.market import Bar, Bbo, FeedState, FeedStatus, Trade
 from domain.order import Liquidity
 from domain.settings import SECOND_NS
 from domain.strategy import View
-from engine.core.loop import BATCH, EngineLoop
+from engine.core.loop import BATCH, BATCH_NS, EngineLoop
 from tests.engine.core.rig import ACCOUNT, BTC, Rig
 
 
@@ -267,3 +267,24 @@ async def test_other_tasks_get_their_turn_between_slow_events() -> None:
         for _ in range(3):
             await asyncio.sleep(0)
         assert begun < 10
+
+
+async def test_commands_that_wait_are_not_older_than_a_timer_that_was_served() -> None:
+    rig = Rig().start()
+    loop, clock = made(rig)
+    halt = e.CommandReceived(actor=Actor(person="dot", door=Door.TERMINAL), command=Halt(), request_id="h")
+    again = e.CommandReceived(actor=Actor(person="dot", door=Door.TERMINAL), command=Halt(), request_id="i")
+    loop.put(halt)
+    loop.put(again)
+    rig.core.set_timer("equity", clock.now + SECOND_NS)
+    taken = rig.kernel.ingest
+
+    def slowly(event: e.Event) -> None:
+        taken(event)
+        clock.now += 3 * SECOND_NS
+        time.sleep(BATCH_NS / 1e9)
+
+    rig.kernel.ingest = slowly  # type: ignore[method-assign]  # an event that takes long
+    async with running(loop):
+        await until(lambda: not loop.has_work)
+    assert recorded(rig, e.ClockStepped) == []

@@ -371,3 +371,6 @@ def test_a_vote_is_for_what_was_to_be_added_then() -> None:
     rig.fill(guard, price=590_000)
     done = rig.command(c.Approve(request="R1"), "bob")
     assert done.reason is Reason.MOVED
+    rig.wait(1)
+    rig.want(wants(target(1.4, "e1"), stop(58_000.0)))
+    assert "DECLINED" not in rig.refusals()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from domain import events as e
+from domain.desired import Protection
 from domain.order import Amend, Cancel, OrderKind, OrderStatus, Place, Role
 from domain.settings import SECOND_NS
 from engine.core.executor import takes
-from tests.engine.core.rig import Rig, of, places, quote, stop, take, target, wants
+from tests.engine.core.rig import BTC, Rig, of, places, quote, stop, take, target, wants
 
 
 def resting(rig: Rig, *roles: Role) -> list[Place]:
@@ -278,3 +281,43 @@ def test_a_fill_before_the_acceptance_is_an_acceptance() -> None:
     rig.fill(place, 300)
     rig.accept(place)
     assert rig.order(place.cid).status is OrderStatus.FILLED
+
+
+@pytest.mark.parametrize(
+    "protections",
+    [(), (Protection(instrument=BTC.id, entry="e2", take_profit=50_000.0),), (stop(65_000.0, "e2"),)],
+    ids=["none", "take-profit only", "stop"],
+)
+def test_after_a_turn_the_old_sides_stop_is_gone(protections: tuple[Protection, ...]) -> None:
+    rig = Rig().start()
+    rig.hold_position(0.5, "e1")
+    rig.want(wants(target(0.5), stop(55_000.0)))
+    resting(rig, Role.STOP)
+    rig.want(wants(target(-0.5, "e2"), *protections))
+    for _ in range(3):
+        for place in places(list(rig.sent)):
+            if not place.trigger and rig.core.order(place.cid) is not None:
+                rig.accept(place)
+                rig.fill(place)
+        for order in list(rig.slot().orders.values()):
+            if order.cancel_ns:
+                rig.cancelled(order.cid, 0)
+    assert rig.held() == -500
+    wanted = {(Role.STOP, 1, 650_000)} if protections and protections[0].stop else set()
+    wanted |= {(Role.TAKE_PROFIT, 1, 500_000)} if protections and protections[0].take_profit else set()
+    assert {(o.role, o.side, o.trigger) for o in rig.slot().orders.values()} == wanted
+
+
+def test_nothing_is_closed_that_is_not_held_while_an_old_stop_is_being_cancelled() -> None:
+    rig = Rig().start()
+    rig.hold_position(0.5, "e1")
+    rig.want(wants(target(0.5), stop(59_500.0)))
+    (guard,) = resting(rig, Role.STOP)
+    (close,) = places(rig.want(wants(target(0.0, "e1"))))
+    rig.accept(close)
+    rig.sent.clear()
+    rig.fill(close)
+    rig.want(wants(target(-0.5, "e2")))
+    assert [place.qty for place in places(rig.sent) if place.reduce_only] == []
+    rig.cancelled(guard.cid, 0)
+    assert [place.qty for place in places(rig.sent) if not place.reduce_only] == [500]
