@@ -293,7 +293,6 @@ def release_parked(core: Core, parked: Parked) -> Veto | str:
         return Veto(Reason.MOVED, f"it was to add {asked} and would add {now} now")
     slot.parked = ""
     review.put_in_force(core, slot, parked)
-    slot.added = []
     owner = core.state.strategies.get(slot.owner)
     for protection in owner.desired.protections if owner is not None else ():
         if protection.instrument == slot.instrument:

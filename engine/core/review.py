@@ -180,6 +180,18 @@ def added_by(core: Core, slot: Slot, parked: Parked) -> int:
     return policy.added_exposure(parked.target, slot.target if slot.target is not None else position)
 
 
+def added_lately(core: Core, slot: Slot, parked: Parked, counted_as: str) -> int:
+    """What was added without a vote within the window and is still there, whatever names its entries had.
+
+    A person's orders all count, also those that were closed again.
+    """
+    lately = sum(qty for _, of, qty in slot.added if of == counted_as or not counted_as)
+    if counted_as:
+        return lately
+    in_force = slot.target if slot.target is not None else core.position(slot.account, slot.instrument)
+    return min(lately, abs(in_force)) if in_force * parked.target > 0 else 0
+
+
 def park_if_large(core: Core, slot: Slot, parked: Parked) -> bool:
     """True when the target now waits for approval; the one in force stays."""
     approvals: ApprovalSettings = core.state.settings.approvals
@@ -192,12 +204,12 @@ def park_if_large(core: Core, slot: Slot, parked: Parked) -> bool:
     if not added:
         return False
     now = core.state.ts_ns
-    counted_as = MANUAL if slot.owner.startswith(MANUAL) else parked.entry
+    counted_as = MANUAL if slot.owner.startswith(MANUAL) else ""
     slot.added = [row for row in slot.added if now - row[0] < approvals.window_ns]
     if approvals.enabled and parked.price:
         notional = policy.needs_approval(
             added,
-            recent_qty=sum(qty for _, of, qty in slot.added if of == counted_as),
+            recent_qty=added_lately(core, slot, parked, counted_as),
             price=parked.price,
             instrument=core.instruments[slot.instrument],
             large_notional=core.equity(slot.account) * approvals.large_fraction,

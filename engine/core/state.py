@@ -77,7 +77,7 @@ class Slot(Struct):
 
     `target` is the approved target in force (None = the strategy wants no change here); `sized_*`
     is what risk made of a Strength, frozen per entry. `consumed` is the entry whose protection fired.
-    `added` are the exposures added without a vote: (ts_ns, entry, quantity).
+    `added` are the exposures added without a vote: (ts_ns, `MANUAL` for a person's, quantity).
     """
 
     key: SlotKey

@@ -37,8 +37,8 @@ class Votes:
         self.done: dict[str, int] = {}
         """Command ids that were carried out -> seq."""
         self.targets: dict[str, tuple[int | None, str]] = {}
-        self.added: dict[str, list[tuple[int, int, str, int]]] = {}
-        """Per slot: (seq, time, entry, quantity) of exposure that came into force without a vote."""
+        self.added: dict[str, list[tuple[int, int, bool, int]]] = {}
+        """Per slot: (seq, time, whether by hand, quantity) of exposure that came into force without a vote."""
 
     @property
     def halted(self) -> bool:
@@ -96,7 +96,6 @@ class Votes:
         if parked is not None:
             slot = core.state.slots[parked.slot]
             self.targets[slot.key] = (slot.target, slot.entry)
-            self.added[slot.key] = []
 
     def _on_done(self, event: Event, fact: CommandDone) -> None:
         if isinstance(event, CommandReceived) and isinstance(event.command, c.Approve) and self.turns:
@@ -119,16 +118,20 @@ class Votes:
             if slot.target is None or slot.hedge_lead or (slot.consumed and slot.consumed == slot.entry):
                 continue
             held = core.position(slot.account, slot.instrument)
-            added = self._grows(slot.target, before if before is not None else held)
+            base = before if before is not None else held
+            added = self._grows(slot.target, base)
             if not added:
                 continue
             now = core.state.ts_ns
             rows = self.added.setdefault(key, [])
-            counted_as = MANUAL if slot.owner.startswith(MANUAL) else slot.entry
-            rows.append((core.state.seq, now, counted_as, added))
-            approvals = self.settings.approvals
-            total = sum(row[3] for row in rows if now - row[1] < approvals.window_ns and row[2] == counted_as)
-            worth = core.instruments[slot.instrument].notional(core.markets[slot.instrument].reference(), total)
+            by_hand, approvals = slot.owner.startswith(MANUAL), self.settings.approvals
+            counted = [row for row in rows if now - row[1] < approvals.window_ns and row[2] == by_hand]
+            lately = sum(row[3] for row in counted)
+            if not by_hand:
+                lately = min(lately, abs(base)) if base * slot.target > 0 else 0
+            rows.append((core.state.seq, now, by_hand, added))
+            price = core.markets[slot.instrument].reference()
+            worth = core.instruments[slot.instrument].notional(price, lately + added)
             large = core.equity(slot.account) * approvals.large_fraction
             text = f"{key} target {slot.target} ({slot.entry}) adds {worth} within the window, {large} needs votes"
             require(worth <= large, "large without votes", text)

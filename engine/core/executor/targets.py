@@ -6,6 +6,8 @@ side, never as help on the other: the gap is measured from the worst case, so it
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from domain.desired import Style
 from domain.facts import TradingState
 from domain.order import Order, OrderKind, Role
@@ -50,7 +52,7 @@ def towards_zero(goal: int, position: int) -> int:
     return min(0, max(goal, position))
 
 
-MOST_HEDGED = 2
+MOST_HEDGED = Decimal("1.25")
 """A hedge is not voted on, because its lead was: it is worth at most this many times what the lead is."""
 
 

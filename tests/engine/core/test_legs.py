@@ -239,11 +239,11 @@ def test_a_pair_survives_a_crash_and_goes_on_hedging() -> None:
     assert [(p.instrument, p.qty) for p in places(rig.sent)] == [(ETH.id, 500)]
 
 
-def test_a_hedge_is_worth_at_most_twice_its_lead_because_nobody_votes_on_it() -> None:
+def test_a_hedge_is_worth_little_more_than_its_lead_because_nobody_votes_on_it() -> None:
     rig = legs()
     (lead,) = rig.wish(pair(0.5, ratio=1_000.0))
     rig.fill(lead)
     (hedge,) = rig.take_new()[-1:]
     worth = rig.core.instruments[ETH.id].notional(300_000, hedge.qty)
-    assert worth <= 2 * rig.core.instruments[BTC.id].notional(600_010, lead.qty)
+    assert worth <= Decimal("1.25") * rig.core.instruments[BTC.id].notional(600_010, lead.qty)
     assert "ENVELOPE" in rig.refusals()
