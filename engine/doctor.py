@@ -242,10 +242,13 @@ def _projection(config: Config, data: Path, open_secrets: Callable[[Path], Secre
     from sqlalchemy import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
+    from engine.core.journal import archived
     from engine.storage.database import database_url
     from engine.storage.projector import glance
 
     fix = "nothing to do: it is rebuilt from the journal at the next start (or now: `moondev rebuild`)"
+    if away := sorted({moved.to for moved in archived(data / "journal").values()}):
+        fix = f"put the archived segments from {', '.join(away)} back into {data / 'journal'}, then `moondev rebuild`"
     try:
         url = database_url(config, data, open_secrets(data) if open_secrets is not None else None)
     except ConfigError as error:

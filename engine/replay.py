@@ -202,13 +202,17 @@ def installation_of(folder: Path) -> str:
 
 
 class FactSource:
-    """Every fact of a journal, in order, by replaying it without code."""
+    """Facts of a journal, in order, by replaying it without code."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read `folder`; the first event tells the installation. `instruments` grow while the facts are read."""
+    def __init__(self, folder: Path, after_seq: int = 0) -> None:
+        """Read `folder`; the first event tells the installation. `instruments` grow while the facts are read.
+
+        At least the facts after `after_seq` are told: from the newest snapshot up to there, or else from the beginning.
+        """
         self._folder = folder
-        self.core = Core(State())
-        self.instruments: dict[InstrumentId, Instrument] = {}
+        self._store = SnapshotStore(folder / SNAPSHOT_FOLDER, keep=KEPT_SNAPSHOTS)
+        self.core = Core((readable(self._store, after_seq) if after_seq else None) or State())
+        self.instruments: dict[InstrumentId, Instrument] = dict(self.core.instruments)
         self.installation = installation_of(folder)
 
     def __iter__(self) -> Iterator[Fact]:
@@ -216,14 +220,13 @@ class FactSource:
 
         Raises `JournalError` where market data is gone: the facts behind it cannot be told.
         """
-        store = SnapshotStore(self._folder / SNAPSHOT_FOLDER, keep=KEPT_SNAPSHOTS)
-        build, seq = "", 0
-        for event, decisions in grouped(JournalReader(self._folder).records(0)):
+        build, seq = self.core.state.build, self.core.state.seq
+        for event, decisions in grouped(JournalReader(self._folder).records(seq + 1 if seq else 0)):
             check_no_hole(event, seq)
             seq = decisions[-1].seq if decisions else event.seq
             if isinstance(event, EngineStarted):
                 if build not in {"", event.build}:
-                    self._adopt(readable(store, event.seq - 1))
+                    self._adopt(readable(self._store, event.seq - 1))
                 build = event.build
             core = self.core
             core.replayed = {d.call: d for d in decisions}
@@ -238,6 +241,6 @@ class FactSource:
             self.core = Core(state)
 
 
-def facts_of(folder: Path) -> FactSource:
-    """Every fact of a journal folder."""
-    return FactSource(folder)
+def facts_of(folder: Path, after_seq: int = 0) -> FactSource:
+    """Every fact of a journal folder, or at least those after an event."""
+    return FactSource(folder, after_seq)

@@ -15,6 +15,7 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -180,7 +181,7 @@ class Runtime:
         await asyncio.sleep(SNAPSHOT_SOON_S)
         self._snapshot_is_due = False
         if self.loop.failure is None:
-            self._snapshot()
+            await self._snapshot()
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the engine until it ends or the engine stops."""
@@ -215,28 +216,24 @@ class Runtime:
     async def _take_snapshots(self) -> None:
         while True:
             await asyncio.sleep(self.config.journal.snapshot_every_ns / 1e9)
-            self.kernel.snapshot()
-            taken = self.kernel.seq
-            while self.journal.durable_seq < taken:  # noqa: ASYNC110 - what it waits for is a thread
-                await asyncio.sleep(0.05)
-            self._reached()
+            await self._snapshot()
 
     def problems(self) -> list[str]:
         """Why the service is not ready, beyond what the desk knows."""
-        found = [f"projection: {self.projection.trouble}"] if self.projection.trouble else []
+        trouble = self.projection.trouble or self.projection.gap
+        found = [f"projection: {trouble}"] if trouble else []
         found += self._broken
         if self.loop.failure is not None:
             found.append(f"journal: {self.loop.failure}")
         return found
 
-    def _snapshot(self) -> None:
+    async def _snapshot(self) -> None:
+        """Take one and tell the projection, once it is told all up to there: it must not end below a snapshot."""
         self.kernel.snapshot()
-        self._reached()
-
-    def _reached(self) -> None:
-        """Tell the projection how far it is whole: never past what is on disk, or it would know of a lost end."""
-        untold = self.kernel.untold
-        self.projection.reached(min(untold[0][0] - 1 if untold else self.kernel.seq, self.journal.durable_seq))
+        taken = self.kernel.seq
+        while self.kernel.told_seq < taken:  # noqa: ASYNC110 - what it waits for is a thread
+            await asyncio.sleep(0.05)
+        self.projection.reached(self.kernel.told_seq)
 
     async def _warm_up(self, strategy: str) -> None:
         """Subscribe what a strategy reads and bring its history up to now; asked again until it is whole."""
@@ -273,8 +270,8 @@ class Runtime:
             # nothing that anybody knows is used again
             self.epoch, self.kernel.seq = lost.epoch + 1, lost.seq
         self._preload()
-        history = lambda: iter(facts_of(self.data / "journal"))  # noqa: E731 - a name would not say more
-        await self.projection.start(self.recovery.snapshot_seq + 1, self.kernel.seq, history)
+        facts = partial(facts_of, self.data / "journal")
+        await self.projection.start(self.recovery.snapshot_seq + 1, self.kernel.seq, facts)
         for fact in self._replayed:
             self.projection.put(fact)
         self._replayed.clear()
@@ -301,11 +298,12 @@ class Runtime:
             self.desk.preload(trades[::-1], reads.equity_curve(database, PRELOADED_EQUITY))
 
     async def _news(self, after: FactKey, until: FactKey) -> list[Fact]:
-        """Facts from the projection, as soon as it is open, whole and up to `until`."""
+        """Facts from the projection, as soon as it is open, up to `until`, and whole if it can be."""
         while True:
             if self.engine is not None:
                 with contextlib.suppress(SQLAlchemyError, MoonDevError):
-                    found = await asyncio.to_thread(lambda: news(self._projector.engine, after, until))
+                    has_gap = bool(self.projection.gap)
+                    found = await asyncio.to_thread(news, self._projector.engine, after, until, has_gap=has_gap)
                     if found is not None:
                         return found
             await asyncio.sleep(NEWS_RETRY_S)
@@ -316,7 +314,8 @@ class Runtime:
         is_new = not state.epoch
         seeds = [self._seed(spec) for spec in self.settings.strategies] if is_new else []
         if self.recovery.events:
-            self._snapshot()
+            self.kernel.snapshot()
+            self.projection.reached(self.kernel.told_seq)
         wanted = self.config.content_hash
         self.loop.put(
             EngineStarted(
@@ -387,7 +386,8 @@ class Runtime:
             with contextlib.suppress(JournalError):
                 self.journal.flush()
                 self.kernel.release(self.journal.durable_seq)
-            self._snapshot()
+            self.kernel.snapshot()
+            self.projection.reached(self.kernel.told_seq)
         if engine is not None:
             engine.cancel()
             await asyncio.gather(engine, return_exceptions=True)

@@ -13,14 +13,21 @@ _UNITS = ((3600 * 10**9, "h"), (60 * 10**9, "m"), (10**9, "s"), (10**6, "ms"), (
 
 
 def diff(old: Settings, new: Settings) -> list[str]:
-    """Readable differences, sorted by key: `risk.max_exposure: 1000000 -> 500000`. Empty when they are equal."""
-    return sorted(_changes("", _named(msgspec.to_builtins(old)), _named(msgspec.to_builtins(new))))
+    """Readable differences, sorted by key: `risk.max_exposure: 1000000 -> 500000`. Empty when they are equal.
+
+    Raises nothing: where a difference cannot be told, one line says so. No start and no command fails for a text.
+    """
+    try:
+        return sorted(_changes("", _named(msgspec.to_builtins(old)), _named(msgspec.to_builtins(new))))
+    except Exception as error:  # noqa: BLE001 - parameters of strategies are a stranger's, of any shape
+        return [f"they differ, but it cannot be told where: {error}"]
 
 
 def _named(value: Any) -> Any:  # noqa: ANN401 - builtins of any shape
     """Lists of things with an id become mappings by id, so that order and position do not matter."""
     if isinstance(value, dict):
-        return dict(_worded(key, _named(item)) for key, item in value.items())
+        # what a strategy calls its parameters is its own affair
+        return dict((key, item) if key == "params" else _worded(key, _named(item)) for key, item in value.items())
     if isinstance(value, (list, tuple)):
         items = [_named(item) for item in value]
         if items and all(isinstance(item, dict) and "id" in item for item in items):
@@ -33,7 +40,7 @@ def _worded(key: str, value: Any) -> tuple[str, Any]:  # noqa: ANN401 - as above
     """Key and value as people write them in the file: a role by its name, a duration with its unit."""
     if key in {"role", "approver_role"}:
         return key, RoleName(value).name.lower()
-    if key.endswith("_ns"):
+    if key.endswith("_ns") and isinstance(value, int):
         size, unit = next((size, unit) for size, unit in _UNITS if value % size == 0)
         return key.removesuffix("_ns"), f"{value // size}{unit}" if value else "0"
     return key, value

@@ -47,18 +47,25 @@ def verb_of(command: c.Command) -> str:
 
 def on_command(core: Core, event: CommandReceived) -> None:
     """Authorise, deduplicate and carry out one command; always answers with a `CommandDone` fact."""
-    seen = core.state.commands_seen
-    if event.request_id in seen:
+    if is_repeated(core, event):
         answer(core, event, Veto(Reason.REPEATED))
         return
-    seen[event.request_id] = None
-    if len(seen) > REMEMBERED_COMMANDS:
-        del seen[next(iter(seen))]
     refusal = authorise(core, event)
     if refusal is not None:
         answer(core, event, refusal)
         return
     answer(core, event, carry_out(core, event, event.command))
+
+
+def is_repeated(core: Core, event: CommandReceived) -> bool:
+    """Whether a command came before; it is remembered from now on, as long as the newest ones are."""
+    seen = core.state.commands_seen
+    if event.request_id in seen:
+        return True
+    seen[event.request_id] = None
+    if len(seen) > REMEMBERED_COMMANDS:
+        del seen[next(iter(seen))]
+    return False
 
 
 def authorise(core: Core, event: CommandReceived) -> Veto | None:

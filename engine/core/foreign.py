@@ -50,10 +50,7 @@ def keep_books(core: Core, event: e.Event, decisions: Sequence[e.Decided] = ()) 
 
 def on_command(core: Core, event: e.CommandReceived) -> None:
     """What a command leaves behind, if its person had the role and it is no repetition."""
-    seen = core.state.commands_seen
-    is_repeated = event.request_id in seen
-    seen[event.request_id] = None
-    if is_repeated or commands.authorise(core, event) is not None:
+    if commands.is_repeated(core, event) or commands.authorise(core, event) is not None:
         return
     if isinstance(event.command, c.Flatten):
         flatten(core, event.actor.person, event.command, commands.age_of(event))

@@ -134,14 +134,16 @@ class Guard:
     def call(self, work: Callable[[], T]) -> T:
         """Run a user's code other than a decision: on the main thread, one call at a time, nothing of ours inside.
 
-        Raises `StrategyHung` when it had to be interrupted, `StrategyError` when it tried to end the program, and
-        else what it raises.
+        Raises `StrategyHung` when it had to be interrupted, `StrategyError` when it tried to end the program,
+        `KeyboardInterrupt` when a person did, and else what it raises.
         """
         self._within_s = self.load_s
         self.begun_ns = time.monotonic_ns()
+        pressed: list[int] = []
         try:
             try:
-                return work()
+                with _ctrl_c(pressed):
+                    return work()
             finally:
                 self.begun_ns = 0
                 self._within_s = self.hang_s
@@ -153,6 +155,8 @@ class Guard:
         except Exception:
             raise
         except BaseException as error:
+            if pressed:
+                raise
             raise StrategyError(f"it raised {type(error).__name__} ({error}): no strategy ends the program") from error
 
     def start(self, busy_since: Callable[[], int] | None = None, stuck: Callable[[float], None] | None = None) -> None:
@@ -193,6 +197,25 @@ class Guard:
             if stuck_s > STUCK_S and busy != told_ns and self._stuck is not None:
                 told_ns = busy
                 self._stuck(stuck_s)
+
+
+@contextmanager
+def _ctrl_c(pressed: list[int]) -> Iterator[None]:
+    """Note in `pressed` that a person pressed Ctrl-C: a strategy may raise `KeyboardInterrupt` by itself."""
+
+    def end(signum: int, _frame: FrameType | None) -> None:
+        pressed.append(signum)
+        raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager

@@ -77,6 +77,12 @@ class Kernel:
         return bool(self.waiting or self.untold)
 
     @property
+    def told_seq(self) -> int:
+        """Up to which event everything has been told: never past what is on disk."""
+        durable = self.journal.durable_seq if self.journal is not None else self.seq
+        return min(self.untold[0][0] - 1 if self.untold else self.seq, durable)
+
+    @property
     def wake_ns(self) -> int:
         """When the next Tick is due; 0 = never."""
         return self.core.wake_ns

@@ -13,15 +13,17 @@ from domain.order import Liquidity, Role
 from engine.storage import schema
 
 
-def news(engine: Engine, after: f.FactKey, until: f.FactKey, limit: int = 500) -> list[f.Fact] | None:
+def news(
+    engine: Engine, after: f.FactKey, until: f.FactKey, limit: int = 500, *, has_gap: bool = False
+) -> list[f.Fact] | None:
     """Alerts, refusals, trading states, requests, strategies and fills after one fact up to another, in order.
 
     Of each kind the newest `limit`; of a request and a strategy only where it stands. None while the
-    projection is not whole up to `until`.
+    projection is not whole up to `until`; with `has_gap` it never will be, and what is there is returned.
     """
     with engine.connect() as connection:
         cursor = connection.execute(select(schema.cursor)).first()
-        if cursor is None or not cursor.complete or (cursor.seq, cursor.idx) < until:
+        if cursor is None or not (cursor.complete or has_gap) or (cursor.seq, cursor.idx) < until:
             return None
         found = [fact for table in _TABLES for fact in _read(connection, table, after, until, limit)]
     return sorted(found, key=lambda fact: (fact.seq, fact.index))

@@ -51,6 +51,10 @@ class Cursor(Struct, frozen=True, kw_only=True):
             return f"it ends at event {self.seq}, and the facts begin at {first_seq}"
         return ""
 
+    def can_go_on(self, last_seq: int) -> bool:
+        """Whether facts that are newer are all that is missing for a journal that ends at `last_seq`."""
+        return self.complete and self.seq <= last_seq
+
 
 class Projector:
     """One writer of one database. Blocks; not for the event loop: see `ProjectionWriter`.

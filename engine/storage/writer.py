@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -26,8 +27,8 @@ log = logging.getLogger("engine.storage")
 Report: TypeAlias = Callable[[str], None]
 """Called from the writer's thread: "" when the database works (again), otherwise why not."""
 
-History: TypeAlias = Callable[[], Iterable[Fact]]
-"""Every fact of the journal in order; called in the writer's thread."""
+History: TypeAlias = Callable[[int], Iterable[Fact]]
+"""Facts of the journal in order, at least those after an event (0: every one); called in the writer's thread."""
 
 _BATCH = 2_000
 _GATHER_S = 0.02
@@ -39,7 +40,7 @@ class _Reached(Struct, frozen=True):
 
 
 class _Rebuild(Struct, frozen=True):
-    """Replace everything by `facts`, if the projection does not reach up to `first_seq`."""
+    """Add what the projection misses below `first_seq`, or replace everything if it cannot be gone on from."""
 
     facts: History
     reached_seq: int
@@ -59,8 +60,9 @@ class ProjectionWriter:
         self._max_pending = max_pending
         self._pending: deque[_Item] = deque()
         self._batch: list[_Item] = []
-        self._complete = True
         self._trouble = ""
+        self.gap = ""
+        """Why facts are missing that this run cannot bring back, "" while none are."""
         self._idle = threading.Event()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -92,7 +94,7 @@ class ProjectionWriter:
         if len(self._pending) >= self._max_pending:
             self.dropped += len(self._pending)
             self._pending.clear()
-            self._complete = False
+            self.gap = "facts were dropped while the database could not keep up; the next start brings them back"
             log.error("the SQL projection cannot keep up: facts dropped, rebuild it from the journal")
         self._add(fact)
 
@@ -153,17 +155,26 @@ class ProjectionWriter:
         else:
             facts = [item for item in self._batch if not isinstance(item, (_Reached, _Rebuild))]
             reached = max((item.seq for item in self._batch if isinstance(item, _Reached)), default=-1)
-            self._projector.apply(facts, reached, complete=self._complete)
+            cursor = self._projector.apply(facts, reached, complete=not self.gap)
+            if not cursor.complete and not self.gap:
+                self.gap = "the database forgot what was written before; the next start brings it back"
         self._batch = []
 
     def _rebuild(self, item: _Rebuild) -> None:
-        reason = self._projector.open().rebuild_reason(item.first_seq, item.reached_seq)
+        cursor = self._projector.open()
+        reason = cursor.rebuild_reason(item.first_seq, item.reached_seq)
         if not reason:
             return
-        log.warning("the SQL projection is rebuilt from the journal: %s", reason)
-        cursor = self._projector.rebuild(item.facts(), item.reached_seq)
-        self._complete = True
-        log.info("the SQL projection is rebuilt up to event %d", cursor.seq)
+        if cursor.seq and cursor.can_go_on(item.reached_seq):
+            log.info("the SQL projection is brought up to date from the journal: %s", reason)
+            missing = iter(item.facts(cursor.seq))
+            for batch in iter(lambda: list(islice(missing, _BATCH)), []):
+                self._projector.apply(batch)
+            cursor = self._projector.apply([], item.reached_seq)
+        else:
+            log.warning("the SQL projection is rebuilt from the journal: %s", reason)
+            cursor = self._projector.rebuild(item.facts(0), item.reached_seq)
+        log.info("the SQL projection is whole up to event %d", cursor.seq)
 
     def _take(self) -> None:
         """Move items into the batch; a rebuild stands alone."""
@@ -185,7 +196,7 @@ class ProjectionWriter:
         if self._batch and isinstance(self._batch[0], _Rebuild) and not isinstance(error, DBAPIError):
             log.error("the SQL projection cannot be rebuilt (%s): it stays as it was, incomplete", _reason(error))
             self._batch = []
-            self._complete = False
+            self.gap = f"incomplete, and it cannot be rebuilt: {_reason(error)}"
 
     def _say(self, trouble: str) -> None:
         if trouble == self._trouble:

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from domain.ports import MAIN_STREAM
+from domain.ports import MAIN_STREAM, MARKET_STREAM
 from engine.config import remember
-from engine.core.journal import FileJournal
+from engine.core.journal import FileJournal, archive
 from engine.doctor import FAIL, OK, WARN, Report, examine, reachable
 from engine.storage.projector import Projector
 
@@ -143,6 +143,25 @@ def test_a_broken_journal_is_found(doctor, data):
     check = doctor()["journal"]
     assert check.status == FAIL
     assert "audit verify" in check.fix
+
+
+def test_a_projection_that_archived_market_data_keeps_incomplete_is_not_promised_to_heal(doctor, data, tmp_path):
+    journal = FileJournal(data / "journal", fsync=False, segment_bytes=500)
+    for seq in range(1, 100):
+        journal.append(MARKET_STREAM if seq % 2 else MAIN_STREAM, seq, seq * 10**9, b"payload %d" % seq)
+        journal.flush()
+    journal.save_snapshot(99, 99 * 10**9, "b", 1, b"state")
+    journal.close()
+    projector = Projector(f"sqlite:///{data / 'projection.db'}", {})
+    projector.open()
+    projector.apply([], 5, complete=False)
+    projector.close()
+    assert doctor()["projection"].fix.startswith("nothing to do")
+    assert archive(data / "journal", 1 << 62, tmp_path / "away")
+    check = doctor()["projection"]
+    assert check.status == WARN
+    assert str(tmp_path / "away") in check.fix
+    assert "nothing to do" not in check.fix
 
 
 def test_a_damaged_or_incomplete_projection_is_a_warning(doctor, data):

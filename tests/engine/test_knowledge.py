@@ -30,7 +30,7 @@ def rows(lines: list[str], title: str) -> list[list[str]]:
 
 def test_everything_a_person_asks_after_an_incident_is_there_in_decimals() -> None:
     lines = as_lines(busy().core)
-    assert lines[0] == "Trading  HALTED: lunch (by dot)"
+    assert lines[0] == "Trading  HALTED: lunch, by dot"
     assert "equity 1,000,005.25" in lines[1]
     assert rows(lines, "Prices")[0] == [BTC.id, "60010.0", "60011.0", "-", "0.0", "s"]
     assert rows(lines, "Positions") == [[ACCOUNT, BTC.id, "+0.500", "60000.0", "60010.5", "+5.25", "script"]]

@@ -38,8 +38,11 @@ def archive(directory: Path, before_ns: int, to: Path) -> list[Archived]:
     """Move the verified market segments that end before a time, and before the newest snapshot, into the folder `to`.
 
     Each is copied, compared, noted and only then removed, so that a crash loses nothing. A service may be running.
-    Raises `JournalError` where the journal is broken or `to` has another file of that name, OSError as the disks do.
+    Raises `JournalError` where the journal is broken, `to` is the journal's own folder or has another file of that
+    name, OSError as the disks do.
     """
+    if to.resolve().is_relative_to(directory.resolve()):
+        raise JournalError(f"{to} is the journal's own folder or lies in it: choose a folder elsewhere")
     report = verify(directory)
     if report.broken is not None:
         raise JournalCorrupt(f"nothing is archived from a journal that is broken: {report.broken}")
@@ -64,11 +67,16 @@ def _move(path: Path, to: Path) -> Archived:
             os.fsync(copy.fileno())
         part.replace(target)
         sync_directory(to)
+    if target.samefile(path):
+        raise JournalError(f"{target} is {path.name} itself and no copy: choose another folder")
     if _digest(target) != digest:
         raise JournalError(f"{target} is not what {path.name} is: choose another folder")
     moved = Archived(segment=path.name, to=str(to.absolute()), bytes=path.stat().st_size, sha256=digest)
     with (path.parent / ARCHIVED_FILE).open("ab") as notes:
         notes.write(msgspec.json.encode(moved) + b"\n")
+        notes.flush()
+        os.fsync(notes.fileno())
+    sync_directory(path.parent)
     path.unlink()
     return moved
 

@@ -19,12 +19,15 @@ class Reserve:
     @property
     def is_there(self) -> bool:
         """Whether there is room to fall back on, or none is wanted."""
-        return not self._size or self._path.exists()
+        with contextlib.suppress(OSError):
+            return not self._size or self._path.stat().st_size == self._size
+        return False
 
     def make(self) -> bool:
         """Take the room, if it is not taken yet; False where the disk has not that much."""
         if self.is_there:
             return True
+        self.release()  # half made by a crash, or of another size
         try:
             fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:

@@ -2,8 +2,9 @@
 
 The thread takes what has been appended as a group, hashes, writes and syncs it, and only then moves `durable_seq`.
 It is woken by `commit`, or finds work by itself within `max_age_s`. While it waits for the disk, the next group
-gathers: that is group commit. The first error of the disk is the last: the files go back to the last whole group,
-`on_failure` is told once, and every later append raises `JournalFull`.
+gathers: that is group commit. The first error of the disk is the last, but for a full disk while a reserve is kept
+(it is given back and the group is written again): the files go back to the last whole group, `on_failure` is told
+once, and every later append raises `JournalFull`.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import msgspec
+import pytest
 
 from domain.settings import Limits, RoleName
 from engine.config import diff, load_config
@@ -50,3 +51,31 @@ def test_roles_and_durations_are_written_as_in_the_file():
         "persons[tina].role: trader -> risk",
     ]
     assert any("role trader" in line for line in diff(old, replace(old, persons=(rosa, adam))))
+
+
+@pytest.mark.parametrize("value", ["lead", None, 1.5, "5m", {"id": "x", "role": "lead"}, [{"id": None}], 1_000_000_000])
+@pytest.mark.parametrize("name", ["role", "approver_role", "x_ns", "id"])
+def test_parameters_of_strategies_are_shown_as_they_are_whatever_they_are_called(name, value):
+    old = load_config(None).to_settings()
+    replace = msgspec.structs.replace
+    maker, turtle = old.strategies
+    with_it = replace(old, strategies=(replace(maker, params={**maker.params, name: value}), turtle))
+    (line,) = diff(old, with_it)
+    assert line.startswith(f"strategies[maker-btc].params.{name}: added ")
+    other = replace(old, strategies=(replace(maker, params={**maker.params, name: "other"}), turtle))
+    (line,) = diff(with_it, other)
+    assert line.startswith(f"strategies[maker-btc].params.{name}: ")
+    assert line.endswith(" -> other")
+    assert diff(old, replace(old, strategies=(with_it.strategies[0],)))
+
+
+def test_a_difference_that_cannot_be_told_fails_nobody():
+    old = load_config(None).to_settings()
+    replace = msgspec.structs.replace
+    maker, turtle = old.strategies
+    odd = [
+        replace(old, strategies=(replace(maker, params={"levels": levels}), turtle))
+        for levels in ({1: 2, "a": 3}, {1: 2, "b": 3})
+    ]
+    (line,) = diff(*odd)
+    assert line.startswith("they differ")

@@ -225,6 +225,40 @@ def test_a_repeated_command_does_nothing_a_second_time() -> None:
     assert not rig.slot().hold
 
 
+def test_a_flatten_that_is_delivered_again_closes_nothing_that_people_let_live_since() -> None:
+    rig = Rig(ASKING).start()
+    rig.hold_position(0.5)
+    assert rig.command(c.Flatten(), "dot", request_id="f1").ok
+    assert rig.command(c.Resume(), "ann").ok
+    rig.kernel.snapshot()
+    for person in ("bob", "cem"):
+        assert rig.command(c.Approve(request=waiting(rig)), person).ok
+    assert not rig.command(c.Flatten(), "dot", request_id="f1").ok
+    assert not rig.slot().flat
+    rig.crash(OTHER)
+    assert not rig.slot().flat
+
+
+def test_only_the_newest_commands_are_remembered_in_foreign_events_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.core.commands.REMEMBERED_COMMANDS", 3)
+    rig = Rig(ASKING).start()
+    for number in range(6):
+        rig.command(c.SetHold(account=ACCOUNT, instrument=BTC.id), "dot", request_id=f"tg:{number}")
+    rig.crash(OTHER)
+    assert list(rig.core.state.commands_seen) == ["tg:3", "tg:4", "tg:5"]
+
+
+@pytest.mark.parametrize(("age_s", "flat"), [(59.0, True), (61.0, False)])
+def test_a_flatten_that_came_too_late_halts_and_closes_nothing_in_foreign_events_too(age_s: float, flat: bool) -> None:
+    rig = Rig(ASKING).start()
+    rig.hold_position(0.5)
+    rig.submit(c.Flatten(), "dot", age_s=age_s)
+    assert rig.slot().flat is flat
+    rig.crash(OTHER)
+    assert rig.core.state.latched is TradingState.HALTED
+    assert rig.slot().flat is flat
+
+
 def test_a_strategy_that_failed_stays_out() -> None:
     rig = busy()
     rig.want(ValueError("one too many"))

@@ -10,6 +10,7 @@ from domain.commands import SetHold
 from domain.errors import JournalError
 from domain.facts import TradingState
 from engine.core.journal import FileJournal, JournalReader, verify
+from engine.core.journal.snapshots import SNAPSHOT_FOLDER, SnapshotStore
 from engine.core.kernel import Kernel
 from engine.core.recovery import recover, replay
 from engine.core.state import State
@@ -109,6 +110,20 @@ def test_a_replay_refuses_what_it_cannot_pass_and_says_what_to_do(disk: OnDisk) 
         replay(JournalReader(disk.folder).records(), disk.rig.make_core(State()), with_code=False)
     with pytest.raises(JournalError, match="are gone"):
         list(facts_of(disk.folder))
+
+
+def test_facts_behind_a_snapshot_are_told_without_what_came_before_it(disk: OnDisk) -> None:
+    store = SnapshotStore(disk.folder / SNAPSHOT_FOLDER)
+    snapshot = store.load()
+    assert snapshot is not None
+    whole = list(facts_of(disk.folder))
+    expected = [fact for fact in whole if fact.seq > snapshot.seq]
+    assert expected
+    markets(disk)[0].unlink()
+    assert list(facts_of(disk.folder, snapshot.seq)) == expected
+    assert list(facts_of(disk.folder, snapshot.seq + 2)) == expected, "from the newest snapshot up to there"
+    with pytest.raises(JournalError, match="are gone"):
+        list(facts_of(disk.folder, snapshot.seq - 1))
 
 
 def gone_after(disk: OnDisk, number: int) -> list[int]:

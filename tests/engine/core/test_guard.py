@@ -192,3 +192,24 @@ def test_a_call_that_keeps_the_interpreter_to_itself_is_named_on_the_error_strea
 def test_an_error_of_the_code_comes_out_as_it_is(guard: Guard) -> None:
     with pytest.raises(ZeroDivisionError):
         guard.call(lambda: 1 // 0)
+
+
+def test_ctrl_c_ends_the_program_while_a_strategy_is_loaded_and_a_strategy_that_feigns_it_does_not(
+    guard: Guard,
+) -> None:
+    def pressed() -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    def feigned() -> None:
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            guard.call(pressed)
+        with pytest.raises(StrategyError, match="no strategy ends the program"):
+            guard.call(feigned)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -56,3 +56,6 @@ def test_a_projection_that_is_behind_or_has_holes_says_so_instead_of_leaving_som
     assert news(projector.engine, (0, 0), key(facts[-1])) is None
     projector.apply(facts[45:], complete=False)
     assert news(projector.engine, (0, 0), key(facts[-1])) is None
+    there = news(projector.engine, (0, 0), key(facts[-1]), has_gap=True)
+    assert there is not None, "nobody waits for what cannot be brought back"
+    assert {key(f) for f in there} <= {key(f) for f in [*facts[:40], *facts[45:]]}

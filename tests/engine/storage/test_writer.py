@@ -48,7 +48,7 @@ class Running:
         self.writer = ProjectionWriter(self.projector, self.reports.append, **options)
 
     async def __aenter__(self):
-        await self.writer.start(1, 0, list)
+        await self.writer.start(1, 0, lambda _: [])
         return self
 
     async def __aexit__(self, *_):
@@ -138,7 +138,7 @@ async def test_when_the_queue_is_full_facts_are_dropped_and_the_next_start_rebui
         assert not stored(run.file)[0].complete
     projector = Projector(f"sqlite:///{run.file}", INSTRUMENTS, "j")
     writer = ProjectionWriter(projector, run.reports.append)
-    await writer.start(facts[-1].seq + 1, facts[-1].seq, lambda: facts)
+    await writer.start(facts[-1].seq + 1, facts[-1].seq, lambda _: facts)
     more = make_facts(100, seed=3, start_seq=facts[-1].seq + 1)
     for fact in more:
         writer.put(fact)
@@ -157,7 +157,7 @@ async def test_a_restart_with_a_gap_rebuilds_from_the_journal_and_skips_what_is_
         await run.writer.drain()
     again = Running(tmp_path)
     tail = [fact for fact in facts if fact.seq > facts[600].seq]
-    await again.writer.start(facts[600].seq + 1, facts[-1].seq, lambda: facts)
+    await again.writer.start(facts[600].seq + 1, facts[-1].seq, lambda _: facts)
     for fact in tail:
         again.writer.put(fact)
     await again.writer.drain()
@@ -176,7 +176,7 @@ async def test_a_restart_without_a_gap_does_not_touch_the_journal(tmp_path):
         await run.writer.drain()
     again = Running(tmp_path)
 
-    def never():
+    def never(_after):
         raise AssertionError("the journal was read")
 
     await again.writer.start(facts[299].seq, facts[-1].seq, never)
@@ -192,7 +192,7 @@ async def test_a_journal_that_cannot_be_read_leaves_the_projection_incomplete_an
     facts = make_facts(400)
     run = Running(tmp_path)
 
-    def broken():
+    def broken(_after):
         raise OSError("segment 3 is missing")
 
     await run.writer.start(200, 400, broken)
@@ -203,6 +203,33 @@ async def test_a_journal_that_cannot_be_read_leaves_the_projection_incomplete_an
     cursor, rows = stored(run.file)
     assert not cursor.complete
     assert any(rows.values())
+    assert run.writer.gap == "incomplete, and it cannot be rebuilt: segment 3 is missing"
+
+
+async def test_a_restart_that_misses_a_few_facts_asks_the_journal_for_those_only(tmp_path):
+    facts = make_facts(1000)
+    async with Running(tmp_path) as run:
+        for fact in facts[:300]:
+            run.writer.put(fact)
+        await run.writer.drain()
+    reached = stored(run.file)[0].seq
+    asked = []
+
+    def since(after):
+        asked.append(after)
+        return [fact for fact in facts if fact.seq > reached - 20]
+
+    again = Running(tmp_path)
+    await again.writer.start(facts[600].seq + 1, facts[-1].seq, since)
+    for fact in facts:
+        if fact.seq > facts[600].seq:
+            again.writer.put(fact)
+    assert await again.writer.drain()
+    await again.writer.aclose()
+    cursor, rows = stored(run.file)
+    assert asked == [reached]
+    assert (cursor.complete, again.writer.gap) == (True, "")
+    assert rows == reference(tmp_path, facts)
 
 
 async def test_a_database_that_is_damaged_while_running_is_put_aside_and_marked_incomplete(tmp_path):
@@ -228,7 +255,7 @@ async def test_postgresql_that_goes_away_is_caught_up_when_it_is_back(tmp_path, 
     reports: list[str] = []
     projector = Projector(postgres.url, INSTRUMENTS, "away")
     writer = ProjectionWriter(projector, reports.append)
-    await writer.start(1, 0, list)
+    await writer.start(1, 0, lambda _: [])
     for fact in facts[:400]:
         writer.put(fact)
     assert await writer.drain()

@@ -68,6 +68,36 @@ def test_a_file_of_that_name_with_other_content_is_not_replaced_and_nothing_is_l
     assert (tmp_path / "away" / first.name).read_bytes() == b"somebody else's"
 
 
+@pytest.mark.parametrize("way", [".", "away", "../journal", "../link", "../link/away"])
+def test_the_journals_own_folder_is_no_archive_by_whatever_way_it_is_named(directory, way, monkeypatch):
+    (directory.parent / "link").symlink_to(directory)
+    monkeypatch.chdir(directory)
+    before = markets(directory)
+    with pytest.raises(JournalError, match="the journal's own folder"):
+        archive(directory, FOREVER, Path(way))
+    assert markets(directory) == before
+    assert archived(directory) == {}
+
+
+def test_the_same_file_by_another_name_is_no_copy(directory, tmp_path):
+    first = markets(directory)[0]
+    (tmp_path / "away").mkdir()
+    (tmp_path / "away" / first.name).symlink_to(first)
+    with pytest.raises(JournalError, match="itself and no copy"):
+        archive(directory, FOREVER, tmp_path / "away")
+    assert first.exists()
+    assert archived(directory) == {}
+
+
+def test_what_went_where_is_on_the_disk_before_anything_is_removed(directory, tmp_path, monkeypatch):
+    synced, remove = [], Path.unlink
+    monkeypatch.setattr("os.fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").readlink().name))
+    at_removal = []
+    monkeypatch.setattr(Path, "unlink", lambda path, **how: (at_removal.append(synced[-2:]), remove(path, **how)))
+    assert archive(directory, FOREVER, tmp_path / "away")
+    assert all(last == ["archived", "journal"] for last in at_removal)
+
+
 def test_what_was_moved_may_come_back(directory, tmp_path):
     records = verify(directory).records
     for one in archive(directory, FOREVER, tmp_path / "away"):

@@ -159,3 +159,17 @@ def test_the_reserve_goes_with_a_clean_end_and_may_be_left_by_a_crash(tmp_path):
     journal = FileJournal(tmp_path / "journal", fsync=False, reserve_bytes=4096)
     assert journal.reserve.is_there
     journal.close()
+
+
+@pytest.mark.parametrize("left", [0, 100, 9000])
+def test_a_half_made_reserve_or_one_of_another_size_is_made_anew(tmp_path, left):
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / "reserve").write_bytes(bytes(left))
+    journal = FileJournal(tmp_path / "journal", fsync=False, reserve_bytes=4096)
+    assert (tmp_path / "journal" / "reserve").stat().st_size == 4096
+    assert journal.reserve.is_there
+    (tmp_path / "journal" / "reserve").write_bytes(bytes(left))
+    assert not journal.reserve.is_there
+    assert journal.reserve.make()
+    assert journal.reserve.is_there
+    journal.close()

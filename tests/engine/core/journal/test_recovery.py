@@ -10,7 +10,18 @@ from domain.ports import MARKET_STREAM
 from engine.core.journal import FileJournal, verify
 from engine.core.journal import format as fmt
 from engine.core.journal.segments import read_seal
-from tests.engine.core.journal.journals import append, flip, mains, markets, mixed, read, record, write, write_crashed
+from tests.engine.core.journal.journals import (
+    append,
+    crashed,
+    flip,
+    mains,
+    markets,
+    mixed,
+    read,
+    record,
+    write,
+    write_crashed,
+)
 
 RECORDS = mixed(40)
 
@@ -209,3 +220,21 @@ def test_a_batch_named_in_an_older_main_segment_is_found(tmp_path):
     assert len(markets(left)) == 1
     assert verify(left).ok
     assert [r.seq for r in read(left)] == list(range(1, 13))
+
+
+def test_a_group_torn_by_a_crash_is_no_lost_end_of_the_journal(tmp_path):
+    """The market bytes of a group reach the disk before the main bytes that name them."""
+    journal = FileJournal(tmp_path / "whole", fsync=False, max_age_s=60)
+    append(journal, [record(seq, 1) for seq in range(1, 9)])
+    journal.flush()
+    before = crashed(tmp_path / "whole", tmp_path / "torn")
+    append(journal, [record(seq, 1) for seq in range(9, 400)])
+    journal.flush()
+    (market,) = markets(tmp_path / "whole")
+    (before / market.name).write_bytes(market.read_bytes())
+    journal.close()
+    again = FileJournal(before, fsync=False)
+    assert again.last_seq == 8
+    assert again.cuts
+    assert again.ahead_seq == 0
+    again.close()
