@@ -114,8 +114,8 @@ def on_feed_status(core: Core, event: FeedStatus) -> None:
     """A feed changed its state: without prices quotes are pulled; people hear of it."""
     for instrument, market in core.markets.items():
         if instrument == event.instrument or (not event.instrument and instrument.endswith("." + event.venue)):
-            if event.state is LIVE and not event.instrument:
-                continue  # a venue that is back says nothing of one instrument's prices; its next price does
+            if event.state is LIVE:
+                continue  # that a feed is back says nothing of the price; the next one does, and lets go what waited
             market.feed = event.state
             if event.state in SILENT:
                 converge_instrument(core, instrument)

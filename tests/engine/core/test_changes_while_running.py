@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from msgspec.structs import replace
 
 from domain import commands as c
 from domain.facts import TradingState
 from domain.market import FeedState, FeedStatus
+from domain.order import Cancel
 from domain.settings import AccountSpec
-from tests.engine.core.rig import ACCOUNT, BTC, SETTINGS, Rig
+from tests.engine.core.rig import ACCOUNT, BTC, SETTINGS, Rig, of, places, quote, wants
 
 
 def test_a_flatten_says_what_is_too_small_to_be_closed() -> None:
@@ -23,13 +25,21 @@ def test_a_flatten_says_what_is_too_small_to_be_closed() -> None:
     assert f"0.050 {BTC.id}" in done.text
 
 
-def test_a_venue_that_is_back_does_not_make_the_prices_of_a_silent_instrument_good() -> None:
+@pytest.mark.parametrize("instrument", ["", BTC.id], ids=["venue", "instrument"])
+def test_a_feed_that_is_back_lets_quotes_go_with_its_first_price_and_not_before(instrument: str) -> None:
     rig = Rig().start()
+    (bid,) = places(rig.want(wants(quote(1, 59_990.0))))
+    rig.accept(bid)
+    rig.sent.clear()
     rig.ingest(FeedStatus(venue="PAPER", instrument=BTC.id, state=FeedState.STALE))
-    rig.ingest(FeedStatus(venue="PAPER", state=FeedState.LIVE))
+    assert [cancel.cid for cancel in of(rig.sent, Cancel)] == [bid.cid]
+    rig.cancelled(bid.cid, 0)
+    rig.sent.clear()
+    rig.ingest(FeedStatus(venue="PAPER", instrument=instrument, state=FeedState.LIVE))
     assert rig.core.markets[BTC.id].feed is FeedState.STALE
+    assert rig.sent == []
     rig.touch()
-    assert rig.core.markets[BTC.id].feed is FeedState.LIVE
+    assert [place.price for place in places(rig.sent)] == [bid.price]
 
 
 def test_an_account_that_new_settings_name_is_opened_at_the_next_start_and_stops_nobody() -> None:
