@@ -15,6 +15,7 @@ from domain.errors import Unrepresentable
 from domain.instrument import parse_instrument_id
 from domain.settings import RoleName, strategy_id_problem
 from domain.strategy import Params
+from domain.text import error_text, plain
 from engine.config.models import Config
 from engine.config.problem import KeyPath
 from engine.config.settings import natural, to_instrument
@@ -175,9 +176,9 @@ def parameters(config: Config, kinds: ParamTypes, *, all_kinds: bool) -> Iterato
             model.model_validate({key: natural(value) for key, value in item.params.items()})
         except ValidationError as error:
             for detail in error.errors(include_url=False):
-                yield (*path, "params", *detail["loc"]), sentence(detail, detail["loc"], model)
+                yield (*path, "params", *detail["loc"]), plain(sentence(detail, detail["loc"], model))
         except Exception as error:  # noqa: BLE001 - the model of a user's file may raise anything
-            yield (*path, "params"), f"{item.kind} cannot check its parameters: {type(error).__name__}: {error}"
+            yield (*path, "params"), f"{item.kind} cannot check its parameters: {error_text(error)}"
 
 
 Check = Callable[[Config], Iterable[Finding]]

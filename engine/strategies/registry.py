@@ -29,6 +29,7 @@ from pydantic import ValidationError
 from domain.errors import StrategyError
 from domain.settings import StrategySpec
 from domain.strategy import Params, Strategy, line_of
+from domain.text import error_text
 from engine.strategies.bench.alternator import Alternator
 from engine.strategies.bench.quoter import Quoter
 from engine.strategies.ema_cross import EmaCross
@@ -250,7 +251,7 @@ def _execute(source: str, origin: str) -> ModuleType:
             sys.modules[name] = before
         if not isinstance(error, Exception | SystemExit):
             raise
-        raise StrategyError(f"{origin}{line_of(error, origin)}: {type(error).__name__}: {error}") from error
+        raise StrategyError(f"{origin}{line_of(error, origin)}: {error_text(error)}") from error
     return module
 
 
