@@ -55,9 +55,9 @@ def test_an_absurd_number_is_refused_by_every_command_that_takes_one(number: Dec
     ):
         if isinstance(command, c.RaiseEnvelope) and number.is_finite() and number == Decimal("1e-999999"):
             continue
-        answer = rig.command(command, "dot")
+        answer = rig.command(command, "bob")
         assert not answer.ok, command
-        assert answer.reason in {Reason.BAD_VALUE, Reason.NOT_OWNER}, answer.text
+        assert answer.reason in {Reason.BAD_VALUE, Reason.NOT_OWNER}, answer.text  # the script owns it
         encode(answer)
 
 
@@ -66,5 +66,5 @@ def test_an_absurd_number_is_refused_by_every_command_that_takes_one(number: Dec
 def test_no_command_whatever_its_numbers_and_texts_stops_the_engine(commands: list[c.Command]) -> None:
     rig = Rig(WIDE).start()
     for command in commands:
-        encode(rig.command(command, "dot"))
+        encode(rig.command(command, "bob"))
         rig.touch()
