@@ -19,6 +19,7 @@ import hashlib
 import inspect
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
@@ -69,6 +70,7 @@ ALLOWED_IMPORTS = (
 )
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _DECLARES = re.compile(rf"""^ +kind\s*(?::[^=\n]*)?=\s*["']({_KIND.pattern})["']""", re.MULTILINE)
+OF_LOOPS = (ast.Break, ast.Continue)
 FORBIDDEN_CALLS = ("__import__", "breakpoint", "compile", "eval", "exec", "id", "input", "open", "print")
 
 
@@ -185,7 +187,25 @@ def check_source(source: str, origin: str) -> ast.Module:
                 f"{origin}, line {node.lineno}: name the error (`except ValueError:`): a handler for everything would "
                 f"also catch what ends a call that hangs"
             )
+        if isinstance(node, ast.Try | ast.TryStar) and (left := _leaves(node.finalbody)):
+            raise StrategyError(
+                f"{origin}, line {left}: `continue`, `break` and `return` may not stand in `finally`: there they would "
+                f"also swallow what ends a call that hangs"
+            )
     return tree
+
+
+def _leaves(body: Iterable[ast.AST], leaving: tuple[type[ast.stmt], ...] = (ast.Return, *OF_LOOPS)) -> int:
+    """The line of a `continue`, `break` or `return` that leaves a block, 0 = none."""
+    for node in body:
+        if isinstance(node, leaving):
+            return node.lineno
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            inside = (ast.Return,) if isinstance(node, ast.For | ast.AsyncFor | ast.While) else leaving
+            line = _leaves(ast.iter_child_nodes(node), inside)
+            if line:
+                return line
+    return 0
 
 
 def _read(path: Path) -> str:
