@@ -6,7 +6,9 @@ mistake is not reported twice. A check yields (key path, sentence).
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -181,6 +183,24 @@ def parameters(config: Config, kinds: ParamTypes, *, all_kinds: bool) -> Iterato
             yield (*path, "params"), f"{item.kind} cannot check its parameters: {error_text(error)}"
 
 
+def loopback(config: Config) -> Iterator[Finding]:
+    """The dashboard is offered to this machine only."""
+    host = config.gateway.host
+    if not is_loopback(host):
+        yield ("gateway", "host"), f"{found(host)}: {NOT_LOOPBACK}"
+
+
+def is_loopback(host: str) -> bool:
+    """True for an address that only this machine reaches."""
+    with suppress(ValueError):
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    return False
+
+
+NOT_LOOPBACK = (
+    "it would offer trading to the network without TLS. "
+    "Use 127.0.0.1, and reach it from elsewhere through an SSH tunnel to the same port."
+)
 Check = Callable[[Config], Iterable[Finding]]
 CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"instruments"}), instruments),
@@ -192,6 +212,7 @@ CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"persons"}), persons),
     (frozenset({"persons", "approvals"}), quorum),
     (frozenset({"storage", "data_feed"}), doors),
+    (frozenset({"gateway"}), loopback),
 )
 
 
