@@ -158,7 +158,9 @@ def declared(folder: Path | None) -> dict[str, tuple[Path, str]]:
         try:
             named = kinds_of(path)
         except StrategyError:
-            named = dict.fromkeys(_DECLARES.findall(path.read_bytes().decode(errors="replace")), "")
+            named = dict.fromkeys(
+                _DECLARES.findall((path.read_bytes() if path.is_file() else b"").decode(errors="replace")), ""
+            )
         for kind, class_name in named.items():
             found.setdefault(kind, (path, class_name))
     return found
@@ -209,6 +211,8 @@ def _leaves(body: Iterable[ast.AST], leaving: tuple[type[ast.stmt], ...] = (ast.
 
 
 def _read(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise StrategyError(f"strategy file {path} is no regular file")
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

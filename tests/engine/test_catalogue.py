@@ -1,5 +1,6 @@
 """What is wrong with one of the user's files is said, and costs its own strategies and nothing else."""
 
+import os
 from functools import partial
 
 import pytest
@@ -67,6 +68,17 @@ def test_a_file_that_cannot_be_used_costs_its_own_kinds_and_is_named(tmp_path, s
     assert set(found.kinds) == {*registry.BUILT_IN, "flat"}
     assert why in found.broken["half.py"]
     assert len(found.broken["half.py"].encode()) < 1_000
+
+
+def test_what_is_no_regular_file_is_named_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "folder.py").mkdir()
+    found = catalogue(tmp_path)
+    assert {name: text.rpartition(" is ")[2] for name, text in found.broken.items()} == {
+        "folder.py": "no regular file",
+        "pipe.py": "no regular file",
+    }
+    assert not registry.declared(tmp_path)
 
 
 def test_a_file_that_never_comes_back_is_interrupted(tmp_path, monkeypatch):
