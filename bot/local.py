@@ -27,6 +27,8 @@ from domain.facts import CommandDone
 
 SOCKET = "console.sock"
 ANSWER_LIMIT = 1 << 20
+MOST_SHOWN = ANSWER_LIMIT // 16
+"""Characters of an answer; JSON writes one in at most twelve bytes."""
 LOOK_S = 2.0
 log = structlog.get_logger("bot.local")
 
@@ -101,7 +103,7 @@ class LocalDoor:
         try:
             while raw := await reader.readline():
                 ok, text = await self._answer(raw)
-                writer.write(json.dumps({"text": text, "ok": ok}).encode() + b"\n")
+                writer.write(json.dumps({"text": _short(text), "ok": ok}).encode() + b"\n")
                 await writer.drain()
         except (ConnectionError, ValueError):
             return
@@ -111,16 +113,24 @@ class LocalDoor:
     async def _answer(self, raw: bytes) -> tuple[bool, str]:
         try:
             asked = json.loads(raw)
-            actor = Actor(person=str(asked["person"]), door=Door.TERMINAL)
+            person = str(asked["person"])
+            person.encode()  # a lone surrogate could not be journaled
+            actor = Actor(person=person, door=Door.TERMINAL)
             if "command" in asked:
                 done = await self._submit(decode_command(base64.b64decode(asked["command"])), actor)
                 return done.ok, done.text
             if "login" in asked:
                 return True, self._new_link(actor.person)
             line = str(asked["line"])
-        except (ValueError, KeyError, TypeError, msgspec.DecodeError):
+        except (ValueError, KeyError, TypeError, RecursionError, msgspec.DecodeError):
             return False, 'Not understood: one JSON object a line, {"person": "...", "line": "..."}.'
         return True, await self._console(actor, line)
+
+
+def _short(text: str) -> str:
+    """An answer that a terminal can print and the other side reads whole."""
+    shown = text.encode(errors="backslashreplace").decode()
+    return shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}\n... cut: the answer is longer than that."
 
 
 async def ask(data_dir: Path, person: str, line: str) -> str:
@@ -148,6 +158,8 @@ async def _exchange(data_dir: Path, message: dict[str, Any]) -> tuple[bool, str]
         writer.write(json.dumps(message).encode() + b"\n")
         await writer.drain()
         answer = await reader.readline()
+    except ValueError:
+        raise NotRunning("the answer is longer than a terminal takes; it was carried out: see /status") from None
     finally:
         writer.close()
     if not answer:

@@ -10,7 +10,7 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MAX_LINE = 1000
 MAX_DECIMALS = 15
 MAX_WHOLE = 1 << 53
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
+"""Python would also take 1_0, 1e3 and the digits of other scripts, which nobody reads as it does."""
 _TERMINAL = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?)|\x9b[0-?]*[ -/]*[@-~]")
 """What a terminal takes for a command: colours, cursor, window title."""
 Complete = Callable[["Desk"], Iterable[str]]
@@ -58,7 +60,7 @@ class Argument(Struct, frozen=True, kw_only=True):
     def takes(self, word: str) -> bool:
         """True when the word can be this argument."""
         if self.whole:
-            return word.isdecimal()
+            return word.isascii() and word.isdecimal()
         return not self.choices or word.lower() in self.choices
 
 
@@ -186,12 +188,11 @@ def account_of(desk: Desk, text: str, instrument: InstrumentId = "") -> AccountI
 
 def quantity_of(text: str, what: str = "QTY") -> Decimal:
     """A quantity greater than zero in base units. Raises `UsageError`."""
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
+    if not _NUMBER.fullmatch(text):
         hint = "; write decimals with a dot" if "," in text else ""
-        raise UsageError(f"{what} {text!r} is not a number{hint}. For example: 0.25") from None
-    if not value.is_finite() or value <= 0:
+        raise UsageError(f"{what} {text!r} is not a number{hint}. For example: 0.25")
+    value = Decimal(text)
+    if value <= 0:
         raise UsageError(f"{what} {text!r} must be greater than zero; buy or sell says the direction")
     if not -MAX_DECIMALS <= value.adjusted() <= MAX_DECIMALS:
         raise UsageError(f"{what} {text!r} is not a quantity that anything is traded in")
@@ -214,6 +215,8 @@ def params_of(text: str) -> dict[str, object]:
 def _value(text: str) -> object:
     if text.lower() in {"true", "false"}:
         return text.lower() == "true"
+    if not text.isascii() or "_" in text:
+        return text
     try:
         whole = int(text)
     except ValueError:

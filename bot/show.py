@@ -279,6 +279,6 @@ def _symbol(call: Call) -> str:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_TRADES:
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= MAX_TRADES:
         raise UsageError(f"{text!r} is not a count: say a whole number from 1 to {MAX_TRADES}")
     return int(text)

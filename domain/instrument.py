@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from domain.errors import Unrepresentable
+from domain.text import plain
 
 InstrumentId: TypeAlias = str
 """`BASE-QUOTE-PERP.VENUE`, for example `BTC-USDC-PERP.HYPERLIQUID`."""
@@ -30,6 +31,7 @@ MONEY_STEP = Decimal("0.00000001")
 
 LARGEST = 2**53
 """Prices and quantities are at most this many steps: up to here every float64 is exact, and files and wires agree."""
+MOST_DIGITS = len(str(LARGEST)) + 1
 _FLOAT_NOISE = 1e-6
 
 
@@ -126,13 +128,18 @@ class Instrument(Struct, frozen=True, kw_only=True):
 
     def _exact(self, value: Decimal, decimals: int, step: int, name: str) -> int:
         if not value.is_finite():
-            raise Unrepresentable(f"{self.id}: {name} {value} is not a number")
-        scaled = value.scaleb(decimals)
+            raise Unrepresentable(f"{self.id}: {name} {plain(value, 40)} is not a number")
+        if not value:
+            return 0
+        size = value.adjusted() + decimals
+        scaled = value.scaleb(decimals) if 0 <= size < MOST_DIGITS else ZERO
         whole = int(scaled)
-        if abs(whole) > LARGEST:
-            raise Unrepresentable(f"{self.id}: {name} {value} is too large")
-        if scaled != whole or whole % step:
-            raise Unrepresentable(f"{self.id}: {name} {value} is not a multiple of {Decimal(step).scaleb(-decimals)}")
+        if size >= MOST_DIGITS or abs(whole) > LARGEST:
+            raise Unrepresentable(f"{self.id}: {name} {plain(value, 40)} is too large")
+        if scaled != whole or whole % step or scaled.scaleb(-decimals) != value:
+            raise Unrepresentable(
+                f"{self.id}: {name} {plain(value, 40)} is not a multiple of {Decimal(step).scaleb(-decimals)}"
+            )
         return whole
 
     def price_text(self, price: int) -> str:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from domain.errors import ConfigError, StrategyError
 from domain.strategy import Params
+from domain.text import error_text, plain
 from engine.config import Config, load_config
 from engine.core.guard import Guard, StrategyHung, guarding
 from engine.strategies import registry
@@ -35,7 +36,9 @@ def catalogue(folder: Path) -> Catalogue:
             try:
                 found.kinds.update(kinds_in(path, found, guard))
             except StrategyError as error:
-                found.broken[path.name] = str(error)
+                found.broken[plain(path.name)] = plain(error)
+            except Exception as error:  # noqa: BLE001 - reading a stranger's classes may raise anything
+                found.broken[plain(path.name)] = f"{plain(path)}: {error_text(error)}"
     return found
 
 

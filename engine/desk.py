@@ -24,6 +24,7 @@ from domain.events import CommandReceived, Event
 from domain.instrument import ZERO, Instrument, InstrumentId
 from domain.ports import Clock, Journal
 from domain.settings import Person, StrategySpec
+from domain.text import plain
 from domain.verdict import Reason
 from engine import desk_views as views
 from engine.config import diff
@@ -178,7 +179,7 @@ class Desk:
             try:
                 source = self._source_of(command.spec)
             except Exception as error:  # noqa: BLE001 - loading a stranger's file may raise anything
-                return self._refused(command, actor, key, Reason.BAD_VALUE, str(error))
+                return self._refused(command, actor, key, Reason.BAD_VALUE, plain(error))
             command = replace(command, source_hash=source.sha256, source=source.text)
         if isinstance(command, ApplySettings):
             command = replace(command, changes=tuple(diff(self.core.state.settings, command.settings)))

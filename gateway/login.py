@@ -62,6 +62,12 @@ async def show_button(request: Request, token: str) -> Response:
     return _page(request.state.gateway, form)
 
 
+@router.post("/login/{token:path}")  # noqa: FAST003 - the token is not looked at
+async def refuse_link(request: Request) -> Response:
+    """A link that is posted to is not spent; without this route its address would be logged as an unknown page."""
+    return _without_link(request.state.gateway, "Open the link and press its button.", 405)
+
+
 @router.post("/login")
 async def log_in(request: Request) -> Response:
     """Spend the link and open a session."""

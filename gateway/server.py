@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 from collections.abc import Generator
 from typing import Any
@@ -17,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from domain.errors import ConfigError
+from engine.config.checks import NOT_LOOPBACK, is_loopback
 from gateway.connection import Connection
 
 RESTART_S = 5.0
@@ -129,10 +129,6 @@ class GatewayServer:
 def _loopback(host: str) -> str:
     if host == "localhost":
         return "127.0.0.1"
-    with contextlib.suppress(ValueError):
-        if ipaddress.ip_address(host).is_loopback:
-            return host
-    raise ConfigError(
-        f"dashboard host {host!r} is refused: it would offer trading to the network without TLS. "
-        "Use 127.0.0.1, and reach it from elsewhere through an SSH tunnel to the same port."
-    )
+    if is_loopback(host):
+        return host
+    raise ConfigError(f"dashboard host {host!r} is refused: {NOT_LOOPBACK}")

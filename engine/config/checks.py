@@ -6,7 +6,9 @@ mistake is not reported twice. A check yields (key path, sentence).
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -15,6 +17,7 @@ from domain.errors import Unrepresentable
 from domain.instrument import parse_instrument_id
 from domain.settings import RoleName, strategy_id_problem
 from domain.strategy import Params
+from domain.text import error_text, plain
 from engine.config.models import Config
 from engine.config.problem import KeyPath
 from engine.config.settings import natural, to_instrument
@@ -175,11 +178,29 @@ def parameters(config: Config, kinds: ParamTypes, *, all_kinds: bool) -> Iterato
             model.model_validate({key: natural(value) for key, value in item.params.items()})
         except ValidationError as error:
             for detail in error.errors(include_url=False):
-                yield (*path, "params", *detail["loc"]), sentence(detail, detail["loc"], model)
+                yield (*path, "params", *detail["loc"]), plain(sentence(detail, detail["loc"], model))
         except Exception as error:  # noqa: BLE001 - the model of a user's file may raise anything
-            yield (*path, "params"), f"{item.kind} cannot check its parameters: {type(error).__name__}: {error}"
+            yield (*path, "params"), f"{item.kind} cannot check its parameters: {error_text(error)}"
 
 
+def loopback(config: Config) -> Iterator[Finding]:
+    """The dashboard is offered to this machine only."""
+    host = config.gateway.host
+    if not is_loopback(host):
+        yield ("gateway", "host"), f"{found(host)}: {NOT_LOOPBACK}"
+
+
+def is_loopback(host: str) -> bool:
+    """True for an address that only this machine reaches."""
+    with suppress(ValueError):
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    return False
+
+
+NOT_LOOPBACK = (
+    "it would offer trading to the network without TLS. "
+    "Use 127.0.0.1, and reach it from elsewhere through an SSH tunnel to the same port."
+)
 Check = Callable[[Config], Iterable[Finding]]
 CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"instruments"}), instruments),
@@ -191,6 +212,7 @@ CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"persons"}), persons),
     (frozenset({"persons", "approvals"}), quorum),
     (frozenset({"storage", "data_feed"}), doors),
+    (frozenset({"gateway"}), loopback),
 )
 
 

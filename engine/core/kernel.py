@@ -28,6 +28,7 @@ from domain.facts import Fact, TradingState
 from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import Amend, Cancel, Intent, Place
 from domain.ports import MAIN_STREAM, MARKET_STREAM, Journal
+from domain.text import error_text
 from domain.verdict import Reason
 from engine.core.core import Core
 from engine.core.state import STATE_VERSION, encode_state
@@ -227,5 +228,5 @@ class Kernel:
             try:
                 encode(strategy.memory)
             except _UNSAVABLE as error:
-                problem = f"its memory cannot be saved: {error}"
+                problem = f"its memory cannot be saved: {error_text(error)}"
                 self.ingest(StrategyFault(ts_ns=state.ts_ns, strategy=name, problem=problem))

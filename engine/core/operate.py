@@ -5,6 +5,8 @@ Operators do not fight the executor: they halt, flatten, hold and cap, and the e
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from domain import commands as c
 from domain.account import Account
 from domain.desired import NOTHING, Style
@@ -12,6 +14,7 @@ from domain.errors import Unrepresentable
 from domain.facts import StrategyStatus, TradingState
 from domain.order import ArmDeadMan
 from domain.settings import Settings, StrategySpec
+from domain.text import plain
 from domain.verdict import REASONS, Reason, Veto
 from engine.core import review, trading
 from engine.core.core import Core
@@ -21,6 +24,9 @@ from engine.core.executor.targets import towards_zero, worst_price
 from engine.core.state import MANUAL, Parked, Slot, StrategyState
 from risk.gate import Exposure, adds_risk, check_collar, check_exposure
 from risk.policy import clip_to_limit
+
+MOST_MONEY = Decimal("1e15")
+"""More than anybody means."""
 
 
 def halt(core: Core, who: str, reason: str) -> str:
@@ -309,13 +315,26 @@ def objection(core: Core, command: c.Command) -> Veto | None:
             return Veto(Reason.WRONG_STATE, f"trading is {core.state.trading} already")
         case c.SetHold() | c.SetCap():
             slot = find_slot(core, command.account, command.instrument)
-            return slot if isinstance(slot, Veto) else None
+            if isinstance(slot, Veto) or isinstance(command, c.SetHold) or command.qty is None:
+                return slot if isinstance(slot, Veto) else None
+            return bad_cap(core, command.instrument, command.qty)
         case c.ApplySettings():
             return settings_objection(core, command.settings)
         case c.RaiseEnvelope() if command.strategy not in core.state.strategies:
             return Veto(Reason.NO_SUCH, f"strategy {command.strategy}")
+        case c.RaiseEnvelope() if not (command.notional.is_finite() and 0 <= command.notional <= MOST_MONEY):
+            return Veto(Reason.BAD_VALUE, f"{plain(command.notional, 40)} is no amount from 0 to {MOST_MONEY}")
         case _:
             return None
+
+
+def bad_cap(core: Core, instrument: str, qty: Decimal) -> Veto | None:
+    """Why a quantity is no cap."""
+    try:
+        number = core.instruments[instrument].qty(qty)
+    except Unrepresentable as error:
+        return Veto(Reason.BAD_VALUE, str(error))
+    return Veto(Reason.BAD_VALUE, f"a cap of {qty} is below zero") if number < 0 else None
 
 
 def settings_objection(core: Core, settings: Settings) -> Veto | None:

@@ -19,6 +19,7 @@ from domain.facts import Severity, StrategyStatus
 from domain.market import Feed, FeedKind
 from domain.settings import StrategySpec
 from domain.strategy import Wake
+from domain.text import plain
 from domain.verdict import Reason, Veto
 from engine.core import wake
 from engine.core.core import AnyStrategy, Core, Prepared
@@ -113,7 +114,7 @@ def ensure_code(core: Core, spec: StrategySpec, memory: object = None) -> str:
         try:
             core.loaded[spec.id] = core.contain(lambda: prepare(core, make_code(spec), memory))
         except BaseException as error:  # noqa: BLE001 - SystemExit too: nothing a strategy raises may stop the engine
-            text = str(error) if isinstance(error, StrategyError) else wake.named(error)
+            text = plain(error) if isinstance(error, StrategyError) else wake.named(error)
             problem = text if spec.kind in text else f"{spec.kind}: {text}"
         else:
             return ""

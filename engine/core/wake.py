@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from msgspec import ValidationError
-
 from domain import facts
 from domain.codec import decode_desired, encode
 from domain.desired import NOTHING, Desired
@@ -19,6 +17,7 @@ from domain.facts import Severity, StrategyStatus
 from domain.market import Bar, Feed, Trade
 from domain.settings import StrategySpec
 from domain.strategy import FillView, Wake, line_of
+from domain.text import error_text, plain
 from engine.core.core import AnyStrategy, Core, Prepared
 from engine.core.review import clear_wants, review
 from engine.core.state import Slot, StrategyState
@@ -31,6 +30,8 @@ MOST_WAITING = 1_000
 """Live bars that are held for one strategy while its history is awaited."""
 MOST_PARTS = 500
 """Targets, quotes, protections and takes of one decision; more would keep a halt waiting."""
+MOST_BYTES = 200_000
+"""Of one decision as it is recorded: long names would fill the journal."""
 
 
 def attach(core: Core, spec: StrategySpec) -> int:
@@ -185,7 +186,7 @@ def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
 def named(error: BaseException, code: AnyStrategy | None = None) -> str:
     """An error of a strategy's code with its kind, and the line of the user's file it came up in."""
     at = line_of(error, code.origin) if code is not None and code.origin else ""
-    return f"{type(error).__name__}: {error}{f' ({code.kind}{at})' if at and code is not None else ''}"
+    return f"{error_text(error)}{f' ({plain(code.kind, 80)}{at})' if at and code is not None else ''}"
 
 
 def whole(wanted: Desired, before: Desired) -> Desired:
@@ -193,12 +194,15 @@ def whole(wanted: Desired, before: Desired) -> Desired:
     if wanted is before or wanted == before:
         return before
     try:
-        desired = decode_desired(encode(wanted))
-    except (TypeError, ValidationError) as error:
+        record = encode(wanted)
+        desired = decode_desired(record)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise StrategyError(f"decide returned what is no Desired of plain numbers: {error}") from error
     parts = len(desired.targets) + len(desired.quotes) + len(desired.protections) + len(desired.takes)
     if parts > MOST_PARTS:
         raise StrategyError(f"decide returned {parts} parts at once, {MOST_PARTS} are allowed")
+    if len(record) > MOST_BYTES:
+        raise StrategyError(f"decide returned {len(record)} bytes at once, {MOST_BYTES} are allowed: shorten its names")
     return desired
 
 

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from domain.text import plain
 from engine.observe.redact import Redactor, redact_records
 
 ECS_VERSION = "9.4.0"
@@ -175,7 +176,7 @@ def _error_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
         error = sys.exc_info()[1]
     if error is not None:
         event["error_type"] = type(error).__name__
-        event["error_message"] = str(error)
+        event["error_message"] = plain(error, 2_000)
     return event
 
 
@@ -269,11 +270,14 @@ class _RotatingFile(logging.handlers.RotatingFileHandler):
         self._console = console
         self._refused = False
         file.parent.mkdir(parents=True, exist_ok=True)
-        super().__init__(file, maxBytes=file_mib * 2**20, backupCount=files, encoding="utf-8")
+        super().__init__(
+            file, maxBytes=file_mib * 2**20, backupCount=files, encoding="utf-8", errors="backslashreplace"
+        )
 
     def _open(self) -> TextIOWrapper:
-        handle = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        return os.fdopen(handle, "a", encoding="utf-8")
+        # a pipe without a reader would be waited for: with O_NONBLOCK it is an error
+        handle = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
+        return os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace")
 
     def close(self) -> None:
         """Close the file; what a full disk still refuses then is no reason to fail."""

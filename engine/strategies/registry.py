@@ -19,6 +19,7 @@ import hashlib
 import inspect
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
@@ -29,6 +30,7 @@ from pydantic import ValidationError
 from domain.errors import StrategyError
 from domain.settings import StrategySpec
 from domain.strategy import Params, Strategy, line_of
+from domain.text import error_text
 from engine.strategies.bench.alternator import Alternator
 from engine.strategies.bench.quoter import Quoter
 from engine.strategies.ema_cross import EmaCross
@@ -68,6 +70,7 @@ ALLOWED_IMPORTS = (
 )
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _DECLARES = re.compile(rf"""^ +kind\s*(?::[^=\n]*)?=\s*["']({_KIND.pattern})["']""", re.MULTILINE)
+OF_LOOPS = (ast.Break, ast.Continue)
 FORBIDDEN_CALLS = ("__import__", "breakpoint", "compile", "eval", "exec", "id", "input", "open", "print")
 
 
@@ -155,7 +158,9 @@ def declared(folder: Path | None) -> dict[str, tuple[Path, str]]:
         try:
             named = kinds_of(path)
         except StrategyError:
-            named = dict.fromkeys(_DECLARES.findall(path.read_bytes().decode(errors="replace")), "")
+            named = dict.fromkeys(
+                _DECLARES.findall((path.read_bytes() if path.is_file() else b"").decode(errors="replace")), ""
+            )
         for kind, class_name in named.items():
             found.setdefault(kind, (path, class_name))
     return found
@@ -184,10 +189,30 @@ def check_source(source: str, origin: str) -> ast.Module:
                 f"{origin}, line {node.lineno}: name the error (`except ValueError:`): a handler for everything would "
                 f"also catch what ends a call that hangs"
             )
+        if isinstance(node, ast.Try | ast.TryStar) and (left := _leaves(node.finalbody)):
+            raise StrategyError(
+                f"{origin}, line {left}: `continue`, `break` and `return` may not stand in `finally`: there they would "
+                f"also swallow what ends a call that hangs"
+            )
     return tree
 
 
+def _leaves(body: Iterable[ast.AST], leaving: tuple[type[ast.stmt], ...] = (ast.Return, *OF_LOOPS)) -> int:
+    """The line of a `continue`, `break` or `return` that leaves a block, 0 = none."""
+    for node in body:
+        if isinstance(node, leaving):
+            return node.lineno
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            inside = (ast.Return,) if isinstance(node, ast.For | ast.AsyncFor | ast.While) else leaving
+            line = _leaves(ast.iter_child_nodes(node), inside)
+            if line:
+                return line
+    return 0
+
+
 def _read(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise StrategyError(f"strategy file {path} is no regular file")
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
@@ -250,7 +275,7 @@ def _execute(source: str, origin: str) -> ModuleType:
             sys.modules[name] = before
         if not isinstance(error, Exception | SystemExit):
             raise
-        raise StrategyError(f"{origin}{line_of(error, origin)}: {type(error).__name__}: {error}") from error
+        raise StrategyError(f"{origin}{line_of(error, origin)}: {error_text(error)}") from error
     return module
 
 

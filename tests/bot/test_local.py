@@ -13,6 +13,8 @@ from domain.errors import MoonDevError
 from domain.facts import TradingState
 from tests.bot.world import Engine, until
 
+SURROGATE = b'{"person": "x\\ud800", "line": "/status"}\n'
+
 
 @pytest.fixture
 async def engine(tmp_path):
@@ -40,7 +42,7 @@ async def test_only_the_owner_may_open_the_socket(engine, tmp_path):
 
 async def test_nonsense_on_the_socket_is_answered_and_the_next_line_works(engine, tmp_path):
     reader, writer = await asyncio.open_unix_connection(tmp_path / "console.sock")
-    for raw in (b"nonsense\n", b"[]\n", b'{"person": "tina"}\n'):
+    for raw in (b"nonsense\n", b"[]\n", b'{"person": "tina"}\n', b"[" * 100_000 + b"\n", SURROGATE):
         writer.write(raw)
         assert b"Not understood" in await reader.readline()
     writer.write(b'{"person": "tina", "line": "/whoami"}\n')
@@ -84,3 +86,17 @@ async def test_a_path_too_long_for_a_socket_is_said_with_what_to_do(tmp_path):
     engine = Engine()
     with pytest.raises(MoonDevError, match="shorter --data"):
         await LocalDoor(deep, make_console(engine.desk), engine.desk.submit, str).start()
+
+
+@pytest.mark.parametrize("char", ["x", "\ud800", "✓"])
+async def test_an_answer_of_megabytes_or_of_odd_characters_is_cut_and_printable(tmp_path, char):
+    async def console(actor, line):
+        return char * 3_000_000
+
+    engine = Engine()
+    door = LocalDoor(tmp_path, console, engine.desk.submit, lambda person: "")
+    await door.start()
+    answer = await ask(tmp_path, "tina", "/status")
+    await door.aclose()
+    assert answer.encode()
+    assert answer.endswith("cut: the answer is longer than that.")

@@ -79,7 +79,7 @@ def test_the_only_account_need_not_be_named(desk):
         account_of(desk, "PAPER:mian")
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1,5", "much", "1e999999999"])
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1,5", "much", "1e999999999", "1_0", "٣", "1e3", "+", "."])
 def test_a_quantity_is_a_number_above_zero(text):
     with pytest.raises(UsageError):
         quantity_of(text)
@@ -88,6 +88,7 @@ def test_a_quantity_is_a_number_above_zero(text):
 
 def test_parameters_are_keys_and_values():
     assert params_of("window=55 risk=0.5 long=true name=x") == {"window": 55, "risk": 0.5, "long": True, "name": "x"}
+    assert params_of("a=1_0 b=٣") == {"a": "1_0", "b": "٣"}, "read as numbers by Python, not by people"
     assert params_of("x=nan") == {"x": "nan"}, "not a number is text, which no numeric parameter takes"
     for wrong in ("window", "=5", "a=1 a=2"):
         with pytest.raises(UsageError):

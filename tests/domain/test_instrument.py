@@ -210,3 +210,14 @@ def test_fees_are_rounded_once_half_to_even_and_rebates_are_negative() -> None:
     assert made(price_decimals=4).fee(1, 1, Decimal("0.5")) == 0
     assert made(price_decimals=3).fee(1, 1, Decimal("1.5")) == Decimal("0.00000002")
     assert made().fee(600_000, -100_000, Decimal("-0.0001")) == Decimal("-6.00000000")
+
+
+@given(st.decimals() | st.sampled_from([Decimal("1e999999"), Decimal("1e-999999"), Decimal("1." + "0" * 30 + "1")]))
+def test_any_decimal_is_exact_or_unrepresentable(value: Decimal) -> None:
+    instrument = made()
+    try:
+        whole = instrument.qty(value)
+    except Unrepresentable:
+        return
+    assert Decimal(instrument.qty_text(whole)) == value
+    assert abs(whole) <= LARGEST

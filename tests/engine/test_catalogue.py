@@ -1,5 +1,6 @@
 """What is wrong with one of the user's files is said, and costs its own strategies and nothing else."""
 
+import os
 from functools import partial
 
 import pytest
@@ -11,6 +12,14 @@ from engine.strategies import registry
 from engine.strategies.turtle import Turtle
 from tests.engine.strategies.test_registry import FLAT, write
 
+SPEECHLESS = (
+    FLAT.replace('"flat"', '"half"')
+    + """
+class E(BASE):
+    def __str__(self): return self.x
+raise E
+"""
+)
 HEAD = "strategies:\n  - {id: mine, account: 'PAPER:main', instruments: [BTC-USDC-PERP.PAPER], "
 
 
@@ -47,6 +56,9 @@ def test_a_folder_that_is_not_there_has_the_built_in_ones(tmp_path):
         (FLAT.replace('"flat"', '"turtle"'), "built-in"),
         (FLAT, "declared by another file"),
         ("(" * 5_000, "half.py"),
+        (SPEECHLESS.replace("BASE", "Exception"), "E: (its text cannot be made"),
+        (SPEECHLESS.replace("BASE", "BaseException"), "half.py"),
+        (FLAT.replace('"flat"', '"half"') + "\nraise ValueError('x\\ud800y' * 1_000_000)\n", r"x\ud800y"),
     ],
 )
 def test_a_file_that_cannot_be_used_costs_its_own_kinds_and_is_named(tmp_path, source, why):
@@ -55,6 +67,18 @@ def test_a_file_that_cannot_be_used_costs_its_own_kinds_and_is_named(tmp_path, s
     found = catalogue(tmp_path)
     assert set(found.kinds) == {*registry.BUILT_IN, "flat"}
     assert why in found.broken["half.py"]
+    assert len(found.broken["half.py"].encode()) < 1_000
+
+
+def test_what_is_no_regular_file_is_named_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "folder.py").mkdir()
+    found = catalogue(tmp_path)
+    assert {name: text.rpartition(" is ")[2] for name, text in found.broken.items()} == {
+        "folder.py": "no regular file",
+        "pipe.py": "no regular file",
+    }
+    assert not registry.declared(tmp_path)
 
 
 def test_a_file_that_never_comes_back_is_interrupted(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Logging in and out over real sockets."""
 
 import httpx
+import pytest
 
 from domain.settings import Environment
 from tests.gateway.conftest import Running, serve
@@ -46,6 +47,19 @@ async def test_a_link_is_not_spent_by_a_foreign_page(running: Running, stranger:
     token = running.auth.new_link("tina").removeprefix("/login/")
     evil = await stranger.post("/login", data={"token": token}, headers={"Origin": "https://evil.example"})
     assert evil.status_code == 403
+    assert (await stranger.post("/login", data={"token": token}, headers=running.origin)).status_code == 303
+
+
+async def test_a_link_that_is_posted_to_is_not_spent_and_reaches_no_log(
+    running: Running, stranger: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+):
+    path = running.auth.new_link("tina")
+    token = path.removeprefix("/login/")
+    for wrong in (path, f"{path}/"):
+        answer = await stranger.post(wrong, headers=running.origin)
+        assert answer.status_code == 405
+        assert token not in answer.text
+    assert token not in caplog.text
     assert (await stranger.post("/login", data={"token": token}, headers=running.origin)).status_code == 303
 
 

@@ -84,3 +84,29 @@ def test_a_hanging_file_is_refused_to_the_person_who_loads_it_and_trading_goes_o
     program.changes("/trades 1")
     assert "bench_quoter" not in program.ask("/strategies load bench_quoter own BTC PAPER:lab").partition(":")[2]
     assert program.stop() == 0
+
+
+UNSPEAKABLE = """
+class Unspeakable(Exception):
+    def __str__(self):
+        return self.nothing_of_the_kind
+"""
+
+
+def test_errors_whose_text_cannot_be_made_or_encoded_cost_their_strategy_and_no_start(program: Program) -> None:
+    write(program, "half", guest().replace('"guest"', '"half"') + UNSPEAKABLE + "\nraise Unspeakable\n")
+    write(program, "lone", guest().replace('"guest"', '"lone"') + "\nraise ValueError('x\\ud800y' * 1_000_000)\n")
+    write(program, "guest", guest("DECIDE", "raise Unspeakable") + UNSPEAKABLE)
+    late = guest("INIT", "raise ValueError('x' + chr(0xd800))").replace('"guest"', '"late"')
+    write(program, "late", late)
+    doctor = program.run_verb("doctor", "--config", str(program.file))
+    assert "its text cannot be made" in doctor.stdout
+    for again in range(2):
+        program.start()
+        program.ready()
+        assert "its text cannot be made" in program.until("/strategies show guest", "quarantined")
+        refused = program.ask("/strategies load late l SOL PAPER:main")
+        assert "x\\ud800" in refused, (again, refused)
+        program.until("/trades", "BTC")
+        program.changes("/trades 1")
+        program.kill()

@@ -63,6 +63,8 @@ def said(tmp_path):
         ),
         ('persons: [{id: tina, name: "Ti\\e[2Jna", role: trader}]', "text without control characters"),
         ('persons: [{id: tina, name: "Ti\\u202ena", role: trader}]', "invisible marks"),
+        ("gateway: {host: 0.0.0.0}", "would offer trading to the network without TLS"),
+        ("gateway: {host: example.com}", "reach it from elsewhere through an SSH tunnel"),
         ("storage: {url: 'mysql://h/d'}", "expected sqlite:///file or postgresql"),
         ("storage: {url: 'postgresql://u:hunter22@h/d'}", "put it into the secrets file"),
     ],

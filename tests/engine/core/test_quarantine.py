@@ -8,6 +8,7 @@ import pytest
 
 from domain import commands as c
 from domain import events as e
+from domain.codec import encode
 from domain.desired import Desired, Qty, Quote, Target
 from domain.facts import Alerted, StrategyStatus
 from domain.order import Cancel, Role
@@ -15,6 +16,7 @@ from domain.settings import StrategySpec
 from domain.strategy import Params, View
 from engine.core import wake
 from engine.core.state import StrategyState
+from tests.domain.test_text import Unspeakable
 from tests.engine.core.rig import BTC, SUB, WIDE, NoMemory, Rig, Script, of, places, quote, stop, take, target, wants
 
 
@@ -41,6 +43,28 @@ def test_one_that_raises_loses_its_quotes_and_keeps_its_stop() -> None:
     (alert,) = rig.told(Alerted)
     assert "ValueError: a bug" in alert.text
     assert "/strategies start script" in alert.text
+
+
+@pytest.mark.parametrize("error", [Unspeakable(), ValueError("x\ud800y"), ValueError("x" * 3_000_000)])
+def test_an_error_without_a_usable_text_is_no_worse_than_another(error: Exception) -> None:
+    rig = Rig().start()
+    working(rig)
+    rig.want(error)
+    assert quarantined(rig)
+    detail = rig.core.state.strategies["script"].detail
+    assert type(error).__name__ in detail
+    assert len(encode(detail)) < 1_000
+    encode(rig.told(Alerted))
+
+
+@pytest.mark.parametrize("name", ["x\ud800y", "x" * 3_000_000])
+def test_a_name_that_cannot_be_recorded_quarantines(name: str) -> None:
+    for named in (lambda _: target(0.5, name), lambda rig: take(rig, name)):
+        rig = Rig().start()
+        working(rig)
+        rig.want(wants(named(rig)))
+        assert quarantined(rig)
+        encode(rig.told(Alerted))
 
 
 def test_without_containment_one_bug_would_stop_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -232,3 +233,9 @@ raise RuntimeError("lost {CANARY}")
     assert "ZeroDivisionError" in written
     assert "lost [redacted]" in written
     assert "uncaught RuntimeError" in done.stderr
+
+
+def test_a_pipe_in_the_logs_place_is_an_error_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "moondev.log")
+    with pytest.raises(OSError, match=r"moondev\.log"):
+        configure_logging(Redactor(), tmp_path / "moondev.log")

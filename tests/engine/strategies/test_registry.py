@@ -147,6 +147,15 @@ def test_a_failed_reload_says_where_and_the_old_class_still_works(tmp_path):
         ),
         (FLAT.replace("class Flat(Strategy[Memory, Params])", "class Flat"), r"Flat is no Strategy"),
         (FLAT + "\ntry:\n    pass\nexcept:\n    pass\n", r"name the error"),
+        (FLAT + "\nwhile True:\n    try:\n        pass\n    finally:\n        continue\n", r"line 34: `continue`"),
+        (
+            FLAT + "\nwhile True:\n    try:\n        pass\n    finally:\n        if 1:\n            break\n",
+            r"`finally`",
+        ),
+        (
+            FLAT + "\ndef f():\n    try:\n        pass\n    finally:\n        for _ in ():\n            return\n",
+            r"`finally`",
+        ),
         (FLAT + "\ntry:\n    pass\nexcept (OSError, BaseException):\n    pass\n", r"name the error"),
         (FLAT + "\nraise SystemExit(3)\n", r"SystemExit: 3"),
         ("x = 1\n", r"class 'Flat' is not there; strategies in this file: none"),
@@ -209,3 +218,7 @@ def test_a_class_keeps_the_text_it_was_made_from_and_a_built_in_one_needs_none(t
     path = write(tmp_path, FLAT)
     assert registry.load_file(path).strategy.source == FLAT
     assert registry.load("turtle").strategy.source == ""
+
+
+def test_a_loop_of_its_own_inside_finally_may_be_left():
+    registry.check_source("try:\n    pass\nfinally:\n    for n in (1, 2):\n        break\n", "mine.py")

@@ -1,0 +1,22 @@
+"""Text that strangers' code or files gave, made fit for events, logs and answers: it can always be encoded."""
+
+from __future__ import annotations
+
+MOST_TEXT = 500
+"""Characters of it that people are shown."""
+
+
+def plain(text: object, most: int = MOST_TEXT) -> str:
+    """`text` as at most `most` printable characters of UTF-8; also when `str()` of it fails."""
+    try:
+        whole = str(text)
+        part = whole[:most].encode(errors="backslashreplace").decode()
+    except BaseException as error:  # noqa: BLE001 - a stranger's __str__ may raise anything, SystemExit too
+        return f"(its text cannot be made: {type(error).__name__})"
+    shown = "".join(c if c.isprintable() else " " for c in part)
+    return shown if len(whole) <= most and len(shown) <= most else f"{shown[: most - 3]}..."
+
+
+def error_text(error: BaseException) -> str:
+    """An error of a stranger's code with its kind."""
+    return f"{plain(type(error).__name__, 80)}: {plain(error)}"
