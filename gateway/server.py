@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from domain.errors import ConfigError
-from engine.config.checks import NOT_LOOPBACK, is_loopback
+from domain.loopback import NOT_LOOPBACK, is_loopback
 from gateway.connection import Connection
 
 RESTART_S = 5.0

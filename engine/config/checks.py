@@ -6,15 +6,14 @@ mistake is not reported twice. A check yields (key path, sentence).
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from domain.errors import Unrepresentable
 from domain.instrument import parse_instrument_id
+from domain.loopback import NOT_LOOPBACK, is_loopback
 from domain.settings import RoleName, strategy_id_problem
 from domain.strategy import Params
 from domain.text import error_text, plain
@@ -190,17 +189,6 @@ def loopback(config: Config) -> Iterator[Finding]:
         yield ("gateway", "host"), f"{found(host)}: {NOT_LOOPBACK}"
 
 
-def is_loopback(host: str) -> bool:
-    """True for an address that only this machine reaches."""
-    with suppress(ValueError):
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    return False
-
-
-NOT_LOOPBACK = (
-    "it would offer trading to the network without TLS. "
-    "Use 127.0.0.1, and reach it from elsewhere through an SSH tunnel to the same port."
-)
 Check = Callable[[Config], Iterable[Finding]]
 CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"instruments"}), instruments),

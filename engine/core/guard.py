@@ -26,6 +26,7 @@ from domain.desired import Desired
 from domain.errors import StrategyError
 from domain.market import Feed
 from domain.strategy import View
+from domain.text import error_text
 from engine.core.core import AnyStrategy
 from engine.core.strategies import OVERRUN_WINDOW_NS, OVERRUNS_TOLERATED
 
@@ -157,7 +158,7 @@ class Guard:
         except BaseException as error:
             if pressed:
                 raise
-            raise StrategyError(f"it raised {type(error).__name__} ({error}): no strategy ends the program") from error
+            raise StrategyError(f"it raised {error_text(error)}: no strategy ends the program") from error
 
     def start(self, busy_since: Callable[[], int] | None = None, stuck: Callable[[float], None] | None = None) -> None:
         """Begin to watch. `busy_since()` is monotonic ns of the event in work; `stuck(seconds)` may cancel orders.

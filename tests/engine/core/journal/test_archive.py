@@ -90,10 +90,19 @@ def test_the_same_file_by_another_name_is_no_copy(directory, tmp_path):
 
 
 def test_what_went_where_is_on_the_disk_before_anything_is_removed(directory, tmp_path, monkeypatch):
-    synced, remove = [], Path.unlink
-    monkeypatch.setattr("os.fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").readlink().name))
-    at_removal = []
-    monkeypatch.setattr(Path, "unlink", lambda path, **how: (at_removal.append(synced[-2:]), remove(path, **how)))
+    synced: list[str] = []
+    at_removal: list[list[str]] = []
+    remove = Path.unlink
+
+    def note_sync(fd: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{fd}").readlink().name)
+
+    def note_removal(path: Path, **how: bool) -> None:
+        at_removal.append(synced[-2:])
+        remove(path, **how)
+
+    monkeypatch.setattr("os.fsync", note_sync)
+    monkeypatch.setattr(Path, "unlink", note_removal)
     assert archive(directory, FOREVER, tmp_path / "away")
     assert all(last == ["archived", "journal"] for last in at_removal)
 
