@@ -247,7 +247,10 @@ def data_folder(environment: str, data: Path | None) -> Path:
     """The data folder of an environment and its place for the user's strategies, made with mode 0700."""
     folder = data or Path(".moondev") / environment
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / "strategies").mkdir(mode=0o700, exist_ok=True)
+    strategies = folder / "strategies"
+    if strategies.exists() and not strategies.is_dir():
+        raise MoonDevError(f"{strategies} is not a folder: move it away")
+    strategies.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
