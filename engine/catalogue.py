@@ -36,7 +36,8 @@ def catalogue(folder: Path) -> Catalogue:
             try:
                 found.kinds.update(kinds_in(path, found, guard))
             except StrategyError as error:
-                found.broken[plain(path.name)] = plain(error)
+                text = plain(error)
+                found.broken[plain(path.name)] = text if path.name in text else f"{plain(path)}: {text}"
             except Exception as error:  # noqa: BLE001 - reading a stranger's classes may raise anything
                 found.broken[plain(path.name)] = f"{plain(path)}: {error_text(error)}"
     return found

@@ -345,8 +345,6 @@ def _port(config: Config, *, running: bool) -> Check:
             return _check("dashboard", OK, f"{where} is in use by the running service")
         fix = "stop what uses it, or set another gateway.port in the settings file"
         return _check("dashboard", FAIL, f"{where}: {error.strerror}", fix)
-    if host not in {"127.0.0.1", "::1", "localhost"}:
-        return _check("dashboard", WARN, f"{where} can be reached from outside", "put TLS in front, or use 127.0.0.1")
     return _check("dashboard", OK, f"{where} is free")
 
 

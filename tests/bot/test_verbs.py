@@ -143,7 +143,7 @@ async def test_bare_start_stop_and_pause_show_help_and_do_nothing(engine, line):
         ("/order by BTC 1", "did you mean buy"),
         ("/order buy BTC", "QTY is missing"),
         ("/order buy BTC 1,5", "write decimals with a dot"),
-        ("/order buy BTC nan", "must be greater than zero"),
+        ("/order buy BTC nan", "QTY 'nan' is not a number"),
         ("/trades 0", "whole number from 1 to 500"),
         ("/cancel nothing", "no open order is called"),
         ("/flatten everything", "no instrument is called 'everything'"),

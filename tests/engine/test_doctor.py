@@ -238,12 +238,10 @@ def test_a_data_folder_open_to_others_is_a_warning(doctor, data):
     assert doctor()["data folder"].fix.startswith("`chmod 700")
 
 
-def test_a_dashboard_open_to_others_is_a_warning(doctor):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    text = f"data_feed: {{source: synthetic}}\ngateway: {{host: 0.0.0.0, port: {port}}}\n"
-    assert doctor(text)["dashboard"].status == WARN
+def test_a_dashboard_open_to_others_is_refused(doctor):
+    check = doctor("data_feed: {source: synthetic}\ngateway: {host: 0.0.0.0}\n")["settings"]
+    assert check.status == FAIL
+    assert "without TLS" in check.detail
 
 
 def test_it_changes_nothing(doctor, data):

@@ -37,8 +37,9 @@ def test_an_older_copy_of_the_journal_starts_halted_and_is_told(program: Program
     program.kill()
     journal = program.data / "journal"
     shutil.copytree(journal, program.data.parent / "older")
-    traded(program)
-    program.changes("/trades 1")
+    program.start()
+    program.ready()
+    program.until("/orders", "-2-")
     assert "HALTED" in program.ask("/halt")
     program.until("/status", "HALTED")
     assert program.stop() == 0
