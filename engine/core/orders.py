@@ -262,7 +262,7 @@ def on_cancel_rejected(core: Core, event: CancelRejected) -> None:
     if found is None:
         return
     slot, order = found
-    order.cancel_ns = 0
+    # still marked as being cancelled until the answer: or what waits for its fills is cancelled again and again
     order.status = OrderStatus.UNKNOWN
     ask(core, slot, order)
 

@@ -124,6 +124,9 @@ def test_a_damaged_venue_memory_is_said_with_its_place_and_not_traded_on(program
 def test_a_venue_that_forgot_is_believed_held_and_asked_about(program: Program) -> None:
     traded(program)
     program.until("/positions", "ETH")
+    program.ask("/strategies pause turtle")
+    program.ask("/strategies pause quoter")
+    assert "ETH" in program.ask("/positions")
     program.kill()
     (program.data / "paper-exchange").unlink()
     program.start()

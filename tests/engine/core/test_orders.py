@@ -9,7 +9,7 @@ from domain.commands import Flatten
 from domain.desired import Desired, Protection, Qty, Quote, Target
 from domain.events import VenuePosition
 from domain.facts import OrderChanged
-from domain.order import Amend, OrderStatus, Place, Query, RequestSnapshot
+from domain.order import Amend, Cancel, OrderStatus, Place, Query, RequestSnapshot
 from domain.settings import SECOND_NS
 from domain.verdict import Reason
 from tests.engine.core.rig import ACCOUNT, BTC, SETTINGS, Rig, places, target, wants
@@ -160,3 +160,16 @@ def test_a_fill_that_comes_after_the_end_of_its_order_is_told_with_the_order() -
     rig.facts.clear()
     rig.fill(place, 200)
     assert [(order.cid, order.filled) for order in rig.told(OrderChanged)][:1] == [(place.cid, 200)]
+
+
+def test_an_order_whose_fills_do_not_come_is_not_cancelled_again_and_again() -> None:
+    rig = Rig().start()
+    (place,) = places(rig.want(Desired(quotes=(Quote(instrument=BTC.id, side=1, price=59_990.0, qty=0.1),))))
+    rig.accept(place)
+    rig.want(Desired())
+    rig.sent.clear()
+    for _ in range(5):
+        rig.ingest(e.CancelRejected(cid=place.cid, text="the order is filled"))
+        rig.ingest(e.OrderReport(cid=place.cid, found=True, status=OrderStatus.FILLED, filled=100, qty=100, price=1))
+        rig.touch()
+    assert [intent for intent in rig.sent if isinstance(intent, Cancel)] == []
