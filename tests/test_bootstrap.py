@@ -185,14 +185,16 @@ def test_an_installer_killed_halfway_is_not_trusted_by_the_next_start(checkout, 
 @pytest.mark.process
 def test_a_killed_start_whose_installer_lives_on_makes_the_next_start_wait_for_it(checkout, with_uv):
     (checkout / "requirements.lock").write_text("a==1 \\\n    --hash=sha256:00\n")
-    uv, ended = Path(with_uv["PATH"].split(":")[0]) / "uv", checkout / "installer-ended"
-    uv.write_text(f"#!/bin/sh\nsleep 1\ntouch {ended}\n")
+    uv, began, ended = Path(with_uv["PATH"].split(":")[0]) / "uv", checkout / "began", checkout / "ended"
+    uv.write_text(f"#!/bin/sh\ntouch {began}\nsleep 1\ntouch {ended}\n")
     killed = subprocess.Popen(command(checkout, "run"), env=with_uv, stderr=subprocess.DEVNULL)
-    while not (checkout / ".venv" / moondev.LOG).exists():
+    while not began.exists():
         time.sleep(0.02)
     killed.kill()
     killed.wait()
-    uv.write_text(f"#!/bin/sh\ntest -e {ended}\n")
+    (checkout / "next-uv").write_text(f"#!/bin/sh\ntest -e {ended}\n")  # the running one keeps its own text
+    (checkout / "next-uv").chmod(0o755)
+    (checkout / "next-uv").replace(uv)
     done = start(checkout, with_uv, "run")
     assert (done.returncode, done.stdout) == (0, "main run\n")
     assert "another start is setting up" in done.stderr
