@@ -34,12 +34,15 @@ class LocalServer(Protocol):
     """What a venue's local server must have to be served."""
 
     url: str
-    instruments: Sequence[Instrument]
-    """What it lists, by the venue's ids."""
     bars: BarsOf
     """Set by `serve`: where candles of the past come from."""
     room: Any
     """All that the venue knows, accounts and orders, as one object that can be pickled."""
+
+    @property
+    def instruments(self) -> Sequence[Instrument]:
+        """What it lists, by the venue's ids."""
+        ...
 
     async def __aenter__(self) -> Self: ...
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from domain.market import Bar, Bbo, Book, Feed, FeedKind, FeedState, FeedStatus, Mark, Trade
+from domain.market import Bar, Bbo, Book, Feed, FeedKind, FeedState, FeedStatus, Mark, MarketEvent, Trade
 from exchanges.hyperliquid.feed import HyperliquidFeed
 from tests.exchanges.desk import WallClock
 from tests.exchanges.hyperliquid.desk import BTC, config_of
@@ -53,7 +53,7 @@ def bar_at(opened_ns: int) -> Bar:
 
 async def test_our_feed_hears_the_moving_market_as_it_is():
     now = time.time_ns()
-    told = [
+    told: list[MarketEvent] = [
         Book(venue_ts_ns=now, instrument=BTC.id, bids=((BID, SIZE),), asks=((ASK, SIZE),)),
         Bbo(venue_ts_ns=now, instrument=BTC.id, bid=BID, bid_qty=SIZE, ask=ASK, ask_qty=SIZE),
         Trade(venue_ts_ns=now, instrument=BTC.id, price=ASK, qty=SIZE, side=1),
