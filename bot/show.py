@@ -46,9 +46,11 @@ async def status(call: Call) -> Message:
     if view.unknown_orders:
         rows.append(("unknown", f"{view.unknown_orders} orders whose answer never came; they are being queried"))
     rows += _feed_rows(view.feeds)
+    venues = call.desk.venues()
+    rows += [(venue.venue, _connection(venue)) for venue in venues]
     rows += [(door.name, door.text) for door in view.doors]
     notes = tuple(Text(f"Not ready: {reason}") for reason in reasons)
-    well = ready and state == "ACTIVE" and all(door.ok for door in view.doors)
+    well = ready and state == "ACTIVE" and all([door.ok for door in view.doors] + [v.connected for v in venues])
     severity = Severity.INFO if well else Severity.WARNING
     return Message(title=f"Status: {state}", blocks=(Pairs(tuple(rows)), *notes), severity=severity)
 
@@ -82,9 +84,13 @@ async def venues(call: Call) -> Message:
     )
 
 
-def _venue_rows(view: VenueView) -> Iterator[tuple[str, str]]:
+def _connection(view: VenueView) -> str:
     state = "connected" if view.connected else "NOT connected"
-    yield view.venue, ", ".join(filter(None, (view.network, state, view.detail)))
+    return ", ".join(filter(None, (view.network, state, view.detail)))
+
+
+def _venue_rows(view: VenueView) -> Iterator[tuple[str, str]]:
+    yield view.venue, _connection(view)
     for budget in view.budgets:
         stop = f", told to stop for {age_text(budget.held_ns / 1e9)}" if budget.held_ns else ""
         kept = f", {budget.reserved} kept for cancels and reductions" if budget.reserved else ""

@@ -3,6 +3,7 @@
     Config                    the whole file
     ├── data_feed             where prices come from
     ├── instruments, accounts, paper
+    ├── venues                real exchanges (venues.py)
     ├── risk, approvals, execution
     ├── strategies, persons
     ├── telegram, discord, alerts, gateway
@@ -14,12 +15,14 @@ this file: a section names the secret, and the value is in the secrets file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
 from domain.codec import digest
+from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.settings import Settings
 from engine.config.fields import (
     AtLeastOne,
@@ -36,26 +39,14 @@ from engine.config.fields import (
     Text,
     UserId,
 )
+from engine.config.section import Section
+from engine.config.venues import Network, VenueSection
 
 SECOND_NS = 10**9
 MINUTE_NS = 60 * SECOND_NS
 HOUR_NS = 60 * MINUTE_NS
 
 Role = Literal["viewer", "trader", "risk", "admin"]
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys are refused, nothing is coerced, an empty value means the default."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_means_default(cls, data: Any) -> Any:  # noqa: ANN401 - from a file
-        if not isinstance(data, dict):
-            return data
-        known = {field.alias or name for name, field in cls.model_fields.items()}
-        return {key: value for key, value in data.items() if value is not None or key not in known}
 
 
 class SyntheticSection(Section):
@@ -302,6 +293,7 @@ class Config(Section):
     instruments: list[InstrumentSection] = []
     accounts: list[AccountSection] = []
     paper: PaperSection = PaperSection()
+    venues: list[VenueSection] = []
     risk: RiskSection = RiskSection()
     approvals: ApprovalsSection = ApprovalsSection()
     execution: ExecutionSection = ExecutionSection()
@@ -315,19 +307,45 @@ class Config(Section):
     storage: StorageSection = StorageSection()
     logging: LoggingSection = LoggingSection()
 
-    def to_settings(self) -> Settings:
-        """What the core carries. Raises `ConfigError` for an instrument whose numbers do not fit its scale."""
+    def to_settings(self, listed: Sequence[Instrument] = ()) -> Settings:
+        """What the core carries; `listed` are the contracts as the venues have them.
+
+        Raises `ConfigError` for an instrument whose numbers do not fit its scale, and for one that is not listed.
+        """
         from engine.config.settings import to_settings
 
-        return to_settings(self)
+        return to_settings(self, listed)
 
     @property
     def content_hash(self) -> str:
         """SHA-256 (hex) of the effective settings of the core, defaults included.
 
-        Layout and comments do not matter, nor does what the core does not know (ports, logs, chat addresses).
+        Layout and comments do not matter, nor does what the core does not know (ports, logs, chat addresses), nor the
+        numbers of contracts that are read from venues.
         """
-        return digest(self.to_settings())
+        from engine.config.settings import without_listed
+
+        own = without_listed(self)
+        return digest((own, self.venue_instruments) if self.venues else own)
+
+    @property
+    def venue_instruments(self) -> tuple[InstrumentId, ...]:
+        """What the venues are asked about at every start."""
+        return tuple(name for venue in self.venues for name in venue.instruments)
+
+    @property
+    def instrument_ids(self) -> list[InstrumentId]:
+        """Every instrument, of paper and of the venues."""
+        return [*(item.id for item in self.instruments), *self.venue_instruments]
+
+    @property
+    def account_ids(self) -> list[AccountId]:
+        """Every account, of paper and of the venues."""
+        return [*(item.id for item in self.accounts), *(a.id for venue in self.venues for a in venue.accounts)]
+
+    def network_of(self, venue: VenueSection) -> Network:
+        """The network that a venue is on."""
+        return venue.network or ("mainnet" if self.environment == "live" else "testnet")
 
     @property
     def feed_symbols(self) -> dict[str, str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
+
+from msgspec.structs import replace
 
 from domain.errors import ConfigError, Unrepresentable
 from domain.instrument import Instrument
@@ -22,12 +25,24 @@ from domain.settings import (
 from engine.config.models import Config, InstrumentSection, LimitsSection, PersonSection, StrategySection
 
 
-def to_settings(config: Config) -> Settings:
-    """The core's settings. Raises `ConfigError` for an instrument whose numbers do not fit its scale."""
+def to_settings(config: Config, listed: Sequence[Instrument] = ()) -> Settings:
+    """The core's settings. Raises `ConfigError` for an instrument whose numbers do not fit, or that is not listed."""
+    known = {instrument.id: instrument for instrument in listed}
+    missing = [name for name in config.venue_instruments if name not in known]
+    if missing:
+        raise ConfigError(f"{', '.join(missing)}: not read from the venue yet")
+    own = without_listed(config)
+    return replace(own, instruments=own.instruments + tuple(known[name] for name in config.venue_instruments))
+
+
+def without_listed(config: Config) -> Settings:
+    """The core's settings without the contracts that are read from venues. Raises `ConfigError`."""
+    accounts = [AccountSpec(id=a.id, currency=a.currency, deposit=a.deposit) for a in config.accounts]
+    accounts += [AccountSpec(id=a.id, currency=a.currency) for venue in config.venues for a in venue.accounts]
     return Settings(
         environment=Environment(config.environment),
         instruments=tuple(_checked(item) for item in config.instruments),
-        accounts=tuple(AccountSpec(id=a.id, currency=a.currency, deposit=a.deposit) for a in config.accounts),
+        accounts=tuple(accounts),
         persons=tuple(_person(item) for item in config.persons),
         risk=_risk(config),
         approvals=_approvals(config),

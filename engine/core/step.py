@@ -14,6 +14,7 @@ from domain.facts import Severity, TradingState
 from domain.order import PROTECTIVE, ArmDeadMan
 from engine.core import (
     commands,
+    contracts,
     markets,
     operate,
     orders,
@@ -198,6 +199,7 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     e.History: strategies.on_history,
     e.StrategyFault: strategies.on_fault,
     e.StrategyFileBroken: strategies.on_broken_file,
+    e.ContractsRead: contracts.on_contracts_read,
     e.InboxOverflow: on_overflow,
     e.DiskLow: on_disk_low,
     e.Accepted: orders.on_accepted,

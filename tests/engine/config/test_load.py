@@ -257,11 +257,6 @@ def test_without_a_file_testnet_has_no_demo_persons_and_says_what_is_missing(tmp
         load_config(None, "testnet")
 
 
-def test_live_is_refused_until_the_vault_exists(load):
-    with pytest.raises(Problems, match="live trading is refused"):
-        load("environment: live\n", "live")
-
-
 keys = st.sampled_from(
     [*Config.model_fields, "id", "kind", "params", "limits", "default_limits", "port", "role", "symbol", "x", "faults"]
 ) | st.text(max_size=8)

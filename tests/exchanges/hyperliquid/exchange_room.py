@@ -102,6 +102,8 @@ class Room:
             AGENT: {"role": "agent", "data": {"user": MASTER}},
             MASTER: {"role": "user"},
         }
+        self.fees = ("0.00045", "0.00015")
+        """What the venue says of an account's rates, taker and maker."""
         self.skew_ns = 0
         self.seen: list[dict[str, Any]] = []
         """Verified actions, with the road that they came by."""
@@ -338,7 +340,8 @@ class Room:
                 ]
                 answer: Any = {"universe": universe}
             case "userFees":
-                answer = {"userCrossRate": "0.00045", "userAddRate": "0.00015", "dailyUserVlm": []}
+                taker, maker = self.fees
+                answer = {"userCrossRate": taker, "userAddRate": maker, "dailyUserVlm": []}
             case "userRole":
                 answer = self.roles.get(user, {"role": "missing"})
             case "clearinghouseState":
