@@ -15,7 +15,7 @@ from typing import Any
 from domain.errors import Unrepresentable
 from domain.events import Accepted, Amended, AmendRejected, Cancelled, Filled, FundingPaid, Rejected, VenueEvent
 from domain.instrument import Instrument
-from domain.market import Book, Mark, Trade
+from domain.market import MarketEvent, Trade
 from domain.order import Amend, ArmDeadMan, Cancel, Intent, Liquidity, OrderKind, Place
 from domain.verdict import Reason
 from exchanges.paper.config import PaperConfig
@@ -275,7 +275,7 @@ class Room:
 
     # the market
 
-    def on_market(self, event: Book | Mark | Trade) -> None:
+    def on_market(self, event: MarketEvent) -> None:
         """Move the market; what it fills goes to `streams`."""
         now = self.now_ns()
         self.exchange.on_market(event, now)
@@ -365,7 +365,7 @@ class Room:
         leverage = self.leverage.get(instrument.venue_symbol, "10")
         told = records.position(instrument, held, mark, leverage, self.number, now // MS)
         if is_stream:
-            told = {"category": "linear", **told, "entryPrice": told["avgPrice"]}
+            told = {"category": "linear", **told, "entryPrice": told["avgPrice"], "mmrSysUpdatedTime": ""}
             del told["avgPrice"]
         return told
 

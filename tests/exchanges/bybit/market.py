@@ -5,8 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 from domain.instrument import Instrument
-from domain.market import Book, Trade
-from tests.exchanges.bybit.records import side
+from domain.market import Bar, Bbo, Book, Trade
+from tests.exchanges.bybit.records import MS, side
+from tests.exchanges.serve import BarsOf
 
 MINUTE_MS = 60_000
 EIGHT_HOURS_MS = 8 * 3_600_000
@@ -31,6 +32,8 @@ class Market:
         """(time, rate) of what was charged; None = one hundredth of a percent every eight hours."""
         self.funding_rate = "0.0001"
         self.first = Decimal(0)
+        self.bars: BarsOf | None = None
+        """Where candles of the past come from; None = from a wave."""
 
     # the book
 
@@ -49,6 +52,12 @@ class Market:
         if sides[0] and sides[1]:
             self._price(Decimal(max(sides[0]) + min(sides[1])) / 2, 0, now_ms)
         return self._told("delta", deltas[0], deltas[1], now_ms)
+
+    def touched(self, bbo: Bbo) -> Book:
+        """The book with another best bid and offer: what was better is gone."""
+        bids = {price: qty for price, qty in self.book[0].items() if price < bbo.bid} | {bbo.bid: bbo.bid_qty}
+        asks = {price: qty for price, qty in self.book[1].items() if price > bbo.ask} | {bbo.ask: bbo.ask_qty}
+        return Book(instrument=bbo.instrument, bids=tuple(bids.items()), asks=tuple(asks.items()))
 
     def snapshot(self, depth: int, now_ms: int) -> dict[str, Any]:
         """The whole book, as it comes after subscribing and after a restart of the venue (`u` = 1)."""
@@ -108,12 +117,23 @@ class Market:
 
     def candle(self, interval: str, start_ms: int, now_ms: int) -> list[str]:
         """start, open, high, low, close, volume, turnover of one candle."""
+        if self.bars is not None and start_ms + INTERVALS[interval] * MINUTE_MS <= now_ms:
+            interval_ns = INTERVALS[interval] * MINUTE_MS * MS
+            bars = self.bars(self.instrument.id, interval_ns, start_ms * MS + interval_ns, 1)
+            if bars:
+                return self._past(bars[0])
         last = min(start_ms + INTERVALS[interval] * MINUTE_MS, now_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS)
-        bars = [self._minute(at) for at in range(start_ms, last, MINUTE_MS)]
-        volume = sum((bar[4] for bar in bars), Decimal(0))
-        high, low, closed = max(bar[1] for bar in bars), min(bar[2] for bar in bars), bars[-1][3]
-        numbers = (bars[0][0], high, low, closed, volume, volume * closed)
+        minutes = [self._minute(at) for at in range(start_ms, last, MINUTE_MS)]
+        volume = sum((bar[4] for bar in minutes), Decimal(0))
+        high, low, closed = max(bar[1] for bar in minutes), min(bar[2] for bar in minutes), minutes[-1][3]
+        numbers = (minutes[0][0], high, low, closed, volume, volume * closed)
         return [str(start_ms), *(f"{number:f}" for number in numbers)]
+
+    def _past(self, bar: Bar) -> list[str]:
+        i = self.instrument
+        prices = [i.price_text(price) for price in (bar.open, bar.high, bar.low, bar.close)]
+        turnover = i.notional(bar.close, bar.volume)
+        return [str(bar.open_ts_ns // MS), *prices, i.qty_text(bar.volume), f"{turnover:f}"]
 
     def running(self, interval: str, now_ms: int) -> dict[str, Any]:
         """The candle that is not finished yet, as the stream tells it."""

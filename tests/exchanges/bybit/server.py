@@ -7,11 +7,13 @@ recordings, documentation and ccxt, never against the venue itself.
 import asyncio
 import json
 import random
+from collections.abc import Sequence
 from typing import Any, Self
 
 from aiohttp import web
 
-from domain.market import Book, Mark, Trade
+from domain.instrument import Instrument
+from domain.market import Bbo, Book, Mark, MarketEvent, Trade
 from tests.exchanges.bybit import public
 from tests.exchanges.bybit.exchange_room import Refused, Room
 from tests.exchanges.bybit.gate import TOO_OFTEN, Gate, Limits
@@ -19,6 +21,7 @@ from tests.exchanges.bybit.market import Market
 from tests.exchanges.bybit.reading import Reader
 from tests.exchanges.bybit.records import MS
 from tests.exchanges.bybit.sockets import Peer, Talk
+from tests.exchanges.serve import BarsOf
 
 ACTIONS = {"create", "amend", "cancel", "create-batch", "amend-batch", "cancel-batch", "cancel-all"}
 FORBIDDEN = "403, access too frequent, please try again later"
@@ -50,7 +53,7 @@ class Server:
     """`async with Server() as venue:` serves on a free port of loopback."""
 
     def __init__(self, cash: str = "100000", limits: Limits | None = None, port: int = 0) -> None:
-        self.room = Room(cash)
+        self._room = Room(cash)
         self.gate = Gate(self.room)
         self.limits = limits or Limits()
         self.reader = Reader(self.room)
@@ -91,6 +94,28 @@ class Server:
         await self._runner.cleanup()
 
     @property
+    def room(self) -> Room:
+        """All that the venue knows of its accounts; another one may be given before it serves."""
+        return self._room
+
+    @room.setter
+    def room(self, room: Room) -> None:
+        self._room = self.gate.room = self.reader.room = room
+
+    @property
+    def instruments(self) -> Sequence[Instrument]:
+        return list(self.room.instruments.values())
+
+    @property
+    def bars(self) -> BarsOf:
+        return next(iter(self.markets.values())).bars or (lambda *_: [])
+
+    @bars.setter
+    def bars(self, bars: BarsOf) -> None:
+        for market in self.markets.values():
+            market.bars = bars
+
+    @property
     def ws_url(self) -> str:
         return self.url.replace("http", "ws")
 
@@ -115,11 +140,13 @@ class Server:
         name = f"20f43950-d8dd-5b31-9112-{self.room.next():012d}"
         await self.market(Trade(instrument=i.id, price=i.price(price), qty=i.qty(size), side=side, trade_id=name))
 
-    async def market(self, event: Book | Mark | Trade) -> None:
-        """Move the market; what it fills is told."""
+    async def market(self, event: MarketEvent) -> None:
+        """Move the market; what it fills is told, and everybody hears of the market."""
         self.room.on_market(event)
         now_ms = self.room.now_ns() // MS
         market = next(m for m in self.markets.values() if m.instrument.id == event.instrument)
+        if isinstance(event, Bbo):
+            event = market.touched(event)
         if isinstance(event, Book):
             delta = market.change(event, now_ms)
             if delta is not None and self.faults.lose_deltas:

@@ -57,6 +57,13 @@ class Talk:
         self._told: dict[tuple[str, str], int] = {}
         """Start of the candle told last, by symbol and interval."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._heard = asyncio.Event()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for what the peers say."""
+        while not condition():
+            self._heard.clear()
+            await self._heard.wait()
 
     def close(self) -> None:
         """Forget what was to happen later."""
@@ -89,6 +96,7 @@ class Talk:
             async for frame in socket:
                 if frame.type is WSMsgType.TEXT:
                     await on(peer, json.loads(frame.data))
+                    self._heard.set()
         finally:
             server.peers.discard(peer)
             self._gone(peer)

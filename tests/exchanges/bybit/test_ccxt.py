@@ -1,6 +1,7 @@
 """The local Bybit against a client that we did not write: ccxt.pro signs, trades, asks and listens there."""
 
 import asyncio
+from itertools import pairwise
 
 import ccxt
 import pytest
@@ -30,7 +31,7 @@ async def test_ccxt_reads_what_is_listed_and_quoted(server):
         assert (trade["price"], trade["amount"], trade["side"]) == (50010, 0.5, "buy")
         candles = await exchange.fetch_ohlcv(SYMBOL, "5m", limit=30)
         assert len(candles) == 30
-        assert [b[0] - a[0] for a, b in zip(candles, candles[1:], strict=False)] == [300_000] * 29
+        assert [b[0] - a[0] for a, b in pairwise(candles)] == [300_000] * 29
         rates = await exchange.fetch_funding_rate_history(SYMBOL, limit=3)
         assert [rate["fundingRate"] for rate in rates] == [0.0001] * 3
         fees = await exchange.fetch_trading_fee(SYMBOL)
@@ -69,8 +70,7 @@ async def test_ccxt_trades_and_listens_over_websockets(server):
         books = asyncio.create_task(exchange.watch_order_book(SYMBOL, 50))
         async with asyncio.timeout(10):
             assert (await books)["asks"][0] == [50010, 10]
-            while sum(len(peer.topics) for peer in server.peers) < 3:
-                await asyncio.sleep(0.01)
+            await server.talk.until(lambda: sum(len(peer.topics) for peer in server.peers) == 3)
             made = await exchange.create_order_ws(SYMBOL, "limit", "buy", 0.01, 50010, {"clientOrderId": "ws-1"})
             [order], [fill] = await orders, await fills
             assert (order["clientOrderId"], order["status"], fill["order"]) == ("ws-1", "closed", made["id"])
@@ -115,9 +115,9 @@ async def test_the_rate_limits_are_kept_and_told():
         assert exchange.last_response_headers["X-Bapi-Limit-Status"] == "0"
         with pytest.raises(ccxt.RateLimitExceeded, match="10006"):
             await exchange.create_order(SYMBOL, "limit", "buy", 0.01, 49000)
-        with pytest.raises(ccxt.BaseError):
-            for _ in range(9):
-                await exchange.fetch_positions()
+        await asyncio.gather(*(exchange.fetch_positions() for _ in range(5)), return_exceptions=True)
+        with pytest.raises(ccxt.BaseError, match="403"):
+            await exchange.fetch_positions()
         assert len(server.room.seen) == 2
 
 
@@ -158,7 +158,11 @@ async def test_stops_fire_and_only_reduce(server):
         await exchange.create_order(SYMBOL, "market", "buy", 0.1)
         stop = await exchange.create_order(SYMBOL, "market", "sell", 0.1, None, {"stopLossPrice": 49500})
         [armed] = await exchange.fetch_open_orders(SYMBOL)
-        assert (armed["info"]["orderStatus"], armed["triggerPrice"], armed["reduceOnly"]) == ("Untriggered", 49500, True)
+        assert (armed["info"]["orderStatus"], armed["triggerPrice"], armed["reduceOnly"]) == (
+            "Untriggered",
+            49500,
+            True,
+        )
         await server.quote("49400", "49410")
         ended = await exchange.fetch_closed_order(stop["id"], SYMBOL)
         assert (ended["filled"], ended["average"]) == (0.1, 49400)
