@@ -89,7 +89,8 @@ class Server:
         """Nobody answers any more."""
         self.talk.close()
         for peer in list(self.peers):
-            await peer.socket.close()
+            if peer.socket is not None:
+                await peer.socket.close()
         assert self._runner is not None
         await self._runner.cleanup()
 
@@ -122,7 +123,7 @@ class Server:
     def cut(self, kind: str = "") -> None:
         """Break every connection (of a kind) without a word."""
         for peer in list(self.peers):
-            transport = peer.socket._req.transport if peer.socket._req else None
+            transport = peer.socket._req.transport if peer.socket and peer.socket._req else None
             if transport is not None and kind in {"", peer.kind}:
                 transport.abort()
 

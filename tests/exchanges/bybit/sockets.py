@@ -35,7 +35,7 @@ Message = dict[str, Any]
 class Peer:
     """One WebSocket: its kind (public, private, trade), who has logged in, what it has subscribed to."""
 
-    socket: web.WebSocketResponse
+    socket: web.WebSocketResponse | None
     kind: str
     name: str
     user: str = ""
@@ -44,7 +44,7 @@ class Peer:
     async def tell(self, message: Message) -> None:
         """Send, to whom may have gone in the meantime."""
         with contextlib.suppress(ConnectionError):
-            if not self.socket.closed:
+            if self.socket is not None and not self.socket.closed:
                 await self.socket.send_json(message)
 
 
@@ -258,7 +258,7 @@ class Talk:
 
     async def _ordered(self, peer: Peer, name: str, message: Message, reply: Message) -> None:
         server, header = self.server, message.get("header", {})
-        blank = {"data": {}, "retExtInfo": {}, "header": {}}
+        blank: Message = {"data": {}, "retExtInfo": {}, "header": {}}
         args = message.get("args") or [{}]
         try:
             if not peer.user:
