@@ -89,11 +89,14 @@ class Nonces:
 
 
 class Allowance:
-    """So many requests in so many blocks, as the chain counts them: attempts, whether they succeed or not."""
+    """So many requests in so many blocks, as the chain counts them: attempts, whether they succeed or not.
+
+    The node may be one block ahead of what we know, so every span is taken to be one block longer.
+    """
 
     def __init__(self, limits: Iterable[BlockLimit]) -> None:
         self._limits = tuple(limits)
-        self._window = max((limit.num_blocks for limit in self._limits), default=0)
+        self._window = max((limit.num_blocks for limit in self._limits), default=0) + 1
         self._sent: deque[int] = deque()
 
     def may(self, height: int) -> bool:
@@ -101,7 +104,7 @@ class Allowance:
         while self._sent and self._sent[0] <= height - self._window:
             self._sent.popleft()
         for limit in self._limits:
-            inside = sum(1 for sent in self._sent if sent > height - limit.num_blocks)
+            inside = sum(1 for sent in self._sent if sent >= height - limit.num_blocks)
             if inside >= limit.limit:
                 return False
         return True

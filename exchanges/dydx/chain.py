@@ -131,9 +131,7 @@ def cancel_message(key: OrderKey, until: int) -> bytes:
     return encoded
 
 
-def sign_doc(  # noqa: PLR0913 - these are the parts of a transaction
-    kind: str, message: bytes, *, public_key: bytes, nonce: int, account_number: int, chain_id: str
-) -> bytes:
+def sign_doc(kind: str, message: bytes, *, public_key: bytes, nonce: int, account_number: int, chain_id: str) -> bytes:
     """Exactly what is signed for one message; a signer is given this and nothing less."""
     tx, signing = proto("cosmos.tx.v1beta1.tx"), proto("cosmos.tx.signing.v1beta1.signing")
     body = tx.TxBody(messages=[_any(kind, message)])

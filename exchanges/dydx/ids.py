@@ -68,8 +68,8 @@ class IdMap:
             return entries
         except (OSError, msgspec.DecodeError, UnicodeError) as error:
             raise ConfigError(
-                f"{self._path} maps our orders to dYdX's numbers and cannot be read ({error}). Put a copy back; or, when "
-                "no order of ours is open at dYdX, move it away and start again"
+                f"{self._path} maps our orders to dYdX's numbers and cannot be read ({error}). Put a copy back; or, "
+                "when no order of ours is open at dYdX, move it away and start again"
             ) from error
 
     def _rewrite(self, entries: Iterable[Entry]) -> None:

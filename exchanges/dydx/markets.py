@@ -142,6 +142,7 @@ def market_of(wire: WireMarket, fees: FeeTier) -> Market:
             initial_margin=wire.initial_margin_fraction,
             maintenance_margin=wire.maintenance_margin_fraction,
             aliases=(base,),
+            amends=False,
         )
     except Unrepresentable as error:
         raise DataError(f"{wire.ticker}: {error}") from error

@@ -33,7 +33,7 @@ from exchanges.dydx.chain import CANCEL, CONDITIONAL, LONG_TERM, PLACE, SHORT_TE
 from exchanges.dydx.config import SHORT_BLOCK_WINDOW, DydxAccount, DydxConfig
 from exchanges.dydx.ids import Entry
 from exchanges.dydx.markets import Limits, Market
-from exchanges.dydx.orders import Line, Orders, any_price, reason_of
+from exchanges.dydx.orders import Orders, any_price, reason_of
 from exchanges.dydx.signing import ALLOWED
 from exchanges.dydx.wire import decoded
 
@@ -292,7 +292,8 @@ class Outbox:
         except aiohttp.ClientConnectorError as error:
             raise Unsent(str(error)) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return self._unheard(str(error) or type(error).__name__)
+            self._unheard(str(error) or type(error).__name__)
+            return None
         return self._checked(status, body)
 
     def _checked(self, status: int, body: bytes) -> Checked | None:
@@ -303,9 +304,11 @@ class Outbox:
         try:
             found = decoded(body, RpcAnswer, "answer to a transaction")
         except DataError as error:
-            return self._unheard(f"HTTP {status}: {error}")
+            self._unheard(f"HTTP {status}: {error}")
+            return None
         if found.result is None or status != 200:
-            return self._unheard(f"HTTP {status}: {found.error.message if found.error is not None else 'no result'}")
+            self._unheard(f"HTTP {status}: {found.error.message if found.error is not None else 'no result'}")
+            return None
         return found.result
 
     def _unheard(self, why: str) -> None:

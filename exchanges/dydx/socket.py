@@ -7,6 +7,7 @@ from typing import Literal, Self, TypeAlias
 import aiohttp
 import msgspec
 
+from domain.errors import VenueError
 from exchanges.dydx.config import DydxConfig
 from exchanges.dydx.wire import Frame
 
@@ -23,13 +24,19 @@ class Connection:
     def __init__(self, session: aiohttp.ClientSession, config: DydxConfig) -> None:
         self._session = session
         self._config = config
-        self._socket: Socket | None = None
+        self._opened: Socket | None = None
         self._last = -1
+
+    @property
+    def _socket(self) -> Socket:
+        if self._opened is None:
+            raise VenueError("the connection to dYdX is not open")
+        return self._opened
 
     async def __aenter__(self) -> Self:
         config = self._config
         timeout = aiohttp.ClientWSTimeout(ws_close=1.0)
-        self._socket = await self._session.ws_connect(
+        self._opened = await self._session.ws_connect(
             config.ws_url,
             heartbeat=config.ping_after_s,
             max_msg_size=config.max_frame_bytes,
@@ -39,12 +46,11 @@ class Connection:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._socket is not None:
-            await self._socket.close()
+        if self._opened is not None:
+            await self._opened.close()
 
     async def subscribe(self, channel: str, subject: str = "", *, batched: bool = False) -> None:
         """Ask for a channel; `subject` is the market or subaccount where it has one."""
-        assert self._socket is not None
         request: dict[str, str | bool] = {"type": "subscribe", "channel": channel, "batched": batched}
         if subject:
             request["id"] = subject
@@ -52,10 +58,10 @@ class Connection:
 
     async def receive(self) -> Frame | str:
         """The next message, or why there are no more. What cannot be read at all ends the connection too."""
-        assert self._socket is not None
         message = await self._socket.receive()
         if message.type is not aiohttp.WSMsgType.TEXT:
-            return f"closed: {message.data or self._socket.close_code or message.type.name} {message.extra or ''}".strip()
+            why = message.data or self._socket.close_code or message.type.name
+            return f"closed: {why} {message.extra or ''}".strip()
         try:
             frame = _decoder.decode(message.data)
         except (msgspec.DecodeError, UnicodeError) as error:

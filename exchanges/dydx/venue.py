@@ -53,7 +53,7 @@ class DydxVenue:
     The instruments' `venue_symbol` is the ticker. The map of order ids is the file `ids_path`.
     """
 
-    def __init__(  # noqa: PLR0913 - the port's parts
+    def __init__(
         self,
         config: DydxConfig,
         clock: Clock,

@@ -56,7 +56,7 @@ class Frame(Struct, rename={"number": "message_id"}):
     number: int = -1
     channel: str = ""
     id: str = ""
-    contents: Raw = Raw(b"")  # noqa: RUF009 - immutable
+    contents: Raw = Raw(b"")
     message: str = ""
 
 

@@ -144,6 +144,13 @@ async def bench_of(name: str) -> AsyncIterator[Bench]:
         await paper.quote("49990", "50010")
         async with _started(paper):
             yield paper
+    elif name == "dydx":
+        from tests.exchanges.contract import bench_dydx
+
+        async with bench_dydx.opened() as dydx:
+            await dydx.quote("49990", "50010")
+            async with _started(dydx):
+                yield dydx
     else:
         async with ExchangeServer(str(CASH)) as server:
             bench = HyperliquidBench(server)

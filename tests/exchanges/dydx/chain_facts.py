@@ -13,6 +13,7 @@ PUBLIC_KEY = PrivateKey(bytes.fromhex(KEY[2:])).public_key.format()
 PUBLIC_KEY_TEXT = base64.b64encode(PUBLIC_KEY).decode()
 ADDRESS = address_of(PUBLIC_KEY)
 
+
 def market(pair: int, ticker: str, tick: str, step: str, resolution: int, exponent: int) -> dict[str, Any]:
     """A perpetual as the indexer sends it: numbers are numbers, decimals are texts."""
     atomic = int(Decimal(step).scaleb(-resolution))
@@ -53,5 +54,3 @@ def _der_int(value: bytes) -> bytes:
     number = value.lstrip(b"\0") or b"\0"
     number = b"\0" + number if number[0] & 0x80 else number
     return b"\x02" + bytes([len(number)]) + number
-
-

@@ -22,7 +22,9 @@ def iso(ns: int) -> str:
 def order_of(rec: Rec, room: Room) -> dict[str, Any]:
     """As REST tells it; the WebSocket's has the same fields."""
     instrument, wire, is_short = rec.market.instrument, rec.wire, rec.key.flags == SHORT_TERM
-    until = {"goodTilBlock": str(wire.good_til_block)} if is_short else {"goodTilBlockTime": iso(wire.good_til_block_time * 10**9)}  # fmt: skip  # noqa: E501
+    until = {"goodTilBlockTime": iso(wire.good_til_block_time * 10**9)}
+    if is_short:
+        until = {"goodTilBlock": str(wire.good_til_block)}
     return {
         "id": rec.id,
         "subaccountId": "db535c19-b298-5ee8-bb59-e96c659a8bd4",
@@ -95,8 +97,12 @@ def assets_of(room: Room) -> dict[str, Any]:
     return {"USDC": {"size": f"{abs(size):f}", "symbol": "USDC", "side": side, "assetId": "0", "subaccountNumber": 0}}
 
 
+def positions_of(room: Room) -> list[dict[str, Any]]:
+    return [position_of(room, held) for held in room.committed.positions]
+
+
 def subaccount_of(room: Room) -> dict[str, Any]:
-    positions = [position_of(room, held) for held in room.committed.positions]
+    positions = positions_of(room)
     return {
         "address": ADDRESS,
         "subaccountNumber": 0,

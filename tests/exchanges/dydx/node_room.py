@@ -8,8 +8,7 @@ by our `PaperExchange`.
 
 import hashlib
 import time
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -19,19 +18,19 @@ from domain.events import Cancelled, Filled, FundingPaid, Rejected, VenueEvent
 from domain.order import BUY, SELL, Cancel, Intent, Liquidity, OrderKind, Place
 from exchanges.dydx import chain
 from exchanges.dydx.chain import BATCH_CANCEL, CANCEL, CONDITIONAL, LONG_TERM, PLACE, SHORT_TERM, OrderKey, address_of
-from exchanges.dydx.config import LOCAL_CHAIN, NONCE_WINDOW_MS, SHORT_BLOCK_WINDOW
+from exchanges.dydx.config import LOCAL_CHAIN, SHORT_BLOCK_WINDOW
 from exchanges.dydx.markets import FeeTier, Market, market_of
 from exchanges.dydx.wire import WireMarket
 from exchanges.paper.clearing import affords
 from exchanges.paper.config import PaperConfig
 from exchanges.paper.exchange import PaperExchange
 from tests.exchanges.dydx.chain_facts import ADDRESS, MARKETS, verified
+from tests.exchanges.dydx.holders import Holder
 
 MS = 1_000_000
 FEES = FeeTier(maker_fee_ppm=100, taker_fee_ppm=500)
 MAX_STATEFUL_S = 95 * 86_400
 TIERS = ((0, 0), (20, 10), (100, 20), (1_000, 40), (10_000, 100), (50_000, 200))
-RATES = {"stateful": ((1, 2), (100, 20)), "short": ((5, 4_000),)}
 Checked: TypeAlias = tuple[int, str, str]
 """Code, codespace and log of CheckTx; code 0 = taken."""
 
@@ -53,15 +52,6 @@ class Rec:
     @property
     def id(self) -> str:
         return self.key.uuid
-
-
-@dataclass
-class Holder:
-    """One account of the chain."""
-
-    number: int
-    nonces: list[int] = field(default_factory=list)
-    sent: dict[str, deque[int]] = field(default_factory=lambda: {kind: deque() for kind in RATES})
 
 
 class Room:
@@ -104,7 +94,7 @@ class Room:
             [message], [signer], [signature] = body.messages, auth.signer_infos, outer.signatures
             keys = chain.proto("cosmos.crypto.secp256k1.keys")
             public_key = keys.PubKey.FromString(signer.public_key.value).key
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever somebody sends
             return 2, "sdk", f"tx parse error: {error}"
         address = address_of(public_key)
         holder = self.holders.get(address)
@@ -117,9 +107,13 @@ class Room:
             account_number=holder.number,
         )
         if not verified(public_key, signature, hashlib.sha256(doc.SerializeToString()).digest()):
-            return 4, "sdk", (
-                f"signature verification failed; please verify account number ({holder.number}) and chain-id "
-                f"({LOCAL_CHAIN}): unauthorized"
+            return (
+                4,
+                "sdk",
+                (
+                    f"signature verification failed; please verify account number ({holder.number}) and chain-id "
+                    f"({LOCAL_CHAIN}): unauthorized"
+                ),
             )
         kinds = {PLACE: "MsgPlaceOrder", CANCEL: "MsgCancelOrder", BATCH_CANCEL: "MsgBatchCancel"}
         if message.type_url not in kinds:
@@ -134,13 +128,12 @@ class Room:
             return 4, "sdk", f"pubKey does not match signer address {owner}: invalid pubkey"
         is_short = order_id is None or order_id.order_flags == SHORT_TERM
         if not is_short:
-            problem = self._check_nonce(holder, nonce)
+            problem = holder.nonce_problem(nonce, self.time_ns // MS)
             if problem:
                 return 32, "sdk", f"{problem}: incorrect account sequence"
-        if is_short or kind == PLACE:
-            self._count(holder, "short" if is_short else "stateful")
-            if not self._in_rate(holder, "short" if is_short else "stateful"):
-                return 5001, "clob", "Rate of requests exceeds configured block rate limit: Block rate limit exceeded"
+        is_counted = is_short or kind == PLACE
+        if is_counted and not holder.may_send("short" if is_short else "stateful", self.height):
+            return 5001, "clob", "Rate of requests exceeds configured block rate limit: Block rate limit exceeded"
         if kind == PLACE:
             answer = self._check_place(message.order)
         elif kind == CANCEL:
@@ -152,25 +145,6 @@ class Room:
             if not is_short:
                 self.mempool.append((kind, message))
         return answer
-
-    def _check_nonce(self, holder: Holder, nonce: int) -> str:
-        block_ms = self.time_ns // MS
-        if not block_ms - NONCE_WINDOW_MS <= nonce <= block_ms + NONCE_WINDOW_MS:
-            return f"timestamp nonce {nonce} not within valid time window"
-        holder.nonces = [n for n in holder.nonces if n >= block_ms - NONCE_WINDOW_MS]
-        if nonce in holder.nonces or (len(holder.nonces) >= 20 and nonce < min(holder.nonces)):
-            return f"timestamp nonce {nonce} rejected"
-        holder.nonces = sorted([*holder.nonces, nonce])[-20:]
-        return ""
-
-    def _count(self, holder: Holder, kind: str) -> None:
-        holder.sent[kind].append(self.height)
-
-    def _in_rate(self, holder: Holder, kind: str) -> bool:
-        sent = holder.sent[kind]
-        while sent and sent[0] <= self.height - 100:
-            sent.popleft()
-        return all(sum(1 for h in sent if h > self.height - blocks) <= limit for blocks, limit in RATES[kind])
 
     def _key(self, order_id: Any) -> OrderKey:
         owner = order_id.subaccount_id
@@ -211,6 +185,9 @@ class Room:
         if order.subticks <= 0 or order.subticks % found.tick_subticks:
             words = f"Order subticks {order.subticks} must be a multiple of the ClobPair's SubticksPerTick"
             return 6, "clob", f"{words}: Invalid order subticks"
+        return self._ill_kind(order, key)
+
+    def _ill_kind(self, order: Any, key: OrderKey) -> Checked | None:
         if order.time_in_force == 3:
             return 48, "clob", "fill-or-kill has been deprecated: This field has been deprecated"
         if key.flags not in {SHORT_TERM, CONDITIONAL, LONG_TERM}:

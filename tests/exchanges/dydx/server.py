@@ -23,7 +23,8 @@ from exchanges.dydx.config import LOCAL_CHAIN
 from exchanges.dydx.wire import RESOLUTIONS_NS
 from tests.exchanges.dydx import indexer_words as words
 from tests.exchanges.dydx.chain_facts import PUBLIC_KEY_TEXT
-from tests.exchanges.dydx.node_room import FEES, RATES, TIERS, Room
+from tests.exchanges.dydx.holders import RATES
+from tests.exchanges.dydx.node_room import FEES, TIERS, Room
 from tests.exchanges.dydx.public_market import PublicMarket
 
 REQUESTS, PER_S = 100, 10.0
@@ -202,8 +203,9 @@ class DydxServer:
         contents = self._first(channel, subject)
         used = sum(1 for name, _ in self.sockets[socket] if name == channel)
         if contents is None or (used >= CHANNELS_EACH and channel != "v4_subaccounts"):
-            why = "per-connection subscription limit reached" if contents is not None else "invalid subscription"
-            await self.tell(socket, {"type": "error", "message": f"{why} for {channel} ({subject})", "channel": channel})
+            why = "subscription limit reached" if contents is not None else "invalid subscription"
+            text = f"{why} for {channel} ({subject})"
+            await self.tell(socket, {"type": "error", "message": text, "channel": channel})
             return
         self.sockets[socket].add((channel, subject))
         named = {"id": subject} if subject else {}
@@ -265,7 +267,7 @@ class DydxServer:
             "fills": lambda: {"fills": words.wanted_fills(room, query)},
             "fundingPayments": lambda: {"fundingPayments": words.wanted_payments(room, query)},
             "assetPositions": lambda: {"positions": list(words.assets_of(room).values())},
-            "perpetualPositions": lambda: {"positions": list(words.subaccount_of(room)["openPerpetualPositions"].values())},  # fmt: skip  # noqa: E501
+            "perpetualPositions": lambda: {"positions": words.positions_of(room)},
             "orders": lambda: words.wanted_orders(room, query),
         }
         if not rest:
@@ -356,5 +358,3 @@ class DydxServer:
         name = hashlib.sha256(raw).hexdigest().upper()
         result = {"code": code, "data": "", "log": log, "codespace": codespace, "hash": name}
         return web.json_response({"jsonrpc": "2.0", "id": number, "result": result})
-
-
