@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from exchanges.shared.setup import LOCAL, MAINNET, TESTNET, VenueSetup, network_of
@@ -49,12 +50,12 @@ def network_at(setup: VenueSetup) -> Network:
     return network_of(setup, NETWORKS, local)
 
 
+READS = (
+    "openOrders openAlgoOrders order algoOrder allAlgoOrders userTrades income balance positionRisk commissionRate "
+    "leverageBracket symbolConfig accountConfig feeBurn account/apiRestrictions"
+)
 _BY_METHOD = {
-    "read": (
-        ("GET", "openOrders openAlgoOrders order algoOrder allAlgoOrders userTrades income balance positionRisk "
-                "commissionRate leverageBracket symbolConfig accountConfig feeBurn positionSide/dual "
-                "multiAssetsMargin account/apiRestrictions account"),
-    ),
+    "read": (("GET", READS),),
     "order": (("POST", "order batchOrders algoOrder"),),
     "amend": (("PUT", "order batchOrders"),),
     "cancel": (("DELETE", "order batchOrders algoOrder"), ("POST", "countdownCancelAll")),
@@ -83,7 +84,9 @@ _READ = "orderId origClientOrderId clientAlgoId algoId startTime endTime limit f
 ALLOWED: Mapping[str, frozenset[str]] = {
     "order": frozenset((_COMMON + _ORDER + " batchOrders").split()),
     "amend": frozenset((_COMMON + "side quantity price orderId origClientOrderId").split()),
-    "cancel": frozenset((_COMMON + "orderId origClientOrderId clientAlgoId origclientorderidlist countdownTime").split()),
+    "cancel": frozenset(
+        (_COMMON + "orderId origClientOrderId clientAlgoId origclientorderidlist countdownTime").split()
+    ),
     "read": frozenset((_COMMON + _READ).split()),
     "terms": frozenset((_COMMON + "leverage marginType").split()),
 }
@@ -92,8 +95,6 @@ ALLOWED: Mapping[str, frozenset[str]] = {
 
 def names_of(payload: bytes) -> frozenset[str] | None:
     """The names of the parameters in what Binance has signed; of a batch also those of its orders. None: unreadable."""
-    import msgspec
-
     names: set[str] = set()
     try:
         for pair in payload.decode("ascii").split("&"):

@@ -25,6 +25,7 @@ from domain.verdict import Reason
 from exchanges.binance.account import Account
 from exchanges.binance.config import MS, Network
 from exchanges.binance.requests import cancel_algo, our_cid, written
+from exchanges.binance.start import Start
 from exchanges.binance.wire import AlgoUpdate, OrderUpdate, StreamOrder, WireAlgo, WireError, WireOrder, decoded
 from exchanges.viaccxt.dialect import Answer, Call, Changed, Gone, Instead, Outcome, Refused, Request, Taken
 from exchanges.viaccxt.session import Session
@@ -63,7 +64,7 @@ def answer_of(message: Any) -> Answer:  # noqa: ANN401 - JSON
 
 def is_unknown(answer: Answer) -> bool:
     """Whether an answer leaves open what became of the request. Some refusals of a busy server are sure."""
-    if answer.status in {408} or (answer.status >= 400 and error_of(answer).code in UNKNOWN_CODES):
+    if answer.status == 408 or (answer.status >= 400 and error_of(answer).code in UNKNOWN_CODES):
         return True
     said = answer.body[:300]
     return answer.status >= 500 and b"-1008" not in said and b"Service Unavailable" not in said
@@ -83,7 +84,8 @@ class BinanceDialect:
     def __init__(self, session: Session, network: Network) -> None:
         self._session = session
         self._orders = session.orders
-        self._account = Account(session, network)
+        self._account = Account(session)
+        self._start = Start(session, network, self._account)
         self._url = network.orders
         self._ended: asyncio.Future[None] | None = None
         self._strays: dict[tuple[str, int], list[OrderUpdate]] = {}
@@ -91,8 +93,8 @@ class BinanceDialect:
     # the start and the read path
 
     async def prepare(self) -> int:
-        """Checks and settings; see `Account.prepare`."""
-        now_ns = await self._account.prepare()
+        """Checks and settings; see `Start`."""
+        now_ns = await self._start.prepare()
         self._session.client.is_open(self._url)
         return now_ns
 
@@ -296,5 +298,3 @@ class BinanceDialect:
         for update in self._strays.pop(key, []):
             cid = self._orders.cid_of(instrument.id, str(key[1])) or our_cid(update.order.cid)[0]
             self._tell(instrument, cid, update)
-
-

@@ -196,8 +196,8 @@ def _cancel(session: Session, cancels: list[Cancel]) -> Call:
         return Call(
             parts=[cancels[0]], api="fapiPrivate", method="DELETE", path="order", params=params, socket="order.cancel"
         )
-    params = {"symbol": symbol, "origClientOrderIdList": [venue_cid(cancel.cid) for cancel in cancels]}
-    return Call(parts=list(cancels), api="fapiPrivate", method="DELETE", path="batchOrders", params=params)
+    many: dict[str, Any] = {"symbol": symbol, "origClientOrderIdList": [venue_cid(cancel.cid) for cancel in cancels]}
+    return Call(parts=list(cancels), api="fapiPrivate", method="DELETE", path="batchOrders", params=many)
 
 
 def cancel_algo(cancel: Cancel, revision: int = 0) -> Call:

@@ -40,7 +40,7 @@ class NoAnswer(VenueError):
 class Client:
     """Requests and WebSockets of one API key (`key` is its name at the signer); empty = public data only."""
 
-    def __init__(  # noqa: PLR0913 - it joins what others own
+    def __init__(
         self,
         spec: ClientSpec,
         session: aiohttp.ClientSession,
@@ -116,7 +116,7 @@ class Client:
 
     # REST
 
-    async def ask(  # noqa: PLR0913 - what an HTTP request has
+    async def ask(
         self, method: str, api: str, path: str, params: Mapping[str, Any] | None = None, *, weight: int = 1,
         orders: int = 0, urgent: bool = False,
     ) -> Answer:  # fmt: skip
@@ -149,8 +149,7 @@ class Client:
         text = answer.body.decode(errors="replace")
         exchange = self.exchange
         decoded = exchange.parse_json(text)
-        rest = (answer.status, "", path, method, dict(answer.headers), text, decoded, {}, None)
-        exchange.handle_errors(*rest)
+        exchange.handle_errors(answer.status, "", path, method, dict(answer.headers), text, decoded, {}, None)
         exchange.handle_http_status_code(answer.status, "", path, method, text)
         return decoded
 
@@ -243,7 +242,9 @@ class Client:
         """A WebSocket has ended, and with it every answer that it owed."""
         for at, waiting in list(self._waiting.values()):
             if at == url and not waiting.done():
-                waiting.set_exception(NoAnswer(f"{self._spec.exchange}'s order socket was lost ({url.split('?')[0]})"))
+                waiting.set_exception(
+                    NoAnswer(f"{self._spec.exchange}'s order socket was lost ({url.split('?', maxsplit=1)[0]})")
+                )
 
     async def aclose(self) -> None:
         """Close the WebSockets; the session is its owner's."""
@@ -265,7 +266,9 @@ def _words(error: BaseException) -> str:
     """An error without the address that was asked: a URL holds the API key's signature."""
     if isinstance(error, aiohttp.ClientConnectorError):
         return str(error.os_error) or type(error).__name__
-    return type(error).__name__ if isinstance(error, aiohttp.ClientResponseError) else str(error) or type(error).__name__
+    return (
+        type(error).__name__ if isinstance(error, aiohttp.ClientResponseError) else str(error) or type(error).__name__
+    )
 
 
 def _overrides(base: Any, owner: Client) -> dict[str, Any]:  # noqa: ANN401 - a class of ccxt
@@ -274,7 +277,7 @@ def _overrides(base: Any, owner: Client) -> dict[str, Any]:  # noqa: ANN401 - a 
     def hmac(_self: Any, request: bytes, _secret: bytes, _algorithm: Any = None, digest: str = "hex") -> str:  # noqa: ANN401
         return owner.mark(request, digest)
 
-    async def fetch2(  # noqa: PLR0913 - ccxt's signature
+    async def fetch2(
         _self: Any, path: str, api: Any = ("public",), method: str = "GET", params: Any = None,  # noqa: ANN401
         config: Any = None,  # noqa: ANN401, ARG001 - ccxt's rate limit weights: we meter ourselves
     ) -> Any:  # noqa: ANN401  # fmt: skip

@@ -49,6 +49,7 @@ class Line(Struct, kw_only=True):
     venue_id: str = ""
     amend: Amend | None = None
     revision: int = 0
+    is_accepted: bool = False
     has_ended: bool = False
 
     @property
@@ -143,8 +144,10 @@ class Orders:
         """It works; said again it is told again, until the order has ended."""
         self.knows(cid, venue_id)
         line = self._lines.get(cid)
-        if line is None or not line.has_ended:
+        if line is None or not (line.has_ended and line.is_accepted):
             self._emit(Accepted(cid=cid, venue_id=line.venue_id if line is not None else venue_id, venue_ts_ns=ts_ns))
+        if line is not None:
+            line.is_accepted = True
 
     def rejected(self, cid: ClientId, reason: Reason, text: str, ts_ns: int = 0) -> None:
         """The venue has not taken it."""

@@ -74,7 +74,7 @@ class Seat:
 class CcxtVenue:
     """Trades `instruments` for the accounts of `setup`; `signer` knows their secrets. `jitter`: random, in [0, 1)."""
 
-    def __init__(  # noqa: PLR0913 - it joins what others own
+    def __init__(
         self,
         setup: VenueSetup,
         speech: Speech,

@@ -97,7 +97,18 @@ class Public:
         candle = self._candles.get((i.venue_symbol, name))
         if candle is None or candle["t"] < opened:
             edge = {"t": opened, "T": opened + length - 1, "s": i.venue_symbol, "i": name, "f": 1, "L": 1, "x": False}
-            candle = {**edge, "o": price, "h": price, "l": price, "v": "0", "n": 0, "q": "0", "V": "0", "Q": "0", "B": "0"}
+            candle = {
+                **edge,
+                "o": price,
+                "h": price,
+                "l": price,
+                "v": "0",
+                "n": 0,
+                "q": "0",
+                "V": "0",
+                "Q": "0",
+                "B": "0",
+            }
             self._candles[i.venue_symbol, name] = candle
         candle["h"], candle["l"] = max(candle["h"], price, key=Decimal), min(candle["l"], price, key=Decimal)
         candle["c"], candle["v"], candle["n"] = price, f"{Decimal(candle['v']) + size:f}", candle["n"] + 1

@@ -137,7 +137,9 @@ class Room:
             said = "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead."
             raise Refusal(-4120, said) if params["type"] != "MARKET" else Refusal(-1116, "Invalid orderType.")
         self._oid += 1
-        place = self._terms(user, i, params, params.get("newClientOrderId", f"web_{self._oid}"), KINDS[params["timeInForce"]])
+        place = self._terms(
+            user, i, params, params.get("newClientOrderId", f"web_{self._oid}"), KINDS[params["timeInForce"]]
+        )
         rec = Rec(place.cid, user, i, params, place, self._oid, self.now_ms, place.price, place.qty)
         return self._enter(rec).order()
 
@@ -179,6 +181,11 @@ class Room:
             del self.recs[rec.key]
             raise words(refused, rec.instrument)
         return rec
+
+    def of(self, user: str, params: dict[str, Any]) -> list[Rec]:
+        """A user's orders, of one symbol if it is named."""
+        symbol = params.get("symbol", "")
+        return [r for r in self.recs.values() if r.user == user and symbol in {"", r.instrument.venue_symbol}]
 
     def find(self, user: str, params: dict[str, Any], code: int) -> Rec:
         oid, cid = str(params.get("orderId", "")), params.get("origClientOrderId", "")

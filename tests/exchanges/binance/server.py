@@ -20,15 +20,13 @@ from aiohttp import WSMsgType, web
 
 from domain.instrument import Instrument
 from domain.market import Book, MarketEvent
+from tests.exchanges.binance.private import carry_out
 from tests.exchanges.binance.public import Public
 from tests.exchanges.binance.room import Room
 from tests.exchanges.binance.venue_rules import (
     API_KEY,
-    MAKER,
-    MS,
     RATE_LIMITS,
     SECRET,
-    TAKER,
     WEIGHT_A_MINUTE,
     WEIGHTS,
     Refusal,
@@ -40,7 +38,17 @@ SOCKET_METHODS = {
     "order.status": ("GET", "order"), "algoOrder.place": ("POST", "algoOrder"),
     "algoOrder.cancel": ("DELETE", "algoOrder"), "v2/account.position": ("GET", "positionRisk"),
 }  # fmt: skip
-PUBLIC_PATHS = {"time", "exchangeInfo", "depth", "klines", "aggTrades", "fundingRate", "fundingInfo", "premiumIndex", "ping"}
+PUBLIC_PATHS = {
+    "time",
+    "exchangeInfo",
+    "depth",
+    "klines",
+    "aggTrades",
+    "fundingRate",
+    "fundingInfo",
+    "premiumIndex",
+    "ping",
+}
 ACTS = {"order", "batchOrders", "algoOrder"}
 
 
@@ -204,7 +212,9 @@ class BinanceServer:
         if used + weight > self.weight_limit:
             self._refused += 1
             status = 418 if self._refused > 10 else 429
-            raise Refusal(-1003, f"Too many requests; current limit is {self.weight_limit} requests per minute.", status)
+            raise Refusal(
+                -1003, f"Too many requests; current limit is {self.weight_limit} requests per minute.", status
+            )
         if len([at for at in self._orders if at > now - 10]) + orders > 300 or len(self._orders) + orders > 1_200:
             raise Refusal(-1015, "Too many new orders; current limit is 300 orders per 10 seconds.", 429)
         self._weights.append((now, weight))
@@ -224,8 +234,13 @@ class BinanceServer:
         if is_act and faults.statuses:
             status = faults.statuses.pop(0)
             if status != 200:
-                said = {429: (-1003, "Too many requests."), 503: (-1000, "Unknown error, please check your request or try again later.")}
-                code, msg = said.get(status, (-1001, "Internal error; unable to process your request. Please try again."))
+                said = {
+                    429: (-1003, "Too many requests."),
+                    503: (-1000, "Unknown error, please check your request or try again later."),
+                }
+                code, msg = said.get(
+                    status, (-1001, "Internal error; unable to process your request. Please try again.")
+                )
                 return status, {}, faults.bodies.get(status, {"code": code, "msg": msg})
         if is_act and faults.lose_requests:
             faults.lose_requests -= 1
@@ -244,14 +259,17 @@ class BinanceServer:
                 user = self._verified(api_key, payload, params)
                 if method != "GET":
                     self.room.seen.append({"road": road, "method": method, "path": path, **params})
-                answer = self._carry_out(method, path, user, params)
+                answer = carry_out(self.room, method, path, user, params)
             status = 200
         except Refusal as refusal:
             status, answer = refusal.status, {"code": refusal.code, "msg": refusal.msg}
             if status in {418, 429}:
                 headers = {**headers, "Retry-After": "1"}
         except KeyError as error:
-            status, answer = 400, {"code": -1102, "msg": f"Mandatory parameter {error} was not sent, was empty/null, or malformed."}
+            status, answer = (
+                400,
+                {"code": -1102, "msg": f"Mandatory parameter {error} was not sent, was empty/null, or malformed."},
+            )
         if is_act and faults.drop_answers:
             faults.drop_answers -= 1
             return 0, headers, None
@@ -275,107 +293,6 @@ class BinanceServer:
         key = secrets.token_hex(32)
         self.listen_keys[key] = api_key
         return {"listenKey": key}
-
-    def _carry_out(self, method: str, path: str, user: str, params: dict[str, Any]) -> Any:
-        room = self.room
-        match method, path:
-            case "POST", "order":
-                return room.place(user, params)
-            case "POST", "batchOrders":
-                return [self._each(room.place, user, order) for order in json.loads(params["batchOrders"])]
-            case "PUT", "order":
-                return room.amend(user, params)
-            case "DELETE", "order":
-                return room.cancel(user, room.find(user, params, -2011)).order()
-            case "DELETE", "batchOrders":
-                cids = json.loads(params["origclientorderidlist"])
-                symbol = params["symbol"]
-                return [self._each(self._cancel, user, {"symbol": symbol, "origClientOrderId": cid}) for cid in cids]
-            case "POST", "algoOrder":
-                return room.place_algo(user, params)
-            case "DELETE", "algoOrder":
-                return room.cancel(user, room.find_algo(user, params, -2011)).algo()
-            case "POST", "countdownCancelAll":
-                key, time_ms = f"{user} {params['symbol']}", int(params["countdownTime"])
-                room.countdowns.pop(key, None)
-                if time_ms:
-                    room.countdowns[key] = room.now_ms + time_ms
-                return {"symbol": params["symbol"], "countdownTime": params["countdownTime"]}
-            case "POST", "marginType" | "leverage":
-                return self._set_terms(path, params)
-            case "GET", _:
-                return self._answer(path, user, params)
-        raise Refusal(-5000, f"Path /fapi/v1/{path}, Method {method} is invalid", 404)
-
-    def _cancel(self, user: str, params: dict[str, Any]) -> dict[str, Any]:
-        return self.room.cancel(user, self.room.find(user, params, -2011)).order()
-
-    @staticmethod
-    def _each(act: Any, user: str, params: dict[str, Any]) -> dict[str, Any]:
-        try:
-            done: dict[str, Any] = act(user, params)
-        except Refusal as refusal:
-            return {"code": refusal.code, "msg": refusal.msg}
-        return done
-
-    def _set_terms(self, path: str, params: dict[str, Any]) -> dict[str, Any]:
-        terms = self.room.terms.setdefault(params["symbol"], {"marginType": "CROSSED", "leverage": 20})
-        if path == "marginType":
-            if terms["marginType"] == params["marginType"]:
-                raise Refusal(-4046, "No need to change margin type.")
-            terms["marginType"] = params["marginType"]
-            return {"code": 200, "msg": "success"}
-        if int(params["leverage"]) > 125:
-            raise Refusal(-4028, f"Leverage {params['leverage']} is not valid")
-        terms["leverage"] = int(params["leverage"])
-        return {"leverage": terms["leverage"], "maxNotionalValue": "1000000", "symbol": params["symbol"]}
-
-    def _answer(self, path: str, user: str, params: dict[str, Any]) -> Any:
-        """The account's questions."""
-        room, symbol = self.room, params.get("symbol", "")
-        mine = [rec for rec in room.recs.values() if rec.user == user and symbol in {"", rec.instrument.venue_symbol}]
-        since, until = int(params.get("startTime", 0)), int(params.get("endTime", 2**62))
-        limit, first = int(params.get("limit", 500)), int(params.get("fromId", 0))
-        terms = room.terms.get(symbol, {"marginType": "CROSSED", "leverage": 20})
-        match path:
-            case "order":
-                return room.find(user, params, -2013).order()
-            case "algoOrder":
-                return room.find_algo(user, params, -2013).algo()
-            case "openOrders":
-                return [rec.order() for rec in mine if not rec.algo_id and rec.status in {"NEW", "PARTIALLY_FILLED"}]
-            case "openAlgoOrders":
-                return [rec.algo() for rec in mine if rec.algo_id and rec.status == "NEW" and not rec.oid]
-            case "allAlgoOrders":
-                return [rec.algo() for rec in mine if rec.algo_id]
-            case "userTrades":
-                found = [t for t in room.trades if t["user"] == user and t["symbol"] == symbol and t["id"] >= first]
-                return [t for t in found if since <= t["time"] <= until][:limit]
-            case "income":
-                return [each for each in room.income if each["user"] == user and since <= each["time"] <= until][:limit]
-            case "positionRisk":
-                return room.positions(user)
-            case "balance":
-                wallet = f"{room.exchange.snapshot(user, room.now_ns()).cash:.8f}"
-                return [{"accountAlias": "SgsR", "asset": "USDT", "balance": wallet, "crossWalletBalance": wallet,
-                         "availableBalance": wallet, "maxWithdrawAmount": wallet, "marginAvailable": True,
-                         "crossUnPnl": "0", "updateTime": room.now_ms}]  # fmt: skip
-            case "commissionRate":
-                return {"symbol": symbol, "makerCommissionRate": f"{MAKER:f}", "takerCommissionRate": f"{TAKER:f}"}
-            case "leverageBracket":
-                first_bracket = {"bracket": 1, "initialLeverage": 75, "notionalCap": 10_000_000, "notionalFloor": 0,
-                                 "maintMarginRatio": 0.0065, "cum": 0.0}  # fmt: skip
-                return [{"symbol": symbol, "notionalCoef": 1.5, "brackets": [first_bracket]}]
-            case "symbolConfig":
-                return [{"symbol": symbol, "isAutoAddMargin": False, "maxNotionalValue": "1000000", **terms}]
-            case "accountConfig":
-                return {"feeTier": 0, "canDeposit": True, "canWithdraw": True, "updateTime": 0, "tradeGroupId": -1,
-                        **room.account}  # fmt: skip
-            case "feeBurn":
-                return {"feeBurn": room.burns_bnb}
-            case "account/apiRestrictions":
-                return {"ipRestrict": True, "createTime": 1, "enableReading": True, **room.key}
-        raise Refusal(-5000, f"Path /fapi/v1/{path}, Method GET is invalid", 404)
 
     # the doors
 

@@ -20,6 +20,14 @@ WEIGHTS = {"openOrders": 40, "openAlgoOrders": 40, "userTrades": 5, "positionRis
            "aggTrades": 20, "countdownCancelAll": 10, "allAlgoOrders": 5}  # fmt: skip
 
 
+POST_ONLY = "Due to the order could not be executed as maker, the Post Only order will be rejected."
+SAID = (
+    ("insufficient margin", -2019, "Margin is insufficient."),
+    ("post-only", -5022, POST_ONLY),
+    ("reduce-only", -2022, "ReduceOnly Order is rejected."),
+)
+
+
 class Refusal(Exception):
     """What the venue answers instead."""
 
@@ -88,12 +96,7 @@ def words(refused: Rejected, instrument: Instrument) -> Refusal:
         return Refusal(-4164, f"Order's notional must be no smaller than {least} (unless you choose reduce only).")
     if refused.reason is Reason.DUPLICATE:
         return Refusal(-4116, "ClientOrderId is duplicated.")
-    for start, code, text in (
-        ("insufficient margin", -2019, "Margin is insufficient."),
-        ("post-only", -5022, "Due to the order could not be executed as maker, the Post Only order will be rejected. "
-                             "The order will not be recorded in the order history"),
-        ("reduce-only", -2022, "ReduceOnly Order is rejected."),
-    ):  # fmt: skip
+    for start, code, text in SAID:
         if refused.text.startswith(start):
             return Refusal(code, text)
     return Refusal(-2010, refused.text)
