@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.exchanges.contract.benches import CASH, Bench
+from tests.exchanges.contract.bench import CASH, Bench, started
 from tests.exchanges.dydx import desk as dydx
 from tests.exchanges.dydx.server import DydxServer
 
@@ -15,6 +15,8 @@ BLOCK_S = 0.02
 
 class DydxBench(Bench):
     """The dYdX venue at a local server. What moves its market makes a block, as fills are told with blocks."""
+
+    too_small = ""
 
     def __init__(self, server: DydxServer, folder: Path) -> None:
         self.server = server
@@ -46,8 +48,11 @@ class DydxBench(Bench):
 
 
 @asynccontextmanager
-async def opened() -> AsyncIterator[DydxBench]:
-    """A bench whose venue is not started yet."""
+async def opened() -> AsyncIterator[Bench]:
+    """A started bench."""
     with tempfile.TemporaryDirectory() as folder:
         async with DydxServer(str(CASH), BLOCK_S) as server:
-            yield DydxBench(server, Path(folder))
+            bench = DydxBench(server, Path(folder))
+            await bench.quote("49990", "50010")
+            async with started(bench):
+                yield bench
