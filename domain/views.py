@@ -37,6 +37,42 @@ class DoorView(Struct, frozen=True, kw_only=True):
     text: str
 
 
+class BudgetView(Struct, frozen=True, kw_only=True):
+    """One rate limit of a venue, and how much of it is used now.
+
+    `reserved` of `limit` only cancels and reductions may use. `window_ns` is the span it counts over, 0 = for life;
+    `held_ns` how long the venue has told us to stop altogether.
+    """
+
+    name: str
+    used: int
+    limit: int
+    reserved: int
+    window_ns: int
+    held_ns: int = 0
+
+
+class WaitingView(Struct, frozen=True, kw_only=True):
+    """A request that waits for a rate limit; after `left_ns` it is dropped (0 = it waits as long as it takes)."""
+
+    priority: str
+    what: str
+    waited_ns: int
+    left_ns: int
+
+
+class VenueView(Struct, frozen=True, kw_only=True):
+    """A venue's connection and its limits. `breakers` are those that are not closed, in words."""
+
+    venue: str
+    network: str
+    connected: bool
+    detail: str = ""
+    budgets: tuple[BudgetView, ...] = ()
+    waiting: tuple[WaitingView, ...] = ()
+    breakers: tuple[str, ...] = ()
+
+
 class StatusView(Struct, frozen=True, kw_only=True):
     """The service at a glance."""
 

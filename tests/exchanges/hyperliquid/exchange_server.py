@@ -1,19 +1,23 @@
-"""A local Hyperliquid that trades: /exchange, /info and the private WebSocket, with faults on demand.
+"""A local Hyperliquid that trades: /exchange, /info and the WebSocket, with faults on demand.
 
-What it does with a request is in `exchange_room`. Proved only against recordings and documentation, never against the
-venue itself.
+What it does with a request is in `exchange_room`, what it tells everybody in `public`. Proved only against recordings
+and documentation, never against the venue itself.
 """
 
 import asyncio
 import contextlib
 import json
 import random
+from collections.abc import Sequence
 from typing import Any, Self
 
 from aiohttp import WSMsgType, web
 
-from domain.market import Bbo, Book, Mark
+from domain.instrument import Instrument
+from domain.market import Book, MarketEvent
 from tests.exchanges.hyperliquid.exchange_room import Room
+from tests.exchanges.hyperliquid.public import PUBLIC, Public, key_of
+from tests.exchanges.serve import BarsOf
 
 
 class Faults:
@@ -35,11 +39,13 @@ class Faults:
 
 
 class ExchangeServer:
-    """`async with ExchangeServer() as venue:` serves on a free port of loopback."""
+    """`async with ExchangeServer() as venue:` serves on a port of loopback; 0 = any free one."""
 
-    def __init__(self, cash: str = "100000") -> None:
+    def __init__(self, cash: str = "100000", port: int = 0) -> None:
         self.room = Room(cash)
+        self.public = Public(self.room.instruments)
         self.faults = Faults()
+        self._port = port
         self.url = ""
         self.asked: list[str] = []
         self.sockets: dict[web.WebSocketResponse, set[str]] = {}
@@ -53,7 +59,7 @@ class ExchangeServer:
         app.router.add_post("/exchange", self._exchange)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         return self
 
@@ -71,6 +77,18 @@ class ExchangeServer:
     def ws_url(self) -> str:
         return self.url.replace("http", "ws") + "/ws"
 
+    @property
+    def instruments(self) -> Sequence[Instrument]:
+        return self.room.instruments
+
+    @property
+    def bars(self) -> BarsOf:
+        return self.public.bars
+
+    @bars.setter
+    def bars(self, bars: BarsOf) -> None:
+        self.public.bars = bars
+
     def cut(self) -> None:
         """Break every connection without a word."""
         for socket in list(self.sockets):
@@ -80,12 +98,15 @@ class ExchangeServer:
 
     # the market
 
-    async def market(self, event: Bbo | Book | Mark) -> None:
-        """Move the market; whatever it fills is told."""
+    async def market(self, event: MarketEvent) -> None:
+        """Move the market; whatever it fills is told, and everybody hears of the market."""
         now = self.room.now_ns()
         self.room.exchange.on_market(event, now)
         self.room.digest(self.room.exchange.poll(now))
         await self._flush()
+        for key, message in self.public.tell(event):
+            for socket in [socket for socket, keys in self.sockets.items() if key in keys]:
+                await tell(socket, message)
 
     async def quote(self, bid: str, ask: str, size: str = "10", coin: str = "BTC") -> None:
         i = next(i for i in self.room.instruments if i.venue_symbol == coin)
@@ -161,8 +182,15 @@ class ExchangeServer:
             await tell(socket, {"channel": "pong"})
         elif message["method"] == "subscribe":
             wanted = message["subscription"]
-            self.sockets[socket].add(wanted["type"])
-            await tell(socket, {"channel": "subscriptionResponse", "data": message})
+            if wanted["type"] in PUBLIC and not self.public.lists(wanted["coin"]):
+                await tell(socket, {"channel": "error", "data": f"Invalid subscription {json.dumps(wanted)}"})
+                return
+            self.sockets[socket].add(key_of(wanted))
+            more = {"nSigFigs": None, "mantissa": None} if wanted["type"] == "l2Book" else {}
+            said = {"method": "subscribe", "subscription": wanted | more}
+            await tell(socket, {"channel": "subscriptionResponse", "data": said})
+            if (newest := self.public.newest(key_of(wanted))) is not None:
+                await tell(socket, newest)
             if wanted["type"] == "userFills":
                 mine = [f for f in self.room.fills if f["user"] == wanted["user"]]
                 data = {"isSnapshot": True, "user": wanted["user"], "fills": mine}
@@ -188,7 +216,8 @@ class ExchangeServer:
             status = self.faults.info_statuses.pop(0)
             if status != 200:
                 return web.Response(status=status, text="busy")
-        return web.json_response(self.room.tell(question))
+        found = self.public.answer(question)
+        return web.json_response(self.room.tell(question) if found is None else found)
 
 
 async def tell(socket: web.WebSocketResponse, message: dict[str, Any]) -> None:

@@ -1,0 +1,80 @@
+"""Hyperliquid as every venue is opened: see `exchanges.shared.setup`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from decimal import Decimal
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from domain.errors import VenueError
+from domain.instrument import Instrument
+from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, Venue
+from exchanges.hyperliquid.config import MAINNET as MAINNET_CONFIG
+from exchanges.hyperliquid.config import TESTNET as TESTNET_CONFIG
+from exchanges.hyperliquid.config import HyperliquidAccount, HyperliquidConfig
+from exchanges.hyperliquid.feed import HyperliquidFeed
+from exchanges.hyperliquid.history import HyperliquidHistory
+from exchanges.hyperliquid.info import InfoClient
+from exchanges.hyperliquid.signing import LocalSigner
+from exchanges.hyperliquid.venue import HyperliquidVenue
+from exchanges.shared.setup import MAINNET, TESTNET, VenueSetup, network_of, wanted
+
+NETWORKS = {MAINNET: MAINNET_CONFIG, TESTNET: TESTNET_CONFIG}
+
+
+class UserFees(Struct):
+    """An account's own rates on perpetuals."""
+
+    taker: Decimal = msgspec.field(name="userCrossRate")
+    maker: Decimal = msgspec.field(name="userAddRate")
+
+
+def config_of(setup: VenueSetup) -> HyperliquidConfig:
+    """Addresses and patience. Raises `ConfigError` for a network that is not there."""
+    local = HyperliquidConfig(ws_url=f"{setup.base_ws_url}/ws", api_url=setup.base_url, is_mainnet=False)
+    found = network_of(setup, NETWORKS, local)
+    return msgspec.structs.replace(found, connect_timeout_s=setup.connect_timeout_s)
+
+
+def open_signer(setup: VenueSetup, secrets: Secrets) -> Signer:
+    """A signer with the agents' keys, which refuses mainnet. Raises `ConfigError`."""
+    return LocalSigner({account.key: secrets.get(account.key) for account in setup.accounts})
+
+
+async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> list[Instrument]:  # noqa: ARG001 - fees are public here
+    """The wanted contracts, with the first account's fees. Raises `VenueError`, `ConfigError`."""
+    async with aiohttp.ClientSession() as session:
+        info = InfoClient(session, config_of(setup), random.random)
+        instruments = wanted(setup, await info.instruments())
+        if not setup.accounts:
+            return instruments
+        body = await info.ask({"type": "userFees", "user": setup.accounts[0].address})
+    try:
+        fees = msgspec.json.decode(body, type=UserFees)
+    except msgspec.DecodeError as error:
+        raise VenueError(f"Hyperliquid's userFees is not understood: {error}") from error
+    rates = {"maker_fee": fees.maker, "taker_fee": fees.taker}
+    return [msgspec.structs.replace(instrument, **rates) for instrument in instruments]
+
+
+def open_venue(setup: VenueSetup, clock: Clock, signer: Signer, instruments: Sequence[Instrument]) -> Venue:
+    """The order side."""
+    accounts = [
+        HyperliquidAccount(id=a.id, address=a.address, key=a.key, is_vault=a.is_vault, since_ns=a.since_ns)
+        for a in setup.accounts
+    ]
+    return HyperliquidVenue(config_of(setup), clock, signer, accounts, instruments)
+
+
+def open_feed(setup: VenueSetup, clock: Clock, instruments: Sequence[Instrument]) -> MarketFeed:
+    """The public market data."""
+    return HyperliquidFeed(config_of(setup), clock, instruments)
+
+
+def open_history(setup: VenueSetup) -> HistorySource:
+    """Past candles and funding rates."""
+    return HyperliquidHistory(config_of(setup))

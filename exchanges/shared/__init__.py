@@ -1,0 +1,7 @@
+"""What the venues have in common.
+
+setup       `VenueSetup` and the factory functions of every venue's `open.py`
+meters      what a venue counts: sliding windows, allowances
+budget      `Budget`: who may send now, who waits; the keeper of one venue's limits
+gate        drives a `Budget` on the event loop
+"""
