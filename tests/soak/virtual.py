@@ -1,8 +1,8 @@
 """An event loop on which an hour passes in seconds: time is virtual, connections are in memory, order is seeded.
 
 Nothing of a venue or a server is replaced: aiohttp, its WebSockets and its server run on it as they are. When nothing
-can run, the clock jumps to the next timer. What is written arrives after a random time of at most `latency_s`, in order.
-`hour(seed)` also lets the machine's clocks show the loop's time, for code that reads them.
+can run, the clock jumps to the next timer. What is written arrives in order, after a random time of at most `latency_s`.
+`run_virtually` also lets the machine's clocks show the loop's time, for code that reads them.
 """
 
 import asyncio
@@ -49,11 +49,12 @@ class Line(asyncio.Transport):
         self._closing = False
         self._lost = False
         self._paused = False
+        self._under_way: deque[bytes | None] = deque()
         self._inbox: deque[bytes | None] = deque()
         self._arrives_s = 0.0
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        return self._protocol  # type: ignore[no-any-return]
+        return self._protocol
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = protocol
@@ -98,7 +99,7 @@ class Line(asyncio.Transport):
         self._closing = True
         self._loop.call_soon(self._lose, None)
         if self.peer is not None:
-            self.peer._inbox.clear()
+            self.peer._under_way.clear()
             self._loop.call_soon(self.peer._break)
 
     def _send(self, data: bytes | None) -> None:
@@ -106,11 +107,12 @@ class Line(asyncio.Transport):
         if peer is None:
             return
         self._arrives_s = max(self._arrives_s, self._loop.time() + self._loop.delay_s())
-        self._loop.call_at(self._arrives_s, peer._arrive, data)
+        peer._under_way.append(data)  # timers of the same moment fire in any order
+        self._loop.call_at(self._arrives_s, peer._arrive)
 
-    def _arrive(self, data: bytes | None) -> None:
-        if not self._lost:
-            self._inbox.append(data)
+    def _arrive(self) -> None:
+        if self._under_way and not self._lost:
+            self._inbox.append(self._under_way.popleft())
             self._read()
 
     def _read(self) -> None:
@@ -145,7 +147,9 @@ class _Socket:
         return self._address
 
 
-class _Server(asyncio.AbstractServer):
+class _Server:
+    """What aiohttp asks a server for; it listens from the beginning."""
+
     def __init__(self, loop: "VirtualLoop", address: tuple[str, int]) -> None:
         self._loop, self._address = loop, address
         self.sockets = [_Socket(address)]
@@ -155,9 +159,6 @@ class _Server(asyncio.AbstractServer):
 
     async def wait_closed(self) -> None:
         """Closed is closed."""
-
-    def is_serving(self) -> bool:
-        return self._address in self._loop.servers
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

@@ -18,16 +18,23 @@ from exchanges.paper.faults import FaultPlan
 from exchanges.paper.venue import PaperVenue
 from tests.exchanges.desk import Desk, WallClock
 from tests.exchanges.hyperliquid import desk as hyperliquid
+from tests.exchanges.hyperliquid.exchange_room import MASTER
 from tests.exchanges.hyperliquid.exchange_server import ExchangeServer
 
 CASH = Decimal(100_000)
 GAP_NS = 300_000_000
+VENUES = ("paper", "hyperliquid")
+"""Names that `bench_of` knows."""
 
 
 class Bench(ABC):
     """One venue that is started, with a market of 49,990 to 50,010."""
 
     desk: Desk[Any]
+    exchange: PaperExchange
+    """What the venue itself knows, account `holder` and contract `listed` in its own words."""
+    holder: str
+    listed: str
 
     @abstractmethod
     async def quote(self, bid: str, ask: str, size: str = "10") -> None:
@@ -68,6 +75,7 @@ class PaperBench(Bench):
         config = PaperConfig(feed_ns=0, entry_ns=1_000_000, response_ns=1_000_000)
         self.clock = WallClock()
         self.exchange = PaperExchange([self.INSTRUMENT], {self.ACCOUNT: CASH}, config)
+        self.holder, self.listed = self.ACCOUNT, self.INSTRUMENT.id
         self.desk: Desk[PaperVenue] = Desk(PaperVenue(self.exchange, self.clock), self.ACCOUNT, self.INSTRUMENT)
 
     async def quote(self, bid: str, ask: str, size: str = "10") -> None:
@@ -109,6 +117,7 @@ class HyperliquidBench(Bench):
 
     def __init__(self, server: ExchangeServer) -> None:
         self.server = server
+        self.exchange, self.holder, self.listed = server.room.exchange, MASTER, hyperliquid.BTC.id
         self.desk = hyperliquid.desk_at(hyperliquid.venue_at(server, request_timeout_s=0.5))
 
     async def quote(self, bid: str, ask: str, size: str = "10") -> None:

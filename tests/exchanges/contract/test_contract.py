@@ -23,12 +23,12 @@ from domain.events import (
 )
 from domain.order import BUY, SELL, OrderKind, OrderStatus
 from domain.verdict import Reason
-from tests.exchanges.contract.benches import CASH, Bench, bench_of
+from tests.exchanges.contract.benches import CASH, VENUES, Bench, bench_of
 
 IOC, POST_ONLY, STOP = OrderKind.IOC, OrderKind.POST_ONLY, OrderKind.STOP
 
 
-@pytest.fixture(params=["paper", "hyperliquid"])
+@pytest.fixture(params=VENUES)
 async def bench(request) -> AsyncIterator[Bench]:
     async with bench_of(request.param) as started:
         yield started
