@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from tests.exchanges.contract.benches import VENUES
+from tests.exchanges.contract.benches import NAMES
 from tests.soak.virtual import run_virtually
 from tests.soak.world import soak
 
@@ -26,7 +26,7 @@ def quiet(caplog):
 
 
 def virtual_soak(seed: int, seconds: float):
-    return run_virtually(lambda: soak(VENUES, seed, seconds, 0.2), seed)
+    return run_virtually(lambda: soak(NAMES, seed, seconds, 0.2), seed)
 
 
 @pytest.mark.timeout(600)
@@ -45,7 +45,7 @@ def test_the_same_seed_is_the_same_minute():
 
 @pytest.mark.timeout(SOCKETS_S + 300)
 def test_minutes_of_faults_over_real_sockets_lose_and_double_nothing_on_any_venue(record_property):
-    done = asyncio.run(soak(VENUES, 3, SOCKETS_S, 0.1))
+    done = asyncio.run(soak(NAMES, 3, SOCKETS_S, 0.1))
     record_property("soak", f"{SOCKETS_S:g} s over sockets: {done['orders']} orders, {done['fills']} fills")
     print(done["report"])
     assert done["orders"] > SOCKETS_S

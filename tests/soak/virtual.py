@@ -1,7 +1,7 @@
 """An event loop on which an hour passes in seconds: time is virtual, connections are in memory, order is seeded.
 
 Nothing of a venue or a server is replaced: aiohttp, its WebSockets and its server run on it as they are. When nothing
-can run, the clock jumps to the next timer. What is written arrives in order, after a random time of at most `latency_s`.
+can run, the clock jumps to the next timer. What is written arrives in order, after a random time below `latency_s`.
 `run_virtually` also lets the machine's clocks show the loop's time, for code that reads them.
 """
 
@@ -226,7 +226,8 @@ def virtual_clocks(loop: VirtualLoop) -> Iterator[None]:
 
 
 def run_virtually(make: Callable[[], Awaitable[T]], seed: int) -> T:
-    """Run a coroutine on a loop of its own, under its clock."""
+    """Run a coroutine on a loop of its own, under its clock; whoever draws lots draws the same ones each time."""
+    random.seed(seed)
     loop = VirtualLoop(seed)
     asyncio.set_event_loop(loop)
     try:
