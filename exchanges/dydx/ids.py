@@ -42,13 +42,14 @@ class Entry(Struct, frozen=True, array_like=True):
 
 
 class IdMap:
-    """The map in the file `path`, which is made when it is not there.
+    """The map in the file `path`, which is made when it is not there. `threaded`: the disk is waited for in a thread.
 
     Raises `ConfigError` for a file that cannot be read: guessing would repeat numbers.
     """
 
-    def __init__(self, path: Path, now_ns: int) -> None:
+    def __init__(self, path: Path, now_ns: int, *, threaded: bool = True) -> None:
         self._path = path
+        self._threaded = threaded
         self._by_cid: dict[ClientId, Entry] = {}
         self._by_uuid: dict[str, Entry] = {}
         self._lock = asyncio.Lock()
@@ -107,7 +108,11 @@ class IdMap:
                 return known
             number = (self._last + 1) % BITS
             entry = Entry(cid, OrderKey(address, subaccount, number, flags, pair))
-            await asyncio.to_thread(self._append, msgspec.json.encode(entry) + b"\n")
+            line = msgspec.json.encode(entry) + b"\n"
+            if self._threaded:
+                await asyncio.to_thread(self._append, line)
+            else:
+                self._append(line)
             self._last = number
             self._know(entry)
             return entry

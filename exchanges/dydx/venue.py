@@ -14,7 +14,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
 
 import aiohttp
 
@@ -50,7 +49,7 @@ HOUR_NS, FUNDING_AFTER_NS = 3_600_000_000_000, 20_000_000_000
 class DydxVenue:
     """Trades `instruments` for `accounts`; `signer` knows their keys. `jitter` gives random numbers in [0, 1).
 
-    The instruments' `venue_symbol` is the ticker. The map of order ids is the file `ids_path`.
+    The instruments' `venue_symbol` is the ticker. `ids` maps their order ids.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class DydxVenue:
         signer: Signer,
         accounts: Sequence[DydxAccount],
         instruments: Sequence[Instrument],
-        ids_path: Path,
+        ids: IdMap,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.name = NAME
@@ -73,7 +72,7 @@ class DydxVenue:
         self._jitter = jitter
         self._sink: Callable[[VenueEvent], None] | None = None
         self.blocks = Blocks()
-        self.orders = Orders(IdMap(ids_path, clock.now_ns()), self._emit)
+        self.orders = Orders(ids, self._emit)
         self.outbox = Outbox(config, clock, signer, self.orders, self.blocks, self._emit)
         self._readers: dict[AccountId, AccountReader] = {}
         self._by_channel: dict[str, AccountReader] = {}

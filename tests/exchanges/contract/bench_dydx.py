@@ -1,4 +1,4 @@
-"""dYdX on the bench: the venue at a local server whose blocks come every 20 ms."""
+"""dYdX on the bench: the venue at a local server whose blocks come every 100 ms."""
 
 import random
 import tempfile
@@ -10,17 +10,17 @@ from tests.exchanges.contract.bench import CASH, Bench, started
 from tests.exchanges.dydx import desk as dydx
 from tests.exchanges.dydx.server import DydxServer
 
-BLOCK_S = 0.02
+BLOCK_S = 0.1
 
 
 class DydxBench(Bench):
-    """The dYdX venue at a local server. What moves its market makes a block, as fills are told with blocks."""
+    """The dYdX venue at a local server. What moves its market, and an end of faults, makes a block."""
 
     too_small = ""
 
     def __init__(self, server: DydxServer, folder: Path) -> None:
         self.server = server
-        self.desk = dydx.desk_at(dydx.venue_at(server, folder, request_timeout_s=0.5))
+        self.desk = dydx.desk_at(dydx.venue_at(server, folder, request_timeout_s=0.5, threaded=False))
 
     async def quote(self, bid: str, ask: str, size: str = "10") -> None:
         await self.server.quote(bid, ask, size)
@@ -41,6 +41,7 @@ class DydxBench(Bench):
 
     def heal(self) -> None:
         self.server.faults.__init__()  # type: ignore[misc]
+        self.server.room.produce()
 
     async def gap(self) -> None:
         self.server.faults.refuse_ws = True

@@ -1,6 +1,7 @@
 """A venue at a local dYdX."""
 
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 
 from domain.instrument import Instrument
 from exchanges.dydx.config import DydxAccount, DydxConfig, local
+from exchanges.dydx.ids import IdMap
 from exchanges.dydx.signing import LocalSigner
 from exchanges.dydx.venue import DydxVenue
 from tests.exchanges.desk import Desk, WallClock
@@ -36,9 +38,9 @@ def venue_at(server: DydxServer, folder: Path, clock: WallClock | None = None, *
     accounts = changes.pop("accounts", [account])
     signer = changes.pop("signer", LocalSigner({"trader": KEY}))
     instruments = changes.pop("instruments", [BTC])
+    ids = IdMap(folder / "ids", time.time_ns(), threaded=changes.pop("threaded", True))
     config = config_of(server, **changes)
-    path = folder / "dydx-ids"
-    return DydxVenue(config, clock or WallClock(), signer, accounts, instruments, path, jitter=lambda: 0.5)
+    return DydxVenue(config, clock or WallClock(), signer, accounts, instruments, ids, jitter=lambda: 0.5)
 
 
 @asynccontextmanager
