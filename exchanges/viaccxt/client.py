@@ -40,7 +40,7 @@ class NoAnswer(VenueError):
 class Client:
     """Requests and WebSockets of one API key (`key` is its name at the signer); empty = public data only."""
 
-    def __init__(  # noqa: PLR0913 - it joins what others own
+    def __init__(
         self,
         spec: ClientSpec,
         session: aiohttp.ClientSession,
@@ -49,6 +49,7 @@ class Client:
         key: str = "",
         signer: Signer | None = None,
         timeout_s: float = 10.0,
+        ping_after_s: float = 15.0,
         credentials: Mapping[str, str] | None = None,
     ) -> None:
         self._spec = spec
@@ -59,12 +60,13 @@ class Client:
         self._seal = Seal()
         self.meter: Meter | None = None
         self.hear: Callable[[str, Any], bool] = lambda _url, _message: False
-        self.connected: Callable[[str], None] = lambda _url: None
+        self.connected: dict[str, Callable[[], None]] = {}
+        """Who wants to know when an address is connected."""
         self._waiting: dict[str, tuple[str, asyncio.Future[Any]]] = {}
         self._dials: set[asyncio.Task[None]] = set()
-        self.exchange: Any = self._make(credentials or {"apiKey": api_key, "secret": PLACEHOLDER})
+        self.exchange: Any = self._make(credentials or {"apiKey": api_key, "secret": PLACEHOLDER}, ping_after_s)
 
-    def _make(self, credentials: Mapping[str, str]) -> Any:  # noqa: ANN401 - ccxt's classes are untyped
+    def _make(self, credentials: Mapping[str, str], ping_after_s: float) -> Any:  # noqa: ANN401 - ccxt is untyped
         import ccxt.pro  # half a second: only where a venue is opened
 
         base: Any = getattr(ccxt.pro, self._spec.exchange)
@@ -87,6 +89,7 @@ class Client:
         )
         exchange.has["fetchCurrencies"] = False
         exchange.timeout_on_exit = 0
+        exchange.streaming = {**exchange.streaming, "keepAlive": int(ping_after_s * 1_000)}
         exchange.aiohttp_trust_env = False
         self._spec.point(exchange)
         return exchange
@@ -113,7 +116,7 @@ class Client:
 
     # REST
 
-    async def ask(  # noqa: PLR0913 - what an HTTP request has
+    async def ask(
         self, method: str, api: str, path: str, params: Mapping[str, Any] | None = None, *, weight: int = 1,
         orders: int = 0, urgent: bool = False,
     ) -> Answer:  # fmt: skip
@@ -146,12 +149,36 @@ class Client:
         text = answer.body.decode(errors="replace")
         exchange = self.exchange
         decoded = exchange.parse_json(text)
-        rest = (answer.status, "", path, method, dict(answer.headers), text, decoded, {}, None)
-        exchange.handle_errors(*rest)
+        exchange.handle_errors(answer.status, "", path, method, dict(answer.headers), text, decoded, {}, None)
         exchange.handle_http_status_code(answer.status, "", path, method, text)
         return decoded
 
     # WebSockets
+
+    async def hold(
+        self, url: str, live: Callable[[], None], ended: asyncio.Future[None] | None = None, message: Any = None,  # noqa: ANN401
+    ) -> None:  # fmt: skip
+        """Keep one WebSocket open: `live` is called when it is connected, messages go to `hear`.
+
+        `message`, if any, is sent first. Raises what ccxt raises when it ends, or what `ended` raises; never returns.
+        """
+        self.connected[url] = live
+        try:
+            watched = asyncio.ensure_future(self.exchange.watch(url, "stream", message, "stream"))
+            waiting = [watched, *([ended] if ended is not None else [])]
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            raise VenueError(f"the stream of {self._spec.exchange} ended")
+        finally:
+            self.connected.pop(url, None)
+            await self.drop(url)
+
+    async def drop(self, url: str) -> None:
+        """Close one WebSocket, if it is there."""
+        socket = (self.exchange.clients or {}).pop(url, None)
+        if socket is not None and socket.connection is not None:
+            await socket.close()
 
     def socket_action(self, message: Any) -> str:  # noqa: ANN401 - JSON
         """What a message on a WebSocket does; empty for what is not to be signed."""
@@ -215,27 +242,33 @@ class Client:
         """A WebSocket has ended, and with it every answer that it owed."""
         for at, waiting in list(self._waiting.values()):
             if at == url and not waiting.done():
-                waiting.set_exception(NoAnswer(f"{self._spec.exchange}'s order socket was lost ({url.split('?')[0]})"))
+                waiting.set_exception(
+                    NoAnswer(f"{self._spec.exchange}'s order socket was lost ({url.split('?', maxsplit=1)[0]})")
+                )
 
     async def aclose(self) -> None:
         """Close the WebSockets; the session is its owner's."""
         for task in self._dials:
             task.cancel()
         await asyncio.gather(*self._dials, return_exceptions=True)
-        for socket in list((self.exchange.clients or {}).values()):
-            if socket.connection is not None:
-                await socket.close()
-        self.exchange.clients = {}
+        for url in list(self.exchange.clients or {}):
+            await self.drop(url)
         self.exchange.session = None
         for _, waiting in list(self._waiting.values()):
             waiting.cancel()
+
+
+def _nothing() -> None:
+    """Nobody asked."""
 
 
 def _words(error: BaseException) -> str:
     """An error without the address that was asked: a URL holds the API key's signature."""
     if isinstance(error, aiohttp.ClientConnectorError):
         return str(error.os_error) or type(error).__name__
-    return type(error).__name__ if isinstance(error, aiohttp.ClientResponseError) else str(error) or type(error).__name__
+    return (
+        type(error).__name__ if isinstance(error, aiohttp.ClientResponseError) else str(error) or type(error).__name__
+    )
 
 
 def _overrides(base: Any, owner: Client) -> dict[str, Any]:  # noqa: ANN401 - a class of ccxt
@@ -244,7 +277,7 @@ def _overrides(base: Any, owner: Client) -> dict[str, Any]:  # noqa: ANN401 - a 
     def hmac(_self: Any, request: bytes, _secret: bytes, _algorithm: Any = None, digest: str = "hex") -> str:  # noqa: ANN401
         return owner.mark(request, digest)
 
-    async def fetch2(  # noqa: PLR0913 - ccxt's signature
+    async def fetch2(
         _self: Any, path: str, api: Any = ("public",), method: str = "GET", params: Any = None,  # noqa: ANN401
         config: Any = None,  # noqa: ANN401, ARG001 - ccxt's rate limit weights: we meter ourselves
     ) -> Any:  # noqa: ANN401  # fmt: skip
@@ -268,7 +301,7 @@ def _overrides(base: Any, owner: Client) -> dict[str, Any]:  # noqa: ANN401 - a 
 
     def on_connected(self: Any, socket: Any, message: Any = None) -> None:  # noqa: ANN401
         base.on_connected(self, socket, message)
-        owner.connected(socket.url)
+        owner.connected.get(socket.url, _nothing)()
 
     def on_error(self: Any, socket: Any, error: Any) -> None:  # noqa: ANN401
         base.on_error(self, socket, error)

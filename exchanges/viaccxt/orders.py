@@ -24,7 +24,7 @@ from domain.events import (
     Rejected,
     VenueEvent,
 )
-from domain.instrument import AccountId, Instrument
+from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.order import Amend, ClientId, OrderKind, Place
 from domain.verdict import Reason
 
@@ -49,6 +49,7 @@ class Line(Struct, kw_only=True):
     venue_id: str = ""
     amend: Amend | None = None
     revision: int = 0
+    is_accepted: bool = False
     has_ended: bool = False
 
     @property
@@ -64,7 +65,8 @@ class Orders:
         self.account = account
         self._emit = emit
         self._lines: dict[ClientId, Line] = {}
-        self._by_venue_id: dict[str, ClientId] = {}
+        self._by_venue_id: dict[tuple[InstrumentId, str], ClientId] = {}
+        """The venue's ids are unique for an instrument only."""
         self._told: dict[str, None] = {}
         """Ids of fills and payments that the stream has told (a snapshot that was read may yet fail)."""
 
@@ -72,9 +74,15 @@ class Orders:
         """The order, when it was sent or seen here."""
         return self._lines.get(cid)
 
-    def cid_of(self, venue_id: str) -> ClientId:
+    def cid_of(self, instrument: InstrumentId, venue_id: str) -> ClientId:
         """Our id of what the venue calls by its own; empty when it was never seen here."""
-        return self._by_venue_id.get(venue_id, "")
+        return self._by_venue_id.get((instrument, venue_id), "")
+
+    def has_triggers(self, instrument: InstrumentId) -> bool:
+        """Whether an order rests there until a price is met, as far as we know."""
+        return any(
+            line.is_trigger and not line.has_ended and line.instrument.id == instrument for line in self._lines.values()
+        )
 
     def placed(self, place: Place, instrument: Instrument) -> Line:
         """An order that is about to be sent."""
@@ -112,12 +120,15 @@ class Orders:
 
     def knows(self, cid: ClientId, venue_id: str) -> None:
         """The venue calls our order by this id (too: a triggered order gets another)."""
-        if not venue_id:
-            return
         line = self._lines.get(cid)
-        if line is not None and not line.venue_id:
-            line.venue_id = venue_id
-        self._by_venue_id[venue_id] = cid
+        if line is None or not venue_id:
+            return
+        line.venue_id = line.venue_id or venue_id
+        self.remember(line.instrument.id, venue_id, cid)
+
+    def remember(self, instrument: InstrumentId, venue_id: str, cid: ClientId) -> None:
+        """As `knows`, also for orders that are not ours."""
+        self._by_venue_id[instrument, venue_id] = cid
         if len(self._by_venue_id) > KEPT:
             del self._by_venue_id[next(iter(self._by_venue_id))]
 
@@ -133,8 +144,10 @@ class Orders:
         """It works; said again it is told again, until the order has ended."""
         self.knows(cid, venue_id)
         line = self._lines.get(cid)
-        if line is None or not line.has_ended:
+        if line is None or not (line.has_ended and line.is_accepted):
             self._emit(Accepted(cid=cid, venue_id=line.venue_id if line is not None else venue_id, venue_ts_ns=ts_ns))
+        if line is not None:
+            line.is_accepted = True
 
     def rejected(self, cid: ClientId, reason: Reason, text: str, ts_ns: int = 0) -> None:
         """The venue has not taken it."""

@@ -56,7 +56,9 @@ class Outbox:
                     await self._send(call)
                 except Exception:
                     self._room.release()
-                    log.exception("a request of %s could not be dealt with; the next ones are", self._session.account.id)
+                    log.exception(
+                        "a request of %s could not be dealt with; the next ones are", self._session.account.id
+                    )
                     self.unanswered += 1
 
     async def aclose(self) -> None:
@@ -214,5 +216,3 @@ class Outbox:
                 emit(SendFailed(cid=part.cid, text=text))
             elif isinstance(part, Amend):
                 emit(AmendRejected(cid=part.cid, amend_no=part.amend_no, text=f"not sent: {text}"))
-
-

@@ -20,7 +20,7 @@ class Session:
     `want_snapshot` asks for a reading of the whole account: when something was not understood.
     """
 
-    def __init__(  # noqa: PLR0913 - it joins what others own
+    def __init__(
         self,
         account: VenueAccount,
         client: Client,

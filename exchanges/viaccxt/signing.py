@@ -45,11 +45,8 @@ class Seal:
 
     def wanted(self, text: str) -> list[tuple[str, bytes, str]]:
         """The marks in a text, each with its payload and the form of its signature; they are forgotten here."""
-        found = []
-        for mark in dict.fromkeys(_MARK.findall(text)):
-            if mark in self._marks:
-                found.append((mark, *self._marks.pop(mark)))
-        return found
+        marks = [mark for mark in dict.fromkeys(_MARK.findall(text)) if mark in self._marks]
+        return [(mark, *self._marks.pop(mark)) for mark in marks]
 
 
 def as_text(signature: bytes, digest: str) -> str:
