@@ -11,9 +11,7 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any, TypeVar
 
-import msgspec
-
-from domain.errors import ConfigError, DataError, VenueError
+from domain.errors import ConfigError, DataError
 from domain.events import Filled, FundingPaid, OpenOrder, OrderReport, VenuePosition, VenueSnapshot
 from domain.instrument import ZERO, Instrument
 from domain.order import ArmDeadMan, Liquidity, OrderKind, OrderStatus, Query
@@ -95,8 +93,8 @@ class Account:
         while True:
             envelope = await self._read(path, category=CATEGORY, **params, **cursor)
             rows = decoded(envelope.result, Rows[kind], path)  # type: ignore[valid-type]
-            yield rows.list
-            if not rows.next_page_cursor or not rows.list:
+            yield rows.rows
+            if not rows.next_page_cursor or not rows.rows:
                 return
             cursor = {"cursor": rows.next_page_cursor}
 
@@ -159,11 +157,12 @@ class Account:
         rows = [row async for page in self._pages("position/list", WirePosition, symbol=symbol) for row in page]
         if any(row.position_idx for row in rows):
             raise ConfigError(
-                f"{symbol} of {self._session.account.id} is in hedge mode; close its positions and switch it to one-way "
-                "mode (Bybit, Derivatives, Preferences, Position Mode)"
+                f"{symbol} of {self._session.account.id} is in hedge mode; close its positions and switch it to "
+                "one-way mode (Bybit, Derivatives, Preferences, Position Mode)"
             )
-        if terms is not None and terms.leverage and all(Decimal(number(r.leverage)) != terms.leverage for r in rows):
-            wanted = str(terms.leverage)
+        leverage = terms.leverage if terms is not None else 0
+        if leverage and all(Decimal(number(row.leverage)) != leverage for row in rows):
+            wanted = str(leverage)
             both = {"buyLeverage": wanted, "sellLeverage": wanted}
             await self._set("position/set-leverage", wanted, category=CATEGORY, symbol=symbol, **both)
 
@@ -193,7 +192,7 @@ class Account:
             names = {"symbol": instrument.venue_symbol, "orderLinkId": query.cid}
             envelope = await self._read(path, category=CATEGORY, **names)
             asked_ns = asked_ns or envelope.time * MS
-            for order in decoded(envelope.result, Rows[WireOrder], path).list:
+            for order in decoded(envelope.result, Rows[WireOrder], path).rows:
                 return self._report(query, instrument, order, asked_ns)
         return OrderReport(cid=query.cid, found=False, venue_ts_ns=asked_ns)
 
@@ -218,7 +217,7 @@ class Account:
         """Cash, positions, orders, fills and funding. Raises `VenueError`, `DataError`, `Unrepresentable`."""
         envelope = await self._read("account/wallet-balance", accountType="UNIFIED")
         now_ns = envelope.time * MS
-        wallets = decoded(envelope.result, Rows[WireWallet], "wallet-balance").list
+        wallets = decoded(envelope.result, Rows[WireWallet], "wallet-balance").rows
         coins = {coin.coin: coin.wallet_balance for wallet in wallets for coin in wallet.coin}
         positions: list[VenuePosition] = []
         orders: list[OpenOrder] = []
@@ -306,5 +305,3 @@ class Account:
             liquidity=Liquidity.MAKER if row.is_maker else Liquidity.TAKER,
             liquidation=row.exec_type in FORCED,
         )
-
-

@@ -76,11 +76,25 @@ _ORDER = (
 )
 ALLOWED: Mapping[str, frozenset[str]] = {
     "order": frozenset(_ORDER.split()),
-    "amend": frozenset("category request symbol orderLinkId orderId qty price triggerPrice triggerBy".split()),
-    "cancel": frozenset("category request symbol orderLinkId orderId product timeWindow".split()),
-    "terms": frozenset("category symbol buyLeverage sellLeverage setMarginMode".split()),
+    "amend": frozenset(
+        ["category", "request", "symbol", "orderLinkId", "orderId", "qty", "price", "triggerPrice", "triggerBy"]
+    ),
+    "cancel": frozenset(["category", "request", "symbol", "orderLinkId", "orderId", "product", "timeWindow"]),
+    "terms": frozenset(["category", "symbol", "buyLeverage", "sellLeverage", "setMarginMode"]),
     "read": frozenset(
-        "accountType category symbol settleCoin orderId orderLinkId openOnly limit cursor startTime endTime".split()
+        [
+            "accountType",
+            "category",
+            "symbol",
+            "settleCoin",
+            "orderId",
+            "orderLinkId",
+            "openOnly",
+            "limit",
+            "cursor",
+            "startTime",
+            "endTime",
+        ]
     ),
     "login": frozenset({"expires"}),
 }
@@ -144,7 +158,7 @@ def spec_at(setup: VenueSetup) -> ClientSpec:
 
 
 def _without_broker(exchange: Any, sign: Callable[..., Any]) -> Callable[..., Any]:  # noqa: ANN401
-    """ccxt's `sign` without its Referer, and with the receive window that the request asks for."""
+    """Ccxt's `sign` without its Referer, and with the receive window that the request asks for."""
 
     def signed(path: str, api: Any = "public", method: str = "GET", params: Any = None, *rest: Any) -> Any:  # noqa: ANN401
         params = dict(params or {})

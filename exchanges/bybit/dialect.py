@@ -21,7 +21,7 @@ from msgspec import Struct
 from domain.errors import VenueError
 from domain.events import FundingPaid, OrderReport, VenueSnapshot
 from domain.instrument import Instrument
-from domain.order import Amend, ArmDeadMan, Cancel, OrderStatus, Place, Query
+from domain.order import Amend, ArmDeadMan, OrderStatus, Query
 from domain.verdict import Reason
 from exchanges.bybit.account import STATUSES, WOULD_TAKE, Account, cid_of, number
 from exchanges.bybit.config import MS, WINDOW, Network
@@ -156,7 +156,7 @@ class BybitDialect:
             return [self._refused(part, code, text) for part in call.parts]
         if len(call.parts) == 1 and "request" not in call.params:
             return [Acked(decoded(envelope.result, Named, call.path).order_id)]
-        named, codes = decoded(envelope.result, Rows[Named], call.path).list, envelope.codes
+        named, codes = decoded(envelope.result, Rows[Named], call.path).rows, envelope.codes
         if len(named) != len(codes):
             return None
         rows = zip(call.parts, named, codes, strict=False)

@@ -81,8 +81,8 @@ async def _read(client: Client, api: str, path: str, kind: type[T], **params: st
     while True:
         answer = await client.ask("GET", api, f"v5/{path}", {"category": CATEGORY, **params, **cursor})
         rows = decoded(opened(answer, path).result, Rows[kind], path)  # type: ignore[valid-type]
-        found += rows.list
-        if not rows.next_page_cursor or not rows.list:
+        found += rows.rows
+        if not rows.next_page_cursor or not rows.rows:
             return found
         cursor = {"cursor": rows.next_page_cursor}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from domain.errors import Unrepresentable
 from domain.instrument import Instrument
-from domain.order import BUY, SELL, Amend, Cancel, OrderKind, Place
+from domain.order import BUY, SELL, Amend, OrderKind, Place
 from exchanges.bybit.config import BATCH, CATEGORY, MAX_RECV_MS, MS, WINDOW
 from exchanges.viaccxt.dialect import Call, Request
 from exchanges.viaccxt.session import Session

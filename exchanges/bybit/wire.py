@@ -23,7 +23,7 @@ class Code(Struct):
 class Codes(Struct):
     """`retExtInfo` of a batch."""
 
-    list: list[Code] = field(default_factory=list)
+    rows: list[Code] = field(name="list", default_factory=list)
 
 
 class Envelope(Struct, rename="camel"):
@@ -38,13 +38,13 @@ class Envelope(Struct, rename="camel"):
     @property
     def codes(self) -> list[Code]:
         """Those of a batch, order by order."""
-        return msgspec.json.decode(self.ret_ext_info, type=Codes).list
+        return msgspec.json.decode(self.ret_ext_info, type=Codes).rows
 
 
 class Rows(Struct, Generic[T], rename="camel"):
     """One page of a list."""
 
-    list: list[T]
+    rows: list[T] = field(name="list")
     next_page_cursor: str = ""
 
 
