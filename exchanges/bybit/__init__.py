@@ -6,7 +6,8 @@ wire       formats of answers and of the private streams
 markets    instruments-info, fees and risk limits to `Instrument`
 requests   intents to calls, one by one or in batches
 dialect    what acks and streams mean: an ack is not an acceptance
-account    checks and settings at the start, and the read path
+start      what is checked and set before an account is traded
+account    the read path
 public     formats of the public streams, for the feed
 history    past candles and funding rates
 """

@@ -26,6 +26,7 @@ from domain.verdict import Reason
 from exchanges.bybit.account import STATUSES, WOULD_TAKE, Account, cid_of, number
 from exchanges.bybit.config import MS, WINDOW, Network
 from exchanges.bybit.requests import written
+from exchanges.bybit.start import Start
 from exchanges.bybit.wire import (
     Envelope,
     Named,
@@ -86,7 +87,8 @@ class BybitDialect:
     def __init__(self, session: Session, network: Network) -> None:
         self._session = session
         self._orders = session.orders
-        self._account = Account(session, network)
+        self._account = Account(session)
+        self._start = Start(session, network, self._account)
         self._network = network
         self._sights: dict[str, _Sight] = {}
         self._ended: asyncio.Future[None] | None = None
@@ -99,8 +101,8 @@ class BybitDialect:
     # the start and the read path
 
     async def prepare(self) -> int:
-        """Checks and settings; see `Account.prepare`."""
-        now_ns = await self._account.prepare()
+        """Checks and settings; see `Start`."""
+        now_ns = await self._start.prepare()
         if self._network.trade:
             self._session.client.connected[self._network.trade] = lambda: self._spawn(self._log_in_to_trade())
             self._session.client.is_open(self._network.trade)
@@ -201,7 +203,7 @@ class BybitDialect:
         try:
             await self._log_in(url)
         except (VenueError, TimeoutError) as error:
-            log.warning("orders of %s go over REST: %s", self._session.account.id, error or "no answer to the login")
+            log.warning("orders of %s go over REST: %s", self._session.account.id, str(error) or "no answer")
         else:
             self._logged_in = socket
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from domain.errors import Unrepresentable
 from domain.instrument import Instrument
@@ -65,9 +65,15 @@ class RiskTier(Struct, rename="camel"):
     """Margins up to a size of position."""
 
     symbol: str
+    initial_margin: Decimal
     maintenance_margin: Decimal
+    max_leverage: Decimal
     is_lowest_risk: int = 0
-    max_leverage: Decimal = field(default_factory=Decimal)
+
+    @property
+    def maintenance(self) -> Decimal:
+        """As a fraction: the venue has told these margins as fractions and in percent."""
+        return self.maintenance_margin / self.initial_margin / self.max_leverage
 
 
 def listed(contracts: Iterable[Contract]) -> Iterator[Instrument]:
@@ -105,11 +111,6 @@ def instrument_of(contract: Contract) -> Instrument:
         funding_interval_ns=contract.funding_interval * MINUTE_NS,
         aliases=(base,) if quote == "USDT" else (),
     )
-
-
-def rates_of(rows: Iterable[FeeRate]) -> Mapping[str, FeeRate]:
-    """By symbol."""
-    return {row.symbol: row for row in rows}
 
 
 def _decimals(step: Decimal) -> int:

@@ -14,6 +14,7 @@ from domain.instrument import Instrument
 from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, Venue, VenueCaps
 from exchanges.bybit.config import ALLOWED, BATCH, CATEGORY, NETWORKS, names_of, network_at, spec_at
 from exchanges.bybit.dialect import BybitDialect, answer_of
+from exchanges.bybit.history import BybitHistory
 from exchanges.bybit.markets import Contract, FeeRate, RiskTier, listed
 from exchanges.bybit.wire import Rows, decoded, opened
 from exchanges.shared.setup import VenueSetup, wanted
@@ -71,7 +72,7 @@ async def _with_margins(client: Client, setup: VenueSetup, instrument: Instrumen
         if terms.leverage > most:
             raise ConfigError(f"{instrument.id}: Bybit allows a leverage of {most:f} there, not {terms.leverage}")
         initial = (Decimal(1) / terms.leverage).quantize(Decimal("0.0001"))
-    maintenance = lowest.maintenance_margin if lowest is not None else instrument.maintenance_margin
+    maintenance = round(lowest.maintenance, 6) if lowest is not None else instrument.maintenance_margin
     return msgspec.structs.replace(instrument, initial_margin=initial, maintenance_margin=maintenance)
 
 
@@ -108,4 +109,4 @@ def open_feed(setup: VenueSetup, clock: Clock, instruments: Sequence[Instrument]
 
 def open_history(setup: VenueSetup) -> HistorySource:
     """Past candles and funding rates."""
-    raise NotImplementedError
+    return BybitHistory(setup)

@@ -48,9 +48,7 @@ def desk_at(venue: CcxtVenue) -> Trader:
 
 
 @asynccontextmanager
-async def trading(
-    cash: str = "100000", server: Server | None = None, **changes: Any
-) -> AsyncIterator[tuple[Server, Trader]]:
+async def trading(server: Server | None = None, **changes: Any) -> AsyncIterator[tuple[Server, Trader]]:
     """A started venue at a server with a market of 49,990 to 50,010."""
     async with server or Server() as opened:
         await opened.quote("49990", "50010")
