@@ -90,8 +90,8 @@ class Account:
         """When the funding of a symbol was last read."""
 
     async def _ask(self, path: str, *, method: str = "GET", past: bool = False, **params: Any) -> Answer:  # noqa: ANN401
-        cost = {"weight": 1, "orders": 0} if past else {"weight": 0, "orders": 1}
-        return await self._session.client.ask(method, "private", path, params, **cost)
+        client = self._session.client
+        return await client.ask(method, "private", path, params, weight=int(past), orders=int(not past))
 
     async def now_ns(self) -> int:
         """The venue's clock. Raises `VenueError`."""

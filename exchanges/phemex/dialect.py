@@ -28,7 +28,7 @@ from exchanges.phemex.account import LIQUIDATIONS, Account, our_cid, side_of
 from exchanges.phemex.config import S
 from exchanges.phemex.requests import written
 from exchanges.phemex.wire import NO_EXEC, Aop, StreamOrder, WireOrder, WirePosition, data_of, envelope
-from exchanges.viaccxt.dialect import Answer, Call, Changed, Later, Outcome, Refused, Request
+from exchanges.viaccxt.dialect import Acked, Answer, Call, Changed, Outcome, Refused, Request
 from exchanges.viaccxt.session import Session
 
 log = logging.getLogger(__name__)
@@ -96,6 +96,7 @@ class PhemexDialect:
     def frame(self, call: Call, number: str) -> tuple[str, dict[str, Any]] | None:
         """Nothing is ordered over the WebSocket."""
         del call, number
+        return None
 
     def outcomes(self, call: Call, answer: Answer) -> list[Outcome] | None:
         """What became of the request."""
@@ -111,10 +112,11 @@ class PhemexDialect:
         found = envelope(answer)
         if found.code == 0:
             order = data_of(found.data, WireOrder, call.path)
-            self._orders.knows(part.cid, order.id)
             found.code = order.error
-        if found.code == 0 or found.code in UNDER_WAY:
-            return [Later()]
+            if not order.error:
+                return [Acked(order.id)]
+        if found.code in UNDER_WAY:
+            return [Acked()]
         if found.code in UNKNOWN_CODES:
             return None
         if found.code == NOT_MODIFIED and isinstance(part, Amend):
@@ -244,6 +246,6 @@ def _refusal(order: StreamOrder) -> str:
 
 def _words(answer: Answer) -> str:
     try:
-        return msgspec.json.decode(answer.body).get("msg", "")
+        return str(msgspec.json.decode(answer.body).get("msg", ""))
     except (msgspec.DecodeError, AttributeError, UnicodeError):
         return answer.body[:200].decode(errors="replace")
