@@ -66,6 +66,8 @@ class Room:
         self.fundings: list[dict[str, Any]] = []
         self.told: list[list[dict[str, Any]]] = []
         self._execs: dict[str, str] = {}
+        self._touched: dict[str, int] = {}
+        """When a symbol's position last changed."""
         self._last_ns = 0
 
     def now_ns(self) -> int:
@@ -256,6 +258,7 @@ class Room:
         if rec.status == "Untriggered":
             rec.status = "Triggered"
             orders.append(rec.update("Triggered"))
+        self._touched[rec.instrument.venue_symbol] = event.venue_ts_ns
         fill = Filled(**{name: getattr(event, name) for name in event.__struct_fields__})
         fill.fill_id = self._execs.setdefault(event.fill_id, str(uuid.uuid4()))
         rec.filled += fill.qty
@@ -295,7 +298,12 @@ class Room:
                 "createTime": event.venue_ts_ns // MS,
             }
         )
+        self._touched[i.venue_symbol] = event.venue_ts_ns
         self.told.append([])
+
+    def _paid(self, symbol: str) -> Decimal:
+        rows = [row for row in self.fundings if row["symbol"] == symbol]
+        return sum((Decimal(row["execFeeRv"]) for row in rows), Decimal(0))
 
     # questions
 
@@ -352,8 +360,9 @@ class Room:
                 "markPriceRp": i.price_text(self.exchange.floor.mark(i.id)),
                 "makerFeeRateRr": f"{i.maker_fee:f}",
                 "takerFeeRateRr": f"{i.taker_fee:f}",
+                "cumFundingFeeRv": f"{self._paid(symbol):f}",
                 "term": 1,
-                "transactTimeNs": self.now_ns(),
+                "transactTimeNs": self._touched.get(symbol, 0),
                 "posMode": self.modes[symbol],
             }
             sides = ["Merged"] if self.modes[symbol] == "OneWay" else ["Long", "Short"]
