@@ -17,10 +17,11 @@ from aiohttp import web
 
 from domain.instrument import Instrument
 from domain.market import Book, MarketEvent
+from tests.exchanges.phemex.asked import page
 from tests.exchanges.phemex.catalogue import fee_rates, products
 from tests.exchanges.phemex.gateway import Gateway
 from tests.exchanges.phemex.public import Public
-from tests.exchanges.phemex.room import Room, page
+from tests.exchanges.phemex.room import Room
 from tests.exchanges.phemex.wire import RefusedError
 from tests.exchanges.serve import BarsOf
 
