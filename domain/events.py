@@ -18,6 +18,7 @@ from domain.instrument import AccountId, InstrumentId
 from domain.market import Bar, Bbo, Book, Feed, FeedStatus, Mark, Trade
 from domain.order import ClientId, Liquidity, OrderKind, OrderStatus
 from domain.settings import Settings
+from domain.venue import VenueCaps
 from domain.verdict import Reason
 
 
@@ -256,11 +257,16 @@ class OpenOrder(Struct, frozen=True, kw_only=True):
 
 
 class VenuePosition(Struct, frozen=True, kw_only=True):
-    """One position in a `VenueSnapshot`; `entry_value` is the signed money paid for it."""
+    """One position in a `VenueSnapshot`; `entry_value` is the signed money paid for it.
+
+    `margin_problem` says in words how its margin mode or leverage differs from the settings ("" = as they say, or not
+    known).
+    """
 
     instrument: InstrumentId
     qty: int
     entry_value: Decimal
+    margin_problem: str = ""
 
 
 class VenueSnapshot(Struct, kw_only=True, tag="venue_snapshot", array_like=True):
@@ -278,6 +284,29 @@ class VenueSnapshot(Struct, kw_only=True, tag="venue_snapshot", array_like=True)
     positions: tuple[VenuePosition, ...] = ()
     fills: tuple[Filled, ...] = ()
     funding: tuple[FundingPaid, ...] = ()
+
+
+class VenueOpened(Struct, kw_only=True, tag="venue_opened", array_like=True):
+    """A venue is about to be used in this run, and this is what it can do."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue: str
+    caps: VenueCaps
+
+
+class WatchdogActed(Struct, kw_only=True, tag="watchdog_acted", array_like=True):
+    """While no engine lived, the watchdog cancelled, and where it was told to, flattened; `text` says what came of it.
+
+    `epoch` is the run whose heartbeat died, `acted_ns` the watchdog's wall time.
+    """
+
+    seq: int = 0
+    ts_ns: int = 0
+    epoch: int
+    acted_ns: int
+    flattened: bool
+    text: str
 
 
 class VenueStatus(Struct, kw_only=True, tag="venue_status", array_like=True):
@@ -357,6 +386,8 @@ MainEvent: TypeAlias = (
     | FeedStatus
     | InboxOverflow
     | DiskLow
+    | VenueOpened
+    | WatchdogActed
     | Decided
     | VenueEvent
 )

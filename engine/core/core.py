@@ -23,7 +23,7 @@ from domain.order import ClientId, Intent, Order, derive_client_id
 from domain.settings import Settings, StrategySpec
 from domain.strategy import Strategy
 from domain.verdict import Reason
-from engine.core.state import Market, Slot, SlotKey, State, slot_key
+from engine.core.state import Market, Slot, SlotKey, State, VenueState, slot_key
 from engine.core.view import StrategyView
 from risk.gate import PPM, GateConfig
 
@@ -133,6 +133,13 @@ class Core:
         if slot is None:
             slot = self.state.slots[key] = Slot(key, account, instrument)
         return slot
+
+    def venue(self, name: str) -> VenueState:
+        """What is known of a venue, made on first use."""
+        found = self.state.venues.get(name)
+        if found is None:
+            found = self.state.venues[name] = VenueState()
+        return found
 
     def position(self, account: AccountId, instrument: InstrumentId) -> int:
         """Filled position, signed, in integer scale."""

@@ -20,20 +20,22 @@ from domain.events import (
     SendFailed,
 )
 from domain.facts import Severity
-from domain.order import PROTECTIVE, Cancel, ClientId, Order, OrderKind, OrderStatus, Query, RequestSnapshot
+from domain.order import PROTECTIVE, ClientId, Order, OrderKind, OrderStatus, Query, RequestSnapshot, Role, is_watchdogs, run_of_client_id
 from domain.strategy import FillView
 from domain.verdict import Reason
-from engine.core import portfolio
+from engine.core import deadman, portfolio
 from engine.core.core import Core
 from engine.core.executor import converge
-from engine.core.executor.place import watch
-from engine.core.state import Slot
+from engine.core.executor.place import cancel_of, watch
+from engine.core.state import MANUAL, Slot
 from engine.core.wake import wake_owner_with_fill
 
 OPEN, PENDING, FILLED = OrderStatus.OPEN, OrderStatus.PENDING, OrderStatus.FILLED
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
 CANCELLED, IOC = OrderStatus.CANCELLED, OrderKind.IOC
 REMEMBERED_ORDERS = 1_000
+DEAD_MAN = "dead man"
+"""How an adapter says that it was the venue's dead-man's switch, where the venue tells."""
 VENUE_SKEW_NS = 1_000_000_000
 """By how much the times of a venue's machines may differ."""
 REDUCTIONS_SOONER = 4
@@ -172,6 +174,9 @@ def on_filled(core: Core, event: Filled) -> None:
         order.updated_ns = core.state.ts_ns
         if order.role in PROTECTIVE:
             slot.consumed = consumed_by(slot, order)
+        elif order.role is Role.ADOPTED and slot.target is not None:
+            # what others bought is not too much, and what they sold is not missing
+            slot.target += event.side * event.qty
         if found is not None:
             settle_filled(core, slot, order)
         else:
@@ -218,6 +223,12 @@ def fill_view(core: Core, event: Filled, order: Order | None) -> FillView:
 
 def hold_and_ask(core: Core, slot: Slot, event: Filled) -> None:
     """An unexplained change of position: nothing new in this slot until a person has looked."""
+    if run_of_client_id(core.state.installation, event.cid)[0] and is_watchdogs(event.cid):
+        # told by `WatchdogActed`; what it closed must not be opened again
+        slot.consumed = slot.entry
+        if slot.owner.startswith(MANUAL):
+            slot.target = None
+        return
     slot.hold = True
     what = "The venue liquidated" if event.liquidation else "Somebody outside this engine traded"
     instrument = core.instruments[event.instrument]
@@ -236,6 +247,9 @@ def on_cancelled(core: Core, event: Cancelled) -> None:
         return
     slot, order = found
     heard(order, event.venue_ts_ns)
+    if not order.cancel_ns and order.kind is not IOC:
+        account = core.state.accounts[slot.account]
+        deadman.may_have_fired(core, account, event.venue_ts_ns, said=event.text == DEAD_MAN)
     if event.filled > order.filled:
         await_fills(core, slot, order, event.filled)
         return
@@ -366,6 +380,6 @@ def check_in_flight(core: Core) -> None:
                 core.emit(Query(cid=order.cid, account=slot.account, instrument=slot.instrument))
                 if order.cancel_ns:
                     order.cancel_ns = now
-                    core.emit(Cancel(cid=order.cid, account=slot.account, instrument=slot.instrument))
+                    core.emit(cancel_of(core, order))
     if waiting:
         core.set_timer("inflight", now + timing.query_every_ns)

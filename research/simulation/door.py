@@ -11,7 +11,9 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from domain.account import venue_of
 from domain.events import Amended, AmendRejected, Event, Filled, Rejected, VenueEvent, VenueSnapshot
+from domain.facts import TradingState
 from domain.instrument import Instrument
 from domain.order import PROTECTIVE, Amend, Intent, Order, OrderStatus, Place, Role
 from domain.settings import Settings
@@ -150,6 +152,9 @@ class Door:
 
     def _judge_leaving(self, core: Core, sent: Sent, intent: Place | Amend) -> None:
         require(not self.halted, "halted", f"{intent} leaves after trading was halted")
+        venue = core.state.venues.get(venue_of(intent.account))
+        held = venue is not None and venue.latched is not TradingState.ACTIVE
+        require(not (held and intent.adds_risk), "venue held back", f"{intent} leaves to a venue that is held back")
         entry = core.state.slots[sent.slot].entry
         if sent.role is Role.TARGET and (sent.slot, entry) in self.consumed:
             raise Violation("entry consumed", f"{intent} buys back entry {entry}, whose protection has fired")

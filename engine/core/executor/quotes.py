@@ -22,7 +22,7 @@ BUSY_SHARE = 0.5
 
 def wanted_now(core: Core, slot: Slot) -> tuple[WantedQuote, ...]:
     """The approved quotes that the trading state, holds and caps let stand."""
-    trading = core.state.trading
+    trading = core.state.accounts[slot.account].trading
     if slot.hold or slot.flat or trading is HALTED:
         return ()
     if core.markets[slot.instrument].feed in SILENT:
@@ -91,7 +91,7 @@ def converge(core: Core, slot: Slot) -> None:
             quote.qty,
             quote.price,
             level=quote.level,
-            reduce_only=core.state.trading is not ACTIVE,
+            reduce_only=core.state.accounts[slot.account].trading is not ACTIVE,
         )
 
 

@@ -29,7 +29,7 @@ def goal_of(core: Core, slot: Slot) -> int | None:
     """The net position wanted now, None for "leave it"."""
     if slot.flat:
         return 0
-    trading = core.state.trading
+    trading = core.state.accounts[slot.account].trading
     if slot.hold or trading is HALTED:
         return None
     if slot.hedge_lead:
@@ -164,7 +164,8 @@ def open_gap(core: Core, slot: Slot, side: int, closing: int, opening: int) -> N
     One order crosses zero only where it takes at once and no protection rests: were that to fire first, the whole
     order would be a new position.
     """
-    reducing = slot.flat or core.state.trading is not ACTIVE or slot.consumed == slot.entry != ""
+    trading = core.state.accounts[slot.account].trading
+    reducing = slot.flat or trading is not ACTIVE or slot.consumed == slot.entry != ""
     passive = slot.style is PASSIVE and not slot.flat
     price = touch(core, slot, side) if passive else taking_price(core, slot, side)
     if price <= 0:
