@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 from bot.call import Call
@@ -21,9 +22,10 @@ from bot.message import (
 from bot.parse import UsageError, account_of, instrument_of, suggest
 from domain.facts import RequestStatus, Severity
 from domain.market import FeedState
-from domain.views import FeedView, OrderView, PnlView, RequestView, StrategyView, owner_words
+from domain.views import FeedView, OrderView, PnlView, RequestView, StrategyView, VenueView, owner_words
 
 MAX_TRADES = 500
+SHOWN_WAITING = 10
 
 
 async def status(call: Call) -> Message:
@@ -43,12 +45,20 @@ async def status(call: Call) -> Message:
     ]
     if view.unknown_orders:
         rows.append(("unknown", f"{view.unknown_orders} orders whose answer never came; they are being queried"))
+    rows += [(at.venue, _trading_at(at)) for at in view.trading_at if len(view.trading_at) > 1 or at.is_held]
     rows += _feed_rows(view.feeds)
     rows += [(door.name, door.text) for door in view.doors]
     notes = tuple(Text(f"Not ready: {reason}") for reason in reasons)
-    well = ready and state == "ACTIVE" and all(door.ok for door in view.doors)
+    trades = all(at.trading_state == TradingState.ACTIVE for at in view.trading_at)
+    well = ready and state == "ACTIVE" and trades and all(door.ok for door in view.doors)
     severity = Severity.INFO if well else Severity.WARNING
     return Message(title=f"Status: {state}", blocks=(Pairs(tuple(rows)), *notes), severity=severity)
+
+
+def _trading_at(view: TradingAtView) -> str:
+    """What a venue may do, why, and how it is let go."""
+    why = f" ({view.reason})" if view.reason else ""
+    return f"{view.trading_state.upper()}{why}{f'; /resume {view.venue}' if view.is_held else ''}"
 
 
 def _feed_rows(feeds: tuple[FeedView, ...]) -> list[tuple[str, str]]:
@@ -60,6 +70,40 @@ def _feed_rows(feeds: tuple[FeedView, ...]) -> list[tuple[str, str]]:
             age = "never" if feed.age_ms is None else f"{age_text(feed.age_ms / 1000)} ago"
             rows.append((feed.venue, f"{feed.state}, {age}{f', {feed.detail}' if feed.detail else ''}"))
     return rows
+
+
+async def venues(call: Call) -> Message:
+    """Each venue's connection, its limits with what is used of them, and what waits."""
+    wanted = call.arguments.get("venue", "")
+    views = call.desk.venues()
+    found = [view for view in views if wanted.upper() in {"", view.venue}]
+    if wanted and not found:
+        raise UsageError(f"{wanted} is not a venue here; {suggest(wanted, [view.venue for view in views])}")
+    if not found:
+        return Message(title="No venues", blocks=(Text("Trading is on the paper exchange, which has no limits."),))
+    connected = sum(view.connected for view in found)
+    is_well = connected == len(found) and not any(view.waiting or view.breakers for view in found)
+    return Message(
+        title=f"Venues: {connected} of {len(found)} connected",
+        blocks=tuple(Pairs(tuple(_venue_rows(view))) for view in found),
+        severity=Severity.INFO if is_well else Severity.WARNING,
+    )
+
+
+def _venue_rows(view: VenueView) -> Iterator[tuple[str, str]]:
+    state = "connected" if view.connected else "NOT connected"
+    yield view.venue, ", ".join(filter(None, (view.network, state, view.detail)))
+    for budget in view.budgets:
+        stop = f", told to stop for {age_text(budget.held_ns / 1e9)}" if budget.held_ns else ""
+        kept = f", {budget.reserved} kept for cancels and reductions" if budget.reserved else ""
+        yield f"  {budget.name}", f"{budget.used} of {budget.limit}{kept}{stop}"
+    for breaker in view.breakers:
+        yield "  breaker", breaker
+    if view.waiting:
+        yield "  waiting", str(len(view.waiting))
+    for waiting in view.waiting[:SHOWN_WAITING]:
+        left = f", dropped in {age_text(waiting.left_ns / 1e9)}" if waiting.left_ns else ""
+        yield f"    {waiting.priority}", f"{waiting.what}, for {age_text(waiting.waited_ns / 1e9)}{left}"
 
 
 async def positions(call: Call) -> Message:

@@ -66,6 +66,10 @@ def _open_orders(desk: Desk) -> list[str]:
     return [view.cid for view in desk.orders()]
 
 
+def _venues(desk: Desk) -> list[str]:
+    return [view.venue for view in desk.venues()]
+
+
 def _kinds(desk: Desk) -> list[str]:
     return desk.strategy_kinds()
 
@@ -77,6 +81,7 @@ def _names(_: Desk) -> list[str]:
 SYMBOL = Argument(name="symbol", help="an instrument: its id, an alias or the base asset", complete=symbols)
 ONE_SYMBOL = structs.replace(SYMBOL, required=False, help="only this instrument")
 ACCOUNT = Argument(name="account", help="which account, when there are several", required=False, complete=accounts)
+VENUE = Argument(name="venue", help="only this one", required=False, complete=_venues)
 REASON = Argument(name="reason", help="why, for the record", required=False, rest=True)
 REQUEST = Argument(name="id", help="the request, see /pending", complete=_requests)
 STRATEGY = Argument(name="id", help="the strategy, see /strategies", complete=_strategy_ids)
@@ -127,6 +132,7 @@ VERBS: Final = (
         ONE_SYMBOL,
         aliases=("history",),
     ),
+    _reads("venues", "Connections to exchanges, their rate limits, and what waits for them", show.venues, VENUE),
     _reads("strategies list", "Every loaded strategy", show.strategies),
     _reads("strategies show", "One strategy in full", show.strategy, STRATEGY),
     _acts("strategies start", "Let a paused strategy act again", act.start_strategy, STRATEGY),

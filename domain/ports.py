@@ -2,6 +2,7 @@
 
 Clock      wall time for the edges (the core never reads it)
 Venue      sends intents, pushes venue events into a sink, answers snapshots
+Shown      a venue that tells of its connection and its limits
 MarketFeed pushes market events into a sink
 HistorySource  hands out past market data, page by page
 Signer     signs bytes, never shows keys
@@ -12,7 +13,7 @@ Journal    append-only record of inputs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from msgspec import Struct
 
@@ -21,6 +22,7 @@ from domain.instrument import Instrument
 from domain.market import Bar, Feed, FeedStatus, FundingRate, MarketEvent, Trade
 from domain.order import ClientId, Intent
 from domain.venue import VenueCaps as VenueCaps  # noqa: PLC0414 - whoever makes a venue finds all of it here
+from domain.views import VenueView
 
 EventSink: TypeAlias = Callable[[Event], None]
 """Takes an event into the engine's inbox; cheap, never blocks, only from the event loop's thread."""
@@ -50,6 +52,15 @@ class Venue(Protocol):
 
     async def aclose(self) -> None:
         """Disconnect; orders stay as they are."""
+        ...
+
+
+@runtime_checkable
+class Shown(Protocol):
+    """A venue that has limits, and can say how it is."""
+
+    def view(self) -> VenueView:
+        """Connection, limits, and what waits for them, now."""
         ...
 
 

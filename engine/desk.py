@@ -114,6 +114,8 @@ class Desk:
         self.readers: list[FactSubscription] = []
         self.doors: Callable[[], tuple[v.DoorView, ...]] = tuple
         """How the chat channels are; whoever runs them says it here."""
+        self.venues: Callable[[], tuple[v.VenueView, ...]] = tuple
+        """How the venues are, their limits and what waits for them; whoever runs them says it here."""
         self._put = put
         self._kinds = strategy_kinds
         self._source_of = source_of

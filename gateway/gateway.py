@@ -27,6 +27,7 @@ from domain.views import (
     StatusView,
     StrategyView,
     TradeRow,
+    VenueView,
 )
 from engine.desk import Desk
 from gateway.activity import Activity
@@ -66,6 +67,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     strategies: list[StrategyView]
     pnl: list[PnlView]
     pending: list[RequestView]
+    venues: tuple[VenueView, ...]
     trades: list[TradeRow]
     """The newest own fills, newest first."""
 
@@ -92,6 +94,7 @@ class Reader:
             strategies=desk.strategies(),
             pnl=desk.pnl(),
             pending=desk.pending(),
+            venues=desk.venues(),
             trades=desk.trades(TRADE_ROWS),
         )
 

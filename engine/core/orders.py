@@ -20,7 +20,18 @@ from domain.events import (
     SendFailed,
 )
 from domain.facts import Severity
-from domain.order import PROTECTIVE, ClientId, Order, OrderKind, OrderStatus, Query, RequestSnapshot, Role, is_watchdogs, run_of_client_id
+from domain.order import (
+    PROTECTIVE,
+    ClientId,
+    Order,
+    OrderKind,
+    OrderStatus,
+    Query,
+    RequestSnapshot,
+    Role,
+    is_watchdogs,
+    run_of_client_id,
+)
 from domain.strategy import FillView
 from domain.verdict import Reason
 from engine.core import deadman, portfolio

@@ -173,8 +173,8 @@ def tell_margins(core: Core, account: Account, event: VenueSnapshot) -> None:
     found = {p.instrument: p.margin_problem for p in event.positions if p.margin_problem}
     for instrument, problem in found.items():
         if account.margins.get(instrument) != problem:
-            text = f"{account.id} {instrument}: {problem}. Liquidation is nearer or further than planned; correct it at "
-            core.alert(Severity.WARNING, "margin_mismatch", f"{text}the venue, or in the settings.")
+            text = f"{account.id} {instrument}: {problem}. Correct it at the venue, or in the settings."
+            core.alert(Severity.WARNING, "margin_mismatch", text)
     account.margins = found
 
 

@@ -1,8 +1,8 @@
 """What is at the venue and not ours: orders and contracts that this engine knows nothing of.
 
 An order whose id is ours was forgotten in a crash and is cancelled. Any other is treated as its account's settings say
-(`Strangers`): people are asked while the venue is REDUCING, or it is cancelled, or adopted by `manual`. What is reduce-only
-may protect a position and is never taken away. Each is told once; a resume lets it be.
+(`Strangers`): people are asked while the venue is REDUCING, or it is cancelled, or adopted by `manual`. What is
+reduce-only may protect a position and is never taken away. Each is told once; a resume lets it be.
 """
 
 from __future__ import annotations
@@ -139,5 +139,5 @@ def on_contract(core: Core, account: Account, instrument: str) -> None:
 def forget_gone(core: Core, account: Account, event: VenueSnapshot) -> None:
     """What is not there any more is news when it comes again."""
     there = {order.cid for order in event.orders if order.cid not in core.state.where}
-    there |= {thing.instrument for thing in (*event.orders, *event.positions)}
+    there |= {order.instrument for order in event.orders} | {held.instrument for held in event.positions}
     account.strangers = {name: guards for name, guards in account.strangers.items() if name in there}

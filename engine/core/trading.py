@@ -1,9 +1,9 @@
 """ACTIVE, REDUCING, HALTED, for the engine and for each venue: here it changes, and it is durable because it is state.
 
-`State.latched` is what a person or a breach decided for everything, `VenueState.latched` what a mismatch decided for one
-venue. In force for an account (`Account.trading`) is the worse of both; until a start has compared every account with
-its venue, and for a venue while one of its accounts is not compared, ACTIVE is held at REDUCING. `State.trading` is the
-most that any account may do.
+`State.latched` is what a person or a breach decided for everything, `VenueState.latched` what a mismatch decided for
+one venue. In force for an account (`Account.trading`) is the worse of both; until a start has compared every account
+with its venue, and for a venue while one of its accounts is not compared, ACTIVE is held at REDUCING. `State.trading`
+is the most that any account may do.
 """
 
 from __future__ import annotations

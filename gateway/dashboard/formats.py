@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from domain.views import VenueView
+
 SECOND_NS = 1_000_000_000
 NOTHING = "\N{EN DASH}"
 
@@ -66,3 +68,13 @@ def age(age_ms: int | None) -> str:
 def short(instrument: str) -> str:
     """Instrument id without what all of them share: BTC-USDC.PAPER."""
     return instrument.replace("-PERP.", ".")
+
+
+def venue_trouble(view: VenueView) -> str:
+    """What keeps a venue from doing what it is told, in a sentence; empty when nothing does."""
+    ill = [] if view.connected else [f"is not connected ({view.detail})" if view.detail else "is not connected"]
+    ill += [f"told us to stop for {span(-(-b.held_ns // SECOND_NS))} ({b.name})" for b in view.budgets if b.held_ns]
+    if view.waiting:
+        ill.append(f"keeps {len(view.waiting)} waiting for its limits (/venues)")
+    ill += [f"has a breaker that is {breaker}" for breaker in view.breakers]
+    return f"{view.venue} {', '.join(ill)}." if ill else ""

@@ -12,6 +12,7 @@ from domain.commands import Command
 from gateway.auth import Session
 from gateway.dashboard.chart import EquityChart
 from gateway.dashboard.console import ConsolePanel
+from gateway.dashboard.formats import venue_trouble
 from gateway.dashboard.header import Header
 from gateway.dashboard.parts import box, text
 from gateway.dashboard.tables import Tables
@@ -34,14 +35,14 @@ class Screen:
         with box("page"):
             self._header = Header(self)
             self._trouble = text("", "trouble")
-            self._chat = text("", "notice")
+            self._notice = text("", "notice")
             self._tiles = Tiles()
             with box("panels"):
                 self._chart = EquityChart()
                 self._tables = Tables(self)
                 self._console = ConsolePanel(self)
         self._trouble.set_visibility(False)
-        self._chat.set_visibility(False)
+        self._notice.set_visibility(False)
         config = self.gateway.config
         ui.timer(config.refresh_s, self.refresh)
         ui.timer(config.chart_refresh_s, self._draw)
@@ -54,7 +55,7 @@ class Screen:
         try:
             snapshot = self.gateway.reader.snapshot(newer)
             self._header.update(snapshot)
-            self._show_doors(snapshot)
+            self._show_notice(snapshot)
             self._tiles.update(snapshot)
             self._tables.update(snapshot, self.gateway.activity.newest())
         except Exception as error:
@@ -64,11 +65,12 @@ class Screen:
         else:
             self._trouble.set_visibility(False)
 
-    def _show_doors(self, snapshot: Snapshot) -> None:
-        """Say which chat channels nobody can be reached by."""
+    def _show_notice(self, snapshot: Snapshot) -> None:
+        """Say which chat channels nobody can be reached by, and which venues keep us waiting."""
         ill = [f"{door.name.capitalize()} is {door.text}." for door in snapshot.status.doors if not door.ok]
-        self._chat.set_text(" ".join(ill))
-        self._chat.set_visibility(bool(ill))
+        ill += [text for view in snapshot.venues if (text := venue_trouble(view))]
+        self._notice.set_text(" ".join(ill))
+        self._notice.set_visibility(bool(ill))
 
     def _draw(self) -> None:
         self._chart.update(self.gateway.reader.equity())

@@ -11,9 +11,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from domain.account import venue_of
 from domain.events import Amended, AmendRejected, Event, Filled, Rejected, VenueEvent, VenueSnapshot
-from domain.facts import TradingState
 from domain.instrument import Instrument
 from domain.order import PROTECTIVE, Amend, Intent, Order, OrderStatus, Place, Role
 from domain.settings import Settings
@@ -57,7 +55,8 @@ class Door:
         self.consumed: dict[tuple[str, str], int] = {}
         """(slot, entry) -> seq of the event that told the engine of a fired protection."""
         self.halted = False
-        """Kept by `votes`."""
+        """Kept by `votes`, as is `held_back`: the venue has an order of a stranger that people have not looked at."""
+        self.held_back = False
         self.core: Core | None = None
         """The engine that runs now; only its labels are read."""
         self.watches_disk = True
@@ -152,9 +151,7 @@ class Door:
 
     def _judge_leaving(self, core: Core, sent: Sent, intent: Place | Amend) -> None:
         require(not self.halted, "halted", f"{intent} leaves after trading was halted")
-        venue = core.state.venues.get(venue_of(intent.account))
-        held = venue is not None and venue.latched is not TradingState.ACTIVE
-        require(not (held and intent.adds_risk), "venue held back", f"{intent} leaves to a venue that is held back")
+        require(not self.held_back, "held back", f"{intent} leaves although nobody has looked at a stranger's order")
         entry = core.state.slots[sent.slot].entry
         if sent.role is Role.TARGET and (sent.slot, entry) in self.consumed:
             raise Violation("entry consumed", f"{intent} buys back entry {entry}, whose protection has fired")

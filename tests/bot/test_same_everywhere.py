@@ -29,6 +29,7 @@ SCRIPT = (
     ("tina", "/strategies unload t1"),
     ("vera", "/halt"),
     ("tina", "/order buy BTC 0.15"),
+    ("tina", "/venues"),
     ("tina", "/pending"),
     ("rosa", "/deny R1 too much"),
     ("rosa", "/approve R1"),

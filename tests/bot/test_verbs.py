@@ -10,10 +10,12 @@ from bot.verbs import VERBS, effect_of, is_urgent, menu, run_line
 from domain import commands
 from domain.facts import TradingState
 from domain.settings import RoleName
+from domain.views import BudgetView, VenueView, WaitingView
 from engine.core.commands import ROLE_NEEDED
 from tests.bot.world import BTC, Engine, actor, fresh_id
 
-OLD_NS = 120 * 1_000_000_000
+SECOND_NS = 1_000_000_000
+OLD_NS = 120 * SECOND_NS
 
 
 @pytest.fixture
@@ -49,6 +51,7 @@ async def test_every_reply_says_environment_market_time_and_data_age(engine):
         ("/history 5 eth", "No trades yet in ETH-USDC-PERP.PAPER"),
         ("/strategies", "No strategies loaded"),
         ("/strategies list", "No strategies loaded"),
+        ("/venues", "No venues"),
         ("/pending", "Nothing waits for approval"),
         ("/whoami", "You are Rosa"),
         ("/help", "What you may do here"),
@@ -307,3 +310,19 @@ async def test_what_a_person_opens_after_a_strategy_is_gone_is_not_shown_as_the_
     assert "by hand" in said
     assert "t2" not in said
     assert "No strategies loaded" in await ask(engine, "/strategies")
+
+
+async def test_the_venues_are_shown_with_what_is_used_and_what_waits(engine):
+    limit = BudgetView(name="orders-10s", used=290, limit=300, reserved=30, window_ns=10 * SECOND_NS, held_ns=SECOND_NS)
+    waiting = WaitingView(priority="add", what="place BTC", waited_ns=2 * SECOND_NS, left_ns=8 * SECOND_NS)
+    venue = VenueView(venue="BINANCE", network="testnet", connected=True, budgets=(limit,), waiting=(waiting,))
+    down = VenueView(venue="BYBIT", network="testnet", connected=False, detail="no answer", breakers=("open: orders",))
+    engine.desk.venues = lambda: (venue, down)
+    said = await ask(engine, "/venues")
+    assert "Venues: 1 of 2 connected" in said
+    assert "290 of 300, 30 kept for cancels and reductions, told to stop for 1 s" in said
+    assert "place BTC, for 2 s, dropped in 8 s" in said
+    assert "testnet, NOT connected, no answer" in said
+    assert "open: orders" in said
+    assert "BYBIT" not in await ask(engine, "/venues binance")
+    assert "did you mean BYBIT?" in await ask(engine, "/venues bybti")

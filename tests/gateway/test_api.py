@@ -4,7 +4,7 @@ import httpx
 import msgspec
 
 from domain.commands import Actor, Door, Halt, Resume
-from domain.views import DoorView
+from domain.views import DoorView, VenueView
 from tests.gateway.conftest import Running
 
 
@@ -92,6 +92,13 @@ async def test_readiness_stands_apart_from_the_trading_state_and_the_chats(
     assert ready.status_code == 200
     assert ready.json()["trading"] == "halted"
     assert ready.json()["chat"] == {"telegram": "not connected since noon"}
+
+
+async def test_the_venues_are_told(running: Running, tina: httpx.AsyncClient):
+    assert (await tina.get("/api/v1/venues")).json() == []
+    running.engine.desk.venues = lambda: (VenueView(venue="BYBIT", network="testnet", connected=True),)
+    [venue] = (await tina.get("/api/v1/venues")).json()
+    assert (venue["venue"], venue["connected"], venue["waiting"]) == ("BYBIT", True, [])
 
 
 async def test_an_unknown_api_path_is_said_to_be_unknown(running: Running, tina: httpx.AsyncClient):

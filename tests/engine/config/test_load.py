@@ -132,6 +132,7 @@ def test_durations_carry_their_unit(load, mistakes):
         12 * 10**10,
     )
     assert (section.stale_feed_ns, section.dead_man_ns) == (3600 * 10**9, 0)
+    assert section.reconcile_every_ns is None
     said = mistakes("execution:\n  ack_timeout: 30\n  retry: soon\n  stale_feed: 0s\n")
     assert (
         said[0] == "2:16: execution.ack_timeout: expected a duration with its unit: 250ms, 30s, 5m, 1h or 2d, found 30"

@@ -7,11 +7,10 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from domain import events as e
 from domain.commands import Flatten, ManualTarget
 from domain.market import FeedState, FeedStatus
 from domain.order import Cancel, OrderStatus
-from domain.settings import SECOND_NS, Limits
+from domain.settings import Limits
 from domain.verdict import Reason
 from engine.core.executor import place as placing
 from tests.engine.core.rig import ACCOUNT, BTC, SETTINGS, WIDE, Rig, of, places, quote, stop, take, target, wants

@@ -4,7 +4,20 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.dashboard.formats import age, clock, exact, like, moment, money, percent, short, span, tone
+from domain.views import BudgetView, VenueView, WaitingView
+from gateway.dashboard.formats import (
+    age,
+    clock,
+    exact,
+    like,
+    moment,
+    money,
+    percent,
+    short,
+    span,
+    tone,
+    venue_trouble,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +86,18 @@ def test_young_data_shows_tenths_of_a_second_and_old_data_its_unit():
 
 def test_an_instrument_is_shown_without_what_all_of_them_share():
     assert short("BTC-USDC-PERP.PAPER") == "BTC-USDC.PAPER"
+
+
+def test_a_venue_is_spoken_of_only_when_something_is_wrong():
+    well = VenueView(venue="BYBIT", network="testnet", connected=True)
+    assert venue_trouble(well) == ""
+    stopped = BudgetView(name="create", used=10, limit=10, reserved=2, window_ns=1, held_ns=1_500_000_000)
+    waits = WaitingView(priority="add", what="place", waited_ns=1, left_ns=0)
+    ill = VenueView(
+        venue="BYBIT", network="testnet", connected=False, detail="no answer", budgets=(stopped,), waiting=(waits,),
+        breakers=("open: orders",),
+    )  # fmt: skip
+    assert venue_trouble(ill) == (
+        "BYBIT is not connected (no answer), told us to stop for 2 s (create), keeps 1 waiting for its limits "
+        "(/venues), has a breaker that is open: orders."
+    )
