@@ -20,9 +20,9 @@ from bot.message import (
     signed,
 )
 from bot.parse import UsageError, account_of, instrument_of, suggest
-from domain.facts import RequestStatus, Severity
+from domain.facts import RequestStatus, Severity, TradingState
 from domain.market import FeedState
-from domain.views import FeedView, OrderView, PnlView, RequestView, StrategyView, VenueView, owner_words
+from domain.views import FeedView, OrderView, PnlView, RequestView, StrategyView, TradingAtView, VenueView, owner_words
 
 MAX_TRADES = 500
 SHOWN_WAITING = 10

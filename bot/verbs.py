@@ -15,6 +15,7 @@ from bot import act, show
 from bot.call import Call, Effect, Handler, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal, stamp
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, symbols, words_of
+from domain.account import venue_of
 from domain.commands import Actor
 from domain.settings import Person, RoleName
 from domain.verdict import Reason
@@ -68,6 +69,10 @@ def _open_orders(desk: Desk) -> list[str]:
 
 def _venues(desk: Desk) -> list[str]:
     return [view.venue for view in desk.venues()]
+
+
+def _traded(desk: Desk) -> list[str]:
+    return list(dict.fromkeys(venue_of(account) for account in desk.accounts()))
 
 
 def _kinds(desk: Desk) -> list[str]:
@@ -162,7 +167,14 @@ VERBS: Final = (
     ),
     _acts("strategies set", "Change parameters; it warms up again", act.set_params, STRATEGY, PARAMS),
     _lowers("halt", "Stop what adds risk, at once; protections stay", act.halt, REASON),
-    _acts("resume", "Ask to trade again; others approve", act.resume, REASON, role=RoleName.RISK),
+    _acts(
+        "resume",
+        "Ask to trade again, everywhere or at one venue; others approve",
+        act.resume,
+        structs.replace(VENUE, complete=_traded),
+        REASON,
+        role=RoleName.RISK,
+    ),
     _lowers(
         "flatten",
         "Halt, then close one position or all",
