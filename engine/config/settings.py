@@ -24,7 +24,6 @@ from domain.settings import (
 )
 from engine.config.models import Config, InstrumentSection, LimitsSection, PersonSection, StrategySection
 
-
 PAPER_EXECUTION = {"reconcile_every_ns": MINUTE_NS, "dead_man_ns": 0}
 REAL_EXECUTION = {"reconcile_every_ns": 30 * SECOND_NS, "dead_man_ns": MINUTE_NS}
 """A real venue is compared all the time, and watches over us where it can."""
@@ -36,9 +35,7 @@ def to_settings(config: Config) -> Settings:
         environment=Environment(config.environment),
         instruments=tuple(_checked(item) for item in config.instruments),
         accounts=tuple(
-            AccountSpec(
-                id=a.id, currency=a.currency, deposit=a.deposit, on_foreign_order=Strangers(a.on_foreign_order)
-            )
+            AccountSpec(id=a.id, currency=a.currency, deposit=a.deposit, on_foreign_order=Strangers(a.on_foreign_order))
             for a in config.accounts
         ),
         persons=tuple(_person(item) for item in config.persons),

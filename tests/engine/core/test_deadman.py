@@ -34,6 +34,7 @@ def test_the_dead_mans_switch_is_pushed_out_while_we_live() -> None:
 def test_the_dead_mans_switch_is_not_armed_over_a_protection() -> None:
     """Cancelling everything would strip the position of its stop."""
     rig = dead_man()
+    rig.wait(1)
     rig.hold_position(0.5)
     for place in places(rig.want(wants(target(0.5, "start"), stop(59_000.0, "start")))):
         rig.accept(place)

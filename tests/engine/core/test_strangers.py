@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from domain import commands as c
 from domain import events as e
 from domain.facts import TradingState
-from domain.order import Cancel, OrderKind, Role
+from domain.order import Cancel, Liquidity, OrderKind, Role
 from domain.settings import AccountSpec, Strangers
 from engine.core.operate import manual_id
 from tests.engine.core.rig import ACCOUNT, BTC, ETH, SETTINGS, SPEC, SUB, WIDE, Rig, of, places, quote, target, wants
@@ -213,7 +213,7 @@ def test_the_watchdogs_fills_are_booked_and_explained_and_not_bought_back() -> N
     rig.ingest(e.WatchdogActed(epoch=1, acted_ns=1, flattened=True, text="it cancelled 2 orders, closed 1 position"))
     fill = e.Filled(
         account=ACCOUNT, instrument=BTC.id, cid="rig-1-5-8000", fill_id="W1", side=-1, price=600_000, qty=500,
-        fee=Decimal(0), liquidity=2, venue_ts_ns=rig.now_ns,
+        fee=Decimal(0), liquidity=Liquidity.TAKER, venue_ts_ns=rig.now_ns,
     )  # fmt: skip
     rig.snapshot(fills=(fill,))
     assert rig.held() == 0

@@ -12,7 +12,7 @@ from domain import events as e
 from domain.account import venue_of
 from domain.facts import TradingState
 from domain.instrument import Instrument
-from domain.order import Cancel, RequestSnapshot
+from domain.order import Cancel, OrderKind, RequestSnapshot
 from domain.settings import AccountSpec, StrategySpec
 from domain.verdict import Reason
 from engine.core.recovery import state_hash, state_of
@@ -82,7 +82,7 @@ def test_people_are_told_what_differs_and_where() -> None:
     rig = two()
     differ_twice(rig)
     assert "holds 0.5" in rig.told_alert("position_mismatch")
-    assert rig.told_alert("trading at PAPER") == (
+    assert rig.told_alert("venue_trading") == (
         "PAPER is REDUCING: PAPER:main holds 0.500 BTC-USDC-PERP.PAPER, our books said 0.000."
     )
     there = {at.venue: at for at in status(rig.core, rig.now_ns, "").trading_at}
@@ -97,7 +97,7 @@ def test_the_quorum_resumes_one_venue_by_its_name() -> None:
     assert rig.command(c.Resume(venue="NOWHERE"), "bob").reason is Reason.NO_SUCH
     assert "PAPER:main holds 0.5" in resume(rig, "PAPER")
     assert trading(rig) == (ACTIVE, ACTIVE, ACTIVE)
-    assert rig.told_alert("trading at PAPER") == "PAPER is ACTIVE."
+    assert rig.told_alert("venue_trading") == "PAPER is ACTIVE."
     assert rig.slot().hold, "the slot is released by itself"
 
 
@@ -125,7 +125,15 @@ def test_a_mismatch_of_one_venue_leaves_the_request_for_the_other_alone() -> Non
     differ_twice(rig)
     request = rig.command(c.Resume(venue="PAPER"), "bob").request
     stranger = e.OpenOrder(
-        cid="x", instrument=THERE.id, side=1, kind=1, price=1, trigger=0, qty=1, filled=0, reduce_only=False
+        cid="x",
+        instrument=THERE.id,
+        side=1,
+        kind=OrderKind.LIMIT,
+        price=1,
+        trigger=0,
+        qty=1,
+        filled=0,
+        reduce_only=False,
     )
     rig.wait(1)
     rig.snapshot(account=OTHER, orders=(stranger,))
