@@ -22,7 +22,17 @@ from bot.message import (
 from bot.parse import UsageError, account_of, instrument_of, suggest
 from domain.facts import RequestStatus, Severity, TradingState
 from domain.market import FeedState
-from domain.views import FeedView, OrderView, PnlView, RequestView, StrategyView, TradingAtView, VenueView, owner_words
+from domain.views import (
+    BreakerView,
+    FeedView,
+    OrderView,
+    PnlView,
+    RequestView,
+    StrategyView,
+    TradingAtView,
+    VenueView,
+    owner_words,
+)
 
 MAX_TRADES = 500
 SHOWN_WAITING = 10
@@ -47,10 +57,11 @@ async def status(call: Call) -> Message:
         rows.append(("unknown", f"{view.unknown_orders} orders whose answer never came; they are being queried"))
     rows += [(at.venue, _trading_at(at)) for at in view.trading_at if len(view.trading_at) > 1 or at.is_held]
     rows += _feed_rows(view.feeds)
+    rows += [(f"breaker {row.venue}", _breaker_text(row)) for row in view.breakers]
     rows += [(door.name, door.text) for door in view.doors]
     notes = tuple(Text(f"Not ready: {reason}") for reason in reasons)
     trades = all(at.trading_state == TradingState.ACTIVE for at in view.trading_at)
-    well = ready and state == "ACTIVE" and trades and all(door.ok for door in view.doors)
+    well = ready and state == "ACTIVE" and trades and not view.breakers and all(door.ok for door in view.doors)
     severity = Severity.INFO if well else Severity.WARNING
     return Message(title=f"Status: {state}", blocks=(Pairs(tuple(rows)), *notes), severity=severity)
 
@@ -59,6 +70,11 @@ def _trading_at(view: TradingAtView) -> str:
     """What a venue may do, why, and how it is let go."""
     why = f" ({view.reason})" if view.reason else ""
     return f"{view.trading_state.upper()}{why}{f'; /resume {view.venue}' if view.is_held else ''}"
+
+
+def _breaker_text(row: BreakerView) -> str:
+    again = f", tried again at {clock_text(row.until_ns)}" if row.until_ns else ""
+    return f"{row.operation.replace('_', ' ')} {row.state.replace('_', ' ')}{f': {row.why}' if row.why else ''}{again}"
 
 
 def _feed_rows(feeds: tuple[FeedView, ...]) -> list[tuple[str, str]]:

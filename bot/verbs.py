@@ -14,8 +14,7 @@ from msgspec import structs
 from bot import act, show
 from bot.call import Call, Effect, Handler, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal, stamp
-from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, symbols, words_of
-from domain.account import venue_of
+from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, symbols, venues, words_of
 from domain.commands import Actor
 from domain.settings import Person, RoleName
 from domain.verdict import Reason
@@ -69,10 +68,6 @@ def _open_orders(desk: Desk) -> list[str]:
 
 def _venues(desk: Desk) -> list[str]:
     return [view.venue for view in desk.venues()]
-
-
-def _traded(desk: Desk) -> list[str]:
-    return list(dict.fromkeys(venue_of(account) for account in desk.accounts()))
 
 
 def _kinds(desk: Desk) -> list[str]:
@@ -171,7 +166,7 @@ VERBS: Final = (
         "resume",
         "Ask to trade again, everywhere or at one venue; others approve",
         act.resume,
-        structs.replace(VENUE, complete=_traded),
+        structs.replace(VENUE, complete=venues),
         REASON,
         role=RoleName.RISK,
     ),
@@ -231,6 +226,18 @@ VERBS: Final = (
         Argument(name="qty", help="the largest position in base units; none lifts the cap"),
         ACCOUNT,
         adds_with="none",
+    ),
+    _lowers(
+        "breaker",
+        "Open a venue's breaker, or ask for its release",
+        act.breaker,
+        Argument(name="venue", help="the venue, for example HYPERLIQUID", complete=venues),
+        Argument(
+            name="switch",
+            help="open: nothing that adds risk goes there; auto: it recovers by itself, after votes",
+            choices=("open", "auto"),
+        ),
+        adds_with="auto",
     ),
     _reads("whoami", "Who the service takes you for", show.whoami),
     _reads(

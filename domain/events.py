@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from domain.account import VenueOperation
 from domain.commands import Actor, Command
 from domain.desired import Desired
 from domain.instrument import AccountId, InstrumentId
@@ -319,6 +320,16 @@ class VenueStatus(Struct, kw_only=True, tag="venue_status", array_like=True):
     detail: str = ""
 
 
+class VenueTrouble(Struct, kw_only=True, tag="venue_trouble", array_like=True):
+    """A venue did not do its part: a 5xx, a time-out, a ban. One failure for the breaker of that operation."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue: str
+    operation: VenueOperation
+    text: str = ""
+
+
 class InboxOverflow(Struct, kw_only=True, tag="inbox_overflow", array_like=True):
     """The inbox was full: trading halts."""
 
@@ -358,38 +369,14 @@ class Decided(Struct, kw_only=True, tag="decided", array_like=True):
     source: str = ""
 
 
+# fmt: off
 VenueEvent: TypeAlias = (
-    Accepted
-    | Rejected
-    | Filled
-    | Cancelled
-    | CancelRejected
-    | Amended
-    | AmendRejected
-    | OrderReport
-    | SendFailed
-    | SendDropped
-    | FundingPaid
-    | VenueSnapshot
-    | VenueStatus
+    Accepted | Rejected | Filled | Cancelled | CancelRejected | Amended | AmendRejected | OrderReport | SendFailed
+    | SendDropped | FundingPaid | VenueSnapshot | VenueStatus | VenueTrouble
 )
-
 MainEvent: TypeAlias = (
-    EngineStarted
-    | EngineStopped
-    | Tick
-    | ClockStepped
-    | CommandReceived
-    | History
-    | StrategyFault
-    | StrategyFileBroken
-    | FeedStatus
-    | InboxOverflow
-    | DiskLow
-    | VenueOpened
-    | WatchdogActed
-    | Decided
-    | VenueEvent
+    EngineStarted | EngineStopped | Tick | ClockStepped | CommandReceived | History | StrategyFault
+    | StrategyFileBroken | FeedStatus | InboxOverflow | DiskLow | VenueOpened | WatchdogActed | Decided | VenueEvent
 )
-
+# fmt: on
 Event: TypeAlias = MainEvent | Bar | Bbo | Book | Trade | Mark

@@ -16,6 +16,7 @@ from engine.core import trading
 from engine.core.core import Core
 from engine.core.portfolio import DAY_NS
 from engine.core.state import MANUAL, StrategyState
+from risk.breaker import BreakerState
 
 MILLI_NS = 1_000_000
 RECENT_ORDERS = 50
@@ -81,6 +82,7 @@ def status(core: Core, now_ns: int, market: str) -> v.StatusView:
         unknown_orders=unknown,
         feeds=feeds(core, now_ns),
         trading_at=trading_at(core),
+        breakers=tuple(row for row in breakers(core) if row.state != BreakerState.CLOSED),
     )
 
 
@@ -96,6 +98,23 @@ def trading_at(core: Core) -> tuple[v.TradingAtView, ...]:
         )
         for name, now in by_itself.items()
     )
+
+
+def breakers(core: Core) -> list[v.BreakerView]:
+    """Every breaker that has ever counted something, by venue."""
+    return [
+        v.BreakerView(
+            venue=venue,
+            operation=operation.value,
+            state=breaker.state.value,
+            failures=len(breaker.failures),
+            since_ns=breaker.since_ns,
+            until_ns=breaker.until_ns,
+            why=breaker.why,
+        )
+        for venue, operations in sorted(core.state.breakers.items())
+        for operation, breaker in sorted(operations.items())
+    ]
 
 
 def feeds(core: Core, now_ns: int) -> tuple[v.FeedView, ...]:

@@ -12,6 +12,8 @@ from domain.settings import (
     SECOND_NS,
     AccountSpec,
     ApprovalSettings,
+    BreakerRule,
+    BreakerSettings,
     Environment,
     ExecutionSettings,
     Limits,
@@ -42,6 +44,7 @@ def to_settings(config: Config) -> Settings:
         risk=_risk(config),
         approvals=_approvals(config),
         execution=_execution(config),
+        breakers=BreakerSettings(exchange_failure=BreakerRule(**config.breakers.exchange_failure.model_dump())),
         strategies=tuple(_strategy(item) for item in config.strategies),
     )
 

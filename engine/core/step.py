@@ -13,8 +13,10 @@ from domain import market as m
 from domain.account import venue_of
 from domain.facts import Severity, TradingState
 from engine.core import (
+    breakers,
     commands,
     deadman,
+    inflight,
     markets,
     operate,
     orders,
@@ -64,6 +66,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
         slot.retry_ns = slot.reduce_retry_ns = 0
     core.set_timer("equity", event.ts_ns + state.settings.execution.equity_sample_ns)
     state.starting = True
+    breakers.on_started(core)
     strategies.reattach(core)
     strategies.await_history(core)
     reconcile.on_started(core)
@@ -104,7 +107,7 @@ def run_timer(core: Core, name: str) -> None:
     """What a timer's name means."""
     kind, _, of = name.partition(":")
     if kind == "inflight":
-        orders.check_in_flight(core)
+        inflight.check(core)
     elif kind == "equity":
         portfolio.sample_equity(core)
     elif kind == "retry":
@@ -115,6 +118,8 @@ def run_timer(core: Core, name: str) -> None:
         requests.expire(core, of)
     elif kind == "snapshot":
         reconcile.on_snapshot_due(core, of)
+    elif kind == "breaker":
+        breakers.on_cooled(core, of)
     elif kind == "deadman":
         deadman.push_out(core)
 
@@ -162,7 +167,9 @@ def on_venue_status(core: Core, event: e.VenueStatus) -> None:
             "venue_down",
             f"{event.venue} is disconnected: {event.detail or 'no detail'}. Orders rest as they are; we reconnect.",
         )
+        breakers.failed(core, event.venue, breakers.STREAM, f"disconnected: {event.detail or 'no detail'}")
         return
+    breakers.answered(core, event.venue, breakers.STREAM)
     for account in core.state.accounts.values():
         if venue_of(account.id) == event.venue:
             account.reconciled = False
@@ -224,5 +231,6 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     e.VenueStatus: on_venue_status,
     e.VenueOpened: on_venue_opened,
     e.WatchdogActed: on_watchdog_acted,
+    e.VenueTrouble: breakers.on_trouble,
     e.Decided: on_decided,
 }

@@ -10,12 +10,13 @@
 `converge` is called for a slot whenever something about it changed; calling it again changes nothing.
 """
 
+from domain.account import venue_of
 from domain.facts import TradingState
 from engine.core.core import Core
 from engine.core.executor import adopted, protections, quotes, targets
 from engine.core.state import Slot
 
-__all__ = ["converge", "converge_all"]
+__all__ = ["converge", "converge_all", "converge_venue"]
 
 ACTIVE, HALTED = TradingState.ACTIVE, TradingState.HALTED
 
@@ -32,7 +33,7 @@ def converge(core: Core, slot: Slot) -> None:
             quotes.converge(core, slot)
             adopted.converge(core, slot)
         return
-    if slot.orders and (account.trading is not ACTIVE or slot.hold or slot.flat):
+    if slot.orders and (slot.hold or slot.flat or core.trading_of(slot) is not ACTIVE):
         adopted.converge(core, slot)
     if slot.stop_entry or slot.stop or slot.take_profit:
         protections.converge(core, slot)
@@ -49,3 +50,10 @@ def converge_all(core: Core) -> None:
     """Converge every slot, in order of creation."""
     for slot in list(core.state.slots.values()):
         converge(core, slot)
+
+
+def converge_venue(core: Core, venue: str) -> None:
+    """Converge every slot of a venue, in order of creation."""
+    for slot in list(core.state.slots.values()):
+        if venue_of(slot.account) == venue:
+            converge(core, slot)

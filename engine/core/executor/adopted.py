@@ -14,7 +14,7 @@ from engine.core.state import Slot
 
 def converge(core: Core, slot: Slot) -> None:
     """Take out what is not reduce-only while the account is held back or the slot is."""
-    if core.state.accounts[slot.account].trading is TradingState.ACTIVE and not (slot.hold or slot.flat):
+    if core.trading_of(slot) is TradingState.ACTIVE and not (slot.hold or slot.flat):
         return
     for order in list(slot.orders.values()):
         if order.role is Role.ADOPTED and not order.reduce_only:
