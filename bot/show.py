@@ -22,7 +22,16 @@ from bot.message import (
 from bot.parse import UsageError, account_of, instrument_of, suggest
 from domain.facts import RequestStatus, Severity
 from domain.market import FeedState
-from domain.views import FeedView, OrderView, PnlView, RequestView, StrategyView, VenueView, owner_words
+from domain.views import (
+    BreakerView,
+    FeedView,
+    OrderView,
+    PnlView,
+    RequestView,
+    StrategyView,
+    VenueView,
+    owner_words,
+)
 
 MAX_TRADES = 500
 SHOWN_WAITING = 10
@@ -46,11 +55,17 @@ async def status(call: Call) -> Message:
     if view.unknown_orders:
         rows.append(("unknown", f"{view.unknown_orders} orders whose answer never came; they are being queried"))
     rows += _feed_rows(view.feeds)
+    rows += [(f"breaker {row.venue}", _breaker_text(row)) for row in view.breakers]
     rows += [(door.name, door.text) for door in view.doors]
     notes = tuple(Text(f"Not ready: {reason}") for reason in reasons)
-    well = ready and state == "ACTIVE" and all(door.ok for door in view.doors)
+    well = ready and state == "ACTIVE" and not view.breakers and all(door.ok for door in view.doors)
     severity = Severity.INFO if well else Severity.WARNING
     return Message(title=f"Status: {state}", blocks=(Pairs(tuple(rows)), *notes), severity=severity)
+
+
+def _breaker_text(row: BreakerView) -> str:
+    again = f", tried again at {clock_text(row.until_ns)}" if row.until_ns else ""
+    return f"{row.operation.replace('_', ' ')} {row.state.replace('_', ' ')}{f': {row.why}' if row.why else ''}{again}"
 
 
 def _feed_rows(feeds: tuple[FeedView, ...]) -> list[tuple[str, str]]:

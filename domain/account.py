@@ -6,11 +6,29 @@ shrinks, its share of `entry_value` is rounded once (to `MONEY_STEP`) and the re
 
 from __future__ import annotations
 
+import enum
 from decimal import Decimal
 
 from msgspec import Struct, field
 
 from domain.instrument import ZERO, AccountId, Instrument, InstrumentId
+
+
+def venue_of(account: AccountId) -> str:
+    """The venue of an account: `BINANCE` of `BINANCE:main`."""
+    return account.partition(":")[0]
+
+
+class VenueOperation(enum.StrEnum):
+    """What is done over a connection to a venue; each has a breaker of its own."""
+
+    ORDERS = "orders"
+    """Place, amend, cancel."""
+    READS = "reads"
+    """Snapshots and queries."""
+    STREAM = "stream"
+    """The account's own events."""
+    MARKET_DATA = "market_data"
 
 
 class Position(Struct, kw_only=True):

@@ -144,6 +144,13 @@ class ApplySettings(Struct, frozen=True, kw_only=True, tag="apply_settings"):
     changes: tuple[str, ...] = ()
 
 
+class SetBreaker(Struct, frozen=True, kw_only=True, tag="breaker"):
+    """Open a venue's breaker by hand (`open`), or let it recover by itself again (needs the quorum)."""
+
+    venue: str
+    open: bool = True
+
+
 Command: TypeAlias = (
     Halt
     | Resume
@@ -161,4 +168,5 @@ Command: TypeAlias = (
     | SetCap
     | RaiseEnvelope
     | ApplySettings
+    | SetBreaker
 )

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from domain.account import VenueOperation
 from domain.commands import Actor, Command
 from domain.desired import Desired
 from domain.instrument import AccountId, InstrumentId
@@ -290,6 +291,16 @@ class VenueStatus(Struct, kw_only=True, tag="venue_status", array_like=True):
     detail: str = ""
 
 
+class VenueTrouble(Struct, kw_only=True, tag="venue_trouble", array_like=True):
+    """A venue did not do its part: a 5xx, a time-out, a ban. One failure for the breaker of that operation."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue: str
+    operation: VenueOperation
+    text: str = ""
+
+
 class InboxOverflow(Struct, kw_only=True, tag="inbox_overflow", array_like=True):
     """The inbox was full: trading halts."""
 
@@ -343,6 +354,7 @@ VenueEvent: TypeAlias = (
     | FundingPaid
     | VenueSnapshot
     | VenueStatus
+    | VenueTrouble
 )
 
 MainEvent: TypeAlias = (

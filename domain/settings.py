@@ -114,6 +114,40 @@ class ExecutionSettings(Struct, frozen=True, kw_only=True):
     flatten_max_age_ns: int = 60 * SECOND_NS
 
 
+class BreakerRule(Struct, frozen=True, kw_only=True):
+    """When a breaker opens and how it closes: `threshold` failures within the window, tried again after the cool-down.
+
+    `recovers` False: only people close it. HALF_OPEN lets `fraction` of the normal size through and closes after
+    `probes` successes.
+    """
+
+    threshold: int = 3
+    window_ns: int = MINUTE_NS
+    cool_down_ns: int = 30 * MINUTE_NS
+    recovers: bool = True
+    probes: int = 3
+    fraction: Decimal = Decimal("0.25")
+
+
+class BreakerSettings(Struct, frozen=True, kw_only=True):
+    """The breakers by what they watch; `exchange_failure` is the rule of every connection to a venue."""
+
+    exchange_failure: BreakerRule = BreakerRule()
+
+
+class FailoverSpec(Struct, frozen=True, kw_only=True):
+    """Where the strategy that trades `instrument` reads and trades while that venue is out: another venue's contract.
+
+    `return_after_ns`: how long the venue has to be well again before it is used again.
+    """
+
+    instrument: InstrumentId
+    backup: InstrumentId
+    account: AccountId
+    """The account at the backup's venue."""
+    return_after_ns: int = 60 * SECOND_NS
+
+
 class StrategySpec(Struct, frozen=True, kw_only=True):
     """One strategy to run: a unique id, its kind (registry name), account, instruments and parameters."""
 
@@ -156,3 +190,5 @@ class Settings(Struct, frozen=True, kw_only=True):
     approvals: ApprovalSettings = ApprovalSettings()
     execution: ExecutionSettings = ExecutionSettings()
     strategies: tuple[StrategySpec, ...] = ()
+    breakers: BreakerSettings = BreakerSettings()
+    failover: tuple[FailoverSpec, ...] = ()

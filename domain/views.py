@@ -73,6 +73,19 @@ class VenueView(Struct, frozen=True, kw_only=True):
     breakers: tuple[str, ...] = ()
 
 
+class BreakerView(Struct, frozen=True, kw_only=True):
+    """The breaker of one operation at a venue; `until_ns` is when an open one is tried again (0 = by people only)."""
+
+    venue: str
+    operation: str
+    state: str
+    failures: int
+    """That count now, in the window."""
+    since_ns: int
+    until_ns: int
+    why: str
+
+
 class StatusView(Struct, frozen=True, kw_only=True):
     """The service at a glance."""
 
@@ -96,6 +109,8 @@ class StatusView(Struct, frozen=True, kw_only=True):
     feeds: tuple[FeedView, ...]
     doors: tuple[DoorView, ...] = ()
     """The chat channels that are switched on."""
+    breakers: tuple[BreakerView, ...] = ()
+    """Those that are not closed."""
 
 
 class PositionView(Struct, frozen=True, kw_only=True):

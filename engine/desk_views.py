@@ -15,6 +15,7 @@ from domain.order import Order, OrderStatus
 from engine.core.core import Core
 from engine.core.portfolio import DAY_NS
 from engine.core.state import MANUAL, StrategyState
+from risk.breaker import BreakerState
 
 MILLI_NS = 1_000_000
 RECENT_ORDERS = 50
@@ -81,7 +82,25 @@ def status(core: Core, now_ns: int, market: str) -> v.StatusView:
         pending_requests=len(pending(core)),
         unknown_orders=unknown,
         feeds=feeds(core, now_ns),
+        breakers=tuple(row for row in breakers(core) if row.state != BreakerState.CLOSED),
     )
+
+
+def breakers(core: Core) -> list[v.BreakerView]:
+    """Every breaker that has ever counted something, by venue."""
+    return [
+        v.BreakerView(
+            venue=venue,
+            operation=operation.value,
+            state=breaker.state.value,
+            failures=len(breaker.failures),
+            since_ns=breaker.since_ns,
+            until_ns=breaker.until_ns,
+            why=breaker.why,
+        )
+        for venue, operations in sorted(core.state.breakers.items())
+        for operation, breaker in sorted(operations.items())
+    ]
 
 
 def feeds(core: Core, now_ns: int) -> tuple[v.FeedView, ...]:

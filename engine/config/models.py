@@ -3,7 +3,7 @@
     Config                    the whole file
     ├── data_feed             where prices come from
     ├── instruments, accounts, paper
-    ├── risk, approvals, execution
+    ├── risk, approvals, execution, breakers
     ├── strategies, persons
     ├── telegram, discord, alerts, gateway
     └── journal, storage, logging
@@ -197,6 +197,28 @@ class ExecutionSection(Section):
     flatten_max_age_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="flatten_max_age")
 
 
+class BreakerSection(Section):
+    """When a breaker opens, and how it closes again."""
+
+    threshold: AtLeastOne = 3
+    """Failures within the window that open it."""
+    window_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="window")
+    cool_down_ns: PositiveDurationNs = Field(default=30 * MINUTE_NS, alias="cool_down")
+    recovers: bool = True
+    """It is tried again after the cool-down; false = only people release it."""
+    probes: AtLeastOne = 3
+    """Answers that close a half-open one."""
+    fraction: Fraction = Decimal("0.25")
+    """Part of the normal order size while it is half open."""
+
+
+class BreakersSection(Section):
+    """The breakers by what they watch."""
+
+    exchange_failure: BreakerSection = BreakerSection()
+    """Every connection to a venue: orders, reads, stream, market data, each on its own."""
+
+
 class StrategySection(Section):
     """One strategy to load at start."""
 
@@ -305,6 +327,7 @@ class Config(Section):
     risk: RiskSection = RiskSection()
     approvals: ApprovalsSection = ApprovalsSection()
     execution: ExecutionSection = ExecutionSection()
+    breakers: BreakersSection = BreakersSection()
     strategies: list[StrategySection] = []
     persons: list[PersonSection] = []
     telegram: TelegramSection = TelegramSection()

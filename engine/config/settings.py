@@ -10,6 +10,8 @@ from domain.instrument import Instrument
 from domain.settings import (
     AccountSpec,
     ApprovalSettings,
+    BreakerRule,
+    BreakerSettings,
     Environment,
     ExecutionSettings,
     Limits,
@@ -32,6 +34,7 @@ def to_settings(config: Config) -> Settings:
         risk=_risk(config),
         approvals=_approvals(config),
         execution=ExecutionSettings(**config.execution.model_dump()),
+        breakers=BreakerSettings(exchange_failure=BreakerRule(**config.breakers.exchange_failure.model_dump())),
         strategies=tuple(_strategy(item) for item in config.strategies),
     )
 

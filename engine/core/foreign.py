@@ -21,10 +21,11 @@ from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import PROTECTIVE, run_of_client_id
 from domain.settings import StrategySpec
 from domain.verdict import Reason
-from engine.core import commands, operate, portfolio, requests
+from engine.core import breakers, commands, operate, portfolio, requests
 from engine.core.core import Core
 from engine.core.orders import consumed_by
 from engine.core.state import MANUAL, Slot, StrategyState
+from risk import breaker as machine
 
 AboutStrategy: TypeAlias = c.UnloadStrategy | c.StartStrategy | c.PauseStrategy | c.SetParams
 REQUESTS_SKIPPED = 1_000
@@ -329,6 +330,13 @@ def ask_again(_core: Core, _who: str, _command: c.ApplySettings) -> None:
     """It takes votes, for a request that was opened in these events and is not known."""
 
 
+def open_breaker(core: Core, who: str, command: c.SetBreaker) -> None:
+    """A breaker that was opened by hand; a release takes votes."""
+    if command.open and breakers.unknown(core, command.venue) is None:
+        machine.force(breakers.of(core, command.venue, breakers.ORDERS), core.state.ts_ns, who)
+        core.index_breakers()
+
+
 COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.Halt: on_halt,
     c.Resume: resume,
@@ -345,6 +353,7 @@ COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.SetCap: cap,
     c.RaiseEnvelope: lower_envelope,
     c.ApplySettings: ask_again,
+    c.SetBreaker: open_breaker,
 }
 
 EVENTS: dict[type, Callable[[Core, Any], None]] = {

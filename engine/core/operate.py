@@ -16,7 +16,7 @@ from domain.order import ArmDeadMan
 from domain.settings import Settings, StrategySpec
 from domain.text import plain
 from domain.verdict import REASONS, Reason, Veto
-from engine.core import review, trading
+from engine.core import breakers, review, trading
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
 from engine.core.executor.place import cancel
@@ -320,6 +320,8 @@ def objection(core: Core, command: c.Command) -> Veto | None:
             return bad_cap(core, command.instrument, command.qty)
         case c.ApplySettings():
             return settings_objection(core, command.settings)
+        case c.SetBreaker():
+            return breakers.objection(core, command.venue)
         case c.RaiseEnvelope() if command.strategy not in core.state.strategies:
             return Veto(Reason.NO_SUCH, f"strategy {command.strategy}")
         case c.RaiseEnvelope() if not (command.notional.is_finite() and 0 <= command.notional <= MOST_MONEY):
@@ -365,6 +367,8 @@ def describe(core: Core, command: c.Command) -> str:
             return f"raise the cap on {command.instrument} of {command.account} to {command.qty or 'none'}"
         case c.RaiseEnvelope():
             return f"let {command.strategy} add up to {command.notional}"
+        case c.SetBreaker():
+            return f"release the open breaker of {command.venue}: it is tried with small orders"
         case c.ApplySettings():
             return f"apply settings {command.content_hash[:8]}: {'; '.join(command.changes) or 'no change'}"
         case _:

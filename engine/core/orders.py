@@ -7,6 +7,7 @@ absent, which is possible only after its validity window.
 
 from __future__ import annotations
 
+from domain.account import venue_of
 from domain.events import (
     Accepted,
     Amended,
@@ -20,16 +21,18 @@ from domain.events import (
     SendFailed,
 )
 from domain.facts import Severity
+from domain.instrument import AccountId
 from domain.order import PROTECTIVE, Cancel, ClientId, Order, OrderKind, OrderStatus, Query, RequestSnapshot
 from domain.strategy import FillView
 from domain.verdict import Reason
-from engine.core import portfolio
+from engine.core import breakers, portfolio
 from engine.core.core import Core
 from engine.core.executor import converge
 from engine.core.executor.place import watch
 from engine.core.state import Slot
 from engine.core.wake import wake_owner_with_fill
 
+ORDERS, READS = breakers.ORDERS, breakers.READS
 OPEN, PENDING, FILLED = OrderStatus.OPEN, OrderStatus.PENDING, OrderStatus.FILLED
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
 CANCELLED, IOC = OrderStatus.CANCELLED, OrderKind.IOC
@@ -99,6 +102,7 @@ def on_accepted(core: Core, event: Accepted) -> None:
     if found is None:
         return
     slot, order = found
+    breakers.heard(core, slot.account)
     order.venue_id = event.venue_id
     heard(order, event.venue_ts_ns)
     if order.status is not OPEN:
@@ -118,6 +122,7 @@ def on_rejected(core: Core, event: Rejected) -> None:
     if found is None:
         return
     slot, order = found
+    breakers.heard(core, slot.account)
     if event.reason is Reason.DUPLICATE or order.status is OrderStatus.OPEN:
         ask(core, slot, order)
         return
@@ -136,6 +141,8 @@ def on_not_sent(core: Core, event: SendFailed | SendDropped) -> None:
     reason = event.text if isinstance(event, SendFailed) else event.reason.value
     close(core, slot, order, OrderStatus.DROPPED, reason)
     pause(core, slot, order)
+    if isinstance(event, SendFailed):
+        breakers.failed(core, venue_of(slot.account), ORDERS, f"an order did not leave: {event.text or 'no detail'}")
     converge(core, slot)
 
 
@@ -235,6 +242,7 @@ def on_cancelled(core: Core, event: Cancelled) -> None:
     if found is None:
         return
     slot, order = found
+    breakers.heard(core, slot.account)
     heard(order, event.venue_ts_ns)
     if event.filled > order.filled:
         await_fills(core, slot, order, event.filled)
@@ -262,6 +270,7 @@ def on_cancel_rejected(core: Core, event: CancelRejected) -> None:
     if found is None:
         return
     slot, order = found
+    breakers.heard(core, slot.account)
     # still marked as being cancelled until the answer: or what waits for its fills is cancelled again and again
     order.status = OrderStatus.UNKNOWN
     ask(core, slot, order)
@@ -273,6 +282,7 @@ def on_amended(core: Core, event: Amended) -> None:
     if found is None:
         return
     slot, order = found
+    breakers.heard(core, slot.account)
     if event.amend_no < order.amended_no:
         return
     order.amended_no = event.amend_no
@@ -295,6 +305,7 @@ def on_amend_rejected(core: Core, event: AmendRejected) -> None:
     if found is None:
         return
     slot, order = found
+    breakers.heard(core, slot.account)
     if event.amend_no == order.amend_no:
         order.amend_price = order.amend_qty = 0
         order.amend_until_ns = core.state.ts_ns + core.state.settings.execution.retry_ns
@@ -315,6 +326,7 @@ def on_report(core: Core, event: OrderReport) -> None:
     if found is None:
         return
     slot, order = found
+    breakers.answered(core, venue_of(slot.account), READS)
     if event.venue_ts_ns and event.venue_ts_ns < order.venue_ts_ns:
         return
     if not event.found:
@@ -342,30 +354,45 @@ def on_report(core: Core, event: OrderReport) -> None:
 
 def check_in_flight(core: Core) -> None:
     """Timer: requests without an answer become UNKNOWN and are queried, again and again until known."""
-    state = core.state
-    timing = state.settings.execution
-    now = state.ts_ns
+    timing = core.state.settings.execution
+    now = core.state.ts_ns
     waiting = False
-    for slot in state.slots.values():
+    late: dict[AccountId, bool] = {}
+    for slot in core.state.slots.values():
         for order in slot.orders.values():
-            since = 0
-            if order.status is OrderStatus.PENDING:
-                since = order.created_ns
-            elif order.status is OrderStatus.UNKNOWN:
-                since = order.query_ns
-            elif order.cancel_ns or order.amend_price or order.amend_qty:
-                since = max(order.cancel_ns, order.updated_ns, order.query_ns)
+            since = unanswered_since(order)
             if not since:
                 continue
             waiting = True
             if now - since >= timing.ack_timeout_ns:
-                if order.status is OrderStatus.PENDING:
-                    order.status = OrderStatus.UNKNOWN
-                    core.order_changed(order)
-                order.query_ns = now
-                core.emit(Query(cid=order.cid, account=slot.account, instrument=slot.instrument))
-                if order.cancel_ns:
-                    order.cancel_ns = now
-                    core.emit(Cancel(cid=order.cid, account=slot.account, instrument=slot.instrument))
+                late[slot.account] = late.get(slot.account, False) or order.status is not OrderStatus.UNKNOWN
+                ask_after(core, slot, order)
     if waiting:
         core.set_timer("inflight", now + timing.query_every_ns)
+    for account, is_order in late.items():
+        if is_order:
+            breakers.failed(core, venue_of(account), ORDERS, "an order was not answered in time")
+        breakers.ask(core, account)
+
+
+def unanswered_since(order: Order) -> int:
+    """Since when an answer is awaited; 0 = none is."""
+    if order.status is PENDING:
+        return order.created_ns
+    if order.status is OrderStatus.UNKNOWN:
+        return order.query_ns
+    if order.cancel_ns or order.amend_price or order.amend_qty:
+        return max(order.cancel_ns, order.updated_ns, order.query_ns)
+    return 0
+
+
+def ask_after(core: Core, slot: Slot, order: Order) -> None:
+    """An answer did not come in time: query the order, and repeat its cancel."""
+    if order.status is PENDING:
+        order.status = OrderStatus.UNKNOWN
+        core.order_changed(order)
+    order.query_ns = core.state.ts_ns
+    core.emit(Query(cid=order.cid, account=slot.account, instrument=slot.instrument))
+    if order.cancel_ns:
+        order.cancel_ns = core.state.ts_ns
+        core.emit(Cancel(cid=order.cid, account=slot.account, instrument=slot.instrument))

@@ -7,12 +7,12 @@ row means Hold, REDUCING and a person: the venue's figure is taken over, because
 
 from __future__ import annotations
 
-from domain.account import Account, Position
+from domain.account import Account, Position, venue_of
 from domain.events import OpenOrder, VenuePosition, VenueSnapshot
 from domain.facts import Severity, TradingState
 from domain.instrument import ZERO
 from domain.order import Order, OrderStatus, Query, RequestSnapshot, Role
-from engine.core import orders, portfolio, trading
+from engine.core import breakers, orders, portfolio, trading
 from engine.core.core import Core, by_key
 from engine.core.executor import converge
 from engine.core.executor.place import cancel, watch
@@ -27,6 +27,7 @@ def on_snapshot(core: Core, event: VenueSnapshot) -> None:
     if account is None:
         return
     first = not account.reconciled
+    breakers.answered(core, venue_of(account.id), breakers.READS)
     for fill in event.fills:
         fill.seq, fill.ts_ns = event.seq, event.ts_ns
         orders.on_filled(core, fill)
@@ -282,6 +283,7 @@ def request_snapshot(core: Core, account: str) -> None:
     """Ask the venue for an account, and again until it has answered."""
     core.emit(RequestSnapshot(account=account))
     core.set_timer(f"snapshot:{account}", core.state.ts_ns + core.state.settings.execution.query_every_ns)
+    breakers.ask(core, account)
 
 
 def on_snapshot_due(core: Core, account: str) -> None:

@@ -11,6 +11,7 @@ journal. Dictionaries keep insertion order, which is the order of events, so ite
     ├── slots       per account+instrument: owner, approved target, quotes, protection, working orders
     ├── strategies  per id: spec, status, memory, what it wants
     ├── requests    waiting for votes
+    ├── breakers
     └── remembered  command ids, fill ids, closed orders (each bounded)
 """
 
@@ -22,7 +23,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct, field
 from msgspec.msgpack import Decoder, Encoder
 
-from domain.account import Account
+from domain.account import Account, VenueOperation
 from domain.commands import Command
 from domain.desired import NOTHING, Desired, Style
 from domain.facts import RequestStatus, StrategyStatus, TradingState
@@ -30,6 +31,7 @@ from domain.instrument import ZERO, AccountId, InstrumentId
 from domain.market import Bar, FeedState, Level
 from domain.order import ClientId, Order
 from domain.settings import Settings, StrategySpec
+from risk.breaker import Breaker
 
 STATE_VERSION = 1
 """Raise it with a migration when the meaning of a field changes."""
@@ -218,6 +220,8 @@ class State(Struct):
     closed: dict[ClientId, Order] = field(default_factory=dict)
     day: int = 0
     day_equity: dict[AccountId, Decimal] = field(default_factory=dict)
+    breakers: dict[str, dict[VenueOperation, Breaker]] = field(default_factory=dict)
+    """Per venue and operation; one that never failed is not there."""
     effects_hash: bytes = b""
     """Chain over every intent this state has emitted; replay must reproduce it."""
 

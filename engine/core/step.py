@@ -13,6 +13,7 @@ from domain import market as m
 from domain.facts import Severity, TradingState
 from domain.order import PROTECTIVE, ArmDeadMan
 from engine.core import (
+    breakers,
     commands,
     markets,
     operate,
@@ -64,6 +65,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
     core.set_timer("equity", event.ts_ns + state.settings.execution.equity_sample_ns)
     if state.settings.execution.dead_man_ns:
         core.set_timer("deadman", event.ts_ns)
+    breakers.on_started(core)
     strategies.reattach(core)
     strategies.await_history(core)
     reconcile.on_started(core)
@@ -115,6 +117,8 @@ def run_timer(core: Core, name: str) -> None:
         requests.expire(core, of)
     elif kind == "snapshot":
         reconcile.on_snapshot_due(core, of)
+    elif kind == "breaker":
+        breakers.on_cooled(core, of)
     elif kind == "deadman":
         arm_dead_man(core)
 
@@ -171,7 +175,9 @@ def on_venue_status(core: Core, event: e.VenueStatus) -> None:
             "venue_down",
             f"{event.venue} is disconnected: {event.detail or 'no detail'}. Orders rest as they are; we reconnect.",
         )
+        breakers.failed(core, event.venue, breakers.STREAM, f"disconnected: {event.detail or 'no detail'}")
         return
+    breakers.answered(core, event.venue, breakers.STREAM)
     for account in core.state.accounts.values():
         if account.id.partition(":")[0] == event.venue:
             account.reconciled = False
@@ -213,5 +219,6 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     e.FundingPaid: portfolio.on_funding,
     e.VenueSnapshot: reconcile.on_snapshot,
     e.VenueStatus: on_venue_status,
+    e.VenueTrouble: breakers.on_trouble,
     e.Decided: on_decided,
 }

@@ -11,6 +11,8 @@ from domain.settings import (
     SECOND_NS,
     AccountSpec,
     ApprovalSettings,
+    BreakerRule,
+    BreakerSettings,
     ExecutionSettings,
     Limits,
     Person,
@@ -95,6 +97,7 @@ def settings(random: Random) -> Settings:
             dead_man_ns=random.choice((0, 0, 0, 15 * SECOND_NS)),
             quote_tolerance_ticks=random.choice((0, 2)),
         ),
+        breakers=BreakerSettings(exchange_failure=BreakerRule(cool_down_ns=10 * SECOND_NS)),
         strategies=cast(random),
     )
 

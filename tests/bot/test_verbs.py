@@ -211,6 +211,7 @@ def test_the_tables_roles_are_the_cores():
         "cancel": commands.CancelOrder,
         "hold": commands.SetHold,
         "cap": commands.SetCap,
+        "breaker": commands.SetBreaker,
         "strategies load": commands.LoadStrategy,
         "strategies unload": commands.UnloadStrategy,
         "strategies start": commands.StartStrategy,

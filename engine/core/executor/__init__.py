@@ -9,12 +9,13 @@
 `converge` is called for a slot whenever something about it changed; calling it again changes nothing.
 """
 
+from domain.account import venue_of
 from domain.facts import TradingState
 from engine.core.core import Core
 from engine.core.executor import protections, quotes, targets
 from engine.core.state import Slot
 
-__all__ = ["converge", "converge_all"]
+__all__ = ["converge", "converge_all", "converge_venue"]
 
 
 def converge(core: Core, slot: Slot) -> None:
@@ -42,3 +43,10 @@ def converge_all(core: Core) -> None:
     """Converge every slot, in order of creation."""
     for slot in list(core.state.slots.values()):
         converge(core, slot)
+
+
+def converge_venue(core: Core, venue: str) -> None:
+    """Converge every slot of a venue, in order of creation."""
+    for slot in list(core.state.slots.values()):
+        if venue_of(slot.account) == venue:
+            converge(core, slot)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from domain.account import venue_of
 from domain.facts import TradingState
 from domain.instrument import ZERO, AccountId
 from domain.market import UNTRUSTED
@@ -126,11 +127,19 @@ def check_risk(core: Core, slot: Slot, order: Order, config: GateConfig, now: Ex
     """The part of the gate that only what adds risk has to pass: states and limits."""
     market = core.markets[slot.instrument]
     price = order.price or order.trigger
-    if core.state.trading is not ACTIVE:
-        return Veto(_STATE_REASON[core.state.trading])
+    veto = check_state(core, slot)
+    if veto is not None:
+        return veto
     if market.feed in UNTRUSTED and market.reference():
         return Veto(Reason.STALE_FEED, f"feed={market.feed}")
     return check_limits(core, slot, order, config, now, price, order.qty)
+
+
+def check_state(core: Core, slot: Slot) -> Veto | None:
+    """Whether anything that adds risk may go to this slot's venue now."""
+    if core.state.trading is not ACTIVE:
+        return Veto(_STATE_REASON[core.state.trading])
+    return Veto(Reason.BREAKER_OPEN, venue_of(slot.account)) if core.trading_of(slot) is not ACTIVE else None
 
 
 def check_limits(
@@ -339,8 +348,9 @@ def check_amend(
     left = max(qty, order.qty) - order.filled
     if order.reduce_only or not adds_risk(order.side, left, now):
         return None
-    if core.state.trading is not ACTIVE:
-        return Veto(_STATE_REASON[core.state.trading])
+    veto = check_state(core, slot)
+    if veto is not None:
+        return veto
     if market.feed in UNTRUSTED:
         return Veto(Reason.STALE_FEED, f"feed={market.feed}")
     if not grows and price == order.price:

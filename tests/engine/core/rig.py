@@ -24,6 +24,8 @@ from domain.settings import (
     SECOND_NS,
     AccountSpec,
     ApprovalSettings,
+    BreakerRule,
+    BreakerSettings,
     ExecutionSettings,
     Limits,
     Person,
@@ -58,7 +60,9 @@ SETTINGS = Settings(
     ),
     approvals=ApprovalSettings(enabled=False),
     execution=ExecutionSettings(),
+    breakers=BreakerSettings(exchange_failure=BreakerRule(threshold=1_000)),
 )
+"""The breakers are patient: a test leaves what it does not look at unanswered."""
 WIDE = replace(
     SETTINGS,
     instruments=(BTC, ETH),
