@@ -60,6 +60,12 @@ class Taken(Struct, frozen=True):
     ts_ns: int = 0
 
 
+class Acked(Struct, frozen=True):
+    """The venue has the request, and that is all: the stream tells what becomes of it."""
+
+    venue_id: str = ""
+
+
 class Changed(Struct, frozen=True):
     """The amendment is done: the order has this price and total quantity now."""
 
@@ -89,7 +95,7 @@ class Instead(Struct, frozen=True):
     call: Call
 
 
-Outcome: TypeAlias = Taken | Changed | Gone | Refused | Instead | None
+Outcome: TypeAlias = Taken | Acked | Changed | Gone | Refused | Instead | None
 """What became of one part of a call. None = not known: nothing is said, and the engine asks."""
 
 

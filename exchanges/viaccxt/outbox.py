@@ -19,7 +19,7 @@ from domain.events import AmendRejected, Rejected, SendFailed, VenueEvent
 from domain.order import Amend, Cancel, Place
 from domain.verdict import Reason
 from exchanges.viaccxt.client import NotSent
-from exchanges.viaccxt.dialect import Answer, Call, Changed, Dialect, Gone, Instead, Refused, Request, Taken
+from exchanges.viaccxt.dialect import Acked, Answer, Call, Changed, Dialect, Gone, Instead, Refused, Request, Taken
 from exchanges.viaccxt.session import Session
 
 log = logging.getLogger(__name__)
@@ -179,10 +179,12 @@ class Outbox:
             else:
                 self._became(part, outcome)
 
-    def _became(self, part: Request, outcome: Taken | Changed | Gone | Refused) -> None:
+    def _became(self, part: Request, outcome: Taken | Acked | Changed | Gone | Refused) -> None:
         orders = self._session.orders
         if isinstance(outcome, Refused):
             self._refuse(part, outcome)
+        elif isinstance(outcome, Acked):
+            orders.knows(part.cid, outcome.venue_id)
         elif isinstance(outcome, Taken):
             orders.accepted(part.cid, outcome.venue_id, outcome.ts_ns)
         elif isinstance(outcome, Changed):

@@ -122,6 +122,8 @@ class CcxtVenue:
                 seat.session.since_ns = seat.session.since_ns or now_ns
                 self._spawn(seat.outbox.run())
                 self._spawn(self._stay_connected(seat))
+            if all(seat.session.has_dead_man for seat in self.seats.values()):
+                self.caps = msgspec.structs.replace(self.caps, dead_man=True)
             async with asyncio.timeout(self._patience.connect_timeout_s):
                 await self._live.wait()
         except TimeoutError:
