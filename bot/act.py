@@ -9,6 +9,7 @@ from bot.message import Message, Text
 from bot.parse import UsageError, account_of, instrument_of, params_of, quantity_of, suggest
 from bot.show import strategy_of
 from domain import commands
+from domain.account import venue_of
 from domain.commands import Command
 from domain.facts import CommandDone, Severity
 from domain.settings import StrategySpec
@@ -40,8 +41,12 @@ async def halt(call: Call) -> Message:
 
 
 async def resume(call: Call) -> Message:
-    """Ask to trade again."""
-    return await submit(call, commands.Resume(reason=call.arguments.get("reason", "")))
+    """Ask to trade again: at one venue where that is the first word, else everywhere."""
+    word, reason = call.arguments.get("venue", ""), call.arguments.get("reason", "")
+    venue = word.upper()
+    if venue not in {venue_of(account) for account in call.desk.accounts()}:
+        venue, reason = "", f"{word} {reason}".strip()
+    return await submit(call, commands.Resume(reason=reason, venue=venue))
 
 
 async def flatten(call: Call) -> Message:
@@ -103,6 +108,12 @@ async def cap(call: Call) -> Message:
     text = call.arguments["qty"].lower()
     quantity = None if text == "none" else Decimal(0) if text == "0" else quantity_of(text)
     return await submit(call, commands.SetCap(account=account, instrument=instrument, qty=quantity))
+
+
+async def breaker(call: Call) -> Message:
+    """Open a venue's breaker, or ask to let it recover by itself again."""
+    is_open = call.arguments["switch"].lower() == "open"
+    return await submit(call, commands.SetBreaker(venue=call.arguments["venue"].upper(), open=is_open))
 
 
 async def start_strategy(call: Call) -> Message:

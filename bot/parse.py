@@ -163,6 +163,11 @@ def symbols(desk: Desk) -> list[str]:
     return [*dict.fromkeys(name.partition("-")[0] for name in ids), *ids]
 
 
+def venues(desk: Desk) -> list[str]:
+    """The venues of the contracts there are."""
+    return sorted({instrument.partition(".")[2] for instrument in desk.instruments()})
+
+
 def accounts(desk: Desk) -> list[AccountId]:
     """The accounts there are."""
     return [view.account for view in desk.balances()]

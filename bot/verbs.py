@@ -14,7 +14,7 @@ from msgspec import structs
 from bot import act, show
 from bot.call import Call, Effect, Handler, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal, stamp
-from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, symbols, words_of
+from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, symbols, venues, words_of
 from domain.commands import Actor
 from domain.settings import Person, RoleName
 from domain.verdict import Reason
@@ -162,7 +162,14 @@ VERBS: Final = (
     ),
     _acts("strategies set", "Change parameters; it warms up again", act.set_params, STRATEGY, PARAMS),
     _lowers("halt", "Stop what adds risk, at once; protections stay", act.halt, REASON),
-    _acts("resume", "Ask to trade again; others approve", act.resume, REASON, role=RoleName.RISK),
+    _acts(
+        "resume",
+        "Ask to trade again, everywhere or at one venue; others approve",
+        act.resume,
+        structs.replace(VENUE, complete=venues),
+        REASON,
+        role=RoleName.RISK,
+    ),
     _lowers(
         "flatten",
         "Halt, then close one position or all",
@@ -219,6 +226,18 @@ VERBS: Final = (
         Argument(name="qty", help="the largest position in base units; none lifts the cap"),
         ACCOUNT,
         adds_with="none",
+    ),
+    _lowers(
+        "breaker",
+        "Open a venue's breaker, or ask for its release",
+        act.breaker,
+        Argument(name="venue", help="the venue, for example HYPERLIQUID", complete=venues),
+        Argument(
+            name="switch",
+            help="open: nothing that adds risk goes there; auto: it recovers by itself, after votes",
+            choices=("open", "auto"),
+        ),
+        adds_with="auto",
     ),
     _reads("whoami", "Who the service takes you for", show.whoami),
     _reads(

@@ -6,11 +6,30 @@ shrinks, its share of `entry_value` is rounded once (to `MONEY_STEP`) and the re
 
 from __future__ import annotations
 
+import enum
 from decimal import Decimal
 
 from msgspec import Struct, field
 
+from domain.facts import TradingState
 from domain.instrument import ZERO, AccountId, Instrument, InstrumentId
+
+
+def venue_of(account: AccountId) -> str:
+    """The venue of an account: `BINANCE` of `BINANCE:main`."""
+    return account.partition(":")[0]
+
+
+class VenueOperation(enum.StrEnum):
+    """What is done over a connection to a venue; each has a breaker of its own."""
+
+    ORDERS = "orders"
+    """Place, amend, cancel."""
+    READS = "reads"
+    """Snapshots and queries."""
+    STREAM = "stream"
+    """The account's own events."""
+    MARKET_DATA = "market_data"
 
 
 class Position(Struct, kw_only=True):
@@ -46,7 +65,8 @@ class Account(Struct, kw_only=True):
     """Money and positions at one venue account. Amounts are in the account's currency.
 
     `venue_ts_ns` is the venue's time of the newest snapshot that was compared, `funding_ts_ns` of the newest
-    payment of funding.
+    payment of funding. `trading` is what is in force for it: the worse of the engine's state and its venue's.
+    `dead_man_ns` is the deadline the venue's dead-man's switch was last set to.
     """
 
     id: AccountId
@@ -60,3 +80,10 @@ class Account(Struct, kw_only=True):
     reconciled: bool = False
     venue_ts_ns: int = 0
     funding_ts_ns: int = 0
+    trading: TradingState = TradingState.REDUCING
+    strangers: dict[str, bool] = field(default_factory=dict)
+    """What the venue has there that is not ours, and people were told of: client ids, and contracts that the settings
+    do not know. True = it closes a position, so that cancelling everything would strip that."""
+    margins: dict[InstrumentId, str] = field(default_factory=dict)
+    """How the venue margins a position otherwise than the settings say, as it was told last."""
+    dead_man_ns: int = 0

@@ -40,9 +40,10 @@ class Halt(Struct, frozen=True, kw_only=True, tag="halt"):
 
 
 class Resume(Struct, frozen=True, kw_only=True, tag="resume"):
-    """Back to ACTIVE; needs the quorum."""
+    """Back to ACTIVE; needs the quorum. `venue` = only that venue, "" = the engine and all of them."""
 
     reason: str = ""
+    venue: str = ""
 
 
 class Flatten(Struct, frozen=True, kw_only=True, tag="flatten"):
@@ -144,6 +145,13 @@ class ApplySettings(Struct, frozen=True, kw_only=True, tag="apply_settings"):
     changes: tuple[str, ...] = ()
 
 
+class SetBreaker(Struct, frozen=True, kw_only=True, tag="breaker"):
+    """Open a venue's breaker by hand (`open`), or let it recover by itself again (needs the quorum)."""
+
+    venue: str
+    open: bool = True
+
+
 Command: TypeAlias = (
     Halt
     | Resume
@@ -161,4 +169,5 @@ Command: TypeAlias = (
     | SetCap
     | RaiseEnvelope
     | ApplySettings
+    | SetBreaker
 )

@@ -253,6 +253,10 @@ class Desk:
         """The service at a glance."""
         return replace(views.status(self.core, self.clock.now_ns(), self.market), doors=self.doors())
 
+    def breakers(self) -> list[v.BreakerView]:
+        """Breakers of the connections to venues, those that are closed too."""
+        return views.breakers(self.core)
+
     def positions(self) -> list[v.PositionView]:
         """Open positions, and closed ones that earned or paid something."""
         return views.positions(self.core)

@@ -28,8 +28,8 @@ from domain.events import (
     CommandReceived,
     EngineStarted,
     EngineStopped,
+    Event,
     StrategyFileBroken,
-    VenueEvent,
 )
 from domain.facts import CommandDone, Fact, FactKey, RequestChanged, StrategyChanged, StrategyStatus
 from domain.instrument import Instrument
@@ -136,7 +136,7 @@ class Runtime:
         venues = sorted({instrument.venue for instrument in self.settings.instruments})
         self._lags = {venue: LagWatch(self.monitor.put, venue, self.clock) for venue in venues}
         self._venues: VenueRouter | None = None
-        self._early: list[VenueEvent] | None = []
+        self._early: list[Event] | None = []
         self._feed: MarketFeed | None = None
         self.engine: asyncio.Task[None] | None = None
         self._beside = Beside()
@@ -171,7 +171,7 @@ class Runtime:
         if self._venues is not None:
             self._venues.send(intents)
 
-    def _hear(self, event: VenueEvent) -> None:
+    def _hear(self, event: Event) -> None:
         """What a venue says; before the run's first event it waits for that."""
         if self._early is None:
             self.loop.put(event)

@@ -20,7 +20,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from domain.errors import MoonDevError
-from domain.events import Cancelled, CancelRejected, SendFailed, VenueEvent, VenueSnapshot, VenueStatus
+from domain.events import (
+    Cancelled,
+    CancelRejected,
+    Event,
+    SendFailed,
+    VenueEvent,
+    VenueOpened,
+    VenueSnapshot,
+    VenueStatus,
+)
 from domain.instrument import AccountId
 from domain.market import FeedStatus, MarketEvent
 from domain.order import ClientId, Intent, Place, RequestSnapshot
@@ -31,7 +40,7 @@ from engine.core.state import State
 
 log = logging.getLogger(__name__)
 
-Sink = Callable[[VenueEvent], None]
+Sink = Callable[[Event], None]
 Opener = Callable[[Clock], Venue]
 PAPER = "PAPER"
 START_WITHIN_S = 30.0
@@ -76,6 +85,7 @@ class VenueRouter:
         """Open every venue; those that cannot be opened now are tried again until `aclose`."""
         self._sink = sink
         if self._paper is not None:
+            sink(VenueOpened(venue=PAPER, caps=self._paper.caps))
             await self._paper.start(sink)
         lines = list(self._lines.values())
         is_open = await asyncio.gather(*(self._open(line) for line in lines))
@@ -154,6 +164,7 @@ class VenueRouter:
             async with asyncio.timeout(START_WITHIN_S):
                 # the engine answers the first word of a venue at once, so it is there before it is started
                 line.venue = line.open(self._clock)
+                self._tell(VenueOpened(venue=line.name, caps=line.venue.caps))
                 await line.venue.start(partial(self._hear, line))
         except TimeoutError:
             await self._closed(line, f"it did not start within {START_WITHIN_S:g} s")
@@ -195,7 +206,7 @@ class VenueRouter:
                 waiting.set_result([*(order.cid for order in event.orders), *(fill.cid for fill in event.fills)])
         self._tell(event)
 
-    def _tell(self, event: VenueEvent) -> None:
+    def _tell(self, event: Event) -> None:
         if self._sink is not None:
             self._sink(event)
 

@@ -61,13 +61,16 @@ def accounts(config: Config) -> Iterator[Finding]:
 
 
 def environment(config: Config) -> Iterator[Finding]:
-    """The contracts whose numbers stand in the file are those of the paper venue."""
+    """Contracts whose numbers stand in the file are the paper venue's; real venues are compared all the time."""
+    if config.environment != "paper" and config.execution.reconcile_every_ns == 0:
+        yield ("execution", "reconcile_every"), "a real venue is compared all the time: give a span such as 30s"
     for i, item in enumerate(config.instruments):
         if item.id.endswith(".PAPER"):
             continue
-        text = f"the paper environment trades .PAPER instruments, found {found(item.id)}"
+        name = item.id if _venue(item.id) else found(item.id)
+        text = f"the paper environment trades .PAPER instruments, found {name}"
         if config.environment != "paper":
-            text = f"{found(item.id)} is no paper contract: name it in the section venues, its numbers are read there"
+            text = f"{name} is no paper contract: name it in the section venues, its numbers are read there"
         yield ("instruments", i, "id"), text
 
 
@@ -197,7 +200,7 @@ Check = Callable[[Config], Iterable[Finding]]
 CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"instruments"}), instruments),
     (frozenset({"environment", "accounts", "venues"}), accounts),
-    (frozenset({"environment", "instruments"}), environment),
+    (frozenset({"environment", "instruments", "execution"}), environment),
     (frozenset({"environment", "venues"}), venues),
     (frozenset({"instruments", "venues", "risk", "data_feed"}), references),
     (frozenset({"instruments", "venues", "accounts", "strategies"}), strategies),

@@ -4,7 +4,7 @@
     ├── data_feed             where prices come from
     ├── instruments, accounts, paper
     ├── venues                real exchanges (venues.py)
-    ├── risk, approvals, execution
+    ├── risk, approvals, execution, breakers
     ├── strategies, persons
     ├── telegram, discord, alerts, gateway
     └── journal, storage, logging
@@ -103,6 +103,8 @@ class AccountSection(Section):
     id: Text
     currency: Literal["USDC", "USDT", "USD"] = "USDC"
     deposit: NotNegative = Decimal(0)
+    on_foreign_order: Literal["ask", "cancel", "adopt"] = "ask"
+    """What becomes of an order at the venue that this engine did not place."""
 
 
 class FaultSection(Section):
@@ -182,10 +184,35 @@ class ExecutionSection(Section):
     retry_ns: PositiveDurationNs = Field(default=SECOND_NS, alias="retry")
     slippage: Fraction = Decimal("0.005")
     quote_tolerance_ticks: Count = 0
-    dead_man_ns: DurationNs = Field(default=0, alias="dead_man")
+    reconcile_every_ns: DurationNs | None = Field(default=None, alias="reconcile_every")
+    """How often every account is compared with its venue; said by the environment where it is not said here."""
+    dead_man_ns: DurationNs | None = Field(default=None, alias="dead_man")
+    """How long a venue that has a dead-man's switch waits for us, 0 = it is not used; else as above."""
     equity_sample_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="equity_sample")
     stale_feed_ns: PositiveDurationNs = Field(default=30 * SECOND_NS, alias="stale_feed")
     flatten_max_age_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="flatten_max_age")
+
+
+class BreakerSection(Section):
+    """When a breaker opens, and how it closes again."""
+
+    threshold: AtLeastOne = 3
+    """Failures within the window that open it."""
+    window_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="window")
+    cool_down_ns: PositiveDurationNs = Field(default=30 * MINUTE_NS, alias="cool_down")
+    recovers: bool = True
+    """It is tried again after the cool-down; false = only people release it."""
+    probes: AtLeastOne = 3
+    """Answers that close a half-open one."""
+    fraction: Fraction = Decimal("0.25")
+    """Part of the normal order size while it is half open."""
+
+
+class BreakersSection(Section):
+    """The breakers by what they watch."""
+
+    exchange_failure: BreakerSection = BreakerSection()
+    """Every connection to a venue: orders, reads, stream, market data, each on its own."""
 
 
 class StrategySection(Section):
@@ -297,6 +324,7 @@ class Config(Section):
     risk: RiskSection = RiskSection()
     approvals: ApprovalsSection = ApprovalsSection()
     execution: ExecutionSection = ExecutionSection()
+    breakers: BreakersSection = BreakersSection()
     strategies: list[StrategySection] = []
     persons: list[PersonSection] = []
     telegram: TelegramSection = TelegramSection()

@@ -9,10 +9,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from domain.errors import ConfigError, Unrepresentable
-from domain.instrument import Instrument
+from domain.instrument import ZERO, Instrument
 from domain.settings import (
+    MINUTE_NS,
+    SECOND_NS,
     AccountSpec,
     ApprovalSettings,
+    BreakerRule,
+    BreakerSettings,
     Environment,
     ExecutionSettings,
     Limits,
@@ -20,9 +24,22 @@ from domain.settings import (
     RiskSettings,
     RoleName,
     Settings,
+    Strangers,
     StrategySpec,
 )
-from engine.config.models import Config, InstrumentSection, LimitsSection, PersonSection, StrategySection
+from engine.config.models import (
+    AccountSection,
+    Config,
+    InstrumentSection,
+    LimitsSection,
+    PersonSection,
+    StrategySection,
+)
+from engine.config.venues import VenueAccountSection
+
+PAPER_EXECUTION = {"reconcile_every_ns": MINUTE_NS, "dead_man_ns": 0}
+REAL_EXECUTION = {"reconcile_every_ns": 30 * SECOND_NS, "dead_man_ns": MINUTE_NS}
+"""A real venue is compared all the time, and watches over us where it can."""
 
 
 def to_settings(config: Config, listed: Sequence[Instrument] = ()) -> Settings:
@@ -37,18 +54,23 @@ def to_settings(config: Config, listed: Sequence[Instrument] = ()) -> Settings:
 
 def without_listed(config: Config) -> Settings:
     """The core's settings without the contracts that are read from venues. Raises `ConfigError`."""
-    accounts = [AccountSpec(id=a.id, currency=a.currency, deposit=a.deposit) for a in config.accounts]
-    accounts += [AccountSpec(id=a.id, currency=a.currency) for venue in config.venues for a in venue.accounts]
+    real = [account for venue in config.venues for account in venue.accounts]
     return Settings(
         environment=Environment(config.environment),
         instruments=tuple(_checked(item) for item in config.instruments),
-        accounts=tuple(accounts),
+        accounts=(*(_account(a, a.deposit) for a in config.accounts), *(_account(a, ZERO) for a in real)),
         persons=tuple(_person(item) for item in config.persons),
         risk=_risk(config),
         approvals=_approvals(config),
-        execution=ExecutionSettings(**config.execution.model_dump()),
+        execution=_execution(config),
+        breakers=BreakerSettings(exchange_failure=BreakerRule(**config.breakers.exchange_failure.model_dump())),
         strategies=tuple(_strategy(item) for item in config.strategies),
     )
+
+
+def _account(item: AccountSection | VenueAccountSection, deposit: Decimal) -> AccountSpec:
+    policy = Strangers(item.on_foreign_order)
+    return AccountSpec(id=item.id, currency=item.currency, deposit=deposit, on_foreign_order=policy)
 
 
 def to_instrument(item: InstrumentSection) -> Instrument:
@@ -106,6 +128,13 @@ def _risk(config: Config) -> RiskSettings:
         default_limits=_limits(risk.default_limits) if risk.default_limits else None,
         **risk.model_dump(exclude={"limits", "default_limits"}),
     )
+
+
+def _execution(config: Config) -> ExecutionSettings:
+    """What the file leaves out is what its environment needs."""
+    said = config.execution.model_dump(exclude_none=True)
+    by_environment = PAPER_EXECUTION if config.environment == "paper" else REAL_EXECUTION
+    return ExecutionSettings(**{**by_environment, **said})
 
 
 def _approvals(config: Config) -> ApprovalSettings:

@@ -20,6 +20,8 @@ class VenueAccountSection(Section):
 
     id: Text
     currency: Literal["USDC", "USDT", "USD"] = "USDC"
+    on_foreign_order: Literal["ask", "cancel", "adopt"] = "ask"
+    """What becomes of an order at the venue that this engine did not place."""
     address: Text = ""
     key: Name | None = None
     api_key: Name | None = None

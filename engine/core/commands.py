@@ -10,10 +10,10 @@ from __future__ import annotations
 from domain import commands as c
 from domain import facts
 from domain.events import CommandReceived
-from domain.facts import RequestStatus, Severity, TradingState
+from domain.facts import RequestStatus, Severity
 from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
-from engine.core import operate, requests, strategies, trading
+from engine.core import breakers, operate, requests, strategies, trading
 from engine.core.core import Core
 from engine.core.state import Request
 
@@ -36,6 +36,7 @@ ROLE_NEEDED: dict[type[c.Command], RoleName] = {
     c.SetCap: RoleName.TRADER,
     c.RaiseEnvelope: RoleName.RISK,
     c.ApplySettings: RoleName.ADMIN,
+    c.SetBreaker: RoleName.TRADER,
 }
 """Least role per command; voting is judged by the quorum rules instead."""
 
@@ -136,8 +137,17 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             return said(refusal, f"{command.spec.id} is loading.")
         case c.UnloadStrategy() | c.StartStrategy() | c.PauseStrategy() | c.SetParams():
             return on_loaded(core, who, command)
+        case _:
+            return override(core, event, who, command)
+
+
+def override(core: Core, event: CommandReceived, who: str, command: c.Command) -> Veto | str:
+    """What lowers risk is done at once; what gives it back asks the quorum."""
+    match command:
         case c.SetHold() if command.on:
             return operate.hold(core, command.account, command.instrument)
+        case c.SetBreaker() if command.open:
+            return breakers.force(core, who, command.venue)
         case c.SetCap() if operate.cap_is_lower(core, command):
             return operate.cap(core, command)
         case _:
@@ -232,9 +242,10 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:
         return refusal
     match command:
         case c.Resume():
-            trading.latch(core, TradingState.ACTIVE, by, command.reason or "resumed")
-            operate.lift_flats(core)
-            return "Trading is resumed."
+            answer = trading.resume(core, command, by)
+            if not command.venue:
+                operate.lift_flats(core)
+            return answer
         case c.SetHold():
             return operate.release_hold(core, command.account, command.instrument)
         case c.SetCap():
@@ -243,6 +254,8 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:
             return operate.raise_envelope(core, command)
         case c.ApplySettings():
             return operate.apply_settings(core, command)
+        case c.SetBreaker():
+            return breakers.release(core, command.venue)
         case _:
             return Veto(Reason.WRONG_STATE, verb_of(command))
 

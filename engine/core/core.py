@@ -14,19 +14,26 @@ from typing import Any, NamedTuple, TypeAlias
 from msgspec import Struct
 
 from domain import facts
+from domain.account import venue_of
 from domain.codec import encode
 from domain.desired import Style
 from domain.events import Decided
+from domain.facts import TradingState
 from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.market import Feed, FeedKind
 from domain.order import ClientId, Intent, Order, derive_client_id
 from domain.settings import Settings, StrategySpec
 from domain.strategy import Strategy
 from domain.verdict import Reason
-from engine.core.state import Market, Slot, SlotKey, State, slot_key
+from engine.core.state import Market, Slot, SlotKey, State, VenueState, slot_key
 from engine.core.view import StrategyView
+from risk.breaker import BLOCKING, BreakerState, part_of
 from risk.gate import PPM, GateConfig
 
+ACTIVE, REDUCING = TradingState.ACTIVE, TradingState.REDUCING
+_WORST_FIRST = (BreakerState.FORCED_OPEN, BreakerState.OPEN, BreakerState.HALF_OPEN)
+MARGIN = Decimal("1.02")
+"""By which an order of the smallest worth is larger: the price may move until it is judged."""
 AnyStrategy: TypeAlias = Strategy[Any, Any]
 
 
@@ -79,6 +86,8 @@ class Core:
         self.views: dict[str, StrategyView] = {}
         self.followers: dict[SlotKey, list[Slot]] = {}
         self.chasing: dict[InstrumentId, list[Slot]] = {}
+        self.narrowed: dict[str, BreakerState] = {}
+        """Venues of which a breaker is not closed, with the worst of their states; empty while all is well."""
         self.refresh()
 
     def refresh(self) -> None:
@@ -95,6 +104,7 @@ class Core:
         self.gate = {i: gate_config(settings, i) for i in self.instruments}
         self.persons = {p.id: p for p in settings.persons}
         self.index_slots()
+        self.index_breakers()
 
     def readers(self, feed: Feed) -> list[StrategyView]:
         """Who is woken by a feed, in order of loading; bars by their interval."""
@@ -122,6 +132,38 @@ class Core:
             if slot.style is Style.PASSIVE and slot.target is not None:
                 self.chasing.setdefault(slot.instrument, []).append(slot)
 
+    def index_breakers(self) -> None:
+        """Recompute which venues are not to be used, or not in full; call after a breaker changed its state."""
+        self.narrowed.clear()
+        for venue, breakers in self.state.breakers.items():
+            states = {breaker.state for breaker in breakers.values()}
+            worst = next((state for state in _WORST_FIRST if state in states), None)
+            if worst is not None:
+                self.narrowed[venue] = worst
+
+    def trading_of(self, slot: Slot) -> TradingState:
+        """The trading state as it is for one slot: where a breaker is open, nothing that adds risk."""
+        trading = self.state.accounts[slot.account].trading
+        if self.narrowed and trading is ACTIVE and self.narrowed.get(venue_of(slot.account)) in BLOCKING:
+            return REDUCING
+        return trading
+
+    def part(self, slot: Slot, qty: int) -> int:
+        """What a half-open breaker leaves of the size of an order that adds risk; all of it while all is well."""
+        if not self.is_probing(slot):
+            return qty
+        instrument = self.instruments[slot.instrument]
+        worth = self.markets[slot.instrument].reference() * instrument.unit
+        least = max(instrument.min_qty, instrument.lot)
+        if worth:
+            least = max(least, -int(-instrument.min_notional * MARGIN // worth))
+        least = -(-least // instrument.lot) * instrument.lot
+        return part_of(qty, self.state.settings.breakers.exchange_failure.fraction, lot=instrument.lot, least=least)
+
+    def is_probing(self, slot: Slot) -> bool:
+        """True while a breaker of the slot's venue is half open, and none is open."""
+        return bool(self.narrowed) and self.narrowed.get(venue_of(slot.account)) is BreakerState.HALF_OPEN
+
     def instrument(self, instrument: InstrumentId) -> Instrument:
         """The contract. Raises KeyError for one that is not configured."""
         return self.instruments[instrument]
@@ -133,6 +175,13 @@ class Core:
         if slot is None:
             slot = self.state.slots[key] = Slot(key, account, instrument)
         return slot
+
+    def venue(self, name: str) -> VenueState:
+        """What is known of a venue, made on first use."""
+        found = self.state.venues.get(name)
+        if found is None:
+            found = self.state.venues[name] = VenueState()
+        return found
 
     def position(self, account: AccountId, instrument: InstrumentId) -> int:
         """Filled position, signed, in integer scale."""

@@ -21,11 +21,12 @@ from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import PROTECTIVE, run_of_client_id
 from domain.settings import StrategySpec
 from domain.verdict import Reason
-from engine.core import commands, operate, portfolio, requests
+from engine.core import breakers, commands, operate, portfolio, requests
 from engine.core.contracts import take_over
 from engine.core.core import Core
 from engine.core.orders import consumed_by
 from engine.core.state import MANUAL, Slot, StrategyState
+from risk import breaker as machine
 
 AboutStrategy: TypeAlias = c.UnloadStrategy | c.StartStrategy | c.PauseStrategy | c.SetParams
 REQUESTS_SKIPPED = 1_000
@@ -68,6 +69,12 @@ def on_disk_low(core: Core, event: e.DiskLow) -> None:
     """The disk was full."""
     if event.is_full:
         halt(core, "engine", "the disk is full")
+
+
+def on_watchdog_acted(core: Core, event: e.WatchdogActed) -> None:
+    """The watchdog closed what was held; where it only cancelled, what every such start is latched at is enough."""
+    if event.flattened:
+        halt(core, "watchdog", f"the heartbeat of run {event.epoch} died: {event.text}")
 
 
 def on_fault(core: Core, event: e.StrategyFault) -> None:
@@ -330,6 +337,13 @@ def ask_again(_core: Core, _who: str, _command: c.ApplySettings) -> None:
     """It takes votes, for a request that was opened in these events and is not known."""
 
 
+def open_breaker(core: Core, who: str, command: c.SetBreaker) -> None:
+    """A breaker that was opened by hand; a release takes votes."""
+    if command.open and breakers.unknown(core, command.venue) is None:
+        machine.force(breakers.of(core, command.venue, breakers.ORDERS), core.state.ts_ns, who)
+        core.index_breakers()
+
+
 COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.Halt: on_halt,
     c.Resume: resume,
@@ -346,6 +360,7 @@ COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.SetCap: cap,
     c.RaiseEnvelope: lower_envelope,
     c.ApplySettings: ask_again,
+    c.SetBreaker: open_breaker,
 }
 
 EVENTS: dict[type, Callable[[Core, Any], None]] = {
@@ -354,6 +369,7 @@ EVENTS: dict[type, Callable[[Core, Any], None]] = {
     e.ContractsRead: take_over,
     e.InboxOverflow: on_overflow,
     e.DiskLow: on_disk_low,
+    e.WatchdogActed: on_watchdog_acted,
     e.StrategyFault: on_fault,
     e.Filled: on_filled,
     e.FundingPaid: portfolio.on_funding,

@@ -6,6 +6,7 @@ from domain.facts import Severity
 from domain.instrument import InstrumentId
 from domain.market import SILENT, Bar, Bbo, Book, FeedState, FeedStatus, Mark, Trade
 from domain.strategy import Wake
+from engine.core import breakers
 from engine.core.core import Core
 from engine.core.executor import converge, targets
 from engine.core.wake import wake
@@ -32,6 +33,8 @@ def on_bar(core: Core, event: Bar) -> None:
         market.ts_ns = event.ts_ns
     if is_back:
         market.feed = LIVE
+    if core.narrowed:
+        breakers.seen(core, instrument)
     for view in core.bar_readers.get((instrument, event.interval_ns), ()):
         wake(core, view, BAR, event, instrument)
     if is_back:
@@ -52,6 +55,8 @@ def on_bbo(core: Core, event: Bbo) -> None:
     is_back = market.feed is not LIVE
     if is_back:
         market.feed = LIVE
+    if core.narrowed:
+        breakers.seen(core, instrument)
     for view in core.bbo_readers.get(instrument, ()):
         wake(core, view, BBO, None, instrument)
     if is_back:
@@ -72,6 +77,8 @@ def on_book(core: Core, event: Book) -> None:
         market.ask, market.ask_qty = event.asks[0]
     is_back = market.feed is not LIVE
     market.ts_ns, market.feed = event.ts_ns, LIVE
+    if core.narrowed:
+        breakers.seen(core, event.instrument)
     for view in core.book_readers.get(event.instrument, ()):
         wake(core, view, BOOK, None, event.instrument)
     if is_back:
@@ -112,13 +119,16 @@ def converge_instrument(core: Core, instrument: InstrumentId) -> None:
 
 def on_feed_status(core: Core, event: FeedStatus) -> None:
     """A feed changed its state: without prices quotes are pulled; people hear of it."""
+    silent: list[InstrumentId] = []
     for instrument, market in core.markets.items():
         if instrument == event.instrument or (not event.instrument and instrument.endswith("." + event.venue)):
             if event.state is LIVE:
                 continue  # that a feed is back says nothing of the price; the next one does, and lets go what waited
             market.feed = event.state
             if event.state in SILENT:
-                converge_instrument(core, instrument)
+                silent.append(instrument)
+    for instrument in silent:
+        converge_instrument(core, instrument)
     if event.state is not FeedState.LIVE:
         what = event.instrument or event.venue or "every venue"
         core.alert(
@@ -127,6 +137,8 @@ def on_feed_status(core: Core, event: FeedStatus) -> None:
             f"Market data of {what} {_SAYS[event.state]}: {event.detail or 'no detail'}. "
             "Nothing that adds risk is sent without a fresh price; protections rest at the venue.",
         )
+    for venue in {instrument.partition(".")[2]: None for instrument in silent}:
+        breakers.failed(core, venue, breakers.MARKET_DATA, f"its market data {_SAYS[event.state]}")
 
 
 def chase(core: Core, instrument: str) -> None:

@@ -1,12 +1,13 @@
-"""What the venue says about orders: every transition of an order's status is in this file.
+"""What the venue says about orders: every transition of an order's status that it causes is in this file.
 
 Answers may come late, twice, and in any order. `close` is the only way to a terminal status. An
-order whose answer never came becomes UNKNOWN, is queried, and counts at its worst side until proved
-absent, which is possible only after its validity window.
+order whose answer never came becomes UNKNOWN (`inflight`), is queried, and counts at its worst side
+until proved absent, which is possible only after its validity window.
 """
 
 from __future__ import annotations
 
+from domain.account import venue_of
 from domain.events import (
     Accepted,
     Amended,
@@ -20,20 +21,34 @@ from domain.events import (
     SendFailed,
 )
 from domain.facts import Severity
-from domain.order import PROTECTIVE, Cancel, ClientId, Order, OrderKind, OrderStatus, Query, RequestSnapshot
+from domain.order import (
+    PROTECTIVE,
+    ClientId,
+    Order,
+    OrderKind,
+    OrderStatus,
+    Query,
+    RequestSnapshot,
+    Role,
+    is_watchdogs,
+    run_of_client_id,
+)
 from domain.strategy import FillView
 from domain.verdict import Reason
-from engine.core import portfolio
+from engine.core import breakers, deadman, portfolio
 from engine.core.core import Core
 from engine.core.executor import converge
 from engine.core.executor.place import watch
-from engine.core.state import Slot
+from engine.core.state import MANUAL, Slot
 from engine.core.wake import wake_owner_with_fill
 
+ORDERS, READS = breakers.ORDERS, breakers.READS
 OPEN, PENDING, FILLED = OrderStatus.OPEN, OrderStatus.PENDING, OrderStatus.FILLED
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
 CANCELLED, IOC = OrderStatus.CANCELLED, OrderKind.IOC
 REMEMBERED_ORDERS = 1_000
+DEAD_MAN = "dead man"
+"""How an adapter says that it was the venue's dead-man's switch, where the venue tells."""
 VENUE_SKEW_NS = 1_000_000_000
 """By how much the times of a venue's machines may differ."""
 REDUCTIONS_SOONER = 4
@@ -99,6 +114,7 @@ def on_accepted(core: Core, event: Accepted) -> None:
     if found is None:
         return
     slot, order = found
+    breakers.heard(core, slot.account)
     order.venue_id = event.venue_id
     heard(order, event.venue_ts_ns)
     if order.status is not OPEN:
@@ -118,6 +134,7 @@ def on_rejected(core: Core, event: Rejected) -> None:
     if found is None:
         return
     slot, order = found
+    breakers.heard(core, slot.account)
     if event.reason is Reason.DUPLICATE or order.status is OrderStatus.OPEN:
         ask(core, slot, order)
         return
@@ -136,6 +153,8 @@ def on_not_sent(core: Core, event: SendFailed | SendDropped) -> None:
     reason = event.text if isinstance(event, SendFailed) else event.reason.value
     close(core, slot, order, OrderStatus.DROPPED, reason)
     pause(core, slot, order)
+    if isinstance(event, SendFailed):
+        breakers.failed(core, venue_of(slot.account), ORDERS, f"an order did not leave: {event.text or 'no detail'}")
     converge(core, slot)
 
 
@@ -172,6 +191,9 @@ def on_filled(core: Core, event: Filled) -> None:
         order.updated_ns = core.state.ts_ns
         if order.role in PROTECTIVE:
             slot.consumed = consumed_by(slot, order)
+        elif order.role is Role.ADOPTED and slot.target is not None:
+            # what others bought is not too much, and what they sold is not missing
+            slot.target += event.side * event.qty
         if found is not None:
             settle_filled(core, slot, order)
         else:
@@ -218,6 +240,12 @@ def fill_view(core: Core, event: Filled, order: Order | None) -> FillView:
 
 def hold_and_ask(core: Core, slot: Slot, event: Filled) -> None:
     """An unexplained change of position: nothing new in this slot until a person has looked."""
+    if run_of_client_id(core.state.installation, event.cid)[0] and is_watchdogs(event.cid):
+        # told by `WatchdogActed`; what it closed must not be opened again
+        slot.consumed = slot.entry
+        if slot.owner.startswith(MANUAL):
+            slot.target = None
+        return
     slot.hold = True
     what = "The venue liquidated" if event.liquidation else "Somebody outside this engine traded"
     instrument = core.instruments[event.instrument]
@@ -235,7 +263,11 @@ def on_cancelled(core: Core, event: Cancelled) -> None:
     if found is None:
         return
     slot, order = found
+    breakers.heard(core, slot.account)
     heard(order, event.venue_ts_ns)
+    if not order.cancel_ns and order.kind is not IOC:
+        account = core.state.accounts[slot.account]
+        deadman.may_have_fired(core, account, event.venue_ts_ns, said=event.text == DEAD_MAN)
     if event.filled > order.filled:
         await_fills(core, slot, order, event.filled)
         return
@@ -262,6 +294,7 @@ def on_cancel_rejected(core: Core, event: CancelRejected) -> None:
     if found is None:
         return
     slot, order = found
+    breakers.heard(core, slot.account)
     # still marked as being cancelled until the answer: or what waits for its fills is cancelled again and again
     order.status = OrderStatus.UNKNOWN
     ask(core, slot, order)
@@ -273,6 +306,7 @@ def on_amended(core: Core, event: Amended) -> None:
     if found is None:
         return
     slot, order = found
+    breakers.heard(core, slot.account)
     if event.amend_no < order.amended_no:
         return
     order.amended_no = event.amend_no
@@ -295,6 +329,7 @@ def on_amend_rejected(core: Core, event: AmendRejected) -> None:
     if found is None:
         return
     slot, order = found
+    breakers.heard(core, slot.account)
     if event.amend_no == order.amend_no:
         order.amend_price = order.amend_qty = 0
         order.amend_until_ns = core.state.ts_ns + core.state.settings.execution.retry_ns
@@ -315,6 +350,7 @@ def on_report(core: Core, event: OrderReport) -> None:
     if found is None:
         return
     slot, order = found
+    breakers.answered(core, venue_of(slot.account), READS)
     if event.venue_ts_ns and event.venue_ts_ns < order.venue_ts_ns:
         return
     if not event.found:
@@ -338,34 +374,3 @@ def on_report(core: Core, event: OrderReport) -> None:
     else:
         close(core, slot, order, event.status if event.status.is_terminal else OrderStatus.CANCELLED)
     converge(core, slot)
-
-
-def check_in_flight(core: Core) -> None:
-    """Timer: requests without an answer become UNKNOWN and are queried, again and again until known."""
-    state = core.state
-    timing = state.settings.execution
-    now = state.ts_ns
-    waiting = False
-    for slot in state.slots.values():
-        for order in slot.orders.values():
-            since = 0
-            if order.status is OrderStatus.PENDING:
-                since = order.created_ns
-            elif order.status is OrderStatus.UNKNOWN:
-                since = order.query_ns
-            elif order.cancel_ns or order.amend_price or order.amend_qty:
-                since = max(order.cancel_ns, order.updated_ns, order.query_ns)
-            if not since:
-                continue
-            waiting = True
-            if now - since >= timing.ack_timeout_ns:
-                if order.status is OrderStatus.PENDING:
-                    order.status = OrderStatus.UNKNOWN
-                    core.order_changed(order)
-                order.query_ns = now
-                core.emit(Query(cid=order.cid, account=slot.account, instrument=slot.instrument))
-                if order.cancel_ns:
-                    order.cancel_ns = now
-                    core.emit(Cancel(cid=order.cid, account=slot.account, instrument=slot.instrument))
-    if waiting:
-        core.set_timer("inflight", now + timing.query_every_ns)

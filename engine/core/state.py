@@ -5,12 +5,13 @@ journal. Dictionaries keep insertion order, which is the order of events, so ite
 
     State
     ├── settings, installation, epoch, seq, ts_ns, timers
-    ├── trading (latched and in force)
+    ├── trading (latched and in force), and venues that are held back by themselves
     ├── markets     per instrument: last prices, book, feed state
     ├── accounts    cash and positions (domain.account)
     ├── slots       per account+instrument: owner, approved target, quotes, protection, working orders
     ├── strategies  per id: spec, status, memory, what it wants
     ├── requests    waiting for votes
+    ├── breakers
     └── remembered  command ids, fill ids, closed orders (each bounded)
 """
 
@@ -22,7 +23,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct, field
 from msgspec.msgpack import Decoder, Encoder
 
-from domain.account import Account
+from domain.account import Account, VenueOperation
 from domain.commands import Command
 from domain.desired import NOTHING, Desired, Style
 from domain.facts import RequestStatus, StrategyStatus, TradingState
@@ -30,9 +31,12 @@ from domain.instrument import ZERO, AccountId, InstrumentId
 from domain.market import Bar, FeedState, Level
 from domain.order import ClientId, Order
 from domain.settings import Settings, StrategySpec
+from domain.venue import VenueCaps
+from risk.breaker import Breaker
 
-STATE_VERSION = 1
-"""Raise it with a migration when the meaning of a field changes."""
+STATE_VERSION = 2
+"""Raise it with a migration when the meaning of a field changes, or when a build that does not know a field would
+drop what must not be lost. 2: venues with a trading state of their own; a state of version 1 has none held back."""
 
 MANUAL = "manual"
 """Kind of the built-in strategy that carries a person's orders; it has no code."""
@@ -187,6 +191,15 @@ class Budget(Struct):
     reserved_used: int = 0
 
 
+class VenueState(Struct):
+    """What is known of one venue: whether it is held back by itself, by whom and why, and what it can do."""
+
+    latched: TradingState = TradingState.ACTIVE
+    by: str = ""
+    reason: str = ""
+    caps: VenueCaps = VenueCaps()
+
+
 class State(Struct):
     """The whole engine. See the module docstring."""
 
@@ -203,6 +216,10 @@ class State(Struct):
     latched_reason: str = ""
     latched_by: str = ""
     trading: TradingState = TradingState.REDUCING
+    """The most that any account may do now; `Account.trading` is what one may."""
+    starting: bool = False
+    """This run has not compared every account with its venue yet."""
+    venues: dict[str, VenueState] = field(default_factory=dict)
     timers: dict[str, int] = field(default_factory=dict)
     markets: dict[InstrumentId, Market] = field(default_factory=dict)
     accounts: dict[AccountId, Account] = field(default_factory=dict)
@@ -218,6 +235,8 @@ class State(Struct):
     closed: dict[ClientId, Order] = field(default_factory=dict)
     day: int = 0
     day_equity: dict[AccountId, Decimal] = field(default_factory=dict)
+    breakers: dict[str, dict[VenueOperation, Breaker]] = field(default_factory=dict)
+    """Per venue and operation; one that never failed is not there."""
     effects_hash: bytes = b""
     """Chain over every intent this state has emitted; replay must reproduce it."""
 

@@ -11,12 +11,15 @@ from domain.settings import (
     SECOND_NS,
     AccountSpec,
     ApprovalSettings,
+    BreakerRule,
+    BreakerSettings,
     ExecutionSettings,
     Limits,
     Person,
     RiskSettings,
     RoleName,
     Settings,
+    Strangers,
     StrategySpec,
 )
 from engine.core.core import AnyStrategy
@@ -27,6 +30,8 @@ MAIN, SUB = "PAPER:main", "PAPER:sub"
 BTC, BTC2, ETH = "BTC-USDC-PERP.PAPER", "BTC-USDT-PERP.PAPER", "ETH-USDC-PERP.PAPER"
 MID = {BTC: 600_000, BTC2: 600_100, ETH: 300_000}
 """Price at the beginning, in integer scale."""
+HAND = "hand-"
+"""Ids of the orders that somebody else places begin so."""
 UNIT_SIZE = {BTC: 0.1, BTC2: 0.1, ETH: 2.0}
 """Base units worth about 6,000."""
 
@@ -82,7 +87,10 @@ def settings(random: Random) -> Settings:
     )
     return Settings(
         instruments=instruments(random, thin=thin),
-        accounts=tuple(AccountSpec(id=name, deposit=amount) for name, amount in cash.items()),
+        accounts=tuple(
+            AccountSpec(id=name, deposit=amount, on_foreign_order=random.choice(list(Strangers)))
+            for name, amount in cash.items()
+        ),
         persons=PERSONS,
         risk=RiskSettings(
             default_limits=limits,
@@ -95,6 +103,7 @@ def settings(random: Random) -> Settings:
             dead_man_ns=random.choice((0, 0, 0, 15 * SECOND_NS)),
             quote_tolerance_ticks=random.choice((0, 2)),
         ),
+        breakers=BreakerSettings(exchange_failure=BreakerRule(cool_down_ns=10 * SECOND_NS)),
         strategies=cast(random),
     )
 

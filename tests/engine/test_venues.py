@@ -9,7 +9,16 @@ import pytest
 
 from domain.account import Account
 from domain.errors import ConfigError, VenueError
-from domain.events import Cancelled, CancelRejected, OpenOrder, SendFailed, VenueEvent, VenueSnapshot, VenueStatus
+from domain.events import (
+    Cancelled,
+    CancelRejected,
+    Event,
+    OpenOrder,
+    SendFailed,
+    VenueEvent,
+    VenueSnapshot,
+    VenueStatus,
+)
 from domain.market import FeedState, FeedStatus
 from domain.order import Cancel, Intent, OrderKind, Place, RequestSnapshot
 from domain.ports import Clock, VenueCaps
@@ -68,7 +77,7 @@ class World:
         self.broken = broken
         self.opened: dict[str, list[Book]] = {"A": [], "B": []}
         self.paper = Book("PAPER")
-        self.heard: list[VenueEvent] = []
+        self.heard: list[Event] = []
         lines = [Line(name, "testnet", [f"{name}:main"], partial(self.open, name)) for name in self.opened]
         self.router = VenueRouter(WallClock(), self.paper, lines)
 

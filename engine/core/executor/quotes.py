@@ -22,13 +22,13 @@ BUSY_SHARE = 0.5
 
 def wanted_now(core: Core, slot: Slot) -> tuple[WantedQuote, ...]:
     """The approved quotes that the trading state, holds and caps let stand."""
-    trading = core.state.trading
+    trading = core.trading_of(slot)
     if slot.hold or slot.flat or trading is HALTED:
         return ()
     if core.markets[slot.instrument].feed in SILENT:
         return ()
     if trading is ACTIVE and slot.cap is None:
-        return slot.quotes
+        return slot.quotes if not core.is_probing(slot) else tuple(part(core, slot, quote) for quote in slot.quotes)
     position = core.position(slot.account, slot.instrument)
     cap = slot.cap if trading is ACTIVE else 0
     kept: list[WantedQuote] = []
@@ -38,6 +38,11 @@ def wanted_now(core: Core, slot: Slot) -> tuple[WantedQuote, ...]:
             room[quote.side] -= quote.qty
             kept.append(quote)
     return tuple(kept)
+
+
+def part(core: Core, slot: Slot, quote: WantedQuote) -> WantedQuote:
+    """The part of a quote that a half-open breaker lets through."""
+    return WantedQuote(quote.side, quote.price, core.part(slot, quote.qty), quote.level)
 
 
 def tolerance(core: Core, slot: Slot) -> int:
@@ -91,7 +96,7 @@ def converge(core: Core, slot: Slot) -> None:
             quote.qty,
             quote.price,
             level=quote.level,
-            reduce_only=core.state.trading is not ACTIVE,
+            reduce_only=core.trading_of(slot) is not ACTIVE,
         )
 
 

@@ -10,8 +10,9 @@ from domain.facts import TradingState
 from domain.order import OrderKind, Role, check_side
 from domain.verdict import Reason
 from engine.core.core import Core
-from engine.core.executor.place import place
+from engine.core.executor.place import exposure_of, place
 from engine.core.state import Slot, StrategyState
+from risk.gate import adds_risk
 
 TAKE, IOC, HALTED = Role.TAKE, OrderKind.IOC, TradingState.HALTED
 REMEMBERED_TAKES = 64
@@ -52,7 +53,7 @@ def act(core: Core, strategy: StrategyState, slot: Slot, take: Take, envelope_qt
         core.refuse(slot, Reason.MESSAGE_RATE, f"{MOST_TAKES} takes have not expired yet")
         return
     used[take.id] = take.expires_ns
-    if slot.hold or slot.flat or core.state.trading is HALTED:
+    if slot.hold or slot.flat or core.state.accounts[slot.account].trading is HALTED:
         core.refuse(slot, Reason.HELD if slot.hold else Reason.HALTED, take.id)
         return
     instrument = core.instruments[slot.instrument]
@@ -68,4 +69,6 @@ def act(core: Core, strategy: StrategyState, slot: Slot, take: Take, envelope_qt
     if qty <= 0:
         return
     reduce_only = take.reduce_only
+    if core.is_probing(slot) and not reduce_only and adds_risk(take.side, qty, exposure_of(core, slot)):
+        qty = core.part(slot, qty)
     place(core, slot, TAKE, take.side, IOC, qty, price, reduce_only=reduce_only, entry=take.id)

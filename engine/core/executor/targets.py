@@ -29,7 +29,7 @@ def goal_of(core: Core, slot: Slot) -> int | None:
     """The net position wanted now, None for "leave it"."""
     if slot.flat:
         return 0
-    trading = core.state.trading
+    trading = core.trading_of(slot)
     if slot.hold or trading is HALTED:
         return None
     if slot.hedge_lead:
@@ -111,7 +111,10 @@ def converge(core: Core, slot: Slot) -> None:
         gap = min(gap, lead_room)
     if gap > 0 and (gap > slot.band or slot.flat):
         opens = min(gap, max(0, beyond_zero - opening))
-        open_gap(core, slot, side, min(gap - opens, max(0, against - coming + opening)), opens)
+        closes = min(gap - opens, max(0, against - coming + opening))
+        if core.is_probing(slot):
+            opens = 0 if opening else core.part(slot, opens)
+        open_gap(core, slot, side, closes, opens)
 
 
 def keep_side(core: Core, slot: Slot, working: list[Order], side: int) -> list[Order]:
@@ -164,7 +167,7 @@ def open_gap(core: Core, slot: Slot, side: int, closing: int, opening: int) -> N
     One order crosses zero only where it takes at once and no protection rests: were that to fire first, the whole
     order would be a new position.
     """
-    reducing = slot.flat or core.state.trading is not ACTIVE or slot.consumed == slot.entry != ""
+    reducing = slot.flat or core.trading_of(slot) is not ACTIVE or slot.consumed == slot.entry != ""
     passive = slot.style is PASSIVE and not slot.flat
     price = touch(core, slot, side) if passive else taking_price(core, slot, side)
     if price <= 0:

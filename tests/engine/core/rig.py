@@ -24,6 +24,8 @@ from domain.settings import (
     SECOND_NS,
     AccountSpec,
     ApprovalSettings,
+    BreakerRule,
+    BreakerSettings,
     ExecutionSettings,
     Limits,
     Person,
@@ -58,7 +60,9 @@ SETTINGS = Settings(
     ),
     approvals=ApprovalSettings(enabled=False),
     execution=ExecutionSettings(),
+    breakers=BreakerSettings(exchange_failure=BreakerRule(threshold=1_000)),
 )
+"""The breakers are patient: a test leaves what it does not look at unanswered."""
 WIDE = replace(
     SETTINGS,
     instruments=(BTC, ETH),
@@ -248,6 +252,10 @@ class Rig:
     def alerts(self) -> list[str]:
         """Kinds of the alerts so far."""
         return [alert.kind for alert in self.told(f.Alerted)]
+
+    def told_alert(self, kind: str) -> str:
+        """Text of the newest alert of a kind."""
+        return next(alert.text for alert in reversed(self.told(f.Alerted)) if alert.kind == kind)
 
     def refusals(self) -> list[str]:
         """Codes of the refusals so far."""

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from domain import commands as c
-from domain.account import Account
+from domain.account import Account, VenueOperation
 from domain.desired import Desired
 from domain.events import Filled
 from domain.facts import RequestStatus, StrategyStatus, TradingState
@@ -18,6 +18,7 @@ from domain.market import Mark
 from domain.order import Liquidity
 from domain.settings import SECOND_NS, Person, RoleName, Settings, StrategySpec
 from engine.core.state import State
+from risk.breaker import Breaker, BreakerState
 from tests.engine.core.rig import ACCOUNT, ASKING, BTC, ETH, SUB, Rig, places, stop, target, wants
 
 OTHER = "another build"
@@ -44,6 +45,7 @@ ACTS: dict[type, Act] = {
     c.Resume: lambda rig: (rig.command(c.Halt(), "dot"), agree(rig, c.Resume())),
     c.ApplySettings: lambda rig: agree(rig, c.ApplySettings(settings=fewer(rig), content_hash="fewer")),
     c.RaiseEnvelope: lambda rig: agree(rig, c.RaiseEnvelope(strategy="script", notional=Decimal(10))),
+    c.SetBreaker: lambda rig: rig.command(c.SetBreaker(venue="PAPER"), "dot"),
 }
 
 
@@ -103,11 +105,17 @@ def check_no_looser(then: State, now: State) -> None:
         if strategy.envelope is not None:
             assert after_it.envelope is not None
             assert after_it.envelope <= strategy.envelope
+    assert now.breakers.keys() >= {venue for venue, of in then.breakers.items() if is_forced(of)}
+    assert all(is_forced(now.breakers[venue]) for venue, of in then.breakers.items() if is_forced(of))
     for request in now.requests.values():
         if request.status is RequestStatus.PENDING:
             assert then.requests[request.id].status is RequestStatus.PENDING
             assert set(request.votes) <= set(then.requests[request.id].votes)
     assert {a.id: held(a) for a in now.accounts.values()} == {a.id: held(a) for a in then.accounts.values()}
+
+
+def is_forced(breakers: dict[VenueOperation, Breaker]) -> bool:
+    return any(breaker.state is BreakerState.FORCED_OPEN for breaker in breakers.values())
 
 
 def held(account: Account) -> dict[str, int]:

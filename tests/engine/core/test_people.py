@@ -35,6 +35,7 @@ SAMPLES: dict[type[c.Command], c.Command] = {
     c.SetCap: c.SetCap(account=ACCOUNT, instrument=BTC.id, qty=Decimal(1)),
     c.RaiseEnvelope: c.RaiseEnvelope(strategy="script", notional=Decimal(1)),
     c.ApplySettings: c.ApplySettings(settings=WIDE, content_hash="h"),
+    c.SetBreaker: c.SetBreaker(venue="PAPER"),
 }
 BY_ROLE = {RoleName.VIEWER: "eve", RoleName.TRADER: "dot", RoleName.RISK: "bob", RoleName.ADMIN: "ann"}
 TINY_TEAM = (
@@ -71,7 +72,7 @@ def test_a_command_is_for_its_role_and_those_above(kind: Any, role: RoleName) ->
 
 
 def test_what_lowers_risk_asks_for_no_more_than_a_trader() -> None:
-    lowering: set[Any] = {c.Halt, c.Flatten, c.PauseStrategy, c.CancelOrder, c.SetHold, c.SetCap}
+    lowering: set[Any] = {c.Halt, c.Flatten, c.PauseStrategy, c.CancelOrder, c.SetHold, c.SetCap, c.SetBreaker}
     assert {ROLE_NEEDED[kind] for kind in lowering} == {RoleName.TRADER}
 
 

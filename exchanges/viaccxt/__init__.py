@@ -1,0 +1,13 @@
+"""The machinery between our `Venue` port and ccxt.pro: what Binance, Bybit, Phemex and dYdX have in common.
+
+dialect     `Dialect`: what a venue has to bring; `Call`, `Answer` and the outcomes it speaks of
+client      `Client`: one ccxt.pro exchange; signed by the `Signer` port, carried on our session, heard frame by frame
+signing     the placeholder in ccxt, `HmacSigner`, what may be signed at all
+orders      `Orders`: our orders, and what the venue's words about them mean to the engine
+outbox      `Outbox`: intents to calls, over the WebSocket or REST; what their answers mean
+session     `Session`: one account: its client, its orders, its clock
+venue       `CcxtVenue`: the `Venue`; opens the accounts, keeps their streams, reads
+feed        `PublicFeed`: the `MarketFeed` on aiohttp and msgspec; a venue brings a `FeedDialect`
+book        `LocalBook`: an order book kept from deltas, by integers
+pages       `PublicReader`: public REST questions, paced, for history and instruments
+"""

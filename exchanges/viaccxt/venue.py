@@ -1,0 +1,305 @@
+"""The `Venue` port over ccxt.pro: accounts opened, streams kept, questions asked.
+
+    send ──▶ Outbox (one an account) ──▶ the venue ──▶ outcomes ─┐
+             the account's stream ──▶ Dialect.hear ──────────────┼──▶ Orders ──▶ sink
+             Query, RequestSnapshot ──▶ Dialect.report, snapshot ┘
+
+One task holds each account's stream. When one ends, the venue is down until all are back; then the engine hears
+`VenueStatus` and asks for snapshots, which is how nothing of the gap is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from domain.errors import ConfigError, DataError, Unrepresentable, VenueError
+from domain.events import VenueEvent, VenueStatus
+from domain.instrument import AccountId, Instrument
+from domain.order import ArmDeadMan, Intent, Query, RequestSnapshot
+from domain.ports import Clock, Signer, VenueCaps
+from domain.views import VenueView
+from exchanges.shared.setup import VenueSetup
+from exchanges.viaccxt.client import Client
+from exchanges.viaccxt.dialect import Answer, ClientSpec, Dialect, Patience
+from exchanges.viaccxt.limits import Limits, Rules
+from exchanges.viaccxt.outbox import Outbox
+from exchanges.viaccxt.session import Session
+
+log = logging.getLogger(__name__)
+
+MAX_READS = 4
+"""Questions about accounts and orders at the same time."""
+OVERLAP_NS = 60_000_000_000
+"""How far back a snapshot repeats what the last one told: what the venue's readers learn late is not lost."""
+FIRST_LOOK_NS = 86_400_000_000_000
+"""How far back the first snapshot looks for what open orders have filled."""
+
+
+class DialectMaker(Protocol):
+    """What a venue package hands to `CcxtVenue`."""
+
+    def __call__(self, session: Session) -> Dialect:
+        """The dialect of one account."""
+        ...
+
+
+class Speech(Struct, frozen=True, kw_only=True):
+    """How a venue is spoken to: its abilities, ccxt's settings, its dialect, answers of its WebSocket API."""
+
+    caps: VenueCaps
+    spec: ClientSpec
+    dialect: DialectMaker
+    answer_of: Callable[[Any], Answer]
+    rules: Rules | None = None
+    """The venue's limits; None = they are not kept."""
+
+
+class Seat:
+    """One opened account."""
+
+    def __init__(self, session: Session, dialect: Dialect, outbox: Outbox) -> None:
+        self.session = session
+        self.dialect = dialect
+        self.outbox = outbox
+        self.is_live = False
+        self.told_ns = 0
+        self.failures = 0
+
+
+class CcxtVenue:
+    """Trades `instruments` for the accounts of `setup`; `signer` knows their secrets. `jitter`: random, in [0, 1)."""
+
+    def __init__(
+        self,
+        setup: VenueSetup,
+        speech: Speech,
+        clock: Clock,
+        signer: Signer,
+        instruments: Sequence[Instrument],
+        patience: Patience | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = setup.venue
+        self.caps = speech.caps
+        self._setup = setup
+        self._speech = speech
+        self._clock = clock
+        self._signer = signer
+        self._instruments = instruments
+        self._patience = patience or Patience(connect_timeout_s=setup.connect_timeout_s)
+        self._jitter = jitter
+        place = setup.base_url or setup.network
+        self.limits = Limits(setup.venue, place, speech.rules, clock) if speech.rules is not None else None
+        self._sink: Callable[[VenueEvent], None] | None = None
+        self._http: aiohttp.ClientSession | None = None
+        self.seats: dict[AccountId, Seat] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reads = asyncio.Semaphore(MAX_READS)
+        self._snapshots: dict[AccountId, bool] = {}
+        """Accounts that are being read; True = again afterwards."""
+        self._live = asyncio.Event()
+        self._is_up = False
+        self._complaint = ""
+        self.poison = 0
+        """Messages that were not understood."""
+
+    async def start(self, sink: Callable[[VenueEvent], None]) -> None:
+        """Check keys, clock and modes, connect, and return when every account's stream is confirmed.
+
+        Raises `ConfigError` for what a person has to set right, `VenueError` when the venue does not answer.
+        """
+        if not self._setup.accounts:
+            raise ConfigError(f"{self.name}: there is no account to trade for; configure one")
+        self._sink = sink
+        self._http = aiohttp.ClientSession()
+        try:
+            for account in self._setup.accounts:
+                seat = self._open(account.id)
+                now_ns = await seat.dialect.prepare()
+                seat.session.since_ns = seat.session.since_ns or now_ns
+                self._spawn(seat.outbox.run())
+                self._spawn(self._stay_connected(seat))
+            if all(seat.session.has_dead_man for seat in self.seats.values()):
+                self.caps = msgspec.structs.replace(self.caps, dead_man=True)
+            async with asyncio.timeout(self._patience.connect_timeout_s):
+                await self._live.wait()
+        except TimeoutError:
+            await self.aclose()
+            raise VenueError(
+                f"{self.name} ({self._setup.network}) did not confirm the private streams within "
+                f"{self._patience.connect_timeout_s:g} s: {self._complaint or 'no answer'}"
+            ) from None
+        except BaseException:
+            await self.aclose()
+            raise
+
+    def _open(self, name: AccountId) -> Seat:
+        assert self._http is not None  # noqa: S101 - `start` has made it
+        account = next(each for each in self._setup.accounts if each.id == name)
+        client = Client(
+            self._speech.spec, self._http, api_key=account.api_key, key=account.key, signer=self._signer,
+            timeout_s=self._patience.request_timeout_s, ping_after_s=self._patience.ping_after_s,
+        )  # fmt: skip
+        session = Session(
+            account, client, self._clock, self._instruments, self._setup.terms, self._patience, self._emit,
+            self._want_snapshot,
+        )  # fmt: skip
+        dialect = self._speech.dialect(session)
+        seat = Seat(session, dialect, Outbox(session, dialect, self._speech.answer_of))
+        if self.limits is not None:
+            self.limits.open_account(name)
+            client.limits, client.account = self.limits, name
+        client.hear = lambda url, message: self._hear(seat, url, message)
+        self.seats[name] = seat
+        return seat
+
+    def send(self, intents: Sequence[Intent]) -> None:
+        """Hand intents to the sender; answers come as events, or not at all."""
+        requests: dict[AccountId, list[Any]] = {}
+        for intent in intents:
+            if isinstance(intent, RequestSnapshot):
+                self._want_snapshot(intent.account)
+            elif isinstance(intent, Query):
+                self._spawn(self._query(intent))
+            elif isinstance(intent, ArmDeadMan):
+                self._spawn(self._dead_man(intent))
+            else:
+                requests.setdefault(intent.account, []).append(intent)
+        for account, parts in requests.items():
+            if account in self.seats:
+                self.seats[account].outbox.put(parts)
+            else:
+                log.error("%s is no account of %s: %d requests are dropped", account, self.name, len(parts))
+
+    async def aclose(self) -> None:
+        """Disconnect; orders stay as they are."""
+        self._sink = None
+        tasks, self._tasks = self._tasks, set()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        seats, self.seats = self.seats, {}
+        for seat in seats.values():
+            await seat.outbox.aclose()
+            await seat.session.client.aclose()
+        if self.limits is not None:
+            self.limits.close()
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
+
+    def view(self) -> VenueView:
+        """How the connection is, how much of which limit is used, and what waits."""
+        return VenueView(
+            venue=self.name,
+            network=self._setup.network,
+            connected=self._is_up,
+            detail="" if self._is_up else self._complaint or "not started",
+            budgets=self.limits.budgets() if self.limits is not None else (),
+            waiting=self.limits.waiting() if self.limits is not None else (),
+        )
+
+    def _emit(self, event: VenueEvent) -> None:
+        if self._sink is not None:
+            self._sink(event)
+
+    def _spawn(self, run: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(run)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # the streams
+
+    async def _stay_connected(self, seat: Seat) -> None:
+        while True:
+            try:
+                await seat.dialect.listen(lambda: self._say_live(seat))
+                self._complaint = "the stream ended"
+            except VenueError as error:
+                self._complaint = str(error)
+            except Exception as error:  # noqa: BLE001 - ccxt raises what it likes
+                self._complaint = f"{type(error).__name__}: {error}"[:300]
+            log.info("the stream of %s ended: %s", seat.session.account.id, self._complaint)
+            seat.is_live = False
+            if self._is_up:
+                self._is_up = False
+                self._emit(VenueStatus(venue=self.name, connected=False, detail=self._complaint))
+            patience = self._patience
+            limit_s = min(patience.backoff_max_s, patience.backoff_s * 2 ** min(seat.failures, 10))
+            seat.failures += 1
+            await asyncio.sleep(limit_s * (0.5 + self._jitter() / 2))
+
+    def _say_live(self, seat: Seat) -> None:
+        seat.is_live = True
+        seat.failures = 0
+        if not self._is_up and len(self.seats) == len(self._setup.accounts) and all(
+            each.is_live for each in self.seats.values()
+        ):  # fmt: skip
+            self._is_up = True
+            self._live.set()
+            self._emit(VenueStatus(venue=self.name, connected=True, detail=f"{self.name}, {self._setup.network}"))
+
+    def _hear(self, seat: Seat, url: str, message: Any) -> bool:  # noqa: ANN401 - JSON
+        """One message of a WebSocket; what is not understood is counted and skipped."""
+        try:
+            return seat.dialect.hear(url, message)
+        except (DataError, Unrepresentable, msgspec.ValidationError, ArithmeticError, KeyError) as error:
+            self.poison += 1
+            log.error("a message of %s was skipped, a snapshot is asked for: %s; %.500r", self.name, error, message)  # noqa: TRY400
+            self._want_snapshot(seat.session.account.id)
+            return True
+
+    # the read path
+
+    def _want_snapshot(self, account: AccountId) -> None:
+        if account in self._snapshots:
+            self._snapshots[account] = True
+        elif account in self.seats:
+            self._snapshots[account] = False
+            self._spawn(self._snapshot(self.seats[account]))
+
+    async def _snapshot(self, seat: Seat) -> None:
+        """Read an account; when that fails the engine asks again."""
+        account, since_ns = seat.session.account.id, seat.session.since_ns
+        from_ns = seat.told_ns - OVERLAP_NS if seat.told_ns else min(since_ns, self._clock.now_ns() - FIRST_LOOK_NS)
+        try:
+            async with self._reads:
+                told = await seat.dialect.snapshot(from_ns)
+            told.fills = tuple(fill for fill in told.fills if fill.venue_ts_ns >= since_ns)
+            told.funding = tuple(paid for paid in told.funding if paid.venue_ts_ns >= since_ns)
+            for order in told.orders:
+                seat.session.orders.seen(order, seat.session.instrument(order.instrument))
+            seat.told_ns = told.venue_ts_ns
+            self._emit(told)
+        except (VenueError, DataError, Unrepresentable, msgspec.MsgspecError, ArithmeticError) as error:
+            log.warning("%s could not be read: %s", account, error)
+        finally:
+            again = self._snapshots.pop(account)
+        if again:
+            self._want_snapshot(account)
+
+    async def _query(self, query: Query) -> None:
+        seat = self.seats.get(query.account)
+        try:
+            if seat is not None:
+                async with self._reads:
+                    self._emit(await seat.dialect.report(query))
+        except (VenueError, DataError, Unrepresentable, msgspec.MsgspecError, ArithmeticError) as error:
+            log.warning("the order %s could not be asked about: %s", query.cid, error)
+
+    async def _dead_man(self, intent: ArmDeadMan) -> None:
+        seat = self.seats.get(intent.account)
+        if seat is None or not self.caps.dead_man:
+            return
+        try:
+            await seat.dialect.dead_man(intent)
+        except VenueError as error:
+            log.warning("%s's dead man's switch of %s was not set: %s", self.name, intent.account, error)
