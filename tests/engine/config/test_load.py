@@ -320,7 +320,8 @@ persons: [{id: ann, role: admin}, {id: bob, role: risk}, {id: cem, role: risk}]
 venues:
   - name: hyperliquid
     accounts:
-      - {id: "HYPERLIQUID:main", address: "0xabababababababababababababababababababab", key: agent, on_foreign_order: adopt}
+      - {id: "HYPERLIQUID:main", key: agent, on_foreign_order: adopt,
+         address: "0xabababababababababababababababababababab"}
 risk: {default_limits: {max_position_notional: 1000, max_order_notional: 1000}}
 """
 

@@ -103,8 +103,6 @@ class Room:
             AGENT: {"role": "agent", "data": {"user": MASTER}},
             MASTER: {"role": "user"},
         }
-        self.fees = ("0.00045", "0.00015")
-        """What the venue says of an account's rates, taker and maker."""
         self.skew_ns = 0
         self.quota = Quota()
         self.seen: list[dict[str, Any]] = []
@@ -344,9 +342,6 @@ class Room:
                     {"name": a.name, "szDecimals": a.size_decimals, "maxLeverage": a.max_leverage} for a in ASSETS
                 ]
                 answer: Any = {"universe": universe}
-            case "userFees":
-                taker, maker = self.fees
-                answer = {"userCrossRate": taker, "userAddRate": maker, "dailyUserVlm": []}
             case "userRole":
                 answer = self.roles.get(user, {"role": "missing"})
             case "userRateLimit":

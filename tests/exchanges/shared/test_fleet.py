@@ -31,7 +31,7 @@ def setup_of(server: ExchangeServer, *instruments: str, **more) -> VenueSetup:
 
 async def test_contracts_are_read_with_the_accounts_own_fees():
     async with ExchangeServer() as server:
-        server.room.fees = ("0.0009", "0.0007")
+        server.public.fees = ("0.0009", "0.0007")
         listed = await Fleet([setup_of(server, BTC)], Keys()).read()
         [instrument] = listed.instruments
         assert not listed.problems
