@@ -2,7 +2,7 @@
 
 feed            `HyperliquidFeed`: the `MarketFeed`; connects, subscribes, comes back
 router, wire    frames to events: order, repetition, nonsense; the wire formats
-candles, bars   when a candle is finished; fetching those that were not seen
+bars            letting finished candles go; fetching those that were not seen
 info            POST /info: candles, contracts, `reachable`
 history         past candles and funding rates, for the store
 venue           `HyperliquidVenue`: the `Venue`; checks keys and clock, connects, comes back

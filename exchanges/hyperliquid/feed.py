@@ -24,13 +24,13 @@ from domain.instrument import Instrument
 from domain.market import Bar, Feed, FeedKind, FeedState, FeedStatus, MarketEvent
 from domain.ports import Clock
 from exchanges.hyperliquid.bars import BarKeeper
-from exchanges.hyperliquid.candles import BarClock
 from exchanges.hyperliquid.config import HyperliquidConfig
 from exchanges.hyperliquid.info import InfoClient
 from exchanges.hyperliquid.router import Router
 from exchanges.hyperliquid.socket import Socket, backoff_s, connect, receive
 from exchanges.hyperliquid.subscriptions import Subscriptions, request
 from exchanges.hyperliquid.wire import CoinCodec, ConfirmationMessage, ErrorMessage, Subscription
+from exchanges.shared.candles import BarClock
 
 log = logging.getLogger(__name__)
 
