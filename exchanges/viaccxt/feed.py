@@ -45,6 +45,8 @@ class FeedDialect(ABC):
     venue: ClassVar[str]
     ping: ClassVar[str] = ""
     """Sent when a connection is silent; empty = a ping frame."""
+    ping_every_s: ClassVar[float] = 0.0
+    """For venues that drop who only listens: it is sent so often, whatever comes. 0 = only in a silence."""
     batch: ClassVar[int] = 50
     """Topics of one subscription."""
     room: PublicFeed
@@ -90,6 +92,7 @@ class _Line:
         self.socket: Socket | None = None
         self.is_up = False
         self.failures = 0
+        self.pinged_s = 0.0
         self.task: asyncio.Task[None] | None = None
 
 
@@ -246,13 +249,22 @@ class PublicFeed:
             self._fetch_bars(key)
 
     async def _tend(self) -> None:
-        """Fetch bars that have closed without a word."""
+        """Fetch bars that have closed without a word; give signs of life where the venue wants some."""
         while True:
             await asyncio.sleep(1.0)
+            await self._ping_lines()
             now_ns = self.clock.now_ns()
             for key, due_ns in list(self._bars.items()):
                 if self._is_live and now_ns >= due_ns + key[1] + BAR_GRACE_NS:
                     self._fetch_bars(key)
+
+    async def _ping_lines(self) -> None:
+        now_s, every_s = asyncio.get_running_loop().time(), self._dialect.ping_every_s
+        for line in list(self._lines.values()):
+            if every_s and line.socket is not None and now_s - line.pinged_s >= every_s:
+                line.pinged_s = now_s
+                with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+                    await line.socket.send_str(self._dialect.ping)
 
     def _fetch_bars(self, key: tuple[InstrumentId, int]) -> None:
         if key not in self._fetching:

@@ -5,15 +5,20 @@ import json
 import logging
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from domain.events import Accepted, Cancelled, Filled, OrderReport, Rejected, VenueSnapshot
 from domain.order import BUY, SELL, OrderKind
 from exchanges.viaccxt.signing import PLACEHOLDER
-from tests.exchanges.phemex.desk import trading
+from tests.exchanges.phemex.desk import Trader, trading
 from tests.exchanges.phemex.server import SECRET
 
 ROOT = Path(__file__).parents[3]
+
+
+def _has(desk: Trader, count: int) -> bool:
+    return len(desk.heard) >= count
 
 
 async def test_no_broker_id_or_prefix_is_injected():
@@ -85,9 +90,9 @@ async def test_ccxt_keeps_nothing_and_no_connection_is_left_behind():
             place = desk.place(BUY, "50010", "0.001")
             desk.send(place)
             await desk.hears(Filled, place.cid)
-            count = len(desk.heard)
+            wanted = len(desk.heard) + 2
             server.cut()
-            await desk.until(lambda count=count: len(desk.heard) >= count + 2)
+            await desk.until(partial(_has, desk, wanted))
         exchange = desk.venue.seats[desk.account].session.client.exchange
         assert (exchange.orders, exchange.myTrades) == (None, None)
         assert len(exchange.clients) == len(server.gateway.lines) == 1
