@@ -58,7 +58,9 @@ def accounts(config: Config) -> Iterator[Finding]:
 
 
 def environment(config: Config) -> Iterator[Finding]:
-    """Live trading waits for the vault; paper trades paper instruments."""
+    """Live trading waits for the vault; paper trades paper instruments; real venues are compared all the time."""
+    if config.environment != "paper" and config.execution.reconcile_every_ns == 0:
+        yield ("execution", "reconcile_every"), "a real venue is compared all the time: give a span such as 30s"
     if config.environment == "live":
         yield ("environment",), "live trading is refused until keys are kept in the vault; use paper or testnet"
     for i, item in enumerate(config.instruments):
@@ -193,7 +195,7 @@ Check = Callable[[Config], Iterable[Finding]]
 CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"instruments"}), instruments),
     (frozenset({"environment", "accounts"}), accounts),
-    (frozenset({"environment", "instruments"}), environment),
+    (frozenset({"environment", "instruments", "execution"}), environment),
     (frozenset({"instruments", "risk", "data_feed"}), references),
     (frozenset({"instruments", "accounts", "strategies"}), strategies),
     (frozenset({"instruments", "risk", "strategies"}), limits),

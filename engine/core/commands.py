@@ -10,7 +10,7 @@ from __future__ import annotations
 from domain import commands as c
 from domain import facts
 from domain.events import CommandReceived
-from domain.facts import RequestStatus, Severity, TradingState
+from domain.facts import RequestStatus, Severity
 from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
 from engine.core import breakers, operate, requests, strategies, trading
@@ -242,9 +242,10 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:
         return refusal
     match command:
         case c.Resume():
-            trading.latch(core, TradingState.ACTIVE, by, command.reason or "resumed")
-            operate.lift_flats(core)
-            return "Trading is resumed."
+            answer = trading.resume(core, command, by)
+            if not command.venue:
+                operate.lift_flats(core)
+            return answer
         case c.SetHold():
             return operate.release_hold(core, command.account, command.instrument)
         case c.SetCap():

@@ -25,7 +25,7 @@ from domain.order import ClientId, Intent, Order, derive_client_id
 from domain.settings import Settings, StrategySpec
 from domain.strategy import Strategy
 from domain.verdict import Reason
-from engine.core.state import Market, Slot, SlotKey, State, slot_key
+from engine.core.state import Market, Slot, SlotKey, State, VenueState, slot_key
 from engine.core.view import StrategyView
 from risk.breaker import BLOCKING, BreakerState, part_of
 from risk.gate import PPM, GateConfig
@@ -143,7 +143,7 @@ class Core:
 
     def trading_of(self, slot: Slot) -> TradingState:
         """The trading state as it is for one slot: where a breaker is open, nothing that adds risk."""
-        trading = self.state.trading
+        trading = self.state.accounts[slot.account].trading
         if self.narrowed and trading is ACTIVE and self.narrowed.get(venue_of(slot.account)) in BLOCKING:
             return REDUCING
         return trading
@@ -175,6 +175,13 @@ class Core:
         if slot is None:
             slot = self.state.slots[key] = Slot(key, account, instrument)
         return slot
+
+    def venue(self, name: str) -> VenueState:
+        """What is known of a venue, made on first use."""
+        found = self.state.venues.get(name)
+        if found is None:
+            found = self.state.venues[name] = VenueState()
+        return found
 
     def position(self, account: AccountId, instrument: InstrumentId) -> int:
         """Filled position, signed, in integer scale."""

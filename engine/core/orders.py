@@ -1,8 +1,8 @@
-"""What the venue says about orders: every transition of an order's status is in this file.
+"""What the venue says about orders: every transition of an order's status that it causes is in this file.
 
 Answers may come late, twice, and in any order. `close` is the only way to a terminal status. An
-order whose answer never came becomes UNKNOWN, is queried, and counts at its worst side until proved
-absent, which is possible only after its validity window.
+order whose answer never came becomes UNKNOWN (`inflight`), is queried, and counts at its worst side
+until proved absent, which is possible only after its validity window.
 """
 
 from __future__ import annotations
@@ -21,15 +21,25 @@ from domain.events import (
     SendFailed,
 )
 from domain.facts import Severity
-from domain.instrument import AccountId
-from domain.order import PROTECTIVE, Cancel, ClientId, Order, OrderKind, OrderStatus, Query, RequestSnapshot
+from domain.order import (
+    PROTECTIVE,
+    ClientId,
+    Order,
+    OrderKind,
+    OrderStatus,
+    Query,
+    RequestSnapshot,
+    Role,
+    is_watchdogs,
+    run_of_client_id,
+)
 from domain.strategy import FillView
 from domain.verdict import Reason
-from engine.core import breakers, portfolio
+from engine.core import breakers, deadman, portfolio
 from engine.core.core import Core
 from engine.core.executor import converge
 from engine.core.executor.place import watch
-from engine.core.state import Slot
+from engine.core.state import MANUAL, Slot
 from engine.core.wake import wake_owner_with_fill
 
 ORDERS, READS = breakers.ORDERS, breakers.READS
@@ -37,6 +47,8 @@ OPEN, PENDING, FILLED = OrderStatus.OPEN, OrderStatus.PENDING, OrderStatus.FILLE
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
 CANCELLED, IOC = OrderStatus.CANCELLED, OrderKind.IOC
 REMEMBERED_ORDERS = 1_000
+DEAD_MAN = "dead man"
+"""How an adapter says that it was the venue's dead-man's switch, where the venue tells."""
 VENUE_SKEW_NS = 1_000_000_000
 """By how much the times of a venue's machines may differ."""
 REDUCTIONS_SOONER = 4
@@ -179,6 +191,9 @@ def on_filled(core: Core, event: Filled) -> None:
         order.updated_ns = core.state.ts_ns
         if order.role in PROTECTIVE:
             slot.consumed = consumed_by(slot, order)
+        elif order.role is Role.ADOPTED and slot.target is not None:
+            # what others bought is not too much, and what they sold is not missing
+            slot.target += event.side * event.qty
         if found is not None:
             settle_filled(core, slot, order)
         else:
@@ -225,6 +240,12 @@ def fill_view(core: Core, event: Filled, order: Order | None) -> FillView:
 
 def hold_and_ask(core: Core, slot: Slot, event: Filled) -> None:
     """An unexplained change of position: nothing new in this slot until a person has looked."""
+    if run_of_client_id(core.state.installation, event.cid)[0] and is_watchdogs(event.cid):
+        # told by `WatchdogActed`; what it closed must not be opened again
+        slot.consumed = slot.entry
+        if slot.owner.startswith(MANUAL):
+            slot.target = None
+        return
     slot.hold = True
     what = "The venue liquidated" if event.liquidation else "Somebody outside this engine traded"
     instrument = core.instruments[event.instrument]
@@ -244,6 +265,9 @@ def on_cancelled(core: Core, event: Cancelled) -> None:
     slot, order = found
     breakers.heard(core, slot.account)
     heard(order, event.venue_ts_ns)
+    if not order.cancel_ns and order.kind is not IOC:
+        account = core.state.accounts[slot.account]
+        deadman.may_have_fired(core, account, event.venue_ts_ns, said=event.text == DEAD_MAN)
     if event.filled > order.filled:
         await_fills(core, slot, order, event.filled)
         return
@@ -350,49 +374,3 @@ def on_report(core: Core, event: OrderReport) -> None:
     else:
         close(core, slot, order, event.status if event.status.is_terminal else OrderStatus.CANCELLED)
     converge(core, slot)
-
-
-def check_in_flight(core: Core) -> None:
-    """Timer: requests without an answer become UNKNOWN and are queried, again and again until known."""
-    timing = core.state.settings.execution
-    now = core.state.ts_ns
-    waiting = False
-    late: dict[AccountId, bool] = {}
-    for slot in core.state.slots.values():
-        for order in slot.orders.values():
-            since = unanswered_since(order)
-            if not since:
-                continue
-            waiting = True
-            if now - since >= timing.ack_timeout_ns:
-                late[slot.account] = late.get(slot.account, False) or order.status is not OrderStatus.UNKNOWN
-                ask_after(core, slot, order)
-    if waiting:
-        core.set_timer("inflight", now + timing.query_every_ns)
-    for account, is_order in late.items():
-        if is_order:
-            breakers.failed(core, venue_of(account), ORDERS, "an order was not answered in time")
-        breakers.ask(core, account)
-
-
-def unanswered_since(order: Order) -> int:
-    """Since when an answer is awaited; 0 = none is."""
-    if order.status is PENDING:
-        return order.created_ns
-    if order.status is OrderStatus.UNKNOWN:
-        return order.query_ns
-    if order.cancel_ns or order.amend_price or order.amend_qty:
-        return max(order.cancel_ns, order.updated_ns, order.query_ns)
-    return 0
-
-
-def ask_after(core: Core, slot: Slot, order: Order) -> None:
-    """An answer did not come in time: query the order, and repeat its cancel."""
-    if order.status is PENDING:
-        order.status = OrderStatus.UNKNOWN
-        core.order_changed(order)
-    order.query_ns = core.state.ts_ns
-    core.emit(Query(cid=order.cid, account=slot.account, instrument=slot.instrument))
-    if order.cancel_ns:
-        order.cancel_ns = core.state.ts_ns
-        core.emit(Cancel(cid=order.cid, account=slot.account, instrument=slot.instrument))
