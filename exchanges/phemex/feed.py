@@ -94,7 +94,8 @@ class PhemexFeedDialect(FeedDialect):
 
     venue: ClassVar[str] = "PHEMEX"
     ping: ClassVar[str] = '{"id":0,"method":"server.ping","params":[]}'
-    ping_every_s: ClassVar[float] = 5.0
+    beat_s: ClassVar[float] = 5.0
+    """Who only listens is dropped after 30 s, whatever comes."""
     batch: ClassVar[int] = 1
 
     def __init__(self, network: Network, reader: PublicReader, instruments: Sequence[Instrument]) -> None:

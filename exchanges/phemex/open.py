@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from domain.errors import ConfigError
 from domain.instrument import Instrument
 from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, Venue, VenueCaps
-from exchanges.phemex.config import ALLOWED, NETWORKS, QUOTE, names_of, network_at, spec_at
+from exchanges.phemex.config import ALLOWED, NETWORKS, QUOTE, RULES, names_of, network_at, spec_at
 from exchanges.phemex.dialect import PhemexDialect
 from exchanges.phemex.feed import PhemexFeedDialect
 from exchanges.phemex.history import REQUESTS_A_MINUTE, PhemexHistory
@@ -76,7 +76,7 @@ def open_venue(
 ) -> Venue:
     """The order side."""
     network_at(setup)
-    speech = Speech(caps=CAPS, spec=spec_at(setup), dialect=PhemexDialect, answer_of=_no_answer)
+    speech = Speech(caps=CAPS, spec=spec_at(setup), dialect=PhemexDialect, answer_of=_no_answer, rules=RULES)
     return CcxtVenue(setup, speech, clock, signer, instruments, patience)
 
 

@@ -45,8 +45,8 @@ class FeedDialect(ABC):
     venue: ClassVar[str]
     ping: ClassVar[str] = ""
     """Sent when a connection is silent; empty = a ping frame."""
-    ping_every_s: ClassVar[float] = 0.0
-    """For venues that drop who only listens: it is sent so often, whatever comes. 0 = only in a silence."""
+    beat_s: ClassVar[float] = 0.0
+    """How often a ping is sent even while messages come, where the venue wants that; 0 = never."""
     batch: ClassVar[int] = 50
     """Topics of one subscription."""
     room: PublicFeed
@@ -92,7 +92,6 @@ class _Line:
         self.socket: Socket | None = None
         self.is_up = False
         self.failures = 0
-        self.pinged_s = 0.0
         self.task: asyncio.Task[None] | None = None
 
 
@@ -249,22 +248,13 @@ class PublicFeed:
             self._fetch_bars(key)
 
     async def _tend(self) -> None:
-        """Fetch bars that have closed without a word; give signs of life where the venue wants some."""
+        """Fetch bars that have closed without a word."""
         while True:
             await asyncio.sleep(1.0)
-            await self._ping_lines()
             now_ns = self.clock.now_ns()
             for key, due_ns in list(self._bars.items()):
                 if self._is_live and now_ns >= due_ns + key[1] + BAR_GRACE_NS:
                     self._fetch_bars(key)
-
-    async def _ping_lines(self) -> None:
-        now_s, every_s = asyncio.get_running_loop().time(), self._dialect.ping_every_s
-        for line in list(self._lines.values()):
-            if every_s and line.socket is not None and now_s - line.pinged_s >= every_s:
-                line.pinged_s = now_s
-                with contextlib.suppress(ConnectionError, aiohttp.ClientError):
-                    await line.socket.send_str(self._dialect.ping)
 
     def _fetch_bars(self, key: tuple[InstrumentId, int]) -> None:
         if key not in self._fetching:
@@ -337,18 +327,32 @@ class PublicFeed:
             socket = await self.session.ws_connect(line.url, max_msg_size=MAX_FRAME_BYTES, decode_text=False)
         async with socket:
             line.socket, line.waiting = socket, {}
-            await self._request(line, list(line.topics))
-            while True:
-                frame = await self._receive(socket)
-                if frame is None:
-                    return f"nothing came for {2 * self._patience.ping_after_s:g} s"
-                kind, data, extra = frame
-                if kind is aiohttp.WSMsgType.TEXT:
-                    self._take(line, data)
-                elif kind is not aiohttp.WSMsgType.PONG:
-                    return f"closed: {data or socket.close_code or kind.name} {extra or ''}".strip()
-                if line.waiting and min(line.waiting.values()) < asyncio.get_running_loop().time():
-                    return "a subscription was not confirmed"
+            beat = asyncio.create_task(self._beat(socket))
+            try:
+                await self._request(line, list(line.topics))
+                return await self._listen(line, socket)
+            finally:
+                beat.cancel()
+
+    async def _listen(self, line: _Line, socket: Socket) -> str:
+        while True:
+            frame = await self._receive(socket)
+            if frame is None:
+                return f"nothing came for {2 * self._patience.ping_after_s:g} s"
+            kind, data, extra = frame
+            if kind is aiohttp.WSMsgType.TEXT:
+                self._take(line, data)
+            elif kind is not aiohttp.WSMsgType.PONG:
+                return f"closed: {data or socket.close_code or kind.name} {extra or ''}".strip()
+            if line.waiting and min(line.waiting.values()) < asyncio.get_running_loop().time():
+                return "a subscription was not confirmed"
+
+    async def _beat(self, socket: Socket) -> None:
+        """Pings that the venue wants in any case."""
+        with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+            while self._dialect.beat_s:
+                await asyncio.sleep(self._dialect.beat_s)
+                await socket.send_str(self._dialect.ping)
 
     async def _receive(self, socket: Socket) -> tuple[aiohttp.WSMsgType, Any, str | None] | None:
         """The next frame; after a silence a ping is sent, after a second one there is none."""

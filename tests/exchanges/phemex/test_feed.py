@@ -13,7 +13,7 @@ import pytest
 from domain.errors import ConfigError, VenueError
 from domain.instrument import Instrument
 from domain.market import Bar, Bbo, Book, Feed, FeedKind, FeedState, FeedStatus, Mark, MarketEvent, Trade
-from exchanges.phemex.feed import LINES, SUBSCRIPTIONS
+from exchanges.phemex.feed import LINES, SUBSCRIPTIONS, PhemexFeedDialect
 from exchanges.phemex.open import open_feed
 from exchanges.viaccxt.dialect import Patience
 from exchanges.viaccxt.feed import PublicFeed
@@ -198,18 +198,16 @@ async def test_history_gives_the_last_finished_bars():
         assert (found[0].close, found[0].volume) == (500_010, 1_000)
 
 
-async def test_who_only_listens_would_be_dropped_and_is_not():
-    async with listening(FeedKind.TRADE) as (server, feed, heard):
-        server.gateway.silence_s = 2.5
-        type(feed._dialect).ping_every_s = 1.0
-        try:
-            for _ in range(8):
-                await asyncio.sleep(0.4)
-                await server.market(trade())
-            assert heard.states() == [FeedState.LIVE]
-            assert [message for message in server.gateway.heard if message["method"] == "server.ping"]
-        finally:
-            type(feed._dialect).ping_every_s = 5.0
+async def test_who_only_listens_would_be_dropped_and_is_not(monkeypatch):
+    monkeypatch.setattr(PhemexFeedDialect, "beat_s", 0.2)
+    async with listening(FeedKind.TRADE) as (server, _, heard):
+        server.gateway.silence_s = 0.6
+        for _ in range(5):
+            await asyncio.sleep(0.3)
+            await server.market(trade())
+        await heard.until(lambda: len(heard.of(Trade)) == 5)
+        assert heard.states() == [FeedState.LIVE]
+        assert len([message for message in server.gateway.heard if message["method"] == "server.ping"]) >= 3
 
 
 async def test_more_channels_than_a_connection_takes_go_over_another_one():
