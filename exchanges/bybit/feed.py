@@ -163,7 +163,7 @@ class BybitFeedDialect(FeedDialect):
 
     venue: ClassVar[str] = NAME
     ping: ClassVar[str] = '{"op":"ping"}'
-    beat_s: ClassVar[float] = 20.0
+    beat_s: ClassVar[int] = 20
 
     def __init__(self, url: str, reader: PublicReader, instruments: Sequence[Instrument]) -> None:
         self._url = url

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import random
 from abc import ABC, abstractmethod
@@ -45,7 +46,7 @@ class FeedDialect(ABC):
     venue: ClassVar[str]
     ping: ClassVar[str] = ""
     """Sent when a connection is silent; empty = a ping frame."""
-    beat_s: ClassVar[float] = 0.0
+    beat_s: ClassVar[int] = 0
     """How often a ping is sent even while messages come, where the venue wants that; 0 = never."""
     batch: ClassVar[int] = 50
     """Topics of one subscription."""
@@ -248,9 +249,14 @@ class PublicFeed:
             self._fetch_bars(key)
 
     async def _tend(self) -> None:
-        """Fetch bars that have closed without a word."""
-        while True:
+        """Fetch bars that have closed without a word, and send the pings that the venue wants in any case."""
+        for second in itertools.count(1):
             await asyncio.sleep(1.0)
+            if self._dialect.beat_s and second % self._dialect.beat_s == 0:
+                for line in self._lines.values():
+                    if line.socket is not None:
+                        with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+                            await line.socket.send_str(self._dialect.ping)
             now_ns = self.clock.now_ns()
             for key, due_ns in list(self._bars.items()):
                 if self._is_live and now_ns >= due_ns + key[1] + BAR_GRACE_NS:
@@ -327,32 +333,18 @@ class PublicFeed:
             socket = await self.session.ws_connect(line.url, max_msg_size=MAX_FRAME_BYTES, decode_text=False)
         async with socket:
             line.socket, line.waiting = socket, {}
-            beat = asyncio.create_task(self._beat(socket))
-            try:
-                await self._request(line, list(line.topics))
-                return await self._listen(line, socket)
-            finally:
-                beat.cancel()
-
-    async def _listen(self, line: _Line, socket: Socket) -> str:
-        while True:
-            frame = await self._receive(socket)
-            if frame is None:
-                return f"nothing came for {2 * self._patience.ping_after_s:g} s"
-            kind, data, extra = frame
-            if kind is aiohttp.WSMsgType.TEXT:
-                self._take(line, data)
-            elif kind is not aiohttp.WSMsgType.PONG:
-                return f"closed: {data or socket.close_code or kind.name} {extra or ''}".strip()
-            if line.waiting and min(line.waiting.values()) < asyncio.get_running_loop().time():
-                return "a subscription was not confirmed"
-
-    async def _beat(self, socket: Socket) -> None:
-        """Pings that the venue wants in any case."""
-        with contextlib.suppress(ConnectionError, aiohttp.ClientError):
-            while self._dialect.beat_s:
-                await asyncio.sleep(self._dialect.beat_s)
-                await socket.send_str(self._dialect.ping)
+            await self._request(line, list(line.topics))
+            while True:
+                frame = await self._receive(socket)
+                if frame is None:
+                    return f"nothing came for {2 * self._patience.ping_after_s:g} s"
+                kind, data, extra = frame
+                if kind is aiohttp.WSMsgType.TEXT:
+                    self._take(line, data)
+                elif kind is not aiohttp.WSMsgType.PONG:
+                    return f"closed: {data or socket.close_code or kind.name} {extra or ''}".strip()
+                if line.waiting and min(line.waiting.values()) < asyncio.get_running_loop().time():
+                    return "a subscription was not confirmed"
 
     async def _receive(self, socket: Socket) -> tuple[aiohttp.WSMsgType, Any, str | None] | None:
         """The next frame; after a silence a ping is sent, after a second one there is none."""
