@@ -94,7 +94,7 @@ class PhemexFeedDialect(FeedDialect):
 
     venue: ClassVar[str] = "PHEMEX"
     ping: ClassVar[str] = '{"id":0,"method":"server.ping","params":[]}'
-    beat_s: ClassVar[float] = 5.0
+    beat_s: ClassVar[int] = 5
     """Who only listens is dropped after 30 s, whatever comes."""
     batch: ClassVar[int] = 1
 
