@@ -303,9 +303,15 @@ def cancel(core: Core, slot: Slot, order: Order) -> None:
 
 
 def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: int = 0) -> None:
-    """Change a settled order in place to a total quantity and price, within gate and budget."""
+    """Change a settled order in place to a total quantity and price, within gate and budget.
+
+    Where the venue changes nothing in place it is cancelled; what is wanted in its stead follows when it is gone.
+    """
     config = core.gate.get(slot.instrument)
     if config is None:
+        return
+    if not core.instruments[slot.instrument].amends:
+        cancel(core, slot, order)
         return
     if core.state.ts_ns < order.amend_until_ns:
         core.set_timer_once(f"retry:{slot.key}", order.amend_until_ns)

@@ -18,7 +18,7 @@ class Bench(ABC):
 
     desk: Desk[Any]
     too_small = "0.0001"
-    """A quantity below the minimum notional that the instrument can carry."""
+    """A quantity below the minimum notional that the instrument can carry; empty = the venue has no minimum."""
 
     @property
     def exchange(self) -> PaperExchange:
