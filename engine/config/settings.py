@@ -14,6 +14,7 @@ from domain.settings import (
     BreakerSettings,
     Environment,
     ExecutionSettings,
+    FailoverSpec,
     Limits,
     Person,
     RiskSettings,
@@ -35,6 +36,7 @@ def to_settings(config: Config) -> Settings:
         approvals=_approvals(config),
         execution=ExecutionSettings(**config.execution.model_dump()),
         breakers=BreakerSettings(exchange_failure=BreakerRule(**config.breakers.exchange_failure.model_dump())),
+        failover=tuple(FailoverSpec(**item.model_dump()) for item in config.failover),
         strategies=tuple(_strategy(item) for item in config.strategies),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from domain import commands as c
-from domain.account import Account
+from domain.account import Account, venue_of
 from domain.desired import NOTHING, Style
 from domain.errors import Unrepresentable
 from domain.facts import StrategyStatus, TradingState
@@ -16,9 +16,10 @@ from domain.order import ArmDeadMan
 from domain.settings import Settings, StrategySpec
 from domain.text import plain
 from domain.verdict import REASONS, Reason, Veto
-from engine.core import breakers, review, trading
+from engine.core import breakers, failover, review, trading
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
+from engine.core.executor.exposure import reference
 from engine.core.executor.place import cancel
 from engine.core.executor.targets import towards_zero, worst_price
 from engine.core.state import MANUAL, Parked, Slot, StrategyState
@@ -78,6 +79,8 @@ def lift_flats(core: Core) -> None:
         if slot.flat:
             slot.flat = False
             slot.consumed = slot.entry
+            if (pair := core.pairs.get(slot.key)) is not None:
+                pair.primary.consumed = pair.primary.entry
             if slot.owner.startswith(MANUAL):
                 slot.target = None
     converge_all(core)
@@ -168,6 +171,7 @@ def apply_settings(core: Core, command: c.ApplySettings) -> str:
     core.state.settings = command.settings
     core.state.settings_hash = command.content_hash
     core.refresh()
+    failover.claim_all(core)
     set_dead_man(core)
     converge_all(core)
     opened = ", ".join(spec.id for spec in command.settings.accounts if spec.id not in core.state.accounts)
@@ -209,6 +213,9 @@ def obstacle(core: Core, slot: Slot, target: int) -> Veto | None:
     position = core.position(slot.account, slot.instrument)
     if core.state.trading is TradingState.REDUCING and towards_zero(target, position) != target:
         return Veto(Reason.REDUCING, core.state.latched_reason)
+    bar = core.bar_of(slot)
+    if bar is Reason.BREAKER_OPEN and slot.key not in core.pairs and towards_zero(target, position) != target:
+        return Veto(bar, venue_of(slot.account))
     return None
 
 
@@ -283,8 +290,9 @@ def release_parked(core: Core, parked: Parked) -> Veto | str:
     config = core.gate.get(slot.instrument)
     if config is None:
         return Veto(Reason.LIMIT_MISSING, slot.instrument)
-    market, instrument = core.markets[slot.instrument], core.instruments[slot.instrument]
-    price, age_ns = market.reference(), core.state.ts_ns - market.ts_ns
+    instrument = core.instruments[slot.instrument]
+    price, seen_ns = reference(core, slot)
+    age_ns = core.state.ts_ns - seen_ns
     veto = check_collar(config, parked.price, 1, price, age_ns) or check_collar(config, parked.price, -1, price, age_ns)
     if veto is not None:
         return veto
@@ -344,6 +352,8 @@ def settings_objection(core: Core, settings: Settings) -> Veto | None:
     if core.state.settings == settings:
         return Veto(Reason.WRONG_STATE, "these settings are in force already")
     contracts = {i.id: i for i in settings.instruments}
+    if (refusal := failover.objection(core, settings)) is not None:
+        return refusal
     account_ids = {a.id for a in settings.accounts}
     for slot in core.state.slots.values():
         if not (slot.orders or slot.owner or core.position(slot.account, slot.instrument)):

@@ -21,15 +21,14 @@ from domain.events import (
     SendFailed,
 )
 from domain.facts import Severity
-from domain.instrument import AccountId
-from domain.order import PROTECTIVE, Cancel, ClientId, Order, OrderKind, OrderStatus, Query, RequestSnapshot
+from domain.order import PROTECTIVE, ClientId, Order, OrderKind, OrderStatus, Query, RequestSnapshot
 from domain.strategy import FillView
 from domain.verdict import Reason
 from engine.core import breakers, portfolio
 from engine.core.core import Core
 from engine.core.executor import converge
 from engine.core.executor.place import watch
-from engine.core.state import Slot
+from engine.core.state import Slot, slot_key
 from engine.core.wake import wake_owner_with_fill
 
 ORDERS, READS = breakers.ORDERS, breakers.READS
@@ -179,6 +178,8 @@ def on_filled(core: Core, event: Filled) -> None:
         order.updated_ns = core.state.ts_ns
         if order.role in PROTECTIVE:
             slot.consumed = consumed_by(slot, order)
+            if core.pairs and (pair := core.pairs.get(slot.key)) is not None:
+                pair.primary.consumed = slot.consumed
         if found is not None:
             settle_filled(core, slot, order)
         else:
@@ -212,12 +213,17 @@ def settle_filled(core: Core, slot: Slot, order: Order) -> None:
 def fill_view(core: Core, event: Filled, order: Order | None) -> FillView:
     """The fill as its strategy sees it."""
     instrument = core.instruments[event.instrument]
+    name, size = event.instrument, 1.0
+    pair = core.pairs.get(slot_key(event.account, event.instrument)) if core.pairs else None
+    if pair is not None and name == pair.backup.instrument:
+        name = pair.primary.instrument
+        size = core.views[pair.primary.owner].backups[name].size if pair.primary.owner in core.views else 1.0
     return FillView(
-        event.instrument,
+        name,
         event.ts_ns,
         event.side,
         event.price / instrument.price_scale,
-        event.qty / instrument.qty_scale,
+        event.qty / instrument.qty_scale * size,
         order.entry if order is not None else "",
         order is not None and order.role in PROTECTIVE,
     )
@@ -350,49 +356,3 @@ def on_report(core: Core, event: OrderReport) -> None:
     else:
         close(core, slot, order, event.status if event.status.is_terminal else OrderStatus.CANCELLED)
     converge(core, slot)
-
-
-def check_in_flight(core: Core) -> None:
-    """Timer: requests without an answer become UNKNOWN and are queried, again and again until known."""
-    timing = core.state.settings.execution
-    now = core.state.ts_ns
-    waiting = False
-    late: dict[AccountId, bool] = {}
-    for slot in core.state.slots.values():
-        for order in slot.orders.values():
-            since = unanswered_since(order)
-            if not since:
-                continue
-            waiting = True
-            if now - since >= timing.ack_timeout_ns:
-                late[slot.account] = late.get(slot.account, False) or order.status is not OrderStatus.UNKNOWN
-                ask_after(core, slot, order)
-    if waiting:
-        core.set_timer("inflight", now + timing.query_every_ns)
-    for account, is_order in late.items():
-        if is_order:
-            breakers.failed(core, venue_of(account), ORDERS, "an order was not answered in time")
-        breakers.ask(core, account)
-
-
-def unanswered_since(order: Order) -> int:
-    """Since when an answer is awaited; 0 = none is."""
-    if order.status is PENDING:
-        return order.created_ns
-    if order.status is OrderStatus.UNKNOWN:
-        return order.query_ns
-    if order.cancel_ns or order.amend_price or order.amend_qty:
-        return max(order.cancel_ns, order.updated_ns, order.query_ns)
-    return 0
-
-
-def ask_after(core: Core, slot: Slot, order: Order) -> None:
-    """An answer did not come in time: query the order, and repeat its cancel."""
-    if order.status is PENDING:
-        order.status = OrderStatus.UNKNOWN
-        core.order_changed(order)
-    order.query_ns = core.state.ts_ns
-    core.emit(Query(cid=order.cid, account=slot.account, instrument=slot.instrument))
-    if order.cancel_ns:
-        order.cancel_ns = core.state.ts_ns
-        core.emit(Cancel(cid=order.cid, account=slot.account, instrument=slot.instrument))

@@ -12,7 +12,7 @@ from domain.events import OpenOrder, VenuePosition, VenueSnapshot
 from domain.facts import Severity, TradingState
 from domain.instrument import ZERO
 from domain.order import Order, OrderStatus, Query, RequestSnapshot, Role
-from engine.core import breakers, orders, portfolio, trading
+from engine.core import breakers, failover, orders, portfolio, trading
 from engine.core.core import Core, by_key
 from engine.core.executor import converge
 from engine.core.executor.place import cancel, watch
@@ -48,6 +48,7 @@ def on_snapshot(core: Core, event: VenueSnapshot) -> None:
         core.set_timer(f"snapshot:{account.id}", core.state.ts_ns + every_ns)
     if first:
         account.reconciled = True
+        failover.settle(core)
         portfolio.roll_day(core)
         trading.settle(core)
         for slot in by_key(core.state.slots, account.id):

@@ -15,6 +15,8 @@ from domain.order import PROTECTIVE, ArmDeadMan
 from engine.core import (
     breakers,
     commands,
+    failover,
+    inflight,
     markets,
     operate,
     orders,
@@ -69,6 +71,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
     strategies.reattach(core)
     strategies.await_history(core)
     reconcile.on_started(core)
+    failover.claim_all(core)
     if event.lost:
         on_lost_end(core, event.lost)
 
@@ -106,7 +109,7 @@ def run_timer(core: Core, name: str) -> None:
     """What a timer's name means."""
     kind, _, of = name.partition(":")
     if kind == "inflight":
-        orders.check_in_flight(core)
+        inflight.check_in_flight(core)
     elif kind == "equity":
         portfolio.sample_equity(core)
     elif kind == "retry":
@@ -117,6 +120,8 @@ def run_timer(core: Core, name: str) -> None:
         requests.expire(core, of)
     elif kind == "snapshot":
         reconcile.on_snapshot_due(core, of)
+    elif kind == "failover":
+        failover.on_due(core, of)
     elif kind == "breaker":
         breakers.on_cooled(core, of)
     elif kind == "deadman":
