@@ -9,6 +9,7 @@ from bot.message import Message, Text
 from bot.parse import UsageError, account_of, instrument_of, params_of, quantity_of, suggest
 from bot.show import strategy_of
 from domain import commands
+from domain.account import venue_of
 from domain.commands import Command
 from domain.facts import CommandDone, Severity
 from domain.settings import StrategySpec
@@ -40,8 +41,12 @@ async def halt(call: Call) -> Message:
 
 
 async def resume(call: Call) -> Message:
-    """Ask to trade again."""
-    return await submit(call, commands.Resume(reason=call.arguments.get("reason", "")))
+    """Ask to trade again: at one venue where that is the first word, else everywhere."""
+    word, reason = call.arguments.get("venue", ""), call.arguments.get("reason", "")
+    venue = word.upper()
+    if venue not in {venue_of(account) for account in call.desk.accounts()}:
+        venue, reason = "", f"{word} {reason}".strip()
+    return await submit(call, commands.Resume(reason=reason, venue=venue))
 
 
 async def flatten(call: Call) -> Message:

@@ -20,7 +20,7 @@ from bot.message import (
     signed,
 )
 from bot.parse import UsageError, account_of, instrument_of, suggest
-from domain.facts import RequestStatus, Severity
+from domain.facts import RequestStatus, Severity, TradingState
 from domain.market import FeedState
 from domain.views import (
     BreakerView,
@@ -30,6 +30,7 @@ from domain.views import (
     PnlView,
     RequestView,
     StrategyView,
+    TradingAtView,
     VenueView,
     owner_words,
 )
@@ -55,16 +56,23 @@ async def status(call: Call) -> Message:
     ]
     if view.unknown_orders:
         rows.append(("unknown", f"{view.unknown_orders} orders whose answer never came; they are being queried"))
+    rows += [(at.venue, _trading_at(at)) for at in view.trading_at if len(view.trading_at) > 1 or at.is_held]
     rows += _feed_rows(view.feeds)
     rows += [(f"breaker {row.venue}", _breaker_text(row)) for row in view.breakers]
     rows += [(f"fail-over {row.strategy}", _failover_text(row)) for row in view.failovers]
     rows += [(door.name, door.text) for door in view.doors]
     notes = tuple(Text(f"Not ready: {reason}") for reason in reasons)
-    well = (
-        ready and state == "ACTIVE" and not view.breakers and not view.failovers and all(door.ok for door in view.doors)
-    )
+    trades = all(at.trading_state == TradingState.ACTIVE for at in view.trading_at)
+    is_whole = trades and not view.breakers and not view.failovers
+    well = ready and state == "ACTIVE" and is_whole and all(door.ok for door in view.doors)
     severity = Severity.INFO if well else Severity.WARNING
     return Message(title=f"Status: {state}", blocks=(Pairs(tuple(rows)), *notes), severity=severity)
+
+
+def _trading_at(view: TradingAtView) -> str:
+    """What a venue may do, why, and how it is let go."""
+    why = f" ({view.reason})" if view.reason else ""
+    return f"{view.trading_state.upper()}{why}{f'; /resume {view.venue}' if view.is_held else ''}"
 
 
 def _breaker_text(row: BreakerView) -> str:

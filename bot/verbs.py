@@ -162,7 +162,14 @@ VERBS: Final = (
     ),
     _acts("strategies set", "Change parameters; it warms up again", act.set_params, STRATEGY, PARAMS),
     _lowers("halt", "Stop what adds risk, at once; protections stay", act.halt, REASON),
-    _acts("resume", "Ask to trade again; others approve", act.resume, REASON, role=RoleName.RISK),
+    _acts(
+        "resume",
+        "Ask to trade again, everywhere or at one venue; others approve",
+        act.resume,
+        structs.replace(VENUE, complete=venues),
+        REASON,
+        role=RoleName.RISK,
+    ),
     _lowers(
         "flatten",
         "Halt, then close one position or all",

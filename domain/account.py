@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from msgspec import Struct, field
 
+from domain.facts import TradingState
 from domain.instrument import ZERO, AccountId, Instrument, InstrumentId
 
 
@@ -64,7 +65,8 @@ class Account(Struct, kw_only=True):
     """Money and positions at one venue account. Amounts are in the account's currency.
 
     `venue_ts_ns` is the venue's time of the newest snapshot that was compared, `funding_ts_ns` of the newest
-    payment of funding.
+    payment of funding. `trading` is what is in force for it: the worse of the engine's state and its venue's.
+    `dead_man_ns` is the deadline the venue's dead-man's switch was last set to.
     """
 
     id: AccountId
@@ -78,3 +80,10 @@ class Account(Struct, kw_only=True):
     reconciled: bool = False
     venue_ts_ns: int = 0
     funding_ts_ns: int = 0
+    trading: TradingState = TradingState.REDUCING
+    strangers: dict[str, bool] = field(default_factory=dict)
+    """What the venue has there that is not ours, and people were told of: client ids, and contracts that the settings
+    do not know. True = it closes a position, so that cancelling everything would strip that."""
+    margins: dict[InstrumentId, str] = field(default_factory=dict)
+    """How the venue margins a position otherwise than the settings say, as it was told last."""
+    dead_man_ns: int = 0

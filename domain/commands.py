@@ -40,9 +40,10 @@ class Halt(Struct, frozen=True, kw_only=True, tag="halt"):
 
 
 class Resume(Struct, frozen=True, kw_only=True, tag="resume"):
-    """Back to ACTIVE; needs the quorum."""
+    """Back to ACTIVE; needs the quorum. `venue` = only that venue, "" = the engine and all of them."""
 
     reason: str = ""
+    venue: str = ""
 
 
 class Flatten(Struct, frozen=True, kw_only=True, tag="flatten"):

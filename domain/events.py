@@ -19,6 +19,7 @@ from domain.instrument import AccountId, InstrumentId
 from domain.market import Bar, Bbo, Book, Feed, FeedStatus, Mark, Trade
 from domain.order import ClientId, Liquidity, OrderKind, OrderStatus
 from domain.settings import Settings
+from domain.venue import VenueCaps
 from domain.verdict import Reason
 
 
@@ -257,11 +258,16 @@ class OpenOrder(Struct, frozen=True, kw_only=True):
 
 
 class VenuePosition(Struct, frozen=True, kw_only=True):
-    """One position in a `VenueSnapshot`; `entry_value` is the signed money paid for it."""
+    """One position in a `VenueSnapshot`; `entry_value` is the signed money paid for it.
+
+    `margin_problem` says in words how its margin mode or leverage differs from the settings ("" = as they say, or not
+    known).
+    """
 
     instrument: InstrumentId
     qty: int
     entry_value: Decimal
+    margin_problem: str = ""
 
 
 class VenueSnapshot(Struct, kw_only=True, tag="venue_snapshot", array_like=True):
@@ -279,6 +285,29 @@ class VenueSnapshot(Struct, kw_only=True, tag="venue_snapshot", array_like=True)
     positions: tuple[VenuePosition, ...] = ()
     fills: tuple[Filled, ...] = ()
     funding: tuple[FundingPaid, ...] = ()
+
+
+class VenueOpened(Struct, kw_only=True, tag="venue_opened", array_like=True):
+    """A venue is about to be used in this run, and this is what it can do."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    venue: str
+    caps: VenueCaps
+
+
+class WatchdogActed(Struct, kw_only=True, tag="watchdog_acted", array_like=True):
+    """While no engine lived, the watchdog cancelled, and where it was told to, flattened; `text` says what came of it.
+
+    `epoch` is the run whose heartbeat died, `acted_ns` the watchdog's wall time.
+    """
+
+    seq: int = 0
+    ts_ns: int = 0
+    epoch: int
+    acted_ns: int
+    flattened: bool
+    text: str
 
 
 class VenueStatus(Struct, kw_only=True, tag="venue_status", array_like=True):
@@ -340,37 +369,14 @@ class Decided(Struct, kw_only=True, tag="decided", array_like=True):
     source: str = ""
 
 
+# fmt: off
 VenueEvent: TypeAlias = (
-    Accepted
-    | Rejected
-    | Filled
-    | Cancelled
-    | CancelRejected
-    | Amended
-    | AmendRejected
-    | OrderReport
-    | SendFailed
-    | SendDropped
-    | FundingPaid
-    | VenueSnapshot
-    | VenueStatus
-    | VenueTrouble
+    Accepted | Rejected | Filled | Cancelled | CancelRejected | Amended | AmendRejected | OrderReport | SendFailed
+    | SendDropped | FundingPaid | VenueSnapshot | VenueStatus | VenueTrouble
 )
-
 MainEvent: TypeAlias = (
-    EngineStarted
-    | EngineStopped
-    | Tick
-    | ClockStepped
-    | CommandReceived
-    | History
-    | StrategyFault
-    | StrategyFileBroken
-    | FeedStatus
-    | InboxOverflow
-    | DiskLow
-    | Decided
-    | VenueEvent
+    EngineStarted | EngineStopped | Tick | ClockStepped | CommandReceived | History | StrategyFault
+    | StrategyFileBroken | FeedStatus | InboxOverflow | DiskLow | VenueOpened | WatchdogActed | Decided | VenueEvent
 )
-
+# fmt: on
 Event: TypeAlias = MainEvent | Bar | Bbo | Book | Trade | Mark

@@ -79,6 +79,8 @@ class Instrument(Struct, frozen=True, kw_only=True):
     maintenance_margin: Decimal = Decimal("0.025")
     funding_interval_ns: int = 3_600_000_000_000
     aliases: tuple[str, ...] = ()
+    amends: bool = True
+    """Whether the venue changes orders in place; where it does not, they are cancelled and placed anew."""
     unit: Decimal = ZERO
     """Money value of one price unit times one quantity unit; derived, do not pass it."""
     price_scale: int = 1

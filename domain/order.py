@@ -51,6 +51,8 @@ class Role(enum.IntEnum):
     TAKE_PROFIT = 4
     TAKE = 5
     FLATTEN = 6
+    ADOPTED = 7
+    """Somebody placed it at the venue; the executor only takes it out, where nothing may add risk."""
 
 
 PROTECTIVE: Final = frozenset({Role.STOP, Role.TAKE_PROFIT})
@@ -116,6 +118,11 @@ class Order(Struct, kw_only=True, gc=False):
     reason: str = ""
 
     @property
+    def guards(self) -> bool:
+        """True for what protects a position: it outlives halts, stops and the engine."""
+        return self.role in PROTECTIVE or (self.role is Role.ADOPTED and self.reduce_only)
+
+    @property
     def leaves(self) -> int:
         """Unsigned quantity that may still fill, counting an amendment in flight at its larger side."""
         return (self.qty if self.qty > self.amend_qty else self.amend_qty) - self.filled  # noqa: FURB136 - max() costs thrice as much
@@ -152,12 +159,16 @@ class Amend(Struct, frozen=True, kw_only=True, tag="amend", gc=False):
 
 
 class Cancel(Struct, frozen=True, kw_only=True, tag="cancel", gc=False):
-    """Take a working order out of the market; never waits for the journal."""
+    """Take a working order out of the market; never waits for the journal.
+
+    `venue_id` is set for an order that somebody else placed: its `cid` is then what the venue's adapter calls it.
+    """
 
     cid: ClientId
     account: AccountId
     instrument: InstrumentId
     adds_risk: bool = False
+    venue_id: str = ""
 
 
 class Query(Struct, frozen=True, kw_only=True, tag="query"):
@@ -198,6 +209,16 @@ def run_of_client_id(installation: str, cid: ClientId) -> tuple[int, int]:
     """(epoch, seq) of an id that `derive_client_id` made for this installation; (0, 0) for any other."""
     found = re.fullmatch(rf"{re.escape(installation)}-([0-9a-f]+)-([0-9a-f]+)-[0-9a-f]+", cid)
     return (int(found[1], 16), int(found[2], 16)) if found else (0, 0)
+
+
+WATCHDOG_INDEX: Final = 0x8000
+"""From this index on a client id is the watchdog's; a step never places so many orders."""
+
+
+def is_watchdogs(cid: ClientId) -> bool:
+    """Whether an id that `derive_client_id` made is one of the watchdog's."""
+    index = cid.rpartition("-")[2]
+    return re.fullmatch(r"[0-9a-f]{4,8}", index) is not None and int(index, 16) >= WATCHDOG_INDEX
 
 
 def check_side(side: int) -> int:

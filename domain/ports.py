@@ -21,6 +21,7 @@ from domain.events import Event, VenueEvent
 from domain.instrument import Instrument
 from domain.market import Bar, Feed, FeedStatus, FundingRate, MarketEvent, Trade
 from domain.order import ClientId, Intent
+from domain.venue import VenueCaps as VenueCaps  # noqa: PLC0414 - whoever makes a venue finds all of it here
 from domain.views import VenueView
 
 EventSink: TypeAlias = Callable[[Event], None]
@@ -33,18 +34,6 @@ class Clock(Protocol):
     def now_ns(self) -> int:
         """Nanoseconds since the Unix epoch."""
         ...
-
-
-class VenueCaps(Struct, frozen=True, kw_only=True):
-    """What a venue can do."""
-
-    amend: bool = True
-    amend_keeps_queue: bool = False
-    post_only: bool = True
-    reduce_only: bool = True
-    triggers: bool = True
-    dead_man: bool = False
-    batch: int = 1
 
 
 class Venue(Protocol):

@@ -96,9 +96,9 @@ class ExecutionSettings(Struct, frozen=True, kw_only=True):
     `ack_timeout_ns`: no answer for this long makes an order UNKNOWN. `validity_ns`: how long a venue
     may still accept a request after it was sent; absence counts only after that. `retry_ns`: pause
     after a rejection. `slippage` bounds an IOC from the touch. `quote_tolerance` is in ticks.
-    `dead_man_ns` 0 = the venue-side dead-man's switch is not used. `reconcile_every_ns`: how often every
-    account is compared with its venue, so that a lost message cannot go unseen (0 = only at the start and
-    after an outage, for lines that lose nothing).
+    `dead_man_ns`: how long a venue that has a dead-man's switch waits for us (0 = it is not used).
+    `reconcile_every_ns`: how often every account is compared with its venue, so that a lost message cannot go
+    unseen (0 = only at the start and after an outage, for lines that lose nothing).
     """
 
     ack_timeout_ns: int = 2 * SECOND_NS
@@ -171,12 +171,24 @@ def strategy_id_problem(name: str) -> str:
     return ""
 
 
+class Strangers(enum.StrEnum):
+    """What becomes of an order at the venue that this engine did not place."""
+
+    ASK = "ask"
+    """The venue is REDUCING until people have looked."""
+    CANCEL = "cancel"
+    """It is cancelled, unless it is reduce-only: what may protect a position is never taken away."""
+    ADOPT = "adopt"
+    """It belongs to the built-in strategy `manual`, where no other strategy owns the instrument."""
+
+
 class AccountSpec(Struct, frozen=True, kw_only=True):
     """One venue account; `deposit` is the starting cash of a paper account."""
 
     id: AccountId
     currency: str = "USDC"
     deposit: Decimal = Decimal(0)
+    on_foreign_order: Strangers = Strangers.ASK
 
 
 class Settings(Struct, frozen=True, kw_only=True):

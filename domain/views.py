@@ -29,6 +29,15 @@ class FeedView(Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class TradingAtView(Struct, frozen=True, kw_only=True):
+    """What a venue may do; `is_held` until people resume it, `reason` says why it is held back by itself."""
+
+    venue: str
+    trading_state: str
+    reason: str = ""
+    is_held: bool = False
+
+
 class DoorView(Struct, frozen=True, kw_only=True):
     """A chat channel: `text` says in words whether it is connected, since when, and what to do when it is not."""
 
@@ -121,6 +130,8 @@ class StatusView(Struct, frozen=True, kw_only=True):
     feeds: tuple[FeedView, ...]
     doors: tuple[DoorView, ...] = ()
     """The chat channels that are switched on."""
+    trading_at: tuple[TradingAtView, ...] = ()
+    """What each venue may do."""
     breakers: tuple[BreakerView, ...] = ()
     """Those that are not closed."""
     failovers: tuple[FailoverView, ...] = ()

@@ -8,10 +8,11 @@ from decimal import Decimal
 from domain import facts as f
 from domain import views as v
 from domain.account import Account
-from domain.facts import RequestStatus, StrategyStatus, TradingState
+from domain.facts import RequestStatus, StrategyStatus
 from domain.instrument import ZERO, Instrument, InstrumentId
 from domain.market import FeedState
 from domain.order import Order, OrderStatus
+from engine.core import trading
 from engine.core.core import Core
 from engine.core.portfolio import DAY_NS
 from engine.core.state import MANUAL, Failover, StrategyState
@@ -57,11 +58,9 @@ def day_pnl(core: Core, account: Account) -> Decimal:
 def status(core: Core, now_ns: int, market: str) -> v.StatusView:
     """The service at a glance."""
     state = core.state
-    reason = state.latched_reason
-    if state.trading is TradingState.REDUCING and state.latched is TradingState.ACTIVE:
-        reason = "not reconciled with the venue yet"
-    if reason and state.latched_by and state.latched_by not in reason:
-        reason = f"{reason}, by {state.latched_by}"
+    by, reason = trading.why(core)
+    if reason and by and by not in reason and reason != trading.UNSURE:
+        reason = f"{reason}, by {by}"
     unknown = sum(1 for slot in state.slots.values() for o in slot.orders.values() if o.status is OrderStatus.UNKNOWN)
     accounts = list(state.accounts.values())
     return v.StatusView(
@@ -82,8 +81,23 @@ def status(core: Core, now_ns: int, market: str) -> v.StatusView:
         pending_requests=len(pending(core)),
         unknown_orders=unknown,
         feeds=feeds(core, now_ns),
+        trading_at=trading_at(core),
         breakers=tuple(row for row in breakers(core) if row.state != BreakerState.CLOSED),
         failovers=tuple(row for row in failovers(core) if row.on_backup),
+    )
+
+
+def trading_at(core: Core) -> tuple[v.TradingAtView, ...]:
+    """What each venue may do, and why it is held back by itself."""
+    by_itself = trading.venues_of(core)
+    return tuple(
+        v.TradingAtView(
+            venue=name,
+            trading_state=trading.worse(trading.in_force(core), now).value,
+            reason=trading.why_venue(core, name).removeprefix(f"{name}: "),
+            is_held=name in core.state.venues and core.state.venues[name].latched is not trading.ACTIVE,
+        )
+        for name, now in by_itself.items()
     )
 
 

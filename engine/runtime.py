@@ -238,8 +238,7 @@ class Runtime:
 
     async def _warm_up(self, strategy: str) -> None:
         """Subscribe what a strategy reads and bring its history up to now; asked again until it is whole."""
-        pause_s = WARM_UP_RETRY_S
-        view, asked = self.core.views.get(strategy), self._asked(strategy)
+        view, asked, pause_s = self.core.views.get(strategy), self._asked(strategy), WARM_UP_RETRY_S
         while view is not None and asked == self._asked(strategy) and self._feed is not None:
             try:
                 await self._feed.subscribe(with_backups(self.core, view))

@@ -11,6 +11,11 @@ settings.register_profile("moondev", deadline=None, print_blob=True, derandomize
 settings.load_profile("moondev")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no process waits at the end for one that has begun late."""
+    items.sort(key=lambda item: ("sockets" not in item.name, "simulation" not in item.keywords))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what the simulated seeds of this run met, also those of xdist's workers."""
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]

@@ -58,7 +58,9 @@ def accounts(config: Config) -> Iterator[Finding]:
 
 
 def environment(config: Config) -> Iterator[Finding]:
-    """Live trading waits for the vault; paper trades paper instruments."""
+    """Live trading waits for the vault; paper trades paper instruments; real venues are compared all the time."""
+    if config.environment != "paper" and config.execution.reconcile_every_ns == 0:
+        yield ("execution", "reconcile_every"), "a real venue is compared all the time: give a span such as 30s"
     if config.environment == "live":
         yield ("environment",), "live trading is refused until keys are kept in the vault; use paper or testnet"
     for i, item in enumerate(config.instruments):
@@ -106,7 +108,7 @@ def strategies(config: Config) -> Iterator[Finding]:
 
 def failover(config: Config) -> Iterator[Finding]:
     """A backup is the same asset at another venue, on an account there, and nobody else's."""
-    known, accounts_known = [item.id for item in config.instruments], [item.id for item in config.accounts]
+    known, at = [item.id for item in config.instruments], [item.id for item in config.accounts]
     owners = {(s.account, instrument): s.id for s in config.strategies for instrument in s.instruments}
     seen: set[str] = set()
     for i, item in enumerate(config.failover):
@@ -117,11 +119,8 @@ def failover(config: Config) -> Iterator[Finding]:
             elif name in seen:
                 yield (*path, key), f"{name} is in a fail-over already; each instrument is in one"
             seen.add(name)
-        if item.account not in accounts_known:
-            yield (
-                (*path, "account"),
-                f"there is no account {found(item.account)}{nearest(item.account, accounts_known)}",
-            )
+        if item.account not in at:
+            yield (*path, "account"), f"there is no account {found(item.account)}{nearest(item.account, at)}"
         if item.instrument not in known or item.backup not in known:
             continue
         if item.instrument.partition("-")[0] != item.backup.partition("-")[0]:
@@ -131,10 +130,7 @@ def failover(config: Config) -> Iterator[Finding]:
         if _venue(item.backup) != item.account.partition(":")[0]:
             yield (*path, "account"), f"{item.backup} cannot be traded on account {item.account}: another venue"
         if (owner := owners.get((item.account, item.backup))) is not None:
-            yield (
-                (*path, "backup"),
-                f"{owner} owns {item.backup} on {item.account}; one owner each: use another account",
-            )
+            yield (*path, "backup"), f"{owner} already owns {item.backup} on {item.account}: use another account"
         traders = [s.id for s in config.strategies if item.instrument in s.instruments]
         if len(traders) > 1:
             text = f"{' and '.join(traders)} trade {item.instrument}, and a backup stands in for one strategy only"
@@ -230,7 +226,7 @@ Check = Callable[[Config], Iterable[Finding]]
 CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"instruments"}), instruments),
     (frozenset({"environment", "accounts"}), accounts),
-    (frozenset({"environment", "instruments"}), environment),
+    (frozenset({"environment", "instruments", "execution"}), environment),
     (frozenset({"instruments", "risk", "data_feed"}), references),
     (frozenset({"instruments", "accounts", "strategies"}), strategies),
     (frozenset({"instruments", "accounts", "strategies", "failover"}), failover),

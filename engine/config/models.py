@@ -112,6 +112,8 @@ class AccountSection(Section):
     id: Text
     currency: Literal["USDC", "USDT", "USD"] = "USDC"
     deposit: NotNegative = Decimal(0)
+    on_foreign_order: Literal["ask", "cancel", "adopt"] = "ask"
+    """What becomes of an order at the venue that this engine did not place."""
 
 
 class FaultSection(Section):
@@ -191,7 +193,10 @@ class ExecutionSection(Section):
     retry_ns: PositiveDurationNs = Field(default=SECOND_NS, alias="retry")
     slippage: Fraction = Decimal("0.005")
     quote_tolerance_ticks: Count = 0
-    dead_man_ns: DurationNs = Field(default=0, alias="dead_man")
+    reconcile_every_ns: DurationNs | None = Field(default=None, alias="reconcile_every")
+    """How often every account is compared with its venue; said by the environment where it is not said here."""
+    dead_man_ns: DurationNs | None = Field(default=None, alias="dead_man")
+    """How long a venue that has a dead-man's switch waits for us, 0 = it is not used; else as above."""
     equity_sample_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="equity_sample")
     stale_feed_ns: PositiveDurationNs = Field(default=30 * SECOND_NS, alias="stale_feed")
     flatten_max_age_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="flatten_max_age")

@@ -8,6 +8,8 @@ from typing import Any
 from domain.errors import ConfigError, Unrepresentable
 from domain.instrument import Instrument
 from domain.settings import (
+    MINUTE_NS,
+    SECOND_NS,
     AccountSpec,
     ApprovalSettings,
     BreakerRule,
@@ -20,9 +22,14 @@ from domain.settings import (
     RiskSettings,
     RoleName,
     Settings,
+    Strangers,
     StrategySpec,
 )
 from engine.config.models import Config, InstrumentSection, LimitsSection, PersonSection, StrategySection
+
+PAPER_EXECUTION = {"reconcile_every_ns": MINUTE_NS, "dead_man_ns": 0}
+REAL_EXECUTION = {"reconcile_every_ns": 30 * SECOND_NS, "dead_man_ns": MINUTE_NS}
+"""A real venue is compared all the time, and watches over us where it can."""
 
 
 def to_settings(config: Config) -> Settings:
@@ -30,11 +37,14 @@ def to_settings(config: Config) -> Settings:
     return Settings(
         environment=Environment(config.environment),
         instruments=tuple(_checked(item) for item in config.instruments),
-        accounts=tuple(AccountSpec(id=a.id, currency=a.currency, deposit=a.deposit) for a in config.accounts),
+        accounts=tuple(
+            AccountSpec(id=a.id, currency=a.currency, deposit=a.deposit, on_foreign_order=Strangers(a.on_foreign_order))
+            for a in config.accounts
+        ),
         persons=tuple(_person(item) for item in config.persons),
         risk=_risk(config),
         approvals=_approvals(config),
-        execution=ExecutionSettings(**config.execution.model_dump()),
+        execution=_execution(config),
         breakers=BreakerSettings(exchange_failure=BreakerRule(**config.breakers.exchange_failure.model_dump())),
         failover=tuple(FailoverSpec(**item.model_dump()) for item in config.failover),
         strategies=tuple(_strategy(item) for item in config.strategies),
@@ -96,6 +106,13 @@ def _risk(config: Config) -> RiskSettings:
         default_limits=_limits(risk.default_limits) if risk.default_limits else None,
         **risk.model_dump(exclude={"limits", "default_limits"}),
     )
+
+
+def _execution(config: Config) -> ExecutionSettings:
+    """What the file leaves out is what its environment needs."""
+    said = config.execution.model_dump(exclude_none=True)
+    by_environment = PAPER_EXECUTION if config.environment == "paper" else REAL_EXECUTION
+    return ExecutionSettings(**{**by_environment, **said})
 
 
 def _approvals(config: Config) -> ApprovalSettings:

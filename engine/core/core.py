@@ -28,7 +28,7 @@ from domain.strategy import Strategy
 from domain.verdict import Reason
 from engine.core import pairs
 from engine.core.pairs import Pair
-from engine.core.state import Market, Slot, SlotKey, State, slot_key
+from engine.core.state import Market, Slot, SlotKey, State, VenueState, slot_key
 from engine.core.view import StrategyView
 from risk.breaker import BLOCKING, BreakerState, part_of
 from risk.gate import PPM, GateConfig
@@ -191,7 +191,7 @@ class Core:
 
     def trading_of(self, slot: Slot) -> TradingState:
         """The trading state for one slot: nothing that adds risk where a breaker is open or a half is barred."""
-        trading = self.state.trading
+        trading = self.state.accounts[slot.account].trading
         return REDUCING if trading is ACTIVE and self.bar_of(slot) is not None else trading
 
     def bar_of(self, slot: Slot) -> Reason | None:
@@ -227,6 +227,13 @@ class Core:
         if slot is None:
             slot = self.state.slots[key] = Slot(key, account, instrument)
         return slot
+
+    def venue(self, name: str) -> VenueState:
+        """What is known of a venue, made on first use."""
+        found = self.state.venues.get(name)
+        if found is None:
+            found = self.state.venues[name] = VenueState()
+        return found
 
     def position(self, account: AccountId, instrument: InstrumentId) -> int:
         """Filled position, signed, in integer scale."""

@@ -70,6 +70,12 @@ def on_disk_low(core: Core, event: e.DiskLow) -> None:
         halt(core, "engine", "the disk is full")
 
 
+def on_watchdog_acted(core: Core, event: e.WatchdogActed) -> None:
+    """The watchdog closed what was held; where it only cancelled, what every such start is latched at is enough."""
+    if event.flattened:
+        halt(core, "watchdog", f"the heartbeat of run {event.epoch} died: {event.text}")
+
+
 def on_fault(core: Core, event: e.StrategyFault) -> None:
     """A strategy that hung."""
     if event.quarantine and event.strategy in core.state.strategies:
@@ -361,6 +367,7 @@ EVENTS: dict[type, Callable[[Core, Any], None]] = {
     e.CommandReceived: on_command,
     e.InboxOverflow: on_overflow,
     e.DiskLow: on_disk_low,
+    e.WatchdogActed: on_watchdog_acted,
     e.StrategyFault: on_fault,
     e.Filled: on_filled,
     e.FundingPaid: portfolio.on_funding,

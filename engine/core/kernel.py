@@ -205,8 +205,9 @@ class Kernel:
         found = self.core.order(intent.cid)
         if found is None or found[1].cancel_ns:
             return Reason.WITHDRAWN
-        if state.trading is not TradingState.ACTIVE:
-            return Reason.HALTED if state.trading is TradingState.HALTED else Reason.REDUCING
+        trading = state.accounts[intent.account].trading
+        if trading is not TradingState.ACTIVE:
+            return Reason.HALTED if trading is TradingState.HALTED else Reason.REDUCING
         if (bar := self.core.bar_of(found[0])) is not None:
             return bar
         if intent.valid_until_ns and state.ts_ns >= intent.valid_until_ns:

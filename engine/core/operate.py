@@ -12,11 +12,10 @@ from domain.account import Account, venue_of
 from domain.desired import NOTHING, Style
 from domain.errors import Unrepresentable
 from domain.facts import StrategyStatus, TradingState
-from domain.order import ArmDeadMan
 from domain.settings import Settings, StrategySpec
 from domain.text import plain
 from domain.verdict import REASONS, Reason, Veto
-from engine.core import breakers, failover, review, trading
+from engine.core import breakers, deadman, failover, review, trading
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
 from engine.core.executor.exposure import reference
@@ -172,22 +171,11 @@ def apply_settings(core: Core, command: c.ApplySettings) -> str:
     core.state.settings_hash = command.content_hash
     core.refresh()
     failover.claim_all(core)
-    set_dead_man(core)
+    deadman.apply_settings(core)
     converge_all(core)
     opened = ", ".join(spec.id for spec in command.settings.accounts if spec.id not in core.state.accounts)
     later = f" Accounts that open at the next start: {opened}." if opened else ""
     return f"Settings {command.content_hash[:8]} are in force.{later}"
-
-
-def set_dead_man(core: Core) -> None:
-    """Begin to arm the venue's dead-man's switch, or disarm it, as the settings now say."""
-    if core.state.settings.execution.dead_man_ns:
-        core.set_timer_once("deadman", core.state.ts_ns)
-        return
-    if "deadman" in core.state.timers:
-        core.drop_timer("deadman")
-        for account in core.state.accounts:
-            core.emit(ArmDeadMan(account=account, deadline_ns=0))
 
 
 def open_accounts(core: Core) -> None:
@@ -204,15 +192,16 @@ def manual_id(account: str, instrument: str) -> str:
 
 def obstacle(core: Core, slot: Slot, target: int) -> Veto | None:
     """Why the executor would not work for this target now; a person is told instead of left waiting."""
-    if core.state.trading is TradingState.HALTED:
+    in_force = core.state.accounts[slot.account].trading
+    if in_force is TradingState.HALTED:
         return Veto(Reason.HALTED)
     if slot.hold:
         return Veto(Reason.HELD, f"/hold {slot.instrument} off releases it")
     if slot.cap is not None and abs(target) > slot.cap:
         return Veto(Reason.CAPPED, f"cap={core.instruments[slot.instrument].qty_text(slot.cap)}")
     position = core.position(slot.account, slot.instrument)
-    if core.state.trading is TradingState.REDUCING and towards_zero(target, position) != target:
-        return Veto(Reason.REDUCING, core.state.latched_reason)
+    if in_force is TradingState.REDUCING and towards_zero(target, position) != target:
+        return Veto(Reason.REDUCING, trading.why_venue(core, venue_of(slot.account)) or core.state.latched_reason)
     bar = core.bar_of(slot)
     if bar is Reason.BREAKER_OPEN and slot.key not in core.pairs and towards_zero(target, position) != target:
         return Veto(bar, venue_of(slot.account))
@@ -232,6 +221,17 @@ def limit_in_the_way(core: Core, slot: Slot, target: int) -> Veto | None:
     if not gap or not adds_risk(side, abs(gap), held):
         return None
     return check_exposure(config, instrument, side, abs(gap), price, held)
+
+
+def give_to_manual(core: Core, slot: Slot) -> None:
+    """The built-in strategy `manual` owns a slot from now on."""
+    owner = manual_id(slot.account, slot.instrument)
+    if owner not in core.state.strategies:
+        spec = StrategySpec(id=owner, kind=MANUAL, account=slot.account, instruments=(slot.instrument,))
+        core.state.strategies[owner] = StrategyState(spec, status=StrategyStatus.RUNNING, desired=NOTHING)
+    slot.owner = owner
+    if (held := core.state.accounts[slot.account].positions.get(slot.instrument)) is not None:
+        held.owner = owner
 
 
 def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa: PLR0911 - one per refusal
@@ -255,12 +255,7 @@ def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa
     veto = obstacle(core, slot, base + qty) or limit_in_the_way(core, slot, base + qty)
     if veto is not None:
         return veto
-    if owner not in core.state.strategies:
-        spec = StrategySpec(id=owner, kind=MANUAL, account=command.account, instruments=(command.instrument,))
-        core.state.strategies[owner] = StrategyState(spec, status=StrategyStatus.RUNNING, desired=NOTHING)
-    slot.owner = owner
-    if (held := core.state.accounts[slot.account].positions.get(slot.instrument)) is not None:
-        held.owner = owner
+    give_to_manual(core, slot)
     slot.manual_by = f"{who}|{core.state.seq}"
     entry = f"manual-{core.state.seq}"
     price = core.markets[command.instrument].reference()
@@ -319,8 +314,8 @@ def release_parked(core: Core, parked: Parked) -> Veto | str:
 def objection(core: Core, command: c.Command) -> Veto | None:
     """Why a command makes no sense now, before anyone is asked to vote on it."""
     match command:
-        case c.Resume() if core.state.latched is TradingState.ACTIVE:
-            return Veto(Reason.WRONG_STATE, f"trading is {core.state.trading} already")
+        case c.Resume():
+            return nothing_to_resume(core, command.venue)
         case c.SetHold() | c.SetCap():
             slot = find_slot(core, command.account, command.instrument)
             if isinstance(slot, Veto) or isinstance(command, c.SetHold) or command.qty is None:
@@ -336,6 +331,30 @@ def objection(core: Core, command: c.Command) -> Veto | None:
             return Veto(Reason.BAD_VALUE, f"{plain(command.notional, 40)} is no amount from 0 to {MOST_MONEY}")
         case _:
             return None
+
+
+def nothing_to_resume(core: Core, venue: str) -> Veto | None:
+    """Why there is nothing that a resume would lift; a start that waits for one venue can go on without it."""
+    state = core.state
+    held = [name for name, record in state.venues.items() if record.latched is not TradingState.ACTIVE]
+    if venue:
+        if venue not in trading.venues_of(core):
+            return Veto(Reason.NO_SUCH, f"venue {venue}; there is {', '.join(trading.venues_of(core))}")
+        return None if venue in held else Veto(Reason.WRONG_STATE, f"{venue} is not held back by itself")
+    waits = state.starting and TradingState.ACTIVE in trading.venues_of(core).values()
+    if held or waits or state.latched is not TradingState.ACTIVE:
+        return None
+    return Veto(Reason.WRONG_STATE, f"trading is {state.trading} already")
+
+
+def describe_resume(core: Core, venue: str) -> str:
+    """What a resume lifts, each with why it was held back."""
+    state = core.state
+    held = [trading.why_venue(core, name) for name, r in state.venues.items() if r.latched is not TradingState.ACTIVE]
+    if venue:
+        return f"resume {venue} (held back: {trading.why_venue(core, venue).removeprefix(f'{venue}: ')})"
+    also = f"; and {'; '.join(held)}" if held and state.latched is not TradingState.ACTIVE else ""
+    return f"resume trading (now {state.trading}: {trading.why(core)[1]}{also})"
 
 
 def bad_cap(core: Core, instrument: str, qty: Decimal) -> Veto | None:
@@ -364,22 +383,3 @@ def settings_objection(core: Core, settings: Settings) -> Veto | None:
         if (now.price_scale, now.qty_scale, now.multiplier) != (then.price_scale, then.qty_scale, then.multiplier):
             return Veto(Reason.WRONG_STATE, f"{slot.instrument} is in use; its scales and multiplier cannot change")
     return None
-
-
-def describe(core: Core, command: c.Command) -> str:
-    """What the quorum is asked to agree to, in words."""
-    match command:
-        case c.Resume():
-            return f"resume trading (now {core.state.trading}: {core.state.latched_reason})"
-        case c.SetHold():
-            return f"release the hold on {command.instrument} of {command.account}"
-        case c.SetCap():
-            return f"raise the cap on {command.instrument} of {command.account} to {command.qty or 'none'}"
-        case c.RaiseEnvelope():
-            return f"let {command.strategy} add up to {command.notional}"
-        case c.SetBreaker():
-            return f"release the open breaker of {command.venue}: it is tried with small orders"
-        case c.ApplySettings():
-            return f"apply settings {command.content_hash[:8]}: {'; '.join(command.changes) or 'no change'}"
-        case _:
-            return str(command.__struct_config__.tag)

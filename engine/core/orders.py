@@ -1,8 +1,8 @@
-"""What the venue says about orders: every transition of an order's status is in this file.
+"""What the venue says about orders: every transition of an order's status that it causes is in this file.
 
 Answers may come late, twice, and in any order. `close` is the only way to a terminal status. An
-order whose answer never came becomes UNKNOWN, is queried, and counts at its worst side until proved
-absent, which is possible only after its validity window.
+order whose answer never came becomes UNKNOWN (`inflight`), is queried, and counts at its worst side
+until proved absent, which is possible only after its validity window.
 """
 
 from __future__ import annotations
@@ -21,14 +21,25 @@ from domain.events import (
     SendFailed,
 )
 from domain.facts import Severity
-from domain.order import PROTECTIVE, ClientId, Order, OrderKind, OrderStatus, Query, RequestSnapshot
+from domain.order import (
+    PROTECTIVE,
+    ClientId,
+    Order,
+    OrderKind,
+    OrderStatus,
+    Query,
+    RequestSnapshot,
+    Role,
+    is_watchdogs,
+    run_of_client_id,
+)
 from domain.strategy import FillView
 from domain.verdict import Reason
-from engine.core import breakers, portfolio
+from engine.core import breakers, deadman, portfolio
 from engine.core.core import Core
 from engine.core.executor import converge
 from engine.core.executor.place import watch
-from engine.core.state import Slot, slot_key
+from engine.core.state import MANUAL, Slot, slot_key
 from engine.core.wake import wake_owner_with_fill
 
 ORDERS, READS = breakers.ORDERS, breakers.READS
@@ -36,6 +47,8 @@ OPEN, PENDING, FILLED = OrderStatus.OPEN, OrderStatus.PENDING, OrderStatus.FILLE
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
 CANCELLED, IOC = OrderStatus.CANCELLED, OrderKind.IOC
 REMEMBERED_ORDERS = 1_000
+DEAD_MAN = "dead man"
+"""How an adapter says that it was the venue's dead-man's switch, where the venue tells."""
 VENUE_SKEW_NS = 1_000_000_000
 """By how much the times of a venue's machines may differ."""
 REDUCTIONS_SOONER = 4
@@ -180,6 +193,9 @@ def on_filled(core: Core, event: Filled) -> None:
             slot.consumed = consumed_by(slot, order)
             if core.pairs and (pair := core.pairs.get(slot.key)) is not None:
                 pair.primary.consumed = slot.consumed
+        elif order.role is Role.ADOPTED and slot.target is not None:
+            # what others bought is not too much, and what they sold is not missing
+            slot.target += event.side * event.qty
         if found is not None:
             settle_filled(core, slot, order)
         else:
@@ -231,6 +247,12 @@ def fill_view(core: Core, event: Filled, order: Order | None) -> FillView:
 
 def hold_and_ask(core: Core, slot: Slot, event: Filled) -> None:
     """An unexplained change of position: nothing new in this slot until a person has looked."""
+    if run_of_client_id(core.state.installation, event.cid)[0] and is_watchdogs(event.cid):
+        # told by `WatchdogActed`; what it closed must not be opened again
+        slot.consumed = slot.entry
+        if slot.owner.startswith(MANUAL):
+            slot.target = None
+        return
     slot.hold = True
     what = "The venue liquidated" if event.liquidation else "Somebody outside this engine traded"
     instrument = core.instruments[event.instrument]
@@ -250,6 +272,9 @@ def on_cancelled(core: Core, event: Cancelled) -> None:
     slot, order = found
     breakers.heard(core, slot.account)
     heard(order, event.venue_ts_ns)
+    if not order.cancel_ns and order.kind is not IOC:
+        account = core.state.accounts[slot.account]
+        deadman.may_have_fired(core, account, event.venue_ts_ns, said=event.text == DEAD_MAN)
     if event.filled > order.filled:
         await_fills(core, slot, order, event.filled)
         return

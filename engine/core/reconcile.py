@@ -1,8 +1,9 @@
-"""Reconciliation: what the venue says of an account against what we believe, at every start and now and then.
+"""Reconciliation: what the venue says of an account against what we believe.
 
-Fills and funding in the snapshot are booked first (each once). Orders that the venue has are adopted;
-orders that it does not have end only when they cannot still arrive. A position that differs twice in a
-row means Hold, REDUCING and a person: the venue's figure is taken over, because risk is real.
+At every start, after every reconnect, and all the time, through a read path of its own. Fills and funding in the
+snapshot are booked first (each once). What we know of our orders is brought in line; orders that the venue does not
+have end only when they cannot still arrive. A position that differs twice in a row means Hold, its venue REDUCING and
+a person: the venue's figure is taken over, because risk is real. What is not ours is in `strangers`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from domain.account import Account, Position, venue_of
 from domain.events import OpenOrder, VenuePosition, VenueSnapshot
 from domain.facts import Severity, TradingState
 from domain.instrument import ZERO
-from domain.order import Order, OrderStatus, Query, RequestSnapshot, Role
-from engine.core import breakers, failover, orders, portfolio, trading
+from domain.order import Order, OrderStatus, Query, RequestSnapshot
+from engine.core import breakers, deadman, failover, orders, portfolio, strangers, trading
 from engine.core.core import Core, by_key
 from engine.core.executor import converge
-from engine.core.executor.place import cancel, watch
+from engine.core.executor.place import watch
 from engine.core.state import Slot
 
 RECHECK_NS = 2_000_000_000
@@ -33,11 +34,15 @@ def on_snapshot(core: Core, event: VenueSnapshot) -> None:
         orders.on_filled(core, fill)
     for payment in event.funding:
         portfolio.on_funding(core, payment)
-    if not first and event.venue_ts_ns <= account.venue_ts_ns:
+    known_ns = account.venue_ts_ns
+    if event.venue_ts_ns < known_ns or (not first and event.venue_ts_ns == known_ns):
+        # it was overtaken on its way by one that knew more
         return
     account.venue_ts_ns = event.venue_ts_ns
-    reconcile_orders(core, event)
+    reconcile_orders(core, account, event)
     agreed = reconcile_positions(core, account, event)
+    strangers.forget_gone(core, account, event)
+    tell_margins(core, account, event)
     if agreed:
         reconcile_cash(core, account, event, first=first)
     every_ns = core.state.settings.execution.reconcile_every_ns
@@ -50,35 +55,38 @@ def on_snapshot(core: Core, event: VenueSnapshot) -> None:
         account.reconciled = True
         failover.settle(core)
         portfolio.roll_day(core)
+        deadman.begin(core)
         trading.settle(core)
         for slot in by_key(core.state.slots, account.id):
             converge(core, slot)
 
 
-def reconcile_orders(core: Core, event: VenueSnapshot) -> None:
-    """Adopt what the venue has working, end what it surely has not, and cancel strays of our own."""
+def reconcile_orders(core: Core, account: Account, event: VenueSnapshot) -> None:
+    """Believe what the venue has working, end what it surely has not, and see to what is not ours."""
     at_venue = {order.cid: order for order in event.orders}
     for slot in by_key(core.state.slots, event.account):
         for order in list(slot.orders.values()):
             seen = at_venue.pop(order.cid, None)
             if seen is not None:
-                adopt(core, slot, order, seen, event.venue_ts_ns)
+                believe(core, slot, order, seen, event.venue_ts_ns)
             elif gone(order, event):
                 status = OrderStatus.CANCELLED if order.venue_id or order.filled else OrderStatus.ABSENT
                 if order.filled >= order.qty:
                     status = OrderStatus.FILLED
+                elif status is OrderStatus.CANCELLED and not order.cancel_ns:
+                    deadman.may_have_fired(core, account, event.venue_ts_ns)
                 orders.close(core, slot, order, status, order.reason or "not at the venue")
                 converge(core, slot)
     for stray in at_venue.values():
         closed = core.state.closed.get(stray.cid)
         if closed is None:
-            on_stray(core, event, stray)
+            strangers.on_order(core, account, stray)
         elif closed.venue_ts_ns < event.venue_ts_ns:
             orders.reopen(core, closed)
             converge(core, core.slot(closed.account, closed.instrument))
 
 
-def adopt(core: Core, slot: Slot, order: Order, seen: OpenOrder, venue_ts_ns: int) -> None:
+def believe(core: Core, slot: Slot, order: Order, seen: OpenOrder, venue_ts_ns: int) -> None:
     """The venue has it working: take over its word on price, quantity and id, unless we know a newer one."""
     if venue_ts_ns < order.venue_ts_ns:
         return
@@ -107,53 +115,6 @@ def gone(order: Order, event: VenueSnapshot) -> bool:
     return known_ns + orders.VENUE_SKEW_NS < event.venue_ts_ns
 
 
-def on_stray(core: Core, event: VenueSnapshot, stray: OpenOrder) -> None:
-    """An order we do not know: cancel it when the id is ours, otherwise ask a person."""
-    if stray.instrument not in core.instruments:
-        on_unknown_contract(core, event.account, stray.instrument)
-        return
-    if stray.cid.startswith(core.state.installation + "-"):
-        cancel(core, *remember(core, event.account, stray))
-        core.alert(Severity.WARNING, "stray_order", f"Cancelling our own forgotten order {stray.cid} at the venue.")
-        return
-    if core.state.latched is TradingState.ACTIVE:
-        trading.latch(core, TradingState.REDUCING, "reconciliation", f"foreign order {stray.cid} on {event.account}")
-    core.alert(
-        Severity.ERROR,
-        "foreign_order",
-        f"{event.account} has an order {stray.cid} in {stray.instrument} that this engine did not send. Trading is "
-        "REDUCING. Cancel it at the venue (or leave it), then /resume.",
-    )
-
-
-def remember(core: Core, account: str, stray: OpenOrder) -> tuple[Slot, Order]:
-    """Take a forgotten order of ours back into the books, so that its fills are known and its cancel is followed up."""
-    slot = core.slot(account, stray.instrument)
-    order = Order(
-        cid=stray.cid,
-        owner=slot.owner,
-        account=account,
-        instrument=stray.instrument,
-        side=stray.side,
-        kind=stray.kind,
-        role=Role.TARGET,
-        qty=stray.qty,
-        price=stray.price,
-        trigger=stray.trigger,
-        reduce_only=stray.reduce_only,
-        status=OrderStatus.OPEN,
-        filled=stray.filled,
-        venue_id=stray.venue_id,
-        created_ns=core.state.ts_ns,
-        updated_ns=core.state.ts_ns,
-        reason="forgotten",
-    )
-    slot.orders[order.cid] = order
-    core.state.where[order.cid] = slot.key
-    core.order_changed(order)
-    return slot, order
-
-
 def unseen_fills(slot: Slot, event: VenueSnapshot) -> int:
     """Signed quantity of our fills that are newer than the snapshot."""
     return sum(qty for venue_ts_ns, qty in slot.fills if venue_ts_ns > event.venue_ts_ns)
@@ -166,7 +127,7 @@ def reconcile_positions(core: Core, account: Account, event: VenueSnapshot) -> b
     known = {slot.instrument: slot for slot in by_key(core.state.slots, account.id)}
     for instrument in [*known, *(i for i in at_venue if i not in known)]:
         if instrument not in core.instruments:
-            on_unknown_contract(core, account.id, instrument)
+            strangers.on_contract(core, account, instrument)
             continue
         slot = known.get(instrument) or core.slot(account.id, instrument)
         theirs = at_venue.get(instrument)
@@ -185,21 +146,6 @@ def reconcile_positions(core: Core, account: Account, event: VenueSnapshot) -> b
     return agreed
 
 
-def on_unknown_contract(core: Core, account: str, instrument: str) -> None:
-    """The venue holds something that the settings do not know: nothing new until a person has looked."""
-    if core.state.latched is not TradingState.ACTIVE:
-        return
-    trading.latch(
-        core, TradingState.REDUCING, "reconciliation", f"{account} holds {instrument}, which is not configured"
-    )
-    core.alert(
-        Severity.ERROR,
-        "foreign_position",
-        f"{account} has a position or order in {instrument}, which the settings do not know. Trading is REDUCING. "
-        "Close it at the venue or add the instrument to the settings, then /resume.",
-    )
-
-
 def take_over(core: Core, account: Account, slot: Slot, theirs: VenuePosition | None) -> None:
     """The venue's position stands: believe it, hold the slot, reduce, and ask."""
     ours = core.position(account.id, slot.instrument)
@@ -212,15 +158,26 @@ def take_over(core: Core, account: Account, slot: Slot, theirs: VenuePosition | 
     slot.hold = True
     portfolio.position_changed(core, account.id, position)
     show = core.instruments[slot.instrument].qty_text
-    if core.state.latched is TradingState.ACTIVE:
-        trading.latch(core, TradingState.REDUCING, "reconciliation", f"position of {slot.instrument} differs")
+    venue = venue_of(account.id)
+    differs = f"{account.id} holds {show(position.qty)} {slot.instrument}, our books said {show(ours)}"
+    trading.latch_venue(core, venue, TradingState.REDUCING, "reconciliation", differs)
     core.alert(
         Severity.CRITICAL,
         "position_mismatch",
         f"{account.id} {slot.instrument}: the venue holds {show(position.qty)}, our books said {show(ours)}. The "
-        f"venue's figure is taken over, the slot is on hold, trading is REDUCING. Look at the venue, then "
-        f"/hold {slot.instrument} off and /resume.",
+        f"venue's figure is taken over, the slot is on hold, {venue} is REDUCING. Look at the venue, then "
+        f"/hold {slot.instrument} off and /resume {venue}.",
     )
+
+
+def tell_margins(core: Core, account: Account, event: VenueSnapshot) -> None:
+    """Say once how a position is margined otherwise than the settings want; nothing is changed while it is open."""
+    found = {p.instrument: p.margin_problem for p in event.positions if p.margin_problem}
+    for instrument, problem in found.items():
+        if account.margins.get(instrument) != problem:
+            text = f"{account.id} {instrument}: {problem}. Correct it at the venue, or in the settings."
+            core.alert(Severity.WARNING, "margin_mismatch", text)
+    account.margins = found
 
 
 def reconcile_cash(core: Core, account: Account, event: VenueSnapshot, *, first: bool) -> None:

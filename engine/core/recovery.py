@@ -143,6 +143,8 @@ def state_hash(state: State) -> str:
             state.ts_ns,
             state.trading,
             state.latched,
+            state.starting,
+            state.venues,
             state.slots,
             state.accounts,
             state.requests,

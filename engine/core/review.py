@@ -33,9 +33,9 @@ UNNAMED = "unnamed"
 
 def review(core: Core, strategy: StrategyState) -> None:
     """Carry what the strategy wants into its slots and converge those that it touches."""
-    if core.state.trading is HALTED:
-        return
     desired, spec = strategy.desired, strategy.spec
+    if core.state.accounts[spec.account].trading is HALTED:
+        return
     if spec.kind == MANUAL:
         for slot in core.slots_of(spec.id):
             converge(core, slot)

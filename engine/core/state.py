@@ -5,7 +5,7 @@ journal. Dictionaries keep insertion order, which is the order of events, so ite
 
     State
     ├── settings, installation, epoch, seq, ts_ns, timers
-    ├── trading (latched and in force)
+    ├── trading (latched and in force), and venues that are held back by themselves
     ├── markets     per instrument: last prices, book, feed state
     ├── accounts    cash and positions (domain.account)
     ├── slots       per account+instrument: owner, approved target, quotes, protection, working orders
@@ -31,10 +31,12 @@ from domain.instrument import ZERO, AccountId, InstrumentId
 from domain.market import Bar, FeedState, Level
 from domain.order import ClientId, Order
 from domain.settings import Settings, StrategySpec
+from domain.venue import VenueCaps
 from risk.breaker import Breaker
 
-STATE_VERSION = 1
-"""Raise it with a migration when the meaning of a field changes."""
+STATE_VERSION = 2
+"""Raise it with a migration when the meaning of a field changes, or when a build that does not know a field would
+drop what must not be lost. 2: venues with a trading state of their own; a state of version 1 has none held back."""
 
 MANUAL = "manual"
 """Kind of the built-in strategy that carries a person's orders; it has no code."""
@@ -198,6 +200,15 @@ class Failover(Struct):
     why: str = ""
 
 
+class VenueState(Struct):
+    """What is known of one venue: whether it is held back by itself, by whom and why, and what it can do."""
+
+    latched: TradingState = TradingState.ACTIVE
+    by: str = ""
+    reason: str = ""
+    caps: VenueCaps = VenueCaps()
+
+
 class State(Struct):
     """The whole engine. See the module docstring."""
 
@@ -214,6 +225,10 @@ class State(Struct):
     latched_reason: str = ""
     latched_by: str = ""
     trading: TradingState = TradingState.REDUCING
+    """The most that any account may do now; `Account.trading` is what one may."""
+    starting: bool = False
+    """This run has not compared every account with its venue yet."""
+    venues: dict[str, VenueState] = field(default_factory=dict)
     timers: dict[str, int] = field(default_factory=dict)
     markets: dict[InstrumentId, Market] = field(default_factory=dict)
     accounts: dict[AccountId, Account] = field(default_factory=dict)

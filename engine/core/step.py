@@ -10,11 +10,12 @@ from typing import Any
 
 from domain import events as e
 from domain import market as m
+from domain.account import venue_of
 from domain.facts import Severity, TradingState
-from domain.order import PROTECTIVE, ArmDeadMan
 from engine.core import (
     breakers,
     commands,
+    deadman,
     failover,
     inflight,
     markets,
@@ -26,7 +27,7 @@ from engine.core import (
     strategies,
     trading,
 )
-from engine.core.core import Core, by_key
+from engine.core.core import Core
 from engine.core.executor import converge
 from engine.core.executor.place import cancel
 
@@ -65,8 +66,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
     for slot in state.slots.values():
         slot.retry_ns = slot.reduce_retry_ns = 0
     core.set_timer("equity", event.ts_ns + state.settings.execution.equity_sample_ns)
-    if state.settings.execution.dead_man_ns:
-        core.set_timer("deadman", event.ts_ns)
+    state.starting = True
     breakers.on_started(core)
     strategies.reattach(core)
     strategies.await_history(core)
@@ -91,7 +91,7 @@ def on_engine_stopped(core: Core, _event: e.EngineStopped) -> None:
     """A clean stop: nobody will look after quotes and entries, so they are cancelled; protections stay."""
     for slot in core.state.slots.values():
         for order in list(slot.orders.values()):
-            if order.role not in PROTECTIVE:
+            if not order.guards:
                 cancel(core, slot, order)
 
 
@@ -109,7 +109,7 @@ def run_timer(core: Core, name: str) -> None:
     """What a timer's name means."""
     kind, _, of = name.partition(":")
     if kind == "inflight":
-        inflight.check_in_flight(core)
+        inflight.check(core)
     elif kind == "equity":
         portfolio.sample_equity(core)
     elif kind == "retry":
@@ -125,16 +125,7 @@ def run_timer(core: Core, name: str) -> None:
     elif kind == "breaker":
         breakers.on_cooled(core, of)
     elif kind == "deadman":
-        arm_dead_man(core)
-
-
-def arm_dead_man(core: Core) -> None:
-    """Push the venue's dead-man deadline out; not armed where cancelling all would strip a position of its stops."""
-    span = core.state.settings.execution.dead_man_ns
-    for account in core.state.accounts:
-        protected = any(o.role in PROTECTIVE for s in by_key(core.state.slots, account) for o in s.orders.values())
-        core.emit(ArmDeadMan(account=account, deadline_ns=0 if protected else core.state.ts_ns + span))
-    core.set_timer("deadman", core.state.ts_ns + span // 3)
+        deadman.push_out(core)
 
 
 def on_clock_stepped(core: Core, event: e.ClockStepped) -> None:
@@ -184,10 +175,28 @@ def on_venue_status(core: Core, event: e.VenueStatus) -> None:
         return
     breakers.answered(core, event.venue, breakers.STREAM)
     for account in core.state.accounts.values():
-        if account.id.partition(":")[0] == event.venue:
+        if venue_of(account.id) == event.venue:
             account.reconciled = False
             reconcile.request_snapshot(core, account.id)
     trading.settle(core)
+
+
+def on_venue_opened(core: Core, event: e.VenueOpened) -> None:
+    """What a venue can do, before it is used."""
+    core.venue(event.venue).caps = event.caps
+
+
+def on_watchdog_acted(core: Core, event: e.WatchdogActed) -> None:
+    """An earlier run died with orders at the venues and the watchdog acted for it: people look before risk is added."""
+    state = TradingState.HALTED if event.flattened else TradingState.REDUCING
+    if core.state.latched is not TradingState.HALTED:
+        trading.latch(core, state, "watchdog", f"the heartbeat of run {event.epoch} died: {event.text}")
+    core.alert(
+        Severity.CRITICAL,
+        "watchdog",
+        f"The heartbeat of run {event.epoch} died and the watchdog acted: {event.text}. "
+        f"Trading is {core.state.latched.upper()}. Look at /positions, /orders and the venue, then /resume.",
+    )
 
 
 def on_decided(core: Core, event: e.Decided) -> None:
@@ -224,6 +233,8 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     e.FundingPaid: portfolio.on_funding,
     e.VenueSnapshot: reconcile.on_snapshot,
     e.VenueStatus: on_venue_status,
+    e.VenueOpened: on_venue_opened,
+    e.WatchdogActed: on_watchdog_acted,
     e.VenueTrouble: breakers.on_trouble,
     e.Decided: on_decided,
 }

@@ -12,13 +12,19 @@ import msgspec
 from domain.errors import ConfigError, VenueError
 from domain.instrument import Instrument
 from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, Venue, VenueCaps
-from exchanges.binance.config import ALLOWED, BATCH, NETWORKS, names_of, network_at, spec_at
+from exchanges.binance.config import ALLOWED, BATCH, NETWORKS, RULES, names_of, network_at, spec_at
 from exchanges.binance.dialect import BinanceDialect, answer_of
+from exchanges.binance.feed import BinanceFeedDialect
+from exchanges.binance.history import WEIGHT_A_MINUTE, BinanceHistory
 from exchanges.binance.markets import Brackets, Commission, ExchangeInfo, FundingInfo, listed
 from exchanges.binance.wire import decoded
+from exchanges.shared.pace import Pace
 from exchanges.shared.setup import VenueSetup, wanted
 from exchanges.viaccxt.client import Client
 from exchanges.viaccxt.dialect import Patience
+from exchanges.viaccxt.feed import PublicFeed
+from exchanges.viaccxt.limits import Limits
+from exchanges.viaccxt.pages import PublicReader
 from exchanges.viaccxt.signing import HmacSigner
 from exchanges.viaccxt.venue import CcxtVenue, Speech
 
@@ -99,15 +105,24 @@ def open_venue(
         spec=spec_at(setup),
         dialect=lambda session: BinanceDialect(session, network),
         answer_of=answer_of,
+        rules=RULES,
     )
     return CcxtVenue(setup, speech, clock, signer, instruments, patience)
 
 
-def open_feed(setup: VenueSetup, clock: Clock, instruments: Sequence[Instrument]) -> MarketFeed:
+def open_feed(
+    setup: VenueSetup, clock: Clock, instruments: Sequence[Instrument], patience: Patience | None = None
+) -> MarketFeed:
     """The public market data."""
-    raise NotImplementedError
+    network = network_at(setup)
+    patience = patience or Patience(connect_timeout_s=setup.connect_timeout_s)
+    limits = Limits(setup.venue, setup.base_url or setup.network, RULES, clock)
+    reader = PublicReader(
+        "Binance", network.rest, timeout_s=patience.request_timeout_s, backoff_s=patience.backoff_s, limits=limits
+    )
+    return PublicFeed(BinanceFeedDialect(network, reader, instruments), clock, instruments, patience)
 
 
 def open_history(setup: VenueSetup) -> HistorySource:
     """Past candles, trades and funding rates."""
-    raise NotImplementedError
+    return BinanceHistory(PublicReader("Binance", network_at(setup).rest, Pace(WEIGHT_A_MINUTE)))

@@ -2,14 +2,18 @@
 
 feed            `HyperliquidFeed`: the `MarketFeed`; connects, subscribes, comes back
 router, wire    frames to events: order, repetition, nonsense; the wire formats
-candles, bars   when a candle is finished; fetching those that were not seen
+bars            letting finished candles go; fetching those that were not seen
 info            POST /info: candles, contracts, `reachable`
 history         past candles and funding rates, for the store
-venue           `HyperliquidVenue`: the `Venue`; checks keys and clock, connects, comes back
-outbox          requests batched, signed and sent; their answers
+venue           `HyperliquidVenue`: the `Venue`; connects, comes back
+watch           what is checked of an account at the start and looked at later: key, clock, allowance
+limits          weight, messages and actions: what the venue lets us send
+outbox          requests batched, queued for the limits and sent; their answers
+batches         which requests go together; their actions, signed
+nonces          rising numbers for each key, over restarts
 orders          what the venue's words about our orders mean to the engine
 account         the read path: queries and snapshots
-actions         wire forms of intents, client ids, nonces
+actions         wire forms of intents, client ids
 signing         signatures of actions, `LocalSigner`
 private         the private wire formats
 socket          opening a WebSocket and hearing whether it lives

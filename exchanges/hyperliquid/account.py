@@ -18,9 +18,11 @@ from domain.order import Query
 from exchanges.hyperliquid.actions import cloid_of
 from exchanges.hyperliquid.config import HyperliquidAccount
 from exchanges.hyperliquid.info import InfoClient
+from exchanges.hyperliquid.limits import WireRateLimit
 from exchanges.hyperliquid.orders import Orders, status_of
 from exchanges.hyperliquid.private import (
     WireAccount,
+    WireAgent,
     WireFill,
     WireFunding,
     WireLedgerFunding,
@@ -29,6 +31,7 @@ from exchanges.hyperliquid.private import (
     WireRole,
 )
 from exchanges.hyperliquid.wire import MS
+from exchanges.shared.payloads import Payloads
 
 PAGE = 2_000
 """The venue tells this many fills at once, and fewer payments of funding."""
@@ -65,7 +68,10 @@ def funding_of(account: AccountId, orders: Orders, funding: WireFunding) -> Fund
 class AccountReader:
     """Asks about one account. `since_ns` as in `HyperliquidAccount`, never 0."""
 
-    def __init__(self, info: InfoClient, account: HyperliquidAccount, orders: Orders, since_ns: int) -> None:
+    def __init__(
+        self, info: InfoClient, account: HyperliquidAccount, orders: Orders, since_ns: int, payloads: Payloads
+    ) -> None:
+        self._payloads = payloads
         self.account = account
         self.since_ns = since_ns
         self._info = info
@@ -75,19 +81,37 @@ class AccountReader:
     async def _ask(self, kind: str, **more: Any) -> bytes:  # noqa: ANN401 - whatever the question takes
         return await self._info.ask({"type": kind, "user": self.account.address, **more})
 
+    def _decoded(self, body: bytes, kind: type[_T], what: str) -> _T:
+        """As `decoded`; what is not understood is kept."""
+        try:
+            value = decoded(body, kind, what)
+        except VenueError as error:
+            self._payloads.keep(body, str(error), self._told_ns)
+            raise
+        self._payloads.look(body, value)
+        return value
+
     async def state(self) -> WireAccount:
         """Cash, positions and the venue's time. Raises `VenueError`."""
-        return decoded(await self._ask("clearinghouseState"), WireAccount, "clearinghouseState")
+        return self._decoded(await self._ask("clearinghouseState"), WireAccount, "clearinghouseState")
 
     async def role(self, address: str) -> WireRole:
         """What an address is to the venue. Raises `VenueError`."""
-        return decoded(await self._info.ask({"type": "userRole", "user": address}), WireRole, "userRole")
+        return self._decoded(await self._info.ask({"type": "userRole", "user": address}), WireRole, "userRole")
+
+    async def rate_limit(self) -> WireRateLimit:
+        """How much the account has traded, and how many actions it has for that. Raises `VenueError`."""
+        return self._decoded(await self._ask("userRateLimit"), WireRateLimit, "userRateLimit")
+
+    async def agents(self) -> list[WireAgent]:
+        """The API wallets that the account has approved under a name, and until when. Raises `VenueError`."""
+        return self._decoded(await self._ask("extraAgents"), list[WireAgent], "extraAgents")
 
     async def report(self, query: Query) -> OrderReport:
         """What the venue knows of an order, as of a moment before the answer. Raises `VenueError`."""
         asked_ns = (await self.state()).time * MS
         body = await self._ask("orderStatus", oid=cloid_of(query.cid))
-        answer = decoded(body, WireOrderStatus, "orderStatus")
+        answer = self._decoded(body, WireOrderStatus, "orderStatus")
         if answer.order is None:
             return OrderReport(cid=query.cid, found=False, venue_ts_ns=asked_ns)
         order = answer.order.order
@@ -112,7 +136,7 @@ class AccountReader:
         """Everything of the account, with fills and funding since a little before the last one. Raises `VenueError`."""
         state = await self.state()
         now_ns = state.time * MS
-        orders = decoded(await self._ask("frontendOpenOrders"), list[WireOrder], "frontendOpenOrders")
+        orders = self._decoded(await self._ask("frontendOpenOrders"), list[WireOrder], "frontendOpenOrders")
         from_ns = self._told_ns - OVERLAP_NS if self._told_ns else min(self.since_ns, now_ns - FIRST_LOOK_NS)
         try:
             fills = await self._fills(from_ns)
@@ -135,7 +159,9 @@ class AccountReader:
         """Fills from then on, page by page; those before `since_ns` are counted for their orders, and not told."""
         start_ms, found = from_ns // MS, dict[str, Filled]()
         while True:
-            page = decoded(await self._ask("userFillsByTime", startTime=start_ms), list[WireFill], "userFillsByTime")
+            page = self._decoded(
+                await self._ask("userFillsByTime", startTime=start_ms), list[WireFill], "userFillsByTime"
+            )
             for fill in page:
                 event = self._orders.fill(self.account.id, self.account.address, fill)
                 if event is not None and event.venue_ts_ns >= self.since_ns:
@@ -149,7 +175,7 @@ class AccountReader:
         start_ms, found = from_ns // MS, dict[str, FundingPaid]()
         while True:
             body = await self._ask("userFunding", startTime=start_ms)
-            page = decoded(body, list[WireLedgerFunding], "userFunding")
+            page = self._decoded(body, list[WireLedgerFunding], "userFunding")
             for entry in page:
                 wire = WireFunding(time=entry.time, coin=entry.delta.coin, usdc=entry.delta.usdc)
                 event = funding_of(self.account.id, self._orders, wire)

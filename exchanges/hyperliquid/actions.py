@@ -10,7 +10,7 @@ import re
 from typing import TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from domain.errors import Unrepresentable
 from domain.instrument import Instrument
@@ -74,11 +74,19 @@ class CancelWire(Struct, frozen=True, gc=False):
     cloid: str
 
 
+class Builder(Struct, frozen=True):
+    """Who is paid `f` tenths of a basis point for an order, by the account's own approval."""
+
+    b: str
+    f: int
+
+
 class OrderAction(Struct, frozen=True, tag_field="type", tag="order"):
-    """New orders; no builder is ever named, so none is ever paid."""
+    """New orders; no builder is named, so none is paid, unless the settings name one."""
 
     orders: list[OrderWire]
     grouping: str = "na"
+    builder: Builder | UnsetType = UNSET
 
 
 class BatchModify(Struct, frozen=True, tag_field="type", tag="batchModify"):
@@ -198,18 +206,6 @@ def order_wire(instrument: Instrument, asset: int, terms: OrderTerms) -> OrderWi
 def expires_ms(valid_until_ns: int) -> int:
     """`expiresAfter` of a request that is valid until then, in whole milliseconds, never later; 0 = it has none."""
     return valid_until_ns // MS
-
-
-class Nonces:
-    """Rising numbers for one signer: the time in milliseconds, or one more than the last."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def next(self, now_ns: int) -> int:
-        """A number never given before."""
-        self._last = max(now_ns // MS, self._last + 1)
-        return self._last
 
 
 class Envelope(Struct, frozen=True, rename="camel", omit_defaults=True):

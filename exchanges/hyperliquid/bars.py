@@ -9,10 +9,10 @@ from collections.abc import Callable
 from domain.errors import VenueError
 from domain.market import FeedState, FeedStatus, MarketEvent
 from domain.ports import Clock
-from exchanges.hyperliquid.candles import BarClock
 from exchanges.hyperliquid.info import InfoClient
 from exchanges.hyperliquid.router import Router
 from exchanges.hyperliquid.wire import MS, CoinCodec
+from exchanges.shared.candles import BarClock
 
 log = logging.getLogger(__name__)
 

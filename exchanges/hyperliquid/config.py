@@ -30,6 +30,16 @@ class HyperliquidConfig(Struct, frozen=True, kw_only=True):
     backoff_s: float = 0.5
     backoff_max_s: float = 30.0
     request_timeout_s: float = 10.0
+    weight_a_minute: int = 1_200
+    messages_a_minute: int = 2_000
+    """What the venue lets one IP address send over REST and over WebSockets, by its documentation."""
+    order_valid_s: float = 30.0
+    """An order or modification without an end of its own is not accepted later than this after it is signed."""
+    builder: str = ""
+    builder_fee: int = 0
+    """Who is paid a fee in tenths of a basis point for each order; nobody. The account must have approved it there."""
+    watch_every_s: float = 60.0
+    """How often an account's allowance, volume and keys are looked up."""
     max_frame_bytes: int = 4 * 2**20
     max_clock_skew_s: float = 5.0
     """An account is not opened when this machine's clock is off the venue's by more: expiries would mean nothing."""
@@ -39,6 +49,11 @@ class HyperliquidConfig(Struct, frozen=True, kw_only=True):
 
 MAINNET = HyperliquidConfig()
 TESTNET = HyperliquidConfig(ws_url=TESTNET_WS, api_url=TESTNET_API, is_mainnet=False)
+
+
+def is_testnet(config: HyperliquidConfig) -> bool:
+    """Whether it is the venue's own test network, and not a local server."""
+    return config.api_url == TESTNET_API
 
 
 class HyperliquidAccount(Struct, frozen=True, kw_only=True):

@@ -24,13 +24,14 @@ from domain.instrument import Instrument
 from domain.market import Bar, Feed, FeedKind, FeedState, FeedStatus, MarketEvent
 from domain.ports import Clock
 from exchanges.hyperliquid.bars import BarKeeper
-from exchanges.hyperliquid.candles import BarClock
 from exchanges.hyperliquid.config import HyperliquidConfig
 from exchanges.hyperliquid.info import InfoClient
+from exchanges.hyperliquid.limits import Limits
 from exchanges.hyperliquid.router import Router
 from exchanges.hyperliquid.socket import Socket, backoff_s, connect, receive
 from exchanges.hyperliquid.subscriptions import Subscriptions, request
 from exchanges.hyperliquid.wire import CoinCodec, ConfirmationMessage, ErrorMessage, Subscription
+from exchanges.shared.candles import BarClock
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class HyperliquidFeed:
         if len({codec.coin for codec in codecs.values()}) < len(codecs):
             raise ConfigError("two instruments live on the same Hyperliquid coin; give each coin one instrument")
         self._codecs = codecs
+        self._limits = Limits(config, clock)
         self._subscriptions = Subscriptions(codecs)
         self._session: aiohttp.ClientSession | None = None
         self._socket: Socket | None = None
@@ -140,6 +142,7 @@ class HyperliquidFeed:
 
     async def aclose(self) -> None:
         """Disconnect."""
+        self._limits.gate.close()
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -164,7 +167,7 @@ class HyperliquidFeed:
         return self._session
 
     def _info(self) -> InfoClient:
-        return InfoClient(self._open_session(), self._config, self._jitter)
+        return InfoClient(self._open_session(), self._config, self._jitter, self._limits)
 
     # the connection
 
@@ -213,6 +216,7 @@ class HyperliquidFeed:
     async def _send(self, socket: Socket, subscriptions: Sequence[Subscription]) -> None:
         self._confirm_by_ns = self._clock.now_ns() + int(self._config.connect_timeout_s * 1e9)
         for subscription in subscriptions:
+            await self._limits.enter_message("subscribe")
             await socket.send_str(request(subscription).decode())
 
     def _say_live(self, sink: Sink) -> None:

@@ -6,10 +6,8 @@ The venue keeps the last 5,000 candles of an interval, all funding rates, and ha
 
 from __future__ import annotations
 
-import asyncio
 import random
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 import aiohttp
@@ -23,6 +21,7 @@ from domain.ports import HistoryPage
 from exchanges.hyperliquid.config import HyperliquidConfig
 from exchanges.hyperliquid.info import InfoClient
 from exchanges.hyperliquid.wire import INTERVAL_NAMES, MS, CoinCodec
+from exchanges.shared.pace import Pace
 
 WEIGHT_A_MINUTE = 600
 CANDLE_PAGE = 4_500
@@ -42,32 +41,6 @@ class WireFunding(Struct):
 
 
 _funding = msgspec.json.Decoder(list[WireFunding])
-
-
-class Pace:
-    """At most `weight_a_minute`, spread evenly: whoever spent much waits before the next request."""
-
-    def __init__(
-        self,
-        weight_a_minute: int,
-        now_s: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._a_second = weight_a_minute / 60
-        self._now_s = now_s
-        self._sleep = sleep
-        self._free_s = 0.0
-
-    async def spend(self, weight: int) -> None:
-        """Wait until there is room, then take it."""
-        wait_s = self._free_s - self._now_s()
-        self.owe(weight)
-        if wait_s > 0:
-            await self._sleep(wait_s)
-
-    def owe(self, weight: int) -> None:
-        """What an answer has cost more, by its length: the next request waits for it."""
-        self._free_s = max(self._free_s, self._now_s()) + weight / self._a_second
 
 
 class HyperliquidHistory:

@@ -18,6 +18,7 @@ from domain.errors import DataError, Unrepresentable, VenueError
 from domain.instrument import Instrument
 from domain.market import Bar
 from exchanges.hyperliquid.config import HyperliquidConfig
+from exchanges.hyperliquid.limits import Limits
 from exchanges.hyperliquid.wire import INTERVAL_NAMES, MS, CoinCodec, WireCandle
 
 MAX_CANDLES = 5_000
@@ -27,6 +28,7 @@ MAKER_FEE, TAKER_FEE = Decimal("0.00015"), Decimal("0.00045")
 """Of the lowest tier; an account's own rates come with its user fees."""
 MAX_BODY_BYTES = 16 * 2**20
 _RETRY = frozenset({429, 500, 502, 503, 504})
+DOWN = frozenset({502, 503, 504})
 
 
 class MetaAsset(Struct):
@@ -67,31 +69,45 @@ def instrument_of(asset: MetaAsset, venue: str = "HYPERLIQUID") -> Instrument:
 
 
 class InfoClient:
-    """Asks `POST /info` on a session that somebody else closes; `jitter` gives random numbers in [0, 1)."""
+    """Asks `POST /info` on a session that somebody else closes; `jitter` gives random numbers in [0, 1).
 
-    def __init__(self, session: aiohttp.ClientSession, config: HyperliquidConfig, jitter: Callable[[], float]) -> None:
+    With `limits` questions wait for room in them.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        config: HyperliquidConfig,
+        jitter: Callable[[], float],
+        limits: Limits | None = None,
+    ) -> None:
         self._session = session
         self._config = config
         self._jitter = jitter
+        self._limits = limits
 
     async def ask(self, question: dict[str, Any]) -> bytes:
         """The answer's body. Busy answers and lost connections are tried again; raises `VenueError` after that."""
-        what = question.get("type", "")
+        what = str(question.get("type", ""))
         problem = ""
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(self._config.backoff_s * 2**attempt * (0.5 + self._jitter()))
+            if self._limits is not None:
+                await self._limits.enter_question(what)
             try:
                 timeout = aiohttp.ClientTimeout(total=self._config.request_timeout_s)
                 async with self._session.post(f"{self._config.api_url}/info", json=question, timeout=timeout) as answer:
                     body = await _whole(answer)
                     status = answer.status
+                    if self._limits is not None:
+                        self._limits.answered_question(what, status, answer.headers, body)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 problem = str(error) or type(error).__name__
                 continue
             if status == 200 and len(body) <= MAX_BODY_BYTES:
                 return body
-            problem = f"HTTP {status}" if status != 200 else "an answer that is too large"
+            problem = http_words(status) if status != 200 else "an answer that is too large"
             if status not in _RETRY:
                 break
         raise VenueError(f"Hyperliquid did not answer {what}: {problem} (asked {self._config.api_url}/info)")
@@ -129,6 +145,13 @@ class InfoClient:
             if bar.open_ts_ns >= start_ns and bar.venue_ts_ns <= end_ns and bar.interval_ns == interval_ns
         }
         return [wanted[opened] for opened in sorted(wanted)]
+
+
+def http_words(status: int) -> str:
+    """What an HTTP status of the venue means."""
+    if status in DOWN:
+        return f"it is in maintenance or overloaded (HTTP {status}); wait until its status page says that it is up"
+    return f"HTTP {status}"
 
 
 async def _whole(answer: aiohttp.ClientResponse) -> bytes:

@@ -67,7 +67,7 @@ def open_venue(setup: VenueSetup, clock: Clock, signer: Signer, instruments: Seq
         HyperliquidAccount(id=a.id, address=a.address, key=a.key, is_vault=a.is_vault, since_ns=a.since_ns)
         for a in setup.accounts
     ]
-    return HyperliquidVenue(config_of(setup), clock, signer, accounts, instruments)
+    return HyperliquidVenue(config_of(setup), clock, signer, accounts, instruments, folder=setup.folder)
 
 
 def open_feed(setup: VenueSetup, clock: Clock, instruments: Sequence[Instrument]) -> MarketFeed:

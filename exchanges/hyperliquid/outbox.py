@@ -1,7 +1,8 @@
 """What we ask of Hyperliquid: batched, signed, sent over the WebSocket, or over REST while that is down.
 
-    put ──▶ batches ──▶ sign ──▶ post ──▶ answer, one status for each ──▶ `Orders` ──▶ events
-                                   └────▶ no answer: nothing is said, the engine asks
+    put ──▶ batches ──▶ limits ──▶ sign ──▶ post ──▶ answer, one status for each ──▶ `Orders` ──▶ events
+                          │                   └────▶ no answer: nothing is said, the engine asks
+                          └──▶ waits by priority; a cancel takes back what it overtakes
 
 Nothing is ever sent twice. What surely did not leave is a `SendFailed`; what may have arrived is not spoken of.
 """
@@ -10,42 +11,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Final
 
 import aiohttp
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
-from domain.errors import DataError, Unrepresentable, VenueError
+from domain.errors import DataError, VenueError
 from domain.events import AmendRejected, CancelRejected, Rejected, SendFailed, VenueEvent
-from domain.instrument import AccountId, Instrument, InstrumentId
-from domain.order import Amend, ArmDeadMan, Cancel, Place
-from domain.ports import Clock, Signer, SignRequest
+from domain.instrument import AccountId
+from domain.order import Amend, ArmDeadMan, Cancel, ClientId, Place
+from domain.ports import Clock
 from domain.verdict import Reason
 from exchanges.hyperliquid import actions
-from exchanges.hyperliquid.actions import Action, ModifyWire, Nonces, OrderTerms
-from exchanges.hyperliquid.config import HyperliquidAccount, HyperliquidConfig
+from exchanges.hyperliquid.batches import Batch, Request, Writer, batches
+from exchanges.hyperliquid.config import HyperliquidConfig
+from exchanges.hyperliquid.limits import Limits
 from exchanges.hyperliquid.orders import Orders, reason_of
 from exchanges.hyperliquid.private import PostResponse, Status, WirePost, statuses_of
-from exchanges.hyperliquid.signing import l1_payload, signature_of
 from exchanges.hyperliquid.socket import Socket
-from exchanges.hyperliquid.wire import MS
+from exchanges.shared.budget import Wanted
+from exchanges.shared.payloads import Payloads
 
 log = logging.getLogger(__name__)
 
-MAX_IN_FLIGHT = 90
+MAX_IN_FLIGHT: Final = 90
 """Posts without an answer on one connection; the venue allows 100. More go over REST."""
-Request: TypeAlias = Place | Amend | Cancel | ArmDeadMan
-
-
-class Batch(Struct):
-    """Requests of one kind and account, in one action; `sizes` are those of its amendments."""
-
-    account: AccountId
-    parts: list[Request]
-    sizes: list[int] = field(default_factory=list)
-    timer: asyncio.TimerHandle | None = None
+EXHAUSTED: Final = "too many cumulative requests"
+"""The venue's words when an account has spent its actions."""
 
 
 class Post(Struct, frozen=True):
@@ -63,43 +58,33 @@ class PostRequest(Struct, frozen=True):
     type: str = "action"
 
 
-def batches(requests: Iterable[Request]) -> list[Batch]:
-    """Neighbours of one kind and account together, in their order."""
-    found: list[Batch] = []
-    for request in requests:
-        last = found[-1] if found else None
-        fits = last is not None and len(last.parts) < actions.MAX_BATCH and not isinstance(request, ArmDeadMan)
-        if last is not None and fits and last.account == request.account and type(last.parts[0]) is type(request):
-            last.parts.append(request)
-        else:
-            found.append(Batch(request.account, [request]))
-    return found
-
-
 class Outbox:
-    """Sends; `socket` is the live connection or None. `assets` gives an instrument's contract and number."""
+    """Sends; `socket` is the live connection or None. `exhausted` hears of an account that has spent its actions."""
 
     def __init__(
         self,
         config: HyperliquidConfig,
         clock: Clock,
-        signer: Signer,
+        writer: Writer,
         orders: Orders,
-        accounts: Mapping[AccountId, HyperliquidAccount],
-        assets: Mapping[InstrumentId, tuple[Instrument, int]],
+        limits: Limits,
+        payloads: Payloads,
         emit: Callable[[VenueEvent], None],
+        exhausted: Callable[[AccountId], None],
     ) -> None:
         self.socket: Socket | None = None
         self.session: aiohttp.ClientSession | None = None
+        self.writer = writer
         self._config = config
         self._clock = clock
-        self._signer = signer
         self._orders = orders
-        self._accounts = accounts
-        self._assets = assets
+        self._limits = limits
+        self._payloads = payloads
         self._emit = emit
+        self._exhausted = exhausted
         self._queue: asyncio.Queue[Batch] = asyncio.Queue()
-        self._nonces: dict[str, Nonces] = {}
+        self._waiting: dict[tuple[type[Request], ClientId], Batch] = {}
+        """Orders and amendments that wait for the limits."""
         self._pending: dict[int, Batch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_id = 0
@@ -107,9 +92,75 @@ class Outbox:
         """Actions whose outcome was never heard."""
 
     def put(self, requests: Sequence[Request]) -> None:
-        """Take requests; they leave in this order."""
+        """Take requests; they leave in this order, as far as the limits let them."""
+        if self._waiting:
+            requests = [request for request in requests if not self._takes_back(request)]
         for batch in batches(requests):
-            self._queue.put_nowait(batch)
+            self._offer(batch)
+
+    # waiting
+
+    def _offer(self, batch: Batch) -> None:
+        """Queue a batch for the limits; it goes at once where they allow it."""
+        first, size = batch.parts[0], len(batch.parts)
+        if isinstance(first, ArmDeadMan) and not self._limits.has_dead_man(batch.account):
+            log.warning("%s has not traded enough for Hyperliquid's dead man's switch: not sent", batch.account)
+            return
+        if not self._limits.fits_whole(batch.account, size, batch.priority):
+            for part in batch.parts:
+                self._offer(Batch(batch.account, [part], batch.priority))
+            return
+        batch.costs = self._limits.action(batch.account, size, over_socket=self._is_connected())
+        batch.wanted = Wanted(
+            priority=batch.priority,
+            costs=batch.costs,
+            what=batch.what,
+            until_ns=batch.until_ns,
+            go=partial(self._go, batch),
+            drop=partial(self._drop, batch),
+        )
+        self._limits.gate.submit(batch.wanted)
+        if batch.wanted is not None:
+            self._waiting |= {(type(part), part.cid): batch for part in batch.parts if isinstance(part, Place | Amend)}
+
+    def _go(self, batch: Batch) -> None:
+        self._leave(batch)
+        self._queue.put_nowait(batch)
+
+    def _drop(self, batch: Batch, reason: Reason, text: str) -> None:
+        self._leave(batch)
+        if reason is Reason.MESSAGE_RATE and len(batch.parts) > 1:
+            for part in batch.parts:
+                self._offer(Batch(batch.account, [part], batch.priority))
+        else:
+            self._not_sent(batch, f"{reason.value}: {text}")
+
+    def _leave(self, batch: Batch) -> None:
+        batch.wanted = None
+        if self._waiting:
+            for part in batch.parts:
+                if isinstance(part, Place | Amend):
+                    self._waiting.pop((type(part), part.cid), None)
+
+    def _takes_back(self, request: Request) -> bool:
+        """Whether a cancel has nothing to do, because its order has not left yet; now it never will."""
+        if not isinstance(request, Cancel):
+            return False
+        for kind in (Amend, Place):
+            batch = self._waiting.pop((kind, request.cid), None)
+            if batch is None:
+                continue
+            [part] = [part for part in batch.parts if isinstance(part, kind) and part.cid == request.cid]
+            batch.parts.remove(part)
+            if not batch.parts and batch.wanted is not None:
+                self._limits.gate.withdraw(batch.wanted)
+            self._not_sent(Batch(batch.account, [part], batch.priority), Reason.WITHDRAWN.value)
+            if kind is Place:
+                return True
+        return False
+
+    def _is_connected(self) -> bool:
+        return self.socket is not None and not self.socket.closed and len(self._pending) < MAX_IN_FLIGHT
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -127,6 +178,9 @@ class Outbox:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._limits.gate.close()
+        for nonces in self.writer.nonces.values():
+            nonces.close()
 
     def lost(self) -> None:
         """The connection is gone, and with it every answer."""
@@ -138,98 +192,37 @@ class Outbox:
                 batch.timer.cancel()
         self._orders.forget_requests()
 
-    # building
+    # sending
 
     async def _send(self, batch: Batch) -> None:
-        action = self._action(batch)
+        action = self.writer.action(batch)
+        for part, why in batch.refused:
+            self._refuse(part, Reason.BAD_NUMBER, why)
+        if batch.instead:
+            self.put(batch.instead)
         if action is None:
             return
         try:
-            envelope = await self._envelope(batch, action)
+            envelope = await self.writer.envelope(batch, action)
         except (VenueError, OSError) as error:
             self._not_sent(batch, str(error) or type(error).__name__)
             return
-        if self.socket is not None and not self.socket.closed and len(self._pending) < MAX_IN_FLIGHT:
-            await self._post(self.socket, batch, envelope)
+        socket = self.socket if self._is_connected() else None
+        self._settle(batch, over_socket=socket is not None)
+        if socket is not None:
+            await self._post(socket, batch, envelope)
         else:
             task = asyncio.create_task(self._rest(batch, envelope), name="hyperliquid-rest")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _action(self, batch: Batch) -> Action | None:
-        """The action of a batch; what cannot be written is refused here and left out."""
-        first = batch.parts[0]
-        if isinstance(first, ArmDeadMan):
-            return actions.ScheduleCancel(first.deadline_ns // MS or None)
-        orders, modifies, cancels = [], [], []
-        good: list[Request] = []
-        for part in batch.parts:
-            try:
-                if isinstance(part, Place):
-                    orders.append(self._order(part))
-                elif isinstance(part, Amend):
-                    modify, size = self._modify(part)
-                    modifies.append(modify)
-                    batch.sizes.append(size)
-                elif isinstance(part, Cancel):
-                    cancels.append(actions.CancelWire(self._asset(part.instrument)[1], actions.cloid_of(part.cid)))
-            except Unrepresentable as error:
-                self._refuse(part, Reason.BAD_NUMBER, str(error))
-            else:
-                good.append(part)
-        batch.parts = good
-        if orders:
-            return actions.OrderAction(orders)
-        if modifies:
-            return actions.BatchModify(modifies)
-        return actions.CancelByCloid(cancels) if cancels else None
-
-    def _asset(self, instrument: InstrumentId) -> tuple[Instrument, int]:
-        found = self._assets.get(instrument)
-        if found is None:
-            raise Unrepresentable(f"Hyperliquid does not list {instrument}")
-        return found
-
-    def _order(self, place: Place) -> actions.OrderWire:
-        instrument, asset = self._asset(place.instrument)
-        line = self._orders.placed(place, instrument)
-        return actions.order_wire(instrument, asset, line.terms)
-
-    def _modify(self, amend: Amend) -> tuple[ModifyWire, int]:
-        instrument, asset = self._asset(amend.instrument)
-        line = self._orders.line(amend.cid)
-        if line is None:
-            raise Unrepresentable(f"the order {amend.cid} is not known here")
-        if amend.qty <= line.total_filled:
-            self.put([Cancel(cid=amend.cid, account=amend.account, instrument=amend.instrument)])
-            raise Unrepresentable("no more than has filled: cancelled instead")
-        terms = OrderTerms(
-            cid=amend.cid,
-            side=line.terms.side,
-            kind=line.terms.kind,
-            price=amend.price,
-            qty=amend.qty - line.total_filled,
-            trigger=amend.trigger or line.terms.trigger,
-            reduce_only=line.terms.reduce_only,
-        )
-        wire = ModifyWire(actions.cloid_of(amend.cid), actions.order_wire(instrument, asset, terms))
-        return wire, self._orders.amending(line, amend)
-
-    async def _envelope(self, batch: Batch, action: Action) -> actions.Envelope:
-        """The signed action. Raises `VenueError` when it is not signed."""
-        account = self._accounts.get(batch.account)
-        if account is None:
-            raise VenueError(f"there is no Hyperliquid account {batch.account}")
-        until_ns = [p.valid_until_ns for p in batch.parts if isinstance(p, Place | Amend) and p.valid_until_ns]
-        expires_ms = actions.expires_ms(min(until_ns, default=0))
-        vault = account.address if account.is_vault else ""
-        nonce = self._nonces.setdefault(account.key, Nonces()).next(self._clock.now_ns())
-        payload = l1_payload(action, nonce, is_mainnet=self._config.is_mainnet, vault=vault, expires_ms=expires_ms)
-        request = SignRequest(key=account.key, action=actions.action_name(action), payload=payload)
-        [signed] = await self._signer.sign([request])
-        return actions.Envelope(action, nonce, signature_of(signed), vault or None, expires_ms or None)
-
-    # sending
+    def _settle(self, batch: Batch, *, over_socket: bool) -> None:
+        """Count it where it goes, when that is another road than it has waited for."""
+        costs = self._limits.action(batch.account, len(batch.parts), over_socket=over_socket)
+        meter, cost = costs[0]
+        if meter is not batch.costs[0][0]:
+            meter.take(cost, batch.priority, self._clock.now_ns())
+        batch.costs = costs
 
     async def _post(self, socket: Socket, batch: Batch, envelope: actions.Envelope) -> None:
         self._last_id += 1
@@ -268,7 +261,7 @@ class Outbox:
             if status == 200:
                 self._answered(batch, body)
             else:
-                self._http_error(batch, status, body.decode(errors="replace")[:200])
+                self._http_error(batch, status, body.decode(errors="replace")[:200], answer.headers)
 
     # answers
 
@@ -285,13 +278,15 @@ class Outbox:
             return
         text = msgspec.json.decode(response.payload, type=str, strict=False)
         code = text[:3]
-        self._http_error(batch, int(code) if code.isdigit() else 400, text)
+        self._http_error(batch, int(code) if code.isdigit() else 400, text, {})
 
-    def _http_error(self, batch: Batch, status: int, text: str) -> None:
+    def _http_error(self, batch: Batch, status: int, text: str, headers: Mapping[str, str]) -> None:
         """Below 500 the venue has looked at it and refused; above, nobody knows."""
         if status >= 500:
             self._unknown(batch, f"HTTP {status}")
             return
+        if status == 429:
+            self._limits.gate.answered(batch.costs, status, headers)
         for part in batch.parts:
             self._refuse(part, Reason.MESSAGE_RATE if status == 429 else reason_of(text), f"HTTP {status}: {text}")
 
@@ -299,9 +294,12 @@ class Outbox:
         try:
             statuses = statuses_of(body)
         except DataError as error:
+            self._payloads.keep(body, str(error), self._clock.now_ns())
             self._unknown(batch, str(error))
             return
         if isinstance(statuses, str):
+            if EXHAUSTED in statuses.lower():
+                self._exhausted(batch.account)
             for part in batch.parts:
                 self._refuse(part, reason_of(statuses), statuses)
             return

@@ -13,6 +13,31 @@ from msgspec import Raw, Struct
 from domain.errors import DataError
 from exchanges.hyperliquid.wire import ErrorMessage, PongMessage
 
+UNREAD = frozenset(
+    [
+        "startPosition",
+        "dir",
+        "closedPnl",
+        "hash",
+        "feeToken",
+        "builderFee",
+        "twapId",
+        "markPx",
+        "method",
+        "isSnapshot",
+        "szi",
+        "fundingRate",
+        "nSamples",
+        "avgPx",
+        "triggerCondition",
+        "children",
+        "isPositionTpsl",
+        "builder",
+        "liquidation",
+    ]
+)
+"""Fields that we know of and do not need."""
+
 
 class Wire(Struct, rename="camel"):
     """Names as the venue writes them."""
@@ -241,6 +266,13 @@ class WireLedgerFunding(Wire):
 
     time: int
     delta: WireFundingDelta
+
+
+class WireAgent(Wire):
+    """extraAgents: an approved API wallet, and until when (ms)."""
+
+    address: str
+    valid_until: int
 
 
 class WireRoleData(Wire):

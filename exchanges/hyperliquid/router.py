@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 
 from domain.errors import DataError, Unrepresentable
 from domain.market import Bbo, Book, FeedStatus, MarketEvent, Trade
-from exchanges.hyperliquid.candles import BarClock
 from exchanges.hyperliquid.wire import (
     MS,
     AssetMessage,
@@ -30,6 +29,7 @@ from exchanges.hyperliquid.wire import (
     WireTrade,
     decode,
 )
+from exchanges.shared.candles import BarClock
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,11 @@ A lost connection is a `VenueStatus`; when it is back there is another one, upon
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 
 import aiohttp
 import msgspec
@@ -21,14 +23,18 @@ from domain.errors import ConfigError, DataError, Unrepresentable, VenueError
 from domain.events import VenueEvent, VenueStatus
 from domain.instrument import AccountId, Instrument
 from domain.order import Intent, Query, RequestSnapshot
-from domain.ports import Clock, Signer, SignRequest, VenueCaps
+from domain.ports import Clock, Signer, VenueCaps
+from domain.views import VenueView
 from exchanges.hyperliquid import actions
 from exchanges.hyperliquid.account import AccountReader, funding_of
-from exchanges.hyperliquid.config import HyperliquidAccount, HyperliquidConfig
-from exchanges.hyperliquid.info import InfoClient, instrument_of
+from exchanges.hyperliquid.batches import Writer
+from exchanges.hyperliquid.config import HyperliquidAccount, HyperliquidConfig, is_testnet
+from exchanges.hyperliquid.info import InfoClient, http_words, instrument_of
+from exchanges.hyperliquid.limits import Limits
 from exchanges.hyperliquid.orders import Orders
 from exchanges.hyperliquid.outbox import Outbox
 from exchanges.hyperliquid.private import (
+    UNREAD,
     ConfirmationMessage,
     FillsMessage,
     FundingsMessage,
@@ -37,16 +43,18 @@ from exchanges.hyperliquid.private import (
     UserSubscription,
     decode_private,
 )
-from exchanges.hyperliquid.signing import l1_payload, recover
 from exchanges.hyperliquid.socket import backoff_s, connect, receive
-from exchanges.hyperliquid.wire import MS, ErrorMessage
+from exchanges.hyperliquid.watch import AccountWatch
+from exchanges.hyperliquid.wire import ErrorMessage
+from exchanges.shared.payloads import Payloads
 
 log = logging.getLogger(__name__)
 
 CAPS = VenueCaps(amend=True, amend_keeps_queue=False, batch=actions.MAX_BATCH)
-"""The dead man's switch needs a million USDC of traded volume, so it is not promised."""
+"""The dead man's switch is added at the start where every account has traded a million USDC."""
 NAME = "HYPERLIQUID"
 STREAMS = ("orderUpdates", "userFills", "userFundings")
+LOOK_PAUSE_S = 1.0
 MAX_READS = 4
 """Questions about accounts and orders at the same time."""
 
@@ -54,7 +62,8 @@ MAX_READS = 4
 class HyperliquidVenue:
     """Trades `instruments` for `accounts`; `signer` knows their keys. `jitter` gives random numbers in [0, 1).
 
-    The instruments' `venue_symbol` is the coin.
+    The instruments' `venue_symbol` is the coin. `folder` keeps nonces and messages that were not understood; without
+    it a restart under a clock that went back may repeat a nonce.
     """
 
     def __init__(
@@ -65,6 +74,7 @@ class HyperliquidVenue:
         accounts: Sequence[HyperliquidAccount],
         instruments: Sequence[Instrument],
         jitter: Callable[[], float] = random.random,
+        folder: Path | None = None,
     ) -> None:
         self.name = NAME
         self.caps = CAPS
@@ -77,7 +87,20 @@ class HyperliquidVenue:
         self._sink: Callable[[VenueEvent], None] | None = None
         self.orders = Orders({}, self._emit)
         self._assets: dict[str, tuple[Instrument, int]] = {}
-        self.outbox = Outbox(config, clock, signer, self.orders, self._accounts, self._assets, self._emit)
+        self.limits = Limits(config, clock)
+        self.payloads = Payloads(NAME, UNREAD, folder)
+        self.outbox = Outbox(
+            config,
+            clock,
+            Writer(config, clock, signer, self.orders, self._accounts, self._assets),
+            self.orders,
+            self.limits,
+            self.payloads,
+            self._emit,
+            lambda _account: self._look.set(),
+        )
+        self._watch = AccountWatch(config, clock, signer, self.limits, folder)
+        self._look = asyncio.Event()
         self._readers: dict[AccountId, AccountReader] = {}
         self._by_address: dict[str, AccountReader] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -90,8 +113,6 @@ class HyperliquidVenue:
         self._is_up = False
         self._failures = 0
         self._complaint = ""
-        self.poison = 0
-        """Messages and parts of messages that were not understood."""
 
     async def start(self, sink: Callable[[VenueEvent], None]) -> None:
         """Check keys, clock and contracts, connect, and return when the venue has confirmed the streams.
@@ -101,8 +122,8 @@ class HyperliquidVenue:
         self._sink = sink
         self._session = self.outbox.session = aiohttp.ClientSession()
         try:
-            await self._open(InfoClient(self._session, self._config, self._jitter))
-            for run in (self.outbox.run(), self._stay_connected(self._session)):
+            await self._open(InfoClient(self._session, self._config, self._jitter, self.limits))
+            for run in (self.outbox.run(), self._stay_connected(self._session), self._look_on()):
                 self._spawn(run)
             async with asyncio.timeout(self._config.connect_timeout_s):
                 await self._live.wait()
@@ -141,6 +162,23 @@ class HyperliquidVenue:
         if session is not None:
             await session.close()
 
+    def view(self) -> VenueView:
+        """How the connection is, how much of which limit is used, and what waits."""
+        now_ns = self._clock.now_ns()
+        said = [*self._watch.warnings.values()]
+        if not self._is_up:
+            said.insert(0, self._complaint or "not started")
+        if self.payloads.unknown:
+            said.append(f"unknown fields: {', '.join(list(self.payloads.unknown)[:3])}")
+        return VenueView(
+            venue=NAME,
+            network="mainnet" if self._config.is_mainnet else "testnet" if is_testnet(self._config) else "local",
+            connected=self._is_up,
+            detail="; ".join(said),
+            budgets=self.limits.budget.budgets(now_ns),
+            waiting=self.limits.budget.waiting(now_ns),
+        )
+
     def _emit(self, event: VenueEvent) -> None:
         if self._sink is not None:
             self._sink(event)
@@ -168,36 +206,22 @@ class HyperliquidVenue:
             raise ConfigError(f"Hyperliquid does not list {', '.join(missing)}; remove it or correct its venue symbol")
         for account in self._accounts.values():
             now_ns = self._clock.now_ns()
-            reader = AccountReader(info, account, self.orders, account.since_ns or now_ns)
+            reader = AccountReader(info, account, self.orders, account.since_ns or now_ns, self.payloads)
             self._readers[account.id] = self._by_address[account.address] = reader
-            await self._check(reader)
+            self.outbox.writer.nonces[account.key] = await self._watch.open(reader)
+        has_dead_man = bool(self._accounts) and all(map(self.limits.has_dead_man, self._accounts))
+        self.caps = msgspec.structs.replace(CAPS, dead_man=has_dead_man)
 
-    async def _check(self, reader: AccountReader) -> None:
-        """Refuse a clock that is off, and a key that is not an agent of the account."""
-        account, config = reader.account, self._config
-        state = await reader.state()
-        off_s = (self._clock.now_ns() - state.time * MS) / 1e9
-        if abs(off_s) > config.max_clock_skew_s:
-            raise ConfigError(
-                f"this machine's clock is {off_s:+.1f} s off Hyperliquid's: orders would expire at the wrong time; "
-                "set it right (NTP) and start again"
-            )
-        payload = l1_payload(actions.Noop(), 0, is_mainnet=config.is_mainnet)
-        [signed] = await self._signer.sign([SignRequest(key=account.key, action="noop", payload=payload)])
-        agent = recover(payload, signed)
-        if agent == account.address:
-            raise ConfigError(
-                f"the key {account.key!r} is the own key of {account.id} ({agent}), which can withdraw everything; "
-                "approve an API wallet (agent) at Hyperliquid and use its key"
-            )
-        role = await reader.role(agent)
-        owner = role.data.user.lower() if role.data is not None else ""
-        if role.role != "agent" or (owner != account.address and not account.is_vault):
-            raise ConfigError(
-                f"the key {account.key!r} ({agent}) is not an API wallet of {account.id} ({account.address}): "
-                f"Hyperliquid calls it {role.role!r}{' of ' + owner if owner else ''}; approve it there, or correct "
-                "the address, the key or the network"
-            )
+    async def _look_on(self) -> None:
+        """Keep an eye on allowances and keys; at once on an account that has spent its actions."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._config.watch_every_s):
+                    await self._look.wait()
+            self._look.clear()
+            for reader in self._readers.values():
+                await self._watch.look_again(reader)
+            await asyncio.sleep(LOOK_PAUSE_S)
 
     # the connection
 
@@ -205,6 +229,8 @@ class HyperliquidVenue:
         while True:
             try:
                 self._complaint = await self._connection(session)
+            except aiohttp.WSServerHandshakeError as error:
+                self._complaint = http_words(error.status)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 self._complaint = str(error) or type(error).__name__
             self.outbox.lost()
@@ -223,6 +249,7 @@ class HyperliquidVenue:
             self._waiting = set(wanted)
             confirm_by = asyncio.get_running_loop().time() + config.connect_timeout_s
             for subscription in wanted:
+                await self.limits.enter_message("subscribe")
                 request = {"method": "subscribe", "subscription": subscription}
                 await socket.send_str(msgspec.json.encode(request).decode())
             while True:
@@ -248,9 +275,10 @@ class HyperliquidVenue:
         self._emit(VenueStatus(venue=self.name, connected=True, detail=f"Hyperliquid, {self._config.ws_url}"))
 
     def _take(self, frame: bytes) -> None:
-        """Deal with one frame; what is not understood is counted and skipped."""
+        """Deal with one frame; what is not understood is kept and skipped, and a snapshot asked for."""
         try:
             message = decode_private(frame)
+            self.payloads.look(frame, message)
             if isinstance(message, PostMessage):
                 self.outbox.on_post(message.data)
             elif isinstance(message, UpdatesMessage):
@@ -267,8 +295,7 @@ class HyperliquidVenue:
                 log.warning("Hyperliquid complains: %s", message.data)
                 self._complaint = message.data
         except (DataError, Unrepresentable, msgspec.DecodeError, ArithmeticError) as error:
-            self.poison += 1
-            log.error("a message of Hyperliquid was skipped, a snapshot is asked for: %s; %.500s", error, frame)  # noqa: TRY400
+            self.payloads.keep(frame, str(error), self._clock.now_ns())
             for account in self._accounts:
                 self._want_snapshot(account)
 

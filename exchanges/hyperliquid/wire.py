@@ -9,7 +9,6 @@ remembered. Prices have at most five significant figures and 6 - szDecimals deci
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -17,12 +16,11 @@ import msgspec
 from msgspec import Struct
 
 from domain.errors import DataError
-from domain.instrument import LARGEST, Instrument
+from domain.instrument import Instrument
 from domain.market import Bar, Bbo, Book, Mark, Trade
+from exchanges.shared.integers import MAX_DIGITS, Integers
 
 MS = 1_000_000
-MAX_REMEMBERED = 100_000
-MAX_DIGITS = 18
 INTERVALS_NS = {
     name: seconds * 1_000_000_000
     for name, seconds in (
@@ -191,32 +189,6 @@ def decode(frame: bytes | str) -> Message:
     return message
 
 
-class _Integers(dict[str, int]):
-    """Decimal text to integer, remembered. Raises `DataError` for what is no positive number in its range."""
-
-    def __init__(self, instrument: Instrument, *, is_price: bool) -> None:
-        super().__init__()
-        self._exact: Callable[[str], int] = instrument.price if is_price else instrument.qty
-        self._decimals = instrument.price_decimals if is_price else instrument.qty_decimals
-        self._step = instrument.tick if is_price else instrument.lot
-
-    def __missing__(self, text: str) -> int:
-        whole, _, fraction = text.partition(".")
-        digits = whole + fraction
-        if not (digits.isdigit() and digits.isascii()) or len(digits) > MAX_DIGITS:
-            raise DataError(f"Hyperliquid sent {text!r:.40} where a positive number belongs")
-        spare = self._decimals - len(fraction)
-        value: int = int(digits) * 10**spare if spare >= 0 else 0
-        if spare < 0 or value % self._step or value > LARGEST:
-            value = self._exact(text)
-        if value <= 0:
-            raise DataError(f"Hyperliquid sent {text!r:.40} where a positive number belongs")
-        if len(self) >= MAX_REMEMBERED:
-            self.clear()
-        self[text] = value
-        return value
-
-
 class CoinCodec:
     """Turns the wire contents of `coin` (default: the instrument's venue symbol) into events of `instrument`.
 
@@ -228,8 +200,8 @@ class CoinCodec:
         self.instrument = instrument
         self.coin = coin or instrument.venue_symbol
         self._id = instrument.id
-        self._prices = _Integers(instrument, is_price=True)
-        self._sizes = _Integers(instrument, is_price=False)
+        self._prices = Integers(instrument, "Hyperliquid", is_price=True)
+        self._sizes = Integers(instrument, "Hyperliquid", is_price=False)
 
     def book(self, book: WireBook, ts_ns: int) -> Book:
         """An l2Book snapshot."""

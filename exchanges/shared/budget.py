@@ -24,8 +24,8 @@ from domain.views import BudgetView, WaitingView
 from exchanges.shared.meters import NEVER, ORDINARY, Costs, Meter, Priority, Window
 
 PATIENCE_NS: Final = 30_000_000_000
-HOLD_NS: Final = 10_000_000_000
-"""How long to stop, at most, when the venue refuses for the rate and does not say how long."""
+HOLD_NS: Final = 1_000_000_000
+"""How long to stop when the venue refuses for the rate and does not say how long; refused again, it stops again."""
 TOO_MANY: Final = frozenset({418, 429})
 _LaneKey: TypeAlias = tuple[Priority, tuple[Meter, ...]]
 

@@ -42,6 +42,8 @@ class Session:
         self.orders = Orders(account.id, emit)
         self.since_ns = account.since_ns
         """Fills and funding before this are not told; `CcxtVenue` sets it at the start where it is 0."""
+        self.has_dead_man = False
+        """Whether the venue has a dead man's switch for this account; its dialect finds out in `prepare`."""
         self._want_snapshot = want_snapshot
 
     def instrument(self, name: InstrumentId) -> Instrument:

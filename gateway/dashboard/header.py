@@ -54,9 +54,12 @@ class Header:
         self._market.classes(replace=f"badge market {'simulated' if simulated else 'real'}")
         self._state.set_text(status.trading_state.upper())
         self._state.classes(replace=f"badge state {status.trading_state.lower()}")
-        self._reason.set_text(status.trading_reason)
+        held_back = [at for at in status.trading_at if at.reason and at.trading_state != status.trading_state]
+        reasons = [status.trading_reason, *(f"{at.venue} {at.trading_state.upper()}: {at.reason}" for at in held_back)]
+        self._reason.set_text("; ".join(reason for reason in reasons if reason))
         self._clock.set_text(f"{clock(status.ts_ns)} UTC")
-        self._resume.set_visibility(status.trading_state.lower() != TradingState.ACTIVE)
+        held = any(at.is_held for at in status.trading_at)
+        self._resume.set_visibility(held or status.trading_state.lower() != TradingState.ACTIVE)
 
 
 LOG_OUT = """

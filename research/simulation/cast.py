@@ -19,6 +19,7 @@ from domain.settings import (
     RiskSettings,
     RoleName,
     Settings,
+    Strangers,
     StrategySpec,
 )
 from engine.core.core import AnyStrategy
@@ -29,6 +30,8 @@ MAIN, SUB = "PAPER:main", "PAPER:sub"
 BTC, BTC2, ETH = "BTC-USDC-PERP.PAPER", "BTC-USDT-PERP.PAPER", "ETH-USDC-PERP.PAPER"
 MID = {BTC: 600_000, BTC2: 600_100, ETH: 300_000}
 """Price at the beginning, in integer scale."""
+HAND = "hand-"
+"""Ids of the orders that somebody else places begin so."""
 UNIT_SIZE = {BTC: 0.1, BTC2: 0.1, ETH: 2.0}
 """Base units worth about 6,000."""
 
@@ -84,7 +87,10 @@ def settings(random: Random) -> Settings:
     )
     return Settings(
         instruments=instruments(random, thin=thin),
-        accounts=tuple(AccountSpec(id=name, deposit=amount) for name, amount in cash.items()),
+        accounts=tuple(
+            AccountSpec(id=name, deposit=amount, on_foreign_order=random.choice(list(Strangers)))
+            for name, amount in cash.items()
+        ),
         persons=PERSONS,
         risk=RiskSettings(
             default_limits=limits,

@@ -55,7 +55,8 @@ class Door:
         self.consumed: dict[tuple[str, str], int] = {}
         """(slot, entry) -> seq of the event that told the engine of a fired protection."""
         self.halted = False
-        """Kept by `votes`."""
+        """Kept by `votes`, as is `held_back`: the venue has an order of a stranger that people have not looked at."""
+        self.held_back = False
         self.core: Core | None = None
         """The engine that runs now; only its labels are read."""
         self.watches_disk = True
@@ -150,6 +151,7 @@ class Door:
 
     def _judge_leaving(self, core: Core, sent: Sent, intent: Place | Amend) -> None:
         require(not self.halted, "halted", f"{intent} leaves after trading was halted")
+        require(not self.held_back, "held back", f"{intent} leaves although nobody has looked at a stranger's order")
         entry = core.state.slots[sent.slot].entry
         if sent.role is Role.TARGET and (sent.slot, entry) in self.consumed:
             raise Violation("entry consumed", f"{intent} buys back entry {entry}, whose protection has fired")

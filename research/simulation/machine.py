@@ -12,6 +12,7 @@ from domain.facts import StrategyStatus
 from domain.market import MarketEvent
 from domain.order import Intent
 from domain.settings import SECOND_NS
+from domain.venue import VenueCaps
 from engine.core.journal.memory import MemoryJournal
 from engine.core.recovery import state_hash
 from research.simulation import proof
@@ -177,6 +178,7 @@ class Machine:
                 settings=None if core.state.installation else world.settings,
             )
         )
+        world.ingest(e.VenueOpened(venue="PAPER", caps=VenueCaps(amend_keeps_queue=True, dead_man=True, batch=100)))
         for name, strategy in list(core.state.strategies.items()):
             if strategy.status is StrategyStatus.WARMING:
                 self.alive(lambda _, name=name: world.warm(name))  # type: ignore[misc]

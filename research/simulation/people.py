@@ -64,7 +64,7 @@ class People:
         random = self.random
         makers: list[tuple[int, Callable[[], c.Command]]] = [
             (2, lambda: c.Halt(reason="because")),
-            (8, lambda: c.Resume(reason="better")),
+            (8, lambda: c.Resume(reason="better", venue=random.choice(("", "", "PAPER")))),
             (1, lambda: c.Flatten(scope=random.choice(("", *INSTRUMENTS, "NO-SUCH-PERP.PAPER")))),
             (2, self._hold),
             (2, self._cap),

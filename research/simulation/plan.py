@@ -71,6 +71,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     snapshots_ns: tuple[int, ...]
     overflow_ns: int
     strategy_faults_ns: tuple[int, ...]
+    strangers_ns: tuple[int, ...]
+    """Somebody else places an order on one of the accounts."""
     flattens: bool
     """A trader flattens everything at the end, and it must work."""
 
@@ -93,6 +95,7 @@ def draw(random: Random, instruments: tuple[str, ...]) -> Plan:
         snapshots_ns=_times(random, when, 3),
         overflow_ns=when() if random.random() < 0.04 else 0,
         strategy_faults_ns=_times(random, when, 1),
+        strangers_ns=_times(random, when, 2) if random.random() < 0.3 else (),
         flattens=random.random() < 0.5,
     )
 

@@ -15,13 +15,13 @@ from engine.core.kernel import Kernel
 from engine.core.recovery import replay, state_hash
 from engine.core.state import State
 from research.simulation import books
-from research.simulation.cast import make_code
+from research.simulation.cast import HAND, make_code
 from research.simulation.disk import DiskJournal
 from research.simulation.door import Door
 from research.simulation.violation import Violation, require
 
 IMPOSSIBLE = frozenset({"position_mismatch", "cash_mismatch", "foreign_order", "foreign_fill"})
-"""Alerts that nothing in the simulated world can justify: nobody else trades on these accounts."""
+"""Alerts that nothing in the simulated world can justify: nobody else's order fills on these accounts."""
 
 
 def judge_facts(door: Door, facts: Sequence[Fact], *, lost_tail: bool) -> None:
@@ -29,7 +29,8 @@ def judge_facts(door: Door, facts: Sequence[Fact], *, lost_tail: bool) -> None:
     for fact in facts:
         if not isinstance(fact, Alerted):
             continue
-        require(fact.kind not in IMPOSSIBLE, "no false alarm", f"{fact.kind}: {fact.text}")
+        is_so = fact.kind == "foreign_order" and f" {HAND}" in fact.text
+        require(is_so or fact.kind not in IMPOSSIBLE, "no false alarm", f"{fact.kind}: {fact.text}")
         if fact.kind == "unexplained_fill":
             booked = [f.cid for f in facts if isinstance(f, FillBooked)]
             require(any(explained(door, cid, lost_tail=lost_tail) for cid in booked), "no false alarm", fact.text)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from domain import events as e
 from domain.commands import Flatten
 from domain.market import FeedState, FeedStatus
+from domain.order import BUY, OrderKind, Place
 from domain.settings import SECOND_NS
 from engine.core.state import State
 from research.simulation import plan
+from research.simulation.cast import BTC, BTC2, ETH, HAND, MAIN, MID, SUB
 
 if TYPE_CHECKING:
     from research.simulation.world import World
@@ -38,6 +40,8 @@ class Trouble:
             world.at(at_ns, self.fill_disk)
         for at_ns in what.snapshots_ns:
             world.at(at_ns, self.snapshot)
+        for number, at_ns in enumerate(what.strangers_ns):
+            world.at(at_ns, partial(self.stranger, number))
         for at_ns in what.strategy_faults_ns:
             world.at(at_ns, self.strategy_fault)
         if what.overflow_ns:
@@ -88,6 +92,22 @@ class Trouble:
         if outage.is_told:
             state = world.random.choice((FeedState.GAP, FeedState.STALE, FeedState.DOWN))
             world.ingest(FeedStatus(venue="PAPER", state=state, instrument=outage.instrument))
+
+    def stranger(self, number: int) -> None:
+        """Somebody places an order by hand, far from the market."""
+        world = self.world
+        account, instrument = world.random.choice((MAIN, SUB)), world.random.choice((BTC, BTC2, ETH))
+        place = Place(
+            cid=f"{HAND}{number}",
+            account=account,
+            instrument=instrument,
+            side=BUY,
+            kind=OrderKind.LIMIT,
+            qty=100,
+            price=MID[instrument] // 2,
+        )
+        world.outcome.met["order of a stranger"] += 1
+        world.exchange.submit((place,), world.now_ns)
 
     def strategy_fault(self) -> None:
         """The watchdog saw a strategy overrun or hang."""

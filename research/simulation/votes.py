@@ -7,22 +7,24 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from domain import commands as c
-from domain.events import CommandReceived, Event, InboxOverflow
+from domain.events import CommandReceived, Event, InboxOverflow, VenueSnapshot
 from domain.facts import CommandDone, Fact, RequestChanged, RequestStatus
-from domain.settings import RoleName, Settings
+from domain.settings import RoleName, Settings, Strangers
 from domain.verdict import Reason
 from engine.core.core import Core
 from engine.core.state import MANUAL
+from research.simulation.cast import HAND
 from research.simulation.violation import require
 
 _NO_HALT = frozenset({Reason.REPEATED, Reason.UNKNOWN_PERSON, Reason.ROLE, Reason.NO_SUCH})
 
 
 class Turn(Struct):
-    """A change of the halted state, by the event `seq`."""
+    """A change of what is in force, by the event `seq`."""
 
     seq: int
     halted: bool
+    held_back: bool
 
 
 class Votes:
@@ -34,6 +36,8 @@ class Votes:
         self.turns: list[Turn] = []
         self.resumes: dict[str, int] = {}
         """Requests to resume -> seq at which they were opened."""
+        self.seen: dict[str, int] = {}
+        """Orders of strangers -> seq of the snapshot that told of them."""
         self.done: dict[str, int] = {}
         """Command ids that were carried out -> seq."""
         self.targets: dict[str, tuple[int | None, str]] = {}
@@ -45,10 +49,16 @@ class Votes:
         """True when the last word was halt."""
         return bool(self.turns) and self.turns[-1].halted
 
+    @property
+    def held_back(self) -> bool:
+        """True when a stranger's order was seen and no resume came after it."""
+        return bool(self.turns) and self.turns[-1].held_back
+
     def forget_after(self, seq: int) -> None:
         """A crash has taken everything after `seq`."""
         self.turns = [turn for turn in self.turns if turn.seq <= seq]
         self.resumes = {request: at for request, at in self.resumes.items() if at <= seq}
+        self.seen = {cid: at for cid, at in self.seen.items() if at <= seq}
         self.done = {request: at for request, at in self.done.items() if at <= seq}
         self.added = {slot: [row for row in rows if row[0] <= seq] for slot, rows in self.added.items()}
 
@@ -56,22 +66,34 @@ class Votes:
         """A new run goes on from its state."""
         self.targets = {key: (slot.target, slot.entry) for key, slot in core.state.slots.items()}
 
-    def before(self, event: Event, seq: int) -> None:
+    def before(self, core: Core, event: Event, seq: int) -> None:
         """A halt holds from the moment at which it is taken in, before anything can leave."""
-        if isinstance(event, InboxOverflow):
-            self.turns.append(Turn(seq, halted=True))
+        if isinstance(event, VenueSnapshot):
+            self._look_for_strangers(core, event, seq)
+        elif isinstance(event, InboxOverflow):
+            self.turns.append(Turn(seq, halted=True, held_back=self.held_back))
         elif isinstance(event, CommandReceived) and isinstance(event.command, c.Halt | c.Flatten):
             person = self.persons.get(event.actor.person)
             scope = event.command.scope if isinstance(event.command, c.Flatten) else ""
             known = {"", *(i.id for i in self.settings.instruments)}
             if person and person.role >= RoleName.TRADER and scope in known and event.request_id not in self.done:
-                self.turns.append(Turn(seq, halted=True))
+                self.turns.append(Turn(seq, halted=True, held_back=self.held_back))
+
+    def _look_for_strangers(self, core: Core, event: VenueSnapshot, seq: int) -> None:
+        """A snapshot that tells something new, with an order of somebody else whom nobody was asked about."""
+        policy = next(a.on_foreign_order for a in self.settings.accounts if a.id == event.account)
+        account = core.state.accounts[event.account]
+        if policy is not Strangers.ASK or event.venue_ts_ns <= account.venue_ts_ns:
+            return
+        new = [o.cid for o in event.orders if o.cid.startswith(HAND) and self.seen.setdefault(o.cid, seq) == seq]
+        if new:
+            self.turns.append(Turn(seq, halted=self.halted, held_back=True))
 
     def resumed_by(self, event: Event, seq: int) -> None:
         """An approval that may be the last vote of a resume is given the benefit of the doubt until `after`."""
         approve = event.command if isinstance(event, CommandReceived) else None
         if isinstance(approve, c.Approve) and approve.request in self.resumes:
-            self.turns.append(Turn(seq, halted=False))
+            self.turns.append(Turn(seq, halted=False, held_back=False))
 
     def after(self, core: Core, event: Event, facts: Sequence[Fact]) -> None:
         """Judge what the event did."""
@@ -100,8 +122,11 @@ class Votes:
     def _on_done(self, event: Event, fact: CommandDone) -> None:
         if isinstance(event, CommandReceived) and isinstance(event.command, c.Approve) and self.turns:
             last = self.turns[-1]
-            if last.seq == event.seq and not last.halted and not (fact.ok and "Trading is resumed" in fact.text):
+            if last.seq == event.seq and not last.halted:
                 self.turns.pop()
+                if fact.ok and "is resumed" in fact.text:
+                    still = self.halted and "Trading is resumed" not in fact.text
+                    self.turns.append(Turn(event.seq, halted=still, held_back=False))
         if fact.reason is Reason.REPEATED:
             return
         text = f"{fact.request_id} ({fact.verb}) was carried out at seq {self.done.get(fact.request_id)} and again"

@@ -177,7 +177,7 @@ class World:
         seq = kernel.seq + 1 + (event.ts_ns < core.state.ts_ns - CLOCK_STEP_TOLERANCE_NS)
         self.outcome.events += 1
         require(self.outcome.events < MOST_EVENTS, "no storm", f"{MOST_EVENTS} events")
-        self.votes.before(event, seq)
+        self.votes.before(core, event, seq)
         self.votes.resumed_by(event, seq)
         self.sync_halt()
         self.trace.event(self.now_ns, seq, event)
@@ -200,7 +200,7 @@ class World:
 
     def sync_halt(self) -> None:
         """Let the door know what people have said last."""
-        self.door.halted = self.votes.halted
+        self.door.halted, self.door.held_back = self.votes.halted, self.votes.held_back
 
     def warm(self, strategy: str) -> None:
         """Deliver a strategy's warm-up history."""

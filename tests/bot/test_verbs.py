@@ -11,6 +11,7 @@ from domain import commands
 from domain.facts import TradingState
 from domain.settings import RoleName
 from domain.views import BudgetView, VenueView, WaitingView
+from engine.core import trading
 from engine.core.commands import ROLE_NEEDED
 from tests.bot.world import BTC, Engine, actor, fresh_id
 
@@ -73,6 +74,23 @@ async def test_halt_really_halts_and_resume_waits_for_two_others(engine):
     assert "HALTED" in await ask(engine, "/status")
     await ask(engine, "/approve #R1", "adam")
     assert engine.trading is TradingState.ACTIVE
+
+
+async def test_resume_takes_a_venue_for_its_first_word_and_anything_else_for_the_reason(engine):
+    await ask(engine, "/halt")
+    assert "PAPER is not held back by itself" in await ask(engine, "/resume paper all is well")
+    assert "waits for approval" in await ask(engine, "/resume all is well")
+    asked = engine.driver.core.state.requests["R1"].command
+    assert asked == commands.Resume(reason="all is well")
+
+
+async def test_status_names_the_venue_that_is_held_back_and_how_to_let_it_go(engine):
+    core = engine.driver.core
+    trading.latch_venue(core, "PAPER", TradingState.REDUCING, "reconciliation", "foreign order x on PAPER:main")
+    said = await ask(engine, "/status")
+    assert "REDUCING (PAPER: foreign order x on PAPER:main, by reconciliation)" in said
+    assert "/resume PAPER" in said
+    assert "resume: waits for approval" in await ask(engine, "/resume paper looked at it")
 
 
 async def test_a_persons_order_is_worked_filled_shown_and_flattened(engine):

@@ -31,10 +31,14 @@ class Desk(Generic[V]):
         self.account = account
         self.instrument = instrument
         self.heard: list[VenueEvent] = []
+        self.on_event: Callable[[VenueEvent], None] | None = None
         self._more = asyncio.Event()
         self._number = 0
 
     def sink(self, event: VenueEvent) -> None:
+        if self.on_event is not None:
+            self.on_event(event)
+            return
         self.heard.append(event)
         self._more.set()
 

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from domain.order import ClientId, Order, OrderStatus
+from engine.core import trading
 from engine.core.core import Core
 from engine.core.executor import targets
 from engine.core.state import Slot
@@ -63,3 +64,9 @@ def test_without_consumed_entries_a_fired_stop_is_bought_back(monkeypatch) -> No
     monkeypatch.setattr(Slot, "consumed", property(lambda _: "", lambda _, __: None))
     outcome = first_failure()
     assert outcome.rule == "entry consumed"
+
+
+def test_a_strangers_order_that_holds_nothing_back_is_noticed(monkeypatch) -> None:
+    monkeypatch.setattr(trading, "latch_venue", lambda *_: None)
+    outcome = first_failure()
+    assert outcome.rule == "held back"

@@ -6,6 +6,7 @@
     takes        one-shot orders
     sharing      one target over the two slots of a fail-over pair
     exposure     worst sides
+    adopted      what others placed at the venue and we let live
     place        the only way to an order: gate, derive the id, record, emit
 
 `converge` is called for a slot whenever something about it changed; calling it again changes nothing.
@@ -14,10 +15,12 @@
 from domain.account import venue_of
 from domain.facts import TradingState
 from engine.core.core import Core
-from engine.core.executor import protections, quotes, sharing, targets
+from engine.core.executor import adopted, protections, quotes, sharing, targets
 from engine.core.state import Slot
 
 __all__ = ["converge", "converge_all", "converge_venue"]
+
+ACTIVE, HALTED = TradingState.ACTIVE, TradingState.HALTED
 
 
 def converge(core: Core, slot: Slot) -> None:
@@ -36,11 +39,15 @@ def converge(core: Core, slot: Slot) -> None:
 
 def converge_one(core: Core, slot: Slot) -> None:
     """Converge a slot by itself."""
-    if not core.state.accounts[slot.account].reconciled:
-        if slot.hold or slot.flat or core.state.trading is TradingState.HALTED:
+    account = core.state.accounts[slot.account]
+    if not account.reconciled:
+        if slot.hold or slot.flat or account.trading is HALTED:
             targets.converge(core, slot)
             quotes.converge(core, slot)
+            adopted.converge(core, slot)
         return
+    if slot.orders and (slot.hold or slot.flat or core.trading_of(slot) is not ACTIVE):
+        adopted.converge(core, slot)
     if slot.stop_entry or slot.stop or slot.take_profit:
         protections.converge(core, slot)
     if slot.orders or slot.target is not None or slot.flat or slot.hedge_lead:

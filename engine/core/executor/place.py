@@ -9,8 +9,9 @@ from domain.account import venue_of
 from domain.facts import TradingState
 from domain.instrument import AccountId
 from domain.market import UNTRUSTED
-from domain.order import PROTECTIVE, Amend, ArmDeadMan, Cancel, Order, OrderKind, OrderStatus, Place, Role
+from domain.order import PROTECTIVE, Amend, Cancel, Order, OrderKind, OrderStatus, Place, Role
 from domain.verdict import Reason, Veto
+from engine.core import deadman
 from engine.core.core import Core
 from engine.core.executor.exposure import exposure_elsewhere, exposure_of, joint
 from engine.core.state import Budget, Slot
@@ -74,8 +75,9 @@ def check_risk(core: Core, slot: Slot, order: Order, config: GateConfig, now: Ex
 
 def check_state(core: Core, slot: Slot) -> Veto | None:
     """Whether anything that adds risk may go to this slot's venue now."""
-    if core.state.trading is not ACTIVE:
-        return Veto(_STATE_REASON[core.state.trading])
+    trading = core.state.accounts[slot.account].trading
+    if trading is not ACTIVE:
+        return Veto(_STATE_REASON[trading])
     bar = core.bar_of(slot)
     return Veto(bar, venue_of(slot.account)) if bar is not None else None
 
@@ -179,8 +181,8 @@ def place(  # noqa: PLR0913 - an order has this many parts
 
 def send(core: Core, slot: Slot, order: Order) -> None:
     """Put an order that passed the gate into the books and on its way."""
-    if order.role in PROTECTIVE and core.state.settings.execution.dead_man_ns:
-        core.emit(ArmDeadMan(account=slot.account, deadline_ns=0))
+    if order.role in PROTECTIVE:
+        deadman.disarm(core, core.state.accounts[slot.account])
     slot.orders[order.cid] = order
     core.state.where[order.cid] = slot.key
     core.emit(
@@ -224,6 +226,12 @@ def settled(order: Order) -> bool:
     return order.status is OPEN and not order.cancel_ns and not order.amend_price and not order.amend_qty
 
 
+def cancel_of(core: Core, order: Order) -> Cancel:
+    """The request that takes an order out; one that is not ours is named by the venue's id too."""
+    venue_id = "" if order.cid.startswith(core.state.installation) else order.venue_id
+    return Cancel(cid=order.cid, account=order.account, instrument=order.instrument, venue_id=venue_id)
+
+
 def cancel(core: Core, slot: Slot, order: Order) -> None:
     """Ask for an order to be taken out, once; unanswered cancels are repeated by the in-flight check."""
     if order.cancel_ns:
@@ -232,14 +240,20 @@ def cancel(core: Core, slot: Slot, order: Order) -> None:
     if config is not None:
         take_message(core, slot.account, config, reserved=True)
     order.cancel_ns = core.state.ts_ns
-    core.emit(Cancel(cid=order.cid, account=slot.account, instrument=slot.instrument))
+    core.emit(cancel_of(core, order))
     watch(core)
 
 
 def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: int = 0) -> None:
-    """Change a settled order in place to a total quantity and price, within gate and budget."""
+    """Change a settled order in place to a total quantity and price, within gate and budget.
+
+    Where the venue changes nothing in place it is cancelled; what is wanted in its stead follows when it is gone.
+    """
     config = core.gate.get(slot.instrument)
     if config is None:
+        return
+    if not core.instruments[slot.instrument].amends:
+        cancel(core, slot, order)
         return
     if core.state.ts_ns < order.amend_until_ns:
         core.set_timer_once(f"retry:{slot.key}", order.amend_until_ns)

@@ -54,7 +54,7 @@ def act(core: Core, strategy: StrategyState, slot: Slot, take: Take, envelope_qt
         core.refuse(slot, Reason.MESSAGE_RATE, f"{MOST_TAKES} takes have not expired yet")
         return
     used[take.id] = take.expires_ns
-    if slot.hold or slot.flat or core.state.trading is HALTED:
+    if slot.hold or slot.flat or core.state.accounts[slot.account].trading is HALTED:
         core.refuse(slot, Reason.HELD if slot.hold else Reason.HALTED, take.id)
         return
     instrument = core.instruments[slot.instrument]

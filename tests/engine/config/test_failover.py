@@ -28,10 +28,10 @@ failover:
 GOOD = "{instrument: BTC-USDC-PERP.HYPERLIQUID, backup: BTC-USDT-PERP.BINANCE, account: 'BINANCE:main'}"
 
 
-def said(tmp_path: Path, *pairs: str) -> list[str]:
+def said(tmp_path: Path, *pairs: str, world: str = WORLD) -> list[str]:
     """What is wrong with these pairs."""
     file = tmp_path / "settings.yaml"
-    file.write_text(WORLD + "".join(f"  - {pair}\n" for pair in pairs), encoding="utf-8")
+    file.write_text(world + "".join(f"  - {pair}\n" for pair in pairs), encoding="utf-8")
     try:
         load_config(file, "testnet", KINDS)
     except Problems as problems:
@@ -60,7 +60,6 @@ def test_a_right_pair_reaches_the_core_with_its_time(tmp_path: Path) -> None:
         ("BTC-USDT-PERP.BINANCE", "BTC-USDC-PERP.HYPERLIQUID", "at the same venue"),
         ("BINANCE:main", "HYPERLIQUID:main", "another venue"),
         ("BINANCE:main", "BINANCE:mian", "did you mean BINANCE:main"),
-        ("BTC-USDT-PERP.BINANCE", "ETH-USDT-PERP.BINANCE", "eth already owns ETH-USDT-PERP.BINANCE"),
     ],
 )
 def test_a_wrong_pair_is_refused_in_words(tmp_path: Path, old: str, new: str, words: str) -> None:
@@ -70,3 +69,12 @@ def test_a_wrong_pair_is_refused_in_words(tmp_path: Path, old: str, new: str, wo
 def test_an_instrument_is_in_one_pair_only(tmp_path: Path) -> None:
     assert said(tmp_path, GOOD) == []
     assert any("in a fail-over already" in line for line in said(tmp_path, GOOD, GOOD))
+
+
+def test_a_backup_that_somebody_else_owns_and_an_instrument_that_two_trade_are_refused(tmp_path: Path) -> None:
+    owned = WORLD.replace("instruments: [ETH-USDT-PERP.BINANCE]", "instruments: [BTC-USDT-PERP.BINANCE]")
+    assert any("eth already owns BTC-USDT-PERP.BINANCE" in line for line in said(tmp_path, GOOD, world=owned))
+    second = "{id: two, kind: ema_cross, account: 'HYPERLIQUID:sub', instruments: [BTC-USDC-PERP.HYPERLIQUID]}"
+    world = WORLD.replace("[{id: 'HYPERLIQUID:main'}", "[{id: 'HYPERLIQUID:main'}, {id: 'HYPERLIQUID:sub'}")
+    world = world.replace("failover:", f"  - {second}\nfailover:")
+    assert any("cross and two trade" in line for line in said(tmp_path, GOOD, world=world))

@@ -15,7 +15,7 @@ from bot.config import BotConfig
 from domain.codec import decode_settings, digest, encode
 from domain.errors import ConfigError
 from domain.facts import Severity
-from domain.settings import RoleName
+from domain.settings import RoleName, Strangers
 from engine.config import BUILT_IN, Config, Problems, load_config
 from engine.config.parts import bot_fields, paper_fields
 from engine.strategies.registry import BUILT_IN as STRATEGIES
@@ -318,3 +318,27 @@ def loads_or_says(tmp_path_factory, raw: bytes) -> None:
         settings = config.to_settings()
         assert decode_settings(encode(settings)) == settings
         assert config.content_hash
+
+
+REAL = """
+persons: [{id: ann, role: admin}, {id: bob, role: risk}, {id: cem, role: risk}]
+instruments: [{id: BTC-USDC-PERP.HYPERLIQUID, tick_size: 1, lot_size: 0.001}]
+accounts: [{id: "HYPERLIQUID:main", on_foreign_order: adopt}]
+risk: {default_limits: {max_position_notional: 1000, max_order_notional: 1000}}
+"""
+
+
+def test_what_a_file_leaves_out_is_what_its_environment_needs(load):
+    """A real venue is compared with us more often, and watches over us where it can."""
+    paper = load("execution: {retry: 1s}").to_settings().execution
+    assert (paper.reconcile_every_ns, paper.dead_man_ns) == (60 * 10**9, 0)
+    real = load(REAL, "testnet").to_settings()
+    assert (real.execution.reconcile_every_ns, real.execution.dead_man_ns) == (30 * 10**9, 60 * 10**9)
+    assert real.accounts[0].on_foreign_order is Strangers.ADOPT
+    said = load(f"{REAL}execution: {{reconcile_every: 5s, dead_man: 0}}", "testnet").to_settings().execution
+    assert (said.reconcile_every_ns, said.dead_man_ns) == (5 * 10**9, 0)
+
+
+def test_a_real_venue_is_always_compared(load):
+    with pytest.raises(Problems, match="reconcile_every: a real venue is compared all the time"):
+        load(f"{REAL}execution: {{reconcile_every: 0}}", "testnet")

@@ -253,6 +253,10 @@ class Rig:
         """Kinds of the alerts so far."""
         return [alert.kind for alert in self.told(f.Alerted)]
 
+    def told_alert(self, kind: str) -> str:
+        """Text of the newest alert of a kind."""
+        return next(alert.text for alert in reversed(self.told(f.Alerted)) if alert.kind == kind)
+
     def refusals(self) -> list[str]:
         """Codes of the refusals so far."""
         return [refused.reason.value for refused in self.told(f.Refused)]

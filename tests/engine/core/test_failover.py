@@ -8,110 +8,22 @@ import pytest
 from msgspec.structs import replace
 
 from domain import events as e
-from domain.account import VenueOperation
 from domain.commands import Approve, Flatten, SetHold, UnloadStrategy
-from domain.desired import NOTHING, Desired, Protection, Qty, Quote, Take, Target
+from domain.desired import Desired, Protection, Take
 from domain.facts import Alerted, RequestChanged
-from domain.instrument import Instrument
-from domain.market import Bar, Bbo, Feed, FeedKind, FeedState, FeedStatus
-from domain.order import Cancel, OrderKind, Place
+from domain.market import FeedState, FeedStatus
+from domain.order import Cancel, OrderKind
 from domain.settings import (
     SECOND_NS,
-    AccountSpec,
     ApprovalSettings,
-    BreakerRule,
-    BreakerSettings,
-    ExecutionSettings,
     FailoverSpec,
     Limits,
     RiskSettings,
     StrategySpec,
 )
-from domain.strategy import Params, View
-from engine.core.failover import objection, with_backups
-from tests.engine.core.rig import SETTINGS, Rig, Script, of, places
-
-A = Instrument(id="BTC-USDC-PERP.ALPHA", venue_symbol="BTC", price_decimals=1, qty_decimals=3)
-B = Instrument(id="BTC-USDT-PERP.BETA", venue_symbol="BTCUSDT", price_decimals=2, qty_decimals=4, lot=10, tick=10)
-AT_A, AT_B = "ALPHA:main", "BETA:main"
-BACKUP = FailoverSpec(instrument=A.id, backup=B.id, account=AT_B)
-PAIR = replace(
-    SETTINGS,
-    instruments=(A, B),
-    accounts=tuple(AccountSpec(id=name, deposit=Decimal(1_000_000)) for name in (AT_A, AT_B)),
-    breakers=BreakerSettings(exchange_failure=BreakerRule(cool_down_ns=60 * SECOND_NS)),
-    execution=ExecutionSettings(reconcile_every_ns=0),
-    failover=(BACKUP,),
-)
-SPEC = StrategySpec(id="pair", kind="script", account=AT_A, instruments=(A.id,))
-
-
-class Two(Rig):
-    """A rig with a strategy on ALPHA that has a backup on BETA; `prices` shows the market of both, or of one."""
-
-    def begin_pair(self) -> Two:
-        self.start(load=False)
-        self.load(SPEC)
-        self.script = self.script_of(SPEC.id)
-        self.prices()
-        self.sent.clear()
-        return self
-
-    def prices(self, *, a: bool = True, b: bool = True, at: int = 60_000) -> None:
-        if a:
-            self.ingest(Bbo(instrument=A.id, bid=at * 10, bid_qty=1_000, ask=at * 10 + 10, ask_qty=1_000))
-        if b:
-            self.ingest(Bbo(instrument=B.id, bid=at * 100 + 500, bid_qty=10_000, ask=at * 100 + 600, ask_qty=10_000))
-
-    def aim(self, *parts: Target | Quote | Protection | Take, a: bool = True, b: bool = True) -> list[Place]:
-        """The strategy wants these; what is placed because of it."""
-        self.sent.clear()
-        self.script.wants = Desired(
-            targets=tuple(p for p in parts if isinstance(p, Target)),
-            quotes=tuple(p for p in parts if isinstance(p, Quote)),
-            protections=tuple(p for p in parts if isinstance(p, Protection)),
-            takes=tuple(p for p in parts if isinstance(p, Take)),
-        )
-        self.prices(a=a, b=b)
-        return places(self.sent)
-
-    def get(self, place: Place, qty: int = 0) -> None:
-        """The venue takes the order and fills it."""
-        self.accept(place)
-        self.fill(place, qty, 600_000 if place.instrument == A.id else 6_000_000)
-
-    def die(self) -> None:
-        """ALPHA fails three times: its breaker opens."""
-        for _ in range(3):
-            self.ingest(e.VenueTrouble(venue="ALPHA", operation=VenueOperation.ORDERS, text="503"))
-            self.now_ns += SECOND_NS
-            self.prices(a=False)
-
-    def recover(self) -> None:
-        """ALPHA's cool-down passes, and the minute in which it has to be well."""
-        self.wait(61)
-        self.prices()
-        self.wait(61)
-        self.prices()
-
-    def on_backup(self) -> bool:
-        stands = self.core.state.failovers.get(A.id)
-        return stands is not None and stands.on_backup
-
-    def net(self) -> float:
-        return self.held(A.id, AT_A) / 1_000 + self.held(B.id, AT_B) / 10_000
-
-
-def target(qty: float, entry: str = "e1") -> Target:
-    return Target(instrument=A.id, want=Qty(qty), entry=entry)
-
-
-def bid(price: float, qty: float = 0.1, side: int = 1) -> Quote:
-    return Quote(instrument=A.id, side=side, price=price, qty=qty)
-
-
-def where(sent: list[Place]) -> list[tuple[str, int, bool]]:
-    return [(place.account, place.side * place.qty, place.reduce_only) for place in sent]
+from engine.core.failover import objection
+from tests.engine.core.rig import of, places
+from tests.engine.core.two import AT_A, AT_B, BACKUP, PAIR, A, B, Two, bid, target, where
 
 
 @pytest.fixture
@@ -130,27 +42,6 @@ def test_an_open_breaker_moves_new_risk_to_the_backup_and_people_are_told(rig: T
     for word in ("pair", B.id, AT_B, "instead of", "a breaker of ALPHA is open", "60 s"):
         assert word in told.text
     assert where(rig.aim(target(0.5), a=False)) == [(AT_B, 5_000, False)]
-
-
-def test_silent_market_data_moves_it_too_and_prices_alone_bring_it_back_after_a_while(rig: Two) -> None:
-    rig.ingest(FeedStatus(venue="ALPHA", state=FeedState.STALE, instrument=A.id))
-    assert rig.on_backup()
-    rig.now_ns += 5 * SECOND_NS
-    rig.prices()
-    assert rig.on_backup()
-    rig.wait(59)
-    assert rig.on_backup()
-    rig.wait(2)
-    assert not rig.on_backup()
-    assert rig.alerts().count("failback") == 1
-
-
-def test_a_feed_that_has_not_begun_yet_is_no_reason(rig: Two) -> None:
-    fresh = Two(PAIR).start(load=False)
-    assert isinstance(fresh, Two)
-    fresh.load(SPEC)
-    fresh.prices(a=False)
-    assert not fresh.on_backup()
 
 
 def test_nothing_moves_to_a_backup_that_is_out_itself(rig: Two) -> None:
@@ -250,67 +141,6 @@ def test_a_turn_back_at_the_primary_closes_the_backup_and_opens_there_at_most_th
     sent = rig.aim(target(-0.2, "e2"))
     assert (AT_B, -4_000, True) in where(sent)
     assert sum(place.qty for place in sent if place.account == AT_A) <= 200
-
-
-def test_the_strategy_sees_the_backups_market_and_its_whole_position(rig: Two) -> None:
-    seen: list[tuple[str, float, float]] = []
-
-    def look(view: View) -> Desired:
-        bbo = view.bbo(A.id)
-        assert bbo is not None
-        seen.append((view.instrument, bbo.bid, view.position(A.id)))
-        return Desired(targets=(target(0.5),))
-
-    rig.die()
-    rig.get(rig.aim(target(0.5), a=False)[0])
-    rig.script.wants = look
-    rig.prices(at=61_000)
-    assert seen[-1] == (A.id, 61_005.0, 0.5)
-    assert len(seen) == 1
-
-
-def test_bars_of_the_backup_come_as_bars_of_the_instrument_and_none_comes_twice() -> None:
-    class Bars(Script):
-        def feeds(self) -> tuple[Feed, ...]:
-            return (Feed(kind=FeedKind.BAR, instrument=A.id, interval_ns=60 * SECOND_NS),)
-
-    closes: list[tuple[str, int, float]] = []
-
-    def look(view: View) -> Desired:
-        closes.append((view.bar.instrument, view.bar.ts_ns // (60 * SECOND_NS), view.close))
-        return NOTHING
-
-    rig = Two(PAIR).start(load=False)
-    assert isinstance(rig, Two)
-    script = Bars((A.id,), Params())
-    script.wants = look
-    rig.load(SPEC, script)
-
-    def bar(instrument: Instrument, minute: int, close: int) -> Bar:
-        return Bar(
-            instrument=instrument.id,
-            interval_ns=60 * SECOND_NS,
-            open_ts_ns=(minute - 1) * 60 * SECOND_NS,
-            open=close,
-            high=close,
-            low=close,
-            close=close,
-            volume=10,
-        )
-
-    rig.prices()
-    rig.ingest(bar(A, 1, 600_000))
-    rig.ingest(bar(B, 1, 6_000_500))
-    rig.die()
-    assert rig.on_backup()
-    rig.ingest(bar(B, 1, 6_000_500))
-    rig.ingest(bar(B, 2, 6_001_500))
-    rig.ingest(bar(A, 2, 600_100))
-    rig.recover()
-    rig.ingest(bar(A, 2, 600_100))
-    rig.ingest(bar(A, 3, 600_200))
-    assert closes == [(A.id, 1, 60_000.0), (A.id, 2, 60_015.0), (A.id, 3, 60_020.0)]
-    assert [feed.instrument for feed in with_backups(rig.core, rig.core.views["pair"])] == [A.id, B.id]
 
 
 def test_quotes_move_and_none_is_left_at_the_primary(rig: Two) -> None:

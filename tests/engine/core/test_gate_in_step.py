@@ -7,13 +7,11 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from domain import events as e
 from domain.commands import Flatten, ManualTarget
 from domain.market import FeedState, FeedStatus
-from domain.order import ArmDeadMan, Cancel, OrderStatus
-from domain.settings import SECOND_NS, Limits
+from domain.order import Cancel, OrderStatus
+from domain.settings import Limits
 from domain.verdict import Reason
-from engine.core import step
 from engine.core.executor import place as placing
 from tests.engine.core.rig import ACCOUNT, BTC, SETTINGS, WIDE, Rig, of, places, quote, stop, take, target, wants
 
@@ -183,61 +181,3 @@ def test_a_side_that_is_none_is_refused(side: int) -> None:
     assert places(rig.want(wants(quote(side, 59_990.0)))) == []
     assert places(rig.want(wants(take(rig, side=side)))) == []
     assert rig.refusals() == ["BAD_NUMBER"]
-
-
-def dead_man(seconds: int = 60) -> Rig:
-    return Rig(replace(SETTINGS, execution=replace(SETTINGS.execution, dead_man_ns=seconds * SECOND_NS))).start()
-
-
-def test_the_dead_mans_switch_is_pushed_out_while_we_live() -> None:
-    rig = dead_man()
-    rig.wait(61)
-    armed = of(rig.sent, ArmDeadMan)
-    assert len(armed) >= 3
-    assert all(arm.deadline_ns - rig.now_ns <= 60 * SECOND_NS for arm in armed)
-    assert armed[-1].deadline_ns > rig.now_ns + 30 * SECOND_NS
-
-
-def test_the_dead_mans_switch_is_not_armed_over_a_protection() -> None:
-    """Cancelling everything would strip the position of its stop."""
-    rig = dead_man()
-    rig.hold_position(0.5)
-    for place in places(rig.want(wants(target(0.5, "start"), stop(59_000.0, "start")))):
-        rig.accept(place)
-    rig.sent.clear()
-    rig.wait(25)
-    assert {arm.deadline_ns for arm in of(rig.sent, ArmDeadMan)} == {0}
-
-
-def test_a_protection_disarms_the_switch_at_once_and_not_at_the_next_round() -> None:
-    rig = dead_man(600)
-    rig.wait(1)
-    rig.hold_position(0.5)
-    rig.want(wants(target(0.5, "start"), stop(59_000.0, "start")))
-    kinds = [type(intent).__name__ for intent in rig.sent]
-    assert "ArmDeadMan" in kinds
-    assert kinds.index("ArmDeadMan") < kinds.index("Place")
-    assert of(rig.sent, ArmDeadMan)[0].deadline_ns == 0
-
-
-def test_with_the_condition_switched_off_the_stop_would_be_at_the_switchs_mercy(monkeypatch) -> None:
-    monkeypatch.setattr(step, "PROTECTIVE", frozenset())
-    rig = dead_man()
-    rig.hold_position(0.5)
-    rig.want(wants(target(0.5, "start"), stop(59_000.0, "start")))
-    rig.sent.clear()
-    rig.wait(25)
-    assert of(rig.sent, ArmDeadMan)[-1].deadline_ns != 0
-
-
-def test_what_the_dead_man_cancelled_is_put_back_when_it_is_still_wanted() -> None:
-    rig = dead_man()
-    (resting,) = places(rig.want(wants(quote(1, 59_990.0))))
-    rig.accept(resting)
-    rig.sent.clear()
-    rig.ingest(e.Cancelled(cid=resting.cid, text="dead man", venue_ts_ns=rig.now_ns))
-    assert [place.price for place in places(rig.sent)] == [599_900]
-
-
-def test_settings_name_the_account() -> None:
-    assert dead_man().settings.accounts[0].id == ACCOUNT

@@ -11,7 +11,7 @@ from domain.desired import Desired
 from domain.facts import OrderChanged
 from domain.order import Amend, Cancel, OrderKind, Place
 from domain.settings import RiskSettings
-from tests.engine.core.rig import SETTINGS, Rig, of, places, quote, wants
+from tests.engine.core.rig import BTC, SETTINGS, Rig, of, places, quote, wants
 
 
 def answer(rig: Rig) -> None:
@@ -66,6 +66,18 @@ def test_a_quote_that_moves_is_amended_and_keeps_its_order() -> None:
     (amend,) = rig.want(wants(quote(1, 59_980.0)))
     assert isinstance(amend, Amend)
     assert (amend.price, amend.qty) == (599_800, 100)
+
+
+def test_where_the_venue_amends_nothing_a_moved_quote_is_cancelled_and_then_placed_anew() -> None:
+    rig = Rig(replace(SETTINGS, instruments=(replace(BTC, amends=False),))).start()
+    rig.want(wants(quote(1, 59_990.0)))
+    answer(rig)
+    (cancel,) = rig.want(wants(quote(1, 59_980.0)))
+    assert isinstance(cancel, Cancel)
+    rig.sent.clear()
+    rig.cancelled(cancel.cid)
+    (place,) = places(rig.sent)
+    assert (place.price, place.qty) == (599_800, 100)
 
 
 def test_within_the_tolerance_nothing_moves() -> None:

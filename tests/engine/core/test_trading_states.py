@@ -228,7 +228,7 @@ def test_what_was_halted_or_reducing_stays_until_resumed(cause: str, build: str)
         rig.ingest(e.InboxOverflow(depth=50_000))
     else:
         differ_twice(rig)
-    state = rig.core.state.latched
+    state = rig.core.state.trading
     assert state is (REDUCING if cause == "mismatch" else HALTED)
     rig.crash(build)
     assert rig.core.state.trading is state
@@ -282,7 +282,7 @@ def test_an_empty_journal_with_a_position_at_the_venue_reduces_and_asks() -> Non
     rig.wait(2)
     assert of(rig.sent, RequestSnapshot)
     rig.snapshot(positions=HELD)
-    assert rig.core.state.latched is REDUCING
+    assert rig.core.venue("PAPER").latched is REDUCING
     assert rig.held() == 500
     assert rig.slot().hold
     (alert,) = rig.told(Alerted)
@@ -304,7 +304,7 @@ def test_an_empty_journal_with_an_order_at_the_venue_reduces_and_asks() -> None:
         reduce_only=False,
     )
     rig.snapshot(orders=(stranger,))
-    assert rig.core.state.latched is REDUCING
+    assert rig.core.venue("PAPER").latched is REDUCING
     assert rig.alerts() == ["foreign_order"]
     assert of(rig.sent, Cancel) == []
 
@@ -362,7 +362,7 @@ def test_a_position_that_differs_twice_is_believed_held_and_asked_about() -> Non
     differ_twice(rig)
     assert of(rig.sent, RequestSnapshot)
     assert rig.held() == 500
-    assert rig.core.state.latched is REDUCING
+    assert rig.core.venue("PAPER").latched is REDUCING
     assert rig.slot().hold
     assert "position_mismatch" in rig.alerts()
 

@@ -73,6 +73,23 @@ def info(instrument: Instrument) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def tiers(instrument: Instrument) -> list[dict[str, Any]]:
+    """The risk tiers of a contract as GET /v5/market/risk-limit tells them."""
+    return [
+        {
+            "id": number,
+            "symbol": instrument.venue_symbol,
+            "riskLimitValue": str(2_000_000 * number),
+            "maintenanceMargin": f"{instrument.maintenance_margin * number:f}",
+            "initialMargin": f"{instrument.initial_margin * number:f}",
+            "isLowestRisk": int(number == 1),
+            "maxLeverage": f"{1 / instrument.initial_margin / number:.2f}",
+            "mmDeduction": "",
+        }
+        for number in (1, 2)
+    ]
+
+
 @dataclass
 class ApiKey:
     """One key of a user, with what it may do."""
@@ -80,6 +97,7 @@ class ApiKey:
     secret: str
     user: str = USER
     read_only: bool = False
+    unified: bool = True
     permissions: dict[str, list[str]] = field(
         default_factory=lambda: {"ContractTrade": ["Order", "Position"], "Wallet": [], "Derivatives": []}
     )
@@ -100,7 +118,7 @@ class ApiKey:
             "expiredAt": "2033-12-22T07:20:25Z",
             "createdAt": "2022-10-16T02:24:40Z",
             "unified": 0,
-            "uta": 1,
+            "uta": int(self.unified),
             "userID": int(self.user),
             "inviterID": 0,
             "vipLevel": "No VIP",

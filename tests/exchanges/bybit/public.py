@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.exchanges.bybit.exchange_room import Refused, Room
-from tests.exchanges.bybit.listing import info
+from tests.exchanges.bybit.listing import info, tiers
 from tests.exchanges.bybit.market import INTERVALS, Market, recent
 from tests.exchanges.bybit.records import MS
 
@@ -17,6 +17,10 @@ def tell(room: Room, markets: dict[str, Market], path: str, asked: dict[str, str
         return {"timeSecond": str(now_ns // 10**9), "timeNano": str(now_ns)}
     if path == "/v5/market/instruments-info":
         return _instruments(room, asked)
+    if path == "/v5/market/risk-limit":
+        asked_for = [room.instrument(asked)] if asked.get("symbol") else list(room.instruments.values())
+        rows = [tier for instrument in asked_for for tier in tiers(instrument)]
+        return {"category": "linear", "list": rows, "nextPageCursor": ""}
     if path == "/v5/market/tickers":
         chosen = [room.instrument(asked).venue_symbol] if asked.get("symbol") else list(markets)
         rows = [markets[s].ticker(room.exchange.floor.mark(markets[s].instrument.id), now_ns // MS) for s in chosen]

@@ -91,8 +91,9 @@ class Server:
         for peer in list(self.peers):
             if peer.socket is not None:
                 await peer.socket.close()
-        assert self._runner is not None
-        await self._runner.cleanup()
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
 
     @property
     def room(self) -> Room:

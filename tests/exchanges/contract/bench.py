@@ -4,9 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from domain.ports import Venue
+from exchanges.paper.exchange import PaperExchange
 from tests.exchanges.desk import Desk
 
 CASH = Decimal(100_000)
@@ -17,7 +18,12 @@ class Bench(ABC):
 
     desk: Desk[Any]
     too_small = "0.0001"
-    """A quantity below the minimum notional that the instrument can carry."""
+    """A quantity below the minimum notional that the instrument can carry; empty = the venue has no minimum."""
+
+    @property
+    def exchange(self) -> PaperExchange:
+        """What the venue itself knows: what matches in the room of the local `server`."""
+        return cast("PaperExchange", vars(self)["server"].room.exchange)
 
     @property
     def off_grid(self) -> int:

@@ -27,8 +27,13 @@ class PaperBench(Bench):
     def __init__(self) -> None:
         config = PaperConfig(feed_ns=0, entry_ns=1_000_000, response_ns=1_000_000)
         self.clock = WallClock()
-        self.exchange = PaperExchange([self.INSTRUMENT], {self.ACCOUNT: CASH}, config)
+        self._exchange = PaperExchange([self.INSTRUMENT], {self.ACCOUNT: CASH}, config)
         self.desk: Desk[PaperVenue] = Desk(PaperVenue(self.exchange, self.clock), self.ACCOUNT, self.INSTRUMENT)
+
+    @property
+    def exchange(self) -> PaperExchange:
+        """The venue is its own room."""
+        return self._exchange
 
     async def quote(self, bid: str, ask: str, size: str = "10") -> None:
         i = self.INSTRUMENT

@@ -91,6 +91,8 @@ async def test_an_ioc_order_never_rests(bench):
 
 async def test_an_amendment_changes_price_and_total_quantity(bench):
     desk = bench.desk
+    if not desk.venue.caps.amend:
+        pytest.skip("this venue changes nothing in place: the engine cancels and places another")
     place = desk.place(BUY, "49995", "0.01")
     desk.send(place)
     await desk.hears(Accepted, place.cid)
@@ -127,7 +129,7 @@ async def test_a_cancel_of_what_was_never_there_is_refused(bench):
 
 async def test_a_batch_with_a_rejection_in_it_keeps_the_rest(bench):
     desk = bench.desk
-    places = [desk.place(BUY, "49000"), desk.place(BUY, "49000", bench.too_small), desk.place(SELL, "51000")]
+    places = [desk.place(BUY, "49000"), desk.place(BUY, "49000", bench.too_small or "1000"), desk.place(SELL, "51000")]
     desk.send(*places)
     await desk.hears(Accepted, places[0].cid)
     await desk.hears(Rejected, places[1].cid)
@@ -148,6 +150,8 @@ async def test_a_batch_with_a_rejection_in_it_keeps_the_rest(bench):
 )
 async def test_what_the_venue_does_not_take_is_rejected_with_words(bench, side, price, size, changes, reason):
     desk = bench.desk
+    if not size and not bench.too_small:
+        pytest.skip("the venue takes every order of a whole lot")
     if not price and not bench.off_grid:
         pytest.skip("the instrument can carry no price that is off the grid")
     place = desk.place(side, price or "49000", size or bench.too_small, **changes)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from domain.instrument import Instrument
@@ -34,15 +35,19 @@ def venue_at(server: ExchangeServer, clock: WallClock | None = None, **changes: 
     accounts = changes.pop("accounts", [account])
     signer = changes.pop("signer", LocalSigner({"agent": AGENT_KEY}))
     instruments = changes.pop("instruments", [BTC])
+    folder = changes.pop("folder", None)
     return HyperliquidVenue(
-        config_of(server, **changes), clock or WallClock(), signer, accounts, instruments, jitter=lambda: 0.5
+        config_of(server, **changes), clock or WallClock(), signer, accounts, instruments, lambda: 0.5, folder
     )
 
 
 @asynccontextmanager
-async def trading(cash: str = "100000", **changes: Any) -> AsyncIterator[tuple[ExchangeServer, Trader]]:
+async def trading(
+    cash: str = "100000", traded: str = "0", **changes: Any
+) -> AsyncIterator[tuple[ExchangeServer, Trader]]:
     """A started venue at a server with a market of 49,990 to 50,010."""
     async with ExchangeServer(cash) as server:
+        server.room.quota.traded = Decimal(traded)
         await server.quote("49990", "50010")
         venue = venue_at(server, **changes)
         desk = desk_at(venue)

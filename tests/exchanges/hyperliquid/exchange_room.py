@@ -28,6 +28,7 @@ from exchanges.hyperliquid.info import MetaAsset, instrument_of
 from exchanges.hyperliquid.signing import Signature, l1_payload, recover, signed_bytes
 from exchanges.paper.config import PaperConfig
 from exchanges.paper.exchange import PaperExchange
+from tests.exchanges.hyperliquid.exchange_limits import Quota
 
 MS = 1_000_000
 ASSETS = [MetaAsset("BTC", 5, 40), MetaAsset("ETH", 4, 25), MetaAsset("DOGE", 0, 10)]
@@ -103,6 +104,7 @@ class Room:
             MASTER: {"role": "user"},
         }
         self.skew_ns = 0
+        self.quota = Quota()
         self.seen: list[dict[str, Any]] = []
         """Verified actions, with the road that they came by."""
         self.recs: dict[str, Rec] = {}
@@ -142,6 +144,9 @@ class Room:
         used.add(body["nonce"])
         if expires is not None and expires < now_ms:
             return err(f"Action expired: {expires} is before {now_ms}")
+        refused = self.quota.refuses(address, action, self.quota.volume(address, self.fills))
+        if refused:
+            return err(refused)
         self.seen.append({"road": road, "expires": expires, **action})
         return self._carry_out(action, address)
 
@@ -341,6 +346,10 @@ class Room:
                 answer = {"userCrossRate": "0.00045", "userAddRate": "0.00015", "dailyUserVlm": []}
             case "userRole":
                 answer = self.roles.get(user, {"role": "missing"})
+            case "userRateLimit":
+                answer = self.quota.tell(user, self.quota.volume(user, self.fills))
+            case "extraAgents":
+                answer = self.quota.agents
             case "clearinghouseState":
                 answer = self._state(user)
             case "frontendOpenOrders":

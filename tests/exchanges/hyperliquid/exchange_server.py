@@ -33,6 +33,9 @@ class Faults:
         """HTTP statuses of the next requests to /exchange, over either road; they are then not carried out."""
         self.info_statuses: list[int] = []
         self.refuse_ws = False
+        self.mute_pongs = False
+        self.words = ""
+        """The next action is refused with these words."""
         self.streams_first = False
         self.shuffle: random.Random | None = None
         """Messages of the streams come in any order."""
@@ -145,6 +148,9 @@ class ExchangeServer:
         if faults.lose_requests:
             faults.lose_requests -= 1
             return 0, None
+        if faults.words:
+            words, faults.words = faults.words, ""
+            return 200, {"status": "err", "response": words}
         answer = self.room.act(body, road)
         if faults.delay_s:
             await asyncio.sleep(faults.delay_s)
@@ -154,7 +160,10 @@ class ExchangeServer:
         return 200, answer
 
     async def _exchange(self, asked: web.Request) -> web.StreamResponse:
-        status, answer = await self._requested(await asked.json(), "rest")
+        body = await asked.json()
+        if not self.room.quota.request(body["action"]):
+            return web.Response(status=429, text="too many requests")
+        status, answer = await self._requested(body, "rest")
         await self._flush()
         if status == 0:
             assert asked.transport is not None
@@ -178,6 +187,8 @@ class ExchangeServer:
         return socket
 
     async def _heard(self, socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
+        if message["method"] == "ping" and self.faults.mute_pongs:
+            return
         if message["method"] == "ping":
             await tell(socket, {"channel": "pong"})
         elif message["method"] == "subscribe":
@@ -212,6 +223,8 @@ class ExchangeServer:
     async def _info(self, asked: web.Request) -> web.Response:
         question = await asked.json()
         self.asked.append(question["type"])
+        if not self.room.quota.question(question["type"]):
+            return web.Response(status=429, text="too many requests")
         if self.faults.info_statuses:
             status = self.faults.info_statuses.pop(0)
             if status != 200:

@@ -12,7 +12,7 @@ from domain.errors import Unrepresentable
 from domain.instrument import Instrument
 from domain.order import OrderKind, derive_client_id
 from exchanges.hyperliquid import actions
-from exchanges.hyperliquid.actions import Nonces, OrderTerms, cid_of, cloid_of, order_wire, price_text, size_text
+from exchanges.hyperliquid.actions import OrderTerms, cid_of, cloid_of, order_wire, price_text, size_text
 from exchanges.hyperliquid.info import MetaAsset, instrument_of
 from exchanges.hyperliquid.signing import l1_payload
 
@@ -107,13 +107,6 @@ def test_ids_that_are_not_ours_are_told_apart():
 
 def test_a_request_never_outlives_its_validity_by_rounding():
     assert actions.expires_ms(1_700_000_000_123_999_999) == 1_700_000_000_123
-
-
-def test_nonces_rise_within_a_millisecond_and_when_the_clock_goes_back():
-    nonces = Nonces()
-    assert [nonces.next(5_000_000), nonces.next(5_000_000), nonces.next(4_000_000), nonces.next(9_000_000)] == [
-        5, 6, 7, 9,
-    ]  # fmt: skip
 
 
 def test_actions_tell_their_own_name():

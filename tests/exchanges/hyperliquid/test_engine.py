@@ -40,6 +40,10 @@ HERE = replace(SETTINGS, instruments=(BTC,), accounts=(AccountSpec(id=ACCOUNT),)
 SPEC = StrategySpec(id="script", kind="script", account=ACCOUNT, instruments=(BTC.id,))
 
 
+WEIGHT = 100_000
+"""Faults make more questions in a second than the venue allows."""
+
+
 class Engine:
     """Loop, kernel, scripted strategy and venue, as `moondev run` wires them."""
 
@@ -47,7 +51,8 @@ class Engine:
         self.server = server
         self.script = Script((BTC.id,), Params())
         self.facts: list[Fact] = []
-        self.venue = venue_at(server, request_timeout_s=0.5)
+        server.room.quota.weight_a_minute = WEIGHT
+        self.venue = venue_at(server, request_timeout_s=0.5, weight_a_minute=WEIGHT)
         core = Core(State())
         core.make_code = lambda spec: self.script
         self.core = core

@@ -7,7 +7,8 @@ import pytest
 from domain.errors import ConfigError, DataError, VenueError
 from domain.instrument import Instrument
 from exchanges.hyperliquid.config import HyperliquidConfig
-from exchanges.hyperliquid.history import CANDLE_PAGE, HOUR_NS, HyperliquidHistory, Pace
+from exchanges.hyperliquid.history import CANDLE_PAGE, HOUR_NS, HyperliquidHistory
+from exchanges.shared.pace import Pace
 from tests.exchanges.hyperliquid import server
 from tests.exchanges.hyperliquid.server import LocalVenue, candle, funding
 from tests.exchanges.hyperliquid.test_recorded import cassette

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from decimal import Decimal
 from typing import Any
 
 import eth_account
@@ -47,6 +48,7 @@ def orders_of_the_sdk(server: ExchangeServer) -> list[Any]:
 async def test_the_sdk_trades_at_the_local_venue():
     async with ExchangeServer() as server:
         await server.quote("49990", "50010")
+        server.room.quota.traded = Decimal(1_000_000)
         *told, refused = await asyncio.to_thread(orders_of_the_sdk, server)
         statuses = [answer["response"]["data"]["statuses"][0] for answer in told[:5]]
         assert [next(iter(status)) if isinstance(status, dict) else status for status in statuses] == [

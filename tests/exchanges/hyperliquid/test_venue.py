@@ -324,7 +324,7 @@ async def test_a_message_that_is_not_understood_is_skipped_and_the_account_is_re
         for socket in server.sockets:
             await socket.send_str('{"channel":"userFills","data":{"user":"0x"}}')
         await desk.hears(VenueSnapshot)
-        assert desk.venue.poison == 1
+        assert desk.venue.payloads.not_understood == 1
 
 
 async def test_cancelling_what_is_gone_is_refused_by_name():
@@ -335,7 +335,8 @@ async def test_cancelling_what_is_gone_is_refused_by_name():
 
 
 async def test_the_dead_mans_switch_is_armed_and_disarmed():
-    async with trading() as (server, desk):
+    async with trading(traded="1000000") as (server, desk):
+        assert desk.venue.caps.dead_man
         at_ns = time.time_ns() + 60_000_000_000
         desk.send(ArmDeadMan(account=ACCOUNT, deadline_ns=at_ns), ArmDeadMan(account=ACCOUNT, deadline_ns=0))
         place = desk.place(1, "49000")
@@ -389,6 +390,6 @@ async def test_numbers_that_are_none_do_not_end_the_connection(text):
         update = server.room.recs[cloid_of(place.cid)].update("canceled", sz=text)
         server.room.streams.append({"channel": "orderUpdates", "data": [update]})
         await server.poll()
-        await until(lambda: desk.venue.poison == 1)
+        await until(lambda: desk.venue.payloads.not_understood == 1)
         desk.send(desk.cancel(place))
         await desk.hears(Cancelled, place.cid)

@@ -13,6 +13,8 @@ from domain.instrument import Instrument
 from domain.market import Bar, Bbo, Book, Mark, Trade
 from exchanges.hyperliquid import wire
 from exchanges.hyperliquid.wire import CoinCodec, decode
+from exchanges.shared import integers as shared_integers
+from exchanges.shared.integers import Integers
 from tests.exchanges.hyperliquid import server
 from tests.needs import recorded_data
 
@@ -158,7 +160,7 @@ def test_crossed_prices_strange_sides_and_impossible_candles_are_refused():
 def test_texts_become_the_same_integers_as_the_instrument_makes(price, decimals, cut):
     instrument = Instrument(id=BTC.id, venue_symbol="BTC", price_decimals=decimals, qty_decimals=5)
     text = f"{Decimal(price).scaleb(-min(cut, decimals)):f}"
-    integers = wire._Integers(instrument, is_price=True)
+    integers = Integers(instrument, "Hyperliquid", is_price=True)
     try:
         expected = instrument.price(text)
     except Unrepresentable:
@@ -169,8 +171,8 @@ def test_texts_become_the_same_integers_as_the_instrument_makes(price, decimals,
 
 
 def test_memory_of_texts_is_bounded(monkeypatch):
-    monkeypatch.setattr(wire, "MAX_REMEMBERED", 10)
-    integers = wire._Integers(BTC, is_price=True)
+    monkeypatch.setattr(shared_integers, "MAX_REMEMBERED", 10)
+    integers = Integers(BTC, "Hyperliquid", is_price=True)
     assert [integers[str(n)] for n in range(1, 100)] == [n * 10 for n in range(1, 100)]
     assert len(integers) <= 10
 

@@ -49,6 +49,7 @@ class Gateway:
         self.lines: list[Line] = []
         self.connections = 0
         self.silence_s = 30.0
+        self.refuse_logins = False
         self.heard: list[dict[str, Any]] = []
         self.sequence = 68_744
         self._task: asyncio.Task[None] | None = None
@@ -176,7 +177,7 @@ class Gateway:
         kind, key, signature, expiry = params
         now_s = (time.time_ns() + self._server.room.skew_ns) // 1_000_000_000
         is_timely = now_s < int(expiry) <= now_s + 120
-        known = kind == "API" and key in self._server.keys
+        known = kind == "API" and key in self._server.keys and not self.refuse_logins
         if not known or not is_timely or not self._server.is_signed(key, f"{key}{expiry}".encode(), signature):
             await line.say(_refused(number, NOT_LOGGED_IN))
             return

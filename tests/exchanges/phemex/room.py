@@ -6,10 +6,9 @@ Orders are matched by our `PaperExchange`. The answer to a request only says tha
 
 import time
 import uuid
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
-from domain.errors import Unrepresentable
 from domain.events import (
     Accepted,
     Amended,
@@ -22,15 +21,14 @@ from domain.events import (
     VenueEvent,
 )
 from domain.instrument import Instrument
-from domain.order import Amend, Cancel, Intent, Liquidity, OrderKind, Place
-from domain.verdict import Reason
+from domain.order import Amend, Intent, Liquidity, OrderKind, Place
 from exchanges.paper.config import PaperConfig
 from exchanges.paper.exchange import PaperExchange
+from tests.exchanges.phemex.asked import OURS, cancel_of, price_of, qty_of, words_of
 from tests.exchanges.phemex.catalogue import LISTED
 from tests.exchanges.phemex.wire import ACCOUNT_ID, BAD_INPUT, LIVE, USER_ID, WILL_CROSS, Rec, RefusedError
 
 MS = 1_000_000
-OURS = "PHEMEX:room"
 STOPS = {"Stop": OrderKind.STOP, "StopLimit": OrderKind.STOP}
 TOUCHES = {"MarketIfTouched": OrderKind.TAKE_PROFIT, "LimitIfTouched": OrderKind.TAKE_PROFIT}
 KINDS = {
@@ -38,15 +36,6 @@ KINDS = {
     "PostOnly": OrderKind.POST_ONLY,
     "ImmediateOrCancel": OrderKind.IOC,
 }
-WORDS = {
-    Reason.MIN_NOTIONAL: "TE_ORDER_VALUE_TOO_SMALL",
-    Reason.MIN_QTY: "TE_QTY_TOO_SMALL",
-    "insufficient margin": "TE_NO_ENOUGH_AVAILABLE_BALANCE",
-    "reduce-only": "TE_REDUCE_ONLY_ABORT",
-    "quantity": "TE_QTY_TOO_LARGE",
-}
-PAGE = 20
-"""Rows of a page where the question does not say how many."""
 
 
 class Room:
@@ -66,6 +55,8 @@ class Room:
         self.fundings: list[dict[str, Any]] = []
         self.told: list[list[dict[str, Any]]] = []
         self._execs: dict[str, str] = {}
+        self._touched: dict[str, int] = {}
+        """When a symbol's position last changed."""
         self._last_ns = 0
 
     def now_ns(self) -> int:
@@ -94,7 +85,7 @@ class Room:
             self.told.append([rec.update("CreateRejected")])
             return rec.order("PendingNew", "Created")
         del self.recs[place.cid]
-        raise RefusedError(_words(refused))
+        raise RefusedError(words_of(refused))
 
     def _check(self, asked: dict[str, Any]) -> Instrument:
         i = self.symbols.get(asked.get("symbol", ""))
@@ -112,9 +103,9 @@ class Room:
         tif = asked.get("timeInForce", "ImmediateOrCancel" if kind_name == "Market" else "GoodTillCancel")
         if tif not in KINDS:
             raise RefusedError("TE_TIME_IN_FORCE_INVALID")
-        trigger = _price(i, asked.get("stopPxRp"))
+        trigger = price_of(i, asked.get("stopPxRp"))
         kind = (STOPS | TOUCHES).get(kind_name) if trigger else KINDS[tif]
-        price = _price(i, asked.get("priceRp"))
+        price = price_of(i, asked.get("priceRp"))
         if kind_name == "Market":
             kind, price = OrderKind.IOC, self._any_price(i, side)
         needs_price = kind_name in {"Limit", "StopLimit", "LimitIfTouched"}
@@ -129,7 +120,7 @@ class Room:
             instrument=i.id,
             side=side,
             kind=kind,
-            qty=_qty(i, asked.get("orderQtyRq")),
+            qty=qty_of(i, asked.get("orderQtyRq")),
             price=price if needs_price or kind_name == "Market" else 0,
             trigger=trigger,
             reduce_only=str(asked.get("reduceOnly", False)).lower() == "true",
@@ -160,16 +151,16 @@ class Room:
             cid=rec.cid,
             account=OURS,
             instrument=i.id,
-            price=_price(i, asked["priceRp"]) if "priceRp" in asked else rec.price,
-            qty=_qty(i, asked["orderQtyRq"]) if "orderQtyRq" in asked else rec.qty,
-            trigger=_price(i, asked["stopPxRp"]) if "stopPxRp" in asked else rec.trigger,
+            price=price_of(i, asked["priceRp"]) if "priceRp" in asked else rec.price,
+            qty=qty_of(i, asked["orderQtyRq"]) if "orderQtyRq" in asked else rec.qty,
+            trigger=price_of(i, asked["stopPxRp"]) if "stopPxRp" in asked else rec.trigger,
         )
         if (amend.price, amend.qty, amend.trigger) == (rec.price, rec.qty, rec.trigger):
             raise RefusedError("TE_ORD_REPLACE_NOT_MODIFIED")
         before = rec.order("PendingReplace")
         refused = next((event for event in self._submit(amend) if isinstance(event, AmendRejected)), None)
         if refused is not None:
-            raise RefusedError(_words(Rejected(cid=rec.cid, text=refused.text)))
+            raise RefusedError(words_of(Rejected(cid=rec.cid, text=refused.text)))
         return before
 
     def cancel(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -179,7 +170,7 @@ class Room:
         if rec is None or rec.status not in LIVE:
             raise RefusedError("OM_ORDER_NOT_FOUND")
         before = rec.order("PendingCancel")
-        refused = any(isinstance(event, CancelRejected) for event in self._submit(_cancel(rec)))
+        refused = any(isinstance(event, CancelRejected) for event in self._submit(cancel_of(rec)))
         if refused:
             raise RefusedError("OM_ORDER_NOT_FOUND")
         return before
@@ -208,7 +199,7 @@ class Room:
             and asked.get("symbol", rec.instrument.venue_symbol) == rec.instrument.venue_symbol
         ]
         for rec in found:
-            self._submit(_cancel(rec))
+            self._submit(cancel_of(rec))
         return len(found)
 
     def _named(self, i: Instrument, order_id: str | None, client_id: str | None) -> Rec | None:
@@ -256,6 +247,7 @@ class Room:
         if rec.status == "Untriggered":
             rec.status = "Triggered"
             orders.append(rec.update("Triggered"))
+        self._touched[rec.instrument.venue_symbol] = event.venue_ts_ns
         fill = Filled(**{name: getattr(event, name) for name in event.__struct_fields__})
         fill.fill_id = self._execs.setdefault(event.fill_id, str(uuid.uuid4()))
         rec.filled += fill.qty
@@ -295,7 +287,12 @@ class Room:
                 "createTime": event.venue_ts_ns // MS,
             }
         )
+        self._touched[i.venue_symbol] = event.venue_ts_ns
         self.told.append([])
+
+    def _paid(self, symbol: str) -> Decimal:
+        rows = [row for row in self.fundings if row["symbol"] == symbol]
+        return sum((Decimal(row["execFeeRv"]) for row in rows), Decimal(0))
 
     # questions
 
@@ -352,45 +349,11 @@ class Room:
                 "markPriceRp": i.price_text(self.exchange.floor.mark(i.id)),
                 "makerFeeRateRr": f"{i.maker_fee:f}",
                 "takerFeeRateRr": f"{i.taker_fee:f}",
+                "cumFundingFeeRv": f"{self._paid(symbol):f}",
                 "term": 1,
-                "transactTimeNs": self.now_ns(),
+                "transactTimeNs": self._touched.get(symbol, 0),
                 "posMode": self.modes[symbol],
             }
             sides = ["Merged"] if self.modes[symbol] == "OneWay" else ["Long", "Short"]
             found += [{**entry, "posSide": side} for side in sides]
         return found
-
-
-def page(rows: list[dict[str, Any]], asked: dict[str, Any]) -> list[dict[str, Any]]:
-    """The newest first, as many as were asked for; 200 at most."""
-    offset, limit = int(asked.get("offset", 0)), int(asked.get("limit", PAGE))
-    if limit > 200:
-        raise RefusedError(BAD_INPUT)
-    return rows[::-1][offset : offset + limit]
-
-
-def _cancel(rec: Rec) -> Cancel:
-    return Cancel(cid=rec.cid, account=OURS, instrument=rec.instrument.id)
-
-
-def _price(i: Instrument, text: str | None) -> int:
-    """An integer price; 0 for none."""
-    try:
-        return i.price(text or "0")
-    except (Unrepresentable, InvalidOperation):
-        raise RefusedError(BAD_INPUT) from None
-
-
-def _qty(i: Instrument, text: str | None) -> int:
-    try:
-        qty = i.qty(text or "0")
-    except (Unrepresentable, InvalidOperation):
-        raise RefusedError(BAD_INPUT) from None
-    if qty <= 0:
-        raise RefusedError("TE_QTY_TOO_SMALL")
-    return qty
-
-
-def _words(refused: Rejected) -> str:
-    found = (words for key, words in WORDS.items() if refused.reason == key or refused.text.startswith(str(key)))
-    return next(found, BAD_INPUT)

@@ -17,10 +17,11 @@ from aiohttp import web
 
 from domain.instrument import Instrument
 from domain.market import Book, MarketEvent
+from tests.exchanges.phemex.asked import page
 from tests.exchanges.phemex.catalogue import fee_rates, products
 from tests.exchanges.phemex.gateway import Gateway
 from tests.exchanges.phemex.public import Public
-from tests.exchanges.phemex.room import Room, page
+from tests.exchanges.phemex.room import Room
 from tests.exchanges.phemex.wire import RefusedError
 from tests.exchanges.serve import BarsOf
 
@@ -89,7 +90,9 @@ class PhemexServer:
         self.gateway = Gateway(self)
         self.url = ""
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
-        """Method, path and parameters of every request that was let in."""
+        """Method, path and parameters of every request that was carried out."""
+        self.expiries: list[int] = []
+        """When each signed request would have been too late, in seconds."""
         self._port = port
         self._runner: web.AppRunner | None = None
 
@@ -198,6 +201,7 @@ class PhemexServer:
         now_s = (time.time_ns() + self.room.skew_ns) // 1_000_000_000
         if not expiry.isdigit() or not now_s < int(expiry) <= now_s + MAX_EXPIRY_S:
             return 401, {"code": "401", "msg": f"401 Request Expired at {expiry}."}
+        self.expiries.append(int(expiry))
         payload = asked.raw_path.replace("?", "", 1).encode() + expiry.encode() + body
         if not self.is_signed(key, payload, asked.headers.get("x-phemex-request-signature", "")):
             return 200, {"code": 10_500, "msg": "API Signature verification failed."}

@@ -1,4 +1,4 @@
-"""When a candle is finished. The venue sends every change of the running one and never says "closed".
+"""When a candle is finished, where the venue sends every change of the running one and never says "closed".
 
 A bar is finished when a later candle has come, or when the venue's own time (of books and trades) is past its
 close by a grace. Where the running candle was not seen (nothing traded, or we were away) the bar has to be

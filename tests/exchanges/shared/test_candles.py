@@ -1,7 +1,7 @@
 """Bars leave in order, without holes, each once."""
 
 from domain.market import Bar
-from exchanges.hyperliquid.candles import BarClock
+from exchanges.shared.candles import BarClock
 
 STEP = 60
 

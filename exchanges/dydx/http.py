@@ -1,0 +1,77 @@
+"""Asking dYdX over HTTP: the indexer's REST and a node's. Reads only, so what fails is asked again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import TypeVar
+
+import aiohttp
+
+from domain.errors import VenueError
+from exchanges.dydx.config import DydxConfig
+from exchanges.dydx.wire import decoded
+
+TRIES = 3
+_RETRY = frozenset({429, 500, 502, 503, 504})
+_T = TypeVar("_T")
+
+
+class Reader:
+    """Asks on a session that somebody else closes; `jitter` gives random numbers in [0, 1)."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, config: DydxConfig, jitter: Callable[[], float] = random.random
+    ) -> None:
+        self._session = session
+        self._config = config
+        self._jitter = jitter
+
+    async def indexer(self, path: str, kind: type[_T], **query: str | int) -> _T:
+        """An answer of the indexer. Raises `VenueError`, and `DataError` for one that makes no sense."""
+        found = await self.ask(f"{self._config.indexer_url}/{path}", **query)
+        if found is None:
+            raise VenueError(f"dYdX's indexer knows no {path}")
+        return decoded(found, kind, path)
+
+    async def indexer_or_none(self, path: str, kind: type[_T], **query: str | int) -> _T | None:
+        """The same; None when the indexer does not know the thing."""
+        found = await self.ask(f"{self._config.indexer_url}/{path}", **query)
+        return None if found is None else decoded(found, kind, path)
+
+    async def node(self, path: str, kind: type[_T], **query: str | int) -> _T:
+        """An answer of the node's REST. Raises as `indexer` does."""
+        found = await self.ask(f"{self._config.rest_url}/{path}", **query)
+        if found is None:
+            raise VenueError(f"dYdX's node knows no {path}")
+        return decoded(found, kind, path)
+
+    async def rpc(self, method: str, kind: type[_T]) -> _T:
+        """An answer of the node's RPC. Raises as `indexer` does."""
+        found = await self.ask(f"{self._config.rpc_url}/{method}")
+        if found is None:
+            raise VenueError(f"dYdX's node has no {method}")
+        return decoded(found, kind, method)
+
+    async def ask(self, url: str, **query: str | int) -> bytes | None:
+        """The body of an answer, None for a 404. Busy answers and lost connections are tried again."""
+        problem = ""
+        for attempt in range(TRIES):
+            if attempt:
+                await asyncio.sleep(self._config.backoff_s * 2**attempt * (0.5 + self._jitter()))
+            try:
+                timeout = aiohttp.ClientTimeout(total=self._config.request_timeout_s)
+                async with self._session.get(url, params=query, timeout=timeout) as answer:
+                    status, body = answer.status, await answer.read()
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                problem = str(error) or type(error).__name__
+                continue
+            if status == 404:
+                return None
+            if status == 200:
+                return body
+            problem = f"HTTP {status}: {body[:200].decode(errors='replace')}"
+            if status not in _RETRY:
+                break
+        raise VenueError(f"dYdX did not answer {url}: {problem}")

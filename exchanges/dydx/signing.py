@@ -1,0 +1,58 @@
+"""The signer of dYdX's transactions: it sees the whole document, and believes nobody about what is in it.
+
+Only placing and cancelling orders is signed, without a fee, without extensions. Transfers and withdrawals are other
+messages of the same chain and the same key, so this check is what keeps money in the account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from coincurve import PrivateKey
+
+from domain.errors import ConfigError, VenueError
+from domain.ports import SignRequest
+from exchanges.dydx.chain import BATCH_CANCEL, CANCEL, PLACE, digest_of, read_sign_doc
+from exchanges.dydx.config import MAINNET
+
+ALLOWED = {PLACE: "place", CANCEL: "cancel", BATCH_CANCEL: "batchCancel"}
+"""The messages that are signed, and what a request for them is called."""
+
+
+class LocalSigner:
+    """The `Signer` port with plain keys in this process: for tests, local venues and testnet, until the vault signs.
+
+    `keys` maps names to private keys (64 hexadecimal digits). Raises `ConfigError`, without the key, for one that is
+    none.
+    """
+
+    def __init__(self, keys: Mapping[str, str]) -> None:
+        self._keys: dict[str, PrivateKey] = {}
+        for name, text in keys.items():
+            try:
+                self._keys[name] = PrivateKey(bytes.fromhex(text.removeprefix("0x")))
+            except (ValueError, TypeError):
+                raise ConfigError(
+                    f"the dYdX key {name!r} is not a private key: expected 64 hexadecimal digits"
+                ) from None
+
+    def __repr__(self) -> str:
+        return f"LocalSigner({', '.join(self._keys)})"
+
+    async def sign(self, requests: Sequence[SignRequest]) -> list[bytes]:
+        """65 bytes each: r, s, recovery id. Raises `VenueError` for anything outside `ALLOWED` or an unknown key."""
+        return [self._sign(request) for request in requests]
+
+    def _sign(self, request: SignRequest) -> bytes:
+        found = read_sign_doc(request.payload)
+        names = [ALLOWED.get(kind, kind) for kind in found.kinds]
+        if not found.kinds or any(kind not in ALLOWED for kind in found.kinds) or set(names) != {request.action}:
+            raise VenueError(f"the signer refuses {', '.join(names) or 'nothing'}, asked for as {request.action!r:.40}")
+        if found.pays or found.extended:
+            raise VenueError("the signer refuses a transaction that pays a fee or carries extensions")
+        if found.chain_id == MAINNET.chain_id:
+            raise VenueError("a plain key in this process does not sign for mainnet: that takes the vault's signer")
+        key = self._keys.get(request.key)
+        if key is None:
+            raise VenueError(f"the signer has no key {request.key!r}")
+        return key.sign_recoverable(digest_of(request.payload), hasher=None)

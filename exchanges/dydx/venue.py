@@ -1,0 +1,285 @@
+"""dYdX's order side: the `Venue` port.
+
+    send ──▶ Outbox ──▶ node's RPC, one transaction a request ──▶ CheckTx ─────┐
+             indexer's WebSocket: v4_subaccounts, v4_block_height ─────────────┼──▶ Orders ──▶ sink
+             indexer's REST: queries, snapshots (AccountReader) ───────────────┘
+
+A lost connection, or a hole in the numbers of its messages, is a `VenueStatus`; when it is back there is another one,
+upon which the engine asks for a snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine, Sequence
+
+import aiohttp
+
+from domain.errors import DataError, Unrepresentable, VenueError
+from domain.events import VenueEvent, VenueStatus
+from domain.instrument import AccountId, Instrument
+from domain.order import ArmDeadMan, Intent, Query, RequestSnapshot
+from domain.ports import Clock, Signer, VenueCaps
+from exchanges.dydx.account import AccountReader
+from exchanges.dydx.blocks import Blocks
+from exchanges.dydx.config import DydxAccount, DydxConfig
+from exchanges.dydx.http import Reader
+from exchanges.dydx.ids import IdMap
+from exchanges.dydx.opening import Opening
+from exchanges.dydx.orders import Orders
+from exchanges.dydx.outbox import Outbox
+from exchanges.dydx.socket import Connection, backoff_s
+from exchanges.dydx.wire import Frame, WireHeight, WireHeightUpdate, WireUpdate, decoded, ns_of
+
+log = logging.getLogger(__name__)
+
+NAME = "DYDX"
+CAPS = VenueCaps(amend=False)
+"""Nothing is changed in place. The dead man's switch of orders that must fill at once is their goodTilBlock; of what
+rests there is none, so none is promised."""
+SUBACCOUNTS, HEIGHT = "v4_subaccounts", "v4_block_height"
+MAX_READS = 4
+"""Questions about accounts and orders at the same time."""
+HOUR_NS, FUNDING_AFTER_NS = 3_600_000_000_000, 20_000_000_000
+"""Funding is paid each hour, and only the read path tells of it: a snapshot is sent so long after the hour."""
+
+
+class DydxVenue:
+    """Trades `instruments` for `accounts`; `signer` knows their keys. `jitter` gives random numbers in [0, 1).
+
+    The instruments' `venue_symbol` is the ticker. `ids` maps their order ids.
+    """
+
+    def __init__(
+        self,
+        config: DydxConfig,
+        clock: Clock,
+        signer: Signer,
+        accounts: Sequence[DydxAccount],
+        instruments: Sequence[Instrument],
+        ids: IdMap,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = NAME
+        self.caps = CAPS
+        self._config = config
+        self._clock = clock
+        self._signer = signer
+        self._accounts = tuple(accounts)
+        self._instruments = tuple(instruments)
+        self._jitter = jitter
+        self._sink: Callable[[VenueEvent], None] | None = None
+        self.blocks = Blocks()
+        self.orders = Orders(ids, self._emit)
+        self.outbox = Outbox(config, clock, signer, self.orders, self.blocks, self._emit)
+        self._readers: dict[AccountId, AccountReader] = {}
+        self._by_channel: dict[str, AccountReader] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reads = asyncio.Semaphore(MAX_READS)
+        self._snapshots: dict[AccountId, bool] = {}
+        """Accounts that are being read; True = again afterwards."""
+        self._waiting: set[tuple[str, str]] = set()
+        self._live = asyncio.Event()
+        self._is_up = False
+        self._failures = 0
+        self._complaint = ""
+        self._funded_hour = 0
+        self.poison = 0
+        """Messages that were not understood."""
+
+    async def start(self, sink: Callable[[VenueEvent], None]) -> None:
+        """Check network, keys, clock and contracts, connect, and return when the venue has confirmed the streams.
+
+        Raises `ConfigError` for what a person has to set right, `VenueError` when the venue does not answer.
+        """
+        self._sink = sink
+        self._session = self.outbox.session = aiohttp.ClientSession()
+        try:
+            await self._open(Reader(self._session, self._config, self._jitter))
+            self._spawn(self._stay_connected(self._session))
+            async with asyncio.timeout(self._config.connect_timeout_s):
+                await self._live.wait()
+        except TimeoutError:
+            await self.aclose()
+            raise VenueError(
+                f"dYdX ({self._config.ws_url}) did not confirm the account streams within "
+                f"{self._config.connect_timeout_s:g} s: {self._complaint or 'no answer'}"
+            ) from None
+        except BaseException:
+            await self.aclose()
+            raise
+
+    def send(self, intents: Sequence[Intent]) -> None:
+        """Hand intents to the sender; answers come as events, or not at all."""
+        for intent in intents:
+            if isinstance(intent, RequestSnapshot):
+                self._want_snapshot(intent.account)
+            elif isinstance(intent, Query):
+                self._spawn(self._query(intent))
+            elif isinstance(intent, ArmDeadMan):
+                log.warning("dYdX has no dead man's switch; %s stays without one", intent.account)
+            else:
+                self.outbox.put(intent)
+
+    async def aclose(self) -> None:
+        """Disconnect; orders stay as they are."""
+        self._sink = None
+        tasks, self._tasks = self._tasks, set()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.outbox.aclose()
+        session, self._session = self._session, None
+        self.outbox.session = None
+        if session is not None:
+            await session.close()
+
+    def _emit(self, event: VenueEvent) -> None:
+        if self._sink is not None:
+            self._sink(event)
+
+    def _spawn(self, run: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(run)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _open(self, reader: Reader) -> None:
+        opening = Opening(reader, self._config, self._clock, self._signer)
+        self.blocks.see(*await opening.height())
+        markets = await opening.markets(self._instruments)
+        self.outbox.markets = {market.instrument.id: market for market in markets}
+        self.orders.markets = {str(market.pair): market for market in markets}
+        self.orders.markets |= {market.ticker: market for market in markets}
+        self.outbox.limits = await opening.limits()
+        for account in self._accounts:
+            trader = await opening.trader(account, self.outbox.limits)
+            self.outbox.traders[account.id] = trader
+            since_ns = account.since_ns or self._clock.now_ns()
+            self._readers[account.id] = AccountReader(reader, account, self.orders, since_ns)
+            self._by_channel[account.channel] = self._readers[account.id]
+            await self._readers[account.id].state()
+            trader.equity = self._readers[account.id].equity
+
+    # the connection
+
+    async def _stay_connected(self, session: aiohttp.ClientSession) -> None:
+        while True:
+            try:
+                self._complaint = await self._connection(session)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                self._complaint = str(error) or type(error).__name__
+            log.info("dYdX's account stream ended: %s", self._complaint)
+            if self._is_up:
+                self._is_up = False
+                self._emit(VenueStatus(venue=self.name, connected=False, detail=self._complaint))
+            self._failures += 1
+            await asyncio.sleep(backoff_s(self._config, self._failures, self._jitter()))
+
+    async def _connection(self, session: aiohttp.ClientSession) -> str:
+        """One connection, from the handshake to its end; returns why it ended."""
+        async with Connection(session, self._config) as connection:
+            wanted = [(HEIGHT, ""), *((SUBACCOUNTS, channel) for channel in self._by_channel)]
+            self._waiting = set(wanted)
+            for channel, subject in wanted:
+                await connection.subscribe(channel, subject)
+            confirm_by = asyncio.get_running_loop().time() + self._config.connect_timeout_s
+            while True:
+                frame = await connection.receive()
+                if isinstance(frame, str):
+                    return frame
+                self._take(frame)
+                if not self._is_up and not self._waiting:
+                    self._say_up()
+                elif not self._is_up and asyncio.get_running_loop().time() > confirm_by:
+                    return f"not confirmed: {', '.join(sorted(channel for channel, _ in self._waiting))}"
+
+    def _say_up(self) -> None:
+        self._is_up = True
+        self._failures = 0
+        self._live.set()
+        self._emit(VenueStatus(venue=self.name, connected=True, detail=f"dYdX, {self._config.ws_url}"))
+
+    def _take(self, frame: Frame) -> None:
+        """Deal with one message; one that is not understood is counted and skipped, and a snapshot is asked for."""
+        try:
+            if frame.type == "subscribed":
+                self._confirmed(frame)
+            elif frame.type == "channel_data" and frame.channel == SUBACCOUNTS:
+                self._take_update(frame)
+            elif frame.type == "channel_data" and frame.channel == HEIGHT:
+                block = decoded(frame.contents, WireHeightUpdate, HEIGHT)
+                self._see(int(block.block_height), ns_of(block.time))
+            elif frame.type == "error":
+                log.warning("dYdX complains: %s", frame.message)
+                self._complaint = frame.message
+        except (DataError, Unrepresentable, ArithmeticError, ValueError) as error:
+            self.poison += 1
+            text = bytes(frame.contents)[:500]
+            log.error("a message of dYdX was skipped, a snapshot is asked for: %s; %s", error, text)  # noqa: TRY400
+            for account in self._readers:
+                self._want_snapshot(account)
+
+    def _confirmed(self, frame: Frame) -> None:
+        if frame.channel == HEIGHT:
+            block = decoded(frame.contents, WireHeight, HEIGHT)
+            self._see(int(block.height), ns_of(block.time))
+        self._waiting.discard((frame.channel, frame.id if frame.channel == SUBACCOUNTS else ""))
+
+    def _take_update(self, frame: Frame) -> None:
+        reader = self._by_channel.get(frame.id)
+        if reader is None:
+            return
+        update = decoded(frame.contents, WireUpdate, SUBACCOUNTS)
+        for fill in update.fills:
+            self.orders.on_fill(reader.account.id, fill, reader.since_ns)
+        for order in update.orders:
+            self.orders.on_order(order, self.blocks.time_ns)
+
+    def _see(self, height: int, time_ns: int) -> None:
+        if not self.blocks.see(height, time_ns):
+            return
+        self.orders.on_height(height, time_ns)
+        hour = (time_ns - FUNDING_AFTER_NS) // HOUR_NS
+        if self._funded_hour and hour > self._funded_hour:
+            for account in self._readers:
+                self._want_snapshot(account)
+        self._funded_hour = max(hour, self._funded_hour)
+
+    # the read path
+
+    def _want_snapshot(self, account: AccountId) -> None:
+        if account in self._snapshots:
+            self._snapshots[account] = True
+        elif account in self._readers:
+            self._snapshots[account] = False
+            self._spawn(self._snapshot(self._readers[account]))
+
+    async def _snapshot(self, reader: AccountReader) -> None:
+        """Read an account; when that fails the engine asks again."""
+        account = reader.account.id
+        try:
+            async with self._reads:
+                snapshot = await reader.snapshot()
+            self.outbox.traders[account].equity = reader.equity
+            self._emit(snapshot)
+        except VenueError as error:
+            log.warning("%s could not be read: %s", account, error)
+        finally:
+            again = self._snapshots.pop(account)
+        if again:
+            self._want_snapshot(account)
+
+    async def _query(self, query: Query) -> None:
+        reader = self._readers.get(query.account)
+        if reader is None:
+            return
+        try:
+            async with self._reads:
+                report = await reader.report(query)
+            if report is not None:
+                self._emit(report)
+        except (VenueError, DataError, Unrepresentable, ArithmeticError) as error:
+            log.warning("the order %s could not be asked about: %s", query.cid, error)

@@ -1,0 +1,85 @@
+"""Phemex as every venue is opened: see `exchanges.shared.setup`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import aiohttp
+from msgspec.structs import replace
+
+from domain.errors import ConfigError
+from domain.instrument import Instrument
+from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, Venue, VenueCaps
+from exchanges.phemex.config import ALLOWED, NETWORKS, QUOTE, names_of, network_at, spec_at
+from exchanges.phemex.dialect import PhemexDialect
+from exchanges.phemex.markets import Products, listed, with_fees
+from exchanges.phemex.wire import FeeRates, told
+from exchanges.shared.setup import VenueSetup, wanted
+from exchanges.viaccxt.client import Client
+from exchanges.viaccxt.dialect import Answer, Patience
+from exchanges.viaccxt.signing import HmacSigner
+from exchanges.viaccxt.venue import CcxtVenue, Speech
+
+CAPS = VenueCaps(amend=True, amend_keeps_queue=False, dead_man=False, batch=1)
+"""No dead man's switch, and no batches: nothing cancels orders at Phemex when this engine dies."""
+
+__all__ = ["NETWORKS", "open_feed", "open_history", "open_signer", "open_venue", "read_instruments"]
+
+
+def open_signer(setup: VenueSetup, secrets: Secrets) -> Signer:
+    """A signer with the secret halves of the accounts' keys, which refuses mainnet. Raises `ConfigError`."""
+    keys = {account.key: secrets.get(account.key) for account in setup.accounts}
+    return HmacSigner(keys, names_of, ALLOWED, is_mainnet=setup.is_mainnet)
+
+
+async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> list[Instrument]:
+    """The wanted contracts; with a signer the commission is the first account's."""
+    async with aiohttp.ClientSession() as session:
+        account = setup.accounts[0] if setup.accounts and signer is not None else None
+        client = Client(
+            spec_at(setup), session, api_key=account.api_key if account else "", key=account.key if account else "",
+            signer=signer, timeout_s=setup.connect_timeout_s,
+        )  # fmt: skip
+        products = told(await client.ask("GET", "v2", "public/products"), Products, "public/products")
+        instruments = [_leveraged(each, setup) for each in wanted(setup, list(listed(products)))]
+        if account is None:
+            return instruments
+        path = "api-data/futures/fee-rate"
+        rates = told(await client.ask("GET", "private", path, {"settleCurrency": QUOTE}), FeeRates, path)
+        return [with_fees(each, rates) for each in instruments]
+
+
+def _leveraged(instrument: Instrument, setup: VenueSetup) -> Instrument:
+    """The contract with the margin that its configured leverage needs."""
+    terms = setup.terms.get(instrument.id)
+    if terms is None or not terms.leverage:
+        return instrument
+    most = int(1 / instrument.initial_margin)
+    if terms.leverage > most:
+        raise ConfigError(f"{instrument.id}: Phemex allows a leverage of {most} there, not {terms.leverage}")
+    return replace(instrument, initial_margin=(Decimal(1) / terms.leverage).quantize(Decimal("0.0001")))
+
+
+def _no_answer(message: object) -> Answer:
+    """Nothing is ordered over the WebSocket."""
+    raise ConfigError(f"Phemex has no orders over WebSocket: {message!r:.100}")
+
+
+def open_venue(
+    setup: VenueSetup, clock: Clock, signer: Signer, instruments: Sequence[Instrument], patience: Patience | None = None
+) -> Venue:
+    """The order side."""
+    network_at(setup)
+    speech = Speech(caps=CAPS, spec=spec_at(setup), dialect=PhemexDialect, answer_of=_no_answer)
+    return CcxtVenue(setup, speech, clock, signer, instruments, patience)
+
+
+def open_feed(setup: VenueSetup, clock: Clock, instruments: Sequence[Instrument]) -> MarketFeed:
+    """The public market data."""
+    raise NotImplementedError
+
+
+def open_history(setup: VenueSetup) -> HistorySource:
+    """Past candles, trades and funding rates."""
+    raise NotImplementedError

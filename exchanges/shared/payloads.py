@@ -1,0 +1,82 @@
+"""What a venue's messages hold beyond what we read, and those that are not understood.
+
+A field that we do not know is no error: it is counted by its path, and said once. Looking costs more than decoding, so
+only the first messages and then some of them are looked at. A message with a missing or impossible field is an error,
+and the whole of it is kept in a file for who has to find out why.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+log = logging.getLogger(__name__)
+
+LOOKED_AT: Final = 100
+EACH: Final = 256
+"""The first so many messages are looked at, then each so manieth."""
+FILE_BYTES: Final = 4 * 2**20
+"""More is not kept in the file; it is still counted."""
+MAX_PATHS: Final = 1_000
+
+
+class Payloads:
+    """`unread` are fields that we know of and do not need. `folder` is where messages are kept; None = nowhere."""
+
+    def __init__(self, venue: str, unread: Collection[str] = (), folder: Path | None = None) -> None:
+        self.unknown: Counter[str] = Counter()
+        """Fields that we have never heard of, by path, in the messages that were looked at."""
+        self.not_understood = 0
+        """Messages that were no use."""
+        self._venue = venue
+        self._unread = unread
+        self._path = folder / f"{venue.lower()}-not-understood.jsonl" if folder is not None else None
+        self._seen = 0
+
+    def look(self, raw: bytes | str, message: object) -> None:
+        """Perhaps look at a message that was decoded from these bytes."""
+        self._seen += 1
+        if self._seen > LOOKED_AT and self._seen % EACH:
+            return
+        for path in unknown_fields(msgspec.json.decode(raw), message, type(message).__name__):
+            if path.rpartition(".")[2] in self._unread or (path not in self.unknown and len(self.unknown) == MAX_PATHS):
+                continue
+            if path not in self.unknown:
+                log.info("%s sends a field that we do not know: %.200s", self._venue, path)
+            self.unknown[path] += 1
+
+    def keep(self, raw: bytes | str, why: str, ts_ns: int) -> None:
+        """Keep a message that was not understood."""
+        self.not_understood += 1
+        text = raw if isinstance(raw, str) else raw.decode(errors="backslashreplace")
+        log.error("%s sent something that is not understood: %s; %.300s", self._venue, why, text)
+        if self._path is None:
+            return
+        line = msgspec.json.encode({"ts_ns": ts_ns, "why": why, "payload": text}) + b"\n"
+        try:
+            with self._path.open("ab") as file:
+                if file.tell() + len(line) <= FILE_BYTES:
+                    file.write(line)
+        except OSError as error:
+            log.warning("%s: the message could not be kept: %s", self._path, error)
+
+
+def unknown_fields(raw: Any, message: object, path: str) -> Iterator[str]:  # noqa: ANN401 - any JSON
+    """Paths of what stands in `raw` and not in the struct made of it; of a list only the first is looked at."""
+    if isinstance(message, Struct) and isinstance(raw, dict):
+        info = msgspec.structs.fields(message)
+        names = {field.encode_name: field.name for field in info}
+        tag = message.__struct_config__.tag_field
+        for key, value in raw.items():
+            if key in names:
+                yield from unknown_fields(value, getattr(message, names[key]), f"{path}.{key}")
+            elif key != tag:
+                yield f"{path}.{key}"
+    elif isinstance(message, list | tuple) and isinstance(raw, list) and message and raw:
+        yield from unknown_fields(raw[0], message[0], f"{path}[]")
