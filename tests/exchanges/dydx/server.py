@@ -286,7 +286,9 @@ class DydxServer:
         if what == "orderbooks":
             return self.public.book(ticker)
         if what == "trades":
-            return {"trades": self.public.trades(ticker)[: int(query.get("limit", 100))]}
+            before = query.get("createdBeforeOrAt", "9")
+            told = [trade for trade in self.public.trades(ticker) if trade["createdAt"] <= before]
+            return {"trades": told[: int(query.get("limit", 100))]}
         if what == "candles":
             return {"candles": self._candles(ticker, query)}
         return {"historicalFunding": self.public.rates(ticker, query)} if what == "historicalFunding" else None
