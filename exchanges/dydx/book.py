@@ -1,8 +1,8 @@
 """The order book that the indexer tells of, uncrossed here.
 
 No single book exists: each node has its own, and the indexer mixes what it hears of them, so its book may be crossed
-for a while. The venue's rule for who needs one that is not: the number of the message that told a level last is its time,
-and of two levels that cross the older one goes; of two of the same message the smaller one goes, and is taken off the
+for a while. The venue's rule for who needs one that is not: a level's time is the number of the message that told it
+last. Of two levels that cross the older one goes; of two of the same message the smaller one goes, and is taken off the
 larger one. A level that went comes back with its next change.
 """
 
