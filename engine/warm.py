@@ -9,6 +9,7 @@ from domain.errors import MoonDevError
 from domain.events import Event, History
 from domain.ports import MarketFeed
 from engine.core.core import Core
+from engine.core.failover import with_backups
 from engine.data.warmup import whole_history
 
 RETRY_S = 5.0
@@ -21,7 +22,7 @@ async def warm_up(core: Core, feed: MarketFeed, put: Callable[[Event], None], st
     view, asked = core.views.get(strategy), _asked(core, strategy)
     while view is not None and asked == _asked(core, strategy):
         try:
-            await feed.subscribe(view.feeds)
+            await feed.subscribe(with_backups(core, view))
             bars = await whole_history(feed, view.feeds, view.warmup)
             put(History(strategy=strategy, bars=tuple(bars), complete=True, asked=asked))
         except (MoonDevError, OSError, TimeoutError) as error:

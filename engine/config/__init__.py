@@ -12,7 +12,8 @@ source.py    YAML text to a tree with places      words.py   mistakes to sentenc
 fields.py    kinds of value                       checks.py  what sections say about each other
 models.py    sections and their defaults          settings.py  to the core's integers
 venues.py    the section of real venues           venue_checks.py  what it must keep
-section.py   the base of all sections             local.py     settings of `run --venue NAME-local`
+doors.py     sections of chat and dashboard       section.py   the base of all sections
+local.py     settings of `run --venue NAME-local`
 """
 
 from engine.config.diff import diff

@@ -5,7 +5,7 @@
     ├── instruments, accounts, paper
     ├── venues                real exchanges (venues.py)
     ├── risk, approvals, execution, breakers
-    ├── strategies, persons
+    ├── failover, strategies, persons
     ├── telegram, discord, alerts, gateway
     └── journal, storage, logging
 
@@ -24,16 +24,15 @@ from pydantic import Field
 from domain.codec import digest
 from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.settings import Settings
+from engine.config.doors import AlertsSection, DiscordSection, GatewaySection, TelegramSection
 from engine.config.fields import (
     AtLeastOne,
-    ChatId,
     Count,
     DurationNs,
     FeeRate,
     Fraction,
     Name,
     NotNegative,
-    Port,
     Positive,
     PositiveDurationNs,
     Text,
@@ -215,6 +214,18 @@ class BreakersSection(Section):
     """Every connection to a venue: orders, reads, stream, market data, each on its own."""
 
 
+class FailoverSection(Section):
+    """Where the strategy that trades an instrument goes while its venue is out."""
+
+    instrument: Text
+    backup: Text
+    """The same asset at another venue."""
+    account: Text
+    """The account at the backup's venue."""
+    return_after_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="return_after")
+    """How long the venue has to be well again before it is used again."""
+
+
 class StrategySection(Section):
     """One strategy to load at start."""
 
@@ -234,55 +245,6 @@ class PersonSection(Section):
     role: Role
     telegram_user_id: UserId = 0
     discord_user_id: UserId = 0
-
-
-class TelegramSection(Section):
-    """The Telegram door. Alerts and request cards go to `alert_chats`; known persons may always write privately."""
-
-    enabled: bool = False
-    token_secret: Name = "telegram_token"  # noqa: S105 - the name of the secret, not the secret
-    base_url: Text = "https://api.telegram.org/bot"
-    base_file_url: Text = "https://api.telegram.org/file/bot"
-    allow_remote_base_url: bool = False
-    """Another address than Telegram's or loopback is given the bot's token; say that this is wanted."""
-    allowed_chats: list[ChatId] = []
-    """Groups in which the bot answers."""
-    private_chats: bool = True
-    alert_chats: list[ChatId] = []
-
-
-class DiscordSection(Section):
-    """The Discord door, in one server (guild). Alerts and request cards go to `alert_channels`."""
-
-    enabled: bool = False
-    token_secret: Name = "discord_token"  # noqa: S105 - the name of the secret, not the secret
-    api_url: Text = "https://discord.com/api/v10"
-    gateway_url: Text = "wss://gateway.discord.gg/"
-    allow_remote_base_url: bool = False
-    guild_id: UserId = 0
-    allowed_channels: list[UserId] = []
-    """Empty = every channel of the server."""
-    alert_channels: list[UserId] = []
-
-
-class AlertsSection(Section):
-    """What the chat rooms are told unasked."""
-
-    min_severity: Literal["info", "warning", "error", "critical"] = "warning"
-    fills: bool = True
-    fill_wait_ns: PositiveDurationNs = Field(default=5 * SECOND_NS, alias="fill_wait")
-    """How long the first fill waits for others to be told with it."""
-    fill_interval_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="fill_interval")
-    repeat_ns: PositiveDurationNs = Field(default=5 * MINUTE_NS, alias="repeat")
-    """An alert of the same kind is counted, not repeated, for this long; critical ones never."""
-
-
-class GatewaySection(Section):
-    """The dashboard's and the API's address; port 0 = any free one."""
-
-    enabled: bool = True
-    host: Text = "127.0.0.1"
-    port: Port = 8420
 
 
 class JournalSection(Section):
@@ -325,6 +287,7 @@ class Config(Section):
     approvals: ApprovalsSection = ApprovalsSection()
     execution: ExecutionSection = ExecutionSection()
     breakers: BreakersSection = BreakersSection()
+    failover: list[FailoverSection] = []
     strategies: list[StrategySection] = []
     persons: list[PersonSection] = []
     telegram: TelegramSection = TelegramSection()

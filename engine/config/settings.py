@@ -19,6 +19,7 @@ from domain.settings import (
     BreakerSettings,
     Environment,
     ExecutionSettings,
+    FailoverSpec,
     Limits,
     Person,
     RiskSettings,
@@ -64,6 +65,7 @@ def without_listed(config: Config) -> Settings:
         approvals=_approvals(config),
         execution=_execution(config),
         breakers=BreakerSettings(exchange_failure=BreakerRule(**config.breakers.exchange_failure.model_dump())),
+        failover=tuple(FailoverSpec(**item.model_dump()) for item in config.failover),
         strategies=tuple(_strategy(item) for item in config.strategies),
     )
 

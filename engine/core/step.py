@@ -17,6 +17,7 @@ from engine.core import (
     commands,
     contracts,
     deadman,
+    failover,
     inflight,
     markets,
     operate,
@@ -71,6 +72,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
     strategies.reattach(core)
     strategies.await_history(core)
     reconcile.on_started(core)
+    failover.claim_all(core)
     if event.lost:
         on_lost_end(core, event.lost)
 
@@ -119,6 +121,8 @@ def run_timer(core: Core, name: str) -> None:
         requests.expire(core, of)
     elif kind == "snapshot":
         reconcile.on_snapshot_due(core, of)
+    elif kind == "failover":
+        failover.on_due(core, of)
     elif kind == "breaker":
         breakers.on_cooled(core, of)
     elif kind == "deadman":
