@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 PAGE = 1_000
 WEEK_MS = 7 * 86_400_000 - 1
 """userTrades answers for a week at most."""
+OLDEST_MS = 180 * 86_400_000
+"""Nor does it know older ones."""
 STATUSES = {
     "NEW": OrderStatus.OPEN,
     "PARTIALLY_FILLED": OrderStatus.OPEN,
@@ -233,7 +235,8 @@ class Account:
     async def _fills(self, symbol: str, from_ns: int, now_ns: int) -> list[Filled]:
         """Fills of one symbol since then, a week at a time and page by page."""
         found: dict[int, WireTrade] = {}
-        start_ms, now_ms = from_ns // MS, now_ns // MS
+        now_ms = now_ns // MS
+        start_ms = max(from_ns // MS, now_ms - OLDEST_MS)
         while start_ms <= now_ms:
             more: dict[str, Any] = {"startTime": str(start_ms), "endTime": str(min(now_ms + 1, start_ms + WEEK_MS))}
             while True:

@@ -86,7 +86,7 @@ class Start:
                 said = ", ".join(f"{name} {getattr(found, name)}" for name in wrong)
                 raise ConfigError(f"{ours.id}: Binance has {said}, the settings differ; correct them")
             session.by_id.setdefault(found.id, found)
-        missing = [symbol for symbol in self._traded if symbol not in session.by_symbol]
+        missing = [symbol for symbol in self._traded if symbol not in known]
         if missing:
             raise ConfigError(f"Binance does not list {', '.join(missing)}; remove it or correct its venue symbol")
 
