@@ -45,6 +45,7 @@ STATUSES = {
     "EXPIRED_IN_MATCH": OrderStatus.CANCELLED,
     "REJECTED": OrderStatus.REJECTED,
 }
+FORCED = ("autoclose-", "adl_autoclose", "settlement_autoclose-", "delivery_autoclose-")
 KINDS = {"GTX": OrderKind.POST_ONLY, "IOC": OrderKind.IOC}
 SIDES = {"BUY": BUY, "SELL": SELL}
 NOT_THERE = frozenset({-2011, -2013})
@@ -251,18 +252,20 @@ class Account:
 
     async def _fill(self, trade: WireTrade) -> Filled:
         instrument = self._session.by_symbol[trade.symbol]
-        price, qty = instrument.price(trade.price), instrument.qty(trade.qty)
+        price, qty = fill_price(instrument, trade.price), instrument.qty(trade.qty)
+        cid = await self._cid_of(instrument, str(trade.order_id))
         return Filled(
             venue_ts_ns=trade.time * MS,
             account=self._session.account.id,
             instrument=instrument.id,
-            cid=await self._cid_of(instrument, str(trade.order_id)),
+            cid=cid,
             fill_id=f"{trade.symbol}-{trade.id}",
             side=_side(trade.side),
             price=price,
             qty=qty,
             fee=self.fee(instrument, trade.commission, trade.commission_asset, price, qty, is_maker=trade.maker),
             liquidity=Liquidity.MAKER if trade.maker else Liquidity.TAKER,
+            liquidation=is_forced(cid),
         )
 
     async def _cid_of(self, instrument: Instrument, order_id: str) -> ClientId:
@@ -312,6 +315,19 @@ class Account:
             if len(page) < PAGE or newest_ms <= start_ms:
                 return list(found.values())
             start_ms = newest_ms
+
+
+def is_forced(cid: ClientId) -> bool:
+    """Whether the venue made the order itself, to close a position (liquidation, deleveraging, settlement)."""
+    return cid.startswith(FORCED)
+
+
+def fill_price(instrument: Instrument, text: str) -> int:
+    """The price of a fill, which of a forced one is an average and off the grid. Raises `DataError`."""
+    price = int(Decimal(text).scaleb(instrument.price_decimals).to_integral_value())
+    if price <= 0:
+        raise DataError(f"Binance sent the price {text!r:.40} of a fill of {instrument.venue_symbol}")
+    return price
 
 
 def _side(word: str) -> int:
