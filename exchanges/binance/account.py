@@ -25,6 +25,7 @@ from exchanges.binance.wire import (
     WireTrade,
     decoded,
 )
+from exchanges.shared.integers import nearest
 from exchanges.shared.meters import Priority
 from exchanges.viaccxt.dialect import Answer
 from exchanges.viaccxt.session import Session
@@ -324,8 +325,8 @@ def is_forced(cid: ClientId) -> bool:
 
 def fill_price(instrument: Instrument, text: str) -> int:
     """The price of a fill, which of a forced one is an average and off the grid. Raises `DataError`."""
-    price = int(Decimal(text).scaleb(instrument.price_decimals).to_integral_value())
-    if price <= 0:
+    price = nearest(text, instrument.price_decimals, "Binance")
+    if not price:
         raise DataError(f"Binance sent the price {text!r:.40} of a fill of {instrument.venue_symbol}")
     return price
 

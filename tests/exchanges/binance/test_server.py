@@ -113,8 +113,8 @@ async def test_plain_ccxt_knows_its_refusals(changes, error):
         params = {
             "symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC",
             "quantity": str(changes.get("amount", 0.01)), "price": str(changes.get("price", 49000)),
-            **{name: str(value).lower() if value is True else value for name, value in changes.get("params", {}).items()},
         }  # fmt: skip
+        params |= {name: "true" if value is True else value for name, value in changes.get("params", {}).items()}
         with pytest.raises(ccxt.pro.BaseError) as caught:
             await exchange.fapiPrivatePostOrder(params)
         assert error in f"{type(caught.value).__name__} {caught.value}"
