@@ -20,7 +20,7 @@ from domain.order import OrderKind, Place
 from engine.clock import WallClock
 from research.bench.feeds import BTC
 from research.bench.journal import Rival, Row
-from research.bench.venue_messages import ccxt_exchange
+from research.bench.venue_rivals import ccxt_exchange
 
 ACCOUNT, KEY = "HYPERLIQUID:bench", "0x" + "11" * 32
 ADDRESS = "0x" + "ab" * 20

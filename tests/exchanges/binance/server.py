@@ -363,7 +363,8 @@ class BinanceServer:
     async def _posted(self, socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
         method, path = SOCKET_METHODS.get(message["method"], ("", ""))
         params = dict(message["params"])
-        unsigned = "&".join(f"{name}={params[name]}" for name in sorted(params) if name != "signature")
+        texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in params.items()}
+        unsigned = "&".join(f"{name}={texts[name]}" for name in sorted(texts) if name != "signature")
         status, _, answer = await self._requested("ws", method, path, params, params.get("apiKey", ""), unsigned)
         if self.faults.streams_first:
             await self.flush()
