@@ -33,7 +33,7 @@ IOC, POST_ONLY, STOP = OrderKind.IOC, OrderKind.POST_ONLY, OrderKind.STOP
 
 async def eventually(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(10):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the server and the venue say nothing to wait for
             await asyncio.sleep(0.01)
 
 
