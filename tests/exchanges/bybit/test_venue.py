@@ -380,3 +380,31 @@ async def test_an_address_that_is_sent_away_stops_asking():
         desk.send(second)
         assert (await desk.hears(Rejected, second.cid)).reason is Reason.EXPIRED
         assert server.room.seen == []
+
+
+async def test_a_cancel_that_overtakes_its_own_waiting_order_takes_it_back():
+    async with trading() as (server, desk):
+        await on_socket(server)
+        places = [desk.place(BUY, "49000") for _ in range(8)]
+        desk.send(*places)
+        await desk.hears(Accepted, places[-1].cid)
+        late = [desk.place(BUY, "49000") for _ in range(3)]
+        desk.send(*late)
+        await asyncio.sleep(0.05)
+        desk.send(desk.cancel(late[1]))
+        assert "cancelled before it was sent" in (await desk.hears(SendFailed, late[1].cid)).text
+        await desk.hears(Accepted, late[2].cid)
+        sent = [words["orderLinkId"] for _, _, body in server.room.seen[1:] for words in body["request"]]
+        assert sent == [late[0].cid, late[2].cid]
+        assert not desk.of(CancelRejected)
+
+
+async def test_what_has_waited_is_stamped_when_it_leaves():
+    async with trading() as (server, desk):
+        await on_socket(server)
+        for _ in range(9):
+            desk.send(desk.place(BUY, "49000"))
+        sent_ms = time.time_ns() // 1_000_000
+        await desk.until(lambda: len(desk.of(Accepted)) == 9)
+        stamps = [int(headers["X-BAPI-TIMESTAMP"]) for headers in server.headers if len(headers) == 2]
+        assert stamps[-1] > sent_ms + 500
