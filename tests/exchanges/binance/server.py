@@ -335,7 +335,7 @@ class BinanceServer:
         if self.faults.refuse_ws:
             return web.Response(status=503)
         self.connections.append(kind)
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(compress=False)
         await socket.prepare(asked)
         self._sockets[socket] = (kind, streams)
         try:

@@ -3,6 +3,8 @@
 import json
 import time
 
+import pytest
+
 from domain.events import (
     Accepted,
     Amended,
@@ -77,6 +79,9 @@ async def test_a_stop_is_amended_by_a_new_one_before_the_old_one_goes():
         assert (await snapshot(desk)).orders == ()
 
 
+@pytest.mark.parametrize(
+    "other", ["", "autogen_"], ids=["under its id", "under another id, told before it is explained"]
+)
 async def test_a_triggered_stop_stays_one_order(other):
     async with trading() as (server, desk):
         server.room.triggered_as = other

@@ -187,9 +187,6 @@ async def test_a_message_that_makes_no_sense_is_counted_and_the_account_is_read(
         assert desk.venue.poison == 1
 
 
-@pytest.mark.parametrize(
-    "other", ["", "autogen_"], ids=["under its id", "under another id, told before it is explained"]
-)
 async def test_after_a_restart_orders_and_fills_of_the_last_run_are_known_by_their_ids():
     async with trading() as (server, desk):
         trigger = desk.instrument.price("49500")
