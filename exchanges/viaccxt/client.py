@@ -130,15 +130,16 @@ class Client:
 
     # REST
 
-    async def ask(
+    async def ask(  # noqa: PLR0913 - what a request has
         self, method: str, api: str, path: str, params: Mapping[str, Any] | None = None, *, weight: int = 1,
-        orders: int = 0, priority: Priority = Priority.READ, until_ns: int = 0,
+        orders: int = 0, priority: Priority = Priority.READ, until_ns: int = 0, costs: Costs | None = None,
     ) -> Answer:  # fmt: skip
-        """One request, sent once, when the venue's limits let it.
+        """One request, sent once, when the venue's limits let it; with `costs` they have done so already.
 
         Raises `NotSent` (also what waited in vain: `Dropped`) and `NoAnswer`; every HTTP status is an answer.
         """
-        costs = await self.enter(f"{method} {path}", weight, orders, priority, until_ns)
+        if costs is None:
+            costs = await self.enter(f"{method} {path}", weight, orders, priority, until_ns)
         request = self.exchange.sign(path, [api], method, dict(params or {}))
         body, headers = request.get("body") or "", dict(request.get("headers") or {})
         action = self._spec.actions.get((method, path), "")
