@@ -40,7 +40,7 @@ from engine import lost as lost_end
 from engine.clock import WallClock
 from engine.config import Config, diff
 from engine.core.core import AnyStrategy, Core
-from engine.core.failover import with_backups
+from engine.core.failover import as_seen, history_feeds, with_backups
 from engine.core.guard import Guard, Timed
 from engine.core.journal import FileJournal
 from engine.core.kernel import Kernel
@@ -242,14 +242,14 @@ class Runtime:
         while view is not None and asked == self._asked(strategy) and self._feed is not None:
             try:
                 await self._feed.subscribe(with_backups(self.core, view))
-                bars = await whole_history(self._feed, view.feeds, view.warmup)
-                self.loop.put(History(strategy=strategy, bars=tuple(bars), complete=True, asked=asked))
+                read = await whole_history(self._feed, history_feeds(self.core, view), view.warmup)
+                bars = as_seen(self.core, view, read)
+                self.loop.put(History(strategy=strategy, bars=bars, complete=True, asked=asked))
             except (MoonDevError, OSError, TimeoutError) as error:
                 self.loop.put(History(strategy=strategy, problem=f"{type(error).__name__}: {error}", asked=asked))
             else:
                 return
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, WARM_UP_LONGEST_S)
+            pause_s = await asyncio.sleep(pause_s, min(2 * pause_s, WARM_UP_LONGEST_S))
 
     def _asked(self, strategy: str) -> int:
         """The event since which a strategy waits for history; 0 = it is gone."""
