@@ -25,6 +25,7 @@ from exchanges.binance.wire import (
     WireTrade,
     decoded,
 )
+from exchanges.shared.meters import Priority
 from exchanges.viaccxt.dialect import Answer
 from exchanges.viaccxt.session import Session
 
@@ -98,7 +99,12 @@ class Account:
         left_ms = (intent.deadline_ns - self._session.clock.now_ns()) // MS if intent.deadline_ns else 0
         for symbol in self._traded:
             time_ms = str(max(1, left_ms) if intent.deadline_ns else 0)
-            await self.read("countdownCancelAll", method="POST", weight=10, symbol=symbol, countdownTime=time_ms)
+            params = {"symbol": symbol, "countdownTime": time_ms}
+            answer = await self._session.client.ask(
+                "POST", "fapiPrivate", "countdownCancelAll", params, weight=10, priority=Priority.CANCEL
+            )
+            if answer.status != 200:
+                raise VenueError(f"Binance did not take countdownCancelAll of {symbol}: {answer.body[:200]!r}")
 
     # questions
 

@@ -8,8 +8,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from exchanges.shared.meters import Headers
 from exchanges.shared.setup import LOCAL, MAINNET, TESTNET, VenueSetup, network_of
 from exchanges.viaccxt.dialect import ClientSpec
+from exchanges.viaccxt.limits import Rule, Rules
 
 NAME: Final = "BINANCE"
 MS: Final = 1_000_000
@@ -54,6 +56,17 @@ READS = (
     "openOrders openAlgoOrders order algoOrder allAlgoOrders userTrades income balance positionRisk commissionRate "
     "leverageBracket symbolConfig accountConfig feeBurn account/apiRestrictions"
 )
+MINUTE_NS: Final = 60_000_000_000
+RULES: Final = Rules(
+    weight=(
+        Rule(name="weight-1m", limit=2_400, window_ns=MINUTE_NS, headers=Headers(used="x-mbx-used-weight-1m")),
+    ),
+    orders=(
+        Rule(name="orders-10s", limit=300, window_ns=MINUTE_NS // 6, headers=Headers(used="x-mbx-order-count-10s")),
+        Rule(name="orders-1m", limit=1_200, window_ns=MINUTE_NS, headers=Headers(used="x-mbx-order-count-1m")),
+    ),
+)  # fmt: skip
+"""As documented; `exchangeInfo` says what they are now."""
 _BY_METHOD = {
     "read": (("GET", READS),),
     "order": (("POST", "order batchOrders algoOrder"),),

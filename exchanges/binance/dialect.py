@@ -53,13 +53,22 @@ _REASONS = {
     -4014: Reason.BAD_NUMBER,
     -4023: Reason.BAD_NUMBER,
 }
+_COUNTS = {"REQUEST_WEIGHT": "x-mbx-used-weight", "ORDERS": "x-mbx-order-count"}
 SIDES = {"BUY": BUY, "SELL": SELL}
 
 
 def answer_of(message: Any) -> Answer:  # noqa: ANN401 - JSON
-    """The answer in a message of the WebSocket API."""
-    status = message.get("status", 0)
-    return Answer(int(status), {}, msgspec.json.encode(message.get("result", message.get("error"))))
+    """The answer in a message of the WebSocket API, its counts as the headers that they are over REST."""
+    headers: dict[str, str] = {}
+    for limit in message.get("rateLimits") or ():
+        kind = _COUNTS.get(limit.get("rateLimitType"))
+        if kind is not None:
+            headers[f"{kind}-{limit['intervalNum']}{limit['interval'][0].lower()}"] = str(limit["count"])
+    error = message.get("error") or {}
+    times = error.get("data") or {}
+    if "retryAfter" in times and "serverTime" in times:
+        headers["retry-after"] = str(max(1, (times["retryAfter"] - times["serverTime"]) // 1_000))
+    return Answer(int(message.get("status", 0)), headers, msgspec.json.encode(message.get("result", error)))
 
 
 def is_unknown(answer: Answer) -> bool:

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from domain.errors import ConfigError
 from exchanges.binance.account import Account
 from exchanges.binance.config import Network
-from exchanges.binance.markets import ExchangeInfo, listed
+from exchanges.binance.markets import ExchangeInfo, RateLimit, listed
 from exchanges.binance.wire import WireError, decoded
 from exchanges.viaccxt.session import Session
 
@@ -89,6 +89,13 @@ class Start:
         missing = [symbol for symbol in self._traded if symbol not in session.by_symbol]
         if missing:
             raise ConfigError(f"Binance does not list {', '.join(missing)}; remove it or correct its venue symbol")
+
+    def _told(self, limit: RateLimit) -> None:
+        """The venue's limits as they are now."""
+        if self._session.client.limits is not None:
+            name = "weight" if limit.rate_limit_type == "REQUEST_WEIGHT" else limit.rate_limit_type.lower()
+            span = f"{limit.interval_num}{limit.interval[:1].lower()}"
+            self._session.client.limits.told(f"{name}-{span}", limit.limit)
 
     async def _check_key(self) -> None:
         name = self._session.account.id

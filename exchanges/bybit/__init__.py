@@ -8,6 +8,6 @@ requests   intents to calls, one by one or in batches
 dialect    what acks and streams mean: an ack is not an acceptance
 start      what is checked and set before an account is traded
 account    the read path
-public     formats of the public streams, for the feed
+feed       the public streams
 history    past candles and funding rates
 """

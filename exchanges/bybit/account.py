@@ -26,6 +26,7 @@ from exchanges.bybit.wire import (
     decoded,
     opened,
 )
+from exchanges.shared.meters import Priority
 from exchanges.viaccxt.session import Session
 
 T = TypeVar("T")
@@ -98,7 +99,8 @@ class Account:
         window_s = max(DCP_S[0], min(DCP_S[1], left_s))
         params = {"timeWindow": window_s, "product": "DERIVATIVES"}
         path = "order/disconnected-cancel-all"
-        opened(await self._session.client.ask("POST", "private", f"v5/{path}", params, urgent=True), path)
+        answer = await self._session.client.ask("POST", "private", f"v5/{path}", params, priority=Priority.CANCEL)
+        opened(answer, path)
 
     # questions
 

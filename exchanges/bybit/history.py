@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypeVar
 
-import aiohttp
 import msgspec
 from msgspec import Struct
 
-from domain.errors import ConfigError, DataError, Unrepresentable
+from domain.errors import ConfigError, DataError, Unrepresentable, VenueError
 from domain.instrument import Instrument
 from domain.market import Bar, FundingRate, Trade
 from domain.ports import HistoryPage
-from exchanges.bybit.config import CATEGORY, MS, spec_at
+from exchanges.bybit.config import CATEGORY, MS
 from exchanges.bybit.markets import Contract, listed
-from exchanges.bybit.wire import Rows, decoded, opened
-from exchanges.shared.setup import VenueSetup, wanted
-from exchanges.viaccxt.client import Client
+from exchanges.bybit.wire import Envelope, Rows, decoded
+from exchanges.viaccxt.pages import PublicReader
 
 T = TypeVar("T")
 MINUTE_NS = 60_000_000_000
@@ -33,8 +30,8 @@ INTERVALS = {
 """The venue's names of intervals; weeks and months do not begin at multiples of their length."""
 CANDLE_PAGE = 1_000
 FUNDING_PAGE = 200
-PACE_S = 0.05
-"""Between two questions: a sixth of what an address may ask."""
+CALLS_A_MINUTE = 1_200
+"""A sixth of what an address may ask."""
 
 
 class WireRate(Struct, rename="camel"):
@@ -43,6 +40,15 @@ class WireRate(Struct, rename="camel"):
     symbol: str
     funding_rate: str
     funding_rate_timestamp: str
+
+
+def name_of(interval_ns: int) -> str:
+    """The venue's name of an interval. Raises `ConfigError`."""
+    name = INTERVALS.get(interval_ns)
+    if name is None:
+        has = ", ".join(f"{each // 10**9} s" for each in INTERVALS)
+        raise ConfigError(f"Bybit has no candles of {interval_ns / 1e9:g} s; it has {has}")
+    return name
 
 
 def bar_of(instrument: Instrument, interval_ns: int, row: Sequence[str]) -> Bar:
@@ -69,59 +75,68 @@ def bar_of(instrument: Instrument, interval_ns: int, row: Sequence[str]) -> Bar:
     )
 
 
+async def read_rows(
+    reader: PublicReader, path: str, kind: type[T], **params: str | int
+) -> tuple[list[T], int, str]:  # fmt: skip
+    """Rows of a public list, the venue's time in ms, and where the next page begins. Raises `VenueError`."""
+    envelope = await reader.read(f"/v5/market/{path}", Envelope, {"category": CATEGORY, **params})
+    if envelope.ret_code:
+        raise VenueError(f"Bybit did not answer {path}: {envelope.ret_code} {envelope.ret_msg}")
+    rows = decoded(envelope.result, Rows[kind], path)  # type: ignore[valid-type]
+    return rows.rows, envelope.time, rows.next_page_cursor
+
+
+async def read_contracts(reader: PublicReader) -> list[Instrument]:
+    """Every contract that is traded now. Raises `VenueError`."""
+    found: list[Instrument] = []
+    cursor: dict[str, str] = {}
+    while True:
+        rows, _, after = await read_rows(reader, "instruments-info", Contract, limit=1_000, **cursor)
+        found += listed(rows)
+        if not after or not rows:
+            return found
+        cursor = {"cursor": after}
+
+
+async def read_candles(
+    reader: PublicReader, instrument: Instrument, interval_ns: int, start_ns: int, end_ns: int
+) -> list[Bar]:  # fmt: skip
+    """One page of finished bars that open in [start_ns, end_ns), oldest first. Raises `VenueError`, `DataError`.
+
+    `ConfigError` for an interval that the venue does not have.
+    """
+    rows, now_ms, _ = await read_rows(
+        reader, "kline", list[str], symbol=instrument.venue_symbol, interval=name_of(interval_ns), limit=CANDLE_PAGE,
+        start=-(-start_ns // MS), end=(end_ns - 1) // MS,
+    )  # fmt: skip
+    bars = sorted((bar_of(instrument, interval_ns, row) for row in rows), key=lambda bar: bar.open_ts_ns)
+    return [bar for bar in bars if start_ns <= bar.open_ts_ns < end_ns and bar.ts_ns <= now_ms * MS]
+
+
 class BybitHistory:
     """The venue's past market data."""
 
     name = "bybit"
 
-    def __init__(self, setup: VenueSetup) -> None:
-        self._setup = setup
-        self._session: aiohttp.ClientSession | None = None
-        self._client: Client | None = None
-
-    async def _rows(self, path: str, kind: type[T], **params: str) -> tuple[list[T], int, str]:
-        """Rows of a public list, the venue's time, and where the next page begins. Raises `VenueError`."""
-        if self._client is None:
-            self._session = aiohttp.ClientSession()
-            self._client = Client(spec_at(self._setup), self._session, timeout_s=self._setup.connect_timeout_s)
-        await asyncio.sleep(PACE_S)
-        answer = await self._client.ask("GET", "public", f"v5/market/{path}", {"category": CATEGORY, **params})
-        envelope = opened(answer, path)
-        rows = decoded(envelope.result, Rows[kind], path)  # type: ignore[valid-type]
-        return rows.rows, envelope.time, rows.next_page_cursor
+    def __init__(self, reader: PublicReader) -> None:
+        self._reader = reader
 
     async def instruments(self) -> Sequence[Instrument]:
         """Every contract that is traded now. Raises `VenueError`."""
-        found: list[Instrument] = []
-        cursor: dict[str, str] = {}
-        while True:
-            rows, _, after = await self._rows("instruments-info", Contract, limit="1000", **cursor)
-            found += listed(rows)
-            if not after or not rows:
-                return wanted(self._setup, found)
-            cursor = {"cursor": after}
+        return await read_contracts(self._reader)
 
     async def candles(self, instrument: Instrument, interval_ns: int, start_ns: int, end_ns: int) -> HistoryPage[Bar]:
         """Finished bars. Raises `VenueError`, and `ConfigError` for an interval that the venue does not have."""
-        name = INTERVALS.get(interval_ns)
-        if name is None:
-            has = ", ".join(f"{each // 10**9} s" for each in INTERVALS)
-            raise ConfigError(f"Bybit has no candles of {interval_ns / 1e9:g} s; it has {has}")
         until_ns = min(end_ns, start_ns + CANDLE_PAGE * interval_ns)
-        span = {"start": str(-(-start_ns // MS)), "end": str((until_ns - 1) // MS)}
-        rows, now_ms, _ = await self._rows(
-            "kline", list[str], symbol=instrument.venue_symbol, interval=name, limit=str(CANDLE_PAGE), **span
-        )
-        bars = sorted((bar_of(instrument, interval_ns, row) for row in rows), key=lambda bar: bar.open_ts_ns)
-        closed = [bar for bar in bars if start_ns <= bar.open_ts_ns < until_ns and bar.ts_ns <= now_ms * MS]
-        return HistoryPage(closed, until_ns)
+        return HistoryPage(await read_candles(self._reader, instrument, interval_ns, start_ns, until_ns), until_ns)
 
     async def funding(self, instrument: Instrument, start_ns: int, end_ns: int) -> HistoryPage[FundingRate]:
         """Rates that were charged. Raises `VenueError`, and `DataError` for an answer that makes no sense."""
         until_ns = min(end_ns, start_ns + FUNDING_PAGE * instrument.funding_interval_ns)
-        span = {"startTime": str(-(-start_ns // MS)), "endTime": str((until_ns - 1) // MS)}
-        symbol = instrument.venue_symbol
-        wires, _, _ = await self._rows("funding/history", WireRate, symbol=symbol, limit=str(FUNDING_PAGE), **span)
+        wires, _, _ = await read_rows(
+            self._reader, "funding/history", WireRate, symbol=instrument.venue_symbol, limit=FUNDING_PAGE,
+            startTime=-(-start_ns // MS), endTime=(until_ns - 1) // MS,
+        )  # fmt: skip
         rates = sorted((_rate(instrument, wire) for wire in wires), key=lambda rate: rate.ts_ns)
         if len(rates) >= FUNDING_PAGE and start_ns < rates[0].ts_ns:  # cut off at the old end: ask for less
             return await self.funding(instrument, start_ns, start_ns + (until_ns - start_ns) // 2)
@@ -136,10 +151,7 @@ class BybitHistory:
 
     async def aclose(self) -> None:
         """Disconnect."""
-        session, self._session = self._session, None
-        self._client = None
-        if session is not None:
-            await session.close()
+        await self._reader.aclose()
 
 
 def _rate(instrument: Instrument, wire: WireRate) -> FundingRate:

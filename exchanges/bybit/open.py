@@ -14,12 +14,16 @@ from domain.instrument import Instrument
 from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, Venue, VenueCaps
 from exchanges.bybit.config import ALLOWED, BATCH, CATEGORY, NETWORKS, names_of, network_at, spec_at
 from exchanges.bybit.dialect import BybitDialect, answer_of
-from exchanges.bybit.history import BybitHistory
+from exchanges.bybit.feed import BybitFeedDialect
+from exchanges.bybit.history import CALLS_A_MINUTE, BybitHistory
 from exchanges.bybit.markets import Contract, FeeRate, RiskTier, listed
 from exchanges.bybit.wire import Rows, decoded, opened
+from exchanges.shared.pace import Pace
 from exchanges.shared.setup import VenueSetup, wanted
 from exchanges.viaccxt.client import Client
 from exchanges.viaccxt.dialect import Patience
+from exchanges.viaccxt.feed import PublicFeed
+from exchanges.viaccxt.pages import PublicReader
 from exchanges.viaccxt.signing import HmacSigner
 from exchanges.viaccxt.venue import CcxtVenue, Speech
 
@@ -102,11 +106,16 @@ def open_venue(
     return CcxtVenue(setup, speech, clock, signer, instruments, patience)
 
 
-def open_feed(setup: VenueSetup, clock: Clock, instruments: Sequence[Instrument]) -> MarketFeed:
+def open_feed(
+    setup: VenueSetup, clock: Clock, instruments: Sequence[Instrument], patience: Patience | None = None
+) -> MarketFeed:
     """The public market data."""
-    raise NotImplementedError
+    network = network_at(setup)
+    patience = patience or Patience(connect_timeout_s=setup.connect_timeout_s)
+    reader = PublicReader("Bybit", network.rest, timeout_s=patience.request_timeout_s, backoff_s=patience.backoff_s)
+    return PublicFeed(BybitFeedDialect(network.public, reader, instruments), clock, instruments, patience)
 
 
 def open_history(setup: VenueSetup) -> HistorySource:
     """Past candles and funding rates."""
-    return BybitHistory(setup)
+    return BybitHistory(PublicReader("Bybit", network_at(setup).rest, Pace(CALLS_A_MINUTE)))

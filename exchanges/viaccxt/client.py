@@ -18,8 +18,11 @@ import aiohttp
 import yarl
 
 from domain.errors import VenueError
+from domain.instrument import AccountId
 from domain.ports import Signer, SignRequest
-from exchanges.viaccxt.dialect import Answer, ClientSpec, Meter
+from exchanges.shared.meters import Costs, Priority
+from exchanges.viaccxt.dialect import Answer, ClientSpec
+from exchanges.viaccxt.limits import Limits
 from exchanges.viaccxt.signing import PLACEHOLDER, Seal, as_text
 
 log = logging.getLogger(__name__)
@@ -58,7 +61,9 @@ class Client:
         self._signer = signer
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._seal = Seal()
-        self.meter: Meter | None = None
+        self.limits: Limits | None = None
+        self.account: AccountId = ""
+        """Whose limits they are, beside the machine's."""
         self.hear: Callable[[str, Any], bool] = lambda _url, _message: False
         self.connected: dict[str, Callable[[], None]] = {}
         """Who wants to know when an address is connected."""
@@ -118,11 +123,13 @@ class Client:
 
     async def ask(
         self, method: str, api: str, path: str, params: Mapping[str, Any] | None = None, *, weight: int = 1,
-        orders: int = 0, urgent: bool = False,
+        orders: int = 0, priority: Priority = Priority.READ, until_ns: int = 0,
     ) -> Answer:  # fmt: skip
-        """One request, sent once. Raises `NotSent` and `NoAnswer`; every HTTP status is an answer."""
-        if self.meter is not None:
-            await self.meter.admit(weight=weight, orders=orders, urgent=urgent)
+        """One request, sent once, when the venue's limits let it.
+
+        Raises `NotSent` (also what waited in vain: `Dropped`) and `NoAnswer`; every HTTP status is an answer.
+        """
+        costs = await self.enter(f"{method} {path}", weight, orders, priority, until_ns)
         request = self.exchange.sign(path, [api], method, dict(params or {}))
         body, headers = request.get("body") or "", dict(request.get("headers") or {})
         action = self._spec.actions.get((method, path), "")
@@ -139,9 +146,21 @@ class Client:
             raise NotSent(f"{self._spec.exchange} cannot be reached for {what}: {_words(error)}") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise NoAnswer(f"{self._spec.exchange} did not answer {what}: {_words(error)}") from None
-        if self.meter is not None:
-            self.meter.heard(answer)
+        self.charged(costs, answer)
         return answer
+
+    async def enter(self, what: str, weight: int, orders: int, priority: Priority, until_ns: int = 0) -> Costs:
+        """Wait for the venue's limits. Raises `Dropped`."""
+        if self.limits is None:
+            return ()
+        costs = self.limits.costs(self.account, weight, orders)
+        await self.limits.enter(priority, costs, what, until_ns)
+        return costs
+
+    def charged(self, costs: Costs, answer: Answer) -> None:
+        """The venue's own count is in its answer."""
+        if self.limits is not None:
+            self.limits.answered(costs, answer.status, answer.headers)
 
     async def fetch2(self, path: str, api: str, method: str, params: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
         """What ccxt's own methods ask (markets, listen keys): decoded, and judged as ccxt does."""

@@ -18,6 +18,7 @@ from msgspec import Struct, field
 from domain.events import OrderReport, VenueSnapshot
 from domain.order import Amend, ArmDeadMan, Cancel, Place, Query
 from domain.verdict import Reason
+from exchanges.shared.meters import Priority, priority_of
 
 Request: TypeAlias = Place | Amend | Cancel
 """What is answered order by order."""
@@ -48,9 +49,14 @@ class Call(Struct, kw_only=True):
     orders: int = 0
 
     @property
-    def is_urgent(self) -> bool:
-        """It lowers risk: what meters requests lets it pass before others."""
-        return not any(part.adds_risk for part in self.parts)
+    def priority(self) -> Priority:
+        """When there is not room for all: that of its most ordinary part."""
+        return max(priority_of(part) for part in self.parts)
+
+    @property
+    def until_ns(self) -> int:
+        """When its first part is too late; 0 = never."""
+        return min((part.valid_until_ns for part in self.parts if isinstance(part, Place | Amend)), default=0)
 
 
 class Taken(Struct, frozen=True):
@@ -143,18 +149,6 @@ class Dialect(Protocol):
 
     async def dead_man(self, intent: ArmDeadMan) -> None:
         """Arm, re-arm or disarm the venue's switch. Only asked where `VenueCaps.dead_man`. Raises `VenueError`."""
-        ...
-
-
-class Meter(Protocol):
-    """Whoever keeps the venue's rate limits: asked before each request, told of each answer."""
-
-    async def admit(self, *, weight: int, orders: int, urgent: bool) -> None:
-        """Return when the request fits."""
-        ...
-
-    def heard(self, answer: Answer) -> None:
-        """The venue's own count is in the answer's headers."""
         ...
 
 

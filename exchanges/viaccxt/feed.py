@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import random
 from abc import ABC, abstractmethod
@@ -45,6 +46,8 @@ class FeedDialect(ABC):
     venue: ClassVar[str]
     ping: ClassVar[str] = ""
     """Sent when a connection is silent; empty = a ping frame."""
+    beat_s: ClassVar[int] = 0
+    """How often a ping is sent even while messages come, where the venue wants that; 0 = never."""
     batch: ClassVar[int] = 50
     """Topics of one subscription."""
     room: PublicFeed
@@ -246,9 +249,14 @@ class PublicFeed:
             self._fetch_bars(key)
 
     async def _tend(self) -> None:
-        """Fetch bars that have closed without a word."""
-        while True:
+        """Fetch bars that have closed without a word, and send the pings that the venue wants in any case."""
+        for second in itertools.count(1):
             await asyncio.sleep(1.0)
+            if self._dialect.beat_s and second % self._dialect.beat_s == 0:
+                for line in self._lines.values():
+                    if line.socket is not None:
+                        with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+                            await line.socket.send_str(self._dialect.ping)
             now_ns = self.clock.now_ns()
             for key, due_ns in list(self._bars.items()):
                 if self._is_live and now_ns >= due_ns + key[1] + BAR_GRACE_NS:

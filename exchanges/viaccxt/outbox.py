@@ -18,6 +18,7 @@ from domain.errors import DataError, Unrepresentable, VenueError
 from domain.events import AmendRejected, Rejected, SendFailed, VenueEvent
 from domain.order import Amend, Cancel, Place
 from domain.verdict import Reason
+from exchanges.shared.gate import Dropped
 from exchanges.viaccxt.client import NotSent
 from exchanges.viaccxt.dialect import Acked, Answer, Call, Changed, Dialect, Gone, Instead, Refused, Request, Taken
 from exchanges.viaccxt.session import Session
@@ -38,6 +39,7 @@ class Outbox:
         self._queue: asyncio.Queue[list[Request]] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._wire = asyncio.Lock()
         self._numbers = itertools.count(1)
         self.unanswered = 0
         """Calls whose outcome was never heard."""
@@ -119,15 +121,7 @@ class Outbox:
         if frame is None or not self._session.client.is_open(frame[0]):
             self._follow(self._rest(call))
             return
-        if self._session.client.meter is not None:
-            await self._session.client.meter.admit(weight=call.weight, orders=call.orders, urgent=call.is_urgent)
-        try:
-            waiting = await self._session.client.post(*frame, number)
-        except NotSent as error:
-            self._room.release()
-            self._not_sent(call, str(error))
-            return
-        self._follow(self._socket(call, waiting))
+        self._follow(self._socket(call, frame, number))
 
     def _follow(self, run: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(run)
@@ -135,27 +129,42 @@ class Outbox:
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: self._room.release())
 
-    async def _socket(self, call: Call, waiting: asyncio.Future[Any]) -> None:
+    async def _socket(self, call: Call, frame: tuple[str, Any], number: str) -> None:
+        client = self._session.client
         try:
+            costs = await client.enter(call.path, call.weight, call.orders, call.priority, call.until_ns)
+            async with self._wire:  # what is signed first leaves first
+                waiting = await client.post(*frame, number)
             message = await asyncio.wait_for(waiting, self._session.patience.request_timeout_s)
+        except Dropped as error:
+            self._refuse_all(call, Refused(str(error), error.reason))
+        except NotSent as error:
+            self._not_sent(call, str(error))
         except (VenueError, TimeoutError) as error:
             self._unknown(call, str(error) or "no answer")
         else:
-            await self._answered(call, self._answer_of(message))
+            answer = self._answer_of(message)
+            client.charged(costs, answer)
+            await self._answered(call, answer)
 
     async def _rest(self, call: Call) -> None:
-        client = self._session.client
         try:
-            answer = await client.ask(
+            answer = await self._session.client.ask(
                 call.method, call.api, call.path, call.params,
-                weight=call.weight, orders=call.orders, urgent=call.is_urgent,
+                weight=call.weight, orders=call.orders, priority=call.priority, until_ns=call.until_ns,
             )  # fmt: skip
+        except Dropped as error:
+            self._refuse_all(call, Refused(str(error), error.reason))
         except NotSent as error:
             self._not_sent(call, str(error))
         except VenueError as error:
             self._unknown(call, str(error))
         else:
             await self._answered(call, answer)
+
+    def _refuse_all(self, call: Call, refused: Refused) -> None:
+        for part in call.parts:
+            self._refuse(part, refused)
 
     # answers
 

@@ -11,7 +11,9 @@ import aiohttp
 import msgspec
 
 from domain.errors import DataError, VenueError
+from exchanges.shared.meters import Priority
 from exchanges.shared.pace import Pace
+from exchanges.viaccxt.limits import Limits
 
 TRIES = 3
 MAX_BODY_BYTES = 64 * 2**20
@@ -20,7 +22,7 @@ T = TypeVar("T")
 
 
 class PublicReader:
-    """Asks `base_url`, on a session of its own. Without `pace` nothing waits."""
+    """Asks `base_url`, on a session of its own, as `pace` and `limits` let it."""
 
     def __init__(
         self,
@@ -30,6 +32,7 @@ class PublicReader:
         timeout_s: float = 10.0,
         backoff_s: float = 0.5,
         jitter: Callable[[], float] = random.random,
+        limits: Limits | None = None,
     ) -> None:
         self._venue = venue
         self._base_url = base_url
@@ -37,6 +40,7 @@ class PublicReader:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._backoff_s = backoff_s
         self._jitter = jitter
+        self._limits = limits
         self._session: aiohttp.ClientSession | None = None
 
     async def ask(self, path: str, params: Mapping[str, str | int] | None = None, weight: int = 1) -> bytes:
@@ -49,11 +53,16 @@ class PublicReader:
                 await asyncio.sleep(self._backoff_s * 2**attempt * (0.5 + self._jitter()))
             if self._pace is not None:
                 await self._pace.spend(weight)
+            costs = self._limits.costs("", weight, 0) if self._limits is not None else ()
+            if self._limits is not None:
+                await self._limits.enter(Priority.READ, costs, path)
             try:
                 async with self._session.get(
                     f"{self._base_url}{path}", params=params, timeout=self._timeout
                 ) as answer:  # fmt: skip
                     body, status = await answer.read(), answer.status
+                    if self._limits is not None:
+                        self._limits.answered(costs, status, answer.headers)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 problem = str(error) or type(error).__name__
                 continue

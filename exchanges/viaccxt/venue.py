@@ -25,9 +25,11 @@ from domain.events import VenueEvent, VenueStatus
 from domain.instrument import AccountId, Instrument
 from domain.order import ArmDeadMan, Intent, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
+from domain.views import VenueView
 from exchanges.shared.setup import VenueSetup
 from exchanges.viaccxt.client import Client
-from exchanges.viaccxt.dialect import Answer, ClientSpec, Dialect, Meter, Patience
+from exchanges.viaccxt.dialect import Answer, ClientSpec, Dialect, Patience
+from exchanges.viaccxt.limits import Limits, Rules
 from exchanges.viaccxt.outbox import Outbox
 from exchanges.viaccxt.session import Session
 
@@ -56,7 +58,8 @@ class Speech(Struct, frozen=True, kw_only=True):
     spec: ClientSpec
     dialect: DialectMaker
     answer_of: Callable[[Any], Answer]
-    meter: Callable[[Session], Meter] | None = None
+    rules: Rules | None = None
+    """The venue's limits; None = they are not kept."""
 
 
 class Seat:
@@ -93,6 +96,8 @@ class CcxtVenue:
         self._instruments = instruments
         self._patience = patience or Patience(connect_timeout_s=setup.connect_timeout_s)
         self._jitter = jitter
+        place = setup.base_url or setup.network
+        self.limits = Limits(setup.venue, place, speech.rules, clock) if speech.rules is not None else None
         self._sink: Callable[[VenueEvent], None] | None = None
         self._http: aiohttp.ClientSession | None = None
         self.seats: dict[AccountId, Seat] = {}
@@ -149,8 +154,9 @@ class CcxtVenue:
         )  # fmt: skip
         dialect = self._speech.dialect(session)
         seat = Seat(session, dialect, Outbox(session, dialect, self._speech.answer_of))
-        if self._speech.meter is not None:
-            client.meter = self._speech.meter(session)
+        if self.limits is not None:
+            self.limits.open_account(name)
+            client.limits, client.account = self.limits, name
         client.hear = lambda url, message: self._hear(seat, url, message)
         self.seats[name] = seat
         return seat
@@ -184,9 +190,22 @@ class CcxtVenue:
         for seat in seats.values():
             await seat.outbox.aclose()
             await seat.session.client.aclose()
+        if self.limits is not None:
+            self.limits.close()
         http, self._http = self._http, None
         if http is not None:
             await http.close()
+
+    def view(self) -> VenueView:
+        """How the connection is, how much of which limit is used, and what waits."""
+        return VenueView(
+            venue=self.name,
+            network=self._setup.network,
+            connected=self._is_up,
+            detail="" if self._is_up else self._complaint or "not started",
+            budgets=self.limits.budgets() if self.limits is not None else (),
+            waiting=self.limits.waiting() if self.limits is not None else (),
+        )
 
     def _emit(self, event: VenueEvent) -> None:
         if self._sink is not None:

@@ -241,7 +241,8 @@ class BinanceServer:
                 code, msg = said.get(
                     status, (-1001, "Internal error; unable to process your request. Please try again.")
                 )
-                return status, {}, faults.bodies.get(status, {"code": code, "msg": msg})
+                again = {"Retry-After": "1"} if status == 429 else {}
+                return status, again, faults.bodies.get(status, {"code": code, "msg": msg})
         if is_act and faults.lose_requests:
             faults.lose_requests -= 1
             return 0, {}, None
@@ -368,6 +369,9 @@ class BinanceServer:
             await self.flush()
         if status:
             key = "result" if status == 200 else "error"
+            if status in {418, 429}:
+                now_ms = self.room.now_ms
+                answer = {**answer, "data": {"serverTime": now_ms, "retryAfter": now_ms + 1_000}}
             limits = [{**limit, "count": 1} for limit in RATE_LIMITS]
             told = {"id": message["id"], "status": status, key: answer, "rateLimits": limits}
             for _ in range(1 + self.faults.duplicate):

@@ -56,7 +56,7 @@ async def test_what_is_not_there_is_said(opened):
         await history.trades(BTC, 0, 1)
     with pytest.raises(DataError, match="candle of BTCUSDT"):
         await history.candles(replace(BTC, price_decimals=0), MINUTE_NS, time.time_ns() - HOUR_NS, time.time_ns())
-    server.faults.read_statuses = [503]
-    with pytest.raises(VenueError, match="kline: HTTP 503"):
+    server.faults.read_statuses = [404]
+    with pytest.raises(VenueError, match="kline: HTTP 404"):
         await history.candles(BTC, MINUTE_NS, 0, HOUR_NS)
-    assert [each.id for each in await history.instruments()] == [BTC.id]
+    assert BTC.id in {each.id for each in await history.instruments()}
