@@ -44,6 +44,7 @@ VERSION = "0.1.0"
 DEFAULT_DATA = engine_cli.DEFAULT_DATA
 EXIT_JOURNAL = 3
 EXIT_CORE = 4
+EXIT_ENDED = 5
 SWITCH_INTERVAL_S = 0.0002
 """The default of 5 ms would let a busy loop keep the journal's thread from the disk that long."""
 
@@ -165,9 +166,14 @@ class Service:
 
     def _core_failed(self, engine: asyncio.Task[None] | None) -> int:
         """0 after a clean stop; says what happened when the core itself raised."""
+        from engine.watchdog.heart import RunEnded
+
         error = None if engine is None or engine.cancelled() else engine.exception()
         if error is None:
             return 0
+        if isinstance(error, RunEnded):
+            typer.echo(f"The engine stopped: {error}", err=True)
+            return EXIT_ENDED
         traceback.print_exception(error)
         typer.echo(
             "The engine stopped at an error of its own; orders rest at the venue as they are. Start again: recovery "

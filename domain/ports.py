@@ -67,6 +67,9 @@ class Shown(Protocol):
 class MatchingVenue(Protocol):
     """A venue that also matches against the unconflated market: the paper one."""
 
+    name: str
+    caps: VenueCaps
+
     async def start(self, sink: Callable[[VenueEvent], None]) -> None:
         """Connect and begin to push events."""
         ...

@@ -30,16 +30,18 @@ from domain.events import (
     EngineStopped,
     History,
     StrategyFileBroken,
+    VenueOpened,
 )
-from domain.facts import CommandDone, Fact, FactKey, RequestChanged, StrategyChanged, StrategyStatus
+from domain.facts import Alerted, CommandDone, Fact, FactKey, RequestChanged, StrategyChanged, StrategyStatus
 from domain.market import Feed, FeedKind, FeedStatus, MarketEvent
-from domain.order import PROTECTIVE, Cancel, Intent
+from domain.order import Intent
 from domain.ports import MarketFeed, MatchingVenue, Secrets
 from domain.settings import StrategySpec
 from engine import lost as lost_end
 from engine.clock import WallClock
 from engine.config import Config, diff
 from engine.core.core import AnyStrategy, Core
+from engine.core.executor.place import cancel_of
 from engine.core.guard import Guard, Timed
 from engine.core.journal import FileJournal
 from engine.core.kernel import Kernel
@@ -60,6 +62,8 @@ from engine.storage.news import news
 from engine.storage.projector import Projector
 from engine.storage.writer import ProjectionWriter
 from engine.strategies import registry
+from engine.watchdog.folder import Folder
+from engine.watchdog.heart import Heart, Known
 
 CONFLATE_FLUSH_S = 0.1
 PRELOADED_TRADES = 200
@@ -106,6 +110,8 @@ class Runtime:
         self.installation = self.core.state.installation or secrets.token_hex(3)
         self.kernel = Kernel(self.core, self.journal, send=self._send, publish=self._publish)
         self.loop = self._live = EngineLoop(self.kernel, self.clock)
+        self._watched = Folder(data)
+        self.heart = Heart(self._watched, self._known)
         self.guard.report = self._overran
         self.desk = Desk(
             self.core,
@@ -157,8 +163,18 @@ class Runtime:
 
     # effects
 
+    def _known(self) -> Known:
+        """For the heartbeat; before the first event of the first run the settings are those of the file."""
+        state, seq = self.core.state, self.journal.durable_seq
+        if not state.epoch:
+            return Known(seq, 0, self.config.content_hash, self.settings)
+        return Known(seq, state.epoch, state.settings_hash, state.settings)
+
     def _send(self, intents: Sequence[Intent]) -> None:
-        if self._venue is not None:
+        if not self.heart.may_send():
+            self.kernel.superseded = True
+            log.critical("the watchdog has ended this run: %d intents are not sent", len(intents))
+        elif self._venue is not None:
             self._venue.send(intents)
 
     def _publish(self, facts: Sequence[Fact]) -> None:
@@ -166,6 +182,8 @@ class Runtime:
         log_facts(facts)
         for fact in facts:
             self.projection.put(fact)
+            if isinstance(fact, Alerted) and fact.kind == "watchdog":
+                self.heart.told()
             if isinstance(fact, CommandDone | RequestChanged):
                 self._snapshot_soon()
             if isinstance(fact, StrategyChanged) and fact.status is StrategyStatus.WARMING:
@@ -265,7 +283,8 @@ class Runtime:
         """
         self._venue, self._feed = venue, feed
         self.desk.market = market
-        lost = lost_end.find(self.journal, self.core.state, self._database, venue.client_ids())
+        last_beat = self._watched.beat()
+        lost = lost_end.find(self.journal, self.core.state, self._database, venue.client_ids(), last_beat)
         if lost is not None:
             # nothing that anybody knows is used again
             self.epoch, self.kernel.seq = lost.epoch + 1, lost.seq
@@ -275,7 +294,12 @@ class Runtime:
         for fact in self._replayed:
             self.projection.put(fact)
         self._replayed.clear()
+        acted = await asyncio.to_thread(self.heart.begin, self.installation, self.epoch)
         differs = self._begin(lost.text if lost is not None else "")
+        if acted is not None:
+            self.loop.put(acted)
+        self.loop.put(VenueOpened(venue=venue.name, caps=venue.caps))
+        self.loop.beat = self.heart.beat
         self.engine = asyncio.get_running_loop().create_task(self._drive(), name="engine")
         self.engine.add_done_callback(lambda _: on_end())
         await venue.start(self.loop.put)
@@ -356,14 +380,12 @@ class Runtime:
     def _cancels(self) -> list[Intent]:
         """Cancels for everything that is not a protection."""
         orders = [o for slot in self.core.state.slots.values() for o in slot.orders.values()]
-        return [
-            Cancel(cid=o.cid, account=o.account, instrument=o.instrument) for o in orders if o.role not in PROTECTIVE
-        ]
+        return [cancel_of(self.core, o) for o in orders if not o.guards]
 
     def _stuck(self, seconds: float) -> None:
         """Watchdog thread: the loop has not come back from one event for seconds."""
         log.critical("the engine has been stuck in one event for %.0f s: cancelling entries", seconds)
-        if self._venue is not None:
+        if self._venue is not None and self.heart.may_send():
             self._venue.send_from_thread(self._cancels())
 
     async def _quiet(self, engine: asyncio.Task[None]) -> None:
@@ -389,8 +411,11 @@ class Runtime:
             self.kernel.snapshot()
             self.projection.reached(self.kernel.told_seq)
         if engine is not None:
+            is_clean = self.loop.failure is None and not engine.done()
             engine.cancel()
             await asyncio.gather(engine, return_exceptions=True)
+            if is_clean:
+                self.heart.end()
         self.guard.stop()
         if self._venue is not None:
             await self._venue.aclose()

@@ -41,6 +41,8 @@ class Beat(Struct, frozen=True, kw_only=True):
     wall_ns: int
     monotonic_ns: int
     seq: int
+    begun: bool = False
+    """The run's first event is on disk."""
     stopped: bool = False
     """The run has ended cleanly: entries and quotes were cancelled by itself."""
 

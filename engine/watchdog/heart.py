@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -29,14 +30,22 @@ class RunEnded(MoonDevError):
     """The watchdog has acted for this run: it must not go on."""
 
 
-class Heart:
-    """One run's heartbeat. `seq` tells the newest event on disk, `settings` what is in force, with its hash."""
+class Known(NamedTuple):
+    """What the engine knows of itself: the newest event on disk, the run whose first event is, settings in force."""
 
-    def __init__(self, folder: Folder, seq: Callable[[], int], settings: Callable[[], tuple[str, Settings]]) -> None:
+    seq: int
+    epoch: int
+    settings_hash: str
+    settings: Settings
+
+
+class Heart:
+    """One run's heartbeat; `known` is asked with every beat."""
+
+    def __init__(self, folder: Folder, known: Callable[[], Known]) -> None:
         """Nothing beats before `begin`."""
         self._folder = folder
-        self._seq = seq
-        self._settings = settings
+        self._known = known
         self._installation = ""
         self._epoch = 0
         self._number = 0
@@ -93,12 +102,13 @@ class Heart:
             self._file = -1
 
     def _write(self, *, stopped: bool) -> None:
-        settings_hash, settings = self._settings()
-        if settings_hash != self._guarded:
-            accounts = tuple(account.id for account in settings.accounts)
-            guarded = Guarded(settings_hash=settings_hash, accounts=accounts, instruments=settings.instruments)
+        known = self._known()
+        if known.settings_hash != self._guarded:
+            accounts = tuple(account.id for account in known.settings.accounts)
+            instruments = known.settings.instruments
+            guarded = Guarded(settings_hash=known.settings_hash, accounts=accounts, instruments=instruments)
             self._folder.keep("guarded", guarded)
-            self._guarded = settings_hash
+            self._guarded = known.settings_hash
         self._number += 1
         beat = Beat(
             installation=self._installation,
@@ -107,7 +117,8 @@ class Heart:
             pid=os.getpid(),
             wall_ns=time.time_ns(),
             monotonic_ns=time.monotonic_ns(),
-            seq=self._seq(),
+            seq=known.seq,
+            begun=known.epoch == self._epoch,
             stopped=stopped,
         )
         os.pwrite(self._file, msgspec.json.encode(beat).ljust(BEAT_BYTES), 0)

@@ -11,7 +11,7 @@ from domain.order import SELL, OrderKind
 from domain.ports import MarketFeed, Venue
 from domain.settings import AccountSpec, Settings
 from engine.watchdog.folder import Folder, Guarded
-from engine.watchdog.heart import Heart
+from engine.watchdog.heart import Heart, Known
 from engine.watchdog.rescue import Patient
 from exchanges.hyperliquid.open import open_feed, open_venue
 from exchanges.hyperliquid.signing import LocalSigner
@@ -72,6 +72,6 @@ async def books(desk: Trader) -> VenueSnapshot:
 
 def beating(data: Path, epoch: int = 3) -> Heart:
     """A run that has begun and beaten once."""
-    heart = Heart(Folder(data), lambda: 77, lambda: ("s", SETTINGS))
+    heart = Heart(Folder(data), lambda: Known(77, epoch, "s", SETTINGS))
     heart.begin("a1b2c3", epoch)
     return heart
