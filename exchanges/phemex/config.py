@@ -11,8 +11,10 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Struct
 
+from exchanges.shared.meters import Headers
 from exchanges.shared.setup import MAINNET, TESTNET, VenueSetup, network_of
 from exchanges.viaccxt.dialect import ClientSpec
+from exchanges.viaccxt.limits import Rule, Rules
 
 NAME: Final = "PHEMEX"
 MS: Final = 1_000_000
@@ -24,6 +26,36 @@ EXPIRY: Final = "expiry_s"
 """A parameter of ours: when the request is too late, in seconds since the epoch. It becomes a header."""
 LONGEST_S: Final = 60
 """How long a request that does not say so may take to arrive."""
+
+
+MINUTE_NS: Final = 60 * S
+RULES: Final = Rules(
+    weight=(
+        Rule(
+            name="others-1m",
+            limit=100,
+            window_ns=MINUTE_NS,
+            headers=Headers(
+                left="x-ratelimit-remaining", limit="x-ratelimit-capacity", retry="x-ratelimit-retry-after"
+            ),
+        ),
+    ),
+    orders=(
+        Rule(
+            name="contract-1m",
+            limit=500,
+            window_ns=MINUTE_NS,
+            headers=Headers(
+                left="x-ratelimit-remaining-contract",
+                limit="x-ratelimit-capacity-contract",
+                retry="x-ratelimit-retry-after-contract",
+            ),
+        ),
+    ),
+)
+"""As documented; every answer says what they are. `orders` are the venue's group for all of trading, open orders and
+positions too, `weight` its group for everything of the past. The 5,000 in five minutes of an address are not reached
+within these."""
 
 
 class Network(Struct, frozen=True):

@@ -11,13 +11,18 @@ from msgspec.structs import replace
 from domain.errors import ConfigError
 from domain.instrument import Instrument
 from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, Venue, VenueCaps
-from exchanges.phemex.config import ALLOWED, NETWORKS, QUOTE, names_of, network_at, spec_at
+from exchanges.phemex.config import ALLOWED, NETWORKS, QUOTE, RULES, names_of, network_at, spec_at
 from exchanges.phemex.dialect import PhemexDialect
+from exchanges.phemex.feed import PhemexFeedDialect
+from exchanges.phemex.history import REQUESTS_A_MINUTE, PhemexHistory
 from exchanges.phemex.markets import Products, listed, with_fees
 from exchanges.phemex.wire import FeeRates, told
+from exchanges.shared.pace import Pace
 from exchanges.shared.setup import VenueSetup, wanted
 from exchanges.viaccxt.client import Client
 from exchanges.viaccxt.dialect import Answer, Patience
+from exchanges.viaccxt.feed import PublicFeed
+from exchanges.viaccxt.pages import PublicReader
 from exchanges.viaccxt.signing import HmacSigner
 from exchanges.viaccxt.venue import CcxtVenue, Speech
 
@@ -71,15 +76,20 @@ def open_venue(
 ) -> Venue:
     """The order side."""
     network_at(setup)
-    speech = Speech(caps=CAPS, spec=spec_at(setup), dialect=PhemexDialect, answer_of=_no_answer)
+    speech = Speech(caps=CAPS, spec=spec_at(setup), dialect=PhemexDialect, answer_of=_no_answer, rules=RULES)
     return CcxtVenue(setup, speech, clock, signer, instruments, patience)
 
 
-def open_feed(setup: VenueSetup, clock: Clock, instruments: Sequence[Instrument]) -> MarketFeed:
+def open_feed(
+    setup: VenueSetup, clock: Clock, instruments: Sequence[Instrument], patience: Patience | None = None
+) -> MarketFeed:
     """The public market data."""
-    raise NotImplementedError
+    network = network_at(setup)
+    patience = patience or Patience(connect_timeout_s=setup.connect_timeout_s)
+    reader = PublicReader("Phemex", network.rest, timeout_s=patience.request_timeout_s, backoff_s=patience.backoff_s)
+    return PublicFeed(PhemexFeedDialect(network, reader, instruments), clock, instruments, patience)
 
 
 def open_history(setup: VenueSetup) -> HistorySource:
-    """Past candles, trades and funding rates."""
-    raise NotImplementedError
+    """Past candles and funding rates."""
+    return PhemexHistory(PublicReader("Phemex", network_at(setup).rest, Pace(REQUESTS_A_MINUTE)))

@@ -41,7 +41,7 @@ def written(session: Session, part: Request) -> Call:
         method, path, params = "PUT", "g-orders/replace", _changes(session, instrument, part) | _until(session, part)
     else:
         method, path, params = "DELETE", "g-orders/cancel", _named(session, part, "clOrdID")
-    return Call(parts=[part], api="private", method=method, path=path, params=common | params, orders=1)
+    return Call(parts=[part], api="private", method=method, path=path, params=common | params, weight=0, orders=1)
 
 
 def _until(session: Session, part: Place | Amend) -> dict[str, Any]:

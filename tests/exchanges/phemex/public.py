@@ -83,7 +83,8 @@ class Public:
             running = self._klines.get((symbol, int(resolution)))
             rows = [running, *rows] if running is not None else rows
             return {"kline_p": rows, "sequence": self._next(), "symbol": symbol, "type": "snapshot"}
-        return self._pack(list(self.symbols), "snapshot") if kind == "perp_market24h_pack_p" else None
+        priced = [symbol for symbol, (bids, _) in self.books.items() if bids]
+        return self._pack(priced, "snapshot") if kind == "perp_market24h_pack_p" else None
 
     def snapshot(self, symbol: str) -> dict[str, Any]:
         """The book, as it comes every minute; it repeats the sequence of the last delta."""
