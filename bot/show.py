@@ -24,6 +24,7 @@ from domain.facts import RequestStatus, Severity, TradingState
 from domain.market import FeedState
 from domain.views import (
     BreakerView,
+    FailoverView,
     FeedView,
     OrderView,
     PnlView,
@@ -58,10 +59,12 @@ async def status(call: Call) -> Message:
     rows += [(at.venue, _trading_at(at)) for at in view.trading_at if len(view.trading_at) > 1 or at.is_held]
     rows += _feed_rows(view.feeds)
     rows += [(f"breaker {row.venue}", _breaker_text(row)) for row in view.breakers]
+    rows += [(f"fail-over {row.strategy}", _failover_text(row)) for row in view.failovers]
     rows += [(door.name, door.text) for door in view.doors]
     notes = tuple(Text(f"Not ready: {reason}") for reason in reasons)
     trades = all(at.trading_state == TradingState.ACTIVE for at in view.trading_at)
-    well = ready and state == "ACTIVE" and trades and not view.breakers and all(door.ok for door in view.doors)
+    is_whole = trades and not view.breakers and not view.failovers
+    well = ready and state == "ACTIVE" and is_whole and all(door.ok for door in view.doors)
     severity = Severity.INFO if well else Severity.WARNING
     return Message(title=f"Status: {state}", blocks=(Pairs(tuple(rows)), *notes), severity=severity)
 
@@ -75,6 +78,10 @@ def _trading_at(view: TradingAtView) -> str:
 def _breaker_text(row: BreakerView) -> str:
     again = f", tried again at {clock_text(row.until_ns)}" if row.until_ns else ""
     return f"{row.operation.replace('_', ' ')} {row.state.replace('_', ' ')}{f': {row.why}' if row.why else ''}{again}"
+
+
+def _failover_text(row: FailoverView) -> str:
+    return f"{row.instrument} is read and traded as {row.backup} since {clock_text(row.since_ns)}: {row.why}"
 
 
 def _feed_rows(feeds: tuple[FeedView, ...]) -> list[tuple[str, str]]:

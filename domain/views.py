@@ -95,6 +95,18 @@ class BreakerView(Struct, frozen=True, kw_only=True):
     why: str
 
 
+class FailoverView(Struct, frozen=True, kw_only=True):
+    """A fail-over pair of a loaded strategy; `on_backup`: it reads and trades the backup now, since `since_ns`."""
+
+    strategy: str
+    instrument: str
+    backup: str
+    account: str
+    on_backup: bool
+    since_ns: int
+    why: str
+
+
 class StatusView(Struct, frozen=True, kw_only=True):
     """The service at a glance."""
 
@@ -122,6 +134,8 @@ class StatusView(Struct, frozen=True, kw_only=True):
     """What each venue may do."""
     breakers: tuple[BreakerView, ...] = ()
     """Those that are not closed."""
+    failovers: tuple[FailoverView, ...] = ()
+    """Those that are on."""
 
 
 class PositionView(Struct, frozen=True, kw_only=True):

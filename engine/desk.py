@@ -257,6 +257,10 @@ class Desk:
         """Breakers of the connections to venues, those that are closed too."""
         return views.breakers(self.core)
 
+    def failovers(self) -> list[v.FailoverView]:
+        """Fail-over pairs of the loaded strategies, and which half is used."""
+        return views.failovers(self.core)
+
     def positions(self) -> list[v.PositionView]:
         """Open positions, and closed ones that earned or paid something."""
         return views.positions(self.core)

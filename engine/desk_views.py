@@ -15,7 +15,7 @@ from domain.order import Order, OrderStatus
 from engine.core import trading
 from engine.core.core import Core
 from engine.core.portfolio import DAY_NS
-from engine.core.state import MANUAL, StrategyState
+from engine.core.state import MANUAL, Failover, StrategyState
 from risk.breaker import BreakerState
 
 MILLI_NS = 1_000_000
@@ -83,6 +83,7 @@ def status(core: Core, now_ns: int, market: str) -> v.StatusView:
         feeds=feeds(core, now_ns),
         trading_at=trading_at(core),
         breakers=tuple(row for row in breakers(core) if row.state != BreakerState.CLOSED),
+        failovers=tuple(row for row in failovers(core) if row.on_backup),
     )
 
 
@@ -115,6 +116,26 @@ def breakers(core: Core) -> list[v.BreakerView]:
         for venue, operations in sorted(core.state.breakers.items())
         for operation, breaker in sorted(operations.items())
     ]
+
+
+def failovers(core: Core) -> list[v.FailoverView]:
+    """Every fail-over pair of the loaded strategies."""
+    rows = []
+    for key, pair in core.pairs.items():
+        if key == pair.primary.key:
+            stands = core.state.failovers.get(pair.spec.instrument, Failover())
+            rows.append(
+                v.FailoverView(
+                    strategy=pair.primary.owner,
+                    instrument=pair.spec.instrument,
+                    backup=pair.spec.backup,
+                    account=pair.spec.account,
+                    on_backup=stands.on_backup,
+                    since_ns=stands.since_ns,
+                    why=stands.why,
+                )
+            )
+    return rows
 
 
 def feeds(core: Core, now_ns: int) -> tuple[v.FeedView, ...]:
@@ -202,10 +223,9 @@ def loaded(core: Core) -> list[StrategyState]:
 def strategy_view(core: Core, strategy: StrategyState) -> v.StrategyView:
     """One strategy with what it has earned and what it wants."""
     spec = strategy.spec
-    account = core.state.accounts[spec.account]
     open_profit = ZERO
     for slot in core.slots_of(spec.id):
-        held = account.positions.get(slot.instrument)
+        held = core.state.accounts[slot.account].positions.get(slot.instrument)
         if held is not None and held.qty:
             mark = core.markets[slot.instrument].reference()
             open_profit += held.unrealised(core.instruments[slot.instrument], mark)

@@ -41,7 +41,11 @@ from engine import lost as lost_end
 from engine.clock import WallClock
 from engine.config import Config, diff
 from engine.core.core import AnyStrategy, Core
+<<<<<<< HEAD
 from engine.core.executor.place import cancel_of
+=======
+from engine.core.failover import with_backups
+>>>>>>> main
 from engine.core.guard import Guard, Timed
 from engine.core.journal import FileJournal
 from engine.core.kernel import Kernel
@@ -255,11 +259,10 @@ class Runtime:
 
     async def _warm_up(self, strategy: str) -> None:
         """Subscribe what a strategy reads and bring its history up to now; asked again until it is whole."""
-        pause_s = WARM_UP_RETRY_S
-        view, asked = self.core.views.get(strategy), self._asked(strategy)
+        view, asked, pause_s = self.core.views.get(strategy), self._asked(strategy), WARM_UP_RETRY_S
         while view is not None and asked == self._asked(strategy) and self._feed is not None:
             try:
-                await self._feed.subscribe(view.feeds)
+                await self._feed.subscribe(with_backups(self.core, view))
                 bars = await whole_history(self._feed, view.feeds, view.warmup)
                 self.loop.put(History(strategy=strategy, bars=tuple(bars), complete=True, asked=asked))
             except (MoonDevError, OSError, TimeoutError) as error:

@@ -106,6 +106,37 @@ def strategies(config: Config) -> Iterator[Finding]:
                 yield here, f"{instrument} is listed twice"
 
 
+def failover(config: Config) -> Iterator[Finding]:
+    """A backup is the same asset at another venue, on an account there, and nobody else's."""
+    known, at = [item.id for item in config.instruments], [item.id for item in config.accounts]
+    owners = {(s.account, instrument): s.id for s in config.strategies for instrument in s.instruments}
+    seen: set[str] = set()
+    for i, item in enumerate(config.failover):
+        path: KeyPath = ("failover", i)
+        for key, name in (("instrument", item.instrument), ("backup", item.backup)):
+            if name not in known:
+                yield (*path, key), f"there is no instrument {found(name)}{nearest(name, known)}"
+            elif name in seen:
+                yield (*path, key), f"{name} is in a fail-over already; each instrument is in one"
+            seen.add(name)
+        if item.account not in at:
+            yield (*path, "account"), f"there is no account {found(item.account)}{nearest(item.account, at)}"
+        if item.instrument not in known or item.backup not in known:
+            continue
+        if item.instrument.partition("-")[0] != item.backup.partition("-")[0]:
+            yield (*path, "backup"), f"{item.backup} is not the same asset as {item.instrument}"
+        if _venue(item.backup) == _venue(item.instrument):
+            yield (*path, "backup"), f"{item.backup} is at the same venue as {item.instrument}: name one at another"
+        if _venue(item.backup) != item.account.partition(":")[0]:
+            yield (*path, "account"), f"{item.backup} cannot be traded on account {item.account}: another venue"
+        if (owner := owners.get((item.account, item.backup))) is not None:
+            yield (*path, "backup"), f"{owner} already owns {item.backup} on {item.account}: use another account"
+        traders = [s.id for s in config.strategies if item.instrument in s.instruments]
+        if len(traders) > 1:
+            text = f"{' and '.join(traders)} trade {item.instrument}, and a backup stands in for one strategy only"
+            yield (*path, "instrument"), text
+
+
 def limits(config: Config) -> Iterator[Finding]:
     """What a strategy trades has limits; a missing limit would refuse every order."""
     known = {item.id for item in config.instruments}
@@ -198,6 +229,7 @@ CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"environment", "instruments", "execution"}), environment),
     (frozenset({"instruments", "risk", "data_feed"}), references),
     (frozenset({"instruments", "accounts", "strategies"}), strategies),
+    (frozenset({"instruments", "accounts", "strategies", "failover"}), failover),
     (frozenset({"instruments", "risk", "strategies"}), limits),
     (frozenset({"persons"}), persons),
     (frozenset({"persons", "approvals"}), quorum),

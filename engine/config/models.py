@@ -4,7 +4,7 @@
     ├── data_feed             where prices come from
     ├── instruments, accounts, paper
     ├── risk, approvals, execution, breakers
-    ├── strategies, persons
+    ├── failover, strategies, persons
     ├── telegram, discord, alerts, gateway
     └── journal, storage, logging
 
@@ -224,6 +224,18 @@ class BreakersSection(Section):
     """Every connection to a venue: orders, reads, stream, market data, each on its own."""
 
 
+class FailoverSection(Section):
+    """Where the strategy that trades an instrument goes while its venue is out."""
+
+    instrument: Text
+    backup: Text
+    """The same asset at another venue."""
+    account: Text
+    """The account at the backup's venue."""
+    return_after_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="return_after")
+    """How long the venue has to be well again before it is used again."""
+
+
 class StrategySection(Section):
     """One strategy to load at start."""
 
@@ -333,6 +345,7 @@ class Config(Section):
     approvals: ApprovalsSection = ApprovalsSection()
     execution: ExecutionSection = ExecutionSection()
     breakers: BreakersSection = BreakersSection()
+    failover: list[FailoverSection] = []
     strategies: list[StrategySection] = []
     persons: list[PersonSection] = []
     telegram: TelegramSection = TelegramSection()

@@ -16,6 +16,7 @@ from domain.settings import (
     BreakerSettings,
     Environment,
     ExecutionSettings,
+    FailoverSpec,
     Limits,
     Person,
     RiskSettings,
@@ -45,6 +46,7 @@ def to_settings(config: Config) -> Settings:
         approvals=_approvals(config),
         execution=_execution(config),
         breakers=BreakerSettings(exchange_failure=BreakerRule(**config.breakers.exchange_failure.model_dump())),
+        failover=tuple(FailoverSpec(**item.model_dump()) for item in config.failover),
         strategies=tuple(_strategy(item) for item in config.strategies),
     )
 

@@ -19,6 +19,7 @@ from domain.facts import Severity
 from domain.instrument import AccountId, InstrumentId
 from domain.settings import BreakerRule
 from domain.verdict import Reason, Veto
+from engine.core import failover
 from engine.core.core import Core
 from engine.core.executor import converge_venue
 from risk import breaker as machine
@@ -101,6 +102,7 @@ def changed(core: Core, venue: str, operation: VenueOperation) -> None:
         core.set_timer(timer, breaker.until_ns)
     core.index_breakers()
     tell(core, venue, operation, breaker)
+    failover.settle(core)
     converge_venue(core, venue)
 
 

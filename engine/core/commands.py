@@ -199,7 +199,7 @@ def ask_quorum(core: Core, event: CommandReceived, command: c.Command) -> Veto |
     request = requests.open_request(
         core,
         what=verb_of(command),
-        text=operate.describe(core, command),
+        text=describe(core, command),
         requester=event.actor.person,
         needed=approvals.override_votes,
         ttl_ns=approvals.override_ttl_ns,
@@ -209,6 +209,25 @@ def ask_quorum(core: Core, event: CommandReceived, command: c.Command) -> Veto |
         return Veto(request)
     left = request.needed - len(request.votes)
     return f"Request {request.id} waits for {left} more vote(s): /approve {request.id}. It is: {request.text}."
+
+
+def describe(core: Core, command: c.Command) -> str:
+    """What the quorum is asked to agree to, in words."""
+    match command:
+        case c.Resume():
+            return operate.describe_resume(core, command.venue)
+        case c.SetHold():
+            return f"release the hold on {command.instrument} of {command.account}"
+        case c.SetCap():
+            return f"raise the cap on {command.instrument} of {command.account} to {command.qty or 'none'}"
+        case c.RaiseEnvelope():
+            return f"let {command.strategy} add up to {command.notional}"
+        case c.SetBreaker():
+            return f"release the open breaker of {command.venue}: it is tried with small orders"
+        case c.ApplySettings():
+            return f"apply settings {command.content_hash[:8]}: {'; '.join(command.changes) or 'no change'}"
+        case _:
+            return str(command.__struct_config__.tag)
 
 
 def approve(core: Core, person: str, request_id: str) -> Veto | str:

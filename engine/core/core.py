@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from fractions import Fraction
 from hashlib import sha256
 from typing import Any, NamedTuple, TypeAlias
 
@@ -25,6 +26,8 @@ from domain.order import ClientId, Intent, Order, derive_client_id
 from domain.settings import Settings, StrategySpec
 from domain.strategy import Strategy
 from domain.verdict import Reason
+from engine.core import pairs
+from engine.core.pairs import Pair
 from engine.core.state import Market, Slot, SlotKey, State, VenueState, slot_key
 from engine.core.view import StrategyView
 from risk.breaker import BLOCKING, BreakerState, part_of
@@ -88,6 +91,12 @@ class Core:
         self.chasing: dict[InstrumentId, list[Slot]] = {}
         self.narrowed: dict[str, BreakerState] = {}
         """Venues of which a breaker is not closed, with the worst of their states; empty while all is well."""
+        self.pairs: dict[SlotKey, Pair] = {}
+        """Both slots of every fail-over pair that a loaded strategy has."""
+        self.barred: dict[SlotKey, None] = {}
+        """The half of every pair that may not add risk now."""
+        self.fed: dict[InstrumentId, Pair] = {}
+        """Instruments whose owner looks at the backup's market now."""
         self.refresh()
 
     def refresh(self) -> None:
@@ -105,6 +114,7 @@ class Core:
         self.persons = {p.id: p for p in settings.persons}
         self.index_slots()
         self.index_breakers()
+        self.index_pairs()
 
     def readers(self, feed: Feed) -> list[StrategyView]:
         """Who is woken by a feed, in order of loading; bars by their interval."""
@@ -141,12 +151,54 @@ class Core:
             if worst is not None:
                 self.narrowed[venue] = worst
 
+    def index_pairs(self) -> None:
+        """Recompute the fail-over pairs and which half is used; call after owners, settings or a fail-over changed."""
+        state = self.state
+        for found in (self.pairs, self.barred, self.fed):
+            found.clear()
+        for spec in state.settings.failover:
+            backup = state.slots.get(slot_key(spec.account, spec.backup))
+            is_known = spec.instrument in self.instruments and spec.backup in self.instruments
+            if backup is None or backup.owner not in state.strategies or not is_known:
+                continue
+            owner = state.strategies[backup.owner].spec
+            primary = state.slots.get(slot_key(owner.account, spec.instrument))
+            if primary is None or primary.owner != owner.id:
+                continue
+            pair = pairs.make(spec, primary, backup, self.instruments[spec.instrument], self.instruments[spec.backup])
+            self.pairs[primary.key] = self.pairs[backup.key] = pair
+            stands = state.failovers.get(spec.instrument)
+            is_moved = stands is not None and stands.on_backup
+            self.barred[primary.key if is_moved else backup.key] = None
+            if is_moved:
+                self.fed[spec.instrument] = pair
+        for view in self.views.values():
+            view.backups = self.backups_of(view.id)
+
+    def backups_of(self, strategy_id: str) -> dict[InstrumentId, pairs.Backup]:
+        """What a strategy's view needs of its pairs."""
+        return {
+            pair.primary.instrument: pairs.Backup(
+                self.state.accounts[pair.backup.account],
+                pair.backup.instrument,
+                pair.primary.key in self.barred,
+                float(pair.qty * Fraction(self.instruments[pair.backup.instrument].qty_scale))
+                / self.instruments[pair.primary.instrument].qty_scale,
+            )
+            for key, pair in self.pairs.items()
+            if pair.primary.key == key and pair.primary.owner == strategy_id
+        }
+
     def trading_of(self, slot: Slot) -> TradingState:
-        """The trading state as it is for one slot: where a breaker is open, nothing that adds risk."""
+        """The trading state for one slot: nothing that adds risk where a breaker is open or a half is barred."""
         trading = self.state.accounts[slot.account].trading
-        if self.narrowed and trading is ACTIVE and self.narrowed.get(venue_of(slot.account)) in BLOCKING:
-            return REDUCING
-        return trading
+        return REDUCING if trading is ACTIVE and self.bar_of(slot) is not None else trading
+
+    def bar_of(self, slot: Slot) -> Reason | None:
+        """Why nothing that adds risk may go to a slot although trading is on; None = it may."""
+        if self.narrowed and self.narrowed.get(venue_of(slot.account)) in BLOCKING:
+            return Reason.BREAKER_OPEN
+        return Reason.FAILED_OVER if slot.key in self.barred else None
 
     def part(self, slot: Slot, qty: int) -> int:
         """What a half-open breaker leaves of the size of an order that adds risk; all of it while all is well."""

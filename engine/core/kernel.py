@@ -208,8 +208,8 @@ class Kernel:
         trading = state.accounts[intent.account].trading
         if trading is not TradingState.ACTIVE:
             return Reason.HALTED if trading is TradingState.HALTED else Reason.REDUCING
-        if self.core.trading_of(found[0]) is not TradingState.ACTIVE:
-            return Reason.BREAKER_OPEN
+        if (bar := self.core.bar_of(found[0])) is not None:
+            return bar
         if intent.valid_until_ns and state.ts_ns >= intent.valid_until_ns:
             return Reason.EXPIRED
         return None

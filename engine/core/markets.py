@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
 from domain.facts import Severity
 from domain.instrument import InstrumentId
 from domain.market import SILENT, Bar, Bbo, Book, FeedState, FeedStatus, Mark, Trade
 from domain.strategy import Wake
-from engine.core import breakers
+from engine.core import breakers, failover
 from engine.core.core import Core
 from engine.core.executor import converge, targets
+from engine.core.pairs import as_if
+from engine.core.view import StrategyView
 from engine.core.wake import wake
+
+Told: TypeAlias = Bar | Bbo | Book | Trade
 
 LIVE = FeedState.LIVE
 _SAYS = {
@@ -35,10 +42,13 @@ def on_bar(core: Core, event: Bar) -> None:
         market.feed = LIVE
     if core.narrowed:
         breakers.seen(core, instrument)
-    for view in core.bar_readers.get((instrument, event.interval_ns), ()):
-        wake(core, view, BAR, event, instrument)
+    if core.fed:
+        tell(core, lambda name: core.bar_readers.get((name, event.interval_ns), ()), BAR, event)
+    else:
+        for view in core.bar_readers.get((instrument, event.interval_ns), ()):
+            wake(core, view, BAR, event, instrument)
     if is_back:
-        converge_instrument(core, instrument)
+        on_back(core, instrument)
     if core.chasing:
         chase(core, instrument)
 
@@ -57,10 +67,13 @@ def on_bbo(core: Core, event: Bbo) -> None:
         market.feed = LIVE
     if core.narrowed:
         breakers.seen(core, instrument)
-    for view in core.bbo_readers.get(instrument, ()):
-        wake(core, view, BBO, None, instrument)
+    if core.fed:
+        tell(core, lambda name: core.bbo_readers.get(name, ()), BBO, event)
+    else:
+        for view in core.bbo_readers.get(instrument, ()):
+            wake(core, view, BBO, None, instrument)
     if is_back:
-        converge_instrument(core, instrument)
+        on_back(core, instrument)
     if core.chasing:
         chase(core, instrument)
 
@@ -79,10 +92,13 @@ def on_book(core: Core, event: Book) -> None:
     market.ts_ns, market.feed = event.ts_ns, LIVE
     if core.narrowed:
         breakers.seen(core, event.instrument)
-    for view in core.book_readers.get(event.instrument, ()):
-        wake(core, view, BOOK, None, event.instrument)
+    if core.fed:
+        tell(core, lambda name: core.book_readers.get(name, ()), BOOK, event)
+    else:
+        for view in core.book_readers.get(event.instrument, ()):
+            wake(core, view, BOOK, None, event.instrument)
     if is_back:
-        converge_instrument(core, event.instrument)
+        on_back(core, event.instrument)
     if core.chasing:
         chase(core, event.instrument)
 
@@ -96,10 +112,13 @@ def on_trade(core: Core, event: Trade) -> None:
     is_back = not market.bid and market.feed is not LIVE
     if not market.bid:
         market.ts_ns, market.feed = event.ts_ns, LIVE
-    for view in core.trade_readers.get(event.instrument, ()):
-        wake(core, view, TRADE, event, event.instrument)
+    if core.fed:
+        tell(core, lambda name: core.trade_readers.get(name, ()), TRADE, event)
+    else:
+        for view in core.trade_readers.get(event.instrument, ()):
+            wake(core, view, TRADE, event, event.instrument)
     if is_back:
-        converge_instrument(core, event.instrument)
+        on_back(core, event.instrument)
 
 
 def on_mark(core: Core, event: Mark) -> None:
@@ -108,6 +127,23 @@ def on_mark(core: Core, event: Mark) -> None:
     if market is not None:
         market.mark = event.price
         market.funding_rate = event.funding_rate
+
+
+def tell(core: Core, find: Callable[[InstrumentId], Sequence[StrategyView]], why: Wake, event: Told) -> None:
+    """Wake who reads this market while a fail-over is on: who looks elsewhere is not, who looks here instead is."""
+    for view, pair in list(failover.readers(core, find, event.instrument)):
+        seen = event if isinstance(event, Bar | Trade) else None
+        if pair is None:
+            wake(core, view, why, seen, event.instrument)
+        else:
+            wake(core, view, why, as_if(pair, seen) if seen is not None else None, pair.primary.instrument)
+
+
+def on_back(core: Core, instrument: InstrumentId) -> None:
+    """Prices have come again: what waited for them goes on, and a fail-over may be over."""
+    converge_instrument(core, instrument)
+    if core.pairs:
+        failover.settle(core)
 
 
 def converge_instrument(core: Core, instrument: InstrumentId) -> None:
@@ -137,6 +173,8 @@ def on_feed_status(core: Core, event: FeedStatus) -> None:
             f"Market data of {what} {_SAYS[event.state]}: {event.detail or 'no detail'}. "
             "Nothing that adds risk is sent without a fresh price; protections rest at the venue.",
         )
+    if core.pairs and silent:
+        failover.settle(core)
     for venue in {instrument.partition(".")[2]: None for instrument in silent}:
         breakers.failed(core, venue, breakers.MARKET_DATA, f"its market data {_SAYS[event.state]}")
 

@@ -15,9 +15,10 @@ from domain.facts import StrategyStatus, TradingState
 from domain.settings import Settings, StrategySpec
 from domain.text import plain
 from domain.verdict import REASONS, Reason, Veto
-from engine.core import breakers, deadman, review, trading
+from engine.core import breakers, deadman, failover, review, trading
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
+from engine.core.executor.exposure import reference
 from engine.core.executor.place import cancel
 from engine.core.executor.targets import towards_zero, worst_price
 from engine.core.state import MANUAL, Parked, Slot, StrategyState
@@ -77,6 +78,8 @@ def lift_flats(core: Core) -> None:
         if slot.flat:
             slot.flat = False
             slot.consumed = slot.entry
+            if (pair := core.pairs.get(slot.key)) is not None:
+                pair.primary.consumed = pair.primary.entry
             if slot.owner.startswith(MANUAL):
                 slot.target = None
     converge_all(core)
@@ -167,6 +170,7 @@ def apply_settings(core: Core, command: c.ApplySettings) -> str:
     core.state.settings = command.settings
     core.state.settings_hash = command.content_hash
     core.refresh()
+    failover.claim_all(core)
     deadman.apply_settings(core)
     converge_all(core)
     opened = ", ".join(spec.id for spec in command.settings.accounts if spec.id not in core.state.accounts)
@@ -198,6 +202,9 @@ def obstacle(core: Core, slot: Slot, target: int) -> Veto | None:
     position = core.position(slot.account, slot.instrument)
     if in_force is TradingState.REDUCING and towards_zero(target, position) != target:
         return Veto(Reason.REDUCING, trading.why_venue(core, venue_of(slot.account)) or core.state.latched_reason)
+    bar = core.bar_of(slot)
+    if bar is Reason.BREAKER_OPEN and slot.key not in core.pairs and towards_zero(target, position) != target:
+        return Veto(bar, venue_of(slot.account))
     return None
 
 
@@ -278,8 +285,9 @@ def release_parked(core: Core, parked: Parked) -> Veto | str:
     config = core.gate.get(slot.instrument)
     if config is None:
         return Veto(Reason.LIMIT_MISSING, slot.instrument)
-    market, instrument = core.markets[slot.instrument], core.instruments[slot.instrument]
-    price, age_ns = market.reference(), core.state.ts_ns - market.ts_ns
+    instrument = core.instruments[slot.instrument]
+    price, seen_ns = reference(core, slot)
+    age_ns = core.state.ts_ns - seen_ns
     veto = check_collar(config, parked.price, 1, price, age_ns) or check_collar(config, parked.price, -1, price, age_ns)
     if veto is not None:
         return veto
@@ -363,6 +371,8 @@ def settings_objection(core: Core, settings: Settings) -> Veto | None:
     if core.state.settings == settings:
         return Veto(Reason.WRONG_STATE, "these settings are in force already")
     contracts = {i.id: i for i in settings.instruments}
+    if (refusal := failover.objection(core, settings)) is not None:
+        return refusal
     account_ids = {a.id for a in settings.accounts}
     for slot in core.state.slots.values():
         if not (slot.orders or slot.owner or core.position(slot.account, slot.instrument)):
@@ -373,22 +383,3 @@ def settings_objection(core: Core, settings: Settings) -> Veto | None:
         if (now.price_scale, now.qty_scale, now.multiplier) != (then.price_scale, then.qty_scale, then.multiplier):
             return Veto(Reason.WRONG_STATE, f"{slot.instrument} is in use; its scales and multiplier cannot change")
     return None
-
-
-def describe(core: Core, command: c.Command) -> str:
-    """What the quorum is asked to agree to, in words."""
-    match command:
-        case c.Resume():
-            return describe_resume(core, command.venue)
-        case c.SetHold():
-            return f"release the hold on {command.instrument} of {command.account}"
-        case c.SetCap():
-            return f"raise the cap on {command.instrument} of {command.account} to {command.qty or 'none'}"
-        case c.RaiseEnvelope():
-            return f"let {command.strategy} add up to {command.notional}"
-        case c.SetBreaker():
-            return f"release the open breaker of {command.venue}: it is tried with small orders"
-        case c.ApplySettings():
-            return f"apply settings {command.content_hash[:8]}: {'; '.join(command.changes) or 'no change'}"
-        case _:
-            return str(command.__struct_config__.tag)

@@ -39,7 +39,7 @@ from engine.core import breakers, deadman, portfolio
 from engine.core.core import Core
 from engine.core.executor import converge
 from engine.core.executor.place import watch
-from engine.core.state import MANUAL, Slot
+from engine.core.state import MANUAL, Slot, slot_key
 from engine.core.wake import wake_owner_with_fill
 
 ORDERS, READS = breakers.ORDERS, breakers.READS
@@ -191,6 +191,8 @@ def on_filled(core: Core, event: Filled) -> None:
         order.updated_ns = core.state.ts_ns
         if order.role in PROTECTIVE:
             slot.consumed = consumed_by(slot, order)
+            if core.pairs and (pair := core.pairs.get(slot.key)) is not None:
+                pair.primary.consumed = slot.consumed
         elif order.role is Role.ADOPTED and slot.target is not None:
             # what others bought is not too much, and what they sold is not missing
             slot.target += event.side * event.qty
@@ -227,12 +229,17 @@ def settle_filled(core: Core, slot: Slot, order: Order) -> None:
 def fill_view(core: Core, event: Filled, order: Order | None) -> FillView:
     """The fill as its strategy sees it."""
     instrument = core.instruments[event.instrument]
+    name, size = event.instrument, 1.0
+    pair = core.pairs.get(slot_key(event.account, event.instrument)) if core.pairs else None
+    if pair is not None and name == pair.backup.instrument:
+        name = pair.primary.instrument
+        size = core.views[pair.primary.owner].backups[name].size if pair.primary.owner in core.views else 1.0
     return FillView(
-        event.instrument,
+        name,
         event.ts_ns,
         event.side,
         event.price / instrument.price_scale,
-        event.qty / instrument.qty_scale,
+        event.qty / instrument.qty_scale * size,
         order.entry if order is not None else "",
         order is not None and order.role in PROTECTIVE,
     )

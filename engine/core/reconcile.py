@@ -13,7 +13,7 @@ from domain.events import OpenOrder, VenuePosition, VenueSnapshot
 from domain.facts import Severity, TradingState
 from domain.instrument import ZERO
 from domain.order import Order, OrderStatus, Query, RequestSnapshot
-from engine.core import breakers, deadman, orders, portfolio, strangers, trading
+from engine.core import breakers, deadman, failover, orders, portfolio, strangers, trading
 from engine.core.core import Core, by_key
 from engine.core.executor import converge
 from engine.core.executor.place import watch
@@ -53,6 +53,7 @@ def on_snapshot(core: Core, event: VenueSnapshot) -> None:
         core.set_timer(f"snapshot:{account.id}", core.state.ts_ns + every_ns)
     if first:
         account.reconciled = True
+        failover.settle(core)
         portfolio.roll_day(core)
         deadman.begin(core)
         trading.settle(core)

@@ -21,7 +21,7 @@ from domain.verdict import Reason
 from engine.core import requests
 from engine.core.core import Core
 from engine.core.executor import converge, takes
-from engine.core.executor.place import exposure_of
+from engine.core.executor.exposure import exposure_of, joint, net, reference
 from engine.core.executor.targets import hedge_goal, worst_price
 from engine.core.state import MANUAL, Parked, Slot, StrategyState, WantedQuote
 from risk import policy
@@ -111,7 +111,7 @@ def review_target(core: Core, slot: Slot, target: Target | None) -> None:
     except Unrepresentable as error:
         core.refuse(slot, Reason.BAD_NUMBER, str(error))
         return
-    price = core.markets[slot.instrument].reference()
+    price, _ = reference(core, slot)
     config = core.gate.get(slot.instrument)
     if config is not None:
         qty, clipped = policy.clip_to_limit(
@@ -159,7 +159,7 @@ def frozen_strength(core: Core, slot: Slot, entry: str, want: Strength) -> int:
     qty = policy.size_strength(
         want.value,
         equity=core.equity(slot.account),
-        price=core.markets[slot.instrument].reference(),
+        price=reference(core, slot)[0],
         instrument=core.instruments[slot.instrument],
         base_fraction=risk.base_position_fraction,
         max_fraction=risk.max_position_fraction,
@@ -171,7 +171,7 @@ def frozen_strength(core: Core, slot: Slot, entry: str, want: Strength) -> int:
 
 def added_by(core: Core, slot: Slot, parked: Parked) -> int:
     """Quantity that a target adds to what is in force now."""
-    position = core.position(slot.account, slot.instrument)
+    position = net(core, slot)
     if slot.consumed and slot.consumed == parked.entry:
         return 0  # it may only reduce: nobody needs to be asked
     if slot.consumed and slot.consumed == slot.entry and policy.added_exposure(parked.target, position):
@@ -188,7 +188,7 @@ def added_lately(core: Core, slot: Slot, parked: Parked, counted_as: str) -> int
     lately = sum(qty for _, of, qty in slot.added if of == counted_as or not counted_as)
     if counted_as:
         return lately
-    in_force = slot.target if slot.target is not None else core.position(slot.account, slot.instrument)
+    in_force = slot.target if slot.target is not None else net(core, slot)
     return min(lately, abs(in_force)) if in_force * parked.target > 0 else 0
 
 
@@ -269,15 +269,19 @@ def review_protection(core: Core, slot: Slot, protection: Protection) -> None:
 
 def guarded_side(core: Core, slot: Slot, entry: str) -> int:
     """Sign of the position that a protection of this entry is for: what the entry wants, else what is held."""
-    whole = slot.target if slot.target and entry == slot.entry else core.position(slot.account, slot.instrument)
+    whole = slot.target if slot.target and entry == slot.entry else net(core, slot)
     whole = whole or slot.target or 0
     return 1 if whole > 0 else -1 if whole else 0
 
 
 def is_guarded(core: Core, slot: Slot) -> bool:
     """True while a stop rests against the position that is held."""
-    held = core.position(slot.account, slot.instrument)
-    return any(order.role is STOP and order.side * held < 0 for order in slot.orders.values())
+    pair = core.pairs.get(slot.key) if core.pairs else None
+    for half in (slot,) if pair is None else (pair.primary, pair.backup):
+        held = core.position(half.account, half.instrument)
+        if any(order.role is STOP and order.side * held < 0 for order in half.orders.values()):
+            return True
+    return False
 
 
 def most_of(core: Core, strategy: StrategyState, slot: Slot) -> int | None:
@@ -287,13 +291,13 @@ def most_of(core: Core, strategy: StrategyState, slot: Slot) -> int | None:
     envelope = strategy.envelope
     if envelope is None:
         envelope = core.equity(slot.account) * core.state.settings.approvals.large_fraction
-    price, instrument = core.markets[slot.instrument].reference(), core.instruments[slot.instrument]
+    price, instrument = reference(core, slot)[0], core.instruments[slot.instrument]
     return policy.envelope_qty(envelope, price=price, instrument=instrument)
 
 
 def room(core: Core, slot: Slot, side: int) -> int | None:
     """How much one more take may add on a side, with everything that may still fill; None = any quantity."""
-    return None if slot.most is None else max(0, slot.most - exposure_of(core, slot).worst(side))
+    return None if slot.most is None else max(0, slot.most - joint(core, slot, exposure_of(core, slot)).worst(side))
 
 
 _level = attrgetter("level")
@@ -304,7 +308,7 @@ def review_quotes(core: Core, slot: Slot, wanted: list[Quote] | tuple[Quote, ...
     instrument = core.instruments[slot.instrument]
     left: dict[int, int | None] = {1: None, -1: None}
     if slot.most is not None:
-        position = core.position(slot.account, slot.instrument)
+        position = net(core, slot)
         left = {side: max(0, slot.most - position * side) for side in (1, -1)}
     kept: list[WantedQuote] = []
     for quote in sorted(wanted, key=_level):

@@ -11,7 +11,7 @@ journal. Dictionaries keep insertion order, which is the order of events, so ite
     ├── slots       per account+instrument: owner, approved target, quotes, protection, working orders
     ├── strategies  per id: spec, status, memory, what it wants
     ├── requests    waiting for votes
-    ├── breakers
+    ├── breakers, failovers
     └── remembered  command ids, fill ids, closed orders (each bounded)
 """
 
@@ -191,6 +191,15 @@ class Budget(Struct):
     reserved_used: int = 0
 
 
+class Failover(Struct):
+    """Where a fail-over pair stands. `well_ns`: since when the primary is well while the backup trades (0 = not)."""
+
+    on_backup: bool = False
+    since_ns: int = 0
+    well_ns: int = 0
+    why: str = ""
+
+
 class VenueState(Struct):
     """What is known of one venue: whether it is held back by itself, by whom and why, and what it can do."""
 
@@ -237,6 +246,8 @@ class State(Struct):
     day_equity: dict[AccountId, Decimal] = field(default_factory=dict)
     breakers: dict[str, dict[VenueOperation, Breaker]] = field(default_factory=dict)
     """Per venue and operation; one that never failed is not there."""
+    failovers: dict[InstrumentId, Failover] = field(default_factory=dict)
+    """Per instrument that has a backup and has ever failed over."""
     effects_hash: bytes = b""
     """Chain over every intent this state has emitted; replay must reproduce it."""
 

@@ -16,6 +16,7 @@ from engine.core import (
     breakers,
     commands,
     deadman,
+    failover,
     inflight,
     markets,
     operate,
@@ -70,6 +71,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
     strategies.reattach(core)
     strategies.await_history(core)
     reconcile.on_started(core)
+    failover.claim_all(core)
     if event.lost:
         on_lost_end(core, event.lost)
 
@@ -118,6 +120,8 @@ def run_timer(core: Core, name: str) -> None:
         requests.expire(core, of)
     elif kind == "snapshot":
         reconcile.on_snapshot_due(core, of)
+    elif kind == "failover":
+        failover.on_due(core, of)
     elif kind == "breaker":
         breakers.on_cooled(core, of)
     elif kind == "deadman":

@@ -21,7 +21,7 @@ from domain.settings import StrategySpec
 from domain.strategy import Wake
 from domain.text import plain
 from domain.verdict import Reason, Veto
-from engine.core import wake
+from engine.core import failover, wake
 from engine.core.core import AnyStrategy, Core, Prepared
 from engine.core.review import clear_wants, review
 from engine.core.state import MANUAL, Slot, StrategyState
@@ -60,6 +60,7 @@ def load(core: Core, spec: StrategySpec, source_hash: str, *, is_configured: boo
             position.owner = spec.id
     strategy = StrategyState(spec, source_hash=source_hash, asked=core.state.seq)
     core.state.strategies[spec.id] = strategy
+    failover.claim(core, spec)
     warmup = wake.attach(core, spec)
     if problem:
         wake.quarantine(core, strategy, problem)
@@ -285,6 +286,7 @@ def unload(core: Core, strategy: StrategyState, *, keep_position: bool) -> Veto 
     for slot in slots:
         if not holds and not slot.orders:
             slot.owner = ""
+    core.index_pairs()
     return None
 
 

@@ -10,6 +10,7 @@ from domain.errors import StrategyError
 from domain.instrument import Instrument, InstrumentId
 from domain.market import Bar, Feed, Trade
 from domain.strategy import BarView, BboView, BookView, FillView, TradeView, Wake
+from engine.core.pairs import Backup
 from engine.core.state import Market
 
 
@@ -18,6 +19,7 @@ class StrategyView:
 
     __slots__ = (
         "account",
+        "backups",
         "desired",
         "event",
         "feeds",
@@ -51,6 +53,8 @@ class StrategyView:
         self.feeds: tuple[Feed, ...] = ()
         self.warmup = 0
         self.desired: Desired = NOTHING
+        self.backups: Mapping[InstrumentId, Backup] = {}
+        """Where it stands in for an instrument at another venue, which then is what the strategy sees."""
 
     @property
     def bar(self) -> BarView:
@@ -100,33 +104,53 @@ class StrategyView:
 
     def bbo(self, instrument: InstrumentId) -> BboView | None:
         """Best bid and offer, None while unknown."""
-        market = self.markets.get(instrument)
+        source, size = self._source(instrument) if self.backups else (instrument, 1.0)
+        market = self.markets.get(source)
         if market is None or not market.bid or not market.ask:
             return None
-        spec = self.instruments[instrument]
-        price, qty = spec.price_scale, spec.qty_scale
+        spec = self.instruments[source]
+        price, qty = spec.price_scale, spec.qty_scale / size
         return BboView(market.bid / price, market.bid_qty / qty, market.ask / price, market.ask_qty / qty)
 
     def book(self, instrument: InstrumentId) -> BookView | None:
         """The nearest levels, None while unknown."""
-        market = self.markets.get(instrument)
+        source, size = self._source(instrument) if self.backups else (instrument, 1.0)
+        market = self.markets.get(source)
         if market is None or not market.bids or not market.asks:
             return None
-        spec = self.instruments[instrument]
-        price, qty = spec.price_scale, spec.qty_scale
+        spec = self.instruments[source]
+        price, qty = spec.price_scale, spec.qty_scale / size
         return BookView(
             tuple([(p / price, q / qty) for p, q in market.bids]),
             tuple([(p / price, q / qty) for p, q in market.asks]),
         )
 
+    def _source(self, instrument: InstrumentId) -> tuple[InstrumentId, float]:
+        """Which market stands for an instrument now, and the size of its contracts."""
+        backup = self.backups.get(instrument)
+        if backup is None or not backup.is_source:
+            return instrument, 1.0
+        return backup.instrument, backup.size
+
     def position(self, instrument: InstrumentId) -> float:
-        """Own filled position, signed, in base units."""
+        """Own filled position, signed, in base units, with what is held at a backup venue."""
         held = self.account.positions.get(instrument)
-        return held.qty / self.instruments[instrument].qty_scale if held is not None else 0.0
+        own = held.qty / self.instruments[instrument].qty_scale if held is not None else 0.0
+        backup = self.backups.get(instrument) if self.backups else None
+        if backup is None:
+            return own
+        there = backup.account.positions.get(backup.instrument)
+        return own + there.qty / self.instruments[backup.instrument].qty_scale * backup.size if there else own
 
     def entry_price(self, instrument: InstrumentId) -> float:
-        """Average entry price of the own position, 0.0 when flat."""
+        """Average entry price of the own position (at a backup venue: of the larger part), 0.0 when flat."""
         held = self.account.positions.get(instrument)
+        backup = self.backups.get(instrument) if self.backups else None
+        there = backup.account.positions.get(backup.instrument) if backup is not None else None
+        if there is not None and backup is not None and there.qty:
+            own = held.qty / self.instruments[instrument].qty_scale if held is not None else 0.0
+            if abs(there.qty / self.instruments[backup.instrument].qty_scale * backup.size) > abs(own):
+                return there.entry_price(self.instruments[backup.instrument])
         return held.entry_price(self.instruments[instrument]) if held is not None else 0.0
 
     def equity(self) -> float:
@@ -139,8 +163,14 @@ class StrategyView:
 
     def funding_rate(self, instrument: InstrumentId) -> float:
         """Current funding rate as a fraction per funding interval; 0.0 while unknown."""
-        market = self.markets.get(instrument)
-        return float(market.funding_rate) if market is not None else 0.0
+        source = self._source(instrument)[0] if self.backups else instrument
+        market = self.markets.get(source)
+        if market is None:
+            return 0.0
+        if source == instrument:
+            return float(market.funding_rate)
+        own, there = self.instruments[instrument], self.instruments[source]
+        return float(market.funding_rate) * own.funding_interval_ns / there.funding_interval_ns
 
     def tick_size(self, instrument: InstrumentId) -> float:
         """Smallest price move in quote units at the present price."""

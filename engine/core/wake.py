@@ -46,6 +46,7 @@ def attach(core: Core, spec: StrategySpec) -> int:
     view = StrategyView(spec.id, core.state.accounts[spec.account], core.markets, core.instruments)
     view.desired, view.feeds, view.warmup = strategy.desired, feeds, warmup
     core.views[spec.id] = view
+    view.backups = core.backups_of(spec.id)
     if prepared is not None:
         core.code[spec.id] = prepared.code
         strategy.memory = prepared.memory
@@ -246,7 +247,7 @@ def wake_owner_with_fill(core: Core, slot: Slot, fill: FillView) -> None:
     """Tell the owner of a slot about its own fill."""
     view = core.views.get(slot.owner)
     if view is not None:
-        wake(core, view, FILL, fill, slot.instrument)
+        wake(core, view, FILL, fill, fill.instrument)
 
 
 def play_history(core: Core, strategy: StrategyState, bars: tuple[Bar, ...]) -> None:

@@ -9,13 +9,18 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from exchanges.shared.meters import Headers
 from exchanges.shared.setup import MAINNET, TESTNET, VenueSetup, network_of
 from exchanges.viaccxt.dialect import ClientSpec
+from exchanges.viaccxt.limits import Rule, Rules
 
 NAME: Final = "BYBIT"
 MS: Final = 1_000_000
+SECOND_NS: Final = 1_000_000_000
 CATEGORY: Final = "linear"
-BATCH: Final = 10
+BATCH: Final = 8
+"""Orders of one batch: the venue takes ten, which is a second's limit; two of that are kept for what lowers risk."""
+CANCELS: Final = 10
 MAX_RECV_MS: Final = 30_000
 """How long after its timestamp the venue may take an order, at most; one that is valid for less says so."""
 READ_RECV_MS: Final = 5_000
@@ -54,6 +59,18 @@ def network_at(setup: VenueSetup) -> Network:
     """The addresses of a setup. Raises `ConfigError` for a network that is not there."""
     return network_of(setup, NETWORKS, _network(setup.base_url, setup.base_ws_url))
 
+
+_COUNTED = Headers(left="x-bapi-limit-status", limit="x-bapi-limit")
+RULES: Final = Rules(
+    weight=(Rule(name="calls-5s", limit=600, window_ns=5 * SECOND_NS),),
+    orders=tuple(
+        Rule(name=f"{name}-1s", limit=10, window_ns=SECOND_NS, headers=_COUNTED, path=f"order/{name}")
+        for name in ("create", "amend", "cancel", "create-batch", "amend-batch", "cancel-batch")
+    ),
+)
+"""As documented; every answer about orders says what its own limit is now."""
+BAN_NS: Final = 600 * SECOND_NS
+"""How long an address is sent away (HTTP 403) that has asked too often."""
 
 _READS = (
     "v5/user/query-api v5/account/info v5/account/wallet-balance v5/account/fee-rate v5/account/query-dcp-info "

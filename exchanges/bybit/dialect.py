@@ -24,7 +24,7 @@ from domain.instrument import Instrument
 from domain.order import Amend, ArmDeadMan, OrderStatus, Query
 from domain.verdict import Reason
 from exchanges.bybit.account import STATUSES, WOULD_TAKE, Account, cid_of, number
-from exchanges.bybit.config import MS, WINDOW, Network
+from exchanges.bybit.config import BAN_NS, MS, WINDOW, Network
 from exchanges.bybit.requests import written
 from exchanges.bybit.start import Start
 from exchanges.bybit.wire import (
@@ -147,6 +147,8 @@ class BybitDialect:
         """What became of each part, as far as an ack tells."""
         if answer.status in {403, 429}:
             text = f"HTTP {answer.status}: {answer.body[:200].decode(errors='replace')}"
+            if answer.status == 403 and self._session.client.limits is not None:
+                self._session.client.limits.stop(BAN_NS)
             return [Refused(text, Reason.MESSAGE_RATE) for _ in call.parts]
         if answer.status != 200:
             return None

@@ -12,7 +12,7 @@ import msgspec
 from domain.errors import ConfigError
 from domain.instrument import Instrument
 from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, Venue, VenueCaps
-from exchanges.bybit.config import ALLOWED, BATCH, CATEGORY, NETWORKS, names_of, network_at, spec_at
+from exchanges.bybit.config import ALLOWED, BATCH, CATEGORY, NETWORKS, RULES, names_of, network_at, spec_at
 from exchanges.bybit.dialect import BybitDialect, answer_of
 from exchanges.bybit.feed import BybitFeedDialect
 from exchanges.bybit.history import CALLS_A_MINUTE, BybitHistory
@@ -23,6 +23,7 @@ from exchanges.shared.setup import VenueSetup, wanted
 from exchanges.viaccxt.client import Client
 from exchanges.viaccxt.dialect import Patience
 from exchanges.viaccxt.feed import PublicFeed
+from exchanges.viaccxt.limits import Limits
 from exchanges.viaccxt.pages import PublicReader
 from exchanges.viaccxt.signing import HmacSigner
 from exchanges.viaccxt.venue import CcxtVenue, Speech
@@ -102,6 +103,7 @@ def open_venue(
         spec=spec_at(setup),
         dialect=lambda session: BybitDialect(session, network),
         answer_of=answer_of,
+        rules=RULES,
     )
     return CcxtVenue(setup, speech, clock, signer, instruments, patience)
 
@@ -112,7 +114,10 @@ def open_feed(
     """The public market data."""
     network = network_at(setup)
     patience = patience or Patience(connect_timeout_s=setup.connect_timeout_s)
-    reader = PublicReader("Bybit", network.rest, timeout_s=patience.request_timeout_s, backoff_s=patience.backoff_s)
+    limits = Limits(setup.venue, setup.base_url or setup.network, RULES, clock)
+    reader = PublicReader(
+        "Bybit", network.rest, timeout_s=patience.request_timeout_s, backoff_s=patience.backoff_s, limits=limits
+    )
     return PublicFeed(BybitFeedDialect(network.public, reader, instruments), clock, instruments, patience)
 
 

@@ -1,4 +1,4 @@
-"""Intents as calls of Bybit's API: one by one, or up to ten of a kind in a batch, over the WebSocket or REST.
+"""Intents as calls of Bybit's API: one by one, or several of a kind in a batch, over the WebSocket or REST.
 
 A conditional order is an order with a trigger: it takes at the market, or up to a worst price, when that is traded.
 """
@@ -10,8 +10,8 @@ from typing import Any
 
 from domain.errors import Unrepresentable
 from domain.instrument import Instrument
-from domain.order import BUY, SELL, Amend, OrderKind, Place
-from exchanges.bybit.config import BATCH, CATEGORY, MAX_RECV_MS, MS, WINDOW
+from domain.order import BUY, SELL, Amend, Cancel, OrderKind, Place
+from exchanges.bybit.config import BATCH, CANCELS, CATEGORY, MAX_RECV_MS, MS, WINDOW
 from exchanges.viaccxt.dialect import Call, Request
 from exchanges.viaccxt.session import Session
 
@@ -37,7 +37,8 @@ def _groups(parts: Sequence[Request]) -> Iterable[list[Request]]:
     """Neighbours of one kind; an order is in a batch once."""
     group: list[Request] = []
     for part in parts:
-        is_same = group and type(group[0]) is type(part) and len(group) < BATCH
+        most = CANCELS if isinstance(part, Cancel) else BATCH
+        is_same = group and type(group[0]) is type(part) and len(group) < most
         if group and (not is_same or any(each.cid == part.cid for each in group)):
             yield group
             group = []

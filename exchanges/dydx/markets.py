@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from msgspec import Struct, field
@@ -168,13 +168,15 @@ async def read_markets(reader: Reader, address: str = "") -> list[Market]:
             raise VenueError("dYdX tells of no fee tiers")
         fees = tiers[0]
     markets = (await reader.indexer("perpetualMarkets", WireMarkets)).markets
-    return [market_of(wire, fees) for wire in markets.values() if wire.status == ACTIVE and _is_plain(wire.ticker)]
+    return [market_of(wire, fees) for wire in active(markets.values())]
 
 
-def _is_plain(ticker: str) -> bool:
-    """Names of three parts and contract addresses are of no use in an instrument id."""
-    base, _, quote = ticker.partition("-")
-    return quote == "USD" and base.isascii() and base.isalnum()
+def active(markets: Iterable[WireMarket]) -> Iterator[WireMarket]:
+    """Those that are traded, without names that are of no use in an instrument id (of three parts, of addresses)."""
+    for wire in markets:
+        base, _, quote = wire.ticker.partition("-")
+        if wire.status == ACTIVE and quote == "USD" and base.isascii() and base.isalnum():
+            yield wire
 
 
 async def read_limits(reader: Reader) -> Limits:

@@ -17,8 +17,9 @@ from domain.instrument import Instrument
 from domain.order import BUY, ClientId, OrderKind, check_side
 from exchanges.hyperliquid.wire import MS
 
-MAX_BATCH = 39
-"""Orders in one action: the 40th costs a second unit of the rate limit."""
+MAX_BATCH = 40
+"""Orders in one action: a whole grid at one decision. The 40th costs REST a second unit of weight, as a second action
+would; a WebSocket counts messages."""
 ANY_PRICE_SLIP = 0.1
 """How far beyond its trigger a stop without a price may fill: the venue demands a price, its own screens use 10 %."""
 _TIFS = {OrderKind.LIMIT: "Gtc", OrderKind.POST_ONLY: "Alo", OrderKind.IOC: "Ioc"}

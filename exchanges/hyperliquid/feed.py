@@ -15,6 +15,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 import aiohttp
@@ -27,11 +28,12 @@ from exchanges.hyperliquid.bars import BarKeeper
 from exchanges.hyperliquid.config import HyperliquidConfig
 from exchanges.hyperliquid.info import InfoClient
 from exchanges.hyperliquid.limits import Limits
-from exchanges.hyperliquid.router import Router
+from exchanges.hyperliquid.router import UNREAD, Router
 from exchanges.hyperliquid.socket import Socket, backoff_s, connect, receive
 from exchanges.hyperliquid.subscriptions import Subscriptions, request
 from exchanges.hyperliquid.wire import CoinCodec, ConfirmationMessage, ErrorMessage, Subscription
 from exchanges.shared.candles import BarClock
+from exchanges.shared.payloads import Payloads
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,8 @@ class HyperliquidFeed:
 
     Without instruments the feed serves `instruments()` and nothing else. `symbols` maps instrument ids to
     coins where the coin is not the venue symbol, so that a paper instrument can live on real prices.
-    `jitter` gives random numbers in [0, 1). Raises `ConfigError` for two instruments on one coin.
+    `jitter` gives random numbers in [0, 1), `folder` keeps frames that were not understood.
+    Raises `ConfigError` for two instruments on one coin.
     """
 
     name = "hyperliquid"
@@ -55,7 +58,9 @@ class HyperliquidFeed:
         instruments: Sequence[Instrument] = (),
         symbols: Mapping[str, str] | None = None,
         jitter: Callable[[], float] = random.random,
+        folder: Path | None = None,
     ) -> None:
+        self._payloads = Payloads("HYPERLIQUID", UNREAD, folder)
         self._config = config
         self._clock = clock
         self._jitter = jitter
@@ -93,7 +98,7 @@ class HyperliquidFeed:
         """
         self._subscriptions.add(feeds)
         self._sink = sink
-        self._router = Router(self._codecs.values(), sink, self._clock.now_ns())
+        self._router = Router(self._codecs.values(), sink, self._clock.now_ns(), self._payloads)
         self._follow_bars(feeds)
         bars = BarKeeper(self._router, self._info(), sink, self._clock, self._config.bar_grace_ms)
         self._tasks = [

@@ -72,7 +72,7 @@ def open_venue(setup: VenueSetup, clock: Clock, signer: Signer, instruments: Seq
 
 def open_feed(setup: VenueSetup, clock: Clock, instruments: Sequence[Instrument]) -> MarketFeed:
     """The public market data."""
-    return HyperliquidFeed(config_of(setup), clock, instruments)
+    return HyperliquidFeed(config_of(setup), clock, instruments, folder=setup.folder)
 
 
 def open_history(setup: VenueSetup) -> HistorySource:

@@ -58,6 +58,11 @@ class PostRequest(Struct, frozen=True):
     type: str = "action"
 
 
+def encode_post(number: int, envelope: actions.Envelope) -> bytes:
+    """The WebSocket's frame for a signed action."""
+    return msgspec.json.encode(Post(number, PostRequest(envelope)))
+
+
 class Outbox:
     """Sends; `socket` is the live connection or None. `exhausted` hears of an account that has spent its actions."""
 
@@ -90,6 +95,11 @@ class Outbox:
         self._last_id = 0
         self.unanswered = 0
         """Actions whose outcome was never heard."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is on its way or waits."""
+        return bool(self._pending or self._waiting or self._queue.qsize())
 
     def put(self, requests: Sequence[Request]) -> None:
         """Take requests; they leave in this order, as far as the limits let them."""
@@ -229,9 +239,8 @@ class Outbox:
         number = self._last_id
         self._pending[number] = batch
         batch.timer = asyncio.get_running_loop().call_later(self._config.request_timeout_s, self._give_up, number)
-        frame = msgspec.json.encode(Post(number, PostRequest(envelope))).decode()
         try:
-            await socket.send_str(frame)
+            await socket.send_str(encode_post(number, envelope).decode())
         except (aiohttp.ClientError, OSError) as error:
             log.info("an action may or may not have been sent: %s", str(error) or type(error).__name__)
 

@@ -7,7 +7,6 @@ those that were missed while the connection was away do.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -30,13 +29,33 @@ from exchanges.hyperliquid.wire import (
     decode,
 )
 from exchanges.shared.candles import BarClock
-
-log = logging.getLogger(__name__)
+from exchanges.shared.payloads import Payloads
 
 OLD_TRADES_MS = 5_000
 """Trades this much older than the first connection are history."""
 REMEMBERED_TRADES = 4_096
-_LOG_EVERY = 1_000
+UNREAD = frozenset(
+    [
+        "n",
+        "hash",
+        "users",
+        "method",
+        "nSigFigs",
+        "mantissa",
+        "T",
+        "n",
+        "dayNtlVlm",
+        "prevDayPx",
+        "openInterest",
+        "oraclePx",
+        "premium",
+        "midPx",
+        "impactPxs",
+        "dayBaseVlm",
+        "isSnapshot",
+    ]
+)
+"""Fields of public messages that we know of and do not need."""
 
 
 class _Coin:
@@ -65,8 +84,13 @@ class Router:
     """Takes frames, pushes events. `now_ns` is the start, by which history is told from news."""
 
     def __init__(
-        self, codecs: Iterable[CoinCodec], sink: Callable[[MarketEvent | FeedStatus], None], now_ns: int
+        self,
+        codecs: Iterable[CoinCodec],
+        sink: Callable[[MarketEvent | FeedStatus], None],
+        now_ns: int,
+        payloads: Payloads | None = None,
     ) -> None:
+        self._payloads = payloads or Payloads("HYPERLIQUID", UNREAD)
         self._sink = sink
         self._coins = {codec.coin: _Coin(codec, now_ns // MS - OLD_TRADES_MS) for codec in codecs}
         self.bars: dict[tuple[str, int], BarClock] = {}
@@ -82,12 +106,12 @@ class Router:
         """One frame received at `ts_ns`; returns what is meant for the connection and not for the sink."""
         try:
             message = decode(frame)
+            self._payloads.look(frame, message)
             if isinstance(message, ConfirmationMessage | ErrorMessage | PongMessage):
                 return message
             self._route(message, ts_ns)
         except (DataError, Unrepresentable) as error:
-            if self.poison % _LOG_EVERY == 0:
-                log.warning("a frame of Hyperliquid was skipped (%d before it): %s", self.poison, error)
+            self._payloads.keep(frame, str(error), ts_ns)
             self.poison += 1
         return None
 

@@ -143,6 +143,8 @@ class PhemexDialect:
 
     def hear(self, url: str, message: Any) -> bool:  # noqa: ANN401 - JSON
         """One message of the stream."""
+        if not isinstance(message, dict):
+            return False
         if "orders_p" in message or "positions_p" in message:
             self._on_aop(msgspec.convert(message, Aop, strict=False))
         elif message.get("id") == self._login:

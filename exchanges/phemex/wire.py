@@ -62,15 +62,27 @@ class WireOrder(Struct):
 
 
 class WirePast(Struct):
-    """An order as /api-data tells of it."""
+    """An order as /api-data tells of it; its ids are called otherwise there, or not."""
 
-    id: str = field(name="orderId")
-    cid: str = field(name="clOrdId")
     status: str = field(name="ordStatus")
     price: str = field(name="priceRp")
     qty: str = field(name="orderQtyRq")
     filled: str = field(name="cumQtyRq")
     changed_ns: int = field(name="transactTimeNs", default=0)
+    order_id: str = field(name="orderId", default="")
+    client_id: str = field(name="clOrdId", default="")
+    trading_id: str = field(name="orderID", default="")
+    trading_client_id: str = field(name="clOrdID", default="")
+
+    @property
+    def id(self) -> str:
+        """The venue's id."""
+        return self.order_id or self.trading_id
+
+    @property
+    def cid(self) -> str:
+        """Our id."""
+        return self.client_id or self.trading_client_id
 
 
 class WireTrade(Struct):

@@ -24,6 +24,8 @@ EACH: Final = 256
 FILE_BYTES: Final = 4 * 2**20
 """More is not kept in the file; it is still counted."""
 MAX_PATHS: Final = 1_000
+LOGGED, LOGGED_EACH = 20, 1_000
+"""The first so many are logged, then each so manieth."""
 
 
 class Payloads:
@@ -55,7 +57,9 @@ class Payloads:
         """Keep a message that was not understood."""
         self.not_understood += 1
         text = raw if isinstance(raw, str) else raw.decode(errors="backslashreplace")
-        log.error("%s sent something that is not understood: %s; %.300s", self._venue, why, text)
+        if self.not_understood <= LOGGED or self.not_understood % LOGGED_EACH == 0:
+            said = "%s sent something that is not understood (%d by now): %s; %.300s"
+            log.error(said, self._venue, self.not_understood, why, text)
         if self._path is None:
             return
         line = msgspec.json.encode({"ts_ns": ts_ns, "why": why, "payload": text}) + b"\n"

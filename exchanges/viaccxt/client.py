@@ -153,7 +153,7 @@ class Client:
         """Wait for the venue's limits. Raises `Dropped`."""
         if self.limits is None:
             return ()
-        costs = self.limits.costs(self.account, weight, orders)
+        costs = self.limits.costs(self.account, weight, orders, what)
         await self.limits.enter(priority, costs, what, until_ns)
         return costs
 

@@ -22,12 +22,16 @@ from exchanges.shared.meters import Costs, Headers, Priority, Window
 
 
 class Rule(Struct, frozen=True, kw_only=True):
-    """One limit as the venue documents it; `headers` say what it counts itself."""
+    """One limit as the venue documents it; `headers` say what it counts itself.
+
+    With `path`, a limit of orders counts only requests whose path ends so.
+    """
 
     name: str
     limit: int
     window_ns: int
     headers: Headers | None = None
+    path: str = ""
 
 
 class Rules(Struct, frozen=True, kw_only=True):
@@ -53,7 +57,7 @@ class Limits:
         self._weight = tuple(_shared(api_url, rule) for rule in rules.weight)
         for meter in self._weight:
             self._budget.add(meter)
-        self._orders: dict[AccountId, tuple[Window, ...]] = {}
+        self._orders: dict[AccountId, tuple[tuple[str, Window], ...]] = {}
 
     def told(self, rule: str, limit: int) -> None:
         """The venue's own figure for a limit."""
@@ -65,17 +69,23 @@ class Limits:
     def open_account(self, account: AccountId) -> None:
         """Count for an account."""
         made = tuple(
-            Window(f"{account} {rule.name}", rule.limit, rule.window_ns, headers=rule.headers)
+            (rule.path, Window(f"{account} {rule.name}", rule.limit, rule.window_ns, headers=rule.headers))
             for rule in self._rules.orders
         )
         self._orders[account] = made
-        for meter in made:
+        for _, meter in made:
             self._budget.add(meter)
 
-    def costs(self, account: AccountId, weight: int, orders: int) -> Costs:
+    def costs(self, account: AccountId, weight: int, orders: int, path: str = "") -> Costs:
         """What a request takes."""
         taken = [(meter, weight) for meter in self._weight if weight]
-        return (*taken, *((meter, orders) for meter in self._orders.get(account, ()) if orders))
+        mine = self._orders.get(account, ()) if orders else ()
+        return (*taken, *((meter, orders) for end, meter in mine if path.endswith(end)))
+
+    def stop(self, span_ns: int) -> None:
+        """The venue has sent this machine away for a while."""
+        for meter in self._weight:
+            meter.hold(self._clock.now_ns() + span_ns)
 
     async def enter(self, priority: Priority, costs: Costs, what: str, until_ns: int = 0) -> None:
         """Return when a request may be sent; a question waits `PATIENCE_NS` at most. Raises `Dropped`."""

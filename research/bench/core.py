@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from domain.market import Bbo, Book, MarketEvent
 from domain.order import Order, OrderKind, Role
 from domain.settings import AccountSpec, Limits, RiskSettings, Settings, StrategySpec
-from engine.core.executor.place import check, exposure_of
+from engine.core.executor.exposure import exposure_of
+from engine.core.executor.place import check
 from engine.strategies import registry
 from exchanges.paper.config import FillModel, PaperConfig
 from exchanges.paper.exchange import PaperExchange

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from domain.codec import encode
 from domain.market import Bbo, Book
@@ -26,6 +26,14 @@ DAY_S = 86_400
 SECOND_NS = 1_000_000_000
 
 
+class Rival(TypedDict):
+    """What another library took for the same, in the same process; in the unit of the row."""
+
+    engine: str
+    value: float
+    detail: str
+
+
 class Row(TypedDict):
     """One figure and the rules it was measured under."""
 
@@ -33,6 +41,7 @@ class Row(TypedDict):
     value: float
     unit: str
     rules: str
+    rivals: NotRequired[list[Rival]]
 
 
 def run(records: int = 200_000, waits: int = 400) -> list[Row]:

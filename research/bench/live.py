@@ -146,7 +146,7 @@ class LiveEngine:
         engine = asyncio.create_task(self.loop.run())
         self.loop.put(
             EngineStarted(
-                installation="bench", epoch=1, build="b", lock_hash="", settings_hash="", settings=self.settings
+                installation="be9c40", epoch=1, build="b", lock_hash="", settings_hash="", settings=self.settings
             )
         )
         (spec,) = self.settings.strategies

@@ -15,7 +15,19 @@ from pathlib import Path
 from typing import TypedDict
 
 from domain.errors import ConfigError, MoonDevError
-from research.bench import backtests, core, feeds, journal, l2, live, market, sockets
+from research.bench import (
+    backtests,
+    core,
+    feeds,
+    journal,
+    l2,
+    live,
+    market,
+    sockets,
+    venue_engine,
+    venue_messages,
+    venue_orders,
+)
 from research.bench.journal import Row
 from research.bench.peers import PeerFigure, run_peers
 
@@ -59,6 +71,9 @@ CASES: dict[str, tuple[Sizes, Callable[[int, Path], list[Row]]]] = {
     "sockets": ((3_000, 40), lambda count, _: sockets.run(count)),
     "l2": ((1_000_000, 20_000), lambda count, _: l2.run(count)),
     "feeds": ((1_000, 10), lambda count, _: feeds.run(count, count * 200)),
+    "messages": ((20_000, 20), lambda count, _: venue_messages.run(count)),
+    "orders": ((4_000, 40), lambda count, _: venue_orders.run(count)),
+    "whole": ((1_000_000, 400), lambda count, _: venue_engine.run(count)),
     "journal": ((200_000, 1_000), lambda count, _: journal.run(count, max(5, count // 500))),
 }
 
@@ -105,7 +120,9 @@ def bench(only: str, peers: Path | None, *, quick: bool, say: Callable[[str], No
     say(f"{'case':<46} {'ours':>14} {'unit':<10} peers and rules")
     for name in names:
         for row in measure_apart(name, cache_folder(), quick=quick):
-            beside = [figure for figure in others if figure.case == row["case"]]
+            rivals = row.pop("rivals", [])
+            beside = [PeerFigure(case=row["case"], **rival) for rival in rivals]
+            beside += [figure for figure in others if figure.case == row["case"]]
             for line in lines(row, beside):
                 say(line)
             told.append({**row, "name": name, "peers": [compared(row, figure) for figure in beside]})

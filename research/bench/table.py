@@ -46,6 +46,12 @@ TARGETS: dict[str, tuple[Target, ...]] = {
     "frame to order p99, journaled before sent, fsync off": (Target(1_000),),
     "l2_replay recorded": (Target(0.5, "hftbacktest"),),
     "Hyperliquid l2Book 20+20 frame to event": (Target(10),),
+    "Hyperliquid l2Book 20+20 message": (Target(5, "ccxt.pro"),),
+    "Hyperliquid order signed": (Target(5, "hyperliquid-python-sdk"), Target(50, "ccxt.pro")),
+    "budget keeper per request, later": (Target(5),),
+    "messages through the whole engine": (Target(10_000),),
+    "orders through the whole engine": (Target(1_000),),
+    "memory growth over messages": (Target(16),),
 }
 
 

@@ -4,6 +4,8 @@
     quotes       resting prices, matched by side and price, amended in place
     protections  stops and take-profits at the venue, sized to what is filled
     takes        one-shot orders
+    sharing      one target over the two slots of a fail-over pair
+    exposure     worst sides
     adopted      what others placed at the venue and we let live
     place        the only way to an order: gate, derive the id, record, emit
 
@@ -13,7 +15,7 @@
 from domain.account import venue_of
 from domain.facts import TradingState
 from engine.core.core import Core
-from engine.core.executor import adopted, protections, quotes, targets
+from engine.core.executor import adopted, protections, quotes, sharing, targets
 from engine.core.state import Slot
 
 __all__ = ["converge", "converge_all", "converge_venue"]
@@ -26,6 +28,17 @@ def converge(core: Core, slot: Slot) -> None:
 
     Before the venue has answered only what a person has ordered to stop or close goes out, and protections stay.
     """
+    pair = core.pairs.get(slot.key) if core.pairs else None
+    if pair is None:
+        converge_one(core, slot)
+        return
+    sharing.follow(core, pair, targets.wanted(core, pair.primary))
+    converge_one(core, pair.backup)  # first: what is too much is closed where it stands in, and what is missing left to
+    converge_one(core, pair.primary)
+
+
+def converge_one(core: Core, slot: Slot) -> None:
+    """Converge a slot by itself."""
     account = core.state.accounts[slot.account]
     if not account.reconciled:
         if slot.hold or slot.flat or account.trading is HALTED:
@@ -43,7 +56,17 @@ def converge(core: Core, slot: Slot) -> None:
         quotes.converge(core, slot)
     if core.followers:
         for follower in core.followers.get(slot.key, ()):
-            targets.converge(core, follower)
+            for half in halves(core, follower):
+                targets.converge(core, half)
+
+
+def halves(core: Core, slot: Slot) -> tuple[Slot, ...]:
+    """A slot, and before it the backup that stands in for it, which then wants the same."""
+    pair = core.pairs.get(slot.key) if core.pairs else None
+    if pair is None:
+        return (slot,)
+    sharing.follow(core, pair, targets.wanted(core, pair.primary))
+    return pair.backup, pair.primary
 
 
 def converge_all(core: Core) -> None:

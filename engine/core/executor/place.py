@@ -5,16 +5,15 @@ Also amend and cancel, so that every message is counted against the account's bu
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from domain.account import venue_of
 from domain.facts import TradingState
-from domain.instrument import ZERO, AccountId
+from domain.instrument import AccountId
 from domain.market import UNTRUSTED
 from domain.order import PROTECTIVE, Amend, Cancel, Order, OrderKind, OrderStatus, Place, Role
 from domain.verdict import Reason, Veto
 from engine.core import deadman
 from engine.core.core import Core
+from engine.core.executor.exposure import exposure_elsewhere, exposure_of, joint
 from engine.core.state import Budget, Slot
 from risk.gate import (
     Exposure,
@@ -34,68 +33,6 @@ ACTIVE, OPEN = TradingState.ACTIVE, OrderStatus.OPEN
 _ENVELOPED = frozenset({QUOTE, TAKE})
 _MAY_PASS_LATER = frozenset({Reason.MESSAGE_RATE, Reason.PRICE_UNKNOWN, Reason.PRICE_COLLAR})
 _STATE_REASON = {TradingState.HALTED: Reason.HALTED, TradingState.REDUCING: Reason.REDUCING}
-
-
-def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Exposure:
-    """Worst sides of a slot: position, and everything that may still fill; own prices of all but `without`."""
-    now = Exposure(core.position(slot.account, slot.instrument))
-    for order in slot.orders.values():
-        if order is without:
-            continue
-        leaves = order.leaves
-        if order.side > 0:
-            if order.reduce_only:
-                now.closing_buys += leaves
-            else:
-                now.buys += leaves
-            if not order.trigger:
-                now.best_bid = max(now.best_bid, order.price, order.amend_price)
-        else:
-            if order.reduce_only:
-                now.closing_sells += leaves
-            else:
-                now.sells += leaves
-            if not order.trigger:
-                for price in (order.price, order.amend_price):
-                    if price and (not now.best_ask or price < now.best_ask):
-                        now.best_ask = price
-    return now if not (now.closing_buys or now.closing_sells) else with_unheard(slot, now)
-
-
-def with_unheard(slot: Slot, now: Exposure) -> Exposure:
-    """Count what reduce-only orders may have done before a fill that we know already."""
-    now.buys += closed_unheard(slot, 1, now.position)
-    now.sells += closed_unheard(slot, -1, now.position)
-    return now
-
-
-def closed_unheard(slot: Slot, side: int, position: int) -> int:
-    """Quantity beyond zero that reduce-only orders on a side may have brought the position to.
-
-    One with more left than is held may have filled before a fill that we know already: the rest counts like the rest
-    of any other order. They close the same position, so the largest tells how much that was.
-    """
-    most = 0
-    for order in slot.orders.values():
-        if order.reduce_only and order.side == side and order.leaves > most:
-            most = order.leaves
-    return max(0, most - max(0, -position * side))
-
-
-def exposure_elsewhere(core: Core, but: Slot) -> Decimal:
-    """Worst-side value of every other slot of the account, at the reference prices."""
-    total = ZERO
-    if len(core.state.slots) == 1:
-        return total
-    for slot in core.state.slots.values():
-        if slot is not but and slot.account == but.account:
-            if not slot.orders and not core.position(slot.account, slot.instrument):
-                continue
-            now = exposure_of(core, slot)
-            worst = max(now.worst(1), now.worst(-1))
-            if worst:
-                total += core.instruments[slot.instrument].notional(core.markets[slot.instrument].reference(), worst)
-    return total
 
 
 def take_message(core: Core, account: AccountId, config: GateConfig, *, reserved: bool) -> bool:
@@ -141,20 +78,25 @@ def check_state(core: Core, slot: Slot) -> Veto | None:
     trading = core.state.accounts[slot.account].trading
     if trading is not ACTIVE:
         return Veto(_STATE_REASON[trading])
-    return Veto(Reason.BREAKER_OPEN, venue_of(slot.account)) if core.trading_of(slot) is not ACTIVE else None
+    bar = core.bar_of(slot)
+    return Veto(bar, venue_of(slot.account)) if bar is not None else None
 
 
 def check_limits(
     core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposure, price: int, qty: int
 ) -> Veto | None:
-    """Order, position, envelope and account limits for `qty` that adds risk beside what is there."""
+    """Order, position, envelope and account limits for `qty` that adds risk beside what is there, at both halves."""
     instrument = core.instruments[slot.instrument]
+    now = joint(core, slot, now)
     veto = check_exposure(config, instrument, order.side, qty, price, now)
     if veto is None and slot.most is not None and order.role in _ENVELOPED:
         veto = check_envelope(order.side, qty, now, slot.most)
     if veto is None:
         worst = instrument.notional(price, max(now.worst(order.side) + qty, now.worst(-order.side)))
-        veto = check_account(config, worst + exposure_elsewhere(core, slot))
+        elsewhere = exposure_elsewhere(core, slot)
+        if core.pairs and (pair := core.pairs.get(slot.key)) is not None:
+            elsewhere = max(elsewhere, exposure_elsewhere(core, pair.other(slot)))
+        veto = check_account(config, worst + elsewhere)
     return veto
 
 
@@ -371,4 +313,4 @@ def check_amend(
         return None
     if grows:
         return check_limits(core, slot, order, config, now, price, left)
-    return check_exposure(config, core.instruments[slot.instrument], order.side, left, price, now)
+    return check_exposure(config, core.instruments[slot.instrument], order.side, left, price, joint(core, slot, now))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from domain.order import PROTECTIVE, Order, OrderKind, Role
 from engine.core.core import Core
 from engine.core.executor.place import amend, cancel, place, settled
+from engine.core.executor.sharing import needs_protection
 from engine.core.state import Slot
 
 _KIND = {Role.STOP: OrderKind.STOP, Role.TAKE_PROFIT: OrderKind.TAKE_PROFIT}
@@ -23,12 +24,14 @@ def converge(core: Core, slot: Slot) -> None:
             if order.role in PROTECTIVE:
                 cancel(core, slot, order)
         fired = slot.consumed != "" and slot.consumed in {slot.entry, slot.stop_entry}
-        if fired or not (slot.target or slot.parked):
+        if (fired or not (slot.target or slot.parked)) and not needs_protection(core, slot):
             slot.stop = slot.take_profit = 0
         return
     if slot.stop_side * position < 0:
         if slot.stop_side * (slot.target or 0) > 0:
             # the new entry's protection is for the other side: what guards the position stays until it has flipped
+            return
+        if needs_protection(core, slot):
             return
         # it guarded what is not held any more, and would fire at once
         slot.stop = slot.take_profit = slot.stop_side = 0

@@ -11,6 +11,7 @@ from domain.market import SILENT
 from domain.order import Order, OrderKind, OrderStatus, Role
 from engine.core.core import Core
 from engine.core.executor.place import amend, budget_share, cancel, place, settled
+from engine.core.executor.sharing import clip_quotes, left_for_quotes
 from engine.core.state import Slot, WantedQuote
 
 QUOTE, POST_ONLY, OPEN = Role.QUOTE, OrderKind.POST_ONLY, OrderStatus.OPEN
@@ -23,17 +24,22 @@ BUSY_SHARE = 0.5
 def wanted_now(core: Core, slot: Slot) -> tuple[WantedQuote, ...]:
     """The approved quotes that the trading state, holds and caps let stand."""
     trading = core.trading_of(slot)
-    if slot.hold or slot.flat or trading is HALTED:
+    pair = core.pairs.get(slot.key) if core.pairs else None
+    if slot.hold or slot.flat or trading is HALTED or (pair is not None and pair.primary.hold):
+        return ()
+    if pair is not None and slot is pair.primary and slot.key in core.barred:
         return ()
     if core.markets[slot.instrument].feed in SILENT:
         return ()
+    left = left_for_quotes(core, slot)
+    quotes = slot.quotes if left is None else clip_quotes(core, slot, left)
     if trading is ACTIVE and slot.cap is None:
-        return slot.quotes if not core.is_probing(slot) else tuple(part(core, slot, quote) for quote in slot.quotes)
+        return quotes if not core.is_probing(slot) else tuple(part(core, slot, quote) for quote in quotes)
     position = core.position(slot.account, slot.instrument)
     cap = slot.cap if trading is ACTIVE else 0
     kept: list[WantedQuote] = []
     room = {1: max(0, (cap or 0) - position), -1: max(0, (cap or 0) + position)}
-    for quote in slot.quotes:
+    for quote in quotes:
         if quote.qty <= room[quote.side]:
             room[quote.side] -= quote.qty
             kept.append(quote)

@@ -10,7 +10,8 @@ from domain.facts import TradingState
 from domain.order import OrderKind, Role, check_side
 from domain.verdict import Reason
 from engine.core.core import Core
-from engine.core.executor.place import exposure_of, place
+from engine.core.executor.exposure import exposure_of
+from engine.core.executor.place import place
 from engine.core.state import Slot, StrategyState
 from risk.gate import adds_risk
 

@@ -10,10 +10,13 @@ from decimal import Decimal
 
 from domain.desired import Style
 from domain.facts import TradingState
+from domain.instrument import ZERO
 from domain.order import Order, OrderKind, Role
 from domain.verdict import Reason, Veto
 from engine.core.core import Core
-from engine.core.executor.place import amend, cancel, closed_unheard, place, refused, settled
+from engine.core.executor.exposure import closed_unheard, net
+from engine.core.executor.place import amend, cancel, place, refused, settled
+from engine.core.executor.sharing import share
 from engine.core.state import Slot
 from risk.gate import PPM
 from risk.policy import clip_to_limit
@@ -30,19 +33,25 @@ def goal_of(core: Core, slot: Slot) -> int | None:
     if slot.flat:
         return 0
     trading = core.trading_of(slot)
-    if slot.hold or trading is HALTED:
+    pair = core.pairs.get(slot.key) if core.pairs else None
+    if slot.hold or trading is HALTED or (pair is not None and pair.primary.hold):
         return None
-    if slot.hedge_lead:
-        goal: int | None = hedge_goal(core, slot)
-    else:
-        goal = slot.target
+    goal = wanted(core, slot)
     if goal is None:
         return None
-    if slot.cap is not None:
-        goal = max(-slot.cap, min(slot.cap, goal))
+    if pair is not None:
+        goal = share(core, slot, goal)
     if trading is REDUCING or (slot.consumed and slot.consumed == slot.entry):
         return towards_zero(goal, core.position(slot.account, slot.instrument))
     return goal
+
+
+def wanted(core: Core, slot: Slot) -> int | None:
+    """The approved target, or what follows the lead's fills, within a person's cap; None for "leave it"."""
+    goal = hedge_goal(core, slot) if slot.hedge_lead else slot.target
+    if goal is None or slot.cap is None:
+        return goal
+    return max(-slot.cap, min(slot.cap, goal))
 
 
 def towards_zero(goal: int, position: int) -> int:
@@ -59,11 +68,13 @@ MOST_HEDGED = Decimal("1.25")
 def hedge_goal(core: Core, slot: Slot) -> int:
     """-ratio times the lead's filled position, in this instrument's scale, clipped to `MOST_HEDGED` times its value."""
     lead, instrument = core.instruments[slot.hedge_lead], core.instruments[slot.instrument]
-    position = core.state.accounts[slot.account].positions.get(slot.hedge_lead)
-    if position is None or not position.qty:
+    held = net(core, core.slot(slot.account, slot.hedge_lead))
+    if not held:
         return 0
-    goal = instrument.round_qty(-slot.hedge_ratio * (position.qty / lead.qty_scale))
-    worth = max(abs(position.entry_value), lead.notional(core.markets[slot.hedge_lead].reference(), abs(position.qty)))
+    goal = instrument.round_qty(-slot.hedge_ratio * (held / lead.qty_scale))
+    position = core.state.accounts[slot.account].positions.get(slot.hedge_lead)
+    paid = abs(position.entry_value) if position is not None else ZERO
+    worth = max(paid, lead.notional(core.markets[slot.hedge_lead].reference(), abs(held)))
     price = core.markets[slot.instrument].reference()
     goal, clipped = clip_to_limit(goal, price=price, instrument=instrument, max_notional=worth * MOST_HEDGED)
     if clipped is not None:
@@ -137,23 +148,27 @@ def drop_excess(core: Core, slot: Slot, working: list[Order], side: int, excess:
 
 def naked_room(core: Core, slot: Slot, side: int, coming: int) -> int | None:
     """How much the lead leg may still grow before its unhedged part passes the legging cap; None = not a lead."""
-    followers = core.followers.get(slot.key)
+    pair = core.pairs.get(slot.key) if core.pairs else None
+    lead = slot if pair is None else pair.primary
+    followers = core.followers.get(lead.key)
     if not followers:
         return None
+    if pair is not None and lead is not slot:
+        coming = pair.ceil(lead, coming)
     room: int | None = None
-    position = core.position(slot.account, slot.instrument)
+    position = net(core, lead)
     if (position + side * coming) * side < 0:
         return None
     for follower in followers:
         if not follower.hedge_ratio:
             continue
         hedge = core.instruments[follower.instrument]
-        hedged = -core.position(follower.account, follower.instrument) / hedge.qty_scale / follower.hedge_ratio
-        lead_hedged = round(hedged * core.instruments[slot.instrument].qty_scale)
+        hedged = -net(core, follower) / hedge.qty_scale / follower.hedge_ratio
+        lead_hedged = round(hedged * core.instruments[lead.instrument].qty_scale)
         naked = (position - lead_hedged) * side + coming
         left = max(0, follower.naked_cap - naked)
         room = left if room is None else min(room, left)
-    return room
+    return room if room is None or pair is None or lead is slot else pair.floor(slot, room)
 
 
 def protected(slot: Slot, side: int) -> bool:
@@ -206,7 +221,10 @@ def taking_price(core: Core, slot: Slot, side: int) -> int:
 
 def worst_price(core: Core, slot: Slot) -> int:
     """The dearest that buying may get, by which targets are clipped so that the gate lets them pass; 0 = unknown."""
-    return taking_price(core, slot, 1)
+    pair = core.fed.get(slot.instrument) if core.fed else None
+    if pair is None or slot is not pair.primary:
+        return taking_price(core, slot, 1)
+    return pair.price_of(slot, taking_price(core, pair.backup, 1), -1)
 
 
 def touch(core: Core, slot: Slot, side: int) -> int:

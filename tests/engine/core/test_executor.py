@@ -11,7 +11,7 @@ from domain.commands import Approve, Halt, RaiseEnvelope, Resume
 from domain.desired import Desired, Protection, Qty, Quote, Style, Take, Target
 from domain.order import Amend, Cancel, OrderKind, OrderStatus, Role
 from domain.settings import SECOND_NS, ApprovalSettings
-from engine.core.executor.place import exposure_of
+from engine.core.executor.exposure import exposure_of
 from tests.engine.core.rig import BTC, SETTINGS, Rig, places
 
 APPROVALS = replace(SETTINGS, approvals=ApprovalSettings(large_fraction=Decimal("0.001")))

@@ -82,13 +82,11 @@ class DydxServer:
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        self._ticker = asyncio.create_task(self._tick())
+        self.let_blocks_come()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._ticker is not None
-        self._ticker.cancel()
-        await asyncio.gather(self._ticker, return_exceptions=True)
+        self.hold_blocks()
         for socket in list(self.sockets):
             await socket.close()
         assert self._runner is not None
@@ -110,6 +108,16 @@ class DydxServer:
                 transport.abort()
 
     # the market and the blocks
+
+    def hold_blocks(self) -> None:
+        """From now on only `block` makes one."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+            self._ticker = None
+
+    def let_blocks_come(self) -> None:
+        """One each `block_s`."""
+        self._ticker = asyncio.create_task(self._tick())
 
     async def _tick(self) -> None:
         while True:
@@ -286,7 +294,9 @@ class DydxServer:
         if what == "orderbooks":
             return self.public.book(ticker)
         if what == "trades":
-            return {"trades": self.public.trades(ticker)[: int(query.get("limit", 100))]}
+            before = query.get("createdBeforeOrAt", "9")
+            told = [trade for trade in self.public.trades(ticker) if trade["createdAt"] <= before]
+            return {"trades": told[: int(query.get("limit", 100))]}
         if what == "candles":
             return {"candles": self._candles(ticker, query)}
         return {"historicalFunding": self.public.rates(ticker, query)} if what == "historicalFunding" else None

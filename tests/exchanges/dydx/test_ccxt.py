@@ -97,8 +97,7 @@ async def test_a_signature_over_another_chain_is_refused(server):
 
 
 async def test_more_than_two_stateful_orders_a_block_are_refused(server):
-    server.block_s = 60
-    await server.block()
+    server.hold_blocks()
     async with client_at(server) as client:
         patched(client)
         for number in (1, 2):

@@ -14,6 +14,7 @@ from domain.verdict import Reason
 from exchanges.hyperliquid.info import MetaAsset, instrument_of
 from exchanges.hyperliquid.router import Router
 from exchanges.hyperliquid.wire import CoinCodec
+from exchanges.shared.payloads import Payloads
 from tests.exchanges.hyperliquid import server as public
 from tests.exchanges.hyperliquid.desk import BTC, desk_at, trading, venue_at
 from tests.exchanges.hyperliquid.exchange_room import AGENT
@@ -61,7 +62,7 @@ async def test_signing_does_not_hold_up_the_loop():
         places = [desk.place(1, "49000") for _ in range(40)]
         desk.send(*places)
         await desk.hears(Accepted, places[-1].cid)
-        assert [len(action["orders"]) for action in server.room.seen] == [39, 1]
+        assert [len(action["orders"]) for action in server.room.seen] == [40]
 
 
 async def test_a_size_of_zero_which_would_close_the_whole_position_is_never_sent():
@@ -131,6 +132,16 @@ async def test_a_hundred_books_at_once_are_a_hundred_books():
     for at, frame in enumerate(frames):
         router.take(frame, (public.NOW_MS + at) * 1_000_000)
     assert len(seen) == 100
+
+
+def test_a_public_frame_that_is_not_understood_is_kept_and_the_next_is_told(tmp_path):
+    seen: list = []
+    router = Router([CoinCodec(BTC)], seen.append, 0, Payloads("HYPERLIQUID", folder=tmp_path))
+    router.take(b'{"channel":"l2Book","data":{"coin":"BTC","levels":[]}}', 7)
+    router.take(json.dumps(public.book(public.NOW_MS)).encode(), 8)
+    assert (len(seen), router.poison) == (1, 1)
+    [kept] = (tmp_path / "hyperliquid-not-understood.jsonl").read_text().splitlines()
+    assert json.loads(kept)["ts_ns"] == 7
 
 
 def test_memory_does_not_grow_with_messages():

@@ -1,0 +1,112 @@
+"""Worst sides: what a slot could come to, with everything that may still fill, alone and together with its other half.
+
+The two slots of a fail-over pair (`engine.core.pairs`) count as one wherever a limit or an envelope is judged: a
+fail-over is no way around them.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from domain.instrument import ZERO
+from domain.order import Order
+from engine.core.core import Core
+from engine.core.state import Slot
+from risk.gate import Exposure
+
+
+def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Exposure:
+    """Worst sides of a slot: position, and everything that may still fill; own prices of all but `without`."""
+    now = Exposure(core.position(slot.account, slot.instrument))
+    for order in slot.orders.values():
+        if order is without:
+            continue
+        leaves = order.leaves
+        if order.side > 0:
+            if order.reduce_only:
+                now.closing_buys += leaves
+            else:
+                now.buys += leaves
+            if not order.trigger:
+                now.best_bid = max(now.best_bid, order.price, order.amend_price)
+        else:
+            if order.reduce_only:
+                now.closing_sells += leaves
+            else:
+                now.sells += leaves
+            if not order.trigger:
+                for price in (order.price, order.amend_price):
+                    if price and (not now.best_ask or price < now.best_ask):
+                        now.best_ask = price
+    return now if not (now.closing_buys or now.closing_sells) else with_unheard(slot, now)
+
+
+def with_unheard(slot: Slot, now: Exposure) -> Exposure:
+    """Count what reduce-only orders may have done before a fill that we know already."""
+    now.buys += closed_unheard(slot, 1, now.position)
+    now.sells += closed_unheard(slot, -1, now.position)
+    return now
+
+
+def closed_unheard(slot: Slot, side: int, position: int) -> int:
+    """Quantity beyond zero that reduce-only orders on a side may have brought the position to.
+
+    One with more left than is held may have filled before a fill that we know already: the rest counts like the rest
+    of any other order. They close the same position, so the largest tells how much that was.
+    """
+    most = 0
+    for order in slot.orders.values():
+        if order.reduce_only and order.side == side and order.leaves > most:
+            most = order.leaves
+    return max(0, most - max(0, -position * side))
+
+
+def exposure_elsewhere(core: Core, but: Slot) -> Decimal:
+    """Worst-side value of every other slot of the account, at the reference prices."""
+    total = ZERO
+    if len(core.state.slots) == 1:
+        return total
+    for slot in core.state.slots.values():
+        if slot is not but and slot.account == but.account:
+            if not slot.orders and not core.position(slot.account, slot.instrument):
+                continue
+            now = exposure_of(core, slot)
+            worst = max(now.worst(1), now.worst(-1))
+            if worst:
+                total += core.instruments[slot.instrument].notional(core.markets[slot.instrument].reference(), worst)
+    return total
+
+
+def joint(core: Core, slot: Slot, now: Exposure) -> Exposure:
+    """Worst sides of a slot with those of its other half, which never help."""
+    pair = core.pairs.get(slot.key) if core.pairs else None
+    if pair is None:
+        return now
+    other = exposure_of(core, pair.other(slot))
+    return replace(
+        now,
+        buys=now.buys + pair.ceil(slot, max(0, other.worst(1))),
+        sells=now.sells + pair.ceil(slot, max(0, other.worst(-1))),
+    )
+
+
+def net(core: Core, slot: Slot) -> int:
+    """The filled position of a slot together with its other half's, in its own scale, towards zero."""
+    position = core.position(slot.account, slot.instrument)
+    pair = core.pairs.get(slot.key) if core.pairs else None
+    if pair is None:
+        return position
+    other = pair.other(slot)
+    return position + pair.trunc(slot, core.position(other.account, other.instrument))
+
+
+def reference(core: Core, slot: Slot) -> tuple[int, int]:
+    """The price that a slot's wishes are judged by, in its scale, and when it came: of the market it trades in now."""
+    pair = core.fed.get(slot.instrument) if core.fed else None
+    if pair is None or slot is not pair.primary:
+        market = core.markets[slot.instrument]
+        return market.reference(), market.ts_ns
+    market = core.markets[pair.backup.instrument]
+    return pair.price_of(slot, market.reference()), market.ts_ns

@@ -1,0 +1,96 @@
+"""A fail-over pair: the slot of a strategy at its own venue, and the one that stands in for it at another.
+
+Both belong to the strategy; quantities and prices go from one contract's integers to the other's here, exactly, with
+the direction of rounding said by the caller.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import NamedTuple
+
+from domain.account import Account
+from domain.instrument import Instrument, InstrumentId
+from domain.market import Bar, Trade
+from domain.settings import FailoverSpec
+from engine.core.state import Slot
+
+
+class Pair(NamedTuple):
+    """Two slots of one owner. `qty` and `price` take the backup's integers into the primary's."""
+
+    spec: FailoverSpec
+    primary: Slot
+    backup: Slot
+    qty: Fraction
+    price: Fraction
+
+    def other(self, slot: Slot) -> Slot:
+        """The other half."""
+        return self.primary if slot is self.backup else self.backup
+
+    def _scaled(self, to: Slot, qty: int) -> Fraction:
+        return qty * self.qty if to is self.primary else qty / self.qty
+
+    def floor(self, to: Slot, qty: int) -> int:
+        """A quantity of the other half in the integers of `to`, rounded down."""
+        return self._scaled(to, qty).__floor__()
+
+    def ceil(self, to: Slot, qty: int) -> int:
+        """Rounded up."""
+        return self._scaled(to, qty).__ceil__()
+
+    def trunc(self, to: Slot, qty: int) -> int:
+        """Rounded towards zero."""
+        return self._scaled(to, qty).__trunc__()
+
+    def price_of(self, to: Slot, price: int, side: int = 0) -> int:
+        """A price of the other half in the integers of `to`: for bids down, for asks up, else to the nearest."""
+        scaled = price * self.price if to is self.primary else price / self.price
+        if side:
+            return scaled.__floor__() if side > 0 else scaled.__ceil__()
+        return round(scaled)
+
+
+def make(spec: FailoverSpec, primary: Slot, backup: Slot, own: Instrument, other: Instrument) -> Pair:
+    """A pair of slots whose contracts are `own` and `other`."""
+    qty = Fraction(other.multiplier) / Fraction(own.multiplier) * Fraction(own.qty_scale, other.qty_scale)
+    return Pair(spec, primary, backup, qty, Fraction(own.price_scale, other.price_scale))
+
+
+class Backup(NamedTuple):
+    """What a strategy's view needs of a pair: where else it holds, and whether it looks at the other market now."""
+
+    account: Account
+    instrument: InstrumentId
+    is_source: bool
+    size: float
+    """Base units of one of the backup's contracts in contracts of the primary's."""
+
+
+def as_if(pair: Pair, event: Bar | Trade) -> Bar | Trade:
+    """A finished bar or a trade of the backup's market, as one of the primary's instrument."""
+    slot, instrument = pair.primary, pair.primary.instrument
+    if isinstance(event, Trade):
+        return Trade(
+            seq=event.seq,
+            ts_ns=event.ts_ns,
+            venue_ts_ns=event.venue_ts_ns,
+            instrument=instrument,
+            price=pair.price_of(slot, event.price),
+            qty=pair.trunc(slot, event.qty),
+            side=event.side,
+        )
+    return Bar(
+        seq=event.seq,
+        ts_ns=event.ts_ns,
+        venue_ts_ns=event.venue_ts_ns,
+        instrument=instrument,
+        interval_ns=event.interval_ns,
+        open_ts_ns=event.open_ts_ns,
+        open=pair.price_of(slot, event.open),
+        high=pair.price_of(slot, event.high),
+        low=pair.price_of(slot, event.low),
+        close=pair.price_of(slot, event.close),
+        volume=pair.trunc(slot, event.volume),
+    )

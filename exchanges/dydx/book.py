@@ -1,0 +1,66 @@
+"""The order book that the indexer tells of, uncrossed here.
+
+No single book exists: each node has its own, and the indexer mixes what it hears of them, so its book may be crossed
+for a while. The venue's rule for who needs one that is not: a level's time is the number of the message that told it
+last. Of two levels that cross the older one goes; of two of the same message the smaller one goes, and is taken off the
+larger one. A level that went comes back with its next change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from domain.instrument import InstrumentId
+from domain.market import Level
+from exchanges.viaccxt.book import LocalBook
+
+
+class UncrossedBook(LocalBook):
+    """A `LocalBook` whose `update` is the number of the last message; `uncrossed` counts levels that had to go."""
+
+    __slots__ = ("_told", "uncrossed")
+
+    def __init__(self, instrument: InstrumentId) -> None:
+        super().__init__(instrument)
+        self._told: dict[int, dict[int, int]] = {1: {}, -1: {}}
+        self.uncrossed = 0
+
+    def reset(self, bids: Iterable[Level], asks: Iterable[Level], update: int) -> None:
+        """The first message of a subscription."""
+        bids, asks = list(bids), list(asks)
+        super().reset(bids, asks, update)
+        self._told = {1: dict.fromkeys((price for price, _ in bids), update)}
+        self._told[-1] = dict.fromkeys((price for price, _ in asks), update)
+        self._uncross()
+
+    def apply(self, bids: Iterable[Level], asks: Iterable[Level], update: int) -> None:
+        """A later one."""
+        bids, asks = list(bids), list(asks)
+        super().apply(bids, asks, update)
+        for sign, levels in ((1, bids), (-1, asks)):
+            told = self._told[sign]
+            for price, qty in levels:
+                if qty:
+                    told[price] = update
+                else:
+                    told.pop(price, None)
+        self._uncross()
+
+    def _uncross(self) -> None:
+        while True:
+            best_bids, best_asks = self.bids.top(1), self.asks.top(1)
+            if not best_bids or not best_asks or best_bids[0][0] < best_asks[0][0]:
+                return
+            [(bid, bid_qty)], [(ask, ask_qty)] = best_bids, best_asks
+            self.uncrossed += 1
+            age = self._told[1].get(bid, 0) - self._told[-1].get(ask, 0)
+            if age < 0 or (age == 0 and bid_qty <= ask_qty):
+                self.bids.apply([(bid, 0)])
+                self._told[1].pop(bid, None)
+                if age == 0:
+                    self.asks.apply([(ask, ask_qty - bid_qty)])
+            else:
+                self.asks.apply([(ask, 0)])
+                self._told[-1].pop(ask, None)
+                if age == 0:
+                    self.bids.apply([(bid, bid_qty - ask_qty)])

@@ -1,0 +1,379 @@
+"""The whole engine between bytes and bytes, on one core: frames in, signed orders out, answers booked.
+
+    frame ─▶ router ─▶ inbox ─▶ journal ─▶ step ─▶ intents ─▶ limits, wire form, signature ─▶ frame of the order
+                         ▲                                                                        │
+                         └──────── orders' answers and fills ◀── decoded ◀── the venue's frames ◀──┘
+
+The venue's side is a stand-in within the same process that reads each order's frame and writes the frames that answer
+it; what that costs counts against us. Nothing is thinned, every message reaches the core.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from domain.desired import Desired, Quote
+from domain.events import VenueSnapshot
+from domain.market import Feed, FeedKind, FeedStatus, MarketEvent
+from domain.order import Amend, Cancel, Intent, Place, RequestSnapshot
+from domain.ports import Journal
+from domain.settings import StrategySpec
+from domain.strategy import Params, Strategy, View, Wake
+from engine.clock import WallClock
+from engine.strategies import registry
+from research.bench import market
+from research.bench.backtests import ACCOUNT, DEPOSIT, peak_mib
+from research.bench.journal import Row
+from research.bench.live import RUN, SWITCH_INTERVAL_S, LiveEngine, journal_of, percentiles
+
+ADDRESS, KEY = "0x" + "ab" * 20, "0x" + "11" * 32
+BTC = replace(market.BTC, venue_symbol="BTC")
+LEVELS = 20
+RULES = "unconflated, journaled before sent (fsync off), gate, limits, signed; venue in process; one core"
+PATIENCE_S = 10.0
+_now = time.perf_counter_ns
+
+
+class Turns(Struct):
+    """How often the ladder was asked."""
+
+    taken: int = 0
+
+
+class Ladder(Strategy[Turns, Params]):
+    """`LEVELS` quotes a side, taken away and put up again at every other quote of the market."""
+
+    kind = "bench_ladder"
+    params_type = Params
+    memory_type = Turns
+
+    def feeds(self) -> tuple[Feed, ...]:
+        """Best bid and offer."""
+        return (Feed(kind=FeedKind.BBO, instrument=BTC.id),)
+
+    def start(self) -> Turns:
+        """Nothing seen."""
+        return Turns()
+
+    def decide(self, memory: Turns, view: View) -> tuple[Turns, Desired]:
+        """Up at odd wakes, down at even ones."""
+        touch = view.bbo(BTC.id)
+        if view.wake == Wake.FILL or touch is None:
+            return memory, view.desired
+        memory.taken += 1
+        if memory.taken % 2 == 0:
+            return memory, Desired()
+        tick = view.tick_size(BTC.id)
+        quotes = [
+            Quote(instrument=BTC.id, side=side, price=price - side * tick * (2 + 5 * level), qty=0.01, level=level)
+            for side, price in ((1, touch.bid), (-1, touch.ask))
+            for level in range(LEVELS)
+        ]
+        return memory, Desired(quotes=tuple(quotes))
+
+
+class _Order(Struct):
+    c: str
+    b: bool
+    p: str
+    s: str
+    t: dict[str, Any]
+
+
+class _Cancel(Struct):
+    cloid: str
+
+
+class _Action(Struct):
+    type: str
+    orders: list[_Order] = []  # msgspec copies it
+    cancels: list[_Cancel] = []
+
+
+class _Payload(Struct):
+    action: _Action
+
+
+class _Request(Struct):
+    payload: _Payload
+
+
+class _Post(Struct):
+    id: int
+    request: _Request
+
+
+class StandIn:
+    """The other end of the socket: whatever takes is filled, whatever rests rests, whatever is cancelled is gone."""
+
+    closed = False
+
+    def __init__(self, take: Callable[[bytes], None]) -> None:
+        """Frames for us go to `take`."""
+        self._take = take
+        self._decode = msgspec.json.Decoder(_Post).decode
+        self._oids = itertools.count(1_000)
+        self._resting: dict[str, dict[str, Any]] = {}
+        self.orders = 0
+        self.sent: list[tuple[int, int]] = []
+        """When a frame came (ns), and how many orders were in it."""
+
+    async def send_str(self, frame: str) -> None:
+        """A signed action; it is answered in the loop's next turn."""
+        at_ns = _now()
+        post = self._decode(frame)
+        action = post.request.payload.action
+        self.sent.append((at_ns, len(action.orders)))
+        streams: list[dict[str, Any]] = []
+        statuses: list[Any] = [self._order(order, streams) for order in action.orders]
+        for cancel in action.cancels:
+            gone = self._resting.pop(cancel.cloid)
+            statuses.append("success")
+            streams.append({"channel": "orderUpdates", "data": [{**gone, "status": "canceled"}]})
+        payload = {"status": "ok", "response": {"type": "order", "data": {"statuses": statuses}}}
+        answer = {"channel": "post", "data": {"id": post.id, "response": {"type": "action", "payload": payload}}}
+        loop = asyncio.get_running_loop()
+        for message in (answer, *streams):
+            loop.call_soon(self._take, msgspec.json.encode(message))
+
+    def _order(self, order: _Order, streams: list[dict[str, Any]]) -> dict[str, Any]:
+        self.orders += 1
+        oid, now_ms = next(self._oids), time.time_ns() // 10**6
+        side = "B" if order.b else "A"
+        if order.t["limit"]["tif"] == "Ioc":
+            fill = {
+                "coin": "BTC", "px": order.p, "sz": order.s, "side": side, "time": now_ms, "oid": oid, "crossed": True,
+                "fee": "0.25", "tid": oid, "cloid": order.c,
+            }  # fmt: skip
+            streams.append({"channel": "userFills", "data": {"user": ADDRESS, "fills": [fill]}})
+            return {"filled": {"oid": oid, "totalSz": order.s, "avgPx": order.p}}
+        told = {
+            "coin": "BTC", "side": side, "limitPx": order.p, "sz": order.s, "origSz": order.s, "oid": oid,
+            "timestamp": now_ms, "cloid": order.c,
+        }  # fmt: skip
+        self._resting[order.c] = {"order": told, "statusTimestamp": now_ms}
+        return {"resting": {"oid": oid}}
+
+
+class OrderSide:
+    """Hyperliquid's order side around `exchange` instead of a socket. By name: research does not build on it."""
+
+    def __init__(self, put: Callable[[Any], None]) -> None:
+        """Events go to `put`."""
+        parts = {
+            name: importlib.import_module(f"exchanges.hyperliquid.{name}")
+            for name in ("batches", "config", "limits", "orders", "outbox", "private", "signing")
+        }
+        payloads = importlib.import_module("exchanges.shared.payloads")
+        config = parts["config"].HyperliquidConfig(
+            is_mainnet=False, api_url=f"bench {id(self)}", messages_a_minute=10**12
+        )
+        account = parts["config"].HyperliquidAccount(id=ACCOUNT, address=ADDRESS, key="bench")
+        clock, signer = WallClock(), parts["signing"].LocalSigner({"bench": KEY})
+        self._private = parts["private"]
+        self.orders = parts["orders"].Orders({"BTC": BTC}, put)
+        writer = parts["batches"].Writer(config, clock, signer, self.orders, {ACCOUNT: account}, {BTC.id: (BTC, 0)})
+        limits = parts["limits"].Limits(config, clock)
+        limits.open_account(ACCOUNT)
+        limits.accounts[ACCOUNT].told(0, 10**12, 10**12)
+        self.payloads = payloads.Payloads("HYPERLIQUID", self._private.UNREAD)
+        self.outbox = parts["outbox"].Outbox(
+            config, clock, writer, self.orders, limits, self.payloads, put, lambda _account: None
+        )
+        self.exchange = self.outbox.socket = StandIn(self._take)
+
+    def _take(self, frame: bytes) -> None:
+        """As the venue's connection does."""
+        message = self._private.decode_private(frame)
+        self.payloads.look(frame, message)
+        if isinstance(message, self._private.PostMessage):
+            self.outbox.on_post(message.data)
+        elif isinstance(message, self._private.FillsMessage):
+            self.orders.on_fills(ACCOUNT, ADDRESS, message.data.fills, 0)
+        else:
+            for update in message.data:
+                self.orders.on_update(update)
+
+
+class Whole(LiveEngine):
+    """The engine with Hyperliquid's own order side and feed decoder around it."""
+
+    def __init__(self, journal: Journal | None, kind: str, params: dict[str, Any], orders: int) -> None:
+        """Wire it."""
+        super().__init__(journal, orders)
+        spec = StrategySpec(id="bench", kind=kind, account=ACCOUNT, instruments=(market.BTC.id,), params=params)
+        self.settings = replace(self.settings, strategies=(spec,))
+        self.kernel.core.make_code = lambda spec: (
+            Ladder(spec.instruments, Params()) if spec.kind == Ladder.kind else registry.build(spec)
+        )
+        self.side = OrderSide(self.loop.put)
+        self.exchange = self.side.exchange
+        self.send = self._out
+        wire = importlib.import_module("exchanges.hyperliquid.wire")
+        router = importlib.import_module("exchanges.hyperliquid.router")
+        self.router = router.Router([wire.CoinCodec(BTC, "BTC")], self._in, 0)
+        self.seen = 0
+
+    def _in(self, event: MarketEvent | FeedStatus) -> None:
+        self.seen += 1
+        self.loop.put(event)
+
+    def _out(self, intents: Sequence[Intent]) -> None:
+        if any(isinstance(intent, RequestSnapshot) for intent in intents):
+            self.loop.put(VenueSnapshot(account=ACCOUNT, cash=DEPOSIT, orders=(), positions=(), venue_ts_ns=1))
+        self.side.outbox.put([intent for intent in intents if isinstance(intent, Place | Amend | Cancel)])
+
+    async def begin(self) -> tuple[asyncio.Task[None], ...]:
+        """Start the engine and the sender."""
+        return await self.start(), asyncio.create_task(self.side.outbox.run())
+
+    async def quiet(self) -> None:
+        """Wait until nothing is under way: not in the engine, not at the venue."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.loop.has_work or self.kernel.waiting or self.side.outbox.is_busy:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+
+
+def run(count: int) -> list[Row]:
+    """Messages, orders, forty orders from one decision, and what a long run leaves behind."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    rows = [
+        asyncio.run(_with(lambda journal: messages_rows(journal, count))),
+        asyncio.run(_with(lambda journal: orders_rows(journal, max(20, count // 100)))),
+        asyncio.run(_with(lambda journal: ladder_rows(journal, max(10, count // 2_000)))),
+    ]
+    return [row for some in rows for row in some]
+
+
+async def _with(session: Callable[[Journal | None], Any]) -> list[Row]:
+    with journal_of("nosync") as journal:
+        rows: list[Row] = await session(journal)
+        return rows
+
+
+async def messages_rows(journal: Journal | None, count: int) -> list[Row]:
+    """Books, quotes and trades, a market maker that moves its quotes at every tenth best bid and offer."""
+    whole = Whole(journal, "bench_quoter", {"every": 10}, 0)
+    tasks = await whole.begin()
+    frames = mixed_frames(count)
+    first = resident_mib()
+    took_s = 0.0
+    for _ in range(0, count, RUN):
+        chunk = list(itertools.islice(frames, RUN))
+        began = time.perf_counter()
+        for frame in chunk:
+            whole.router.take(frame, time.time_ns())
+        await whole.quiet()
+        took_s += time.perf_counter() - began
+    grown = resident_mib() - first
+    await stop(*tasks)
+    if whole.seen < count:
+        raise AssertionError(f"{count} frames became {whole.seen} events")
+    what = f"{count:,} frames, half quotes, a quarter books of 20+20, a quarter trades"
+    rules = f"{what}; {whole.exchange.orders:,} orders; {RULES}"
+    grown = max(0.0, grown)
+    return [
+        Row(case="messages through the whole engine", value=count / took_s, unit="messages/s", rules=rules),
+        Row(case="memory growth over messages", value=grown, unit="MiB", rules=f"resident, from the start on; {rules}"),
+    ]
+
+
+async def orders_rows(journal: Journal | None, count: int) -> list[Row]:
+    """One order for each quote: signed, filled, booked."""
+    whole = Whole(journal, "bench_alternator", {"pattern": "drift", "limit": count}, count)
+    tasks = await whole.begin()
+    frames = [bbo_frame(number) for number in range(count)]
+    began = time.perf_counter()
+    for number, frame in enumerate(frames):
+        whole.router.take(frame, time.time_ns())
+        if number % RUN == 0:
+            await whole.quiet()
+    await whole.quiet()
+    took_s = await whole.settled() - began
+    await stop(*tasks)
+    if whole.filled != count or whole.exchange.orders != count:
+        raise AssertionError(f"{count} quotes became {whole.exchange.orders} orders, {whole.filled} of them booked")
+    rules = f"quote's frame to booked fill, {count:,} orders, one action each; {RULES}"
+    return [Row(case="orders through the whole engine", value=count / took_s, unit="orders/s", rules=rules)]
+
+
+async def ladder_rows(journal: Journal | None, count: int) -> list[Row]:
+    """Forty quotes from one decision in one signed action."""
+    whole = Whole(journal, Ladder.kind, {}, 0)
+    tasks = await whole.begin()
+    taken = []
+    for number in range(2 * count):
+        seen = len(whole.exchange.sent)
+        began_ns = _now()
+        whole.router.take(bbo_frame(number), time.time_ns())
+        await whole.quiet()
+        actions = [(at_ns, size) for at_ns, size in whole.exchange.sent[seen:] if size]
+        if number % 2 == 0:
+            if [size for _, size in actions] != [2 * LEVELS]:
+                raise AssertionError(f"a ladder of {2 * LEVELS} left as {actions}")
+            taken.append(actions[0][0] - began_ns)
+    await stop(*tasks)
+    p50, p99 = percentiles(taken)
+    rules = f"quote's frame to one signed action on the socket, {len(taken)} times; {RULES}"
+    name = f"{2 * LEVELS} orders from a decision in one action"
+    return [
+        Row(case=f"{name}, p50", value=p50 / 1e6, unit="ms", rules=rules),
+        Row(case=f"{name}, p99", value=p99 / 1e6, unit="ms", rules=rules),
+    ]
+
+
+async def stop(*tasks: asyncio.Task[None]) -> None:
+    """End what runs beside."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def resident_mib() -> float:
+    """What the process holds now; where the system does not tell, the most that it ever held."""
+    gc.collect()
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return peak_mib()
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def mixed_frames(count: int) -> Iterator[bytes]:
+    """Frames that move a little: two quotes, a book, a trade, and again."""
+    return (_frame(number) for number in range(count))
+
+
+def _frame(number: int) -> bytes:
+    kind = number % 4
+    if kind < 2:
+        return bbo_frame(number)
+    at_ms = 1_700_000_000_000 + number
+    if kind == 2:
+        prices = [[f"{50_000 - at}.0", f"{50_001 + at}.{number % 10}"] for at in range(20)]
+        levels = [
+            [{"px": pair[side], "sz": f"{1 + at}.5", "n": 3} for at, pair in enumerate(prices)] for side in (0, 1)
+        ]
+        return msgspec.json.encode({"channel": "l2Book", "data": {"coin": "BTC", "time": at_ms, "levels": levels}})
+    trade = {"coin": "BTC", "side": "A", "px": "50000.0", "sz": "0.002", "time": at_ms, "hash": "0x0", "tid": number}
+    return msgspec.json.encode({"channel": "trades", "data": [trade]})
+
+
+def bbo_frame(number: int) -> bytes:
+    """A best bid and offer that goes to and fro by a tick."""
+    sides = [{"px": f"{50_000 + side / 10 + number % 20 // 10 / 10:.1f}", "sz": "50.0", "n": 3} for side in range(2)]
+    data = {"coin": "BTC", "time": 1_700_000_000_000 + number, "bbo": sides}
+    return msgspec.json.encode({"channel": "bbo", "data": data})
