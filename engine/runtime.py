@@ -41,11 +41,8 @@ from engine import lost as lost_end
 from engine.clock import WallClock
 from engine.config import Config, diff
 from engine.core.core import AnyStrategy, Core
-<<<<<<< HEAD
 from engine.core.executor.place import cancel_of
-=======
 from engine.core.failover import with_backups
->>>>>>> main
 from engine.core.guard import Guard, Timed
 from engine.core.journal import FileJournal
 from engine.core.kernel import Kernel
