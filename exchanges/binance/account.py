@@ -25,6 +25,7 @@ from exchanges.binance.wire import (
     WireTrade,
     decoded,
 )
+from exchanges.shared.integers import nearest
 from exchanges.shared.meters import Priority
 from exchanges.viaccxt.dialect import Answer
 from exchanges.viaccxt.session import Session
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 PAGE = 1_000
 WEEK_MS = 7 * 86_400_000 - 1
 """userTrades answers for a week at most."""
+OLDEST_MS = 180 * 86_400_000
+"""Nor does it know older ones."""
 STATUSES = {
     "NEW": OrderStatus.OPEN,
     "PARTIALLY_FILLED": OrderStatus.OPEN,
@@ -43,6 +46,7 @@ STATUSES = {
     "EXPIRED_IN_MATCH": OrderStatus.CANCELLED,
     "REJECTED": OrderStatus.REJECTED,
 }
+FORCED = ("autoclose-", "adl_autoclose", "settlement_autoclose-", "delivery_autoclose-")
 KINDS = {"GTX": OrderKind.POST_ONLY, "IOC": OrderKind.IOC}
 SIDES = {"BUY": BUY, "SELL": SELL}
 NOT_THERE = frozenset({-2011, -2013})
@@ -233,7 +237,8 @@ class Account:
     async def _fills(self, symbol: str, from_ns: int, now_ns: int) -> list[Filled]:
         """Fills of one symbol since then, a week at a time and page by page."""
         found: dict[int, WireTrade] = {}
-        start_ms, now_ms = from_ns // MS, now_ns // MS
+        now_ms = now_ns // MS
+        start_ms = max(from_ns // MS, now_ms - OLDEST_MS)
         while start_ms <= now_ms:
             more: dict[str, Any] = {"startTime": str(start_ms), "endTime": str(min(now_ms + 1, start_ms + WEEK_MS))}
             while True:
@@ -248,18 +253,20 @@ class Account:
 
     async def _fill(self, trade: WireTrade) -> Filled:
         instrument = self._session.by_symbol[trade.symbol]
-        price, qty = instrument.price(trade.price), instrument.qty(trade.qty)
+        price, qty = fill_price(instrument, trade.price), instrument.qty(trade.qty)
+        cid = await self._cid_of(instrument, str(trade.order_id))
         return Filled(
             venue_ts_ns=trade.time * MS,
             account=self._session.account.id,
             instrument=instrument.id,
-            cid=await self._cid_of(instrument, str(trade.order_id)),
+            cid=cid,
             fill_id=f"{trade.symbol}-{trade.id}",
             side=_side(trade.side),
             price=price,
             qty=qty,
             fee=self.fee(instrument, trade.commission, trade.commission_asset, price, qty, is_maker=trade.maker),
             liquidity=Liquidity.MAKER if trade.maker else Liquidity.TAKER,
+            liquidation=is_forced(cid),
         )
 
     async def _cid_of(self, instrument: Instrument, order_id: str) -> ClientId:
@@ -309,6 +316,19 @@ class Account:
             if len(page) < PAGE or newest_ms <= start_ms:
                 return list(found.values())
             start_ms = newest_ms
+
+
+def is_forced(cid: ClientId) -> bool:
+    """Whether the venue made the order itself, to close a position (liquidation, deleveraging, settlement)."""
+    return cid.startswith(FORCED)
+
+
+def fill_price(instrument: Instrument, text: str) -> int:
+    """The price of a fill, which of a forced one is an average and off the grid. Raises `DataError`."""
+    price = nearest(text, instrument.price_decimals, "Binance")
+    if not price:
+        raise DataError(f"Binance sent the price {text!r:.40} of a fill of {instrument.venue_symbol}")
+    return price
 
 
 def _side(word: str) -> int:

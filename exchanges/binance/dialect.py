@@ -22,7 +22,7 @@ from domain.events import Filled, OrderReport, VenueSnapshot
 from domain.instrument import Instrument
 from domain.order import BUY, SELL, Amend, ArmDeadMan, Cancel, Liquidity, Place, Query
 from domain.verdict import Reason
-from exchanges.binance.account import Account
+from exchanges.binance.account import Account, fill_price, is_forced
 from exchanges.binance.config import MS, Network
 from exchanges.binance.requests import cancel_algo, our_cid, written
 from exchanges.binance.start import Start
@@ -252,7 +252,7 @@ class BinanceDialect:
         match order.execution:
             case "NEW":
                 self._orders.accepted(cid, str(order.order_id), ts_ns)
-            case "TRADE" | "CALCULATED":
+            case "TRADE" | "CALCULATED" if order.trade_id:
                 self._orders.filled(self._fill(instrument, cid, order, ts_ns))
                 if order.status == "FILLED":
                     self._orders.completed(cid)
@@ -265,7 +265,7 @@ class BinanceDialect:
                 self._orders.rejected(cid, Reason.VENUE, order.status, ts_ns)
 
     def _fill(self, instrument: Instrument, cid: str, order: StreamOrder, ts_ns: int) -> Filled:
-        price, qty = instrument.price(order.last_price), instrument.qty(order.last_qty)
+        price, qty = fill_price(instrument, order.last_price), instrument.qty(order.last_qty)
         return Filled(
             venue_ts_ns=ts_ns,
             account=self._session.account.id,
@@ -277,7 +277,7 @@ class BinanceDialect:
             qty=qty,
             fee=self._account.fee(instrument, order.fee, order.fee_asset, price, qty, is_maker=order.is_maker),
             liquidity=Liquidity.MAKER if order.is_maker else Liquidity.TAKER,
-            liquidation=order.execution == "CALCULATED" or order.cid.startswith(("autoclose-", "adl_autoclose")),
+            liquidation=is_forced(order.cid),
         )
 
     def _on_algo(self, update: AlgoUpdate) -> None:

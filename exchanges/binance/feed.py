@@ -25,7 +25,7 @@ from domain.market import Bar, Bbo, Feed, FeedKind, Level, Mark, Trade
 from exchanges.binance.config import MS, Network
 from exchanges.binance.history import INTERVALS, WireCandle, bars_of, read_candles
 from exchanges.binance.markets import ExchangeInfo, listed
-from exchanges.shared.integers import Integers
+from exchanges.shared.integers import Integers, nearest
 from exchanges.viaccxt.book import LocalBook
 from exchanges.viaccxt.feed import FeedDialect
 from exchanges.viaccxt.pages import PublicReader
@@ -304,15 +304,15 @@ class BinanceFeedDialect(FeedDialect):
 
     def _mark(self, market: _Market, mark: WireMark, ts_ns: int) -> None:
         """The mark is finer than the price scale: it is rounded to it."""
-        price, rate = Decimal(mark.price), Decimal(mark.rate or "0")
-        if not price.is_finite() or price <= 0 or not rate.is_finite() or abs(rate) > 1:
+        price, rate = nearest(mark.price, market.instrument.price_decimals, "Binance"), Decimal(mark.rate or "0")
+        if not price or not rate.is_finite() or abs(rate) > 1:
             raise DataError(f"{mark.symbol}: mark price {mark.price!r:.40} or funding {mark.rate!r:.40} makes no sense")
         self.room.emit(
             Mark(
                 ts_ns=ts_ns,
                 venue_ts_ns=mark.time * MS,
                 instrument=market.instrument.id,
-                price=int(price.scaleb(market.instrument.price_decimals).to_integral_value()),
+                price=price,
                 funding_rate=rate,
             )
         )

@@ -16,6 +16,7 @@ from domain.market import Bar, FundingRate, Trade
 from domain.ports import HistoryPage
 from exchanges.binance.config import MS
 from exchanges.binance.markets import ExchangeInfo, listed
+from exchanges.shared.integers import nearest
 from exchanges.viaccxt.pages import PublicReader
 
 WEIGHT_A_MINUTE = 1_200
@@ -78,11 +79,11 @@ class WireRate(Struct, rename="camel", gc=False):
 
 
 def bars_of(instrument: Instrument, candles: Iterable[WireCandle | WireRow]) -> list[Bar]:
-    """Candles as finished bars, stamped with their close. Raises `DataError`, `Unrepresentable`."""
+    """Candles as finished bars, stamped with their close; old ones may be off today's grid. Raises `DataError`."""
     found = []
     for candle in candles:
-        prices = [instrument.price(text) for text in (candle.open, candle.high, candle.low, candle.close)]
-        opened, high, low, closed = prices
+        texts = (candle.open, candle.high, candle.low, candle.close)
+        opened, high, low, closed = (nearest(text, instrument.price_decimals, "Binance") for text in texts)
         interval_ns = (candle.closes + 1 - candle.opened) * MS
         if not low <= min(opened, closed) <= max(opened, closed) <= high or interval_ns not in INTERVALS:
             raise DataError(f"{instrument.venue_symbol}: the candle at {candle.opened} makes no sense")
@@ -98,7 +99,7 @@ def bars_of(instrument: Instrument, candles: Iterable[WireCandle | WireRow]) -> 
                 high=high,
                 low=low,
                 close=closed,
-                volume=instrument.qty(candle.volume),
+                volume=nearest(candle.volume, instrument.qty_decimals, "Binance"),
             )
         )
     return found
@@ -179,8 +180,8 @@ def _trade(instrument: Instrument, row: WireTrade) -> Trade:
         ts_ns=ts_ns,
         venue_ts_ns=ts_ns,
         instrument=instrument.id,
-        price=instrument.price(row.price),
-        qty=instrument.qty(row.qty),
+        price=nearest(row.price, instrument.price_decimals, "Binance"),
+        qty=nearest(row.qty, instrument.qty_decimals, "Binance"),
         side=-1 if row.is_buyer_maker else 1,
         trade_id=str(row.number),
     )

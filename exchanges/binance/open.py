@@ -20,7 +20,7 @@ from exchanges.binance.markets import Brackets, Commission, ExchangeInfo, Fundin
 from exchanges.binance.wire import decoded
 from exchanges.shared.pace import Pace
 from exchanges.shared.setup import VenueSetup, wanted
-from exchanges.viaccxt.client import Client
+from exchanges.viaccxt.client import Client, load_ccxt
 from exchanges.viaccxt.dialect import Patience
 from exchanges.viaccxt.feed import PublicFeed
 from exchanges.viaccxt.limits import Limits
@@ -46,6 +46,7 @@ async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> l
 
     Commission costs a twentieth of a percent of a minute's limit per contract: it is asked for those that are named.
     """
+    await load_ccxt()
     async with aiohttp.ClientSession() as session:
         account = setup.accounts[0] if setup.accounts and signer is not None else None
         client = Client(

@@ -76,9 +76,11 @@ class Start:
     async def _check_contracts(self) -> None:
         """The settings must count as the venue does; other contracts are known so that nothing of them is missed."""
         session = self._session
-        for found in listed(
-            decoded(await self._account.read("exchangeInfo", api="fapiPublic"), ExchangeInfo, "exchangeInfo")
-        ):
+        info = decoded(await self._account.read("exchangeInfo", api="fapiPublic"), ExchangeInfo, "exchangeInfo")
+        for limit in info.rate_limits:
+            self._told(limit)
+        known = {instrument.venue_symbol: instrument for instrument in listed(info)}
+        for found in known.values():
             ours = session.by_symbol.setdefault(found.venue_symbol, found)
             same = ("price_decimals", "qty_decimals", "tick", "lot")
             wrong = [name for name in same if getattr(ours, name) != getattr(found, name)]
@@ -86,7 +88,7 @@ class Start:
                 said = ", ".join(f"{name} {getattr(found, name)}" for name in wrong)
                 raise ConfigError(f"{ours.id}: Binance has {said}, the settings differ; correct them")
             session.by_id.setdefault(found.id, found)
-        missing = [symbol for symbol in self._traded if symbol not in session.by_symbol]
+        missing = [symbol for symbol in self._traded if symbol not in known]
         if missing:
             raise ConfigError(f"Binance does not list {', '.join(missing)}; remove it or correct its venue symbol")
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 from domain.errors import DataError
 from domain.instrument import Instrument
 from domain.market import Bar, Bbo, Book, Mark, Trade
-from exchanges.shared.integers import MAX_DIGITS, Integers
+from exchanges.shared.integers import Integers, nearest
 
 MS = 1_000_000
 INTERVALS_NS = {
@@ -269,12 +269,12 @@ class CoinCodec:
             high=high,
             low=low,
             close=closed,
-            volume=_nearest(candle.v, self.instrument.qty_decimals),
+            volume=nearest(candle.v, self.instrument.qty_decimals, "Hyperliquid"),
         )
 
     def mark(self, asset: WireAsset, ts_ns: int) -> Mark:
         """Mark price, rounded to the price scale, and hourly funding rate; the venue stamps no time."""
-        price = _nearest(asset.ctx.mark_px, self.instrument.price_decimals)
+        price = nearest(asset.ctx.mark_px, self.instrument.price_decimals, "Hyperliquid")
         try:
             rate = Decimal(asset.ctx.funding)
         except ArithmeticError as error:
@@ -282,13 +282,3 @@ class CoinCodec:
         if price <= 0 or not rate.is_finite() or abs(rate) > 1:
             raise DataError(f"{asset.coin}: mark price {asset.ctx.mark_px!r:.40} or funding {rate} makes no sense")
         return Mark(ts_ns=ts_ns, instrument=self._id, price=price, funding_rate=rate)
-
-
-def _nearest(text: str, decimals: int) -> int:
-    try:
-        value = Decimal(text)
-    except ArithmeticError as error:
-        raise DataError(f"Hyperliquid sent {text!r:.40} where a number belongs") from error
-    if not value.is_finite() or value < 0 or value.adjusted() > MAX_DIGITS:
-        raise DataError(f"Hyperliquid sent {text!r:.40} where a number belongs")
-    return int(value.scaleb(decimals).to_integral_value())

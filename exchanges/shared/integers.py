@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from domain.errors import DataError
 from domain.instrument import LARGEST, Instrument
@@ -40,3 +41,17 @@ class Integers(dict[str, int]):
             self.clear()
         self[text] = value
         return value
+
+
+def nearest(text: str, decimals: int, venue: str) -> int:
+    """A number that need not be on the present grid (an average, a sum, the past), rounded to a scale.
+
+    Raises `DataError` for what is no number from 0 on in its range.
+    """
+    try:
+        value = Decimal(text)
+    except ArithmeticError as error:
+        raise DataError(f"{venue} sent {text!r:.40} where a number belongs") from error
+    if not value.is_finite() or value < 0 or value.adjusted() > MAX_DIGITS:
+        raise DataError(f"{venue} sent {text!r:.40} where a number belongs")
+    return int(value.scaleb(decimals).to_integral_value())

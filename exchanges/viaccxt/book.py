@@ -30,7 +30,7 @@ class Side:
 
     def reset(self, levels: Iterable[Level]) -> None:
         """These are all."""
-        self._qty = {price: qty for price, qty in levels if qty}
+        self._qty = {price: qty for price, qty in dict(levels).items() if qty}
         self._prices = sorted(self._qty)
 
     def apply(self, levels: Iterable[Level]) -> None:

@@ -9,6 +9,7 @@ that none is missed between two awaits and none is kept.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -38,6 +39,11 @@ class NotSent(VenueError):
 
 class NoAnswer(VenueError):
     """The request may have arrived; what became of it is not known."""
+
+
+async def load_ccxt() -> None:
+    """Import ccxt beside the loop: it takes half a second at least, and all of its exchanges come with it."""
+    await asyncio.to_thread(importlib.import_module, "ccxt.pro")
 
 
 class Client:
@@ -72,7 +78,7 @@ class Client:
         self.exchange: Any = self._make(credentials or {"apiKey": api_key, "secret": PLACEHOLDER}, ping_after_s)
 
     def _make(self, credentials: Mapping[str, str], ping_after_s: float) -> Any:  # noqa: ANN401 - ccxt is untyped
-        import ccxt.pro  # half a second: only where a venue is opened
+        import ccxt.pro  # by now a look into a table: see `load_ccxt`
 
         base: Any = getattr(ccxt.pro, self._spec.exchange)
         sealed = type(f"sealed_{self._spec.exchange}", (base,), _overrides(base, self))
@@ -94,6 +100,7 @@ class Client:
         )
         exchange.has["fetchCurrencies"] = False
         exchange.timeout_on_exit = 0
+        exchange.ssl_context = False  # ours is the session's; making one takes 70 ms
         exchange.streaming = {**exchange.streaming, "keepAlive": int(ping_after_s * 1_000)}
         exchange.aiohttp_trust_env = False
         self._spec.point(exchange)

@@ -27,7 +27,7 @@ from domain.order import ArmDeadMan, Intent, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
 from domain.views import VenueView
 from exchanges.shared.setup import VenueSetup
-from exchanges.viaccxt.client import Client
+from exchanges.viaccxt.client import Client, load_ccxt
 from exchanges.viaccxt.dialect import Answer, ClientSpec, Dialect, Patience
 from exchanges.viaccxt.limits import Limits, Rules
 from exchanges.viaccxt.outbox import Outbox
@@ -119,6 +119,7 @@ class CcxtVenue:
         if not self._setup.accounts:
             raise ConfigError(f"{self.name}: there is no account to trade for; configure one")
         self._sink = sink
+        await load_ccxt()
         self._http = aiohttp.ClientSession()
         try:
             for account in self._setup.accounts:

@@ -26,7 +26,7 @@ def quiet(caplog):
 
 
 def virtual_soak(seed: int, seconds: float):
-    return run_virtually(lambda: soak(NAMES, seed, seconds, 0.2), seed)
+    return run_virtually(lambda: soak(NAMES, seed, seconds, 0.5), seed)
 
 
 @pytest.mark.timeout(600)
@@ -34,9 +34,9 @@ def test_a_simulated_hour_of_faults_loses_and_doubles_nothing_on_any_venue(recor
     done = virtual_soak(1, HOUR_S)
     record_property("soak", f"simulated hour: {done['orders']} orders, {done['fills']} fills; {done['report']}")
     print(done["report"])
-    assert done["orders"] > HOUR_S / 2
-    assert done["fills"] > HOUR_S / 6
-    assert done["faults"] > HOUR_S / 10
+    assert done["orders"] > HOUR_S / 3
+    assert done["fills"] > HOUR_S / 10
+    assert done["faults"] > HOUR_S / 12
 
 
 def test_the_same_seed_is_the_same_minute():

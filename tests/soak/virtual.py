@@ -6,6 +6,7 @@ can run, the clock jumps to the next timer. What is written arrives in order, af
 """
 
 import asyncio
+import itertools
 import random
 import selectors
 import socket
@@ -18,6 +19,8 @@ from typing import Any, TypeVar
 import pytest
 
 T = TypeVar("T")
+PORTS = itertools.count(20_000)
+"""No two servers of this process have one address: what is remembered of one is not held against the next."""
 START_NS = 1_790_000_000_000_000_000
 """What the machine's clock shows when virtual time begins; the loop's own time begins at 0, where floats are fine."""
 
@@ -171,7 +174,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._latency_s = latency_s
         self.servers: dict[tuple[str, int], Callable[[], asyncio.BaseProtocol]] = {}
         self._calls: dict[socket.socket, tuple[str, int]] = {}
-        self._port = 20_000
+        self._callers = itertools.count(40_000)
 
     def time(self) -> float:
         return self._jumping.now_s
@@ -188,8 +191,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return answer()
 
     async def create_server(self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:
-        self._port += 1
-        address = (host or "127.0.0.1", port or self._port)
+        address = (host or "127.0.0.1", port or next(PORTS))
         self.servers[address] = protocol_factory
         return _Server(self, address)
 
@@ -205,8 +207,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         answer = self.servers.get(address)
         if answer is None:
             raise ConnectionRefusedError(111, f"nobody listens on {address} any more")
-        self._port += 1
-        caller = ("127.0.0.1", self._port)
+        caller = ("127.0.0.1", next(self._callers))
         near, far = protocol_factory(), answer()
         ours, theirs = Line(self, near, (caller, address)), Line(self, far, (address, caller))
         ours.peer, theirs.peer = theirs, ours

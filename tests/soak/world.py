@@ -39,7 +39,7 @@ TIMING = ExecutionSettings(
     validity_ns=3_000 * MS,
     query_every_ns=1_000 * MS,
     retry_ns=300 * MS,
-    reconcile_every_ns=10_000 * MS,
+    reconcile_every_ns=30_000 * MS,
     stale_feed_ns=3_600_000 * MS,
 )
 FAULTS = ("lose_answers", "lose_requests", "limit_rate", "disorder", "gap")

@@ -107,9 +107,20 @@ def _balance(room: Room, user: str, params: Params) -> list[Params]:
     return [{"accountAlias": "SgsR", "asset": "USDT", **told, "crossUnPnl": "0", "marginAvailable": True}]
 
 
+def _account(room: Room, user: str, params: Params) -> Params:
+    wallet = _balance(room, user, params)[0]["balance"]
+    names = ("walletBalance", "marginBalance", "crossWalletBalance", "availableBalance", "maxWithdrawAmount")
+    none = dict.fromkeys(("unrealizedProfit", "maintMargin", "initialMargin", "positionInitialMargin"), "0.00000000")
+    assets = [{"asset": "USDT", **dict.fromkeys(names, wallet), **none, "updateTime": room.now_ms}]
+    totals = {"totalWalletBalance": wallet, "totalMarginBalance": wallet, "availableBalance": wallet}
+    return {**totals, "assets": assets, "positions": room.positions(user)}
+
+
 def _bracket(room: Room, user: str, params: Params) -> list[Params]:
     first = {"bracket": 1, "initialLeverage": 75, "notionalCap": 10_000_000, "notionalFloor": 0, "cum": 0.0}
-    return [{"symbol": params["symbol"], "notionalCoef": 1.5, "brackets": [{**first, "maintMarginRatio": 0.0065}]}]
+    symbols = [params["symbol"]] if "symbol" in params else list(room.by_symbol)
+    bracket = {**first, "maintMarginRatio": 0.0065}
+    return [{"symbol": symbol, "notionalCoef": 1.5, "brackets": [bracket]} for symbol in symbols]
 
 
 def _account_config(room: Room, user: str, params: Params) -> Params:
@@ -137,6 +148,7 @@ ACTS: dict[tuple[str, str], Act] = {
     ("GET", "income"): lambda room, user, p: _within([e for e in room.income if e["user"] == user], p),
     ("GET", "positionRisk"): lambda room, user, params: room.positions(user),
     ("GET", "balance"): _balance,
+    ("GET", "account"): _account,
     ("GET", "commissionRate"): lambda room, user, params: {
         "symbol": params["symbol"], "makerCommissionRate": f"{MAKER:f}", "takerCommissionRate": f"{TAKER:f}",
     },

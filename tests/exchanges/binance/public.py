@@ -45,7 +45,10 @@ class Public:
         elif isinstance(event, Bbo):
             yield f"{low}@bookTicker", self._ticker(i, (event.bid, event.bid_qty, event.ask, event.ask_qty), at_ms)
         elif isinstance(event, Trade):
-            yield f"{low}@aggTrade", self._trade(i, event, at_ms)
+            trade = self._trade(i, event, at_ms)
+            yield f"{low}@aggTrade", trade
+            told = {name: trade[name] for name in ("E", "s", "p", "q", "T", "m")}
+            yield f"{low}@trade", {"e": "trade", "t": trade["a"], "X": "MARKET", **told}
             for name in INTERVALS_MS:
                 yield f"{low}@kline_{name}", self._kline(i, event, at_ms, name)
         elif isinstance(event, Mark):

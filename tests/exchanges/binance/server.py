@@ -335,7 +335,7 @@ class BinanceServer:
         if self.faults.refuse_ws:
             return web.Response(status=503)
         self.connections.append(kind)
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(compress=False)
         await socket.prepare(asked)
         self._sockets[socket] = (kind, streams)
         try:
@@ -363,7 +363,8 @@ class BinanceServer:
     async def _posted(self, socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
         method, path = SOCKET_METHODS.get(message["method"], ("", ""))
         params = dict(message["params"])
-        unsigned = "&".join(f"{name}={params[name]}" for name in sorted(params) if name != "signature")
+        texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in params.items()}
+        unsigned = "&".join(f"{name}={texts[name]}" for name in sorted(texts) if name != "signature")
         status, _, answer = await self._requested("ws", method, path, params, params.get("apiKey", ""), unsigned)
         if self.faults.streams_first:
             await self.flush()

@@ -60,11 +60,17 @@ def symbol(base: str, tick: str, step: str, precision: tuple[int, int], notional
     }  # fmt: skip
 
 
+QUARTER = {
+    **symbol("BTC", "0.1", "0.001", (1, 3), "100"),
+    "symbol": "BTCUSDT_261225",
+    "contractType": "CURRENT_QUARTER",
+    "deliveryDate": 1_798_156_800_000,
+}
 SYMBOLS = [
     symbol("BTC", "0.10", "0.001", (2, 3), "100"),
     symbol("ETH", "0.01", "0.001", (2, 3), "20"),
     {**symbol("OLD", "0.01", "0.1", (2, 1), "5"), "status": "SETTLING"},
-    {**symbol("BTC", "0.1", "0.001", (1, 3), "100"), "symbol": "BTCUSDT_261225", "contractType": "CURRENT_QUARTER"},
+    QUARTER,
 ]
 RATE_LIMITS = [
     {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": WEIGHT_A_MINUTE},

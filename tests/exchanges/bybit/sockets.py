@@ -88,7 +88,7 @@ class Talk:
         if server.faults.refuse_ws or (kind == "trade" and server.faults.refuse_trade_ws):
             return web.Response(status=503)
         server.connections += 1
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(compress=False)
         await socket.prepare(asked)
         peer = Peer(socket, kind, f"conn-{server.connections}")
         server.peers.add(peer)

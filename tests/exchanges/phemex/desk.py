@@ -42,6 +42,7 @@ def venue_at(server: PhemexServer, clock: WallClock | None = None, **changes: An
     instruments = changes.pop("traded", [BTC])
     venue = open_venue(setup_of(server, **changes), clock or WallClock(), signer, instruments, patience)
     assert isinstance(venue, CcxtVenue)
+    venue._jitter = lambda: 0.5
     return venue
 
 

@@ -133,7 +133,7 @@ class Gateway:
         if self._server.faults.refuse_ws or len(self.lines) >= CONNECTIONS:
             return web.Response(status=503)
         self.connections += 1
-        socket = web.WebSocketResponse(autoping=False)
+        socket = web.WebSocketResponse(autoping=False, compress=False)
         await socket.prepare(asked)
         line = Line(socket)
         self.lines.append(line)

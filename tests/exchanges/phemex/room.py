@@ -54,7 +54,7 @@ class Room:
         self.fills: list[dict[str, Any]] = []
         self.fundings: list[dict[str, Any]] = []
         self.told: list[list[dict[str, Any]]] = []
-        self._execs: dict[str, str] = {}
+        self._ids = 0
         self._touched: dict[str, int] = {}
         """When a symbol's position last changed."""
         self._last_ns = 0
@@ -62,6 +62,11 @@ class Room:
     def now_ns(self) -> int:
         self._last_ns = max(self._last_ns + 1, time.time_ns() + self.skew_ns)
         return self._last_ns
+
+    def _new_id(self) -> str:
+        """Ids look random and are counted, so that a simulated day is the same every time."""
+        self._ids += 1
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, str(self._ids)))
 
     # requests
 
@@ -74,7 +79,7 @@ class Room:
         if client_id and any(rec.client_id == client_id for rec in self.recs.values()):
             raise RefusedError("TE_CL_ORD_ID_DUPLICATE")
         place, wire = self._place(i, asked, client_id)
-        rec = Rec(place.cid, client_id, i, place, wire, self.now_ns())
+        rec = Rec(place.cid, client_id, i, place, wire, self.now_ns(), self._new_id())
         rec.qty, rec.price, rec.trigger, rec.changed_ns = place.qty, place.price, place.trigger, rec.made_ns
         self.recs[place.cid] = rec
         refused = next((event for event in self._submit(place) if isinstance(event, Rejected)), None)
@@ -115,7 +120,7 @@ class Room:
             self._check_trigger(i, side, kind_name, trigger)
         wire = {"ordType": kind_name, "timeInForce": tif, "triggerType": asked.get("triggerType", "UNSPECIFIED")}
         place = Place(
-            cid=client_id or f"room-{uuid.uuid4()}",
+            cid=client_id or f"room-{self._ids}",
             account=OURS,
             instrument=i.id,
             side=side,
@@ -249,7 +254,7 @@ class Room:
             orders.append(rec.update("Triggered"))
         self._touched[rec.instrument.venue_symbol] = event.venue_ts_ns
         fill = Filled(**{name: getattr(event, name) for name in event.__struct_fields__})
-        fill.fill_id = self._execs.setdefault(event.fill_id, str(uuid.uuid4()))
+        fill.fill_id = self._new_id()
         rec.filled += fill.qty
         rec.value += rec.instrument.notional(fill.price, fill.qty)
         rec.fee += fill.fee
@@ -267,7 +272,7 @@ class Room:
             price=event.price, reduce_only=True,
         )  # fmt: skip
         wire = {"ordType": "Market", "timeInForce": "ImmediateOrCancel", "triggerType": "UNSPECIFIED"}
-        rec = self.recs[event.cid] = Rec(event.cid, "", i, place, wire, self.now_ns())
+        rec = self.recs[event.cid] = Rec(event.cid, "", i, place, wire, self.now_ns(), self._new_id())
         rec.qty, rec.price = event.qty, event.price
         return rec
 

@@ -1,7 +1,6 @@
 """The words of the local Phemex: its error codes, and an order as each of its channels tells it."""
 
-import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -60,7 +59,7 @@ class Rec:
     place: Place
     wire: dict[str, Any]
     made_ns: int
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    id: str
     status: str = "Created"
     qty: int = 0
     price: int = 0
