@@ -1,9 +1,9 @@
 """A running engine: journal, recovery, kernel, loop, desk, projections, watchdog, warm-up, clean stop.
 
-`main.py` gives it a venue and a feed, which it knows only as ports.
+`main.py` gives it its venues and a feed, which it knows only as ports.
 
     runtime = Runtime(config, data)           opens the data folder, recovers; nothing runs
-    await runtime.start(venue, feed)          the run's first event, then the engine, then market data
+    await runtime.start(venues, feed)         the run's first event, then the engine, then market data
     runtime.engine                            the task that ends when cancelled or when the journal fails
     await runtime.stop(reason)                EngineStopped, snapshot, everything on disk
 """
@@ -14,10 +14,10 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,21 +28,22 @@ from domain.events import (
     CommandReceived,
     EngineStarted,
     EngineStopped,
-    History,
+    Event,
     StrategyFileBroken,
-    VenueOpened,
 )
 from domain.facts import Alerted, CommandDone, Fact, FactKey, RequestChanged, StrategyChanged, StrategyStatus
+from domain.instrument import Instrument
 from domain.market import Feed, FeedKind, FeedStatus, MarketEvent
 from domain.order import Intent
-from domain.ports import MarketFeed, MatchingVenue, Secrets
+from domain.ports import MarketFeed, Secrets
 from domain.settings import StrategySpec
 from engine import lost as lost_end
+from engine.beside import Beside
 from engine.clock import WallClock
 from engine.config import Config, diff
+from engine.core.contracts import check_contracts, news_of
 from engine.core.core import AnyStrategy, Core
-from engine.core.executor.place import cancel_of
-from engine.core.failover import with_backups
+from engine.core.executor import cancels
 from engine.core.guard import Guard, Timed
 from engine.core.journal import FileJournal
 from engine.core.kernel import Kernel
@@ -51,7 +52,6 @@ from engine.core.recovery import recover
 from engine.core.state import State
 from engine.data.conflate import Conflator, LagWatch
 from engine.data.monitor import FeedMonitor
-from engine.data.warmup import whole_history
 from engine.desk import Desk, StrategySource
 from engine.disk import watch_disk
 from engine.observe.build import build_hash, lock_hash
@@ -63,8 +63,9 @@ from engine.storage.news import news
 from engine.storage.projector import Projector
 from engine.storage.writer import ProjectionWriter
 from engine.strategies import registry
-from engine.watchdog.folder import Folder
-from engine.watchdog.heart import Heart, Known
+from engine.venues import VenueRouter
+from engine.warm import warm_up
+from engine.watchdog.heart import heart_of
 
 CONFLATE_FLUSH_S = 0.1
 PRELOADED_TRADES = 200
@@ -72,8 +73,6 @@ PRELOADED_EQUITY = 2_000
 SNAPSHOT_SOON_S = 1.0
 NEWS_RETRY_S = 0.2
 STOP_WITHIN_NS = 3_000_000_000
-WARM_UP_RETRY_S = 5.0
-WARM_UP_LONGEST_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -81,15 +80,17 @@ log = logging.getLogger(__name__)
 class Runtime:
     """One engine in one data folder. Raises `JournalError` when another process runs there."""
 
-    def __init__(self, config: Config, data: Path, vault: Secrets, broken: Mapping[str, str]) -> None:
+    def __init__(
+        self, config: Config, data: Path, vault: Secrets, broken: Mapping[str, str], listed: Sequence[Instrument] = ()
+    ) -> None:
         """Open the data folder and recover from its journal; nothing runs yet.
 
-        `broken` are the files of the user's strategies that cannot be used, and why: people are told.
+        `broken` are the files of the user's strategies that cannot be used, and why: people are told. `listed` are the
+        venues' contracts as they are now; raises `ConfigError` for one that is new and missing, or that cannot be used.
         """
         self.config = config
         self.data = data
         self.build = build_hash()
-        self.settings = config.to_settings()
         self._live: EngineLoop | None = None
         self.broken = broken
         self.guard = Guard()
@@ -103,17 +104,21 @@ class Runtime:
         )
         self._replayed: list[Fact] = []
         self.core, self.recovery = recover(self.journal, self._fresh, self.build, self._replayed.extend)
-        if self.core.state.epoch:
-            self.settings = self.core.state.settings
+        known = {i.id: i for i in self.core.state.settings.instruments}
+        check_contracts(self.core, listed)
+        self._listed = listed
+        self.contracts = [*(known | {i.id: i for i in listed}).values()]
+        """Of the venues, as they are now; of one that does not answer, as they were."""
+        self._wanted = config.to_settings(self.contracts)
+        self.settings = self.core.state.settings if self.core.state.epoch else self._wanted
         self.clock = WallClock(not_before_ns=self.core.state.ts_ns)
         self.clock.on_step = lambda step_ns: self.loop.put(ClockStepped(back_ns=-step_ns))
         self.epoch = self.core.state.epoch + 1
         self.installation = self.core.state.installation or secrets.token_hex(3)
         self.kernel = Kernel(self.core, self.journal, send=self._send, publish=self._publish)
         self.loop = self._live = EngineLoop(self.kernel, self.clock)
-        self._watched = Folder(data)
-        self.heart = Heart(self._watched, self._known)
-        self.guard.report = self._overran
+        self.heart = heart_of(data, self.core, self.journal, config.content_hash, self.settings)
+        self.guard.report = partial(self.loop.fault, quarantine=False)
         self.desk = Desk(
             self.core,
             self.loop.put,
@@ -132,12 +137,13 @@ class Runtime:
         self.conflator = Conflator(self.loop.put, config.data_feed.conflate_ns)
         self.monitor = FeedMonitor(self._on_market, self.clock, self.settings.execution.stale_feed_ns)
         venues = sorted({instrument.venue for instrument in self.settings.instruments})
-        self.lag = LagWatch(self.monitor.put, venues[0] if venues else "", self.clock)
-        self._venue: MatchingVenue | None = None
+        self._lags = {venue: LagWatch(self.monitor.put, venue, self.clock) for venue in venues}
+        self._venues: VenueRouter | None = None
+        self._early: list[Event] | None = []
         self._feed: MarketFeed | None = None
         self.engine: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._broken: list[str] = []
+        self._beside = Beside()
+        self.later = self._beside.run
         self._snapshot_is_due = False
 
     @property
@@ -153,9 +159,6 @@ class Runtime:
     def _make_code(self, spec: StrategySpec) -> AnyStrategy:
         return cast("AnyStrategy", Timed(registry.build(spec, self._own_strategies), spec.id, self.guard))
 
-    def _overran(self, strategy: str, problem: str) -> None:
-        self.loop.fault(strategy, problem, quarantine=False)
-
     def _source_of(self, spec: StrategySpec) -> StrategySource:
         """The source of a strategy that can be made. Raises `StrategyError`, and what its code raises."""
         loaded = self.guard.call(lambda: registry.load(spec.kind, self._own_strategies))
@@ -164,19 +167,16 @@ class Runtime:
 
     # effects
 
-    def _known(self) -> Known:
-        """For the heartbeat; before the first event of the first run the settings are those of the file."""
-        state, seq = self.core.state, self.journal.durable_seq
-        if not state.epoch:
-            return Known(seq, 0, self.config.content_hash, self.settings)
-        return Known(seq, state.epoch, state.settings_hash, state.settings)
-
     def _send(self, intents: Sequence[Intent]) -> None:
-        if not self.heart.may_send():
-            self.kernel.superseded = True
-            log.critical("the watchdog has ended this run: %d intents are not sent", len(intents))
-        elif self._venue is not None:
-            self._venue.send(intents)
+        if self._venues is not None and self.heart.may_send():
+            self._venues.send(intents)
+
+    def _hear(self, event: Event) -> None:
+        """What a venue says; before the run's first event it waits for that."""
+        if self._early is None:
+            self.loop.put(event)
+        else:
+            self._early.append(event)
 
     def _publish(self, facts: Sequence[Fact]) -> None:
         self.desk.publish(facts)
@@ -188,7 +188,7 @@ class Runtime:
             if isinstance(fact, CommandDone | RequestChanged):
                 self._snapshot_soon()
             if isinstance(fact, StrategyChanged) and fact.status is StrategyStatus.WARMING:
-                self.later(self._warm_up(fact.strategy))
+                self._warm_up(fact.strategy)
 
     def _snapshot_soon(self) -> None:
         """What people decided is in a snapshot within a second: another build could not read it off the record."""
@@ -202,28 +202,20 @@ class Runtime:
         if self.loop.failure is None:
             await self._snapshot()
 
-    def later(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something beside the engine until it ends or the engine stops."""
-        task = asyncio.get_running_loop().create_task(work, name=getattr(work, "__qualname__", "helper"))
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """Something beside the engine ended; when it failed, health and log say so."""
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._broken.append(f"{task.get_name()}: {error!r}")
-            log.critical("a helper of the engine failed and is gone until a restart", exc_info=error)
-
     # market data
 
+    def _from_feed(self, event: MarketEvent | FeedStatus) -> None:
+        of = event.venue if isinstance(event, FeedStatus) else event.instrument.rpartition(".")[2]
+        lag = self._lags.get(of)
+        (lag if lag is not None else self.monitor).put(event)
+
     def _on_market(self, event: MarketEvent | FeedStatus) -> None:
-        if self._venue is not None:
-            self._venue.on_market(event)
+        if self._venues is not None:
+            self._venues.on_market(event)
         self.conflator.put(event)
 
     def _base_feeds(self) -> list[Feed]:
-        """What the paper venue matches against, whatever the strategies read."""
+        """What the paper venue matches against, and risk judges by, whatever the strategies read."""
         kinds = (FeedKind.BBO, FeedKind.BOOK, FeedKind.TRADE)
         return [Feed(kind=kind, instrument=i.id) for i in self.settings.instruments for kind in kinds]
 
@@ -241,7 +233,7 @@ class Runtime:
         """Why the service is not ready, beyond what the desk knows."""
         trouble = self.projection.trouble or self.projection.gap
         found = [f"projection: {trouble}"] if trouble else []
-        found += self._broken
+        found += self._beside.broken
         if self.loop.failure is not None:
             found.append(f"journal: {self.loop.failure}")
         return found
@@ -254,37 +246,22 @@ class Runtime:
             await asyncio.sleep(0.05)
         self.projection.reached(self.kernel.told_seq)
 
-    async def _warm_up(self, strategy: str) -> None:
-        """Subscribe what a strategy reads and bring its history up to now; asked again until it is whole."""
-        view, asked, pause_s = self.core.views.get(strategy), self._asked(strategy), WARM_UP_RETRY_S
-        while view is not None and asked == self._asked(strategy) and self._feed is not None:
-            try:
-                await self._feed.subscribe(with_backups(self.core, view))
-                bars = await whole_history(self._feed, view.feeds, view.warmup)
-                self.loop.put(History(strategy=strategy, bars=tuple(bars), complete=True, asked=asked))
-            except (MoonDevError, OSError, TimeoutError) as error:
-                self.loop.put(History(strategy=strategy, problem=f"{type(error).__name__}: {error}", asked=asked))
-            else:
-                return
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, WARM_UP_LONGEST_S)
-
-    def _asked(self, strategy: str) -> int:
-        """The event since which a strategy waits for history; 0 = it is gone."""
-        found = self.core.state.strategies.get(strategy)
-        return found.asked if found is not None else 0
+    def _warm_up(self, strategy: str) -> None:
+        if self._feed is not None:
+            self.later(warm_up(self.core, self._feed, self.loop.put, strategy))
 
     # life
 
-    async def start(self, venue: MatchingVenue, feed: MarketFeed, market: str, on_end: Callable[[], None]) -> list[str]:
+    async def start(self, venues: VenueRouter, feed: MarketFeed, market: str, on_end: Callable[[], None]) -> list[str]:
         """Begin to trade; `on_end` is called when the engine ends.
 
         Returns how the settings file differs from the settings in force, in lines.
         """
-        self._venue, self._feed = venue, feed
-        self.desk.market = market
-        last_beat = self._watched.beat()
-        lost = lost_end.find(self.journal, self.core.state, self._database, venue.client_ids(), last_beat)
+        self._venues, self._feed = venues, feed
+        self.desk.market, self.desk.venues = market, venues.views
+        await venues.start(self._hear)
+        last_beat = self.heart.last()
+        lost = lost_end.find(self.journal, self.core.state, self._database, await venues.client_ids(), last_beat)
         if lost is not None:
             # nothing that anybody knows is used again
             self.epoch, self.kernel.seq = lost.epoch + 1, lost.seq
@@ -296,22 +273,21 @@ class Runtime:
         self._replayed.clear()
         acted = await asyncio.to_thread(self.heart.begin, self.installation, self.epoch)
         differs = self._begin(lost.text if lost is not None else "")
-        if acted is not None:
-            self.loop.put(acted)
-        self.loop.put(VenueOpened(venue=venue.name, caps=venue.caps))
         self.loop.beat = self.heart.beat
+        early, self._early = self._early, None
+        for event in (*acted, *(early or ())):
+            self.loop.put(event)
         self.engine = asyncio.get_running_loop().create_task(self._drive(), name="engine")
         self.engine.add_done_callback(lambda _: on_end())
-        await venue.start(self.loop.put)
         base = self._base_feeds()
         self.monitor.watch(base)
-        await feed.start(self.lag.put, base)
+        await feed.start(self._from_feed, base)
         self.later(self._flush_conflator())
         self.later(self.monitor.run())
         self.later(self._take_snapshots())
         self.later(watch_disk(self.data, self.journal, self.loop.put))
         for strategy in list(self.core.state.strategies):
-            self.later(self._warm_up(strategy))
+            self._warm_up(strategy)
         return differs
 
     def _preload(self) -> None:
@@ -352,13 +328,16 @@ class Runtime:
                 lost=lost,
             )
         )
+        changed = news_of(self.core, self._listed)
+        if changed is not None:
+            self.loop.put(changed)
         for file, problem in self.broken.items():
             self.loop.put(StrategyFileBroken(file=file, problem=problem))
         for seed in seeds:
             self.loop.put(seed)
         if is_new:
             return []
-        return diff(state.settings, self.config.to_settings()) if wanted != state.settings_hash else []
+        return diff(state.settings, self._wanted) if wanted != state.settings_hash else []
 
     def _seed(self, spec: StrategySpec) -> CommandReceived:
         command = LoadStrategy(spec=spec)
@@ -374,25 +353,20 @@ class Runtime:
         try:
             await self.loop.run()
         except JournalError:
-            self._send(self._cancels())
+            self._send(cancels(self.core))
             raise
-
-    def _cancels(self) -> list[Intent]:
-        """Cancels for everything that is not a protection."""
-        orders = [o for slot in self.core.state.slots.values() for o in slot.orders.values()]
-        return [cancel_of(self.core, o) for o in orders if not o.guards]
 
     def _stuck(self, seconds: float) -> None:
         """Watchdog thread: the loop has not come back from one event for seconds."""
         log.critical("the engine has been stuck in one event for %.0f s: cancelling entries", seconds)
-        if self._venue is not None and self.heart.may_send():
-            self._venue.send_from_thread(self._cancels())
+        if self._venues is not None and self.heart.may_send():
+            self._venues.send_from_thread(cancels(self.core))
 
     async def _quiet(self, engine: asyncio.Task[None]) -> None:
         """Wait until the last event is in and what it cancelled is confirmed, for a bounded time."""
         end_ns = self.clock.now_ns() + STOP_WITHIN_NS
         # there is no event for "empty and confirmed"
-        while (self.loop.has_work or self._cancels()) and self.clock.now_ns() < end_ns and not engine.done():  # noqa: ASYNC110
+        while (self.loop.has_work or cancels(self.core)) and self.clock.now_ns() < end_ns and not engine.done():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
     async def stop(self, reason: str) -> None:
@@ -400,8 +374,7 @@ class Runtime:
         engine = self.engine
         if self._feed is not None:
             await self._feed.aclose()
-        for task in list(self._tasks):
-            task.cancel()
+        self._beside.cancel()
         if engine is not None and self.loop.failure is None and not engine.done():
             self.loop.put(EngineStopped(reason=reason))
             await self._quiet(engine)
@@ -417,8 +390,8 @@ class Runtime:
             if is_clean:
                 self.heart.end()
         self.guard.stop()
-        if self._venue is not None:
-            await self._venue.aclose()
+        if self._venues is not None:
+            await self._venues.aclose()
         await self.projection.aclose()
         with contextlib.suppress(JournalError):
             self.journal.close()

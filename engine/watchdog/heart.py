@@ -6,19 +6,24 @@ and ends. So the fence is looked at with every beat, and before every send that 
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from domain.errors import MoonDevError
 from domain.events import WatchdogActed
+from domain.ports import Journal
 from domain.settings import Settings
+from engine.core.core import Core
 from engine.watchdog.folder import BEAT_BYTES, Beat, Folder, Guarded
 
-BEAT_S = 1.0
+log = logging.getLogger(__name__)
+
 BEAT_NS = 1_000_000_000
 LOOK_NS = 500_000_000
 """A send that comes so long after the last look at the fence looks again."""
@@ -54,7 +59,11 @@ class Heart:
         self._guarded = ""
         self.is_over = False
 
-    def begin(self, installation: str, epoch: int) -> WatchdogActed | None:
+    def last(self) -> Beat | None:
+        """The newest heartbeat there is; before `begin` that of the run before."""
+        return self._folder.beat()
+
+    def begin(self, installation: str, epoch: int) -> list[WatchdogActed]:
         """Begin the run `epoch`; what the watchdog did for an earlier one comes back, to be journaled and told.
 
         Waits for a watchdog that acts. Raises `MoonDevError` when that takes too long, OSError from the disk.
@@ -65,8 +74,10 @@ class Heart:
             self._write(stopped=False)
             report = self._folder.report()
         if report is None:
-            return None
-        return WatchdogActed(epoch=report.epoch, acted_ns=report.acted_ns, flattened=report.flattened, text=report.text)
+            return []
+        return [
+            WatchdogActed(epoch=report.epoch, acted_ns=report.acted_ns, flattened=report.flattened, text=report.text)
+        ]
 
     def told(self) -> None:
         """What `begin` gave is in the journal, on disk."""
@@ -91,6 +102,8 @@ class Heart:
         if not self.is_over and self._file >= 0 and now_ns - self._looked_ns > LOOK_NS:
             self.is_over = self._folder.fence() >= self._epoch
             self._looked_ns = now_ns
+            if self.is_over:
+                log.critical("the watchdog has ended run %d: it sends nothing more", self._epoch)
         return not self.is_over
 
     def end(self) -> None:
@@ -122,3 +135,15 @@ class Heart:
             stopped=stopped,
         )
         os.pwrite(self._file, msgspec.json.encode(beat).ljust(BEAT_BYTES), 0)
+
+
+def heart_of(data: Path, core: Core, journal: Journal, settings_hash: str, settings: Settings) -> Heart:
+    """The heart of an engine; before the first event of its first run the settings are those of the file."""
+
+    def known() -> Known:
+        state = core.state
+        if not state.epoch:
+            return Known(journal.durable_seq, 0, settings_hash, settings)
+        return Known(journal.durable_seq, state.epoch, state.settings_hash, state.settings)
+
+    return Heart(Folder(data), known)

@@ -81,11 +81,10 @@ def test_what_the_watchdog_did_is_told_to_the_next_run_until_that_has_it_on_disk
     folder.keep("report", Report(epoch=3, acted_ns=5, flattened=True, done=True, text="it closed everything"))
     for _ in range(2):
         heart = hearts.Heart(folder, lambda: hearts.Known(0, 3, "s", SETTINGS))
-        acted = heart.begin("a1b2c3", 4)
-        assert acted is not None
+        [acted] = heart.begin("a1b2c3", 4)
         assert (acted.epoch, acted.flattened, acted.text) == (3, True, "it closed everything")
     heart.told()
-    assert hearts.Heart(folder, lambda: hearts.Known(0, 3, "s", SETTINGS)).begin("a1b2c3", 5) is None
+    assert hearts.Heart(folder, lambda: hearts.Known(0, 3, "s", SETTINGS)).begin("a1b2c3", 5) == []
 
 
 def test_a_run_does_not_begin_while_the_watchdog_acts(tmp_path: Path, folder: Folder) -> None:
