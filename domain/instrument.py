@@ -81,6 +81,8 @@ class Instrument(Struct, frozen=True, kw_only=True):
     aliases: tuple[str, ...] = ()
     amends: bool = True
     """Whether the venue changes orders in place; where it does not, they are cancelled and placed anew."""
+    reduces_at_rest: bool = True
+    """Whether an order that rests may be reduce-only; where not, what reduces takes at once."""
     unit: Decimal = ZERO
     """Money value of one price unit times one quantity unit; derived, do not pass it."""
     price_scale: int = 1

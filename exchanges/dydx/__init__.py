@@ -8,7 +8,7 @@ outbox          requests as transactions, within the chain's rates; their answer
 orders          what the venue's words about our orders mean to the engine
 account         the read path: queries and snapshots
 ids             our order ids in the venue's 32 bits, by a counter on disk
-blocks          height, time, nonces and allowances of the chain
+blocks, turns   height, time and nonces of the chain; who may rest an order next
 chain, signing  transactions; `LocalSigner`
 markets         contracts, fees and limits, read from the venue
 wire, http, socket   the indexer's words; asking; the WebSocket and its holes

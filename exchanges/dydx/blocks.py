@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import Iterable
 
 from exchanges.dydx.config import NONCE_WINDOW_MS, SHORT_BLOCK_WINDOW
-from exchanges.dydx.markets import BlockLimit
 
 MS = 1_000_000
 FIRST_GUESS_NS = 1_000_000_000
@@ -22,7 +19,6 @@ class Blocks:
         self.height = 0
         self.time_ns = 0
         self._seen: deque[tuple[int, int]] = deque(maxlen=SEEN)
-        self._waiting: set[asyncio.Future[None]] = set()
 
     def see(self, height: int, time_ns: int) -> bool:
         """A block; True when it is a new one. `time_ns` is the chain's, 0 = not told."""
@@ -32,23 +28,6 @@ class Blocks:
         if time_ns:
             self.time_ns = time_ns
             self._seen.append((height, time_ns))
-        waiting, self._waiting = self._waiting, set()
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
-        return True
-
-    async def next(self, timeout_s: float) -> bool:
-        """Wait for the next block; False when none came in time."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
-        try:
-            async with asyncio.timeout(timeout_s):
-                await future
-        except TimeoutError:
-            return False
-        finally:
-            self._waiting.discard(future)
         return True
 
     @property
@@ -86,29 +65,3 @@ class Nonces:
         self._used.append(nonce)
         self._set.add(nonce)
         return nonce
-
-
-class Allowance:
-    """So many requests in so many blocks, as the chain counts them: attempts, whether they succeed or not.
-
-    The node may be one block ahead of what we know, so every span is taken to be one block longer.
-    """
-
-    def __init__(self, limits: Iterable[BlockLimit]) -> None:
-        self._limits = tuple(limits)
-        self._window = max((limit.num_blocks for limit in self._limits), default=0) + 1
-        self._sent: deque[int] = deque()
-
-    def may(self, height: int) -> bool:
-        """Whether one more fits at this height."""
-        while self._sent and self._sent[0] <= height - self._window:
-            self._sent.popleft()
-        for limit in self._limits:
-            inside = sum(1 for sent in self._sent if sent >= height - limit.num_blocks)
-            if inside >= limit.limit:
-                return False
-        return True
-
-    def take(self, height: int) -> None:
-        """One was sent."""
-        self._sent.append(height)

@@ -51,6 +51,8 @@ TESTNET = DydxConfig(
     rest_url="https://test-dydx-rest.kingnodes.com",
     chain_id="dydx-testnet-4",
 )
+INDEXER_REQUESTS, INDEXER_NS = 100, 10_000_000_000
+"""The indexer takes so many questions of one address in so long."""
 LOCAL_CHAIN = "dydx-local-1"
 
 
@@ -63,6 +65,11 @@ def local(base_url: str, base_ws_url: str) -> DydxConfig:
         rest_url=f"{base_url}/rest",
         chain_id=LOCAL_CHAIN,
     )
+
+
+def network_name(config: DydxConfig) -> str:
+    """What people call the network."""
+    return {MAINNET.chain_id: "mainnet", TESTNET.chain_id: "testnet"}.get(config.chain_id, "local")
 
 
 class DydxAccount(Struct, frozen=True, kw_only=True):

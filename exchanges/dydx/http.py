@@ -10,20 +10,39 @@ from typing import TypeVar
 import aiohttp
 
 from domain.errors import VenueError
-from exchanges.dydx.config import DydxConfig
+from domain.ports import Clock
+from exchanges.dydx.config import INDEXER_NS, INDEXER_REQUESTS, DydxConfig
 from exchanges.dydx.wire import decoded
+from exchanges.shared.budget import Budget
+from exchanges.shared.gate import Gate
+from exchanges.shared.meters import Costs, Headers, Priority, Window
 
 TRIES = 3
 _RETRY = frozenset({429, 500, 502, 503, 504})
 _T = TypeVar("_T")
 
 
+class IndexerLimits:
+    """The gate of one object that asks the indexer, whose answers tell what others of this address have used."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.budget = Budget("DYDX")
+        self.gate = Gate(self.budget, clock)
+        headers = Headers(left="ratelimit-remaining", limit="ratelimit-limit")
+        self.one: Costs = ((self.budget.add(Window("indexer", INDEXER_REQUESTS, INDEXER_NS, headers=headers)), 1),)
+
+
 class Reader:
     """Asks on a session that somebody else closes; `jitter` gives random numbers in [0, 1)."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, config: DydxConfig, jitter: Callable[[], float] = random.random
+        self,
+        session: aiohttp.ClientSession,
+        config: DydxConfig,
+        jitter: Callable[[], float] = random.random,
+        limits: IndexerLimits | None = None,
     ) -> None:
+        self._limits = limits
         self._session = session
         self._config = config
         self._jitter = jitter
@@ -56,14 +75,19 @@ class Reader:
 
     async def ask(self, url: str, **query: str | int) -> bytes | None:
         """The body of an answer, None for a 404. Busy answers and lost connections are tried again."""
+        limits = self._limits if url.startswith(self._config.indexer_url) else None
         problem = ""
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(self._config.backoff_s * 2**attempt * (0.5 + self._jitter()))
             try:
+                if limits is not None:
+                    await limits.gate.enter(Priority.READ, limits.one, f"read {url.rpartition('/')[2]}")
                 timeout = aiohttp.ClientTimeout(total=self._config.request_timeout_s)
                 async with self._session.get(url, params=query, timeout=timeout) as answer:
                     status, body = answer.status, await answer.read()
+                if limits is not None:
+                    limits.gate.answered(limits.one, status, answer.headers)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 problem = str(error) or type(error).__name__
                 continue

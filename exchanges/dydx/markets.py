@@ -143,6 +143,7 @@ def market_of(wire: WireMarket, fees: FeeTier) -> Market:
             maintenance_margin=wire.maintenance_margin_fraction,
             aliases=(base,),
             amends=False,
+            reduces_at_rest=False,
         )
     except Unrepresentable as error:
         raise DataError(f"{wire.ticker}: {error}") from error

@@ -10,12 +10,13 @@ from domain.errors import ConfigError, VenueError
 from domain.instrument import Instrument
 from domain.ports import Clock, Signer, SignRequest
 from exchanges.dydx import chain
-from exchanges.dydx.blocks import Allowance
+from exchanges.dydx.blocks import Blocks
 from exchanges.dydx.config import DydxAccount, DydxConfig
 from exchanges.dydx.http import Reader
 from exchanges.dydx.markets import Limits, Market, read_limits, read_markets, with_instruments
 from exchanges.dydx.outbox import Trader
 from exchanges.dydx.signing import ALLOWED
+from exchanges.dydx.turns import Turns
 from exchanges.dydx.wire import Time, WireTime, ns_of
 
 
@@ -108,7 +109,7 @@ class Opening:
         """What the chain takes."""
         return await read_limits(self._reader)
 
-    async def trader(self, account: DydxAccount, limits: Limits) -> Trader:
+    async def trader(self, account: DydxAccount, limits: Limits, blocks: Blocks) -> Trader:
         """An account and its key, which has to be its own."""
         public_key = await self._public_key(account)
         signs_for = chain.address_of(public_key)
@@ -125,7 +126,7 @@ class Opening:
                 f"{account.id} ({account.address}) is not there on {self._config.chain_id}: deposit USDC first, or "
                 f"correct the address or the network ({error})"
             ) from error
-        return Trader(account, public_key, number, Allowance(limits.stateful))
+        return Trader(account, public_key, number, Turns(limits.stateful, blocks, self._clock))
 
     async def _public_key(self, account: DydxAccount) -> bytes:
         """The key's public half, by a signature of a transaction that does nothing and is never sent."""

@@ -28,14 +28,16 @@ from domain.order import Amend, Cancel, ClientId, OrderKind, Place
 from domain.ports import Clock, Signer, SignRequest
 from domain.verdict import Reason
 from exchanges.dydx import chain
-from exchanges.dydx.blocks import Allowance, Blocks, Nonces
+from exchanges.dydx.blocks import Blocks, Nonces
 from exchanges.dydx.chain import CANCEL, CONDITIONAL, LONG_TERM, PLACE, SHORT_TERM, OrderKey, OrderTerms
 from exchanges.dydx.config import SHORT_BLOCK_WINDOW, DydxAccount, DydxConfig
 from exchanges.dydx.ids import Entry
 from exchanges.dydx.markets import Limits, Market
 from exchanges.dydx.orders import Orders, any_price, reason_of
 from exchanges.dydx.signing import ALLOWED
+from exchanges.dydx.turns import Turns
 from exchanges.dydx.wire import decoded
+from exchanges.shared.meters import Priority, priority_of
 
 log = logging.getLogger(__name__)
 
@@ -80,10 +82,8 @@ class Trader(Struct):
     account: DydxAccount
     public_key: bytes
     number: int
-    stateful: Allowance
+    turns: Turns
     nonces: Nonces = msgspec.field(default_factory=Nonces)
-    turn: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
-    """Stateful orders wait for room one after the other."""
     equity: Decimal = Decimal(0)
 
 
@@ -167,10 +167,8 @@ class Outbox:
         if flags == SHORT_TERM:
             await self._send_order(place, market, trader, entry)
             return
-        async with trader.turn:
-            if await self._has_room(place, trader):
-                trader.stateful.take(self._blocks.height)
-                await self._send_order(place, market, trader, entry)
+        if await self._has_room(place, trader):
+            await self._send_order(place, market, trader, entry)
 
     async def _has_room(self, place: Place, trader: Trader) -> bool:
         """Wait until the chain takes one more stateful order; False when it was refused here instead."""
@@ -179,13 +177,15 @@ class Outbox:
             text = f"dYdX allows {allowed} resting orders at once with an equity of {trader.equity:.0f} USDC"
             self._emit(Rejected(cid=place.cid, text=text))
             return False
-        while not trader.stateful.may(self._blocks.height):
-            left_s = (self._until_ns(place) - self._clock.now_ns()) / 1e9
-            if left_s <= 0 or not await self._blocks.next(left_s):
-                text = "dYdX takes so many resting orders a block, and no block had room for this one in its time"
-                self._emit(Rejected(cid=place.cid, reason=Reason.MESSAGE_RATE, text=text))
-                return False
-        return True
+        until_ns = self._until_ns(place)
+        if until_ns <= self._clock.now_ns():
+            return True  # which is refused as too late
+        reduces = priority_of(place) is Priority.REDUCE
+        if await trader.turns.take(f"place {place.instrument}", until_ns, reduces=reduces):
+            return True
+        text = "dYdX takes so many resting orders a block, and no block had room for this one in its time"
+        self._emit(Rejected(cid=place.cid, reason=Reason.MESSAGE_RATE, text=text))
+        return False
 
     def _until_ns(self, request: Place) -> int:
         longest_ns = self._clock.now_ns() + VALID_NS

@@ -22,10 +22,11 @@ from domain.events import VenueEvent, VenueStatus
 from domain.instrument import AccountId, Instrument
 from domain.order import ArmDeadMan, Intent, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
+from domain.views import VenueView
 from exchanges.dydx.account import AccountReader
 from exchanges.dydx.blocks import Blocks
-from exchanges.dydx.config import DydxAccount, DydxConfig
-from exchanges.dydx.http import Reader
+from exchanges.dydx.config import DydxAccount, DydxConfig, network_name
+from exchanges.dydx.http import IndexerLimits, Reader
 from exchanges.dydx.ids import IdMap
 from exchanges.dydx.opening import Opening
 from exchanges.dydx.orders import Orders
@@ -74,6 +75,7 @@ class DydxVenue:
         self.blocks = Blocks()
         self.orders = Orders(ids, self._emit)
         self.outbox = Outbox(config, clock, signer, self.orders, self.blocks, self._emit)
+        self._limits = IndexerLimits(clock)
         self._readers: dict[AccountId, AccountReader] = {}
         self._by_channel: dict[str, AccountReader] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -98,7 +100,7 @@ class DydxVenue:
         self._sink = sink
         self._session = self.outbox.session = aiohttp.ClientSession()
         try:
-            await self._open(Reader(self._session, self._config, self._jitter))
+            await self._open(Reader(self._session, self._config, self._jitter, self._limits))
             self._spawn(self._stay_connected(self._session))
             async with asyncio.timeout(self._config.connect_timeout_s):
                 await self._live.wait()
@@ -132,10 +134,27 @@ class DydxVenue:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.outbox.aclose()
+        self._limits.gate.close()
         session, self._session = self._session, None
         self.outbox.session = None
         if session is not None:
             await session.close()
+
+    def view(self) -> VenueView:
+        """How the connection is, how much of which limit is used, and what waits."""
+        now_ns = self._clock.now_ns()
+        traders = self.outbox.traders.items()
+        label = {account: account.partition(":")[2] for account, _ in traders}
+        turns = [budget for account, trader in traders for budget in trader.turns.budgets(label[account])]
+        waiting = [waiting for _, trader in traders for waiting in trader.turns.waiting()]
+        return VenueView(
+            venue=NAME,
+            network=network_name(self._config),
+            connected=self._is_up,
+            detail="" if self._is_up else self._complaint or "not started",
+            budgets=(*self._limits.budget.budgets(now_ns), *turns),
+            waiting=(*self._limits.budget.waiting(now_ns), *waiting),
+        )
 
     def _emit(self, event: VenueEvent) -> None:
         if self._sink is not None:
@@ -155,7 +174,7 @@ class DydxVenue:
         self.orders.markets |= {market.ticker: market for market in markets}
         self.outbox.limits = await opening.limits()
         for account in self._accounts:
-            trader = await opening.trader(account, self.outbox.limits)
+            trader = await opening.trader(account, self.outbox.limits, self.blocks)
             self.outbox.traders[account.id] = trader
             since_ns = account.since_ns or self._clock.now_ns()
             self._readers[account.id] = AccountReader(reader, account, self.orders, since_ns)
@@ -242,6 +261,8 @@ class DydxVenue:
         if not self.blocks.see(height, time_ns):
             return
         self.orders.on_height(height, time_ns)
+        for trader in self.outbox.traders.values():
+            trader.turns.serve()
         hour = (time_ns - FUNDING_AFTER_NS) // HOUR_NS
         if self._funded_hour and hour > self._funded_hour:
             for account in self._readers:

@@ -1,4 +1,4 @@
-"""What a change of an order book costs at Binance, Bybit and Phemex, from bytes to a `Book` of 20 levels a side.
+"""What a change of an order book costs at Binance, Bybit, Phemex and dYdX, from bytes to a `Book` of 20 levels a side.
 
 A snapshot of 50 levels a side comes first, then changes of ten levels a side, every sequence whole; ccxt.pro keeps its
 own book of the same frames.
@@ -28,11 +28,12 @@ Sides = tuple[list[list[str]], list[list[str]]]
 
 
 async def rows(count: int) -> list[Row]:
-    """A row for each of the three."""
+    """A row for each venue."""
     return [
         row("Binance depthUpdate", await _binance(), ccxt_binance(), binance_changes(count)),
         row("Bybit orderbook delta", _bybit(), ccxt_book("bybit", "linear", bybit_frame(0)), bybit_changes(count)),
         row("Phemex orderbook_p", _phemex(), ccxt_book("phemex", "ws", phemex_frame(0)), phemex_changes(count)),
+        row("dYdX v4_orderbook", _dydx(), ccxt_book("dydx", "ws", dydx_frame(0)), dydx_changes(count)),
     ]
 
 
@@ -127,6 +128,15 @@ def _phemex() -> Callable[[bytes], object]:
     return take
 
 
+def _dydx() -> Callable[[bytes], object]:
+    dialect, told = feed_of("dydx", "wss://bench")
+    [(_, topic), *_] = dialect.topics(Feed(kind=FeedKind.BOOK, instrument=instrument_of("DYDX").id))
+    dialect.subscribe([topic], 1)
+    take = taker(dialect, told, "wss://bench")
+    take(dydx_frame(0))
+    return take
+
+
 # ccxt's
 
 
@@ -188,3 +198,22 @@ def phemex_frame(number: int) -> bytes:
 def phemex_changes(count: int) -> list[bytes]:
     """Those after the snapshot."""
     return [phemex_frame(number) for number in range(1, count + 1)]
+
+
+def dydx_frame(number: int) -> bytes:
+    """What a subscription begins with (0), or a change."""
+    bids, asks = levels(CHANGED if number else LEVELS, number)
+    head = {"connection_id": "bench", "message_id": number, "channel": "v4_orderbook", "id": "BTCUSDT"}
+    if number:
+        contents: object = {"bids": bids, "asks": asks}
+        return msgspec.json.encode({"type": "channel_data", **head, "version": "1.0.0", "contents": contents})
+    contents = {
+        side: [{"price": price, "size": size} for price, size in told]
+        for side, told in (("bids", bids), ("asks", asks))
+    }
+    return msgspec.json.encode({"type": "subscribed", **head, "contents": contents})
+
+
+def dydx_changes(count: int) -> list[bytes]:
+    """Those after the first."""
+    return [dydx_frame(number) for number in range(1, count + 1)]

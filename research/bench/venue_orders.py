@@ -18,9 +18,10 @@ from typing import Any
 from domain.instrument import Instrument
 from domain.order import OrderKind, Place
 from engine.clock import WallClock
+from research.bench import venue_keys
 from research.bench.feeds import BTC
 from research.bench.journal import Rival, Row
-from research.bench.venue_rivals import ccxt_exchange
+from research.bench.venue_rivals import ccxt_exchange, close_all
 
 ACCOUNT, KEY = "HYPERLIQUID:bench", "0x" + "11" * 32
 ADDRESS = "0x" + "ab" * 20
@@ -46,7 +47,10 @@ async def order_rows(count: int) -> list[Row]:
         ]
         value = await us(lambda size=size: ours.sign(size), times)  # type: ignore[misc]
         rows.append(Row(case=name, value=value, unit="us", rules=RULES, rivals=rivals))
-    return rows
+    until_ns = time.time_ns() + 600 * SECOND_NS
+    more = await venue_keys.rows(max(10, count // 10), lambda item, number: place(item, number, until_ns), us)
+    await close_all()
+    return [*rows, *more]
 
 
 async def us(work: Callable[[], Awaitable[object]], count: int) -> float:

@@ -26,7 +26,8 @@ def ccxt_exchange(name: str, symbol: str, market_id: str, instrument: Instrument
         "baseId": "0", "baseName": base, "swap": True, "contract": True, "linear": True, "inverse": False,
         "spot": False, "active": True, "contractSize": 1.0,
         "precision": {"price": 10 ** -instrument.price_decimals, "amount": 10 ** -instrument.qty_decimals},
-        "limits": {"amount": {"min": None, "max": None}, "cost": {"min": 10, "max": None}}, "info": {},
+        "limits": {"amount": {"min": None, "max": None}, "cost": {"min": 10, "max": None}},
+        "info": {"orderTypes": ["LIMIT"]},
     }  # fmt: skip
     exchange.set_markets([exchange.safe_market_structure(contract)])
     return exchange

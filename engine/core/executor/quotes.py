@@ -35,6 +35,8 @@ def wanted_now(core: Core, slot: Slot) -> tuple[WantedQuote, ...]:
     quotes = slot.quotes if left is None else clip_quotes(core, slot, left)
     if trading is ACTIVE and slot.cap is None:
         return quotes if not core.is_probing(slot) else tuple(part(core, slot, quote) for quote in quotes)
+    if trading is not ACTIVE and not core.instruments[slot.instrument].reduces_at_rest:
+        return ()
     position = core.position(slot.account, slot.instrument)
     cap = slot.cap if trading is ACTIVE else 0
     kept: list[WantedQuote] = []

@@ -204,6 +204,8 @@ def send(core: Core, slot: Slot, side: int, qty: int, price: int, *, reduce_only
     if qty <= 0:
         return
     kind = POST_ONLY if slot.style is PASSIVE and not slot.flat else IOC
+    if kind is POST_ONLY and reduce_only and not instrument.reduces_at_rest:
+        kind, price = IOC, taking_price(core, slot, side)
     role = FLATTEN if slot.flat else TARGET
     place(core, slot, role, side, kind, qty, price, reduce_only=reduce_only, entry=slot.entry)
 

@@ -134,6 +134,16 @@ def test_a_passive_turn_closes_by_one_order_and_opens_by_another() -> None:
     assert [(place.qty, place.reduce_only) for place in sent] == [(1_000, True), (500, False)]
 
 
+def test_where_nothing_that_rests_may_be_reduce_only_a_passive_close_takes() -> None:
+    rig = Rig(replace(SETTINGS, instruments=(replace(BTC, reduces_at_rest=False),))).start()
+    rig.hold_position(1.0)
+    sent = places(rig.want(Desired(targets=(replace(target(-0.5, "e2"), style=Style.PASSIVE),))))
+    assert [(place.kind, place.qty, place.reduce_only) for place in sent] == [
+        (OrderKind.IOC, 1_000, True), (OrderKind.POST_ONLY, 500, False),
+    ]  # fmt: skip
+    assert sent[0].price < sent[1].price, "the first one takes, the other one waits"
+
+
 def test_no_new_stop_while_an_order_turns_the_position_around() -> None:
     rig = Rig().start()
     rig.hold_position(1.0)

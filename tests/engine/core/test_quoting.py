@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from domain import events as e
 from domain.desired import Desired
-from domain.facts import OrderChanged
+from domain.facts import OrderChanged, TradingState
 from domain.order import Amend, Cancel, OrderKind, Place
 from domain.settings import RiskSettings
+from engine.core import trading
 from tests.engine.core.rig import BTC, SETTINGS, Rig, of, places, quote, wants
 
 
@@ -78,6 +79,14 @@ def test_where_the_venue_amends_nothing_a_moved_quote_is_cancelled_and_then_plac
     rig.cancelled(cancel.cid)
     (place,) = places(rig.sent)
     assert (place.price, place.qty) == (599_800, 100)
+
+
+def test_where_nothing_that_rests_may_be_reduce_only_a_reducing_account_quotes_nothing() -> None:
+    for may in (True, False):
+        rig = Rig(replace(SETTINGS, instruments=(replace(BTC, reduces_at_rest=may),))).start()
+        rig.hold_position(0.1)
+        trading.latch(rig.core, TradingState.REDUCING, "test", "test")
+        assert [place.reduce_only for place in places(rig.want(wants(quote(-1, 60_011.0))))] == ([True] if may else [])
 
 
 def test_within_the_tolerance_nothing_moves() -> None:

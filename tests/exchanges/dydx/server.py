@@ -262,9 +262,10 @@ class DydxServer:
         if busy is not None:
             return busy
         answer = self._read(path, query)
+        left = {"RateLimit-Limit": str(REQUESTS), "RateLimit-Remaining": str(max(0, REQUESTS - len(self._times)))}
         if answer is None:
-            return web.json_response({"errors": [{"msg": f"Unable to find {path}"}]}, status=404)
-        return web.json_response(answer)
+            return web.json_response({"errors": [{"msg": f"Unable to find {path}"}]}, status=404, headers=left)
+        return web.json_response(answer, headers=left)
 
     def _read(self, path: str, query: Any) -> Any:
         room, first, _, rest = self.room, *path.partition("/")

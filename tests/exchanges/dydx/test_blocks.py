@@ -4,8 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from domain.errors import Unrepresentable
-from exchanges.dydx.blocks import Allowance, Blocks, Nonces
-from exchanges.dydx.markets import BlockLimit, Market
+from exchanges.dydx.blocks import Blocks, Nonces
+from exchanges.dydx.markets import Market
 from tests.exchanges.dydx.desk import BTC
 
 MS, SECOND = 1_000_000, 1_000_000_000
@@ -28,11 +28,6 @@ def test_a_block_is_seen_once():
     assert [blocks.see(height, height * SECOND) for height in (5, 5, 4, 6)] == [True, False, False, True]
 
 
-async def test_who_waits_for_a_block_waits_no_longer_than_he_wants():
-    blocks = Blocks()
-    assert not await blocks.next(0.01)
-
-
 def test_no_block_after_the_requests_time_takes_its_nonce_and_none_is_used_twice():
     nonces = Nonces()
     until_ns = 1_700_000_005 * SECOND
@@ -40,17 +35,6 @@ def test_no_block_after_the_requests_time_takes_its_nonce_and_none_is_used_twice
     assert given[0] * MS + 30 * SECOND == until_ns
     assert given == [given[0] + n for n in range(5)]
     assert nonces.next(until_ns - SECOND) < given[0]
-
-
-def test_two_a_block_and_twenty_in_a_hundred_blocks_are_kept_with_a_block_to_spare():
-    allowance = Allowance([BlockLimit(1, 2), BlockLimit(100, 20)])
-    sent: list[int] = []
-    for height in range(1_000, 1_200):
-        while allowance.may(height):
-            allowance.take(height)
-            sent.append(height)
-    assert sent[:6] == [1_000, 1_000, 1_002, 1_002, 1_004, 1_004]
-    assert all(sum(1 for at in sent if height - 101 < at <= height) <= 20 for height in range(1_000, 1_200))
 
 
 @pytest.mark.parametrize(("price", "qty"), [(5, 10), (3, 20)])

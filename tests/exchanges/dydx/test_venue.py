@@ -112,6 +112,20 @@ async def test_resting_orders_wait_for_blocks_with_room_and_a_cancel_or_ioc_does
         assert not desk.of(Rejected)
 
 
+async def test_limits_and_what_waits_for_them_are_visible():
+    async with trading() as (server, desk):
+        server.hold_blocks()
+        places = [desk.place(BUY, str(49_000 - n)) for n in range(4)]
+        desk.send(*places)
+        await asyncio.sleep(0.1)
+        view = desk.venue.view()
+        assert (view.venue, view.network, view.connected) == ("DYDX", "local", True)
+        used = {budget.name: budget.used for budget in view.budgets}
+        assert used["indexer"] >= 3
+        assert used["main resting orders in 1 blocks"] == 2
+        assert [waiting.what for waiting in view.waiting] == [f"place {desk.instrument.id}"] * 2
+
+
 async def test_a_resting_order_that_finds_no_room_in_its_time_is_refused_for_the_rate():
     async with trading() as (server, desk):
         server.hold_blocks()

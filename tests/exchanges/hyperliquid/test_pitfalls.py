@@ -2,8 +2,11 @@
 
 import gc
 import json
+import subprocess
+import sys
 import time
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -11,15 +14,21 @@ from domain.errors import VenueError
 from domain.events import Accepted, Filled, OrderReport, Rejected, VenueSnapshot, VenueStatus
 from domain.order import OrderKind, OrderStatus
 from domain.verdict import Reason
+from exchanges.hyperliquid.actions import Noop
+from exchanges.hyperliquid.config import HyperliquidConfig
 from exchanges.hyperliquid.info import MetaAsset, instrument_of
+from exchanges.hyperliquid.open import config_of
 from exchanges.hyperliquid.router import Router
+from exchanges.hyperliquid.signing import MAINNET, l1_payload
 from exchanges.hyperliquid.wire import CoinCodec
 from exchanges.shared.payloads import Payloads
+from exchanges.shared.setup import VenueSetup
 from tests.exchanges.hyperliquid import server as public
 from tests.exchanges.hyperliquid.desk import BTC, desk_at, trading, venue_at
 from tests.exchanges.hyperliquid.exchange_room import AGENT
 from tests.exchanges.hyperliquid.exchange_server import ExchangeServer
 
+ROOT = Path(__file__).resolve().parents[3]
 BUILDER = "0x" + "CD" * 20
 
 
@@ -132,6 +141,33 @@ async def test_a_hundred_books_at_once_are_a_hundred_books():
     for at, frame in enumerate(frames):
         router.take(frame, (public.NOW_MS + at) * 1_000_000)
     assert len(seen) == 100
+
+
+async def test_a_hundred_updates_at_once_are_each_told():
+    async with trading() as (_, desk):
+        places = [desk.place(1, "49000") for _ in range(100)]
+        desk.send(*places)
+        await desk.until(lambda: len(desk.of(Accepted)) == 200)
+        assert {accepted.cid for accepted in desk.of(Accepted)} == {place.cid for place in places}
+
+
+def test_the_network_is_configured_and_never_guessed_from_an_address():
+    """The SDK signs for the test network at every address but the one that it knows."""
+    local = HyperliquidConfig(ws_url="ws://127.0.0.1:1/ws", api_url="http://127.0.0.1:1", is_mainnet=True)
+    assert l1_payload(Noop(), 1, is_mainnet=local.is_mainnet)[:1] == MAINNET
+    setup = VenueSetup(venue="HYPERLIQUID", network="local", base_url="http://127.0.0.1:1")
+    assert not config_of(setup).is_mainnet
+
+
+@pytest.mark.process
+def test_neither_ccxt_nor_the_sdk_is_loaded_to_trade_there():
+    """Together they cost a second and a hundred megabytes."""
+    code = (
+        "import sys, exchanges.hyperliquid.open; "
+        "print([name for name in ('ccxt', 'hyperliquid', 'eth_account', 'requests') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_public_frame_that_is_not_understood_is_kept_and_the_next_is_told(tmp_path):

@@ -23,8 +23,10 @@ def test_every_figure_says_its_unit_and_its_rules(rows):
 
 def test_messages_and_orders_are_measured_beside_ccxt_and_the_sdk(rows):
     assert set(rivals(rows["Hyperliquid l2Book 20+20 message"])) == {"ccxt.pro", "hyperliquid-python-sdk"}
-    for name in ("Binance depthUpdate", "Bybit orderbook delta", "Phemex orderbook_p"):
+    for name in ("Binance depthUpdate", "Bybit orderbook delta", "Phemex orderbook_p", "dYdX v4_orderbook"):
         assert rivals(rows[f"{name} 10+10 message"]) == ["ccxt.pro"]
+    for name in ("Binance", "Bybit", "Phemex"):
+        assert rivals(rows[f"{name} order signed"]) == ["ccxt.pro"]
     assert set(rivals(rows["Hyperliquid 40 orders in one action signed"])) == {"ccxt.pro", "hyperliquid-python-sdk"}
     assert "after 4,000 requests" in rows["budget keeper per request, later"]["rules"]
     assert "20 orders" in rows["orders through the whole engine"]["rules"]
