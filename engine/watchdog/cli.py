@@ -15,6 +15,7 @@ from domain.instrument import AccountId, Instrument
 from domain.ports import Clock, MarketFeed, Venue
 from engine.cli import DEFAULT_DATA
 from engine.clock import WallClock
+from engine.config.remember import REMEMBERED
 from engine.watchdog.folder import Folder, Guarded
 from engine.watchdog.rescue import Patient
 from engine.watchdog.watch import DEADLINE_S, LEAST_DEADLINE_S, Options, Watchdog
@@ -99,8 +100,11 @@ def register(app: typer.Typer, open_ward: Callable[[Path], Ward]) -> None:
     ) -> None:
         """Cancel the engine's orders, and close its positions if told so, when its heart stops. Stops stay."""
         folder = data or DEFAULT_DATA
-        if not folder.is_dir():
-            raise ConfigError(f"there is no data folder {folder}: give the one that `moondev run` uses, with --data")
+        if not (folder / REMEMBERED).is_file():
+            raise ConfigError(
+                f"no engine has been started on {folder} yet: start `moondev run` first, which notes down its settings "
+                "file there, or give the data folder that it uses, with --data"
+            )
         ward = open_ward(folder)
         names = list(ward.venues().setups)
         if not names:

@@ -83,7 +83,7 @@ class Ward:
         (data / "strategies" / "keeper.py").write_text(KEEPER)
         settings: dict[str, Any] = yaml.safe_load(write_local(data, [ready]).read_text())
         settings["strategies"] = [{"id": "keeper", "kind": "keeper", "account": ACCOUNT, "instruments": [BTC, ETH]}]
-        settings["execution"] = {"validity": "2s", "reconcile_every": "1s"}
+        settings["execution"] = {"validity": "2s"}
         settings["gateway"] = {"enabled": False}
         self.program.file.write_text(yaml.safe_dump(settings))
         self.dogs: list[subprocess.Popen[str]] = []
@@ -101,7 +101,7 @@ class Ward:
     def close(self) -> None:
         for dog in self.dogs:
             dog.kill()
-            dog.wait()
+            dog.communicate()
         if self.program.process is not None:
             self.program.kill()
         self.venues.stop()
@@ -144,8 +144,11 @@ def traded(ward: Ward) -> None:
 @pytest.mark.process
 @pytest.mark.timeout(180)
 def test_a_process_that_sleeps_loses_its_quotes_keeps_its_stop_and_sends_nothing_when_it_wakes(ward: Ward) -> None:
-    dog = ward.watch()
     traded(ward)
+    dog = ward.watch()
+    assert dog.stdout is not None
+    assert "Watching" in dog.stdout.readline()
+    assert "the engine lives" in dog.stdout.readline()
     second = ward.program.run_verb("watchdog", "--deadline", DEADLINE_S)
     assert second.returncode == 1
     assert "another watchdog watches this data folder already" in second.stderr
