@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,8 +24,10 @@ from research import cli as research_cli
 
 if TYPE_CHECKING:
     from domain.instrument import Instrument
-    from domain.ports import HistorySource, MarketFeed, MatchingVenue, Secrets
+    from domain.ports import HistorySource, MarketFeed, Secrets
     from engine.config import Config
+    from engine.venues import VenueRouter
+    from exchanges.shared.fleet import Fleet, Listed
     from gateway.server import GatewayServer
 
 app = typer.Typer(
@@ -42,42 +44,30 @@ DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder (de
 PersonOption = Annotated[str, typer.Option("--as", help="The person who speaks.")]
 VERSION = "0.1.0"
 DEFAULT_DATA = engine_cli.DEFAULT_DATA
-EXIT_JOURNAL = 3
-EXIT_CORE = 4
 SWITCH_INTERVAL_S = 0.0002
 """The default of 5 ms would let a busy loop keep the journal's thread from the disk that long."""
 
 
 class Service:
-    """One engine with everything around it: paper venue, market, chat, console, dashboard."""
+    """One engine with everything around it: venues, markets, chat, console, dashboard."""
 
-    def __init__(self, config: Config, data: Path, broken: Mapping[str, str]) -> None:
+    def __init__(self, config: Config, data: Path, broken: Mapping[str, str], fleet: Fleet, listed: Listed) -> None:
         """Open the data folder and wire the parts; nothing runs yet. `broken` are strategy files, and why."""
         from bot.config import BotConfig
         from bot.console import make_console
         from bot.local import LocalDoor
         from bot.service import ChatOps
         from engine.config.parts import bot_fields
-        from engine.observe.logging import configure_logging, log_uncaught
-        from engine.observe.redact import Redactor
         from engine.runtime import Runtime
+        from engine.terminal import open_log
         from vault.secrets import FileSecrets
 
         self.config = config
-        redactor = Redactor()
-        section = config.logging
-        self.log = configure_logging(
-            redactor,
-            data / "moondev.log",
-            section.level,
-            section.console_level,
-            section.file_mib,
-            section.files,
-            {"service.name": "moondev", "service.version": VERSION, "service.environment": config.environment},
-        )
-        log_uncaught()
+        self.log, redactor = open_log(config, data, VERSION)
         vault = FileSecrets(data / "secrets", redactor.add)
-        self.runtime = Runtime(config, data, vault, broken)
+        vault.names()  # read, so that nothing of it can be logged
+        self.fleet = fleet
+        self.runtime = Runtime(config, data, vault, broken, listed.instruments)
         desk = self.runtime.desk
         self.console = make_console(desk)
         self.local = LocalDoor(data, self.console, desk.submit, self._new_link)
@@ -92,23 +82,51 @@ class Service:
         self._why = why
         self._stopping.set()
 
-    def _open_venue(self) -> MatchingVenue:
+    def _open_venues(self) -> VenueRouter:
+        """The paper venue for its contracts, and a line to every real venue that has an account in force."""
         from engine.config.parts import paper_fields
+        from engine.venues import PAPER, Line, VenueRouter, since_ns
         from exchanges.paper.config import PaperConfig
         from exchanges.paper.exchange import PaperExchange
         from exchanges.paper.store import PaperStore
         from exchanges.paper.venue import PaperVenue
 
-        settings = self.runtime.settings
-        deposits = {a.id: a.deposit for a in settings.accounts}
-        store = PaperStore(self.runtime.data / "paper-exchange")
-        paper = convert(paper_fields(self.config), PaperConfig)
-        return PaperVenue(PaperExchange(settings.instruments, deposits, paper, store), self.runtime.clock)
+        runtime = self.runtime
+        settings, paper = runtime.settings, None
+        contracts = [i for i in settings.instruments if i.venue == PAPER]
+        if contracts:
+            deposits = {a.id: a.deposit for a in settings.accounts if a.id.startswith(f"{PAPER}:")}
+            store = PaperStore(runtime.data / "paper-exchange")
+            terms = convert(paper_fields(self.config), PaperConfig)
+            paper = PaperVenue(PaperExchange(contracts, deposits, terms, store), runtime.clock)
+        lines = []
+        for name, setup in self.fleet.setups.items():
+            since = since_ns(runtime.core.state, [account.id for account in setup.accounts])
+            if since:
+                opener = partial(self.fleet.open_venue, name, runtime.contracts, since)
+                lines.append(Line(name, setup.network, list(since), opener))
+        return VenueRouter(runtime.clock, paper, lines)
 
-    async def _open_market(self) -> tuple[MarketFeed, str]:
+    async def _open_markets(self) -> tuple[MarketFeed, str]:
+        """The market data of every venue, and what it is, said plainly."""
+        from engine.data.feeds import FeedRouter
+        from engine.venues import PAPER
+
+        settings, fleet, clock = self.runtime.settings, self.fleet, self.runtime.clock
+        contracts = [i for i in settings.instruments if i.venue == PAPER]
+        openers: dict[str, Callable[[], MarketFeed]] = {}
+        says = [f"{name} {setup.network}" for name, setup in fleet.setups.items()]
+        for name in fleet.setups:
+            openers[name] = partial(fleet.open_feed, name, self.runtime.contracts, clock)
+        if contracts:
+            feed, said = await self._open_paper_market(contracts)
+            openers[PAPER] = lambda: feed
+            says.insert(0, said)
+        return FeedRouter(openers), ", ".join(says) or "none"
+
+    async def _open_paper_market(self, instruments: Sequence[Instrument]) -> tuple[MarketFeed, str]:
         """The configured source, or the simulated market where that is allowed; and what it is, said plainly."""
-        section = self.config.data_feed
-        instruments, clock = self.runtime.settings.instruments, self.runtime.clock
+        section, clock = self.config.data_feed, self.runtime.clock
         says = f"SIMULATED market (seed {section.synthetic.seed})"
         if section.source == "hyperliquid":
             from exchanges.hyperliquid.config import HyperliquidConfig
@@ -132,19 +150,22 @@ class Service:
 
     async def run(self) -> int:
         """Start everything, serve until stopped, stop cleanly; returns the exit code."""
+        from engine.terminal import farewell, greeting
+
         runtime = self.runtime
         around = [asyncio.create_task(self.chat.run(), name="chat")]
         try:
             # its libraries take seconds to load and would hold up an engine that trades already
             dashboard = self._open_gateway() if self.config.gateway.enabled else None
-            feed, says = await self._open_market()
-            for line in await runtime.start(self._open_venue(), feed, says, self._stopping.set):
+            feed, says = await self._open_markets()
+            for line in await runtime.start(self._open_venues(), feed, says, self._stopping.set):
                 typer.echo(f"The file differs from the settings in force, which stay: {line}", err=True)
                 typer.echo("  to ask for the file's: ./moondev apply-settings FILE", err=True)
             if dashboard is not None:
                 around.append(asyncio.create_task(dashboard.run(), name="gateway"))
             await self.local.start()
-            self._greet()
+            typer.echo(greeting(runtime, self._new_link(next((p.id for p in runtime.settings.persons), ""))))
+            sys.stdout.flush()
             await self._stopping.wait()
         finally:
             for task in around:
@@ -153,28 +174,10 @@ class Service:
             await self.local.aclose()
             await runtime.stop(self._why)
             self.log.close()
-        if runtime.loop.failure is None:
-            return self._core_failed(runtime.engine)
-        typer.echo(
-            f"The engine stopped because its journal cannot be written: {runtime.loop.failure}\n"
-            "Quotes and entries were cancelled; protections stay at the venue. Free space or mend the disk, then "
-            "start again: recovery finds everything.",
-            err=True,
-        )
-        return EXIT_JOURNAL
-
-    def _core_failed(self, engine: asyncio.Task[None] | None) -> int:
-        """0 after a clean stop; says what happened when the core itself raised."""
-        error = None if engine is None or engine.cancelled() else engine.exception()
-        if error is None:
-            return 0
-        traceback.print_exception(error)
-        typer.echo(
-            "The engine stopped at an error of its own; orders rest at the venue as they are. Start again: recovery "
-            "replays the journal and reconciles. If it stops at the same event, report the lines above.",
-            err=True,
-        )
-        return EXIT_CORE
+        code, words = farewell(runtime)
+        if words:
+            typer.echo(words, err=True)
+        return code
 
     def _new_link(self, person: str) -> str:
         """A login link of the dashboard for a person, or why there is none."""
@@ -199,26 +202,6 @@ class Service:
         self._links = lambda person: server.url + auth.new_link(person)
         return server
 
-    def _greet(self) -> None:
-        runtime = self.runtime
-        link = self._new_link(runtime.settings.persons[0].id if runtime.settings.persons else "")
-        recovery = runtime.recovery
-        known = f"{recovery.events} events after the snapshot at {recovery.snapshot_seq}"
-        lines = [
-            "",
-            f"MoonDev AlgoTrade  {runtime.settings.environment.value.upper()}  run {runtime.epoch}",
-            f"Market     {runtime.desk.market}",
-            f"Recovered  {known if runtime.epoch > 1 else 'nothing: this is the first start'}",
-            f"Dashboard  {link}   (one login, valid 10 minutes)",
-            f"           another one: ./moondev login --data {runtime.data} --as PERSON",
-            f"Console    ./moondev console --data {runtime.data}",
-            f"Halt       ./moondev halt --data {runtime.data}",
-            "Stop with Ctrl-C; everything is kept.",
-            "",
-        ]
-        typer.echo("\n".join(lines))
-        sys.stdout.flush()
-
 
 def venue_history(venue: str, config: Config) -> HistorySource:
     """A venue's past market data. Raises `ConfigError` for a venue that is not there."""
@@ -241,17 +224,6 @@ def venue_feed(config: Config, instruments: Sequence[Instrument]) -> MarketFeed:
 
 
 data_cli.register(app, data_cli.Venues(venue_history, venue_feed))
-
-
-def data_folder(environment: str, data: Path | None) -> Path:
-    """The data folder of an environment and its place for the user's strategies, made with mode 0700."""
-    folder = data or Path(".moondev") / environment
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    strategies = folder / "strategies"
-    if strategies.exists() and not strategies.is_dir():
-        raise MoonDevError(f"{strategies} is not a folder: move it away")
-    strategies.mkdir(mode=0o700, exist_ok=True)
-    return folder
 
 
 @app.callback()
@@ -281,33 +253,67 @@ def run(
     market: Annotated[
         Literal["hyperliquid", "synthetic"] | None, typer.Option(help="Price source; default from the settings.")
     ] = None,
+    venue: Annotated[
+        list[str] | None, typer.Option(help="NAME-local: trade at a local venue; may be repeated.")
+    ] = None,
 ) -> None:
-    """Start the service: paper trading, dashboard, console and chat."""
+    """Start the service: paper trading, or the venues of the settings; dashboard, console and chat."""
     from engine.catalogue import catalogue, start_settings
-    from engine.config import remember
+    from engine.config import environment_of, remember
+    from engine.config.local import write_local
     from engine.doctor import check_kinds
+    from exchanges.shared.local import LocalVenues
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    folder = data_folder("paper", data)
+    venues = list(dict.fromkeys(venue or ()))
+    if venues and config is not None:
+        raise ConfigError("--venue sets itself up; with --config, name the venues in the file (docs/venues.md)")
+    folder = engine_cli.data_folder("+".join(venues) or environment_of(config), data)
     check_kinds(folder)
-    found = catalogue(folder / "strategies")
-    for problem in found.broken.values():
-        typer.echo(f"A strategy file cannot be used, everything else starts: {problem}", err=True)
-    loaded = start_settings(config, "paper", found, has_run=(folder / "journal").is_dir())
-    remember(folder, config)
-    if port is not None:
-        loaded = loaded.model_copy(update={"gateway": loaded.gateway.model_copy(update={"port": port})})
-    if market is not None:
-        loaded = loaded.model_copy(update={"data_feed": loaded.data_feed.model_copy(update={"source": market})})
-    raise typer.Exit(asyncio.run(_serve(loaded, folder, found.broken)))
+    local = LocalVenues(folder / "local-venues")
+    try:
+        if venues:
+            config = write_local(folder, local.start(venues))
+        found = catalogue(folder / "strategies")
+        for problem in found.broken.values():
+            typer.echo(f"A strategy file cannot be used, everything else starts: {problem}", err=True)
+        loaded = start_settings(config, "", found, has_run=(folder / "journal").is_dir())
+        remember(folder, config)
+        if port is not None:
+            loaded = loaded.model_copy(update={"gateway": loaded.gateway.model_copy(update={"port": port})})
+        if market is not None:
+            loaded = loaded.model_copy(update={"data_feed": loaded.data_feed.model_copy(update={"source": market})})
+        code = asyncio.run(_serve(loaded, folder, found.broken))
+    finally:
+        local.stop()
+    raise typer.Exit(code)
 
 
 async def _serve(config: Config, data: Path, broken: Mapping[str, str]) -> int:
-    service = Service(config, data, broken)
+    fleet = open_fleet(config, data)
+    listed = await fleet.read()
+    if listed.problems and not (data / "journal").is_dir():
+        lines = "; ".join(listed.problems)
+        raise ConfigError(
+            f"a first start reads every contract from its venue: {lines}. Mend it, or take that venue out"
+        )
+    for problem in listed.problems:
+        typer.echo(f"A venue's contracts cannot be read, those in force stay: {problem}", err=True)
+    service = Service(config, data, broken, fleet, listed)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, service.stop, number.name)
     return await service.run()
+
+
+def open_fleet(config: Config, data: Path) -> Fleet:
+    """The real venues of a settings file, with the keys of a data folder. Raises `ConfigError`."""
+    from engine.config.parts import venue_fields
+    from exchanges.shared.fleet import Fleet
+    from exchanges.shared.setup import VenueSetup
+
+    secrets = open_secrets(data)
+    return Fleet([convert(fields, VenueSetup) for fields in venue_fields(config, secrets)], secrets)
 
 
 @app.command()
@@ -315,9 +321,11 @@ def console(data: DataOption = None, person: PersonOption = "tina") -> None:
     """Talk to the running service from the terminal, in the words of the chat."""
     from bot.console import repl
     from bot.local import ask
+    from engine.config import environment_of, remembered
 
     folder = data or DEFAULT_DATA
-    asyncio.run(repl(lambda line: ask(folder, person, line), environment="paper", person=person))
+    environment = environment_of(remembered(folder))
+    asyncio.run(repl(lambda line: ask(folder, person, line), environment=environment, person=person))
 
 
 @app.command()
@@ -358,8 +366,11 @@ def apply_settings(
     from engine.config import diff
 
     folder = data or DEFAULT_DATA
-    loaded = check_settings(config, "paper", catalogue(folder / "strategies"))
-    wanted = loaded.to_settings()
+    loaded = check_settings(config, "", catalogue(folder / "strategies"))
+    listed = asyncio.run(open_fleet(loaded, folder).read())
+    if listed.problems:
+        raise ConfigError("; ".join(listed.problems))
+    wanted = loaded.to_settings(listed.instruments)
     for line in diff(running_settings(folder), wanted):
         typer.echo(line)
     command = ApplySettings(settings=wanted, content_hash=loaded.content_hash)

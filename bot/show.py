@@ -58,13 +58,16 @@ async def status(call: Call) -> Message:
         rows.append(("unknown", f"{view.unknown_orders} orders whose answer never came; they are being queried"))
     rows += [(at.venue, _trading_at(at)) for at in view.trading_at if len(view.trading_at) > 1 or at.is_held]
     rows += _feed_rows(view.feeds)
+    venues = call.desk.venues()
+    rows += [(venue.venue, _connection(venue)) for venue in venues]
     rows += [(f"breaker {row.venue}", _breaker_text(row)) for row in view.breakers]
     rows += [(f"fail-over {row.strategy}", _failover_text(row)) for row in view.failovers]
     rows += [(door.name, door.text) for door in view.doors]
     notes = tuple(Text(f"Not ready: {reason}") for reason in reasons)
     trades = all(at.trading_state == TradingState.ACTIVE for at in view.trading_at)
     is_whole = trades and not view.breakers and not view.failovers
-    well = ready and state == "ACTIVE" and is_whole and all(door.ok for door in view.doors)
+    is_reached = all([door.ok for door in view.doors] + [venue.connected for venue in venues])
+    well = ready and state == "ACTIVE" and is_whole and is_reached
     severity = Severity.INFO if well else Severity.WARNING
     return Message(title=f"Status: {state}", blocks=(Pairs(tuple(rows)), *notes), severity=severity)
 
@@ -113,9 +116,13 @@ async def venues(call: Call) -> Message:
     )
 
 
-def _venue_rows(view: VenueView) -> Iterator[tuple[str, str]]:
+def _connection(view: VenueView) -> str:
     state = "connected" if view.connected else "NOT connected"
-    yield view.venue, ", ".join(filter(None, (view.network, state, view.detail)))
+    return ", ".join(filter(None, (view.network, state, view.detail)))
+
+
+def _venue_rows(view: VenueView) -> Iterator[tuple[str, str]]:
+    yield view.venue, _connection(view)
     for budget in view.budgets:
         stop = f", told to stop for {age_text(budget.held_ns / 1e9)}" if budget.held_ns else ""
         kept = f", {budget.reserved} kept for cancels and reductions" if budget.reserved else ""

@@ -15,7 +15,7 @@ from msgspec import Struct
 from domain.account import VenueOperation
 from domain.commands import Actor, Command
 from domain.desired import Desired
-from domain.instrument import AccountId, InstrumentId
+from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.market import Bar, Bbo, Book, Feed, FeedStatus, Mark, Trade
 from domain.order import ClientId, Liquidity, OrderKind, OrderStatus
 from domain.settings import Settings
@@ -108,6 +108,14 @@ class StrategyFileBroken(Struct, kw_only=True, tag="strategy_file", array_like=T
     ts_ns: int = 0
     file: str
     problem: str
+
+
+class ContractsRead(Struct, kw_only=True, tag="contracts_read", array_like=True):
+    """Contracts that their venues have otherwise now than the settings in force: new fees, margins, minimums, steps."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    instruments: tuple[Instrument, ...]
 
 
 class Accepted(Struct, kw_only=True, tag="accepted", array_like=True, gc=False):
@@ -376,7 +384,8 @@ VenueEvent: TypeAlias = (
 )
 MainEvent: TypeAlias = (
     EngineStarted | EngineStopped | Tick | ClockStepped | CommandReceived | History | StrategyFault
-    | StrategyFileBroken | FeedStatus | InboxOverflow | DiskLow | VenueOpened | WatchdogActed | Decided | VenueEvent
+    | StrategyFileBroken | ContractsRead | FeedStatus | InboxOverflow | DiskLow | VenueOpened | WatchdogActed | Decided
+    | VenueEvent
 )
 # fmt: on
 Event: TypeAlias = MainEvent | Bar | Bbo | Book | Trade | Mark

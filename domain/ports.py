@@ -64,16 +64,8 @@ class Shown(Protocol):
         ...
 
 
-class MatchingVenue(Protocol):
-    """A venue that also matches against the unconflated market: the paper one."""
-
-    async def start(self, sink: Callable[[VenueEvent], None]) -> None:
-        """Connect and begin to push events."""
-        ...
-
-    def send(self, intents: Sequence[Intent]) -> None:
-        """Hand intents to the sender."""
-        ...
+class MatchingVenue(Venue, Protocol):
+    """A venue that also matches against the unconflated market, and remembers its orders: the paper one."""
 
     def send_from_thread(self, intents: Sequence[Intent]) -> None:
         """Send from the watchdog's thread while the loop is stuck."""
@@ -84,11 +76,7 @@ class MatchingVenue(Protocol):
         ...
 
     def client_ids(self) -> Sequence[ClientId]:
-        """Client ids of the orders that the venue remembers; asked before `start`."""
-        ...
-
-    async def aclose(self) -> None:
-        """Disconnect."""
+        """Client ids of the orders that the venue remembers."""
         ...
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DataOption = Annotated[Path, typer.Option("--data", help="Data folder.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
 """Without it: the file that the service in the data folder was last started with."""
+EnvironmentOption = Annotated[str, typer.Option(help="paper, testnet or live; default: what the file says.")]
 HASH_DIGITS = 64
 DEFAULT_DATA = Path(".moondev/paper")
 
@@ -30,6 +31,17 @@ def journal_folder(data: Path) -> Path:
     folder = data / "journal"
     if not folder.is_dir():
         raise MoonDevError(f"{data} has no journal: name the data folder with --data, or start with ./moondev run")
+    return folder
+
+
+def data_folder(environment: str, data: Path | None) -> Path:
+    """The data folder of an environment and its place for the user's strategies, made with mode 0700."""
+    folder = data or Path(".moondev") / environment
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    strategies = folder / "strategies"
+    if strategies.exists() and not strategies.is_dir():
+        raise MoonDevError(f"{strategies} is not a folder: move it away")
+    strategies.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
@@ -65,7 +77,7 @@ def projection_url(context: typer.Context, config: Path | None, data: Path) -> t
     from engine.config import load_config, remembered
     from engine.storage.database import database_url
 
-    url = database_url(load_config(config or remembered(data), "paper"), data, context.obj(data))
+    url = database_url(load_config(config or remembered(data)), data, context.obj(data))
     return url, make_url(url).render_as_string(hide_password=True)
 
 
@@ -168,7 +180,9 @@ def rebuild(context: typer.Context, config: ConfigOption = None, data: DataOptio
     typer.echo(f"The projection {shown} is rebuilt up to event {cursor.seq}.")
 
 
-def config_check(config: ConfigOption = None, data: DataOption = DEFAULT_DATA, environment: str = "paper") -> None:
+def config_check(
+    config: ConfigOption = None, data: DataOption = DEFAULT_DATA, environment: EnvironmentOption = ""
+) -> None:
     """Check a settings file as a start does, with the strategies in the data folder; every mistake in one go."""
     from engine.catalogue import catalogue, check_settings
 
@@ -179,7 +193,7 @@ def config_check(config: ConfigOption = None, data: DataOption = DEFAULT_DATA, e
     typer.echo(f"{config or 'the built-in set-up'} is fine. Content hash {loaded.content_hash[:16]}.")
 
 
-def config_show(config: ConfigOption = None, environment: str = "paper") -> None:
+def config_show(config: ConfigOption = None, environment: EnvironmentOption = "") -> None:
     """Print the effective settings as JSON."""
     from engine.config import load_config
 

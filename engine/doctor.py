@@ -82,7 +82,7 @@ def examine(
     config_path: Path | None,
     data: Path,
     open_secrets: Callable[[Path], Secrets] | None = None,
-    environment: str = "paper",
+    environment: str = "",
     reach: Reach | None = None,
 ) -> Report:
     """Check machine, data folder, settings, secrets and network of one set-up.

@@ -1,9 +1,9 @@
 """A running engine: journal, recovery, kernel, loop, desk, projections, watchdog, warm-up, clean stop.
 
-`main.py` gives it a venue and a feed, which it knows only as ports.
+`main.py` gives it its venues and a feed, which it knows only as ports.
 
     runtime = Runtime(config, data)           opens the data folder, recovers; nothing runs
-    await runtime.start(venue, feed)          the run's first event, then the engine, then market data
+    await runtime.start(venues, feed)         the run's first event, then the engine, then market data
     runtime.engine                            the task that ends when cancelled or when the journal fails
     await runtime.stop(reason)                EngineStopped, snapshot, everything on disk
 """
@@ -14,10 +14,10 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,19 +28,21 @@ from domain.events import (
     CommandReceived,
     EngineStarted,
     EngineStopped,
-    History,
+    Event,
     StrategyFileBroken,
 )
 from domain.facts import CommandDone, Fact, FactKey, RequestChanged, StrategyChanged, StrategyStatus
+from domain.instrument import Instrument
 from domain.market import Feed, FeedKind, FeedStatus, MarketEvent
 from domain.order import PROTECTIVE, Cancel, Intent
-from domain.ports import MarketFeed, MatchingVenue, Secrets
+from domain.ports import MarketFeed, Secrets
 from domain.settings import StrategySpec
 from engine import lost as lost_end
+from engine.beside import Beside
 from engine.clock import WallClock
 from engine.config import Config, diff
+from engine.core.contracts import check_contracts, news_of
 from engine.core.core import AnyStrategy, Core
-from engine.core.failover import with_backups
 from engine.core.guard import Guard, Timed
 from engine.core.journal import FileJournal
 from engine.core.kernel import Kernel
@@ -49,7 +51,6 @@ from engine.core.recovery import recover
 from engine.core.state import State
 from engine.data.conflate import Conflator, LagWatch
 from engine.data.monitor import FeedMonitor
-from engine.data.warmup import whole_history
 from engine.desk import Desk, StrategySource
 from engine.disk import watch_disk
 from engine.observe.build import build_hash, lock_hash
@@ -61,6 +62,8 @@ from engine.storage.news import news
 from engine.storage.projector import Projector
 from engine.storage.writer import ProjectionWriter
 from engine.strategies import registry
+from engine.venues import VenueRouter
+from engine.warm import warm_up
 
 CONFLATE_FLUSH_S = 0.1
 PRELOADED_TRADES = 200
@@ -68,8 +71,6 @@ PRELOADED_EQUITY = 2_000
 SNAPSHOT_SOON_S = 1.0
 NEWS_RETRY_S = 0.2
 STOP_WITHIN_NS = 3_000_000_000
-WARM_UP_RETRY_S = 5.0
-WARM_UP_LONGEST_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -77,15 +78,17 @@ log = logging.getLogger(__name__)
 class Runtime:
     """One engine in one data folder. Raises `JournalError` when another process runs there."""
 
-    def __init__(self, config: Config, data: Path, vault: Secrets, broken: Mapping[str, str]) -> None:
+    def __init__(
+        self, config: Config, data: Path, vault: Secrets, broken: Mapping[str, str], listed: Sequence[Instrument] = ()
+    ) -> None:
         """Open the data folder and recover from its journal; nothing runs yet.
 
-        `broken` are the files of the user's strategies that cannot be used, and why: people are told.
+        `broken` are the files of the user's strategies that cannot be used, and why: people are told. `listed` are the
+        venues' contracts as they are now; raises `ConfigError` for one that is new and missing, or that cannot be used.
         """
         self.config = config
         self.data = data
         self.build = build_hash()
-        self.settings = config.to_settings()
         self._live: EngineLoop | None = None
         self.broken = broken
         self.guard = Guard()
@@ -99,8 +102,13 @@ class Runtime:
         )
         self._replayed: list[Fact] = []
         self.core, self.recovery = recover(self.journal, self._fresh, self.build, self._replayed.extend)
-        if self.core.state.epoch:
-            self.settings = self.core.state.settings
+        known = {i.id: i for i in self.core.state.settings.instruments}
+        check_contracts(self.core, listed)
+        self._listed = listed
+        self.contracts = [*(known | {i.id: i for i in listed}).values()]
+        """Of the venues, as they are now; of one that does not answer, as they were."""
+        self._wanted = config.to_settings(self.contracts)
+        self.settings = self.core.state.settings if self.core.state.epoch else self._wanted
         self.clock = WallClock(not_before_ns=self.core.state.ts_ns)
         self.clock.on_step = lambda step_ns: self.loop.put(ClockStepped(back_ns=-step_ns))
         self.epoch = self.core.state.epoch + 1
@@ -126,12 +134,13 @@ class Runtime:
         self.conflator = Conflator(self.loop.put, config.data_feed.conflate_ns)
         self.monitor = FeedMonitor(self._on_market, self.clock, self.settings.execution.stale_feed_ns)
         venues = sorted({instrument.venue for instrument in self.settings.instruments})
-        self.lag = LagWatch(self.monitor.put, venues[0] if venues else "", self.clock)
-        self._venue: MatchingVenue | None = None
+        self._lags = {venue: LagWatch(self.monitor.put, venue, self.clock) for venue in venues}
+        self._venues: VenueRouter | None = None
+        self._early: list[Event] | None = []
         self._feed: MarketFeed | None = None
         self.engine: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._broken: list[str] = []
+        self._beside = Beside()
+        self.later = self._beside.run
         self._snapshot_is_due = False
 
     @property
@@ -159,8 +168,15 @@ class Runtime:
     # effects
 
     def _send(self, intents: Sequence[Intent]) -> None:
-        if self._venue is not None:
-            self._venue.send(intents)
+        if self._venues is not None:
+            self._venues.send(intents)
+
+    def _hear(self, event: Event) -> None:
+        """What a venue says; before the run's first event it waits for that."""
+        if self._early is None:
+            self.loop.put(event)
+        else:
+            self._early.append(event)
 
     def _publish(self, facts: Sequence[Fact]) -> None:
         self.desk.publish(facts)
@@ -170,7 +186,7 @@ class Runtime:
             if isinstance(fact, CommandDone | RequestChanged):
                 self._snapshot_soon()
             if isinstance(fact, StrategyChanged) and fact.status is StrategyStatus.WARMING:
-                self.later(self._warm_up(fact.strategy))
+                self._warm_up(fact.strategy)
 
     def _snapshot_soon(self) -> None:
         """What people decided is in a snapshot within a second: another build could not read it off the record."""
@@ -184,28 +200,20 @@ class Runtime:
         if self.loop.failure is None:
             await self._snapshot()
 
-    def later(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something beside the engine until it ends or the engine stops."""
-        task = asyncio.get_running_loop().create_task(work, name=getattr(work, "__qualname__", "helper"))
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """Something beside the engine ended; when it failed, health and log say so."""
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._broken.append(f"{task.get_name()}: {error!r}")
-            log.critical("a helper of the engine failed and is gone until a restart", exc_info=error)
-
     # market data
 
+    def _from_feed(self, event: MarketEvent | FeedStatus) -> None:
+        of = event.venue if isinstance(event, FeedStatus) else event.instrument.rpartition(".")[2]
+        lag = self._lags.get(of)
+        (lag if lag is not None else self.monitor).put(event)
+
     def _on_market(self, event: MarketEvent | FeedStatus) -> None:
-        if self._venue is not None:
-            self._venue.on_market(event)
+        if self._venues is not None:
+            self._venues.on_market(event)
         self.conflator.put(event)
 
     def _base_feeds(self) -> list[Feed]:
-        """What the paper venue matches against, whatever the strategies read."""
+        """What the paper venue matches against, and risk judges by, whatever the strategies read."""
         kinds = (FeedKind.BBO, FeedKind.BOOK, FeedKind.TRADE)
         return [Feed(kind=kind, instrument=i.id) for i in self.settings.instruments for kind in kinds]
 
@@ -223,7 +231,7 @@ class Runtime:
         """Why the service is not ready, beyond what the desk knows."""
         trouble = self.projection.trouble or self.projection.gap
         found = [f"projection: {trouble}"] if trouble else []
-        found += self._broken
+        found += self._beside.broken
         if self.loop.failure is not None:
             found.append(f"journal: {self.loop.failure}")
         return found
@@ -236,36 +244,21 @@ class Runtime:
             await asyncio.sleep(0.05)
         self.projection.reached(self.kernel.told_seq)
 
-    async def _warm_up(self, strategy: str) -> None:
-        """Subscribe what a strategy reads and bring its history up to now; asked again until it is whole."""
-        view, asked, pause_s = self.core.views.get(strategy), self._asked(strategy), WARM_UP_RETRY_S
-        while view is not None and asked == self._asked(strategy) and self._feed is not None:
-            try:
-                await self._feed.subscribe(with_backups(self.core, view))
-                bars = await whole_history(self._feed, view.feeds, view.warmup)
-                self.loop.put(History(strategy=strategy, bars=tuple(bars), complete=True, asked=asked))
-            except (MoonDevError, OSError, TimeoutError) as error:
-                self.loop.put(History(strategy=strategy, problem=f"{type(error).__name__}: {error}", asked=asked))
-            else:
-                return
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, WARM_UP_LONGEST_S)
-
-    def _asked(self, strategy: str) -> int:
-        """The event since which a strategy waits for history; 0 = it is gone."""
-        found = self.core.state.strategies.get(strategy)
-        return found.asked if found is not None else 0
+    def _warm_up(self, strategy: str) -> None:
+        if self._feed is not None:
+            self.later(warm_up(self.core, self._feed, self.loop.put, strategy))
 
     # life
 
-    async def start(self, venue: MatchingVenue, feed: MarketFeed, market: str, on_end: Callable[[], None]) -> list[str]:
+    async def start(self, venues: VenueRouter, feed: MarketFeed, market: str, on_end: Callable[[], None]) -> list[str]:
         """Begin to trade; `on_end` is called when the engine ends.
 
         Returns how the settings file differs from the settings in force, in lines.
         """
-        self._venue, self._feed = venue, feed
-        self.desk.market = market
-        lost = lost_end.find(self.journal, self.core.state, self._database, venue.client_ids())
+        self._venues, self._feed = venues, feed
+        self.desk.market, self.desk.venues = market, venues.views
+        await venues.start(self._hear)
+        lost = lost_end.find(self.journal, self.core.state, self._database, await venues.client_ids())
         if lost is not None:
             # nothing that anybody knows is used again
             self.epoch, self.kernel.seq = lost.epoch + 1, lost.seq
@@ -276,18 +269,20 @@ class Runtime:
             self.projection.put(fact)
         self._replayed.clear()
         differs = self._begin(lost.text if lost is not None else "")
+        early, self._early = self._early, None
+        for event in early or ():
+            self.loop.put(event)
         self.engine = asyncio.get_running_loop().create_task(self._drive(), name="engine")
         self.engine.add_done_callback(lambda _: on_end())
-        await venue.start(self.loop.put)
         base = self._base_feeds()
         self.monitor.watch(base)
-        await feed.start(self.lag.put, base)
+        await feed.start(self._from_feed, base)
         self.later(self._flush_conflator())
         self.later(self.monitor.run())
         self.later(self._take_snapshots())
         self.later(watch_disk(self.data, self.journal, self.loop.put))
         for strategy in list(self.core.state.strategies):
-            self.later(self._warm_up(strategy))
+            self._warm_up(strategy)
         return differs
 
     def _preload(self) -> None:
@@ -328,13 +323,16 @@ class Runtime:
                 lost=lost,
             )
         )
+        changed = news_of(self.core, self._listed)
+        if changed is not None:
+            self.loop.put(changed)
         for file, problem in self.broken.items():
             self.loop.put(StrategyFileBroken(file=file, problem=problem))
         for seed in seeds:
             self.loop.put(seed)
         if is_new:
             return []
-        return diff(state.settings, self.config.to_settings()) if wanted != state.settings_hash else []
+        return diff(state.settings, self._wanted) if wanted != state.settings_hash else []
 
     def _seed(self, spec: StrategySpec) -> CommandReceived:
         command = LoadStrategy(spec=spec)
@@ -363,8 +361,8 @@ class Runtime:
     def _stuck(self, seconds: float) -> None:
         """Watchdog thread: the loop has not come back from one event for seconds."""
         log.critical("the engine has been stuck in one event for %.0f s: cancelling entries", seconds)
-        if self._venue is not None:
-            self._venue.send_from_thread(self._cancels())
+        if self._venues is not None:
+            self._venues.send_from_thread(self._cancels())
 
     async def _quiet(self, engine: asyncio.Task[None]) -> None:
         """Wait until the last event is in and what it cancelled is confirmed, for a bounded time."""
@@ -378,8 +376,7 @@ class Runtime:
         engine = self.engine
         if self._feed is not None:
             await self._feed.aclose()
-        for task in list(self._tasks):
-            task.cancel()
+        self._beside.cancel()
         if engine is not None and self.loop.failure is None and not engine.done():
             self.loop.put(EngineStopped(reason=reason))
             await self._quiet(engine)
@@ -392,8 +389,8 @@ class Runtime:
             engine.cancel()
             await asyncio.gather(engine, return_exceptions=True)
         self.guard.stop()
-        if self._venue is not None:
-            await self._venue.aclose()
+        if self._venues is not None:
+            await self._venues.aclose()
         await self.projection.aclose()
         with contextlib.suppress(JournalError):
             self.journal.close()

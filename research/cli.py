@@ -78,7 +78,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
     from research.market_data import DataKind, FileOptions, open_file, simulated
     from research.summary import as_json, as_text
 
-    loaded = load_config(config, "paper")
+    loaded = load_config(config)
     core = loaded.to_settings()
     paper = paper_fields(loaded) | ({"fill_model": fill_model} if fill_model else {})
     settings = _settings(core, paper, deposit, approver, loaded.data_feed.conflate_ns)

@@ -20,6 +20,7 @@ from domain.text import error_text, plain
 from engine.config.models import Config
 from engine.config.problem import KeyPath
 from engine.config.settings import natural, to_instrument
+from engine.config.venue_checks import venues
 from engine.config.words import found, nearest, sentence
 
 Finding = tuple[KeyPath, str]
@@ -45,32 +46,37 @@ def instruments(config: Config) -> Iterator[Finding]:
 
 
 def accounts(config: Config) -> Iterator[Finding]:
-    """Account ids are `VENUE:label`, each once; in paper they belong to the paper venue and have money."""
+    """Account ids are `VENUE:label`, each once; those of this section belong to the paper venue and have money."""
     yield from _twice("accounts", [item.id for item in config.accounts])
     for i, item in enumerate(config.accounts):
         venue, _, label = item.id.partition(":")
         if not (venue and label and venue.isupper()):
             yield ("accounts", i, "id"), f"expected VENUE:label such as PAPER:main, found {found(item.id)}"
-        elif config.environment == "paper" and venue != "PAPER":
+        elif venue != "PAPER" and config.environment == "paper":
             yield ("accounts", i, "id"), f"the paper environment trades on PAPER accounts only, found {found(item.id)}"
-        elif venue == "PAPER" and item.deposit <= 0:
+        elif venue != "PAPER":
+            yield ("accounts", i, "id"), f"{found(item.id)} is no paper account: name it in the section venues"
+        elif item.deposit <= 0:
             yield ("accounts", i, "deposit"), "a paper account needs a deposit above 0"
 
 
 def environment(config: Config) -> Iterator[Finding]:
-    """Live trading waits for the vault; paper trades paper instruments; real venues are compared all the time."""
+    """Contracts whose numbers stand in the file are the paper venue's; real venues are compared all the time."""
     if config.environment != "paper" and config.execution.reconcile_every_ns == 0:
         yield ("execution", "reconcile_every"), "a real venue is compared all the time: give a span such as 30s"
-    if config.environment == "live":
-        yield ("environment",), "live trading is refused until keys are kept in the vault; use paper or testnet"
     for i, item in enumerate(config.instruments):
-        if config.environment == "paper" and not item.id.endswith(".PAPER"):
-            yield ("instruments", i, "id"), f"the paper environment trades .PAPER instruments, found {found(item.id)}"
+        if item.id.endswith(".PAPER"):
+            continue
+        name = item.id if _venue(item.id) else found(item.id)
+        text = f"the paper environment trades .PAPER instruments, found {name}"
+        if config.environment != "paper":
+            text = f"{name} is no paper contract: name it in the section venues, its numbers are read there"
+        yield ("instruments", i, "id"), text
 
 
 def references(config: Config) -> Iterator[Finding]:
     """Limits and feed symbols name instruments that exist."""
-    known = [item.id for item in config.instruments]
+    known = config.instrument_ids
     for section, keys in (("risk", config.risk.limits), ("data_feed", config.data_feed.symbols)):
         inner = "limits" if section == "risk" else "symbols"
         for key in keys:
@@ -81,8 +87,7 @@ def references(config: Config) -> Iterator[Finding]:
 def strategies(config: Config) -> Iterator[Finding]:
     """Strategies name what exists, and each instrument of an account has one owner."""
     yield from _twice("strategies", [item.id for item in config.strategies])
-    known_accounts = [item.id for item in config.accounts]
-    known = [item.id for item in config.instruments]
+    known_accounts, known = config.account_ids, config.instrument_ids
     owners: dict[tuple[str, str], str] = {}
     for i, item in enumerate(config.strategies):
         path: KeyPath = ("strategies", i)
@@ -108,7 +113,7 @@ def strategies(config: Config) -> Iterator[Finding]:
 
 def failover(config: Config) -> Iterator[Finding]:
     """A backup is the same asset at another venue, on an account there, and nobody else's."""
-    known, at = [item.id for item in config.instruments], [item.id for item in config.accounts]
+    known, at = config.instrument_ids, config.account_ids
     owners = {(s.account, instrument): s.id for s in config.strategies for instrument in s.instruments}
     seen: set[str] = set()
     for i, item in enumerate(config.failover):
@@ -139,7 +144,7 @@ def failover(config: Config) -> Iterator[Finding]:
 
 def limits(config: Config) -> Iterator[Finding]:
     """What a strategy trades has limits; a missing limit would refuse every order."""
-    known = {item.id for item in config.instruments}
+    known = set(config.instrument_ids)
     if config.risk.default_limits is not None:
         return
     for i, item in enumerate(config.strategies):
@@ -225,12 +230,13 @@ def loopback(config: Config) -> Iterator[Finding]:
 Check = Callable[[Config], Iterable[Finding]]
 CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"instruments"}), instruments),
-    (frozenset({"environment", "accounts"}), accounts),
+    (frozenset({"environment", "accounts", "venues"}), accounts),
     (frozenset({"environment", "instruments", "execution"}), environment),
-    (frozenset({"instruments", "risk", "data_feed"}), references),
-    (frozenset({"instruments", "accounts", "strategies"}), strategies),
-    (frozenset({"instruments", "accounts", "strategies", "failover"}), failover),
-    (frozenset({"instruments", "risk", "strategies"}), limits),
+    (frozenset({"environment", "venues"}), venues),
+    (frozenset({"instruments", "venues", "risk", "data_feed"}), references),
+    (frozenset({"instruments", "venues", "accounts", "strategies"}), strategies),
+    (frozenset({"instruments", "venues", "accounts", "strategies", "failover"}), failover),
+    (frozenset({"instruments", "venues", "risk", "strategies"}), limits),
     (frozenset({"persons"}), persons),
     (frozenset({"persons", "approvals"}), quorum),
     (frozenset({"storage", "data_feed"}), doors),

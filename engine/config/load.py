@@ -13,20 +13,22 @@ from engine.config.problem import KeyPath, Place, Problem, Problems
 from engine.config.source import Node, find, merge, plain, read_tree
 from engine.config.words import sentence
 
+ENVIRONMENTS = ("paper", "testnet", "live")
 BUILT_IN = Path(__file__).with_name("paper.yaml")
 """The paper set-up that needs no file, no key and no token."""
 
 
 def load_config(
-    path: Path | None, environment: str = "paper", kinds: ParamTypes | None = None, *, all_kinds: bool = True
+    path: Path | None, environment: str = "", kinds: ParamTypes | None = None, *, all_kinds: bool = True
 ) -> Config:
-    """The configuration of `environment`: the file at `path` over the defaults.
+    """The configuration of `environment` (empty = the one that the file is for): the file at `path` over the defaults.
 
     In the paper environment the defaults are `BUILT_IN`: a file says only what differs (mappings are laid
     over it key by key, lists replace). `kinds` (strategy kind -> parameter model) also checks strategy
     parameters; with `all_kinds` False there are kinds that it does not have, and those are passed over.
     Raises `Problems`, a `ConfigError`, with every mistake and its line.
     """
+    environment = environment or environment_of(path)
     start = Place(f"(environment {environment})")
     tree = read_tree(BUILT_IN) if environment == "paper" else Node({}, start)
     if path is not None:
@@ -36,10 +38,17 @@ def load_config(
     named = tree.value.get("environment")
     if named is None:
         tree = Node({**tree.value, "environment": Node(environment, start)}, tree.place)
-    elif named.value != environment:
+    elif named.value != environment and named.value in ENVIRONMENTS:
         text = f"this file is not for {environment}; give the file of that environment"
         raise Problems([Problem(named.place, ("environment",), text)])
     return _validate(tree, kinds, all_kinds=all_kinds)
+
+
+def environment_of(path: Path | None) -> str:
+    """The environment that a settings file is for; paper where it does not say. Raises `Problems` as `load_config`."""
+    tree = read_tree(path) if path is not None else None
+    named = tree.value.get("environment") if tree is not None and isinstance(tree.value, dict) else None
+    return str(named.value) if named is not None and named.value in ENVIRONMENTS else "paper"
 
 
 def _validate(tree: Node, kinds: ParamTypes | None, *, all_kinds: bool) -> Config:

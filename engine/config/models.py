@@ -3,6 +3,7 @@
     Config                    the whole file
     ├── data_feed             where prices come from
     ├── instruments, accounts, paper
+    ├── venues                real exchanges (venues.py)
     ├── risk, approvals, execution, breakers
     ├── failover, strategies, persons
     ├── telegram, discord, alerts, gateway
@@ -14,48 +15,37 @@ this file: a section names the secret, and the value is in the secrets file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
 from domain.codec import digest
+from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.settings import Settings
+from engine.config.doors import AlertsSection, DiscordSection, GatewaySection, TelegramSection
 from engine.config.fields import (
     AtLeastOne,
-    ChatId,
     Count,
     DurationNs,
     FeeRate,
     Fraction,
     Name,
     NotNegative,
-    Port,
     Positive,
     PositiveDurationNs,
     Text,
     UserId,
 )
+from engine.config.section import Section
+from engine.config.venues import Network, VenueSection
 
 SECOND_NS = 10**9
 MINUTE_NS = 60 * SECOND_NS
 HOUR_NS = 60 * MINUTE_NS
 
 Role = Literal["viewer", "trader", "risk", "admin"]
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys are refused, nothing is coerced, an empty value means the default."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_means_default(cls, data: Any) -> Any:  # noqa: ANN401 - from a file
-        if not isinstance(data, dict):
-            return data
-        known = {field.alias or name for name, field in cls.model_fields.items()}
-        return {key: value for key, value in data.items() if value is not None or key not in known}
 
 
 class SyntheticSection(Section):
@@ -257,55 +247,6 @@ class PersonSection(Section):
     discord_user_id: UserId = 0
 
 
-class TelegramSection(Section):
-    """The Telegram door. Alerts and request cards go to `alert_chats`; known persons may always write privately."""
-
-    enabled: bool = False
-    token_secret: Name = "telegram_token"  # noqa: S105 - the name of the secret, not the secret
-    base_url: Text = "https://api.telegram.org/bot"
-    base_file_url: Text = "https://api.telegram.org/file/bot"
-    allow_remote_base_url: bool = False
-    """Another address than Telegram's or loopback is given the bot's token; say that this is wanted."""
-    allowed_chats: list[ChatId] = []
-    """Groups in which the bot answers."""
-    private_chats: bool = True
-    alert_chats: list[ChatId] = []
-
-
-class DiscordSection(Section):
-    """The Discord door, in one server (guild). Alerts and request cards go to `alert_channels`."""
-
-    enabled: bool = False
-    token_secret: Name = "discord_token"  # noqa: S105 - the name of the secret, not the secret
-    api_url: Text = "https://discord.com/api/v10"
-    gateway_url: Text = "wss://gateway.discord.gg/"
-    allow_remote_base_url: bool = False
-    guild_id: UserId = 0
-    allowed_channels: list[UserId] = []
-    """Empty = every channel of the server."""
-    alert_channels: list[UserId] = []
-
-
-class AlertsSection(Section):
-    """What the chat rooms are told unasked."""
-
-    min_severity: Literal["info", "warning", "error", "critical"] = "warning"
-    fills: bool = True
-    fill_wait_ns: PositiveDurationNs = Field(default=5 * SECOND_NS, alias="fill_wait")
-    """How long the first fill waits for others to be told with it."""
-    fill_interval_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="fill_interval")
-    repeat_ns: PositiveDurationNs = Field(default=5 * MINUTE_NS, alias="repeat")
-    """An alert of the same kind is counted, not repeated, for this long; critical ones never."""
-
-
-class GatewaySection(Section):
-    """The dashboard's and the API's address; port 0 = any free one."""
-
-    enabled: bool = True
-    host: Text = "127.0.0.1"
-    port: Port = 8420
-
-
 class JournalSection(Section):
     """The journal of inputs."""
 
@@ -341,6 +282,7 @@ class Config(Section):
     instruments: list[InstrumentSection] = []
     accounts: list[AccountSection] = []
     paper: PaperSection = PaperSection()
+    venues: list[VenueSection] = []
     risk: RiskSection = RiskSection()
     approvals: ApprovalsSection = ApprovalsSection()
     execution: ExecutionSection = ExecutionSection()
@@ -356,19 +298,45 @@ class Config(Section):
     storage: StorageSection = StorageSection()
     logging: LoggingSection = LoggingSection()
 
-    def to_settings(self) -> Settings:
-        """What the core carries. Raises `ConfigError` for an instrument whose numbers do not fit its scale."""
+    def to_settings(self, listed: Sequence[Instrument] = ()) -> Settings:
+        """What the core carries; `listed` are the contracts as the venues have them.
+
+        Raises `ConfigError` for an instrument whose numbers do not fit its scale, and for one that is not listed.
+        """
         from engine.config.settings import to_settings
 
-        return to_settings(self)
+        return to_settings(self, listed)
 
     @property
     def content_hash(self) -> str:
         """SHA-256 (hex) of the effective settings of the core, defaults included.
 
-        Layout and comments do not matter, nor does what the core does not know (ports, logs, chat addresses).
+        Layout and comments do not matter, nor does what the core does not know (ports, logs, chat addresses), nor the
+        numbers of contracts that are read from venues.
         """
-        return digest(self.to_settings())
+        from engine.config.settings import without_listed
+
+        own = without_listed(self)
+        return digest((own, self.venue_instruments) if self.venues else own)
+
+    @property
+    def venue_instruments(self) -> tuple[InstrumentId, ...]:
+        """What the venues are asked about at every start."""
+        return tuple(name for venue in self.venues for name in venue.instruments)
+
+    @property
+    def instrument_ids(self) -> list[InstrumentId]:
+        """Every instrument, of paper and of the venues."""
+        return [*(item.id for item in self.instruments), *self.venue_instruments]
+
+    @property
+    def account_ids(self) -> list[AccountId]:
+        """Every account, of paper and of the venues."""
+        return [*(item.id for item in self.accounts), *(a.id for venue in self.venues for a in venue.accounts)]
+
+    def network_of(self, venue: VenueSection) -> Network:
+        """The network that a venue is on."""
+        return venue.network or ("mainnet" if self.environment == "live" else "testnet")
 
     @property
     def feed_symbols(self) -> dict[str, str]:

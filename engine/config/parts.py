@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from domain.ports import Secrets
 from engine.config.models import Config
 
 MILLISECOND_NS = 1_000_000
@@ -27,6 +28,32 @@ def paper_fields(config: Config) -> dict[str, Any]:
             for f in section.faults
         ],
     }
+
+
+def venue_fields(config: Config, secrets: Secrets) -> list[dict[str, Any]]:
+    """Fields of `exchanges.shared.setup.VenueSetup`, one for each venue. Raises `ConfigError` for a missing API key."""
+    return [
+        {
+            "venue": item.id,
+            "network": config.network_of(item),
+            "base_url": item.base_url,
+            "instruments": item.instruments,
+            "terms": {name: terms.model_dump() for name, terms in item.terms.items()},
+            "connect_timeout_s": item.connect_timeout_ns / SECOND_NS,
+            "accounts": [
+                {
+                    "id": account.id,
+                    "key": account.key or "",
+                    "api_key": secrets.get(account.api_key) if account.api_key else "",
+                    "address": account.address,
+                    "subaccount": account.subaccount,
+                    "is_vault": account.is_vault,
+                }
+                for account in item.accounts
+            ],
+        }
+        for item in config.venues
+    ]
 
 
 def bot_fields(config: Config) -> dict[str, Any]:

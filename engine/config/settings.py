@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
+
 from domain.errors import ConfigError, Unrepresentable
-from domain.instrument import Instrument
+from domain.instrument import ZERO, Instrument
 from domain.settings import (
     MINUTE_NS,
     SECOND_NS,
@@ -25,22 +28,38 @@ from domain.settings import (
     Strangers,
     StrategySpec,
 )
-from engine.config.models import Config, InstrumentSection, LimitsSection, PersonSection, StrategySection
+from engine.config.models import (
+    AccountSection,
+    Config,
+    InstrumentSection,
+    LimitsSection,
+    PersonSection,
+    StrategySection,
+)
+from engine.config.venues import VenueAccountSection
 
 PAPER_EXECUTION = {"reconcile_every_ns": MINUTE_NS, "dead_man_ns": 0}
 REAL_EXECUTION = {"reconcile_every_ns": 30 * SECOND_NS, "dead_man_ns": MINUTE_NS}
 """A real venue is compared all the time, and watches over us where it can."""
 
 
-def to_settings(config: Config) -> Settings:
-    """The core's settings. Raises `ConfigError` for an instrument whose numbers do not fit its scale."""
+def to_settings(config: Config, listed: Sequence[Instrument] = ()) -> Settings:
+    """The core's settings. Raises `ConfigError` for an instrument whose numbers do not fit, or that is not listed."""
+    known = {instrument.id: instrument for instrument in listed}
+    missing = [name for name in config.venue_instruments if name not in known]
+    if missing:
+        raise ConfigError(f"{', '.join(missing)}: not read from the venue yet")
+    own = without_listed(config)
+    return replace(own, instruments=own.instruments + tuple(known[name] for name in config.venue_instruments))
+
+
+def without_listed(config: Config) -> Settings:
+    """The core's settings without the contracts that are read from venues. Raises `ConfigError`."""
+    real = [account for venue in config.venues for account in venue.accounts]
     return Settings(
         environment=Environment(config.environment),
         instruments=tuple(_checked(item) for item in config.instruments),
-        accounts=tuple(
-            AccountSpec(id=a.id, currency=a.currency, deposit=a.deposit, on_foreign_order=Strangers(a.on_foreign_order))
-            for a in config.accounts
-        ),
+        accounts=(*(_account(a, a.deposit) for a in config.accounts), *(_account(a, ZERO) for a in real)),
         persons=tuple(_person(item) for item in config.persons),
         risk=_risk(config),
         approvals=_approvals(config),
@@ -49,6 +68,11 @@ def to_settings(config: Config) -> Settings:
         failover=tuple(FailoverSpec(**item.model_dump()) for item in config.failover),
         strategies=tuple(_strategy(item) for item in config.strategies),
     )
+
+
+def _account(item: AccountSection | VenueAccountSection, deposit: Decimal) -> AccountSpec:
+    policy = Strangers(item.on_foreign_order)
+    return AccountSpec(id=item.id, currency=item.currency, deposit=deposit, on_foreign_order=policy)
 
 
 def to_instrument(item: InstrumentSection) -> Instrument:

@@ -27,6 +27,8 @@ from risk.breaker import BLOCKING, Breaker, BreakerState
 
 ORDERS, READS = VenueOperation.ORDERS, VenueOperation.READS
 STREAM, MARKET_DATA = VenueOperation.STREAM, VenueOperation.MARKET_DATA
+PATIENCE = 5
+"""Questions may wait for so many times the time of an order: they are several requests, and the last in the queue."""
 
 
 def rule_of(core: Core) -> BreakerRule:
@@ -66,7 +68,7 @@ def seen(core: Core, instrument: InstrumentId) -> None:
 def ask(core: Core, account: AccountId) -> None:
     """A venue is asked for the truth: a question before this one that has had no answer in its time is a failure."""
     venue, now_ns = venue_of(account), core.state.ts_ns
-    if machine.ask(of(core, venue, READS), now_ns, core.state.settings.execution.ack_timeout_ns):
+    if machine.ask(of(core, venue, READS), now_ns, PATIENCE * core.state.settings.execution.ack_timeout_ns):
         failed(core, venue, READS, "it does not answer what it is asked")
         of(core, venue, READS).asked_ns = now_ns
 

@@ -22,6 +22,7 @@ from domain.order import PROTECTIVE, run_of_client_id
 from domain.settings import StrategySpec
 from domain.verdict import Reason
 from engine.core import breakers, commands, operate, portfolio, requests
+from engine.core.contracts import take_over
 from engine.core.core import Core
 from engine.core.orders import consumed_by
 from engine.core.state import MANUAL, Slot, StrategyState
@@ -365,6 +366,7 @@ COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
 EVENTS: dict[type, Callable[[Core, Any], None]] = {
     e.EngineStarted: on_started,
     e.CommandReceived: on_command,
+    e.ContractsRead: take_over,
     e.InboxOverflow: on_overflow,
     e.DiskLow: on_disk_low,
     e.WatchdogActed: on_watchdog_acted,

@@ -15,6 +15,7 @@ from domain.facts import Severity, TradingState
 from engine.core import (
     breakers,
     commands,
+    contracts,
     deadman,
     failover,
     inflight,
@@ -218,6 +219,7 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     e.History: strategies.on_history,
     e.StrategyFault: strategies.on_fault,
     e.StrategyFileBroken: strategies.on_broken_file,
+    e.ContractsRead: contracts.on_contracts_read,
     e.InboxOverflow: on_overflow,
     e.DiskLow: on_disk_low,
     e.Accepted: orders.on_accepted,

@@ -82,7 +82,7 @@ def fetch(  # noqa: PLR0913, PLR0917 - one option each
         again=again,
     )
     venues: Venues = context.obj
-    source = venues.history(venue, load_config(config, "paper"))
+    source = venues.history(venue, load_config(config))
     try:
         lines = asyncio.run(download(MarketStore(data / FOLDER), source, request))
     except KeyboardInterrupt:
@@ -111,7 +111,7 @@ def record(
     from engine.data.store.store import MarketStore
 
     venues: Venues = context.obj
-    loaded = load_config(config, "paper")
+    loaded = load_config(config)
     lines = asyncio.run(
         listen(
             MarketStore(data / FOLDER),
@@ -147,7 +147,7 @@ def import_files(  # noqa: PLR0913, PLR0917 - one option each
     choices = FileChoices(
         kind=_choice("--kind", kind, FileKind) if kind else None,
         instrument=instrument,
-        instruments=load_config(config, "paper").to_settings().instruments,
+        instruments=load_config(config).to_settings().instruments,
         stamp=_choice("--stamp", stamp, Stamp),
         time_unit=time_unit,
         newest_first=newest_first,

@@ -5,6 +5,7 @@ meters      what a venue counts: sliding windows, allowances
 budget      `Budget`: who may send now, who waits; the keeper of one venue's limits
 payloads    unknown fields counted, messages that are not understood kept
 gate        drives a `Budget` on the event loop
+fleet       all real venues of one service, opened alike
 integers    decimal texts of a wire as integers, remembered
 candles     when a candle is finished, where the venue does not say
 pace        downloads, spread evenly

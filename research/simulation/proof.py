@@ -11,6 +11,7 @@ from domain.events import Event
 from domain.facts import Alerted, Fact, FillBooked
 from engine.core.core import Core
 from engine.core.journal import FileJournal, verify
+from engine.core.journal.memory import MemoryJournal
 from engine.core.kernel import Kernel
 from engine.core.recovery import replay, state_hash
 from engine.core.state import State
@@ -53,7 +54,7 @@ def finish(kernel: Kernel, door: Door, *, flattened: bool, quiet_points: int) ->
         books.check_flat(kernel, door)
 
 
-def check_replay(journal: DiskJournal, live: Core, *, with_code: bool) -> str:
+def check_replay(journal: DiskJournal | MemoryJournal, live: Core, *, with_code: bool) -> str:
     """Replaying the journal from its first record, with or without the strategies' code, gives the same state."""
     journal.flush()
     expected = state_hash(live.state)

@@ -14,6 +14,7 @@ import typer
 import main
 from bot.verbs import VERBS
 from domain.market import FeedState
+from engine import terminal
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -145,6 +146,6 @@ def test_the_runbook_has_every_alert_that_the_code_can_emit_and_no_other() -> No
 def test_the_runbook_has_every_exit_code_of_run() -> None:
     table = RUNBOOK.read_text(encoding="utf-8").partition("\n## Exit codes")[2].partition("\n## ")[0]
     written = set(re.findall(r"^\| (\d+) \|", table, re.MULTILINE))
-    codes = {str(value) for name, value in vars(main).items() if name.startswith("EXIT_")}
+    codes = {str(value) for name, value in vars(terminal).items() if name.startswith("EXIT_")}
     assert codes
     assert codes | {"0", "1", "2"} == written

@@ -15,6 +15,7 @@ from msgspec.structs import fields
 from domain import commands, events, facts, order
 from domain.codec import decode_desired, decode_event, decode_fact, decode_settings, digest, encode, to_json
 from domain.desired import Desired, Hedge, Protection, Qty, Quote, Strength, Style, Take, Target
+from domain.instrument import Instrument
 from domain.settings import Settings, StrategySpec
 
 TEXT = st.text(max_size=12)
@@ -37,6 +38,17 @@ st.register_type_strategy(str, TEXT)
 st.register_type_strategy(int, WHOLE)
 st.register_type_strategy(float, st.floats(allow_nan=False))
 st.register_type_strategy(Decimal, MONEY)
+st.register_type_strategy(
+    Instrument,
+    st.builds(
+        Instrument,
+        id=st.just("BTC-USDC-PERP.PAPER"),
+        price_decimals=st.integers(0, 12),
+        qty_decimals=st.integers(0, 12),
+        tick=st.integers(1, 1000),
+        lot=st.integers(1, 1000),
+    ),
+)
 st.register_type_strategy(StrategySpec, st.builds(StrategySpec, params=st.just({"qty": 1.5, "style": "take"})))
 
 

@@ -9,12 +9,14 @@ whoever started it has ended, however that came. In FOLDER it keeps what the ven
 
 import argparse
 import asyncio
+import contextlib
+import fcntl
 import json
 import pickle
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeAlias
@@ -87,7 +89,9 @@ async def serve(local: Local, port: int, seed: int, folder: Path | None) -> None
         pump.cancel()
         await feed.aclose()
         if kept is not None:
-            kept.write_bytes(pickle.dumps(server.room))
+            fresh = kept.with_suffix(".new")
+            fresh.write_bytes(pickle.dumps(server.room))
+            fresh.replace(kept)
         if pump in done:
             pump.result()
 
@@ -107,6 +111,17 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+@contextlib.contextmanager
+def _alone(folder: Path | None, venue: str) -> Iterator[None]:
+    """Wait until the one before has written down what it knows."""
+    if folder is None:
+        yield
+        return
+    with (folder / f"{venue.lower()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def main(local: Local) -> None:
     """The command line of a venue's `serve.py`."""
     parser = argparse.ArgumentParser(description=f"A local {local.venue} with a moving market.")
@@ -114,4 +129,5 @@ def main(local: Local) -> None:
     parser.add_argument("--seed", type=int, default=7, help="the same seed is the same market")
     parser.add_argument("--folder", type=Path, default=None, help="where the venue keeps what it knows")
     options = parser.parse_args()
-    asyncio.run(serve(local, options.port, options.seed, options.folder))
+    with _alone(options.folder, local.venue):
+        asyncio.run(serve(local, options.port, options.seed, options.folder))

@@ -6,15 +6,18 @@ import pytest
 
 from domain.settings import SECOND_NS, FailoverSpec
 from engine.config import Problems, load_config
+from engine.config.settings import without_listed
 from engine.strategies.registry import BUILT_IN as STRATEGIES
 
 KINDS = {kind: cls.params_type for kind, cls in STRATEGIES.items()}
 WORLD = """
-instruments:
-  - {id: BTC-USDC-PERP.HYPERLIQUID, tick_size: 1, lot_size: 0.00001}
-  - {id: BTC-USDT-PERP.BINANCE, tick_size: 0.1, lot_size: 0.001}
-  - {id: ETH-USDT-PERP.BINANCE, tick_size: 0.01, lot_size: 0.001}
-accounts: [{id: 'HYPERLIQUID:main'}, {id: 'BINANCE:main'}]
+venues:
+  - name: hyperliquid
+    instruments: [BTC-USDC-PERP.HYPERLIQUID]
+    accounts: [{id: 'HYPERLIQUID:main', address: '0xabababababababababababababababababababab', key: agent}]
+  - name: binance
+    instruments: [BTC-USDT-PERP.BINANCE, ETH-USDT-PERP.BINANCE]
+    accounts: [{id: 'BINANCE:main', api_key: binance_key, key: binance_secret}]
 risk: {default_limits: {max_position_notional: 1000, max_order_notional: 1000}}
 persons:
   - {id: ann, role: admin}
@@ -42,7 +45,7 @@ def said(tmp_path: Path, *pairs: str, world: str = WORLD) -> list[str]:
 def test_a_right_pair_reaches_the_core_with_its_time(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text(f"{WORLD}  - {GOOD[:-1]}, return_after: 90s}}\n", encoding="utf-8")
-    assert load_config(file, "testnet", KINDS).to_settings().failover == (
+    assert without_listed(load_config(file, "testnet", KINDS)).failover == (
         FailoverSpec(
             instrument="BTC-USDC-PERP.HYPERLIQUID",
             backup="BTC-USDT-PERP.BINANCE",

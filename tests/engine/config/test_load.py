@@ -257,11 +257,6 @@ def test_without_a_file_testnet_has_no_demo_persons_and_says_what_is_missing(tmp
         load_config(None, "testnet")
 
 
-def test_live_is_refused_until_the_vault_exists(load):
-    with pytest.raises(Problems, match="live trading is refused"):
-        load("environment: live\n", "live")
-
-
 keys = st.sampled_from(
     [*Config.model_fields, "id", "kind", "params", "limits", "default_limits", "port", "role", "symbol", "x", "faults"]
 ) | st.text(max_size=8)
@@ -322,8 +317,11 @@ def loads_or_says(tmp_path_factory, raw: bytes) -> None:
 
 REAL = """
 persons: [{id: ann, role: admin}, {id: bob, role: risk}, {id: cem, role: risk}]
-instruments: [{id: BTC-USDC-PERP.HYPERLIQUID, tick_size: 1, lot_size: 0.001}]
-accounts: [{id: "HYPERLIQUID:main", on_foreign_order: adopt}]
+venues:
+  - name: hyperliquid
+    accounts:
+      - {id: "HYPERLIQUID:main", key: agent, on_foreign_order: adopt,
+         address: "0xabababababababababababababababababababab"}
 risk: {default_limits: {max_position_notional: 1000, max_order_notional: 1000}}
 """
 

@@ -40,7 +40,9 @@ def trouble(rig: Rig, operation: VenueOperation = ORDERS, times: int = 3) -> Non
 def test_orders_that_are_never_answered_open_the_breaker_and_people_are_told() -> None:
     rig = Rig(USUAL).start()
     rig.want(wants(target(0.5)))
-    rig.wait(12)
+    rig.wait(25)
+    assert rig.core.narrowed == {}
+    rig.wait(20)
     assert BreakerState.OPEN in {state(rig, ORDERS), state(rig, READS)}
     (alert,) = [fact for fact in rig.facts if getattr(fact, "kind", "") == "breaker_open"][:1]
     text = getattr(alert, "text", "")

@@ -342,8 +342,6 @@ class Room:
                     {"name": a.name, "szDecimals": a.size_decimals, "maxLeverage": a.max_leverage} for a in ASSETS
                 ]
                 answer: Any = {"universe": universe}
-            case "userFees":
-                answer = {"userCrossRate": "0.00045", "userAddRate": "0.00015", "dailyUserVlm": []}
             case "userRole":
                 answer = self.roles.get(user, {"role": "missing"})
             case "userRateLimit":

@@ -28,6 +28,8 @@ class Public:
         self._by_id = {instrument.id: instrument for instrument in instruments}
         self._coins = {instrument.venue_symbol: instrument for instrument in instruments}
         self.bars: Callable[[InstrumentId, int, int, int], list[Bar]] = lambda *_: []
+        self.fees = ("0.00045", "0.00015")
+        """What the venue says of an account's rates, taker and maker."""
         self._books: dict[str, dict[str, Any]] = {}
         self._contexts: dict[str, dict[str, Any]] = {}
         self._candles: dict[tuple[str, str], dict[str, Any]] = {}
@@ -72,6 +74,8 @@ class Public:
                 return self._past(question["req"])
             case "fundingHistory":
                 return self._rates(question)
+            case "userFees":
+                return {"userCrossRate": self.fees[0], "userAddRate": self.fees[1], "dailyUserVlm": []}
             case "allMids":
                 return {coin: found["ctx"]["midPx"] for coin, found in self._contexts.items()}
         return None

@@ -9,7 +9,7 @@ LOCAL = Local(
     open=lambda port: ExchangeServer(port=port),
     accounts=[{"id": "HYPERLIQUID:main", "currency": "USDC", "address": MASTER, "key": "hyperliquid_agent"}],
     secrets={"hyperliquid_agent": AGENT_KEY},
-    instruments=["BTC-USDC-PERP.HYPERLIQUID", "ETH-USDC-PERP.HYPERLIQUID"],
+    instruments=["BTC-USDC-PERP.HYPERLIQUID", "ETH-USDC-PERP.HYPERLIQUID", "DOGE-USDC-PERP.HYPERLIQUID"],
 )
 
 if __name__ == "__main__":

@@ -1,0 +1,62 @@
+"""The sections of the doors that people come in by: chat, alerts, dashboard."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from engine.config.fields import ChatId, Name, Port, PositiveDurationNs, Text, UserId
+from engine.config.section import Section
+
+SECOND_NS = 10**9
+MINUTE_NS = 60 * SECOND_NS
+
+
+class TelegramSection(Section):
+    """The Telegram door. Alerts and request cards go to `alert_chats`; known persons may always write privately."""
+
+    enabled: bool = False
+    token_secret: Name = "telegram_token"  # noqa: S105 - the name of the secret, not the secret
+    base_url: Text = "https://api.telegram.org/bot"
+    base_file_url: Text = "https://api.telegram.org/file/bot"
+    allow_remote_base_url: bool = False
+    """Another address than Telegram's or loopback is given the bot's token; say that this is wanted."""
+    allowed_chats: list[ChatId] = []
+    """Groups in which the bot answers."""
+    private_chats: bool = True
+    alert_chats: list[ChatId] = []
+
+
+class DiscordSection(Section):
+    """The Discord door, in one server (guild). Alerts and request cards go to `alert_channels`."""
+
+    enabled: bool = False
+    token_secret: Name = "discord_token"  # noqa: S105 - the name of the secret, not the secret
+    api_url: Text = "https://discord.com/api/v10"
+    gateway_url: Text = "wss://gateway.discord.gg/"
+    allow_remote_base_url: bool = False
+    guild_id: UserId = 0
+    allowed_channels: list[UserId] = []
+    """Empty = every channel of the server."""
+    alert_channels: list[UserId] = []
+
+
+class AlertsSection(Section):
+    """What the chat rooms are told unasked."""
+
+    min_severity: Literal["info", "warning", "error", "critical"] = "warning"
+    fills: bool = True
+    fill_wait_ns: PositiveDurationNs = Field(default=5 * SECOND_NS, alias="fill_wait")
+    """How long the first fill waits for others to be told with it."""
+    fill_interval_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="fill_interval")
+    repeat_ns: PositiveDurationNs = Field(default=5 * MINUTE_NS, alias="repeat")
+    """An alert of the same kind is counted, not repeated, for this long; critical ones never."""
+
+
+class GatewaySection(Section):
+    """The dashboard's and the API's address; port 0 = any free one."""
+
+    enabled: bool = True
+    host: Text = "127.0.0.1"
+    port: Port = 8420

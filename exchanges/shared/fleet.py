@@ -1,0 +1,74 @@
+"""All real venues of one service, opened alike: contracts, order sides, market data.
+
+What is wrong with one of them is that one's affair: it is told, and the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from domain.errors import ConfigError, MoonDevError
+from domain.instrument import AccountId, Instrument
+from domain.ports import Clock, MarketFeed, Secrets, Venue
+from exchanges.shared.setup import MAINNET, VenueModule, VenueSetup, venue_module
+
+READ_WITHIN_S = 30.0
+
+
+class Listed(Struct, frozen=True):
+    """Contracts as the venues have them now, and why those of the others are not known."""
+
+    instruments: tuple[Instrument, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class Fleet:
+    """The venues of `setups`; `secrets` has the keys that they name. Raises `ConfigError` for a venue not built."""
+
+    def __init__(self, setups: Sequence[VenueSetup], secrets: Secrets) -> None:
+        self.setups = {setup.venue: setup for setup in setups}
+        self._modules: dict[str, VenueModule] = {name: venue_module(name) for name in self.setups}
+        self._secrets = secrets
+
+    async def read(self) -> Listed:
+        """Ask every venue for its contracts, at the same time."""
+        answers = await asyncio.gather(*(self._read(name) for name in self.setups))
+        found = [instrument for answer in answers if isinstance(answer, list) for instrument in answer]
+        return Listed(tuple(found), tuple(answer for answer in answers if isinstance(answer, str)))
+
+    async def _read(self, name: str) -> list[Instrument] | str:
+        setup, module = self.setups[name], self._modules[name]
+        if not setup.instruments:
+            return []
+        try:
+            signer = module.open_signer(setup, self._secrets) if setup.accounts else None
+            async with asyncio.timeout(READ_WITHIN_S):
+                return await module.read_instruments(setup, signer)
+        except TimeoutError:
+            return f"{name} ({setup.network}) did not tell of its contracts within {READ_WITHIN_S:g} s"
+        except MoonDevError as error:
+            return f"{name} ({setup.network}): {error}"
+
+    def open_venue(
+        self, name: str, instruments: Sequence[Instrument], since_ns: Mapping[AccountId, int], clock: Clock
+    ) -> Venue:
+        """The order side of a venue, not started, for the accounts in `since_ns`. Raises `ConfigError`.
+
+        `since_ns` is up to which time of the venue's clock an account is known already (0 = it is new).
+        """
+        setup, module = self.setups[name], self._modules[name]
+        if setup.network == MAINNET:
+            raise ConfigError("trading on mainnet is refused until keys are kept in the vault; use testnet")
+        accounts = tuple(replace(a, since_ns=since_ns[a.id]) for a in setup.accounts if a.id in since_ns)
+        signer = module.open_signer(setup, self._secrets)
+        mine = [instrument for instrument in instruments if instrument.venue == name]
+        return module.open_venue(replace(setup, accounts=accounts), clock, signer, mine)
+
+    def open_feed(self, name: str, instruments: Sequence[Instrument], clock: Clock) -> MarketFeed:
+        """The market data of a venue, not started. Raises `ConfigError`."""
+        mine = [instrument for instrument in instruments if instrument.venue == name]
+        return self._modules[name].open_feed(self.setups[name], clock, mine)

@@ -1,0 +1,49 @@
+"""What every venue refuses when it is opened, with words that say what to change. The paper venue has no keys."""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from domain.errors import ConfigError
+from exchanges.dydx.signing import LocalSigner as DydxSigner
+from exchanges.hyperliquid.signing import LocalSigner as HyperliquidSigner
+from tests.exchanges.contract.benches import NAMES
+from tests.exchanges.desk import WallClock
+
+KEYED = [name for name in NAMES if name != "paper"]
+STRANGERS: dict[str, Callable[[Any], Any]] = {
+    "binance": lambda desk: desk.signer_of("a-secret-of-somebody-else"),
+    "bybit": lambda desk: desk.signer_of(bybit_secret="a-secret-of-somebody-else"),
+    "dydx": lambda _: DydxSigner({"trader": "22" * 32}),
+    "hyperliquid": lambda _: HyperliquidSigner({"agent": "0x" + "22" * 32}),
+    "phemex": lambda desk: desk.signer_of("a-secret-of-somebody-else"),
+}
+"""Signers that have another key than the account's."""
+
+
+def desk_of(name: str) -> Any:
+    return importlib.import_module(f"tests.exchanges.{name}.desk")
+
+
+@pytest.mark.parametrize("name", KEYED)
+async def test_bad_credentials_are_refused_with_what_to_change(name):
+    desk = desk_of(name)
+    with pytest.raises(ConfigError) as refused:
+        async with desk.trading(signer=STRANGERS[name](desk)):
+            pass
+    text = str(refused.value)
+    assert "key" in text or "secret" in text
+    assert "somebody-else" not in text
+    assert "22" * 32 not in text
+
+
+@pytest.mark.parametrize("off_s", [-60, 60])
+@pytest.mark.parametrize("name", KEYED)
+async def test_a_clock_that_is_off_is_refused_with_the_remedy(name, off_s):
+    clock = WallClock()
+    clock.off_ns = off_s * 1_000_000_000
+    with pytest.raises(ConfigError, match=r"clock.*(NTP|time sync)"):
+        async with desk_of(name).trading(clock=clock):
+            pass

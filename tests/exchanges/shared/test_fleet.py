@@ -1,0 +1,76 @@
+"""The real venues of one service, opened alike, none at the cost of another."""
+
+import pytest
+
+from domain.errors import ConfigError
+from exchanges.hyperliquid.open import read_instruments
+from exchanges.shared.fleet import Fleet
+from exchanges.shared.setup import VenueAccount, VenueSetup
+from tests.exchanges.desk import Desk, WallClock
+from tests.exchanges.hyperliquid.exchange_room import AGENT_KEY, MASTER
+from tests.exchanges.hyperliquid.exchange_server import ExchangeServer
+
+BTC = "BTC-USDC-PERP.HYPERLIQUID"
+ACCOUNT = VenueAccount(id="HYPERLIQUID:main", address=MASTER, key="agent")
+
+
+class Keys:
+    def get(self, name: str) -> str:
+        if name != "agent":
+            raise ConfigError(f"the secret {name!r} is missing")
+        return AGENT_KEY
+
+    def has(self, name: str) -> bool:
+        return name == "agent"
+
+
+def setup_of(server: ExchangeServer, *instruments: str, **more) -> VenueSetup:
+    options = {"accounts": (ACCOUNT,), "network": "local", "base_url": server.url, **more}
+    return VenueSetup(venue="HYPERLIQUID", instruments=instruments, **options)
+
+
+async def test_contracts_are_read_with_the_accounts_own_fees():
+    async with ExchangeServer() as server:
+        server.public.fees = ("0.0009", "0.0007")
+        listed = await Fleet([setup_of(server, BTC)], Keys()).read()
+        [instrument] = listed.instruments
+        assert not listed.problems
+        assert (str(instrument.taker_fee), str(instrument.maker_fee)) == ("0.0009", "0.0007")
+        assert len(await read_instruments(setup_of(server, accounts=()))) == 3, "all that are listed"
+
+
+@pytest.mark.parametrize(
+    ("instrument", "key", "said"),
+    [
+        ("BTC-USDT-PERP.HYPERLIQUID", "agent", "does not list BTC-USDT-PERP.HYPERLIQUID; did you mean BTC-USDC-PERP"),
+        (BTC, "other", "the secret 'other' is missing"),
+    ],
+)
+async def test_what_is_wrong_with_a_venue_is_said_and_not_raised(instrument, key, said):
+    async with ExchangeServer() as server:
+        account = VenueAccount(id="HYPERLIQUID:main", address=MASTER, key=key)
+        listed = await Fleet([setup_of(server, instrument, accounts=(account,))], Keys()).read()
+        assert not listed.instruments
+        [problem] = listed.problems
+        assert "HYPERLIQUID (local)" in problem
+        assert said in problem
+
+
+async def test_a_venue_is_opened_for_the_accounts_in_force():
+    async with ExchangeServer() as server:
+        fleet = Fleet([setup_of(server, BTC)], Keys())
+        instruments = (await fleet.read()).instruments
+        venue = fleet.open_venue("HYPERLIQUID", instruments, {ACCOUNT.id: 0}, WallClock())
+        desk = Desk(venue, ACCOUNT.id, instruments[0])
+        await server.quote("49990", "50010")
+        await venue.start(desk.sink)
+        place = desk.place(1, "49000")
+        desk.send(place)
+        await desk.until(lambda: server.room.recs)
+        await venue.aclose()
+
+
+def test_trading_on_mainnet_is_refused():
+    fleet = Fleet([VenueSetup(venue="HYPERLIQUID", network="mainnet", accounts=(ACCOUNT,))], Keys())
+    with pytest.raises(ConfigError, match="trading on mainnet is refused until keys are kept in the vault"):
+        fleet.open_venue("HYPERLIQUID", [], {ACCOUNT.id: 0}, WallClock())
