@@ -159,6 +159,8 @@ class PublicFeed:
         try:
             self._add(feeds)
             self.spawn(self._bars.tend())
+            if self._dialect.beat_s:
+                self.spawn(self._beat(self._dialect.beat_s))
             async with asyncio.timeout(self._patience.connect_timeout_s):
                 await self._live.wait()
         except TimeoutError:
@@ -256,6 +258,15 @@ class PublicFeed:
         self._bars.finished(bar)
 
     # the lines
+
+    async def _beat(self, every_s: int) -> None:
+        """Send the pings that the venue wants in any case, until cancelled."""
+        while True:
+            await asyncio.sleep(every_s)
+            for line in self._lines.values():
+                if line.socket is not None:
+                    with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+                        await line.socket.send_str(self._dialect.ping)
 
     def _add(self, feeds: Sequence[Feed]) -> list[tuple[_Line, list[str]]]:
         wanted = [(feed, self._dialect.topics(feed)) for feed in feeds]
