@@ -104,7 +104,7 @@ class AccountReader:
             )
         except (DataError, Unrepresentable, ArithmeticError, ValueError) as error:
             raise VenueError(f"the account {self.account.id} is not understood: {error}") from error
-        self._orders.only_open(self.account.id, {order.id for order in orders})
+        self._orders.only_open(self.account.id, {order.id for order in orders if order.order_flags != "0"})
         self._told_ns = now_ns
         return snapshot
 

@@ -62,7 +62,7 @@ def open_venue(setup: VenueSetup, clock: Clock, signer: Signer, instruments: Seq
         for a in setup.accounts
     ]
     ids = IdMap(setup.folder / IDS, clock.now_ns())
-    return DydxVenue(config_of(setup), clock, signer, accounts, instruments, ids)
+    return DydxVenue(config_of(setup), clock, signer, accounts, instruments, ids, setup.folder)
 
 
 def open_feed(

@@ -95,6 +95,8 @@ class Orders:
         """What has filled of orders that have no line."""
         self._short: dict[ClientId, Line] = {}
         """Short-term orders that are not over."""
+        self._others: dict[AccountId, int] = {}
+        """Open stateful orders that this run has not sent, by the read path."""
         self._expected: dict[ClientId, Line] = {}
         """Stateful orders that no block has brought yet."""
 
@@ -130,9 +132,9 @@ class Orders:
         return line
 
     def open_count(self, account: AccountId) -> int:
-        """How many stateful orders of an account are open, as far as this run knows."""
-        lines = self._lines.values()
-        return sum(1 for line in lines if line.account == account and line.key.flags and not line.is_over)
+        """How many stateful orders of an account are open, as far as is known."""
+        mine = [line for line in self._lines.values() if line.account == account and line.key.flags]
+        return self._others.get(account, 0) + sum(1 for line in mine if not line.is_over)
 
     # answers of the node
 
@@ -169,8 +171,10 @@ class Orders:
 
     def only_open(self, account: AccountId, uuids: set[str]) -> None:
         """These are open by the read path: stateful orders that are not among them are over."""
-        for line in self._lines.values():
-            if line.account == account and line.key.flags and line.was_taken and line.key.uuid not in uuids:
+        mine = [line for line in self._lines.values() if line.account == account and line.key.flags]
+        self._others[account] = len(uuids - {line.key.uuid for line in mine})
+        for line in mine:
+            if line.was_taken and line.key.uuid not in uuids:
                 line.is_over = True
 
     # the stream

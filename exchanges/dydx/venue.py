@@ -14,6 +14,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 
 import aiohttp
 
@@ -32,7 +33,8 @@ from exchanges.dydx.opening import Opening
 from exchanges.dydx.orders import Orders
 from exchanges.dydx.outbox import Outbox
 from exchanges.dydx.socket import Connection, backoff_s
-from exchanges.dydx.wire import Frame, WireHeight, WireHeightUpdate, WireUpdate, decoded, ns_of
+from exchanges.dydx.wire import UNREAD, Frame, WireHeight, WireHeightUpdate, WireUpdate, decoded, ns_of
+from exchanges.shared.payloads import Payloads
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,8 @@ HOUR_NS, FUNDING_AFTER_NS = 3_600_000_000_000, 20_000_000_000
 class DydxVenue:
     """Trades `instruments` for `accounts`; `signer` knows their keys. `jitter` gives random numbers in [0, 1).
 
-    The instruments' `venue_symbol` is the ticker. `ids` maps their order ids.
+    The instruments' `venue_symbol` is the ticker. `ids` maps their order ids; `folder` keeps messages that were
+    not understood.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class DydxVenue:
         accounts: Sequence[DydxAccount],
         instruments: Sequence[Instrument],
         ids: IdMap,
+        folder: Path | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.name = NAME
@@ -89,8 +93,8 @@ class DydxVenue:
         self._failures = 0
         self._complaint = ""
         self._funded_hour = 0
-        self.poison = 0
-        """Messages that were not understood."""
+        self.payloads = Payloads(NAME, UNREAD, folder)
+        """Messages that were not understood, and fields that are new to us."""
 
     async def start(self, sink: Callable[[VenueEvent], None]) -> None:
         """Check network, keys, clock and contracts, connect, and return when the venue has confirmed the streams.
@@ -147,11 +151,14 @@ class DydxVenue:
         label = {account: account.partition(":")[2] for account, _ in traders}
         turns = [budget for account, trader in traders for budget in trader.turns.budgets(label[account])]
         waiting = [waiting for _, trader in traders for waiting in trader.turns.waiting()]
+        said = [] if self._is_up else [self._complaint or "not started"]
+        if self.payloads.unknown:
+            said.append(f"unknown fields: {', '.join(list(self.payloads.unknown)[:3])}")
         return VenueView(
             venue=NAME,
             network=network_name(self._config),
             connected=self._is_up,
-            detail="" if self._is_up else self._complaint or "not started",
+            detail="; ".join(said),
             budgets=(*self._limits.budget.budgets(now_ns), *turns),
             waiting=(*self._limits.budget.waiting(now_ns), *waiting),
         )
@@ -235,9 +242,7 @@ class DydxVenue:
                 log.warning("dYdX complains: %s", frame.message)
                 self._complaint = frame.message
         except (DataError, Unrepresentable, ArithmeticError, ValueError) as error:
-            self.poison += 1
-            text = bytes(frame.contents)[:500]
-            log.error("a message of dYdX was skipped, a snapshot is asked for: %s; %s", error, text)  # noqa: TRY400
+            self.payloads.keep(bytes(frame.contents), str(error), self._clock.now_ns())
             for account in self._readers:
                 self._want_snapshot(account)
 
@@ -252,6 +257,7 @@ class DydxVenue:
         if reader is None:
             return
         update = decoded(frame.contents, WireUpdate, SUBACCOUNTS)
+        self.payloads.look(bytes(frame.contents), update)
         for fill in update.fills:
             self.orders.on_fill(reader.account.id, fill, reader.since_ns)
         for order in update.orders:

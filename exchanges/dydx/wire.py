@@ -32,6 +32,40 @@ RESOLUTIONS_NS = {
 """The candle intervals that the venue has."""
 RESOLUTIONS = {interval_ns: name for name, interval_ns in RESOLUTIONS_NS.items()}
 
+UNREAD = frozenset(
+    [
+        "subaccountId",
+        "clientId",
+        "goodTilBlockTime",
+        "createdAtHeight",
+        "updatedAt",
+        "updatedAtHeight",
+        "totalOptimisticFilled",
+        "subaccountNumber",
+        "ticker",
+        "market",
+        "eventId",
+        "transactionHash",
+        "quoteAmount",
+        "perpetualPositions",
+        "assetPositions",
+        "transfers",
+        "tradingReward",
+        "affiliateRevShare",
+        "orderRouterAddress",
+        "builderAddress",
+        "builderFee",
+        "feePpm",
+        "duration",
+        "interval",
+        "priceTolerance",
+        "positionSideBefore",
+        "positionSizeBefore",
+        "entryPriceBefore",
+    ]
+)
+"""Fields of the account stream that we know of and do not need."""
+
 
 def ns_of(time: datetime) -> int:
     """Nanoseconds UTC, exact to the microsecond that is there."""

@@ -40,7 +40,7 @@ def venue_at(server: DydxServer, folder: Path, clock: WallClock | None = None, *
     instruments = changes.pop("instruments", [BTC])
     ids = IdMap(folder / "ids", time.time_ns(), threaded=changes.pop("threaded", True))
     config = config_of(server, **changes)
-    return DydxVenue(config, clock or WallClock(), signer, accounts, instruments, ids, jitter=lambda: 0.5)
+    return DydxVenue(config, clock or WallClock(), signer, accounts, instruments, ids, folder, jitter=lambda: 0.5)
 
 
 @asynccontextmanager

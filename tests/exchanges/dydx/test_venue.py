@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -28,6 +29,12 @@ from tests.exchanges.dydx.desk import ACCOUNT, desk_at, trading, venue_at
 from tests.exchanges.dydx.server import DydxServer
 
 IOC, POST_ONLY, STOP = OrderKind.IOC, OrderKind.POST_ONLY, OrderKind.STOP
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - the server and the venue say nothing to wait for
+            await asyncio.sleep(0.01)
 
 
 async def test_what_rests_is_long_term_what_must_fill_at_once_is_short_term_and_a_stop_is_conditional():
@@ -87,7 +94,7 @@ async def test_an_order_whose_answer_is_lost_is_not_absent_while_a_block_may_bri
         server.faults.lose_requests = 1
         place = desk.place(BUY, "50010", "0.01", IOC)
         desk.send(place)
-        await asyncio.sleep(0.05)
+        await eventually(lambda: not server.faults.lose_requests)
         desk.send(desk.query(place))
         await asyncio.sleep(0.1)
         assert not desk.of(OrderReport)
@@ -104,8 +111,7 @@ async def test_resting_orders_wait_for_blocks_with_room_and_a_cancel_or_ioc_does
         taking = desk.place(BUY, "50010", "0.01", IOC)
         desk.send(*resting, taking)
         await desk.hears(Accepted, taking.cid)
-        await asyncio.sleep(0.05)
-        assert len(server.room.seen) == 3, "two of those that rest, and the one that takes"
+        await eventually(lambda: len(desk.venue.view().waiting) == 2 and len(server.room.seen) == 3)
         server.let_blocks_come()
         for place in resting:
             await desk.hears(Accepted, place.cid)
@@ -117,7 +123,7 @@ async def test_limits_and_what_waits_for_them_are_visible():
         server.hold_blocks()
         places = [desk.place(BUY, str(49_000 - n)) for n in range(4)]
         desk.send(*places)
-        await asyncio.sleep(0.1)
+        await eventually(lambda: len(desk.venue.view().waiting) == 2)
         view = desk.venue.view()
         assert (view.venue, view.network, view.connected) == ("DYDX", "local", True)
         used = {budget.name: budget.used for budget in view.budgets}
@@ -262,9 +268,15 @@ async def test_a_hole_in_the_numbers_of_the_account_stream_is_a_lost_connection(
 
 async def test_a_message_that_makes_no_sense_is_skipped_and_the_account_is_read():
     async with trading() as (server, desk):
-        await server.publish("v4_subaccounts", f"{ADDRESS}/0", {"fills": [{"id": "x"}]})
+        await server.publish("v4_subaccounts", f"{ADDRESS}/0", {"fills": [{"id": "x"}], "mood": "bright"})
         await desk.hears(VenueSnapshot)
-        assert desk.venue.poison == 1
+        assert desk.venue.payloads.not_understood == 1
+        await server.publish("v4_subaccounts", f"{ADDRESS}/0", {"mood": "bright"})
+        place = desk.place(BUY, "50010", "0.01", IOC)
+        desk.send(place)
+        await desk.hears(Filled, place.cid)
+        assert list(desk.venue.payloads.unknown) == ["WireUpdate.mood"], "everything else is known"
+        assert "mood" in desk.venue.view().detail
 
 
 async def test_nothing_is_amended_and_what_was_never_sent_is_not_cancelled():
