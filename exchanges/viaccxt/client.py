@@ -12,6 +12,7 @@ import asyncio
 import importlib
 import json
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -43,7 +44,8 @@ class NoAnswer(VenueError):
 
 async def load_ccxt() -> None:
     """Import ccxt beside the loop: it takes half a second at least, and all of its exchanges come with it."""
-    await asyncio.to_thread(importlib.import_module, "ccxt.pro")
+    if "ccxt.pro" not in sys.modules:
+        await asyncio.to_thread(importlib.import_module, "ccxt.pro")
 
 
 class Client:
