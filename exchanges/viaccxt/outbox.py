@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from domain.errors import DataError, Unrepresentable, VenueError
-from domain.events import AmendRejected, Rejected, SendFailed, VenueEvent
+from domain.events import AmendRejected, Rejected, SendDropped, SendFailed, VenueEvent
 from domain.order import Amend, Cancel, ClientId, Place
 from domain.verdict import Reason
 from exchanges.shared.gate import Dropped
@@ -99,7 +99,7 @@ class Outbox:
             return False
         [place] = [part for part in call.parts if part.cid == cancel.cid]
         call.parts.remove(place)
-        self._session.emit(SendFailed(cid=cancel.cid, text=f"{Reason.WITHDRAWN.value}: cancelled before it was sent"))
+        self._session.emit(SendDropped(cid=cancel.cid, reason=Reason.WITHDRAWN))
         return True
 
     def _known(self, part: Request) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from domain.events import Accepted, Cancelled, CancelRejected, Rejected, SendFailed
+from domain.events import Accepted, Cancelled, CancelRejected, Rejected, SendDropped
 from domain.order import BUY
 from domain.verdict import Reason
 from tests.exchanges.bybit.desk import on_socket, trading
@@ -63,7 +63,7 @@ async def test_a_cancel_that_overtakes_its_own_waiting_order_takes_it_back():
         desk.send(*late)
         await asyncio.sleep(0.05)
         desk.send(desk.cancel(late[1]))
-        assert "cancelled before it was sent" in (await desk.hears(SendFailed, late[1].cid)).text
+        assert (await desk.hears(SendDropped, late[1].cid)).reason is Reason.WITHDRAWN
         await desk.hears(Accepted, late[2].cid)
         sent = [words["orderLinkId"] for _, _, body in server.room.seen[1:] for words in body["request"]]
         assert sent == [late[0].cid, late[2].cid]
