@@ -230,12 +230,17 @@ class SendFailed(Struct, kw_only=True, tag="send_failed", array_like=True):
 
 
 class SendDropped(Struct, kw_only=True, tag="send_dropped", array_like=True):
-    """The last check before the wire (epoch, trading state, expiry) dropped a durable intent."""
+    """A durable intent was dropped before the wire, and the venue is not to blame.
+
+    By the last check (epoch, trading state, expiry), or because it waited in vain for the venue's limits, whose figures
+    are in `text`.
+    """
 
     seq: int = 0
     ts_ns: int = 0
     cid: ClientId
     reason: Reason
+    text: str = ""
 
 
 class FundingPaid(Struct, kw_only=True, tag="funding", array_like=True):

@@ -9,7 +9,7 @@ from domain.errors import MoonDevError
 from domain.events import Event, History
 from domain.ports import MarketFeed
 from engine.core.core import Core
-from engine.core.failover import with_backups
+from engine.core.failover import as_seen, history_feeds, with_backups
 from engine.data.warmup import whole_history
 
 RETRY_S = 5.0
@@ -23,8 +23,8 @@ async def warm_up(core: Core, feed: MarketFeed, put: Callable[[Event], None], st
     while view is not None and asked == _asked(core, strategy):
         try:
             await feed.subscribe(with_backups(core, view))
-            bars = await whole_history(feed, view.feeds, view.warmup)
-            put(History(strategy=strategy, bars=tuple(bars), complete=True, asked=asked))
+            bars = as_seen(core, view, await whole_history(feed, history_feeds(core, view), view.warmup))
+            put(History(strategy=strategy, bars=bars, complete=True, asked=asked))
         except (MoonDevError, OSError, TimeoutError) as error:
             put(History(strategy=strategy, problem=f"{type(error).__name__}: {error}", asked=asked))
         else:

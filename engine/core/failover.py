@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterator, Sequence
 from domain.account import venue_of
 from domain.facts import Severity
 from domain.instrument import InstrumentId
-from domain.market import SILENT, UNTRUSTED, Feed, FeedKind, FeedState
+from domain.market import SILENT, UNTRUSTED, Bar, Feed, FeedKind, FeedState
 from domain.settings import Settings, StrategySpec
 from domain.strategy import Wake
 from domain.verdict import Reason, Veto
 from engine.core import wake
 from engine.core.core import Core
 from engine.core.executor import converge
-from engine.core.pairs import Pair
+from engine.core.pairs import Pair, bar_as_if
 from engine.core.state import MANUAL, Failover, Slot
 from engine.core.view import StrategyView
 from risk.breaker import BLOCKING
@@ -170,3 +170,19 @@ def with_backups(core: Core, view: StrategyView) -> tuple[Feed, ...]:
         if feed.instrument in backups
     ]
     return (*view.feeds, *also)
+
+
+def history_feeds(core: Core, view: StrategyView) -> tuple[Feed, ...]:
+    """Where the history of a strategy's feeds is to be read now: at the backup while it looks there."""
+    return tuple(
+        Feed(kind=feed.kind, instrument=pair.spec.backup, interval_ns=feed.interval_ns)
+        if (pair := core.fed.get(feed.instrument)) is not None and pair.primary.owner == view.id
+        else feed
+        for feed in view.feeds
+    )
+
+
+def as_seen(core: Core, view: StrategyView, bars: Sequence[Bar]) -> tuple[Bar, ...]:
+    """That history as the strategy's own instruments."""
+    pairs = {p.spec.backup: p for p in core.pairs.values() if p.primary.owner == view.id}
+    return tuple(bar_as_if(pairs[bar.instrument], bar) if bar.instrument in pairs else bar for bar in bars)

@@ -150,7 +150,9 @@ def on_not_sent(core: Core, event: SendFailed | SendDropped) -> None:
     if found is None:
         return
     slot, order = found
-    reason = event.text if isinstance(event, SendFailed) else event.reason.value
+    reason = event.text
+    if isinstance(event, SendDropped):
+        reason = f"{event.reason.value}: {event.text}" if event.text else event.reason.value
     close(core, slot, order, OrderStatus.DROPPED, reason)
     pause(core, slot, order)
     if isinstance(event, SendFailed):

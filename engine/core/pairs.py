@@ -9,6 +9,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from domain.account import Account
 from domain.instrument import Instrument, InstrumentId
 from domain.market import Bar, Trade
@@ -70,27 +72,17 @@ class Backup(NamedTuple):
 
 def as_if(pair: Pair, event: Bar | Trade) -> Bar | Trade:
     """A finished bar or a trade of the backup's market, as one of the primary's instrument."""
-    slot, instrument = pair.primary, pair.primary.instrument
-    if isinstance(event, Trade):
-        return Trade(
-            seq=event.seq,
-            ts_ns=event.ts_ns,
-            venue_ts_ns=event.venue_ts_ns,
-            instrument=instrument,
-            price=pair.price_of(slot, event.price),
-            qty=pair.trunc(slot, event.qty),
-            side=event.side,
-        )
-    return Bar(
-        seq=event.seq,
-        ts_ns=event.ts_ns,
-        venue_ts_ns=event.venue_ts_ns,
-        instrument=instrument,
-        interval_ns=event.interval_ns,
-        open_ts_ns=event.open_ts_ns,
-        open=pair.price_of(slot, event.open),
-        high=pair.price_of(slot, event.high),
-        low=pair.price_of(slot, event.low),
-        close=pair.price_of(slot, event.close),
-        volume=pair.trunc(slot, event.volume),
-    )
+    if isinstance(event, Bar):
+        return bar_as_if(pair, event)
+    slot = pair.primary
+    price, qty = pair.price_of(slot, event.price), pair.trunc(slot, event.qty)
+    return replace(event, instrument=slot.instrument, price=price, qty=qty)
+
+
+def bar_as_if(pair: Pair, bar: Bar) -> Bar:
+    """A finished bar of the backup's market, as one of the primary's instrument."""
+    slot = pair.primary
+    prices = (bar.open, bar.high, bar.low, bar.close)
+    opened, high, low, close = [pair.price_of(slot, price) for price in prices]
+    volume = pair.trunc(slot, bar.volume)
+    return replace(bar, instrument=slot.instrument, open=opened, high=high, low=low, close=close, volume=volume)

@@ -86,6 +86,16 @@ class Account:
             raise VenueError(f"Binance did not answer {path}: HTTP {answer.status} {said}")
         return answer.body
 
+    def _told(self, body: bytes, kind: type[T], what: str) -> T:
+        """An answer, decoded, and shown to who counts unknown fields. Raises `DataError`."""
+        try:
+            value = decoded(body, kind, what)
+        except DataError as error:
+            self._session.payloads.keep(body, str(error), self._session.clock.now_ns())
+            raise
+        self._session.payloads.look(body, value)
+        return value
+
     async def now_ns(self) -> int:
         """The venue's clock."""
         return decoded(await self.read("time", api="fapiPublic"), ServerTime, "time").ms * MS
@@ -156,8 +166,8 @@ class Account:
     async def snapshot(self, from_ns: int) -> VenueSnapshot:
         """Orders, positions, cash, fills and funding. Raises `VenueError`, `DataError`, `Unrepresentable`."""
         now_ns = await self.now_ns()
-        orders = decoded(await self.read("openOrders", weight=40), list[WireOrder], "openOrders")
-        algos = decoded(await self.read("openAlgoOrders", weight=40), list[WireAlgo], "openAlgoOrders")
+        orders = self._told(await self.read("openOrders", weight=40), list[WireOrder], "openOrders")
+        algos = self._told(await self.read("openAlgoOrders", weight=40), list[WireAlgo], "openAlgoOrders")
         told = [self._open_order(order) for order in orders if order.symbol in self._session.by_symbol]
         told += self._open_algos(algos)
         for order in told:
@@ -171,7 +181,7 @@ class Account:
         return VenueSnapshot(
             venue_ts_ns=now_ns,
             account=self._session.account.id,
-            cash=self._cash(decoded(await self.read("balance", api="fapiPrivateV3"), list[WireBalance], "balance")),
+            cash=self._cash(self._told(await self.read("balance", api="fapiPrivateV3"), list[WireBalance], "balance")),
             orders=tuple(told),
             positions=tuple(positions),
             fills=tuple(sorted(fills, key=lambda fill: fill.venue_ts_ns)),
@@ -220,7 +230,7 @@ class Account:
         return [order for _, order in found.values()]
 
     def _positions(self, body: bytes) -> Iterable[VenuePosition]:
-        for position in decoded(body, list[WirePosition], "positionRisk"):
+        for position in self._told(body, list[WirePosition], "positionRisk"):
             instrument = self._session.by_symbol.get(position.symbol)
             if instrument is None:
                 continue
@@ -243,7 +253,7 @@ class Account:
             more: dict[str, Any] = {"startTime": str(start_ms), "endTime": str(min(now_ms + 1, start_ms + WEEK_MS))}
             while True:
                 body = await self.read("userTrades", weight=5, symbol=symbol, limit=str(PAGE), **more)
-                page = decoded(body, list[WireTrade], "userTrades")
+                page = self._told(body, list[WireTrade], "userTrades")
                 found |= {trade.id: trade for trade in page}
                 if len(page) < PAGE:
                     break
@@ -279,7 +289,7 @@ class Account:
         cid = our_cid(order.client_order_id)[0] if order is not None else f"binance-{order_id}"
         if order is not None and orders.line(cid) is None:
             body = await self.read("allAlgoOrders", weight=5, symbol=instrument.venue_symbol, limit=str(PAGE))
-            algos = decoded(body, list[WireAlgo], "allAlgoOrders")
+            algos = self._told(body, list[WireAlgo], "allAlgoOrders")
             known = {algo.actual_order_id: our_cid(algo.client_algo_id)[0] for algo in algos}
             cid = known.get(order_id, cid)
         orders.remember(instrument.id, order_id, cid)
@@ -303,7 +313,7 @@ class Account:
             body = await self.read(
                 "income", weight=30, incomeType="FUNDING_FEE", startTime=str(start_ms), limit=str(PAGE)
             )
-            page = decoded(body, list[WireIncome], "income")
+            page = self._told(body, list[WireIncome], "income")
             for paid in page:
                 instrument = self._session.by_symbol.get(paid.symbol)
                 if instrument is not None and paid.income_type == "FUNDING_FEE":

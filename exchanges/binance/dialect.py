@@ -223,9 +223,13 @@ class BinanceDialect:
             return True
         match message.get("e") if isinstance(message, dict) else None:
             case "ORDER_TRADE_UPDATE":
-                self._on_order(msgspec.convert(message, OrderUpdate, strict=False))
+                update = msgspec.convert(message, OrderUpdate, strict=False)
+                self._session.payloads.look(message, update)
+                self._on_order(update)
             case "ALGO_UPDATE":
-                self._on_algo(msgspec.convert(message, AlgoUpdate, strict=False))
+                algo = msgspec.convert(message, AlgoUpdate, strict=False)
+                self._session.payloads.look(message, algo)
+                self._on_algo(algo)
             case "ACCOUNT_UPDATE":
                 if message["a"].get("m") == "FUNDING_FEE":
                     self._session.look_again()

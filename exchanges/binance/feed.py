@@ -133,6 +133,9 @@ class BinanceFeedDialect(FeedDialect):
     """The public streams of one network."""
 
     venue: ClassVar[str] = "BINANCE"
+    unread: ClassVar[frozenset[str]] = frozenset(
+        ["E", "T", "s", "i", "P", "f", "L", "n", "q", "V", "Q", "B", "ps", "st", "nq", "ap"]
+    )
 
     def __init__(self, network: Network, reader: PublicReader, instruments: Sequence[Instrument]) -> None:
         self._public = f"{network.ws}/public/ws"
@@ -169,6 +172,7 @@ class BinanceFeedDialect(FeedDialect):
             message = _decode(frame)
         except msgspec.ValidationError:
             return self._other(frame)
+        self.room.payloads.look(frame, message)
         market = self._markets[message.symbol]
         if type(message) is WireDepth:
             self._depth(market, message, ts_ns)

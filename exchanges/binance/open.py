@@ -12,7 +12,7 @@ import msgspec
 from domain.errors import ConfigError, VenueError
 from domain.instrument import Instrument
 from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, Venue, VenueCaps
-from exchanges.binance.config import ALLOWED, BATCH, NETWORKS, RULES, names_of, network_at, spec_at
+from exchanges.binance.config import ALLOWED, BATCH, NETWORKS, RULES, UNREAD, names_of, network_at, spec_at
 from exchanges.binance.dialect import BinanceDialect, answer_of
 from exchanges.binance.feed import BinanceFeedDialect
 from exchanges.binance.history import WEIGHT_A_MINUTE, BinanceHistory
@@ -106,6 +106,7 @@ def open_venue(
         spec=spec_at(setup),
         dialect=lambda session: BinanceDialect(session, network),
         answer_of=answer_of,
+        unread=UNREAD,
         rules=RULES,
     )
     return CcxtVenue(setup, speech, clock, signer, instruments, patience)
@@ -121,7 +122,8 @@ def open_feed(
     reader = PublicReader(
         "Binance", network.rest, timeout_s=patience.request_timeout_s, backoff_s=patience.backoff_s, limits=limits
     )
-    return PublicFeed(BinanceFeedDialect(network, reader, instruments), clock, instruments, patience)
+    dialect = BinanceFeedDialect(network, reader, instruments)
+    return PublicFeed(dialect, clock, instruments, patience, folder=setup.folder)
 
 
 def open_history(setup: VenueSetup) -> HistorySource:

@@ -36,6 +36,8 @@ DEAD_MAN_VOLUME = Decimal(1_000_000)
 _LIGHT = frozenset({"l2Book", "allMids", "clearinghouseState", "orderStatus", "exchangeStatus"})
 _QUESTIONS = {**dict.fromkeys(_LIGHT, 2), "userRole": 60}
 _USUAL_QUESTION = 20
+QUESTION_NS: Final = 2 * PATIENCE_NS
+"""How long a question waits: longer than it takes until it goes before whatever came later."""
 _ITEMS = {"userFillsByTime": 20, "userFunding": 20, "fundingHistory": 20, "candleSnapshot": 60}
 """How many items of an answer cost one more."""
 
@@ -69,7 +71,9 @@ class Limits:
 
     def open_account(self, account: AccountId) -> None:
         """Count for an account, as for a new one until its figures are told."""
-        if account not in self.accounts and len(self.accounts) == MAX_USERS:
+        if account in self.accounts:
+            return
+        if len(self.accounts) == MAX_USERS:
             raise ConfigError(f"Hyperliquid streams {MAX_USERS} accounts to one machine at most: remove {account}")
         allowance = Allowance(f"{account} actions", FREE_ACTIONS, 2 * FREE_ACTIONS, DRIP_NS)
         self.accounts[account] = allowance
@@ -104,8 +108,8 @@ class Limits:
         return (road, (allowance, count)) if allowance is not None else (road,)
 
     async def enter_question(self, kind: str) -> None:
-        """Wait until a question of POST /info may be asked. Raises `Dropped` after `PATIENCE_NS`."""
-        until_ns = self._clock.now_ns() + PATIENCE_NS
+        """Wait until a question of POST /info may be asked. Raises `Dropped` after `QUESTION_NS`."""
+        until_ns = self._clock.now_ns() + QUESTION_NS
         await self.gate.enter(Priority.READ, self._question(kind), f"ask {kind}", until_ns)
 
     def answered_question(self, kind: str, status: int, headers: Mapping[str, str], body: bytes) -> None:

@@ -4,7 +4,8 @@
                           │                   └────▶ no answer: nothing is said, the engine asks
                           └──▶ waits by priority; a cancel takes back what it overtakes
 
-Nothing is ever sent twice. What surely did not leave is a `SendFailed`; what may have arrived is not spoken of.
+Nothing is ever sent twice. What surely did not leave is a `SendFailed`, or `SendDropped` when our own rules kept it;
+what may have arrived is not spoken of.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.errors import DataError, VenueError
-from domain.events import AmendRejected, CancelRejected, Rejected, SendFailed, VenueEvent
+from domain.events import AmendRejected, CancelRejected, Rejected, SendDropped, SendFailed, VenueEvent
 from domain.instrument import AccountId
 from domain.order import Amend, ArmDeadMan, Cancel, ClientId, Place
 from domain.ports import Clock
@@ -143,7 +144,7 @@ class Outbox:
             for part in batch.parts:
                 self._offer(Batch(batch.account, [part], batch.priority))
         else:
-            self._not_sent(batch, f"{reason.value}: {text}")
+            self._dropped(batch, reason, text)
 
     def _leave(self, batch: Batch) -> None:
         batch.wanted = None
@@ -164,7 +165,7 @@ class Outbox:
             batch.parts.remove(part)
             if not batch.parts and batch.wanted is not None:
                 self._limits.gate.withdraw(batch.wanted)
-            self._not_sent(Batch(batch.account, [part], batch.priority), Reason.WITHDRAWN.value)
+            self._dropped(Batch(batch.account, [part], batch.priority), Reason.WITHDRAWN, "")
             if kind is Place:
                 return True
         return False
@@ -355,4 +356,14 @@ class Outbox:
                 self._emit(SendFailed(cid=part.cid, text=text))
             elif isinstance(part, Amend):
                 self._emit(AmendRejected(cid=part.cid, amend_no=part.amend_no, text=f"not sent: {text}"))
+                self._orders.release(part)
+
+    def _dropped(self, batch: Batch, reason: Reason, text: str) -> None:
+        """It never left, by our own rules: no fault of the venue's."""
+        for part in batch.parts:
+            if isinstance(part, Place):
+                self._emit(SendDropped(cid=part.cid, reason=reason, text=text))
+            elif isinstance(part, Amend):
+                words = f"not sent: {reason.words}{f' ({text})' if text else ''}"
+                self._emit(AmendRejected(cid=part.cid, amend_no=part.amend_no, text=words))
                 self._orders.release(part)

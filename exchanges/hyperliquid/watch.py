@@ -46,13 +46,7 @@ class AccountWatch:
         """
         account = reader.account
         self._limits.open_account(account.id)
-        state = await reader.state()
-        off_s = (self._clock.now_ns() - state.time * MS) / 1e9
-        if abs(off_s) > self._config.max_clock_skew_s:
-            raise ConfigError(
-                f"this machine's clock is {off_s:+.1f} s off Hyperliquid's: orders would expire at the wrong time; "
-                "set it right (NTP) and start again"
-            )
+        await self._check_clock(reader)
         agent = await self._agent(reader)
         self._agents[account.id] = agent
         await self.look(reader)
@@ -60,6 +54,15 @@ class AccountWatch:
             path = self._folder / f"hyperliquid-nonce-{agent}" if self._folder is not None else None
             self._nonces[agent] = Nonces(path)
         return self._nonces[agent]
+
+    async def _check_clock(self, reader: AccountReader) -> None:
+        state = await reader.state()
+        off_s = (self._clock.now_ns() - state.time * MS) / 1e9
+        if abs(off_s) > self._config.max_clock_skew_s:
+            raise ConfigError(
+                f"this machine's clock is {off_s:+.1f} s off Hyperliquid's: orders would expire at the wrong time; "
+                "set it right (NTP) and start again"
+            )
 
     async def _agent(self, reader: AccountReader) -> str:
         """The address of an account's key, which must be its approved agent."""
@@ -103,9 +106,10 @@ class AccountWatch:
             self.warnings[account.id] = text
 
     async def look_again(self, reader: AccountReader) -> None:
-        """As `look`, while trading: what fails is said and tried again later."""
+        """As `look`, and at the clock, while trading: what fails is said and tried again later."""
         try:
             await self.look(reader)
+            await self._check_clock(reader)
         except (VenueError, ConfigError) as error:
             self.warnings[reader.account.id] = str(error)
             log.warning("%s", error)

@@ -39,6 +39,8 @@ from exchanges.viaccxt.session import Session
 log = logging.getLogger(__name__)
 
 PAGE = 200
+OLDEST_NS = 89 * 86_400 * S
+"""The venue tells of fills of the last 90 days."""
 HOUR_NS = 3_600 * S
 LATE_NS = 300 * S
 """How long after the hour a payment of funding may still appear."""
@@ -227,7 +229,7 @@ class Account:
         held = [p for p in account.positions if p.symbol in session.by_symbol and Decimal(p.qty)]
         symbols = sorted({*self.traded, *(position.symbol for position in held)})
         orders = [self._open_order(order) for symbol in symbols for order in await self._open(symbol)]
-        fills = await self._fills(from_ns)
+        fills = await self._fills(max(from_ns, now_ns - OLDEST_NS))
         funding = [paid for symbol in symbols for paid in await self._funding(symbol, now_ns)]
         return VenueSnapshot(
             venue_ts_ns=max(now_ns, *(position.changed_ns for position in account.positions), 0),

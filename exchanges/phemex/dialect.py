@@ -150,7 +150,7 @@ class PhemexDialect:
         elif message.get("id") == self._login:
             self._answered(message, "log in", lambda: self._subscribe(url))
         elif message.get("id") == self._subscription:
-            self._answered(message, "tell of the account", lambda: None)
+            self._answered(message, "tell of the account", self._live or (lambda: None))
         else:
             return False
         return True
@@ -169,12 +169,10 @@ class PhemexDialect:
         task.add_done_callback(self._tasks.discard)
 
     def _on_aop(self, told: Aop) -> None:
-        """A snapshot repeats what has long been told: the engine reads the account itself then."""
+        """A snapshot repeats what has long been told, or does not come at all: the engine reads the account itself."""
         for position in told.positions:
             self._on_position(position)
         if told.type == "snapshot":
-            if self._live is not None:
-                self._live()
             return
         for order in told.orders:
             instrument = self._session.by_symbol.get(order.symbol)

@@ -41,12 +41,13 @@ class Payloads:
         self._path = folder / f"{venue.lower()}-not-understood.jsonl" if folder is not None else None
         self._seen = 0
 
-    def look(self, raw: bytes | str, message: object) -> None:
-        """Perhaps look at a message that was decoded from these bytes."""
+    def look(self, raw: object, message: object) -> None:
+        """Perhaps look at a message that was made from these bytes, or from this JSON."""
         self._seen += 1
         if self._seen > LOOKED_AT and self._seen % EACH:
             return
-        for path in unknown_fields(msgspec.json.decode(raw), message, type(message).__name__):
+        told = msgspec.json.decode(raw) if isinstance(raw, bytes | str) else raw
+        for path in unknown_fields(told, message, type(message).__name__):
             if path.rpartition(".")[2] in self._unread or (path not in self.unknown and len(self.unknown) == MAX_PATHS):
                 continue
             if path not in self.unknown:

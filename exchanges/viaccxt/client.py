@@ -12,6 +12,7 @@ import asyncio
 import importlib
 import json
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -43,7 +44,8 @@ class NoAnswer(VenueError):
 
 async def load_ccxt() -> None:
     """Import ccxt beside the loop: it takes half a second at least, and all of its exchanges come with it."""
-    await asyncio.to_thread(importlib.import_module, "ccxt.pro")
+    if "ccxt.pro" not in sys.modules:
+        await asyncio.to_thread(importlib.import_module, "ccxt.pro")
 
 
 class Client:
@@ -128,15 +130,16 @@ class Client:
 
     # REST
 
-    async def ask(
+    async def ask(  # noqa: PLR0913 - what a request has
         self, method: str, api: str, path: str, params: Mapping[str, Any] | None = None, *, weight: int = 1,
-        orders: int = 0, priority: Priority = Priority.READ, until_ns: int = 0,
+        orders: int = 0, priority: Priority = Priority.READ, until_ns: int = 0, costs: Costs | None = None,
     ) -> Answer:  # fmt: skip
-        """One request, sent once, when the venue's limits let it.
+        """One request, sent once, when the venue's limits let it; with `costs` they have done so already.
 
         Raises `NotSent` (also what waited in vain: `Dropped`) and `NoAnswer`; every HTTP status is an answer.
         """
-        costs = await self.enter(f"{method} {path}", weight, orders, priority, until_ns)
+        if costs is None:
+            costs = await self.enter(f"{method} {path}", weight, orders, priority, until_ns)
         request = self.exchange.sign(path, [api], method, dict(params or {}))
         body, headers = request.get("body") or "", dict(request.get("headers") or {})
         action = self._spec.actions.get((method, path), "")

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import aiohttp
@@ -27,6 +27,8 @@ from domain.errors import ConfigError, DataError, Unrepresentable, VenueError
 from domain.instrument import Instrument, InstrumentId
 from domain.market import Bar, Feed, FeedKind, FeedState, FeedStatus, MarketEvent
 from domain.ports import Clock
+from exchanges.shared.payloads import Payloads
+from exchanges.viaccxt.bars import BarOrder
 from exchanges.viaccxt.dialect import Patience
 
 log = logging.getLogger(__name__)
@@ -34,10 +36,6 @@ log = logging.getLogger(__name__)
 Sink: TypeAlias = Callable[[MarketEvent | FeedStatus], None]
 Socket: TypeAlias = "aiohttp.ClientWebSocketResponse[Literal[False]]"
 MAX_FRAME_BYTES = 16 * 2**20
-FETCH_AGAIN_S = 5.0
-BAR_GRACE_NS = 3_000_000_000
-"""A bar that has closed for so long without a word is fetched."""
-_LOG_EVERY = 1_000
 
 
 class FeedDialect(ABC):
@@ -50,6 +48,8 @@ class FeedDialect(ABC):
     """How often a ping is sent even while messages come, where the venue wants that; 0 = never."""
     batch: ClassVar[int] = 50
     """Topics of one subscription."""
+    unread: ClassVar[frozenset[str]] = frozenset()
+    """Fields that we know of and do not need."""
     room: PublicFeed
 
     @abstractmethod
@@ -97,7 +97,7 @@ class _Line:
 
 
 class PublicFeed:
-    """Public data of `instruments`, spoken by `dialect`. `jitter` gives random numbers in [0, 1)."""
+    """Public data of `instruments`, spoken by `dialect`; `folder` keeps what is not understood. `jitter`: in [0, 1)."""
 
     def __init__(
         self,
@@ -106,6 +106,7 @@ class PublicFeed:
         instruments: Sequence[Instrument] = (),
         patience: Patience | None = None,
         jitter: Callable[[], float] = random.random,
+        folder: Path | None = None,
     ) -> None:
         self.name = dialect.venue.lower()
         self.clock = clock
@@ -121,9 +122,7 @@ class PublicFeed:
         self.session: aiohttp.ClientSession | None = None
         self.emit: Sink = lambda _: None
         self._lines: dict[str, _Line] = {}
-        self._bars: dict[tuple[InstrumentId, int], int] = {}
-        """The open of the bar that has to come next."""
-        self._fetching: set[tuple[InstrumentId, int]] = set()
+        self._bars = BarOrder(self)
         self._broken: set[InstrumentId] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._live = asyncio.Event()
@@ -131,10 +130,24 @@ class PublicFeed:
         self._was_live = False
         self._complaint = ""
         self._number = 0
-        self.poison = 0
-        """Frames skipped so far because they were not understood."""
+        self.payloads = Payloads(dialect.venue, dialect.unread, folder)
         self.reconnects = 0
         """How often a feed that had been live was lost and is live again."""
+
+    @property
+    def dialect(self) -> FeedDialect:
+        """Who speaks for the venue."""
+        return self._dialect
+
+    @property
+    def is_live(self) -> bool:
+        """Whether everything is confirmed."""
+        return self._is_live
+
+    @property
+    def poison(self) -> int:
+        """Frames skipped so far because they were not understood."""
+        return self.payloads.not_understood
 
     async def start(self, sink: Sink, feeds: Sequence[Feed]) -> None:
         """Connect, subscribe, and return when the venue has confirmed; from then on the feed keeps itself connected.
@@ -145,7 +158,9 @@ class PublicFeed:
         self.session = aiohttp.ClientSession()
         try:
             self._add(feeds)
-            self.spawn(self._tend())
+            self.spawn(self._bars.tend())
+            if self._dialect.beat_s:
+                self.spawn(self._beat(self._dialect.beat_s))
             async with asyncio.timeout(self._patience.connect_timeout_s):
                 await self._live.wait()
         except TimeoutError:
@@ -240,56 +255,18 @@ class PublicFeed:
 
     def finished(self, bar: Bar) -> None:
         """A bar has closed: bars leave in order and without holes, those that were missed are fetched first."""
-        key = (bar.instrument, bar.interval_ns)
-        due_ns = self._bars.get(key, 0)
-        if bar.open_ts_ns == due_ns or not due_ns:
-            self._bars[key] = bar.open_ts_ns + bar.interval_ns
-            self.emit(bar)
-        elif bar.open_ts_ns > due_ns:
-            self._fetch_bars(key)
-
-    async def _tend(self) -> None:
-        """Fetch bars that have closed without a word, and send the pings that the venue wants in any case."""
-        for second in itertools.count(1):
-            await asyncio.sleep(1.0)
-            if self._dialect.beat_s and second % self._dialect.beat_s == 0:
-                for line in self._lines.values():
-                    if line.socket is not None:
-                        with contextlib.suppress(ConnectionError, aiohttp.ClientError):
-                            await line.socket.send_str(self._dialect.ping)
-            now_ns = self.clock.now_ns()
-            for key, due_ns in list(self._bars.items()):
-                if self._is_live and now_ns >= due_ns + key[1] + BAR_GRACE_NS:
-                    self._fetch_bars(key)
-
-    def _fetch_bars(self, key: tuple[InstrumentId, int]) -> None:
-        if key not in self._fetching:
-            self._fetching.add(key)
-            self.spawn(self._fill(key))
-
-    async def _fill(self, key: tuple[InstrumentId, int]) -> None:
-        """Fetch the bars that are due, again and again until the venue has told."""
-        instrument, interval_ns = self._by_id[key[0]], key[1]
-        try:
-            while True:
-                now_ns = self.clock.now_ns()
-                try:
-                    found = await self._dialect.bars(instrument, interval_ns, self._bars[key], now_ns)
-                    break
-                except (VenueError, DataError) as error:
-                    log.warning("missed bars of %s could not be fetched yet: %s", instrument.id, error)
-                    await asyncio.sleep(FETCH_AGAIN_S)
-            for bar in found:
-                if bar.open_ts_ns >= self._bars[key]:
-                    self._bars[key] = bar.open_ts_ns + interval_ns
-                    bar.ts_ns = self.clock.now_ns()
-                    self.emit(bar)
-            if not found:
-                await asyncio.sleep(FETCH_AGAIN_S)
-        finally:
-            self._fetching.discard(key)
+        self._bars.finished(bar)
 
     # the lines
+
+    async def _beat(self, every_s: int) -> None:
+        """Send the pings that the venue wants in any case, until cancelled."""
+        while True:
+            await asyncio.sleep(every_s)
+            for line in self._lines.values():
+                if line.socket is not None:
+                    with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+                        await line.socket.send_str(self._dialect.ping)
 
     def _add(self, feeds: Sequence[Feed]) -> list[tuple[_Line, list[str]]]:
         wanted = [(feed, self._dialect.topics(feed)) for feed in feeds]
@@ -301,8 +278,7 @@ class PublicFeed:
                     line.topics[topic] = None
                     added.setdefault(url, []).append(topic)
             if feed.kind is FeedKind.BAR:
-                running_ns = self.clock.now_ns() // feed.interval_ns * feed.interval_ns
-                self._bars.setdefault((feed.instrument, feed.interval_ns), running_ns)
+                self._bars.follow(feed.instrument, feed.interval_ns)
         for line in self._lines.values():
             if line.task is None:
                 line.task = asyncio.create_task(self._stay_connected(line), name=f"{self.name}-feed")
@@ -359,9 +335,7 @@ class PublicFeed:
         try:
             confirmed = self._dialect.take(line.url, frame, self.clock.now_ns())
         except (DataError, Unrepresentable, msgspec.DecodeError, ArithmeticError, KeyError) as error:
-            if self.poison % _LOG_EVERY == 0:
-                log.warning("a frame of %s was skipped (%d before): %r; %.200r", self.name, self.poison, error, frame)
-            self.poison += 1
+            self.payloads.keep(frame, repr(error), self.clock.now_ns())
             return
         if confirmed:
             line.waiting.pop(confirmed, None)
@@ -386,9 +360,7 @@ class PublicFeed:
         if self._was_live:
             self.reconnects += 1
             self._tell(FeedState.GAP, "away for a while; missed bars are being fetched")
-            for key, due_ns in self._bars.items():
-                if self.clock.now_ns() >= due_ns + key[1]:
-                    self._fetch_bars(key)
+            self._bars.fetch_due(0)
         self._was_live = True
         self._live.set()
         self._tell(FeedState.LIVE, f"{self._dialect.venue}, {', '.join(self._lines)}")

@@ -11,14 +11,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from domain.errors import DataError, Unrepresentable, VenueError
-from domain.events import AmendRejected, Rejected, SendFailed, VenueEvent
-from domain.order import Amend, Cancel, Place
+from domain.events import AmendRejected, Rejected, SendDropped, SendFailed, VenueEvent
+from domain.order import Amend, Cancel, ClientId, Place
 from domain.verdict import Reason
 from exchanges.shared.gate import Dropped
+from exchanges.shared.meters import Costs, Priority
 from exchanges.viaccxt.client import NotSent
 from exchanges.viaccxt.dialect import Acked, Answer, Call, Changed, Dialect, Gone, Instead, Refused, Request, Taken
 from exchanges.viaccxt.session import Session
@@ -26,7 +27,9 @@ from exchanges.viaccxt.session import Session
 log = logging.getLogger(__name__)
 
 MAX_IN_FLIGHT = 90
-"""Requests without an answer; more wait in the queue."""
+"""Requests without an answer; more wait, but for cancels."""
+WAITED_NS = 1_000_000
+"""What has waited for longer is written anew: its time stamp is not true any more."""
 
 
 class Outbox:
@@ -40,6 +43,8 @@ class Outbox:
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._wire = asyncio.Lock()
+        self._waiting: dict[ClientId, Call] = {}
+        """Orders that have not left yet."""
         self._numbers = itertools.count(1)
         self.unanswered = 0
         """Calls whose outcome was never heard."""
@@ -53,15 +58,10 @@ class Outbox:
         while True:
             requests = await self._queue.get()
             for call in self._written(requests):
-                await self._room.acquire()
-                try:
-                    await self._send(call)
-                except Exception:
-                    self._room.release()
-                    log.exception(
-                        "a request of %s could not be dealt with; the next ones are", self._session.account.id
-                    )
-                    self.unanswered += 1
+                self._waiting.update({part.cid: call for part in call.parts if isinstance(part, Place)})
+                task = asyncio.create_task(self._carry(call))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
 
     async def aclose(self) -> None:
         """Stop waiting for answers."""
@@ -76,6 +76,8 @@ class Outbox:
         now_ns = self._session.clock.now_ns()
         good: list[Request] = []
         for part in requests:
+            if isinstance(part, Cancel) and self._takes_back(part):
+                continue
             if isinstance(part, Place | Amend) and 0 < part.valid_until_ns <= now_ns:
                 self._refuse(part, Refused("its time had passed before it was sent", Reason.EXPIRED))
                 continue
@@ -89,6 +91,16 @@ class Outbox:
             return self._dialect.calls(good) if good else []
         except Unrepresentable:
             return [call for part in good for call in self._alone(part)]
+
+    def _takes_back(self, cancel: Cancel) -> bool:
+        """Whether the order still waits here: then it surely never left, and nothing needs to be cancelled."""
+        call = self._waiting.pop(cancel.cid, None)
+        if call is None:
+            return False
+        [place] = [part for part in call.parts if part.cid == cancel.cid]
+        call.parts.remove(place)
+        self._session.emit(SendDropped(cid=cancel.cid, reason=Reason.WITHDRAWN))
+        return True
 
     def _known(self, part: Request) -> None:
         """Remember the order, and refuse what no venue takes. Raises `Unrepresentable`."""
@@ -115,29 +127,46 @@ class Outbox:
 
     # sending
 
+    async def _carry(self, call: Call) -> None:
+        """One call, from the venue's limits to its outcome; cancels do not wait until others are answered."""
+        try:
+            if call.priority is Priority.CANCEL:
+                await self._send(call)
+            else:
+                async with self._room:
+                    await self._send(call)
+        except Exception:
+            log.exception("a request of %s could not be dealt with; the next ones are", self._session.account.id)
+            self.unanswered += 1
+
     async def _send(self, call: Call) -> None:
-        number = f"m{next(self._numbers)}"
-        frame = self._dialect.frame(call, number) if call.socket else None
-        if frame is None or not self._session.client.is_open(frame[0]):
-            self._follow(self._rest(call))
-            return
-        self._follow(self._socket(call, frame, number))
-
-    def _follow(self, run: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(run)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda _: self._room.release())
-
-    async def _socket(self, call: Call, frame: tuple[str, Any], number: str) -> None:
-        client = self._session.client
+        """Wait for the venue's limits; what has waited is written anew, without what was taken back meanwhile."""
+        client, clock = self._session.client, self._session.clock
+        since_ns, parts = clock.now_ns(), [*call.parts]
         try:
             costs = await client.enter(call.path, call.weight, call.orders, call.priority, call.until_ns)
+        except Dropped as error:
+            self._refuse_all(call, Refused(str(error), error.reason))
+            return
+        finally:
+            for part in parts:
+                if self._waiting.get(part.cid) is call:
+                    del self._waiting[part.cid]
+        has_waited = call.parts != parts or clock.now_ns() > since_ns + WAITED_NS
+        for fresh in self._dialect.calls(call.parts) if has_waited else [call]:
+            number = f"m{next(self._numbers)}"
+            frame = self._dialect.frame(fresh, number) if fresh.socket else None
+            if frame is None or not client.is_open(frame[0]):
+                await self._rest(fresh, costs)
+            else:
+                await self._socket(fresh, frame, number, costs)
+
+    async def _socket(self, call: Call, frame: tuple[str, Any], number: str, costs: Costs) -> None:
+        client = self._session.client
+        try:
             async with self._wire:  # what is signed first leaves first
                 waiting = await client.post(*frame, number)
             message = await asyncio.wait_for(waiting, self._session.patience.request_timeout_s)
-        except Dropped as error:
-            self._refuse_all(call, Refused(str(error), error.reason))
         except NotSent as error:
             self._not_sent(call, str(error))
         except (VenueError, TimeoutError) as error:
@@ -147,11 +176,12 @@ class Outbox:
             client.charged(costs, answer)
             await self._answered(call, answer)
 
-    async def _rest(self, call: Call) -> None:
+    async def _rest(self, call: Call, costs: Costs | None = None) -> None:
+        """Over REST; with `costs` it has passed the limits already."""
         try:
             answer = await self._session.client.ask(
-                call.method, call.api, call.path, call.params,
-                weight=call.weight, orders=call.orders, priority=call.priority, until_ns=call.until_ns,
+                call.method, call.api, call.path, call.params, weight=call.weight, orders=call.orders,
+                priority=call.priority, until_ns=call.until_ns, costs=costs,
             )  # fmt: skip
         except Dropped as error:
             self._refuse_all(call, Refused(str(error), error.reason))

@@ -8,6 +8,7 @@ from domain.errors import Unrepresentable
 from domain.events import VenueEvent
 from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.ports import Clock
+from exchanges.shared.payloads import Payloads
 from exchanges.shared.setup import Terms, VenueAccount
 from exchanges.viaccxt.client import Client
 from exchanges.viaccxt.dialect import Patience
@@ -37,6 +38,8 @@ class Session:
         self.terms = terms
         self.patience = patience
         self.emit = emit
+        self.payloads = Payloads(account.id.partition(":")[0])
+        """Where a dialect shows what it has decoded, so that fields that nobody knows are counted."""
         self.by_id = {instrument.id: instrument for instrument in instruments}
         self.by_symbol = {instrument.venue_symbol: instrument for instrument in instruments}
         self.orders = Orders(account.id, emit)

@@ -26,6 +26,7 @@ from domain.instrument import AccountId, Instrument
 from domain.order import ArmDeadMan, Intent, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
 from domain.views import VenueView
+from exchanges.shared.payloads import Payloads
 from exchanges.shared.setup import VenueSetup
 from exchanges.viaccxt.client import Client, load_ccxt
 from exchanges.viaccxt.dialect import Answer, ClientSpec, Dialect, Patience
@@ -58,6 +59,8 @@ class Speech(Struct, frozen=True, kw_only=True):
     spec: ClientSpec
     dialect: DialectMaker
     answer_of: Callable[[Any], Answer]
+    unread: frozenset[str] = frozenset()
+    """Fields of the venue's messages that we know of and do not need."""
     rules: Rules | None = None
     """The venue's limits; None = they are not kept."""
 
@@ -108,8 +111,12 @@ class CcxtVenue:
         self._live = asyncio.Event()
         self._is_up = False
         self._complaint = ""
-        self.poison = 0
+        self.payloads = Payloads(setup.venue, speech.unread, setup.folder)
+
+    @property
+    def poison(self) -> int:
         """Messages that were not understood."""
+        return self.payloads.not_understood
 
     async def start(self, sink: Callable[[VenueEvent], None]) -> None:
         """Check keys, clock and modes, connect, and return when every account's stream is confirmed.
@@ -153,6 +160,7 @@ class CcxtVenue:
             account, client, self._clock, self._instruments, self._setup.terms, self._patience, self._emit,
             self._want_snapshot,
         )  # fmt: skip
+        session.payloads = self.payloads
         dialect = self._speech.dialect(session)
         seat = Seat(session, dialect, Outbox(session, dialect, self._speech.answer_of))
         if self.limits is not None:
@@ -199,11 +207,14 @@ class CcxtVenue:
 
     def view(self) -> VenueView:
         """How the connection is, how much of which limit is used, and what waits."""
+        said = [] if self._is_up else [self._complaint or "not started"]
+        if self.payloads.unknown:
+            said.append(f"unknown fields: {', '.join(list(self.payloads.unknown)[:3])}")
         return VenueView(
             venue=self.name,
             network=self._setup.network,
             connected=self._is_up,
-            detail="" if self._is_up else self._complaint or "not started",
+            detail="; ".join(said),
             budgets=self.limits.budgets() if self.limits is not None else (),
             waiting=self.limits.waiting() if self.limits is not None else (),
         )
@@ -253,8 +264,7 @@ class CcxtVenue:
         try:
             return seat.dialect.hear(url, message)
         except (DataError, Unrepresentable, msgspec.ValidationError, ArithmeticError, KeyError) as error:
-            self.poison += 1
-            log.error("a message of %s was skipped, a snapshot is asked for: %s; %.500r", self.name, error, message)  # noqa: TRY400
+            self.payloads.keep(msgspec.json.encode(message), repr(error), self._clock.now_ns())
             self._want_snapshot(seat.session.account.id)
             return True
 

@@ -6,6 +6,7 @@ can run, the clock jumps to the next timer. What is written arrives in order, af
 """
 
 import asyncio
+import importlib
 import itertools
 import random
 import selectors
@@ -228,6 +229,7 @@ def virtual_clocks(loop: VirtualLoop) -> Iterator[None]:
 
 def run_virtually(make: Callable[[], Awaitable[T]], seed: int) -> T:
     """Run a coroutine on a loop of its own, under its clock; whoever draws lots draws the same ones each time."""
+    importlib.import_module("ccxt.pro")  # else a thread imports it, and virtual time does not wait for threads
     random.seed(seed)
     loop = VirtualLoop(seed)
     asyncio.set_event_loop(loop)

@@ -72,7 +72,8 @@ def left_for_quotes(core: Core, slot: Slot) -> dict[int, int] | None:
     for order in other.orders.values():
         if order.role is _QUOTE:
             taken[order.side] += order.leaves
-    held = core.position(pair.backup.account, pair.backup.instrument)
+    may_rest = core.instruments[pair.backup.instrument].reduces_at_rest
+    held = core.position(pair.backup.account, pair.backup.instrument) if may_rest else 0
     if not held and not any(taken.values()):
         return None
     room: dict[int, int] = {}

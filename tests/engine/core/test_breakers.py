@@ -13,6 +13,7 @@ from domain.commands import Approve, SetBreaker
 from domain.market import FeedState, FeedStatus
 from domain.order import Cancel, Query, RequestSnapshot
 from domain.settings import MINUTE_NS, BreakerRule, BreakerSettings, ExecutionSettings
+from domain.verdict import Reason
 from engine import desk_views
 from engine.core import breakers
 from risk import breaker as machine
@@ -69,6 +70,16 @@ def test_what_does_not_leave_the_machine_counts_too() -> None:
         rig.ingest(e.SendFailed(cid=place.cid, text="no route"))
         rig.wait(1.5)
     assert state(rig) is BreakerState.OPEN
+
+
+def test_what_our_own_limits_have_dropped_is_no_fault_of_the_venue() -> None:
+    rig = Rig(USUAL).start()
+    rig.want(wants(target(0.5)))
+    for _ in range(3):
+        (place,) = places(rig.sent)[-1:]
+        rig.ingest(e.SendDropped(cid=place.cid, reason=Reason.EXPIRED, text="waited 30.0 s for BINANCE's limits"))
+        rig.wait(1.5)
+    assert state(rig) is BreakerState.CLOSED
 
 
 @pytest.mark.parametrize("operation", list(VenueOperation))

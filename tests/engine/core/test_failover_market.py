@@ -11,7 +11,7 @@ from domain.settings import (
     SECOND_NS,
 )
 from domain.strategy import Params, View
-from engine.core.failover import with_backups
+from engine.core.failover import as_seen, history_feeds, with_backups
 from tests.engine.core.rig import Script
 from tests.engine.core.two import PAIR, SPEC, A, B, Two, target
 
@@ -101,3 +101,33 @@ def test_bars_of_the_backup_come_as_bars_of_the_instrument_and_none_comes_twice(
     rig.ingest(bar(A, 3, 600_200))
     assert closes == [(A.id, 1, 60_000.0), (A.id, 2, 60_015.0), (A.id, 3, 60_020.0)]
     assert [feed.instrument for feed in with_backups(rig.core, rig.core.views["pair"])] == [A.id, B.id]
+
+
+def test_who_warms_up_while_its_venue_is_out_gets_the_backups_history_as_its_own() -> None:
+    rig = Two(PAIR).start(load=False)
+    assert isinstance(rig, Two)
+    rig.load(SPEC)
+    rig.prices()
+    view = rig.core.views["pair"]
+    assert history_feeds(rig.core, view) == view.feeds
+    rig.die()
+    assert [feed.instrument for feed in history_feeds(rig.core, view)] == [B.id]
+    bar = Bar(
+        instrument=B.id,
+        interval_ns=60 * SECOND_NS,
+        open_ts_ns=0,
+        open=6_000_100,
+        high=6_000_300,
+        low=5_999_900,
+        close=6_000_200,
+        volume=25,
+    )
+    (seen,) = as_seen(rig.core, view, [bar])
+    assert (seen.instrument, seen.open, seen.high, seen.low, seen.close, seen.volume) == (
+        A.id,
+        600_010,
+        600_030,
+        599_990,
+        600_020,
+        2,
+    )

@@ -147,8 +147,8 @@ async def test_a_closed_candle_is_a_bar_and_missed_ones_are_fetched_before_it():
     async with listening(FeedKind.BAR) as (server, feed, heard):
         server.bars = bars_until
         i = server.room.instruments[0]
-        [key] = feed._bars
-        feed._bars[key] -= 3 * MINUTE  # as if it had been away
+        [key] = feed._bars.due
+        feed._bars.due[key] -= 3 * MINUTE  # as if it had been away
         running = time.time_ns() // MINUTE * MINUTE
         texts = {"o": "50000.0", "h": "50000.0", "l": "50000.0", "c": "50000.0", "v": "1"}
         k = {"t": running // 10**6, "T": running // 10**6 + 59_999, "s": "BTCUSDT", "i": "1m", "x": True, **texts}

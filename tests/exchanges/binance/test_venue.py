@@ -305,3 +305,21 @@ async def test_it_says_how_much_of_the_limits_is_used():
         assert used["BINANCE:main orders-10s"] >= 1
         assert used["weight-1m"] > 5
         assert desk.venue.view().connected
+
+
+async def test_fields_that_nobody_knows_are_counted_and_messages_that_lack_one_are_kept(tmp_path):
+    async with trading(folder=tmp_path) as (_, desk):
+        seat = desk.venue.seats[ACCOUNT]
+        place = desk.place(BUY, "49000")
+        desk.send(place)
+        await desk.hears(Accepted, place.cid)
+        await snapshot(desk)
+        assert not desk.venue.payloads.unknown, "what the venue is known to send is known"
+        algo = {"caid": "x", "aid": 1, "s": "BTCUSDT", "X": "EXPIRED", "brandNew": 1}
+        assert desk.venue._hear(seat, "ws://x", {"e": "ALGO_UPDATE", "T": 1, "o": algo})
+        assert list(desk.venue.payloads.unknown) == ["AlgoUpdate.o.brandNew"]
+        assert "unknown fields: AlgoUpdate.o.brandNew" in desk.venue.view().detail
+        del algo["X"]
+        assert desk.venue._hear(seat, "ws://x", {"e": "ALGO_UPDATE", "T": 1, "o": algo})
+        [kept] = tmp_path.iterdir()
+        assert "brandNew" in kept.read_text()

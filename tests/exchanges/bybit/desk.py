@@ -1,5 +1,6 @@
 """A venue at a local Bybit."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -59,3 +60,9 @@ async def trading(server: Server | None = None, **changes: Any) -> AsyncIterator
             yield opened, desk
         finally:
             await venue.aclose()
+
+
+async def on_socket(server: Server) -> None:
+    """Wait until orders go over the WebSocket."""
+    async with asyncio.timeout(10):
+        await server.talk.until(lambda: any(peer.kind == "trade" and peer.user for peer in server.peers))

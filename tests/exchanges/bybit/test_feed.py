@@ -142,9 +142,9 @@ async def test_gap_after_a_reconnect_is_told_and_the_book_is_whole_again():
 
 async def test_a_closed_candle_is_a_bar_and_missed_ones_are_fetched_before_it():
     async with listening(FeedKind.BAR) as (server, feed, heard):
-        [key] = feed._bars
-        feed._bars[key] -= 2 * MINUTE
-        first_ns = feed._bars[key]
+        [key] = feed._bars.due
+        feed._bars.due[key] -= 2 * MINUTE
+        first_ns = feed._bars.due[key]
         market = server.markets["BTCUSDT"]
         data = market.running("1", (first_ns + 2 * MINUTE) // 1_000_000 - 1) | {"confirm": True}
         await server.talk._publish("kline.1.BTCUSDT", {"type": "snapshot", "ts": 1, "data": [data]})

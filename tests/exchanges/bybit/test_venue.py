@@ -24,18 +24,11 @@ from domain.events import (
 from domain.market import Mark
 from domain.order import BUY, SELL, ArmDeadMan, OrderKind, OrderStatus
 from domain.verdict import Reason
-from tests.exchanges.bybit.desk import ACCOUNT, Trader, trading
-from tests.exchanges.bybit.gate import Limits
+from tests.exchanges.bybit.desk import ACCOUNT, Trader, on_socket, trading
 from tests.exchanges.bybit.listing import BTC
 from tests.exchanges.bybit.server import Server
 
 POST_ONLY, STOP, IOC = OrderKind.POST_ONLY, OrderKind.STOP, OrderKind.IOC
-
-
-async def on_socket(server: Server) -> None:
-    """Wait until orders go over the WebSocket."""
-    async with asyncio.timeout(10):
-        await server.talk.until(lambda: any(peer.kind == "trade" and peer.user for peer in server.peers))
 
 
 async def snapshot(desk: Trader) -> VenueSnapshot:
@@ -338,45 +331,3 @@ async def test_the_dead_mans_switch_is_promised_only_where_the_account_has_it():
         server.room.skew_ns = 4_000_000_000
         server.room.pass_time()
         assert next(iter(server.room.recs.values())).cancel == "CancelByDCP"
-
-
-async def test_what_does_not_fit_into_a_second_waits_and_cancels_do_not():
-    async with trading() as (server, desk):
-        await on_socket(server)
-        places = [desk.place(BUY, "49000") for _ in range(12)]
-        for place in places:
-            desk.send(place)
-        await desk.hears(Accepted, places[7].cid)
-        desk.send(desk.cancel(places[0]))
-        await desk.hears(Cancelled, places[0].cid)
-        view = desk.venue.view()
-        assert len(view.waiting) == 4
-        [create] = [budget for budget in view.budgets if budget.name == "BYBIT:main create-1s"]
-        assert (create.used, create.limit) == (8, 10)
-        await desk.hears(Accepted, places[11].cid)
-        assert not desk.of(Rejected)
-
-
-async def test_the_limit_that_the_venue_tells_is_the_one_that_is_kept():
-    async with trading(Server(limits=Limits(orders_a_s=20))) as (server, desk):
-        await on_socket(server)
-        first, *rest = [desk.place(BUY, "49000") for _ in range(14)]
-        desk.send(first)
-        await desk.hears(Accepted, first.cid)
-        for place in rest:
-            desk.send(place)
-        await desk.hears(Accepted, rest[-1].cid)
-        assert desk.venue.view().waiting == ()
-
-
-async def test_an_address_that_is_sent_away_stops_asking():
-    server = Server()
-    server.faults.refuse_trade_ws = True
-    async with trading(server) as (_, desk):
-        server.faults.statuses = [403]
-        first, second = desk.place(BUY, "49000"), desk.place(BUY, "49000", valid_until_ns=time.time_ns() + 200_000_000)
-        desk.send(first)
-        assert (await desk.hears(Rejected, first.cid)).reason is Reason.MESSAGE_RATE
-        desk.send(second)
-        assert (await desk.hears(Rejected, second.cid)).reason is Reason.EXPIRED
-        assert server.room.seen == []

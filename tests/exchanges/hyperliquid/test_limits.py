@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from domain.errors import ConfigError
-from domain.events import Accepted, AmendRejected, Cancelled, Rejected, SendFailed
+from domain.events import Accepted, AmendRejected, Cancelled, Rejected, SendDropped
 from domain.order import ArmDeadMan
 from domain.verdict import Reason
 from exchanges.hyperliquid.limits import MAX_USERS, Limits, WireRateLimit
@@ -75,8 +75,9 @@ async def test_an_order_that_waits_too_long_was_surely_not_sent():
         desk.send(desk.place(1, "49000"))
         late = desk.place(1, "49000", valid_until_ns=time.time_ns() + SECOND_NS // 5)
         desk.send(late)
-        failed = await desk.hears(SendFailed, late.cid)
-        assert failed.text.startswith("EXPIRED: waited 0.")
+        dropped = await desk.hears(SendDropped, late.cid)
+        assert dropped.reason is Reason.EXPIRED
+        assert dropped.text.startswith("waited 0.")
         assert len(server.room.recs) == 1
 
 
@@ -89,7 +90,7 @@ async def test_a_cancel_takes_back_the_order_that_it_overtakes():
         desk.send(also)
         await desk.hears(Accepted, other.cid)
         desk.send(desk.cancel(waits))
-        assert (await desk.hears(SendFailed, waits.cid)).text == Reason.WITHDRAWN.value
+        assert (await desk.hears(SendDropped, waits.cid)).reason is Reason.WITHDRAWN
         assert len(desk.venue.view().waiting) == 1
         desk.send(desk.cancel(other))
         await desk.hears(Cancelled, other.cid)
@@ -178,6 +179,19 @@ async def test_a_key_that_expires_soon_is_spoken_of_and_an_expired_one_is_refuse
         server.room.quota.agents[0]["validUntil"] = now_ms - 1
         with pytest.raises(ConfigError, match="has expired at Hyperliquid: approve a new one"):
             await venue_at(server).start(lambda _: None)
+
+
+async def test_a_clock_that_goes_wrong_while_trading_is_spoken_of_until_it_is_right_again():
+    async with trading(watch_every_s=0.05) as (server, desk):
+        server.room.skew_ns = -60 * SECOND_NS
+        async with asyncio.timeout(10):
+            while "clock is +" not in desk.venue.view().detail:  # noqa: ASYNC110 - signals nobody
+                await asyncio.sleep(0.02)
+        server.room.skew_ns = 0
+        server.room._last_ns = 0
+        async with asyncio.timeout(10):
+            while desk.venue.view().detail:  # noqa: ASYNC110 - signals nobody
+                await asyncio.sleep(0.02)
 
 
 async def test_more_accounts_than_the_venue_streams_are_refused():

@@ -174,8 +174,8 @@ def bars_until(instrument: str, interval_ns: int, end_ns: int, count: int) -> li
 async def test_a_candle_that_another_one_follows_is_a_bar_and_missed_ones_are_fetched_before_it():
     async with listening(FeedKind.BAR) as (server, feed, heard):
         server.bars = bars_until
-        [key] = feed._bars
-        feed._bars[key] -= 3 * MINUTE  # as if it had been away
+        [key] = feed._bars.due
+        feed._bars.due[key] -= 3 * MINUTE  # as if it had been away
         running = time.time_ns() // MINUTE * MINUTE
         rows = [
             [at // 10**9, 60, "1", "50000", "50000", "50000", "50000", "1", "1"] for at in (running, running + MINUTE)
