@@ -161,7 +161,7 @@ class Room:
                 return ok("order", [self._place(address, wire) for wire in action["orders"]])
             case "batchModify":
                 return ok("order", [self._modify(modify) for modify in action["modifies"]])
-            case "cancelByCloid":
+            case "cancelByCloid" | "cancel":
                 return ok("cancel", [self._cancel(cancel) for cancel in action["cancels"]])
             case "scheduleCancel":
                 at_ms = action.get("time", 0)
@@ -250,12 +250,12 @@ class Room:
         return {"error": f"{refused.text}. asset={rec.asset}"} if refused is not None else self._met(rec)
 
     def _cancel(self, cancel: dict[str, Any]) -> Any:
-        rec = self.recs.get(cancel["cloid"])
+        rec = next((r for r in self.recs.values() if r.cid == cancel.get("cloid") or r.oid == cancel.get("o")), None)
         if rec is None:
-            return {"error": GONE.format(cancel["asset"])}
+            return {"error": GONE.format(cancel.get("asset", cancel.get("a")))}
         events = self._submit(Cancel(cid=rec.cid, account=rec.address, instrument=rec.instrument.id))
         refused = any(isinstance(event, CancelRejected) for event in events)
-        return {"error": GONE.format(cancel["asset"])} if refused else "success"
+        return {"error": GONE.format(rec.asset)} if refused else "success"
 
     def _submit(self, intent: Intent) -> list[VenueEvent]:
         now = self.now_ns()
