@@ -57,7 +57,7 @@ def _strategies(ready: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) 
             "kind": kind,
             "account": account,
             "instruments": [instrument],
-            "params": kinds[kind]["params"],
+            "params": dict(kinds[kind]["params"]),
         }
         for (short, kind), instrument in zip(
             (("maker", "market_maker"), ("turtle", "turtle")), ready["instruments"], strict=False
