@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from msgspec.structs import replace
 
 from domain import commands as c
 from domain import events as e
@@ -387,17 +386,3 @@ def test_the_clock_of_the_age_is_the_engines() -> None:
         )
     )
     assert rig.core.state.trading is HALTED
-
-
-def test_a_venue_that_is_down_at_the_start_holds_up_itself_alone() -> None:
-    there = SETTINGS.accounts[0]
-    rig = Rig(replace(SETTINGS, accounts=(there, replace(there, id="AWAY:main")))).begin()
-    rig.snapshot()
-    assert rig.core.state.trading is REDUCING, "it is still waited for"
-    rig.ingest(e.VenueStatus(venue="AWAY", connected=False, detail="no answer"))
-    accounts = rig.core.state.accounts
-    assert (accounts[ACCOUNT].trading, accounts["AWAY:main"].trading) == (ACTIVE, REDUCING)
-    rig.ingest(e.VenueStatus(venue="AWAY", connected=True))
-    assert (accounts[ACCOUNT].trading, accounts["AWAY:main"].trading) == (ACTIVE, REDUCING)
-    rig.snapshot(account="AWAY:main")
-    assert accounts["AWAY:main"].trading is ACTIVE
