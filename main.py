@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from msgspec import convert
 
+from bot import cli as bot_cli
 from domain.errors import ConfigError, MoonDevError
 from engine import cli as engine_cli
 from engine.data import cli as data_cli
+from engine.watchdog import cli as watchdog_cli
 from research import cli as research_cli
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 engine_cli.register(app)
+bot_cli.register(app, engine_cli.DEFAULT_DATA)
 research_cli.register(app)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
@@ -313,7 +316,19 @@ def open_fleet(config: Config, data: Path) -> Fleet:
     from exchanges.shared.setup import VenueSetup
 
     secrets = open_secrets(data)
-    return Fleet([convert(fields, VenueSetup) for fields in venue_fields(config, secrets)], secrets)
+    setups = [convert(fields, VenueSetup) for fields in venue_fields(config, secrets)]
+    return Fleet(setups, secrets, data / "venues")
+
+
+def open_ward(data: Path) -> watchdog_cli.Ward:
+    """What the watchdog of a data folder looks after, by the settings file of the last start. Raises `ConfigError`."""
+    from engine.config import load_remembered
+
+    execution = load_remembered(data).execution
+    return watchdog_cli.Ward(lambda: open_fleet(load_remembered(data), data), execution.validity_ns / 1e9)
+
+
+watchdog_cli.register(app, open_ward)
 
 
 @app.command()
@@ -326,30 +341,6 @@ def console(data: DataOption = None, person: PersonOption = "tina") -> None:
     folder = data or DEFAULT_DATA
     environment = environment_of(remembered(folder))
     asyncio.run(repl(lambda line: ask(folder, person, line), environment=environment, person=person))
-
-
-@app.command()
-def halt(data: DataOption = None, person: PersonOption = "tina", reason: str = "") -> None:
-    """Halt trading now: quotes and entries are cancelled, protections stay."""
-    from bot.local import ask_command
-    from bot.parse import clean
-    from domain.commands import Halt
-
-    _answer(asyncio.run(ask_command(data or DEFAULT_DATA, person, Halt(reason=clean(reason)))))
-
-
-@app.command()
-def login(data: DataOption = None, person: PersonOption = "tina") -> None:
-    """Print a new login link of the running service's dashboard."""
-    from bot.local import ask_login
-
-    typer.echo(asyncio.run(ask_login(data or DEFAULT_DATA, person)))
-
-
-def _answer(answer: tuple[bool, str]) -> None:
-    """Print an answer; a refusal is exit code 1."""
-    typer.echo(answer[1])
-    raise typer.Exit(0 if answer[0] else 1)
 
 
 @app.command("apply-settings")
@@ -374,7 +365,7 @@ def apply_settings(
     for line in diff(running_settings(folder), wanted):
         typer.echo(line)
     command = ApplySettings(settings=wanted, content_hash=loaded.content_hash)
-    _answer(asyncio.run(ask_command(folder, person, command)))
+    bot_cli.finish(asyncio.run(ask_command(folder, person, command)))
 
 
 def main() -> None:

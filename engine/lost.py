@@ -18,6 +18,7 @@ from engine.core.journal import FileJournal
 from engine.core.recovery import state_of
 from engine.core.state import State
 from engine.storage.projector import glance
+from engine.watchdog.folder import Beat
 
 
 class Witness(Struct, frozen=True, kw_only=True):
@@ -36,17 +37,22 @@ class Lost(Struct, frozen=True, kw_only=True):
     epoch: int
 
 
-def find(journal: FileJournal, state: State, projection: str, client_ids: Iterable[ClientId]) -> Lost | None:
+def find(
+    journal: FileJournal, state: State, projection: str, client_ids: Iterable[ClientId], beat: Beat | None = None
+) -> Lost | None:
     """Compare the journal with everyone who may know more; None when nobody does.
 
-    `projection` is the address of the SQL projection. Snapshots of events that are gone are put aside: they must never
-    be gone on from.
+    `projection` is the address of the SQL projection, `beat` the last run's newest heartbeat. Snapshots of events that
+    are gone are put aside: they must never be gone on from.
     """
     witnesses = [
         Witness(who="the market stream", seq=journal.ahead_seq),
         _snapshots(journal),
         _projection(projection, state),
     ]
+    if beat is not None and state.installation in {"", beat.installation}:
+        # a run that was killed before its first event was on disk has used nothing
+        witnesses.append(Witness(who="the heartbeat", seq=beat.seq, epoch=beat.epoch if beat.begun else 0))
     runs = [run_of_client_id(state.installation, cid) for cid in client_ids]
     # what reduces leaves before the journal is on disk, so within a run the venue may know more after any crash
     witnesses += [Witness(who="the venue", seq=s, epoch=n) for n, s in sorted(runs)[-1:] if n > state.epoch]

@@ -31,10 +31,10 @@ from domain.events import (
     Event,
     StrategyFileBroken,
 )
-from domain.facts import CommandDone, Fact, FactKey, RequestChanged, StrategyChanged, StrategyStatus
+from domain.facts import Alerted, CommandDone, Fact, FactKey, RequestChanged, StrategyChanged, StrategyStatus
 from domain.instrument import Instrument
 from domain.market import Feed, FeedKind, FeedStatus, MarketEvent
-from domain.order import PROTECTIVE, Cancel, Intent
+from domain.order import Intent
 from domain.ports import MarketFeed, Secrets
 from domain.settings import StrategySpec
 from engine import lost as lost_end
@@ -43,6 +43,7 @@ from engine.clock import WallClock
 from engine.config import Config, diff
 from engine.core.contracts import check_contracts, news_of
 from engine.core.core import AnyStrategy, Core
+from engine.core.executor import cancels
 from engine.core.guard import Guard, Timed
 from engine.core.journal import FileJournal
 from engine.core.kernel import Kernel
@@ -64,6 +65,7 @@ from engine.storage.writer import ProjectionWriter
 from engine.strategies import registry
 from engine.venues import VenueRouter
 from engine.warm import warm_up
+from engine.watchdog.heart import heart_of
 
 CONFLATE_FLUSH_S = 0.1
 PRELOADED_TRADES = 200
@@ -115,7 +117,8 @@ class Runtime:
         self.installation = self.core.state.installation or secrets.token_hex(3)
         self.kernel = Kernel(self.core, self.journal, send=self._send, publish=self._publish)
         self.loop = self._live = EngineLoop(self.kernel, self.clock)
-        self.guard.report = self._overran
+        self.heart = heart_of(data, self.core, self.journal, config.content_hash, self.settings)
+        self.guard.report = partial(self.loop.fault, quarantine=False)
         self.desk = Desk(
             self.core,
             self.loop.put,
@@ -156,9 +159,6 @@ class Runtime:
     def _make_code(self, spec: StrategySpec) -> AnyStrategy:
         return cast("AnyStrategy", Timed(registry.build(spec, self._own_strategies), spec.id, self.guard))
 
-    def _overran(self, strategy: str, problem: str) -> None:
-        self.loop.fault(strategy, problem, quarantine=False)
-
     def _source_of(self, spec: StrategySpec) -> StrategySource:
         """The source of a strategy that can be made. Raises `StrategyError`, and what its code raises."""
         loaded = self.guard.call(lambda: registry.load(spec.kind, self._own_strategies))
@@ -168,7 +168,7 @@ class Runtime:
     # effects
 
     def _send(self, intents: Sequence[Intent]) -> None:
-        if self._venues is not None:
+        if self._venues is not None and self.heart.may_send():
             self._venues.send(intents)
 
     def _hear(self, event: Event) -> None:
@@ -183,6 +183,8 @@ class Runtime:
         log_facts(facts)
         for fact in facts:
             self.projection.put(fact)
+            if isinstance(fact, Alerted) and fact.kind == "watchdog":
+                self.heart.told()
             if isinstance(fact, CommandDone | RequestChanged):
                 self._snapshot_soon()
             if isinstance(fact, StrategyChanged) and fact.status is StrategyStatus.WARMING:
@@ -258,7 +260,8 @@ class Runtime:
         self._venues, self._feed = venues, feed
         self.desk.market, self.desk.venues = market, venues.views
         await venues.start(self._hear)
-        lost = lost_end.find(self.journal, self.core.state, self._database, await venues.client_ids())
+        last_beat = self.heart.last()
+        lost = lost_end.find(self.journal, self.core.state, self._database, await venues.client_ids(), last_beat)
         if lost is not None:
             # nothing that anybody knows is used again
             self.epoch, self.kernel.seq = lost.epoch + 1, lost.seq
@@ -268,9 +271,11 @@ class Runtime:
         for fact in self._replayed:
             self.projection.put(fact)
         self._replayed.clear()
+        acted = await asyncio.to_thread(self.heart.begin, self.installation, self.epoch)
         differs = self._begin(lost.text if lost is not None else "")
+        self.loop.beat = self.heart.beat
         early, self._early = self._early, None
-        for event in early or ():
+        for event in (*acted, *(early or ())):
             self.loop.put(event)
         self.engine = asyncio.get_running_loop().create_task(self._drive(), name="engine")
         self.engine.add_done_callback(lambda _: on_end())
@@ -348,27 +353,20 @@ class Runtime:
         try:
             await self.loop.run()
         except JournalError:
-            self._send(self._cancels())
+            self._send(cancels(self.core))
             raise
-
-    def _cancels(self) -> list[Intent]:
-        """Cancels for everything that is not a protection."""
-        orders = [o for slot in self.core.state.slots.values() for o in slot.orders.values()]
-        return [
-            Cancel(cid=o.cid, account=o.account, instrument=o.instrument) for o in orders if o.role not in PROTECTIVE
-        ]
 
     def _stuck(self, seconds: float) -> None:
         """Watchdog thread: the loop has not come back from one event for seconds."""
         log.critical("the engine has been stuck in one event for %.0f s: cancelling entries", seconds)
-        if self._venues is not None:
-            self._venues.send_from_thread(self._cancels())
+        if self._venues is not None and self.heart.may_send():
+            self._venues.send_from_thread(cancels(self.core))
 
     async def _quiet(self, engine: asyncio.Task[None]) -> None:
         """Wait until the last event is in and what it cancelled is confirmed, for a bounded time."""
         end_ns = self.clock.now_ns() + STOP_WITHIN_NS
         # there is no event for "empty and confirmed"
-        while (self.loop.has_work or self._cancels()) and self.clock.now_ns() < end_ns and not engine.done():  # noqa: ASYNC110
+        while (self.loop.has_work or cancels(self.core)) and self.clock.now_ns() < end_ns and not engine.done():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
     async def stop(self, reason: str) -> None:
@@ -386,8 +384,11 @@ class Runtime:
             self.kernel.snapshot()
             self.projection.reached(self.kernel.told_seq)
         if engine is not None:
+            is_clean = self.loop.failure is None and not engine.done()
             engine.cancel()
             await asyncio.gather(engine, return_exceptions=True)
+            if is_clean:
+                self.heart.end()
         self.guard.stop()
         if self._venues is not None:
             await self._venues.aclose()

@@ -9,9 +9,11 @@ from engine.config import Config
 from engine.observe.logging import LogSetup, configure_logging, log_uncaught
 from engine.observe.redact import Redactor
 from engine.runtime import Runtime
+from engine.watchdog.heart import RunEnded
 
 EXIT_JOURNAL = 3
 EXIT_CORE = 4
+EXIT_ENDED = 5
 
 
 def open_log(config: Config, data: Path, version: str) -> tuple[LogSetup, Redactor]:
@@ -66,6 +68,8 @@ def farewell(runtime: Runtime) -> tuple[int, str]:
     error = None if engine is None or engine.cancelled() else engine.exception()
     if error is None:
         return 0, ""
+    if isinstance(error, RunEnded):
+        return EXIT_ENDED, f"The engine stopped: {error}"
     traceback.print_exception(error)
     return EXIT_CORE, (
         "The engine stopped at an error of its own; orders rest at the venue as they are. Start again: recovery "

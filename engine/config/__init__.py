@@ -4,7 +4,7 @@ load_config(path, environment, kinds)   Config, or `Problems` (a ConfigError)
 Config.to_settings()                    what the core carries
 Config.content_hash                     SHA-256 of what the core carries
 environment_of(path)                    which environment a file is for
-remember, remembered                    which file a data folder was last started with
+remember, remembered, load_remembered   which file a data folder was last started with
 diff(old, new)                          what changed between two settings, for people
 BUILT_IN                                the paper set-up that is used without a file
 
@@ -17,7 +17,7 @@ local.py     settings of `run --venue NAME-local`
 """
 
 from engine.config.diff import diff
-from engine.config.load import BUILT_IN, environment_of, load_config
+from engine.config.load import BUILT_IN, environment_of, load_config, load_remembered
 from engine.config.models import Config
 from engine.config.problem import Place, Problem, Problems
 from engine.config.remember import remember, remembered
@@ -31,6 +31,7 @@ __all__ = [
     "diff",
     "environment_of",
     "load_config",
+    "load_remembered",
     "remember",
     "remembered",
 ]

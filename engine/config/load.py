@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from engine.config.checks import CHECKS, Finding, ParamTypes, parameters
 from engine.config.models import Config
 from engine.config.problem import KeyPath, Place, Problem, Problems
+from engine.config.remember import remembered
 from engine.config.source import Node, find, merge, plain, read_tree
 from engine.config.words import sentence
 
@@ -49,6 +50,12 @@ def environment_of(path: Path | None) -> str:
     tree = read_tree(path) if path is not None else None
     named = tree.value.get("environment") if tree is not None and isinstance(tree.value, dict) else None
     return str(named.value) if named is not None and named.value in ENVIRONMENTS else "paper"
+
+
+def load_remembered(data: Path) -> Config:
+    """The settings file of a data folder's last start, as it is now. Raises `Problems` as `load_config`."""
+    file = remembered(data)
+    return load_config(file, environment_of(file))
 
 
 def _validate(tree: Node, kinds: ParamTypes | None, *, all_kinds: bool) -> Config:

@@ -26,6 +26,8 @@ BATCH = 256
 BATCH_NS = 10_000_000
 """unless they have taken this long: a slow strategy must not keep a halt in the bot's socket."""
 LAG_TOLERATED_NS = 250_000_000
+BEAT_S = 1.0
+"""The loop turns at least so often while somebody listens to its beat."""
 
 
 class EngineLoop:
@@ -39,6 +41,8 @@ class EngineLoop:
         self.inbox: deque[Event] = deque()
         self.urgent: deque[Event] = deque()
         """What people ask for, and faults of strategies: in their own order, before all that waits in the inbox."""
+        self.beat: Callable[[], None] | None = None
+        """Called with every turn, so that the outside sees a loop that is stuck; what it raises ends the loop."""
         self.failure: Exception | None = None
         self.dropped = 0
         self.busy_since_ns = 0
@@ -106,11 +110,15 @@ class EngineLoop:
 
     def _pause_s(self) -> float | None:
         wake_ns = self.kernel.wake_ns
+        longest_s = BEAT_S if self.beat is not None else None
         if not wake_ns:
-            return None
-        return max(0.0, (wake_ns - self.clock.now_ns()) / 1e9)
+            return longest_s
+        pause_s = max(0.0, (wake_ns - self.clock.now_ns()) / 1e9)
+        return pause_s if longest_s is None else min(pause_s, longest_s)
 
     def _drain(self) -> None:
+        if self.beat is not None:
+            self.beat()
         kernel, inbox = self.kernel, self.inbox
         until_ns = time.monotonic_ns() + BATCH_NS
         try:

@@ -75,6 +75,13 @@ class CancelWire(Struct, frozen=True, gc=False):
     cloid: str
 
 
+class CancelOidWire(Struct, frozen=True, gc=False):
+    """Cancel by the venue's own number."""
+
+    a: int
+    o: int
+
+
 class Builder(Struct, frozen=True):
     """Who is paid `f` tenths of a basis point for an order, by the account's own approval."""
 
@@ -102,6 +109,12 @@ class CancelByCloid(Struct, frozen=True, tag_field="type", tag="cancelByCloid"):
     cancels: list[CancelWire]
 
 
+class CancelByOid(Struct, frozen=True, tag_field="type", tag="cancel"):
+    """Cancel what somebody placed without a cloid."""
+
+    cancels: list[CancelOidWire]
+
+
 class ScheduleCancel(Struct, frozen=True, tag_field="type", tag="scheduleCancel", omit_defaults=True):
     """The dead man's switch: everything is cancelled at `time` (ms); without it the switch is off."""
 
@@ -112,7 +125,7 @@ class Noop(Struct, frozen=True, tag_field="type", tag="noop"):
     """Does nothing; signed, never sent, to learn a signer's address."""
 
 
-Action: TypeAlias = OrderAction | BatchModify | CancelByCloid | ScheduleCancel | Noop
+Action: TypeAlias = OrderAction | BatchModify | CancelByCloid | CancelByOid | ScheduleCancel | Noop
 
 
 def action_name(action: Action) -> str:

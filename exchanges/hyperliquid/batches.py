@@ -59,6 +59,12 @@ class Batch(Struct, eq=False):
         return f"{kind} {getattr(first, 'instrument', self.account)}{more}"
 
 
+def kind_of(request: Request) -> str:
+    """What goes into one action; what somebody placed without a cloid is cancelled by an action of its own."""
+    by_oid = isinstance(request, Cancel) and request.cid.startswith("oid-")
+    return "cancel by oid" if by_oid else type(request).__name__
+
+
 def batches(requests: Iterable[Request]) -> list[Batch]:
     """Neighbours of one kind, account and priority together, in their order."""
     found: list[Batch] = []
@@ -66,8 +72,8 @@ def batches(requests: Iterable[Request]) -> list[Batch]:
         priority = priority_of(request)
         last = found[-1] if found else None
         fits = last is not None and len(last.parts) < actions.MAX_BATCH and not isinstance(request, ArmDeadMan)
-        if last is not None and fits and (last.account, last.priority, type(last.parts[0])) == (
-            request.account, priority, type(request),
+        if last is not None and fits and (last.account, last.priority, kind_of(last.parts[0])) == (
+            request.account, priority, kind_of(request),
         ):  # fmt: skip
             last.parts.append(request)
         else:
@@ -104,7 +110,7 @@ class Writer:
             earliest_ns = self._clock.now_ns() + EARLIEST_DEAD_MAN_NS
             at_ns = max(first.deadline_ns, earliest_ns) if first.deadline_ns else 0
             return actions.ScheduleCancel(at_ns // MS or None)
-        orders, modifies, cancels = [], [], []
+        orders, modifies, cancels, by_oid = [], [], [], []
         good: list[Request] = []
         for part in batch.parts:
             try:
@@ -114,6 +120,9 @@ class Writer:
                     modify, size = self._modify(part, batch)
                     modifies.append(modify)
                     batch.sizes.append(size)
+                elif isinstance(part, Cancel) and part.cid.startswith("oid-"):
+                    asset = self._asset(part.instrument)[1]
+                    by_oid.append(actions.CancelOidWire(asset, int(part.venue_id or part.cid.removeprefix("oid-"))))
                 elif isinstance(part, Cancel):
                     cancels.append(actions.CancelWire(self._asset(part.instrument)[1], actions.cloid_of(part.cid)))
             except Unrepresentable as error:
@@ -125,6 +134,8 @@ class Writer:
             return actions.OrderAction(orders, builder=self._builder)
         if modifies:
             return actions.BatchModify(modifies)
+        if by_oid:
+            return actions.CancelByOid(by_oid)
         return actions.CancelByCloid(cancels) if cancels else None
 
     def _asset(self, instrument: InstrumentId) -> tuple[Instrument, int]:

@@ -17,6 +17,7 @@ from engine.core.recovery import replay, state_hash
 from engine.core.state import STATE_VERSION, State, encode_state
 from engine.lost import Lost
 from engine.storage.projector import Projector
+from engine.watchdog.folder import Beat
 from tests.engine.core.rig import Rig
 
 LAST = 20
@@ -76,6 +77,16 @@ def test_the_venue_knows_an_order_of_a_later_run(journal: FileJournal) -> None:
     assert found is not None
     assert (found.seq, found.epoch) == (900, 7)
     assert "the venue knows event 900 of run 7" in found.text
+
+
+@pytest.mark.parametrize(("begun", "seq", "known"), [(True, LAST, True), (False, LAST, False), (False, 99, True)])
+def test_the_heartbeat_knows_a_later_run_or_event(journal: FileJournal, begun: bool, seq: int, known: bool) -> None:
+    """A run that was killed before its first event was on disk is no later run."""
+    beat = Beat(installation="rig", epoch=7, number=2, pid=1, wall_ns=1, monotonic_ns=1, seq=seq, begun=begun)
+    found = lost.find(journal, STATE, "sqlite:////nowhere/at/all.db", (), beat)
+    assert (found is not None) is known
+    if found is not None:
+        assert "the heartbeat knows event" in found.text
 
 
 def test_a_later_snapshot_is_evidence_and_never_gone_on_from(journal: FileJournal, tmp_path: Path) -> None:

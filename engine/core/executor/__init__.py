@@ -14,11 +14,13 @@
 
 from domain.account import venue_of
 from domain.facts import TradingState
+from domain.order import Cancel
 from engine.core.core import Core
 from engine.core.executor import adopted, protections, quotes, sharing, targets
+from engine.core.executor.place import cancel_of
 from engine.core.state import Slot
 
-__all__ = ["converge", "converge_all", "converge_venue"]
+__all__ = ["cancels", "converge", "converge_all", "converge_venue"]
 
 ACTIVE, HALTED = TradingState.ACTIVE, TradingState.HALTED
 
@@ -67,6 +69,11 @@ def halves(core: Core, slot: Slot) -> tuple[Slot, ...]:
         return (slot,)
     sharing.follow(core, pair, targets.wanted(core, pair.primary))
     return pair.backup, pair.primary
+
+
+def cancels(core: Core) -> list[Cancel]:
+    """Cancels for everything that does not protect a position: for drivers whose engine cannot step any more."""
+    return [cancel_of(core, o) for slot in core.state.slots.values() for o in slot.orders.values() if not o.guards]
 
 
 def converge_all(core: Core) -> None:

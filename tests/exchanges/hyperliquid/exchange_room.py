@@ -28,7 +28,7 @@ from exchanges.hyperliquid.info import MetaAsset, instrument_of
 from exchanges.hyperliquid.signing import Signature, l1_payload, recover, signed_bytes
 from exchanges.paper.config import PaperConfig
 from exchanges.paper.exchange import PaperExchange
-from tests.exchanges.hyperliquid.exchange_limits import Quota
+from tests.exchanges.hyperliquid.exchange_limits import Quota, told
 
 MS = 1_000_000
 ASSETS = [MetaAsset("BTC", 5, 40), MetaAsset("ETH", 4, 25), MetaAsset("DOGE", 0, 10)]
@@ -161,7 +161,7 @@ class Room:
                 return ok("order", [self._place(address, wire) for wire in action["orders"]])
             case "batchModify":
                 return ok("order", [self._modify(modify) for modify in action["modifies"]])
-            case "cancelByCloid":
+            case "cancelByCloid" | "cancel":
                 return ok("cancel", [self._cancel(cancel) for cancel in action["cancels"]])
             case "scheduleCancel":
                 at_ms = action.get("time", 0)
@@ -250,12 +250,12 @@ class Room:
         return {"error": f"{refused.text}. asset={rec.asset}"} if refused is not None else self._met(rec)
 
     def _cancel(self, cancel: dict[str, Any]) -> Any:
-        rec = self.recs.get(cancel["cloid"])
+        rec = next((r for r in self.recs.values() if r.cid == cancel.get("cloid") or r.oid == cancel.get("o")), None)
         if rec is None:
-            return {"error": GONE.format(cancel["asset"])}
+            return {"error": GONE.format(cancel.get("asset", cancel.get("a")))}
         events = self._submit(Cancel(cid=rec.cid, account=rec.address, instrument=rec.instrument.id))
         refused = any(isinstance(event, CancelRejected) for event in events)
-        return {"error": GONE.format(cancel["asset"])} if refused else "success"
+        return {"error": GONE.format(rec.asset)} if refused else "success"
 
     def _submit(self, intent: Intent) -> list[VenueEvent]:
         now = self.now_ns()
@@ -359,10 +359,12 @@ class Room:
                     found = {"order": rec.order(), "status": rec.status, "statusTimestamp": rec.status_ms}
                     answer = {"status": "order", "order": found}
             case "userFillsByTime":
-                answer = [f for f in self.fills if f["user"] == user and f["time"] >= since][:2_000]
+                answer = [told(f) for f in self.fills if f["user"] == user and f["time"] >= since][:2_000]
             case "userFunding":
                 mine = [f for f in self.fundings if f["user"] == user and f["time"] >= since]
-                answer = [{"time": f["time"], "hash": "0x0", "delta": {"type": "funding", **f}} for f in mine][:500]
+                answer = [{"time": f["time"], "hash": "0x0", "delta": {"type": "funding", **told(f)}} for f in mine][
+                    :500
+                ]
             case other:
                 raise AssertionError(f"nobody taught the local venue {other}")
         return answer

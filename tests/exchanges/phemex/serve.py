@@ -6,8 +6,8 @@ from tests.exchanges.serve import Local, main
 LOCAL = Local(
     venue="PHEMEX",
     open=lambda port: PhemexServer(port=port),
-    accounts=[{"id": "PHEMEX:main", "currency": "USDT", "api_key": API_KEY, "key": "phemex_secret"}],
-    secrets={"phemex_secret": SECRET},
+    accounts=[{"id": "PHEMEX:main", "currency": "USDT", "api_key": "phemex_api_key", "key": "phemex_secret"}],
+    secrets={"phemex_api_key": API_KEY, "phemex_secret": SECRET},
     instruments=["BTC-USDT-PERP.PHEMEX", "ETH-USDT-PERP.PHEMEX"],
 )
 

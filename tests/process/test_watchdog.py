@@ -1,0 +1,196 @@
+"""`moondev watchdog` beside the real program, at a local Hyperliquid: a process that is killed, and one that sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from domain.events import VenueEvent, VenueSnapshot
+from domain.order import RequestSnapshot
+from engine.config.local import write_local
+from exchanges.hyperliquid.open import open_venue
+from exchanges.hyperliquid.signing import LocalSigner
+from exchanges.shared.local import LocalVenues
+from exchanges.shared.setup import LOCAL, VenueAccount, VenueSetup
+from tests.exchanges.desk import WallClock
+from tests.exchanges.hyperliquid.exchange_room import AGENT_KEY, MASTER
+from tests.process.program import Program
+
+ACCOUNT = "HYPERLIQUID:main"
+BTC, ETH = "BTC-USDC-PERP.HYPERLIQUID", "ETH-USDC-PERP.HYPERLIQUID"
+DEADLINE_S = "3.5"
+KEEPER = '''"""Holds a position with a stop in one instrument, and keeps a bid far below the market of another."""
+
+from msgspec import Struct
+
+from domain.desired import Desired, Protection, Qty, Quote, Target
+from domain.market import Feed, FeedKind
+from domain.strategy import Params, Strategy
+
+
+class Memory(Struct):
+    stop: float = 0.0
+    bid: float = 0.0
+
+
+class Keeper(Strategy[Memory, Params]):
+    """See above."""
+
+    kind = "keeper"
+    params_type = Params
+    memory_type = Memory
+
+    def feeds(self):
+        return tuple(Feed(kind=FeedKind.BBO, instrument=instrument) for instrument in self.instruments)
+
+    def start(self):
+        return Memory()
+
+    def decide(self, memory, view):
+        held, quoted = self.instruments
+        now, there = view.bbo(held), view.bbo(quoted)
+        if now is None or there is None:
+            return memory, Desired()
+        memory.stop = memory.stop or now.bid * 0.8
+        memory.bid = memory.bid or there.bid * 0.97
+        return memory, Desired(
+            targets=(Target(instrument=held, want=Qty(0.01), entry="e"),),
+            protections=(Protection(instrument=held, entry="e", stop=memory.stop),),
+            quotes=(Quote(instrument=quoted, side=1, price=memory.bid, qty=0.1),),
+        )
+'''
+
+
+class Ward:
+    """The program at a local venue that outlives it, and the watchdog beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.venues = LocalVenues(folder)
+        [ready] = self.venues.start(["hyperliquid-local"])
+        self.url: str = ready["url"]
+        self.program = Program(folder, forked=True)
+        data = self.program.data
+        (data / "strategies").mkdir(parents=True, mode=0o700)
+        data.chmod(0o700)
+        (data / "strategies" / "keeper.py").write_text(KEEPER)
+        settings: dict[str, Any] = yaml.safe_load(write_local(data, [ready]).read_text())
+        settings["strategies"] = [{"id": "keeper", "kind": "keeper", "account": ACCOUNT, "instruments": [BTC, ETH]}]
+        settings["execution"] = {"validity": "2s"}
+        settings["gateway"] = {"enabled": False}
+        self.program.file.write_text(yaml.safe_dump(settings))
+        self.dogs: list[subprocess.Popen[str]] = []
+
+    def watch(self, *more: str) -> subprocess.Popen[str]:
+        words = self.program.verb("watchdog", "--deadline", DEADLINE_S, *more)
+        dog = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.dogs.append(dog)
+        return dog
+
+    def books(self) -> VenueSnapshot:
+        """What the venue says, asked by nobody of the program."""
+        return asyncio.run(books(self.url))
+
+    def close(self) -> None:
+        for dog in self.dogs:
+            dog.kill()
+            dog.communicate()
+        if self.program.process is not None:
+            self.program.kill()
+        self.venues.stop()
+
+
+async def books(url: str) -> VenueSnapshot:
+    account = VenueAccount(id=ACCOUNT, address=MASTER, key="agent")
+    setup = VenueSetup(venue="HYPERLIQUID", network=LOCAL, base_url=url, accounts=(account,))
+    venue = open_venue(setup, WallClock(), LocalSigner({"agent": AGENT_KEY}), [])
+    found: asyncio.Future[VenueSnapshot] = asyncio.get_running_loop().create_future()
+
+    def hear(event: VenueEvent) -> None:
+        if isinstance(event, VenueSnapshot) and not found.done():
+            found.set_result(event)
+
+    try:
+        await venue.start(hear)
+        venue.send([RequestSnapshot(account=ACCOUNT)])
+        async with asyncio.timeout(20):
+            return await found
+    finally:
+        await venue.aclose()
+
+
+@pytest.fixture
+def ward(tmp_path: Path) -> Iterator[Ward]:
+    ward = Ward(tmp_path)
+    yield ward
+    ward.close()
+
+
+def traded(ward: Ward) -> None:
+    """The program holds a position with its stop, and a quote."""
+    ward.program.start()
+    ward.program.ready(60)
+    ward.program.until("/status", "open orders 2", 60)
+    assert [order.reduce_only for order in sorted(ward.books().orders, key=lambda o: o.reduce_only)] == [False, True]
+
+
+@pytest.mark.process
+@pytest.mark.timeout(180)
+def test_a_process_that_sleeps_loses_its_quotes_keeps_its_stop_and_sends_nothing_when_it_wakes(ward: Ward) -> None:
+    traded(ward)
+    dog = ward.watch()
+    assert dog.stdout is not None
+    assert "Watching" in dog.stdout.readline()
+    assert "the engine lives" in dog.stdout.readline()
+    second = ward.program.run_verb("watchdog", "--deadline", DEADLINE_S)
+    assert second.returncode == 1
+    assert "another watchdog watches this data folder already" in second.stderr
+    assert ward.program.process is not None
+    os.kill(ward.program.process.pid, signal.SIGSTOP)
+    said = dog.communicate(timeout=60)[0]
+    assert dog.returncode == 10, said
+    assert "1 order(s) cancelled, 1 that protect kept" in said
+    os.kill(ward.program.process.pid, signal.SIGCONT)
+    assert ward.program.process.wait(60) == 5, ward.program.output()
+    left = ward.books()
+    assert [order.reduce_only for order in left.orders] == [True]
+    assert [position.instrument for position in left.positions] == [BTC]
+
+    ward.program.start()
+    ward.program.ready(60)
+    status = ward.program.until("/status", "trading REDUCING")
+    assert "the heartbeat of run 1 died" in status
+
+
+@pytest.mark.process
+@pytest.mark.timeout(180)
+def test_a_killed_process_is_flattened_once_and_the_next_run_knows_it(ward: Ward) -> None:
+    traded(ward)
+    dog = ward.watch("--flatten")
+    assert dog.stdout is not None
+    assert "Watching" in dog.stdout.readline()
+    assert "the engine lives" in dog.stdout.readline()
+    ward.program.kill()
+    said = dog.communicate(timeout=60)[0]
+    assert dog.returncode == 10, said
+    left = ward.books()
+    assert (left.orders, left.positions) == ((), ())
+    again = ward.watch("--flatten")
+    assert again.stdout is not None
+    again.stdout.readline()
+    assert "has acted for the last run" in again.stdout.readline()
+
+    ward.program.start()
+    ward.program.ready(60)
+    ward.program.until("/positions", "No open positions")
+    status = ward.program.until("/status", "trading HALTED")
+    assert "the heartbeat of run 1 died" in status
+    assert "hold" not in ward.program.output()
+    assert "lives" in again.stdout.readline()
