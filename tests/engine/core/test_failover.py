@@ -23,7 +23,7 @@ from domain.settings import (
 )
 from engine.core.failover import objection
 from tests.engine.core.rig import of, places
-from tests.engine.core.two import AT_A, AT_B, BACKUP, PAIR, A, B, Two, bid, target, where
+from tests.engine.core.two import AT_A, AT_B, BACKUP, PAIR, SPEC, A, B, Two, bid, target, where
 
 
 @pytest.fixture
