@@ -58,7 +58,7 @@ def open_venue(setup: VenueSetup, clock: Clock, signer: Signer, instruments: Seq
     for name, terms in setup.terms.items():
         if terms.margin != "cross" or terms.leverage:
             raise ConfigError(
-                f"{name}: on dYdX all positions of a subaccount share its margin, and leverage is what they need of it; "
+                f"{name}: on dYdX all positions of a subaccount share its margin, and leverage is what they need; "
                 "take the terms out, or trade the contract in a subaccount of its own"
             )
     refuse_terms(setup)
