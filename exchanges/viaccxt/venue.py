@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.errors import ConfigError, DataError, Unrepresentable, VenueError
-from domain.events import VenueEvent, VenueStatus
+from domain.events import VenueEvent, VenueStatus, VenueTrouble
 from domain.instrument import AccountId, Instrument
 from domain.order import ArmDeadMan, ClientId, Intent, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
@@ -168,6 +168,9 @@ class CcxtVenue:
         if self.limits is not None:
             self.limits.open_account(name)
             client.limits, client.account = self.limits, name
+        client.trouble = lambda operation, text: self._emit(
+            VenueTrouble(venue=self.name, operation=operation, text=text)
+        )
         client.hear = lambda url, message: self._hear(seat, url, message)
         self.seats[name] = seat
         return seat
