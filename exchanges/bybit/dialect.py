@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from domain.errors import VenueError
+from domain.errors import DataError, VenueError
 from domain.events import FundingPaid, OrderReport, VenueSnapshot
 from domain.instrument import Instrument
 from domain.order import Amend, ArmDeadMan, OrderStatus, Query
@@ -252,6 +252,8 @@ class BybitDialect:
                 self._on_execution(execution)
         elif message.get("op"):
             self._session.client.answered(str(message.get("req_id")), message)
+        elif not topic:
+            raise DataError(f"Bybit said {message!r:.200}")
         return True
 
     # the stream

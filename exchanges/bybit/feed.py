@@ -12,7 +12,7 @@ topic is subscribed to anew, upon which a snapshot comes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import ClassVar
 
@@ -143,10 +143,10 @@ class _Market:
         self.mark = ""
         self.rate = "0"
 
-    def levels(self, side: Sequence[tuple[str, str]]) -> Iterator[Level]:
+    def levels(self, side: Sequence[tuple[str, str]]) -> list[Level]:
         """Texts as integers."""
         prices, sizes = self.prices, self.sizes
-        return ((prices[price], sizes[qty]) for price, qty in side)
+        return [(prices[price], sizes[qty]) for price, qty in side]
 
     def is_new(self, trade: WireTrade) -> bool:
         """True once for every trade."""

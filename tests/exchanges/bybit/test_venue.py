@@ -296,6 +296,14 @@ async def test_a_message_that_makes_no_sense_is_kept_and_the_account_is_read(tmp
         assert '\\"orderId\\":7' in kept.read_text()
 
 
+async def test_a_complaint_about_nothing_of_ours_is_kept_too():
+    async with trading() as (server, desk):
+        for peer in server.peers:
+            await peer.tell({"success": False, "ret_msg": "error:invalid op", "conn_id": "x"})
+        await desk.hears(VenueSnapshot)
+        assert desk.venue.poison == 1
+
+
 async def test_fields_that_nobody_knows_are_counted_and_harm_nothing():
     async with trading() as (server, desk):
         place = desk.place(BUY, "49000")
