@@ -202,7 +202,7 @@ class Room:
         self.heard: list[Any] = []
         self.emit = self.heard.append
         self.healed = self.gap = lambda *_: None
-        self.payloads = Payloads("BYBIT")
+        self.payloads = Payloads("BYBIT", BybitFeedDialect.unread)
 
     def instrument(self, name: str) -> Instrument:
         return BTC
