@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
@@ -239,9 +240,9 @@ class CcxtVenue:
                 await seat.dialect.listen(lambda: self._say_live(seat))
                 self._complaint = "the stream ended"
             except VenueError as error:
-                self._complaint = str(error)
+                self._complaint = _public(str(error))
             except Exception as error:  # noqa: BLE001 - ccxt raises what it likes
-                self._complaint = f"{type(error).__name__}: {error}"[:300]
+                self._complaint = _public(f"{type(error).__name__}: {error}")[:300]
             log.info("the stream of %s ended: %s", seat.session.account.id, self._complaint)
             seat.is_live = False
             if self._is_up:
@@ -317,3 +318,8 @@ class CcxtVenue:
             await seat.dialect.dead_man(intent)
         except VenueError as error:
             log.warning("%s's dead man's switch of %s was not set: %s", self.name, intent.account, error)
+
+
+def _public(text: str) -> str:
+    """Words of ccxt without what its addresses carry after the question mark: listen keys, signatures."""
+    return re.sub(r"\?\S+", "", text)
