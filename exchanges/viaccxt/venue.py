@@ -24,7 +24,7 @@ from msgspec import Struct
 from domain.errors import ConfigError, DataError, Unrepresentable, VenueError
 from domain.events import VenueEvent, VenueStatus, VenueTrouble
 from domain.instrument import AccountId, Instrument
-from domain.order import ArmDeadMan, Intent, Query, RequestSnapshot
+from domain.order import ArmDeadMan, ClientId, Intent, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
 from domain.views import VenueView
 from exchanges.shared.payloads import Payloads
@@ -109,6 +109,8 @@ class CcxtVenue:
         self._reads = asyncio.Semaphore(MAX_READS)
         self._snapshots: dict[AccountId, bool] = {}
         """Accounts that are being read; True = again afterwards."""
+        self._asked: set[tuple[AccountId, ClientId]] = set()
+        """Orders that are being asked about; asking twice would only use up the limits."""
         self._live = asyncio.Event()
         self._is_up = False
         self._complaint = ""
@@ -181,7 +183,9 @@ class CcxtVenue:
             if isinstance(intent, RequestSnapshot):
                 self._want_snapshot(intent.account)
             elif isinstance(intent, Query):
-                self._spawn(self._query(intent))
+                if (intent.account, intent.cid) not in self._asked:
+                    self._asked.add((intent.account, intent.cid))
+                    self._spawn(self._query(intent))
             elif isinstance(intent, ArmDeadMan):
                 self._spawn(self._dead_man(intent))
             else:
@@ -309,6 +313,8 @@ class CcxtVenue:
                     self._emit(await seat.dialect.report(query))
         except (VenueError, DataError, Unrepresentable, msgspec.MsgspecError, ArithmeticError) as error:
             log.warning("the order %s could not be asked about: %s", query.cid, error)
+        finally:
+            self._asked.discard((query.account, query.cid))
 
     async def _dead_man(self, intent: ArmDeadMan) -> None:
         seat = self.seats.get(intent.account)
