@@ -316,7 +316,8 @@ def open_fleet(config: Config, data: Path) -> Fleet:
     from exchanges.shared.setup import VenueSetup
 
     secrets = open_secrets(data)
-    return Fleet([convert(fields, VenueSetup) for fields in venue_fields(config, secrets)], secrets)
+    setups = [convert(fields, VenueSetup) for fields in venue_fields(config, secrets)]
+    return Fleet(setups, secrets, data / "venues")
 
 
 def open_ward(data: Path) -> watchdog_cli.Ward:

@@ -166,6 +166,8 @@ def _folder(data: Path) -> Check:
 KINDS = {
     "journal": "folder",
     "strategies": "folder",
+    "venues": "folder",
+    "local-venues": "folder",
     "moondev.log": "file",
     "paper-exchange": "file",
     "projection.db": "file",

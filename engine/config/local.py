@@ -15,6 +15,8 @@ FILE = "local.yaml"
 _HEAD = """\
 # Written anew by every `moondev run --venue ...-local`. Local venues are servers of the test tree, with made-up money.
 """
+PATIENCE = {"ack_timeout": "6s", "validity": "15s"}
+"""dYdX answers when a block has the order, not when it has come in."""
 _COMMON = ("risk", "approvals", "execution", "persons", "journal")
 
 
@@ -24,13 +26,15 @@ def write_local(data: Path, ready: Sequence[Mapping[str, Any]]) -> Path:
     Returns the settings file. Keys are added to the private secrets file where they are not in it yet.
     """
     built_in = yaml.safe_load(BUILT_IN.read_text(encoding="utf-8"))
-    settings = {
+    settings: dict[str, Any] = {
         "environment": "testnet",
         "data_feed": {"source": "synthetic"},
         "venues": [_venue(venue) for venue in ready],
         "strategies": [spec for venue in ready for spec in _strategies(venue, built_in["strategies"])],
         **{section: built_in[section] for section in _COMMON},
     }
+    if any(venue["venue"] == "DYDX" for venue in ready):
+        settings["execution"] |= PATIENCE
     path = data / FILE
     path.write_text(_HEAD + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
     _add_secrets(data / "secrets", {name: key for venue in ready for name, key in venue["secrets"].items()})
@@ -57,7 +61,7 @@ def _strategies(ready: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) 
             "kind": kind,
             "account": account,
             "instruments": [instrument],
-            "params": kinds[kind]["params"],
+            "params": dict(kinds[kind]["params"]),
         }
         for (short, kind), instrument in zip(
             (("maker", "market_maker"), ("turtle", "turtle")), ready["instruments"], strict=False

@@ -207,6 +207,8 @@ class VenueState(Struct):
     by: str = ""
     reason: str = ""
     caps: VenueCaps = VenueCaps()
+    down: bool = False
+    """It has said in this run that it is not connected: nobody waits for it."""
 
 
 class State(Struct):

@@ -68,6 +68,8 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
         slot.retry_ns = slot.reduce_retry_ns = 0
     core.set_timer("equity", event.ts_ns + state.settings.execution.equity_sample_ns)
     state.starting = True
+    for venue in state.venues.values():
+        venue.down = False
     breakers.on_started(core)
     strategies.reattach(core)
     strategies.await_history(core)
@@ -166,6 +168,7 @@ def on_disk_low(core: Core, event: e.DiskLow) -> None:
 
 def on_venue_status(core: Core, event: e.VenueStatus) -> None:
     """The order connection went down or came back; after a gap every account of the venue is reconciled."""
+    core.venue(event.venue).down = not event.connected
     if not event.connected:
         core.alert(
             Severity.ERROR,
@@ -173,6 +176,7 @@ def on_venue_status(core: Core, event: e.VenueStatus) -> None:
             f"{event.venue} is disconnected: {event.detail or 'no detail'}. Orders rest as they are; we reconnect.",
         )
         breakers.failed(core, event.venue, breakers.STREAM, f"disconnected: {event.detail or 'no detail'}")
+        trading.settle(core)
         return
     breakers.answered(core, event.venue, breakers.STREAM)
     for account in core.state.accounts.values():

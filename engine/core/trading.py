@@ -2,8 +2,8 @@
 
 `State.latched` is what a person or a breach decided for everything, `VenueState.latched` what a mismatch decided for
 one venue. In force for an account (`Account.trading`) is the worse of both; until a start has compared every account
-with its venue, and for a venue while one of its accounts is not compared, ACTIVE is held at REDUCING. `State.trading`
-is the most that any account may do.
+with its venue (or the venue is down), and for a venue while one of its accounts is not, ACTIVE is held at REDUCING.
+`State.trading` is the most that any account may do.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from domain import facts
 from domain.account import venue_of
 from domain.commands import Resume
 from domain.facts import Severity, TradingState
+from domain.instrument import AccountId
 from engine.core import requests
 from engine.core.core import Core
 from engine.core.executor import converge_all
@@ -118,13 +119,19 @@ def why_venue(core: Core, venue: str) -> str:
     return f"{venue}: {UNSURE}" if unsure else ""
 
 
+def is_down(core: Core, account: AccountId) -> bool:
+    """Whether an account's venue has said that it is not connected."""
+    record = core.state.venues.get(venue_of(account))
+    return record is not None and record.down
+
+
 def settle(core: Core, *, force: bool = False) -> None:
     """Recompute what is in force; when it changed, publish it and bring every slot in line.
 
     What strategies want is reviewed first: envelopes and limits may have changed while nothing could be sent.
     """
     state = core.state
-    if state.starting and all(account.reconciled for account in state.accounts.values()):
+    if state.starting and all(a.reconciled or is_down(core, a.id) for a in state.accounts.values()):
         state.starting = False
     base = in_force(core)
     venues = {name: worse(base, now) for name, now in venues_of(core).items()}

@@ -14,28 +14,14 @@ from domain.errors import DataError
 from exchanges.hyperliquid.wire import ErrorMessage, PongMessage
 
 UNREAD = frozenset(
-    [
-        "startPosition",
-        "dir",
-        "closedPnl",
-        "hash",
-        "feeToken",
-        "builderFee",
-        "twapId",
-        "markPx",
-        "method",
-        "isSnapshot",
-        "szi",
-        "fundingRate",
-        "nSamples",
-        "avgPx",
-        "triggerCondition",
-        "children",
-        "isPositionTpsl",
-        "builder",
-        "liquidation",
-    ]
-)
+    {
+        "avgPx", "builder", "builderFee", "children", "closedPnl", "crossMaintenanceMarginUsed", "crossMarginSummary",
+        "cumFunding", "dir", "entryPx", "feeToken", "fundingRate", "hash", "isPositionTpsl", "isSnapshot", "leverage",
+        "liquidatedUser", "liquidationPx", "marginUsed", "markPx", "maxLeverage", "maxTradeSzs", "method",
+        "nRequestsSurplus", "nSamples", "name", "returnOnEquity", "startPosition", "szi", "totalMarginUsed",
+        "totalNtlPos", "totalRawUsd", "triggerCondition", "twapId", "type", "withdrawable",
+    }
+)  # fmt: skip
 """Fields that we know of and do not need."""
 
 

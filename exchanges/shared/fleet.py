@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,10 +28,13 @@ class Listed(Struct, frozen=True):
 
 
 class Fleet:
-    """The venues of `setups`; `secrets` has the keys that they name. Raises `ConfigError` for a venue not built."""
+    """The venues of `setups`; `secrets` has the keys that they name, and each venue keeps in `folder` what it must.
 
-    def __init__(self, setups: Sequence[VenueSetup], secrets: Secrets) -> None:
-        self.setups = {setup.venue: setup for setup in setups}
+    Raises `ConfigError` for a venue that is not built.
+    """
+
+    def __init__(self, setups: Sequence[VenueSetup], secrets: Secrets, folder: Path) -> None:
+        self.setups = {setup.venue: replace(setup, folder=folder / setup.venue.lower()) for setup in setups}
         self._modules: dict[str, VenueModule] = {name: venue_module(name) for name in self.setups}
         self._secrets = secrets
 
@@ -63,6 +67,8 @@ class Fleet:
         setup, module = self.setups[name], self._modules[name]
         if setup.network == MAINNET:
             raise ConfigError("trading on mainnet is refused until keys are kept in the vault; use testnet")
+        if setup.folder is not None:
+            setup.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         accounts = tuple(replace(a, since_ns=since_ns[a.id]) for a in setup.accounts if a.id in since_ns)
         signer = module.open_signer(setup, self._secrets)
         mine = [instrument for instrument in instruments if instrument.venue == name]

@@ -26,6 +26,17 @@ def test_they_are_right_and_trade_on_what_the_venue_lists(tmp_path):
     assert config.persons
 
 
+def test_several_venues_each_have_strategies_of_their_own(tmp_path):
+    other = {"venue": "BINANCE", "url": "http://127.0.0.1:2", "secrets": {}, "instruments": ["BTC-USDT-PERP.BINANCE"]}
+    account = {"id": "BINANCE:main", "currency": "USDT", "api_key": "binance_key", "key": "binance_secret"}
+    config = load_config(write_local(tmp_path, [READY, other | {"accounts": [account]}]))
+    assert [strategy.id for strategy in config.strategies] == [
+        "maker-hyperliquid",
+        "turtle-hyperliquid",
+        "maker-binance",
+    ]
+
+
 def test_the_made_up_keys_are_added_to_the_private_secrets(tmp_path):
     secrets = tmp_path / "secrets"
     secrets.touch(0o600)

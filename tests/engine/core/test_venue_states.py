@@ -255,3 +255,17 @@ def test_how_a_position_is_margined_otherwise_than_the_settings_say_is_told_once
 
 def test_a_venue_is_the_first_part_of_its_accounts() -> None:
     assert venue_of(OTHER) == "BYBIT"
+
+
+def test_a_venue_that_is_down_at_the_start_holds_up_itself_alone() -> None:
+    there = SETTINGS.accounts[0]
+    rig = Rig(replace(SETTINGS, accounts=(there, replace(there, id="AWAY:main")))).begin()
+    rig.snapshot()
+    assert rig.core.state.trading is REDUCING, "it is still waited for"
+    rig.ingest(e.VenueStatus(venue="AWAY", connected=False, detail="no answer"))
+    accounts = rig.core.state.accounts
+    assert (accounts[ACCOUNT].trading, accounts["AWAY:main"].trading) == (ACTIVE, REDUCING)
+    rig.ingest(e.VenueStatus(venue="AWAY", connected=True))
+    assert (accounts[ACCOUNT].trading, accounts["AWAY:main"].trading) == (ACTIVE, REDUCING)
+    rig.snapshot(account="AWAY:main")
+    assert accounts["AWAY:main"].trading is ACTIVE

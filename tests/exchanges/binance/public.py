@@ -86,8 +86,7 @@ class Public:
         }  # fmt: skip
 
     def _trade(self, i: Instrument, event: Trade, at_ms: int) -> dict[str, Any]:
-        self._trade_id += 1
-        number = self._trade_id
+        number = self._trade_id + len(self._trades.get(i.venue_symbol, ()))
         trade = {"a": number, "p": i.price_text(event.price), "q": i.qty_text(event.qty), "f": number, "l": number,
                  "T": at_ms, "m": event.side < 0}  # fmt: skip
         self._trades.setdefault(i.venue_symbol, []).append(trade)

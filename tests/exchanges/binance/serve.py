@@ -7,8 +7,8 @@ from tests.exchanges.serve import Local, main
 LOCAL = Local(
     venue="BINANCE",
     open=lambda port: BinanceServer(port=port),
-    accounts=[{"id": "BINANCE:main", "currency": "USDT", "api_key": API_KEY, "key": "binance_secret"}],
-    secrets={"binance_secret": SECRET},
+    accounts=[{"id": "BINANCE:main", "currency": "USDT", "api_key": "binance_api_key", "key": "binance_secret"}],
+    secrets={"binance_api_key": API_KEY, "binance_secret": SECRET},
     instruments=["BTC-USDT-PERP.BINANCE", "ETH-USDT-PERP.BINANCE"],
 )
 

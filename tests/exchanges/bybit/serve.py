@@ -7,8 +7,8 @@ from tests.exchanges.serve import Local, main
 LOCAL = Local(
     venue="BYBIT",
     open=lambda port: Server(port=port),
-    accounts=[{"id": "BYBIT:main", "currency": "USDT", "api_key": KEY, "key": "bybit_secret"}],
-    secrets={"bybit_secret": SECRET},
+    accounts=[{"id": "BYBIT:main", "currency": "USDT", "api_key": "bybit_api_key", "key": "bybit_secret"}],
+    secrets={"bybit_api_key": KEY, "bybit_secret": SECRET},
     instruments=["BTC-USDT-PERP.BYBIT", "ETH-USDT-PERP.BYBIT"],
 )
 

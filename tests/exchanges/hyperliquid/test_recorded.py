@@ -13,17 +13,22 @@ from engine.data.l2 import L2Tape
 from exchanges.hyperliquid.account import decoded
 from exchanges.hyperliquid.config import HyperliquidConfig
 from exchanges.hyperliquid.feed import HyperliquidFeed
+from exchanges.hyperliquid.limits import WireRateLimit
 from exchanges.hyperliquid.orders import status_of
 from exchanges.hyperliquid.private import (
+    UNREAD,
     FillsMessage,
     UpdatesMessage,
     WireAccount,
+    WireAgent,
+    WireFill,
     WireLedgerFunding,
     WireOrder,
     WireRole,
     WireUpdate,
     decode_private,
 )
+from exchanges.shared.payloads import Payloads
 from tests.exchanges.hyperliquid.server import LocalVenue
 from tests.exchanges.hyperliquid.test_feed import HandClock, until
 from tests.needs import recorded_data
@@ -108,16 +113,40 @@ async def test_the_recorded_contracts_and_candles_of_the_sdk_are_understood():
         ("test_historical_orders.yaml", "historicalOrders", list[WireUpdate]),
         ("test_user_funding_history_with_end_time.yaml", "userFunding", list[WireLedgerFunding]),
         ("test_user_role.yaml", "userRole", WireRole),
+        ("test_user_rate_limit.yaml", "userRateLimit", WireRateLimit),
+        ("test_extra_agents.yaml", "extraAgents", list[WireAgent]),
     ],
 )
-def test_recorded_answers_about_accounts_are_understood(name, question, kind):
+def test_recorded_answers_about_accounts_are_understood_and_have_no_field_that_we_do_not_know(name, question, kind):
     body = cassette(name)[question]
     if kind is None:
         told = json.loads(body)
         told.setdefault("time", 0)  # the recording is older than the field
-        assert decoded(json.dumps(told).encode(), WireAccount, question).asset_positions
-    else:
-        assert decoded(body, kind, question)
+        body, kind = json.dumps(told).encode(), WireAccount
+        assert decoded(body, WireAccount, question).asset_positions
+    payloads = Payloads("HYPERLIQUID", UNREAD)
+    value = decoded(body, kind, question)
+    assert value
+    payloads.look(body, value)
+    assert payloads.unknown == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("Futures/Account/GetAccountInfo.txt", WireAccount),
+        ("Futures/Account/GetFundingHistory.txt", list[WireLedgerFunding]),
+        ("Spot/Account/GetRateLimits.txt", WireRateLimit),
+        ("Spot/Trading/GetOpenOrdersExtended.txt", list[WireOrder]),
+        ("Spot/Trading/GetUserTrades.txt", list[WireFill]),
+    ],
+)
+def test_what_others_have_recorded_has_no_field_that_we_do_not_know(name, kind):
+    path = recorded_data("venues", "jkorf", "hyperliquid", "Endpoints", *name.split("/"))
+    body = path.read_text().split("\n", 3)[3].encode()
+    payloads = Payloads("HYPERLIQUID", UNREAD)
+    payloads.look(body, decoded(body, kind, name))
+    assert payloads.unknown == {}
 
 
 def test_every_status_that_the_venue_has_recorded_is_one_that_we_know():

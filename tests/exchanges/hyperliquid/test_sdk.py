@@ -39,6 +39,8 @@ def orders_of_the_sdk(server: ExchangeServer) -> list[Any]:
     told.append(client.schedule_cancel(int(time.time() * 1000) + 60_000))
     info = Info(server.url, skip_ws=True, meta=meta, spot_meta=SPOT, timeout=5)
     told += [info.query_order_by_cloid(MASTER, cloid)["order"]["status"], len(info.user_fills_by_time(MASTER, 0))]
+    limit = info.user_rate_limit(MASTER)
+    told += [limit["nRequestsUsed"], limit["nRequestsCap"] > 1_010_000, info.extra_agents(MASTER)]
     stranger = Exchange(
         eth_account.Account.from_key("0x" + "33" * 32), server.url, meta=meta, spot_meta=SPOT, timeout=5
     )
@@ -55,7 +57,7 @@ async def test_the_sdk_trades_at_the_local_venue():
             "resting", "filled", "error", "resting", "success",
         ]  # fmt: skip
         assert told[5]["status"] == "ok"
-        assert told[6:] == ["canceled", 1]
+        assert told[6:] == ["canceled", 1, 6, True, []]
         assert refused["response"].endswith("does not exist.")
 
 

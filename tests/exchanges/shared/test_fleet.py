@@ -29,10 +29,10 @@ def setup_of(server: ExchangeServer, *instruments: str, **more) -> VenueSetup:
     return VenueSetup(venue="HYPERLIQUID", instruments=instruments, **options)
 
 
-async def test_contracts_are_read_with_the_accounts_own_fees():
+async def test_contracts_are_read_with_the_accounts_own_fees(tmp_path):
     async with ExchangeServer() as server:
         server.public.fees = ("0.0009", "0.0007")
-        listed = await Fleet([setup_of(server, BTC)], Keys()).read()
+        listed = await Fleet([setup_of(server, BTC)], Keys(), tmp_path).read()
         [instrument] = listed.instruments
         assert not listed.problems
         assert (str(instrument.taker_fee), str(instrument.maker_fee)) == ("0.0009", "0.0007")
@@ -46,19 +46,19 @@ async def test_contracts_are_read_with_the_accounts_own_fees():
         (BTC, "other", "the secret 'other' is missing"),
     ],
 )
-async def test_what_is_wrong_with_a_venue_is_said_and_not_raised(instrument, key, said):
+async def test_what_is_wrong_with_a_venue_is_said_and_not_raised(tmp_path, instrument, key, said):
     async with ExchangeServer() as server:
         account = VenueAccount(id="HYPERLIQUID:main", address=MASTER, key=key)
-        listed = await Fleet([setup_of(server, instrument, accounts=(account,))], Keys()).read()
+        listed = await Fleet([setup_of(server, instrument, accounts=(account,))], Keys(), tmp_path).read()
         assert not listed.instruments
         [problem] = listed.problems
         assert "HYPERLIQUID (local)" in problem
         assert said in problem
 
 
-async def test_a_venue_is_opened_for_the_accounts_in_force():
+async def test_a_venue_is_opened_for_the_accounts_in_force(tmp_path):
     async with ExchangeServer() as server:
-        fleet = Fleet([setup_of(server, BTC)], Keys())
+        fleet = Fleet([setup_of(server, BTC)], Keys(), tmp_path)
         instruments = (await fleet.read()).instruments
         venue = fleet.open_venue("HYPERLIQUID", instruments, {ACCOUNT.id: 0}, WallClock())
         desk = Desk(venue, ACCOUNT.id, instruments[0])
@@ -70,7 +70,7 @@ async def test_a_venue_is_opened_for_the_accounts_in_force():
         await venue.aclose()
 
 
-def test_trading_on_mainnet_is_refused():
-    fleet = Fleet([VenueSetup(venue="HYPERLIQUID", network="mainnet", accounts=(ACCOUNT,))], Keys())
+def test_trading_on_mainnet_is_refused(tmp_path):
+    fleet = Fleet([VenueSetup(venue="HYPERLIQUID", network="mainnet", accounts=(ACCOUNT,))], Keys(), tmp_path)
     with pytest.raises(ConfigError, match="trading on mainnet is refused until keys are kept in the vault"):
         fleet.open_venue("HYPERLIQUID", [], {ACCOUNT.id: 0}, WallClock())
