@@ -51,8 +51,9 @@ class Trouble:
         self.people_later()
 
     def fill_disk(self) -> None:
-        """From now on the disk refuses writes, until the process is started again."""
-        self.world.machine.journal.fail()
+        """From now on the disk refuses writes, until the process is started again; while none runs, nothing is."""
+        if self.world.kernel is not None:
+            self.world.machine.journal.fail()
 
     def snapshot(self) -> None:
         """A snapshot of the state is written."""
