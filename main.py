@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from engine.config import Config
     from engine.venues import VenueRouter
     from exchanges.shared.fleet import Fleet, Listed
+    from exchanges.shared.setup import VenueModule, VenueSetup
     from gateway.server import GatewayServer
 
 app = typer.Typer(
@@ -39,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 engine_cli.register(app)
-bot_cli.register(app, engine_cli.DEFAULT_DATA)
+bot_cli.register(app, engine_cli.DEFAULT_DATA, engine_cli.environment_in)
 research_cli.register(app)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
@@ -211,19 +212,31 @@ def venue_history(venue: str, config: Config) -> HistorySource:
     from exchanges.hyperliquid.config import HyperliquidConfig
     from exchanges.hyperliquid.history import HyperliquidHistory
 
-    if venue != "hyperliquid":
-        raise ConfigError(f"--venue {venue!r}: there is hyperliquid")
-    return HyperliquidHistory(HyperliquidConfig(api_url=config.data_feed.api_url))
+    if venue == "hyperliquid":
+        return HyperliquidHistory(HyperliquidConfig(api_url=config.data_feed.api_url))
+    module, setup = public_side(venue, config)
+    return module.open_history(setup)
 
 
 def venue_feed(config: Config, instruments: Sequence[Instrument]) -> MarketFeed:
-    """The live market data of a venue that `venue_history` knows."""
+    """The live market data of the instruments' venue."""
     from engine.clock import WallClock
     from exchanges.hyperliquid.config import HyperliquidConfig
     from exchanges.hyperliquid.feed import HyperliquidFeed
 
-    source = HyperliquidConfig(ws_url=config.data_feed.base_url, api_url=config.data_feed.api_url)
-    return HyperliquidFeed(source, WallClock(), instruments)
+    if instruments[0].venue == "HYPERLIQUID":
+        source = HyperliquidConfig(ws_url=config.data_feed.base_url, api_url=config.data_feed.api_url)
+        return HyperliquidFeed(source, WallClock(), instruments)
+    module, setup = public_side(instruments[0].venue, config)
+    return module.open_feed(setup, WallClock(), instruments)
+
+
+def public_side(venue: str, config: Config) -> tuple[VenueModule, VenueSetup]:
+    """What a venue's market data is opened with. Raises `ConfigError` for a venue that is not there."""
+    from engine.config.parts import market_fields
+    from exchanges.shared.setup import VenueSetup, venue_module
+
+    return venue_module(venue), convert(market_fields(venue, config), VenueSetup)
 
 
 data_cli.register(app, data_cli.Venues(venue_history, venue_feed))
@@ -233,6 +246,7 @@ data_cli.register(app, data_cli.Venues(venue_history, venue_feed))
 def moondev(context: typer.Context) -> None:
     """Trade perpetual futures on paper or live, steered from chat."""
     context.obj = open_secrets
+    context.meta[engine_cli.READ_VENUES] = read_venues
 
 
 def open_secrets(data: Path) -> Secrets:
@@ -320,6 +334,11 @@ def open_fleet(config: Config, data: Path) -> Fleet:
     return Fleet(setups, secrets, data / "venues")
 
 
+def read_venues(config: Config, data: Path) -> Sequence[str]:
+    """What is wrong with the real venues of a settings file, after asking each for its contracts."""
+    return asyncio.run(open_fleet(config, data).read()).problems
+
+
 def open_ward(data: Path) -> watchdog_cli.Ward:
     """What the watchdog of a data folder looks after, by the settings file of the last start. Raises `ConfigError`."""
     from engine.config import load_remembered
@@ -329,18 +348,6 @@ def open_ward(data: Path) -> watchdog_cli.Ward:
 
 
 watchdog_cli.register(app, open_ward)
-
-
-@app.command()
-def console(data: DataOption = None, person: PersonOption = "tina") -> None:
-    """Talk to the running service from the terminal, in the words of the chat."""
-    from bot.console import repl
-    from bot.local import ask
-    from engine.config import environment_of, remembered
-
-    folder = data or DEFAULT_DATA
-    environment = environment_of(remembered(folder))
-    asyncio.run(repl(lambda line: ask(folder, person, line), environment=environment, person=person))
 
 
 @app.command("apply-settings")

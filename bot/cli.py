@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +13,17 @@ DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder (de
 PersonOption = Annotated[str, typer.Option("--as", help="The person who speaks.")]
 
 
-def register(app: typer.Typer, default_data: Path) -> None:
-    """Add the verbs; `default_data` is the data folder where none is given."""
+def register(app: typer.Typer, default_data: Path, environment_in: Callable[[Path], str]) -> None:
+    """Add the verbs; `default_data` is the folder where none is given, `environment_in` says what a folder is for."""
+
+    @app.command()
+    def console(data: DataOption = None, person: PersonOption = "tina") -> None:
+        """Talk to the running service from the terminal, in the words of the chat."""
+        from bot.console import repl
+        from bot.local import ask
+
+        folder = data or default_data
+        asyncio.run(repl(lambda line: ask(folder, person, line), environment=environment_in(folder), person=person))
 
     @app.command()
     def halt(data: DataOption = None, person: PersonOption = "tina", reason: str = "") -> None:

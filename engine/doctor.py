@@ -16,7 +16,7 @@ import socket
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,6 +39,8 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 
 Reach = Callable[[str], str]
 """Tries an address; "" when it answers, else why not."""
+ReadVenues = Callable[[Config, Path], Sequence[str]]
+"""Asks every real venue of the settings for its contracts, with the keys of a data folder; returns what is wrong."""
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -84,6 +86,7 @@ def examine(
     open_secrets: Callable[[Path], Secrets] | None = None,
     environment: str = "",
     reach: Reach | None = None,
+    read_venues: ReadVenues | None = None,
 ) -> Report:
     """Check machine, data folder, settings, secrets and network of one set-up.
 
@@ -99,6 +102,8 @@ def examine(
         checks.append(_projection(config, data, open_secrets))
         checks += [_secrets(data / "secrets", config), _port(config, running=running)]
         checks.append(_network(config, reach or reachable))
+        if config.venues:
+            checks.append(_venues(config, data, read_venues))
     return Report(checks=tuple(checks))
 
 
@@ -302,6 +307,8 @@ def _secrets(file: Path, config: Config) -> Check:
     doors = (config.telegram, config.discord)
     needed = [door.token_secret for door in doors if door.enabled]
     needed += [config.storage.password_secret] if config.storage.password_secret else []
+    accounts = [account for venue in config.venues for account in venue.accounts]
+    needed += [name for account in accounts for name in (account.api_key, account.key) if name is not None]
     quoted = shlex.quote(str(file))
     try:
         info = file.lstat()
@@ -350,8 +357,23 @@ def _port(config: Config, *, running: bool) -> Check:
     return _check("dashboard", OK, f"{where} is free")
 
 
+def _venues(config: Config, data: Path, read: ReadVenues | None) -> Check:
+    """Whether each real venue is reached on its network, has the contracts, and the keys are there."""
+    names = [f"{item.id} ({config.network_of(item)}), {len(item.accounts)} account(s)" for item in config.venues]
+    try:
+        problems = read(config, data) if read is not None else ()
+    except ConfigError as error:
+        problems = [str(error)]
+    if problems:
+        fix = "docs/venues.md says what each venue needs; the others trade meanwhile, once there was a first start"
+        return _check("venues", FAIL, "\n".join(problems), fix)
+    asked = "" if read is None else ": they answer, and list every contract"
+    return _check("venues", OK, f"{'; '.join(names)}{asked}")
+
+
 def _network(config: Config, reach: Reach) -> Check:
-    wanted = {config.data_feed.api_url: "prices"} if config.data_feed.source == "hyperliquid" else {}
+    is_read = config.data_feed.source == "hyperliquid" and config.instruments
+    wanted = {config.data_feed.api_url: "prices"} if is_read else {}
     if config.telegram.enabled:
         wanted[config.telegram.base_url] = "Telegram"
     if config.discord.enabled:

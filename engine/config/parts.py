@@ -56,6 +56,13 @@ def venue_fields(config: Config, secrets: Secrets) -> list[dict[str, Any]]:
     ]
 
 
+def market_fields(venue: str, config: Config) -> dict[str, Any]:
+    """Fields of a `VenueSetup` for market data alone: the file's network of a venue, mainnet where it has none."""
+    found = next((item for item in config.venues if item.name == venue.lower()), None)
+    network, base_url = (config.network_of(found), found.base_url) if found is not None else ("mainnet", "")
+    return {"venue": venue.upper(), "network": network, "base_url": base_url}
+
+
 def bot_fields(config: Config) -> dict[str, Any]:
     """Fields of `bot.config.BotConfig`."""
     alerts = config.alerts

@@ -98,6 +98,7 @@ def rescale(core: Core, old: Instrument, new: Instrument) -> None:
             slot.key, slot.account, slot.instrument, owner=slot.owner, hold=slot.hold, cap=cap, consumed=slot.consumed
         )
     core.index_slots()
+    core.index_pairs()
     for strategy in core.state.strategies.values():
         if new.id in strategy.spec.instruments:
             strategy.waiting.clear()

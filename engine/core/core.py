@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from fractions import Fraction
 from hashlib import sha256
 from typing import Any, NamedTuple, TypeAlias
 
@@ -177,17 +176,14 @@ class Core:
 
     def backups_of(self, strategy_id: str) -> dict[InstrumentId, pairs.Backup]:
         """What a strategy's view needs of its pairs."""
-        return {
-            pair.primary.instrument: pairs.Backup(
-                self.state.accounts[pair.backup.account],
-                pair.backup.instrument,
-                pair.primary.key in self.barred,
-                float(pair.qty * Fraction(self.instruments[pair.backup.instrument].qty_scale))
-                / self.instruments[pair.primary.instrument].qty_scale,
-            )
-            for key, pair in self.pairs.items()
-            if pair.primary.key == key and pair.primary.owner == strategy_id
-        }
+        found: dict[InstrumentId, pairs.Backup] = {}
+        for key, pair in self.pairs.items():
+            if key != pair.primary.key or pair.primary.owner != strategy_id:
+                continue
+            own, other = self.instruments[pair.primary.instrument], self.instruments[pair.backup.instrument]
+            account, size = self.state.accounts[pair.backup.account], float(other.multiplier / own.multiplier)
+            found[own.id] = pairs.Backup(account, other.id, key in self.barred, size)
+        return found
 
     def trading_of(self, slot: Slot) -> TradingState:
         """The trading state for one slot: nothing that adds risk where a breaker is open or a half is barred."""

@@ -30,18 +30,26 @@ from risk.breaker import BLOCKING
 
 
 def claim(core: Core, spec: StrategySpec) -> None:
-    """Give a strategy the backup slots of what it trades, where nobody else has them."""
+    """Give a strategy the backup slots of what it trades; people hear of one that is in use, which stays as it is."""
     state = core.state
     for found in state.settings.failover:
         known = found.account in state.accounts and found.backup in core.instruments
         if spec.kind == MANUAL or found.instrument not in spec.instruments or not known:
             continue
         slot = core.slot(found.account, found.backup)
-        is_free = not (slot.orders or core.position(slot.account, slot.instrument))
-        if slot.owner == spec.id or (slot.owner not in state.strategies and (is_free or not slot.owner)):
-            slot.owner = spec.id
-            if (held := state.accounts[slot.account].positions.get(slot.instrument)) is not None:
-                held.owner = spec.id
+        in_use = slot.owner in state.strategies or slot.orders or core.position(slot.account, slot.instrument)
+        if slot.owner != spec.id and in_use:
+            core.alert(
+                Severity.WARNING,
+                "no_backup",
+                f"{spec.id} has no backup for {found.instrument}: {found.backup} on {found.account} "
+                f"{f'belongs to {slot.owner}' if slot.owner else 'holds what nobody here owns'}. Close it there, or "
+                "name another account in failover.",
+            )
+            continue
+        slot.owner = spec.id
+        if (held := state.accounts[slot.account].positions.get(slot.instrument)) is not None:
+            held.owner = spec.id
     core.index_pairs()
 
 

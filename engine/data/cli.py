@@ -31,7 +31,7 @@ DEFAULT_DATA = Path(".moondev/paper")
 DataOption = Annotated[Path, typer.Option("--data", help="Data folder; the store is its folder market.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
 Names = Annotated[list[str], typer.Argument(help="Instruments: BTC, BTC-USDC-PERP or the whole id.")]
-VenueOption = Annotated[str, typer.Option("--venue", help="hyperliquid")]
+VenueOption = Annotated[str, typer.Option("--venue", help="hyperliquid, binance, bybit, phemex or dydx")]
 IntervalOption = Annotated[str, typer.Option("--interval", help="Of candles; several with commas: 1m,1h,1d.")]
 GapsOption = Annotated[bool, typer.Option("--tolerate-gaps", help="Take a file with missing bars as it is.")]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import ClassVar
 
@@ -123,10 +123,10 @@ class _Market:
         self.quote_update = 0
         self.trade = 0
 
-    def levels(self, side: Sequence[tuple[str, str]]) -> Iterator[Level]:
+    def levels(self, side: Sequence[tuple[str, str]]) -> list[Level]:
         """Texts as integers."""
         prices, sizes = self.prices, self.sizes
-        return ((prices[price], sizes[qty]) for price, qty in side)
+        return [(prices[price], sizes[qty]) for price, qty in side]
 
 
 class BinanceFeedDialect(FeedDialect):

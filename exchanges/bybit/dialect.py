@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from domain.errors import VenueError
+from domain.errors import DataError, VenueError
 from domain.events import FundingPaid, OrderReport, VenueSnapshot
 from domain.instrument import Instrument
 from domain.order import Amend, ArmDeadMan, OrderStatus, Query
@@ -29,9 +29,10 @@ from exchanges.bybit.requests import written
 from exchanges.bybit.start import Start
 from exchanges.bybit.wire import (
     Envelope,
+    ExecutionMessage,
     Named,
+    OrderMessage,
     Rows,
-    StreamMessage,
     WireExecution,
     WireOrder,
     converted,
@@ -238,15 +239,21 @@ class BybitDialect:
         if url == self._network.trade:
             self._session.client.answered(str(message.get("reqId")), message)
             return True
-        told = converted(message, StreamMessage, "message")
-        if told.topic == "order":
-            for order in converted(told.data, list[WireOrder], told.topic):
+        topic, payloads = message.get("topic"), self._session.payloads
+        if topic == "order":
+            orders = converted(message, OrderMessage, topic)
+            payloads.look(message, orders)
+            for order in orders.data:
                 self._on_order(order)
-        elif told.topic == "execution":
-            for execution in converted(told.data, list[WireExecution], told.topic):
+        elif topic == "execution":
+            executions = converted(message, ExecutionMessage, topic)
+            payloads.look(message, executions)
+            for execution in executions.data:
                 self._on_execution(execution)
-        elif told.op:
-            self._session.client.answered(told.req_id, message)
+        elif message.get("op"):
+            self._session.client.answered(str(message.get("req_id")), message)
+        elif not topic:
+            raise DataError(f"Bybit said {message!r:.200}")
         return True
 
     # the stream

@@ -12,7 +12,7 @@ topic is subscribed to anew, upon which a snapshot comes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import ClassVar
 
@@ -143,10 +143,10 @@ class _Market:
         self.mark = ""
         self.rate = "0"
 
-    def levels(self, side: Sequence[tuple[str, str]]) -> Iterator[Level]:
+    def levels(self, side: Sequence[tuple[str, str]]) -> list[Level]:
         """Texts as integers."""
         prices, sizes = self.prices, self.sizes
-        return ((prices[price], sizes[qty]) for price, qty in side)
+        return [(prices[price], sizes[qty]) for price, qty in side]
 
     def is_new(self, trade: WireTrade) -> bool:
         """True once for every trade."""
@@ -164,6 +164,7 @@ class BybitFeedDialect(FeedDialect):
     venue: ClassVar[str] = NAME
     ping: ClassVar[str] = '{"op":"ping"}'
     beat_s: ClassVar[int] = 20
+    unread: ClassVar[frozenset[str]] = frozenset({"topic", "type", "ts", "L", "RPI", "seq", "mP", "iP", "mIv", "iv"})
 
     def __init__(self, url: str, reader: PublicReader, instruments: Sequence[Instrument]) -> None:
         self._url = url
@@ -188,9 +189,13 @@ class BybitFeedDialect(FeedDialect):
         """One frame: what it is stands at its beginning."""
         head = frame[:_HEAD]
         if b"orderbook." in head:
-            self._ladder(_book(frame), ts_ns)
+            book = _book(frame)
+            self.room.payloads.look(frame, book)
+            self._ladder(book, ts_ns)
         elif b"publicTrade." in head:
-            for trade in _trades(frame).data:
+            trades = _trades(frame)
+            self.room.payloads.look(frame, trades)
+            for trade in trades.data:
                 self._trade(trade, ts_ns)
         elif b"tickers." in head:
             self._mark(_ticker(frame), ts_ns)

@@ -17,7 +17,7 @@ from exchanges.bybit.dialect import BybitDialect, answer_of
 from exchanges.bybit.feed import BybitFeedDialect
 from exchanges.bybit.history import CALLS_A_MINUTE, BybitHistory
 from exchanges.bybit.markets import Contract, FeeRate, RiskTier, listed
-from exchanges.bybit.wire import Rows, decoded, opened
+from exchanges.bybit.wire import UNREAD, Rows, decoded, opened
 from exchanges.shared.pace import Pace
 from exchanges.shared.setup import VenueSetup, wanted
 from exchanges.viaccxt.client import Client
@@ -104,6 +104,7 @@ def open_venue(
         dialect=lambda session: BybitDialect(session, network),
         answer_of=answer_of,
         rules=RULES,
+        unread=UNREAD,
     )
     return CcxtVenue(setup, speech, clock, signer, instruments, patience)
 
@@ -118,7 +119,8 @@ def open_feed(
     reader = PublicReader(
         "Bybit", network.rest, timeout_s=patience.request_timeout_s, backoff_s=patience.backoff_s, limits=limits
     )
-    return PublicFeed(BybitFeedDialect(network.public, reader, instruments), clock, instruments, patience)
+    dialect = BybitFeedDialect(network.public, reader, instruments)
+    return PublicFeed(dialect, clock, instruments, patience, folder=setup.folder)
 
 
 def open_history(setup: VenueSetup) -> HistorySource:

@@ -138,15 +138,75 @@ class WireTime(Struct, rename="camel"):
     time_nano: str
 
 
-class StreamMessage(Struct):
-    """One message of the private stream, whatever its topic."""
+class OrderMessage(Struct):
+    """Topic order."""
 
-    topic: str = ""
-    op: str = ""
-    success: bool = True
-    ret_msg: str = ""
-    req_id: str = ""
-    data: Any = None
+    topic: str
+    data: list[WireOrder]
+
+
+class ExecutionMessage(Struct):
+    """Topic execution."""
+
+    topic: str
+    data: list[WireExecution]
+
+
+UNREAD = frozenset(
+    [
+        "id",
+        "creationTime",
+        "category",
+        "blockTradeId",
+        "positionIdx",
+        "isLeverage",
+        "avgPrice",
+        "leavesQty",
+        "leavesValue",
+        "cumExecValue",
+        "cumExecFee",
+        "cumFeeDetail",
+        "stopOrderType",
+        "orderIv",
+        "takeProfit",
+        "stopLoss",
+        "triggerBy",
+        "tpTriggerBy",
+        "slTriggerBy",
+        "placeType",
+        "lastPriceOnCreated",
+        "closeOnTrigger",
+        "smpGroup",
+        "smpType",
+        "smpOrderId",
+        "tpslMode",
+        "tpLimitPrice",
+        "slLimitPrice",
+        "createdTime",
+        "feeCurrency",
+        "execValue",
+        "feeRate",
+        "tradeIv",
+        "markIv",
+        "markPrice",
+        "indexPrice",
+        "underlyingPrice",
+        "orderPrice",
+        "orderQty",
+        "orderType",
+        "closedSize",
+        "seq",
+        "execPnl",
+        "marketUnit",
+        "ocoTriggerBy",
+        "createType",
+        "parentOrderLinkId",
+        "slippageTolerance",
+        "slippageToleranceType",
+        "extraFees",
+    ]
+)
+"""Fields of the private streams that are known and not needed."""
 
 
 def decoded(body: bytes | msgspec.Raw, kind: type[T], what: str) -> T:

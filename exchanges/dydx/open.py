@@ -21,7 +21,7 @@ from exchanges.dydx.markets import read_markets
 from exchanges.dydx.signing import LocalSigner
 from exchanges.dydx.venue import DydxVenue
 from exchanges.shared.pace import Pace
-from exchanges.shared.setup import MAINNET, TESTNET, VenueSetup, network_of, wanted
+from exchanges.shared.setup import MAINNET, TESTNET, VenueSetup, network_of, refuse_terms, wanted
 from exchanges.viaccxt.dialect import Patience
 from exchanges.viaccxt.feed import PublicFeed
 from exchanges.viaccxt.pages import PublicReader
@@ -54,7 +54,14 @@ async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> l
 
 
 def open_venue(setup: VenueSetup, clock: Clock, signer: Signer, instruments: Sequence[Instrument]) -> Venue:
-    """The order side. Raises `ConfigError` without a folder to keep the map of order ids in."""
+    """The order side. Raises `ConfigError` without a folder for the map of order ids, and for terms of margin."""
+    for name, terms in setup.terms.items():
+        if terms.margin != "cross" or terms.leverage:
+            raise ConfigError(
+                f"{name}: on dYdX all positions of a subaccount share its margin, and leverage is what they need; "
+                "take the terms out, or trade the contract in a subaccount of its own"
+            )
+    refuse_terms(setup)
     if setup.folder is None:
         raise ConfigError("dYdX's order ids have 32 bits: their map has to be kept in a folder, and none is given")
     accounts = [

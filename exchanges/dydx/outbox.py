@@ -177,7 +177,7 @@ class Outbox:
             text = f"dYdX allows {allowed} resting orders at once with an equity of {trader.equity:.0f} USDC"
             self._emit(Rejected(cid=place.cid, text=text))
             return False
-        until_ns = self._until_ns(place)
+        until_ns = place.valid_until_ns or self._until_ns(place)
         if until_ns <= self._clock.now_ns():
             return True  # which is refused as too late
         reduces = priority_of(place) is Priority.REDUCE

@@ -21,7 +21,7 @@ from exchanges.hyperliquid.history import HyperliquidHistory
 from exchanges.hyperliquid.info import InfoClient
 from exchanges.hyperliquid.signing import LocalSigner
 from exchanges.hyperliquid.venue import HyperliquidVenue
-from exchanges.shared.setup import MAINNET, TESTNET, VenueSetup, network_of, wanted
+from exchanges.shared.setup import MAINNET, TESTNET, VenueSetup, network_of, refuse_terms, wanted
 
 NETWORKS = {MAINNET: MAINNET_CONFIG, TESTNET: TESTNET_CONFIG}
 
@@ -62,7 +62,8 @@ async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> l
 
 
 def open_venue(setup: VenueSetup, clock: Clock, signer: Signer, instruments: Sequence[Instrument]) -> Venue:
-    """The order side."""
+    """The order side. Raises `ConfigError` for margin modes and leverage, which are the venue's own affair here."""
+    refuse_terms(setup)
     accounts = [
         HyperliquidAccount(id=a.id, address=a.address, key=a.key, is_vault=a.is_vault, since_ns=a.since_ns)
         for a in setup.accounts

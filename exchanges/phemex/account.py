@@ -9,6 +9,8 @@ past. So funding, which is asked symbol by symbol, is only asked for when some m
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import logging
 from decimal import Decimal
 from typing import Any
@@ -33,12 +35,14 @@ from exchanges.phemex.wire import (
     rows_of,
     told,
 )
+from exchanges.shared.meters import Costs, Priority
 from exchanges.viaccxt.dialect import Answer
 from exchanges.viaccxt.session import Session
 
 log = logging.getLogger(__name__)
 
 PAGE = 200
+OPEN_ORDERS = "g-orders/activeList"
 OLDEST_NS = 89 * 86_400 * S
 """The venue tells of fills of the last 90 days."""
 HOUR_NS = 3_600 * S
@@ -90,6 +94,10 @@ class Account:
         self.traded = [instrument.venue_symbol for instrument in session.by_id.values()]
         self._funded_ns: dict[str, int] = {}
         """When the funding of a symbol was last read."""
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._ticks = itertools.count(1)
+        self._lists: dict[str, tuple[int, list[WireOrder]]] = {}
+        """By symbol: when the open orders were last asked for for a question, and what there was."""
 
     async def _ask(self, path: str, *, method: str = "GET", past: bool = False, **params: Any) -> Answer:  # noqa: ANN401
         client = self._session.client
@@ -188,7 +196,7 @@ class Account:
         asked_ns = await self.now_ns()
         instrument = self._session.instrument(query.instrument)
         cid = venue_cid(query.cid)
-        orders = await self._open(instrument.venue_symbol)
+        orders = await self._shared_open(instrument.venue_symbol)
         found: WireOrder | WirePast | None = next((each for each in orders if cid in {each.cid, each.id}), None)
         if found is None:
             found = await self._past(instrument, cid)
@@ -213,12 +221,25 @@ class Account:
         orders = rows_of(await self._ask(path, past=True, symbol=instrument.venue_symbol, **by), WirePast, path)
         return next((order for order in orders if cid in {order.cid, order.id}), None)
 
-    async def _open(self, symbol: str) -> list[WireOrder]:
+    async def _shared_open(self, symbol: str) -> list[WireOrder]:
+        """Open orders as of now or later: one list serves all who came before it was asked for."""
+        came = next(self._ticks)
+        async with self._turns.setdefault(symbol, asyncio.Lock()):
+            sent, orders = self._lists.get(symbol, (0, []))
+            if sent < came:
+                costs = await self._session.client.enter(OPEN_ORDERS, 0, 1, Priority.READ)
+                sent = next(self._ticks)
+                orders = await self._open(symbol, costs)
+                self._lists[symbol] = sent, orders
+            return orders
+
+    async def _open(self, symbol: str, costs: Costs | None = None) -> list[WireOrder]:
         """Open orders; none is an error to the venue."""
-        answer = await self._ask("g-orders/activeList", symbol=symbol)
+        client = self._session.client
+        answer = await client.ask("GET", "private", OPEN_ORDERS, {"symbol": symbol}, weight=0, orders=1, costs=costs)
         if answer.status == 200 and envelope(answer).code == NO_ORDERS:
             return []
-        return rows_of(answer, WireOrder, "g-orders/activeList")
+        return rows_of(answer, WireOrder, OPEN_ORDERS)
 
     async def snapshot(self, from_ns: int) -> VenueSnapshot:
         """Orders, positions, cash, fills and funding. Raises `VenueError`, `DataError`, `Unrepresentable`."""

@@ -7,6 +7,7 @@ and the whole of it is kept in a file for who has to find out why.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -72,11 +73,16 @@ class Payloads:
             log.warning("%s: the message could not be kept: %s", self._path, error)
 
 
+@functools.lru_cache(maxsize=1_000)
+def _names(kind: type[Struct]) -> dict[str, str]:
+    """Fields by their names on the wire; finding them takes longer than decoding a message."""
+    return {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
+
+
 def unknown_fields(raw: Any, message: object, path: str) -> Iterator[str]:  # noqa: ANN401 - any JSON
     """Paths of what stands in `raw` and not in the struct made of it; of a list only the first is looked at."""
     if isinstance(message, Struct) and isinstance(raw, dict):
-        info = msgspec.structs.fields(message)
-        names = {field.encode_name: field.name for field in info}
+        names = _names(type(message))
         tag = message.__struct_config__.tag_field
         for key, value in raw.items():
             if key in names:

@@ -176,6 +176,16 @@ def wanted(setup: VenueSetup, listed: Sequence[Instrument]) -> list[Instrument]:
     return [known[name] for name in setup.instruments]
 
 
+def refuse_terms(setup: VenueSetup) -> None:
+    """For a venue where nobody sets them. Raises `ConfigError` when margin mode or leverage is asked for."""
+    asked = [name for name, terms in setup.terms.items() if terms != Terms()]
+    if asked:
+        raise ConfigError(
+            f"this service does not set margin mode and leverage at {setup.venue}: set them there for "
+            f"{', '.join(asked)}, and take that out of `terms`"
+        )
+
+
 def nearest(name: str, names: Sequence[str] | Mapping[str, object]) -> str:
     """`; did you mean X?` for the most similar name, or nothing."""
     matches = difflib.get_close_matches(name[:80], list(names), n=1, cutoff=0.6)

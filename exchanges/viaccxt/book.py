@@ -6,7 +6,7 @@ from the touch are forgotten, and come back with the next change of theirs or wi
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Iterable
 
 from domain.instrument import InstrumentId
@@ -35,13 +35,18 @@ class Side:
 
     def apply(self, levels: Iterable[Level]) -> None:
         """These have changed; quantity 0 = gone."""
+        levels = list(levels)
         known, prices = self._qty, self._prices
-        for price, qty in levels:
-            if qty:
-                if price not in known:
-                    insort(prices, price)
-                known[price] = qty
-            elif known.pop(price, 0):
+        count = len(known)
+        known.update(levels)
+        if len(known) != count:
+            for price, _ in levels:
+                at = bisect_left(prices, price)
+                if at == len(prices) or prices[at] != price:
+                    prices.insert(at, price)
+        for price in [price for price, qty in levels if not qty]:
+            if known.get(price) == 0:
+                del known[price]
                 del prices[bisect_left(prices, price)]
         if len(prices) > 2 * KEPT:
             far = prices[:-KEPT] if self._sign > 0 else prices[KEPT:]
@@ -53,7 +58,12 @@ class Side:
         """The best levels, best first."""
         known = self._qty
         best = self._prices[: -count - 1 : -1] if self._sign > 0 else self._prices[:count]
-        return tuple([(price, known[price]) for price in best])
+        return tuple(zip(best, map(known.__getitem__, best), strict=True))
+
+    @property
+    def best(self) -> int:
+        """The best price; only where there is one."""
+        return self._prices[-1 if self._sign > 0 else 0]
 
     def __len__(self) -> int:
         return len(self._prices)
@@ -94,5 +104,4 @@ class LocalBook:
     @property
     def is_crossed(self) -> bool:
         """Whether the best bid is not below the best ask: something was lost that numbers did not show."""
-        bid, ask = self.bids.top(1), self.asks.top(1)
-        return bool(bid and ask and bid[0][0] >= ask[0][0])
+        return bool(len(self.bids) and len(self.asks)) and self.bids.best >= self.asks.best

@@ -19,6 +19,7 @@ from typing import Any
 import aiohttp
 import yarl
 
+from domain.account import VenueOperation
 from domain.errors import VenueError
 from domain.instrument import AccountId
 from domain.ports import Signer, SignRequest
@@ -30,6 +31,8 @@ from exchanges.viaccxt.signing import PLACEHOLDER, Seal, as_text
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 32 * 2**20
+BANS = frozenset({403, 418, 429})
+ORDERS, READS = VenueOperation.ORDERS, VenueOperation.READS
 CACHE = 100
 """Rows that ccxt may keep of anything; we read none of them."""
 
@@ -73,6 +76,8 @@ class Client:
         self.account: AccountId = ""
         """Whose limits they are, beside the machine's."""
         self.hear: Callable[[str, Any], bool] = lambda _url, _message: False
+        self.trouble: Callable[[VenueOperation, str], None] = lambda _operation, _text: None
+        """Told of errors of the venue's servers, and of its bans."""
         self.connected: dict[str, Callable[[], None]] = {}
         """Who wants to know when an address is connected."""
         self._waiting: dict[str, tuple[str, asyncio.Future[Any]]] = {}
@@ -156,7 +161,7 @@ class Client:
             raise NotSent(f"{self._spec.exchange} cannot be reached for {what}: {_words(error)}") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise NoAnswer(f"{self._spec.exchange} did not answer {what}: {_words(error)}") from None
-        self.charged(costs, answer)
+        self.charged(costs, answer, READS if priority is Priority.READ else ORDERS)
         return answer
 
     async def enter(self, what: str, weight: int, orders: int, priority: Priority, until_ns: int = 0) -> Costs:
@@ -167,10 +172,12 @@ class Client:
         await self.limits.enter(priority, costs, what, until_ns)
         return costs
 
-    def charged(self, costs: Costs, answer: Answer) -> None:
-        """The venue's own count is in its answer."""
+    def charged(self, costs: Costs, answer: Answer, operation: VenueOperation = VenueOperation.ORDERS) -> None:
+        """The venue's own count is in its answer; a server's error and a ban are its trouble."""
         if self.limits is not None:
             self.limits.answered(costs, answer.status, answer.headers)
+        if answer.status >= 500 or answer.status in BANS:
+            self.trouble(operation, f"HTTP {answer.status}: {answer.body[:120].decode(errors='replace')}")
 
     async def fetch2(self, path: str, api: str, method: str, params: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
         """What ccxt's own methods ask (markets, listen keys): decoded, and judged as ccxt does."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
@@ -21,9 +22,9 @@ import msgspec
 from msgspec import Struct
 
 from domain.errors import ConfigError, DataError, Unrepresentable, VenueError
-from domain.events import VenueEvent, VenueStatus
+from domain.events import VenueEvent, VenueStatus, VenueTrouble
 from domain.instrument import AccountId, Instrument
-from domain.order import ArmDeadMan, Intent, Query, RequestSnapshot
+from domain.order import ArmDeadMan, ClientId, Intent, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
 from domain.views import VenueView
 from exchanges.shared.payloads import Payloads
@@ -108,6 +109,8 @@ class CcxtVenue:
         self._reads = asyncio.Semaphore(MAX_READS)
         self._snapshots: dict[AccountId, bool] = {}
         """Accounts that are being read; True = again afterwards."""
+        self._asked: set[tuple[AccountId, ClientId]] = set()
+        """Orders that are being asked about; asking twice would only use up the limits."""
         self._live = asyncio.Event()
         self._is_up = False
         self._complaint = ""
@@ -166,6 +169,9 @@ class CcxtVenue:
         if self.limits is not None:
             self.limits.open_account(name)
             client.limits, client.account = self.limits, name
+        client.trouble = lambda operation, text: self._emit(
+            VenueTrouble(venue=self.name, operation=operation, text=text)
+        )
         client.hear = lambda url, message: self._hear(seat, url, message)
         self.seats[name] = seat
         return seat
@@ -177,7 +183,9 @@ class CcxtVenue:
             if isinstance(intent, RequestSnapshot):
                 self._want_snapshot(intent.account)
             elif isinstance(intent, Query):
-                self._spawn(self._query(intent))
+                if (intent.account, intent.cid) not in self._asked:
+                    self._asked.add((intent.account, intent.cid))
+                    self._spawn(self._query(intent))
             elif isinstance(intent, ArmDeadMan):
                 self._spawn(self._dead_man(intent))
             else:
@@ -236,9 +244,9 @@ class CcxtVenue:
                 await seat.dialect.listen(lambda: self._say_live(seat))
                 self._complaint = "the stream ended"
             except VenueError as error:
-                self._complaint = str(error)
+                self._complaint = _public(str(error))
             except Exception as error:  # noqa: BLE001 - ccxt raises what it likes
-                self._complaint = f"{type(error).__name__}: {error}"[:300]
+                self._complaint = _public(f"{type(error).__name__}: {error}")[:300]
             log.info("the stream of %s ended: %s", seat.session.account.id, self._complaint)
             seat.is_live = False
             if self._is_up:
@@ -305,6 +313,8 @@ class CcxtVenue:
                     self._emit(await seat.dialect.report(query))
         except (VenueError, DataError, Unrepresentable, msgspec.MsgspecError, ArithmeticError) as error:
             log.warning("the order %s could not be asked about: %s", query.cid, error)
+        finally:
+            self._asked.discard((query.account, query.cid))
 
     async def _dead_man(self, intent: ArmDeadMan) -> None:
         seat = self.seats.get(intent.account)
@@ -314,3 +324,8 @@ class CcxtVenue:
             await seat.dialect.dead_man(intent)
         except VenueError as error:
             log.warning("%s's dead man's switch of %s was not set: %s", self.name, intent.account, error)
+
+
+def _public(text: str) -> str:
+    """Words of ccxt without what its addresses carry after the question mark: listen keys, signatures."""
+    return re.sub(r"\?\S+", "", text)

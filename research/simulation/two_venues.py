@@ -57,6 +57,8 @@ from risk.breaker import BLOCKING
 OWN, BACKUP = "BTC-USDC-PERP.ALPHA", "BTC-USDT-PERP.BETA"
 AT_OWN, AT_BACKUP = "ALPHA:main", "BETA:main"
 CALM_NS = BEGIN_NS + 300 * SECOND_NS
+MARKET_END_NS = BEGIN_NS + 405 * SECOND_NS
+"""No market after this: what is on its way arrives before the end."""
 END_NS = BEGIN_NS + 420 * SECOND_NS
 FOREVER = 1 << 62
 
@@ -157,7 +159,7 @@ class TwoVenues:
             replace(self.settings.instruments[1], id=cast.BTC2),
         )
         renamed = {cast.BTC: OWN, cast.BTC2: BACKUP}
-        for event in market.day(self.random, twins, BEGIN_NS, END_NS, stormy=False):
+        for event in market.day(self.random, twins, BEGIN_NS, MARKET_END_NS, stormy=False):
             event.instrument = renamed[event.instrument]
             self.at(event.ts_ns, partial(self._market, event))
         for venue, spans in self.spans.items():

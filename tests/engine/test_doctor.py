@@ -249,3 +249,27 @@ def test_it_changes_nothing(doctor, data):
     before = sorted((str(path), path.stat().st_mtime_ns) for path in data.rglob("*") if path.is_file())
     doctor()
     assert sorted((str(path), path.stat().st_mtime_ns) for path in data.rglob("*") if path.is_file()) == before
+
+
+def test_real_venues_are_asked_and_what_is_wrong_with_them_is_told(data, tmp_path):
+    file = tmp_path / "settings.yaml"
+    account = "{id: 'BYBIT:main', api_key: bybit_api_key, key: bybit_secret}"
+    file.write_text(f"""environment: testnet
+venues: [{{name: bybit, instruments: [BTC-USDT-PERP.BYBIT], accounts: [{account}]}}]
+persons: [{{id: ann, role: admin}}, {{id: bob, role: risk}}, {{id: cem, role: risk}}]
+""")
+    asked = []
+
+    def read(config, folder):
+        asked.append((config.venues[0].name, folder))
+        return problems
+
+    problems: list[str] = []
+    checks = {check.name: check for check in examine(file, data, read_venues=read).checks}
+    assert asked == [("bybit", data)]
+    assert "BYBIT (testnet), 1 account(s)" in checks["venues"].detail
+    assert checks["secrets"].status == FAIL
+    assert "bybit_api_key" in checks["secrets"].fix
+    problems = ["BYBIT (testnet): it does not answer"]
+    checks = {check.name: check for check in examine(file, data, read_venues=read).checks}
+    assert (checks["venues"].status, checks["venues"].detail) == (FAIL, problems[0])

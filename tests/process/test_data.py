@@ -211,7 +211,9 @@ def refusal(folder: Path, *words: str) -> str:
 
 
 def test_mistakes_are_told_in_words(tmp_path):
-    assert "--venue 'mtgox': there is hyperliquid" in refusal(tmp_path, "fetch", "BTC", "--venue", "mtgox")
+    assert "there is no venue 'mtgox'; there are HYPERLIQUID, BINANCE" in refusal(
+        tmp_path, "fetch", "BTC", "--venue", "mtgox"
+    )
     assert "--kinds books: choose candles, funding, trades" in refusal(tmp_path, "fetch", "BTC", "--kinds", "books")
     assert "such as 1m, 4h or 1d" in refusal(tmp_path, "fetch", "BTC", "--interval", "1x")
 

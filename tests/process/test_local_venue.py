@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ import pytest
 
 from domain.codec import decode_event
 from domain.events import Filled, VenueSnapshot
-from engine.core.journal import JournalReader, SnapshotStore
+from engine.core.journal import JournalReader, SnapshotStore, verify
 from engine.core.recovery import state_of
+from exchanges.shared.setup import VENUES
 from tests.exchanges.hyperliquid.exchange_room import MASTER
 from tests.process.program import Forked, Program
 
@@ -23,10 +24,13 @@ DOGE = "DOGE-USDC-PERP.HYPERLIQUID"
 
 
 class LocalProgram(Program):
-    """The program with a local venue in the place of a settings file."""
+    """The program with local venues in the place of a settings file."""
+
+    venues: Sequence[str] = ("hyperliquid",)
 
     def start(self, *more: str) -> None:
-        words = ["run", "--venue", "hyperliquid-local", "--port", "0", *more, "--data", str(self.data)]
+        names = [word for venue in self.venues for word in ("--venue", f"{venue}-local")]
+        words = ["run", *names, "--port", "0", *more, "--data", str(self.data)]
         self.process = Forked(words, self.log)
 
     def room(self) -> Any:
@@ -87,6 +91,19 @@ def test_it_trades_is_killed_starts_again_and_agrees_with_the_venue(program: Loc
     assert books == {i: qty for i, qty in booked.items() if qty}
     assert books == {i: account.qty(i) for i in books}
     assert len(fills) == len(program.room().fills)
+
+
+@pytest.mark.process
+@pytest.mark.timeout(240)
+def test_five_venues_at_once_each_have_their_quotes(program: LocalProgram) -> None:
+    program.venues = [venue.lower() for venue in VENUES]
+    program.start()
+    program.ready(120)
+    program.until("/venues", "Venues: 5 of 5 connected", 60)
+    for venue in VENUES:
+        program.until("/orders", f".{venue} buy 0.01 quote", 60)
+    assert program.stop() == 0, program.output()
+    assert verify(program.data / "journal").ok
 
 
 @pytest.mark.process

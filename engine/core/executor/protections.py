@@ -2,7 +2,8 @@
 
 They stay in every trading state, through pause and quarantine, until the position is flat. One that has begun
 to fill has fired: it takes what is left, and is left alone. Within an entry a stop only ever tightens
-(`engine.core.review` sees to that).
+(`engine.core.review` sees to that). Where the venue amends nothing, the new one rests before the old one goes: the
+position is never without.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ def converge(core: Core, slot: Slot) -> None:
 def _one(core: Core, slot: Slot, role: Role, trigger: int, position: int) -> None:
     side = -1 if position > 0 else 1
     qty = abs(position)
+    if trigger and not core.instruments[slot.instrument].amends:
+        _replace(core, slot, role, trigger, side * qty)
+        return
     kept: Order | None = None
     for order in list(slot.orders.values()):
         if order.role is not role:
@@ -62,3 +66,24 @@ def _one(core: Core, slot: Slot, role: Role, trigger: int, position: int) -> Non
     elif settled(kept) and not kept.filled and (kept.qty != qty or kept.trigger != trigger):
         kept.entry = slot.stop_entry
         amend(core, slot, kept, 0, qty, trigger)
+
+
+def _replace(core: Core, slot: Slot, role: Role, trigger: int, wanted: int) -> None:
+    """Place what is `wanted` (signed) when it is not there, and cancel the rest once it rests."""
+    side, qty = (1 if wanted > 0 else -1), abs(wanted)
+    mine = [order for order in slot.orders.values() if order.role is role and not order.cancel_ns]
+    for order in [order for order in mine if order.side != side]:
+        cancel(core, slot, order)
+        mine.remove(order)
+    if any(order.filled for order in mine):
+        return
+    fitting = next((order for order in mine if order.qty == qty and order.trigger == trigger), None)
+    if fitting is None:
+        if all(settled(order) for order in mine):
+            entry = slot.stop_entry
+            place(core, slot, role, side, _KIND[role], qty, 0, trigger=trigger, reduce_only=True, entry=entry)
+    elif settled(fitting):
+        fitting.entry = slot.stop_entry
+        for order in mine:
+            if order is not fitting:
+                cancel(core, slot, order)

@@ -23,7 +23,7 @@ from domain.settings import (
 )
 from engine.core.failover import objection
 from tests.engine.core.rig import of, places
-from tests.engine.core.two import AT_A, AT_B, BACKUP, PAIR, A, B, Two, bid, target, where
+from tests.engine.core.two import AT_A, AT_B, BACKUP, PAIR, SPEC, A, B, Two, bid, target, where
 
 
 @pytest.fixture
@@ -265,3 +265,17 @@ def test_settings_may_not_take_a_backup_away_that_holds_something(rig: Two) -> N
     assert objection(rig.core, PAIR) is None
     strange = replace(PAIR, failover=(BACKUP, FailoverSpec(instrument=B.id, backup=A.id, account=AT_B)))
     assert objection(rig.core, strange) is not None
+
+
+def test_a_backup_slot_in_use_is_left_alone_and_people_are_told() -> None:
+    rig = Two(PAIR).start(load=False)
+    assert isinstance(rig, Two)
+    rig.prices()
+    other = StrategySpec(id="other", kind="script", account=AT_B, instruments=(B.id,))
+    rig.load(other)
+    rig.load(SPEC)
+    assert rig.core.pairs == {}
+    (told,) = [alert.text for alert in rig.told(Alerted) if alert.kind == "no_backup"]
+    assert "belongs to other" in told
+    rig.die()
+    assert not rig.on_backup()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from domain import events as e
 from domain.desired import Protection
 from domain.order import Amend, Cancel, OrderKind, OrderStatus, Place, Role
 from domain.settings import SECOND_NS
 from engine.core.executor import takes
-from tests.engine.core.rig import BTC, Rig, of, places, quote, stop, take, target, wants
+from tests.engine.core.rig import BTC, SETTINGS, Rig, of, places, quote, stop, take, target, wants
 
 
 def resting(rig: Rig, *roles: Role) -> list[Place]:
@@ -112,6 +113,30 @@ def test_the_stop_is_sized_to_what_has_filled() -> None:
     rig.fill(entry, 300)
     (grown,) = of(rig.sent, Amend)
     assert (grown.cid, grown.qty) == (first.cid, 500)
+
+
+def test_where_nothing_is_amended_the_new_stop_rests_before_the_old_one_goes() -> None:
+    rig = Rig(replace(SETTINGS, instruments=(replace(BTC, amends=False),))).start()
+    rig.hold_position(0.5, "e1")
+    protected = wants(target(0.5, "e1"), stop(59_000.0))
+    rig.want(protected)
+    [old] = resting(rig, Role.STOP)
+    grown = wants(target(0.8, "e1"), stop(59_000.0))
+    [more] = places(rig.want(grown))
+    rig.accept(more)
+    rig.sent.clear()
+    rig.fill(more)
+    [new] = places(rig.sent)
+    assert (new.kind, new.qty, of(rig.sent, Cancel)) == (OrderKind.STOP, 800, [])
+    rig.want(wants(target(0.8, "e1"), stop(59_100.0)))
+    assert places(rig.sent) == [], "one at a time"
+    rig.sent.clear()
+    rig.accept(new)
+    [tighter] = places(rig.sent)
+    assert (tighter.trigger, tighter.qty) == (591_000, 800)
+    rig.sent.clear()
+    rig.accept(tighter)
+    assert {cancel.cid for cancel in of(rig.sent, Cancel)} == {old.cid, new.cid}
 
 
 def test_the_stop_only_tightens_within_an_entry() -> None:

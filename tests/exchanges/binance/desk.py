@@ -18,8 +18,8 @@ ACCOUNT = "BINANCE:main"
 Trader: TypeAlias = Desk[CcxtVenue]
 
 
-def signer_of(secret: str = SECRET) -> HmacSigner:
-    return HmacSigner({"binance_secret": secret}, names_of, ALLOWED)
+def signer_of(secret: str = SECRET, **more: str) -> HmacSigner:
+    return HmacSigner({"binance_secret": secret, **more}, names_of, ALLOWED)
 
 
 def setup_at(server: BinanceServer, **changes: Any) -> VenueSetup:
@@ -30,9 +30,12 @@ def setup_at(server: BinanceServer, **changes: Any) -> VenueSetup:
 
 def venue_at(server: BinanceServer, clock: WallClock | None = None, **changes: Any) -> CcxtVenue:
     patience = Patience(
-        connect_timeout_s=5.0, request_timeout_s=changes.pop("request_timeout_s", 3.0), backoff_s=0.02,
+        connect_timeout_s=changes.pop("confirm_within_s", 5.0),
+        request_timeout_s=changes.pop("request_timeout_s", 3.0),
+        ping_after_s=changes.pop("ping_after_s", 15.0),
+        backoff_s=0.02,
         backoff_max_s=0.1,
-    )  # fmt: skip
+    )
     signer = changes.pop("signer", signer_of())
     instruments = changes.pop("instruments", server.room.instruments[:1])
     venue = open_venue(setup_at(server, **changes), clock or WallClock(), signer, instruments, patience)

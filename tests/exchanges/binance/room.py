@@ -5,6 +5,7 @@ Orders are matched by our `PaperExchange`. `streams` collects what user data str
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -90,11 +91,12 @@ class Rec:
 class Room:
     """State and rules of one venue with accounts by API key."""
 
-    def __init__(self, cash: str = "100000") -> None:
+    def __init__(self, cash: str = "100000", others: Mapping[str, str] | None = None) -> None:
         self.instruments = instruments()
         self.by_symbol = {instrument.venue_symbol: instrument for instrument in self.instruments}
+        deposits = {key: Decimal(text) for key, text in {API_KEY: cash, **(others or {})}.items()}
         config = PaperConfig(venue="BINANCE", feed_ns=0, entry_ns=0, response_ns=0)
-        self.exchange = PaperExchange(self.instruments, {API_KEY: Decimal(cash)}, config)
+        self.exchange = PaperExchange(self.instruments, deposits, config)
         self.skew_ns = 0
         self.triggered_as = ""
         """Before the client id of what a conditional order becomes; empty = it keeps its own."""

@@ -12,7 +12,7 @@ import json
 import random
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 from urllib.parse import unquote
 
@@ -68,6 +68,8 @@ class Faults:
         self.streams_first = False
         self.shuffle: random.Random | None = None
         """Messages of the streams come in any order."""
+        self.deaf = False
+        """New WebSockets answer no ping: the line is dead and nobody says so."""
         self.skip_depth = 0
         """So many book updates are lost on the way."""
 
@@ -75,11 +77,15 @@ class Faults:
 class BinanceServer:
     """`async with BinanceServer() as venue:` serves on a free port of loopback."""
 
-    def __init__(self, cash: str = "100000", port: int = 0) -> None:
-        self.room = Room(cash)
+    def __init__(
+        self, cash: str = "100000", port: int = 0, others: Mapping[str, tuple[str, str]] | None = None
+    ) -> None:
+        """`others`: more accounts, secret and cash by API key."""
+        others = others or {}
+        self.room = Room(cash, {key: deposit for key, (_, deposit) in others.items()})
         self.public = Public(self.room.instruments)
         self.faults = Faults()
-        self.keys = {API_KEY: SECRET}
+        self.keys = {API_KEY: SECRET, **{key: secret for key, (secret, _) in others.items()}}
         self.url = ""
         self.asked: list[tuple[str, str]] = []
         self.headers: list[dict[str, str]] = []
@@ -335,7 +341,7 @@ class BinanceServer:
         if self.faults.refuse_ws:
             return web.Response(status=503)
         self.connections.append(kind)
-        socket = web.WebSocketResponse(compress=False)
+        socket = web.WebSocketResponse(compress=False, autoping=not self.faults.deaf)
         await socket.prepare(asked)
         self._sockets[socket] = (kind, streams)
         try:

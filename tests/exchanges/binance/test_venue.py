@@ -22,6 +22,7 @@ from domain.events import (
     SendFailed,
     VenueSnapshot,
     VenueStatus,
+    VenueTrouble,
 )
 from domain.market import Mark
 from domain.order import BUY, SELL, ArmDeadMan, Cancel, OrderKind, OrderStatus
@@ -120,6 +121,7 @@ async def test_an_unknown_error_of_the_server_is_not_a_refusal(status, body, is_
         desk.send(place)
         if is_sure:
             assert (await desk.hears(Rejected, place.cid)).text
+            assert desk.of(VenueTrouble)[0].text.startswith(f"HTTP {status}")
         else:
             await eventually(lambda: desk.venue.seats[ACCOUNT].outbox.unanswered)
             await asyncio.sleep(0.05)

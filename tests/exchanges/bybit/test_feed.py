@@ -15,6 +15,7 @@ from domain.instrument import Instrument
 from domain.market import Bar, Bbo, Book, Feed, FeedKind, FeedState, FeedStatus, Mark, MarketEvent, Trade
 from exchanges.bybit.feed import BybitFeedDialect
 from exchanges.bybit.open import open_feed
+from exchanges.shared.payloads import Payloads
 from exchanges.viaccxt.dialect import Patience
 from exchanges.viaccxt.feed import PublicFeed
 from exchanges.viaccxt.pages import PublicReader
@@ -201,6 +202,7 @@ class Room:
         self.heard: list[Any] = []
         self.emit = self.heard.append
         self.healed = self.gap = lambda *_: None
+        self.payloads = Payloads("BYBIT", BybitFeedDialect.unread)
 
     def instrument(self, name: str) -> Instrument:
         return BTC
@@ -214,3 +216,4 @@ def test_texts_of_any_number_of_decimals_are_the_same_price():
     assert dialect.take("ws://nowhere", frame.encode(), 1) == 0
     [book] = room.heard
     assert (book.bids, book.asks, book.venue_ts_ns) == (((499_901, 10_000),), ((500_000, 5_000),), 6_000_000)
+    assert dict(room.payloads.unknown) == {"BookMessage.data.new": 1}

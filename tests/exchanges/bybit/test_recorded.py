@@ -1,15 +1,40 @@
-"""The local Bybit against recorded payloads: what the venue tells, it tells under the same names, in the same form."""
+"""The local Bybit and our connector against recorded payloads.
+
+What the venue tells, the local one tells under the same names and in the same form, and we understand it.
+"""
 
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
+from exchanges.bybit.feed import BybitFeedDialect
+from exchanges.bybit.history import WireRate
+from exchanges.bybit.markets import Contract, FeeRate, RiskTier, listed
+from exchanges.bybit.wire import (
+    UNREAD,
+    Envelope,
+    ExecutionMessage,
+    OrderMessage,
+    Rows,
+    WireAccount,
+    WireExecution,
+    WireKey,
+    WireOrder,
+    WirePosition,
+    WireWallet,
+)
+from exchanges.shared.payloads import Payloads
+from exchanges.viaccxt.pages import PublicReader
 from tests.exchanges.bybit.ccxt_client import SYMBOL, ccxt_at
+from tests.exchanges.bybit.listing import contract
 from tests.exchanges.bybit.server import Server
 from tests.exchanges.bybit.sockets import Peer
+from tests.exchanges.bybit.test_feed import Room
 from tests.needs import recorded_data
 
 pytestmark = pytest.mark.real_data
@@ -136,3 +161,57 @@ async def test_streams_have_the_recorded_form():
     for topic, recorded in recordings.items():
         told = next(message for message in listener.told if message["topic"] == topic)
         assert_covers(shape(told), shape(recorded), topic)
+
+
+READ = {
+    "Trading/GetOrders.txt": Rows[WireOrder],
+    "Trading/GetOrderHistory.txt": Rows[WireOrder],
+    "Trading/GetUserTrades.txt": Rows[WireExecution],
+    "Trading/GetPositions.txt": Rows[WirePosition],
+    "Account/GetBalances.txt": Rows[WireWallet],
+    "Account/GetApiKeyInfo.txt": WireKey,
+    "Account/GetMarginAccountInfo.txt": WireAccount,
+    "Account/GetFeeRate.txt": Rows[FeeRate],
+    "ExchangeData/GetRiskLimit.txt": Rows[RiskTier],
+    "ExchangeData/GetLinearInverseSymbols.txt": Rows[Contract],
+    "ExchangeData/GetKlines.txt": Rows[list[str]],
+    "ExchangeData/GetFundingRateHistory.txt": Rows[WireRate],
+}
+
+
+def test_our_reader_understands_every_recorded_answer():
+    for name, kind in READ.items():
+        envelope = msgspec.json.decode(msgspec.json.encode(reply(name)), type=Envelope)
+        assert msgspec.json.decode(envelope.result, type=kind), name
+    batch = msgspec.json.decode(msgspec.json.encode(reply("Trading/CancelMultipleOrders.txt")), type=Envelope)
+    assert [code.code for code in batch.codes] == [0, 170213]
+    tier = msgspec.convert(reply("ExchangeData/GetRiskLimit.txt")["result"], Rows[RiskTier], strict=False).rows[0]
+    assert tier.maintenance == Decimal("0.005"), "told in percent there"
+
+
+def test_our_streams_understand_every_recorded_message():
+    for name, kind in {"Order": OrderMessage, "UserTrades": ExecutionMessage}.items():
+        told = pushed(f"Private/{name}.txt")
+        payloads = Payloads("BYBIT", UNREAD)
+        payloads.look(told, msgspec.convert(told, kind))
+        assert not payloads.unknown
+    contracts = msgspec.convert(reply("ExchangeData/GetLinearInverseSymbols.txt")["result"], Rows[Contract]).rows
+    [bitcoin] = listed(contracts)
+    assert (bitcoin.id, bitcoin.price_decimals, bitcoin.tick, bitcoin.lot) == ("BTC-USDT-PERP.BYBIT", 1, 1, 1)
+    assert (bitcoin.qty_decimals, bitcoin.max_qty, bitcoin.initial_margin) == (3, 100_000, Decimal("0.01"))
+
+
+def test_our_feed_understands_every_recorded_message():
+    fine = contract("BTC", 2, 3, 1_000)
+    dialect = BybitFeedDialect("ws://nowhere", PublicReader("Bybit", "http://nowhere"), [fine])
+    dialect.room = room = Room()  # type: ignore[assignment]
+    for name in ("Linear/Trades.txt", "Linear/Ticker.txt"):
+        frame = json.dumps(pushed(name))
+        dialect.take("ws://nowhere", frame.encode(), 1)
+    book = json.dumps(pushed("Option/Book.txt")).replace("orderbook.25", "orderbook.50")
+    dialect.take("ws://nowhere", book.encode(), 1)
+    trade, mark, ladder = room.heard
+    assert (trade.price, trade.qty, trade.side) == (1_657_850, 1, 1)
+    assert (mark.price, mark.funding_rate) == (1_721_733, Decimal("-0.000212"))
+    assert (ladder.bids[0], ladder.asks[0]) == ((1_649_350, 6), (1_661_100, 29))
+    assert not room.payloads.unknown

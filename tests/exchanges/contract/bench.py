@@ -1,5 +1,6 @@
 """What a bench is: one started venue, its market in our hands, and its faults by the same names."""
 
+import random
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,9 +22,9 @@ class Bench(ABC):
     """A quantity below the minimum notional that the instrument can carry; empty = the venue has no minimum."""
 
     @property
+    @abstractmethod
     def exchange(self) -> PaperExchange:
-        """What the venue itself knows: what matches in the room of the local `server`."""
-        return cast("PaperExchange", vars(self)["server"].room.exchange)
+        """What the venue itself knows."""
 
     @property
     def off_grid(self) -> int:
@@ -61,11 +62,49 @@ class Bench(ABC):
         """The connection is lost; it comes back soon after `heal`."""
 
 
+class ServerBench(Bench):
+    """A venue at its local `server`, whose faults have the same names everywhere."""
+
+    def __init__(self, server: Any, desk: Desk[Any]) -> None:
+        self.server = server
+        self.desk = desk
+
+    @property
+    def exchange(self) -> PaperExchange:
+        return cast("PaperExchange", self.server.room.exchange)
+
+    async def quote(self, bid: str, ask: str, size: str = "10") -> None:
+        await self.server.quote(bid, ask, size)
+
+    def lose_answers(self) -> None:
+        self.server.faults.drop_answers = 1
+        self.server.faults.mute_streams = True
+
+    def lose_requests(self) -> None:
+        self.server.faults.lose_requests = 1
+
+    def limit_rate(self) -> None:
+        self.server.faults.statuses = [429]
+
+    def disorder(self) -> None:
+        self.server.faults.duplicate = True
+        self.server.faults.shuffle = random.Random(7)
+
+    def heal(self) -> None:
+        self.server.faults.__init__()
+
+    async def gap(self) -> None:
+        self.server.faults.refuse_ws = True
+        self.server.cut()
+
+
 @asynccontextmanager
-async def started(bench: Bench) -> AsyncIterator[None]:
+async def started(bench: Bench) -> AsyncIterator[Bench]:
+    """The bench with its market open and its venue connected."""
     venue: Venue = bench.desk.venue
+    await bench.quote("49990", "50010")
     await venue.start(bench.desk.sink)
     try:
-        yield
+        yield bench
     finally:
         await venue.aclose()

@@ -72,7 +72,5 @@ class PaperBench(Bench):
 @asynccontextmanager
 async def opened() -> AsyncIterator[Bench]:
     """A started bench."""
-    bench = PaperBench()
-    await bench.quote("49990", "50010")
-    async with started(bench):
+    async with started(PaperBench()) as bench:
         yield bench

@@ -9,7 +9,8 @@ from domain.instrument import ZERO
 from domain.order import OrderKind
 from exchanges.dydx.chain import POST_ONLY, SHORT_TERM
 from tests.exchanges.dydx.chain_facts import ADDRESS, MARKETS
-from tests.exchanges.dydx.node_room import Rec, Room
+from tests.exchanges.dydx.node_room import Room
+from tests.exchanges.dydx.records import Rec
 
 TYPES = {OrderKind.STOP: "STOP_LIMIT", OrderKind.TAKE_PROFIT: "TAKE_PROFIT"}
 TIMES_IN_FORCE = {0: "GTT", 1: "IOC", 2: "GTT"}

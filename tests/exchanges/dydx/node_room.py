@@ -8,7 +8,6 @@ by our `PaperExchange`.
 
 import hashlib
 import time
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -19,13 +18,14 @@ from domain.order import BUY, SELL, Cancel, Intent, Liquidity, OrderKind, Place
 from exchanges.dydx import chain
 from exchanges.dydx.chain import BATCH_CANCEL, CANCEL, CONDITIONAL, LONG_TERM, PLACE, SHORT_TERM, OrderKey, address_of
 from exchanges.dydx.config import LOCAL_CHAIN, SHORT_BLOCK_WINDOW
-from exchanges.dydx.markets import FeeTier, Market, market_of
+from exchanges.dydx.markets import FeeTier, market_of
 from exchanges.dydx.wire import WireMarket
 from exchanges.paper.clearing import affords
 from exchanges.paper.config import PaperConfig
 from exchanges.paper.exchange import PaperExchange
 from tests.exchanges.dydx.chain_facts import ADDRESS, MARKETS, verified
 from tests.exchanges.dydx.holders import Holder
+from tests.exchanges.dydx.records import Rec, Until
 
 MS = 1_000_000
 FEES = FeeTier(maker_fee_ppm=100, taker_fee_ppm=500)
@@ -33,25 +33,6 @@ MAX_STATEFUL_S = 95 * 86_400
 TIERS = ((0, 0), (20, 10), (100, 20), (1_000, 40), (10_000, 100), (50_000, 200))
 Checked: TypeAlias = tuple[int, str, str]
 """Code, codespace and log of CheckTx; code 0 = taken."""
-
-
-@dataclass
-class Rec:
-    """One order, as the chain and the indexer know it; `status` is the indexer's word."""
-
-    key: OrderKey
-    wire: Any
-    market: Market
-    place: Place
-    status: str
-    filled: int = 0
-    removal: str = ""
-    made_height: int = 0
-    version: int = 0
-
-    @property
-    def id(self) -> str:
-        return self.key.uuid
 
 
 class Room:
@@ -78,6 +59,10 @@ class Room:
         self._coming: list[VenueEvent] = []
         self._last_ns = 0
         self.committed = self.exchange.snapshot(self.account, self.now_ns())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A node that is stopped forgets what no block has brought."""
+        return vars(self) | {"seen": [], "mempool": []}
 
     def now_ns(self) -> int:
         self._last_ns = max(self._last_ns + 1, time.time_ns() + self.skew_ns)
@@ -219,7 +204,10 @@ class Room:
             trigger=trigger,
             reduce_only=order.reduce_only,
         )
-        return Rec(key, order, found, place, "BEST_EFFORT_OPENED", made_height=self.height)
+        until = Until(
+            order.good_til_block, order.good_til_block_time, order.time_in_force, order.client_metadata
+        )  # fmt: skip
+        return Rec(key, until, found, place, "BEST_EFFORT_OPENED", made_height=self.height)
 
     def _affords(self, rec: Rec) -> bool:
         floor, place = self.exchange.floor, rec.place

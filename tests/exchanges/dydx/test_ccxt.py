@@ -1,6 +1,7 @@
 """The local server, held to a client that we did not write: plain ccxt reads, signs and trades there."""
 
 import json
+import pickle
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -124,6 +125,17 @@ async def test_ccxt_pro_watches_book_and_trades(server):
         while book["bids"][0][0] != 49_980:
             book = await client.watch_order_book(SYMBOL)
         assert book["asks"][0][0] == 50_020
+
+
+async def test_what_the_chain_knows_outlives_the_server_that_is_served(server):
+    async with client_at(server) as client:
+        placed = await patched(client).create_order(SYMBOL, "limit", "buy", 0.01, 49_000, {"clientOrderId": 7})
+        await client.create_order(SYMBOL, "market", "sell", 0.1, 49_000)
+        await server.block()
+    room = pickle.loads(pickle.dumps(server.room))
+    assert room.recs[placed["id"]].status == "OPEN"
+    assert [position.qty for position in room.committed.positions] == [-1_000]
+    room.produce()
 
 
 async def test_the_recorded_requests_of_ccxt_are_all_answered(server):

@@ -7,6 +7,7 @@ from domain.errors import ConfigError, VenueError
 from exchanges.dydx.config import DydxAccount
 from exchanges.dydx.open import open_venue
 from exchanges.dydx.signing import LocalSigner
+from exchanges.shared.setup import Terms
 from tests.exchanges.desk import WallClock
 from tests.exchanges.dydx.chain_facts import KEY
 from tests.exchanges.dydx.desk import ACCOUNT, BTC, venue_at
@@ -62,6 +63,12 @@ async def test_a_key_that_the_signer_does_not_have_is_an_error_of_the_signer(ser
 async def test_streams_that_are_not_confirmed_end_the_start_with_the_reason(server, tmp_path):
     server.faults.refuse_ws = True
     await refused(venue_at(server, tmp_path, connect_timeout_s=0.3), "503", VenueError)
+
+
+async def test_terms_of_margin_that_the_venue_does_not_have_are_refused(server, tmp_path):
+    setup = replace(setup_at(server), folder=tmp_path, terms={BTC.id: Terms(leverage=3)})
+    with pytest.raises(ConfigError, match="subaccount of its own"):
+        open_venue(setup, WallClock(), LocalSigner({"trader": KEY}), [BTC])
 
 
 async def test_without_a_folder_for_the_map_of_ids_nothing_is_opened(server):

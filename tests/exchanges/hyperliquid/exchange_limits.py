@@ -68,6 +68,11 @@ class Quota:
         return {"cumVlm": f"{volume:f}", "nRequestsUsed": self.used.get(address, 0), "nRequestsCap": cap}
 
 
+def told(record: dict[str, Any]) -> dict[str, Any]:
+    """A fill or payment as it is told to its owner: without the owner."""
+    return {name: value for name, value in record.items() if name != "user"}
+
+
 def size_of(action: dict[str, Any]) -> int:
     """How many parts an action has."""
     return max(1, *(len(action.get(name, [])) for name in ("orders", "modifies", "cancels")))

@@ -28,7 +28,7 @@ from exchanges.hyperliquid.info import MetaAsset, instrument_of
 from exchanges.hyperliquid.signing import Signature, l1_payload, recover, signed_bytes
 from exchanges.paper.config import PaperConfig
 from exchanges.paper.exchange import PaperExchange
-from tests.exchanges.hyperliquid.exchange_limits import Quota
+from tests.exchanges.hyperliquid.exchange_limits import Quota, told
 
 MS = 1_000_000
 ASSETS = [MetaAsset("BTC", 5, 40), MetaAsset("ETH", 4, 25), MetaAsset("DOGE", 0, 10)]
@@ -359,10 +359,12 @@ class Room:
                     found = {"order": rec.order(), "status": rec.status, "statusTimestamp": rec.status_ms}
                     answer = {"status": "order", "order": found}
             case "userFillsByTime":
-                answer = [f for f in self.fills if f["user"] == user and f["time"] >= since][:2_000]
+                answer = [told(f) for f in self.fills if f["user"] == user and f["time"] >= since][:2_000]
             case "userFunding":
                 mine = [f for f in self.fundings if f["user"] == user and f["time"] >= since]
-                answer = [{"time": f["time"], "hash": "0x0", "delta": {"type": "funding", **f}} for f in mine][:500]
+                answer = [{"time": f["time"], "hash": "0x0", "delta": {"type": "funding", **told(f)}} for f in mine][
+                    :500
+                ]
             case other:
                 raise AssertionError(f"nobody taught the local venue {other}")
         return answer

@@ -15,6 +15,7 @@ from aiohttp import WSMsgType, web
 
 from domain.instrument import Instrument
 from domain.market import Book, MarketEvent
+from tests.exchanges.hyperliquid.exchange_limits import told
 from tests.exchanges.hyperliquid.exchange_room import Room
 from tests.exchanges.hyperliquid.public import PUBLIC, Public, key_of
 from tests.exchanges.serve import BarsOf
@@ -203,7 +204,7 @@ class ExchangeServer:
             if (newest := self.public.newest(key_of(wanted))) is not None:
                 await tell(socket, newest)
             if wanted["type"] == "userFills":
-                mine = [f for f in self.room.fills if f["user"] == wanted["user"]]
+                mine = [told(f) for f in self.room.fills if f["user"] == wanted["user"]]
                 data = {"isSnapshot": True, "user": wanted["user"], "fills": mine}
                 await tell(socket, {"channel": "userFills", "data": data})
         else:

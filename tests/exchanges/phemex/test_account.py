@@ -6,8 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from domain.errors import ConfigError, VenueError
-from domain.events import Filled, FundingPaid, VenueSnapshot
+from domain.events import Accepted, Cancelled, Filled, FundingPaid, OrderReport, VenueSnapshot
 from domain.instrument import Instrument
+from domain.order import BUY, OrderStatus
 from exchanges.phemex.open import read_instruments
 from exchanges.shared.setup import Terms
 from tests.exchanges.desk import WallClock
@@ -144,3 +145,32 @@ async def test_many_fills_are_read_page_by_page():
         server.room.fills = [{**row, "execID": f"exec-{number}"} for number in range(450)]
         desk.send(desk.snapshot())
         assert len((await desk.hears(VenueSnapshot)).fills) == 450
+
+
+async def test_many_questions_about_orders_share_lists_and_none_is_asked_twice():
+    """Each used to cost a list of its own: with a dozen of orders in doubt, nothing of the minute was left for them."""
+    async with trading() as (server, desk):
+        places = [desk.place(BUY, "49000") for _ in range(12)]
+        desk.send(*places)
+        for place in places:
+            await desk.hears(Accepted, place.cid)
+        server.asked.clear()
+        for _ in range(3):
+            desk.send(*(desk.query(place) for place in places))
+        for place in places:
+            assert (await desk.hears(OrderReport, place.cid)).status is OrderStatus.OPEN
+        lists = [asked for asked in server.asked if asked[1] == "/g-orders/activeList"]
+        assert len(lists) < len(places) == len(desk.of(OrderReport))
+
+
+async def test_a_question_is_not_answered_from_a_list_that_was_asked_for_before_it():
+    async with trading() as (_, desk):
+        place = desk.place(BUY, "49000")
+        desk.send(place)
+        await desk.hears(Accepted, place.cid)
+        desk.send(desk.query(place))
+        assert (await desk.hears(OrderReport, place.cid)).status is OrderStatus.OPEN
+        desk.send(desk.cancel(place))
+        await desk.hears(Cancelled, place.cid)
+        desk.send(desk.query(place))
+        assert (await desk.hears(OrderReport, place.cid, 2)).status is OrderStatus.CANCELLED

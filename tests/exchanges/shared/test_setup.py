@@ -5,7 +5,16 @@ import pytest
 from domain.errors import ConfigError
 from exchanges.hyperliquid import open as hyperliquid
 from exchanges.hyperliquid.config import MAINNET
-from exchanges.shared.setup import VenueAccount, VenueModule, VenueSetup, network_of, venue_module, wanted
+from exchanges.shared.setup import (
+    Terms,
+    VenueAccount,
+    VenueModule,
+    VenueSetup,
+    network_of,
+    refuse_terms,
+    venue_module,
+    wanted,
+)
 from tests.exchanges.hyperliquid.desk import BTC
 
 AS_ALL_VENUES: VenueModule = hyperliquid
@@ -49,3 +58,9 @@ def test_an_account_does_not_show_its_api_key():
     account = VenueAccount(id="BINANCE:main", key="binance_secret", api_key="k-1234567890")
     assert "1234567890" not in repr(account)
     assert "1234567890" not in repr(VenueSetup(venue="BINANCE", accounts=(account,)))
+
+
+def test_margin_terms_where_nobody_sets_them_are_refused():
+    refuse_terms(VenueSetup(venue="DYDX", terms={BTC.id: Terms()}))
+    with pytest.raises(ConfigError, match="does not set margin mode and leverage at DYDX: set them there for BTC-USDC"):
+        refuse_terms(VenueSetup(venue="DYDX", terms={BTC.id: Terms(leverage=3)}))
