@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from research.simulation.world import World
 
 PEOPLE_GAP_S = 12.0
+SNAPSHOT_AGAIN_NS = 20_000_000
 
 
 class Trouble:
@@ -56,7 +57,11 @@ class Trouble:
             self.world.machine.journal.fail()
 
     def snapshot(self) -> None:
-        """A snapshot of the state is written."""
+        """A snapshot is written, once all before it is told: no projection is here to read the rest off the record."""
+        kernel = self.world.kernel
+        if kernel is not None and kernel.untold:
+            self.world.at(self.world.now_ns + SNAPSHOT_AGAIN_NS, self.snapshot)
+            return
         self.world.machine.alive(lambda kernel: kernel.snapshot())
         self.world.outcome.met["snapshot"] += 1
 
