@@ -330,7 +330,7 @@ def open_fleet(config: Config, data: Path) -> Fleet:
     from exchanges.shared.setup import VenueSetup
 
     secrets = open_secrets(data)
-    setups = [convert(fields, VenueSetup) for fields in venue_fields(config, secrets)]
+    setups = [convert(fields, VenueSetup) for fields in venue_fields(config)]
     return Fleet(setups, secrets, data / "venues")
 
 

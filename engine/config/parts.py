@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.ports import Secrets
 from engine.config.models import Config
 
 MILLISECOND_NS = 1_000_000
@@ -30,8 +29,8 @@ def paper_fields(config: Config) -> dict[str, Any]:
     }
 
 
-def venue_fields(config: Config, secrets: Secrets) -> list[dict[str, Any]]:
-    """Fields of `exchanges.shared.setup.VenueSetup`, one for each venue. Raises `ConfigError` for a missing API key."""
+def venue_fields(config: Config) -> list[dict[str, Any]]:
+    """Fields of `exchanges.shared.setup.VenueSetup`, one for each venue; an API key is there by its secret's name."""
     return [
         {
             "venue": item.id,
@@ -44,7 +43,7 @@ def venue_fields(config: Config, secrets: Secrets) -> list[dict[str, Any]]:
                 {
                     "id": account.id,
                     "key": account.key or "",
-                    "api_key": secrets.get(account.api_key) if account.api_key else "",
+                    "api_key": account.api_key or "",
                     "address": account.address,
                     "subaccount": account.subaccount,
                     "is_vault": account.is_vault,

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 Sink: TypeAlias = Callable[[MarketEvent | FeedStatus], None]
 RETRY_S, RETRY_LONGEST_S = 2.0, 60.0
+WAIT_S = 3.0
+"""People are not kept from their doors by a venue that does not answer."""
 
 
 class FeedRouter:
@@ -36,11 +38,15 @@ class FeedRouter:
         self._tried = {venue: asyncio.Event() for venue in openers}
 
     async def start(self, sink: Sink, feeds: Sequence[Feed]) -> None:
-        """Start every feed; those that cannot be started now are tried again until `aclose`."""
+        """Start every feed; returns when each was tried, or soon: those that are not there are tried until `aclose`."""
         self._note(feeds)
-        started = await asyncio.gather(*(self._start(venue, sink) for venue in self._openers))
-        closed = [venue for venue, there in zip(self._openers, started, strict=True) if not there]
-        self._tasks = [asyncio.create_task(self._start_later(venue, sink), name=f"feed {venue}") for venue in closed]
+        self._tasks = [
+            asyncio.create_task(self._keep_trying(each, sink), name=f"feed {each}") for each in self._openers
+        ]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WAIT_S):
+                for tried in self._tried.values():
+                    await tried.wait()
 
     async def subscribe(self, feeds: Sequence[Feed]) -> None:
         """Add subscriptions. Raises what the venue's feed raises; where it is not there yet, they wait for it."""
@@ -108,10 +114,8 @@ class FeedRouter:
             sink(FeedStatus(venue=venue, state=FeedState.DOWN, detail=f"{problem} (it is tried again)"))
         return False
 
-    async def _start_later(self, venue: str, sink: Sink) -> None:
+    async def _keep_trying(self, venue: str, sink: Sink) -> None:
         pause_s = RETRY_S
-        while True:
+        while not await self._start(venue, sink):
             await asyncio.sleep(pause_s)
-            if await self._start(venue, sink):
-                return
             pause_s = min(2 * pause_s, RETRY_LONGEST_S)

@@ -6,6 +6,7 @@ afterwards may be newer, never older, so nothing that the engine knew before the
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -15,7 +16,7 @@ from domain.instrument import ZERO
 from domain.order import Query
 from exchanges.dydx.config import DydxAccount
 from exchanges.dydx.http import Reader
-from exchanges.dydx.orders import OPEN_STATUSES, SIDES, Orders, any_price, kind_of, status_of
+from exchanges.dydx.orders import OPEN_STATUSES, SIDES, Line, Orders, any_price, kind_of, status_of
 from exchanges.dydx.wire import (
     WireFill,
     WireFills,
@@ -28,6 +29,8 @@ from exchanges.dydx.wire import (
     ns_of,
 )
 
+BEHIND_S = 0.5
+"""When the indexer's REST is behind its stream, it is asked again after so long."""
 PAGE = 100
 """Fills and payments that are asked for at once."""
 OVERLAP_NS = 60_000_000_000
@@ -83,6 +86,13 @@ class AccountReader:
             venue_id=order.id,
             venue_ts_ns=asked_ns,
         )
+
+    async def filled(self, line: Line) -> int:
+        """What has filled of a short-term order whose block has passed. Raises `VenueError`, `DataError`."""
+        while (await self.height())[0] <= line.good_til:  # noqa: ASYNC110 - nobody tells when it has caught up
+            await asyncio.sleep(BEHIND_S)
+        order = await self._reader.indexer_or_none(f"orders/{line.key.uuid}", WireOrder)
+        return 0 if order is None else line.market.instrument.qty(order.total_filled or "0")
 
     async def snapshot(self) -> VenueSnapshot:
         """Everything of the account, with fills and funding since a little before the last one. Raises `VenueError`."""

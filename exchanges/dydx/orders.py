@@ -73,6 +73,8 @@ class Line(Struct, kw_only=True):
     valid_until_ns: int = 0
     filled: int = 0
     was_taken: bool = False
+    was_heard: bool = True
+    """Nothing of it can have been missed: the stream has held since it was sent."""
     is_over: bool = False
 
 
@@ -83,9 +85,15 @@ def any_price(market: Market, trigger: int, side: int) -> int:
 
 
 class Orders:
-    """Translates; every event goes to `emit`. `markets` are the venue's, by number of the pair and by ticker."""
+    """Translates; every event goes to `emit`. `markets` are the venue's, by number of the pair and by ticker.
 
-    def __init__(self, ids: IdMap, emit: Callable[[VenueEvent], None]) -> None:
+    `settle` is told of a short-term order that is over, and of whose fills some may have been missed.
+    """
+
+    def __init__(
+        self, ids: IdMap, emit: Callable[[VenueEvent], None], settle: Callable[[Line], None] = lambda _: None
+    ) -> None:
+        self._settle = settle
         self.markets: dict[str, Market] = {}
         self.ids = ids
         self._emit = emit
@@ -212,11 +220,22 @@ class Orders:
         """The chain is past a block: short-term orders that were good until it are over."""
         for line in [line for line in self._short.values() if line.good_til + GRACE_BLOCKS < height]:
             self._end(line)
-            if line.was_taken and line.filled < line.qty:
-                text = f"not filled by block {line.good_til}"
-                self._emit(Cancelled(cid=line.cid, filled=line.filled, text=text, venue_ts_ns=time_ns))
+            if not line.was_heard:
+                self._settle(line)
+            elif line.was_taken and line.filled < line.qty:
+                self.on_passed(line, line.filled, time_ns)
         for line in [line for line in self._expected.values() if line.valid_until_ns < time_ns]:
             self._end(line)
+
+    def on_passed(self, line: Line, filled: int, time_ns: int) -> None:
+        """A short-term order's block has passed, and so much of it has filled."""
+        text = f"not filled by block {line.good_til}"
+        self._emit(Cancelled(cid=line.cid, filled=max(filled, line.filled), text=text, venue_ts_ns=time_ns))
+
+    def on_lost(self) -> None:
+        """The stream is gone: what happens now is not heard."""
+        for line in self._short.values():
+            line.was_heard = False
 
     def may_still_come(self, cid: ClientId, height: int) -> bool:
         """Whether a short-term order that nobody knows may yet be matched."""

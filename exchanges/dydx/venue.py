@@ -30,7 +30,7 @@ from exchanges.dydx.config import DydxAccount, DydxConfig, network_name
 from exchanges.dydx.http import IndexerLimits, Reader
 from exchanges.dydx.ids import IdMap
 from exchanges.dydx.opening import Opening
-from exchanges.dydx.orders import Orders
+from exchanges.dydx.orders import Line, Orders
 from exchanges.dydx.outbox import Outbox
 from exchanges.dydx.socket import Connection, backoff_s
 from exchanges.dydx.wire import UNREAD, Frame, WireHeight, WireHeightUpdate, WireUpdate, decoded, ns_of
@@ -77,7 +77,7 @@ class DydxVenue:
         self._jitter = jitter
         self._sink: Callable[[VenueEvent], None] | None = None
         self.blocks = Blocks()
-        self.orders = Orders(ids, self._emit)
+        self.orders = Orders(ids, self._emit, lambda line: self._spawn(self._settle(line)))
         self.outbox = Outbox(config, clock, signer, self.orders, self.blocks, self._emit)
         self._limits = IndexerLimits(clock)
         self._readers: dict[AccountId, AccountReader] = {}
@@ -197,6 +197,7 @@ class DydxVenue:
                 self._complaint = await self._connection(session)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 self._complaint = str(error) or type(error).__name__
+            self.orders.on_lost()
             log.info("dYdX's account stream ended: %s", self._complaint)
             if self._is_up:
                 self._is_up = False
@@ -298,6 +299,17 @@ class DydxVenue:
             again = self._snapshots.pop(account)
         if again:
             self._want_snapshot(account)
+
+    async def _settle(self, line: Line) -> None:
+        """Ask what has filled of an order whose end was not heard; its fills come with a snapshot."""
+        try:
+            async with self._reads:
+                filled = await self._readers[line.account].filled(line)
+        except (VenueError, DataError, Unrepresentable, ArithmeticError) as error:
+            log.warning("what became of the order %s could not be asked: %s", line.cid, error)
+            return
+        if filled < line.qty:
+            self.orders.on_passed(line, filled, self.blocks.time_ns)
 
     async def _query(self, query: Query) -> None:
         reader = self._readers.get(query.account)

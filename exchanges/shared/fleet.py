@@ -30,6 +30,8 @@ class Listed(Struct, frozen=True):
 class Fleet:
     """The venues of `setups`; `secrets` has the keys that they name, and each venue keeps in `folder` what it must.
 
+    The API keys of the accounts in `setups` are names too; their values are put there when a venue is opened.
+
     Raises `ConfigError` for a venue that is not built.
     """
 
@@ -49,6 +51,7 @@ class Fleet:
         if not setup.instruments:
             return []
         try:
+            setup = self._with_keys(setup)
             signer = module.open_signer(setup, self._secrets) if setup.accounts else None
             async with asyncio.timeout(READ_WITHIN_S):
                 return await module.read_instruments(setup, signer)
@@ -70,9 +73,16 @@ class Fleet:
         if setup.folder is not None:
             setup.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         accounts = tuple(replace(a, since_ns=since_ns[a.id]) for a in setup.accounts if a.id in since_ns)
+        setup = self._with_keys(replace(setup, accounts=accounts))
         signer = module.open_signer(setup, self._secrets)
         mine = [instrument for instrument in instruments if instrument.venue == name]
-        return module.open_venue(replace(setup, accounts=accounts), clock, signer, mine)
+        return module.open_venue(setup, clock, signer, mine)
+
+    def _with_keys(self, setup: VenueSetup) -> VenueSetup:
+        """API keys by value. Raises `ConfigError` for one that is not in the secrets file."""
+        get = self._secrets.get
+        accounts = [replace(a, api_key=get(a.api_key)) if a.api_key else a for a in setup.accounts]
+        return replace(setup, accounts=tuple(accounts))
 
     def open_feed(self, name: str, instruments: Sequence[Instrument], clock: Clock) -> MarketFeed:
         """The market data of a venue, not started. Raises `ConfigError`."""

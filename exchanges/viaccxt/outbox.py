@@ -130,7 +130,7 @@ class Outbox:
     async def _carry(self, call: Call) -> None:
         """One call, from the venue's limits to its outcome; cancels do not wait until others are answered."""
         try:
-            if call.priority is Priority.CANCEL:
+            if not call.parts or call.priority is Priority.CANCEL:
                 await self._send(call)
             else:
                 async with self._room:
@@ -141,6 +141,8 @@ class Outbox:
 
     async def _send(self, call: Call) -> None:
         """Wait for the venue's limits; what has waited is written anew, without what was taken back meanwhile."""
+        if not call.parts:
+            return
         client, clock = self._session.client, self._session.clock
         since_ns, parts = clock.now_ns(), [*call.parts]
         try:

@@ -32,16 +32,6 @@ approvals: {{override_votes: 1, requester_counts: true}}
 """
 
 
-class Keys:
-    """Secrets that a test knows."""
-
-    def get(self, name: str) -> str:
-        return f"value of {name}"
-
-    def has(self, name: str) -> bool:
-        return True
-
-
 @pytest.fixture
 def load(tmp_path):
     def load(text: str = FILE, environment: str = "") -> Config:
@@ -91,12 +81,12 @@ def test_what_a_venue_changes_does_not_change_the_hash_of_the_file(load):
 
 
 def test_what_main_opens_a_venue_with(load):
-    hyperliquid, binance = venue_fields(load(), Keys())
+    hyperliquid, binance = venue_fields(load())
     assert (hyperliquid["venue"], hyperliquid["network"]) == ("HYPERLIQUID", "testnet")
     assert hyperliquid["terms"] == {"BTC-USDC-PERP.HYPERLIQUID": {"margin": "isolated", "leverage": 3}}
     assert hyperliquid["accounts"][0] | {"address": ADDRESS, "key": "agent"} == hyperliquid["accounts"][0]
     assert (binance["accounts"][0]["api_key"], binance["accounts"][0]["key"]) == (
-        "value of binance_key",
+        "binance_key",
         "binance_secret",
     )
 

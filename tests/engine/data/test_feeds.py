@@ -22,9 +22,12 @@ class Source:
         self.broken = broken
         self.feeds: list[Feed] = []
         self.closed = False
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def start(self, sink, wanted) -> None:
         await asyncio.sleep(0)
+        await self.answers.wait()
         if self.broken:
             raise self.broken.pop(0)
         self.feeds += wanted
@@ -92,4 +95,16 @@ async def test_it_is_tried_again_with_all_that_is_wanted_by_then(monkeypatch):
             await asyncio.sleep(0.01)
     assert a.feeds == [A, MORE]
     assert len(heard) == 1, "the same reason is told once"
+    await feed.aclose()
+
+
+async def test_a_feed_that_does_not_answer_does_not_hold_up_the_others(monkeypatch):
+    monkeypatch.setattr(feeds, "WAIT_S", 0.01)
+    feed, a, b = router()
+    a.answers.clear()
+    async with asyncio.timeout(5):
+        await feed.start(lambda _: None, [A, B])
+    assert (a.feeds, b.feeds) == ([], [B])
+    a.answers.set()
+    assert [bar.instrument for bar in await feed.history(A, 1)] == [A.instrument]
     await feed.aclose()

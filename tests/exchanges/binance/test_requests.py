@@ -8,6 +8,7 @@ import pytest
 from domain.events import (
     Accepted,
     Amended,
+    AmendRejected,
     Cancelled,
     CancelRejected,
     Filled,
@@ -16,6 +17,8 @@ from domain.events import (
 )
 from domain.order import BUY, SELL, Amend, OrderKind, OrderStatus
 from tests.exchanges.binance.desk import ACCOUNT, trading
+from tests.exchanges.binance.room import Rec
+from tests.exchanges.binance.venue_rules import Refusal
 
 IOC, STOP, POST_ONLY = OrderKind.IOC, OrderKind.STOP, OrderKind.POST_ONLY
 
@@ -134,3 +137,28 @@ async def test_terms_on_the_wire_are_ours_exactly_and_valid_for_as_long_as_the_e
         assert (seen["price"], seen["quantity"], seen["timeInForce"]) == ("51000.10", "0.013", "GTX")
         assert seen["selfTradePreventionMode"] == "EXPIRE_TAKER"
         assert 7_000 < int(seen["recvWindow"]) <= 8_000
+
+
+async def test_a_stop_that_is_triggered_while_it_is_amended_leaves_no_second_one():
+    async with trading() as (server, desk):
+        entry = desk.place(BUY, "50010", "0.1", IOC)
+        desk.send(entry)
+        await desk.hears(Filled, entry.cid)
+        price, cancel = desk.instrument.price, server.room.cancel
+        stop = desk.place(SELL, "0", "0.1", STOP, trigger=price("49500"), reduce_only=True, adds_risk=False)
+        desk.send(stop)
+        await desk.hears(Accepted, stop.cid)
+
+        def too_late(user: str, rec: Rec) -> Rec:
+            if rec.cid == stop.cid:
+                raise Refusal(-2011, "Unknown order sent.")
+            return cancel(user, rec)
+
+        server.room.cancel = too_late  # type: ignore[method-assign]
+        desk.send(
+            Amend(cid=stop.cid, account=ACCOUNT, instrument=stop.instrument, price=0, qty=stop.qty,
+                  trigger=price("49600"), amend_no=1)
+        )  # fmt: skip
+        assert "triggered before" in (await desk.hears(AmendRejected, stop.cid)).text
+        resting = [rec.cid for rec in server.room.recs.values() if rec.algo_id and rec.status == "NEW"]
+        assert resting == [stop.cid], "the new one is gone, the old one is what was triggered"

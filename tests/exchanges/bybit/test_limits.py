@@ -6,7 +6,7 @@ import time
 from domain.events import Accepted, Cancelled, CancelRejected, Rejected, SendDropped
 from domain.order import BUY
 from domain.verdict import Reason
-from tests.exchanges.bybit.desk import on_socket, trading
+from tests.exchanges.bybit.desk import ACCOUNT, on_socket, trading
 from tests.exchanges.bybit.gate import Limits
 from tests.exchanges.bybit.server import Server
 
@@ -79,3 +79,15 @@ async def test_what_has_waited_is_stamped_when_it_leaves():
         await desk.until(lambda: len(desk.of(Accepted)) == 9)
         stamps = [int(headers["X-BAPI-TIMESTAMP"]) for headers in server.headers if len(headers) == 2]
         assert stamps[-1] > sent_ms + 500
+
+
+async def test_an_order_that_is_cancelled_before_anything_ran_is_taken_back_in_silence(caplog):
+    async with trading() as (server, desk):
+        place = desk.place(BUY, "49000")
+        desk.send(place)
+        desk.send(desk.cancel(place))
+        assert (await desk.hears(SendDropped, place.cid)).reason is Reason.WITHDRAWN
+        await asyncio.sleep(0.05)
+        assert desk.venue.seats[ACCOUNT].outbox.unanswered == 0
+        assert server.room.seen == []
+        assert "could not be dealt with" not in caplog.text

@@ -266,6 +266,26 @@ async def test_a_hole_in_the_numbers_of_the_account_stream_is_a_lost_connection(
         assert server.connections == 2
 
 
+async def test_an_order_that_ended_while_nobody_listened_ends_with_what_has_filled_of_it():
+    """Told as unfilled, it would be bought again before its fill is known."""
+    async with trading() as (server, desk):
+        server.hold_blocks()
+        await server.quote("49990", "50010", "0.004")
+        part, none = desk.place(BUY, "50010", "0.01", IOC), desk.place(BUY, "49000", "0.01", IOC)
+        desk.send(part, none)
+        await desk.hears(Accepted, part.cid)
+        await desk.hears(Accepted, none.cid)
+        server.faults.refuse_ws = True
+        server.cut()
+        await desk.until(lambda: not desk.of(VenueStatus)[-1].connected)
+        for _ in range(8):
+            await server.block()
+        server.faults.refuse_ws = False
+        assert (await desk.hears(Cancelled, part.cid)).filled == desk.instrument.qty("0.004")
+        assert (await desk.hears(Cancelled, none.cid)).filled == 0
+        assert not desk.of(Filled), "they come with the snapshot that the engine asks for"
+
+
 async def test_a_message_that_makes_no_sense_is_skipped_and_the_account_is_read():
     async with trading() as (server, desk):
         await server.publish("v4_subaccounts", f"{ADDRESS}/0", {"fills": [{"id": "x"}], "mood": "bright"})

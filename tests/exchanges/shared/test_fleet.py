@@ -70,6 +70,15 @@ async def test_a_venue_is_opened_for_the_accounts_in_force(tmp_path):
         await venue.aclose()
 
 
+async def test_a_missing_api_key_is_one_venues_affair(tmp_path):
+    async with ExchangeServer() as server:
+        bybit = VenueAccount(id="BYBIT:main", api_key="bybit_api_key", key="agent")
+        there = VenueSetup(venue="BYBIT", instruments=("BTC-USDT-PERP.BYBIT",), accounts=(bybit,))
+        listed = await Fleet([setup_of(server, BTC), there], Keys(), tmp_path).read()
+        assert [instrument.id for instrument in listed.instruments] == [BTC]
+        assert listed.problems == ("BYBIT (testnet): the secret 'bybit_api_key' is missing",)
+
+
 def test_trading_on_mainnet_is_refused(tmp_path):
     fleet = Fleet([VenueSetup(venue="HYPERLIQUID", network="mainnet", accounts=(ACCOUNT,))], Keys(), tmp_path)
     with pytest.raises(ConfigError, match="trading on mainnet is refused until keys are kept in the vault"):
