@@ -278,7 +278,7 @@ def run(
     from engine.catalogue import catalogue, start_settings
     from engine.config import environment_of, remember
     from engine.config.local import write_local
-    from engine.doctor import check_kinds
+    from engine.doctor import check_alone, check_kinds
     from exchanges.shared.local import LocalVenues
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -287,6 +287,7 @@ def run(
         raise ConfigError("--venue sets itself up; with --config, name the venues in the file (docs/venues.md)")
     folder = engine_cli.data_folder("+".join(venues) or environment_of(config), data)
     check_kinds(folder)
+    check_alone(folder)
     local = LocalVenues(folder / "local-venues")
     try:
         if venues:

@@ -94,7 +94,7 @@ def examine(
     needed only where the projection's database has a password.
     """
     checks = [_python(), _disk(data), _folder(data)]
-    running = _is_running(data)
+    running = is_running(data)
     checks += [_clock(data), _journal(data, running=running)]
     config, settings = _settings(config_path, environment, data)
     checks += settings
@@ -192,7 +192,15 @@ def check_kinds(data: Path) -> None:
             raise ConfigError(f"{path} is not a {kind}: move it away, the service keeps something of its own there")
 
 
-def _is_running(data: Path) -> bool:
+def check_alone(data: Path) -> None:
+    """Raise `ConfigError` when a service runs on the folder: nothing that its watchdog reads may change under it."""
+    if is_running(data):
+        raise ConfigError(
+            f"another process runs on {data} already: stop it first, or give this one a folder of its own with --data"
+        )
+
+
+def is_running(data: Path) -> bool:
     """Whether a service holds the journal's lock."""
     try:
         handle = os.open(data / "journal" / "lock", os.O_RDONLY | os.O_CLOEXEC)

@@ -67,6 +67,19 @@ def test_a_second_instance_on_the_same_folder_is_refused_and_disturbs_nobody(pro
     assert "ACTIVE" in program.until("/status", "ACTIVE")
 
 
+def test_a_second_instance_changes_nothing_that_the_watchdog_of_the_first_reads(program: Program) -> None:
+    program.start()
+    program.ready()
+    before = {path.name for path in program.data.iterdir()} | {(program.data / "settings-file").read_text()}
+    second = subprocess.run(
+        program.verb("run", "--venue", "hyperliquid-local"), capture_output=True, text=True, timeout=60, check=False
+    )
+    after = {path.name for path in program.data.iterdir()} | {(program.data / "settings-file").read_text()}
+    assert second.returncode == 1
+    assert f"another process runs on {program.data} already: stop it first" in second.stderr
+    assert after == before
+
+
 def test_halted_stays_halted_through_kill_9_until_the_quorum_resumes(program: Program) -> None:
     program.start()
     program.ready()
