@@ -14,10 +14,17 @@ from tests.exchanges.phemex import desk as phemex
 
 @pytest.mark.parametrize(("status", "is_trouble"), [(200, False), (400, False), (403, True), (418, True), (502, True)])
 def test_a_servers_error_and_a_ban_are_trouble_and_a_refusal_is_not(status, is_trouble):
+    told: list[tuple[VenueOperation, str]] = []
+    judge(lambda operation, text: told.append((operation, text)), ORDERS, status, b"words " * 100)
+    assert bool(told) == is_trouble
+    assert all(operation is ORDERS and text.startswith(f"HTTP {status}: words") for operation, text in told)
+    assert all(len(text) < 200 for _, text in told)
+
+
+def test_it_is_told_as_an_event_of_the_venue():
     told: list[VenueEvent] = []
-    judge(telling("X", told.append), ORDERS, status, b"words " * 100)
-    assert told == ([VenueTrouble(venue="X", operation=ORDERS, text=told[0].text)] if is_trouble else [])
-    assert not told or len(told[0].text) < 200
+    telling("X", told.append)(ORDERS, "busy")
+    assert told == [VenueTrouble(venue="X", operation=ORDERS, text="busy")]
 
 
 @pytest.mark.parametrize("venue", [bybit, phemex, dydx, hyperliquid])
