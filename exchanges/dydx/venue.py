@@ -186,6 +186,7 @@ class DydxVenue:
 
     def _ended(self, why: str) -> None:
         self._complaint = why
+        self.orders.on_lost()
         if self._is_up:
             self._is_up = False
             self._emit(VenueStatus(venue=self.name, connected=False, detail=why))
