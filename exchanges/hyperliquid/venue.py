@@ -47,6 +47,7 @@ from exchanges.hyperliquid.socket import backoff_s, connect, receive
 from exchanges.hyperliquid.watch import AccountWatch
 from exchanges.hyperliquid.wire import ErrorMessage
 from exchanges.shared.payloads import Payloads
+from exchanges.shared.trouble import telling
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,9 @@ class HyperliquidVenue:
         self._sink = sink
         self._session = self.outbox.session = aiohttp.ClientSession()
         try:
-            await self._open(InfoClient(self._session, self._config, self._jitter, self.limits))
+            await self._open(
+                InfoClient(self._session, self._config, self._jitter, self.limits, telling(NAME, self._emit))
+            )
             for run in (self.outbox.run(), self._stay_connected(self._session), self._look_on()):
                 self._spawn(run)
             async with asyncio.timeout(self._config.connect_timeout_s):
