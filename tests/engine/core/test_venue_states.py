@@ -274,7 +274,7 @@ def test_a_venue_that_is_down_at_the_start_holds_up_itself_alone() -> None:
 def test_nobody_trades_a_contract_on_an_account_of_another_venue() -> None:
     rig = two()
     stray = StrategySpec(id="stray", kind="script", account=ACCOUNT, instruments=(THERE.id,))
-    asked = [
+    asked: list[c.Command] = [
         c.ManualTarget(account=ACCOUNT, instrument=THERE.id, qty=Decimal("0.1")),
         c.SetHold(account=OTHER, instrument=BTC.id, on=True),
     ]
