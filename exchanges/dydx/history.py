@@ -140,7 +140,7 @@ class DydxHistory:
 
     async def funding(self, instrument: Instrument, start_ns: int, end_ns: int) -> HistoryPage[FundingRate]:
         """Hourly rates. Raises `VenueError`, `DataError`."""
-        until_ns = min(end_ns, start_ns + RATES * HOUR_NS)
+        until_ns = min(end_ns, start_ns + (RATES - 1) * HOUR_NS)  # the rate at its very end comes too
         path = f"/historicalFunding/{instrument.venue_symbol}"
         params: dict[str, str | int] = {"limit": RATES, "effectiveBeforeOrAt": iso(until_ns)}
         told = (await self._reader.read(path, WireFundingRates, params)).historical_funding

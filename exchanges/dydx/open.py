@@ -21,7 +21,7 @@ from exchanges.dydx.markets import read_markets
 from exchanges.dydx.signing import LocalSigner
 from exchanges.dydx.venue import DydxVenue
 from exchanges.shared.pace import Pace
-from exchanges.shared.setup import MAINNET, TESTNET, VenueSetup, network_of, refuse_terms, wanted
+from exchanges.shared.setup import MAINNET, TESTNET, VenueSetup, network_of, wanted
 from exchanges.viaccxt.dialect import Patience
 from exchanges.viaccxt.feed import PublicFeed
 from exchanges.viaccxt.pages import PublicReader
@@ -61,7 +61,6 @@ def open_venue(setup: VenueSetup, clock: Clock, signer: Signer, instruments: Seq
                 f"{name}: on dYdX all positions of a subaccount share its margin, and leverage is what they need; "
                 "take the terms out, or trade the contract in a subaccount of its own"
             )
-    refuse_terms(setup)
     if setup.folder is None:
         raise ConfigError("dYdX's order ids have 32 bits: their map has to be kept in a folder, and none is given")
     accounts = [
