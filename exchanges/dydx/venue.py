@@ -35,6 +35,7 @@ from exchanges.dydx.outbox import Outbox
 from exchanges.dydx.socket import Connection, backoff_s
 from exchanges.dydx.wire import UNREAD, Frame, WireHeight, WireHeightUpdate, WireUpdate, decoded, ns_of
 from exchanges.shared.payloads import Payloads
+from exchanges.shared.trouble import telling
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class DydxVenue:
         self._sink = sink
         self._session = self.outbox.session = aiohttp.ClientSession()
         try:
-            await self._open(Reader(self._session, self._config, self._jitter, self._limits))
+            await self._open(Reader(self._session, self._config, self._jitter, self._limits, telling(NAME, self._emit)))
             self._spawn(self._stay_connected(self._session))
             async with asyncio.timeout(self._config.connect_timeout_s):
                 await self._live.wait()

@@ -20,6 +20,7 @@ from domain.market import Bar
 from exchanges.hyperliquid.config import HyperliquidConfig
 from exchanges.hyperliquid.limits import Limits
 from exchanges.hyperliquid.wire import INTERVAL_NAMES, MS, CoinCodec, WireCandle
+from exchanges.shared.trouble import READS, Tell, judge, untold
 
 MAX_CANDLES = 5_000
 """The venue keeps this many per coin and interval."""
@@ -72,7 +73,7 @@ def instrument_of(asset: MetaAsset, venue: str = "HYPERLIQUID") -> Instrument:
 class InfoClient:
     """Asks `POST /info` on a session that somebody else closes; `jitter` gives random numbers in [0, 1).
 
-    With `limits` questions wait for room in them.
+    With `limits` questions wait for room in them. `tell` hears of the venue's troubles.
     """
 
     def __init__(
@@ -81,16 +82,18 @@ class InfoClient:
         config: HyperliquidConfig,
         jitter: Callable[[], float],
         limits: Limits | None = None,
+        tell: Tell = untold,
     ) -> None:
         self._session = session
         self._config = config
         self._jitter = jitter
         self._limits = limits
+        self._tell = tell
 
     async def ask(self, question: dict[str, Any]) -> bytes:
         """The answer's body. Busy answers and lost connections are tried again; raises `VenueError` after that."""
         what = str(question.get("type", ""))
-        problem = ""
+        problem, is_answered = "", False
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(self._config.backoff_s * 2**attempt * (0.5 + self._jitter()))
@@ -104,13 +107,17 @@ class InfoClient:
                     if self._limits is not None:
                         self._limits.answered_question(what, status, answer.headers, body)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                problem = str(error) or type(error).__name__
+                problem, is_answered = str(error) or type(error).__name__, False
                 continue
+            is_answered = True
+            judge(self._tell, READS, status, body)
             if status == 200 and len(body) <= MAX_BODY_BYTES:
                 return body
             problem = http_words(status) if status != 200 else "an answer that is too large"
             if status not in _RETRY:
                 break
+        if not is_answered:
+            self._tell(READS, f"no answer to {what}: {problem}")
         raise VenueError(f"Hyperliquid did not answer {what}: {problem} (asked {self._config.api_url}/info)")
 
     async def instruments(self) -> list[Instrument]:

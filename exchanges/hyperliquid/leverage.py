@@ -75,7 +75,9 @@ class TermsSetter:
         timeout = aiohttp.ClientTimeout(total=self._config.request_timeout_s)
         try:
             data = msgspec.json.encode(envelope)
-            async with self._session.post(url, data=data, headers=headers, timeout=timeout) as answer:
+            async with self._session.post(
+                url, data=data, headers=headers, timeout=timeout, allow_redirects=False
+            ) as answer:  # fmt: skip
                 status, body = answer.status, await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return str(error) or type(error).__name__

@@ -49,6 +49,7 @@ from exchanges.hyperliquid.watch import AccountWatch
 from exchanges.hyperliquid.wire import ErrorMessage
 from exchanges.shared.payloads import Payloads
 from exchanges.shared.setup import Terms
+from exchanges.shared.trouble import telling
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +196,7 @@ class HyperliquidVenue:
     # opening
 
     async def _open(self, session: aiohttp.ClientSession) -> None:
-        info = InfoClient(session, self._config, self._jitter, self.limits)
+        info = InfoClient(session, self._config, self._jitter, self.limits, telling(NAME, self._emit))
         meta = await info.meta()
         self._list(meta)
         setter = TermsSetter(self._config, self._clock, session, self.outbox.writer, self.limits)

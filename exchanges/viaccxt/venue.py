@@ -22,13 +22,14 @@ import msgspec
 from msgspec import Struct
 
 from domain.errors import ConfigError, DataError, Unrepresentable, VenueError
-from domain.events import VenueEvent, VenueStatus, VenueTrouble
+from domain.events import VenueEvent, VenueStatus
 from domain.instrument import AccountId, Instrument
 from domain.order import ArmDeadMan, ClientId, Intent, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
 from domain.views import VenueView
 from exchanges.shared.payloads import Payloads
 from exchanges.shared.setup import VenueSetup
+from exchanges.shared.trouble import telling
 from exchanges.viaccxt.client import Client, load_ccxt
 from exchanges.viaccxt.dialect import Answer, ClientSpec, Dialect, Patience
 from exchanges.viaccxt.limits import Limits, Rules
@@ -169,9 +170,7 @@ class CcxtVenue:
         if self.limits is not None:
             self.limits.open_account(name)
             client.limits, client.account = self.limits, name
-        client.trouble = lambda operation, text: self._emit(
-            VenueTrouble(venue=self.name, operation=operation, text=text)
-        )
+        client.tell = telling(self.name, self._emit)
         client.hear = lambda url, message: self._hear(seat, url, message)
         self.seats[name] = seat
         return seat

@@ -12,8 +12,16 @@ class Leverages:
     """What accounts have set. It does not change what a position needs: that is the contract's margin here."""
 
     def __init__(self, assets: list[MetaAsset]) -> None:
-        self.assets = assets
+        self.assets = list(assets)
         self._set: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def universe(self) -> list[dict[str, Any]]:
+        """Of meta."""
+        return [
+            {"name": asset.name, "szDecimals": asset.size_decimals, "maxLeverage": asset.max_leverage}
+            | ({"onlyIsolated": True} if asset.only_isolated else {})
+            for asset in self.assets
+        ]
 
     def of(self, address: str, coin: str) -> dict[str, Any]:
         most = next(asset.max_leverage for asset in self.assets if asset.name == coin)

@@ -345,10 +345,7 @@ class Room:
         user, since = question.get("user", "").lower(), question.get("startTime", 0)
         match question["type"]:
             case "meta":
-                universe = [
-                    {"name": a.name, "szDecimals": a.size_decimals, "maxLeverage": a.max_leverage} for a in ASSETS
-                ]
-                answer: Any = {"universe": universe}
+                answer: Any = {"universe": self.leverages.universe()}
             case "userRole":
                 answer = self.roles.get(user, {"role": "missing"})
             case "userRateLimit":
@@ -371,9 +368,7 @@ class Room:
                 answer = [told(f) for f in self.fills if f["user"] == user and f["time"] >= since][:2_000]
             case "userFunding":
                 mine = [f for f in self.fundings if f["user"] == user and f["time"] >= since]
-                answer = [{"time": f["time"], "hash": "0x0", "delta": {"type": "funding", **told(f)}} for f in mine][
-                    :500
-                ]
+                answer = [{"time": f["time"], "hash": "0x0", "delta": {"type": "funding", **told(f)}} for f in mine[:500]]
             case other:
                 raise AssertionError(f"nobody taught the local venue {other}")
         return answer
