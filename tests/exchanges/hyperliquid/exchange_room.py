@@ -368,7 +368,9 @@ class Room:
                 answer = [told(f) for f in self.fills if f["user"] == user and f["time"] >= since][:2_000]
             case "userFunding":
                 mine = [f for f in self.fundings if f["user"] == user and f["time"] >= since]
-                answer = [{"time": f["time"], "hash": "0x0", "delta": {"type": "funding", **told(f)}} for f in mine[:500]]
+                answer = [
+                    {"time": f["time"], "hash": "0x0", "delta": {"type": "funding", **told(f)}} for f in mine[:500]
+                ]
             case other:
                 raise AssertionError(f"nobody taught the local venue {other}")
         return answer

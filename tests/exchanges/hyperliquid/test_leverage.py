@@ -45,7 +45,10 @@ async def test_terms_are_set_once_and_what_is_already_so_is_left_alone():
 async def test_the_sdk_writes_the_same_bytes():
     meta: Any = {"universe": [{"name": "BTC", "szDecimals": 5}, {"name": "ETH", "szDecimals": 4}]}
     client = Exchange(
-        eth_account.Account.from_key(AGENT_KEY), "http://127.0.0.1:9", meta=meta, spot_meta={"universe": [], "tokens": []}
+        eth_account.Account.from_key(AGENT_KEY),
+        "http://127.0.0.1:9",
+        meta=meta,
+        spot_meta={"universe": [], "tokens": []},
     )
     sent: list[Any] = []
     client._post_action = lambda action, *_: sent.append(action)
