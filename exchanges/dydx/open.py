@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import aiohttp
 from msgspec.structs import replace
@@ -83,4 +84,5 @@ def open_feed(
 
 def open_history(setup: VenueSetup) -> HistorySource:
     """Past candles, trades and funding rates."""
-    return DydxHistory(PublicReader("dYdX", config_of(setup).indexer_url, Pace(REQUESTS_A_MINUTE)))
+    reader = PublicReader("dYdX", config_of(setup).indexer_url, Pace(REQUESTS_A_MINUTE))
+    return DydxHistory(reader, partial(read_instruments, replace(setup, instruments=())))

@@ -20,6 +20,7 @@ from domain.market import Bar
 from exchanges.hyperliquid.config import HyperliquidConfig
 from exchanges.hyperliquid.limits import Limits
 from exchanges.hyperliquid.wire import INTERVAL_NAMES, MS, CoinCodec, WireCandle
+from exchanges.shared.redial import http_words
 from exchanges.shared.trouble import READS, Tell, judge, untold
 
 MAX_CANDLES = 5_000
@@ -29,7 +30,6 @@ MAKER_FEE, TAKER_FEE = Decimal("0.00015"), Decimal("0.00045")
 """Of the lowest tier; an account's own rates come with its user fees."""
 MAX_BODY_BYTES = 16 * 2**20
 _RETRY = frozenset({429, 500, 502, 503, 504})
-DOWN = frozenset({502, 503, 504})
 
 
 class MetaAsset(Struct):
@@ -153,13 +153,6 @@ class InfoClient:
             if bar.open_ts_ns >= start_ns and bar.venue_ts_ns <= end_ns and bar.interval_ns == interval_ns
         }
         return [wanted[opened] for opened in sorted(wanted)]
-
-
-def http_words(status: int) -> str:
-    """What an HTTP status of the venue means."""
-    if status in DOWN:
-        return f"it is in maintenance or overloaded (HTTP {status}); wait until its status page says that it is up"
-    return f"HTTP {status}"
 
 
 async def _whole(answer: aiohttp.ClientResponse) -> bytes:
