@@ -51,9 +51,9 @@ async def market_at(venue: str) -> AsyncIterator[tuple[Config, Instrument]]:
                     await server.market(event)
 
         pumping = asyncio.create_task(pump())
-        section = VenueSection(name=venue.lower(), network="local", base_url=server.url, instruments=[instrument.id])
+        told = {"name": venue.lower(), "network": "local", "base_url": server.url, "instruments": [instrument.id]}
         try:
-            yield Config().model_copy(update={"venues": [section]}), instrument
+            yield Config().model_copy(update={"venues": [VenueSection.model_validate(told)]}), instrument
         finally:
             pumping.cancel()
             await feed.aclose()
