@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
-
-from msgspec.structs import replace
 
 from domain.errors import ConfigError
 from domain.instrument import Instrument
@@ -17,7 +14,7 @@ from exchanges.phemex.history import REQUESTS_A_MINUTE, PhemexHistory
 from exchanges.phemex.markets import Products, listed, with_fees
 from exchanges.phemex.wire import FeeRates, told
 from exchanges.shared.pace import Pace
-from exchanges.shared.setup import VenueSetup, wanted
+from exchanges.shared.setup import VenueSetup, leveraged, wanted
 from exchanges.viaccxt.dialect import Answer, Patience
 from exchanges.viaccxt.feed import PublicFeed
 from exchanges.viaccxt.opening import asking, hmac_signer
@@ -39,23 +36,12 @@ async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> l
     """The wanted contracts; with a signer the commission is the first account's."""
     async with asking(setup, spec_at(setup), signer) as (client, account):
         products = told(await client.ask("GET", "v2", "public/products"), Products, "public/products")
-        instruments = [_leveraged(each, setup) for each in wanted(setup, list(listed(products)))]
+        instruments = [leveraged(each, setup) for each in wanted(setup, list(listed(products)))]
         if account is None:
             return instruments
         path = "api-data/futures/fee-rate"
         rates = told(await client.ask("GET", "private", path, {"settleCurrency": QUOTE}), FeeRates, path)
         return [with_fees(each, rates) for each in instruments]
-
-
-def _leveraged(instrument: Instrument, setup: VenueSetup) -> Instrument:
-    """The contract with the margin that its configured leverage needs."""
-    terms = setup.terms.get(instrument.id)
-    if terms is None or not terms.leverage:
-        return instrument
-    most = int(1 / instrument.initial_margin)
-    if terms.leverage > most:
-        raise ConfigError(f"{instrument.id}: Phemex allows a leverage of {most} there, not {terms.leverage}")
-    return replace(instrument, initial_margin=(Decimal(1) / terms.leverage).quantize(Decimal("0.0001")))
 
 
 def _no_answer(message: object) -> Answer:
