@@ -146,9 +146,9 @@ class Market:
         return pieces
 
     def would_take(self, side: int, price: int) -> bool:
-        """Whether a limit at `price` would trade at once; with bars alone, against the last close."""
+        """Whether a limit at `price` would trade at once; with bars alone, when it is beyond the last close."""
         other = self.best(-side) if self.has_book else self.last
-        return other > 0 and (price - other) * side >= 0
+        return other > 0 and (price - other) * side >= (0 if self.has_book else 1)
 
     def reference(self) -> int:
         """The price that margin is reckoned at: mark, else the middle of the book, else the last price; 0 = none."""

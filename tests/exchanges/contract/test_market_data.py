@@ -135,4 +135,5 @@ def test_every_venues_data_is_fetched_recorded_listed_and_backtested_by_name(ven
     assert tested.exit_code == 0, tested.output
     assert f"{instrument.id} candles 1m" in tested.output
     assert "NO FEES" not in tested.output
+    assert "Refused" not in tested.output
     assert f"funding from {instrument.id} funding" in tested.output

@@ -61,6 +61,13 @@ def test_a_marketable_limit_takes_at_the_open_or_rests():
     assert fills(world.bar(600_700, 600_900, 600_500, 600_800)) == [(1, 600_600, 10)]
 
 
+def test_post_only_at_the_last_close_rests_and_beyond_it_is_refused():
+    world = bars_world()
+    assert names(world.place(1, 10, 600_000, OrderKind.POST_ONLY)) == ["Accepted"]
+    assert names(world.place(1, 10, 600_001, OrderKind.POST_ONLY)) == ["Rejected"]
+    assert fills(world.bar(600_000, 600_500, 599_900, 600_400)) == [(1, 600_000, 10)]
+
+
 def protected(model: FillModel = FillModel.NEXT_OPEN) -> World:
     """Long 10 from 600 000 with a stop at 598 000 and a take-profit at 602 000."""
     world = bars_world(model)
