@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 from domain.instrument import InstrumentId
 from domain.market import Book, Level
@@ -66,7 +67,10 @@ class Side:
     def top(self, count: int) -> tuple[Level, ...]:
         """The best levels, best first."""
         best = self.prices[: -count - 1 : -1] if self._sign > 0 else self.prices[:count]
-        return tuple(map(self._levels.__getitem__, best))
+        if len(best) < 2:  # `itemgetter` then gives no tuple; else it is the quickest way
+            return tuple([self._levels[price] for price in best])
+        found: tuple[Level, ...] = itemgetter(*best)(self._levels)
+        return found
 
     def nearest(self) -> tuple[Level, ...]:
         """The best `DEPTH` levels, best first; made anew only when something has changed."""
@@ -86,7 +90,7 @@ class LocalBook:
         self.asks = Side(-1)
         self.update = -1
 
-    def reset(self, bids: Iterable[Level], asks: Iterable[Level], update: int) -> None:
+    def reset(self, bids: Sequence[Level], asks: Sequence[Level], update: int) -> None:
         """A snapshot."""
         self.bids.reset(bids)
         self.asks.reset(asks)
