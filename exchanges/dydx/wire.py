@@ -6,10 +6,9 @@ Unknown fields are tolerated, missing ones are errors. What the venue sends as p
 
 from __future__ import annotations
 
-import functools
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct, field
@@ -73,18 +72,18 @@ def ns_of(time: datetime) -> int:
     return (int(time.replace(microsecond=0).timestamp()) * 1_000_000 + time.microsecond) * 1_000
 
 
-@functools.cache
-def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
-    """Made once for each kind: making one takes longer than reading a small message."""
-    return msgspec.json.Decoder(kind)
+_decoders: dict[object, msgspec.json.Decoder[Any]] = {}
+"""By what they make: making one takes longer than reading a small message."""
 
 
 def decoded(body: bytes | Raw, kind: type[T], what: str) -> T:
     """Raises `DataError` for what is not understood."""
     try:
-        return _decoder(kind).decode(body)
+        decoder = _decoders.get(kind) or _decoders.setdefault(kind, msgspec.json.Decoder(kind))
+        value: T = decoder.decode(body)
     except (msgspec.DecodeError, UnicodeError) as error:
         raise DataError(f"dYdX's {what} is not understood: {error}") from error
+    return value
 
 
 class Frame(Struct, rename={"number": "message_id"}, gc=False):
