@@ -6,13 +6,16 @@ from decimal import Decimal
 
 from bot.call import Call
 from bot.message import Message, Text
-from bot.parse import UsageError, account_of, instrument_of, params_of, quantity_of, suggest
+from bot.parse import UsageError, account_of, instrument_of, nearest, params_of, quantity_of, suggest
 from bot.show import strategy_of
 from domain import commands
 from domain.account import venue_of
 from domain.commands import Command
 from domain.facts import CommandDone, Severity
 from domain.settings import StrategySpec
+
+LIKE_A_VENUE = 0.75
+"""A first word of `/resume` that is so like a venue's name is a slip and no reason to resume everywhere."""
 
 
 async def submit(call: Call, command: Command) -> Message:
@@ -43,8 +46,10 @@ async def halt(call: Call) -> Message:
 async def resume(call: Call) -> Message:
     """Ask to trade again: at one venue where that is the first word, else everywhere."""
     word, reason = call.arguments.get("venue", ""), call.arguments.get("reason", "")
-    venue = word.upper()
-    if venue not in {venue_of(account) for account in call.desk.accounts()}:
+    venue, known = word.upper(), {venue_of(account) for account in call.desk.accounts()}
+    if venue not in known:
+        if meant := nearest(word, sorted(known), likeness=LIKE_A_VENUE):
+            raise UsageError(f"no venue is called {word!r}: did you mean {' or '.join(meant)}? Nothing was asked for")
         venue, reason = "", f"{word} {reason}".strip()
     return await submit(call, commands.Resume(reason=reason, venue=venue))
 

@@ -91,10 +91,10 @@ def words_of(text: str, bot_name: str = "") -> list[str]:
     return [name.lower(), *words[1:]]
 
 
-def nearest(word: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The known words that look most like `word`, best first, whatever the case."""
+def nearest(word: str, known: Iterable[str], count: int = 3, likeness: float = 0.5) -> list[str]:
+    """The known words that look most like `word`, best first, whatever the case; `likeness` 1 is the same word."""
     by_lower = {name.lower(): name for name in known}
-    return [by_lower[hit] for hit in difflib.get_close_matches(word.lower(), by_lower, n=count, cutoff=0.5)]
+    return [by_lower[hit] for hit in difflib.get_close_matches(word.lower(), by_lower, n=count, cutoff=likeness)]
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
@@ -153,6 +153,9 @@ def instrument_of(desk: Desk, text: str) -> InstrumentId:
     """The instrument that a person means. Raises `UsageError` with the nearest ones."""
     found = desk.instrument(text)
     if found is None:
+        several = [name for name in desk.instruments() if name.partition("-")[0] == text.upper()]
+        if several:
+            raise UsageError(f"{text!r} is traded as {' and '.join(several)}: write which one")
         raise UsageError(f"no instrument is called {text!r}: {suggest(text, symbols(desk))}")
     return found
 

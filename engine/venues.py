@@ -33,7 +33,7 @@ from domain.events import (
 from domain.instrument import AccountId
 from domain.market import FeedStatus, MarketEvent
 from domain.order import ClientId, Intent, Place, RequestSnapshot
-from domain.ports import Clock, MatchingVenue, Shown, Venue
+from domain.ports import Clock, MatchingVenue, Shown, Venue, VenueCaps
 from domain.views import VenueView
 from engine.clock import WallClock
 from engine.core.state import State
@@ -61,6 +61,8 @@ class Line(Struct):
     venue: Venue | None = None
     connected: bool = False
     detail: str = ""
+    told: VenueCaps | None = None
+    """What the engine knows that it can do."""
 
     def view(self) -> VenueView:
         """How it is, with its limits where it tells of them."""
@@ -164,7 +166,7 @@ class VenueRouter:
             async with asyncio.timeout(START_WITHIN_S):
                 # the engine answers the first word of a venue at once, so it is there before it is started
                 line.venue = line.open(self._clock)
-                self._tell(VenueOpened(venue=line.name, caps=line.venue.caps))
+                self._tell_caps(line, line.venue)
                 await line.venue.start(partial(self._hear, line))
         except TimeoutError:
             await self._closed(line, f"it did not start within {START_WITHIN_S:g} s")
@@ -200,11 +202,18 @@ class VenueRouter:
     def _hear(self, line: Line, event: VenueEvent) -> None:
         if isinstance(event, VenueStatus):
             line.connected, line.detail = event.connected, "" if event.connected else event.detail
+            if line.venue is not None and line.venue.caps != line.told:
+                self._tell_caps(line, line.venue)
         elif isinstance(event, VenueSnapshot):
             waiting = self._snapshots.get(event.account)
             if waiting is not None and not waiting.done():
                 waiting.set_result([*(order.cid for order in event.orders), *(fill.cid for fill in event.fills)])
         self._tell(event)
+
+    def _tell_caps(self, line: Line, venue: Venue) -> None:
+        """What the venue can do; some of it only the venue itself can say, once it is reached."""
+        line.told = venue.caps
+        self._tell(VenueOpened(venue=line.name, caps=venue.caps))
 
     def _tell(self, event: Event) -> None:
         if self._sink is not None:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from domain.errors import Unrepresentable
 from domain.instrument import parse_instrument_id
+from domain.loopback import is_loopback
 from engine.config.models import Config
 from engine.config.problem import KeyPath
 from engine.config.venues import VenueSection
@@ -45,8 +46,11 @@ def _network(config: Config, item: VenueSection, path: KeyPath) -> Iterator[Find
     if network == "mainnet" and item.accounts:
         yield (*path, "accounts"), NO_MAINNET
     address = urlsplit(item.base_url)
-    if network == "local" and not (address.scheme in {"http", "https"} and address.netloc):
-        yield (*path, "base_url"), "the network local needs the address of its server, http://host:port"
+    if network == "local" and not (address.scheme in {"http", "https"} and is_loopback(address.hostname or "")):
+        yield (
+            (*path, "base_url"),
+            "the network local needs the address of its server on this machine, http://127.0.0.1:port",
+        )
     if network != "local" and item.base_url:
         yield (*path, "base_url"), f"{item.name} knows its own addresses; base_url is for the network local"
 

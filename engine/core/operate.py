@@ -103,6 +103,8 @@ def find_slot(core: Core, account: str, instrument: str) -> Slot | Veto:
         return Veto(Reason.NO_SUCH, f"account {account}")
     if instrument not in core.instruments:
         return Veto(Reason.NO_SUCH, f"instrument {instrument}")
+    if venue_of(account) != core.instruments[instrument].venue:
+        return Veto(Reason.BAD_VALUE, f"{instrument} cannot be traded on {account}: another venue")
     return core.slot(account, instrument)
 
 

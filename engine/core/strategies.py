@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from msgspec import Meta, ValidationError
 from msgspec.msgpack import decode
 
+from domain.account import venue_of
 from domain.codec import encode
 from domain.desired import NOTHING
 from domain.errors import StrategyError
@@ -45,6 +46,8 @@ def load(core: Core, spec: StrategySpec, source_hash: str, *, is_configured: boo
     for instrument in spec.instruments:
         if instrument not in core.instruments:
             return Veto(Reason.NO_SUCH, f"instrument {instrument}")
+        if venue_of(spec.account) != core.instruments[instrument].venue:
+            return Veto(Reason.BAD_VALUE, f"{instrument} cannot be traded on {spec.account}: another venue")
         slot = core.slot(spec.account, instrument)
         give_back(core, slot)
         if slot.owner and slot.owner != spec.id and owner_is_alive(core, slot.owner, slot.key):

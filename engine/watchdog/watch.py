@@ -25,6 +25,7 @@ LOOK_EVERY_S = 0.25
 ATTEMPT_WITHIN_S = 60.0
 RETRY_S = 2.0
 DEADLINE_S = 10.0
+PAPER = "PAPER:"
 LEAST_DEADLINE_S = 3.0
 """Below this an engine that writes a snapshot or loads a strategy would be ended."""
 
@@ -137,9 +138,11 @@ class Watchdog:
         try:
             patients = list(self._patients(guarded)) if guarded is not None else []
             answers = await asyncio.gather(*(self._look_after(beat, patient) for patient in patients))
+            if left := _left_alone(guarded, patients):
+                answers.append(Done(problem=left))
         except MoonDevError as error:
             patients, answers = [], [Done(problem=str(error))]
-        names = [patient.name for patient in patients] or ["watchdog"]
+        names = [*(patient.name for patient in patients), "watchdog"]
         texts = [answer.text(name) for name, answer in zip(names, answers, strict=False)]
         return Report(
             epoch=beat.epoch,
@@ -170,3 +173,14 @@ class Watchdog:
         except Exception as error:  # noqa: BLE001 - the other venues must not wait for what is wrong with this one
             rescuer.done.problem = error_text(error)
         return rescuer.done
+
+
+def _left_alone(guarded: Guarded | None, patients: Sequence[Patient]) -> str:
+    """Why not everything that the run traded is looked after; empty when it is. Paper died with the run."""
+    if guarded is None:
+        return "what the run traded is not known: watchdog/guarded cannot be read. Look at the venues"
+    looked_after = {account for patient in patients for account in patient.accounts}
+    left = [name for name in guarded.accounts if name not in looked_after and not name.startswith(PAPER)]
+    if not left:
+        return ""
+    return f"{', '.join(left)}: the run traded there, and the settings file does not name it now. Put it back"

@@ -38,6 +38,7 @@ from exchanges.bybit.wire import (
     converted,
     decoded,
 )
+from exchanges.shared.trouble import ORDERS
 from exchanges.viaccxt.dialect import Acked, Answer, Call, Changed, Outcome, Refused, Request
 from exchanges.viaccxt.session import Session
 
@@ -49,6 +50,8 @@ DCP = "dcp.future"
 LOGIN_MS = 10_000
 UNKNOWN_CODES = frozenset({10000, 10014, 10016, 10404, 170007})
 """Timeouts, errors of the server, and "this request came already": what became of it is not known."""
+TROUBLE_CODES = frozenset({10000, 10016, 170007, 10006, 10018, 10429})
+"""What other venues say by HTTP 5xx and 429; over the trade WebSocket there is no other way."""
 UNCHANGED = "order remains unchanged"
 _REASONS = {
     10006: Reason.MESSAGE_RATE,
@@ -155,6 +158,8 @@ class BybitDialect:
             return None
         envelope = decoded(answer.body, Envelope, call.path)
         code, text = envelope.ret_code, envelope.ret_msg
+        if code in TROUBLE_CODES:
+            self._session.client.tell(ORDERS, f"{code} {text}")
         if code in UNKNOWN_CODES:
             return None
         if code:

@@ -71,6 +71,8 @@ def _window_ms(session: Session, parts: Sequence[Request]) -> int:
 
 def _words(session: Session, part: Request) -> dict[str, Any]:
     instrument = session.instrument(part.instrument)
+    if isinstance(part, Cancel) and part.venue_id:
+        return {"symbol": instrument.venue_symbol, "orderId": part.venue_id}
     if len(part.cid) > LONGEST:
         raise Unrepresentable(f"the client id {part.cid} is longer than Bybit's {LONGEST} characters")
     names = {"symbol": instrument.venue_symbol, "orderLinkId": part.cid}

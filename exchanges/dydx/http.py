@@ -16,6 +16,7 @@ from exchanges.dydx.wire import decoded
 from exchanges.shared.budget import Budget
 from exchanges.shared.gate import Gate
 from exchanges.shared.meters import Costs, Headers, Priority, Window
+from exchanges.shared.trouble import READS, Tell, judge, untold
 
 TRIES = 3
 _RETRY = frozenset({429, 500, 502, 503, 504})
@@ -33,7 +34,7 @@ class IndexerLimits:
 
 
 class Reader:
-    """Asks on a session that somebody else closes; `jitter` gives random numbers in [0, 1)."""
+    """Asks on a session that somebody else closes; `jitter` gives random numbers, `tell` hears of troubles."""
 
     def __init__(
         self,
@@ -41,7 +42,9 @@ class Reader:
         config: DydxConfig,
         jitter: Callable[[], float] = random.random,
         limits: IndexerLimits | None = None,
+        tell: Tell = untold,
     ) -> None:
+        self._tell = tell
         self._limits = limits
         self._session = session
         self._config = config
@@ -76,21 +79,23 @@ class Reader:
     async def ask(self, url: str, **query: str | int) -> bytes | None:
         """The body of an answer, None for a 404. Busy answers and lost connections are tried again."""
         limits = self._limits if url.startswith(self._config.indexer_url) else None
-        problem = ""
+        problem, is_answered, what = "", False, url.rpartition("/")[2]
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(self._config.backoff_s * 2**attempt * (0.5 + self._jitter()))
             try:
                 if limits is not None:
-                    await limits.gate.enter(Priority.READ, limits.one, f"read {url.rpartition('/')[2]}")
+                    await limits.gate.enter(Priority.READ, limits.one, f"read {what}")
                 timeout = aiohttp.ClientTimeout(total=self._config.request_timeout_s)
                 async with self._session.get(url, params=query, timeout=timeout) as answer:
                     status, body = answer.status, await answer.read()
                 if limits is not None:
                     limits.gate.answered(limits.one, status, answer.headers)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                problem = str(error) or type(error).__name__
+                problem, is_answered = str(error) or type(error).__name__, False
                 continue
+            is_answered = True
+            judge(self._tell, READS, status, body)
             if status == 404:
                 return None
             if status == 200:
@@ -98,4 +103,6 @@ class Reader:
             problem = f"HTTP {status}: {body[:200].decode(errors='replace')}"
             if status not in _RETRY:
                 break
+        if not is_answered:
+            self._tell(READS, f"no answer to {what}: {problem}")
         raise VenueError(f"dYdX did not answer {url}: {problem}")

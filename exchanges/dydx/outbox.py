@@ -38,6 +38,7 @@ from exchanges.dydx.signing import ALLOWED
 from exchanges.dydx.turns import Turns
 from exchanges.dydx.wire import decoded
 from exchanges.shared.meters import Priority, priority_of
+from exchanges.shared.trouble import ORDERS, judge, telling
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ class Outbox:
         self._orders = orders
         self._blocks = blocks
         self._emit = emit
+        self._tell = telling("DYDX", emit)
         self._tasks: set[asyncio.Task[None]] = set()
         self._placing: dict[ClientId, asyncio.Task[None]] = {}
         self._last_id = 0
@@ -287,7 +289,9 @@ class Outbox:
         call = {"jsonrpc": "2.0", "id": self._last_id, "method": "broadcast_tx_sync", "params": {"tx": tx}}
         timeout = aiohttp.ClientTimeout(total=self._config.request_timeout_s)
         try:
-            async with self.session.post(self._config.rpc_url, json=call, timeout=timeout) as answer:
+            async with self.session.post(
+                self._config.rpc_url, json=call, timeout=timeout, allow_redirects=False
+            ) as answer:  # fmt: skip
                 status, body = answer.status, await answer.read()
         except aiohttp.ClientConnectorError as error:
             raise Unsent(str(error)) from error
@@ -298,6 +302,7 @@ class Outbox:
 
     def _checked(self, status: int, body: bytes) -> Checked | None:
         """Below 500 somebody has looked at it and refused; above, and for the RPC's own errors, nobody knows."""
+        judge(self._tell, ORDERS, status, body)
         if 400 <= status < 500:
             codespace, code = ("clob", RATE_LIMITED) if status == 429 else ("http", status)
             return Checked(code, codespace, f"HTTP {status}: {body[:200].decode(errors='replace')}")

@@ -71,9 +71,3 @@ class Connection:
                 return f"messages {self._last + 1} to {frame.number - 1} are missing"
             self._last = max(self._last, frame.number)
         return frame
-
-
-def backoff_s(config: DydxConfig, failures: int, jitter: float) -> float:
-    """How long to wait before the next attempt; `jitter` is a random number in [0, 1)."""
-    limit_s: float = min(config.backoff_max_s, config.backoff_s * 2 ** min(failures, 10))
-    return limit_s * (0.5 + jitter / 2)

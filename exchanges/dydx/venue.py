@@ -13,13 +13,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 
 from domain.errors import DataError, Unrepresentable, VenueError
-from domain.events import VenueEvent, VenueStatus
+from domain.events import VenueEvent, VenueSnapshot, VenueStatus
 from domain.instrument import AccountId, Instrument
 from domain.order import ArmDeadMan, Intent, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
@@ -32,9 +33,13 @@ from exchanges.dydx.ids import IdMap
 from exchanges.dydx.opening import Opening
 from exchanges.dydx.orders import Line, Orders
 from exchanges.dydx.outbox import Outbox
-from exchanges.dydx.socket import Connection, backoff_s
+from exchanges.dydx.socket import Connection
 from exchanges.dydx.wire import UNREAD, Frame, WireHeight, WireHeightUpdate, WireUpdate, decoded, ns_of
 from exchanges.shared.payloads import Payloads
+from exchanges.shared.reads import Reads
+from exchanges.shared.redial import Redial
+from exchanges.shared.tasks import Tasks
+from exchanges.shared.trouble import telling
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +48,6 @@ CAPS = VenueCaps(amend=False)
 """Nothing is changed in place. The dead man's switch of orders that must fill at once is their goodTilBlock; of what
 rests there is none, so none is promised."""
 SUBACCOUNTS, HEIGHT = "v4_subaccounts", "v4_block_height"
-MAX_READS = 4
-"""Questions about accounts and orders at the same time."""
 HOUR_NS, FUNDING_AFTER_NS = 3_600_000_000_000, 20_000_000_000
 """Funding is paid each hour, and only the read path tells of it: a snapshot is sent so long after the hour."""
 
@@ -77,20 +80,18 @@ class DydxVenue:
         self._jitter = jitter
         self._sink: Callable[[VenueEvent], None] | None = None
         self.blocks = Blocks()
-        self.orders = Orders(ids, self._emit, lambda line: self._spawn(self._settle(line)))
+        self.orders = Orders(ids, self._emit, self._settle_later)
         self.outbox = Outbox(config, clock, signer, self.orders, self.blocks, self._emit)
         self._limits = IndexerLimits(clock)
         self._readers: dict[AccountId, AccountReader] = {}
         self._by_channel: dict[str, AccountReader] = {}
         self._session: aiohttp.ClientSession | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._reads = asyncio.Semaphore(MAX_READS)
-        self._snapshots: dict[AccountId, bool] = {}
-        """Accounts that are being read; True = again afterwards."""
+        self._tasks = Tasks(NAME)
+        self._reads = Reads(self._readers, self._tasks, self._told)
+        self._redial = Redial("dYdX's account stream", config, jitter)
         self._waiting: set[tuple[str, str]] = set()
         self._live = asyncio.Event()
         self._is_up = False
-        self._failures = 0
         self._complaint = ""
         self._funded_hour = 0
         self.payloads = Payloads(NAME, UNREAD, folder)
@@ -104,8 +105,8 @@ class DydxVenue:
         self._sink = sink
         self._session = self.outbox.session = aiohttp.ClientSession()
         try:
-            await self._open(Reader(self._session, self._config, self._jitter, self._limits))
-            self._spawn(self._stay_connected(self._session))
+            await self._open(Reader(self._session, self._config, self._jitter, self._limits, telling(NAME, self._emit)))
+            self._tasks.spawn(self._redial.keep(partial(self._connection, self._session), self._ended))
             async with asyncio.timeout(self._config.connect_timeout_s):
                 await self._live.wait()
         except TimeoutError:
@@ -122,9 +123,9 @@ class DydxVenue:
         """Hand intents to the sender; answers come as events, or not at all."""
         for intent in intents:
             if isinstance(intent, RequestSnapshot):
-                self._want_snapshot(intent.account)
+                self._reads.look(intent.account)
             elif isinstance(intent, Query):
-                self._spawn(self._query(intent))
+                self._reads.ask(intent)
             elif isinstance(intent, ArmDeadMan):
                 log.warning("dYdX has no dead man's switch; %s stays without one", intent.account)
             else:
@@ -133,10 +134,7 @@ class DydxVenue:
     async def aclose(self) -> None:
         """Disconnect; orders stay as they are."""
         self._sink = None
-        tasks, self._tasks = self._tasks, set()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.aclose()
         await self.outbox.aclose()
         self._limits.gate.close()
         session, self._session = self._session, None
@@ -167,11 +165,6 @@ class DydxVenue:
         if self._sink is not None:
             self._sink(event)
 
-    def _spawn(self, run: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(run)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def _open(self, reader: Reader) -> None:
         opening = Opening(reader, self._config, self._clock, self._signer)
         self.blocks.see(*await opening.height())
@@ -191,19 +184,12 @@ class DydxVenue:
 
     # the connection
 
-    async def _stay_connected(self, session: aiohttp.ClientSession) -> None:
-        while True:
-            try:
-                self._complaint = await self._connection(session)
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                self._complaint = str(error) or type(error).__name__
-            self.orders.on_lost()
-            log.info("dYdX's account stream ended: %s", self._complaint)
-            if self._is_up:
-                self._is_up = False
-                self._emit(VenueStatus(venue=self.name, connected=False, detail=self._complaint))
-            self._failures += 1
-            await asyncio.sleep(backoff_s(self._config, self._failures, self._jitter()))
+    def _ended(self, why: str) -> None:
+        self._complaint = why
+        self.orders.on_lost()
+        if self._is_up:
+            self._is_up = False
+            self._emit(VenueStatus(venue=self.name, connected=False, detail=why))
 
     async def _connection(self, session: aiohttp.ClientSession) -> str:
         """One connection, from the handshake to its end; returns why it ended."""
@@ -225,7 +211,7 @@ class DydxVenue:
 
     def _say_up(self) -> None:
         self._is_up = True
-        self._failures = 0
+        self._redial.worked()
         self._live.set()
         self._emit(VenueStatus(venue=self.name, connected=True, detail=f"dYdX, {self._config.ws_url}"))
 
@@ -244,8 +230,7 @@ class DydxVenue:
                 self._complaint = frame.message
         except (DataError, Unrepresentable, ArithmeticError, ValueError) as error:
             self.payloads.keep(bytes(frame.contents), str(error), self._clock.now_ns())
-            for account in self._readers:
-                self._want_snapshot(account)
+            self._reads.look_at_all()
 
     def _confirmed(self, frame: Frame) -> None:
         if frame.channel == HEIGHT:
@@ -272,53 +257,26 @@ class DydxVenue:
             trader.turns.serve()
         hour = (time_ns - FUNDING_AFTER_NS) // HOUR_NS
         if self._funded_hour and hour > self._funded_hour:
-            for account in self._readers:
-                self._want_snapshot(account)
+            self._reads.look_at_all()
         self._funded_hour = max(hour, self._funded_hour)
 
     # the read path
 
-    def _want_snapshot(self, account: AccountId) -> None:
-        if account in self._snapshots:
-            self._snapshots[account] = True
-        elif account in self._readers:
-            self._snapshots[account] = False
-            self._spawn(self._snapshot(self._readers[account]))
+    def _told(self, event: VenueEvent) -> None:
+        if isinstance(event, VenueSnapshot):
+            self.outbox.traders[event.account].equity = self._readers[event.account].equity
+        self._emit(event)
 
-    async def _snapshot(self, reader: AccountReader) -> None:
-        """Read an account; when that fails the engine asks again."""
-        account = reader.account.id
-        try:
-            async with self._reads:
-                snapshot = await reader.snapshot()
-            self.outbox.traders[account].equity = reader.equity
-            self._emit(snapshot)
-        except VenueError as error:
-            log.warning("%s could not be read: %s", account, error)
-        finally:
-            again = self._snapshots.pop(account)
-        if again:
-            self._want_snapshot(account)
+    def _settle_later(self, line: Line) -> None:
+        self._tasks.spawn(self._settle(line))
 
     async def _settle(self, line: Line) -> None:
         """Ask what has filled of an order whose end was not heard; its fills come with a snapshot."""
         try:
-            async with self._reads:
+            async with self._reads.room:
                 filled = await self._readers[line.account].filled(line)
         except (VenueError, DataError, Unrepresentable, ArithmeticError) as error:
             log.warning("what became of the order %s could not be asked: %s", line.cid, error)
             return
         if filled < line.qty:
             self.orders.on_passed(line, filled, self.blocks.time_ns)
-
-    async def _query(self, query: Query) -> None:
-        reader = self._readers.get(query.account)
-        if reader is None:
-            return
-        try:
-            async with self._reads:
-                report = await reader.report(query)
-            if report is not None:
-                self._emit(report)
-        except (VenueError, DataError, Unrepresentable, ArithmeticError) as error:
-            log.warning("the order %s could not be asked about: %s", query.cid, error)

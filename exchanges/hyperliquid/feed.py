@@ -15,6 +15,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -29,11 +30,12 @@ from exchanges.hyperliquid.config import HyperliquidConfig
 from exchanges.hyperliquid.info import InfoClient
 from exchanges.hyperliquid.limits import Limits
 from exchanges.hyperliquid.router import UNREAD, Router
-from exchanges.hyperliquid.socket import Socket, backoff_s, connect, receive
+from exchanges.hyperliquid.socket import Socket, connect, receive
 from exchanges.hyperliquid.subscriptions import Subscriptions, request
 from exchanges.hyperliquid.wire import CoinCodec, ConfirmationMessage, ErrorMessage, Subscription
 from exchanges.shared.candles import BarClock
 from exchanges.shared.payloads import Payloads
+from exchanges.shared.redial import Redial
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +80,7 @@ class HyperliquidFeed:
         self._tasks: list[asyncio.Task[None]] = []
         self._live = asyncio.Event()
         self._lost_ns = 0
-        self._failures = 0
+        self._redial = Redial("Hyperliquid's market data", config, jitter)
         self._confirm_by_ns = 0
         self._is_up = False
         self._complaint = ""
@@ -101,8 +103,9 @@ class HyperliquidFeed:
         self._router = Router(self._codecs.values(), sink, self._clock.now_ns(), self._payloads)
         self._follow_bars(feeds)
         bars = BarKeeper(self._router, self._info(), sink, self._clock, self._config.bar_grace_ms)
+        connection, ended = partial(self._connection, self._router, sink), partial(self._ended, self._router, sink)
         self._tasks = [
-            asyncio.create_task(self._stay_connected(self._router, sink), name="hyperliquid-feed"),
+            asyncio.create_task(self._redial.keep(connection, ended), name="hyperliquid-feed"),
             asyncio.create_task(bars.run(), name="hyperliquid-bars"),
         ]
         try:
@@ -176,21 +179,13 @@ class HyperliquidFeed:
 
     # the connection
 
-    async def _stay_connected(self, router: Router, sink: Sink) -> None:
-        """Connect again and again; every attempt ends with the reason why it ended."""
-        while True:
-            try:
-                self._complaint = await self._connection(router, sink)
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                self._complaint = str(error) or type(error).__name__
-            self._socket = None
-            router.lost()
-            if self._lost_ns == 0 and self._live.is_set():
-                self._lost_ns = self._clock.now_ns()
-                self._tell(sink, FeedState.DOWN, self._complaint)
-            log.info("Hyperliquid's connection ended: %s", self._complaint)
-            self._failures += 1
-            await asyncio.sleep(backoff_s(self._config, self._failures, self._jitter()))
+    def _ended(self, router: Router, sink: Sink, why: str) -> None:
+        self._complaint = why
+        self._socket = None
+        router.lost()
+        if self._lost_ns == 0 and self._live.is_set():
+            self._lost_ns = self._clock.now_ns()
+            self._tell(sink, FeedState.DOWN, why)
 
     async def _connection(self, router: Router, sink: Sink) -> str:
         """One connection, from the handshake to its end; returns why it ended."""
@@ -229,7 +224,7 @@ class HyperliquidFeed:
         if self._is_up:
             return
         self._is_up = True
-        self._failures = 0
+        self._redial.worked()
         if self._live.is_set():
             away_s = (self._clock.now_ns() - self._lost_ns) / 1e9
             self.reconnects += 1

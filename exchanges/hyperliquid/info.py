@@ -20,6 +20,8 @@ from domain.market import Bar
 from exchanges.hyperliquid.config import HyperliquidConfig
 from exchanges.hyperliquid.limits import Limits
 from exchanges.hyperliquid.wire import INTERVAL_NAMES, MS, CoinCodec, WireCandle
+from exchanges.shared.redial import http_words
+from exchanges.shared.trouble import READS, Tell, judge, untold
 
 MAX_CANDLES = 5_000
 """The venue keeps this many per coin and interval."""
@@ -28,7 +30,6 @@ MAKER_FEE, TAKER_FEE = Decimal("0.00015"), Decimal("0.00045")
 """Of the lowest tier; an account's own rates come with its user fees."""
 MAX_BODY_BYTES = 16 * 2**20
 _RETRY = frozenset({429, 500, 502, 503, 504})
-DOWN = frozenset({502, 503, 504})
 
 
 class MetaAsset(Struct):
@@ -71,7 +72,7 @@ def instrument_of(asset: MetaAsset, venue: str = "HYPERLIQUID") -> Instrument:
 class InfoClient:
     """Asks `POST /info` on a session that somebody else closes; `jitter` gives random numbers in [0, 1).
 
-    With `limits` questions wait for room in them.
+    With `limits` questions wait for room in them. `tell` hears of the venue's troubles.
     """
 
     def __init__(
@@ -80,16 +81,18 @@ class InfoClient:
         config: HyperliquidConfig,
         jitter: Callable[[], float],
         limits: Limits | None = None,
+        tell: Tell = untold,
     ) -> None:
         self._session = session
         self._config = config
         self._jitter = jitter
         self._limits = limits
+        self._tell = tell
 
     async def ask(self, question: dict[str, Any]) -> bytes:
         """The answer's body. Busy answers and lost connections are tried again; raises `VenueError` after that."""
         what = str(question.get("type", ""))
-        problem = ""
+        problem, is_answered = "", False
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(self._config.backoff_s * 2**attempt * (0.5 + self._jitter()))
@@ -103,13 +106,17 @@ class InfoClient:
                     if self._limits is not None:
                         self._limits.answered_question(what, status, answer.headers, body)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                problem = str(error) or type(error).__name__
+                problem, is_answered = str(error) or type(error).__name__, False
                 continue
+            is_answered = True
+            judge(self._tell, READS, status, body)
             if status == 200 and len(body) <= MAX_BODY_BYTES:
                 return body
             problem = http_words(status) if status != 200 else "an answer that is too large"
             if status not in _RETRY:
                 break
+        if not is_answered:
+            self._tell(READS, f"no answer to {what}: {problem}")
         raise VenueError(f"Hyperliquid did not answer {what}: {problem} (asked {self._config.api_url}/info)")
 
     async def instruments(self) -> list[Instrument]:
@@ -145,13 +152,6 @@ class InfoClient:
             if bar.open_ts_ns >= start_ns and bar.venue_ts_ns <= end_ns and bar.interval_ns == interval_ns
         }
         return [wanted[opened] for opened in sorted(wanted)]
-
-
-def http_words(status: int) -> str:
-    """What an HTTP status of the venue means."""
-    if status in DOWN:
-        return f"it is in maintenance or overloaded (HTTP {status}); wait until its status page says that it is up"
-    return f"HTTP {status}"
 
 
 async def _whole(answer: aiohttp.ClientResponse) -> bytes:

@@ -35,6 +35,7 @@ from exchanges.hyperliquid.private import PostResponse, Status, WirePost, status
 from exchanges.hyperliquid.socket import Socket
 from exchanges.shared.budget import Wanted
 from exchanges.shared.payloads import Payloads
+from exchanges.shared.trouble import ORDERS, judge, telling
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ class Outbox:
         self._limits = limits
         self._payloads = payloads
         self._emit = emit
+        self._tell = telling("HYPERLIQUID", emit)
         self._exhausted = exhausted
         self._queue: asyncio.Queue[Batch] = asyncio.Queue()
         self._waiting: dict[tuple[type[Request], ClientId], Batch] = {}
@@ -261,7 +263,9 @@ class Outbox:
         url = f"{self._config.api_url}/exchange"
         try:
             data = msgspec.json.encode(envelope)
-            async with session.post(url, data=data, headers=headers, timeout=timeout) as answer:
+            async with session.post(
+                url, data=data, headers=headers, timeout=timeout, allow_redirects=False
+            ) as answer:  # fmt: skip
                 status, body = answer.status, await answer.read()
         except aiohttp.ClientConnectorError as error:
             self._not_sent(batch, str(error))
@@ -292,6 +296,7 @@ class Outbox:
 
     def _http_error(self, batch: Batch, status: int, text: str, headers: Mapping[str, str]) -> None:
         """Below 500 the venue has looked at it and refused; above, nobody knows."""
+        judge(self._tell, ORDERS, status, text)
         if status >= 500:
             self._unknown(batch, f"HTTP {status}")
             return

@@ -1,4 +1,4 @@
-"""A WebSocket to Hyperliquid: opening it, hearing whether it lives, and when to try again."""
+"""A WebSocket to Hyperliquid: opening it, and hearing whether it lives."""
 
 from __future__ import annotations
 
@@ -30,9 +30,3 @@ async def receive(socket: Socket, ping_after_s: float) -> tuple[aiohttp.WSMsgTyp
         return await socket.receive(timeout=ping_after_s)
     except TimeoutError:
         return None
-
-
-def backoff_s(config: HyperliquidConfig, failures: int, jitter: float) -> float:
-    """How long to wait before the next attempt; `jitter` is a random number in [0, 1)."""
-    limit_s: float = min(config.backoff_max_s, config.backoff_s * 2 ** min(failures, 10))
-    return limit_s * (0.5 + jitter / 2)

@@ -13,7 +13,8 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -29,7 +30,7 @@ from exchanges.hyperliquid import actions
 from exchanges.hyperliquid.account import AccountReader, funding_of
 from exchanges.hyperliquid.batches import Writer
 from exchanges.hyperliquid.config import HyperliquidAccount, HyperliquidConfig, is_testnet
-from exchanges.hyperliquid.info import InfoClient, http_words, instrument_of
+from exchanges.hyperliquid.info import InfoClient, instrument_of
 from exchanges.hyperliquid.limits import Limits
 from exchanges.hyperliquid.orders import Orders
 from exchanges.hyperliquid.outbox import Outbox
@@ -43,10 +44,14 @@ from exchanges.hyperliquid.private import (
     UserSubscription,
     decode_private,
 )
-from exchanges.hyperliquid.socket import backoff_s, connect, receive
+from exchanges.hyperliquid.socket import connect, receive
 from exchanges.hyperliquid.watch import AccountWatch
 from exchanges.hyperliquid.wire import ErrorMessage
 from exchanges.shared.payloads import Payloads
+from exchanges.shared.reads import Reads
+from exchanges.shared.redial import Redial
+from exchanges.shared.tasks import Tasks
+from exchanges.shared.trouble import telling
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +60,6 @@ CAPS = VenueCaps(amend=True, amend_keeps_queue=False, batch=actions.MAX_BATCH)
 NAME = "HYPERLIQUID"
 STREAMS = ("orderUpdates", "userFills", "userFundings")
 LOOK_PAUSE_S = 1.0
-MAX_READS = 4
-"""Questions about accounts and orders at the same time."""
 
 
 class HyperliquidVenue:
@@ -104,14 +107,12 @@ class HyperliquidVenue:
         self._readers: dict[AccountId, AccountReader] = {}
         self._by_address: dict[str, AccountReader] = {}
         self._session: aiohttp.ClientSession | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._reads = asyncio.Semaphore(MAX_READS)
-        self._snapshots: dict[AccountId, bool] = {}
-        """Accounts that are being read; True = again afterwards."""
+        self._tasks = Tasks(NAME)
+        self.reads = Reads(self._readers, self._tasks, self._emit)
+        self._redial = Redial("Hyperliquid's order connection", config, jitter)
         self._waiting: set[UserSubscription] = set()
         self._live = asyncio.Event()
         self._is_up = False
-        self._failures = 0
         self._complaint = ""
 
     async def start(self, sink: Callable[[VenueEvent], None]) -> None:
@@ -122,9 +123,12 @@ class HyperliquidVenue:
         self._sink = sink
         self._session = self.outbox.session = aiohttp.ClientSession()
         try:
-            await self._open(InfoClient(self._session, self._config, self._jitter, self.limits))
-            for run in (self.outbox.run(), self._stay_connected(self._session), self._look_on()):
-                self._spawn(run)
+            await self._open(
+                InfoClient(self._session, self._config, self._jitter, self.limits, telling(NAME, self._emit))
+            )
+            connection = partial(self._connection, self._session)
+            for run in (self.outbox.run(), self._redial.keep(connection, self._ended), self._look_on()):
+                self._tasks.spawn(run)
             async with asyncio.timeout(self._config.connect_timeout_s):
                 await self._live.wait()
         except TimeoutError:
@@ -142,9 +146,9 @@ class HyperliquidVenue:
         requests = []
         for intent in intents:
             if isinstance(intent, RequestSnapshot):
-                self._want_snapshot(intent.account)
+                self.reads.look(intent.account)
             elif isinstance(intent, Query):
-                self._spawn(self._query(intent))
+                self.reads.ask(intent)
             else:
                 requests.append(intent)
         self.outbox.put(requests)
@@ -152,10 +156,7 @@ class HyperliquidVenue:
     async def aclose(self) -> None:
         """Disconnect; orders stay as they are."""
         self._sink = None
-        tasks, self._tasks = self._tasks, set()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.aclose()
         await self.outbox.aclose()
         session, self._session = self._session, None
         self.outbox.session = None
@@ -182,11 +183,6 @@ class HyperliquidVenue:
     def _emit(self, event: VenueEvent) -> None:
         if self._sink is not None:
             self._sink(event)
-
-    def _spawn(self, run: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(run)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     # opening
 
@@ -225,21 +221,12 @@ class HyperliquidVenue:
 
     # the connection
 
-    async def _stay_connected(self, session: aiohttp.ClientSession) -> None:
-        while True:
-            try:
-                self._complaint = await self._connection(session)
-            except aiohttp.WSServerHandshakeError as error:
-                self._complaint = http_words(error.status)
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                self._complaint = str(error) or type(error).__name__
-            self.outbox.lost()
-            log.info("Hyperliquid's order connection ended: %s", self._complaint)
-            if self._is_up:
-                self._is_up = False
-                self._emit(VenueStatus(venue=self.name, connected=False, detail=self._complaint))
-            self._failures += 1
-            await asyncio.sleep(backoff_s(self._config, self._failures, self._jitter()))
+    def _ended(self, why: str) -> None:
+        self._complaint = why
+        self.outbox.lost()
+        if self._is_up:
+            self._is_up = False
+            self._emit(VenueStatus(venue=self.name, connected=False, detail=why))
 
     async def _connection(self, session: aiohttp.ClientSession) -> str:
         """One connection, from the handshake to its end; returns why it ended."""
@@ -270,7 +257,7 @@ class HyperliquidVenue:
 
     def _say_up(self) -> None:
         self._is_up = True
-        self._failures = 0
+        self._redial.worked()
         self._live.set()
         self._emit(VenueStatus(venue=self.name, connected=True, detail=f"Hyperliquid, {self._config.ws_url}"))
 
@@ -296,8 +283,7 @@ class HyperliquidVenue:
                 self._complaint = message.data
         except (DataError, Unrepresentable, msgspec.DecodeError, ArithmeticError) as error:
             self.payloads.keep(frame, str(error), self._clock.now_ns())
-            for account in self._accounts:
-                self._want_snapshot(account)
+            self.reads.look_at_all()
 
     def _take_fills(self, message: FillsMessage) -> None:
         reader = self._by_address.get(message.data.user.lower())
@@ -312,34 +298,3 @@ class HyperliquidVenue:
             event = funding_of(reader.account.id, self.orders, funding)
             if event is not None and event.venue_ts_ns >= reader.since_ns:
                 self._emit(event)
-
-    # the read path
-
-    def _want_snapshot(self, account: AccountId) -> None:
-        if account in self._snapshots:
-            self._snapshots[account] = True
-        elif account in self._readers:
-            self._snapshots[account] = False
-            self._spawn(self._snapshot(self._readers[account]))
-
-    async def _snapshot(self, reader: AccountReader) -> None:
-        """Read an account; when that fails the engine asks again."""
-        account = reader.account.id
-        try:
-            async with self._reads:
-                self._emit(await reader.snapshot())
-        except VenueError as error:
-            log.warning("%s could not be read: %s", account, error)
-        finally:
-            again = self._snapshots.pop(account)
-        if again:
-            self._want_snapshot(account)
-
-    async def _query(self, query: Query) -> None:
-        reader = self._readers.get(query.account)
-        try:
-            if reader is not None:
-                async with self._reads:
-                    self._emit(await reader.report(query))
-        except (VenueError, Unrepresentable) as error:
-            log.warning("the order %s could not be asked about: %s", query.cid, error)

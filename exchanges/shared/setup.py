@@ -23,6 +23,7 @@ from msgspec import Struct, field
 
 from domain.errors import ConfigError
 from domain.instrument import AccountId, Instrument, InstrumentId
+from domain.loopback import is_loopback
 from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, Venue
 
 VENUES = ("HYPERLIQUID", "BINANCE", "BYBIT", "PHEMEX", "DYDX")
@@ -74,7 +75,7 @@ class VenueSetup(Struct, frozen=True, kw_only=True):
     venue: str
     network: str = TESTNET
     base_url: str = ""
-    """Of the local server, `http://host:port`; its WebSockets are at the same host and port. Only with LOCAL."""
+    """Of a server on this machine, `http://127.0.0.1:port`; its WebSockets are there too. Only with LOCAL."""
     accounts: tuple[VenueAccount, ...] = ()
     instruments: tuple[InstrumentId, ...] = ()
     terms: Mapping[InstrumentId, Terms] = field(default_factory=dict)
@@ -146,10 +147,10 @@ def network_of(setup: VenueSetup, networks: Mapping[str, T], local: T) -> T:
     """
     if setup.network == LOCAL:
         address = urlsplit(setup.base_url)
-        if address.scheme not in {"http", "https"} or not address.netloc:
+        if address.scheme not in {"http", "https"} or not is_loopback(address.hostname or ""):
             raise ConfigError(
-                f"{setup.venue}: the network local needs the server's address as base_url, http://host:port; "
-                f"found {setup.base_url!r:.60}"
+                f"{setup.venue}: the network local needs the server's address on this machine as base_url, "
+                f"http://127.0.0.1:port; found {setup.base_url!r:.60}"
             )
         return local
     if setup.network not in networks:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import itertools
 import json
 import logging
 import sys
@@ -18,12 +19,14 @@ from typing import Any
 
 import aiohttp
 import yarl
+from aiohttp import ClientHandlerType, ClientMiddlewareType
 
 from domain.account import VenueOperation
 from domain.errors import VenueError
 from domain.instrument import AccountId
 from domain.ports import Signer, SignRequest
 from exchanges.shared.meters import Costs, Priority
+from exchanges.shared.trouble import ORDERS, READS, Tell, judge, untold
 from exchanges.viaccxt.dialect import Answer, ClientSpec
 from exchanges.viaccxt.limits import Limits
 from exchanges.viaccxt.signing import PLACEHOLDER, Seal, as_text
@@ -31,8 +34,6 @@ from exchanges.viaccxt.signing import PLACEHOLDER, Seal, as_text
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 32 * 2**20
-BANS = frozenset({403, 418, 429})
-ORDERS, READS = VenueOperation.ORDERS, VenueOperation.READS
 CACHE = 100
 """Rows that ccxt may keep of anything; we read none of them."""
 
@@ -76,12 +77,14 @@ class Client:
         self.account: AccountId = ""
         """Whose limits they are, beside the machine's."""
         self.hear: Callable[[str, Any], bool] = lambda _url, _message: False
-        self.trouble: Callable[[VenueOperation, str], None] = lambda _operation, _text: None
-        """Told of errors of the venue's servers, and of its bans."""
+        self.tell: Tell = untold
+        """Told of the venue's troubles."""
         self.connected: dict[str, Callable[[], None]] = {}
         """Who wants to know when an address is connected."""
         self._waiting: dict[str, tuple[str, asyncio.Future[Any]]] = {}
         self._dials: set[asyncio.Task[None]] = set()
+        self.opening: dict[str, asyncio.Task[None]] = {}
+        """Handshakes under way, by address: ccxt keeps hold of none of its own."""
         self.exchange: Any = self._make(credentials or {"apiKey": api_key, "secret": PLACEHOLDER}, ping_after_s)
 
     def _make(self, credentials: Mapping[str, str], ping_after_s: float) -> Any:  # noqa: ANN401 - ccxt is untyped
@@ -150,19 +153,27 @@ class Client:
         action = self._spec.actions.get((method, path), "")
         url, body, *values = await self.sealed([request["url"], body, *map(str, headers.values())], action)
         headers = dict(zip(headers, values, strict=True))
-        what = f"{method} {path}"
+        name, what, is_read = self._spec.exchange, f"{method} {path}", priority is Priority.READ
         try:
             async with self._session.request(
                 request["method"], yarl.URL(url, encoded=True), data=body.encode() or None, headers=headers,
-                timeout=self._timeout,
+                timeout=self._timeout, allow_redirects=False, middlewares=() if method == "GET" else (_once(),),
             ) as got:  # fmt: skip
-                answer = Answer(got.status, {name.lower(): got.headers[name] for name in got.headers}, await got.read())
+                answer = Answer(got.status, {key.lower(): got.headers[key] for key in got.headers}, await got.read())
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise NotSent(f"{self._spec.exchange} cannot be reached for {what}: {_words(error)}") from None
+            raise self._silent(
+                NotSent(f"{name} cannot be reached for {what}: {_words(error)}"), is_read=is_read
+            ) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise NoAnswer(f"{self._spec.exchange} did not answer {what}: {_words(error)}") from None
-        self.charged(costs, answer, READS if priority is Priority.READ else ORDERS)
+            raise self._silent(NoAnswer(f"{name} did not answer {what}: {_words(error)}"), is_read=is_read) from None
+        self.charged(costs, answer, READS if is_read else ORDERS)
         return answer
+
+    def _silent(self, error: NotSent | NoAnswer, *, is_read: bool) -> VenueError:
+        """A question that the venue does not answer is its trouble; orders without an answer the engine counts."""
+        if is_read:
+            self.tell(READS, str(error))
+        return error
 
     async def enter(self, what: str, weight: int, orders: int, priority: Priority, until_ns: int = 0) -> Costs:
         """Wait for the venue's limits. Raises `Dropped`."""
@@ -172,12 +183,11 @@ class Client:
         await self.limits.enter(priority, costs, what, until_ns)
         return costs
 
-    def charged(self, costs: Costs, answer: Answer, operation: VenueOperation = VenueOperation.ORDERS) -> None:
+    def charged(self, costs: Costs, answer: Answer, operation: VenueOperation = ORDERS) -> None:
         """The venue's own count is in its answer; a server's error and a ban are its trouble."""
         if self.limits is not None:
             self.limits.answered(costs, answer.status, answer.headers)
-        if answer.status >= 500 or answer.status in BANS:
-            self.trouble(operation, f"HTTP {answer.status}: {answer.body[:120].decode(errors='replace')}")
+        judge(self.tell, operation, answer.status, answer.body)
 
     async def fetch2(self, path: str, api: str, method: str, params: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
         """What ccxt's own methods ask (markets, listen keys): decoded, and judged as ccxt does."""
@@ -199,8 +209,8 @@ class Client:
         `message`, if any, is sent first. Raises what ccxt raises when it ends, or what `ended` raises; never returns.
         """
         self.connected[url] = live
+        watched = asyncio.ensure_future(self.exchange.watch(url, "stream", message, "stream"))
         try:
-            watched = asyncio.ensure_future(self.exchange.watch(url, "stream", message, "stream"))
             waiting = [watched, *([ended] if ended is not None else [])]
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for future in done:
@@ -208,13 +218,28 @@ class Client:
             raise VenueError(f"the stream of {self._spec.exchange} ended")
         finally:
             self.connected.pop(url, None)
+            watched.cancel()
             await self.drop(url)
+            await asyncio.gather(watched, return_exceptions=True)
 
     async def drop(self, url: str) -> None:
-        """Close one WebSocket, if it is there."""
+        """Close one WebSocket, if it is there, or end its handshake."""
+        opening = self.opening.pop(url, None)
+        if opening is not None:
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
         socket = (self.exchange.clients or {}).pop(url, None)
-        if socket is not None and socket.connection is not None:
+        if socket is not None:
             await socket.close()
+
+    def open(self, socket: Any, backoff_delay: float) -> asyncio.Future[Any]:  # noqa: ANN401
+        """Begin a handshake, unless there was one, as ccxt does; returns what ends with it."""
+        if not socket.connection and not socket.connecting:
+            socket.connecting = True
+            self.opening[socket.url] = task = asyncio.ensure_future(socket.open(self._session, backoff_delay))
+            task.add_done_callback(lambda _: self.opening.pop(socket.url, None))
+        connected: asyncio.Future[Any] = socket.connected
+        return connected
 
     def socket_action(self, message: Any) -> str:  # noqa: ANN401 - JSON
         """What a message on a WebSocket does; empty for what is not to be signed."""
@@ -244,6 +269,7 @@ class Client:
                 await socket.connect(self._session, self.exchange.ws_dial_delay(url))
         except Exception as error:  # noqa: BLE001 - ccxt raises what it likes; requests go over REST meanwhile
             log.info("%s's order socket is not there: %s", self._spec.exchange, _words(error))
+            await self.drop(url)
 
     async def post(self, url: str, message: Any, number: str) -> asyncio.Future[Any]:  # noqa: ANN401 - JSON
         """Send a request over an open WebSocket; its answer comes to the future.
@@ -294,6 +320,18 @@ class Client:
             waiting.cancel()
 
 
+def _once() -> ClientMiddlewareType:
+    """For one request: aiohttp repeats PUT and DELETE by itself when a kept connection breaks."""
+    tries = itertools.count()
+
+    async def send(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
+        if next(tries):
+            raise aiohttp.ServerDisconnectedError
+        return await handler(request)
+
+    return send
+
+
 def _nothing() -> None:
     """Nobody asked."""
 
@@ -329,6 +367,7 @@ def _overrides(base: Any, owner: Client) -> dict[str, Any]:  # noqa: ANN401 - a 
                 await owner.send(plain, message)
 
             socket.send = send
+            socket.connect = lambda _session, backoff_delay=0: owner.open(socket, backoff_delay)
         return socket
 
     def handle_message(self: Any, socket: Any, message: Any) -> None:  # noqa: ANN401

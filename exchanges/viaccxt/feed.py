@@ -17,6 +17,7 @@ import logging
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -28,6 +29,8 @@ from domain.instrument import Instrument, InstrumentId
 from domain.market import Bar, Feed, FeedKind, FeedState, FeedStatus, MarketEvent
 from domain.ports import Clock
 from exchanges.shared.payloads import Payloads
+from exchanges.shared.redial import Redial
+from exchanges.shared.tasks import Tasks
 from exchanges.viaccxt.bars import BarOrder
 from exchanges.viaccxt.dialect import Patience
 
@@ -86,14 +89,14 @@ class FeedDialect(ABC):
 class _Line:
     """One address and its topics. `waiting` are requests without an answer, by their numbers."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, redial: Redial) -> None:
         self.url = url
+        self.redial = redial
         self.topics: dict[str, None] = {}
         self.waiting: dict[int, float] = {}
         self.socket: Socket | None = None
         self.is_up = False
-        self.failures = 0
-        self.task: asyncio.Task[None] | None = None
+        self.is_kept = False
 
 
 class PublicFeed:
@@ -124,7 +127,7 @@ class PublicFeed:
         self._lines: dict[str, _Line] = {}
         self._bars = BarOrder(self)
         self._broken: set[InstrumentId] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(f"{dialect.venue}'s market data")
         self._live = asyncio.Event()
         self._is_live = False
         self._was_live = False
@@ -202,12 +205,8 @@ class PublicFeed:
 
     async def aclose(self) -> None:
         """Disconnect."""
-        lines, self._lines = self._lines, {}
-        tasks = [*self._tasks, *(line.task for line in lines.values() if line.task is not None)]
-        self._tasks = set()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._lines = {}
+        await self._tasks.aclose()
         await self._dialect.aclose()
         session, self.session = self.session, None
         if session is not None:
@@ -224,9 +223,7 @@ class PublicFeed:
 
     def spawn(self, run: Coroutine[Any, Any, None]) -> None:
         """Run something until the feed is closed."""
-        task = asyncio.create_task(run)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.spawn(run)
 
     def gap(self, instrument: InstrumentId, detail: str) -> None:
         """Something of an instrument was lost; said once until `healed`."""
@@ -273,34 +270,28 @@ class PublicFeed:
         added: dict[str, list[str]] = {}
         for feed, topics in wanted:
             for url, topic in topics:
-                line = self._lines.setdefault(url, _Line(url))
+                line = self._lines.setdefault(url, self._line(url))
                 if topic not in line.topics:
                     line.topics[topic] = None
                     added.setdefault(url, []).append(topic)
             if feed.kind is FeedKind.BAR:
                 self._bars.follow(feed.instrument, feed.interval_ns)
         for line in self._lines.values():
-            if line.task is None:
-                line.task = asyncio.create_task(self._stay_connected(line), name=f"{self.name}-feed")
+            if not line.is_kept:
+                line.is_kept = True
+                self.spawn(line.redial.keep(partial(self._connection, line), partial(self._ended, line)))
         return [(self._lines[url], topics) for url, topics in added.items()]
 
-    async def _stay_connected(self, line: _Line) -> None:
-        """Connect again and again; every attempt ends with the reason why it ended."""
-        while True:
-            try:
-                self._complaint = await self._connection(line)
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                self._complaint = str(error) or type(error).__name__
-            line.socket, line.is_up = None, False
-            self._dialect.lost(line.url)
-            log.info("%s's market data connection ended: %s", self._dialect.venue, self._complaint)
-            if self._is_live:
-                self._is_live = False
-                self._tell(FeedState.DOWN, self._complaint)
-            patience = self._patience
-            limit_s = min(patience.backoff_max_s, patience.backoff_s * 2 ** min(line.failures, 10))
-            line.failures += 1
-            await asyncio.sleep(limit_s * (0.5 + self._jitter() / 2))
+    def _line(self, url: str) -> _Line:
+        return _Line(url, Redial(f"{self._dialect.venue}'s market data connection", self._patience, self._jitter))
+
+    def _ended(self, line: _Line, why: str) -> None:
+        self._complaint = why
+        line.socket, line.is_up = None, False
+        self._dialect.lost(line.url)
+        if self._is_live:
+            self._is_live = False
+            self._tell(FeedState.DOWN, why)
 
     async def _connection(self, line: _Line) -> str:
         """One connection, from the handshake to its end; returns why it ended."""
@@ -340,7 +331,8 @@ class PublicFeed:
         if confirmed:
             line.waiting.pop(confirmed, None)
             if not line.waiting and not line.is_up:
-                line.is_up, line.failures = True, 0
+                line.is_up = True
+                line.redial.worked()
                 self._say_live()
 
     async def _request(self, line: _Line, topics: Sequence[str]) -> None:

@@ -57,7 +57,12 @@ class Outbox:
         """Send until cancelled."""
         while True:
             requests = await self._queue.get()
-            for call in self._written(requests):
+            try:
+                calls = self._written(requests)
+            except Exception:
+                log.exception("requests of %s could not be written; the next ones are", self._session.account.id)
+                continue
+            for call in calls:
                 self._waiting.update({part.cid: call for part in call.parts if isinstance(part, Place)})
                 task = asyncio.create_task(self._carry(call))
                 self._tasks.add(task)

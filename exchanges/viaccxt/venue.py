@@ -14,7 +14,8 @@ import asyncio
 import logging
 import random
 import re
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import aiohttp
@@ -22,13 +23,17 @@ import msgspec
 from msgspec import Struct
 
 from domain.errors import ConfigError, DataError, Unrepresentable, VenueError
-from domain.events import VenueEvent, VenueStatus, VenueTrouble
+from domain.events import OrderReport, VenueEvent, VenueSnapshot, VenueStatus
 from domain.instrument import AccountId, Instrument
-from domain.order import ArmDeadMan, ClientId, Intent, Query, RequestSnapshot
+from domain.order import ArmDeadMan, Intent, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
 from domain.views import VenueView
 from exchanges.shared.payloads import Payloads
+from exchanges.shared.reads import Reads
+from exchanges.shared.redial import Redial
 from exchanges.shared.setup import VenueSetup
+from exchanges.shared.tasks import Tasks
+from exchanges.shared.trouble import telling
 from exchanges.viaccxt.client import Client, load_ccxt
 from exchanges.viaccxt.dialect import Answer, ClientSpec, Dialect, Patience
 from exchanges.viaccxt.limits import Limits, Rules
@@ -37,8 +42,6 @@ from exchanges.viaccxt.session import Session
 
 log = logging.getLogger(__name__)
 
-MAX_READS = 4
-"""Questions about accounts and orders at the same time."""
 OVERLAP_NS = 60_000_000_000
 """How far back a snapshot repeats what the last one told: what the venue's readers learn late is not lost."""
 FIRST_LOOK_NS = 86_400_000_000_000
@@ -67,15 +70,31 @@ class Speech(Struct, frozen=True, kw_only=True):
 
 
 class Seat:
-    """One opened account."""
+    """One opened account; an `AccountReader`."""
 
-    def __init__(self, session: Session, dialect: Dialect, outbox: Outbox) -> None:
+    def __init__(self, session: Session, dialect: Dialect, outbox: Outbox, redial: Redial) -> None:
         self.session = session
         self.dialect = dialect
         self.outbox = outbox
+        self.redial = redial
         self.is_live = False
-        self.told_ns = 0
-        self.failures = 0
+        self._told_ns = 0
+
+    async def snapshot(self) -> VenueSnapshot:
+        """Everything of the account, with fills and funding since a little before the last one."""
+        session, since_ns = self.session, self.session.since_ns
+        first_ns = min(since_ns, session.clock.now_ns() - FIRST_LOOK_NS)
+        told = await self.dialect.snapshot(self._told_ns - OVERLAP_NS if self._told_ns else first_ns)
+        told.fills = tuple(fill for fill in told.fills if fill.venue_ts_ns >= since_ns)
+        told.funding = tuple(paid for paid in told.funding if paid.venue_ts_ns >= since_ns)
+        for order in told.orders:
+            session.orders.seen(order, session.instrument(order.instrument))
+        self._told_ns = told.venue_ts_ns
+        return told
+
+    async def report(self, query: Query) -> OrderReport:
+        """What the venue knows of an order."""
+        return await self.dialect.report(query)
 
 
 class CcxtVenue:
@@ -105,12 +124,8 @@ class CcxtVenue:
         self._sink: Callable[[VenueEvent], None] | None = None
         self._http: aiohttp.ClientSession | None = None
         self.seats: dict[AccountId, Seat] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._reads = asyncio.Semaphore(MAX_READS)
-        self._snapshots: dict[AccountId, bool] = {}
-        """Accounts that are being read; True = again afterwards."""
-        self._asked: set[tuple[AccountId, ClientId]] = set()
-        """Orders that are being asked about; asking twice would only use up the limits."""
+        self._tasks = Tasks(self.name)
+        self._reads = Reads(self.seats, self._tasks, self._emit)
         self._live = asyncio.Event()
         self._is_up = False
         self._complaint = ""
@@ -136,8 +151,8 @@ class CcxtVenue:
                 seat = self._open(account.id)
                 now_ns = await seat.dialect.prepare()
                 seat.session.since_ns = seat.session.since_ns or now_ns
-                self._spawn(seat.outbox.run())
-                self._spawn(self._stay_connected(seat))
+                self._tasks.spawn(seat.outbox.run())
+                self._tasks.spawn(seat.redial.keep(partial(self._listen, seat), partial(self._ended, seat)))
             if all(seat.session.has_dead_man for seat in self.seats.values()):
                 self.caps = msgspec.structs.replace(self.caps, dead_man=True)
             async with asyncio.timeout(self._patience.connect_timeout_s):
@@ -161,17 +176,16 @@ class CcxtVenue:
         )  # fmt: skip
         session = Session(
             account, client, self._clock, self._instruments, self._setup.terms, self._patience, self._emit,
-            self._want_snapshot,
+            self._reads.look,
         )  # fmt: skip
         session.payloads = self.payloads
         dialect = self._speech.dialect(session)
-        seat = Seat(session, dialect, Outbox(session, dialect, self._speech.answer_of))
+        redial = Redial(f"the stream of {name}", self._patience, self._jitter)
+        seat = Seat(session, dialect, Outbox(session, dialect, self._speech.answer_of), redial)
         if self.limits is not None:
             self.limits.open_account(name)
             client.limits, client.account = self.limits, name
-        client.trouble = lambda operation, text: self._emit(
-            VenueTrouble(venue=self.name, operation=operation, text=text)
-        )
+        client.tell = telling(self.name, self._emit)
         client.hear = lambda url, message: self._hear(seat, url, message)
         self.seats[name] = seat
         return seat
@@ -181,13 +195,11 @@ class CcxtVenue:
         requests: dict[AccountId, list[Any]] = {}
         for intent in intents:
             if isinstance(intent, RequestSnapshot):
-                self._want_snapshot(intent.account)
+                self._reads.look(intent.account)
             elif isinstance(intent, Query):
-                if (intent.account, intent.cid) not in self._asked:
-                    self._asked.add((intent.account, intent.cid))
-                    self._spawn(self._query(intent))
+                self._reads.ask(intent)
             elif isinstance(intent, ArmDeadMan):
-                self._spawn(self._dead_man(intent))
+                self._tasks.spawn(self._dead_man(intent))
             else:
                 requests.setdefault(intent.account, []).append(intent)
         for account, parts in requests.items():
@@ -199,12 +211,10 @@ class CcxtVenue:
     async def aclose(self) -> None:
         """Disconnect; orders stay as they are."""
         self._sink = None
-        tasks, self._tasks = self._tasks, set()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        seats, self.seats = self.seats, {}
-        for seat in seats.values():
+        await self._tasks.aclose()
+        seats = list(self.seats.values())
+        self.seats.clear()
+        for seat in seats:
             await seat.outbox.aclose()
             await seat.session.client.aclose()
         if self.limits is not None:
@@ -231,35 +241,28 @@ class CcxtVenue:
         if self._sink is not None:
             self._sink(event)
 
-    def _spawn(self, run: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(run)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     # the streams
 
-    async def _stay_connected(self, seat: Seat) -> None:
-        while True:
-            try:
-                await seat.dialect.listen(lambda: self._say_live(seat))
-                self._complaint = "the stream ended"
-            except VenueError as error:
-                self._complaint = _public(str(error))
-            except Exception as error:  # noqa: BLE001 - ccxt raises what it likes
-                self._complaint = _public(f"{type(error).__name__}: {error}")[:300]
-            log.info("the stream of %s ended: %s", seat.session.account.id, self._complaint)
-            seat.is_live = False
-            if self._is_up:
-                self._is_up = False
-                self._emit(VenueStatus(venue=self.name, connected=False, detail=self._complaint))
-            patience = self._patience
-            limit_s = min(patience.backoff_max_s, patience.backoff_s * 2 ** min(seat.failures, 10))
-            seat.failures += 1
-            await asyncio.sleep(limit_s * (0.5 + self._jitter() / 2))
+    async def _listen(self, seat: Seat) -> str:
+        """One stream of an account; returns why it ended."""
+        try:
+            await seat.dialect.listen(lambda: self._say_live(seat))
+        except VenueError as error:
+            return _public(str(error))
+        except Exception as error:  # noqa: BLE001 - ccxt raises what it likes
+            return _public(f"{type(error).__name__}: {error}")[:300]
+        return "the stream ended"
+
+    def _ended(self, seat: Seat, why: str) -> None:
+        self._complaint = why
+        seat.is_live = False
+        if self._is_up:
+            self._is_up = False
+            self._emit(VenueStatus(venue=self.name, connected=False, detail=why))
 
     def _say_live(self, seat: Seat) -> None:
         seat.is_live = True
-        seat.failures = 0
+        seat.redial.worked()
         if not self._is_up and len(self.seats) == len(self._setup.accounts) and all(
             each.is_live for each in self.seats.values()
         ):  # fmt: skip
@@ -273,48 +276,8 @@ class CcxtVenue:
             return seat.dialect.hear(url, message)
         except (DataError, Unrepresentable, msgspec.ValidationError, ArithmeticError, KeyError) as error:
             self.payloads.keep(msgspec.json.encode(message), repr(error), self._clock.now_ns())
-            self._want_snapshot(seat.session.account.id)
+            self._reads.look(seat.session.account.id)
             return True
-
-    # the read path
-
-    def _want_snapshot(self, account: AccountId) -> None:
-        if account in self._snapshots:
-            self._snapshots[account] = True
-        elif account in self.seats:
-            self._snapshots[account] = False
-            self._spawn(self._snapshot(self.seats[account]))
-
-    async def _snapshot(self, seat: Seat) -> None:
-        """Read an account; when that fails the engine asks again."""
-        account, since_ns = seat.session.account.id, seat.session.since_ns
-        from_ns = seat.told_ns - OVERLAP_NS if seat.told_ns else min(since_ns, self._clock.now_ns() - FIRST_LOOK_NS)
-        try:
-            async with self._reads:
-                told = await seat.dialect.snapshot(from_ns)
-            told.fills = tuple(fill for fill in told.fills if fill.venue_ts_ns >= since_ns)
-            told.funding = tuple(paid for paid in told.funding if paid.venue_ts_ns >= since_ns)
-            for order in told.orders:
-                seat.session.orders.seen(order, seat.session.instrument(order.instrument))
-            seat.told_ns = told.venue_ts_ns
-            self._emit(told)
-        except (VenueError, DataError, Unrepresentable, msgspec.MsgspecError, ArithmeticError) as error:
-            log.warning("%s could not be read: %s", account, error)
-        finally:
-            again = self._snapshots.pop(account)
-        if again:
-            self._want_snapshot(account)
-
-    async def _query(self, query: Query) -> None:
-        seat = self.seats.get(query.account)
-        try:
-            if seat is not None:
-                async with self._reads:
-                    self._emit(await seat.dialect.report(query))
-        except (VenueError, DataError, Unrepresentable, msgspec.MsgspecError, ArithmeticError) as error:
-            log.warning("the order %s could not be asked about: %s", query.cid, error)
-        finally:
-            self._asked.discard((query.account, query.cid))
 
     async def _dead_man(self, intent: ArmDeadMan) -> None:
         seat = self.seats.get(intent.account)

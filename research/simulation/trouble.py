@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from research.simulation.world import World
 
 PEOPLE_GAP_S = 12.0
+SNAPSHOT_AGAIN_NS = 20_000_000
 
 
 class Trouble:
@@ -51,11 +52,16 @@ class Trouble:
         self.people_later()
 
     def fill_disk(self) -> None:
-        """From now on the disk refuses writes, until the process is started again."""
-        self.world.machine.journal.fail()
+        """From now on the disk refuses writes, until the process is started again; while none runs, nothing is."""
+        if self.world.kernel is not None:
+            self.world.machine.journal.fail()
 
     def snapshot(self) -> None:
-        """A snapshot of the state is written."""
+        """A snapshot is written, once all before it is told: no projection is here to read the rest off the record."""
+        kernel = self.world.kernel
+        if kernel is not None and kernel.untold:
+            self.world.at(self.world.now_ns + SNAPSHOT_AGAIN_NS, self.snapshot)
+            return
         self.world.machine.alive(lambda kernel: kernel.snapshot())
         self.world.outcome.met["snapshot"] += 1
 

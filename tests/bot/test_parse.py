@@ -72,6 +72,14 @@ def test_an_unknown_instrument_names_the_nearest(desk):
         instrument_of(desk, "BTX")
 
 
+def test_a_base_asset_that_is_traded_at_several_venues_is_answered_with_all_of_them(desk, monkeypatch):
+    ids = ["BTC-USDC-PERP.HYPERLIQUID", "BTC-USDT-PERP.BYBIT", "ETH-USDT-PERP.BYBIT"]
+    monkeypatch.setattr(desk, "instruments", lambda: ids)
+    monkeypatch.setattr(desk, "instrument", lambda _: None)
+    with pytest.raises(UsageError, match=r"'btc' is traded as .*HYPERLIQUID and BTC-USDT-PERP\.BYBIT: write"):
+        instrument_of(desk, "btc")
+
+
 def test_the_only_account_need_not_be_named(desk):
     assert account_of(desk, "", BTC) == "PAPER:main"
     assert account_of(desk, "main") == "PAPER:main"

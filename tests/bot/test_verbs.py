@@ -79,6 +79,9 @@ async def test_halt_really_halts_and_resume_waits_for_two_others(engine):
 async def test_resume_takes_a_venue_for_its_first_word_and_anything_else_for_the_reason(engine):
     await ask(engine, "/halt")
     assert "PAPER is not held back by itself" in await ask(engine, "/resume paper all is well")
+    slip = await ask(engine, "/resume paprr all is well")
+    assert "no venue is called 'paprr': did you mean PAPER?" in slip
+    assert not engine.desk.pending(), "a slip of the pen does not ask to resume everywhere"
     assert "waits for approval" in await ask(engine, "/resume all is well")
     asked = engine.driver.core.state.requests["R1"].command
     assert asked == commands.Resume(reason="all is well")

@@ -70,6 +70,14 @@ class Book:
         self.closed = True
 
 
+class Learning(Book):
+    """A venue that learns at its start that it has a dead man's switch."""
+
+    async def start(self, sink: Callable[[VenueEvent], None]) -> None:
+        self.caps = VenueCaps(dead_man=True)
+        await super().start(sink)
+
+
 class World:
     """A router over paper, A and B; `broken` says what opening a venue raises, until it is taken out."""
 
@@ -175,3 +183,13 @@ def test_an_account_is_read_from_a_little_before_it_was_last_known():
     state = State(settings=Settings(accounts=(AccountSpec(id="A:main"), AccountSpec(id="A:new"))))
     state.accounts["A:main"] = Account(id="A:main", venue_ts_ns=100_000_000_000)
     assert since_ns(state, ["A:main", "A:new", "A:not-in-force"]) == {"A:main": 40_000_000_000, "A:new": 0}
+
+
+async def test_what_a_venue_can_do_is_told_before_it_speaks_and_again_when_it_has_learnt_more():
+    heard: list[Event] = []
+    line = Line("A", "testnet", ["A:main"], lambda _clock: Learning("A"))
+    router = VenueRouter(WallClock(), None, [line])
+    await router.start(heard.append)
+    told = [(type(event).__name__, getattr(event, "caps", VenueCaps()).dead_man) for event in heard]
+    assert told == [("VenueOpened", False), ("VenueOpened", True), ("VenueStatus", False)]
+    await router.aclose()

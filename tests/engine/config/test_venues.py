@@ -109,8 +109,13 @@ def test_the_venues_of_the_settings_are_those_there_are(load):
         (f'address: "{ADDRESS}", ', "", "hyperliquid needs address: the account's address"),
         ("PERP.HYPERLIQUID: {margin", "PERP.HYPERLIQIUD: {margin", "did you mean BTC-USDC-PERP.HYPERLIQUID?"),
         ('account: "HYPERLIQUID:main"', 'account: "HYPERLIQUID:mian"', "did you mean HYPERLIQUID:main?"),
-        ("- name: binance", "- name: binance\n    network: local", "needs the address of its server, http://host:port"),
+        ("- name: binance", "- name: binance\n    network: local", "needs the address of its server on this machine"),
         ("- name: binance", "- name: binance\n    base_url: http://x", "base_url is for the network local"),
+        (
+            "- name: binance",
+            "- name: binance\n    network: local\n    base_url: https://fapi.binance.com",
+            "venues[1].base_url: the network local needs the address of its server on this machine",
+        ),
         ("- name: binance", "- name: binance\n    netwrok: local", "no such key; did you mean network?"),
         (
             "- name: binance",

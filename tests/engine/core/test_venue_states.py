@@ -269,3 +269,17 @@ def test_a_venue_that_is_down_at_the_start_holds_up_itself_alone() -> None:
     assert (accounts[ACCOUNT].trading, accounts["AWAY:main"].trading) == (ACTIVE, REDUCING)
     rig.snapshot(account="AWAY:main")
     assert accounts["AWAY:main"].trading is ACTIVE
+
+
+def test_nobody_trades_a_contract_on_an_account_of_another_venue() -> None:
+    rig = two()
+    stray = StrategySpec(id="stray", kind="script", account=ACCOUNT, instruments=(THERE.id,))
+    asked: list[c.Command] = [
+        c.ManualTarget(account=ACCOUNT, instrument=THERE.id, qty=Decimal("0.1")),
+        c.SetHold(account=OTHER, instrument=BTC.id, on=True),
+    ]
+    for done in (rig.load(stray), *(rig.command(command, "dot") for command in asked)):
+        assert done.reason is Reason.BAD_VALUE
+        assert "another venue" in done.text
+    rig.touch(instrument=THERE.id)
+    assert not places(rig.sent)

@@ -180,6 +180,23 @@ async def test_what_is_wrong_with_the_settings_is_said_and_tried_again(tmp_path:
     assert "the secrets file is not private" in report.text
 
 
+async def test_an_account_that_is_gone_from_the_settings_file_is_no_job_that_is_done(tmp_path: Path) -> None:
+    beating(tmp_path)
+    dog = Watch(tmp_path)
+    dog.dog = Watchdog(dog.folder, CLOCK, lambda _: [], Options(), dog.said.append, lambda: dog.now_s)
+    dog.look_after(0)
+    dog.look_after(DEADLINE_S + 1)
+    outcome, report = await dog.dog.act()
+    assert outcome is Outcome.AGAIN
+    assert report is not None
+    assert "HYPERLIQUID:main: the run traded there, and the settings file does not name it now" in report.text
+    (tmp_path / "watchdog" / "guarded").write_bytes(b"{")
+    outcome, report = await dog.dog.act()
+    assert outcome is Outcome.AGAIN
+    assert report is not None
+    assert "watchdog/guarded cannot be read" in report.text
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110 - what it waits for is another task

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec.structs import replace
 
+from domain.account import VenueOperation
 from domain.events import (
     Accepted,
     Amended,
@@ -21,12 +22,15 @@ from domain.events import (
     Rejected,
     VenueSnapshot,
     VenueStatus,
+    VenueTrouble,
 )
 from domain.order import BUY, SELL, OrderKind, OrderStatus
 from domain.verdict import Reason
 from tests.exchanges.contract.bench import CASH, Bench
 from tests.exchanges.contract.benches import NAMES, bench_of
 
+PAPER = "PAPER"
+"""It has no wire, so nothing that breakers need to be told."""
 IOC, POST_ONLY, STOP = OrderKind.IOC, OrderKind.POST_ONLY, OrderKind.STOP
 
 
@@ -261,6 +265,9 @@ async def test_a_request_beyond_the_rate_limit_is_refused_and_the_next_one_is_no
     first, second = desk.place(BUY, "49000"), desk.place(BUY, "49001")
     desk.send(first)
     assert "429" in (await desk.hears(Rejected, first.cid)).text
+    if desk.venue.name != PAPER:
+        [told] = desk.of(VenueTrouble)
+        assert (told.venue, told.operation) == (desk.venue.name, VenueOperation.ORDERS)
     bench.heal()
     desk.send(second)
     await desk.hears(Accepted, second.cid)

@@ -37,9 +37,12 @@ def test_an_unknown_network_is_refused_with_those_there_are():
         network_of(setup, {"mainnet": 1, "testnet": 2}, 3)
 
 
-def test_a_local_network_needs_an_address():
-    with pytest.raises(ConfigError, match="base_url, http://host:port; found 'localhost:1'"):
-        network_of(VenueSetup(venue="HYPERLIQUID", network="local", base_url="localhost:1"), {}, 3)
+@pytest.mark.parametrize(
+    "address", ["localhost:1", "https://api.bybit.com", "http://127.0.0.1.example.com:80", "http://"]
+)
+def test_a_local_network_needs_an_address_on_this_machine(address):
+    with pytest.raises(ConfigError, match=rf"base_url, http://127\.0\.0\.1:port; found '{address}'"):
+        network_of(VenueSetup(venue="HYPERLIQUID", network="local", base_url=address), {}, 3)
     assert network_of(VenueSetup(venue="X", network="local", base_url="http://localhost:1"), {}, 3) == 3
 
 

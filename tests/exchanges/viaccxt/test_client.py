@@ -1,5 +1,7 @@
 """ccxt at arm's length: what it may sign, and what it does not get to do."""
 
+import asyncio
+
 import aiohttp
 import pytest
 
@@ -80,3 +82,53 @@ async def test_what_did_not_leave_is_told_from_what_may_have():
         with pytest.raises(NotSent, match="cannot be reached for POST order") as refused:
             await client.ask("POST", "fapiPrivate", "order", order)
         assert "signature" not in str(refused.value)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "POST"])
+async def test_what_changes_something_is_sent_once_though_a_kept_connection_breaks(method):
+    """aiohttp repeats PUT and DELETE by itself: an amendment would be refused as a duplicate of what it did."""
+    heard = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readline():
+            while (line := await reader.readline()).strip():
+                if line.lower().startswith(b"content-length:"):
+                    head += line
+            if b"openOrders" not in head:
+                heard.append(head.split()[0].decode())
+                break
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+        writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listener, BinanceServer() as server, aiohttp.ClientSession() as session:
+        client = await client_at(server, session)
+        place = listener.sockets[0].getsockname()
+        for api, url in client.exchange.urls["api"].items():
+            if isinstance(url, str):
+                client.exchange.urls["api"][api] = url.replace(server.url, f"http://{place[0]}:{place[1]}")
+        assert (await client.ask("GET", "fapiPrivate", "openOrders")).body == b"[]"
+        with pytest.raises(NoAnswer):
+            await client.ask(method, "fapiPrivate", "order", {"symbol": "BTCUSDT"})
+        assert heard == [method]
+
+
+async def test_a_handshake_that_is_given_up_leaves_no_task_behind():
+    called = asyncio.Event()
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        called.set()
+        await reader.read()
+        writer.close()
+
+    listener = await asyncio.start_server(mute, "127.0.0.1", 0)
+    async with listener, BinanceServer() as server, aiohttp.ClientSession() as session:
+        client = await client_at(server, session)
+        before = asyncio.all_tasks()
+        host, port = listener.sockets[0].getsockname()
+        held = asyncio.create_task(client.hold(f"ws://{host}:{port}/ws", lambda: None))
+        await called.wait()
+        held.cancel()
+        await asyncio.gather(held, return_exceptions=True)
+        await client.aclose()
+        assert not [task for task in asyncio.all_tasks() - before if "ccxt" in repr(task)]
