@@ -31,11 +31,14 @@ def uncross(bids: Told, asks: Told) -> None:
 
 @given(messages=st.lists(st.tuples(levels, levels), min_size=1, max_size=12), remembered=st.sampled_from([2, 2_000]))
 def test_whatever_is_told_the_book_is_what_the_rule_says(messages, remembered):
-    book, bids, asks = UncrossedBook("BTC-USD-PERP.DYDX"), {}, {}
+    book = UncrossedBook("BTC-USD-PERP.DYDX")
+    bids: Told = {}
+    asks: Told = {}
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(module, "KEPT", remembered)
         for number, sides in enumerate(messages):
-            (book.apply if number else book.reset)(*sides, number)
+            take = book.apply if number else book.reset
+            take(sides[0], sides[1], number)
             for mine, told in ((bids, sides[0]), (asks, sides[1])):
                 mine.update({price: (qty, number) for price, qty in told})
                 for price, qty in dict(told).items():
