@@ -212,7 +212,7 @@ def venue_history(venue: str, config: Config) -> HistorySource:
     from exchanges.hyperliquid.config import HyperliquidConfig
     from exchanges.hyperliquid.history import HyperliquidHistory
 
-    if venue == "hyperliquid":
+    if config.is_data_feed(venue):
         return HyperliquidHistory(HyperliquidConfig(api_url=config.data_feed.api_url))
     module, setup = public_side(venue, config)
     return module.open_history(setup)
@@ -224,7 +224,7 @@ def venue_feed(config: Config, instruments: Sequence[Instrument]) -> MarketFeed:
     from exchanges.hyperliquid.config import HyperliquidConfig
     from exchanges.hyperliquid.feed import HyperliquidFeed
 
-    if instruments[0].venue == "HYPERLIQUID":
+    if config.is_data_feed(instruments[0].venue):
         source = HyperliquidConfig(ws_url=config.data_feed.base_url, api_url=config.data_feed.api_url)
         return HyperliquidFeed(source, WallClock(), instruments)
     module, setup = public_side(instruments[0].venue, config)

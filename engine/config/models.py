@@ -342,6 +342,10 @@ class Config(Section):
         """The network that a venue is on."""
         return venue.network or ("mainnet" if self.environment == "live" else "testnet")
 
+    def is_data_feed(self, venue: str) -> bool:
+        """Whether a venue's market data is at the addresses of `data_feed`: Hyperliquid's, unless `venues` names it."""
+        return venue.lower() == "hyperliquid" and all(item.name != "hyperliquid" for item in self.venues)
+
     @property
     def feed_symbols(self) -> dict[str, str]:
         """The price source's symbol of every instrument."""

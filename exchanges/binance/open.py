@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypeVar
 
-import aiohttp
 import msgspec
 
 from domain.errors import ConfigError, VenueError
@@ -20,12 +19,12 @@ from exchanges.binance.markets import Brackets, Commission, ExchangeInfo, Fundin
 from exchanges.binance.wire import decoded
 from exchanges.shared.pace import Pace
 from exchanges.shared.setup import VenueSetup, wanted
-from exchanges.viaccxt.client import Client, load_ccxt
+from exchanges.viaccxt.client import Client
 from exchanges.viaccxt.dialect import Patience
 from exchanges.viaccxt.feed import PublicFeed
 from exchanges.viaccxt.limits import Limits
+from exchanges.viaccxt.opening import asking, hmac_signer
 from exchanges.viaccxt.pages import PublicReader
-from exchanges.viaccxt.signing import HmacSigner
 from exchanges.viaccxt.venue import CcxtVenue, Speech
 
 CAPS = VenueCaps(amend=True, amend_keeps_queue=False, dead_man=True, batch=BATCH)
@@ -37,8 +36,7 @@ __all__ = ["NETWORKS", "open_feed", "open_history", "open_signer", "open_venue",
 
 def open_signer(setup: VenueSetup, secrets: Secrets) -> Signer:
     """A signer with the secret halves of the accounts' keys, which refuses mainnet. Raises `ConfigError`."""
-    keys = {account.key: secrets.get(account.key) for account in setup.accounts}
-    return HmacSigner(keys, names_of, ALLOWED, is_mainnet=setup.is_mainnet)
+    return hmac_signer(setup, secrets, names_of, ALLOWED)
 
 
 async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> list[Instrument]:
@@ -46,13 +44,7 @@ async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> l
 
     Commission costs a twentieth of a percent of a minute's limit per contract: it is asked for those that are named.
     """
-    await load_ccxt()
-    async with aiohttp.ClientSession() as session:
-        account = setup.accounts[0] if setup.accounts and signer is not None else None
-        client = Client(
-            spec_at(setup), session, api_key=account.api_key if account else "", key=account.key if account else "",
-            signer=signer, timeout_s=setup.connect_timeout_s,
-        )  # fmt: skip
+    async with asking(setup, spec_at(setup), signer) as (client, account):
         info = await _read(client, "fapiPublic", "exchangeInfo", ExchangeInfo)
         instruments = wanted(setup, list(listed(info)))
         odd = {each.symbol: each.funding_interval_hours for each in await _read(client, "fapiPublic", "fundingInfo", list[FundingInfo])}  # noqa: E501  # fmt: skip

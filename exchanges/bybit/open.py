@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypeVar
 
-import aiohttp
 import msgspec
 
 from domain.errors import ConfigError
@@ -24,8 +23,8 @@ from exchanges.viaccxt.client import Client
 from exchanges.viaccxt.dialect import Patience
 from exchanges.viaccxt.feed import PublicFeed
 from exchanges.viaccxt.limits import Limits
+from exchanges.viaccxt.opening import asking, hmac_signer
 from exchanges.viaccxt.pages import PublicReader
-from exchanges.viaccxt.signing import HmacSigner
 from exchanges.viaccxt.venue import CcxtVenue, Speech
 
 CAPS = VenueCaps(amend=True, amend_keeps_queue=True, batch=BATCH)
@@ -37,18 +36,12 @@ __all__ = ["NETWORKS", "open_feed", "open_history", "open_signer", "open_venue",
 
 def open_signer(setup: VenueSetup, secrets: Secrets) -> Signer:
     """A signer with the secret halves of the accounts' keys, which refuses mainnet. Raises `ConfigError`."""
-    keys = {account.key: secrets.get(account.key) for account in setup.accounts}
-    return HmacSigner(keys, names_of, ALLOWED, is_mainnet=setup.is_mainnet)
+    return hmac_signer(setup, secrets, names_of, ALLOWED)
 
 
 async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> list[Instrument]:
     """The wanted contracts; with a signer, fees are the first account's. Margins are asked for those that are named."""
-    async with aiohttp.ClientSession() as session:
-        account = setup.accounts[0] if setup.accounts and signer is not None else None
-        client = Client(
-            spec_at(setup), session, api_key=account.api_key if account else "", key=account.key if account else "",
-            signer=signer, timeout_s=setup.connect_timeout_s,
-        )  # fmt: skip
+    async with asking(setup, spec_at(setup), signer) as (client, account):
         contracts = await _read(client, "public", "market/instruments-info", Contract, limit="1000")
         instruments = wanted(setup, list(listed(contracts)))
         if account is not None:

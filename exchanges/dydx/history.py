@@ -5,7 +5,7 @@ The indexer takes 100 requests in 10 seconds of one address; a download takes ha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -13,7 +13,6 @@ from domain.errors import ConfigError, DataError
 from domain.instrument import Instrument
 from domain.market import Bar, FundingRate, Trade
 from domain.ports import HistoryPage
-from exchanges.dydx.markets import FeeTier, active, market_of
 from exchanges.dydx.orders import SIDES
 from exchanges.dydx.wire import (
     RESOLUTIONS,
@@ -21,7 +20,6 @@ from exchanges.dydx.wire import (
     WireCandle,
     WireCandles,
     WireFundingRates,
-    WireMarkets,
     WireTrade,
     WireTrades,
     ns_of,
@@ -107,13 +105,14 @@ class DydxHistory:
 
     name = "dydx"
 
-    def __init__(self, reader: PublicReader) -> None:
+    def __init__(self, reader: PublicReader, contracts: Callable[[], Awaitable[Sequence[Instrument]]]) -> None:
+        """`contracts` reads them with the fees, which only the chain tells."""
         self._reader = reader
+        self._contracts = contracts
 
     async def instruments(self) -> Sequence[Instrument]:
-        """Every active contract; its fees are not here. Raises `VenueError`, `DataError`."""
-        markets = (await self._reader.read("/perpetualMarkets", WireMarkets)).markets
-        return [market_of(wire, FeeTier()).instrument for wire in active(markets.values())]
+        """Every active contract, with the fees of a newcomer. Raises `VenueError`."""
+        return await self._contracts()
 
     async def candles(self, instrument: Instrument, interval_ns: int, start_ns: int, end_ns: int) -> HistoryPage[Bar]:
         """Bars; where nothing traded there is none. Raises as `read_candles` does."""
@@ -140,7 +139,7 @@ class DydxHistory:
 
     async def funding(self, instrument: Instrument, start_ns: int, end_ns: int) -> HistoryPage[FundingRate]:
         """Hourly rates. Raises `VenueError`, `DataError`."""
-        until_ns = min(end_ns, start_ns + RATES * HOUR_NS)
+        until_ns = min(end_ns, start_ns + (RATES - 1) * HOUR_NS)  # the rate at its very end comes too
         path = f"/historicalFunding/{instrument.venue_symbol}"
         params: dict[str, str | int] = {"limit": RATES, "effectiveBeforeOrAt": iso(until_ns)}
         told = (await self._reader.read(path, WireFundingRates, params)).historical_funding

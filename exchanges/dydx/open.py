@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import aiohttp
 from msgspec.structs import replace
@@ -21,7 +22,7 @@ from exchanges.dydx.markets import read_markets
 from exchanges.dydx.signing import LocalSigner
 from exchanges.dydx.venue import DydxVenue
 from exchanges.shared.pace import Pace
-from exchanges.shared.setup import MAINNET, TESTNET, VenueSetup, network_of, refuse_terms, wanted
+from exchanges.shared.setup import MAINNET, TESTNET, VenueSetup, network_of, wanted
 from exchanges.viaccxt.dialect import Patience
 from exchanges.viaccxt.feed import PublicFeed
 from exchanges.viaccxt.pages import PublicReader
@@ -61,7 +62,6 @@ def open_venue(setup: VenueSetup, clock: Clock, signer: Signer, instruments: Seq
                 f"{name}: on dYdX all positions of a subaccount share its margin, and leverage is what they need; "
                 "take the terms out, or trade the contract in a subaccount of its own"
             )
-    refuse_terms(setup)
     if setup.folder is None:
         raise ConfigError("dYdX's order ids have 32 bits: their map has to be kept in a folder, and none is given")
     accounts = [
@@ -84,4 +84,5 @@ def open_feed(
 
 def open_history(setup: VenueSetup) -> HistorySource:
     """Past candles, trades and funding rates."""
-    return DydxHistory(PublicReader("dYdX", config_of(setup).indexer_url, Pace(REQUESTS_A_MINUTE)))
+    reader = PublicReader("dYdX", config_of(setup).indexer_url, Pace(REQUESTS_A_MINUTE))
+    return DydxHistory(reader, partial(read_instruments, replace(setup, instruments=())))

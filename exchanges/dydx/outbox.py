@@ -1,7 +1,7 @@
 """What we ask of dYdX: one transaction for each request, signed, sent to a node.
 
     place ──▶ number on disk ──▶ (stateful: wait for room in a block) ──▶ sign ──▶ broadcast_tx_sync ──▶ CheckTx
-    cancel ──▶ after its own place ──▶ sign ──▶ broadcast_tx_sync
+    cancel ──▶ takes back its own place while that waits, else after it ──▶ sign ──▶ broadcast_tx_sync
 
 Orders that must fill at once are short-term: in memory, good until a block. Everything that rests is stateful: it
 survives nodes, and its tiers and rates are the chain's. Nothing is sent twice. What surely did not leave is a
@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.errors import DataError, Unrepresentable, VenueError
-from domain.events import AmendRejected, Rejected, SendFailed, VenueEvent
+from domain.events import AmendRejected, Rejected, SendDropped, SendFailed, VenueEvent
 from domain.instrument import AccountId, InstrumentId
 from domain.order import Amend, Cancel, ClientId, OrderKind, Place
 from domain.ports import Clock, Signer, SignRequest
@@ -35,7 +35,7 @@ from exchanges.dydx.ids import Entry
 from exchanges.dydx.markets import Limits, Market
 from exchanges.dydx.orders import Orders, any_price, reason_of
 from exchanges.dydx.signing import ALLOWED
-from exchanges.dydx.turns import Turns
+from exchanges.dydx.turns import Turns, Withdrawn
 from exchanges.dydx.wire import decoded
 from exchanges.shared.meters import Priority, priority_of
 from exchanges.shared.trouble import ORDERS, judge, telling
@@ -183,8 +183,12 @@ class Outbox:
         if until_ns <= self._clock.now_ns():
             return True  # which is refused as too late
         reduces = priority_of(place) is Priority.REDUCE
-        if await trader.turns.take(f"place {place.instrument}", until_ns, reduces=reduces):
-            return True
+        try:
+            if await trader.turns.take(place.cid, f"place {place.instrument}", until_ns, reduces=reduces):
+                return True
+        except Withdrawn:
+            self._emit(SendDropped(cid=place.cid, reason=Reason.WITHDRAWN))
+            return False
         text = "dYdX takes so many resting orders a block, and no block had room for this one in its time"
         self._emit(Rejected(cid=place.cid, reason=Reason.MESSAGE_RATE, text=text))
         return False
@@ -250,6 +254,8 @@ class Outbox:
     async def _cancel(self, cancel: Cancel) -> None:
         placing = self._placing.get(cancel.cid)
         if placing is not None:
+            if self._trader(cancel.account).turns.withdraw(cancel.cid):
+                return
             await asyncio.wait([placing])
         entry = self._orders.ids.of(cancel.cid)
         if entry is None:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from domain.order import ClientId
 from domain.ports import Clock
 from domain.views import BudgetView, WaitingView
 from exchanges.dydx.blocks import Blocks
@@ -34,6 +35,11 @@ class _Waiter(Struct, order=True):
     what: str
     since_ns: int
     until_ns: int
+    cid: ClientId
+
+
+class Withdrawn(Exception):
+    """What waited was taken back."""
 
 
 class Turns:
@@ -52,22 +58,34 @@ class Turns:
         self._waiting: list[_Waiter] = []
         self._number = 0
 
-    async def take(self, what: str, until_ns: int, *, reduces: bool) -> bool:
-        """Wait for a turn, which is counted then; False when none came by `until_ns`. `what` is told to people."""
+    async def take(self, cid: ClientId, what: str, until_ns: int, *, reduces: bool) -> bool:
+        """Wait for a turn, which is counted then; False when none came by `until_ns`. `what` is told to people.
+
+        Raises `Withdrawn`.
+        """
         now_ns = self._clock.now_ns()
         self._number += 1
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiter = _Waiter(not reduces, self._number, future, what, now_ns, until_ns)
+        waiter = _Waiter(not reduces, self._number, future, what, now_ns, until_ns, cid)
         insort(self._waiting, waiter)
         self.serve()
         try:
             async with asyncio.timeout((until_ns - now_ns) / 1e9):
                 await future
         except TimeoutError:
-            return future.done() and not future.cancelled()
+            return future.done() and not future.cancelled() and future.exception() is None
         finally:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
+        return True
+
+    def withdraw(self, cid: ClientId) -> bool:
+        """Whether an order still waited; then it will not go."""
+        waiter = next((each for each in self._waiting if each.cid == cid and not each.future.done()), None)
+        if waiter is None:
+            return False
+        self._waiting.remove(waiter)
+        waiter.future.set_exception(Withdrawn())
         return True
 
     def serve(self) -> None:

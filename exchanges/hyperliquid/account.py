@@ -23,9 +23,11 @@ from exchanges.hyperliquid.orders import Orders, status_of
 from exchanges.hyperliquid.private import (
     WireAccount,
     WireAgent,
+    WireAssetData,
     WireFill,
     WireFunding,
     WireLedgerFunding,
+    WireLeverage,
     WireOrder,
     WireOrderStatus,
     WireRole,
@@ -106,6 +108,10 @@ class AccountReader:
     async def agents(self) -> list[WireAgent]:
         """The API wallets that the account has approved under a name, and until when. Raises `VenueError`."""
         return self._decoded(await self._ask("extraAgents"), list[WireAgent], "extraAgents")
+
+    async def leverage(self, coin: str) -> WireLeverage:
+        """Margin mode and leverage of a contract. Raises `VenueError`."""
+        return self._decoded(await self._ask("activeAssetData", coin=coin), WireAssetData, "activeAssetData").leverage
 
     async def report(self, query: Query) -> OrderReport:
         """What the venue knows of an order, as of a moment before the answer. Raises `VenueError`."""

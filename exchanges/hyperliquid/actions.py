@@ -121,11 +121,19 @@ class ScheduleCancel(Struct, frozen=True, tag_field="type", tag="scheduleCancel"
     time: int | None = None
 
 
+class UpdateLeverage(Struct, frozen=True, tag_field="type", tag="updateLeverage", rename="camel", gc=False):
+    """Margin mode and leverage of one contract."""
+
+    asset: int
+    is_cross: bool
+    leverage: int
+
+
 class Noop(Struct, frozen=True, tag_field="type", tag="noop"):
     """Does nothing; signed, never sent, to learn a signer's address."""
 
 
-Action: TypeAlias = OrderAction | BatchModify | CancelByCloid | CancelByOid | ScheduleCancel | Noop
+Action: TypeAlias = OrderAction | BatchModify | CancelByCloid | CancelByOid | ScheduleCancel | UpdateLeverage | Noop
 
 
 def action_name(action: Action) -> str:

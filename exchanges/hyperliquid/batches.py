@@ -169,13 +169,12 @@ class Writer:
         wire = ModifyWire(actions.cloid_of(amend.cid), actions.order_wire(instrument, asset, terms))
         return wire, self._orders.amending(line, amend)
 
-    async def envelope(self, batch: Batch, action: Action) -> actions.Envelope:
+    async def envelope(self, account_id: AccountId, action: Action, until_ns: int) -> actions.Envelope:
         """The signed action; orders always expire. Raises `VenueError` or `OSError` when it is not signed."""
-        account = self._accounts.get(batch.account)
+        account = self._accounts.get(account_id)
         if account is None:
-            raise VenueError(f"there is no Hyperliquid account {batch.account}")
+            raise VenueError(f"there is no Hyperliquid account {account_id}")
         now_ns = self._clock.now_ns()
-        until_ns = batch.until_ns
         if not until_ns and isinstance(action, actions.OrderAction | actions.BatchModify):
             until_ns = now_ns + int(self._config.order_valid_s * 1e9)
         expires_ms = actions.expires_ms(until_ns)

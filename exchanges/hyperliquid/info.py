@@ -38,6 +38,7 @@ class MetaAsset(Struct):
     name: str
     size_decimals: int = msgspec.field(name="szDecimals")
     max_leverage: int = msgspec.field(default=1, name="maxLeverage")
+    only_isolated: bool | None = msgspec.field(default=False, name="onlyIsolated")
     is_delisted: bool | None = msgspec.field(default=False, name="isDelisted")
 
 

@@ -21,7 +21,7 @@ from exchanges.hyperliquid.history import HyperliquidHistory
 from exchanges.hyperliquid.info import InfoClient
 from exchanges.hyperliquid.signing import LocalSigner
 from exchanges.hyperliquid.venue import HyperliquidVenue
-from exchanges.shared.setup import MAINNET, TESTNET, VenueSetup, network_of, refuse_terms, wanted
+from exchanges.shared.setup import MAINNET, TESTNET, VenueSetup, leveraged, network_of, wanted
 
 NETWORKS = {MAINNET: MAINNET_CONFIG, TESTNET: TESTNET_CONFIG}
 
@@ -49,7 +49,7 @@ async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> l
     """The wanted contracts, with the first account's fees. Raises `VenueError`, `ConfigError`."""
     async with aiohttp.ClientSession() as session:
         info = InfoClient(session, config_of(setup), random.random)
-        instruments = wanted(setup, await info.instruments())
+        instruments = [leveraged(each, setup) for each in wanted(setup, await info.instruments())]
         if not setup.accounts:
             return instruments
         body = await info.ask({"type": "userFees", "user": setup.accounts[0].address})
@@ -62,13 +62,13 @@ async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> l
 
 
 def open_venue(setup: VenueSetup, clock: Clock, signer: Signer, instruments: Sequence[Instrument]) -> Venue:
-    """The order side. Raises `ConfigError` for margin modes and leverage, which are the venue's own affair here."""
-    refuse_terms(setup)
+    """The order side."""
     accounts = [
         HyperliquidAccount(id=a.id, address=a.address, key=a.key, is_vault=a.is_vault, since_ns=a.since_ns)
         for a in setup.accounts
     ]
-    return HyperliquidVenue(config_of(setup), clock, signer, accounts, instruments, folder=setup.folder)
+    config, terms = config_of(setup), setup.terms
+    return HyperliquidVenue(config, clock, signer, accounts, instruments, folder=setup.folder, terms=terms)
 
 
 def open_feed(setup: VenueSetup, clock: Clock, instruments: Sequence[Instrument]) -> MarketFeed:

@@ -219,7 +219,7 @@ class Outbox:
         if action is None:
             return
         try:
-            envelope = await self.writer.envelope(batch, action)
+            envelope = await self.writer.envelope(batch.account, action, batch.until_ns)
         except (VenueError, OSError) as error:
             self._not_sent(batch, str(error) or type(error).__name__)
             return

@@ -15,11 +15,12 @@ from exchanges.hyperliquid.wire import ErrorMessage, PongMessage
 
 UNREAD = frozenset(
     {
-        "avgPx", "builder", "builderFee", "children", "closedPnl", "crossMaintenanceMarginUsed", "crossMarginSummary",
-        "cumFunding", "dir", "entryPx", "feeToken", "fundingRate", "hash", "isPositionTpsl", "isSnapshot", "leverage",
-        "liquidatedUser", "liquidationPx", "marginUsed", "markPx", "maxLeverage", "maxTradeSzs", "method",
-        "nRequestsSurplus", "nSamples", "name", "returnOnEquity", "startPosition", "szi", "totalMarginUsed",
-        "totalNtlPos", "totalRawUsd", "triggerCondition", "twapId", "type", "withdrawable",
+        "availableToTrade", "avgPx", "builder", "builderFee", "children", "closedPnl", "crossMaintenanceMarginUsed",
+        "crossMarginSummary", "cumFunding", "dir", "entryPx", "feeToken", "fundingRate", "hash", "isPositionTpsl",
+        "isSnapshot", "leverage", "liquidatedUser", "liquidationPx", "marginUsed", "markPx", "maxLeverage",
+        "maxTradeSzs", "method", "nRequestsSurplus", "nSamples", "name", "rawUsd", "returnOnEquity", "startPosition",
+        "szi", "totalMarginUsed", "totalNtlPos", "totalRawUsd", "triggerCondition", "twapId", "type", "user",
+        "withdrawable",
     }
 )  # fmt: skip
 """Fields that we know of and do not need."""
@@ -231,6 +232,20 @@ class WireAccount(Wire):
     margin_summary: WireSummary
     asset_positions: list[WirePosition]
     time: int
+
+
+class WireLeverage(Wire):
+    """Margin mode (cross or isolated) and leverage of one contract."""
+
+    type: str
+    value: int
+
+
+class WireAssetData(Wire):
+    """activeAssetData: what an account has set for a contract, whether it holds any or not."""
+
+    coin: str
+    leverage: WireLeverage
 
 
 class WireOrderStatus(Wire):

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,7 @@ import msgspec
 
 from domain.errors import ConfigError, DataError, Unrepresentable, VenueError
 from domain.events import VenueEvent, VenueStatus
-from domain.instrument import AccountId, Instrument
+from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.order import Intent, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
 from domain.views import VenueView
@@ -30,7 +30,8 @@ from exchanges.hyperliquid import actions
 from exchanges.hyperliquid.account import AccountReader, funding_of
 from exchanges.hyperliquid.batches import Writer
 from exchanges.hyperliquid.config import HyperliquidAccount, HyperliquidConfig, is_testnet
-from exchanges.hyperliquid.info import InfoClient, instrument_of
+from exchanges.hyperliquid.info import InfoClient, Meta, instrument_of
+from exchanges.hyperliquid.leverage import TermsSetter
 from exchanges.hyperliquid.limits import Limits
 from exchanges.hyperliquid.orders import Orders
 from exchanges.hyperliquid.outbox import Outbox
@@ -50,6 +51,7 @@ from exchanges.hyperliquid.wire import ErrorMessage
 from exchanges.shared.payloads import Payloads
 from exchanges.shared.reads import Reads
 from exchanges.shared.redial import Redial
+from exchanges.shared.setup import Terms
 from exchanges.shared.tasks import Tasks
 from exchanges.shared.trouble import telling
 
@@ -66,7 +68,7 @@ class HyperliquidVenue:
     """Trades `instruments` for `accounts`; `signer` knows their keys. `jitter` gives random numbers in [0, 1).
 
     The instruments' `venue_symbol` is the coin. `folder` keeps nonces and messages that were not understood; without
-    it a restart under a clock that went back may repeat a nonce.
+    it a restart under a clock that went back may repeat a nonce. `terms` are set at the start, for every account.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class HyperliquidVenue:
         instruments: Sequence[Instrument],
         jitter: Callable[[], float] = random.random,
         folder: Path | None = None,
+        terms: Mapping[InstrumentId, Terms] | None = None,
     ) -> None:
         self.name = NAME
         self.caps = CAPS
@@ -87,6 +90,7 @@ class HyperliquidVenue:
         self._accounts = {a.id: msgspec.structs.replace(a, address=a.address.lower()) for a in accounts}
         self._instruments = {instrument.venue_symbol: instrument for instrument in instruments}
         self._jitter = jitter
+        self._terms = terms or {}
         self._sink: Callable[[VenueEvent], None] | None = None
         self.orders = Orders({}, self._emit)
         self._assets: dict[str, tuple[Instrument, int]] = {}
@@ -123,9 +127,7 @@ class HyperliquidVenue:
         self._sink = sink
         self._session = self.outbox.session = aiohttp.ClientSession()
         try:
-            await self._open(
-                InfoClient(self._session, self._config, self._jitter, self.limits, telling(NAME, self._emit))
-            )
+            await self._open(self._session)
             connection = partial(self._connection, self._session)
             for run in (self.outbox.run(), self._redial.keep(connection, self._ended), self._look_on()):
                 self._tasks.spawn(run)
@@ -186,9 +188,26 @@ class HyperliquidVenue:
 
     # opening
 
-    async def _open(self, info: InfoClient) -> None:
-        universe = (await info.meta()).universe
-        for number, asset in enumerate(universe):
+    async def _open(self, session: aiohttp.ClientSession) -> None:
+        info = InfoClient(session, self._config, self._jitter, self.limits, telling(NAME, self._emit))
+        meta = await info.meta()
+        self._list(meta)
+        setter = TermsSetter(self._config, self._clock, session, self.outbox.writer, self.limits)
+        for account in self._accounts.values():
+            now_ns = self._clock.now_ns()
+            reader = AccountReader(info, account, self.orders, account.since_ns or now_ns, self.payloads)
+            self._readers[account.id] = self._by_address[account.address] = reader
+            self.outbox.writer.nonces[account.key] = await self._watch.open(reader)
+            self._say_left(account.id)
+            for name, terms in self._terms.items():
+                number = self._assets[name][1]
+                await setter.set(reader, number, meta.universe[number], terms)
+        has_dead_man = bool(self._accounts) and all(map(self.limits.has_dead_man, self._accounts))
+        self.caps = msgspec.structs.replace(CAPS, dead_man=has_dead_man)
+
+    def _list(self, meta: Meta) -> None:
+        """Learn the contracts and their numbers. Raises `ConfigError` where the settings say otherwise."""
+        for number, asset in enumerate(meta.universe):
             instrument = self._instruments.get(asset.name) or instrument_of(asset)
             if instrument.qty_decimals != asset.size_decimals:
                 raise ConfigError(
@@ -200,14 +219,6 @@ class HyperliquidVenue:
         missing = [coin for coin in self._instruments if coin not in self.orders.instruments]
         if missing:
             raise ConfigError(f"Hyperliquid does not list {', '.join(missing)}; remove it or correct its venue symbol")
-        for account in self._accounts.values():
-            now_ns = self._clock.now_ns()
-            reader = AccountReader(info, account, self.orders, account.since_ns or now_ns, self.payloads)
-            self._readers[account.id] = self._by_address[account.address] = reader
-            self.outbox.writer.nonces[account.key] = await self._watch.open(reader)
-            self._say_left(account.id)
-        has_dead_man = bool(self._accounts) and all(map(self.limits.has_dead_man, self._accounts))
-        self.caps = msgspec.structs.replace(CAPS, dead_man=has_dead_man)
 
     async def _look_on(self) -> None:
         """Keep an eye on allowances and keys; at once on an account that has spent its actions."""

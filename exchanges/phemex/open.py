@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
-
-import aiohttp
-from msgspec.structs import replace
 
 from domain.errors import ConfigError
 from domain.instrument import Instrument
@@ -18,12 +14,11 @@ from exchanges.phemex.history import REQUESTS_A_MINUTE, PhemexHistory
 from exchanges.phemex.markets import Products, listed, with_fees
 from exchanges.phemex.wire import FeeRates, told
 from exchanges.shared.pace import Pace
-from exchanges.shared.setup import VenueSetup, wanted
-from exchanges.viaccxt.client import Client
+from exchanges.shared.setup import VenueSetup, leveraged, wanted
 from exchanges.viaccxt.dialect import Answer, Patience
 from exchanges.viaccxt.feed import PublicFeed
+from exchanges.viaccxt.opening import asking, hmac_signer
 from exchanges.viaccxt.pages import PublicReader
-from exchanges.viaccxt.signing import HmacSigner
 from exchanges.viaccxt.venue import CcxtVenue, Speech
 
 CAPS = VenueCaps(amend=True, amend_keeps_queue=False, dead_man=False, batch=1)
@@ -34,36 +29,19 @@ __all__ = ["NETWORKS", "open_feed", "open_history", "open_signer", "open_venue",
 
 def open_signer(setup: VenueSetup, secrets: Secrets) -> Signer:
     """A signer with the secret halves of the accounts' keys, which refuses mainnet. Raises `ConfigError`."""
-    keys = {account.key: secrets.get(account.key) for account in setup.accounts}
-    return HmacSigner(keys, names_of, ALLOWED, is_mainnet=setup.is_mainnet)
+    return hmac_signer(setup, secrets, names_of, ALLOWED)
 
 
 async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> list[Instrument]:
     """The wanted contracts; with a signer the commission is the first account's."""
-    async with aiohttp.ClientSession() as session:
-        account = setup.accounts[0] if setup.accounts and signer is not None else None
-        client = Client(
-            spec_at(setup), session, api_key=account.api_key if account else "", key=account.key if account else "",
-            signer=signer, timeout_s=setup.connect_timeout_s,
-        )  # fmt: skip
+    async with asking(setup, spec_at(setup), signer) as (client, account):
         products = told(await client.ask("GET", "v2", "public/products"), Products, "public/products")
-        instruments = [_leveraged(each, setup) for each in wanted(setup, list(listed(products)))]
+        instruments = [leveraged(each, setup) for each in wanted(setup, list(listed(products)))]
         if account is None:
             return instruments
         path = "api-data/futures/fee-rate"
         rates = told(await client.ask("GET", "private", path, {"settleCurrency": QUOTE}), FeeRates, path)
         return [with_fees(each, rates) for each in instruments]
-
-
-def _leveraged(instrument: Instrument, setup: VenueSetup) -> Instrument:
-    """The contract with the margin that its configured leverage needs."""
-    terms = setup.terms.get(instrument.id)
-    if terms is None or not terms.leverage:
-        return instrument
-    most = int(1 / instrument.initial_margin)
-    if terms.leverage > most:
-        raise ConfigError(f"{instrument.id}: Phemex allows a leverage of {most} there, not {terms.leverage}")
-    return replace(instrument, initial_margin=(Decimal(1) / terms.leverage).quantize(Decimal("0.0001")))
 
 
 def _no_answer(message: object) -> Answer:

@@ -6,6 +6,7 @@ What is wrong with one of them is that one's affair: it is told, and the others 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from domain.errors import ConfigError, MoonDevError
 from domain.instrument import AccountId, Instrument
 from domain.ports import Clock, MarketFeed, Secrets, Venue
 from exchanges.shared.setup import MAINNET, VenueModule, VenueSetup, venue_module
+
+log = logging.getLogger(__name__)
 
 READ_WITHIN_S = 30.0
 
@@ -57,8 +60,11 @@ class Fleet:
                 return await module.read_instruments(setup, signer)
         except TimeoutError:
             return f"{name} ({setup.network}) did not tell of its contracts within {READ_WITHIN_S:g} s"
-        except MoonDevError as error:
+        except (MoonDevError, OSError) as error:
             return f"{name} ({setup.network}): {error}"
+        except Exception as error:
+            log.exception("the contracts of %s could not be read", name)
+            return f"{name} ({setup.network}): an error of ours: {type(error).__name__}: {error}"
 
     def open_venue(
         self, name: str, instruments: Sequence[Instrument], since_ns: Mapping[AccountId, int], clock: Clock

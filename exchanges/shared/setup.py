@@ -15,11 +15,13 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from domain.errors import ConfigError
 from domain.instrument import AccountId, Instrument, InstrumentId
@@ -177,14 +179,18 @@ def wanted(setup: VenueSetup, listed: Sequence[Instrument]) -> list[Instrument]:
     return [known[name] for name in setup.instruments]
 
 
-def refuse_terms(setup: VenueSetup) -> None:
-    """For a venue where nobody sets them. Raises `ConfigError` when margin mode or leverage is asked for."""
-    asked = [name for name, terms in setup.terms.items() if terms != Terms()]
-    if asked:
-        raise ConfigError(
-            f"this service does not set margin mode and leverage at {setup.venue}: set them there for "
-            f"{', '.join(asked)}, and take that out of `terms`"
-        )
+def leveraged(instrument: Instrument, setup: VenueSetup) -> Instrument:
+    """The contract with the margin that its configured leverage needs, when the venue's listed margin is the least.
+
+    Raises `ConfigError` for a leverage that the venue does not allow.
+    """
+    terms = setup.terms.get(instrument.id)
+    if terms is None or not terms.leverage:
+        return instrument
+    most = int(1 / instrument.initial_margin)
+    if terms.leverage > most:
+        raise ConfigError(f"{instrument.id}: {setup.venue} allows a leverage of {most} there, not {terms.leverage}")
+    return replace(instrument, initial_margin=(Decimal(1) / terms.leverage).quantize(Decimal("0.0001")))
 
 
 def nearest(name: str, names: Sequence[str] | Mapping[str, object]) -> str:

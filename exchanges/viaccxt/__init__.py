@@ -1,4 +1,4 @@
-"""The machinery between our `Venue` port and ccxt.pro: what Binance, Bybit, Phemex and dYdX have in common.
+"""The machinery between our `Venue` port and ccxt.pro: what Binance, Bybit and Phemex have in common.
 
 dialect     `Dialect`: what a venue has to bring; `Call`, `Answer` and the outcomes it speaks of
 client      `Client`: one ccxt.pro exchange; signed by the `Signer` port, carried on our session, heard frame by frame
@@ -8,6 +8,7 @@ outbox      `Outbox`: intents to calls, over the WebSocket or REST; what their a
 session     `Session`: one account: its client, its orders, its clock
 limits      `Limits`: the venue's rate limits, kept before it does
 venue       `CcxtVenue`: the `Venue`; opens the accounts, keeps their streams, reads
+opening     what the `open.py` of each needs: a signer, and a client for some questions
 feed        `PublicFeed`: the `MarketFeed` on aiohttp and msgspec; a venue brings a `FeedDialect`
 bars        bars of a feed in order and without holes
 book        `LocalBook`: an order book kept from deltas, by integers

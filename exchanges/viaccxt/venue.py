@@ -23,9 +23,9 @@ import msgspec
 from msgspec import Struct
 
 from domain.errors import ConfigError, DataError, Unrepresentable, VenueError
-from domain.events import OrderReport, VenueEvent, VenueSnapshot, VenueStatus
+from domain.events import OrderReport, SendFailed, VenueEvent, VenueSnapshot, VenueStatus
 from domain.instrument import AccountId, Instrument
-from domain.order import ArmDeadMan, Intent, Query, RequestSnapshot
+from domain.order import ArmDeadMan, Intent, Place, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
 from domain.views import VenueView
 from exchanges.shared.payloads import Payloads
@@ -207,6 +207,9 @@ class CcxtVenue:
                 self.seats[account].outbox.put(parts)
             else:
                 log.error("%s is no account of %s: %d requests are dropped", account, self.name, len(parts))
+                for part in parts:
+                    if isinstance(part, Place):
+                        self._emit(SendFailed(cid=part.cid, text=f"{account} is no open account of {self.name}"))
 
     async def aclose(self) -> None:
         """Disconnect; orders stay as they are."""

@@ -16,6 +16,7 @@ from tests.exchanges.dydx.node_room import Room
 
 HOUR_NS = 3_600_000_000_000
 KEPT_TRADES = 1_000
+NO_RATE = "0.0000125"
 BarsOf = Callable[[str, int, int, int], list[Bar]]
 
 
@@ -93,15 +94,22 @@ class PublicMarket:
         known = [c for c in self._bars.get(ticker, []) if c["resolution"] == resolution]
         if not known:
             end_ns = min(time.time_ns(), ns_of(datetime.fromisoformat(to_iso)) if "toISO" in query else 2**63)
+            if "fromISO" in query:
+                span_ns = max(0, end_ns - ns_of(datetime.fromisoformat(from_iso)))
+                limit = min(limit, span_ns // interval_ns + 1)
             known = [candle(bar, instrument, ticker) for bar in bars(instrument.id, interval_ns, end_ns, limit)]
         inside = [c for c in known if from_iso <= c["startedAt"] < to_iso]
         return list(reversed(inside))[:limit]
 
     def rates(self, ticker: str, query: Any) -> list[dict[str, Any]]:
-        """Newest first, those until effectiveBeforeOrAt."""
-        before = query.get("effectiveBeforeOrAt", "9")
-        told = [rate for rate in self._rates.get(ticker, []) if rate["effectiveAt"] <= before]
-        return list(reversed(told))[: int(query.get("limit", 100))]
+        """Newest first, those until effectiveBeforeOrAt; what nobody has set is one rate every hour."""
+        limit, now_ns = min(1_000, int(query.get("limit", 100))), time.time_ns()
+        before = query.get("effectiveBeforeOrAt", iso(now_ns))
+        known = self._rates.get(ticker)
+        if known is None:
+            newest = min(now_ns, ns_of(datetime.fromisoformat(before))) // HOUR_NS
+            known = [rate(ticker, hour * HOUR_NS, NO_RATE) for hour in range(newest - limit + 1, newest + 1)]
+        return [told for told in reversed(known) if told["effectiveAt"] <= before][:limit]
 
 
 def candle(bar: Bar, i: Instrument, ticker: str) -> dict[str, Any]:

@@ -90,3 +90,14 @@ async def test_contracts_carry_the_scales_margins_and_the_accounts_own_fees(serv
     assert (btc.initial_margin, btc.maintenance_margin) == (Decimal("0.02"), Decimal("0.012"))
     account = VenueAccount(id="DYDX:main", address=ADDRESS)
     assert await read_instruments(replace(setup, accounts=(account,), instruments=(BTC.id,))) == [btc]
+
+
+async def test_a_page_of_funding_rates_leaves_none_out_at_its_beginning(server):
+    history = open_history(setup_at(server))
+    try:
+        page = await history.funding(BTC, START, START + 3_000 * HOUR)
+        assert [page.rows[0].ts_ns, page.rows[-1].ts_ns] == [START, page.until_ns - HOUR]
+        after = await history.funding(BTC, page.until_ns, START + 3_000 * HOUR)
+        assert after.rows[0].ts_ns == page.until_ns
+    finally:
+        await history.aclose()

@@ -24,7 +24,7 @@ class Queue:
 
     def ask(self, name: str, *, reduces: bool = False) -> None:
         async def run() -> None:
-            if await self.turns.take(name, time.time_ns() + LONG_NS, reduces=reduces):
+            if await self.turns.take(name, name, time.time_ns() + LONG_NS, reduces=reduces):
                 self.went.append((self.blocks.height, name))
 
         self.tasks.append(asyncio.create_task(run()))
@@ -81,6 +81,6 @@ async def test_who_waits_in_vain_is_told_so_and_holds_up_nobody():
     for number in range(2):
         queue.ask(f"{number}")
     await asyncio.sleep(0)
-    assert not await queue.turns.take("late", time.time_ns() + 10_000_000, reduces=False)
+    assert not await queue.turns.take("late", "late", time.time_ns() + 10_000_000, reduces=False)
     assert queue.turns.waiting() == ()
     await queue.close()

@@ -15,6 +15,7 @@ from domain.events import (
     Filled,
     OrderReport,
     Rejected,
+    SendDropped,
     SendFailed,
     VenueSnapshot,
     VenueStatus,
@@ -116,6 +117,20 @@ async def test_resting_orders_wait_for_blocks_with_room_and_a_cancel_or_ioc_does
         for place in resting:
             await desk.hears(Accepted, place.cid)
         assert not desk.of(Rejected)
+
+
+async def test_a_cancel_takes_back_its_order_while_that_waits_for_a_block():
+    async with trading() as (server, desk):
+        server.hold_blocks()
+        places = [desk.place(BUY, str(49_000 - n)) for n in range(4)]
+        desk.send(*places)
+        await eventually(lambda: len(desk.venue.view().waiting) == 2)
+        desk.send(desk.cancel(places[2]))
+        assert (await desk.hears(SendDropped, places[2].cid)).reason is Reason.WITHDRAWN
+        server.let_blocks_come()
+        await desk.hears(Accepted, places[3].cid)
+        assert len(server.room.seen) == 3
+        assert {kind for kind, _, _ in server.room.seen} == {PLACE}
 
 
 async def test_limits_and_what_waits_for_them_are_visible():

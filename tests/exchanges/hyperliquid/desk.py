@@ -35,10 +35,9 @@ def venue_at(server: ExchangeServer, clock: WallClock | None = None, **changes: 
     accounts = changes.pop("accounts", [account])
     signer = changes.pop("signer", LocalSigner({"agent": AGENT_KEY}))
     instruments = changes.pop("instruments", [BTC])
-    folder = changes.pop("folder", None)
-    return HyperliquidVenue(
-        config_of(server, **changes), clock or WallClock(), signer, accounts, instruments, lambda: 0.5, folder
-    )
+    folder, terms = changes.pop("folder", None), changes.pop("terms", None)
+    config = config_of(server, **changes)
+    return HyperliquidVenue(config, clock or WallClock(), signer, accounts, instruments, lambda: 0.5, folder, terms)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import Any
 
 LIGHT = {"l2Book", "allMids", "clearinghouseState", "orderStatus", "exchangeStatus"}
 VOLUME_NEEDED = 1_000_000
+DONE: dict[str, Any] = {"status": "ok", "response": {"type": "default"}}
 
 
 class Quota:
@@ -76,3 +77,11 @@ def told(record: dict[str, Any]) -> dict[str, Any]:
 def size_of(action: dict[str, Any]) -> int:
     """How many parts an action has."""
     return max(1, *(len(action.get(name, [])) for name in ("orders", "modifies", "cancels")))
+
+
+def ok(kind: str, statuses: list[Any]) -> dict[str, Any]:
+    return {"status": "ok", "response": {"type": kind, "data": {"statuses": statuses}}}
+
+
+def err(text: str) -> dict[str, Any]:
+    return {"status": "err", "response": text}

@@ -28,7 +28,8 @@ from exchanges.hyperliquid.info import MetaAsset, instrument_of
 from exchanges.hyperliquid.signing import Signature, l1_payload, recover, signed_bytes
 from exchanges.paper.config import PaperConfig
 from exchanges.paper.exchange import PaperExchange
-from tests.exchanges.hyperliquid.exchange_limits import Quota, told
+from tests.exchanges.hyperliquid.exchange_leverage import Leverages
+from tests.exchanges.hyperliquid.exchange_limits import DONE, Quota, err, ok, told
 
 MS = 1_000_000
 ASSETS = [MetaAsset("BTC", 5, 40), MetaAsset("ETH", 4, 25), MetaAsset("DOGE", 0, 10)]
@@ -105,6 +106,7 @@ class Room:
         }
         self.skew_ns = 0
         self.quota = Quota()
+        self.leverages = Leverages(ASSETS)
         self.seen: list[dict[str, Any]] = []
         """Verified actions, with the road that they came by."""
         self.recs: dict[str, Rec] = {}
@@ -168,7 +170,12 @@ class Room:
                 if at_ms and at_ms < self.now_ns() // MS + 5_000:
                     return err("Scheduled cancel time too early, must be at least 5 seconds from now.")
                 self._submit(ArmDeadMan(account=address, deadline_ns=at_ms * MS))
-                return {"status": "ok", "response": {"type": "default"}}
+                return DONE
+            case "updateLeverage":
+                account = self.exchange.floor.accounts.get(address)
+                held = account.qty(self.instruments[action["asset"]].id) if account is not None else 0
+                refused = self.leverages.update(address, action, held)
+                return err(refused) if refused else DONE
         return err(f"Unknown action {action['type']}")
 
     def _ill_formed(self, wire: dict[str, Any]) -> bool:
@@ -338,10 +345,7 @@ class Room:
         user, since = question.get("user", "").lower(), question.get("startTime", 0)
         match question["type"]:
             case "meta":
-                universe = [
-                    {"name": a.name, "szDecimals": a.size_decimals, "maxLeverage": a.max_leverage} for a in ASSETS
-                ]
-                answer: Any = {"universe": universe}
+                answer: Any = {"universe": self.leverages.universe()}
             case "userRole":
                 answer = self.roles.get(user, {"role": "missing"})
             case "userRateLimit":
@@ -350,6 +354,8 @@ class Room:
                 answer = self.quota.agents
             case "clearinghouseState":
                 answer = self._state(user)
+            case "activeAssetData":
+                answer = self.leverages.tell(user, question["coin"])
             case "frontendOpenOrders":
                 answer = [rec.order() for rec in self.recs.values() if rec.status == "open" and rec.address == user]
             case "orderStatus":
@@ -362,8 +368,8 @@ class Room:
                 answer = [told(f) for f in self.fills if f["user"] == user and f["time"] >= since][:2_000]
             case "userFunding":
                 mine = [f for f in self.fundings if f["user"] == user and f["time"] >= since]
-                answer = [{"time": f["time"], "hash": "0x0", "delta": {"type": "funding", **told(f)}} for f in mine][
-                    :500
+                answer = [
+                    {"time": f["time"], "hash": "0x0", "delta": {"type": "funding", **told(f)}} for f in mine[:500]
                 ]
             case other:
                 raise AssertionError(f"nobody taught the local venue {other}")
@@ -386,14 +392,7 @@ class Room:
                 "entryPx": str(abs(held.entry_value / Decimal(instrument.qty_text(held.qty)))),
                 "positionValue": f"{abs(value):f}",
                 "unrealizedPnl": f"{value - held.entry_value:f}",
+                "leverage": self.leverages.of(user, instrument.venue_symbol),
             }
             positions.append({"type": "oneWay", "position": details})
         return {"marginSummary": {"accountValue": f"{equity:f}"}, "assetPositions": positions, "time": now // MS}
-
-
-def ok(kind: str, statuses: list[Any]) -> dict[str, Any]:
-    return {"status": "ok", "response": {"type": kind, "data": {"statuses": statuses}}}
-
-
-def err(text: str) -> dict[str, Any]:
-    return {"status": "err", "response": text}

@@ -37,6 +37,7 @@ def orders_of_the_sdk(server: ExchangeServer) -> list[Any]:
     client.set_expires_after(int(time.time() * 1000) + 60_000)
     told.append(client.cancel_by_cloid("BTC", cloid))
     told.append(client.schedule_cancel(int(time.time() * 1000) + 60_000))
+    told.append(client.update_leverage(5, "ETH", is_cross=False))
     info = Info(server.url, skip_ws=True, meta=meta, spot_meta=SPOT, timeout=5)
     told += [info.query_order_by_cloid(MASTER, cloid)["order"]["status"], len(info.user_fills_by_time(MASTER, 0))]
     limit = info.user_rate_limit(MASTER)
@@ -56,8 +57,9 @@ async def test_the_sdk_trades_at_the_local_venue():
         assert [next(iter(status)) if isinstance(status, dict) else status for status in statuses] == [
             "resting", "filled", "error", "resting", "success",
         ]  # fmt: skip
-        assert told[5]["status"] == "ok"
-        assert told[6:] == ["canceled", 1, 6, True, []]
+        assert [answer["status"] for answer in told[5:7]] == ["ok", "ok"]
+        assert server.room.leverages.of(MASTER, "ETH") == {"type": "isolated", "value": 5}
+        assert told[7:] == ["canceled", 1, 7, True, []]
         assert refused["response"].endswith("does not exist.")
 
 

@@ -79,6 +79,18 @@ async def test_a_missing_api_key_is_one_venues_affair(tmp_path):
         assert listed.problems == ("BYBIT (testnet): the secret 'bybit_api_key' is missing",)
 
 
+async def test_an_error_of_ours_in_one_venue_keeps_no_other_from_being_read(tmp_path, monkeypatch):
+    async def broken(*_: object) -> None:
+        raise KeyError("what nobody has thought of")
+
+    monkeypatch.setattr("exchanges.bybit.open.read_instruments", broken)
+    async with ExchangeServer() as server:
+        there = VenueSetup(venue="BYBIT", instruments=("BTC-USDT-PERP.BYBIT",))
+        listed = await Fleet([there, setup_of(server, BTC)], Keys(), tmp_path).read()
+        assert [instrument.id for instrument in listed.instruments] == [BTC]
+        assert "BYBIT (testnet): an error of ours: KeyError" in listed.problems[0]
+
+
 def test_trading_on_mainnet_is_refused(tmp_path):
     fleet = Fleet([VenueSetup(venue="HYPERLIQUID", network="mainnet", accounts=(ACCOUNT,))], Keys(), tmp_path)
     with pytest.raises(ConfigError, match="trading on mainnet is refused until keys are kept in the vault"):

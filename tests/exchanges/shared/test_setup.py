@@ -1,5 +1,7 @@
 """What every venue is opened by."""
 
+from decimal import Decimal
+
 import pytest
 
 from domain.errors import ConfigError
@@ -10,8 +12,8 @@ from exchanges.shared.setup import (
     VenueAccount,
     VenueModule,
     VenueSetup,
+    leveraged,
     network_of,
-    refuse_terms,
     venue_module,
     wanted,
 )
@@ -63,7 +65,9 @@ def test_an_account_does_not_show_its_api_key():
     assert "1234567890" not in repr(VenueSetup(venue="BINANCE", accounts=(account,)))
 
 
-def test_margin_terms_where_nobody_sets_them_are_refused():
-    refuse_terms(VenueSetup(venue="DYDX", terms={BTC.id: Terms()}))
-    with pytest.raises(ConfigError, match="does not set margin mode and leverage at DYDX: set them there for BTC-USDC"):
-        refuse_terms(VenueSetup(venue="DYDX", terms={BTC.id: Terms(leverage=3)}))
+def test_a_configured_leverage_is_the_margin_that_the_contract_needs_and_never_more_than_the_venue_allows():
+    assert leveraged(BTC, VenueSetup(venue="HYPERLIQUID", terms={BTC.id: Terms(margin="isolated")})) == BTC
+    found = leveraged(BTC, VenueSetup(venue="HYPERLIQUID", terms={BTC.id: Terms(leverage=5)}))
+    assert (found.initial_margin, found.maintenance_margin) == (Decimal("0.2"), BTC.maintenance_margin)
+    with pytest.raises(ConfigError, match="HYPERLIQUID allows a leverage of 40 there, not 41"):
+        leveraged(BTC, VenueSetup(venue="HYPERLIQUID", terms={BTC.id: Terms(leverage=41)}))

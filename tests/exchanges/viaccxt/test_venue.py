@@ -1,13 +1,12 @@
 """The `Venue` port over ccxt: accounts, streams that die quietly, and what is said of them."""
 
-import asyncio
 import logging
 
 import pytest
 from msgspec.structs import replace
 
 from domain.errors import VenueError
-from domain.events import Accepted, VenueSnapshot, VenueStatus
+from domain.events import Accepted, SendFailed, VenueSnapshot, VenueStatus
 from domain.order import BUY, RequestSnapshot
 from exchanges.shared.setup import VenueAccount
 from tests.exchanges.binance.desk import ACCOUNT, desk_at, signer_of, trading, venue_at
@@ -68,7 +67,7 @@ async def test_requests_for_an_account_that_is_not_there_are_dropped_and_said(ca
     async with trading() as (server, desk):
         place = desk.place(BUY, "49000")
         desk.send(replace(place, account=OTHER))
-        await asyncio.sleep(0.05)
+        assert "BINANCE:other" in (await desk.hears(SendFailed, place.cid)).text
         assert "BINANCE:other is no account of BINANCE" in caplog.text
         assert not server.room.seen
 
