@@ -19,6 +19,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from domain.account import venue_of
 from domain.errors import DataError, StrategyError
 from domain.market import Bar, FeedKind, MarketEvent
 from domain.settings import AccountSpec, Settings, StrategySpec
@@ -207,7 +208,8 @@ def terms_of(request: StrategyRequest, data: MarketData, settings: BacktestSetti
     params = dict(request.params)
     if "interval_s" in loaded.strategy.params_type.model_fields and data.interval_ns:
         params.setdefault("interval_s", data.interval_ns // SECOND_NS)
-    account = settings.core.accounts[0].id if settings.core.accounts else "PAPER:main"
+    venue = data.instrument.venue
+    account = next((a.id for a in settings.core.accounts if venue_of(a.id) == venue), f"{venue}:main")
     spec = StrategySpec(id=ID, kind=request.kind, account=account, instruments=(data.instrument.id,), params=params)
     strategy = registry.build(spec, request.folder)
     missing = sorted({feed.kind.value for feed in strategy.feeds()} - {kind.value for kind in data.reads})
@@ -220,7 +222,7 @@ def terms_of(request: StrategyRequest, data: MarketData, settings: BacktestSetti
         spec=spec,
         strategy=strategy,
         source_hash=loaded.source_hash,
-        paper=settings.paper,
+        paper=replace(settings.paper, venue=venue),
         deposit=settings.deposit,
         approver=settings.approver,
         conflate_ns=0 if data.kind is DataKind.BARS else settings.conflate_ns,

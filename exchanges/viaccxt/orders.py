@@ -134,8 +134,11 @@ class Orders:
 
     def _keep(self, line: Line) -> Line:
         self._lines[line.cid] = line
-        if len(self._lines) > KEPT:
-            del self._lines[next(iter(self._lines))]
+        for _ in range(2):  # one that is kept, one that goes
+            if len(self._lines) > KEPT:
+                oldest = self._lines.pop(next(iter(self._lines)))
+                if not oldest.has_ended and len(self._lines) < 2 * KEPT:  # a stop rests while thousands of quotes pass
+                    self._lines[oldest.cid] = oldest
         return line
 
     # what the venue says

@@ -84,9 +84,19 @@ def test_memory_is_bounded(monkeypatch):
         orders.placed(place(cid), BTC)
         orders.accepted(cid, str(number))
         orders.filled(fill(number, cid))
-    assert len(orders._lines) <= 5
+    assert len(orders._lines) <= 10, "those that have not ended are kept for longer"
     assert len(orders._told) <= 5
     assert len(orders._by_venue_id) <= 6
     assert orders.cid_of(BTC.id, "19") == "a-1-19-1"
     assert orders.cid_of("ETH-USDT-PERP.BINANCE", "19") == "", "ids of the venue are an instrument's own"
     assert len(heard) == 40
+
+
+def test_a_stop_that_rests_is_not_forgotten_for_the_quotes_that_pass(monkeypatch):
+    monkeypatch.setattr(module, "KEPT", 5)
+    orders, _ = made()
+    for number in range(50):
+        orders.placed(place(f"q{number}"), BTC)
+        orders.cancelled(f"q{number}", 0, "asked")
+    assert orders.line("a-1-1-0") is not None
+    assert orders.line("q10") is None
