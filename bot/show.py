@@ -62,6 +62,7 @@ async def status(call: Call) -> Message:
     rows += [(venue.venue, _connection(venue)) for venue in venues]
     rows += [(f"breaker {row.venue}", _breaker_text(row)) for row in view.breakers]
     rows += [(f"fail-over {row.strategy}", _failover_text(row)) for row in view.failovers]
+    rows += [("actions", text) for text in view.budgets]
     rows += [(door.name, door.text) for door in view.doors]
     notes = tuple(Text(f"Not ready: {reason}") for reason in reasons)
     trades = all(at.trading_state == TradingState.ACTIVE for at in view.trading_at)

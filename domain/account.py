@@ -66,7 +66,8 @@ class Account(Struct, kw_only=True):
 
     `venue_ts_ns` is the venue's time of the newest snapshot that was compared, `funding_ts_ns` of the newest
     payment of funding. `trading` is what is in force for it: the worse of the engine's state and its venue's.
-    `dead_man_ns` is the deadline the venue's dead-man's switch was last set to.
+    `dead_man_ns` is the deadline the venue's dead-man's switch was last set to. `actions_*`: how many actions its venue
+    leaves it, as last told (`BudgetLeft`); a step of 0 = plenty, or the venue does not count them.
     """
 
     id: AccountId
@@ -87,3 +88,6 @@ class Account(Struct, kw_only=True):
     margins: dict[InstrumentId, str] = field(default_factory=dict)
     """How the venue margins a position otherwise than the settings say, as it was told last."""
     dead_man_ns: int = 0
+    actions_left: int = 0
+    actions_full: int = 0
+    actions_step: int = 0

@@ -1,7 +1,7 @@
 """Everything that can happen to the engine: one closed union, journaled before it is acted on.
 
-Market events are in `domain.market`. Here: what the venue says, what people ask, what the driver
-observed, and time. `seq` and `ts_ns` are set once by the loop on intake. Encoded as arrays: a new field
+Market events are in `domain.market`, `BudgetLeft` is in `domain.venue`. Here: what the venue says, what people ask,
+what the driver observed, and time. `seq` and `ts_ns` are set once by the loop on intake. Encoded as arrays: a new field
 goes to the end and has a default.
 """
 
@@ -19,7 +19,7 @@ from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.market import Bar, Bbo, Book, Feed, FeedStatus, Mark, Trade
 from domain.order import ClientId, Liquidity, OrderKind, OrderStatus
 from domain.settings import Settings
-from domain.venue import VenueCaps
+from domain.venue import BudgetLeft, VenueCaps
 from domain.verdict import Reason
 
 
@@ -385,7 +385,7 @@ class Decided(Struct, kw_only=True, tag="decided", array_like=True):
 # fmt: off
 VenueEvent: TypeAlias = (
     Accepted | Rejected | Filled | Cancelled | CancelRejected | Amended | AmendRejected | OrderReport | SendFailed
-    | SendDropped | FundingPaid | VenueSnapshot | VenueStatus | VenueTrouble
+    | SendDropped | FundingPaid | VenueSnapshot | VenueStatus | VenueTrouble | BudgetLeft
 )
 MainEvent: TypeAlias = (
     EngineStarted | EngineStopped | Tick | ClockStepped | CommandReceived | History | StrategyFault

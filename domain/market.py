@@ -53,7 +53,7 @@ Level: TypeAlias = tuple[int, int]
 """(price, quantity)."""
 
 
-class Book(Struct, kw_only=True, tag="book", array_like=True):
+class Book(Struct, kw_only=True, tag="book", array_like=True, gc=False):
     """A full snapshot of the nearest levels, best first on both sides."""
 
     seq: int = 0

@@ -95,7 +95,9 @@ class ExecutionSettings(Struct, frozen=True, kw_only=True):
 
     `ack_timeout_ns`: no answer for this long makes an order UNKNOWN. `validity_ns`: how long a venue
     may still accept a request after it was sent; absence counts only after that. `retry_ns`: pause
-    after a rejection. `slippage` bounds an IOC from the touch. `quote_tolerance` is in ticks.
+    after a rejection. `slippage` bounds an IOC from the touch. `quote_tolerance` is in ticks;
+    `quote_widening` is the share of the price by which it is wider once half of an account's actions are gone, twice
+    that at each further step (`domain.venue.BUDGET_STEPS`), 0 = never.
     `dead_man_ns`: how long a venue that has a dead-man's switch waits for us (0 = it is not used).
     `reconcile_every_ns`: how often every account is compared with its venue, so that a lost message cannot go
     unseen (0 = only at the start and after an outage, for lines that lose nothing).
@@ -108,6 +110,7 @@ class ExecutionSettings(Struct, frozen=True, kw_only=True):
     retry_ns: int = SECOND_NS
     slippage: Decimal = Decimal("0.005")
     quote_tolerance_ticks: int = 0
+    quote_widening: Decimal = Decimal("0.0002")
     dead_man_ns: int = 0
     equity_sample_ns: int = 60 * SECOND_NS
     stale_feed_ns: int = 30 * SECOND_NS

@@ -136,6 +136,8 @@ class StatusView(Struct, frozen=True, kw_only=True):
     """Those that are not closed."""
     failovers: tuple[FailoverView, ...] = ()
     """Those that are on."""
+    budgets: tuple[str, ...] = ()
+    """Accounts that have few actions left at their venue, and what that means, in words."""
 
 
 class PositionView(Struct, frozen=True, kw_only=True):

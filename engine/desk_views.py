@@ -12,7 +12,7 @@ from domain.facts import RequestStatus, StrategyStatus
 from domain.instrument import ZERO, Instrument, InstrumentId
 from domain.market import FeedState
 from domain.order import Order, OrderStatus
-from engine.core import trading
+from engine.core import budgets, trading
 from engine.core.core import Core
 from engine.core.portfolio import DAY_NS
 from engine.core.state import MANUAL, Failover, StrategyState
@@ -84,6 +84,7 @@ def status(core: Core, now_ns: int, market: str) -> v.StatusView:
         trading_at=trading_at(core),
         breakers=tuple(row for row in breakers(core) if row.state != BreakerState.CLOSED),
         failovers=tuple(row for row in failovers(core) if row.on_backup),
+        budgets=tuple(f"{a.id} has {budgets.words(core, a)}" for a in accounts if a.actions_step),
     )
 
 

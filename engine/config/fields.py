@@ -64,6 +64,11 @@ def fee_rate(value: Any) -> Decimal:  # noqa: ANN401 - from a file
     return _share(value, Decimal("-0.01"), Decimal("0.1"), "a fee between -1% and 10%, such as 0.00045 or 0.045%")
 
 
+def small_fraction(value: Any) -> Decimal:  # noqa: ANN401 - from a file
+    """A share of a price that quotes may be off by."""
+    return _share(value, Decimal(0), Decimal("0.01"), "a fraction between 0 and 0.01, such as 0.0002 or 0.02%")
+
+
 def _share(value: Any, low: Decimal, high: Decimal, what: str) -> Decimal:  # noqa: ANN401 - from a file
     if isinstance(value, str) and value.strip().endswith("%"):
         value = exact_number(value.strip()[:-1], what) / 100
@@ -105,6 +110,7 @@ Number = Annotated[Decimal, BeforeValidator(exact_number)]
 Positive = Annotated[Decimal, BeforeValidator(positive)]
 NotNegative = Annotated[Decimal, BeforeValidator(not_negative)]
 Fraction = Annotated[Decimal, BeforeValidator(fraction)]
+SmallFraction = Annotated[Decimal, BeforeValidator(small_fraction)]
 FeeRate = Annotated[Decimal, BeforeValidator(fee_rate)]
 DurationNs = Annotated[int, BeforeValidator(duration_ns)]
 PositiveDurationNs = Annotated[int, BeforeValidator(positive_duration_ns)]

@@ -35,6 +35,7 @@ from engine.config.fields import (
     NotNegative,
     Positive,
     PositiveDurationNs,
+    SmallFraction,
     Text,
     UserId,
 )
@@ -183,6 +184,9 @@ class ExecutionSection(Section):
     retry_ns: PositiveDurationNs = Field(default=SECOND_NS, alias="retry")
     slippage: Fraction = Decimal("0.005")
     quote_tolerance_ticks: Count = 0
+    quote_widening: SmallFraction = Decimal("0.0002")
+    """Share of the price by which quotes may be off once half of an account's actions are gone; 25 %, 10 % and 5 %
+    double it."""
     reconcile_every_ns: DurationNs | None = Field(default=None, alias="reconcile_every")
     """How often every account is compared with its venue; said by the environment where it is not said here."""
     dead_man_ns: DurationNs | None = Field(default=None, alias="dead_man")

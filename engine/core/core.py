@@ -109,6 +109,7 @@ class Core:
             if instrument not in self.markets:
                 self.markets[instrument] = Market()
         self.slippage_ppm = int(settings.execution.slippage * PPM)
+        self.widening_ppm = int(settings.execution.quote_widening * PPM)
         self.gate = {i: gate_config(settings, i) for i in self.instruments}
         self.persons = {p.id: p for p in settings.persons}
         self.index_slots()

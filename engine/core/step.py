@@ -12,8 +12,10 @@ from domain import events as e
 from domain import market as m
 from domain.account import venue_of
 from domain.facts import Severity, TradingState
+from domain.venue import BudgetLeft
 from engine.core import (
     breakers,
+    budgets,
     commands,
     contracts,
     deadman,
@@ -242,5 +244,6 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     e.VenueOpened: on_venue_opened,
     e.WatchdogActed: on_watchdog_acted,
     e.VenueTrouble: breakers.on_trouble,
+    BudgetLeft: budgets.on_budget_left,
     e.Decided: on_decided,
 }

@@ -8,11 +8,11 @@ larger one. A level that went comes back with its next change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from domain.instrument import InstrumentId
 from domain.market import Level
-from exchanges.viaccxt.book import LocalBook
+from exchanges.viaccxt.book import KEPT, LocalBook
 
 
 class UncrossedBook(LocalBook):
@@ -23,44 +23,36 @@ class UncrossedBook(LocalBook):
     def __init__(self, instrument: InstrumentId) -> None:
         super().__init__(instrument)
         self._told: dict[int, dict[int, int]] = {1: {}, -1: {}}
+        """By side and price, when it was told last; what is gone is still here for a while."""
         self.uncrossed = 0
 
-    def reset(self, bids: Iterable[Level], asks: Iterable[Level], update: int) -> None:
+    def reset(self, bids: Sequence[Level], asks: Sequence[Level], update: int) -> None:
         """The first message of a subscription."""
-        bids, asks = list(bids), list(asks)
         super().reset(bids, asks, update)
         self._told = {1: dict.fromkeys((price for price, _ in bids), update)}
         self._told[-1] = dict.fromkeys((price for price, _ in asks), update)
         self._uncross()
 
-    def apply(self, bids: Iterable[Level], asks: Iterable[Level], update: int) -> None:
+    def apply(self, bids: Sequence[Level], asks: Sequence[Level], update: int) -> None:
         """A later one."""
-        bids, asks = list(bids), list(asks)
         super().apply(bids, asks, update)
-        for sign, levels in ((1, bids), (-1, asks)):
+        for sign, levels, side in ((1, bids, self.bids), (-1, asks, self.asks)):
             told = self._told[sign]
-            for price, qty in levels:
-                if qty:
-                    told[price] = update
-                else:
-                    told.pop(price, None)
+            told.update(dict.fromkeys([price for price, _ in levels], update))
+            if len(told) > 4 * KEPT:  # those of levels that are gone
+                self._told[sign] = {price: told[price] for price in side.prices}
         self._uncross()
 
     def _uncross(self) -> None:
-        while True:
-            best_bids, best_asks = self.bids.top(1), self.asks.top(1)
-            if not best_bids or not best_asks or best_bids[0][0] < best_asks[0][0]:
-                return
-            [(bid, bid_qty)], [(ask, ask_qty)] = best_bids, best_asks
+        while self.is_crossed:
+            [(bid, bid_qty)], [(ask, ask_qty)] = self.bids.top(1), self.asks.top(1)
             self.uncrossed += 1
-            age = self._told[1].get(bid, 0) - self._told[-1].get(ask, 0)
+            age = self._told[1][bid] - self._told[-1][ask]
             if age < 0 or (age == 0 and bid_qty <= ask_qty):
                 self.bids.apply([(bid, 0)])
-                self._told[1].pop(bid, None)
                 if age == 0:
                     self.asks.apply([(ask, ask_qty - bid_qty)])
             else:
                 self.asks.apply([(ask, 0)])
-                self._told[-1].pop(ask, None)
                 if age == 0:
                     self.bids.apply([(bid, bid_qty - ask_qty)])

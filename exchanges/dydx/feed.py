@@ -27,11 +27,13 @@ from exchanges.dydx.markets import FeeTier, active, market_of
 from exchanges.dydx.wire import (
     RESOLUTIONS,
     Frame,
+    LevelChange,
     WireBook,
     WireCandle,
     WireCandles,
     WireDelta,
     WireHeightUpdate,
+    WireLevel,
     WireMarkets,
     WireMarketsUpdate,
     WireTrade,
@@ -66,6 +68,11 @@ class _Market:
         """The trades of a first subscription are known; those of a later one are news."""
         self.mark = 0
         self.rate = Decimal(0)
+
+    def levels(self, side: Sequence[WireLevel | LevelChange]) -> list[Level]:
+        """Texts as integers."""
+        prices, sizes = self.prices, self.sizes
+        return [(prices[level.price], sizes[level.size]) for level in side]
 
 
 class DydxFeedDialect(FeedDialect):
@@ -162,16 +169,14 @@ class DydxFeedDialect(FeedDialect):
     # books
 
     def _book(self, market: _Market, message: Frame, ts_ns: int, *, is_first: bool) -> None:
-        prices, sizes, book = market.prices, market.sizes, market.book
+        book = market.book
         if is_first:
             whole = decoded(message.contents, WireBook, BOOK)
-            sides = [[(prices[level.price], sizes[level.size]) for level in side] for side in (whole.bids, whole.asks)]
-            book.reset(sides[0], sides[1], message.number)
+            book.reset(market.levels(whole.bids), market.levels(whole.asks), message.number)
             self.room.healed(market.instrument.id)
         elif book.update >= 0:
             delta = decoded(message.contents, WireDelta, BOOK)
-            sides = [[(prices[level[0]], sizes[level[1]]) for level in side] for side in (delta.bids, delta.asks)]
-            book.apply(sides[0], sides[1], message.number)
+            book.apply(market.levels(delta.bids), market.levels(delta.asks), message.number)
         else:
             return
         if FeedKind.BOOK in market.kinds:

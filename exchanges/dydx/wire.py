@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct, field
@@ -72,15 +72,21 @@ def ns_of(time: datetime) -> int:
     return (int(time.replace(microsecond=0).timestamp()) * 1_000_000 + time.microsecond) * 1_000
 
 
+_decoders: dict[object, msgspec.json.Decoder[Any]] = {}
+"""By what they make: making one takes longer than reading a small message."""
+
+
 def decoded(body: bytes | Raw, kind: type[T], what: str) -> T:
     """Raises `DataError` for what is not understood."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        decoder = _decoders.get(kind) or _decoders.setdefault(kind, msgspec.json.Decoder(kind))
+        value: T = decoder.decode(body)
     except (msgspec.DecodeError, UnicodeError) as error:
         raise DataError(f"dYdX's {what} is not understood: {error}") from error
+    return value
 
 
-class Frame(Struct, rename={"number": "message_id"}):
+class Frame(Struct, rename={"number": "message_id"}, gc=False):
     """Any message of the WebSocket: `connected`, `subscribed`, `channel_data`, `channel_batch_data`, `error`.
 
     `number` counts the messages of this connection, so a hole in it is a loss. `contents` depends on the channel.
@@ -94,8 +100,8 @@ class Frame(Struct, rename={"number": "message_id"}):
     message: str = ""
 
 
-class Level(Struct):
-    """One level of an order book as REST and the first message tell it; later ones are pairs of texts."""
+class WireLevel(Struct, gc=False):
+    """One level of an order book as REST and the first message tell it."""
 
     price: str
     size: str
@@ -104,15 +110,22 @@ class Level(Struct):
 class WireBook(Struct):
     """A whole book. It may be crossed: see `book`."""
 
-    bids: list[Level]
-    asks: list[Level]
+    bids: list[WireLevel]
+    asks: list[WireLevel]
+
+
+class LevelChange(Struct, array_like=True, gc=False):
+    """One level as later messages tell it, maybe with an offset behind; size 0 = gone."""
+
+    price: str
+    size: str
 
 
 class WireDelta(Struct):
-    """Levels that have changed: (price, size, maybe an offset); size 0 = gone."""
+    """Levels that have changed."""
 
-    bids: list[list[str]] = field(default_factory=list)
-    asks: list[list[str]] = field(default_factory=list)
+    bids: list[LevelChange] = field(default_factory=list)
+    asks: list[LevelChange] = field(default_factory=list)
 
 
 class WireTrade(Struct, rename="camel"):

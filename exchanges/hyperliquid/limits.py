@@ -20,10 +20,11 @@ from msgspec import Struct
 from domain.errors import ConfigError
 from domain.instrument import AccountId
 from domain.ports import Clock
+from domain.venue import BudgetLeft
 from exchanges.hyperliquid.config import HyperliquidConfig
 from exchanges.shared.budget import PATIENCE_NS, Budget
 from exchanges.shared.gate import Gate
-from exchanges.shared.meters import Allowance, Costs, Priority, Window
+from exchanges.shared.meters import Allowance, Costs, Priority, Steps, Window
 
 MINUTE_NS: Final = 60_000_000_000
 MAX_USERS = 10
@@ -66,6 +67,7 @@ class Limits:
         self.budget.add(self.messages)
         self.accounts: dict[AccountId, Allowance] = {}
         self.volume: dict[AccountId, Decimal] = {}
+        self._steps: dict[AccountId, Steps] = {}
         self._message: Costs = ((self.messages, 1),)
         self._clock = clock
 
@@ -77,6 +79,7 @@ class Limits:
             raise ConfigError(f"Hyperliquid streams {MAX_USERS} accounts to one machine at most: remove {account}")
         allowance = Allowance(f"{account} actions", FREE_ACTIONS, 2 * FREE_ACTIONS, DRIP_NS)
         self.accounts[account] = allowance
+        self._steps[account] = Steps()
         self.budget.add(allowance)
 
     def told(self, account: AccountId, limit: WireRateLimit) -> None:
@@ -90,11 +93,19 @@ class Limits:
         return self.volume.get(account, Decimal(0)) >= DEAD_MAN_VOLUME
 
     def left(self, account: AccountId) -> int:
-        """How many amendments or orders the account may still send before it must wait for each.
-
-        Quotes should be wider, and moved less often, the fewer these are.
-        """
+        """How many amendments or orders the account may still send before it must wait for each."""
         return self.accounts[account].left(Priority.ADD)
+
+    def news(self, account: AccountId) -> BudgetLeft | None:
+        """What the engine should hear of an account's actions, when it is something new.
+
+        What a new account has is plenty for an old one too, whatever it has spent.
+        """
+        if account not in self.accounts:
+            return None
+        left, full = self.left(account), min(self.accounts[account].tops[Priority.ADD], FREE_ACTIONS)
+        steps = self._steps[account]
+        return BudgetLeft(account=account, left=left, full=full, step=steps.step) if steps.crossed(left, full) else None
 
     def fits_whole(self, account: AccountId, count: int, priority: Priority) -> bool:
         """Whether a batch can ever go as one: beyond its allowance an account has single actions only."""

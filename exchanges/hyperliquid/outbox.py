@@ -139,6 +139,9 @@ class Outbox:
     def _go(self, batch: Batch) -> None:
         self._leave(batch)
         self._queue.put_nowait(batch)
+        news = self._limits.news(batch.account)
+        if news is not None:
+            self._emit(news)
 
     def _drop(self, batch: Batch, reason: Reason, text: str) -> None:
         self._leave(batch)

@@ -21,6 +21,7 @@ from exchanges.hyperliquid.wire import (
     CoinCodec,
     ConfirmationMessage,
     ErrorMessage,
+    Message,
     PongMessage,
     TradesMessage,
     WireBook,
@@ -107,9 +108,7 @@ class Router:
         try:
             message = decode(frame)
             self._payloads.look(frame, message)
-            if isinstance(message, ConfirmationMessage | ErrorMessage | PongMessage):
-                return message
-            self._route(message, ts_ns)
+            return self._route(message, ts_ns)
         except (DataError, Unrepresentable) as error:
             self._payloads.keep(frame, str(error), ts_ns)
             self.poison += 1
@@ -130,9 +129,7 @@ class Router:
             raise DataError(f"data of {coin!r:.40}, which nobody asked for")
         return found
 
-    def _route(
-        self, message: BookMessage | BboMessage | TradesMessage | CandleMessage | AssetMessage, ts_ns: int
-    ) -> None:
+    def _route(self, message: Message, ts_ns: int) -> ConfirmationMessage | ErrorMessage | PongMessage | None:
         if isinstance(message, BookMessage):
             self._book(message.data, ts_ns)
         elif isinstance(message, BboMessage):
@@ -144,8 +141,11 @@ class Router:
                 self._trade(trade, ts_ns)
         elif isinstance(message, CandleMessage):
             self._candle(message.data, ts_ns)
-        else:
+        elif isinstance(message, AssetMessage):
             self._sink(self._coin(message.data.coin).codec.mark(message.data, ts_ns))
+        else:
+            return message
+        return None
 
     def _pass_on(self, event: Book | Bbo | Trade) -> None:
         self.venue_ns = max(self.venue_ns, event.venue_ts_ns)

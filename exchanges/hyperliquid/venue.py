@@ -198,6 +198,7 @@ class HyperliquidVenue:
             reader = AccountReader(info, account, self.orders, account.since_ns or now_ns, self.payloads)
             self._readers[account.id] = self._by_address[account.address] = reader
             self.outbox.writer.nonces[account.key] = await self._watch.open(reader)
+            self._say_left(account.id)
             for name, terms in self._terms.items():
                 number = self._assets[name][1]
                 await setter.set(reader, number, meta.universe[number], terms)
@@ -228,7 +229,13 @@ class HyperliquidVenue:
             self._look.clear()
             for reader in self._readers.values():
                 await self._watch.look_again(reader)
+                self._say_left(reader.account.id)
             await asyncio.sleep(LOOK_PAUSE_S)
+
+    def _say_left(self, account: AccountId) -> None:
+        news = self.limits.news(account)
+        if news is not None:
+            self._emit(news)
 
     # the connection
 

@@ -25,15 +25,16 @@ class Integers(dict[str, int]):
         self._step = instrument.tick if is_price else instrument.lot
         self._venue = venue
         self._least = 0 if zero else 1
+        self._factors = [10 ** (self._decimals - digits) for digits in range(self._decimals + 1)]
+        """By how many digits stand behind the point."""
 
     def __missing__(self, text: str) -> int:
         whole, _, fraction = text.partition(".")
         digits = whole + fraction
         if not (digits.isdigit() and digits.isascii()) or len(digits) > MAX_DIGITS:
             raise DataError(f"{self._venue} sent {text!r:.40} where a positive number belongs")
-        spare = self._decimals - len(fraction)
-        value: int = int(digits) * 10**spare if spare >= 0 else 0
-        if spare < 0 or value % self._step or value > LARGEST:
+        value = int(digits) * self._factors[len(fraction)] if len(fraction) <= self._decimals else -1
+        if value < 0 or value % self._step or value > LARGEST:
             value = self._exact(text)
         if value < self._least:
             raise DataError(f"{self._venue} sent {text!r:.40} where a positive number belongs")

@@ -4,7 +4,8 @@
     Allowance   a number that grows with what is traded; beyond it one request every `drip_ns`
 
 Both answer at once, whatever was asked before: nothing is walked but the slots of a window, of which there are few.
-Time is given in. The last of a limit is kept for what makes trading safer: see `Priority`.
+`Steps` says how far an allowance has fallen. Time is given in. The last
+of a limit is kept for what makes trading safer: see `Priority`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 
 from domain.order import Amend, ArmDeadMan, Cancel, Intent, Place
+from domain.venue import BUDGET_STEPS
 
 SLOTS: Final = 20
 """Parts of a window; a request counts until its part is out of it, and one more passes for the way to the venue."""
@@ -208,6 +210,25 @@ class Allowance(_Meter):
         if self.fits(cost, priority, max(now_ns, self.held_until_ns)):
             return max(0, self.held_until_ns - now_ns)
         return max(self.held_until_ns, self._drips_ns + self._drip_ns) - now_ns if cost == 1 else NEVER
+
+
+class Steps:
+    """Through how many of `BUDGET_STEPS` what is left has fallen.
+
+    It has risen through one again only when a quarter more is left, so that it is not crossed again and again.
+    """
+
+    def __init__(self) -> None:
+        self.step = -1
+        """-1 = nobody has looked."""
+
+    def crossed(self, left: int, full: int) -> bool:
+        """Whether it is another step than at the last look; True at the first."""
+        fallen = sum(left * 100 <= full * percent for percent in BUDGET_STEPS)
+        risen = sum(left * 80 <= full * percent for percent in BUDGET_STEPS)
+        before = self.step
+        self.step = fallen if before < fallen else min(before, risen)
+        return self.step != before
 
 
 Meter: TypeAlias = Window | Allowance

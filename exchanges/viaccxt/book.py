@@ -6,8 +6,9 @@ from the touch are forgotten, and come back with the next change of theirs or wi
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 from domain.instrument import InstrumentId
 from domain.market import Book, Level
@@ -19,54 +20,63 @@ KEPT = 2_000
 
 
 class Side:
-    """Prices of one side with their quantities. `sign` is +1 for bids (best = highest), -1 for asks."""
+    """Levels of one side. `sign` is +1 for bids (best = highest), -1 for asks. `prices` are theirs, rising."""
 
-    __slots__ = ("_prices", "_qty", "_sign")
+    __slots__ = ("_levels", "_nearest", "_sign", "prices")
 
     def __init__(self, sign: int) -> None:
         self._sign = sign
-        self._qty: dict[int, int] = {}
-        self._prices: list[int] = []
+        self._levels: dict[int, Level] = {}
+        self.prices: list[int] = []
+        self._nearest: tuple[Level, ...] = ()
+        """What `nearest` says; empty = not known."""
 
     def reset(self, levels: Iterable[Level]) -> None:
         """These are all."""
-        self._qty = {price: qty for price, qty in dict(levels).items() if qty}
-        self._prices = sorted(self._qty)
+        self._levels = {level[0]: level for level in levels}
+        for price in [price for price, qty in self._levels.values() if not qty]:
+            del self._levels[price]
+        self.prices = sorted(self._levels)
+        self._nearest = ()
 
-    def apply(self, levels: Iterable[Level]) -> None:
+    def apply(self, levels: Sequence[Level]) -> None:
         """These have changed; quantity 0 = gone."""
-        levels = list(levels)
-        known, prices = self._qty, self._prices
-        count = len(known)
-        known.update(levels)
-        if len(known) != count:
-            for price, _ in levels:
-                at = bisect_left(prices, price)
-                if at == len(prices) or prices[at] != price:
-                    prices.insert(at, price)
-        for price in [price for price, qty in levels if not qty]:
-            if known.get(price) == 0:
+        if not levels:
+            return
+        known, prices = self._levels, self.prices
+        for level in levels:
+            price, qty = level
+            if qty:
+                if price not in known:
+                    insort(prices, price)
+                known[price] = level
+            elif price in known:
                 del known[price]
                 del prices[bisect_left(prices, price)]
+        self._nearest = ()
         if len(prices) > 2 * KEPT:
-            far = prices[:-KEPT] if self._sign > 0 else prices[KEPT:]
-            for price in far:
-                del known[price]
-            self._prices = prices[-KEPT:] if self._sign > 0 else prices[:KEPT]
+            self._forget()
+
+    def _forget(self) -> None:
+        """Let the far levels go."""
+        far = slice(-KEPT) if self._sign > 0 else slice(KEPT, None)
+        for price in self.prices[far]:
+            del self._levels[price]
+        del self.prices[far]
 
     def top(self, count: int) -> tuple[Level, ...]:
         """The best levels, best first."""
-        known = self._qty
-        best = self._prices[: -count - 1 : -1] if self._sign > 0 else self._prices[:count]
-        return tuple(zip(best, map(known.__getitem__, best), strict=True))
+        best = self.prices[: -count - 1 : -1] if self._sign > 0 else self.prices[:count]
+        if len(best) < 2:  # `itemgetter` then gives no tuple; else it is the quickest way
+            return tuple([self._levels[price] for price in best])
+        found: tuple[Level, ...] = itemgetter(*best)(self._levels)
+        return found
 
-    @property
-    def best(self) -> int:
-        """The best price; only where there is one."""
-        return self._prices[-1 if self._sign > 0 else 0]
-
-    def __len__(self) -> int:
-        return len(self._prices)
+    def nearest(self) -> tuple[Level, ...]:
+        """The best `DEPTH` levels, best first; made anew only when something has changed."""
+        if not self._nearest:
+            self._nearest = self.top(DEPTH)
+        return self._nearest
 
 
 class LocalBook:
@@ -80,13 +90,13 @@ class LocalBook:
         self.asks = Side(-1)
         self.update = -1
 
-    def reset(self, bids: Iterable[Level], asks: Iterable[Level], update: int) -> None:
+    def reset(self, bids: Sequence[Level], asks: Sequence[Level], update: int) -> None:
         """A snapshot."""
         self.bids.reset(bids)
         self.asks.reset(asks)
         self.update = update
 
-    def apply(self, bids: Iterable[Level], asks: Iterable[Level], update: int) -> None:
+    def apply(self, bids: Sequence[Level], asks: Sequence[Level], update: int) -> None:
         """A change that follows the last one."""
         self.bids.apply(bids)
         self.asks.apply(asks)
@@ -96,12 +106,18 @@ class LocalBook:
         """A change is missing: nothing here is true until the next snapshot."""
         self.update = -1
 
-    def event(self, ts_ns: int, venue_ts_ns: int, depth: int = DEPTH) -> Book:
+    def event(self, ts_ns: int, venue_ts_ns: int) -> Book:
         """The nearest levels."""
-        bids, asks = self.bids.top(depth), self.asks.top(depth)
-        return Book(ts_ns=ts_ns, venue_ts_ns=venue_ts_ns, instrument=self._instrument, bids=bids, asks=asks)
+        return Book(
+            ts_ns=ts_ns,
+            venue_ts_ns=venue_ts_ns,
+            instrument=self._instrument,
+            bids=self.bids.nearest(),
+            asks=self.asks.nearest(),
+        )
 
     @property
     def is_crossed(self) -> bool:
         """Whether the best bid is not below the best ask: something was lost that numbers did not show."""
-        return bool(len(self.bids) and len(self.asks)) and self.bids.best >= self.asks.best
+        bids, asks = self.bids.prices, self.asks.prices
+        return bool(bids and asks) and bids[-1] >= asks[0]

@@ -96,6 +96,15 @@ async def test_status_names_the_venue_that_is_held_back_and_how_to_let_it_go(eng
     assert "resume: waits for approval" in await ask(engine, "/resume paper looked at it")
 
 
+async def test_status_names_the_account_that_has_few_actions_left(engine):
+    [account, *_] = engine.driver.core.state.accounts.values()
+    assert "actions" not in await ask(engine, "/status")
+    account.actions_left, account.actions_full, account.actions_step = 700, 9_000, 3
+    said = await ask(engine, "/status")
+    assert f"{account.id} has at most 10 % of its actions left (700 of 9,000)" in said
+    assert "more than 8 bp off" in said
+
+
 async def test_a_persons_order_is_worked_filled_shown_and_flattened(engine):
     assert "order: " in await ask(engine, "/order buy BTC 0.05", "tina")
     engine.play(5)

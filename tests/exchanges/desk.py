@@ -9,6 +9,7 @@ from domain.events import VenueEvent
 from domain.instrument import Instrument
 from domain.order import Amend, Cancel, Intent, OrderKind, Place, Query, RequestSnapshot
 from domain.ports import Venue
+from domain.venue import BudgetLeft
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Venue)
@@ -31,6 +32,8 @@ class Desk(Generic[V]):
         self.account = account
         self.instrument = instrument
         self.heard: list[VenueEvent] = []
+        self.budgets: list[BudgetLeft] = []
+        """What is said of no order and whenever it changes, so that it is not counted among `heard`."""
         self.on_event: Callable[[VenueEvent], None] | None = None
         self._more = asyncio.Event()
         self._number = 0
@@ -39,7 +42,10 @@ class Desk(Generic[V]):
         if self.on_event is not None:
             self.on_event(event)
             return
-        self.heard.append(event)
+        if isinstance(event, BudgetLeft):
+            self.budgets.append(event)
+        else:
+            self.heard.append(event)
         self._more.set()
 
     def of(self, kind: type[T], cid: str = "") -> list[T]:

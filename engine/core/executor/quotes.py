@@ -1,7 +1,8 @@
 """Quotes: keep what already rests at the wanted prices, amend the rest, place or cancel only what is left.
 
 Matching is by side and price within a tolerance, nearest first: cancel-all-and-replace costs several
-times the messages and the place in the queue. The tolerance grows as the message budget falls.
+times the messages and the place in the queue. The tolerance grows as the message budget falls, and the actions that
+the venue leaves the account (`engine.core.budgets`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from domain.facts import TradingState
 from domain.market import SILENT
 from domain.order import Order, OrderKind, OrderStatus, Role
+from engine.core.budgets import widening
 from engine.core.core import Core
 from engine.core.executor.place import amend, budget_share, cancel, place, settled
 from engine.core.executor.sharing import clip_quotes, left_for_quotes
@@ -61,10 +63,10 @@ def tolerance(core: Core, slot: Slot) -> int:
         share = budget_share(core, slot.account, config)
         if share > BUSY_SHARE:
             ticks += int((share - BUSY_SHARE) * 10) + 1
-    if not ticks:
-        return 0
-    instrument = core.instruments[slot.instrument]
-    return ticks * instrument.price_step(core.markets[slot.instrument].reference())
+    reach = widening(core, slot)
+    if ticks:
+        reach += ticks * core.instruments[slot.instrument].price_step(core.markets[slot.instrument].reference())
+    return reach
 
 
 def converge(core: Core, slot: Slot) -> None:

@@ -102,6 +102,12 @@ def test_numbers_are_exact_and_layout_does_not_change_the_hash(load):
     assert one.content_hash != load("execution: {slippage: 0.6%}\n").content_hash
 
 
+def test_how_far_quotes_may_be_off_is_a_small_share(load, mistakes):
+    assert load("execution: {quote_widening: 0.05%}").to_settings().execution.quote_widening == Decimal("0.0005")
+    (mistake,) = mistakes("execution: {quote_widening: 2}")
+    assert mistake.endswith("expected a fraction between 0 and 0.01, such as 0.0002 or 0.02%, found 2"), mistake
+
+
 def test_what_the_core_does_not_know_does_not_change_the_hash(load):
     assert load("gateway: {port: 9000}\nlogging: {level: debug}\n").content_hash == load_config(None).content_hash
 

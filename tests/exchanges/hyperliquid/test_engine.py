@@ -14,12 +14,13 @@ from domain.events import CommandReceived, EngineStarted, History
 from domain.facts import Alerted, Fact, FillBooked, Severity
 from domain.market import Bbo
 from domain.order import OrderStatus
-from domain.settings import AccountSpec, ExecutionSettings, StrategySpec
+from domain.settings import AccountSpec, ExecutionSettings, Settings, StrategySpec
 from domain.strategy import Params
 from engine.core.core import Core
 from engine.core.journal.memory import MemoryJournal
 from engine.core.kernel import Kernel
 from engine.core.loop import EngineLoop
+from engine.core.recovery import replay, state_hash
 from engine.core.state import State
 from tests.engine.core.rig import SETTINGS, Script, wants
 from tests.exchanges.desk import WallClock
@@ -47,8 +48,9 @@ WEIGHT = 100_000
 class Engine:
     """Loop, kernel, scripted strategy and venue, as `moondev run` wires them."""
 
-    def __init__(self, server: ExchangeServer) -> None:
+    def __init__(self, server: ExchangeServer, settings: Settings = HERE) -> None:
         self.server = server
+        self.settings = settings
         self.script = Script((BTC.id,), Params())
         self.facts: list[Fact] = []
         server.room.quota.weight_a_minute = WEIGHT
@@ -56,13 +58,16 @@ class Engine:
         core = Core(State())
         core.make_code = lambda spec: self.script
         self.core = core
-        self.kernel = Kernel(core, MemoryJournal(), send=self.venue.send, publish=self.facts.extend)
+        self.journal = MemoryJournal()
+        self.kernel = Kernel(core, self.journal, send=self.venue.send, publish=self.facts.extend)
         self.loop = EngineLoop(self.kernel, WallClock())
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self.loop.run())
         self.loop.put(
-            EngineStarted(installation="a1b2c3", epoch=1, build="b", lock_hash="", settings_hash="", settings=HERE)
+            EngineStarted(
+                installation="a1b2c3", epoch=1, build="b", lock_hash="", settings_hash="", settings=self.settings
+            )
         )
         await self.venue.start(self.loop.put)
         await self.until(lambda: self.core.state.accounts and self.core.state.accounts[ACCOUNT].reconciled)
@@ -109,6 +114,15 @@ class Engine:
             and len(open_there) == len(mine)
             and set(mine.values()) <= {OrderStatus.OPEN}
         )
+
+    def left(self) -> int:
+        return self.venue.limits.left(ACCOUNT)
+
+    def settled(self) -> bool:
+        """What was wanted last was decided, sent and answered."""
+        orders = [order for slot in self.core.state.slots.values() for order in slot.orders.values()]
+        is_quiet = not self.loop.has_work and not self.venue.outbox.is_busy
+        return is_quiet and len(orders) == 2 and not any(order.amend_price or order.cancel_ns for order in orders)
 
     def worries(self) -> set[str]:
         return {f.kind for f in self.facts if isinstance(f, Alerted) and f.severity in LOUD} - {"venue_down"}
@@ -180,3 +194,44 @@ async def test_nothing_is_lost_or_doubled_whatever_the_line_does(seed):
         assert len(sent) == len(set(sent)), "no order is sent twice"
         assert engine.worries() == set()
         assert engine.core.state.accounts[ACCOUNT].deposits == Decimal(100_000)
+
+
+async def jitter(widening: str) -> tuple[int, set[OrderStatus], list[str]]:
+    """Quote around a price that trembles, with 54 actions; what is left, how the quotes stand, what was told."""
+    rng = random.Random(5)
+    settings = replace(HERE, execution=replace(QUICK, quote_widening=Decimal(widening)))
+    async with ExchangeServer() as server:
+        server.room.quota.free_actions = 60
+        async with Engine(server, settings) as engine:
+            left = 54
+            for _ in range(100):
+                mid = 50_000 + rng.randrange(-15, 16)
+                engine.script.wants = wants(
+                    Quote(instrument=BTC.id, side=1, price=mid - 200, qty=0.01),
+                    Quote(instrument=BTC.id, side=-1, price=mid + 200, qty=0.01),
+                )
+                await engine.quote(49_990, 50_010)
+                await engine.until(lambda: engine.settled() or not engine.left())
+                left = engine.left()
+                if not left:
+                    break
+            told = [fact.text for fact in engine.facts if isinstance(fact, Alerted) and fact.kind == "actions_left"]
+            again = Core(State())
+            replay(engine.journal.records(), again, with_code=False)
+            assert state_hash(again.state) == state_hash(engine.core.state)
+            return left, set(engine.working().values()), told
+
+
+async def test_a_quoter_whose_price_trembles_does_not_spend_a_young_accounts_actions():
+    left, quotes, told = await jitter("0.0002")
+    assert left > 0
+    assert quotes == {OrderStatus.OPEN}
+    assert [text.split(" (")[0] for text in told] == [
+        f"{ACCOUNT} has at most {percent} % of its actions left" for percent in (50, 25, 10)[: len(told)]
+    ]
+    assert len(told) >= 2
+
+
+async def test_without_the_wider_tolerance_it_would():
+    left, _, _ = await jitter("0")
+    assert left == 0

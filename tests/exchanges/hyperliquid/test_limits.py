@@ -44,6 +44,22 @@ async def test_the_accounts_allowance_is_read_at_the_start():
         assert (allowance.name, allowance.used, allowance.limit) == (f"{ACCOUNT} actions", 60, 100)
 
 
+async def test_what_is_left_is_told_at_the_start_and_at_each_step_and_again_when_trading_has_earned_more():
+    async with spent(left=40) as (server, desk):
+        places = [desk.place(1, "49000") for _ in range(8)]
+        for place in places:
+            desk.send(place)
+            await desk.hears(Accepted, place.cid)
+        assert [(told.account, told.left, told.full, told.step) for told in desk.budgets] == [
+            (ACCOUNT, 30, 90, 1),
+            (ACCOUNT, 22, 90, 2),
+        ]
+        server.room.quota.traded = Decimal(50_000)
+        desk.venue._look.set()
+        await desk.until(lambda: len(desk.budgets) == 3)
+        assert (desk.budgets[-1].step, desk.budgets[-1].full) == (0, 10_000), "plenty, however much it has spent"
+
+
 async def test_a_batch_counts_as_many_actions_as_it_has_parts():
     async with spent(left=40) as (server, desk):
         places = [desk.place(1, "49000") for _ in range(5)]

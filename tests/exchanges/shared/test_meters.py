@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.order import Amend, ArmDeadMan, Cancel, OrderKind, Place, Query
-from exchanges.shared.meters import KEPT, NEVER, SLOTS, Allowance, Priority, Window, priority_of
+from exchanges.shared.meters import KEPT, NEVER, SLOTS, Allowance, Priority, Steps, Window, priority_of
 
 MINUTE = 60_000_000_000
 SECOND = 1_000_000_000
@@ -131,3 +131,17 @@ def test_intents_have_their_priority():
     assert priority_of(Amend(**ids, price=1, qty=1)) is Priority.AMEND
     assert priority_of(Place(**place)) is Priority.ADD
     assert priority_of(Query(**ids)) is Priority.READ
+
+
+def test_each_step_of_an_allowance_is_crossed_once_and_not_again_and_again():
+    steps = Steps()
+    seen = [(left, steps.step) for left in range(1_000, -1, -1) if steps.crossed(left, 1_000)]
+    assert seen == [(1_000, 0), (500, 1), (250, 2), (100, 3), (50, 4)]
+    assert not any(steps.crossed(left, 1_000) for left in (60, 40, 62, 0, 55))
+    assert [(left, steps.step) for left in range(1_001) if steps.crossed(left, 1_000)] == [
+        (63, 3), (126, 2), (313, 1), (626, 0),
+    ]  # fmt: skip
+    assert steps.crossed(0, 1_000)
+    assert steps.step == 4, "it may fall and rise through several at once"
+    assert steps.crossed(400, 1_000)
+    assert steps.step == 1
