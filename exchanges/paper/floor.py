@@ -87,7 +87,7 @@ class Floor:
             price = (market.best(-order.side) if market.has_book else 0) or market.reference()
             if price and (price - order.trigger) * order.direction >= 0:
                 self.fire(market, order, 0, ts_ns)
-        elif order.kind is IOC or market.would_take(order.side, order.price):
+        elif order.kind is IOC or market.would_take(order.kind, order.side, order.price):
             self.take(market, order, ts_ns)
         else:
             market.rest(order)

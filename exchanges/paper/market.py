@@ -14,8 +14,9 @@ from typing import Any, TypeAlias
 
 from domain.instrument import ZERO, AccountId, Instrument
 from domain.market import Bbo, Book, Level
+from domain.order import OrderKind
 from exchanges.paper import matching as rules
-from exchanges.paper.orders import ARMED, NOWHERE, RESTING, TAKING, PaperOrder
+from exchanges.paper.orders import ARMED, NOWHERE, POST_ONLY, RESTING, TAKING, PaperOrder
 
 Matcher: TypeAlias = Callable[..., int]
 FAR = 2**62
@@ -145,10 +146,15 @@ class Market:
             rules.trim(self.state, self.sizes, half)
         return pieces
 
-    def would_take(self, side: int, price: int) -> bool:
-        """Whether a limit at `price` would trade at once; with bars alone, when it is beyond the last close."""
-        other = self.best(-side) if self.has_book else self.last
-        return other > 0 and (price - other) * side >= (0 if self.has_book else 1)
+    def would_take(self, kind: OrderKind, side: int, price: int) -> bool:
+        """Whether a limit at `price` would trade at once; with bars alone, against the last close.
+
+        A close does not tell which side of the book it was: what is post-only may stand at it.
+        """
+        if not self.has_book:
+            return self.last > 0 and (price - self.last) * side >= (kind is POST_ONLY)
+        other = self.best(-side)
+        return other > 0 and (price - other) * side >= 0
 
     def reference(self) -> int:
         """The price that margin is reckoned at: mark, else the middle of the book, else the last price; 0 = none."""

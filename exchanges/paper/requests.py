@@ -63,7 +63,7 @@ def _place_problem(floor: Floor, market: Market, account: PaperAccount, intent: 
     problem = refusal(market.instrument, intent, ts_ns)
     if problem is not None:
         return problem
-    if intent.kind is POST_ONLY and market.would_take(intent.side, intent.price):
+    if intent.kind is POST_ONLY and market.would_take(POST_ONLY, intent.side, intent.price):
         return Reason.VENUE, "post-only, but it would take"
     if intent.reduce_only:
         if intent.kind not in TRIGGERED and account.qty(intent.instrument) * intent.side >= 0:
@@ -121,7 +121,7 @@ def _amend_problem(floor: Floor, order: PaperOrder | None, intent: Amend, ts_ns:
     numbers = bad_numbers(market.instrument, order.kind, intent.qty, intent.price, intent.trigger or order.trigger)
     if numbers is not None:
         return numbers[1]
-    if order.kind is POST_ONLY and market.would_take(order.side, intent.price):
+    if order.kind is POST_ONLY and market.would_take(POST_ONLY, order.side, intent.price):
         return "post-only, but it would take"
     more = intent.qty - order.qty
     if more > 0 and not order.reduce_only and not clearing.affords(floor, account, market, order.side, more, 0):

@@ -101,7 +101,7 @@ class OurSide:
         [batch] = self._batches.batches(self.places(size))
         costs = self._limits.action(ACCOUNT, size, over_socket=True)
         await self._limits.gate.enter(batch.priority, costs, batch.what, batch.until_ns)
-        envelope = await self._writer.envelope(batch, self._writer.action(batch))
+        envelope = await self._writer.envelope(ACCOUNT, self._writer.action(batch), batch.until_ns)
         return self._outbox.encode_post(1, envelope)  # type: ignore[no-any-return]
 
 
