@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import main
 from domain.errors import ConfigError
 from domain.instrument import Instrument
-from domain.market import Feed
+from domain.market import Feed, Trade
 from engine.clock import WallClock
 from engine.config import Config
 from engine.config.venues import VenueSection
@@ -44,15 +44,20 @@ async def market_at(venue: str) -> AsyncIterator[tuple[Config, Instrument]]:
         feed = SyntheticFeed(market, WallClock())
         await feed.start(events.put_nowait, [Feed(kind=kind, instrument=instrument.id) for kind in KINDS])
 
+        moving = asyncio.Event()
+
         async def pump() -> None:
             while True:
                 event = await events.get()
                 if hasattr(event, "instrument") and not hasattr(event, "state"):
                     await server.market(event)
+                    if isinstance(event, Trade):
+                        moving.set()
 
         pumping = asyncio.create_task(pump())
         told = {"name": venue.lower(), "network": "local", "base_url": server.url, "instruments": [instrument.id]}
         try:
+            await asyncio.wait_for(moving.wait(), 30)
             yield Config().model_copy(update={"venues": [VenueSection.model_validate(told)]}), instrument
         finally:
             pumping.cancel()
