@@ -92,7 +92,12 @@ def heard(order: Order, venue_ts_ns: int) -> None:
 
 
 def settle_amend(order: Order, now_ns: int) -> None:
-    """The order is known as it stands: an amendment in flight is through, or may arrive until its time is over."""
+    """The order is known as it stands: an amendment in flight is through, or may arrive until its time is over.
+
+    The pause after a refused one is no amendment in flight: it ends by our clock, not by the venue's.
+    """
+    if not (order.amend_price or order.amend_qty):
+        return
     if (order.amend_price, order.amend_qty) == (order.price, order.qty) or now_ns >= order.amend_until_ns:
         order.amend_price = order.amend_qty = order.amend_until_ns = 0
 
@@ -333,12 +338,14 @@ def on_amended(core: Core, event: Amended) -> None:
 
 
 def on_amend_rejected(core: Core, event: AmendRejected) -> None:
-    """The amendment did not happen; ask what the order is now."""
+    """An amendment did not happen; ask what the order is now, unless a newer one is on its way: that one will tell."""
     found = core.order(event.cid)
     if found is None:
         return
     slot, order = found
     breakers.heard(core, slot.account)
+    if event.amend_no < order.amend_no:
+        return
     if event.amend_no == order.amend_no:
         order.amend_price = order.amend_qty = 0
         order.amend_until_ns = core.state.ts_ns + core.state.settings.execution.retry_ns

@@ -139,7 +139,7 @@ def test_a_venue_that_forgot_is_believed_held_and_asked_about(program: Program) 
     (program.data / "paper-exchange").unlink()
     program.start()
     program.ready()
-    status = program.until("/status", "differs")
+    status = program.until("/status", "our books said")
     assert "REDUCING" in status
     program.until("/positions", "No open positions")  # each position is believed when it has differed twice
 

@@ -89,6 +89,44 @@ def test_a_refused_amendment_is_not_repeated_at_once() -> None:
     assert any(isinstance(intent, Amend) for intent in rig.sent)
 
 
+def test_the_pause_after_a_refused_amendment_ends_by_our_clock_though_the_venues_is_ahead() -> None:
+    """Seed 1977: our clock was set back by more than the validity, and every amendment was refused at once."""
+    rig = Rig().start()
+    quote = Quote(instrument=BTC.id, side=1, price=59_990.0, qty=0.01)
+    (resting,) = places(rig.want(Desired(quotes=(quote,))))
+    rig.accept(resting)
+    (amend,) = rig.want(Desired(quotes=(replace(quote, price=59_980.0),)))
+    assert isinstance(amend, Amend)
+    ahead_ns = rig.now_ns + 14 * SECOND_NS
+    rig.ingest(e.AmendRejected(cid=resting.cid, amend_no=amend.amend_no, venue_ts_ns=ahead_ns))
+    rig.sent.clear()
+    rig.ingest(
+        e.OrderReport(
+            cid=resting.cid, found=True, status=OrderStatus.OPEN, price=resting.price, qty=resting.qty,
+            venue_ts_ns=ahead_ns + 1,
+        )
+    )  # fmt: skip
+    rig.touch()
+    assert rig.sent == []
+    rig.wait(1.0)
+    assert any(isinstance(intent, Amend) for intent in rig.sent)
+
+
+def test_a_late_refusal_of_an_older_amendment_asks_nothing_while_a_newer_one_is_on_its_way() -> None:
+    rig = Rig().start()
+    quote = Quote(instrument=BTC.id, side=1, price=59_990.0, qty=0.01)
+    (resting,) = places(rig.want(Desired(quotes=(quote,))))
+    rig.accept(resting)
+    rig.want(Desired(quotes=(replace(quote, price=59_980.0),)))
+    rig.ingest(e.Amended(cid=resting.cid, price=599_800, qty=10, amend_no=1))
+    (second,) = rig.want(Desired(quotes=(replace(quote, price=59_970.0),)))
+    assert isinstance(second, Amend)
+    rig.sent.clear()
+    rig.ingest(e.AmendRejected(cid=resting.cid, amend_no=1))
+    assert rig.sent == []
+    assert rig.order(resting.cid).amend_price == second.price
+
+
 def test_after_a_resume_what_is_wanted_is_reviewed_before_anything_is_placed() -> None:
     rig = Rig(replace(APPROVALS, approvals=ApprovalSettings())).start()
     (resting,) = places(rig.want(Desired(quotes=(Quote(instrument=BTC.id, side=1, price=59_990.0, qty=0.5),))))
