@@ -10,7 +10,7 @@ Linear perpetual futures only: spot and inverse contracts are refused by `parse_
 from __future__ import annotations
 
 import math
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -120,7 +120,7 @@ class Instrument(Struct, frozen=True, kw_only=True):
 
     def fee(self, price: int, qty: int, rate: Decimal) -> Decimal:
         """Fee for |qty| at `price`, rounded to `MONEY_STEP` half to even; negative rates are rebates."""
-        return (abs(price * qty) * self.unit * rate).quantize(MONEY_STEP)
+        return (abs(price * qty) * self.unit * rate).quantize(MONEY_STEP, ROUND_HALF_EVEN)
 
     def price(self, text: str | Decimal) -> int:
         """Exact integer price. Raises `Unrepresentable` when decimals or tick do not allow it."""

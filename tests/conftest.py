@@ -1,11 +1,19 @@
 """What every test shares: Hypothesis without deadlines (the cores are shared), and reproducible in CI."""
 
+import decimal
 import os
 
 import pytest
 from hypothesis import settings
 
 from tests.simulation.report import lines
+
+
+@pytest.fixture(autouse=True)
+def exact_decimals() -> None:
+    """Each test has the default decimal context: number formatting of plain ccxt clients changes the rounding."""
+    decimal.setcontext(decimal.DefaultContext.copy())
+
 
 settings.register_profile("moondev", deadline=None, print_blob=True, derandomize=os.environ.get("CI") == "true")
 settings.load_profile("moondev")

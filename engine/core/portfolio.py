@@ -6,7 +6,7 @@ the remainder, so cash + unrealised is conserved whatever the order of fills.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import islice
 
 from domain import facts
@@ -81,7 +81,7 @@ def change_position(position: Position, instrument: Instrument, signed_qty: int,
     closing = -held if abs(signed_qty) >= abs(held) else signed_qty
     released = position.entry_value
     if closing != -held:
-        released = (position.entry_value * abs(closing) / abs(held)).quantize(MONEY_STEP)
+        released = (position.entry_value * abs(closing) / abs(held)).quantize(MONEY_STEP, ROUND_HALF_EVEN)
     realised = instrument.notional(price, -closing) - released
     position.qty = held + closing
     position.entry_value -= released

@@ -7,7 +7,7 @@ Inside that band nothing is reckoned; outside it `guard` looks exactly.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING
 
 from domain.events import FundingPaid
@@ -146,7 +146,9 @@ def _pay(floor: Floor, account: PaperAccount, market: Market, due_ns: int, ts_ns
     holding = account.holdings.get(instrument.id)
     if holding is None or not holding.qty:
         return
-    amount: Decimal = -(instrument.notional(market.mark, holding.qty) * market.funding_rate).quantize(MONEY_STEP)
+    amount: Decimal = -(instrument.notional(market.mark, holding.qty) * market.funding_rate).quantize(
+        MONEY_STEP, ROUND_HALF_EVEN
+    )
     amount = amount or ZERO
     holding.funding += amount
     account.cash += amount

@@ -7,7 +7,7 @@ keeps the rest, so nothing is ever lost to rounding and `problems` can demand eq
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TypeAlias
 
 from msgspec import Struct, field
@@ -53,7 +53,7 @@ class Holding(Struct, kw_only=True, eq=False):
             gain = instrument.notional(price, held) - self.entry_value
             self.entry_value = instrument.notional(price, held + signed)
         else:
-            share = (self.entry_value * qty / abs(held)).quantize(MONEY_STEP)
+            share = (self.entry_value * qty / abs(held)).quantize(MONEY_STEP, ROUND_HALF_EVEN)
             gain = -value - share
             self.entry_value -= share
         self.realised += gain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import math
 from decimal import Decimal
 
@@ -221,3 +222,12 @@ def test_any_decimal_is_exact_or_unrepresentable(value: Decimal) -> None:
         return
     assert Decimal(instrument.qty_text(whole)) == value
     assert abs(whole) <= LARGEST
+
+
+def test_money_rounds_half_to_even_whatever_a_library_has_done_to_the_decimal_context() -> None:
+    """ccxt's number formatting sets ROUND_HALF_UP for the whole thread: a replay without it would differ."""
+    instrument = Instrument(id="BTC-USDC-PERP.PAPER", venue_symbol="BTC", price_decimals=0, qty_decimals=0)
+    with decimal.localcontext() as context:
+        context.rounding = decimal.ROUND_HALF_UP
+        assert instrument.fee(1, 1, Decimal("0.000000005")) == Decimal(0)
+        assert instrument.fee(1, 1, Decimal("0.000000015")) == Decimal("0.00000002")
