@@ -1,6 +1,7 @@
 """Short ways to trade at a venue and to hear what it says."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -60,6 +61,16 @@ class Desk(Generic[V]):
     async def hears(self, kind: type[T], cid: str = "", count: int = 1) -> T:
         """The `count`-th event of a kind (about an order)."""
         await self.until(lambda: len(self.of(kind, cid)) >= count)
+        return self.of(kind, cid)[count - 1]
+
+    async def asks(self, question: Query | RequestSnapshot, kind: type[T], cid: str = "") -> T:
+        """The answer to a question. One that took too long is lost: it is asked again, as the engine does."""
+        count = len(self.of(kind, cid)) + 1
+        async with asyncio.timeout(10.0):
+            while len(self.of(kind, cid)) < count:
+                self.send(question)
+                with contextlib.suppress(TimeoutError):
+                    await self.until(lambda: len(self.of(kind, cid)) >= count, seconds=2.0)
         return self.of(kind, cid)[count - 1]
 
     def place(self, side: int, price: str, size: str = "0.01", kind: OrderKind = OrderKind.LIMIT, **more: Any) -> Place:

@@ -41,10 +41,7 @@ async def bench(request) -> AsyncIterator[Bench]:
 
 
 async def snapshot(bench: Bench) -> VenueSnapshot:
-    desk = bench.desk
-    count = len(desk.of(VenueSnapshot)) + 1
-    desk.send(desk.snapshot())
-    return await desk.hears(VenueSnapshot, count=count)
+    return await bench.desk.asks(bench.desk.snapshot(), VenueSnapshot)
 
 
 async def test_a_started_venue_says_that_it_is_up_under_its_accounts_prefix(bench):
@@ -207,8 +204,7 @@ async def test_an_order_whose_answer_is_lost_is_found_by_asking(bench):
     await asyncio.sleep(0.1)
     bench.heal()
     assert len(desk.heard) == 1, "what is not known is not spoken of"
-    desk.send(desk.query(place))
-    report = await desk.hears(OrderReport, place.cid)
+    report = await desk.asks(desk.query(place), OrderReport, place.cid)
     assert (report.found, report.status, report.price, report.qty) == (True, OrderStatus.OPEN, place.price, place.qty)
 
 
@@ -220,8 +216,7 @@ async def test_an_order_that_never_arrived_is_reported_as_not_found(bench):
     desk.send(place)
     await asyncio.sleep(0.1)
     bench.heal()
-    desk.send(desk.query(place))
-    report = await desk.hears(OrderReport, place.cid)
+    report = await desk.asks(desk.query(place), OrderReport, place.cid)
     assert not report.found
     assert report.venue_ts_ns >= asked_ns
     assert len(desk.heard) == 2
@@ -235,8 +230,8 @@ async def test_a_report_tells_how_an_order_has_ended(bench):
     await desk.hears(Accepted, gone.cid)
     desk.send(desk.cancel(gone))
     await desk.hears(Cancelled, gone.cid)
-    desk.send(desk.query(full), desk.query(gone))
-    filled, cancelled = await desk.hears(OrderReport, full.cid), await desk.hears(OrderReport, gone.cid)
+    filled = await desk.asks(desk.query(full), OrderReport, full.cid)
+    cancelled = await desk.asks(desk.query(gone), OrderReport, gone.cid)
     assert (filled.status, filled.filled) == (OrderStatus.FILLED, full.qty)
     assert (cancelled.status, cancelled.filled) == (OrderStatus.CANCELLED, 0)
 
