@@ -118,7 +118,7 @@ async def cap(call: Call) -> Message:
 async def breaker(call: Call) -> Message:
     """Open a venue's breaker, or ask to let it recover by itself again."""
     is_open = call.arguments["switch"].lower() == "open"
-    return await submit(call, commands.SetBreaker(venue=call.arguments["venue"].upper(), open=is_open))
+    return await submit(call, commands.SetBreaker(name=call.arguments["venue"].upper(), open=is_open))
 
 
 async def start_strategy(call: Call) -> Message:

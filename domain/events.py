@@ -13,6 +13,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from domain.account import VenueOperation
+from domain.breakers import BreachSource, Watch
 from domain.commands import Actor, Command
 from domain.desired import Desired
 from domain.instrument import AccountId, Instrument, InstrumentId
@@ -382,6 +383,31 @@ class Decided(Struct, kw_only=True, tag="decided", array_like=True):
     source: str = ""
 
 
+class Measured(Struct, kw_only=True, tag="measured", array_like=True, gc=False):
+    """What a driver measured since the last time, for the breakers to judge.
+
+    LATENCY: `value` is the median round trip in ns of `count` orders at the venue `scope`. ERROR_RATE: `value` of `count`
+    requests failed there. OVERLOAD: `value` is the load of this machine in parts per million.
+    """
+
+    seq: int = 0
+    ts_ns: int = 0
+    watch: Watch
+    scope: str = ""
+    value: int
+    count: int = 1
+
+
+class SecurityBreach(Struct, kw_only=True, tag="security_breach", array_like=True):
+    """Somebody tried what only the right one can do; `origin` is who or where, as far as it is known."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    source: BreachSource
+    origin: str = ""
+    text: str = ""
+
+
 # fmt: off
 VenueEvent: TypeAlias = (
     Accepted | Rejected | Filled | Cancelled | CancelRejected | Amended | AmendRejected | OrderReport | SendFailed
@@ -390,7 +416,7 @@ VenueEvent: TypeAlias = (
 MainEvent: TypeAlias = (
     EngineStarted | EngineStopped | Tick | ClockStepped | CommandReceived | History | StrategyFault
     | StrategyFileBroken | ContractsRead | FeedStatus | InboxOverflow | DiskLow | VenueOpened | WatchdogActed | Decided
-    | VenueEvent
+    | VenueEvent | Measured | SecurityBreach
 )
 # fmt: on
 Event: TypeAlias = MainEvent | Bar | Bbo | Book | Trade | Mark

@@ -10,24 +10,8 @@ from msgspec.structs import replace
 
 from domain.errors import ConfigError, Unrepresentable
 from domain.instrument import ZERO, Instrument
-from domain.settings import (
-    MINUTE_NS,
-    SECOND_NS,
-    AccountSpec,
-    ApprovalSettings,
-    BreakerRule,
-    BreakerSettings,
-    Environment,
-    ExecutionSettings,
-    FailoverSpec,
-    Limits,
-    Person,
-    RiskSettings,
-    RoleName,
-    Settings,
-    Strangers,
-    StrategySpec,
-)
+from domain.breakers import BreakerRule, BreakerSettings
+from domain.settings import MINUTE_NS, SECOND_NS, AccountSpec, ApprovalSettings, Environment, ExecutionSettings, FailoverSpec, Limits, Person, RiskSettings, RoleName, Settings, Strangers, StrategySpec
 from engine.config.models import (
     AccountSection,
     Config,

@@ -25,19 +25,8 @@ from domain.facts import Alerted, Fact
 from domain.instrument import Instrument
 from domain.market import FeedState, FeedStatus, MarketEvent
 from domain.order import Amend, Intent, OrderStatus, Place, Role
-from domain.settings import (
-    SECOND_NS,
-    AccountSpec,
-    ApprovalSettings,
-    BreakerRule,
-    BreakerSettings,
-    ExecutionSettings,
-    FailoverSpec,
-    Limits,
-    RiskSettings,
-    Settings,
-    StrategySpec,
-)
+from domain.breakers import BreakerRule, BreakerSettings
+from domain.settings import SECOND_NS, AccountSpec, ApprovalSettings, ExecutionSettings, FailoverSpec, Limits, RiskSettings, Settings, StrategySpec
 from engine.core.executor.exposure import net
 from engine.core.journal.memory import MemoryJournal
 from engine.core.kernel import Kernel

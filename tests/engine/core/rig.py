@@ -20,20 +20,8 @@ from domain.facts import CommandDone, Fact
 from domain.instrument import Instrument, InstrumentId
 from domain.market import Bbo, Feed, FeedKind
 from domain.order import Intent, Liquidity, Order, Place
-from domain.settings import (
-    SECOND_NS,
-    AccountSpec,
-    ApprovalSettings,
-    BreakerRule,
-    BreakerSettings,
-    ExecutionSettings,
-    Limits,
-    Person,
-    RiskSettings,
-    RoleName,
-    Settings,
-    StrategySpec,
-)
+from domain.breakers import BreakerRule, BreakerSettings
+from domain.settings import SECOND_NS, AccountSpec, ApprovalSettings, ExecutionSettings, Limits, Person, RiskSettings, RoleName, Settings, StrategySpec
 from domain.strategy import Params, Strategy, View
 from engine.core.core import AnyStrategy, Core
 from engine.core.journal.memory import MemoryJournal

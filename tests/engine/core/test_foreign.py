@@ -45,7 +45,7 @@ ACTS: dict[type, Act] = {
     c.Resume: lambda rig: (rig.command(c.Halt(), "dot"), agree(rig, c.Resume())),
     c.ApplySettings: lambda rig: agree(rig, c.ApplySettings(settings=fewer(rig), content_hash="fewer")),
     c.RaiseEnvelope: lambda rig: agree(rig, c.RaiseEnvelope(strategy="script", notional=Decimal(10))),
-    c.SetBreaker: lambda rig: rig.command(c.SetBreaker(venue="PAPER"), "dot"),
+    c.SetBreaker: lambda rig: rig.command(c.SetBreaker(name="PAPER"), "dot"),
 }
 
 

@@ -35,7 +35,7 @@ SAMPLES: dict[type[c.Command], c.Command] = {
     c.SetCap: c.SetCap(account=ACCOUNT, instrument=BTC.id, qty=Decimal(1)),
     c.RaiseEnvelope: c.RaiseEnvelope(strategy="script", notional=Decimal(1)),
     c.ApplySettings: c.ApplySettings(settings=WIDE, content_hash="h"),
-    c.SetBreaker: c.SetBreaker(venue="PAPER"),
+    c.SetBreaker: c.SetBreaker(name="PAPER"),
 }
 BY_ROLE = {RoleName.VIEWER: "eve", RoleName.TRADER: "dot", RoleName.RISK: "bob", RoleName.ADMIN: "ann"}
 TINY_TEAM = (
