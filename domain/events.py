@@ -1,8 +1,8 @@
 """Everything that can happen to the engine: one closed union, journaled before it is acted on.
 
-Market events are in `domain.market`, `BudgetLeft` is in `domain.venue`. Here: what the venue says, what people ask,
-what the driver observed, and time. `seq` and `ts_ns` are set once by the loop on intake. Encoded as arrays: a new field
-goes to the end and has a default.
+Market events are in `domain.market`, others in `domain.venue` and `domain.security`. Here: what the venue says, what
+people ask, what the driver observed, and time. `seq` and `ts_ns` are set once by the loop on intake. Encoded as
+arrays: a new field goes to the end and has a default.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from domain.account import VenueOperation
-from domain.breakers import BreachSource, Watch
+from domain.breakers import Watch
 from domain.commands import Actor, Command
 from domain.desired import Desired
 from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.market import Bar, Bbo, Book, Feed, FeedStatus, Mark, Trade
 from domain.order import ClientId, Liquidity, OrderKind, OrderStatus
+from domain.security import PressRefused, SecurityBreach
 from domain.settings import Settings
 from domain.venue import BudgetLeft, VenueCaps
 from domain.verdict import Reason
@@ -398,16 +399,6 @@ class Measured(Struct, kw_only=True, tag="measured", array_like=True, gc=False):
     count: int = 1
 
 
-class SecurityBreach(Struct, kw_only=True, tag="security_breach", array_like=True):
-    """Somebody tried what only the right one can do; `origin` is who or where, as far as it is known."""
-
-    seq: int = 0
-    ts_ns: int = 0
-    source: BreachSource
-    origin: str = ""
-    text: str = ""
-
-
 # fmt: off
 VenueEvent: TypeAlias = (
     Accepted | Rejected | Filled | Cancelled | CancelRejected | Amended | AmendRejected | OrderReport | SendFailed
@@ -416,7 +407,7 @@ VenueEvent: TypeAlias = (
 MainEvent: TypeAlias = (
     EngineStarted | EngineStopped | Tick | ClockStepped | CommandReceived | History | StrategyFault
     | StrategyFileBroken | ContractsRead | FeedStatus | InboxOverflow | DiskLow | VenueOpened | WatchdogActed | Decided
-    | VenueEvent | Measured | SecurityBreach
+    | VenueEvent | SecurityBreach | PressRefused | Measured
 )
 # fmt: on
 Event: TypeAlias = MainEvent | Bar | Bbo | Book | Trade | Mark

@@ -191,6 +191,20 @@ class Request(Struct):
     parked: Parked | None = None
 
 
+class Override(Struct, frozen=True, kw_only=True):
+    """A limit that people have loosened for a while; it ends by itself at `until_ns`."""
+
+    rule: str
+    scope: str
+    value: Decimal
+    since_ns: int
+    until_ns: int
+    persons: tuple[str, ...]
+    """Who asked and who agreed."""
+    reason: str
+    request: str
+
+
 class Budget(Struct):
     """Messages sent for one account in the current window."""
 
@@ -266,6 +280,8 @@ class State(Struct):
     """A lock-down is in force: sessions end, and nothing that adds risk reaches a signer."""
     effects_hash: bytes = b""
     """Chain over every intent this state has emitted; replay must reproduce it."""
+    overrides: dict[str, Override] = field(default_factory=dict)
+    """Those in force, by `RULE|SCOPE`."""
 
 
 decode_state = Decoder(State).decode
