@@ -78,6 +78,8 @@ class Breaker(Struct):
     """Since when the measure has been at its threshold, where a rule asks for some time of that; 0 = it is not."""
     fresh_ns: int = 0
     """What was before does not count any more: people have let it go then."""
+    peak: Decimal = ZERO
+    """The highest equity since then, for a drawdown."""
     tasks: list[Task] = field(default_factory=list)
     """Actions of this trip that have not begun."""
     report_ns: int = 0

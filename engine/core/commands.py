@@ -13,8 +13,9 @@ from domain.events import CommandReceived
 from domain.facts import RequestStatus, Severity
 from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
-from engine.core import breakers, operate, requests, strategies, trading
+from engine.core import operate, requests, strategies, trading
 from engine.core.core import Core
+from engine.core.matrix import people
 from engine.core.state import Request
 
 REMEMBERED_COMMANDS = 10_000
@@ -147,7 +148,7 @@ def override(core: Core, event: CommandReceived, who: str, command: c.Command) -
         case c.SetHold() if command.on:
             return operate.hold(core, command.account, command.instrument)
         case c.SetBreaker() if command.open:
-            return breakers.force(core, who, command.venue)
+            return people.force(core, who, command.name)
         case c.SetCap() if operate.cap_is_lower(core, command):
             return operate.cap(core, command)
         case _:
@@ -223,7 +224,7 @@ def describe(core: Core, command: c.Command) -> str:
         case c.RaiseEnvelope():
             return f"let {command.strategy} add up to {command.notional}"
         case c.SetBreaker():
-            return f"release the open breaker of {command.venue}: it is tried with small orders"
+            return people.describe(core, command.name)
         case c.ApplySettings():
             return f"apply settings {command.content_hash[:8]}: {'; '.join(command.changes) or 'no change'}"
         case _:
@@ -274,7 +275,7 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:
         case c.ApplySettings():
             return operate.apply_settings(core, command)
         case c.SetBreaker():
-            return breakers.release(core, command.venue)
+            return people.release(core, command.name)
         case _:
             return Veto(Reason.WRONG_STATE, verb_of(command))
 

@@ -15,15 +15,18 @@ from msgspec.structs import replace
 from domain import commands as c
 from domain import events as e
 from domain.account import Account
+from domain.breakers import BreakerAction, Watch
 from domain.desired import NOTHING
 from domain.facts import RequestStatus, StrategyStatus, TradingState
 from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import PROTECTIVE, run_of_client_id
+from domain.security import SecurityBreach
 from domain.settings import StrategySpec
 from domain.verdict import Reason
 from engine.core import breakers, commands, operate, portfolio, requests
 from engine.core.contracts import take_over
 from engine.core.core import Core
+from engine.core.matrix import people, table
 from engine.core.orders import consumed_by
 from engine.core.state import MANUAL, Slot, StrategyState
 from risk import breaker as machine
@@ -339,9 +342,24 @@ def ask_again(_core: Core, _who: str, _command: c.ApplySettings) -> None:
 
 def open_breaker(core: Core, who: str, command: c.SetBreaker) -> None:
     """A breaker that was opened by hand; a release takes votes."""
-    if command.open and breakers.unknown(core, command.venue) is None:
-        machine.force(breakers.of(core, command.venue, breakers.ORDERS), core.state.ts_ns, who)
-        core.index_breakers()
+    if not command.open or people.unknown(core, command.name) is not None:
+        return
+    venue = people.venue_in(command.name)
+    found = breakers.of(core, venue, breakers.ORDERS) if venue else table.of(core, str(people.key_in(core, command.name)))
+    machine.force(found, core.state.ts_ns, who)
+    core.index_breakers()
+
+
+def on_breach(core: Core, event: SecurityBreach) -> None:
+    """One breach is enough of its kind: trading waits for people, and nothing that adds risk is signed."""
+    rule = core.state.settings.breakers.security
+    if rule is None or rule.thresholds.get(event.kind.value, rule.threshold) > 1:
+        return
+    why = f"{event.source}: {event.text}"
+    machine.trip(table.of(core, Watch.SECURITY.value), rule, core.state.ts_ns, why)
+    core.state.locked = BreakerAction.LOCK_DOWN in rule.actions
+    core.index_breakers()
+    halt(core, "breaker security", why)
 
 
 COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
@@ -371,6 +389,7 @@ EVENTS: dict[type, Callable[[Core, Any], None]] = {
     e.DiskLow: on_disk_low,
     e.WatchdogActed: on_watchdog_acted,
     e.StrategyFault: on_fault,
+    SecurityBreach: on_breach,
     e.Filled: on_filled,
     e.FundingPaid: portfolio.on_funding,
     e.VenueSnapshot: on_snapshot,

@@ -15,12 +15,13 @@ from domain.facts import StrategyStatus, TradingState
 from domain.settings import Settings, StrategySpec
 from domain.text import plain
 from domain.verdict import REASONS, Reason, Veto
-from engine.core import breakers, deadman, failover, review, trading
+from engine.core import deadman, failover, review, trading
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
 from engine.core.executor.exposure import reference
 from engine.core.executor.place import cancel
 from engine.core.executor.targets import towards_zero, worst_price
+from engine.core.matrix import people
 from engine.core.state import MANUAL, Parked, Slot, StrategyState
 from risk.gate import Exposure, adds_risk, check_collar, check_exposure
 from risk.policy import clip_to_limit
@@ -326,7 +327,7 @@ def objection(core: Core, command: c.Command) -> Veto | None:
         case c.ApplySettings():
             return settings_objection(core, command.settings)
         case c.SetBreaker():
-            return breakers.objection(core, command.venue)
+            return people.objection(core, command.name)
         case c.RaiseEnvelope() if command.strategy not in core.state.strategies:
             return Veto(Reason.NO_SUCH, f"strategy {command.strategy}")
         case c.RaiseEnvelope() if not (command.notional.is_finite() and 0 <= command.notional <= MOST_MONEY):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from domain.account import venue_of
-from domain.breakers import BreakerRule, Watch
+from domain.breakers import BreakerAction, BreakerRule, Watch
 from domain.instrument import ZERO
 from engine.core.state import Slot, State
 from risk.breaker import BLOCKING, BreakerState
@@ -25,6 +25,8 @@ class Parts:
         self.state = state
         self.venues: dict[str, BreakerState] = {}
         self.scopes: dict[str, Decimal] = {}
+        self.paused: dict[str, None] = {}
+        """Scopes where no quote rests."""
 
     def index(self) -> None:
         """Recompute both; call after a breaker changed its state, or the settings changed."""
@@ -35,12 +37,15 @@ class Parts:
             if worst is not None:
                 self.venues[venue] = worst
         self.scopes.clear()
+        self.paused.clear()
         for key, breaker in self.state.matrix.items():
             name, _, scope = key.partition(":")
             rule = self.state.settings.breakers.rule(Watch(name)) or BreakerRule()
             part = left_by(breaker.state, rule, Watch(name))
             if part < ONE:
                 self.scopes[scope] = min(part, self.scopes.get(scope, ONE))
+            if breaker.state is BreakerState.OPEN and BreakerAction.PAUSE in rule.actions:
+                self.paused[scope] = None
 
     def of(self, slot: Slot) -> Decimal:
         """The part of its normal size that is left to what adds risk in a slot: 1 = all of it, 0 = nothing."""
@@ -56,5 +61,13 @@ class Parts:
         scopes = self.scopes
         if not scopes:
             return ONE
-        above = ("", venue_of(slot.account), slot.owner, slot.instrument)
-        return min([scopes[scope] for scope in above if scope in scopes], default=ONE)
+        return min([scopes[scope] for scope in above(slot) if scope in scopes], default=ONE)
+
+    def is_paused(self, slot: Slot) -> bool:
+        """Whether no quote may rest in a slot."""
+        return any(scope in self.paused for scope in above(slot))
+
+
+def above(slot: Slot) -> tuple[str, str, str, str]:
+    """The scopes that a slot stands under."""
+    return "", venue_of(slot.account), slot.owner, slot.instrument

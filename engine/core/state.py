@@ -153,6 +153,8 @@ class StrategyState(Struct):
     """The event since which it waits, or has waited, for history."""
     bars_seen: dict[InstrumentId, dict[int, int]] = field(default_factory=dict)
     """Open time of the newest bar seen, per instrument and interval."""
+    asleep: bool = False
+    """It was stopped to shed load: it is paused and sees nothing until it begins anew."""
     overruns: int = 0
     overrun_ns: int = 0
     """Calls that took too long in the window that began then."""

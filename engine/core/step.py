@@ -11,6 +11,7 @@ from typing import Any
 from domain import events as e
 from domain import market as m
 from domain.account import venue_of
+from domain.breakers import BreachSource
 from domain.facts import Severity, TradingState
 from domain.security import PressRefused, SecurityBreach
 from domain.venue import BudgetLeft
@@ -34,6 +35,7 @@ from engine.core import (
 from engine.core.core import Core
 from engine.core.executor import converge
 from engine.core.executor.place import cancel
+from engine.core.matrix import machine, money
 
 
 def step(core: Core, event: e.Event) -> None:
@@ -74,6 +76,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
     for venue in state.venues.values():
         venue.down = False
     breakers.on_started(core)
+    machine.on_started(core)
     strategies.reattach(core)
     strategies.await_history(core)
     reconcile.on_started(core)
@@ -118,6 +121,7 @@ def run_timer(core: Core, name: str) -> None:
         inflight.check(core)
     elif kind == "equity":
         portfolio.sample_equity(core)
+        money.judge(core)
     elif kind == "retry":
         slot = core.state.slots.get(of)
         if slot is not None:
@@ -130,6 +134,10 @@ def run_timer(core: Core, name: str) -> None:
         failover.on_due(core, of)
     elif kind == "breaker":
         breakers.on_cooled(core, of)
+    elif kind == "matrix":
+        machine.on_due(core, of)
+    elif kind == "age":
+        money.on_age(core, of)
     elif kind == "deadman":
         deadman.push_out(core)
 
@@ -208,8 +216,10 @@ def on_watchdog_acted(core: Core, event: e.WatchdogActed) -> None:
 
 
 def on_security_breach(core: Core, event: SecurityBreach) -> None:
-    """Something was forged: people look at once."""
-    core.alert(Severity.CRITICAL, "security", f"{event.source}: {event.text}.")
+    """Something was forged: people look at once, and the breaker counts; a login that failed may be a slip."""
+    severity = Severity.WARNING if event.kind is BreachSource.LOGIN else Severity.CRITICAL
+    core.alert(severity, "security", f"{event.source}: {event.text}.")
+    machine.on_breach(core, event)
 
 
 def on_press_refused(core: Core, event: PressRefused) -> None:
@@ -259,5 +269,6 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     BudgetLeft: budgets.on_budget_left,
     SecurityBreach: on_security_breach,
     PressRefused: on_press_refused,
+    e.Measured: machine.on_measured,
     e.Decided: on_decided,
 }
