@@ -186,6 +186,20 @@ class Request(Struct):
     parked: Parked | None = None
 
 
+class Override(Struct, frozen=True, kw_only=True):
+    """A limit that people have loosened for a while; it ends by itself at `until_ns`."""
+
+    rule: str
+    scope: str
+    value: Decimal
+    since_ns: int
+    until_ns: int
+    persons: tuple[str, ...]
+    """Who asked and who agreed."""
+    reason: str
+    request: str
+
+
 class Budget(Struct):
     """Messages sent for one account in the current window."""
 
@@ -289,6 +303,8 @@ class State(Struct):
     samples: Samples = field(default_factory=Samples)
     shares: dict[str, Decimal] = field(default_factory=dict)
     """Share of equity by strategy, as the allocator set it last; a strategy that is not there has all of it."""
+    overrides: dict[str, Override] = field(default_factory=dict)
+    """Those in force, by `RULE|SCOPE`."""
 
 
 decode_state = Decoder(State).decode
