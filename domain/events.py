@@ -387,8 +387,8 @@ class Decided(Struct, kw_only=True, tag="decided", array_like=True):
 class Measured(Struct, kw_only=True, tag="measured", array_like=True, gc=False):
     """What a driver measured since the last time, for the breakers to judge.
 
-    LATENCY: `value` is the median round trip in ns of `count` orders at the venue `scope`. ERROR_RATE: `value` of `count`
-    requests failed there. OVERLOAD: `value` is the load of this machine in parts per million.
+    LATENCY: `value` is the median round trip in ns of `count` orders at the venue `scope`. ERROR_RATE: `value` of
+    `count` requests failed there. OVERLOAD: `value` is the load of this machine in parts per million.
     """
 
     seq: int = 0

@@ -119,6 +119,8 @@ DEFAULTS = BreakerSettings(
 )  # fmt: skip
 """The matrix of the mission. A second source or asset with a threshold of its own stands in `thresholds`."""
 
+OF_A_SYMBOL = (W.VOLATILITY, W.SPREAD, W.FEED_AGE, W.DATA_GAP)
+"""The row `market`: each symbol has its own of these."""
 MEASURES_WINDOW = frozenset({W.LATENCY, W.ERROR_RATE, W.OVERLOAD, W.VOLATILITY})
 """Whose measure is made of everything in the window: it has moved when the whole of it lies after the trip."""
 LATCHES_FOR_THE_DAY = frozenset({W.PORTFOLIO_LOSS})

@@ -10,8 +10,23 @@ from msgspec.structs import replace
 
 from domain.errors import ConfigError, Unrepresentable
 from domain.instrument import ZERO, Instrument
-from domain.breakers import BreakerRule, BreakerSettings
-from domain.settings import MINUTE_NS, SECOND_NS, AccountSpec, ApprovalSettings, Environment, ExecutionSettings, FailoverSpec, Limits, Person, RiskSettings, RoleName, Settings, Strangers, StrategySpec
+from domain.settings import (
+    MINUTE_NS,
+    SECOND_NS,
+    AccountSpec,
+    ApprovalSettings,
+    Environment,
+    ExecutionSettings,
+    FailoverSpec,
+    Limits,
+    Person,
+    RiskSettings,
+    RoleName,
+    Settings,
+    Strangers,
+    StrategySpec,
+)
+from engine.config.breakers import to_breakers
 from engine.config.models import (
     AccountSection,
     Config,
@@ -48,7 +63,7 @@ def without_listed(config: Config) -> Settings:
         risk=_risk(config),
         approvals=_approvals(config),
         execution=_execution(config),
-        breakers=BreakerSettings(exchange_failure=BreakerRule(**config.breakers.exchange_failure.model_dump())),
+        breakers=to_breakers(config.breakers),
         failover=tuple(FailoverSpec(**item.model_dump()) for item in config.failover),
         strategies=tuple(_strategy(item) for item in config.strategies),
     )
@@ -147,6 +162,8 @@ def _strategy(item: StrategySection) -> StrategySpec:
         instruments=tuple(item.instruments),
         params={key: natural(value) for key, value in item.params.items()},
         autostart=item.autostart,
+        priority=item.priority,
+        position_age_ns=item.position_age_ns,
     )
 
 

@@ -32,7 +32,7 @@ from engine.core.state import NEVER, Market, Slot, SlotKey, State, VenueState, s
 from engine.core.view import StrategyView
 from risk.breaker import BreakerState, part_of
 from risk.gate import PPM, GateConfig
-from risk.matrix import ONE
+from risk.matrix import OF_A_SYMBOL
 
 ACTIVE, REDUCING = TradingState.ACTIVE, TradingState.REDUCING
 MARGIN = Decimal("1.02")
@@ -113,7 +113,7 @@ class Core:
         for instrument in self.instruments:
             if instrument not in self.markets:
                 self.markets[instrument] = Market()
-        watched = settings.breakers.volatility is not None or settings.breakers.spread is not None
+        watched = any(settings.breakers.rule(watch) is not None for watch in OF_A_SYMBOL)
         for market in self.markets.values():
             market.look_ns = min(market.look_ns, self.state.ts_ns) if watched else NEVER
         self.slippage_ppm = int(settings.execution.slippage * PPM)

@@ -15,7 +15,6 @@ from msgspec.structs import replace
 from domain import commands as c
 from domain import events as e
 from domain.account import Account
-from domain.breakers import BreakerAction, Watch
 from domain.desired import NOTHING
 from domain.facts import RequestStatus, StrategyStatus, TradingState
 from domain.instrument import ZERO
@@ -24,13 +23,12 @@ from domain.order import PROTECTIVE, run_of_client_id
 from domain.security import SecurityBreach
 from domain.settings import StrategySpec
 from domain.verdict import Reason
-from engine.core import breakers, commands, operate, portfolio, requests, samples
+from engine.core import commands, operate, portfolio, requests, samples
 from engine.core.contracts import take_over
 from engine.core.core import Core
-from engine.core.matrix import people, table
+from engine.core.matrix import machine, people
 from engine.core.orders import consumed_by
 from engine.core.state import MANUAL, Slot, StrategyState
-from risk import breaker as machine
 
 AboutStrategy: TypeAlias = c.UnloadStrategy | c.StartStrategy | c.PauseStrategy | c.SetParams
 REQUESTS_SKIPPED = 1_000
@@ -345,24 +343,14 @@ def ask_again(_core: Core, _who: str, _command: c.ApplySettings) -> None:
 
 def open_breaker(core: Core, who: str, command: c.SetBreaker) -> None:
     """A breaker that was opened by hand; a release takes votes."""
-    if not command.open or people.unknown(core, command.name) is not None:
-        return
-    venue = people.venue_in(command.name)
-    found = breakers.of(core, venue, breakers.ORDERS) if venue else table.of(core, str(people.key_in(core, command.name)))
-    machine.force(found, core.state.ts_ns, who)
-    core.index_breakers()
+    if command.open:
+        people.note_forced(core, who, command.name)
 
 
 def on_breach(core: Core, event: SecurityBreach) -> None:
-    """One breach is enough of its kind: trading waits for people, and nothing that adds risk is signed."""
-    rule = core.state.settings.breakers.security
-    if rule is None or rule.thresholds.get(event.kind.value, rule.threshold) > 1:
-        return
-    why = f"{event.source}: {event.text}"
-    machine.trip(table.of(core, Watch.SECURITY.value), rule, core.state.ts_ns, why)
-    core.state.locked = BreakerAction.LOCK_DOWN in rule.actions
-    core.index_breakers()
-    halt(core, "breaker security", why)
+    """Where one breach of its kind is enough, trading waits for people."""
+    if machine.note_breach(core, event):
+        halt(core, "breaker security", f"{event.source}: {event.text}")
 
 
 COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {

@@ -22,6 +22,7 @@ from engine.core.executor.exposure import reference
 from engine.core.executor.place import cancel
 from engine.core.executor.targets import towards_zero, worst_price
 from engine.core.matrix import people
+from engine.core.matrix.table import settings_problem
 from engine.core.state import MANUAL, Parked, Slot, StrategyState
 from risk.gate import Exposure, adds_risk, check_collar, check_exposure
 from risk.policy import clip_to_limit
@@ -376,6 +377,8 @@ def settings_objection(core: Core, settings: Settings) -> Veto | None:
     contracts = {i.id: i for i in settings.instruments}
     if (refusal := failover.objection(core, settings)) is not None:
         return refusal
+    if problem := settings_problem(settings.breakers):
+        return Veto(Reason.BAD_VALUE, problem)
     account_ids = {a.id for a in settings.accounts}
     for slot in core.state.slots.values():
         if not (slot.orders or slot.owner or core.position(slot.account, slot.instrument)):

@@ -6,9 +6,21 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from domain.instrument import Instrument
 from domain.breakers import BreakerRule, BreakerSettings
-from domain.settings import SECOND_NS, AccountSpec, ApprovalSettings, ExecutionSettings, Limits, Person, RiskSettings, RoleName, Settings, Strangers, StrategySpec
+from domain.instrument import Instrument
+from domain.settings import (
+    SECOND_NS,
+    AccountSpec,
+    ApprovalSettings,
+    ExecutionSettings,
+    Limits,
+    Person,
+    RiskSettings,
+    RoleName,
+    Settings,
+    Strangers,
+    StrategySpec,
+)
 from engine.core.core import AnyStrategy
 from engine.strategies.registry import BUILT_IN
 from research.simulation.wild import Wild

@@ -19,14 +19,24 @@ from msgspec.structs import replace
 
 from domain import events as e
 from domain.account import venue_of
+from domain.breakers import BreakerRule, BreakerSettings
 from domain.commands import Actor, LoadStrategy
 from domain.commands import Door as CommandDoor
 from domain.facts import Alerted, Fact
 from domain.instrument import Instrument
 from domain.market import FeedState, FeedStatus, MarketEvent
 from domain.order import Amend, Intent, OrderStatus, Place, Role
-from domain.breakers import BreakerRule, BreakerSettings
-from domain.settings import SECOND_NS, AccountSpec, ApprovalSettings, ExecutionSettings, FailoverSpec, Limits, RiskSettings, Settings, StrategySpec
+from domain.settings import (
+    SECOND_NS,
+    AccountSpec,
+    ApprovalSettings,
+    ExecutionSettings,
+    FailoverSpec,
+    Limits,
+    RiskSettings,
+    Settings,
+    StrategySpec,
+)
 from engine.core.executor.exposure import net
 from engine.core.journal.memory import MemoryJournal
 from engine.core.kernel import Kernel

@@ -29,7 +29,7 @@ POST_ONLY, IOC = OrderKind.POST_ONLY, OrderKind.IOC
 
 
 def goal_of(core: Core, slot: Slot) -> int | None:
-    """The net position wanted now, None for "leave it"; what a breaker's ceiling cuts off is closed whatever else is."""
+    """The net position wanted now, None for "leave it"; what passes a breaker's ceiling is closed whatever else is."""
     if slot.flat:
         return 0
     goal = goal_at_ease(core, slot)

@@ -111,12 +111,16 @@ def tell(core: Core, key: str, breaker: Breaker) -> None:
             text = f"Breaker {name} is open: {breaker.why}. What is done: {does}. What is left: {again}."
             core.alert(Severity.CRITICAL if is_grave else Severity.ERROR, "breaker_open", text)
         case BreakerState.FORCED_OPEN:
-            text = f"Breaker {name} is open by hand ({breaker.by}): nothing that adds risk is sent; cancels, reductions "
-            core.alert(Severity.WARNING, "breaker_open", f"{text}and protections pass. /breaker {key} auto releases it.")
+            text = (
+                f"Breaker {name} is open by hand ({breaker.by}): nothing that adds risk is sent; cancels, reductions "
+            )
+            core.alert(
+                Severity.WARNING, "breaker_open", f"{text}and protections pass. /breaker {key} auto releases it."
+            )
         case BreakerState.HALF_OPEN:
             size = f"{rule.fraction * 100:f}".rstrip("0").rstrip(".")
-            text = f"Breaker {name} is half open: what adds risk is {size} % of its size until the measure has stayed back."
-            core.alert(Severity.WARNING, "breaker_half_open", text)
+            text = f"Breaker {name} is half open: what adds risk is {size} % of its size"
+            core.alert(Severity.WARNING, "breaker_half_open", f"{text} until the measure has stayed back.")
         case BreakerState.CLOSED:
             core.alert(Severity.WARNING, "breaker_closed", f"Breaker {name} is closed: all is as before.")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from domain.breakers import BreachSource, Watch
+from domain.breakers import BreachSource, BreakerAction, Watch
 from domain.events import Measured
 from domain.security import SecurityBreach
 from engine.core.core import Core
 from engine.core.matrix import actions, market, money
 from engine.core.matrix.judge import LOOK_AGAIN_NS, OPEN, arm, measured
 from engine.core.matrix.table import BY_SYMBOL, figure, key_of, of, split
-from risk import measures
+from risk import breaker, measures
 from risk.measures import Sample
 
 _SOURCES = tuple(BreachSource)
@@ -73,13 +73,24 @@ def on_breach(core: Core, event: SecurityBreach) -> None:
     measured(core, Watch.SECURITY, "", value, f"{event.source}: {event.text}")
 
 
+def note_breach(core: Core, event: SecurityBreach) -> bool:
+    """A breach in events that cannot be stepped: True when one of its kind is enough, and the breaker is open."""
+    rule = core.state.settings.breakers.security
+    if rule is None or rule.thresholds.get(event.kind.value, rule.threshold) > 1:
+        return False
+    breaker.trip(of(core, key_of(Watch.SECURITY)), rule, core.state.ts_ns, f"{event.source}: {event.text}")
+    core.state.locked = BreakerAction.LOCK_DOWN in rule.actions
+    core.index_breakers()
+    return True
+
+
 def on_due(core: Core, key: str) -> None:
     """Timer: an action begins, people are told what was done, or the cool-down is over."""
-    breaker = of(core, key)
+    found = of(core, key)
     actions.run_due(core, key)
-    if breaker.report_ns and breaker.report_ns <= core.state.ts_ns:
+    if found.report_ns and found.report_ns <= core.state.ts_ns:
         actions.report(core, key)
-    if breaker.state is OPEN and breaker.until_ns and breaker.until_ns <= core.state.ts_ns:
+    if found.state is OPEN and found.until_ns and found.until_ns <= core.state.ts_ns:
         look_again(core, key)
     arm(core, key)
 

@@ -19,7 +19,9 @@ def judge(core: Core) -> None:
     rules = core.state.settings.breakers
     if rules.portfolio_loss is not None:
         lost = samples.day_loss(core)
-        measured(core, Watch.PORTFOLIO_LOSS, "", lost, f"the PNL day (UTC) has lost {figure(Watch.PORTFOLIO_LOSS, lost)}")
+        measured(
+            core, Watch.PORTFOLIO_LOSS, "", lost, f"the PNL day (UTC) has lost {figure(Watch.PORTFOLIO_LOSS, lost)}"
+        )
     if rules.drawdown is not None:
         below = drawdown(core, rules.drawdown.window_ns)
         days = rules.drawdown.window_ns / samples.DAY_NS

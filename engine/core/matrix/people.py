@@ -84,6 +84,16 @@ def force(core: Core, who: str, name: str) -> Veto | str:
     )
 
 
+def note_forced(core: Core, who: str, name: str) -> None:
+    """It was opened by hand in events that cannot be stepped: it is open, and nothing follows."""
+    if unknown(core, name) is not None:
+        return
+    venue = venue_in(name)
+    found = breakers.of(core, venue, breakers.ORDERS) if venue else of(core, str(key_in(core, name)))
+    machine.force(found, core.state.ts_ns, who)
+    core.index_breakers()
+
+
 def objection(core: Core, name: str) -> Veto | None:
     """Why a breaker cannot be released: it is not open, or what opened it is not over."""
     if (veto := unknown(core, name)) is not None:
@@ -132,4 +142,3 @@ def release(core: Core, name: str) -> str:
         breaker.why = ""
         judge.changed(core, key)
     return f"The breaker {key} is half open: what adds risk is a part of its size until the measure has stayed back."
-

@@ -11,11 +11,12 @@ from domain.breakers import BreakerAction, BreakerRule, BreakerSettings, Watch
 from engine.core.core import Core
 from engine.core.state import MANUAL, Slot, StrategyState
 from risk.breaker import Breaker
+from risk.matrix import OF_A_SYMBOL, misfits
 
 _UNITS = {Watch.LATENCY: " ms", Watch.FEED_AGE: " s", Watch.POSITION_TIMEOUT: " times its age limit"}
 _COUNTS = frozenset({Watch.SECURITY, Watch.DATA_GAP})
 BY_VENUE = frozenset({Watch.LATENCY, Watch.ERROR_RATE})
-BY_SYMBOL = frozenset({Watch.VOLATILITY, Watch.SPREAD, Watch.FEED_AGE, Watch.DATA_GAP})
+BY_SYMBOL = frozenset(OF_A_SYMBOL)
 _A = BreakerAction
 DOES = {
     _A.EMERGENCY_STOP: "trading is HALTED, entries and quotes are cancelled, positions are closed",
@@ -64,6 +65,17 @@ def threshold_of(settings: BreakerSettings, key: str) -> Decimal:
     watch, scope = split(key)
     rule = settings.rule(watch) or BreakerRule()
     return rule.thresholds.get(scope.partition("-")[0], rule.threshold) if watch in BY_SYMBOL else rule.threshold
+
+
+def settings_problem(settings: BreakerSettings) -> str:
+    """Why the breakers of new settings cannot be, "" when they can: an action that does not fit its breaker."""
+    for watch in Watch:
+        rule = settings.rule(watch)
+        if rule is not None and (wrong := misfits(watch, rule.actions)):
+            return f"the breaker {watch.value} cannot do {', '.join(wrong)}"
+        if rule is not None and not (rule.threshold > 0 and rule.window_ns > 0 and rule.cool_down_ns > 0):
+            return f"the breaker {watch.value} needs a threshold, a window and a cool-down above 0"
+    return ""
 
 
 def slots_in(core: Core, scope: str) -> Iterator[Slot]:

@@ -14,14 +14,25 @@ from msgspec.structs import replace
 
 from domain import events as e
 from domain import facts as f
+from domain.breakers import BreakerRule, BreakerSettings
 from domain.commands import Actor, Command, Door, LoadStrategy
 from domain.desired import NOTHING, Desired, Protection, Qty, Quote, Style, Take, Target, Want
 from domain.facts import CommandDone, Fact
 from domain.instrument import Instrument, InstrumentId
 from domain.market import Bbo, Feed, FeedKind
 from domain.order import Intent, Liquidity, Order, Place
-from domain.breakers import BreakerRule, BreakerSettings
-from domain.settings import SECOND_NS, AccountSpec, ApprovalSettings, ExecutionSettings, Limits, Person, RiskSettings, RoleName, Settings, StrategySpec
+from domain.settings import (
+    SECOND_NS,
+    AccountSpec,
+    ApprovalSettings,
+    ExecutionSettings,
+    Limits,
+    Person,
+    RiskSettings,
+    RoleName,
+    Settings,
+    StrategySpec,
+)
 from domain.strategy import Params, Strategy, View
 from engine.core.core import AnyStrategy, Core
 from engine.core.journal.memory import MemoryJournal

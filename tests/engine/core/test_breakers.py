@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from domain import events as e
 from domain.account import VenueOperation
+from domain.breakers import BreakerRule, BreakerSettings
 from domain.commands import Approve, SetBreaker
 from domain.market import FeedState, FeedStatus
 from domain.order import Cancel, Query, RequestSnapshot
-from domain.breakers import BreakerRule, BreakerSettings
 from domain.settings import MINUTE_NS, ExecutionSettings
 from domain.verdict import Reason
 from engine import desk_views

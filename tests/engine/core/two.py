@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from domain import events as e
 from domain.account import VenueOperation
+from domain.breakers import BreakerRule, BreakerSettings
 from domain.desired import Desired, Protection, Qty, Quote, Take, Target
 from domain.instrument import Instrument
 from domain.market import Bbo
 from domain.order import Place
-from domain.breakers import BreakerRule, BreakerSettings
 from domain.settings import SECOND_NS, AccountSpec, ExecutionSettings, FailoverSpec, StrategySpec
 from tests.engine.core.rig import SETTINGS, Rig, places
 
