@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from bot import act, show
+from bot import act, emergency, show
 from bot.call import Call, Effect, Handler, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal, stamp
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, symbols, venues, words_of
@@ -72,6 +72,10 @@ def _venues(desk: Desk) -> list[str]:
 
 def _kinds(desk: Desk) -> list[str]:
     return desk.strategy_kinds()
+
+
+def _incidents(desk: Desk) -> list[str]:
+    return [view.id for view in desk.incidents()]
 
 
 def _names(_: Desk) -> list[str]:
@@ -239,6 +243,20 @@ VERBS: Final = (
         ),
         adds_with="auto",
     ),
+    _reads(
+        "incident list",
+        "The open incident in full, else the last ones",
+        emergency.incident,
+        Argument(name="id", help="one of them, for example I3", required=False, complete=_incidents),
+        aliases=("incident show",),
+    ),
+    _lowers("incident ack", "Say that you look after the open incident; the damage is told", emergency.acknowledge, REASON),
+    _acts(
+        "incident recover",
+        "Compare every account with its venue; then a resume can be asked for",
+        emergency.recover,
+        role=RoleName.RISK,
+    ),
     _reads("whoami", "Who the service takes you for", show.whoami),
     _reads(
         "help",
@@ -257,7 +275,10 @@ VERBS: Final = (
         for name in ("start", "stop", "pause")
     ),
 )
-GROUP_HELP: Final = {"strategies": "Strategies: list, show, start, pause, load, unload, set"}
+GROUP_HELP: Final = {
+    "strategies": "Strategies: list, show, start, pause, load, unload, set",
+    "incident": "Incidents: list, ack, recover",
+}
 """First words of verbs with two words; alone they mean `list`."""
 
 _BY_NAME: Final = {name: verb for verb in VERBS for name in (verb.name, *verb.aliases)}

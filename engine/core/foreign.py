@@ -21,7 +21,7 @@ from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import PROTECTIVE, run_of_client_id
 from domain.settings import StrategySpec
 from domain.verdict import Reason
-from engine.core import breakers, commands, operate, portfolio, requests
+from engine.core import breakers, commands, incident, operate, portfolio, requests
 from engine.core.contracts import take_over
 from engine.core.core import Core
 from engine.core.orders import consumed_by
@@ -60,21 +60,24 @@ def on_command(core: Core, event: e.CommandReceived) -> None:
     COMMANDS[type(event.command)](core, event.actor.person or event.actor.door.value, event.command)
 
 
-def on_overflow(core: Core, _event: e.InboxOverflow) -> None:
+def on_overflow(core: Core, event: e.InboxOverflow) -> None:
     """The engine could not keep up."""
     halt(core, "engine", "inbox overflow")
+    incident.open_(core, "overflow", f"the inbox overflowed at {event.depth} events.")
 
 
 def on_disk_low(core: Core, event: e.DiskLow) -> None:
     """The disk was full."""
     if event.is_full:
         halt(core, "engine", "the disk is full")
+        incident.open_(core, "disk_full", "the disk is full.")
 
 
 def on_watchdog_acted(core: Core, event: e.WatchdogActed) -> None:
     """The watchdog closed what was held; where it only cancelled, what every such start is latched at is enough."""
     if event.flattened:
         halt(core, "watchdog", f"the heartbeat of run {event.epoch} died: {event.text}")
+    incident.open_(core, "watchdog", f"the heartbeat of run {event.epoch} died: {event.text}.", "watchdog")
 
 
 def on_fault(core: Core, event: e.StrategyFault) -> None:
@@ -95,6 +98,7 @@ def on_started(core: Core, event: e.EngineStarted) -> None:
         state.accounts.setdefault(spec.id, Account(id=spec.id, currency=spec.currency))
     if event.lost:
         halt(core, "recovery", f"the end of the journal was lost: {event.lost}")
+        incident.open_(core, "journal_lost", f"the end of the journal was lost: {event.lost}.", "recovery")
 
 
 def on_price(core: Core, event: Bbo | Book | Mark | Bar | Trade) -> None:
@@ -183,6 +187,12 @@ def flatten(core: Core, who: str, command: c.Flatten, age_ns: int) -> None:
     for slot in core.state.slots.values():
         if command.scope in {"", slot.instrument} and (slot.orders or core.position(slot.account, slot.instrument)):
             slot.flat = True
+    incident.open_(core, "flatten", f"{who} closes {command.scope or 'everything'}.", who)
+
+
+def acknowledge(core: Core, who: str, command: c.AcknowledgeIncident) -> None:
+    """A person has said that they look after what is open."""
+    incident.acknowledge(core, who, command.incident, command.text)
 
 
 def resume(core: Core, _who: str, _command: c.Resume) -> None:
@@ -333,8 +343,8 @@ def want_nothing(core: Core, strategy: StrategyState) -> None:
             requests.withdraw(core, waiting, "the strategy no longer wants it")
 
 
-def ask_again(_core: Core, _who: str, _command: c.ApplySettings) -> None:
-    """It takes votes, for a request that was opened in these events and is not known."""
+def ask_again(_core: Core, _who: str, _command: c.Command) -> None:
+    """It takes votes, for a request that was opened in these events and is not known; or a person does it again."""
 
 
 def open_breaker(core: Core, who: str, command: c.SetBreaker) -> None:
@@ -361,6 +371,8 @@ COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.RaiseEnvelope: lower_envelope,
     c.ApplySettings: ask_again,
     c.SetBreaker: open_breaker,
+    c.AcknowledgeIncident: acknowledge,
+    c.RecoverIncident: ask_again,
 }
 
 EVENTS: dict[type, Callable[[Core, Any], None]] = {
