@@ -250,7 +250,7 @@ VERBS: Final = (
         Argument(name="id", help="one of them, for example I3", required=False, complete=_incidents),
         aliases=("incident show",),
     ),
-    _lowers("incident ack", "Say that you look after the open incident; the damage is told", emergency.acknowledge, REASON),
+    _lowers("incident ack", "Look after the open incident; the damage is told", emergency.acknowledge, REASON),
     _acts(
         "incident recover",
         "Compare every account with its venue; then a resume can be asked for",

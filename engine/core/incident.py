@@ -63,9 +63,7 @@ def open_(core: Core, kind: str, text: str, by: str = "engine", venue: str = "")
     state.incidents_made += 1
     name = f"I{state.incidents_made}"
     equity = sum((core.equity(account) for account in state.accounts), start=ZERO)
-    incident = Incident(
-        id=name, kind=kind, text=text, seq=state.seq, ts_ns=state.ts_ns, equity=equity, venue=venue
-    )
+    incident = Incident(id=name, kind=kind, text=text, seq=state.seq, ts_ns=state.ts_ns, equity=equity, venue=venue)
     state.incidents[name] = incident
     while len(state.incidents) > REMEMBERED:
         del state.incidents[next(iter(state.incidents))]
@@ -185,7 +183,7 @@ def next_step(incident: Incident) -> str:
 
 
 def objection(core: Core, venue: str) -> Veto | None:
-    """Why trading cannot be resumed yet, everywhere or at one venue: the steps of the open incident that are missing."""
+    """Why trading cannot be resumed yet, everywhere or at one venue: which steps of the open incident are missing."""
     incident = current(core)
     if incident is None or incident.stage is Stage.RECOVERED:
         return None
@@ -286,5 +284,5 @@ def close(core: Core, by: str) -> None:
     note(core, incident, Stage.CLOSED, by)
     core.drop_timer(f"incident:{incident.id}")
     lasted_s = (incident.closed_ns - incident.ts_ns) / SECOND_NS
-    text = f"{incident.id} is over after {lasted_s:.0f} s, resumed by {by}. /incident report {incident.id} sends it all."
+    text = f"{incident.id} is over after {lasted_s:.0f} s, resumed by {by}. /incident report {incident.id} tells all."
     tell(core, Severity.WARNING, text)

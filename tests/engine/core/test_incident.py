@@ -31,6 +31,10 @@ def newest(rig: Rig) -> Incident:
     return next(reversed(rig.core.state.incidents.values()))
 
 
+def trading(rig: Rig) -> TradingState:
+    return rig.core.state.trading
+
+
 def agree(rig: Rig, command: c.Command) -> CommandDone:
     asked = rig.command(command, "bob")
     if not asked.request:
@@ -93,10 +97,10 @@ def test_no_step_can_be_skipped_and_every_refusal_says_what_is_missing() -> None
     assert "under way" in rig.command(c.Resume(), "bob").text
     compare(rig, ACCOUNT, SUB)
     assert newest(rig).stage is Stage.RECOVERED
-    assert rig.core.state.trading is TradingState.REDUCING
+    assert trading(rig) is TradingState.REDUCING
     assert agree(rig, c.Resume()).ok
     assert newest(rig).stage is Stage.CLOSED
-    assert rig.core.state.trading is TradingState.ACTIVE
+    assert trading(rig) is TradingState.ACTIVE
 
 
 def test_a_resume_that_was_asked_for_before_the_breach_resumes_nothing_after_it() -> None:
