@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from bot.act import submit
 from bot.call import Call
 from bot.message import Block, Message, Pairs, Table, Text, clock_text, utc_text
-from bot.parse import UsageError, suggest
+from bot.parse import Argument, UsageError, suggest
+from bot.rows import REASON, acts, lowers, reads
 from domain import commands
 from domain.facts import Severity
 from domain.incident import Stage
+from domain.settings import RoleName
 from domain.views import IncidentView
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
 
 SHOWN = 10
 
@@ -61,3 +68,25 @@ async def acknowledge(call: Call) -> Message:
 async def recover(call: Call) -> Message:
     """Compare every account with its venue, as the step before a resume."""
     return await submit(call, commands.RecoverIncident())
+
+
+def _ids(desk: Desk) -> list[str]:
+    return [view.id for view in desk.incidents()]
+
+
+VERBS: Final = (
+    reads(
+        "incident list",
+        "The open incident in full, else the last ones",
+        incident,
+        Argument(name="id", help="one of them, for example I3", required=False, complete=_ids),
+        aliases=("incident show",),
+    ),
+    lowers("incident ack", "Look after the open incident; the damage is told", acknowledge, REASON),
+    acts(
+        "incident recover",
+        "Compare every account with its venue; then a resume can be asked for",
+        recover,
+        role=RoleName.RISK,
+    ),
+)

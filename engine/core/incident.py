@@ -27,7 +27,6 @@ REMEMBERED = 20
 MOST_STEPS = 100
 FOLLOW_UP_NS = 5 * SECOND_NS
 """When people hear what was done and what is left: what closes positions has had its first answers by then."""
-KIND = "incident"
 BREACH, ALSO = "breach", "also"
 _CENT = Decimal("0.01")
 _NEXT = {
@@ -97,7 +96,7 @@ def note(core: Core, incident: Incident, what: str, by: str, text: str = "") -> 
 
 def tell(core: Core, severity: Severity, text: str) -> None:
     """To everybody who must know: alerts of this kind go to every channel, and to each person alone."""
-    core.alert(severity, KIND, text)
+    core.alert(severity, "incident", text)
 
 
 def on_due(core: Core, name: str) -> None:
