@@ -1,8 +1,8 @@
 """Everything that can happen to the engine: one closed union, journaled before it is acted on.
 
-Market events are in `domain.market`, `BudgetLeft` is in `domain.venue`. Here: what the venue says, what people ask,
-what the driver observed, and time. `seq` and `ts_ns` are set once by the loop on intake. Encoded as arrays: a new field
-goes to the end and has a default.
+Market events are in `domain.market`, others in `domain.venue` and `domain.security`. Here: what the venue says, what
+people ask, what the driver observed, and time. `seq` and `ts_ns` are set once by the loop on intake. Encoded as
+arrays: a new field goes to the end and has a default.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from domain.desired import Desired
 from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.market import Bar, Bbo, Book, Feed, FeedStatus, Mark, Trade
 from domain.order import ClientId, Liquidity, OrderKind, OrderStatus
+from domain.security import PressRefused, SecurityBreach
 from domain.settings import Settings
 from domain.venue import BudgetLeft, VenueCaps
 from domain.verdict import Reason
@@ -390,7 +391,7 @@ VenueEvent: TypeAlias = (
 MainEvent: TypeAlias = (
     EngineStarted | EngineStopped | Tick | ClockStepped | CommandReceived | History | StrategyFault
     | StrategyFileBroken | ContractsRead | FeedStatus | InboxOverflow | DiskLow | VenueOpened | WatchdogActed | Decided
-    | VenueEvent
+    | VenueEvent | SecurityBreach | PressRefused
 )
 # fmt: on
 Event: TypeAlias = MainEvent | Bar | Bbo | Book | Trade | Mark

@@ -12,6 +12,7 @@ from domain import events as e
 from domain import market as m
 from domain.account import venue_of
 from domain.facts import Severity, TradingState
+from domain.security import PressRefused, SecurityBreach
 from domain.venue import BudgetLeft
 from engine.core import (
     breakers,
@@ -206,6 +207,17 @@ def on_watchdog_acted(core: Core, event: e.WatchdogActed) -> None:
     )
 
 
+def on_security_breach(core: Core, event: SecurityBreach) -> None:
+    """Something was forged: people look at once."""
+    core.alert(Severity.CRITICAL, "security", f"{event.source}: {event.text}.")
+
+
+def on_press_refused(core: Core, event: PressRefused) -> None:
+    """A vote that did not count, for the record."""
+    about = f" on {event.request}" if event.request else ""
+    core.alert(Severity.INFO, "press_refused", f"{event.source}, {event.who}{about}: {event.text}.")
+
+
 def on_decided(core: Core, event: e.Decided) -> None:
     """Output records are not inputs: a replay reads them beside the event they belong to."""
 
@@ -245,5 +257,7 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     e.WatchdogActed: on_watchdog_acted,
     e.VenueTrouble: breakers.on_trouble,
     BudgetLeft: budgets.on_budget_left,
+    SecurityBreach: on_security_breach,
+    PressRefused: on_press_refused,
     e.Decided: on_decided,
 }

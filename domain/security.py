@@ -1,0 +1,25 @@
+"""What a door saw that nobody honest does, or that did not count: journaled, so that it can be counted and audited."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class SecurityBreach(Struct, kw_only=True, tag="security_breach", array_like=True):
+    """Something was forged or tampered with; `source` is the door or part that saw it. One for each time."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    source: str
+    text: str
+
+
+class PressRefused(Struct, kw_only=True, tag="press_refused", array_like=True):
+    """A button was pressed, or a vote sent, that did not reach a person's command; `who` as the door knows them."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    source: str
+    who: str
+    request: str
+    text: str
