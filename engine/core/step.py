@@ -22,6 +22,7 @@ from engine.core import (
     contracts,
     deadman,
     failover,
+    incident,
     inflight,
     markets,
     operate,
@@ -80,6 +81,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
     strategies.reattach(core)
     strategies.await_history(core)
     reconcile.on_started(core)
+    incident.on_started(core)
     failover.claim_all(core)
     if event.lost:
         on_lost_end(core, event.lost)
@@ -94,6 +96,7 @@ def on_lost_end(core: Core, lost: str) -> None:
         f"The end of the journal was lost: {lost}. Trading is HALTED. Compare positions, holds and caps with what you "
         "remember and with the venue, then /resume.",
     )
+    incident.open_(core, "journal_lost", f"the end of the journal was lost: {lost}.", "recovery")
 
 
 def on_engine_stopped(core: Core, _event: e.EngineStopped) -> None:
@@ -115,31 +118,22 @@ def on_tick(core: Core, event: e.Tick) -> None:
 
 
 def run_timer(core: Core, name: str) -> None:
-    """What a timer's name means."""
+    """What a timer's name means: `KIND` or `KIND:OF`."""
     kind, _, of = name.partition(":")
-    if kind == "inflight":
-        inflight.check(core)
-    elif kind == "equity":
-        portfolio.sample_equity(core)
-        money.judge(core)
-    elif kind == "retry":
-        slot = core.state.slots.get(of)
-        if slot is not None:
-            converge(core, slot)
-    elif kind == "request":
-        requests.expire(core, of)
-    elif kind == "snapshot":
-        reconcile.on_snapshot_due(core, of)
-    elif kind == "failover":
-        failover.on_due(core, of)
-    elif kind == "breaker":
-        breakers.on_cooled(core, of)
-    elif kind == "matrix":
-        machine.on_due(core, of)
-    elif kind == "age":
-        money.on_age(core, of)
-    elif kind == "deadman":
-        deadman.push_out(core)
+    TIMERS[kind](core, of)
+
+
+def on_equity_due(core: Core, _of: str) -> None:
+    """Sample, then judge by it."""
+    portfolio.sample_equity(core)
+    money.judge(core)
+
+
+def on_retry_due(core: Core, key: str) -> None:
+    """A slot that had to wait."""
+    slot = core.state.slots.get(key)
+    if slot is not None:
+        converge(core, slot)
 
 
 def on_clock_stepped(core: Core, event: e.ClockStepped) -> None:
@@ -160,6 +154,7 @@ def on_overflow(core: Core, event: e.InboxOverflow) -> None:
         "The engine could not keep up with its events and is HALTED. Lower the market-data cadence or the number of "
         "strategies, then /resume.",
     )
+    incident.open_(core, "overflow", f"the inbox overflowed at {event.depth} events.")
 
 
 def on_disk_low(core: Core, event: e.DiskLow) -> None:
@@ -175,6 +170,7 @@ def on_disk_low(core: Core, event: e.DiskLow) -> None:
         "The disk is full. Trading is HALTED; for some minutes the engine lives on in room kept back: commands and "
         "fills are still recorded, /flatten works. Make room now, then /resume; otherwise the engine stops.",
     )
+    incident.open_(core, "disk_full", f"the disk is full: {left}.")
 
 
 def on_venue_status(core: Core, event: e.VenueStatus) -> None:
@@ -188,6 +184,7 @@ def on_venue_status(core: Core, event: e.VenueStatus) -> None:
         )
         breakers.failed(core, event.venue, breakers.STREAM, f"disconnected: {event.detail or 'no detail'}")
         trading.settle(core)
+        incident.on_reconciled(core)
         return
     breakers.answered(core, event.venue, breakers.STREAM)
     for account in core.state.accounts.values():
@@ -213,6 +210,7 @@ def on_watchdog_acted(core: Core, event: e.WatchdogActed) -> None:
         f"The heartbeat of run {event.epoch} died and the watchdog acted: {event.text}. "
         f"Trading is {core.state.latched.upper()}. Look at /positions, /orders and the venue, then /resume.",
     )
+    incident.open_(core, "watchdog", f"the heartbeat of run {event.epoch} died: {event.text}.", "watchdog")
 
 
 def on_security_breach(core: Core, event: SecurityBreach) -> None:
@@ -232,6 +230,18 @@ def on_decided(core: Core, event: e.Decided) -> None:
     """Output records are not inputs: a replay reads them beside the event they belong to."""
 
 
+TIMERS: dict[str, Callable[[Core, str], None]] = {
+    "inflight": lambda core, _: inflight.check(core),
+    "equity": on_equity_due,
+    "retry": on_retry_due,
+    "request": requests.expire,
+    "snapshot": reconcile.on_snapshot_due,
+    "failover": failover.on_due,
+    "breaker": breakers.on_cooled,
+    "matrix": machine.on_due,
+    "age": money.on_age,
+    "deadman": lambda core, _: deadman.push_out(core),
+}
 HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     m.Bar: markets.on_bar,
     m.Bbo: markets.on_bbo,

@@ -225,7 +225,7 @@ def test_status_and_desk_show_what_is_not_closed() -> None:
 
 
 def test_the_rule_is_the_settings() -> None:
-    rule = BreakerRule(threshold=1, cool_down_ns=5 * 10**9, probes=1, fraction=Decimal("0.5"))
+    rule = BreakerRule(threshold=Decimal(1), cool_down_ns=5 * 10**9, probes=1, fraction=Decimal("0.5"))
     rig = Rig(replace(SETTINGS, breakers=BreakerSettings(exchange_failure=rule))).start()
     trouble(rig, times=1)
     assert state(rig) is BreakerState.OPEN

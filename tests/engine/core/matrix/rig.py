@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from msgspec.structs import replace
 
 from domain import events as e
-from domain.breakers import BreakerSettings, Watch
-from domain.settings import SECOND_NS, ExecutionSettings
+from domain.breakers import BreakerRule, BreakerSettings, Watch
+from domain.settings import SECOND_NS, ExecutionSettings, Settings
 from engine.core.matrix.table import key_of
 from risk.breaker import Breaker, BreakerState
 from risk.matrix import DEFAULTS
@@ -21,12 +22,14 @@ MISSION = replace(
 )
 
 
-def with_breakers(**changes: object) -> object:
-    """The mission's settings with some breakers otherwise."""
-    return replace(MISSION, breakers=replace(MISSION.breakers, **changes))
+def rule(watch: Watch, **changes: Any) -> BreakerRule:
+    """The mission's rule of a breaker, with some of it otherwise."""
+    found = DEFAULTS.rule(watch)
+    assert found is not None
+    return replace(found, **changes)
 
 
-def only(**rules: object) -> object:
+def only(**rules: Any) -> Settings:
     """Settings with these breakers and no other."""
     breakers = replace(BreakerSettings(exchange_failure=MISSION.breakers.exchange_failure), **rules)
     return replace(MISSION, breakers=breakers)

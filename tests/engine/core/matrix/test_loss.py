@@ -10,10 +10,10 @@ from domain.breakers import BreakerAction, Watch
 from domain.commands import Approve, Resume, SetBreaker
 from domain.facts import BreakerChanged, TradingState
 from domain.order import Cancel
-from domain.settings import Limits, RiskSettings
+from domain.settings import Limits, RiskSettings, Settings
 from risk.breaker import BreakerState
 from risk.matrix import DEFAULTS
-from tests.engine.core.matrix.rig import MISSION, breaker, lose, only, state
+from tests.engine.core.matrix.rig import MISSION, breaker, lose, only, rule, state
 from tests.engine.core.rig import Rig, of, places, quote, stop, target, wants
 
 LOSS, DRAWDOWN = Watch.PORTFOLIO_LOSS, Watch.DRAWDOWN
@@ -22,7 +22,7 @@ ROOMY = RiskSettings(default_limits=Limits(max_position_notional=MUCH, max_order
 HOUR_S = 3600
 
 
-def held(settings: object, qty: float = 10.0) -> Rig:
+def held(settings: Settings, qty: float = 10.0) -> Rig:
     """A rig that is long of ten bitcoins (600,000 of a million), with equity sampled."""
     rig = Rig(replace(settings, risk=ROOMY)).start()
     rig.wait(15)
@@ -143,7 +143,7 @@ def test_only_two_persons_release_a_drawdown_and_not_before_its_cool_down() -> N
     assert state(rig, DRAWDOWN) is BreakerState.OPEN
     rig.command(Approve(request=request), "cem")
     assert state(rig, DRAWDOWN) is BreakerState.HALF_OPEN
-    assert rig.core.state.trading is TradingState.HALTED
+    assert rig.core.state.latched_by.startswith("breaker")
     resumed = rig.command(Resume(), "ann").request
     for voter in ("bob", "cem"):
         rig.command(Approve(request=resumed), voter)
@@ -157,8 +157,8 @@ def test_only_two_persons_release_a_drawdown_and_not_before_its_cool_down() -> N
 def test_everything_outlives_a_crash_in_the_middle_of_the_actions() -> None:
     rig = held(
         only(
-            portfolio_loss=replace(
-                DEFAULTS.portfolio_loss,
+            portfolio_loss=rule(
+                Watch.PORTFOLIO_LOSS,
                 actions=(BreakerAction.TELL_RISK, BreakerAction.HALVE_POSITIONS, BreakerAction.REFUSE_NEW),
             )
         )

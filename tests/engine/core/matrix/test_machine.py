@@ -11,14 +11,16 @@ from msgspec.structs import replace
 from domain import events as e
 from domain.breakers import BreachSource, BreakerAction, Priority, Watch
 from domain.commands import Approve, SetBreaker, StartStrategy
+from domain.desired import Desired
 from domain.facts import StrategyChanged, StrategyStatus, TradingState
 from domain.order import Cancel
 from domain.security import SecurityBreach
 from domain.settings import MINUTE_NS, StrategySpec
+from domain.strategy import View
 from engine.core.matrix import actions
 from risk.breaker import BreakerState
 from risk.matrix import DEADLINE_NS, DEFAULTS, PRIORITY
-from tests.engine.core.matrix.rig import breaker, failures, load, only, round_trips, state
+from tests.engine.core.matrix.rig import breaker, failures, load, only, round_trips, rule, state
 from tests.engine.core.rig import ACCOUNT, BTC, ETH, SPEC, Rig, of, places, quote, stop, target, wants
 
 OPEN, HALF_OPEN, CLOSED = BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED
@@ -53,8 +55,8 @@ def test_slow_orders_make_everything_at_that_venue_a_quarter_until_they_are_quic
 
 
 def test_half_open_needs_the_measure_under_four_fifths_and_the_whole_window_after_the_trip() -> None:
-    rule = replace(DEFAULTS.latency, cool_down_ns=MINUTE_NS)
-    rig = Rig(only(latency=rule)).start()
+    changed = rule(Watch.LATENCY, cool_down_ns=MINUTE_NS)
+    rig = Rig(only(latency=changed)).start()
     round_trips(rig, 900)
     rig.wait(61)
     round_trips(rig, 100, orders=100)
@@ -95,7 +97,7 @@ def test_errors_pause_the_venue_at_once_and_start_its_strategies_anew_within_hal
 @pytest.mark.parametrize("action", list(BreakerAction))
 def test_every_action_begins_within_its_deadline_in_order_of_priority(action: BreakerAction) -> None:
     begun: dict[BreakerAction, int] = {}
-    rig = Rig(only(overload=replace(DEFAULTS.overload, actions=tuple(BreakerAction)))).start()
+    rig = Rig(only(overload=rule(Watch.OVERLOAD, actions=tuple(BreakerAction)))).start()
     kept = dict(actions.HANDLERS)
     trip_ns = 0
     try:
@@ -150,7 +152,12 @@ def test_what_was_shed_does_not_see_the_market_and_a_person_may_start_it_anew() 
     load(rig, 950_000, 160)
     rig.wait(2)
     seen: list[int] = []
-    rig.script.wants = lambda view: seen.append(view.ts_ns) or wants()  # type: ignore[func-returns-value]
+
+    def note(view: View) -> Desired:
+        seen.append(view.ts_ns)
+        return wants()
+
+    rig.script.wants = note
     rig.touch()
     assert seen == []
     rig.command(StartStrategy(strategy=SPEC.id), "dot")
@@ -213,8 +220,8 @@ def test_one_forged_button_halts_locks_down_and_only_two_persons_open_after_two_
 
 
 def test_a_breach_flattens_where_the_policy_says_so() -> None:
-    rule = replace(DEFAULTS.security, actions=(*DEFAULTS.security.actions, BreakerAction.FLATTEN))
-    rig = Rig(only(security=rule)).start()
+    changed = rule(Watch.SECURITY, actions=(BreakerAction.SHUT_DOWN, BreakerAction.LOCK_DOWN, BreakerAction.FLATTEN))
+    rig = Rig(only(security=changed)).start()
     rig.hold_position(0.5)
     breach(rig, BreachSource.SIGNATURE)
     (closing,) = places(rig.sent)

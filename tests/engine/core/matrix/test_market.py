@@ -10,7 +10,7 @@ from domain.market import Bbo, FeedState, FeedStatus
 from domain.settings import StrategySpec
 from risk.breaker import BreakerState
 from risk.matrix import DEFAULTS
-from tests.engine.core.matrix.rig import breaker, only, price, state
+from tests.engine.core.matrix.rig import breaker, only, price, rule, state
 from tests.engine.core.rig import ACCOUNT, BTC, ETH, SPEC, Rig, places, quote, stop, take, target, wants
 
 OPEN, HALF_OPEN, CLOSED = BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED
@@ -52,7 +52,7 @@ def test_a_price_that_comes_back_within_the_limit_state_pauses_nothing() -> None
 
 
 def test_other_assets_have_the_wide_band() -> None:
-    rig = steady(volatility=replace(DEFAULTS.volatility, thresholds={}))
+    rig = steady(volatility=rule(Watch.VOLATILITY, thresholds={}))
     price(rig, 550_000, 30)
     assert state(rig, VOLATILITY, BTC.id) is CLOSED
     price(rig, 520_000, 30)

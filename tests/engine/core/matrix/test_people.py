@@ -11,7 +11,7 @@ from domain.facts import TradingState
 from domain.verdict import Reason
 from risk.breaker import BreakerState
 from risk.matrix import DEFAULTS
-from tests.engine.core.matrix.rig import MISSION, only, round_trips, state
+from tests.engine.core.matrix.rig import MISSION, only, round_trips, rule, state
 from tests.engine.core.rig import SETTINGS, Rig, places, target, wants
 
 MATRIX = [watch for watch in Watch if watch is not Watch.EXCHANGE_FAILURE]
@@ -80,7 +80,7 @@ def test_a_breaker_that_is_closed_is_not_released() -> None:
 
 def test_settings_whose_breaker_could_not_do_what_it_is_told_are_refused() -> None:
     rig = Rig(MISSION).start()
-    wrong = replace(DEFAULTS.spread, actions=(BreakerAction.LOCK_DOWN,))
+    wrong = rule(Watch.SPREAD, actions=(BreakerAction.LOCK_DOWN,))
     settings = replace(MISSION, breakers=replace(MISSION.breakers, spread=wrong))
     answer = rig.command(ApplySettings(settings=settings, content_hash="x"), "ann")
     assert answer.reason is Reason.BAD_VALUE
