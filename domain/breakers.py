@@ -143,3 +143,18 @@ class BreakerSettings(Struct, frozen=True, kw_only=True):
         """The rule of one breaker, None when it is not watched."""
         found: BreakerRule | None = getattr(self, watch.value)
         return found
+
+
+class Measured(Struct, kw_only=True, tag="measured", array_like=True, gc=False):
+    """What a driver measured since the last time, for the breakers to judge.
+
+    LATENCY: `value` is the median round trip in ns of `count` orders at the venue `scope`. ERROR_RATE: `value` of
+    `count` requests failed there. OVERLOAD: `value` is the load of this machine in parts per million.
+    """
+
+    seq: int = 0
+    ts_ns: int = 0
+    watch: Watch
+    scope: str = ""
+    value: int
+    count: int = 1

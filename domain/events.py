@@ -1,6 +1,6 @@
 """Everything that can happen to the engine: one closed union, journaled before it is acted on.
 
-Market events are in `domain.market`, others in `domain.venue` and `domain.security`. Here: what the venue says, what
+Market events are in `domain.market`, others in `domain.venue`, `domain.security` and `domain.breakers`. Here: what the venue says, what
 people ask, what the driver observed, and time. `seq` and `ts_ns` are set once by the loop on intake. Encoded as
 arrays: a new field goes to the end and has a default.
 """
@@ -13,7 +13,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from domain.account import VenueOperation
-from domain.breakers import Watch
+from domain.breakers import Measured
 from domain.commands import Actor, Command
 from domain.desired import Desired
 from domain.instrument import AccountId, Instrument, InstrumentId
@@ -382,21 +382,6 @@ class Decided(Struct, kw_only=True, tag="decided", array_like=True):
     feeds: tuple[Feed, ...] | None = None
     warmup: int = 0
     source: str = ""
-
-
-class Measured(Struct, kw_only=True, tag="measured", array_like=True, gc=False):
-    """What a driver measured since the last time, for the breakers to judge.
-
-    LATENCY: `value` is the median round trip in ns of `count` orders at the venue `scope`. ERROR_RATE: `value` of
-    `count` requests failed there. OVERLOAD: `value` is the load of this machine in parts per million.
-    """
-
-    seq: int = 0
-    ts_ns: int = 0
-    watch: Watch
-    scope: str = ""
-    value: int
-    count: int = 1
 
 
 # fmt: off

@@ -11,7 +11,7 @@ from typing import Any
 from domain import events as e
 from domain import market as m
 from domain.account import venue_of
-from domain.breakers import BreachSource
+from domain.breakers import BreachSource, Measured
 from domain.facts import Severity, TradingState
 from domain.security import PressRefused, SecurityBreach
 from domain.venue import BudgetLeft
@@ -241,6 +241,7 @@ TIMERS: dict[str, Callable[[Core, str], None]] = {
     "matrix": machine.on_due,
     "age": money.on_age,
     "deadman": lambda core, _: deadman.push_out(core),
+    "incident": incident.on_due,
 }
 HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     m.Bar: markets.on_bar,
@@ -279,6 +280,6 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     BudgetLeft: budgets.on_budget_left,
     SecurityBreach: on_security_breach,
     PressRefused: on_press_refused,
-    e.Measured: machine.on_measured,
+    Measured: machine.on_measured,
     e.Decided: on_decided,
 }

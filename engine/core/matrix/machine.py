@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from domain.breakers import BreachSource, BreakerAction, Watch
-from domain.events import Measured
+from domain.breakers import BreachSource, BreakerAction, Measured, Watch
 from domain.security import SecurityBreach
 from engine.core.core import Core
 from engine.core.matrix import actions, market, money

@@ -7,8 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from domain import events as e
-from domain.breakers import BreakerRule, BreakerSettings, Watch
+from domain.breakers import BreakerRule, BreakerSettings, Measured, Watch
 from domain.settings import SECOND_NS, ExecutionSettings, Settings
 from engine.core.matrix.table import key_of
 from risk.breaker import Breaker, BreakerState
@@ -55,17 +54,17 @@ def load(rig: Rig, ppm: int, seconds: int) -> None:
     """The machine is used so much for so long, as the driver tells every five seconds."""
     for _ in range(seconds // 5):
         rig.wait(5)
-        rig.ingest(e.Measured(watch=Watch.OVERLOAD, value=ppm))
+        rig.ingest(Measured(watch=Watch.OVERLOAD, value=ppm))
 
 
 def round_trips(rig: Rig, ms: int, *, orders: int = 10, venue: str = "PAPER") -> None:
     """The driver tells what orders took."""
-    rig.ingest(e.Measured(watch=Watch.LATENCY, scope=venue, value=ms * 1_000_000, count=orders))
+    rig.ingest(Measured(watch=Watch.LATENCY, scope=venue, value=ms * 1_000_000, count=orders))
 
 
 def failures(rig: Rig, failed: int, of: int, venue: str = "PAPER") -> None:
     """The driver tells how many requests failed."""
-    rig.ingest(e.Measured(watch=Watch.ERROR_RATE, scope=venue, value=failed, count=of))
+    rig.ingest(Measured(watch=Watch.ERROR_RATE, scope=venue, value=failed, count=of))
 
 
 def price(rig: Rig, at: int, seconds: int = 1, wide: int = 10) -> None:
