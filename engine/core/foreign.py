@@ -22,7 +22,7 @@ from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import PROTECTIVE, run_of_client_id
 from domain.settings import StrategySpec
 from domain.verdict import Reason
-from engine.core import breakers, commands, operate, portfolio, requests, samples
+from engine.core import allocation, breakers, commands, operate, portfolio, requests, samples
 from engine.core.contracts import take_over
 from engine.core.core import Core
 from engine.core.orders import consumed_by
@@ -300,6 +300,7 @@ def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
             want_nothing(core, strategy)
             del core.state.strategies[name]
             samples.forget_strategy(core, name)
+            allocation.forget(core, name)
             for slot in slots:
                 slot.owner = slot.owner if holds else ""
         case c.SetParams():
