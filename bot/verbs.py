@@ -15,6 +15,7 @@ from bot import act, show
 from bot.call import Call, Effect, Handler, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal, stamp
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, symbols, venues, words_of
+from bot.risk import risk
 from domain.commands import Actor
 from domain.settings import Person, RoleName
 from domain.verdict import Reason
@@ -74,6 +75,10 @@ def _kinds(desk: Desk) -> list[str]:
     return desk.strategy_kinds()
 
 
+def _shocks(desk: Desk) -> list[str]:
+    return desk.shocks()
+
+
 def _names(_: Desk) -> list[str]:
     return [verb.name for verb in VERBS if not verb.hidden]
 
@@ -131,6 +136,19 @@ VERBS: Final = (
         Argument(name="n", help="how many, 20 if not said", required=False, whole=True),
         ONE_SYMBOL,
         aliases=("history",),
+    ),
+    _reads(
+        "risk",
+        "What the portfolio can lose: by asset, venue and strategy, by odds, or by shock",
+        risk,
+        Argument(name="view", help="stress: what shocks would do", required=False, choices=("stress",)),
+        Argument(
+            name="what",
+            help="one shock, by name or in words: BTC -20",
+            required=False,
+            rest=True,
+            complete=_shocks,
+        ),
     ),
     _reads("venues", "Connections to exchanges, their rate limits, and what waits for them", show.venues, VENUE),
     _reads("strategies list", "Every loaded strategy", show.strategies),

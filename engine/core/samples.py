@@ -274,18 +274,16 @@ def returns(core: Core, instrument: InstrumentId, *, by_hour: bool = False) -> l
 def joint_returns(core: Core, instruments: Sequence[InstrumentId], *, by_hour: bool) -> list[list[float]]:
     """Returns of several instruments over the steps that all of them have, one list per instrument, oldest first."""
     series: Series = core.state.samples.hours if by_hour else core.state.samples
-    prices = [series.prices.get(instrument, []) for instrument in instruments]
-    length = min((len(points) for points in prices), default=0)
-    rows = list(zip(*[points[len(points) - length :] for points in prices], strict=True))
+    columns = [series.prices.get(instrument, []) for instrument in instruments]
+    length = min((len(prices) for prices in columns), default=0)
+    columns = [prices[len(prices) - length :] for prices in columns]
     times_ns = series.times_ns[len(series.times_ns) - length :]
     most_ns = step_ns(core, by_hour=by_hour) * 3 // 2
-    found: list[list[float]] = [[] for _ in instruments]
-    for i in range(1, length):
-        before, now = rows[i - 1], rows[i]
-        if times_ns[i] - times_ns[i - 1] <= most_ns and all(before) and all(now):
-            for column, was, is_now in zip(found, before, now, strict=True):
-                column.append(is_now / was - 1.0)
-    return found
+    kept = [i for i in range(1, length) if times_ns[i] - times_ns[i - 1] <= most_ns]
+    for prices in columns:
+        if 0 in prices:
+            kept = [i for i in kept if prices[i - 1] and prices[i]]
+    return [[prices[i] / prices[i - 1] - 1.0 for i in kept] for prices in columns]
 
 
 def step_ns(core: Core, *, by_hour: bool) -> int:

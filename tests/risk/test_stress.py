@@ -15,9 +15,7 @@ SPREAD = D("0.0002")
 MAIN, SUB = "PAPER:main", "PAPER:sub"
 
 
-def holding(
-    asset: str, value: int, *, account: str = MAIN, spread: Decimal | None = SPREAD, touch: int = 0
-) -> Holding:
+def holding(asset: str, value: int, *, account: str = MAIN, spread: Decimal | None = SPREAD, touch: int = 0) -> Holding:
     return Holding(
         account=account, venue="PAPER", asset=asset, currency="USDC", instrument=f"{asset}-USDC-PERP.PAPER",
         strategy="s", value=D(value), initial_margin=D("0.05"), maintenance_margin=D("0.025"), fee=D("0.0005"),
