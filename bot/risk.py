@@ -147,11 +147,9 @@ def _stress(call: Call) -> Message:
 
 
 def _shock(view: StressView) -> list[tuple[str, str]]:
+    worst = f"{money(view.worst, sign=True)} ({part(view.worst_fraction)} of equity)"
     rows = [
-        (
-            "worst",
-            f"{money(view.worst, sign=True)} ({part(view.worst_fraction)} of equity), risk level then {view.level_after}",
-        ),
+        ("worst", f"{worst}, then the risk is {view.level_after}"),
         *((name, money(profit, sign=True)) for name, profit in view.ways),
         ("exit cost", f"{money(view.exit_cost)} more to close everything then"),
     ]
