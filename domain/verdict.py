@@ -70,6 +70,7 @@ class Reason(enum.StrEnum):
     BAD_VALUE = "BAD_VALUE", "a value is not acceptable"
     WITHDRAWN = "WITHDRAWN", "it was cancelled before it left"
     VENUE = "VENUE", "the venue refused it"
+    INCIDENT = "INCIDENT", "an incident is open, and its steps come first"
 
 
 REASONS: dict[str, Reason] = {reason.value: reason for reason in Reason}
