@@ -1,8 +1,8 @@
 """Everything that can happen to the engine: one closed union, journaled before it is acted on.
 
-Market events are in `domain.market`, others in `domain.venue`, `domain.security` and `domain.breakers`. Here: what the venue says, what
-people ask, what the driver observed, and time. `seq` and `ts_ns` are set once by the loop on intake. Encoded as
-arrays: a new field goes to the end and has a default.
+Market events are in `domain.market`, others in `domain.venue`, `domain.security` and `domain.breakers`. Here: what the
+venue says, what people ask, what the driver observed, and time. `seq` and `ts_ns` are set once by the loop on intake.
+Encoded as arrays: a new field goes to the end and has a default.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from domain.settings import (
     MINUTE_NS,
     SECOND_NS,
     AccountSpec,
+    AllocationSettings,
     ApprovalSettings,
     Environment,
     ExecutionSettings,
@@ -64,6 +65,7 @@ def without_listed(config: Config) -> Settings:
         approvals=_approvals(config),
         execution=_execution(config),
         breakers=to_breakers(config.breakers),
+        allocation=AllocationSettings(**config.allocation.model_dump()),
         failover=tuple(FailoverSpec(**item.model_dump()) for item in config.failover),
         strategies=tuple(_strategy(item) for item in config.strategies),
     )

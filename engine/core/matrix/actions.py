@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from domain.breakers import BreakerAction, Watch
 from domain.facts import Severity, StrategyStatus, TradingState
-from engine.core import strategies, trading
+from engine.core import incident, strategies, trading
 from engine.core.core import Core
 from engine.core.executor import converge
 from engine.core.matrix.table import of, rule_of, slots_in, split, strategies_in, threshold_of, title
@@ -123,8 +123,9 @@ def close(core: Core, key: str, slot: Slot) -> None:
 
 
 def shut_down(core: Core, key: str) -> None:
-    """HALTED until people resume."""
+    """HALTED until people have looked after the incident and resume."""
     trading.latch(core, TradingState.HALTED, f"breaker {title(key)}", of(core, key).why)
+    incident.open_(core, "breaker", f"breaker {title(key)} opened: {of(core, key).why}.", f"breaker {title(key)}")
 
 
 def emergency_stop(core: Core, key: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from domain.commands import Actor, Door
 from domain.facts import (
     Alerted,
+    BreakerChanged,
     CommandDone,
     EquitySampled,
     Fact,
@@ -101,6 +102,17 @@ def make_fact(rng: random.Random, seq: int, index: int) -> Fact:
             Alerted(**at, severity=Severity.WARNING, kind="feed", text="stale \N{SNOWMAN}"),
             Refused(**at, strategy="maker", instrument=instrument, reason=Reason.MIN_QTY, detail="0.1 < 1"),
             TradingStateChanged(**at, state=TradingState.HALTED, by="tina", reason="lunch"),
+            BreakerChanged(
+                **at,
+                name="latency",
+                scope="PAPER",
+                state="open",
+                measure=Decimal("512.5"),
+                threshold=Decimal(500),
+                until_ns=7,
+                actions=("reduce_activity", "tell_risk"),
+                why="slow",
+            ),
         ]
         return rng.choice(facts)
 

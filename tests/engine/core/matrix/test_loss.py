@@ -144,6 +144,7 @@ def test_only_two_persons_release_a_drawdown_and_not_before_its_cool_down() -> N
     rig.command(Approve(request=request), "cem")
     assert state(rig, DRAWDOWN) is BreakerState.HALF_OPEN
     assert rig.core.state.latched_by.startswith("breaker")
+    rig.look_after()
     resumed = rig.command(Resume(), "ann").request
     for voter in ("bob", "cem"):
         rig.command(Approve(request=resumed), voter)
