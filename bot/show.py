@@ -61,7 +61,7 @@ async def status(call: Call) -> Message:
     venues = call.desk.venues()
     rows += [(venue.venue, _connection(venue)) for venue in venues]
     rows += [("incident", view.incident)] if view.incident else []
-    rows += [(f"breaker {row.venue}", _breaker_text(row)) for row in view.breakers]
+    rows += [(f"breaker {row.name}", _breaker_text(row)) for row in view.breakers]
     rows += [(f"fail-over {row.strategy}", _failover_text(row)) for row in view.failovers]
     rows += [("actions", text) for text in view.budgets]
     rows += [(door.name, door.text) for door in view.doors]
@@ -82,7 +82,8 @@ def _trading_at(view: TradingAtView) -> str:
 
 def _breaker_text(row: BreakerView) -> str:
     again = f", tried again at {clock_text(row.until_ns)}" if row.until_ns else ""
-    return f"{row.operation.replace('_', ' ')} {row.state.replace('_', ' ')}{f': {row.why}' if row.why else ''}{again}"
+    what = f"{row.operation.replace('_', ' ')} " if row.name == row.venue else ""
+    return f"{what}{row.state.replace('_', ' ')}{f': {row.why}' if row.why else ''}{again}"
 
 
 def _failover_text(row: FailoverView) -> str:

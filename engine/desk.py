@@ -30,6 +30,7 @@ from domain.verdict import Reason
 from engine import desk_views as views
 from engine.config import diff
 from engine.core.core import Core
+from engine.desk_breakers import breakers
 from engine.emergency import views as emergency
 from engine.risk_views import RiskDesk
 
@@ -263,8 +264,8 @@ class Desk:
         return emergency.incidents(self.core)
 
     def breakers(self) -> list[v.BreakerView]:
-        """Breakers of the connections to venues, those that are closed too."""
-        return views.breakers(self.core)
+        """Every breaker, those that are closed too."""
+        return breakers(self.core)
 
     def failovers(self) -> list[v.FailoverView]:
         """Fail-over pairs of the loaded strategies, and which half is used."""

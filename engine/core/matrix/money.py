@@ -23,6 +23,7 @@ def judge(core: Core) -> None:
             core, Watch.PORTFOLIO_LOSS, "", lost, f"the PNL day (UTC) has lost {figure(Watch.PORTFOLIO_LOSS, lost)}"
         )
     if rules.drawdown is not None:
+        keep_peak(core)
         below = drawdown(core, rules.drawdown.window_ns)
         days = rules.drawdown.window_ns / samples.DAY_NS
         why = f"equity is {figure(Watch.DRAWDOWN, below)} below its high of {days:g} days"
@@ -39,8 +40,14 @@ def drawdown(core: Core, window_ns: int) -> Decimal:
     if breaker is None or not breaker.fresh_ns or core.state.ts_ns - breaker.fresh_ns >= window_ns:
         return samples.drawdown(core, window_ns)
     equity = samples.portfolio_equity(core)
-    breaker.peak = max(breaker.peak, equity)
-    return samples.loss(breaker.peak, equity)
+    return samples.loss(max(breaker.peak, equity), equity)
+
+
+def keep_peak(core: Core) -> None:
+    """Remember the highest equity since people let the breaker go."""
+    breaker = core.state.matrix.get(key_of(Watch.DRAWDOWN))
+    if breaker is not None and breaker.fresh_ns:
+        breaker.peak = max(breaker.peak, samples.portfolio_equity(core))
 
 
 def begin_anew(core: Core, breaker: Breaker) -> None:

@@ -43,6 +43,13 @@ def make_facts(count: int, seed: int = 1, start_seq: int = 1) -> list[Fact]:
     return facts
 
 
+def breaker_fact(at: dict[str, int]) -> Fact:
+    return BreakerChanged(
+        **at, name="latency", scope="PAPER", state="open", measure=Decimal("512.5"), threshold=Decimal(500),
+        until_ns=7, actions=("reduce_activity", "tell_risk"), why="slow",
+    )  # fmt: skip
+
+
 def make_fact(rng: random.Random, seq: int, index: int) -> Fact:
     at: dict[str, Any] = {"seq": seq, "index": index, "ts_ns": 1_790_000_000 * 10**9 + seq * 10**8}
     instrument = rng.choice([BTC.id, ETH.id])
@@ -102,17 +109,7 @@ def make_fact(rng: random.Random, seq: int, index: int) -> Fact:
             Alerted(**at, severity=Severity.WARNING, kind="feed", text="stale \N{SNOWMAN}"),
             Refused(**at, strategy="maker", instrument=instrument, reason=Reason.MIN_QTY, detail="0.1 < 1"),
             TradingStateChanged(**at, state=TradingState.HALTED, by="tina", reason="lunch"),
-            BreakerChanged(
-                **at,
-                name="latency",
-                scope="PAPER",
-                state="open",
-                measure=Decimal("512.5"),
-                threshold=Decimal(500),
-                until_ns=7,
-                actions=("reduce_activity", "tell_risk"),
-                why="slow",
-            ),
+            breaker_fact(at),
         ]
         return rng.choice(facts)
 
