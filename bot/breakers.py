@@ -75,7 +75,9 @@ def names(desk: Desk) -> list[str]:
     return list(dict.fromkeys([*venues, *(row.operation for row in rows), *(row.name for row in rows)]))
 
 
-NAME = Argument(name="name", help="a venue, or a breaker, also with a scope: drawdown, volatility:BTC", complete=names)
+NAME = Argument(
+    name="breaker", help="a venue, or a breaker, also with a scope: drawdown, volatility:BTC", complete=names
+)
 VERBS: Final = (
     reads(
         "breakers",
