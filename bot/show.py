@@ -124,6 +124,8 @@ def _connection(view: VenueView) -> str:
 
 def _venue_rows(view: VenueView) -> Iterator[tuple[str, str]]:
     yield view.venue, _connection(view)
+    for key in view.keys:
+        yield f"  key {key.account.partition(':')[2]}", f"cannot withdraw: {key.cannot_withdraw}"
     for budget in view.budgets:
         stop = f", told to stop for {age_text(budget.held_ns / 1e9)}" if budget.held_ns else ""
         kept = f", {budget.reserved} kept for cancels and reductions" if budget.reserved else ""

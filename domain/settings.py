@@ -81,9 +81,9 @@ class ApprovalSettings(Struct, frozen=True, kw_only=True):
     """Who must agree to what. `large_fraction` of equity, counted per entry over `window_ns`.
 
     A vote waits `role_wait_ns` after its person's role was given and `link_wait_ns` after the chat account it comes
-    from was linked; founding people (those of the first settings) never do. `price_move` is how far a price may have gone
-    from the one that was voted on, `quote_age_ns` how old it may be at that moment. `code_misses` wrong codes lock a
-    person's votes for `code_lock_ns`. An override lasts `override_max_ns` at most and is no wider than
+    from was linked; founding people (those of the first settings) never do. `price_move` is how far a price may have
+    gone from the one that was voted on, `quote_age_ns` how old it may be at that moment. `code_misses` wrong codes lock
+    a person's votes for `code_lock_ns`. An override lasts `override_max_ns` at most and is no wider than
     `override_factor` times the limit, unless `override_most` names the widest value of its rule.
     """
 

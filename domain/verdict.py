@@ -73,7 +73,10 @@ class Reason(enum.StrEnum):
     TOO_MANY_OPEN = "TOO_MANY_OPEN", "too many requests of the same person or strategy wait already"
     COOLING_DOWN = "COOLING_DOWN", "a request was denied a moment ago; approvers are not asked again at once"
     TOO_NEW = "TOO_NEW", "the role or the chat link is new, and new ones wait before they vote"
-    CODE_NEEDED = "CODE_NEEDED", "it needs a one-time code of your authenticator"
+    CODE_NEEDED = (
+        "CODE_NEEDED",
+        "it needs a one-time code: /approve ID CODE; who has no authenticator gets one with ./moondev totp enrol",
+    )
     CODE_WRONG = "CODE_WRONG", "the one-time code is wrong or over"
     CODE_USED = "CODE_USED", "the one-time code was used already; wait for the next one"
     LOCKED = "LOCKED", "too many wrong codes; your votes are locked for a while"

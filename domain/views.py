@@ -70,13 +70,22 @@ class WaitingView(Struct, frozen=True, kw_only=True):
     left_ns: int
 
 
+class KeyView(Struct, frozen=True, kw_only=True):
+    """An account's key, and how it is known that it cannot withdraw: one that can is not opened."""
+
+    account: str
+    cannot_withdraw: str
+    """`told by the venue`, or, where it does not tell, `vouched for by the settings`."""
+
+
 class VenueView(Struct, frozen=True, kw_only=True):
-    """A venue's connection and its limits. `breakers` are those that are not closed, in words."""
+    """A venue's connection, keys and limits. `breakers` are those that are not closed, in words."""
 
     venue: str
     network: str
     connected: bool
     detail: str = ""
+    keys: tuple[KeyView, ...] = ()
     budgets: tuple[BudgetView, ...] = ()
     waiting: tuple[WaitingView, ...] = ()
     breakers: tuple[str, ...] = ()

@@ -17,11 +17,12 @@ from domain import events as e
 from domain.account import Account
 from domain.desired import NOTHING
 from domain.facts import StrategyStatus, TradingState
+from domain.instrument import ZERO
 from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import PROTECTIVE, run_of_client_id
 from domain.security import CodeMissed
 from domain.settings import StrategySpec
-from engine.core import breakers, commands, operate, params, people, portfolio, requests
+from engine.core import breakers, commands, operate, params, people, portfolio, requests, samples
 from engine.core.contracts import take_over
 from engine.core.core import Core
 from engine.core.foreign_votes import (
@@ -145,7 +146,8 @@ def on_snapshot(core: Core, event: e.VenueSnapshot) -> None:
     for payment in event.funding:
         portfolio.on_funding(core, payment)
     if not account.deposits:
-        account.deposits = account.cash = event.cash
+        account.cash = ZERO
+        samples.take_over_cash(core, account, event.cash)
         portfolio.roll_day(core)
         core.state.day_equity[account.id] = core.equity(account.id)
 
@@ -265,6 +267,7 @@ def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
                 return
             want_nothing(core, strategy)
             del core.state.strategies[name]
+            samples.forget_strategy(core, name)
             for slot in slots:
                 slot.owner = slot.owner if holds else ""
         case c.SetParams() if params.add_risk(core, command) and core.state.settings.approvals.enabled:

@@ -16,6 +16,9 @@ from domain.verdict import Reason, Veto
 from engine.core.core import Core
 from engine.core.state import Standing
 
+WRONG = -1
+"""Instead of a time step: a code was given, and it was wrong."""
+
 
 def standing(core: Core, person: str) -> Standing:
     """A person's standing, made on first use."""
@@ -69,12 +72,14 @@ def locked(core: Core, person: str) -> Veto | None:
 
 
 def use_code(core: Core, person: str, step: int, *, needed: bool) -> Veto | None:
-    """Let a code count, once: `step` is its time step, 0 = none was given."""
+    """Let a code count, once: `step` is its time step, 0 = none was given, below = a wrong one."""
     if not step:
         return Veto(Reason.CODE_NEEDED) if needed else None
     refusal = locked(core, person)
     if refusal is not None:
         return refusal
+    if step < 0:
+        return Veto(Reason.CODE_WRONG)
     found = standing(core, person)
     if step <= found.step:
         return Veto(Reason.CODE_USED)

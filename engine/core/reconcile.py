@@ -13,7 +13,7 @@ from domain.events import OpenOrder, VenuePosition, VenueSnapshot
 from domain.facts import Severity, TradingState
 from domain.instrument import ZERO
 from domain.order import Order, OrderStatus, Query, RequestSnapshot
-from engine.core import breakers, deadman, failover, orders, portfolio, strangers, trading
+from engine.core import breakers, deadman, failover, orders, portfolio, samples, strangers, trading
 from engine.core.core import Core, by_key
 from engine.core.executor import converge
 from engine.core.executor.place import watch
@@ -187,8 +187,7 @@ def reconcile_cash(core: Core, account: Account, event: VenueSnapshot, *, first:
     then the venue's split is taken without a word.
     """
     if first and not account.deposits:
-        account.deposits = event.cash - account.cash
-        account.cash = event.cash
+        samples.take_over_cash(core, account, event.cash)
         core.state.day_equity[account.id] = core.equity(account.id)
         return
     if event.cash == account.cash or moved_lately(core, account, event):
@@ -198,6 +197,9 @@ def reconcile_cash(core: Core, account: Account, event: VenueSnapshot, *, first:
         shift = entries.get(position.instrument, ZERO) - position.entry_value
         position.entry_value += shift
         position.realised += shift
+        owner = core.state.strategies.get(core.slot(account.id, position.instrument).owner)
+        if owner is not None:
+            owner.realised += shift
         account.realised += shift
         account.cash += shift
     difference = event.cash - account.cash
@@ -207,8 +209,7 @@ def reconcile_cash(core: Core, account: Account, event: VenueSnapshot, *, first:
             "cash_mismatch",
             f"{account.id}: the venue's cash differs from our books by {difference}; the venue's figure is taken.",
         )
-        account.deposits += difference
-        account.cash = event.cash
+        samples.take_over_cash(core, account, event.cash)
 
 
 def moved_lately(core: Core, account: Account, event: VenueSnapshot) -> bool:

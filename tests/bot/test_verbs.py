@@ -10,7 +10,7 @@ from bot.verbs import VERBS, effect_of, is_urgent, menu, run_line
 from domain import commands
 from domain.facts import TradingState
 from domain.settings import RoleName
-from domain.views import BudgetView, VenueView, WaitingView
+from domain.views import BudgetView, KeyView, VenueView, WaitingView
 from engine.core import trading
 from engine.core.commands import ROLE_NEEDED
 from tests.bot.world import BTC, Engine, actor, fresh_id
@@ -131,7 +131,12 @@ async def test_a_strategy_is_loaded_shown_paused_set_started_and_unloaded(engine
     assert "t1" in await ask(engine, "/strategies")
     assert "entry_bars" in await ask(engine, "/strategies show T1")
     assert "strategies pause: done" in await ask(engine, "/strategies stop t1", "tina")
-    assert "strategies set: done" in await ask(engine, "/strategies set t1 entry_bars=30", "tina")
+    assert "strategies set: done" in await ask(engine, "/strategies set t1 strength=0.5", "tina")
+    asked = await ask(engine, "/strategies set t1 entry_bars=30", "tina")
+    assert "strategies set: waits for approval" in asked
+    assert "change t1: entry_bars from 20 to 30 (entry_bars may add risk)" in asked
+    await ask(engine, "/approve R1", "rosa")
+    assert "new parameters" in await ask(engine, "/approve R1", "adam")
     assert "30" in await ask(engine, "/strategies show t1")
     assert "done" in await ask(engine, "/strategies start t1", "tina")
     assert "did you mean t1" in await ask(engine, "/strategies pause t2", "tina")
@@ -346,13 +351,17 @@ async def test_what_a_person_opens_after_a_strategy_is_gone_is_not_shown_as_the_
 async def test_the_venues_are_shown_with_what_is_used_and_what_waits(engine):
     limit = BudgetView(name="orders-10s", used=290, limit=300, reserved=30, window_ns=10 * SECOND_NS, held_ns=SECOND_NS)
     waiting = WaitingView(priority="add", what="place BTC", waited_ns=2 * SECOND_NS, left_ns=8 * SECOND_NS)
-    venue = VenueView(venue="BINANCE", network="testnet", connected=True, budgets=(limit,), waiting=(waiting,))
+    key = KeyView(account="BINANCE:main", cannot_withdraw="vouched for by the settings")
+    venue = VenueView(
+        venue="BINANCE", network="testnet", connected=True, keys=(key,), budgets=(limit,), waiting=(waiting,)
+    )
     down = VenueView(venue="BYBIT", network="testnet", connected=False, detail="no answer", breakers=("open: orders",))
     engine.desk.venues = lambda: (venue, down)
     said = await ask(engine, "/venues")
     assert "Venues: 1 of 2 connected" in said
     assert "290 of 300, 30 kept for cancels and reductions, told to stop for 1 s" in said
     assert "place BTC, for 2 s, dropped in 8 s" in said
+    assert "cannot withdraw: vouched for by the settings" in said
     assert "testnet, NOT connected, no answer" in said
     assert "open: orders" in said
     assert "BYBIT" not in await ask(engine, "/venues binance")

@@ -28,7 +28,8 @@ strategies:
   - {{id: maker, kind: market_maker, account: "HYPERLIQUID:main", instruments: [BTC-USDC-PERP.HYPERLIQUID]}}
 persons:
   - {{id: adam, role: admin}}
-approvals: {{override_votes: 1, requester_counts: true}}
+  - {{id: rosa, role: risk}}
+approvals: {{requester_counts: true}}
 """
 
 
@@ -91,6 +92,12 @@ def test_what_main_opens_a_venue_with(load):
     )
 
 
+def test_a_person_vouches_for_a_key_account_by_account(load):
+    assert not any(account["cannot_withdraw"] for venue in venue_fields(load()) for account in venue["accounts"])
+    _, binance = venue_fields(load(FILE.replace(", api_key: binance_key", ", api_key: k, cannot_withdraw: true")))
+    assert binance["accounts"][0]["cannot_withdraw"] is True
+
+
 def test_the_venues_of_the_settings_are_those_there_are(load):
     with pytest.raises(Problems) as caught:
         load(FILE.replace("name: binance", "name: binanse"))
@@ -144,7 +151,9 @@ def test_paper_trades_on_the_paper_venue_alone(mistakes):
 def test_live_means_mainnet_and_may_only_watch(load, mistakes):
     assert any("trading on mainnet is refused" in each for each in mistakes(("testnet", "live")))
     watched = "environment: live\nvenues: [{name: bybit, instruments: [BTC-USDT-PERP.BYBIT]}]\n"
-    config = load(watched + "persons: [{id: a, role: admin}]\napprovals: {override_votes: 1, requester_counts: true}\n")
+    config = load(
+        watched + "persons: [{id: a, role: admin}, {id: b, role: risk}]\napprovals: {requester_counts: true}\n"
+    )
     assert config.network_of(config.venues[0]) == "mainnet"
 
 
