@@ -60,6 +60,7 @@ async def status(call: Call) -> Message:
     rows += _feed_rows(view.feeds)
     venues = call.desk.venues()
     rows += [(venue.venue, _connection(venue)) for venue in venues]
+    rows += [("incident", view.incident)] if view.incident else []
     rows += [(f"breaker {row.venue}", _breaker_text(row)) for row in view.breakers]
     rows += [(f"fail-over {row.strategy}", _failover_text(row)) for row in view.failovers]
     rows += [("actions", text) for text in view.budgets]

@@ -216,6 +216,19 @@ class Review(Struct, frozen=True, kw_only=True, tag="review"):
     note: str
 
 
+class AcknowledgeIncident(Struct, frozen=True, kw_only=True, tag="incident_ack"):
+    """A person looks after the open incident; the damage is written down. "" = whichever is open."""
+
+    incident: str = ""
+    text: str = ""
+
+
+class RecoverIncident(Struct, frozen=True, kw_only=True, tag="incident_recover"):
+    """Compare every account with its venue; then HALTED becomes REDUCING, and a resume can be asked for."""
+
+    incident: str = ""
+
+
 Command: TypeAlias = (
     Halt
     | Resume
@@ -238,4 +251,6 @@ Command: TypeAlias = (
     | EndOverride
     | BreakGlass
     | Review
+    | AcknowledgeIncident
+    | RecoverIncident
 )

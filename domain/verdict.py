@@ -83,6 +83,7 @@ class Reason(enum.StrEnum):
     DIGEST = "DIGEST", "it is not what the vote was meant for"
     HARD_LIMIT = "HARD_LIMIT", "this limit is hard: nobody can override it"
     REASON_MISSING = "REASON_MISSING", "a reason is needed, for the record"
+    INCIDENT = "INCIDENT", "an incident is open, and its steps come first"
 
 
 REASONS: dict[str, Reason] = {reason.value: reason for reason in Reason}

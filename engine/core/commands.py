@@ -15,7 +15,19 @@ from domain.events import CommandReceived
 from domain.facts import RequestStatus, Severity
 from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
-from engine.core import breakers, glass, operate, overrides, params, parked, requests, strategies, trading
+from engine.core import (
+    breakers,
+    glass,
+    incident,
+    operate,
+    overrides,
+    params,
+    parked,
+    reconcile,
+    requests,
+    strategies,
+    trading,
+)
 from engine.core.core import Core
 from engine.core.state import Request
 
@@ -45,6 +57,8 @@ ROLE_NEEDED: dict[type[c.Command], RoleName] = {
     c.EndOverride: RoleName.TRADER,
     c.BreakGlass: RoleName.VIEWER,
     c.Review: RoleName.RISK,
+    c.AcknowledgeIncident: RoleName.TRADER,
+    c.RecoverIncident: RoleName.RISK,
 }
 """Least role per command; voting is judged by the quorum rules instead."""
 
@@ -151,7 +165,7 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             return override(core, event, who, command)
 
 
-def override(core: Core, event: CommandReceived, who: str, command: c.Command) -> Veto | str:
+def override(core: Core, event: CommandReceived, who: str, command: c.Command) -> Veto | str:  # noqa: PLR0911 - one per command
     """What lowers risk is done at once; what gives it back asks the quorum."""
     match command:
         case c.SetHold() if command.on:
@@ -166,6 +180,10 @@ def override(core: Core, event: CommandReceived, who: str, command: c.Command) -
             return glass.break_glass(core, who, command, age_of(event))
         case c.Review():
             return glass.review(core, who, command)
+        case c.AcknowledgeIncident():
+            return incident.acknowledge(core, who, command.incident, command.text)
+        case c.RecoverIncident():
+            return reconcile.recover(core, who, command.incident)
         case _:
             return ask_quorum(core, event, command)
 
@@ -304,6 +322,7 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR091
             answer = trading.resume(core, command, by)
             if not command.venue:
                 operate.lift_flats(core)
+            incident.close(core, by)
             return answer
         case c.SetHold():
             return operate.release_hold(core, command.account, command.instrument)

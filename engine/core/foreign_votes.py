@@ -62,8 +62,8 @@ def set_cap(core: Core, command: c.SetCap) -> None:
         slot.cap = None if command.qty is None else abs(core.instruments[command.instrument].qty(command.qty))
 
 
-def ask_again(_core: Core, _who: str, _command: c.ApplySettings | c.Override) -> None:
-    """It takes votes, for a request that was opened in these events and is not known."""
+def ask_again(_core: Core, _who: str, _command: c.Command) -> None:
+    """It takes votes, for a request that was opened in these events and is not known; or a person does it again."""
 
 
 def end_override(core: Core, _who: str, command: c.EndOverride) -> None:

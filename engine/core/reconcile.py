@@ -13,7 +13,8 @@ from domain.events import OpenOrder, VenuePosition, VenueSnapshot
 from domain.facts import Severity, TradingState
 from domain.instrument import ZERO
 from domain.order import Order, OrderStatus, Query, RequestSnapshot
-from engine.core import breakers, deadman, failover, orders, portfolio, samples, strangers, trading
+from domain.verdict import Veto
+from engine.core import breakers, deadman, failover, incident, orders, portfolio, samples, strangers, trading
 from engine.core.core import Core, by_key
 from engine.core.executor import converge
 from engine.core.executor.place import watch
@@ -59,6 +60,7 @@ def on_snapshot(core: Core, event: VenueSnapshot) -> None:
         trading.settle(core)
         for slot in by_key(core.state.slots, account.id):
             converge(core, slot)
+        incident.on_reconciled(core)
 
 
 def reconcile_orders(core: Core, account: Account, event: VenueSnapshot) -> None:
@@ -168,6 +170,7 @@ def take_over(core: Core, account: Account, slot: Slot, theirs: VenuePosition | 
         f"venue's figure is taken over, the slot is on hold, {venue} is REDUCING. Look at the venue, then "
         f"/hold {slot.instrument} off and /resume {venue}.",
     )
+    incident.open_(core, "position_mismatch", f"{differs}.", "reconciliation", venue)
 
 
 def tell_margins(core: Core, account: Account, event: VenueSnapshot) -> None:
@@ -243,6 +246,18 @@ def request_snapshot(core: Core, account: str) -> None:
     core.emit(RequestSnapshot(account=account))
     core.set_timer(f"snapshot:{account}", core.state.ts_ns + core.state.settings.execution.query_every_ns)
     breakers.ask(core, account)
+
+
+def recover(core: Core, who: str, name: str) -> Veto | str:
+    """A person lets every account be compared with its venue, because of an incident."""
+    found = incident.may_recover(core, name)
+    if isinstance(found, Veto):
+        return found
+    text = incident.begin_recovery(core, found, who)
+    for account in incident.concerned(core, found):
+        request_snapshot(core, account.id)
+    incident.on_reconciled(core)
+    return text
 
 
 def on_snapshot_due(core: Core, account: str) -> None:

@@ -28,6 +28,7 @@ from domain.account import Account, VenueOperation
 from domain.commands import Command
 from domain.desired import NOTHING, Desired, Style
 from domain.facts import RequestStatus, StrategyStatus, TradingState
+from domain.incident import Incident
 from domain.instrument import ZERO, AccountId, InstrumentId
 from domain.market import Bar, FeedState, Level
 from domain.order import ClientId, Order
@@ -332,6 +333,9 @@ class State(Struct):
     """Per instrument that has a backup and has ever failed over."""
     effects_hash: bytes = b""
     """Chain over every intent this state has emitted; replay must reproduce it."""
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    """The newest ones; only the last can be open."""
+    incidents_made: int = 0
     samples: Samples = field(default_factory=Samples)
     shares: dict[str, Decimal] = field(default_factory=dict)
     """Share of equity by strategy, as the allocator set it last; a strategy that is not there has all of it."""

@@ -334,6 +334,9 @@ async def test_what_a_person_opens_after_a_strategy_is_gone_is_not_shown_as_the_
     engine.play(2)
     await ask(engine, "/flatten SOL", "tina")
     engine.play(2)
+    await ask(engine, "/incident ack", "tina")
+    await ask(engine, "/incident recover", "rosa")
+    engine.play(2)
     await ask(engine, "/resume", "rosa")
     [request] = engine.desk.pending()
     for person in ("rolf", "adam"):

@@ -51,6 +51,15 @@ ACTS: dict[type, Act] = {
     c.EndOverride: lambda rig: rig.command(c.EndOverride(rule="order_notional", scope="portfolio"), "dot"),
     c.BreakGlass: lambda rig: rig.command(c.BreakGlass(action="halt", reason="fire", step=1), "eve"),
     c.Review: lambda rig: rig.command(c.Review(id=next(iter(rig.core.state.reviews)), note="it was right"), "bob"),
+    c.AcknowledgeIncident: lambda rig: (
+        rig.command(c.Flatten(), "dot"),
+        rig.command(c.AcknowledgeIncident(), "dot"),
+    ),
+    c.RecoverIncident: lambda rig: (
+        rig.command(c.Flatten(), "dot"),
+        rig.command(c.AcknowledgeIncident(), "dot"),
+        rig.command(c.RecoverIncident(), "bob"),
+    ),
 }
 
 
@@ -251,6 +260,7 @@ def test_a_flatten_that_is_delivered_again_closes_nothing_that_people_let_live_s
     rig = Rig(ASKING).start()
     rig.hold_position(0.5)
     assert rig.command(c.Flatten(), "dot", request_id="f1").ok
+    rig.look_after()
     assert rig.command(c.Resume(), "ann").ok
     rig.kernel.snapshot()
     for person in ("bob", "cem"):

@@ -40,6 +40,8 @@ SAMPLES: dict[type[c.Command], c.Command] = {
     c.EndOverride: c.EndOverride(rule="order_notional", scope="portfolio"),
     c.BreakGlass: c.BreakGlass(action="halt", reason="fire"),
     c.Review: c.Review(id="G1", note="seen"),
+    c.AcknowledgeIncident: c.AcknowledgeIncident(),
+    c.RecoverIncident: c.RecoverIncident(),
 }
 BY_ROLE = {RoleName.VIEWER: "eve", RoleName.TRADER: "dot", RoleName.RISK: "bob", RoleName.ADMIN: "ann"}
 TINY_TEAM = (
