@@ -199,11 +199,8 @@ def park(core: Core, slot: Slot, parked: Parked, notional: Decimal) -> str:
     )
     if isinstance(request, Veto):
         if slot.refused != request.reason.value:
-            core.alert(
-                Severity.WARNING,
-                "quorum" if request.reason is Reason.QUORUM_UNREACHABLE else "not_asked",
-                f"{slot.owner} wants a large order in {slot.instrument}, but {request.reason.words}. It is refused.",
-            )
+            text = f"{slot.owner} wants a large order in {slot.instrument}, but {request.reason.words}. It is refused."
+            core.alert(Severity.WARNING, "quorum", text)
         core.refuse(slot, request.reason, request.detail or "large order")
         return ""
     return request.id
