@@ -11,8 +11,7 @@ import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
-from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,6 +28,7 @@ from domain.settings import Person, StrategySpec
 from domain.strategy import Params, rules_of
 from domain.text import plain
 from domain.verdict import Reason
+from engine import approval_views
 from engine import desk_views as views
 from engine.codes import Codes
 from engine.config import diff
@@ -38,52 +38,12 @@ from engine.core.people import WRONG
 from engine.core.state import MANUAL
 from engine.emergency import views as emergency
 from engine.risk_views import RiskDesk
+from engine.subscription import FactSubscription
+from risk.rules import RULES
 
 ANSWER_WITHIN_S = 10.0
 KEPT_FACTS = 2_000
 KEPT_EQUITY = 20_000
-
-
-class FactSubscription:
-    """Facts from now on, for one reader: `async with desk.facts() as facts: async for fact in facts`."""
-
-    def __init__(self, desk: Desk, limit: int) -> None:
-        """Keep at most `limit` unread facts; `.missed` counts those that were lost."""
-        self._desk = desk
-        self._unread: deque[f.Fact] = deque()
-        self._limit = limit
-        self._ready = asyncio.Event()
-        self.missed = 0
-
-    def push(self, facts: Sequence[f.Fact]) -> None:
-        """Add facts; the oldest unread ones give way."""
-        self._unread.extend(facts)
-        while len(self._unread) > self._limit:
-            self._unread.popleft()
-            self.missed += 1
-        self._ready.set()
-
-    async def __aenter__(self) -> Self:
-        """Begin to receive."""
-        self._desk.readers.append(self)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop receiving."""
-        self._desk.readers.remove(self)
-
-    def __aiter__(self) -> FactSubscription:
-        """Iterate without end."""
-        return self
-
-    async def __anext__(self) -> f.Fact:
-        """The next fact, as soon as there is one."""
-        while not self._unread:
-            self._ready.clear()
-            await self._ready.wait()
-        return self._unread.popleft()
 
 
 News: TypeAlias = Callable[[f.FactKey, f.FactKey], Awaitable[list[f.Fact]]]
@@ -265,17 +225,13 @@ class Desk:
             reason=reason,
         )
 
-    def breach(self, source: str, text: str) -> None:
-        """A door has seen something forged: it is journaled, counted and told."""
-        self._put(SecurityBreach(source=source, text=plain(text)))
-
-    def press_refused(self, source: str, who: str, request: str, text: str) -> None:
-        """A press that reached no command, for the record."""
-        self._put(PressRefused(source=source, who=plain(who), request=plain(request), text=plain(text)))
+    def report(self, seen: SecurityBreach | PressRefused) -> None:
+        """A door has seen what must be on record: something forged, or a press that reached no command."""
+        self._put(seen)
 
     def facts(self, limit: int = KEPT_FACTS) -> FactSubscription:
         """Facts from now on; enter it with `async with`."""
-        return FactSubscription(self, limit)
+        return FactSubscription(self.readers, limit)
 
     async def missed(self, after: f.FactKey, until: f.FactKey) -> list[f.Fact]:
         """Facts that people should hear of and that came after one fact up to another, in order, in earlier runs too.
@@ -344,6 +300,25 @@ class Desk:
     def pending(self) -> list[v.RequestView]:
         """Requests that wait for votes, oldest first."""
         return views.pending(self.core)
+
+    def request(self, request_id: str) -> v.RequestView | None:
+        """A request, waiting or decided; None when it is not known (any more)."""
+        made = self.core.state.requests.get(request_id)
+        return approval_views.request(self.core, made) if made is not None else None
+
+    def rules(self) -> list[str]:
+        """Names of the limits there are."""
+        return list(RULES)
+
+    @property
+    def installation(self) -> str:
+        """Which installation this is, from its first record; "" before that."""
+        return self.core.state.installation
+
+    @property
+    def codes_needed(self) -> bool:
+        """Whether every vote needs a one-time code."""
+        return self.core.state.settings.approvals.codes
 
     def trades(self, limit: int = 20) -> list[v.TradeRow]:
         """The newest own fills, newest first."""

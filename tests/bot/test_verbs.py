@@ -252,6 +252,10 @@ def test_the_tables_roles_are_the_cores():
         "strategies start": commands.StartStrategy,
         "strategies pause": commands.PauseStrategy,
         "strategies set": commands.SetParams,
+        "override": commands.Override,
+        "overrides end": commands.EndOverride,
+        "breakglass": commands.BreakGlass,
+        "review": commands.Review,
     }
     table = {verb.name: verb.role for verb in VERBS}
     needed = {kind.__name__: role for kind, role in ROLE_NEEDED.items()}
