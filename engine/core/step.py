@@ -13,7 +13,7 @@ from domain import market as m
 from domain.account import venue_of
 from domain.breakers import BreachSource, Measured
 from domain.facts import Severity, TradingState
-from domain.security import PressRefused, SecurityBreach
+from domain.security import CodeMissed, PressRefused, SecurityBreach
 from domain.venue import BudgetLeft
 from engine.core import (
     breakers,
@@ -22,11 +22,14 @@ from engine.core import (
     contracts,
     deadman,
     failover,
+    glass,
     incident,
     inflight,
     markets,
     operate,
     orders,
+    overrides,
+    people,
     portfolio,
     reconcile,
     requests,
@@ -67,9 +70,8 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
     operate.open_accounts(core)
     state.timers.clear()
     core.wake_ns = 0
-    for request in state.requests.values():
-        if request.status.value == "pending":
-            core.set_timer(f"request:{request.id}", request.expires_ns)
+    for part in (requests, overrides, glass):
+        part.on_started(core)
     for slot in state.slots.values():
         slot.retry_ns = slot.reduce_retry_ns = 0
     core.set_timer("equity", event.ts_ns + state.settings.execution.equity_sample_ns)
@@ -118,9 +120,16 @@ def on_tick(core: Core, event: e.Tick) -> None:
 
 
 def run_timer(core: Core, name: str) -> None:
-    """What a timer's name means: `KIND` or `KIND:OF`."""
+    """What a timer's name means; what follows the colon is what it is about."""
     kind, _, of = name.partition(":")
     TIMERS[kind](core, of)
+
+
+def retry(core: Core, key: str) -> None:
+    """A slot may send again."""
+    slot = core.state.slots.get(key)
+    if slot is not None:
+        converge(core, slot)
 
 
 def on_equity_due(core: Core, _of: str) -> None:
@@ -129,11 +138,22 @@ def on_equity_due(core: Core, _of: str) -> None:
     money.judge(core)
 
 
-def on_retry_due(core: Core, key: str) -> None:
-    """A slot that had to wait."""
-    slot = core.state.slots.get(key)
-    if slot is not None:
-        converge(core, slot)
+TIMERS: dict[str, Callable[[Core, str], None]] = {
+    "inflight": lambda core, _: inflight.check(core),
+    "equity": on_equity_due,
+    "retry": retry,
+    "request": requests.expire,
+    "remind": requests.remind,
+    "override": overrides.on_due,
+    "review": glass.on_due,
+    "snapshot": reconcile.on_snapshot_due,
+    "failover": failover.on_due,
+    "breaker": breakers.on_cooled,
+    "matrix": machine.on_due,
+    "age": money.on_age,
+    "deadman": lambda core, _: deadman.push_out(core),
+    "incident": incident.on_due,
+}
 
 
 def on_clock_stepped(core: Core, event: e.ClockStepped) -> None:
@@ -230,19 +250,6 @@ def on_decided(core: Core, event: e.Decided) -> None:
     """Output records are not inputs: a replay reads them beside the event they belong to."""
 
 
-TIMERS: dict[str, Callable[[Core, str], None]] = {
-    "inflight": lambda core, _: inflight.check(core),
-    "equity": on_equity_due,
-    "retry": on_retry_due,
-    "request": requests.expire,
-    "snapshot": reconcile.on_snapshot_due,
-    "failover": failover.on_due,
-    "breaker": breakers.on_cooled,
-    "matrix": machine.on_due,
-    "age": money.on_age,
-    "deadman": lambda core, _: deadman.push_out(core),
-    "incident": incident.on_due,
-}
 HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     m.Bar: markets.on_bar,
     m.Bbo: markets.on_bbo,
@@ -281,5 +288,6 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     SecurityBreach: on_security_breach,
     PressRefused: on_press_refused,
     Measured: machine.on_measured,
+    CodeMissed: people.on_code_missed,
     e.Decided: on_decided,
 }
