@@ -15,7 +15,7 @@ from domain.facts import StrategyStatus, TradingState
 from domain.settings import Settings, StrategySpec
 from domain.text import plain
 from domain.verdict import REASONS, Reason, Veto
-from engine.core import breakers, deadman, failover, review, trading
+from engine.core import breakers, deadman, failover, limits, review, trading
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
 from engine.core.executor.exposure import reference
@@ -212,7 +212,7 @@ def obstacle(core: Core, slot: Slot, target: int) -> Veto | None:
 
 def limit_in_the_way(core: Core, slot: Slot, target: int) -> Veto | None:
     """Why the gate would refuse an order for this target, found before anyone is asked to vote on it."""
-    config = core.gate.get(slot.instrument)
+    config = limits.gate_of(core, slot)
     if config is None:
         return Veto(Reason.LIMIT_MISSING, slot.instrument)
     instrument = core.instruments[slot.instrument]
@@ -232,6 +232,7 @@ def give_to_manual(core: Core, slot: Slot) -> None:
         spec = StrategySpec(id=owner, kind=MANUAL, account=slot.account, instruments=(slot.instrument,))
         core.state.strategies[owner] = StrategyState(spec, status=StrategyStatus.RUNNING, desired=NOTHING)
     slot.owner = owner
+    core.tally.dirty[slot.key] = None
     if (held := core.state.accounts[slot.account].positions.get(slot.instrument)) is not None:
         held.owner = owner
 
@@ -284,7 +285,7 @@ def release_parked(core: Core, parked: Parked) -> Veto | str:
     veto = obstacle(core, slot, parked.target)
     if veto is not None:
         return veto
-    config = core.gate.get(slot.instrument)
+    config = limits.gate_of(core, slot)
     if config is None:
         return Veto(Reason.LIMIT_MISSING, slot.instrument)
     instrument = core.instruments[slot.instrument]

@@ -15,7 +15,7 @@ from domain.events import Filled, FundingPaid
 from domain.instrument import MONEY_STEP, ZERO, AccountId, Instrument
 from domain.order import Order, Role
 from engine.core.core import Core
-from engine.core.state import Slot
+from engine.core.state import Slot, slot_key
 
 DAY_NS = 86_400_000_000_000
 REMEMBERED_FILLS = 10_000
@@ -109,6 +109,8 @@ def remember_fill(core: Core, event: Filled) -> bool:
 
 def position_changed(core: Core, account: AccountId, position: Position) -> None:
     """Publish a position as it now stands."""
+    core.tally.dirty[slot_key(account, position.instrument)] = None
+    core.tally.equity.pop(account, None)
     if core.facts_on:
         core.facts.append(
             facts.PositionChanged(

@@ -151,6 +151,9 @@ class StrategyState(Struct):
     fills: int = 0
     realised: Decimal = ZERO
     fees: Decimal = ZERO
+    losses_in_a_row: int = 0
+    """Losing trades since the last winning one, on the PNL day `losses_day`."""
+    losses_day: int = 0
 
 
 class Parked(Struct, frozen=True):
