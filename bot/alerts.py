@@ -57,6 +57,8 @@ STATE_SEVERITY = {
     TradingState.HALTED: Severity.CRITICAL,
 }
 MAX_FILLS_LOOKED_UP = 1000
+EMERGENCY = "incident"
+"""Alerts of this kind are never held back: they go to every alert chat and to each person alone."""
 
 
 class Room(Protocol):
@@ -158,7 +160,7 @@ class Alerts:
     async def tell(self, event: str, message: Message) -> bool:
         """Send a message to the alert chats, once per event; False when all of them had it already."""
         if not message.stamp:
-            message = structs.replace(message, stamp=stamp(self._desk.status(), time.time_ns()))
+            message = structs.replace(message, stamp=self._stamp())
         return await self._outbox.post(event, self._recipients, message)
 
     async def _say_hello(self) -> None:
@@ -197,17 +199,32 @@ class Alerts:
                 pass
 
     async def _on_alert(self, fact: Fact, kind: str, text: str, severity: Severity) -> None:
-        if RANK[severity] < RANK[self._config.min_severity]:
+        if RANK[severity] < RANK[self._config.min_severity] and kind != EMERGENCY:
             return
         key = (kind, severity)
         now_s = time.monotonic()
         recently = now_s - self._told_s.get(key, float("-inf")) < self._config.repeat_s
-        if recently and severity is not Severity.CRITICAL:
+        if recently and severity is not Severity.CRITICAL and kind != EMERGENCY:
             held = self._untold.setdefault(key, Held(first=(fact.seq, fact.index)))
             held.count, held.text = held.count + 1, text
             return
-        if await self.tell(_event(fact), self._alert(kind, text + _late(fact), severity)):
+        alert = self._alert(kind, text + _late(fact), severity)
+        if kind == EMERGENCY:
+            await self._outbox.post(_event(fact), self._everybody(), structs.replace(alert, stamp=self._stamp()))
+        elif await self.tell(_event(fact), alert):
             self._told_s[key] = now_s
+
+    def _stamp(self) -> str:
+        return stamp(self._desk.status(), time.time_ns())
+
+    def _everybody(self) -> list[str]:
+        """Every alert chat, and each person alone who can do something about it."""
+        alone = [
+            self._private(view.id)
+            for view in self._desk.persons()
+            if (person := self._desk.person(view.id)) and person.role >= RoleName.TRADER
+        ]
+        return list(dict.fromkeys([*self._recipients, *filter(None, alone)]))
 
     async def _on_request(self, fact: RequestChanged) -> None:
         view = RequestView(

@@ -60,6 +60,7 @@ async def status(call: Call) -> Message:
     rows += _feed_rows(view.feeds)
     venues = call.desk.venues()
     rows += [(venue.venue, _connection(venue)) for venue in venues]
+    rows += [("incident", view.incident)] if view.incident else []
     rows += [(f"breaker {row.venue}", _breaker_text(row)) for row in view.breakers]
     rows += [(f"fail-over {row.strategy}", _failover_text(row)) for row in view.failovers]
     rows += [("actions", text) for text in view.budgets]
@@ -124,6 +125,8 @@ def _connection(view: VenueView) -> str:
 
 def _venue_rows(view: VenueView) -> Iterator[tuple[str, str]]:
     yield view.venue, _connection(view)
+    for key in view.keys:
+        yield f"  key {key.account.partition(':')[2]}", f"cannot withdraw: {key.cannot_withdraw}"
     for budget in view.budgets:
         stop = f", told to stop for {age_text(budget.held_ns / 1e9)}" if budget.held_ns else ""
         kept = f", {budget.reserved} kept for cancels and reductions" if budget.reserved else ""

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from bot import act, show
-from bot.call import Call, Effect, Handler, Verb
+from bot import act, emergency, show
+from bot.call import Call, Effect, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal, stamp
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, symbols, venues, words_of
+from bot.rows import ACCOUNT, ONE_SYMBOL, PARAMS, REASON, REQUEST, STRATEGY, SYMBOL, VENUE, kinds, open_orders
+from bot.rows import acts as _acts
+from bot.rows import lowers as _lowers
+from bot.rows import reads as _reads
 from domain.commands import Actor
 from domain.settings import Person, RoleName
 from domain.verdict import Reason
@@ -54,61 +58,8 @@ async def _nothing(call: Call) -> Message:
     return structs.replace(overview, title="Hello", blocks=(Text(hint), *overview.blocks))
 
 
-def _strategy_ids(desk: Desk) -> list[str]:
-    return [view.id for view in desk.strategies()]
-
-
-def _requests(desk: Desk) -> list[str]:
-    return [view.id for view in desk.pending()]
-
-
-def _open_orders(desk: Desk) -> list[str]:
-    return [view.cid for view in desk.orders()]
-
-
-def _venues(desk: Desk) -> list[str]:
-    return [view.venue for view in desk.venues()]
-
-
-def _kinds(desk: Desk) -> list[str]:
-    return desk.strategy_kinds()
-
-
 def _names(_: Desk) -> list[str]:
     return [verb.name for verb in VERBS if not verb.hidden]
-
-
-SYMBOL = Argument(name="symbol", help="an instrument: its id, an alias or the base asset", complete=symbols)
-ONE_SYMBOL = structs.replace(SYMBOL, required=False, help="only this instrument")
-ACCOUNT = Argument(name="account", help="which account, when there are several", required=False, complete=accounts)
-VENUE = Argument(name="venue", help="only this one", required=False, complete=_venues)
-REASON = Argument(name="reason", help="why, for the record", required=False, rest=True)
-REQUEST = Argument(name="id", help="the request, see /pending", complete=_requests)
-STRATEGY = Argument(name="id", help="the strategy, see /strategies", complete=_strategy_ids)
-PARAMS = Argument(name="params", help="KEY=VALUE, several with spaces between", rest=True)
-
-
-def _reads(name: str, text: str, handler: Handler, *arguments: Argument, aliases: tuple[str, ...] = ()) -> Verb:
-    return Verb(name=name, help=text, handler=handler, arguments=arguments, aliases=aliases)
-
-
-def _acts(name: str, text: str, handler: Handler, *arguments: Argument, role: RoleName = RoleName.TRADER) -> Verb:
-    return Verb(name=name, help=text, handler=handler, arguments=arguments, role=role, effect=Effect.ADDS)
-
-
-def _lowers(
-    name: str, text: str, handler: Handler, *arguments: Argument, aliases: tuple[str, ...] = (), adds_with: str = ""
-) -> Verb:
-    return Verb(
-        name=name,
-        help=text,
-        handler=handler,
-        arguments=arguments,
-        aliases=aliases,
-        adds_with=adds_with,
-        role=RoleName.TRADER,
-        effect=Effect.LOWERS,
-    )
 
 
 VERBS: Final = (
@@ -147,7 +98,7 @@ VERBS: Final = (
         "strategies load",
         "Load a strategy under a new id",
         act.load_strategy,
-        Argument(name="kind", help="which strategy", complete=_kinds),
+        Argument(name="kind", help="which strategy", complete=kinds),
         Argument(name="id", help="a name of your choice, not yet used"),
         Argument(name="symbols", help="instruments, joined by commas", complete=symbols),
         Argument(name="account", help="the account it trades on", complete=accounts),
@@ -205,7 +156,7 @@ VERBS: Final = (
         "cancel",
         "Cancel one order",
         act.cancel,
-        Argument(name="id", help="the order, or the end of its id", complete=_open_orders),
+        Argument(name="id", help="the order, or the end of its id", complete=open_orders),
     ),
     _lowers(
         "hold",
@@ -239,6 +190,7 @@ VERBS: Final = (
         ),
         adds_with="auto",
     ),
+    *emergency.VERBS,
     _reads("whoami", "Who the service takes you for", show.whoami),
     _reads(
         "help",
@@ -257,7 +209,10 @@ VERBS: Final = (
         for name in ("start", "stop", "pause")
     ),
 )
-GROUP_HELP: Final = {"strategies": "Strategies: list, show, start, pause, load, unload, set"}
+GROUP_HELP: Final = {
+    "strategies": "Strategies: list, show, start, pause, load, unload, set",
+    "incident": "Incidents: list, ack, recover",
+}
 """First words of verbs with two words; alone they mean `list`."""
 
 _BY_NAME: Final = {name: verb for verb in VERBS for name in (verb.name, *verb.aliases)}

@@ -152,6 +152,19 @@ class SetBreaker(Struct, frozen=True, kw_only=True, tag="breaker"):
     open: bool = True
 
 
+class AcknowledgeIncident(Struct, frozen=True, kw_only=True, tag="incident_ack"):
+    """A person looks after the open incident; the damage is written down. "" = whichever is open."""
+
+    incident: str = ""
+    text: str = ""
+
+
+class RecoverIncident(Struct, frozen=True, kw_only=True, tag="incident_recover"):
+    """Compare every account with its venue; then HALTED becomes REDUCING, and a resume can be asked for."""
+
+    incident: str = ""
+
+
 Command: TypeAlias = (
     Halt
     | Resume
@@ -170,4 +183,6 @@ Command: TypeAlias = (
     | RaiseEnvelope
     | ApplySettings
     | SetBreaker
+    | AcknowledgeIncident
+    | RecoverIncident
 )

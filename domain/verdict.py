@@ -73,6 +73,7 @@ class Reason(enum.StrEnum):
     BAD_VALUE = "BAD_VALUE", "a value is not acceptable"
     WITHDRAWN = "WITHDRAWN", "it was cancelled before it left"
     VENUE = "VENUE", "the venue refused it"
+    INCIDENT = "INCIDENT", "an incident is open, and its steps come first"
     ASSET_LIMIT = "ASSET_LIMIT", "too much of the equity would stand in one asset, over all venues and accounts"
     LEVERAGE = "LEVERAGE", "the positions would be worth too many times the equity"
     LIQUIDATION = "LIQUIDATION", "the venue would liquidate the account after too small a move"

@@ -11,6 +11,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from domain.incident import Step
+
 BY_HAND = "manual:"
 """Owners of people's own orders begin so."""
 
@@ -70,13 +72,22 @@ class WaitingView(Struct, frozen=True, kw_only=True):
     left_ns: int
 
 
+class KeyView(Struct, frozen=True, kw_only=True):
+    """An account's key, and how it is known that it cannot withdraw: one that can is not opened."""
+
+    account: str
+    cannot_withdraw: str
+    """`told by the venue`, or, where it does not tell, `vouched for by the settings`."""
+
+
 class VenueView(Struct, frozen=True, kw_only=True):
-    """A venue's connection and its limits. `breakers` are those that are not closed, in words."""
+    """A venue's connection, keys and limits. `breakers` are those that are not closed, in words."""
 
     venue: str
     network: str
     connected: bool
     detail: str = ""
+    keys: tuple[KeyView, ...] = ()
     budgets: tuple[BudgetView, ...] = ()
     waiting: tuple[WaitingView, ...] = ()
     breakers: tuple[str, ...] = ()
@@ -138,6 +149,8 @@ class StatusView(Struct, frozen=True, kw_only=True):
     """Those that are on."""
     budgets: tuple[str, ...] = ()
     """Accounts that have few actions left at their venue, and what that means, in words."""
+    incident: str = ""
+    """The open incident, how far it is and what is to be done next."""
 
 
 class PositionView(Struct, frozen=True, kw_only=True):
@@ -257,6 +270,20 @@ class RequestView(Struct, frozen=True, kw_only=True):
     status: str
     expires_ns: int
     digest: str
+
+
+class IncidentView(Struct, frozen=True, kw_only=True):
+    """An incident, its steps oldest first, and what people have to do next. `damage` as things are now."""
+
+    id: str
+    kind: str
+    text: str
+    stage: str
+    ts_ns: int
+    closed_ns: int
+    steps: tuple[Step, ...]
+    damage: tuple[str, ...]
+    next_step: str
 
 
 class PersonView(Struct, frozen=True, kw_only=True):

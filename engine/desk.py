@@ -29,6 +29,7 @@ from domain.verdict import Reason
 from engine import desk_views as views
 from engine.config import diff
 from engine.core.core import Core
+from engine.emergency import views as emergency
 
 ANSWER_WITHIN_S = 10.0
 KEPT_FACTS = 2_000
@@ -251,7 +252,12 @@ class Desk:
 
     def status(self) -> v.StatusView:
         """The service at a glance."""
-        return replace(views.status(self.core, self.clock.now_ns(), self.market), doors=self.doors())
+        seen = views.status(self.core, self.clock.now_ns(), self.market)
+        return replace(seen, doors=self.doors(), incident=emergency.in_a_line(self.core))
+
+    def incidents(self) -> list[v.IncidentView]:
+        """The newest incidents, newest first."""
+        return emergency.incidents(self.core)
 
     def breakers(self) -> list[v.BreakerView]:
         """Breakers of the connections to venues, those that are closed too."""

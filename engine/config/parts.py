@@ -47,6 +47,7 @@ def venue_fields(config: Config) -> list[dict[str, Any]]:
                     "address": account.address,
                     "subaccount": account.subaccount,
                     "is_vault": account.is_vault,
+                    "cannot_withdraw": account.cannot_withdraw,
                 }
                 for account in item.accounts
             ],

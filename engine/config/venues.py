@@ -28,6 +28,8 @@ class VenueAccountSection(Section):
     subaccount: Count = 0
     is_vault: bool = False
     """The address is a sub-account or vault; the key is its master's agent."""
+    cannot_withdraw: bool = False
+    """A person has seen at the venue's page of API keys that the key cannot. Needed where the venue does not tell."""
 
 
 class TermsSection(Section):

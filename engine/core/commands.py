@@ -13,7 +13,7 @@ from domain.events import CommandReceived
 from domain.facts import RequestStatus, Severity
 from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
-from engine.core import breakers, operate, requests, strategies, trading
+from engine.core import breakers, incident, operate, reconcile, requests, strategies, trading
 from engine.core.core import Core
 from engine.core.state import Request
 
@@ -37,6 +37,8 @@ ROLE_NEEDED: dict[type[c.Command], RoleName] = {
     c.RaiseEnvelope: RoleName.RISK,
     c.ApplySettings: RoleName.ADMIN,
     c.SetBreaker: RoleName.TRADER,
+    c.AcknowledgeIncident: RoleName.TRADER,
+    c.RecoverIncident: RoleName.RISK,
 }
 """Least role per command; voting is judged by the quorum rules instead."""
 
@@ -150,6 +152,10 @@ def override(core: Core, event: CommandReceived, who: str, command: c.Command) -
             return breakers.force(core, who, command.venue)
         case c.SetCap() if operate.cap_is_lower(core, command):
             return operate.cap(core, command)
+        case c.AcknowledgeIncident():
+            return incident.acknowledge(core, who, command.incident, command.text)
+        case c.RecoverIncident():
+            return reconcile.recover(core, who, command.incident)
         case _:
             return ask_quorum(core, event, command)
 
@@ -264,6 +270,7 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:
             answer = trading.resume(core, command, by)
             if not command.venue:
                 operate.lift_flats(core)
+            incident.close(core, by)
             return answer
         case c.SetHold():
             return operate.release_hold(core, command.account, command.instrument)

@@ -15,6 +15,7 @@ from domain.errors import ConfigError
 from domain.events import ContractsRead
 from domain.facts import Severity
 from domain.instrument import Instrument
+from engine.core import samples
 from engine.core.core import Core
 from engine.core.review import review, withdraw_parked
 from engine.core.state import Market, Slot
@@ -89,6 +90,7 @@ def differences(old: Instrument, new: Instrument) -> Iterator[str]:
 def rescale(core: Core, old: Instrument, new: Instrument) -> None:
     """Nothing is held or working: what is counted in the old scale is forgotten, and strategies are asked again."""
     core.markets[new.id] = Market()
+    samples.forget_prices(core, new.id)
     for slot in list(core.state.slots.values()):
         if slot.instrument != new.id:
             continue

@@ -41,6 +41,7 @@ ACTIVE, REDUCING = TradingState.ACTIVE, TradingState.REDUCING
 _WORST_FIRST = (BreakerState.FORCED_OPEN, BreakerState.OPEN, BreakerState.HALF_OPEN)
 MARGIN = Decimal("1.02")
 """By which an order of the smallest worth is larger: the price may move until it is judged."""
+ONE = Decimal(1)
 AnyStrategy: TypeAlias = Strategy[Any, Any]
 
 
@@ -101,6 +102,8 @@ class Core:
         """The half of every pair that may not add risk now."""
         self.fed: dict[InstrumentId, Pair] = {}
         """Instruments whose owner looks at the backup's market now."""
+        self.highs: dict[int, tuple[int, Decimal]] = {}
+        """Highest equity by length of the window, and the newest sample it was looked for with (`samples`)."""
         self.limits: dict[SlotKey, Limits] = {}
         """What `engine.core.limits` has put together for a slot."""
         self.units: dict[InstrumentId, int] = {}
@@ -360,6 +363,10 @@ class Core:
                 mark = self.markets[instrument].reference()
                 equity += position.unrealised(self.instruments[instrument], mark)
         return equity
+
+    def share_of(self, strategy_id: str) -> Decimal:
+        """Share of its account's equity that a strategy is sized by; 1 = all of it, where nothing allocates."""
+        return self.state.shares.get(strategy_id, ONE)
 
     def exposure(self, account: AccountId) -> Decimal:
         """Sum of |position value| of an account at the reference prices."""

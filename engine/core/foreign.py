@@ -8,27 +8,25 @@ The venue says the rest, and trading starts latched at REDUCING.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
-
-from msgspec.structs import replace
+from typing import Any
 
 from domain import commands as c
 from domain import events as e
 from domain.account import Account
 from domain.desired import NOTHING
-from domain.facts import RequestStatus, StrategyStatus, TradingState
+from domain.facts import RequestStatus, TradingState
+from domain.instrument import ZERO
 from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import PROTECTIVE, run_of_client_id
-from domain.settings import StrategySpec
 from domain.verdict import Reason
-from engine.core import breakers, commands, operate, portfolio, requests
+from engine.core import breakers, commands, incident, operate, portfolio, requests, samples
 from engine.core.contracts import take_over
 from engine.core.core import Core
+from engine.core.foreign_strategies import change_strategy, load, manual, quarantine
 from engine.core.orders import consumed_by
-from engine.core.state import MANUAL, Slot, StrategyState
+from engine.core.state import Slot
 from risk import breaker as machine
 
-AboutStrategy: TypeAlias = c.UnloadStrategy | c.StartStrategy | c.PauseStrategy | c.SetParams
 REQUESTS_SKIPPED = 1_000
 """Requests opened in foreign events are forgotten; their numbers must not come to mean something else."""
 
@@ -60,21 +58,24 @@ def on_command(core: Core, event: e.CommandReceived) -> None:
     COMMANDS[type(event.command)](core, event.actor.person or event.actor.door.value, event.command)
 
 
-def on_overflow(core: Core, _event: e.InboxOverflow) -> None:
+def on_overflow(core: Core, event: e.InboxOverflow) -> None:
     """The engine could not keep up."""
     halt(core, "engine", "inbox overflow")
+    incident.open_(core, "overflow", f"the inbox overflowed at {event.depth} events.")
 
 
 def on_disk_low(core: Core, event: e.DiskLow) -> None:
     """The disk was full."""
     if event.is_full:
         halt(core, "engine", "the disk is full")
+        incident.open_(core, "disk_full", "the disk is full.")
 
 
 def on_watchdog_acted(core: Core, event: e.WatchdogActed) -> None:
     """The watchdog closed what was held; where it only cancelled, what every such start is latched at is enough."""
     if event.flattened:
         halt(core, "watchdog", f"the heartbeat of run {event.epoch} died: {event.text}")
+    incident.open_(core, "watchdog", f"the heartbeat of run {event.epoch} died: {event.text}.", "watchdog")
 
 
 def on_fault(core: Core, event: e.StrategyFault) -> None:
@@ -95,6 +96,7 @@ def on_started(core: Core, event: e.EngineStarted) -> None:
         state.accounts.setdefault(spec.id, Account(id=spec.id, currency=spec.currency))
     if event.lost:
         halt(core, "recovery", f"the end of the journal was lost: {event.lost}")
+        incident.open_(core, "journal_lost", f"the end of the journal was lost: {event.lost}.", "recovery")
 
 
 def on_price(core: Core, event: Bbo | Book | Mark | Bar | Trade) -> None:
@@ -127,7 +129,8 @@ def on_snapshot(core: Core, event: e.VenueSnapshot) -> None:
     for payment in event.funding:
         portfolio.on_funding(core, payment)
     if not account.deposits:
-        account.deposits = account.cash = event.cash
+        account.cash = ZERO
+        samples.take_over_cash(core, account, event.cash)
         portfolio.roll_day(core)
         core.state.day_equity[account.id] = core.equity(account.id)
 
@@ -183,6 +186,12 @@ def flatten(core: Core, who: str, command: c.Flatten, age_ns: int) -> None:
     for slot in core.state.slots.values():
         if command.scope in {"", slot.instrument} and (slot.orders or core.position(slot.account, slot.instrument)):
             slot.flat = True
+    incident.open_(core, "flatten", f"{who} closes {command.scope or 'everything'}.", who)
+
+
+def acknowledge(core: Core, who: str, command: c.AcknowledgeIncident) -> None:
+    """A person has said that they look after what is open."""
+    incident.acknowledge(core, who, command.incident, command.text)
 
 
 def resume(core: Core, _who: str, _command: c.Resume) -> None:
@@ -259,82 +268,8 @@ def set_cap(core: Core, command: c.SetCap) -> None:
         slot.cap = None if command.qty is None else abs(core.instruments[command.instrument].qty(command.qty))
 
 
-def manual(core: Core, _who: str, command: c.ManualTarget) -> None:
-    """A person's order is not worked any more, but what it bought must not be taken for too much."""
-    owner = operate.manual_id(command.account, command.instrument)
-    slot = operate.find_slot(core, command.account, command.instrument)
-    if not isinstance(slot, Slot) or (slot.owner not in {"", owner} and slot.owner in core.state.strategies):
-        return
-    spec = StrategySpec(id=owner, kind=MANUAL, account=command.account, instruments=(command.instrument,))
-    core.state.strategies.setdefault(owner, StrategyState(spec, status=StrategyStatus.RUNNING))
-    slot.owner, slot.target = owner, None
-
-
-def load(core: Core, _who: str, command: c.LoadStrategy) -> None:
-    """A strategy that was loaded then is loaded now, and warms up."""
-    spec = command.spec
-    if spec.account not in core.state.accounts or any(i not in core.instruments for i in spec.instruments):
-        return
-    slots = [core.slot(spec.account, instrument) for instrument in spec.instruments]
-    if any(slot.owner not in {"", spec.id} and slot.owner in core.state.strategies for slot in slots):
-        return
-    core.state.strategies.setdefault(spec.id, StrategyState(spec, source_hash=command.source_hash))
-    for slot in slots:
-        slot.owner = spec.id
-
-
-def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
-    """Unloaded, paused, started, or with other parameters, as it was then."""
-    strategy = core.state.strategies.get(command.strategy)
-    if strategy is None:
-        return
-    name, spec = strategy.spec.id, strategy.spec
-    match command:
-        case c.UnloadStrategy():
-            slots = core.slots_of(name)
-            holds = any(core.position(slot.account, slot.instrument) for slot in slots)
-            if holds and not command.keep_position:
-                return
-            want_nothing(core, strategy)
-            del core.state.strategies[name]
-            for slot in slots:
-                slot.owner = slot.owner if holds else ""
-        case c.SetParams():
-            strategy.spec = replace(spec, params={**spec.params, **command.params}, autostart=True)
-            want_nothing(core, strategy)
-            strategy.status, strategy.detail, strategy.memory, strategy.bars_seen = StrategyStatus.WARMING, "", None, {}
-        case c.PauseStrategy() if strategy.status is StrategyStatus.RUNNING:
-            strategy.status, strategy.detail = StrategyStatus.PAUSED, f"paused by {who}"
-            want_nothing(core, strategy)
-        case c.PauseStrategy() if strategy.status is StrategyStatus.WARMING:
-            # its warm-up may have been over by then, which is not known here
-            strategy.spec = replace(spec, autostart=False)
-        case c.StartStrategy() if strategy.status is StrategyStatus.PAUSED:
-            strategy.status, strategy.detail = StrategyStatus.RUNNING, ""
-        case c.StartStrategy() if strategy.status is StrategyStatus.WARMING:
-            strategy.spec = replace(spec, autostart=True)
-        case _:
-            return
-
-
-def quarantine(core: Core, strategy: StrategyState, problem: str) -> None:
-    """It failed then, so it does not trade now."""
-    strategy.status, strategy.detail, strategy.memory = StrategyStatus.QUARANTINED, problem, None
-    want_nothing(core, strategy)
-
-
-def want_nothing(core: Core, strategy: StrategyState) -> None:
-    """Pull everything but protections."""
-    strategy.desired = NOTHING
-    for slot in core.slots_of(strategy.spec.id):
-        slot.target, slot.quotes, slot.hedge_lead = None, (), ""
-        if slot.parked:
-            waiting, slot.parked = slot.parked, ""
-            requests.withdraw(core, waiting, "the strategy no longer wants it")
-
-
-def ask_again(_core: Core, _who: str, _command: c.ApplySettings) -> None:
-    """It takes votes, for a request that was opened in these events and is not known."""
+def ask_again(_core: Core, _who: str, _command: c.Command) -> None:
+    """It takes votes, for a request that was opened in these events and is not known; or a person does it again."""
 
 
 def open_breaker(core: Core, who: str, command: c.SetBreaker) -> None:
@@ -361,6 +296,8 @@ COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.RaiseEnvelope: lower_envelope,
     c.ApplySettings: ask_again,
     c.SetBreaker: open_breaker,
+    c.AcknowledgeIncident: acknowledge,
+    c.RecoverIncident: ask_again,
 }
 
 EVENTS: dict[type, Callable[[Core, Any], None]] = {

@@ -15,7 +15,7 @@ from domain.facts import StrategyStatus, TradingState
 from domain.settings import Settings, StrategySpec
 from domain.text import plain
 from domain.verdict import REASONS, Reason, Veto
-from engine.core import breakers, deadman, failover, limits, review, trading
+from engine.core import breakers, deadman, failover, incident, limits, review, trading
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
 from engine.core.executor.exposure import reference
@@ -69,6 +69,8 @@ def flatten(core: Core, who: str, command: c.Flatten, age_ns: int) -> Veto | str
             else:
                 closing += held != 0
     left = f" Too small for an order, stays: {', '.join(dust)}." if dust else ""
+    what = command.scope or "everything"
+    incident.open_(core, "flatten", f"{who} closes {what}: {command.reason or 'no reason given'}.", who)
     return f"HALTED and closing {closing} position(s) with reduce-only orders.{left} Watch /positions."
 
 
@@ -318,7 +320,7 @@ def objection(core: Core, command: c.Command) -> Veto | None:
     """Why a command makes no sense now, before anyone is asked to vote on it."""
     match command:
         case c.Resume():
-            return nothing_to_resume(core, command.venue)
+            return nothing_to_resume(core, command.venue) or incident.objection(core, command.venue)
         case c.SetHold() | c.SetCap():
             slot = find_slot(core, command.account, command.instrument)
             if isinstance(slot, Veto) or isinstance(command, c.SetHold) or command.qty is None:

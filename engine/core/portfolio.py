@@ -14,6 +14,7 @@ from domain.account import Account, Position
 from domain.events import Filled, FundingPaid
 from domain.instrument import MONEY_STEP, ZERO, AccountId, Instrument
 from domain.order import Order, Role
+from engine.core import samples
 from engine.core.core import Core
 from engine.core.state import Slot, slot_key
 
@@ -141,6 +142,10 @@ def on_funding(core: Core, event: FundingPaid) -> None:
     position = account.positions.get(event.instrument)
     if position is not None:
         position.funding += event.amount
+        slot = core.state.slots.get(slot_key(event.account, event.instrument))
+        owner = core.state.strategies.get(slot.owner) if slot is not None else None
+        if owner is not None:
+            owner.funding += event.amount
         position_changed(core, event.account, position)
 
 
@@ -150,13 +155,18 @@ def roll_day(core: Core) -> None:
     if day != core.state.day:
         core.state.day = day
         core.state.day_equity = {account: core.equity(account) for account in core.state.accounts}
+        core.state.samples.day_open = sum(core.state.day_equity.values(), start=ZERO)
 
 
 def sample_equity(core: Core) -> None:
-    """Publish the equity of every account and arm the next sample."""
+    """Publish the equity of every account, keep a sample, and arm the next one."""
     roll_day(core)
+    total = ZERO
     for account in core.state.accounts.values():
-        core.facts.append(equity_fact(core, account))
+        fact = equity_fact(core, account)
+        core.facts.append(fact)
+        total += fact.equity
+    samples.take(core, total)
     core.set_timer("equity", core.state.ts_ns + core.state.settings.execution.equity_sample_ns)
 
 

@@ -13,7 +13,8 @@ from domain.events import OpenOrder, VenuePosition, VenueSnapshot
 from domain.facts import Severity, TradingState
 from domain.instrument import ZERO
 from domain.order import Order, OrderStatus, Query, RequestSnapshot
-from engine.core import breakers, deadman, failover, orders, portfolio, strangers, trading
+from domain.verdict import Veto
+from engine.core import breakers, deadman, failover, incident, orders, portfolio, samples, strangers, trading
 from engine.core.core import Core, by_key
 from engine.core.executor import converge
 from engine.core.executor.place import watch
@@ -59,6 +60,7 @@ def on_snapshot(core: Core, event: VenueSnapshot) -> None:
         trading.settle(core)
         for slot in by_key(core.state.slots, account.id):
             converge(core, slot)
+        incident.on_reconciled(core)
 
 
 def reconcile_orders(core: Core, account: Account, event: VenueSnapshot) -> None:
@@ -168,6 +170,7 @@ def take_over(core: Core, account: Account, slot: Slot, theirs: VenuePosition | 
         f"venue's figure is taken over, the slot is on hold, {venue} is REDUCING. Look at the venue, then "
         f"/hold {slot.instrument} off and /resume {venue}.",
     )
+    incident.open_(core, "position_mismatch", f"{differs}.", "reconciliation", venue)
 
 
 def tell_margins(core: Core, account: Account, event: VenueSnapshot) -> None:
@@ -187,8 +190,7 @@ def reconcile_cash(core: Core, account: Account, event: VenueSnapshot, *, first:
     then the venue's split is taken without a word.
     """
     if first and not account.deposits:
-        account.deposits = event.cash - account.cash
-        account.cash = event.cash
+        samples.take_over_cash(core, account, event.cash)
         core.state.day_equity[account.id] = core.equity(account.id)
         return
     if event.cash == account.cash or moved_lately(core, account, event):
@@ -199,6 +201,9 @@ def reconcile_cash(core: Core, account: Account, event: VenueSnapshot, *, first:
         position.entry_value += shift
         core.tally.dirty[slot_key(account.id, position.instrument)] = None
         position.realised += shift
+        owner = core.state.strategies.get(core.slot(account.id, position.instrument).owner)
+        if owner is not None:
+            owner.realised += shift
         account.realised += shift
         account.cash += shift
     difference = event.cash - account.cash
@@ -208,8 +213,7 @@ def reconcile_cash(core: Core, account: Account, event: VenueSnapshot, *, first:
             "cash_mismatch",
             f"{account.id}: the venue's cash differs from our books by {difference}; the venue's figure is taken.",
         )
-        account.deposits += difference
-        account.cash = event.cash
+        samples.take_over_cash(core, account, event.cash)
 
 
 def moved_lately(core: Core, account: Account, event: VenueSnapshot) -> bool:
@@ -243,6 +247,18 @@ def request_snapshot(core: Core, account: str) -> None:
     core.emit(RequestSnapshot(account=account))
     core.set_timer(f"snapshot:{account}", core.state.ts_ns + core.state.settings.execution.query_every_ns)
     breakers.ask(core, account)
+
+
+def recover(core: Core, who: str, name: str) -> Veto | str:
+    """A person lets every account be compared with its venue, because of an incident."""
+    found = incident.may_recover(core, name)
+    if isinstance(found, Veto):
+        return found
+    text = incident.begin_recovery(core, found, who)
+    for account in incident.concerned(core, found):
+        request_snapshot(core, account.id)
+    incident.on_reconciled(core)
+    return text
 
 
 def on_snapshot_due(core: Core, account: str) -> None:

@@ -155,6 +155,7 @@ def state_hash(state: State) -> str:
             list(state.commands_seen),
             [(s.spec, s.status, s.desired, s.fills, s.realised, s.fees) for s in state.strategies.values()],
             state.effects_hash,
+            state.samples,
         ]
     )
 

@@ -12,6 +12,7 @@ journal. Dictionaries keep insertion order, which is the order of events, so ite
     ├── strategies  per id: spec, status, memory, what it wants
     ├── requests    waiting for votes
     ├── breakers, failovers
+    ├── samples     prices, equity and profit of the last day and month, which risk is measured on
     └── remembered  command ids, fill ids, closed orders (each bounded)
 """
 
@@ -27,6 +28,7 @@ from domain.account import Account, VenueOperation
 from domain.commands import Command
 from domain.desired import NOTHING, Desired, Style
 from domain.facts import RequestStatus, StrategyStatus, TradingState
+from domain.incident import Incident
 from domain.instrument import ZERO, AccountId, InstrumentId
 from domain.market import Bar, FeedState, Level
 from domain.order import ClientId, Order
@@ -151,6 +153,8 @@ class StrategyState(Struct):
     fills: int = 0
     realised: Decimal = ZERO
     fees: Decimal = ZERO
+    funding: Decimal = ZERO
+    """What its positions were paid (or paid: negative) since it was loaded."""
     losses_in_a_row: int = 0
     """Losing trades since the last winning one, on the PNL day `losses_day`."""
     losses_day: int = 0
@@ -228,6 +232,37 @@ class VenueState(Struct):
     """It has said in this run that it is not connected: nobody waits for it."""
 
 
+class Series(Struct):
+    """Points of one time line, newest last. A list that began later is shorter: it is aligned at its end.
+
+    Prices are in integer scale (0 = unknown then), money is in the base currency.
+    """
+
+    times_ns: list[int] = field(default_factory=list)
+    prices: dict[InstrumentId, list[int]] = field(default_factory=dict)
+    equity: list[Decimal] = field(default_factory=list)
+    """Of the whole portfolio, in terms of today's capital: see `samples.money_moved`."""
+    pnl: dict[str, list[Decimal]] = field(default_factory=dict)
+    """Per strategy since it was loaded: realised + unrealised - fees + funding."""
+
+
+class Hours(Series):
+    """The last point of each hour; `highs` has the highest equity within it."""
+
+    highs: list[Decimal] = field(default_factory=list)
+
+
+class Samples(Series):
+    """What risk is measured on: about a day of minutes, a month of `hours`, and the highs ever. See `samples`."""
+
+    hours: Hours = field(default_factory=Hours)
+    day_open: Decimal = ZERO
+    """Equity of the portfolio at the start of the PNL day."""
+    peak_equity: Decimal = ZERO
+    peaks: dict[str, Decimal] = field(default_factory=dict)
+    """The most that a strategy had earned at any sample since it was loaded."""
+
+
 class State(Struct):
     """The whole engine. See the module docstring."""
 
@@ -269,6 +304,12 @@ class State(Struct):
     """Per instrument that has a backup and has ever failed over."""
     effects_hash: bytes = b""
     """Chain over every intent this state has emitted; replay must reproduce it."""
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    """The newest ones; only the last can be open."""
+    incidents_made: int = 0
+    samples: Samples = field(default_factory=Samples)
+    shares: dict[str, Decimal] = field(default_factory=dict)
+    """Share of equity by strategy, as the allocator set it last; a strategy that is not there has all of it."""
     overrides: dict[str, Override] = field(default_factory=dict)
     """Those in force, by `RULE|SCOPE`."""
 

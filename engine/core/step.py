@@ -21,6 +21,7 @@ from engine.core import (
     contracts,
     deadman,
     failover,
+    incident,
     inflight,
     markets,
     operate,
@@ -78,6 +79,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
     strategies.reattach(core)
     strategies.await_history(core)
     reconcile.on_started(core)
+    incident.on_started(core)
     failover.claim_all(core)
     if event.lost:
         on_lost_end(core, event.lost)
@@ -92,6 +94,7 @@ def on_lost_end(core: Core, lost: str) -> None:
         f"The end of the journal was lost: {lost}. Trading is HALTED. Compare positions, holds and caps with what you "
         "remember and with the venue, then /resume.",
     )
+    incident.open_(core, "journal_lost", f"the end of the journal was lost: {lost}.", "recovery")
 
 
 def on_engine_stopped(core: Core, _event: e.EngineStopped) -> None:
@@ -133,6 +136,8 @@ def run_timer(core: Core, name: str) -> None:
         breakers.on_cooled(core, of)
     elif kind == "deadman":
         deadman.push_out(core)
+    elif kind == "incident":
+        incident.on_due(core, of)
 
 
 def on_clock_stepped(core: Core, event: e.ClockStepped) -> None:
@@ -153,6 +158,7 @@ def on_overflow(core: Core, event: e.InboxOverflow) -> None:
         "The engine could not keep up with its events and is HALTED. Lower the market-data cadence or the number of "
         "strategies, then /resume.",
     )
+    incident.open_(core, "overflow", f"the inbox overflowed at {event.depth} events.")
 
 
 def on_disk_low(core: Core, event: e.DiskLow) -> None:
@@ -168,6 +174,7 @@ def on_disk_low(core: Core, event: e.DiskLow) -> None:
         "The disk is full. Trading is HALTED; for some minutes the engine lives on in room kept back: commands and "
         "fills are still recorded, /flatten works. Make room now, then /resume; otherwise the engine stops.",
     )
+    incident.open_(core, "disk_full", f"the disk is full: {left}.")
 
 
 def on_venue_status(core: Core, event: e.VenueStatus) -> None:
@@ -181,6 +188,7 @@ def on_venue_status(core: Core, event: e.VenueStatus) -> None:
         )
         breakers.failed(core, event.venue, breakers.STREAM, f"disconnected: {event.detail or 'no detail'}")
         trading.settle(core)
+        incident.on_reconciled(core)
         return
     breakers.answered(core, event.venue, breakers.STREAM)
     for account in core.state.accounts.values():
@@ -206,6 +214,7 @@ def on_watchdog_acted(core: Core, event: e.WatchdogActed) -> None:
         f"The heartbeat of run {event.epoch} died and the watchdog acted: {event.text}. "
         f"Trading is {core.state.latched.upper()}. Look at /positions, /orders and the venue, then /resume.",
     )
+    incident.open_(core, "watchdog", f"the heartbeat of run {event.epoch} died: {event.text}.", "watchdog")
 
 
 def on_security_breach(core: Core, event: SecurityBreach) -> None:

@@ -22,7 +22,7 @@ from domain.settings import StrategySpec
 from domain.strategy import Wake
 from domain.text import plain
 from domain.verdict import Reason, Veto
-from engine.core import failover, wake
+from engine.core import failover, samples, wake
 from engine.core.core import AnyStrategy, Core, Prepared
 from engine.core.review import clear_wants, review
 from engine.core.state import MANUAL, Slot, StrategyState
@@ -287,6 +287,7 @@ def unload(core: Core, strategy: StrategyState, *, keep_position: bool) -> Veto 
     wake.detach(core, strategy.spec.id)
     core.failed.pop(strategy.spec.id, None)
     del core.state.strategies[strategy.spec.id]
+    samples.forget_strategy(core, strategy.spec.id)
     for slot in slots:
         if not holds and not slot.orders:
             slot.owner = ""

@@ -22,6 +22,7 @@ from domain.events import Filled, OrderReport, VenueSnapshot
 from domain.instrument import Instrument
 from domain.order import BUY, SELL, Amend, ArmDeadMan, Cancel, Liquidity, Place, Query
 from domain.verdict import Reason
+from domain.views import KeyView
 from exchanges.binance.account import Account, fill_price, is_forced
 from exchanges.binance.config import MS, Network
 from exchanges.binance.requests import cancel_algo, our_cid, written
@@ -101,11 +102,14 @@ class BinanceDialect:
 
     # the start and the read path
 
-    async def prepare(self) -> int:
-        """Checks and settings; see `Start`."""
-        now_ns = await self._start.prepare()
+    async def check(self) -> KeyView:
+        """See `Start`."""
+        return await self._start.check()
+
+    async def prepare(self) -> None:
+        """The terms; see `Start`."""
+        await self._start.prepare()
         self._session.client.is_open(self._url)
-        return now_ns
 
     async def report(self, query: Query) -> OrderReport:
         """One order. Raises `VenueError`."""

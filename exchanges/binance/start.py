@@ -7,10 +7,12 @@ from typing import Any
 from msgspec import Struct, field
 
 from domain.errors import ConfigError
+from domain.views import KeyView
 from exchanges.binance.account import Account
 from exchanges.binance.config import Network
 from exchanges.binance.markets import ExchangeInfo, RateLimit, listed
 from exchanges.binance.wire import WireError, decoded
+from exchanges.shared.keys import told, vouched
 from exchanges.viaccxt.session import Session
 
 
@@ -54,24 +56,17 @@ class Start:
         self._account = account
         self._traded = [instrument.venue_symbol for instrument in session.by_id.values()]
 
-    async def prepare(self) -> int:
-        """Refuse what is not safe to trade with, set the terms; returns the venue's time in ns.
-
-        Raises `ConfigError`, `VenueError`.
-        """
-        session = self._session
-        now_ns = await self._account.now_ns()
-        off_s = (session.clock.now_ns() - now_ns) / 1e9
-        if abs(off_s) > session.patience.max_clock_skew_s:
-            raise ConfigError(
-                f"this machine's clock is {off_s:+.1f} s off Binance's: orders would be refused or expire at the wrong "
-                "time; set it right (NTP) and start again"
-            )
+    async def check(self) -> KeyView:
+        """Refuse what is not safe to trade with. Raises `ConfigError`, `VenueError`."""
+        self._session.check_clock("Binance", await self._account.now_ns())
         await self._check_contracts()
-        await self._check_key()
+        await self._check_account()
+        return await self._check_key()
+
+    async def prepare(self) -> None:
+        """Set the terms. Raises `ConfigError`, `VenueError`."""
         for symbol in self._traded:
             await self._set_terms(symbol)
-        return now_ns
 
     async def _check_contracts(self) -> None:
         """The settings must count as the venue does; other contracts are known so that nothing of them is missed."""
@@ -99,7 +94,7 @@ class Start:
             span = f"{limit.interval_num}{limit.interval[:1].lower()}"
             self._session.client.limits.told(f"{name}-{span}", limit.limit)
 
-    async def _check_key(self) -> None:
+    async def _check_account(self) -> None:
         name = self._session.account.id
         answer = await self._account.ask("accountConfig", weight=5)
         if answer.status in {400, 401, 403}:
@@ -122,8 +117,11 @@ class Start:
             )
         if decoded(await self._account.read("feeBurn"), FeeBurn, "feeBurn").on:
             raise ConfigError(f"{name} pays fees in BNB, which cannot be booked; switch that off (Futures, BNB fees)")
+
+    async def _check_key(self) -> KeyView:
+        name = self._session.account.id
         if not self._network.has_restrictions:
-            return
+            return vouched(self._session.account, "Binance")
         body = await self._account.read("account/apiRestrictions", api="sapi")
         may = decoded(body, Restrictions, "account/apiRestrictions")
         if may.enable_withdrawals or may.permits_universal_transfer or may.enable_internal_transfer:
@@ -132,6 +130,7 @@ class Start:
             )
         if not may.enable_futures:
             raise ConfigError(f"the key of {name} may not trade futures; allow that at Binance")
+        return told(name)
 
     async def _set_terms(self, symbol: str) -> None:
         """Margin mode and leverage as configured; what is already so is left alone."""

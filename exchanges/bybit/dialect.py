@@ -23,6 +23,7 @@ from domain.events import FundingPaid, OrderReport, VenueSnapshot
 from domain.instrument import Instrument
 from domain.order import Amend, ArmDeadMan, OrderStatus, Query
 from domain.verdict import Reason
+from domain.views import KeyView
 from exchanges.bybit.account import STATUSES, WOULD_TAKE, Account, cid_of, number
 from exchanges.bybit.config import BAN_NS, MS, WINDOW, Network
 from exchanges.bybit.requests import written
@@ -104,13 +105,16 @@ class BybitDialect:
 
     # the start and the read path
 
-    async def prepare(self) -> int:
-        """Checks and settings; see `Start`."""
-        now_ns = await self._start.prepare()
+    async def check(self) -> KeyView:
+        """See `Start`."""
+        return await self._start.check()
+
+    async def prepare(self) -> None:
+        """The terms; see `Start`."""
+        await self._start.prepare()
         if self._network.trade:
             self._session.client.connected[self._network.trade] = lambda: self._spawn(self._log_in_to_trade())
             self._session.client.is_open(self._network.trade)
-        return now_ns
 
     async def report(self, query: Query) -> OrderReport:
         """One order. Raises `VenueError`."""

@@ -8,10 +8,12 @@ from typing import Any
 
 from domain.errors import ConfigError
 from domain.instrument import Instrument
+from domain.views import KeyView
 from exchanges.bybit.account import Account, number
 from exchanges.bybit.config import CATEGORY, Network
 from exchanges.bybit.markets import Contract, listed
 from exchanges.bybit.wire import Envelope, WireAccount, WireKey, WirePosition, WireTime, decoded, opened
+from exchanges.shared.keys import told, vouched
 from exchanges.viaccxt.session import Session
 
 log = logging.getLogger(__name__)
@@ -30,30 +32,30 @@ class Start:
         self._network = network
         self._account = account
         self._traded = list(session.by_id.values())
+        self._margin_mode = ""
+        """The account's, as `check` has found it."""
+        self._positions: dict[str, list[WirePosition]] = {}
+        """By symbol, likewise."""
 
-    async def prepare(self) -> int:
-        """Refuse what is not safe to trade with, set the terms; returns the venue's time in ns.
-
-        Raises `ConfigError`, `VenueError`.
-        """
+    async def check(self) -> KeyView:
+        """Refuse what is not safe to trade with. Raises `ConfigError`, `VenueError`."""
         session = self._session
         clock = decoded((await self._account.read("market/time", "public")).result, WireTime, "market/time")
-        now_ns = int(clock.time_nano)
-        off_s = (session.clock.now_ns() - now_ns) / 1e9
-        if abs(off_s) > session.patience.max_clock_skew_s:
-            raise ConfigError(
-                f"this machine's clock is {off_s:+.1f} s off Bybit's: orders would be refused or expire at the wrong "
-                "time; set it right (NTP) and start again"
-            )
+        session.check_clock("Bybit", int(clock.time_nano))
         account = await self._first()
-        if self._network.tells_keys:
-            await self._check_key()
+        key = await self._check_key() if self._network.tells_keys else vouched(session.account, "Bybit")
         await self._check_contracts()
         session.has_dead_man = account.dcp_status == "ON"
-        await self._set_margin(account.margin_mode)
+        self._margin_mode = account.margin_mode
         for instrument in self._traded:
-            await self._prepare_contract(instrument)
-        return now_ns
+            await self._check_mode(instrument.venue_symbol)
+        return key
+
+    async def prepare(self) -> None:
+        """Set the terms. Raises `ConfigError`, `VenueError`."""
+        await self._set_margin(self._margin_mode)
+        for instrument in self._traded:
+            await self._set_leverage(instrument)
 
     async def _first(self) -> WireAccount:
         """The first signed question: a key that is refused is a mistake of the settings."""
@@ -67,7 +69,7 @@ class Start:
                 )
         return decoded(opened(answer, "account/info").result, WireAccount, "account/info")
 
-    async def _check_key(self) -> None:
+    async def _check_key(self) -> KeyView:
         name = self._session.account.id
         key = decoded((await self._account.read("user/query-api")).result, WireKey, "user/query-api")
         if "Withdraw" in key.permissions.get("Wallet", []):
@@ -81,6 +83,7 @@ class Start:
         if 0 < key.deadline_day <= DEADLINE_DAYS:
             advice = "bind it to an IP address at Bybit, or make another"
             log.warning("the key of %s ends in %d days; %s", name, key.deadline_day, advice)
+        return told(name)
 
     async def _check_contracts(self) -> None:
         """The settings must count as the venue does; other contracts are known so that nothing of them is missed."""
@@ -114,9 +117,8 @@ class Start:
         if asked and MARGINS[asked[0]] != mode:
             await self._set("account/set-margin-mode", asked[0], setMarginMode=MARGINS[asked[0]])
 
-    async def _prepare_contract(self, instrument: Instrument) -> None:
-        """Refuse hedge mode, and set the leverage."""
-        symbol, terms = instrument.venue_symbol, self._session.terms.get(instrument.id)
+    async def _check_mode(self, symbol: str) -> None:
+        """Refuse hedge mode."""
         pages = self._account.pages("position/list", WirePosition, symbol=symbol)
         rows = [row async for page in pages for row in page]
         if any(row.position_idx for row in rows):
@@ -124,8 +126,12 @@ class Start:
                 f"{symbol} of {self._session.account.id} is in hedge mode; close its positions and switch it to "
                 "one-way mode (Bybit, Derivatives, Preferences, Position Mode)"
             )
+        self._positions[symbol] = rows
+
+    async def _set_leverage(self, instrument: Instrument) -> None:
+        symbol, terms = instrument.venue_symbol, self._session.terms.get(instrument.id)
         leverage = terms.leverage if terms is not None else 0
-        if leverage and all(Decimal(number(row.leverage)) != leverage for row in rows):
+        if leverage and all(Decimal(number(row.leverage)) != leverage for row in self._positions[symbol]):
             both = {"buyLeverage": str(leverage), "sellLeverage": str(leverage)}
             await self._set("position/set-leverage", str(leverage), category=CATEGORY, symbol=symbol, **both)
 

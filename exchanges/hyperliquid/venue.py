@@ -178,6 +178,7 @@ class HyperliquidVenue:
             network="mainnet" if self._config.is_mainnet else "testnet" if is_testnet(self._config) else "local",
             connected=self._is_up,
             detail="; ".join(said),
+            keys=tuple(self._watch.keys.values()),
             budgets=self.limits.budget.budgets(now_ns),
             waiting=self.limits.budget.waiting(now_ns),
         )

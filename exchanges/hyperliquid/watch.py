@@ -8,6 +8,7 @@ from pathlib import Path
 from domain.errors import ConfigError, VenueError
 from domain.instrument import AccountId
 from domain.ports import Clock, Signer, SignRequest
+from domain.views import KeyView
 from exchanges.hyperliquid import actions
 from exchanges.hyperliquid.account import AccountReader
 from exchanges.hyperliquid.config import HyperliquidConfig
@@ -15,6 +16,7 @@ from exchanges.hyperliquid.limits import Limits
 from exchanges.hyperliquid.nonces import Nonces
 from exchanges.hyperliquid.signing import l1_payload, recover
 from exchanges.hyperliquid.wire import MS
+from exchanges.shared.keys import note, told
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,8 @@ class AccountWatch:
         self._folder = folder
         self._agents: dict[AccountId, str] = {}
         self._nonces: dict[str, Nonces] = {}
+        self.keys: dict[AccountId, KeyView] = {}
+        """How it is known that an account's key cannot withdraw."""
         self.warnings: dict[AccountId, str] = {}
         """What people should know of an account's key."""
 
@@ -49,6 +53,8 @@ class AccountWatch:
         await self._check_clock(reader)
         agent = await self._agent(reader)
         self._agents[account.id] = agent
+        self.keys[account.id] = told(account.id)
+        note(self.keys[account.id])
         await self.look(reader)
         if agent not in self._nonces:
             path = self._folder / f"hyperliquid-nonce-{agent}" if self._folder is not None else None

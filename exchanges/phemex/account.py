@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +18,7 @@ from domain.errors import ConfigError, DataError
 from domain.events import Filled, FundingPaid, OpenOrder, OrderReport, VenuePosition, VenueSnapshot
 from domain.instrument import Instrument
 from domain.order import BUY, SELL, Liquidity, OrderKind, OrderStatus, Query
+from domain.views import KeyView
 from exchanges.phemex.config import MS, QUOTE, S
 from exchanges.phemex.markets import Products, listed
 from exchanges.phemex.requests import venue_cid
@@ -35,11 +35,10 @@ from exchanges.phemex.wire import (
     rows_of,
     told,
 )
+from exchanges.shared.keys import vouched
 from exchanges.shared.meters import Costs, Priority
 from exchanges.viaccxt.dialect import Answer
 from exchanges.viaccxt.session import Session
-
-log = logging.getLogger(__name__)
 
 PAGE = 200
 OPEN_ORDERS = "g-orders/activeList"
@@ -92,6 +91,8 @@ class Account:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.traded = [instrument.venue_symbol for instrument in session.by_id.values()]
+        self._positions: list[WirePosition] = []
+        """As `check` has found them."""
         self._funded_ns: dict[str, int] = {}
         """When the funding of a symbol was last read."""
         self._turns: dict[str, asyncio.Lock] = {}
@@ -110,28 +111,18 @@ class Account:
 
     # the start
 
-    async def prepare(self) -> int:
-        """Refuse what is not safe to trade with, set the terms; returns the venue's time in ns.
-
-        Raises `ConfigError`, `VenueError`.
-        """
+    async def check(self) -> KeyView:
+        """Refuse what is not safe to trade with. Raises `ConfigError`, `VenueError`."""
         session = self._session
-        now_ns = await self.now_ns()
-        off_s = (session.clock.now_ns() - now_ns) / 1e9
-        if abs(off_s) > session.patience.max_clock_skew_s:
-            raise ConfigError(
-                f"this machine's clock is {off_s:+.1f} s off Phemex's: orders would be refused or expire at the wrong "
-                "time; set it right (NTP) and start again"
-            )
+        session.check_clock("Phemex", await self.now_ns())
         await self._check_contracts()
-        positions = await self._check_key()
-        log.warning(
-            "%s: Phemex does not tell what a key may do. Make sure that it was made without permission to withdraw and "
-            "transfer, and for this machine's address only", session.account.id,
-        )  # fmt: skip
+        self._positions = await self._check_key()
+        return vouched(session.account, "Phemex")
+
+    async def prepare(self) -> None:
+        """Set the terms. Raises `ConfigError`, `VenueError`."""
         for symbol in self.traded:
-            await self._set_terms(symbol, [position for position in positions if position.symbol == symbol])
-        return now_ns
+            await self._set_terms(symbol, [position for position in self._positions if position.symbol == symbol])
 
     async def _check_contracts(self) -> None:
         """The settings must count as the venue does; other contracts are known so that nothing of them is missed."""

@@ -24,6 +24,7 @@ from domain.events import Filled, OrderReport, VenueSnapshot
 from domain.instrument import Instrument
 from domain.order import Amend, ArmDeadMan, Liquidity, Query
 from domain.verdict import Reason
+from domain.views import KeyView
 from exchanges.phemex.account import LIQUIDATIONS, Account, our_cid, side_of
 from exchanges.phemex.config import S
 from exchanges.phemex.requests import written
@@ -71,9 +72,13 @@ class PhemexDialect:
 
     # the start and the read path
 
-    async def prepare(self) -> int:
-        """Checks and settings; see `Account.prepare`."""
-        return await self._account.prepare()
+    async def check(self) -> KeyView:
+        """See `Account`."""
+        return await self._account.check()
+
+    async def prepare(self) -> None:
+        """The terms; see `Account`."""
+        await self._account.prepare()
 
     async def report(self, query: Query) -> OrderReport:
         """One order. Raises `VenueError`."""

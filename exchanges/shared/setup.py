@@ -52,6 +52,8 @@ class VenueAccount(Struct, frozen=True, kw_only=True):
     subaccount: int = 0
     is_vault: bool = False
     """The address is a sub-account or vault, whose orders its master's key signs."""
+    cannot_withdraw: bool = False
+    """The settings vouch for the key. It counts only where the venue does not tell."""
     since_ns: int = 0
     """Fills and funding before this time of the venue's clock are known already; 0 = tell what comes from now on."""
 

@@ -18,6 +18,7 @@ from msgspec import Struct, field
 from domain.events import OrderReport, VenueSnapshot
 from domain.order import Amend, ArmDeadMan, Cancel, Place, Query
 from domain.verdict import Reason
+from domain.views import KeyView
 from exchanges.shared.meters import Priority, priority_of
 
 Request: TypeAlias = Place | Amend | Cancel
@@ -108,11 +109,15 @@ Outcome: TypeAlias = Taken | Acked | Changed | Gone | Refused | Instead | None
 class Dialect(Protocol):
     """The venue's language for one account. Whatever it cannot understand it raises as `DataError`."""
 
-    async def prepare(self) -> int:
-        """Check clock, key, position mode; set margin and leverage. Returns the venue's time in ns.
+    async def check(self) -> KeyView:
+        """Check clock, contracts, key and position mode, and change nothing; returns what is known of the key.
 
         Raises `ConfigError` with what a person has to change, `VenueError` when the venue does not answer.
         """
+        ...
+
+    async def prepare(self) -> None:
+        """After `check`: set margin and leverage. Raises as `check` does."""
         ...
 
     def calls(self, parts: Sequence[Request]) -> list[Call]:

@@ -28,6 +28,7 @@ from domain.instrument import AccountId, Instrument
 from domain.order import ArmDeadMan, Intent, Place, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
 from domain.views import VenueView
+from exchanges.shared.keys import note
 from exchanges.shared.payloads import Payloads
 from exchanges.shared.reads import Reads
 from exchanges.shared.redial import Redial
@@ -149,8 +150,9 @@ class CcxtVenue:
         try:
             for account in self._setup.accounts:
                 seat = self._open(account.id)
-                now_ns = await seat.dialect.prepare()
-                seat.session.since_ns = seat.session.since_ns or now_ns
+                seat.session.key = await seat.dialect.check()
+                note(seat.session.key)
+                await seat.dialect.prepare()
                 self._tasks.spawn(seat.outbox.run())
                 self._tasks.spawn(seat.redial.keep(partial(self._listen, seat), partial(self._ended, seat)))
             if all(seat.session.has_dead_man for seat in self.seats.values()):
@@ -236,6 +238,7 @@ class CcxtVenue:
             network=self._setup.network,
             connected=self._is_up,
             detail="; ".join(said),
+            keys=tuple(seat.session.key for seat in self.seats.values() if seat.session.key is not None),
             budgets=self.limits.budgets() if self.limits is not None else (),
             waiting=self.limits.waiting() if self.limits is not None else (),
         )

@@ -37,13 +37,18 @@ from engine.strategies import registry
 from research.bench import market
 from research.bench.backtests import ACCOUNT, DEPOSIT, peak_mib
 from research.bench.journal import Row
-from research.bench.live import RUN, SWITCH_INTERVAL_S, LiveEngine, journal_of, percentiles
+from research.bench.live import GLANCE_S, RUN, SWITCH_INTERVAL_S, LiveEngine, journal_of, percentiles
+from research.bench.stand_in import ADDRESS, StandIn
 
-ADDRESS, KEY = "0x" + "ab" * 20, "0x" + "11" * 32
+KEY = "0x" + "11" * 32
 BTC = replace(market.BTC, venue_symbol="BTC")
 LEVELS = 20
 RULES = "unconflated, journaled before sent (fsync off), gate, limits, signed; venue in process; one core"
 PATIENCE_S = 10.0
+MOVE = 20
+"""Frames from one decision of the market maker to the next: half of them are quotes, and it minds every tenth."""
+BURST, EXPIRY_S = 4_000, 1.1
+"""Orders at once, and until the bench's takes have expired."""
 _now = time.perf_counter_ns
 
 
@@ -83,89 +88,6 @@ class Ladder(Strategy[Turns, Params]):
             for level in range(LEVELS)
         ]
         return memory, Desired(quotes=tuple(quotes))
-
-
-class _Order(Struct):
-    c: str
-    b: bool
-    p: str
-    s: str
-    t: dict[str, Any]
-
-
-class _Cancel(Struct):
-    cloid: str
-
-
-class _Action(Struct):
-    type: str
-    orders: list[_Order] = []  # msgspec copies it
-    cancels: list[_Cancel] = []
-
-
-class _Payload(Struct):
-    action: _Action
-
-
-class _Request(Struct):
-    payload: _Payload
-
-
-class _Post(Struct):
-    id: int
-    request: _Request
-
-
-class StandIn:
-    """The other end of the socket: whatever takes is filled, whatever rests rests, whatever is cancelled is gone."""
-
-    closed = False
-
-    def __init__(self, take: Callable[[bytes], None]) -> None:
-        """Frames for us go to `take`."""
-        self._take = take
-        self._decode = msgspec.json.Decoder(_Post).decode
-        self._oids = itertools.count(1_000)
-        self._resting: dict[str, dict[str, Any]] = {}
-        self.orders = 0
-        self.sent: list[tuple[int, int]] = []
-        """When a frame came (ns), and how many orders were in it."""
-
-    async def send_str(self, frame: str) -> None:
-        """A signed action; it is answered in the loop's next turn."""
-        at_ns = _now()
-        post = self._decode(frame)
-        action = post.request.payload.action
-        self.sent.append((at_ns, len(action.orders)))
-        streams: list[dict[str, Any]] = []
-        statuses: list[Any] = [self._order(order, streams) for order in action.orders]
-        for cancel in action.cancels:
-            gone = self._resting.pop(cancel.cloid)
-            statuses.append("success")
-            streams.append({"channel": "orderUpdates", "data": [{**gone, "status": "canceled"}]})
-        payload = {"status": "ok", "response": {"type": "order", "data": {"statuses": statuses}}}
-        answer = {"channel": "post", "data": {"id": post.id, "response": {"type": "action", "payload": payload}}}
-        loop = asyncio.get_running_loop()
-        for message in (answer, *streams):
-            loop.call_soon(self._take, msgspec.json.encode(message))
-
-    def _order(self, order: _Order, streams: list[dict[str, Any]]) -> dict[str, Any]:
-        self.orders += 1
-        oid, now_ms = next(self._oids), time.time_ns() // 10**6
-        side = "B" if order.b else "A"
-        if order.t["limit"]["tif"] == "Ioc":
-            fill = {
-                "coin": "BTC", "px": order.p, "sz": order.s, "side": side, "time": now_ms, "oid": oid, "crossed": True,
-                "fee": "0.25", "tid": oid, "cloid": order.c,
-            }  # fmt: skip
-            streams.append({"channel": "userFills", "data": {"user": ADDRESS, "fills": [fill]}})
-            return {"filled": {"oid": oid, "totalSz": order.s, "avgPx": order.p}}
-        told = {
-            "coin": "BTC", "side": side, "limitPx": order.p, "sz": order.s, "origSz": order.s, "oid": oid,
-            "timestamp": now_ms, "cloid": order.c,
-        }  # fmt: skip
-        self._resting[order.c] = {"order": told, "statusTimestamp": now_ms}
-        return {"resting": {"oid": oid}}
 
 
 class OrderSide:
@@ -244,7 +166,27 @@ class Whole(LiveEngine):
         """Wait until nothing is under way: not in the engine, not at the venue."""
         async with asyncio.timeout(PATIENCE_S):
             while self.loop.has_work or self.kernel.waiting or self.side.outbox.is_busy:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+                await asyncio.sleep(GLANCE_S if self.kernel.waiting else 0)
+
+
+class Stopwatch:
+    """Adds up what its `with` blocks took: by the clock, and of processors (all threads), which others do not slow."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.wall_s = self.processor_s = 0.0
+
+    def __enter__(self) -> None:
+        self.wall_s -= time.perf_counter()
+        self.processor_s -= time.process_time()
+
+    def __exit__(self, *_: object) -> None:
+        self.wall_s += time.perf_counter()
+        self.processor_s += time.process_time()
+
+    def each(self, count: int) -> str:
+        """The processor's time for each of `count`, in words."""
+        return f"{self.processor_s / count * 1e6:,.0f} us of processor time each"
 
 
 def run(count: int) -> list[Row]:
@@ -265,49 +207,54 @@ async def _with(session: Callable[[Journal | None], Any]) -> list[Row]:
 
 
 async def messages_rows(journal: Journal | None, count: int) -> list[Row]:
-    """Books, quotes and trades, a market maker that moves its quotes at every tenth best bid and offer."""
-    whole = Whole(journal, "bench_quoter", {"every": 10}, 0)
+    """Books, quotes and trades; each decision of a market maker moves both its quotes, answered before the next one."""
+    whole = Whole(journal, "bench_quoter", {"every": MOVE // 2}, 0)
     tasks = await whole.begin()
     frames = mixed_frames(count)
     first = resident_mib()
-    took_s = 0.0
-    for _ in range(0, count, RUN):
-        chunk = list(itertools.islice(frames, RUN))
-        began = time.perf_counter()
-        for frame in chunk:
-            whole.router.take(frame, time.time_ns())
-        await whole.quiet()
-        took_s += time.perf_counter() - began
+    took = Stopwatch()
+    for _ in range(0, count, MOVE):
+        chunk = list(itertools.islice(frames, MOVE))
+        whole.exchange.sent.clear()
+        with took:
+            for frame in chunk:
+                whole.router.take(frame, time.time_ns())
+            await whole.quiet()
     grown = resident_mib() - first
     await stop(*tasks)
     if whole.seen < count:
         raise AssertionError(f"{count} frames became {whole.seen} events")
-    what = f"{count:,} frames, half quotes, a quarter books of 20+20, a quarter trades"
-    rules = f"{what}; {whole.exchange.orders:,} orders; {RULES}"
+    moved, wanted = whole.exchange.moved, 2 * (count // MOVE - 1)
+    if moved != wanted:
+        raise AssertionError(f"{count} frames moved the market maker's quotes {moved} times, expected {wanted}")
+    what = f"{count:,} frames, half quotes, a quarter books of 20+20, a quarter trades; {moved:,} amends booked"
+    rules = f"{what}; {took.each(count)}; {RULES}"
     grown = max(0.0, grown)
     return [
-        Row(case="messages through the whole engine", value=count / took_s, unit="messages/s", rules=rules),
+        Row(case="messages through the whole engine", value=count / took.wall_s, unit="messages/s", rules=rules),
         Row(case="memory growth over messages", value=grown, unit="MiB", rules=f"resident, from the start on; {rules}"),
     ]
 
 
 async def orders_rows(journal: Journal | None, count: int) -> list[Row]:
-    """One order for each quote: signed, filled, booked."""
+    """One order for each quote: signed, filled, booked. In bursts: 4,096 takes may live at once."""
     whole = Whole(journal, "bench_alternator", {"pattern": "drift", "limit": count}, count)
     tasks = await whole.begin()
-    frames = [bbo_frame(number) for number in range(count)]
-    began = time.perf_counter()
-    for number, frame in enumerate(frames):
-        whole.router.take(frame, time.time_ns())
-        if number % RUN == 0:
+    took = Stopwatch()
+    for first in range(0, count, BURST):
+        frames = [bbo_frame(number) for number in range(first, min(first + BURST, count))]
+        with took:
+            for number, frame in enumerate(frames, first):
+                whole.router.take(frame, time.time_ns())
+                if number % RUN == 0:  # the side changes here: what is under way on the other would be a self-match
+                    await whole.quiet()
             await whole.quiet()
-    await whole.quiet()
-    took_s = await whole.settled() - began
+        await asyncio.sleep(EXPIRY_S)
     await stop(*tasks)
     if whole.filled != count or whole.exchange.orders != count:
         raise AssertionError(f"{count} quotes became {whole.exchange.orders} orders, {whole.filled} of them booked")
-    rules = f"quote's frame to booked fill, {count:,} orders, one action each; {RULES}"
-    return [Row(case="orders through the whole engine", value=count / took_s, unit="orders/s", rules=rules)]
+    rules = f"quote's frame to booked fill, {count:,} orders, one action each; {took.each(count)}; {RULES}"
+    return [Row(case="orders through the whole engine", value=count / took.wall_s, unit="orders/s", rules=rules)]
 
 
 async def ladder_rows(journal: Journal | None, count: int) -> list[Row]:
@@ -316,11 +263,11 @@ async def ladder_rows(journal: Journal | None, count: int) -> list[Row]:
     tasks = await whole.begin()
     taken = []
     for number in range(2 * count):
-        seen = len(whole.exchange.sent)
+        whole.exchange.sent.clear()
         began_ns = _now()
         whole.router.take(bbo_frame(number), time.time_ns())
         await whole.quiet()
-        actions = [(at_ns, size) for at_ns, size in whole.exchange.sent[seen:] if size]
+        actions = [(at_ns, size) for at_ns, size in whole.exchange.sent if size]
         if number % 2 == 0:
             if [size for _, size in actions] != [2 * LEVELS]:
                 raise AssertionError(f"a ladder of {2 * LEVELS} left as {actions}")
@@ -360,7 +307,7 @@ def mixed_frames(count: int) -> Iterator[bytes]:
 def _frame(number: int) -> bytes:
     kind = number % 4
     if kind < 2:
-        return bbo_frame(number)
+        return bbo_frame(number // 4 * 2 + kind)  # numbered among themselves: every tenth is at another price
     at_ms = 1_700_000_000_000 + number
     if kind == 2:
         prices = [[f"{50_000 - at}.0", f"{50_001 + at}.{number % 10}"] for at in range(20)]

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from domain import commands as c
 from domain.facts import RequestStatus
+from domain.incident import Stage
 from domain.settings import SECOND_NS, StrategySpec
 from engine.core.state import State
 from research.simulation.cast import BTC, BTC2, ETH, MAIN, PERSONS, SUB, UNIT_SIZE
@@ -57,8 +58,17 @@ class People:
             if random.random() < 0.12:
                 return self.letter(c.Deny(request=request), person, now_ns)
             return self.letter(c.Approve(request=request), random.choice(("ann", "bob", "cem", person)), now_ns)
+        if (step := self._next_step(state)) is not None and random.random() < 0.4:
+            return self.letter(step, random.choice(("ann", "bob", "cem", person)), now_ns)
         age_ns = int(random.uniform(0, 120) * SECOND_NS) if random.random() < 0.15 else 0
         return self.letter(self._command(state), person, now_ns, age_ns)
+
+    def _next_step(self, state: State) -> c.Command | None:
+        """What an open incident waits for."""
+        newest = next(reversed(state.incidents.values()), None)
+        if newest is None or newest.stage in {Stage.CLOSED, Stage.RECOVERED, Stage.RECONCILING}:
+            return None
+        return c.AcknowledgeIncident() if newest.stage is Stage.OPEN else c.RecoverIncident()
 
     def _command(self, state: State) -> c.Command:
         random = self.random

@@ -10,7 +10,7 @@ from bot.verbs import VERBS, effect_of, is_urgent, menu, run_line
 from domain import commands
 from domain.facts import TradingState
 from domain.settings import RoleName
-from domain.views import BudgetView, VenueView, WaitingView
+from domain.views import BudgetView, KeyView, VenueView, WaitingView
 from engine.core import trading
 from engine.core.commands import ROLE_NEEDED
 from tests.bot.world import BTC, Engine, actor, fresh_id
@@ -329,6 +329,9 @@ async def test_what_a_person_opens_after_a_strategy_is_gone_is_not_shown_as_the_
     engine.play(2)
     await ask(engine, "/flatten SOL", "tina")
     engine.play(2)
+    await ask(engine, "/incident ack", "tina")
+    await ask(engine, "/incident recover", "rosa")
+    engine.play(2)
     await ask(engine, "/resume", "rosa")
     [request] = engine.desk.pending()
     for person in ("rolf", "adam"):
@@ -346,13 +349,17 @@ async def test_what_a_person_opens_after_a_strategy_is_gone_is_not_shown_as_the_
 async def test_the_venues_are_shown_with_what_is_used_and_what_waits(engine):
     limit = BudgetView(name="orders-10s", used=290, limit=300, reserved=30, window_ns=10 * SECOND_NS, held_ns=SECOND_NS)
     waiting = WaitingView(priority="add", what="place BTC", waited_ns=2 * SECOND_NS, left_ns=8 * SECOND_NS)
-    venue = VenueView(venue="BINANCE", network="testnet", connected=True, budgets=(limit,), waiting=(waiting,))
+    key = KeyView(account="BINANCE:main", cannot_withdraw="vouched for by the settings")
+    venue = VenueView(
+        venue="BINANCE", network="testnet", connected=True, keys=(key,), budgets=(limit,), waiting=(waiting,)
+    )
     down = VenueView(venue="BYBIT", network="testnet", connected=False, detail="no answer", breakers=("open: orders",))
     engine.desk.venues = lambda: (venue, down)
     said = await ask(engine, "/venues")
     assert "Venues: 1 of 2 connected" in said
     assert "290 of 300, 30 kept for cancels and reductions, told to stop for 1 s" in said
     assert "place BTC, for 2 s, dropped in 8 s" in said
+    assert "cannot withdraw: vouched for by the settings" in said
     assert "testnet, NOT connected, no answer" in said
     assert "open: orders" in said
     assert "BYBIT" not in await ask(engine, "/venues binance")

@@ -91,6 +91,12 @@ def test_what_main_opens_a_venue_with(load):
     )
 
 
+def test_a_person_vouches_for_a_key_account_by_account(load):
+    assert not any(account["cannot_withdraw"] for venue in venue_fields(load()) for account in venue["accounts"])
+    _, binance = venue_fields(load(FILE.replace(", api_key: binance_key", ", api_key: k, cannot_withdraw: true")))
+    assert binance["accounts"][0]["cannot_withdraw"] is True
+
+
 def test_the_venues_of_the_settings_are_those_there_are(load):
     with pytest.raises(Problems) as caught:
         load(FILE.replace("name: binance", "name: binanse"))

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from domain import events as e
 from domain import facts as f
-from domain.commands import Actor, Command, Door, LoadStrategy
+from domain.commands import AcknowledgeIncident, Actor, Command, Door, LoadStrategy, RecoverIncident
 from domain.desired import NOTHING, Desired, Protection, Qty, Quote, Style, Take, Target, Want
 from domain.facts import CommandDone, Fact
 from domain.instrument import Instrument, InstrumentId
@@ -244,6 +244,16 @@ class Rig:
                 sent_ts_ns=self.now_ns - round(age_s * SECOND_NS),
             )
         )
+
+    def look_after(self, trader: str = "dot", risk: str = "bob") -> None:
+        """The steps of an incident up to where a resume may be asked for; the venue holds what the books say."""
+        assert self.command(AcknowledgeIncident(), trader).ok
+        assert self.command(RecoverIncident(), risk).ok
+        self.wait(1)
+        for account in self.core.state.accounts.values():
+            held = [p for p in account.positions.values() if p.qty]
+            positions = [e.VenuePosition(instrument=p.instrument, qty=p.qty, entry_value=p.entry_value) for p in held]
+            self.snapshot(account=account.id, positions=tuple(positions))
 
     def told(self, kind: type[F]) -> list[F]:
         """Every fact of one kind so far."""

@@ -46,6 +46,15 @@ ACTS: dict[type, Act] = {
     c.ApplySettings: lambda rig: agree(rig, c.ApplySettings(settings=fewer(rig), content_hash="fewer")),
     c.RaiseEnvelope: lambda rig: agree(rig, c.RaiseEnvelope(strategy="script", notional=Decimal(10))),
     c.SetBreaker: lambda rig: rig.command(c.SetBreaker(venue="PAPER"), "dot"),
+    c.AcknowledgeIncident: lambda rig: (
+        rig.command(c.Flatten(), "dot"),
+        rig.command(c.AcknowledgeIncident(), "dot"),
+    ),
+    c.RecoverIncident: lambda rig: (
+        rig.command(c.Flatten(), "dot"),
+        rig.command(c.AcknowledgeIncident(), "dot"),
+        rig.command(c.RecoverIncident(), "bob"),
+    ),
 }
 
 
@@ -237,6 +246,7 @@ def test_a_flatten_that_is_delivered_again_closes_nothing_that_people_let_live_s
     rig = Rig(ASKING).start()
     rig.hold_position(0.5)
     assert rig.command(c.Flatten(), "dot", request_id="f1").ok
+    rig.look_after()
     assert rig.command(c.Resume(), "ann").ok
     rig.kernel.snapshot()
     for person in ("bob", "cem"):

@@ -165,6 +165,7 @@ def test_a_flatten_closes_both_legs_and_a_later_entry_is_hedged_again() -> None:
         rig.accept(close)
         rig.fill(close, price=300_000 if close.instrument == ETH.id else 600_000)
     assert rig.held(BTC.id) == rig.held(ETH.id) == 0
+    rig.look_after()
     request = rig.command(c.Resume(), "bob").request
     rig.command(c.Approve(request=request), "cem")
     rig.command(c.Approve(request=request), "ann")

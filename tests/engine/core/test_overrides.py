@@ -200,6 +200,7 @@ def test_after_a_flatten_and_a_resume_nothing_is_bought_back_until_a_new_entry()
     (close,) = places(rig.sent)
     rig.accept(close)
     rig.fill(close)
+    rig.look_after()
     agreed(rig, c.Resume())
     rig.sent.clear()
     assert places(rig.want(wants(target(0.5, "start")))) == []

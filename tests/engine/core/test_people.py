@@ -36,6 +36,8 @@ SAMPLES: dict[type[c.Command], c.Command] = {
     c.RaiseEnvelope: c.RaiseEnvelope(strategy="script", notional=Decimal(1)),
     c.ApplySettings: c.ApplySettings(settings=WIDE, content_hash="h"),
     c.SetBreaker: c.SetBreaker(venue="PAPER"),
+    c.AcknowledgeIncident: c.AcknowledgeIncident(),
+    c.RecoverIncident: c.RecoverIncident(),
 }
 BY_ROLE = {RoleName.VIEWER: "eve", RoleName.TRADER: "dot", RoleName.RISK: "bob", RoleName.ADMIN: "ann"}
 TINY_TEAM = (

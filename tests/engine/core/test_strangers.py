@@ -218,8 +218,9 @@ def test_the_watchdogs_fills_are_booked_and_explained_and_not_bought_back() -> N
     rig.snapshot(fills=(fill,))
     assert rig.held() == 0
     assert not rig.slot().hold
-    assert rig.alerts() == ["watchdog"]
+    assert rig.alerts() == ["watchdog", "incident"]
     assert rig.core.state.trading is TradingState.HALTED
+    rig.look_after()
     resume(rig)
     assert places(rig.want(wants(target(0.5, "e1"), quote(1, 59_990.0)))) != []
     assert [place.kind for place in places(rig.sent)] == [OrderKind.POST_ONLY], "the entry is consumed"

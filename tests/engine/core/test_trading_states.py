@@ -8,7 +8,7 @@ import pytest
 
 from domain import commands as c
 from domain import events as e
-from domain.facts import Alerted, TradingState, TradingStateChanged
+from domain.facts import TradingState, TradingStateChanged
 from domain.order import Cancel, OrderKind, Place, Query, RequestSnapshot
 from domain.settings import SECOND_NS
 from domain.verdict import Reason
@@ -285,9 +285,8 @@ def test_an_empty_journal_with_a_position_at_the_venue_reduces_and_asks() -> Non
     assert rig.core.venue("PAPER").latched is REDUCING
     assert rig.held() == 500
     assert rig.slot().hold
-    (alert,) = rig.told(Alerted)
-    assert alert.kind == "position_mismatch"
-    assert "/resume" in alert.text
+    assert rig.alerts() == ["position_mismatch", "incident"]
+    assert "/resume" in rig.told_alert("position_mismatch")
 
 
 def test_an_empty_journal_with_an_order_at_the_venue_reduces_and_asks() -> None:

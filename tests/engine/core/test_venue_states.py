@@ -58,6 +58,8 @@ def want_there(rig: Rig, qty: float, entry: str = "e1") -> list[int]:
 
 
 def resume(rig: Rig, venue: str = "") -> str:
+    if rig.core.state.incidents:
+        rig.look_after()
     asked = rig.command(c.Resume(venue=venue), "bob")
     rig.command(c.Approve(request=asked.request), "cem")
     rig.command(c.Approve(request=asked.request), "ann")
@@ -123,6 +125,7 @@ def test_one_venue_is_not_resumed_out_of_a_halt_of_everything() -> None:
 def test_a_mismatch_of_one_venue_leaves_the_request_for_the_other_alone() -> None:
     rig = two()
     differ_twice(rig)
+    rig.look_after()
     request = rig.command(c.Resume(venue="PAPER"), "bob").request
     stranger = e.OpenOrder(
         cid="x",

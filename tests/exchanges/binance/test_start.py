@@ -1,15 +1,21 @@
 """What is refused before Binance is traded, with the sentence that says what to change."""
 
 import pytest
+from msgspec.structs import replace
 
 from domain.errors import ConfigError, VenueError
+from exchanges.binance.config import network_at
+from exchanges.binance.dialect import BinanceDialect
 from exchanges.binance.open import open_signer, read_instruments
 from exchanges.shared.setup import Terms, VenueAccount
 from exchanges.viaccxt.signing import HmacSigner
+from exchanges.viaccxt.venue import CcxtVenue
 from tests.exchanges.binance.desk import ACCOUNT, desk_at, setup_at, signer_of, trading, venue_at
 from tests.exchanges.binance.server import BinanceServer
 from tests.exchanges.binance.venue_rules import API_KEY, MAKER, SECRET, TAKER
 from tests.exchanges.desk import WallClock
+
+VOUCHED = VenueAccount(id=ACCOUNT, key="binance_secret", api_key=API_KEY, cannot_withdraw=True)
 
 
 async def refusal(server: BinanceServer, clock: WallClock | None = None, **changes) -> str:
@@ -34,6 +40,30 @@ async def test_an_account_that_is_not_safe_to_trade_is_refused_with_the_fix(what
     async with BinanceServer() as server:
         getattr(server.room, what).update(changes)
         assert words in await refusal(server)
+
+
+def asking_nobody(server: BinanceServer, **changes) -> CcxtVenue:
+    """A venue on a network that does not tell what a key may do, as the demo network."""
+    venue = venue_at(server, **changes)
+    quiet = replace(network_at(setup_at(server)), has_restrictions=False)
+    venue._speech = replace(venue._speech, dialect=lambda session: BinanceDialect(session, quiet))
+    return venue
+
+
+async def test_where_the_network_does_not_tell_a_key_is_refused_until_the_settings_vouch_for_it():
+    async with BinanceServer() as server:
+        with pytest.raises(ConfigError, match=r"BINANCE:main: Binance does not tell .*`cannot_withdraw: true`"):
+            await asking_nobody(server).start(lambda _: None)
+        venue = asking_nobody(server, accounts=(VOUCHED,))
+        await venue.start(lambda _: None)
+        assert [key.cannot_withdraw for key in venue.view().keys] == ["vouched for by the settings"]
+        await venue.aclose()
+
+
+async def test_what_binance_says_can_withdraw_is_refused_whatever_the_settings_vouch_for():
+    async with BinanceServer() as server:
+        server.room.key["enableWithdrawals"] = True
+        assert "may withdraw or transfer" in await refusal(server, accounts=(VOUCHED,))
 
 
 async def test_fees_in_bnb_are_refused():
@@ -62,8 +92,6 @@ async def test_wrong_keys_are_refused_without_showing_them():
 
 async def test_a_contract_that_counts_otherwise_is_refused():
     async with BinanceServer() as server:
-        from msgspec.structs import replace
-
         btc = server.room.instruments[0]
         assert "Binance has tick 10" in await refusal(server, instruments=[replace(btc, tick=1)])
         gone = replace(btc, id="GONE-USDT-PERP.BINANCE", venue_symbol="GONEUSDT")

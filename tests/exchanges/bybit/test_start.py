@@ -10,10 +10,12 @@ from msgspec.structs import replace
 
 from domain.errors import ConfigError, VenueError
 from domain.ports import SignRequest
-from exchanges.bybit.config import ALLOWED, NETWORKS, names_of
+from exchanges.bybit.config import ALLOWED, NETWORKS, names_of, network_at
+from exchanges.bybit.dialect import BybitDialect
 from exchanges.bybit.open import open_signer, open_venue, read_instruments
 from exchanges.shared.setup import MAINNET, Terms, VenueAccount
 from exchanges.viaccxt.signing import PLACEHOLDER
+from exchanges.viaccxt.venue import CcxtVenue
 from tests.exchanges.bybit.desk import ACCOUNT, setup_at, signer_of, trading, venue_at
 from tests.exchanges.bybit.listing import BTC, DOGE, ETH, KEY, SECRET
 from tests.exchanges.bybit.server import Server
@@ -43,6 +45,34 @@ async def test_keys_that_may_withdraw_only_read_or_are_wrong_are_refused_with_wh
         wrong = await refused(server, signer=signer_of(bybit_secret="not-the-secret"))
         assert "10004" in wrong
         assert "not-the-secret" not in wrong
+
+
+def vouched(changes: dict[str, Any]) -> dict[str, Any]:
+    return changes | {"accounts": tuple(replace(each, cannot_withdraw=True) for each in changes["accounts"])}
+
+
+async def test_what_bybit_says_can_withdraw_is_refused_whatever_the_settings_vouch_for():
+    async with Server() as server:
+        assert "may withdraw; make one" in await refused(server, **vouched(account("withdraw")))
+
+
+def asking_nobody(server: Server, **changes: Any) -> CcxtVenue:
+    """A venue on a network that does not tell what a key may do, as the demo network."""
+    venue = venue_at(server, **changes)
+    quiet = replace(network_at(setup_at(server)), tells_keys=False)
+    venue._speech = replace(venue._speech, dialect=lambda session: BybitDialect(session, quiet))
+    return venue
+
+
+async def test_where_the_network_does_not_tell_a_key_is_refused_until_the_settings_vouch_for_it():
+    async with Server() as server:
+        accounts = {"accounts": setup_at(server).accounts}
+        with pytest.raises(ConfigError, match=r"BYBIT:main: Bybit does not tell .*`cannot_withdraw: true`"):
+            await asking_nobody(server, **accounts).start(lambda _: None)
+        venue = asking_nobody(server, **vouched(accounts))
+        await venue.start(lambda _: None)
+        assert [key.cannot_withdraw for key in venue.view().keys] == ["vouched for by the settings"]
+        await venue.aclose()
 
 
 async def test_a_clock_that_is_off_is_refused():

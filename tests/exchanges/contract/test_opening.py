@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from domain.errors import ConfigError
+from domain.views import KeyView
 from exchanges.dydx.signing import LocalSigner as DydxSigner
 from exchanges.hyperliquid.signing import LocalSigner as HyperliquidSigner
 from tests.exchanges.contract.benches import NAMES
@@ -21,6 +22,10 @@ STRANGERS: dict[str, Callable[[Any], Any]] = {
     "phemex": lambda desk: desk.signer_of("a-secret-of-somebody-else"),
 }
 """Signers that have another key than the account's."""
+
+
+TELLING = [name for name in KEYED if name not in {"phemex", "dydx"}]
+"""Venues that tell what a key may do; what is told of Phemex is in its own tests."""
 
 
 def desk_of(name: str) -> Any:
@@ -47,3 +52,9 @@ async def test_a_clock_that_is_off_is_refused_with_the_remedy(name, off_s):
     with pytest.raises(ConfigError, match=r"clock.*(NTP|time sync)"):
         async with desk_of(name).trading(clock=clock):
             pass
+
+
+@pytest.mark.parametrize("name", TELLING)
+async def test_it_is_shown_that_the_venue_has_told_that_the_key_cannot_withdraw(name):
+    async with desk_of(name).trading() as (_, desk):
+        assert desk.venue.view().keys == (KeyView(account=desk.account, cannot_withdraw="told by the venue"),)

@@ -22,7 +22,10 @@ Trader: TypeAlias = Desk[CcxtVenue]
 
 
 def setup_of(server: PhemexServer, **changes: Any) -> VenueSetup:
-    account = VenueAccount(id=ACCOUNT, key=KEY, api_key=changes.pop("api_key", API_KEY))
+    vouched = changes.pop("cannot_withdraw", True)
+    account = VenueAccount(
+        id=ACCOUNT, key=KEY, api_key=changes.pop("api_key", API_KEY), cannot_withdraw=vouched
+    )  # fmt: skip
     terms: dict[str, Any] = {"accounts": (account,), "instruments": (BTC.id,), "connect_timeout_s": 5.0, **changes}
     return VenueSetup(venue="PHEMEX", network=LOCAL, base_url=server.url, **terms)
 

@@ -1,5 +1,6 @@
 """What is refused and set before the first order, and what the account is by the venue's word."""
 
+import logging
 from decimal import Decimal
 
 import pytest
@@ -9,6 +10,7 @@ from domain.errors import ConfigError, VenueError
 from domain.events import Accepted, Cancelled, Filled, FundingPaid, OrderReport, VenueSnapshot
 from domain.instrument import Instrument
 from domain.order import BUY, OrderStatus
+from domain.views import KeyView
 from exchanges.phemex.open import read_instruments
 from exchanges.shared.setup import Terms
 from tests.exchanges.desk import WallClock
@@ -78,9 +80,19 @@ async def test_margin_mode_and_leverage_are_set_at_the_start(terms, there):
         assert len(asked) == (there != "-10")
 
 
-async def test_what_a_key_may_do_is_not_told_and_people_hear_that(caplog):
-    async with trading():
-        assert "without permission to withdraw" in caplog.text
+async def test_a_key_that_nobody_vouches_for_is_refused_since_phemex_does_not_tell():
+    async with PhemexServer() as server:
+        words = r"PHEMEX:main: Phemex does not tell .* without withdrawals .* write `cannot_withdraw: true`"
+        with pytest.raises(ConfigError, match=words):
+            await venue_at(server, cannot_withdraw=False).start(lambda _: None)
+        assert [method for method, _, _ in server.asked if method != "GET"] == []
+
+
+async def test_that_only_the_settings_vouch_for_a_key_is_shown_and_logged(caplog):
+    caplog.set_level(logging.INFO)
+    async with trading() as (_, desk):
+        assert desk.venue.view().keys == (KeyView(account=ACCOUNT, cannot_withdraw="vouched for by the settings"),)
+        assert "the key of PHEMEX:main cannot withdraw: vouched for by the settings" in caplog.text
 
 
 async def test_contracts_fees_and_margins_are_read_from_the_venue():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from research.bench import run, venue_engine, venue_messages, venue_orders
+from research.bench import run, stand_in, venue_engine, venue_messages, venue_orders
 from research.bench.table import TARGETS
 
 
@@ -30,13 +30,14 @@ def test_messages_and_orders_are_measured_beside_ccxt_and_the_sdk(rows):
     assert set(rivals(rows["Hyperliquid 40 orders in one action signed"])) == {"ccxt.pro", "hyperliquid-python-sdk"}
     assert "after 4,000 requests" in rows["budget keeper per request, later"]["rules"]
     assert "20 orders" in rows["orders through the whole engine"]["rules"]
+    assert "38 amends booked" in rows["messages through the whole engine"]["rules"]
 
 
 def test_a_venue_that_answers_nobody_is_no_result(monkeypatch):
     async def lose(self, frame: str) -> None:
         """Say nothing."""
 
-    monkeypatch.setattr(venue_engine.StandIn, "send_str", lose)
+    monkeypatch.setattr(stand_in.StandIn, "send_str", lose)
     monkeypatch.setattr(venue_engine, "PATIENCE_S", 0.3)
     with pytest.raises(TimeoutError):
         venue_engine.run(400)

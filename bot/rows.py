@@ -1,0 +1,72 @@
+"""What rows of the verb table are made of: the arguments that several verbs take, and the three kinds of verb."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from bot.call import Effect, Handler, Verb
+from bot.parse import Argument, accounts, symbols
+from domain.settings import RoleName
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
+
+
+def _strategy_ids(desk: Desk) -> list[str]:
+    return [view.id for view in desk.strategies()]
+
+
+def _requests(desk: Desk) -> list[str]:
+    return [view.id for view in desk.pending()]
+
+
+def open_orders(desk: Desk) -> list[str]:
+    """Ids of the working orders."""
+    return [view.cid for view in desk.orders()]
+
+
+def _venues(desk: Desk) -> list[str]:
+    return [view.venue for view in desk.venues()]
+
+
+def kinds(desk: Desk) -> list[str]:
+    """Kinds of strategies that can be loaded."""
+    return desk.strategy_kinds()
+
+
+SYMBOL = Argument(name="symbol", help="an instrument: its id, an alias or the base asset", complete=symbols)
+ONE_SYMBOL = structs.replace(SYMBOL, required=False, help="only this instrument")
+ACCOUNT = Argument(name="account", help="which account, when there are several", required=False, complete=accounts)
+VENUE = Argument(name="venue", help="only this one", required=False, complete=_venues)
+REASON = Argument(name="reason", help="why, for the record", required=False, rest=True)
+REQUEST = Argument(name="id", help="the request, see /pending", complete=_requests)
+STRATEGY = Argument(name="id", help="the strategy, see /strategies", complete=_strategy_ids)
+PARAMS = Argument(name="params", help="KEY=VALUE, several with spaces between", rest=True)
+
+
+def reads(name: str, text: str, handler: Handler, *arguments: Argument, aliases: tuple[str, ...] = ()) -> Verb:
+    """A verb that looks."""
+    return Verb(name=name, help=text, handler=handler, arguments=arguments, aliases=aliases)
+
+
+def acts(name: str, text: str, handler: Handler, *arguments: Argument, role: RoleName = RoleName.TRADER) -> Verb:
+    """A verb that may add risk."""
+    return Verb(name=name, help=text, handler=handler, arguments=arguments, role=role, effect=Effect.ADDS)
+
+
+def lowers(
+    name: str, text: str, handler: Handler, *arguments: Argument, aliases: tuple[str, ...] = (), adds_with: str = ""
+) -> Verb:
+    """A verb that only lowers risk, but for the word `adds_with`."""
+    return Verb(
+        name=name,
+        help=text,
+        handler=handler,
+        arguments=arguments,
+        aliases=aliases,
+        adds_with=adds_with,
+        role=RoleName.TRADER,
+        effect=Effect.LOWERS,
+    )

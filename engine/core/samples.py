@@ -1,0 +1,259 @@
+"""Samples: prices, equity and profit by strategy over time, and the measures of loss that limits and breakers read.
+
+Taken on the equity timer, at most once a minute, so that a message costs nothing; a day of minutes and thirty days of
+hours are kept. Amounts in USDC and USDT count as USD: there is no rate between them yet.
+
+Money that is paid in or out is neither profit nor loss: what equity was before is restated by the factor
+equity after / equity before, as prices are at a split, so that every fraction of it stays what it was (that is the
+time-weighted return). Cash that the venue reports otherwise than our books counts as paid in or out, with an alert.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from domain.account import Account
+from domain.instrument import MONEY_STEP, ZERO, InstrumentId
+from engine.core.core import Core
+from engine.core.state import Series, StrategyState
+
+MINUTE_NS = 60_000_000_000
+HOUR_NS = 60 * MINUTE_NS
+DAY_NS = 24 * HOUR_NS
+MOST_MINUTES = 1_440
+"""Minutes that are kept; they are thinned once an hour, so that there may be an hour more."""
+MOST_HOURS = 720
+
+
+def take(core: Core, equity: Decimal) -> None:
+    """Keep one sample at the present time; `equity` is the portfolio's. A second one within a minute only lifts highs.
+
+    Deterministic: times are event time, and what is kept is integers and `Decimal`.
+    """
+    kept, now_ns = core.state.samples, core.state.ts_ns
+    profits = profits_now(core)
+    kept.peak_equity = max(kept.peak_equity, equity)
+    for name, profit in profits.items():
+        if profit > kept.peaks.get(name, ZERO):
+            kept.peaks[name] = profit
+    if kept.times_ns:
+        last_ns = kept.times_ns[-1]
+        if now_ns - last_ns < MINUTE_NS:
+            return
+        if now_ns // HOUR_NS != last_ns // HOUR_NS:
+            close_hour(core)
+    kept.times_ns.append(now_ns)
+    kept.equity.append(equity)
+    for instrument in core.instruments:
+        prices = kept.prices.get(instrument)
+        if prices is None:
+            prices = kept.prices[instrument] = []
+        prices.append(core.markets[instrument].reference())
+    for name, profit in profits.items():
+        kept.pnl.setdefault(name, []).append(profit)
+    if len(kept.prices) > len(core.instruments):
+        for instrument in [i for i in kept.prices if i not in core.instruments]:
+            forget_prices(core, instrument)
+
+
+def profits_now(core: Core) -> dict[str, Decimal]:
+    """What every loaded strategy has earned since it was loaded: realised + unrealised - fees + funding."""
+    found = {name: earned(strategy) for name, strategy in core.state.strategies.items()}
+    for slot in core.state.slots.values():
+        if slot.owner in found:
+            position = core.state.accounts[slot.account].positions.get(slot.instrument)
+            if position is not None and position.qty:
+                mark = core.markets[slot.instrument].reference()
+                found[slot.owner] += position.unrealised(core.instruments[slot.instrument], mark)
+    return found
+
+
+def earned(strategy: StrategyState) -> Decimal:
+    """What a strategy has made without what is still open."""
+    return strategy.realised - strategy.fees + strategy.funding
+
+
+def profit_of(core: Core, strategy_id: str) -> Decimal:
+    """What one strategy has earned since it was loaded; zero for one that is not loaded."""
+    strategy = core.state.strategies.get(strategy_id)
+    if strategy is None:
+        return ZERO
+    profit = earned(strategy)
+    for slot in core.slots_of(strategy_id):
+        position = core.state.accounts[slot.account].positions.get(slot.instrument)
+        if position is not None and position.qty:
+            profit += position.unrealised(core.instruments[slot.instrument], core.markets[slot.instrument].reference())
+    return profit
+
+
+def close_hour(core: Core) -> None:
+    """Carry the newest minute into the hours, and forget what is older than each of them keeps."""
+    kept, hours = core.state.samples, core.state.samples.hours
+    since = bisect_left(kept.times_ns, hours.times_ns[-1] + 1) if hours.times_ns else 0
+    of_hour = kept.equity[max(0, since - len(kept.times_ns) + len(kept.equity)) :]
+    hours.times_ns.append(kept.times_ns[-1])
+    if of_hour:
+        hours.equity.append(of_hour[-1])
+        hours.highs.append(max(of_hour))
+    for instrument, prices in kept.prices.items():
+        hours.prices.setdefault(instrument, []).append(prices[-1])
+    for name, profits in kept.pnl.items():
+        hours.pnl.setdefault(name, []).append(profits[-1])
+    trim(kept, MOST_MINUTES)
+    trim(hours, MOST_HOURS)
+    keep_newest(hours.highs, MOST_HOURS)
+
+
+def trim(series: Series, most: int) -> None:
+    """Keep the newest `most` points."""
+    keep_newest(series.times_ns, most)
+    keep_newest(series.equity, most)
+    for prices in series.prices.values():
+        keep_newest(prices, most)
+    for profits in series.pnl.values():
+        keep_newest(profits, most)
+
+
+def keep_newest(points: list[int] | list[Decimal], most: int) -> None:
+    """Forget all but the newest."""
+    if len(points) > most:
+        del points[: len(points) - most]
+
+
+def forget_strategy(core: Core, strategy_id: str) -> None:
+    """An unloaded strategy's profit is no measure of another one that is given its name."""
+    kept = core.state.samples
+    kept.pnl.pop(strategy_id, None)
+    kept.hours.pnl.pop(strategy_id, None)
+    kept.peaks.pop(strategy_id, None)
+
+
+def forget_prices(core: Core, instrument: InstrumentId) -> None:
+    """The contract counts in another scale now, or is gone."""
+    core.state.samples.prices.pop(instrument, None)
+    core.state.samples.hours.prices.pop(instrument, None)
+
+
+def take_over_cash(core: Core, account: Account, cash: Decimal) -> None:
+    """Make the venue's cash ours: the difference was paid in or out, and changes neither profit nor drawdown."""
+    before = portfolio_equity(core)
+    moved = cash - account.cash
+    account.deposits += moved
+    account.cash = cash
+    if moved:
+        if account.id in core.state.day_equity:
+            core.state.day_equity[account.id] += moved
+        restate(core, before, before + moved)
+
+
+def restate(core: Core, before: Decimal, after: Decimal) -> None:
+    """Say what equity was in terms of today's capital; with nothing before or after, it begins anew."""
+    kept = core.state.samples
+    core.highs.clear()
+    if before <= 0 or after <= 0:
+        for points in (kept.equity, kept.hours.equity, kept.hours.highs):
+            points.clear()
+        kept.peak_equity = kept.day_open = max(ZERO, after)
+        return
+
+    def scaled(amount: Decimal) -> Decimal:
+        return (amount * after / before).quantize(MONEY_STEP, ROUND_HALF_EVEN)
+
+    for points in (kept.equity, kept.hours.equity, kept.hours.highs):
+        points[:] = [scaled(amount) for amount in points]
+    kept.peak_equity = scaled(kept.peak_equity)
+    kept.day_open = scaled(kept.day_open)
+
+
+def portfolio_equity(core: Core) -> Decimal:
+    """Equity of all accounts together, in the base currency."""
+    return sum((core.equity(account) for account in core.state.accounts), start=ZERO)
+
+
+def day_loss(core: Core) -> Decimal:
+    """Loss since the start of the PNL day (UTC) as a fraction of the equity it opened with; 0 when it is a profit."""
+    kept, state = core.state.samples, core.state
+    opened = kept.day_open
+    if state.day != state.ts_ns // DAY_NS and kept.equity:
+        opened = kept.equity[-1]  # a new day, not sampled yet
+    return loss(opened, portfolio_equity(core))
+
+
+def drawdown(core: Core, window_ns: int = 0) -> Decimal:
+    """Loss from the highest equity within the window (0 = ever) as a fraction of that; 0 at a new high.
+
+    The window ends at the newest sample. What is older than a day is known by the hour, a high by its hour's highest
+    minute; so up to an hour more than the window may count.
+    """
+    equity = portfolio_equity(core)
+    return loss(max(equity, high(core, window_ns)), equity)
+
+
+def high(core: Core, window_ns: int) -> Decimal:
+    """Highest equity among the samples of a window; looked for once per sample."""
+    kept = core.state.samples
+    if not window_ns or not kept.times_ns:
+        return kept.peak_equity
+    newest_ns = kept.times_ns[-1]
+    known = core.highs.get(window_ns)
+    if known is not None and known[0] == newest_ns:
+        return known[1]
+    since_ns = newest_ns - window_ns
+    found = max(ZERO, highest(kept.times_ns, kept.equity, since_ns))
+    if since_ns < kept.times_ns[0]:
+        found = max(found, highest(kept.hours.times_ns, kept.hours.highs, since_ns))
+    core.highs[window_ns] = newest_ns, found
+    return found
+
+
+def highest(times_ns: list[int], amounts: list[Decimal], since_ns: int) -> Decimal:
+    """The largest of the amounts that are not older; zero when there is none."""
+    first = bisect_left(times_ns, since_ns) - len(times_ns) + len(amounts)
+    return max(amounts[max(0, first) :], default=ZERO)
+
+
+def strategy_drawdown(core: Core, strategy_id: str) -> Decimal:
+    """What a strategy has given back of the most it had earned, as a fraction of the equity that was given to it then.
+
+    That is its share of its account's equity, with what was given back; of a strategy alone on its account it is the
+    account's own drawdown.
+    """
+    strategy = core.state.strategies.get(strategy_id)
+    account = core.state.accounts.get(strategy.spec.account) if strategy is not None else None
+    if account is None:
+        return ZERO
+    given_back = core.state.samples.peaks.get(strategy_id, ZERO) - profit_of(core, strategy_id)
+    if given_back <= 0:
+        return ZERO
+    given = (core.equity(account.id) + given_back) * core.share_of(strategy_id)
+    return given_back / given if given > 0 else Decimal(1)
+
+
+def loss(before: Decimal, after: Decimal) -> Decimal:
+    """What is gone of `before`, as a fraction of it; 0 when nothing is, or nothing was there."""
+    return (before - after) / before if before > max(after, ZERO) else ZERO
+
+
+def returns(core: Core, instrument: InstrumentId, *, by_hour: bool = False) -> list[float]:
+    """Simple returns of an instrument from sample to sample, oldest first; gaps in time and price are left out.
+
+    From minutes, or `by_hour`. With a slower equity timer they are as far apart as it.
+    """
+    series: Series = core.state.samples.hours if by_hour else core.state.samples
+    prices = series.prices.get(instrument, [])
+    times_ns = series.times_ns[len(series.times_ns) - len(prices) :]
+    most_ns = step_ns(core, by_hour=by_hour) * 3 // 2
+    return [
+        now / before - 1.0
+        for before, now, since_ns, at_ns in zip(prices, prices[1:], times_ns, times_ns[1:], strict=False)
+        if before and now and at_ns - since_ns <= most_ns
+    ]
+
+
+def step_ns(core: Core, *, by_hour: bool) -> int:
+    """How far apart samples are when none is missing: the first tick of the timer that is late enough."""
+    tick_ns = core.state.settings.execution.equity_sample_ns
+    if by_hour:
+        return max(HOUR_NS, tick_ns)
+    return -(-MINUTE_NS // tick_ns) * tick_ns
