@@ -19,7 +19,9 @@ from engine.core.tally import Tally
 from tests.engine.core.rig import ACCOUNT, BTC, ETH, SETTINGS, SUB, WIDE, Rig, places, quote, take, target, wants
 
 TWO = replace(
-    WIDE, accounts=(AccountSpec(id=ACCOUNT, deposit=Decimal(100_000)), AccountSpec(id=SUB, deposit=Decimal(100_000)))
+    WIDE,
+    accounts=tuple(AccountSpec(id=name, deposit=Decimal(100_000)) for name in (ACCOUNT, SUB)),
+    risk=replace(WIDE.risk, portfolio={}),
 )
 SECOND = StrategySpec(id="second", kind="script", account=SUB, instruments=(BTC.id,))
 
