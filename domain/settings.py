@@ -17,6 +17,7 @@ from domain.instrument import AccountId, Instrument, InstrumentId
 
 SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
+HOUR_NS = 60 * MINUTE_NS
 
 
 class Environment(enum.StrEnum):
@@ -88,7 +89,14 @@ class RiskSettings(Struct, frozen=True, kw_only=True):
 
 
 class ApprovalSettings(Struct, frozen=True, kw_only=True):
-    """Who must agree to what. `large_fraction` of equity, counted per entry over `window_ns`."""
+    """Who must agree to what. `large_fraction` of equity, counted per entry over `window_ns`.
+
+    A vote waits `role_wait_ns` after its person's role was given and `link_wait_ns` after the chat account it comes
+    from was linked; founding people (those of the first settings) never do. `price_move` is how far a price may have
+    gone from the one that was voted on, `quote_age_ns` how old it may be at that moment. `code_misses` wrong codes lock
+    a person's votes for `code_lock_ns`. An override lasts `override_max_ns` at most and is no wider than
+    `override_factor` times the limit, unless `override_most` names the widest value of its rule.
+    """
 
     large_fraction: Decimal = Decimal("0.05")
     window_ns: int = 10 * MINUTE_NS
@@ -99,6 +107,25 @@ class ApprovalSettings(Struct, frozen=True, kw_only=True):
     order_ttl_ns: int = 2 * MINUTE_NS
     override_ttl_ns: int = 15 * MINUTE_NS
     enabled: bool = True
+    policy_ttl_ns: int = 24 * HOUR_NS
+    """Of requests for new settings."""
+    max_open: int = 5
+    """Requests that one person or strategy may have open."""
+    deny_pause_ns: int = MINUTE_NS
+    """After a denial the same person or strategy does not ask for this long."""
+    role_wait_ns: int = 0
+    link_wait_ns: int = 0
+    price_move: Decimal = Decimal("0.02")
+    quote_age_ns: int = 30 * SECOND_NS
+    codes: bool = False
+    """Every vote needs a one-time code (TOTP)."""
+    code_misses: int = 5
+    code_lock_ns: int = 15 * MINUTE_NS
+    override_max_ns: int = 4 * HOUR_NS
+    override_factor: Decimal = Decimal("1.5")
+    override_most: dict[str, Decimal] = field(default_factory=dict)
+    review_ns: int = 24 * HOUR_NS
+    """Within this time somebody else reviews a break-glass."""
 
 
 class ExecutionSettings(Struct, frozen=True, kw_only=True):

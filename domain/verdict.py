@@ -73,6 +73,19 @@ class Reason(enum.StrEnum):
     BAD_VALUE = "BAD_VALUE", "a value is not acceptable"
     WITHDRAWN = "WITHDRAWN", "it was cancelled before it left"
     VENUE = "VENUE", "the venue refused it"
+    TOO_MANY_OPEN = "TOO_MANY_OPEN", "too many requests of the same person or strategy wait already"
+    COOLING_DOWN = "COOLING_DOWN", "a request was denied a moment ago; approvers are not asked again at once"
+    TOO_NEW = "TOO_NEW", "the role or the chat link is new, and new ones wait before they vote"
+    CODE_NEEDED = (
+        "CODE_NEEDED",
+        "it needs a one-time code: /approve ID CODE; who has no authenticator gets one with ./moondev totp enrol",
+    )
+    CODE_WRONG = "CODE_WRONG", "the one-time code is wrong or over"
+    CODE_USED = "CODE_USED", "the one-time code was used already; wait for the next one"
+    LOCKED = "LOCKED", "too many wrong codes; your votes are locked for a while"
+    DIGEST = "DIGEST", "it is not what the vote was meant for"
+    HARD_LIMIT = "HARD_LIMIT", "this limit is hard: nobody can override it"
+    REASON_MISSING = "REASON_MISSING", "a reason is needed, for the record"
     INCIDENT = "INCIDENT", "an incident is open, and its steps come first"
     ASSET_LIMIT = "ASSET_LIMIT", "too much of the equity would stand in one asset, over all venues and accounts"
     LEVERAGE = "LEVERAGE", "the positions would be worth too many times the equity"

@@ -14,15 +14,16 @@ from pydantic import ValidationError
 from domain.errors import Unrepresentable
 from domain.instrument import parse_instrument_id
 from domain.loopback import NOT_LOOPBACK, is_loopback
-from domain.settings import RoleName, strategy_id_problem
+from domain.settings import strategy_id_problem
 from domain.strategy import Params
 from domain.text import error_text, plain
 from engine.config.models import Config
 from engine.config.problem import KeyPath
 from engine.config.rules import values_of
-from engine.config.settings import natural, to_instrument
+from engine.config.settings import natural, to_approvals, to_instrument, to_person
 from engine.config.venue_checks import venues
 from engine.config.words import found, nearest, sentence
+from risk.approvals import unreachable
 
 Finding = tuple[KeyPath, str]
 ParamTypes = Mapping[str, type[Params]]
@@ -185,17 +186,8 @@ def quorum(config: Config) -> Iterator[Finding]:
     if not config.persons:
         yield ("persons",), "at least one person is needed: nobody could resume or approve"
         return
-    needed_role = RoleName[section.approver_role.upper()]
-    roles = [RoleName[item.role.upper()] for item in config.persons]
-    approvers = sum(role >= needed_role for role in roles)
-    other_requester = any(RoleName.TRADER <= role < needed_role for role in roles)
-    voters = approvers if section.requester_counts or other_requester else max(approvers - 1, 0)
-    for key, votes in (("order_votes", section.order_votes), ("override_votes", section.override_votes)):
-        if votes > voters:
-            besides = "" if section.requester_counts else " besides the requester"
-            need = f"{votes} vote(s) of role {section.approver_role} or higher{besides}"
-            fix = "add persons, lower it, or set requester_counts: true"
-            yield ("approvals", key), f"{need} can never be reached, there are {voters}: {fix}"
+    for key, text in unreachable([to_person(item) for item in config.persons], to_approvals(config)):
+        yield ("approvals", key), text
 
 
 def doors(config: Config) -> Iterator[Finding]:

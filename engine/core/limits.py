@@ -41,18 +41,29 @@ class Limits(NamedTuple):
 
 def effective(core: Core, rule: str, *, instrument: str = "", strategy: str = "", venue: str = "") -> Decimal | None:
     """The value that holds for what falls under these scopes: the strictest, after overrides. None = refused."""
-    found = RULES[rule]
     names = {VENUE: venue, STRATEGY: strategy, INSTRUMENT: instrument}
-    values = list(_configured(core.state.settings.risk, rule, names))
-    if not any(kind is ScopeKind.PORTFOLIO for kind, _ in values):
-        default = found.default_in(core.state.settings.environment)
-        values += [(ScopeKind.PORTFOLIO, default)] if default is not None else []
-    if core.state.overrides and not found.hard:
+    values = _values(core, rule, names)
+    if core.state.overrides and not RULES[rule].hard:
         values = _overridden(core, rule, names, values)
-    return strictest(found, [value for _, value in values])
+    return strictest(RULES[rule], [value for _, value in values])
 
 
-def _configured(risk: RiskSettings, rule: str, names: dict[ScopeKind, str]) -> Iterator[tuple[ScopeKind, Decimal]]:
+def configured(core: Core, rule: str, *, instrument: str = "", strategy: str = "", venue: str = "") -> Decimal | None:
+    """As `effective`, as if there were no overrides."""
+    values = _values(core, rule, {VENUE: venue, STRATEGY: strategy, INSTRUMENT: instrument})
+    return strictest(RULES[rule], [value for _, value in values])
+
+
+def _values(core: Core, rule: str, names: dict[ScopeKind, str]) -> list[tuple[ScopeKind, Decimal]]:
+    """What the settings say of a rule, or its default."""
+    values = list(_set(core.state.settings.risk, rule, names))
+    if not any(kind is ScopeKind.PORTFOLIO for kind, _ in values):
+        default = RULES[rule].default_in(core.state.settings.environment)
+        values += [(ScopeKind.PORTFOLIO, default)] if default is not None else []
+    return values
+
+
+def _set(risk: RiskSettings, rule: str, names: dict[ScopeKind, str]) -> Iterator[tuple[ScopeKind, Decimal]]:
     """What the settings say of a rule, with the kind of the scope that says it."""
     by_kind = {VENUE: risk.venue, STRATEGY: risk.strategy, INSTRUMENT: risk.instrument}
     if rule in risk.portfolio:
