@@ -10,9 +10,9 @@ from decimal import Decimal
 from domain.account import venue_of
 from domain.breakers import BreakerAction, BreakerRule, Watch
 from domain.instrument import ZERO
-from engine.core.state import Slot, State
+from engine.core.state import NEVER, Slot, State
 from risk.breaker import BLOCKING, BreakerState
-from risk.matrix import ONE, left_by
+from risk.matrix import OF_A_SYMBOL, ONE, left_by
 
 _WORST_FIRST = (BreakerState.FORCED_OPEN, BreakerState.OPEN, BreakerState.HALF_OPEN)
 
@@ -46,6 +46,12 @@ class Parts:
                 self.scopes[scope] = min(part, self.scopes.get(scope, ONE))
             if breaker.state is BreakerState.OPEN and BreakerAction.PAUSE in rule.actions:
                 self.paused[scope] = None
+
+    def watch_markets(self) -> None:
+        """Let every symbol be looked at from now on, or never where nothing of it is watched."""
+        watched = any(self.state.settings.breakers.rule(watch) is not None for watch in OF_A_SYMBOL)
+        for market in self.state.markets.values():
+            market.look_ns = min(market.look_ns, self.state.ts_ns) if watched else NEVER
 
     def of(self, slot: Slot) -> Decimal:
         """The part of its normal size that is left to what adds risk in a slot: 1 = all of it, 0 = nothing."""
