@@ -40,8 +40,7 @@ from engine.core.kernel import Kernel
 from engine.core.recovery import recover
 from engine.core.state import Slot, State
 
-ACCOUNT = "PAPER:main"
-SUB = "PAPER:sub"
+ACCOUNT, SUB = "PAPER:main", "PAPER:sub"
 BTC = Instrument(id="BTC-USDC-PERP.PAPER", venue_symbol="BTC", price_decimals=1, qty_decimals=3)
 ETH = Instrument(id="ETH-USDC-PERP.PAPER", venue_symbol="ETH", price_decimals=2, qty_decimals=2)
 PERSONS = (

@@ -10,15 +10,16 @@ from domain.breakers import BreakerAction, Watch
 from domain.commands import Approve, Resume, SetBreaker
 from domain.facts import BreakerChanged, TradingState
 from domain.order import Cancel
-from domain.settings import Limits, RiskSettings, Settings
+from domain.settings import Limits, Settings
 from risk.breaker import BreakerState
 from risk.matrix import DEFAULTS
 from tests.engine.core.matrix.rig import MISSION, breaker, lose, only, rule, state
-from tests.engine.core.rig import Rig, of, places, quote, stop, target, wants
+from tests.engine.core.rig import SETTINGS, Rig, of, places, quote, stop, target, wants
 
 LOSS, DRAWDOWN = Watch.PORTFOLIO_LOSS, Watch.DRAWDOWN
 MUCH = Decimal(10**8)
-ROOMY = RiskSettings(default_limits=Limits(max_position_notional=MUCH, max_order_notional=MUCH), max_exposure=MUCH)
+WIDE_LIMITS = Limits(max_position_notional=MUCH, max_order_notional=MUCH)
+ROOMY = replace(SETTINGS.risk, default_limits=WIDE_LIMITS, max_exposure=MUCH)
 HOUR_S = 3600
 
 
