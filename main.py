@@ -202,6 +202,7 @@ class Service:
 
         settings = self.runtime.settings
         auth = Auth(self.runtime.data / "sessions.json")
+        self.runtime.lock_down.on_begin = auth.end_all
         look = GatewayConfig(environment=settings.environment)
         page = create_app(self.runtime.desk, self.console, look, auth, self.runtime.problems)
         server = GatewayServer(page, self.config.gateway.host, self.config.gateway.port)
