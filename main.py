@@ -40,7 +40,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 engine_cli.register(app)
-bot_cli.register(app, engine_cli.DEFAULT_DATA, engine_cli.environment_in)
 research_cli.register(app)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
@@ -349,6 +348,12 @@ def open_ward(data: Path) -> watchdog_cli.Ward:
 
 
 watchdog_cli.register(app, open_ward)
+bot_cli.register(
+    app,
+    engine_cli.DEFAULT_DATA,
+    engine_cli.environment_in,
+    partial(watchdog_cli.stop_from_outside, open_ward=open_ward),
+)
 
 
 @app.command("apply-settings")

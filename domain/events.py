@@ -322,6 +322,9 @@ class WatchdogActed(Struct, kw_only=True, tag="watchdog_acted", array_like=True)
     acted_ns: int
     flattened: bool
     text: str
+    halted: bool = False
+    """A person told it to halt, `by` name, because no engine answered."""
+    by: str = ""
 
 
 class VenueStatus(Struct, kw_only=True, tag="venue_status", array_like=True):

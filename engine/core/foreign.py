@@ -73,8 +73,8 @@ def on_disk_low(core: Core, event: e.DiskLow) -> None:
 
 def on_watchdog_acted(core: Core, event: e.WatchdogActed) -> None:
     """The watchdog closed what was held; where it only cancelled, what every such start is latched at is enough."""
-    if event.flattened:
-        halt(core, "watchdog", f"the heartbeat of run {event.epoch} died: {event.text}")
+    if event.flattened or event.halted:
+        halt(core, event.by or "watchdog", f"the heartbeat of run {event.epoch} died: {event.text}")
     incident.open_(core, "watchdog", f"the heartbeat of run {event.epoch} died: {event.text}.", "watchdog")
 
 
