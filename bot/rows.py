@@ -36,6 +36,10 @@ def kinds(desk: Desk) -> list[str]:
     return desk.strategy_kinds()
 
 
+def _shocks(desk: Desk) -> list[str]:
+    return desk.shocks()
+
+
 SYMBOL = Argument(name="symbol", help="an instrument: its id, an alias or the base asset", complete=symbols)
 ONE_SYMBOL = structs.replace(SYMBOL, required=False, help="only this instrument")
 ACCOUNT = Argument(name="account", help="which account, when there are several", required=False, complete=accounts)
@@ -44,6 +48,11 @@ REASON = Argument(name="reason", help="why, for the record", required=False, res
 REQUEST = Argument(name="id", help="the request, see /pending", complete=_requests)
 STRATEGY = Argument(name="id", help="the strategy, see /strategies", complete=_strategy_ids)
 PARAMS = Argument(name="params", help="KEY=VALUE, several with spaces between", rest=True)
+
+RISK = (
+    Argument(name="view", help="stress: what shocks would do", required=False, choices=("stress",)),
+    Argument(name="what", help="one shock, by name or in words: BTC -20", required=False, rest=True, complete=_shocks),
+)
 
 
 def reads(name: str, text: str, handler: Handler, *arguments: Argument, aliases: tuple[str, ...] = ()) -> Verb:

@@ -15,7 +15,8 @@ from bot import act, emergency, show
 from bot.call import Call, Effect, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal, stamp
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, symbols, venues, words_of
-from bot.rows import ACCOUNT, ONE_SYMBOL, PARAMS, REASON, REQUEST, STRATEGY, SYMBOL, VENUE, kinds, open_orders
+from bot.risk import risk
+from bot.rows import ACCOUNT, ONE_SYMBOL, PARAMS, REASON, REQUEST, RISK, STRATEGY, SYMBOL, VENUE, kinds, open_orders
 from bot.rows import acts as _acts
 from bot.rows import lowers as _lowers
 from bot.rows import reads as _reads
@@ -83,6 +84,7 @@ VERBS: Final = (
         ONE_SYMBOL,
         aliases=("history",),
     ),
+    _reads("risk", "What can be lost: by place, by odds, by shock; stress alone shows every shock", risk, *RISK),
     _reads("venues", "Connections to exchanges, their rate limits, and what waits for them", show.venues, VENUE),
     _reads("strategies list", "Every loaded strategy", show.strategies),
     _reads("strategies show", "One strategy in full", show.strategy, STRATEGY),

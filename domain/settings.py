@@ -138,6 +138,18 @@ class BreakerSettings(Struct, frozen=True, kw_only=True):
     exchange_failure: BreakerRule = BreakerRule()
 
 
+class AllocationSettings(Struct, frozen=True, kw_only=True):
+    """Risk parity over strategies: shares of equity that contribute the same risk; off = each is sized by all of it.
+
+    Every `every_ns` of event time it looks at what strategies earned by hour; new shares are taken when they move more
+    than `turnover` of equity. The cut of correlated strategies goes by the same clock, and is on by its rule.
+    """
+
+    enabled: bool = False
+    every_ns: int = 4 * 60 * MINUTE_NS
+    turnover: Decimal = Decimal("0.05")
+
+
 class FailoverSpec(Struct, frozen=True, kw_only=True):
     """Where the strategy that trades `instrument` reads and trades while that venue is out: another venue's contract.
 
@@ -207,3 +219,4 @@ class Settings(Struct, frozen=True, kw_only=True):
     strategies: tuple[StrategySpec, ...] = ()
     breakers: BreakerSettings = BreakerSettings()
     failover: tuple[FailoverSpec, ...] = ()
+    allocation: AllocationSettings = AllocationSettings()

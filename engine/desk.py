@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from domain import facts as f
+from domain import risk_views as rv
 from domain import views as v
 from domain.commands import Actor, ApplySettings, Command, LoadStrategy
 from domain.events import CommandReceived, Event
@@ -30,6 +31,7 @@ from engine import desk_views as views
 from engine.config import diff
 from engine.core.core import Core
 from engine.emergency import views as emergency
+from engine.risk_views import RiskDesk
 
 ANSWER_WITHIN_S = 10.0
 KEPT_FACTS = 2_000
@@ -132,6 +134,7 @@ class Desk:
         """Quantity and value of what has filled, by order."""
         self._equity: deque[v.EquityPoint] = deque(maxlen=KEPT_EQUITY)
         self._samples: dict[str, f.EquitySampled] = {}
+        self._risk = RiskDesk(core)
 
     def publish(self, facts: Sequence[f.Fact]) -> None:
         """Take the facts of one event: answer who waits, remember fills and equity, hand on to readers."""
@@ -302,6 +305,18 @@ class Desk:
     def equity_curve(self, limit: int = 2_000) -> list[v.EquityPoint]:
         """Equity over all accounts, oldest first."""
         return list(self._equity)[-limit:]
+
+    def risk(self) -> rv.RiskView:
+        """Exposure, drawdown, margin, tails, correlation: the portfolio's risk at a glance."""
+        return self._risk.risk()
+
+    def stress(self, what: str = "") -> list[rv.StressView] | str:
+        """What shocks would do: the named ones, or the one that `what` names or describes; else why it is none."""
+        return self._risk.stress(what)
+
+    def shocks(self) -> list[str]:
+        """Names of the shocks that `stress` knows."""
+        return self._risk.shocks()
 
     def strategy_kinds(self) -> list[str]:
         """Kinds of strategies that can be loaded now: the user's files are looked through anew."""

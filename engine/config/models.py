@@ -218,6 +218,17 @@ class BreakersSection(Section):
     """Every connection to a venue: orders, reads, stream, market data, each on its own."""
 
 
+class AllocationSection(Section):
+    """Risk parity: shares of equity by strategy."""
+
+    enabled: bool = False
+    """Off: every strategy is sized by all of its account's equity."""
+    every_ns: PositiveDurationNs = Field(default=4 * HOUR_NS, alias="every")
+    """How often shares, and the cut of correlated strategies, are looked at again."""
+    turnover: Fraction = Decimal("0.05")
+    """New shares are taken when they move more than this part of equity."""
+
+
 class FailoverSection(Section):
     """Where the strategy that trades an instrument goes while its venue is out."""
 
@@ -292,6 +303,7 @@ class Config(Section):
     execution: ExecutionSection = ExecutionSection()
     breakers: BreakersSection = BreakersSection()
     failover: list[FailoverSection] = []
+    allocation: AllocationSection = AllocationSection()
     strategies: list[StrategySection] = []
     persons: list[PersonSection] = []
     telegram: TelegramSection = TelegramSection()

@@ -46,6 +46,7 @@ def venue_fields(config: Config) -> list[dict[str, Any]]:
                     "api_key": account.api_key or "",
                     "address": account.address,
                     "subaccount": account.subaccount,
+                    "authenticator_id": account.authenticator_id,
                     "is_vault": account.is_vault,
                     "cannot_withdraw": account.cannot_withdraw,
                 }

@@ -14,6 +14,7 @@ from domain.settings import (
     MINUTE_NS,
     SECOND_NS,
     AccountSpec,
+    AllocationSettings,
     ApprovalSettings,
     BreakerRule,
     BreakerSettings,
@@ -65,6 +66,7 @@ def without_listed(config: Config) -> Settings:
         approvals=_approvals(config),
         execution=_execution(config),
         breakers=BreakerSettings(exchange_failure=BreakerRule(**config.breakers.exchange_failure.model_dump())),
+        allocation=AllocationSettings(**config.allocation.model_dump()),
         failover=tuple(FailoverSpec(**item.model_dump()) for item in config.failover),
         strategies=tuple(_strategy(item) for item in config.strategies),
     )

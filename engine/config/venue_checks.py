@@ -16,7 +16,7 @@ from engine.config.words import found, nearest
 
 Finding = tuple[KeyPath, str]
 NO_MAINNET = "trading on mainnet is refused until keys are kept in the vault; use testnet, or leave the accounts out"
-_NEEDS = {"hyperliquid": ("address", "key"), "dydx": ("address", "key")}
+_NEEDS = {"hyperliquid": ("address", "key"), "dydx": ("address", "key", "authenticator_id")}
 _NEEDS_OTHERWISE = ("api_key", "key")
 _ADDRESS = {
     "hyperliquid": (re.compile(r"0x[0-9a-fA-F]{40}"), "0x and 40 hexadecimal digits"),
@@ -83,7 +83,7 @@ def _accounts(item: VenueSection, path: KeyPath) -> Iterator[Finding]:
         if ids.index(account.id) != j:
             yield (*here, "id"), f"the id {found(account.id)} stands twice; ids are unique"
         for key in needs:
-            if not getattr(account, key):
+            if getattr(account, key) in {None, ""}:
                 yield here, f"{item.name} needs {key}: {_MEANS[key]}"
         pattern, form = _ADDRESS.get(item.name, (None, ""))
         if pattern is not None and account.address and not pattern.fullmatch(account.address):
@@ -93,5 +93,6 @@ def _accounts(item: VenueSection, path: KeyPath) -> Iterator[Finding]:
 _MEANS = {
     "address": "the account's address",
     "key": "the name of the secret that signs, whose value is in the secrets file",
+    "authenticator_id": "of the account's authenticator for a permissioned key, which cannot withdraw (docs/venues.md)",
     "api_key": "the name of the secret that holds the API key",
 }

@@ -26,6 +26,8 @@ class VenueAccountSection(Section):
     key: Name | None = None
     api_key: Name | None = None
     subaccount: Count = 0
+    authenticator_id: Count | None = None
+    """dYdX: which authenticator of the account is for the key. They count from 0."""
     is_vault: bool = False
     """The address is a sub-account or vault; the key is its master's agent."""
     cannot_withdraw: bool = False

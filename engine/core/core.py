@@ -335,8 +335,11 @@ class Core:
         return equity
 
     def share_of(self, strategy_id: str) -> Decimal:
-        """Share of its account's equity that a strategy is sized by; 1 = all of it, where nothing allocates."""
-        return self.state.shares.get(strategy_id, ONE)
+        """Share of its account's equity that a strategy is sized by: 1 where nothing allocates and cuts."""
+        state = self.state
+        if not state.shares and not state.cuts:
+            return ONE
+        return state.shares.get(strategy_id, ONE) * state.cuts.get(strategy_id, ONE)
 
     def exposure(self, account: AccountId) -> Decimal:
         """Sum of |position value| of an account at the reference prices."""

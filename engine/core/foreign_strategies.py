@@ -10,7 +10,7 @@ from domain import commands as c
 from domain.desired import NOTHING
 from domain.facts import StrategyStatus
 from domain.settings import StrategySpec
-from engine.core import operate, requests, samples
+from engine.core import allocation, operate, requests, samples
 from engine.core.core import Core
 from engine.core.state import MANUAL, Slot, StrategyState
 
@@ -56,6 +56,7 @@ def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
             want_nothing(core, strategy)
             del core.state.strategies[name]
             samples.forget_strategy(core, name)
+            allocation.forget(core, name)
             for slot in slots:
                 slot.owner = slot.owner if holds else ""
         case c.SetParams():

@@ -14,7 +14,7 @@ from domain.account import Account, Position
 from domain.events import Filled, FundingPaid
 from domain.instrument import MONEY_STEP, ZERO, AccountId, Instrument
 from domain.order import Order, Role
-from engine.core import samples
+from engine.core import allocation, samples
 from engine.core.core import Core
 from engine.core.state import Slot, slot_key
 
@@ -164,7 +164,8 @@ def sample_equity(core: Core) -> None:
         fact = equity_fact(core, account)
         core.facts.append(fact)
         total += fact.equity
-    samples.take(core, total)
+    if samples.take(core, total):
+        allocation.on_hour(core)
     core.set_timer("equity", core.state.ts_ns + core.state.settings.execution.equity_sample_ns)
 
 

@@ -11,6 +11,7 @@ time-weighted return). Cash that the venue reports otherwise than our books coun
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from domain.account import Account
@@ -26,10 +27,10 @@ MOST_MINUTES = 1_440
 MOST_HOURS = 720
 
 
-def take(core: Core, equity: Decimal) -> None:
-    """Keep one sample at the present time; `equity` is the portfolio's. A second one within a minute only lifts highs.
+def take(core: Core, equity: Decimal) -> bool:
+    """Keep one sample of now; `equity` is the portfolio's. A second one within a minute only lifts the highs.
 
-    Deterministic: times are event time, and what is kept is integers and `Decimal`.
+    True when it is the first of an hour. Deterministic: times are event time, amounts are integers and `Decimal`.
     """
     kept, now_ns = core.state.samples, core.state.ts_ns
     profits = profits_now(core)
@@ -37,11 +38,13 @@ def take(core: Core, equity: Decimal) -> None:
     for name, profit in profits.items():
         if profit > kept.peaks.get(name, ZERO):
             kept.peaks[name] = profit
+    is_new_hour = False
     if kept.times_ns:
         last_ns = kept.times_ns[-1]
         if now_ns - last_ns < MINUTE_NS:
-            return
-        if now_ns // HOUR_NS != last_ns // HOUR_NS:
+            return False
+        is_new_hour = now_ns // HOUR_NS != last_ns // HOUR_NS
+        if is_new_hour:
             close_hour(core)
     kept.times_ns.append(now_ns)
     kept.equity.append(equity)
@@ -55,6 +58,7 @@ def take(core: Core, equity: Decimal) -> None:
     if len(kept.prices) > len(core.instruments):
         for instrument in [i for i in kept.prices if i not in core.instruments]:
             forget_prices(core, instrument)
+    return is_new_hour
 
 
 def profits_now(core: Core) -> dict[str, Decimal]:
@@ -99,7 +103,14 @@ def close_hour(core: Core) -> None:
     for instrument, prices in kept.prices.items():
         hours.prices.setdefault(instrument, []).append(prices[-1])
     for name, profits in kept.pnl.items():
-        hours.pnl.setdefault(name, []).append(profits[-1])
+        before = hours.pnl.setdefault(name, [])
+        if before:
+            given = given_to(core, name)
+            gain = profits[-1] - before[-1]
+            hours.earned.setdefault(name, []).append(float(gain / given) if given > 0 else 0.0)
+        before.append(profits[-1])
+    for earnings in hours.earned.values():
+        keep_newest(earnings, MOST_HOURS)
     trim(kept, MOST_MINUTES)
     trim(hours, MOST_HOURS)
     keep_newest(hours.highs, MOST_HOURS)
@@ -115,7 +126,7 @@ def trim(series: Series, most: int) -> None:
         keep_newest(profits, most)
 
 
-def keep_newest(points: list[int] | list[Decimal], most: int) -> None:
+def keep_newest(points: list[int] | list[float] | list[Decimal], most: int) -> None:
     """Forget all but the newest."""
     if len(points) > most:
         del points[: len(points) - most]
@@ -126,6 +137,7 @@ def forget_strategy(core: Core, strategy_id: str) -> None:
     kept = core.state.samples
     kept.pnl.pop(strategy_id, None)
     kept.hours.pnl.pop(strategy_id, None)
+    kept.hours.earned.pop(strategy_id, None)
     kept.peaks.pop(strategy_id, None)
 
 
@@ -137,7 +149,7 @@ def forget_prices(core: Core, instrument: InstrumentId) -> None:
 
 def take_over_cash(core: Core, account: Account, cash: Decimal) -> None:
     """Make the venue's cash ours: the difference was paid in or out, and changes neither profit nor drawdown."""
-    before = portfolio_equity(core)
+    before, own = portfolio_equity(core), core.equity(account.id)
     moved = cash - account.cash
     account.deposits += moved
     account.cash = cash
@@ -145,6 +157,9 @@ def take_over_cash(core: Core, account: Account, cash: Decimal) -> None:
         if account.id in core.state.day_equity:
             core.state.day_equity[account.id] += moved
         restate(core, before, before + moved)
+        for strategy in core.state.strategies.values():
+            if strategy.spec.account == account.id:
+                restate_peak(core, strategy.spec.id, own, own + moved)
 
 
 def restate(core: Core, before: Decimal, after: Decimal) -> None:
@@ -164,6 +179,21 @@ def restate(core: Core, before: Decimal, after: Decimal) -> None:
         points[:] = [scaled(amount) for amount in points]
     kept.peak_equity = scaled(kept.peak_equity)
     kept.day_open = scaled(kept.day_open)
+
+
+def restate_peak(core: Core, strategy_id: str, before: Decimal, after: Decimal) -> None:
+    """A strategy was given other equity than before: its drawdown stays the same fraction of it."""
+    peaks = core.state.samples.peaks
+    profit = profit_of(core, strategy_id)
+    given_back = peaks.get(strategy_id, ZERO) - profit
+    if given_back > 0:
+        again = given_back * after / before if before > 0 and after > 0 else ZERO
+        peaks[strategy_id] = profit + again.quantize(MONEY_STEP, ROUND_HALF_EVEN)
+
+
+def given_to(core: Core, strategy_id: str) -> Decimal:
+    """Equity that a strategy is sized by: its share of its account's."""
+    return core.equity(core.state.strategies[strategy_id].spec.account) * core.share_of(strategy_id)
 
 
 def portfolio_equity(core: Core) -> Decimal:
@@ -214,19 +244,17 @@ def highest(times_ns: list[int], amounts: list[Decimal], since_ns: int) -> Decim
 
 
 def strategy_drawdown(core: Core, strategy_id: str) -> Decimal:
-    """What a strategy has given back of the most it had earned, as a fraction of the equity that was given to it then.
+    """What a strategy has given back of the most it had earned, as a fraction of the equity that it had then.
 
-    That is its share of its account's equity, with what was given back; of a strategy alone on its account it is the
-    account's own drawdown.
+    That is its share of its account's equity now, and what it gave back; of a strategy alone on its account, without
+    an allocator, it is the account's own drawdown.
     """
-    strategy = core.state.strategies.get(strategy_id)
-    account = core.state.accounts.get(strategy.spec.account) if strategy is not None else None
-    if account is None:
+    if strategy_id not in core.state.strategies:
         return ZERO
     given_back = core.state.samples.peaks.get(strategy_id, ZERO) - profit_of(core, strategy_id)
     if given_back <= 0:
         return ZERO
-    given = (core.equity(account.id) + given_back) * core.share_of(strategy_id)
+    given = given_to(core, strategy_id) + given_back
     return given_back / given if given > 0 else Decimal(1)
 
 
@@ -240,15 +268,22 @@ def returns(core: Core, instrument: InstrumentId, *, by_hour: bool = False) -> l
 
     From minutes, or `by_hour`. With a slower equity timer they are as far apart as it.
     """
+    return joint_returns(core, (instrument,), by_hour=by_hour)[0]
+
+
+def joint_returns(core: Core, instruments: Sequence[InstrumentId], *, by_hour: bool) -> list[list[float]]:
+    """Returns of several instruments over the steps that all of them have, one list per instrument, oldest first."""
     series: Series = core.state.samples.hours if by_hour else core.state.samples
-    prices = series.prices.get(instrument, [])
-    times_ns = series.times_ns[len(series.times_ns) - len(prices) :]
+    columns = [series.prices.get(instrument, []) for instrument in instruments]
+    length = min((len(prices) for prices in columns), default=0)
+    columns = [prices[len(prices) - length :] for prices in columns]
+    times_ns = series.times_ns[len(series.times_ns) - length :]
     most_ns = step_ns(core, by_hour=by_hour) * 3 // 2
-    return [
-        now / before - 1.0
-        for before, now, since_ns, at_ns in zip(prices, prices[1:], times_ns, times_ns[1:], strict=False)
-        if before and now and at_ns - since_ns <= most_ns
-    ]
+    kept = [i for i in range(1, length) if times_ns[i] - times_ns[i - 1] <= most_ns]
+    for prices in columns:
+        if 0 in prices:
+            kept = [i for i in kept if prices[i - 1] and prices[i]]
+    return [[prices[i] / prices[i - 1] - 1.0 for i in kept] for prices in columns]
 
 
 def step_ns(core: Core, *, by_hour: bool) -> int:

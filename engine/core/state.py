@@ -247,6 +247,8 @@ class Hours(Series):
     """The last point of each hour; `highs` has the highest equity within it."""
 
     highs: list[Decimal] = field(default_factory=list)
+    earned: dict[str, list[float]] = field(default_factory=dict)
+    """What a strategy earned from hour to hour as a fraction of the equity that was given to it then."""
 
 
 class Samples(Series):
@@ -257,7 +259,7 @@ class Samples(Series):
     """Equity of the portfolio at the start of the PNL day."""
     peak_equity: Decimal = ZERO
     peaks: dict[str, Decimal] = field(default_factory=dict)
-    """The most that a strategy had earned at any sample since it was loaded."""
+    """The most that a strategy had earned at any sample since it was loaded, in terms of the equity given to it now."""
 
 
 class State(Struct):
@@ -306,7 +308,11 @@ class State(Struct):
     incidents_made: int = 0
     samples: Samples = field(default_factory=Samples)
     shares: dict[str, Decimal] = field(default_factory=dict)
-    """Share of equity by strategy, as the allocator set it last; a strategy that is not there has all of it."""
+    """Share of equity by strategy, as the allocator set it last (`allocation`)."""
+    cuts: dict[str, Decimal] = field(default_factory=dict)
+    """What is left of the size of strategies that are too correlated with another."""
+    allocated_ns: int = 0
+    """When the allocator looked last."""
     overrides: dict[str, Override] = field(default_factory=dict)
     """Those in force, by `RULE|SCOPE`."""
 

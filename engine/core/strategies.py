@@ -22,7 +22,7 @@ from domain.settings import StrategySpec
 from domain.strategy import Wake
 from domain.text import plain
 from domain.verdict import Reason, Veto
-from engine.core import failover, samples, wake
+from engine.core import allocation, failover, samples, wake
 from engine.core.core import AnyStrategy, Core, Prepared
 from engine.core.review import clear_wants, review
 from engine.core.state import MANUAL, Slot, StrategyState
@@ -63,6 +63,7 @@ def load(core: Core, spec: StrategySpec, source_hash: str, *, is_configured: boo
             position.owner = spec.id
     strategy = StrategyState(spec, source_hash=source_hash, asked=core.state.seq)
     core.state.strategies[spec.id] = strategy
+    allocation.make_room(core, spec)
     failover.claim(core, spec)
     warmup = wake.attach(core, spec)
     if problem:
@@ -287,6 +288,7 @@ def unload(core: Core, strategy: StrategyState, *, keep_position: bool) -> Veto 
     core.failed.pop(strategy.spec.id, None)
     del core.state.strategies[strategy.spec.id]
     samples.forget_strategy(core, strategy.spec.id)
+    allocation.forget(core, strategy.spec.id)
     for slot in slots:
         if not holds and not slot.orders:
             slot.owner = ""

@@ -10,6 +10,7 @@ account         the read path: queries and snapshots
 ids             our order ids in the venue's 32 bits, by a counter on disk
 blocks, turns   height, time and nonces of the chain; who may rest an order next
 chain, signing  transactions; `LocalSigner`
+authenticators  what a permissioned key may sign for the account: orders, and nothing else
 markets         contracts, fees and limits, read from the venue
 wire, http, socket   the indexer's words; asking; the WebSocket and its holes
 config          addresses of mainnet and testnet, patience, accounts

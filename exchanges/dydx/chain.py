@@ -31,6 +31,7 @@ UNSPECIFIED, IOC, POST_ONLY = 0, 1, 2
 """Times in force; fill-or-kill exists and is deprecated: the chain refuses it."""
 NO_CONDITION, STOP_LOSS, TAKE_PROFIT = 0, 1, 2
 PLACE, CANCEL, BATCH_CANCEL = (f"/dydxprotocol.clob.Msg{name}" for name in ("PlaceOrder", "CancelOrder", "BatchCancel"))
+TX_EXTENSION = "/dydxprotocol.accountplus.TxExtension"
 PUBLIC_KEY = "/cosmos.crypto.secp256k1.PubKey"
 GAS_LIMIT = 1_000_000
 """Messages to the order book are free; a limit has to be named all the same."""
@@ -131,10 +132,17 @@ def cancel_message(key: OrderKey, until: int) -> bytes:
     return encoded
 
 
-def sign_doc(kind: str, message: bytes, *, public_key: bytes, nonce: int, account_number: int, chain_id: str) -> bytes:
-    """Exactly what is signed for one message; a signer is given this and nothing less."""
+def sign_doc(
+    kind: str, message: bytes, *, public_key: bytes, nonce: int, account_number: int, chain_id: str, authenticator: int
+) -> bytes:
+    """Exactly what is signed for one message; a signer is given this and nothing less.
+
+    The account is the message's; `authenticator` is which of its authenticators is to judge the key.
+    """
     tx, signing = proto("cosmos.tx.v1beta1.tx"), proto("cosmos.tx.signing.v1beta1.signing")
-    body = tx.TxBody(messages=[_any(kind, message)])
+    chosen = proto("dydxprotocol.accountplus.tx").TxExtension(selected_authenticators=[authenticator])
+    extension = _any(TX_EXTENSION, chosen.SerializeToString())
+    body = tx.TxBody(messages=[_any(kind, message)], non_critical_extension_options=[extension])
     held = proto("cosmos.crypto.secp256k1.keys").PubKey(key=public_key).SerializeToString()
     mode = tx.ModeInfo(single=tx.ModeInfo.Single(mode=signing.SignMode.SIGN_MODE_DIRECT))
     info = tx.SignerInfo(public_key=_any(PUBLIC_KEY, held), sequence=nonce, mode_info=mode)
@@ -160,8 +168,10 @@ class Signed(Struct, frozen=True):
     kinds: tuple[str, ...]
     pays: bool
     """It names a fee, or somebody who pays or grants one."""
+    authenticators: tuple[int, ...]
+    """Which of the account's authenticators is to judge each message."""
     extended: bool
-    """It carries extensions, which could let other keys act."""
+    """It carries anything beside one extension that names them."""
 
 
 def read_sign_doc(payload: bytes) -> Signed:
@@ -170,11 +180,15 @@ def read_sign_doc(payload: bytes) -> Signed:
     try:
         doc = tx.SignDoc.FromString(payload)
         body, auth = tx.TxBody.FromString(doc.body_bytes), tx.AuthInfo.FromString(doc.auth_info_bytes)
+        options = body.non_critical_extension_options
+        extension = proto("dydxprotocol.accountplus.tx").TxExtension
+        chosen = [i for option in options for i in extension.FromString(option.value).selected_authenticators]
     except Exception as error:  # protobuf's DecodeError, whose module depends on the implementation
         raise VenueError("this is not a dYdX transaction: it cannot be read") from error
-    extended = len(body.extension_options) + len(body.non_critical_extension_options) > 0
+    extended = len(body.extension_options) > 0 or [option.type_url for option in options] != [TX_EXTENSION]
     pays = len(auth.fee.amount) > 0 or bool(auth.fee.payer) or bool(auth.fee.granter)
-    return Signed(doc.chain_id, tuple(message.type_url for message in body.messages), pays, extended)
+    kinds = tuple(message.type_url for message in body.messages)
+    return Signed(doc.chain_id, kinds, pays, tuple(chosen), extended)
 
 
 def raw_tx(payload: bytes, signature: bytes) -> bytes:

@@ -75,12 +75,15 @@ def network_name(config: DydxConfig) -> str:
 class DydxAccount(Struct, frozen=True, kw_only=True):
     """One subaccount: the engine's id for it, the address on the chain, its number, and the name of the key.
 
+    The key is a permissioned one, for which the account has the `authenticator` of that id; the account's own key can
+    withdraw and is refused.
     Fills and funding before `since_ns` of the venue's clock are not told; 0 = from the start of the connection on.
     """
 
     id: AccountId
     address: str
     key: str
+    authenticator: int | None = None
     subaccount: int = 0
     since_ns: int = 0
 

@@ -65,7 +65,14 @@ def open_venue(setup: VenueSetup, clock: Clock, signer: Signer, instruments: Seq
     if setup.folder is None:
         raise ConfigError("dYdX's order ids have 32 bits: their map has to be kept in a folder, and none is given")
     accounts = [
-        DydxAccount(id=a.id, address=a.address, key=a.key, subaccount=a.subaccount, since_ns=a.since_ns)
+        DydxAccount(
+            id=a.id,
+            address=a.address,
+            key=a.key,
+            authenticator=a.authenticator_id,
+            subaccount=a.subaccount,
+            since_ns=a.since_ns,
+        )
         for a in setup.accounts
     ]
     ids = IdMap(setup.folder / IDS, clock.now_ns())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
 from domain.errors import ConfigError, VenueError
 from domain.instrument import Instrument
 from domain.ports import Clock, Signer, SignRequest
-from exchanges.dydx import chain
+from exchanges.dydx import authenticators, chain
 from exchanges.dydx.blocks import Blocks
 from exchanges.dydx.config import DydxAccount, DydxConfig
 from exchanges.dydx.http import Reader
@@ -109,14 +109,13 @@ class Opening:
         """What the chain takes."""
         return await read_limits(self._reader)
 
-    async def trader(self, account: DydxAccount, limits: Limits, blocks: Blocks) -> Trader:
-        """An account and its key, which has to be its own."""
+    async def trader(self, account: DydxAccount, limits: Limits, blocks: Blocks, pairs: Iterable[int]) -> Trader:
+        """An account and its key, which may sign orders for it in the contracts `pairs`, and nothing else."""
         public_key = await self._public_key(account)
-        signs_for = chain.address_of(public_key)
-        if signs_for != account.address:
+        if chain.address_of(public_key) == account.address:
             raise ConfigError(
-                f"the key {account.key!r} signs for {signs_for}, not for {account.address} ({account.id}); correct the "
-                "address or the key"
+                f"the key {account.key!r} is the own key of {account.id} ({account.address}), which can withdraw "
+                f"everything; {authenticators.HOW}"
             )
         try:
             path = f"cosmos/auth/v1beta1/account_info/{account.address}"
@@ -126,12 +125,21 @@ class Opening:
                 f"{account.id} ({account.address}) is not there on {self._config.chain_id}: deposit USDC first, or "
                 f"correct the address or the network ({error})"
             ) from error
-        return Trader(account, public_key, number, Turns(limits.stateful, blocks, self._clock))
+        path = f"dydxprotocol/accountplus/authenticators/{account.address}"
+        found = (await self._reader.node(path, authenticators.Answer)).account_authenticators
+        chosen = authenticators.check(account, public_key, found, pairs)
+        return Trader(account, public_key, number, chosen, Turns(limits.stateful, blocks, self._clock))
 
     async def _public_key(self, account: DydxAccount) -> bytes:
         """The key's public half, by a signature of a transaction that does nothing and is never sent."""
         payload = chain.sign_doc(
-            chain.BATCH_CANCEL, b"", public_key=b"", nonce=0, account_number=0, chain_id=self._config.chain_id
+            chain.BATCH_CANCEL,
+            b"",
+            public_key=b"",
+            nonce=0,
+            account_number=0,
+            chain_id=self._config.chain_id,
+            authenticator=0,
         )
         request = SignRequest(key=account.key, action=ALLOWED[chain.BATCH_CANCEL], payload=payload)
         [signed] = await self._signer.sign([request])

@@ -83,6 +83,7 @@ class Trader(Struct):
     account: DydxAccount
     public_key: bytes
     number: int
+    authenticator: int
     turns: Turns
     nonces: Nonces = msgspec.field(default_factory=Nonces)
     equity: Decimal = Decimal(0)
@@ -282,6 +283,7 @@ class Outbox:
             nonce=trader.nonces.next(until_ns),
             account_number=trader.number,
             chain_id=self._config.chain_id,
+            authenticator=trader.authenticator,
         )
         request = SignRequest(key=trader.account.key, action=ALLOWED[kind], payload=payload)
         try:

@@ -1,7 +1,8 @@
 """The signer of dYdX's transactions: it sees the whole document, and believes nobody about what is in it.
 
-Only placing and cancelling orders is signed, without a fee, without extensions. Transfers and withdrawals are other
-messages of the same chain and the same key, so this check is what keeps money in the account.
+Only placing and cancelling orders is signed, without a fee, and only as a permissioned key: each message names the
+authenticator of the account that is to judge it. What such a key may sign is limited by the chain too; see
+`authenticators`.
 """
 
 from __future__ import annotations
@@ -48,8 +49,11 @@ class LocalSigner:
         names = [ALLOWED.get(kind, kind) for kind in found.kinds]
         if not found.kinds or any(kind not in ALLOWED for kind in found.kinds) or set(names) != {request.action}:
             raise VenueError(f"the signer refuses {', '.join(names) or 'nothing'}, asked for as {request.action!r:.40}")
-        if found.pays or found.extended:
-            raise VenueError("the signer refuses a transaction that pays a fee or carries extensions")
+        if found.pays or found.extended or len(found.authenticators) != len(found.kinds):
+            raise VenueError(
+                "the signer refuses a transaction that pays a fee, carries other extensions, or does not name an "
+                "authenticator for each message"
+            )
         if found.chain_id == MAINNET.chain_id:
             raise VenueError("a plain key in this process does not sign for mainnet: that takes the vault's signer")
         key = self._keys.get(request.key)

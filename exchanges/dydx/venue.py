@@ -35,6 +35,7 @@ from exchanges.dydx.orders import Line, Orders
 from exchanges.dydx.outbox import Outbox
 from exchanges.dydx.socket import Connection
 from exchanges.dydx.wire import UNREAD, Frame, WireHeight, WireHeightUpdate, WireUpdate, decoded, ns_of
+from exchanges.shared.keys import note, told
 from exchanges.shared.payloads import Payloads
 from exchanges.shared.reads import Reads
 from exchanges.shared.redial import Redial
@@ -157,6 +158,7 @@ class DydxVenue:
             network=network_name(self._config),
             connected=self._is_up,
             detail="; ".join(said),
+            keys=tuple(told(account) for account in self.outbox.traders),
             budgets=(*self._limits.budget.budgets(now_ns), *turns),
             waiting=(*self._limits.budget.waiting(now_ns), *waiting),
         )
@@ -174,8 +176,10 @@ class DydxVenue:
         self.orders.markets |= {market.ticker: market for market in markets}
         self.outbox.limits = await opening.limits()
         for account in self._accounts:
-            trader = await opening.trader(account, self.outbox.limits, self.blocks)
+            pairs = [self.outbox.markets[instrument.id].pair for instrument in self._instruments]
+            trader = await opening.trader(account, self.outbox.limits, self.blocks, pairs)
             self.outbox.traders[account.id] = trader
+            note(told(account.id))
             since_ns = account.since_ns or self._clock.now_ns()
             self._readers[account.id] = AccountReader(reader, account, self.orders, since_ns)
             self._by_channel[account.channel] = self._readers[account.id]

@@ -39,8 +39,9 @@ T = TypeVar("T")
 class VenueAccount(Struct, frozen=True, kw_only=True):
     """One account at a venue: who it is there, and the name of the key that signs for it (`SignRequest.key`).
 
-    Hyperliquid: `address`, and `key` names its agent's key. dYdX: `address`, `subaccount`, `key`. Binance, Bybit and
-    Phemex: `api_key` is the public half of the API key, and `key` names its secret half.
+    Hyperliquid: `address`, and `key` names its agent's key. dYdX: `address`, `subaccount`, and `key` names the
+    permissioned key of `authenticator_id`. Binance, Bybit and Phemex: `api_key` is the public half of the API key, and
+    `key` names its secret half.
     """
 
     id: AccountId
@@ -50,6 +51,7 @@ class VenueAccount(Struct, frozen=True, kw_only=True):
     """The value, which goes into requests. It is read from the secrets file and never shown."""
     address: str = ""
     subaccount: int = 0
+    authenticator_id: int | None = None
     is_vault: bool = False
     """The address is a sub-account or vault, whose orders its master's key signs."""
     cannot_withdraw: bool = False

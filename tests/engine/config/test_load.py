@@ -168,7 +168,7 @@ def test_every_mistake_is_named_at_once_with_line_key_expected_found_and_nearest
         "8:19",
         "8:36",
     ]
-    assert said[0].startswith("1:1: gatway: no such key; did you mean gateway?; valid here: accounts, alerts, approv")
+    assert said[0].startswith("1:1: gatway: no such key; did you mean gateway?; valid here: accounts, alerts, alloc")
     assert said[1] == "2:17: gateway.port: expected a whole number, found 'many'"
     assert said[2] == "2:29: gateway.host: expected text (put it in quotes), found 5"
     assert said[3].startswith("4:3: risk.max_exposur: no such key; did you mean max_exposure?; valid here: base_pos")

@@ -97,6 +97,24 @@ def test_a_person_vouches_for_a_key_account_by_account(load):
     assert binance["accounts"][0]["cannot_withdraw"] is True
 
 
+DYDX = f"""environment: testnet
+venues:
+  - name: dydx
+    instruments: [BTC-USDC-PERP.DYDX]
+    accounts: [{{id: "DYDX:main", address: dydx1{"a" * 38}, key: trading_key, authenticator_id: 0}}]
+persons: [{{id: adam, role: admin}}]
+approvals: {{override_votes: 1, requester_counts: true}}
+"""
+
+
+def test_a_dydx_account_names_the_authenticator_of_its_permissioned_key(load):
+    assert venue_fields(load(DYDX))[0]["accounts"][0]["authenticator_id"] == 0
+    with pytest.raises(
+        Problems, match="dydx needs authenticator_id: of the account's authenticator for a permissioned"
+    ):
+        load(DYDX.replace(", authenticator_id: 0", ""))
+
+
 def test_the_venues_of_the_settings_are_those_there_are(load):
     with pytest.raises(Problems) as caught:
         load(FILE.replace("name: binance", "name: binanse"))

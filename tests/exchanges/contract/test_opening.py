@@ -24,7 +24,7 @@ STRANGERS: dict[str, Callable[[Any], Any]] = {
 """Signers that have another key than the account's."""
 
 
-TELLING = [name for name in KEYED if name not in {"phemex", "dydx"}]
+TELLING = [name for name in KEYED if name != "phemex"]
 """Venues that tell what a key may do; what is told of Phemex is in its own tests."""
 
 

@@ -1,6 +1,7 @@
 """What is so on the local dYdX whatever happens there: its markets, and what makes a signature valid."""
 
 import base64
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,21 @@ KEY = "0x" + "11" * 32
 PUBLIC_KEY = PrivateKey(bytes.fromhex(KEY[2:])).public_key.format()
 PUBLIC_KEY_TEXT = base64.b64encode(PUBLIC_KEY).decode()
 ADDRESS = address_of(PUBLIC_KEY)
+TRADING_KEY = "0x" + "33" * 32
+"""Of an API trading key: another key, for which the account has the authenticator 0."""
+TRADING_PUBLIC_KEY = PrivateKey(bytes.fromhex(TRADING_KEY[2:])).public_key.format()
+
+
+def composite(*parts: tuple[str, bytes]) -> bytes:
+    """The config of an AllOf or AnyOf."""
+    return json.dumps([{"type": kind, "config": base64.b64encode(config).decode()} for kind, config in parts]).encode()
+
+
+def trading_authenticator(*more: str, key: bytes = TRADING_PUBLIC_KEY) -> tuple[str, bytes]:
+    """As the venue's own page makes them for API trading keys, with `more` messages allowed."""
+    orders = [f"/dydxprotocol.clob.Msg{name}" for name in ("PlaceOrder", "CancelOrder", "BatchCancel")]
+    filters = composite(*(("MessageFilter", name.encode()) for name in (*orders, *more)))
+    return "AllOf", composite(("SignatureVerification", key), ("AnyOf", filters), ("SubaccountFilter", b"0"))
 
 
 def market(pair: int, ticker: str, tick: str, step: str, resolution: int, exponent: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from exchanges.dydx.ids import IdMap
 from exchanges.dydx.signing import LocalSigner
 from exchanges.dydx.venue import DydxVenue
 from tests.exchanges.desk import Desk, WallClock
-from tests.exchanges.dydx.chain_facts import ADDRESS, KEY
+from tests.exchanges.dydx.chain_facts import ADDRESS, TRADING_KEY
 from tests.exchanges.dydx.node_room import Room
 from tests.exchanges.dydx.server import DydxServer
 
@@ -34,9 +34,9 @@ def config_of(server: DydxServer, **changes: Any) -> DydxConfig:
 
 
 def venue_at(server: DydxServer, folder: Path, clock: WallClock | None = None, **changes: Any) -> DydxVenue:
-    account = DydxAccount(id=ACCOUNT, address=ADDRESS, key="trader")
+    account = DydxAccount(id=ACCOUNT, address=ADDRESS, key="trader", authenticator=0)
     accounts = changes.pop("accounts", [account])
-    signer = changes.pop("signer", LocalSigner({"trader": KEY}))
+    signer = changes.pop("signer", LocalSigner({"trader": TRADING_KEY}))
     instruments = changes.pop("instruments", [BTC])
     ids = IdMap(folder / "ids", time.time_ns(), threaded=changes.pop("threaded", True))
     config = config_of(server, **changes)

@@ -1,4 +1,4 @@
-"""An account of the local chain, and what the chain counts about it: nonces and requests by block."""
+"""An account of the local chain: its authenticators, its nonces, and its requests by block."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -14,6 +14,8 @@ class Holder:
     """One account of the chain."""
 
     number: int
+    authenticators: dict[int, tuple[str, bytes]] = field(default_factory=dict)
+    """Type and config, by id."""
     nonces: list[int] = field(default_factory=list)
     sent: dict[str, deque[int]] = field(default_factory=lambda: {kind: deque() for kind in RATES})
 

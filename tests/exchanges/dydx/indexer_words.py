@@ -1,5 +1,6 @@
 """The local indexer's words: what a room knows, as REST and the WebSocket tell it."""
 
+import base64
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,6 +10,7 @@ from domain.instrument import ZERO
 from domain.order import OrderKind
 from exchanges.dydx.chain import POST_ONLY, SHORT_TERM
 from tests.exchanges.dydx.chain_facts import ADDRESS, MARKETS
+from tests.exchanges.dydx.holders import Holder
 from tests.exchanges.dydx.node_room import Room
 from tests.exchanges.dydx.records import Rec
 
@@ -163,6 +165,15 @@ def payment_of(payment: dict[str, Any], room: Room) -> dict[str, Any]:
     at = iso(payment["createdAtNs"])
     named = {"ticker": payment["ticker"], "payment": payment["payment"], "oraclePrice": "0", "size": "0"}
     return named | {"createdAt": at, "createdAtHeight": str(room.height), "rate": "0", "side": "LONG"}
+
+
+def authenticators_of(holder: Holder | None) -> list[dict[str, str]]:
+    """As the node's REST tells them: numbers are texts, bytes are base64."""
+    known = holder.authenticators if holder is not None else {}
+    return [
+        {"id": str(number), "type": kind, "config": base64.b64encode(config).decode()}
+        for number, (kind, config) in known.items()
+    ]
 
 
 def height_of(room: Room) -> dict[str, Any]:

@@ -6,24 +6,24 @@ that brings them; what has filled is told with the next block, because only then
 by our `PaperExchange`.
 """
 
-import hashlib
 import time
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
 from domain.events import Cancelled, Filled, FundingPaid, Rejected, VenueEvent
 from domain.order import BUY, SELL, Cancel, Intent, Liquidity, OrderKind, Place
 from exchanges.dydx import chain
-from exchanges.dydx.chain import BATCH_CANCEL, CANCEL, CONDITIONAL, LONG_TERM, PLACE, SHORT_TERM, OrderKey, address_of
-from exchanges.dydx.config import LOCAL_CHAIN, SHORT_BLOCK_WINDOW
+from exchanges.dydx.chain import BATCH_CANCEL, CANCEL, CONDITIONAL, LONG_TERM, PLACE, SHORT_TERM, OrderKey
+from exchanges.dydx.config import SHORT_BLOCK_WINDOW
 from exchanges.dydx.markets import FeeTier, market_of
 from exchanges.dydx.wire import WireMarket
 from exchanges.paper.clearing import affords
 from exchanges.paper.config import PaperConfig
 from exchanges.paper.exchange import PaperExchange
-from tests.exchanges.dydx.chain_facts import ADDRESS, MARKETS, verified
+from tests.exchanges.dydx.ante import ADD, Checked, Refused, admitted
+from tests.exchanges.dydx.chain_facts import ADDRESS, MARKETS, trading_authenticator
 from tests.exchanges.dydx.holders import Holder
 from tests.exchanges.dydx.records import Rec, Until
 
@@ -31,8 +31,6 @@ MS = 1_000_000
 FEES = FeeTier(maker_fee_ppm=100, taker_fee_ppm=500)
 MAX_STATEFUL_S = 95 * 86_400
 TIERS = ((0, 0), (20, 10), (100, 20), (1_000, 40), (10_000, 100), (50_000, 200))
-Checked: TypeAlias = tuple[int, str, str]
-"""Code, codespace and log of CheckTx; code 0 = taken."""
 
 
 class Room:
@@ -46,6 +44,8 @@ class Room:
         instruments = [m.instrument for m in self.markets.values()]
         self.exchange = PaperExchange(instruments, {self.account: Decimal(cash)}, config)
         self.holders = {ADDRESS: Holder(7)}
+        self.next_authenticator = 0
+        self.add_authenticator(ADDRESS, *trading_authenticator())
         self.height = 1_000
         self.time_ns = time.time_ns()
         self.skew_ns = 0
@@ -64,6 +64,13 @@ class Room:
         """A node that is stopped forgets what no block has brought."""
         return vars(self) | {"seen": [], "mempool": []}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A chain that was kept before there were authenticators gets those of a new one."""
+        fresh = {} if "next_authenticator" in state else {"holders": {ADDRESS: Holder(7)}, "next_authenticator": 0}
+        vars(self).update(state | fresh)
+        if fresh:
+            self.add_authenticator(ADDRESS, *trading_authenticator())
+
     def now_ns(self) -> int:
         self._last_ns = max(self._last_ns + 1, time.time_ns() + self.skew_ns)
         return self._last_ns
@@ -72,46 +79,13 @@ class Room:
 
     def check_tx(self, raw: bytes) -> Checked:
         """What the node says of a transaction that it has received."""
-        tx = chain.proto("cosmos.tx.v1beta1.tx")
         try:
-            outer = tx.TxRaw.FromString(raw)
-            body, auth = tx.TxBody.FromString(outer.body_bytes), tx.AuthInfo.FromString(outer.auth_info_bytes)
-            [message], [signer], [signature] = body.messages, auth.signer_infos, outer.signatures
-            keys = chain.proto("cosmos.crypto.secp256k1.keys")
-            public_key = keys.PubKey.FromString(signer.public_key.value).key
-        except Exception as error:  # noqa: BLE001 - whatever somebody sends
-            return 2, "sdk", f"tx parse error: {error}"
-        address = address_of(public_key)
-        holder = self.holders.get(address)
-        if holder is None:
-            return 9, "sdk", f"account {address} not found: unknown address"
-        doc = tx.SignDoc(
-            body_bytes=outer.body_bytes,
-            auth_info_bytes=outer.auth_info_bytes,
-            chain_id=LOCAL_CHAIN,
-            account_number=holder.number,
-        )
-        if not verified(public_key, signature, hashlib.sha256(doc.SerializeToString()).digest()):
-            return (
-                4,
-                "sdk",
-                (
-                    f"signature verification failed; please verify account number ({holder.number}) and chain-id "
-                    f"({LOCAL_CHAIN}): unauthorized"
-                ),
-            )
-        kinds = {PLACE: "MsgPlaceOrder", CANCEL: "MsgCancelOrder", BATCH_CANCEL: "MsgBatchCancel"}
-        if message.type_url not in kinds:
-            return 2, "sdk", f"nobody taught the local venue {message.type_url}"
-        found = getattr(chain.proto("dydxprotocol.clob.tx"), kinds[message.type_url]).FromString(message.value)
-        return self._check(message.type_url, found, address, holder, signer.sequence)
-
-    def _check(self, kind: str, message: Any, address: str, holder: Holder, nonce: int) -> Checked:
-        order_id = None if kind == BATCH_CANCEL else message.order.order_id if kind == PLACE else message.order_id
-        owner = message.subaccount_id.owner if order_id is None else order_id.subaccount_id.owner
-        if owner != address:
-            return 4, "sdk", f"pubKey does not match signer address {owner}: invalid pubkey"
-        is_short = order_id is None or order_id.order_flags == SHORT_TERM
+            sent = admitted(self.holders, raw)
+        except Refused as refused:
+            return refused.checked
+        kind, message, holder, nonce = sent.kind, sent.message, sent.holder, sent.nonce
+        order_id = message.order.order_id if kind == PLACE else message.order_id if kind == CANCEL else None
+        is_short = kind == BATCH_CANCEL or (order_id is not None and order_id.order_flags == SHORT_TERM)
         if not is_short:
             problem = holder.nonce_problem(nonce, self.time_ns // MS)
             if problem:
@@ -124,7 +98,7 @@ class Room:
         elif kind == CANCEL:
             answer = self._check_cancel(message)
         else:
-            answer = self._batch_cancel(message)
+            answer = self._batch_cancel(message) if kind == BATCH_CANCEL else (0, "", "[]")
         if not answer[0]:
             self.seen.append((kind, message, nonce))
             if not is_short:
@@ -303,10 +277,19 @@ class Room:
         for kind, message in mempool:
             if kind == PLACE:
                 self._deliver(message.order)
-            else:
+            elif kind == ADD:
+                self.add_authenticator(message.sender, message.authenticator_type, message.data)
+            elif kind == CANCEL:
                 rec = self.recs.get(self._key(message.order_id).uuid)
                 if rec is not None and rec.status in {"OPEN", "UNTRIGGERED"}:
                     self._submit(Cancel(cid=rec.id, account=rec.place.account, instrument=rec.place.instrument))
+
+    def add_authenticator(self, address: str, kind: str, config: bytes) -> int:
+        """A new one of an account; ids are the chain's."""
+        number = self.next_authenticator
+        self.next_authenticator += 1
+        self.holders[address].authenticators[number] = (kind, config)
+        return number
 
     def _deliver(self, order: Any) -> None:
         rec = self._rec(order, self._key(order.order_id))

@@ -318,6 +318,9 @@ class DydxServer:
             key = {"@type": "/cosmos.crypto.secp256k1.PubKey", "key": PUBLIC_KEY_TEXT}
             info = {"address": address, "pub_key": key, "account_number": str(holder.number), "sequence": "0"}
             return web.json_response({"info": info})
+        if path.startswith("dydxprotocol/accountplus/authenticators/"):
+            holder = self.room.holders.get(path.rpartition("/")[2])
+            return web.json_response({"account_authenticators": words.authenticators_of(holder)})
         tier = {"name": "1", "maker_fee_ppm": FEES.maker_fee_ppm, "taker_fee_ppm": FEES.taker_fee_ppm}
         tiers = [{"usd_tnc_required": str(usd * 10**6), "limit": limit} for usd, limit in TIERS]
         limits = {kind: [{"num_blocks": n, "limit": limit} for n, limit in rates] for kind, rates in RATES.items()}

@@ -1,5 +1,6 @@
 """The local server, held to a client that we did not write: plain ccxt reads, signs and trades there."""
 
+import base64
 import json
 import pickle
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ import pytest
 from ccxt.base.errors import InvalidOrder, RateLimitExceeded
 
 from exchanges.dydx.config import LOCAL_CHAIN
-from tests.exchanges.dydx.chain_facts import ADDRESS, KEY
+from tests.exchanges.dydx.chain_facts import ADDRESS, KEY, TRADING_KEY, TRADING_PUBLIC_KEY
 from tests.exchanges.dydx.server import DydxServer
 from tests.needs import recorded_data
 
@@ -97,6 +98,24 @@ async def test_a_signature_over_another_chain_is_refused(server):
             await client.create_order(SYMBOL, "limit", "buy", 0.01, 49_000)
 
 
+async def test_ccxt_signs_as_a_permissioned_key_and_the_server_asks_its_authenticator(server):
+    """What ccxt can sign so, and its own orders cannot: an order of the account by another key."""
+    key = {"subaccountId": {"owner": ADDRESS, "number": 0}, "clientId": 9, "orderFlags": 64, "clobPairId": 0}
+    order = {"orderId": key, "side": "SIDE_BUY", "quantums": 10**8, "subticks": 49_000 * 10**5}
+    order["goodTilBlockTime"] = server.room.time_ns // 10**9 + 60
+    message = {"typeUrl": "/dydxprotocol.clob.MsgPlaceOrder", "value": {"order": order}}
+    account = {"pub_key": {"key": base64.b64encode(TRADING_PUBLIC_KEY).decode()}, "account_number": "7"}
+    async with client_at(server) as client:
+        for authenticators, said in (([1], "Authenticator is not found"), ([], "unknown address")):
+            tx = client.sign_dydx_tx(TRADING_KEY, message, "", LOCAL_CHAIN, account, authenticators)
+            with pytest.raises(ccxt_async.ExchangeError, match=said):
+                await client.nodeRpcGetBroadcastTxSync({"tx": tx})
+        tx = client.sign_dydx_tx(TRADING_KEY, message, "", LOCAL_CHAIN, account, [0])
+        assert (await client.nodeRpcGetBroadcastTxSync({"tx": tx}))["result"]["code"] == 0
+        await server.block()
+        assert [order["clientOrderId"] for order in await client.fetch_open_orders(SYMBOL)] == ["9"]
+
+
 async def test_more_than_two_stateful_orders_a_block_are_refused(server):
     server.hold_blocks()
     async with client_at(server) as client:
@@ -136,6 +155,9 @@ async def test_what_the_chain_knows_outlives_the_server_that_is_served(server):
     assert room.recs[placed["id"]].status == "OPEN"
     assert [position.qty for position in room.committed.positions] == [-1_000]
     room.produce()
+    old = {name: value for name, value in vars(room).items() if name != "next_authenticator"}
+    room.__setstate__(old)
+    assert list(room.holders[ADDRESS].authenticators) == [0], "kept before there were any"
 
 
 async def test_the_recorded_requests_of_ccxt_are_all_answered(server):

@@ -25,7 +25,7 @@ from domain.verdict import Reason
 from exchanges.dydx import chain
 from exchanges.dydx.chain import CANCEL, PLACE
 from exchanges.dydx.signing import LocalSigner
-from tests.exchanges.dydx.chain_facts import ADDRESS, KEY
+from tests.exchanges.dydx.chain_facts import ADDRESS, TRADING_KEY
 from tests.exchanges.dydx.desk import ACCOUNT, desk_at, trading, venue_at
 from tests.exchanges.dydx.server import DydxServer
 
@@ -333,7 +333,7 @@ class Unwilling(LocalSigner):
 
 
 async def test_what_is_not_signed_has_surely_not_left():
-    async with trading(signer=Unwilling({"trader": KEY})) as (server, desk):
+    async with trading(signer=Unwilling({"trader": TRADING_KEY})) as (server, desk):
         place = desk.place(BUY, "49000")
         desk.send(place)
         assert "away" in (await desk.hears(SendFailed, place.cid)).text
