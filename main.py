@@ -348,12 +348,8 @@ def open_ward(data: Path) -> watchdog_cli.Ward:
 
 
 watchdog_cli.register(app, open_ward)
-bot_cli.register(
-    app,
-    engine_cli.DEFAULT_DATA,
-    engine_cli.environment_in,
-    partial(watchdog_cli.stop_from_outside, open_ward=open_ward),
-)
+halts = partial(watchdog_cli.stop_from_outside, open_ward=open_ward)
+bot_cli.register(app, engine_cli.DEFAULT_DATA, engine_cli.environment_in, halts)
 
 
 @app.command("apply-settings")

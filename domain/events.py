@@ -15,6 +15,7 @@ from msgspec import Struct
 from domain.account import VenueOperation
 from domain.commands import Actor, Command
 from domain.desired import Desired
+from domain.files import SettingsFileRead, StrategyFileBroken
 from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.market import Bar, Bbo, Book, Feed, FeedStatus, Mark, Trade
 from domain.order import ClientId, Liquidity, OrderKind, OrderStatus
@@ -100,15 +101,6 @@ class StrategyFault(Struct, kw_only=True, tag="strategy_fault", array_like=True)
     strategy: str
     problem: str
     quarantine: bool = True
-
-
-class StrategyFileBroken(Struct, kw_only=True, tag="strategy_file", array_like=True):
-    """The driver found a file in the user's folder of strategies that cannot be used."""
-
-    seq: int = 0
-    ts_ns: int = 0
-    file: str
-    problem: str
 
 
 class ContractsRead(Struct, kw_only=True, tag="contracts_read", array_like=True):
@@ -394,6 +386,7 @@ VenueEvent: TypeAlias = (
 MainEvent: TypeAlias = (
     EngineStarted | EngineStopped | Tick | ClockStepped | CommandReceived | History | StrategyFault
     | StrategyFileBroken | ContractsRead | FeedStatus | InboxOverflow | DiskLow | VenueOpened | WatchdogActed | Decided
+    | SettingsFileRead
     | VenueEvent | SecurityBreach | PressRefused
 )
 # fmt: on

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from domain import facts as f
 from domain import risk_views as rv
 from domain import views as v
-from domain.commands import Actor, ApplySettings, Command, LoadStrategy
+from domain.commands import Actor, ApplySettings, ChangeSettings, Command, LoadStrategy
 from domain.events import CommandReceived, Event
 from domain.instrument import ZERO, Instrument, InstrumentId
 from domain.ports import Clock, Journal
@@ -30,6 +30,7 @@ from domain.verdict import Reason
 from engine import desk_views as views
 from engine.config import diff
 from engine.core.core import Core
+from engine.desk_settings import DeskSettings
 from engine.emergency import views as emergency
 from engine.risk_views import RiskDesk
 
@@ -119,6 +120,7 @@ class Desk:
         """How the chat channels are; whoever runs them says it here."""
         self.venues: Callable[[], tuple[v.VenueView, ...]] = tuple
         """How the venues are, their limits and what waits for them; whoever runs them says it here."""
+        self.settings = DeskSettings(core)
         self._put = put
         self._kinds = strategy_kinds
         self._source_of = source_of
@@ -187,6 +189,8 @@ class Desk:
             except Exception as error:  # noqa: BLE001 - loading a stranger's file may raise anything
                 return self._refused(command, actor, key, Reason.BAD_VALUE, plain(error))
             command = replace(command, source_hash=source.sha256, source=source.text)
+        if isinstance(command, ChangeSettings):
+            command = self.settings.filled(command)
         if isinstance(command, ApplySettings):
             command = replace(command, changes=tuple(diff(self.core.state.settings, command.settings)))
         if key in self._waiting:

@@ -18,8 +18,9 @@ from domain.facts import RequestStatus, TradingState
 from domain.instrument import ZERO
 from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import PROTECTIVE, run_of_client_id
+from domain.settings import Settings
 from domain.verdict import Reason
-from engine.core import breakers, commands, incident, operate, portfolio, requests, samples
+from engine.core import breakers, commands, config, incident, operate, portfolio, requests, samples
 from engine.core.contracts import take_over
 from engine.core.core import Core
 from engine.core.foreign_strategies import change_strategy, load, manual, quarantine
@@ -222,6 +223,8 @@ def approve(core: Core, who: str, vote: c.Approve) -> None:
             core.state.settings, core.state.settings_hash = command.settings, command.content_hash
             operate.open_accounts(core)
             core.refresh()
+        case c.ChangeSettings() as command:
+            take_settings(core, command)
         case c.Resume() as command:
             resume(core, who, command)
         case _:
@@ -272,6 +275,22 @@ def ask_again(_core: Core, _who: str, _command: c.Command) -> None:
     """It takes votes, for a request that was opened in these events and is not known; or a person does it again."""
 
 
+def change_settings(core: Core, _who: str, command: c.ChangeSettings) -> None:
+    """What only lowered risk was in force at once."""
+    change = config.resolved(core, command)
+    if isinstance(change, c.ChangeSettings) and config.is_lower(change):
+        take_settings(core, change)
+
+
+def take_settings(core: Core, command: c.ChangeSettings) -> None:
+    """A change that was in force then."""
+    after = config.settings_after(core, command)
+    if isinstance(after, Settings) and operate.settings_objection(core, after) is None:
+        version = config.record(core, after, "people, before the build changed", command.reason)
+        core.state.settings, core.state.settings_hash = after, version.content_hash
+        core.refresh()
+
+
 def open_breaker(core: Core, who: str, command: c.SetBreaker) -> None:
     """A breaker that was opened by hand; a release takes votes."""
     if command.open and breakers.unknown(core, command.venue) is None:
@@ -298,6 +317,7 @@ COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.SetBreaker: open_breaker,
     c.AcknowledgeIncident: acknowledge,
     c.RecoverIncident: ask_again,
+    c.ChangeSettings: change_settings,
 }
 
 EVENTS: dict[type, Callable[[Core, Any], None]] = {

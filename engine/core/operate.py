@@ -173,13 +173,18 @@ def apply_settings(core: Core, command: c.ApplySettings) -> str:
     """Replace the settings; loaded strategies stay as they are, a new account is opened at the next start."""
     core.state.settings = command.settings
     core.state.settings_hash = command.content_hash
+    settings_changed(core)
+    opened = ", ".join(spec.id for spec in command.settings.accounts if spec.id not in core.state.accounts)
+    later = f" Accounts that open at the next start: {opened}." if opened else ""
+    return f"Settings {command.content_hash[:8]} are in force.{later}"
+
+
+def settings_changed(core: Core) -> None:
+    """Everything that follows from the settings, after others came into force."""
     core.refresh()
     failover.claim_all(core)
     deadman.apply_settings(core)
     converge_all(core)
-    opened = ", ".join(spec.id for spec in command.settings.accounts if spec.id not in core.state.accounts)
-    later = f" Accounts that open at the next start: {opened}." if opened else ""
-    return f"Settings {command.content_hash[:8]} are in force.{later}"
 
 
 def open_accounts(core: Core) -> None:
@@ -372,6 +377,9 @@ def bad_cap(core: Core, instrument: str, qty: Decimal) -> Veto | None:
 
 def settings_objection(core: Core, settings: Settings) -> Veto | None:
     """Settings must keep the contracts and accounts that orders, positions and strategies rest on."""
+    if core.state.settings.environment is not settings.environment:
+        own = core.state.settings.environment
+        return Veto(Reason.WRONG_STATE, f"this data folder is for {own}; {settings.environment} has one of its own")
     if core.state.settings == settings:
         return Veto(Reason.WRONG_STATE, "these settings are in force already")
     contracts = {i.id: i for i in settings.instruments}

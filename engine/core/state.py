@@ -27,6 +27,7 @@ from msgspec.msgpack import Decoder, Encoder
 from domain.account import Account, VenueOperation
 from domain.commands import Command
 from domain.desired import NOTHING, Desired, Style
+from domain.edits import Edit
 from domain.facts import RequestStatus, StrategyStatus, TradingState
 from domain.incident import Incident
 from domain.instrument import ZERO, AccountId, InstrumentId
@@ -262,6 +263,19 @@ class Samples(Series):
     """The most that a strategy had earned at any sample since it was loaded, in terms of the equity given to it now."""
 
 
+class ConfigVersion(Struct, frozen=True):
+    """One change of the settings: who, when, why, what in words, and the edits that it was."""
+
+    number: int
+    content_hash: str
+    seq: int
+    ts_ns: int
+    by: str
+    why: str
+    changes: tuple[str, ...]
+    edits: tuple[Edit, ...]
+
+
 class State(Struct):
     """The whole engine. See the module docstring."""
 
@@ -306,6 +320,12 @@ class State(Struct):
     incidents: dict[str, Incident] = field(default_factory=dict)
     """The newest ones; only the last can be open."""
     incidents_made: int = 0
+    config_version: int = 0
+    """How often the settings were changed; 0 = they are as the first start found them."""
+    config_versions: list[ConfigVersion] = field(default_factory=list)
+    """The newest changes, the last of which is in force."""
+    file_differs: tuple[str, ...] = ()
+    """How the settings file differs from the settings in force; it is applied by a command alone."""
     samples: Samples = field(default_factory=Samples)
     shares: dict[str, Decimal] = field(default_factory=dict)
     """Share of equity by strategy, as the allocator set it last (`allocation`)."""

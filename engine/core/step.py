@@ -12,12 +12,14 @@ from domain import events as e
 from domain import market as m
 from domain.account import venue_of
 from domain.facts import Severity, TradingState
+from domain.files import SettingsFileRead, StrategyFileBroken
 from domain.security import PressRefused, SecurityBreach
 from domain.venue import BudgetLeft
 from engine.core import (
     breakers,
     budgets,
     commands,
+    config,
     contracts,
     deadman,
     failover,
@@ -253,7 +255,7 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     e.CommandReceived: commands.on_command,
     e.History: strategies.on_history,
     e.StrategyFault: strategies.on_fault,
-    e.StrategyFileBroken: strategies.on_broken_file,
+    StrategyFileBroken: strategies.on_broken_file,
     e.ContractsRead: contracts.on_contracts_read,
     e.InboxOverflow: on_overflow,
     e.DiskLow: on_disk_low,
@@ -277,4 +279,5 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     SecurityBreach: on_security_breach,
     PressRefused: on_press_refused,
     e.Decided: on_decided,
+    SettingsFileRead: config.on_file_read,
 }

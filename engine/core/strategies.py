@@ -15,8 +15,9 @@ from domain.account import venue_of
 from domain.codec import encode
 from domain.desired import NOTHING
 from domain.errors import StrategyError
-from domain.events import Decided, History, StrategyFault, StrategyFileBroken
+from domain.events import Decided, History, StrategyFault
 from domain.facts import Severity, StrategyStatus
+from domain.files import StrategyFileBroken
 from domain.market import Feed, FeedKind
 from domain.settings import StrategySpec
 from domain.strategy import Wake

@@ -38,6 +38,7 @@ SAMPLES: dict[type[c.Command], c.Command] = {
     c.SetBreaker: c.SetBreaker(venue="PAPER"),
     c.AcknowledgeIncident: c.AcknowledgeIncident(),
     c.RecoverIncident: c.RecoverIncident(),
+    c.ChangeSettings: c.ChangeSettings(path="risk.max_exposure", problems=("no",)),
 }
 BY_ROLE = {RoleName.VIEWER: "eve", RoleName.TRADER: "dot", RoleName.RISK: "bob", RoleName.ADMIN: "ann"}
 TINY_TEAM = (
