@@ -39,6 +39,7 @@ from engine import lost as lost_end
 from engine.beside import Beside
 from engine.catalogue import built_in, seed
 from engine.clock import WallClock
+from engine.codes import Codes
 from engine.config import Config, diff
 from engine.config.remember import check_environment
 from engine.config.running import RunningSettings
@@ -133,6 +134,7 @@ class Runtime:
             news=self._news,
         )
         self.desk.settings.file = RunningSettings(config, built_in())
+        self.desk.codes = Codes(vault, self.clock)
         last = self._replayed[-1] if self._replayed else None
         self.desk.last_fact = (last.seq, last.index) if last else (self.recovery.snapshot_seq, 0)
         self._database = database_url(config, data, vault)
@@ -167,7 +169,7 @@ class Runtime:
         """The source of a strategy that can be made. Raises `StrategyError`, and what its code raises."""
         loaded = self.guard.call(lambda: registry.load(spec.kind, self._own_strategies))
         self.guard.call(lambda: registry.make(loaded, spec))
-        return StrategySource(loaded.source, loaded.source_hash)
+        return StrategySource(loaded.source, loaded.source_hash, loaded.strategy.params_type)
 
     # effects
 

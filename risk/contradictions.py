@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TypeAlias
 
-from domain.settings import Limits, RoleName, Settings
+from domain.settings import Limits, Settings
+from risk.approvals import unreachable
 
 Finding: TypeAlias = tuple[tuple[str, ...], str]
 
@@ -47,16 +48,6 @@ def _limits(limits: Limits) -> Iterator[tuple[str, str]]:
 
 def _quorum(settings: Settings) -> Iterator[Finding]:
     """A vote that can never be reached is refused when it is configured, not when it is needed."""
-    approvals, persons = settings.approvals, settings.persons
-    if not approvals.enabled:
-        return
-    approvers = sum(person.role >= approvals.approver_role for person in persons)
-    others = any(RoleName.TRADER <= person.role < approvals.approver_role for person in persons)
-    voters = approvers if approvals.requester_counts or others else max(approvers - 1, 0)
-    for key, votes in (("order_votes", approvals.order_votes), ("override_votes", approvals.override_votes)):
-        if votes > voters:
-            text = f"{votes} vote(s) of role {approvals.approver_role.name.lower()} or higher can never be reached"
-            yield (
-                ("approvals", key),
-                f"{text}, there are {voters}: add persons, lower it, or set requester_counts: true",
-            )
+    if settings.approvals.enabled:
+        for key, text in unreachable(settings.persons, settings.approvals):
+            yield ("approvals", key), text

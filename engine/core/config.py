@@ -93,9 +93,7 @@ def change(core: Core, by: str, command: c.ChangeSettings) -> Veto | str:
     if (veto := rewarm(core, after)) is not None:
         return veto
     version = record(core, after, by, command.reason)
-    core.state.settings = after
-    core.state.settings_hash = version.content_hash
-    operate.settings_changed(core)
+    operate.take_settings(core, after, version.content_hash)
     return f"Settings are at version {version.number}: {'; '.join(version.changes)}."
 
 
