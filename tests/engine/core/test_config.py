@@ -131,13 +131,14 @@ def test_people_change_while_running_and_a_quorum_that_could_never_be_reached_is
     assert "can never be reached" in refused.text
 
 
-def test_two_changes_that_are_fine_alone_and_impossible_together_are_refused_at_the_vote() -> None:
-    rig = Rig(ASKING).start()
+def test_two_changes_that_are_fine_alone_and_impossible_together_are_refused_in_the_end() -> None:
+    fay = Person(id="fay", name="Fay", role=RoleName.RISK)
+    rig = Rig(replace(ASKING, persons=(*ASKING.persons, fay))).start()
     ann, bob, cem, dot, eve = ASKING.persons
-    without_cem, without_bob = people(rig, ann, bob, dot, eve), people(rig, ann, cem, dot, eve)
-    assert isinstance(config.settings_after(rig.core, without_bob), Settings)
+    without_cem, without_fay = people(rig, ann, bob, dot, eve, fay), people(rig, ann, bob, cem, dot, eve)
+    assert isinstance(config.settings_after(rig.core, without_fay), Settings)
     assert agree(rig, without_cem).ok
-    refused = rig.command(without_bob, "bob")
+    refused = rig.command(without_fay, "bob")
     assert refused.reason is Reason.BAD_VALUE
     assert "can never be reached" in refused.text
 
@@ -203,7 +204,7 @@ def test_only_the_newest_versions_are_remembered() -> None:
 
 def test_parameters_set_by_the_strategys_own_verb_are_a_version_too() -> None:
     rig = Rig(replace(ASKING, strategies=(SPEC,))).start()
-    assert rig.command(c.SetParams(strategy="script", params={"qty": 2}), "dot").ok
+    assert agree(rig, c.SetParams(strategy="script", params={"qty": 2})).ok
     assert rig.core.state.settings.strategies[0].params == {"qty": 2}
     assert rig.core.state.config_versions[-1].changes == ("strategies[script].params.qty: added 2",)
 
