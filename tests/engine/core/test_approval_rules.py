@@ -72,11 +72,10 @@ def test_a_race_of_presses_executes_once() -> None:
 @pytest.mark.parametrize("durable", [True, False])
 def test_a_crash_at_the_last_vote_executes_once_or_not_at_all(durable: bool) -> None:
     """The vote and what follows from it are one event: it is in the journal whole, or it never was."""
-    journal = MemoryJournal(hold=True)
-    rig = Rig(ASKING, journal)
-    rig.start()
+    journal = MemoryJournal()
+    rig = Rig(ASKING, journal).start()
     request = large(rig)
-    journal.make_durable(rig.core.state.seq)
+    journal.hold = True
     rig.submit(ballot(request), "bob")
     assert places(rig.sent) == [], "nothing that adds risk leaves before the vote is on disk"
     if durable:
@@ -185,10 +184,8 @@ def test_a_vote_for_another_digest_is_refused() -> None:
 def test_what_was_changed_behind_the_voters_backs_is_not_carried_out(field: str) -> None:
     rig = asking()
     request = rig.core.state.requests[large(rig)]
-    value = getattr(request, field)
-    setattr(
-        request, field, value + 1 if isinstance(value, int) and field != "needed" else 0 if field == "needed" else "x"
-    )
+    other = {"needed": 0, "expires_ns": request.expires_ns + 1}
+    setattr(request, field, other.get(field, "x"))
     done = rig.command(ballot(request.id), "bob")
     assert done.reason is Reason.DIGEST
     assert request.status is RequestStatus.FAILED
