@@ -79,7 +79,8 @@ def test_a_crash_at_the_last_vote_executes_once_or_not_at_all(durable: bool) -> 
     rig.submit(ballot(request), "bob")
     assert places(rig.sent) == [], "nothing that adds risk leaves before the vote is on disk"
     if durable:
-        journal.make_durable(rig.core.state.seq)
+        journal.flush()
+        rig.kernel.release(journal.durable_seq)
         assert [place.qty for place in places(rig.sent)] == [1_000]
     sent = {place.cid for place in places(rig.sent)}
     core, _ = recover(journal.reopened(), rig.make_core, "b")
