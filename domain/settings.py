@@ -60,11 +60,18 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_reference_age_ns: int = 60 * SECOND_NS
 
 
-class RiskSettings(Struct, frozen=True, kw_only=True):
-    """The first risk layer: per-instrument limits, account exposure, message budget, sizing base.
+Rules = dict[str, Decimal]
+"""Values by name of the rule (`risk.rules`)."""
 
-    `messages_per_window` counts Place and Amend per account; cancels and reduce-only orders have
-    `reserve_messages` of their own on top.
+
+class RiskSettings(Struct, frozen=True, kw_only=True):
+    """Limits: values of the rules by scope, and what is older than those.
+
+    Of all scopes that an order falls under the strictest value holds; a rule that no scope sets has the default of
+    the environment. `limits` and `default_limits` say four of the rules for an instrument and for the portfolio,
+    `max_position_fraction` and `base_position_fraction` the portfolio's `asset_fraction` and `base_fraction`.
+    `max_exposure` is one account's. `messages_per_window` counts Place and Amend per account; cancels and reduce-only
+    orders have `reserve_messages` of their own on top.
     """
 
     limits: dict[InstrumentId, Limits] = field(default_factory=dict)
@@ -75,6 +82,10 @@ class RiskSettings(Struct, frozen=True, kw_only=True):
     message_window_ns: int = SECOND_NS
     messages_per_window: int = 50
     reserve_messages: int = 50
+    portfolio: Rules = field(default_factory=dict)
+    venue: dict[str, Rules] = field(default_factory=dict)
+    strategy: dict[str, Rules] = field(default_factory=dict)
+    instrument: dict[str, Rules] = field(default_factory=dict)
 
 
 class ApprovalSettings(Struct, frozen=True, kw_only=True):

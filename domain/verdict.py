@@ -28,7 +28,10 @@ class Reason(enum.StrEnum):
         "the position, with everything that may still fill, would pass the position limit",
     )
     NOTIONAL_LIMIT = "NOTIONAL_LIMIT", "the order is worth more than one order may be"
-    EXPOSURE_LIMIT = "EXPOSURE_LIMIT", "total exposure of the account would pass its limit"
+    EXPOSURE_LIMIT = (
+        "EXPOSURE_LIMIT",
+        "total exposure of the account, venue, strategy or portfolio would pass its limit",
+    )
     LIMIT_MISSING = "LIMIT_MISSING", "no limit is configured for this instrument, and a missing limit refuses"
     PRICE_COLLAR = "PRICE_COLLAR", "the price is too far from the reference price"
     PRICE_UNKNOWN = "PRICE_UNKNOWN", "there is no fresh reference price"
@@ -84,6 +87,16 @@ class Reason(enum.StrEnum):
     HARD_LIMIT = "HARD_LIMIT", "this limit is hard: nobody can override it"
     REASON_MISSING = "REASON_MISSING", "a reason is needed, for the record"
     INCIDENT = "INCIDENT", "an incident is open, and its steps come first"
+    ASSET_LIMIT = "ASSET_LIMIT", "too much of the equity would stand in one asset, over all venues and accounts"
+    LEVERAGE = "LEVERAGE", "the positions would be worth too many times the equity"
+    LIQUIDATION = "LIQUIDATION", "the venue would liquidate the account after too small a move"
+    LIQUIDITY = "LIQUIDITY", "the book is too thin"
+    OPEN_POSITIONS = "OPEN_POSITIONS", "there would be too many open positions"
+    POSITION_AGE = "POSITION_AGE", "the position is too old to be added to"
+    LOSING_STREAK = "LOSING_STREAK", "the strategy has lost too many times in a row today"
+    DRAWDOWN = "DRAWDOWN", "the equity has fallen too far from its highest"
+    STRATEGY_DRAWDOWN = "STRATEGY_DRAWDOWN", "the strategy's profit has fallen too far from its highest"
+    DAILY_LOSS = "DAILY_LOSS", "too much was lost today"
 
 
 REASONS: dict[str, Reason] = {reason.value: reason for reason in Reason}

@@ -93,6 +93,13 @@ class VenueView(Struct, frozen=True, kw_only=True):
     breakers: tuple[str, ...] = ()
 
 
+class VenuesFound(Struct, frozen=True, kw_only=True):
+    """What was found when real venues were looked at as a start looks: what is wrong, and the keys of the others."""
+
+    problems: tuple[str, ...] = ()
+    keys: tuple[KeyView, ...] = ()
+
+
 class BreakerView(Struct, frozen=True, kw_only=True):
     """The breaker of one operation at a venue; `until_ns` is when an open one is tried again (0 = by people only)."""
 

@@ -19,6 +19,7 @@ from domain.strategy import Params
 from domain.text import error_text, plain
 from engine.config.models import Config
 from engine.config.problem import KeyPath
+from engine.config.rules import values_of
 from engine.config.settings import natural, to_approvals, to_instrument, to_person
 from engine.config.venue_checks import venues
 from engine.config.words import found, nearest, sentence
@@ -76,8 +77,17 @@ def environment(config: Config) -> Iterator[Finding]:
 
 
 def references(config: Config) -> Iterator[Finding]:
-    """Limits and feed symbols name instruments that exist."""
+    """Limits and feed symbols name instruments, venues and strategies that exist."""
     known = config.instrument_ids
+    venue_names = list(dict.fromkeys(_venue(name) for name in known))
+    ids = [item.id for item in config.strategies]
+    risk = config.risk
+    for kind, given, names in (
+        ("instrument", risk.instrument, known), ("venue", risk.venue, venue_names), ("strategy", risk.strategy, ids)
+    ):  # fmt: skip
+        for key in given:
+            if key not in names:
+                yield ("risk", kind, key), f"there is no {kind} {found(key)}{nearest(key, names)}"
     for section, keys in (("risk", config.risk.limits), ("data_feed", config.data_feed.symbols)):
         inner = "limits" if section == "risk" else "symbols"
         for key in keys:
@@ -146,11 +156,12 @@ def failover(config: Config) -> Iterator[Finding]:
 def limits(config: Config) -> Iterator[Finding]:
     """What a strategy trades has limits; a missing limit would refuse every order."""
     known = set(config.instrument_ids)
-    if config.risk.default_limits is not None:
+    risk = config.risk
+    if risk.default_limits is not None or {"position_notional", "order_notional"} <= values_of(risk.portfolio).keys():
         return
     for i, item in enumerate(config.strategies):
         for j, instrument in enumerate(item.instruments):
-            if instrument in known and instrument not in config.risk.limits:
+            if instrument in known and instrument not in risk.limits:
                 text = f"{instrument} has no limits, so every order would be refused: add risk.default_limits"
                 yield ("strategies", i, "instruments", j), text
 
@@ -225,7 +236,7 @@ CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"environment", "accounts", "venues"}), accounts),
     (frozenset({"environment", "instruments", "execution"}), environment),
     (frozenset({"environment", "venues"}), venues),
-    (frozenset({"instruments", "venues", "risk", "data_feed"}), references),
+    (frozenset({"instruments", "venues", "risk", "data_feed", "strategies"}), references),
     (frozenset({"instruments", "venues", "accounts", "strategies"}), strategies),
     (frozenset({"instruments", "venues", "accounts", "strategies", "failover"}), failover),
     (frozenset({"instruments", "venues", "risk", "strategies"}), limits),

@@ -39,6 +39,7 @@ from engine.config.fields import (
     Text,
     UserId,
 )
+from engine.config.rules import InstrumentRules, PortfolioRules, StrategyRules, VenueRules
 from engine.config.section import Section
 from engine.config.venues import Network, VenueSection
 
@@ -149,7 +150,7 @@ class LimitsSection(Section):
 
 
 class RiskSection(Section):
-    """Limits of the first risk layer. An instrument without limits may not trade."""
+    """Limits: of all scopes that an order falls under the strictest value holds; a missing limit refuses."""
 
     default_limits: LimitsSection | None = None
     limits: dict[str, LimitsSection] = {}
@@ -159,6 +160,11 @@ class RiskSection(Section):
     message_window_ns: PositiveDurationNs = Field(default=SECOND_NS, alias="message_window")
     messages_per_window: AtLeastOne = 50
     reserve_messages: Count = 50
+    portfolio: PortfolioRules = PortfolioRules()
+    """Values of the rules (`risk.rules`) for everything together."""
+    venue: dict[str, VenueRules] = {}
+    strategy: dict[str, StrategyRules] = {}
+    instrument: dict[str, InstrumentRules] = {}
 
 
 class ApprovalsSection(Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -38,6 +38,8 @@ from engine.config.models import (
     PersonSection,
     StrategySection,
 )
+from engine.config.rules import values_of
+from engine.config.section import Section
 from engine.config.venues import VenueAccountSection
 
 PAPER_EXECUTION = {"reconcile_every_ns": MINUTE_NS, "dead_man_ns": 0}
@@ -133,8 +135,16 @@ def _risk(config: Config) -> RiskSettings:
     return RiskSettings(
         limits={instrument: _limits(item) for instrument, item in sorted(risk.limits.items())},
         default_limits=_limits(risk.default_limits) if risk.default_limits else None,
-        **risk.model_dump(exclude={"limits", "default_limits"}),
+        portfolio=values_of(risk.portfolio),
+        venue=_scoped(risk.venue),
+        strategy=_scoped(risk.strategy),
+        instrument=_scoped(risk.instrument),
+        **risk.model_dump(exclude={"limits", "default_limits", "portfolio", "venue", "strategy", "instrument"}),
     )
+
+
+def _scoped(sections: Mapping[str, Section]) -> dict[str, dict[str, Decimal]]:
+    return {name: values_of(section) for name, section in sorted(sections.items())}
 
 
 def _execution(config: Config) -> ExecutionSettings:

@@ -15,7 +15,7 @@ from domain.facts import StrategyStatus, TradingState
 from domain.settings import Settings, StrategySpec
 from domain.text import plain
 from domain.verdict import REASONS, Reason, Veto
-from engine.core import breakers, deadman, failover, incident, overrides, params, people, review, trading
+from engine.core import breakers, deadman, failover, incident, limits, overrides, params, people, review, trading
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
 from engine.core.executor.place import cancel
@@ -215,7 +215,7 @@ def obstacle(core: Core, slot: Slot, target: int) -> Veto | None:
 
 def limit_in_the_way(core: Core, slot: Slot, target: int) -> Veto | None:
     """Why the gate would refuse an order for this target, found before anyone is asked to vote on it."""
-    config = core.gate.get(slot.instrument)
+    config = limits.gate_of(core, slot)
     if config is None:
         return Veto(Reason.LIMIT_MISSING, slot.instrument)
     instrument = core.instruments[slot.instrument]
@@ -235,6 +235,7 @@ def give_to_manual(core: Core, slot: Slot) -> None:
         spec = StrategySpec(id=owner, kind=MANUAL, account=slot.account, instruments=(slot.instrument,))
         core.state.strategies[owner] = StrategyState(spec, status=StrategyStatus.RUNNING, desired=NOTHING)
     slot.owner = owner
+    core.tally.dirty[slot.key] = None
     if (held := core.state.accounts[slot.account].positions.get(slot.instrument)) is not None:
         held.owner = owner
 

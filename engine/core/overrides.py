@@ -15,11 +15,12 @@ from domain import facts
 from domain.facts import Severity
 from domain.settings import MINUTE_NS
 from domain.verdict import Reason, Veto
+from engine.core import limits
 from engine.core.core import Core
 from engine.core.executor import converge_all
 from engine.core.review import review
 from engine.core.state import Override, Request
-from risk.rules import RULES, Rule, Unit, parse_scope, rule_problem
+from risk.rules import RULES, Rule, ScopeKind, Unit, parse_scope, rule_problem
 
 
 def key_of(rule: str, scope: str) -> str:
@@ -58,7 +59,7 @@ def scope_problem(core: Core, scope: str) -> str:
 
 def size_problem(core: Core, rule: Rule, command: c.Override) -> Veto | None:
     """Why a value is no override: it must loosen the limit as it is set, and no further than the settings allow."""
-    now = limit_now(core, command.rule)
+    now = limit_now(core, command)
     if now is None:
         return Veto(Reason.LIMIT_MISSING, f"{rule.name} is not set for {command.scope}; /limits sets it")
     if not rule.adds_risk(now, command.value):
@@ -70,13 +71,10 @@ def size_problem(core: Core, rule: Rule, command: c.Override) -> Veto | None:
     return None
 
 
-def limit_now(core: Core, rule: str) -> Decimal | None:
-    """The limit as it is set, whatever override is in force."""
-    risk = core.state.settings.risk
-    per_order = risk.default_limits
-    if per_order is not None and rule in {"position_notional", "order_notional"}:
-        return per_order.max_position_notional if rule == "position_notional" else per_order.max_order_notional
-    return RULES[rule].default_in(core.state.settings.environment)
+def limit_now(core: Core, command: c.Override) -> Decimal | None:
+    """The limit as it is set for the scope of an override, whatever override is in force."""
+    kind, name = parse_scope(command.scope) or (ScopeKind.PORTFOLIO, "")
+    return limits.configured(core, command.rule, **({kind.value: name} if name else {}))
 
 
 def widest_of(core: Core, rule: Rule, now: Decimal) -> Decimal:
@@ -93,7 +91,7 @@ def widest_of(core: Core, rule: Rule, now: Decimal) -> Decimal:
 
 def describe(core: Core, command: c.Override) -> str:
     """What the quorum is asked to agree to."""
-    unit, now = RULES[command.rule].unit.value, limit_now(core, command.rule)
+    unit, now = RULES[command.rule].unit.value, limit_now(core, command)
     return (
         f"override {command.rule} of {command.scope} for {command.minutes} min: {command.value} {unit} instead of "
         f"{now if now is not None else 'none'} {unit}; {command.reason}"

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from domain.settings import SECOND_NS
 from domain.verdict import Reason, Veto
-from engine.core import operate, review
+from engine.core import limits, operate, review
 from engine.core.core import Core
 from engine.core.executor import converge
 from engine.core.executor.exposure import reference
@@ -22,7 +22,7 @@ def release_parked(core: Core, parked: Parked) -> Veto | str:
     veto = operate.obstacle(core, slot, parked.target)
     if veto is not None:
         return veto
-    config = core.gate.get(slot.instrument)
+    config = limits.gate_of(core, slot)
     if config is None:
         return Veto(Reason.LIMIT_MISSING, slot.instrument)
     instrument = core.instruments[slot.instrument]

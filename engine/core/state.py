@@ -155,6 +155,9 @@ class StrategyState(Struct):
     fees: Decimal = ZERO
     funding: Decimal = ZERO
     """What its positions were paid (or paid: negative) since it was loaded."""
+    losses_in_a_row: int = 0
+    """Losing trades since the last winning one, on the PNL day `losses_day`."""
+    losses_day: int = 0
 
 
 class Parked(Struct, frozen=True):

@@ -66,6 +66,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
         state.settings_hash = event.settings_hash
         core.refresh()
     operate.open_accounts(core)
+    core.recount()
     state.timers.clear()
     core.wake_ns = 0
     for part in (requests, overrides, glass):
