@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import partial
 from math import sqrt
 from typing import Any
 
@@ -192,6 +193,12 @@ class RiskDesk:
 
     def slope(self, asset: str, leader: str) -> tuple[float | None, int]:
         """Beta of an asset to another, and the steps it is from; None of too few."""
+        found: tuple[float | None, int] = self._once_a_sample(
+            ("beta", asset, leader), lambda: self._slope(asset, leader)
+        )
+        return found
+
+    def _slope(self, asset: str, leader: str) -> tuple[float | None, int]:
         one, other = self.instrument_of(asset), self.instrument_of(leader)
         if one is None or other is None:
             return None, 0
@@ -200,8 +207,7 @@ class RiskDesk:
         (own, lead), _ = self._steps_of((one, other))
         if len(own) < LEAST_STEPS or deviation(lead) == 0:
             return None, len(own)
-        found: float = self._once_a_sample(("beta", one, other), lambda: beta(own, lead))
-        return found, len(own)
+        return beta(own, lead), len(own)
 
     def _beta_to_btc(self, held: Sequence[Holding], equity: Decimal) -> tuple[Decimal | None, int]:
         """Beta of the equity to BTC, and the fewest steps that one of its parts is from."""
@@ -261,7 +267,10 @@ class RiskDesk:
     def _stressed(self, shock: Shock) -> v.StressView:
         core, held = self._core, holdings(self._core)
         leader = next(iter(shock.moves), BTC)
-        behaviour = {asset: self._behaviour(asset, leader) for asset in {h.asset: None for h in held}}
+        behaviour: dict[str, Behaviour] = {}
+        for asset in {h.asset: None for h in held}:
+            key = ("behaviour", asset, leader)
+            behaviour[asset] = self._once_a_sample(key, partial(self._behaviour, asset, leader))
         accounts = [
             AccountMoney(account=a.id, currency=a.currency, equity=core.equity(a.id))
             for a in core.state.accounts.values()

@@ -1,7 +1,8 @@
 """The small public API: the desk's views as JSON, and one door for commands.
 
     GET  /health/live, /health/ready                        open to everybody on this machine
-    GET  /api/v1/status|positions|orders|strategies|pnl|pending|venues|trades|equity
+    GET  /metrics                                           Prometheus; with the token of the file metrics.token
+    GET  /api/v1/status|positions|orders|strategies|pnl|pending|venues|trades|equity|risk|stress
     POST /api/v1/command  {"line": "/status", "person": ""}
     WS   /ws/feed                                           see gateway/feed.py
 
@@ -21,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.feed import serve_feed
 from gateway.gateway import Gateway, NotAllowed
+from gateway.metrics import CONTENT_TYPE, exposition
 
 router = APIRouter()
 log = structlog.get_logger(__name__)
@@ -128,6 +130,25 @@ async def trades(request: Request, limit: Limit = 100) -> Response:
 async def equity(request: Request, limit: Limit = 2000) -> Response:
     """The newest points of the equity curve (list of `EquityPoint`)."""
     return _json(_gateway(request).desk.equity_curve(limit))
+
+
+@router.get("/api/v1/risk")
+async def risk(request: Request) -> Response:
+    """The portfolio's risk at a glance (`RiskView`)."""
+    return _json(_gateway(request).desk.risk())
+
+
+@router.get("/api/v1/stress")
+async def stress(request: Request, what: Annotated[str, Query(max_length=200)] = "") -> Response:
+    """What shocks would do (list of `StressView`): every named one, or `what`, such as `BTC -20`; else 422 and why."""
+    found = _gateway(request).desk.stress(what)
+    return _json({"error": found}, 422) if isinstance(found, str) else _json(found)
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """Risk, for Prometheus."""
+    return Response(exposition(_gateway(request).reader.risk()), media_type=CONTENT_TYPE)
 
 
 @router.post("/api/v1/command")

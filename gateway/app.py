@@ -66,6 +66,6 @@ def create_app(desk: Desk, console: Console, config: GatewayConfig, auth: Auth, 
     app.include_router(login.router)
     app.include_router(api.router)
     app.mount("/", dashboard)
-    app.add_middleware(Guard, find_session=gateway.find_session)
+    app.add_middleware(Guard, find_session=gateway.find_session, may_scrape=auth.may_scrape)
     app.add_middleware(Provide, gateway=gateway)
     return app

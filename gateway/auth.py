@@ -3,6 +3,9 @@
 A link carries a 256-bit token, works once and for ten minutes. Opening it (GET) changes nothing, because chat
 previews open links too; pressing its button (POST) spends it and opens a session. Of links and sessions only the
 SHA-256 is kept. Sessions survive a restart in a file of mode 0600; links do not.
+
+A scraper of `/metrics` cannot press buttons: it sends the token of the file `metrics.token` beside the sessions', which
+is made at the first start with mode 0600 and opens nothing else.
 """
 
 from __future__ import annotations
@@ -53,13 +56,14 @@ def _digest(secret: str) -> str:
 
 
 class Auth:
-    """Links and sessions. `store` is where sessions survive a restart (None: they do not)."""
+    """Links, sessions and the scraper's token. `store` is where sessions survive a restart (None: they do not)."""
 
     def __init__(self, store: Path | None = None, now_ns: Callable[[], int] = time.time_ns) -> None:
         self._store = store
         self._now_ns = now_ns
         self._links: dict[str, Link] = {}
         self._sessions: dict[str, Session] = self._load()
+        self.scrape_token = self._scrape_token()
 
     def new_link(self, person_id: str) -> str:
         """Make a login link for a person; returns its path (`/login/...`), which is a secret until it is used."""
@@ -93,6 +97,26 @@ class Auth:
         """Log a browser out."""
         self._sessions.pop(session.key, None)
         self._save()
+
+    def may_scrape(self, token: str) -> bool:
+        """Tell whether this is the scraper's token."""
+        return secrets.compare_digest(token.encode(), self.scrape_token.encode())
+
+    def _scrape_token(self) -> str:
+        """The token of the file; a new one where there is no file that can be read."""
+        fresh = secrets.token_urlsafe(TOKEN_BYTES)
+        if self._store is None:
+            return fresh
+        file = self._store.with_name("metrics.token")
+        try:
+            if file.exists() and (kept := file.read_text(encoding="ascii").strip()):
+                return kept
+            file.unlink(missing_ok=True)
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as made:
+                made.write(fresh)
+        except (OSError, UnicodeDecodeError) as error:
+            log.warning("metrics.token cannot be read or written, /metrics is closed to scrapers", error=str(error))
+        return fresh
 
     def _load(self) -> dict[str, Session]:
         if self._store is None or not self._store.exists():

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from domain.commands import Actor, Door
 from domain.errors import MoonDevError
+from domain.risk_views import RiskView, StressView
 from domain.settings import Environment
 from domain.views import (
     EquityPoint,
@@ -40,6 +41,7 @@ Health: TypeAlias = Callable[[], list[str]]
 """Reasons, beyond the desk's own, why the service is not ready; empty when it is."""
 
 CHART_POINTS = 600
+RISK_REFRESH_S = 5.0
 TRADE_ROWS = 50
 
 
@@ -72,6 +74,13 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     """The newest own fills, newest first."""
 
 
+class RiskReading(Struct, frozen=True, kw_only=True):
+    """The portfolio's risk, and what every named shock would do."""
+
+    view: RiskView
+    stress: list[StressView]
+
+
 class Reader:
     """Reads the desk at most once per refresh, for all screens together."""
 
@@ -83,6 +92,8 @@ class Reader:
         self._equity: list[EquityPoint] = []
         self._live: list[EquityPoint] = []
         self._equity_read_at = -math.inf
+        self._risk: RiskReading | None = None
+        self._risk_read_at = -math.inf
 
     def fresh(self) -> Snapshot:
         """Read the desk now."""
@@ -105,6 +116,15 @@ class Reader:
         if newer or self._snapshot is None or now - self._read_at > self._config.refresh_s / 2:
             self._snapshot, self._read_at = self.fresh(), now
         return self._snapshot
+
+    def risk(self) -> RiskReading:
+        """The risk as it was at most some seconds ago: it costs more than the other views."""
+        now = time.monotonic()
+        if self._risk is None or now - self._risk_read_at > RISK_REFRESH_S:
+            stress = self._desk.stress()
+            self._risk = RiskReading(view=self._desk.risk(), stress=[] if isinstance(stress, str) else stress)
+            self._risk_read_at = now
+        return self._risk
 
     def equity(self) -> list[EquityPoint]:
         """The equity curve thinned to what a chart can show, and what was read since its newest sample."""

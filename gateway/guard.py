@@ -5,7 +5,7 @@ A page elsewhere in the same browser can reach a loopback port, so loopback alon
 - `Host` must be a loopback name with the port that was really dialled (stops DNS rebinding);
 - `Origin`, where sent, must be this very address, and must be sent by whatever changes state and by WebSockets
   (stops cross-site requests; cookies do not tell ports apart, so SameSite alone would not);
-- everything but the login page and the health checks needs a session.
+- everything but the login page and the health checks needs a session; `/metrics` may be read with its own token.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 FindSession = Callable[[str], Session | None]
+MayScrape = Callable[[str], bool]
+METRICS_PATH = "/metrics"
 
 
 def cookie_name(scope: Scope) -> str:
@@ -57,9 +59,10 @@ def _foreign(scope: Scope, headers: Headers) -> str:
 class Guard:
     """ASGI middleware: lets through what may pass, with the session in `request.state.session`."""
 
-    def __init__(self, app: ASGIApp, find_session: FindSession) -> None:
+    def __init__(self, app: ASGIApp, find_session: FindSession, may_scrape: MayScrape) -> None:
         self._app = app
         self._find_session = find_session
+        self._may_scrape = may_scrape
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request or WebSocket handshake, then hand it on."""
@@ -86,6 +89,9 @@ class Guard:
         scope.setdefault("state", {})["session"] = session
         path = scope["path"]
         if session is not None or path in OPEN_PATHS or path.startswith("/login/"):
+            return None
+        token = headers.get("authorization", "").removeprefix("Bearer ")
+        if path == METRICS_PATH and scope["type"] == "http" and scope["method"] == "GET" and self._may_scrape(token):
             return None
         if scope["type"] == "http" and path == "/" and scope["method"] == "GET":
             return RedirectResponse("/login", 303)

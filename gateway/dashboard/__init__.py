@@ -3,7 +3,7 @@
 NiceGUI keeps one application per process; it is set up once here, and every gateway app mounts it.
 
     screen.py     one browser tab: reads the shared snapshot, updates the widgets, submits what is pressed
-    header.py tiles.py chart.py tables.py console.py      the widgets, each `update(snapshot)`
+    header.py tiles.py chart.py risk.py tables.py console.py      the widgets, each `update(snapshot)`
     grid.py/.js   the table: keyed rows, so that a refresh touches only the cells that changed
     formats.py    numbers, times and colours
 """

@@ -15,6 +15,7 @@ from gateway.dashboard.console import ConsolePanel
 from gateway.dashboard.formats import venue_trouble
 from gateway.dashboard.header import Header
 from gateway.dashboard.parts import box, text
+from gateway.dashboard.risk import RiskPanel
 from gateway.dashboard.tables import Tables
 from gateway.dashboard.tiles import Tiles
 from gateway.gateway import Gateway, NotAllowed, Snapshot
@@ -39,6 +40,7 @@ class Screen:
             self._tiles = Tiles()
             with box("panels"):
                 self._chart = EquityChart()
+                self._risk = RiskPanel()
                 self._tables = Tables(self)
                 self._console = ConsolePanel(self)
         self._trouble.set_visibility(False)
@@ -74,6 +76,7 @@ class Screen:
 
     def _draw(self) -> None:
         self._chart.update(self.gateway.reader.equity())
+        self._risk.update(self.gateway.reader.risk())
 
     def become(self, person: str) -> None:
         """Let this tab act as another person, where that is allowed."""

@@ -11,18 +11,19 @@ from bot.render import plain
 from bot.verbs import run_line
 from domain.commands import ManualTarget
 from engine.core import samples
+from engine.core.core import Core
 from tests.bot.world import BTC, ETH, Engine, actor, fresh_id
 
 MINUTE_NS = 60_000_000_000
 
 
-def remember(engine: Engine, minutes: int, hours: int = 0) -> None:
+def remember(core: Core, minutes: int, hours: int = 0) -> None:
     """Put a past of correlated prices behind the present ones: ETH moves 1.5 times as far as BTC."""
-    core, rng = engine.driver.core, np.random.default_rng(5)
+    rng = np.random.default_rng(5)
     kept = core.state.samples
     for series, count, step_ns, size in ((kept, minutes, MINUTE_NS, 0.001), (kept.hours, hours, 60 * MINUTE_NS, 0.005)):
         market = rng.normal(0, size, count)
-        series.times_ns = [engine.now_ns() - step_ns * (count - i) for i in range(count)]
+        series.times_ns = [core.state.ts_ns - step_ns * (count - i) for i in range(count)]
         series.equity = [Decimal(100_000)] * count
         for n, instrument in enumerate(core.instruments):
             moves = market * (1 + n / 2) + rng.normal(0, size / 3, count)
@@ -56,7 +57,7 @@ async def test_with_few_samples_it_says_what_is_held_and_what_cannot_be_said(eng
 
 
 async def test_with_a_past_it_says_tails_beta_and_correlation(engine):
-    remember(engine, 1_440, 720)
+    remember(engine.driver.core, 1_440, 720)
     answer = await ask(engine, "/risk")
     print(answer)
     view = engine.desk.risk()
@@ -76,7 +77,7 @@ async def test_with_a_past_it_says_tails_beta_and_correlation(engine):
 
 
 async def test_the_figures_are_computed_once_a_sample(engine):
-    remember(engine, 1_440)
+    remember(engine.driver.core, 1_440)
     desk = engine.desk._risk
     first = desk.shrunk((BTC, ETH), by_hour=False)
     assert desk.shrunk((BTC, ETH), by_hour=False) is first
@@ -87,7 +88,7 @@ async def test_the_figures_are_computed_once_a_sample(engine):
 
 
 async def test_stress_shows_every_shock_and_one_in_full(engine):
-    remember(engine, 1_440)
+    remember(engine.driver.core, 1_440)
     answer = await ask(engine, "/risk stress")
     print(answer)
     assert all(name in answer for name in engine.desk.shocks())

@@ -101,6 +101,7 @@ async def test_a_link_leads_to_live_figures_and_nothing_leaves_the_machine(visit
     await expect(page.locator(".area-fills tbody tr")).not_to_have_count(0)
     await expect(page.locator(".area-orders tbody tr")).not_to_have_count(0)
     await expect(page.locator(".area-chart canvas")).to_be_visible()
+    await expect(page.locator(".area-risk tbody tr").first).to_contain_text("LOW")
     first = page.locator(".area-fills tbody tr").first
     before = await first.inner_text()
     visit.running.engine.play(60)
