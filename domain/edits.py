@@ -42,6 +42,19 @@ class Edit(Struct, frozen=True, kw_only=True):
         )
 
 
+class ConfigVersion(Struct, frozen=True):
+    """One change of the settings: who, when, why, what in words, and the edits that it was."""
+
+    number: int
+    content_hash: str
+    seq: int
+    ts_ns: int
+    by: str
+    why: str
+    changes: tuple[str, ...]
+    edits: tuple[Edit, ...]
+
+
 class Moved(Exception):
     """What an edit would change is not as it was when it was asked for."""
 

@@ -11,14 +11,13 @@ import msgspec
 from domain import commands as c
 from domain.codec import digest
 from domain.diff import diff
-from domain.edits import Edit, Moved, edits_between, with_edits
+from domain.edits import ConfigVersion, Edit, Moved, edits_between, with_edits
 from domain.facts import Severity
 from domain.files import SettingsFileRead
 from domain.settings import Settings
 from domain.verdict import Reason, Veto
 from engine.core import operate, strategies
 from engine.core.core import Core
-from engine.core.state import ConfigVersion
 from risk.contradictions import contradictions
 from risk.direction import adds_risk
 
