@@ -14,11 +14,14 @@ from typing import NamedTuple
 
 from domain.account import venue_of
 from domain.facts import Severity
+from domain.instrument import ZERO
 from domain.order import OrderKind
 from domain.settings import Environment, RiskSettings
 from domain.verdict import Reason, Veto
+from engine.core import samples
 from engine.core.core import Core
 from engine.core.executor.exposure import exposure_of
+from engine.core.portfolio import DAY_NS
 from engine.core.state import Override, Slot
 from engine.core.tally import NONE, PORTFOLIO, Entry
 from risk.gate import PPM, Exposure, GateConfig
@@ -181,6 +184,9 @@ def make_limits(core: Core, slot: Slot) -> Limits | None:
         strategy_positions=int(strategy_positions) if strategy_positions is not None else None,
         age_ns=int(sure.get("position_age_s", Decimal(0)) * NS),
         losses=int(sure["consecutive_losses"]),
+        drawdown_ppm=_ppm(of_whole("portfolio_drawdown")),
+        strategy_drawdown_ppm=_ppm(sure["strategy_drawdown"]),
+        day_loss_ppm=_ppm(of_whole("daily_loss")),
     )
     window_s = Decimal(risk.message_window_ns) / NS
     at_venue = effective(core, "messages_per_s", venue=venue) or Decimal(0)
@@ -307,9 +313,7 @@ def measure(core: Core, slot: Slot, limits: WideLimits, side: int, qty: int, pri
     long = max(0, now.worst(1) + (qty if side > 0 else 0))
     short = max(0, now.worst(-1) + (qty if side < 0 else 0))
     one, one_before = (long, before.long) if side > 0 else (short, before.short)
-    sums = tally.longs if side > 0 else tally.shorts
-    base, alike = core.assets[slot.instrument]
-    asset = sum([sums.get(name, 0) * unit_worth(core, name) for name in alike])
+    asset = asset_worth(core, slot.instrument, side)
     gross, gross_before = max(long, short), before.gross
     change = gross * own_unit - gross_before * held_unit
     venue, account = venue_of(slot.account), slot.account
@@ -319,12 +323,13 @@ def measure(core: Core, slot: Slot, limits: WideLimits, side: int, qty: int, pri
     position = core.state.accounts[account].positions.get(slot.instrument)
     adds = position is not None and position.qty * side > 0
     owner = core.state.strategies.get(slot.owner)
+    total = sum([equity(core, name) for name in core.state.accounts])
     return Measured(
-        asset=base,
+        asset=core.assets[slot.instrument][0],
         asset_worth=asset - one_before * held_unit + one * own_unit,
         asset_grows=one > one_before,
         gross_grows=gross > gross_before,
-        equity=sum([equity(core, name) for name in core.state.accounts]),
+        equity=total,
         gross=whole + change,
         venue_gross=-1 if limits.venue_exposure is None else worth(core, f"venue:{venue}") + change,
         strategy_gross=-1 if limits.strategy_exposure is None else worth(core, f"strategy:{slot.owner}") + change,
@@ -337,8 +342,81 @@ def measure(core: Core, slot: Slot, limits: WideLimits, side: int, qty: int, pri
         strategy_positions=tally.open.get(f"strategy:{slot.owner}", 0) + opens,
         book=book_worth(core, slot.instrument, limits.min_book),
         age_ns=core.state.ts_ns - position.opened_ns if adds and position is not None and limits.age_ns else 0,
-        losses=owner.losses_in_a_row if owner is not None else 0,
+        losses=owner.losses_in_a_row if owner is not None and owner.losses_day == core.state.ts_ns // DAY_NS else 0,
+        drawdown_ppm=lost_ppm(money(core.state.samples.peak_equity), total),
+        strategy_drawdown_ppm=strategy_lost_ppm(core, slot.owner) if owner is not None else 0,
+        day_loss_ppm=lost_ppm(money(samples.day_opened(core)), total),
     )
+
+
+def lost_ppm(before: int, after: int) -> int:
+    """What is gone of `before`, in parts per million; 0 when nothing is."""
+    return (before - after) * PPM // before if before > max(after, 0) else 0
+
+
+def strategy_lost_ppm(core: Core, strategy: str) -> int:
+    """A strategy's drawdown (`samples.strategy_drawdown`) at the newest sample."""
+    kept = core.state.samples
+    profits = kept.pnl.get(strategy)
+    given_back = kept.peaks.get(strategy, ZERO) - profits[-1] if profits else ZERO
+    if given_back <= 0:
+        return 0
+    account = core.state.strategies[strategy].spec.account
+    given = (equity(core, account) + money(given_back)) * _ppm(core.share_of(strategy)) // PPM
+    return money(given_back) * PPM // given if given > 0 else PPM
+
+
+def clip(core: Core, slot: Slot, entry: str, wanted: int, price: int) -> tuple[int, Reason | None]:
+    """The part of a target for which everything larger than its slot has room, valued at `price`, and what narrowed it.
+
+    Never less than what is held, and never more than it was for the same wish: a moving price does not trade it.
+    """
+    found = limits_of(core, slot)
+    if found is None or price <= 0 or not wanted:
+        return wanted, None
+    side = 1 if wanted > 0 else -1
+    room, reason = room_for(core, slot, found, side, price)
+    before = slot.clipped
+    if before[:2] == (entry, wanted):
+        room = min(room, abs(before[2]))
+    held = max(0, core.position(slot.account, slot.instrument) * side)
+    room -= room % core.instruments[slot.instrument].lot
+    allowed = min(abs(wanted), max(room, held))
+    if allowed == abs(wanted):
+        return wanted, None
+    slot.clipped = (entry, wanted, side * allowed)
+    return side * allowed, reason
+
+
+def room_for(core: Core, slot: Slot, found: Limits, side: int, price: int) -> tuple[int, Reason]:
+    """How large a position on a side may get, and by which limit."""
+    count(core)
+    tally, limits, own_unit = core.tally, found.wide, price * core.units[slot.instrument]
+    own, held_unit = tally.entries.get(slot.key, NONE), unit_worth(core, slot.instrument)
+    gross, one = own.gross * held_unit, (own.long if side > 0 else own.short) * held_unit
+    total, account = sum([equity(core, name) for name in core.state.accounts]), equity(core, slot.account)
+    whole, in_account = worth(core, PORTFOLIO) - gross, worth(core, f"account:{slot.account}") - gross
+    rooms = [
+        (limits.asset_ppm * total // PPM - asset_worth(core, slot.instrument, side) + one, Reason.ASSET_LIMIT),
+        (limits.exposure - whole, Reason.EXPOSURE_LIMIT),
+        (money(found.gate.max_exposure) - in_account, Reason.EXPOSURE_LIMIT),
+        (limits.leverage_ppm * total // PPM - whole, Reason.LEVERAGE),
+        (limits.account_leverage_ppm * account // PPM - in_account, Reason.LEVERAGE),
+    ]
+    for most, scope in (
+        (limits.venue_exposure, f"venue:{venue_of(slot.account)}"),
+        (limits.strategy_exposure, f"strategy:{slot.owner}"),
+    ):
+        if most is not None:
+            rooms.append((most - worth(core, scope) + gross, Reason.EXPOSURE_LIMIT))
+    room, reason = min(rooms, key=lambda found: found[0])
+    return max(0, room) // own_unit, reason
+
+
+def asset_worth(core: Core, instrument: str, side: int) -> int:
+    """Worst side of an instrument's asset over all venues and accounts, at the reference prices."""
+    sums = core.tally.longs if side > 0 else core.tally.shorts
+    return sum([sums.get(name, 0) * unit_worth(core, name) for name in core.assets[instrument][1]])
 
 
 def maintenance(core: Core, account: str) -> int:

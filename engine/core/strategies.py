@@ -248,7 +248,10 @@ def set_params(core: Core, strategy: StrategyState, params: dict[str, object]) -
     spec = StrategySpec(
         id=old.id, kind=old.kind, account=old.account, instruments=old.instruments, params=merged, autostart=True
     )
-    return rewarm(core, strategy, spec)
+    veto = rewarm(core, strategy, spec)
+    if veto is None:
+        strategy.trades = []
+    return veto
 
 
 def rewarm(core: Core, strategy: StrategyState, spec: StrategySpec) -> Veto | None:
