@@ -16,7 +16,6 @@ from domain.facts import RequestStatus, Severity
 from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
 from engine.core import (
-    breakers,
     glass,
     incident,
     operate,
@@ -29,6 +28,7 @@ from engine.core import (
     trading,
 )
 from engine.core.core import Core
+from engine.core.matrix import by_hand
 from engine.core.state import Request
 
 REMEMBERED_COMMANDS = 10_000
@@ -171,7 +171,7 @@ def override(core: Core, event: CommandReceived, who: str, command: c.Command) -
         case c.SetHold() if command.on:
             return operate.hold(core, command.account, command.instrument)
         case c.SetBreaker() if command.open:
-            return breakers.force(core, who, command.venue)
+            return by_hand.force(core, who, command.name)
         case c.SetCap() if operate.cap_is_lower(core, command):
             return operate.cap(core, command)
         case c.EndOverride():
@@ -270,7 +270,7 @@ def describe(core: Core, command: c.Command) -> str:  # noqa: PLR0911 - one per 
         case c.RaiseEnvelope():
             return f"let {command.strategy} add up to {command.notional}"
         case c.SetBreaker():
-            return f"release the open breaker of {command.venue}: it is tried with small orders"
+            return by_hand.describe(core, command.name)
         case c.ApplySettings():
             return f"apply settings {command.content_hash[:8]}: {'; '.join(command.changes) or 'no change'}"
         case c.SetParams():
@@ -333,7 +333,7 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR091
         case c.ApplySettings():
             return operate.apply_settings(core, command)
         case c.SetBreaker():
-            return breakers.release(core, command.venue)
+            return by_hand.release(core, command.name)
         case c.SetParams():
             return on_loaded(core, by, command)
         case _:

@@ -166,8 +166,10 @@ def subject_of(command: Command) -> tuple[Any, ...]:
             return command.rule, command.scope
         case c.SetParams() | c.RaiseEnvelope():
             return (command.strategy,)
-        case c.Resume() | c.SetBreaker():
+        case c.Resume():
             return (command.venue,)
+        case c.SetBreaker():
+            return (command.name,)
         case _:
             return ()
 

@@ -18,7 +18,7 @@ from domain.facts import TradingState
 from domain.order import Role, check_side
 from domain.settings import ApprovalSettings
 from domain.verdict import Reason
-from engine.core import limits, requests
+from engine.core import limits, requests, wide
 from engine.core.core import Core
 from engine.core.executor import converge, takes
 from engine.core.executor.exposure import exposure_of, joint, net, reference
@@ -121,7 +121,7 @@ def review_target(core: Core, slot: Slot, target: Target | None) -> None:
         if clipped is not None:
             core.refuse(slot, clipped, f"entry={target.entry}")
         wanted = qty
-        qty, clipped = limits.clip(core, slot, target.entry, wanted, worst_price(core, slot))
+        qty, clipped = wide.clip(core, slot, target.entry, wanted, worst_price(core, slot))
         if clipped is not None:
             left, all_of = instrument.qty_text(qty), instrument.qty_text(wanted)
             core.refuse(slot, clipped, f"entry={target.entry}: {left} of {all_of}")

@@ -39,7 +39,7 @@ def size_of(core: Core, slot: Slot, strength: float) -> Sized:
         trades=owner.trades if owner is not None else (),
         share=core.state.shares.get(slot.owner, ONE),
         cut=core.state.cuts.get(slot.owner, ONE),
-        part=core.state.settings.breakers.exchange_failure.fraction if core.is_probing(slot) else ONE,
+        part=core.size_fraction(slot),
     )
     return size(seen, core.instruments[slot.instrument])
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, ValidationError
 from msgspec.msgpack import decode
+from msgspec.structs import replace
 
 from domain.account import venue_of
 from domain.codec import encode
@@ -59,6 +60,7 @@ def load(core: Core, spec: StrategySpec, source_hash: str, *, is_configured: boo
         slot = core.slot(spec.account, instrument)
         slot.owner = spec.id
         core.tally.dirty[slot.key] = None
+        core.limits.pop(slot.key, None)
         position = core.state.accounts[spec.account].positions.get(instrument)
         if position is not None:
             position.owner = spec.id
@@ -219,6 +221,8 @@ def await_history(core: Core) -> None:
 
 def start(core: Core, strategy: StrategyState) -> Veto | None:
     """Let a paused or quarantined strategy act again; a quarantined one starts with fresh memory and warms up."""
+    if strategy.status is StrategyStatus.PAUSED and strategy.asleep:
+        return rewarm(core, strategy, strategy.spec)
     if strategy.status is StrategyStatus.PAUSED:
         strategy.status = StrategyStatus.RUNNING
         strategy.detail = ""
@@ -245,10 +249,7 @@ def set_params(core: Core, strategy: StrategyState, params: dict[str, object]) -
     """New parameters: checked first; memory starts anew and is warmed up again."""
     old = strategy.spec
     merged = {**old.params, **params}
-    spec = StrategySpec(
-        id=old.id, kind=old.kind, account=old.account, instruments=old.instruments, params=merged, autostart=True
-    )
-    veto = rewarm(core, strategy, spec)
+    veto = rewarm(core, strategy, replace(old, params=merged, autostart=True))
     if veto is None:
         strategy.trades = []
     return veto
@@ -269,6 +270,7 @@ def rewarm(core: Core, strategy: StrategyState, spec: StrategySpec) -> Veto | No
     strategy.asked = core.state.seq
     strategy.bars_seen = {}
     strategy.overruns = 0
+    strategy.asleep = False
     warmup = wake.attach(core, strategy.spec)
     wake.publish(core, strategy)
     if warmup == 0:

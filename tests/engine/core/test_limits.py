@@ -13,7 +13,7 @@ from domain.facts import Refused
 from domain.market import Book
 from domain.order import OrderStatus, Place
 from domain.settings import SECOND_NS, AccountSpec, Environment, Limits, RiskSettings, StrategySpec
-from engine.core import limits
+from engine.core import limits, wide
 from engine.core.core import Core
 from engine.core.state import Override, State
 from engine.core.tally import Tally
@@ -375,9 +375,9 @@ def test_the_sums_kept_by_difference_are_those_counted_anew(end: str) -> None:
         rig.cancelled(place.cid, filled=0)
     else:
         rig.fill(place, 0 if end == "filled" else 30)
-    limits.count(rig.core)
+    wide.count(rig.core)
     kept = rig.core.tally
     rig.core.recount()
-    limits.count(rig.core)
+    wide.count(rig.core)
     assert same(kept, rig.core.tally)
     assert rig.now_ns > SECOND_NS
