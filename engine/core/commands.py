@@ -341,15 +341,20 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR091
 
 
 def deny(core: Core, person: str, command: c.Deny) -> Veto | str:
-    """End a request: anyone whose vote could count, or who asked for it."""
+    """End a request: anyone whose vote could count, or who asked for it. Why may be said afterwards."""
     request = core.state.requests.get(command.request)
+    if request is not None and command.reason and request.denied_by == person:
+        request.denied_by = ""
+        requests.end(core, request, RequestStatus.DENIED, f"because {command.reason}")
+        return f"{request.id} was denied because {command.reason}."
     if request is None or request.status is not RequestStatus.PENDING:
         return Veto(Reason.NOT_PENDING, command.request + (f" is {request.status}" if request is not None else ""))
     voter = core.persons.get(person)
-    if voter is None or (voter.role < core.state.settings.approvals.approver_role and person != request.requester):
+    if voter is None or (voter.role < requests.terms(core, request).role and person != request.requester):
         return Veto(Reason.ROLE, "deny needs an approver, or the requester")
     if person != request.requester:
         core.state.denied[request.asker or request.requester] = core.state.ts_ns
+    request.denied_by = "" if command.reason else person
     requests.end(core, request, RequestStatus.DENIED, f"denied by {person}: {command.reason or 'no reason given'}")
     core.alert(Severity.INFO, "denied", f"{request.id} was denied by {person}.")
-    return f"{request.id} is denied."
+    return f"{request.id} is denied." if command.reason else f"{request.id} is denied. Why? /deny {request.id} REASON"

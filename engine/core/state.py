@@ -215,6 +215,8 @@ class Request(Struct):
     """Hash of the settings it was asked under."""
     asker: str = ""
     """The person or the strategy that asks."""
+    denied_by: str = ""
+    """Who ended it without saying why, and may still say it."""
 
 
 class Standing(Struct):
