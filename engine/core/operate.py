@@ -275,7 +275,7 @@ def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa
     if review.park_if_large(core, slot, parked):
         request = core.slot(slot.account, slot.instrument).parked
         if not request:
-            return Veto(REASONS[slot.refused])
+            return Veto(REASONS[slot.refused], slot.refused_detail)
         return f"Request {request} waits for approval by another person: /approve {request}."
     before = slot.target, slot.style, slot.band, slot.entry
     slot.refused = ""

@@ -134,6 +134,14 @@ class Slot(Struct):
     mismatches: int = 0
     ceilings: dict[str, int] = field(default_factory=dict)
     """Largest |position| that an open breaker leaves here, by its key: what is more is closed at once."""
+    refused_detail: str = ""
+    sized_why: str = ""
+    """How `sized_qty` came about, and which rule bound it."""
+    clipped: tuple[str, int, int] = ("", 0, 0)
+    """Entry, quantity wanted and what limits left of it: frozen, or a moving price would trade it up and down."""
+    trade_profit: Decimal = ZERO
+    trade_worth: Decimal = ZERO
+    """Net profit of the trade that is open, and the most that was paid for it."""
 
 
 class StrategyState(Struct):
@@ -169,6 +177,8 @@ class StrategyState(Struct):
     losses_in_a_row: int = 0
     """Losing trades since the last winning one, on the PNL day `losses_day`."""
     losses_day: int = 0
+    trades: list[float] = field(default_factory=list)
+    """Net profit of its newest closed trades as a fraction of what was paid; begun anew with new parameters."""
 
 
 class Parked(Struct, frozen=True):
