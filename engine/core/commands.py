@@ -16,6 +16,7 @@ from domain.facts import RequestStatus, Severity
 from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
 from engine.core import (
+    config,
     glass,
     incident,
     operate,
@@ -59,6 +60,7 @@ ROLE_NEEDED: dict[type[c.Command], RoleName] = {
     c.Review: RoleName.RISK,
     c.AcknowledgeIncident: RoleName.TRADER,
     c.RecoverIncident: RoleName.RISK,
+    c.ChangeSettings: RoleName.RISK,
 }
 """Least role per command; voting is judged by the quorum rules instead."""
 
@@ -165,7 +167,9 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             return override(core, event, who, command)
 
 
-def override(core: Core, event: CommandReceived, who: str, command: c.Command) -> Veto | str:  # noqa: PLR0911 - one per command
+def override(  # noqa: PLR0911 - one per command
+    core: Core, event: CommandReceived, who: str, command: c.Command
+) -> Veto | str:
     """What lowers risk is done at once; what gives it back asks the quorum."""
     match command:
         case c.SetHold() if command.on:
@@ -184,8 +188,26 @@ def override(core: Core, event: CommandReceived, who: str, command: c.Command) -
             return incident.acknowledge(core, who, command.incident, command.text)
         case c.RecoverIncident():
             return reconcile.recover(core, who, command.incident)
+        case c.ChangeSettings():
+            return change_settings(core, event, who, command)
         case _:
             return ask_quorum(core, event, command)
+
+
+def change_settings(core: Core, event: CommandReceived, who: str, command: c.ChangeSettings) -> Veto | str:
+    """What only lowers risk is in force at once; what is not known to, asks the quorum."""
+    change = config.resolved(core, command)
+    if isinstance(change, Veto):
+        return change
+    return config.change(core, who, change) if config.is_lower(change) else ask_quorum(core, event, change)
+
+
+def objection(core: Core, command: c.Command) -> Veto | None:
+    """Why a command makes no sense now, before anyone votes on it, and when they have."""
+    if not isinstance(command, c.ChangeSettings):
+        return operate.objection(core, command)
+    after = config.settings_after(core, command)
+    return after if isinstance(after, Veto) else operate.settings_objection(core, after)
 
 
 def needs_votes(core: Core, event: CommandReceived, command: c.SetParams) -> bool:
@@ -223,14 +245,14 @@ def on_loaded(
                 f"{name} is paused: quotes and entries are pulled, protections stay.",
             )
         case c.SetParams():
-            return said(
-                strategies.set_params(core, strategy, command.params), f"{name} has new parameters and warms up."
-            )
+            refusal = strategies.set_params(core, strategy, command.params)
+            config.note_params(core, who, name)
+            return said(refusal, f"{name} has new parameters and warms up.")
 
 
 def ask_quorum(core: Core, event: CommandReceived, command: c.Command) -> Veto | str:
     """Open a request for what needs more than one person; a person's new one takes the place of their earlier one."""
-    refusal = operate.objection(core, command)
+    refusal = objection(core, command)
     if refusal is not None:
         return refusal
     if event.actor.door is c.Door.SYSTEM:
@@ -271,6 +293,8 @@ def describe(core: Core, command: c.Command) -> str:  # noqa: PLR0911 - one per 
             return f"let {command.strategy} add up to {command.notional}"
         case c.SetBreaker():
             return by_hand.describe(core, command.name)
+        case c.ChangeSettings():
+            return config.describe(core, command)
         case c.ApplySettings():
             return f"apply settings {command.content_hash[:8]}: {'; '.join(command.changes) or 'no change'}"
         case c.SetParams():
@@ -314,7 +338,7 @@ def release(core: Core, request: Request) -> Veto | str:
 
 def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR0911 - one per command
     """Carry out what the quorum agreed to."""
-    refusal = operate.objection(core, command)
+    refusal = objection(core, command)
     if refusal is not None:
         return refusal
     match command:
@@ -331,7 +355,10 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR091
         case c.RaiseEnvelope():
             return operate.raise_envelope(core, command)
         case c.ApplySettings():
+            config.record(core, command.settings, by, "the settings file")
             return operate.apply_settings(core, command)
+        case c.ChangeSettings():
+            return config.change(core, by, command)
         case c.SetBreaker():
             return by_hand.release(core, command.name)
         case c.SetParams():
@@ -341,15 +368,20 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR091
 
 
 def deny(core: Core, person: str, command: c.Deny) -> Veto | str:
-    """End a request: anyone whose vote could count, or who asked for it."""
+    """End a request: anyone whose vote could count, or who asked for it. Why may be said afterwards."""
     request = core.state.requests.get(command.request)
+    if request is not None and command.reason and request.denied_by == person:
+        request.denied_by = ""
+        requests.end(core, request, RequestStatus.DENIED, f"because {command.reason}")
+        return f"{request.id} was denied because {command.reason}."
     if request is None or request.status is not RequestStatus.PENDING:
         return Veto(Reason.NOT_PENDING, command.request + (f" is {request.status}" if request is not None else ""))
     voter = core.persons.get(person)
-    if voter is None or (voter.role < core.state.settings.approvals.approver_role and person != request.requester):
+    if voter is None or (voter.role < requests.terms(core, request).role and person != request.requester):
         return Veto(Reason.ROLE, "deny needs an approver, or the requester")
     if person != request.requester:
         core.state.denied[request.asker or request.requester] = core.state.ts_ns
+    request.denied_by = "" if command.reason else person
     requests.end(core, request, RequestStatus.DENIED, f"denied by {person}: {command.reason or 'no reason given'}")
     core.alert(Severity.INFO, "denied", f"{request.id} was denied by {person}.")
-    return f"{request.id} is denied."
+    return f"{request.id} is denied." if command.reason else f"{request.id} is denied. Why? /deny {request.id} REASON"

@@ -136,7 +136,7 @@ def fatigue(core: Core, asker: str) -> Veto | None:
         return Veto(Reason.TOO_MANY_OPEN, f"{', '.join(waiting)}; {settings.max_open} at a time")
     left_ns = state.denied.get(asker, -settings.deny_pause_ns) + settings.deny_pause_ns - state.ts_ns
     if left_ns > 0:
-        return Veto(Reason.COOLING_DOWN, f"{left_ns // SECOND_NS + 1} s to go")
+        return Veto(Reason.COOLING_DOWN, f"{-(-left_ns // SECOND_NS)} s to go")
     return None
 
 
