@@ -153,6 +153,8 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             return operate.manual(core, who, command)
         case c.LoadStrategy() if problem := strategy_id_problem(command.spec.id):
             return Veto(Reason.BAD_VALUE, problem)
+        case c.LoadStrategy() | c.StartStrategy() if load_needs_votes(core, event):
+            return ask_quorum(core, event, command)
         case c.LoadStrategy():
             by_settings = event.actor.door is c.Door.SYSTEM
             refusal = strategies.load(core, command.spec, command.source_hash, is_configured=by_settings)
@@ -186,6 +188,12 @@ def override(core: Core, event: CommandReceived, who: str, command: c.Command) -
             return reconcile.recover(core, who, command.incident)
         case _:
             return ask_quorum(core, event, command)
+
+
+def load_needs_votes(core: Core, event: CommandReceived) -> bool:
+    """True where a person alone may not put a strategy to work: another one with other parameters would be a change."""
+    approvals = core.state.settings.approvals
+    return event.actor.door is not c.Door.SYSTEM and approvals.enabled and approvals.load_votes > 0
 
 
 def needs_votes(core: Core, event: CommandReceived, command: c.SetParams) -> bool:
@@ -248,7 +256,7 @@ def ask_quorum(core: Core, event: CommandReceived, command: c.Command) -> Veto |
         what=verb_of(command),
         text=describe(core, command),
         requester=who,
-        needed=approvals.override_votes,
+        needed=requests.votes_for(core, command),
         ttl_ns=approvals.policy_ttl_ns if isinstance(command, POLICY) else approvals.override_ttl_ns,
         command=command,
     )
@@ -275,6 +283,10 @@ def describe(core: Core, command: c.Command) -> str:  # noqa: PLR0911 - one per 
             return f"apply settings {command.content_hash[:8]}: {'; '.join(command.changes) or 'no change'}"
         case c.SetParams():
             return params.words(core, command)
+        case c.LoadStrategy():
+            return params.load_words(command)
+        case c.StartStrategy():
+            return f"start {command.strategy}"
         case c.Override():
             return overrides.describe(core, command)
         case _:
@@ -334,8 +346,11 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR091
             return operate.apply_settings(core, command)
         case c.SetBreaker():
             return by_hand.release(core, command.name)
-        case c.SetParams():
+        case c.SetParams() | c.StartStrategy():
             return on_loaded(core, by, command)
+        case c.LoadStrategy():
+            refusal = strategies.load(core, command.spec, command.source_hash, is_approved=True)
+            return said(refusal, f"{command.spec.id} is loading.")
         case _:
             return Veto(Reason.WRONG_STATE, verb_of(command))
 
