@@ -20,6 +20,7 @@ from msgspec import convert
 from bot import cli as bot_cli
 from domain.errors import ConfigError, MoonDevError
 from engine import cli as engine_cli
+from engine.clock import WallClock
 from engine.data import cli as data_cli
 from engine.watchdog import cli as watchdog_cli
 from research import cli as research_cli
@@ -27,6 +28,7 @@ from research import cli as research_cli
 if TYPE_CHECKING:
     from domain.instrument import Instrument
     from domain.ports import HistorySource, MarketFeed, Secrets
+    from domain.views import VenuesFound
     from engine.config import Config
     from engine.venues import VenueRouter
     from exchanges.shared.fleet import Fleet, Listed
@@ -220,7 +222,6 @@ def venue_history(venue: str, config: Config) -> HistorySource:
 
 def venue_feed(config: Config, instruments: Sequence[Instrument]) -> MarketFeed:
     """The live market data of the instruments' venue."""
-    from engine.clock import WallClock
     from exchanges.hyperliquid.config import HyperliquidConfig
     from exchanges.hyperliquid.feed import HyperliquidFeed
 
@@ -246,7 +247,7 @@ data_cli.register(app, data_cli.Venues(venue_history, venue_feed))
 def moondev(context: typer.Context) -> None:
     """Trade perpetual futures on paper or live, steered from chat."""
     context.obj = open_secrets
-    context.meta[engine_cli.READ_VENUES] = read_venues
+    context.meta[engine_cli.ASK_VENUES] = ask_venues
 
 
 def open_secrets(data: Path) -> Secrets:
@@ -335,9 +336,9 @@ def open_fleet(config: Config, data: Path) -> Fleet:
     return Fleet(setups, secrets, data / "venues")
 
 
-def read_venues(config: Config, data: Path) -> Sequence[str]:
-    """What is wrong with the real venues of a settings file, after asking each for its contracts."""
-    return asyncio.run(open_fleet(config, data).read()).problems
+def ask_venues(config: Config, data: Path) -> VenuesFound:
+    """What a start would find at the real venues of a settings file."""
+    return asyncio.run(open_fleet(config, data).examine(WallClock()))
 
 
 def open_ward(data: Path) -> watchdog_cli.Ward:

@@ -61,23 +61,6 @@ async def flatten(call: Call) -> Message:
     return await submit(call, commands.Flatten(scope=scope, reason=call.arguments.get("reason", "")))
 
 
-async def approve(call: Call) -> Message:
-    """Vote for a request."""
-    return await submit(call, commands.Approve(request=_request(call)))
-
-
-async def deny(call: Call) -> Message:
-    """End a request."""
-    reason = call.arguments.get("reason", "")
-    return await submit(call, commands.Deny(request=_request(call), reason=reason))
-
-
-def _request(call: Call) -> str:
-    """The id as the desk writes it; an unknown one goes through, so that the core says what became of it."""
-    wanted = call.arguments["id"].lstrip("#")
-    return next((view.id for view in call.desk.pending() if view.id.lower() == wanted.lower()), wanted)
-
-
 async def order(call: Call) -> Message:
     """A person's own order, worked by the built-in strategy `manual`."""
     instrument = instrument_of(call.desk, call.arguments["symbol"])

@@ -26,7 +26,7 @@ from bot.buttons import Signer
 from bot.config import AlertConfig
 from bot.message import Message, Pairs, Table, Text, base_name, money, number, stamp, utc_text
 from bot.outbox import Outbox
-from bot.show import request_blocks
+from bot.votes import request_blocks
 from domain.facts import (
     Alerted,
     Fact,

@@ -79,7 +79,8 @@ def failure(error: str) -> Message:
 def stamp(status: StatusView, now_ns: int) -> str:
     """Where, when and how fresh, for the last line of every reply."""
     age = "no market data" if status.data_age_ms is None else f"data {age_text(status.data_age_ms / 1000)} old"
-    return f"{status.environment.upper()} · market: {status.market} · {utc_text(now_ns)} · {age}"
+    loosened = "".join(f" · OVERRIDE {o.rule} until {clock_text(o.until_ns)}" for o in status.overrides)
+    return f"{status.environment.upper()} · market: {status.market} · {utc_text(now_ns)} · {age}{loosened}"
 
 
 def utc_text(ts_ns: int) -> str:

@@ -7,7 +7,6 @@ from decimal import Decimal
 
 from bot.call import Call
 from bot.message import (
-    Block,
     Message,
     Pairs,
     Table,
@@ -20,15 +19,15 @@ from bot.message import (
     signed,
 )
 from bot.parse import UsageError, account_of, instrument_of, suggest
-from domain.facts import RequestStatus, Severity, TradingState
+from domain.facts import Severity, TradingState
 from domain.market import FeedState
 from domain.views import (
     BreakerView,
     FailoverView,
     FeedView,
     OrderView,
+    OverrideView,
     PnlView,
-    RequestView,
     StrategyView,
     TradingAtView,
     VenueView,
@@ -61,13 +60,15 @@ async def status(call: Call) -> Message:
     venues = call.desk.venues()
     rows += [(venue.venue, _connection(venue)) for venue in venues]
     rows += [("incident", view.incident)] if view.incident else []
+    rows += [(f"OVERRIDE {row.rule}", _override_text(row)) for row in view.overrides]
+    rows += [(f"review {due.id}", f"break-glass by {due.person}: {due.text}") for due in view.reviews]
     rows += [(f"breaker {row.venue}", _breaker_text(row)) for row in view.breakers]
     rows += [(f"fail-over {row.strategy}", _failover_text(row)) for row in view.failovers]
     rows += [("actions", text) for text in view.budgets]
     rows += [(door.name, door.text) for door in view.doors]
     notes = tuple(Text(f"Not ready: {reason}") for reason in reasons)
     trades = all(at.trading_state == TradingState.ACTIVE for at in view.trading_at)
-    is_whole = trades and not view.breakers and not view.failovers
+    is_whole = trades and not (view.breakers or view.failovers or view.overrides or view.reviews)
     is_reached = all([door.ok for door in view.doors] + [venue.connected for venue in venues])
     well = ready and state == "ACTIVE" and is_whole and is_reached
     severity = Severity.INFO if well else Severity.WARNING
@@ -83,6 +84,10 @@ def _trading_at(view: TradingAtView) -> str:
 def _breaker_text(row: BreakerView) -> str:
     again = f", tried again at {clock_text(row.until_ns)}" if row.until_ns else ""
     return f"{row.operation.replace('_', ' ')} {row.state.replace('_', ' ')}{f': {row.why}' if row.why else ''}{again}"
+
+
+def _override_text(row: OverrideView) -> str:
+    return f"{row.scope}: {number(row.value)} {row.unit} until {clock_text(row.until_ns)} UTC ({row.reason})"
 
 
 def _failover_text(row: FailoverView) -> str:
@@ -313,30 +318,6 @@ def strategy_of(call: Call) -> StrategyView:
     if found is None:
         raise UsageError(f"no strategy is called {wanted!r}: {suggest(wanted, [view.id for view in views.values()])}")
     return found
-
-
-async def pending(call: Call) -> Message:
-    """What waits for votes, with the time left."""
-    found = call.desk.pending()
-    if not found:
-        return Message(title="Nothing waits for approval")
-    now_ns = call.desk.status().ts_ns
-    blocks = tuple(block for view in found for block in request_blocks(view, now_ns))
-    return Message(title=f"Waiting for approval: {len(found)}", blocks=blocks)
-
-
-def request_blocks(view: RequestView, now_ns: int) -> tuple[Block, ...]:
-    """A request for a list or a card; `now_ns` says how much time a waiting one has left."""
-    voters = f" ({', '.join(view.votes)})" if view.votes else ""
-    rows = [
-        ("asked by", view.requester or "a strategy"),
-        ("votes", f"{len(view.votes)} of {view.votes_needed}{voters}"),
-        ("digest", view.digest[:8]),
-    ]
-    if view.status == RequestStatus.PENDING:
-        left = age_text((view.expires_ns - now_ns) / 1e9) if view.expires_ns > now_ns else "no time"
-        rows.insert(2, ("left", f"{left}, until {clock_text(view.expires_ns)} UTC"))
-    return (Text(f"{view.id} {view.what}: {view.text}"), Pairs(tuple(rows)))
 
 
 async def whoami(call: Call) -> Message:

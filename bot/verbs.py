@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from bot import act, emergency, show
+from bot import act, emergency, show, votes
 from bot.call import Call, Effect, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal, stamp
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, symbols, venues, words_of
 from bot.risk import risk
-from bot.rows import ACCOUNT, ONE_SYMBOL, PARAMS, REASON, REQUEST, RISK, STRATEGY, SYMBOL, VENUE, kinds, open_orders
+from bot.rows import ACCOUNT, ONE_SYMBOL, PARAMS, REASON, RISK, STRATEGY, SYMBOL, VENUE, kinds, open_orders
 from bot.rows import acts as _acts
 from bot.rows import lowers as _lowers
 from bot.rows import reads as _reads
@@ -130,21 +130,7 @@ VERBS: Final = (
         Argument(name="symbol", help="an instrument, or all (default)", required=False, complete=symbols),
         REASON,
     ),
-    Verb(
-        name="approve",
-        help="Vote for a waiting request",
-        handler=act.approve,
-        arguments=(REQUEST,),
-        effect=Effect.ADDS,
-    ),
-    Verb(
-        name="deny",
-        help="End a waiting request",
-        handler=act.deny,
-        arguments=(REQUEST, REASON),
-        effect=Effect.LOWERS,
-    ),
-    _reads("pending", "What waits for approval", show.pending),
+    *votes.VERBS,
     _acts(
         "order",
         "Buy or sell in your own name",
@@ -214,6 +200,7 @@ VERBS: Final = (
 GROUP_HELP: Final = {
     "strategies": "Strategies: list, show, start, pause, load, unload, set",
     "incident": "Incidents: list, ack, recover",
+    "overrides": "Limits that are loosened for a while: list, end",
 }
 """First words of verbs with two words; alone they mean `list`."""
 

@@ -54,9 +54,15 @@ class Flatten(Struct, frozen=True, kw_only=True, tag="flatten"):
 
 
 class Approve(Struct, frozen=True, kw_only=True, tag="approve"):
-    """Vote for a waiting request."""
+    """Vote for a waiting request.
+
+    `digest` is what the person saw of it, 8 characters or more ("" = not said). `step` is filled in by the desk: the
+    time step of the one-time code that proved who votes (0 = no code was given). The code itself is in no command.
+    """
 
     request: str
+    digest: str = ""
+    step: int = 0
 
 
 class Deny(Struct, frozen=True, kw_only=True, tag="deny"):
@@ -93,11 +99,33 @@ class PauseStrategy(Struct, frozen=True, kw_only=True, tag="pause"):
     strategy: str
 
 
+class AddsRisk(enum.StrEnum):
+    """Which change of a parameter adds risk; one that says nothing ALWAYS does."""
+
+    ALWAYS = "always"
+    RAISED = "raised"
+    LOWERED = "lowered"
+    NEVER = "never"
+
+
+class ParamRule(Struct, frozen=True):
+    """What a strategy's code says of a parameter: when a change adds risk, and its value where none is given."""
+
+    adds: AddsRisk
+    default: Any = None
+
+
 class SetParams(Struct, frozen=True, kw_only=True, tag="set_params"):
-    """Change parameters of a loaded strategy; its memory starts anew and is warmed up again."""
+    """Change parameters of a loaded strategy; its memory starts anew and is warmed up again.
+
+    A change that adds risk needs the quorum. The desk fills in `rules`, of what the strategy's code declares; `before`
+    are the values in force when it was asked for: if they differ at the vote, it is another change.
+    """
 
     strategy: str
     params: dict[str, Any] = field(default_factory=dict)
+    rules: dict[str, ParamRule] = field(default_factory=dict)
+    before: dict[str, Any] = field(default_factory=dict)
 
 
 class ManualTarget(Struct, frozen=True, kw_only=True, tag="manual"):
@@ -152,6 +180,42 @@ class SetBreaker(Struct, frozen=True, kw_only=True, tag="breaker"):
     open: bool = True
 
 
+class Override(Struct, frozen=True, kw_only=True, tag="override"):
+    """Loosen a limit for some minutes; needs the quorum, ends by itself. `rule` and `scope` as in `risk.rules`."""
+
+    rule: str
+    scope: str
+    value: Decimal
+    minutes: int
+    reason: str
+
+
+class EndOverride(Struct, frozen=True, kw_only=True, tag="end_override"):
+    """End an override before its time: that lowers risk, so nobody is asked."""
+
+    rule: str
+    scope: str
+
+
+class BreakGlass(Struct, frozen=True, kw_only=True, tag="break_glass"):
+    """Anybody linked, whatever their role, halts or flattens in an emergency: code and reason needed, reviewed later.
+
+    `action` is halt or flatten, `scope` an instrument or "" for all. `step` is filled in by the desk, as in `Approve`.
+    """
+
+    action: str
+    reason: str
+    scope: str = ""
+    step: int = 0
+
+
+class Review(Struct, frozen=True, kw_only=True, tag="review"):
+    """Somebody else has looked at a break-glass, and says what they found."""
+
+    id: str
+    note: str
+
+
 class AcknowledgeIncident(Struct, frozen=True, kw_only=True, tag="incident_ack"):
     """A person looks after the open incident; the damage is written down. "" = whichever is open."""
 
@@ -183,6 +247,10 @@ Command: TypeAlias = (
     | RaiseEnvelope
     | ApplySettings
     | SetBreaker
+    | Override
+    | EndOverride
+    | BreakGlass
+    | Review
     | AcknowledgeIncident
     | RecoverIncident
 )

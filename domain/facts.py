@@ -186,6 +186,8 @@ class RequestChanged(Struct, frozen=True, kw_only=True, tag="request"):
     expires_ns: int
     digest: str
     text: str
+    reminder: bool = False
+    """Nothing has changed, but half of its time is over."""
 
 
 class CommandDone(Struct, frozen=True, kw_only=True, tag="command_done"):
@@ -214,6 +216,23 @@ class Alerted(Struct, frozen=True, kw_only=True, tag="alert"):
     text: str
 
 
+class OverrideChanged(Struct, frozen=True, kw_only=True, tag="override"):
+    """A limit was loosened for a while, or holds again; `ended` says why it ended ("" = it is in force)."""
+
+    seq: int
+    index: int
+    ts_ns: int
+    rule: str
+    scope: str
+    value: Decimal
+    since_ns: int
+    until_ns: int
+    persons: tuple[str, ...]
+    reason: str
+    request: str
+    ended: str = ""
+
+
 Fact: TypeAlias = (
     OrderChanged
     | FillBooked
@@ -225,4 +244,5 @@ Fact: TypeAlias = (
     | RequestChanged
     | CommandDone
     | Alerted
+    | OverrideChanged
 )

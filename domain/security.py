@@ -23,3 +23,12 @@ class PressRefused(Struct, kw_only=True, tag="press_refused", array_like=True):
     who: str
     request: str
     text: str
+
+
+class CodeMissed(Struct, kw_only=True, tag="code_missed", array_like=True):
+    """A person gave a wrong one-time code at a door; enough of them lock their votes. The code is not here."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    person: str
+    source: str

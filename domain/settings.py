@@ -17,6 +17,7 @@ from domain.instrument import AccountId, Instrument, InstrumentId
 
 SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
+HOUR_NS = 60 * MINUTE_NS
 
 
 class Environment(enum.StrEnum):
@@ -59,11 +60,18 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_reference_age_ns: int = 60 * SECOND_NS
 
 
-class RiskSettings(Struct, frozen=True, kw_only=True):
-    """The first risk layer: per-instrument limits, account exposure, message budget, sizing base.
+Rules = dict[str, Decimal]
+"""Values by name of the rule (`risk.rules`)."""
 
-    `messages_per_window` counts Place and Amend per account; cancels and reduce-only orders have
-    `reserve_messages` of their own on top.
+
+class RiskSettings(Struct, frozen=True, kw_only=True):
+    """Limits: values of the rules by scope, and what is older than those.
+
+    Of all scopes that an order falls under the strictest value holds; a rule that no scope sets has the default of
+    the environment. `limits` and `default_limits` say four of the rules for an instrument and for the portfolio,
+    `max_position_fraction` and `base_position_fraction` the portfolio's `asset_fraction` and `base_fraction`.
+    `max_exposure` is one account's. `messages_per_window` counts Place and Amend per account; cancels and reduce-only
+    orders have `reserve_messages` of their own on top.
     """
 
     limits: dict[InstrumentId, Limits] = field(default_factory=dict)
@@ -74,10 +82,21 @@ class RiskSettings(Struct, frozen=True, kw_only=True):
     message_window_ns: int = SECOND_NS
     messages_per_window: int = 50
     reserve_messages: int = 50
+    portfolio: Rules = field(default_factory=dict)
+    venue: dict[str, Rules] = field(default_factory=dict)
+    strategy: dict[str, Rules] = field(default_factory=dict)
+    instrument: dict[str, Rules] = field(default_factory=dict)
 
 
 class ApprovalSettings(Struct, frozen=True, kw_only=True):
-    """Who must agree to what. `large_fraction` of equity, counted per entry over `window_ns`."""
+    """Who must agree to what. `large_fraction` of equity, counted per entry over `window_ns`.
+
+    A vote waits `role_wait_ns` after its person's role was given and `link_wait_ns` after the chat account it comes
+    from was linked; founding people (those of the first settings) never do. `price_move` is how far a price may have
+    gone from the one that was voted on, `quote_age_ns` how old it may be at that moment. `code_misses` wrong codes lock
+    a person's votes for `code_lock_ns`. An override lasts `override_max_ns` at most and is no wider than
+    `override_factor` times the limit, unless `override_most` names the widest value of its rule.
+    """
 
     large_fraction: Decimal = Decimal("0.05")
     window_ns: int = 10 * MINUTE_NS
@@ -88,6 +107,25 @@ class ApprovalSettings(Struct, frozen=True, kw_only=True):
     order_ttl_ns: int = 2 * MINUTE_NS
     override_ttl_ns: int = 15 * MINUTE_NS
     enabled: bool = True
+    policy_ttl_ns: int = 24 * HOUR_NS
+    """Of requests for new settings."""
+    max_open: int = 5
+    """Requests that one person or strategy may have open."""
+    deny_pause_ns: int = MINUTE_NS
+    """After a denial the same person or strategy does not ask for this long."""
+    role_wait_ns: int = 0
+    link_wait_ns: int = 0
+    price_move: Decimal = Decimal("0.02")
+    quote_age_ns: int = 30 * SECOND_NS
+    codes: bool = False
+    """Every vote needs a one-time code (TOTP)."""
+    code_misses: int = 5
+    code_lock_ns: int = 15 * MINUTE_NS
+    override_max_ns: int = 4 * HOUR_NS
+    override_factor: Decimal = Decimal("1.5")
+    override_most: dict[str, Decimal] = field(default_factory=dict)
+    review_ns: int = 24 * HOUR_NS
+    """Within this time somebody else reviews a break-glass."""
 
 
 class ExecutionSettings(Struct, frozen=True, kw_only=True):

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict
 
+from domain.commands import AddsRisk, ParamRule
 from domain.desired import Desired
 from domain.instrument import InstrumentId
 from domain.market import Feed
@@ -146,9 +147,31 @@ class View(Protocol):
 
 
 class Params(BaseModel):
-    """Base of every strategy's parameters: frozen, unknown keys refused."""
+    """Base of every strategy's parameters: frozen, unknown keys refused.
+
+    A parameter says which change of it adds risk, and with it needs votes: `qty: Annotated[float, AddsRisk.RAISED]`.
+    One that says nothing adds risk whichever way it is changed.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+PLAIN = (bool, int, float, str, type(None))
+
+
+def rules_of(model: type[Params], names: Iterable[str]) -> dict[str, ParamRule]:
+    """What a model declares of some of its parameters.
+
+    One that it does not know, or whose default is no plain value, is left out: its change adds risk.
+    """
+    found = {}
+    for name in names:
+        field = model.model_fields.get(name)
+        if field is None or not (field.is_required() or isinstance(field.default, PLAIN)):
+            continue
+        adds = next((item for item in field.metadata if isinstance(item, AddsRisk)), AddsRisk.ALWAYS)
+        found[name] = ParamRule(adds, None if field.is_required() else field.default)
+    return found
 
 
 M = TypeVar("M", bound=Struct)

@@ -28,7 +28,10 @@ class Reason(enum.StrEnum):
         "the position, with everything that may still fill, would pass the position limit",
     )
     NOTIONAL_LIMIT = "NOTIONAL_LIMIT", "the order is worth more than one order may be"
-    EXPOSURE_LIMIT = "EXPOSURE_LIMIT", "total exposure of the account would pass its limit"
+    EXPOSURE_LIMIT = (
+        "EXPOSURE_LIMIT",
+        "total exposure of the account, venue, strategy or portfolio would pass its limit",
+    )
     LIMIT_MISSING = "LIMIT_MISSING", "no limit is configured for this instrument, and a missing limit refuses"
     PRICE_COLLAR = "PRICE_COLLAR", "the price is too far from the reference price"
     PRICE_UNKNOWN = "PRICE_UNKNOWN", "there is no fresh reference price"
@@ -70,7 +73,30 @@ class Reason(enum.StrEnum):
     BAD_VALUE = "BAD_VALUE", "a value is not acceptable"
     WITHDRAWN = "WITHDRAWN", "it was cancelled before it left"
     VENUE = "VENUE", "the venue refused it"
+    TOO_MANY_OPEN = "TOO_MANY_OPEN", "too many requests of the same person or strategy wait already"
+    COOLING_DOWN = "COOLING_DOWN", "a request was denied a moment ago; approvers are not asked again at once"
+    TOO_NEW = "TOO_NEW", "the role or the chat link is new, and new ones wait before they vote"
+    CODE_NEEDED = (
+        "CODE_NEEDED",
+        "it needs a one-time code: /approve ID CODE; who has no authenticator gets one with ./moondev totp enrol",
+    )
+    CODE_WRONG = "CODE_WRONG", "the one-time code is wrong or over"
+    CODE_USED = "CODE_USED", "the one-time code was used already; wait for the next one"
+    LOCKED = "LOCKED", "too many wrong codes; your votes are locked for a while"
+    DIGEST = "DIGEST", "it is not what the vote was meant for"
+    HARD_LIMIT = "HARD_LIMIT", "this limit is hard: nobody can override it"
+    REASON_MISSING = "REASON_MISSING", "a reason is needed, for the record"
     INCIDENT = "INCIDENT", "an incident is open, and its steps come first"
+    ASSET_LIMIT = "ASSET_LIMIT", "too much of the equity would stand in one asset, over all venues and accounts"
+    LEVERAGE = "LEVERAGE", "the positions would be worth too many times the equity"
+    LIQUIDATION = "LIQUIDATION", "the venue would liquidate the account after too small a move"
+    LIQUIDITY = "LIQUIDITY", "the book is too thin"
+    OPEN_POSITIONS = "OPEN_POSITIONS", "there would be too many open positions"
+    POSITION_AGE = "POSITION_AGE", "the position is too old to be added to"
+    LOSING_STREAK = "LOSING_STREAK", "the strategy has lost too many times in a row today"
+    DRAWDOWN = "DRAWDOWN", "the equity has fallen too far from its highest"
+    STRATEGY_DRAWDOWN = "STRATEGY_DRAWDOWN", "the strategy's profit has fallen too far from its highest"
+    DAILY_LOSS = "DAILY_LOSS", "too much was lost today"
 
 
 REASONS: dict[str, Reason] = {reason.value: reason for reason in Reason}

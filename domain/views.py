@@ -93,6 +93,13 @@ class VenueView(Struct, frozen=True, kw_only=True):
     breakers: tuple[str, ...] = ()
 
 
+class VenuesFound(Struct, frozen=True, kw_only=True):
+    """What was found when real venues were looked at as a start looks: what is wrong, and the keys of the others."""
+
+    problems: tuple[str, ...] = ()
+    keys: tuple[KeyView, ...] = ()
+
+
 class BreakerView(Struct, frozen=True, kw_only=True):
     """The breaker of one operation at a venue; `until_ns` is when an open one is tried again (0 = by people only)."""
 
@@ -116,6 +123,29 @@ class FailoverView(Struct, frozen=True, kw_only=True):
     on_backup: bool
     since_ns: int
     why: str
+
+
+class OverrideView(Struct, frozen=True, kw_only=True):
+    """A limit that people have loosened until `until_ns`; `persons` asked and agreed."""
+
+    rule: str
+    scope: str
+    value: Decimal
+    unit: str
+    since_ns: int
+    until_ns: int
+    persons: tuple[str, ...]
+    reason: str
+    request: str
+
+
+class ReviewView(Struct, frozen=True, kw_only=True):
+    """A break-glass that somebody else has to look at until `due_ns`."""
+
+    id: str
+    person: str
+    text: str
+    due_ns: int
 
 
 class StatusView(Struct, frozen=True, kw_only=True):
@@ -147,6 +177,10 @@ class StatusView(Struct, frozen=True, kw_only=True):
     """Those that are not closed."""
     failovers: tuple[FailoverView, ...] = ()
     """Those that are on."""
+    overrides: tuple[OverrideView, ...] = ()
+    """Limits that are loosened now."""
+    reviews: tuple[ReviewView, ...] = ()
+    """Break-glasses that nobody else has looked at."""
     budgets: tuple[str, ...] = ()
     """Accounts that have few actions left at their venue, and what that means, in words."""
     incident: str = ""

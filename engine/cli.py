@@ -22,8 +22,8 @@ DataOption = Annotated[Path, typer.Option("--data", help="Data folder.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
 """Without it: the file that the service in the data folder was last started with."""
 EnvironmentOption = Annotated[str, typer.Option(help="paper, testnet or live; default: what the file says.")]
-READ_VENUES = "moondev.read_venues"
-"""Under this name in the context: `engine.doctor.ReadVenues`, which only main can make."""
+ASK_VENUES = "moondev.ask_venues"
+"""Under this name in the context: `engine.doctor.AskVenues`, which only main can make."""
 HASH_DIGITS = 64
 DEFAULT_DATA = Path(".moondev/paper")
 
@@ -218,6 +218,6 @@ def doctor(
     """Look for what would stop the service from working, and say how to mend it."""
     from engine.doctor import examine
 
-    report = examine(config, data, context.obj, read_venues=context.meta.get(READ_VENUES))
+    report = examine(config, data, context.obj, ask_venues=context.meta.get(ASK_VENUES))
     sys.stdout.write(report.as_json() if as_json else report.as_text())
     raise typer.Exit(0 if report.ok else 1)

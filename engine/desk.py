@@ -11,8 +11,7 @@ import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
-from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,64 +19,31 @@ from msgspec.structs import replace
 from domain import facts as f
 from domain import risk_views as rv
 from domain import views as v
-from domain.commands import Actor, ApplySettings, Command, LoadStrategy
+from domain.commands import Actor, ApplySettings, Approve, BreakGlass, Command, LoadStrategy, SetParams
 from domain.events import CommandReceived, Event
 from domain.instrument import ZERO, Instrument, InstrumentId
 from domain.ports import Clock, Journal
+from domain.security import CodeMissed, PressRefused, SecurityBreach
 from domain.settings import Person, StrategySpec
+from domain.strategy import Params, rules_of
 from domain.text import plain
 from domain.verdict import Reason
+from engine import approval_views
 from engine import desk_views as views
+from engine.codes import Codes
 from engine.config import diff
+from engine.core import people
 from engine.core.core import Core
+from engine.core.people import WRONG
+from engine.core.state import MANUAL
 from engine.emergency import views as emergency
 from engine.risk_views import RiskDesk
+from engine.subscription import FactSubscription
+from risk.rules import RULES
 
 ANSWER_WITHIN_S = 10.0
 KEPT_FACTS = 2_000
 KEPT_EQUITY = 20_000
-
-
-class FactSubscription:
-    """Facts from now on, for one reader: `async with desk.facts() as facts: async for fact in facts`."""
-
-    def __init__(self, desk: Desk, limit: int) -> None:
-        """Keep at most `limit` unread facts; `.missed` counts those that were lost."""
-        self._desk = desk
-        self._unread: deque[f.Fact] = deque()
-        self._limit = limit
-        self._ready = asyncio.Event()
-        self.missed = 0
-
-    def push(self, facts: Sequence[f.Fact]) -> None:
-        """Add facts; the oldest unread ones give way."""
-        self._unread.extend(facts)
-        while len(self._unread) > self._limit:
-            self._unread.popleft()
-            self.missed += 1
-        self._ready.set()
-
-    async def __aenter__(self) -> Self:
-        """Begin to receive."""
-        self._desk.readers.append(self)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop receiving."""
-        self._desk.readers.remove(self)
-
-    def __aiter__(self) -> FactSubscription:
-        """Iterate without end."""
-        return self
-
-    async def __anext__(self) -> f.Fact:
-        """The next fact, as soon as there is one."""
-        while not self._unread:
-            self._ready.clear()
-            await self._ready.wait()
-        return self._unread.popleft()
 
 
 News: TypeAlias = Callable[[f.FactKey, f.FactKey], Awaitable[list[f.Fact]]]
@@ -85,10 +51,11 @@ News: TypeAlias = Callable[[f.FactKey, f.FactKey], Awaitable[list[f.Fact]]]
 
 
 class StrategySource(Struct, frozen=True):
-    """Source text and hash of a strategy's code, recorded with `StrategyLoaded`."""
+    """Source text and hash of a strategy's code, recorded with `StrategyLoaded`, and what its parameters are."""
 
     text: str
     sha256: str
+    params_type: type[Params] = Params
 
 
 class Desk:
@@ -119,6 +86,8 @@ class Desk:
         """How the chat channels are; whoever runs them says it here."""
         self.venues: Callable[[], tuple[v.VenueView, ...]] = tuple
         """How the venues are, their limits and what waits for them; whoever runs them says it here."""
+        self.codes: Codes | None = None
+        """Checks the one-time codes of voters; whoever has their secrets says it here, without it none is right."""
         self._put = put
         self._kinds = strategy_kinds
         self._source_of = source_of
@@ -175,10 +144,13 @@ class Desk:
             self._remember(trade)
         self._equity.extendleft(reversed(equity))
 
-    async def submit(self, command: Command, actor: Actor, request_id: str = "", sent_ts_ns: int = 0) -> f.CommandDone:
+    async def submit(
+        self, command: Command, actor: Actor, request_id: str = "", sent_ts_ns: int = 0, code: str = ""
+    ) -> f.CommandDone:
         """Send a command and wait for its outcome; never raises for a refusal.
 
-        Without a `request_id` one is made; with one, a repetition is answered REPEATED.
+        Without a `request_id` one is made; with one, a repetition is answered REPEATED. `code` is the one-time code of
+        who votes or breaks the glass: it is checked here and goes no further.
         """
         key = request_id or f"{actor.door}:{self.clock.now_ns()}:{next(self._ids)}"
         if isinstance(command, LoadStrategy) and self._source_of is not None and not command.source_hash:
@@ -187,6 +159,13 @@ class Desk:
             except Exception as error:  # noqa: BLE001 - loading a stranger's file may raise anything
                 return self._refused(command, actor, key, Reason.BAD_VALUE, plain(error))
             command = replace(command, source_hash=source.sha256, source=source.text)
+        if isinstance(command, SetParams):
+            try:
+                command = self._with_rules(command)
+            except Exception as error:  # noqa: BLE001 - as above
+                return self._refused(command, actor, key, Reason.BAD_VALUE, plain(error))
+        if isinstance(command, Approve | BreakGlass):
+            command = replace(command, step=self._step(actor, code))
         if isinstance(command, ApplySettings):
             command = replace(command, changes=tuple(diff(self.core.state.settings, command.settings)))
         if key in self._waiting:
@@ -204,6 +183,26 @@ class Desk:
             return self._refused(
                 command, actor, key, Reason.WRONG_STATE, "the engine has not answered; see /status before repeating"
             )
+
+    def _with_rules(self, command: SetParams) -> SetParams:
+        """With what the strategy's code says of these parameters. Raises whatever it raises at what it cannot take."""
+        strategy = self.core.state.strategies.get(command.strategy)
+        if strategy is None or self._source_of is None or strategy.spec.kind == MANUAL:
+            return replace(command, rules={}, before={})
+        changed = replace(strategy.spec, params={**strategy.spec.params, **command.params})
+        return replace(command, rules=rules_of(self._source_of(changed).params_type, command.params), before={})
+
+    def _step(self, actor: Actor, code: str) -> int:
+        """The time step of a right code, 0 = none was given, -1 = it is wrong, or nobody looks at it now."""
+        if not code or actor.person not in self.core.persons:
+            return 0
+        if people.locked(self.core, actor.person) is not None:
+            return WRONG
+        used = self.core.state.standings.get(actor.person)
+        step = self.codes.step_of(actor.person, code, used.step if used else 0) if self.codes is not None else None
+        if step is None:
+            self._put(CodeMissed(person=actor.person, source=actor.door.value))
+        return WRONG if step is None else step
 
     async def _on_disk(self, seq: int) -> None:
         if self._journal is None:
@@ -226,9 +225,13 @@ class Desk:
             reason=reason,
         )
 
+    def report(self, seen: SecurityBreach | PressRefused) -> None:
+        """A door has seen what must be on record: something forged, or a press that reached no command."""
+        self._put(seen)
+
     def facts(self, limit: int = KEPT_FACTS) -> FactSubscription:
         """Facts from now on; enter it with `async with`."""
-        return FactSubscription(self, limit)
+        return FactSubscription(self.readers, limit)
 
     async def missed(self, after: f.FactKey, until: f.FactKey) -> list[f.Fact]:
         """Facts that people should hear of and that came after one fact up to another, in order, in earlier runs too.
@@ -297,6 +300,25 @@ class Desk:
     def pending(self) -> list[v.RequestView]:
         """Requests that wait for votes, oldest first."""
         return views.pending(self.core)
+
+    def request(self, request_id: str) -> v.RequestView | None:
+        """A request, waiting or decided; None when it is not known (any more)."""
+        made = self.core.state.requests.get(request_id)
+        return approval_views.request(self.core, made) if made is not None else None
+
+    def rules(self) -> list[str]:
+        """Names of the limits there are."""
+        return list(RULES)
+
+    @property
+    def installation(self) -> str:
+        """Which installation this is, from its first record; "" before that."""
+        return self.core.state.installation
+
+    @property
+    def codes_needed(self) -> bool:
+        """Whether every vote needs a one-time code."""
+        return self.core.state.settings.approvals.codes
 
     def trades(self, limit: int = 20) -> list[v.TradeRow]:
         """The newest own fills, newest first."""

@@ -12,6 +12,7 @@ from domain.facts import RequestStatus, StrategyStatus
 from domain.instrument import ZERO, Instrument, InstrumentId
 from domain.market import FeedState
 from domain.order import Order, OrderStatus
+from engine import approval_views
 from engine.core import budgets, trading
 from engine.core.core import Core
 from engine.core.portfolio import DAY_NS
@@ -84,6 +85,8 @@ def status(core: Core, now_ns: int, market: str) -> v.StatusView:
         trading_at=trading_at(core),
         breakers=tuple(row for row in breakers(core) if row.state != BreakerState.CLOSED),
         failovers=tuple(row for row in failovers(core) if row.on_backup),
+        overrides=approval_views.overrides(core),
+        reviews=approval_views.reviews(core),
         budgets=tuple(f"{a.id} has {budgets.words(core, a)}" for a in accounts if a.actions_step),
     )
 
@@ -317,21 +320,8 @@ def balances(core: Core) -> list[v.BalanceView]:
 
 def pending(core: Core) -> list[v.RequestView]:
     """Requests that wait for votes."""
-    return [
-        v.RequestView(
-            id=r.id,
-            what=r.what,
-            text=r.text,
-            requester=r.requester,
-            votes=tuple(r.votes),
-            votes_needed=r.needed,
-            status=r.status.value,
-            expires_ns=r.expires_ns,
-            digest=r.digest,
-        )
-        for r in core.state.requests.values()
-        if r.status is RequestStatus.PENDING
-    ]
+    waiting = [r for r in core.state.requests.values() if r.status is RequestStatus.PENDING]
+    return [approval_views.request(core, made) for made in waiting]
 
 
 def trade_row(core: Core, fact: f.FillBooked) -> v.TradeRow:

@@ -3,7 +3,7 @@
     examine(config, data)    Report: one line a check, as a table or as JSON
 
 Each check answers ok, warn (it works, but) or fail (it will not work), with the fix in words. Nothing is
-changed; it may be run beside a running service. No check reads a secret's value.
+changed; it may be run beside a running service. Values of secrets are read by the venues' signers alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import socket
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ from msgspec import Struct
 from domain.codec import to_json
 from domain.errors import ConfigError, JournalError
 from domain.ports import Secrets
+from domain.views import VenuesFound
 from engine.config import Config, remembered
 from engine.core.journal.reserve import RESERVE_FILE
 from engine.disk import room
@@ -39,8 +40,8 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 
 Reach = Callable[[str], str]
 """Tries an address; "" when it answers, else why not."""
-ReadVenues = Callable[[Config, Path], Sequence[str]]
-"""Asks every real venue of the settings for its contracts, with the keys of a data folder; returns what is wrong."""
+AskVenues = Callable[[Config, Path], VenuesFound]
+"""Looks at every real venue of the settings as a start does, with the keys of a data folder."""
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -86,7 +87,7 @@ def examine(
     open_secrets: Callable[[Path], Secrets] | None = None,
     environment: str = "",
     reach: Reach | None = None,
-    read_venues: ReadVenues | None = None,
+    ask_venues: AskVenues | None = None,
 ) -> Report:
     """Check machine, data folder, settings, secrets and network of one set-up.
 
@@ -103,7 +104,7 @@ def examine(
         checks += [_secrets(data / "secrets", config), _port(config, running=running)]
         checks.append(_network(config, reach or reachable))
         if config.venues:
-            checks.append(_venues(config, data, read_venues))
+            checks.append(_venues(config, data, ask_venues))
     return Report(checks=tuple(checks))
 
 
@@ -365,18 +366,19 @@ def _port(config: Config, *, running: bool) -> Check:
     return _check("dashboard", OK, f"{where} is free")
 
 
-def _venues(config: Config, data: Path, read: ReadVenues | None) -> Check:
-    """Whether each real venue is reached on its network, has the contracts, and the keys are there."""
+def _venues(config: Config, data: Path, ask: AskVenues | None) -> Check:
+    """Whether each real venue is reached, has the contracts, and would be opened with its keys and modes."""
     names = [f"{item.id} ({config.network_of(item)}), {len(item.accounts)} account(s)" for item in config.venues]
     try:
-        problems = read(config, data) if read is not None else ()
+        found = ask(config, data) if ask is not None else VenuesFound()
     except ConfigError as error:
-        problems = [str(error)]
-    if problems:
+        found = VenuesFound(problems=(str(error),))
+    keys = [f"the key of {key.account} cannot withdraw: {key.cannot_withdraw}" for key in found.keys]
+    if found.problems:
         fix = "docs/venues.md says what each venue needs; the others trade meanwhile, once there was a first start"
-        return _check("venues", FAIL, "\n".join(problems), fix)
-    asked = "" if read is None else ": they answer, and list every contract"
-    return _check("venues", OK, f"{'; '.join(names)}{asked}")
+        return _check("venues", FAIL, "\n".join([*found.problems, *keys]), fix)
+    asked = "" if ask is None else ": they answer, list every contract, and a start would take their accounts"
+    return _check("venues", OK, "\n".join([f"{'; '.join(names)}{asked}", *keys]))
 
 
 def _network(config: Config, reach: Reach) -> Check:

@@ -40,6 +40,7 @@ from domain.settings import StrategySpec
 from engine import lost as lost_end
 from engine.beside import Beside
 from engine.clock import WallClock
+from engine.codes import Codes
 from engine.config import Config, diff
 from engine.core.contracts import check_contracts, news_of
 from engine.core.core import AnyStrategy, Core
@@ -129,6 +130,7 @@ class Runtime:
             journal=self.journal,
             news=self._news,
         )
+        self.desk.codes = Codes(vault, self.clock)
         last = self._replayed[-1] if self._replayed else None
         self.desk.last_fact = (last.seq, last.index) if last else (self.recovery.snapshot_seq, 0)
         self._database = database_url(config, data, vault)
@@ -163,7 +165,7 @@ class Runtime:
         """The source of a strategy that can be made. Raises `StrategyError`, and what its code raises."""
         loaded = self.guard.call(lambda: registry.load(spec.kind, self._own_strategies))
         self.guard.call(lambda: registry.make(loaded, spec))
-        return StrategySource(loaded.source, loaded.source_hash)
+        return StrategySource(loaded.source, loaded.source_hash, loaded.strategy.params_type)
 
     # effects
 

@@ -98,13 +98,6 @@ def check_exposure(
     return None
 
 
-def check_account(config: GateConfig, worst: Decimal) -> Veto | None:
-    """Worst-side value of everything on the account together, with the order in question."""
-    if worst > config.max_exposure:
-        return Veto(Reason.EXPOSURE_LIMIT, f"worst={worst} max={config.max_exposure}")
-    return None
-
-
 def check_envelope(side: int, qty: int, now: Exposure, most: int | None) -> Veto | None:
     """Quotes and takes lead to no larger position than the strategy's approved envelope (None = any)."""
     if most is not None and now.worst(side) + qty > most:

@@ -14,14 +14,16 @@ from pydantic import ValidationError
 from domain.errors import Unrepresentable
 from domain.instrument import parse_instrument_id
 from domain.loopback import NOT_LOOPBACK, is_loopback
-from domain.settings import RoleName, strategy_id_problem
+from domain.settings import strategy_id_problem
 from domain.strategy import Params
 from domain.text import error_text, plain
 from engine.config.models import Config
 from engine.config.problem import KeyPath
-from engine.config.settings import natural, to_instrument
+from engine.config.rules import values_of
+from engine.config.settings import natural, to_approvals, to_instrument, to_person
 from engine.config.venue_checks import venues
 from engine.config.words import found, nearest, sentence
+from risk.approvals import unreachable
 
 Finding = tuple[KeyPath, str]
 ParamTypes = Mapping[str, type[Params]]
@@ -75,8 +77,17 @@ def environment(config: Config) -> Iterator[Finding]:
 
 
 def references(config: Config) -> Iterator[Finding]:
-    """Limits and feed symbols name instruments that exist."""
+    """Limits and feed symbols name instruments, venues and strategies that exist."""
     known = config.instrument_ids
+    venue_names = list(dict.fromkeys(_venue(name) for name in known))
+    ids = [item.id for item in config.strategies]
+    risk = config.risk
+    for kind, given, names in (
+        ("instrument", risk.instrument, known), ("venue", risk.venue, venue_names), ("strategy", risk.strategy, ids)
+    ):  # fmt: skip
+        for key in given:
+            if key not in names:
+                yield ("risk", kind, key), f"there is no {kind} {found(key)}{nearest(key, names)}"
     for section, keys in (("risk", config.risk.limits), ("data_feed", config.data_feed.symbols)):
         inner = "limits" if section == "risk" else "symbols"
         for key in keys:
@@ -145,11 +156,12 @@ def failover(config: Config) -> Iterator[Finding]:
 def limits(config: Config) -> Iterator[Finding]:
     """What a strategy trades has limits; a missing limit would refuse every order."""
     known = set(config.instrument_ids)
-    if config.risk.default_limits is not None:
+    risk = config.risk
+    if risk.default_limits is not None or {"position_notional", "order_notional"} <= values_of(risk.portfolio).keys():
         return
     for i, item in enumerate(config.strategies):
         for j, instrument in enumerate(item.instruments):
-            if instrument in known and instrument not in config.risk.limits:
+            if instrument in known and instrument not in risk.limits:
                 text = f"{instrument} has no limits, so every order would be refused: add risk.default_limits"
                 yield ("strategies", i, "instruments", j), text
 
@@ -174,17 +186,8 @@ def quorum(config: Config) -> Iterator[Finding]:
     if not config.persons:
         yield ("persons",), "at least one person is needed: nobody could resume or approve"
         return
-    needed_role = RoleName[section.approver_role.upper()]
-    roles = [RoleName[item.role.upper()] for item in config.persons]
-    approvers = sum(role >= needed_role for role in roles)
-    other_requester = any(RoleName.TRADER <= role < needed_role for role in roles)
-    voters = approvers if section.requester_counts or other_requester else max(approvers - 1, 0)
-    for key, votes in (("order_votes", section.order_votes), ("override_votes", section.override_votes)):
-        if votes > voters:
-            besides = "" if section.requester_counts else " besides the requester"
-            need = f"{votes} vote(s) of role {section.approver_role} or higher{besides}"
-            fix = "add persons, lower it, or set requester_counts: true"
-            yield ("approvals", key), f"{need} can never be reached, there are {voters}: {fix}"
+    for key, text in unreachable([to_person(item) for item in config.persons], to_approvals(config)):
+        yield ("approvals", key), text
 
 
 def doors(config: Config) -> Iterator[Finding]:
@@ -233,7 +236,7 @@ CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"environment", "accounts", "venues"}), accounts),
     (frozenset({"environment", "instruments", "execution"}), environment),
     (frozenset({"environment", "venues"}), venues),
-    (frozenset({"instruments", "venues", "risk", "data_feed"}), references),
+    (frozenset({"instruments", "venues", "risk", "data_feed", "strategies"}), references),
     (frozenset({"instruments", "venues", "accounts", "strategies"}), strategies),
     (frozenset({"instruments", "venues", "accounts", "strategies", "failover"}), failover),
     (frozenset({"instruments", "venues", "risk", "strategies"}), limits),

@@ -39,6 +39,7 @@ from engine.config.fields import (
     Text,
     UserId,
 )
+from engine.config.rules import InstrumentRules, PortfolioRules, StrategyRules, VenueRules
 from engine.config.section import Section
 from engine.config.venues import Network, VenueSection
 
@@ -149,7 +150,7 @@ class LimitsSection(Section):
 
 
 class RiskSection(Section):
-    """Limits of the first risk layer. An instrument without limits may not trade."""
+    """Limits: of all scopes that an order falls under the strictest value holds; a missing limit refuses."""
 
     default_limits: LimitsSection | None = None
     limits: dict[str, LimitsSection] = {}
@@ -159,6 +160,11 @@ class RiskSection(Section):
     message_window_ns: PositiveDurationNs = Field(default=SECOND_NS, alias="message_window")
     messages_per_window: AtLeastOne = 50
     reserve_messages: Count = 50
+    portfolio: PortfolioRules = PortfolioRules()
+    """Values of the rules (`risk.rules`) for everything together."""
+    venue: dict[str, VenueRules] = {}
+    strategy: dict[str, StrategyRules] = {}
+    instrument: dict[str, InstrumentRules] = {}
 
 
 class ApprovalsSection(Section):
@@ -173,6 +179,32 @@ class ApprovalsSection(Section):
     approver_role: Role = "risk"
     order_ttl_ns: PositiveDurationNs = Field(default=2 * MINUTE_NS, alias="order_ttl")
     override_ttl_ns: PositiveDurationNs = Field(default=15 * MINUTE_NS, alias="override_ttl")
+    policy_ttl_ns: PositiveDurationNs = Field(default=24 * HOUR_NS, alias="policy_ttl")
+    """How long a request for new settings waits."""
+    max_open: AtLeastOne = 5
+    """Requests that one person or strategy may have open."""
+    deny_pause_ns: DurationNs = Field(default=MINUTE_NS, alias="deny_pause")
+    """After a denial the same person or strategy does not ask for this long."""
+    role_wait_ns: DurationNs | None = Field(default=None, alias="role_wait")
+    """How long a new person or role waits before it votes; left out: live 24h, else 0. Founding people never wait."""
+    link_wait_ns: DurationNs | None = Field(default=None, alias="link_wait")
+    """The same for a new chat account of a person."""
+    price_move: Fraction = Decimal("0.02")
+    """How far the price may have gone from the one that was voted on."""
+    quote_age_ns: PositiveDurationNs = Field(default=30 * SECOND_NS, alias="quote_age")
+    """How old the price may be at the moment of the last vote."""
+    codes: bool | None = None
+    """Every vote needs a one-time code (TOTP); left out: live yes, else no."""
+    code_misses: AtLeastOne = 5
+    code_lock_ns: PositiveDurationNs = Field(default=15 * MINUTE_NS, alias="code_lock")
+    override_max_ns: PositiveDurationNs = Field(default=4 * HOUR_NS, alias="override_max")
+    """The longest that an override lasts."""
+    override_factor: Positive = Decimal("1.5")
+    """How many times the limit an override may be, where `override_most` does not name its rule."""
+    override_most: dict[str, Positive] = {}
+    """The widest value of an override, by rule."""
+    review_ns: PositiveDurationNs = Field(default=24 * HOUR_NS, alias="review")
+    """Within this time somebody else reviews a break-glass."""
 
 
 class ExecutionSection(Section):

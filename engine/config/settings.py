@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from domain.errors import ConfigError, Unrepresentable
 from domain.instrument import ZERO, Instrument
 from domain.settings import (
+    HOUR_NS,
     MINUTE_NS,
     SECOND_NS,
     AccountSpec,
@@ -37,11 +38,15 @@ from engine.config.models import (
     PersonSection,
     StrategySection,
 )
+from engine.config.rules import values_of
+from engine.config.section import Section
 from engine.config.venues import VenueAccountSection
 
 PAPER_EXECUTION = {"reconcile_every_ns": MINUTE_NS, "dead_man_ns": 0}
 REAL_EXECUTION = {"reconcile_every_ns": 30 * SECOND_NS, "dead_man_ns": MINUTE_NS}
 """A real venue is compared all the time, and watches over us where it can."""
+LIVE_APPROVALS = {"codes": True, "role_wait_ns": 24 * HOUR_NS, "link_wait_ns": 24 * HOUR_NS}
+"""With real money every vote has its code, and new people and links wait."""
 
 
 def to_settings(config: Config, listed: Sequence[Instrument] = ()) -> Settings:
@@ -61,9 +66,9 @@ def without_listed(config: Config) -> Settings:
         environment=Environment(config.environment),
         instruments=tuple(_checked(item) for item in config.instruments),
         accounts=(*(_account(a, a.deposit) for a in config.accounts), *(_account(a, ZERO) for a in real)),
-        persons=tuple(_person(item) for item in config.persons),
+        persons=tuple(to_person(item) for item in config.persons),
         risk=_risk(config),
-        approvals=_approvals(config),
+        approvals=to_approvals(config),
         execution=_execution(config),
         breakers=BreakerSettings(exchange_failure=BreakerRule(**config.breakers.exchange_failure.model_dump())),
         allocation=AllocationSettings(**config.allocation.model_dump()),
@@ -130,8 +135,16 @@ def _risk(config: Config) -> RiskSettings:
     return RiskSettings(
         limits={instrument: _limits(item) for instrument, item in sorted(risk.limits.items())},
         default_limits=_limits(risk.default_limits) if risk.default_limits else None,
-        **risk.model_dump(exclude={"limits", "default_limits"}),
+        portfolio=values_of(risk.portfolio),
+        venue=_scoped(risk.venue),
+        strategy=_scoped(risk.strategy),
+        instrument=_scoped(risk.instrument),
+        **risk.model_dump(exclude={"limits", "default_limits", "portfolio", "venue", "strategy", "instrument"}),
     )
+
+
+def _scoped(sections: Mapping[str, Section]) -> dict[str, dict[str, Decimal]]:
+    return {name: values_of(section) for name, section in sorted(sections.items())}
 
 
 def _execution(config: Config) -> ExecutionSettings:
@@ -141,13 +154,16 @@ def _execution(config: Config) -> ExecutionSettings:
     return ExecutionSettings(**{**by_environment, **said})
 
 
-def _approvals(config: Config) -> ApprovalSettings:
-    section = config.approvals
-    role = RoleName[section.approver_role.upper()]
-    return ApprovalSettings(approver_role=role, **section.model_dump(exclude={"approver_role"}))
+def to_approvals(config: Config) -> ApprovalSettings:
+    """What the file leaves out is what its environment needs."""
+    said = config.approvals.model_dump(exclude_none=True)
+    by_environment = LIVE_APPROVALS if config.environment == "live" else {}
+    role = RoleName[config.approvals.approver_role.upper()]
+    return ApprovalSettings(**{**by_environment, **said, "approver_role": role})
 
 
-def _person(item: PersonSection) -> Person:
+def to_person(item: PersonSection) -> Person:
+    """One person as the core carries them."""
     return Person(
         id=item.id,
         name=item.name or item.id.capitalize(),

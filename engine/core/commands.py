@@ -7,17 +7,33 @@ give risk back open a request for the quorum.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from domain import commands as c
 from domain import facts
 from domain.events import CommandReceived
 from domain.facts import RequestStatus, Severity
 from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
-from engine.core import breakers, incident, operate, reconcile, requests, strategies, trading
+from engine.core import (
+    breakers,
+    glass,
+    incident,
+    operate,
+    overrides,
+    params,
+    parked,
+    reconcile,
+    requests,
+    strategies,
+    trading,
+)
 from engine.core.core import Core
 from engine.core.state import Request
 
 REMEMBERED_COMMANDS = 10_000
+POLICY = (c.ApplySettings,)
+"""What changes the rules themselves: it has its own time to live, and is void when the rules change meanwhile."""
 
 ROLE_NEEDED: dict[type[c.Command], RoleName] = {
     c.Halt: RoleName.TRADER,
@@ -37,6 +53,10 @@ ROLE_NEEDED: dict[type[c.Command], RoleName] = {
     c.RaiseEnvelope: RoleName.RISK,
     c.ApplySettings: RoleName.ADMIN,
     c.SetBreaker: RoleName.TRADER,
+    c.Override: RoleName.RISK,
+    c.EndOverride: RoleName.TRADER,
+    c.BreakGlass: RoleName.VIEWER,
+    c.Review: RoleName.RISK,
     c.AcknowledgeIncident: RoleName.TRADER,
     c.RecoverIncident: RoleName.RISK,
 }
@@ -124,7 +144,7 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
         case c.Flatten():
             return operate.flatten(core, who, command, age_ns=age_of(event))
         case c.Approve():
-            return approve(core, who, command.request)
+            return approve(core, who, command, event.actor.door)
         case c.Deny():
             return deny(core, who, command)
         case c.CancelOrder():
@@ -137,13 +157,15 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             by_settings = event.actor.door is c.Door.SYSTEM
             refusal = strategies.load(core, command.spec, command.source_hash, is_configured=by_settings)
             return said(refusal, f"{command.spec.id} is loading.")
+        case c.SetParams() if needs_votes(core, event, command):
+            return ask_quorum(core, event, command)
         case c.UnloadStrategy() | c.StartStrategy() | c.PauseStrategy() | c.SetParams():
             return on_loaded(core, who, command)
         case _:
             return override(core, event, who, command)
 
 
-def override(core: Core, event: CommandReceived, who: str, command: c.Command) -> Veto | str:
+def override(core: Core, event: CommandReceived, who: str, command: c.Command) -> Veto | str:  # noqa: PLR0911 - one per command
     """What lowers risk is done at once; what gives it back asks the quorum."""
     match command:
         case c.SetHold() if command.on:
@@ -152,12 +174,24 @@ def override(core: Core, event: CommandReceived, who: str, command: c.Command) -
             return breakers.force(core, who, command.venue)
         case c.SetCap() if operate.cap_is_lower(core, command):
             return operate.cap(core, command)
+        case c.EndOverride():
+            return overrides.end_early(core, who, command)
+        case c.BreakGlass():
+            return glass.break_glass(core, who, command, age_of(event))
+        case c.Review():
+            return glass.review(core, who, command)
         case c.AcknowledgeIncident():
             return incident.acknowledge(core, who, command.incident, command.text)
         case c.RecoverIncident():
             return reconcile.recover(core, who, command.incident)
         case _:
             return ask_quorum(core, event, command)
+
+
+def needs_votes(core: Core, event: CommandReceived, command: c.SetParams) -> bool:
+    """True for a change of parameters that adds risk, or may."""
+    by_settings = event.actor.door is c.Door.SYSTEM or not core.state.settings.approvals.enabled
+    return not by_settings and command.strategy in core.state.strategies and bool(params.add_risk(core, command))
 
 
 def age_of(event: CommandReceived) -> int:
@@ -195,29 +229,36 @@ def on_loaded(
 
 
 def ask_quorum(core: Core, event: CommandReceived, command: c.Command) -> Veto | str:
-    """Open a request for what needs more than one person."""
+    """Open a request for what needs more than one person; a person's new one takes the place of their earlier one."""
     refusal = operate.objection(core, command)
     if refusal is not None:
         return refusal
     if event.actor.door is c.Door.SYSTEM:
         return give(core, "the configuration", command)
-    approvals = core.state.settings.approvals
+    if isinstance(command, c.SetParams):
+        command = replace(command, before=params.before(core, command))
+    who, approvals = event.actor.person, core.state.settings.approvals
+    earlier = requests.waiting_alike(core, who, command)
+    if earlier is not None and earlier.command == command:
+        return f"Request {earlier.id} waits for this already: /approve {earlier.id}."
+    if earlier is not None:
+        requests.withdraw(core, earlier.id, f"{who} asks for something else now; its votes are void")
     request = requests.open_request(
         core,
         what=verb_of(command),
         text=describe(core, command),
-        requester=event.actor.person,
+        requester=who,
         needed=approvals.override_votes,
-        ttl_ns=approvals.override_ttl_ns,
+        ttl_ns=approvals.policy_ttl_ns if isinstance(command, POLICY) else approvals.override_ttl_ns,
         command=command,
     )
-    if isinstance(request, Reason):
-        return Veto(request)
-    left = request.needed - len(request.votes)
+    if isinstance(request, Veto):
+        return request
+    left = requests.missing(core, request)
     return f"Request {request.id} waits for {left} more vote(s): /approve {request.id}. It is: {request.text}."
 
 
-def describe(core: Core, command: c.Command) -> str:
+def describe(core: Core, command: c.Command) -> str:  # noqa: PLR0911 - one per command
     """What the quorum is asked to agree to, in words."""
     match command:
         case c.Resume():
@@ -232,35 +273,46 @@ def describe(core: Core, command: c.Command) -> str:
             return f"release the open breaker of {command.venue}: it is tried with small orders"
         case c.ApplySettings():
             return f"apply settings {command.content_hash[:8]}: {'; '.join(command.changes) or 'no change'}"
+        case c.SetParams():
+            return params.words(core, command)
+        case c.Override():
+            return overrides.describe(core, command)
         case _:
             return str(command.__struct_config__.tag)
 
 
-def approve(core: Core, person: str, request_id: str) -> Veto | str:
-    """Vote; with the last vote, carry it out against fresh prices and limits."""
-    request = requests.vote(core, request_id, person)
-    if isinstance(request, Reason):
-        return Veto(request, request_id)
-    if len(request.votes) < request.needed:
-        return f"Your vote counts; {request.id} needs {request.needed - len(request.votes)} more."
+def approve(core: Core, person: str, ballot: c.Approve, door: c.Door) -> Veto | str:
+    """Vote; with the last vote, carry it out against fresh prices, limits and rules."""
+    request = requests.vote(core, ballot, person, door)
+    if isinstance(request, Veto):
+        return request
+    left = requests.missing(core, request)
+    if left:
+        return f"Your vote counts; {request.id} needs {left} more."
     outcome = release(core, request)
     if isinstance(outcome, Veto):
         requests.end(core, request, RequestStatus.FAILED, explain(outcome))
         return outcome
     requests.end(core, request, RequestStatus.APPROVED)
-    return f"{request.id} is approved. {outcome}"
+    return f"{request.id} ({request.digest[: requests.SHOWN]}) is approved. {outcome}"
 
 
 def release(core: Core, request: Request) -> Veto | str:
-    """Carry out an approved request."""
+    """Carry out an approved request: exactly what was asked, if nothing speaks against it by now."""
+    if request.digest != requests.content_digest(request):
+        return Veto(Reason.DIGEST, f"{request.id} is not what it was when it was opened")
     if request.parked is not None:
-        return operate.release_parked(core, request.parked)
+        return parked.release_parked(core, request.parked)
     if request.command is None:
         return Veto(Reason.NOT_PENDING)
+    if isinstance(request.command, POLICY) and request.revision != core.state.settings_hash:
+        return Veto(Reason.MOVED, "other settings have come into force; ask again, on top of them")
+    if isinstance(request.command, c.Override):
+        return overrides.begin(core, request, request.command)
     return give(core, " and ".join(request.votes), request.command)
 
 
-def give(core: Core, by: str, command: c.Command) -> Veto | str:
+def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR0911 - one per command
     """Carry out what the quorum agreed to."""
     refusal = operate.objection(core, command)
     if refusal is not None:
@@ -282,6 +334,8 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:
             return operate.apply_settings(core, command)
         case c.SetBreaker():
             return breakers.release(core, command.venue)
+        case c.SetParams():
+            return on_loaded(core, by, command)
         case _:
             return Veto(Reason.WRONG_STATE, verb_of(command))
 
@@ -290,10 +344,12 @@ def deny(core: Core, person: str, command: c.Deny) -> Veto | str:
     """End a request: anyone whose vote could count, or who asked for it."""
     request = core.state.requests.get(command.request)
     if request is None or request.status is not RequestStatus.PENDING:
-        return Veto(Reason.NOT_PENDING, command.request)
+        return Veto(Reason.NOT_PENDING, command.request + (f" is {request.status}" if request is not None else ""))
     voter = core.persons.get(person)
     if voter is None or (voter.role < core.state.settings.approvals.approver_role and person != request.requester):
         return Veto(Reason.ROLE, "deny needs an approver, or the requester")
+    if person != request.requester:
+        core.state.denied[request.asker or request.requester] = core.state.ts_ns
     requests.end(core, request, RequestStatus.DENIED, f"denied by {person}: {command.reason or 'no reason given'}")
     core.alert(Severity.INFO, "denied", f"{request.id} was denied by {person}.")
     return f"{request.id} is denied."

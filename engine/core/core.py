@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from hashlib import sha256
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
@@ -22,15 +22,20 @@ from domain.facts import TradingState
 from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.market import Feed, FeedKind
 from domain.order import ClientId, Intent, Order, derive_client_id
-from domain.settings import Settings, StrategySpec
+from domain.settings import StrategySpec
 from domain.strategy import Strategy
 from domain.verdict import Reason
 from engine.core import pairs
 from engine.core.pairs import Pair
 from engine.core.state import Market, Slot, SlotKey, State, VenueState, slot_key
+from engine.core.tally import Tally
 from engine.core.view import StrategyView
 from risk.breaker import BLOCKING, BreakerState, part_of
-from risk.gate import PPM, GateConfig
+from risk.gate import PPM
+from risk.limits import MONEY_DECIMALS
+
+if TYPE_CHECKING:
+    from engine.core.limits import Limits
 
 ACTIVE, REDUCING = TradingState.ACTIVE, TradingState.REDUCING
 _WORST_FIRST = (BreakerState.FORCED_OPEN, BreakerState.OPEN, BreakerState.HALF_OPEN)
@@ -99,6 +104,14 @@ class Core:
         """Instruments whose owner looks at the backup's market now."""
         self.highs: dict[int, tuple[int, Decimal]] = {}
         """Highest equity by length of the window, and the newest sample it was looked for with (`samples`)."""
+        self.limits: dict[SlotKey, Limits] = {}
+        """What `engine.core.limits` has put together for a slot."""
+        self.units: dict[InstrumentId, int] = {}
+        """`Instrument.unit` as `risk.limits.money`."""
+        self.maintenance: dict[InstrumentId, int] = {}
+        """Maintenance margin of a contract in parts per million."""
+        self.assets: dict[InstrumentId, tuple[str, list[InstrumentId]]] = {}
+        """The asset of a contract, and every contract of that asset."""
         self.refresh()
 
     def refresh(self) -> None:
@@ -113,7 +126,9 @@ class Core:
                 self.markets[instrument] = Market()
         self.slippage_ppm = int(settings.execution.slippage * PPM)
         self.widening_ppm = int(settings.execution.quote_widening * PPM)
-        self.gate = {i: gate_config(settings, i) for i in self.instruments}
+        self.limits.clear()
+        self.index_assets()
+        self.recount()
         self.persons = {p.id: p for p in settings.persons}
         self.index_slots()
         self.index_breakers()
@@ -134,6 +149,20 @@ class Core:
         ticks = (*self.bbo_readers.values(), *self.book_readers.values(), *self.trade_readers.values())
         for views in (*ticks, *self.bar_readers.values()):
             views[:] = [view for view in views if view.id != strategy_id]
+
+    def index_assets(self) -> None:
+        """Recompute what the sums of worst sides need of the contracts."""
+        self.units = {i.id: int(i.unit.scaleb(MONEY_DECIMALS)) for i in self.instruments.values()}
+        self.maintenance = {i.id: int(i.maintenance_margin * PPM) for i in self.instruments.values()}
+        alike: dict[str, list[InstrumentId]] = {}
+        for instrument in self.instruments.values():
+            alike.setdefault(instrument.base, []).append(instrument.id)
+        self.assets = {i.id: (i.base, alike[i.base]) for i in self.instruments.values()}
+
+    def recount(self) -> None:
+        """Count every worst side anew; call after positions, orders or owners changed by no event of theirs."""
+        self.tally = Tally()
+        self.tally.dirty.update(dict.fromkeys(self.state.slots))
 
     def index_slots(self) -> None:
         """Recompute which slots follow a lead leg or the touch; call after a review changed one of those."""
@@ -298,6 +327,7 @@ class Core:
 
     def order_changed(self, order: Order) -> None:
         """Publish an order as it now stands."""
+        self.tally.dirty[slot_key(order.account, order.instrument)] = None
         if not self.facts_on:
             return
         self.facts.append(
@@ -352,23 +382,6 @@ class Core:
     def slots_of(self, owner: str) -> list[Slot]:
         """Slots that a strategy owns, in order of creation."""
         return [slot for slot in self.state.slots.values() if slot.owner == owner]
-
-
-def gate_config(settings: Settings, instrument: InstrumentId) -> GateConfig | None:
-    """What the gate needs for one instrument, None when no limit is configured (which refuses)."""
-    limits = settings.risk.limits.get(instrument) or settings.risk.default_limits
-    if limits is None:
-        return None
-    return GateConfig(
-        max_position_notional=limits.max_position_notional,
-        max_order_notional=limits.max_order_notional,
-        max_exposure=settings.risk.max_exposure,
-        collar_ppm=int(limits.price_collar * PPM),
-        max_reference_age_ns=limits.max_reference_age_ns,
-        messages_per_window=settings.risk.messages_per_window,
-        reserve_messages=settings.risk.reserve_messages,
-        window_ns=settings.risk.message_window_ns,
-    )
 
 
 def by_key(slots: Mapping[SlotKey, Slot], account: AccountId) -> list[Slot]:

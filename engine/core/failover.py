@@ -48,6 +48,7 @@ def claim(core: Core, spec: StrategySpec) -> None:
             )
             continue
         slot.owner = spec.id
+        core.tally.dirty[slot.key] = None
         if (held := state.accounts[slot.account].positions.get(slot.instrument)) is not None:
             held.owner = spec.id
     core.index_pairs()

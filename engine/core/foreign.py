@@ -14,15 +14,26 @@ from domain import commands as c
 from domain import events as e
 from domain.account import Account
 from domain.desired import NOTHING
-from domain.facts import RequestStatus, TradingState
+from domain.facts import TradingState
 from domain.instrument import ZERO
 from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import PROTECTIVE, run_of_client_id
-from domain.verdict import Reason
-from engine.core import breakers, commands, incident, operate, portfolio, requests, samples
+from domain.security import CodeMissed
+from engine.core import breakers, commands, incident, operate, people, portfolio, requests, samples
 from engine.core.contracts import take_over
 from engine.core.core import Core
 from engine.core.foreign_strategies import change_strategy, load, manual, quarantine
+from engine.core.foreign_votes import (
+    approve,
+    ask_again,
+    break_glass,
+    deny,
+    end_override,
+    halt,
+    resume,
+    reviewed,
+    set_cap,
+)
 from engine.core.orders import consumed_by
 from engine.core.state import Slot
 from risk import breaker as machine
@@ -55,7 +66,14 @@ def on_command(core: Core, event: e.CommandReceived) -> None:
     if isinstance(event.command, c.Flatten):
         flatten(core, event.actor.person, event.command, commands.age_of(event))
         return
-    COMMANDS[type(event.command)](core, event.actor.person or event.actor.door.value, event.command)
+    who = event.actor.person or event.actor.door.value
+    earlier = requests.waiting_alike(core, who, event.command)
+    if earlier is not None and earlier.command != event.command:
+        requests.withdraw(core, earlier.id, f"{who} asked for something else")
+    if isinstance(event.command, c.Approve):
+        approve(core, who, event.command, event.actor.door)
+        return
+    COMMANDS[type(event.command)](core, who, event.command)
 
 
 def on_overflow(core: Core, event: e.InboxOverflow) -> None:
@@ -167,15 +185,6 @@ def on_halt(core: Core, who: str, command: c.Halt) -> None:
     halt(core, who, command.reason or f"halted by {who}")
 
 
-def halt(core: Core, who: str, reason: str) -> None:
-    """HALTED, and what was asked for before it is over."""
-    state = core.state
-    state.latched, state.latched_by, state.latched_reason = TradingState.HALTED, who, reason
-    for request in list(state.requests.values()):
-        if request.parked is not None or isinstance(request.command, c.Resume):
-            requests.withdraw(core, request.id, "trading became HALTED since it was asked")
-
-
 def flatten(core: Core, who: str, command: c.Flatten, age_ns: int) -> None:
     """HALTED; what is in scope goes on being closed, unless the wish was too old."""
     if command.scope and command.scope not in core.instruments:
@@ -192,40 +201,6 @@ def flatten(core: Core, who: str, command: c.Flatten, age_ns: int) -> None:
 def acknowledge(core: Core, who: str, command: c.AcknowledgeIncident) -> None:
     """A person has said that they look after what is open."""
     incident.acknowledge(core, who, command.incident, command.text)
-
-
-def resume(core: Core, _who: str, _command: c.Resume) -> None:
-    """It is asked for again; but nothing goes on being closed that people may have let live."""
-    for slot in core.state.slots.values():
-        slot.flat = False
-
-
-def deny(core: Core, who: str, command: c.Deny) -> None:
-    """End a request that is known."""
-    commands.deny(core, who, command)
-
-
-def approve(core: Core, who: str, vote: c.Approve) -> None:
-    """Count a vote for a request that is known, and carry it out with the last one; resumes are asked for again."""
-    request = requests.vote(core, vote.request, who)
-    if isinstance(request, Reason) or len(request.votes) < request.needed:
-        return
-    requests.end(core, request, RequestStatus.APPROVED)
-    match request.command:
-        case c.SetHold() as command:
-            core.slot(command.account, command.instrument).hold = False
-        case c.SetCap() as command:
-            set_cap(core, command)
-        case c.RaiseEnvelope() as command if command.strategy in core.state.strategies:
-            core.state.strategies[command.strategy].envelope = command.notional
-        case c.ApplySettings() as command if operate.settings_objection(core, command.settings) is None:
-            core.state.settings, core.state.settings_hash = command.settings, command.content_hash
-            operate.open_accounts(core)
-            core.refresh()
-        case c.Resume() as command:
-            resume(core, who, command)
-        case _:
-            return
 
 
 def hold(core: Core, _who: str, command: c.SetHold) -> None:
@@ -261,17 +236,6 @@ def lower_envelope(core: Core, _who: str, command: c.RaiseEnvelope) -> None:
         strategy.envelope = min(strategy.envelope, command.notional)
 
 
-def set_cap(core: Core, command: c.SetCap) -> None:
-    """Cap a slot, or lift its cap."""
-    slot = operate.find_slot(core, command.account, command.instrument)
-    if isinstance(slot, Slot):
-        slot.cap = None if command.qty is None else abs(core.instruments[command.instrument].qty(command.qty))
-
-
-def ask_again(_core: Core, _who: str, _command: c.Command) -> None:
-    """It takes votes, for a request that was opened in these events and is not known; or a person does it again."""
-
-
 def open_breaker(core: Core, who: str, command: c.SetBreaker) -> None:
     """A breaker that was opened by hand; a release takes votes."""
     if command.open and breakers.unknown(core, command.venue) is None:
@@ -282,7 +246,6 @@ def open_breaker(core: Core, who: str, command: c.SetBreaker) -> None:
 COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.Halt: on_halt,
     c.Resume: resume,
-    c.Approve: approve,
     c.Deny: deny,
     c.LoadStrategy: load,
     c.UnloadStrategy: change_strategy,
@@ -296,6 +259,10 @@ COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.RaiseEnvelope: lower_envelope,
     c.ApplySettings: ask_again,
     c.SetBreaker: open_breaker,
+    c.Override: ask_again,
+    c.EndOverride: end_override,
+    c.BreakGlass: break_glass,
+    c.Review: reviewed,
     c.AcknowledgeIncident: acknowledge,
     c.RecoverIncident: ask_again,
 }
@@ -307,6 +274,7 @@ EVENTS: dict[type, Callable[[Core, Any], None]] = {
     e.InboxOverflow: on_overflow,
     e.DiskLow: on_disk_low,
     e.WatchdogActed: on_watchdog_acted,
+    CodeMissed: people.on_code_missed,
     e.StrategyFault: on_fault,
     e.Filled: on_filled,
     e.FundingPaid: portfolio.on_funding,

@@ -10,7 +10,7 @@ from domain import commands as c
 from domain.desired import NOTHING
 from domain.facts import StrategyStatus
 from domain.settings import StrategySpec
-from engine.core import allocation, operate, requests, samples
+from engine.core import allocation, operate, params, requests, samples
 from engine.core.core import Core
 from engine.core.state import MANUAL, Slot, StrategyState
 
@@ -59,6 +59,8 @@ def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
             allocation.forget(core, name)
             for slot in slots:
                 slot.owner = slot.owner if holds else ""
+        case c.SetParams() if params.add_risk(core, command) and core.state.settings.approvals.enabled:
+            return  # it takes votes
         case c.SetParams():
             strategy.spec = replace(spec, params={**spec.params, **command.params}, autostart=True)
             want_nothing(core, strategy)

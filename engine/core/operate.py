@@ -15,15 +15,14 @@ from domain.facts import StrategyStatus, TradingState
 from domain.settings import Settings, StrategySpec
 from domain.text import plain
 from domain.verdict import REASONS, Reason, Veto
-from engine.core import breakers, deadman, failover, incident, review, trading
+from engine.core import breakers, deadman, failover, incident, limits, overrides, params, people, review, trading
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
-from engine.core.executor.exposure import reference
 from engine.core.executor.place import cancel
-from engine.core.executor.targets import towards_zero, worst_price
+from engine.core.executor.targets import towards_zero
 from engine.core.state import MANUAL, Parked, Slot, StrategyState
-from risk.gate import Exposure, adds_risk, check_collar, check_exposure
-from risk.policy import clip_to_limit
+from risk.approvals import unreachable
+from risk.gate import Exposure, adds_risk, check_exposure
 
 MOST_MONEY = Decimal("1e15")
 """More than anybody means."""
@@ -171,9 +170,11 @@ def raise_envelope(core: Core, command: c.RaiseEnvelope) -> Veto | str:
 
 def apply_settings(core: Core, command: c.ApplySettings) -> str:
     """Replace the settings; loaded strategies stay as they are, a new account is opened at the next start."""
+    persons = core.state.settings.persons
     core.state.settings = command.settings
     core.state.settings_hash = command.content_hash
     core.refresh()
+    people.take_over(core, persons)
     failover.claim_all(core)
     deadman.apply_settings(core)
     converge_all(core)
@@ -214,7 +215,7 @@ def obstacle(core: Core, slot: Slot, target: int) -> Veto | None:
 
 def limit_in_the_way(core: Core, slot: Slot, target: int) -> Veto | None:
     """Why the gate would refuse an order for this target, found before anyone is asked to vote on it."""
-    config = core.gate.get(slot.instrument)
+    config = limits.gate_of(core, slot)
     if config is None:
         return Veto(Reason.LIMIT_MISSING, slot.instrument)
     instrument = core.instruments[slot.instrument]
@@ -234,6 +235,7 @@ def give_to_manual(core: Core, slot: Slot) -> None:
         spec = StrategySpec(id=owner, kind=MANUAL, account=slot.account, instruments=(slot.instrument,))
         core.state.strategies[owner] = StrategyState(spec, status=StrategyStatus.RUNNING, desired=NOTHING)
     slot.owner = owner
+    core.tally.dirty[slot.key] = None
     if (held := core.state.accounts[slot.account].positions.get(slot.instrument)) is not None:
         held.owner = owner
 
@@ -267,7 +269,7 @@ def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa
     if review.park_if_large(core, slot, parked):
         request = core.slot(slot.account, slot.instrument).parked
         if not request:
-            return Veto(Reason.QUORUM_UNREACHABLE)
+            return Veto(REASONS[slot.refused])
         return f"Request {request} waits for approval by another person: /approve {request}."
     before = slot.target, slot.style, slot.band, slot.entry
     slot.refused = ""
@@ -280,42 +282,7 @@ def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa
     return f"Working: {command.instrument} target {instrument.qty_text(parked.target)} on {command.account}."
 
 
-def release_parked(core: Core, parked: Parked) -> Veto | str:
-    """Re-review a parked target at the moment of approval, against fresh prices and limits, then let it go."""
-    slot = core.state.slots[parked.slot]
-    veto = obstacle(core, slot, parked.target)
-    if veto is not None:
-        return veto
-    config = core.gate.get(slot.instrument)
-    if config is None:
-        return Veto(Reason.LIMIT_MISSING, slot.instrument)
-    instrument = core.instruments[slot.instrument]
-    price, seen_ns = reference(core, slot)
-    age_ns = core.state.ts_ns - seen_ns
-    veto = check_collar(config, parked.price, 1, price, age_ns) or check_collar(config, parked.price, -1, price, age_ns)
-    if veto is not None:
-        return veto
-    most = config.max_position_notional
-    dearest = worst_price(core, slot)
-    allowed, clipped = clip_to_limit(parked.target, price=dearest, instrument=instrument, max_notional=most)
-    if clipped is not None:
-        return Veto(clipped, f"allowed={instrument.qty_text(allowed)}")
-    adds = review.added_by(core, slot, parked)
-    if adds > parked.added:
-        asked, now = instrument.qty_text(parked.added), instrument.qty_text(adds)
-        return Veto(Reason.MOVED, f"it was to add {asked} and would add {now} now")
-    slot.parked = ""
-    review.put_in_force(core, slot, parked)
-    owner = core.state.strategies.get(slot.owner)
-    for protection in owner.desired.protections if owner is not None else ():
-        if protection.instrument == slot.instrument:
-            review.review_protection(core, slot, protection)
-    core.index_slots()
-    converge(core, slot)
-    return f"{slot.instrument} target {instrument.qty_text(parked.target)} is in force."
-
-
-def objection(core: Core, command: c.Command) -> Veto | None:
+def objection(core: Core, command: c.Command) -> Veto | None:  # noqa: PLR0911 - one per command
     """Why a command makes no sense now, before anyone is asked to vote on it."""
     match command:
         case c.Resume():
@@ -329,6 +296,10 @@ def objection(core: Core, command: c.Command) -> Veto | None:
             return settings_objection(core, command.settings)
         case c.SetBreaker():
             return breakers.objection(core, command.venue)
+        case c.SetParams():
+            return params.moved(core, command)
+        case c.Override():
+            return overrides.objection(core, command)
         case c.RaiseEnvelope() if command.strategy not in core.state.strategies:
             return Veto(Reason.NO_SUCH, f"strategy {command.strategy}")
         case c.RaiseEnvelope() if not (command.notional.is_finite() and 0 <= command.notional <= MOST_MONEY):
@@ -374,6 +345,8 @@ def settings_objection(core: Core, settings: Settings) -> Veto | None:
     """Settings must keep the contracts and accounts that orders, positions and strategies rest on."""
     if core.state.settings == settings:
         return Veto(Reason.WRONG_STATE, "these settings are in force already")
+    if found := unreachable(settings.persons, settings.approvals):
+        return Veto(Reason.QUORUM_UNREACHABLE, "; ".join(f"approvals.{key}: {text}" for key, text in found))
     contracts = {i.id: i for i in settings.instruments}
     if (refusal := failover.objection(core, settings)) is not None:
         return refusal

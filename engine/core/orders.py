@@ -293,6 +293,7 @@ def on_cancelled(core: Core, event: Cancelled) -> None:
 
 def await_fills(core: Core, slot: Slot, order: Order, filled: int) -> None:
     """The venue counts fills that have not reached us: they count as in flight, and a snapshot is asked for."""
+    core.tally.dirty[slot.key] = None
     order.qty = filled
     order.amend_qty = 0
     order.status = OrderStatus.UNKNOWN
@@ -347,6 +348,7 @@ def on_amend_rejected(core: Core, event: AmendRejected) -> None:
     if event.amend_no < order.amend_no:
         return
     if event.amend_no == order.amend_no:
+        core.tally.dirty[slot.key] = None
         order.amend_price = order.amend_qty = 0
         order.amend_until_ns = core.state.ts_ns + core.state.settings.execution.retry_ns
         pause(core, slot, order)

@@ -18,7 +18,7 @@ from engine.core import breakers, deadman, failover, incident, orders, portfolio
 from engine.core.core import Core, by_key
 from engine.core.executor import converge
 from engine.core.executor.place import watch
-from engine.core.state import Slot
+from engine.core.state import Slot, slot_key
 
 RECHECK_NS = 2_000_000_000
 
@@ -199,6 +199,7 @@ def reconcile_cash(core: Core, account: Account, event: VenueSnapshot, *, first:
     for position in account.positions.values():
         shift = entries.get(position.instrument, ZERO) - position.entry_value
         position.entry_value += shift
+        core.tally.dirty[slot_key(account.id, position.instrument)] = None
         position.realised += shift
         owner = core.state.strategies.get(core.slot(account.id, position.instrument).owner)
         if owner is not None:

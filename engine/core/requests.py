@@ -1,27 +1,34 @@
 """Requests: what waits for votes. It is state, not conversation, so any door can vote on it.
 
-A request carries a digest of exactly what was asked; votes are for that. It ends approved, denied,
-expired or failed (approved, but the re-check at that moment refused it). Carrying out is in
-`engine.core.commands`.
+A request carries a digest of exactly what was asked, under which settings and until when; votes are for that. It ends
+approved, denied, expired or failed (approved, but the re-check at that moment refused it). Carrying out is in
+`engine.core.commands`, in the same step as the last vote: no crash comes between.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
+from domain import commands as c
 from domain import facts
 from domain.codec import digest
-from domain.commands import Command
+from domain.commands import Command, Door
 from domain.facts import RequestStatus, Severity
-from domain.verdict import Reason
+from domain.settings import SECOND_NS
+from domain.verdict import Reason, Veto
+from engine.core import people
 from engine.core.core import Core
 from engine.core.state import MANUAL, Parked, Request, Slot
 from risk import approvals
+from risk.approvals import Terms
 
 REMEMBERED_REQUESTS = 200
+SHOWN = 8
+"""Characters of a digest that people see."""
 
 
-def publish(core: Core, request: Request) -> None:
+def publish(core: Core, request: Request, *, reminder: bool = False) -> None:
     """Tell the world where a request stands."""
     core.facts.append(
         facts.RequestChanged(
@@ -31,11 +38,43 @@ def publish(core: Core, request: Request) -> None:
             requester=request.requester,
             status=request.status,
             votes=tuple(request.votes),
-            votes_needed=request.needed,
+            votes_needed=terms(core, request).votes,
             expires_ns=request.expires_ns,
             digest=request.digest,
             text=request.text,
+            reminder=reminder,
         )
+    )
+
+
+def terms(core: Core, request: Request) -> Terms:
+    """What a request needs: the stricter of what was asked for when it was opened and what the settings say now."""
+    settings = core.state.settings.approvals
+    now = settings.order_votes if request.parked is not None else settings.override_votes
+    return approvals.stricter(
+        Terms(request.needed, request.role, request.requester_counts), approvals.terms_of(settings, now)
+    )
+
+
+def missing(core: Core, request: Request) -> int:
+    """How many more votes a request needs."""
+    return max(0, terms(core, request).votes - len(request.votes))
+
+
+def content_digest(request: Request) -> str:
+    """SHA-256 over everything that a vote is for: the act, who asks, the terms, the settings' hash, the expiry."""
+    return digest(
+        [
+            request.id,
+            request.what,
+            request.text,
+            request.requester,
+            request.command,
+            request.parked,
+            [request.needed, request.role, request.requester_counts],
+            request.revision,
+            request.expires_ns,
+        ]
     )
 
 
@@ -49,13 +88,17 @@ def open_request(
     ttl_ns: int,
     command: Command | None = None,
     parked: Parked | None = None,
-) -> Request | Reason:
-    """Open a request, or the reason why it could never be approved."""
-    state = core.state
-    settings = state.settings.approvals
-    persons = state.settings.persons
-    if not approvals.reachable(persons, requester=requester, votes_needed=needed, settings=settings):
-        return Reason.QUORUM_UNREACHABLE
+) -> Request | Veto:
+    """Open a request, or why it could never be approved, or is not asked now."""
+    state, settings = core.state, core.state.settings.approvals
+    asker = requester or (state.slots[parked.slot].owner if parked is not None else "")
+    needs, expires_ns = approvals.terms_of(settings, needed), state.ts_ns + ttl_ns
+    voters = [p for p in state.settings.persons if people.voice_from_ns(core, p.id) < expires_ns]
+    if not approvals.reachable(voters, requester=requester, terms=needs):
+        return Veto(Reason.QUORUM_UNREACHABLE)
+    refusal = fatigue(core, asker)
+    if refusal is not None:
+        return refusal
     state.requests_made += 1
     request = Request(
         id=f"R{state.requests_made}",
@@ -64,23 +107,83 @@ def open_request(
         requester=requester,
         needed=needed,
         created_ns=state.ts_ns,
-        expires_ns=state.ts_ns + ttl_ns,
-        digest=digest([what, text, command, parked, state.settings_hash, state.ts_ns + ttl_ns])[:8],
-        votes=approvals.first_votes(core.persons.get(requester), votes_needed=needed, settings=settings),
+        expires_ns=expires_ns,
+        digest="",
+        votes=[] if settings.codes else approvals.first_votes(core.persons.get(requester), needs),
         command=command,
         parked=parked,
+        role=needs.role,
+        requester_counts=needs.requester_counts,
+        revision=state.settings_hash,
+        asker=asker,
     )
+    request.digest = content_digest(request)
+    request.votes[:] = [v for v in request.votes if people.voice_from_ns(core, v) <= state.ts_ns]
     state.requests[request.id] = request
     done = [r.id for r in state.requests.values() if r.status is not RequestStatus.PENDING]
     for old in done[: max(0, len(state.requests) - REMEMBERED_REQUESTS)]:
         del state.requests[old]
-    core.set_timer(f"request:{request.id}", request.expires_ns)
+    set_timers(core, request)
     publish(core, request)
     return request
 
 
+def fatigue(core: Core, asker: str) -> Veto | None:
+    """Why approvers are not asked by this person or strategy now: too much is open, or a denial is fresh."""
+    state, settings = core.state, core.state.settings.approvals
+    waiting = [r.id for r in state.requests.values() if r.asker == asker and r.status is RequestStatus.PENDING]
+    if len(waiting) >= settings.max_open:
+        return Veto(Reason.TOO_MANY_OPEN, f"{', '.join(waiting)}; {settings.max_open} at a time")
+    left_ns = state.denied.get(asker, -settings.deny_pause_ns) + settings.deny_pause_ns - state.ts_ns
+    if left_ns > 0:
+        return Veto(Reason.COOLING_DOWN, f"{left_ns // SECOND_NS + 1} s to go")
+    return None
+
+
+def set_timers(core: Core, request: Request) -> None:
+    """Expire it in time, and remind people when half of its time is over."""
+    core.set_timer(f"request:{request.id}", request.expires_ns)
+    half_ns = (request.created_ns + request.expires_ns) // 2
+    if half_ns > core.state.ts_ns:
+        core.set_timer(f"remind:{request.id}", half_ns)
+
+
+def on_started(core: Core) -> None:
+    """A new run: what waited waits on with the time that is left, and what ran out meanwhile is over at once."""
+    for request in list(core.state.requests.values()):
+        if request.status is RequestStatus.PENDING and request.expires_ns <= core.state.ts_ns:
+            expire(core, request.id)
+        elif request.status is RequestStatus.PENDING:
+            set_timers(core, request)
+
+
+def subject_of(command: Command) -> tuple[Any, ...]:
+    """What a command is about: a second one of the same person about the same takes the place of the first."""
+    match command:
+        case c.SetHold() | c.SetCap():
+            return command.account, command.instrument
+        case c.Override():
+            return command.rule, command.scope
+        case c.SetParams() | c.RaiseEnvelope():
+            return (command.strategy,)
+        case c.Resume() | c.SetBreaker():
+            return (command.venue,)
+        case _:
+            return ()
+
+
+def waiting_alike(core: Core, asker: str, command: Command) -> Request | None:
+    """What the same person has asked for about the same thing, and still waits."""
+    for request in core.state.requests.values():
+        if request.status is not RequestStatus.PENDING or request.asker != asker or request.command is None:
+            continue
+        if type(request.command) is type(command) and subject_of(request.command) == subject_of(command):
+            return request
+    return None
+
+
 def park(core: Core, slot: Slot, parked: Parked, notional: Decimal) -> str:
-    """Open a request for a large target; returns its id, or "" when nobody could approve it."""
+    """Open a request for a large target; returns its id, or "" when nobody could approve it or may be asked now."""
     instrument = core.instruments[slot.instrument]
     requester = parked_by(core, slot)
     request = open_request(
@@ -94,14 +197,11 @@ def park(core: Core, slot: Slot, parked: Parked, notional: Decimal) -> str:
         ttl_ns=core.state.settings.approvals.order_ttl_ns,
         parked=parked,
     )
-    if isinstance(request, Reason):
-        if slot.refused != request.value:
-            core.alert(
-                Severity.WARNING,
-                "quorum",
-                f"{slot.owner} wants a large order in {slot.instrument}, but {request.words}. It is refused.",
-            )
-        core.refuse(slot, request, "large order")
+    if isinstance(request, Veto):
+        if slot.refused != request.reason.value:
+            text = f"{slot.owner} wants a large order in {slot.instrument}, but {request.reason.words}. It is refused."
+            core.alert(Severity.WARNING, "quorum", text)
+        core.refuse(slot, request.reason, request.detail or "large order")
         return ""
     return request.id
 
@@ -112,22 +212,31 @@ def parked_by(core: Core, slot: Slot) -> str:
     return person if slot.owner.startswith(MANUAL) and person in core.persons else ""
 
 
-def vote(core: Core, request_id: str, person: str) -> Request | Reason:
-    """Count a vote; the request comes back with all its votes, or the reason why this one does not count."""
-    request = core.state.requests.get(request_id)
+def vote(core: Core, ballot: c.Approve, person: str, door: Door) -> Request | Veto:
+    """Count a vote; the request comes back with all its votes, or why this one does not count."""
+    refusal = people.use_code(core, person, ballot.step, needed=core.state.settings.approvals.codes)
+    request = core.state.requests.get(ballot.request)
+    if request is not None and request.status is RequestStatus.PENDING and core.state.ts_ns >= request.expires_ns:
+        expire(core, request.id)
+        return Veto(Reason.EXPIRED, request.id)
     if request is None or request.status is not RequestStatus.PENDING:
-        return Reason.NOT_PENDING
-    settings = core.state.settings.approvals
+        return Veto(Reason.NOT_PENDING, ballot.request + (f" is {request.status}" if request is not None else ""))
+    needs = terms(core, request)
     voter = core.persons.get(person)
-    reason = approvals.may_vote(
-        voter, requester=request.requester, votes=request.votes, votes_needed=request.needed, settings=settings
-    )
+    reason = approvals.may_vote(voter, requester=request.requester, votes=request.votes, terms=needs)
     if reason is not None:
-        return reason
+        return Veto(reason, request.id)
+    refusal = refusal or people.too_new(core, person, door)
+    if refusal is not None:
+        return refusal
+    if not request.digest.startswith(ballot.digest):
+        return Veto(Reason.DIGEST, f"{request.id} is {request.digest[:SHOWN]}, the vote was for {ballot.digest}")
     # a person who has lost the role since has lost the vote
-    request.votes[:] = [v for v in request.votes if approvals.has_a_voice(core.persons.get(v), settings)]
+    request.votes[:] = [
+        v for v in request.votes if approvals.has_a_voice(core.persons.get(v), needs, request.requester)
+    ]
     request.votes.append(person)
-    if len(request.votes) < request.needed:
+    if len(request.votes) < needs.votes:
         publish(core, request)
     return request
 
@@ -138,6 +247,7 @@ def end(core: Core, request: Request, status: RequestStatus, why: str = "") -> N
     if why:
         request.text = f"{request.text} ({why})"
     core.drop_timer(f"request:{request.id}")
+    core.drop_timer(f"remind:{request.id}")
     if request.parked is not None:
         slot = core.state.slots.get(request.parked.slot)
         if slot is not None and slot.parked == request.id:
@@ -157,3 +267,10 @@ def withdraw(core: Core, request_id: str, why: str) -> None:
 def expire(core: Core, request_id: str) -> None:
     """Timer: a request ran out of time."""
     withdraw(core, request_id, "expired without enough votes")
+
+
+def remind(core: Core, request_id: str) -> None:
+    """Timer: half of its time is over and it still waits."""
+    request = core.state.requests.get(request_id)
+    if request is not None and request.status is RequestStatus.PENDING:
+        publish(core, request, reminder=True)

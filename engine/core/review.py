@@ -18,7 +18,7 @@ from domain.facts import TradingState
 from domain.order import Role, check_side
 from domain.settings import ApprovalSettings
 from domain.verdict import Reason
-from engine.core import requests
+from engine.core import limits, requests
 from engine.core.core import Core
 from engine.core.executor import converge, takes
 from engine.core.executor.exposure import exposure_of, joint, net, reference
@@ -112,7 +112,7 @@ def review_target(core: Core, slot: Slot, target: Target | None) -> None:
         core.refuse(slot, Reason.BAD_NUMBER, str(error))
         return
     price, _ = reference(core, slot)
-    config = core.gate.get(slot.instrument)
+    config = limits.gate_of(core, slot)
     if config is not None:
         qty, clipped = policy.clip_to_limit(
             qty, price=worst_price(core, slot), instrument=instrument, max_notional=config.max_position_notional

@@ -32,7 +32,7 @@ from domain.incident import Incident
 from domain.instrument import ZERO, AccountId, InstrumentId
 from domain.market import Bar, FeedState, Level
 from domain.order import ClientId, Order
-from domain.settings import Settings, StrategySpec
+from domain.settings import RoleName, Settings, StrategySpec
 from domain.venue import VenueCaps
 from risk.breaker import Breaker
 
@@ -155,6 +155,9 @@ class StrategyState(Struct):
     fees: Decimal = ZERO
     funding: Decimal = ZERO
     """What its positions were paid (or paid: negative) since it was loaded."""
+    losses_in_a_row: int = 0
+    """Losing trades since the last winning one, on the PNL day `losses_day`."""
+    losses_day: int = 0
 
 
 class Parked(Struct, frozen=True):
@@ -185,6 +188,38 @@ class Request(Struct):
     status: RequestStatus = RequestStatus.PENDING
     command: Command | None = None
     parked: Parked | None = None
+    role: RoleName = RoleName.RISK
+    """Least role of its voters when it was opened; the stricter of this and what the settings say now holds."""
+    requester_counts: bool = False
+    revision: str = ""
+    """Hash of the settings it was asked under."""
+    asker: str = ""
+    """The person or the strategy that asks."""
+
+
+class Standing(Struct):
+    """What a person's votes depend on besides the role. Times in ns, 0 = from the beginning."""
+
+    role_ns: int = 0
+    """When the role was given."""
+    links_ns: dict[str, int] = field(default_factory=dict)
+    """When the account at a door was linked."""
+    step: int = 0
+    """Time step of the newest one-time code that was used."""
+    misses: int = 0
+    locked_until_ns: int = 0
+
+
+class ReviewDue(Struct):
+    """A break-glass that somebody else has to look at until `due_ns`."""
+
+    id: str
+    person: str
+    text: str
+    ts_ns: int
+    due_ns: int
+    reviewed_by: str = ""
+    note: str = ""
 
 
 class Override(Struct, frozen=True, kw_only=True):
@@ -315,6 +350,11 @@ class State(Struct):
     """When the allocator looked last."""
     overrides: dict[str, Override] = field(default_factory=dict)
     """Those in force, by `RULE|SCOPE`."""
+    standings: dict[str, Standing] = field(default_factory=dict)
+    """Of persons whose role or links are new, or who have used codes."""
+    denied: dict[str, int] = field(default_factory=dict)
+    """When something was last denied, by the person or strategy that asked."""
+    reviews: dict[str, ReviewDue] = field(default_factory=dict)
 
 
 decode_state = Decoder(State).decode

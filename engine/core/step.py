@@ -12,7 +12,7 @@ from domain import events as e
 from domain import market as m
 from domain.account import venue_of
 from domain.facts import Severity, TradingState
-from domain.security import PressRefused, SecurityBreach
+from domain.security import CodeMissed, PressRefused, SecurityBreach
 from domain.venue import BudgetLeft
 from engine.core import (
     breakers,
@@ -21,11 +21,14 @@ from engine.core import (
     contracts,
     deadman,
     failover,
+    glass,
     incident,
     inflight,
     markets,
     operate,
     orders,
+    overrides,
+    people,
     portfolio,
     reconcile,
     requests,
@@ -63,11 +66,11 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
         state.settings_hash = event.settings_hash
         core.refresh()
     operate.open_accounts(core)
+    core.recount()
     state.timers.clear()
     core.wake_ns = 0
-    for request in state.requests.values():
-        if request.status.value == "pending":
-            core.set_timer(f"request:{request.id}", request.expires_ns)
+    for part in (requests, overrides, glass):
+        part.on_started(core)
     for slot in state.slots.values():
         slot.retry_ns = slot.reduce_retry_ns = 0
     core.set_timer("equity", event.ts_ns + state.settings.execution.equity_sample_ns)
@@ -115,28 +118,32 @@ def on_tick(core: Core, event: e.Tick) -> None:
 
 
 def run_timer(core: Core, name: str) -> None:
-    """What a timer's name means."""
+    """What a timer's name means; what follows the colon is what it is about."""
     kind, _, of = name.partition(":")
-    if kind == "inflight":
-        inflight.check(core)
-    elif kind == "equity":
-        portfolio.sample_equity(core)
-    elif kind == "retry":
-        slot = core.state.slots.get(of)
-        if slot is not None:
-            converge(core, slot)
-    elif kind == "request":
-        requests.expire(core, of)
-    elif kind == "snapshot":
-        reconcile.on_snapshot_due(core, of)
-    elif kind == "failover":
-        failover.on_due(core, of)
-    elif kind == "breaker":
-        breakers.on_cooled(core, of)
-    elif kind == "deadman":
-        deadman.push_out(core)
-    elif kind == "incident":
-        incident.on_due(core, of)
+    TIMERS[kind](core, of)
+
+
+def retry(core: Core, key: str) -> None:
+    """A slot may send again."""
+    slot = core.state.slots.get(key)
+    if slot is not None:
+        converge(core, slot)
+
+
+TIMERS: dict[str, Callable[[Core, str], None]] = {
+    "inflight": lambda core, _: inflight.check(core),
+    "equity": lambda core, _: portfolio.sample_equity(core),
+    "retry": retry,
+    "request": requests.expire,
+    "remind": requests.remind,
+    "override": overrides.on_due,
+    "review": glass.on_due,
+    "snapshot": reconcile.on_snapshot_due,
+    "failover": failover.on_due,
+    "breaker": breakers.on_cooled,
+    "deadman": lambda core, _: deadman.push_out(core),
+    "incident": incident.on_due,
+}
 
 
 def on_clock_stepped(core: Core, event: e.ClockStepped) -> None:
@@ -268,5 +275,6 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     BudgetLeft: budgets.on_budget_left,
     SecurityBreach: on_security_breach,
     PressRefused: on_press_refused,
+    CodeMissed: people.on_code_missed,
     e.Decided: on_decided,
 }

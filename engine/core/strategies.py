@@ -58,6 +58,7 @@ def load(core: Core, spec: StrategySpec, source_hash: str, *, is_configured: boo
     for instrument in spec.instruments:
         slot = core.slot(spec.account, instrument)
         slot.owner = spec.id
+        core.tally.dirty[slot.key] = None
         position = core.state.accounts[spec.account].positions.get(instrument)
         if position is not None:
             position.owner = spec.id
@@ -292,6 +293,7 @@ def unload(core: Core, strategy: StrategyState, *, keep_position: bool) -> Veto 
     for slot in slots:
         if not holds and not slot.orders:
             slot.owner = ""
+            core.tally.dirty[slot.key] = None
     core.index_pairs()
     return None
 

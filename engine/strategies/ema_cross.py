@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
-from typing import Literal
+from typing import Annotated, Literal
 
 from msgspec import Struct
 from pydantic import Field, model_validator
 
+from domain.commands import AddsRisk
 from domain.desired import NOTHING, Desired, Qty, Style, Target
 from domain.instrument import InstrumentId
 from domain.market import Feed, FeedKind
@@ -30,7 +31,7 @@ class EmaCrossParams(Params):
     interval_s: int = Field(60, ge=1, description="bar interval in seconds")
     fast: int = Field(10, ge=1, description="period of the fast average in bars")
     slow: int = Field(20, ge=2, description="period of the slow average in bars")
-    qty: float = Field(0.01, gt=0, description="position in base units, long or short")
+    qty: Annotated[float, AddsRisk.RAISED] = Field(0.01, gt=0, description="position in base units, long or short")
     style: Literal["take", "passive"] = Field("take", description="take: at once; passive: post-only at the touch")
 
     @model_validator(mode="after")

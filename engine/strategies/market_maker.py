@@ -27,11 +27,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
-from typing import Literal
+from typing import Annotated, Literal
 
 from msgspec import Struct
 from pydantic import Field, model_validator
 
+from domain.commands import AddsRisk
 from domain.desired import Desired, Protection, Qty, Quote, Style, Target
 from domain.instrument import InstrumentId
 from domain.market import Feed, FeedKind
@@ -46,29 +47,49 @@ BPS = 1e-4
 class MarketMakerParams(Params):
     """Parameters of `MarketMaker`."""
 
-    qty: float = Field(gt=0, description="quantity of each quote in base units")
-    max_position: float = Field(gt=0, description="position in base units at which the growing side is not quoted")
+    qty: Annotated[float, AddsRisk.RAISED] = Field(gt=0, description="quantity of each quote in base units")
+    max_position: Annotated[float, AddsRisk.RAISED] = Field(
+        gt=0, description="position in base units at which the growing side is not quoted"
+    )
     feed: Literal["bbo", "book"] = Field("bbo", description="what wakes it")
     fair: Literal["micro", "mid"] = Field("micro", description="fair price: micro-price or mid")
-    levels: int = Field(1, ge=1, le=20, description="quotes per side")
-    level_spacing_bps: float = Field(2.0, gt=0, le=1000, description="distance between levels in basis points")
-    maker_fee_bps: float = Field(1.5, ge=-10, le=100, description="fee of a maker fill in basis points")
-    min_edge_bps: float = Field(0.5, ge=0, le=1000, description="least gain of a fill over fair and fee")
-    vol_factor: float = Field(1.0, ge=0, le=20, description="half spread per sigma over the horizon")
+    levels: Annotated[int, AddsRisk.RAISED] = Field(1, ge=1, le=20, description="quotes per side")
+    level_spacing_bps: Annotated[float, AddsRisk.LOWERED] = Field(
+        2.0, gt=0, le=1000, description="distance between levels in basis points"
+    )
+    maker_fee_bps: Annotated[float, AddsRisk.LOWERED] = Field(
+        1.5, ge=-10, le=100, description="fee of a maker fill in basis points"
+    )
+    min_edge_bps: Annotated[float, AddsRisk.LOWERED] = Field(
+        0.5, ge=0, le=1000, description="least gain of a fill over fair and fee"
+    )
+    vol_factor: Annotated[float, AddsRisk.LOWERED] = Field(
+        1.0, ge=0, le=20, description="half spread per sigma over the horizon"
+    )
     vol_tau_s: float = Field(60.0, gt=0, le=86400, description="memory of the volatility in seconds")
     sample_s: float = Field(1.0, gt=0, le=60, description="seconds between samples of the fair price")
-    settle_s: float = Field(10.0, ge=0, le=3600, description="seconds of market seen before the first quote")
+    settle_s: Annotated[float, AddsRisk.LOWERED] = Field(
+        10.0, ge=0, le=3600, description="seconds of market seen before the first quote"
+    )
     horizon_s: float = Field(5.0, gt=0, le=3600, description="seconds that a quote is exposed")
     skew: float = Field(0.5, ge=0, le=2, description="shift at max_position in half spreads")
     carry_intervals: float = Field(0.0, ge=0, le=1000, description="funding intervals that a position is held")
     range_s: float = Field(60.0, gt=0, le=3600, description="window of the range in seconds")
-    max_range_bps: float = Field(50.0, gt=0, le=10000, description="range of the window above which it is silent")
+    max_range_bps: Annotated[float, AddsRisk.RAISED] = Field(
+        50.0, gt=0, le=10000, description="range of the window above which it is silent"
+    )
     kill_position: float = Field(0.0, ge=0, description="position in base units that is closed at once, 0 = none")
     stop_pct: float = Field(0.0, ge=0, lt=100, description="stop from the average entry price in percent, 0 = none")
     max_age_s: float = Field(0.0, ge=0, description="age of a position at which it is closed, 0 = none")
-    pause_s: float = Field(60.0, ge=0, le=86400, description="silence after an exit in seconds")
-    tolerance_ticks: float = Field(1.0, ge=0, le=1000, description="distance in ticks that does not move a quote")
-    tolerance_bps: float = Field(1.0, ge=0, le=100, description="the same in basis points; the larger one counts")
+    pause_s: Annotated[float, AddsRisk.LOWERED] = Field(
+        60.0, ge=0, le=86400, description="silence after an exit in seconds"
+    )
+    tolerance_ticks: Annotated[float, AddsRisk.RAISED] = Field(
+        1.0, ge=0, le=1000, description="distance in ticks that does not move a quote"
+    )
+    tolerance_bps: Annotated[float, AddsRisk.RAISED] = Field(
+        1.0, ge=0, le=100, description="the same in basis points; the larger one counts"
+    )
 
     @model_validator(mode="after")
     def _limits_make_sense(self) -> MarketMakerParams:

@@ -23,11 +23,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import copysign, isfinite, isnan
-from typing import Literal
+from typing import Annotated, Literal
 
 from msgspec import Struct
 from pydantic import Field, model_validator
 
+from domain.commands import AddsRisk
 from domain.desired import NOTHING, Desired, Protection, Qty, Strength, Style, Target
 from domain.instrument import InstrumentId
 from domain.market import Feed, FeedKind
@@ -48,17 +49,25 @@ class TurtleParams(Params):
     atr_bars: int = Field(20, ge=1, le=1000, description="bars of Wilder's average true range")
     stop_atr: float = Field(2.0, gt=0, le=50, description="distance of the stop in ATR")
     take_profit_pct: float = Field(0.2, ge=0, lt=100, description="take profit in percent of the entry price, 0 = none")
-    max_units: int = Field(1, ge=1, le=20, description="units of one entry")
-    unit_step_atr: float = Field(0.5, gt=0, le=50, description="ATR beyond the last unit that add another")
-    strength: float = Field(1.0, gt=0, le=1, description="conviction handed to risk for sizing")
+    max_units: Annotated[int, AddsRisk.RAISED] = Field(1, ge=1, le=20, description="units of one entry")
+    unit_step_atr: Annotated[float, AddsRisk.LOWERED] = Field(
+        0.5, gt=0, le=50, description="ATR beyond the last unit that add another"
+    )
+    strength: Annotated[float, AddsRisk.RAISED] = Field(
+        1.0, gt=0, le=1, description="conviction handed to risk for sizing"
+    )
     style: Literal["passive", "take"] = Field("passive", description="passive: post-only at the touch; take: at once")
     direction: Literal["both", "long", "short"] = Field("both", description="breaks that are followed")
     patience_bars: int = Field(3, ge=0, description="bars after which an entry without a fill is given up, 0 = never")
-    session: bool = Field(False, description="enter only in session, hold nothing over the weekend")
+    session: Annotated[bool, AddsRisk.LOWERED] = Field(
+        False, description="enter only in session, hold nothing over the weekend"
+    )
     session_zone: str = Field("America/New_York", description="IANA time zone of the session")
     session_open: str = Field("09:30", description="local time HH:MM")
     session_close: str = Field("16:00", description="local time HH:MM")
-    flat_before_min: int = Field(15, ge=0, le=600, description="minutes before Friday's close (at least one bar)")
+    flat_before_min: Annotated[int, AddsRisk.LOWERED] = Field(
+        15, ge=0, le=600, description="minutes before Friday's close (at least one bar)"
+    )
 
     @model_validator(mode="after")
     def _session_makes_sense(self) -> TurtleParams:

@@ -12,11 +12,12 @@ lead has *filled*, with at most `naked_cap` of the lead unhedged.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from msgspec import Struct
 from pydantic import Field, model_validator
 
+from domain.commands import AddsRisk
 from domain.desired import Desired, Hedge, Qty, Style, Target
 from domain.errors import StrategyError
 from domain.instrument import InstrumentId
@@ -29,9 +30,11 @@ BPS = 1e-4
 class TwoLegParams(Params):
     """Parameters of `TwoLeg`."""
 
-    qty: float = Field(gt=0, description="position of the lead in base units")
+    qty: Annotated[float, AddsRisk.RAISED] = Field(gt=0, description="position of the lead in base units")
     ratio: float = Field(1.0, gt=0, le=1000, description="hedge per unit of the lead")
-    naked_cap: float = Field(gt=0, description="most of the lead that may be unhedged, in base units of the lead")
+    naked_cap: Annotated[float, AddsRisk.RAISED] = Field(
+        gt=0, description="most of the lead that may be unhedged, in base units of the lead"
+    )
     enter_bps: float = Field(10.0, gt=0, le=10000, description="spread that is entered in basis points")
     exit_bps: float = Field(1.0, ge=0, le=10000, description="spread within which it is left")
     lead_style: Literal["take", "passive"] = Field("take", description="how the lead is traded")

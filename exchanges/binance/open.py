@@ -10,7 +10,7 @@ import msgspec
 
 from domain.errors import ConfigError, VenueError
 from domain.instrument import Instrument
-from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, Venue, VenueCaps
+from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, VenueCaps
 from exchanges.binance.config import ALLOWED, BATCH, NETWORKS, RULES, UNREAD, names_of, network_at, spec_at
 from exchanges.binance.dialect import BinanceDialect, answer_of
 from exchanges.binance.feed import BinanceFeedDialect
@@ -18,7 +18,7 @@ from exchanges.binance.history import WEIGHT_A_MINUTE, BinanceHistory
 from exchanges.binance.markets import Brackets, Commission, ExchangeInfo, FundingInfo, listed
 from exchanges.binance.wire import decoded
 from exchanges.shared.pace import Pace
-from exchanges.shared.setup import VenueSetup, wanted
+from exchanges.shared.setup import RealVenue, VenueSetup, wanted
 from exchanges.viaccxt.client import Client
 from exchanges.viaccxt.dialect import Patience
 from exchanges.viaccxt.feed import PublicFeed
@@ -90,7 +90,7 @@ async def _read(client: Client, api: str, path: str, kind: type[T], *, weight: i
 
 def open_venue(
     setup: VenueSetup, clock: Clock, signer: Signer, instruments: Sequence[Instrument], patience: Patience | None = None
-) -> Venue:
+) -> RealVenue:
     """The order side."""
     network = network_at(setup)
     speech = Speech(

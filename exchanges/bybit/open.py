@@ -10,7 +10,7 @@ import msgspec
 
 from domain.errors import ConfigError
 from domain.instrument import Instrument
-from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, Venue, VenueCaps
+from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, VenueCaps
 from exchanges.bybit.config import ALLOWED, BATCH, CATEGORY, NETWORKS, RULES, names_of, network_at, spec_at
 from exchanges.bybit.dialect import BybitDialect, answer_of
 from exchanges.bybit.feed import BybitFeedDialect
@@ -18,7 +18,7 @@ from exchanges.bybit.history import CALLS_A_MINUTE, BybitHistory
 from exchanges.bybit.markets import Contract, FeeRate, RiskTier, listed
 from exchanges.bybit.wire import UNREAD, Rows, decoded, opened
 from exchanges.shared.pace import Pace
-from exchanges.shared.setup import VenueSetup, wanted
+from exchanges.shared.setup import RealVenue, VenueSetup, wanted
 from exchanges.viaccxt.client import Client
 from exchanges.viaccxt.dialect import Patience
 from exchanges.viaccxt.feed import PublicFeed
@@ -88,7 +88,7 @@ async def _read(client: Client, api: str, path: str, kind: type[T], **params: st
 
 def open_venue(
     setup: VenueSetup, clock: Clock, signer: Signer, instruments: Sequence[Instrument], patience: Patience | None = None
-) -> Venue:
+) -> RealVenue:
     """The order side."""
     network = network_at(setup)
     speech = Speech(

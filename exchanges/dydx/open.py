@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from domain.errors import ConfigError, DataError, VenueError
 from domain.instrument import Instrument
-from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, Venue
+from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer
 from exchanges.dydx.config import MAINNET as MAINNET_CONFIG
 from exchanges.dydx.config import TESTNET as TESTNET_CONFIG
 from exchanges.dydx.config import DydxAccount, DydxConfig, local
@@ -22,7 +22,7 @@ from exchanges.dydx.markets import read_markets
 from exchanges.dydx.signing import LocalSigner
 from exchanges.dydx.venue import DydxVenue
 from exchanges.shared.pace import Pace
-from exchanges.shared.setup import MAINNET, TESTNET, VenueSetup, network_of, wanted
+from exchanges.shared.setup import MAINNET, TESTNET, RealVenue, VenueSetup, network_of, wanted
 from exchanges.viaccxt.dialect import Patience
 from exchanges.viaccxt.feed import PublicFeed
 from exchanges.viaccxt.pages import PublicReader
@@ -54,7 +54,7 @@ async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> l
     return wanted(setup, [market.instrument for market in markets])
 
 
-def open_venue(setup: VenueSetup, clock: Clock, signer: Signer, instruments: Sequence[Instrument]) -> Venue:
+def open_venue(setup: VenueSetup, clock: Clock, signer: Signer, instruments: Sequence[Instrument]) -> RealVenue:
     """The order side. Raises `ConfigError` without a folder for the map of order ids, and for terms of margin."""
     for name, terms in setup.terms.items():
         if terms.margin != "cross" or terms.leverage:

@@ -24,7 +24,7 @@ from domain.events import VenueEvent, VenueSnapshot, VenueStatus
 from domain.instrument import AccountId, Instrument
 from domain.order import ArmDeadMan, Intent, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
-from domain.views import VenueView
+from domain.views import KeyView, VenueView
 from exchanges.dydx.account import AccountReader
 from exchanges.dydx.blocks import Blocks
 from exchanges.dydx.config import DydxAccount, DydxConfig, network_name
@@ -104,10 +104,12 @@ class DydxVenue:
         Raises `ConfigError` for what a person has to set right, `VenueError` when the venue does not answer.
         """
         self._sink = sink
-        self._session = self.outbox.session = aiohttp.ClientSession()
+        session = self._session = self.outbox.session = aiohttp.ClientSession()
         try:
-            await self._open(Reader(self._session, self._config, self._jitter, self._limits, telling(NAME, self._emit)))
-            self._tasks.spawn(self._redial.keep(partial(self._connection, self._session), self._ended))
+            await self._look_at(session)
+            for key in self._keys():
+                note(key)
+            self._tasks.spawn(self._redial.keep(partial(self._connection, session), self._ended))
             async with asyncio.timeout(self._config.connect_timeout_s):
                 await self._live.wait()
         except TimeoutError:
@@ -119,6 +121,15 @@ class DydxVenue:
         except BaseException:
             await self.aclose()
             raise
+
+    async def check(self) -> tuple[KeyView, ...]:
+        """Check network, keys, clock and contracts, and change nothing."""
+        self._session = aiohttp.ClientSession()
+        await self._look_at(self._session)
+        return self._keys()
+
+    def _keys(self) -> tuple[KeyView, ...]:
+        return tuple(told(account) for account in self.outbox.traders)
 
     def send(self, intents: Sequence[Intent]) -> None:
         """Hand intents to the sender; answers come as events, or not at all."""
@@ -158,7 +169,7 @@ class DydxVenue:
             network=network_name(self._config),
             connected=self._is_up,
             detail="; ".join(said),
-            keys=tuple(told(account) for account in self.outbox.traders),
+            keys=self._keys(),
             budgets=(*self._limits.budget.budgets(now_ns), *turns),
             waiting=(*self._limits.budget.waiting(now_ns), *waiting),
         )
@@ -167,7 +178,9 @@ class DydxVenue:
         if self._sink is not None:
             self._sink(event)
 
-    async def _open(self, reader: Reader) -> None:
+    async def _look_at(self, session: aiohttp.ClientSession) -> None:
+        """The chain, the contracts, the accounts and their keys; what is not as it should be is refused."""
+        reader = Reader(session, self._config, self._jitter, self._limits, telling(NAME, self._emit))
         opening = Opening(reader, self._config, self._clock, self._signer)
         self.blocks.see(*await opening.height())
         markets = await opening.markets(self._instruments)
@@ -179,7 +192,6 @@ class DydxVenue:
             pairs = [self.outbox.markets[instrument.id].pair for instrument in self._instruments]
             trader = await opening.trader(account, self.outbox.limits, self.blocks, pairs)
             self.outbox.traders[account.id] = trader
-            note(told(account.id))
             since_ns = account.since_ns or self._clock.now_ns()
             self._readers[account.id] = AccountReader(reader, account, self.orders, since_ns)
             self._by_channel[account.channel] = self._readers[account.id]

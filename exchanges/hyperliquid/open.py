@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from domain.errors import VenueError
 from domain.instrument import Instrument
-from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, Venue
+from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer
 from exchanges.hyperliquid.config import MAINNET as MAINNET_CONFIG
 from exchanges.hyperliquid.config import TESTNET as TESTNET_CONFIG
 from exchanges.hyperliquid.config import HyperliquidAccount, HyperliquidConfig
@@ -21,7 +21,7 @@ from exchanges.hyperliquid.history import HyperliquidHistory
 from exchanges.hyperliquid.info import InfoClient
 from exchanges.hyperliquid.signing import LocalSigner
 from exchanges.hyperliquid.venue import HyperliquidVenue
-from exchanges.shared.setup import MAINNET, TESTNET, VenueSetup, leveraged, network_of, wanted
+from exchanges.shared.setup import MAINNET, TESTNET, RealVenue, VenueSetup, leveraged, network_of, wanted
 
 NETWORKS = {MAINNET: MAINNET_CONFIG, TESTNET: TESTNET_CONFIG}
 
@@ -61,7 +61,7 @@ async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> l
     return [msgspec.structs.replace(instrument, **rates) for instrument in instruments]
 
 
-def open_venue(setup: VenueSetup, clock: Clock, signer: Signer, instruments: Sequence[Instrument]) -> Venue:
+def open_venue(setup: VenueSetup, clock: Clock, signer: Signer, instruments: Sequence[Instrument]) -> RealVenue:
     """The order side."""
     accounts = [
         HyperliquidAccount(id=a.id, address=a.address, key=a.key, is_vault=a.is_vault, since_ns=a.since_ns)

@@ -25,7 +25,7 @@ from domain.events import VenueEvent, VenueStatus
 from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.order import Intent, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
-from domain.views import VenueView
+from domain.views import KeyView, VenueView
 from exchanges.hyperliquid import actions
 from exchanges.hyperliquid.account import AccountReader, funding_of
 from exchanges.hyperliquid.batches import Writer
@@ -48,6 +48,7 @@ from exchanges.hyperliquid.private import (
 from exchanges.hyperliquid.socket import connect, receive
 from exchanges.hyperliquid.watch import AccountWatch
 from exchanges.hyperliquid.wire import ErrorMessage
+from exchanges.shared.keys import note
 from exchanges.shared.payloads import Payloads
 from exchanges.shared.reads import Reads
 from exchanges.shared.redial import Redial
@@ -125,10 +126,13 @@ class HyperliquidVenue:
         Raises `ConfigError` for what a person has to set right, `VenueError` when the venue does not answer.
         """
         self._sink = sink
-        self._session = self.outbox.session = aiohttp.ClientSession()
+        session = self._session = self.outbox.session = aiohttp.ClientSession()
         try:
-            await self._open(self._session)
-            connection = partial(self._connection, self._session)
+            meta = await self._look_at(session)
+            for key in self._watch.keys.values():
+                note(key)
+            await self._set_terms(session, meta)
+            connection = partial(self._connection, session)
             for run in (self.outbox.run(), self._redial.keep(connection, self._ended), self._look_on()):
                 self._tasks.spawn(run)
             async with asyncio.timeout(self._config.connect_timeout_s):
@@ -142,6 +146,12 @@ class HyperliquidVenue:
         except BaseException:
             await self.aclose()
             raise
+
+    async def check(self) -> tuple[KeyView, ...]:
+        """Check keys, clock and contracts, and change nothing."""
+        self._session = aiohttp.ClientSession()
+        await self._look_at(self._session)
+        return tuple(self._watch.keys.values())
 
     def send(self, intents: Sequence[Intent]) -> None:
         """Hand intents to the sender; answers come as events, or not at all."""
@@ -189,22 +199,27 @@ class HyperliquidVenue:
 
     # opening
 
-    async def _open(self, session: aiohttp.ClientSession) -> None:
+    async def _look_at(self, session: aiohttp.ClientSession) -> Meta:
+        """Contracts, accounts and their keys; what is not as it should be is refused."""
         info = InfoClient(session, self._config, self._jitter, self.limits, telling(NAME, self._emit))
         meta = await info.meta()
         self._list(meta)
-        setter = TermsSetter(self._config, self._clock, session, self.outbox.writer, self.limits)
         for account in self._accounts.values():
             now_ns = self._clock.now_ns()
             reader = AccountReader(info, account, self.orders, account.since_ns or now_ns, self.payloads)
             self._readers[account.id] = self._by_address[account.address] = reader
             self.outbox.writer.nonces[account.key] = await self._watch.open(reader)
             self._say_left(account.id)
+        has_dead_man = bool(self._accounts) and all(map(self.limits.has_dead_man, self._accounts))
+        self.caps = msgspec.structs.replace(CAPS, dead_man=has_dead_man)
+        return meta
+
+    async def _set_terms(self, session: aiohttp.ClientSession, meta: Meta) -> None:
+        setter = TermsSetter(self._config, self._clock, session, self.outbox.writer, self.limits)
+        for reader in self._readers.values():
             for name, terms in self._terms.items():
                 number = self._assets[name][1]
                 await setter.set(reader, number, meta.universe[number], terms)
-        has_dead_man = bool(self._accounts) and all(map(self.limits.has_dead_man, self._accounts))
-        self.caps = msgspec.structs.replace(CAPS, dead_man=has_dead_man)
 
     def _list(self, meta: Meta) -> None:
         """Learn the contracts and their numbers. Raises `ConfigError` where the settings say otherwise."""

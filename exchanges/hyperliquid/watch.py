@@ -16,7 +16,7 @@ from exchanges.hyperliquid.limits import Limits
 from exchanges.hyperliquid.nonces import Nonces
 from exchanges.hyperliquid.signing import l1_payload, recover
 from exchanges.hyperliquid.wire import MS
-from exchanges.shared.keys import note, told
+from exchanges.shared.keys import told
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,6 @@ class AccountWatch:
         agent = await self._agent(reader)
         self._agents[account.id] = agent
         self.keys[account.id] = told(account.id)
-        note(self.keys[account.id])
         await self.look(reader)
         if agent not in self._nonces:
             path = self._folder / f"hyperliquid-nonce-{agent}" if self._folder is not None else None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from domain.errors import ConfigError
 from domain.instrument import Instrument
-from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, Venue, VenueCaps
+from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, VenueCaps
 from exchanges.phemex.config import ALLOWED, NETWORKS, QUOTE, RULES, names_of, network_at, spec_at
 from exchanges.phemex.dialect import PhemexDialect
 from exchanges.phemex.feed import PhemexFeedDialect
@@ -14,7 +14,7 @@ from exchanges.phemex.history import REQUESTS_A_MINUTE, PhemexHistory
 from exchanges.phemex.markets import Products, listed, with_fees
 from exchanges.phemex.wire import FeeRates, told
 from exchanges.shared.pace import Pace
-from exchanges.shared.setup import VenueSetup, leveraged, wanted
+from exchanges.shared.setup import RealVenue, VenueSetup, leveraged, wanted
 from exchanges.viaccxt.dialect import Answer, Patience
 from exchanges.viaccxt.feed import PublicFeed
 from exchanges.viaccxt.opening import asking, hmac_signer
@@ -51,7 +51,7 @@ def _no_answer(message: object) -> Answer:
 
 def open_venue(
     setup: VenueSetup, clock: Clock, signer: Signer, instruments: Sequence[Instrument], patience: Patience | None = None
-) -> Venue:
+) -> RealVenue:
     """The order side."""
     network_at(setup)
     speech = Speech(caps=CAPS, spec=spec_at(setup), dialect=PhemexDialect, answer_of=_no_answer, rules=RULES)

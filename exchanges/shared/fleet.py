@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,11 +18,13 @@ from msgspec.structs import replace
 from domain.errors import ConfigError, MoonDevError
 from domain.instrument import AccountId, Instrument
 from domain.ports import Clock, MarketFeed, Secrets, Venue
-from exchanges.shared.setup import MAINNET, VenueModule, VenueSetup, venue_module
+from domain.views import KeyView, VenuesFound
+from exchanges.shared.setup import MAINNET, RealVenue, VenueModule, VenueSetup, venue_module
 
 log = logging.getLogger(__name__)
 
 READ_WITHIN_S = 30.0
+T = TypeVar("T")
 
 
 class Listed(Struct, frozen=True):
@@ -45,26 +49,51 @@ class Fleet:
 
     async def read(self) -> Listed:
         """Ask every venue for its contracts, at the same time."""
-        answers = await asyncio.gather(*(self._read(name) for name in self.setups))
+        answers = await asyncio.gather(*(self._told(name, self._read(name)) for name in self.setups))
         found = [instrument for answer in answers if isinstance(answer, list) for instrument in answer]
         return Listed(tuple(found), tuple(answer for answer in answers if isinstance(answer, str)))
 
-    async def _read(self, name: str) -> list[Instrument] | str:
+    async def examine(self, clock: Clock) -> VenuesFound:
+        """Ask every venue for its contracts, and look at every account as a start does, without setting anything."""
+        answers = await asyncio.gather(*(self._told(name, self._examine(name, clock)) for name in self.setups))
+        return VenuesFound(
+            problems=tuple(answer for answer in answers if isinstance(answer, str)),
+            keys=tuple(key for answer in answers if not isinstance(answer, str) for key in answer),
+        )
+
+    async def _read(self, name: str) -> list[Instrument]:
         setup, module = self.setups[name], self._modules[name]
         if not setup.instruments:
             return []
+        setup = self._with_keys(setup)
+        signer = module.open_signer(setup, self._secrets) if setup.accounts else None
+        return await module.read_instruments(setup, signer)
+
+    async def _examine(self, name: str, clock: Clock) -> tuple[KeyView, ...]:
+        instruments, setup = await self._read(name), self.setups[name]
+        if not setup.accounts:
+            return ()
+        # what the venue keeps belongs to the service, which may be running
+        with tempfile.TemporaryDirectory() as folder:
+            venue = self._open(replace(setup, folder=Path(folder)), instruments, clock)
+            try:
+                return await venue.check()
+            finally:
+                await venue.aclose()
+
+    async def _told(self, name: str, asked: Coroutine[Any, Any, T]) -> T | str:
+        """What a venue has told, or why it has not."""
+        network = self.setups[name].network
         try:
-            setup = self._with_keys(setup)
-            signer = module.open_signer(setup, self._secrets) if setup.accounts else None
             async with asyncio.timeout(READ_WITHIN_S):
-                return await module.read_instruments(setup, signer)
+                return await asked
         except TimeoutError:
-            return f"{name} ({setup.network}) did not tell of its contracts within {READ_WITHIN_S:g} s"
+            return f"{name} ({network}) did not tell of its contracts and accounts within {READ_WITHIN_S:g} s"
         except (MoonDevError, OSError) as error:
-            return f"{name} ({setup.network}): {error}"
+            return f"{name} ({network}): {error}"
         except Exception as error:
-            log.exception("the contracts of %s could not be read", name)
-            return f"{name} ({setup.network}): an error of ours: {type(error).__name__}: {error}"
+            log.exception("%s could not be asked", name)
+            return f"{name} ({network}): an error of ours: {type(error).__name__}: {error}"
 
     def open_venue(
         self, name: str, instruments: Sequence[Instrument], since_ns: Mapping[AccountId, int], clock: Clock
@@ -73,15 +102,18 @@ class Fleet:
 
         `since_ns` is up to which time of the venue's clock an account is known already (0 = it is new).
         """
-        setup, module = self.setups[name], self._modules[name]
-        if setup.network == MAINNET:
-            raise ConfigError("trading on mainnet is refused until keys are kept in the vault; use testnet")
+        setup = self.setups[name]
         if setup.folder is not None:
             setup.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         accounts = tuple(replace(a, since_ns=since_ns[a.id]) for a in setup.accounts if a.id in since_ns)
-        setup = self._with_keys(replace(setup, accounts=accounts))
+        return self._open(replace(setup, accounts=accounts), instruments, clock)
+
+    def _open(self, setup: VenueSetup, instruments: Sequence[Instrument], clock: Clock) -> RealVenue:
+        if setup.network == MAINNET:
+            raise ConfigError("trading on mainnet is refused until keys are kept in the vault; use testnet")
+        setup, module = self._with_keys(setup), self._modules[setup.venue]
         signer = module.open_signer(setup, self._secrets)
-        mine = [instrument for instrument in instruments if instrument.venue == name]
+        mine = [instrument for instrument in instruments if instrument.venue == setup.venue]
         return module.open_venue(setup, clock, signer, mine)
 
     def _with_keys(self, setup: VenueSetup) -> VenueSetup:

@@ -27,6 +27,7 @@ from domain.errors import ConfigError
 from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.loopback import is_loopback
 from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer, Venue
+from domain.views import KeyView
 
 VENUES = ("HYPERLIQUID", "BINANCE", "BYBIT", "PHEMEX", "DYDX")
 """The venues there are; the package of each is its name in lower case."""
@@ -99,6 +100,17 @@ class VenueSetup(Struct, frozen=True, kw_only=True):
         return self.base_url.replace("http", "ws", 1)
 
 
+class RealVenue(Venue, Protocol):
+    """A venue with accounts of people, not simulated here."""
+
+    async def check(self) -> tuple[KeyView, ...]:
+        """Everything that `start` refuses, looked at without setting or sending anything; then comes `aclose`.
+
+        Returns how it is known of each account's key that it cannot withdraw. Raises as `start` does.
+        """
+        ...
+
+
 class VenueModule(Protocol):
     """The functions of a venue's `open.py`."""
 
@@ -119,7 +131,9 @@ class VenueModule(Protocol):
         """
         ...
 
-    def open_venue(self, setup: VenueSetup, clock: Clock, signer: Signer, instruments: Sequence[Instrument]) -> Venue:
+    def open_venue(
+        self, setup: VenueSetup, clock: Clock, signer: Signer, instruments: Sequence[Instrument]
+    ) -> RealVenue:
         """The order side, not started. An order of an earlier run can be asked about and cancelled by its client id."""
         ...
 

@@ -27,7 +27,7 @@ from domain.events import OrderReport, SendFailed, VenueEvent, VenueSnapshot, Ve
 from domain.instrument import AccountId, Instrument
 from domain.order import ArmDeadMan, Intent, Place, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
-from domain.views import VenueView
+from domain.views import KeyView, VenueView
 from exchanges.shared.keys import note
 from exchanges.shared.payloads import Payloads
 from exchanges.shared.reads import Reads
@@ -142,16 +142,11 @@ class CcxtVenue:
 
         Raises `ConfigError` for what a person has to set right, `VenueError` when the venue does not answer.
         """
-        if not self._setup.accounts:
-            raise ConfigError(f"{self.name}: there is no account to trade for; configure one")
         self._sink = sink
-        await load_ccxt()
-        self._http = aiohttp.ClientSession()
         try:
-            for account in self._setup.accounts:
-                seat = self._open(account.id)
-                seat.session.key = await seat.dialect.check()
-                note(seat.session.key)
+            for key in await self.check():
+                note(key)
+            for seat in self.seats.values():
                 await seat.dialect.prepare()
                 self._tasks.spawn(seat.outbox.run())
                 self._tasks.spawn(seat.redial.keep(partial(self._listen, seat), partial(self._ended, seat)))
@@ -169,8 +164,22 @@ class CcxtVenue:
             await self.aclose()
             raise
 
+    async def check(self) -> tuple[KeyView, ...]:
+        """Check keys, clock and modes, and change nothing."""
+        if not self._setup.accounts:
+            raise ConfigError(f"{self.name}: there is no account to trade for; configure one")
+        await load_ccxt()
+        self._http = aiohttp.ClientSession()
+        for account in self._setup.accounts:
+            seat = self._open(account.id)
+            seat.session.key = await seat.dialect.check()
+        return self._keys()
+
+    def _keys(self) -> tuple[KeyView, ...]:
+        return tuple(seat.session.key for seat in self.seats.values() if seat.session.key is not None)
+
     def _open(self, name: AccountId) -> Seat:
-        assert self._http is not None  # noqa: S101 - `start` has made it
+        assert self._http is not None  # noqa: S101 - `check` has made it
         account = next(each for each in self._setup.accounts if each.id == name)
         client = Client(
             self._speech.spec, self._http, api_key=account.api_key, key=account.key, signer=self._signer,
@@ -238,7 +247,7 @@ class CcxtVenue:
             network=self._setup.network,
             connected=self._is_up,
             detail="; ".join(said),
-            keys=tuple(seat.session.key for seat in self.seats.values() if seat.session.key is not None),
+            keys=self._keys(),
             budgets=self.limits.budgets() if self.limits is not None else (),
             waiting=self.limits.waiting() if self.limits is not None else (),
         )

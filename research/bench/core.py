@@ -18,6 +18,7 @@ from domain.order import Order, OrderKind, Role
 from domain.settings import AccountSpec, Limits, RiskSettings, Settings, StrategySpec
 from engine.core.executor.exposure import exposure_of
 from engine.core.executor.place import check
+from engine.core.limits import gate_of
 from engine.strategies import registry
 from exchanges.paper.config import FillModel, PaperConfig
 from exchanges.paper.exchange import PaperExchange
@@ -98,7 +99,7 @@ def gate_row(count: int) -> Row:
     driver.run([quote])
     core = driver.core
     (slot,) = [slot for slot in core.state.slots.values() if slot.orders]
-    config = core.gate[slot.instrument]
+    config = gate_of(core, slot)
     if config is None:
         raise AssertionError("the bench's instrument has no limits")
     order = Order(

@@ -131,7 +131,12 @@ async def test_a_strategy_is_loaded_shown_paused_set_started_and_unloaded(engine
     assert "t1" in await ask(engine, "/strategies")
     assert "entry_bars" in await ask(engine, "/strategies show T1")
     assert "strategies pause: done" in await ask(engine, "/strategies stop t1", "tina")
-    assert "strategies set: done" in await ask(engine, "/strategies set t1 entry_bars=30", "tina")
+    assert "strategies set: done" in await ask(engine, "/strategies set t1 strength=0.5", "tina")
+    asked = await ask(engine, "/strategies set t1 entry_bars=30", "tina")
+    assert "strategies set: waits for approval" in asked
+    assert "change t1: entry_bars from 20 to 30 (entry_bars may add risk)" in asked
+    await ask(engine, "/approve R1", "rosa")
+    assert "new parameters" in await ask(engine, "/approve R1", "adam")
     assert "30" in await ask(engine, "/strategies show t1")
     assert "done" in await ask(engine, "/strategies start t1", "tina")
     assert "did you mean t1" in await ask(engine, "/strategies pause t2", "tina")
@@ -247,6 +252,10 @@ def test_the_tables_roles_are_the_cores():
         "strategies start": commands.StartStrategy,
         "strategies pause": commands.PauseStrategy,
         "strategies set": commands.SetParams,
+        "override": commands.Override,
+        "overrides end": commands.EndOverride,
+        "breakglass": commands.BreakGlass,
+        "review": commands.Review,
     }
     table = {verb.name: verb.role for verb in VERBS}
     needed = {kind.__name__: role for kind, role in ROLE_NEEDED.items()}

@@ -21,10 +21,10 @@ from domain.commands import Actor, Command, Door, Halt
 from domain.errors import ConfigError
 from domain.events import Event
 from domain.facts import CommandDone, Fact, FactKey, TradingState
-from domain.settings import Person, RoleName, Settings
+from domain.settings import Person, RoleName, Settings, StrategySpec
 from engine.config.load import load_config
 from engine.data.synthetic import SyntheticMarket
-from engine.desk import Desk
+from engine.desk import Desk, StrategySource
 from engine.strategies import registry
 from exchanges.paper.exchange import PaperExchange
 from research.driver import Driver
@@ -59,6 +59,12 @@ def actor(person: str, door: Door = Door.TERMINAL) -> Actor:
     return Actor(person=person, door=door)
 
 
+def source_of(spec: StrategySpec) -> StrategySource:
+    loaded = registry.load(spec.kind)
+    registry.make(loaded, spec)
+    return StrategySource(loaded.source, loaded.source_hash, loaded.strategy.params_type)
+
+
 class Engine:
     """The engine in virtual time. `slow_s` delays every command but a halt, as a busy venue or disk would."""
 
@@ -86,6 +92,7 @@ class Engine:
             market="simulated (seed 7)",
             strategy_kinds=registry.kinds,
             news=self._news,
+            source_of=source_of,
         )
         self._tape = market.events()
         self.driver.start(market.start_ts_ns)
@@ -128,10 +135,12 @@ class SlowDesk(Desk):
     slow_s = 0.0
     slow_after_s = 0.0
 
-    async def submit(self, command: Command, actor: Actor, request_id: str = "", sent_ts_ns: int = 0) -> CommandDone:
+    async def submit(
+        self, command: Command, actor: Actor, request_id: str = "", sent_ts_ns: int = 0, code: str = ""
+    ) -> CommandDone:
         if self.slow_s and not isinstance(command, Halt):
             await asyncio.sleep(self.slow_s)
-        done = await super().submit(command, actor, request_id, sent_ts_ns)
+        done = await super().submit(command, actor, request_id, sent_ts_ns, code)
         if self.slow_after_s and not isinstance(command, Halt):
             await asyncio.sleep(self.slow_after_s)
         return done

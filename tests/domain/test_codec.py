@@ -49,6 +49,9 @@ st.register_type_strategy(
         lot=st.integers(1, 1000),
     ),
 )
+st.register_type_strategy(
+    commands.ParamRule, st.builds(commands.ParamRule, default=st.sampled_from([None, 1, 2.5, "take", True]))
+)
 st.register_type_strategy(StrategySpec, st.builds(StrategySpec, params=st.just({"qty": 1.5, "style": "take"})))
 
 
@@ -98,7 +101,7 @@ def generous(kind: type) -> st.SearchStrategy[Any]:
     for field in fields(kind):
         if field.type is Settings or field.type == Settings | None:
             chosen[field.name] = st.just(Settings())
-        elif field.name in {"command", "params"}:
+        elif field.name in {"command", "params", "before"}:
             chosen[field.name] = st.just(commands.Halt(reason="x") if field.name == "command" else {"a": 1, "b": "x"})
         else:
             chosen[field.name] = st.from_type(field.type)

@@ -1,18 +1,25 @@
 """The doctor finds what would stop the service, says how to mend it, and changes nothing."""
 
+import asyncio
 import json
 import os
 import shutil
 import socket
+import threading
 from types import SimpleNamespace
 
 import pytest
 
+import main
 from domain.ports import MAIN_STREAM, MARKET_STREAM
+from domain.views import KeyView, VenuesFound
 from engine.config import remember
 from engine.core.journal import FileJournal, archive
 from engine.doctor import FAIL, OK, WARN, Report, examine, reachable
 from engine.storage.projector import Projector
+from tests.exchanges.hyperliquid.exchange_room import AGENT
+from tests.exchanges.hyperliquid.exchange_server import ExchangeServer
+from tests.exchanges.hyperliquid.serve import LOCAL as LOCAL_VENUE
 
 QUIET = "data_feed: {source: synthetic}\ngateway: {port: 0}\n"
 
@@ -260,16 +267,61 @@ persons: [{{id: ann, role: admin}}, {{id: bob, role: risk}}, {{id: cem, role: ri
 """)
     asked = []
 
-    def read(config, folder):
+    def ask(config, folder):
         asked.append((config.venues[0].name, folder))
-        return problems
+        return found
 
-    problems: list[str] = []
-    checks = {check.name: check for check in examine(file, data, read_venues=read).checks}
+    key = KeyView(account="BYBIT:main", cannot_withdraw="told by the venue")
+    found = VenuesFound(keys=(key,))
+    checks = {check.name: check for check in examine(file, data, ask_venues=ask).checks}
     assert asked == [("bybit", data)]
     assert "BYBIT (testnet), 1 account(s)" in checks["venues"].detail
+    assert "the key of BYBIT:main cannot withdraw: told by the venue" in checks["venues"].detail
     assert checks["secrets"].status == FAIL
     assert "bybit_api_key" in checks["secrets"].fix
-    problems = ["BYBIT (testnet): it does not answer"]
-    checks = {check.name: check for check in examine(file, data, read_venues=read).checks}
-    assert (checks["venues"].status, checks["venues"].detail) == (FAIL, problems[0])
+    found = VenuesFound(problems=("BYBIT (testnet): it does not answer",))
+    checks = {check.name: check for check in examine(file, data, ask_venues=ask).checks}
+    assert (checks["venues"].status, checks["venues"].detail) == (FAIL, found.problems[0])
+
+
+@pytest.fixture
+def hyperliquid():
+    """A local Hyperliquid in a thread: the doctor has the main one to itself."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    server = ExchangeServer()
+    asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(10)
+    yield server
+    asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def test_what_a_start_would_refuse_of_an_account_is_found_and_nothing_is_set(hyperliquid, data, tmp_path):
+    file, btc = tmp_path / "settings.yaml", "BTC-USDC-PERP.HYPERLIQUID"
+    account = LOCAL_VENUE.accounts[0]
+    text = f"""environment: testnet
+venues:
+  - {{name: hyperliquid, network: local, base_url: "{hyperliquid.url}", instruments: [{btc}],
+     accounts: [{account}], terms: {{{btc}: {{margin: isolated, leverage: 7}}}}}}
+persons: [{{id: ann, role: admin}}, {{id: bob, role: risk}}, {{id: cem, role: risk}}]
+"""
+    secrets = data / "secrets"
+    secrets.write_text("".join(f"{name} = {value}\n" for name, value in LOCAL_VENUE.secrets.items()))
+    secrets.chmod(0o600)
+
+    def venues(text: str) -> tuple[str, str]:
+        file.write_text(text)
+        report = examine(file, data, ask_venues=main.ask_venues)
+        check = next(check for check in report.checks if check.name == "venues")
+        return check.status, check.detail
+
+    status, told = venues(text)
+    assert (status, told.splitlines()[1]) == (OK, "the key of HYPERLIQUID:main cannot withdraw: told by the venue")
+    assert hyperliquid.room.leverages.of(account["address"], "BTC")["value"] != 7, "a start would set it"
+    status, told = venues(text.replace(account["address"], AGENT))
+    assert status == FAIL
+    assert told.startswith("HYPERLIQUID (local): the key 'hyperliquid_agent' is the own key of HYPERLIQUID:main")
+    assert [path.name for path in data.iterdir()] == ["secrets"]

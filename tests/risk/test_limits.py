@@ -15,12 +15,12 @@ from risk.gate import (
     Exposure,
     GateConfig,
     adds_risk,
-    check_account,
     check_collar,
     check_exposure,
     check_self_match,
     check_size,
 )
+from risk.limits import check_account, money
 
 BTC = Instrument(id="BTC-USDC-PERP.PAPER", venue_symbol="BTC", price_decimals=1, qty_decimals=3)
 CONFIG = GateConfig(
@@ -116,8 +116,8 @@ def test_a_position_is_bounded_with_all_that_may_still_fill(side: int) -> None:
 
 
 def test_an_account_is_bounded_as_a_whole() -> None:
-    assert check_account(CONFIG, Decimal(90_000)) is None
-    assert reason(check_account(CONFIG, Decimal("90000.01"))) is Reason.EXPOSURE_LIMIT
+    assert check_account(CONFIG.max_exposure, money(Decimal(90_000))) is None
+    assert reason(check_account(CONFIG.max_exposure, money(Decimal("90000.01")))) is Reason.EXPOSURE_LIMIT
 
 
 @given(SIDES, st.integers(1, 1000), EXPOSURES)
@@ -171,7 +171,7 @@ def test_every_veto_says_with_which_figures() -> None:
         check_size(BTC, 0, PRICE, reduce_only=False),
         check_collar(CONFIG, 10**9, 1, PRICE, 0),
         check_exposure(CONFIG, BTC, 1, 501, PRICE, Exposure()),
-        check_account(CONFIG, Decimal(10**9)),
+        check_account(CONFIG.max_exposure, money(Decimal(10**9))),
         check_self_match(1, 100, Exposure(best_ask=100)),
     ]
     assert all(veto is not None and "=" in veto.detail for veto in vetoes)

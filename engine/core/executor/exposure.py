@@ -6,11 +6,8 @@ fail-over is no way around them.
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from msgspec.structs import replace
 
-from domain.instrument import ZERO
 from domain.order import Order
 from engine.core.core import Core
 from engine.core.state import Slot
@@ -61,22 +58,6 @@ def closed_unheard(slot: Slot, side: int, position: int) -> int:
         if order.reduce_only and order.side == side and order.leaves > most:
             most = order.leaves
     return max(0, most - max(0, -position * side))
-
-
-def exposure_elsewhere(core: Core, but: Slot) -> Decimal:
-    """Worst-side value of every other slot of the account, at the reference prices."""
-    total = ZERO
-    if len(core.state.slots) == 1:
-        return total
-    for slot in core.state.slots.values():
-        if slot is not but and slot.account == but.account:
-            if not slot.orders and not core.position(slot.account, slot.instrument):
-                continue
-            now = exposure_of(core, slot)
-            worst = max(now.worst(1), now.worst(-1))
-            if worst:
-                total += core.instruments[slot.instrument].notional(core.markets[slot.instrument].reference(), worst)
-    return total
 
 
 def joint(core: Core, slot: Slot, now: Exposure) -> Exposure:

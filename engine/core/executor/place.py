@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from domain.account import venue_of
 from domain.facts import TradingState
-from domain.instrument import AccountId
 from domain.market import UNTRUSTED
 from domain.order import PROTECTIVE, Amend, Cancel, Order, OrderKind, OrderStatus, Place, Role
 from domain.verdict import Reason, Veto
-from engine.core import deadman
+from engine.core import deadman, limits
 from engine.core.core import Core
-from engine.core.executor.exposure import exposure_elsewhere, exposure_of, joint
+from engine.core.executor.exposure import exposure_of, joint
 from engine.core.state import Budget, Slot
 from risk.gate import (
     Exposure,
     GateConfig,
     adds_risk,
-    check_account,
     check_collar,
     check_envelope,
     check_exposure,
@@ -31,31 +29,48 @@ QUOTE, TAKE = Role.QUOTE, Role.TAKE
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
 ACTIVE, OPEN = TradingState.ACTIVE, OrderStatus.OPEN
 _ENVELOPED = frozenset({QUOTE, TAKE})
-_MAY_PASS_LATER = frozenset({Reason.MESSAGE_RATE, Reason.PRICE_UNKNOWN, Reason.PRICE_COLLAR})
+_MAY_PASS_LATER = frozenset(
+    {Reason.MESSAGE_RATE, Reason.PRICE_UNKNOWN, Reason.PRICE_COLLAR, Reason.LIQUIDITY, Reason.SELF_MATCH}
+)
 _STATE_REASON = {TradingState.HALTED: Reason.HALTED, TradingState.REDUCING: Reason.REDUCING}
 
 
-def take_message(core: Core, account: AccountId, config: GateConfig, *, reserved: bool) -> bool:
-    """Count one message; False when the window has no room (cancels and reductions also have the reserve)."""
-    budget = core.state.budgets.get(account)
-    if budget is None:
-        budget = core.state.budgets[account] = Budget()
-    now = core.state.ts_ns
-    if now - budget.window_ns >= config.window_ns:
-        budget.window_ns = now
-        budget.used = budget.reserved_used = 0
-    if budget.used < config.messages_per_window:
-        budget.used += 1
-        return True
-    if reserved and budget.reserved_used < config.reserve_messages:
-        budget.reserved_used += 1
-        return True
-    return False
+def take_message(core: Core, slot: Slot, *, reserved: bool) -> bool:
+    """Count one message of the account, its strategy and its venue; False when a window of one of them has no room.
+
+    Cancels and reductions also have the reserve of each.
+    """
+    found = limits.limits_of(core, slot)
+    if found is None:
+        return False
+    gate, budgets, now = found.gate, core.state.budgets, core.state.ts_ns
+    free: list[tuple[Budget, bool]] = []
+    for key, most in (
+        (slot.account, gate.messages_per_window),
+        (f"strategy:{slot.owner}", found.messages),
+        (f"venue:{venue_of(slot.account)}", found.venue_messages),
+    ):
+        budget = budgets.get(key)
+        if budget is None:
+            budget = budgets[key] = Budget()
+        if now - budget.window_ns >= gate.window_ns:
+            budget.window_ns = now
+            budget.used = budget.reserved_used = 0
+        is_free = budget.used < most
+        if not is_free and not (reserved and budget.reserved_used < gate.reserve_messages):
+            return False
+        free.append((budget, is_free))
+    for budget, is_free in free:
+        if is_free:
+            budget.used += 1
+        else:
+            budget.reserved_used += 1
+    return True
 
 
-def budget_share(core: Core, account: AccountId, config: GateConfig) -> float:
-    """Used share of the message window, 0.0 to 1.0; quotes widen their tolerance as it grows."""
-    budget = core.state.budgets.get(account)
+def budget_share(core: Core, slot: Slot, config: GateConfig) -> float:
+    """Used share of the account's message window, 0.0 to 1.0; quotes widen their tolerance as it grows."""
+    budget = core.state.budgets.get(slot.account)
     if budget is None or core.state.ts_ns - budget.window_ns >= config.window_ns:
         return 0.0
     return budget.used / config.messages_per_window
@@ -85,19 +100,23 @@ def check_state(core: Core, slot: Slot) -> Veto | None:
 def check_limits(
     core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposure, price: int, qty: int
 ) -> Veto | None:
-    """Order, position, envelope and account limits for `qty` that adds risk beside what is there, at both halves."""
+    """Order, position and envelope of the slot and its other half, then everything larger, for `qty` that adds risk."""
     instrument = core.instruments[slot.instrument]
-    now = joint(core, slot, now)
-    veto = check_exposure(config, instrument, order.side, qty, price, now)
+    both = joint(core, slot, now)
+    veto = check_exposure(config, instrument, order.side, qty, price, both)
     if veto is None and slot.most is not None and order.role in _ENVELOPED:
-        veto = check_envelope(order.side, qty, now, slot.most)
+        veto = check_envelope(order.side, qty, both, slot.most)
     if veto is None:
-        worst = instrument.notional(price, max(now.worst(order.side) + qty, now.worst(-order.side)))
-        elsewhere = exposure_elsewhere(core, slot)
-        if core.pairs and (pair := core.pairs.get(slot.key)) is not None:
-            elsewhere = max(elsewhere, exposure_elsewhere(core, pair.other(slot)))
-        veto = check_account(config, worst + elsewhere)
+        veto = limits.check_account_of(core, slot, config, order.side, qty, price, both)
+    if veto is None:
+        veto = limits.check(core, slot, order.side, qty, price, now)
     return veto
+
+
+def check_own_accounts(core: Core, slot: Slot, side: int, price: int) -> Veto | None:
+    """Self-match with another account of ours at the venue; what reduces is not held up by it."""
+    bid, ask = limits.own_prices_elsewhere(core, slot)
+    return check_self_match(side, price, Exposure(best_bid=bid, best_ask=ask)) if bid or ask else None
 
 
 def check(core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposure) -> Veto | None:
@@ -118,11 +137,13 @@ def check(core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposur
         if veto is not None and (risky or veto.reason is Reason.PRICE_COLLAR):
             return veto
         veto = check_self_match(order.side, order.price, now)
+        if veto is None and risky:
+            veto = check_own_accounts(core, slot, order.side, order.price)
         if veto is not None:
             return veto
     if order.cid in core.state.where or order.cid in core.state.closed:
         return Veto(Reason.DUPLICATE, order.cid)
-    if not take_message(core, slot.account, config, reserved=not risky):
+    if not take_message(core, slot, reserved=not risky):
         return Veto(Reason.MESSAGE_RATE, f"window_ns={config.window_ns}")
     return None
 
@@ -147,10 +168,12 @@ def place(  # noqa: PLR0913 - an order has this many parts
     if state.ts_ns < not_before_ns:
         core.set_timer_once(f"retry:{slot.key}", not_before_ns)
         return None
-    config = core.gate.get(slot.instrument)
+    config = limits.gate_of(core, slot)
     if config is None:
         core.refuse(slot, Reason.LIMIT_MISSING, slot.instrument)
         return Veto(Reason.LIMIT_MISSING)
+    if kind is OrderKind.IOC and not reduce_only:
+        price = limits.short_of_own(core, slot, side, price)
     order = Order(
         cid=core.next_client_id(),
         owner=slot.owner,
@@ -184,6 +207,7 @@ def send(core: Core, slot: Slot, order: Order) -> None:
     if order.role in PROTECTIVE:
         deadman.disarm(core, core.state.accounts[slot.account])
     slot.orders[order.cid] = order
+    core.tally.dirty[slot.key] = None
     core.state.where[order.cid] = slot.key
     core.emit(
         Place(
@@ -236,9 +260,7 @@ def cancel(core: Core, slot: Slot, order: Order) -> None:
     """Ask for an order to be taken out, once; unanswered cancels are repeated by the in-flight check."""
     if order.cancel_ns:
         return
-    config = core.gate.get(slot.instrument)
-    if config is not None:
-        take_message(core, slot.account, config, reserved=True)
+    take_message(core, slot, reserved=True)
     order.cancel_ns = core.state.ts_ns
     core.emit(cancel_of(core, order))
     watch(core)
@@ -249,7 +271,7 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
 
     Where the venue changes nothing in place it is cancelled; what is wanted in its stead follows when it is gone.
     """
-    config = core.gate.get(slot.instrument)
+    config = limits.gate_of(core, slot)
     if config is None:
         return
     if not core.instruments[slot.instrument].amends:
@@ -265,9 +287,10 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
             refused(core, slot, veto)
             cancel(core, slot, order)
             return
-    if not take_message(core, slot.account, config, reserved=order.reduce_only):
+    if not take_message(core, slot, reserved=order.reduce_only):
         refused(core, slot, Veto(Reason.MESSAGE_RATE))
         return
+    core.tally.dirty[slot.key] = None
     order.amend_no += 1
     order.amend_price = price or order.price
     order.amend_qty = qty
@@ -304,7 +327,7 @@ def check_amend(
     left = max(qty, order.qty) - order.filled
     if order.reduce_only or not adds_risk(order.side, left, now):
         return None
-    veto = check_state(core, slot)
+    veto = check_state(core, slot) or check_own_accounts(core, slot, order.side, price)
     if veto is not None:
         return veto
     if market.feed in UNTRUSTED:

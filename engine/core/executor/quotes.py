@@ -10,6 +10,7 @@ from __future__ import annotations
 from domain.facts import TradingState
 from domain.market import SILENT
 from domain.order import Order, OrderKind, OrderStatus, Role
+from engine.core import limits
 from engine.core.budgets import widening
 from engine.core.core import Core
 from engine.core.executor.place import amend, budget_share, cancel, place, settled
@@ -58,9 +59,9 @@ def part(core: Core, slot: Slot, quote: WantedQuote) -> WantedQuote:
 def tolerance(core: Core, slot: Slot) -> int:
     """Price distance at which a resting order still counts as the wanted one."""
     ticks = core.state.settings.execution.quote_tolerance_ticks
-    config = core.gate.get(slot.instrument)
+    config = limits.gate_of(core, slot)
     if config is not None:
-        share = budget_share(core, slot.account, config)
+        share = budget_share(core, slot, config)
         if share > BUSY_SHARE:
             ticks += int((share - BUSY_SHARE) * 10) + 1
     reach = widening(core, slot)

@@ -7,11 +7,12 @@ buys and sells in turn (flat after every second fill); `drift` buys 50, then sel
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from msgspec import Struct
 from pydantic import Field
 
+from domain.commands import AddsRisk
 from domain.desired import Desired, Qty, Style, Take, Target
 from domain.instrument import InstrumentId
 from domain.market import Feed, FeedKind
@@ -27,7 +28,7 @@ class AlternatorParams(Params):
 
     pattern: Literal["alt", "drift"] = Field("alt", description="order of buys and sells")
     mode: Literal["take", "target"] = Field("take", description="take: a Take each; target: a Target moved each time")
-    qty: float = Field(0.01, gt=0, description="quantity of each order in base units")
+    qty: Annotated[float, AddsRisk.RAISED] = Field(0.01, gt=0, description="quantity of each order in base units")
     limit: int = Field(100_000, ge=1, description="orders in total")
     slip: float = Field(0.01, gt=0, lt=1, description="limit of a Take beyond the touch as a fraction")
 

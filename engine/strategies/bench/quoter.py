@@ -8,10 +8,12 @@ the inventory has reached the cap.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 from msgspec import Struct
 from pydantic import Field
 
+from domain.commands import AddsRisk
 from domain.desired import Desired, Quote
 from domain.instrument import InstrumentId
 from domain.market import Feed, FeedKind
@@ -26,8 +28,10 @@ class QuoterParams(Params):
 
     every: int = Field(10, ge=1, description="quotes of the market between two decisions")
     ticks_away: int = Field(2, ge=0, description="distance from the touch in ticks")
-    qty: float = Field(0.01, gt=0, description="quantity of each quote in base units")
-    cap: float = Field(0.5, gt=0, description="inventory in base units at which a side is not quoted")
+    qty: Annotated[float, AddsRisk.RAISED] = Field(0.01, gt=0, description="quantity of each quote in base units")
+    cap: Annotated[float, AddsRisk.RAISED] = Field(
+        0.5, gt=0, description="inventory in base units at which a side is not quoted"
+    )
 
 
 class QuoterMemory(Struct):

@@ -106,7 +106,8 @@ def test_an_impossible_contract_is_said_in_words(said, text, sentence):
     ("approvals", "reachable"),
     [
         ("{requester_counts: true}", True),
-        ("{requester_counts: false}", True),  # a trader may ask, two others of role risk vote
+        ("{requester_counts: false}", False),  # only the two of role risk or higher may resume, and who asks is one
+        ("{requester_counts: false, override_votes: 1}", True),
         ("{requester_counts: true, override_votes: 3}", False),
         ("{requester_counts: true, order_votes: 3}", False),
         ("{requester_counts: true, approver_role: admin}", False),

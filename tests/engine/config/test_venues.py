@@ -28,7 +28,8 @@ strategies:
   - {{id: maker, kind: market_maker, account: "HYPERLIQUID:main", instruments: [BTC-USDC-PERP.HYPERLIQUID]}}
 persons:
   - {{id: adam, role: admin}}
-approvals: {{override_votes: 1, requester_counts: true}}
+  - {{id: rosa, role: risk}}
+approvals: {{requester_counts: true}}
 """
 
 
@@ -168,7 +169,9 @@ def test_paper_trades_on_the_paper_venue_alone(mistakes):
 def test_live_means_mainnet_and_may_only_watch(load, mistakes):
     assert any("trading on mainnet is refused" in each for each in mistakes(("testnet", "live")))
     watched = "environment: live\nvenues: [{name: bybit, instruments: [BTC-USDT-PERP.BYBIT]}]\n"
-    config = load(watched + "persons: [{id: a, role: admin}]\napprovals: {override_votes: 1, requester_counts: true}\n")
+    config = load(
+        watched + "persons: [{id: a, role: admin}, {id: b, role: risk}]\napprovals: {requester_counts: true}\n"
+    )
     assert config.network_of(config.venues[0]) == "mainnet"
 
 

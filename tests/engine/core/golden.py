@@ -74,7 +74,9 @@ def record() -> MemoryJournal:
     floor.say(c.Resume(), "bob")
     for voter in ("bob", "cem", "ann"):
         floor.say(c.Approve(request="R2"), voter)
-    floor.say(c.SetParams(strategy="quoter", params={"every": 3}), "dot")
+    floor.say(
+        c.SetParams(strategy="quoter", params={"every": 3}, rules={"every": c.ParamRule(c.AddsRisk.NEVER)}), "dot"
+    )
     floor.run(6)
     floor.say(c.Flatten(scope=ETH.id), "dot")
     floor.run(3)

@@ -56,13 +56,21 @@ SETTINGS = Settings(
     accounts=(AccountSpec(id=ACCOUNT, deposit=Decimal(1_000_000)),),
     persons=PERSONS,
     risk=RiskSettings(
-        default_limits=Limits(max_position_notional=Decimal(100_000), max_order_notional=Decimal(100_000))
+        default_limits=Limits(max_position_notional=Decimal(100_000), max_order_notional=Decimal(100_000)),
+        portfolio={
+            "asset_fraction": Decimal(100),
+            "portfolio_exposure": Decimal(10**9),
+            "leverage": Decimal(200),
+            "liquidation_distance": Decimal(0),
+            "open_positions": Decimal(1_000),
+            "consecutive_losses": Decimal(1_000),
+        },
     ),
     approvals=ApprovalSettings(enabled=False),
     execution=ExecutionSettings(),
     breakers=BreakerSettings(exchange_failure=BreakerRule(threshold=1_000)),
 )
-"""The breakers are patient: a test leaves what it does not look at unanswered."""
+"""Limits are wide and breakers patient: a test leaves what it does not look at unanswered."""
 WIDE = replace(
     SETTINGS,
     instruments=(BTC, ETH),

@@ -26,6 +26,7 @@ DAY_S = 86_400
 Act: TypeAlias = Callable[[Rig], object]
 SPEC_OF_ETH = StrategySpec(id="eth", kind="script", account=ACCOUNT, instruments=(ETH.id,))
 
+OVERRIDE = c.Override(rule="position_notional", scope="portfolio", value=Decimal(120_000), minutes=9, reason="test")
 ACTS: dict[type, Act] = {
     c.Halt: lambda rig: rig.command(c.Halt(), "dot"),
     c.Flatten: lambda rig: rig.command(c.Flatten(), "dot"),
@@ -46,6 +47,10 @@ ACTS: dict[type, Act] = {
     c.ApplySettings: lambda rig: agree(rig, c.ApplySettings(settings=fewer(rig), content_hash="fewer")),
     c.RaiseEnvelope: lambda rig: agree(rig, c.RaiseEnvelope(strategy="script", notional=Decimal(10))),
     c.SetBreaker: lambda rig: rig.command(c.SetBreaker(venue="PAPER"), "dot"),
+    c.Override: lambda rig: agree(rig, OVERRIDE),
+    c.EndOverride: lambda rig: rig.command(c.EndOverride(rule="order_notional", scope="portfolio"), "dot"),
+    c.BreakGlass: lambda rig: rig.command(c.BreakGlass(action="halt", reason="fire", step=1), "eve"),
+    c.Review: lambda rig: rig.command(c.Review(id=next(iter(rig.core.state.reviews)), note="it was right"), "bob"),
     c.AcknowledgeIncident: lambda rig: (
         rig.command(c.Flatten(), "dot"),
         rig.command(c.AcknowledgeIncident(), "dot"),
@@ -88,6 +93,9 @@ def busy() -> Rig:
     agree(rig, c.RaiseEnvelope(strategy="script", notional=Decimal(60_000)))
     assert rig.command(c.RaiseEnvelope(strategy="script", notional=Decimal(90_000)), "ann").ok
     assert rig.command(c.Approve(request=waiting(rig)), "bob").ok
+    agree(rig, replace(OVERRIDE, rule="order_notional"))
+    rig.command(c.BreakGlass(action="halt", reason="smoke", step=1), "cem")
+    agree(rig, c.Resume())
     rig.kernel.snapshot()
     return rig
 
@@ -120,6 +128,12 @@ def check_no_looser(then: State, now: State) -> None:
         if request.status is RequestStatus.PENDING:
             assert then.requests[request.id].status is RequestStatus.PENDING
             assert set(request.votes) <= set(then.requests[request.id].votes)
+    assert now.overrides.items() <= then.overrides.items()
+    assert {r.id for r in now.reviews.values() if r.reviewed_by} <= {
+        r.id for r in then.reviews.values() if r.reviewed_by
+    }
+    for person, standing in then.standings.items():
+        assert now.standings[person].step >= standing.step
     assert {a.id: held(a) for a in now.accounts.values()} == {a.id: held(a) for a in then.accounts.values()}
 
 

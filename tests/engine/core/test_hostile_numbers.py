@@ -38,6 +38,15 @@ COMMANDS = st.one_of(
     st.builds(c.CancelOrder, cid=TEXTS),
     st.builds(c.SetHold, account=TEXTS, instrument=TEXTS, on=st.booleans()),
     st.builds(c.SetCap, account=st.just(ACCOUNT), instrument=st.just(BTC.id), qty=st.none() | DECIMALS),
+    st.builds(
+        c.Override,
+        rule=st.sampled_from(["order_notional", "leverage", "open_positions"]) | TEXTS,
+        scope=st.sampled_from(["portfolio", "venue:PAPER"]) | TEXTS,
+        value=DECIMALS,
+        minutes=st.integers(-(2**63), 2**63 - 1),
+        reason=TEXTS,
+    ),
+    st.builds(c.BreakGlass, action=TEXTS, reason=TEXTS, scope=TEXTS, step=st.integers(-(2**63), 2**63 - 1)),
     st.builds(c.RaiseEnvelope, strategy=st.sampled_from(["script", "other"]), notional=DECIMALS),
 )
 

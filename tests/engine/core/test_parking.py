@@ -13,7 +13,7 @@ from domain.desired import Desired, Strength
 from domain.facts import Alerted, RequestChanged, RequestStatus
 from domain.settings import ApprovalSettings, Limits
 from domain.verdict import Reason
-from engine.core import operate, review
+from engine.core import parked, review
 from tests.engine.core.rig import (
     ACCOUNT,
     ASKING,
@@ -174,6 +174,10 @@ def test_a_denial_ends_it_and_the_same_entry_does_not_ask_again() -> None:
         assert places(rig.want(wants(target(LARGE), stop(price)))) == []
     assert list(rig.core.state.requests) == ["R1"]
     rig.want(wants(target(LARGE, "e2")))
+    assert pending(rig) == []
+    assert "COOLING_DOWN" in rig.refusals()
+    rig.wait(61)
+    rig.want(wants(target(LARGE, "e3")))
     assert pending(rig) == ["R2"]
 
 
@@ -211,7 +215,8 @@ def test_approval_looks_at_the_price_again() -> None:
 
 
 def test_without_the_second_look_it_would_trade_at_any_price(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operate, "check_collar", lambda *_: None)
+    monkeypatch.setattr(parked, "check_collar", lambda *_: None)
+    monkeypatch.setattr(parked, "stale_price", lambda *_: None)
     rig = asking()
     rig.want(wants(target(LARGE)))
     rig.touch(500_000, 500_010)

@@ -36,6 +36,10 @@ SAMPLES: dict[type[c.Command], c.Command] = {
     c.RaiseEnvelope: c.RaiseEnvelope(strategy="script", notional=Decimal(1)),
     c.ApplySettings: c.ApplySettings(settings=WIDE, content_hash="h"),
     c.SetBreaker: c.SetBreaker(venue="PAPER"),
+    c.Override: c.Override(rule="order_notional", scope="portfolio", value=Decimal(1), minutes=1, reason="r"),
+    c.EndOverride: c.EndOverride(rule="order_notional", scope="portfolio"),
+    c.BreakGlass: c.BreakGlass(action="halt", reason="fire"),
+    c.Review: c.Review(id="G1", note="seen"),
     c.AcknowledgeIncident: c.AcknowledgeIncident(),
     c.RecoverIncident: c.RecoverIncident(),
 }
@@ -199,7 +203,7 @@ def test_a_vote_names_exactly_what_is_voted_on() -> None:
     rig.command(c.RaiseEnvelope(strategy="script", notional=Decimal(5)), "bob")
     asked = rig.told(RequestChanged)
     assert len({request.digest for request in asked}) == 2
-    assert all(len(request.digest) == 8 for request in asked)
+    assert all(len(request.digest) == 64 for request in asked)
 
 
 def test_without_the_quorum_rules_one_person_would_be_enough(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +216,8 @@ def test_without_the_quorum_rules_one_person_would_be_enough(monkeypatch: pytest
 def test_a_person_who_lost_the_role_while_it_waited_does_not_count() -> None:
     rig = halted()
     request = rig.command(c.Resume(), "bob").request
-    demoted = tuple(replace(p, role=RoleName.VIEWER) if p.id == "cem" else p for p in WIDE.persons)
+    roles = {"cem": RoleName.VIEWER, "eve": RoleName.RISK}
+    demoted = tuple(replace(p, role=roles.get(p.id, p.role)) for p in WIDE.persons)
     settings = replace(rig.settings, persons=demoted)
     rig.command(c.ApplySettings(settings=settings, content_hash="h2"), door=Door.SYSTEM)
     assert rig.command(c.Approve(request=request), "cem").reason is Reason.ROLE

@@ -80,7 +80,9 @@ def history() -> tuple[tuple[Record, ...], str]:
     floor.say(c.Resume(), "bob")
     for voter in ("cem", "ann"):
         floor.say(c.Approve(request="R2"), voter)
-    floor.say(c.SetParams(strategy="quoter", params={"every": 3}), "dot")
+    floor.say(
+        c.SetParams(strategy="quoter", params={"every": 3}, rules={"every": c.ParamRule(c.AddsRisk.NEVER)}), "dot"
+    )
     floor.run(10)
     floor.say(c.Flatten(scope=ETH.id), "dot")
     floor.run(3)

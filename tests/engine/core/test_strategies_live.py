@@ -310,14 +310,14 @@ FIFTY = 50
 
 def test_fifty_strategies_trade_at_once_each_on_its_own_account() -> None:
     accounts = tuple(AccountSpec(id=f"PAPER:a{n}", deposit=Decimal(100_000)) for n in range(FIFTY))
-    risk = replace(SETTINGS.risk, messages_per_window=500)
+    risk = replace(SETTINGS.risk, messages_per_window=500, portfolio={"open_positions": Decimal(FIFTY)})
     floor = Floor(replace(SETTINGS, accounts=accounts, instruments=(BTC, ETH), risk=risk))
     for n, account in enumerate(accounts):
         kind, params = [
             ("bench_quoter", {"every": 3 + n % 5, "ticks_away": 0, "qty": 0.01, "cap": 0.1}),
             ("ema_cross", {"interval_s": 5, "fast": 1, "slow": 2 + n % 3, "qty": 0.05}),
         ][n % 2]
-        instrument = BTC if n % 4 < 2 else ETH
+        instrument = BTC if n % 2 == 0 else ETH  # who takes must not meet who quotes: they are all ours
         spec = StrategySpec(id=f"s{n}", kind=kind, account=account.id, instruments=(instrument.id,), params=params)
         floor.put_to_work(spec)
     floor.run(30)

@@ -21,7 +21,7 @@ from domain.settings import (
     Settings,
     StrategySpec,
 )
-from engine.core import operate, strategies
+from engine.core import parked, strategies
 from engine.core.core import Core
 from engine.core.kernel import Kernel
 from engine.core.state import State
@@ -204,7 +204,7 @@ def test_an_entry_that_waited_for_approval_is_protected_when_it_fills():
     assert not engine.orders(Role.TARGET)
     (request,) = engine.core.state.requests.values()
     assert request.parked is not None
-    operate.release_parked(engine.core, request.parked)
+    parked.release_parked(engine.core, request.parked)
     engine.touch(101.9, 102.1)
     (entry,) = engine.orders(Role.TARGET)
     engine.fill(entry, 101.0)

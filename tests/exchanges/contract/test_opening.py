@@ -58,3 +58,18 @@ async def test_a_clock_that_is_off_is_refused_with_the_remedy(name, off_s):
 async def test_it_is_shown_that_the_venue_has_told_that_the_key_cannot_withdraw(name):
     async with desk_of(name).trading() as (_, desk):
         assert desk.venue.view().keys == (KeyView(account=desk.account, cannot_withdraw="told by the venue"),)
+
+
+@pytest.mark.parametrize("name", KEYED)
+async def test_accounts_are_looked_at_in_the_words_of_a_start_and_nothing_is_opened(name, tmp_path):
+    desk = desk_of(name)
+    folder = (tmp_path,) if name == "dydx" else ()
+    async with desk.trading() as (server, started):
+        venue = desk.venue_at(server, *folder)
+        assert await venue.check() == started.venue.view().keys
+        assert not venue.view().connected
+        await venue.aclose()
+        stranger = desk.venue_at(server, *folder, signer=STRANGERS[name](desk))
+        with pytest.raises(ConfigError, match=r"key|secret"):
+            await stranger.check()
+        await stranger.aclose()

@@ -1,0 +1,103 @@
+"""Worst sides added up over slots, kept current by difference: what one event changed is counted anew, nothing else.
+
+Derived from the state and never saved. Whatever changes an order's size or price, a position or an owner marks its
+slot in `Tally.dirty`; `engine.core.limits.count` brings the sums up to date before they are read.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from domain.account import venue_of
+from domain.instrument import AccountId, InstrumentId
+from engine.core.state import SlotKey
+
+PORTFOLIO = "portfolio"
+
+
+class Entry(Struct, gc=False):
+    """What one slot adds to the sums: its worst long and short (both >= 0), and our best prices resting there."""
+
+    account: AccountId
+    instrument: InstrumentId
+    owner: str
+    long: int = 0
+    short: int = 0
+    best_bid: int = 0
+    best_ask: int = 0
+    position: int = 0
+    paid: int = 0
+    """Entry value of the position, as `risk.limits.money`."""
+
+    @property
+    def gross(self) -> int:
+        """The larger of both sides: they cannot both come about."""
+        return self.long if self.long > self.short else self.short  # noqa: FURB136 - on the gate's path
+
+    @property
+    def scopes(self) -> tuple[str, str, str, str]:
+        """Which sums it belongs to."""
+        return PORTFOLIO, f"venue:{venue_of(self.account)}", f"account:{self.account}", f"strategy:{self.owner}"
+
+
+NONE = Entry("", "", "")
+"""A slot that adds nothing."""
+
+
+class Tally:
+    """See the module docstring. `gross` is per scope and instrument, in the instrument's own scale."""
+
+    def __init__(self) -> None:
+        """Nothing is counted yet."""
+        self.entries: dict[SlotKey, Entry] = {}
+        self.dirty: dict[SlotKey, None] = {}
+        self.gross: dict[str, dict[InstrumentId, int]] = {PORTFOLIO: {}}
+        self.open: dict[str, int] = {}
+        """Slots that hold something or may come to, per scope."""
+        self.longs: dict[InstrumentId, int] = {}
+        self.shorts: dict[InstrumentId, int] = {}
+        self.on: dict[InstrumentId, dict[SlotKey, Entry]] = {}
+        """The slots of each contract that add anything."""
+        self.held: dict[AccountId, dict[InstrumentId, Entry]] = {}
+        """The positions of each account."""
+        self.seq = -1
+        self.prices: dict[InstrumentId, int] = {}
+        self.equity: dict[AccountId, int] = {}
+        """Worth of one quantity unit, and accounts' equity, as of event `seq`."""
+
+    def put(self, key: SlotKey, entry: Entry | None) -> None:
+        """Replace what a slot adds; None = nothing."""
+        before = self.entries.pop(key, None)
+        if before == entry:
+            if before is not None:
+                self.entries[key] = before
+            return
+        if before is not None:
+            self._add(before, -1)
+            del self.on[before.instrument][key]
+            if before.position:
+                del self.held[before.account][before.instrument]
+        if entry is not None:
+            self.entries[key] = entry
+            self._add(entry, 1)
+            self.on.setdefault(entry.instrument, {})[key] = entry
+            if entry.position:
+                self.held.setdefault(entry.account, {})[entry.instrument] = entry
+
+    def _add(self, entry: Entry, sign: int) -> None:
+        instrument, gross = entry.instrument, entry.gross * sign
+        for scope in entry.scopes:
+            _change(self.gross.setdefault(scope, {}), instrument, gross)
+            if gross:
+                self.open[scope] = self.open.get(scope, 0) + sign
+        _change(self.longs, instrument, entry.long * sign)
+        _change(self.shorts, instrument, entry.short * sign)
+
+
+def _change(sums: dict[InstrumentId, int], instrument: InstrumentId, by: int) -> None:
+    """Add to a sum; what comes to nothing is not kept."""
+    after = sums.get(instrument, 0) + by
+    if after:
+        sums[instrument] = after
+    else:
+        sums.pop(instrument, None)

@@ -1,0 +1,170 @@
+"""Limits over more than one order: by asset, account, venue, strategy and portfolio. Pure functions over integers.
+
+Money is counted in integers of 10**-MONEY_DECIMALS USD, so that adding up thousands of positions is exact and cheap;
+fractions and factors are in parts per million. The measures of an order count everything that may still fill at its
+worst side, the order in question included. An order is judged only by what it makes larger: one that lowers a sum
+passes, however much too large the sum has become.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from domain.verdict import Reason, Veto
+from risk.gate import PPM
+
+MONEY_DECIMALS = 30
+"""More than price and quantity decimals of any contract have together, so that a unit is a whole number of these."""
+_CENT = 10 ** (MONEY_DECIMALS - 2)
+NS = 1_000_000_000
+
+
+def money(value: Decimal) -> int:
+    """USD as an integer."""
+    return int(value.scaleb(MONEY_DECIMALS))
+
+
+def usd(value: int) -> str:
+    """An integer amount for people."""
+    return f"{value // _CENT / 100:,.2f}"
+
+
+def percent(ppm: int) -> str:
+    """Parts per million for people."""
+    return f"{ppm / 10_000:g} %"
+
+
+class WideLimits(Struct, frozen=True, kw_only=True):
+    """What holds for the orders of one slot beyond the slot itself. `*_ppm` are of equity, or factors of it.
+
+    None: nobody set it for this venue or strategy by itself; the portfolio's value judges the portfolio.
+    """
+
+    asset_ppm: int
+    exposure: int
+    venue_exposure: int | None
+    strategy_exposure: int | None
+    leverage_ppm: int
+    account_leverage_ppm: int
+    liquidation_ppm: int
+    min_book: int
+    needs_book: bool
+    """Without a book nothing new goes out; where nobody's money is, prices may come from bars alone."""
+    warn_positions: int
+    positions: int
+    venue_positions: int | None
+    strategy_positions: int | None
+    age_ns: int
+    """0 = a position may get as old as it likes."""
+    losses: int
+
+
+class Measured(Struct, kw_only=True, gc=False):
+    """What an order leads to, all that may still fill counted; -1 = not known, or not asked for.
+
+    `asset_grows`, `gross_grows`: whether the order makes the asset's worst side, and the slot's own, larger.
+    """
+
+    asset: str
+    asset_worth: int
+    asset_grows: bool
+    gross_grows: bool
+    equity: int
+    gross: int
+    venue_gross: int
+    strategy_gross: int
+    account_equity: int
+    account_gross: int
+    account_maintenance: int
+    opens: bool
+    """Nothing was open or on its way in this slot."""
+    positions: int
+    """Open ones and this."""
+    venue_positions: int
+    strategy_positions: int
+    book: int
+    """Worth of the thinner side of the book."""
+    age_ns: int
+    """Of a position that the order adds to; 0 = it adds to none."""
+    losses: int
+
+
+def check_account(most: Decimal, worst: int) -> Veto | None:
+    """Worst-side value of everything on the account together, with the order in question."""
+    if worst > money(most):
+        return Veto(Reason.EXPOSURE_LIMIT, f"account={usd(worst)} max_exposure={most:,}")
+    return None
+
+
+def check_wide(limits: WideLimits, seen: Measured) -> Veto | None:
+    """Every limit over more than one order; None lets it pass."""
+    return check_sums(limits, seen) or check_state_of(limits, seen)
+
+
+def check_sums(limits: WideLimits, seen: Measured) -> Veto | None:
+    """Asset, exposure, leverage and liquidation distance."""
+    if seen.asset_grows and seen.asset_worth * PPM > limits.asset_ppm * seen.equity:
+        return Veto(
+            Reason.ASSET_LIMIT,
+            f"{seen.asset} over all venues would be {usd(seen.asset_worth)} USD, asset_fraction allows "
+            f"{percent(limits.asset_ppm)} of {usd(seen.equity)}",
+        )
+    if not seen.gross_grows:
+        return None
+    for worth, most, scope in (
+        (seen.gross, limits.exposure, "portfolio"),
+        (seen.venue_gross, limits.venue_exposure, "venue"),
+        (seen.strategy_gross, limits.strategy_exposure, "strategy"),
+    ):
+        if most is not None and worth > most:
+            text = f"the {scope} would come to {usd(worth)} USD, portfolio_exposure allows {usd(most)}"
+            return Veto(Reason.EXPOSURE_LIMIT, text)
+    for worth, equity, most, scope in (
+        (seen.gross, seen.equity, limits.leverage_ppm, "portfolio"),
+        (seen.account_gross, seen.account_equity, limits.account_leverage_ppm, "account"),
+    ):
+        if worth * PPM > most * equity:
+            times = f"{worth / equity:.2f}x" if equity > 0 else "beyond any measure"
+            text = f"the {scope}'s leverage would be {times}, leverage allows {most / PPM:g}x"
+            return Veto(Reason.LEVERAGE, text)
+    distance = liquidation_distance_ppm(seen.account_equity, seen.account_gross, seen.account_maintenance)
+    if distance < limits.liquidation_ppm:
+        text = f"a move of {percent(distance)} would liquidate the account, liquidation_distance asks for "
+        return Veto(Reason.LIQUIDATION, text + percent(limits.liquidation_ppm))
+    return None
+
+
+def liquidation_distance_ppm(equity: int, gross: int, maintenance: int) -> int:
+    """By how much all prices may move against an account at once until its equity is the maintenance margin.
+
+    At a move d the loss is d * gross and the margin asked for at most maintenance * (1 + d), so that
+    d = (equity - maintenance) / (gross + maintenance).
+    """
+    return (equity - maintenance) * PPM // (gross + maintenance) if gross > 0 else PPM
+
+
+def check_state_of(limits: WideLimits, seen: Measured) -> Veto | None:
+    """Open positions, depth of the book, age of the position, losses in a row."""
+    if seen.opens:
+        for count, most, scope in (
+            (seen.positions, limits.positions, "portfolio"),
+            (seen.venue_positions, limits.venue_positions, "venue"),
+            (seen.strategy_positions, limits.strategy_positions, "strategy"),
+        ):
+            if most is not None and count > most:
+                text = f"it would be number {count} of the {scope}, open_positions allows {most}"
+                return Veto(Reason.OPEN_POSITIONS, text)
+    if seen.book < 0 and limits.needs_book and limits.min_book:
+        return Veto(Reason.LIQUIDITY, f"no book is known, min_liquidity_usd asks for {usd(limits.min_book)}")
+    if 0 <= seen.book < limits.min_book:
+        text = f"{usd(seen.book)} USD on the thinner side, min_liquidity_usd asks for {usd(limits.min_book)}"
+        return Veto(Reason.LIQUIDITY, text)
+    if limits.age_ns and seen.age_ns > limits.age_ns:
+        text = f"it is {seen.age_ns // NS} s old, position_age_s allows {limits.age_ns // NS}"
+        return Veto(Reason.POSITION_AGE, text)
+    if seen.losses >= limits.losses:
+        text = f"{seen.losses} in a row today, consecutive_losses allows {limits.losses}; /strategies start lifts it"
+        return Veto(Reason.LOSING_STREAK, text)
+    return None
