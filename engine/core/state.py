@@ -35,6 +35,7 @@ from domain.order import ClientId, Order
 from domain.settings import RoleName, Settings, StrategySpec
 from domain.venue import VenueCaps
 from risk.breaker import Breaker
+from risk.exposure import RiskLevel
 
 STATE_VERSION = 2
 """Raise it with a migration when the meaning of a field changes, or when a build that does not know a field would
@@ -293,6 +294,8 @@ class Samples(Series):
     day_open: Decimal = ZERO
     """Equity of the portfolio at the start of the PNL day."""
     peak_equity: Decimal = ZERO
+    level: RiskLevel = RiskLevel.LOW
+    """What people were told last of the drawdown from `peak_equity`."""
     peaks: dict[str, Decimal] = field(default_factory=dict)
     """The most that a strategy had earned at any sample since it was loaded, in terms of the equity given to it now."""
 
