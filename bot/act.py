@@ -98,12 +98,6 @@ async def cap(call: Call) -> Message:
     return await submit(call, commands.SetCap(account=account, instrument=instrument, qty=quantity))
 
 
-async def breaker(call: Call) -> Message:
-    """Open a venue's breaker, or ask to let it recover by itself again."""
-    is_open = call.arguments["switch"].lower() == "open"
-    return await submit(call, commands.SetBreaker(venue=call.arguments["venue"].upper(), open=is_open))
-
-
 async def start_strategy(call: Call) -> Message:
     """Let a strategy act again."""
     return await submit(call, commands.StartStrategy(strategy=strategy_of(call).id))

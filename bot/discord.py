@@ -29,7 +29,7 @@ class DiscordBot:
 
     def __init__(self, desk: Desk, config: DiscordConfig, secrets: Secrets, outbox: Outbox) -> None:
         self.health = Health()
-        self.signer = signer_for(secrets, config.token_secret)
+        self.signer = signer_for(secrets, config.token_secret, lambda: desk.installation)
         self._desk = desk
         self._config = config
         self._secrets = secrets
@@ -49,7 +49,7 @@ class DiscordBot:
             raise Disabled(str(error)) from None
         if not self._config.guild_id:
             raise Disabled("discord.guild_id is missing: slash commands are registered in one guild")
-        self.signer = Signer(self._token)
+        self.signer = Signer(self._token, lambda: self._desk.installation)
         client = Client(self._desk, self._config, self._outbox, self.signer, self.health)
         try:
             async with client:

@@ -23,12 +23,14 @@ from bot.buttons import Signer
 from bot.call import Verb
 from bot.config import DiscordConfig
 from bot.discord_send import DiscordCarrier, VoteButton, embed_of, file_of
-from bot.message import Message, failure, refusal, stamp
+from bot.message import Message, failure, stamp
 from bot.outbox import Outbox
 from bot.parse import Argument, nearest
+from bot.sessions import closed, forged
 from bot.supervise import Disabled, Health
 from bot.verbs import GROUP_HELP, VERBS, is_urgent, run_line, run_verb
 from domain.commands import Actor, Door
+from domain.security import PressRefused
 
 if TYPE_CHECKING:
     from engine.desk import Desk
@@ -39,6 +41,9 @@ DEFER_LIMIT_S = 2.5
 READY_WAIT_S = 0.2
 """How long the library waits for more guilds before it calls itself ready; there is one."""
 MAX_CHOICES = 25
+RECORD_EVERY_S = 3600.0
+"""How often the presses of one stranger are put on record."""
+MOST_STRANGERS = 1_000
 Interaction: TypeAlias = discord.Interaction[discord.Client]
 
 
@@ -59,6 +64,7 @@ class Client(discord.Client):
         self._outbox = outbox
         self._signer = signer
         self._health = health
+        self._seen_strangers: dict[int, float] = {}
 
     async def setup_hook(self) -> None:
         """Register the verbs in the guild. Raises `Disabled` when the bot may not."""
@@ -98,14 +104,36 @@ class Client(discord.Client):
 
     async def press(self, interaction: Interaction, data: str) -> None:
         """Carry out what a button stands for."""
-        line = self._signer.line(data, self._desk.pending())
+        read = self._signer.read(data, self._desk.request)
+        actor = self._admit(interaction, read.request)
+        if actor is None:
+            return
+        if read.line.startswith("/approve") and self._desk.codes_needed:
+            await self._ask_code(interaction, read.line)
+            return
 
         async def run(actor: Actor) -> Message:
-            if line is None:
-                return refusal("Closed", "That request is decided, expired or has changed. See /pending.")
-            return await run_line(self._desk, actor, line, _request_id(interaction), _sent_ns(interaction))
+            if read.forged:
+                return forged(self._desk, "discord", actor.person, read.request)
+            if not read.line:
+                return closed(self._desk, read.request)
+            return await run_line(self._desk, actor, read.line, _request_id(interaction), _sent_ns(interaction))
 
         await self._serve(interaction, run, urgent=False)
+
+    async def _ask_code(self, interaction: Interaction, line: str) -> None:
+        """Ask for the one-time code in a window of its own, which nobody else sees and no chat keeps."""
+
+        async def run(answer: Interaction, code: str) -> None:
+            async def vote(actor: Actor) -> Message:
+                return await run_line(self._desk, actor, f"{line} {code}", _request_id(answer), _sent_ns(answer))
+
+            await self._serve(answer, vote, urgent=False)
+
+        try:
+            await interaction.response.send_modal(CodeWindow(line, run))
+        except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+            log.info("discord would not show the window for a code", error=type(error).__name__)
 
     def _command(self, verb: Verb, name: str) -> app_commands.Command[Any, ..., None]:
         """A slash command whose options are the verb's arguments."""
@@ -144,8 +172,8 @@ class Client(discord.Client):
 
         return complete
 
-    def _admit(self, interaction: Interaction) -> Actor | None:
-        """The person behind an interaction; None for anybody else, who gets nothing."""
+    def _admit(self, interaction: Interaction, press: str = "") -> Actor | None:
+        """The person behind an interaction; None for anybody else, who gets nothing. A `press` is put on record."""
         channel = interaction.channel_id or 0
         allowed = self._config.allowed_channels
         person = self._desk.person_by_discord(interaction.user.id)
@@ -153,6 +181,12 @@ class Client(discord.Client):
         if person is None or not here:
             self._health.ignored += 1
             why = "unknown person" if person is None else "channel not allowed"
+            now_s, who = time.monotonic(), interaction.user.id
+            if press and now_s - self._seen_strangers.get(who, -RECORD_EVERY_S) >= RECORD_EVERY_S:
+                if len(self._seen_strangers) > MOST_STRANGERS:
+                    self._seen_strangers.clear()
+                self._seen_strangers[who] = now_s
+                self._desk.report(PressRefused(source="discord", who=f"user {who}", request=press, text=why))
             log.info("discord interaction ignored", why=why, user_id=interaction.user.id, count=self._health.ignored)
             return None
         return Actor(person=person.id, door=Door.DISCORD, chat=f"discord:{channel}")
@@ -184,6 +218,21 @@ class Client(discord.Client):
         cause = error.__cause__ or error
         log.error("discord command failed", ref=_request_id(interaction), error=type(cause).__name__)
         await _answer(interaction, render.discord(failure(type(cause).__name__)))
+
+
+class CodeWindow(discord.ui.Modal, title="One-time code"):
+    """Asks who votes for the code of their authenticator."""
+
+    code: discord.ui.TextInput[CodeWindow] = discord.ui.TextInput(label="Six digits", min_length=6, max_length=6)
+
+    def __init__(self, line: str, run: Callable[[Interaction, str], Awaitable[None]]) -> None:
+        super().__init__(timeout=120)
+        self.title = line.lstrip("/")[:45]
+        self._run = run
+
+    async def on_submit(self, interaction: Interaction, /) -> None:
+        """The person has typed it."""
+        await self._run(interaction, "".join(char for char in self.code.value if char in "0123456789") or "x")
 
 
 def _parameter(argument: Argument) -> inspect.Parameter:

@@ -25,6 +25,7 @@ from bot.store import OpsStore, Update
 from bot.verbs import effect_of, is_urgent, run_line
 from domain.commands import Actor
 from domain.facts import Severity
+from domain.security import SecurityBreach
 from domain.settings import Person, RoleName
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ POISON_ALERT_EVERY_S = 60.0
 class Ask(Struct, frozen=True, kw_only=True):
     """A line that a known person sent; "" for a button whose request is closed.
 
-    `callback_id` is set for a button press, to be answered at once.
+    `callback_id` is set for a button press, to be answered at once; `request` is what it was about, and `forged` says
+    that nobody here made that button. `erase` is the id of a message that holds a code: it is deleted, and not kept.
     """
 
     actor: Actor
@@ -47,13 +49,17 @@ class Ask(Struct, frozen=True, kw_only=True):
     text: str
     recipient: str
     callback_id: str = ""
+    request: str = ""
+    forged: bool = False
+    erase: int = 0
 
 
 class Ignored(Struct, frozen=True):
-    """An update that gets no answer: why, and whose it was; never its content."""
+    """An update that gets no answer: why, and whose it was; never its content. `press`: the request of a button."""
 
     why: str
     user_id: int = 0
+    press: str = ""
 
 
 Reader: TypeAlias = Callable[[bytes], Ask | Ignored]
@@ -75,6 +81,7 @@ class Sessions:
         tell: Tell,
         answer: Callable[[str], Coroutine[Any, Any, None]],
         ignored: Callable[[Ignored], None],
+        erase: Callable[[Ask], Coroutine[Any, Any, None]],
     ) -> None:
         self._channel = channel
         self._desk = desk
@@ -84,6 +91,7 @@ class Sessions:
         self._tell = tell
         self._answer = answer
         self._ignored = ignored
+        self._erase = erase
         self._tails: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_halt = -1
@@ -176,20 +184,26 @@ class Sessions:
             reply = failure(type(error).__name__)
         if not reply.stamp:
             reply = structs.replace(reply, stamp=stamp(self._desk.status(), time.time_ns()))
-        await self._finish(update, state, ask.recipient, reply)
+        if ask.erase:
+            self._spawn(self._erase(ask))
+        await self._finish(update, state, ask.recipient, reply, forget=bool(ask.erase))
 
     async def _reply(self, update: Update, ask: Ask) -> Message:
+        if ask.forged:
+            return forged(self._desk, self._channel.partition(":")[0], ask.person.id, ask.request)
         if not ask.text:
-            return refusal("Closed", "That request is decided, expired or has changed. See /pending.")
+            return closed(self._desk, ask.request)
         superseded = update.update_id < self._last_halt and effect_of(words_of(ask.text)) is Effect.ADDS
         if superseded:
             return refusal("Not executed", "A halt was sent after it. Send it again if you still want it.")
         return await run_line(self._desk, ask.actor, ask.text, self._event(update), update.sent_ns)
 
-    async def _finish(self, update: Update, state: str, recipient: str = "", reply: Message | None = None) -> None:
+    async def _finish(
+        self, update: Update, state: str, recipient: str = "", reply: Message | None = None, *, forget: bool = False
+    ) -> None:
         letters = self._outbox.letters(self._event(update), [recipient], reply) if reply is not None else []
         try:
-            letters = await self._store.finish(self._channel, update.update_id, state, letters)
+            letters = await self._store.finish(self._channel, update.update_id, state, letters, forget=forget)
         except sqlite3.Error as error:
             log.error("chat command not marked as handled", ref=self._event(update), error=type(error).__name__)  # noqa: TRY400
         self._outbox.accept(letters)
@@ -211,6 +225,20 @@ async def _after(before: asyncio.Task[None] | None, job: Callable[[], Coroutine[
     if before is not None:
         await asyncio.wait([before])
     await job()
+
+
+def forged(desk: Desk, source: str, person: str, request: str) -> Message:
+    """A button that nobody here made: it is on record, counted and told, and does nothing."""
+    text = f"a forged button for {request} was pressed by {person}"
+    desk.report(SecurityBreach(source=source, text=text))
+    return refusal("Refused", "This service did not make that button. It is on record, and everybody is told.")
+
+
+def closed(desk: Desk, request: str) -> Message:
+    """A button of a request that is decided, or that is not known any more."""
+    view = desk.request(request)
+    what = f"{request} is {view.status}" if view is not None else "That request is decided, expired or has changed"
+    return refusal("Closed", f"{what}. See /pending.")
 
 
 def _halts(ask: Ask) -> bool:

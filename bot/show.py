@@ -62,7 +62,7 @@ async def status(call: Call) -> Message:
     rows += [("incident", view.incident)] if view.incident else []
     rows += [(f"OVERRIDE {row.rule}", _override_text(row)) for row in view.overrides]
     rows += [(f"review {due.id}", f"break-glass by {due.person}: {due.text}") for due in view.reviews]
-    rows += [(f"breaker {row.venue}", _breaker_text(row)) for row in view.breakers]
+    rows += [(f"breaker {row.name}", _breaker_text(row)) for row in view.breakers]
     rows += [(f"fail-over {row.strategy}", _failover_text(row)) for row in view.failovers]
     rows += [("actions", text) for text in view.budgets]
     rows += [(door.name, door.text) for door in view.doors]
@@ -83,7 +83,8 @@ def _trading_at(view: TradingAtView) -> str:
 
 def _breaker_text(row: BreakerView) -> str:
     again = f", tried again at {clock_text(row.until_ns)}" if row.until_ns else ""
-    return f"{row.operation.replace('_', ' ')} {row.state.replace('_', ' ')}{f': {row.why}' if row.why else ''}{again}"
+    what = f"{row.operation.replace('_', ' ')} " if row.name == row.venue else ""
+    return f"{what}{row.state.replace('_', ' ')}{f': {row.why}' if row.why else ''}{again}"
 
 
 def _override_text(row: OverrideView) -> str:

@@ -45,7 +45,7 @@ create table if not exists told (reader text primary key, seq integer not null, 
 create index if not exists outbox_open on outbox (id) where state in ('queued', 'unknown');
 """
 FINISH = """
-update inbox set state = ?, body = case when ? = 'ignored' then x'' else body end where channel = ? and update_id = ?
+update inbox set state = ?, body = case when ? then x'' else body end where channel = ? and update_id = ?
 """
 
 _encode = msgspec.msgpack.encode
@@ -106,15 +106,19 @@ class OpsStore:
         """Updates that were committed but never finished, oldest first."""
         return await self._run(lambda: self._new_updates(channel))
 
-    async def finish(self, channel: str, update_id: int, state: str, letters: Sequence[Letter] = ()) -> list[Letter]:
+    async def finish(
+        self, channel: str, update_id: int, state: str, letters: Sequence[Letter] = (), *, forget: bool = False
+    ) -> list[Letter]:
         """Mark an update as handled and queue its replies, in one transaction; return the letters queued.
 
-        Of an ignored update only the id is kept: what strangers write is not ours to store.
+        Of an ignored update only the id is kept: what strangers write is not ours to store. `forget` does the same for
+        one that holds a one-time code.
         """
+        empty = forget or state == "ignored"
 
         def work() -> list[Letter]:
             with self._db as db:
-                db.execute(FINISH, (state, state, channel, update_id))
+                db.execute(FINISH, (state, empty, channel, update_id))
                 return self._insert(letters)
 
         return await self._run(work)

@@ -32,6 +32,7 @@ from bot.verbs import menu
 from domain.errors import ConfigError
 from domain.facts import Severity
 from domain.ports import Secrets
+from domain.security import PressRefused
 
 if TYPE_CHECKING:
     from engine.desk import Desk
@@ -51,7 +52,7 @@ class TelegramBot:
 
     def __init__(self, desk: Desk, config: TelegramConfig, secrets: Secrets, outbox: Outbox, tell: Tell) -> None:
         self.health = Health()
-        self.signer = signer_for(secrets, config.token_secret)
+        self.signer = signer_for(secrets, config.token_secret, lambda: desk.installation)
         self._desk = desk
         self._config = config
         self._secrets = secrets
@@ -102,7 +103,7 @@ class TelegramBot:
         )
 
     async def _serve(self, bot: telegram.Bot, poller: Poller) -> None:
-        self.signer = Signer(self._token)
+        self.signer = Signer(self._token, lambda: self._desk.installation)
         gate = Gate(self._desk, self._config, bot.username, self.signer)
 
         def read(body: bytes) -> Ask | Ignored:
@@ -117,6 +118,7 @@ class TelegramBot:
             tell=self._tell,
             answer=lambda callback_id: _quietly(bot.answer_callback_query(callback_id)),
             ignored=self._ignore,
+            erase=lambda ask: _quietly(bot.delete_message(ask.recipient.split(":")[1], ask.erase)),
         )
         menu_task = asyncio.create_task(_quietly(bot.set_my_commands(menu())))
         self._outbox.attach("telegram", TelegramCarrier(bot, self._token))
@@ -177,6 +179,11 @@ class TelegramBot:
             if len(self._seen_strangers) > 1000:
                 self._seen_strangers.clear()
             self._seen_strangers[ignored.user_id] = now_s
+            if ignored.press:
+                stranger = f"user {ignored.user_id}"
+                self._desk.report(
+                    PressRefused(source="telegram", who=stranger, request=ignored.press, text=ignored.why)
+                )
             log.info("telegram update ignored", why=ignored.why, user_id=ignored.user_id, count=self.health.ignored)
 
 

@@ -9,16 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import telegram
+from msgspec import structs
 
 from bot.buttons import Signer
 from bot.config import TelegramConfig
 from bot.parse import words_of
 from bot.sessions import Ask, Ignored
+from bot.votes import code_in
 from domain.commands import Actor, Door
 
 if TYPE_CHECKING:
     from engine.desk import Desk
 
+WITH_CODE = frozenset({"approve", "breakglass"})
+"""Verbs that take a one-time code: the message is deleted, and not kept."""
 GENERAL_TOPIC = 1
 """A forum's first topic; Telegram refuses replies that name it."""
 
@@ -51,15 +55,21 @@ class Gate:
         )
         if foreign or message.from_user is None:
             return Ignored("edited, forwarded, anonymous or sent by a bot or channel")
-        if not words_of(message.text or "", self._bot_name):
+        words = words_of(message.text or "", self._bot_name)
+        if not words:
             return Ignored("not a command for this bot")
-        return self._admit(message.from_user, message, message.text or "")
+        admitted = self._admit(message.from_user, message, message.text or "")
+        has_code = words[0] in WITH_CODE and bool(code_in(words))
+        return structs.replace(admitted, erase=message.message_id) if has_code else admitted
 
     def _read_press(self, press: telegram.CallbackQuery) -> Ask | Ignored:
         if press.message is None or press.from_user.is_bot:
             return Ignored("a button without its message, or pressed by a bot")
-        line = self._signer.line(press.data or "", self._desk.pending())
-        return self._admit(press.from_user, press.message, line or "", press.id)
+        read = self._signer.read(press.data or "", self._desk.request)
+        admitted = self._admit(press.from_user, press.message, read.line, press.id)
+        if isinstance(admitted, Ignored):
+            return structs.replace(admitted, press=read.request)
+        return structs.replace(admitted, request=read.request, forged=read.forged)
 
     def _admit(
         self, user: telegram.User, message: telegram.MaybeInaccessibleMessage, text: str, callback_id: str = ""

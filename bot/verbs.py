@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from bot import act, emergency, show, votes
+from bot import act, breakers, emergency, show, votes
 from bot.call import Call, Effect, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal, stamp
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, symbols, venues, words_of
@@ -166,18 +166,7 @@ VERBS: Final = (
         ACCOUNT,
         adds_with="none",
     ),
-    _lowers(
-        "breaker",
-        "Open a venue's breaker, or ask for its release",
-        act.breaker,
-        Argument(name="venue", help="the venue, for example HYPERLIQUID", complete=venues),
-        Argument(
-            name="switch",
-            help="open: nothing that adds risk goes there; auto: it recovers by itself, after votes",
-            choices=("open", "auto"),
-        ),
-        adds_with="auto",
-    ),
+    *breakers.VERBS,
     *emergency.VERBS,
     _reads("whoami", "Who the service takes you for", show.whoami),
     _reads(

@@ -174,9 +174,12 @@ class ApplySettings(Struct, frozen=True, kw_only=True, tag="apply_settings"):
 
 
 class SetBreaker(Struct, frozen=True, kw_only=True, tag="breaker"):
-    """Open a venue's breaker by hand (`open`), or let it recover by itself again (needs the quorum)."""
+    """Open a breaker by hand (`open`), or let it recover by itself again (needs the quorum).
 
-    venue: str
+    `name` is a venue, for its connections, or a breaker of the matrix, `drawdown` or with its scope `volatility:SOL`.
+    """
+
+    name: str = field(name="venue")
     open: bool = True
 
 

@@ -1,8 +1,8 @@
 """Everything that can happen to the engine: one closed union, journaled before it is acted on.
 
-Market events are in `domain.market`, others in `domain.venue` and `domain.security`. Here: what the venue says, what
-people ask, what the driver observed, and time. `seq` and `ts_ns` are set once by the loop on intake. Encoded as
-arrays: a new field goes to the end and has a default.
+Market events are in `domain.market`, others in `domain.venue`, `domain.security` and `domain.breakers`. Here: what the
+venue says, what people ask, what the driver observed, and time. `seq` and `ts_ns` are set once by the loop on intake.
+Encoded as arrays: a new field goes to the end and has a default.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from domain.account import VenueOperation
+from domain.breakers import Measured
 from domain.commands import Actor, Command
 from domain.desired import Desired
 from domain.instrument import AccountId, Instrument, InstrumentId
@@ -391,7 +392,7 @@ VenueEvent: TypeAlias = (
 MainEvent: TypeAlias = (
     EngineStarted | EngineStopped | Tick | ClockStepped | CommandReceived | History | StrategyFault
     | StrategyFileBroken | ContractsRead | FeedStatus | InboxOverflow | DiskLow | VenueOpened | WatchdogActed | Decided
-    | VenueEvent | SecurityBreach | PressRefused | CodeMissed
+    | VenueEvent | SecurityBreach | PressRefused | CodeMissed | Measured
 )
 # fmt: on
 Event: TypeAlias = MainEvent | Bar | Bbo | Book | Trade | Mark

@@ -233,6 +233,22 @@ class OverrideChanged(Struct, frozen=True, kw_only=True, tag="override"):
     ended: str = ""
 
 
+class BreakerChanged(Struct, frozen=True, kw_only=True, tag="breaker"):
+    """A breaker of the matrix has another state; amounts are in the unit of its measure, `until_ns` 0 = by people."""
+
+    seq: int
+    index: int
+    ts_ns: int
+    name: str
+    scope: str
+    state: str
+    measure: Decimal
+    threshold: Decimal
+    until_ns: int
+    actions: tuple[str, ...]
+    why: str
+
+
 Fact: TypeAlias = (
     OrderChanged
     | FillBooked
@@ -245,4 +261,5 @@ Fact: TypeAlias = (
     | CommandDone
     | Alerted
     | OverrideChanged
+    | BreakerChanged
 )

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from domain.breakers import BreachSource
+
 
 class SecurityBreach(Struct, kw_only=True, tag="security_breach", array_like=True):
-    """Something was forged or tampered with; `source` is the door or part that saw it. One for each time."""
+    """Something was forged or tampered with; `source` is the door or part that saw it. One for each time.
+
+    `kind` is what was tried: the breaker `security` counts by it.
+    """
 
     seq: int = 0
     ts_ns: int = 0
     source: str
     text: str
+    kind: BreachSource = BreachSource.BUTTON
 
 
 class PressRefused(Struct, kw_only=True, tag="press_refused", array_like=True):

@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from domain.breakers import BreakerSettings
 from domain.instrument import AccountId, Instrument, InstrumentId
 
 SECOND_NS = 1_000_000_000
@@ -155,27 +156,6 @@ class ExecutionSettings(Struct, frozen=True, kw_only=True):
     flatten_max_age_ns: int = 60 * SECOND_NS
 
 
-class BreakerRule(Struct, frozen=True, kw_only=True):
-    """When a breaker opens and how it closes: `threshold` failures within the window, tried again after the cool-down.
-
-    `recovers` False: only people close it. HALF_OPEN lets `fraction` of the normal size through and closes after
-    `probes` successes.
-    """
-
-    threshold: int = 3
-    window_ns: int = MINUTE_NS
-    cool_down_ns: int = 30 * MINUTE_NS
-    recovers: bool = True
-    probes: int = 3
-    fraction: Decimal = Decimal("0.25")
-
-
-class BreakerSettings(Struct, frozen=True, kw_only=True):
-    """The breakers by what they watch; `exchange_failure` is the rule of every connection to a venue."""
-
-    exchange_failure: BreakerRule = BreakerRule()
-
-
 class AllocationSettings(Struct, frozen=True, kw_only=True):
     """Risk parity over strategies: shares of equity that contribute the same risk; off = each is sized by all of it.
 
@@ -210,6 +190,10 @@ class StrategySpec(Struct, frozen=True, kw_only=True):
     instruments: tuple[InstrumentId, ...]
     params: dict[str, Any] = field(default_factory=dict)
     autostart: bool = True
+    priority: int = 5
+    """0 to 9: when load is shed, the lowest goes first."""
+    position_age_ns: int = 0
+    """How old a position of it may become before the breaker `position_timeout` closes it; 0 = any age."""
 
 
 STRATEGY_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")

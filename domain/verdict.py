@@ -58,7 +58,7 @@ class Reason(enum.StrEnum):
     QUARANTINED = "QUARANTINED", "the strategy failed and is quarantined; its protections stay"
     STALE_EPOCH = "STALE_EPOCH", "a newer run of the engine has taken over"
     STALE_FEED = "STALE_FEED", "market data of this instrument is stale"
-    BREAKER_OPEN = "BREAKER_OPEN", "a breaker of this venue is open; only cancels and reductions pass"
+    BREAKER_OPEN = "BREAKER_OPEN", "a breaker above this order is open; only cancels and reductions pass"
     FAILED_OVER = "FAILED_OVER", "new risk goes to the other venue of this fail-over pair"
     UNKNOWN_PERSON = "UNKNOWN_PERSON", "this account is not linked to any person here"
     ROLE = "ROLE", "your role does not allow this"

@@ -101,7 +101,10 @@ class VenuesFound(Struct, frozen=True, kw_only=True):
 
 
 class BreakerView(Struct, frozen=True, kw_only=True):
-    """The breaker of one operation at a venue; `until_ns` is when an open one is tried again (0 = by people only)."""
+    """The breaker of an operation at a venue, or of the matrix: `venue` is then its scope, `operation` what it watches.
+
+    `until_ns` is when an open one is tried again (0 = by people only).
+    """
 
     venue: str
     operation: str
@@ -111,6 +114,11 @@ class BreakerView(Struct, frozen=True, kw_only=True):
     since_ns: int
     until_ns: int
     why: str
+    name: str = ""
+    """What `/breaker` calls it."""
+    measure: str = ""
+    threshold: str = ""
+    actions: tuple[str, ...] = ()
 
 
 class FailoverView(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ import typer
 
 from domain.errors import MoonDevError
 from domain.settings import Settings
+from engine import totp
 
 if TYPE_CHECKING:
     from engine.core.journal import Anchor
@@ -67,6 +68,7 @@ def register(app: typer.Typer) -> None:
     config_app.command("check")(config_check)
     config_app.command("show")(config_show)
     app.add_typer(config_app, name="config", help="Settings files.")
+    totp.register(app)
 
 
 def running_settings(data: Path) -> Settings:

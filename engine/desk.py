@@ -36,6 +36,7 @@ from engine.core import people
 from engine.core.core import Core
 from engine.core.people import WRONG
 from engine.core.state import MANUAL
+from engine.desk_breakers import breakers
 from engine.emergency import views as emergency
 from engine.risk_views import RiskDesk
 from engine.subscription import FactSubscription
@@ -266,8 +267,8 @@ class Desk:
         return emergency.incidents(self.core)
 
     def breakers(self) -> list[v.BreakerView]:
-        """Breakers of the connections to venues, those that are closed too."""
-        return views.breakers(self.core)
+        """Every breaker, those that are closed too."""
+        return breakers(self.core)
 
     def failovers(self) -> list[v.FailoverView]:
         """Fail-over pairs of the loaded strategies, and which half is used."""

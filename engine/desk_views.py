@@ -17,6 +17,7 @@ from engine.core import budgets, trading
 from engine.core.core import Core
 from engine.core.portfolio import DAY_NS
 from engine.core.state import MANUAL, Failover, StrategyState
+from engine.desk_breakers import breakers
 from risk.breaker import BreakerState
 
 MILLI_NS = 1_000_000
@@ -103,23 +104,6 @@ def trading_at(core: Core) -> tuple[v.TradingAtView, ...]:
         )
         for name, now in by_itself.items()
     )
-
-
-def breakers(core: Core) -> list[v.BreakerView]:
-    """Every breaker that has ever counted something, by venue."""
-    return [
-        v.BreakerView(
-            venue=venue,
-            operation=operation.value,
-            state=breaker.state.value,
-            failures=len(breaker.failures),
-            since_ns=breaker.since_ns,
-            until_ns=breaker.until_ns,
-            why=breaker.why,
-        )
-        for venue, operations in sorted(core.state.breakers.items())
-        for operation, breaker in sorted(operations.items())
-    ]
 
 
 def failovers(core: Core) -> list[v.FailoverView]:

@@ -2,7 +2,7 @@
 
     GET  /health/live, /health/ready                        open to everybody on this machine
     GET  /metrics                                           Prometheus; with the token of the file metrics.token
-    GET  /api/v1/status|positions|orders|strategies|pnl|pending|venues|trades|equity|risk|stress
+    GET  /api/v1/status|positions|orders|strategies|pnl|pending|venues|breakers|trades|equity|risk|stress
     POST /api/v1/command  {"line": "/status", "person": ""}
     WS   /ws/feed                                           see gateway/feed.py
 
@@ -118,6 +118,12 @@ async def pending(request: Request) -> Response:
 async def venues(request: Request) -> Response:
     """Connections to exchanges, their limits and what waits for them (list of `VenueView`)."""
     return _json(_gateway(request).desk.venues())
+
+
+@router.get("/api/v1/breakers")
+async def breakers(request: Request) -> Response:
+    """Every breaker: state, measure against threshold, until when, actions (list of `BreakerView`)."""
+    return _json(_gateway(request).desk.breakers())
 
 
 @router.get("/api/v1/trades")

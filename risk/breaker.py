@@ -8,7 +8,8 @@
       └───────────────────────────────── HALF_OPEN ◀──────────────────────┘
 
 What counts as a failure, and what an open breaker does, is its user's: connections in `engine.core.breakers`. A breaker
-whose measure is no count (a loss, a latency) is tripped by `trip`. Every function says whether the state changed.
+whose measure is no count of failures (a loss, a latency) is driven by `judge`, which also asks for more before it is
+tried again: the measure is back, and the window has moved. Every function says whether the state changed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from decimal import Decimal
 
 from msgspec import Struct, field
 
-from domain.settings import BreakerRule
+from domain.breakers import BreakerAction, BreakerRule
+from domain.instrument import ZERO
 
 APART_NS = 1_000_000_000
 """What happens within this time is one thing: ten orders lost in one outage are one failure, ten quotes one success."""
@@ -42,6 +44,17 @@ HALF_OPEN, FORCED_OPEN = BreakerState.HALF_OPEN, BreakerState.FORCED_OPEN
 BLOCKING = frozenset({OPEN, FORCED_OPEN})
 
 
+BACK = Decimal("0.8")
+"""The part of its threshold below which a measure counts as back."""
+
+
+class Task(Struct):
+    """One action of a trip: it has to have begun by `start_ns`."""
+
+    action: BreakerAction
+    start_ns: int
+
+
 class Breaker(Struct):
     """One breaker. `failures` are the times that count in the window, `why` is what happened last, in words.
 
@@ -59,6 +72,20 @@ class Breaker(Struct):
     """The person who forced it open."""
     asked_ns: int = 0
     """When something was asked that has no answer yet; 0 = nothing is."""
+    measure: Decimal = ZERO
+    """What it measured last."""
+    beyond_ns: int = 0
+    """Since when the measure has been at its threshold, where a rule asks for some time of that; 0 = it is not."""
+    fresh_ns: int = 0
+    """What was before does not count any more: people have let it go then."""
+    peak: Decimal = ZERO
+    """The highest equity since then, for a drawdown."""
+    tasks: list[Task] = field(default_factory=list)
+    """Actions of this trip that have not begun."""
+    report_ns: int = 0
+    """When people are told what has come of this trip; 0 = they were."""
+    shed: list[str] = field(default_factory=list)
+    """Strategies that it has stopped, in this order."""
 
 
 def fail(breaker: Breaker, rule: BreakerRule, now_ns: int, why: str) -> bool:
@@ -115,6 +142,29 @@ def ask(breaker: Breaker, now_ns: int, within_ns: int) -> bool:
     return now_ns - breaker.asked_ns >= within_ns
 
 
+def judge(
+    breaker: Breaker, rule: BreakerRule, now_ns: int, measure: Decimal | None, *, threshold: Decimal, has_moved: bool
+) -> bool:
+    """One look at a measure (None = there is nothing to measure) that trips at its threshold.
+
+    OPEN is tried again when the cool-down is over, the measure is below `BACK` of the threshold, and the window has
+    moved (`has_moved`: nothing of before the trip is measured any more). HALF_OPEN closes after its probes below that.
+    `why` and the words are the caller's.
+    """
+    if breaker.state is FORCED_OPEN:
+        breaker.measure = measure if measure is not None else breaker.measure
+        return False
+    value = breaker.measure = measure if measure is not None else ZERO
+    is_back = value < threshold * BACK
+    if breaker.state is OPEN:
+        return is_back and has_moved and cool(breaker, now_ns)
+    if value >= threshold:
+        breaker.beyond_ns = breaker.beyond_ns or now_ns
+        return now_ns - breaker.beyond_ns >= rule.hold_ns and trip(breaker, rule, now_ns, breaker.why)
+    breaker.beyond_ns = 0
+    return is_back and measure is not None and succeed(breaker, rule, now_ns)
+
+
 def force(breaker: Breaker, now_ns: int, by: str) -> bool:
     """A person opens it, until people release it."""
     if breaker.state is FORCED_OPEN:
@@ -141,6 +191,6 @@ def part_of(qty: int, fraction: Decimal, *, lot: int, least: int) -> int:
 def _enter(breaker: Breaker, state: BreakerState, now_ns: int) -> None:
     breaker.state = state
     breaker.since_ns = now_ns
-    breaker.until_ns = breaker.successes = breaker.success_ns = breaker.asked_ns = 0
-    breaker.failures = []
+    breaker.until_ns = breaker.successes = breaker.success_ns = breaker.asked_ns = breaker.beyond_ns = 0
+    breaker.failures, breaker.tasks = [], []
     breaker.by = ""

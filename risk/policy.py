@@ -71,3 +71,13 @@ def needs_approval(
 def envelope_qty(envelope: Decimal, *, price: int, instrument: Instrument) -> int:
     """Largest |position| that is worth no more than the envelope."""
     return max(0, int(envelope / (price * instrument.unit))) if price > 0 else 0
+
+
+def half(qty: int, lot: int) -> int:
+    """Half of a quantity, rounded down to whole lots."""
+    return qty // 2 - qty // 2 % lot
+
+
+def bounded(goal: int, most: int) -> int:
+    """A signed goal within +-`most`."""
+    return max(-most, min(most, goal))

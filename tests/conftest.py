@@ -1,12 +1,25 @@
 """What every test shares: Hypothesis without deadlines (the cores are shared), and reproducible in CI."""
 
 import decimal
+import gc
 import os
+from itertools import zip_longest
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.simulation.report import lines
+
+SHARED_START = (
+    "tests/engine/storage/test_projector.py",  # PostgreSQL
+    "tests/exchanges/paper/test_kernel.py",  # the compiled kernel
+    "tests/gateway/test_browser.py",  # Chromium
+    "tests/research/bench/test_bench.py",  # a million bars
+    "tests/research/bench/test_venue_benches.py",  # what all rows are made of
+)
+"""Files whose tests share something that takes seconds to start: one process runs all of such a file."""
 
 
 @pytest.fixture(autouse=True)
@@ -19,9 +32,36 @@ settings.register_profile("moondev", deadline=None, print_blob=True, derandomize
 settings.load_profile("moondev")
 
 
+gc.disable()  # until everything is imported: what is made by then stays
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected stays to the end: it is walked in no garbage collection of a test."""
+    gc.freeze()
+    gc.enable()
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Test by test to whichever process is free; only the files of `SHARED_START` stay together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file in SHARED_START else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """Instead of xdist's groups, whose names this pytest does not take over into the tests' ids."""
+    return Scheduling(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that no process waits at the end for one that has begun late."""
-    items.sort(key=lambda item: ("sockets" not in item.name, "simulation" not in item.keywords))
+    """The longest first, those that compute beside those that wait for what they have started."""
+    computing = [item for item in items if "simulation" in item.keywords and "sockets" not in item.name]
+    waiting = [item for item in items if "process" in item.keywords or "sockets" in item.name]
+    first = [item for pair in zip_longest(waiting, computing) for item in pair if item is not None]
+    early = set(first)
+    items[:] = [*first, *(item for item in items if item not in early)]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

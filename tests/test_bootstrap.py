@@ -115,6 +115,15 @@ def test_verbs_are_handed_over_with_their_arguments(tmp_path):
     assert moondev.command_line(tmp_path, [])[-1] == "--help"
 
 
+def test_bytecode_is_kept_in_the_environment_where_none_may_lie_beside_the_sources(tmp_path):
+    home = str(tmp_path / ".venv" / "bytecode")
+    banned = {"HOME": "/h", "PYTHONDONTWRITEBYTECODE": "1"}
+    assert moondev.environment(tmp_path, banned) == {"HOME": "/h", "PYTHONPYCACHEPREFIX": home}
+    own = {"PYTHONPYCACHEPREFIX": "/elsewhere"}
+    assert moondev.environment(tmp_path, banned | own) == {"HOME": "/h"} | own
+    assert moondev.environment(tmp_path, {"HOME": "/h"}) == {"HOME": "/h"}
+
+
 def test_a_python_without_ensurepip_is_told_the_package_to_install(tmp_path, monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ensurepip" else found(name))

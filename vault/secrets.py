@@ -61,6 +61,31 @@ class FileSecrets:
         self._refresh()
         return sorted(self._values)
 
+    def keep(self, name: str, value: str) -> None:
+        """Write a secret down, in the place of an earlier one of that name; the file is whole at every moment.
+
+        Raises `ConfigError` as `get` does, and for a name or value that the file could not give back.
+        """
+        if (
+            not _LINE.fullmatch(f"{name} = x")
+            or len(value) < SHORTEST
+            or not value.isprintable()
+            or value != value.strip()
+        ):
+            raise ConfigError(f"{name!r} cannot be kept as a secret: its name or value is not fit for a file")
+        self._refresh()
+        self._register(value)
+        old = self._path.read_text("utf-8").splitlines() if self._path.exists() else []
+        kept = [line for line in old if (match := _LINE.fullmatch(line.strip())) is None or match[1] != name]
+        fresh = self._path.with_name(f"{self._path.name}.new")
+        fresh.unlink(missing_ok=True)
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_MODE)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write("\n".join([*kept, f"{name} = {value}", ""]))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)
+
     def _refresh(self) -> None:
         try:
             handle = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -17,6 +17,7 @@ from domain.loopback import NOT_LOOPBACK, is_loopback
 from domain.settings import strategy_id_problem
 from domain.strategy import Params
 from domain.text import error_text, plain
+from engine.config.breakers import problems as breaker_problems
 from engine.config.models import Config
 from engine.config.problem import KeyPath
 from engine.config.rules import values_of
@@ -223,6 +224,12 @@ def parameters(config: Config, kinds: ParamTypes, *, all_kinds: bool) -> Iterato
             yield (*path, "params"), f"{item.kind} cannot check its parameters: {error_text(error)}"
 
 
+def breakers(config: Config) -> Iterator[Finding]:
+    """Breakers do what they can do, and count what can be counted."""
+    for path, problem in breaker_problems(config.breakers):
+        yield ("breakers", *path), problem
+
+
 def loopback(config: Config) -> Iterator[Finding]:
     """The dashboard is offered to this machine only."""
     host = config.gateway.host
@@ -243,6 +250,7 @@ CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"persons"}), persons),
     (frozenset({"persons", "approvals"}), quorum),
     (frozenset({"storage", "data_feed"}), doors),
+    (frozenset({"breakers"}), breakers),
     (frozenset({"gateway"}), loopback),
 )
 

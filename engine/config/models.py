@@ -24,6 +24,7 @@ from pydantic import Field
 from domain.codec import digest
 from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.settings import Settings
+from engine.config.breakers import BreakersSection
 from engine.config.doors import AlertsSection, DiscordSection, GatewaySection, TelegramSection
 from engine.config.fields import (
     AtLeastOne,
@@ -228,28 +229,6 @@ class ExecutionSection(Section):
     flatten_max_age_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="flatten_max_age")
 
 
-class BreakerSection(Section):
-    """When a breaker opens, and how it closes again."""
-
-    threshold: AtLeastOne = 3
-    """Failures within the window that open it."""
-    window_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="window")
-    cool_down_ns: PositiveDurationNs = Field(default=30 * MINUTE_NS, alias="cool_down")
-    recovers: bool = True
-    """It is tried again after the cool-down; false = only people release it."""
-    probes: AtLeastOne = 3
-    """Answers that close a half-open one."""
-    fraction: Fraction = Decimal("0.25")
-    """Part of the normal order size while it is half open."""
-
-
-class BreakersSection(Section):
-    """The breakers by what they watch."""
-
-    exchange_failure: BreakerSection = BreakerSection()
-    """Every connection to a venue: orders, reads, stream, market data, each on its own."""
-
-
 class AllocationSection(Section):
     """Risk parity: shares of equity by strategy."""
 
@@ -282,6 +261,10 @@ class StrategySection(Section):
     instruments: list[Text] = Field(min_length=1)
     params: dict[str, Any] = {}
     autostart: bool = True
+    priority: int = Field(default=5, ge=0, le=9)
+    """When load is shed, strategies of the lowest priority go first."""
+    position_age_ns: DurationNs = Field(default=0, alias="position_age")
+    """How old a position of it may become before the breaker position_timeout closes it; 0 = any age."""
 
 
 class PersonSection(Section):

@@ -17,8 +17,6 @@ from domain.settings import (
     AccountSpec,
     AllocationSettings,
     ApprovalSettings,
-    BreakerRule,
-    BreakerSettings,
     Environment,
     ExecutionSettings,
     FailoverSpec,
@@ -30,6 +28,7 @@ from domain.settings import (
     Strangers,
     StrategySpec,
 )
+from engine.config.breakers import to_breakers
 from engine.config.models import (
     AccountSection,
     Config,
@@ -70,7 +69,7 @@ def without_listed(config: Config) -> Settings:
         risk=_risk(config),
         approvals=to_approvals(config),
         execution=_execution(config),
-        breakers=BreakerSettings(exchange_failure=BreakerRule(**config.breakers.exchange_failure.model_dump())),
+        breakers=to_breakers(config.breakers),
         allocation=AllocationSettings(**config.allocation.model_dump()),
         failover=tuple(FailoverSpec(**item.model_dump()) for item in config.failover),
         strategies=tuple(_strategy(item) for item in config.strategies),
@@ -181,6 +180,8 @@ def _strategy(item: StrategySection) -> StrategySpec:
         instruments=tuple(item.instruments),
         params={key: natural(value) for key, value in item.params.items()},
         autostart=item.autostart,
+        priority=item.priority,
+        position_age_ns=item.position_age_ns,
     )
 
 

@@ -14,10 +14,10 @@ from __future__ import annotations
 import datetime as dt
 
 from domain.account import VenueOperation, venue_of
+from domain.breakers import BreakerRule
 from domain.events import VenueTrouble
 from domain.facts import Severity
 from domain.instrument import AccountId, InstrumentId
-from domain.settings import BreakerRule
 from domain.verdict import Reason, Veto
 from engine.core import failover
 from engine.core.core import Core

@@ -16,7 +16,6 @@ from domain.facts import RequestStatus, Severity
 from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
 from engine.core import (
-    breakers,
     glass,
     incident,
     operate,
@@ -29,6 +28,7 @@ from engine.core import (
     trading,
 )
 from engine.core.core import Core
+from engine.core.matrix import by_hand
 from engine.core.state import Request
 
 REMEMBERED_COMMANDS = 10_000
@@ -171,7 +171,7 @@ def override(core: Core, event: CommandReceived, who: str, command: c.Command) -
         case c.SetHold() if command.on:
             return operate.hold(core, command.account, command.instrument)
         case c.SetBreaker() if command.open:
-            return breakers.force(core, who, command.venue)
+            return by_hand.force(core, who, command.name)
         case c.SetCap() if operate.cap_is_lower(core, command):
             return operate.cap(core, command)
         case c.EndOverride():
@@ -270,7 +270,7 @@ def describe(core: Core, command: c.Command) -> str:  # noqa: PLR0911 - one per 
         case c.RaiseEnvelope():
             return f"let {command.strategy} add up to {command.notional}"
         case c.SetBreaker():
-            return f"release the open breaker of {command.venue}: it is tried with small orders"
+            return by_hand.describe(core, command.name)
         case c.ApplySettings():
             return f"apply settings {command.content_hash[:8]}: {'; '.join(command.changes) or 'no change'}"
         case c.SetParams():
@@ -333,7 +333,7 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR091
         case c.ApplySettings():
             return operate.apply_settings(core, command)
         case c.SetBreaker():
-            return breakers.release(core, command.venue)
+            return by_hand.release(core, command.name)
         case c.SetParams():
             return on_loaded(core, by, command)
         case _:
@@ -341,15 +341,20 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR091
 
 
 def deny(core: Core, person: str, command: c.Deny) -> Veto | str:
-    """End a request: anyone whose vote could count, or who asked for it."""
+    """End a request: anyone whose vote could count, or who asked for it. Why may be said afterwards."""
     request = core.state.requests.get(command.request)
+    if request is not None and command.reason and request.denied_by == person:
+        request.denied_by = ""
+        requests.end(core, request, RequestStatus.DENIED, f"because {command.reason}")
+        return f"{request.id} was denied because {command.reason}."
     if request is None or request.status is not RequestStatus.PENDING:
         return Veto(Reason.NOT_PENDING, command.request + (f" is {request.status}" if request is not None else ""))
     voter = core.persons.get(person)
-    if voter is None or (voter.role < core.state.settings.approvals.approver_role and person != request.requester):
+    if voter is None or (voter.role < requests.terms(core, request).role and person != request.requester):
         return Veto(Reason.ROLE, "deny needs an approver, or the requester")
     if person != request.requester:
         core.state.denied[request.asker or request.requester] = core.state.ts_ns
+    request.denied_by = "" if command.reason else person
     requests.end(core, request, RequestStatus.DENIED, f"denied by {person}: {command.reason or 'no reason given'}")
     core.alert(Severity.INFO, "denied", f"{request.id} was denied by {person}.")
-    return f"{request.id} is denied."
+    return f"{request.id} is denied." if command.reason else f"{request.id} is denied. Why? /deny {request.id} REASON"

@@ -27,10 +27,11 @@ from domain.strategy import Strategy
 from domain.verdict import Reason
 from engine.core import pairs
 from engine.core.pairs import Pair
+from engine.core.parts import Parts
 from engine.core.state import Market, Slot, SlotKey, State, VenueState, slot_key
 from engine.core.tally import Tally
 from engine.core.view import StrategyView
-from risk.breaker import BLOCKING, BreakerState, part_of
+from risk.breaker import BreakerState, part_of
 from risk.gate import PPM
 from risk.limits import MONEY_DECIMALS
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from engine.core.limits import Limits
 
 ACTIVE, REDUCING = TradingState.ACTIVE, TradingState.REDUCING
-_WORST_FIRST = (BreakerState.FORCED_OPEN, BreakerState.OPEN, BreakerState.HALF_OPEN)
 MARGIN = Decimal("1.02")
 """By which an order of the smallest worth is larger: the price may move until it is judged."""
 ONE = Decimal(1)
@@ -94,8 +94,9 @@ class Core:
         self.views: dict[str, StrategyView] = {}
         self.followers: dict[SlotKey, list[Slot]] = {}
         self.chasing: dict[InstrumentId, list[Slot]] = {}
-        self.narrowed: dict[str, BreakerState] = {}
-        """Venues of which a breaker is not closed, with the worst of their states; empty while all is well."""
+        self.parts = Parts(state)
+        self.narrowed = self.parts.venues
+        """Venues of which a connection breaker is not closed, with the worst of their states."""
         self.pairs: dict[SlotKey, Pair] = {}
         """Both slots of every fail-over pair that a loaded strategy has."""
         self.barred: dict[SlotKey, None] = {}
@@ -124,6 +125,7 @@ class Core:
         for instrument in self.instruments:
             if instrument not in self.markets:
                 self.markets[instrument] = Market()
+        self.parts.watch_markets()
         self.slippage_ppm = int(settings.execution.slippage * PPM)
         self.widening_ppm = int(settings.execution.quote_widening * PPM)
         self.limits.clear()
@@ -175,13 +177,8 @@ class Core:
                 self.chasing.setdefault(slot.instrument, []).append(slot)
 
     def index_breakers(self) -> None:
-        """Recompute which venues are not to be used, or not in full; call after a breaker changed its state."""
-        self.narrowed.clear()
-        for venue, breakers in self.state.breakers.items():
-            states = {breaker.state for breaker in breakers.values()}
-            worst = next((state for state in _WORST_FIRST if state in states), None)
-            if worst is not None:
-                self.narrowed[venue] = worst
+        """Recompute what breakers leave of the normal size; call after one changed its state."""
+        self.parts.index()
 
     def index_pairs(self) -> None:
         """Recompute the fail-over pairs and which half is used; call after owners, settings or a fail-over changed."""
@@ -225,13 +222,21 @@ class Core:
 
     def bar_of(self, slot: Slot) -> Reason | None:
         """Why nothing that adds risk may go to a slot although trading is on; None = it may."""
-        if self.narrowed and self.narrowed.get(venue_of(slot.account)) in BLOCKING:
+        if (self.narrowed or self.parts.scopes) and not self.parts.of(slot):
             return Reason.BREAKER_OPEN
         return Reason.FAILED_OVER if slot.key in self.barred else None
 
+    def size_fraction(self, slot: Slot) -> Decimal:
+        """The part of its normal size that breakers leave what adds risk in a slot: 1 = all of it, 0 = nothing."""
+        return self.parts.of(slot)
+
     def part(self, slot: Slot, qty: int) -> int:
-        """What a half-open breaker leaves of the size of an order that adds risk; all of it while all is well."""
-        if not self.is_probing(slot):
+        """What breakers leave of a quantity that adds risk, in whole lots: all of it while all is well.
+
+        Never less than the venue takes: an order that cannot be sent would prove nothing.
+        """
+        fraction = self.parts.of(slot)
+        if fraction == ONE:
             return qty
         instrument = self.instruments[slot.instrument]
         worth = self.markets[slot.instrument].reference() * instrument.unit
@@ -239,11 +244,15 @@ class Core:
         if worth:
             least = max(least, -int(-instrument.min_notional * MARGIN // worth))
         least = -(-least // instrument.lot) * instrument.lot
-        return part_of(qty, self.state.settings.breakers.exchange_failure.fraction, lot=instrument.lot, least=least)
+        return part_of(qty, fraction, lot=instrument.lot, least=least)
 
     def is_probing(self, slot: Slot) -> bool:
-        """True while a breaker of the slot's venue is half open, and none is open."""
+        """True while a connection breaker of the slot's venue is half open, and none is open."""
         return bool(self.narrowed) and self.narrowed.get(venue_of(slot.account)) is BreakerState.HALF_OPEN
+
+    def is_reduced(self, slot: Slot) -> bool:
+        """True while any breaker leaves a part of the size."""
+        return bool(self.narrowed or self.parts.scopes) and self.parts.of(slot) < ONE
 
     def instrument(self, instrument: InstrumentId) -> Instrument:
         """The contract. Raises KeyError for one that is not configured."""

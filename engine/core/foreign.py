@@ -18,8 +18,8 @@ from domain.facts import TradingState
 from domain.instrument import ZERO
 from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import PROTECTIVE, run_of_client_id
-from domain.security import CodeMissed
-from engine.core import breakers, commands, incident, operate, people, portfolio, requests, samples
+from domain.security import CodeMissed, SecurityBreach
+from engine.core import commands, incident, operate, people, portfolio, requests, samples
 from engine.core.contracts import take_over
 from engine.core.core import Core
 from engine.core.foreign_strategies import change_strategy, load, manual, quarantine
@@ -34,9 +34,9 @@ from engine.core.foreign_votes import (
     reviewed,
     set_cap,
 )
+from engine.core.matrix import by_hand, machine
 from engine.core.orders import consumed_by
 from engine.core.state import Slot
-from risk import breaker as machine
 
 REQUESTS_SKIPPED = 1_000
 """Requests opened in foreign events are forgotten; their numbers must not come to mean something else."""
@@ -238,9 +238,14 @@ def lower_envelope(core: Core, _who: str, command: c.RaiseEnvelope) -> None:
 
 def open_breaker(core: Core, who: str, command: c.SetBreaker) -> None:
     """A breaker that was opened by hand; a release takes votes."""
-    if command.open and breakers.unknown(core, command.venue) is None:
-        machine.force(breakers.of(core, command.venue, breakers.ORDERS), core.state.ts_ns, who)
-        core.index_breakers()
+    if command.open:
+        by_hand.note_forced(core, who, command.name)
+
+
+def on_breach(core: Core, event: SecurityBreach) -> None:
+    """Where one breach of its kind is enough, trading waits for people."""
+    if machine.note_breach(core, event):
+        halt(core, "breaker security", f"{event.source}: {event.text}")
 
 
 COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
@@ -276,6 +281,7 @@ EVENTS: dict[type, Callable[[Core, Any], None]] = {
     e.WatchdogActed: on_watchdog_acted,
     CodeMissed: people.on_code_missed,
     e.StrategyFault: on_fault,
+    SecurityBreach: on_breach,
     e.Filled: on_filled,
     e.FundingPaid: portfolio.on_funding,
     e.VenueSnapshot: on_snapshot,

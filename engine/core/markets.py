@@ -12,6 +12,7 @@ from domain.strategy import Wake
 from engine.core import breakers, failover
 from engine.core.core import Core
 from engine.core.executor import converge, targets
+from engine.core.matrix.market import look, on_feed
 from engine.core.pairs import as_if
 from engine.core.view import StrategyView
 from engine.core.wake import wake
@@ -40,6 +41,8 @@ def on_bar(core: Core, event: Bar) -> None:
         market.ts_ns = event.ts_ns
     if is_back:
         market.feed = LIVE
+    if event.ts_ns >= market.look_ns:
+        look(core, instrument, market)
     if core.narrowed:
         breakers.seen(core, instrument)
     if core.fed:
@@ -65,6 +68,8 @@ def on_bbo(core: Core, event: Bbo) -> None:
     is_back = market.feed is not LIVE
     if is_back:
         market.feed = LIVE
+    if event.ts_ns >= market.look_ns:
+        look(core, instrument, market)
     if core.narrowed:
         breakers.seen(core, instrument)
     if core.fed:
@@ -90,6 +95,8 @@ def on_book(core: Core, event: Book) -> None:
         market.ask, market.ask_qty = event.asks[0]
     is_back = market.feed is not LIVE
     market.ts_ns, market.feed = event.ts_ns, LIVE
+    if event.ts_ns >= market.look_ns:
+        look(core, event.instrument, market)
     if core.narrowed:
         breakers.seen(core, event.instrument)
     if core.fed:
@@ -112,6 +119,8 @@ def on_trade(core: Core, event: Trade) -> None:
     is_back = not market.bid and market.feed is not LIVE
     if not market.bid:
         market.ts_ns, market.feed = event.ts_ns, LIVE
+        if event.ts_ns >= market.look_ns:
+            look(core, event.instrument, market)
     if core.fed:
         tell(core, lambda name: core.trade_readers.get(name, ()), TRADE, event)
     else:
@@ -161,6 +170,7 @@ def on_feed_status(core: Core, event: FeedStatus) -> None:
             if event.state is LIVE:
                 continue  # that a feed is back says nothing of the price; the next one does, and lets go what waited
             market.feed = event.state
+            on_feed(core, instrument, event.state)
             if event.state in SILENT:
                 silent.append(instrument)
     for instrument in silent:

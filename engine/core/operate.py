@@ -15,11 +15,13 @@ from domain.facts import StrategyStatus, TradingState
 from domain.settings import Settings, StrategySpec
 from domain.text import plain
 from domain.verdict import REASONS, Reason, Veto
-from engine.core import breakers, deadman, failover, incident, limits, overrides, params, people, review, trading
+from engine.core import deadman, failover, incident, limits, overrides, params, people, review, trading
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
 from engine.core.executor.place import cancel
 from engine.core.executor.targets import towards_zero
+from engine.core.matrix import by_hand
+from engine.core.matrix.table import settings_problem
 from engine.core.state import MANUAL, Parked, Slot, StrategyState
 from risk.approvals import unreachable
 from risk.gate import Exposure, adds_risk, check_exposure
@@ -295,7 +297,7 @@ def objection(core: Core, command: c.Command) -> Veto | None:  # noqa: PLR0911 -
         case c.ApplySettings():
             return settings_objection(core, command.settings)
         case c.SetBreaker():
-            return breakers.objection(core, command.venue)
+            return by_hand.objection(core, command.name)
         case c.SetParams():
             return params.moved(core, command)
         case c.Override():
@@ -350,6 +352,8 @@ def settings_objection(core: Core, settings: Settings) -> Veto | None:
     contracts = {i.id: i for i in settings.instruments}
     if (refusal := failover.objection(core, settings)) is not None:
         return refusal
+    if problem := settings_problem(settings.breakers):
+        return Veto(Reason.BAD_VALUE, problem)
     account_ids = {a.id for a in settings.accounts}
     for slot in core.state.slots.values():
         if not (slot.orders or slot.owner or core.position(slot.account, slot.instrument)):

@@ -61,14 +61,14 @@ def voice_from_ns(core: Core, person: str, door: Door | None = None) -> int:
 def too_new(core: Core, person: str, door: Door) -> Veto | None:
     """Why a person's vote does not count yet."""
     left_ns = voice_from_ns(core, person, door) - core.state.ts_ns
-    return Veto(Reason.TOO_NEW, f"{left_ns // SECOND_NS + 1} s to go") if left_ns > 0 else None
+    return Veto(Reason.TOO_NEW, f"{-(-left_ns // SECOND_NS)} s to go") if left_ns > 0 else None
 
 
 def locked(core: Core, person: str) -> Veto | None:
     """Why no code of a person is looked at now."""
     found = core.state.standings.get(person)
     left_ns = found.locked_until_ns - core.state.ts_ns if found is not None else 0
-    return Veto(Reason.LOCKED, f"{left_ns // SECOND_NS + 1} s to go") if left_ns > 0 else None
+    return Veto(Reason.LOCKED, f"{-(-left_ns // SECOND_NS)} s to go") if left_ns > 0 else None
 
 
 def use_code(core: Core, person: str, step: int, *, needed: bool) -> Veto | None:

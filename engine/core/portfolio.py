@@ -47,6 +47,8 @@ def book_fill(core: Core, slot: Slot, order: Order | None, event: Filled) -> Dec
         owner.fills += 1
         owner.realised += realised
         owner.fees += fee
+        if owner.spec.position_age_ns and position.opened_ns == state.ts_ns:
+            core.set_timer_once(f"age:{slot.owner}", state.ts_ns + owner.spec.position_age_ns)
     core.facts.append(
         facts.FillBooked(
             seq=state.seq,

@@ -136,7 +136,7 @@ def fatigue(core: Core, asker: str) -> Veto | None:
         return Veto(Reason.TOO_MANY_OPEN, f"{', '.join(waiting)}; {settings.max_open} at a time")
     left_ns = state.denied.get(asker, -settings.deny_pause_ns) + settings.deny_pause_ns - state.ts_ns
     if left_ns > 0:
-        return Veto(Reason.COOLING_DOWN, f"{left_ns // SECOND_NS + 1} s to go")
+        return Veto(Reason.COOLING_DOWN, f"{-(-left_ns // SECOND_NS)} s to go")
     return None
 
 
@@ -166,8 +166,10 @@ def subject_of(command: Command) -> tuple[Any, ...]:
             return command.rule, command.scope
         case c.SetParams() | c.RaiseEnvelope():
             return (command.strategy,)
-        case c.Resume() | c.SetBreaker():
+        case c.Resume():
             return (command.venue,)
+        case c.SetBreaker():
+            return (command.name,)
         case _:
             return ()
 

@@ -11,7 +11,7 @@ journal. Dictionaries keep insertion order, which is the order of events, so ite
     ├── slots       per account+instrument: owner, approved target, quotes, protection, working orders
     ├── strategies  per id: spec, status, memory, what it wants
     ├── requests    waiting for votes
-    ├── breakers, failovers
+    ├── breakers, matrix (what it measures too), failovers
     ├── samples     prices, equity and profit of the last day and month, which risk is measured on
     └── remembered  command ids, fill ids, closed orders (each bounded)
 """
@@ -36,6 +36,7 @@ from domain.settings import RoleName, Settings, StrategySpec
 from domain.venue import VenueCaps
 from risk.breaker import Breaker
 from risk.exposure import RiskLevel
+from risk.measures import Sample
 
 STATE_VERSION = 2
 """Raise it with a migration when the meaning of a field changes, or when a build that does not know a field would
@@ -46,6 +47,9 @@ MANUAL = "manual"
 
 SlotKey: TypeAlias = str
 """`ACCOUNT|INSTRUMENT`."""
+
+
+NEVER = 2**63 - 1
 
 
 class Market(Struct):
@@ -62,6 +66,8 @@ class Market(Struct):
     bids: tuple[Level, ...] = ()
     asks: tuple[Level, ...] = ()
     feed: FeedState = FeedState.DOWN
+    look_ns: int = 0
+    """When the breakers of this symbol look at it next; `NEVER` while nothing of it is watched."""
 
     def reference(self) -> int:
         """The price that orders are judged and positions are valued by: mid of the touch, else mark, else last."""
@@ -126,6 +132,8 @@ class Slot(Struct):
     fills: list[tuple[int, int]] = field(default_factory=list)
     """The newest own fills as (venue_ts_ns, signed quantity), to compare with venue snapshots."""
     mismatches: int = 0
+    ceilings: dict[str, int] = field(default_factory=dict)
+    """Largest |position| that an open breaker leaves here, by its key: what is more is closed at once."""
 
 
 class StrategyState(Struct):
@@ -148,6 +156,8 @@ class StrategyState(Struct):
     """The event since which it waits, or has waited, for history."""
     bars_seen: dict[InstrumentId, dict[int, int]] = field(default_factory=dict)
     """Open time of the newest bar seen, per instrument and interval."""
+    asleep: bool = False
+    """It was stopped to shed load: it is paused and sees nothing until it begins anew."""
     overruns: int = 0
     overrun_ns: int = 0
     """Calls that took too long in the window that began then."""
@@ -196,6 +206,8 @@ class Request(Struct):
     """Hash of the settings it was asked under."""
     asker: str = ""
     """The person or the strategy that asks."""
+    denied_by: str = ""
+    """Who ended it without saying why, and may still say it."""
 
 
 class Standing(Struct):
@@ -339,6 +351,12 @@ class State(Struct):
     """Per venue and operation; one that never failed is not there."""
     failovers: dict[InstrumentId, Failover] = field(default_factory=dict)
     """Per instrument that has a backup and has ever failed over."""
+    matrix: dict[str, Breaker] = field(default_factory=dict)
+    """The other breakers, by `WATCH` or `WATCH:SCOPE`; one that never measured anything is not there."""
+    samples_of: dict[str, list[Sample]] = field(default_factory=dict)
+    """What they measured within their window, by the same key."""
+    locked: bool = False
+    """A lock-down is in force: sessions end, and nothing that adds risk reaches a signer."""
     effects_hash: bytes = b""
     """Chain over every intent this state has emitted; replay must reproduce it."""
     incidents: dict[str, Incident] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from typing import Any
 from domain import events as e
 from domain import market as m
 from domain.account import venue_of
+from domain.breakers import BreachSource, Measured
 from domain.facts import Severity, TradingState
 from domain.security import CodeMissed, PressRefused, SecurityBreach
 from domain.venue import BudgetLeft
@@ -38,6 +39,7 @@ from engine.core import (
 from engine.core.core import Core
 from engine.core.executor import converge
 from engine.core.executor.place import cancel
+from engine.core.matrix import machine, money
 
 
 def step(core: Core, event: e.Event) -> None:
@@ -78,6 +80,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
     for venue in state.venues.values():
         venue.down = False
     breakers.on_started(core)
+    machine.on_started(core)
     strategies.reattach(core)
     strategies.await_history(core)
     reconcile.on_started(core)
@@ -130,9 +133,15 @@ def retry(core: Core, key: str) -> None:
         converge(core, slot)
 
 
+def on_equity_due(core: Core, _of: str) -> None:
+    """Sample, then judge by it."""
+    portfolio.sample_equity(core)
+    money.judge(core)
+
+
 TIMERS: dict[str, Callable[[Core, str], None]] = {
     "inflight": lambda core, _: inflight.check(core),
-    "equity": lambda core, _: portfolio.sample_equity(core),
+    "equity": on_equity_due,
     "retry": retry,
     "request": requests.expire,
     "remind": requests.remind,
@@ -141,6 +150,8 @@ TIMERS: dict[str, Callable[[Core, str], None]] = {
     "snapshot": reconcile.on_snapshot_due,
     "failover": failover.on_due,
     "breaker": breakers.on_cooled,
+    "matrix": machine.on_due,
+    "age": money.on_age,
     "deadman": lambda core, _: deadman.push_out(core),
     "incident": incident.on_due,
 }
@@ -224,8 +235,10 @@ def on_watchdog_acted(core: Core, event: e.WatchdogActed) -> None:
 
 
 def on_security_breach(core: Core, event: SecurityBreach) -> None:
-    """Something was forged: people look at once."""
-    core.alert(Severity.CRITICAL, "security", f"{event.source}: {event.text}.")
+    """Something was forged: people look at once, and the breaker counts; a login that failed may be a slip."""
+    severity = Severity.WARNING if event.kind is BreachSource.LOGIN else Severity.CRITICAL
+    core.alert(severity, "security", f"{event.source}: {event.text}.")
+    machine.on_breach(core, event)
 
 
 def on_press_refused(core: Core, event: PressRefused) -> None:
@@ -275,6 +288,7 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     BudgetLeft: budgets.on_budget_left,
     SecurityBreach: on_security_breach,
     PressRefused: on_press_refused,
+    Measured: machine.on_measured,
     CodeMissed: people.on_code_missed,
     e.Decided: on_decided,
 }

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, ValidationError
 from msgspec.msgpack import decode
+from msgspec.structs import replace
 
 from domain.account import venue_of
 from domain.codec import encode
@@ -219,6 +220,8 @@ def await_history(core: Core) -> None:
 
 def start(core: Core, strategy: StrategyState) -> Veto | None:
     """Let a paused or quarantined strategy act again; a quarantined one starts with fresh memory and warms up."""
+    if strategy.status is StrategyStatus.PAUSED and strategy.asleep:
+        return rewarm(core, strategy, strategy.spec)
     if strategy.status is StrategyStatus.PAUSED:
         strategy.status = StrategyStatus.RUNNING
         strategy.detail = ""
@@ -245,9 +248,7 @@ def set_params(core: Core, strategy: StrategyState, params: dict[str, object]) -
     """New parameters: checked first; memory starts anew and is warmed up again."""
     old = strategy.spec
     merged = {**old.params, **params}
-    spec = StrategySpec(
-        id=old.id, kind=old.kind, account=old.account, instruments=old.instruments, params=merged, autostart=True
-    )
+    spec = replace(old, params=merged, autostart=True)
     return rewarm(core, strategy, spec)
 
 
@@ -266,6 +267,7 @@ def rewarm(core: Core, strategy: StrategyState, spec: StrategySpec) -> Veto | No
     strategy.asked = core.state.seq
     strategy.bars_seen = {}
     strategy.overruns = 0
+    strategy.asleep = False
     warmup = wake.attach(core, strategy.spec)
     wake.publish(core, strategy)
     if warmup == 0:

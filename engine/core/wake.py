@@ -108,7 +108,7 @@ def wake(core: Core, view: StrategyView, why: Wake, event: Bar | Trade | FillVie
     state = core.state
     strategy = state.strategies[view.id]
     status = strategy.status
-    if status is not RUNNING and status is not PAUSED:
+    if status is not RUNNING and (status is not PAUSED or strategy.asleep):
         if status is WARMING and type(event) is Bar:
             hold(strategy, event)
         return

@@ -14,6 +14,7 @@ from sqlalchemy import Table
 
 from domain.facts import (
     Alerted,
+    BreakerChanged,
     CommandDone,
     EquitySampled,
     Fact,
@@ -74,6 +75,10 @@ def _request(row: Row, fact: Any, _instruments: Instruments) -> None:  # noqa: A
     row["votes"] = " ".join(fact.votes)
 
 
+def _breaker(row: Row, fact: Any, _instruments: Instruments) -> None:  # noqa: ANN401 - as above
+    row["actions"] = " ".join(fact.actions)
+
+
 def _plain(*keys: str) -> Callable[[Row, Any, Instruments], None]:
     def special(row: Row, _fact: Any, _instruments: Instruments) -> None:  # noqa: ANN401 - as above
         for key in keys:
@@ -110,4 +115,5 @@ _TABLES: Mapping[type[Fact], tuple[Table, _Special]] = {
     Alerted: (schema.alerts, _plain("severity")),
     Refused: (schema.refusals, _plain("reason")),
     TradingStateChanged: (schema.trading_states, _plain("state")),
+    BreakerChanged: (schema.breakers, _breaker),
 }

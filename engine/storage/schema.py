@@ -147,7 +147,16 @@ refusals = Table("refusals", metadata, *_fact_columns(key=True), *_texts("strate
 
 trading_states = Table("trading_states", metadata, *_fact_columns(key=True), *_texts("state", "by", "reason"))
 
+breakers = Table(
+    "breakers",
+    metadata,
+    *_fact_columns(key=True),
+    *_texts("name", "scope", "state", "actions", "why"),
+    *_integers("until_ns"),
+    *_decimals("measure", "threshold"),
+)
+
 PROJECTED = (
-    orders, fills, positions, equity, commands, strategies, requests, alerts, refusals, trading_states,
+    orders, fills, positions, equity, commands, strategies, requests, alerts, refusals, trading_states, breakers,
 )  # fmt: skip
 """Everything that is rebuilt from facts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from domain.views import VenueView
+from domain.views import BreakerView, VenueView
 
 SECOND_NS = 1_000_000_000
 NOTHING = "\N{EN DASH}"
@@ -78,3 +78,10 @@ def venue_trouble(view: VenueView) -> str:
         ill.append(f"keeps {len(view.waiting)} waiting for its limits (/venues)")
     ill += [f"has a breaker that is {breaker}" for breaker in view.breakers]
     return f"{view.venue} {', '.join(ill)}." if ill else ""
+
+
+def breaker_trouble(view: BreakerView) -> str:
+    """Which breaker is not closed, what it measures against its threshold, and why, in a sentence."""
+    against = f", {view.measure} of {view.threshold}" if view.threshold else ""
+    why = f": {view.why}" if view.why else ""
+    return f"Breaker {view.name} is {view.state.replace('_', ' ')}{against}{why} (/breakers)."

@@ -12,7 +12,7 @@ from domain.commands import Command
 from gateway.auth import Session
 from gateway.dashboard.chart import EquityChart
 from gateway.dashboard.console import ConsolePanel
-from gateway.dashboard.formats import venue_trouble
+from gateway.dashboard.formats import breaker_trouble, venue_trouble
 from gateway.dashboard.header import Header
 from gateway.dashboard.parts import box, text
 from gateway.dashboard.risk import RiskPanel
@@ -68,9 +68,10 @@ class Screen:
             self._trouble.set_visibility(False)
 
     def _show_notice(self, snapshot: Snapshot) -> None:
-        """Say which chat channels nobody can be reached by, and which venues keep us waiting."""
+        """Say which chat channels and venues do not do their part, and which breakers are not closed."""
         ill = [f"{door.name.capitalize()} is {door.text}." for door in snapshot.status.doors if not door.ok]
         ill += [text for view in snapshot.venues if (text := venue_trouble(view))]
+        ill += [breaker_trouble(view) for view in snapshot.status.breakers]
         self._notice.set_text(" ".join(ill))
         self._notice.set_visibility(bool(ill))
 

@@ -8,7 +8,7 @@ from engine.core.core import Core
 from engine.core.kernel import Kernel
 from research.simulation.cast import HAND
 from research.simulation.door import Door
-from research.simulation.violation import require
+from research.simulation.violation import Violation, require
 
 
 def check_fills(core: Core, door: Door) -> None:
@@ -22,8 +22,9 @@ def check_fills(core: Core, door: Door) -> None:
     for account in core.state.accounts.values():
         for instrument, position in account.positions.items():
             told = sums.get((account.id, instrument), 0)
-            text = f"{account.id} {instrument}: the engine holds {position.qty}, the fills it knows give {told}"
-            require(position.qty == told, "position is the sum of fills", text)
+            if position.qty != told:
+                text = f"{account.id} {instrument}: the engine holds {position.qty}, the fills it knows give {told}"
+                raise Violation("position is the sum of fills", text)
 
 
 def line_is_idle(door: Door) -> bool:
@@ -71,8 +72,9 @@ def check_agreement(kernel: Kernel, door: Door) -> None:
             holding = theirs.holdings.get(instrument)
             qty, value = (ours.qty, ours.entry_value) if ours is not None else (0, MONEY_STEP * 0)
             venue = (holding.qty, holding.entry_value) if holding is not None else (0, MONEY_STEP * 0)
-            text = f"{account.id} {instrument}: the engine has {qty} for {value}, the venue {venue[0]} for {venue[1]}"
-            require((qty, value) == venue, "position is the venue's", text)
+            if (qty, value) != venue:
+                text = f"the engine has {qty} for {value}, the venue {venue[0]} for {venue[1]}"
+                raise Violation("position is the venue's", f"{account.id} {instrument}: {text}")
         _orders(kernel, door, account.id)
     check_fills(core, door)
 

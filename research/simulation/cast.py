@@ -6,13 +6,12 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+from domain.breakers import BreakerRule, BreakerSettings
 from domain.instrument import Instrument
 from domain.settings import (
     SECOND_NS,
     AccountSpec,
     ApprovalSettings,
-    BreakerRule,
-    BreakerSettings,
     ExecutionSettings,
     Limits,
     Person,

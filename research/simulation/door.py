@@ -101,7 +101,8 @@ class Door:
         """Judge exposure when an order is made, with everything made before it; it may leave much later."""
         if isinstance(intent, Place):
             self.orders += 1
-            require(intent.cid not in self.sent, "one order per intent", f"{intent} uses an id that was used before")
+            if intent.cid in self.sent:
+                raise Violation("one order per intent", f"{intent} uses an id that was used before")
             slot, order = _known(core, intent)
             sent = Sent(intent, order.role, slot.key, order.owner, {})
         else:
@@ -136,8 +137,9 @@ class Door:
                 sent = self.sent[intent.cid]
                 if not sent.place.reduce_only:
                     cause = cause_of(intent)
-                    text = f"{intent} leaves, caused by seq {cause}, but only {durable_seq} is durable"
-                    require(durable_seq >= cause or not self.watches_disk, "journaled before sent", text)
+                    if durable_seq < cause and self.watches_disk:
+                        text = f"{intent} leaves, caused by seq {cause}, but only {durable_seq} is durable"
+                        raise Violation("journaled before sent", text)
                     self._judge_leaving(core, sent, intent)
                 sent.left = True
                 self._count_message(intent, core.state.ts_ns)
@@ -150,8 +152,10 @@ class Door:
                     raise Killed
 
     def _judge_leaving(self, core: Core, sent: Sent, intent: Place | Amend) -> None:
-        require(not self.halted, "halted", f"{intent} leaves after trading was halted")
-        require(not self.held_back, "held back", f"{intent} leaves although nobody has looked at a stranger's order")
+        if self.halted:
+            raise Violation("halted", f"{intent} leaves after trading was halted")
+        if self.held_back:
+            raise Violation("held back", f"{intent} leaves although nobody has looked at a stranger's order")
         entry = core.state.slots[sent.slot].entry
         if sent.role is Role.TARGET and (sent.slot, entry) in self.consumed:
             raise Violation("entry consumed", f"{intent} buys back entry {entry}, whose protection has fired")
@@ -227,10 +231,12 @@ class Door:
         limits = self.settings.risk.limits.get(instrument) or self.settings.risk.default_limits
         if limits is not None and more:
             value = contract.notional(price, worst)
-            text = f"{intent}: {sent.slot} could reach {worst * side}, worth {value}"
-            require(value <= limits.max_position_notional, "position limit", text)
+            if value > limits.max_position_notional:
+                text = f"{intent}: {sent.slot} could reach {worst * side}, worth {value}"
+                raise Violation("position limit", text)
             value = contract.notional(price, more)
-            require(value <= limits.max_order_notional, "order limit", f"{intent} is worth {value}")
+            if value > limits.max_order_notional:
+                raise Violation("order limit", f"{intent} is worth {value}")
         if sent.role in {Role.QUOTE, Role.TAKE} and more:
             self._judge_envelope(core, sent, worst, price, contract)
         elif sent.role is Role.TARGET:
@@ -254,8 +260,9 @@ class Door:
         if envelope is None:
             envelope = core.equity(sent.place.account) * self.settings.approvals.large_fraction
         most = envelope * PRICE_SLACK + contract.notional(price, contract.lot)
-        text = f"{sent.place}: {sent.slot} could reach {worst * sent.place.side}, worth {value}, of {envelope}"
-        require(value <= most, "envelope", text)
+        if value > most:
+            text = f"{sent.place}: {sent.slot} could reach {worst * sent.place.side}, worth {value}, of {envelope}"
+            raise Violation("envelope", text)
 
     def _judge_target(self, core: Core, sent: Sent, now_ns: int, held: int, more: int, intent: Intent) -> None:
         """What is held, works and is on its way for a target never passes it."""
@@ -264,8 +271,9 @@ class Door:
             return
         worst = self.worst_side(sent.slot, sent.place.side, now_ns) + more
         goal = (slot.target or 0) * sent.place.side
-        text = f"{intent}: {sent.slot} could reach {worst * sent.place.side}, the target in force is {slot.target}"
-        require(worst <= max(goal, held, 0), "no overshoot", text)
+        if worst > max(goal, held, 0):
+            text = f"{intent}: {sent.slot} could reach {worst * sent.place.side}, the target in force is {slot.target}"
+            raise Violation("no overshoot", text)
 
     # what the engine is told
 

@@ -94,7 +94,8 @@ def check_facts(journal: DiskJournal, told: dict[tuple[int, int], Fact]) -> None
     replay(journal.records(), core, each=note)
     for number in sorted(told.keys() | rebuilt.keys()):
         was, now = told.get(number), rebuilt.get(number)
-        require(was == now, "facts replay", f"{number}: {was} was told, the replay says {now}")
+        if was != now:
+            raise Violation("facts replay", f"{number}: {was} was told, the replay says {now}")
 
 
 def difference(a: State, b: State) -> str:

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from domain import events as e
 from domain.account import venue_of
+from domain.breakers import BreakerRule, BreakerSettings
 from domain.commands import Actor, LoadStrategy
 from domain.commands import Door as CommandDoor
 from domain.facts import Alerted, Fact
@@ -29,8 +30,6 @@ from domain.settings import (
     SECOND_NS,
     AccountSpec,
     ApprovalSettings,
-    BreakerRule,
-    BreakerSettings,
     ExecutionSettings,
     FailoverSpec,
     Limits,

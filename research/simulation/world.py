@@ -224,7 +224,8 @@ class World:
         """Recovery tells facts again: under a number that was told before there is the same fact."""
         for fact in facts:
             before = self.told.setdefault((fact.seq, fact.index), fact)
-            require(before == fact, "facts replay", f"{before} was told, {fact} is told now")
+            if before != fact:
+                raise Violation("facts replay", f"{before} was told, {fact} is told now")
 
     # market and venue
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from domain.facts import TradingState
+from domain.facts import Alerted, TradingState
 from tests.bot.servers import discord_server
 from tests.bot.servers.discord_objects import CHANNEL, OTHER_CHANNEL
 from tests.bot.servers.discord_server import Fault, shown
@@ -101,12 +101,33 @@ async def test_buttons_sent_before_a_restart_still_work(tmp_path):
         await second.discord.text("deny: done")
 
 
-async def test_a_forged_button_does_nothing(w):
+async def test_a_forged_button_does_nothing_and_is_on_record(w):
+    await w.discord.slash(TINA, "order", side="buy", symbol="BTC", qty="0.15")
+    card = await w.discord.wait(lambda one: one["components"])
+    good = card["components"][0]["components"][0]["custom_id"]
+    await w.discord.click_data(ROSA, card, f"{good[:-24]}{'0' * 24}")
+    await w.discord.text("did not make that button")
+    await w.discord.text("a forged button for R1 was pressed by rosa")
+    assert w.desk.pending()[0].votes == ()
+
+
+async def test_a_button_of_an_older_token_is_closed_and_nothing_to_worry_about(w):
     await w.discord.slash(TINA, "order", side="buy", symbol="BTC", qty="0.15")
     card = await w.discord.wait(lambda one: one["components"])
     await w.discord.click_data(ROSA, card, f"ap:R1:y:{'0' * 24}")
-    await w.discord.text("Closed")
-    assert w.desk.pending()[0].votes == ()
+    await w.discord.click_data(ROSA, card, f"ap:R1:y:{'0' * 6}:{'0' * 24}")
+    await w.discord.text("Closed", count=2)
+    assert "security" not in [fact.kind for fact in w.engine.facts if isinstance(fact, Alerted)]
+
+
+async def test_a_strangers_press_is_on_record_once(w):
+    await w.discord.slash(TINA, "order", side="buy", symbol="BTC", qty="0.15")
+    card = await w.discord.wait(lambda one: one["components"])
+    for _ in range(3):
+        await w.discord.click(STRANGER, card, "Approve")
+    await until(lambda: w.chat.discord.health.ignored == 3)
+    told = [fact.text for fact in w.engine.facts if isinstance(fact, Alerted) and fact.kind == "press_refused"]
+    assert told == [f"discord, user {STRANGER} on R1: unknown person."]
 
 
 async def test_an_old_interaction_that_adds_risk_is_refused(w):

@@ -37,6 +37,8 @@ SCRIPT = (
     ("tina", "/hold BTC"),
     ("tina", "/hold BTC off"),
     ("tina", "/cap ETH 2 PAPER:main"),
+    ("tina", "/risk"),
+    ("tina", "/breakers"),
     ("tina", "/breaker PAPER open"),
     ("tina", "/breaker PAPER auto"),
     ("tina", "/cancel nothing"),

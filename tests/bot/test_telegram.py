@@ -8,7 +8,7 @@ import pytest
 
 from bot.config import BotConfig, TelegramConfig
 from bot.service import ChatOps
-from domain.facts import TradingState
+from domain.facts import Alerted, TradingState
 from domain.views import TradeRow
 from tests.bot.servers.telegram_server import BOT_NAME, TOKEN, Fault
 from tests.bot.world import BTC, GROUP, STRANGER, TELEGRAM, Engine, Secrets, running, until, world
@@ -137,12 +137,18 @@ async def test_a_forged_or_foreign_button_does_nothing(w):
     card = await w.telegram.wait(lambda one: one.buttons and one.chat == GROUP)
     good = card.buttons[0]["callback_data"]
     assert len(good.encode()) <= 64
-    for forged in (good[:-1] + ("0" if good[-1] != "0" else "1"), good.replace(":y:", ":n:"), "ap:R1:y:", "x"):
+    for forged in (good[:-1] + ("0" if good[-1] != "0" else "1"), good.replace(":y:", ":n:")):
         w.telegram.push({"callback_query": w.telegram.press_of(ROSA, card, forged)})
-    await w.telegram.text("Closed", count=4)
+    await w.telegram.text("did not make that button", count=2)
+    await w.telegram.text("a forged button for R1 was pressed by rosa", chat=GROUP)
+    for old in ("ap:R1:y:", "x", f"ap:R1:y:{'0' * 24}"):
+        w.telegram.push({"callback_query": w.telegram.press_of(ROSA, card, old)})
+    await w.telegram.text("Closed", count=3)
     w.telegram.push({"callback_query": w.telegram.press_of(STRANGER, card, good)})
     await until(lambda: w.chat.telegram.health.ignored == 1)
     assert w.desk.pending()[0].votes == ()
+    told = [fact.text for fact in w.engine.facts if isinstance(fact, Alerted) and fact.kind == "press_refused"]
+    assert told == [f"telegram, user {STRANGER} on R1: unknown person."]
 
 
 async def test_too_many_requests_and_bad_gateways_are_waited_out(w):

@@ -53,6 +53,7 @@ async def test_every_reply_says_environment_market_time_and_data_age(engine):
         ("/strategies", "No strategies loaded"),
         ("/strategies list", "No strategies loaded"),
         ("/venues", "No venues"),
+        ("/breakers", "Breakers: "),
         ("/pending", "Nothing waits for approval"),
         ("/whoami", "You are Rosa"),
         ("/help", "What you may do here"),

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from bot.config import AlertConfig, BotConfig, DiscordConfig, TelegramConfig
 from bot.service import ChatOps
+from domain.codec import encode
 from domain.commands import Actor, Command, Door, Halt
 from domain.errors import ConfigError
 from domain.events import Event
@@ -79,6 +80,8 @@ class Engine:
         market = SyntheticMarket(self.settings.instruments, seed=7, start_ts_ns=start_ns or time.time_ns() - SECOND_NS)
         deposits = {account.id: account.deposit for account in self.settings.accounts}
         self.facts: list[Fact] = []
+        self.taken: list[bytes] = []
+        """What came in through the desk, as the journal would have it."""
         self.driver = Driver(
             self.settings,
             PaperExchange(self.settings.instruments, deposits),
@@ -110,6 +113,7 @@ class Engine:
 
     def put(self, event: Event) -> None:
         event.ts_ns = self.now_ns()
+        self.taken.append(encode(event))
         self.driver.kernel.ingest(event)
         self.driver._warm()
 

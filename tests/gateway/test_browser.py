@@ -22,7 +22,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.browser,
     pytest.mark.timeout(120),
-    pytest.mark.xdist_group("browser"),
 ]
 
 FLAGS = (

@@ -7,7 +7,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.settings import SECOND_NS, BreakerRule
+from domain.breakers import BreakerRule
+from domain.settings import SECOND_NS
 from risk.breaker import (
     BLOCKING,
     Breaker,
@@ -28,7 +29,7 @@ T = 1_000 * SECOND_NS
 
 def opened(rule: BreakerRule = RULE) -> Breaker:
     breaker = Breaker()
-    for n in range(rule.threshold):
+    for n in range(int(rule.threshold)):
         fail(breaker, rule, T + 2 * n * SECOND_NS, "down")
     return breaker
 

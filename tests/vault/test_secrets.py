@@ -127,3 +127,38 @@ def test_a_changed_file_is_read_again(make):
     assert secrets.get("telegram_token") == "11111111"
     make("telegram_token = 222222222")
     assert secrets.get("telegram_token") == "222222222"
+
+
+def test_a_secret_is_kept_privately_and_takes_the_place_of_an_earlier_one(tmp_path, seen):
+    file = tmp_path / "secrets"
+    secrets = FileSecrets(file, seen.append)
+    secrets.keep("totp_rosa", CANARY)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert secrets.get("totp_rosa") == CANARY
+    assert CANARY in seen
+    secrets.keep("totp_rosa", "another-secret")
+    assert FileSecrets(file, seen.append).get("totp_rosa") == "another-secret"
+    assert CANARY not in file.read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["secrets"]
+
+
+def test_what_stands_in_the_file_beside_it_stays(make):
+    secrets = make(f"# mine\ntelegram_token = {CANARY}\n")
+    secrets.keep("totp_rosa", "JBSWY3DPEHPK3PXP")
+    assert secrets.get("telegram_token") == CANARY
+    assert secrets.names() == ["telegram_token", "totp_rosa"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("a b", "x" * 9), ("ok", "short"), ("ok", "line\nbreak-line"), ("ok", " padded-value ")]
+)
+def test_what_the_file_could_not_give_back_is_not_kept(make, name, value):
+    secrets = make(f"telegram_token = {CANARY}\n")
+    with pytest.raises(ConfigError):
+        secrets.keep(name, value)
+    assert secrets.names() == ["telegram_token"]
+
+
+def test_nothing_is_kept_in_a_file_that_others_can_read(make):
+    with pytest.raises(ConfigError):
+        make(f"telegram_token = {CANARY}\n", 0o644).keep("totp_rosa", "JBSWY3DPEHPK3PXP")

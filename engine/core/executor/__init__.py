@@ -52,7 +52,7 @@ def converge_one(core: Core, slot: Slot) -> None:
         adopted.converge(core, slot)
     if slot.stop_entry or slot.stop or slot.take_profit:
         protections.converge(core, slot)
-    if slot.orders or slot.target is not None or slot.flat or slot.hedge_lead:
+    if slot.orders or slot.target is not None or slot.flat or slot.hedge_lead or slot.ceilings:
         targets.converge(core, slot)
     if slot.orders or slot.quotes:
         quotes.converge(core, slot)

@@ -32,16 +32,19 @@ def wanted_now(core: Core, slot: Slot) -> tuple[WantedQuote, ...]:
         return ()
     if pair is not None and slot is pair.primary and slot.key in core.barred:
         return ()
-    if core.markets[slot.instrument].feed in SILENT:
+    if core.markets[slot.instrument].feed in SILENT or (core.parts.paused and core.parts.is_paused(slot)):
         return ()
     left = left_for_quotes(core, slot)
     quotes = slot.quotes if left is None else clip_quotes(core, slot, left)
-    if trading is ACTIVE and slot.cap is None:
-        return quotes if not core.is_probing(slot) else tuple(part(core, slot, quote) for quote in quotes)
+    most = most_now(core, slot)
+    if trading is ACTIVE and core.is_reduced(slot):
+        quotes = tuple(part(core, slot, quote) for quote in quotes)
+    if trading is ACTIVE and most is None:
+        return quotes
     if trading is not ACTIVE and not core.instruments[slot.instrument].reduces_at_rest:
         return ()
     position = core.position(slot.account, slot.instrument)
-    cap = slot.cap if trading is ACTIVE else 0
+    cap = most if trading is ACTIVE else 0
     kept: list[WantedQuote] = []
     room = {1: max(0, (cap or 0) - position), -1: max(0, (cap or 0) + position)}
     for quote in quotes:
@@ -49,6 +52,18 @@ def wanted_now(core: Core, slot: Slot) -> tuple[WantedQuote, ...]:
             room[quote.side] -= quote.qty
             kept.append(quote)
     return tuple(kept)
+
+
+def most_now(core: Core, slot: Slot) -> int | None:
+    """Largest |position| that quotes may lead to now: a person's cap, a breaker's ceiling, its part of the envelope."""
+    if slot.cap is None and not slot.ceilings and not core.parts.scopes:
+        return None
+    bounds = [*slot.ceilings.values()]
+    if slot.cap is not None:
+        bounds.append(slot.cap)
+    if slot.most is not None and 0 < core.parts.of_matrix(slot) < 1:
+        bounds.append(core.part(slot, slot.most))
+    return min(bounds, default=None)
 
 
 def part(core: Core, slot: Slot, quote: WantedQuote) -> WantedQuote:

@@ -70,6 +70,10 @@ def act(core: Core, strategy: StrategyState, slot: Slot, take: Take, envelope_qt
     if qty <= 0:
         return
     reduce_only = take.reduce_only
-    if core.is_probing(slot) and not reduce_only and adds_risk(take.side, qty, exposure_of(core, slot)):
+    is_watched = (slot.ceilings or core.is_reduced(slot)) and not reduce_only
+    if is_watched and adds_risk(take.side, qty, exposure_of(core, slot)):
+        if slot.ceilings:
+            core.refuse(slot, Reason.BREAKER_OPEN, take.id)
+            return
         qty = core.part(slot, qty)
     place(core, slot, TAKE, take.side, IOC, qty, price, reduce_only=reduce_only, entry=take.id)

@@ -19,7 +19,7 @@ from engine.core.executor.place import amend, cancel, place, refused, settled
 from engine.core.executor.sharing import share
 from engine.core.state import Slot
 from risk.gate import PPM
-from risk.policy import clip_to_limit
+from risk.policy import bounded, clip_to_limit
 
 TARGET, FLATTEN = Role.TARGET, Role.FLATTEN
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
@@ -29,9 +29,27 @@ POST_ONLY, IOC = OrderKind.POST_ONLY, OrderKind.IOC
 
 
 def goal_of(core: Core, slot: Slot) -> int | None:
-    """The net position wanted now, None for "leave it"."""
+    """The net position wanted now, None for "leave it"; what passes a breaker's ceiling is closed whatever else is."""
     if slot.flat:
         return 0
+    goal = goal_at_ease(core, slot)
+    if not slot.ceilings:
+        return goal
+    most, position = min(slot.ceilings.values()), core.position(slot.account, slot.instrument)
+    if goal is None:
+        return bounded(position, most) if abs(position) > most else None
+    return bounded(goal, most)
+
+
+def is_forced(core: Core, slot: Slot) -> bool:
+    """True while a person or a breaker has ordered to close, so that it takes at once and however little it is."""
+    if slot.flat or not slot.ceilings:
+        return slot.flat
+    return abs(core.position(slot.account, slot.instrument)) > min(slot.ceilings.values())
+
+
+def goal_at_ease(core: Core, slot: Slot) -> int | None:
+    """The same without the ceilings of breakers."""
     trading = core.trading_of(slot)
     pair = core.pairs.get(slot.key) if core.pairs else None
     if slot.hold or trading is HALTED or (pair is not None and pair.primary.hold):
@@ -49,9 +67,23 @@ def goal_of(core: Core, slot: Slot) -> int | None:
 def wanted(core: Core, slot: Slot) -> int | None:
     """The approved target, or what follows the lead's fills, within a person's cap; None for "leave it"."""
     goal = hedge_goal(core, slot) if slot.hedge_lead else slot.target
-    if goal is None or slot.cap is None:
+    if goal is None:
+        return None
+    if core.parts.scopes:
+        goal = part_of_goal(core, slot, goal)
+    return goal if slot.cap is None else bounded(goal, slot.cap)
+
+
+def part_of_goal(core: Core, slot: Slot, goal: int) -> int:
+    """The part of a goal that breakers of the matrix leave while half open; what is held already may stay.
+
+    A breaker that leaves nothing does not cut the goal: what is held is not sold because nothing may be bought.
+    """
+    if not 0 < core.parts.of_matrix(slot) < 1:
         return goal
-    return max(-slot.cap, min(slot.cap, goal))
+    held = net(core, slot)
+    kept = abs(held) if held * goal > 0 else 0
+    return bounded(goal, max(kept, core.part(slot, abs(goal))))
 
 
 def towards_zero(goal: int, position: int) -> int:
@@ -90,7 +122,7 @@ def in_flight(order: Order) -> int:
 def converge(core: Core, slot: Slot) -> None:
     """Cancel what is too much, place what is missing, follow the touch with passive orders."""
     working = [order for order in slot.orders.values() if order.role is TARGET or order.role is FLATTEN]
-    if not working and slot.target is None and not slot.flat and not slot.hedge_lead:
+    if not (working or slot.target is not None or slot.flat or slot.hedge_lead or slot.ceilings):
         return
     goal = goal_of(core, slot)
     if goal is None:
@@ -115,12 +147,13 @@ def converge(core: Core, slot: Slot) -> None:
         # what rested to open would now close, and pass zero together with a stop: a reduce-only order replaces it
         resting = [order for order in working if order.kind is POST_ONLY and not order.reduce_only]
         drop_excess(core, slot, resting, side, opening - beyond_zero)
-    if slot.style is PASSIVE and not slot.flat:
+    forced = is_forced(core, slot)
+    if slot.style is PASSIVE and not forced:
         follow_touch(core, slot, working, side)
     lead_room = naked_room(core, slot, side, coming)
     if lead_room is not None:
         gap = min(gap, lead_room)
-    if gap > 0 and (gap > slot.band or slot.flat):
+    if gap > 0 and (gap > slot.band or forced):
         opens = min(gap, max(0, beyond_zero - opening))
         closes = min(gap - opens, max(0, against - coming + opening))
         if core.is_probing(slot):
@@ -182,8 +215,9 @@ def open_gap(core: Core, slot: Slot, side: int, closing: int, opening: int) -> N
     One order crosses zero only where it takes at once and no protection rests: were that to fire first, the whole
     order would be a new position.
     """
-    reducing = slot.flat or core.trading_of(slot) is not ACTIVE or slot.consumed == slot.entry != ""
-    passive = slot.style is PASSIVE and not slot.flat
+    forced = is_forced(core, slot)
+    reducing = forced or core.trading_of(slot) is not ACTIVE or slot.consumed == slot.entry != ""
+    passive = slot.style is PASSIVE and not forced
     price = touch(core, slot, side) if passive else taking_price(core, slot, side)
     if price <= 0:
         refused(core, slot, Veto(Reason.PRICE_UNKNOWN, slot.instrument))
@@ -203,10 +237,11 @@ def send(core: Core, slot: Slot, side: int, qty: int, price: int, *, reduce_only
         qty = min(qty, instrument.max_qty)
     if qty <= 0:
         return
-    kind = POST_ONLY if slot.style is PASSIVE and not slot.flat else IOC
+    forced = is_forced(core, slot)
+    kind = POST_ONLY if slot.style is PASSIVE and not forced else IOC
     if kind is POST_ONLY and reduce_only and not instrument.reduces_at_rest:
         kind, price = IOC, taking_price(core, slot, side)
-    role = FLATTEN if slot.flat else TARGET
+    role = FLATTEN if forced else TARGET
     place(core, slot, role, side, kind, qty, price, reduce_only=reduce_only, entry=slot.entry)
 
 

@@ -38,6 +38,7 @@ class DiscordServer:
         self.sent: list[dict[str, Any]] = []
         self.commands: dict[str, dict[str, Any]] = {}
         self.completions: dict[str, list[str]] = {}
+        self.modals: dict[str, dict[str, Any]] = {}
         self.faults: dict[str, list[Fault]] = {}
         self.bad_token = False
         self.bad_gateway_token = False
@@ -120,6 +121,14 @@ class DiscordServer:
         ]
         data = {"custom_id": custom_id, "component_type": 2}
         return await self._interact(3, data, who, CHANNEL, None, message=under)
+
+    async def fill(self, who: int, token: str, typed: str) -> str:
+        """Type into the window that the interaction with this token was answered with, and send it."""
+        await self._until(lambda: token in self.modals)
+        window = self.modals[token]
+        field = {"type": 4, "custom_id": window["components"][0]["components"][0]["custom_id"], "value": typed}
+        data = {"custom_id": window["custom_id"], "components": [{"type": 1, "components": [field]}]}
+        return await self._interact(5, data, who, CHANNEL, None)
 
     async def _interact(
         self, kind: int, data: dict[str, Any], who: int, where: str, at_s: float | None, **extra: Any
@@ -250,6 +259,9 @@ class DiscordServer:
         resource: dict[str, Any] = {"type": body["type"]}
         if body["type"] == 8:
             self.completions[token] = [choice["value"] for choice in body["data"]["choices"]]
+            self._changed.set()
+        if body["type"] == 9:
+            self.modals[token] = body["data"]
             self._changed.set()
         if body["type"] == 5:
             made = self._store({"content": "", "flags": 128}, "")

@@ -88,6 +88,7 @@ class TelegramServer:
         self.sent: list[Sent] = []
         self.commands: list[dict[str, str]] = []
         self.answered: list[str] = []
+        self.deleted: list[tuple[int, int]] = []
         self.faults: dict[str, list[Fault]] = {}
         self.calls: dict[str, int] = {}
         self.unknown_chats: set[int] = set()
@@ -270,6 +271,10 @@ class TelegramServer:
             raise Refusal(400, "Bad Request: message to edit not found")
         text = shown(fields["text"], fields.get("parse_mode", ""))
         return self._show("editMessageText", fields, text, int(fields["message_id"]))
+
+    async def _deleteMessage(self, fields: dict[str, Any]) -> bool:  # noqa: N802
+        self.deleted.append((int(fields["chat_id"]), int(fields["message_id"])))
+        return True
 
     async def _answerCallbackQuery(self, fields: dict[str, Any]) -> bool:  # noqa: N802
         pressed = self._presses.get(fields["callback_query_id"], float("-inf"))

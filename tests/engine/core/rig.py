@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from domain import events as e
 from domain import facts as f
+from domain.breakers import BreakerRule, BreakerSettings
 from domain.commands import AcknowledgeIncident, Actor, Command, Door, LoadStrategy, RecoverIncident
 from domain.desired import NOTHING, Desired, Protection, Qty, Quote, Style, Take, Target, Want
 from domain.facts import CommandDone, Fact
@@ -24,8 +25,6 @@ from domain.settings import (
     SECOND_NS,
     AccountSpec,
     ApprovalSettings,
-    BreakerRule,
-    BreakerSettings,
     ExecutionSettings,
     Limits,
     Person,
@@ -41,8 +40,7 @@ from engine.core.kernel import Kernel
 from engine.core.recovery import recover
 from engine.core.state import Slot, State
 
-ACCOUNT = "PAPER:main"
-SUB = "PAPER:sub"
+ACCOUNT, SUB = "PAPER:main", "PAPER:sub"
 BTC = Instrument(id="BTC-USDC-PERP.PAPER", venue_symbol="BTC", price_decimals=1, qty_decimals=3)
 ETH = Instrument(id="ETH-USDC-PERP.PAPER", venue_symbol="ETH", price_decimals=2, qty_decimals=2)
 PERSONS = (
@@ -68,7 +66,7 @@ SETTINGS = Settings(
     ),
     approvals=ApprovalSettings(enabled=False),
     execution=ExecutionSettings(),
-    breakers=BreakerSettings(exchange_failure=BreakerRule(threshold=1_000)),
+    breakers=BreakerSettings(exchange_failure=BreakerRule(threshold=Decimal(1_000))),
 )
 """Limits are wide and breakers patient: a test leaves what it does not look at unanswered."""
 WIDE = replace(

@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from domain import events as e
 from domain.account import VenueOperation
+from domain.breakers import BreakerRule, BreakerSettings
 from domain.commands import Approve, SetBreaker
 from domain.market import FeedState, FeedStatus
 from domain.order import Cancel, Query, RequestSnapshot
-from domain.settings import MINUTE_NS, BreakerRule, BreakerSettings, ExecutionSettings
+from domain.settings import MINUTE_NS, ExecutionSettings
 from domain.verdict import Reason
 from engine import desk_views
 from engine.core import breakers
@@ -166,12 +167,12 @@ def test_prices_close_the_breaker_of_market_data() -> None:
 
 def test_a_trader_opens_it_at_once_and_only_the_quorum_releases_it() -> None:
     rig = Rig(USUAL).start()
-    assert rig.command(SetBreaker(venue="PAPER"), "dot").ok
+    assert rig.command(SetBreaker(name="PAPER"), "dot").ok
     assert state(rig) is BreakerState.FORCED_OPEN
     assert places(rig.want(wants(target(0.5)))) == []
     rig.wait(24 * 3600)
     assert state(rig) is BreakerState.FORCED_OPEN
-    request = rig.command(SetBreaker(venue="PAPER", open=False), "dot").request
+    request = rig.command(SetBreaker(name="PAPER", open=False), "dot").request
     assert request
     for voter in ("bob", "cem"):
         assert state(rig) is BreakerState.FORCED_OPEN
@@ -183,10 +184,10 @@ def test_a_trader_opens_it_at_once_and_only_the_quorum_releases_it() -> None:
 
 def test_a_breaker_that_does_not_exist_or_is_not_open_is_refused_in_words() -> None:
     rig = Rig(USUAL).start()
-    assert "known: PAPER" in rig.command(SetBreaker(venue="NASDAQ"), "dot").text
-    assert "no breaker of PAPER is open" in rig.command(SetBreaker(venue="PAPER", open=False), "dot").text
-    rig.command(SetBreaker(venue="PAPER"), "dot")
-    assert "open by hand already" in rig.command(SetBreaker(venue="PAPER"), "dot").text
+    assert "known: PAPER" in rig.command(SetBreaker(name="NASDAQ"), "dot").text
+    assert "no breaker of PAPER is open" in rig.command(SetBreaker(name="PAPER", open=False), "dot").text
+    rig.command(SetBreaker(name="PAPER"), "dot")
+    assert "open by hand already" in rig.command(SetBreaker(name="PAPER"), "dot").text
 
 
 def test_an_open_breaker_outlives_a_crash_and_its_cool_down_goes_on() -> None:
@@ -224,7 +225,7 @@ def test_status_and_desk_show_what_is_not_closed() -> None:
 
 
 def test_the_rule_is_the_settings() -> None:
-    rule = BreakerRule(threshold=1, cool_down_ns=5 * 10**9, probes=1, fraction=Decimal("0.5"))
+    rule = BreakerRule(threshold=Decimal(1), cool_down_ns=5 * 10**9, probes=1, fraction=Decimal("0.5"))
     rig = Rig(replace(SETTINGS, breakers=BreakerSettings(exchange_failure=rule))).start()
     trouble(rig, times=1)
     assert state(rig) is BreakerState.OPEN

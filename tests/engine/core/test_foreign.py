@@ -46,7 +46,7 @@ ACTS: dict[type, Act] = {
     c.Resume: lambda rig: (rig.command(c.Halt(), "dot"), agree(rig, c.Resume())),
     c.ApplySettings: lambda rig: agree(rig, c.ApplySettings(settings=fewer(rig), content_hash="fewer")),
     c.RaiseEnvelope: lambda rig: agree(rig, c.RaiseEnvelope(strategy="script", notional=Decimal(10))),
-    c.SetBreaker: lambda rig: rig.command(c.SetBreaker(venue="PAPER"), "dot"),
+    c.SetBreaker: lambda rig: rig.command(c.SetBreaker(name="PAPER"), "dot"),
     c.Override: lambda rig: agree(rig, OVERRIDE),
     c.EndOverride: lambda rig: rig.command(c.EndOverride(rule="order_notional", scope="portfolio"), "dot"),
     c.BreakGlass: lambda rig: rig.command(c.BreakGlass(action="halt", reason="fire", step=1), "eve"),

@@ -35,7 +35,7 @@ SAMPLES: dict[type[c.Command], c.Command] = {
     c.SetCap: c.SetCap(account=ACCOUNT, instrument=BTC.id, qty=Decimal(1)),
     c.RaiseEnvelope: c.RaiseEnvelope(strategy="script", notional=Decimal(1)),
     c.ApplySettings: c.ApplySettings(settings=WIDE, content_hash="h"),
-    c.SetBreaker: c.SetBreaker(venue="PAPER"),
+    c.SetBreaker: c.SetBreaker(name="PAPER"),
     c.Override: c.Override(rule="order_notional", scope="portfolio", value=Decimal(1), minutes=1, reason="r"),
     c.EndOverride: c.EndOverride(rule="order_notional", scope="portfolio"),
     c.BreakGlass: c.BreakGlass(action="halt", reason="fire"),

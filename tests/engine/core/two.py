@@ -8,19 +8,12 @@ from msgspec.structs import replace
 
 from domain import events as e
 from domain.account import VenueOperation
+from domain.breakers import BreakerRule, BreakerSettings
 from domain.desired import Desired, Protection, Qty, Quote, Take, Target
 from domain.instrument import Instrument
 from domain.market import Bbo
 from domain.order import Place
-from domain.settings import (
-    SECOND_NS,
-    AccountSpec,
-    BreakerRule,
-    BreakerSettings,
-    ExecutionSettings,
-    FailoverSpec,
-    StrategySpec,
-)
+from domain.settings import SECOND_NS, AccountSpec, ExecutionSettings, FailoverSpec, StrategySpec
 from tests.engine.core.rig import SETTINGS, Rig, places
 
 A = Instrument(id="BTC-USDC-PERP.ALPHA", venue_symbol="BTC", price_decimals=1, qty_decimals=3)

@@ -7,6 +7,7 @@ from typing import Any
 from domain.commands import Actor, Door
 from domain.facts import (
     Alerted,
+    BreakerChanged,
     CommandDone,
     EquitySampled,
     Fact,
@@ -40,6 +41,13 @@ def make_facts(count: int, seed: int = 1, start_seq: int = 1) -> list[Fact]:
         facts.append(make_fact(rng, seq, index))
         seq, index = (seq, index + 1) if rng.random() < 0.3 else (seq + rng.randint(1, 3), 0)
     return facts
+
+
+def breaker_fact(at: dict[str, int]) -> Fact:
+    return BreakerChanged(
+        **at, name="latency", scope="PAPER", state="open", measure=Decimal("512.5"), threshold=Decimal(500),
+        until_ns=7, actions=("reduce_activity", "tell_risk"), why="slow",
+    )  # fmt: skip
 
 
 def make_fact(rng: random.Random, seq: int, index: int) -> Fact:
@@ -101,6 +109,7 @@ def make_fact(rng: random.Random, seq: int, index: int) -> Fact:
             Alerted(**at, severity=Severity.WARNING, kind="feed", text="stale \N{SNOWMAN}"),
             Refused(**at, strategy="maker", instrument=instrument, reason=Reason.MIN_QTY, detail="0.1 < 1"),
             TradingStateChanged(**at, state=TradingState.HALTED, by="tina", reason="lunch"),
+            breaker_fact(at),
         ]
         return rng.choice(facts)
 

@@ -22,9 +22,6 @@ from exchanges.paper.orders import PaperOrder
 from tests.exchanges.paper.world import ACCOUNT, BTC, INSTANT
 from tests.needs import recorded_data
 
-pytestmark = pytest.mark.xdist_group("numba")
-"""One worker compiles for all of these."""
-
 STEP = 1_000_000
 Tick = Bbo | Book | Trade
 
