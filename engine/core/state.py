@@ -36,6 +36,7 @@ from domain.order import ClientId, Order
 from domain.settings import RoleName, Settings, StrategySpec
 from domain.venue import VenueCaps
 from risk.breaker import Breaker
+from risk.exposure import RiskLevel
 from risk.measures import Sample
 
 STATE_VERSION = 2
@@ -316,6 +317,8 @@ class Samples(Series):
     day_open: Decimal = ZERO
     """Equity of the portfolio at the start of the PNL day."""
     peak_equity: Decimal = ZERO
+    level: RiskLevel = RiskLevel.LOW
+    """What people were told last of the drawdown from `peak_equity`."""
     peaks: dict[str, Decimal] = field(default_factory=dict)
     """The most that a strategy had earned at any sample since it was loaded, in terms of the equity given to it now."""
 

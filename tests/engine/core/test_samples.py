@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from domain import events as e
 from domain.commands import Door, UnloadStrategy
+from domain.facts import Alerted
 from domain.settings import SECOND_NS, Limits
 from engine.core import samples
 from engine.core.recovery import recover, state_hash
@@ -99,6 +100,18 @@ def test_drawdown_is_from_the_highest_equity_of_the_window() -> None:
     assert samples.drawdown(rig.core, 28 * HOUR * SECOND_NS) == 0, "the high is 31 hours ago"
     assert samples.drawdown(rig.core, 33 * HOUR * SECOND_NS) == Decimal("0.1"), "it is known by the hour"
     assert samples.drawdown(rig.core) == Decimal("0.1")
+
+
+def test_people_are_told_when_the_level_rises_and_when_it_has_calmed() -> None:
+    rig = trading()
+    levels = []
+    for price in (60_000, 49_900, 50_100, 49_900, 45_000, 52_500, 59_000):
+        at(rig, price)
+        levels.append(rig.core.state.samples.level.value)
+    assert levels == ["low", "medium", "medium", "medium", "high", "low", "low"]
+    told = [(alert.severity.value, alert.text) for alert in rig.told(Alerted) if alert.kind == "risk_level"]
+    assert [severity for severity, _ in told] == ["warning", "error", "info"]
+    assert told[1][1] == "Risk is HIGH, before MEDIUM: 15.0% under the highest equity of 1,000,000.00. See /risk."
 
 
 def test_a_loss_between_two_samples_counts_at_once() -> None:
