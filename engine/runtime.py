@@ -151,8 +151,7 @@ class Runtime:
         self.engine: asyncio.Task[None] | None = None
         self._beside = Beside()
         self.later = self._beside.run
-        self.meter = Meter(self.loop.put)
-        self.lock_down = LockDown(self.core)
+        self.meter, self.lock_down = Meter(self.loop.put), LockDown(self.core)
         self._snapshot_is_due = False
 
     @property
