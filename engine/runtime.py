@@ -56,6 +56,7 @@ from engine.data.conflate import Conflator, LagWatch
 from engine.data.monitor import FeedMonitor
 from engine.desk import Desk, StrategySource
 from engine.disk import watch_disk
+from engine.emergency.keeper import keep as keep_incidents
 from engine.file_watch import watch_settings
 from engine.observe.build import build_hash, lock_hash
 from engine.observe.facts import log_facts
@@ -292,6 +293,7 @@ class Runtime:
         self.later(self.monitor.run())
         self.later(self._take_snapshots())
         self.later(watch_disk(self.data, self.journal, self.loop.put))
+        self.later(keep_incidents(self.data, self.desk, self._snapshot))
         self.later(watch_settings(self.data, self.config, self.contracts, self.core, self.loop.put))
         for strategy in list(self.core.state.strategies):
             self._warm_up(strategy)
