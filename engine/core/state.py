@@ -351,7 +351,6 @@ class State(Struct):
     config_versions: list[ConfigVersion] = field(default_factory=list)
     """The newest changes of the settings; `config_version` counts all of them."""
     file_differs: tuple[str, ...] = ()
-    """How the settings file differs from the settings in force; it is applied by a command alone."""
     samples: Samples = field(default_factory=Samples)
     shares: dict[str, Decimal] = field(default_factory=dict)
     """Share of equity by strategy, as the allocator set it last (`allocation`)."""
