@@ -21,10 +21,8 @@ from domain.settings import SECOND_NS
 from engine.core import incident as core_incident
 from engine.core.core import Core
 from engine.core.journal import JournalReader, verify
-from engine.core.recovery import replay
-from engine.core.state import State
 from engine.knowledge import utc
-from engine.replay import FactSource, saved
+from engine.replay import FactSource, state_at_end
 
 LEAD_NS = 60 * SECOND_NS
 """What happened so long before belongs to it too."""
@@ -113,9 +111,7 @@ def build(folder: Path, name: str) -> IncidentReport:
 
 def find(folder: Path, name: str) -> Incident:
     """An incident that the journal's engine remembers; "" = the newest. Raises `MoonDevError` when there is none."""
-    core = Core(next(iter(saved(folder)), State()))
-    replay(JournalReader(folder).records(core.state.seq + 1), core, with_code=False)
-    known = core.state.incidents
+    known = state_at_end(folder).incidents
     if not known:
         raise MoonDevError(f"there has been no incident in {folder.parent}")
     found = known.get(name.upper()) if name else next(reversed(known.values()))
@@ -153,13 +149,16 @@ def _entry(core: Core, fact: f.Fact) -> Entry | None:  # noqa: PLR0911 - one per
         case f.FillBooked():
             contract = core.instruments[fact.instrument]
             qty, price = contract.qty_text(fact.side * fact.qty), contract.price_text(fact.price)
-            text = f"{qty} {fact.instrument} at {price} ({fact.role}), earned {fact.realised}, fee {fact.fee}"
+            text = (
+                f"{qty} {fact.instrument} at {price} ({fact.role.name.lower()}), earned {fact.realised}, fee {fact.fee}"
+            )
             return _line(fact, "fill", fact.owner, text)
         case f.OrderChanged():
             contract = core.instruments[fact.instrument]
-            guards = " reduce-only" if fact.reduce_only else ""
-            text = f"{fact.cid} {contract.qty_text(fact.side * fact.qty)} {fact.instrument} {fact.role}{guards}"
-            return _line(fact, "order", fact.owner, f"{text}: {fact.status}{f', {fact.reason}' if fact.reason else ''}")
+            guards, why = " reduce-only" if fact.reduce_only else "", f", {fact.reason}" if fact.reason else ""
+            qty, role = contract.qty_text(fact.side * fact.qty), fact.role.name.lower()
+            text = f"{fact.cid} {qty} {fact.instrument} {role}{guards}"
+            return _line(fact, "order", fact.owner, f"{text}: {fact.status.name.lower()}{why}")
         case _:
             return None
 

@@ -12,7 +12,7 @@ from domain.errors import MoonDevError
 from engine.core.journal import FileJournal, verify
 from engine.emergency.keeper import preserve
 from engine.emergency.report import as_markdown, build, write
-from tests.engine.core.rig import ASKING, Rig, places
+from tests.engine.core.rig import ASKING, Rig, places, target, wants
 
 
 def flattened(*, over: bool) -> Rig:
@@ -99,6 +99,18 @@ def test_an_incident_that_is_not_known_is_refused_with_those_that_are(tmp_path: 
 def test_a_journal_without_an_incident_says_so(tmp_path: Path) -> None:
     with pytest.raises(MoonDevError, match="there has been no incident"):
         build(folder_of(Rig(ASKING).start(), tmp_path), "")
+
+
+def test_a_snapshot_right_behind_a_decision_is_no_hole(tmp_path: Path) -> None:
+    journal = FileJournal(tmp_path / "journal", fsync=False)
+    rig = Rig(ASKING, journal)  # type: ignore[arg-type]
+    rig.start()
+    rig.command(c.Flatten(reason="news"), "dot")
+    rig.want(wants(target(0.5)))
+    rig.kernel.snapshot()
+    rig.wait(6)
+    journal.close()
+    assert build(tmp_path / "journal", "").id == "I1"
 
 
 def test_the_state_is_preserved_beside_the_reports(tmp_path: Path) -> None:
