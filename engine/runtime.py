@@ -21,17 +21,15 @@ from typing import cast
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from domain.commands import Actor, Door, LoadStrategy
 from domain.errors import JournalError, MoonDevError
 from domain.events import (
     ClockStepped,
-    CommandReceived,
     EngineStarted,
     EngineStopped,
     Event,
-    StrategyFileBroken,
 )
 from domain.facts import Alerted, CommandDone, Fact, FactKey, RequestChanged, StrategyChanged, StrategyStatus
+from domain.files import StrategyFileBroken
 from domain.instrument import Instrument
 from domain.market import Feed, FeedKind, FeedStatus, MarketEvent
 from domain.order import Intent
@@ -39,9 +37,12 @@ from domain.ports import MarketFeed, Secrets
 from domain.settings import StrategySpec
 from engine import lost as lost_end
 from engine.beside import Beside
+from engine.catalogue import built_in, seed
 from engine.clock import WallClock
 from engine.codes import Codes
 from engine.config import Config, diff
+from engine.config.remember import check_environment
+from engine.config.running import RunningSettings
 from engine.core.contracts import check_contracts, news_of
 from engine.core.core import AnyStrategy, Core
 from engine.core.executor import cancels
@@ -55,6 +56,7 @@ from engine.data.conflate import Conflator, LagWatch
 from engine.data.monitor import FeedMonitor
 from engine.desk import Desk, StrategySource
 from engine.disk import watch_disk
+from engine.file_watch import watch_settings
 from engine.observe.build import build_hash, lock_hash
 from engine.observe.facts import log_facts
 from engine.replay import facts_of
@@ -105,6 +107,7 @@ class Runtime:
         )
         self._replayed: list[Fact] = []
         self.core, self.recovery = recover(self.journal, self._fresh, self.build, self._replayed.extend)
+        check_environment(data, self.core.state, config)
         known = {i.id: i for i in self.core.state.settings.instruments}
         check_contracts(self.core, listed)
         self._listed = listed
@@ -130,6 +133,7 @@ class Runtime:
             journal=self.journal,
             news=self._news,
         )
+        self.desk.settings.file = RunningSettings(config, built_in())
         self.desk.codes = Codes(vault, self.clock)
         last = self._replayed[-1] if self._replayed else None
         self.desk.last_fact = (last.seq, last.index) if last else (self.recovery.snapshot_seq, 0)
@@ -288,6 +292,7 @@ class Runtime:
         self.later(self.monitor.run())
         self.later(self._take_snapshots())
         self.later(watch_disk(self.data, self.journal, self.loop.put))
+        self.later(watch_settings(self.data, self.config, self.contracts, self.core, self.loop.put))
         for strategy in list(self.core.state.strategies):
             self._warm_up(strategy)
         return differs
@@ -314,7 +319,7 @@ class Runtime:
         """The first event of this run: who we are, and under which settings."""
         state = self.core.state
         is_new = not state.epoch
-        seeds = [self._seed(spec) for spec in self.settings.strategies] if is_new else []
+        seeds = [seed(spec, self._source_of) for spec in self.settings.strategies] if is_new else []
         if self.recovery.events:
             self.kernel.snapshot()
             self.projection.reached(self.kernel.told_seq)
@@ -335,20 +340,11 @@ class Runtime:
             self.loop.put(changed)
         for file, problem in self.broken.items():
             self.loop.put(StrategyFileBroken(file=file, problem=problem))
-        for seed in seeds:
-            self.loop.put(seed)
+        for wish in seeds:
+            self.loop.put(wish)
         if is_new:
             return []
         return diff(state.settings, self._wanted) if wanted != state.settings_hash else []
-
-    def _seed(self, spec: StrategySpec) -> CommandReceived:
-        command = LoadStrategy(spec=spec)
-        with contextlib.suppress(Exception):
-            # what is wrong with it is found again, and told, when the engine loads it
-            source = self._source_of(spec)
-            command = LoadStrategy(spec=spec, source_hash=source.sha256, source=source.text)
-        actor = Actor(person="", door=Door.SYSTEM)
-        return CommandReceived(actor=actor, command=command, request_id=f"settings:{spec.id}")
 
     async def _drive(self) -> None:
         """Run until cancelled. When the journal fails, entries are cancelled and its error is raised."""

@@ -59,6 +59,9 @@ class WideLimits(Struct, frozen=True, kw_only=True):
     age_ns: int
     """0 = a position may get as old as it likes."""
     losses: int
+    drawdown_ppm: int
+    strategy_drawdown_ppm: int
+    day_loss_ppm: int
 
 
 class Measured(Struct, kw_only=True, gc=False):
@@ -89,6 +92,9 @@ class Measured(Struct, kw_only=True, gc=False):
     age_ns: int
     """Of a position that the order adds to; 0 = it adds to none."""
     losses: int
+    drawdown_ppm: int
+    strategy_drawdown_ppm: int
+    day_loss_ppm: int
 
 
 def check_account(most: Decimal, worst: int) -> Veto | None:
@@ -100,7 +106,19 @@ def check_account(most: Decimal, worst: int) -> Veto | None:
 
 def check_wide(limits: WideLimits, seen: Measured) -> Veto | None:
     """Every limit over more than one order; None lets it pass."""
-    return check_sums(limits, seen) or check_state_of(limits, seen)
+    return check_losses(limits, seen) or check_sums(limits, seen) or check_state_of(limits, seen)
+
+
+def check_losses(limits: WideLimits, seen: Measured) -> Veto | None:
+    """What was lost of the highest equity, of the day's, and by the strategy itself."""
+    for lost, most, reason, rule in (
+        (seen.day_loss_ppm, limits.day_loss_ppm, Reason.DAILY_LOSS, "daily_loss"),
+        (seen.drawdown_ppm, limits.drawdown_ppm, Reason.DRAWDOWN, "portfolio_drawdown"),
+        (seen.strategy_drawdown_ppm, limits.strategy_drawdown_ppm, Reason.STRATEGY_DRAWDOWN, "strategy_drawdown"),
+    ):
+        if lost >= most:
+            return Veto(reason, f"{percent(lost)} is lost, from {rule} = {percent(most)} on nothing is added")
+    return None
 
 
 def check_sums(limits: WideLimits, seen: Measured) -> Veto | None:
@@ -165,6 +183,6 @@ def check_state_of(limits: WideLimits, seen: Measured) -> Veto | None:
         text = f"it is {seen.age_ns // NS} s old, position_age_s allows {limits.age_ns // NS}"
         return Veto(Reason.POSITION_AGE, text)
     if seen.losses >= limits.losses:
-        text = f"{seen.losses} in a row today, consecutive_losses allows {limits.losses}; /strategies start lifts it"
+        text = f"{seen.losses} in a row today, consecutive_losses allows {limits.losses}; the next UTC day begins anew"
         return Veto(Reason.LOSING_STREAK, text)
     return None

@@ -1,4 +1,4 @@
-"""Policy on what strategies want: size, clip, park, veto. Pure functions over integers and Decimal.
+"""Policy on what strategies want: clip, park, veto. Pure functions over integers and Decimal (sizes: `risk.sizing`).
 
 The three kinds of answer are in `domain.verdict`; the gate (`risk.gate`) looks again at every intent.
 """
@@ -9,33 +9,6 @@ from decimal import Decimal
 
 from domain.instrument import Instrument
 from domain.verdict import Reason
-from risk.gate import PPM
-
-_WEAKEST = 500_000
-_STRONGEST = 2_000_000
-
-
-def size_strength(
-    strength: float,
-    *,
-    equity: Decimal,
-    price: int,
-    instrument: Instrument,
-    base_fraction: Decimal,
-    max_fraction: Decimal,
-) -> int:
-    """Signed quantity for a conviction in -1..1: base fraction of equity, scaled 0.5x to 2x, capped.
-
-    The scale is linear in |strength|; 0 gives 0. Rounded towards zero to a whole lot.
-    """
-    if strength == 0 or equity <= 0 or price <= 0:
-        return 0
-    conviction = min(PPM, round(abs(strength) * PPM))
-    scale = _WEAKEST + (_STRONGEST - _WEAKEST) * conviction // PPM
-    notional = min(equity * base_fraction * scale / PPM, equity * max_fraction)
-    qty = int(notional / (price * instrument.unit))
-    qty -= qty % instrument.lot
-    return qty if strength > 0 else -qty
 
 
 def clip_to_limit(

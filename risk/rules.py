@@ -270,7 +270,7 @@ _TABLE = (
     Rule(
         name="kelly_min",
         unit=Unit.FRACTION,
-        guards="the smallest part of equity that half Kelly comes to, where the record earns anything",
+        guards="the smallest part of equity that half Kelly comes to, however bad or short the record",
         scopes=(PORTFOLIO, STRATEGY),
         default=_percent("1"),
         most=_ONE,
@@ -289,6 +289,14 @@ _TABLE = (
         guards="the part of equity that a position is sized from, before strength, volatility and performance",
         scopes=(PORTFOLIO, STRATEGY, INSTRUMENT),
         default=_percent("2"),
+        most=_ONE,
+    ),
+    Rule(
+        name="volatility_target",
+        unit=Unit.FRACTION,
+        guards="a day's standard deviation of returns at which a position has its base size; wilder ones are smaller",
+        scopes=(PORTFOLIO, STRATEGY, INSTRUMENT),
+        default=_percent("3"),
         most=_ONE,
     ),
 )

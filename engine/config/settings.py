@@ -66,7 +66,7 @@ def without_listed(config: Config) -> Settings:
         instruments=tuple(_checked(item) for item in config.instruments),
         accounts=(*(_account(a, a.deposit) for a in config.accounts), *(_account(a, ZERO) for a in real)),
         persons=tuple(to_person(item) for item in config.persons),
-        risk=_risk(config),
+        risk=to_risk(config),
         approvals=to_approvals(config),
         execution=_execution(config),
         breakers=to_breakers(config.breakers),
@@ -129,7 +129,8 @@ def _limits(item: LimitsSection) -> Limits:
     return Limits(**item.model_dump())
 
 
-def _risk(config: Config) -> RiskSettings:
+def to_risk(config: Config) -> RiskSettings:
+    """The limits alone."""
     risk = config.risk
     return RiskSettings(
         limits={instrument: _limits(item) for instrument, item in sorted(risk.limits.items())},

@@ -16,6 +16,7 @@ from domain.facts import RequestStatus, Severity
 from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
 from engine.core import (
+    config,
     glass,
     incident,
     operate,
@@ -59,6 +60,7 @@ ROLE_NEEDED: dict[type[c.Command], RoleName] = {
     c.Review: RoleName.RISK,
     c.AcknowledgeIncident: RoleName.TRADER,
     c.RecoverIncident: RoleName.RISK,
+    c.ChangeSettings: RoleName.RISK,
 }
 """Least role per command; voting is judged by the quorum rules instead."""
 
@@ -165,7 +167,9 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             return override(core, event, who, command)
 
 
-def override(core: Core, event: CommandReceived, who: str, command: c.Command) -> Veto | str:  # noqa: PLR0911 - one per command
+def override(  # noqa: PLR0911 - one per command
+    core: Core, event: CommandReceived, who: str, command: c.Command
+) -> Veto | str:
     """What lowers risk is done at once; what gives it back asks the quorum."""
     match command:
         case c.SetHold() if command.on:
@@ -184,8 +188,26 @@ def override(core: Core, event: CommandReceived, who: str, command: c.Command) -
             return incident.acknowledge(core, who, command.incident, command.text)
         case c.RecoverIncident():
             return reconcile.recover(core, who, command.incident)
+        case c.ChangeSettings():
+            return change_settings(core, event, who, command)
         case _:
             return ask_quorum(core, event, command)
+
+
+def change_settings(core: Core, event: CommandReceived, who: str, command: c.ChangeSettings) -> Veto | str:
+    """What only lowers risk is in force at once; what is not known to, asks the quorum."""
+    change = config.resolved(core, command)
+    if isinstance(change, Veto):
+        return change
+    return config.change(core, who, change) if config.is_lower(change) else ask_quorum(core, event, change)
+
+
+def objection(core: Core, command: c.Command) -> Veto | None:
+    """Why a command makes no sense now, before anyone votes on it, and when they have."""
+    if not isinstance(command, c.ChangeSettings):
+        return operate.objection(core, command)
+    after = config.settings_after(core, command)
+    return after if isinstance(after, Veto) else operate.settings_objection(core, after)
 
 
 def needs_votes(core: Core, event: CommandReceived, command: c.SetParams) -> bool:
@@ -223,14 +245,14 @@ def on_loaded(
                 f"{name} is paused: quotes and entries are pulled, protections stay.",
             )
         case c.SetParams():
-            return said(
-                strategies.set_params(core, strategy, command.params), f"{name} has new parameters and warms up."
-            )
+            refusal = strategies.set_params(core, strategy, command.params)
+            config.note_params(core, who, name)
+            return said(refusal, f"{name} has new parameters and warms up.")
 
 
 def ask_quorum(core: Core, event: CommandReceived, command: c.Command) -> Veto | str:
     """Open a request for what needs more than one person; a person's new one takes the place of their earlier one."""
-    refusal = operate.objection(core, command)
+    refusal = objection(core, command)
     if refusal is not None:
         return refusal
     if event.actor.door is c.Door.SYSTEM:
@@ -271,6 +293,8 @@ def describe(core: Core, command: c.Command) -> str:  # noqa: PLR0911 - one per 
             return f"let {command.strategy} add up to {command.notional}"
         case c.SetBreaker():
             return by_hand.describe(core, command.name)
+        case c.ChangeSettings():
+            return config.describe(core, command)
         case c.ApplySettings():
             return f"apply settings {command.content_hash[:8]}: {'; '.join(command.changes) or 'no change'}"
         case c.SetParams():
@@ -314,7 +338,7 @@ def release(core: Core, request: Request) -> Veto | str:
 
 def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR0911 - one per command
     """Carry out what the quorum agreed to."""
-    refusal = operate.objection(core, command)
+    refusal = objection(core, command)
     if refusal is not None:
         return refusal
     match command:
@@ -331,7 +355,10 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR091
         case c.RaiseEnvelope():
             return operate.raise_envelope(core, command)
         case c.ApplySettings():
+            config.record(core, command.settings, by, "the settings file")
             return operate.apply_settings(core, command)
+        case c.ChangeSettings():
+            return config.change(core, by, command)
         case c.SetBreaker():
             return by_hand.release(core, command.name)
         case c.SetParams():

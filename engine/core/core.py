@@ -329,7 +329,7 @@ class Core:
         """Publish a refusal once; the same refusal of the same slot is not repeated."""
         if slot.refused == reason.value:
             return
-        slot.refused = reason.value
+        slot.refused, slot.refused_detail = reason.value, detail
         self.facts.append(
             facts.Refused(**self.at(), strategy=slot.owner, instrument=slot.instrument, reason=reason, detail=detail)
         )

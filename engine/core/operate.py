@@ -172,17 +172,21 @@ def raise_envelope(core: Core, command: c.RaiseEnvelope) -> Veto | str:
 
 def apply_settings(core: Core, command: c.ApplySettings) -> str:
     """Replace the settings; loaded strategies stay as they are, a new account is opened at the next start."""
+    take_settings(core, command.settings, command.content_hash)
+    opened = ", ".join(spec.id for spec in command.settings.accounts if spec.id not in core.state.accounts)
+    later = f" Accounts that open at the next start: {opened}." if opened else ""
+    return f"Settings {command.content_hash[:8]} are in force.{later}"
+
+
+def take_settings(core: Core, settings: Settings, content_hash: str) -> None:
+    """Other settings are in force, and everything follows them."""
     persons = core.state.settings.persons
-    core.state.settings = command.settings
-    core.state.settings_hash = command.content_hash
+    core.state.settings, core.state.settings_hash = settings, content_hash
     core.refresh()
     people.take_over(core, persons)
     failover.claim_all(core)
     deadman.apply_settings(core)
     converge_all(core)
-    opened = ", ".join(spec.id for spec in command.settings.accounts if spec.id not in core.state.accounts)
-    later = f" Accounts that open at the next start: {opened}." if opened else ""
-    return f"Settings {command.content_hash[:8]} are in force.{later}"
 
 
 def open_accounts(core: Core) -> None:
@@ -271,7 +275,7 @@ def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa
     if review.park_if_large(core, slot, parked):
         request = core.slot(slot.account, slot.instrument).parked
         if not request:
-            return Veto(REASONS[slot.refused])
+            return Veto(REASONS[slot.refused], slot.refused_detail)
         return f"Request {request} waits for approval by another person: /approve {request}."
     before = slot.target, slot.style, slot.band, slot.entry
     slot.refused = ""
@@ -345,6 +349,9 @@ def bad_cap(core: Core, instrument: str, qty: Decimal) -> Veto | None:
 
 def settings_objection(core: Core, settings: Settings) -> Veto | None:
     """Settings must keep the contracts and accounts that orders, positions and strategies rest on."""
+    if core.state.settings.environment is not settings.environment:
+        own = core.state.settings.environment
+        return Veto(Reason.WRONG_STATE, f"this data folder is for {own}; {settings.environment} has one of its own")
     if core.state.settings == settings:
         return Veto(Reason.WRONG_STATE, "these settings are in force already")
     if found := unreachable(settings.persons, settings.approvals):

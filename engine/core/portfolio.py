@@ -16,7 +16,7 @@ from domain.instrument import MONEY_STEP, ZERO, AccountId, Instrument
 from domain.order import Order, Role
 from engine.core import allocation, samples
 from engine.core.core import Core
-from engine.core.state import Slot, slot_key
+from engine.core.state import Slot, StrategyState, slot_key
 
 DAY_NS = 86_400_000_000_000
 REMEMBERED_FILLS = 10_000
@@ -24,6 +24,7 @@ REMEMBERED_FILLS = 10_000
 FORGOTTEN_AT_ONCE = 1_000
 """A dictionary that loses its oldest key again and again has to step over all the holes each time."""
 REMEMBERED_SLOT_FILLS = 64
+REMEMBERED_TRADES = 250
 
 
 def book_fill(core: Core, slot: Slot, order: Order | None, event: Filled) -> Decimal:
@@ -34,6 +35,7 @@ def book_fill(core: Core, slot: Slot, order: Order | None, event: Filled) -> Dec
     if position is None:
         position = account.positions[event.instrument] = Position(instrument=event.instrument, owner=slot.owner)
     instrument = core.instruments[event.instrument]
+    before = position.qty
     realised = change_position(position, instrument, signed_qty, event.price, state.ts_ns)
     position.fees += fee
     account.cash += realised - fee
@@ -49,6 +51,7 @@ def book_fill(core: Core, slot: Slot, order: Order | None, event: Filled) -> Dec
         owner.fees += fee
         if owner.spec.position_age_ns and position.opened_ns == state.ts_ns:
             core.set_timer_once(f"age:{slot.owner}", state.ts_ns + owner.spec.position_age_ns)
+    note_trade(core, slot, owner, position, before, realised - fee)
     core.facts.append(
         facts.FillBooked(
             seq=state.seq,
@@ -70,6 +73,25 @@ def book_fill(core: Core, slot: Slot, order: Order | None, event: Filled) -> Dec
     )
     position_changed(core, event.account, position)
     return realised
+
+
+def note_trade(
+    core: Core, slot: Slot, owner: StrategyState | None, position: Position, before: int, profit: Decimal
+) -> None:
+    """A trade is over when its position is closed or turned round: what it earned goes into its strategy's record."""
+    slot.trade_profit += profit
+    is_over = before and position.qty * before <= 0
+    if is_over and owner is not None and slot.trade_worth:
+        owner.trades.append(float(slot.trade_profit / slot.trade_worth))
+        if len(owner.trades) > REMEMBERED_TRADES:
+            del owner.trades[0]
+        day = core.state.ts_ns // DAY_NS
+        if day != owner.losses_day:
+            owner.losses_in_a_row, owner.losses_day = 0, day
+        owner.losses_in_a_row = owner.losses_in_a_row + 1 if slot.trade_profit < 0 else 0
+    if is_over:
+        slot.trade_profit = slot.trade_worth = ZERO
+    slot.trade_worth = max(slot.trade_worth, abs(position.entry_value))
 
 
 def change_position(position: Position, instrument: Instrument, signed_qty: int, price: int, ts_ns: int) -> Decimal:

@@ -18,11 +18,12 @@ from domain.facts import TradingState
 from domain.order import Role, check_side
 from domain.settings import ApprovalSettings
 from domain.verdict import Reason
-from engine.core import limits, requests
+from engine.core import limits, requests, wide
 from engine.core.core import Core
 from engine.core.executor import converge, takes
 from engine.core.executor.exposure import exposure_of, joint, net, reference
 from engine.core.executor.targets import hedge_goal, worst_price
+from engine.core.sizing import size_of
 from engine.core.state import MANUAL, Parked, Slot, StrategyState, WantedQuote
 from risk import policy
 
@@ -119,6 +120,11 @@ def review_target(core: Core, slot: Slot, target: Target | None) -> None:
         )
         if clipped is not None:
             core.refuse(slot, clipped, f"entry={target.entry}")
+        wanted = qty
+        qty, clipped = wide.clip(core, slot, target.entry, wanted, worst_price(core, slot))
+        if clipped is not None:
+            left, all_of = instrument.qty_text(qty), instrument.qty_text(wanted)
+            core.refuse(slot, clipped, f"entry={target.entry}: {left} of {all_of}")
     entry = target.entry if isinstance(target.want, Hedge) else target.entry or UNNAMED
     parked = Parked(slot.key, qty, target.style, band, entry, price)
     if slot.hedge_lead or not park_if_large(core, slot, parked):
@@ -155,18 +161,10 @@ def frozen_strength(core: Core, slot: Slot, entry: str, want: Strength) -> int:
         raise Unrepresentable(f"{slot.instrument}: strength is not a number")
     if entry and slot.sized_entry == entry and want.value * slot.sized_qty > 0:
         return slot.sized_qty
-    risk = core.state.settings.risk
-    qty = policy.size_strength(
-        want.value,
-        equity=core.equity(slot.account),
-        price=reference(core, slot)[0],
-        instrument=core.instruments[slot.instrument],
-        base_fraction=risk.base_position_fraction,
-        max_fraction=risk.max_position_fraction,
-    )
-    if qty:
-        slot.sized_entry, slot.sized_qty = entry, qty
-    return qty
+    sized = size_of(core, slot, want.value)
+    if sized.qty:
+        slot.sized_entry, slot.sized_qty, slot.sized_why = entry, sized.qty, sized.words
+    return sized.qty
 
 
 def added_by(core: Core, slot: Slot, parked: Parked) -> int:

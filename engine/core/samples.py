@@ -203,11 +203,15 @@ def portfolio_equity(core: Core) -> Decimal:
 
 def day_loss(core: Core) -> Decimal:
     """Loss since the start of the PNL day (UTC) as a fraction of the equity it opened with; 0 when it is a profit."""
+    return loss(day_opened(core), portfolio_equity(core))
+
+
+def day_opened(core: Core) -> Decimal:
+    """Equity of the portfolio at the start of the PNL day."""
     kept, state = core.state.samples, core.state
-    opened = kept.day_open
     if state.day != state.ts_ns // DAY_NS and kept.equity:
-        opened = kept.equity[-1]  # a new day, not sampled yet
-    return loss(opened, portfolio_equity(core))
+        return kept.equity[-1]  # a new day, not sampled yet
+    return kept.day_open
 
 
 def drawdown(core: Core, window_ns: int = 0) -> Decimal:

@@ -27,6 +27,7 @@ from msgspec.msgpack import Decoder, Encoder
 from domain.account import Account, VenueOperation
 from domain.commands import Command
 from domain.desired import NOTHING, Desired, Style
+from domain.edits import ConfigVersion
 from domain.facts import RequestStatus, StrategyStatus, TradingState
 from domain.incident import Incident
 from domain.instrument import ZERO, AccountId, InstrumentId
@@ -140,6 +141,14 @@ class Slot(Struct):
     mismatches: int = 0
     ceilings: dict[str, int] = field(default_factory=dict)
     """Largest |position| that an open breaker leaves here, by its key: what is more is closed at once."""
+    refused_detail: str = ""
+    sized_why: str = ""
+    """How `sized_qty` came about, and which rule bound it."""
+    clipped: tuple[str, int, int] = ("", 0, 0)
+    """Entry, quantity wanted and what limits left of it: frozen, or a moving price would trade it up and down."""
+    trade_profit: Decimal = ZERO
+    trade_worth: Decimal = ZERO
+    """Net profit of the trade that is open, and the most that was paid for it."""
 
 
 class StrategyState(Struct):
@@ -175,6 +184,8 @@ class StrategyState(Struct):
     losses_in_a_row: int = 0
     """Losing trades since the last winning one, on the PNL day `losses_day`."""
     losses_day: int = 0
+    trades: list[float] = field(default_factory=list)
+    """Net profit of its newest closed trades as a fraction of what was paid; begun anew with new parameters."""
 
 
 class Parked(Struct, frozen=True):
@@ -366,6 +377,12 @@ class State(Struct):
     incidents: dict[str, Incident] = field(default_factory=dict)
     """The newest ones; only the last can be open."""
     incidents_made: int = 0
+    config_version: int = 0
+    """How often the settings were changed; 0 = they are as the first start found them."""
+    config_versions: list[ConfigVersion] = field(default_factory=list)
+    """The newest changes, the last of which is in force."""
+    file_differs: tuple[str, ...] = ()
+    """How the settings file differs from the settings in force; it is applied by a command alone."""
     samples: Samples = field(default_factory=Samples)
     shares: dict[str, Decimal] = field(default_factory=dict)
     """Share of equity by strategy, as the allocator set it last (`allocation`)."""

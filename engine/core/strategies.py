@@ -16,8 +16,9 @@ from domain.account import venue_of
 from domain.codec import encode
 from domain.desired import NOTHING
 from domain.errors import StrategyError
-from domain.events import Decided, History, StrategyFault, StrategyFileBroken
+from domain.events import Decided, History, StrategyFault
 from domain.facts import Severity, StrategyStatus
+from domain.files import StrategyFileBroken
 from domain.market import Feed, FeedKind
 from domain.settings import StrategySpec
 from domain.strategy import Wake
@@ -60,6 +61,7 @@ def load(core: Core, spec: StrategySpec, source_hash: str, *, is_configured: boo
         slot = core.slot(spec.account, instrument)
         slot.owner = spec.id
         core.tally.dirty[slot.key] = None
+        core.limits.pop(slot.key, None)
         position = core.state.accounts[spec.account].positions.get(instrument)
         if position is not None:
             position.owner = spec.id
@@ -248,8 +250,10 @@ def set_params(core: Core, strategy: StrategyState, params: dict[str, object]) -
     """New parameters: checked first; memory starts anew and is warmed up again."""
     old = strategy.spec
     merged = {**old.params, **params}
-    spec = replace(old, params=merged, autostart=True)
-    return rewarm(core, strategy, spec)
+    veto = rewarm(core, strategy, replace(old, params=merged, autostart=True))
+    if veto is None:
+        strategy.trades = []
+    return veto
 
 
 def rewarm(core: Core, strategy: StrategyState, spec: StrategySpec) -> Veto | None:

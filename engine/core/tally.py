@@ -1,7 +1,7 @@
 """Worst sides added up over slots, kept current by difference: what one event changed is counted anew, nothing else.
 
 Derived from the state and never saved. Whatever changes an order's size or price, a position or an owner marks its
-slot in `Tally.dirty`; `engine.core.limits.count` brings the sums up to date before they are read.
+slot in `Tally.dirty`; `engine.core.wide.count` brings the sums up to date before they are read.
 """
 
 from __future__ import annotations

@@ -11,50 +11,12 @@ from msgspec.structs import replace
 
 from domain.instrument import Instrument
 from domain.verdict import Reason
-from risk.policy import added_exposure, clip_to_limit, envelope_qty, needs_approval, size_strength
+from risk.policy import added_exposure, clip_to_limit, envelope_qty, needs_approval
 
 BTC = Instrument(id="BTC-USDC-PERP.PAPER", venue_symbol="BTC", price_decimals=1, qty_decimals=3)
 LOTS = replace(BTC, lot=10)
 PRICE = 600_000
-EQUITY = Decimal(100_000)
 TARGETS = st.integers(-(10**6), 10**6)
-
-
-def sized(strength: float, instrument: Instrument = BTC, **changes: Decimal) -> int:
-    fractions = {"base_fraction": Decimal("0.02"), "max_fraction": Decimal("0.10"), "equity": EQUITY} | changes
-    return size_strength(strength, price=PRICE, instrument=instrument, **fractions)
-
-
-@pytest.mark.parametrize(
-    ("strength", "fraction"), [(1e-9, "0.01"), (1 / 3, "0.02"), (1.0, "0.04"), (-1.0, "-0.04"), (7.0, "0.04")]
-)
-def test_conviction_scales_the_base_between_a_half_and_twice(strength: float, fraction: str) -> None:
-    expected = int(EQUITY * Decimal(fraction) / (PRICE * BTC.unit))
-    assert abs(sized(strength) - expected) <= 1
-
-
-def test_no_conviction_no_equity_or_no_price_is_no_position() -> None:
-    assert sized(0.0) == 0
-    assert sized(1.0, equity=Decimal(0)) == 0
-    assert sized(1.0, equity=Decimal(-5)) == 0
-    assert size_strength(
-        1.0, equity=EQUITY, price=0, instrument=BTC, base_fraction=Decimal(1), max_fraction=Decimal(1)
-    ) == 0  # fmt: skip
-
-
-@given(st.floats(-1, 1))
-def test_size_is_whole_lots_of_the_same_sign_and_never_above_the_cap(strength: float) -> None:
-    qty = sized(strength, LOTS, base_fraction=Decimal("0.5"))
-    assert qty % LOTS.lot == 0
-    assert qty * strength >= 0
-    assert abs(qty) * PRICE * LOTS.unit <= EQUITY * Decimal("0.10")
-
-
-@given(st.floats(0, 1), st.floats(0, 1))
-def test_more_conviction_is_never_a_smaller_size(a: float, b: float) -> None:
-    weaker, stronger = sorted((a, b))
-    if weaker > 0:
-        assert sized(weaker) <= sized(stronger)
 
 
 @given(TARGETS, st.integers(0, 10**6))

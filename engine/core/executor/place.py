@@ -10,7 +10,7 @@ from domain.facts import TradingState
 from domain.market import UNTRUSTED
 from domain.order import PROTECTIVE, Amend, Cancel, Order, OrderKind, OrderStatus, Place, Role
 from domain.verdict import Reason, Veto
-from engine.core import deadman, limits
+from engine.core import deadman, limits, wide
 from engine.core.core import Core
 from engine.core.executor.exposure import exposure_of, joint
 from engine.core.state import Budget, Market, Slot
@@ -121,15 +121,15 @@ def check_limits(
     if veto is None and slot.most is not None and order.role in _ENVELOPED:
         veto = check_envelope(order.side, qty, both, slot.most)
     if veto is None:
-        veto = limits.check_account_of(core, slot, config, order.side, qty, price, both)
+        veto = wide.check_account_of(core, slot, config, order.side, qty, price, both)
     if veto is None:
-        veto = limits.check(core, slot, order.side, qty, price, now)
+        veto = wide.check(core, slot, order.side, qty, price, now)
     return veto
 
 
 def check_own_accounts(core: Core, slot: Slot, side: int, price: int) -> Veto | None:
     """Self-match with another account of ours at the venue; what reduces is not held up by it."""
-    bid, ask = limits.own_prices_elsewhere(core, slot)
+    bid, ask = wide.own_prices_elsewhere(core, slot)
     return check_self_match(side, price, Exposure(best_bid=bid, best_ask=ask)) if bid or ask else None
 
 
@@ -187,7 +187,7 @@ def place(  # noqa: PLR0913 - an order has this many parts
         core.refuse(slot, Reason.LIMIT_MISSING, slot.instrument)
         return Veto(Reason.LIMIT_MISSING)
     if kind is OrderKind.IOC and not reduce_only:
-        price = limits.short_of_own(core, slot, side, price)
+        price = wide.short_of_own(core, slot, side, price)
     order = Order(
         cid=core.next_client_id(),
         owner=slot.owner,

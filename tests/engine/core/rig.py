@@ -49,20 +49,15 @@ PERSONS = (
     Person(id="cem", name="Cem", role=RoleName.RISK),
     Person(id="dot", name="Dot", role=RoleName.TRADER),
 )
+LOOSE = {"asset_fraction": 100, "portfolio_exposure": 10**9, "leverage": 200, "liquidation_distance": 0,
+         "open_positions": 1_000, "consecutive_losses": 1_000}  # fmt: skip
 SETTINGS = Settings(
     instruments=(BTC,),
     accounts=(AccountSpec(id=ACCOUNT, deposit=Decimal(1_000_000)),),
     persons=PERSONS,
     risk=RiskSettings(
         default_limits=Limits(max_position_notional=Decimal(100_000), max_order_notional=Decimal(100_000)),
-        portfolio={
-            "asset_fraction": Decimal(100),
-            "portfolio_exposure": Decimal(10**9),
-            "leverage": Decimal(200),
-            "liquidation_distance": Decimal(0),
-            "open_positions": Decimal(1_000),
-            "consecutive_losses": Decimal(1_000),
-        },
+        portfolio={name: Decimal(value) for name, value in LOOSE.items()},
     ),
     approvals=ApprovalSettings(enabled=False),
     execution=ExecutionSettings(),

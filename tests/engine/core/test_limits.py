@@ -7,16 +7,17 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from domain.desired import Desired
+from domain.commands import SetParams
+from domain.desired import Desired, Strength
 from domain.facts import Refused
 from domain.market import Book
 from domain.order import OrderStatus, Place
 from domain.settings import SECOND_NS, AccountSpec, Environment, Limits, RiskSettings, StrategySpec
-from engine.core import limits
+from engine.core import limits, wide
 from engine.core.core import Core
 from engine.core.state import Override, State
 from engine.core.tally import Tally
-from tests.engine.core.rig import ACCOUNT, BTC, ETH, SETTINGS, SUB, WIDE, Rig, places, quote, take, target, wants
+from tests.engine.core.rig import ACCOUNT, BTC, ETH, SETTINGS, SUB, WIDE, Rig, aim, places, quote, take, target, wants
 
 TWO = replace(
     WIDE,
@@ -135,6 +136,26 @@ def test_an_asset_is_bounded_over_all_accounts_with_what_may_still_fill() -> Non
     assert len(wish(rig, "second", wants(quote(1, 59_990.0, 0.1)))) == 1
 
 
+def test_a_target_is_clipped_to_the_room_that_its_asset_has_left() -> None:
+    rig = ruled()
+    rig.load(SECOND)
+    wish(rig, "script", wants(quote(1, 59_990.0, 0.2)))
+    (sent,) = wish(rig, "second", wants(target(5.0)))
+    assert sent.qty == 132, "8,000 USD at what it may pay"
+    assert rig.refusals() == ["POSITION_LIMIT", "ASSET_LIMIT"]
+    assert detail(rig) == "entry=e1: 0.132 of 1.658"
+
+
+def test_a_clipped_target_is_not_traded_up_and_down_by_the_price() -> None:
+    rig = ruled()
+    rig.hold_position(5.0, "start")
+    held = rig.held()
+    assert held == 331
+    for price in (590_000, 570_000, 610_000, 640_000):
+        assert places(rig.want(wants(target(5.0, "start")), price, price + 10)) == []
+    assert len(places(rig.want(wants(target(5.0, "next")), 570_000, 570_010))) == 1, "a new entry may use the room"
+
+
 def test_a_short_elsewhere_pays_for_no_long_here() -> None:
     rig = ruled(instrument={BTC.id: {"asset_fraction": Decimal("0.05")}})
     rig.load(SECOND)
@@ -248,6 +269,89 @@ def test_what_reduces_is_held_up_by_none_of_them() -> None:
     assert [place.qty for place in wish(rig, "script", wants(target(0.0)))] == [100]
 
 
+# what was lost
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [("daily_loss", "DAILY_LOSS"), ("portfolio_drawdown", "DRAWDOWN"), ("strategy_drawdown", "STRATEGY_DRAWDOWN")],
+)
+def test_after_a_loss_nothing_is_added_and_what_is_held_may_be_closed(rule: str, reason: str) -> None:
+    others = {name: Decimal(1) for name in ("daily_loss", "portfolio_drawdown", "strategy_drawdown")}
+    rig = ruled(SETTINGS, portfolio={**SETTINGS.risk.portfolio, **others, rule: Decimal("0.01")})
+    rig.hold_position(1.5)
+    rig.wait(61)
+    rig.touch(550_000, 550_010)
+    assert places(rig.want(wants(target(1.6, "start")), 550_000, 550_010)) != [], "7,500 of 1,000,000"
+    rig.cancelled(places(rig.sent)[0].cid, filled=0)
+    rig.want(wants(target(1.5, "start")), 530_000, 530_010)
+    rig.wait(61)
+    assert places(rig.want(wants(target(1.6, "start")), 530_000, 530_010)) == []
+    assert rig.refusals() == [reason]
+    assert [place.qty for place in places(rig.want(wants(target(0.0, "start")), 530_000, 530_010))] == [1500]
+
+
+def trade(rig: Rig, entry: str, price: int) -> None:
+    """Buy at 60,000 and sell at a price."""
+    (bought,) = places(rig.want(wants(target(0.05, entry))))
+    rig.fill(bought)
+    rig.cancelled(bought.cid)
+    rig.wait(2)
+    (sold,) = places(rig.want(wants(target(0.0, entry))))
+    rig.fill(sold, price=price)
+    rig.wait(2)
+
+
+def test_a_losing_streak_stops_a_strategy_until_the_next_day() -> None:
+    rig = ruled(strategy={"script": {"consecutive_losses": Decimal(2)}})
+    trade(rig, "a", 590_000)
+    trade(rig, "b", 610_000)
+    trade(rig, "c", 590_000)
+    trade(rig, "d", 590_000)
+    assert places(rig.want(wants(target(0.05, "e")))) == []
+    assert rig.refusals()[-1] == "LOSING_STREAK"
+    rig.wait(86_400)
+    assert len(places(rig.want(wants(target(0.05, "f"))))) == 1
+    found = rig.core.state.strategies["script"].trades
+    assert [round(each, 4) for each in found] == [-0.0167, 0.0167, -0.0167, -0.0167]
+
+
+def test_the_record_of_trades_begins_anew_with_new_parameters() -> None:
+    rig = ruled()
+    trade(rig, "a", 590_000)
+    assert rig.core.state.strategies["script"].trades
+    done = rig.command(SetParams(strategy="script", params={}), "ann")
+    assert done.ok, done.text
+    assert rig.core.state.strategies["script"].trades == []
+
+
+# the size of a position
+
+
+def test_a_strength_is_sized_once_per_entry_and_says_how() -> None:
+    rig = ruled()
+    (sent,) = places(rig.want(wants(aim(Strength(1.0)))))
+    assert sent.qty == 66, "4 % of 100,000"
+    why = rig.slot().sized_why
+    assert why == "2 % x strength 2.00 x volatility not known x performance 1.00 = 4 %; bound by base_fraction"
+    rig.fill(sent)
+    rig.core.state.cuts["script"] = Decimal("0.5")
+    assert places(rig.want(wants(aim(Strength(1.0))), 500_000, 500_010)) == [], "the entry keeps its size"
+    assert [p.qty for p in places(rig.want(wants(aim(Strength(1.0), "e2")), 600_000, 600_010))] == [33]
+    assert rig.slot().sized_why.endswith("correlation 50 %; bound by strategy_correlation")
+
+
+def test_a_wild_market_makes_a_position_smaller() -> None:
+    rig = ruled()
+    for minute in range(40):
+        price = 600_000 + 6_000 * (minute % 2)
+        rig.touch(price, price + 10)
+        rig.wait(60)
+    (sent,) = places(rig.want(wants(aim(Strength(1.0)))))
+    assert sent.qty == 16, "1 % a minute is far above the target: a quarter"
+    assert "volatility 0.25" in rig.slot().sized_why
+
+
 def same(one: Tally, other: Tally) -> bool:
     def full(sums: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
         return {scope: found for scope, found in sums.items() if found}
@@ -271,9 +375,9 @@ def test_the_sums_kept_by_difference_are_those_counted_anew(end: str) -> None:
         rig.cancelled(place.cid, filled=0)
     else:
         rig.fill(place, 0 if end == "filled" else 30)
-    limits.count(rig.core)
+    wide.count(rig.core)
     kept = rig.core.tally
     rig.core.recount()
-    limits.count(rig.core)
+    wide.count(rig.core)
     assert same(kept, rig.core.tally)
     assert rig.now_ns > SECOND_NS

@@ -1,0 +1,292 @@
+"""What is larger than a slot: worst sides of assets, accounts, venues, strategies and the portfolio, and their limits.
+
+count    brings the sums of worst sides up to date (`engine.core.tally`)
+measure  what an order would lead to
+check    holds that against the limits
+clip     the part of a target for which there is room
+"""
+
+from __future__ import annotations
+
+from domain.account import venue_of
+from domain.facts import Severity
+from domain.instrument import ZERO
+from domain.order import OrderKind
+from domain.verdict import Reason, Veto
+from engine.core import samples
+from engine.core.core import Core
+from engine.core.executor.exposure import exposure_of
+from engine.core.limits import Limits, limits_of
+from engine.core.portfolio import DAY_NS
+from engine.core.state import Slot
+from engine.core.tally import NONE, PORTFOLIO, Entry
+from risk.gate import PPM, Exposure, GateConfig
+from risk.limits import Measured, WideLimits, check_account, check_wide, money
+
+IOC = OrderKind.IOC
+
+
+def count(core: Core) -> None:
+    """Bring the sums of worst sides up to date, and forget what was valued at an earlier event."""
+    tally = core.tally
+    if tally.seq != core.state.seq:
+        tally.seq = core.state.seq
+        tally.prices.clear()
+        tally.equity.clear()
+    slots = core.state.slots
+    for key in tally.dirty:
+        slot = slots[key]
+        now = exposure_of(core, slot)
+        long, short = max(0, now.worst(1)), max(0, now.worst(-1))
+        bid, ask = resting(slot) if slot.orders else (0, 0)
+        entry = None
+        if long or short or bid or ask:
+            entry = Entry(slot.account, slot.instrument, slot.owner, long, short, bid, ask)
+            if now.position:
+                entry.position = now.position
+                entry.paid = money(core.state.accounts[slot.account].positions[slot.instrument].entry_value)
+        tally.put(key, entry)
+    tally.dirty.clear()
+
+
+def resting(slot: Slot) -> tuple[int, int]:
+    """The best prices of a slot that others may trade against; 0 = none. What takes at once rests nowhere."""
+    bid = ask = 0
+    for order in slot.orders.values():
+        if order.trigger or order.kind is IOC:
+            continue
+        for price in (order.price, order.amend_price):
+            if order.side > 0:
+                bid = max(bid, price)
+            elif price and (not ask or price < ask):
+                ask = price
+    return bid, ask
+
+
+def unit_worth(core: Core, instrument: str) -> int:
+    """Worth of one quantity unit of a contract at the reference price, as `risk.limits.money`; 0 = not known."""
+    known = core.tally.prices.get(instrument)
+    if known is None:
+        known = core.tally.prices[instrument] = core.markets[instrument].reference() * core.units[instrument]
+    return known
+
+
+def worth(core: Core, scope: str) -> int:
+    """Worst-side worth of everything in a scope at the reference prices."""
+    held = core.tally.gross.get(scope)
+    return sum([qty * unit_worth(core, name) for name, qty in held.items()]) if held else 0
+
+
+def equity(core: Core, account: str) -> int:
+    """An account's equity, as `Core.equity`."""
+    known = core.tally.equity.get(account)
+    if known is not None:
+        return known
+    total = money(core.state.accounts[account].cash)
+    for name, entry in core.tally.held.get(account, {}).items():
+        unit = unit_worth(core, name)
+        if unit:
+            total += entry.position * unit - entry.paid
+    core.tally.equity[account] = total
+    return total
+
+
+def check_account_of(
+    core: Core, slot: Slot, gate: GateConfig, side: int, qty: int, price: int, both: Exposure
+) -> Veto | None:
+    """Worst side of everything on the account beside an order, `both` halves of a fail-over pair being one."""
+    count(core)
+    worst = max(both.worst(side) + qty, both.worst(-side)) * price * core.units[slot.instrument]
+    elsewhere = worth_elsewhere(core, slot)
+    if core.pairs and (pair := core.pairs.get(slot.key)) is not None:
+        elsewhere = max(elsewhere, worth_elsewhere(core, pair.other(slot)))
+    return check_account(gate.max_exposure, worst + elsewhere)
+
+
+def worth_elsewhere(core: Core, slot: Slot) -> int:
+    """Worst-side worth of every other slot of the account, at the reference prices."""
+    own = core.tally.entries.get(slot.key, NONE).gross
+    return worth(core, f"account:{slot.account}") - own * unit_worth(core, slot.instrument)
+
+
+def check(core: Core, slot: Slot, side: int, qty: int, price: int, now: Exposure) -> Veto | None:
+    """Hold an order of `qty` that adds risk beside `now` against everything that is larger than its slot."""
+    found = limits_of(core, slot)
+    if found is None:
+        return Veto(Reason.LIMIT_MISSING, slot.instrument)
+    limits = found.wide
+    seen = measure(core, slot, limits, side, qty, price, now)
+    veto = check_wide(limits, seen)
+    if veto is None and seen.opens and seen.positions == limits.warn_positions:
+        core.alert(
+            Severity.WARNING,
+            "open_positions",
+            f"{seen.positions} positions are open or about to be; at {limits.positions} nothing new is opened. "
+            "See /positions.",
+        )
+    return veto
+
+
+def measure(core: Core, slot: Slot, limits: WideLimits, side: int, qty: int, price: int, now: Exposure) -> Measured:
+    """What an order leads to. `price` values its slot, the reference prices everything else."""
+    count(core)
+    tally, own_unit = core.tally, price * core.units[slot.instrument]
+    before = tally.entries.get(slot.key, NONE)
+    held_unit = unit_worth(core, slot.instrument)
+    long = max(0, now.worst(1) + (qty if side > 0 else 0))
+    short = max(0, now.worst(-1) + (qty if side < 0 else 0))
+    one, one_before = (long, before.long) if side > 0 else (short, before.short)
+    asset = asset_worth(core, slot.instrument, side)
+    gross, gross_before = max(long, short), before.gross
+    change = gross * own_unit - gross_before * held_unit
+    venue, account = venue_of(slot.account), slot.account
+    whole = worth(core, PORTFOLIO)
+    in_account = whole if len(core.state.accounts) == 1 else worth(core, f"account:{account}")
+    opens = not (before.long or before.short)
+    position = core.state.accounts[account].positions.get(slot.instrument)
+    adds = position is not None and position.qty * side > 0
+    owner = core.state.strategies.get(slot.owner)
+    total = sum([equity(core, name) for name in core.state.accounts])
+    return Measured(
+        asset=core.assets[slot.instrument][0],
+        asset_worth=asset - one_before * held_unit + one * own_unit,
+        asset_grows=one > one_before,
+        gross_grows=gross > gross_before,
+        equity=total,
+        gross=whole + change,
+        venue_gross=-1 if limits.venue_exposure is None else worth(core, f"venue:{venue}") + change,
+        strategy_gross=-1 if limits.strategy_exposure is None else worth(core, f"strategy:{slot.owner}") + change,
+        account_equity=equity(core, account),
+        account_gross=in_account + change,
+        account_maintenance=maintenance(core, account) + change * core.maintenance[slot.instrument] // PPM,
+        opens=opens,
+        positions=tally.open.get(PORTFOLIO, 0) + opens,
+        venue_positions=tally.open.get(f"venue:{venue}", 0) + opens,
+        strategy_positions=tally.open.get(f"strategy:{slot.owner}", 0) + opens,
+        book=book_worth(core, slot.instrument, limits.min_book),
+        age_ns=core.state.ts_ns - position.opened_ns if adds and position is not None and limits.age_ns else 0,
+        losses=owner.losses_in_a_row if owner is not None and owner.losses_day == core.state.ts_ns // DAY_NS else 0,
+        drawdown_ppm=lost_ppm(money(core.state.samples.peak_equity), total),
+        strategy_drawdown_ppm=strategy_lost_ppm(core, slot.owner) if owner is not None else 0,
+        day_loss_ppm=lost_ppm(money(samples.day_opened(core)), total),
+    )
+
+
+def lost_ppm(before: int, after: int) -> int:
+    """What is gone of `before`, in parts per million; 0 when nothing is."""
+    return (before - after) * PPM // before if before > max(after, 0) else 0
+
+
+def strategy_lost_ppm(core: Core, strategy: str) -> int:
+    """A strategy's drawdown (`samples.strategy_drawdown`) at the newest sample."""
+    kept = core.state.samples
+    profits = kept.pnl.get(strategy)
+    given_back = kept.peaks.get(strategy, ZERO) - profits[-1] if profits else ZERO
+    if given_back <= 0:
+        return 0
+    account = core.state.strategies[strategy].spec.account
+    given = (equity(core, account) + money(given_back)) * int(core.share_of(strategy) * PPM) // PPM
+    return money(given_back) * PPM // given if given > 0 else PPM
+
+
+def clip(core: Core, slot: Slot, entry: str, wanted: int, price: int) -> tuple[int, Reason | None]:
+    """The part of a target for which everything larger than its slot has room, valued at `price`, and what narrowed it.
+
+    Never less than what is held, and never more than it was for the same wish: a moving price does not trade it.
+    """
+    found = limits_of(core, slot)
+    if found is None or price <= 0 or not wanted:
+        return wanted, None
+    side = 1 if wanted > 0 else -1
+    room, reason = room_for(core, slot, found, side, price)
+    before = slot.clipped
+    if before[:2] == (entry, wanted):
+        room = min(room, abs(before[2]))
+    held = max(0, core.position(slot.account, slot.instrument) * side)
+    room -= room % core.instruments[slot.instrument].lot
+    allowed = min(abs(wanted), max(room, held))
+    if allowed == abs(wanted):
+        return wanted, None
+    slot.clipped = (entry, wanted, side * allowed)
+    return side * allowed, reason
+
+
+def room_for(core: Core, slot: Slot, found: Limits, side: int, price: int) -> tuple[int, Reason]:
+    """How large a position on a side may get, and by which limit."""
+    count(core)
+    tally, limits, own_unit = core.tally, found.wide, price * core.units[slot.instrument]
+    own, held_unit = tally.entries.get(slot.key, NONE), unit_worth(core, slot.instrument)
+    gross, one = own.gross * held_unit, (own.long if side > 0 else own.short) * held_unit
+    total, account = sum([equity(core, name) for name in core.state.accounts]), equity(core, slot.account)
+    whole, in_account = worth(core, PORTFOLIO) - gross, worth(core, f"account:{slot.account}") - gross
+    rooms = [
+        (limits.asset_ppm * total // PPM - asset_worth(core, slot.instrument, side) + one, Reason.ASSET_LIMIT),
+        (limits.exposure - whole, Reason.EXPOSURE_LIMIT),
+        (money(found.gate.max_exposure) - in_account, Reason.EXPOSURE_LIMIT),
+        (limits.leverage_ppm * total // PPM - whole, Reason.LEVERAGE),
+        (limits.account_leverage_ppm * account // PPM - in_account, Reason.LEVERAGE),
+    ]
+    for most, scope in (
+        (limits.venue_exposure, f"venue:{venue_of(slot.account)}"),
+        (limits.strategy_exposure, f"strategy:{slot.owner}"),
+    ):
+        if most is not None:
+            rooms.append((most - worth(core, scope) + gross, Reason.EXPOSURE_LIMIT))
+    room, reason = min(rooms, key=lambda found: found[0])
+    return max(0, room) // own_unit, reason
+
+
+def asset_worth(core: Core, instrument: str, side: int) -> int:
+    """Worst side of an instrument's asset over all venues and accounts, at the reference prices."""
+    sums = core.tally.longs if side > 0 else core.tally.shorts
+    return sum([sums.get(name, 0) * unit_worth(core, name) for name in core.assets[instrument][1]])
+
+
+def maintenance(core: Core, account: str) -> int:
+    """Maintenance margin of everything an account holds or may come to hold."""
+    held = core.tally.gross.get(f"account:{account}") or {}
+    rates = core.maintenance
+    return sum([qty * unit_worth(core, name) * rates[name] for name, qty in held.items()]) // PPM
+
+
+def book_worth(core: Core, instrument: str, enough: int) -> int:
+    """Worth of the thinner side of the book, counted no further than `enough`; -1 = no book is known.
+
+    Of a touch alone more than it shows is not known: it is judged only where it is enough.
+    """
+    market, unit = core.markets[instrument], core.units[instrument]
+    thinner = enough
+    for levels in (market.bids, market.asks):
+        found = 0
+        for price, qty in levels:
+            found += price * qty * unit
+            if found >= enough:
+                break
+        thinner = min(thinner, found)
+    return thinner if market.bids or market.asks else -1
+
+
+def own_prices_elsewhere(core: Core, slot: Slot) -> tuple[int, int]:
+    """Our best bid and ask resting in the slot's contract on the other accounts of the venue; 0 = none."""
+    count(core)
+    bid = ask = 0
+    on = core.tally.on.get(slot.instrument)
+    if on is None or len(on) == (slot.key in on):
+        return 0, 0
+    for key, entry in on.items():
+        if key != slot.key:
+            bid = max(bid, entry.best_bid)
+            if entry.best_ask and (not ask or entry.best_ask < ask):
+                ask = entry.best_ask
+    return bid, ask
+
+
+def short_of_own(core: Core, slot: Slot, side: int, price: int) -> int:
+    """The worst price that a take may pay without reaching what rests on another account of ours behind the touch."""
+    bid, ask = own_prices_elsewhere(core, slot)
+    market, step = core.markets[slot.instrument], core.instruments[slot.instrument].price_step(price)
+    if side > 0 and ask and market.ask and market.ask < ask <= price:
+        return max(market.ask, ask - step)
+    if side < 0 and bid and market.bid > bid >= price:
+        return min(market.bid, bid + step)
+    return price
