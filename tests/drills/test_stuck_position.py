@@ -1,4 +1,4 @@
-"""Drill: a position that cannot be closed. The venue refuses what closes it, or never answers, while the price falls."""
+"""Drill: a position that cannot be closed: the venue refuses, or never answers, while the price falls."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def judge(figures: Figures, town: Town) -> None:
 
 
 @pytest.mark.parametrize("kind", [REFUSES, DEAF])
-def test_a_stuck_position_is_tried_again_until_it_is_closed_and_people_are_told(kind: FaultKind, record_property) -> None:
+def test_a_stuck_position_is_tried_again_until_it_is_closed_and_people_are_told(
+    kind: FaultKind, record_property
+) -> None:
     figures, town = hold(kind)
     carry(record_property, figures)
     judge(figures, town)

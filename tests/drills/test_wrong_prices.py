@@ -14,6 +14,7 @@ from engine.core.matrix.table import key_of
 from risk.breaker import BLOCKING
 from tests.drills.report import Figures, carry
 from tests.drills.town import BTC, MID, POSITION_LIMIT, Town
+from tests.engine.core.rig import target
 
 RISE = Decimal("0.03")
 """How far the true price goes against whoever sold."""
@@ -27,7 +28,9 @@ def seller(view: View) -> Desired:
         return Desired()
     qty = 40_000 / touch.bid
     limit, expires_ns = touch.bid * 0.999, view.ts_ns + 1_000_000_000
-    return Desired(takes=(Take(instrument=BTC.id, id=f"{view.ts_ns}", side=-1, qty=qty, limit=limit, expires_ns=expires_ns),))
+    return Desired(
+        takes=(Take(instrument=BTC.id, id=f"{view.ts_ns}", side=-1, qty=qty, limit=limit, expires_ns=expires_ns),)
+    )
 
 
 def hold(factor: str) -> tuple[Figures, Town]:
@@ -60,3 +63,17 @@ def test_without_the_band_a_tenth_of_the_price_sells_ten_times_the_limit(monkeyp
     with pytest.raises(AssertionError, match=f"{town.most_held} held"):
         judge(figures, town)
     assert town.most_held > 5 * POSITION_LIMIT
+
+
+def test_a_target_judged_by_a_wrong_price_is_not_in_force_when_the_price_is_right_again() -> None:
+    town = Town.with_strategy()
+    town.factor = Decimal("0.1")
+    town.script.wants = Desired(targets=(target(-8.0),))
+    for _ in range(5):
+        town.price(MID)
+    assert "PRICE_BAND" in town.refusals()
+    town.factor = Decimal(1)
+    for _ in range(30):
+        town.price(MID)
+    assert not town.most_held, "by its true worth it is large, and waits for a vote"
+    assert town.slot().parked

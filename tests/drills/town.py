@@ -80,7 +80,10 @@ class Town(Floor):
 
     @classmethod
     def with_strategy(
-        cls, act: Callable[[View], Desired] | Desired = NOTHING, settings: Settings = SETTINGS, config: PaperConfig | None = None
+        cls,
+        act: Callable[[View], Desired] | Desired = NOTHING,
+        settings: Settings = SETTINGS,
+        config: PaperConfig | None = None,
     ) -> Town:
         """A town in which a strategy has been trading for two minutes of quiet."""
         town = cls(settings, config=config)

@@ -341,16 +341,13 @@ def check_amend(
     left = max(qty, order.qty) - order.filled
     if order.reduce_only or not adds_risk(order.side, left, now):
         return None
-    veto = check_state(core, slot) or check_own_accounts(core, slot, order.side, price)
+    veto = check_state(core, slot) or check_band(market) or check_own_accounts(core, slot, order.side, price)
     if veto is not None:
         return veto
     if market.feed in UNTRUSTED:
         return Veto(Reason.STALE_FEED, f"feed={market.feed}")
     if not grows and price == order.price:
         return None
-    veto = check_band(market)
-    if veto is not None:
-        return veto
     if grows:
         return check_limits(core, slot, order, config, now, price, left)
     return check_exposure(config, core.instruments[slot.instrument], order.side, left, price, joint(core, slot, now))
