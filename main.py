@@ -199,9 +199,9 @@ class Service:
         from gateway.gateway import GatewayConfig
         from gateway.server import GatewayServer
 
-        settings = self.runtime.settings
         auth = Auth(self.runtime.data / "sessions.json")
-        look = GatewayConfig(environment=settings.environment)
+        self.runtime.lock_down.on_begin = auth.end_all
+        look = GatewayConfig(environment=self.runtime.settings.environment)
         page = create_app(self.runtime.desk, self.console, look, auth, self.runtime.problems)
         server = GatewayServer(page, self.config.gateway.host, self.config.gateway.port)
         self._links = lambda person: server.url + auth.new_link(person)

@@ -44,7 +44,7 @@ from engine.config.venues import VenueAccountSection
 PAPER_EXECUTION = {"reconcile_every_ns": MINUTE_NS, "dead_man_ns": 0}
 REAL_EXECUTION = {"reconcile_every_ns": 30 * SECOND_NS, "dead_man_ns": MINUTE_NS}
 """A real venue is compared all the time, and watches over us where it can."""
-LIVE_APPROVALS = {"codes": True, "role_wait_ns": 24 * HOUR_NS, "link_wait_ns": 24 * HOUR_NS}
+LIVE_APPROVALS = {"codes": True, "load_votes": 1, "role_wait_ns": 24 * HOUR_NS, "link_wait_ns": 24 * HOUR_NS}
 """With real money every vote has its code, and new people and links wait."""
 
 

@@ -16,6 +16,7 @@ from domain.facts import RequestStatus, Severity
 from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
 from engine.core import (
+    asking,
     config,
     glass,
     incident,
@@ -33,8 +34,8 @@ from engine.core.matrix import by_hand
 from engine.core.state import Request
 
 REMEMBERED_COMMANDS = 10_000
-POLICY = (c.ApplySettings,)
-"""What changes the rules themselves: it has its own time to live, and is void when the rules change meanwhile."""
+RULES = (c.ApplySettings, c.ChangeSettings)
+"""What changes the rules themselves has its own time to live."""
 
 ROLE_NEEDED: dict[type[c.Command], RoleName] = {
     c.Halt: RoleName.TRADER,
@@ -155,6 +156,8 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             return operate.manual(core, who, command)
         case c.LoadStrategy() if problem := strategy_id_problem(command.spec.id):
             return Veto(Reason.BAD_VALUE, problem)
+        case c.LoadStrategy() | c.StartStrategy() if load_needs_votes(core, event):
+            return ask_quorum(core, event, command)
         case c.LoadStrategy():
             by_settings = event.actor.door is c.Door.SYSTEM
             refusal = strategies.load(core, command.spec, command.source_hash, is_configured=by_settings)
@@ -192,6 +195,12 @@ def override(  # noqa: PLR0911 - one per command
             return change_settings(core, event, who, command)
         case _:
             return ask_quorum(core, event, command)
+
+
+def load_needs_votes(core: Core, event: CommandReceived) -> bool:
+    """True where a person alone may not put a strategy to work: another one with other parameters would be a change."""
+    approvals = core.state.settings.approvals
+    return event.actor.door is not c.Door.SYSTEM and approvals.enabled and approvals.load_votes > 0
 
 
 def change_settings(core: Core, event: CommandReceived, who: str, command: c.ChangeSettings) -> Veto | str:
@@ -268,41 +277,16 @@ def ask_quorum(core: Core, event: CommandReceived, command: c.Command) -> Veto |
     request = requests.open_request(
         core,
         what=verb_of(command),
-        text=describe(core, command),
+        text=asking.describe(core, command),
         requester=who,
-        needed=approvals.override_votes,
-        ttl_ns=approvals.policy_ttl_ns if isinstance(command, POLICY) else approvals.override_ttl_ns,
+        needed=requests.votes_for(core, command),
+        ttl_ns=approvals.policy_ttl_ns if isinstance(command, RULES) else approvals.override_ttl_ns,
         command=command,
     )
     if isinstance(request, Veto):
         return request
     left = requests.missing(core, request)
     return f"Request {request.id} waits for {left} more vote(s): /approve {request.id}. It is: {request.text}."
-
-
-def describe(core: Core, command: c.Command) -> str:  # noqa: PLR0911 - one per command
-    """What the quorum is asked to agree to, in words."""
-    match command:
-        case c.Resume():
-            return operate.describe_resume(core, command.venue)
-        case c.SetHold():
-            return f"release the hold on {command.instrument} of {command.account}"
-        case c.SetCap():
-            return f"raise the cap on {command.instrument} of {command.account} to {command.qty or 'none'}"
-        case c.RaiseEnvelope():
-            return f"let {command.strategy} add up to {command.notional}"
-        case c.SetBreaker():
-            return by_hand.describe(core, command.name)
-        case c.ChangeSettings():
-            return config.describe(core, command)
-        case c.ApplySettings():
-            return f"apply settings {command.content_hash[:8]}: {'; '.join(command.changes) or 'no change'}"
-        case c.SetParams():
-            return params.words(core, command)
-        case c.Override():
-            return overrides.describe(core, command)
-        case _:
-            return str(command.__struct_config__.tag)
 
 
 def approve(core: Core, person: str, ballot: c.Approve, door: c.Door) -> Veto | str:
@@ -329,7 +313,7 @@ def release(core: Core, request: Request) -> Veto | str:
         return parked.release_parked(core, request.parked)
     if request.command is None:
         return Veto(Reason.NOT_PENDING)
-    if isinstance(request.command, POLICY) and request.revision != core.state.settings_hash:
+    if isinstance(request.command, c.ApplySettings) and request.revision != core.state.settings_hash:
         return Veto(Reason.MOVED, "other settings have come into force; ask again, on top of them")
     if isinstance(request.command, c.Override):
         return overrides.begin(core, request, request.command)
@@ -361,8 +345,11 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR091
             return config.change(core, by, command)
         case c.SetBreaker():
             return by_hand.release(core, command.name)
-        case c.SetParams():
+        case c.SetParams() | c.StartStrategy():
             return on_loaded(core, by, command)
+        case c.LoadStrategy():
+            refusal = strategies.load(core, command.spec, command.source_hash, is_approved=True)
+            return said(refusal, f"{command.spec.id} is loading.")
         case _:
             return Veto(Reason.WRONG_STATE, verb_of(command))
 

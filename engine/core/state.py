@@ -31,11 +31,14 @@ from domain.edits import ConfigVersion
 from domain.facts import RequestStatus, StrategyStatus, TradingState
 from domain.incident import Incident
 from domain.instrument import ZERO, AccountId, InstrumentId
-from domain.market import Bar, FeedState, Level
+from domain.market import Bar
 from domain.order import ClientId, Order
 from domain.settings import RoleName, Settings, StrategySpec
 from domain.venue import VenueCaps
+from engine.core.market import NEVER as NEVER  # noqa: PLC0414 - the state and its parts are found in one place
+from engine.core.market import Market as Market  # noqa: PLC0414
 from risk.breaker import Breaker
+from risk.exposure import RiskLevel
 from risk.measures import Sample
 
 STATE_VERSION = 2
@@ -47,40 +50,6 @@ MANUAL = "manual"
 
 SlotKey: TypeAlias = str
 """`ACCOUNT|INSTRUMENT`."""
-
-
-NEVER = 2**63 - 1
-
-
-class Market(Struct):
-    """Last known prices of one instrument, in integer scale (0 = unknown)."""
-
-    bid: int = 0
-    bid_qty: int = 0
-    ask: int = 0
-    ask_qty: int = 0
-    last: int = 0
-    mark: int = 0
-    funding_rate: Decimal = ZERO
-    ts_ns: int = 0
-    bids: tuple[Level, ...] = ()
-    asks: tuple[Level, ...] = ()
-    feed: FeedState = FeedState.DOWN
-    look_ns: int = 0
-    """When the breakers of this symbol look at it next; `NEVER` while nothing of it is watched."""
-    floor: int = 0
-    ceiling: int = 0
-    """The band of the volatility breaker: by a price outside of it nothing that adds risk is sent (0 = none yet)."""
-
-    def reference(self) -> int:
-        """The price that orders are judged and positions are valued by: mid of the touch, else mark, else last."""
-        if self.bid and self.ask:
-            return (self.bid + self.ask) // 2
-        return self.mark or self.last
-
-    def is_off(self) -> bool:
-        """Whether the price is outside of its band: a market that leaps, or a feed that is wrong."""
-        return bool(self.floor) and not self.floor <= self.reference() <= self.ceiling
 
 
 class WantedQuote(Struct, frozen=True, gc=False):
@@ -323,6 +292,8 @@ class Samples(Series):
     day_open: Decimal = ZERO
     """Equity of the portfolio at the start of the PNL day."""
     peak_equity: Decimal = ZERO
+    level: RiskLevel = RiskLevel.LOW
+    """What people were told last of the drawdown from `peak_equity`."""
     peaks: dict[str, Decimal] = field(default_factory=dict)
     """The most that a strategy had earned at any sample since it was loaded, in terms of the equity given to it now."""
 
