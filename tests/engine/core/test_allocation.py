@@ -118,6 +118,7 @@ def test_limits_and_samples_measure_the_same_drawdown() -> None:
     rig.wait(MINUTE)
     of_samples = samples.strategy_drawdown(rig.core, SPEC.id)
     assert of_samples > D("0.03")
+    wide.count(rig.core)
     assert abs(wide.strategy_lost_ppm(rig.core, SPEC.id) - of_samples * 1_000_000) <= 1
 
 
