@@ -48,7 +48,7 @@ class Header:
                 self._flatten = Button(FLATTEN, "resume", self._close_everything)
                 Button("HALT", "halt", lambda: screen.submit(Halt(reason="dashboard button")))
 
-    def _close_everything(self) -> None:
+    async def _close_everything(self) -> None:
         """The second press within some seconds closes every position: one beside HALT is too easily hit."""
         now_s = time.monotonic()
         if now_s - self._armed_s > SURE_WITHIN_S:
@@ -56,7 +56,7 @@ class Header:
             self._flatten.set_text("Flatten: sure?")
             return
         self._armed_s = float("-inf")
-        self._screen.submit(Flatten(reason="dashboard button"))
+        await self._screen.submit(Flatten(reason="dashboard button"))
 
     def _picker(self) -> None:
         screen = self._screen

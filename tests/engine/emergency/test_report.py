@@ -104,6 +104,7 @@ def test_a_journal_without_an_incident_says_so(tmp_path: Path) -> None:
 def test_a_snapshot_right_behind_a_decision_is_no_hole(tmp_path: Path) -> None:
     journal = FileJournal(tmp_path / "journal", fsync=False)
     rig = Rig(ASKING, journal)  # type: ignore[arg-type]
+    rig.kernel.wait_for_disk = False
     rig.start()
     rig.command(c.Flatten(reason="news"), "dot")
     rig.want(wants(target(0.5)))
