@@ -40,8 +40,9 @@ def look(core: Core, instrument: InstrumentId, market: Market) -> None:
         if kept is None:
             kept = state.samples_of[pause] = []
         if not kept or now_ns - kept[-1][0] >= KEEP_NS:
-            keep(kept, (now_ns, price, 1), now_ns - symbol.window_ns)
-        if not is_inside(symbol, price, kept) or not (is_well or is_quiet(state.matrix.get(pause))):
+            keep(symbol, market, kept, (now_ns, price, 1))
+        is_inside = not market.floor or market.floor < price < market.ceiling
+        if not is_inside or not (is_well or is_quiet(state.matrix.get(pause))):
             look_at(core, Watch.VOLATILITY, instrument)
     if symbol.wide_ppm and (is_wide(symbol, market) or not (is_well or is_quiet(state.matrix.get(symbol.keys[1])))):
         look_at(core, Watch.SPREAD, instrument)
@@ -52,20 +53,20 @@ def look(core: Core, instrument: InstrumentId, market: Market) -> None:
             look_at(core, watch, instrument)
 
 
-def keep(kept: list[measures.Sample], sample: measures.Sample, since_ns: int) -> None:
-    """Keep a price, and forget those that have left the window."""
+def keep(symbol: Symbol, market: Market, kept: list[measures.Sample], sample: measures.Sample) -> None:
+    """Keep a price, forget those that have left the window, and set the band around the mean of what is kept.
+
+    The gate goes by the band at once, long before a price that stays outside of it pauses the symbol.
+    """
+    since_ns = sample[0] - symbol.window_ns
     while kept and kept[0][0] < since_ns:
         del kept[0]
     kept.append(sample)
-
-
-def is_inside(symbol: Symbol, price: int, kept: list[measures.Sample]) -> bool:
-    """Whether a price is inside of the band around its mean, or there is no mean yet."""
-    count = len(kept)
-    if count < measures.LEAST_PRICES:
-        return True
-    total = sum([sample[1] for sample in kept])
-    return abs(price * count - total) * PPM < symbol.band_ppm * total
+    market.floor = market.ceiling = 0
+    if len(kept) >= measures.LEAST_PRICES:
+        mean = sum([value for _, value, _ in kept]) // len(kept)
+        band = mean * symbol.band_ppm // PPM
+        market.floor, market.ceiling = mean - band, mean + band
 
 
 def is_wide(symbol: Symbol, market: Market) -> bool:
