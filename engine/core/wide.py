@@ -128,11 +128,12 @@ def check(core: Core, slot: Slot, side: int, qty: int, price: int, now: Exposure
 
 
 def measure(core: Core, slot: Slot, limits: WideLimits, side: int, qty: int, price: int, now: Exposure) -> Measured:
-    """What an order leads to. `price` values its slot, the reference prices everything else."""
+    """What an order leads to, at the reference prices; its slot at `price` where that is dearer."""
     count(core)
-    tally, own_unit = core.tally, price * core.units[slot.instrument]
+    tally = core.tally
     before = tally.entries.get(slot.key, NONE)
     held_unit = unit_worth(core, slot.instrument)
+    own_unit = max(price * core.units[slot.instrument], held_unit)
     long = max(0, now.worst(1) + (qty if side > 0 else 0))
     short = max(0, now.worst(-1) + (qty if side < 0 else 0))
     one, one_before = (long, before.long) if side > 0 else (short, before.short)
