@@ -42,7 +42,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 engine_cli.register(app)
-bot_cli.register(app, engine_cli.DEFAULT_DATA, engine_cli.environment_in)
 research_cli.register(app)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
@@ -200,9 +199,9 @@ class Service:
         from gateway.gateway import GatewayConfig
         from gateway.server import GatewayServer
 
-        settings = self.runtime.settings
         auth = Auth(self.runtime.data / "sessions.json")
-        look = GatewayConfig(environment=settings.environment)
+        self.runtime.lock_down.on_begin = auth.end_all
+        look = GatewayConfig(environment=self.runtime.settings.environment)
         page = create_app(self.runtime.desk, self.console, look, auth, self.runtime.problems)
         server = GatewayServer(page, self.config.gateway.host, self.config.gateway.port)
         self._links = lambda person: server.url + auth.new_link(person)
@@ -350,6 +349,8 @@ def open_ward(data: Path) -> watchdog_cli.Ward:
 
 
 watchdog_cli.register(app, open_ward)
+halts = partial(watchdog_cli.stop_from_outside, open_ward=open_ward)
+bot_cli.register(app, engine_cli.DEFAULT_DATA, engine_cli.environment_in, halts)
 
 
 @app.command("apply-settings")
@@ -371,8 +372,7 @@ def apply_settings(
     if listed.problems:
         raise ConfigError("; ".join(listed.problems))
     wanted = loaded.to_settings(listed.instruments)
-    for line in diff(running_settings(folder), wanted):
-        typer.echo(line)
+    typer.echo("\n".join(diff(running_settings(folder), wanted)))
     command = ApplySettings(settings=wanted, content_hash=loaded.content_hash)
     bot_cli.finish(asyncio.run(ask_command(folder, person, command)))
 

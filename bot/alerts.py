@@ -17,21 +17,21 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 from msgspec import Struct, structs
 
-from bot.buttons import Signer
+from bot.cards import Cards, Room
 from bot.config import AlertConfig
 from bot.message import Message, Pairs, Table, Text, base_name, money, number, stamp, utc_text
 from bot.outbox import Outbox
-from bot.votes import request_blocks
 from domain.facts import (
     Alerted,
     Fact,
     FactKey,
     FillBooked,
+    OverrideChanged,
     Refused,
     RequestChanged,
     RequestStatus,
@@ -41,9 +41,8 @@ from domain.facts import (
     TradingState,
     TradingStateChanged,
 )
-from domain.settings import RoleName
 from domain.verdict import Reason
-from domain.views import BY_HAND, RequestView, TradeRow, owner_words
+from domain.views import BY_HAND, TradeRow, owner_words
 
 if TYPE_CHECKING:
     from engine.desk import Desk
@@ -57,14 +56,10 @@ STATE_SEVERITY = {
     TradingState.HALTED: Severity.CRITICAL,
 }
 MAX_FILLS_LOOKED_UP = 1000
-EMERGENCY = "incident"
+EMERGENCY = frozenset({"incident", "break_glass", "review_due", "code_lock"})
 """Alerts of this kind are never held back: they go to every alert chat and to each person alone."""
-
-
-class Room(Protocol):
-    """A bot, as far as cards need it."""
-
-    signer: Signer | None
+ON_CARDS = frozenset({"override"})
+"""Told by a card that is kept up to date."""
 
 
 Key: TypeAlias = tuple[str, Severity]
@@ -101,8 +96,7 @@ class Alerts:
         self._outbox = outbox
         self._config = config
         self._recipients = tuple(recipients)
-        self._rooms = rooms
-        self._private = private
+        self._cards = Cards(desk, outbox, recipients=self._recipients, rooms=rooms, private=private)
         self._told_s: dict[Key, float] = {}
         self._untold: dict[Key, Held] = {}
         self._fills: list[FillBooked] = []
@@ -171,8 +165,7 @@ class Alerts:
             ("waiting", f"{status.pending_requests} for approval"),
         )
         await self.tell(self._start, Message(title="MoonDev is up", blocks=(Pairs(rows),)))
-        for request in self._desk.pending():
-            await self._show_card(request)
+        await self._cards.show_all()
 
     async def _on_fact(self, fact: Fact) -> None:
         match fact:
@@ -192,84 +185,32 @@ class Alerts:
                 alert = self._alert(f"{fact.strategy} is quarantined", text + _late(fact), Severity.ERROR)
                 await self.tell(_event(fact), alert)
             case RequestChanged():
-                await self._on_request(fact)
+                await self._cards.on_request(fact)
+            case OverrideChanged():
+                await self._cards.on_override(fact)
             case FillBooked() if self._config.fills:
                 self._on_fill(fact)
             case _:
                 pass
 
     async def _on_alert(self, fact: Fact, kind: str, text: str, severity: Severity) -> None:
-        if RANK[severity] < RANK[self._config.min_severity] and kind != EMERGENCY:
+        if kind in ON_CARDS or (RANK[severity] < RANK[self._config.min_severity] and kind not in EMERGENCY):
             return
         key = (kind, severity)
         now_s = time.monotonic()
         recently = now_s - self._told_s.get(key, float("-inf")) < self._config.repeat_s
-        if recently and severity is not Severity.CRITICAL and kind != EMERGENCY:
+        if recently and severity is not Severity.CRITICAL and kind not in EMERGENCY:
             held = self._untold.setdefault(key, Held(first=(fact.seq, fact.index)))
             held.count, held.text = held.count + 1, text
             return
         alert = self._alert(kind, text + _late(fact), severity)
-        if kind == EMERGENCY:
-            await self._outbox.post(_event(fact), self._everybody(), structs.replace(alert, stamp=self._stamp()))
+        if kind in EMERGENCY:
+            await self._outbox.post(_event(fact), self._cards.everybody(), structs.replace(alert, stamp=self._stamp()))
         elif await self.tell(_event(fact), alert):
             self._told_s[key] = now_s
 
     def _stamp(self) -> str:
         return stamp(self._desk.status(), time.time_ns())
-
-    def _everybody(self) -> list[str]:
-        """Every alert chat, and each person alone who can do something about it."""
-        alone = [
-            self._private(view.id)
-            for view in self._desk.persons()
-            if (person := self._desk.person(view.id)) and person.role >= RoleName.TRADER
-        ]
-        return list(dict.fromkeys([*self._recipients, *filter(None, alone)]))
-
-    async def _on_request(self, fact: RequestChanged) -> None:
-        view = RequestView(
-            id=fact.request,
-            what=fact.what,
-            text=fact.text,
-            requester=fact.requester,
-            votes=fact.votes,
-            votes_needed=fact.votes_needed,
-            status=fact.status,
-            expires_ns=fact.expires_ns,
-            digest=fact.digest,
-        )
-        await self._show_card(view)
-
-    async def _show_card(self, view: RequestView) -> None:
-        """Send the card of a request, or bring the one that was sent up to date."""
-        first = f"request:{view.id}:{view.digest}"
-        open_now = view.status == RequestStatus.PENDING
-        for recipient in self._card_recipients(view.requester):
-            card = self._card(view, recipient, open_now=open_now)
-            if open_now and await self._outbox.post(first, [recipient], card):
-                continue
-            await self._outbox.post(f"{first}:{view.status}:{len(view.votes)}", [recipient], card, replaces=first)
-
-    def _card_recipients(self, requester: str) -> list[str]:
-        approvers = [
-            self._private(view.id)
-            for view in self._desk.persons()
-            if view.id != requester and (person := self._desk.person(view.id)) and person.role >= RoleName.RISK
-        ]
-        return list(dict.fromkeys([*self._recipients, *filter(None, approvers)]))
-
-    def _card(self, view: RequestView, recipient: str, *, open_now: bool) -> Message:
-        status = self._desk.status()
-        room = self._rooms.get(recipient.partition(":")[0])
-        buttons = room.signer.buttons(view.id, view.digest) if open_now and room is not None and room.signer else ()
-        hint = (Text(f"/approve {view.id} or /deny {view.id} works too."),) if open_now else ()
-        return Message(
-            title=f"Approve? {view.what} {view.id}" if open_now else f"{view.what} {view.id}: {view.status}",
-            blocks=(*request_blocks(view, status.ts_ns), *hint),
-            severity=Severity.WARNING if open_now else Severity.INFO,
-            stamp=stamp(status, time.time_ns()),
-            buttons=buttons,
-        )
 
     def _on_fill(self, fact: FillBooked) -> None:
         if not self._fills:
@@ -293,6 +234,7 @@ class Alerts:
                     await self.tell(
                         event, self._alert(f"{kind}: {held.count} more", f"The last: {held.text}", severity)
                     )
+            await self._cards.count_down_slowly()
             await self._save()
 
     async def _tell_fills(self, now_s: float) -> None:

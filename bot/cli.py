@@ -5,16 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder (default .moondev/<environment>).")]
 PersonOption = Annotated[str, typer.Option("--as", help="The person who speaks.")]
+WithinOption = Annotated[float, typer.Option(help="Seconds to wait for the service before acting without it.")]
+ANSWER_WITHIN_S = 5.0
 
 
-def register(app: typer.Typer, default_data: Path, environment_in: Callable[[Path], str]) -> None:
-    """Add the verbs; `default_data` is the folder where none is given, `environment_in` says what a folder is for."""
+def register(
+    app: typer.Typer,
+    default_data: Path,
+    environment_in: Callable[[Path], str],
+    stop_from_outside: Callable[[Path, str, str, bool], tuple[bool, str]],
+) -> None:
+    """Add the verbs; `default_data` is the folder where none is given, `environment_in` says what a folder is for.
+
+    `stop_from_outside(folder, person, reason, flatten)` halts where no service answers: is all done, and what was.
+    """
 
     @app.command()
     def console(data: DataOption = None, person: PersonOption = "tina") -> None:
@@ -26,13 +36,40 @@ def register(app: typer.Typer, default_data: Path, environment_in: Callable[[Pat
         asyncio.run(repl(lambda line: ask(folder, person, line), environment=environment_in(folder), person=person))
 
     @app.command()
-    def halt(data: DataOption = None, person: PersonOption = "tina", reason: str = "") -> None:
-        """Halt trading now: quotes and entries are cancelled, protections stay."""
-        from bot.local import ask_command
-        from bot.parse import clean
-        from domain.commands import Halt
+    def halt(
+        data: DataOption = None,
+        person: PersonOption = "tina",
+        reason: str = "",
+        within: WithinOption = ANSWER_WITHIN_S,
+        *,
+        flatten: Annotated[bool, typer.Option("--flatten", help="Also close every position.")] = False,
+    ) -> None:
+        """Halt trading now, also where no engine answers: this process then cancels at the venues by itself."""
+        _stop(data or default_data, person, reason, within, flatten=flatten)
 
-        finish(asyncio.run(ask_command(data or default_data, person, Halt(reason=clean(reason)))))
+    @app.command()
+    def flatten(
+        data: DataOption = None, person: PersonOption = "tina", reason: str = "", within: WithinOption = ANSWER_WITHIN_S
+    ) -> None:
+        """Halt and close every position now, also where no engine answers."""
+        _stop(data or default_data, person, reason, within, flatten=True)
+
+    def _stop(folder: Path, person: str, reason: str, within_s: float, *, flatten: bool) -> None:
+        from bot.local import NotRunning, ask_command
+        from bot.parse import clean
+        from domain.commands import Flatten, Halt
+
+        reason, person = clean(reason), clean(person)
+        command = Flatten(reason=reason) if flatten else Halt(reason=reason)
+        try:
+            answer = asyncio.run(asyncio.wait_for(ask_command(folder, person, command), within_s))
+        except TimeoutError:
+            typer.echo(f"The service has not answered within {within_s:g} s.")
+        except NotRunning as error:
+            typer.echo(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        else:
+            finish(answer)
+        finish(stop_from_outside(folder, person, reason, flatten))
 
     @app.command()
     def login(data: DataOption = None, person: PersonOption = "tina") -> None:
@@ -42,7 +79,7 @@ def register(app: typer.Typer, default_data: Path, environment_in: Callable[[Pat
         typer.echo(asyncio.run(ask_login(data or default_data, person)))
 
 
-def finish(answer: tuple[bool, str]) -> None:
+def finish(answer: tuple[bool, str]) -> NoReturn:
     """Print an answer; a refusal is exit code 1."""
     typer.echo(answer[1])
     raise typer.Exit(0 if answer[0] else 1)

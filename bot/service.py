@@ -13,7 +13,8 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.alerts import Alerts, Room
+from bot.alerts import Alerts
+from bot.cards import Room
 from bot.config import BotConfig
 from bot.message import Message
 from bot.outbox import Outbox

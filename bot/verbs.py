@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from bot import act, breakers, emergency, show, votes
+from bot import act, breakers, emergency, settings, show, votes
 from bot.call import Call, Effect, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal, stamp
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, symbols, venues, words_of
@@ -168,6 +168,7 @@ VERBS: Final = (
     ),
     *breakers.VERBS,
     *emergency.VERBS,
+    *settings.VERBS,
     _reads("whoami", "Who the service takes you for", show.whoami),
     _reads(
         "help",
@@ -189,6 +190,8 @@ VERBS: Final = (
 GROUP_HELP: Final = {
     "strategies": "Strategies: list, show, start, pause, load, unload, set",
     "incident": "Incidents: list, ack, recover",
+    "config": "Settings: get, set, history, diff, rollback",
+    "limits": "Limits: show, set",
     "overrides": "Limits that are loosened for a while: list, end",
 }
 """First words of verbs with two words; alone they mean `list`."""

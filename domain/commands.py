@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct, field
 
+from domain.edits import Edit
 from domain.settings import Settings, StrategySpec
 
 
@@ -232,6 +233,21 @@ class RecoverIncident(Struct, frozen=True, kw_only=True, tag="incident_recover")
     incident: str = ""
 
 
+class ChangeSettings(Struct, frozen=True, kw_only=True, tag="change_settings"):
+    """Change one setting by its path in the file, or go back to version `rollback` (-1 = no rollback).
+
+    What only lowers risk is done at once, the rest needs the quorum. The desk fills in `edits`, or `problems`: every
+    mistake in the value, by the models of the file.
+    """
+
+    path: str = ""
+    value: str = ""
+    reason: str = ""
+    rollback: int = -1
+    edits: tuple[Edit, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
 Command: TypeAlias = (
     Halt
     | Resume
@@ -256,4 +272,5 @@ Command: TypeAlias = (
     | Review
     | AcknowledgeIncident
     | RecoverIncident
+    | ChangeSettings
 )

@@ -16,6 +16,7 @@ from domain.account import VenueOperation
 from domain.breakers import Measured
 from domain.commands import Actor, Command
 from domain.desired import Desired
+from domain.files import SettingsFileRead, StrategyFileBroken
 from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.market import Bar, Bbo, Book, Feed, FeedStatus, Mark, Trade
 from domain.order import ClientId, Liquidity, OrderKind, OrderStatus
@@ -101,15 +102,6 @@ class StrategyFault(Struct, kw_only=True, tag="strategy_fault", array_like=True)
     strategy: str
     problem: str
     quarantine: bool = True
-
-
-class StrategyFileBroken(Struct, kw_only=True, tag="strategy_file", array_like=True):
-    """The driver found a file in the user's folder of strategies that cannot be used."""
-
-    seq: int = 0
-    ts_ns: int = 0
-    file: str
-    problem: str
 
 
 class ContractsRead(Struct, kw_only=True, tag="contracts_read", array_like=True):
@@ -323,6 +315,9 @@ class WatchdogActed(Struct, kw_only=True, tag="watchdog_acted", array_like=True)
     acted_ns: int
     flattened: bool
     text: str
+    halted: bool = False
+    """A person told it to halt, `by` name, because no engine answered."""
+    by: str = ""
 
 
 class VenueStatus(Struct, kw_only=True, tag="venue_status", array_like=True):
@@ -392,7 +387,7 @@ VenueEvent: TypeAlias = (
 MainEvent: TypeAlias = (
     EngineStarted | EngineStopped | Tick | ClockStepped | CommandReceived | History | StrategyFault
     | StrategyFileBroken | ContractsRead | FeedStatus | InboxOverflow | DiskLow | VenueOpened | WatchdogActed | Decided
-    | VenueEvent | SecurityBreach | PressRefused | CodeMissed | Measured
+    | VenueEvent | SecurityBreach | PressRefused | CodeMissed | SettingsFileRead | Measured
 )
 # fmt: on
 Event: TypeAlias = MainEvent | Bar | Bbo | Book | Trade | Mark

@@ -108,6 +108,8 @@ class ApprovalSettings(Struct, frozen=True, kw_only=True):
     order_ttl_ns: int = 2 * MINUTE_NS
     override_ttl_ns: int = 15 * MINUTE_NS
     enabled: bool = True
+    load_votes: int = 0
+    """Votes that loading or starting a strategy by hand needs."""
     policy_ttl_ns: int = 24 * HOUR_NS
     """Of requests for new settings."""
     max_open: int = 5

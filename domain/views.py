@@ -328,6 +328,35 @@ class IncidentView(Struct, frozen=True, kw_only=True):
     next_step: str
 
 
+class ProposalView(Struct, frozen=True, kw_only=True):
+    """What a change of a setting would come to, in words; with `problems` it cannot be."""
+
+    changes: tuple[str, ...]
+    problems: tuple[str, ...]
+    adds_risk: bool
+
+
+class SettingsChangeView(Struct, frozen=True, kw_only=True):
+    """One version of the settings: who changed what, when and why."""
+
+    number: int
+    ts_ns: int
+    by: str
+    why: str
+    changes: tuple[str, ...]
+    hash: str
+
+
+class SettingsView(Struct, frozen=True, kw_only=True):
+    """The settings in force. `file`: how the settings file differs from them, which is not applied by itself."""
+
+    version: int
+    hash: str
+    environment: str
+    changes: tuple[SettingsChangeView, ...]
+    file: tuple[str, ...]
+
+
 class PersonView(Struct, frozen=True, kw_only=True):
     """A person as other persons see them."""
 

@@ -6,16 +6,22 @@ is run, watched: one that is broken, unfinished or never comes back costs its ow
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
 
+from domain.commands import Actor, Door, LoadStrategy
 from domain.errors import ConfigError, StrategyError
+from domain.events import CommandReceived
+from domain.settings import StrategySpec
 from domain.strategy import Params
 from domain.text import error_text, plain
 from engine.config import Config, load_config
 from engine.core.guard import Guard, StrategyHung, guarding
+from engine.desk import StrategySource
 from engine.strategies import registry
 
 CHECK_S = 10.0
@@ -84,3 +90,14 @@ def _watched(work: partial[Config]) -> Config:
             return guard.call(work)
         except StrategyHung:
             raise ConfigError("the parameters of a strategy of your own cannot be checked: it never ends") from None
+
+
+def seed(spec: StrategySpec, source_of: Callable[[StrategySpec], StrategySource]) -> CommandReceived:
+    """The configuration's own wish to load a strategy, as an empty journal begins with it."""
+    command = LoadStrategy(spec=spec)
+    with suppress(Exception):
+        # what is wrong with it is found again, and told, when the engine loads it
+        source = source_of(spec)
+        command = LoadStrategy(spec=spec, source_hash=source.sha256, source=source.text)
+    actor = Actor(person="", door=Door.SYSTEM)
+    return CommandReceived(actor=actor, command=command, request_id=f"settings:{spec.id}")

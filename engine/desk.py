@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from domain import facts as f
 from domain import risk_views as rv
 from domain import views as v
-from domain.commands import Actor, ApplySettings, Approve, BreakGlass, Command, LoadStrategy, SetParams
+from domain.commands import Actor, ApplySettings, Approve, BreakGlass, ChangeSettings, Command, LoadStrategy, SetParams
 from domain.events import CommandReceived, Event
 from domain.instrument import ZERO, Instrument, InstrumentId
 from domain.ports import Clock, Journal
@@ -37,6 +37,7 @@ from engine.core.core import Core
 from engine.core.people import WRONG
 from engine.core.state import MANUAL
 from engine.desk_breakers import breakers
+from engine.desk_settings import DeskSettings
 from engine.emergency import views as emergency
 from engine.risk_views import RiskDesk
 from engine.subscription import FactSubscription
@@ -87,6 +88,7 @@ class Desk:
         """How the chat channels are; whoever runs them says it here."""
         self.venues: Callable[[], tuple[v.VenueView, ...]] = tuple
         """How the venues are, their limits and what waits for them; whoever runs them says it here."""
+        self.settings = DeskSettings(core)
         self.codes: Codes | None = None
         """Checks the one-time codes of voters; whoever has their secrets says it here, without it none is right."""
         self._put = put
@@ -160,6 +162,8 @@ class Desk:
             except Exception as error:  # noqa: BLE001 - loading a stranger's file may raise anything
                 return self._refused(command, actor, key, Reason.BAD_VALUE, plain(error))
             command = replace(command, source_hash=source.sha256, source=source.text)
+        if isinstance(command, ChangeSettings):
+            command = self.settings.filled(command)
         if isinstance(command, SetParams):
             try:
                 command = self._with_rules(command)

@@ -21,27 +21,28 @@ from typing import cast
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from domain.commands import Actor, Door, LoadStrategy
 from domain.errors import JournalError, MoonDevError
 from domain.events import (
     ClockStepped,
-    CommandReceived,
     EngineStarted,
     EngineStopped,
     Event,
-    StrategyFileBroken,
 )
 from domain.facts import Alerted, CommandDone, Fact, FactKey, RequestChanged, StrategyChanged, StrategyStatus
+from domain.files import StrategyFileBroken
 from domain.instrument import Instrument
-from domain.market import Feed, FeedKind, FeedStatus, MarketEvent
+from domain.market import FeedStatus, MarketEvent
 from domain.order import Intent
 from domain.ports import MarketFeed, Secrets
 from domain.settings import StrategySpec
 from engine import lost as lost_end
 from engine.beside import Beside
+from engine.catalogue import built_in, seed
 from engine.clock import WallClock
 from engine.codes import Codes
 from engine.config import Config, diff
+from engine.config.remember import check_environment
+from engine.config.running import RunningSettings
 from engine.core.contracts import check_contracts, news_of
 from engine.core.core import AnyStrategy, Core
 from engine.core.executor import cancels
@@ -51,10 +52,13 @@ from engine.core.kernel import Kernel
 from engine.core.loop import EngineLoop
 from engine.core.recovery import recover
 from engine.core.state import State
-from engine.data.conflate import Conflator, LagWatch
+from engine.data.conflate import Conflator, LagWatch, base_feeds, flush_for_ever
 from engine.data.monitor import FeedMonitor
 from engine.desk import Desk, StrategySource
 from engine.disk import watch_disk
+from engine.file_watch import watch_settings
+from engine.lockdown import LockDown
+from engine.meter import Meter
 from engine.observe.build import build_hash, lock_hash
 from engine.observe.facts import log_facts
 from engine.replay import facts_of
@@ -68,7 +72,6 @@ from engine.venues import VenueRouter
 from engine.warm import warm_up
 from engine.watchdog.heart import heart_of
 
-CONFLATE_FLUSH_S = 0.1
 PRELOADED_TRADES = 200
 PRELOADED_EQUITY = 2_000
 SNAPSHOT_SOON_S = 1.0
@@ -105,6 +108,7 @@ class Runtime:
         )
         self._replayed: list[Fact] = []
         self.core, self.recovery = recover(self.journal, self._fresh, self.build, self._replayed.extend)
+        check_environment(data, self.core.state, config)
         known = {i.id: i for i in self.core.state.settings.instruments}
         check_contracts(self.core, listed)
         self._listed = listed
@@ -130,6 +134,7 @@ class Runtime:
             journal=self.journal,
             news=self._news,
         )
+        self.desk.settings.file = RunningSettings(config, built_in())
         self.desk.codes = Codes(vault, self.clock)
         last = self._replayed[-1] if self._replayed else None
         self.desk.last_fact = (last.seq, last.index) if last else (self.recovery.snapshot_seq, 0)
@@ -146,6 +151,7 @@ class Runtime:
         self.engine: asyncio.Task[None] | None = None
         self._beside = Beside()
         self.later = self._beside.run
+        self.meter, self.lock_down = Meter(self.loop.put), LockDown(self.core)
         self._snapshot_is_due = False
 
     @property
@@ -171,10 +177,12 @@ class Runtime:
 
     def _send(self, intents: Sequence[Intent]) -> None:
         if self._venues is not None and self.heart.may_send():
+            self.meter.sent(intents)
             self._venues.send(intents)
 
     def _hear(self, event: Event) -> None:
         """What a venue says; before the run's first event it waits for that."""
+        self.meter.heard(event)
         if self._early is None:
             self.loop.put(event)
         else:
@@ -183,6 +191,7 @@ class Runtime:
     def _publish(self, facts: Sequence[Fact]) -> None:
         self.desk.publish(facts)
         log_facts(facts)
+        self.lock_down.look(facts, self._venues)
         for fact in facts:
             self.projection.put(fact)
             if isinstance(fact, Alerted) and fact.kind == "watchdog":
@@ -215,16 +224,6 @@ class Runtime:
         if self._venues is not None:
             self._venues.on_market(event)
         self.conflator.put(event)
-
-    def _base_feeds(self) -> list[Feed]:
-        """What the paper venue matches against, and risk judges by, whatever the strategies read."""
-        kinds = (FeedKind.BBO, FeedKind.BOOK, FeedKind.TRADE)
-        return [Feed(kind=kind, instrument=i.id) for i in self.settings.instruments for kind in kinds]
-
-    async def _flush_conflator(self) -> None:
-        while True:
-            await asyncio.sleep(CONFLATE_FLUSH_S)
-            self.conflator.flush(self.clock.now_ns())
 
     async def _take_snapshots(self) -> None:
         while True:
@@ -260,6 +259,7 @@ class Runtime:
         Returns how the settings file differs from the settings in force, in lines.
         """
         self._venues, self._feed = venues, feed
+        self.lock_down.obey(venues)
         self.desk.market, self.desk.venues = market, venues.views
         await venues.start(self._hear)
         last_beat = self.heart.last()
@@ -281,13 +281,15 @@ class Runtime:
             self.loop.put(event)
         self.engine = asyncio.get_running_loop().create_task(self._drive(), name="engine")
         self.engine.add_done_callback(lambda _: on_end())
-        base = self._base_feeds()
+        base = base_feeds(self.settings)
         self.monitor.watch(base)
         await feed.start(self._from_feed, base)
-        self.later(self._flush_conflator())
+        self.later(flush_for_ever(self.conflator, self.clock))
         self.later(self.monitor.run())
         self.later(self._take_snapshots())
+        self.later(self.meter.run())
         self.later(watch_disk(self.data, self.journal, self.loop.put))
+        self.later(watch_settings(self.data, self.config, self.contracts, self.core, self.loop.put))
         for strategy in list(self.core.state.strategies):
             self._warm_up(strategy)
         return differs
@@ -314,7 +316,7 @@ class Runtime:
         """The first event of this run: who we are, and under which settings."""
         state = self.core.state
         is_new = not state.epoch
-        seeds = [self._seed(spec) for spec in self.settings.strategies] if is_new else []
+        seeds = [seed(spec, self._source_of) for spec in self.settings.strategies] if is_new else []
         if self.recovery.events:
             self.kernel.snapshot()
             self.projection.reached(self.kernel.told_seq)
@@ -335,20 +337,11 @@ class Runtime:
             self.loop.put(changed)
         for file, problem in self.broken.items():
             self.loop.put(StrategyFileBroken(file=file, problem=problem))
-        for seed in seeds:
-            self.loop.put(seed)
+        for wish in seeds:
+            self.loop.put(wish)
         if is_new:
             return []
         return diff(state.settings, self._wanted) if wanted != state.settings_hash else []
-
-    def _seed(self, spec: StrategySpec) -> CommandReceived:
-        command = LoadStrategy(spec=spec)
-        with contextlib.suppress(Exception):
-            # what is wrong with it is found again, and told, when the engine loads it
-            source = self._source_of(spec)
-            command = LoadStrategy(spec=spec, source_hash=source.sha256, source=source.text)
-        actor = Actor(person="", door=Door.SYSTEM)
-        return CommandReceived(actor=actor, command=command, request_id=f"settings:{spec.id}")
 
     async def _drive(self) -> None:
         """Run until cancelled. When the journal fails, entries are cancelled and its error is raised."""

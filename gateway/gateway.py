@@ -79,6 +79,7 @@ class RiskReading(Struct, frozen=True, kw_only=True):
 
     view: RiskView
     stress: list[StressView]
+    status: StatusView
 
 
 class Reader:
@@ -122,7 +123,8 @@ class Reader:
         now = time.monotonic()
         if self._risk is None or now - self._risk_read_at > RISK_REFRESH_S:
             stress = self._desk.stress()
-            self._risk = RiskReading(view=self._desk.risk(), stress=[] if isinstance(stress, str) else stress)
+            shocks = [] if isinstance(stress, str) else stress
+            self._risk = RiskReading(view=self._desk.risk(), stress=shocks, status=self._desk.status())
             self._risk_read_at = now
         return self._risk
 

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from gateway.gateway import RiskReading
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SECOND_NS = 1_000_000_000
 LEVELS = ("low", "medium", "high", "critical")
 
 Labels: TypeAlias = dict[str, str]
@@ -75,3 +76,10 @@ def _gauges(reading: RiskReading) -> Iterator[tuple[str, str, Iterable[Sample]]]
         "Share of equity that a strategy is sized by.",
         [({"strategy": s.id}, s.share) for s in view.strategies],
     )
+    status = reading.status
+    yield "requests_waiting", "Requests that wait for votes.", [({}, status.pending_requests)]
+    yield "reviews_due", "Break-glasses that nobody else has looked at.", [({}, len(status.reviews))]
+    loosened = [({"rule": o.rule, "scope": o.scope}, o) for o in status.overrides]
+    yield "override_value", "A limit that people have loosened, in its own unit.", [(at, o.value) for at, o in loosened]
+    ends: list[Sample] = [(at, (o.until_ns - status.ts_ns) // SECOND_NS) for at, o in loosened]
+    yield "override_left_seconds", "After that the limit holds again.", ends

@@ -73,7 +73,12 @@ def unreachable(persons: Sequence[Person], settings: ApprovalSettings) -> list[t
     role = settings.approver_role.name.lower()
     approvers = [p for p in persons if p.role >= settings.approver_role]
     found = []
-    for key, votes in (("order_votes", settings.order_votes), ("override_votes", settings.override_votes)):
+    wanted = {
+        "order_votes": settings.order_votes,
+        "override_votes": settings.override_votes,
+        "load_votes": settings.load_votes,
+    }
+    for key, votes in wanted.items():
         terms = terms_of(settings, votes)
         worst = min((sum(has_a_voice(p, terms, who.id) for p in persons) for who in persons), default=0)
         if worst >= votes:

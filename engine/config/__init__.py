@@ -16,7 +16,7 @@ doors.py     sections of chat and dashboard       section.py   the base of all s
 local.py     settings of `run --venue NAME-local`
 """
 
-from engine.config.diff import diff
+from domain.diff import diff
 from engine.config.load import BUILT_IN, environment_of, load_config, load_remembered
 from engine.config.models import Config
 from engine.config.problem import Place, Problem, Problems

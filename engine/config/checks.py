@@ -14,17 +14,18 @@ from pydantic import ValidationError
 from domain.errors import Unrepresentable
 from domain.instrument import parse_instrument_id
 from domain.loopback import NOT_LOOPBACK, is_loopback
-from domain.settings import strategy_id_problem
+from domain.settings import ApprovalSettings, Settings, strategy_id_problem
 from domain.strategy import Params
 from domain.text import error_text, plain
 from engine.config.breakers import problems as breaker_problems
 from engine.config.models import Config
 from engine.config.problem import KeyPath
 from engine.config.rules import values_of
-from engine.config.settings import natural, to_approvals, to_instrument, to_person
+from engine.config.settings import natural, to_approvals, to_instrument, to_person, to_risk
 from engine.config.venue_checks import venues
 from engine.config.words import found, nearest, sentence
 from risk.approvals import unreachable
+from risk.contradictions import contradictions
 
 Finding = tuple[KeyPath, str]
 ParamTypes = Mapping[str, type[Params]]
@@ -191,6 +192,12 @@ def quorum(config: Config) -> Iterator[Finding]:
         yield ("approvals", key), text
 
 
+def impossible(config: Config) -> Iterator[Finding]:
+    """Limits do not contradict each other; what the core refuses of a change, a file may not say either."""
+    approvals = ApprovalSettings(enabled=False)
+    yield from contradictions(Settings(risk=to_risk(config), approvals=approvals))
+
+
 def doors(config: Config) -> Iterator[Finding]:
     """Addresses are addresses, and hold no password."""
     if config.storage.url:
@@ -247,6 +254,7 @@ CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"instruments", "venues", "accounts", "strategies"}), strategies),
     (frozenset({"instruments", "venues", "accounts", "strategies", "failover"}), failover),
     (frozenset({"instruments", "venues", "risk", "strategies"}), limits),
+    (frozenset({"risk"}), impossible),
     (frozenset({"persons"}), persons),
     (frozenset({"persons", "approvals"}), quorum),
     (frozenset({"storage", "data_feed"}), doors),

@@ -180,6 +180,8 @@ class ApprovalsSection(Section):
     approver_role: Role = "risk"
     order_ttl_ns: PositiveDurationNs = Field(default=2 * MINUTE_NS, alias="order_ttl")
     override_ttl_ns: PositiveDurationNs = Field(default=15 * MINUTE_NS, alias="override_ttl")
+    load_votes: Count | None = None
+    """Votes that loading or starting a strategy by hand needs; left out: live 1, else 0."""
     policy_ttl_ns: PositiveDurationNs = Field(default=24 * HOUR_NS, alias="policy_ttl")
     """How long a request for new settings waits."""
     max_open: AtLeastOne = 5

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from domain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from engine.config.models import Config
+    from engine.core.state import State
 
 REMEMBERED = "settings-file"
 """In the data folder: the absolute path of the file, empty for the built-in set-up."""
@@ -23,3 +30,13 @@ def remembered(data: Path) -> Path | None:
         text = (data / REMEMBERED).read_text(encoding="utf-8", errors="replace").strip()
         return Path(text) if text else None
     return None
+
+
+def check_environment(data: Path, state: State, config: Config) -> None:
+    """A data folder belongs to one environment. Raises `ConfigError` when it is to be started as another."""
+    own = state.settings.environment
+    if state.epoch and own != config.environment:
+        raise ConfigError(
+            f"{data} is the data folder of {own.value}, and these settings are for {config.environment}: every "
+            f"environment has a folder of its own, .moondev/{config.environment} by default (--data, --env)"
+        )

@@ -44,7 +44,7 @@ from engine.config.venues import VenueAccountSection
 PAPER_EXECUTION = {"reconcile_every_ns": MINUTE_NS, "dead_man_ns": 0}
 REAL_EXECUTION = {"reconcile_every_ns": 30 * SECOND_NS, "dead_man_ns": MINUTE_NS}
 """A real venue is compared all the time, and watches over us where it can."""
-LIVE_APPROVALS = {"codes": True, "role_wait_ns": 24 * HOUR_NS, "link_wait_ns": 24 * HOUR_NS}
+LIVE_APPROVALS = {"codes": True, "load_votes": 1, "role_wait_ns": 24 * HOUR_NS, "link_wait_ns": 24 * HOUR_NS}
 """With real money every vote has its code, and new people and links wait."""
 
 
@@ -66,7 +66,7 @@ def without_listed(config: Config) -> Settings:
         instruments=tuple(_checked(item) for item in config.instruments),
         accounts=(*(_account(a, a.deposit) for a in config.accounts), *(_account(a, ZERO) for a in real)),
         persons=tuple(to_person(item) for item in config.persons),
-        risk=_risk(config),
+        risk=to_risk(config),
         approvals=to_approvals(config),
         execution=_execution(config),
         breakers=to_breakers(config.breakers),
@@ -129,7 +129,8 @@ def _limits(item: LimitsSection) -> Limits:
     return Limits(**item.model_dump())
 
 
-def _risk(config: Config) -> RiskSettings:
+def to_risk(config: Config) -> RiskSettings:
+    """The limits alone."""
     risk = config.risk
     return RiskSettings(
         limits={instrument: _limits(item) for instrument, item in sorted(risk.limits.items())},

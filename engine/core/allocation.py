@@ -13,9 +13,9 @@ from domain.facts import Severity
 from domain.settings import StrategySpec
 from engine.core import samples
 from engine.core.core import ONE, Core
+from engine.core.limits import effective
 from engine.core.state import MANUAL
 from risk.allocation import Record, allocate, correlation_cuts, rebalanced, rounded
-from risk.rules import RULES
 
 
 def on_hour(core: Core) -> None:
@@ -44,8 +44,8 @@ def loaded(core: Core) -> Iterable[str]:
 
 def correlation_limits(core: Core) -> dict[str, Decimal]:
     """The rule `strategy_correlation` by strategy."""
-    limit = RULES["strategy_correlation"].default_in(core.state.settings.environment)
-    return dict.fromkeys(loaded(core), limit) if limit is not None else {}
+    found = {name: effective(core, "strategy_correlation", strategy=name) for name in loaded(core)}
+    return {name: limit for name, limit in found.items() if limit is not None}
 
 
 def put(core: Core, shares: Mapping[str, Decimal], cuts: Mapping[str, Decimal]) -> None:

@@ -16,6 +16,8 @@ from domain.facts import RequestStatus, Severity
 from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
 from engine.core import (
+    asking,
+    config,
     glass,
     incident,
     operate,
@@ -32,8 +34,8 @@ from engine.core.matrix import by_hand
 from engine.core.state import Request
 
 REMEMBERED_COMMANDS = 10_000
-POLICY = (c.ApplySettings,)
-"""What changes the rules themselves: it has its own time to live, and is void when the rules change meanwhile."""
+RULES = (c.ApplySettings, c.ChangeSettings)
+"""What changes the rules themselves has its own time to live."""
 
 ROLE_NEEDED: dict[type[c.Command], RoleName] = {
     c.Halt: RoleName.TRADER,
@@ -59,6 +61,7 @@ ROLE_NEEDED: dict[type[c.Command], RoleName] = {
     c.Review: RoleName.RISK,
     c.AcknowledgeIncident: RoleName.TRADER,
     c.RecoverIncident: RoleName.RISK,
+    c.ChangeSettings: RoleName.RISK,
 }
 """Least role per command; voting is judged by the quorum rules instead."""
 
@@ -153,6 +156,8 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             return operate.manual(core, who, command)
         case c.LoadStrategy() if problem := strategy_id_problem(command.spec.id):
             return Veto(Reason.BAD_VALUE, problem)
+        case c.LoadStrategy() | c.StartStrategy() if load_needs_votes(core, event):
+            return ask_quorum(core, event, command)
         case c.LoadStrategy():
             by_settings = event.actor.door is c.Door.SYSTEM
             refusal = strategies.load(core, command.spec, command.source_hash, is_configured=by_settings)
@@ -165,7 +170,9 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             return override(core, event, who, command)
 
 
-def override(core: Core, event: CommandReceived, who: str, command: c.Command) -> Veto | str:  # noqa: PLR0911 - one per command
+def override(  # noqa: PLR0911 - one per command
+    core: Core, event: CommandReceived, who: str, command: c.Command
+) -> Veto | str:
     """What lowers risk is done at once; what gives it back asks the quorum."""
     match command:
         case c.SetHold() if command.on:
@@ -184,8 +191,32 @@ def override(core: Core, event: CommandReceived, who: str, command: c.Command) -
             return incident.acknowledge(core, who, command.incident, command.text)
         case c.RecoverIncident():
             return reconcile.recover(core, who, command.incident)
+        case c.ChangeSettings():
+            return change_settings(core, event, who, command)
         case _:
             return ask_quorum(core, event, command)
+
+
+def load_needs_votes(core: Core, event: CommandReceived) -> bool:
+    """True where a person alone may not put a strategy to work: another one with other parameters would be a change."""
+    approvals = core.state.settings.approvals
+    return event.actor.door is not c.Door.SYSTEM and approvals.enabled and approvals.load_votes > 0
+
+
+def change_settings(core: Core, event: CommandReceived, who: str, command: c.ChangeSettings) -> Veto | str:
+    """What only lowers risk is in force at once; what is not known to, asks the quorum."""
+    change = config.resolved(core, command)
+    if isinstance(change, Veto):
+        return change
+    return config.change(core, who, change) if config.is_lower(change) else ask_quorum(core, event, change)
+
+
+def objection(core: Core, command: c.Command) -> Veto | None:
+    """Why a command makes no sense now, before anyone votes on it, and when they have."""
+    if not isinstance(command, c.ChangeSettings):
+        return operate.objection(core, command)
+    after = config.settings_after(core, command)
+    return after if isinstance(after, Veto) else operate.settings_objection(core, after)
 
 
 def needs_votes(core: Core, event: CommandReceived, command: c.SetParams) -> bool:
@@ -223,14 +254,14 @@ def on_loaded(
                 f"{name} is paused: quotes and entries are pulled, protections stay.",
             )
         case c.SetParams():
-            return said(
-                strategies.set_params(core, strategy, command.params), f"{name} has new parameters and warms up."
-            )
+            refusal = strategies.set_params(core, strategy, command.params)
+            config.note_params(core, who, name)
+            return said(refusal, f"{name} has new parameters and warms up.")
 
 
 def ask_quorum(core: Core, event: CommandReceived, command: c.Command) -> Veto | str:
     """Open a request for what needs more than one person; a person's new one takes the place of their earlier one."""
-    refusal = operate.objection(core, command)
+    refusal = objection(core, command)
     if refusal is not None:
         return refusal
     if event.actor.door is c.Door.SYSTEM:
@@ -246,39 +277,16 @@ def ask_quorum(core: Core, event: CommandReceived, command: c.Command) -> Veto |
     request = requests.open_request(
         core,
         what=verb_of(command),
-        text=describe(core, command),
+        text=asking.describe(core, command),
         requester=who,
-        needed=approvals.override_votes,
-        ttl_ns=approvals.policy_ttl_ns if isinstance(command, POLICY) else approvals.override_ttl_ns,
+        needed=requests.votes_for(core, command),
+        ttl_ns=approvals.policy_ttl_ns if isinstance(command, RULES) else approvals.override_ttl_ns,
         command=command,
     )
     if isinstance(request, Veto):
         return request
     left = requests.missing(core, request)
     return f"Request {request.id} waits for {left} more vote(s): /approve {request.id}. It is: {request.text}."
-
-
-def describe(core: Core, command: c.Command) -> str:  # noqa: PLR0911 - one per command
-    """What the quorum is asked to agree to, in words."""
-    match command:
-        case c.Resume():
-            return operate.describe_resume(core, command.venue)
-        case c.SetHold():
-            return f"release the hold on {command.instrument} of {command.account}"
-        case c.SetCap():
-            return f"raise the cap on {command.instrument} of {command.account} to {command.qty or 'none'}"
-        case c.RaiseEnvelope():
-            return f"let {command.strategy} add up to {command.notional}"
-        case c.SetBreaker():
-            return by_hand.describe(core, command.name)
-        case c.ApplySettings():
-            return f"apply settings {command.content_hash[:8]}: {'; '.join(command.changes) or 'no change'}"
-        case c.SetParams():
-            return params.words(core, command)
-        case c.Override():
-            return overrides.describe(core, command)
-        case _:
-            return str(command.__struct_config__.tag)
 
 
 def approve(core: Core, person: str, ballot: c.Approve, door: c.Door) -> Veto | str:
@@ -305,7 +313,7 @@ def release(core: Core, request: Request) -> Veto | str:
         return parked.release_parked(core, request.parked)
     if request.command is None:
         return Veto(Reason.NOT_PENDING)
-    if isinstance(request.command, POLICY) and request.revision != core.state.settings_hash:
+    if isinstance(request.command, c.ApplySettings) and request.revision != core.state.settings_hash:
         return Veto(Reason.MOVED, "other settings have come into force; ask again, on top of them")
     if isinstance(request.command, c.Override):
         return overrides.begin(core, request, request.command)
@@ -314,7 +322,7 @@ def release(core: Core, request: Request) -> Veto | str:
 
 def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR0911 - one per command
     """Carry out what the quorum agreed to."""
-    refusal = operate.objection(core, command)
+    refusal = objection(core, command)
     if refusal is not None:
         return refusal
     match command:
@@ -331,11 +339,17 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR091
         case c.RaiseEnvelope():
             return operate.raise_envelope(core, command)
         case c.ApplySettings():
+            config.record(core, command.settings, by, "the settings file")
             return operate.apply_settings(core, command)
+        case c.ChangeSettings():
+            return config.change(core, by, command)
         case c.SetBreaker():
             return by_hand.release(core, command.name)
-        case c.SetParams():
+        case c.SetParams() | c.StartStrategy():
             return on_loaded(core, by, command)
+        case c.LoadStrategy():
+            refusal = strategies.load(core, command.spec, command.source_hash, is_approved=True)
+            return said(refusal, f"{command.spec.id} is loading.")
         case _:
             return Veto(Reason.WRONG_STATE, verb_of(command))
 

@@ -19,7 +19,7 @@ from domain.instrument import ZERO
 from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import PROTECTIVE, run_of_client_id
 from domain.security import CodeMissed, SecurityBreach
-from engine.core import commands, incident, operate, people, portfolio, requests, samples
+from engine.core import commands, config, incident, operate, people, portfolio, requests, samples
 from engine.core.contracts import take_over
 from engine.core.core import Core
 from engine.core.foreign_strategies import change_strategy, load, manual, quarantine
@@ -33,6 +33,7 @@ from engine.core.foreign_votes import (
     resume,
     reviewed,
     set_cap,
+    take_settings,
 )
 from engine.core.matrix import by_hand, machine
 from engine.core.orders import consumed_by
@@ -91,8 +92,8 @@ def on_disk_low(core: Core, event: e.DiskLow) -> None:
 
 def on_watchdog_acted(core: Core, event: e.WatchdogActed) -> None:
     """The watchdog closed what was held; where it only cancelled, what every such start is latched at is enough."""
-    if event.flattened:
-        halt(core, "watchdog", f"the heartbeat of run {event.epoch} died: {event.text}")
+    if event.flattened or event.halted:
+        halt(core, event.by or "watchdog", f"the heartbeat of run {event.epoch} died: {event.text}")
     incident.open_(core, "watchdog", f"the heartbeat of run {event.epoch} died: {event.text}.", "watchdog")
 
 
@@ -236,6 +237,13 @@ def lower_envelope(core: Core, _who: str, command: c.RaiseEnvelope) -> None:
         strategy.envelope = min(strategy.envelope, command.notional)
 
 
+def change_settings(core: Core, _who: str, command: c.ChangeSettings) -> None:
+    """What only lowered risk was in force at once."""
+    change = config.resolved(core, command)
+    if isinstance(change, c.ChangeSettings) and config.is_lower(change):
+        take_settings(core, change)
+
+
 def open_breaker(core: Core, who: str, command: c.SetBreaker) -> None:
     """A breaker that was opened by hand; a release takes votes."""
     if command.open:
@@ -270,6 +278,7 @@ COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.Review: reviewed,
     c.AcknowledgeIncident: acknowledge,
     c.RecoverIncident: ask_again,
+    c.ChangeSettings: change_settings,
 }
 
 EVENTS: dict[type, Callable[[Core, Any], None]] = {

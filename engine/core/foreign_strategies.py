@@ -28,9 +28,17 @@ def manual(core: Core, _who: str, command: c.ManualTarget) -> None:
     slot.owner, slot.target = owner, None
 
 
-def load(core: Core, _who: str, command: c.LoadStrategy) -> None:
+def takes_votes(core: Core, who: str) -> bool:
+    """True where a person alone may not put a strategy to work."""
+    approvals = core.state.settings.approvals
+    return approvals.enabled and approvals.load_votes > 0 and who in core.persons
+
+
+def load(core: Core, who: str, command: c.LoadStrategy) -> None:
     """A strategy that was loaded then is loaded now, and warms up."""
     spec = command.spec
+    if takes_votes(core, who):
+        return
     if spec.account not in core.state.accounts or any(i not in core.instruments for i in spec.instruments):
         return
     slots = [core.slot(spec.account, instrument) for instrument in spec.instruments]
@@ -71,6 +79,8 @@ def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
         case c.PauseStrategy() if strategy.status is StrategyStatus.WARMING:
             # its warm-up may have been over by then, which is not known here
             strategy.spec = replace(spec, autostart=False)
+        case c.StartStrategy() if takes_votes(core, who):
+            return
         case c.StartStrategy() if strategy.status is StrategyStatus.PAUSED:
             strategy.status, strategy.detail = StrategyStatus.RUNNING, ""
         case c.StartStrategy() if strategy.status is StrategyStatus.WARMING:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from domain import commands as c
 from domain.facts import RequestStatus, TradingState
+from domain.settings import Settings
 from domain.verdict import Veto
-from engine.core import commands, glass, operate, overrides, people, requests
+from engine.core import commands, config, glass, operate, overrides, people, requests
 from engine.core.core import Core
 from engine.core.state import Slot
 
@@ -49,10 +50,23 @@ def approve(core: Core, who: str, vote: c.Approve, door: c.Door) -> None:
             operate.open_accounts(core)
             core.refresh()
             people.take_over(core, persons)
+        case c.ChangeSettings() as command:
+            take_settings(core, command)
         case c.Resume() as command:
             resume(core, who, command)
         case _:
             return
+
+
+def take_settings(core: Core, command: c.ChangeSettings) -> None:
+    """A change that was in force then."""
+    after = config.settings_after(core, command)
+    if isinstance(after, Settings) and operate.settings_objection(core, after) is None:
+        persons = core.state.settings.persons
+        version = config.record(core, after, "people, before the build changed", command.reason)
+        core.state.settings, core.state.settings_hash = after, version.content_hash
+        core.refresh()
+        people.take_over(core, persons)
 
 
 def set_cap(core: Core, command: c.SetCap) -> None:

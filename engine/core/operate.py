@@ -18,7 +18,7 @@ from domain.verdict import REASONS, Reason, Veto
 from engine.core import deadman, failover, incident, limits, overrides, params, people, review, trading
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
-from engine.core.executor.place import cancel
+from engine.core.executor.place import cancel, check_band
 from engine.core.executor.targets import towards_zero
 from engine.core.matrix import by_hand
 from engine.core.matrix.table import settings_problem
@@ -172,17 +172,21 @@ def raise_envelope(core: Core, command: c.RaiseEnvelope) -> Veto | str:
 
 def apply_settings(core: Core, command: c.ApplySettings) -> str:
     """Replace the settings; loaded strategies stay as they are, a new account is opened at the next start."""
+    take_settings(core, command.settings, command.content_hash)
+    opened = ", ".join(spec.id for spec in command.settings.accounts if spec.id not in core.state.accounts)
+    later = f" Accounts that open at the next start: {opened}." if opened else ""
+    return f"Settings {command.content_hash[:8]} are in force.{later}"
+
+
+def take_settings(core: Core, settings: Settings, content_hash: str) -> None:
+    """Other settings are in force, and everything follows them."""
     persons = core.state.settings.persons
-    core.state.settings = command.settings
-    core.state.settings_hash = command.content_hash
+    core.state.settings, core.state.settings_hash = settings, content_hash
     core.refresh()
     people.take_over(core, persons)
     failover.claim_all(core)
     deadman.apply_settings(core)
     converge_all(core)
-    opened = ", ".join(spec.id for spec in command.settings.accounts if spec.id not in core.state.accounts)
-    later = f" Accounts that open at the next start: {opened}." if opened else ""
-    return f"Settings {command.content_hash[:8]} are in force.{later}"
 
 
 def open_accounts(core: Core) -> None:
@@ -222,12 +226,12 @@ def limit_in_the_way(core: Core, slot: Slot, target: int) -> Veto | None:
         return Veto(Reason.LIMIT_MISSING, slot.instrument)
     instrument = core.instruments[slot.instrument]
     gap = target - core.position(slot.account, slot.instrument)
-    price = core.markets[slot.instrument].reference()
+    market = core.markets[slot.instrument]
     held = Exposure(core.position(slot.account, slot.instrument))
     side = 1 if gap > 0 else -1
     if not gap or not adds_risk(side, abs(gap), held):
         return None
-    return check_exposure(config, instrument, side, abs(gap), price, held)
+    return check_band(market) or check_exposure(config, instrument, side, abs(gap), market.reference(), held)
 
 
 def give_to_manual(core: Core, slot: Slot) -> None:
@@ -300,6 +304,10 @@ def objection(core: Core, command: c.Command) -> Veto | None:  # noqa: PLR0911 -
             return by_hand.objection(core, command.name)
         case c.SetParams():
             return params.moved(core, command)
+        case c.LoadStrategy() if command.spec.id in core.state.strategies:
+            return Veto(Reason.WRONG_STATE, f"{command.spec.id} is loaded already")
+        case c.StartStrategy() if command.strategy not in core.state.strategies:
+            return Veto(Reason.NO_SUCH, f"strategy {command.strategy}")
         case c.Override():
             return overrides.objection(core, command)
         case c.RaiseEnvelope() if command.strategy not in core.state.strategies:
@@ -345,6 +353,9 @@ def bad_cap(core: Core, instrument: str, qty: Decimal) -> Veto | None:
 
 def settings_objection(core: Core, settings: Settings) -> Veto | None:
     """Settings must keep the contracts and accounts that orders, positions and strategies rest on."""
+    if core.state.settings.environment is not settings.environment:
+        own = core.state.settings.environment
+        return Veto(Reason.WRONG_STATE, f"this data folder is for {own}; {settings.environment} has one of its own")
     if core.state.settings == settings:
         return Veto(Reason.WRONG_STATE, "these settings are in force already")
     if found := unreachable(settings.persons, settings.approvals):

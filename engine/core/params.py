@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-from domain.commands import AddsRisk, SetParams
+from domain.commands import AddsRisk, LoadStrategy, SetParams
 from domain.verdict import Reason, Veto
 from engine.core.core import Core
 
@@ -51,6 +51,14 @@ def words(core: Core, command: SetParams) -> str:
     parts = [f"{name} from {value_of(core, command, name)} to {value}" for name, value in command.params.items()]
     risky = add_risk(core, command)
     return f"change {command.strategy}: {', '.join(parts)} ({', '.join(risky)} may add risk)"
+
+
+def load_words(command: LoadStrategy) -> str:
+    """What is to be loaded."""
+    spec = command.spec
+    given = "".join(f", {name} {value}" for name, value in spec.params.items())
+    code = f", source {command.source_hash[:8]}" if command.source_hash else ""
+    return f"load {spec.kind} as {spec.id} on {spec.account} for {', '.join(spec.instruments)}{given}{code}"
 
 
 def before(core: Core, command: SetParams) -> dict[str, Any]:

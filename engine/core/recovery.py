@@ -156,6 +156,8 @@ def state_hash(state: State) -> str:
             [(s.spec, s.status, s.desired, s.fills, s.realised, s.fees) for s in state.strategies.values()],
             state.effects_hash,
             state.samples,
+            state.shares,
+            state.cuts,
         ]
     )
 

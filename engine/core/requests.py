@@ -50,10 +50,16 @@ def publish(core: Core, request: Request, *, reminder: bool = False) -> None:
 def terms(core: Core, request: Request) -> Terms:
     """What a request needs: the stricter of what was asked for when it was opened and what the settings say now."""
     settings = core.state.settings.approvals
-    now = settings.order_votes if request.parked is not None else settings.override_votes
+    now = settings.order_votes if request.command is None else votes_for(core, request.command)
     return approvals.stricter(
         Terms(request.needed, request.role, request.requester_counts), approvals.terms_of(settings, now)
     )
+
+
+def votes_for(core: Core, command: Command) -> int:
+    """How many votes a command needs."""
+    settings = core.state.settings.approvals
+    return settings.load_votes if isinstance(command, c.LoadStrategy | c.StartStrategy) else settings.override_votes
 
 
 def missing(core: Core, request: Request) -> int:
@@ -164,8 +170,10 @@ def subject_of(command: Command) -> tuple[Any, ...]:
             return command.account, command.instrument
         case c.Override():
             return command.rule, command.scope
-        case c.SetParams() | c.RaiseEnvelope():
+        case c.SetParams() | c.RaiseEnvelope() | c.StartStrategy():
             return (command.strategy,)
+        case c.LoadStrategy():
+            return (command.spec.id,)
         case c.Resume():
             return (command.venue,)
         case c.SetBreaker():

@@ -15,9 +15,11 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from domain.account import Account
+from domain.facts import Severity
 from domain.instrument import MONEY_STEP, ZERO, InstrumentId
 from engine.core.core import Core
 from engine.core.state import Series, StrategyState
+from risk.exposure import RiskLevel, next_level
 
 MINUTE_NS = 60_000_000_000
 HOUR_NS = 60 * MINUTE_NS
@@ -25,6 +27,12 @@ DAY_NS = 24 * HOUR_NS
 MOST_MINUTES = 1_440
 """Minutes that are kept; they are thinned once an hour, so that there may be an hour more."""
 MOST_HOURS = 720
+SEVERITY = {
+    RiskLevel.LOW: Severity.INFO,
+    RiskLevel.MEDIUM: Severity.WARNING,
+    RiskLevel.HIGH: Severity.ERROR,
+    RiskLevel.CRITICAL: Severity.CRITICAL,
+}
 
 
 def take(core: Core, equity: Decimal) -> bool:
@@ -35,6 +43,7 @@ def take(core: Core, equity: Decimal) -> bool:
     kept, now_ns = core.state.samples, core.state.ts_ns
     profits = profits_now(core)
     kept.peak_equity = max(kept.peak_equity, equity)
+    tell_level(core, loss(kept.peak_equity, equity))
     for name, profit in profits.items():
         if profit > kept.peaks.get(name, ZERO):
             kept.peaks[name] = profit
@@ -59,6 +68,17 @@ def take(core: Core, equity: Decimal) -> bool:
         for instrument in [i for i in kept.prices if i not in core.instruments]:
             forget_prices(core, instrument)
     return is_new_hour
+
+
+def tell_level(core: Core, drawdown: Decimal) -> None:
+    """Tell people when the risk level by drawdown has changed."""
+    kept = core.state.samples
+    level = next_level(kept.level, drawdown)
+    if level is kept.level:
+        return
+    before, kept.level = kept.level, level
+    what = f"{drawdown:.1%} under the highest equity of {kept.peak_equity:,.2f}"
+    core.alert(SEVERITY[level], "risk_level", f"Risk is {level.upper()}, before {before.upper()}: {what}. See /risk.")
 
 
 def profits_now(core: Core) -> dict[str, Decimal]:
@@ -170,6 +190,8 @@ def restate(core: Core, before: Decimal, after: Decimal) -> None:
         for points in (kept.equity, kept.hours.equity, kept.hours.highs):
             points.clear()
         kept.peak_equity = kept.day_open = max(ZERO, after)
+        for breaker in core.state.matrix.values():
+            breaker.peak = min(breaker.peak, kept.peak_equity)
         return
 
     def scaled(amount: Decimal) -> Decimal:
@@ -179,6 +201,8 @@ def restate(core: Core, before: Decimal, after: Decimal) -> None:
         points[:] = [scaled(amount) for amount in points]
     kept.peak_equity = scaled(kept.peak_equity)
     kept.day_open = scaled(kept.day_open)
+    for breaker in core.state.matrix.values():
+        breaker.peak = scaled(breaker.peak)
 
 
 def restate_peak(core: Core, strategy_id: str, before: Decimal, after: Decimal) -> None:

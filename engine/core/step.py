@@ -13,12 +13,14 @@ from domain import market as m
 from domain.account import venue_of
 from domain.breakers import BreachSource, Measured
 from domain.facts import Severity, TradingState
+from domain.files import SettingsFileRead, StrategyFileBroken
 from domain.security import CodeMissed, PressRefused, SecurityBreach
 from domain.venue import BudgetLeft
 from engine.core import (
     breakers,
     budgets,
     commands,
+    config,
     contracts,
     deadman,
     failover,
@@ -33,6 +35,7 @@ from engine.core import (
     portfolio,
     reconcile,
     requests,
+    review,
     strategies,
     trading,
 )
@@ -143,6 +146,7 @@ TIMERS: dict[str, Callable[[Core, str], None]] = {
     "inflight": lambda core, _: inflight.check(core),
     "equity": on_equity_due,
     "retry": retry,
+    "again": review.again,
     "request": requests.expire,
     "remind": requests.remind,
     "override": overrides.on_due,
@@ -222,16 +226,24 @@ def on_venue_opened(core: Core, event: e.VenueOpened) -> None:
 
 def on_watchdog_acted(core: Core, event: e.WatchdogActed) -> None:
     """An earlier run died with orders at the venues and the watchdog acted for it: people look before risk is added."""
-    state = TradingState.HALTED if event.flattened else TradingState.REDUCING
+    state = TradingState.HALTED if event.flattened or event.halted else TradingState.REDUCING
+    what, by = watchdog_words(event)
     if core.state.latched is not TradingState.HALTED:
-        trading.latch(core, state, "watchdog", f"the heartbeat of run {event.epoch} died: {event.text}")
+        trading.latch(core, state, by, f"{what}: {event.text}")
     core.alert(
         Severity.CRITICAL,
         "watchdog",
-        f"The heartbeat of run {event.epoch} died and the watchdog acted: {event.text}. "
+        f"{what[:1].upper()}{what[1:]}, and was acted for: {event.text}. "
         f"Trading is {core.state.latched.upper()}. Look at /positions, /orders and the venue, then /resume.",
     )
-    incident.open_(core, "watchdog", f"the heartbeat of run {event.epoch} died: {event.text}.", "watchdog")
+    incident.open_(core, "watchdog", f"{what}: {event.text}.", by)
+
+
+def watchdog_words(event: e.WatchdogActed) -> tuple[str, str]:
+    """What happened to the run, and who acted."""
+    if event.halted:
+        return f"run {event.epoch} did not answer", event.by or "watchdog"
+    return f"the heartbeat of run {event.epoch} died", "watchdog"
 
 
 def on_security_breach(core: Core, event: SecurityBreach) -> None:
@@ -265,7 +277,7 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     e.CommandReceived: commands.on_command,
     e.History: strategies.on_history,
     e.StrategyFault: strategies.on_fault,
-    e.StrategyFileBroken: strategies.on_broken_file,
+    StrategyFileBroken: strategies.on_broken_file,
     e.ContractsRead: contracts.on_contracts_read,
     e.InboxOverflow: on_overflow,
     e.DiskLow: on_disk_low,
@@ -291,4 +303,5 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     Measured: machine.on_measured,
     CodeMissed: people.on_code_missed,
     e.Decided: on_decided,
+    SettingsFileRead: config.on_file_read,
 }

@@ -16,8 +16,9 @@ from domain.account import venue_of
 from domain.codec import encode
 from domain.desired import NOTHING
 from domain.errors import StrategyError
-from domain.events import Decided, History, StrategyFault, StrategyFileBroken
+from domain.events import Decided, History, StrategyFault
 from domain.facts import Severity, StrategyStatus
+from domain.files import StrategyFileBroken
 from domain.market import Feed, FeedKind
 from domain.settings import StrategySpec
 from domain.strategy import Wake
@@ -34,11 +35,13 @@ WarmUp = Annotated[int, Meta(ge=0, le=100_000)]
 """Warm-up bars; no source keeps more than that, so what asks for more has a mistake in it."""
 
 
-def load(core: Core, spec: StrategySpec, source_hash: str, *, is_configured: bool = False) -> Veto | None:
+def load(
+    core: Core, spec: StrategySpec, source_hash: str, *, is_configured: bool = False, is_approved: bool = False
+) -> Veto | None:
     """Load a strategy into WARMING; refused when a slot has another owner or the name is taken.
 
     One whose code cannot be used is refused too; when the configuration asks for it, it is kept in quarantine, so
-    that it is seen, and started when its code is mended.
+    that it is seen, and started when its code is mended. What people have voted on has to be the text they voted on.
     """
     if spec.id in core.state.strategies:
         return Veto(Reason.WRONG_STATE, f"{spec.id} is loaded already")
@@ -53,7 +56,7 @@ def load(core: Core, spec: StrategySpec, source_hash: str, *, is_configured: boo
         give_back(core, slot)
         if slot.owner and slot.owner != spec.id and owner_is_alive(core, slot.owner, slot.key):
             return Veto(Reason.NOT_OWNER, whose(core, slot))
-    problem = ensure_code(core, spec)
+    problem = ensure_code(core, spec, source=source_hash if is_approved else "")
     if problem and not is_configured:
         return Veto(Reason.BAD_VALUE, problem)
     for instrument in spec.instruments:
@@ -100,10 +103,11 @@ def owner_is_alive(core: Core, owner: str, key: str) -> bool:
     return owner in core.state.strategies or bool(slot.orders) or core.position(slot.account, slot.instrument) != 0
 
 
-def ensure_code(core: Core, spec: StrategySpec, memory: object = None) -> str:
+def ensure_code(core: Core, spec: StrategySpec, memory: object = None, source: str = "") -> str:
     """Make the code object of a spec; the problem in words when that fails ("" = fine). A failure is recorded.
 
-    `memory` is what the code has to go on with. In recovery the record stands: what could be loaded then is loaded.
+    `memory` is what the code has to go on with, `source` the hash of the text that it must have ("" = any). In recovery
+    the record stands: what could be loaded then is loaded.
     """
     if spec.kind == MANUAL:
         return ""
@@ -120,7 +124,7 @@ def ensure_code(core: Core, spec: StrategySpec, memory: object = None) -> str:
     problem = core.failed.get(spec.id, "")
     if not problem:
         try:
-            core.loaded[spec.id] = core.contain(lambda: prepare(core, make_code(spec), memory))
+            core.loaded[spec.id] = core.contain(lambda: prepare(core, same(make_code(spec), source), memory))
         except BaseException as error:  # noqa: BLE001 - SystemExit too: nothing a strategy raises may stop the engine
             text = plain(error) if isinstance(error, StrategyError) else wake.named(error)
             problem = text if spec.kind in text else f"{spec.kind}: {text}"
@@ -132,6 +136,13 @@ def ensure_code(core: Core, spec: StrategySpec, memory: object = None) -> str:
     core.failed.pop(spec.id, None)
     core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=spec.id, fault=problem))
     return problem
+
+
+def same(code: AnyStrategy, source: str) -> AnyStrategy:
+    """The code, when its text is the one that was asked for. Raises `StrategyError`."""
+    if source and code.source and wake.source_hash(code.source) != source:
+        raise StrategyError("its file has changed since it was asked for: ask again")
+    return code
 
 
 def prepare(core: Core, code: AnyStrategy, memory: object) -> Prepared:

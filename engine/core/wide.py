@@ -208,7 +208,7 @@ def strategy_lost_ppm(core: Core, strategy: str) -> int:
     if given_back <= 0:
         return 0
     account = core.state.strategies[strategy].spec.account
-    given = (equity(core, account) + money(given_back)) * int(core.share_of(strategy) * PPM) // PPM
+    given = equity(core, account) * int(core.share_of(strategy) * PPM) // PPM + money(given_back)
     return money(given_back) * PPM // given if given > 0 else PPM
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,9 +18,11 @@ from engine.cli import DEFAULT_DATA
 from engine.clock import WallClock
 from engine.config.remember import REMEMBERED
 from engine.watchdog.folder import Folder, Guarded
+from engine.watchdog.halt import stop_trading
 from engine.watchdog.rescue import Patient
 from engine.watchdog.watch import DEADLINE_S, LEAST_DEADLINE_S, Options, Watchdog
 
+UNKNOWN_VALIDITY_S = 5.0
 EXIT_ACTED = 10
 """It had to act, and has done it."""
 
@@ -86,6 +89,32 @@ def patients(venues: Venues, guarded: Guarded) -> list[Patient]:
             )
             found.append(patient)
     return found
+
+
+def stop_from_outside(
+    folder: Path, person: str, reason: str, flatten: bool, open_ward: Callable[[Path], Ward]
+) -> tuple[bool, str]:
+    """A person's halt where no engine answers: whether all is done, and what was. Raises `MoonDevError`.
+
+    Settings that cannot be read do not prevent it: the run is ended and the mark is left all the same.
+    """
+    validity_s = UNKNOWN_VALIDITY_S
+    with contextlib.suppress(ConfigError):
+        validity_s = open_ward(folder).validity_s
+    report = asyncio.run(
+        stop_trading(
+            Folder(folder),
+            WallClock(),
+            lambda now: patients(open_ward(folder).venues(), now),
+            typer.echo,
+            by=person,
+            reason=reason,
+            flatten=flatten,
+            validity_s=validity_s,
+        )
+    )
+    left = "" if report.done else " NOT everything could be done: look at the venue, and run it again."
+    return report.done, f"HALTED: {report.text}.{left}"
 
 
 def register(app: typer.Typer, open_ward: Callable[[Path], Ward]) -> None:

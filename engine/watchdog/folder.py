@@ -63,6 +63,9 @@ class Report(Struct, frozen=True, kw_only=True):
     flattened: bool
     done: bool
     text: str
+    halted: bool = False
+    """A person halted from outside: the next start begins HALTED."""
+    by: str = ""
 
 
 class Folder:
@@ -106,6 +109,20 @@ class Folder:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+    def keep_report(self, report: Report) -> Report:
+        """Keep what was done for a run; a halt or a flatten that stands in an untold report is never forgotten."""
+        before = self.report()
+        if before is not None and (before.halted or before.flattened):
+            report = msgspec.structs.replace(
+                report,
+                halted=report.halted or before.halted,
+                flattened=report.flattened or before.flattened,
+                by=report.by or before.by,
+                text=report.text if before.text in report.text or not before.done else f"{before.text}; {report.text}",
+            )
+        self.keep("report", report)
+        return report
 
     def note(self, what: dict[str, object]) -> None:
         """Add a line to the watchdog's journal, on disk before anything follows from it."""

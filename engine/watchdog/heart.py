@@ -76,7 +76,14 @@ class Heart:
         if report is None:
             return []
         return [
-            WatchdogActed(epoch=report.epoch, acted_ns=report.acted_ns, flattened=report.flattened, text=report.text)
+            WatchdogActed(
+                epoch=report.epoch,
+                acted_ns=report.acted_ns,
+                flattened=report.flattened,
+                text=report.text,
+                halted=report.halted,
+                by=report.by,
+            )
         ]
 
     def told(self) -> None:

@@ -56,12 +56,21 @@ class Done(Struct):
 class Rescuer:
     """Looks after one patient. `next_cid` derives and journals the id of an order before it is sent."""
 
-    def __init__(self, patient: Patient, clock: Clock, next_cid: Callable[[Place], ClientId], *, flatten: bool) -> None:
-        """Nothing is opened yet."""
+    def __init__(
+        self,
+        patient: Patient,
+        clock: Clock,
+        next_cid: Callable[[Place], ClientId],
+        *,
+        flatten: bool,
+        settle_s: float = 0.0,
+    ) -> None:
+        """Nothing is opened yet. After `settle_s` it looks again, for what was still on its way to the venue."""
         self._patient = patient
         self._clock = clock
         self._next_cid = next_cid
         self._flatten = flatten
+        self._settle_s = settle_s
         self._instruments = {i.id: i for i in patient.instruments}
         self._heard: dict[AccountId, VenueSnapshot] = {}
         self._touch: dict[InstrumentId, tuple[int, int]] = {}
@@ -82,17 +91,24 @@ class Rescuer:
                 await feed.start(
                     self._see, [Feed(kind=kind, instrument=i) for i in self._instruments for kind in kinds]
                 )
-            pause_s = PAUSE_S
-            for _ in range(ROUNDS):
-                if await self._round(venue):
-                    break
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, PAUSE_LONGEST_S)
+            await self._rounds(venue)
+            if self._settle_s:
+                await asyncio.sleep(self._settle_s)
+                await self._rounds(venue)
         finally:
             await venue.aclose()
             if feed is not None:
                 await feed.aclose()
         return self.done
+
+    async def _rounds(self, venue: Venue) -> None:
+        """Until nothing is left to do, or patience is over."""
+        pause_s = PAUSE_S
+        for _ in range(ROUNDS):
+            if await self._round(venue):
+                break
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, PAUSE_LONGEST_S)
 
     async def _round(self, venue: Venue) -> bool:
         """Ask every account, and act on the answers; True when there was nothing left to do."""

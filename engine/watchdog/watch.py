@@ -10,22 +10,18 @@ from __future__ import annotations
 import asyncio
 import enum
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from msgspec import Struct
 
 from domain.errors import MoonDevError
-from domain.order import WATCHDOG_INDEX, ClientId, Place, derive_client_id
 from domain.ports import Clock
-from domain.text import error_text
-from engine.watchdog.folder import Beat, Folder, Guarded, Report
-from engine.watchdog.rescue import Done, Patient, Rescuer
+from engine.watchdog.attempt import Attempt, Patients
+from engine.watchdog.folder import Folder, Report
 
 LOOK_EVERY_S = 0.25
-ATTEMPT_WITHIN_S = 60.0
 RETRY_S = 2.0
 DEADLINE_S = 10.0
-PAPER = "PAPER:"
 LEAST_DEADLINE_S = 3.0
 """Below this an engine that writes a snapshot or loads a strategy would be ended."""
 
@@ -62,7 +58,7 @@ class Watchdog:
         self,
         folder: Folder,
         clock: Clock,
-        patients: Callable[[Guarded], Sequence[Patient]],
+        patients: Patients,
         options: Options,
         say: Callable[[str], None],
         monotonic: Callable[[], float] = time.monotonic,
@@ -124,63 +120,11 @@ class Watchdog:
                     return Outcome.LIVES, None
                 self._folder.keep("fence", max(beat.epoch, self._folder.fence()))
                 self._say(f"Watchdog: the heartbeat of run {beat.epoch} (process {beat.pid}) has stopped; acting.")
-                report = await self._attempt(beat)
-                self._folder.keep("report", report)
+                attempt = Attempt(self._folder, self._clock, self._patients, self._options.flatten)
+                report = self._folder.keep_report(await attempt.run(beat))
                 self._folder.note({"epoch": beat.epoch, "report": report.text, "done": report.done})
         except MoonDevError as error:
             # a run begins: it will be seen to live, or found dead again
             self._say(f"Watchdog: {error}")
             return Outcome.AGAIN, None
         return (Outcome.DONE if report.done else Outcome.AGAIN), report
-
-    async def _attempt(self, beat: Beat) -> Report:
-        guarded = self._folder.guarded()
-        try:
-            patients = list(self._patients(guarded)) if guarded is not None else []
-            answers = await asyncio.gather(*(self._look_after(beat, patient) for patient in patients))
-            if left := _left_alone(guarded, patients):
-                answers.append(Done(problem=left))
-        except MoonDevError as error:
-            patients, answers = [], [Done(problem=str(error))]
-        names = [*(patient.name for patient in patients), "watchdog"]
-        texts = [answer.text(name) for name, answer in zip(names, answers, strict=False)]
-        return Report(
-            epoch=beat.epoch,
-            acted_ns=self._clock.now_ns(),
-            flattened=self._options.flatten,
-            done=not any(answer.problem for answer in answers),
-            text="; ".join(texts) or "there is nothing to guard",
-        )
-
-    async def _look_after(self, beat: Beat, patient: Patient) -> Done:
-        """One venue; what goes wrong there is that one's affair."""
-
-        def next_cid(place: Place) -> ClientId:
-            number = self._folder.placed(beat.epoch)
-            cid = derive_client_id(beat.installation, beat.epoch, beat.seq, WATCHDOG_INDEX + number)
-            closing = {"account": place.account, "instrument": place.instrument, "side": place.side, "qty": place.qty}
-            self._folder.note({"epoch": beat.epoch, "place": cid, **closing})
-            return cid
-
-        rescuer = Rescuer(patient, self._clock, next_cid, flatten=self._options.flatten)
-        try:
-            async with asyncio.timeout(ATTEMPT_WITHIN_S):
-                return await rescuer.run()
-        except TimeoutError:
-            rescuer.done.problem = rescuer.done.problem or f"not finished within {ATTEMPT_WITHIN_S:g} s"
-        except (MoonDevError, OSError) as error:
-            rescuer.done.problem = str(error)
-        except Exception as error:  # noqa: BLE001 - the other venues must not wait for what is wrong with this one
-            rescuer.done.problem = error_text(error)
-        return rescuer.done
-
-
-def _left_alone(guarded: Guarded | None, patients: Sequence[Patient]) -> str:
-    """Why not everything that the run traded is looked after; empty when it is. Paper died with the run."""
-    if guarded is None:
-        return "what the run traded is not known: watchdog/guarded cannot be read. Look at the venues"
-    looked_after = {account for patient in patients for account in patient.accounts}
-    left = [name for name in guarded.accounts if name not in looked_after and not name.startswith(PAPER)]
-    if not left:
-        return ""
-    return f"{', '.join(left)}: the run traded there, and the settings file does not name it now. Put it back"

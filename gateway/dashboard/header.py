@@ -30,6 +30,7 @@ class Header:
                 text(config.environment.value.upper(), f"badge env-{config.environment.value}")
                 self._market = text("", "badge market")
                 self._state = text("", "badge state")
+                self._overrides = text("", "badge overrides")
                 self._reason = text("", "reason")
             with box("controls"):
                 self._clock = text("", "clock wide")
@@ -57,6 +58,9 @@ class Header:
         held_back = [at for at in status.trading_at if at.reason and at.trading_state != status.trading_state]
         reasons = [status.trading_reason, *(f"{at.venue} {at.trading_state.upper()}: {at.reason}" for at in held_back)]
         self._reason.set_text("; ".join(reason for reason in reasons if reason))
+        loosened = [f"{o.rule} of {o.scope} until {clock(o.until_ns)}" for o in status.overrides]
+        self._overrides.set_text(f"OVERRIDE {'; '.join(loosened)}")
+        self._overrides.set_visibility(bool(loosened))
         self._clock.set_text(f"{clock(status.ts_ns)} UTC")
         held = any(at.is_held for at in status.trading_at)
         self._resume.set_visibility(held or status.trading_state.lower() != TradingState.ACTIVE)

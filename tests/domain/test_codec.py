@@ -15,6 +15,7 @@ from msgspec.structs import fields
 from domain import commands, events, facts, order
 from domain.codec import decode_desired, decode_event, decode_fact, decode_settings, digest, encode, to_json
 from domain.desired import Desired, Hedge, Protection, Qty, Quote, Strength, Style, Take, Target
+from domain.edits import Edit
 from domain.instrument import Instrument
 from domain.settings import Settings, StrategySpec
 
@@ -48,6 +49,11 @@ st.register_type_strategy(
         tick=st.integers(1, 1000),
         lot=st.integers(1, 1000),
     ),
+)
+LEAF = st.one_of(st.none(), st.booleans(), WHOLE, TEXT, st.floats(allow_nan=False))
+VALUE = st.recursive(LEAF, lambda inner: st.one_of(st.lists(inner), st.dictionaries(TEXT, inner)), max_leaves=5)
+st.register_type_strategy(
+    Edit, st.builds(Edit, path=st.lists(TEXT, min_size=1).map(tuple), before=VALUE, after=VALUE, is_new=st.booleans())
 )
 st.register_type_strategy(
     commands.ParamRule, st.builds(commands.ParamRule, default=st.sampled_from([None, 1, 2.5, "take", True]))

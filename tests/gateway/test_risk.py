@@ -54,7 +54,7 @@ async def test_a_bad_level_and_a_liquidation_cannot_be_overlooked(engine: Engine
     now = await reading(engine, past=True)
     view = replace(now.view, level="critical", drawdown=Decimal("0.21"))
     doomed = replace(now.stress[0], worst=Decimal(-90_000), liquidated=("PAPER:main",))
-    rows = {row["key"]: row for row in risk_rows(RiskReading(view=view, stress=[doomed]))}
+    rows = {row["key"]: row for row in risk_rows(RiskReading(view=view, stress=[doomed], status=now.status))}
     assert rows["level"]["cells"][1]["tone"] == "severity-critical"
     cell = rows[f"stress {doomed.name}"]["cells"][3]
     assert "LIQUIDATES PAPER:main" in cell["text"]

@@ -171,6 +171,29 @@ def test_a_process_that_sleeps_loses_its_quotes_keeps_its_stop_and_sends_nothing
 
 @pytest.mark.process
 @pytest.mark.timeout(180)
+def test_halt_needs_no_engine_that_answers_and_the_next_start_is_halted(ward: Ward) -> None:
+    traded(ward)
+    process = ward.program.process
+    assert process is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    halted = ward.program.run_verb("halt", "--as", "rosa", "--reason", "it hangs", "--within", "1")
+    assert halted.returncode == 0, halted.stdout + halted.stderr
+    assert "has not answered within 1 s" in halted.stdout
+    assert "1 order(s) cancelled, 1 that protect kept" in halted.stdout
+    os.kill(process.pid, signal.SIGCONT)
+    assert process.wait(60) == 5, ward.program.output()
+    assert [order.reduce_only for order in ward.books().orders] == [True], "it sends nothing when it wakes"
+
+    ward.program.start()
+    ward.program.ready(60)
+    status = " ".join(ward.program.until("/status", "trading HALTED").split())
+    assert "halted by rosa while no engine answered (it hangs)" in status
+    assert "/incident ack" in status
+    assert "INCIDENT" in ward.program.ask("/resume", "rosa")
+
+
+@pytest.mark.process
+@pytest.mark.timeout(180)
 def test_a_killed_process_is_flattened_once_and_the_next_run_knows_it(ward: Ward) -> None:
     traded(ward)
     dog = ward.watch("--flatten")

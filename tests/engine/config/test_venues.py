@@ -103,8 +103,8 @@ venues:
   - name: dydx
     instruments: [BTC-USDC-PERP.DYDX]
     accounts: [{{id: "DYDX:main", address: dydx1{"a" * 38}, key: trading_key, authenticator_id: 0}}]
-persons: [{{id: adam, role: admin}}]
-approvals: {{override_votes: 1, requester_counts: true}}
+persons: [{{id: adam, role: admin}}, {{id: rosa, role: risk}}]
+approvals: {{requester_counts: true}}
 """
 
 

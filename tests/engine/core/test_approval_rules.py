@@ -424,7 +424,7 @@ def test_a_change_of_parameters_that_adds_risk_asks(value: Any, adds: AddsRisk |
 
 
 def test_parameters_change_when_two_others_agree_and_not_if_they_are_others_by_then(monkeypatch: Any) -> None:
-    monkeypatch.setattr("engine.core.strategies.ensure_code", lambda *_: "")
+    monkeypatch.setattr("engine.core.strategies.ensure_code", lambda *_, **__: "")
     rig = asking()
     request = rig.command(change(2.0), "dot").request
     rig.command(ballot(request), "bob")
@@ -461,3 +461,28 @@ def test_the_account_in_the_tests_is_the_one_that_asks() -> None:
     assert [r.requester for r in rig.core.state.requests.values()] == ["dot"]
     assert rig.slot(BTC.id, SUB).parked == "R1"
     assert rig.slot(BTC.id, ACCOUNT).parked == ""
+
+
+def test_where_loading_takes_a_vote_a_trader_does_not_put_other_parameters_to_work_alone() -> None:
+    rig = asking(load_votes=1)
+    spec = replace(rig.core.state.strategies["script"].spec, id="again", account=SUB, params={"qty": 9})
+    rig.scripts["again"] = rig.script
+    asked = rig.command(c.LoadStrategy(spec=spec), "dot")
+    assert "load script as again" in asked.text
+    assert "again" not in rig.core.state.strategies
+    assert rig.command(ballot(asked.request), "bob").ok
+    assert "again" in rig.core.state.strategies
+    rig.command(c.PauseStrategy(strategy="script"), "dot")
+    start = rig.command(c.StartStrategy(strategy="script"), "dot").request
+    assert rig.command(ballot(start), "bob").ok
+
+
+def test_a_strategy_whose_file_has_changed_since_it_was_asked_for_is_not_loaded(monkeypatch: Any) -> None:
+    rig = asking(load_votes=1)
+    spec = replace(rig.core.state.strategies["script"].spec, id="again", account=SUB)
+    rig.scripts["again"] = rig.script
+    asked = rig.command(c.LoadStrategy(spec=spec, source_hash="0" * 64), "dot")
+    monkeypatch.setattr(type(rig.script), "source", "another text")
+    done = rig.command(ballot(asked.request), "bob")
+    assert done.reason is Reason.BAD_VALUE
+    assert "its file has changed since it was asked for" in done.text

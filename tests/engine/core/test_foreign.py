@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from domain import commands as c
 from domain.account import Account, VenueOperation
 from domain.desired import Desired
+from domain.edits import Edit
 from domain.events import Filled
 from domain.facts import RequestStatus, StrategyStatus, TradingState
 from domain.market import Mark
@@ -46,6 +47,9 @@ ACTS: dict[type, Act] = {
     c.Resume: lambda rig: (rig.command(c.Halt(), "dot"), agree(rig, c.Resume())),
     c.ApplySettings: lambda rig: agree(rig, c.ApplySettings(settings=fewer(rig), content_hash="fewer")),
     c.RaiseEnvelope: lambda rig: agree(rig, c.RaiseEnvelope(strategy="script", notional=Decimal(10))),
+    c.ChangeSettings: lambda rig: rig.command(
+        c.ChangeSettings(edits=(Edit(path=("risk", "max_exposure"), before="1000000", after="500000"),)), "bob"
+    ),
     c.SetBreaker: lambda rig: rig.command(c.SetBreaker(name="PAPER"), "dot"),
     c.Override: lambda rig: agree(rig, OVERRIDE),
     c.EndOverride: lambda rig: rig.command(c.EndOverride(rule="order_notional", scope="portfolio"), "dot"),

@@ -14,8 +14,9 @@ from domain import commands as c
 from domain.codec import decode_event
 from domain.commands import Door, LoadStrategy
 from domain.desired import Desired
-from domain.events import Decided, StrategyFault, StrategyFileBroken
+from domain.events import Decided, StrategyFault
 from domain.facts import StrategyStatus
+from domain.files import StrategyFileBroken
 from domain.market import Mark
 from domain.settings import StrategySpec
 from domain.strategy import View

@@ -42,6 +42,7 @@ SAMPLES: dict[type[c.Command], c.Command] = {
     c.Review: c.Review(id="G1", note="seen"),
     c.AcknowledgeIncident: c.AcknowledgeIncident(),
     c.RecoverIncident: c.RecoverIncident(),
+    c.ChangeSettings: c.ChangeSettings(path="risk.max_exposure", problems=("no",)),
 }
 BY_ROLE = {RoleName.VIEWER: "eve", RoleName.TRADER: "dot", RoleName.RISK: "bob", RoleName.ADMIN: "ann"}
 TINY_TEAM = (

@@ -8,11 +8,16 @@ import msgspec
 from msgspec.structs import replace
 
 from domain import events as e
+from domain.breakers import Watch
 from domain.commands import Door, UnloadStrategy
+from domain.facts import Alerted
 from domain.settings import SECOND_NS, Limits
 from engine.core import samples
+from engine.core.matrix import money
+from engine.core.matrix.table import key_of
 from engine.core.recovery import recover, state_hash
 from engine.core.state import State, decode_state, encode_state
+from risk.breaker import Breaker
 from tests.engine.core.rig import ACCOUNT, BTC, SETTINGS, SPEC, SUB, WIDE, Rig
 
 MINUTE = 60
@@ -101,6 +106,18 @@ def test_drawdown_is_from_the_highest_equity_of_the_window() -> None:
     assert samples.drawdown(rig.core) == Decimal("0.1")
 
 
+def test_people_are_told_when_the_level_rises_and_when_it_has_calmed() -> None:
+    rig = trading()
+    levels = []
+    for price in (60_000, 49_900, 50_100, 49_900, 45_000, 52_500, 59_000):
+        at(rig, price)
+        levels.append(rig.core.state.samples.level.value)
+    assert levels == ["low", "medium", "medium", "medium", "high", "low", "low"]
+    told = [(alert.severity.value, alert.text) for alert in rig.told(Alerted) if alert.kind == "risk_level"]
+    assert [severity for severity, _ in told] == ["warning", "error", "info"]
+    assert told[1][1] == "Risk is HIGH, before MEDIUM: 15.0% under the highest equity of 1,000,000.00. See /risk."
+
+
 def test_a_loss_between_two_samples_counts_at_once() -> None:
     rig = trading()
     at(rig, 60_000)
@@ -144,6 +161,18 @@ def test_money_paid_out_is_no_loss_and_money_paid_in_covers_none() -> None:
     earned = rig.core.equity(ACCOUNT) - rig.core.state.day_equity[ACCOUNT]
     assert earned == -50_000, "in money the day has lost what it has lost"
     assert rig.core.equity(ACCOUNT) - account.deposits == Decimal(-50_000)
+
+
+def test_what_a_breaker_measures_from_since_people_let_it_go_is_restated_too() -> None:
+    rig = trading()
+    at(rig, 60_000)
+    breaker = Breaker(fresh_ns=rig.now_ns, peak=MILLION)
+    rig.core.state.matrix[key_of(Watch.DRAWDOWN)] = breaker
+    at(rig, 55_000)
+    pay(rig, Decimal(-475_000))
+    assert round(money.drawdown(rig.core, DAY_NS), 12) == Decimal("0.05")
+    pay(rig, -rig.core.equity(ACCOUNT))
+    assert breaker.peak == 0
 
 
 def test_everything_paid_out_begins_anew() -> None:

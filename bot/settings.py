@@ -1,0 +1,192 @@
+"""The verbs of the settings: look at them, change one, see who changed what, and take it back."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bot.act import submit
+from bot.call import Call
+from bot.message import Message, Pairs, Text, utc_text
+from bot.parse import Argument, UsageError, symbols
+from bot.rows import REASON, acts, reads
+from domain import commands
+from domain.errors import ConfigError
+from domain.facts import Severity
+from domain.settings import RoleName
+from domain.views import SettingsChangeView
+
+SHOWN = 60
+SHOWN_VERSIONS = 10
+CONFIRM = "confirm"
+_CLOSES = {"{": "}", "[": "]", '"': '"', "'": "'"}
+
+
+async def get(call: Call) -> Message:
+    """Every setting below a path; without one, which version is in force and what can be looked at."""
+    path = call.arguments.get("path", "")
+    view = call.desk.settings.version()
+    if not path:
+        sections = dict.fromkeys(name.partition(".")[0] for name, _ in call.desk.settings.values(""))
+        rows = [("environment", view.environment), ("version", f"{view.version}, {view.hash[:8]}")]
+        rows.append(("sections", ", ".join(sections)))
+        file = tuple(Text(f"The settings file says otherwise: {line}") for line in view.file)
+        hint = (Text("./moondev apply-settings FILE asks for the file's."),) if view.file else ()
+        return Message(title="Settings", blocks=(Pairs(tuple(rows)), *file, *hint))
+    found = values(call, path)
+    more = (Text(f"and {len(found) - SHOWN} more: say a longer path"),) if len(found) > SHOWN else ()
+    return Message(title=f"Settings: {path}", blocks=(Pairs(tuple(found[:SHOWN])), *more))
+
+
+def values(call: Call, path: str) -> list[tuple[str, str]]:
+    """Settings below a path. Raises `UsageError`."""
+    try:
+        return call.desk.settings.values(path)
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+
+
+async def change(call: Call) -> Message:
+    """Change one setting: what adds risk is asked of the quorum, what lowers it is done when it is confirmed."""
+    return await _set(call, call.arguments["path"], call.arguments["value"])
+
+
+async def _set(call: Call, path: str, rest: str) -> Message:
+    value, left = value_and_rest(rest)
+    word, _, why = left.partition(" ")
+    is_confirmed = word.lower() == CONFIRM
+    reason = why.strip() if is_confirmed else left
+    proposal = call.desk.settings.proposed(path, value)
+    if not (proposal.problems or proposal.adds_risk or is_confirmed):
+        lines = tuple(Text(line) for line in proposal.changes)
+        ask = Text(f"It lowers risk and is done at once: /{call.verb} {given(call)}{value} {CONFIRM} [WHY]")
+        return Message(title=f"{call.verb}: not done yet", blocks=(*lines, ask), severity=Severity.WARNING)
+    return await submit(call, commands.ChangeSettings(path=path, value=value, reason=reason))
+
+
+def given(call: Call) -> str:
+    """The arguments before the value, as they were typed."""
+    return "".join(f"{text} " for name, text in call.arguments.items() if name != "value")
+
+
+def value_and_rest(text: str) -> tuple[str, str]:
+    """The value that a line begins with, and what follows it: a word, or what stands in brackets or quotes."""
+    closing = _CLOSES.get(text[:1])
+    if closing is None:
+        value, _, rest = text.partition(" ")
+        return value, rest.strip()
+    depth = 0
+    for i, char in enumerate(text):
+        depth += (char == text[0] and text[0] in "{[") - (char == closing and text[0] in "{[")
+        if (char == closing and i and depth == 0) or (closing in "\"'" and i and char == closing):
+            return text[: i + 1], text[i + 1 :].strip()
+    raise UsageError(f"{closing} is missing at the end of the value")
+
+
+async def history(call: Call) -> Message:
+    """Who changed what, when and why, newest first."""
+    view = call.desk.settings.version()
+    if not view.changes:
+        return Message(title="Settings: never changed", blocks=(Text("They are as the first start found them."),))
+    blocks = [block for change in view.changes[:SHOWN_VERSIONS] for block in _version(change)]
+    if len(view.changes) > SHOWN_VERSIONS:
+        blocks.append(Text("Older ones: ./moondev config history"))
+    return Message(title=f"Settings: version {view.version}", blocks=tuple(blocks))
+
+
+def _version(change: SettingsChangeView) -> tuple[Text, Pairs]:
+    rows = [("by", change.by), ("why", change.why or "not said")]
+    rows += [("changed", line) for line in change.changes]
+    return Text(f"{change.number}  {utc_text(change.ts_ns)}  {change.hash[:8]}"), Pairs(tuple(rows))
+
+
+async def differences(call: Call) -> Message:
+    """What has changed since a version; without one, how the settings file differs from what is in force."""
+    view = call.desk.settings.version()
+    wanted = call.arguments.get("version", "")
+    if not wanted:
+        said = view.file or ("The settings file says the same as what is in force.",)
+        return Message(title="Settings: the file", blocks=tuple(map(Text, said)))
+    number = int(wanted)
+    if number > view.version:
+        raise UsageError(f"there is no version {number}; {view.version} is in force")
+    newer = [change for change in reversed(view.changes) if change.number > number]
+    lines = [f"{change.number}: {line}" for change in newer for line in change.changes]
+    return Message(title=f"Settings since version {number}", blocks=tuple(map(Text, lines or ["Nothing has changed."])))
+
+
+async def rollback(call: Call) -> Message:
+    """Go back to a version: judged like any other change."""
+    number = int(call.arguments["version"])
+    reason = call.arguments.get("reason", "") or f"back to version {number}"
+    return await submit(call, commands.ChangeSettings(rollback=number, reason=reason))
+
+
+async def limits(call: Call) -> Message:
+    """Every limit that is set, or those of one instrument."""
+    symbol = call.arguments.get("symbol", "")
+    name = call.desk.instrument(symbol) if symbol else None
+    if symbol and name is None:
+        raise UsageError(f"no instrument is called {symbol!r}")
+    found = [(key.removeprefix("risk."), text) for key, text in values(call, "risk")]
+    if name is not None:
+        found = [(key, text) for key, text in found if name in key or key.startswith(("default_limits", "portfolio"))]
+    return Message(title=f"Limits{f' of {name}' if name else ''}", blocks=(Pairs(tuple(found[:SHOWN])),))
+
+
+async def set_limit(call: Call) -> Message:
+    """Set a limit of the portfolio, a venue, a strategy or an instrument."""
+    return await _set(call, limit_path(call, call.arguments["scope"], call.arguments["limit"]), call.arguments["value"])
+
+
+def limit_path(call: Call, scope: str, limit: str) -> str:
+    """Where a limit stands in the settings. Raises `UsageError`."""
+    kind, _, name = scope.partition(":")
+    if kind.lower() == "portfolio" and not name:
+        there = {key for key, _ in values(call, "risk")}
+        return f"risk.{limit}" if f"risk.{limit}" in there else f"risk.portfolio.{limit}"
+    if name and kind.lower() in {"venue", "strategy"}:
+        return f"risk.{kind.lower()}.{name}.{limit}"
+    instrument = call.desk.instrument(name or kind)
+    if instrument is None:
+        raise UsageError(f"{scope!r} is no scope: portfolio, venue:NAME, strategy:ID, or an instrument")
+    return f"risk.limits.{instrument}.{limit}" if limit.startswith("max_") else f"risk.instrument.{instrument}.{limit}"
+
+
+PATH = Argument(name="path", help="a path in the settings, for example risk.max_exposure")
+VALUE = Argument(name="value", help="the new value, or none; then `confirm`, then why", rest=True)
+VERSION = Argument(name="version", help="its number, see /config history", whole=True)
+
+VERBS: Final = (
+    reads(
+        "config get",
+        "Settings below a path, or which version is in force",
+        get,
+        Argument(name="path", help="for example risk or persons.anna", required=False),
+        aliases=("config list", "config show"),
+    ),
+    acts("config set", "Change one setting; what adds risk needs others", change, PATH, VALUE, role=RoleName.RISK),
+    reads("config history", "Who changed which setting, when and why", history),
+    reads(
+        "config diff",
+        "What changed since a version, or how the settings file differs",
+        differences,
+        Argument(name="version", help="its number, see /config history", required=False, whole=True),
+    ),
+    acts("config rollback", "Go back to an earlier version", rollback, VERSION, REASON, role=RoleName.RISK),
+    reads(
+        "limits show",
+        "Every limit that is set",
+        limits,
+        Argument(name="symbol", help="only what holds for this instrument", required=False, complete=symbols),
+        aliases=("limits list",),
+    ),
+    acts(
+        "limits set",
+        "Set a limit; what adds risk needs others",
+        set_limit,
+        Argument(name="scope", help="portfolio, venue:NAME, strategy:ID or an instrument", complete=symbols),
+        Argument(name="limit", help="its name, see /limits show"),
+        VALUE,
+        role=RoleName.RISK,
+    ),
+)

@@ -1,0 +1,37 @@
+"""What the quorum is asked to agree to, in words."""
+
+from __future__ import annotations
+
+from domain import commands as c
+from engine.core import config, operate, overrides, params
+from engine.core.core import Core
+from engine.core.matrix import by_hand
+
+
+def describe(core: Core, command: c.Command) -> str:  # noqa: PLR0911 - one per command
+    """What the quorum is asked to agree to, in words."""
+    match command:
+        case c.Resume():
+            return operate.describe_resume(core, command.venue)
+        case c.SetHold():
+            return f"release the hold on {command.instrument} of {command.account}"
+        case c.SetCap():
+            return f"raise the cap on {command.instrument} of {command.account} to {command.qty or 'none'}"
+        case c.RaiseEnvelope():
+            return f"let {command.strategy} add up to {command.notional}"
+        case c.SetBreaker():
+            return by_hand.describe(core, command.name)
+        case c.ChangeSettings():
+            return config.describe(core, command)
+        case c.ApplySettings():
+            return f"apply settings {command.content_hash[:8]}: {'; '.join(command.changes) or 'no change'}"
+        case c.SetParams():
+            return params.words(core, command)
+        case c.LoadStrategy():
+            return params.load_words(command)
+        case c.StartStrategy():
+            return f"start {command.strategy}"
+        case c.Override():
+            return overrides.describe(core, command)
+        case _:
+            return str(command.__struct_config__.tag)

@@ -1,0 +1,53 @@
+"""Settings that cannot be meant: limits that contradict each other, and votes that nobody could give.
+
+Each finding is the path of the key, as in the file, and a sentence. Kept free of everything but settings, so that the
+file, a change while running and an approved change are judged alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TypeAlias
+
+from domain.settings import Limits, Settings
+from risk.approvals import unreachable
+
+Finding: TypeAlias = tuple[tuple[str, ...], str]
+
+
+def contradictions(settings: Settings) -> Iterator[Finding]:
+    """Everything that is wrong, all at once."""
+    risk = settings.risk
+    named: list[tuple[tuple[str, ...], Limits]] = [
+        (("risk", "limits", name), limits) for name, limits in risk.limits.items()
+    ]
+    if risk.default_limits is not None:
+        named.append((("risk", "default_limits"), risk.default_limits))
+    for path, limits in named:
+        for key, sentence in _limits(limits):
+            yield (*path, key), sentence
+    if risk.max_exposure <= 0:
+        yield ("risk", "max_exposure"), f"{risk.max_exposure} would let nothing be traded: /halt does that"
+    if risk.base_position_fraction > risk.max_position_fraction:
+        text = f"{risk.base_position_fraction} is more than max_position_fraction {risk.max_position_fraction}"
+        yield ("risk", "base_position_fraction"), text
+    yield from _quorum(settings)
+
+
+def _limits(limits: Limits) -> Iterator[tuple[str, str]]:
+    for key in ("max_position_notional", "max_order_notional"):
+        if getattr(limits, key) <= 0:
+            yield key, f"{getattr(limits, key)} is no limit: it is above 0"
+    if limits.max_order_notional > limits.max_position_notional:
+        text = f"{limits.max_order_notional} is more than max_position_notional {limits.max_position_notional}"
+        yield "max_order_notional", f"{text}: no order may be larger than the position it leads to"
+    if not 0 < limits.price_collar <= Decimal(1):
+        yield "price_collar", f"{limits.price_collar} is no fraction between 0 and 1"
+
+
+def _quorum(settings: Settings) -> Iterator[Finding]:
+    """A vote that can never be reached is refused when it is configured, not when it is needed."""
+    if settings.approvals.enabled:
+        for key, text in unreachable(settings.persons, settings.approvals):
+            yield ("approvals", key), text

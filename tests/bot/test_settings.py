@@ -1,0 +1,99 @@
+"""The settings by chat: read, changed, refused in words, taken back."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from bot.parse import UsageError
+from bot.render import plain
+from bot.settings import value_and_rest
+from bot.verbs import run_line
+from tests.bot.world import Engine, actor
+
+
+@pytest.fixture
+def engine():
+    return Engine()
+
+
+async def ask(engine: Engine, line: str, person: str = "rosa") -> str:
+    return plain(await run_line(engine.desk, actor(person), line, uuid.uuid4().hex))
+
+
+async def test_what_lowers_risk_is_shown_first_and_done_when_it_is_confirmed(engine):
+    shown = await ask(engine, "/config set risk.max_exposure 40000")
+    assert "not done yet" in shown
+    assert "risk.max_exposure: 50000 -> 40000" in shown
+    assert "/config set risk.max_exposure 40000 confirm" in shown
+    assert "50000" in await ask(engine, "/config get risk.max_exposure")
+    done = await ask(engine, "/config set risk.max_exposure 40000 confirm it storms")
+    assert "version 1" in done
+    assert "40000" in await ask(engine, "/config get risk.max_exposure")
+    history = await ask(engine, "/config history")
+    assert "rosa" in history
+    assert "it storms" in history
+
+
+async def test_what_adds_risk_asks_others_and_a_rollback_is_a_change_like_any_other(engine):
+    asked = await ask(engine, "/config set risk.max_exposure 60000 we are rich")
+    assert "waits for" in asked
+    [request] = engine.desk.pending()
+    assert "50000 -> 60000 (we are rich)" in request.text
+    for person in ("rolf", "adam"):
+        await ask(engine, f"/approve {request.id}", person)
+    assert "60000" in await ask(engine, "/config get risk.max_exposure")
+    assert "version 2" in await ask(engine, "/config rollback 0"), "back lowers risk"
+    assert "1: risk.max_exposure: 50000 -> 60000" in await ask(engine, "/config diff 0")
+
+
+async def test_every_mistake_is_told_at_once_and_a_trader_may_only_look(engine):
+    said = await ask(engine, "/config set risk.limits.BTC {max_position_notional: -1, max_order_notional: x}")
+    assert "expected a number above 0" in said
+    assert said.count("expected a number above 0") == 2
+    assert "role" in await ask(engine, "/config set risk.max_exposure 1", "tina")
+    assert "did you mean risk?" in await ask(engine, "/config get risc", "tina")
+
+
+async def test_people_and_strategies_change_by_the_same_verb(engine):
+    await ask(engine, "/config set persons.uma {role: viewer, name: Uma}")
+    [request] = engine.desk.pending()
+    for person in ("rolf", "adam"):
+        await ask(engine, f"/approve {request.id}", person)
+    assert engine.desk.person("uma").name == "Uma"
+    assert "viewer" in await ask(engine, "/config get persons.uma.role")
+
+
+async def test_limits_are_set_for_the_portfolio_and_for_an_instrument(engine):
+    said = await ask(engine, "/limits set BTC max_order_notional 1000")
+    assert "max_position_notional: is required and missing" in said
+    assert "not done yet" in await ask(engine, "/limits set portfolio max_exposure 30000")
+    assert "done" in await ask(engine, "/limits set portfolio max_exposure 30000 confirm")
+    assert "30000" in await ask(engine, "/limits show")
+    assert "no scope" in await ask(engine, "/limits set nowhere max_exposure 1")
+
+
+async def test_without_a_path_the_version_and_the_sections_are_named(engine):
+    said = await ask(engine, "/config", "tina")
+    assert "paper" in said
+    assert "risk" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("5 because", ("5", "because")),
+        ("{a: {b: 1}} why not", ("{a: {b: 1}}", "why not")),
+        ("[1, 2] x", ("[1, 2]", "x")),
+        ('"two words" x', ('"two words"', "x")),
+        ("none", ("none", "")),
+    ],
+)
+def test_a_value_is_a_word_or_what_stands_in_brackets_or_quotes(text, expected):
+    assert value_and_rest(text) == expected
+
+
+def test_an_open_bracket_is_a_mistake():
+    with pytest.raises(UsageError):
+        value_and_rest("{a: 1")
