@@ -101,6 +101,10 @@ class Reason(enum.StrEnum):
         "LOCKED_DOWN",
         "locked down after a breach of security; only cancels and reductions pass",
     )
+    PRICE_BAND = (
+        "PRICE_BAND",
+        "the price has leapt out of its band; it may be wrong, so nothing that adds risk goes by it",
+    )
 
 
 REASONS: dict[str, Reason] = {reason.value: reason for reason in Reason}

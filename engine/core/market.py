@@ -28,9 +28,16 @@ class Market(Struct):
     feed: FeedState = FeedState.DOWN
     look_ns: int = 0
     """When the breakers of this symbol look at it next; `NEVER` while nothing of it is watched."""
+    floor: int = 0
+    ceiling: int = 0
+    """The band of the volatility breaker: by a price outside of it nothing that adds risk is sent (0 = none yet)."""
 
     def reference(self) -> int:
         """The price that orders are judged and positions are valued by: mid of the touch, else mark, else last."""
         if self.bid and self.ask:
             return (self.bid + self.ask) // 2
         return self.mark or self.last
+
+    def is_off(self) -> bool:
+        """Whether the price is outside of its band: a market that leaps, or a feed that is wrong."""
+        return bool(self.floor) and not self.floor <= self.reference() <= self.ceiling
