@@ -346,14 +346,11 @@ class State(Struct):
     effects_hash: bytes = b""
     """Chain over every intent this state has emitted; replay must reproduce it."""
     incidents: dict[str, Incident] = field(default_factory=dict)
-    """The newest ones; only the last can be open."""
     incidents_made: int = 0
     config_version: int = 0
-    """How often the settings were changed; 0 = they are as the first start found them."""
     config_versions: list[ConfigVersion] = field(default_factory=list)
-    """The newest changes, the last of which is in force."""
+    """The newest changes of the settings; `config_version` counts all of them."""
     file_differs: tuple[str, ...] = ()
-    """How the settings file differs from the settings in force; it is applied by a command alone."""
     samples: Samples = field(default_factory=Samples)
     shares: dict[str, Decimal] = field(default_factory=dict)
     """Share of equity by strategy, as the allocator set it last (`allocation`)."""
