@@ -22,6 +22,7 @@ from domain.errors import ConfigError, MoonDevError
 from engine import cli as engine_cli
 from engine.clock import WallClock
 from engine.data import cli as data_cli
+from engine.environments import with_environment
 from engine.watchdog import cli as watchdog_cli
 from research import cli as research_cli
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from gateway.server import GatewayServer
 
 app = typer.Typer(
-    help="MoonDev AlgoTrade: a trading service steered from chat.",
+    help="MoonDev AlgoTrade: a trading service steered from chat. --env dev, staging or prod chooses a data folder.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -46,7 +47,6 @@ research_cli.register(app)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder (default .moondev/<environment>).")]
-PersonOption = Annotated[str, typer.Option("--as", help="The person who speaks.")]
 VERSION = "0.1.0"
 DEFAULT_DATA = engine_cli.DEFAULT_DATA
 SWITCH_INTERVAL_S = 0.0002
@@ -199,9 +199,9 @@ class Service:
         from gateway.gateway import GatewayConfig
         from gateway.server import GatewayServer
 
-        settings = self.runtime.settings
         auth = Auth(self.runtime.data / "sessions.json")
-        look = GatewayConfig(environment=settings.environment)
+        self.runtime.lock_down.on_begin = auth.end_all
+        look = GatewayConfig(environment=self.runtime.settings.environment)
         page = create_app(self.runtime.desk, self.console, look, auth, self.runtime.problems)
         server = GatewayServer(page, self.config.gateway.host, self.config.gateway.port)
         self._links = lambda person: server.url + auth.new_link(person)
@@ -357,7 +357,7 @@ bot_cli.register(app, engine_cli.DEFAULT_DATA, engine_cli.environment_in, halts)
 def apply_settings(
     config: Annotated[Path, typer.Argument(help="The changed YAML file.")],
     data: DataOption = None,
-    person: PersonOption = "adam",
+    person: bot_cli.PersonOption = "adam",
 ) -> None:
     """Ask the running service for the settings of a file: shows what changes, then waits for the quorum."""
     from bot.local import ask_command
@@ -380,7 +380,7 @@ def apply_settings(
 def main() -> None:
     """Run the command line; our own errors are a sentence, not a traceback."""
     try:
-        app(prog_name="moondev")
+        app(with_environment(sys.argv[1:]), prog_name="moondev")
     except MoonDevError as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(1)

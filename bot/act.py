@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from msgspec import structs
+
 from bot.call import Call
 from bot.message import Message, Text
 from bot.parse import UsageError, account_of, instrument_of, nearest, params_of, quantity_of, suggest
@@ -14,6 +16,7 @@ from domain.commands import Command
 from domain.facts import CommandDone, Severity
 from domain.settings import StrategySpec
 
+ALL = "all"
 LIKE_A_VENUE = 0.75
 """A first word of `/resume` that is so like a venue's name is a slip and no reason to resume everywhere."""
 
@@ -44,21 +47,40 @@ async def halt(call: Call) -> Message:
 
 
 async def resume(call: Call) -> Message:
-    """Ask to trade again: at one venue where that is the first word, else everywhere."""
+    """Ask to trade again: at one venue where that is the first word, else everywhere.
+
+    What may be meant as a venue and is none is refused: it must not become the reason for resuming everywhere. A reason
+    has several words, or follows `all`.
+    """
     word, reason = call.arguments.get("venue", ""), call.arguments.get("reason", "")
-    venue, known = word.upper(), {venue_of(account) for account in call.desk.accounts()}
-    if venue not in known:
-        if meant := nearest(word, sorted(known), likeness=LIKE_A_VENUE):
-            raise UsageError(f"no venue is called {word!r}: did you mean {' or '.join(meant)}? Nothing was asked for")
-        venue, reason = "", f"{word} {reason}".strip()
-    return await submit(call, commands.Resume(reason=reason, venue=venue))
+    venue, known = word.upper(), sorted({venue_of(account) for account in call.desk.accounts()})
+    if word.lower() in {"", ALL}:
+        return await submit(call, commands.Resume(reason=f"{word} {reason}" if reason else ""))
+    if venue in known:
+        return await submit(call, commands.Resume(reason=reason, venue=venue))
+    meant = nearest(word, known, likeness=LIKE_A_VENUE)
+    if meant or not reason or word.isupper():
+        hint = f"did you mean {' or '.join(meant)}?" if meant else f"there is {', '.join(known) or 'none'}."
+        raise UsageError(
+            f"no venue is called {word!r}: {hint} Nothing was asked for. To resume everywhere: /resume all {word}"
+        )
+    return await submit(call, commands.Resume(reason=f"{word} {reason}"))
 
 
 async def flatten(call: Call) -> Message:
-    """Halt and close one position or all."""
-    text = call.arguments.get("symbol", "")
-    scope = "" if text.lower() in {"", "all"} else instrument_of(call.desk, text)
-    return await submit(call, commands.Flatten(scope=scope, reason=call.arguments.get("reason", "")))
+    """Halt and close one position or all; where it is not known what is meant, halt, and ask."""
+    text, reason = call.arguments.get("symbol", ""), call.arguments.get("reason", "")
+    if text.lower() in {"", ALL}:
+        return await submit(call, commands.Flatten(reason=reason))
+    try:
+        scope = instrument_of(call.desk, text)
+    except UsageError as error:
+        halted = await submit(call, commands.Halt(reason=f"flatten {text} {reason}".strip()))
+        ask = f"Nothing is closed yet, because {error}"
+        hint = f"Everything: /flatten all {text} {reason}".strip()
+        blocks = (*halted.blocks, Text(ask), Text(hint), Text("One position: /flatten SYMBOL"))
+        return structs.replace(halted, title="flatten: halted, what is to be closed?", blocks=blocks, ok=False)
+    return await submit(call, commands.Flatten(scope=scope, reason=reason))
 
 
 async def order(call: Call) -> Message:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from bot.act import submit
 from bot.call import Call
-from bot.message import Block, Message, Pairs, Table, Text, clock_text, utc_text
+from bot.message import Block, Message, Pairs, Table, Text, clock_text, refusal, utc_text
 from bot.parse import Argument, UsageError, suggest
 from bot.rows import REASON, acts, lowers, reads
 from domain import commands
+from domain.errors import MoonDevError
 from domain.facts import Severity
 from domain.incident import Stage
 from domain.settings import RoleName
@@ -70,6 +71,16 @@ async def recover(call: Call) -> Message:
     return await submit(call, commands.RecoverIncident())
 
 
+async def report(call: Call) -> Message:
+    """The report of an incident, as a file."""
+    try:
+        name, text = await call.desk.incident_report(call.arguments.get("id", ""))
+    except MoonDevError as error:
+        return refusal("No report", f"{str(error)[:1].upper()}{str(error)[1:]}.")
+    note = Text("From the journal: what happened, who did what when, orders, fills, money, and the audit chain's head.")
+    return Message(title=f"Report: {name}", blocks=(note,), file_name=name, file_text=text)
+
+
 def _ids(desk: Desk) -> list[str]:
     return [view.id for view in desk.incidents()]
 
@@ -88,5 +99,11 @@ VERBS: Final = (
         "Compare every account with its venue; then a resume can be asked for",
         recover,
         role=RoleName.RISK,
+    ),
+    reads(
+        "incident report",
+        "The report of an incident as a file, from the journal",
+        report,
+        Argument(name="id", help="one of them; the newest if not said", required=False, complete=_ids),
     ),
 )

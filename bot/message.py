@@ -63,6 +63,9 @@ class Message(Struct, frozen=True, kw_only=True):
     ok: bool = True
     stamp: str = ""
     buttons: tuple[Button, ...] = ()
+    file_name: str = ""
+    file_text: str = ""
+    """Sent as a file where the door has files, below the text elsewhere."""
 
 
 def refusal(title: str, text: str) -> Message:

@@ -103,7 +103,8 @@ def units(text: str) -> int:
 
 def plain(message: Message) -> str:
     """The whole message as plain text, for the terminal, the dashboard and files."""
-    return "\n".join(line.text for line in [*_lines(message), *_stamp(message)])
+    below = [Line(message.file_text)] if message.file_name else []
+    return "\n".join(line.text for line in [*_lines(message), *below, *_stamp(message)])
 
 
 def telegram(message: Message) -> tuple[Parcel, ...]:
@@ -127,6 +128,8 @@ def _parcels(message: Message, dialect: Dialect) -> tuple[Parcel, ...]:
             plain="\n".join(line.text for line in page),
             severity=message.severity,
             buttons=message.buttons if position == last else (),
+            file_name=message.file_name if position == last else "",
+            file_text=message.file_text if position == last else "",
         )
         for position, page in enumerate(pages, 1)
     )

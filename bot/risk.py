@@ -40,6 +40,8 @@ async def risk(call: Call) -> Message:
         blocks.append(_strategies(view.strategies))
     if view.not_covered:
         blocks.append(Text(f"{money(view.not_covered)} of it has no samples yet: VaR and ES do not know it."))
+    if view.unpriced:
+        blocks.append(Text(f"No price of {', '.join(view.unpriced)}: what is held of it is counted nowhere here."))
     title = f"Risk: {view.level}, drawdown {view.drawdown:.1%}"
     return Message(title=title, blocks=tuple(blocks), severity=SEVERITY[view.level])
 

@@ -18,6 +18,7 @@ from domain.views import SettingsChangeView
 SHOWN = 60
 SHOWN_VERSIONS = 10
 CONFIRM = "confirm"
+NONE = "none"
 _CLOSES = {"{": "}", "[": "]", '"': '"', "'": "'"}
 
 
@@ -127,7 +128,7 @@ async def limits(call: Call) -> Message:
     name = call.desk.instrument(symbol) if symbol else None
     if symbol and name is None:
         raise UsageError(f"no instrument is called {symbol!r}")
-    found = [(key.removeprefix("risk."), text) for key, text in values(call, "risk")]
+    found = [(key.removeprefix("risk."), text) for key, text in values(call, "risk") if text != NONE]
     if name is not None:
         found = [(key, text) for key, text in found if name in key or key.startswith(("default_limits", "portfolio"))]
     return Message(title=f"Limits{f' of {name}' if name else ''}", blocks=(Pairs(tuple(found[:SHOWN])),))

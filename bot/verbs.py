@@ -189,7 +189,7 @@ VERBS: Final = (
 )
 GROUP_HELP: Final = {
     "strategies": "Strategies: list, show, start, pause, load, unload, set",
-    "incident": "Incidents: list, ack, recover",
+    "incident": "Incidents: list, ack, recover, report",
     "config": "Settings: get, set, history, diff, rollback",
     "limits": "Limits: show, set",
     "overrides": "Limits that are loosened for a while: list, end",

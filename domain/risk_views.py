@@ -91,6 +91,8 @@ class RiskView(Struct, frozen=True, kw_only=True):
     strategies: tuple[StrategyRiskView, ...]
     not_covered: Decimal
     """Worth of what is held and has no samples: the figures from returns do not know it."""
+    unpriced: tuple[str, ...] = ()
+    """Instruments that are held and have no price: nothing here counts them."""
 
 
 class StressView(Struct, frozen=True, kw_only=True):

@@ -28,6 +28,14 @@ class Environment(enum.StrEnum):
     TESTNET = "testnet"
     LIVE = "live"
 
+    @property
+    def label(self) -> str:
+        """As screens show it: the name, and what engineers call it."""
+        return f"{self.value.upper()} ({_STAGES[self.value]})"
+
+
+_STAGES = {"paper": "dev", "testnet": "staging", "live": "prod"}
+
 
 class RoleName(enum.IntEnum):
     """What a person may do; a higher role includes the lower ones."""

@@ -97,6 +97,14 @@ class Reason(enum.StrEnum):
     DRAWDOWN = "DRAWDOWN", "the equity has fallen too far from its highest"
     STRATEGY_DRAWDOWN = "STRATEGY_DRAWDOWN", "the strategy's profit has fallen too far from its highest"
     DAILY_LOSS = "DAILY_LOSS", "too much was lost today"
+    LOCKED_DOWN = (
+        "LOCKED_DOWN",
+        "locked down after a breach of security; only cancels and reductions pass",
+    )
+    PRICE_BAND = (
+        "PRICE_BAND",
+        "the price has leapt out of its band; it may be wrong, so nothing that adds risk goes by it",
+    )
 
 
 REASONS: dict[str, Reason] = {reason.value: reason for reason in Reason}

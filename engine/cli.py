@@ -61,12 +61,14 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
     app.command()(rebuild)
     app.command("archive")(archive_market)
+    app.command()(incident)
     audit_app = typer.Typer(no_args_is_help=True)
     audit_app.command("verify")(audit_verify)
     app.add_typer(audit_app, name="audit", help="The journal's hash chain.")
     config_app = typer.Typer(no_args_is_help=True)
     config_app.command("check")(config_check)
     config_app.command("show")(config_show)
+    config_app.command("history")(config_history)
     app.add_typer(config_app, name="config", help="Settings files.")
     totp.register(app)
 
@@ -189,6 +191,31 @@ def rebuild(context: typer.Context, config: ConfigOption = None, data: DataOptio
         last_seq=lambda: source.core.state.seq,
     )
     typer.echo(f"The projection {shown} is rebuilt up to event {cursor.seq}.")
+
+
+def incident(
+    name: Annotated[str, typer.Argument(help="Its id, for example I3; the newest if not said.")] = "",
+    data: DataOption = DEFAULT_DATA,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write the report of an incident from the journal, also beside a running service, and print it."""
+    from engine.emergency.report import as_markdown, build, write
+
+    report = build(journal_folder(data), name)
+    paths = write(data, report)
+    typer.echo(report.as_json() if as_json else as_markdown(report))
+    typer.echo(f"Written: {paths[0]} and {paths[1]}", err=True)
+
+
+def config_history(data: DataOption = DEFAULT_DATA) -> None:
+    """Every change of the settings that the journal has: when, by whom, why, old and new."""
+    from domain.facts import Alerted
+    from engine.knowledge import utc
+    from engine.replay import facts_of
+
+    for fact in facts_of(journal_folder(data)):
+        if isinstance(fact, Alerted) and fact.kind == "settings":
+            typer.echo(f"{utc(fact.ts_ns)}  {fact.text}")
 
 
 def config_check(

@@ -20,6 +20,7 @@ from domain import facts as f
 from domain import risk_views as rv
 from domain import views as v
 from domain.commands import Actor, ApplySettings, Approve, BreakGlass, ChangeSettings, Command, LoadStrategy, SetParams
+from domain.errors import MoonDevError
 from domain.events import CommandReceived, Event
 from domain.instrument import ZERO, Instrument, InstrumentId
 from domain.ports import Clock, Journal
@@ -50,6 +51,11 @@ KEPT_EQUITY = 20_000
 
 News: TypeAlias = Callable[[f.FactKey, f.FactKey], Awaitable[list[f.Fact]]]
 """What people should hear of, after one fact up to another; waits until it can be had."""
+
+
+async def no_report(_name: str) -> tuple[str, str]:
+    """Raises `MoonDevError`: there is no journal to make a report from."""
+    raise MoonDevError("there is no journal here that a report could be made from")
 
 
 class StrategySource(Struct, frozen=True):
@@ -89,6 +95,8 @@ class Desk:
         self.venues: Callable[[], tuple[v.VenueView, ...]] = tuple
         """How the venues are, their limits and what waits for them; whoever runs them says it here."""
         self.settings = DeskSettings(core)
+        self.incident_report: Callable[[str], Awaitable[tuple[str, str]]] = no_report
+        """File name and text of an incident's report ("" = the newest); whoever has the journal says it here."""
         self.codes: Codes | None = None
         """Checks the one-time codes of voters; whoever has their secrets says it here, without it none is right."""
         self._put = put

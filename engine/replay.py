@@ -148,12 +148,15 @@ def beginning(folder: Path, until_seq: int | None) -> tuple[int, State, str]:
     return state.seq + 1, state, f"{note} Starts at seq {first}: before, another build ran.".strip()
 
 
-def readable(store: SnapshotStore, before_seq: int) -> State | None:
+def readable(store: SnapshotStore, before_seq: int | None = None) -> State | None:
     """The state in the newest snapshot up to `before_seq` that this build can read."""
     snapshot = store.load(before_seq)
     while snapshot is not None:
         with suppress(DecodeError):
-            return state_of(snapshot)
+            state = state_of(snapshot)
+            # the newest event may have records of decisions behind it, which the state has too
+            state.seq = max(state.seq, snapshot.seq)
+            return state
         snapshot = store.load(snapshot.seq - 1)
     return None
 
@@ -178,9 +181,14 @@ def after_gone(
 
 def settings_in_force(folder: Path) -> Settings:
     """The settings that a data folder's engine has: of its newest snapshot, and of what came after."""
-    core = Core(next(iter(saved(folder)), State()))
+    return state_at_end(folder).settings
+
+
+def state_at_end(folder: Path) -> State:
+    """What a data folder's engine knows at the end of its journal: its newest snapshot, and what came after."""
+    core = Core(readable(SnapshotStore(folder / SNAPSHOT_FOLDER, keep=KEPT_SNAPSHOTS)) or State())
     replay(JournalReader(folder).records(core.state.seq + 1), core, with_code=False)
-    return core.state.settings
+    return core.state
 
 
 def saved(folder: Path) -> list[State]:

@@ -136,6 +136,7 @@ class RiskDesk:
             beta_needed=LEAST_STEPS,
             correlation=self._correlation(held),
             strategies=strategy_views(core),
+            unpriced=tuple(dict.fromkeys(h.instrument for h in held if not h.value)),
             not_covered=cents(gross - sum((abs(h.value) for h in covered), start=ZERO)),
         )
 

@@ -31,7 +31,7 @@ from domain.events import (
 from domain.facts import Alerted, CommandDone, Fact, FactKey, RequestChanged, StrategyChanged, StrategyStatus
 from domain.files import StrategyFileBroken
 from domain.instrument import Instrument
-from domain.market import Feed, FeedKind, FeedStatus, MarketEvent
+from domain.market import FeedStatus, MarketEvent
 from domain.order import Intent
 from domain.ports import MarketFeed, Secrets
 from domain.settings import StrategySpec
@@ -52,11 +52,14 @@ from engine.core.kernel import Kernel
 from engine.core.loop import EngineLoop
 from engine.core.recovery import recover
 from engine.core.state import State
-from engine.data.conflate import Conflator, LagWatch
+from engine.data.conflate import Conflator, LagWatch, base_feeds, flush_for_ever
 from engine.data.monitor import FeedMonitor
 from engine.desk import Desk, StrategySource
 from engine.disk import watch_disk
+from engine.emergency.keeper import keep as keep_incidents
 from engine.file_watch import watch_settings
+from engine.lockdown import LockDown
+from engine.meter import Meter
 from engine.observe.build import build_hash, lock_hash
 from engine.observe.facts import log_facts
 from engine.replay import facts_of
@@ -70,7 +73,6 @@ from engine.venues import VenueRouter
 from engine.warm import warm_up
 from engine.watchdog.heart import heart_of
 
-CONFLATE_FLUSH_S = 0.1
 PRELOADED_TRADES = 200
 PRELOADED_EQUITY = 2_000
 SNAPSHOT_SOON_S = 1.0
@@ -150,6 +152,7 @@ class Runtime:
         self.engine: asyncio.Task[None] | None = None
         self._beside = Beside()
         self.later = self._beside.run
+        self.meter, self.lock_down = Meter(self.loop.put), LockDown(self.core)
         self._snapshot_is_due = False
 
     @property
@@ -175,10 +178,12 @@ class Runtime:
 
     def _send(self, intents: Sequence[Intent]) -> None:
         if self._venues is not None and self.heart.may_send():
+            self.meter.sent(intents)
             self._venues.send(intents)
 
     def _hear(self, event: Event) -> None:
         """What a venue says; before the run's first event it waits for that."""
+        self.meter.heard(event)
         if self._early is None:
             self.loop.put(event)
         else:
@@ -187,6 +192,7 @@ class Runtime:
     def _publish(self, facts: Sequence[Fact]) -> None:
         self.desk.publish(facts)
         log_facts(facts)
+        self.lock_down.look(facts, self._venues)
         for fact in facts:
             self.projection.put(fact)
             if isinstance(fact, Alerted) and fact.kind == "watchdog":
@@ -219,16 +225,6 @@ class Runtime:
         if self._venues is not None:
             self._venues.on_market(event)
         self.conflator.put(event)
-
-    def _base_feeds(self) -> list[Feed]:
-        """What the paper venue matches against, and risk judges by, whatever the strategies read."""
-        kinds = (FeedKind.BBO, FeedKind.BOOK, FeedKind.TRADE)
-        return [Feed(kind=kind, instrument=i.id) for i in self.settings.instruments for kind in kinds]
-
-    async def _flush_conflator(self) -> None:
-        while True:
-            await asyncio.sleep(CONFLATE_FLUSH_S)
-            self.conflator.flush(self.clock.now_ns())
 
     async def _take_snapshots(self) -> None:
         while True:
@@ -264,6 +260,7 @@ class Runtime:
         Returns how the settings file differs from the settings in force, in lines.
         """
         self._venues, self._feed = venues, feed
+        self.lock_down.obey(venues)
         self.desk.market, self.desk.venues = market, venues.views
         await venues.start(self._hear)
         last_beat = self.heart.last()
@@ -285,13 +282,15 @@ class Runtime:
             self.loop.put(event)
         self.engine = asyncio.get_running_loop().create_task(self._drive(), name="engine")
         self.engine.add_done_callback(lambda _: on_end())
-        base = self._base_feeds()
+        base = base_feeds(self.settings)
         self.monitor.watch(base)
         await feed.start(self._from_feed, base)
-        self.later(self._flush_conflator())
+        self.later(flush_for_ever(self.conflator, self.clock))
         self.later(self.monitor.run())
         self.later(self._take_snapshots())
+        self.later(self.meter.run())
         self.later(watch_disk(self.data, self.journal, self.loop.put))
+        self.later(keep_incidents(self.data, self.desk, self._snapshot))
         self.later(watch_settings(self.data, self.config, self.contracts, self.core, self.loop.put))
         for strategy in list(self.core.state.strategies):
             self._warm_up(strategy)

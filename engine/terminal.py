@@ -38,7 +38,7 @@ def greeting(runtime: Runtime, link: str) -> str:
     known = f"{recovery.events} events after the snapshot at {recovery.snapshot_seq}"
     lines = [
         "",
-        f"MoonDev AlgoTrade  {runtime.settings.environment.value.upper()}  run {runtime.epoch}",
+        f"MoonDev AlgoTrade  {runtime.settings.environment.label}  run {runtime.epoch}",
         f"Market     {runtime.desk.market}",
     ]
     for view in runtime.desk.venues():

@@ -21,9 +21,11 @@ from msgspec.structs import replace
 
 from domain.errors import MoonDevError
 from domain.events import (
+    AmendRejected,
     Cancelled,
     CancelRejected,
     Event,
+    SendDropped,
     SendFailed,
     VenueEvent,
     VenueOpened,
@@ -32,8 +34,9 @@ from domain.events import (
 )
 from domain.instrument import AccountId
 from domain.market import FeedStatus, MarketEvent
-from domain.order import ClientId, Intent, Place, RequestSnapshot
+from domain.order import Amend, ClientId, Intent, Place, RequestSnapshot
 from domain.ports import Clock, MatchingVenue, Shown, Venue, VenueCaps
+from domain.verdict import Reason
 from domain.views import VenueView
 from engine.clock import WallClock
 from engine.core.state import State
@@ -82,6 +85,8 @@ class VenueRouter:
         self._sink: Sink | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._snapshots: dict[AccountId, asyncio.Future[list[ClientId]]] = {}
+        self.sealed = False
+        """Locked down: what may add risk reaches no venue, and no signer, whatever asks for it."""
 
     async def start(self, sink: Sink) -> None:
         """Open every venue; those that cannot be opened now are tried again until `aclose`."""
@@ -96,6 +101,8 @@ class VenueRouter:
 
     def send(self, intents: Sequence[Intent]) -> None:
         """Hand each intent to the venue of its account. One that is not open: a new order is `SendFailed`."""
+        if self.sealed:
+            intents = self._unsealed(intents)
         if self._paper is not None and not self._lines:
             self._paper.send(intents)
             return
@@ -107,6 +114,15 @@ class VenueRouter:
                 self._refuse(name, batch)
             else:
                 self._paper.send(batch)
+
+    def _unsealed(self, intents: Sequence[Intent]) -> list[Intent]:
+        """What lowers risk; the rest is dropped, and told."""
+        for intent in intents:
+            if isinstance(intent, Place) and intent.adds_risk:
+                self._tell(SendDropped(cid=intent.cid, reason=Reason.LOCKED_DOWN))
+            elif isinstance(intent, Amend) and intent.adds_risk:
+                self._tell(AmendRejected(cid=intent.cid, amend_no=intent.amend_no, text=Reason.LOCKED_DOWN.words))
+        return [intent for intent in intents if not intent.adds_risk]
 
     def send_from_thread(self, intents: Sequence[Intent]) -> None:
         """Send cancels from the watchdog's thread while the loop is stuck: over connections of their own."""

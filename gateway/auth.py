@@ -118,6 +118,12 @@ class Auth:
             log.warning("metrics.token cannot be read or written, /metrics is closed to scrapers", error=str(error))
         return fresh
 
+    def end_all(self) -> None:
+        """Log everybody out, and let no link work that was made before: after a breach of security."""
+        self._sessions.clear()
+        self._links.clear()
+        self._save()
+
     def _load(self) -> dict[str, Session]:
         if self._store is None or not self._store.exists():
             return {}

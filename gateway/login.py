@@ -14,6 +14,8 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from domain.breakers import BreachSource
+from domain.security import SecurityBreach
 from gateway.auth import SESSION_LIFE_NS, LinkRefused
 from gateway.gateway import Gateway
 from gateway.guard import cookie_name
@@ -77,6 +79,9 @@ async def log_in(request: Request) -> Response:
     try:
         secret, _ = gateway.auth.redeem(token)
     except LinkRefused as refusal:
+        origin = request.client.host if request.client is not None else "nowhere"
+        text = f"a login link that is none, or is spent, from {origin}"
+        gateway.desk.report(SecurityBreach(source="dashboard", text=text, kind=BreachSource.LOGIN))
         return _without_link(gateway, str(refusal), 403)
     answer = RedirectResponse("/", 303)
     answer.set_cookie(

@@ -33,6 +33,17 @@ def register(app: typer.Typer) -> None:
     app.command()(backtest)
     app.command()(bench)
     app.command()(simulate)
+    app.command("false-alerts")(false_alerts)
+
+
+def false_alerts(
+    files: Annotated[list[Path], typer.Argument(help="Files of bars.")],
+) -> None:
+    """Measure how often the breakers on prices and losses would have tripped for nothing over recorded bars."""
+    from research.false_alerts import measure
+
+    for line in measure(files):
+        typer.echo(line)
 
 
 def simulate(

@@ -10,7 +10,8 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.simulation.report import lines
+from tests.drills import report as drills
+from tests.simulation import report as simulation
 
 SHARED_START = (
     "tests/engine/storage/test_projector.py",  # PostgreSQL
@@ -65,7 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what the simulated seeds of this run met, also those of xdist's workers."""
+    """Say what the simulated seeds of this run met and what its drills lost, also those of xdist's workers."""
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
-    for line in lines(reports):
+    for line in (*simulation.lines(reports), *drills.lines(reports)):
         terminalreporter.write_line(line)

@@ -18,7 +18,7 @@ from domain.verdict import REASONS, Reason, Veto
 from engine.core import deadman, failover, incident, limits, overrides, params, people, review, trading
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
-from engine.core.executor.place import cancel
+from engine.core.executor.place import cancel, check_band
 from engine.core.executor.targets import towards_zero
 from engine.core.matrix import by_hand
 from engine.core.matrix.table import settings_problem
@@ -226,12 +226,12 @@ def limit_in_the_way(core: Core, slot: Slot, target: int) -> Veto | None:
         return Veto(Reason.LIMIT_MISSING, slot.instrument)
     instrument = core.instruments[slot.instrument]
     gap = target - core.position(slot.account, slot.instrument)
-    price = core.markets[slot.instrument].reference()
+    market = core.markets[slot.instrument]
     held = Exposure(core.position(slot.account, slot.instrument))
     side = 1 if gap > 0 else -1
     if not gap or not adds_risk(side, abs(gap), held):
         return None
-    return check_exposure(config, instrument, side, abs(gap), price, held)
+    return check_band(market) or check_exposure(config, instrument, side, abs(gap), market.reference(), held)
 
 
 def give_to_manual(core: Core, slot: Slot) -> None:

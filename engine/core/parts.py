@@ -52,6 +52,8 @@ class Parts:
         watched = any(self.state.settings.breakers.rule(watch) is not None for watch in OF_A_SYMBOL)
         for market in self.state.markets.values():
             market.look_ns = min(market.look_ns, self.state.ts_ns) if watched else NEVER
+            if self.state.settings.breakers.volatility is None:
+                market.floor = market.ceiling = 0
 
     def of(self, slot: Slot) -> Decimal:
         """The part of its normal size that is left to what adds risk in a slot: 1 = all of it, 0 = nothing."""

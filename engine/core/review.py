@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from domain.desired import Hedge, Protection, Qty, Quote, Strength, Target
 from domain.errors import Unrepresentable
-from domain.facts import TradingState
+from domain.facts import StrategyStatus, TradingState
 from domain.order import Role, check_side
 from domain.settings import ApprovalSettings
 from domain.verdict import Reason
@@ -127,10 +127,27 @@ def review_target(core: Core, slot: Slot, target: Target | None) -> None:
             core.refuse(slot, clipped, f"entry={target.entry}: {left} of {all_of}")
     entry = target.entry if isinstance(target.want, Hedge) else target.entry or UNNAMED
     parked = Parked(slot.key, qty, target.style, band, entry, price)
-    if slot.hedge_lead or not park_if_large(core, slot, parked):
+    if not leapt(core, slot, parked) and (slot.hedge_lead or not park_if_large(core, slot, parked)):
         put_in_force(core, slot, parked)
     if indexed != (slot.style, slot.hedge_lead, slot.target is None):
         core.index_slots()
+
+
+def leapt(core: Core, slot: Slot, parked: Parked) -> bool:
+    """True for more exposure by a price that may be wrong: neither its size nor whether it is large can be told."""
+    if not core.markets[slot.instrument].is_off() or slot.hedge_lead or not added_by(core, slot, parked):
+        return False
+    slot.sized_entry = ""
+    core.refuse(slot, Reason.PRICE_BAND, f"entry={parked.entry}")
+    core.set_timer_once(f"again:{slot.owner}", core.state.ts_ns + core.state.settings.execution.retry_ns)
+    return True
+
+
+def again(core: Core, strategy_id: str) -> None:
+    """Timer: what a strategy wanted by a price that may have been wrong is looked at again."""
+    strategy = core.state.strategies.get(strategy_id)
+    if strategy is not None and strategy.status is StrategyStatus.RUNNING:
+        review(core, strategy)
 
 
 def wanted_qty(core: Core, slot: Slot, target: Target) -> int:

@@ -190,6 +190,8 @@ def restate(core: Core, before: Decimal, after: Decimal) -> None:
         for points in (kept.equity, kept.hours.equity, kept.hours.highs):
             points.clear()
         kept.peak_equity = kept.day_open = max(ZERO, after)
+        for breaker in core.state.matrix.values():
+            breaker.peak = min(breaker.peak, kept.peak_equity)
         return
 
     def scaled(amount: Decimal) -> Decimal:
@@ -199,6 +201,8 @@ def restate(core: Core, before: Decimal, after: Decimal) -> None:
         points[:] = [scaled(amount) for amount in points]
     kept.peak_equity = scaled(kept.peak_equity)
     kept.day_open = scaled(kept.day_open)
+    for breaker in core.state.matrix.values():
+        breaker.peak = scaled(breaker.peak)
 
 
 def restate_peak(core: Core, strategy_id: str, before: Decimal, after: Decimal) -> None:

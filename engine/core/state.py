@@ -31,10 +31,12 @@ from domain.edits import ConfigVersion
 from domain.facts import RequestStatus, StrategyStatus, TradingState
 from domain.incident import Incident
 from domain.instrument import ZERO, AccountId, InstrumentId
-from domain.market import Bar, FeedState, Level
+from domain.market import Bar
 from domain.order import ClientId, Order
 from domain.settings import RoleName, Settings, StrategySpec
 from domain.venue import VenueCaps
+from engine.core.market import NEVER as NEVER  # noqa: PLC0414 - the state and its parts are found in one place
+from engine.core.market import Market as Market  # noqa: PLC0414
 from risk.breaker import Breaker
 from risk.exposure import RiskLevel
 from risk.measures import Sample
@@ -48,33 +50,6 @@ MANUAL = "manual"
 
 SlotKey: TypeAlias = str
 """`ACCOUNT|INSTRUMENT`."""
-
-
-NEVER = 2**63 - 1
-
-
-class Market(Struct):
-    """Last known prices of one instrument, in integer scale (0 = unknown)."""
-
-    bid: int = 0
-    bid_qty: int = 0
-    ask: int = 0
-    ask_qty: int = 0
-    last: int = 0
-    mark: int = 0
-    funding_rate: Decimal = ZERO
-    ts_ns: int = 0
-    bids: tuple[Level, ...] = ()
-    asks: tuple[Level, ...] = ()
-    feed: FeedState = FeedState.DOWN
-    look_ns: int = 0
-    """When the breakers of this symbol look at it next; `NEVER` while nothing of it is watched."""
-
-    def reference(self) -> int:
-        """The price that orders are judged and positions are valued by: mid of the touch, else mark, else last."""
-        if self.bid and self.ask:
-            return (self.bid + self.ask) // 2
-        return self.mark or self.last
 
 
 class WantedQuote(Struct, frozen=True, gc=False):
@@ -371,14 +346,11 @@ class State(Struct):
     effects_hash: bytes = b""
     """Chain over every intent this state has emitted; replay must reproduce it."""
     incidents: dict[str, Incident] = field(default_factory=dict)
-    """The newest ones; only the last can be open."""
     incidents_made: int = 0
     config_version: int = 0
-    """How often the settings were changed; 0 = they are as the first start found them."""
     config_versions: list[ConfigVersion] = field(default_factory=list)
-    """The newest changes, the last of which is in force."""
+    """The newest changes of the settings; `config_version` counts all of them."""
     file_differs: tuple[str, ...] = ()
-    """How the settings file differs from the settings in force; it is applied by a command alone."""
     samples: Samples = field(default_factory=Samples)
     shares: dict[str, Decimal] = field(default_factory=dict)
     """Share of equity by strategy, as the allocator set it last (`allocation`)."""

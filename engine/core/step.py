@@ -35,6 +35,7 @@ from engine.core import (
     portfolio,
     reconcile,
     requests,
+    review,
     strategies,
     trading,
 )
@@ -145,6 +146,7 @@ TIMERS: dict[str, Callable[[Core, str], None]] = {
     "inflight": lambda core, _: inflight.check(core),
     "equity": on_equity_due,
     "retry": retry,
+    "again": review.again,
     "request": requests.expire,
     "remind": requests.remind,
     "override": overrides.on_due,

@@ -15,11 +15,13 @@ So the same tape gives the same stream at any speed. What goes on late keeps its
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from domain.instrument import InstrumentId
-from domain.market import Bar, Bbo, Book, FeedState, FeedStatus, Mark, MarketEvent, Trade
+from domain.market import Bar, Bbo, Book, Feed, FeedKind, FeedState, FeedStatus, Mark, MarketEvent, Trade
 from domain.ports import Clock
+from domain.settings import Settings
 
 CADENCE_NS = 100_000_000
 MAX_TRADES = 50
@@ -189,3 +191,19 @@ class LagWatch:
 
     def _tell(self, state: FeedState, detail: str) -> None:
         self._sink(FeedStatus(venue=self._venue, state=state, detail=detail))
+
+
+FLUSH_S = 0.1
+
+
+async def flush_for_ever(conflator: Conflator, clock: Clock) -> None:
+    """Let what waits for the end of its window go on, whether or not another event comes."""
+    while True:
+        await asyncio.sleep(FLUSH_S)
+        conflator.flush(clock.now_ns())
+
+
+def base_feeds(settings: Settings) -> list[Feed]:
+    """What the paper venue matches against, and risk judges by, whatever the strategies read."""
+    kinds = (FeedKind.BBO, FeedKind.BOOK, FeedKind.TRADE)
+    return [Feed(kind=kind, instrument=i.id) for i in settings.instruments for kind in kinds]

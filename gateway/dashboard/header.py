@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from nicegui import ui
 
-from domain.commands import Halt, Resume
+from domain.commands import Flatten, Halt, Resume
 from domain.facts import TradingState
 from gateway.dashboard.formats import clock
 from gateway.dashboard.parts import Button, Picker, box, text
@@ -16,11 +17,16 @@ if TYPE_CHECKING:
     from gateway.dashboard.screen import Screen
 
 
+FLATTEN = "Flatten"
+SURE_WITHIN_S = 5.0
+
+
 class Header:
     """The bar of one tab. HALT asks nothing: it only ever lowers risk."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
+        self._armed_s = float("-inf")
         config = screen.gateway.config
         with box("header"):
             with box("brand"):
@@ -39,7 +45,18 @@ class Header:
                     self._picker()
                 Button("Log out", "quiet log-out", lambda: ui.run_javascript(LOG_OUT))
                 self._resume = Button("Resume", "resume", lambda: screen.submit(Resume(reason="dashboard button")))
+                self._flatten = Button(FLATTEN, "resume", self._close_everything)
                 Button("HALT", "halt", lambda: screen.submit(Halt(reason="dashboard button")))
+
+    async def _close_everything(self) -> None:
+        """The second press within some seconds closes every position: one beside HALT is too easily hit."""
+        now_s = time.monotonic()
+        if now_s - self._armed_s > SURE_WITHIN_S:
+            self._armed_s = now_s
+            self._flatten.set_text("Flatten: sure?")
+            return
+        self._armed_s = float("-inf")
+        await self._screen.submit(Flatten(reason="dashboard button"))
 
     def _picker(self) -> None:
         screen = self._screen
@@ -57,7 +74,9 @@ class Header:
         self._state.classes(replace=f"badge state {status.trading_state.lower()}")
         held_back = [at for at in status.trading_at if at.reason and at.trading_state != status.trading_state]
         reasons = [status.trading_reason, *(f"{at.venue} {at.trading_state.upper()}: {at.reason}" for at in held_back)]
-        self._reason.set_text("; ".join(reason for reason in reasons if reason))
+        self._reason.set_text("; ".join(reason for reason in (status.incident, *reasons) if reason))
+        if time.monotonic() - self._armed_s > SURE_WITHIN_S:
+            self._flatten.set_text(FLATTEN)
         loosened = [f"{o.rule} of {o.scope} until {clock(o.until_ns)}" for o in status.overrides]
         self._overrides.set_text(f"OVERRIDE {'; '.join(loosened)}")
         self._overrides.set_visibility(bool(loosened))

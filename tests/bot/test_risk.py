@@ -76,6 +76,14 @@ async def test_with_a_past_it_says_tails_beta_and_correlation(engine):
     assert "insufficient" not in answer
 
 
+async def test_a_position_without_a_price_is_named(engine):
+    market = engine.driver.core.markets[ETH]
+    market.bid = market.ask = market.mark = market.last = 0
+    answer = await ask(engine, "/risk")
+    assert f"No price of {ETH}" in answer
+    assert "Stress: " in await ask(engine, "/risk stress")
+
+
 async def test_the_figures_are_computed_once_a_sample(engine):
     remember(engine.driver.core, 1_440)
     desk = engine.desk._risk

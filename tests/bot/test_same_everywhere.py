@@ -64,6 +64,7 @@ SCRIPT = (
     ("tina", "/incident list"),
     ("tina", "/incident ack on it"),
     ("rosa", "/incident recover"),
+    ("rosa", "/incident report"),
     ("tina", "/resume"),
     ("rosa", "/resume all is well"),
     ("rosa", "/help order"),

@@ -185,7 +185,7 @@ async def test_bare_start_stop_and_pause_show_help_and_do_nothing(engine, line):
         ("/order buy BTC nan", "QTY 'nan' is not a number"),
         ("/trades 0", "whole number from 1 to 500"),
         ("/cancel nothing", "no open order is called"),
-        ("/flatten everything", "no instrument is called 'everything'"),
+        ("/resume everything", "To resume everywhere: /resume all everything"),
         ("/", "Type a verb"),
         ("   ", "Type a verb"),
     ],
@@ -220,6 +220,29 @@ async def test_old_commands_that_add_risk_are_refused_in_words_and_halts_are_not
         assert "Send it again" in reply
     assert (await ask(engine, "/halt", "tina", sent_ns)).startswith("halt: done")
     assert engine.trading is TradingState.HALTED
+
+
+@pytest.mark.parametrize("line", ["/flatten because of news", "/flatten everything", "/flatten NOPE"])
+async def test_a_flatten_of_what_is_not_known_halts_and_asks_what_to_close(engine, line):
+    await ask(engine, "/order buy BTC 0.01", "tina")
+    engine.play(2)
+    reply = await ask(engine, line, "tina")
+    assert "HALTED" in reply
+    assert "Nothing is closed yet, because no instrument is called" in reply
+    assert "/flatten all" in reply
+    assert engine.trading is TradingState.HALTED
+    engine.play(2)
+    assert "0.01" in await ask(engine, "/positions BTC")
+
+
+@pytest.mark.parametrize("line", ["/resume NOPE", "/resume nope", "/resume NOPE it looks well"])
+async def test_a_resume_of_an_unknown_venue_asks_for_nothing_and_names_the_venues(engine, line):
+    await ask(engine, "/halt", "tina")
+    reply = await ask(engine, line)
+    assert "no venue is called" in reply
+    assert "there is PAPER" in reply
+    assert engine.desk.pending() == []
+    assert "waits for approval" in await ask(engine, "/resume it was nothing")
 
 
 async def test_an_old_flatten_halts_and_asks(engine):

@@ -6,6 +6,7 @@ from decimal import Decimal
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from domain.account import Account
 from domain.errors import ConfigError, VenueError
@@ -14,17 +15,22 @@ from domain.events import (
     CancelRejected,
     Event,
     OpenOrder,
+    SendDropped,
     SendFailed,
     VenueEvent,
     VenueSnapshot,
     VenueStatus,
 )
+from domain.facts import BreakerChanged
 from domain.market import FeedState, FeedStatus
-from domain.order import Cancel, Intent, OrderKind, Place, RequestSnapshot
+from domain.order import Amend, Cancel, Intent, OrderKind, Place, RequestSnapshot
 from domain.ports import Clock, VenueCaps
 from domain.settings import AccountSpec, Settings
+from domain.verdict import Reason
 from engine import venues
+from engine.core.core import Core
 from engine.core.state import State
+from engine.lockdown import LockDown
 from engine.venues import Line, VenueRouter, since_ns
 from tests.exchanges.desk import WallClock
 
@@ -193,3 +199,34 @@ async def test_what_a_venue_can_do_is_told_before_it_speaks_and_again_when_it_ha
     told = [(type(event).__name__, getattr(event, "caps", VenueCaps()).dead_man) for event in heard]
     assert told == [("VenueOpened", False), ("VenueOpened", True), ("VenueStatus", False)]
     await router.aclose()
+
+
+async def test_locked_down_nothing_that_adds_risk_reaches_any_venue_and_what_lowers_it_does() -> None:
+    core = Core(State())
+    ended: list[str] = []
+    lock_down = LockDown(core)
+    lock_down.on_begin = lambda: ended.append("sessions")
+    async with World() as world:
+        lock_down.obey(world.router)
+        world.router.send([place("A")])
+        core.state.locked = True
+        fact = BreakerChanged(
+            seq=1, index=0, ts_ns=1, name="security", scope="", state="open", measure=Decimal(1), threshold=Decimal(1),
+            until_ns=0, actions=("lock_down",), why="a forged button",
+        )  # fmt: skip
+        for _ in range(2):
+            lock_down.look([fact], world.router)
+        assert ended == ["sessions"]
+        closing = replace(place("A"), cid="closing", reduce_only=True, adds_risk=False)
+        out = Cancel(cid="1", account="PAPER:main", instrument=f"{BTC}.PAPER")
+        grows = Amend(cid="2", account="B:main", instrument=f"{BTC}.B", price=1, qty=9)
+        world.router.send([place("A"), place("PAPER"), grows, closing, out])
+        assert [intent.cid for intent in world.opened["A"][0].got][1:] == ["closing"]
+        assert world.paper.got == [out]
+        assert world.opened["B"][0].got == []
+        dropped = [event.reason for event in world.heard if isinstance(event, SendDropped)]
+        assert dropped == [Reason.LOCKED_DOWN, Reason.LOCKED_DOWN]
+        core.state.locked = False
+        lock_down.look([fact], world.router)
+        world.router.send([place("A")])
+        assert len(world.opened["A"][0].got) == 3

@@ -89,3 +89,15 @@ def test_a_disk_that_refuses_does_not_stop_a_login(tmp_path: Path):
     auth = Auth(tmp_path / "missing" / "sessions.json")
     secret, _ = auth.redeem(token(auth))
     assert auth.session(secret) is not None
+
+
+def test_a_lock_down_ends_every_session_and_every_link(tmp_path: Path):
+    auth = Auth(tmp_path / "sessions.json")
+    secret, _ = auth.redeem(token(auth))
+    link = token(auth)
+    auth.end_all()
+    assert auth.session(secret) is None
+    with pytest.raises(LinkRefused):
+        auth.redeem(link)
+    assert Auth(tmp_path / "sessions.json").session(secret) is None
+    assert auth.redeem(token(auth))

@@ -127,6 +127,16 @@ async def test_halt_needs_one_press_and_stops_the_real_engine(visit: Visit):
     await visit.shoot(page, "halted")
 
 
+async def test_a_flatten_takes_a_second_press_and_opens_an_incident(visit: Visit):
+    page = await visit.log_in()
+    await page.get_by_role("button", name="Flatten").click()
+    await expect(page.get_by_role("button", name="Flatten: sure?")).to_be_visible()
+    assert visit.trading is not TradingState.HALTED
+    await page.get_by_role("button", name="Flatten: sure?").click()
+    await expect(page.locator(".state")).to_have_text("HALTED")
+    await expect(page.locator(".reason")).to_contain_text("/incident ack")
+
+
 async def test_two_demo_persons_resume_what_one_halted(visit: Visit):
     page = await visit.log_in("rosa")
     await visit.running.engine.desk.submit(Halt(reason="drill"), Actor(person="tina", door=Door.TELEGRAM))

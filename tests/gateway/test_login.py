@@ -3,6 +3,8 @@
 import httpx
 import pytest
 
+from domain.breakers import BreachSource
+from domain.security import SecurityBreach
 from domain.settings import Environment
 from tests.gateway.conftest import Running, serve
 from tests.gateway.engine import Engine
@@ -84,3 +86,13 @@ async def test_in_paper_a_session_may_act_as_another_person_and_elsewhere_not():
             assert [actor.person for actor, _ in made.said] == (["rosa"] if status == 200 else [])
             own = await client.post("/api/v1/command", json={"line": "/x", "person": "tina"}, headers=made.origin)
             assert own.status_code == 200
+
+
+async def test_a_login_that_fails_is_on_record_without_its_token(running: Running, stranger: httpx.AsyncClient):
+    seen: list[SecurityBreach] = []
+    running.engine.desk.report = seen.append  # type: ignore[assignment, method-assign]
+    token = "no-such-token-1234567890"
+    assert (await stranger.post("/login", data={"token": token}, headers=running.origin)).status_code == 403
+    (breach,) = seen
+    assert (breach.source, breach.kind) == ("dashboard", BreachSource.LOGIN)
+    assert token not in breach.text

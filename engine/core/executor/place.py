@@ -13,6 +13,7 @@ from domain.verdict import Reason, Veto
 from engine.core import deadman, limits, wide
 from engine.core.core import Core
 from engine.core.executor.exposure import exposure_of, joint
+from engine.core.market import Market
 from engine.core.state import Budget, Slot
 from risk.gate import (
     Exposure,
@@ -30,7 +31,14 @@ QUOTE, TAKE = Role.QUOTE, Role.TAKE
 ACTIVE, OPEN = TradingState.ACTIVE, OrderStatus.OPEN
 _ENVELOPED = frozenset({QUOTE, TAKE})
 _MAY_PASS_LATER = frozenset(
-    {Reason.MESSAGE_RATE, Reason.PRICE_UNKNOWN, Reason.PRICE_COLLAR, Reason.LIQUIDITY, Reason.SELF_MATCH}
+    {
+        Reason.MESSAGE_RATE,
+        Reason.PRICE_UNKNOWN,
+        Reason.PRICE_COLLAR,
+        Reason.LIQUIDITY,
+        Reason.SELF_MATCH,
+        Reason.PRICE_BAND,
+    }
 )
 _STATE_REASON = {TradingState.HALTED: Reason.HALTED, TradingState.REDUCING: Reason.REDUCING}
 
@@ -85,7 +93,14 @@ def check_risk(core: Core, slot: Slot, order: Order, config: GateConfig, now: Ex
         return veto
     if market.feed in UNTRUSTED and market.reference():
         return Veto(Reason.STALE_FEED, f"feed={market.feed}")
-    return check_limits(core, slot, order, config, now, price, order.qty)
+    return check_band(market) or check_limits(core, slot, order, config, now, price, order.qty)
+
+
+def check_band(market: Market) -> Veto | None:
+    """Whether the price is one to go by: every limit in money is as wrong as the price that it is reckoned by."""
+    if not market.is_off():
+        return None
+    return Veto(Reason.PRICE_BAND, f"reference={market.reference()} band={market.floor}..{market.ceiling}")
 
 
 def check_state(core: Core, slot: Slot) -> Veto | None:
@@ -113,12 +128,6 @@ def check_limits(
     return veto
 
 
-def check_own_accounts(core: Core, slot: Slot, side: int, price: int) -> Veto | None:
-    """Self-match with another account of ours at the venue; what reduces is not held up by it."""
-    bid, ask = wide.own_prices_elsewhere(core, slot)
-    return check_self_match(side, price, Exposure(best_bid=bid, best_ask=ask)) if bid or ask else None
-
-
 def check(core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposure) -> Veto | None:
     """The gate for one new order; None lets it pass. Triggered orders have no price to judge yet."""
     instrument = core.instruments[slot.instrument]
@@ -138,7 +147,7 @@ def check(core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposur
             return veto
         veto = check_self_match(order.side, order.price, now)
         if veto is None and risky:
-            veto = check_own_accounts(core, slot, order.side, order.price)
+            veto = wide.check_own_accounts(core, slot, order.side, order.price)
         if veto is not None:
             return veto
     if order.cid in core.state.where or order.cid in core.state.closed:
@@ -327,7 +336,7 @@ def check_amend(
     left = max(qty, order.qty) - order.filled
     if order.reduce_only or not adds_risk(order.side, left, now):
         return None
-    veto = check_state(core, slot) or check_own_accounts(core, slot, order.side, price)
+    veto = check_state(core, slot) or check_band(market) or wide.check_own_accounts(core, slot, order.side, price)
     if veto is not None:
         return veto
     if market.feed in UNTRUSTED:

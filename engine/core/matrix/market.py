@@ -48,6 +48,16 @@ def keep_price(core: Core, instrument: InstrumentId, market: Market, window_ns: 
     if price > 0 and (not kept or now_ns - kept[-1][0] >= KEEP_NS):
         measures.since(kept, now_ns - window_ns)
         kept.append((now_ns, price, 1))
+        set_band(core, instrument, market, kept)
+
+
+def set_band(core: Core, instrument: InstrumentId, market: Market, kept: list[measures.Sample]) -> None:
+    """Around the mean of what was kept: the gate goes by it at once, long before a price that stays outside pauses."""
+    market.floor = market.ceiling = 0
+    if len(kept) >= measures.LEAST_PRICES:
+        mean = sum([value for _, value, _ in kept]) // len(kept)
+        band = int(threshold_of(core.state.settings.breakers, key_of(Watch.VOLATILITY, instrument)) * mean)
+        market.floor, market.ceiling = mean - band, mean + band
 
 
 def is_quiet(breaker: Breaker | None) -> bool:

@@ -7,10 +7,11 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from domain.commands import Door, UnloadStrategy
+from domain.desired import Strength
 from domain.settings import AllocationSettings
-from engine.core import allocation, samples
+from engine.core import allocation, samples, wide
 from engine.core.recovery import recover, state_hash
-from tests.engine.core.rig import ACCOUNT, BTC, ETH, SPEC, WIDE, Rig
+from tests.engine.core.rig import ACCOUNT, BTC, ETH, SPEC, WIDE, Rig, aim, places, wants
 from tests.engine.core.test_samples import MINUTE, show
 
 D = Decimal
@@ -84,6 +85,41 @@ def test_a_smaller_share_does_not_make_a_larger_drawdown_of_what_was_lost_before
     assert round(samples.strategy_drawdown(rig.core, SPEC.id), 3) == D("0.02"), (
         "what is lost now counts by the new share"
     )
+
+
+def test_the_next_entry_is_sized_by_the_share_and_the_cut() -> None:
+    sizes = []
+    for shares, cuts in (({}, {}), ({SPEC.id: D("0.5")}, {}), ({SPEC.id: D("0.5")}, {SPEC.id: D("0.5")})):
+        rig = Rig(ON).start()
+        allocation.put(rig.core, shares, cuts)
+        [place] = places(rig.want(wants(aim(Strength(1.0)))))
+        sizes.append(place.qty)
+    assert sizes[0] > 100
+    assert sizes[1:] == [sizes[0] // 2, sizes[0] // 4]
+
+
+def test_what_is_held_is_not_traded_because_a_share_changed() -> None:
+    rig = Rig(ON).start()
+    [place] = places(rig.want(wants(aim(Strength(1.0)))))
+    rig.accept(place)
+    rig.fill(place)
+    rig.sent.clear()
+    allocation.put(rig.core, {SPEC.id: D("0.1")}, {})
+    rig.touch()
+    rig.wait(10 * MINUTE)
+    assert places(rig.sent) == []
+
+
+def test_limits_and_samples_measure_the_same_drawdown() -> None:
+    rig = settled()
+    rig.hold_position(1)
+    allocation.put(rig.core, {SPEC.id: D("0.3")}, {})
+    show(rig, 50_000)
+    rig.wait(MINUTE)
+    of_samples = samples.strategy_drawdown(rig.core, SPEC.id)
+    assert of_samples > D("0.03")
+    wide.count(rig.core)
+    assert abs(wide.strategy_lost_ppm(rig.core, SPEC.id) - of_samples * 1_000_000) <= 1
 
 
 def test_a_copy_of_another_strategy_is_cut_and_told() -> None:

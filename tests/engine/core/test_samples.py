@@ -8,12 +8,16 @@ import msgspec
 from msgspec.structs import replace
 
 from domain import events as e
+from domain.breakers import Watch
 from domain.commands import Door, UnloadStrategy
 from domain.facts import Alerted
 from domain.settings import SECOND_NS, Limits
 from engine.core import samples
+from engine.core.matrix import money
+from engine.core.matrix.table import key_of
 from engine.core.recovery import recover, state_hash
 from engine.core.state import State, decode_state, encode_state
+from risk.breaker import Breaker
 from tests.engine.core.rig import ACCOUNT, BTC, SETTINGS, SPEC, SUB, WIDE, Rig
 
 MINUTE = 60
@@ -157,6 +161,18 @@ def test_money_paid_out_is_no_loss_and_money_paid_in_covers_none() -> None:
     earned = rig.core.equity(ACCOUNT) - rig.core.state.day_equity[ACCOUNT]
     assert earned == -50_000, "in money the day has lost what it has lost"
     assert rig.core.equity(ACCOUNT) - account.deposits == Decimal(-50_000)
+
+
+def test_what_a_breaker_measures_from_since_people_let_it_go_is_restated_too() -> None:
+    rig = trading()
+    at(rig, 60_000)
+    breaker = Breaker(fresh_ns=rig.now_ns, peak=MILLION)
+    rig.core.state.matrix[key_of(Watch.DRAWDOWN)] = breaker
+    at(rig, 55_000)
+    pay(rig, Decimal(-475_000))
+    assert round(money.drawdown(rig.core, DAY_NS), 12) == Decimal("0.05")
+    pay(rig, -rig.core.equity(ACCOUNT))
+    assert breaker.peak == 0
 
 
 def test_everything_paid_out_begins_anew() -> None:
