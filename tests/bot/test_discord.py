@@ -108,7 +108,8 @@ async def test_a_forged_button_does_nothing_and_is_on_record(w):
     await w.discord.click_data(ROSA, card, f"{good[:-24]}{'0' * 24}")
     await w.discord.text("did not make that button")
     await w.discord.text("a forged button for R1 was pressed by rosa")
-    assert w.desk.pending()[0].votes == ()
+    assert w.engine.driver.core.state.requests["R1"].votes == []
+    assert w.engine.trading is TradingState.HALTED, "one forgery trips the breaker `security`"
 
 
 async def test_a_button_of_an_older_token_is_closed_and_nothing_to_worry_about(w):

@@ -146,7 +146,8 @@ async def test_a_forged_or_foreign_button_does_nothing(w):
     await w.telegram.text("Closed", count=3)
     w.telegram.push({"callback_query": w.telegram.press_of(STRANGER, card, good)})
     await until(lambda: w.chat.telegram.health.ignored == 1)
-    assert w.desk.pending()[0].votes == ()
+    assert w.engine.driver.core.state.requests["R1"].votes == []
+    assert w.engine.trading is TradingState.HALTED, "one forgery trips the breaker `security`"
     told = [fact.text for fact in w.engine.facts if isinstance(fact, Alerted) and fact.kind == "press_refused"]
     assert told == [f"telegram, user {STRANGER} on R1: unknown person."]
 

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Mapping
+from decimal import Decimal
 
 from msgspec.structs import replace
 
@@ -27,12 +28,13 @@ KEEN = {"maker_fee_bps": 0.0, "min_edge_bps": 0.1, "vol_factor": 0.1, "settle_s"
 
 
 def with_maker(settings: Settings, params: Mapping[str, float]) -> Settings:
-    """The settings with other parameters for `maker-btc`."""
+    """The settings with other parameters for `maker-btc`, which may lose as often as it likes."""
+    risk = replace(settings.risk, portfolio={**settings.risk.portfolio, "consecutive_losses": Decimal(10_000)})
     specs = tuple(
         replace(spec, params={**spec.params, **params}) if spec.id == "maker-btc" else spec
         for spec in settings.strategies
     )
-    return replace(settings, strategies=specs)
+    return replace(settings, strategies=specs, risk=risk)
 
 
 class Engine:
