@@ -101,7 +101,7 @@ def _within(found: list[Params], params: Params) -> list[Params]:
 
 
 def _balance(room: Room, user: str, params: Params) -> list[Params]:
-    wallet = f"{room.exchange.snapshot(user, room.now_ns()).cash:.8f}"
+    wallet = f"{room.books(user).cash:.8f}"
     names = ("balance", "crossWalletBalance", "availableBalance", "maxWithdrawAmount")
     told = dict.fromkeys(names, wallet)
     return [{"accountAlias": "SgsR", "asset": "USDT", **told, "crossUnPnl": "0", "marginAvailable": True}]

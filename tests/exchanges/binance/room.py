@@ -4,7 +4,6 @@ Orders are matched by our `PaperExchange`. `streams` collects what user data str
 """
 
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -23,10 +22,9 @@ from domain.events import (
     VenueEvent,
 )
 from domain.instrument import Instrument
-from domain.order import Amend, Cancel, Intent, Liquidity, OrderKind, Place
-from exchanges.paper.config import PaperConfig
-from exchanges.paper.exchange import PaperExchange
+from domain.order import Amend, Cancel, Liquidity, OrderKind, Place
 from tests.exchanges.binance.venue_rules import API_KEY, MS, Refusal, instruments, words
+from tests.exchanges.matching import MatchingRoom
 
 CID = re.compile(r"[\.A-Z\:/a-z0-9_-]{1,36}")
 KINDS = {"GTC": OrderKind.LIMIT, "GTX": OrderKind.POST_ONLY, "IOC": OrderKind.IOC}
@@ -88,16 +86,14 @@ class Rec:
         }  # fmt: skip
 
 
-class Room:
+class Room(MatchingRoom):
     """State and rules of one venue with accounts by API key."""
 
     def __init__(self, cash: str = "100000", others: Mapping[str, str] | None = None) -> None:
         self.instruments = instruments()
         self.by_symbol = {instrument.venue_symbol: instrument for instrument in self.instruments}
         deposits = {key: Decimal(text) for key, text in {API_KEY: cash, **(others or {})}.items()}
-        config = PaperConfig(venue="BINANCE", feed_ns=0, entry_ns=0, response_ns=0)
-        self.exchange = PaperExchange(self.instruments, deposits, config)
-        self.skew_ns = 0
+        super().__init__("BINANCE", self.instruments, deposits)
         self.triggered_as = ""
         """Before the client id of what a conditional order becomes; empty = it keeps its own."""
         self.seen: list[dict[str, Any]] = []
@@ -114,11 +110,6 @@ class Room:
         self._oid = 22_542_000
         self._algo = 2_146_000
         self._tid = 698_000
-        self._last_ns = 0
-
-    def now_ns(self) -> int:
-        self._last_ns = max(self._last_ns + 1, time.time_ns() + self.skew_ns)
-        return self._last_ns
 
     @property
     def now_ms(self) -> int:
@@ -234,13 +225,6 @@ class Room:
                     if rec.user == user and rec.instrument.venue_symbol == symbol and not rec.algo_id:
                         self._submit(Cancel(cid=rec.key, account=user, instrument=rec.instrument.id))
 
-    def _submit(self, intent: Intent) -> list[VenueEvent]:
-        now = self.now_ns()
-        self.exchange.submit([intent], now)
-        events = self.exchange.poll(now)
-        self.digest(events)
-        return events
-
     # what the engine room says
 
     def digest(self, events: list[VenueEvent]) -> None:
@@ -327,7 +311,7 @@ class Room:
         self.streams.append((rec.user, {"e": "ALGO_UPDATE", "T": rec.at_ms, "E": rec.at_ms, "o": told}))
 
     def _tell_account(self, user: str, reason: str, at_ms: int) -> None:
-        wallet = f"{self.exchange.snapshot(user, self.now_ns()).cash:f}"
+        wallet = f"{self.books(user).cash:f}"
         balances = [{"a": "USDT", "wb": wallet, "cw": wallet, "bc": "0"}]
         positions = [
             {"s": each["symbol"], "pa": each["positionAmt"], "ep": each["entryPrice"], "cr": "0", "up": "0",
@@ -350,7 +334,7 @@ class Room:
     def positions(self, user: str) -> list[dict[str, Any]]:
         """GET v3/positionRisk: only what is held."""
         now, floor, found = self.now_ns(), self.exchange.floor, []
-        for held in self.exchange.snapshot(user, now).positions:
+        for held in self.books(user).positions:
             i = floor.instruments[held.instrument]
             value = i.notional(floor.mark(held.instrument), held.qty)
             found.append({

@@ -5,21 +5,18 @@ Signatures, timestamps, weights and order counts are enforced as the venue docum
 """
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
 import json
-import random
 import secrets
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import WSMsgType, web
 
-from domain.instrument import Instrument
-from domain.market import Book, MarketEvent
+from domain.market import MarketEvent
 from tests.exchanges.binance.private import carry_out
 from tests.exchanges.binance.public import Public
 from tests.exchanges.binance.room import Room
@@ -32,6 +29,7 @@ from tests.exchanges.binance.venue_rules import (
     Refusal,
     exchange_info,
 )
+from tests.exchanges.loopback import Faults, Loopback, break_off, tell
 
 SOCKET_METHODS = {
     "order.place": ("POST", "order"), "order.modify": ("PUT", "order"), "order.cancel": ("DELETE", "order"),
@@ -52,41 +50,30 @@ PUBLIC_PATHS = {
 ACTS = {"order", "batchOrders", "algoOrder"}
 
 
-class Faults:
-    """What goes wrong, while it is set; counts go down with every request for orders that they hit."""
+class BinanceFaults(Faults):
+    """Requests with a status of `statuses` are not carried out, over either road."""
 
     def __init__(self) -> None:
-        self.lose_requests = 0
-        self.drop_answers = 0
-        self.mute_streams = False
-        self.duplicate = False
-        self.statuses: list[int] = []
-        """HTTP statuses of the next requests for orders, over either road; they are then not carried out."""
+        super().__init__()
         self.bodies: dict[int, str] = {}
         """What is said with such a status, when it is not JSON of the venue."""
-        self.refuse_ws = False
-        self.streams_first = False
-        self.shuffle: random.Random | None = None
-        """Messages of the streams come in any order."""
         self.deaf = False
         """New WebSockets answer no ping: the line is dead and nobody says so."""
-        self.lose_deltas = 0
-        """So many book updates are lost on the way."""
 
 
-class BinanceServer:
-    """`async with BinanceServer() as venue:` serves on a free port of loopback."""
+class BinanceServer(Loopback):
+    """The whole venue."""
 
     def __init__(
         self, cash: str = "100000", port: int = 0, others: Mapping[str, tuple[str, str]] | None = None
     ) -> None:
         """`others`: more accounts, secret and cash by API key."""
+        super().__init__(port)
         others = others or {}
-        self.room = Room(cash, {key: deposit for key, (_, deposit) in others.items()})
-        self.public = Public(self.room.instruments)
-        self.faults = Faults()
+        self.room: Room = Room(cash, {key: deposit for key, (_, deposit) in others.items()})
+        self.public: Public = Public(self.room.instruments)
+        self.faults: BinanceFaults = BinanceFaults()
         self.keys = {API_KEY: SECRET, **{key: secret for key, (secret, _) in others.items()}}
-        self.url = ""
         self.asked: list[tuple[str, str]] = []
         self.headers: list[dict[str, str]] = []
         """Of every signed request over REST."""
@@ -100,59 +87,23 @@ class BinanceServer:
         self._orders: list[float] = []
         self._refused = 0
         self._sockets: dict[web.WebSocketResponse, tuple[str, set[str]]] = {}
-        self._port = port
-        self._runner: web.AppRunner | None = None
 
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_get("/ws-fapi/v1", self._orders_ws)
-        app.router.add_get("/private/ws", self._private_ws)
+    def route(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/ws-fapi/v1", self._orders_ws)
+        router.add_get("/private/ws", self._private_ws)
         for kind in ("public", "market"):
-            app.router.add_get(f"/{kind}/ws{{number:.*}}", self._public_ws)
-        app.router.add_route("*", "/fapi/{version}/{path:.*}", self._rest)
-        app.router.add_route("*", "/sapi/v1/{path:.*}", self._rest)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        return self
+            router.add_get(f"/{kind}/ws{{number:.*}}", self._public_ws)
+        router.add_route("*", "/fapi/{version}/{path:.*}", self._rest)
+        router.add_route("*", "/sapi/v1/{path:.*}", self._rest)
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Nobody answers any more."""
-        for socket in list(self._sockets):
-            await socket.close()
-        assert self._runner is not None
-        await self._runner.cleanup()
-
-    @property
-    def instruments(self) -> Sequence[Instrument]:
-        return self.room.instruments
-
-    @property
-    def bars(self) -> Any:
-        return self.public.bars
-
-    @bars.setter
-    def bars(self, bars: Any) -> None:
-        self.public.bars = bars
-
-    def cut(self, kind: str = "") -> None:
-        """Break every connection (of a kind) without a word."""
-        for socket, (name, _) in list(self._sockets.items()):
-            transport = socket._req.transport if socket._req else None
-            if transport is not None and kind in {"", name}:
-                transport.abort()
+    def sockets_of(self, kind: str) -> list[web.WebSocketResponse]:
+        return [socket for socket, (name, _) in self._sockets.items() if kind in {"", name}]
 
     # the market
 
     async def market(self, event: MarketEvent) -> None:
         """Move the market; whatever it fills is told, and everybody sees it."""
-        now = self.room.now_ns()
-        self.room.exchange.on_market(event, now)
-        self.room.digest(self.room.exchange.poll(now))
+        self.room.on_market(event)
         await self.flush()
         for stream, message in self.public.tell(event):
             if self.faults.lose_deltas and stream.endswith("@depth"):
@@ -162,23 +113,13 @@ class BinanceServer:
                 if stream in streams or f"{stream}@100ms" in streams or f"{stream}@0ms" in streams:
                     await tell(socket, message)
 
-    async def quote(self, bid: str, ask: str, size: str = "10", base: str = "BTC") -> None:
-        i = next(i for i in self.room.instruments if i.base == base)
-        bids, asks = ((i.price(bid), i.qty(size)),), ((i.price(ask), i.qty(size)),)
-        await self.market(Book(instrument=i.id, bids=bids, asks=asks))
-
     async def flush(self) -> None:
         """Tell the user data streams what has happened since the last time."""
         streams, self.room.streams = self.room.streams, []
-        if self.faults.shuffle is not None:
-            self.faults.shuffle.shuffle(streams)
-        if self.faults.mute_streams:
-            return
-        for user, message in streams:
+        for user, message in self.faults.told(streams):
             for socket, (kind, keys) in list(self._sockets.items()):
-                for _ in range(1 + self.faults.duplicate):
-                    if kind == "private" and user in keys:
-                        await tell(socket, message)
+                if kind == "private" and user in keys:
+                    await tell(socket, message)
 
     async def expire_listen_keys(self) -> None:
         """What happens after an hour without a sign of life."""
@@ -316,10 +257,9 @@ class BinanceServer:
         if self.faults.streams_first or asked.method == "GET":
             await self.flush()
         if status == 0:
-            assert asked.transport is not None
-            asked.transport.abort()
+            nothing = break_off(asked)
             await self.flush()
-            return web.Response()
+            return nothing
         if isinstance(answer, str):
             return web.Response(status=status, text=answer)
         asyncio.get_running_loop().call_soon(lambda: asyncio.ensure_future(self.flush()))
@@ -384,9 +324,3 @@ class BinanceServer:
             for _ in range(1 + self.faults.duplicate):
                 await tell(socket, told)
         await self.flush()
-
-
-async def tell(socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
-    """Send, to whom may have gone in the meantime."""
-    with contextlib.suppress(ConnectionError):
-        await socket.send_json(message)

@@ -8,21 +8,19 @@ cancelled in the stream, as at the venue. Who may ask is decided in `gate`, ques
 """
 
 import re
-import time
 from decimal import Decimal
 from typing import Any
 
 from domain.errors import Unrepresentable
 from domain.events import Accepted, Amended, AmendRejected, Cancelled, Filled, FundingPaid, Rejected, VenueEvent
 from domain.instrument import Instrument
-from domain.market import MarketEvent, Trade
-from domain.order import Amend, ArmDeadMan, Cancel, Intent, Liquidity, OrderKind, Place
+from domain.market import Trade
+from domain.order import Amend, ArmDeadMan, Cancel, Liquidity, OrderKind, Place
 from domain.verdict import Reason
-from exchanges.paper.config import PaperConfig
-from exchanges.paper.exchange import PaperExchange
 from tests.exchanges.bybit import records
 from tests.exchanges.bybit.listing import CONTRACTS, USER
 from tests.exchanges.bybit.records import MS, OPEN, Rec
+from tests.exchanges.matching import MatchingRoom
 
 MAX_BATCH = 10
 SLIPPAGE = Decimal("0.05")
@@ -53,14 +51,12 @@ class Refused(Exception):
         self.code, self.text = code, text
 
 
-class Room:
+class Room(MatchingRoom):
     """State and rules; `streams` collects (user, topic, data), and `prints` the public trades."""
 
     def __init__(self, cash: str) -> None:
         self.instruments: dict[str, Instrument] = {i.venue_symbol: i for i in CONTRACTS}
-        config = PaperConfig(venue="BYBIT", feed_ns=0, entry_ns=0, response_ns=0)
-        self.exchange = PaperExchange(CONTRACTS, {USER: Decimal(cash)}, config)
-        self.skew_ns = 0
+        super().__init__("BYBIT", CONTRACTS, {USER: Decimal(cash)})
         self.seen: list[tuple[str, str, dict[str, Any]]] = []
         """Actions that were looked at: the road that they came by, their name and their words."""
         self.recs: dict[str, Rec] = {}
@@ -74,11 +70,6 @@ class Room:
         self.late_rejection = ""
         """The next order is acked, and then rejected in the stream for this reason."""
         self.number = 1_000
-        self._last_ns = 0
-
-    def now_ns(self) -> int:
-        self._last_ns = max(self._last_ns + 1, time.time_ns() + self.skew_ns)
-        return self._last_ns
 
     def next(self) -> int:
         self.number += 1
@@ -266,27 +257,6 @@ class Room:
         """Cancel everything of the user then; 0 = never mind."""
         self._submit(ArmDeadMan(account=user, deadline_ns=deadline_ns))
 
-    def _submit(self, intent: Intent) -> list[VenueEvent]:
-        now = self.now_ns()
-        self.exchange.submit([intent], now)
-        events = self.exchange.poll(now)
-        self.digest(events)
-        return events
-
-    # the market
-
-    def on_market(self, event: MarketEvent) -> None:
-        """Move the market; what it fills goes to `streams`."""
-        now = self.now_ns()
-        self.exchange.on_market(event, now)
-        self.digest(self.exchange.poll(now))
-
-    def pass_time(self) -> None:
-        """Dead men's switches fire."""
-        now = self.now_ns()
-        self.exchange.submit([], now)
-        self.digest(self.exchange.poll(now))
-
     # what the matching says
 
     def digest(self, events: list[VenueEvent]) -> None:
@@ -360,7 +330,7 @@ class Room:
     def position(self, user: str, instrument: Instrument, *, is_stream: bool = False) -> dict[str, Any]:
         """What a user holds of a contract; the stream calls the average `entryPrice`."""
         now = self.now_ns()
-        held = next((p for p in self.exchange.snapshot(user, now).positions if p.instrument == instrument.id), None)
+        held = next((p for p in self.books(user).positions if p.instrument == instrument.id), None)
         mark = self.exchange.floor.mark(instrument.id)
         leverage = self.leverage.get(instrument.venue_symbol, "10")
         told = records.position(instrument, held, mark, leverage, self.number, now // MS)
@@ -371,9 +341,5 @@ class Room:
 
     def wallet(self, user: str) -> dict[str, Any]:
         """A user's money."""
-        snapshot = self.exchange.snapshot(user, self.now_ns())
-        floor, equity = self.exchange.floor, snapshot.cash
-        for held in snapshot.positions:
-            worth = floor.instruments[held.instrument].notional(floor.mark(held.instrument), held.qty)
-            equity += worth - held.entry_value
-        return records.wallet(snapshot.cash, equity)
+        books = self.books(user)
+        return records.wallet(books.cash, self.equity(books))

@@ -6,9 +6,8 @@ recordings, documentation and ccxt, never against the venue itself.
 
 import asyncio
 import json
-import random
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
 
@@ -21,79 +20,52 @@ from tests.exchanges.bybit.market import Market
 from tests.exchanges.bybit.reading import Reader
 from tests.exchanges.bybit.records import MS
 from tests.exchanges.bybit.sockets import Peer, Talk
+from tests.exchanges.loopback import Faults, Loopback, break_off
 from tests.exchanges.serve import BarsOf
 
 ACTIONS = {"create", "amend", "cancel", "create-batch", "amend-batch", "cancel-batch", "cancel-all"}
 FORBIDDEN = "403, access too frequent, please try again later"
 
 
-class Faults:
-    """What goes wrong, while it is set; counts go down with every request that they hit."""
+class BybitFaults(Faults):
+    """`statuses` are HTTP statuses (below 1,000) or retCodes; such actions are not carried out."""
 
     def __init__(self) -> None:
-        self.lose_requests = 0
-        self.drop_answers = 0
-        self.mute_streams = False
-        self.delay_s = 0.0
-        self.duplicate = False
-        self.statuses: list[int] = []
-        """HTTP statuses (below 1,000) or retCodes of the next actions; they are then not carried out."""
-        self.read_statuses: list[int] = []
-        """The same for questions."""
-        self.refuse_ws = False
+        super().__init__()
         self.refuse_trade_ws = False
-        self.streams_first = False
-        self.shuffle: random.Random | None = None
-        """What the streams tell comes in any order."""
-        self.lose_deltas = 0
-        """The next changes of the book are not told."""
 
 
-class Server:
-    """`async with Server() as venue:` serves on a free port of loopback."""
+class Server(Loopback):
+    """The whole venue."""
 
     def __init__(self, cash: str = "100000", limits: Limits | None = None, port: int = 0) -> None:
+        super().__init__(port)
         self._room = Room(cash)
         self.gate = Gate(self.room)
         self.limits = limits or Limits()
         self.reader = Reader(self.room)
         self.markets = {symbol: Market(i) for symbol, i in self.room.instruments.items()}
-        self.faults = Faults()
-        self.url = ""
+        self.faults: BybitFaults = BybitFaults()
         self.headers: list[dict[str, str]] = []
         """Those of every signed request."""
         self.asked: list[str] = []
         self.peers: set[Peer] = set()
         self.connections = 0
         self.talk = Talk(self)
-        self._port = port
-        self._runner: web.AppRunner | None = None
 
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_get("/v5/public/linear", self.talk.public)
-        app.router.add_get("/v5/private", self.talk.private)
-        app.router.add_get("/v5/trade", self.talk.trade)
-        app.router.add_get("/v5/{path:.*}", self._get)
-        app.router.add_post("/v5/{path:.*}", self._post)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        return self
+    def route(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/v5/public/linear", self.talk.public)
+        router.add_get("/v5/private", self.talk.private)
+        router.add_get("/v5/trade", self.talk.trade)
+        router.add_get("/v5/{path:.*}", self._get)
+        router.add_post("/v5/{path:.*}", self._post)
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
+    def sockets_of(self, kind: str) -> list[web.WebSocketResponse]:
+        return [peer.socket for peer in self.peers if peer.socket is not None and kind in {"", peer.kind}]
 
     async def close(self) -> None:
-        """Nobody answers any more."""
         self.talk.close()
-        for peer in list(self.peers):
-            if peer.socket is not None:
-                await peer.socket.close()
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        await super().close()
 
     @property
     def room(self) -> Room:
@@ -117,28 +89,11 @@ class Server:
         for market in self.markets.values():
             market.bars = bars
 
-    @property
-    def ws_url(self) -> str:
-        return self.url.replace("http", "ws")
-
-    def cut(self, kind: str = "") -> None:
-        """Break every connection (of a kind) without a word."""
-        for peer in list(self.peers):
-            transport = peer.socket._req.transport if peer.socket and peer.socket._req else None
-            if transport is not None and kind in {"", peer.kind}:
-                transport.abort()
-
     # the market
 
-    async def quote(self, bid: str, ask: str, size: str = "10", symbol: str = "BTCUSDT") -> None:
-        """One level on each side."""
-        i = self.room.instruments[symbol]
-        bids, asks = ((i.price(bid), i.qty(size)),), ((i.price(ask), i.qty(size)),)
-        await self.market(Book(instrument=i.id, bids=bids, asks=asks))
-
-    async def trade(self, side: int, price: str, size: str, symbol: str = "BTCUSDT") -> None:
+    async def trade(self, side: int, price: str, size: str) -> None:
         """Somebody else's trade."""
-        i = self.room.instruments[symbol]
+        i = self.instruments[0]
         name = f"20f43950-d8dd-5b31-9112-{self.room.next():012d}"
         await self.market(Trade(instrument=i.id, price=i.price(price), qty=i.qty(size), side=side, trade_id=name))
 
@@ -177,13 +132,8 @@ class Server:
             market = next(m for m in self.markets.values() if m.instrument.id == event.instrument)
             await self.talk.trades(market, [market.trade(event, now_ms)], now_ms)
         streams, self.room.streams = self.room.streams, []
-        if self.faults.shuffle is not None:
-            self.faults.shuffle.shuffle(streams)
-        if self.faults.mute_streams:
-            return
-        for user, topic, data in streams:
-            for _ in range(1 + self.faults.duplicate):
-                await self.talk.account(user, topic, data)
+        for user, topic, data in self.faults.told(streams):
+            await self.talk.account(user, topic, data)
 
     # REST
 
@@ -231,10 +181,9 @@ class Server:
                 status, answer, headers = await self.acted(key.user, name, body, "rest")
                 await self.flush()
                 if status == 0:
-                    assert asked.transport is not None
-                    asked.transport.abort()
+                    return break_off(asked)
                 if status != 200 or answer is None:
-                    return web.Response(status=status or 500, text="busy")
+                    return web.Response(status=status, text="busy")
                 return web.json_response(answer, headers=headers)
             self.reader.settings[path](key.user, body)
         except Refused as refused:

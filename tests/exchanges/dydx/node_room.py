@@ -13,19 +13,18 @@ from typing import Any
 import msgspec
 
 from domain.events import Cancelled, Filled, FundingPaid, Rejected, VenueEvent
-from domain.order import BUY, SELL, Cancel, Intent, Liquidity, OrderKind, Place
+from domain.order import BUY, SELL, Cancel, Liquidity, OrderKind, Place
 from exchanges.dydx import chain
 from exchanges.dydx.chain import BATCH_CANCEL, CANCEL, CONDITIONAL, LONG_TERM, PLACE, SHORT_TERM, OrderKey
 from exchanges.dydx.config import SHORT_BLOCK_WINDOW
 from exchanges.dydx.markets import FeeTier, market_of
 from exchanges.dydx.wire import WireMarket
 from exchanges.paper.clearing import affords
-from exchanges.paper.config import PaperConfig
-from exchanges.paper.exchange import PaperExchange
 from tests.exchanges.dydx.ante import ADD, Checked, Refused, admitted
 from tests.exchanges.dydx.chain_facts import ADDRESS, MARKETS, trading_authenticator
 from tests.exchanges.dydx.holders import Holder
 from tests.exchanges.dydx.records import Rec, Until
+from tests.exchanges.matching import Books, MatchingRoom
 
 MS = 1_000_000
 FEES = FeeTier(maker_fee_ppm=100, taker_fee_ppm=500)
@@ -33,22 +32,20 @@ MAX_STATEFUL_S = 95 * 86_400
 TIERS = ((0, 0), (20, 10), (100, 20), (1_000, 40), (10_000, 100), (50_000, 200))
 
 
-class Room:
+class Room(MatchingRoom):
     """State and rules. `fresh` collects what the indexer is to tell: (account, order or None, fill or None)."""
 
     def __init__(self, cash: str) -> None:
         wires = [msgspec.convert(m, WireMarket, strict=False) for m in MARKETS]
         self.markets = {m.pair: m for m in (market_of(wire, FEES) for wire in wires)}
-        config = PaperConfig(venue="DYDX", feed_ns=0, entry_ns=0, response_ns=0)
         self.account = f"{ADDRESS}/0"
-        instruments = [m.instrument for m in self.markets.values()]
-        self.exchange = PaperExchange(instruments, {self.account: Decimal(cash)}, config)
+        self.instruments = [m.instrument for m in self.markets.values()]
+        super().__init__("DYDX", self.instruments, {self.account: Decimal(cash)})
         self.holders = {ADDRESS: Holder(7)}
         self.next_authenticator = 0
         self.add_authenticator(ADDRESS, *trading_authenticator())
         self.height = 1_000
         self.time_ns = time.time_ns()
-        self.skew_ns = 0
         self.seen: list[Any] = []
         """Messages that have passed CheckTx, with their kinds."""
         self.recs: dict[str, Rec] = {}
@@ -57,8 +54,9 @@ class Room:
         self.payments: list[dict[str, Any]] = []
         self.fresh: list[tuple[Rec | None, dict[str, Any] | None]] = []
         self._coming: list[VenueEvent] = []
-        self._last_ns = 0
-        self.committed = self.exchange.snapshot(self.account, self.now_ns())
+        self._ends: dict[int, list[Rec]] = {}
+        """Short-term orders by the last block in which they may fill."""
+        self.committed = self.books(self.account)
 
     def __getstate__(self) -> dict[str, Any]:
         """A node that is stopped forgets what no block has brought."""
@@ -67,13 +65,9 @@ class Room:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A chain that was kept before there were authenticators gets those of a new one."""
         fresh = {} if "next_authenticator" in state else {"holders": {ADDRESS: Holder(7)}, "next_authenticator": 0}
-        vars(self).update(state | fresh)
+        vars(self).update({"_ends": {}} | state | fresh)
         if fresh:
             self.add_authenticator(ADDRESS, *trading_authenticator())
-
-    def now_ns(self) -> int:
-        self._last_ns = max(self._last_ns + 1, time.time_ns() + self.skew_ns)
-        return self._last_ns
 
     # CheckTx
 
@@ -204,6 +198,7 @@ class Room:
             if refused.text.startswith("reduce-only"):
                 return 2001, "clob", "Reduce-only orders cannot increase the position size"
             return 2003 if refused.text.startswith("post-only") else 1006, "clob", refused.text
+        self._ends.setdefault(order.good_til_block, []).append(rec)
         self.fresh.append((rec, None))
         return 0, "", "[]"
 
@@ -237,13 +232,6 @@ class Room:
 
     # matching and blocks
 
-    def _submit(self, intent: Intent) -> list[VenueEvent]:
-        now = self.now_ns()
-        self.exchange.submit([intent], now)
-        events = self.exchange.poll(now)
-        self.digest(events)
-        return events
-
     def digest(self, events: list[VenueEvent]) -> None:
         """What has been matched; fills wait for the next block."""
         for event in events:
@@ -272,7 +260,7 @@ class Room:
             elif isinstance(event, FundingPaid):
                 self._pay(event)
         self._expire()
-        self.committed = self.exchange.snapshot(self.account, self.time_ns)
+        self.committed = self.books(self.account)
         mempool, self.mempool = self.mempool, []
         for kind, message in mempool:
             if kind == PLACE:
@@ -303,7 +291,10 @@ class Room:
             self.fresh.append((rec, None))
 
     def _expire(self) -> None:
-        for rec in [r for r in self.recs.values() if r.key.flags == SHORT_TERM and r.wire.good_til_block < self.height]:
+        ended = [rec for block in sorted(self._ends) if block < self.height for rec in self._ends.pop(block)]
+        for rec in ended:
+            if self.recs.get(rec.id) is not rec:
+                continue  # another one has its id
             if rec.status == "BEST_EFFORT_OPENED":
                 self._submit(Cancel(cid=rec.id, account=rec.place.account, instrument=rec.place.instrument))
                 rec.removal = "ORDER_REMOVAL_REASON_EXPIRED"
@@ -344,11 +335,6 @@ class Room:
         found = next(m for m in self.markets.values() if m.instrument.id == event.instrument)
         self.payments.append({"ticker": found.ticker, "payment": f"{event.amount:f}", "createdAtNs": self.time_ns})
 
-    def equity(self) -> Decimal:
+    def equity(self, books: Books | None = None) -> Decimal:
         """Of the one account, as of the last block."""
-        floor, told = self.exchange.floor, self.committed
-        worth = told.cash
-        for held in told.positions:
-            instrument = floor.instruments[held.instrument]
-            worth += instrument.notional(floor.mark(held.instrument), held.qty) - held.entry_value
-        return worth
+        return super().equity(books or self.committed)

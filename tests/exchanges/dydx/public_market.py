@@ -2,7 +2,6 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -13,11 +12,11 @@ from exchanges.dydx.markets import Market
 from exchanges.dydx.wire import RESOLUTIONS, ns_of
 from tests.exchanges.dydx.indexer_words import iso
 from tests.exchanges.dydx.node_room import Room
+from tests.exchanges.serve import BarsOf
 
 HOUR_NS = 3_600_000_000_000
 KEPT_TRADES = 1_000
 NO_RATE = "0.0000125"
-BarsOf = Callable[[str, int, int, int], list[Bar]]
 
 
 class PublicMarket:
@@ -29,6 +28,7 @@ class PublicMarket:
         self._bars: dict[str, list[dict[str, Any]]] = {}
         self._rates: dict[str, list[dict[str, Any]]] = {}
         self._ids = count()
+        self.bars: BarsOf = lambda *_: []
 
     def on(self, market: Market, event: MarketEvent, room: Room) -> list[tuple[str, Any]]:
         """Channels and contents that this event changes."""

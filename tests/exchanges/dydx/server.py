@@ -6,19 +6,16 @@ documentation, the chain's published code and ccxt as a client, never against th
 
 import asyncio
 import base64
-import contextlib
 import hashlib
 import json
-import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Self
 
 from aiohttp import WSMsgType, web
 
-from domain.instrument import Instrument
-from domain.market import Bar, Book, MarketEvent
+from domain.market import MarketEvent
 from exchanges.dydx.config import LOCAL_CHAIN
 from exchanges.dydx.wire import RESOLUTIONS_NS
 from tests.exchanges.dydx import indexer_words as words
@@ -26,86 +23,56 @@ from tests.exchanges.dydx.chain_facts import PUBLIC_KEY_TEXT
 from tests.exchanges.dydx.holders import RATES
 from tests.exchanges.dydx.node_room import FEES, TIERS, Room
 from tests.exchanges.dydx.public_market import PublicMarket
+from tests.exchanges.loopback import Faults, Loopback, break_off, tell
 
 REQUESTS, PER_S = 100, 10.0
 CHANNELS_EACH = 32
-BarsOf = Callable[[str, int, int, int], list[Bar]]
 
 
-class Faults:
-    """What goes wrong, while it is set; counts go down with every request that they hit."""
+class DydxFaults(Faults):
+    """Transactions with a status of `statuses` are not looked at."""
 
     def __init__(self) -> None:
-        self.lose_requests = 0
-        self.drop_answers = 0
-        self.mute_streams = False
-        self.duplicate = False
-        self.statuses: list[int] = []
-        """HTTP statuses of the next transactions; they are then not looked at."""
-        self.read_statuses: list[int] = []
-        """HTTP statuses of the next questions to the indexer."""
-        self.refuse_ws = False
+        super().__init__()
         self.skip_numbers = 0
         """So many messages get lost on the way: their numbers are missing."""
-        self.shuffle: random.Random | None = None
-        """Messages of the streams come in any order."""
 
 
-class DydxServer:
-    """`async with DydxServer() as venue:` serves on a free port of loopback; a block comes each `block_s`."""
+class DydxServer(Loopback):
+    """A block comes each `block_s`."""
 
     def __init__(self, cash: str = "100000", block_s: float = 0.05, port: int = 0) -> None:
-        self.room = Room(cash)
-        self.faults = Faults()
-        self.public = PublicMarket()
-        self.bars: BarsOf = lambda *_: []
-        self.url = ""
+        super().__init__(port)
+        self.room: Room = Room(cash)
+        self.faults: DydxFaults = DydxFaults()
+        self.public: PublicMarket = PublicMarket()
         self.asked: list[str] = []
         self.limit_requests = True
         self.block_s = block_s
         self.connections = 0
         self.sockets: dict[web.WebSocketResponse, set[tuple[str, str]]] = {}
-        self._port = port
         self._numbers: dict[web.WebSocketResponse, int] = {}
         self._times: deque[float] = deque()
-        self._runner: web.AppRunner | None = None
         self._ticker: asyncio.Task[None] | None = None
 
+    def route(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/v4/ws", self._ws)
+        router.add_get("/v4/{path:.*}", self._indexer)
+        router.add_get("/rest/{path:.*}", self._rest)
+        router.add_get("/rpc/{method}", self._rpc_get)
+        router.add_post("/rpc", self._rpc_post)
+
     async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_get("/v4/ws", self._ws)
-        app.router.add_get("/v4/{path:.*}", self._indexer)
-        app.router.add_get("/rest/{path:.*}", self._rest)
-        app.router.add_get("/rpc/{method}", self._rpc_get)
-        app.router.add_post("/rpc", self._rpc_post)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        await super().__aenter__()
         self.let_blocks_come()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def close(self) -> None:
         self.hold_blocks()
-        for socket in list(self.sockets):
-            await socket.close()
-        assert self._runner is not None
-        await self._runner.cleanup()
+        await super().close()
 
-    @property
-    def instruments(self) -> Sequence[Instrument]:
-        return [market.instrument for market in self.room.markets.values()]
-
-    @property
-    def ws_url(self) -> str:
-        return self.url.replace("http", "ws")
-
-    def cut(self) -> None:
-        """Break every connection without a word."""
-        for socket in list(self.sockets):
-            transport = socket._req.transport if socket._req else None
-            if transport is not None:
-                transport.abort()
+    def sockets_of(self, kind: str) -> list[web.WebSocketResponse]:
+        return list(self.sockets)
 
     # the market and the blocks
 
@@ -133,18 +100,14 @@ class DydxServer:
 
     async def market(self, event: MarketEvent) -> None:
         """Move the market; whatever it fills is told with the next block."""
-        now = self.room.now_ns()
-        self.room.exchange.on_market(event, now)
-        self.room.digest(self.room.exchange.poll(now))
+        self.room.on_market(event)
         found = next(m for m in self.room.markets.values() if m.instrument.id == event.instrument)
         for channel, contents in self.public.on(found, event, self.room):
             await self.publish(channel, "" if channel == "v4_markets" else found.ticker, contents)
 
-    async def quote(self, bid: str, ask: str, size: str = "10", ticker: str = "BTC-USD") -> None:
+    async def quote(self, bid: str, ask: str, size: str = "10", contract: int = 0) -> None:
         """A new best bid and offer, with a block after it."""
-        i = next(m.instrument for m in self.room.markets.values() if m.ticker == ticker)
-        bids, asks = ((i.price(bid), i.qty(size)),), ((i.price(ask), i.qty(size)),)
-        await self.market(Book(instrument=i.id, bids=bids, asks=asks))
+        await super().quote(bid, ask, size, contract)
         await self.block()
 
     # the WebSocket
@@ -161,19 +124,15 @@ class DydxServer:
                 contents["orders"] = [words.update_of(rec, self.room)]
             account = f"{rec.key.address}/{rec.key.subaccount}" if rec is not None else self.room.account
             messages.append((account, contents))
-        if self.faults.shuffle is not None:
-            self.faults.shuffle.shuffle(messages)
-        if not self.faults.mute_streams:
-            for account, contents in messages:
-                await self.publish("v4_subaccounts", account, contents)
+        for account, contents in self.faults.told(messages):
+            await self.publish("v4_subaccounts", account, contents)
 
     async def publish(self, channel: str, subject: str, contents: Any) -> None:
         """Tell those who have subscribed."""
         for socket, wanted in list(self.sockets.items()):
             if (channel, subject) in wanted and not socket.closed:
                 message = {"type": "channel_data", "id": subject, "channel": channel, "version": "3.0.0"}
-                for _ in range(1 + (self.faults.duplicate and channel == "v4_subaccounts")):
-                    await self.tell(socket, message | {"contents": contents})
+                await self.tell(socket, message | {"contents": contents})
 
     async def tell(self, socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
         """Send with the connection's next number, to whom may have gone in the meantime."""
@@ -182,8 +141,7 @@ class DydxServer:
             self.faults.skip_numbers -= 1
             return
         whole = {"connection_id": "004a1efa-21bb-4b19-a2e9-a8ffadd6dc53", "message_id": number, **message}
-        with contextlib.suppress(ConnectionError):
-            await socket.send_json(whole)
+        await tell(socket, whole)
 
     async def _ws(self, asked: web.Request) -> web.StreamResponse:
         if self.faults.refuse_ws:
@@ -366,9 +324,7 @@ class DydxServer:
             await self._flush()
         if not answered:
             faults.drop_answers = max(0, faults.drop_answers - 1)
-            assert asked.transport is not None
-            asked.transport.abort()
-            return web.Response()
+            return break_off(asked)
         name = hashlib.sha256(raw).hexdigest().upper()
         result = {"code": code, "data": "", "log": log, "codespace": codespace, "hash": name}
         return web.json_response({"jsonrpc": "2.0", "id": number, "result": result})

@@ -371,7 +371,7 @@ async def test_a_busy_indexer_is_asked_again():
 
 async def test_a_contract_beside_those_that_are_traded_is_known_to_the_venue(tmp_path: Path):
     async with DydxServer() as server:
-        await server.quote("3000", "3001", ticker="ETH-USD")
+        await server.quote("3000", "3001", contract=1)
         await server.quote("49990", "50010")
         desk = desk_at(venue_at(server, tmp_path))
         await desk.venue.start(desk.sink)

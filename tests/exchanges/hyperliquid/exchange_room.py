@@ -4,7 +4,6 @@ Signatures are verified by recovering the signer; nonces, expiries and batches a
 venue's words (its docs' "error responses"). Orders are matched by our `PaperExchange`; modifying gives a new oid.
 """
 
-import time
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -22,14 +21,13 @@ from domain.events import (
     VenueEvent,
 )
 from domain.instrument import Instrument
-from domain.order import Amend, ArmDeadMan, Cancel, Intent, Liquidity, OrderKind, Place
+from domain.order import Amend, ArmDeadMan, Cancel, Liquidity, OrderKind, Place
 from domain.verdict import Reason
 from exchanges.hyperliquid.info import MetaAsset, instrument_of
 from exchanges.hyperliquid.signing import Signature, l1_payload, recover, signed_bytes
-from exchanges.paper.config import PaperConfig
-from exchanges.paper.exchange import PaperExchange
 from tests.exchanges.hyperliquid.exchange_leverage import Leverages
 from tests.exchanges.hyperliquid.exchange_limits import DONE, Quota, err, ok, told
+from tests.exchanges.matching import MatchingRoom
 
 MS = 1_000_000
 ASSETS = [MetaAsset("BTC", 5, 40), MetaAsset("ETH", 4, 25), MetaAsset("DOGE", 0, 10)]
@@ -93,18 +91,16 @@ class Rec:
         return {"order": order, "status": status, "statusTimestamp": self.status_ms}
 
 
-class Room:
+class Room(MatchingRoom):
     """State and rules; `streams` collects what the WebSockets are to be told."""
 
     def __init__(self, cash: str) -> None:
         self.instruments = [instrument_of(asset) for asset in ASSETS]
-        config = PaperConfig(venue="HYPERLIQUID", feed_ns=0, entry_ns=0, response_ns=0)
-        self.exchange = PaperExchange(self.instruments, {MASTER: Decimal(cash)}, config)
+        super().__init__("HYPERLIQUID", self.instruments, {MASTER: Decimal(cash)})
         self.roles: dict[str, dict[str, Any]] = {
             AGENT: {"role": "agent", "data": {"user": MASTER}},
             MASTER: {"role": "user"},
         }
-        self.skew_ns = 0
         self.quota = Quota()
         self.leverages = Leverages(ASSETS)
         self.seen: list[dict[str, Any]] = []
@@ -116,12 +112,7 @@ class Room:
         self._nonces: dict[str, set[int]] = {}
         self._oid = 1_000
         self._tid = 0
-        self._last_ns = 0
         self._modified: tuple[dict[str, Any], int] = ({}, 0)
-
-    def now_ns(self) -> int:
-        self._last_ns = max(self._last_ns + 1, time.time_ns() + self.skew_ns)
-        return self._last_ns
 
     # actions
 
@@ -264,13 +255,6 @@ class Room:
         refused = any(isinstance(event, CancelRejected) for event in events)
         return {"error": GONE.format(rec.asset)} if refused else "success"
 
-    def _submit(self, intent: Intent) -> list[VenueEvent]:
-        now = self.now_ns()
-        self.exchange.submit([intent], now)
-        events = self.exchange.poll(now)
-        self.digest(events)
-        return events
-
     # what the engine room says
 
     def digest(self, events: list[VenueEvent]) -> None:
@@ -380,12 +364,10 @@ class Room:
         floor = self.exchange.floor
         if user not in floor.accounts:
             return {"marginSummary": {"accountValue": "0.0"}, "assetPositions": [], "time": now // MS}
-        snapshot = self.exchange.snapshot(user, now)
-        positions, equity = [], snapshot.cash
-        for held in snapshot.positions:
+        books, positions = self.books(user), []
+        for held in books.positions:
             instrument = floor.instruments[held.instrument]
             value = instrument.notional(floor.mark(held.instrument), held.qty)
-            equity += value - held.entry_value
             details = {
                 "coin": instrument.venue_symbol,
                 "szi": instrument.qty_text(held.qty),
@@ -395,4 +377,8 @@ class Room:
                 "leverage": self.leverages.of(user, instrument.venue_symbol),
             }
             positions.append({"type": "oneWay", "position": details})
-        return {"marginSummary": {"accountValue": f"{equity:f}"}, "assetPositions": positions, "time": now // MS}
+        return {
+            "marginSummary": {"accountValue": f"{self.equity(books):f}"},
+            "assetPositions": positions,
+            "time": now // MS,
+        }

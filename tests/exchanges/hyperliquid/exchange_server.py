@@ -5,137 +5,74 @@ and documentation, never against the venue itself.
 """
 
 import asyncio
-import contextlib
 import json
-import random
-from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from domain.instrument import Instrument
-from domain.market import Book, MarketEvent
+from domain.market import MarketEvent
 from tests.exchanges.hyperliquid.exchange_limits import told
 from tests.exchanges.hyperliquid.exchange_room import Room
 from tests.exchanges.hyperliquid.public import PUBLIC, Public, key_of
-from tests.exchanges.serve import BarsOf
+from tests.exchanges.loopback import Faults, Loopback, break_off, tell
 
 
-class Faults:
-    """What goes wrong, while it is set; counts go down with every request that they hit."""
+class HyperliquidFaults(Faults):
+    """Requests to /exchange with a status of `statuses` are not carried out, over either road."""
 
     def __init__(self) -> None:
-        self.lose_requests = 0
-        self.drop_answers = 0
-        self.mute_streams = False
-        self.delay_s = 0.0
-        self.duplicate = False
-        self.statuses: list[int] = []
-        """HTTP statuses of the next requests to /exchange, over either road; they are then not carried out."""
-        self.info_statuses: list[int] = []
-        self.refuse_ws = False
+        super().__init__()
         self.mute_pongs = False
         self.words = ""
         """The next action is refused with these words."""
-        self.streams_first = False
-        self.shuffle: random.Random | None = None
-        """Messages of the streams come in any order."""
 
 
-class ExchangeServer:
-    """`async with ExchangeServer() as venue:` serves on a port of loopback; 0 = any free one."""
+class ExchangeServer(Loopback):
+    """The whole venue."""
 
     def __init__(self, cash: str = "100000", port: int = 0) -> None:
-        self.room = Room(cash)
-        self.public = Public(self.room.instruments)
-        self.faults = Faults()
-        self._port = port
-        self.url = ""
+        super().__init__(port)
+        self.room: Room = Room(cash)
+        self.public: Public = Public(self.room.instruments)
+        self.faults: HyperliquidFaults = HyperliquidFaults()
         self.asked: list[str] = []
         self.sockets: dict[web.WebSocketResponse, set[str]] = {}
         self.connections = 0
-        self._runner: web.AppRunner | None = None
 
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_get("/ws", self._ws)
-        app.router.add_post("/info", self._info)
-        app.router.add_post("/exchange", self._exchange)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Nobody answers any more."""
-        for socket in list(self.sockets):
-            await socket.close()
-        assert self._runner is not None
-        await self._runner.cleanup()
+    def route(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/ws", self._ws)
+        router.add_post("/info", self._info)
+        router.add_post("/exchange", self._exchange)
 
     @property
     def ws_url(self) -> str:
-        return self.url.replace("http", "ws") + "/ws"
+        return super().ws_url + "/ws"
 
-    @property
-    def instruments(self) -> Sequence[Instrument]:
-        return self.room.instruments
-
-    @property
-    def bars(self) -> BarsOf:
-        return self.public.bars
-
-    @bars.setter
-    def bars(self, bars: BarsOf) -> None:
-        self.public.bars = bars
-
-    def cut(self) -> None:
-        """Break every connection without a word."""
-        for socket in list(self.sockets):
-            transport = socket._req.transport if socket._req else None
-            if transport is not None:
-                transport.abort()
+    def sockets_of(self, kind: str) -> list[web.WebSocketResponse]:
+        return list(self.sockets)
 
     # the market
 
     async def market(self, event: MarketEvent) -> None:
         """Move the market; whatever it fills is told, and everybody hears of the market."""
-        now = self.room.now_ns()
-        self.room.exchange.on_market(event, now)
-        self.room.digest(self.room.exchange.poll(now))
+        self.room.on_market(event)
         await self._flush()
         for key, message in self.public.tell(event):
             for socket in [socket for socket, keys in self.sockets.items() if key in keys]:
                 await tell(socket, message)
 
-    async def quote(self, bid: str, ask: str, size: str = "10", coin: str = "BTC") -> None:
-        i = next(i for i in self.room.instruments if i.venue_symbol == coin)
-        bids, asks = ((i.price(bid), i.qty(size)),), ((i.price(ask), i.qty(size)),)
-        await self.market(Book(instrument=i.id, bids=bids, asks=asks))
-
     async def poll(self) -> None:
         """Let time pass: dead men's switches fire."""
-        now = self.room.now_ns()
-        self.room.exchange.submit([], now)
-        self.room.digest(self.room.exchange.poll(now))
+        self.room.pass_time()
         await self._flush()
 
     async def _flush(self) -> None:
         """Tell the streams what has happened since the last time."""
         streams, self.room.streams = self.room.streams, []
-        if self.faults.shuffle is not None:
-            self.faults.shuffle.shuffle(streams)
-        if self.faults.mute_streams:
-            return
-        for message in streams:
+        for message in self.faults.told(streams):
             for socket, kinds in list(self.sockets.items()):
-                for _ in range(1 + self.faults.duplicate):
-                    if message["channel"] in kinds and not socket.closed:
-                        await tell(socket, message)
+                if message["channel"] in kinds and not socket.closed:
+                    await tell(socket, message)
 
     # the doors
 
@@ -167,9 +104,7 @@ class ExchangeServer:
         status, answer = await self._requested(body, "rest")
         await self._flush()
         if status == 0:
-            assert asked.transport is not None
-            asked.transport.abort()
-            return web.Response()
+            return break_off(asked)
         return web.json_response(answer) if answer is not None else web.Response(status=status, text="busy")
 
     async def _ws(self, asked: web.Request) -> web.StreamResponse:
@@ -226,15 +161,9 @@ class ExchangeServer:
         self.asked.append(question["type"])
         if not self.room.quota.question(question["type"]):
             return web.Response(status=429, text="too many requests")
-        if self.faults.info_statuses:
-            status = self.faults.info_statuses.pop(0)
+        if self.faults.read_statuses:
+            status = self.faults.read_statuses.pop(0)
             if status != 200:
                 return web.Response(status=status, text="busy")
         found = self.public.answer(question)
         return web.json_response(self.room.tell(question) if found is None else found)
-
-
-async def tell(socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
-    """Send, to whom may have gone in the meantime."""
-    with contextlib.suppress(ConnectionError):
-        await socket.send_json(message)

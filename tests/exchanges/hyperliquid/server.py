@@ -10,6 +10,8 @@ from typing import Any, Self
 
 from aiohttp import WSMsgType, web
 
+from tests.exchanges.loopback import break_off
+
 NOW_MS = 1_737_918_843_000
 
 
@@ -130,9 +132,7 @@ class LocalVenue:
     def cut(self) -> None:
         """Break every connection without a word."""
         for socket in list(self.sockets):
-            transport = socket._req.transport if socket._req else None
-            if transport is not None:
-                transport.abort()
+            break_off(socket)
 
     async def _ws(self, asked: web.Request) -> web.StreamResponse:
         self.connections += 1

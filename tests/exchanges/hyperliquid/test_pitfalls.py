@@ -211,10 +211,10 @@ async def test_an_order_whose_answer_was_lost_is_asked_about_by_its_client_id_an
 
 async def test_a_venue_in_maintenance_is_said_to_be():
     async with ExchangeServer() as server:
-        server.faults.info_statuses = [503, 503, 503]
+        server.faults.read_statuses = [503, 503, 503]
         with pytest.raises(VenueError, match=r"it is in maintenance or overloaded \(HTTP 503\)"):
             await venue_at(server).start(lambda _: None)
-        server.faults.info_statuses = []
+        server.faults.read_statuses = []
         server.faults.refuse_ws = True
         with pytest.raises(VenueError, match="it is in maintenance or overloaded"):
             await venue_at(server, connect_timeout_s=0.3).start(lambda _: None)

@@ -351,9 +351,9 @@ async def test_a_fill_that_a_failed_reading_has_seen_is_still_told_by_the_stream
         place = desk.place(1, "50010", "0.01", OrderKind.IOC)
         desk.send(place)
         await desk.hears(Accepted, place.cid)
-        server.faults.info_statuses = [200, 200, 200, 400]
+        server.faults.read_statuses = [200, 200, 200, 400]
         desk.send(desk.snapshot())
-        await until(lambda: not server.faults.info_statuses and not desk.venue.reads.is_reading)
+        await until(lambda: not server.faults.read_statuses and not desk.venue.reads.is_reading)
         assert not desk.of(VenueSnapshot)
         server.faults.mute_streams = False
         server.room.streams.append({"channel": "userFills", "data": {"user": MASTER, "fills": server.room.fills}})

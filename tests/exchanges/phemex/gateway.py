@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
+from tests.exchanges.loopback import break_off
+
 if TYPE_CHECKING:
     from tests.exchanges.phemex.server import PhemexServer
 
@@ -61,14 +63,6 @@ class Gateway:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        for line in list(self.lines):
-            await line.socket.close()
-
-    def cut(self) -> None:
-        for line in list(self.lines):
-            transport = line.socket._req.transport if line.socket._req else None
-            if transport is not None:
-                transport.abort()
 
     async def _watch(self) -> None:
         """Drop the silent; repeat every book once a minute."""
@@ -77,8 +71,7 @@ class Gateway:
             await asyncio.sleep(min(0.5, self.silence_s / 4))
             now_s = time.monotonic()
             for line in [line for line in self.lines if now_s - line.pinged_s > self.silence_s]:
-                if line.socket._req is not None and line.socket._req.transport is not None:
-                    line.socket._req.transport.abort()
+                break_off(line.socket)
             if now_s - told_s >= SNAPSHOTS_S:
                 told_s = now_s
                 await self.repeat_books()
@@ -99,13 +92,8 @@ class Gateway:
         room, faults = self._server.room, self._server.faults
         told, room.told = room.told, []
         messages = [self._aop(orders, "incremental") for orders in told]
-        if faults.shuffle is not None:
-            faults.shuffle.shuffle(messages)
-        if faults.mute_streams:
-            return
-        for message in messages:
-            for _ in range(1 + faults.duplicate):
-                await self.publish("aop_p", message)
+        for message in faults.told(messages):
+            await self.publish("aop_p", message)
 
     def _aop(self, orders: list[dict[str, Any]], kind: str) -> dict[str, Any]:
         self.sequence += 7

@@ -4,7 +4,6 @@ Orders are matched by our `PaperExchange`. The answer to a request only says tha
 "PendingCancel"); what became of it is told on aop_p, as the venue does it.
 """
 
-import time
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -21,9 +20,8 @@ from domain.events import (
     VenueEvent,
 )
 from domain.instrument import Instrument
-from domain.order import Amend, Intent, Liquidity, OrderKind, Place
-from exchanges.paper.config import PaperConfig
-from exchanges.paper.exchange import PaperExchange
+from domain.order import Amend, Liquidity, OrderKind, Place
+from tests.exchanges.matching import MatchingRoom
 from tests.exchanges.phemex.asked import OURS, cancel_of, price_of, qty_of, words_of
 from tests.exchanges.phemex.catalogue import LISTED
 from tests.exchanges.phemex.wire import ACCOUNT_ID, BAD_INPUT, LIVE, USER_ID, WILL_CROSS, Rec, RefusedError
@@ -38,17 +36,15 @@ KINDS = {
 }
 
 
-class Room:
+class Room(MatchingRoom):
     """State and rules; `told` collects what aop_p is to say: lists of orders, each one message."""
 
     def __init__(self, cash: str) -> None:
         self.instruments = LISTED
-        config = PaperConfig(venue="PHEMEX", feed_ns=0, entry_ns=0, response_ns=0)
-        self.exchange = PaperExchange(self.instruments, {OURS: Decimal(cash)}, config)
+        super().__init__("PHEMEX", self.instruments, {OURS: Decimal(cash)})
         self.symbols = {i.venue_symbol: i for i in self.instruments}
         self.modes = dict.fromkeys(self.symbols, "OneWay")
         self.leverage = dict.fromkeys(self.symbols, "-10")
-        self.skew_ns = 0
         self.recs: dict[str, Rec] = {}
         """By the paper exchange's id."""
         self.fills: list[dict[str, Any]] = []
@@ -57,11 +53,6 @@ class Room:
         self._ids = 0
         self._touched: dict[str, int] = {}
         """When a symbol's position last changed."""
-        self._last_ns = 0
-
-    def now_ns(self) -> int:
-        self._last_ns = max(self._last_ns + 1, time.time_ns() + self.skew_ns)
-        return self._last_ns
 
     def _new_id(self) -> str:
         """Ids look random and are counted, so that a simulated day is the same every time."""
@@ -213,13 +204,6 @@ class Room:
         mine = [rec for rec in self.recs.values() if rec.instrument is i]
         return next((rec for rec in mine if rec.id == order_id or (client_id and rec.client_id == client_id)), None)
 
-    def _submit(self, intent: Intent) -> list[VenueEvent]:
-        now = self.now_ns()
-        self.exchange.submit([intent], now)
-        events = self.exchange.poll(now)
-        self.digest(events)
-        return events
-
     # what the engine room says
 
     def digest(self, events: list[VenueEvent]) -> None:
@@ -319,19 +303,18 @@ class Room:
         return [rec.history() for rec in found if rec.instrument.venue_symbol == asked.get("symbol")]
 
     def account(self) -> dict[str, Any]:
-        snapshot = self.exchange.snapshot(OURS, self.now_ns())
         return {
             "userID": USER_ID,
             "accountId": ACCOUNT_ID,
             "currency": "USDT",
-            "accountBalanceRv": f"{snapshot.cash:f}",
+            "accountBalanceRv": f"{self.books(OURS).cash:f}",
             "totalUsedBalanceRv": "0",
             "bonusBalanceRv": "0",
         }
 
     def positions(self) -> list[dict[str, Any]]:
         """One entry for each symbol, flat ones too; in hedge mode two."""
-        held = {p.instrument: p for p in self.exchange.snapshot(OURS, self.now_ns()).positions}
+        held = {p.instrument: p for p in self.books(OURS).positions}
         found = []
         for symbol, i in self.symbols.items():
             position = held.get(i.id)

@@ -8,48 +8,26 @@ compare with, beyond the samples in its documents and what others have published
 import asyncio
 import hashlib
 import hmac
-import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Self
 
 from aiohttp import web
 
-from domain.instrument import Instrument
-from domain.market import Book, MarketEvent
+from domain.market import MarketEvent
+from tests.exchanges.loopback import Faults, Loopback, break_off
 from tests.exchanges.phemex.asked import page
 from tests.exchanges.phemex.catalogue import fee_rates, products
 from tests.exchanges.phemex.gateway import Gateway
 from tests.exchanges.phemex.public import Public
 from tests.exchanges.phemex.room import Room
 from tests.exchanges.phemex.wire import RefusedError
-from tests.exchanges.serve import BarsOf
 
 API_KEY = "806066b0-f02b-4d3e-b444-76ec718e1023"
 SECRET = "wFzGqT0eVFNfTgSHZ8oxE-local-phemex-secret"
 MAX_EXPIRY_S = 300
 WEIGHTS = {"/g-accounts/positions": 25, "/g-orders/all": 3}
 Answer = tuple[int, Any]
-
-
-class Faults:
-    """What goes wrong, while it is set; counts go down with every request that they hit."""
-
-    def __init__(self) -> None:
-        self.lose_requests = 0
-        self.drop_answers = 0
-        self.mute_streams = False
-        self.duplicate = False
-        self.statuses: list[int] = []
-        """HTTP statuses of the next trading requests; 429 and 403 are not carried out, 5xx are."""
-        self.read_statuses: list[int] = []
-        """The same for questions."""
-        self.refuse_ws = False
-        self.shuffle: random.Random | None = None
-        """Messages of the account's stream come in any order."""
-        self.lose_deltas = 0
-        """So many deltas of books are not sent."""
-        self.delay_s = 0.0
 
 
 class Window:
@@ -78,74 +56,49 @@ class Window:
         return told
 
 
-class PhemexServer:
-    """`async with PhemexServer() as venue:` serves on a port of loopback; 0 = any free one."""
+class PhemexServer(Loopback):
+    """The whole venue. Of the statuses of `faults`, 429 and 403 are not carried out, 5xx are."""
 
     def __init__(self, cash: str = "100000", port: int = 0) -> None:
-        self.room = Room(cash)
-        self.public = Public(self.room.instruments)
+        super().__init__(port)
+        self.room: Room = Room(cash)
+        self.public: Public = Public(self.room.instruments)
         self.faults = Faults()
         self.keys = {API_KEY: SECRET}
         self.limits = {"contract": Window(500), "others": Window(100), "ip": Window(5_000, 300.0)}
         self.gateway = Gateway(self)
-        self.url = ""
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
         """Method, path and parameters of every request that was carried out."""
         self.expiries: list[int] = []
         """When each signed request would have been too late, in seconds."""
-        self._port = port
-        self._runner: web.AppRunner | None = None
+
+    def route(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/ws", self.gateway.serve)
+        router.add_route("*", "/{path:.*}", self._requested)
 
     async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_get("/ws", self.gateway.serve)
-        app.router.add_route("*", "/{path:.*}", self._requested)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        await super().__aenter__()
         self.gateway.start()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def close(self) -> None:
         await self.gateway.aclose()
-        assert self._runner is not None
-        await self._runner.cleanup()
+        await super().close()
 
-    @property
-    def instruments(self) -> Sequence[Instrument]:
-        return self.room.instruments
-
-    @property
-    def bars(self) -> BarsOf:
-        return self.public.bars
-
-    @bars.setter
-    def bars(self, bars: BarsOf) -> None:
-        self.public.bars = bars
-
-    def cut(self) -> None:
-        """Break every WebSocket without a word."""
-        self.gateway.cut()
+    def sockets_of(self, kind: str) -> list[web.WebSocketResponse]:
+        return [line.socket for line in self.gateway.lines]
 
     # the market
 
     async def market(self, event: MarketEvent) -> None:
         """Move the market; whatever it fills is told, and everybody hears of the market."""
-        now = self.room.now_ns()
-        self.room.exchange.on_market(event, now)
-        self.room.digest(self.room.exchange.poll(now))
+        self.room.on_market(event)
         await self.gateway.flush()
         for channel, message in self.public.tell(event):
             if channel.startswith("orderbook_p") and self.faults.lose_deltas:
                 self.faults.lose_deltas -= 1
             else:
                 await self.gateway.publish(channel, message)
-
-    async def quote(self, bid: str, ask: str, size: str = "10", symbol: str = "BTCUSDT") -> None:
-        i = self.public.symbols[symbol]
-        bids, asks = ((i.price(bid), i.qty(size)),), ((i.price(ask), i.qty(size)),)
-        await self.market(Book(instrument=i.id, bids=bids, asks=asks))
 
     # the doors
 
@@ -171,21 +124,15 @@ class PhemexServer:
             return self._shaped((429, {"code": "39995", "msg": "Too many requests."}), headers)
         if is_order and self.faults.lose_requests:
             self.faults.lose_requests -= 1
-            return self._aborted(asked)
+            return break_off(asked)
         answer = await self._carried_out(asked.method, path, await _params(asked))
         if self.faults.delay_s:
             await asyncio.sleep(self.faults.delay_s)
         await self.gateway.flush()
         if is_order and self.faults.drop_answers:
             self.faults.drop_answers -= 1
-            return self._aborted(asked)
+            return break_off(asked)
         return self._shaped((status, {"msg": "busy"}) if status != 200 else answer, headers)
-
-    @staticmethod
-    def _aborted(asked: web.Request) -> web.Response:
-        assert asked.transport is not None
-        asked.transport.abort()
-        return web.Response()
 
     @staticmethod
     def _shaped(answer: Answer, headers: dict[str, str]) -> web.Response:

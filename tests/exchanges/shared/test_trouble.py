@@ -30,8 +30,7 @@ def test_it_is_told_as_an_event_of_the_venue():
 @pytest.mark.parametrize("venue", [bybit, phemex, dydx, hyperliquid])
 async def test_a_question_that_meets_a_broken_server_is_trouble_of_the_read_path(venue):
     async with venue.trading() as (server, desk):
-        faults = server.faults
-        setattr(faults, "info_statuses" if hasattr(faults, "info_statuses") else "read_statuses", [503])
+        server.faults.read_statuses = [503]
         desk.send(desk.snapshot())
         told = await desk.hears(VenueTrouble)
         assert (told.venue, told.operation) == (desk.venue.name, VenueOperation.READS)
