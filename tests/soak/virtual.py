@@ -26,7 +26,7 @@ START_NS = 1_790_000_000_000_000_000
 """What the machine's clock shows when virtual time begins; the loop's own time begins at 0, where floats are fine."""
 
 
-class _Jumping(selectors.SelectSelector):
+class _Jumping(selectors.DefaultSelector):
     """Finds real descriptors ready at once (the loop's own wake-up pipe); waiting moves the clock instead."""
 
     def __init__(self) -> None:

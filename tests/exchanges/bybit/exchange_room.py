@@ -209,8 +209,10 @@ class Room(MatchingRoom):
         order_id, link_id = asked.get("orderId"), asked.get("orderLinkId")
         if not order_id and not link_id:
             raise Refused(10001, "params error: OrderId and OrderLinkId can not be both empty")
-        mine = (rec for rec in self.recs.values() if rec.user == user)
-        return next((rec for rec in mine if (rec.order_id == order_id if order_id else rec.link_id == link_id)), None)
+        if not order_id:
+            rec = self.recs.get(str(link_id))
+            return rec if rec is not None and rec.user == user and rec.link_id == link_id else None
+        return next((rec for rec in self.recs.values() if rec.user == user and rec.order_id == order_id), None)
 
     def _amend(self, user: str, asked: dict[str, Any]) -> dict[str, Any]:
         i = self.instrument(asked)

@@ -39,8 +39,8 @@ class Room(MatchingRoom):
         wires = [msgspec.convert(m, WireMarket, strict=False) for m in MARKETS]
         self.markets = {m.pair: m for m in (market_of(wire, FEES) for wire in wires)}
         self.account = f"{ADDRESS}/0"
-        self.instruments = [m.instrument for m in self.markets.values()]
-        super().__init__("DYDX", self.instruments, {self.account: Decimal(cash)})
+        instruments = [m.instrument for m in self.markets.values()]
+        super().__init__("DYDX", instruments, {self.account: Decimal(cash)})
         self.holders = {ADDRESS: Holder(7)}
         self.next_authenticator = 0
         self.add_authenticator(ADDRESS, *trading_authenticator())

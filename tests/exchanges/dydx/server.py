@@ -10,11 +10,12 @@ import hashlib
 import json
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 from aiohttp import WSMsgType, web
 
+from domain.instrument import Instrument
 from domain.market import MarketEvent
 from exchanges.dydx.config import LOCAL_CHAIN
 from exchanges.dydx.wire import RESOLUTIONS_NS
@@ -70,6 +71,10 @@ class DydxServer(Loopback):
     async def close(self) -> None:
         self.hold_blocks()
         await super().close()
+
+    @property
+    def instruments(self) -> Sequence[Instrument]:
+        return [market.instrument for market in self.room.markets.values()]
 
     def sockets_of(self, kind: str) -> list[web.WebSocketResponse]:
         return list(self.sockets)

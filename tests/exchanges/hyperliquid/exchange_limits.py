@@ -22,6 +22,12 @@ class Quota:
         self.used: dict[str, int] = {}
         self._spent: deque[tuple[float, int]] = deque()
         self._dripped_s = 0.0
+        self._volumes: dict[str, tuple[int, Decimal]] = {}
+        """How many fills were counted for an address, and their worth."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """What was kept before volumes were counted as they grow counts them from the beginning."""
+        vars(self).update({"_volumes": {}} | state)
 
     def question(self, kind: str) -> bool:
         """Whether a question of POST /info may be asked."""
@@ -41,8 +47,10 @@ class Quota:
         return True
 
     def volume(self, address: str, fills: list[dict[str, Any]]) -> Decimal:
-        mine = (Decimal(fill["px"]) * Decimal(fill["sz"]) for fill in fills if fill["user"] == address)
-        return self.traded + sum(mine, Decimal(0))
+        counted, worth = self._volumes.get(address, (0, Decimal(0)))
+        mine = (Decimal(fill["px"]) * Decimal(fill["sz"]) for fill in fills[counted:] if fill["user"] == address)
+        self._volumes[address] = len(fills), sum(mine, worth)
+        return self.traded + self._volumes[address][1]
 
     def refuses(self, address: str, action: dict[str, Any], volume: Decimal) -> str:
         """Why an account may not act any more; empty when it may."""

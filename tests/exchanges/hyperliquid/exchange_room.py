@@ -229,7 +229,7 @@ class Room(MatchingRoom):
 
     def _modify(self, modify: dict[str, Any]) -> Any:
         wire = modify["order"]
-        rec = next((rec for rec in self.recs.values() if modify["oid"] in {rec.oid, rec.wire.get("c")}), None)
+        rec = self._named(modify["oid"])
         if rec is None or rec.status != "open" or self._ill_formed(wire):
             return {"error": "Cannot modify canceled or filled order"}
         self._oid += 1
@@ -247,8 +247,13 @@ class Room(MatchingRoom):
         refused = next((event for event in events if isinstance(event, AmendRejected)), None)
         return {"error": f"{refused.text}. asset={rec.asset}"} if refused is not None else self._met(rec)
 
+    def _named(self, name: str | int) -> Rec | None:
+        """An order by the client's id, or by its own."""
+        rec = self.recs.get(name) if isinstance(name, str) else None
+        return rec or next((rec for rec in self.recs.values() if rec.oid == name), None)
+
     def _cancel(self, cancel: dict[str, Any]) -> Any:
-        rec = next((r for r in self.recs.values() if r.cid == cancel.get("cloid") or r.oid == cancel.get("o")), None)
+        rec = self._named(cancel.get("cloid") or cancel["o"])
         if rec is None:
             return {"error": GONE.format(cancel.get("asset", cancel.get("a")))}
         events = self._submit(Cancel(cid=rec.cid, account=rec.address, instrument=rec.instrument.id))
@@ -343,7 +348,7 @@ class Room(MatchingRoom):
             case "frontendOpenOrders":
                 answer = [rec.order() for rec in self.recs.values() if rec.status == "open" and rec.address == user]
             case "orderStatus":
-                rec = next((r for r in self.recs.values() if question["oid"] in {r.oid, r.wire.get("c")}), None)
+                rec = self._named(question["oid"])
                 answer = {"status": "unknownOid"}
                 if rec is not None:
                     found = {"order": rec.order(), "status": rec.status, "statusTimestamp": rec.status_ms}

@@ -67,7 +67,7 @@ class Room(MatchingRoom):
         client_id = asked.get("clOrdID") or ""
         if len(client_id) > 40:
             raise RefusedError(BAD_INPUT)
-        if client_id and any(rec.client_id == client_id for rec in self.recs.values()):
+        if client_id and client_id in self.recs:
             raise RefusedError("TE_CL_ORD_ID_DUPLICATE")
         place, wire = self._place(i, asked, client_id)
         rec = Rec(place.cid, client_id, i, place, wire, self.now_ns(), self._new_id())
@@ -201,8 +201,8 @@ class Room(MatchingRoom):
     def _named(self, i: Instrument, order_id: str | None, client_id: str | None) -> Rec | None:
         if not order_id and not client_id:
             raise RefusedError("TE_MISSING_ORDER_ID")
-        mine = [rec for rec in self.recs.values() if rec.instrument is i]
-        return next((rec for rec in mine if rec.id == order_id or (client_id and rec.client_id == client_id)), None)
+        rec = self.recs.get(client_id or "") or next((rec for rec in self.recs.values() if rec.id == order_id), None)
+        return rec if rec is not None and rec.instrument is i else None
 
     # what the engine room says
 
