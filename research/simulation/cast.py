@@ -6,7 +6,6 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from domain.breakers import BreakerRule, BreakerSettings
 from domain.instrument import Instrument
 from domain.settings import (
     SECOND_NS,
@@ -23,6 +22,7 @@ from domain.settings import (
 )
 from engine.core.core import AnyStrategy
 from engine.strategies.registry import BUILT_IN
+from research.simulation import fuses
 from research.simulation.wild import Wild
 
 MAIN, SUB = "PAPER:main", "PAPER:sub"
@@ -34,6 +34,8 @@ HAND = "hand-"
 UNIT_SIZE = {BTC: 0.1, BTC2: 0.1, ETH: 2.0}
 """Base units worth about 6,000."""
 
+AGE_NS = 45 * SECOND_NS
+"""How old the positions of one of the strategies may get."""
 THIN = 0.12
 """Share of the seeds in which an account has hardly the margin for what it does, and may be liquidated."""
 
@@ -78,6 +80,7 @@ def settings(random: Random) -> Settings:
     """Everything the core is configured by, with limits that the strategies will run into."""
     thin = random.random() < THIN
     cash = deposits(thin=thin)
+    breakers = fuses.draw(random)
     limits = Limits(
         max_position_notional=Decimal(random.choice((8_000, 15_000, 60_000))),
         max_order_notional=Decimal(random.choice((6_000, 40_000))),
@@ -96,13 +99,18 @@ def settings(random: Random) -> Settings:
             messages_per_window=random.choice((5, 20, 50)),
             reserve_messages=random.choice((5, 50)),
         ),
-        approvals=ApprovalSettings(large_fraction=Decimal(10) if thin else Decimal("0.05")),
+        approvals=ApprovalSettings(
+            large_fraction=Decimal(10) if thin else Decimal("0.05"),
+            load_votes=random.choice((0, 0, 1)),
+            deny_pause_ns=10 * SECOND_NS,
+        ),
         execution=ExecutionSettings(
             reconcile_every_ns=10 * SECOND_NS,
             dead_man_ns=random.choice((0, 0, 0, 15 * SECOND_NS)),
             quote_tolerance_ticks=random.choice((0, 2)),
+            equity_sample_ns=(60 if breakers.drawdown is None else 5) * SECOND_NS,
         ),
-        breakers=BreakerSettings(exchange_failure=BreakerRule(cool_down_ns=10 * SECOND_NS)),
+        breakers=breakers,
         strategies=cast(random),
     )
 
@@ -138,6 +146,8 @@ def wild(name: str, account: str, instrument: str, seed: int, *, size: float, **
         account=account,
         instruments=(instrument,),
         params={"seed": seed, "size": size * UNIT_SIZE[instrument], **params},
+        position_age_ns=AGE_NS if name == "mixed" else 0,
+        priority=len(name) % 3,
     )
 
 

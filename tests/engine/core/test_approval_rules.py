@@ -486,3 +486,12 @@ def test_a_strategy_whose_file_has_changed_since_it_was_asked_for_is_not_loaded(
     done = rig.command(ballot(asked.request), "bob")
     assert done.reason is Reason.BAD_VALUE
     assert "its file has changed since it was asked for" in done.text
+
+
+def test_a_request_is_the_same_after_a_crash_whatever_order_its_parameters_came_in() -> None:
+    rig = asking(load_votes=1)
+    spec = replace(rig.core.state.strategies["script"].spec, id="again", account=SUB, params={"seed": 1, "act": 2})
+    asked = rig.command(c.LoadStrategy(spec=spec), "dot").request
+    digest = rig.core.state.requests[asked].digest
+    rig.crash()
+    assert rig.core.state.requests[asked].digest == digest
