@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from random import Random
+from typing import TypeAlias
 
 from msgspec.structs import replace
 
@@ -23,6 +24,8 @@ from research.simulation.violation import Violation
 from risk.breaker import BreakerState
 from risk.matrix import DEFAULTS
 
+Row: TypeAlias = tuple[str, BreakerState, BreakerRule, bool]
+"""A breaker: name, state, rule, and whether it is one of a connection."""
 SHARE = 0.3
 """Of the seeds whose breakers of the matrix are on."""
 QUARTER = Decimal("0.25")
@@ -71,8 +74,8 @@ def draw(random: Random) -> BreakerSettings:
     )
 
 
-def above(core: Core, slot: Slot) -> Iterator[tuple[str, BreakerState, BreakerRule, bool]]:
-    """Every breaker that a slot stands under and that is not closed: name, state, rule, whether of a connection."""
+def above(core: Core, slot: Slot) -> Iterator[Row]:
+    """Every breaker that a slot stands under and that is not closed."""
     venue, rules = venue_of(slot.account), core.state.settings.breakers
     for operation, breaker in core.state.breakers.get(venue, {}).items():
         if breaker.state is not BreakerState.CLOSED:
@@ -85,10 +88,16 @@ def above(core: Core, slot: Slot) -> Iterator[tuple[str, BreakerState, BreakerRu
 
 def judge_leaving(core: Core, slot: Slot, intent: Place | Amend) -> None:
     """Nothing that adds risk leaves past a breaker that is open, by itself or by hand."""
-    for name, state, rule, of_connection in above(core, slot):
-        stops = of_connection or any(action not in _HARMLESS for action in rule.actions)
-        if state is BreakerState.FORCED_OPEN or (state is BreakerState.OPEN and stops):
-            raise Violation("tripped breaker", f"{intent} leaves past {name}, which is {state.value}")
+    for row in above(core, slot):
+        if blocks(row):
+            raise Violation("tripped breaker", f"{intent} leaves past {row[0]}, which is {row[1].value}")
+
+
+def blocks(row: Row) -> bool:
+    """Whether a breaker stops what adds risk: nothing of it leaves."""
+    _, state, rule, of_connection = row
+    stops = of_connection or any(action not in _HARMLESS for action in rule.actions)
+    return state is BreakerState.FORCED_OPEN or (state is BreakerState.OPEN and stops)
 
 
 def judge_size(
@@ -98,8 +107,9 @@ def judge_size(
 
     By an order of `qty` the position gets to `worst` on its side at the furthest; `held` is what is held on that side.
     """
-    found = [(name, by_answers) for name, state, rule, by_answers in above(core, slot) if reduces(state, rule)]
-    if not found or slot.hedge_lead or slot.key in core.pairs:
+    rows = list(above(core, slot))
+    found = [(name, by_answers) for name, state, rule, by_answers in rows if reduces(state, rule)]
+    if not found or slot.hedge_lead or slot.key in core.pairs or any(blocks(row) for row in rows):
         return
     least, held = least_of(instrument, order.price), max(held, 0)
     for name, by_answers in found:
