@@ -249,8 +249,10 @@ def wants(core: Core, strategy: StrategyState) -> str:
         if slot.parked:
             parts.append(f"{name} waits for {slot.parked}")
         parts.extend(f"{name} {word}" for word in ("hold", "flat") if getattr(slot, word))
+        if slot.sized_why and slot.target and slot.sized_entry == slot.entry:
+            parts.append(f"{name} sized {slot.sized_why}")
         if slot.refused:
-            parts.append(f"{name} refused {slot.refused}")
+            parts.append(f"{name} refused {slot.refused}{f' ({slot.refused_detail})' if slot.refused_detail else ''}")
     return "; ".join(parts) or "nothing"
 
 

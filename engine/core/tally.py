@@ -6,6 +6,8 @@ slot in `Tally.dirty`; `engine.core.wide.count` brings the sums up to date befor
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from msgspec import Struct
 
 from domain.account import venue_of
@@ -60,10 +62,17 @@ class Tally:
         """The slots of each contract that add anything."""
         self.held: dict[AccountId, dict[InstrumentId, Entry]] = {}
         """The positions of each account."""
+        self.net: dict[InstrumentId, int] = {}
+        self.paid: dict[InstrumentId, int] = {}
+        """Positions of all accounts together, and what was paid for them."""
         self.seq = -1
         self.prices: dict[InstrumentId, int] = {}
         self.equity: dict[AccountId, int] = {}
         """Worth of one quantity unit, and accounts' equity, as of event `seq`."""
+        self.cash: tuple[list[Decimal], int] = ([], 0)
+        """Cash of every account, and the sum of it."""
+        self.tops: dict[InstrumentId, tuple[int, int]] = {}
+        """Our best bid and ask resting in a contract, on whatever account."""
 
     def put(self, key: SlotKey, entry: Entry | None) -> None:
         """Replace what a slot adds; None = nothing."""
@@ -72,6 +81,7 @@ class Tally:
             if before is not None:
                 self.entries[key] = before
             return
+        self._move_top(before, entry)
         if before is not None:
             self._add(before, -1)
             del self.on[before.instrument][key]
@@ -84,6 +94,31 @@ class Tally:
             if entry.position:
                 self.held.setdefault(entry.account, {})[entry.instrument] = entry
 
+    def _move_top(self, before: Entry | None, entry: Entry | None) -> None:
+        """Keep the best resting prices; where the best one goes they are looked for anew."""
+        instrument = (entry or before or NONE).instrument
+        top = self.tops.get(instrument)
+        if top is None:
+            return
+        bid, ask = top
+        if before is not None and (
+            (before.best_bid and before.best_bid == bid) or (before.best_ask and before.best_ask == ask)
+        ):
+            del self.tops[instrument]
+        elif entry is not None:
+            lowest = entry.best_ask if not ask or 0 < entry.best_ask < ask else ask
+            self.tops[instrument] = max(bid, entry.best_bid), lowest
+
+    def top(self, instrument: InstrumentId) -> tuple[int, int]:
+        """Our best bid and ask resting in a contract, on whatever account; 0 = none."""
+        known = self.tops.get(instrument)
+        if known is None:
+            entries = self.on.get(instrument, {}).values()
+            asks = [entry.best_ask for entry in entries if entry.best_ask]
+            known = max([entry.best_bid for entry in entries], default=0), min(asks, default=0)
+            self.tops[instrument] = known
+        return known
+
     def _add(self, entry: Entry, sign: int) -> None:
         instrument, gross = entry.instrument, entry.gross * sign
         for scope in entry.scopes:
@@ -92,6 +127,9 @@ class Tally:
                 self.open[scope] = self.open.get(scope, 0) + sign
         _change(self.longs, instrument, entry.long * sign)
         _change(self.shorts, instrument, entry.short * sign)
+        if entry.position:
+            _change(self.net, instrument, entry.position * sign)
+            _change(self.paid, instrument, entry.paid * sign)
 
 
 def _change(sums: dict[InstrumentId, int], instrument: InstrumentId, by: int) -> None:

@@ -20,19 +20,22 @@ from engine.core.limits import Limits, limits_of
 from engine.core.portfolio import DAY_NS
 from engine.core.state import Slot
 from engine.core.tally import NONE, PORTFOLIO, Entry
-from risk.gate import PPM, Exposure, GateConfig
+from risk.gate import PPM, Exposure, GateConfig, check_self_match
 from risk.limits import Measured, WideLimits, check_account, check_wide, money
 
 IOC = OrderKind.IOC
 
 
 def count(core: Core) -> None:
-    """Bring the sums of worst sides up to date, and forget what was valued at an earlier event."""
+    """Bring the sums of worst sides up to date, and value what is in them at the prices of this event."""
     tally = core.tally
-    if tally.seq != core.state.seq:
+    is_new = tally.seq != core.state.seq
+    if is_new:
         tally.seq = core.state.seq
         tally.prices.clear()
         tally.equity.clear()
+    if not (is_new or tally.dirty):
+        return
     slots = core.state.slots
     for key in tally.dirty:
         slot = slots[key]
@@ -47,6 +50,10 @@ def count(core: Core) -> None:
                 entry.paid = money(core.state.accounts[slot.account].positions[slot.instrument].entry_value)
         tally.put(key, entry)
     tally.dirty.clear()
+    prices, units, markets = tally.prices, core.units, core.markets
+    for name in tally.gross[PORTFOLIO]:
+        if name not in prices:
+            prices[name] = markets[name].reference() * units[name]
 
 
 def resting(slot: Slot) -> tuple[int, int]:
@@ -74,7 +81,8 @@ def unit_worth(core: Core, instrument: str) -> int:
 def worth(core: Core, scope: str) -> int:
     """Worst-side worth of everything in a scope at the reference prices."""
     held = core.tally.gross.get(scope)
-    return sum([qty * unit_worth(core, name) for name, qty in held.items()]) if held else 0
+    prices = core.tally.prices
+    return sum([qty * prices[name] for name, qty in held.items()]) if held else 0
 
 
 def equity(core: Core, account: str) -> int:
@@ -88,6 +96,20 @@ def equity(core: Core, account: str) -> int:
         if unit:
             total += entry.position * unit - entry.paid
     core.tally.equity[account] = total
+    return total
+
+
+def total_equity(core: Core) -> int:
+    """Equity of all accounts together."""
+    tally = core.tally
+    cash = [account.cash for account in core.state.accounts.values()]
+    if cash != tally.cash[0]:
+        tally.cash = cash, sum([money(amount) for amount in cash])
+    total = tally.cash[1]
+    net, paid, prices = tally.net, tally.paid, tally.prices
+    for name in tally.gross[PORTFOLIO]:
+        if prices[name]:
+            total += net.get(name, 0) * prices[name] - paid.get(name, 0)
     return total
 
 
@@ -128,11 +150,12 @@ def check(core: Core, slot: Slot, side: int, qty: int, price: int, now: Exposure
 
 
 def measure(core: Core, slot: Slot, limits: WideLimits, side: int, qty: int, price: int, now: Exposure) -> Measured:
-    """What an order leads to. `price` values its slot, the reference prices everything else."""
+    """What an order leads to, at the reference prices; its slot at `price` where that is dearer."""
     count(core)
-    tally, own_unit = core.tally, price * core.units[slot.instrument]
+    tally = core.tally
     before = tally.entries.get(slot.key, NONE)
     held_unit = unit_worth(core, slot.instrument)
+    own_unit = max(price * core.units[slot.instrument], held_unit)
     long = max(0, now.worst(1) + (qty if side > 0 else 0))
     short = max(0, now.worst(-1) + (qty if side < 0 else 0))
     one, one_before = (long, before.long) if side > 0 else (short, before.short)
@@ -146,7 +169,7 @@ def measure(core: Core, slot: Slot, limits: WideLimits, side: int, qty: int, pri
     position = core.state.accounts[account].positions.get(slot.instrument)
     adds = position is not None and position.qty * side > 0
     owner = core.state.strategies.get(slot.owner)
-    total = sum([equity(core, name) for name in core.state.accounts])
+    total = total_equity(core)
     return Measured(
         asset=core.assets[slot.instrument][0],
         asset_worth=asset - one_before * held_unit + one * own_unit,
@@ -217,7 +240,7 @@ def room_for(core: Core, slot: Slot, found: Limits, side: int, price: int) -> tu
     tally, limits, own_unit = core.tally, found.wide, price * core.units[slot.instrument]
     own, held_unit = tally.entries.get(slot.key, NONE), unit_worth(core, slot.instrument)
     gross, one = own.gross * held_unit, (own.long if side > 0 else own.short) * held_unit
-    total, account = sum([equity(core, name) for name in core.state.accounts]), equity(core, slot.account)
+    total, account = total_equity(core), equity(core, slot.account)
     whole, in_account = worth(core, PORTFOLIO) - gross, worth(core, f"account:{slot.account}") - gross
     rooms = [
         (limits.asset_ppm * total // PPM - asset_worth(core, slot.instrument, side) + one, Reason.ASSET_LIMIT),
@@ -245,8 +268,8 @@ def asset_worth(core: Core, instrument: str, side: int) -> int:
 def maintenance(core: Core, account: str) -> int:
     """Maintenance margin of everything an account holds or may come to hold."""
     held = core.tally.gross.get(f"account:{account}") or {}
-    rates = core.maintenance
-    return sum([qty * unit_worth(core, name) * rates[name] for name, qty in held.items()]) // PPM
+    rates, prices = core.maintenance, core.tally.prices
+    return sum([qty * prices[name] * rates[name] for name, qty in held.items()]) // PPM
 
 
 def book_worth(core: Core, instrument: str, enough: int) -> int:
@@ -266,9 +289,18 @@ def book_worth(core: Core, instrument: str, enough: int) -> int:
     return thinner if market.bids or market.asks else -1
 
 
+def check_own_accounts(core: Core, slot: Slot, side: int, price: int) -> Veto | None:
+    """Self-match with another account of ours at the venue."""
+    count(core)
+    bid, ask = core.tally.top(slot.instrument)
+    if (not ask or price < ask) if side > 0 else (not bid or price > bid):
+        return None
+    bid, ask = own_prices_elsewhere(core, slot)
+    return check_self_match(side, price, Exposure(best_bid=bid, best_ask=ask))
+
+
 def own_prices_elsewhere(core: Core, slot: Slot) -> tuple[int, int]:
     """Our best bid and ask resting in the slot's contract on the other accounts of the venue; 0 = none."""
-    count(core)
     bid = ask = 0
     on = core.tally.on.get(slot.instrument)
     if on is None or len(on) == (slot.key in on):
@@ -283,6 +315,10 @@ def own_prices_elsewhere(core: Core, slot: Slot) -> tuple[int, int]:
 
 def short_of_own(core: Core, slot: Slot, side: int, price: int) -> int:
     """The worst price that a take may pay without reaching what rests on another account of ours behind the touch."""
+    count(core)
+    bid, ask = core.tally.top(slot.instrument)
+    if (not ask or price < ask) if side > 0 else (not bid or price > bid):
+        return price
     bid, ask = own_prices_elsewhere(core, slot)
     market, step = core.markets[slot.instrument], core.instruments[slot.instrument].price_step(price)
     if side > 0 and ask and market.ask and market.ask < ask <= price:

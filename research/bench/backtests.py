@@ -57,6 +57,19 @@ class Case(Struct, frozen=True, kw_only=True):
     most: int = market.FULL
 
 
+WIDEST = {
+    "asset_fraction": Decimal(100),
+    "portfolio_exposure": Decimal(MANY),
+    "leverage": Decimal(200),
+    "liquidation_distance": Decimal(0),
+    "open_positions": Decimal(10_000),
+    "consecutive_losses": Decimal(10_000),
+    "portfolio_drawdown": Decimal(1),
+    "strategy_drawdown": Decimal(1),
+    "daily_loss": Decimal(1),
+}
+"""Limits that are judged at every order and never met."""
+
 CASES = {
     "bars_ema": Case(kind="ema_cross", data="bars"),
     "bars_ema_slow": Case(kind="ema_cross", data="bars", params={"fast": 200, "slow": 1000}),
@@ -73,7 +86,7 @@ def make_driver(kind: str, params: dict[str, Any], *, gate_on: bool = True) -> D
     settings = Settings(
         instruments=(market.BTC,),
         accounts=(AccountSpec(id=ACCOUNT, currency="USDT", deposit=DEPOSIT),),
-        risk=RiskSettings(default_limits=wide, messages_per_window=MANY, max_exposure=Decimal(MANY)),
+        risk=RiskSettings(default_limits=wide, messages_per_window=MANY, max_exposure=Decimal(MANY), portfolio=WIDEST),
         approvals=ApprovalSettings(enabled=False),
         execution=ExecutionSettings(equity_sample_ns=DAY_NS, reconcile_every_ns=DAY_NS, retry_ns=0),
         strategies=(StrategySpec(id="bench", kind=kind, account=ACCOUNT, instruments=(market.BTC.id,), params=params),),

@@ -28,7 +28,7 @@ from engine.strategies import registry
 from exchanges.paper.config import PaperConfig
 from exchanges.paper.exchange import PaperExchange
 from research.bench import market
-from research.bench.backtests import ACCOUNT, DAY_NS, DEPOSIT, MANY
+from research.bench.backtests import ACCOUNT, DAY_NS, DEPOSIT, MANY, WIDEST
 from research.bench.journal import Row
 from research.compiled import CompiledTape, Pacer, Pacing, Wake, compile_tape, needed
 from research.driver import LEAD_NS, Driver
@@ -122,7 +122,7 @@ def make_driver() -> Driver:
     settings = Settings(
         instruments=(market.BTC,),
         accounts=(AccountSpec(id=ACCOUNT, currency="USDT", deposit=DEPOSIT),),
-        risk=RiskSettings(default_limits=wide, max_exposure=Decimal(MANY)),
+        risk=RiskSettings(default_limits=wide, max_exposure=Decimal(MANY), portfolio=WIDEST),
         approvals=ApprovalSettings(enabled=False),
         execution=ExecutionSettings(equity_sample_ns=DAY_NS, reconcile_every_ns=DAY_NS),
         strategies=(spec,),

@@ -23,6 +23,7 @@ from research.bench import (
     l2,
     live,
     market,
+    risk,
     sockets,
     venue_engine,
     venue_messages,
@@ -65,6 +66,7 @@ Sizes = tuple[int, int]
 CASES: dict[str, tuple[Sizes, Callable[[int, Path], list[Row]]]] = {
     **{name: ((case.most, 4_000), partial(backtests.run, name)) for name, case in backtests.CASES.items()},
     "core": ((200_000, 2_000), core.run),
+    "risk": ((20_000, 50), lambda count, _: risk.run(count)),
     "history": ((200_000, 2_000), core.history_rows),
     "memory": ((market.FULL, 2_000), core.memory_rows),
     "live": ((4_000, 60), lambda count, _: live.run(count, count)),

@@ -36,6 +36,7 @@ TARGETS: dict[str, tuple[Target, ...]] = {
     "orders_alt": (Target(2, "nautilus-v2"), Target(8, "nautilus-v1")),
     "orders_drift": (Target(2, "nautilus-v2"), Target(8, "nautilus-v1")),
     "risk gate": (Target(20),),
+    "risk gate, full desk": (Target(20),),
     "two orders amended, cost late over early": (Target(1.2),),
     "positions closed, cost late over early": (Target(1.2),),
     "memory growth": (Target(16),),

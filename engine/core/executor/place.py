@@ -128,12 +128,6 @@ def check_limits(
     return veto
 
 
-def check_own_accounts(core: Core, slot: Slot, side: int, price: int) -> Veto | None:
-    """Self-match with another account of ours at the venue; what reduces is not held up by it."""
-    bid, ask = wide.own_prices_elsewhere(core, slot)
-    return check_self_match(side, price, Exposure(best_bid=bid, best_ask=ask)) if bid or ask else None
-
-
 def check(core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposure) -> Veto | None:
     """The gate for one new order; None lets it pass. Triggered orders have no price to judge yet."""
     instrument = core.instruments[slot.instrument]
@@ -153,7 +147,7 @@ def check(core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposur
             return veto
         veto = check_self_match(order.side, order.price, now)
         if veto is None and risky:
-            veto = check_own_accounts(core, slot, order.side, order.price)
+            veto = wide.check_own_accounts(core, slot, order.side, order.price)
         if veto is not None:
             return veto
     if order.cid in core.state.where or order.cid in core.state.closed:
@@ -342,7 +336,7 @@ def check_amend(
     left = max(qty, order.qty) - order.filled
     if order.reduce_only or not adds_risk(order.side, left, now):
         return None
-    veto = check_state(core, slot) or check_band(market) or check_own_accounts(core, slot, order.side, price)
+    veto = check_state(core, slot) or check_band(market) or wide.check_own_accounts(core, slot, order.side, price)
     if veto is not None:
         return veto
     if market.feed in UNTRUSTED:

@@ -132,7 +132,7 @@ def test_an_asset_is_bounded_over_all_accounts_with_what_may_still_fill() -> Non
     assert rig.order(first.cid).status is OrderStatus.PENDING, "it has not even been answered"
     assert wish(rig, "second", wants(quote(1, 59_990.0, 0.2))) == []
     assert rig.refusals() == ["ASSET_LIMIT"]
-    assert detail(rig) == "BTC over all venues would be 23,998.10 USD, asset_fraction allows 10 % of 200,000.00"
+    assert detail(rig) == "BTC over all venues would be 24,000.20 USD, asset_fraction allows 10 % of 200,000.00"
     assert len(wish(rig, "second", wants(quote(1, 59_990.0, 0.1)))) == 1
 
 
@@ -166,12 +166,12 @@ def test_a_short_elsewhere_pays_for_no_long_here() -> None:
 
 def test_the_sum_of_everything_is_bounded_at_every_scope() -> None:
     rig = ruled(
-        venue={"PAPER": {"portfolio_exposure": Decimal(9_000)}},
+        venue={"PAPER": {"portfolio_exposure": Decimal(9_010)}},
         strategy={"script": {"portfolio_exposure": Decimal(4_000)}},
     )
     rig.load(SECOND)
     assert wish(rig, "script", wants(quote(1, 59_990.0, 0.1))) == []
-    assert "the strategy would come to 5,999.00 USD, portfolio_exposure allows 4,000.00" in detail(rig)
+    assert "the strategy would come to 6,000.05 USD, portfolio_exposure allows 4,000.00" in detail(rig)
     assert len(wish(rig, "script", wants(quote(1, 59_990.0, 0.05)))) == 1
     assert len(wish(rig, "second", wants(quote(1, 59_990.0, 0.1)))) == 1
     assert wish(rig, "second", wants(quote(1, 59_990.0, 0.1), quote(1, 59_980.0, 0.1, 1))) == []
