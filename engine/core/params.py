@@ -48,7 +48,9 @@ def _is_number(value: object) -> bool:
 
 def words(core: Core, command: SetParams) -> str:
     """The change, old values and new."""
-    parts = [f"{name} from {value_of(core, command, name)} to {value}" for name, value in sorted(command.params.items())]
+    parts = [
+        f"{name} from {value_of(core, command, name)} to {value}" for name, value in sorted(command.params.items())
+    ]
     risky = add_risk(core, command)
     return f"change {command.strategy}: {', '.join(parts)} ({', '.join(risky)} may add risk)"
 

@@ -113,18 +113,19 @@ def judge_size(
         return
     least, held = least_of(instrument, order.price), max(held, 0)
     for name, by_answers in found:
+        most: Decimal
         if order.role is Role.TARGET:
             goal = max(0, (slot.target or 0) * order.side)
             # a connection is tried with a part of each order, the others leave a part of the position
             asked, normal = (worst - held, goal - held) if by_answers else (worst, goal)
-            most = max(normal * QUARTER, least, 0 if by_answers else held)
+            most = max(normal * QUARTER, Decimal(least), Decimal(0 if by_answers else held))
         elif order.role is Role.QUOTE:
             normal = max([quote.qty for quote in slot.quotes if quote.side == order.side], default=0)
-            asked, most = qty, max(normal * QUARTER, least)
+            asked, most = qty, max(normal * QUARTER, Decimal(least))
         elif order.role is Role.TAKE:
             takes = core.state.strategies[slot.owner].desired.takes
             normal = max([instrument.round_qty(take.qty) for take in takes if take.id == order.entry], default=0)
-            asked, most = qty, max(normal * QUARTER, least)
+            asked, most = qty, max(normal * QUARTER, Decimal(least))
         else:
             return
         if asked > most:

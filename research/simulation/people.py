@@ -160,10 +160,12 @@ class People:
 
     def _scope(self) -> str:
         spec = self.random.choice(self.specs)
-        return self.random.choice(("portfolio", "venue:PAPER", f"strategy:{spec.id}", f"instrument:{spec.instruments[0]}"))
+        return self.random.choice(
+            ("portfolio", "venue:PAPER", f"strategy:{spec.id}", f"instrument:{spec.instruments[0]}")
+        )
 
     def _override(self) -> c.Override:
-        """Mostly one that can be, at times one that cannot: too wide, too long, of a hard limit, or without a reason."""
+        """At times one that cannot be: too wide, too long, of a hard limit, or without a reason."""
         random = self.random
         rule, value = random.choice(OVERRIDES)
         reason = "" if random.random() < 0.1 else "because"

@@ -85,7 +85,12 @@ class Power:
 
     def limit(self, core: Core, slot: Slot, rule: str, value: Decimal) -> Decimal:
         """A limit of the portfolio as it is for a slot at this moment, after overrides."""
-        scopes = {"portfolio", f"venue:{venue_of(slot.account)}", f"strategy:{slot.owner}", f"instrument:{slot.instrument}"}
+        scopes = {
+            "portfolio",
+            f"venue:{venue_of(slot.account)}",
+            f"strategy:{slot.owner}",
+            f"instrument:{slot.instrument}",
+        }
         now = core.state.ts_ns
         found = [
             o.value
