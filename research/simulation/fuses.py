@@ -26,7 +26,7 @@ from risk.matrix import DEFAULTS
 
 Row: TypeAlias = tuple[str, BreakerState, BreakerRule, bool]
 """A breaker: name, state, rule, and whether it is one of a connection."""
-SHARE = 0.3
+SHARE = 0.5
 """Of the seeds whose breakers of the matrix are on."""
 QUARTER = Decimal("0.25")
 LEAST_MARGIN = Decimal("1.03")

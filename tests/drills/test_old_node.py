@@ -33,7 +33,7 @@ OLD = replace(
 )
 """What was in force last week: ten times too much, and nobody is asked."""
 FALL = Decimal("0.03")
-HELD = Decimal("60")
+HELD = Decimal(60)
 """What the node of today holds."""
 BOUND = HELD * (FALL + 2 * BTC.taker_fee)
 
