@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from engine.storage import schema
 from engine.storage import writer as writer_module
 from engine.storage.projector import Projector
 from engine.storage.writer import ProjectionWriter
+from tests.bot.world import until
 from tests.drills.report import Figures, carry
 from tests.drills.town import BTC, DEPOSIT, MID, SETTINGS, Town
 from tests.engine.core.rig import target
@@ -65,8 +65,7 @@ async def hold(folder: Path, settings: Settings = WIDE) -> tuple[Figures, Town, 
     assert town.worth() == HELD
     town.walk(int(MID * (1 - FALL)), FALLING_S)
     town.walk(town.mid, 15)
-    while not writer.trouble:
-        await asyncio.sleep(0.005)
+    await until(lambda: bool(writer.trouble))
     (folder / "disk").mkdir()
     assert await writer.drain(30)
     await writer.aclose()

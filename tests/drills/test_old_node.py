@@ -1,4 +1,4 @@
-"""Drill: a node with an old configuration. Last week's copy of the data folder is started, with ten times the limits."""
+"""Drill: a node with an old configuration. Last week's copy of the data is started, with ten times the limits."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from domain.commands import Approve, Door
 from domain.order import ClientId, Order, OrderStatus
-from engine.core import commands, incident, limits, requests, trading
+from engine.core import commands, incident, requests, trading
 from engine.core.core import Core
 from engine.core.executor import targets
 from engine.core.state import Slot
@@ -108,17 +108,6 @@ def test_a_vote_for_something_else_that_counts_is_noticed(monkeypatch) -> None:
 def test_an_override_that_does_not_end_is_noticed(monkeypatch) -> None:
     monkeypatch.setitem(TIMERS, "override", lambda *_: None)
     assert first_failure().rule == "an override ends"
-
-
-def test_an_override_that_loosens_more_than_was_voted_on_is_noticed(monkeypatch) -> None:
-    given = limits.overrides_of
-
-    def twice(core: Core, rule: str, names):
-        for kind, override in given(core, rule, names):
-            yield kind, replace(override, value=override.value * 4)
-
-    monkeypatch.setattr(limits, "overrides_of", twice)
-    assert first_failure().rule in {"position limit", "order limit"}
 
 
 def test_what_leaves_past_a_tripped_breaker_is_noticed(monkeypatch) -> None:
