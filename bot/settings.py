@@ -123,15 +123,16 @@ async def rollback(call: Call) -> Message:
 
 
 async def limits(call: Call) -> Message:
-    """Every limit that is set, or those of one instrument."""
+    """Every limit with the value that holds, for the portfolio or for one instrument, and where something is set."""
     symbol = call.arguments.get("symbol", "")
     name = call.desk.instrument(symbol) if symbol else None
     if symbol and name is None:
         raise UsageError(f"no instrument is called {symbol!r}")
-    found = [(key.removeprefix("risk."), text) for key, text in values(call, "risk") if text != NONE]
-    if name is not None:
-        found = [(key, text) for key, text in found if name in key or key.startswith(("default_limits", "portfolio"))]
-    return Message(title=f"Limits{f' of {name}' if name else ''}", blocks=(Pairs(tuple(found[:SHOWN])),))
+    found = [(key, text) for key, text in values(call, "risk") if text != NONE and (name is None or name in key)]
+    holds = Pairs(tuple(call.desk.settings.limits(name or "")))
+    told = (Text("Set:"), Pairs(tuple(found[:SHOWN]))) if found else ()
+    of = f"in force for {name}" if name else "in force for the portfolio"
+    return Message(title=f"Limits {of}", blocks=(holds, *told))
 
 
 async def set_limit(call: Call) -> Message:
@@ -141,16 +142,17 @@ async def set_limit(call: Call) -> Message:
 
 def limit_path(call: Call, scope: str, limit: str) -> str:
     """Where a limit stands in the settings. Raises `UsageError`."""
+    rules = [name for name, _ in call.desk.settings.limits()]
     kind, _, name = scope.partition(":")
-    if kind.lower() == "portfolio" and not name:
-        there = {key for key, _ in values(call, "risk")}
-        return f"risk.{limit}" if f"risk.{limit}" in there else f"risk.portfolio.{limit}"
-    if name and kind.lower() in {"venue", "strategy"}:
-        return f"risk.{kind.lower()}.{name}.{limit}"
-    instrument = call.desk.instrument(name or kind)
+    kind = kind.lower()
+    if kind == "portfolio" and not name:
+        return f"risk.portfolio.{limit}" if limit in rules else f"risk.{limit}"
+    if name and kind in {"venue", "strategy"}:
+        return f"risk.{kind}.{name}.{limit}"
+    instrument = call.desk.instrument(name or scope)
     if instrument is None:
         raise UsageError(f"{scope!r} is no scope: portfolio, venue:NAME, strategy:ID, or an instrument")
-    return f"risk.limits.{instrument}.{limit}" if limit.startswith("max_") else f"risk.instrument.{instrument}.{limit}"
+    return f"risk.instrument.{instrument}.{limit}" if limit in rules else f"risk.limits.{instrument}.{limit}"
 
 
 PATH = Argument(name="path", help="a path in the settings, for example risk.max_exposure")
@@ -176,7 +178,7 @@ VERBS: Final = (
     acts("config rollback", "Go back to an earlier version", rollback, VERSION, REASON, role=RoleName.RISK),
     reads(
         "limits show",
-        "Every limit that is set",
+        "Every limit with the value that holds, and what is set",
         limits,
         Argument(name="symbol", help="only what holds for this instrument", required=False, complete=symbols),
         aliases=("limits list",),

@@ -7,9 +7,10 @@ from msgspec.structs import replace
 from domain import views as v
 from domain.commands import ChangeSettings
 from engine.config.running import RunningSettings
-from engine.core import config
+from engine.core import config, limits
 from engine.core.core import Core
 from engine.desk_views import find_instrument
+from risk.rules import RULES
 
 
 class DeskSettings:
@@ -37,8 +38,18 @@ class DeskSettings:
     def proposed(self, path: str, value: str) -> v.ProposalView:
         """What a change would come to, without doing it."""
         found = self.file.resolve(self._core.state.settings, path, value, self._name_of)
-        is_lower = config.is_lower(ChangeSettings(edits=found.edits))
+        is_lower = config.is_lower(self._core, ChangeSettings(edits=found.edits))
         return v.ProposalView(changes=found.changes, problems=found.problems, adds_risk=not is_lower)
+
+    def limits(self, instrument: str = "") -> list[tuple[str, str]]:
+        """Every rule with what holds for an instrument ("" = the portfolio), overrides and defaults included."""
+        venue = instrument.partition(".")[2]
+        rows = []
+        for name, rule in RULES.items():
+            value = limits.effective(self._core, name, instrument=instrument, venue=venue)
+            missing = "not set" if rule.optional else "not set: refused"
+            rows.append((name, f"{value:f} {rule.unit}" if value is not None else missing))
+        return rows
 
     def version(self) -> v.SettingsView:
         """Which settings are in force, and every change of them that is remembered, newest first."""

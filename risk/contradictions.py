@@ -10,9 +10,18 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TypeAlias
 
-from domain.settings import Limits, Settings
+from domain.settings import Limits, Rules, Settings
 from risk.approvals import unreachable
+from risk.rules import RULES
 
+_NOT_ABOVE = (
+    ("order_notional", "position_notional"),
+    ("daily_loss", "portfolio_drawdown"),
+    ("strategy_drawdown", "portfolio_drawdown"),
+    ("kelly_min", "kelly_max"),
+    ("open_positions_warn", "open_positions"),
+)
+"""Rules of which the first may not be above the second: it could never bind, or the second would be meaningless."""
 Finding: TypeAlias = tuple[tuple[str, ...], str]
 
 
@@ -32,7 +41,21 @@ def contradictions(settings: Settings) -> Iterator[Finding]:
     if risk.base_position_fraction > risk.max_position_fraction:
         text = f"{risk.base_position_fraction} is more than max_position_fraction {risk.max_position_fraction}"
         yield ("risk", "base_position_fraction"), text
+    yield from _rules(settings)
     yield from _quorum(settings)
+
+
+def _rules(settings: Settings) -> Iterator[Finding]:
+    """Values of the rules that leave each other no room, at the portfolio and at each narrower scope."""
+    risk = settings.risk
+    scopes: list[tuple[tuple[str, ...], Rules]] = [(("risk", "portfolio"), risk.portfolio)]
+    for kind, named in (("venue", risk.venue), ("strategy", risk.strategy), ("instrument", risk.instrument)):
+        scopes += [(("risk", kind, name), values) for name, values in named.items()]
+    for path, values in scopes:
+        for small, large in _NOT_ABOVE:
+            least, most = values.get(small), values.get(large, RULES[large].default_in(settings.environment))
+            if least is not None and most is not None and least > most:
+                yield (*path, small), f"{least} is above {large} {most}"
 
 
 def _limits(limits: Limits) -> Iterator[tuple[str, str]]:

@@ -5,12 +5,14 @@ The rules of `risk.rules` say it of themselves. People, votes and breakers alway
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeAlias
 
 from domain.edits import Edit
 from risk.rules import RULES, ScopeKind
 
+InForce: TypeAlias = Callable[[str], Decimal | None]
 _MORE_IS_LOOSER = {
     "max_position_notional", "max_order_notional", "price_collar", "max_reference_age_ns", "max_exposure",
     "base_position_fraction", "max_position_fraction", "messages_per_window", "slippage", "large_fraction",
@@ -18,18 +20,41 @@ _MORE_IS_LOOSER = {
 _MORE_IS_STRICTER = {"message_window_ns", "retry_ns"}
 _BY_NUMBER = {"risk", "execution"}
 """Sections whose numbers are judged one by one; every other one takes the quorum."""
+_SCOPES = [(kind.value,) for kind in ScopeKind]
 
 
-def adds_risk(edit: Edit) -> bool:
-    """Whether people have to agree to this."""
+def adds_risk(edit: Edit, in_force: InForce) -> bool:
+    """Whether people have to agree to this; `in_force` says what holds of a rule for the portfolio now."""
+    return any(_leaf_adds_risk(leaf, in_force) for leaf in _leaves(edit))
+
+
+def _leaves(edit: Edit) -> Iterator[Edit]:
+    """A branch of limits that is new or goes, leaf by leaf; anything else as it is."""
+    whole = edit.after if edit.is_new else edit.before
+    if not (edit.is_new or edit.is_removed) or not isinstance(whole, dict) or edit.path[1:2] not in _SCOPES:
+        yield edit
+        return
+    for name, value in whole.items():
+        path, before, after = (*edit.path, name), None if edit.is_new else value, value if edit.is_new else None
+        leaf = Edit(path=path, before=before, after=after, is_new=edit.is_new, is_removed=edit.is_removed)
+        yield from _leaves(leaf)
+
+
+def _leaf_adds_risk(edit: Edit, in_force: InForce) -> bool:
     section, name = edit.path[0], edit.path[-1]
     if section not in _BY_NUMBER:
         return True
     before, after = _number(edit.before), _number(edit.after)
-    if name in RULES and len(edit.path) > 2 and edit.path[1] in list(ScopeKind):
-        # what a narrower scope says no more, a wider and looser one may say instead
-        is_given_back = after is None and edit.path[1] != ScopeKind.PORTFOLIO
-        return is_given_back or RULES[name].adds_risk(before, after)
+    if name in RULES and len(edit.path) > 2 and edit.path[1:2] in _SCOPES:
+        if after is None:
+            # a wider and looser value, or a default, may hold instead
+            return True
+        if before is None:
+            before = in_force(name)
+            if edit.path[1] != ScopeKind.PORTFOLIO:
+                # of all scopes the strictest value holds: one more only tightens
+                return before is None
+        return RULES[name].adds_risk(before, after)
     if before is None or after is None:
         return True
     if name in _MORE_IS_LOOSER:

@@ -208,7 +208,7 @@ def change_settings(core: Core, event: CommandReceived, who: str, command: c.Cha
     change = config.resolved(core, command)
     if isinstance(change, Veto):
         return change
-    return config.change(core, who, change) if config.is_lower(change) else ask_quorum(core, event, change)
+    return config.change(core, who, change) if config.is_lower(core, change) else ask_quorum(core, event, change)
 
 
 def objection(core: Core, command: c.Command) -> Veto | None:

@@ -6,6 +6,8 @@ judged again when that has agreed: what was voted on is exactly what happens, or
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from domain import commands as c
@@ -16,7 +18,7 @@ from domain.facts import Severity
 from domain.files import SettingsFileRead
 from domain.settings import Settings
 from domain.verdict import Reason, Veto
-from engine.core import operate, strategies
+from engine.core import limits, operate, strategies
 from engine.core.core import Core
 from risk.contradictions import contradictions
 from risk.direction import adds_risk
@@ -54,9 +56,10 @@ def edits_back_to(core: Core, number: int) -> tuple[Edit, ...] | Veto:
     return edits_between(core.state.settings, then)
 
 
-def is_lower(command: c.ChangeSettings) -> bool:
+def is_lower(core: Core, command: c.ChangeSettings) -> bool:
     """Whether a change only lowers risk, so that one person of role risk is enough."""
-    return bool(command.edits) and not any(adds_risk(edit) for edit in command.edits)
+    in_force = partial(limits.configured, core)
+    return bool(command.edits) and not any(adds_risk(edit, in_force) for edit in command.edits)
 
 
 def settings_after(core: Core, command: c.ChangeSettings) -> Settings | Veto:

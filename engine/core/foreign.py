@@ -240,7 +240,7 @@ def lower_envelope(core: Core, _who: str, command: c.RaiseEnvelope) -> None:
 def change_settings(core: Core, _who: str, command: c.ChangeSettings) -> None:
     """What only lowered risk was in force at once."""
     change = config.resolved(core, command)
-    if isinstance(change, c.ChangeSettings) and config.is_lower(change):
+    if isinstance(change, c.ChangeSettings) and config.is_lower(core, change):
         take_settings(core, change)
 
 

@@ -26,6 +26,8 @@ _SAYS = {
     FeedState.LAG: "is seen late",
     FeedState.DOWN: "is not connected",
 }
+LONGEST_BAR_NS = 60_000_000_000
+"""Longer ones give no mean of five minutes that a price could leave."""
 BAR, BBO, BOOK, TRADE = Wake.BAR, Wake.BBO, Wake.BOOK, Wake.TRADE
 
 
@@ -41,7 +43,7 @@ def on_bar(core: Core, event: Bar) -> None:
         market.ts_ns = event.ts_ns
     if is_back:
         market.feed = LIVE
-    if event.ts_ns >= market.look_ns:
+    if event.ts_ns >= market.look_ns and (event.interval_ns <= LONGEST_BAR_NS or core.state.matrix):
         look(core, instrument, market)
     if core.narrowed:
         breakers.seen(core, instrument)

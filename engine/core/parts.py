@@ -6,15 +6,39 @@ A slot stands under everything (""), its venue, its strategy and its instrument;
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import NamedTuple
 
 from domain.account import venue_of
-from domain.breakers import BreakerAction, BreakerRule, Watch
-from domain.instrument import ZERO
+from domain.breakers import BreakerAction, BreakerRule, BreakerSettings, Watch
+from domain.instrument import ZERO, InstrumentId
 from engine.core.state import NEVER, Slot, State
 from risk.breaker import BLOCKING, BreakerState
+from risk.gate import PPM
 from risk.matrix import OF_A_SYMBOL, ONE, left_by
 
 _WORST_FIRST = (BreakerState.FORCED_OPEN, BreakerState.OPEN, BreakerState.HALF_OPEN)
+
+
+class Symbol(NamedTuple):
+    """What is watched of one instrument, by integers: thresholds in parts per million, 0 = it is not watched."""
+
+    keys: tuple[str, str, str, str]
+    """Of its breakers, as `OF_A_SYMBOL` has them."""
+    band_ppm: int
+    wide_ppm: int
+    window_ns: int
+
+    @staticmethod
+    def of(rules: BreakerSettings, instrument: InstrumentId) -> Symbol:
+        """By the settings."""
+        volatility, base = rules.volatility, instrument.partition("-")[0]
+        band, wide = (
+            int(rule.thresholds.get(base, rule.threshold) * PPM) if rule is not None else 0
+            for rule in (volatility, rules.spread)
+        )
+        first, second, third, fourth = [f"{watch.value}:{instrument}" for watch in OF_A_SYMBOL]
+        window_ns = volatility.window_ns if volatility is not None else 0
+        return Symbol((first, second, third, fourth), band, wide, window_ns)
 
 
 class Parts:
@@ -27,6 +51,7 @@ class Parts:
         self.scopes: dict[str, Decimal] = {}
         self.paused: dict[str, None] = {}
         """Scopes where no quote rests."""
+        self.symbols: dict[InstrumentId, Symbol] = {}
 
     def index(self) -> None:
         """Recompute both; call after a breaker changed its state, or the settings changed."""
@@ -49,7 +74,9 @@ class Parts:
 
     def watch_markets(self) -> None:
         """Let every symbol be looked at from now on, or never where nothing of it is watched."""
-        watched = any(self.state.settings.breakers.rule(watch) is not None for watch in OF_A_SYMBOL)
+        rules = self.state.settings.breakers
+        watched = any(rules.rule(watch) is not None for watch in OF_A_SYMBOL)
+        self.symbols = {instrument: Symbol.of(rules, instrument) for instrument in self.state.markets}
         for market in self.state.markets.values():
             market.look_ns = min(market.look_ns, self.state.ts_ns) if watched else NEVER
             if self.state.settings.breakers.volatility is None:

@@ -36,7 +36,10 @@ async def stop_trading(
     Raises `MoonDevError` when no engine has ever run there, or when something else acts there for too long.
     """
     if folder.beat() is None:
-        raise MoonDevError(f"no engine has run in {folder.path.parent} yet: there is nothing to halt. Give its --data")
+        raise MoonDevError(
+            f"no engine has run in {folder.path.parent} yet: there is nothing to halt. Give its --data, or start it "
+            "with ./moondev run"
+        )
     with folder.lock("acting", LOCK_WITHIN_S):
         beat = folder.beat()
         if beat is None:

@@ -70,7 +70,14 @@ async def test_limits_are_set_for_the_portfolio_and_for_an_instrument(engine):
     assert "max_position_notional: is required and missing" in said
     assert "not done yet" in await ask(engine, "/limits set portfolio max_exposure 30000")
     assert "done" in await ask(engine, "/limits set portfolio max_exposure 30000 confirm")
-    assert "30000" in await ask(engine, "/limits show")
+    assert "10000 USD" in await ask(engine, "/limits show BTC")
+    assert "done" in await ask(engine, "/limits set BTC order_notional 1000 confirm calm")
+    assert "1000 USD" in await ask(engine, "/limits show BTC")
+    assert "10000 USD" in await ask(engine, "/limits show ETH")
+    assert "waits for" in await ask(engine, "/limits set BTC order_notional 2000 busy")
+    assert "waits for" in await ask(engine, "/limits set portfolio daily_loss 9%")
+    assert "there is no strategy 'maker'" in await ask(engine, "/limits set strategy:maker strategy_drawdown 5%")
+    assert "above portfolio_drawdown" in await ask(engine, "/limits set portfolio daily_loss 60%")
     assert "no scope" in await ask(engine, "/limits set nowhere max_exposure 1")
 
 

@@ -23,7 +23,9 @@ from domain.errors import ConfigError
 from domain.events import Event
 from domain.facts import CommandDone, Fact, FactKey, TradingState
 from domain.settings import Person, RoleName, Settings, StrategySpec
+from engine.catalogue import built_in
 from engine.config.load import load_config
+from engine.config.running import RunningSettings
 from engine.data.synthetic import SyntheticMarket
 from engine.desk import Desk, StrategySource
 from engine.strategies import registry
@@ -97,6 +99,7 @@ class Engine:
             news=self._news,
             source_of=source_of,
         )
+        self.desk.settings.file = RunningSettings(load_config(None), built_in())
         self._tape = market.events()
         self.driver.start(market.start_ts_ns)
         self.play(1)

@@ -179,6 +179,9 @@ def test_on_a_full_disk_trading_halts_and_people_still_flatten_make_room_and_res
         program.until("/positions", "No open positions")
         assert "HALTED" in program.ask("/halt")
         (program.data / "ballast").unlink()
+        assert "acknowledged by tina" in program.ask("/incident ack")
+        program.ask("/incident recover", "rosa")
+        program.until("/incident", "recovered")
         request = re.search(r"/approve (R\d+)", program.ask("/resume", "adam"))
         assert request
         for person in ("rosa", "adam"):

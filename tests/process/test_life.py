@@ -111,7 +111,7 @@ def test_a_verb_without_a_service_says_what_to_start(program: Program) -> None:
     program.data.mkdir()
     done = program.run_verb("halt")
     assert done.returncode == 1
-    assert "start it with" in done.stderr
+    assert "start it with" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
 
 

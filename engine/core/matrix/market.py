@@ -14,50 +14,65 @@ from domain.instrument import ZERO, InstrumentId
 from domain.market import SILENT, FeedState
 from engine.core.core import Core
 from engine.core.matrix.judge import measured
-from engine.core.matrix.table import figure, key_of, threshold_of
+from engine.core.matrix.table import figure, key_of
+from engine.core.parts import Symbol
 from engine.core.state import Market
 from risk import measures
 from risk.breaker import Breaker, BreakerState
+from risk.gate import PPM
 
 LOOK_NS = 1_000_000_000
 KEEP_NS = 5_000_000_000
 """How far apart the prices are of which the mean is taken."""
-PPM = 1_000_000
 CLOSED = BreakerState.CLOSED
+_OF_FEED = (Watch.FEED_AGE, Watch.DATA_GAP)
 
 
 def look(core: Core, instrument: InstrumentId, market: Market) -> None:
-    """A price has come and it is time to look."""
-    market.look_ns = core.state.ts_ns + LOOK_NS
-    rules = core.state.settings.breakers
-    if rules.volatility is not None:
-        keep_price(core, instrument, market, rules.volatility.window_ns)
-        look_at(core, Watch.VOLATILITY, instrument)
-    if rules.spread is not None:
+    """A price has come and it is time to look: by integers, and no further while all is well."""
+    state = core.state
+    now_ns = state.ts_ns
+    market.look_ns = now_ns + LOOK_NS
+    symbol, is_well = core.parts.symbols[instrument], not state.matrix
+    if symbol.band_ppm and (price := market.reference()) > 0:
+        pause = symbol.keys[0]
+        kept = state.samples_of.get(pause)
+        if kept is None:
+            kept = state.samples_of[pause] = []
+        if not kept or now_ns - kept[-1][0] >= KEEP_NS:
+            keep(symbol, market, kept, (now_ns, price, 1))
+        is_inside = not market.floor or market.floor < price < market.ceiling
+        if not is_inside or not (is_well or is_quiet(state.matrix.get(pause))):
+            look_at(core, Watch.VOLATILITY, instrument)
+    if symbol.wide_ppm and (is_wide(symbol, market) or not (is_well or is_quiet(state.matrix.get(symbol.keys[1])))):
         look_at(core, Watch.SPREAD, instrument)
-    for watch in (Watch.FEED_AGE, Watch.DATA_GAP):
-        breaker = core.state.matrix.get(key_of(watch, instrument))
-        if breaker is not None and not is_quiet(breaker):
+    if is_well:
+        return
+    for watch, key in zip(_OF_FEED, symbol.keys[2:], strict=True):
+        if key in state.matrix and not is_quiet(state.matrix[key]):
             look_at(core, watch, instrument)
 
 
-def keep_price(core: Core, instrument: InstrumentId, market: Market, window_ns: int) -> None:
-    """Keep a price now and then, and forget those that have left the window."""
-    now_ns, price = core.state.ts_ns, market.reference()
-    kept = core.state.samples_of.setdefault(key_of(Watch.VOLATILITY, instrument), [])
-    if price > 0 and (not kept or now_ns - kept[-1][0] >= KEEP_NS):
-        measures.since(kept, now_ns - window_ns)
-        kept.append((now_ns, price, 1))
-        set_band(core, instrument, market, kept)
+def keep(symbol: Symbol, market: Market, kept: list[measures.Sample], sample: measures.Sample) -> None:
+    """Keep a price, forget those that have left the window, and set the band around the mean of what is kept.
 
-
-def set_band(core: Core, instrument: InstrumentId, market: Market, kept: list[measures.Sample]) -> None:
-    """Around the mean of what was kept: the gate goes by it at once, long before a price that stays outside pauses."""
+    The gate goes by the band at once, long before a price that stays outside of it pauses the symbol.
+    """
+    since_ns = sample[0] - symbol.window_ns
+    while kept and kept[0][0] < since_ns:
+        del kept[0]
+    kept.append(sample)
     market.floor = market.ceiling = 0
     if len(kept) >= measures.LEAST_PRICES:
         mean = sum([value for _, value, _ in kept]) // len(kept)
-        band = int(threshold_of(core.state.settings.breakers, key_of(Watch.VOLATILITY, instrument)) * mean)
+        band = mean * symbol.band_ppm // PPM
         market.floor, market.ceiling = mean - band, mean + band
+
+
+def is_wide(symbol: Symbol, market: Market) -> bool:
+    """Whether bid and ask are further apart than they may be."""
+    bid, ask = market.bid, market.ask
+    return bid > 0 and ask > 0 and 2 * (ask - bid) * PPM >= symbol.wide_ppm * (ask + bid)
 
 
 def is_quiet(breaker: Breaker | None) -> bool:
@@ -72,16 +87,9 @@ def look_at(core: Core, watch: Watch, instrument: InstrumentId) -> None:
         return
     match watch:
         case Watch.VOLATILITY:
-            kept = core.state.samples_of.get(key, [])
-            if is_quiet(core.state.matrix.get(key)) and is_inside(core, key, market.reference(), kept):
-                return
-            value = measures.distance(market.reference(), kept)
+            value = measures.distance(market.reference(), core.state.samples_of.get(key, []))
             text = "the price is {} away from its mean of 5 min"
         case Watch.SPREAD:
-            wide_ppm = int(threshold_of(core.state.settings.breakers, key) * PPM)
-            is_wide = 2 * (market.ask - market.bid) * PPM >= wide_ppm * (market.ask + market.bid)
-            if is_quiet(core.state.matrix.get(key)) and not (market.bid and market.ask and is_wide):
-                return
             value = measures.spread(market.bid, market.ask)
             text = "bid and ask are {} apart"
         case Watch.FEED_AGE:
@@ -91,15 +99,6 @@ def look_at(core: Core, watch: Watch, instrument: InstrumentId) -> None:
             value = Decimal(1) if market.feed is FeedState.GAP else ZERO
             text = "its feed has a gap"
     measured(core, watch, instrument, value, text.format(figure(watch, value)) if value is not None else "")
-
-
-def is_inside(core: Core, key: str, price: int, kept: list[measures.Sample]) -> bool:
-    """Whether a price is inside of the band around its mean, by integers."""
-    if len(kept) < measures.LEAST_PRICES or price <= 0:
-        return True
-    total = sum([value for _, value, _ in kept])
-    band_ppm = int(threshold_of(core.state.settings.breakers, key) * PPM)
-    return abs(price * len(kept) - total) * PPM < band_ppm * total
 
 
 def age(core: Core, market: Market) -> Decimal:

@@ -4,34 +4,56 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from domain.breakers import Watch
+from domain.breakers import BreakerRule, Watch
 from domain.instrument import ZERO
 from engine.core import samples
 from engine.core.core import Core
 from engine.core.matrix.judge import measured
 from engine.core.matrix.table import figure, key_of
 from engine.core.state import StrategyState
-from risk.breaker import Breaker
+from risk.breaker import Breaker, BreakerState
 
 
 def judge(core: Core) -> None:
-    """Look at everything that is measured in money, and at the age of positions."""
+    """Look at everything that is measured in money, and at the age of positions; no further while all is well."""
     rules = core.state.settings.breakers
-    if rules.portfolio_loss is not None:
-        lost = samples.day_loss(core)
-        measured(
-            core, Watch.PORTFOLIO_LOSS, "", lost, f"the PNL day (UTC) has lost {figure(Watch.PORTFOLIO_LOSS, lost)}"
-        )
-    if rules.drawdown is not None:
-        keep_peak(core)
-        below = drawdown(core, rules.drawdown.window_ns)
-        days = rules.drawdown.window_ns / samples.DAY_NS
-        why = f"equity is {figure(Watch.DRAWDOWN, below)} below its high of {days:g} days"
-        measured(core, Watch.DRAWDOWN, "", below, why)
+    if rules.portfolio_loss is not None or rules.drawdown is not None:
+        kept = core.state.samples
+        is_sampled = kept.times_ns and kept.times_ns[-1] == core.state.ts_ns
+        equity = kept.equity[-1] if is_sampled else samples.portfolio_equity(core)
+        loss, below = rules.portfolio_loss, rules.drawdown
+        opened = max(kept.day_open, kept.equity[-1]) if kept.equity else kept.day_open  # of a day not sampled yet
+        if loss is not None and not is_well(core, Watch.PORTFOLIO_LOSS, loss, opened, equity):
+            judge_day(core)
+        # no drawdown of a window is larger than that from the highest ever
+        if below is not None and not is_well(core, Watch.DRAWDOWN, below, kept.peak_equity, equity):
+            judge_drawdown(core, below.window_ns)
     if rules.position_timeout is not None:
         for strategy in list(core.state.strategies.values()):
             if strategy.spec.position_age_ns:
                 judge_age(core, strategy)
+
+
+def is_well(core: Core, watch: Watch, rule: BreakerRule, before: Decimal, equity: Decimal) -> bool:
+    """Whether a breaker is closed, was never let go by people, and far from its threshold."""
+    if equity <= before * (1 - rule.threshold):
+        return False
+    breaker = core.state.matrix.get(watch.value)
+    return breaker is None or (breaker.state is BreakerState.CLOSED and not breaker.beyond_ns and not breaker.fresh_ns)
+
+
+def judge_day(core: Core) -> None:
+    """The loss of the PNL day."""
+    lost = samples.day_loss(core)
+    measured(core, Watch.PORTFOLIO_LOSS, "", lost, f"the PNL day (UTC) has lost {figure(Watch.PORTFOLIO_LOSS, lost)}")
+
+
+def judge_drawdown(core: Core, window_ns: int) -> None:
+    """The drawdown of the window."""
+    keep_peak(core)
+    below = drawdown(core, window_ns)
+    why = f"equity is {figure(Watch.DRAWDOWN, below)} below its high of {window_ns / samples.DAY_NS:g} days"
+    measured(core, Watch.DRAWDOWN, "", below, why)
 
 
 def drawdown(core: Core, window_ns: int) -> Decimal:

@@ -1,8 +1,12 @@
 """What sections must agree on, said in words."""
 
+from decimal import Decimal
+
 import pytest
 
+from domain.breakers import BreakerAction
 from engine.config import Problems, load_config
+from risk.matrix import DEFAULTS
 
 MAKER = "{id: a, kind: market_maker, account: 'PAPER:main', instruments: [BTC-USDC-PERP.PAPER]}"
 PERSONS = "persons: [{id: a, role: trader}, {id: b, role: risk}, {id: c, role: risk}]\n"
@@ -43,6 +47,13 @@ def said(tmp_path):
         ),
         (f"strategies: [{MAKER.replace('[BTC-USDC-PERP.PAPER]', '[]')}]", "expected at least 1 item"),
         (f"strategies: [{MAKER.replace('[BTC', '[BTC-USDC-PERP.PAPER, BTC')}]", "is listed twice"),
+        ("breakers: {latency: {actions: [pray]}}", "'pray' is none"),
+        ("breakers: {spread: {actions: [pause, lock_down]}}", "lock_down cannot be done by this breaker; it has"),
+        ("breakers: {weather: {off: true}}", "weather"),
+        ("breakers: {drawdown: {threshold: 0%}}", "expected a number above 0, or a percentage"),
+        ("breakers: {exchange_failure: {threshold: 2.5}}", "failures are counted: expected a whole number"),
+        ("breakers: {exchange_failure: {off: true}}", "connections are always watched"),
+        ("breakers: {security: {thresholds: {smell: 1}}}", "'smell' is no source of a breach; there are login"),
         ("accounts: [{id: main, deposit: 5}]", "expected VENUE:label such as PAPER:main"),
         ("accounts: [{id: 'BINANCE:main', deposit: 5}]", "trades on PAPER accounts only"),
         ("accounts: [{id: 'PAPER:main'}]", "a paper account needs a deposit above 0"),
@@ -133,3 +144,15 @@ def test_two_persons_of_role_risk_alone_need_requester_counts(said):
 def test_one_mistake_is_not_reported_twice_by_what_depends_on_it(said):
     text = said("instruments:\n  - {id: BTC-USDC-PERP.PAPER, tick_size: zero, lot_size: 1}\n")
     assert text.startswith("The configuration has 1 problem:")
+
+
+def test_the_built_in_settings_have_the_mission_s_breakers_and_a_section_changes_what_it_says(tmp_path):
+    assert load_config(None).to_settings().breakers == DEFAULTS
+    file = tmp_path / "s.yaml"
+    file.write_text("breakers: {volatility: {threshold: 12%, actions: [tell_risk]}, spread: {off: true}, drawdown: }\n")
+    found = load_config(file).to_settings().breakers
+    assert found.volatility is not None
+    assert (found.volatility.threshold, found.volatility.actions) == (Decimal("0.12"), (BreakerAction.TELL_RISK,))
+    assert found.volatility.hold_ns == 15 * 10**9
+    assert found.spread is None
+    assert found.drawdown == DEFAULTS.drawdown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from domain.facts import Alerted, CommandDone
 from domain.files import SettingsFileRead
 from domain.settings import Person, RoleName, Settings
 from domain.verdict import Reason
-from engine.core import config
+from engine.core import config, limits
 from engine.core.recovery import replay, state_hash
 from engine.core.state import State
 from risk.direction import adds_risk
@@ -243,13 +244,22 @@ def test_the_files_difference_is_told_and_applied_to_nothing() -> None:
         (("risk", "portfolio", "liquidation_distance"), "0.1", "0.2", False),
         (("risk", "instrument", BTC.id, "min_liquidity_usd"), "10", "20", False),
         (("risk", "instrument", BTC.id, "min_liquidity_usd"), "10", None, True),
+        (("risk", "instrument", BTC.id, "order_notional"), None, "1000", False),
+        (("risk", "instrument", BTC.id), None, {"order_notional": "1000", "price_collar": "0.01"}, False),
+        (("risk", "instrument", BTC.id), {"order_notional": "1000"}, None, True),
+        (("risk", "strategy"), None, {"maker": {"strategy_drawdown": "0.1"}}, False),
+        (("risk", "portfolio", "daily_loss"), None, "0.04", False),
+        (("risk", "portfolio", "daily_loss"), None, "0.09", True),
+        (("risk", "portfolio", "daily_loss"), "0.01", None, True),
+        (("risk", "portfolio", "order_notional"), None, "1000", False),
+        (("risk", "portfolio", "order_notional"), None, "1000000", True),
         (("risk", "limits", BTC.id), None, {"max_order_notional": "1"}, True),
         (("risk", "max_exposure"), "10", "NaN", True),
     ],
 )
 def test_the_direction_of_a_change_is_known_or_it_adds_risk(path: Any, before: Any, after: Any, adds: bool) -> None:
     edit = Edit(path=path, before=before, after=after, is_new=before is None, is_removed=after is None)
-    assert adds_risk(edit) is adds
+    assert adds_risk(edit, partial(limits.configured, Rig(ASKING).begin().core)) is adds
 
 
 def test_edits_lead_there_and_back() -> None:
