@@ -122,16 +122,27 @@ def _parcels(message: Message, dialect: Dialect) -> tuple[Parcel, ...]:
     if len(pages) > MAX_PAGES:
         return (_file_parcel(message, dialect),)
     last = len(pages)
-    return tuple(
+    parcels = tuple(
         Parcel(
             text=_markup(page, dialect),
             plain="\n".join(line.text for line in page),
             severity=message.severity,
             buttons=message.buttons if position == last else (),
-            file_name=message.file_name if position == last else "",
-            file_text=message.file_text if position == last else "",
         )
         for position, page in enumerate(pages, 1)
+    )
+    return (*parcels, _attached(message, dialect)) if message.file_name else parcels
+
+
+def _attached(message: Message, dialect: Dialect) -> Parcel:
+    """The file that a message carries, with its name as the caption: a caption may be much shorter than a text."""
+    line = Line(message.file_name[:200], "bold")
+    return Parcel(
+        text=_markup([line], dialect),
+        plain=line.text,
+        severity=message.severity,
+        file_name=message.file_name,
+        file_text=message.file_text,
     )
 
 

@@ -117,8 +117,12 @@ class BreakerView(Struct, frozen=True, kw_only=True):
     name: str = ""
     """What `/breaker` calls it."""
     measure: str = ""
+    """What it measures now, with its unit; `value` is the bare number."""
     threshold: str = ""
+    """At which it opens; `limit` is the bare number."""
     actions: tuple[str, ...] = ()
+    value: Decimal = Decimal(0)
+    limit: Decimal = Decimal(0)
 
 
 class FailoverView(Struct, frozen=True, kw_only=True):

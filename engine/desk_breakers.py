@@ -38,6 +38,8 @@ def connections(core: Core) -> list[v.BreakerView]:
             measure=str(len(breaker.failures)),
             threshold=f"{rule.threshold:f}",
             actions=("fail_over", "cancel_pending"),
+            value=Decimal(len(breaker.failures)),
+            limit=rule.threshold,
         )
         for venue, operations in sorted(core.state.breakers.items())
         for operation, breaker in sorted(operations.items())
@@ -68,6 +70,7 @@ def matrix_view(core: Core, key: str) -> v.BreakerView:
     """One breaker of the matrix."""
     watch, scope = split(key)
     breaker, rule = core.state.matrix.get(key, Breaker()), rule_of(core, key)
+    value, limit = measure_now(core, watch, scope, breaker), threshold_of(core.state.settings.breakers, key)
     return v.BreakerView(
         venue=scope or "all",
         operation=watch.value,
@@ -77,9 +80,11 @@ def matrix_view(core: Core, key: str) -> v.BreakerView:
         until_ns=breaker.until_ns,
         why=breaker.why,
         name=key,
-        measure=figure(watch, measure_now(core, watch, scope, breaker)),
-        threshold=figure(watch, threshold_of(core.state.settings.breakers, key)),
+        measure=figure(watch, value),
+        threshold=figure(watch, limit),
         actions=tuple(action.value for action in rule.actions),
+        value=value,
+        limit=limit,
     )
 
 

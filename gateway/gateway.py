@@ -19,6 +19,7 @@ from domain.errors import MoonDevError
 from domain.risk_views import RiskView, StressView
 from domain.settings import Environment
 from domain.views import (
+    BreakerView,
     EquityPoint,
     OrderView,
     PersonView,
@@ -80,6 +81,8 @@ class RiskReading(Struct, frozen=True, kw_only=True):
     view: RiskView
     stress: list[StressView]
     status: StatusView
+    breakers: list[BreakerView] = []
+    """All of them, those that are closed too."""
 
 
 class Reader:
@@ -124,7 +127,8 @@ class Reader:
         if self._risk is None or now - self._risk_read_at > RISK_REFRESH_S:
             stress = self._desk.stress()
             shocks = [] if isinstance(stress, str) else stress
-            self._risk = RiskReading(view=self._desk.risk(), stress=shocks, status=self._desk.status())
+            desk = self._desk
+            self._risk = RiskReading(view=desk.risk(), stress=shocks, status=desk.status(), breakers=desk.breakers())
             self._risk_read_at = now
         return self._risk
 

@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import TypeAlias
 
+from domain.views import BreakerView
 from gateway.gateway import RiskReading
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECOND_NS = 1_000_000_000
+BREAKER_STATES = ("closed", "half_open", "open", "forced_open")
 LEVELS = ("low", "medium", "high", "critical")
 
 Labels: TypeAlias = dict[str, str]
@@ -83,3 +85,12 @@ def _gauges(reading: RiskReading) -> Iterator[tuple[str, str, Iterable[Sample]]]
     yield "override_value", "A limit that people have loosened, in its own unit.", [(at, o.value) for at, o in loosened]
     ends: list[Sample] = [(at, (o.until_ns - status.ts_ns) // SECOND_NS) for at, o in loosened]
     yield "override_left_seconds", "After that the limit holds again.", ends
+    yield from _of_breakers(reading.breakers)
+
+
+def _of_breakers(rows: list[BreakerView]) -> Iterator[tuple[str, str, Iterable[Sample]]]:
+    known = [({"breaker": row.operation, "scope": row.venue}, row) for row in rows]
+    states: list[Sample] = [(at, BREAKER_STATES.index(row.state)) for at, row in known]
+    yield "breaker_state", "0 closed, 1 half open, 2 open, 3 open by hand.", states
+    yield "breaker_measure", "What it measures, in the unit of its threshold.", [(at, row.value) for at, row in known]
+    yield "breaker_threshold", "At which measure it opens.", [(at, row.limit) for at, row in known]

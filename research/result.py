@@ -10,7 +10,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from domain.facts import Alerted, EquitySampled, Fact, FillBooked, Refused, Severity
+from domain.breakers import Watch
+from domain.facts import Alerted, BreakerChanged, EquitySampled, Fact, FillBooked, Refused, Severity
 from domain.instrument import ZERO
 from domain.settings import StrategySpec
 from domain.strategy import Strategy
@@ -68,6 +69,8 @@ class Result(Struct, frozen=True, kw_only=True):
     samples: tuple[tuple[int, Decimal], ...]
     sample_ns: int
     refusals: dict[str, int]
+    breakers: dict[str, int]
+    """Breakers of the matrix that were watched, and how often each opened."""
     alerts: tuple[str, ...]
     strategy_status: str
     state_hash: str
@@ -120,6 +123,7 @@ class Recorder:
         self.fills: list[FillBooked] = []
         self.equity: list[tuple[int, Decimal]] = []
         self.refusals: Counter[str] = Counter()
+        self.trips: Counter[str] = Counter()
         self.alerts: dict[str, None] = {}
 
     def __call__(self, facts: Sequence[Fact]) -> None:
@@ -131,6 +135,8 @@ class Recorder:
                 self.equity.append((fact.ts_ns, fact.equity))
             elif isinstance(fact, Refused):
                 self.refusals[fact.reason.value] += 1
+            elif isinstance(fact, BreakerChanged) and fact.state == "open":
+                self.trips[fact.name] += 1
             elif isinstance(fact, Alerted) and fact.severity is not Severity.INFO:
                 self.alerts[fact.text] = None
 
@@ -183,6 +189,11 @@ def result_of(driver: Driver, recorder: Recorder, data: MarketData, terms: Terms
         samples=tuple(samples),
         sample_ns=span.sample_ns,
         refusals=dict(sorted(recorder.refusals.items())),
+        breakers={
+            watch.value: recorder.trips[watch.value]
+            for watch in Watch
+            if watch is not Watch.EXCHANGE_FAILURE and state.settings.breakers.rule(watch) is not None
+        },
         alerts=tuple(recorder.alerts),
         strategy_status=f"{tested.status} {tested.detail}".strip(),
         state_hash=state_hash(state),

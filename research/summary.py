@@ -56,6 +56,7 @@ def rows(outcome: Outcome) -> Iterator[tuple[str, str]]:
     yield "Latency", ", ".join(f"{name} {ms:g} ms" for name, ms in result.latency_ms.items())
     yield "Costs", f"maker {_percent(result.maker_fee)}, taker {_percent(result.taker_fee)}" + _free(result)
     yield "Approver", APPROVERS[result.approver]
+    yield "Breakers", _breakers(result)
     yield "Strategy is", result.strategy_status
     if result.refusals:
         yield "Refused", ", ".join(f"{reason} x {count}" for reason, count in result.refusals.items())
@@ -138,3 +139,11 @@ def _percent(fraction: Decimal) -> str:
 
 def _cash(amount: Decimal) -> str:
     return f"{amount.quantize(_money):,f}"
+
+
+def _breakers(result: Result) -> str:
+    """Whether the matrix was on, and what of it opened: what drivers measure live is not measured in a backtest."""
+    if not result.breakers:
+        return "off"
+    opened = [f"{name} x {count}" for name, count in result.breakers.items() if count]
+    return f"on, {len(result.breakers)} of the matrix; opened: {', '.join(opened) or 'none'}"

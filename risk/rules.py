@@ -265,7 +265,7 @@ _TABLE = (
         scopes=(PORTFOLIO, STRATEGY),
         default=Decimal(10),
         least=_ONE,
-        most=Decimal(10_000),
+        most=Decimal(1_000_000),
     ),
     Rule(
         name="kelly_min",

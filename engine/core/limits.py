@@ -32,6 +32,10 @@ class Limits(NamedTuple):
     messages: int
     """Of the strategy, in a window."""
     venue_messages: int
+    of_account: str
+    of_venue: str
+    of_strategy: str
+    """Scopes of the sums, and of the message budgets."""
 
 
 def effective(core: Core, rule: str, *, instrument: str = "", strategy: str = "", venue: str = "") -> Decimal | None:
@@ -192,7 +196,16 @@ def make_limits(core: Core, slot: Slot) -> Limits | None:
     window_s = Decimal(risk.message_window_ns) / NS
     at_venue = effective(core, "messages_per_s", venue=venue) or Decimal(0)
     of_owner = effective(core, "messages_per_s", strategy=owner) or Decimal(0)
-    return Limits(owner, gate, wide, int(of_owner * window_s), int(at_venue * window_s))
+    return Limits(
+        owner,
+        gate,
+        wide,
+        int(of_owner * window_s),
+        int(at_venue * window_s),
+        f"account:{slot.account}",
+        f"venue:{venue}",
+        f"strategy:{owner}",
+    )
 
 
 def _age_ns(core: Core, owner: str, rule_s: Decimal | None) -> int:

@@ -19,43 +19,41 @@ class WireError(Struct):
     msg: str = ""
 
 
-class WireOrder(Struct, rename="camel"):
-    """An order, as answers and questions tell of it; a refusal within a batch has `code` and `msg`."""
+class WireTerms(Struct, rename="camel"):
+    """What orders of both kinds tell; a refusal within a batch has `code` and `msg`."""
 
     symbol: str = ""
-    order_id: int = 0
-    client_order_id: str = ""
     side: str = ""
-    type: str = ""
-    time_in_force: str = ""
     price: str = "0"
-    orig_qty: str = "0"
-    executed_qty: str = "0"
-    status: str = ""
     reduce_only: bool = False
-    stop_price: str = "0"
     update_time: int = 0
     code: int = 0
     msg: str = ""
 
 
-class WireAlgo(Struct, rename="camel"):
+class WireOrder(WireTerms, rename="camel"):
+    """An order, as answers and questions tell of it."""
+
+    order_id: int = 0
+    client_order_id: str = ""
+    type: str = ""
+    time_in_force: str = ""
+    orig_qty: str = "0"
+    executed_qty: str = "0"
+    status: str = ""
+    stop_price: str = "0"
+
+
+class WireAlgo(WireTerms, rename="camel"):
     """A conditional order. Once it is triggered, `actual_order_id` is the order that it became."""
 
     algo_id: int = 0
     client_algo_id: str = ""
     order_type: str = ""
-    symbol: str = ""
-    side: str = ""
     quantity: str = "0"
     algo_status: str = ""
     trigger_price: str = "0"
-    price: str = "0"
-    reduce_only: bool = False
     actual_order_id: str = ""
-    update_time: int = 0
-    code: int = 0
-    msg: str = ""
 
 
 class StreamOrder(Struct):

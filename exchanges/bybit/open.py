@@ -22,8 +22,7 @@ from exchanges.shared.setup import RealVenue, VenueSetup, wanted
 from exchanges.viaccxt.client import Client
 from exchanges.viaccxt.dialect import Patience
 from exchanges.viaccxt.feed import PublicFeed
-from exchanges.viaccxt.limits import Limits
-from exchanges.viaccxt.opening import asking, hmac_signer
+from exchanges.viaccxt.opening import asking, feed_reader, hmac_signer
 from exchanges.viaccxt.pages import PublicReader
 from exchanges.viaccxt.venue import CcxtVenue, Speech
 
@@ -108,10 +107,7 @@ def open_feed(
     """The public market data."""
     network = network_at(setup)
     patience = patience or Patience(connect_timeout_s=setup.connect_timeout_s)
-    limits = Limits(setup.venue, setup.base_url or setup.network, RULES, clock)
-    reader = PublicReader(
-        "Bybit", network.rest, timeout_s=patience.request_timeout_s, backoff_s=patience.backoff_s, limits=limits
-    )
+    reader = feed_reader("Bybit", setup, network.rest, RULES, clock, patience)
     dialect = BybitFeedDialect(network.public, reader, instruments)
     return PublicFeed(dialect, clock, instruments, patience, folder=setup.folder)
 

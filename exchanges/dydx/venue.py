@@ -20,7 +20,7 @@ from pathlib import Path
 import aiohttp
 
 from domain.errors import DataError, Unrepresentable, VenueError
-from domain.events import VenueEvent, VenueSnapshot, VenueStatus
+from domain.events import VenueEvent, VenueSnapshot
 from domain.instrument import AccountId, Instrument
 from domain.order import ArmDeadMan, Intent, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
@@ -36,6 +36,7 @@ from exchanges.dydx.outbox import Outbox
 from exchanges.dydx.socket import Connection
 from exchanges.dydx.wire import UNREAD, Frame, WireHeight, WireHeightUpdate, WireUpdate, decoded, ns_of
 from exchanges.shared.keys import note, told
+from exchanges.shared.link import Link
 from exchanges.shared.payloads import Payloads
 from exchanges.shared.reads import Reads
 from exchanges.shared.redial import Redial
@@ -91,9 +92,7 @@ class DydxVenue:
         self._reads = Reads(self._readers, self._tasks, self._told)
         self._redial = Redial("dYdX's account stream", config, jitter)
         self._waiting: set[tuple[str, str]] = set()
-        self._live = asyncio.Event()
-        self._is_up = False
-        self._complaint = ""
+        self._link = Link(NAME, "dYdX", config.ws_url, self._emit)
         self._funded_hour = 0
         self.payloads = Payloads(NAME, UNREAD, folder)
         """Messages that were not understood, and fields that are new to us."""
@@ -105,22 +104,11 @@ class DydxVenue:
         """
         self._sink = sink
         session = self._session = self.outbox.session = aiohttp.ClientSession()
-        try:
+        async with self._link.opening(self._config.connect_timeout_s, self.aclose):
             await self._look_at(session)
             for key in self._keys():
                 note(key)
             self._tasks.spawn(self._redial.keep(partial(self._connection, session), self._ended))
-            async with asyncio.timeout(self._config.connect_timeout_s):
-                await self._live.wait()
-        except TimeoutError:
-            await self.aclose()
-            raise VenueError(
-                f"dYdX ({self._config.ws_url}) did not confirm the account streams within "
-                f"{self._config.connect_timeout_s:g} s: {self._complaint or 'no answer'}"
-            ) from None
-        except BaseException:
-            await self.aclose()
-            raise
 
     async def check(self) -> tuple[KeyView, ...]:
         """Check network, keys, clock and contracts, and change nothing."""
@@ -161,14 +149,11 @@ class DydxVenue:
         label = {account: account.partition(":")[2] for account, _ in traders}
         turns = [budget for account, trader in traders for budget in trader.turns.budgets(label[account])]
         waiting = [waiting for _, trader in traders for waiting in trader.turns.waiting()]
-        said = [] if self._is_up else [self._complaint or "not started"]
-        if self.payloads.unknown:
-            said.append(f"unknown fields: {', '.join(list(self.payloads.unknown)[:3])}")
         return VenueView(
             venue=NAME,
             network=network_name(self._config),
-            connected=self._is_up,
-            detail="; ".join(said),
+            connected=self._link.is_up,
+            detail=self._link.says(self.payloads),
             keys=self._keys(),
             budgets=(*self._limits.budget.budgets(now_ns), *turns),
             waiting=(*self._limits.budget.waiting(now_ns), *waiting),
@@ -201,11 +186,8 @@ class DydxVenue:
     # the connection
 
     def _ended(self, why: str) -> None:
-        self._complaint = why
         self.orders.on_lost()
-        if self._is_up:
-            self._is_up = False
-            self._emit(VenueStatus(venue=self.name, connected=False, detail=why))
+        self._link.down(why)
 
     async def _connection(self, session: aiohttp.ClientSession) -> str:
         """One connection, from the handshake to its end; returns why it ended."""
@@ -220,16 +202,11 @@ class DydxVenue:
                 if isinstance(frame, str):
                     return frame
                 self._take(frame)
-                if not self._is_up and not self._waiting:
-                    self._say_up()
-                elif not self._is_up and asyncio.get_running_loop().time() > confirm_by:
+                if not self._link.is_up and not self._waiting:
+                    self._redial.worked()
+                    self._link.up()
+                elif not self._link.is_up and asyncio.get_running_loop().time() > confirm_by:
                     return f"not confirmed: {', '.join(sorted(channel for channel, _ in self._waiting))}"
-
-    def _say_up(self) -> None:
-        self._is_up = True
-        self._redial.worked()
-        self._live.set()
-        self._emit(VenueStatus(venue=self.name, connected=True, detail=f"dYdX, {self._config.ws_url}"))
 
     def _take(self, frame: Frame) -> None:
         """Deal with one message; one that is not understood is counted and skipped, and a snapshot is asked for."""
@@ -243,7 +220,7 @@ class DydxVenue:
                 self._see(int(block.block_height), ns_of(block.time))
             elif frame.type == "error":
                 log.warning("dYdX complains: %s", frame.message)
-                self._complaint = frame.message
+                self._link.complaint = frame.message
         except (DataError, Unrepresentable, ArithmeticError, ValueError) as error:
             self.payloads.keep(bytes(frame.contents), str(error), self._clock.now_ns())
             self._reads.look_at_all()

@@ -20,8 +20,8 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
-from domain.errors import ConfigError, DataError, Unrepresentable, VenueError
-from domain.events import VenueEvent, VenueStatus
+from domain.errors import ConfigError, DataError, Unrepresentable
+from domain.events import VenueEvent
 from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.order import Intent, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
@@ -49,6 +49,7 @@ from exchanges.hyperliquid.socket import connect, receive
 from exchanges.hyperliquid.watch import AccountWatch
 from exchanges.hyperliquid.wire import ErrorMessage
 from exchanges.shared.keys import note
+from exchanges.shared.link import Link
 from exchanges.shared.payloads import Payloads
 from exchanges.shared.reads import Reads
 from exchanges.shared.redial import Redial
@@ -116,9 +117,7 @@ class HyperliquidVenue:
         self.reads = Reads(self._readers, self._tasks, self._emit)
         self._redial = Redial("Hyperliquid's order connection", config, jitter)
         self._waiting: set[UserSubscription] = set()
-        self._live = asyncio.Event()
-        self._is_up = False
-        self._complaint = ""
+        self._link = Link(NAME, "Hyperliquid", config.ws_url, self._emit)
 
     async def start(self, sink: Callable[[VenueEvent], None]) -> None:
         """Check keys, clock and contracts, connect, and return when the venue has confirmed the streams.
@@ -127,7 +126,7 @@ class HyperliquidVenue:
         """
         self._sink = sink
         session = self._session = self.outbox.session = aiohttp.ClientSession()
-        try:
+        async with self._link.opening(self._config.connect_timeout_s, self.aclose):
             meta = await self._look_at(session)
             for key in self._watch.keys.values():
                 note(key)
@@ -135,17 +134,6 @@ class HyperliquidVenue:
             connection = partial(self._connection, session)
             for run in (self.outbox.run(), self._redial.keep(connection, self._ended), self._look_on()):
                 self._tasks.spawn(run)
-            async with asyncio.timeout(self._config.connect_timeout_s):
-                await self._live.wait()
-        except TimeoutError:
-            await self.aclose()
-            raise VenueError(
-                f"Hyperliquid ({self._config.ws_url}) did not confirm the private streams within "
-                f"{self._config.connect_timeout_s:g} s: {self._complaint or 'no answer'}"
-            ) from None
-        except BaseException:
-            await self.aclose()
-            raise
 
     async def check(self) -> tuple[KeyView, ...]:
         """Check keys, clock and contracts, and change nothing."""
@@ -178,16 +166,11 @@ class HyperliquidVenue:
     def view(self) -> VenueView:
         """How the connection is, how much of which limit is used, and what waits."""
         now_ns = self._clock.now_ns()
-        said = [*self._watch.warnings.values()]
-        if not self._is_up:
-            said.insert(0, self._complaint or "not started")
-        if self.payloads.unknown:
-            said.append(f"unknown fields: {', '.join(list(self.payloads.unknown)[:3])}")
         return VenueView(
             venue=NAME,
             network="mainnet" if self._config.is_mainnet else "testnet" if is_testnet(self._config) else "local",
-            connected=self._is_up,
-            detail="; ".join(said),
+            connected=self._link.is_up,
+            detail=self._link.says(self.payloads, self._watch.warnings.values()),
             keys=tuple(self._watch.keys.values()),
             budgets=self.limits.budget.budgets(now_ns),
             waiting=self.limits.budget.waiting(now_ns),
@@ -256,11 +239,8 @@ class HyperliquidVenue:
     # the connection
 
     def _ended(self, why: str) -> None:
-        self._complaint = why
         self.outbox.lost()
-        if self._is_up:
-            self._is_up = False
-            self._emit(VenueStatus(venue=self.name, connected=False, detail=why))
+        self._link.down(why)
 
     async def _connection(self, session: aiohttp.ClientSession) -> str:
         """One connection, from the handshake to its end; returns why it ended."""
@@ -281,19 +261,14 @@ class HyperliquidVenue:
                 if kind is not aiohttp.WSMsgType.TEXT:
                     return f"closed: {data or socket.close_code or kind.name} {extra or ''}".strip()
                 self._take(data)
-                if self._is_up:
+                if self._link.is_up:
                     continue
                 if not self._waiting:
                     self.outbox.socket = socket
-                    self._say_up()
+                    self._redial.worked()
+                    self._link.up()
                 elif asyncio.get_running_loop().time() > confirm_by:
                     return f"not confirmed: {', '.join(sorted(each.type for each in self._waiting))}"
-
-    def _say_up(self) -> None:
-        self._is_up = True
-        self._redial.worked()
-        self._live.set()
-        self._emit(VenueStatus(venue=self.name, connected=True, detail=f"Hyperliquid, {self._config.ws_url}"))
 
     def _take(self, frame: bytes) -> None:
         """Deal with one frame; what is not understood is kept and skipped, and a snapshot asked for."""
@@ -314,7 +289,7 @@ class HyperliquidVenue:
                 self._waiting.discard(UserSubscription(confirmed.type, confirmed.user.lower()))
             elif isinstance(message, ErrorMessage):
                 log.warning("Hyperliquid complains: %s", message.data)
-                self._complaint = message.data
+                self._link.complaint = message.data
         except (DataError, Unrepresentable, msgspec.DecodeError, ArithmeticError) as error:
             self.payloads.keep(frame, str(error), self._clock.now_ns())
             self.reads.look_at_all()

@@ -1,4 +1,4 @@
-"""What the `open.py` of every venue over ccxt needs: a signer, and a client that lives for some questions."""
+"""What the `open.py` of every venue over ccxt needs: a signer, a client for some questions, and a feed's reader."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from domain.ports import Secrets, Signer
+from domain.ports import Clock, Secrets, Signer
 from exchanges.shared.setup import VenueAccount, VenueSetup
 from exchanges.viaccxt.client import Client, load_ccxt
-from exchanges.viaccxt.dialect import ClientSpec
+from exchanges.viaccxt.dialect import ClientSpec, Patience
+from exchanges.viaccxt.limits import Limits, Rules
+from exchanges.viaccxt.pages import PublicReader
 from exchanges.viaccxt.signing import HmacSigner
 
 
@@ -42,3 +44,13 @@ async def asking(
             timeout_s=setup.connect_timeout_s,
         )
         yield client, account
+
+
+def feed_reader(
+    name: str, setup: VenueSetup, base_url: str, rules: Rules, clock: Clock, patience: Patience
+) -> PublicReader:
+    """A reader for a public feed, which shares the limits of this machine's address with the order side."""
+    limits = Limits(setup.venue, setup.base_url or setup.network, rules, clock)
+    return PublicReader(
+        name, base_url, timeout_s=patience.request_timeout_s, backoff_s=patience.backoff_s, limits=limits
+    )

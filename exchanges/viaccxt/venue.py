@@ -10,7 +10,6 @@ One task holds each account's stream. When one ends, the venue is down until all
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 import re
@@ -23,12 +22,13 @@ import msgspec
 from msgspec import Struct
 
 from domain.errors import ConfigError, DataError, Unrepresentable, VenueError
-from domain.events import OrderReport, SendFailed, VenueEvent, VenueSnapshot, VenueStatus
+from domain.events import OrderReport, SendFailed, VenueEvent, VenueSnapshot
 from domain.instrument import AccountId, Instrument
 from domain.order import ArmDeadMan, Intent, Place, Query, RequestSnapshot
 from domain.ports import Clock, Signer, VenueCaps
 from domain.views import KeyView, VenueView
 from exchanges.shared.keys import note
+from exchanges.shared.link import Link
 from exchanges.shared.payloads import Payloads
 from exchanges.shared.reads import Reads
 from exchanges.shared.redial import Redial
@@ -127,9 +127,7 @@ class CcxtVenue:
         self.seats: dict[AccountId, Seat] = {}
         self._tasks = Tasks(self.name)
         self._reads = Reads(self.seats, self._tasks, self._emit)
-        self._live = asyncio.Event()
-        self._is_up = False
-        self._complaint = ""
+        self._link = Link(self.name, self.name, setup.network, self._emit)
         self.payloads = Payloads(setup.venue, speech.unread, setup.folder)
 
     @property
@@ -143,7 +141,7 @@ class CcxtVenue:
         Raises `ConfigError` for what a person has to set right, `VenueError` when the venue does not answer.
         """
         self._sink = sink
-        try:
+        async with self._link.opening(self._patience.connect_timeout_s, self.aclose):
             for key in await self.check():
                 note(key)
             for seat in self.seats.values():
@@ -152,17 +150,6 @@ class CcxtVenue:
                 self._tasks.spawn(seat.redial.keep(partial(self._listen, seat), partial(self._ended, seat)))
             if all(seat.session.has_dead_man for seat in self.seats.values()):
                 self.caps = msgspec.structs.replace(self.caps, dead_man=True)
-            async with asyncio.timeout(self._patience.connect_timeout_s):
-                await self._live.wait()
-        except TimeoutError:
-            await self.aclose()
-            raise VenueError(
-                f"{self.name} ({self._setup.network}) did not confirm the private streams within "
-                f"{self._patience.connect_timeout_s:g} s: {self._complaint or 'no answer'}"
-            ) from None
-        except BaseException:
-            await self.aclose()
-            raise
 
     async def check(self) -> tuple[KeyView, ...]:
         """Check keys, clock and modes, and change nothing."""
@@ -239,14 +226,11 @@ class CcxtVenue:
 
     def view(self) -> VenueView:
         """How the connection is, how much of which limit is used, and what waits."""
-        said = [] if self._is_up else [self._complaint or "not started"]
-        if self.payloads.unknown:
-            said.append(f"unknown fields: {', '.join(list(self.payloads.unknown)[:3])}")
         return VenueView(
             venue=self.name,
             network=self._setup.network,
-            connected=self._is_up,
-            detail="; ".join(said),
+            connected=self._link.is_up,
+            detail=self._link.says(self.payloads),
             keys=self._keys(),
             budgets=self.limits.budgets() if self.limits is not None else (),
             waiting=self.limits.waiting() if self.limits is not None else (),
@@ -269,21 +253,16 @@ class CcxtVenue:
         return "the stream ended"
 
     def _ended(self, seat: Seat, why: str) -> None:
-        self._complaint = why
         seat.is_live = False
-        if self._is_up:
-            self._is_up = False
-            self._emit(VenueStatus(venue=self.name, connected=False, detail=why))
+        self._link.down(why)
 
     def _say_live(self, seat: Seat) -> None:
         seat.is_live = True
         seat.redial.worked()
-        if not self._is_up and len(self.seats) == len(self._setup.accounts) and all(
+        if not self._link.is_up and len(self.seats) == len(self._setup.accounts) and all(
             each.is_live for each in self.seats.values()
         ):  # fmt: skip
-            self._is_up = True
-            self._live.set()
-            self._emit(VenueStatus(venue=self.name, connected=True, detail=f"{self.name}, {self._setup.network}"))
+            self._link.up()
 
     def _hear(self, seat: Seat, url: str, message: Any) -> bool:  # noqa: ANN401 - JSON
         """One message of a WebSocket; what is not understood is counted and skipped."""

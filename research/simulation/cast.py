@@ -6,7 +6,9 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from domain.breakers import BreakerRule, BreakerSettings
+from msgspec.structs import replace
+
+from domain.breakers import BreakerRule, BreakerSettings, Watch
 from domain.instrument import Instrument
 from domain.settings import (
     SECOND_NS,
@@ -24,6 +26,7 @@ from domain.settings import (
 from engine.core.core import AnyStrategy
 from engine.strategies.registry import BUILT_IN
 from research.simulation.wild import Wild
+from risk.matrix import DEFAULTS
 
 MAIN, SUB = "PAPER:main", "PAPER:sub"
 BTC, BTC2, ETH = "BTC-USDC-PERP.PAPER", "BTC-USDT-PERP.PAPER", "ETH-USDC-PERP.PAPER"
@@ -102,9 +105,22 @@ def settings(random: Random) -> Settings:
             dead_man_ns=random.choice((0, 0, 0, 15 * SECOND_NS)),
             quote_tolerance_ticks=random.choice((0, 2)),
         ),
-        breakers=BreakerSettings(exchange_failure=BreakerRule(cool_down_ns=10 * SECOND_NS)),
+        breakers=breakers(with_matrix=limits.max_reference_age_ns == 15 * SECOND_NS),
         strategies=cast(random),
     )
+
+
+def breakers(*, with_matrix: bool) -> BreakerSettings:
+    """Connections that are tried again soon; in half of the worlds the mission's matrix too, with short cool-downs."""
+    connections = BreakerRule(cool_down_ns=10 * SECOND_NS)
+    if not with_matrix:
+        return BreakerSettings(exchange_failure=connections)
+    soon = {
+        watch.value: replace(rule, cool_down_ns=10 * SECOND_NS, window_ns=min(rule.window_ns, 20 * SECOND_NS))
+        for watch in (Watch.LATENCY, Watch.ERROR_RATE, Watch.VOLATILITY, Watch.SPREAD, Watch.FEED_AGE, Watch.DATA_GAP)
+        if (rule := DEFAULTS.rule(watch)) is not None
+    }
+    return replace(DEFAULTS, exchange_failure=connections, **soon)
 
 
 def cast(random: Random) -> tuple[StrategySpec, ...]:

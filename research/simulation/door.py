@@ -156,7 +156,10 @@ class Door:
             raise Violation("halted", f"{intent} leaves after trading was halted")
         if self.held_back:
             raise Violation("held back", f"{intent} leaves although nobody has looked at a stranger's order")
-        entry = core.state.slots[sent.slot].entry
+        slot = core.state.slots[sent.slot]
+        if isinstance(intent, Place):
+            require(core.size_fraction(slot) > 0, "breaker", f"{intent} leaves past an open breaker")
+        entry = slot.entry
         if sent.role is Role.TARGET and (sent.slot, entry) in self.consumed:
             raise Violation("entry consumed", f"{intent} buys back entry {entry}, whose protection has fired")
 

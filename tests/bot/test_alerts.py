@@ -34,6 +34,21 @@ async def test_a_halt_from_any_door_is_told_on_every_channel(tmp_path):
         assert "By tina: from the dashboard" in shown(await w.discord.text("Trading is HALTED"))
 
 
+async def test_an_incident_is_told_to_every_chat_and_to_each_person_alone_and_never_held_back(tmp_path):
+    async with world(tmp_path, repeat_s=600) as w:
+        await run(w, "/flatten all the news is bad", "tina")
+        for chat in (GROUP, TINA, ROSA, ROLF, ADAM):
+            alert = await w.telegram.text("I1 (flatten)", chat=chat)
+            assert "/incident ack" in alert.text
+        assert "I1 (flatten)" in shown(await w.discord.text("I1 (flatten)"))
+        assert not [one for one in w.telegram.sent if one.chat == TELEGRAM["vera"] and "I1" in one.text]
+        await run(w, "/incident ack mine", "rosa")
+        assert "rosa looks after it" in (await w.telegram.text("rosa looks after it", chat=ADAM)).text
+        await run(w, "/incident recover", "rolf")
+        w.engine.play(2)
+        await w.telegram.text("the books are the venues", chat=ADAM)
+
+
 async def test_what_is_told_depends_on_its_severity(tmp_path):
     async with world(tmp_path, "telegram") as w:
         w.desk.publish([alerted("nothing much", severity=Severity.INFO), alerted("look here")])

@@ -113,3 +113,14 @@ def test_discord_takes_every_rendered_part(message):
     for parcel in render.discord(message):
         assert utf16(parcel.text) <= 4096 - 64
         assert parcel.text.count("```") % 2 == 0
+
+
+def test_a_file_is_sent_as_a_file_and_stands_below_the_text_in_a_terminal():
+    message = Message(
+        title="Report", blocks=(Text("here it is"),), file_name="incident-I1.md", file_text="# I1\n" * 900
+    )
+    for parcels in (render.telegram(message), render.discord(message)):
+        assert parcels[-1].file_name == "incident-I1.md"
+        assert parcels[-1].file_text == message.file_text
+        assert "here it is" in parcels[0].plain
+    assert message.file_text in render.plain(message)

@@ -64,6 +64,8 @@ async def test_a_bad_level_and_a_liquidation_cannot_be_overlooked(engine: Engine
 async def test_the_metrics_are_what_prometheus_reads(engine: Engine) -> None:
     now = await reading(engine, past=True)
     page = exposition(now)
+    assert 'moondev_breaker_state{breaker="drawdown",scope="all"} 0' in page
+    assert 'moondev_breaker_threshold{breaker="volatility",scope="BTC-USDC-PERP.PAPER"} 0.05' in page
     lines = [line for line in page.splitlines() if not line.startswith("#")]
     form = re.compile(r'moondev_\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? -?\d+(\.\d+)?')
     assert all(form.fullmatch(line) for line in lines), page

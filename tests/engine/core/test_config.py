@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from domain import commands as c
@@ -20,6 +22,7 @@ from engine.core import config, limits
 from engine.core.recovery import replay, state_hash
 from engine.core.state import State
 from risk.direction import adds_risk
+from risk.rules import RULES
 from tests.engine.core.rig import ASKING, BTC, SPEC, Rig, places, target, wants
 
 
@@ -305,3 +308,40 @@ def test_what_would_also_hold_back_a_reduction_is_nobodys_alone(section: str, ch
     now = rig.core.state.settings
     after = replace(now, **{section: replace(getattr(now, section), **changes)})
     assert rig.command(Change(now, after).command(), "bob").request
+
+
+ALONE = st.sampled_from(
+    [
+        ("risk", "max_exposure"),
+        ("risk", "base_position_fraction"),
+        ("risk", "default_limits", "max_order_notional"),
+        ("risk", "default_limits", "price_collar"),
+        ("risk", "portfolio", "daily_loss"),
+        ("risk", "portfolio", "leverage"),
+        ("risk", "portfolio", "liquidation_distance"),
+        ("risk", "portfolio", "order_notional"),
+        ("risk", "instrument", BTC.id),
+    ]
+)
+
+
+def looseness(rig: Rig) -> list[Decimal]:
+    """What may be done now, by each rule and the older limits; more is looser."""
+    found = []
+    for name, rule in RULES.items():
+        value = limits.effective(rig.core, name, instrument=BTC.id) or Decimal(0)
+        found.append(value if rule.raising_adds_risk else -value)
+    return [*found, rig.core.state.settings.risk.max_exposure]
+
+
+@given(st.lists(st.tuples(ALONE, st.decimals("0.001", "2000000", places=3)), max_size=6))
+def test_nobody_alone_loosens_anything_by_whatever_changes_in_whatever_order(changes: Any) -> None:
+    rig = Rig(replace(ASKING, approvals=replace(ASKING.approvals, requester_counts=True))).begin()
+    for path, value in changes:
+        before, node = looseness(rig), tree_of(rig.core.state.settings)
+        for part in path[:-1]:
+            node = node[part]
+        new = {"order_notional": str(value)} if path[-1] == BTC.id else str(value)
+        edit = Edit(path=path, before=node.get(path[-1]), after=new, is_new=path[-1] not in node)
+        rig.command(c.ChangeSettings(edits=(edit,)), "bob")
+        assert all(now <= then for now, then in zip(looseness(rig), before, strict=True))

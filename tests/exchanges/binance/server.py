@@ -70,7 +70,7 @@ class Faults:
         """Messages of the streams come in any order."""
         self.deaf = False
         """New WebSockets answer no ping: the line is dead and nobody says so."""
-        self.skip_depth = 0
+        self.lose_deltas = 0
         """So many book updates are lost on the way."""
 
 
@@ -155,8 +155,8 @@ class BinanceServer:
         self.room.digest(self.room.exchange.poll(now))
         await self.flush()
         for stream, message in self.public.tell(event):
-            if self.faults.skip_depth and stream.endswith("@depth"):
-                self.faults.skip_depth -= 1
+            if self.faults.lose_deltas and stream.endswith("@depth"):
+                self.faults.lose_deltas -= 1
                 continue
             for socket, (_, streams) in list(self._sockets.items()):
                 if stream in streams or f"{stream}@100ms" in streams or f"{stream}@0ms" in streams:

@@ -1,8 +1,7 @@
 """dYdX's public feed against the local venue: real sockets, a book that may be crossed, numbers with holes."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 from domain.errors import ConfigError, VenueError
-from domain.market import Bar, Bbo, Book, Feed, FeedKind, FeedState, FeedStatus, Mark, MarketEvent, Trade
+from domain.market import Bar, Bbo, Book, Feed, FeedKind, FeedState, FeedStatus, Mark, Trade
 from exchanges.dydx.book import UncrossedBook
 from exchanges.dydx.open import open_feed
 from exchanges.shared.setup import LOCAL, VenueSetup
@@ -20,32 +19,16 @@ from tests.exchanges.desk import WallClock
 from tests.exchanges.dydx.desk import BTC
 from tests.exchanges.dydx.public_market import candle
 from tests.exchanges.dydx.server import DydxServer
+from tests.exchanges.listening import Heard as EverythingHeard
 
 MINUTE = 60_000_000_000
 
 
-class Heard:
-    """What came out of a feed."""
-
-    def __init__(self) -> None:
-        self.events: list[MarketEvent | FeedStatus] = []
-        self._more = asyncio.Event()
-
-    def sink(self, event: MarketEvent | FeedStatus) -> None:
-        self.events.append(event)
-        self._more.set()
-
-    def of(self, kind: type[Any]) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
+class Heard(EverythingHeard):
+    """What came out of a feed; its states are those of one book, or of the connection."""
 
     def states(self, instrument: str = "") -> list[FeedState]:
         return [status.state for status in self.of(FeedStatus) if status.instrument == instrument]
-
-    async def until(self, condition: Callable[[], Any]) -> None:
-        async with asyncio.timeout(10):
-            while not condition():
-                self._more.clear()
-                await self._more.wait()
 
 
 def setup_at(server: DydxServer) -> VenueSetup:

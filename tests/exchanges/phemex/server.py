@@ -47,7 +47,7 @@ class Faults:
         self.refuse_ws = False
         self.shuffle: random.Random | None = None
         """Messages of the account's stream come in any order."""
-        self.drop_deltas = 0
+        self.lose_deltas = 0
         """So many deltas of books are not sent."""
         self.delay_s = 0.0
 
@@ -137,8 +137,8 @@ class PhemexServer:
         self.room.digest(self.room.exchange.poll(now))
         await self.gateway.flush()
         for channel, message in self.public.tell(event):
-            if channel.startswith("orderbook_p") and self.faults.drop_deltas:
-                self.faults.drop_deltas -= 1
+            if channel.startswith("orderbook_p") and self.faults.lose_deltas:
+                self.faults.lose_deltas -= 1
             else:
                 await self.gateway.publish(channel, message)
 

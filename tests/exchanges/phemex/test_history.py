@@ -12,18 +12,19 @@ from domain.ports import HistorySource
 from exchanges.phemex.history import CANDLES, RATES, PhemexHistory
 from exchanges.phemex.open import open_history
 from exchanges.viaccxt.pages import PublicReader
+from tests.exchanges.listening import MINUTE_NS
 from tests.exchanges.phemex.catalogue import LISTED
 from tests.exchanges.phemex.desk import BTC, setup_of
+from tests.exchanges.phemex.ear import PhemexEar
 from tests.exchanges.phemex.server import PhemexServer
-from tests.exchanges.phemex.test_feed import MINUTE, bars_until
 
-HOUR = 60 * MINUTE
+HOUR = 60 * MINUTE_NS
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[PhemexServer]:
     async with PhemexServer() as opened:
-        opened.bars = bars_until
+        opened.bars = PhemexEar().bars
         yield opened
 
 
@@ -36,14 +37,14 @@ async def history(server) -> AsyncIterator[PhemexHistory]:
 
 async def test_candles_come_page_by_page_without_the_running_one(history):
     end = time.time_ns()
-    start = end // MINUTE * MINUTE - 3_000 * MINUTE
-    first = await history.candles(BTC, MINUTE, start, end)
-    assert (len(first.rows), first.until_ns) == (CANDLES, start + CANDLES * MINUTE)
-    second = await history.candles(BTC, MINUTE, first.until_ns, end)
+    start = end // MINUTE_NS * MINUTE_NS - 3_000 * MINUTE_NS
+    first = await history.candles(BTC, MINUTE_NS, start, end)
+    assert (len(first.rows), first.until_ns) == (CANDLES, start + CANDLES * MINUTE_NS)
+    second = await history.candles(BTC, MINUTE_NS, first.until_ns, end)
     opened = [bar.open_ts_ns for bar in [*first.rows, *second.rows]]
-    assert opened == [start + n * MINUTE for n in range(3_000)]
+    assert opened == [start + n * MINUTE_NS for n in range(3_000)]
     assert second.until_ns == end
-    assert first.rows[0].venue_ts_ns == first.rows[0].open_ts_ns + MINUTE
+    assert first.rows[0].venue_ts_ns == first.rows[0].open_ts_ns + MINUTE_NS
 
 
 async def test_funding_rates_come_page_by_page(history):
@@ -72,7 +73,7 @@ async def test_what_the_venue_does_not_hand_out_is_refused_with_what_to_do(histo
 async def test_a_refusal_in_an_answer_of_status_200_is_an_error(history):
     gone = replace(BTC, id="X-USDT-PERP.PHEMEX", venue_symbol="XUSDT")
     with pytest.raises(VenueError, match="30000 Please double check"):
-        await history.candles(gone, MINUTE, 0, MINUTE)
+        await history.candles(gone, MINUTE_NS, 0, MINUTE_NS)
 
 
 async def test_contracts_are_listed_without_an_account(server):
