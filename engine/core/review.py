@@ -210,8 +210,9 @@ def added_lately(core: Core, slot: Slot, parked: Parked, counted_as: str) -> int
 
 
 def large_now(core: Core, slot: Slot, since_ns: int) -> Decimal:
-    """The notional above which an addition waits: a part of the account's equity; for a person's order also what is
-    left of that part of all equity, so that slices over instruments, accounts and venues add up.
+    """The notional above which an addition waits: a part of the account's equity.
+
+    For a person's order it is also no more than is left of that part of all equity: slices add up.
     """
     fraction = core.state.settings.approvals.large_fraction
     large = core.equity(slot.account) * fraction

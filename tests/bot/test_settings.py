@@ -109,8 +109,7 @@ def test_an_open_bracket_is_a_mistake():
 
 
 async def test_a_number_that_no_record_can_hold_stops_nobody(engine):
-    for person in ("vera", "rosa"):
-        assert "is not VERSION" in await ask(engine, f"/config rollback {10**24}", person)
+    assert "is not VERSION" in await ask(engine, f"/config rollback {10**24}")
     for command in (ChangeSettings(rollback=10**24), SetParams(strategy="turtle-eth", params={"qty": 10**24})):
         done = await engine.desk.submit(command, actor("vera"))
         assert done.reason is Reason.BAD_VALUE

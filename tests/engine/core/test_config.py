@@ -281,9 +281,9 @@ def test_a_value_for_the_portfolio_loosens_no_limit_that_an_instrument_has_of_it
     assert limits.effective(rig.core, "price_collar", instrument=BTC.id) == Decimal("0.1"), "no default tightens it"
     now = rig.core.state.settings
     lower = {**now.risk.portfolio, "position_notional": Decimal(99_999), "order_notional": Decimal(99_999)}
-    assert rig.command(
-        Change(now, replace(now, risk=replace(now.risk, portfolio=lower))).command(), "bob"
-    ).ok, "below the 100,000 of all the others"
+    assert rig.command(Change(now, replace(now, risk=replace(now.risk, portfolio=lower))).command(), "bob").ok, (
+        "below the 100,000 of all the others"
+    )
     assert limits.effective(rig.core, "position_notional", instrument=BTC.id) == 1_000
     assert limits.effective(rig.core, "position_notional") == 99_999
 
