@@ -149,3 +149,12 @@ def test_parameters_that_add_no_risk_do_not_start_what_a_vote_would_have_to() ->
     assert rig.core.state.strategies["script"].status is StrategyStatus.PAUSED
     rig.core.state.strategies["script"].status = StrategyStatus.QUARANTINED
     assert rig.command(change(2, AddsRisk.NEVER), "dot").request
+
+
+def test_a_request_is_the_same_after_a_crash_whatever_order_its_parameters_came_in() -> None:
+    rig = asking(load_votes=1)
+    spec = replace(rig.core.state.strategies["script"].spec, id="again", account=SUB, params={"seed": 1, "act": 2})
+    asked = rig.command(c.LoadStrategy(spec=spec), "dot").request
+    digest = rig.core.state.requests[asked].digest
+    rig.crash()
+    assert rig.core.state.requests[asked].digest == digest
