@@ -24,6 +24,7 @@ from engine.core import (
     overrides,
     params,
     parked,
+    people,
     reconcile,
     requests,
     strategies,
@@ -102,6 +103,8 @@ def authorise(core: Core, event: CommandReceived) -> Veto | None:
     if person is None:
         return Veto(Reason.UNKNOWN_PERSON)
     needed = ROLE_NEEDED[type(event.command)]
+    if isinstance(event.command, c.ChangeSettings) and people.is_own_link(person.id, event.command.edits):
+        needed = RoleName.VIEWER
     if person.role < needed:
         return Veto(Reason.ROLE, f"{verb_of(event.command)} needs {needed.name.lower()} or higher")
     return None
@@ -208,7 +211,15 @@ def change_settings(core: Core, event: CommandReceived, who: str, command: c.Cha
     change = config.resolved(core, command)
     if isinstance(change, Veto):
         return change
-    return config.change(core, who, change) if config.is_lower(core, change) else ask_quorum(core, event, change)
+    if config.is_at_once(core, who, change):
+        return config.change(core, who, change)
+    if people.is_own_link(who, change.edits) and event.actor.door is not c.Door.SYSTEM:
+        refusal = objection(core, change) or people.use_code(
+            core, who, command.step, needed=core.state.settings.approvals.codes
+        )
+        if refusal is not None:
+            return refusal
+    return ask_quorum(core, event, replace(change, step=0))
 
 
 def objection(core: Core, command: c.Command) -> Veto | None:
