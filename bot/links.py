@@ -28,6 +28,7 @@ NAME_LENGTH = 40
 CONFIRM = "confirm"
 CANCEL = "cancel"
 LINK = "link"
+LINK_WORDS = 2
 FIELD: Final = {"telegram": "telegram_user_id", "discord": "discord_user_id"}
 
 
@@ -103,6 +104,11 @@ async def _confirm(call: Call) -> Message:
     if done.ok or done.reason not in {Reason.CODE_NEEDED, Reason.CODE_WRONG, Reason.CODE_USED}:
         call.desk.links.end(call.person.id)
     return outcome(call.verb, done)
+
+
+def is_link_code(words: list[str]) -> bool:
+    """Whether a line is `/link CODE`, or looks like it."""
+    return len(words) == LINK_WORDS and words[0] == LINK and words[1].lower() not in {*CHANNELS, CONFIRM, CANCEL}
 
 
 def shown_name(text: str) -> str:

@@ -208,10 +208,10 @@ class Sessions:
         except Exception as error:  # noqa: BLE001 - a stranger gets no answer, and the next one must be handled
             log.error("link code failed", ref=self._event(update), error=type(error).__name__)  # noqa: TRY400
             reply = None
-        if reply is None:
-            self._ignored(Ignored("a link code that is not right", int(sent.actor.person)))
         self._spawn(self._erase(sent))
         await self._finish(update, "done", sent.recipient, reply, forget=True)
+        if reply is None:
+            self._ignored(Ignored("a link code that is not right", int(sent.actor.person)))
 
     async def _reply(self, update: Update, ask: Ask) -> Message:
         if ask.forged:

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from bot.buttons import Signer
 from bot.config import TelegramConfig
-from bot.links import LINK, shown_name
+from bot.links import LINK, is_link_code, shown_name
 from bot.parse import words_of
 from bot.sessions import Ask, Claim, Ignored
 from bot.votes import code_in
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 WITH_CODE = frozenset({"approve", "breakglass", LINK})
 """Verbs that take a one-time code: the message is deleted, and not kept."""
-LINK_WORDS = 2
 GENERAL_TOPIC = 1
 """A forum's first topic; Telegram refuses replies that name it."""
 
@@ -61,10 +60,10 @@ class Gate:
         if not words:
             return Ignored("not a command for this bot")
         user = message.from_user
-        if words[0] == LINK and len(words) == LINK_WORDS and self._desk.person_by_telegram(user.id) is None:
+        if is_link_code(words) and self._desk.person_by_telegram(user.id) is None:
             return self._read_claim(user, message, words[1])
         admitted = self._admit(message.from_user, message, message.text or "")
-        has_code = words[0] in WITH_CODE and bool(code_in(words))
+        has_code = (words[0] in WITH_CODE and bool(code_in(words))) or is_link_code(words)
         return structs.replace(admitted, erase=message.message_id) if has_code else admitted
 
     def _read_claim(self, user: telegram.User, message: telegram.Message, code: str) -> Claim | Ignored:

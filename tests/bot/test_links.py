@@ -114,6 +114,9 @@ async def test_guesses_get_no_answer_are_on_record_and_lock_the_account_that_gue
         assert len(told) == 5
         assert "user 999: a wrong link code, 5 of 5; it is not heard for 15 min" in told[-1]
         assert [one for one in w.telegram.sent if one.chat == STRANGER] == []
+        w.telegram.say(TELEGRAM["tina"], f"/link {secret}")
+        await w.telegram.text("this one is already yours", chat=TELEGRAM["tina"])
+        await until(lambda: w.telegram.deleted[-1][0] == TELEGRAM["tina"])
         w.telegram.say(NEW, f"/link {secret}")
         await w.telegram.text("the code is right", chat=NEW)
 
