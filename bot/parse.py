@@ -60,7 +60,7 @@ class Argument(Struct, frozen=True, kw_only=True):
     def takes(self, word: str) -> bool:
         """True when the word can be this argument."""
         if self.whole:
-            return word.isascii() and word.isdecimal()
+            return word.isascii() and word.isdecimal() and int(word) < MAX_WHOLE
         return not self.choices or word.lower() in self.choices
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from domain import commands as c
 from domain import facts
 from domain.events import CommandReceived
-from domain.facts import RequestStatus, Severity
+from domain.facts import RequestStatus, Severity, StrategyStatus
 from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
 from engine.core import (
@@ -222,7 +222,11 @@ def objection(core: Core, command: c.Command) -> Veto | None:
 def needs_votes(core: Core, event: CommandReceived, command: c.SetParams) -> bool:
     """True for a change of parameters that adds risk, or may."""
     by_settings = event.actor.door is c.Door.SYSTEM or not core.state.settings.approvals.enabled
-    return not by_settings and command.strategy in core.state.strategies and bool(params.add_risk(core, command))
+    strategy = core.state.strategies.get(command.strategy)
+    if by_settings or strategy is None:
+        return False
+    starts_it = strategy.status is StrategyStatus.QUARANTINED and load_needs_votes(core, event)
+    return starts_it or bool(params.add_risk(core, command))
 
 
 def age_of(event: CommandReceived) -> int:

@@ -77,7 +77,7 @@ def begin_anew(core: Core, breaker: Breaker) -> None:
 
 
 def judge_ages(core: Core) -> None:
-    """Of every strategy that sets a limit; the breaker of one that is gone, or sets none now, closes and is forgotten."""
+    """Of every strategy that sets a limit; the breaker of one that is gone, or sets none, closes and is forgotten."""
     limited = {name: s for name, s in core.state.strategies.items() if s.spec.position_age_ns}
     for strategy in limited.values():
         judge_age(core, strategy)

@@ -16,7 +16,7 @@ from domain import commands as c
 from domain.edits import Edit, edits_between, tree_of, with_edits
 from domain.facts import Alerted, CommandDone
 from domain.files import SettingsFileRead
-from domain.settings import Person, RoleName, Settings
+from domain.settings import Limits, Person, RoleName, Settings
 from domain.verdict import Reason
 from engine.core import config, limits
 from engine.core.recovery import replay, state_hash
@@ -233,10 +233,10 @@ def test_the_files_difference_is_told_and_applied_to_nothing() -> None:
     [
         (("risk", "max_exposure"), "10", "9", False),
         (("risk", "max_exposure"), "10", "11", True),
-        (("risk", "message_window_ns"), 10, 11, False),
+        (("risk", "message_window_ns"), 10, 11, True),
         (("risk", "message_window_ns"), 10, 9, True),
         (("risk", "reserve_messages"), 10, 9, True),
-        (("execution", "slippage"), "0.1", "0.01", False),
+        (("execution", "slippage"), "0.1", "0.01", True),
         (("execution", "validity_ns"), 10, 9, True),
         (("approvals", "override_votes"), 2, 3, True),
         (("persons", "[ann]", "role"), 4, 1, True),
@@ -273,6 +273,41 @@ def test_edits_lead_there_and_back() -> None:
     back = [edit.undone() for edit in reversed(there)]
     assert tree_of(with_edits(two, back)) == tree_of(one)
     assert edits_between(one, one) == ()
+
+
+def test_a_value_for_the_portfolio_loosens_no_limit_that_an_instrument_has_of_its_own() -> None:
+    own = Limits(max_position_notional=Decimal(1_000), max_order_notional=Decimal(1_000), price_collar=Decimal("0.1"))
+    rig = Rig(replace(ASKING, risk=replace(ASKING.risk, limits={BTC.id: own}))).start()
+    assert limits.effective(rig.core, "price_collar", instrument=BTC.id) == Decimal("0.1"), "no default tightens it"
+    now = rig.core.state.settings
+    lower = {**now.risk.portfolio, "position_notional": Decimal(99_999), "order_notional": Decimal(99_999)}
+    assert rig.command(Change(now, replace(now, risk=replace(now.risk, portfolio=lower))).command(), "bob").ok, (
+        "below the 100,000 of all the others"
+    )
+    assert limits.effective(rig.core, "position_notional", instrument=BTC.id) == 1_000
+    assert limits.effective(rig.core, "position_notional") == 99_999
+
+
+@pytest.mark.parametrize("section", ["portfolio", "instrument"])
+def test_nobody_can_tighten_the_collar_until_nothing_can_be_closed(section: str) -> None:
+    rig = Rig(ASKING).start()
+    now = rig.core.state.settings
+    tight = {**now.risk.portfolio, "price_collar": Decimal("0.0001")}
+    values = {section: tight if section == "portfolio" else {BTC.id: {"price_collar": Decimal("0.0001")}}}
+    done = rig.command(Change(now, replace(now, risk=replace(now.risk, **values))).command(), "bob")
+    assert done.reason is Reason.BAD_VALUE
+    assert "nothing could be closed" in done.text
+
+
+@pytest.mark.parametrize(
+    ("section", "changes"),
+    [("execution", {"retry_ns": 10**15}), ("execution", {"slippage": 0}), ("risk", {"message_window_ns": 10**15})],
+)
+def test_what_would_also_hold_back_a_reduction_is_nobodys_alone(section: str, changes: dict[str, Any]) -> None:
+    rig = Rig(ASKING).start()
+    now = rig.core.state.settings
+    after = replace(now, **{section: replace(getattr(now, section), **changes)})
+    assert rig.command(Change(now, after).command(), "bob").request
 
 
 ALONE = st.sampled_from(

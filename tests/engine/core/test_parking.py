@@ -241,6 +241,17 @@ def test_approval_looks_at_the_limits_again() -> None:
     assert places(rig.sent) == []
 
 
+def test_approval_looks_at_the_limits_of_the_whole_portfolio_again() -> None:
+    rig = asking()
+    rig.want(wants(target(LARGE)))
+    tight = replace(ASKING.risk, portfolio={**ASKING.risk.portfolio, "leverage": Decimal("0.01")})
+    settings = replace(ASKING, risk=tight)
+    rig.command(c.ApplySettings(settings=settings, content_hash="tight"), door=Door.SYSTEM)
+    done = rig.command(c.Approve(request="R1"), "bob")
+    assert done.reason is Reason.LEVERAGE
+    assert places(rig.sent) == []
+
+
 @pytest.mark.parametrize(("held", "reason"), [("halt", Reason.HALTED), ("hold", Reason.HELD)])
 def test_approval_does_not_pass_a_halt_or_a_hold(held: str, reason: Reason) -> None:
     rig = asking()
@@ -379,3 +390,23 @@ def test_a_vote_is_for_what_was_to_be_added_then() -> None:
     rig.wait(1)
     rig.want(wants(target(1.4, "e1"), stop(58_000.0)))
     assert "DECLINED" not in rig.refusals()
+
+
+def test_a_persons_order_sliced_over_instruments_and_accounts_waits_once_the_slices_are_large() -> None:
+    rig = asking()
+    rig.touch()
+    rig.touch(300_000, 300_010, ETH.id)
+    answers = [
+        rig.command(by_hand(qty, account, instrument), "dot").text
+        for qty, account, instrument in (
+            ("0.8", SUB, BTC.id),  # 48,000, of 5 % of two millions in all
+            ("15", ACCOUNT, ETH.id),  # 45,000
+            ("6", SUB, ETH.id),  # 18,000
+        )
+    ]
+    assert [answer.split()[0] for answer in answers] == ["Working:", "Working:", "Request"]
+    rig.command(c.Deny(request="R1", reason="enough"), "bob")
+    rig.wait(601)
+    rig.touch()
+    rig.touch(300_000, 300_010, ETH.id)
+    assert "Working" in rig.command(by_hand("6", SUB, ETH.id), "dot").text
