@@ -186,6 +186,8 @@ def subject_of(command: Command) -> tuple[Any, ...]:
             return (command.venue,)
         case c.SetBreaker():
             return (command.name,)
+        case c.ChangeSettings():
+            return tuple(edit.path for edit in command.edits)
         case _:
             return ()
 
