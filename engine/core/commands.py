@@ -313,6 +313,9 @@ def release(core: Core, request: Request) -> Veto | str:
     """Carry out an approved request: exactly what was asked, if nothing speaks against it by now."""
     if request.digest != requests.content_digest(request):
         return Veto(Reason.DIGEST, f"{request.id} is not what it was when it was opened")
+    asker, kind = core.persons.get(request.requester), type(request.command) if request.command else c.ManualTarget
+    if request.requester and (asker is None or asker.role < ROLE_NEEDED[kind]):
+        return Veto(Reason.ROLE, f"{request.requester}, who asked for it, may not any more")
     if request.parked is not None:
         return parked.release_parked(core, request.parked)
     if request.command is None:

@@ -356,3 +356,15 @@ def test_asking_for_another_setting_leaves_the_first_question_open() -> None:
     waiting = [r.id for r in rig.core.state.requests.values() if r.status is RequestStatus.PENDING]
     assert waiting == [second, third], "the newer wish for the same setting takes the place of the older"
     assert first not in waiting
+
+
+def test_what_somebody_asked_for_who_may_not_any_more_is_not_carried_out() -> None:
+    fay = Person(id="fay", name="Fay", role=RoleName.RISK)
+    rig = Rig(replace(ASKING, persons=(*ASKING.persons, fay))).start()
+    asked = rig.command(exposure(rig, 2_000_000), "fay").request
+    assert agree(rig, people(rig, *ASKING.persons)).ok, "her account was stolen, and is out"
+    rig.command(c.Approve(request=asked), "cem")
+    done = rig.command(c.Approve(request=asked), "ann")
+    assert done.reason is Reason.ROLE
+    assert "fay, who asked for it" in done.text
+    assert in_force(rig) == 1_000_000
