@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from domain import facts as f
 from domain import risk_views as rv
 from domain import views as v
+from domain.codec import encode
 from domain.commands import Actor, ApplySettings, Approve, BreakGlass, ChangeSettings, Command, LoadStrategy, SetParams
 from domain.errors import MoonDevError
 from domain.events import CommandReceived, Event
@@ -183,9 +184,14 @@ class Desk:
             command = replace(command, changes=tuple(diff(self.core.state.settings, command.settings)))
         if key in self._waiting:
             return self._refused(command, actor, key, Reason.REPEATED, "it is being carried out")
+        event = CommandReceived(actor=actor, command=command, request_id=key, sent_ts_ns=sent_ts_ns)
+        try:
+            encode(event)
+        except (OverflowError, TypeError, ValueError) as error:  # the journal could not hold it, and would stop us
+            return self._refused(command, actor, key, Reason.BAD_VALUE, plain(error))
         future: asyncio.Future[f.CommandDone] = asyncio.get_running_loop().create_future()
         self._waiting[key] = future
-        self._put(CommandReceived(actor=actor, command=command, request_id=key, sent_ts_ns=sent_ts_ns))
+        self._put(event)
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 done = await future

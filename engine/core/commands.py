@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from domain import commands as c
 from domain import facts
 from domain.events import CommandReceived
-from domain.facts import RequestStatus, Severity
+from domain.facts import RequestStatus, Severity, StrategyStatus
 from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
 from engine.core import (
@@ -222,7 +222,11 @@ def objection(core: Core, command: c.Command) -> Veto | None:
 def needs_votes(core: Core, event: CommandReceived, command: c.SetParams) -> bool:
     """True for a change of parameters that adds risk, or may."""
     by_settings = event.actor.door is c.Door.SYSTEM or not core.state.settings.approvals.enabled
-    return not by_settings and command.strategy in core.state.strategies and bool(params.add_risk(core, command))
+    strategy = core.state.strategies.get(command.strategy)
+    if by_settings or strategy is None:
+        return False
+    starts_it = strategy.status is StrategyStatus.QUARANTINED and load_needs_votes(core, event)
+    return starts_it or bool(params.add_risk(core, command))
 
 
 def age_of(event: CommandReceived) -> int:
@@ -309,6 +313,9 @@ def release(core: Core, request: Request) -> Veto | str:
     """Carry out an approved request: exactly what was asked, if nothing speaks against it by now."""
     if request.digest != requests.content_digest(request):
         return Veto(Reason.DIGEST, f"{request.id} is not what it was when it was opened")
+    asker, kind = core.persons.get(request.requester), type(request.command) if request.command else c.ManualTarget
+    if request.requester and (asker is None or asker.role < ROLE_NEEDED[kind]):
+        return Veto(Reason.ROLE, f"{request.requester}, who asked for it, may not any more")
     if request.parked is not None:
         return parked.release_parked(core, request.parked)
     if request.command is None:
@@ -367,7 +374,7 @@ def deny(core: Core, person: str, command: c.Deny) -> Veto | str:
     if voter is None or (voter.role < requests.terms(core, request).role and person != request.requester):
         return Veto(Reason.ROLE, "deny needs an approver, or the requester")
     if person != request.requester:
-        core.state.denied[request.asker or request.requester] = core.state.ts_ns
+        requests.remember_denial(core, request.asker or request.requester)
     request.denied_by = "" if command.reason else person
     requests.end(core, request, RequestStatus.DENIED, f"denied by {person}: {command.reason or 'no reason given'}")
     core.alert(Severity.INFO, "denied", f"{request.id} was denied by {person}.")

@@ -186,6 +186,7 @@ def take_settings(core: Core, settings: Settings, content_hash: str) -> None:
     people.take_over(core, persons)
     failover.claim_all(core)
     deadman.apply_settings(core)
+    overrides.on_settings(core)
     converge_all(core)
 
 

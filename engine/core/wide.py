@@ -13,12 +13,12 @@ from decimal import Decimal
 from domain.facts import Severity
 from domain.instrument import ZERO
 from domain.order import OrderKind
+from domain.settings import DAY_NS
 from domain.verdict import Reason, Veto
 from engine.core import samples
 from engine.core.core import Core
 from engine.core.executor.exposure import exposure_of
 from engine.core.limits import Limits, limits_of
-from engine.core.portfolio import DAY_NS
 from engine.core.state import Slot
 from engine.core.tally import NONE, PORTFOLIO, Entry
 from risk.gate import PPM, Exposure, GateConfig, check_self_match
@@ -222,25 +222,38 @@ def strategy_lost_ppm(core: Core, strategy: str) -> int:
 
 
 def clip(core: Core, slot: Slot, entry: str, wanted: int, price: int) -> tuple[int, Reason | None]:
-    """The part of a target for which everything larger than its slot has room, valued at `price`, and what narrowed it.
+    """What `fits` of a target, and never more than did for the same wish before: a moving price does not trade it."""
+    allowed, tightest = fits(core, slot, wanted, price)
+    if tightest is None:
+        return wanted, None
+    before = slot.clipped
+    if before[:2] == (entry, wanted):
+        held = held_towards(core, slot, wanted)
+        most = min(abs(allowed), max(abs(before[2]), held))
+        allowed = most if wanted > 0 else -most
+    if allowed == wanted:
+        return wanted, None
+    slot.clipped = (entry, wanted, allowed)
+    return allowed, tightest
 
-    Never less than what is held, and never more than it was for the same wish: a moving price does not trade it.
+
+def fits(core: Core, slot: Slot, wanted: int, price: int) -> tuple[int, Reason | None]:
+    """The part of a target for which everything larger than its slot has room, valued at `price`, and what bounds it.
+
+    Never less than what is held. None: nothing bounds it.
     """
     found = limits_of(core, slot)
     if found is None or price <= 0 or not wanted:
         return wanted, None
     side = 1 if wanted > 0 else -1
-    room, reason = room_for(core, slot, found, side, price)
-    before = slot.clipped
-    if before[:2] == (entry, wanted):
-        room = min(room, abs(before[2]))
-    held = max(0, core.position(slot.account, slot.instrument) * side)
+    room, tightest = room_for(core, slot, found, side, price)
     room -= room % core.instruments[slot.instrument].lot
-    allowed = min(abs(wanted), max(room, held))
-    if allowed == abs(wanted):
-        return wanted, None
-    slot.clipped = (entry, wanted, side * allowed)
-    return side * allowed, reason
+    return side * min(abs(wanted), max(room, held_towards(core, slot, wanted))), tightest
+
+
+def held_towards(core: Core, slot: Slot, wanted: int) -> int:
+    """How much of the position is on the side of a target."""
+    return max(0, core.position(slot.account, slot.instrument) * (1 if wanted > 0 else -1))
 
 
 def room_for(core: Core, slot: Slot, found: Limits, side: int, price: int) -> tuple[int, Reason]:
