@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from bot.act import outcome, submit
 from bot.call import Call, Effect, Verb
 from bot.message import Block, Message, Pairs, Text, age_text, clock_text, number, refusal, utc_text
-from bot.parse import Argument, UsageError, instrument_of, suggest, symbols, venues
+from bot.parse import NUMBER, Argument, UsageError, instrument_of, suggest, symbols, venues
 from bot.rows import REQUEST, acts, lowers, reads
 from domain import commands
 from domain.commands import Door
@@ -31,7 +31,7 @@ def code_in(words: list[str]) -> str:
     return next((word for word in words if CODE.fullmatch(word)), "")
 
 
-def _is_private(call: Call) -> bool:
+def is_private(call: Call) -> bool:
     """Whether nobody else reads what is typed here. A slash command of Discord is seen by who typed it alone."""
     return call.actor.door is not Door.TELEGRAM or call.actor.chat == f"telegram:{call.person.telegram_user_id}"
 
@@ -43,7 +43,7 @@ async def approve(call: Call) -> Message:
     digest = left[0].lower() if len(left) == 1 else ""
     if left and not DIGEST.fullmatch(digest):
         raise UsageError("what follows the request is its digest, a code of six digits, or both")
-    if code and not _is_private(call):
+    if code and not is_private(call):
         return refusal("approve: refused", f"{PRIVATELY}/approve {call.arguments['id']} CODE.")
     ballot = commands.Approve(request=_request(call), digest=digest)
     desk = call.desk
@@ -94,10 +94,10 @@ def request_blocks(view: RequestView, now_ns: int) -> tuple[Block, ...]:
 async def override(call: Call) -> Message:
     """Ask to loosen a limit for some minutes."""
     given = call.arguments
-    try:
-        value = Decimal(given["value"].removesuffix("%")) / (100 if given["value"].endswith("%") else 1)
-    except InvalidOperation:
-        raise UsageError(f"VALUE {given['value']!r} is no number. For example: 30000, 7.5%") from None
+    number = given["value"].removesuffix("%")
+    if not NUMBER.fullmatch(number):
+        raise UsageError(f"VALUE {given['value']!r} is no number. For example: 30000, 7.5%")
+    value = Decimal(number) / (100 if given["value"].endswith("%") else 1)
     minutes = int(given["minutes"]) if len(given["minutes"]) <= 6 else 10**6
     scope = scope_of(call.desk, given["scope"])
     command = commands.Override(
@@ -154,7 +154,7 @@ async def break_glass(call: Call) -> Message:
     """Halt or flatten in an emergency, whatever the person's role."""
     words = call.arguments.get("reason", "").split()
     code = code_in(words)
-    if code and not _is_private(call):
+    if code and not is_private(call):
         return refusal("breakglass: refused", f"{PRIVATELY}/breakglass {call.arguments['action']} CODE REASON.")
     reason = " ".join(word for word in words if word != code)
     command = commands.BreakGlass(action=call.arguments["action"].lower(), reason=reason)

@@ -58,7 +58,8 @@ class Task(Struct):
 class Breaker(Struct):
     """One breaker. `failures` are the times that count in the window, `why` is what happened last, in words.
 
-    `until_ns` is when an open one is tried again (0 = only by people); `since_ns` is when this state began.
+    `until_ns` is when an open one is tried again (0 = only by people), and until when one that a person opened is held
+    at least, because it has tripped too; `since_ns` is when this state began.
     """
 
     state: BreakerState = CLOSED
@@ -149,11 +150,12 @@ def judge(
 
     OPEN is tried again when the cool-down is over, the measure is below `BACK` of the threshold, and the window has
     moved (`has_moved`: nothing of before the trip is measured any more). HALF_OPEN closes after its probes below that.
-    `why` and the words are the caller's.
+    FORCED_OPEN stays that, and is told once that its threshold was reached: what it does then, nobody can forestall
+    by opening it. `why` and the words are the caller's.
     """
     if breaker.state is FORCED_OPEN:
         breaker.measure = measure if measure is not None else breaker.measure
-        return False
+        return measure is not None and _acts(breaker, rule, now_ns, is_beyond=measure >= threshold)
     value = breaker.measure = measure if measure is not None else ZERO
     is_back = value < threshold * BACK
     if breaker.state is OPEN:
@@ -165,12 +167,23 @@ def judge(
     return is_back and measure is not None and succeed(breaker, rule, now_ns)
 
 
-def force(breaker: Breaker, now_ns: int, by: str) -> bool:
-    """A person opens it, until people release it."""
+def _acts(breaker: Breaker, rule: BreakerRule, now_ns: int, *, is_beyond: bool) -> bool:
+    """Whether one that a person opened has to do now what it does when it trips; `until_ns` says that it has."""
+    breaker.beyond_ns = (breaker.beyond_ns or now_ns) if is_beyond else 0
+    if not is_beyond or breaker.until_ns or now_ns - breaker.beyond_ns < rule.hold_ns:
+        return False
+    breaker.until_ns = now_ns + rule.cool_down_ns
+    return True
+
+
+def force(breaker: Breaker, now_ns: int, by: str, *, held_until_ns: int = 0) -> bool:
+    """A person opens it, until people release it: no sooner than they could have, where it had tripped by itself."""
     if breaker.state is FORCED_OPEN:
         return False
+    tasks = breaker.tasks
     _enter(breaker, FORCED_OPEN, now_ns)
     breaker.by, breaker.why = by, f"opened by {by}"
+    breaker.tasks, breaker.until_ns = tasks, held_until_ns
     return True
 
 

@@ -36,6 +36,7 @@ def contradictions(settings: Settings) -> Iterator[Finding]:
     for path, limits in named:
         for key, sentence in _limits(limits):
             yield (*path, key), sentence
+        yield from _collar((*path, "price_collar"), limits.price_collar, settings)
     if risk.max_exposure <= 0:
         yield ("risk", "max_exposure"), f"{risk.max_exposure} would let nothing be traded: /halt does that"
     if risk.base_position_fraction > risk.max_position_fraction:
@@ -56,6 +57,14 @@ def _rules(settings: Settings) -> Iterator[Finding]:
             least, most = values.get(small), values.get(large, RULES[large].default_in(settings.environment))
             if least is not None and most is not None and least > most:
                 yield (*path, small), f"{least} is above {large} {most}"
+        yield from _collar((*path, "price_collar"), values.get("price_collar"), settings)
+
+
+def _collar(path: tuple[str, ...], collar: Decimal | None, settings: Settings) -> Iterator[Finding]:
+    """What closes a position takes a price that is off by the slippage, and the collar judges it too."""
+    slippage = settings.execution.slippage
+    if collar is not None and collar < slippage:
+        yield path, f"{collar} is below execution.slippage {slippage}: nothing could be closed, /flatten neither"
 
 
 def _limits(limits: Limits) -> Iterator[tuple[str, str]]:

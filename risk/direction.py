@@ -15,9 +15,10 @@ from risk.rules import RULES, ScopeKind
 InForce: TypeAlias = Callable[[str], Decimal | None]
 _MORE_IS_LOOSER = {
     "max_position_notional", "max_order_notional", "price_collar", "max_reference_age_ns", "max_exposure",
-    "base_position_fraction", "max_position_fraction", "messages_per_window", "slippage", "large_fraction",
+    "base_position_fraction", "max_position_fraction", "messages_per_window", "large_fraction",
 }  # fmt: skip
-_MORE_IS_STRICTER = {"message_window_ns", "retry_ns"}
+"""Of these less lets less happen, and takes nothing from what protects. Nothing else is known of either way: a longer
+`message_window` or `retry`, or no slippage, would also hold back what closes a position."""
 _BY_NUMBER = {"risk", "execution"}
 """Sections whose numbers are judged one by one; every other one takes the quorum."""
 _SCOPES = [(kind.value,) for kind in ScopeKind]
@@ -57,9 +58,7 @@ def _leaf_adds_risk(edit: Edit, in_force: InForce) -> bool:
         return RULES[name].adds_risk(before, after)
     if before is None or after is None:
         return True
-    if name in _MORE_IS_LOOSER:
-        return after > before
-    return name not in _MORE_IS_STRICTER or after < before
+    return name not in _MORE_IS_LOOSER or after > before
 
 
 def _number(value: Any) -> Decimal | None:  # noqa: ANN401 - builtins of any shape

@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from domain.breakers import (
-    MINUTE_NS,
-    SECOND_NS,
     BreachSource,
     BreakerAction,
     BreakerRule,
@@ -20,11 +18,10 @@ from domain.breakers import (
     Watch,
 )
 from domain.instrument import ZERO
+from domain.settings import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 from risk.breaker import BreakerState
 
 A, W = BreakerAction, Watch
-HOUR_NS = 60 * MINUTE_NS
-DAY_NS = 24 * HOUR_NS
 ONE = Decimal(1)
 
 PRIORITY: dict[BreakerAction, Priority] = {
@@ -123,6 +120,8 @@ OF_A_SYMBOL = (W.VOLATILITY, W.SPREAD, W.FEED_AGE, W.DATA_GAP)
 """The row `market`: each symbol has its own of these."""
 MEASURES_WINDOW = frozenset({W.LATENCY, W.ERROR_RATE, W.OVERLOAD, W.VOLATILITY})
 """Whose measure is made of everything in the window: it has moved when the whole of it lies after the trip."""
+BY_PEOPLE = frozenset({W.DRAWDOWN, W.SECURITY})
+"""Only two persons release these: no measure says that what they saw is over."""
 LATCHES_FOR_THE_DAY = frozenset({W.PORTFOLIO_LOSS})
 """Open until the next PNL day begins, whatever the cool-down."""
 

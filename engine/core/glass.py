@@ -33,8 +33,8 @@ def break_glass(core: Core, who: str, command: c.BreakGlass, age_ns: int) -> Vet
         done: Veto | str = operate.halt(core, who, reason)
     else:
         done = operate.flatten(core, who, c.Flatten(scope=command.scope, reason=reason), age_ns)
-    if isinstance(done, Veto):
-        return done
+    if isinstance(done, Veto) and done.reason is not Reason.TOO_OLD:
+        return done  # one that is too old has halted
     state = core.state
     due = ReviewDue(
         id=f"G{state.seq}",
@@ -53,6 +53,8 @@ def break_glass(core: Core, who: str, command: c.BreakGlass, age_ns: int) -> Vet
         f"BREAK-GLASS {due.id} by {who}: {due.text}. Somebody else reviews it within "
         f"{state.settings.approvals.review_ns // HOUR_NS} h: /review {due.id} what you found.",
     )
+    if isinstance(done, Veto):
+        return done
     return f"{done} Everybody is told; {due.id} waits for a review by somebody else."
 
 

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from domain.account import venue_of
 from domain.settings import Environment, RiskSettings
+from domain.settings import Limits as OlderLimits
 from engine.core.core import Core
-from engine.core.state import Override, Slot
+from engine.core.state import NEVER, Override, Slot
 from risk.gate import PPM, GateConfig
 from risk.limits import NS, WideLimits, money
 from risk.rules import INSTRUMENT, RULES, STRATEGY, VENUE, WIDTH, ScopeKind, parse_scope, strictest
@@ -31,6 +32,12 @@ class Limits(NamedTuple):
     messages: int
     """Of the strategy, in a window."""
     venue_messages: int
+    of_account: str
+    of_venue: str
+    of_strategy: str
+    """Scopes of the sums, and of the message budgets."""
+    until_ns: int
+    """When an override ends, with which they are other ones."""
 
 
 def effective(core: Core, rule: str, *, instrument: str = "", strategy: str = "", venue: str = "") -> Decimal | None:
@@ -50,8 +57,10 @@ def configured(core: Core, rule: str, *, instrument: str = "", strategy: str = "
 
 def _values(core: Core, rule: str, names: dict[ScopeKind, str]) -> list[tuple[ScopeKind, Decimal]]:
     """What the settings say of a rule, or its default."""
-    values = list(_set(core.state.settings.risk, rule, names))
-    if not any(kind is ScopeKind.PORTFOLIO for kind, _ in values):
+    risk = core.state.settings.risk
+    values = list(_set(risk, rule, names))
+    is_listed = _listed(risk.limits.get(names[INSTRUMENT]), rule) is not None
+    if not is_listed and not any(kind is ScopeKind.PORTFOLIO for kind, _ in values):
         default = RULES[rule].default_in(core.state.settings.environment)
         values += [(ScopeKind.PORTFOLIO, default)] if default is not None else []
     return values
@@ -60,34 +69,41 @@ def _values(core: Core, rule: str, names: dict[ScopeKind, str]) -> list[tuple[Sc
 def _set(risk: RiskSettings, rule: str, names: dict[ScopeKind, str]) -> Iterator[tuple[ScopeKind, Decimal]]:
     """What the settings say of a rule, with the kind of the scope that says it."""
     by_kind = {VENUE: risk.venue, STRATEGY: risk.strategy, INSTRUMENT: risk.instrument}
+    listed = _listed(risk.limits.get(names[INSTRUMENT]), rule)
+    if listed is not None:
+        # an instrument's own: it stands beside the portfolio's value, which only replaces the one for all the others
+        yield ScopeKind.INSTRUMENT, listed
     if rule in risk.portfolio:
         yield ScopeKind.PORTFOLIO, risk.portfolio[rule]
-    elif (older := _older(risk, rule, names[INSTRUMENT])) is not None:
-        yield older
+    elif listed is None and (older := _older(risk, rule)) is not None:
+        yield ScopeKind.PORTFOLIO, older
     for kind, name in names.items():
         value = by_kind[kind].get(name, {}).get(rule)
         if value is not None:
             yield kind, value
 
 
-def _older(risk: RiskSettings, rule: str, instrument: str) -> tuple[ScopeKind, Decimal] | None:
-    """What the settings say of a rule in the words that they had before there were rules."""
+def _older(risk: RiskSettings, rule: str) -> Decimal | None:
+    """What the settings say of a rule for the portfolio in the words that they had before there were rules."""
     if rule == "base_fraction":
-        return ScopeKind.PORTFOLIO, risk.base_position_fraction
+        return risk.base_position_fraction
     if rule == "asset_fraction":
-        return ScopeKind.PORTFOLIO, risk.max_position_fraction
+        return risk.max_position_fraction
     if rule == "messages_per_s":
-        return ScopeKind.PORTFOLIO, Decimal(risk.messages_per_window) * NS / risk.message_window_ns
-    limits = risk.limits.get(instrument) or risk.default_limits
+        return Decimal(risk.messages_per_window) * NS / risk.message_window_ns
+    return _listed(risk.default_limits, rule)
+
+
+def _listed(limits: OlderLimits | None, rule: str) -> Decimal | None:
+    """What limits in those words say of a rule."""
     if limits is None:
         return None
-    value = {
+    return {
         "position_notional": limits.max_position_notional,
         "order_notional": limits.max_order_notional,
         "price_collar": limits.price_collar,
         "reference_age_s": Decimal(limits.max_reference_age_ns) / NS,
     }.get(rule)
-    return (ScopeKind.PORTFOLIO, value) if value is not None else None
 
 
 def _overridden(
@@ -112,12 +128,11 @@ def overrides_of(core: Core, rule: str, names: dict[ScopeKind, str]) -> Iterator
 
 def limits_of(core: Core, slot: Slot) -> Limits | None:
     """Every limit of a slot; None where one is missing, which refuses."""
-    if not core.state.overrides:
-        known = core.limits.get(slot.key)
-        if known is not None and known.owner == slot.owner:
-            return known
+    known = core.limits.get(slot.key)
+    if known is not None and known.owner == slot.owner and core.state.ts_ns < known.until_ns:
+        return known
     made = make_limits(core, slot)
-    if made is not None and not core.state.overrides:
+    if made is not None:
         core.limits[slot.key] = made
     return made
 
@@ -182,7 +197,19 @@ def make_limits(core: Core, slot: Slot) -> Limits | None:
     window_s = Decimal(risk.message_window_ns) / NS
     at_venue = effective(core, "messages_per_s", venue=venue) or Decimal(0)
     of_owner = effective(core, "messages_per_s", strategy=owner) or Decimal(0)
-    return Limits(owner, gate, wide, int(of_owner * window_s), int(at_venue * window_s))
+    return Limits(
+        owner,
+        gate,
+        wide,
+        int(of_owner * window_s),
+        int(at_venue * window_s),
+        f"account:{slot.account}",
+        f"venue:{venue}",
+        f"strategy:{owner}",
+        until_ns=min(
+            (end for o in core.state.overrides.values() if (end := o.until_ns) > core.state.ts_ns), default=NEVER
+        ),
+    )
 
 
 def _age_ns(core: Core, owner: str, rule_s: Decimal | None) -> int:

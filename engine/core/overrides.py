@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from domain import commands as c
 from domain import facts
+from domain.account import venue_of
 from domain.facts import Severity
 from domain.settings import MINUTE_NS
 from domain.verdict import Reason, Veto
@@ -74,7 +75,13 @@ def size_problem(core: Core, rule: Rule, command: c.Override) -> Veto | None:
 def limit_now(core: Core, command: c.Override) -> Decimal | None:
     """The limit as it is set for the scope of an override, whatever override is in force."""
     kind, name = parse_scope(command.scope) or (ScopeKind.PORTFOLIO, "")
-    return limits.configured(core, command.rule, **({kind.value: name} if name else {}))
+    names = {kind.value: name} if name else {}
+    # it would stand in for the venue's limit too, so it is measured by that
+    if kind is ScopeKind.INSTRUMENT:
+        names["venue"] = core.instruments[name].venue
+    elif kind is ScopeKind.STRATEGY and (owner := core.state.strategies.get(name)) is not None:
+        names["venue"] = venue_of(owner.spec.account)
+    return limits.configured(core, command.rule, **names)
 
 
 def widest_of(core: Core, rule: Rule, now: Decimal) -> Decimal:
@@ -151,6 +158,14 @@ def on_started(core: Core) -> None:
             end(core, key, "its time was over while the engine was down")
         else:
             core.set_timer(f"override:{key}", override.until_ns)
+
+
+def on_settings(core: Core) -> None:
+    """The limits may be others now: what would no longer be let through as an override of them is over."""
+    for key, o in list(core.state.overrides.items()):
+        same = c.Override(rule=o.rule, scope=o.scope, value=o.value, minutes=1, reason=o.reason)
+        if (veto := size_problem(core, RULES[o.rule], same)) is not None:
+            end(core, key, f"the limit has been changed ({veto.detail})")
 
 
 def end(core: Core, key: str, why: str) -> None:

@@ -26,7 +26,7 @@ def add_risk(core: Core, command: SetParams) -> list[str]:
     """Names of the parameters whose change adds risk, or may."""
     return [
         name
-        for name, value in command.params.items()
+        for name, value in sorted(command.params.items())
         if adds(
             command.rules[name].adds if name in command.rules else AddsRisk.ALWAYS, value_of(core, command, name), value
         )
@@ -48,7 +48,9 @@ def _is_number(value: object) -> bool:
 
 def words(core: Core, command: SetParams) -> str:
     """The change, old values and new."""
-    parts = [f"{name} from {value_of(core, command, name)} to {value}" for name, value in command.params.items()]
+    parts = [
+        f"{name} from {value_of(core, command, name)} to {value}" for name, value in sorted(command.params.items())
+    ]
     risky = add_risk(core, command)
     return f"change {command.strategy}: {', '.join(parts)} ({', '.join(risky)} may add risk)"
 
@@ -56,7 +58,7 @@ def words(core: Core, command: SetParams) -> str:
 def load_words(command: LoadStrategy) -> str:
     """What is to be loaded."""
     spec = command.spec
-    given = "".join(f", {name} {value}" for name, value in spec.params.items())
+    given = "".join(f", {name} {value}" for name, value in sorted(spec.params.items()))
     code = f", source {command.source_hash[:8]}" if command.source_hash else ""
     return f"load {spec.kind} as {spec.id} on {spec.account} for {', '.join(spec.instruments)}{given}{code}"
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from domain.settings import SECOND_NS
 from domain.verdict import Reason, Veto
-from engine.core import limits, operate, review
+from engine.core import limits, operate, review, wide
 from engine.core.core import Core
 from engine.core.executor import converge
 from engine.core.executor.exposure import reference
@@ -37,6 +37,9 @@ def release_parked(core: Core, parked: Parked) -> Veto | str:
     allowed, clipped = clip_to_limit(parked.target, price=dearest, instrument=instrument, max_notional=most)
     if clipped is not None:
         return Veto(clipped, f"allowed={instrument.qty_text(allowed)}")
+    allowed, tightest = wide.fits(core, slot, parked.target, dearest)
+    if tightest is not None and allowed != parked.target:
+        return Veto(tightest, f"allowed={instrument.qty_text(allowed)}")
     adds = review.added_by(core, slot, parked)
     if adds > parked.added:
         asked, now = instrument.qty_text(parked.added), instrument.qty_text(adds)

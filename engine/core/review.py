@@ -7,6 +7,7 @@ stays in force while a new one waits.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from math import isfinite
 from operator import attrgetter
 
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 from domain.desired import Hedge, Protection, Qty, Quote, Strength, Target
 from domain.errors import Unrepresentable
 from domain.facts import StrategyStatus, TradingState
+from domain.instrument import ZERO
 from domain.order import Role, check_side
 from domain.settings import ApprovalSettings
 from domain.verdict import Reason
@@ -207,6 +209,23 @@ def added_lately(core: Core, slot: Slot, parked: Parked, counted_as: str) -> int
     return min(lately, abs(in_force)) if in_force * parked.target > 0 else 0
 
 
+def large_now(core: Core, slot: Slot, since_ns: int) -> Decimal:
+    """The notional above which an addition waits: a part of the account's equity.
+
+    For a person's order it is also no more than is left of that part of all equity: slices add up.
+    """
+    fraction = core.state.settings.approvals.large_fraction
+    large = core.equity(slot.account) * fraction
+    if not slot.owner.startswith(MANUAL):
+        return large
+    left = sum((core.equity(account) for account in core.state.accounts), start=ZERO) * fraction
+    for other in core.state.slots.values():
+        lately = sum(qty for at, of, qty in other.added if of == MANUAL and at > since_ns) if other is not slot else 0
+        if lately:
+            left -= core.instruments[other.instrument].notional(core.markets[other.instrument].reference(), lately)
+    return min(large, left)
+
+
 def park_if_large(core: Core, slot: Slot, parked: Parked) -> bool:
     """True when the target now waits for approval; the one in force stays."""
     approvals: ApprovalSettings = core.state.settings.approvals
@@ -227,7 +246,7 @@ def park_if_large(core: Core, slot: Slot, parked: Parked) -> bool:
             recent_qty=added_lately(core, slot, parked, counted_as),
             price=parked.price,
             instrument=core.instruments[slot.instrument],
-            large_notional=core.equity(slot.account) * approvals.large_fraction,
+            large_notional=large_now(core, slot, since_ns=now - approvals.window_ns),
         )
         if notional is not None and parked.entry == slot.declined:
             core.refuse(slot, Reason.DECLINED, f"entry={parked.entry}")
@@ -307,7 +326,8 @@ def most_of(core: Core, strategy: StrategyState, slot: Slot) -> int | None:
     if envelope is None:
         envelope = core.equity(slot.account) * core.state.settings.approvals.large_fraction
     price, instrument = reference(core, slot)[0], core.instruments[slot.instrument]
-    return policy.envelope_qty(envelope, price=price, instrument=instrument)
+    # many small takes and quotes lead to no more than one of the size that a breaker leaves
+    return policy.envelope_qty(envelope * core.size_fraction(slot), price=price, instrument=instrument)
 
 
 def room(core: Core, slot: Slot, side: int) -> int | None:

@@ -257,10 +257,11 @@ def pause(core: Core, strategy: StrategyState, why: str) -> Veto | None:
 
 
 def set_params(core: Core, strategy: StrategyState, params: dict[str, object]) -> Veto | None:
-    """New parameters: checked first; memory starts anew and is warmed up again."""
+    """New parameters: checked first; memory starts anew and is warmed up again. What is paused stays that."""
     old = strategy.spec
     merged = {**old.params, **params}
-    veto = rewarm(core, strategy, replace(old, params=merged, autostart=True))
+    acts = strategy.status is not StrategyStatus.PAUSED
+    veto = rewarm(core, strategy, replace(old, params=merged, autostart=acts))
     if veto is None:
         strategy.trades = []
     return veto

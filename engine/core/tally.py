@@ -36,11 +36,6 @@ class Entry(Struct, gc=False):
         """The larger of both sides: they cannot both come about."""
         return self.long if self.long > self.short else self.short  # noqa: FURB136 - on the gate's path
 
-    @property
-    def scopes(self) -> tuple[str, str, str, str]:
-        """Which sums it belongs to."""
-        return PORTFOLIO, f"venue:{venue_of(self.account)}", f"account:{self.account}", f"strategy:{self.owner}"
-
 
 NONE = Entry("", "", "")
 """A slot that adds nothing."""
@@ -54,6 +49,8 @@ class Tally:
         self.entries: dict[SlotKey, Entry] = {}
         self.dirty: dict[SlotKey, None] = {}
         self.gross: dict[str, dict[InstrumentId, int]] = {PORTFOLIO: {}}
+        self.scopes: dict[SlotKey, tuple[str, tuple[str, str, str, str]]] = {}
+        """Of each slot, while somebody owns it."""
         self.open: dict[str, int] = {}
         """Slots that hold something or may come to, per scope."""
         self.longs: dict[InstrumentId, int] = {}
@@ -71,28 +68,62 @@ class Tally:
         """Worth of one quantity unit, and accounts' equity, as of event `seq`."""
         self.cash: tuple[list[Decimal], int] = ([], 0)
         """Cash of every account, and the sum of it."""
+        self.converted: dict[str, tuple[Decimal, int]] = {}
+        """Amounts that seldom change, with what they were converted to."""
         self.tops: dict[InstrumentId, tuple[int, int]] = {}
         """Our best bid and ask resting in a contract, on whatever account."""
 
     def put(self, key: SlotKey, entry: Entry | None) -> None:
         """Replace what a slot adds; None = nothing."""
-        before = self.entries.pop(key, None)
+        before = self.entries.get(key)
         if before == entry:
-            if before is not None:
-                self.entries[key] = before
             return
+        now = entry or NONE
+        was = before or NONE
         self._move_top(before, entry)
-        if before is not None:
-            self._add(before, -1)
-            del self.on[before.instrument][key]
-            if before.position:
-                del self.held[before.account][before.instrument]
-        if entry is not None:
+        if was.owner == now.owner or before is None or entry is None:
+            self._move(key, (entry or was), was, now)
+        else:
+            self._move(key, was, was, NONE)
+            self._move(key, now, NONE, now)
+        if entry is None:
+            del self.entries[key], self.on[was.instrument][key]
+        else:
             self.entries[key] = entry
-            self._add(entry, 1)
             self.on.setdefault(entry.instrument, {})[key] = entry
-            if entry.position:
-                self.held.setdefault(entry.account, {})[entry.instrument] = entry
+        if now.position:
+            self.held.setdefault(now.account, {})[now.instrument] = now
+        elif was.position:
+            del self.held[was.account][was.instrument]
+
+    def _move(self, key: SlotKey, of: Entry, was: Entry, now: Entry) -> None:
+        """Add the difference to every sum that a slot of this owner belongs to."""
+        instrument, gross = of.instrument, now.gross - was.gross
+        if gross:
+            opened = (now.gross > 0) - (was.gross > 0)
+            for scope in self._scopes(key, of):
+                sums = self.gross.get(scope)
+                if sums is None:
+                    sums = self.gross[scope] = {}
+                _change(sums, instrument, gross)
+                if opened:
+                    self.open[scope] = self.open.get(scope, 0) + opened
+        if now.long != was.long:
+            _change(self.longs, instrument, now.long - was.long)
+        if now.short != was.short:
+            _change(self.shorts, instrument, now.short - was.short)
+        if now.position != was.position:
+            _change(self.net, instrument, now.position - was.position)
+        if now.paid != was.paid:
+            _change(self.paid, instrument, now.paid - was.paid)
+
+    def _scopes(self, key: SlotKey, of: Entry) -> tuple[str, str, str, str]:
+        """Which sums a slot belongs to."""
+        known = self.scopes.get(key)
+        if known is None or known[0] != of.owner:
+            names = (PORTFOLIO, f"venue:{venue_of(of.account)}", f"account:{of.account}", f"strategy:{of.owner}")
+            known = self.scopes[key] = of.owner, names
+        return known[1]
 
     def _move_top(self, before: Entry | None, entry: Entry | None) -> None:
         """Keep the best resting prices; where the best one goes they are looked for anew."""
@@ -118,18 +149,6 @@ class Tally:
             known = max([entry.best_bid for entry in entries], default=0), min(asks, default=0)
             self.tops[instrument] = known
         return known
-
-    def _add(self, entry: Entry, sign: int) -> None:
-        instrument, gross = entry.instrument, entry.gross * sign
-        for scope in entry.scopes:
-            _change(self.gross.setdefault(scope, {}), instrument, gross)
-            if gross:
-                self.open[scope] = self.open.get(scope, 0) + sign
-        _change(self.longs, instrument, entry.long * sign)
-        _change(self.shorts, instrument, entry.short * sign)
-        if entry.position:
-            _change(self.net, instrument, entry.position * sign)
-            _change(self.paid, instrument, entry.paid * sign)
 
 
 def _change(sums: dict[InstrumentId, int], instrument: InstrumentId, by: int) -> None:

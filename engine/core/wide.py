@@ -8,20 +8,21 @@ clip     the part of a target for which there is room
 
 from __future__ import annotations
 
-from domain.account import venue_of
+from decimal import Decimal
+
 from domain.facts import Severity
 from domain.instrument import ZERO
 from domain.order import OrderKind
+from domain.settings import DAY_NS
 from domain.verdict import Reason, Veto
 from engine.core import samples
 from engine.core.core import Core
 from engine.core.executor.exposure import exposure_of
 from engine.core.limits import Limits, limits_of
-from engine.core.portfolio import DAY_NS
 from engine.core.state import Slot
 from engine.core.tally import NONE, PORTFOLIO, Entry
 from risk.gate import PPM, Exposure, GateConfig, check_self_match
-from risk.limits import Measured, WideLimits, check_account, check_wide, money
+from risk.limits import Measured, check_account, check_wide, money
 
 IOC = OrderKind.IOC
 
@@ -137,7 +138,7 @@ def check(core: Core, slot: Slot, side: int, qty: int, price: int, now: Exposure
     if found is None:
         return Veto(Reason.LIMIT_MISSING, slot.instrument)
     limits = found.wide
-    seen = measure(core, slot, limits, side, qty, price, now)
+    seen = measure(core, slot, found, side, qty, price, now)
     veto = check_wide(limits, seen)
     if veto is None and seen.opens and seen.positions == limits.warn_positions:
         core.alert(
@@ -149,10 +150,10 @@ def check(core: Core, slot: Slot, side: int, qty: int, price: int, now: Exposure
     return veto
 
 
-def measure(core: Core, slot: Slot, limits: WideLimits, side: int, qty: int, price: int, now: Exposure) -> Measured:
+def measure(core: Core, slot: Slot, found: Limits, side: int, qty: int, price: int, now: Exposure) -> Measured:
     """What an order leads to, at the reference prices; its slot at `price` where that is dearer."""
     count(core)
-    tally = core.tally
+    tally, limits = core.tally, found.wide
     before = tally.entries.get(slot.key, NONE)
     held_unit = unit_worth(core, slot.instrument)
     own_unit = max(price * core.units[slot.instrument], held_unit)
@@ -162,9 +163,9 @@ def measure(core: Core, slot: Slot, limits: WideLimits, side: int, qty: int, pri
     asset = asset_worth(core, slot.instrument, side)
     gross, gross_before = max(long, short), before.gross
     change = gross * own_unit - gross_before * held_unit
-    venue, account = venue_of(slot.account), slot.account
+    account = slot.account
     whole = worth(core, PORTFOLIO)
-    in_account = whole if len(core.state.accounts) == 1 else worth(core, f"account:{account}")
+    in_account = whole if len(core.state.accounts) == 1 else worth(core, found.of_account)
     opens = not (before.long or before.short)
     position = core.state.accounts[account].positions.get(slot.instrument)
     adds = position is not None and position.qty * side > 0
@@ -177,22 +178,30 @@ def measure(core: Core, slot: Slot, limits: WideLimits, side: int, qty: int, pri
         gross_grows=gross > gross_before,
         equity=total,
         gross=whole + change,
-        venue_gross=-1 if limits.venue_exposure is None else worth(core, f"venue:{venue}") + change,
-        strategy_gross=-1 if limits.strategy_exposure is None else worth(core, f"strategy:{slot.owner}") + change,
-        account_equity=equity(core, account),
+        venue_gross=-1 if limits.venue_exposure is None else worth(core, found.of_venue) + change,
+        strategy_gross=-1 if limits.strategy_exposure is None else worth(core, found.of_strategy) + change,
+        account_equity=total if len(core.state.accounts) == 1 else equity(core, account),
         account_gross=in_account + change,
-        account_maintenance=maintenance(core, account) + change * core.maintenance[slot.instrument] // PPM,
+        account_maintenance=maintenance(core, found.of_account) + change * core.maintenance[slot.instrument] // PPM,
         opens=opens,
         positions=tally.open.get(PORTFOLIO, 0) + opens,
-        venue_positions=tally.open.get(f"venue:{venue}", 0) + opens,
-        strategy_positions=tally.open.get(f"strategy:{slot.owner}", 0) + opens,
+        venue_positions=tally.open.get(found.of_venue, 0) + opens,
+        strategy_positions=tally.open.get(found.of_strategy, 0) + opens,
         book=book_worth(core, slot.instrument, limits.min_book),
         age_ns=core.state.ts_ns - position.opened_ns if adds and position is not None and limits.age_ns else 0,
         losses=owner.losses_in_a_row if owner is not None and owner.losses_day == core.state.ts_ns // DAY_NS else 0,
-        drawdown_ppm=lost_ppm(money(core.state.samples.peak_equity), total),
+        drawdown_ppm=lost_ppm(converted(core, "peak", core.state.samples.peak_equity), total),
         strategy_drawdown_ppm=strategy_lost_ppm(core, slot.owner) if owner is not None else 0,
-        day_loss_ppm=lost_ppm(money(samples.day_opened(core)), total),
+        day_loss_ppm=lost_ppm(converted(core, "day", samples.day_opened(core)), total),
     )
+
+
+def converted(core: Core, name: str, amount: Decimal) -> int:
+    """`money` of an amount that seldom changes."""
+    known = core.tally.converted.get(name)
+    if known is None or known[0] is not amount:
+        known = core.tally.converted[name] = amount, money(amount)
+    return known[1]
 
 
 def lost_ppm(before: int, after: int) -> int:
@@ -213,25 +222,38 @@ def strategy_lost_ppm(core: Core, strategy: str) -> int:
 
 
 def clip(core: Core, slot: Slot, entry: str, wanted: int, price: int) -> tuple[int, Reason | None]:
-    """The part of a target for which everything larger than its slot has room, valued at `price`, and what narrowed it.
+    """What `fits` of a target, and never more than did for the same wish before: a moving price does not trade it."""
+    allowed, tightest = fits(core, slot, wanted, price)
+    if tightest is None:
+        return wanted, None
+    before = slot.clipped
+    if before[:2] == (entry, wanted):
+        held = held_towards(core, slot, wanted)
+        most = min(abs(allowed), max(abs(before[2]), held))
+        allowed = most if wanted > 0 else -most
+    if allowed == wanted:
+        return wanted, None
+    slot.clipped = (entry, wanted, allowed)
+    return allowed, tightest
 
-    Never less than what is held, and never more than it was for the same wish: a moving price does not trade it.
+
+def fits(core: Core, slot: Slot, wanted: int, price: int) -> tuple[int, Reason | None]:
+    """The part of a target for which everything larger than its slot has room, valued at `price`, and what bounds it.
+
+    Never less than what is held. None: nothing bounds it.
     """
     found = limits_of(core, slot)
     if found is None or price <= 0 or not wanted:
         return wanted, None
     side = 1 if wanted > 0 else -1
-    room, reason = room_for(core, slot, found, side, price)
-    before = slot.clipped
-    if before[:2] == (entry, wanted):
-        room = min(room, abs(before[2]))
-    held = max(0, core.position(slot.account, slot.instrument) * side)
+    room, tightest = room_for(core, slot, found, side, price)
     room -= room % core.instruments[slot.instrument].lot
-    allowed = min(abs(wanted), max(room, held))
-    if allowed == abs(wanted):
-        return wanted, None
-    slot.clipped = (entry, wanted, side * allowed)
-    return side * allowed, reason
+    return side * min(abs(wanted), max(room, held_towards(core, slot, wanted))), tightest
+
+
+def held_towards(core: Core, slot: Slot, wanted: int) -> int:
+    """How much of the position is on the side of a target."""
+    return max(0, core.position(slot.account, slot.instrument) * (1 if wanted > 0 else -1))
 
 
 def room_for(core: Core, slot: Slot, found: Limits, side: int, price: int) -> tuple[int, Reason]:
@@ -241,7 +263,7 @@ def room_for(core: Core, slot: Slot, found: Limits, side: int, price: int) -> tu
     own, held_unit = tally.entries.get(slot.key, NONE), unit_worth(core, slot.instrument)
     gross, one = own.gross * held_unit, (own.long if side > 0 else own.short) * held_unit
     total, account = total_equity(core), equity(core, slot.account)
-    whole, in_account = worth(core, PORTFOLIO) - gross, worth(core, f"account:{slot.account}") - gross
+    whole, in_account = worth(core, PORTFOLIO) - gross, worth(core, found.of_account) - gross
     rooms = [
         (limits.asset_ppm * total // PPM - asset_worth(core, slot.instrument, side) + one, Reason.ASSET_LIMIT),
         (limits.exposure - whole, Reason.EXPOSURE_LIMIT),
@@ -250,8 +272,8 @@ def room_for(core: Core, slot: Slot, found: Limits, side: int, price: int) -> tu
         (limits.account_leverage_ppm * account // PPM - in_account, Reason.LEVERAGE),
     ]
     for most, scope in (
-        (limits.venue_exposure, f"venue:{venue_of(slot.account)}"),
-        (limits.strategy_exposure, f"strategy:{slot.owner}"),
+        (limits.venue_exposure, found.of_venue),
+        (limits.strategy_exposure, found.of_strategy),
     ):
         if most is not None:
             rooms.append((most - worth(core, scope) + gross, Reason.EXPOSURE_LIMIT))
@@ -265,9 +287,9 @@ def asset_worth(core: Core, instrument: str, side: int) -> int:
     return sum([sums.get(name, 0) * unit_worth(core, name) for name in core.assets[instrument][1]])
 
 
-def maintenance(core: Core, account: str) -> int:
-    """Maintenance margin of everything an account holds or may come to hold."""
-    held = core.tally.gross.get(f"account:{account}") or {}
+def maintenance(core: Core, scope: str) -> int:
+    """Maintenance margin of everything in a scope, held or to come."""
+    held = core.tally.gross.get(scope) or {}
     rates, prices = core.maintenance, core.tally.prices
     return sum([qty * prices[name] * rates[name] for name, qty in held.items()]) // PPM
 

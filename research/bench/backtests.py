@@ -63,7 +63,7 @@ WIDEST = {
     "leverage": Decimal(200),
     "liquidation_distance": Decimal(0),
     "open_positions": Decimal(10_000),
-    "consecutive_losses": Decimal(10_000),
+    "consecutive_losses": Decimal(1_000_000),
     "portfolio_drawdown": Decimal(1),
     "strategy_drawdown": Decimal(1),
     "daily_loss": Decimal(1),

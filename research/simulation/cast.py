@@ -6,9 +6,6 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from msgspec.structs import replace
-
-from domain.breakers import BreakerRule, BreakerSettings, Watch
 from domain.instrument import Instrument
 from domain.settings import (
     SECOND_NS,
@@ -25,8 +22,8 @@ from domain.settings import (
 )
 from engine.core.core import AnyStrategy
 from engine.strategies.registry import BUILT_IN
+from research.simulation import fuses
 from research.simulation.wild import Wild
-from risk.matrix import DEFAULTS
 
 MAIN, SUB = "PAPER:main", "PAPER:sub"
 BTC, BTC2, ETH = "BTC-USDC-PERP.PAPER", "BTC-USDT-PERP.PAPER", "ETH-USDC-PERP.PAPER"
@@ -37,6 +34,8 @@ HAND = "hand-"
 UNIT_SIZE = {BTC: 0.1, BTC2: 0.1, ETH: 2.0}
 """Base units worth about 6,000."""
 
+AGE_NS = 45 * SECOND_NS
+"""How old the positions of one of the strategies may get."""
 THIN = 0.12
 """Share of the seeds in which an account has hardly the margin for what it does, and may be liquidated."""
 
@@ -81,6 +80,7 @@ def settings(random: Random) -> Settings:
     """Everything the core is configured by, with limits that the strategies will run into."""
     thin = random.random() < THIN
     cash = deposits(thin=thin)
+    breakers = fuses.draw(random)
     limits = Limits(
         max_position_notional=Decimal(random.choice((8_000, 15_000, 60_000))),
         max_order_notional=Decimal(random.choice((6_000, 40_000))),
@@ -99,28 +99,20 @@ def settings(random: Random) -> Settings:
             messages_per_window=random.choice((5, 20, 50)),
             reserve_messages=random.choice((5, 50)),
         ),
-        approvals=ApprovalSettings(large_fraction=Decimal(10) if thin else Decimal("0.05")),
+        approvals=ApprovalSettings(
+            large_fraction=Decimal(10) if thin else Decimal("0.05"),
+            load_votes=random.choice((0, 0, 1)),
+            deny_pause_ns=10 * SECOND_NS,
+        ),
         execution=ExecutionSettings(
             reconcile_every_ns=10 * SECOND_NS,
             dead_man_ns=random.choice((0, 0, 0, 15 * SECOND_NS)),
             quote_tolerance_ticks=random.choice((0, 2)),
+            equity_sample_ns=(60 if breakers.drawdown is None else 5) * SECOND_NS,
         ),
-        breakers=breakers(with_matrix=limits.max_reference_age_ns == 15 * SECOND_NS),
+        breakers=breakers,
         strategies=cast(random),
     )
-
-
-def breakers(*, with_matrix: bool) -> BreakerSettings:
-    """Connections that are tried again soon; in half of the worlds the mission's matrix too, with short cool-downs."""
-    connections = BreakerRule(cool_down_ns=10 * SECOND_NS)
-    if not with_matrix:
-        return BreakerSettings(exchange_failure=connections)
-    soon = {
-        watch.value: replace(rule, cool_down_ns=10 * SECOND_NS, window_ns=min(rule.window_ns, 20 * SECOND_NS))
-        for watch in (Watch.LATENCY, Watch.ERROR_RATE, Watch.VOLATILITY, Watch.SPREAD, Watch.FEED_AGE, Watch.DATA_GAP)
-        if (rule := DEFAULTS.rule(watch)) is not None
-    }
-    return replace(DEFAULTS, exchange_failure=connections, **soon)
 
 
 def cast(random: Random) -> tuple[StrategySpec, ...]:
@@ -154,6 +146,8 @@ def wild(name: str, account: str, instrument: str, seed: int, *, size: float, **
         account=account,
         instruments=(instrument,),
         params={"seed": seed, "size": size * UNIT_SIZE[instrument], **params},
+        position_age_ns=AGE_NS if name == "mixed" else 0,
+        priority=len(name) % 3,
     )
 
 

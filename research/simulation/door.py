@@ -19,6 +19,7 @@ from domain.verdict import Reason
 from engine.core.core import Core
 from engine.core.state import Slot
 from exchanges.paper.exchange import PaperExchange
+from research.simulation import fuses
 from research.simulation.cast import is_thin
 from research.simulation.violation import Killed, Violation, require
 
@@ -57,6 +58,8 @@ class Door:
         self.halted = False
         """Kept by `votes`, as is `held_back`: the venue has an order of a stranger that people have not looked at."""
         self.held_back = False
+        self.limit_now: Callable[[Core, Slot, str, Decimal], Decimal] = lambda _core, _slot, _rule, value: value
+        """A limit after overrides, kept by `power`."""
         self.core: Core | None = None
         """The engine that runs now; only its labels are read."""
         self.watches_disk = True
@@ -140,7 +143,7 @@ class Door:
                     if durable_seq < cause and self.watches_disk:
                         text = f"{intent} leaves, caused by seq {cause}, but only {durable_seq} is durable"
                         raise Violation("journaled before sent", text)
-                    self._judge_leaving(core, sent, intent)
+                    self._judge_leaving(core, sent, intent, now_ns)
                 sent.left = True
                 self._count_message(intent, core.state.ts_ns)
             if not is_current:
@@ -151,14 +154,18 @@ class Door:
                 if not self.kill_in:
                     raise Killed
 
-    def _judge_leaving(self, core: Core, sent: Sent, intent: Place | Amend) -> None:
+    def _judge_leaving(self, core: Core, sent: Sent, intent: Place | Amend, now_ns: int) -> None:
         if self.halted:
             raise Violation("halted", f"{intent} leaves after trading was halted")
         if self.held_back:
             raise Violation("held back", f"{intent} leaves although nobody has looked at a stranger's order")
-        slot = core.state.slots[sent.slot]
-        if isinstance(intent, Place):
-            require(core.size_fraction(slot) > 0, "breaker", f"{intent} leaves past an open breaker")
+        slot, side = core.state.slots[sent.slot], sent.place.side
+        fuses.judge_leaving(core, slot, intent)
+        worst = self.worst_side(slot.key, side, now_ns)
+        held = self.floor.accounts[slot.account].qty(slot.instrument) * side
+        if worst > max(held, 0) and not self._liquidated_unheard(core, slot.key):
+            value = self.instruments[slot.instrument].notional(intent.price or sent.place.price, worst)
+            self._judge_limits(core, slot, intent, value)
         entry = slot.entry
         if sent.role is Role.TARGET and (sent.slot, entry) in self.consumed:
             raise Violation("entry consumed", f"{intent} buys back entry {entry}, whose protection has fired")
@@ -231,19 +238,29 @@ class Door:
         if worst <= max(held, 0) or self._liquidated_unheard(core, sent.slot):
             return
         price = intent.price or place.price
-        limits = self.settings.risk.limits.get(instrument) or self.settings.risk.default_limits
-        if limits is not None and more:
-            value = contract.notional(price, worst)
-            if value > limits.max_position_notional:
-                text = f"{intent}: {sent.slot} could reach {worst * side}, worth {value}"
-                raise Violation("position limit", text)
-            value = contract.notional(price, more)
-            if value > limits.max_order_notional:
-                raise Violation("order limit", f"{intent} is worth {value}")
+        slot = core.state.slots[sent.slot]
+        if more:
+            self._judge_limits(core, slot, intent, contract.notional(price, worst), contract.notional(price, more))
+            if sent.role is not Role.TARGET or is_plain(slot):
+                fuses.judge_size(core, slot, slot.orders[place.cid], contract, more, worst=worst, held=held)
         if sent.role in {Role.QUOTE, Role.TAKE} and more:
             self._judge_envelope(core, sent, worst, price, contract)
         elif sent.role is Role.TARGET:
             self._judge_target(core, sent, now_ns, held, more, intent)
+
+    def _judge_limits(
+        self, core: Core, slot: Slot, intent: Place | Amend, position: Decimal, order: Decimal | None = None
+    ) -> None:
+        """Worth of the position that could come of it, and of the order, against the limits of this moment."""
+        limits = self.settings.risk.limits.get(slot.instrument) or self.settings.risk.default_limits
+        if limits is None:
+            return
+        most = self.limit_now(core, slot, "position_notional", limits.max_position_notional)
+        if position > most:
+            raise Violation("position limit", f"{intent}: {slot.key} could be worth {position} of {most}")
+        most = self.limit_now(core, slot, "order_notional", limits.max_order_notional)
+        if order is not None and order > most:
+            raise Violation("order limit", f"{intent} is worth {order} of {most}")
 
     def _liquidated_unheard(self, core: Core, slot: str) -> bool:
         """True while the venue has taken a position away and the engine cannot know it yet."""
@@ -270,7 +287,7 @@ class Door:
     def _judge_target(self, core: Core, sent: Sent, now_ns: int, held: int, more: int, intent: Intent) -> None:
         """What is held, works and is on its way for a target never passes it."""
         slot = core.state.slots[sent.slot]
-        if slot.quotes or slot.hedge_lead or any(o.role in {Role.QUOTE, Role.TAKE} for o in slot.orders.values()):
+        if not is_plain(slot):
             return
         worst = self.worst_side(sent.slot, sent.place.side, now_ns) + more
         goal = (slot.target or 0) * sent.place.side
@@ -313,6 +330,12 @@ class Door:
             for sent in slot:
                 sent.dead |= not sent.left
                 sent.left |= sent.dead
+
+
+def is_plain(slot: Slot) -> bool:
+    """True for a slot that works for its target alone."""
+    others = any(order.role in {Role.QUOTE, Role.TAKE} for order in slot.orders.values())
+    return not (slot.quotes or slot.hedge_lead or others)
 
 
 def _known(core: Core, place: Place) -> tuple[Slot, Order]:

@@ -157,6 +157,7 @@ class Machine:
         core.judge = lambda intent: world.door.created(core, intent, world.now_ns)
         self.kernel = kernel
         world.votes.on_recovered(core)
+        world.power.on_recovered(core)
         world.sync_halt()
         if self.runs > 1:
             world.outcome.met["recovered"] += 1

@@ -12,11 +12,22 @@ from domain import commands as c
 from domain.facts import RequestStatus
 from domain.incident import Stage
 from domain.settings import SECOND_NS, StrategySpec
-from engine.core.state import State
+from engine.core.state import Request, State
 from research.simulation.cast import BTC, BTC2, ETH, MAIN, PERSONS, SUB, UNIT_SIZE
+from risk.breaker import BLOCKING
 
 DOORS = (c.Door.TELEGRAM, c.Door.DISCORD, c.Door.DASHBOARD, c.Door.TERMINAL)
 INSTRUMENTS = (BTC, BTC2, ETH)
+OVERRIDES = (
+    ("position_notional", Decimal(12_000)),
+    ("position_notional", Decimal(20_000)),
+    ("order_notional", Decimal(9_000)),
+    ("asset_fraction", Decimal("0.14")),
+    ("consecutive_losses", Decimal(14)),
+    ("leverage", Decimal(4)),
+    ("position_notional", Decimal(1_000_000)),
+)
+"""Wider than some of the limits that a day is drawn with; the last two can never be."""
 
 
 class Letter(Struct):
@@ -51,17 +62,29 @@ class People:
         if self.written and random.random() < 0.1:
             old = random.choice(self.written)
             return Letter(old.actor, old.command, old.request_id, old.sent_ns)
-        pending = [r.id for r in state.requests.values() if r.status is RequestStatus.PENDING]
+        if self.written and random.random() < 0.05:
+            old = random.choice(self.written)
+            return self.letter(old.command, old.actor.person, now_ns)  # pressed once more, or forwarded
+        pending = [r for r in state.requests.values() if r.status is RequestStatus.PENDING]
         person = random.choice(PERSONS).id if random.random() < 0.97 else "mallory"
         if pending and random.random() < 0.6:
             request = random.choice(pending)
             if random.random() < 0.12:
-                return self.letter(c.Deny(request=request), person, now_ns)
-            return self.letter(c.Approve(request=request), random.choice(("ann", "bob", "cem", person)), now_ns)
+                return self.letter(c.Deny(request=request.id), person, now_ns)
+            voter = random.choice(("ann", "bob", "cem", person))
+            return self.letter(self._ballot(request, list(state.requests.values())), voter, now_ns)
         if (step := self._next_step(state)) is not None and random.random() < 0.4:
             return self.letter(step, random.choice(("ann", "bob", "cem", person)), now_ns)
         age_ns = int(random.uniform(0, 120) * SECOND_NS) if random.random() < 0.15 else 0
         return self.letter(self._command(state), person, now_ns, age_ns)
+
+    def _ballot(self, request: Request, others: list[Request]) -> c.Approve:
+        """A vote for what was seen of a request; at times for what another one says, or for one that is none."""
+        draw = self.random.random()
+        if draw < 0.05:
+            return c.Approve(request=f"R{self.random.randrange(1_000, 2_000)}", digest=request.digest[:8])
+        of = self.random.choice(others) if draw < 0.15 else request
+        return c.Approve(request=request.id, digest=of.digest[:8] if draw < 0.8 else "")
 
     def _next_step(self, state: State) -> c.Command | None:
         """What an open incident waits for."""
@@ -72,7 +95,7 @@ class People:
 
     def _command(self, state: State) -> c.Command:
         random = self.random
-        makers: list[tuple[int, Callable[[], c.Command]]] = [
+        makers: list[tuple[float, Callable[[], c.Command]]] = [
             (2, lambda: c.Halt(reason="because")),
             (8, lambda: c.Resume(reason="better", venue=random.choice(("", "", "PAPER")))),
             (1, lambda: c.Flatten(scope=random.choice(("", *INSTRUMENTS, "NO-SUCH-PERP.PAPER")))),
@@ -82,6 +105,12 @@ class People:
             (2, lambda: self._cancel(state)),
             (4, self._about_strategy),
             (1, self._envelope),
+            (4, self._override),
+            (1, self._end_override),
+            (1, lambda: c.SetBreaker(name=self._breaker(), open=True)),
+            (3, lambda: self._release(state)),
+            (0.3, self._break_glass),
+            (0.5, lambda: c.Review(id=f"G{state.seq}", note="looked at")),
         ]
         kinds = [maker for _, maker in makers]
         return random.choices(kinds, [weight for weight, _ in makers])[0]()
@@ -128,3 +157,34 @@ class People:
     def _envelope(self) -> c.Command:
         spec = self.random.choice(self.specs)
         return c.RaiseEnvelope(strategy=spec.id, notional=Decimal(self.random.choice((1_000, 20_000, 60_000))))
+
+    def _scope(self) -> str:
+        spec = self.random.choice(self.specs)
+        return self.random.choice(
+            ("portfolio", "venue:PAPER", f"strategy:{spec.id}", f"instrument:{spec.instruments[0]}")
+        )
+
+    def _override(self) -> c.Override:
+        """At times one that cannot be: too wide, too long, of a hard limit, or without a reason."""
+        random = self.random
+        rule, value = random.choice(OVERRIDES)
+        reason = "" if random.random() < 0.1 else "because"
+        return c.Override(
+            rule=rule, scope=self._scope(), value=value, minutes=random.choice((1, 1, 1, 2, 10_000)), reason=reason
+        )
+
+    def _end_override(self) -> c.EndOverride:
+        return c.EndOverride(rule=self.random.choice(OVERRIDES)[0], scope=self._scope())
+
+    def _breaker(self) -> str:
+        names = ("PAPER", "latency:PAPER", "portfolio_loss", f"volatility:{self.random.choice(INSTRUMENTS)}")
+        return self.random.choice(names)
+
+    def _release(self, state: State) -> c.SetBreaker:
+        """Of one that is open, where there is one."""
+        is_open = [key for key, breaker in state.matrix.items() if breaker.state in BLOCKING]
+        return c.SetBreaker(name=self.random.choice(is_open) if is_open else self._breaker(), open=False)
+
+    def _break_glass(self) -> c.BreakGlass:
+        step = self.random.choice((0, -1, self.made))
+        return c.BreakGlass(action=self.random.choice(("halt", "flatten", "resume")), reason="smoke", step=step)

@@ -8,6 +8,7 @@ from random import Random
 
 from msgspec import Struct
 
+from domain.breakers import Watch
 from domain.settings import SECOND_NS
 from exchanges.paper.config import FaultKind, FaultRule
 
@@ -57,6 +58,16 @@ class Outage(Struct, frozen=True, kw_only=True):
     is_told: bool
 
 
+class Strain(Struct, frozen=True, kw_only=True):
+    """The machine or a venue is strained for a while, as a driver measures it every few seconds."""
+
+    from_ns: int
+    until_ns: int
+    watch: Watch
+    value: int
+    count: int
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     """What goes wrong, and when."""
 
@@ -73,6 +84,9 @@ class Plan(Struct, frozen=True, kw_only=True):
     strategy_faults_ns: tuple[int, ...]
     strangers_ns: tuple[int, ...]
     """Somebody else places an order on one of the accounts."""
+    strains: tuple[Strain, ...]
+    breaches_ns: tuple[int, ...]
+    """Somebody tries what only the right one can do."""
     flattens: bool
     """A trader flattens everything at the end, and it must work."""
 
@@ -96,6 +110,8 @@ def draw(random: Random, instruments: tuple[str, ...]) -> Plan:
         overflow_ns=when() if random.random() < 0.04 else 0,
         strategy_faults_ns=_times(random, when, 1),
         strangers_ns=_times(random, when, 2) if random.random() < 0.3 else (),
+        strains=tuple(_strain(random, when()) for _ in range(random.randint(0, 3))),
+        breaches_ns=(when(),) if random.random() < 0.06 else (),
         flattens=random.random() < 0.5,
     )
 
@@ -130,6 +146,20 @@ def _outage(random: Random, at_ns: int, instrument: str) -> Outage:
     length = int(random.choice((3.0, 10.0, 80.0)) * random.random() * SECOND_NS)
     until = min(at_ns + length, FAULTS_END_NS)
     return Outage(from_ns=at_ns, until_ns=until, instrument=instrument, is_told=random.random() < 0.7)
+
+
+STRAINS = (
+    (Watch.OVERLOAD, 950_000, 1),
+    (Watch.LATENCY, 700_000_000, 10),
+    (Watch.ERROR_RATE, 10, 40),
+)
+"""What is measured while something is strained, and how much of it."""
+
+
+def _strain(random: Random, at_ns: int) -> Strain:
+    watch, value, count = random.choice(STRAINS)
+    until_ns = min(at_ns + int(random.uniform(10.0, 60.0) * SECOND_NS), FAULTS_END_NS)
+    return Strain(from_ns=at_ns, until_ns=until_ns, watch=watch, value=value, count=count)
 
 
 LINE_FAULTS: dict[FaultKind, tuple[float, tuple[float, ...]]] = {

@@ -6,9 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from domain import events as e
+from domain.breakers import BreachSource, Measured, Watch
 from domain.commands import Flatten
 from domain.market import FeedState, FeedStatus
 from domain.order import BUY, OrderKind, Place
+from domain.security import SecurityBreach
 from domain.settings import SECOND_NS
 from engine.core.state import State
 from research.simulation import plan
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from research.simulation.world import World
 
 PEOPLE_GAP_S = 12.0
+MEASURED_NS = 4 * SECOND_NS
+WELL_NS = 60 * SECOND_NS
+"""How long after a strain it is still measured that all is well."""
 SNAPSHOT_AGAIN_NS = 20_000_000
 
 
@@ -45,6 +50,10 @@ class Trouble:
             world.at(at_ns, partial(self.stranger, number))
         for at_ns in what.strategy_faults_ns:
             world.at(at_ns, self.strategy_fault)
+        for strain in what.strains:
+            world.at(strain.from_ns, partial(self.strain, strain))
+        for at_ns in what.breaches_ns:
+            world.at(at_ns, self.breach)
         if what.overflow_ns:
             world.at(what.overflow_ns, self.overflow)
         if what.flattens:
@@ -128,3 +137,19 @@ class Trouble:
         """The inbox was full."""
         self.world.outcome.met["inbox overflow"] += 1
         self.world.ingest(e.InboxOverflow(depth=50_000))
+
+    def strain(self, strain: plan.Strain) -> None:
+        """A driver tells what it has measured; then, for once, that all is well again."""
+        world = self.world
+        is_over = world.now_ns >= strain.until_ns
+        scope = "" if strain.watch is Watch.OVERLOAD else "PAPER"
+        value = 0 if is_over else strain.value
+        world.ingest(Measured(watch=strain.watch, scope=scope, value=value, count=strain.count))
+        if world.now_ns < strain.until_ns + WELL_NS:
+            world.at(world.now_ns + MEASURED_NS, partial(self.strain, strain))
+
+    def breach(self) -> None:
+        """A login link that is none, or a button that nobody made."""
+        kind = self.world.random.choice((BreachSource.BUTTON, BreachSource.LOGIN))
+        self.world.outcome.met["breach of security"] += 1
+        self.world.ingest(SecurityBreach(source="the sky", text="it was forged", kind=kind))

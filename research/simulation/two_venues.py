@@ -74,7 +74,7 @@ def settings(random: Random) -> Settings:
         instruments=(own, other),
         accounts=tuple(AccountSpec(id=name, deposit=Decimal(400_000)) for name in (AT_OWN, AT_BACKUP)),
         persons=cast.PERSONS,
-        risk=RiskSettings(default_limits=limits),
+        risk=RiskSettings(default_limits=limits, portfolio={"consecutive_losses": Decimal(10_000)}),
         approvals=ApprovalSettings(enabled=not wild["quotes"]),
         execution=ExecutionSettings(reconcile_every_ns=10 * SECOND_NS),
         breakers=BreakerSettings(exchange_failure=BreakerRule(cool_down_ns=random.choice((5, 20)) * SECOND_NS)),

@@ -110,7 +110,9 @@ class Votes:
         if fact.status is not RequestStatus.APPROVED:
             return
         approvals = self.settings.approvals
-        needed = approvals.order_votes if fact.what == "order" else approvals.override_votes
+        needed = approvals.override_votes
+        if fact.what in {"order", "load", "start"}:
+            needed = approvals.order_votes if fact.what == "order" else approvals.load_votes
         voters = [self.persons[v] for v in dict.fromkeys(fact.votes) if v in self.persons]
         good = [p for p in voters if p.role >= RoleName.RISK and p.id != fact.requester]
         require(len(good) >= needed, "votes", f"{fact.request} ({fact.what}) was approved by {fact.votes} alone")

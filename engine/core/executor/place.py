@@ -55,8 +55,8 @@ def take_message(core: Core, slot: Slot, *, reserved: bool) -> bool:
     free: list[tuple[Budget, bool]] = []
     for key, most in (
         (slot.account, gate.messages_per_window),
-        (f"strategy:{slot.owner}", found.messages),
-        (f"venue:{venue_of(slot.account)}", found.venue_messages),
+        (found.of_strategy, found.messages),
+        (found.of_venue, found.venue_messages),
     ):
         budget = budgets.get(key)
         if budget is None:

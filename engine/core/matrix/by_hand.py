@@ -75,13 +75,22 @@ def force(core: Core, who: str, name: str) -> Veto | str:
     if venue := venue_in(name):
         return breakers.force(core, who, venue)
     key = str(key_in(core, name))
-    if not machine.force(of(core, key), core.state.ts_ns, who):
+    if not machine.force(of(core, key), core.state.ts_ns, who, held_until_ns=held_until_ns(core, key)):
         return Veto(Reason.WRONG_STATE, f"the breaker {key} is open by hand already")
     judge.changed(core, key)
     return (
         f"The breaker {key} is open: nothing that adds risk is sent under it; cancels, reductions and protections "
-        f"pass. Its own actions do not run: /halt and /flatten do that. /breaker {key} auto asks for its release."
+        f"pass. Its own actions run only once its threshold is reached: /halt and /flatten do that now. "
+        f"/breaker {key} auto asks for its release."
     )
+
+
+def held_until_ns(core: Core, key: str) -> int:
+    """Until when a breaker that has tripped is held at least; 0 = it has not."""
+    breaker, rule = of(core, key), rule_of(core, key)
+    if breaker.state is BreakerState.OPEN and not rule.recovers:
+        return breaker.since_ns + rule.cool_down_ns
+    return breaker.until_ns
 
 
 def note_forced(core: Core, who: str, name: str) -> None:
@@ -104,11 +113,11 @@ def objection(core: Core, name: str) -> Veto | None:
     breaker, (watch, _), now_ns = of(core, key), split(key), core.state.ts_ns
     if breaker.state not in BLOCKING:
         return Veto(Reason.WRONG_STATE, f"the breaker {key} is {breaker.state.value.replace('_', ' ')}")
-    if breaker.state is BreakerState.FORCED_OPEN:
+    if breaker.state is BreakerState.FORCED_OPEN and not breaker.until_ns:
         return None
     rule, threshold = rule_of(core, key), threshold_of(core.state.settings.breakers, key)
     if not rule.recovers:
-        due_ns = breaker.since_ns + rule.cool_down_ns
+        due_ns = held_until_ns(core, key)
         text = f"people may release {key} from {clock_text(due_ns, now_ns)} on: its cool-down"
         return Veto(Reason.WRONG_STATE, text) if now_ns < due_ns else None
     if watch in LATCHES_FOR_THE_DAY and now_ns < breaker.until_ns:
@@ -136,7 +145,7 @@ def release(core: Core, name: str) -> str:
         return breakers.release(core, venue)
     key = str(key_in(core, name))
     breaker = of(core, key)
-    if not rule_of(core, key).recovers:
+    if not rule_of(core, key).recovers and held_until_ns(core, key):
         money.begin_anew(core, breaker)
     if machine.release(breaker, core.state.ts_ns):
         breaker.why = ""

@@ -7,6 +7,7 @@ from decimal import Decimal
 from domain import facts
 from domain.breakers import BreakerAction, Watch
 from domain.facts import Severity
+from domain.settings import DAY_NS
 from engine.core.core import Core
 from engine.core.executor import converge
 from engine.core.matrix import actions
@@ -22,7 +23,6 @@ from engine.core.matrix.table import (
     threshold_of,
     title,
 )
-from engine.core.portfolio import DAY_NS
 from risk import breaker as machine
 from risk.breaker import BLOCKING, Breaker, BreakerState
 from risk.matrix import LATCHES_FOR_THE_DAY, MEASURES_WINDOW, in_order
@@ -44,19 +44,22 @@ def measured(core: Core, watch: Watch, scope: str, value: Decimal | None, why: s
     threshold = threshold_of(core.state.settings.breakers, key)
     if not machine.judge(breaker, rule, now_ns, value, threshold=threshold, has_moved=moved):
         return
-    if breaker.state is OPEN:
+    if breaker.state in BLOCKING:
         breaker.why = f"{why}, the threshold is {figure(watch, threshold)}"
         if watch in LATCHES_FOR_THE_DAY and breaker.until_ns:
             breaker.until_ns = max(breaker.until_ns, (now_ns // DAY_NS + 1) * DAY_NS)
-    changed(core, key)
+    changed(core, key, has_tripped=breaker.state in BLOCKING)
 
 
-def changed(core: Core, key: str) -> None:
-    """A breaker has another state: its actions begin or are taken back, people hear of it, orders are in line again."""
+def changed(core: Core, key: str, *, has_tripped: bool = False) -> None:
+    """A breaker has another state: its actions begin or are taken back, people hear of it, orders are in line again.
+
+    One that a person has opened stays open when it trips too: then its actions begin.
+    """
     breaker = of(core, key)
     _, scope = split(key)
     core.index_breakers()
-    if breaker.state is OPEN:
+    if has_tripped:
         actions.begin(core, key)
     elif breaker.state is not BreakerState.FORCED_OPEN:
         actions.take_back(core, key)
@@ -102,9 +105,12 @@ def tell(core: Core, key: str, breaker: Breaker) -> None:
     """What happened, what is done, and how it goes on, in words."""
     published(core, key, breaker)
     rule, name, now_ns = rule_of(core, key), title(key), core.state.ts_ns
+    does = "; ".join(DOES[action] for action in in_order(rule.actions)) or "nothing is done but this"
     match breaker.state:
+        case BreakerState.FORCED_OPEN if breaker.tasks or breaker.report_ns:
+            text = f"Breaker {name}, open by hand ({breaker.by}), is past its threshold: {breaker.why}."
+            core.alert(Severity.CRITICAL, "breaker_open", f"{text} What is done: {does}. What is left: {_BY_PEOPLE}.")
         case BreakerState.OPEN:
-            does = "; ".join(DOES[action] for action in in_order(rule.actions)) or "nothing is done but this"
             at = f"it is tried again at {clock_text(breaker.until_ns, now_ns)}, once the measure is back"
             again = at if breaker.until_ns else f"{_BY_PEOPLE}: /breaker {key} auto"
             is_grave = BreakerAction.EMERGENCY_STOP in rule.actions or BreakerAction.SHUT_DOWN in rule.actions

@@ -7,7 +7,7 @@ import pytest
 from domain import commands as c
 from domain.facts import Alerted, Severity, TradingState
 from domain.verdict import Reason
-from tests.engine.core.rig import ASKING, Rig
+from tests.engine.core.rig import ASKING, WIDE, Rig
 
 DAY_S = 86_400
 
@@ -78,3 +78,12 @@ def test_what_nobody_reviews_is_told_after_a_day_and_daily_also_through_a_restar
     assert rig.alerts().count("review_due") == 1
     rig.wait(DAY_S)
     assert rig.alerts().count("review_due") == 2
+
+
+def test_a_late_flatten_halts_and_is_reviewed_like_any_other() -> None:
+    rig = Rig(WIDE).start()
+    late = rig.command(c.BreakGlass(action="flatten", reason="fire", step=1), "eve", age_s=100)
+    assert late.reason is Reason.TOO_OLD
+    assert rig.core.state.trading is TradingState.HALTED
+    assert "break_glass" in rig.alerts()
+    assert [due.person for due in rig.core.state.reviews.values()] == ["eve"]

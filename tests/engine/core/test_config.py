@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from domain import commands as c
 from domain.edits import Edit, edits_between, tree_of, with_edits
-from domain.facts import Alerted, CommandDone
+from domain.facts import Alerted, CommandDone, RequestStatus
 from domain.files import SettingsFileRead
-from domain.settings import Person, RoleName, Settings
+from domain.settings import Limits, Person, RoleName, Settings
 from domain.verdict import Reason
 from engine.core import config, limits
 from engine.core.recovery import replay, state_hash
@@ -233,10 +233,10 @@ def test_the_files_difference_is_told_and_applied_to_nothing() -> None:
     [
         (("risk", "max_exposure"), "10", "9", False),
         (("risk", "max_exposure"), "10", "11", True),
-        (("risk", "message_window_ns"), 10, 11, False),
+        (("risk", "message_window_ns"), 10, 11, True),
         (("risk", "message_window_ns"), 10, 9, True),
         (("risk", "reserve_messages"), 10, 9, True),
-        (("execution", "slippage"), "0.1", "0.01", False),
+        (("execution", "slippage"), "0.1", "0.01", True),
         (("execution", "validity_ns"), 10, 9, True),
         (("approvals", "override_votes"), 2, 3, True),
         (("persons", "[ann]", "role"), 4, 1, True),
@@ -275,6 +275,41 @@ def test_edits_lead_there_and_back() -> None:
     assert edits_between(one, one) == ()
 
 
+def test_a_value_for_the_portfolio_loosens_no_limit_that_an_instrument_has_of_its_own() -> None:
+    own = Limits(max_position_notional=Decimal(1_000), max_order_notional=Decimal(1_000), price_collar=Decimal("0.1"))
+    rig = Rig(replace(ASKING, risk=replace(ASKING.risk, limits={BTC.id: own}))).start()
+    assert limits.effective(rig.core, "price_collar", instrument=BTC.id) == Decimal("0.1"), "no default tightens it"
+    now = rig.core.state.settings
+    lower = {**now.risk.portfolio, "position_notional": Decimal(99_999), "order_notional": Decimal(99_999)}
+    assert rig.command(Change(now, replace(now, risk=replace(now.risk, portfolio=lower))).command(), "bob").ok, (
+        "below the 100,000 of all the others"
+    )
+    assert limits.effective(rig.core, "position_notional", instrument=BTC.id) == 1_000
+    assert limits.effective(rig.core, "position_notional") == 99_999
+
+
+@pytest.mark.parametrize("section", ["portfolio", "instrument"])
+def test_nobody_can_tighten_the_collar_until_nothing_can_be_closed(section: str) -> None:
+    rig = Rig(ASKING).start()
+    now = rig.core.state.settings
+    tight = {**now.risk.portfolio, "price_collar": Decimal("0.0001")}
+    values = {section: tight if section == "portfolio" else {BTC.id: {"price_collar": Decimal("0.0001")}}}
+    done = rig.command(Change(now, replace(now, risk=replace(now.risk, **values))).command(), "bob")
+    assert done.reason is Reason.BAD_VALUE
+    assert "nothing could be closed" in done.text
+
+
+@pytest.mark.parametrize(
+    ("section", "changes"),
+    [("execution", {"retry_ns": 10**15}), ("execution", {"slippage": 0}), ("risk", {"message_window_ns": 10**15})],
+)
+def test_what_would_also_hold_back_a_reduction_is_nobodys_alone(section: str, changes: dict[str, Any]) -> None:
+    rig = Rig(ASKING).start()
+    now = rig.core.state.settings
+    after = replace(now, **{section: replace(getattr(now, section), **changes)})
+    assert rig.command(Change(now, after).command(), "bob").request
+
+
 ALONE = st.sampled_from(
     [
         ("risk", "max_exposure"),
@@ -310,3 +345,26 @@ def test_nobody_alone_loosens_anything_by_whatever_changes_in_whatever_order(cha
         edit = Edit(path=path, before=node.get(path[-1]), after=new, is_new=path[-1] not in node)
         rig.command(c.ChangeSettings(edits=(edit,)), "bob")
         assert all(now <= then for now, then in zip(looseness(rig), before, strict=True))
+
+
+def test_asking_for_another_setting_leaves_the_first_question_open() -> None:
+    rig = Rig(ASKING).start()
+    first = rig.command(exposure(rig, 2_000_000), "bob").request
+    new = Person(id="new", name="New", role=RoleName.VIEWER)
+    second = rig.command(people(rig, *ASKING.persons, new), "bob").request
+    third = rig.command(exposure(rig, 3_000_000), "bob").request
+    waiting = [r.id for r in rig.core.state.requests.values() if r.status is RequestStatus.PENDING]
+    assert waiting == [second, third], "the newer wish for the same setting takes the place of the older"
+    assert first not in waiting
+
+
+def test_what_somebody_asked_for_who_may_not_any_more_is_not_carried_out() -> None:
+    fay = Person(id="fay", name="Fay", role=RoleName.RISK)
+    rig = Rig(replace(ASKING, persons=(*ASKING.persons, fay))).start()
+    asked = rig.command(exposure(rig, 2_000_000), "fay").request
+    assert agree(rig, people(rig, *ASKING.persons)).ok, "her account was stolen, and is out"
+    rig.command(c.Approve(request=asked), "cem")
+    done = rig.command(c.Approve(request=asked), "ann")
+    assert done.reason is Reason.ROLE
+    assert "fay, who asked for it" in done.text
+    assert in_force(rig) == 1_000_000

@@ -9,12 +9,15 @@ import pytest
 from msgspec.structs import replace
 
 from domain import commands as c
+from domain import events as e
 from domain.commands import Door
+from domain.edits import edits_between
 from domain.facts import OverrideChanged, RequestStatus
 from domain.settings import ApprovalSettings
 from domain.verdict import Reason
+from engine.core import limits
 from risk.rules import RULES
-from tests.engine.core.rig import WIDE, Rig
+from tests.engine.core.rig import ASKING, BTC, WIDE, Rig, places, target, wants
 
 MINUTE_S = 60
 KEY = "position_notional|portfolio"
@@ -126,6 +129,17 @@ def test_it_ends_in_time_though_the_engine_was_down_then() -> None:
     assert "while the engine was down" in rig.told(OverrideChanged)[-1].ended
 
 
+def test_one_that_ended_while_the_engine_was_down_sends_nothing_before_the_venue_was_compared() -> None:
+    rig = in_force(quiet(enabled=False), minutes=1)
+    rig.wait(5)
+    (place,) = places(rig.want(wants(target(0.5, "start"))))
+    rig.ingest(e.Rejected(cid=place.cid, text="busy", venue_ts_ns=rig.now_ns))
+    rig.now_ns += 56 * 1_000_000_000  # the price is still young enough to trade on
+    rig.crash()
+    assert rig.core.state.overrides == {}
+    assert rig.slot().orders == {}
+
+
 def test_a_restart_does_not_prolong_it() -> None:
     rig = in_force(quiet())
     rig.wait(10 * MINUTE_S)
@@ -160,3 +174,22 @@ def test_the_configuration_itself_cannot_override() -> None:
     rig = quiet()
     rig.command(asked(), door=Door.SYSTEM)
     assert rig.core.state.overrides == {}
+
+
+def test_an_override_is_no_wider_than_the_venues_limit_lets_it_be() -> None:
+    venue = {"PAPER": {"position_notional": Decimal(10_000)}}
+    rig = Rig(replace(ASKING, risk=replace(ASKING.risk, venue=venue))).start()
+    for scope in ("strategy:script", f"instrument:{BTC.id}"):
+        wide = c.Override(rule="position_notional", scope=scope, value=Decimal(150_000), minutes=10, reason="x")
+        assert "is further from 10000 than 15000" in rig.command(wide, "bob").text
+
+
+def test_a_limit_that_is_tightened_ends_an_override_of_it_that_would_be_too_wide() -> None:
+    rig = in_force(quiet())
+    now = rig.core.state.settings
+    lower = replace(now.risk, portfolio={**now.risk.portfolio, "position_notional": Decimal(1_000)})
+    edits = edits_between(now, replace(now, risk=lower))
+    assert rig.command(c.ChangeSettings(path="x", value="y", edits=edits), "bob").ok
+    assert rig.core.state.overrides == {}
+    assert "the limit has been changed" in rig.told_alert("override_ended")
+    assert limits.effective(rig.core, "position_notional", instrument=BTC.id) == 1_000

@@ -17,9 +17,11 @@ from domain.desired import Desired, Strength, Style
 from domain.events import OpenOrder, VenuePosition
 from domain.order import Amend, Order, OrderKind, Place, Role
 from domain.settings import AccountSpec, Limits, StrategySpec
+from engine.core import wide
 from engine.core.executor.place import place
 from engine.core.state import Slot
 from tests.engine.core.rig import ACCOUNT, BTC, ETH, SUB, WIDE, Rig, aim, quote, target, wants
+from tests.engine.core.test_limits import same
 
 DEPOSIT = Decimal(100_000)
 RISK = replace(
@@ -246,6 +248,15 @@ def test_no_sequence_of_events_and_commands_sends_past_a_limit(actions: list[tup
     driver = Driver()
     for action in actions:
         driver.do(action)
+    core = driver.rig.core
+    wide.count(core)
+    kept = core.tally
+    core.recount()
+    wide.count(core)
+    assert same(kept, core.tally), "the sums kept by difference are those counted anew"
+    assert {n: found for n, found in kept.held.items() if found} == core.tally.held
+    assert (kept.net, kept.paid) == (core.tally.net, core.tally.paid)
+    assert all(kept.top(name) == core.tally.top(name) for name in core.instruments)
 
 
 def test_without_the_gate_limits_are_passed_and_that_is_seen() -> None:

@@ -241,6 +241,17 @@ def test_approval_looks_at_the_limits_again() -> None:
     assert places(rig.sent) == []
 
 
+def test_approval_looks_at_the_limits_of_the_whole_portfolio_again() -> None:
+    rig = asking()
+    rig.want(wants(target(LARGE)))
+    tight = replace(ASKING.risk, portfolio={**ASKING.risk.portfolio, "leverage": Decimal("0.01")})
+    settings = replace(ASKING, risk=tight)
+    rig.command(c.ApplySettings(settings=settings, content_hash="tight"), door=Door.SYSTEM)
+    done = rig.command(c.Approve(request="R1"), "bob")
+    assert done.reason is Reason.LEVERAGE
+    assert places(rig.sent) == []
+
+
 @pytest.mark.parametrize(("held", "reason"), [("halt", Reason.HALTED), ("hold", Reason.HELD)])
 def test_approval_does_not_pass_a_halt_or_a_hold(held: str, reason: Reason) -> None:
     rig = asking()

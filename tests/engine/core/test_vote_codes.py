@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from domain import commands as c
 from domain.commands import AddsRisk, ParamRule
-from domain.facts import Alerted, Severity
+from domain.events import History
+from domain.facts import Alerted, Severity, StrategyStatus
 from domain.security import CodeMissed
 from domain.verdict import Reason
 from tests.engine.core.rig import SUB
@@ -138,3 +139,22 @@ def test_a_strategy_whose_file_has_changed_since_it_was_asked_for_is_not_loaded(
     done = rig.command(ballot(asked.request), "bob")
     assert done.reason is Reason.BAD_VALUE
     assert "its file has changed since it was asked for" in done.text
+
+
+def test_parameters_that_add_no_risk_do_not_start_what_a_vote_would_have_to() -> None:
+    rig = asking(load_votes=1)
+    rig.command(c.PauseStrategy(strategy="script"), "dot")
+    assert rig.command(change(1, AddsRisk.NEVER), "dot").ok
+    rig.ingest(History(strategy="script", complete=True))
+    assert rig.core.state.strategies["script"].status is StrategyStatus.PAUSED
+    rig.core.state.strategies["script"].status = StrategyStatus.QUARANTINED
+    assert rig.command(change(2, AddsRisk.NEVER), "dot").request
+
+
+def test_a_request_is_the_same_after_a_crash_whatever_order_its_parameters_came_in() -> None:
+    rig = asking(load_votes=1)
+    spec = replace(rig.core.state.strategies["script"].spec, id="again", account=SUB, params={"seed": 1, "act": 2})
+    asked = rig.command(c.LoadStrategy(spec=spec), "dot").request
+    digest = rig.core.state.requests[asked].digest
+    rig.crash()
+    assert rig.core.state.requests[asked].digest == digest

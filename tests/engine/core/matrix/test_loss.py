@@ -183,3 +183,40 @@ def test_the_mission_defaults_trip_nothing_while_all_is_well() -> None:
         rig.wait(20)
     assert rig.core.parts.scopes == {}
     assert "breaker_open" not in rig.alerts()
+
+
+def test_opening_the_drawdown_by_hand_does_not_spare_it_its_emergency_stop() -> None:
+    rig = held(only(drawdown=DEFAULTS.drawdown))
+    assert rig.command(SetBreaker(name="drawdown"), "dot").ok
+    lose(rig, "0.16")
+    assert state(rig, DRAWDOWN) is BreakerState.FORCED_OPEN
+    assert rig.core.state.trading is TradingState.HALTED
+    assert [(place.side, place.reduce_only) for place in places(rig.sent)] == [(-1, True)]
+    assert "open by hand (dot), is past its threshold" in rig.told_alert("breaker_open")
+    refused = rig.command(SetBreaker(name="drawdown", open=False), "bob")
+    assert "people may release drawdown from" in refused.text
+
+
+def test_opening_a_tripped_breaker_by_hand_drops_none_of_its_actions_and_shortens_nothing() -> None:
+    rig = held(only(portfolio_loss=rule(LOSS, actions=(BreakerAction.TELL_RISK,))))
+    lose(rig, "0.06")
+    assert state(rig, LOSS) is BreakerState.OPEN
+    assert rig.command(SetBreaker(name="portfolio_loss"), "dot").ok
+    rig.wait(5)
+    assert "risk_manager" in rig.alerts()
+    rig.touch()
+    rig.wait(20)
+    refused = rig.command(SetBreaker(name="portfolio_loss", open=False), "bob")
+    assert "the loss of the day stands" in refused.text
+
+
+def test_a_drawdown_that_was_only_opened_by_hand_is_measured_from_the_same_high_after_its_release() -> None:
+    rig = held(only(drawdown=DEFAULTS.drawdown))
+    lose(rig, "0.12")
+    rig.command(SetBreaker(name="drawdown"), "dot")
+    request = rig.command(SetBreaker(name="drawdown", open=False), "dot").request
+    for voter in ("bob", "cem"):
+        assert rig.command(Approve(request=request), voter).ok
+    assert state(rig, DRAWDOWN) is BreakerState.HALF_OPEN
+    lose(rig, "0.16")
+    assert state(rig, DRAWDOWN) is BreakerState.OPEN
