@@ -58,7 +58,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first, those that compute beside those that wait for what they have started."""
-    computing = [item for item in items if "simulation" in item.keywords and "sockets" not in item.name]
+    heavy = [item for item in items if "simulation" in item.keywords or item.nodeid.startswith("tests/research/")]
+    computing = [item for item in heavy if "process" not in item.keywords and "sockets" not in item.name]
     waiting = [item for item in items if "process" in item.keywords or "sockets" in item.name]
     first = [item for pair in zip_longest(waiting, computing) for item in pair if item is not None]
     early = set(first)

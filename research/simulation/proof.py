@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -54,21 +54,38 @@ def finish(kernel: Kernel, door: Door, *, flattened: bool, quiet_points: int) ->
         books.check_flat(kernel, door)
 
 
-def check_replay(journal: DiskJournal | MemoryJournal, live: Core, *, with_code: bool) -> str:
-    """Replaying the journal from its first record, with or without the strategies' code, gives the same state."""
+def check_replay(
+    journal: DiskJournal | MemoryJournal,
+    live: Core,
+    *,
+    with_code: bool,
+    told: Mapping[tuple[int, int], Fact] | None = None,
+) -> str:
+    """Replaying the journal from its first record, with or without the strategies' code, gives the same state.
+
+    And the facts that were `told`, under the same numbers; None = it makes none.
+    """
     journal.flush()
     expected = state_hash(live.state)
-    core = Core(State(), facts_on=False)
+    core = Core(State(), facts_on=told is not None)
     if with_code:
         core.make_code = make_code
+    rebuilt: dict[tuple[int, int], Fact] = {}
+
+    def note(_event: Event, core: Core) -> None:
+        rebuilt.update({(fact.seq, fact.index): fact for fact in core.facts})
+
     try:
-        replay(journal.records(), core, with_code=with_code)
+        replay(journal.records(), core, with_code=with_code, each=note if told is not None else None)
     except ReplayMismatch as mismatch:
         raise Violation("replay", str(mismatch)) from mismatch
-    how = "with" if with_code else "without"
-    text = f"replay {how} code ends in another state: {difference(core.state, live.state)}"
-    require(core.state.effects_hash == live.state.effects_hash, "replay", f"other effects; {text}")
-    require(state_hash(core.state) == expected, "replay", text)
+    same_effects = core.state.effects_hash == live.state.effects_hash
+    if not same_effects or state_hash(core.state) != expected:
+        text = f"replay {'with' if with_code else 'without'} code ends in another state"
+        differs = difference(core.state, live.state)
+        raise Violation("replay", f"{'' if same_effects else 'other effects; '}{text}: {differs}")
+    if told is not None:
+        compare_facts(told, rebuilt)
     return expected
 
 
@@ -82,16 +99,8 @@ def check_snapshot(journal: DiskJournal, recovered: Core) -> None:
     require(same, "snapshot", f"from the first record: {difference(core.state, recovered.state)} differ")
 
 
-def check_facts(journal: DiskJournal, told: dict[tuple[int, int], Fact]) -> None:
+def compare_facts(told: Mapping[tuple[int, int], Fact], rebuilt: Mapping[tuple[int, int], Fact]) -> None:
     """Facts are rebuilt by a replay: the same ones under the same numbers."""
-    rebuilt: dict[tuple[int, int], Fact] = {}
-
-    def note(_event: Event, core: Core) -> None:
-        rebuilt.update({(fact.seq, fact.index): fact for fact in core.facts})
-
-    core = Core(State())
-    core.make_code = make_code
-    replay(journal.records(), core, each=note)
     for number in sorted(told.keys() | rebuilt.keys()):
         was, now = told.get(number), rebuilt.get(number)
         if was != now:
