@@ -44,7 +44,8 @@ def load(core: Core, who: str, command: c.LoadStrategy) -> None:
     slots = [core.slot(spec.account, instrument) for instrument in spec.instruments]
     if any(slot.owner not in {"", spec.id} and slot.owner in core.state.strategies for slot in slots):
         return
-    core.state.strategies.setdefault(spec.id, StrategyState(spec, source_hash=command.source_hash))
+    by = who if who in core.persons else ""
+    core.state.strategies.setdefault(spec.id, StrategyState(spec, source_hash=command.source_hash, by=by))
     for slot in slots:
         slot.owner = spec.id
 
@@ -54,7 +55,7 @@ def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
     strategy = core.state.strategies.get(command.strategy)
     if strategy is None:
         return
-    name, spec = strategy.spec.id, strategy.spec
+    name, spec, person = strategy.spec.id, strategy.spec, who if who in core.persons else ""
     match command:
         case c.UnloadStrategy():
             slots = core.slots_of(name)
@@ -71,6 +72,7 @@ def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
             return  # it takes votes
         case c.SetParams():
             strategy.spec = replace(spec, params={**spec.params, **command.params}, autostart=True)
+            strategy.by = person
             want_nothing(core, strategy)
             strategy.status, strategy.detail, strategy.memory, strategy.bars_seen = StrategyStatus.WARMING, "", None, {}
         case c.PauseStrategy() if strategy.status is StrategyStatus.RUNNING:
@@ -82,9 +84,9 @@ def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
         case c.StartStrategy() if takes_votes(core, who):
             return
         case c.StartStrategy() if strategy.status is StrategyStatus.PAUSED:
-            strategy.status, strategy.detail = StrategyStatus.RUNNING, ""
+            strategy.status, strategy.detail, strategy.by = StrategyStatus.RUNNING, "", person
         case c.StartStrategy() if strategy.status is StrategyStatus.WARMING:
-            strategy.spec = replace(spec, autostart=True)
+            strategy.spec, strategy.by = replace(spec, autostart=True), person
         case _:
             return
 

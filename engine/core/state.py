@@ -129,6 +129,8 @@ class StrategyState(Struct):
     memory: Any = None
     desired: Desired = NOTHING
     source_hash: str = ""
+    by: str = ""
+    """The person who loaded or started it, or gave it parameters, last; "" = the configuration."""
     envelope: Decimal | None = None
     """What its quotes and takes may add, in notional; None = what counts as large for the account's equity now."""
     takes: dict[str, int] = field(default_factory=dict)

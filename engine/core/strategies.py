@@ -36,7 +36,13 @@ WarmUp = Annotated[int, Meta(ge=0, le=100_000)]
 
 
 def load(
-    core: Core, spec: StrategySpec, source_hash: str, *, is_configured: bool = False, is_approved: bool = False
+    core: Core,
+    spec: StrategySpec,
+    source_hash: str,
+    *,
+    by: str = "",
+    is_configured: bool = False,
+    is_approved: bool = False,
 ) -> Veto | None:
     """Load a strategy into WARMING; refused when a slot has another owner or the name is taken.
 
@@ -67,7 +73,7 @@ def load(
         position = core.state.accounts[spec.account].positions.get(instrument)
         if position is not None:
             position.owner = spec.id
-    strategy = StrategyState(spec, source_hash=source_hash, asked=core.state.seq)
+    strategy = StrategyState(spec, source_hash=source_hash, by=by, asked=core.state.seq)
     core.state.strategies[spec.id] = strategy
     allocation.make_room(core, spec)
     failover.claim(core, spec)
@@ -228,6 +234,15 @@ def await_history(core: Core) -> None:
         reads_bars = view is not None and view.warmup > 0 and any(f.kind is FeedKind.BAR for f in view.feeds)
         strategy.catching_up = has_run and reads_bars
         strategy.asked = core.state.seq
+
+
+def put_to_work(core: Core, strategy: StrategyState, by: str, params: dict[str, object] | None = None) -> Veto | None:
+    """Start it, or give it parameters: the person `by` is behind what it wants from now on ("" = the configuration)."""
+    before, strategy.by = strategy.by, by
+    veto = start(core, strategy) if params is None else set_params(core, strategy, params)
+    if veto is not None:
+        strategy.by = before
+    return veto
 
 
 def start(core: Core, strategy: StrategyState) -> Veto | None:
