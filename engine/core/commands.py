@@ -377,7 +377,7 @@ def deny(core: Core, person: str, command: c.Deny) -> Veto | str:
     if voter is None or (voter.role < requests.terms(core, request).role and person != request.requester):
         return Veto(Reason.ROLE, "deny needs an approver, or the requester")
     if person != (request.asker or request.requester):
-        core.state.denied[request.asker or request.requester] = core.state.ts_ns
+        requests.remember_denial(core, request.asker or request.requester)
     request.denied_by = "" if command.reason else person
     requests.end(core, request, RequestStatus.DENIED, f"denied by {person}: {command.reason or 'no reason given'}")
     core.alert(Severity.INFO, "denied", f"{request.id} was denied by {person}.")
