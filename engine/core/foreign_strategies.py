@@ -10,7 +10,7 @@ from domain import commands as c
 from domain.desired import NOTHING
 from domain.facts import StrategyStatus
 from domain.settings import StrategySpec
-from engine.core import allocation, operate, params, requests, samples
+from engine.core import allocation, operate, params, requests, samples, succession
 from engine.core.core import Core
 from engine.core.state import MANUAL, Slot, StrategyState
 
@@ -48,6 +48,7 @@ def load(core: Core, who: str, command: c.LoadStrategy) -> None:
     core.state.strategies.setdefault(spec.id, StrategyState(spec, source_hash=command.source_hash, by=by))
     for slot in slots:
         slot.owner = spec.id
+    succession.follow(core, core.state.strategies[spec.id])
 
 
 def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
@@ -63,6 +64,7 @@ def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
             if holds and not command.keep_position:
                 return
             want_nothing(core, strategy)
+            succession.leave(core, strategy)
             del core.state.strategies[name]
             samples.forget_strategy(core, name)
             allocation.forget(core, name)

@@ -24,7 +24,7 @@ from domain.settings import StrategySpec
 from domain.strategy import Wake
 from domain.text import plain
 from domain.verdict import Reason, Veto
-from engine.core import allocation, failover, samples, wake
+from engine.core import allocation, failover, samples, succession, wake
 from engine.core.core import AnyStrategy, Core, Prepared
 from engine.core.review import clear_wants, review
 from engine.core.state import MANUAL, Slot, StrategyState
@@ -77,6 +77,7 @@ def load(
     core.state.strategies[spec.id] = strategy
     allocation.make_room(core, spec)
     failover.claim(core, spec)
+    succession.follow(core, strategy, is_approved=is_approved)
     warmup = wake.attach(core, spec)
     if problem:
         wake.quarantine(core, strategy, problem)
@@ -319,6 +320,7 @@ def unload(core: Core, strategy: StrategyState, *, keep_position: bool) -> Veto 
     wake.publish(core, strategy)
     wake.detach(core, strategy.spec.id)
     core.failed.pop(strategy.spec.id, None)
+    succession.leave(core, strategy)
     del core.state.strategies[strategy.spec.id]
     samples.forget_strategy(core, strategy.spec.id)
     allocation.forget(core, strategy.spec.id)
