@@ -13,6 +13,7 @@ from domain.breakers import Watch
 from domain.instrument import ZERO
 from engine.core import samples
 from engine.core.core import Core
+from engine.core.portfolio import DAY_NS
 from engine.core.state import MANUAL, Left, StrategyState
 from risk.breaker import BreakerState
 
@@ -24,7 +25,7 @@ def kind_of(strategy: StrategyState) -> str:
 
 def leave(core: Core, strategy: StrategyState) -> None:
     """Before it is unloaded: keep in its slots what was measured of it."""
-    name, day = strategy.spec.id, core.state.ts_ns // samples.DAY_NS
+    name, day = strategy.spec.id, core.state.ts_ns // DAY_NS
     left = Left(
         spec=strategy.spec,
         day=day,
@@ -39,7 +40,7 @@ def leave(core: Core, strategy: StrategyState) -> None:
 
 def follow(core: Core, strategy: StrategyState, *, is_approved: bool = False) -> None:
     """After it was loaded: go on from what was left in its slots, the worst of each."""
-    name, kept, day = strategy.spec.id, core.state.samples, core.state.ts_ns // samples.DAY_NS
+    name, kept, day = strategy.spec.id, core.state.samples, core.state.ts_ns // DAY_NS
     found = [left for slot in core.slots_of(name) if (left := slot.left.get(kind_of(strategy))) is not None]
     for left in found:
         follow_breaker(core, left.spec.id, name)
@@ -50,7 +51,8 @@ def follow(core: Core, strategy: StrategyState, *, is_approved: bool = False) ->
     # what was raised was raised for another; what was lowered holds
     usual = core.equity(strategy.spec.account) * core.state.settings.approvals.large_fraction
     strategy.envelope = min((e for left in found if (e := left.envelope) is not None and e < usual), default=None)
-    strategy.trades = list(max((left.trades for left in found if counts(strategy, left)), key=len, default=()))
+    records = [list(left.trades) for left in found if counts(strategy, left)]
+    strategy.trades = max(records, key=len, default=[])
     given_back = max(left.given_back for left in found)
     if given_back > 0:
         profit = samples.profit_of(core, name)
