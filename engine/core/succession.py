@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from domain.breakers import Watch
 from domain.instrument import ZERO
+from domain.settings import DAY_NS
 from engine.core import samples
 from engine.core.core import Core
-from engine.core.portfolio import DAY_NS
 from engine.core.state import MANUAL, Left, StrategyState
 from risk.breaker import BreakerState
 
