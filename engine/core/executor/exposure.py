@@ -27,7 +27,9 @@ def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Expo
             else:
                 now.buys += leaves
             if not order.trigger:
-                now.best_bid = max(now.best_bid, order.price, order.amend_price)
+                for price in (order.price, order.amend_price):
+                    if price > now.best_bid:
+                        now.best_bid = price
         else:
             if order.reduce_only:
                 now.closing_sells += leaves
