@@ -137,6 +137,11 @@ def check_sums(limits: WideLimits, seen: Measured) -> Veto | None:
         )
     if not seen.gross_grows:
         return None
+    return check_worths(limits, seen) or check_leverage(limits, seen)
+
+
+def check_worths(limits: WideLimits, seen: Measured) -> Veto | None:
+    """Worth of the portfolio, and of venue and strategy where they have a limit of their own."""
     of_venue, of_strategy = limits.venue_exposure, limits.strategy_exposure
     if seen.gross > limits.exposure:
         return _exposure("portfolio", seen.gross, limits.exposure)
@@ -144,6 +149,11 @@ def check_sums(limits: WideLimits, seen: Measured) -> Veto | None:
         return _exposure("venue", seen.venue_gross, of_venue)
     if of_strategy is not None and seen.strategy_gross > of_strategy:
         return _exposure("strategy", seen.strategy_gross, of_strategy)
+    return None
+
+
+def check_leverage(limits: WideLimits, seen: Measured) -> Veto | None:
+    """Leverage of portfolio and account, and how far the account is from its liquidation."""
     if seen.gross * PPM > limits.leverage_ppm * seen.equity:
         return _leverage("portfolio", seen.gross, seen.equity, limits.leverage_ppm)
     if seen.account_gross * PPM > limits.account_leverage_ppm * seen.account_equity:

@@ -108,7 +108,11 @@ class Tally:
                 sums = self.gross.get(scope)
                 if sums is None:
                     sums = self.gross[scope] = {}
-                _change(sums, instrument, gross)
+                after = sums.get(instrument, 0) + gross
+                if after:
+                    sums[instrument] = after
+                else:
+                    del sums[instrument]
                 if opened:
                     self.open[scope] = self.open.get(scope, 0) + opened
         if now.long != was.long:

@@ -21,7 +21,7 @@ from engine.core.limits import Limits, limits_of
 from engine.core.portfolio import DAY_NS
 from engine.core.state import Slot
 from engine.core.tally import NONE, PORTFOLIO, Entry
-from risk.gate import PPM, Exposure, GateConfig, check_self_match
+from risk.gate import PPM, Exposure, check_self_match
 from risk.limits import Measured, check_account, check_wide, money
 
 IOC = OrderKind.IOC
@@ -139,7 +139,7 @@ def worth_elsewhere(core: Core, slot: Slot) -> int:
     return worth(core, f"account:{slot.account}") - own * unit_worth(core, slot.instrument)
 
 
-def check(core: Core, slot: Slot, found: Limits, side: int, qty: int, price: int, now: Exposure) -> Veto | None:  # noqa: PLR0913 - what an order is
+def check(core: Core, slot: Slot, found: Limits, side: int, qty: int, price: int, now: Exposure) -> Veto | None:
     """Hold an order of `qty` that adds risk beside `now` against everything that is larger than its slot."""
     limits = found.wide
     seen = measure(core, slot, found, side, qty, price, now)
@@ -194,30 +194,28 @@ def measure(core: Core, slot: Slot, found: Limits, side: int, qty: int, price: i
         book=book_worth(core, instrument, limits.min_book),
         age_ns=age_ns,
         losses=owner.losses_in_a_row if owner is not None and owner.losses_day == state.ts_ns // DAY_NS else 0,
-        drawdown_ppm=lost_ppm(converted(core, "peak", state.samples.peak_equity), total),
+        drawdown_ppm=lost_ppm(core, "peak", state.samples.peak_equity, total),
         strategy_drawdown_ppm=strategy_lost_ppm(core, slot.owner) if owner is not None else 0,
-        day_loss_ppm=lost_ppm(converted(core, "day", samples.day_opened(core)), total),
+        day_loss_ppm=lost_ppm(core, "day", samples.day_opened(core), total),
     )
 
 
-def converted(core: Core, name: str, amount: Decimal) -> int:
-    """`money` of an amount that seldom changes."""
+def lost_ppm(core: Core, name: str, amount: Decimal, after: int) -> int:
+    """What is gone of an amount that seldom changes, in parts per million; 0 when nothing is."""
     known = core.tally.converted.get(name)
     if known is None or known[0] is not amount:
         known = core.tally.converted[name] = amount, money(amount)
-    return known[1]
-
-
-def lost_ppm(before: int, after: int) -> int:
-    """What is gone of `before`, in parts per million; 0 when nothing is."""
-    return (before - after) * PPM // before if before > max(after, 0) else 0
+    before = known[1]
+    return (before - after) * PPM // before if before > after and before > 0 else 0
 
 
 def strategy_lost_ppm(core: Core, strategy: str) -> int:
     """A strategy's drawdown (`samples.strategy_drawdown`) at the newest sample."""
     kept = core.state.samples
     profits = kept.pnl.get(strategy)
-    given_back = kept.peaks.get(strategy, ZERO) - profits[-1] if profits else ZERO
+    if not profits:
+        return 0
+    given_back = kept.peaks.get(strategy, ZERO) - profits[-1]
     if given_back <= 0:
         return 0
     account = core.state.strategies[strategy].spec.account
@@ -288,7 +286,12 @@ def room_for(core: Core, slot: Slot, found: Limits, side: int, price: int) -> tu
 def asset_worth(core: Core, instrument: str, side: int) -> int:
     """Worst side of an instrument's asset over all venues and accounts, at the reference prices."""
     sums = core.tally.longs if side > 0 else core.tally.shorts
-    return sum([sums.get(name, 0) * unit_worth(core, name) for name in core.assets[instrument][1]])
+    total = 0
+    for name in core.assets[instrument][1]:
+        qty = sums.get(name)
+        if qty:
+            total += qty * unit_worth(core, name)
+    return total
 
 
 def maintenance(core: Core, scope: str) -> int:
@@ -308,6 +311,8 @@ def book_worth(core: Core, instrument: str, enough: int) -> int:
     Of a touch alone more than it shows is not known: it is judged only where it is enough.
     """
     market, unit = core.markets[instrument], core.units[instrument]
+    if not (market.bids or market.asks):
+        return -1
     thinner = enough
     for levels in (market.bids, market.asks):
         found = 0
@@ -316,7 +321,7 @@ def book_worth(core: Core, instrument: str, enough: int) -> int:
             if found >= enough:
                 break
         thinner = min(thinner, found)
-    return thinner if market.bids or market.asks else -1
+    return thinner
 
 
 def check_own_accounts(core: Core, slot: Slot, side: int, price: int) -> Veto | None:

@@ -27,9 +27,7 @@ def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Expo
             else:
                 now.buys += leaves
             if not order.trigger:
-                for price in (order.price, order.amend_price):
-                    if price > now.best_bid:
-                        now.best_bid = price
+                now.best_bid = max(now.best_bid, order.price, order.amend_price)
         else:
             if order.reduce_only:
                 now.closing_sells += leaves

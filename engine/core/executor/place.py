@@ -13,8 +13,8 @@ from domain.verdict import Reason, Veto
 from engine.core import deadman, limits, wide
 from engine.core.core import Core
 from engine.core.executor.exposure import exposure_of, joint
-from engine.core.market import Market
 from engine.core.limits import Limits
+from engine.core.market import Market
 from engine.core.state import Budget, Slot
 from risk.gate import (
     Exposure,
