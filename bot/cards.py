@@ -18,13 +18,12 @@ from bot.message import Message, Text, age_text, stamp
 from bot.outbox import Outbox
 from bot.votes import override_blocks, request_blocks
 from domain.facts import OverrideChanged, RequestChanged, RequestStatus, Severity
-from domain.settings import RoleName
+from domain.settings import MINUTE_NS, RoleName
 from domain.views import OverrideView, RequestView
 
 if TYPE_CHECKING:
     from engine.desk import Desk
 
-MINUTE_NS = 60_000_000_000
 SLOWLY_MIN = 10
 """With more minutes left than that the countdown goes on in steps of five, so that a chat is not flooded by edits."""
 STEP_MIN = 5

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_LINE = 1000
 MAX_DECIMALS = 15
 MAX_WHOLE = 1 << 53
-_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
+NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
 """Python would also take 1_0, 1e3 and the digits of other scripts, which nobody reads as it does."""
 _TERMINAL = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?)|\x9b[0-?]*[ -/]*[@-~]")
 """What a terminal takes for a command: colours, cursor, window title."""
@@ -196,7 +196,7 @@ def account_of(desk: Desk, text: str, instrument: InstrumentId = "") -> AccountI
 
 def quantity_of(text: str, what: str = "QTY") -> Decimal:
     """A quantity greater than zero in base units. Raises `UsageError`."""
-    if not _NUMBER.fullmatch(text):
+    if not NUMBER.fullmatch(text):
         hint = "; write decimals with a dot" if "," in text else ""
         raise UsageError(f"{what} {text!r} is not a number{hint}. For example: 0.25")
     value = Decimal(text)

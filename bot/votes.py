@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from bot.act import outcome, submit
 from bot.call import Call, Effect, Verb
 from bot.message import Block, Message, Pairs, Text, age_text, clock_text, number, refusal, utc_text
-from bot.parse import Argument, UsageError, instrument_of, suggest, symbols, venues
+from bot.parse import NUMBER, Argument, UsageError, instrument_of, suggest, symbols, venues
 from bot.rows import REQUEST, acts, lowers, reads
 from domain import commands
 from domain.commands import Door
@@ -94,10 +94,10 @@ def request_blocks(view: RequestView, now_ns: int) -> tuple[Block, ...]:
 async def override(call: Call) -> Message:
     """Ask to loosen a limit for some minutes."""
     given = call.arguments
-    try:
-        value = Decimal(given["value"].removesuffix("%")) / (100 if given["value"].endswith("%") else 1)
-    except InvalidOperation:
-        raise UsageError(f"VALUE {given['value']!r} is no number. For example: 30000, 7.5%") from None
+    number = given["value"].removesuffix("%")
+    if not NUMBER.fullmatch(number):
+        raise UsageError(f"VALUE {given['value']!r} is no number. For example: 30000, 7.5%")
+    value = Decimal(number) / (100 if given["value"].endswith("%") else 1)
     minutes = int(given["minutes"]) if len(given["minutes"]) <= 6 else 10**6
     scope = scope_of(call.desk, given["scope"])
     command = commands.Override(

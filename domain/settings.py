@@ -19,6 +19,7 @@ from domain.instrument import AccountId, Instrument, InstrumentId
 SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
 HOUR_NS = 60 * MINUTE_NS
+DAY_NS = 24 * HOUR_NS
 
 
 class Environment(enum.StrEnum):

@@ -12,10 +12,10 @@ from domain.facts import RequestStatus, StrategyStatus
 from domain.instrument import ZERO, Instrument, InstrumentId
 from domain.market import FeedState
 from domain.order import Order, OrderStatus
+from domain.settings import DAY_NS
 from engine import approval_views
 from engine.core import budgets, trading
 from engine.core.core import Core
-from engine.core.portfolio import DAY_NS
 from engine.core.state import MANUAL, Failover, StrategyState
 from engine.desk_breakers import breakers
 from risk.breaker import BreakerState

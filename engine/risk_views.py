@@ -13,6 +13,7 @@ from typing import Any
 
 from domain import risk_views as v
 from domain.instrument import ZERO, InstrumentId
+from domain.settings import DAY_NS
 from domain.views import owner_words
 from engine.core import samples
 from engine.core.core import Core
@@ -26,7 +27,7 @@ BTC = "BTC"
 LEAST_STEPS = 100
 """Of returns that a correlation, beta or deviation is said of."""
 MOST_ASSETS = 12
-WEEK_NS = 7 * samples.DAY_NS
+WEEK_NS = 7 * DAY_NS
 HOURS_A_DAY = 24
 MINUTES_A_DAY = 1_440
 NO_STRATEGY = "(nobody)"

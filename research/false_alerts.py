@@ -26,11 +26,12 @@ from msgspec import Struct
 
 from domain.breakers import MINUTE_NS, BreakerRule, Watch
 from domain.errors import DataError
+from domain.settings import DAY_NS
 from engine.data.importers import Stamp, read_bars
 from engine.data.tables import BarTable
 from risk import measures
 from risk.breaker import Breaker, BreakerState, judge
-from risk.matrix import DAY_NS, DEFAULTS
+from risk.matrix import DEFAULTS
 from risk.measures import Sample
 
 LEAST_TRIPS = 50

@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from domain.breakers import (
-    MINUTE_NS,
-    SECOND_NS,
     BreachSource,
     BreakerAction,
     BreakerRule,
@@ -20,11 +18,10 @@ from domain.breakers import (
     Watch,
 )
 from domain.instrument import ZERO
+from domain.settings import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 from risk.breaker import BreakerState
 
 A, W = BreakerAction, Watch
-HOUR_NS = 60 * MINUTE_NS
-DAY_NS = 24 * HOUR_NS
 ONE = Decimal(1)
 
 PRIORITY: dict[BreakerAction, Priority] = {

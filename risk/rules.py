@@ -90,11 +90,6 @@ def strictest(rule: Rule, values: Iterable[Decimal]) -> Decimal | None:
     return choose(values, default=None)
 
 
-def scope_text(kind: ScopeKind, name: str = "") -> str:
-    """`venue:BINANCE`; the portfolio has no name."""
-    return kind.value if kind is PORTFOLIO else f"{kind.value}:{name}"
-
-
 def parse_scope(text: str) -> tuple[ScopeKind, str] | None:
     """Kind and name of a scope, None when it is none."""
     kind, _, name = text.partition(":")
@@ -227,7 +222,7 @@ _TABLE = (
     Rule(
         name="position_age_s",
         unit=Unit.SECONDS,
-        guards="how old a position may get before nothing is added to it and it is closed",
+        guards="how old a position may get before nothing is added to it",
         scopes=(STRATEGY,),
         optional=True,
         least=_ONE,

@@ -313,6 +313,9 @@ def release(core: Core, request: Request) -> Veto | str:
     """Carry out an approved request: exactly what was asked, if nothing speaks against it by now."""
     if request.digest != requests.content_digest(request):
         return Veto(Reason.DIGEST, f"{request.id} is not what it was when it was opened")
+    asker, kind = core.persons.get(request.requester), type(request.command) if request.command else c.ManualTarget
+    if request.requester and (asker is None or asker.role < ROLE_NEEDED[kind]):
+        return Veto(Reason.ROLE, f"{request.requester}, who asked for it, may not any more")
     if request.parked is not None:
         return parked.release_parked(core, request.parked)
     if request.command is None:
@@ -371,7 +374,7 @@ def deny(core: Core, person: str, command: c.Deny) -> Veto | str:
     if voter is None or (voter.role < requests.terms(core, request).role and person != request.requester):
         return Veto(Reason.ROLE, "deny needs an approver, or the requester")
     if person != request.requester:
-        core.state.denied[request.asker or request.requester] = core.state.ts_ns
+        requests.remember_denial(core, request.asker or request.requester)
     request.denied_by = "" if command.reason else person
     requests.end(core, request, RequestStatus.DENIED, f"denied by {person}: {command.reason or 'no reason given'}")
     core.alert(Severity.INFO, "denied", f"{request.id} was denied by {person}.")

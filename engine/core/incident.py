@@ -16,12 +16,12 @@ from decimal import Decimal
 from domain.account import Account, venue_of
 from domain.facts import Severity, TradingState
 from domain.incident import Incident, Stage, Step
-from domain.instrument import ZERO
 from domain.order import OrderStatus
 from domain.settings import SECOND_NS
 from domain.verdict import Reason, Veto
 from engine.core import trading
 from engine.core.core import Core
+from engine.core.samples import portfolio_equity
 
 REMEMBERED = 20
 MOST_STEPS = 100
@@ -61,7 +61,7 @@ def open_(core: Core, kind: str, text: str, by: str = "engine", venue: str = "")
         return go_on(core, incident, kind, text, by)
     state.incidents_made += 1
     name = f"I{state.incidents_made}"
-    equity = sum((core.equity(account) for account in state.accounts), start=ZERO)
+    equity = portfolio_equity(core)
     incident = Incident(id=name, kind=kind, text=text, seq=state.seq, ts_ns=state.ts_ns, equity=equity, venue=venue)
     state.incidents[name] = incident
     while len(state.incidents) > REMEMBERED:
@@ -88,8 +88,8 @@ def go_on(core: Core, incident: Incident, kind: str, text: str, by: str) -> Inci
 
 
 def note(core: Core, incident: Incident, what: str, by: str, text: str = "") -> None:
-    """Write a step down: what breakers did, and what people do."""
-    if len(incident.steps) < MOST_STEPS:
+    """Write a step down: what breakers did, and what people do; of what else breaks only so much is kept."""
+    if what != ALSO or len(incident.steps) < MOST_STEPS:
         step = Step(seq=core.state.seq, ts_ns=core.state.ts_ns, what=what, by=by, text=text)
         incident.steps.append(step)
 
@@ -129,7 +129,7 @@ def on_started(core: Core) -> None:
 
 def damage(core: Core, incident: Incident) -> tuple[str, ...]:
     """What is held, what it has cost since the breach, and what is not known for sure; a line each."""
-    equity = sum((core.equity(account) for account in core.state.accounts), start=ZERO)
+    equity = portfolio_equity(core)
     change = equity - incident.equity
     lines = [f"equity {money(equity)}, {'+' if change >= 0 else ''}{money(change)} since the breach"]
     lines += held(core) or ["no position is held"]

@@ -17,7 +17,7 @@ from domain.account import venue_of
 from domain.settings import Environment, RiskSettings
 from domain.settings import Limits as OlderLimits
 from engine.core.core import Core
-from engine.core.state import Override, Slot
+from engine.core.state import NEVER, Override, Slot
 from risk.gate import PPM, GateConfig
 from risk.limits import NS, WideLimits, money
 from risk.rules import INSTRUMENT, RULES, STRATEGY, VENUE, WIDTH, ScopeKind, parse_scope, strictest
@@ -40,6 +40,8 @@ class Limits(NamedTuple):
     of_venue: str
     of_strategy: str
     """Scopes of the sums, and of the message budgets."""
+    until_ns: int
+    """When an override ends, with which they are other ones."""
 
 
 def effective(core: Core, rule: str, *, instrument: str = "", strategy: str = "", venue: str = "") -> Decimal | None:
@@ -130,12 +132,11 @@ def overrides_of(core: Core, rule: str, names: dict[ScopeKind, str]) -> Iterator
 
 def limits_of(core: Core, slot: Slot) -> Limits | None:
     """Every limit of a slot; None where one is missing, which refuses."""
-    if not core.state.overrides:
-        known = core.limits.get(slot.key)
-        if known is not None and known.owner == slot.owner:
-            return known
+    known = core.limits.get(slot.key)
+    if known is not None and known.owner == slot.owner and core.state.ts_ns < known.until_ns:
+        return known
     made = make_limits(core, slot)
-    if made is not None and not core.state.overrides:
+    if made is not None:
         core.limits[slot.key] = made
     return made
 
@@ -211,6 +212,9 @@ def make_limits(core: Core, slot: Slot) -> Limits | None:
         f"account:{slot.account}",
         f"venue:{venue}",
         f"strategy:{owner}",
+        until_ns=min(
+            (end for o in core.state.overrides.values() if (end := o.until_ns) > core.state.ts_ns), default=NEVER
+        ),
     )
 
 

@@ -14,11 +14,11 @@ from domain.account import Account, Position
 from domain.events import Filled, FundingPaid
 from domain.instrument import MONEY_STEP, ZERO, AccountId, Instrument
 from domain.order import Order, Role
+from domain.settings import DAY_NS
 from engine.core import allocation, samples
 from engine.core.core import Core
 from engine.core.state import Slot, StrategyState, slot_key
 
-DAY_NS = 86_400_000_000_000
 REMEMBERED_FILLS = 10_000
 """Per account; more than any venue tells again."""
 FORGOTTEN_AT_ONCE = 1_000

@@ -146,6 +146,14 @@ def fatigue(core: Core, asker: str) -> Veto | None:
     return None
 
 
+def remember_denial(core: Core, asker: str) -> None:
+    """What this person or strategy asked for was denied just now; what no pause follows any more is forgotten."""
+    denied, now_ns = core.state.denied, core.state.ts_ns
+    for name in [n for n, at in denied.items() if now_ns - at >= core.state.settings.approvals.deny_pause_ns]:
+        del denied[name]
+    denied[asker] = now_ns
+
+
 def set_timers(core: Core, request: Request) -> None:
     """Expire it in time, and remind people when half of its time is over."""
     core.set_timer(f"request:{request.id}", request.expires_ns)
@@ -178,6 +186,8 @@ def subject_of(command: Command) -> tuple[Any, ...]:
             return (command.venue,)
         case c.SetBreaker():
             return (command.name,)
+        case c.ChangeSettings():
+            return tuple(edit.path for edit in command.edits)
         case _:
             return ()
 

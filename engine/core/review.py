@@ -326,7 +326,8 @@ def most_of(core: Core, strategy: StrategyState, slot: Slot) -> int | None:
     if envelope is None:
         envelope = core.equity(slot.account) * core.state.settings.approvals.large_fraction
     price, instrument = reference(core, slot)[0], core.instruments[slot.instrument]
-    return policy.envelope_qty(envelope, price=price, instrument=instrument)
+    # many small takes and quotes lead to no more than one of the size that a breaker leaves
+    return policy.envelope_qty(envelope * core.size_fraction(slot), price=price, instrument=instrument)
 
 
 def room(core: Core, slot: Slot, side: int) -> int | None:

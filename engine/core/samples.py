@@ -17,13 +17,11 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from domain.account import Account
 from domain.facts import Severity
 from domain.instrument import MONEY_STEP, ZERO, InstrumentId
+from domain.settings import DAY_NS, HOUR_NS, MINUTE_NS
 from engine.core.core import Core
-from engine.core.state import Series, StrategyState
+from engine.core.state import Series, Slot, StrategyState
 from risk.exposure import RiskLevel, next_level
 
-MINUTE_NS = 60_000_000_000
-HOUR_NS = 60 * MINUTE_NS
-DAY_NS = 24 * HOUR_NS
 MOST_MINUTES = 1_440
 """Minutes that are kept; they are thinned once an hour, so that there may be an hour more."""
 MOST_HOURS = 720
@@ -86,11 +84,16 @@ def profits_now(core: Core) -> dict[str, Decimal]:
     found = {name: earned(strategy) for name, strategy in core.state.strategies.items()}
     for slot in core.state.slots.values():
         if slot.owner in found:
-            position = core.state.accounts[slot.account].positions.get(slot.instrument)
-            if position is not None and position.qty:
-                mark = core.markets[slot.instrument].reference()
-                found[slot.owner] += position.unrealised(core.instruments[slot.instrument], mark)
+            found[slot.owner] += unrealised(core, slot)
     return found
+
+
+def unrealised(core: Core, slot: Slot) -> Decimal:
+    """What the position of a slot has made at the reference price."""
+    position = core.state.accounts[slot.account].positions.get(slot.instrument)
+    if position is None or not position.qty:
+        return ZERO
+    return position.unrealised(core.instruments[slot.instrument], core.markets[slot.instrument].reference())
 
 
 def earned(strategy: StrategyState) -> Decimal:
@@ -103,12 +106,7 @@ def profit_of(core: Core, strategy_id: str) -> Decimal:
     strategy = core.state.strategies.get(strategy_id)
     if strategy is None:
         return ZERO
-    profit = earned(strategy)
-    for slot in core.slots_of(strategy_id):
-        position = core.state.accounts[slot.account].positions.get(slot.instrument)
-        if position is not None and position.qty:
-            profit += position.unrealised(core.instruments[slot.instrument], core.markets[slot.instrument].reference())
-    return profit
+    return sum((unrealised(core, slot) for slot in core.slots_of(strategy_id)), start=earned(strategy))
 
 
 def close_hour(core: Core) -> None:

@@ -272,7 +272,7 @@ class Series(Struct):
     times_ns: list[int] = field(default_factory=list)
     prices: dict[InstrumentId, list[int]] = field(default_factory=dict)
     equity: list[Decimal] = field(default_factory=list)
-    """Of the whole portfolio, in terms of today's capital: see `samples.money_moved`."""
+    """Of the whole portfolio, in terms of today's capital: see `samples.restate`."""
     pnl: dict[str, list[Decimal]] = field(default_factory=dict)
     """Per strategy since it was loaded: realised + unrealised - fees + funding."""
 

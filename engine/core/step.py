@@ -74,7 +74,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
     core.recount()
     state.timers.clear()
     core.wake_ns = 0
-    for part in (requests, overrides, glass):
+    for part in (requests, glass):
         part.on_started(core)
     for slot in state.slots.values():
         slot.retry_ns = slot.reduce_retry_ns = 0
@@ -87,6 +87,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
     strategies.reattach(core)
     strategies.await_history(core)
     reconcile.on_started(core)
+    overrides.on_started(core)
     incident.on_started(core)
     failover.claim_all(core)
     if event.lost:

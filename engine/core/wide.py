@@ -13,12 +13,12 @@ from decimal import Decimal
 from domain.facts import Severity
 from domain.instrument import ZERO
 from domain.order import OrderKind
+from domain.settings import DAY_NS
 from domain.verdict import Reason, Veto
 from engine.core import samples
 from engine.core.core import Core
 from engine.core.executor.exposure import exposure_of
 from engine.core.limits import Limits, limits_of
-from engine.core.portfolio import DAY_NS
 from engine.core.state import Slot
 from engine.core.tally import NONE, PORTFOLIO, Entry
 from risk.gate import PPM, Exposure, check_self_match

@@ -21,6 +21,7 @@ from domain.settings import SECOND_NS
 from engine.core import incident as core_incident
 from engine.core.core import Core
 from engine.core.journal import JournalReader, verify
+from engine.core.samples import portfolio_equity
 from engine.knowledge import utc
 from engine.replay import FactSource, state_at_end
 
@@ -96,7 +97,7 @@ def build(folder: Path, name: str) -> IncidentReport:
         steps=tuple(incident.steps),
         damage=incident.damage,
         equity_before=incident.equity,
-        equity_after=sum((core.equity(account) for account in core.state.accounts), start=ZERO),
+        equity_after=portfolio_equity(core),
         fills=len(fills),
         fees=sum((fill.fee for fill in fills), start=ZERO),
         realised=sum((fill.realised for fill in fills), start=ZERO),

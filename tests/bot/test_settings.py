@@ -114,3 +114,8 @@ async def test_a_number_that_no_record_can_hold_stops_nobody(engine):
         done = await engine.desk.submit(command, actor("vera"))
         assert done.reason is Reason.BAD_VALUE
     assert "40000" in await ask(engine, "/config set risk.max_exposure 40000")
+
+
+@pytest.mark.parametrize("value", ["١٢٠٠٠", "1.2e4", "1_2000", "nan", "Infinity", "%"])
+async def test_a_value_of_an_override_is_written_as_everybody_reads_it(engine, value):
+    assert "is no number" in await ask(engine, f"/override order_notional {value} 10 portfolio because")

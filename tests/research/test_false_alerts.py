@@ -9,9 +9,10 @@ import pytest
 
 from domain.breakers import MINUTE_NS
 from domain.errors import DataError
+from domain.settings import DAY_NS
 from engine.data.tables import BarTable
 from research.false_alerts import Bars, Rate, drawdown, portfolio_loss, volatility
-from risk.matrix import DAY_NS, DEFAULTS
+from risk.matrix import DEFAULTS
 
 PAUSE, LOSS, BELOW = DEFAULTS.volatility, DEFAULTS.portfolio_loss, DEFAULTS.drawdown
 BAND = Decimal("0.05")

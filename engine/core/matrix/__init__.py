@@ -6,7 +6,7 @@
     machine   latency, error rate and load as drivers measured them; breaches of security
     money     loss of the day, drawdown, age of positions
     market    volatility, spread, age and gaps of one symbol
-    people    opened by hand, released by the quorum
+    by_hand   opened by a person, released by the quorum
 
 A breaker has the key `WATCH` or `WATCH:SCOPE`; a scope is a venue, a strategy or an instrument. Connections to venues
 have their own breakers in `engine.core.breakers`.

@@ -7,6 +7,7 @@ from decimal import Decimal
 from domain import facts
 from domain.breakers import BreakerAction, Watch
 from domain.facts import Severity
+from domain.settings import DAY_NS
 from engine.core.core import Core
 from engine.core.executor import converge
 from engine.core.matrix import actions
@@ -22,7 +23,6 @@ from engine.core.matrix.table import (
     threshold_of,
     title,
 )
-from engine.core.portfolio import DAY_NS
 from risk import breaker as machine
 from risk.breaker import BLOCKING, Breaker, BreakerState
 from risk.matrix import LATCHES_FOR_THE_DAY, MEASURES_WINDOW, in_order

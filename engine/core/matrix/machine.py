@@ -75,7 +75,7 @@ def on_breach(core: Core, event: SecurityBreach) -> None:
 def note_breach(core: Core, event: SecurityBreach) -> bool:
     """A breach in events that cannot be stepped: True when one of its kind is enough, and the breaker is open."""
     rule = core.state.settings.breakers.security
-    if rule is None or rule.thresholds.get(event.kind.value, rule.threshold) > 1:
+    if rule is None or 1 / rule.thresholds.get(event.kind.value, Decimal(1)) < rule.threshold:
         return False
     breaker.trip(of(core, key_of(Watch.SECURITY)), rule, core.state.ts_ns, f"{event.source}: {event.text}")
     core.state.locked = BreakerAction.LOCK_DOWN in rule.actions

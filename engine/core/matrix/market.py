@@ -88,7 +88,7 @@ def look_at(core: Core, watch: Watch, instrument: InstrumentId) -> None:
     match watch:
         case Watch.VOLATILITY:
             value = measures.distance(market.reference(), core.state.samples_of.get(key, []))
-            text = "the price is {} away from its mean of 5 min"
+            text = f"the price is {{}} away from its mean of {core.parts.symbols[instrument].window_ns / 60e9:g} min"
         case Watch.SPREAD:
             value = measures.spread(market.bid, market.ask)
             text = "bid and ask are {} apart"

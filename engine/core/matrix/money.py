@@ -6,10 +6,11 @@ from decimal import Decimal
 
 from domain.breakers import BreakerRule, Watch
 from domain.instrument import ZERO
+from domain.settings import DAY_NS
 from engine.core import samples
 from engine.core.core import Core
 from engine.core.matrix.judge import measured
-from engine.core.matrix.table import figure, key_of
+from engine.core.matrix.table import figure, key_of, split
 from engine.core.state import StrategyState
 from risk.breaker import Breaker, BreakerState
 
@@ -29,9 +30,7 @@ def judge(core: Core) -> None:
         if below is not None and not is_well(core, Watch.DRAWDOWN, below, kept.peak_equity, equity):
             judge_drawdown(core, below.window_ns)
     if rules.position_timeout is not None:
-        for strategy in list(core.state.strategies.values()):
-            if strategy.spec.position_age_ns:
-                judge_age(core, strategy)
+        judge_ages(core)
 
 
 def is_well(core: Core, watch: Watch, rule: BreakerRule, before: Decimal, equity: Decimal) -> bool:
@@ -52,7 +51,7 @@ def judge_drawdown(core: Core, window_ns: int) -> None:
     """The drawdown of the window."""
     keep_peak(core)
     below = drawdown(core, window_ns)
-    why = f"equity is {figure(Watch.DRAWDOWN, below)} below its high of {window_ns / samples.DAY_NS:g} days"
+    why = f"equity is {figure(Watch.DRAWDOWN, below)} below its high of {window_ns / DAY_NS:g} days"
     measured(core, Watch.DRAWDOWN, "", below, why)
 
 
@@ -75,6 +74,20 @@ def keep_peak(core: Core) -> None:
 def begin_anew(core: Core, breaker: Breaker) -> None:
     """People let it go: what is measured begins at this moment."""
     breaker.fresh_ns, breaker.peak = core.state.ts_ns, samples.portfolio_equity(core)
+
+
+def judge_ages(core: Core) -> None:
+    """Of every strategy that sets a limit; the breaker of one that is gone, or sets none, closes and is forgotten."""
+    limited = {name: s for name, s in core.state.strategies.items() if s.spec.position_age_ns}
+    for strategy in limited.values():
+        judge_age(core, strategy)
+    for key, breaker in list(core.state.matrix.items()):
+        watch, name = split(key)
+        if watch is not Watch.POSITION_TIMEOUT or not name or name in limited:
+            continue
+        measured(core, watch, name, ZERO, "")
+        if breaker.state is BreakerState.CLOSED:
+            del core.state.matrix[key]
 
 
 def judge_age(core: Core, strategy: StrategyState) -> None:

@@ -345,7 +345,7 @@ def test_without_the_digest_another_content_would_be_carried_out(monkeypatch: py
     monkeypatch.setattr(requests, "content_digest", lambda request: request.digest)
     rig = asking()
     request = rig.core.state.requests[large(rig)]
-    request.requester = "x"
+    request.requester = "dot"
     assert rig.command(ballot(request.id), "bob").ok
 
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from domain import commands as c
 from domain.edits import Edit, edits_between, tree_of, with_edits
-from domain.facts import Alerted, CommandDone
+from domain.facts import Alerted, CommandDone, RequestStatus
 from domain.files import SettingsFileRead
 from domain.settings import Limits, Person, RoleName, Settings
 from domain.verdict import Reason
@@ -345,3 +345,26 @@ def test_nobody_alone_loosens_anything_by_whatever_changes_in_whatever_order(cha
         edit = Edit(path=path, before=node.get(path[-1]), after=new, is_new=path[-1] not in node)
         rig.command(c.ChangeSettings(edits=(edit,)), "bob")
         assert all(now <= then for now, then in zip(looseness(rig), before, strict=True))
+
+
+def test_asking_for_another_setting_leaves_the_first_question_open() -> None:
+    rig = Rig(ASKING).start()
+    first = rig.command(exposure(rig, 2_000_000), "bob").request
+    new = Person(id="new", name="New", role=RoleName.VIEWER)
+    second = rig.command(people(rig, *ASKING.persons, new), "bob").request
+    third = rig.command(exposure(rig, 3_000_000), "bob").request
+    waiting = [r.id for r in rig.core.state.requests.values() if r.status is RequestStatus.PENDING]
+    assert waiting == [second, third], "the newer wish for the same setting takes the place of the older"
+    assert first not in waiting
+
+
+def test_what_somebody_asked_for_who_may_not_any_more_is_not_carried_out() -> None:
+    fay = Person(id="fay", name="Fay", role=RoleName.RISK)
+    rig = Rig(replace(ASKING, persons=(*ASKING.persons, fay))).start()
+    asked = rig.command(exposure(rig, 2_000_000), "fay").request
+    assert agree(rig, people(rig, *ASKING.persons)).ok, "her account was stolen, and is out"
+    rig.command(c.Approve(request=asked), "cem")
+    done = rig.command(c.Approve(request=asked), "ann")
+    assert done.reason is Reason.ROLE
+    assert "fay, who asked for it" in done.text
+    assert in_force(rig) == 1_000_000

@@ -245,3 +245,13 @@ def test_an_incident_of_one_venue_lets_a_halt_of_nothing_else_wait() -> None:
         rig.snapshot(positions=(held,))
     assert (newest(rig).kind, newest(rig).venue) == ("position_mismatch", "PAPER")
     assert rig.command(c.Resume(venue="PAPER"), "bob").reason is Reason.INCIDENT
+
+
+def test_an_incident_with_more_steps_than_are_kept_can_still_be_acknowledged_twice() -> None:
+    rig = flattened(0)
+    for number in range(incident.MOST_STEPS + 1):
+        rig.ingest(e.InboxOverflow(depth=number))
+    assert rig.command(ACK, "dot").ok
+    again = rig.command(ACK, "bob")
+    assert again.reason is Reason.WRONG_STATE
+    assert "dot has acknowledged" in again.text

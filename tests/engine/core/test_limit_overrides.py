@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from domain import commands as c
+from domain import events as e
 from domain.commands import Door
 from domain.edits import edits_between
 from domain.facts import OverrideChanged, RequestStatus
@@ -16,7 +17,7 @@ from domain.settings import ApprovalSettings
 from domain.verdict import Reason
 from engine.core import limits
 from risk.rules import RULES
-from tests.engine.core.rig import ASKING, BTC, WIDE, Rig
+from tests.engine.core.rig import ASKING, BTC, WIDE, Rig, places, target, wants
 
 MINUTE_S = 60
 KEY = "position_notional|portfolio"
@@ -126,6 +127,17 @@ def test_it_ends_in_time_though_the_engine_was_down_then() -> None:
     rig.crash()
     assert rig.core.state.overrides == {}
     assert "while the engine was down" in rig.told(OverrideChanged)[-1].ended
+
+
+def test_one_that_ended_while_the_engine_was_down_sends_nothing_before_the_venue_was_compared() -> None:
+    rig = in_force(quiet(enabled=False), minutes=1)
+    rig.wait(5)
+    (place,) = places(rig.want(wants(target(0.5, "start"))))
+    rig.ingest(e.Rejected(cid=place.cid, text="busy", venue_ts_ns=rig.now_ns))
+    rig.now_ns += 56 * 1_000_000_000  # the price is still young enough to trade on
+    rig.crash()
+    assert rig.core.state.overrides == {}
+    assert rig.slot().orders == {}
 
 
 def test_a_restart_does_not_prolong_it() -> None:

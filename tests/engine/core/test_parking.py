@@ -390,23 +390,3 @@ def test_a_vote_is_for_what_was_to_be_added_then() -> None:
     rig.wait(1)
     rig.want(wants(target(1.4, "e1"), stop(58_000.0)))
     assert "DECLINED" not in rig.refusals()
-
-
-def test_a_persons_order_sliced_over_instruments_and_accounts_waits_once_the_slices_are_large() -> None:
-    rig = asking()
-    rig.touch()
-    rig.touch(300_000, 300_010, ETH.id)
-    answers = [
-        rig.command(by_hand(qty, account, instrument), "dot").text
-        for qty, account, instrument in (
-            ("0.8", SUB, BTC.id),  # 48,000, of 5 % of two millions in all
-            ("15", ACCOUNT, ETH.id),  # 45,000
-            ("6", SUB, ETH.id),  # 18,000
-        )
-    ]
-    assert [answer.split()[0] for answer in answers] == ["Working:", "Working:", "Request"]
-    rig.command(c.Deny(request="R1", reason="enough"), "bob")
-    rig.wait(601)
-    rig.touch()
-    rig.touch(300_000, 300_010, ETH.id)
-    assert "Working" in rig.command(by_hand("6", SUB, ETH.id), "dot").text

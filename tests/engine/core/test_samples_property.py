@@ -9,13 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain import events as e
+from domain.settings import DAY_NS, MINUTE_NS
 from engine.core import samples
 from engine.core.recovery import recover
-from engine.core.samples import MINUTE_NS
 from tests.engine.core.rig import ACCOUNT, BTC, SPEC, Rig
 from tests.engine.core.test_samples import pay, show, trading
 
-DAY_NS = 1_440 * MINUTE_NS
 CLOSE = Decimal("1e-9")
 STEPS = st.lists(
     st.one_of(

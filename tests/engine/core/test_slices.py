@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domain import commands as c
-from tests.engine.core.rig import places, target, wants
+from tests.engine.core.rig import ACCOUNT, BTC, ETH, SUB, places, target, wants
 from tests.engine.core.test_parking import asking, by_hand, pending
 
 
@@ -34,3 +34,23 @@ def test_a_vote_for_one_order_gives_no_new_allowance_for_the_next() -> None:
     assert rig.command(by_hand("0.1"), "dot").request == "R1"
     assert rig.command(c.Approve(request="R1"), "bob").ok
     assert rig.command(by_hand("0.5"), "dot").request == "R2"
+
+
+def test_a_persons_order_sliced_over_instruments_and_accounts_waits_once_the_slices_are_large() -> None:
+    rig = asking()
+    rig.touch()
+    rig.touch(300_000, 300_010, ETH.id)
+    answers = [
+        rig.command(by_hand(qty, account, instrument), "dot").text
+        for qty, account, instrument in (
+            ("0.8", SUB, BTC.id),  # 48,000, of 5 % of two millions in all
+            ("15", ACCOUNT, ETH.id),  # 45,000
+            ("6", SUB, ETH.id),  # 18,000
+        )
+    ]
+    assert [answer.split()[0] for answer in answers] == ["Working:", "Working:", "Request"]
+    rig.command(c.Deny(request="R1", reason="enough"), "bob")
+    rig.wait(601)
+    rig.touch()
+    rig.touch(300_000, 300_010, ETH.id)
+    assert "Working" in rig.command(by_hand("6", SUB, ETH.id), "dot").text

@@ -8,11 +8,12 @@ from msgspec.structs import replace
 from domain.breakers import BreakerAction, Watch
 from domain.commands import ApplySettings, Approve, SetBreaker
 from domain.facts import TradingState
+from domain.settings import ApprovalSettings
 from domain.verdict import Reason
 from risk.breaker import BreakerState
 from risk.matrix import DEFAULTS
 from tests.engine.core.matrix.rig import MISSION, only, round_trips, rule, state
-from tests.engine.core.rig import SETTINGS, Rig, places, target, wants
+from tests.engine.core.rig import SETTINGS, Rig, places, take, target, wants
 
 MATRIX = [watch for watch in Watch if watch is not Watch.EXCHANGE_FAILURE]
 
@@ -94,3 +95,17 @@ def test_a_forced_breaker_outlives_a_crash_and_another_build() -> None:
         rig.crash(build)
         assert state(rig, Watch.OVERLOAD) is BreakerState.FORCED_OPEN
         assert rig.core.size_fraction(rig.slot()) == 0
+
+
+def test_many_takes_while_half_open_lead_to_no_more_than_a_quarter_of_the_envelope() -> None:
+    rig = Rig(replace(SETTINGS, approvals=ApprovalSettings())).start()
+    rig.command(SetBreaker(name="overload"), "dot")
+    request = rig.command(SetBreaker(name="overload", open=False), "dot").request
+    for voter in ("bob", "cem"):
+        rig.command(Approve(request=request), voter)
+    for i in range(6):
+        for place in places(rig.want(wants(take(rig, f"t{i}", qty=0.4)))):
+            rig.accept(place)
+            rig.fill(place)
+        rig.wait(2)
+    assert 0 < rig.held() <= 208, "of 50,000 at 60,001"

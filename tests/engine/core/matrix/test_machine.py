@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from domain import events as e
 from domain.breakers import BreachSource, BreakerAction, Priority, Watch
-from domain.commands import Approve, SetBreaker, StartStrategy
+from domain.commands import Approve, SetBreaker, StartStrategy, UnloadStrategy
 from domain.desired import Desired
 from domain.facts import StrategyChanged, StrategyStatus, TradingState
 from domain.order import Cancel
@@ -184,6 +184,21 @@ def test_a_position_that_is_too_old_is_closed_on_the_second_where_its_strategy_s
     assert "3600 s old" in rig.told_alert("risk_manager")
     rig.wait(6 * 60)
     assert state(rig, Watch.POSITION_TIMEOUT, SPEC.id) is CLOSED
+    assert [place.qty for place in places(rig.want(wants(target(0.5, "another"))))] == [500]
+
+
+def test_a_breaker_of_age_closes_though_its_strategy_was_unloaded_meanwhile() -> None:
+    rig = Rig(only(position_timeout=DEFAULTS.position_timeout)).start(load=False)
+    rig.load(replace(SPEC, position_age_ns=AGE_NS))
+    rig.script = rig.script_of(SPEC.id)
+    rig.hold_position(0.5)
+    rig.wait(3602)
+    rig.fill(places(rig.sent)[0])
+    rig.command(UnloadStrategy(strategy=SPEC.id), "dot")
+    rig.wait(6 * 60)
+    assert state(rig, Watch.POSITION_TIMEOUT, SPEC.id) is CLOSED
+    rig.load(replace(SPEC, id="another"))
+    rig.script = rig.script_of("another")
     assert [place.qty for place in places(rig.want(wants(target(0.5, "another"))))] == [500]
 
 
