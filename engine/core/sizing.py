@@ -19,7 +19,7 @@ NEWEST_MINUTES = 8 * 60
 
 def size_of(core: Core, slot: Slot, strength: float) -> Sized:
     """The position that a conviction gives a slot."""
-    found = limits.limits_of(core, slot) if not core.state.overrides else None
+    found = limits.limits_of(core, slot)
 
     def rule(name: str) -> Decimal:
         if found is not None:

@@ -130,7 +130,9 @@ def check_account_of(
     elsewhere = worth(core, found.of_account) - own * unit_worth(core, slot.instrument)
     if core.pairs and (pair := core.pairs.get(slot.key)) is not None:
         elsewhere = max(elsewhere, worth_elsewhere(core, pair.other(slot)))
-    return check_account(found.gate.max_exposure, worst + elsewhere) if worst + elsewhere > found.most else None
+    if worst + elsewhere <= found.most:
+        return None
+    return check_account(found.gate.max_exposure, worst + elsewhere)
 
 
 def worth_elsewhere(core: Core, slot: Slot) -> int:
