@@ -24,6 +24,7 @@ from engine.core import (
     overrides,
     params,
     parked,
+    people,
     reconcile,
     requests,
     strategies,
@@ -94,6 +95,12 @@ def is_repeated(core: Core, event: CommandReceived) -> bool:
     return False
 
 
+def role_for(person: str, command: c.Command) -> RoleName:
+    """Least role that a command takes of this person: their own chat accounts are anybody's affair."""
+    is_own = isinstance(command, c.ChangeSettings) and people.is_own_link(person, command.edits)
+    return RoleName.VIEWER if is_own else ROLE_NEEDED[type(command)]
+
+
 def authorise(core: Core, event: CommandReceived) -> Veto | None:
     """The person must exist and have the role; the system's own commands come from the configuration."""
     if event.actor.door is c.Door.SYSTEM:
@@ -101,7 +108,7 @@ def authorise(core: Core, event: CommandReceived) -> Veto | None:
     person = core.persons.get(event.actor.person)
     if person is None:
         return Veto(Reason.UNKNOWN_PERSON)
-    needed = ROLE_NEEDED[type(event.command)]
+    needed = role_for(person.id, event.command)
     if person.role < needed:
         return Veto(Reason.ROLE, f"{verb_of(event.command)} needs {needed.name.lower()} or higher")
     return None
@@ -208,7 +215,15 @@ def change_settings(core: Core, event: CommandReceived, who: str, command: c.Cha
     change = config.resolved(core, command)
     if isinstance(change, Veto):
         return change
-    return config.change(core, who, change) if config.is_lower(core, change) else ask_quorum(core, event, change)
+    if config.is_at_once(core, who, change):
+        return config.change(core, who, change)
+    if people.is_own_link(who, change.edits) and event.actor.door is not c.Door.SYSTEM:
+        refusal = objection(core, change) or people.use_code(
+            core, who, command.step, needed=core.state.settings.approvals.codes
+        )
+        if refusal is not None:
+            return refusal
+    return ask_quorum(core, event, replace(change, step=0))
 
 
 def objection(core: Core, command: c.Command) -> Veto | None:
@@ -313,8 +328,9 @@ def release(core: Core, request: Request) -> Veto | str:
     """Carry out an approved request: exactly what was asked, if nothing speaks against it by now."""
     if request.digest != requests.content_digest(request):
         return Veto(Reason.DIGEST, f"{request.id} is not what it was when it was opened")
-    asker, kind = core.persons.get(request.requester), type(request.command) if request.command else c.ManualTarget
-    if request.requester and (asker is None or asker.role < ROLE_NEEDED[kind]):
+    asker, asked = core.persons.get(request.requester), request.command
+    needed = role_for(request.requester, asked) if asked else ROLE_NEEDED[c.ManualTarget]
+    if request.requester and (asker is None or asker.role < needed):
         return Veto(Reason.ROLE, f"{request.requester}, who asked for it, may not any more")
     if request.parked is not None:
         return parked.release_parked(core, request.parked)

@@ -18,7 +18,7 @@ from domain.facts import Severity
 from domain.files import SettingsFileRead
 from domain.settings import Settings
 from domain.verdict import Reason, Veto
-from engine.core import limits, operate, strategies
+from engine.core import limits, operate, people, strategies
 from engine.core.core import Core
 from risk.contradictions import contradictions
 from risk.direction import adds_risk
@@ -60,6 +60,11 @@ def is_lower(core: Core, command: c.ChangeSettings) -> bool:
     """Whether a change only lowers risk, so that one person of role risk is enough."""
     in_force = partial(limits.configured, core)
     return bool(command.edits) and not any(adds_risk(edit, in_force) for edit in command.edits)
+
+
+def is_at_once(core: Core, person: str, command: c.ChangeSettings) -> bool:
+    """Whether a change waits for nobody: it lowers risk, or the person gives up an account of their own."""
+    return is_lower(core, command) or people.unlinks(person, command.edits)
 
 
 def settings_after(core: Core, command: c.ChangeSettings) -> Settings | Veto:

@@ -362,7 +362,8 @@ def settings_objection(core: Core, settings: Settings) -> Veto | None:
     if found := unreachable(settings.persons, settings.approvals):
         return Veto(Reason.QUORUM_UNREACHABLE, "; ".join(f"approvals.{key}: {text}" for key, text in found))
     contracts = {i.id: i for i in settings.instruments}
-    if (refusal := failover.objection(core, settings)) is not None:
+    refusal = people.shared_account(settings.persons) or failover.objection(core, settings)
+    if refusal is not None:
         return refusal
     if problem := settings_problem(settings.breakers):
         return Veto(Reason.BAD_VALUE, problem)

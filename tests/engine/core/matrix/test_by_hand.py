@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
 from domain.breakers import BreakerAction, Watch
-from domain.commands import ApplySettings, Approve, SetBreaker
+from domain.commands import ApplySettings, Approve, ChangeSettings, SetBreaker
+from domain.edits import edits_between
 from domain.facts import TradingState
 from domain.settings import ApprovalSettings
 from domain.verdict import Reason
@@ -79,13 +82,26 @@ def test_a_breaker_that_is_closed_is_not_released() -> None:
     assert "the breaker drawdown is closed" in rig.command(SetBreaker(name="drawdown", open=False), "ann").text
 
 
-def test_settings_whose_breaker_could_not_do_what_it_is_told_are_refused() -> None:
+@pytest.mark.parametrize(
+    ("watch", "changes", "words"),
+    [
+        (Watch.SPREAD, {"actions": (BreakerAction.LOCK_DOWN,)}, "the breaker spread cannot do lock_down"),
+        (Watch.SECURITY, {"recovers": True}, "the breaker security is released by two persons alone"),
+        (Watch.DRAWDOWN, {"recovers": True}, "the breaker drawdown is released by two persons alone"),
+    ],
+)
+def test_settings_whose_breaker_could_not_do_what_it_is_told_are_refused(
+    watch: Watch, changes: dict[str, Any], words: str
+) -> None:
     rig = Rig(MISSION).start()
-    wrong = rule(Watch.SPREAD, actions=(BreakerAction.LOCK_DOWN,))
-    settings = replace(MISSION, breakers=replace(MISSION.breakers, spread=wrong))
+    breakers = replace(MISSION.breakers, **{watch.value: rule(watch, **changes)})
+    settings = replace(MISSION, breakers=breakers)
     answer = rig.command(ApplySettings(settings=settings, content_hash="x"), "ann")
     assert answer.reason is Reason.BAD_VALUE
-    assert "the breaker spread cannot do lock_down" in answer.text
+    assert words in answer.text
+    edited = rig.command(ChangeSettings(edits=edits_between(MISSION, settings)), "ann")
+    assert edited.reason is Reason.BAD_VALUE
+    assert words in edited.text
 
 
 def test_a_forced_breaker_outlives_a_crash_and_another_build() -> None:
