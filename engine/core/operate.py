@@ -15,7 +15,7 @@ from domain.facts import StrategyStatus, TradingState
 from domain.settings import Settings, StrategySpec
 from domain.text import plain
 from domain.verdict import REASONS, Reason, Veto
-from engine.core import deadman, failover, incident, limits, overrides, params, people, review, trading
+from engine.core import deadman, failover, incident, limits, overrides, params, people, review, succession, trading
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
 from engine.core.executor.place import cancel, check_band
@@ -241,6 +241,8 @@ def give_to_manual(core: Core, slot: Slot) -> None:
     if owner not in core.state.strategies:
         spec = StrategySpec(id=owner, kind=MANUAL, account=slot.account, instruments=(slot.instrument,))
         core.state.strategies[owner] = StrategyState(spec, status=StrategyStatus.RUNNING, desired=NOTHING)
+        slot.owner = owner
+        succession.follow(core, core.state.strategies[owner])
     slot.owner = owner
     core.tally.dirty[slot.key] = None
     if (held := core.state.accounts[slot.account].positions.get(slot.instrument)) is not None:
