@@ -32,7 +32,7 @@ from engine.core.core import Core
 from engine.core.executor import converge, converge_all
 from engine.core.executor.place import cancel, check_band
 from engine.core.executor.targets import towards_zero
-from engine.core.matrix import by_hand
+from engine.core.matrix import by_hand, unwatched
 from engine.core.matrix.table import settings_problem
 from engine.core.state import MANUAL, Parked, Slot, StrategyState
 from risk.approvals import unreachable
@@ -201,6 +201,7 @@ def take_settings(core: Core, settings: Settings, content_hash: str) -> None:
     failover.claim_all(core)
     deadman.apply_settings(core)
     overrides.on_settings(core)
+    unwatched.take_back(core)
     converge_all(core)
 
 
