@@ -79,7 +79,7 @@ class Held(Struct, kw_only=True):
 class Alerts:
     """Turns facts into outbox letters. `rooms` are the bots by channel, `recipients` the alert chats.
 
-    `private` says where a person can be written to alone ("" = nowhere).
+    `private` says where a person can be written to alone.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Alerts:
         *,
         recipients: Iterable[str],
         rooms: Mapping[str, Room],
-        private: Callable[[str], str],
+        private: Callable[[str], Iterable[str]],
     ) -> None:
         self._desk = desk
         self._outbox = outbox

@@ -37,7 +37,7 @@ class Room(Protocol):
 
 
 class Cards:
-    """Keeps the cards. `rooms` are the bots by channel, `recipients` the alert chats, `private` a person's own chat."""
+    """Keeps the cards: `rooms` are the bots by channel, `recipients` the alert chats, `private` a person's own."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Cards:
         *,
         recipients: Iterable[str],
         rooms: Mapping[str, Room],
-        private: Callable[[str], str],
+        private: Callable[[str], Iterable[str]],
     ) -> None:
         self._desk = desk
         self._outbox = outbox
@@ -108,20 +108,22 @@ class Cards:
 
     def _approvers(self, requester: str) -> list[str]:
         approvers = [
-            self._private(view.id)
+            chat
             for view in self._desk.persons()
             if view.id != requester and (person := self._desk.person(view.id)) and person.role >= RoleName.RISK
+            for chat in self._private(view.id)
         ]
-        return list(dict.fromkeys([*self._recipients, *filter(None, approvers)]))
+        return list(dict.fromkeys([*self._recipients, *approvers]))
 
     def everybody(self) -> list[str]:
         """Every alert chat, and each person alone who can do something about it."""
         alone = [
-            self._private(view.id)
+            chat
             for view in self._desk.persons()
             if (person := self._desk.person(view.id)) and person.role >= RoleName.TRADER
+            for chat in self._private(view.id)
         ]
-        return list(dict.fromkeys([*self._recipients, *filter(None, alone)]))
+        return list(dict.fromkeys([*self._recipients, *alone]))
 
     def _card(self, view: RequestView, recipient: str, *, open_now: bool) -> Message:
         status = self._desk.status()

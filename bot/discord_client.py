@@ -18,7 +18,7 @@ import structlog
 from discord import app_commands
 from msgspec import structs
 
-from bot import render
+from bot import links, render
 from bot.buttons import Signer
 from bot.call import Verb
 from bot.config import DiscordConfig
@@ -92,7 +92,12 @@ class Client(discord.Client):
     async def on_ready(self) -> None:
         """The gateway is up: letters may go."""
         self._health.set("up")
-        self._outbox.attach("discord", DiscordCarrier(self))
+        self._outbox.attach("discord", DiscordCarrier(self, self._common_channel()))
+
+    def _common_channel(self) -> str:
+        """Where a person is told what they will not be told privately; "" where there is no such place."""
+        channels = (*self._config.alert_channels, *self._config.allowed_channels)
+        return f"discord:{channels[0]}" if channels else ""
 
     async def on_resumed(self) -> None:
         """The gateway is up again."""
@@ -140,6 +145,8 @@ class Client(discord.Client):
 
         async def callback(interaction: Interaction, **options: str | None) -> None:
             arguments = {name: value for name, value in options.items() if value is not None}
+            if verb.name == links.LINK and await self._claimed(interaction, arguments.get("what", "")):
+                return
 
             async def run(actor: Actor) -> Message:
                 request_id, sent_ns = _request_id(interaction), _sent_ns(interaction)
@@ -172,13 +179,32 @@ class Client(discord.Client):
 
         return complete
 
+    async def _claimed(self, interaction: Interaction, code: str) -> bool:
+        """Whether an account that nobody knows has sent a link code; only a right one is answered."""
+        user = interaction.user
+        if self._desk.person_by_discord(user.id) is not None or not self._is_here(interaction):
+            return False
+        actor = Actor(person=str(user.id), door=Door.DISCORD, chat=f"discord:{interaction.channel_id or 0}")
+        reply = await links.claim(self._desk, self._outbox, actor, links.shown_name(f"@{user.name}"), code)
+        if reply is None:
+            self._health.ignored += 1
+        elif await _defer(interaction):
+            await _answer(interaction, render.discord(reply))
+        return True
+
+    def _is_here(self, interaction: Interaction) -> bool:
+        """In an allowed channel of the guild, or alone with the bot."""
+        if interaction.guild_id is None:
+            return interaction.context.dm_channel
+        allowed = self._config.allowed_channels
+        is_allowed = not allowed or (interaction.channel_id or 0) in allowed
+        return interaction.guild_id == self._config.guild_id and is_allowed
+
     def _admit(self, interaction: Interaction, press: str = "") -> Actor | None:
         """The person behind an interaction; None for anybody else, who gets nothing. A `press` is put on record."""
         channel = interaction.channel_id or 0
-        allowed = self._config.allowed_channels
         person = self._desk.person_by_discord(interaction.user.id)
-        here = interaction.guild_id == self._config.guild_id and (not allowed or channel in allowed)
-        if person is None or not here:
+        if person is None or not self._is_here(interaction):
             self._health.ignored += 1
             why = "unknown person" if person is None else "channel not allowed"
             now_s, who = time.monotonic(), interaction.user.id
@@ -212,6 +238,8 @@ class Client(discord.Client):
         reference = _request_id(interaction)
         stamped = structs.replace(reply, stamp=f"{reply.stamp} · ref {reference}")
         if not deferred or not await _answer(interaction, render.discord(stamped)):
+            if reply.is_secret:
+                return  # a channel is no place for it; the person asks again
             await self._outbox.post(reference, [actor.chat], reply)
 
     async def _command_failed(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:

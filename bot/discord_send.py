@@ -65,17 +65,22 @@ def view_of(parcel: Parcel) -> discord.ui.View | None:
 
 
 class DiscordCarrier:
-    """Delivers letters to `discord:CHANNEL`. The nonce lets Discord drop a repetition of one it has."""
+    """Delivers letters to `discord:CHANNEL`, and privately to `discord:@USER`.
 
-    def __init__(self, client: discord.Client) -> None:
+    What a person will not be told privately goes to the `instead` channel. The nonce lets Discord drop a repetition of
+    one it has.
+    """
+
+    def __init__(self, client: discord.Client, instead: str = "") -> None:
         self._client = client
+        self._instead = instead
 
     async def deliver(self, letter: Letter, replaces_id: str) -> str:
         """Send or edit; see `bot.outbox.Carrier`."""
-        channel = self._client.get_partial_messageable(int(letter.recipient.partition(":")[2]))
         parcel = letter.parcel
         try:
             async with asyncio.timeout(SEND_LIMIT_S):
+                channel = await self._channel(letter.recipient)
                 if replaces_id:
                     old = channel.get_partial_message(int(replaces_id))
                     await old.edit(embed=embed_of(parcel), view=view_of(parcel))
@@ -87,7 +92,20 @@ class DiscordCarrier:
                 sent = await channel.send(embed=embed_of(parcel), **given)
                 return str(sent.id)
         except (discord.DiscordException, aiohttp.ClientError, OSError, RuntimeError) as error:
-            raise translated(error) from None
+            raised = translated(error)
+            if isinstance(raised, RefusedForGood) and _is_private(letter.recipient):
+                raised.instead = self._instead
+            raise raised from None
+
+    async def _channel(self, recipient: str) -> discord.DMChannel | discord.PartialMessageable:
+        number = recipient.partition(":")[2]
+        if _is_private(recipient):
+            return await self._client.create_dm(discord.Object(int(number[1:])))
+        return self._client.get_partial_messageable(int(number))
+
+
+def _is_private(recipient: str) -> bool:
+    return recipient.startswith("discord:@")
 
 
 def translated(error: Exception) -> Exception:

@@ -63,6 +63,8 @@ class Message(Struct, frozen=True, kw_only=True):
     ok: bool = True
     stamp: str = ""
     buttons: tuple[Button, ...] = ()
+    is_secret: bool = False
+    """Holds a code: shown to who asked for it alone, and not kept once it is sent."""
     file_name: str = ""
     file_text: str = ""
     """Sent as a file where the door has files, below the text elsewhere."""

@@ -4,7 +4,8 @@ A letter is sent until its server took it or refused it for good. A time-out aft
 outcome unknown: the letter goes again, says so, and carries the same reference. While the disk refuses
 writes, letters are still sent, from memory.
 
-Recipients are `telegram:CHAT[:TOPIC]` and `discord:CHANNEL`; a `Carrier` delivers those with its prefix.
+Recipients are `telegram:CHAT[:TOPIC]`, `discord:CHANNEL` and, for one person alone, `discord:@USER`; a `Carrier`
+delivers those with its prefix.
 """
 
 from __future__ import annotations
@@ -50,7 +51,14 @@ class OutcomeUnknown(Exception):
 
 
 class RefusedForGood(Exception):
-    """The server will never take it (chat gone, bot removed); the text says why, without secrets."""
+    """The server will never take it (chat gone, bot removed); the text says why, without secrets.
+
+    `instead` is the recipient that gets it then ("" = nobody).
+    """
+
+    def __init__(self, why: str, instead: str = "") -> None:
+        super().__init__(why)
+        self.instead = instead
 
 
 class Carrier(Protocol):
@@ -145,12 +153,15 @@ class Outbox:
 
         False when every recipient had it already.
         """
-        letters = self.letters(event, recipients, message, replaces)
+        return await self._queue(self.letters(event, recipients, message, replaces))
+
+    async def _queue(self, letters: Sequence[Letter]) -> bool:
+        """Queue letters, each recipient's once; whether there was one."""
         try:
             queued = await self.store.queue(letters)
         except sqlite3.Error as error:
             log.error("chat message not stored, sending it from memory", error=type(error).__name__)  # noqa: TRY400
-            queued = letters
+            queued = list(letters)
         self.accept(queued)
         return bool(queued)
 
@@ -217,7 +228,10 @@ class Outbox:
             raise
         except Exception as error:  # noqa: BLE001 - one bad letter must not hold up the others
             why = str(error) if isinstance(error, RefusedForGood) else type(error).__name__
-            log.warning("chat message given up", recipient=letter.recipient, why=why, ref=letter.event)
+            instead = error.instead if isinstance(error, RefusedForGood) else ""
+            log.warning("chat message given up", recipient=letter.recipient, why=why, ref=letter.event, instead=instead)
+            if instead and not letter.parcel.is_secret:
+                await self._queue([structs.replace(letter, recipient=instead, id=0, attempts=0, unsure=False)])
             await self._mark(letter, "failed", note=why)
         else:
             await self._mark(letter, "sent", provider_id)

@@ -58,6 +58,7 @@ class Parcel(Struct, frozen=True, kw_only=True):
     buttons: tuple[Button, ...] = ()
     file_name: str = ""
     file_text: str = ""
+    is_secret: bool = False
 
 
 def _same(text: str) -> str:
@@ -128,6 +129,7 @@ def _parcels(message: Message, dialect: Dialect) -> tuple[Parcel, ...]:
             plain="\n".join(line.text for line in page),
             severity=message.severity,
             buttons=message.buttons if position == last else (),
+            is_secret=message.is_secret,
         )
         for position, page in enumerate(pages, 1)
     )

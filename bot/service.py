@@ -52,7 +52,7 @@ class ChatOps:
 
             self.discord = rooms["discord"] = DiscordBot(desk, config.discord, secrets, self.outbox)
         self._alerts = Alerts(
-            desk, self.outbox, config.alerts, recipients=self._alert_chats(), rooms=rooms, private=self._private_chat
+            desk, self.outbox, config.alerts, recipients=self._alert_chats(), rooms=rooms, private=self._private_chats
         )
 
     async def run(self) -> None:
@@ -112,7 +112,12 @@ class ChatOps:
             chats += [f"discord:{channel}" for channel in self._config.discord.alert_channels]
         return chats
 
-    def _private_chat(self, person_id: str) -> str:
-        person = self._desk.person(person_id)
-        usable = self._config.telegram.enabled and self._config.telegram.private_chats
-        return f"telegram:{person.telegram_user_id}" if usable and person and person.telegram_user_id else ""
+    def _private_chats(self, person_id: str) -> list[str]:
+        """Where a person is alone with a bot."""
+        person, telegram = self._desk.person(person_id), self._config.telegram
+        chats = []
+        if person and person.telegram_user_id and telegram.enabled and telegram.private_chats:
+            chats.append(f"telegram:{person.telegram_user_id}")
+        if person and person.discord_user_id and self._config.discord.enabled:
+            chats.append(f"discord:@{person.discord_user_id}")
+        return chats

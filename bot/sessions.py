@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import structlog
 from msgspec import Struct, structs
 
+from bot import links
 from bot.call import Effect
 from bot.message import Message, Text, failure, refusal, stamp
 from bot.outbox import Outbox
@@ -54,6 +55,16 @@ class Ask(Struct, frozen=True, kw_only=True):
     erase: int = 0
 
 
+class Claim(Struct, frozen=True, kw_only=True):
+    """A link code from an account that nobody knows: `actor.person` is its number. Deleted like a one-time code."""
+
+    actor: Actor
+    name: str
+    code: str
+    recipient: str
+    erase: int
+
+
 class Ignored(Struct, frozen=True):
     """An update that gets no answer: why, and whose it was; never its content. `press`: the request of a button."""
 
@@ -62,7 +73,7 @@ class Ignored(Struct, frozen=True):
     press: str = ""
 
 
-Reader: TypeAlias = Callable[[bytes], Ask | Ignored]
+Reader: TypeAlias = Callable[[bytes], Ask | Claim | Ignored]
 """Reads a raw update; may raise anything for one that cannot be read."""
 Tell: TypeAlias = Callable[[str, Message], Awaitable[None]]
 """Tells the alert chats something, once per event."""
@@ -81,7 +92,7 @@ class Sessions:
         tell: Tell,
         answer: Callable[[str], Coroutine[Any, Any, None]],
         ignored: Callable[[Ignored], None],
-        erase: Callable[[Ask], Coroutine[Any, Any, None]],
+        erase: Callable[[Ask | Claim], Coroutine[Any, Any, None]],
     ) -> None:
         self._channel = channel
         self._desk = desk
@@ -140,6 +151,9 @@ class Sessions:
                 self._ignored(read)
                 self._spawn(self._finish(update, "ignored"))
                 continue
+            if isinstance(read, Claim):
+                self._enter(read.recipient, partial(self._claim, update, read))
+                continue
             asks.append((update, read))
         halts = [update.update_id for update, ask in asks if _halts(ask)]
         self._last_halt = max([self._last_halt, *halts])
@@ -187,6 +201,17 @@ class Sessions:
         if ask.erase:
             self._spawn(self._erase(ask))
         await self._finish(update, state, ask.recipient, reply, forget=bool(ask.erase))
+
+    async def _claim(self, update: Update, sent: Claim) -> None:
+        try:
+            reply = await links.claim(self._desk, self._outbox, sent.actor, sent.name, sent.code)
+        except Exception as error:  # noqa: BLE001 - a stranger gets no answer, and the next one must be handled
+            log.error("link code failed", ref=self._event(update), error=type(error).__name__)  # noqa: TRY400
+            reply = None
+        self._spawn(self._erase(sent))
+        await self._finish(update, "done", sent.recipient, reply, forget=True)
+        if reply is None:
+            self._ignored(Ignored("a link code that is not right", int(sent.actor.person)))
 
     async def _reply(self, update: Update, ask: Ask) -> Message:
         if ask.forged:

@@ -48,6 +48,11 @@ FINISH = """
 update inbox set state = ?, body = case when ? then x'' else body end where channel = ? and update_id = ?
 """
 
+MARK = """
+update outbox set state = ?, attempts = ?, provider_id = ?, note = ?, parcel = case when ? then x'' else parcel end
+where id = ?
+"""
+
 _encode = msgspec.msgpack.encode
 _decode = msgspec.msgpack.Decoder(Parcel).decode
 
@@ -137,12 +142,12 @@ class OpsStore:
         return await self._run(self._open_letters)
 
     async def mark(self, letter: Letter, state: str, provider_id: str = "", note: str = "") -> None:
-        """Write down how a delivery went: sent, unknown or failed."""
+        """Write down how a delivery went: sent, unknown or failed. Of a secret one that is over, nothing is kept."""
+        empty = letter.parcel.is_secret and state in {"sent", "failed"}
 
         def work() -> None:
             with self._db as db:
-                sql = "update outbox set state = ?, attempts = ?, provider_id = ?, note = ? where id = ?"
-                db.execute(sql, (state, letter.attempts, provider_id, note, letter.id))
+                db.execute(MARK, (state, letter.attempts, provider_id, note, empty, letter.id))
 
         await self._run(work)
 

@@ -23,7 +23,7 @@ from bot.buttons import Signer, signer_for
 from bot.config import TELEGRAM_FILE_URL, TELEGRAM_URL, TelegramConfig, check_url
 from bot.message import Message, Text
 from bot.outbox import Outbox
-from bot.sessions import Ask, Ignored, Sessions, Tell
+from bot.sessions import Ask, Claim, Ignored, Sessions, Tell
 from bot.store import Update
 from bot.supervise import Disabled, Health, keep_running, quiet_libraries, scrub
 from bot.telegram_gate import Gate
@@ -106,7 +106,7 @@ class TelegramBot:
         self.signer = Signer(self._token, lambda: self._desk.installation)
         gate = Gate(self._desk, self._config, bot.username, self.signer)
 
-        def read(body: bytes) -> Ask | Ignored:
+        def read(body: bytes) -> Ask | Claim | Ignored:
             update = telegram.Update.de_json(json.loads(body), bot)
             return gate.read(update)
 

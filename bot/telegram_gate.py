@@ -13,15 +13,16 @@ from msgspec import structs
 
 from bot.buttons import Signer
 from bot.config import TelegramConfig
+from bot.links import LINK, is_link_code, shown_name
 from bot.parse import words_of
-from bot.sessions import Ask, Ignored
+from bot.sessions import Ask, Claim, Ignored
 from bot.votes import code_in
 from domain.commands import Actor, Door
 
 if TYPE_CHECKING:
     from engine.desk import Desk
 
-WITH_CODE = frozenset({"approve", "breakglass"})
+WITH_CODE = frozenset({"approve", "breakglass", LINK})
 """Verbs that take a one-time code: the message is deleted, and not kept."""
 GENERAL_TOPIC = 1
 """A forum's first topic; Telegram refuses replies that name it."""
@@ -36,7 +37,7 @@ class Gate:
         self._bot_name = bot_name
         self._signer = signer
 
-    def read(self, update: telegram.Update) -> Ask | Ignored:
+    def read(self, update: telegram.Update) -> Ask | Claim | Ignored:
         """What the update asks for, or why it gets nothing."""
         if update.callback_query is not None:
             return self._read_press(update.callback_query)
@@ -44,7 +45,7 @@ class Gate:
             return self._read_message(update.message)
         return Ignored("neither a new message nor a button")
 
-    def _read_message(self, message: telegram.Message) -> Ask | Ignored:
+    def _read_message(self, message: telegram.Message) -> Ask | Claim | Ignored:
         foreign = (
             message.sender_chat is not None
             or message.forward_origin is not None
@@ -58,9 +59,25 @@ class Gate:
         words = words_of(message.text or "", self._bot_name)
         if not words:
             return Ignored("not a command for this bot")
+        user = message.from_user
+        if is_link_code(words) and self._desk.person_by_telegram(user.id) is None:
+            return self._read_claim(user, message, words[1])
         admitted = self._admit(message.from_user, message, message.text or "")
-        has_code = words[0] in WITH_CODE and bool(code_in(words))
+        has_code = (words[0] in WITH_CODE and bool(code_in(words))) or is_link_code(words)
         return structs.replace(admitted, erase=message.message_id) if has_code else admitted
+
+    def _read_claim(self, user: telegram.User, message: telegram.Message, code: str) -> Claim | Ignored:
+        """The one thing that an unknown account may send, alone with the bot."""
+        if not self._config.private_chats or message.chat.type != "private" or message.chat.id != user.id:
+            return Ignored("unknown person", user.id)
+        recipient = f"telegram:{message.chat.id}"
+        return Claim(
+            actor=Actor(person=str(user.id), door=Door.TELEGRAM, chat=recipient),
+            name=shown_name(f"@{user.username}" if user.username else user.full_name),
+            code=code,
+            recipient=recipient,
+            erase=message.message_id,
+        )
 
     def _read_press(self, press: telegram.CallbackQuery) -> Ask | Ignored:
         if press.message is None or press.from_user.is_bot:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from bot import act, breakers, emergency, settings, show, votes
+from bot import act, breakers, emergency, links, settings, show, votes
 from bot.call import Call, Effect, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal, stamp
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, symbols, venues, words_of
@@ -169,6 +169,7 @@ VERBS: Final = (
     *breakers.VERBS,
     *emergency.VERBS,
     *settings.VERBS,
+    *links.VERBS,
     _reads("whoami", "Who the service takes you for", show.whoami),
     _reads(
         "help",

@@ -31,7 +31,7 @@ def code_in(words: list[str]) -> str:
     return next((word for word in words if CODE.fullmatch(word)), "")
 
 
-def _is_private(call: Call) -> bool:
+def is_private(call: Call) -> bool:
     """Whether nobody else reads what is typed here. A slash command of Discord is seen by who typed it alone."""
     return call.actor.door is not Door.TELEGRAM or call.actor.chat == f"telegram:{call.person.telegram_user_id}"
 
@@ -43,7 +43,7 @@ async def approve(call: Call) -> Message:
     digest = left[0].lower() if len(left) == 1 else ""
     if left and not DIGEST.fullmatch(digest):
         raise UsageError("what follows the request is its digest, a code of six digits, or both")
-    if code and not _is_private(call):
+    if code and not is_private(call):
         return refusal("approve: refused", f"{PRIVATELY}/approve {call.arguments['id']} CODE.")
     ballot = commands.Approve(request=_request(call), digest=digest)
     desk = call.desk
@@ -154,7 +154,7 @@ async def break_glass(call: Call) -> Message:
     """Halt or flatten in an emergency, whatever the person's role."""
     words = call.arguments.get("reason", "").split()
     code = code_in(words)
-    if code and not _is_private(call):
+    if code and not is_private(call):
         return refusal("breakglass: refused", f"{PRIVATELY}/breakglass {call.arguments['action']} CODE REASON.")
     reason = " ".join(word for word in words if word != code)
     command = commands.BreakGlass(action=call.arguments["action"].lower(), reason=reason)

@@ -237,7 +237,7 @@ class ChangeSettings(Struct, frozen=True, kw_only=True, tag="change_settings"):
     """Change one setting by its path in the file, or go back to version `rollback` (-1 = no rollback).
 
     What only lowers risk is done at once, the rest needs the quorum. The desk fills in `edits`, or `problems`: every
-    mistake in the value, by the models of the file.
+    mistake in the value, by the models of the file; and `step` as for a vote, where a person links their own account.
     """
 
     path: str = ""
@@ -246,6 +246,7 @@ class ChangeSettings(Struct, frozen=True, kw_only=True, tag="change_settings"):
     rollback: int = -1
     edits: tuple[Edit, ...] = ()
     problems: tuple[str, ...] = ()
+    step: int = 0
 
 
 Command: TypeAlias = (

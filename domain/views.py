@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from domain.commands import Actor, Door
 from domain.incident import Step
 
 BY_HAND = "manual:"
@@ -302,6 +303,16 @@ class BalanceView(Struct, frozen=True, kw_only=True):
     equity: Decimal
     margin_used: Decimal
     free: Decimal
+
+
+class LinkView(Struct, frozen=True, kw_only=True):
+    """A chat account on its way to a person. `account` and `name` are known when their code has come from there."""
+
+    asked_by: Actor
+    channel: Door
+    until_ns: int
+    account: int = 0
+    name: str = ""
 
 
 class RequestView(Struct, frozen=True, kw_only=True):

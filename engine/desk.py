@@ -41,6 +41,7 @@ from engine.core.state import MANUAL
 from engine.desk_breakers import breakers
 from engine.desk_settings import DeskSettings
 from engine.emergency import views as emergency
+from engine.links import Links
 from engine.risk_views import RiskDesk
 from engine.subscription import FactSubscription
 from risk.rules import RULES
@@ -100,6 +101,7 @@ class Desk:
         """File name and text of an incident's report ("" = the newest); whoever has the journal says it here."""
         self.codes: Codes | None = None
         """Checks the one-time codes of voters; whoever has their secrets says it here, without it none is right."""
+        self.links = Links(core, clock, self.report)
         self._put = put
         self._kinds = strategy_kinds
         self._source_of = source_of
@@ -162,7 +164,7 @@ class Desk:
         """Send a command and wait for its outcome; never raises for a refusal.
 
         Without a `request_id` one is made; with one, a repetition is answered REPEATED. `code` is the one-time code of
-        who votes or breaks the glass: it is checked here and goes no further.
+        who votes, breaks the glass or links an account: it is checked here and goes no further.
         """
         key = request_id or f"{actor.door}:{self.clock.now_ns()}:{next(self._ids)}"
         if isinstance(command, LoadStrategy) and self._source_of is not None and not command.source_hash:
@@ -178,7 +180,7 @@ class Desk:
                 command = self._with_rules(command)
             except Exception as error:  # noqa: BLE001 - as above
                 return self._refused(command, actor, key, Reason.BAD_VALUE, plain(error))
-        if isinstance(command, Approve | BreakGlass):
+        if isinstance(command, Approve | BreakGlass | ChangeSettings):
             command = replace(command, step=self._step(actor, code))
         if isinstance(command, ApplySettings):
             command = replace(command, changes=tuple(diff(self.core.state.settings, command.settings)))

@@ -17,7 +17,7 @@ from domain.breakers import BreachSource, BreakerAction, BreakerRule, BreakerSet
 from engine.config.fields import DurationNs, Fraction, PositiveDurationNs, exact_number, expected
 from engine.config.section import Section
 from engine.config.words import found, nearest
-from risk.matrix import ALLOWED, DEFAULTS, misfits
+from risk.matrix import ALLOWED, BY_PEOPLE, DEFAULTS, misfits
 
 MOST_PROBES = 1_000
 
@@ -115,6 +115,8 @@ def problems(config: BreakersSection) -> Iterator[tuple[tuple[str, str], str]]:
         if wrong := misfits(watch, rule.actions):
             fitting = ", ".join(action for action in BreakerAction if action in ALLOWED[watch])
             yield (watch.value, "actions"), f"{', '.join(wrong)} cannot be done by this breaker; it has {fitting}"
+        if rule.recovers and watch in BY_PEOPLE:
+            yield (watch.value, "recovers"), "only two persons release this breaker: no measure says that it is over"
         if watch is Watch.EXCHANGE_FAILURE and rule.threshold != int(rule.threshold):
             yield (watch.value, "threshold"), "failures are counted: expected a whole number"
         unknown = [name for name in rule.thresholds if watch is Watch.SECURITY and name not in set(BreachSource)]

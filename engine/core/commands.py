@@ -24,6 +24,7 @@ from engine.core import (
     overrides,
     params,
     parked,
+    people,
     reconcile,
     requests,
     strategies,
@@ -94,6 +95,12 @@ def is_repeated(core: Core, event: CommandReceived) -> bool:
     return False
 
 
+def role_for(person: str, command: c.Command) -> RoleName:
+    """Least role that a command takes of this person: their own chat accounts are anybody's affair."""
+    is_own = isinstance(command, c.ChangeSettings) and people.is_own_link(person, command.edits)
+    return RoleName.VIEWER if is_own else ROLE_NEEDED[type(command)]
+
+
 def authorise(core: Core, event: CommandReceived) -> Veto | None:
     """The person must exist and have the role; the system's own commands come from the configuration."""
     if event.actor.door is c.Door.SYSTEM:
@@ -101,7 +108,7 @@ def authorise(core: Core, event: CommandReceived) -> Veto | None:
     person = core.persons.get(event.actor.person)
     if person is None:
         return Veto(Reason.UNKNOWN_PERSON)
-    needed = ROLE_NEEDED[type(event.command)]
+    needed = role_for(person.id, event.command)
     if person.role < needed:
         return Veto(Reason.ROLE, f"{verb_of(event.command)} needs {needed.name.lower()} or higher")
     return None
@@ -159,13 +166,13 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
         case c.LoadStrategy() | c.StartStrategy() if load_needs_votes(core, event):
             return ask_quorum(core, event, command)
         case c.LoadStrategy():
-            by_settings = event.actor.door is c.Door.SYSTEM
-            refusal = strategies.load(core, command.spec, command.source_hash, is_configured=by_settings)
+            by_settings, person = event.actor.door is c.Door.SYSTEM, event.actor.person
+            refusal = strategies.load(core, command.spec, command.source_hash, by=person, is_configured=by_settings)
             return said(refusal, f"{command.spec.id} is loading.")
         case c.SetParams() if needs_votes(core, event, command):
             return ask_quorum(core, event, command)
         case c.UnloadStrategy() | c.StartStrategy() | c.PauseStrategy() | c.SetParams():
-            return on_loaded(core, who, command)
+            return on_loaded(core, who, command, asker=event.actor.person)
         case _:
             return override(core, event, who, command)
 
@@ -208,7 +215,15 @@ def change_settings(core: Core, event: CommandReceived, who: str, command: c.Cha
     change = config.resolved(core, command)
     if isinstance(change, Veto):
         return change
-    return config.change(core, who, change) if config.is_lower(core, change) else ask_quorum(core, event, change)
+    if config.is_at_once(core, who, change):
+        return config.change(core, who, change, asker=event.actor.person)
+    if people.is_own_link(who, change.edits) and event.actor.door is not c.Door.SYSTEM:
+        refusal = objection(core, change) or people.use_code(
+            core, who, command.step, needed=core.state.settings.approvals.codes
+        )
+        if refusal is not None:
+            return refusal
+    return ask_quorum(core, event, replace(change, step=0))
 
 
 def objection(core: Core, command: c.Command) -> Veto | None:
@@ -240,9 +255,9 @@ def said(refusal: Veto | None, text: str) -> Veto | str:
 
 
 def on_loaded(
-    core: Core, who: str, command: c.UnloadStrategy | c.StartStrategy | c.PauseStrategy | c.SetParams
+    core: Core, who: str, command: c.UnloadStrategy | c.StartStrategy | c.PauseStrategy | c.SetParams, *, asker: str
 ) -> Veto | str:
-    """Commands about a strategy that is loaded."""
+    """Commands about a strategy that is loaded; `asker` is the person behind them, `who` may be those who agreed."""
     strategy = core.state.strategies.get(command.strategy)
     if strategy is None:
         return Veto(Reason.NO_SUCH, f"strategy {command.strategy}; see /strategies list")
@@ -251,14 +266,14 @@ def on_loaded(
         case c.UnloadStrategy():
             return said(strategies.unload(core, strategy, keep_position=command.keep_position), f"{name} is unloaded.")
         case c.StartStrategy():
-            return said(strategies.start(core, strategy), f"{name} is started.")
+            return said(strategies.put_to_work(core, strategy, asker), f"{name} is started.")
         case c.PauseStrategy():
             return said(
                 strategies.pause(core, strategy, f"paused by {who}"),
                 f"{name} is paused: quotes and entries are pulled, protections stay.",
             )
         case c.SetParams():
-            refusal = strategies.set_params(core, strategy, command.params)
+            refusal = strategies.put_to_work(core, strategy, asker, command.params)
             config.note_params(core, who, name)
             return said(refusal, f"{name} has new parameters and warms up.")
 
@@ -269,7 +284,7 @@ def ask_quorum(core: Core, event: CommandReceived, command: c.Command) -> Veto |
     if refusal is not None:
         return refusal
     if event.actor.door is c.Door.SYSTEM:
-        return give(core, "the configuration", command)
+        return give(core, "the configuration", command, asker="")
     if isinstance(command, c.SetParams):
         command = replace(command, before=params.before(core, command))
     who, approvals = event.actor.person, core.state.settings.approvals
@@ -313,8 +328,10 @@ def release(core: Core, request: Request) -> Veto | str:
     """Carry out an approved request: exactly what was asked, if nothing speaks against it by now."""
     if request.digest != requests.content_digest(request):
         return Veto(Reason.DIGEST, f"{request.id} is not what it was when it was opened")
-    asker, kind = core.persons.get(request.requester), type(request.command) if request.command else c.ManualTarget
-    if request.requester and (asker is None or asker.role < ROLE_NEEDED[kind]):
+    asker, asked = core.persons.get(request.requester), request.command
+    needed = role_for(request.requester, asked) if asked else ROLE_NEEDED[c.ManualTarget]
+    is_theirs = request.requester and request.asker in {"", request.requester}
+    if is_theirs and (asker is None or asker.role < needed):
         return Veto(Reason.ROLE, f"{request.requester}, who asked for it, may not any more")
     if request.parked is not None:
         return parked.release_parked(core, request.parked)
@@ -324,11 +341,11 @@ def release(core: Core, request: Request) -> Veto | str:
         return Veto(Reason.MOVED, "other settings have come into force; ask again, on top of them")
     if isinstance(request.command, c.Override):
         return overrides.begin(core, request, request.command)
-    return give(core, " and ".join(request.votes), request.command)
+    return give(core, " and ".join(request.votes), request.command, asker=request.requester)
 
 
-def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR0911 - one per command
-    """Carry out what the quorum agreed to."""
+def give(core: Core, by: str, command: c.Command, *, asker: str) -> Veto | str:  # noqa: PLR0911 - one per command
+    """Carry out what the quorum agreed to, and `asker` had asked for."""
     refusal = objection(core, command)
     if refusal is not None:
         return refusal
@@ -349,13 +366,13 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR091
             config.record(core, command.settings, by, "the settings file")
             return operate.apply_settings(core, command)
         case c.ChangeSettings():
-            return config.change(core, by, command)
+            return config.change(core, by, command, asker=asker)
         case c.SetBreaker():
             return by_hand.release(core, command.name)
         case c.SetParams() | c.StartStrategy():
-            return on_loaded(core, by, command)
+            return on_loaded(core, by, command, asker=asker)
         case c.LoadStrategy():
-            refusal = strategies.load(core, command.spec, command.source_hash, is_approved=True)
+            refusal = strategies.load(core, command.spec, command.source_hash, by=asker, is_approved=True)
             return said(refusal, f"{command.spec.id} is loading.")
         case _:
             return Veto(Reason.WRONG_STATE, verb_of(command))
@@ -373,7 +390,7 @@ def deny(core: Core, person: str, command: c.Deny) -> Veto | str:
     voter = core.persons.get(person)
     if voter is None or (voter.role < requests.terms(core, request).role and person != request.requester):
         return Veto(Reason.ROLE, "deny needs an approver, or the requester")
-    if person != request.requester:
+    if person != (request.asker or request.requester):
         requests.remember_denial(core, request.asker or request.requester)
     request.denied_by = "" if command.reason else person
     requests.end(core, request, RequestStatus.DENIED, f"denied by {person}: {command.reason or 'no reason given'}")

@@ -18,7 +18,7 @@ from domain.facts import Severity
 from domain.files import SettingsFileRead
 from domain.settings import Settings
 from domain.verdict import Reason, Veto
-from engine.core import limits, operate, strategies
+from engine.core import limits, operate, people, strategies
 from engine.core.core import Core
 from risk.contradictions import contradictions
 from risk.direction import adds_risk
@@ -62,6 +62,11 @@ def is_lower(core: Core, command: c.ChangeSettings) -> bool:
     return bool(command.edits) and not any(adds_risk(edit, in_force) for edit in command.edits)
 
 
+def is_at_once(core: Core, person: str, command: c.ChangeSettings) -> bool:
+    """Whether a change waits for nobody: it lowers risk, or the person gives up an account of their own."""
+    return is_lower(core, command) or people.unlinks(person, command.edits)
+
+
 def settings_after(core: Core, command: c.ChangeSettings) -> Settings | Veto:
     """The settings that a change leads to, or everything that is wrong with it."""
     if not command.edits:
@@ -87,26 +92,26 @@ def describe(core: Core, command: c.ChangeSettings) -> str:
     return f"change settings: {'; '.join(lines) or command.path}{why}"
 
 
-def change(core: Core, by: str, command: c.ChangeSettings) -> Veto | str:
-    """Put a change in force."""
+def change(core: Core, by: str, command: c.ChangeSettings, *, asker: str) -> Veto | str:
+    """Put a change in force that `asker` had asked for."""
     after = settings_after(core, command)
     if isinstance(after, Veto):
         return after
-    if (veto := rewarm(core, after)) is not None:
+    if (veto := rewarm(core, after, asker)) is not None:
         return veto
     version = record(core, after, by, command.reason)
     operate.take_settings(core, after, version.content_hash)
     return f"Settings are at version {version.number}: {'; '.join(version.changes)}."
 
 
-def rewarm(core: Core, after: Settings) -> Veto | None:
+def rewarm(core: Core, after: Settings, asker: str) -> Veto | None:
     """Loaded strategies whose parameters change take them now; refused when one of them cannot."""
     before = {spec.id: spec for spec in core.state.settings.strategies}
     for spec in after.strategies:
         loaded, was = core.state.strategies.get(spec.id), before.get(spec.id)
         if loaded is None or was is None or was.params == spec.params:
             continue
-        if (veto := strategies.set_params(core, loaded, spec.params)) is not None:
+        if (veto := strategies.put_to_work(core, loaded, asker, spec.params)) is not None:
             return veto
     return None
 

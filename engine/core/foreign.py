@@ -237,10 +237,10 @@ def lower_envelope(core: Core, _who: str, command: c.RaiseEnvelope) -> None:
         strategy.envelope = min(strategy.envelope, command.notional)
 
 
-def change_settings(core: Core, _who: str, command: c.ChangeSettings) -> None:
+def change_settings(core: Core, who: str, command: c.ChangeSettings) -> None:
     """What only lowered risk was in force at once."""
     change = config.resolved(core, command)
-    if isinstance(change, c.ChangeSettings) and config.is_lower(core, change):
+    if isinstance(change, c.ChangeSettings) and config.is_at_once(core, who, change):
         take_settings(core, change)
 
 

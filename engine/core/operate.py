@@ -15,12 +15,12 @@ from domain.facts import StrategyStatus, TradingState
 from domain.settings import Settings, StrategySpec
 from domain.text import plain
 from domain.verdict import REASONS, Reason, Veto
-from engine.core import deadman, failover, incident, limits, overrides, params, people, review, trading
+from engine.core import deadman, failover, incident, limits, overrides, params, people, review, succession, trading
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
 from engine.core.executor.place import cancel, check_band
 from engine.core.executor.targets import towards_zero
-from engine.core.matrix import by_hand
+from engine.core.matrix import by_hand, unwatched
 from engine.core.matrix.table import settings_problem
 from engine.core.state import MANUAL, Parked, Slot, StrategyState
 from risk.approvals import unreachable
@@ -187,6 +187,7 @@ def take_settings(core: Core, settings: Settings, content_hash: str) -> None:
     failover.claim_all(core)
     deadman.apply_settings(core)
     overrides.on_settings(core)
+    unwatched.take_back(core)
     converge_all(core)
 
 
@@ -241,6 +242,8 @@ def give_to_manual(core: Core, slot: Slot) -> None:
     if owner not in core.state.strategies:
         spec = StrategySpec(id=owner, kind=MANUAL, account=slot.account, instruments=(slot.instrument,))
         core.state.strategies[owner] = StrategyState(spec, status=StrategyStatus.RUNNING, desired=NOTHING)
+        slot.owner = owner
+        succession.follow(core, core.state.strategies[owner])
     slot.owner = owner
     core.tally.dirty[slot.key] = None
     if (held := core.state.accounts[slot.account].positions.get(slot.instrument)) is not None:
@@ -362,7 +365,8 @@ def settings_objection(core: Core, settings: Settings) -> Veto | None:
     if found := unreachable(settings.persons, settings.approvals):
         return Veto(Reason.QUORUM_UNREACHABLE, "; ".join(f"approvals.{key}: {text}" for key, text in found))
     contracts = {i.id: i for i in settings.instruments}
-    if (refusal := failover.objection(core, settings)) is not None:
+    refusal = people.shared_account(settings.persons) or failover.objection(core, settings)
+    if refusal is not None:
         return refusal
     if problem := settings_problem(settings.breakers):
         return Veto(Reason.BAD_VALUE, problem)

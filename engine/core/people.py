@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from domain.commands import Door
+from domain.edits import Edit
 from domain.facts import Severity
 from domain.security import CodeMissed
 from domain.settings import MINUTE_NS, SECOND_NS, Person
@@ -16,6 +17,8 @@ from domain.verdict import Reason, Veto
 from engine.core.core import Core
 from engine.core.state import Standing
 
+LINKS = {Door.TELEGRAM: "telegram_user_id", Door.DISCORD: "discord_user_id"}
+"""Where a person's settings name their account, by channel."""
 WRONG = -1
 """Instead of a time step: a code was given, and it was wrong."""
 
@@ -45,6 +48,26 @@ def take_over(core: Core, before: Sequence[Person]) -> None:
         for door, account, account_before in links:
             if account and account != account_before:
                 standing(core, person.id).links_ns[door.value] = now
+
+
+def is_own_link(person: str, edits: Sequence[Edit]) -> bool:
+    """Whether a change is about nothing but the person's own chat accounts."""
+    own = [("persons", f"[{person}]", name) for name in LINKS.values()]
+    return bool(edits) and all(edit.path in own and not edit.is_new and not edit.is_removed for edit in edits)
+
+
+def unlinks(person: str, edits: Sequence[Edit]) -> bool:
+    """Whether a change only takes the person's own chat accounts away: nobody is heard who was not before."""
+    return is_own_link(person, edits) and all(edit.after == 0 for edit in edits)
+
+
+def shared_account(persons: Sequence[Person]) -> Veto | None:
+    """An account speaks for one person, whoever agreed to what in the meantime."""
+    for door, name in LINKS.items():
+        accounts = [account for person in persons if (account := getattr(person, name))]
+        if len(set(accounts)) < len(accounts):
+            return Veto(Reason.BAD_VALUE, f"a {door.value} account would speak for two persons")
+    return None
 
 
 def voice_from_ns(core: Core, person: str, door: Door | None = None) -> int:

@@ -8,9 +8,10 @@ import pytest
 
 from bot.cards import Cards
 from domain.commands import Approve
+from tests.bot.servers.discord_objects import CHANNEL, dm_of
 from tests.bot.servers.discord_server import shown
 from tests.bot.test_verbs import ask
-from tests.bot.world import GROUP, TELEGRAM, Engine, actor, until, world
+from tests.bot.world import DISCORD, GROUP, TELEGRAM, Engine, actor, until, world
 
 
 async def loosened(engine: Engine, minutes: int = 12) -> None:
@@ -89,3 +90,32 @@ async def test_break_glass_is_told_to_each_person_alone(tmp_path: Path) -> None:
         for person in ("tina", "rosa", "rolf", "adam"):
             await w.telegram.text("BREAK-GLASS", chat=TELEGRAM[person])
         await until(lambda: any("BREAK-GLASS" in one.text and one.chat == GROUP for one in w.telegram.sent))
+
+
+async def test_approvers_are_told_alone_on_discord_and_vote_there_but_who_asked_is_not(tmp_path: Path) -> None:
+    async with world(tmp_path, "discord") as w:
+        w.discord.open_dms = set(DISCORD.values())
+        await w.discord.slash(DISCORD["rosa"], "order", side="buy", symbol="BTC", qty="0.15")
+        card = await w.discord.wait(lambda one: one["components"] and one["channel_id"] == dm_of(DISCORD["rolf"]))
+        await w.discord.wait(lambda one: one["components"] and one["channel_id"] == dm_of(DISCORD["adam"]))
+        await w.discord.click(DISCORD["rolf"], card, "Approve")
+        await w.discord.text("approve: done")
+        edited = await w.discord.wait(lambda one: one["id"] == card["id"] and not one["components"])
+        assert "approved" in shown(edited)
+        for person in ("rosa", "tina", "vera"):
+            assert w.discord.sent_to(DISCORD[person]) == []
+
+
+@pytest.mark.parametrize("is_alerted", [True, False])
+async def test_who_takes_no_message_alone_finds_the_card_in_the_channel_once(tmp_path: Path, is_alerted: bool) -> None:
+    engine = Engine()
+    async with world(tmp_path, "discord", engine=engine, alert_channels=is_alerted) as w:
+        await w.discord.slash(DISCORD["tina"], "order", side="buy", symbol="BTC", qty="0.15")
+        card = await w.discord.wait(lambda one: one["components"])
+        await until(lambda: w.chat.outbox.waiting() == 0)
+        assert card["channel_id"] == CHANNEL
+        assert len([one for one in w.discord.sent if one["components"]]) == 1
+        await w.discord.click(DISCORD["rolf"], card, "Approve")
+        await w.discord.wait(lambda one: one["id"] == card["id"] and not one["components"])
+        await until(lambda: w.chat.outbox.waiting() == 0)
+        assert len([one for one in w.discord.sent if "order R1: approved" in shown(one)]) == 1

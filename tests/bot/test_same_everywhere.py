@@ -68,6 +68,8 @@ SCRIPT = (
     ("tina", "/resume"),
     ("rosa", "/resume all is well"),
     ("rosa", "/help order"),
+    ("vera", "/link"),
+    ("vera", "/unlink discord"),
 )
 
 

@@ -181,7 +181,9 @@ class World:
         return self.engine.desk
 
 
-def bot_config(telegram: TelegramServer | None, discord: DiscordServer | None, **alerts) -> BotConfig:
+def bot_config(
+    telegram: TelegramServer | None, discord: DiscordServer | None, *, alert_channels: bool = True, **alerts
+) -> BotConfig:
     return BotConfig(
         telegram=TelegramConfig(
             enabled=telegram is not None,
@@ -197,7 +199,7 @@ def bot_config(telegram: TelegramServer | None, discord: DiscordServer | None, *
             gateway_url=discord.gateway_url if discord else "",
             guild_id=int(GUILD),
             allowed_channels=(int(CHANNEL),),
-            alert_channels=(int(CHANNEL),),
+            alert_channels=(int(CHANNEL),) if alert_channels else (),
         ),
         alerts=AlertConfig(**alerts),
     )

@@ -7,7 +7,7 @@ from decimal import Decimal
 from domain.breakers import BreachSource, BreakerAction, Measured, Watch
 from domain.security import SecurityBreach
 from engine.core.core import Core
-from engine.core.matrix import actions, market, money
+from engine.core.matrix import actions, market, money, unwatched
 from engine.core.matrix.judge import LOOK_AGAIN_NS, OPEN, arm, measured
 from engine.core.matrix.table import BY_SYMBOL, figure, key_of, of, split
 from risk import breaker, measures
@@ -106,7 +106,8 @@ def look_again(core: Core, key: str) -> None:
 
 
 def on_started(core: Core) -> None:
-    """A new run: breakers are as they were, and what is due is due."""
+    """A new run: breakers are as they were, but for what the settings do not watch, and what is due is due."""
+    unwatched.take_back(core)
     for key in list(core.state.matrix):
         arm(core, key)
     for strategy in core.state.strategies.values():

@@ -9,6 +9,8 @@ BOT = "100"
 GUILD = "200"
 CHANNEL = "300"
 OTHER_CHANNEL = "301"
+DM = "77000"
+"""What the number of a channel with one person begins with."""
 JOINED = "2024-01-01T00:00:00+00:00"
 
 
@@ -32,6 +34,14 @@ def channel(number: str = CHANNEL) -> dict[str, Any]:
         "nsfw": False,
         "parent_id": None,
     }
+
+
+def dm_of(who: int) -> str:
+    return f"{DM}{who}"
+
+
+def dm(who: int) -> dict[str, Any]:
+    return {"id": dm_of(who), "type": 1, "last_message_id": None, "recipients": [user(who)]}
 
 
 def guild() -> dict[str, Any]:
@@ -68,22 +78,21 @@ def guild() -> dict[str, Any]:
 
 
 def interaction(number: str, kind: int, data: dict[str, Any], who: int, where: str, token: str) -> dict[str, Any]:
-    return {
+    made = {
         "id": number,
         "application_id": APP,
         "type": kind,
         "data": data,
-        "guild_id": GUILD,
         "channel_id": where,
-        "channel": channel(where) | {"permissions": "8"},
-        "member": member(who) | {"permissions": "8"},
         "token": token,
         "version": 1,
         "app_permissions": "8",
         "locale": "en-US",
-        "guild_locale": "en-US",
         "entitlements": [],
         "authorizing_integration_owners": {"0": GUILD},
-        "context": 0,
         "attachment_size_limit": 10_485_760,
     }
+    if where == dm_of(who):
+        return made | {"user": user(who), "channel": dm(who), "context": 1}
+    there = {"guild_id": GUILD, "channel": channel(where) | {"permissions": "8"}, "guild_locale": "en-US", "context": 0}
+    return made | there | {"member": member(who) | {"permissions": "8"}}

@@ -17,7 +17,20 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tests.bot.servers.discord_objects import APP, BOT, CHANNEL, GUILD, channel, guild, interaction, member, user
+from tests.bot.servers.discord_objects import (
+    APP,
+    BOT,
+    CHANNEL,
+    DM,
+    GUILD,
+    channel,
+    dm,
+    dm_of,
+    guild,
+    interaction,
+    member,
+    user,
+)
 
 TOKEN = "discord-token-canary.AAAAAA.BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
 KINDS = {str: 3, int: 4, bool: 5, float: 10}
@@ -40,6 +53,8 @@ class DiscordServer:
         self.completions: dict[str, list[str]] = {}
         self.modals: dict[str, dict[str, Any]] = {}
         self.faults: dict[str, list[Fault]] = {}
+        self.open_dms: set[int] = set()
+        """People who let the bot write to them."""
         self.bad_token = False
         self.bad_gateway_token = False
         self.connections = 0
@@ -108,6 +123,10 @@ class DiscordServer:
         await self._until(lambda: token in self.completions)
         return self.completions[token]
 
+    def sent_to(self, who: int) -> list[dict[str, Any]]:
+        """What was posted to a person alone."""
+        return [one for one in self.sent if one["channel_id"] == dm_of(who)]
+
     async def click(self, who: int, message: dict[str, Any], label: str) -> str:
         """Press a button under a message."""
         buttons = [one for row in message["components"] for one in row["components"]]
@@ -120,7 +139,7 @@ class DiscordServer:
             {"type": 1, "components": [{"type": 2, "style": 3, "custom_id": custom_id, "label": "x"}]}
         ]
         data = {"custom_id": custom_id, "component_type": 2}
-        return await self._interact(3, data, who, CHANNEL, None, message=under)
+        return await self._interact(3, data, who, message["channel_id"], None, message=under)
 
     async def fill(self, who: int, token: str, typed: str) -> str:
         """Type into the window that the interaction with this token was answered with, and send it."""
@@ -227,6 +246,7 @@ class DiscordServer:
             "/oauth2/applications/@me": _application(),
             "/gateway/bot": {"url": self.gateway_url, "shards": 1, "session_start_limit": limit},
             f"/channels/{CHANNEL}": channel(),
+            "/users/@me/channels": dm(int(body["recipient_id"])) if "recipient_id" in body else {},
         }
         if path in fixed:
             return _json(fixed[path])
@@ -237,8 +257,8 @@ class DiscordServer:
         if found := re.fullmatch(rf"/webhooks/{APP}/([^/]+)(?:/messages/(.+))?", path):
             token = self._tokens[found[1]]
             return self._post(body, token["original"] if found[2] == "@original" else found[2] or "")
-        if found := re.fullmatch(rf"/channels/{CHANNEL}/messages(?:/(\d+))?", path):
-            return self._post(body, found[1] or "")
+        if found := re.fullmatch(rf"/channels/({CHANNEL}|{DM}\d+)/messages(?:/(\d+))?", path):
+            return self._post(body, found[2] or "", found[1])
         return _json({"message": "Unknown Channel", "code": 10003}, 404)
 
     def _put_commands(self, body: list[dict[str, Any]]) -> web.Response:
@@ -269,7 +289,9 @@ class DiscordServer:
             resource["message"] = made
         return _json({"interaction": {"id": interaction_id, "type": 2}, "resource": resource})
 
-    def _post(self, body: dict[str, Any], message_id: str) -> web.Response:
+    def _post(self, body: dict[str, Any], message_id: str, where: str = CHANNEL) -> web.Response:
+        if where != CHANNEL and where not in map(dm_of, self.open_dms):
+            return _json({"message": "Cannot send messages to this user", "code": 50007}, 403)
         for embed in body.get("embeds") or []:
             if len(embed.get("description", "")) > 4096 or len(embed.get("title", "")) > 256:
                 return _json({"message": "Invalid Form Body: embed too long", "code": 50035}, 400)
@@ -278,7 +300,7 @@ class DiscordServer:
         nonce = body.get("nonce")
         if nonce and body.get("enforce_nonce") and nonce in self._nonces:
             return _json(self._nonces[nonce])
-        made = self._store(body, message_id)
+        made = self._store(body | {"channel_id": where}, message_id)
         if nonce:
             self._nonces[nonce] = made
         self.sent.append(made | {"_at_s": time.monotonic(), "_raw": body})
@@ -287,7 +309,8 @@ class DiscordServer:
 
     def _store(self, body: dict[str, Any], message_id: str) -> dict[str, Any]:
         message_id = message_id or self._id()
-        kept = {key: body[key] for key in ("content", "embeds", "components", "flags") if body.get(key) is not None}
+        keys = ("channel_id", "content", "embeds", "components", "flags")
+        kept = {key: body[key] for key in keys if body.get(key) is not None}
         made = _blank_message(message_id) | self._messages.get(message_id, {}) | kept
         if body.get("_files"):
             made["attachments"] = [

@@ -53,6 +53,8 @@ def said(tmp_path):
         ("breakers: {drawdown: {threshold: 0%}}", "expected a number above 0, or a percentage"),
         ("breakers: {exchange_failure: {threshold: 2.5}}", "failures are counted: expected a whole number"),
         ("breakers: {exchange_failure: {off: true}}", "connections are always watched"),
+        ("breakers: {security: {recovers: true}}", "only two persons release this breaker"),
+        ("breakers: {drawdown: {recovers: true}}", "only two persons release this breaker"),
         ("breakers: {security: {thresholds: {smell: 1}}}", "'smell' is no source of a breach; there are login"),
         ("accounts: [{id: main, deposit: 5}]", "expected VENUE:label such as PAPER:main"),
         ("accounts: [{id: 'BINANCE:main', deposit: 5}]", "trades on PAPER accounts only"),

@@ -255,3 +255,19 @@ def test_an_incident_with_more_steps_than_are_kept_can_still_be_acknowledged_twi
     again = rig.command(ACK, "bob")
     assert again.reason is Reason.WRONG_STATE
     assert "dot has acknowledged" in again.text
+
+
+def test_with_all_steps_taken_the_same_breach_again_alerts_nobody_and_another_kind_still_does() -> None:
+    rig = flattened(0)
+    for number in range(incident.MOST_STEPS + 1):
+        rig.ingest(e.InboxOverflow(depth=number))
+    said, kept = rig.alerts().count("incident"), len(newest(rig).steps)
+    for _ in range(3):
+        rig.ingest(e.InboxOverflow(depth=7_777))
+    assert rig.alerts().count("incident") == said
+    for _ in range(3):
+        incident.open_(rig.core, "key_lost", "a key is gone.")
+    assert len(newest(rig).steps) == kept + 1
+    assert [alert.text for alert in rig.core.facts if isinstance(alert, Alerted) and alert.kind == "incident"] == [
+        f"{newest(rig).id} goes on (key_lost): a key is gone. Next: somebody looks after it and says so: /incident ack."
+    ]

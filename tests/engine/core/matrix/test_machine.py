@@ -202,6 +202,20 @@ def test_a_breaker_of_age_closes_though_its_strategy_was_unloaded_meanwhile() ->
     assert [place.qty for place in places(rig.want(wants(target(0.5, "another"))))] == [500]
 
 
+def test_one_opened_by_hand_can_be_released_though_its_strategy_was_unloaded_meanwhile() -> None:
+    rig = Rig(only(position_timeout=DEFAULTS.position_timeout)).start()
+    rig.command(SetBreaker(name=f"position_timeout:{SPEC.id}"), "dot")
+    rig.command(UnloadStrategy(strategy=SPEC.id), "dot")
+    rig.wait(60)
+    request = rig.command(SetBreaker(name=f"position_timeout:{SPEC.id}", open=False), "ann").request
+    for voter in ("bob", "cem"):
+        rig.command(Approve(request=request), voter)
+    rig.wait(60)
+    assert state(rig, Watch.POSITION_TIMEOUT, SPEC.id) is CLOSED
+    assert f"position_timeout:{SPEC.id}" not in rig.core.state.matrix
+    assert not rig.command(SetBreaker(name=f"position_timeout:{SPEC.id}"), "dot").ok
+
+
 def test_a_strategy_that_sets_no_age_keeps_its_position() -> None:
     rig = Rig(only(position_timeout=DEFAULTS.position_timeout)).start()
     rig.hold_position(0.5)
