@@ -5,7 +5,8 @@ meanwhile belongs to it, and makes people acknowledge again. Halts by a person o
 
     breach      open_       everybody is told at once, and of what was done and is left some seconds later
     ack         a person    the damage report is written down
-    recover     role risk   every account is compared with its venue; then HALTED becomes REDUCING
+    recover     role risk   every account is compared with its venue; then HALTED becomes REDUCING,
+                            unless a person's own /halt stands: that is the quorum's to lift
     /resume     the quorum  refused before that; it closes the incident
 """
 
@@ -263,8 +264,9 @@ def on_reconciled(core: Core) -> None:
     incident.stage = Stage.RECOVERED
     out = sorted({venue_of(account.id) for account in accounts if not account.reconciled})
     note(core, incident, Stage.RECOVERED, "engine", f"without {', '.join(out)}, which is down" if out else "")
+    is_theirs = core.state.halted_by  # no one person takes back what another has halted
     is_same = incident.latch == (core.state.latched_by, core.state.latched_reason)
-    if core.state.latched is TradingState.HALTED and is_same and not incident.venue:
+    if core.state.latched is TradingState.HALTED and is_same and not is_theirs and not incident.venue:
         trading.latch(core, TradingState.REDUCING, "engine", f"{incident.id} is reconciled and waits for a resume")
     if not is_held(core, incident):
         close(core, "engine")

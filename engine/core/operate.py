@@ -15,7 +15,19 @@ from domain.facts import StrategyStatus, TradingState
 from domain.settings import Settings, StrategySpec
 from domain.text import plain
 from domain.verdict import REASONS, Reason, Veto
-from engine.core import deadman, failover, incident, limits, overrides, params, people, review, succession, trading
+from engine.core import (
+    deadman,
+    failover,
+    incident,
+    limits,
+    overrides,
+    params,
+    people,
+    requests,
+    review,
+    succession,
+    trading,
+)
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
 from engine.core.executor.place import cancel, check_band
@@ -33,6 +45,7 @@ MOST_MONEY = Decimal("1e15")
 def halt(core: Core, who: str, reason: str) -> str:
     """HALTED at once: quotes and entries are cancelled, protections stay."""
     before = working(core)
+    core.state.halted_by = who
     trading.latch(core, TradingState.HALTED, who, reason or f"halted by {who}")
     left = sum(1 for slot in core.state.slots.values() for o in slot.orders.values() if not o.cancel_ns)
     return (
@@ -184,6 +197,7 @@ def take_settings(core: Core, settings: Settings, content_hash: str) -> None:
     core.state.settings, core.state.settings_hash = settings, content_hash
     core.refresh()
     people.take_over(core, persons)
+    requests.drop_votes(core)
     failover.claim_all(core)
     deadman.apply_settings(core)
     overrides.on_settings(core)

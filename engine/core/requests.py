@@ -167,6 +167,7 @@ def set_timers(core: Core, request: Request) -> None:
 
 def on_started(core: Core) -> None:
     """A new run: what waited waits on with the time that is left, and what ran out meanwhile is over at once."""
+    drop_votes(core)
     for request in list(core.state.requests.values()):
         if request.status is RequestStatus.PENDING and request.expires_ns <= core.state.ts_ns:
             expire(core, request.id)
@@ -264,14 +265,27 @@ def vote(core: Core, ballot: c.Approve, person: str, door: Door) -> Request | Ve
         return refusal
     if not request.digest.startswith(ballot.digest):
         return Veto(Reason.DIGEST, f"{request.id} is {request.digest[:SHOWN]}, the vote was for {ballot.digest}")
-    # a person who has lost the role since has lost the vote
-    request.votes[:] = [
-        v for v in request.votes if approvals.has_a_voice(core.persons.get(v), needs, request.requester)
-    ]
-    request.votes.append(person)
+    request.votes[:] = [*voices(core, request), person]
     if len(request.votes) < needs.votes:
         publish(core, request)
     return request
+
+
+def voices(core: Core, request: Request) -> list[str]:
+    """The votes of a request that count still."""
+    needs = terms(core, request)
+    return [v for v in request.votes if approvals.has_a_voice(core.persons.get(v), needs, request.requester)]
+
+
+def drop_votes(core: Core) -> None:
+    """Other settings are in force: who has lost the role has lost their votes, also if they get it back later."""
+    for request in core.state.requests.values():
+        if request.status is not RequestStatus.PENDING:
+            continue
+        kept = voices(core, request)
+        if kept != request.votes:
+            request.votes[:] = kept
+            publish(core, request)
 
 
 def end(core: Core, request: Request, status: RequestStatus, why: str = "") -> None:

@@ -328,6 +328,8 @@ class State(Struct):
     latched: TradingState = TradingState.ACTIVE
     latched_reason: str = ""
     latched_by: str = ""
+    halted_by: str = ""
+    """The person whose halt nobody has resumed yet, whatever else has stopped trading since."""
     trading: TradingState = TradingState.REDUCING
     """The most that any account may do now; `Account.trading` is what one may."""
     starting: bool = False

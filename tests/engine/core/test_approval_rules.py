@@ -356,3 +356,17 @@ def test_the_account_in_the_tests_is_the_one_that_asks() -> None:
     assert [r.requester for r in rig.core.state.requests.values()] == ["dot"]
     assert rig.slot(BTC.id, SUB).parked == "R1"
     assert rig.slot(BTC.id, ACCOUNT).parked == ""
+
+
+def test_who_loses_the_role_and_gets_it_back_has_lost_the_vote() -> None:
+    rig = asking(role_wait_ns=0)
+    request = resume_asked(rig, "ann")
+    assert rig.command(ballot(request), "bob").ok
+    for role in (RoleName.TRADER, RoleName.RISK):
+        persons = rig.core.state.settings.persons
+        extra = () if any(p.id == "new" for p in persons) else (NEW,)
+        settle(rig, persons=(*(replace(p, role=role) if p.id == "bob" else p for p in persons), *extra))
+    assert rig.core.state.requests[request].votes == []
+    assert rig.told(RequestChanged)[-1].votes == ()
+    assert "needs 1 more" in rig.command(ballot(request), "cem").text
+    assert rig.command(ballot(request), "bob").ok

@@ -257,6 +257,23 @@ def test_an_incident_with_more_steps_than_are_kept_can_still_be_acknowledged_twi
     assert "dot has acknowledged" in again.text
 
 
+@pytest.mark.parametrize("build", ["b", "another"])
+def test_a_persons_halt_is_not_lifted_by_the_steps_of_an_incident_that_came_after_it(build: str) -> None:
+    rig = Rig(ASKING).start()
+    rig.command(c.Halt(), "ann")
+    assert rig.command(c.Flatten(scope=BTC.id), "bob").ok
+    rig.crash(build)
+    compare(rig, ACCOUNT, SUB)
+    assert rig.command(ACK, "bob").ok
+    assert rig.command(RECOVER, "bob").ok
+    compare(rig, ACCOUNT, SUB)
+    assert newest(rig).stage is Stage.RECOVERED
+    assert rig.core.state.latched is TradingState.HALTED
+    assert agree(rig, c.Resume()).ok
+    assert trading(rig) is TradingState.ACTIVE
+    assert rig.core.state.halted_by == ""
+
+
 def test_with_all_steps_taken_the_same_breach_again_alerts_nobody_and_another_kind_still_does() -> None:
     rig = flattened(0)
     for number in range(incident.MOST_STEPS + 1):
