@@ -195,6 +195,20 @@ def release(breaker: Breaker, now_ns: int) -> bool:
     return True
 
 
+def unwatch(breaker: Breaker, now_ns: int) -> bool:
+    """Nothing is measured for it any more: it closes; one that a person opened stays open, as if it had not tripped."""
+    breaker.beyond_ns = 0
+    if breaker.state is FORCED_OPEN:
+        has_tripped = bool(breaker.until_ns)
+        breaker.until_ns = breaker.report_ns = 0
+        return has_tripped
+    if breaker.state is CLOSED:
+        return False
+    _enter(breaker, CLOSED, now_ns)
+    breaker.why = ""
+    return True
+
+
 def part_of(qty: int, fraction: Decimal, *, lot: int, least: int) -> int:
     """What HALF_OPEN lets through of a quantity, in whole lots: never less than `least`, never more than all."""
     part = int(qty * fraction)

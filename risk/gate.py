@@ -47,10 +47,11 @@ class Exposure(Struct, gc=False):
 
     def worst(self, side: int) -> int:
         """The furthest that the position can get on a side, counted towards that side (a short of 5 is 5 for -1)."""
-        held = self.position * side
-        if held < 0:
-            held = min(0, held + (self.closing_buys if side > 0 else self.closing_sells))
-        return held + (self.buys if side > 0 else self.sells)
+        if side > 0:
+            held, closing, more = self.position, self.closing_buys, self.buys
+        else:
+            held, closing, more = -self.position, self.closing_sells, self.sells
+        return (held if held >= 0 else min(0, held + closing)) + more
 
 
 def adds_risk(side: int, qty: int, exposure: Exposure) -> bool:

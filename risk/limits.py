@@ -111,6 +111,12 @@ def check_wide(limits: WideLimits, seen: Measured) -> Veto | None:
 
 def check_losses(limits: WideLimits, seen: Measured) -> Veto | None:
     """What was lost of the highest equity, of the day's, and by the strategy itself."""
+    if (
+        seen.day_loss_ppm < limits.day_loss_ppm
+        and seen.drawdown_ppm < limits.drawdown_ppm
+        and seen.strategy_drawdown_ppm < limits.strategy_drawdown_ppm
+    ):
+        return None
     for lost, most, reason, rule in (
         (seen.day_loss_ppm, limits.day_loss_ppm, Reason.DAILY_LOSS, "daily_loss"),
         (seen.drawdown_ppm, limits.drawdown_ppm, Reason.DRAWDOWN, "portfolio_drawdown"),
@@ -131,27 +137,43 @@ def check_sums(limits: WideLimits, seen: Measured) -> Veto | None:
         )
     if not seen.gross_grows:
         return None
-    for worth, most, scope in (
-        (seen.gross, limits.exposure, "portfolio"),
-        (seen.venue_gross, limits.venue_exposure, "venue"),
-        (seen.strategy_gross, limits.strategy_exposure, "strategy"),
-    ):
-        if most is not None and worth > most:
-            text = f"the {scope} would come to {usd(worth)} USD, portfolio_exposure allows {usd(most)}"
-            return Veto(Reason.EXPOSURE_LIMIT, text)
-    for worth, equity, most, scope in (
-        (seen.gross, seen.equity, limits.leverage_ppm, "portfolio"),
-        (seen.account_gross, seen.account_equity, limits.account_leverage_ppm, "account"),
-    ):
-        if worth * PPM > most * equity:
-            times = f"{worth / equity:.2f}x" if equity > 0 else "beyond any measure"
-            text = f"the {scope}'s leverage would be {times}, leverage allows {most / PPM:g}x"
-            return Veto(Reason.LEVERAGE, text)
+    return check_worths(limits, seen) or check_leverage(limits, seen)
+
+
+def check_worths(limits: WideLimits, seen: Measured) -> Veto | None:
+    """Worth of the portfolio, and of venue and strategy where they have a limit of their own."""
+    of_venue, of_strategy = limits.venue_exposure, limits.strategy_exposure
+    if seen.gross > limits.exposure:
+        return _exposure("portfolio", seen.gross, limits.exposure)
+    if of_venue is not None and seen.venue_gross > of_venue:
+        return _exposure("venue", seen.venue_gross, of_venue)
+    if of_strategy is not None and seen.strategy_gross > of_strategy:
+        return _exposure("strategy", seen.strategy_gross, of_strategy)
+    return None
+
+
+def check_leverage(limits: WideLimits, seen: Measured) -> Veto | None:
+    """Leverage of portfolio and account, and how far the account is from its liquidation."""
+    if seen.gross * PPM > limits.leverage_ppm * seen.equity:
+        return _leverage("portfolio", seen.gross, seen.equity, limits.leverage_ppm)
+    if seen.account_gross * PPM > limits.account_leverage_ppm * seen.account_equity:
+        return _leverage("account", seen.account_gross, seen.account_equity, limits.account_leverage_ppm)
     distance = liquidation_distance_ppm(seen.account_equity, seen.account_gross, seen.account_maintenance)
     if distance < limits.liquidation_ppm:
         text = f"a move of {percent(distance)} would liquidate the account, liquidation_distance asks for "
         return Veto(Reason.LIQUIDATION, text + percent(limits.liquidation_ppm))
     return None
+
+
+def _exposure(scope: str, worth: int, most: int) -> Veto:
+    text = f"the {scope} would come to {usd(worth)} USD, portfolio_exposure allows {usd(most)}"
+    return Veto(Reason.EXPOSURE_LIMIT, text)
+
+
+def _leverage(scope: str, worth: int, equity: int, most_ppm: int) -> Veto:
+    times = f"{worth / equity:.2f}x" if equity > 0 else "beyond any measure"
+    text = f"the {scope}'s leverage would be {times}, leverage allows {most_ppm / PPM:g}x"
+    return Veto(Reason.LEVERAGE, text)
 
 
 def liquidation_distance_ppm(equity: int, gross: int, maintenance: int) -> int:

@@ -166,13 +166,13 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
         case c.LoadStrategy() | c.StartStrategy() if load_needs_votes(core, event):
             return ask_quorum(core, event, command)
         case c.LoadStrategy():
-            by_settings = event.actor.door is c.Door.SYSTEM
-            refusal = strategies.load(core, command.spec, command.source_hash, is_configured=by_settings)
+            by_settings, person = event.actor.door is c.Door.SYSTEM, event.actor.person
+            refusal = strategies.load(core, command.spec, command.source_hash, by=person, is_configured=by_settings)
             return said(refusal, f"{command.spec.id} is loading.")
         case c.SetParams() if needs_votes(core, event, command):
             return ask_quorum(core, event, command)
         case c.UnloadStrategy() | c.StartStrategy() | c.PauseStrategy() | c.SetParams():
-            return on_loaded(core, who, command)
+            return on_loaded(core, who, command, asker=event.actor.person)
         case _:
             return override(core, event, who, command)
 
@@ -216,7 +216,7 @@ def change_settings(core: Core, event: CommandReceived, who: str, command: c.Cha
     if isinstance(change, Veto):
         return change
     if config.is_at_once(core, who, change):
-        return config.change(core, who, change)
+        return config.change(core, who, change, asker=event.actor.person)
     if people.is_own_link(who, change.edits) and event.actor.door is not c.Door.SYSTEM:
         refusal = objection(core, change) or people.use_code(
             core, who, command.step, needed=core.state.settings.approvals.codes
@@ -255,9 +255,9 @@ def said(refusal: Veto | None, text: str) -> Veto | str:
 
 
 def on_loaded(
-    core: Core, who: str, command: c.UnloadStrategy | c.StartStrategy | c.PauseStrategy | c.SetParams
+    core: Core, who: str, command: c.UnloadStrategy | c.StartStrategy | c.PauseStrategy | c.SetParams, *, asker: str
 ) -> Veto | str:
-    """Commands about a strategy that is loaded."""
+    """Commands about a strategy that is loaded; `asker` is the person behind them, `who` may be those who agreed."""
     strategy = core.state.strategies.get(command.strategy)
     if strategy is None:
         return Veto(Reason.NO_SUCH, f"strategy {command.strategy}; see /strategies list")
@@ -266,14 +266,14 @@ def on_loaded(
         case c.UnloadStrategy():
             return said(strategies.unload(core, strategy, keep_position=command.keep_position), f"{name} is unloaded.")
         case c.StartStrategy():
-            return said(strategies.start(core, strategy), f"{name} is started.")
+            return said(strategies.put_to_work(core, strategy, asker), f"{name} is started.")
         case c.PauseStrategy():
             return said(
                 strategies.pause(core, strategy, f"paused by {who}"),
                 f"{name} is paused: quotes and entries are pulled, protections stay.",
             )
         case c.SetParams():
-            refusal = strategies.set_params(core, strategy, command.params)
+            refusal = strategies.put_to_work(core, strategy, asker, command.params)
             config.note_params(core, who, name)
             return said(refusal, f"{name} has new parameters and warms up.")
 
@@ -284,7 +284,7 @@ def ask_quorum(core: Core, event: CommandReceived, command: c.Command) -> Veto |
     if refusal is not None:
         return refusal
     if event.actor.door is c.Door.SYSTEM:
-        return give(core, "the configuration", command)
+        return give(core, "the configuration", command, asker="")
     if isinstance(command, c.SetParams):
         command = replace(command, before=params.before(core, command))
     who, approvals = event.actor.person, core.state.settings.approvals
@@ -330,7 +330,8 @@ def release(core: Core, request: Request) -> Veto | str:
         return Veto(Reason.DIGEST, f"{request.id} is not what it was when it was opened")
     asker, asked = core.persons.get(request.requester), request.command
     needed = role_for(request.requester, asked) if asked else ROLE_NEEDED[c.ManualTarget]
-    if request.requester and (asker is None or asker.role < needed):
+    is_theirs = request.requester and request.asker in {"", request.requester}
+    if is_theirs and (asker is None or asker.role < needed):
         return Veto(Reason.ROLE, f"{request.requester}, who asked for it, may not any more")
     if request.parked is not None:
         return parked.release_parked(core, request.parked)
@@ -340,11 +341,11 @@ def release(core: Core, request: Request) -> Veto | str:
         return Veto(Reason.MOVED, "other settings have come into force; ask again, on top of them")
     if isinstance(request.command, c.Override):
         return overrides.begin(core, request, request.command)
-    return give(core, " and ".join(request.votes), request.command)
+    return give(core, " and ".join(request.votes), request.command, asker=request.requester)
 
 
-def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR0911 - one per command
-    """Carry out what the quorum agreed to."""
+def give(core: Core, by: str, command: c.Command, *, asker: str) -> Veto | str:  # noqa: PLR0911 - one per command
+    """Carry out what the quorum agreed to, and `asker` had asked for."""
     refusal = objection(core, command)
     if refusal is not None:
         return refusal
@@ -365,13 +366,13 @@ def give(core: Core, by: str, command: c.Command) -> Veto | str:  # noqa: PLR091
             config.record(core, command.settings, by, "the settings file")
             return operate.apply_settings(core, command)
         case c.ChangeSettings():
-            return config.change(core, by, command)
+            return config.change(core, by, command, asker=asker)
         case c.SetBreaker():
             return by_hand.release(core, command.name)
         case c.SetParams() | c.StartStrategy():
-            return on_loaded(core, by, command)
+            return on_loaded(core, by, command, asker=asker)
         case c.LoadStrategy():
-            refusal = strategies.load(core, command.spec, command.source_hash, is_approved=True)
+            refusal = strategies.load(core, command.spec, command.source_hash, by=asker, is_approved=True)
             return said(refusal, f"{command.spec.id} is loading.")
         case _:
             return Veto(Reason.WRONG_STATE, verb_of(command))
@@ -389,7 +390,7 @@ def deny(core: Core, person: str, command: c.Deny) -> Veto | str:
     voter = core.persons.get(person)
     if voter is None or (voter.role < requests.terms(core, request).role and person != request.requester):
         return Veto(Reason.ROLE, "deny needs an approver, or the requester")
-    if person != request.requester:
+    if person != (request.asker or request.requester):
         requests.remember_denial(core, request.asker or request.requester)
     request.denied_by = "" if command.reason else person
     requests.end(core, request, RequestStatus.DENIED, f"denied by {person}: {command.reason or 'no reason given'}")

@@ -184,6 +184,7 @@ def newest_entry(core: Core, slot: Slot) -> str:
 def on_halt(core: Core, who: str, command: c.Halt) -> None:
     """A person's halt."""
     halt(core, who, command.reason or f"halted by {who}")
+    core.state.halted_by = who
 
 
 def flatten(core: Core, who: str, command: c.Flatten, age_ns: int) -> None:

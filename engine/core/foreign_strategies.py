@@ -10,7 +10,7 @@ from domain import commands as c
 from domain.desired import NOTHING
 from domain.facts import StrategyStatus
 from domain.settings import StrategySpec
-from engine.core import allocation, operate, params, requests, samples
+from engine.core import allocation, operate, params, requests, samples, succession
 from engine.core.core import Core
 from engine.core.state import MANUAL, Slot, StrategyState
 
@@ -44,9 +44,11 @@ def load(core: Core, who: str, command: c.LoadStrategy) -> None:
     slots = [core.slot(spec.account, instrument) for instrument in spec.instruments]
     if any(slot.owner not in {"", spec.id} and slot.owner in core.state.strategies for slot in slots):
         return
-    core.state.strategies.setdefault(spec.id, StrategyState(spec, source_hash=command.source_hash))
+    by = who if who in core.persons else ""
+    core.state.strategies.setdefault(spec.id, StrategyState(spec, source_hash=command.source_hash, by=by))
     for slot in slots:
         slot.owner = spec.id
+    succession.follow(core, core.state.strategies[spec.id])
 
 
 def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
@@ -54,7 +56,7 @@ def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
     strategy = core.state.strategies.get(command.strategy)
     if strategy is None:
         return
-    name, spec = strategy.spec.id, strategy.spec
+    name, spec, person = strategy.spec.id, strategy.spec, who if who in core.persons else ""
     match command:
         case c.UnloadStrategy():
             slots = core.slots_of(name)
@@ -62,6 +64,7 @@ def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
             if holds and not command.keep_position:
                 return
             want_nothing(core, strategy)
+            succession.leave(core, strategy)
             del core.state.strategies[name]
             samples.forget_strategy(core, name)
             allocation.forget(core, name)
@@ -71,6 +74,7 @@ def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
             return  # it takes votes
         case c.SetParams():
             strategy.spec = replace(spec, params={**spec.params, **command.params}, autostart=True)
+            strategy.by = person
             want_nothing(core, strategy)
             strategy.status, strategy.detail, strategy.memory, strategy.bars_seen = StrategyStatus.WARMING, "", None, {}
         case c.PauseStrategy() if strategy.status is StrategyStatus.RUNNING:
@@ -82,9 +86,9 @@ def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
         case c.StartStrategy() if takes_votes(core, who):
             return
         case c.StartStrategy() if strategy.status is StrategyStatus.PAUSED:
-            strategy.status, strategy.detail = StrategyStatus.RUNNING, ""
+            strategy.status, strategy.detail, strategy.by = StrategyStatus.RUNNING, "", person
         case c.StartStrategy() if strategy.status is StrategyStatus.WARMING:
-            strategy.spec = replace(spec, autostart=True)
+            strategy.spec, strategy.by = replace(spec, autostart=True), person
         case _:
             return
 

@@ -50,6 +50,7 @@ def approve(core: Core, who: str, vote: c.Approve, door: c.Door) -> None:
             operate.open_accounts(core)
             core.refresh()
             people.take_over(core, persons)
+            requests.drop_votes(core)
         case c.ChangeSettings() as command:
             take_settings(core, command)
         case c.Resume() as command:
@@ -67,6 +68,7 @@ def take_settings(core: Core, command: c.ChangeSettings) -> None:
         core.state.settings, core.state.settings_hash = after, version.content_hash
         core.refresh()
         people.take_over(core, persons)
+        requests.drop_votes(core)
 
 
 def set_cap(core: Core, command: c.SetCap) -> None:

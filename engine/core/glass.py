@@ -46,6 +46,7 @@ def break_glass(core: Core, who: str, command: c.BreakGlass, age_ns: int) -> Vet
     state.reviews[due.id] = due
     for old in [r.id for r in state.reviews.values() if r.reviewed_by][:-REMEMBERED_REVIEWS]:
         del state.reviews[old]
+    drop_oldest(core, who)
     core.set_timer(f"review:{due.id}", due.due_ns)
     core.alert(
         Severity.CRITICAL,
@@ -56,6 +57,19 @@ def break_glass(core: Core, who: str, command: c.BreakGlass, age_ns: int) -> Vet
     if isinstance(done, Veto):
         return done
     return f"{done} Everybody is told; {due.id} waits for a review by somebody else."
+
+
+def drop_oldest(core: Core, who: str) -> None:
+    """So many wait and no more: one too many lets the oldest of the same person go, so that it hides nobody else's."""
+    waiting = [due for due in core.state.reviews.values() if not due.reviewed_by]
+    if len(waiting) <= REMEMBERED_REVIEWS:
+        return
+    own = [due for due in waiting if due.person == who]
+    oldest = (own if len(own) > 1 else waiting)[0]
+    del core.state.reviews[oldest.id]
+    core.drop_timer(f"review:{oldest.id}")
+    text = f"{oldest.id} (break-glass by {oldest.person}: {oldest.text}) waits for no review any more: "
+    core.alert(Severity.CRITICAL, "review_dropped", f"{text}{REMEMBERED_REVIEWS} newer ones do.")
 
 
 def review(core: Core, who: str, command: c.Review) -> Veto | str:

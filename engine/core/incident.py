@@ -5,7 +5,8 @@ meanwhile belongs to it, and makes people acknowledge again. Halts by a person o
 
     breach      open_       everybody is told at once, and of what was done and is left some seconds later
     ack         a person    the damage report is written down
-    recover     role risk   every account is compared with its venue; then HALTED becomes REDUCING
+    recover     role risk   every account is compared with its venue; then HALTED becomes REDUCING,
+                            unless a person's own /halt stands: that is the quorum's to lift
     /resume     the quorum  refused before that; it closes the incident
 """
 
@@ -25,6 +26,7 @@ from engine.core.samples import portfolio_equity
 
 REMEMBERED = 20
 MOST_STEPS = 100
+"""From here on what breaks is written down once per kind."""
 FOLLOW_UP_NS = 5 * SECOND_NS
 """When people hear what was done and what is left: what closes positions has had its first answers by then."""
 BREACH, ALSO = "breach", "also"
@@ -74,12 +76,18 @@ def open_(core: Core, kind: str, text: str, by: str = "engine", venue: str = "")
 
 
 def go_on(core: Core, incident: Incident, kind: str, text: str, by: str) -> Incident:
-    """Something else broke while an incident is open; what is the same again says nothing new."""
-    said = f"{kind}: {text}"
-    if incident.stage is Stage.OPEN and any(step.text == said for step in incident.steps):
+    """Something else broke while an incident is open; what is the same again says nothing new.
+
+    Once all steps are taken, only so much is known of what broke already: another of its kind counts as the same.
+    """
+    said, is_full = f"{kind}: {text}", len(incident.steps) >= MOST_STEPS
+    broke = [step.text for step in incident.steps if step.what in {BREACH, ALSO}]
+    is_known = any(before.startswith(f"{kind}: ") if is_full else before == said for before in broke)
+    if incident.stage is Stage.OPEN and is_known:
         return incident
     was, incident.stage = incident.stage, Stage.OPEN
-    note(core, incident, ALSO, by, said)
+    if not (is_full and is_known):
+        note(core, incident, ALSO, by, said)
     severity = Severity.ERROR if was is Stage.OPEN else Severity.CRITICAL
     tell(core, severity, f"{incident.id} goes on ({kind}): {text} {_NEXT[Stage.OPEN]}")
     incident.told = False
@@ -88,10 +96,8 @@ def go_on(core: Core, incident: Incident, kind: str, text: str, by: str) -> Inci
 
 
 def note(core: Core, incident: Incident, what: str, by: str, text: str = "") -> None:
-    """Write a step down: what breakers did, and what people do; of what else breaks only so much is kept."""
-    if what != ALSO or len(incident.steps) < MOST_STEPS:
-        step = Step(seq=core.state.seq, ts_ns=core.state.ts_ns, what=what, by=by, text=text)
-        incident.steps.append(step)
+    """Write a step down: what breakers did, and what people do."""
+    incident.steps.append(Step(seq=core.state.seq, ts_ns=core.state.ts_ns, what=what, by=by, text=text))
 
 
 def tell(core: Core, severity: Severity, text: str) -> None:
@@ -258,8 +264,9 @@ def on_reconciled(core: Core) -> None:
     incident.stage = Stage.RECOVERED
     out = sorted({venue_of(account.id) for account in accounts if not account.reconciled})
     note(core, incident, Stage.RECOVERED, "engine", f"without {', '.join(out)}, which is down" if out else "")
+    is_theirs = core.state.halted_by  # no one person takes back what another has halted
     is_same = incident.latch == (core.state.latched_by, core.state.latched_reason)
-    if core.state.latched is TradingState.HALTED and is_same and not incident.venue:
+    if core.state.latched is TradingState.HALTED and is_same and not is_theirs and not incident.venue:
         trading.latch(core, TradingState.REDUCING, "engine", f"{incident.id} is reconciled and waits for a resume")
     if not is_held(core, incident):
         close(core, "engine")

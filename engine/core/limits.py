@@ -29,6 +29,10 @@ class Limits(NamedTuple):
     owner: str
     gate: GateConfig
     wide: WideLimits
+    most: int
+    """`gate.max_exposure` as `risk.limits.money`."""
+    rules: dict[str, Decimal | None]
+    """What `effective` says of each rule in this slot."""
     messages: int
     """Of the strategy, in a window."""
     venue_messages: int
@@ -201,6 +205,8 @@ def make_limits(core: Core, slot: Slot) -> Limits | None:
         owner,
         gate,
         wide,
+        money(risk.max_exposure),
+        own,
         int(of_owner * window_s),
         int(at_venue * window_s),
         f"account:{slot.account}",

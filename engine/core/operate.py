@@ -15,12 +15,24 @@ from domain.facts import StrategyStatus, TradingState
 from domain.settings import Settings, StrategySpec
 from domain.text import plain
 from domain.verdict import REASONS, Reason, Veto
-from engine.core import deadman, failover, incident, limits, overrides, params, people, review, trading
+from engine.core import (
+    deadman,
+    failover,
+    incident,
+    limits,
+    overrides,
+    params,
+    people,
+    requests,
+    review,
+    succession,
+    trading,
+)
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
 from engine.core.executor.place import cancel, check_band
 from engine.core.executor.targets import towards_zero
-from engine.core.matrix import by_hand
+from engine.core.matrix import by_hand, unwatched
 from engine.core.matrix.table import settings_problem
 from engine.core.state import MANUAL, Parked, Slot, StrategyState
 from risk.approvals import unreachable
@@ -33,6 +45,7 @@ MOST_MONEY = Decimal("1e15")
 def halt(core: Core, who: str, reason: str) -> str:
     """HALTED at once: quotes and entries are cancelled, protections stay."""
     before = working(core)
+    core.state.halted_by = who
     trading.latch(core, TradingState.HALTED, who, reason or f"halted by {who}")
     left = sum(1 for slot in core.state.slots.values() for o in slot.orders.values() if not o.cancel_ns)
     return (
@@ -184,9 +197,11 @@ def take_settings(core: Core, settings: Settings, content_hash: str) -> None:
     core.state.settings, core.state.settings_hash = settings, content_hash
     core.refresh()
     people.take_over(core, persons)
+    requests.drop_votes(core)
     failover.claim_all(core)
     deadman.apply_settings(core)
     overrides.on_settings(core)
+    unwatched.take_back(core)
     converge_all(core)
 
 
@@ -241,6 +256,8 @@ def give_to_manual(core: Core, slot: Slot) -> None:
     if owner not in core.state.strategies:
         spec = StrategySpec(id=owner, kind=MANUAL, account=slot.account, instruments=(slot.instrument,))
         core.state.strategies[owner] = StrategyState(spec, status=StrategyStatus.RUNNING, desired=NOTHING)
+        slot.owner = owner
+        succession.follow(core, core.state.strategies[owner])
     slot.owner = owner
     core.tally.dirty[slot.key] = None
     if (held := core.state.accounts[slot.account].positions.get(slot.instrument)) is not None:

@@ -95,9 +95,12 @@ def open_request(
     command: Command | None = None,
     parked: Parked | None = None,
 ) -> Request | Veto:
-    """Open a request, or why it could never be approved, or is not asked now."""
+    """Open a request, or why it could never be approved, or is not asked now.
+
+    `requester` is the person behind it, whose own vote is none; for a strategy's own idea the strategy is who asks.
+    """
     state, settings = core.state, core.state.settings.approvals
-    asker = requester or (state.slots[parked.slot].owner if parked is not None else "")
+    asker = requester if parked is None else asker_of(state.slots[parked.slot], requester)
     needs, expires_ns = approvals.terms_of(settings, needed), state.ts_ns + ttl_ns
     voters = [p for p in state.settings.persons if people.voice_from_ns(core, p.id) < expires_ns]
     if not approvals.reachable(voters, requester=requester, terms=needs):
@@ -115,7 +118,7 @@ def open_request(
         created_ns=state.ts_ns,
         expires_ns=expires_ns,
         digest="",
-        votes=[] if settings.codes else approvals.first_votes(core.persons.get(requester), needs),
+        votes=[] if settings.codes or asker != requester else approvals.first_votes(core.persons.get(requester), needs),
         command=command,
         parked=parked,
         role=needs.role,
@@ -164,6 +167,7 @@ def set_timers(core: Core, request: Request) -> None:
 
 def on_started(core: Core) -> None:
     """A new run: what waited waits on with the time that is left, and what ran out meanwhile is over at once."""
+    drop_votes(core)
     for request in list(core.state.requests.values()):
         if request.status is RequestStatus.PENDING and request.expires_ns <= core.state.ts_ns:
             expire(core, request.id)
@@ -205,14 +209,16 @@ def waiting_alike(core: Core, asker: str, command: Command) -> Request | None:
 def park(core: Core, slot: Slot, parked: Parked, notional: Decimal) -> str:
     """Open a request for a large target; returns its id, or "" when nobody could approve it or may be asked now."""
     instrument = core.instruments[slot.instrument]
-    requester = parked_by(core, slot)
+    person = parked_by(core, slot)
+    asker = asker_of(slot, person)
+    behind = f" (put to work by {person})" if person not in {"", asker} else ""
     request = open_request(
         core,
         what="order",
-        text=f"{requester or slot.owner} wants {instrument.qty_text(parked.target)} "
+        text=f"{asker}{behind} wants {instrument.qty_text(parked.target)} "
         f"{slot.instrument} on {slot.account}, "
         f"adding {notional:.2f} at about {instrument.price_text(parked.price)}",
-        requester=requester,
+        requester=person,
         needed=core.state.settings.approvals.order_votes,
         ttl_ns=core.state.settings.approvals.order_ttl_ns,
         parked=parked,
@@ -227,9 +233,17 @@ def park(core: Core, slot: Slot, parked: Parked, notional: Decimal) -> str:
 
 
 def parked_by(core: Core, slot: Slot) -> str:
-    """The person behind a target: who sent the manual order, nobody for a strategy's own idea."""
-    person, _, _ = slot.manual_by.partition("|")
-    return person if slot.owner.startswith(MANUAL) and person in core.persons else ""
+    """The person behind a target: who sent the manual order, or put the strategy to work; "" = the configuration."""
+    owner = core.state.strategies.get(slot.owner)
+    person = owner.by if owner is not None else ""
+    if slot.owner.startswith(MANUAL):
+        person, _, _ = slot.manual_by.partition("|")
+    return person if person in core.persons else ""
+
+
+def asker_of(slot: Slot, person: str) -> str:
+    """Who asks for a target: the person of a manual order, else the strategy, whoever is behind it."""
+    return person if person and slot.owner.startswith(MANUAL) else slot.owner
 
 
 def vote(core: Core, ballot: c.Approve, person: str, door: Door) -> Request | Veto:
@@ -251,14 +265,27 @@ def vote(core: Core, ballot: c.Approve, person: str, door: Door) -> Request | Ve
         return refusal
     if not request.digest.startswith(ballot.digest):
         return Veto(Reason.DIGEST, f"{request.id} is {request.digest[:SHOWN]}, the vote was for {ballot.digest}")
-    # a person who has lost the role since has lost the vote
-    request.votes[:] = [
-        v for v in request.votes if approvals.has_a_voice(core.persons.get(v), needs, request.requester)
-    ]
-    request.votes.append(person)
+    request.votes[:] = [*voices(core, request), person]
     if len(request.votes) < needs.votes:
         publish(core, request)
     return request
+
+
+def voices(core: Core, request: Request) -> list[str]:
+    """The votes of a request that count still."""
+    needs = terms(core, request)
+    return [v for v in request.votes if approvals.has_a_voice(core.persons.get(v), needs, request.requester)]
+
+
+def drop_votes(core: Core) -> None:
+    """Other settings are in force: who has lost the role has lost their votes, also if they get it back later."""
+    for request in core.state.requests.values():
+        if request.status is not RequestStatus.PENDING:
+            continue
+        kept = voices(core, request)
+        if kept != request.votes:
+            request.votes[:] = kept
+            publish(core, request)
 
 
 def end(core: Core, request: Request, status: RequestStatus, why: str = "") -> None:

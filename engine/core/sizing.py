@@ -19,10 +19,14 @@ NEWEST_MINUTES = 8 * 60
 
 def size_of(core: Core, slot: Slot, strength: float) -> Sized:
     """The position that a conviction gives a slot."""
+    found = limits.limits_of(core, slot)
 
     def rule(name: str) -> Decimal:
-        venue = venue_of(slot.account)
-        value = limits.effective(core, name, instrument=slot.instrument, strategy=slot.owner, venue=venue)
+        if found is not None:
+            value = found.rules[name]
+        else:
+            venue = venue_of(slot.account)
+            value = limits.effective(core, name, instrument=slot.instrument, strategy=slot.owner, venue=venue)
         return value if value is not None else ZERO
 
     owner = core.state.strategies.get(slot.owner)

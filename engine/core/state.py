@@ -61,6 +61,17 @@ class WantedQuote(Struct, frozen=True, gc=False):
     level: int
 
 
+class Left(Struct, frozen=True):
+    """What was measured of a slot's owner when it was unloaded, on a PNL day: see `succession`."""
+
+    spec: StrategySpec
+    day: int
+    losses_in_a_row: int
+    given_back: Decimal
+    envelope: Decimal | None
+    trades: tuple[float, ...]
+
+
 class Slot(Struct):
     """Execution slot: one account and instrument, one owner.
 
@@ -118,6 +129,8 @@ class Slot(Struct):
     trade_profit: Decimal = ZERO
     trade_worth: Decimal = ZERO
     """Net profit of the trade that is open, and the most that was paid for it."""
+    left: dict[str, Left] = field(default_factory=dict)
+    """What the last owner left, by `manual` or `code`."""
 
 
 class StrategyState(Struct):
@@ -129,6 +142,8 @@ class StrategyState(Struct):
     memory: Any = None
     desired: Desired = NOTHING
     source_hash: str = ""
+    by: str = ""
+    """The person who loaded or started it, or gave it parameters, last; "" = the configuration."""
     envelope: Decimal | None = None
     """What its quotes and takes may add, in notional; None = what counts as large for the account's equity now."""
     takes: dict[str, int] = field(default_factory=dict)
@@ -313,6 +328,8 @@ class State(Struct):
     latched: TradingState = TradingState.ACTIVE
     latched_reason: str = ""
     latched_by: str = ""
+    halted_by: str = ""
+    """The person whose halt nobody has resumed yet, whatever else has stopped trading since."""
     trading: TradingState = TradingState.REDUCING
     """The most that any account may do now; `Account.trading` is what one may."""
     starting: bool = False

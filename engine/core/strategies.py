@@ -24,7 +24,7 @@ from domain.settings import StrategySpec
 from domain.strategy import Wake
 from domain.text import plain
 from domain.verdict import Reason, Veto
-from engine.core import allocation, failover, samples, wake
+from engine.core import allocation, failover, samples, succession, wake
 from engine.core.core import AnyStrategy, Core, Prepared
 from engine.core.review import clear_wants, review
 from engine.core.state import MANUAL, Slot, StrategyState
@@ -36,7 +36,13 @@ WarmUp = Annotated[int, Meta(ge=0, le=100_000)]
 
 
 def load(
-    core: Core, spec: StrategySpec, source_hash: str, *, is_configured: bool = False, is_approved: bool = False
+    core: Core,
+    spec: StrategySpec,
+    source_hash: str,
+    *,
+    by: str = "",
+    is_configured: bool = False,
+    is_approved: bool = False,
 ) -> Veto | None:
     """Load a strategy into WARMING; refused when a slot has another owner or the name is taken.
 
@@ -67,10 +73,11 @@ def load(
         position = core.state.accounts[spec.account].positions.get(instrument)
         if position is not None:
             position.owner = spec.id
-    strategy = StrategyState(spec, source_hash=source_hash, asked=core.state.seq)
+    strategy = StrategyState(spec, source_hash=source_hash, by=by, asked=core.state.seq)
     core.state.strategies[spec.id] = strategy
     allocation.make_room(core, spec)
     failover.claim(core, spec)
+    succession.follow(core, strategy, is_approved=is_approved)
     warmup = wake.attach(core, spec)
     if problem:
         wake.quarantine(core, strategy, problem)
@@ -230,6 +237,15 @@ def await_history(core: Core) -> None:
         strategy.asked = core.state.seq
 
 
+def put_to_work(core: Core, strategy: StrategyState, by: str, params: dict[str, object] | None = None) -> Veto | None:
+    """Start it, or give it parameters: the person `by` is behind what it wants from now on ("" = the configuration)."""
+    before, strategy.by = strategy.by, by
+    veto = start(core, strategy) if params is None else set_params(core, strategy, params)
+    if veto is not None:
+        strategy.by = before
+    return veto
+
+
 def start(core: Core, strategy: StrategyState) -> Veto | None:
     """Let a paused or quarantined strategy act again; a quarantined one starts with fresh memory and warms up."""
     if strategy.status is StrategyStatus.PAUSED and strategy.asleep:
@@ -304,6 +320,7 @@ def unload(core: Core, strategy: StrategyState, *, keep_position: bool) -> Veto 
     wake.publish(core, strategy)
     wake.detach(core, strategy.spec.id)
     core.failed.pop(strategy.spec.id, None)
+    succession.leave(core, strategy)
     del core.state.strategies[strategy.spec.id]
     samples.forget_strategy(core, strategy.spec.id)
     allocation.forget(core, strategy.spec.id)

@@ -66,6 +66,9 @@ class Tally:
         self.prices: dict[InstrumentId, int] = {}
         self.equity: dict[AccountId, int] = {}
         """Worth of one quantity unit, and accounts' equity, as of event `seq`."""
+        self.worths: dict[str, int] = {}
+        self.maintenance: dict[str, int] = {}
+        """Worth and maintenance margin by scope, as of event `seq` and while no entry changes."""
         self.cash: tuple[list[Decimal], int] = ([], 0)
         """Cash of every account, and the sum of it."""
         self.converted: dict[str, tuple[Decimal, int]] = {}
@@ -105,7 +108,11 @@ class Tally:
                 sums = self.gross.get(scope)
                 if sums is None:
                     sums = self.gross[scope] = {}
-                _change(sums, instrument, gross)
+                after = sums.get(instrument, 0) + gross
+                if after:
+                    sums[instrument] = after
+                else:
+                    del sums[instrument]
                 if opened:
                     self.open[scope] = self.open.get(scope, 0) + opened
         if now.long != was.long:

@@ -36,7 +36,9 @@ def latch(core: Core, state: TradingState, by: str, reason: str) -> None:
     core.state.latched = state
     core.state.latched_by = by
     core.state.latched_reason = reason
-    if state is not ACTIVE:
+    if state is ACTIVE:
+        core.state.halted_by = ""
+    else:
         end_what_was_asked_before(core, state)
     settle(core, force=True)
 

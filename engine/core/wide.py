@@ -21,7 +21,7 @@ from engine.core.executor.exposure import exposure_of
 from engine.core.limits import Limits, limits_of
 from engine.core.state import Slot
 from engine.core.tally import NONE, PORTFOLIO, Entry
-from risk.gate import PPM, Exposure, GateConfig, check_self_match
+from risk.gate import PPM, Exposure, check_self_match
 from risk.limits import Measured, check_account, check_wide, money
 
 IOC = OrderKind.IOC
@@ -29,14 +29,15 @@ IOC = OrderKind.IOC
 
 def count(core: Core) -> None:
     """Bring the sums of worst sides up to date, and value what is in them at the prices of this event."""
-    tally = core.tally
-    is_new = tally.seq != core.state.seq
-    if is_new:
-        tally.seq = core.state.seq
+    tally, seq = core.tally, core.state.seq
+    if tally.seq != seq:
+        tally.seq = seq
         tally.prices.clear()
         tally.equity.clear()
-    if not (is_new or tally.dirty):
+    elif not tally.dirty:
         return
+    tally.worths.clear()
+    tally.maintenance.clear()
     slots = core.state.slots
     for key in tally.dirty:
         slot = slots[key]
@@ -81,9 +82,12 @@ def unit_worth(core: Core, instrument: str) -> int:
 
 def worth(core: Core, scope: str) -> int:
     """Worst-side worth of everything in a scope at the reference prices."""
-    held = core.tally.gross.get(scope)
-    prices = core.tally.prices
-    return sum([qty * prices[name] for name, qty in held.items()]) if held else 0
+    tally = core.tally
+    known = tally.worths.get(scope)
+    if known is None:
+        held, prices = tally.gross.get(scope), tally.prices
+        known = tally.worths[scope] = sum([qty * prices[name] for name, qty in held.items()]) if held else 0
+    return known
 
 
 def equity(core: Core, account: str) -> int:
@@ -107,23 +111,28 @@ def total_equity(core: Core) -> int:
     if cash != tally.cash[0]:
         tally.cash = cash, sum([money(amount) for amount in cash])
     total = tally.cash[1]
-    net, paid, prices = tally.net, tally.paid, tally.prices
-    for name in tally.gross[PORTFOLIO]:
-        if prices[name]:
-            total += net.get(name, 0) * prices[name] - paid.get(name, 0)
+    prices = tally.prices
+    for name, qty in tally.net.items():
+        total += qty * prices.get(name, 0)
+    for name, paid in tally.paid.items():
+        if prices.get(name):
+            total -= paid
     return total
 
 
 def check_account_of(
-    core: Core, slot: Slot, gate: GateConfig, side: int, qty: int, price: int, both: Exposure
+    core: Core, slot: Slot, found: Limits, side: int, qty: int, price: int, both: Exposure
 ) -> Veto | None:
     """Worst side of everything on the account beside an order, `both` halves of a fail-over pair being one."""
     count(core)
     worst = max(both.worst(side) + qty, both.worst(-side)) * price * core.units[slot.instrument]
-    elsewhere = worth_elsewhere(core, slot)
+    own = core.tally.entries.get(slot.key, NONE).gross
+    elsewhere = worth(core, found.of_account) - own * unit_worth(core, slot.instrument)
     if core.pairs and (pair := core.pairs.get(slot.key)) is not None:
         elsewhere = max(elsewhere, worth_elsewhere(core, pair.other(slot)))
-    return check_account(gate.max_exposure, worst + elsewhere)
+    if worst + elsewhere <= found.most:
+        return None
+    return check_account(found.gate.max_exposure, worst + elsewhere)
 
 
 def worth_elsewhere(core: Core, slot: Slot) -> int:
@@ -132,11 +141,8 @@ def worth_elsewhere(core: Core, slot: Slot) -> int:
     return worth(core, f"account:{slot.account}") - own * unit_worth(core, slot.instrument)
 
 
-def check(core: Core, slot: Slot, side: int, qty: int, price: int, now: Exposure) -> Veto | None:
+def check(core: Core, slot: Slot, found: Limits, side: int, qty: int, price: int, now: Exposure) -> Veto | None:
     """Hold an order of `qty` that adds risk beside `now` against everything that is larger than its slot."""
-    found = limits_of(core, slot)
-    if found is None:
-        return Veto(Reason.LIMIT_MISSING, slot.instrument)
     limits = found.wide
     seen = measure(core, slot, found, side, qty, price, now)
     veto = check_wide(limits, seen)
@@ -153,26 +159,26 @@ def check(core: Core, slot: Slot, side: int, qty: int, price: int, now: Exposure
 def measure(core: Core, slot: Slot, found: Limits, side: int, qty: int, price: int, now: Exposure) -> Measured:
     """What an order leads to, at the reference prices; its slot at `price` where that is dearer."""
     count(core)
-    tally, limits = core.tally, found.wide
+    tally, limits, state, account, instrument = core.tally, found.wide, core.state, slot.account, slot.instrument
     before = tally.entries.get(slot.key, NONE)
-    held_unit = unit_worth(core, slot.instrument)
-    own_unit = max(price * core.units[slot.instrument], held_unit)
-    long = max(0, now.worst(1) + (qty if side > 0 else 0))
-    short = max(0, now.worst(-1) + (qty if side < 0 else 0))
-    one, one_before = (long, before.long) if side > 0 else (short, before.short)
-    asset = asset_worth(core, slot.instrument, side)
-    gross, gross_before = max(long, short), before.gross
+    held_unit = unit_worth(core, instrument)
+    own_unit = max(price * core.units[instrument], held_unit)
+    one, other = max(0, now.worst(side) + qty), max(0, now.worst(-side))
+    one_before = before.long if side > 0 else before.short
+    asset = asset_worth(core, instrument, side)
+    gross, gross_before = max(one, other), before.gross
     change = gross * own_unit - gross_before * held_unit
-    account = slot.account
-    whole = worth(core, PORTFOLIO)
-    in_account = whole if len(core.state.accounts) == 1 else worth(core, found.of_account)
-    opens = not (before.long or before.short)
-    position = core.state.accounts[account].positions.get(slot.instrument)
-    adds = position is not None and position.qty * side > 0
-    owner = core.state.strategies.get(slot.owner)
-    total = total_equity(core)
+    whole, total = worth(core, PORTFOLIO), total_equity(core)
+    is_only = len(state.accounts) == 1
+    opens, opened = not (before.long or before.short), tally.open
+    age_ns = 0
+    if limits.age_ns:
+        position = state.accounts[account].positions.get(instrument)
+        if position is not None and position.qty * side > 0:
+            age_ns = state.ts_ns - position.opened_ns
+    owner = state.strategies.get(slot.owner)
     return Measured(
-        asset=core.assets[slot.instrument][0],
+        asset=core.assets[instrument][0],
         asset_worth=asset - one_before * held_unit + one * own_unit,
         asset_grows=one > one_before,
         gross_grows=gross > gross_before,
@@ -180,40 +186,38 @@ def measure(core: Core, slot: Slot, found: Limits, side: int, qty: int, price: i
         gross=whole + change,
         venue_gross=-1 if limits.venue_exposure is None else worth(core, found.of_venue) + change,
         strategy_gross=-1 if limits.strategy_exposure is None else worth(core, found.of_strategy) + change,
-        account_equity=total if len(core.state.accounts) == 1 else equity(core, account),
-        account_gross=in_account + change,
-        account_maintenance=maintenance(core, found.of_account) + change * core.maintenance[slot.instrument] // PPM,
+        account_equity=total if is_only else equity(core, account),
+        account_gross=(whole if is_only else worth(core, found.of_account)) + change,
+        account_maintenance=maintenance(core, found.of_account) + change * core.maintenance[instrument] // PPM,
         opens=opens,
-        positions=tally.open.get(PORTFOLIO, 0) + opens,
-        venue_positions=tally.open.get(found.of_venue, 0) + opens,
-        strategy_positions=tally.open.get(found.of_strategy, 0) + opens,
-        book=book_worth(core, slot.instrument, limits.min_book),
-        age_ns=core.state.ts_ns - position.opened_ns if adds and position is not None and limits.age_ns else 0,
-        losses=owner.losses_in_a_row if owner is not None and owner.losses_day == core.state.ts_ns // DAY_NS else 0,
-        drawdown_ppm=lost_ppm(converted(core, "peak", core.state.samples.peak_equity), total),
+        positions=opened.get(PORTFOLIO, 0) + opens,
+        venue_positions=opened.get(found.of_venue, 0) + opens,
+        strategy_positions=opened.get(found.of_strategy, 0) + opens,
+        book=book_worth(core, instrument, limits.min_book),
+        age_ns=age_ns,
+        losses=owner.losses_in_a_row if owner is not None and owner.losses_day == state.ts_ns // DAY_NS else 0,
+        drawdown_ppm=lost_ppm(core, "peak", state.samples.peak_equity, total),
         strategy_drawdown_ppm=strategy_lost_ppm(core, slot.owner) if owner is not None else 0,
-        day_loss_ppm=lost_ppm(converted(core, "day", samples.day_opened(core)), total),
+        day_loss_ppm=lost_ppm(core, "day", samples.day_opened(core), total),
     )
 
 
-def converted(core: Core, name: str, amount: Decimal) -> int:
-    """`money` of an amount that seldom changes."""
+def lost_ppm(core: Core, name: str, amount: Decimal, after: int) -> int:
+    """What is gone of an amount that seldom changes, in parts per million; 0 when nothing is."""
     known = core.tally.converted.get(name)
     if known is None or known[0] is not amount:
         known = core.tally.converted[name] = amount, money(amount)
-    return known[1]
-
-
-def lost_ppm(before: int, after: int) -> int:
-    """What is gone of `before`, in parts per million; 0 when nothing is."""
-    return (before - after) * PPM // before if before > max(after, 0) else 0
+    before = known[1]
+    return (before - after) * PPM // before if before > after and before > 0 else 0
 
 
 def strategy_lost_ppm(core: Core, strategy: str) -> int:
     """A strategy's drawdown (`samples.strategy_drawdown`) at the newest sample."""
     kept = core.state.samples
     profits = kept.pnl.get(strategy)
-    given_back = kept.peaks.get(strategy, ZERO) - profits[-1] if profits else ZERO
+    if not profits:
+        return 0
+    given_back = kept.peaks.get(strategy, ZERO) - profits[-1]
     if given_back <= 0:
         return 0
     account = core.state.strategies[strategy].spec.account
@@ -267,7 +271,7 @@ def room_for(core: Core, slot: Slot, found: Limits, side: int, price: int) -> tu
     rooms = [
         (limits.asset_ppm * total // PPM - asset_worth(core, slot.instrument, side) + one, Reason.ASSET_LIMIT),
         (limits.exposure - whole, Reason.EXPOSURE_LIMIT),
-        (money(found.gate.max_exposure) - in_account, Reason.EXPOSURE_LIMIT),
+        (found.most - in_account, Reason.EXPOSURE_LIMIT),
         (limits.leverage_ppm * total // PPM - whole, Reason.LEVERAGE),
         (limits.account_leverage_ppm * account // PPM - in_account, Reason.LEVERAGE),
     ]
@@ -284,14 +288,23 @@ def room_for(core: Core, slot: Slot, found: Limits, side: int, price: int) -> tu
 def asset_worth(core: Core, instrument: str, side: int) -> int:
     """Worst side of an instrument's asset over all venues and accounts, at the reference prices."""
     sums = core.tally.longs if side > 0 else core.tally.shorts
-    return sum([sums.get(name, 0) * unit_worth(core, name) for name in core.assets[instrument][1]])
+    total = 0
+    for name in core.assets[instrument][1]:
+        qty = sums.get(name)
+        if qty:
+            total += qty * unit_worth(core, name)
+    return total
 
 
 def maintenance(core: Core, scope: str) -> int:
     """Maintenance margin of everything in a scope, held or to come."""
-    held = core.tally.gross.get(scope) or {}
-    rates, prices = core.maintenance, core.tally.prices
-    return sum([qty * prices[name] * rates[name] for name, qty in held.items()]) // PPM
+    tally = core.tally
+    known = tally.maintenance.get(scope)
+    if known is None:
+        held, rates, prices = tally.gross.get(scope) or {}, core.maintenance, tally.prices
+        worths = [qty * prices[name] * rates[name] for name, qty in held.items()]
+        known = tally.maintenance[scope] = sum(worths) // PPM
+    return known
 
 
 def book_worth(core: Core, instrument: str, enough: int) -> int:
@@ -300,6 +313,8 @@ def book_worth(core: Core, instrument: str, enough: int) -> int:
     Of a touch alone more than it shows is not known: it is judged only where it is enough.
     """
     market, unit = core.markets[instrument], core.units[instrument]
+    if not (market.bids or market.asks):
+        return -1
     thinner = enough
     for levels in (market.bids, market.asks):
         found = 0
@@ -308,7 +323,7 @@ def book_worth(core: Core, instrument: str, enough: int) -> int:
             if found >= enough:
                 break
         thinner = min(thinner, found)
-    return thinner if market.bids or market.asks else -1
+    return thinner
 
 
 def check_own_accounts(core: Core, slot: Slot, side: int, price: int) -> Veto | None:

@@ -91,7 +91,9 @@ def test_a_resume_past_the_steps_of_an_incident_is_noticed(monkeypatch) -> None:
 
 
 def test_a_release_without_anybodys_vote_is_noticed(monkeypatch) -> None:
-    monkeypatch.setattr(commands, "ask_quorum", lambda core, _event, command: commands.give(core, "nobody", command))
+    monkeypatch.setattr(
+        commands, "ask_quorum", lambda core, _event, command: commands.give(core, "nobody", command, asker="")
+    )
     assert first_failure().rule == "nobody alone"
 
 

@@ -13,6 +13,7 @@ from domain.verdict import Reason, Veto
 from engine.core import deadman, limits, wide
 from engine.core.core import Core
 from engine.core.executor.exposure import exposure_of, joint
+from engine.core.limits import Limits
 from engine.core.market import Market
 from engine.core.state import Budget, Slot
 from risk.gate import (
@@ -51,6 +52,27 @@ def take_message(core: Core, slot: Slot, *, reserved: bool) -> bool:
     found = limits.limits_of(core, slot)
     if found is None:
         return False
+    gate, budgets, now = found.gate, core.state.budgets, core.state.ts_ns
+    own, of_strategy, of_venue = budgets.get(slot.account), budgets.get(found.of_strategy), budgets.get(found.of_venue)
+    if own is not None and of_strategy is not None and of_venue is not None:
+        since_ns = now - gate.window_ns
+        if (
+            own.window_ns > since_ns
+            and of_strategy.window_ns > since_ns
+            and of_venue.window_ns > since_ns
+            and own.used < gate.messages_per_window
+            and of_strategy.used < found.messages
+            and of_venue.used < found.venue_messages
+        ):
+            own.used += 1
+            of_strategy.used += 1
+            of_venue.used += 1
+            return True
+    return _take_message(core, slot, found, reserved=reserved)
+
+
+def _take_message(core: Core, slot: Slot, found: Limits, *, reserved: bool) -> bool:
+    """As `take_message`, where a window begins anew or one of them is full."""
     gate, budgets, now = found.gate, core.state.budgets, core.state.ts_ns
     free: list[tuple[Budget, bool]] = []
     for key, most in (
@@ -121,11 +143,13 @@ def check_limits(
     veto = check_exposure(config, instrument, order.side, qty, price, both)
     if veto is None and slot.most is not None and order.role in _ENVELOPED:
         veto = check_envelope(order.side, qty, both, slot.most)
-    if veto is None:
-        veto = wide.check_account_of(core, slot, config, order.side, qty, price, both)
-    if veto is None:
-        veto = wide.check(core, slot, order.side, qty, price, now)
-    return veto
+    if veto is not None:
+        return veto
+    found = limits.limits_of(core, slot)
+    if found is None:
+        return Veto(Reason.LIMIT_MISSING, slot.instrument)
+    veto = wide.check_account_of(core, slot, found, order.side, qty, price, both)
+    return veto or wide.check(core, slot, found, order.side, qty, price, now)
 
 
 def check(core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposure) -> Veto | None:

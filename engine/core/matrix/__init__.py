@@ -6,6 +6,7 @@
     machine   latency, error rate and load as drivers measured them; breaches of security
     money     loss of the day, drawdown, age of positions
     market    volatility, spread, age and gaps of one symbol
+    unwatched what new settings do not order any more is taken back
     by_hand   opened by a person, released by the quorum
 
 A breaker has the key `WATCH` or `WATCH:SCOPE`; a scope is a venue, a strategy or an instrument. Connections to venues

@@ -52,16 +52,26 @@ def take_back(core: Core, key: str) -> None:
     """It is tried again or closed: ceilings and a lock-down end; closed, what was shed begins anew."""
     breaker = of(core, key)
     breaker.report_ns = 0
-    for slot in core.state.slots.values():
-        slot.ceilings.pop(key, None)
-    if split(key)[0] is Watch.SECURITY:
-        core.state.locked = False
+    lift(core, key)
+    unlock(core, key)
     if breaker.state is BreakerState.CLOSED:
         waiting, breaker.shed = breaker.shed, []
         for name in waiting:
             strategy = core.state.strategies.get(name)
             if strategy is not None and strategy.asleep:
                 strategies.start(core, strategy)
+
+
+def lift(core: Core, key: str) -> None:
+    """Its ceilings end."""
+    for slot in core.state.slots.values():
+        slot.ceilings.pop(key, None)
+
+
+def unlock(core: Core, key: str) -> None:
+    """The lock-down ends, where it is what ordered it."""
+    if split(key)[0] is Watch.SECURITY:
+        core.state.locked = False
 
 
 def report(core: Core, key: str) -> None:

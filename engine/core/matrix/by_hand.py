@@ -49,7 +49,9 @@ def key_in(core: Core, name: str) -> str | Veto:
         named = [i.id for i in core.instruments.values() if scope.upper() in {i.base, *map(str.upper, i.aliases)}]
         known, wanted = ids, named[0] if len(named) == 1 else scope.upper()
     elif watch is Watch.POSITION_TIMEOUT:
-        known, wanted = [name for name, s in core.state.strategies.items() if s.spec.kind != MANUAL], scope.lower()
+        loaded = [name for name, s in core.state.strategies.items() if s.spec.kind != MANUAL]
+        unloaded = [name for which, name in map(split, core.state.matrix) if which is watch and name not in loaded]
+        known, wanted = [*loaded, *filter(None, unloaded)], scope.lower()
     else:
         return Veto(Reason.NO_SUCH, f"{watch.value} has no scope: it stands over everything")
     if wanted not in known:

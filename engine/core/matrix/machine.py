@@ -7,7 +7,7 @@ from decimal import Decimal
 from domain.breakers import BreachSource, BreakerAction, Measured, Watch
 from domain.security import SecurityBreach
 from engine.core.core import Core
-from engine.core.matrix import actions, market, money
+from engine.core.matrix import actions, market, money, unwatched
 from engine.core.matrix.judge import LOOK_AGAIN_NS, OPEN, arm, measured
 from engine.core.matrix.table import BY_SYMBOL, figure, key_of, of, split
 from risk import breaker, measures
@@ -21,7 +21,7 @@ def on_measured(core: Core, event: Measured) -> None:
     rule = core.state.settings.breakers.rule(event.watch)
     if rule is not None:
         kept = samples(core, key_of(event.watch, event.scope))
-        kept.append((core.state.ts_ns, event.value, event.count))
+        measures.keep(kept, (core.state.ts_ns, event.value, event.count))
         look(core, event.watch, event.scope)
     if event.watch is Watch.OVERLOAD:
         money.judge(core)
@@ -64,7 +64,7 @@ def on_breach(core: Core, event: SecurityBreach) -> None:
     key = key_of(Watch.SECURITY)
     kept = samples(core, key)
     measures.since(kept, max(core.state.ts_ns - rule.window_ns, of(core, key).fresh_ns))
-    kept.append((core.state.ts_ns, _SOURCES.index(event.kind), 1))
+    measures.keep(kept, (core.state.ts_ns, _SOURCES.index(event.kind), 1))
     value = Decimal(0)
     for index, source in enumerate(_SOURCES):
         times = sum(count for _, kind, count in kept if kind == index)
@@ -106,7 +106,8 @@ def look_again(core: Core, key: str) -> None:
 
 
 def on_started(core: Core) -> None:
-    """A new run: breakers are as they were, and what is due is due."""
+    """A new run: breakers are as they were, but for what the settings do not watch, and what is due is due."""
+    unwatched.take_back(core)
     for key in list(core.state.matrix):
         arm(core, key)
     for strategy in core.state.strategies.values():

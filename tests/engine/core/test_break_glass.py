@@ -7,6 +7,7 @@ import pytest
 from domain import commands as c
 from domain.facts import Alerted, Severity, TradingState
 from domain.verdict import Reason
+from engine.core import glass
 from tests.engine.core.rig import ASKING, WIDE, Rig
 
 DAY_S = 86_400
@@ -87,3 +88,15 @@ def test_a_late_flatten_halts_and_is_reviewed_like_any_other() -> None:
     assert rig.core.state.trading is TradingState.HALTED
     assert "break_glass" in rig.alerts()
     assert [due.person for due in rig.core.state.reviews.values()] == ["eve"]
+
+
+def test_so_many_wait_for_a_review_and_no_more_and_nobody_crowds_out_another_s() -> None:
+    rig = Rig(ASKING).start()
+    first = broken(rig, "bob")
+    for step in range(1, glass.REMEMBERED_REVIEWS + 11):
+        broken(rig, "eve", step)
+    waiting = list(rig.core.state.reviews)
+    assert len(waiting) == glass.REMEMBERED_REVIEWS
+    assert first in waiting
+    assert len([name for name in rig.core.state.timers if name.startswith("review:")]) == len(waiting)
+    assert rig.alerts().count("review_dropped") == 11

@@ -255,3 +255,36 @@ def test_an_incident_with_more_steps_than_are_kept_can_still_be_acknowledged_twi
     again = rig.command(ACK, "bob")
     assert again.reason is Reason.WRONG_STATE
     assert "dot has acknowledged" in again.text
+
+
+@pytest.mark.parametrize("build", ["b", "another"])
+def test_a_persons_halt_is_not_lifted_by_the_steps_of_an_incident_that_came_after_it(build: str) -> None:
+    rig = Rig(ASKING).start()
+    rig.command(c.Halt(), "ann")
+    assert rig.command(c.Flatten(scope=BTC.id), "bob").ok
+    rig.crash(build)
+    compare(rig, ACCOUNT, SUB)
+    assert rig.command(ACK, "bob").ok
+    assert rig.command(RECOVER, "bob").ok
+    compare(rig, ACCOUNT, SUB)
+    assert newest(rig).stage is Stage.RECOVERED
+    assert rig.core.state.latched is TradingState.HALTED
+    assert agree(rig, c.Resume()).ok
+    assert trading(rig) is TradingState.ACTIVE
+    assert rig.core.state.halted_by == ""
+
+
+def test_with_all_steps_taken_the_same_breach_again_alerts_nobody_and_another_kind_still_does() -> None:
+    rig = flattened(0)
+    for number in range(incident.MOST_STEPS + 1):
+        rig.ingest(e.InboxOverflow(depth=number))
+    said, kept = rig.alerts().count("incident"), len(newest(rig).steps)
+    for _ in range(3):
+        rig.ingest(e.InboxOverflow(depth=7_777))
+    assert rig.alerts().count("incident") == said
+    for _ in range(3):
+        incident.open_(rig.core, "key_lost", "a key is gone.")
+    assert len(newest(rig).steps) == kept + 1
+    assert [alert.text for alert in rig.core.facts if isinstance(alert, Alerted) and alert.kind == "incident"] == [
+        f"{newest(rig).id} goes on (key_lost): a key is gone. Next: somebody looks after it and says so: /incident ack."
+    ]

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from domain.breakers import BreakerAction, Watch
+from domain.breakers import BreachSource, BreakerAction, Watch
 from domain.commands import ApplySettings, Approve, ChangeSettings, SetBreaker
 from domain.edits import edits_between
-from domain.facts import TradingState
+from domain.facts import BreakerChanged, TradingState
+from domain.security import SecurityBreach
 from domain.settings import ApprovalSettings
 from domain.verdict import Reason
 from risk.breaker import BreakerState
@@ -86,6 +87,7 @@ def test_a_breaker_that_is_closed_is_not_released() -> None:
     ("watch", "changes", "words"),
     [
         (Watch.SPREAD, {"actions": (BreakerAction.LOCK_DOWN,)}, "the breaker spread cannot do lock_down"),
+        (Watch.OVERLOAD, {"window_ns": 6 * 3600 * 10**9}, "the breaker overload keeps samples for 5 h at most"),
         (Watch.SECURITY, {"recovers": True}, "the breaker security is released by two persons alone"),
         (Watch.DRAWDOWN, {"recovers": True}, "the breaker drawdown is released by two persons alone"),
     ],
@@ -125,3 +127,69 @@ def test_many_takes_while_half_open_lead_to_no_more_than_a_quarter_of_the_envelo
             rig.fill(place)
         rig.wait(2)
     assert 0 < rig.held() <= 208, "of 50,000 at 60,001"
+
+
+def unwatch(rig: Rig, **rules: Any) -> None:
+    """Settings with these breakers alone are in force, as two persons have agreed."""
+    request = rig.command(ApplySettings(settings=only(**rules), content_hash="other"), "ann").request
+    for voter in ("bob", "cem"):
+        rig.command(Approve(request=request), voter)
+    assert rig.core.state.settings_hash == "other"
+
+
+def test_a_breaker_that_settings_watch_no_longer_is_taken_back_and_people_are_told() -> None:
+    halving = rule(Watch.LATENCY, actions=(BreakerAction.HALVE_POSITIONS,))
+    rig = Rig(only(latency=halving)).start()
+    rig.hold_position(0.5)
+    round_trips(rig, 900)
+    assert rig.slot().ceilings == {"latency:PAPER": 250}
+    unwatch(rig)
+    assert state(rig, Watch.LATENCY, "PAPER") is BreakerState.CLOSED
+    assert rig.slot().ceilings == {}
+    assert rig.core.parts.scopes == {}
+    assert rig.core.state.samples_of == {}
+    assert "matrix:latency:PAPER" not in rig.core.state.timers
+    assert "latency of PAPER is not watched any more" in rig.told_alert("breaker_unwatched")
+    assert rig.told(BreakerChanged)[-1].state == "closed"
+
+
+def test_a_lock_down_ends_with_the_breaker_that_ordered_it_but_the_halt_stays() -> None:
+    rig = Rig(only(security=DEFAULTS.security)).start()
+    rig.ingest(SecurityBreach(source="telegram", text="a button that we did not make", kind=BreachSource.BUTTON))
+    unwatch(rig)
+    assert not rig.core.state.locked
+    assert rig.core.state.trading is TradingState.HALTED
+
+
+def test_one_that_a_person_opened_stays_open_without_being_watched_and_can_be_released() -> None:
+    halving = rule(Watch.LATENCY, actions=(BreakerAction.HALVE_POSITIONS,))
+    rig = Rig(only(latency=halving)).start()
+    rig.hold_position(0.5)
+    rig.command(SetBreaker(name="latency:PAPER"), "dot")
+    round_trips(rig, 900)
+    assert rig.slot().ceilings == {"latency:PAPER": 250}
+    unwatch(rig)
+    assert state(rig, Watch.LATENCY, "PAPER") is BreakerState.FORCED_OPEN
+    assert rig.slot().ceilings == {}
+    assert rig.command(SetBreaker(name="latency:PAPER", open=False), "ann").request
+
+
+def test_what_an_open_breaker_is_not_told_to_do_any_more_ends_and_it_stays_open() -> None:
+    halving = rule(Watch.LATENCY, actions=(BreakerAction.HALVE_POSITIONS, BreakerAction.RESTART_STRATEGIES))
+    rig = Rig(only(latency=halving)).start()
+    rig.hold_position(0.5)
+    round_trips(rig, 900)
+    unwatch(rig, latency=DEFAULTS.latency)
+    assert state(rig, Watch.LATENCY, "PAPER") is BreakerState.OPEN
+    assert rig.slot().ceilings == {}
+    assert [task.action for task in rig.core.state.matrix["latency:PAPER"].tasks] == []
+    assert rig.core.parts.scopes == {"PAPER": DEFAULTS.latency.fraction if DEFAULTS.latency else None}
+
+
+def test_settings_of_another_build_s_events_take_back_what_they_do_not_watch_when_the_run_begins() -> None:
+    rig = Rig(only(latency=DEFAULTS.latency)).start()
+    round_trips(rig, 900)
+    unwatch(rig)
+    rig.crash(build="another")
+    assert state(rig, Watch.LATENCY, "PAPER") is BreakerState.CLOSED
+    assert rig.core.parts.scopes == {}

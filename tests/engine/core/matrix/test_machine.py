@@ -18,6 +18,7 @@ from domain.security import SecurityBreach
 from domain.settings import MINUTE_NS, StrategySpec
 from domain.strategy import View
 from engine.core.matrix import actions
+from risk import measures
 from risk.breaker import BreakerState
 from risk.matrix import DEADLINE_NS, DEFAULTS, PRIORITY
 from tests.engine.core.matrix.rig import breaker, failures, load, only, round_trips, rule, state
@@ -202,6 +203,20 @@ def test_a_breaker_of_age_closes_though_its_strategy_was_unloaded_meanwhile() ->
     assert [place.qty for place in places(rig.want(wants(target(0.5, "another"))))] == [500]
 
 
+def test_one_opened_by_hand_can_be_released_though_its_strategy_was_unloaded_meanwhile() -> None:
+    rig = Rig(only(position_timeout=DEFAULTS.position_timeout)).start()
+    rig.command(SetBreaker(name=f"position_timeout:{SPEC.id}"), "dot")
+    rig.command(UnloadStrategy(strategy=SPEC.id), "dot")
+    rig.wait(60)
+    request = rig.command(SetBreaker(name=f"position_timeout:{SPEC.id}", open=False), "ann").request
+    for voter in ("bob", "cem"):
+        rig.command(Approve(request=request), voter)
+    rig.wait(60)
+    assert state(rig, Watch.POSITION_TIMEOUT, SPEC.id) is CLOSED
+    assert f"position_timeout:{SPEC.id}" not in rig.core.state.matrix
+    assert not rig.command(SetBreaker(name=f"position_timeout:{SPEC.id}"), "dot").ok
+
+
 def test_a_strategy_that_sets_no_age_keeps_its_position() -> None:
     rig = Rig(only(position_timeout=DEFAULTS.position_timeout)).start()
     rig.hold_position(0.5)
@@ -252,6 +267,13 @@ def test_a_login_that_fails_now_and_then_is_no_breach_and_five_within_ten_minute
     for _ in range(4):
         breach(rig, BreachSource.LOGIN, "dashboard")
     assert state(rig, Watch.SECURITY) is OPEN
+
+
+def test_breaches_without_end_are_kept_up_to_a_number() -> None:
+    rig = Rig(only(security=rule(Watch.SECURITY, thresholds={BreachSource.LOGIN.value: 10**6}))).start()
+    rig.core.state.samples_of["security"] = [(rig.core.state.ts_ns, 0, 1)] * measures.MOST_SAMPLES
+    breach(rig, BreachSource.LOGIN)
+    assert len(rig.core.state.samples_of["security"]) == measures.MOST_SAMPLES
 
 
 def test_a_breach_in_events_of_another_build_is_none_the_less_one() -> None:
