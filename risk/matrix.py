@@ -120,6 +120,9 @@ OF_A_SYMBOL = (W.VOLATILITY, W.SPREAD, W.FEED_AGE, W.DATA_GAP)
 """The row `market`: each symbol has its own of these."""
 MEASURES_WINDOW = frozenset({W.LATENCY, W.ERROR_RATE, W.OVERLOAD, W.VOLATILITY})
 """Whose measure is made of everything in the window: it has moved when the whole of it lies after the trip."""
+LONGEST_WINDOW_NS = 5 * HOUR_NS
+"""The longest window of these and of security, whose samples are kept one by one."""
+KEEPS_SAMPLES = MEASURES_WINDOW | {W.SECURITY}
 BY_PEOPLE = frozenset({W.DRAWDOWN, W.SECURITY})
 """Only two persons release these: no measure says that what they saw is over."""
 LATCHES_FOR_THE_DAY = frozenset({W.PORTFOLIO_LOSS})

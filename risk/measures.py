@@ -20,6 +20,8 @@ LEAST_COVER = 2
 """Load is judged once samples cover the window divided by this."""
 LEAST_PRICES = 5
 """Prices without which there is no mean that a price could leave."""
+MOST_SAMPLES = 4_096
+"""Kept of one measure: more than the longest window (`risk.matrix.LONGEST_WINDOW_NS`) has of one every five seconds."""
 MILLION = 1_000_000
 
 
@@ -28,6 +30,13 @@ def since(samples: list[Sample], start_ns: int) -> None:
     kept = next((i for i, sample in enumerate(samples) if sample[0] >= start_ns), len(samples))
     if kept:
         del samples[:kept]
+
+
+def keep(samples: list[Sample], sample: Sample) -> None:
+    """Keep one more; the oldest makes room for it."""
+    samples.append(sample)
+    if len(samples) > MOST_SAMPLES:
+        del samples[: len(samples) - MOST_SAMPLES]
 
 
 def latency_ms(samples: Sequence[Sample]) -> Decimal | None:

@@ -14,10 +14,11 @@ from msgspec.structs import replace
 from pydantic import BeforeValidator, Field, field_validator
 
 from domain.breakers import BreachSource, BreakerAction, BreakerRule, BreakerSettings, Watch
+from domain.settings import HOUR_NS
 from engine.config.fields import DurationNs, Fraction, PositiveDurationNs, exact_number, expected
 from engine.config.section import Section
 from engine.config.words import found, nearest
-from risk.matrix import ALLOWED, BY_PEOPLE, DEFAULTS, misfits
+from risk.matrix import ALLOWED, BY_PEOPLE, DEFAULTS, KEEPS_SAMPLES, LONGEST_WINDOW_NS, misfits
 
 MOST_PROBES = 1_000
 
@@ -115,6 +116,8 @@ def problems(config: BreakersSection) -> Iterator[tuple[tuple[str, str], str]]:
         if wrong := misfits(watch, rule.actions):
             fitting = ", ".join(action for action in BreakerAction if action in ALLOWED[watch])
             yield (watch.value, "actions"), f"{', '.join(wrong)} cannot be done by this breaker; it has {fitting}"
+        if watch in KEEPS_SAMPLES and rule.window_ns > LONGEST_WINDOW_NS:
+            yield (watch.value, "window"), f"samples are kept for {LONGEST_WINDOW_NS // HOUR_NS} h at most"
         if rule.recovers and watch in BY_PEOPLE:
             yield (watch.value, "recovers"), "only two persons release this breaker: no measure says that it is over"
         if watch is Watch.EXCHANGE_FAILURE and rule.threshold != int(rule.threshold):

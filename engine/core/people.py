@@ -32,7 +32,12 @@ def standing(core: Core, person: str) -> Standing:
 
 
 def take_over(core: Core, before: Sequence[Person]) -> None:
-    """The settings in force name other people than `before`: from now on what is new about them waits."""
+    """The settings in force name other people than `before`: from now on what is new about them waits.
+
+    Of whoever is gone nothing is known any more: one who returns is new.
+    """
+    for gone in [name for name in core.state.standings if name not in core.persons]:
+        del core.state.standings[gone]
     known = {person.id: person for person in before}
     now = core.state.ts_ns
     for person in core.state.settings.persons:

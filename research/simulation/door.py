@@ -161,11 +161,11 @@ class Door:
             raise Violation("held back", f"{intent} leaves although nobody has looked at a stranger's order")
         slot, side = core.state.slots[sent.slot], sent.place.side
         fuses.judge_leaving(core, slot, intent)
-        worst = self.worst_side(slot.key, side, now_ns)
+        # what reduces never waits for room: orders of that kind may have come since this one was judged
+        worst = self.worst_side(slot.key, side, now_ns, closes_first=False)
         held = self.floor.accounts[slot.account].qty(slot.instrument) * side
-        if worst > max(held, 0) and not self._liquidated_unheard(core, slot.key):
-            value = self.instruments[slot.instrument].notional(intent.price or sent.place.price, worst)
-            self._judge_limits(core, slot, intent, value)
+        if isinstance(intent, Place) and worst > max(held, 0) and not self._liquidated_unheard(core, slot.key):
+            self._judge_limits(core, slot, intent, self.instruments[slot.instrument].notional(intent.price, worst))
         entry = slot.entry
         if sent.role is Role.TARGET and (sent.slot, entry) in self.consumed:
             raise Violation("entry consumed", f"{intent} buys back entry {entry}, whose protection has fired")
@@ -181,10 +181,12 @@ class Door:
 
     # exposure by the venue's word
 
-    def worst_side(self, slot: str, side: int, now_ns: int, *, roles: frozenset[Role] | None = None) -> int:
+    def worst_side(
+        self, slot: str, side: int, now_ns: int, *, roles: frozenset[Role] | None = None, closes_first: bool = True
+    ) -> int:
         """The furthest that the slot's position can get on a side by all that lives at the venue or is on the line.
 
-        Counted towards the side: +20 for side -1 is a short of 20.
+        Counted towards the side: +20 for side -1 is a short of 20. `closes_first`: what reduces fills before all else.
         """
         adding = reducing = 0
         alive = [sent for sent in self.alive.get(slot, ()) if self._lives(sent, now_ns)]
@@ -200,7 +202,7 @@ class Door:
                 adding += left
         account, _, instrument = slot.partition("|")
         position = self.floor.accounts[account].qty(instrument) * side
-        if position < 0:
+        if position < 0 and closes_first:
             position = min(0, position + reducing)
         return position + adding
 

@@ -6,7 +6,7 @@ loosened ends when it was to. Overrides are followed by what people were told of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from msgspec import Struct, field
@@ -30,12 +30,13 @@ _FORCED = BreakerState.FORCED_OPEN
 _NEXT: dict[Stage | None, set[Stage]] = {
     None: {Stage.OPEN},
     Stage.OPEN: {Stage.ACKNOWLEDGED},
-    Stage.ACKNOWLEDGED: {Stage.RECONCILING, Stage.OPEN},
+    Stage.ACKNOWLEDGED: {Stage.RECONCILING, Stage.RECOVERED, Stage.CLOSED, Stage.OPEN},
     Stage.RECONCILING: {Stage.RECOVERED, Stage.CLOSED, Stage.OPEN},
     Stage.RECOVERED: {Stage.CLOSED, Stage.RECONCILING, Stage.OPEN},
     Stage.CLOSED: {Stage.OPEN},
 }
-"""Steps of an incident; another breach puts it back to its beginning, and a new one may be open at once."""
+"""Steps of an incident; another breach puts it back to its beginning, and a new one may be open at once. Where every
+venue is down nobody is waited for: it is recovered with the command that asks for it."""
 
 
 class Held(Struct):
@@ -53,8 +54,10 @@ class Held(Struct):
 class Power:
     """See the module docstring. `judge` is called after every event, `limit` when an order is looked at."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, made: Callable[[], Sequence[Fact]]) -> None:
+        """`made` are the facts of the event at hand that have left the core already."""
         self.settings = settings
+        self.made = made
         self.persons = {person.id: person for person in settings.persons}
         self.held = Held()
         self.overrides: dict[tuple[str, str], OverrideChanged] = {}
@@ -68,6 +71,28 @@ class Power:
         """A new run goes on from its state; what was told stays told."""
         self.held = look(core.state)
         self.overdue.clear()
+        # what the journal kept of an event in the middle of which the process died was judged by nobody
+        self.told = [
+            OverrideChanged(
+                seq=core.state.seq,
+                index=0,
+                ts_ns=override.since_ns,
+                rule=override.rule,
+                scope=override.scope,
+                value=override.value,
+                since_ns=override.since_ns,
+                until_ns=override.until_ns,
+                persons=override.persons,
+                reason=override.reason,
+                request=override.request,
+                ended="",
+            )
+            for override in core.state.overrides.values()
+        ]
+        self.overrides.clear()
+        for fact in self.told:
+            self._voted(core, fact)
+            self._take(fact)
 
     def forget_after(self, seq: int) -> None:
         """A crash has taken everything after `seq`."""
@@ -91,11 +116,15 @@ class Power:
             f"strategy:{slot.owner}",
             f"instrument:{slot.instrument}",
         }
-        now = core.state.ts_ns
+        now, known = core.state.ts_ns, self.overrides
+        fresh = [fact for fact in (*self.made(), *core.facts) if isinstance(fact, OverrideChanged)]
+        if fresh:
+            # the order is made by the very event that begins or ends an override
+            known = {**known, **{(fact.rule, fact.scope): fact for fact in fresh}}
         found = [
             o.value
-            for o in self.overrides.values()
-            if o.rule == rule and o.scope in scopes and o.since_ns <= now < o.until_ns
+            for o in known.values()
+            if o.rule == rule and not o.ended and o.scope in scopes and o.since_ns <= now < o.until_ns
         ]
         return min(found, default=value)
 
@@ -141,8 +170,11 @@ class Power:
     def _override(self, core: Core, fact: OverrideChanged) -> None:
         self.told.append(fact)
         self._take(fact)
-        if fact.ended:
-            return
+        if not fact.ended:
+            self._voted(core, fact)
+
+    def _voted(self, core: Core, fact: OverrideChanged) -> None:
+        """An override is what was asked for, by enough people besides the one who asked."""
         request = core.state.requests.get(fact.request)
         command = request.command if request is not None else None
         text = f"{fact.rule} of {fact.scope} is {fact.value} without a vote"
@@ -161,7 +193,8 @@ class Power:
         self._incident(before, now, event)
         if _RANK[now.latched] < _RANK[before.latched]:
             stage = before.incident[1] if before.incident is not None else None
-            recovered = stage is Stage.RECONCILING and now.latched is TradingState.REDUCING
+            at_once = stage is Stage.ACKNOWLEDGED and now.incident is not None and now.incident[1] is Stage.RECOVERED
+            recovered = now.latched is TradingState.REDUCING and (stage is Stage.RECONCILING or at_once)
             text = f"{before.latched} became {now.latched} by {event}"
             require("resume" in approved or recovered, "nobody alone", text)
             steps = recovered or stage in {None, Stage.RECOVERED, Stage.CLOSED}
@@ -189,7 +222,7 @@ class Power:
         if stage is Stage.ACKNOWLEDGED:
             fits = isinstance(command, c.AcknowledgeIncident) and role >= RoleName.TRADER
             require(fits, "an incident's steps", f"acknowledged by {event}")
-        elif stage is Stage.RECONCILING:
+        elif stage is Stage.RECONCILING or (was is Stage.ACKNOWLEDGED and stage is not Stage.OPEN):
             fits = isinstance(command, c.RecoverIncident) and role >= RoleName.RISK
             require(fits, "an incident's steps", f"recovered by {event}")
 

@@ -85,7 +85,7 @@ class World:
         self.exchange = PaperExchange(self.settings.instruments, deposits, config)
         self.door = Door(self.settings, self.exchange)
         self.votes = Votes(self.settings)
-        self.power = Power(self.settings)
+        self.power = Power(self.settings, lambda: self.kernel.made if self.kernel is not None else ())
         self.door.limit_now = self.power.limit
         self.people = People(Random(seed + 1), self.settings.strategies)
         self.inbox = [

@@ -83,6 +83,14 @@ def test_the_spread_is_a_part_of_the_middle_and_unknown_without_both_sides(
     assert measures.spread(bid, ask) == spread
 
 
+def test_so_many_samples_are_kept_and_the_oldest_make_room() -> None:
+    samples: list[Sample] = [(at, 0, 1) for at in range(measures.MOST_SAMPLES)]
+    for at in range(measures.MOST_SAMPLES, measures.MOST_SAMPLES + 2):
+        measures.keep(samples, (at, 0, 1))
+    assert len(samples) == measures.MOST_SAMPLES
+    assert (samples[0][0], samples[-1][0]) == (2, measures.MOST_SAMPLES + 1)
+
+
 def test_what_is_older_than_the_window_is_forgotten_and_its_first_moment_is_kept() -> None:
     samples: list[Sample] = [(1, 10, 1), (2, 20, 1), (3, 30, 1)]
     measures.since(samples, 2)

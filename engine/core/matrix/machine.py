@@ -21,7 +21,7 @@ def on_measured(core: Core, event: Measured) -> None:
     rule = core.state.settings.breakers.rule(event.watch)
     if rule is not None:
         kept = samples(core, key_of(event.watch, event.scope))
-        kept.append((core.state.ts_ns, event.value, event.count))
+        measures.keep(kept, (core.state.ts_ns, event.value, event.count))
         look(core, event.watch, event.scope)
     if event.watch is Watch.OVERLOAD:
         money.judge(core)
@@ -64,7 +64,7 @@ def on_breach(core: Core, event: SecurityBreach) -> None:
     key = key_of(Watch.SECURITY)
     kept = samples(core, key)
     measures.since(kept, max(core.state.ts_ns - rule.window_ns, of(core, key).fresh_ns))
-    kept.append((core.state.ts_ns, _SOURCES.index(event.kind), 1))
+    measures.keep(kept, (core.state.ts_ns, _SOURCES.index(event.kind), 1))
     value = Decimal(0)
     for index, source in enumerate(_SOURCES):
         times = sum(count for _, kind, count in kept if kind == index)

@@ -61,7 +61,7 @@ def keep(symbol: Symbol, market: Market, kept: list[measures.Sample], sample: me
     since_ns = sample[0] - symbol.window_ns
     while kept and kept[0][0] < since_ns:
         del kept[0]
-    kept.append(sample)
+    measures.keep(kept, sample)
     market.floor = market.ceiling = 0
     if len(kept) >= measures.LEAST_PRICES:
         mean = sum([value for _, value, _ in kept]) // len(kept)

@@ -8,10 +8,11 @@ from decimal import Decimal
 
 from domain.account import venue_of
 from domain.breakers import BreakerAction, BreakerRule, BreakerSettings, Watch
+from domain.settings import HOUR_NS
 from engine.core.core import Core
 from engine.core.state import MANUAL, Slot, StrategyState
 from risk.breaker import Breaker
-from risk.matrix import BY_PEOPLE, OF_A_SYMBOL, misfits
+from risk.matrix import BY_PEOPLE, KEEPS_SAMPLES, LONGEST_WINDOW_NS, OF_A_SYMBOL, misfits
 
 _UNITS = {Watch.LATENCY: " ms", Watch.FEED_AGE: " s", Watch.POSITION_TIMEOUT: " times its age limit"}
 _COUNTS = frozenset({Watch.SECURITY, Watch.DATA_GAP})
@@ -75,6 +76,8 @@ def settings_problem(settings: BreakerSettings) -> str:
             return f"the breaker {watch.value} cannot do {', '.join(wrong)}"
         if rule is not None and not (rule.threshold > 0 and rule.window_ns > 0 and rule.cool_down_ns > 0):
             return f"the breaker {watch.value} needs a threshold, a window and a cool-down above 0"
+        if rule is not None and watch in KEEPS_SAMPLES and rule.window_ns > LONGEST_WINDOW_NS:
+            return f"the breaker {watch.value} keeps samples for {LONGEST_WINDOW_NS // HOUR_NS} h at most"
         if rule is not None and rule.recovers and watch in BY_PEOPLE:
             return f"the breaker {watch.value} is released by two persons alone: no measure says that it is over"
     return ""

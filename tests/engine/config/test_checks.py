@@ -55,6 +55,7 @@ def said(tmp_path):
         ("breakers: {exchange_failure: {off: true}}", "connections are always watched"),
         ("breakers: {security: {recovers: true}}", "only two persons release this breaker"),
         ("breakers: {drawdown: {recovers: true}}", "only two persons release this breaker"),
+        ("breakers: {latency: {window: 6h}}", "samples are kept for 5 h at most"),
         ("breakers: {security: {thresholds: {smell: 1}}}", "'smell' is no source of a breach; there are login"),
         ("accounts: [{id: main, deposit: 5}]", "expected VENUE:label such as PAPER:main"),
         ("accounts: [{id: 'BINANCE:main', deposit: 5}]", "trades on PAPER accounts only"),

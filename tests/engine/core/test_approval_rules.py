@@ -153,6 +153,18 @@ def test_a_new_role_waits_before_it_votes_also_through_a_restart() -> None:
     assert rig.command(ballot(resume_asked(rig)), "new").ok
 
 
+def test_what_was_known_of_a_person_who_is_gone_is_forgotten_and_one_who_returns_is_new() -> None:
+    rig = asking(role_wait_ns=24 * HOUR_NS)
+    everybody = (*ASKING.persons, NEW)
+    settle(rig, persons=everybody)
+    rig.wait(24 * 3_600)
+    assert rig.command(ballot(resume_asked(rig)), "new").ok
+    settle(rig, persons=ASKING.persons)
+    assert "new" not in rig.core.state.standings
+    settle(rig, persons=everybody)
+    assert rig.command(ballot(resume_asked(rig)), "new").reason is Reason.TOO_NEW
+
+
 def test_votes_that_come_too_late_do_not_make_a_quorum_reachable() -> None:
     rig = asking(role_wait_ns=24 * HOUR_NS)
     demoted = tuple(replace(p, role=RoleName.TRADER) if p.id == "cem" else p for p in ASKING.persons)

@@ -87,6 +87,7 @@ def test_a_breaker_that_is_closed_is_not_released() -> None:
     ("watch", "changes", "words"),
     [
         (Watch.SPREAD, {"actions": (BreakerAction.LOCK_DOWN,)}, "the breaker spread cannot do lock_down"),
+        (Watch.OVERLOAD, {"window_ns": 6 * 3600 * 10**9}, "the breaker overload keeps samples for 5 h at most"),
         (Watch.SECURITY, {"recovers": True}, "the breaker security is released by two persons alone"),
         (Watch.DRAWDOWN, {"recovers": True}, "the breaker drawdown is released by two persons alone"),
     ],

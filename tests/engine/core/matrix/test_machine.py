@@ -18,6 +18,7 @@ from domain.security import SecurityBreach
 from domain.settings import MINUTE_NS, StrategySpec
 from domain.strategy import View
 from engine.core.matrix import actions
+from risk import measures
 from risk.breaker import BreakerState
 from risk.matrix import DEADLINE_NS, DEFAULTS, PRIORITY
 from tests.engine.core.matrix.rig import breaker, failures, load, only, round_trips, rule, state
@@ -266,6 +267,13 @@ def test_a_login_that_fails_now_and_then_is_no_breach_and_five_within_ten_minute
     for _ in range(4):
         breach(rig, BreachSource.LOGIN, "dashboard")
     assert state(rig, Watch.SECURITY) is OPEN
+
+
+def test_breaches_without_end_are_kept_up_to_a_number() -> None:
+    rig = Rig(only(security=rule(Watch.SECURITY, thresholds={BreachSource.LOGIN.value: 10**6}))).start()
+    rig.core.state.samples_of["security"] = [(rig.core.state.ts_ns, 0, 1)] * measures.MOST_SAMPLES
+    breach(rig, BreachSource.LOGIN)
+    assert len(rig.core.state.samples_of["security"]) == measures.MOST_SAMPLES
 
 
 def test_a_breach_in_events_of_another_build_is_none_the_less_one() -> None:
