@@ -91,12 +91,15 @@ def request_blocks(view: RequestView, now_ns: int) -> tuple[Block, ...]:
     return (Text(f"{view.id} {view.what}: {view.text}"), Pairs(tuple(rows)))
 
 
+ORDER = "/override RULE VALUE MINUTES SCOPE REASON"
+
+
 async def override(call: Call) -> Message:
     """Ask to loosen a limit for some minutes."""
     given = call.arguments
     number = given["value"].removesuffix("%")
     if not NUMBER.fullmatch(number):
-        raise UsageError(f"VALUE {given['value']!r} is no number. For example: 30000, 7.5%")
+        raise UsageError(f"VALUE {given['value']!r} is no number. For example: 30000, 7.5%. The order is {ORDER}")
     value = Decimal(number) / (100 if given["value"].endswith("%") else 1)
     minutes = int(given["minutes"]) if len(given["minutes"]) <= 6 else 10**6
     scope = scope_of(call.desk, given["scope"])

@@ -82,6 +82,14 @@ def check_collar(config: GateConfig, price: int, side: int, reference: int, age_
     return None
 
 
+def into_collar(config: GateConfig, price: int, side: int, reference: int, step: int) -> int:
+    """The price, or the worst of whole steps that the collar allows: what reduces is tried there, and never refused."""
+    if reference <= 0:
+        return price
+    worst = reference + side * (reference * config.collar_ppm // PPM)
+    return min(price, worst - worst % step) if side > 0 else max(price, -(-worst // step) * step)
+
+
 def check_exposure(
     config: GateConfig, instrument: Instrument, side: int, qty: int, price: int, now: Exposure
 ) -> Veto | None:

@@ -62,9 +62,9 @@ def size_problem(core: Core, rule: Rule, command: c.Override) -> Veto | None:
     """Why a value is no override: it must loosen the limit as it is set, and no further than the settings allow."""
     now = limit_now(core, command)
     if now is None:
-        return Veto(Reason.LIMIT_MISSING, f"{rule.name} is not set for {command.scope}; /limits sets it")
+        return Veto(Reason.LIMIT_MISSING, f"{rule.name} is not set for {command.scope}; /config set sets it")
     if not rule.adds_risk(now, command.value):
-        return Veto(Reason.BAD_VALUE, f"{command.value} is not looser than {now}; /limits makes a limit tighter")
+        return Veto(Reason.BAD_VALUE, f"{command.value} is not looser than {now}; /config set makes a limit tighter")
     widest = widest_of(core, rule, now)
     if (command.value > widest) if rule.raising_adds_risk else (command.value < widest):
         fix = f"approvals.override_most.{rule.name} allows more"

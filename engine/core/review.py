@@ -90,11 +90,11 @@ def clear_wants(core: Core, strategy: StrategyState) -> None:
     core.index_slots()
 
 
-def withdraw_parked(core: Core, slot: Slot) -> None:
+def withdraw_parked(core: Core, slot: Slot, why: str = "the strategy no longer wants it") -> None:
     """End a waiting request whose target is no longer wanted."""
     if slot.parked:
         waiting, slot.parked = slot.parked, ""
-        requests.withdraw(core, waiting, "the strategy no longer wants it")
+        requests.withdraw(core, waiting, why)
 
 
 def review_target(core: Core, slot: Slot, target: Target | None) -> None:
@@ -234,7 +234,11 @@ def park_if_large(core: Core, slot: Slot, parked: Parked) -> bool:
         waiting = core.state.requests.get(slot.parked)
         if waiting is not None and waiting.parked is not None and waiting.parked.target == parked.target:
             return True
-        withdraw_parked(core, slot)
+        if added:
+            wanted = core.instruments[slot.instrument].qty_text(parked.target)
+            withdraw_parked(core, slot, f"replaced: the strategy wants {wanted} now")
+        else:
+            withdraw_parked(core, slot)
     if not added:
         return False
     now = core.state.ts_ns

@@ -118,4 +118,6 @@ async def test_a_number_that_no_record_can_hold_stops_nobody(engine):
 
 @pytest.mark.parametrize("value", ["١٢٠٠٠", "1.2e4", "1_2000", "nan", "Infinity", "%"])
 async def test_a_value_of_an_override_is_written_as_everybody_reads_it(engine, value):
-    assert "is no number" in await ask(engine, f"/override order_notional {value} 10 portfolio because")
+    said = await ask(engine, f"/override order_notional {value} 10 portfolio because")
+    assert "is no number" in said
+    assert "The order is /override RULE VALUE MINUTES SCOPE REASON" in said

@@ -25,6 +25,7 @@ from risk.gate import (
     check_exposure,
     check_self_match,
     check_size,
+    into_collar,
 )
 
 QUOTE, TAKE = Role.QUOTE, Role.TAKE
@@ -207,6 +208,9 @@ def place(  # noqa: PLR0913 - an order has this many parts
         return Veto(Reason.LIMIT_MISSING)
     if kind is OrderKind.IOC and not reduce_only:
         price = wide.short_of_own(core, slot, side, price)
+    elif kind is OrderKind.IOC:
+        reference, instrument = core.markets[slot.instrument].reference(), core.instruments[slot.instrument]
+        price = into_collar(config, price, side, reference, instrument.price_step(price))
     order = Order(
         cid=core.next_client_id(),
         owner=slot.owner,

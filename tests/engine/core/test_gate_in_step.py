@@ -181,3 +181,17 @@ def test_a_side_that_is_none_is_refused(side: int) -> None:
     assert places(rig.want(wants(quote(side, 59_990.0)))) == []
     assert places(rig.want(wants(take(rig, side=side)))) == []
     assert rig.refusals() == ["BAD_NUMBER"]
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_with_a_very_wide_spread_closing_is_tried_at_the_collar_and_not_refused(side: int) -> None:
+    rig = Rig(SETTINGS).start()
+    rig.hold_position(0.5 * side)
+    rig.touch(500_000, 700_000)
+    rig.sent.clear()
+    assert rig.command(Flatten(reason="news"), "dot").ok
+    (closing,) = places(rig.sent)
+    assert closing.reduce_only
+    assert closing.qty == 500
+    assert "PRICE_COLLAR" not in rig.refusals()
+    assert 500_000 < closing.price < 700_000

@@ -95,6 +95,7 @@ def test_another_target_replaces_the_waiting_one() -> None:
     rig.want(wants(target(LARGE)))
     rig.want(wants(target(1.2)))
     assert pending(rig) == ["R2"]
+    assert "replaced: the strategy wants 1.200 now" in rig.core.state.requests["R1"].text
     rig.command(c.Approve(request="R2"), "bob")
     assert [place.qty for place in places(rig.sent)] == [1_200]
 
