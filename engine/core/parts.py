@@ -73,12 +73,18 @@ class Parts:
                 self.paused[scope] = None
 
     def watch_markets(self) -> None:
-        """Let every symbol be looked at from now on, or never where nothing of it is watched."""
+        """Let every symbol be looked at, or never where nothing of it is watched.
+
+        A look that is due stays due at its time: a snapshot is loaded through here, and has to go on as the run did.
+        """
         rules = self.state.settings.breakers
         watched = any(rules.rule(watch) is not None for watch in OF_A_SYMBOL)
         self.symbols = {instrument: Symbol.of(rules, instrument) for instrument in self.state.markets}
         for market in self.state.markets.values():
-            market.look_ns = min(market.look_ns, self.state.ts_ns) if watched else NEVER
+            if not watched:
+                market.look_ns = NEVER
+            elif market.look_ns == NEVER:
+                market.look_ns = self.state.ts_ns
             if self.state.settings.breakers.volatility is None:
                 market.floor = market.ceiling = 0
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from domain.breakers import Watch
 from domain.market import Bbo, FeedState, FeedStatus
 from domain.settings import StrategySpec
+from engine.core.state import encode_state
 from risk.breaker import BreakerState
 from risk.matrix import DEFAULTS
 from tests.engine.core.matrix.rig import breaker, only, price, rule, state
@@ -49,6 +50,13 @@ def test_a_price_that_comes_back_within_the_limit_state_pauses_nothing() -> None
         price(rig, 565_000, 12)
         price(rig, 598_000, 2)
     assert state(rig, VOLATILITY, BTC.id) is CLOSED
+
+
+def test_a_snapshot_goes_on_as_the_run_did_however_soon_the_next_look_is_due() -> None:
+    rig = steady(volatility=DEFAULTS.volatility)
+    before = encode_state(rig.core.state)
+    rig.make_core(rig.core.state)
+    assert encode_state(rig.core.state) == before
 
 
 def test_other_assets_have_the_wide_band() -> None:
