@@ -74,10 +74,10 @@ class Service:
         self.fleet = fleet
         self.runtime = Runtime(config, data, vault, broken, listed.instruments)
         desk = self.runtime.desk
-        self.console = make_console(desk)
+        self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
+        self.console = make_console(self.chat.room)
         self.local = LocalDoor(data, self.console, desk.submit, self._new_link)
         self._links: Callable[[str], str] | None = None
-        self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
         desk.doors = self.chat.doors
         self._stopping = asyncio.Event()
         self._why = "stopped"

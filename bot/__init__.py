@@ -5,6 +5,7 @@ Talks to the service only through `engine.desk`; imports nothing else but `domai
     verbs      the table, and `run_line`: a line of text in, a `Message` out
     parse      words to a verb and its arguments, errors with the nearest valid word
     show, act  what the verbs do: read the desk, or send it a command
+    room       `ControlRoom`: what the verbs work with; people holds what each person has chosen
     message    the small document that every door renders
     render     that document as plain text, Telegram HTML and Discord markdown, cut to each limit
     buttons    signed approve and deny buttons
@@ -14,6 +15,6 @@ Talks to the service only through `engine.desk`; imports nothing else but `domai
     telegram, discord   thin adapters over the two client libraries
     alerts     facts that people should know about, to the configured chats
     console    the terminal's and the dashboard's line
-local      the terminal's door into a running service
+    local      the terminal's door into a running service
     service    `ChatOps`: what `main.py` starts
 """

@@ -14,6 +14,7 @@ from domain.commands import Actor
 from domain.settings import Person, RoleName
 
 if TYPE_CHECKING:
+    from bot.room import ControlRoom
     from engine.desk import Desk
 
 
@@ -30,13 +31,18 @@ class Effect(enum.Enum):
 class Call(Struct, frozen=True, kw_only=True):
     """One use of a verb: who, with which arguments, and where it came from."""
 
-    desk: Desk
+    room: ControlRoom
     actor: Actor
     person: Person
     verb: str
     arguments: dict[str, str]
     request_id: str
     sent_ts_ns: int
+
+    @property
+    def desk(self) -> Desk:
+        """The engine's front desk."""
+        return self.room.desk
 
 
 Handler: TypeAlias = Callable[[Call], Awaitable[Message]]

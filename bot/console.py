@@ -13,18 +13,18 @@ from domain.commands import Actor
 from domain.errors import MoonDevError
 
 if TYPE_CHECKING:
-    from engine.desk import Desk
+    from bot.room import ControlRoom
 
 Console: TypeAlias = Callable[[Actor, str], Awaitable[str]]
 """A line for a person, carried out; the answer as plain text."""
 LEAVE = frozenset({"exit", "quit", "/exit", "/quit"})
 
 
-def make_console(desk: Desk) -> Console:
+def make_console(room: ControlRoom) -> Console:
     """The console of a running service, for the dashboard and for a terminal beside it."""
 
     async def run(actor: Actor, line: str) -> str:
-        return plain(await run_line(desk, actor, line, f"{actor.door.value}:{uuid.uuid4().hex}"))
+        return plain(await run_line(room, actor, line, f"{actor.door.value}:{uuid.uuid4().hex}"))
 
     return run
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import discord
 import yarl
 from discord.gateway import DiscordWebSocket
@@ -12,13 +10,10 @@ from discord.http import Route
 from bot.buttons import Signer, signer_for
 from bot.config import DISCORD_API_URL, DISCORD_GATEWAY_URL, DiscordConfig, check_url
 from bot.discord_client import Client
-from bot.outbox import Outbox
+from bot.room import ControlRoom
 from bot.supervise import Disabled, Health, keep_running, quiet_libraries
 from domain.errors import ConfigError
 from domain.ports import Secrets
-
-if TYPE_CHECKING:
-    from engine.desk import Desk
 
 BAD_TOKEN_CLOSE = 4004
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody here wants to speak
@@ -27,13 +22,14 @@ discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody 
 class DiscordBot:
     """Runs for ever beside trading; `health` says how it is, `signer` makes the buttons of its cards."""
 
-    def __init__(self, desk: Desk, config: DiscordConfig, secrets: Secrets, outbox: Outbox) -> None:
+    def __init__(self, room: ControlRoom, config: DiscordConfig, secrets: Secrets) -> None:
         self.health = Health()
-        self.signer = signer_for(secrets, config.token_secret, lambda: desk.installation)
-        self._desk = desk
+        self.signer = signer_for(secrets, config.token_secret, lambda: room.desk.installation)
+        self._room = room
+        self._desk = room.desk
         self._config = config
         self._secrets = secrets
-        self._outbox = outbox
+        self._outbox = room.outbox
         self._token = ""
 
     async def run(self) -> None:
@@ -50,7 +46,7 @@ class DiscordBot:
         if not self._config.guild_id:
             raise Disabled("discord.guild_id is missing: slash commands are registered in one guild")
         self.signer = Signer(self._token, lambda: self._desk.installation)
-        client = Client(self._desk, self._config, self._outbox, self.signer, self.health)
+        client = Client(self._room, self._config, self.signer, self.health)
         try:
             async with client:
                 try:

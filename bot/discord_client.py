@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import aiohttp
 import discord
@@ -24,16 +24,13 @@ from bot.call import Verb
 from bot.config import DiscordConfig
 from bot.discord_send import DiscordCarrier, VoteButton, embed_of, file_of
 from bot.message import Message, failure, stamp
-from bot.outbox import Outbox
 from bot.parse import Argument, nearest
+from bot.room import ControlRoom
 from bot.sessions import closed, forged
 from bot.supervise import Disabled, Health
 from bot.verbs import GROUP_HELP, VERBS, is_urgent, run_line, run_verb
 from domain.commands import Actor, Door
 from domain.security import PressRefused
-
-if TYPE_CHECKING:
-    from engine.desk import Desk
 
 log = structlog.get_logger("bot.discord")
 
@@ -50,7 +47,7 @@ Interaction: TypeAlias = discord.Interaction[discord.Client]
 class Client(discord.Client):
     """One connection to one guild. `health` counts what strangers sent and says whether the gateway is up."""
 
-    def __init__(self, desk: Desk, config: DiscordConfig, outbox: Outbox, signer: Signer, health: Health) -> None:
+    def __init__(self, room: ControlRoom, config: DiscordConfig, signer: Signer, health: Health) -> None:
         super().__init__(
             intents=discord.Intents(guilds=True),
             allowed_mentions=discord.AllowedMentions.none(),
@@ -59,9 +56,10 @@ class Client(discord.Client):
         )
         self.tree = app_commands.CommandTree(self)
         self.tree.on_error = self._command_failed  # type: ignore[method-assign]
-        self._desk = desk
+        self._room = room
+        self._desk = room.desk
         self._config = config
-        self._outbox = outbox
+        self._outbox = room.outbox
         self._signer = signer
         self._health = health
         self._seen_strangers: dict[int, float] = {}
@@ -122,7 +120,7 @@ class Client(discord.Client):
                 return forged(self._desk, "discord", actor.person, read.request)
             if not read.line:
                 return closed(self._desk, read.request)
-            return await run_line(self._desk, actor, read.line, _request_id(interaction), _sent_ns(interaction))
+            return await run_line(self._room, actor, read.line, _request_id(interaction), _sent_ns(interaction))
 
         await self._serve(interaction, run, urgent=False)
 
@@ -131,7 +129,7 @@ class Client(discord.Client):
 
         async def run(answer: Interaction, code: str) -> None:
             async def vote(actor: Actor) -> Message:
-                return await run_line(self._desk, actor, f"{line} {code}", _request_id(answer), _sent_ns(answer))
+                return await run_line(self._room, actor, f"{line} {code}", _request_id(answer), _sent_ns(answer))
 
             await self._serve(answer, vote, urgent=False)
 
@@ -150,7 +148,7 @@ class Client(discord.Client):
 
             async def run(actor: Actor) -> Message:
                 request_id, sent_ns = _request_id(interaction), _sent_ns(interaction)
-                return await run_verb(self._desk, actor, verb, arguments, request_id, sent_ns)
+                return await run_verb(self._room, actor, verb, arguments, request_id, sent_ns)
 
             await self._serve(interaction, run, urgent=is_urgent([verb.name]))
 

@@ -43,11 +43,14 @@ class VoteButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], tem
 
 def embed_of(parcel: Parcel) -> discord.Embed:
     """A parcel's text as an embed, coloured by severity."""
-    return discord.Embed(description=parcel.text, colour=COLOURS[parcel.severity])
+    embed = discord.Embed(description=parcel.text, colour=COLOURS[parcel.severity])
+    return embed if parcel.picture is None else embed.set_image(url=f"attachment://{parcel.picture.name}")
 
 
 def file_of(parcel: Parcel) -> discord.File | None:
-    """A parcel's file, if it has one."""
+    """A parcel's picture or file, if it has one."""
+    if parcel.picture is not None:
+        return discord.File(io.BytesIO(parcel.picture.png), filename=parcel.picture.name)
     if not parcel.file_name:
         return None
     return discord.File(io.BytesIO(parcel.file_text.encode()), filename=parcel.file_name)
@@ -83,7 +86,9 @@ class DiscordCarrier:
                 channel = await self._channel(letter.recipient)
                 if replaces_id:
                     old = channel.get_partial_message(int(replaces_id))
-                    await old.edit(embed=embed_of(parcel), view=view_of(parcel))
+                    file = file_of(parcel)
+                    attachments = [] if file is None else [file]
+                    await old.edit(embed=embed_of(parcel), view=view_of(parcel), attachments=attachments)
                     return replaces_id
                 extras: dict[str, Any] = {"file": file_of(parcel), "view": view_of(parcel)}
                 if letter.id:

@@ -54,6 +54,14 @@ class Button(Struct, frozen=True):
     data: str
 
 
+class Picture(Struct, frozen=True, kw_only=True):
+    """A drawing: its file name, the PNG itself, and in words what it shows, for doors that show no pictures."""
+
+    name: str
+    png: bytes
+    words: str
+
+
 class Message(Struct, frozen=True, kw_only=True):
     """One reply or alert. `stamp` says environment, time and data age; `ok` False marks a refusal."""
 
@@ -65,6 +73,7 @@ class Message(Struct, frozen=True, kw_only=True):
     buttons: tuple[Button, ...] = ()
     is_secret: bool = False
     """Holds a code: shown to who asked for it alone, and not kept once it is sent."""
+    pictures: tuple[Picture, ...] = ()
     file_name: str = ""
     file_text: str = ""
     """Sent as a file where the door has files, below the text elsewhere."""

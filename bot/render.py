@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Iterable
 from itertools import groupby
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from bot.message import Button, Code, Message, Pairs, Table, Text
+from bot.message import Button, Code, Message, Pairs, Picture, Table, Text
 from domain.facts import Severity
 
 TELEGRAM_LIMIT = 4096
@@ -48,6 +48,11 @@ class Dialect(Struct, frozen=True):
     limit: int
     caption_limit: int
 
+    @property
+    def room_below(self) -> int:
+        """How long a text below a picture may be, with what the outbox may put in front of it."""
+        return self.caption_limit - PART_RESERVE
+
 
 class Parcel(Struct, frozen=True, kw_only=True):
     """What one send carries. `plain` is the same without markup, for the server that refuses the markup."""
@@ -59,6 +64,8 @@ class Parcel(Struct, frozen=True, kw_only=True):
     file_name: str = ""
     file_text: str = ""
     is_secret: bool = False
+    picture: Picture | None = None
+    """Shown above the text, which is then no longer than a caption may be."""
 
 
 def _same(text: str) -> str:
@@ -104,7 +111,8 @@ def units(text: str) -> int:
 
 def plain(message: Message) -> str:
     """The whole message as plain text, for the terminal, the dashboard and files."""
-    below = [Line(message.file_text)] if message.file_name else []
+    below = [Line(f"[picture: {picture.words}]") for picture in message.pictures]
+    below += [Line(message.file_text)] if message.file_name else []
     return "\n".join(line.text for line in [*_lines(message), *below, *_stamp(message)])
 
 
@@ -133,7 +141,22 @@ def _parcels(message: Message, dialect: Dialect) -> tuple[Parcel, ...]:
         )
         for position, page in enumerate(pages, 1)
     )
-    return (*parcels, _attached(message, dialect)) if message.file_name else parcels
+    attached = (_attached(message, dialect),) if message.file_name else ()
+    return (*_illustrated(message, parcels, dialect), *attached)
+
+
+def _illustrated(message: Message, parcels: tuple[Parcel, ...], dialect: Dialect) -> tuple[Parcel, ...]:
+    """The text below the first picture, where it fits there; else the pictures behind it, each with its words."""
+    pictures = message.pictures
+    if pictures and len(parcels) == 1 and max(units(parcels[0].text), units(parcels[0].plain)) <= dialect.room_below:
+        parcels, pictures = (structs.replace(parcels[0], picture=pictures[0]),), pictures[1:]
+    return (*parcels, *(_captioned(message, picture, dialect) for picture in pictures))
+
+
+def _captioned(message: Message, picture: Picture, dialect: Dialect) -> Parcel:
+    line = Line(picture.words[: dialect.room_below // 8])
+    text = _markup([line], dialect)
+    return Parcel(text=text, plain=line.text, severity=message.severity, picture=picture)
 
 
 def _attached(message: Message, dialect: Dialect) -> Parcel:

@@ -17,7 +17,7 @@ from bot.alerts import Alerts
 from bot.cards import Room
 from bot.config import BotConfig
 from bot.message import Message
-from bot.outbox import Outbox
+from bot.room import ControlRoom
 from bot.store import OpsStore
 from bot.supervise import Health, keep_running, quiet_libraries
 from domain.ports import Secrets
@@ -39,26 +39,25 @@ class ChatOps:
         self._config = config
         self._health = Health()
         self._alerts_health = Health()
-        self.outbox = Outbox(OpsStore(data_dir / DATABASE))
+        self.room = ControlRoom(desk, OpsStore(data_dir / DATABASE))
+        self.outbox = self.room.outbox
         self.telegram: TelegramBot | None = None
         self.discord: DiscordBot | None = None
         rooms: dict[str, Room] = {}
         if config.telegram.enabled:
             from bot.telegram import TelegramBot
 
-            self.telegram = rooms["telegram"] = TelegramBot(desk, config.telegram, secrets, self.outbox, self._tell)
+            self.telegram = rooms["telegram"] = TelegramBot(self.room, config.telegram, secrets, self._tell)
         if config.discord.enabled:
             from bot.discord import DiscordBot
 
-            self.discord = rooms["discord"] = DiscordBot(desk, config.discord, secrets, self.outbox)
+            self.discord = rooms["discord"] = DiscordBot(self.room, config.discord, secrets)
         self._alerts = Alerts(
             desk, self.outbox, config.alerts, recipients=self._alert_chats(), rooms=rooms, private=self._private_chats
         )
 
     async def run(self) -> None:
         """Run what is enabled until cancelled."""
-        if self.telegram is None and self.discord is None:
-            await asyncio.Event().wait()
         quiet_libraries()
         await keep_running("chat-ops", self._session, self._health)
 
@@ -90,6 +89,7 @@ class ChatOps:
             await asyncio.sleep(0.05)
         await self.outbox.store.start()
         try:
+            await self.room.people.start()
             await self.outbox.start()
             self._health.set("up")
             async with asyncio.TaskGroup() as group:

@@ -20,8 +20,8 @@ from msgspec import Struct, structs
 from bot import links
 from bot.call import Effect
 from bot.message import Message, Text, failure, refusal, stamp
-from bot.outbox import Outbox
 from bot.parse import words_of
+from bot.room import ControlRoom
 from bot.store import OpsStore, Update
 from bot.verbs import effect_of, is_urgent, run_line
 from domain.commands import Actor
@@ -85,8 +85,7 @@ class Sessions:
     def __init__(
         self,
         channel: str,
-        desk: Desk,
-        outbox: Outbox,
+        room: ControlRoom,
         reader: Reader,
         *,
         tell: Tell,
@@ -95,9 +94,10 @@ class Sessions:
         erase: Callable[[Ask | Claim], Coroutine[Any, Any, None]],
     ) -> None:
         self._channel = channel
-        self._desk = desk
-        self._outbox = outbox
-        self._store: OpsStore = outbox.store
+        self._room = room
+        self._desk = room.desk
+        self._outbox = room.outbox
+        self._store: OpsStore = room.store
         self._read = reader
         self._tell = tell
         self._answer = answer
@@ -221,7 +221,7 @@ class Sessions:
         superseded = update.update_id < self._last_halt and effect_of(words_of(ask.text)) is Effect.ADDS
         if superseded:
             return refusal("Not executed", "A halt was sent after it. Send it again if you still want it.")
-        return await run_line(self._desk, ask.actor, ask.text, self._event(update), update.sent_ns)
+        return await run_line(self._room, ask.actor, ask.text, self._event(update), update.sent_ns)
 
     async def _finish(
         self, update: Update, state: str, recipient: str = "", reply: Message | None = None, *, forget: bool = False

@@ -41,6 +41,7 @@ create table if not exists outbox (
     attempts integer not null default 0, created_ns integer not null, provider_id text not null default '',
     note text not null default '', unique (event, part, recipient)
 );
+create table if not exists preferences (person text primary key, body blob not null) without rowid;
 create table if not exists told (reader text primary key, seq integer not null, idx integer not null) without rowid;
 create index if not exists outbox_open on outbox (id) where state in ('queued', 'unknown');
 """
@@ -176,6 +177,30 @@ class OpsStore:
         def work() -> None:
             with self._db as db:
                 db.execute("insert or replace into told values (?, ?, ?)", (reader, seq, index))
+
+        await self._run(work)
+
+    async def preferences(self, kind: type[T]) -> dict[str, T]:
+        """What each person has chosen, as `kind`; what cannot be read as that is left out."""
+
+        def work() -> dict[str, T]:
+            found = {}
+            for person, body in self._db.execute("select person, body from preferences order by person"):
+                try:
+                    found[person] = msgspec.json.decode(body, type=kind)
+                except msgspec.DecodeError as error:
+                    log.error("preferences cannot be read", person=person, error=str(error))  # noqa: TRY400
+            return found
+
+        return await self._run(work)
+
+    async def set_preferences(self, person: str, chosen: Struct) -> None:
+        """Write down what a person has chosen."""
+        body = msgspec.json.encode(chosen)
+
+        def work() -> None:
+            with self._db as db:
+                db.execute("insert or replace into preferences values (?, ?)", (person, body))
 
         await self._run(work)
 

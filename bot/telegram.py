@@ -11,7 +11,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 import structlog
@@ -22,7 +22,7 @@ from telegram.request import HTTPXRequest
 from bot.buttons import Signer, signer_for
 from bot.config import TELEGRAM_FILE_URL, TELEGRAM_URL, TelegramConfig, check_url
 from bot.message import Message, Text
-from bot.outbox import Outbox
+from bot.room import ControlRoom
 from bot.sessions import Ask, Claim, Ignored, Sessions, Tell
 from bot.store import Update
 from bot.supervise import Disabled, Health, keep_running, quiet_libraries, scrub
@@ -33,9 +33,6 @@ from domain.errors import ConfigError
 from domain.facts import Severity
 from domain.ports import Secrets
 from domain.security import PressRefused
-
-if TYPE_CHECKING:
-    from engine.desk import Desk
 
 log = structlog.get_logger("bot.telegram")
 
@@ -50,13 +47,14 @@ MAX_UPDATE_ID = 1 << 62
 class TelegramBot:
     """Runs for ever beside trading; `health` says how it is, `signer` makes the buttons of its cards."""
 
-    def __init__(self, desk: Desk, config: TelegramConfig, secrets: Secrets, outbox: Outbox, tell: Tell) -> None:
+    def __init__(self, room: ControlRoom, config: TelegramConfig, secrets: Secrets, tell: Tell) -> None:
         self.health = Health()
-        self.signer = signer_for(secrets, config.token_secret, lambda: desk.installation)
-        self._desk = desk
+        self.signer = signer_for(secrets, config.token_secret, lambda: room.desk.installation)
+        self._room = room
+        self._desk = room.desk
         self._config = config
         self._secrets = secrets
-        self._outbox = outbox
+        self._outbox = room.outbox
         self._tell = tell
         self._token = ""
         self._seen_strangers: dict[int, float] = {}
@@ -112,8 +110,7 @@ class TelegramBot:
 
         sessions = Sessions(
             f"telegram:{bot.id}",
-            self._desk,
-            self._outbox,
+            self._room,
             read,
             tell=self._tell,
             answer=lambda callback_id: _quietly(bot.answer_callback_query(callback_id)),

@@ -8,7 +8,7 @@ from datetime import timedelta
 import httpx
 import structlog
 import telegram
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup, InputFile
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, InputFile, InputMediaPhoto
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, TelegramError
 from telegram.error import RetryAfter as TelegramRetryAfter
@@ -67,12 +67,26 @@ class TelegramCarrier:
             row = [InlineKeyboardButton(button.label, callback_data=button.data) for button in parcel.buttons]
             keyboard = InlineKeyboardMarkup([row])
         parse_mode = mode or None
+        picture = parcel.picture
+        if replaces_id and picture is not None:
+            media = InputMediaPhoto(picture.png, caption=text, parse_mode=parse_mode, filename=picture.name)
+            await self._bot.edit_message_media(media, chat_id=chat, message_id=int(replaces_id), reply_markup=keyboard)
+            return replaces_id
         if replaces_id:
             await self._bot.edit_message_text(
                 text, chat_id=chat, message_id=int(replaces_id), parse_mode=parse_mode, reply_markup=keyboard
             )
             return replaces_id
-        if parcel.file_name:
+        if picture is not None:
+            sent = await self._bot.send_photo(
+                chat,
+                InputFile(picture.png, filename=picture.name),
+                caption=text,
+                parse_mode=parse_mode,
+                message_thread_id=thread,
+                reply_markup=keyboard,
+            )
+        elif parcel.file_name:
             file = InputFile(parcel.file_text.encode(), filename=parcel.file_name)
             sent = await self._bot.send_document(
                 chat, file, caption=text, parse_mode=parse_mode, message_thread_id=thread, reply_markup=keyboard

@@ -25,6 +25,7 @@ from domain.settings import Person, RoleName
 from domain.verdict import Reason
 
 if TYPE_CHECKING:
+    from bot.room import ControlRoom
     from engine.desk import Desk
 
 MAX_AGE_NS: Final = 60_000_000_000
@@ -241,7 +242,7 @@ def menu() -> list[tuple[str, str]]:
     return list({name: GROUP_HELP.get(name, text) for name, text in shown}.items())
 
 
-async def run_line(desk: Desk, actor: Actor, text: str, request_id: str, sent_ts_ns: int = 0) -> Message:
+async def run_line(room: ControlRoom, actor: Actor, text: str, request_id: str, sent_ts_ns: int = 0) -> Message:
     """Carry out one line for a person and return the reply; never raises for what a person typed.
 
     `request_id` makes a repetition harmless; `sent_ts_ns` is when the person sent it (0 = just now).
@@ -253,17 +254,17 @@ async def run_line(desk: Desk, actor: Actor, text: str, request_id: str, sent_ts
             raise UsageError("Type a verb, for example /status; /help shows them all.")
         verb, rest = find(words)
     except UsageError as error:
-        known = desk.person(actor.person) is not None
-        return _stamped(desk, refusal("Not understood", str(error)) if known else _stranger())
+        known = room.desk.person(actor.person) is not None
+        return _stamped(room.desk, refusal("Not understood", str(error)) if known else _stranger())
 
     def bound() -> dict[str, str]:
-        return bind(verb.usage, verb.arguments, rest, desk)
+        return bind(verb.usage, verb.arguments, rest, room.desk)
 
-    return _stamped(desk, await _run(desk, actor, verb, bound, request_id, sent_ts_ns))
+    return _stamped(room.desk, await _run(room, actor, verb, bound, request_id, sent_ts_ns))
 
 
 async def run_verb(
-    desk: Desk, actor: Actor, verb: Verb, arguments: dict[str, str], request_id: str, sent_ts_ns: int = 0
+    room: ControlRoom, actor: Actor, verb: Verb, arguments: dict[str, str], request_id: str, sent_ts_ns: int = 0
 ) -> Message:
     """As `run_line`, for a door that has the verb and its arguments apart (Discord's options)."""
 
@@ -272,13 +273,13 @@ async def run_verb(
         check(verb.usage, verb.arguments, given)
         return given
 
-    return _stamped(desk, await _run(desk, actor, verb, bound, request_id, sent_ts_ns))
+    return _stamped(room.desk, await _run(room, actor, verb, bound, request_id, sent_ts_ns))
 
 
 async def _run(
-    desk: Desk, actor: Actor, verb: Verb, bound: Callable[[], dict[str, str]], request_id: str, sent_ts_ns: int
+    room: ControlRoom, actor: Actor, verb: Verb, bound: Callable[[], dict[str, str]], request_id: str, sent_ts_ns: int
 ) -> Message:
-    person = desk.person(actor.person)
+    person = room.desk.person(actor.person)
     if person is None:
         return _stranger()
     if person.role < verb.role:
@@ -293,7 +294,7 @@ async def _run(
         if verb.effect_with(arguments.values()) is Effect.ADDS and age_ns > MAX_AGE_NS:
             return _too_old(verb, age_ns)
         call = Call(
-            desk=desk,
+            room=room,
             actor=actor,
             person=person,
             verb=verb.name,

@@ -23,7 +23,7 @@ def told(w, containing):
 
 
 async def run(w, line, person):
-    return await run_line(w.desk, actor(person), line, fresh_id())
+    return await run_line(w.room, actor(person), line, fresh_id())
 
 
 async def test_a_halt_from_any_door_is_told_on_every_channel(tmp_path):

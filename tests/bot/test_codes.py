@@ -33,7 +33,7 @@ def guarded() -> Engine:
 
 
 async def ask(engine: Engine, line: str, person: str = "vera", door: Door = Door.TERMINAL) -> str:
-    return plain(await run_line(engine.desk, actor(person, door), line, fresh_id()))
+    return plain(await run_line(engine.room, actor(person, door), line, fresh_id()))
 
 
 def code(engine: Engine, person: str, steps: int = 0) -> str:

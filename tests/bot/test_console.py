@@ -24,7 +24,7 @@ async def typed(ask, *lines):
 
 async def test_lines_are_carried_out_for_the_person_at_the_prompt():
     engine = Engine()
-    console = make_console(engine.desk)
+    console = make_console(engine.room)
 
     async def ask(line):
         return await console(actor("tina", Door.TERMINAL), line)
@@ -50,7 +50,7 @@ async def test_exit_leaves_and_a_lost_service_is_said():
 
 async def test_the_same_line_twice_is_two_commands():
     engine = Engine()
-    console = make_console(engine.desk)
+    console = make_console(engine.room)
     for _ in range(2):
         assert "REPEATED" not in await console(actor("tina", Door.DASHBOARD), "/order buy BTC 0.001")
     assert len(engine.done("manual")) == 2

@@ -19,7 +19,7 @@ SURROGATE = b'{"person": "x\\ud800", "line": "/status"}\n'
 @pytest.fixture
 async def engine(tmp_path):
     made = Engine()
-    door = LocalDoor(tmp_path, make_console(made.desk), made.desk.submit, lambda person: f"link of {person}")
+    door = LocalDoor(tmp_path, make_console(made.room), made.desk.submit, lambda person: f"link of {person}")
     await door.start()
     yield made
     await door.aclose()
@@ -69,7 +69,7 @@ async def test_a_login_link_can_be_had_while_it_runs(engine, tmp_path):
 async def test_a_socket_that_somebody_removes_is_made_again(tmp_path, monkeypatch):
     monkeypatch.setattr(local, "LOOK_S", 0.02)
     made = Engine()
-    door = LocalDoor(tmp_path, make_console(made.desk), made.desk.submit, str)
+    door = LocalDoor(tmp_path, make_console(made.room), made.desk.submit, str)
     await door.start()
     for _ in range(2):
         door.path.unlink()
@@ -85,7 +85,7 @@ async def test_a_path_too_long_for_a_socket_is_said_with_what_to_do(tmp_path):
     deep.mkdir(parents=True)
     engine = Engine()
     with pytest.raises(MoonDevError, match="shorter --data"):
-        await LocalDoor(deep, make_console(engine.desk), engine.desk.submit, str).start()
+        await LocalDoor(deep, make_console(engine.room), engine.desk.submit, str).start()
 
 
 @pytest.mark.parametrize("char", ["x", "\ud800", "✓"])

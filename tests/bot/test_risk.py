@@ -44,7 +44,7 @@ async def engine():
 
 
 async def ask(engine, line, person="vera"):
-    return plain(await run_line(engine.desk, actor(person), line, fresh_id()))
+    return plain(await run_line(engine.room, actor(person), line, fresh_id()))
 
 
 async def test_with_few_samples_it_says_what_is_held_and_what_cannot_be_said(engine):

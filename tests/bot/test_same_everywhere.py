@@ -103,7 +103,7 @@ async def from_discord(w, person, line):
 
 
 async def from_console(w, person, line):
-    return body(await make_console(w.desk)(actor(person, Door.DASHBOARD), line))
+    return body(await make_console(w.room)(actor(person, Door.DASHBOARD), line))
 
 
 DOORS = {"telegram": from_telegram, "discord": from_discord, "console": from_console}

@@ -71,12 +71,13 @@ async def test_commands_that_come_before_the_engine_knows_its_people_are_not_thr
         await w.telegram.text("halt: done")
 
 
-async def test_with_nothing_enabled_it_only_waits(tmp_path):
+async def test_with_no_bot_what_people_choose_is_kept_all_the_same(tmp_path):
     chat = ChatOps(Engine().desk, BotConfig(), Secrets({}), tmp_path)
     async with running(chat):
-        await asyncio.sleep(0.05)
-    assert chat.health() == {"telegram": "off", "discord": "off"}
-    assert list(tmp_path.iterdir()) == []
+        await until((tmp_path / "ops.db").exists)
+        assert chat.health() == {"telegram": "off", "discord": "off"}
+        await until(lambda: chat._health.state == "up")
+        assert await chat.room.people.change("tina", timezone="Asia/Tokyo")
 
 
 async def test_tokens_are_in_no_log_no_error_no_chat_and_no_database(tmp_path, caplog, capfd):
@@ -133,7 +134,7 @@ def test_a_token_goes_to_loopback_or_home_unless_allowed():
 
 
 async def status(w):
-    return plain(await run_line(w.desk, actor(TINA), "/status", fresh_id()))
+    return plain(await run_line(w.room, actor(TINA), "/status", fresh_id()))
 
 
 async def test_every_screen_says_how_the_channels_are(tmp_path):

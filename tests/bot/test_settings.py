@@ -21,7 +21,7 @@ def engine():
 
 
 async def ask(engine: Engine, line: str, person: str = "rosa") -> str:
-    return plain(await run_line(engine.desk, actor(person), line, uuid.uuid4().hex))
+    return plain(await run_line(engine.room, actor(person), line, uuid.uuid4().hex))
 
 
 async def test_what_lowers_risk_is_shown_first_and_done_when_it_is_confirmed(engine):

@@ -25,7 +25,7 @@ def engine():
 
 
 async def ask(engine, line, person="rosa", sent_ns=0):
-    return plain(await run_line(engine.desk, actor(person), line, fresh_id(), sent_ns))
+    return plain(await run_line(engine.room, actor(person), line, fresh_id(), sent_ns))
 
 
 async def test_every_reply_says_environment_market_time_and_data_age(engine):
@@ -254,7 +254,7 @@ async def test_an_old_flatten_halts_and_asks(engine):
 
 async def test_the_same_request_is_carried_out_once(engine):
     for _ in range(2):
-        reply = plain(await run_line(engine.desk, actor("tina"), "/order buy BTC 0.01", "update:1"))
+        reply = plain(await run_line(engine.room, actor("tina"), "/order buy BTC 0.01", "update:1"))
     assert "REPEATED" in reply
     assert [done.ok for done in engine.done("manual")] == [True, False]
 

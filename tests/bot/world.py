@@ -16,7 +16,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from bot.config import AlertConfig, BotConfig, DiscordConfig, TelegramConfig
+from bot.room import ControlRoom
 from bot.service import ChatOps
+from bot.store import OpsStore
 from domain.codec import encode
 from domain.commands import Actor, Command, Door, Halt
 from domain.errors import ConfigError
@@ -99,6 +101,8 @@ class Engine:
             news=self._news,
             source_of=source_of,
         )
+        self.room = ControlRoom(self.desk, OpsStore(Path("not-opened")))
+        """For lines without chat: nobody's preferences outlive it."""
         self.desk.settings.file = RunningSettings(load_config(None), built_in())
         self._tape = market.events()
         self.driver.start(market.start_ts_ns)
@@ -179,6 +183,10 @@ class World:
     @property
     def desk(self) -> SlowDesk:
         return self.engine.desk
+
+    @property
+    def room(self) -> ControlRoom:
+        return self.chat.room
 
 
 def bot_config(

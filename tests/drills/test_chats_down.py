@@ -23,7 +23,7 @@ async def hold(tmp_path) -> tuple[Figures, list[str]]:
     said: list[str] = []
     async with world(tmp_path) as w:
         engine, desk = w.engine, w.desk
-        await run_line(desk, actor("tina"), "/order buy BTC 0.15", "drill:1")
+        await run_line(w.room, actor("tina"), "/order buy BTC 0.15", "drill:1")
         name = next(iter(engine.driver.core.state.requests), "R1")
         begun = engine.driver.core.equity("PAPER:main")
         await w.telegram.stop()
@@ -33,7 +33,7 @@ async def hold(tmp_path) -> tuple[Figures, list[str]]:
         engine.put(SecurityBreach(source="the terminal", text="a forged button", kind=BreachSource.BUTTON))
         await until(lambda: w.chat.outbox.waiting() > 0)
         said += [door.text for door in desk.doors() if not door.ok]
-        said.append(str(await run_line(desk, actor("rosa", Door.TERMINAL), f"/approve {name}", "drill:2")))
+        said.append(str(await run_line(w.room, actor("rosa", Door.TERMINAL), f"/approve {name}", "drill:2")))
         state = engine.driver.core.state
         asked = state.requests[name].status.value if name in state.requests else "was none"
         held = any(p.qty for account in state.accounts.values() for p in account.positions.values())

@@ -5,10 +5,13 @@ import itertools
 import time
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 
 from msgspec.structs import replace
 
 from bot.render import plain
+from bot.room import ControlRoom
+from bot.store import OpsStore
 from bot.verbs import run_line
 from domain.commands import Actor
 from domain.events import Event
@@ -52,6 +55,7 @@ class Engine:
             on_facts=lambda facts: self.desk.publish(facts),  # noqa: PLW0108 - the desk is made below
         )
         self.desk = Desk(self.driver.core, self.put, self, market="simulated (seed 7)", strategy_kinds=registry.kinds)
+        self.room = ControlRoom(self.desk, OpsStore(Path("not-opened")))
         self._tape = market.events()
         self._ids = itertools.count(1)
         self.driver.start(market.start_ts_ns)
@@ -87,4 +91,4 @@ class Engine:
 
     async def console(self, actor: Actor, line: str) -> str:
         """The verb table, as main.py hands it to the gateway."""
-        return plain(await run_line(self.desk, actor, line, f"test:{next(self._ids)}"))
+        return plain(await run_line(self.room, actor, line, f"test:{next(self._ids)}"))

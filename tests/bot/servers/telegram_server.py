@@ -22,6 +22,7 @@ TOKEN = f"{BOT_ID}:test-token-canary-AAAAAAAAAAAAAAAAAAAA"
 BOT_NAME = "moondev_test_bot"
 TAGS = {"b", "i", "u", "s", "code", "pre"}
 ANSWER_WITHIN_S = 15
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass
@@ -49,6 +50,7 @@ class Sent:
     buttons: list[dict[str, str]] = field(default_factory=list)
     file_name: str = ""
     file_text: str = ""
+    picture: bytes = b""
 
 
 class Refusal(Exception):
@@ -264,6 +266,20 @@ class TelegramServer:
         self.sent[-1].file_text = file.file.read().decode()
         document = {"file_id": "f", "file_unique_id": "u", "file_name": file.filename}
         return {name: value for name, value in made.items() if name != "text"} | {"document": document}
+
+    async def _sendPhoto(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        caption = shown(fields.get("caption", ""), fields.get("parse_mode", ""))
+        if utf16(caption) > 1024:
+            raise Refusal(400, "Bad Request: message caption is too long")
+        file = next(value for value in fields.values() if isinstance(value, web.FileField))
+        picture = file.file.read()
+        if not picture.startswith(PNG):
+            raise Refusal(400, "Bad Request: IMAGE_PROCESS_FAILED")
+        made = self._show("sendPhoto", fields, caption)
+        self.sent[-1].file_name = file.filename
+        self.sent[-1].picture = picture
+        size = {"file_id": "p", "file_unique_id": "u", "width": 1200, "height": 800}
+        return {name: value for name, value in made.items() if name != "text"} | {"photo": [size]}
 
     async def _editMessageText(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         known = [one for one in self.sent if one.message_id == int(fields["message_id"])]
