@@ -17,6 +17,8 @@ from bot.store import Letter
 
 FAILED = frozenset({"failed", "undelivered", "canceled"})
 RECENT = 20
+COMPARED = 60
+"""Characters at the end, with the reference among them; what stands before may say that it comes again."""
 UNAUTHORISED = frozenset({401, 403})
 
 
@@ -71,7 +73,7 @@ class SmsCarrier:
         for row in rows if isinstance(rows, list) else ():
             if not isinstance(row, dict) or row.get("status") in FAILED:
                 continue
-            if letter.parcel.plain.endswith(str(row.get("body") or "?")):
+            if str(row.get("body") or "").endswith(letter.parcel.plain[-COMPARED:]):
                 return str(row.get("sid") or "")
         return ""
 

@@ -1,8 +1,8 @@
 """Webhooks: JSON by POST, signed as the Standard Webhooks specification says (standardwebhooks.com).
 
-    webhook-id          the same for every repetition: who has seen it need not act again
-    webhook-timestamp   seconds; refuse what is older than minutes
-    webhook-signature   "v1," and base64 of HMAC-SHA256 over "id.timestamp.body"
+webhook-id          the same for every repetition: who has seen it need not act again
+webhook-timestamp   seconds; refuse what is older than minutes
+webhook-signature   "v1," and base64 of HMAC-SHA256 over "id.timestamp.body"
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ import time
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 
-import httpx
 import msgspec
 
 from bot.channels.http import ask, open_client, outcome
-from bot.config import HookConfig
 from bot.outbox import RefusedForGood
 from bot.store import Letter
 
