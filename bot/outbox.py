@@ -246,7 +246,7 @@ class Outbox:
         letter.attempts += 1
         replaces_id = await self._provider_id(letter)
         try:
-            provider_id = await carrier.deliver(_dated(letter), replaces_id)
+            provider_id = await carrier.deliver(dated(letter), replaces_id)
         except (RetryAfter, NotSent):
             raise
         except (OutcomeUnknown, asyncio.CancelledError):
@@ -278,7 +278,7 @@ class Outbox:
             log.error("delivery not written down; after a restart it may be sent again", error=type(error).__name__)  # noqa: TRY400
 
 
-def _dated(letter: Letter) -> Letter:
+def dated(letter: Letter) -> Letter:
     """The letter as it goes out: says when it is late or may be a repetition."""
     notes = []
     if time.time_ns() - letter.created_ns > LATE_NS:

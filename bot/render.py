@@ -122,7 +122,7 @@ def units(text: str) -> int:
 
 
 def plain(message: Message, *, files: bool = True) -> str:
-    """The whole message as plain text, for the terminal, the dashboard and files; without `files` theirs is left out."""
+    """The whole message as plain text, for terminal, dashboard and files; without `files` theirs is left out."""
     below = [Line(f"[picture: {picture.words}]") for picture in message.pictures]
     below += [Line(message.file_text)] if message.file_name and files else []
     return "\n".join(line.text for line in [*_lines(message), *below, *_stamp(message)])

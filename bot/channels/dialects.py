@@ -18,7 +18,14 @@ GSM_7 = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 """Characters of which 160 fit into one text message (GSM 03.38 without its escapes); any other makes it 70."""
-INSTEAD = {"·": "-", "–": "-", "—": "-", "…": "...", "“": '"', "”": '"', "’": "'", "→": "->", "≤": "<=", "≥": ">="}  # noqa: RUF001
+INSTEAD = {
+    **dict(zip("[]{}|~\\`·–—“”‘’", "()()/-/'---\"\"''", strict=True)),  # noqa: RUF001
+    "…": "...",
+    "→": "->",
+    "≤": "<=",
+    "≥": ">=",
+    "€": "EUR",
+}
 WORDS = {Severity.WARNING: "warning: ", Severity.ERROR: "ERROR: ", Severity.CRITICAL: "CRITICAL: "}
 
 
@@ -41,12 +48,13 @@ def email(message: Message) -> tuple[Parcel, ...]:
 def sms(message: Message) -> tuple[Parcel, ...]:
     """One text message of 160 characters: how bad, what, the first words of the rest, and the reference."""
     ref = message.stamp.rpartition("ref ")[2]
-    tail = f" ref {ref if len(ref) <= LONGEST_REF else sha256(ref.encode()).hexdigest()[:8]}" if ref else ""
-    head = f"{_where(message)}{WORDS.get(message.severity, '')}{one_line(message.title)}"
+    is_short = len(ref) <= LONGEST_REF and gsm(ref) == ref
+    tail = f" ref {ref if is_short else sha256(ref.encode()).hexdigest()[:8]}" if ref else ""
+    head = f"{_where(message, '{} ')}{WORDS.get(message.severity, '')}{one_line(message.title)}"
     more = " ".join(one_line(text) for text in _texts(message))
     whole = gsm(f"{head}. {more}" if more else head)
     room = SMS_LIMIT - SMS_RESERVE - len(tail)
-    text = (whole if len(whole) <= room else f"{whole[: room - 3].rstrip()}...") + gsm(tail)
+    text = (whole if len(whole) <= room else f"{whole[: room - 3].rstrip()}...") + tail
     return (Parcel(title=message.title, text=text, plain=text, severity=message.severity, is_secret=message.is_secret),)
 
 
@@ -79,9 +87,9 @@ def gsm(text: str) -> str:
     return " ".join("".join(made).split())
 
 
-def _where(message: Message) -> str:
+def _where(message: Message, look: str = "[{}] ") -> str:
     environment = message.stamp.partition(" ")[0]
-    return f"[{environment}] " if environment.isalpha() and environment.isupper() else ""
+    return look.format(environment) if environment.isalpha() and environment.isupper() else ""
 
 
 def _texts(message: Message) -> list[str]:

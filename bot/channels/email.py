@@ -1,4 +1,4 @@
-"""E-mail over SMTP. A repetition keeps its message id, so that mailboxes show it once; an update answers the first mail.
+"""E-mail over SMTP. A repetition keeps its message id, so that mailboxes show it once; an update answers the first.
 
 Connection lost or refused before the text is out   surely not sent: again
 4xx                                                 not now: again

@@ -24,7 +24,7 @@ TOO_MANY, UNAVAILABLE = 429, 503
 
 
 class Answer(Struct, frozen=True):
-    """A server's answer: its status, what it asks to wait in seconds (0 = nothing), its id for us, and its first bytes."""
+    """A server's answer: its status, the seconds it asks to wait (0 = none), its id for us, and its first bytes."""
 
     status: int
     wait_s: float

@@ -17,8 +17,8 @@ from bot.store import Letter
 
 FAILED = frozenset({"failed", "undelivered", "canceled"})
 RECENT = 20
-COMPARED = 60
-"""Characters at the end, with the reference among them; what stands before may say that it comes again."""
+REF = " ref "
+"""What stands behind it is a letter's own; what stands before may say that it comes again."""
 UNAUTHORISED = frozenset({401, 403})
 
 
@@ -39,7 +39,7 @@ class SmsCarrier:
         """Close the client."""
         await self._client.aclose()
 
-    async def deliver(self, letter: Letter, replaces_id: str) -> str:
+    async def deliver(self, letter: Letter, _replaces_id: str) -> str:
         """Send; see `bot.outbox.Carrier`. An update is a message of its own. The id is the provider's."""
         number = letter.recipient.partition(":")[2]
         if letter.unsure and (known := await self._known(number, letter)):
@@ -73,7 +73,7 @@ class SmsCarrier:
         for row in rows if isinstance(rows, list) else ():
             if not isinstance(row, dict) or row.get("status") in FAILED:
                 continue
-            if str(row.get("body") or "").endswith(letter.parcel.plain[-COMPARED:]):
+            if str(row.get("body") or "").rpartition(REF)[2] == letter.parcel.plain.rpartition(REF)[2]:
                 return str(row.get("sid") or "")
         return ""
 
