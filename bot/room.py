@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
+from bot.message import stamp
 from bot.outbox import Outbox
 from bot.people import People
 from bot.store import OpsStore
@@ -20,3 +22,11 @@ class ControlRoom:
         self.store = store
         self.outbox = Outbox(store)
         self.people = People(store)
+
+    def zone(self, person: str) -> str:
+        """The zone in which a person reads times."""
+        return self.people.of(person).timezone
+
+    def stamp(self, person: str = "") -> str:
+        """The last line of a reply to a person: environment, market, time in UTC and in their zone, age of the data."""
+        return stamp(self.desk.status(), time.time_ns(), self.zone(person))

@@ -68,6 +68,7 @@ SCRIPT = (
     ("tina", "/resume"),
     ("rosa", "/resume all is well"),
     ("rosa", "/help order"),
+    ("vera", "/timezone"),
     ("vera", "/link"),
     ("vera", "/unlink discord"),
 )
@@ -119,8 +120,8 @@ async def replies(tmp_path, door, start_ns):
 
 
 def neutral(told):
-    """Doors name themselves in who-am-I and /status; budgets make some replies wait, which changes no word."""
-    own = ("(late", "telegram ", "discord ")
+    """Doors name themselves in who-am-I and /status; budgets make some replies wait, which changes no word; /timezone tells the time."""
+    own = ("(late", "telegram ", "discord ", "there  ", "UTC  ")
     return [(line, [html.unescape(text) for text in lines if not text.startswith(own)]) for line, lines in told]
 
 
