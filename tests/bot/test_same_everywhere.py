@@ -120,7 +120,7 @@ async def replies(tmp_path, door, start_ns):
 
 
 def neutral(told):
-    """Doors name themselves in who-am-I and /status; budgets make some replies wait, which changes no word; /timezone tells the time."""
+    """Without what differs by door, by the minute, and by the budgets that make some replies wait."""
     own = ("(late", "telegram ", "discord ", "there  ", "UTC  ")
     return [(line, [html.unescape(text) for text in lines if not text.startswith(own)]) for line, lines in told]
 
