@@ -27,6 +27,7 @@ HOLD = SetHold(account="PAPER:main", instrument=BTC)
 @pytest.fixture(autouse=True)
 def asking_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     """`/hold` asks first here: a verb whose command is easily seen."""
+
     async def hold(call) -> Message:
         return await confirm(call, title="Hold BTC?", blocks=(Text("No strategy would act on it."),), command=HOLD)
 
