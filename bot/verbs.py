@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from bot import act, breakers, emergency, links, settings, show, timezone, votes
+from bot import act, breakers, confirm, emergency, links, settings, show, timezone, votes
 from bot.call import GATES, Call, Effect, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal
 from bot.parse import Argument, UsageError, bind, check, clean, nearest, words_of
@@ -132,6 +132,7 @@ VERBS: Final = (
     *act.STRATEGY_VERBS,
     *act.STOP_VERBS,
     *votes.VERBS,
+    *confirm.VERBS,
     *act.ORDER_VERBS,
     *breakers.VERBS,
     *emergency.VERBS,

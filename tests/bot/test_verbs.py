@@ -1,6 +1,5 @@
 """The verb table over a real desk and kernel: every verb, its role, its age limit, and its errors."""
 
-import re
 import time
 
 import pytest
@@ -398,21 +397,3 @@ async def test_the_venues_are_shown_with_what_is_used_and_what_waits(engine):
     assert "open: orders" in said
     assert "BYBIT" not in await ask(engine, "/venues binance")
     assert "did you mean BYBIT?" in await ask(engine, "/venues bybti")
-
-
-async def test_a_person_chooses_a_zone_and_every_reply_shows_both_times(engine):
-    assert "Your time zone is UTC" in await ask(engine, "/timezone")
-    told = await ask(engine, "/timezone tokyo")
-    assert "Your time zone is now Asia/Tokyo" in told
-    assert "JST" in told
-    for line in ("/status", "/nonsense", "/order buy"):
-        assert re.search(r" UTC \((\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d JST\) · data ", await ask(engine, line))
-    assert "JST" not in await ask(engine, "/status", "tina"), "what one person chooses is theirs"
-    assert "did you mean Europe/Berlin" in await ask(engine, "/tz Berlim")
-
-
-async def test_wrong_arguments_are_answered_with_the_grammar_and_an_example(engine):
-    reply = await ask(engine, "/order buy", "tina")
-    assert "SYMBOL is missing" in reply
-    assert "Usage: /order buy|sell SYMBOL QTY [ACCOUNT]. For example: /order buy BTC 0.5" in reply
-    assert "/hold BTC off" in await ask(engine, "/help hold")
