@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bot.act import submit
 from bot.call import Call
 from bot.message import Block, Message, Pairs, Table, Text, utc_text
+from bot.outcome import submit
 from bot.parse import Argument, UsageError, suggest
 from bot.rows import lowers, reads
 from domain import commands
@@ -84,6 +84,7 @@ VERBS: Final = (
         "Every breaker: state, measure against threshold, until when, actions",
         breakers,
         Argument(name="breaker", help="only this one, or these of every symbol", required=False, complete=names),
+        examples=("/breakers", "/breakers drawdown"),
     ),
     lowers(
         "breaker",
@@ -96,5 +97,7 @@ VERBS: Final = (
             choices=("open", "auto"),
         ),
         adds_with="auto",
+        examples=("/breaker PAPER open", "/breaker drawdown auto"),
+        gate="P2 to add",
     ),
 )

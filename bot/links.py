@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bot.act import outcome, submit
 from bot.call import Call, Effect, Verb
 from bot.message import Message, Text, clock_text, refusal
 from bot.outbox import Outbox
+from bot.outcome import outcome, submit
 from bot.parse import Argument, UsageError, suggest
 from bot.votes import PRIVATELY, code_in, is_private
 from domain import commands
@@ -152,6 +152,7 @@ VERBS: Final = (
             Argument(name="code", help="with confirm: your one-time code, where votes need one", required=False),
         ),
         effect=Effect.ADDS,
+        examples=("/link telegram",),
     ),
     Verb(
         name="unlink",
@@ -159,5 +160,6 @@ VERBS: Final = (
         handler=unlink,
         arguments=(Argument(name="channel", help="telegram or discord", choices=CHANNELS),),
         effect=Effect.LOWERS,
+        examples=("/unlink discord",),
     ),
 )

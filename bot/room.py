@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from bot import contacts
+from bot.buttons import PREVIEW, VOTE, Subject
 from bot.config import BotConfig
+from bot.confirm import Confirms
+from bot.message import stamp
 from bot.outbox import Outbox
 from bot.people import People
 from bot.store import OpsStore
+from domain.facts import RequestStatus
 
 if TYPE_CHECKING:
     from engine.desk import Desk
@@ -26,6 +31,22 @@ class ControlRoom:
         self.config = config
         self.outbox = Outbox(store)
         self.people = People(store)
+        self.confirms = Confirms(desk, store, self.outbox)
+
+    def subject(self, kind: str, subject: str) -> Subject | None:
+        """What a button of this kind is about; None when it is not known (any more)."""
+        if kind == VOTE:
+            view = self.desk.request(subject)
+            return Subject(view.digest, view.status == RequestStatus.PENDING) if view is not None else None
+        return self.confirms.subject(subject) if kind == PREVIEW else None
+
+    def zone(self, person: str) -> str:
+        """The zone in which a person reads times."""
+        return self.people.of(person).timezone
+
+    def stamp(self, person: str = "") -> str:
+        """The last line of a reply to a person: environment, market, time in UTC and in their zone, age of the data."""
+        return stamp(self.desk.status(), time.time_ns(), self.zone(person))
 
     def contacts(self, person: str, *kinds: str) -> list[str]:
         """Where a person can be written to alone, best first; `kinds` are channels, none = the chats."""

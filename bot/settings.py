@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.act import submit
 from bot.call import Call
 from bot.message import Message, Pairs, Text, utc_text
+from bot.outcome import submit
 from bot.parse import Argument, UsageError, symbols
 from bot.rows import REASON, acts, reads
 from domain import commands
@@ -166,22 +166,43 @@ VERBS: Final = (
         get,
         Argument(name="path", help="for example risk or persons.anna", required=False),
         aliases=("config list", "config show"),
+        examples=("/config get risk", "/config get persons.anna"),
     ),
-    acts("config set", "Change one setting; what adds risk needs others", change, PATH, VALUE, role=RoleName.RISK),
-    reads("config history", "Who changed which setting, when and why", history),
+    acts(
+        "config set",
+        "Change one setting; what adds risk needs others",
+        change,
+        PATH,
+        VALUE,
+        role=RoleName.RISK,
+        examples=("/config set risk.max_exposure 40000 the market is thin",),
+        gate="C or P2",
+    ),
+    reads("config history", "Who changed which setting, when and why", history, examples=("/config history",)),
     reads(
         "config diff",
         "What changed since a version, or how the settings file differs",
         differences,
         Argument(name="version", help="its number, see /config history", required=False, whole=True),
+        examples=("/config diff 3",),
     ),
-    acts("config rollback", "Go back to an earlier version", rollback, VERSION, REASON, role=RoleName.RISK),
+    acts(
+        "config rollback",
+        "Go back to an earlier version",
+        rollback,
+        VERSION,
+        REASON,
+        role=RoleName.RISK,
+        examples=("/config rollback 3 it was better",),
+        gate="P2 to add",
+    ),
     reads(
         "limits show",
         "Every limit with the value that holds, and what is set",
         limits,
         Argument(name="symbol", help="only what holds for this instrument", required=False, complete=symbols),
         aliases=("limits list",),
+        examples=("/limits", "/limits show BTC"),
     ),
     acts(
         "limits set",
@@ -191,5 +212,7 @@ VERBS: Final = (
         Argument(name="limit", help="its name, see /limits show"),
         VALUE,
         role=RoleName.RISK,
+        examples=("/limits set BTC max_order_notional 1000",),
+        gate="C or P2",
     ),
 )

@@ -261,6 +261,10 @@ class Desk:
         """
         return await self._news(after, until) if self._news is not None and after < until else []
 
+    def has_taken(self, request_id: str) -> bool:
+        """Whether the engine has had a command with this request id, carried out or refused."""
+        return request_id in self.core.state.commands_seen
+
     def person(self, person_id: str) -> Person | None:
         """A person by id."""
         return self.core.persons.get(person_id)
@@ -376,6 +380,10 @@ class Desk:
     def instrument(self, text: str) -> InstrumentId | None:
         """An instrument by id, alias or base asset, in any case; None when unknown or ambiguous."""
         return views.find_instrument(self.core, text)
+
+    def prices(self) -> dict[InstrumentId, Decimal]:
+        """The price that each instrument is valued at now; without those that have none yet."""
+        return views.prices(self.core)
 
     def contract(self, instrument: InstrumentId) -> Instrument | None:
         """The contract behind an id: a reader of facts needs its scales. None when it is not configured."""
