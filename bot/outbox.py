@@ -151,6 +151,7 @@ class Outbox:
     async def post(self, event: str, recipients: Iterable[str], message: Message, replaces: str = "") -> bool:
         """Queue a message for each recipient, once per event; returns when it is on disk, not when it arrived.
 
+        With `replaces` it edits that event's message, and takes the place of an earlier edit that has not gone out.
         False when every recipient had it already.
         """
         return await self._queue(self.letters(event, recipients, message, replaces))
@@ -168,12 +169,24 @@ class Outbox:
     def accept(self, letters: Sequence[Letter]) -> None:
         """Send letters that are in the database already."""
         for letter in letters:
+            if letter.replaces:
+                self._drop_older(letter)
             self._push(letter)
             self._wake(letter.recipient)
 
     def waiting(self) -> int:
         """How many letters are not delivered yet."""
         return sum(len(queue) for queue in self._queues.values()) + self._in_delivery
+
+    def _drop_older(self, edit: Letter) -> None:
+        """Take out edits of the same message that have not gone out: nobody needs to see them any more."""
+        queue = self._queues.setdefault(edit.recipient, [])
+        left = [
+            item for item in queue if item[1].replaces != edit.replaces or item[1].event == edit.event or item[1].unsure
+        ]
+        if len(left) < len(queue):
+            queue[:] = left
+            heapq.heapify(queue)
 
     def _push(self, letter: Letter) -> None:
         self._count += 1

@@ -53,6 +53,14 @@ MARK = """
 update outbox set state = ?, attempts = ?, provider_id = ?, note = ?, parcel = case when ? then x'' else parcel end
 where id = ?
 """
+PROVIDER_ID = """
+select provider_id from outbox where (event = ? or replaces = ?) and recipient = ? and provider_id <> ''
+order by id desc limit 1
+"""
+SUPERSEDE = """
+update outbox set state = 'superseded', parcel = x''
+where replaces = ? and recipient = ? and event <> ? and state = 'queued'
+"""
 
 _encode = msgspec.msgpack.encode
 _decode = msgspec.msgpack.Decoder(Parcel).decode
@@ -130,7 +138,10 @@ class OpsStore:
         return await self._run(work)
 
     async def queue(self, letters: Sequence[Letter]) -> list[Letter]:
-        """Queue letters; one that is known already (same event, part and recipient) is left out."""
+        """Queue letters; one that is known already (same event, part and recipient) is left out.
+
+        An edit takes the place of an earlier one of the same message that has not gone out.
+        """
 
         def work() -> list[Letter]:
             with self._db:
@@ -153,11 +164,13 @@ class OpsStore:
         await self._run(work)
 
     async def provider_id(self, event: str, recipient: str) -> str:
-        """The channel's own id of the last part of a message that was sent; "" when it never was."""
+        """The channel's own id of the last part of a message that was sent; "" when it never was.
+
+        Where an edit found the message gone and was sent anew, the id of that.
+        """
 
         def work() -> str:
-            sql = "select provider_id from outbox where event = ? and recipient = ? order by part desc limit 1"
-            row = self._db.execute(sql, (event, recipient)).fetchone()
+            row = self._db.execute(PROVIDER_ID, (event, event, recipient)).fetchone()
             return str(row[0]) if row else ""
 
         return await self._run(work)
@@ -238,7 +251,7 @@ class OpsStore:
         old = time.time_ns() - KEEP_NS
         with self._connection as db:
             db.execute("delete from inbox where state <> 'new' and received_ns < ?", (old,))
-            db.execute("delete from outbox where state in ('sent', 'failed') and created_ns < ?", (old,))
+            db.execute("delete from outbox where state not in ('queued', 'unknown') and created_ns < ?", (old,))
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -280,6 +293,8 @@ class OpsStore:
             )
             cursor = self._db.execute(sql, values)
             if cursor.rowcount:
+                if one.replaces:
+                    self._db.execute(SUPERSEDE, (one.replaces, one.recipient, one.event))
                 one.id = cursor.lastrowid or 0
                 queued.append(one)
         return queued
