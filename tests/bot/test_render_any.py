@@ -5,7 +5,7 @@ import unicodedata
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot import render
@@ -97,7 +97,6 @@ def judge_discord(parcel) -> None:
     body = {"embeds": [embed_of(parcel).to_dict()], "_files": {}, "components": []}
     assert not message_problems(body)
     assert utf16(parcel.text) <= render.DISCORD_LIMIT - FRONT
-    assert shown_on_discord(parcel.text) == parcel.plain.replace("`", "'") or "`" not in parcel.plain
     assert seen(shown_on_discord(parcel.text)) == seen(parcel.plain)
 
 
@@ -142,6 +141,7 @@ def controls(text: str) -> list[str]:
     ]
 
 
+@settings(max_examples=40)
 @given(messages)
 def test_both_servers_take_whatever_a_message_holds_and_people_see_what_was_meant(message):
     for judge, parcels in ((judge_telegram, render.telegram(message)), (judge_discord, render.discord(message))):
@@ -152,6 +152,7 @@ def test_both_servers_take_whatever_a_message_holds_and_people_see_what_was_mean
             assert msgspec.msgpack.decode(msgspec.msgpack.encode(parcel), type=render.Parcel) == parcel
 
 
+@settings(max_examples=40)
 @given(messages)
 def test_a_terminal_is_sent_no_control_characters(message):
     text = render.plain(message)
