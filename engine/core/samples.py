@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from domain.account import Account
-from domain.facts import Severity
+from domain.facts import CashKind, CashMoved, Severity
 from domain.instrument import MONEY_STEP, ZERO, InstrumentId
 from domain.settings import DAY_NS, HOUR_NS, MINUTE_NS
 from engine.core.core import Core
@@ -172,6 +172,9 @@ def take_over_cash(core: Core, account: Account, cash: Decimal) -> None:
     account.deposits += moved
     account.cash = cash
     if moved:
+        if core.facts_on:
+            deposit = CashMoved(**core.at(), kind=CashKind.DEPOSIT, account=account.id, amount=moved)
+            core.facts.append(deposit)
         if account.id in core.state.day_equity:
             core.state.day_equity[account.id] += moved
         restate(core, before, before + moved)

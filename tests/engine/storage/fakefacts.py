@@ -8,12 +8,16 @@ from domain.commands import Actor, Door
 from domain.facts import (
     Alerted,
     BreakerChanged,
+    CashKind,
+    CashMoved,
     CommandDone,
     EquitySampled,
     Fact,
     FillBooked,
     OrderChanged,
+    OverrideChanged,
     PositionChanged,
+    PositionSampled,
     Refused,
     RequestChanged,
     RequestStatus,
@@ -110,6 +114,12 @@ def make_fact(rng: random.Random, seq: int, index: int) -> Fact:
             Refused(**at, strategy="maker", instrument=instrument, reason=Reason.MIN_QTY, detail="0.1 < 1"),
             TradingStateChanged(**at, state=TradingState.HALTED, by="tina", reason="lunch"),
             breaker_fact(at),
+            OverrideChanged(
+                **at, rule="leverage", scope="PAPER:main", value=money(), since_ns=1, until_ns=2,
+                persons=("rosa", "adam"), reason="news", request="q1",
+            ),
+            CashMoved(**at, kind=rng.choice(list(CashKind)), account=whose["account"], amount=money(), ref="f1"),
+            PositionSampled(**at, **whose, qty=side * qty, price=price, unrealised=money()),
         ]
         return rng.choice(facts)
 
