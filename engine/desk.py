@@ -24,6 +24,7 @@ from domain.commands import Actor, ApplySettings, Approve, BreakGlass, ChangeSet
 from domain.errors import MoonDevError
 from domain.events import CommandReceived, Event
 from domain.instrument import ZERO, Instrument, InstrumentId
+from domain.performance import Performance
 from domain.ports import Clock, Journal
 from domain.security import CodeMissed, PressRefused, SecurityBreach
 from domain.settings import Person, StrategySpec
@@ -42,6 +43,7 @@ from engine.desk_breakers import breakers
 from engine.desk_settings import DeskSettings
 from engine.emergency import views as emergency
 from engine.links import Links
+from engine.performance import Now, now_of
 from engine.risk_views import RiskDesk
 from engine.subscription import FactSubscription
 from risk.rules import RULES
@@ -58,6 +60,11 @@ News: TypeAlias = Callable[[f.FactKey, f.FactKey], Awaitable[list[f.Fact]]]
 async def no_report(_name: str) -> tuple[str, str]:
     """Raises `MoonDevError`: there is no journal to make a report from."""
     raise MoonDevError("there is no journal here that a report could be made from")
+
+
+async def no_ledger(since_ns: int, until_ns: int, _now: Now) -> Performance:
+    """There is no projection here that figures could be counted from."""
+    return Performance(since_ns=since_ns, until_ns=until_ns, problem="No figures: nothing is recorded here.")
 
 
 class StrategySource(Struct, frozen=True):
@@ -99,6 +106,8 @@ class Desk:
         self.settings = DeskSettings(core)
         self.incident_report: Callable[[str], Awaitable[tuple[str, str]]] = no_report
         """File name and text of an incident's report ("" = the newest); whoever has the journal says it here."""
+        self.ledger: Callable[[int, int, Now], Awaitable[Performance]] = no_ledger
+        """Counts a period's performance; whoever has the projection says it here."""
         self.codes: Codes | None = None
         """Checks the one-time codes of voters; whoever has their secrets says it here, without it none is right."""
         self.links = Links(core, clock, self.report)
@@ -348,6 +357,13 @@ class Desk:
     def equity_curve(self, limit: int = 2_000) -> list[v.EquityPoint]:
         """Equity over all accounts, oldest first."""
         return list(self._equity)[-limit:]
+
+    async def performance(self, since_ns: int, until_ns: int) -> Performance:
+        """What was earned and risked in [since, until), cut at samples of equity; up to now when it has not ended.
+
+        Never raises: `problem` says why there are no figures.
+        """
+        return await self.ledger(since_ns, until_ns, now_of(self.core, self.clock.now_ns(), self.last_fact))
 
     def risk(self) -> rv.RiskView:
         """Exposure, drawdown, margin, tails, correlation: the portfolio's risk at a glance."""

@@ -165,7 +165,7 @@ def on_funding(core: Core, event: FundingPaid) -> None:
     account.funding_ts_ns = max(account.funding_ts_ns, event.venue_ts_ns)
     position = account.positions.get(event.instrument)
     slot = core.state.slots.get(slot_key(event.account, event.instrument))
-    cash_moved(
+    samples.cash_moved(
         core,
         facts.CashKind.FUNDING,
         event.account,
@@ -180,25 +180,6 @@ def on_funding(core: Core, event: FundingPaid) -> None:
         if owner is not None:
             owner.funding += event.amount
         position_changed(core, event.account, position)
-
-
-def cash_moved(
-    core: Core,
-    kind: facts.CashKind,
-    account: AccountId,
-    amount: Decimal,
-    *,
-    instrument: InstrumentId = "",
-    owner: str = "",
-    ref: str = "",
-) -> None:
-    """Publish that money moved without a fill."""
-    if core.facts_on:
-        core.facts.append(
-            facts.CashMoved(
-                **core.at(), kind=kind, account=account, amount=amount, instrument=instrument, owner=owner, ref=ref
-            )
-        )
 
 
 def roll_day(core: Core) -> None:
@@ -246,8 +227,7 @@ def position_facts(core: Core, account: Account, index: int) -> list[facts.Posit
 
     `index` is the first one's among the facts of this event.
     """
-    at: dict[str, int] = {"seq": core.state.seq, "ts_ns": core.state.ts_ns}
-    found = []
+    found: list[facts.PositionSampled] = []
     for name, position in account.positions.items():
         if not position.qty:
             continue
@@ -255,8 +235,9 @@ def position_facts(core: Core, account: Account, index: int) -> list[facts.Posit
         price = core.markets[name].reference()
         found.append(
             facts.PositionSampled(
-                **at,
+                seq=core.state.seq,
                 index=index + len(found),
+                ts_ns=core.state.ts_ns,
                 account=account.id,
                 instrument=name,
                 owner=slot.owner if slot is not None and slot.owner else position.owner,

@@ -209,7 +209,7 @@ def reconcile_cash(core: Core, account: Account, event: VenueSnapshot, *, first:
         account.cash += shift
         if shift:
             kind, where = CashKind.REALISED, position.instrument
-            portfolio.cash_moved(core, kind, account.id, shift, instrument=where, owner=name)
+            samples.cash_moved(core, kind, account.id, shift, instrument=where, owner=name)
     difference = event.cash - account.cash
     if difference:
         core.alert(

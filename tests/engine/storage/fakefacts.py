@@ -109,15 +109,16 @@ def make_fact(rng: random.Random, seq: int, index: int) -> Fact:
         )  # fmt: skip
 
     def small() -> Fact:
+        override = OverrideChanged(
+            **at, rule="leverage", scope="PAPER:main", value=money(), since_ns=1, until_ns=2,
+            persons=("rosa", "adam"), reason="news", request="q1",
+        )  # fmt: skip
         facts: list[Fact] = [
             Alerted(**at, severity=Severity.WARNING, kind="feed", text="stale \N{SNOWMAN}"),
             Refused(**at, strategy="maker", instrument=instrument, reason=Reason.MIN_QTY, detail="0.1 < 1"),
             TradingStateChanged(**at, state=TradingState.HALTED, by="tina", reason="lunch"),
             breaker_fact(at),
-            OverrideChanged(
-                **at, rule="leverage", scope="PAPER:main", value=money(), since_ns=1, until_ns=2,
-                persons=("rosa", "adam"), reason="news", request="q1",
-            ),
+            override,
             CashMoved(**at, kind=rng.choice(list(CashKind)), account=whose["account"], amount=money(), ref="f1"),
             PositionSampled(**at, **whose, qty=side * qty, price=price, unrealised=money()),
         ]

@@ -3,6 +3,8 @@
 Overrides have a table too: until now they had none, and every one of them was skipped with an error.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -14,7 +16,7 @@ branch_labels = None
 depends_on = None
 
 
-def of_a_fact() -> list[sa.Column]:
+def of_a_fact() -> list[sa.Column[Any]]:
     """What every row says of the fact that wrote it."""
     return [
         sa.Column("seq", sa.BigInteger(), nullable=False),
@@ -23,7 +25,7 @@ def of_a_fact() -> list[sa.Column]:
     ]
 
 
-def texts(*names: str) -> list[sa.Column]:
+def texts(*names: str) -> list[sa.Column[Any]]:
     """Columns of words."""
     return [sa.Column(name, sa.Text(), nullable=False) for name in names]
 
