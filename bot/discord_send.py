@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SEND_LIMIT_S = 20.0
 TOO_MANY_PAUSE_S = 5.0
+UNKNOWN_MESSAGE = 10008
 COLOURS = {Severity.INFO: 0x2F81F7, Severity.WARNING: 0xD29922, Severity.ERROR: 0xDB6D28, Severity.CRITICAL: 0xF85149}
 
 
@@ -84,11 +85,7 @@ class DiscordCarrier:
         try:
             async with asyncio.timeout(SEND_LIMIT_S):
                 channel = await self._channel(letter.recipient)
-                if replaces_id:
-                    old = channel.get_partial_message(int(replaces_id))
-                    file = file_of(parcel)
-                    attachments = [] if file is None else [file]
-                    await old.edit(embed=embed_of(parcel), view=view_of(parcel), attachments=attachments)
+                if replaces_id and await _edited(channel, int(replaces_id), parcel):
                     return replaces_id
                 extras: dict[str, Any] = {"file": file_of(parcel), "view": view_of(parcel)}
                 if letter.id:
@@ -107,6 +104,20 @@ class DiscordCarrier:
         if _is_private(recipient):
             return await self._client.create_dm(discord.Object(int(number[1:])))
         return self._client.get_partial_messageable(int(number))
+
+
+async def _edited(channel: discord.DMChannel | discord.PartialMessageable, number: int, parcel: Parcel) -> bool:
+    """Edit a message; False when it is gone, and is to be sent anew."""
+    file = file_of(parcel)
+    attachments = [] if file is None else [file]
+    try:
+        old = channel.get_partial_message(number)
+        await old.edit(embed=embed_of(parcel), view=view_of(parcel), attachments=attachments)
+    except discord.NotFound as error:
+        if error.code != UNKNOWN_MESSAGE:
+            raise
+        return False
+    return True
 
 
 def _is_private(recipient: str) -> bool:

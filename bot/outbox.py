@@ -33,6 +33,11 @@ MAX_BACKOFF_S = 15.0
 PRIORITY = {Severity.CRITICAL: 0, Severity.ERROR: 1, Severity.WARNING: 5, Severity.INFO: 5}
 DIALECTS: dict[str, Callable[[Message], tuple[Parcel, ...]]] = {"telegram": render.telegram, "discord": render.discord}
 
+NOTE_SENT = """
+insert or ignore into outbox (event, part, recipient, replaces, parcel, priority, state, created_ns, provider_id)
+values (?, 0, ?, '', x'', 5, 'sent', ?, ?)
+"""
+
 
 class RetryAfter(Exception):
     """The server asks to wait `seconds` before the next message to this recipient."""
@@ -151,9 +156,23 @@ class Outbox:
     async def post(self, event: str, recipients: Iterable[str], message: Message, replaces: str = "") -> bool:
         """Queue a message for each recipient, once per event; returns when it is on disk, not when it arrived.
 
+        With `replaces` it edits that event's message, and takes the place of an earlier edit that has not gone out.
         False when every recipient had it already.
         """
         return await self._queue(self.letters(event, recipients, message, replaces))
+
+    async def note_sent(self, event: str, recipient: str, provider_id: str) -> None:
+        """Remember a message that went another way, as one that later ones may take the place of."""
+        values = (event, recipient, time.time_ns(), provider_id)
+
+        def work() -> None:
+            with self.store.db as db:
+                db.execute(NOTE_SENT, values)
+
+        try:
+            await self.store.run(work)
+        except sqlite3.Error as error:
+            log.warning("message not remembered; it cannot be edited", error=type(error).__name__)
 
     async def _queue(self, letters: Sequence[Letter]) -> bool:
         """Queue letters, each recipient's once; whether there was one."""
@@ -168,12 +187,24 @@ class Outbox:
     def accept(self, letters: Sequence[Letter]) -> None:
         """Send letters that are in the database already."""
         for letter in letters:
+            if letter.replaces:
+                self._drop_older(letter)
             self._push(letter)
             self._wake(letter.recipient)
 
     def waiting(self) -> int:
         """How many letters are not delivered yet."""
         return sum(len(queue) for queue in self._queues.values()) + self._in_delivery
+
+    def _drop_older(self, edit: Letter) -> None:
+        """Take out edits of the same message that have not gone out: nobody needs to see them any more."""
+        queue = self._queues.setdefault(edit.recipient, [])
+        left = [
+            item for item in queue if item[1].replaces != edit.replaces or item[1].event == edit.event or item[1].unsure
+        ]
+        if len(left) < len(queue):
+            queue[:] = left
+            heapq.heapify(queue)
 
     def _push(self, letter: Letter) -> None:
         self._count += 1

@@ -53,7 +53,7 @@ class TelegramCarrier:
                         thread = None
                     elif "not modified" in text and replaces_id:
                         return replaces_id
-                    elif "to edit" in text and replaces_id:
+                    elif ("to edit" in text or "can't be edited" in text) and replaces_id:
                         replaces_id = ""
                     else:
                         raise

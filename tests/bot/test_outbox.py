@@ -175,3 +175,47 @@ async def test_while_the_disk_refuses_writes_letters_are_sent_from_memory(outbox
     outbox.attach("telegram", carrier)
     assert await outbox.post("a", [CHAT], message("halted", Severity.CRITICAL))
     await sent(carrier, 1)
+
+
+async def test_of_edits_that_wait_only_the_newest_is_sent(outbox, tmp_path):
+    await outbox.post("card", [CHAT], message("first"))
+    for number in range(50):
+        await outbox.post(f"card:{number}", [CHAT], message(f"edit {number}"), replaces="card")
+        await outbox.post(f"other:{number}", [OTHER], message(f"other {number}"), replaces="other")
+    await outbox.post("news", [CHAT], message("news"))
+    assert outbox.waiting() == 4
+    carrier = Carrier()
+    outbox.attach("telegram", carrier)
+    await sent(carrier, 4)
+    assert sorted(carrier.titles()) == ["edit 49", "first", "news", "other 49"]
+    again = Outbox(OpsStore(tmp_path / "ops.db"))
+    await again.store.start()
+    await until(lambda: outbox.waiting() == 0)
+    await again.start()
+    assert again.waiting() == 0, "a restart does not send what was superseded"
+    await again.store.aclose()
+
+
+async def test_an_edit_that_may_have_arrived_is_repeated_before_the_newer_one(outbox):
+    carrier = Carrier(None, OutcomeUnknown("time-out"))
+    outbox.attach("telegram", carrier)
+    await outbox.post("card", [CHAT], message("first"))
+    await sent(carrier, 1)
+    await outbox.post("card:1", [CHAT], message("edit 1"), replaces="card")
+    await until(lambda: not carrier.answers)
+    await outbox.post("card:2", [CHAT], message("edit 2"), replaces="card")
+    await sent(carrier, 3)
+    assert carrier.titles()[-1] == "edit 2"
+
+
+async def test_after_a_message_was_sent_anew_edits_go_to_the_new_one(outbox):
+    carrier = Carrier()
+    outbox.attach("telegram", carrier)
+    await outbox.post("card", [CHAT], message("first"))
+    await sent(carrier, 1)
+    await outbox.post("card:1", [CHAT], message("sent anew"), replaces="card")  # this carrier gives every letter an id
+    await sent(carrier, 2)
+    await until(lambda: outbox.waiting() == 0)
+    await outbox.post("card:2", [CHAT], message("edit"), replaces="card")
+    await sent(carrier, 3)
+    assert [replaced for _, _, replaced, _ in carrier.sent] == ["", "1", "2"]
