@@ -143,7 +143,6 @@ class Runtime:
         self._database = database_url(config, data, vault)
         self._projector = Projector(self._database, self.core.instruments, self.installation)
         self.projection = ProjectionWriter(self._projector, lambda trouble: log.warning(trouble) if trouble else None)
-        self.desk.ledger = Ledger(self._projector, lambda: self.projection.gap).performance
         self.conflator = Conflator(self.loop.put, config.data_feed.conflate_ns)
         self.monitor = FeedMonitor(self._on_market, self.clock, self.settings.execution.stale_feed_ns)
         venues = sorted({instrument.venue for instrument in self.settings.instruments})
@@ -264,6 +263,7 @@ class Runtime:
         self._venues, self._feed = venues, feed
         self.lock_down.obey(venues)
         self.desk.market, self.desk.venues = market, venues.views
+        self.desk.ledger = Ledger(self._projector, lambda: self.projection.gap).performance
         await venues.start(self._hear)
         last_beat = self.heart.last()
         lost = lost_end.find(self.journal, self.core.state, self._database, await venues.client_ids(), last_beat)

@@ -83,9 +83,8 @@ def read_performance(
             if sample.ts_ns >= until_ns:
                 break
         if first.ts_ns - since_ns > LATE_NS:
-            is_beginning = _first_sample_ns(connection) == first.ts_ns
-            why = "the records begin" if is_beginning else "no sample was taken before"
-            said.append(f"The period begins at {_when(since_ns)}; {why}: the figures begin at {_when(first.ts_ns)}.")
+            why = "the records begin" if not first.seq else "after a time without samples the figures begin"
+            said.append(f"The period begins at {_when(since_ns)}, {why} at {_when(first.ts_ns)}.")
         last = curve.last
         live = now is not None and last.seq == now.seq and last.ts_ns == now.ts_ns
         held = _held(connection, first.seq, now if now is not None and first.seq == now.seq else None)
@@ -114,6 +113,9 @@ def _samples(connection: Connection, since_ns: int, until_ns: int, now: Now | No
         table.c.funding,
     )
     query = select(*columns).where(table.c.ts_ns >= since_ns).order_by(table.c.seq, table.c.idx)
+    opening = _opening(connection, since_ns)
+    if opening is not None:
+        yield opening
     known: dict[str, tuple[Decimal, ...]] = {}
     seq = ts_ns = 0
     for row in _stream(connection, query):
@@ -132,6 +134,22 @@ def _samples(connection: Connection, since_ns: int, until_ns: int, now: Now | No
         for fact in now.equity:
             known[fact.account] = (fact.equity, fact.unrealised, fact.realised, fact.fees, fact.funding)
         yield _together(now.seq, now.ts_ns, known)
+
+
+def _opening(connection: Connection, since_ns: int) -> Sample | None:
+    """The books before anything was earned, where the period reaches back to there: only what was paid in."""
+    table = schema.equity
+    first = connection.execute(select(table).order_by(table.c.seq, table.c.idx).limit(1)).first()
+    if first is None:
+        return None
+    rows = connection.execute(select(table).where(table.c.seq == first.seq)).all()
+    moved = [
+        connection.execute(select(t.c.ts_ns).order_by(t.c.seq, t.c.idx).limit(1)).scalar()
+        for t in (schema.fills, schema.cash_moves)
+    ]
+    began_ns = min([first.ts_ns, *(ts_ns for ts_ns in moved if ts_ns is not None)])
+    paid_in = sum((row.cash - row.realised + row.fees - row.funding for row in rows), start=ZERO)
+    return Sample(0, began_ns, paid_in, ZERO, ZERO, ZERO, ZERO) if since_ns <= began_ns else None
 
 
 def _together(seq: int, ts_ns: int, known: dict[str, tuple[Decimal, ...]]) -> Sample:
@@ -206,14 +224,10 @@ def _under_way(connection: Connection, held: HeldRow, until_seq: int) -> RoundTr
     return RoundTrips(held=held.qty)
 
 
-def _first_sample_ns(connection: Connection) -> int:
-    table = schema.equity
-    return connection.execute(select(table.c.ts_ns).order_by(table.c.ts_ns).limit(1)).scalar() or 0
-
-
 def _why_nothing(connection: Connection, since_ns: int, until_ns: int, now: Now | None) -> str:
     """Why a period has no figures, for people."""
-    first_ns = _first_sample_ns(connection) or (now.ts_ns if now is not None and now.equity else 0)
+    opening = _opening(connection, 0)
+    first_ns = opening.ts_ns if opening is not None else now.ts_ns if now is not None and now.equity else 0
     if not first_ns:
         return "No figures yet: equity has not been sampled once."
     if until_ns <= first_ns:

@@ -54,6 +54,13 @@ def breaker_fact(at: dict[str, int]) -> Fact:
     )  # fmt: skip
 
 
+def override_fact(at: dict[str, int], value: Decimal) -> Fact:
+    return OverrideChanged(
+        **at, rule="leverage", scope="PAPER:main", value=value, since_ns=1, until_ns=2, persons=("rosa", "adam"),
+        reason="news", request="q1",
+    )  # fmt: skip
+
+
 def make_fact(rng: random.Random, seq: int, index: int) -> Fact:
     at: dict[str, Any] = {"seq": seq, "index": index, "ts_ns": 1_790_000_000 * 10**9 + seq * 10**8}
     instrument = rng.choice([BTC.id, ETH.id])
@@ -109,16 +116,12 @@ def make_fact(rng: random.Random, seq: int, index: int) -> Fact:
         )  # fmt: skip
 
     def small() -> Fact:
-        override = OverrideChanged(
-            **at, rule="leverage", scope="PAPER:main", value=money(), since_ns=1, until_ns=2,
-            persons=("rosa", "adam"), reason="news", request="q1",
-        )  # fmt: skip
         facts: list[Fact] = [
             Alerted(**at, severity=Severity.WARNING, kind="feed", text="stale \N{SNOWMAN}"),
             Refused(**at, strategy="maker", instrument=instrument, reason=Reason.MIN_QTY, detail="0.1 < 1"),
             TradingStateChanged(**at, state=TradingState.HALTED, by="tina", reason="lunch"),
             breaker_fact(at),
-            override,
+            override_fact(at, money()),
             CashMoved(**at, kind=rng.choice(list(CashKind)), account=whose["account"], amount=money(), ref="f1"),
             PositionSampled(**at, **whose, qty=side * qty, price=price, unrealised=money()),
         ]
