@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
 from typing import TypeAlias
 
 from msgspec import Struct

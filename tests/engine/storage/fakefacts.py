@@ -54,7 +54,7 @@ def breaker_fact(at: dict[str, int]) -> Fact:
     )  # fmt: skip
 
 
-def override_fact(at: dict[str, int], value: Decimal) -> Fact:
+def override_fact(at: dict[str, Any], value: Decimal) -> Fact:
     return OverrideChanged(
         **at, rule="leverage", scope="PAPER:main", value=value, since_ns=1, until_ns=2, persons=("rosa", "adam"),
         reason="news", request="q1",
