@@ -18,6 +18,7 @@ import typer
 from msgspec import convert
 
 from bot import cli as bot_cli
+from bot.start import cli as start_cli
 from domain.errors import ConfigError, MoonDevError
 from engine import cli as engine_cli
 from engine.clock import WallClock
@@ -27,14 +28,16 @@ from engine.watchdog import cli as watchdog_cli
 from research import cli as research_cli
 
 if TYPE_CHECKING:
+    from bot.start.tools import Tools
     from domain.instrument import Instrument
-    from domain.ports import HistorySource, MarketFeed, Secrets
+    from domain.ports import HistorySource, MarketFeed
     from domain.views import VenuesFound
     from engine.config import Config
     from engine.venues import VenueRouter
     from exchanges.shared.fleet import Fleet, Listed
     from exchanges.shared.setup import VenueModule, VenueSetup
     from gateway.server import GatewayServer
+    from vault.secrets import FileSecrets
 
 app = typer.Typer(
     help="MoonDev AlgoTrade: a trading service steered from chat. --env dev, staging or prod chooses a data folder.",
@@ -249,7 +252,7 @@ def moondev(context: typer.Context) -> None:
     context.meta[engine_cli.ASK_VENUES] = ask_venues
 
 
-def open_secrets(data: Path) -> Secrets:
+def open_secrets(data: Path) -> FileSecrets:
     """The secrets of a data folder, for verbs whose rooms do not know the vault."""
     from vault.secrets import FileSecrets
 
@@ -279,6 +282,7 @@ def run(
     from engine.config import environment_of, remember
     from engine.config.local import write_local
     from engine.doctor import check_alone, check_kinds
+    from engine.settings_file import own_file, with_options
     from exchanges.shared.local import LocalVenues
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -290,18 +294,13 @@ def run(
     check_alone(folder)
     local = LocalVenues(folder / "local-venues")
     try:
-        if venues:
-            config = write_local(folder, local.start(venues))
+        config = write_local(folder, local.start(venues)) if venues else config or own_file(folder)
         found = catalogue(folder / "strategies")
         for problem in found.broken.values():
             typer.echo(f"A strategy file cannot be used, everything else starts: {problem}", err=True)
         loaded = start_settings(config, "", found, has_run=(folder / "journal").is_dir())
         remember(folder, config)
-        if port is not None:
-            loaded = loaded.model_copy(update={"gateway": loaded.gateway.model_copy(update={"port": port})})
-        if market is not None:
-            loaded = loaded.model_copy(update={"data_feed": loaded.data_feed.model_copy(update={"source": market})})
-        code = asyncio.run(_serve(loaded, folder, found.broken))
+        code = asyncio.run(_serve(with_options(loaded, port, market), folder, found.broken))
     finally:
         local.stop()
     raise typer.Exit(code)
@@ -353,6 +352,16 @@ halts = partial(watchdog_cli.stop_from_outside, open_ward=open_ward)
 bot_cli.register(app, engine_cli.DEFAULT_DATA, engine_cli.environment_in, halts)
 
 
+def open_setup(data: Path, config: Path | None) -> Tools:
+    """What the guided set-up of a data folder works with."""
+    from engine.setup import Setup
+
+    return Setup(data, config, open_secrets(data))
+
+
+start_cli.register(app, DEFAULT_DATA, open_setup)
+
+
 @app.command("apply-settings")
 def apply_settings(
     config: Annotated[Path, typer.Argument(help="The changed YAML file.")],
@@ -382,17 +391,11 @@ def main() -> None:
     try:
         app(with_environment(sys.argv[1:]), prog_name="moondev")
     except MoonDevError as error:
-        typer.echo(f"Error: {error}", err=True)
-        sys.exit(1)
+        sys.exit(f"Error: {error}")
     except OSError as error:
         if error.filename is None:
             raise
-        typer.echo(
-            f"Error: {error.filename}: {error.strerror}. Is it yours, is it of the right kind, is there room? "
-            "`./moondev doctor` looks further.",
-            err=True,
-        )
-        sys.exit(1)
+        sys.exit(f"Error: {error.filename}: {error.strerror}. {engine_cli.LOOK_AT_THE_FILE}")
 
 
 if __name__ == "__main__":
