@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 END_WITHIN_S = 10.0
@@ -19,7 +19,7 @@ class Background:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="chat", daemon=True)
 
-    def __enter__(self) -> Background:
+    def __enter__(self) -> Self:
         """Start the thread."""
         self._thread.start()
         return self

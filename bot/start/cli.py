@@ -31,7 +31,10 @@ def register(app: typer.Typer, default_data: Path, open_tools: OpenTools) -> Non
     def opened(step: str, data: Path | None, config: Path | None, *, yes: bool) -> Iterator[tuple[Screen, Tools]]:
         from bot.start.screen import Screen
 
-        screen, again = Screen(yes=yes), f"./moondev init {step}".strip()
+        screen = Screen(yes=yes)
+        given = (("--data", data), ("--config", config))
+        words = ["./moondev init", step, *(f"{option} {path}" for option, path in given if path is not None)]
+        again = " ".join(filter(None, words))
         try:
             yield screen, open_tools(data or default_data, config)
         except MoonDevError as error:

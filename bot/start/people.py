@@ -154,8 +154,8 @@ def enrol(screen: Screen, tools: Tools, person: str, *, wanted: bool | None = No
 def _say_force(screen: Screen, tools: Tools) -> None:
     if tools.has_run:
         screen.say(
-            f"  {tools.data} has a journal: the persons in it stay in force until they agree to these. When the service "
-            f"runs:\n  ./moondev apply-settings {tools.file.path} --as ADMIN, then /approve by another person."
+            f"  {tools.data} has a journal: the persons in it stay in force until they agree to these. When the\n"
+            f"  service runs: ./moondev apply-settings {tools.file.path} --as ADMIN, then /approve by another person."
         )
 
 

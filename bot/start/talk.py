@@ -27,7 +27,10 @@ from bot.telegram_send import seconds_of
 T = TypeVar("T")
 POLL_S = 20
 RETRY_S = 2.0
-PENDING_LIMIT = 100
+UNKNOWN = (
+    "Telegram does not know this token. Copy it whole from @BotFather (/mybots, API Token); one that was revoked no "
+    "longer counts"
+)
 Heard = Callable[[telegram.Update], T | None]
 
 
@@ -47,7 +50,7 @@ class Talk:
 
     @classmethod
     async def opened(cls, config: TelegramConfig, token: str, store: OpsStore) -> Talk:
-        """A conversation with the token's bot. Raises `TokenRefused`, `Stopped`, `ConfigError` for a foreign address."""
+        """A conversation with the token's bot. Raises `TokenRefused`, `Stopped`, or `ConfigError` for an address."""
         quiet_libraries()
         remote = config.allow_remote_base_url
         base = check_url("telegram.base_url", config.base_url, TELEGRAM_URL, allow_remote=remote)
@@ -56,13 +59,14 @@ class Talk:
         sends = HTTPXRequest(connection_pool_size=2)
         try:
             bot = telegram.Bot(token, base_url=base, base_file_url=files, request=sends, get_updates_request=polls)
-            await bot.initialize()
         except InvalidToken:
-            raise TokenRefused(
-                "Telegram does not know this token. Copy it whole from @BotFather (/mybots, API Token); a token that was "
-                "revoked no longer counts"
-            ) from None
+            raise TokenRefused(UNKNOWN) from None
+        try:
+            await bot.initialize()
         except TelegramError as error:
+            await bot.shutdown()
+            if isinstance(error, InvalidToken):
+                raise TokenRefused(UNKNOWN) from None
             why = scrub(str(error) or type(error).__name__, token)
             raise Stopped(f"Telegram cannot be reached ({why}): check network and proxy, then try again") from None
         await store.start()

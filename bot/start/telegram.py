@@ -43,9 +43,9 @@ class Place(Struct, frozen=True):
     name: str
 
     @property
-    def setting(self) -> int | str:
+    def setting(self) -> int:
         """As the settings have it."""
-        return f"{self.chat}:{self.topic}" if self.topic else self.chat
+        return self.chat
 
 
 class Sender(Struct, frozen=True):
@@ -79,7 +79,7 @@ def telegram_step(
 
 
 def _person(screen: Screen, tools: Tools, given: str) -> str:
-    known = [one["id"] for one in real_persons(tools)]
+    known: list[str] = [one["id"] for one in real_persons(tools)]
     if not known:
         raise Stopped("nobody is named in the settings yet: ./moondev init people first")
     if given:
@@ -163,7 +163,9 @@ def _linked(screen: Screen, tools: Tools, background: Background, talk: Talk, wh
             if not screen.confirm("Nothing came. Another code?", default=screen.asks):
                 raise Stopped("no phone was linked; what is done is kept: ./moondev init telegram goes on")
             continue
-        screen.say(f"The account {sender.name}, number {sender.account}, has sent the code and is asked whether it is {who}.")
+        screen.say(
+            f"{sender.name}, account {sender.account}, has sent the code and is asked there whether it is {who}."
+        )
         if not _agrees(screen, background, talk, sender, who):
             screen.problem("it was denied on the phone, or not answered; nothing is linked")
         elif screen.confirm(f"Is {sender.name} really {who}?", default=not screen.asks):
@@ -174,11 +176,11 @@ def _linked(screen: Screen, tools: Tools, background: Background, talk: Talk, wh
 
 def _agrees(screen: Screen, background: Background, talk: Talk, sender: Sender, who: str) -> bool:
     data = f"init:{sender.account}:yes"
-    text = f"This account becomes {who} of a MoonDev service: it can then read, order and vote as {who}. If that is not you, ignore this."
+    text = f"This account becomes {who} of a MoonDev service, and may then do what {who} may. Not you? Ignore this."
     message = background.run(talk.say(sender.chat, text, button=(f"Yes, I am {who}", data)))
     with screen.waiting("Waiting for the answer on the phone"):
         press = background.run(talk.hear(partial(_pressed, data, sender.account), PRESS_WAIT_S))
-    text = f"Thank you. Now it is confirmed at the terminal, then this account is {who}." if press else "Not answered: nothing is linked."
+    text = f"Thank you. Once the terminal says yes too, you are {who}." if press else "Not answered: nothing is linked."
     background.run(talk.settle(sender.chat, message, text, press or ""))
     return press is not None
 
@@ -216,7 +218,7 @@ def _place_of(text: str, account: int) -> Place:
         return Place(account, 0, "the private chat")
     match = re.fullmatch(r"(-?[0-9]{1,18})(?::([0-9]{1,18}))?", text)
     if match is None:
-        raise Stopped(f"--chat {text!r} is no chat: a number such as -1001234567890, with a topic -1001234567890:7, or private")
+        raise Stopped(f"--chat {text!r} is no chat: say -1001234567890, with a topic -1001234567890:7, or private")
     return Place(int(match[1]), int(match[2] or 0), f"chat {text}")
 
 
@@ -232,7 +234,7 @@ def _keep_place(screen: Screen, tools: Tools, place: Place) -> None:
     save(screen, tools, changes)
 
 
-def _with(known: object, one: int | str) -> list[int | str]:
+def _with(known: object, one: int) -> list[int]:
     listed = list(known) if isinstance(known, list) else []
     return listed if one in listed else [*listed, one]
 
@@ -266,7 +268,9 @@ def _started(code: str, update: telegram.Update) -> Sender | None:
     if message is None or message.from_user is None or message.from_user.is_bot or message.forward_origin is not None:
         return None
     words = words_of(message.text or "")
-    if message.chat.type != "private" or len(words) != 2 or words[0] not in {"start", "link"} or words[1].upper() != code:
+    if message.chat.type != "private" or len(words) != 2 or words[0] not in {"start", "link"}:
+        return None
+    if words[1].upper() != code:
         return None
     user = message.from_user
     return Sender(user.id, shown_name(f"@{user.username}" if user.username else user.full_name), message.chat.id)
@@ -297,4 +301,4 @@ def token_problem(text: str) -> str:
     """What is wrong with the look of a token; never the token itself."""
     if TOKEN.fullmatch(text):
         return ""
-    return "that is no bot token: one has a number, a colon and about 35 letters, such as 123456789:AAF...; copy it whole"
+    return "that is no bot token: one has a number, a colon and about 35 letters (123456789:AAF...); copy it whole"

@@ -12,6 +12,7 @@ import struct
 import sys
 import termios
 from pathlib import Path
+from typing import Self
 
 from tests.needs import ROOT
 
@@ -30,7 +31,7 @@ class Terminal:
         """What was looked at already: a text is waited for once."""
         self._news = asyncio.Event()
 
-    async def __aenter__(self) -> Terminal:
+    async def __aenter__(self) -> Self:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 200, 0, 0))
         self._process = await asyncio.create_subprocess_exec(
