@@ -29,6 +29,7 @@ from research import cli as research_cli
 
 if TYPE_CHECKING:
     from bot.start.tools import Tools
+    from domain.commands import ApplySettings
     from domain.instrument import Instrument
     from domain.ports import HistorySource, MarketFeed
     from domain.views import VenuesFound
@@ -48,8 +49,6 @@ app = typer.Typer(
 engine_cli.register(app)
 research_cli.register(app)
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder (default .moondev/<environment>).")]
 VERSION = "0.1.0"
 DEFAULT_DATA = engine_cli.DEFAULT_DATA
 SWITCH_INTERVAL_S = 0.0002
@@ -267,8 +266,8 @@ def version() -> None:
 
 @app.command()
 def run(
-    config: ConfigOption = None,
-    data: DataOption = None,
+    config: engine_cli.ConfigOption = None,
+    data: bot_cli.DataOption = None,
     port: Annotated[int | None, typer.Option(help="Dashboard port; 0 takes any free one.")] = None,
     market: Annotated[
         Literal["hyperliquid", "synthetic"] | None, typer.Option(help="Price source; default from the settings.")
@@ -349,7 +348,24 @@ def open_ward(data: Path) -> watchdog_cli.Ward:
 
 watchdog_cli.register(app, open_ward)
 halts = partial(watchdog_cli.stop_from_outside, open_ward=open_ward)
-bot_cli.register(app, engine_cli.DEFAULT_DATA, engine_cli.environment_in, halts)
+
+
+def wanted_settings(config: Path, data: Path) -> tuple[ApplySettings, list[str]]:
+    """The wish for a file's settings, and what it would change in a data folder. Raises `ConfigError`."""
+    from domain.commands import ApplySettings
+    from engine.catalogue import catalogue, check_settings
+    from engine.config import diff
+
+    loaded = check_settings(config, "", catalogue(data / "strategies"))
+    listed = asyncio.run(open_fleet(loaded, data).read())
+    if listed.problems:
+        raise ConfigError("; ".join(listed.problems))
+    wanted = loaded.to_settings(listed.instruments)
+    changes = diff(engine_cli.running_settings(data), wanted)
+    return ApplySettings(settings=wanted, content_hash=loaded.content_hash), changes
+
+
+bot_cli.register(app, DEFAULT_DATA, engine_cli.environment_in, halts, wanted_settings)
 
 
 def open_setup(data: Path, config: Path | None) -> Tools:
@@ -360,30 +376,6 @@ def open_setup(data: Path, config: Path | None) -> Tools:
 
 
 start_cli.register(app, DEFAULT_DATA, open_setup)
-
-
-@app.command("apply-settings")
-def apply_settings(
-    config: Annotated[Path, typer.Argument(help="The changed YAML file.")],
-    data: DataOption = None,
-    person: bot_cli.PersonOption = "adam",
-) -> None:
-    """Ask the running service for the settings of a file: shows what changes, then waits for the quorum."""
-    from bot.local import ask_command
-    from domain.commands import ApplySettings
-    from engine.catalogue import catalogue, check_settings
-    from engine.cli import running_settings
-    from engine.config import diff
-
-    folder = data or DEFAULT_DATA
-    loaded = check_settings(config, "", catalogue(folder / "strategies"))
-    listed = asyncio.run(open_fleet(loaded, folder).read())
-    if listed.problems:
-        raise ConfigError("; ".join(listed.problems))
-    wanted = loaded.to_settings(listed.instruments)
-    typer.echo("\n".join(diff(running_settings(folder), wanted)))
-    command = ApplySettings(settings=wanted, content_hash=loaded.content_hash)
-    bot_cli.finish(asyncio.run(ask_command(folder, person, command)))
 
 
 def main() -> None:

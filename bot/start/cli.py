@@ -23,43 +23,27 @@ OpenTools = Callable[[Path, Path | None], "Tools"]
 INTERRUPTED = 130
 
 
-def register(app: typer.Typer, default_data: Path, open_tools: OpenTools) -> None:
-    """Add `init`; `open_tools(data, config)` gives what the steps work with."""
-    group = typer.Typer(invoke_without_command=True)
+class Steps:
+    """The verbs of `init`; `open_tools(data, config)` gives what the steps work with."""
 
-    @contextmanager
-    def opened(step: str, data: Path | None, config: Path | None, *, yes: bool) -> Iterator[tuple[Screen, Tools]]:
-        from bot.start.screen import Screen
+    def __init__(self, default_data: Path, open_tools: OpenTools) -> None:
+        self._default_data = default_data
+        self._open_tools = open_tools
 
-        screen = Screen(yes=yes)
-        given = (("--data", data), ("--config", config))
-        words = ["./moondev init", step, *(f"{option} {path}" for option, path in given if path is not None)]
-        again = " ".join(filter(None, words))
-        try:
-            yield screen, open_tools(data or default_data, config)
-        except MoonDevError as error:
-            screen.problem(str(error))
-            screen.say(f"What was settled is kept. Again: {again}")
-            raise typer.Exit(1) from None
-        except (KeyboardInterrupt, typer.Abort):
-            screen.say(f"\nStopped. What was settled is kept; to go on: {again}")
-            raise typer.Exit(INTERRUPTED) from None
-
-    @group.callback()
-    def init(
-        context: typer.Context, data: DataOption = None, config: ConfigOption = None, *, yes: YesOption = False
+    def all(
+        self, context: typer.Context, data: DataOption = None, config: ConfigOption = None, *, yes: YesOption = False
     ) -> None:
         """Set the service up, guided: persons, Telegram, Discord. Every step can be run again alone."""
         if context.invoked_subcommand is not None:
             return
-        with opened("", data, config, yes=yes) as (screen, tools):
+        with self._opened("", data, config, yes=yes) as (screen, tools):
             from bot.start.ending import ending, everything
 
             everything(screen, tools)
             ending(screen, tools)
 
-    @group.command("people")
-    def init_people(
+    def people(
+        self,
         data: DataOption = None,
         config: ConfigOption = None,
         person: PersonOption = "",
@@ -73,13 +57,13 @@ def register(app: typer.Typer, default_data: Path, open_tools: OpenTools) -> Non
         yes: YesOption = False,
     ) -> None:
         """Name persons and their roles; the first is admin."""
-        with opened("people", data, config, yes=yes) as (screen, tools):
+        with self._opened("people", data, config, yes=yes) as (screen, tools):
             from bot.start.people import people
 
             people(screen, tools, person=person, name=name, role=role, requester_counts=requester_counts, code=code)
 
-    @group.command("telegram")
-    def init_telegram(
+    def telegram(
+        self,
         data: DataOption = None,
         config: ConfigOption = None,
         person: PersonOption = "",
@@ -90,9 +74,37 @@ def register(app: typer.Typer, default_data: Path, open_tools: OpenTools) -> Non
         yes: YesOption = False,
     ) -> None:
         """Connect a Telegram bot: token (or MOONDEV_TELEGRAM_TOKEN), phone, chat for alerts, test message."""
-        with opened("telegram", data, config, yes=yes) as (screen, tools):
+        with self._opened("telegram", data, config, yes=yes) as (screen, tools):
             from bot.start.telegram import telegram_step
 
             telegram_step(screen, tools, person=person, account=account, chat=chat, test=test)
 
+    @contextmanager
+    def _opened(
+        self, step: str, data: Path | None, config: Path | None, *, yes: bool
+    ) -> Iterator[tuple[Screen, Tools]]:
+        """What a step works with; its errors become a sentence and how to go on."""
+        from bot.start.screen import Screen
+
+        screen = Screen(yes=yes)
+        given = (("--data", data), ("--config", config))
+        words = ["./moondev init", step, *(f"{option} {path}" for option, path in given if path is not None)]
+        again = " ".join(filter(None, words))
+        try:
+            yield screen, self._open_tools(data or self._default_data, config)
+        except MoonDevError as error:
+            screen.problem(str(error))
+            screen.say(f"What was settled is kept. Again: {again}")
+            raise typer.Exit(1) from None
+        except (KeyboardInterrupt, typer.Abort):
+            screen.say(f"\nStopped. What was settled is kept; to go on: {again}")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def register(app: typer.Typer, default_data: Path, open_tools: OpenTools) -> None:
+    """Add `init` and its steps."""
+    steps = Steps(default_data, open_tools)
+    group = typer.Typer(invoke_without_command=True, callback=steps.all)
+    group.command("people")(steps.people)
+    group.command("telegram")(steps.telegram)
     app.add_typer(group, name="init", help="Set up persons, Telegram and Discord, guided. Steps can be run alone.")
