@@ -58,6 +58,9 @@ class DiscordServer:
         self.bad_token = False
         self.bad_gateway_token = False
         self.connections = 0
+        self.invited = True
+        """Whether the bot is in the guild already; `invite` adds it."""
+        self.app_permissions = "8"
         self._messages: dict[str, dict[str, Any]] = {}
         self._nonces: dict[str, dict[str, Any]] = {}
         self._tokens: dict[str, dict[str, Any]] = {}
