@@ -25,7 +25,7 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{18,60}\.[A-Za-z0-9_-]{6,10}\.[A-Za-z0-9_-]{25
 PORTAL = "https://discord.com/developers/applications"
 AGAIN = "what is done is kept: ./moondev init discord goes on"
 WHY = (
-    "The same commands as slash commands, with choices and buttons. Needed: an application of your own with a bot, and\n"
+    "The same commands as slash commands, with choices and buttons. Needed: an app of your own with a bot, and\n"
     "a server to which you may add it. The token is kept in {secrets} (mode 0600), nowhere else."
 )
 MAKE_ONE = (
@@ -278,6 +278,4 @@ def token_problem(text: str) -> str:
     """What is wrong with the look of a token; never the token itself."""
     if TOKEN.fullmatch(text):
         return ""
-    return (
-        "that is no bot token: it has three parts with dots between (MTA2....GhIj....x5z), about 70 letters"
-    )
+    return "that is no bot token: it has three parts with dots between (MTA2....GhIj....x5z), about 70 letters"

@@ -155,9 +155,9 @@ class Guild(discord.Client):
         """Answer what somebody sent, so that only they see it; a failure changes nothing."""
         try:
             if interaction.type is discord.InteractionType.component:
-                await interaction.response.edit_message(content=text, view=None)
-                return
-            await interaction.response.defer(ephemeral=True, thinking=True)
+                await interaction.response.defer()
+            else:
+                await interaction.response.defer(ephemeral=True, thinking=True)
             await interaction.edit_original_response(content=text, view=_view(button))
         except LOST:
             return

@@ -158,6 +158,7 @@ class DiscordServer:
     ) -> str:
         token = f"token{next(self._ids)}"
         self._tokens[token] = {"at_s": time.monotonic(), "acked": False, "under": extra.get("message", {}).get("id")}
+        extra["app_permissions"] = self.app_permissions
         await self._dispatch("INTERACTION_CREATE", interaction(self._id(at_s), kind, data, who, where, token) | extra)
         return token
 
@@ -183,6 +184,11 @@ class DiscordServer:
             except TimeoutError:
                 continue
 
+    async def invite(self) -> None:
+        """Somebody adds the bot to the guild."""
+        self.invited = True
+        await self._dispatch("GUILD_CREATE", guild())
+
     # the gateway
 
     async def _gateway(self, request: web.Request) -> web.WebSocketResponse:
@@ -202,7 +208,8 @@ class DiscordServer:
                     break
                 self.connections += 1
                 await self._dispatch("READY", self._ready())
-                await self._dispatch("GUILD_CREATE", guild())
+                if self.invited:
+                    await self._dispatch("GUILD_CREATE", guild())
             elif said["op"] == 6:
                 self.connections += 1
                 await self._dispatch("RESUMED", {})
@@ -212,7 +219,7 @@ class DiscordServer:
         return {
             "v": 10,
             "user": user(int(BOT), bot=True),
-            "guilds": [{"id": GUILD, "unavailable": True}],
+            "guilds": [{"id": GUILD, "unavailable": True}] if self.invited else [],
             "session_id": "session",
             "resume_gateway_url": self.gateway_url,
             "application": {"id": APP, "flags": 0},
