@@ -95,6 +95,7 @@ class ChatOps:
             async with asyncio.TaskGroup() as group:
                 group.create_task(keep_running("alerts", self._alerts.run, self._alerts_health))
                 group.create_task(keep_running("confirmations", self.room.confirms.run, Health()))
+                group.create_task(keep_running("jobs", self.room.jobs.run, Health()))
                 for room in (self.telegram, self.discord):
                     if room is not None:
                         group.create_task(room.run())

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from bot import act, breakers, confirm, emergency, links, settings, show, timezone, votes
 from bot.call import GATES, Call, Effect, Verb
+from bot.jobs import backtest
 from bot.message import Message, Pairs, Text, age_text, refusal
 from bot.parse import Argument, UsageError, bind, check, clean, nearest, words_of
 from bot.risk import risk
@@ -138,6 +139,7 @@ VERBS: Final = (
     *emergency.VERBS,
     *settings.VERBS,
     *links.VERBS,
+    *backtest.VERBS,
     *timezone.VERBS,
     _reads("whoami", "Who the service takes you for", show.whoami, examples=("/whoami",)),
     _reads(
@@ -159,6 +161,7 @@ VERBS: Final = (
     ),
 )
 GROUP_HELP: Final = {
+    "jobs": "Backtests: list, show, cancel",
     "strategies": "Strategies: list, show, start, pause, load, unload, set",
     "incident": "Incidents: list, ack, recover, report",
     "config": "Settings: get, set, history, diff, rollback",

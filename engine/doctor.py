@@ -174,6 +174,7 @@ KINDS = {
     "strategies": "folder",
     "venues": "folder",
     "local-venues": "folder",
+    "jobs": "folder",
     "moondev.log": "file",
     "paper-exchange": "file",
     "projection.db": "file",
