@@ -159,13 +159,13 @@ class Jobs:
         if not self.program or not await self._mark(job.id, "running", started_ns=time.time_ns()):
             await self._mark(job.id, "failed", "backtests cannot be run from here")
             return
-        pids: list[int] = []
+        pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.progress[job.id] = 0.0
         task = asyncio.create_task(
-            process.run(command, self._limit_s, pids.append, lambda part: self.progress.__setitem__(job.id, part))
+            process.run(command, self._limit_s, pid.set_result, lambda part: self.progress.__setitem__(job.id, part))
         )
         self._running = job.id, task
-        telling = asyncio.create_task(self._tell_progress(job, pids))
+        telling = asyncio.create_task(self._tell_progress(job, pid))
         try:
             await asyncio.wait({task})
         finally:
@@ -199,11 +199,9 @@ class Jobs:
             await self._tell(job, "card", _over(job, "done", "The figures are below."), edits=True)
         self._tidy()
 
-    async def _tell_progress(self, job: Job, pids: list[int]) -> None:
+    async def _tell_progress(self, job: Job, pid: asyncio.Future[int]) -> None:
         """Edit one message while it runs; a job that is done before that never shows it."""
-        await asyncio.sleep(0.05)
-        if pids:
-            await self._mark(job.id, "running", pid=pids[0])
+        await self._mark(job.id, "running", pid=await pid)
         pause_s = FIRST_EDIT_S
         began, number = time.monotonic(), 0
         while True:
