@@ -282,7 +282,7 @@ def run(
     from engine.catalogue import catalogue, start_settings
     from engine.config import environment_of, remember
     from engine.config.local import write_local
-    from engine.doctor import check_alone, check_kinds
+    from engine.folder import check_alone, check_kinds
     from engine.settings_file import own_file, with_options
     from exchanges.shared.local import LocalVenues
 

@@ -170,7 +170,7 @@ VERBS: Final = (
         arguments=(
             Argument(name="strategy", help="which kind, see /strategies load", complete=kinds),
             Argument(name="symbol", help="an instrument of the data store", complete=symbols),
-            Argument(name="range", help=RANGES),
+            Argument(name="range", help=f"30d, mtd, all, 2026-10, 2026-10-01..2026-10-15, or {SIMULATED}:24h"),
             Argument(name="params", help="KEY=VALUE, several with spaces between", required=False, rest=True),
         ),
         examples=("/backtest turtle BTC 30d", "/backtest turtle BTC 2026-10 stop_atr=1.5"),

@@ -60,7 +60,6 @@ class DiscordServer:
         self.bad_gateway_token = False
         self.connections = 0
         self.invited = True
-        """Whether the bot is in the guild already; `invite` adds it."""
         self.app_permissions = "8"
         self._messages: dict[str, dict[str, Any]] = {}
         self._nonces: dict[str, dict[str, Any]] = {}
@@ -185,7 +184,7 @@ class DiscordServer:
                 continue
 
     async def invite(self) -> None:
-        """Somebody adds the bot to the guild."""
+        """Somebody adds the bot to the guild, in which it is not while `invited` is False."""
         self.invited = True
         await self._dispatch("GUILD_CREATE", guild())
 
