@@ -35,15 +35,20 @@ LONGEST_NS = 90 * 86_400 * SECOND_NS
 """How long a person's order may rest."""
 
 
-def find_slot(core: Core, account: str, instrument: str) -> Slot | Veto:
-    """The slot a command names."""
+def find_or_none(core: Core, account: str, instrument: str) -> Veto | None:
+    """Why there is no such slot."""
     if account not in core.state.accounts:
         return Veto(Reason.NO_SUCH, f"account {account}")
     if instrument not in core.instruments:
         return Veto(Reason.NO_SUCH, f"instrument {instrument}")
     if venue_of(account) != core.instruments[instrument].venue:
         return Veto(Reason.BAD_VALUE, f"{instrument} cannot be traded on {account}: another venue")
-    return core.slot(account, instrument)
+    return None
+
+
+def find_slot(core: Core, account: str, instrument: str) -> Slot | Veto:
+    """The slot a command names."""
+    return find_or_none(core, account, instrument) or core.slot(account, instrument)
 
 
 def manual_id(account: str, instrument: str) -> str:
