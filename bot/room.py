@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot import contacts
 from bot.buttons import PREVIEW, VOTE, Subject
+from bot.charts.studio import Studio
 from bot.config import BotConfig
 from bot.confirm import Confirms
 from bot.jobs import backtest
@@ -33,6 +34,7 @@ class ControlRoom:
         self.config = config
         self.outbox = Outbox(store)
         self.people = People(store)
+        self.studio = Studio()
         self.confirms = Confirms(desk, store, self.outbox)
         self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", backtest.shown)
 

@@ -23,7 +23,7 @@ LENGTH = 4
 
 
 class Drawn(Struct, frozen=True, kw_only=True):
-    """A picture, or the kind of error that there was instead."""
+    """A picture, or the error that there was instead."""
 
     png: bytes = b""
     problem: str = ""
@@ -45,8 +45,7 @@ def main() -> None:
         try:
             drawn = Drawn(png=paint(decoder.decode(payload)))
         except Exception as error:  # noqa: BLE001 - whoever asked is told, and the next picture is drawn
-            drawn = Drawn(problem=type(error).__name__)
-            print(f"drawing failed: {error!r}", file=sys.stderr)
+            drawn = Drawn(problem=f"{type(error).__name__}: {error}"[:200])
         sink.write(framed(msgspec.msgpack.encode(drawn)))
         sink.flush()
 

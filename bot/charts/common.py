@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from bot.charts.sheet import Element, Ink, Sheet, Span
+from bot.charts.sheet import MINUS, Element, Ink, Sheet, Span
 from bot.message import utc_text
 from bot.times import zone_info, zone_short
 from domain.performance import CurvePoint, Gap, Performance
@@ -60,9 +60,9 @@ def period(since_ns: int, until_ns: int, zone: str) -> str:
 
 
 def short(value: Decimal) -> str:
-    """Money as short as it is clear: 10,412.33, 1,204,551, −88.20."""
+    """Money as short as it is clear: 10,412.33 or 1,204,551, with a true minus sign."""
     digits = 2 if abs(value) < 100 * THOUSAND else 0
-    return f"{value:,.{digits}f}".replace("-", "−")
+    return f"{value:,.{digits}f}".replace("-", MINUS)
 
 
 def gain(value: Decimal) -> str:
@@ -73,7 +73,7 @@ def gain(value: Decimal) -> str:
 def percent(value: Decimal, *, sign: bool = False) -> str:
     """A fraction in percent."""
     digits = 1 if abs(value) >= Decimal("0.1") else 2
-    return f"{value * 100:{'+' if sign else ''}.{digits}f}%".replace("-", "−")
+    return f"{value * 100:{'+' if sign else ''}.{digits}f}%".replace("-", MINUS)
 
 
 def curve(seen: Performance, value_of: Callable[[CurvePoint], Decimal]) -> tuple[list[int], list[float]]:

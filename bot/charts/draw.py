@@ -25,8 +25,12 @@ async def draw(
     kind: str, room: ControlRoom, since_ns: int, until_ns: int, symbol: str = "", zone: str = "UTC"
 ) -> Picture:
     """A picture of one kind over [since, until). Raises `UsageError` for a kind that is not known, and `NotDrawn`."""
-    sheet = await sheet_of(kind, room, since_ns, until_ns, symbol, zone)
-    name = f"{kind}-{symbol}" if symbol else kind
+    return await drawn(kind, room, await sheet_of(kind, room, since_ns, until_ns, symbol, zone), symbol)
+
+
+async def drawn(kind: str, room: ControlRoom, sheet: Sheet, symbol: str = "") -> Picture:
+    """The picture of a sheet. Raises `NotDrawn`."""
+    name = symbol.partition("-")[0] or kind
     return Picture(name=f"{name.lower()}.png", png=await room.studio.draw(sheet), words=words_of(sheet))
 
 
@@ -35,7 +39,7 @@ async def sheet_of(kind: str, room: ControlRoom, since_ns: int, until_ns: int, s
     maker = MAKERS.get(kind)
     if maker is None:
         raise UsageError(f"there is no chart {kind!r}: {suggest(kind, [*MAKERS, 'price'])}")
-    return await maker(room.desk, since_ns, until_ns, zone)
+    return await maker(room.desk, since_ns, until_ns, zone, symbol)
 
 
 def words_of(sheet: Sheet) -> str:

@@ -19,7 +19,7 @@ SHOWN_DEPOSIT = Decimal("0.005")
 MOST_DEPOSITS = 6
 
 
-async def equity(desk: Desk, since_ns: int, until_ns: int, zone: str) -> Sheet:
+async def equity(desk: Desk, since_ns: int, until_ns: int, zone: str, _symbol: str = "") -> Sheet:
     """Equity of all accounts, with what was paid in and out, and the drawdown below it."""
     seen = await desk.performance(since_ns, until_ns)
     sheet = begun(desk, seen, "Equity", zone)
@@ -43,7 +43,7 @@ async def equity(desk: Desk, since_ns: int, until_ns: int, zone: str) -> Sheet:
     )
 
 
-async def drawdown(desk: Desk, since_ns: int, until_ns: int, zone: str) -> Sheet:
+async def drawdown(desk: Desk, since_ns: int, until_ns: int, zone: str, _symbol: str = "") -> Sheet:
     """How far equity was below its highest; money that was paid in or out makes none."""
     seen = await desk.performance(since_ns, until_ns)
     sheet = begun(desk, seen, "Drawdown", zone)

@@ -7,6 +7,9 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+MINUS = "\N{MINUS SIGN}"
+"""As wide as a plus, which a hyphen is not."""
+
 
 class Ink(enum.StrEnum):
     """What a colour stands for; the painter knows which it is (Okabe and Ito's, told apart by the colour-blind)."""

@@ -96,8 +96,7 @@ class Studio:
         child, self._child = self._child, None
         if child is None:
             return
-        if child.stdin is not None:
-            child.stdin.close()
         with contextlib.suppress(ProcessLookupError):
             child.kill()
-        await child.wait()
+        with contextlib.suppress(OSError):
+            await child.communicate()

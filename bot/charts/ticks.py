@@ -24,22 +24,20 @@ def ticks(from_ns: int, to_ns: int, zone: str) -> list[tuple[int, str]]:
     place = ZoneInfo(zone)
     span_s = (to_ns - from_ns) / SECOND_NS
     start = datetime.fromtimestamp(from_ns / SECOND_NS, place).replace(hour=0, minute=0, second=0, microsecond=0)
-    found: list[tuple[int, str]] = []
     for step_s in STEPS_S:
         if span_s / step_s <= MOST:
-            form = "%H:%M:%S" if step_s < 60 else "%H:%M"  # noqa: PLR2004 - a minute
+            form = "%H:%M:%S" if step_s < 60 else "%H:%M"
             times = _by_seconds(start, step_s, to_ns)
-            found = [(at, _words(when, form)) for at, when in times if first <= at <= last]
-            return found
+            return [(at, _words(when, form)) for at, when in times if first <= at <= last]
     for days in STEPS_DAYS:
         if span_s / DAY_S / days <= MOST:
             form = "%a %d" if span_s < 12 * DAY_S else "%d %b"
             return [(at, f"{when:{form}}") for at, when in _by_days(start, days, to_ns) if first <= at <= last]
     for months in STEPS_MONTHS:
         if span_s / DAY_S / 30 / months <= MOST:
-            form = "%b %Y" if months < 12 else "%Y"  # noqa: PLR2004 - a year
+            form = "%b %Y" if months < 12 else "%Y"
             return [(at, f"{when:{form}}") for at, when in _by_months(start, months, to_ns) if first <= at <= last]
-    return found
+    return []
 
 
 def _words(when: datetime, form: str) -> str:
