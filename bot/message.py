@@ -13,6 +13,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from domain.facts import Severity
+from domain.settings import Person
 from domain.views import StatusView
 
 CENT = Decimal("0.01")
@@ -77,6 +78,8 @@ class Message(Struct, frozen=True, kw_only=True):
     file_name: str = ""
     file_text: str = ""
     """Sent as a file where the door has files, below the text elsewhere."""
+    mentions: tuple[Person, ...] = ()
+    """Who is to look at it now: named, and pinged where the channel can."""
 
 
 def refusal(title: str, text: str) -> Message:
