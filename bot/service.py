@@ -51,8 +51,16 @@ class ChatOps:
             from bot.discord import DiscordBot
 
             self.discord = rooms["discord"] = DiscordBot(self.room, config.discord, secrets)
+        chats = self._alert_chats()
+        self.room.alerts.set_up(config.alerts, chats, self._private_chats)
         self._alerts = Alerts(
-            desk, self.outbox, config.alerts, recipients=self._alert_chats(), rooms=rooms, private=self._private_chats
+            desk,
+            self.outbox,
+            config.alerts,
+            self.room.alerts,
+            recipients=chats,
+            rooms=rooms,
+            private=self._private_chats,
         )
 
     async def run(self) -> None:
@@ -90,6 +98,7 @@ class ChatOps:
         try:
             await self.room.people.start()
             await self.room.confirms.start()
+            await self.room.alerts.start()
             await self.outbox.start()
             self._health.set("up")
             async with asyncio.TaskGroup() as group:

@@ -249,6 +249,40 @@ class ChangeSettings(Struct, frozen=True, kw_only=True, tag="change_settings"):
     step: int = 0
 
 
+class AcknowledgeAlert(Struct, frozen=True, kw_only=True, tag="alert_ack"):
+    """A person looks after an alert of the control room: on record who, nothing about trading changes.
+
+    `alert` is its id, `text` what it said.
+    """
+
+    alert: str
+    kind: str
+    text: str
+
+
+class MuteAlerts(Struct, frozen=True, kw_only=True, tag="alert_mute"):
+    """Alerts of a kind ("" = any) with these labels are not told until a time; critical ones need a second person."""
+
+    kind: str
+    until_ns: int
+    labels: dict[str, str] = field(default_factory=dict)
+    critical: bool = False
+    reason: str = ""
+
+
+class UnmuteAlerts(Struct, frozen=True, kw_only=True, tag="alert_unmute"):
+    """A mute ends before its time."""
+
+    mute: str
+
+
+class RouteAlerts(Struct, frozen=True, kw_only=True, tag="alert_route"):
+    """Who is called about alerts: `duty` is on_call or secondary, no `persons` leave it to the configuration."""
+
+    duty: str
+    persons: tuple[str, ...] = ()
+
+
 Command: TypeAlias = (
     Halt
     | Resume
@@ -274,4 +308,8 @@ Command: TypeAlias = (
     | AcknowledgeIncident
     | RecoverIncident
     | ChangeSettings
+    | AcknowledgeAlert
+    | MuteAlerts
+    | UnmuteAlerts
+    | RouteAlerts
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domain import commands as c
-from engine.core import config, operate, overrides, params
+from engine.core import alerting, config, operate, overrides, params
 from engine.core.core import Core
 from engine.core.matrix import by_hand
 
@@ -33,5 +33,7 @@ def describe(core: Core, command: c.Command) -> str:  # noqa: PLR0911 - one per 
             return f"start {command.strategy}"
         case c.Override():
             return overrides.describe(core, command)
+        case c.MuteAlerts():
+            return f"mute {alerting.describe(command)}: {command.reason or 'no reason given'}"
         case _:
             return str(command.__struct_config__.tag)

@@ -16,6 +16,7 @@ from domain.facts import RequestStatus, Severity, StrategyStatus
 from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
 from engine.core import (
+    alerting,
     asking,
     config,
     glass,
@@ -32,39 +33,12 @@ from engine.core import (
 )
 from engine.core.core import Core
 from engine.core.matrix import by_hand
+from engine.core.roles import ROLE_NEEDED
 from engine.core.state import Request
 
 REMEMBERED_COMMANDS = 10_000
 RULES = (c.ApplySettings, c.ChangeSettings)
 """What changes the rules themselves has its own time to live."""
-
-ROLE_NEEDED: dict[type[c.Command], RoleName] = {
-    c.Halt: RoleName.TRADER,
-    c.Flatten: RoleName.TRADER,
-    c.Resume: RoleName.RISK,
-    c.Approve: RoleName.VIEWER,
-    c.Deny: RoleName.VIEWER,
-    c.LoadStrategy: RoleName.TRADER,
-    c.UnloadStrategy: RoleName.TRADER,
-    c.StartStrategy: RoleName.TRADER,
-    c.PauseStrategy: RoleName.TRADER,
-    c.SetParams: RoleName.TRADER,
-    c.ManualTarget: RoleName.TRADER,
-    c.CancelOrder: RoleName.TRADER,
-    c.SetHold: RoleName.TRADER,
-    c.SetCap: RoleName.TRADER,
-    c.RaiseEnvelope: RoleName.RISK,
-    c.ApplySettings: RoleName.ADMIN,
-    c.SetBreaker: RoleName.TRADER,
-    c.Override: RoleName.RISK,
-    c.EndOverride: RoleName.TRADER,
-    c.BreakGlass: RoleName.VIEWER,
-    c.Review: RoleName.RISK,
-    c.AcknowledgeIncident: RoleName.TRADER,
-    c.RecoverIncident: RoleName.RISK,
-    c.ChangeSettings: RoleName.RISK,
-}
-"""Least role per command; voting is judged by the quorum rules instead."""
 
 
 def verb_of(command: c.Command) -> str:
@@ -200,6 +174,10 @@ def override(  # noqa: PLR0911 - one per command
             return reconcile.recover(core, who, command.incident)
         case c.ChangeSettings():
             return change_settings(core, event, who, command)
+        case c.AcknowledgeAlert() | c.UnmuteAlerts() | c.RouteAlerts():
+            return alerting.carry_out(core, who, command)
+        case c.MuteAlerts() if not command.critical:
+            return alerting.mute(core, who, command)
         case _:
             return ask_quorum(core, event, command)
 
@@ -228,6 +206,8 @@ def change_settings(core: Core, event: CommandReceived, who: str, command: c.Cha
 
 def objection(core: Core, command: c.Command) -> Veto | None:
     """Why a command makes no sense now, before anyone votes on it, and when they have."""
+    if isinstance(command, c.MuteAlerts):
+        return alerting.objection(core, command)
     if not isinstance(command, c.ChangeSettings):
         return operate.objection(core, command)
     after = config.settings_after(core, command)
@@ -369,6 +349,8 @@ def give(core: Core, by: str, command: c.Command, *, asker: str) -> Veto | str: 
             return config.change(core, by, command, asker=asker)
         case c.SetBreaker():
             return by_hand.release(core, command.name)
+        case c.MuteAlerts():
+            return alerting.mute(core, f"{asker} and {by}" if asker not in by.split(" and ") else by, command)
         case c.SetParams() | c.StartStrategy():
             return on_loaded(core, by, command, asker=asker)
         case c.LoadStrategy():
@@ -394,5 +376,5 @@ def deny(core: Core, person: str, command: c.Deny) -> Veto | str:
         requests.remember_denial(core, request.asker or request.requester)
     request.denied_by = "" if command.reason else person
     requests.end(core, request, RequestStatus.DENIED, f"denied by {person}: {command.reason or 'no reason given'}")
-    core.alert(Severity.INFO, "denied", f"{request.id} was denied by {person}.")
+    core.alert(Severity.INFO, "denied", f"{request.id} was denied by {person}.", request=request.id)
     return f"{request.id} is denied." if command.reason else f"{request.id} is denied. Why? /deny {request.id} REASON"

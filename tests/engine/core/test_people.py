@@ -15,7 +15,8 @@ from domain.facts import RequestChanged, RequestStatus, TradingState
 from domain.settings import ApprovalSettings, Person, RoleName
 from domain.verdict import Reason
 from engine.core import commands
-from engine.core.commands import REMEMBERED_COMMANDS, ROLE_NEEDED
+from engine.core.commands import REMEMBERED_COMMANDS
+from engine.core.roles import ROLE_NEEDED
 from tests.engine.core.rig import ACCOUNT, ASKING, BTC, SPEC, WIDE, Rig, places, target, wants
 
 SAMPLES: dict[type[c.Command], c.Command] = {
