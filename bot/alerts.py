@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -26,7 +26,7 @@ from bot.alerting.service import AlertRoom
 from bot.buttons import Bot
 from bot.cards import Cards
 from bot.config import AlertConfig
-from bot.message import Message, Pairs, Table, Text, base_name, money, number, stamp
+from bot.message import Message, Pairs, Table, Text, base_name, money, number
 from bot.outbox import Outbox
 from domain.facts import (
     Alerted,
@@ -123,7 +123,7 @@ class Alerts:
         self._fills_saved = await self._outbox.store.told(FILLS) or self._desk.began
         return progress
 
-    async def take(self, intake: Intake, batch: list[Fact], after: FactKey) -> None:
+    async def take(self, intake: Intake, batch: Sequence[Fact], after: FactKey) -> None:
         """Handle facts that follow each other after a key; they are done, and written down as such, together."""
         for fact in batch:
             await self._show(fact)
@@ -152,14 +152,14 @@ class Alerts:
 
     async def _say_missed(self, fact: Fact, count: int) -> None:
         log.warning("facts missed", count=count)
-        text = f"{count} facts came faster than they could be told; they are read again, and the dashboard has them all."
+        text = f"{count} facts came faster than they could be told; they are read again. The dashboard has them all."
         missed = Message(title="Some news was missed", blocks=(Text(text),), severity=Severity.WARNING)
         await self.tell(f"missed:{fact.seq}", missed)
 
     async def tell(self, event: str, message: Message) -> bool:
         """Send a message to the alert chats, once per event; False when all of them had it already."""
         if not message.stamp:
-            message = structs.replace(message, stamp=self._stamp())
+            message = structs.replace(message, stamp=self._alerts.stamp())
         return await self._outbox.post(event, self._recipients, message)
 
     async def read(self, intake: Intake, after: FactKey, until: FactKey) -> None:

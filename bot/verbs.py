@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import structs
 
 from bot import act, breakers, confirm, emergency, links, settings, show, timezone, votes
+from bot.alerting import verbs as alerting
 from bot.call import GATES, Call, Effect, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal
 from bot.parse import Argument, UsageError, bind, check, clean, nearest, words_of
@@ -138,6 +139,7 @@ VERBS: Final = (
     *emergency.VERBS,
     *settings.VERBS,
     *links.VERBS,
+    *alerting.VERBS,
     *timezone.VERBS,
     _reads("whoami", "Who the service takes you for", show.whoami, examples=("/whoami",)),
     _reads(
@@ -164,6 +166,7 @@ GROUP_HELP: Final = {
     "config": "Settings: get, set, history, diff, rollback",
     "limits": "Limits: show, set",
     "overrides": "Limits that are loosened for a while: list, end",
+    "alerts": "Alerts: list, ack, mute, unmute, quiet, route",
 }
 """First words of verbs with two words; alone they mean `list`."""
 

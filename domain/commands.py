@@ -250,13 +250,12 @@ class ChangeSettings(Struct, frozen=True, kw_only=True, tag="change_settings"):
 
 
 class AcknowledgeAlert(Struct, frozen=True, kw_only=True, tag="alert_ack"):
-    """A person looks after an alert of the control room: on record who, nothing about trading changes.
+    """A person looks after alerts of the control room: on record who, nothing about trading changes.
 
-    `alert` is its id, `text` what it said.
+    `alerts` are their ids, `text` what they are.
     """
 
-    alert: str
-    kind: str
+    alerts: tuple[str, ...]
     text: str
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from bot.alerting import kinds
-from bot.alerting.book import Book, acknowledge, agree, end, plan, raise_alert, resolve
-from bot.alerting.model import Alert, News, Say
+from bot.alerting.book import Book, acknowledge, agree, end, mute, plan, raise_alert, resolve, unmute
+from bot.alerting.model import Alert, Mute, News, Say
 from bot.message import Message, Text
 from domain.facts import (
     Alerted,
@@ -23,6 +23,7 @@ from domain.facts import (
     TradingState,
     TradingStateChanged,
 )
+from domain.settings import SECOND_NS
 from domain.verdict import Reason
 from domain.views import BY_HAND
 
@@ -34,7 +35,8 @@ STATE_SEVERITY = {
     TradingState.REDUCING: Severity.WARNING,
     TradingState.HALTED: Severity.CRITICAL,
 }
-STATE = ("trading",)
+GRACE_NS = 60 * SECOND_NS
+"""An acknowledgement older than its alert by more than this was for another one of that name."""
 HEALTHY = frozenset({StrategyStatus.RUNNING, StrategyStatus.UNLOADED})
 
 
@@ -60,6 +62,8 @@ class Intake:
     def take(self, fact: Fact, now_ns: int) -> None:
         """Let one fact change the book."""
         match fact:
+            case Alerted(kind="alert_ack" | "alert_mute" | "alert_unmute" | "alert_route"):
+                said(self._book, fact, now_ns)
             case Alerted() if fact.kind not in kinds.NOT_TOLD:
                 self._alerted(fact, now_ns)
             case Refused() if fact.strategy.startswith(BY_HAND) and fact.reason is not Reason.NEEDS_APPROVAL:
@@ -170,3 +174,32 @@ class Intake:
                 group.is_loud, group.due_ns = False, 0
                 plan(self._book, group, now_ns, is_loud=False)
         return found
+
+
+def said(book: Book, fact: Alerted, now_ns: int) -> None:
+    """What a person has said about alerts, as it stands on record."""
+    labels = fact.labels
+    by = labels.get("by", "")
+    match fact.kind:
+        case "alert_ack":
+            numbers = [int(name[1:]) for name in labels.get("alerts", "").split() if name[1:].isdecimal()]
+            meant = [n for n in numbers if n in book.alerts and book.alerts[n].since_ns < fact.ts_ns + GRACE_NS]
+            acknowledge(book, meant, by, now_ns)
+        case "alert_mute":
+            made = Mute(
+                number=book.count("mutes"),
+                kind=labels.get("kind_of", ""),
+                labels={name[3:]: value for name, value in labels.items() if name.startswith("is_")},
+                until_ns=int(labels.get("until_ns", "0")),
+                by=by,
+                reason=labels.get("reason", ""),
+                made_ns=fact.ts_ns,
+                is_critical=labels.get("critical") == "1",
+            )
+            mute(book, made, now_ns)
+        case "alert_unmute":
+            name = labels.get("mute", "")
+            unmute(book, int(name[1:]) if name[1:].isdecimal() else 0)
+        case "alert_route":
+            setattr(book.duty, labels.get("duty", "on_call"), labels.get("persons", "").split())
+            book.changed["state", "duty"] = book.duty

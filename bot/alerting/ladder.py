@@ -29,7 +29,7 @@ def waiting(book: Book) -> list[Alert]:
 
 def climb(book: Book, now_ns: int) -> None:
     """Call whoever is due to be called, and act when nobody has."""
-    _answered(book, now_ns)
+    _answered(book)
     alerts = waiting(book)
     due = [alert for alert in alerts if steps(book, now_ns - alert.since_ns) > alert.step]
     if due and now_ns - book.numbers.ladder_ns >= GAP_NS:
@@ -76,7 +76,7 @@ def _call(book: Book, alerts: list[Alert], level: int, now_ns: int) -> None:
     book.changed["state", "calls"] = book.calls
 
 
-def _answered(book: Book, now_ns: int) -> None:
+def _answered(book: Book) -> None:
     """Calls about what somebody has acknowledged by now, or what is over, say so and lose their button."""
     for sent in list(book.calls):
         alerts = [book.alerts[number] for number in sent.numbers if number in book.alerts]

@@ -1,5 +1,6 @@
-"""How far the facts are read. What happened while nobody listened is read later than what comes meanwhile, so what is
-done may have holes.
+"""How far the facts are read.
+
+What happened while nobody listened is read later than what comes meanwhile, so what is done may have holes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ class Progress(Struct, kw_only=True):
         """The facts after one up to another are done."""
         if until <= after:
             return
-        spans = []
+        spans: list[tuple[FactKey, FactKey]] = []
         for span in sorted([*self.spans, (after, until)]):
             if spans and span[0] <= spans[-1][1]:
                 spans[-1] = (spans[-1][0], max(spans[-1][1], span[1]))

@@ -23,6 +23,7 @@ from bot.alerting import rows
 from bot.alerting.book import Book, raise_alert, resolve
 from bot.alerting.model import Act, Alert, AlertState, News, Say
 from bot.alerting.progress import Progress
+from bot.alerting.quiet import is_quiet
 from bot.alerting.safety import SafeAction
 from bot.alerting.tell import on_time
 from bot.buttons import ALERT, Bot, Subject
@@ -53,7 +54,7 @@ class AlertRoom:
         self.bots: dict[str, Bot] = room.confirms.bots
         self.progress: Progress | None = None
         self.look_s = LOOK_S
-        self._room = room
+        self.room = room
         self._saved = b""
         self.book = Book(self.config, People(self))
         self._safety = SafeAction(room.desk)
@@ -66,7 +67,7 @@ class AlertRoom:
     async def start(self) -> None:
         """Take up what an earlier run left. Raises `sqlite3.Error`."""
         self.book = Book(self.config, People(self))
-        saved = await rows.load(self._room.store, self.book, self.now_ns())
+        saved = await rows.load(self.room.store, self.book, self.now_ns())
         self._saved = saved
         self.progress = msgspec.msgpack.decode(saved, type=Progress) if saved else None
 
@@ -136,19 +137,19 @@ class AlertRoom:
         letters = [letter for say in says for letter in self._letters(say)]
         if taken.bodies or letters:
             try:
-                letters = await rows.commit(self._room.store, taken, letters)
+                letters = await rows.commit(self.room.store, taken, letters)
                 self._saved = progress
             except sqlite3.Error as error:
                 log.error("alerts not written down, told from memory", error=type(error).__name__)  # noqa: TRY400
                 book.changed = {**changed, **book.changed}
-        self._room.outbox.accept(letters)
+        self.room.outbox.accept(letters)
         for act in acts:
             self._safety.begin(self, act.numbers)
 
     def _letters(self, say: Say) -> list[Letter]:
-        message, outbox = say.message, self._room.outbox
+        message, outbox = say.message, self.room.outbox
         if not message.stamp:
-            message = structs.replace(message, stamp=stamp(self._room.desk.status(), self.now_ns()))
+            message = structs.replace(message, stamp=self.stamp())
         if not say.ack:
             return outbox.letters(say.event, say.recipients, message, say.replaces)
         return [
@@ -156,6 +157,10 @@ class AlertRoom:
             for recipient in say.recipients
             for letter in outbox.letters(say.event, [recipient], self._signed(message, say, recipient), say.replaces)
         ]
+
+    def stamp(self) -> str:
+        """The last line of a message to everybody."""
+        return stamp(self.room.desk.status(), self.now_ns())
 
     def _signed(self, message: Message, say: Say, recipient: str) -> Message:
         bot = self.bots.get(recipient.partition(":")[0])
@@ -199,7 +204,7 @@ class People:
 
     def persons(self) -> list[Person]:
         """Everybody who is known."""
-        desk = self._alerts._room.desk
+        desk = self._alerts.room.desk
         return [person for view in desk.persons() if (person := desk.person(view.id)) is not None]
 
     def contacts(self, person: str, *, with_sms: bool = False) -> list[str]:
@@ -208,4 +213,5 @@ class People:
 
     def is_quiet(self, person: str, now_ns: int) -> bool:
         """Whether they do not want to be disturbed now."""
-        return False
+        chosen = self._alerts.room.people.of(person)
+        return is_quiet(chosen.quiet, chosen.timezone, now_ns)

@@ -53,8 +53,8 @@ def _end_mutes(book: Book, now_ns: int) -> None:
         book.touch(alert)
         if not why:
             alert.since_ns = now_ns
-            is_grave = alert.severity is Severity.CRITICAL
-            plan(book, book.groups[alert.group], now_ns + (0 if is_grave else ns(book.config.group_wait_s)), is_loud=True)
+            wait_ns = 0 if alert.severity is Severity.CRITICAL else ns(book.config.group_wait_s)
+            plan(book, book.groups[alert.group], now_ns + wait_ns, is_loud=True)
 
 
 def _settle(book: Book, now_ns: int) -> None:
@@ -68,7 +68,7 @@ def _settle(book: Book, now_ns: int) -> None:
 
 
 def _remind(book: Book, group: Group, now_ns: int) -> None:
-    """What still stands is told again: hours after it was told, or an hour after somebody took it and did not end it."""
+    """What still stands is told again: hours after it was told, or an hour after somebody took it on."""
     config, members = book.config, book.members(group)
     for alert in members:
         is_late = alert.state is AlertState.ACKED and now_ns - alert.acked_ns >= ns(config.reopen_s)
@@ -128,7 +128,7 @@ def _send(book: Book, group: Group, shown: list[Alert], now_ns: int, *, is_grave
     message = words.group_message(book, group, shown, now_ns)
     if any(RANK[alert.severity] >= RANK[Severity.ERROR] for alert in firing):
         message = words.calling(message, mentioned(book, now_ns))
-    sent = Sent(event=_event(book, group), recipients=recipients, numbers=tuple(alert.number for alert in shown))
+    sent = Sent(event=_event(group), recipients=recipients, numbers=tuple(alert.number for alert in shown))
     book.out.append(_say(group, sent.event, recipients, message, shown))
     group.sent = [*group.sent, sent][-KEPT_MESSAGES:]
     group.told_ns = now_ns
@@ -145,7 +145,7 @@ def _edit(book: Book, group: Group, shown: list[Alert], now_ns: int) -> None:
     for sent in group.sent[-1:] if is_open else group.sent:
         recipients = tuple(one for one in sent.recipients if is_editable(one))
         if recipients:
-            book.out.append(_say(group, _event(book, group), recipients, message, shown, replaces=sent.event))
+            book.out.append(_say(group, _event(group), recipients, message, shown, replaces=sent.event))
 
 
 def _say(
@@ -163,7 +163,7 @@ def _say(
     )
 
 
-def _event(book: Book, group: Group) -> str:
+def _event(group: Group) -> str:
     group.said += 1
     return f"alert:G{group.id}:{group.said}"
 

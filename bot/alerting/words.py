@@ -32,8 +32,8 @@ def group_message(book: Book, group: Group, shown: Sequence[Alert], now_ns: int)
     pictures = tuple(picture for alert in shown for picture in alert.pictures)
     if len(shown) == 1:
         alert = shown[0]
-        title = f"{front}{_title(alert)}"
-        blocks: tuple[Block, ...] = (Text(alert.text), *_late(alert, now_ns), Text(_status(alert)))
+        title = f"{front}{title_of(alert)}"
+        blocks: tuple[Block, ...] = (Text(alert.text), *_late(alert, now_ns), Text(status_of(alert)))
     else:
         place = f" · {group.place}" if group.place else ""
         title = f"{front}{words_of(group.kind)}{place}: {len(shown)} alerts"
@@ -46,11 +46,13 @@ def group_message(book: Book, group: Group, shown: Sequence[Alert], now_ns: int)
         names = ", ".join(dict.fromkeys(words_of(a.kind).lower() for a in hidden))
         blocks = (*blocks, Text(f"What follows from it is not told by itself: {names} ({len(hidden)})."))
     if firing:
-        blocks = (*blocks, Text(f"/ack {' '.join(alert.id for alert in firing[:MOST_SHOWN])} says that you look after it."))
+        names = " ".join(alert.id for alert in firing[:MOST_SHOWN])
+        blocks = (*blocks, Text(f"/ack {names} says that you look after it."))
     return Message(title=title, blocks=blocks, severity=severity, pictures=pictures)
 
 
-def _title(alert: Alert) -> str:
+def title_of(alert: Alert) -> str:
+    """What it is and where."""
     place = alert.labels.get("account") or venue_of(alert.labels)
     return f"{alert.title} · {place}" if place and place not in alert.title else alert.title
 
@@ -71,9 +73,11 @@ def _state(alert: Alert) -> str:
     return f"since {clock_text(alert.first_ns)} UTC"
 
 
-def _status(alert: Alert) -> str:
+def status_of(alert: Alert) -> str:
     """One line: which, how often, since when, who looks after it."""
-    parts = [alert.id, *([f"{alert.count} times, the last at {clock_text(alert.last_ns)} UTC"] if alert.count > 1 else [])]
+    parts = [alert.id]
+    if alert.count > 1:
+        parts.append(f"{alert.count} times, the last at {clock_text(alert.last_ns)} UTC")
     if alert.state is AlertState.FIRING and alert.by:
         parts.append(f"{alert.by} acknowledged it at {clock_text(alert.acked_ns)} UTC, and it still stands")
     else:
@@ -98,7 +102,7 @@ def call(alerts: Sequence[Alert], level: int, now_ns: int, config: AlertConfig) 
     """Nobody has answered: what waits, and what happens if it goes on so."""
     oldest = min(alert.since_ns for alert in alerts)
     age = age_text((now_ns - oldest) / SECOND_NS)
-    rows = [Text(f"{alert.id} {_title(alert)}: {_short(alert)}") for alert in alerts[:MOST_SHOWN]]
+    rows = [Text(f"{alert.id} {title_of(alert)}: {_short(alert)}") for alert in alerts[:MOST_SHOWN]]
     more = len(alerts) - len(rows)
     last = [Text(f"and {more} more: /alerts list")] if more else []
     if config.safe_action != "none" and not all(alert.is_acted for alert in alerts):
@@ -120,7 +124,7 @@ SAFE_WORDS = {
 
 def answered(alerts: Sequence[Alert], numbers: Sequence[int]) -> Message:
     """A call that somebody has answered."""
-    rows = tuple(Text(f"{alert.id} {_title(alert)}: {_state(alert)}.") for alert in alerts[:MOST_SHOWN])
+    rows = tuple(Text(f"{alert.id} {title_of(alert)}: {_state(alert)}.") for alert in alerts[:MOST_SHOWN])
     names = ", ".join(f"A{number}" for number in numbers[:MOST_SHOWN])
     return Message(title=f"Nobody is called any more for {names}", blocks=rows)
 
@@ -128,7 +132,7 @@ def answered(alerts: Sequence[Alert], numbers: Sequence[int]) -> Message:
 def safe_action(alerts: Sequence[Alert], text: str, now_ns: int) -> Message:
     """What was done because nobody has acted."""
     age = age_text((now_ns - min(alert.since_ns for alert in alerts)) / SECOND_NS)
-    names = ", ".join(f"{alert.id} ({_title(alert)})" for alert in alerts[:MOST_SHOWN])
+    names = ", ".join(f"{alert.id} ({title_of(alert)})" for alert in alerts[:MOST_SHOWN])
     why = f"Nobody has acknowledged {names} for {age}. {text}"
     return Message(title="SAFE ACTION taken", blocks=(Text(why),), severity=Severity.CRITICAL)
 
@@ -159,4 +163,5 @@ def mute_words(mute: Mute) -> str:
     labels = " ".join(f"{key}={value}" for key, value in sorted(mute.labels.items()))
     what = " ".join(part for part in (mute.kind or "every kind", labels) if part)
     critical = ", critical ones too" if mute.is_critical else ""
-    return f"{mute.id}: {what}{critical}, until {utc_text(mute.until_ns)}, by {mute.by}: {mute.reason or 'no reason given'}"
+    why = mute.reason or "no reason given"
+    return f"{mute.id}: {what}{critical}, until {utc_text(mute.until_ns)}, by {mute.by}: {why}"

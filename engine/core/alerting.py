@@ -16,6 +16,7 @@ from domain.verdict import Reason, Veto
 from engine.core.core import Core
 
 MUTE_MAX_NS = 24 * HOUR_NS
+MOST_ALERTS = 500
 MOST_LABELS = 8
 MOST_TEXT = 400
 DUTIES = ("on_call", "secondary")
@@ -30,8 +31,11 @@ def carry_out(core: Core, who: str, command: c.AcknowledgeAlert | c.UnmuteAlerts
     """Put it on record and tell the control room."""
     match command:
         case c.AcknowledgeAlert():
-            text = f"{who} looks after alert {plain(command.alert, 40)} ({plain(command.kind, 40)})."
-            core.alert(Severity.INFO, "alert_ack", text, alert=plain(command.alert, 40), by=who)
+            if len(command.alerts) > MOST_ALERTS:
+                return Veto(Reason.BAD_VALUE, f"at most {MOST_ALERTS} alerts at a time")
+            names = " ".join(plain(name, 20) for name in command.alerts)
+            text = f"{who} looks after {plain(command.text, MOST_TEXT) or names}."
+            core.alert(Severity.INFO, "alert_ack", text, alerts=names, by=who)
             return text
         case c.UnmuteAlerts():
             text = f"{who} ended the mute {plain(command.mute, 40)}."
@@ -92,3 +96,8 @@ def describe(command: c.MuteAlerts) -> str:
     what = " ".join(part for part in (plain(command.kind, 60) or "every kind", labels) if part)
     critical = ", critical ones too" if command.critical else ""
     return f"alerts {what}{critical} until {utc_text(command.until_ns)}"
+
+
+def asked(command: c.MuteAlerts) -> str:
+    """What a second person is asked to agree to."""
+    return f"mute {describe(command)}: {command.reason or 'no reason given'}"

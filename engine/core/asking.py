@@ -31,9 +31,7 @@ def describe(core: Core, command: c.Command) -> str:  # noqa: PLR0911 - one per 
             return params.load_words(command)
         case c.StartStrategy():
             return f"start {command.strategy}"
-        case c.Override():
-            return overrides.describe(core, command)
-        case c.MuteAlerts():
-            return f"mute {alerting.describe(command)}: {command.reason or 'no reason given'}"
+        case c.Override() | c.MuteAlerts():
+            return overrides.describe(core, command) if isinstance(command, c.Override) else alerting.asked(command)
         case _:
             return str(command.__struct_config__.tag)

@@ -321,6 +321,8 @@ def release(core: Core, request: Request) -> Veto | str:
         return Veto(Reason.MOVED, "other settings have come into force; ask again, on top of them")
     if isinstance(request.command, c.Override):
         return overrides.begin(core, request, request.command)
+    if isinstance(request.command, c.MuteAlerts):
+        return alerting.mute(core, " and ".join(dict.fromkeys([request.requester, *request.votes])), request.command)
     return give(core, " and ".join(request.votes), request.command, asker=request.requester)
 
 
@@ -349,8 +351,6 @@ def give(core: Core, by: str, command: c.Command, *, asker: str) -> Veto | str: 
             return config.change(core, by, command, asker=asker)
         case c.SetBreaker():
             return by_hand.release(core, command.name)
-        case c.MuteAlerts():
-            return alerting.mute(core, f"{asker} and {by}" if asker not in by.split(" and ") else by, command)
         case c.SetParams() | c.StartStrategy():
             return on_loaded(core, by, command, asker=asker)
         case c.LoadStrategy():

@@ -179,7 +179,7 @@ def on_started(core: Core) -> None:
             set_timers(core, request)
 
 
-def subject_of(command: Command) -> tuple[Any, ...]:
+def subject_of(command: Command) -> tuple[Any, ...]:  # noqa: PLR0911 - one per command
     """What a command is about: a second one of the same person about the same takes the place of the first."""
     match command:
         case c.SetHold() | c.SetCap():

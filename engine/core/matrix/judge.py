@@ -125,7 +125,8 @@ def tell(core: Core, key: str, breaker: Breaker) -> None:
             severity, kind = Severity.WARNING, "breaker_open"
         case BreakerState.HALF_OPEN:
             size = f"{rule.fraction * 100:f}".rstrip("0").rstrip(".")
-            text = f"Breaker {name} is half open: what adds risk is {size} % of its size until the measure has stayed back."
+            text = f"Breaker {name} is half open: what adds risk is {size} % of its size"
+            text = f"{text} until the measure has stayed back."
             severity, kind = Severity.WARNING, "breaker_half_open"
         case BreakerState.CLOSED:
             text = f"Breaker {name} is closed: all is as before."
