@@ -23,6 +23,7 @@ from msgspec import structs
 from bot.alerting.intake import Intake
 from bot.alerting.progress import Progress
 from bot.alerting.service import AlertRoom
+from bot.alerting.tell import at_once
 from bot.buttons import Bot
 from bot.cards import Cards
 from bot.config import AlertConfig
@@ -132,6 +133,7 @@ class Alerts:
         for fact in batch:
             if isinstance(fact, NEWS):
                 intake.take(fact, now_ns)
+                at_once(self._alerts.book, now_ns)
                 is_news = True
         if self._alerts.progress is not None:
             self._alerts.progress.add(after, (batch[-1].seq, batch[-1].index))

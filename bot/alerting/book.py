@@ -64,6 +64,8 @@ class Book:
         self.changed: dict[tuple[str, str], Struct | list[Held] | list[Sent] | None] = {}
         """Rows to be written, by table and name; None = to be deleted."""
         self.out: list[Say | Act] = []
+        self.urgent: list[Group] = []
+        """Groups with something critical that was just raised."""
 
     def touch(self, alert: Alert) -> None:
         """It has changed."""
@@ -190,6 +192,7 @@ def _plan(book: Book, alert: Alert, now_ns: int, *, is_new: bool, differs: bool)
     wait_ns, update_ns = ns(config.group_wait_s), ns(config.update_s)
     if (alert.severity is Severity.CRITICAL or alert.is_urgent) and (is_new or differs):
         plan(book, group, now_ns, is_loud=True)
+        book.urgent.append(group)
     elif not group.told_ns or now_ns - group.told_ns >= ns(config.renew_s):
         plan(book, group, now_ns + wait_ns, is_loud=True)
     elif RANK[alert.severity] >= RANK[Severity.ERROR] and is_new:

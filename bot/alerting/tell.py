@@ -33,6 +33,14 @@ def on_time(book: Book, now_ns: int) -> None:
     _digest(book, now_ns)
 
 
+def at_once(book: Book, now_ns: int) -> None:
+    """What is critical and was just raised, before the next of its kind takes its place."""
+    urgent, book.urgent = book.urgent, []
+    for group in urgent:
+        if group.due_ns and now_ns >= group.due_ns:
+            _tell(book, group, now_ns)
+
+
 def _rank(book: Book, group: Group) -> tuple[int, int]:
     worst = max((RANK[alert.severity] for alert in book.members(group) if alert.is_open), default=0)
     return -worst, group.id
