@@ -133,7 +133,7 @@ def _send(book: Book, group: Group, shown: list[Alert], now_ns: int, *, is_grave
     firing = [alert for alert in standing if alert.state is AlertState.FIRING]
     recipients = audience(book, group, standing, now_ns)
     _hold(book, standing, now_ns)
-    message = words.group_message(book, group, shown, now_ns)
+    message = words.group_message(book, group, shown, now_ns, is_edit=False)
     if any(RANK[alert.severity] >= RANK[Severity.ERROR] for alert in firing):
         message = words.calling(message, mentioned(book, now_ns))
     sent = Sent(event=_event(group), recipients=recipients, numbers=tuple(alert.number for alert in shown))
@@ -148,7 +148,7 @@ def _send(book: Book, group: Group, shown: list[Alert], now_ns: int, *, is_grave
 
 def _edit(book: Book, group: Group, shown: list[Alert], now_ns: int) -> None:
     """Bring the last message up to date, and once nobody has to act any more, the earlier ones too."""
-    message = words.group_message(book, group, shown, now_ns)
+    message = words.group_message(book, group, shown, now_ns, is_edit=True)
     is_open = any(alert.state is AlertState.FIRING for alert in shown)
     for sent in group.sent[-1:] if is_open else group.sent:
         recipients = tuple(one for one in sent.recipients if is_editable(one))

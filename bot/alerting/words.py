@@ -23,12 +23,13 @@ MOST_TEXT = 300
 """Characters of one alert where several stand in a message; /alerts list ID has all."""
 
 
-def group_message(book: Book, group: Group, shown: Sequence[Alert], now_ns: int) -> Message:
-    """The alerts of a group as they are now."""
+def group_message(book: Book, group: Group, shown: Sequence[Alert], now_ns: int, *, is_edit: bool) -> Message:
+    """The alerts of a group as they are now. What is news to people is marked by its severity, whoever has it already."""
     firing = [alert for alert in shown if alert.state is AlertState.FIRING]
     standing = [alert for alert in shown if alert.is_open]
-    severity = max((alert.severity for alert in firing), key=RANK.__getitem__, default=Severity.INFO)
-    front = "" if firing else "Acknowledged: " if standing or any(a.by for a in shown) else "Over: "
+    marked = firing if is_edit else firing or standing
+    severity = max((alert.severity for alert in marked), key=RANK.__getitem__, default=Severity.INFO)
+    front = "" if marked else "Acknowledged: " if standing or any(_is_taken(a) for a in shown) else "Over: "
     pictures = tuple(picture for alert in shown for picture in alert.pictures)
     if len(shown) == 1:
         alert = shown[0]
@@ -66,11 +67,17 @@ def _times(alert: Alert) -> str:
 
 
 def _state(alert: Alert) -> str:
-    if alert.state is AlertState.ACKED or (alert.by and not alert.is_open):
+    if alert.state is AlertState.ACKED or _is_taken(alert):
         return f"acknowledged by {alert.by} at {clock_text(alert.acked_ns)} UTC"
     if not alert.is_open:
-        return f"over at {clock_text(alert.ended_ns)} UTC"
+        by = f", {alert.by} looked after it" if alert.by else ""
+        return f"over at {clock_text(alert.ended_ns)} UTC{by}"
     return f"since {clock_text(alert.first_ns)} UTC"
+
+
+def _is_taken(alert: Alert) -> bool:
+    """Whether it is over because somebody has taken it on: nothing else ends it."""
+    return not alert.is_open and bool(alert.by) and not alert.lasts
 
 
 def status_of(alert: Alert) -> str:

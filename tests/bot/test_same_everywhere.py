@@ -15,6 +15,13 @@ from tests.bot.world import DISCORD, TELEGRAM, Engine, actor, world
 
 SCRIPT = (
     ("tina", "/status"),
+    ("vera", "/alerts list"),
+    ("vera", "/ack A9"),
+    ("vera", "/alerts ack all"),
+    ("tina", "/alerts unmute M9"),
+    ("tina", "/alerts mute feed_stale,venue=PAPER 30m maintenance"),
+    ("vera", "/alerts quiet 22-7"),
+    ("rosa", "/alerts route secondary rosa, adam"),
     ("tina", "/positions"),
     ("tina", "/orders open BTC"),
     ("tina", "/pnl"),
