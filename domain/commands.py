@@ -137,6 +137,21 @@ class ManualTarget(Struct, frozen=True, kw_only=True, tag="manual"):
     qty: Decimal
 
 
+class ManualLimit(Struct, frozen=True, kw_only=True, tag="manual_limit"):
+    """A person's order at a price: `qty` more (signed, base units) at `price` or better, for `valid_ns` at most.
+
+    It rests beside what the strategy `manual` wants; a halt ends it. The core fills in `adds`, the part of the quantity
+    that adds risk, before others are asked to vote.
+    """
+
+    account: str
+    instrument: str
+    qty: Decimal
+    price: Decimal
+    valid_ns: int = 86_400_000_000_000
+    adds: Decimal = Decimal(0)
+
+
 class CancelOrder(Struct, frozen=True, kw_only=True, tag="cancel_order"):
     """Cancel one order by client id; an executor-owned order also sets a Hold on its slot."""
 
@@ -249,6 +264,12 @@ class ChangeSettings(Struct, frozen=True, kw_only=True, tag="change_settings"):
     step: int = 0
 
 
+class CancelOrders(Struct, frozen=True, kw_only=True, tag="cancel_orders"):
+    """Cancel these orders, as `CancelOrder` does; what protects or only reduces is left."""
+
+    cids: tuple[str, ...]
+
+
 class AcknowledgeAlert(Struct, frozen=True, kw_only=True, tag="alert_ack"):
     """A person looks after alerts of the control room: on record who, nothing about trading changes.
 
@@ -307,6 +328,8 @@ Command: TypeAlias = (
     | AcknowledgeIncident
     | RecoverIncident
     | ChangeSettings
+    | CancelOrders
+    | ManualLimit
     | AcknowledgeAlert
     | MuteAlerts
     | UnmuteAlerts

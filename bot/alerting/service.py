@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,7 +27,6 @@ from bot.alerting.quiet import is_quiet
 from bot.alerting.safety import SafeAction
 from bot.alerting.tell import on_time
 from bot.buttons import ALERT, Bot, Subject
-from bot.config import AlertConfig
 from bot.message import Message, Picture, stamp
 from bot.store import Letter
 from domain.facts import Severity
@@ -48,9 +47,7 @@ class AlertRoom:
 
     def __init__(self, room: ControlRoom) -> None:
         self.now_ns: Callable[[], int] = time.time_ns
-        self.config = AlertConfig()
-        self.chats: tuple[str, ...] = ()
-        self.private: Callable[[str], Iterable[str]] = lambda _person: ()
+        self.config = room.config.alerts
         self.bots: dict[str, Bot] = room.confirms.bots
         self.progress: Progress | None = None
         self.look_s = LOOK_S
@@ -58,11 +55,6 @@ class AlertRoom:
         self._saved = b""
         self.book = Book(self.config, People(self))
         self._safety = SafeAction(room.desk)
-
-    def set_up(self, config: AlertConfig, chats: Sequence[str], private: Callable[[str], Iterable[str]]) -> None:
-        """Who is told, and when."""
-        self.config, self.chats, self.private = config, tuple(chats), private
-        self.book.config = config
 
     async def start(self) -> None:
         """Take up what an earlier run left. Raises `sqlite3.Error`."""
@@ -199,8 +191,8 @@ class People:
         self._alerts = alerts
 
     def chats(self) -> tuple[str, ...]:
-        """The rooms that get alerts."""
-        return self._alerts.chats
+        """The rooms and programs that get alerts."""
+        return (*self._alerts.room.alert_chats, *self._alerts.room.alert_programs)
 
     def persons(self) -> list[Person]:
         """Everybody who is known."""
@@ -209,7 +201,8 @@ class People:
 
     def contacts(self, person: str, *, with_sms: bool = False) -> list[str]:
         """Where a person is reached alone."""
-        return [one for one in self._alerts.private(person) if with_sms or not one.startswith("sms:")]
+        kinds = ("telegram", "discord", "email", *(("sms",) if with_sms else ()))
+        return self._alerts.room.contacts(person, *kinds)
 
     def is_quiet(self, person: str, now_ns: int) -> bool:
         """Whether they do not want to be disturbed now."""

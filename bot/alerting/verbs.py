@@ -210,7 +210,7 @@ def _routes(room: AlertRoom) -> Message:
     config, book = room.config, room.book
     first = ", ".join(person.name for person in people.on_call(book)) or "nobody"
     second = ", ".join(person.name for person in people.secondary(book)) or "nobody"
-    chats = ", ".join(room.chats) or "no chat is configured for alerts"
+    chats = ", ".join(room.book.directory.chats()) or "no chat is configured for alerts"
     minutes = [f"{after_s / 60:g} min" for after_s in (config.again_s, config.secondary_s, config.everyone_s)]
     safe = f"After {config.safe_action_s / 60:g} min {words.SAFE_WORDS[config.safe_action]}."
     rows = (

@@ -24,7 +24,7 @@ MOST_TEXT = 300
 
 
 def group_message(book: Book, group: Group, shown: Sequence[Alert], now_ns: int, *, is_edit: bool) -> Message:
-    """The alerts of a group as they are now. What is news to people is marked by its severity, whoever has it already."""
+    """The alerts of a group as they are now; news are marked by their severity, also when somebody has them already."""
     firing = [alert for alert in shown if alert.state is AlertState.FIRING]
     standing = [alert for alert in shown if alert.is_open]
     marked = firing if is_edit else firing or standing

@@ -1,8 +1,7 @@
 """Commands inside the core: who may, what happens, and the answer in words.
 
-Every command is checked against the role of its person in `State`, whatever door it came through.
-Each is carried out once: its request id is remembered. Risk-lowering commands run at once; those that
-give risk back open a request for the quorum.
+Every command is checked against the role of its person in `State`, whatever door it came through, and carried out
+once: its request id is remembered. What lowers risk runs at once, what gives it back opens a request for the quorum.
 """
 
 from __future__ import annotations
@@ -18,9 +17,11 @@ from domain.verdict import Reason, Veto
 from engine.core import (
     alerting,
     asking,
+    cancels,
     config,
     glass,
     incident,
+    manual,
     operate,
     overrides,
     params,
@@ -126,15 +127,15 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
         case c.Halt():
             return operate.halt(core, who, command.reason)
         case c.Flatten():
-            return operate.flatten(core, who, command, age_ns=age_of(event))
+            return operate.flatten(core, who, command, age_ns=asking.age_of(event))
         case c.Approve():
             return approve(core, who, command, event.actor.door)
         case c.Deny():
             return deny(core, who, command)
-        case c.CancelOrder():
-            return operate.cancel_order(core, command.cid)
-        case c.ManualTarget():
-            return operate.manual(core, who, command)
+        case c.CancelOrder() | c.CancelOrders():
+            return cancels.cancel(core, command)
+        case c.ManualTarget() | c.ManualLimit():
+            return manual.order(core, who, command)
         case c.LoadStrategy() if problem := strategy_id_problem(command.spec.id):
             return Veto(Reason.BAD_VALUE, problem)
         case c.LoadStrategy() | c.StartStrategy() if load_needs_votes(core, event):
@@ -165,7 +166,7 @@ def override(  # noqa: PLR0911 - one per command
         case c.EndOverride():
             return overrides.end_early(core, who, command)
         case c.BreakGlass():
-            return glass.break_glass(core, who, command, age_of(event))
+            return glass.break_glass(core, who, command, asking.age_of(event))
         case c.Review():
             return glass.review(core, who, command)
         case c.AcknowledgeIncident():
@@ -222,11 +223,6 @@ def needs_votes(core: Core, event: CommandReceived, command: c.SetParams) -> boo
         return False
     starts_it = strategy.status is StrategyStatus.QUARANTINED and load_needs_votes(core, event)
     return starts_it or bool(params.add_risk(core, command))
-
-
-def age_of(event: CommandReceived) -> int:
-    """How long ago the person sent it."""
-    return event.ts_ns - event.sent_ts_ns if event.sent_ts_ns else 0
 
 
 def said(refusal: Veto | None, text: str) -> Veto | str:
@@ -304,7 +300,7 @@ def approve(core: Core, person: str, ballot: c.Approve, door: c.Door) -> Veto | 
     return f"{request.id} ({request.digest[: requests.SHOWN]}) is approved. {outcome}"
 
 
-def release(core: Core, request: Request) -> Veto | str:
+def release(core: Core, request: Request) -> Veto | str:  # noqa: PLR0911 - one per refusal, one per kind
     """Carry out an approved request: exactly what was asked, if nothing speaks against it by now."""
     if request.digest != requests.content_digest(request):
         return Veto(Reason.DIGEST, f"{request.id} is not what it was when it was opened")
@@ -323,6 +319,8 @@ def release(core: Core, request: Request) -> Veto | str:
         return overrides.begin(core, request, request.command)
     if isinstance(request.command, c.MuteAlerts):
         return alerting.mute(core, " and ".join(dict.fromkeys([request.requester, *request.votes])), request.command)
+    if isinstance(request.command, c.ManualLimit):
+        return manual.release(core, request.requester, request.command)
     return give(core, " and ".join(request.votes), request.command, asker=request.requester)
 
 

@@ -19,7 +19,7 @@ from domain.instrument import ZERO
 from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import PROTECTIVE, run_of_client_id
 from domain.security import CodeMissed, SecurityBreach
-from engine.core import commands, config, incident, operate, people, portfolio, requests, samples
+from engine.core import asking, commands, config, incident, operate, people, portfolio, requests, samples
 from engine.core.contracts import take_over
 from engine.core.core import Core
 from engine.core.foreign_strategies import change_strategy, load, manual, quarantine
@@ -35,6 +35,7 @@ from engine.core.foreign_votes import (
     set_cap,
     take_settings,
 )
+from engine.core.manual import find_slot
 from engine.core.matrix import by_hand, machine
 from engine.core.orders import consumed_by
 from engine.core.state import Slot
@@ -65,7 +66,7 @@ def on_command(core: Core, event: e.CommandReceived) -> None:
     if commands.is_repeated(core, event) or commands.authorise(core, event) is not None:
         return
     if isinstance(event.command, c.Flatten):
-        flatten(core, event.actor.person, event.command, commands.age_of(event))
+        flatten(core, event.actor.person, event.command, asking.age_of(event))
         return
     who = event.actor.person or event.actor.door.value
     earlier = requests.waiting_alike(core, who, event.command)
@@ -209,14 +210,25 @@ def hold(core: Core, _who: str, command: c.SetHold) -> None:
     """Nothing new in a slot; a release takes votes."""
     if not command.on:
         return
-    slot = operate.find_slot(core, command.account, command.instrument)
+    slot = find_slot(core, command.account, command.instrument)
     if isinstance(slot, Slot):
         slot.hold = True
 
 
 def hold_what_was_cancelled(core: Core, _who: str, command: c.CancelOrder) -> None:
-    """A cancelled order's slot is on hold; where the order is not known any more, every slot that has an owner is."""
-    cid = command.cid
+    """A cancelled order's slot is on hold."""
+    hold_slot_of(core, command.cid)
+
+
+def hold_all_cancelled(core: Core, _who: str, command: c.CancelOrders) -> None:
+    """As of one order, but those that only reduce were left."""
+    for cid in command.cids:
+        if (found := core.order(cid)) is None or not found[1].reduce_only:
+            hold_slot_of(core, cid)
+
+
+def hold_slot_of(core: Core, cid: str) -> None:
+    """Hold the slot of an order; where the order is not known any more, every slot that has an owner."""
     order = found[1] if (found := core.order(cid)) is not None else core.state.closed.get(cid)
     if order is not None:
         core.slot(order.account, order.instrument).hold = True
@@ -267,6 +279,7 @@ COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.PauseStrategy: change_strategy,
     c.SetParams: change_strategy,
     c.ManualTarget: manual,
+    c.ManualLimit: manual,
     c.CancelOrder: hold_what_was_cancelled,
     c.SetHold: hold,
     c.SetCap: cap,
@@ -280,6 +293,7 @@ COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.AcknowledgeIncident: acknowledge,
     c.RecoverIncident: ask_again,
     c.ChangeSettings: change_settings,
+    c.CancelOrders: hold_all_cancelled,
 }
 
 EVENTS: dict[type, Callable[[Core, Any], None]] = {

@@ -63,6 +63,8 @@ def votes_for(core: Core, command: Command) -> int:
     settings = core.state.settings.approvals
     if isinstance(command, c.MuteAlerts):
         return TWO - (not settings.requester_counts)
+    if isinstance(command, c.ManualLimit):
+        return settings.order_votes
     return settings.load_votes if isinstance(command, c.LoadStrategy | c.StartStrategy) else settings.override_votes
 
 

@@ -30,6 +30,8 @@ ROLE_NEEDED: dict[type[c.Command], RoleName] = {
     c.AcknowledgeIncident: RoleName.TRADER,
     c.RecoverIncident: RoleName.RISK,
     c.ChangeSettings: RoleName.RISK,
+    c.ManualLimit: RoleName.TRADER,
+    c.CancelOrders: RoleName.TRADER,
     c.AcknowledgeAlert: RoleName.VIEWER,
     c.MuteAlerts: RoleName.TRADER,
     c.UnmuteAlerts: RoleName.TRADER,

@@ -22,6 +22,11 @@ SCRIPT = (
     ("tina", "/alerts mute feed_stale,venue=PAPER 30m maintenance"),
     ("vera", "/alerts quiet 22-7"),
     ("rosa", "/alerts route secondary rosa, adam"),
+    ("rosa", "/audit"),
+    ("tina", "/health"),
+    ("adam", "/logs 5 error"),
+    ("adam", "/keys status"),
+    ("adam", "/users list"),
     ("tina", "/positions"),
     ("tina", "/orders open BTC"),
     ("tina", "/pnl"),
@@ -76,6 +81,9 @@ SCRIPT = (
     ("tina", "/resume"),
     ("rosa", "/resume all is well"),
     ("rosa", "/help order"),
+    ("adam", "/users role vera risk"),
+    ("adam", "/users link vera telegram 12"),
+    ("adam", "/users unlink rolf discord lost phone"),
     ("vera", "/timezone"),
     ("vera", "/link"),
     ("vera", "/unlink discord"),
@@ -129,7 +137,7 @@ async def replies(tmp_path, door, start_ns):
 
 def neutral(told):
     """Without what differs by door, by the minute, and by the budgets that make some replies wait."""
-    own = ("(late", "telegram ", "discord ", "there  ", "UTC  ")
+    own = ("(late", "telegram ", "discord ", "there  ", "UTC  ", "outbox  ")
     return [(line, [html.unescape(text) for text in lines if not text.startswith(own)]) for line, lines in told]
 
 
