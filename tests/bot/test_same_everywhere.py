@@ -15,6 +15,11 @@ from tests.bot.world import DISCORD, TELEGRAM, Engine, actor, world
 
 SCRIPT = (
     ("tina", "/status"),
+    ("rosa", "/audit"),
+    ("tina", "/health"),
+    ("adam", "/logs 5 error"),
+    ("adam", "/keys status"),
+    ("adam", "/users list"),
     ("vera", "/alerts list"),
     ("vera", "/ack A9"),
     ("vera", "/alerts ack all"),
@@ -22,11 +27,6 @@ SCRIPT = (
     ("tina", "/alerts mute feed_stale,venue=PAPER 30m maintenance"),
     ("vera", "/alerts quiet 22-7"),
     ("rosa", "/alerts route secondary rosa, adam"),
-    ("rosa", "/audit"),
-    ("tina", "/health"),
-    ("adam", "/logs 5 error"),
-    ("adam", "/keys status"),
-    ("adam", "/users list"),
     ("tina", "/positions"),
     ("tina", "/orders open BTC"),
     ("tina", "/pnl"),
