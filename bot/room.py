@@ -10,6 +10,8 @@ from bot.alerting.service import AlertRoom
 from bot.buttons import ALERT, PREVIEW, VOTE, Subject
 from bot.config import BotConfig
 from bot.confirm import Confirms
+from bot.jobs import backtest
+from bot.jobs.queue import Jobs
 from bot.message import stamp
 from bot.outbox import Outbox
 from bot.people import People
@@ -34,6 +36,7 @@ class ControlRoom:
         self.people = People(store)
         self.confirms = Confirms(desk, store, self.outbox)
         self.alerts = AlertRoom(self)
+        self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", backtest.shown)
 
     def subject(self, kind: str, subject: str) -> Subject | None:
         """What a button of this kind is about; None when it is not known (any more)."""

@@ -15,6 +15,7 @@ from bot import act, breakers, confirm, emergency, links, records, settings, sho
 from bot import help as help_
 from bot.alerting import verbs as alerting
 from bot.call import Call, Effect, Verb
+from bot.jobs import backtest
 from bot.message import Message, age_text, refusal
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, venues, words_of
 from bot.risk import risk
@@ -139,6 +140,7 @@ VERBS: Final = (
     *users.VERBS,
     *links.VERBS,
     *alerting.VERBS,
+    *backtest.VERBS,
     *timezone.VERBS,
     _reads("whoami", "Who the service takes you for", show.whoami, aliases=("tg_info",), examples=("/whoami",)),
     _reads(
@@ -160,6 +162,7 @@ VERBS: Final = (
     ),
 )
 GROUP_HELP: Final = {
+    "jobs": "Backtests: list, show, cancel",
     "strategies": "Strategies: list, show, start, pause, load, unload, set",
     "incident": "Incidents: list, ack, recover, report",
     "config": "Settings: get, set, history, diff, rollback",
