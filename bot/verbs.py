@@ -13,6 +13,7 @@ from msgspec import structs
 
 from bot import act, breakers, confirm, emergency, links, records, settings, show, timezone, users, votes
 from bot import help as help_
+from bot.alerting import verbs as alerting
 from bot.call import Call, Effect, Verb
 from bot.charts import verbs as charts
 from bot.jobs import backtest
@@ -139,6 +140,7 @@ VERBS: Final = (
     *records.VERBS,
     *users.VERBS,
     *links.VERBS,
+    *alerting.VERBS,
     *backtest.VERBS,
     *timezone.VERBS,
     *charts.VERBS,
@@ -170,6 +172,7 @@ GROUP_HELP: Final = {
     "users": "Persons: list, role, link, unlink",
     "keys": "Keys: status",
     "overrides": "Limits that are loosened for a while: list, end",
+    "alerts": "Alerts: list, ack, mute, unmute, quiet, route",
 }
 """First words of verbs with two words; alone they mean `list`."""
 
