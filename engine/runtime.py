@@ -66,7 +66,7 @@ from engine.replay import facts_of
 from engine.storage import reads
 from engine.storage.database import database_url
 from engine.storage.ledger import Ledger
-from engine.storage.news import news
+from engine.storage.news import news, outcome
 from engine.storage.projector import Projector
 from engine.storage.writer import ProjectionWriter
 from engine.strategies import registry
@@ -138,6 +138,7 @@ class Runtime:
         )
         self.desk.settings.file = RunningSettings(config, built_in())
         self.desk.codes = Codes(vault, self.clock)
+        self.desk.earlier = lambda request_id: outcome(self._projector, request_id)
         last = self._replayed[-1] if self._replayed else None
         self.desk.last_fact = (last.seq, last.index) if last else (self.recovery.snapshot_seq, 0)
         self._database = database_url(config, data, vault)
