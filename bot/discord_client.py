@@ -119,7 +119,7 @@ class Client(discord.Client):
             if read.forged:
                 return forged(self._desk, "discord", actor.person, read.request)
             if not read.line:
-                return closed(self._room, read.request)
+                return closed(self._room, read.request, actor.person)
             return await run_line(self._room, actor, read.line, _request_id(interaction), _sent_ns(interaction))
 
         await self._serve(interaction, run, urgent=False, in_place=read.kind == PREVIEW)
