@@ -261,7 +261,9 @@ class Client(discord.Client):
 class CodeWindow(discord.ui.Modal, title="One-time code"):
     """Asks who votes for the code of their authenticator."""
 
-    code: discord.ui.TextInput[CodeWindow] = discord.ui.TextInput(label="Six digits", min_length=6, max_length=6)
+    code: discord.ui.TextInput[CodeWindow] = discord.ui.TextInput(
+        label="Six digits", custom_id="code", min_length=6, max_length=6
+    )
 
     def __init__(self, line: str, run: Callable[[Interaction, str], Awaitable[None]]) -> None:
         super().__init__(timeout=120)

@@ -8,13 +8,15 @@ library do them, so one that is new is counted by itself.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
 
-CHANGES = {"INSERT", "UPDATE", "DELETE", "REPLACE", "COMMIT"}
+CHANGES = {"insert", "update", "delete", "replace", "commit"}
+BETWEEN = {"or", "into", "from", "ignore", "replace"}
 
 
 class Points:
@@ -67,10 +69,10 @@ class Points:
         OpsStore.run = counted  # type: ignore[method-assign]
 
     def _statement(self, sql: str) -> None:
-        words = sql.split(None, 4)
-        if words and words[0].upper() in CHANGES:
-            table = next((word for word in words[1:] if word.lower() not in {"or", "into", "from", "ignore", "replace"}), "")
-            self.passed(f"ops.db: before {words[0].lower()} {table}".strip())
+        words = re.findall(r"\w+", sql[:80].lower())
+        if words and words[0] in CHANGES:
+            table = next((word for word in words[1:] if word not in BETWEEN), "")
+            self.passed(f"ops.db: before {words[0]} {table}".strip())
 
     def _watch_journal(self) -> None:
         from engine.core.journal.segments import SegmentFile
