@@ -19,7 +19,7 @@ from domain import facts as f
 from domain.commands import Actor, Door
 from domain.errors import MoonDevError
 from domain.order import Liquidity, Role
-from domain.verdict import Reason
+from domain.verdict import REASONS, Reason
 from engine.storage import schema
 from engine.storage.projector import Projector
 
@@ -71,7 +71,7 @@ def _outcome(engine: Engine, request_id: str) -> f.CommandDone | None:
         verb=row["verb"],
         ok=row["ok"],
         text=f"{row['text']} That was at {at:%H:%M:%S} UTC; it is not done again.".strip(),
-        reason=Reason(row["reason"]) if row["reason"] else None,
+        reason=REASONS.get(row["reason"]),
         request=row["request"],
     )
 

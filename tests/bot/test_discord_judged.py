@@ -25,7 +25,7 @@ from bot.discord_client import Client
 from bot.service import ChatOps
 from domain.facts import TradingState
 from tests.bot import test_codes
-from tests.bot.test_discord import trade
+from tests.bot.test_telegram import trade
 from tests.bot.world import PERSONS, ROLES, SECRETS, Engine, Secrets, running, until
 
 

@@ -66,7 +66,7 @@ class Points:
 
             return await run(store, done)
 
-        OpsStore.run = counted  # type: ignore[method-assign]
+        setattr(OpsStore, "run", counted)  # noqa: B010 - as it is, whatever its type
 
     def _statement(self, sql: str) -> None:
         words = re.findall(r"\w+", sql[:80].lower())
@@ -90,7 +90,7 @@ class Points:
             write(file, data[half:])
             self.passed("journal: after a write")
 
-        SegmentFile.write = watched  # type: ignore[method-assign]
+        setattr(SegmentFile, "write", watched)  # noqa: B010 - as above
 
     def _watch_sends(self) -> None:
         from telegram.request import HTTPXRequest
@@ -103,7 +103,7 @@ class Points:
                 self.passed("telegram: it took a message")
             return answer
 
-        HTTPXRequest.do_request = watched  # type: ignore[method-assign]
+        setattr(HTTPXRequest, "do_request", watched)  # noqa: B010 - as above
 
 
 def serve(words: list[str], log: str, told: str, kill_at: int) -> None:
