@@ -6,7 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 from bot import contacts
-from bot.buttons import PREVIEW, VOTE, Subject
+from bot.alerting.service import AlertRoom
+from bot.buttons import ALERT, PREVIEW, VOTE, Subject
+from bot.charts.studio import Studio
 from bot.config import BotConfig
 from bot.confirm import Confirms
 from bot.jobs import backtest
@@ -33,7 +35,9 @@ class ControlRoom:
         self.config = config
         self.outbox = Outbox(store)
         self.people = People(store)
+        self.studio = Studio()
         self.confirms = Confirms(desk, store, self.outbox)
+        self.alerts = AlertRoom(self)
         self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", backtest.shown)
 
     def subject(self, kind: str, subject: str) -> Subject | None:
@@ -41,6 +45,8 @@ class ControlRoom:
         if kind == VOTE:
             view = self.desk.request(subject)
             return Subject(view.digest, view.status == RequestStatus.PENDING) if view is not None else None
+        if kind == ALERT:
+            return self.alerts.subject(subject)
         return self.confirms.subject(subject) if kind == PREVIEW else None
 
     def zone(self, person: str) -> str:

@@ -57,6 +57,7 @@ class ChatOps:
             desk,
             self.outbox,
             config.alerts,
+            self.room.alerts,
             recipients=self.room.alert_chats,
             rooms=rooms,
             private=self.room.contacts,
@@ -98,6 +99,7 @@ class ChatOps:
         try:
             await self.room.people.start()
             await self.room.confirms.start()
+            await self.room.alerts.start()
             await self.outbox.start()
             self._health.set("up")
             async with asyncio.TaskGroup() as group:
@@ -109,6 +111,7 @@ class ChatOps:
                     if room is not None:
                         group.create_task(room.run())
         finally:
+            await self.room.studio.aclose()
             await self.outbox.aclose()
             await self.outbox.store.aclose()
 

@@ -13,7 +13,9 @@ from msgspec import structs
 
 from bot import act, breakers, confirm, emergency, links, records, settings, show, timezone, users, votes
 from bot import help as help_
+from bot.alerting import verbs as alerting
 from bot.call import Call, Effect, Verb
+from bot.charts import verbs as charts
 from bot.jobs import backtest
 from bot.message import Message, age_text, refusal
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, venues, words_of
@@ -138,8 +140,10 @@ VERBS: Final = (
     *records.VERBS,
     *users.VERBS,
     *links.VERBS,
+    *alerting.VERBS,
     *backtest.VERBS,
     *timezone.VERBS,
+    *charts.VERBS,
     _reads("whoami", "Who the service takes you for", show.whoami, aliases=("tg_info",), examples=("/whoami",)),
     _reads(
         "help",
@@ -168,6 +172,7 @@ GROUP_HELP: Final = {
     "users": "Persons: list, role, link, unlink",
     "keys": "Keys: status",
     "overrides": "Limits that are loosened for a while: list, end",
+    "alerts": "Alerts: list, ack, mute, unmute, quiet, route",
 }
 """First words of verbs with two words; alone they mean `list`."""
 

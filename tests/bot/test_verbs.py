@@ -13,7 +13,7 @@ from domain.settings import RoleName
 from domain.verdict import Reason
 from domain.views import BudgetView, KeyView, VenueView, WaitingView
 from engine.core import trading
-from engine.core.commands import ROLE_NEEDED
+from engine.core.roles import ROLE_NEEDED
 from tests.bot.world import BTC, Engine, actor, fresh_id
 
 SECOND_NS = 1_000_000_000
