@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bot import contacts
 from bot.alerting.service import AlertRoom
 from bot.buttons import ALERT, PREVIEW, VOTE, Subject
+from bot.charts.studio import Studio
 from bot.config import BotConfig
 from bot.confirm import Confirms
 from bot.jobs import backtest
@@ -34,6 +35,7 @@ class ControlRoom:
         self.config = config
         self.outbox = Outbox(store)
         self.people = People(store)
+        self.studio = Studio()
         self.confirms = Confirms(desk, store, self.outbox)
         self.alerts = AlertRoom(self)
         self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", backtest.shown)

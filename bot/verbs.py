@@ -15,6 +15,7 @@ from bot import act, breakers, confirm, emergency, links, records, settings, sho
 from bot import help as help_
 from bot.alerting import verbs as alerting
 from bot.call import Call, Effect, Verb
+from bot.charts import verbs as charts
 from bot.jobs import backtest
 from bot.message import Message, age_text, refusal
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, venues, words_of
@@ -142,6 +143,7 @@ VERBS: Final = (
     *alerting.VERBS,
     *backtest.VERBS,
     *timezone.VERBS,
+    *charts.VERBS,
     _reads("whoami", "Who the service takes you for", show.whoami, aliases=("tg_info",), examples=("/whoami",)),
     _reads(
         "help",
