@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from domain import commands as c
-from domain.events import FeedStatus, VenueStatus
+from domain.events import VenueStatus
 from domain.facts import Alerted, RequestChanged, RequestStatus, Severity
-from domain.market import FeedState
+from domain.market import FeedState, FeedStatus
 from domain.settings import HOUR_NS, ApprovalSettings
 from domain.verdict import Reason
 from tests.engine.core.rig import BTC, WIDE, Rig
