@@ -50,11 +50,8 @@ async def told(path):
     return {(event, recipient): count for event, recipient, count in rows}
 
 
-async def read(path, killed_at):
+async def read(engine, path, killed_at):
     """Take the facts one by one, killed at the n-th write, then again from what is on disk; what the book says then."""
-    engine = Engine()
-    engine.facts.clear()
-    engine.facts.extend(FACTS)
     writes = 0
     for attempt in range(3):
         room = ControlRoom(engine.desk, OpsStore(path))
@@ -100,14 +97,15 @@ async def read(path, killed_at):
 
 
 async def test_a_kill_at_every_write_counts_every_fact_once(tmp_path):
-    whole, writes = await read(tmp_path / "whole.db", -1)
+    engine = Engine()
+    whole, writes = await read(engine, tmp_path / "whole.db", -1)
     assert whole["feed_stale"] == (2, AlertState.FIRING)
     assert whole["watchdog"] == (1, AlertState.FIRING)
     assert whole["venue_down"][1] is AlertState.RESOLVED
     assert writes >= len(FACTS)
     for killed_at in range(1, writes + 1):
         path = tmp_path / f"{killed_at}.db"
-        counts, _ = await read(path, killed_at)
+        counts, _ = await read(engine, path, killed_at)
         assert counts == whole, killed_at
         assert set((await told(path)).values()) <= {1}
 
