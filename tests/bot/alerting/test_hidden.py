@@ -119,8 +119,8 @@ def test_what_everybody_must_hear_waits_for_the_morning_of_those_who_sleep():
 BERLIN = "Europe/Berlin"
 
 
-def local(*when, fold=0):
-    return int(datetime(*when, tzinfo=ZoneInfo(BERLIN), fold=fold).timestamp() * 1e9)
+def local(year, month, day, hour, minute=0, fold=0):
+    return int(datetime(year, month, day, hour, minute, tzinfo=ZoneInfo(BERLIN), fold=fold).timestamp() * 1e9)
 
 
 def test_quiet_hours_go_by_the_clock_on_the_wall_also_in_the_nights_in_which_it_is_changed():

@@ -1,6 +1,7 @@
 """Killed at any moment: what was told is not told again, what was not is, and what people did holds."""
 
 import asyncio
+import itertools
 import sqlite3
 
 import pytest
@@ -50,77 +51,77 @@ async def told(path):
     return {(event, recipient): count for event, recipient, count in rows}
 
 
-async def read(engine, path, killed_at):
-    """Take the facts one by one, killed at the n-th write, then again from what is on disk; what the book says then."""
-    writes = 0
-    for attempt in range(3):
-        room = ControlRoom(engine.desk, OpsStore(path))
-        now = [2_000_000_000_000_000_000 + attempt * 10**9]
-        room.alerts.now_ns = lambda now=now: now[0]
-        await room.store.start()
-        await room.alerts.start()
-        run = room.store.run
+class Mortal(OpsStore):
+    """The real store; the process is killed at its n-th write."""
 
-        async def counted(work, run=run):
-            nonlocal writes
-            writes += 1
-            if writes == killed_at:
+    def __init__(self, path, left):
+        super().__init__(path)
+        self.left = left
+        self.writes = 0
+        self.is_open = False
+
+    async def run(self, work):
+        if self.is_open:
+            self.writes += 1
+            if self.writes == self.left:
                 raise Killed
-            return await run(work)
+        return await super().run(work)
 
-        room.store.run = counted
-        config = AlertConfig(fills=False)
-        nobody = {"recipients": (), "rooms": {}, "private": lambda _: ()}
-        reader = Alerts(engine.desk, room.outbox, config, room.alerts, **nobody)
-        if room.alerts.progress is None:
-            room.alerts.progress = Progress(spans=[((0, 0), (10**9, 0))])
-        intake = Intake(room.alerts.book, engine.desk)
-        try:
-            (_, seen), *_ = room.alerts.progress.spans
-            for fact in FACTS:
-                if (fact.seq, fact.index) <= seen:
-                    continue
+
+async def read(engine, store):
+    """Take up what is on disk and the facts after it, one by one; what the book says then."""
+    room = ControlRoom(engine.desk, store)
+    await store.start()
+    await room.alerts.start()
+    store.is_open = True
+    times = itertools.count(2_000_000_000_000_000_000, 10**9)
+    room.alerts.now_ns = lambda: next(times)
+    config = AlertConfig(fills=False)
+    reader = Alerts(engine.desk, room.outbox, config, room.alerts, recipients=(), rooms={}, private=lambda _person: ())
+    if room.alerts.progress is None:
+        room.alerts.progress = Progress(spans=[((0, 0), (10**9, 0))])
+    intake = Intake(room.alerts.book, engine.desk)
+    (_, seen), *_ = room.alerts.progress.spans
+    try:
+        for fact in FACTS:
+            if (fact.seq, fact.index) > seen:
                 await reader.take(intake, [fact], (fact.seq - 1, 0))
-                now[0] += 3 * 10**9
-            now[0] += 120 * 10**9
+        for _ in range(70):
             await room.alerts.tick()
-        except Killed:
-            room.store.run = run
-            await room.store.aclose()
-            continue
-        room.store.run = run
-        known = [*room.alerts.book.alerts.values(), *room.alerts.recent()]
-        counts = {alert.kind: (alert.count, alert.state) for alert in known}
-        await room.store.aclose()
-        return counts, writes
-    raise AssertionError("killed too often")
+    finally:
+        store.is_open = False
+        await store.aclose()
+    known = [*room.alerts.book.alerts.values(), *room.alerts.recent()]
+    return {alert.kind: (alert.count, alert.state) for alert in known}
 
 
 async def test_a_kill_at_every_write_counts_every_fact_once(tmp_path):
     engine = Engine()
-    whole, writes = await read(engine, tmp_path / "whole.db", -1)
+    store = Mortal(tmp_path / "whole.db", -1)
+    whole = await read(engine, store)
     assert whole["feed_stale"] == (2, AlertState.FIRING)
     assert whole["watchdog"] == (1, AlertState.FIRING)
     assert whole["venue_down"][1] is AlertState.RESOLVED
-    assert writes >= len(FACTS)
-    for killed_at in range(1, writes + 1):
+    assert store.writes >= len(FACTS)
+    for killed_at in range(1, store.writes + 1):
         path = tmp_path / f"{killed_at}.db"
-        counts, _ = await read(engine, path, killed_at)
-        assert counts == whole, killed_at
+        with pytest.raises(Killed):
+            await read(engine, Mortal(path, killed_at))
+        assert await read(engine, Mortal(path, -1)) == whole, killed_at
         assert set((await told(path)).values()) <= {1}
 
 
-async def test_while_the_disk_refuses_alerts_are_told_from_memory_and_written_later(tmp_path):
+async def test_while_the_disk_refuses_alerts_are_told_from_memory_and_written_later(tmp_path, monkeypatch):
     async with world(tmp_path, "telegram") as w:
         run = w.room.store.run
 
         async def full(_work):
             raise sqlite3.OperationalError("disk is full")
 
-        w.room.store.run = full
+        monkeypatch.setattr(w.room.store, "run", full)
         w.desk.publish([raised(1, Severity.CRITICAL, "watchdog")])
         await w.telegram.text("news 1", chat=GROUP)
-        w.room.store.run = run
+        monkeypatch.setattr(w.room.store, "run", run)
         w.desk.publish([raised(2, Severity.CRITICAL, "dead_man", account="V:m")])
         await w.telegram.text("news 2", chat=GROUP)
         await until(lambda: w.chat.outbox.waiting() == 0)

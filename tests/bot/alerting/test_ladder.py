@@ -84,6 +84,7 @@ def test_a_halt_by_a_person_is_told_to_all_and_nobody_is_called_for_it():
         kind="trading", labels={}, severity=CRITICAL, text="By tina.", ts_ns=watch.now_ns, lasts=True, by="tina"
     )
     alert = raise_alert(watch.book, news, watch.now_ns)
+    assert alert is not None
     watch.wait(0)
     (said,) = watch.heard()
     assert set(said.recipients) == {ROOM, "telegram:tina", "telegram:rosa"}
