@@ -31,7 +31,6 @@ from bot.message import Message, Pairs, Table, Text, base_name, money, number
 from bot.outbox import Outbox
 from domain.facts import (
     Alerted,
-    CommandDone,
     Fact,
     FactKey,
     FillBooked,
@@ -53,7 +52,7 @@ log = structlog.get_logger("bot.alerts")
 MAX_FILLS_LOOKED_UP = 1000
 FILLS = "fills"
 READER = "alerts"
-NEWS = (Alerted, Refused, TradingStateChanged, StrategyChanged, CommandDone)
+NEWS = (Alerted, Refused, TradingStateChanged, StrategyChanged)
 """Facts that the book takes."""
 BATCH = 200
 """Facts that are written down together."""
