@@ -8,37 +8,16 @@ from msgspec import structs
 
 from bot.call import Call
 from bot.message import Message, Text
+from bot.outcome import submit
 from bot.parse import UsageError, account_of, instrument_of, nearest, params_of, quantity_of, suggest
 from bot.show import strategy_of
 from domain import commands
 from domain.account import venue_of
-from domain.commands import Command
-from domain.facts import CommandDone, Severity
 from domain.settings import StrategySpec
 
 ALL = "all"
 LIKE_A_VENUE = 0.75
 """A first word of `/resume` that is so like a venue's name is a slip and no reason to resume everywhere."""
-
-
-async def submit(call: Call, command: Command) -> Message:
-    """Send a command in the caller's name and put the outcome into words."""
-    done = await call.desk.submit(command, call.actor, request_id=call.request_id, sent_ts_ns=call.sent_ts_ns)
-    return outcome(call.verb, done)
-
-
-def outcome(verb: str, done: CommandDone) -> Message:
-    """The outcome of a command: what happened, why not, and whose vote it waits for."""
-    lines = [done.text] if done.text else []
-    if done.reason is not None and done.reason.words not in done.text:
-        lines.append(f"Because {done.reason.words} ({done.reason.value}).")
-    if done.request and f"/approve {done.request}" not in done.text:
-        lines.append(f"Another person decides: /approve {done.request} or /deny {done.request}")
-    verdict = "waits for approval" if done.request else "done" if done.ok else "refused"
-    severity = Severity.INFO if done.ok or done.request else Severity.WARNING
-    return Message(
-        title=f"{verb}: {verdict}", blocks=tuple(Text(line) for line in lines), severity=severity, ok=done.ok
-    )
 
 
 async def halt(call: Call) -> Message:

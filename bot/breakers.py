@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bot.act import submit
 from bot.call import Call
 from bot.message import Block, Message, Pairs, Table, Text, utc_text
+from bot.outcome import submit
 from bot.parse import Argument, UsageError, suggest
 from bot.rows import lowers, reads
 from domain import commands

@@ -1,10 +1,10 @@
-"""Approve and deny buttons: `ap:<request>:<y|n>:<key>:<mac>`, 64 bytes at most, the same on every channel.
+"""Signed buttons: `kind:subject:answer:key:mac`, 64 bytes at most, the same on every channel.
 
-The mac (96 bits) covers the request, the SHA-256 of its content and the answer, under a key made from the bot's own
-token and the installation, so nothing is stored, buttons survive a restart, and a button does not fit a request that
-has changed. `key` names that key: what was made under another one (an older token, another data folder) is old, what
-names this one and does not fit it was forged. A button proves what is asked, never who presses: that is checked like
-any command.
+The mac (96 bits) covers the kind, the subject, the digest of its content and the answer, under a key made from the
+bot's own token and the installation, so nothing is stored, buttons survive a restart, and a button does not fit a
+subject that has changed. `key` names that key: what was made under another one (an older token, another data folder) is
+old, what names this one and does not fit it was forged. A button proves what is asked, never who presses: that is
+checked like any command.
 """
 
 from __future__ import annotations
@@ -13,27 +13,59 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol, TypeAlias
 
 from msgspec import Struct
 
 from bot.message import Button
 from domain.errors import ConfigError
-from domain.facts import RequestStatus
 from domain.ports import Secrets
-from domain.views import RequestView
 
-PATTERN: Final = r"ap:(?P<request>[^:]{1,24}):(?P<answer>[yn]):(?:(?P<key>[0-9a-f]{6}):)?(?P<mac>[0-9a-f]{24})"
-VERBS: Final = {"y": "approve", "n": "deny"}
+VOTE: Final = "ap"
+PREVIEW: Final = "cf"
+LINES: Final = {
+    (VOTE, "y"): "/approve {subject} {digest}",
+    (VOTE, "n"): "/deny {subject}",
+    (PREVIEW, "y"): "/confirm {subject}",
+    (PREVIEW, "n"): "/confirm {subject} no",
+}
+"""The command line that a press stands for, by kind and answer; `n` is the red one."""
+LABELS: Final = {
+    (VOTE, "y"): "Approve",
+    (VOTE, "n"): "Deny",
+    (PREVIEW, "y"): "Confirm",
+    (PREVIEW, "n"): "Cancel",
+}
+PATTERN: Final = (
+    r"(?P<kind>[a-z]{2}):(?P<subject>[^:]{1,24}):(?P<answer>[yn]):(?:(?P<key>[0-9a-f]{6}):)?(?P<mac>[0-9a-f]{24})"
+)
 SHOWN_DIGEST: Final = 8
 
 
+class Subject(Struct, frozen=True):
+    """What a button is about: the digest of its content, and whether an answer still counts."""
+
+    digest: str
+    is_open: bool
+
+
+Find: TypeAlias = Callable[[str, str], Subject | None]
+"""The subject of a kind and an id; None when it is not known (any more)."""
+
+
 class Press(Struct, frozen=True):
-    """What a pressed button stands for: a command line, "" when its request is closed; or it was forged."""
+    """What a pressed button stands for: a command line, "" when its subject is closed; or it was forged."""
 
     line: str = ""
     request: str = ""
     forged: bool = False
+    kind: str = ""
+
+
+class Bot(Protocol):
+    """A bot, as far as buttons need it: who signs them, None while it has no token."""
+
+    signer: Signer | None
 
 
 class Signer:
@@ -43,40 +75,42 @@ class Signer:
         self._token = token
         self._installation = installation
 
-    def buttons(self, request: str, digest: str) -> tuple[Button, ...]:
-        """Approve and deny for a request whose content has this digest."""
-        return (
-            Button("Approve", f"ap:{request}:y:{self._name}:{self._mac(request, digest, 'y')}"),
-            Button("Deny", f"ap:{request}:n:{self._name}:{self._mac(request, digest, 'n')}"),
-        )
+    def buttons(self, subject: str, digest: str, kind: str = VOTE) -> tuple[Button, ...]:
+        """The buttons of a subject whose content has this digest: yes and no."""
+        return tuple(self.button(subject, digest, kind, answer) for answer in "yn" if (kind, answer) in LINES)
 
-    def read(self, data: str, find: Callable[[str], RequestView | None]) -> Press:
-        """What the data of a pressed button stands for; `find` gives a request, waiting or decided."""
+    def button(self, subject: str, digest: str, kind: str, answer: str, label: str = "") -> Button:
+        """One button; without a `label` it has the one of its kind."""
+        data = f"{kind}:{subject}:{answer}:{self._name}:{self._mac(kind, subject, digest, answer)}"
+        return Button(label or LABELS[kind, answer], data)
+
+    def read(self, data: str, find: Find) -> Press:
+        """What the data of a pressed button stands for."""
         match = re.fullmatch(PATTERN, data)
         if match is None or not hmac.compare_digest(match["key"] or "", self._name):
             return Press()
-        request, answer = match["request"], match["answer"]
-        view = find(request)
-        if view is None:
-            return Press(request=request)
-        if not hmac.compare_digest(match["mac"], self._mac(request, view.digest, answer)):
-            return Press(request=request, forged=True)
-        if view.status != RequestStatus.PENDING:
-            return Press(request=request)
-        shown = f" {view.digest[:SHOWN_DIGEST]}" if answer == "y" else ""
-        return Press(line=f"/{VERBS[answer]} {request}{shown}", request=request)
+        kind, subject, answer = match["kind"], match["subject"], match["answer"]
+        found = find(kind, subject)
+        line = LINES.get((kind, answer), "")
+        if found is None:
+            return Press(request=subject, kind=kind)
+        if not line or not hmac.compare_digest(match["mac"], self._mac(kind, subject, found.digest, answer)):
+            return Press(request=subject, kind=kind, forged=True)
+        if not found.is_open:
+            return Press(request=subject, kind=kind)
+        return Press(line.format(subject=subject, digest=found.digest[:SHOWN_DIGEST]), subject, kind=kind)
 
     @property
     def _key(self) -> bytes:
-        content = f"moondev approval buttons\0{self._installation()}".encode()
+        content = f"moondev buttons\0{self._installation()}".encode()
         return hmac.digest(self._token.encode(), content, hashlib.sha256)
 
     @property
     def _name(self) -> str:
         return hmac.digest(self._key, b"name", hashlib.sha256).hex()[:6]
 
-    def _mac(self, request: str, digest: str, answer: str) -> str:
-        content = f"{request}\0{digest}\0{answer}".encode()
+    def _mac(self, kind: str, subject: str, digest: str, answer: str) -> str:
+        content = f"{kind}\0{subject}\0{digest}\0{answer}".encode()
         return hmac.digest(self._key, content, hashlib.sha256).hex()[:24]
 
 

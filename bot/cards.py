@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from bot.buttons import Signer
+from bot.buttons import Bot
 from bot.message import Message, Text, age_text, stamp
 from bot.outbox import Outbox
 from bot.votes import override_blocks, request_blocks
@@ -26,14 +26,9 @@ if TYPE_CHECKING:
 
 SLOWLY_MIN = 10
 """With more minutes left than that the countdown goes on in steps of five, so that a chat is not flooded by edits."""
+Room = Bot
 STEP_MIN = 5
 LOOK_S = 5.0
-
-
-class Room(Protocol):
-    """A bot, as far as cards need it."""
-
-    signer: Signer | None
 
 
 class Cards:
@@ -45,7 +40,7 @@ class Cards:
         outbox: Outbox,
         *,
         recipients: Iterable[str],
-        rooms: Mapping[str, Room],
+        rooms: Mapping[str, Bot],
         private: Callable[[str], Iterable[str]],
     ) -> None:
         self._desk = desk

@@ -19,10 +19,10 @@ from discord import app_commands
 from msgspec import structs
 
 from bot import links, render
-from bot.buttons import Signer
+from bot.buttons import PREVIEW, Signer
 from bot.call import Verb
 from bot.config import DiscordConfig
-from bot.discord_send import DiscordCarrier, VoteButton, embed_of, file_of
+from bot.discord_send import DiscordCarrier, VoteButton, embed_of, file_of, view_of
 from bot.message import Message, failure, stamp
 from bot.parse import Argument, nearest
 from bot.room import ControlRoom
@@ -107,7 +107,7 @@ class Client(discord.Client):
 
     async def press(self, interaction: Interaction, data: str) -> None:
         """Carry out what a button stands for."""
-        read = self._signer.read(data, self._desk.request)
+        read = self._signer.read(data, self._room.subject)
         actor = self._admit(interaction, read.request)
         if actor is None:
             return
@@ -119,10 +119,10 @@ class Client(discord.Client):
             if read.forged:
                 return forged(self._desk, "discord", actor.person, read.request)
             if not read.line:
-                return closed(self._desk, read.request)
+                return closed(self._room, read.request)
             return await run_line(self._room, actor, read.line, _request_id(interaction), _sent_ns(interaction))
 
-        await self._serve(interaction, run, urgent=False)
+        await self._serve(interaction, run, urgent=False, in_place=read.kind == PREVIEW)
 
     async def _ask_code(self, interaction: Interaction, line: str) -> None:
         """Ask for the one-time code in a window of its own, which nobody else sees and no chat keeps."""
@@ -216,13 +216,21 @@ class Client(discord.Client):
         return Actor(person=person.id, door=Door.DISCORD, chat=f"discord:{channel}")
 
     async def _serve(
-        self, interaction: Interaction, run: Callable[[Actor], Awaitable[Message]], *, urgent: bool
+        self,
+        interaction: Interaction,
+        run: Callable[[Actor], Awaitable[Message]],
+        *,
+        urgent: bool,
+        in_place: bool = False,
     ) -> None:
-        """Acknowledge, carry out, answer; what is urgent does not wait for the acknowledgement."""
+        """Acknowledge, carry out, answer; what is urgent does not wait for the acknowledgement.
+
+        `in_place`: the answer to this press takes the place of the message that had the button.
+        """
         actor = self._admit(interaction)
         if actor is None:
             return
-        deferring = asyncio.create_task(_defer(interaction))
+        deferring = asyncio.create_task(_defer(interaction, in_place=in_place))
         if not urgent:
             await deferring
         try:
@@ -235,10 +243,14 @@ class Client(discord.Client):
             reply = structs.replace(reply, stamp=stamp(self._desk.status(), time.time_ns()))
         reference = _request_id(interaction)
         stamped = structs.replace(reply, stamp=f"{reply.stamp} · ref {reference}")
-        if not deferred or not await _answer(interaction, render.discord(stamped)):
+        adds = in_place and not reply.replaces
+        sent = await _answer(interaction, render.discord(stamped), adds=adds) if deferred else ""
+        if not sent:
             if reply.is_secret:
                 return  # a channel is no place for it; the person asks again
-            await self._outbox.post(reference, [actor.chat], reply)
+            await self._outbox.post(reference, [actor.chat], reply, reply.replaces)
+        elif reply.buttons:
+            await self._outbox.note_sent(reference, actor.chat, sent)
 
     async def _command_failed(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
         cause = error.__cause__ or error
@@ -276,28 +288,35 @@ def _sent_ns(interaction: Interaction) -> int:
     return int(interaction.created_at.timestamp() * 1e9)
 
 
-async def _defer(interaction: Interaction) -> bool:
+async def _defer(interaction: Interaction, *, in_place: bool = False) -> bool:
     """Tell Discord within its three seconds that an answer will come; False when it would not hear."""
     try:
         async with asyncio.timeout(DEFER_LIMIT_S):
-            await interaction.response.defer(thinking=True)
+            await interaction.response.defer(thinking=not in_place)
     except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
         log.info("discord would not take the acknowledgement", error=type(error).__name__)
         return False
     return True
 
 
-async def _answer(interaction: Interaction, parcels: tuple[render.Parcel, ...]) -> bool:
-    """Answer where the person asked; False when Discord would not take it."""
+async def _answer(interaction: Interaction, parcels: tuple[render.Parcel, ...], *, adds: bool = False) -> str:
+    """Answer where the person asked, with `adds` below it and to them alone; the id of the last message sent.
+
+    "" when Discord would not take it.
+    """
+    sent: discord.WebhookMessage | discord.InteractionMessage | None = None
     try:
         for position, parcel in enumerate(parcels):
             file = file_of(parcel)
-            if position == 0:
+            if position == 0 and not adds:
                 files = [file] if file else []
-                await interaction.edit_original_response(embed=embed_of(parcel), attachments=files)
+                sent = await interaction.edit_original_response(
+                    embed=embed_of(parcel), attachments=files, view=view_of(parcel)
+                )
             else:
-                await interaction.followup.send(embed=embed_of(parcel))
+                view = view_of(parcel) or discord.utils.MISSING
+                sent = await interaction.followup.send(embed=embed_of(parcel), view=view, ephemeral=adds, wait=True)
     except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
         log.info("discord would not take the answer", error=type(error).__name__)
-        return False
-    return True
+        return ""
+    return str(sent.id) if sent is not None else ""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bot.act import outcome, submit
 from bot.call import Call, Effect, Verb
 from bot.message import Message, Text, clock_text, refusal
 from bot.outbox import Outbox
+from bot.outcome import outcome, submit
 from bot.parse import Argument, UsageError, suggest
 from bot.votes import PRIVATELY, code_in, is_private
 from domain import commands

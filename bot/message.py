@@ -74,6 +74,8 @@ class Message(Struct, frozen=True, kw_only=True):
     is_secret: bool = False
     """Holds a code: shown to who asked for it alone, and not kept once it is sent."""
     pictures: tuple[Picture, ...] = ()
+    replaces: str = ""
+    """The event whose message this one takes the place of, where the door can edit ("" = a new message)."""
     file_name: str = ""
     file_text: str = ""
     """Sent as a file where the door has files, below the text elsewhere."""

@@ -33,6 +33,11 @@ MAX_BACKOFF_S = 15.0
 PRIORITY = {Severity.CRITICAL: 0, Severity.ERROR: 1, Severity.WARNING: 5, Severity.INFO: 5}
 DIALECTS: dict[str, Callable[[Message], tuple[Parcel, ...]]] = {"telegram": render.telegram, "discord": render.discord}
 
+NOTE_SENT = """
+insert or ignore into outbox (event, part, recipient, replaces, parcel, priority, state, created_ns, provider_id)
+values (?, 0, ?, '', x'', 5, 'sent', ?, ?)
+"""
+
 
 class RetryAfter(Exception):
     """The server asks to wait `seconds` before the next message to this recipient."""
@@ -155,6 +160,19 @@ class Outbox:
         False when every recipient had it already.
         """
         return await self._queue(self.letters(event, recipients, message, replaces))
+
+    async def note_sent(self, event: str, recipient: str, provider_id: str) -> None:
+        """Remember a message that went another way, as one that later ones may take the place of."""
+        values = (event, recipient, time.time_ns(), provider_id)
+
+        def work() -> None:
+            with self.store.db as db:
+                db.execute(NOTE_SENT, values)
+
+        try:
+            await self.store.run(work)
+        except sqlite3.Error as error:
+            log.warning("message not remembered; it cannot be edited", error=type(error).__name__)
 
     async def _queue(self, letters: Sequence[Letter]) -> bool:
         """Queue letters, each recipient's once; whether there was one."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.buttons import PREVIEW, VOTE, Subject
+from bot.confirm import Confirms
 from bot.outbox import Outbox
 from bot.people import People
 from bot.store import OpsStore
+from domain.facts import RequestStatus
 
 if TYPE_CHECKING:
     from engine.desk import Desk
@@ -20,3 +23,11 @@ class ControlRoom:
         self.store = store
         self.outbox = Outbox(store)
         self.people = People(store)
+        self.confirms = Confirms(desk, store, self.outbox)
+
+    def subject(self, kind: str, subject: str) -> Subject | None:
+        """What a button of this kind is about; None when it is not known (any more)."""
+        if kind == VOTE:
+            view = self.desk.request(subject)
+            return Subject(view.digest, view.status == RequestStatus.PENDING) if view is not None else None
+        return self.confirms.subject(subject) if kind == PREVIEW else None

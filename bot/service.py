@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.alerts import Alerts
-from bot.cards import Room
 from bot.config import BotConfig
 from bot.message import Message
 from bot.room import ControlRoom
@@ -43,7 +42,7 @@ class ChatOps:
         self.outbox = self.room.outbox
         self.telegram: TelegramBot | None = None
         self.discord: DiscordBot | None = None
-        rooms: dict[str, Room] = {}
+        rooms = self.room.confirms.bots
         if config.telegram.enabled:
             from bot.telegram import TelegramBot
 
@@ -90,10 +89,12 @@ class ChatOps:
         await self.outbox.store.start()
         try:
             await self.room.people.start()
+            await self.room.confirms.start()
             await self.outbox.start()
             self._health.set("up")
             async with asyncio.TaskGroup() as group:
                 group.create_task(keep_running("alerts", self._alerts.run, self._alerts_health))
+                group.create_task(keep_running("confirmations", self.room.confirms.run, Health()))
                 for room in (self.telegram, self.discord):
                     if room is not None:
                         group.create_task(room.run())

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import structlog
 from msgspec import Struct, structs
 
-from bot import links
+from bot import confirm, links
 from bot.call import Effect
 from bot.message import Message, Text, failure, refusal, stamp
 from bot.parse import words_of
@@ -217,7 +217,7 @@ class Sessions:
         if ask.forged:
             return forged(self._desk, self._channel.partition(":")[0], ask.person.id, ask.request)
         if not ask.text:
-            return closed(self._desk, ask.request)
+            return closed(self._room, ask.request)
         superseded = update.update_id < self._last_halt and effect_of(words_of(ask.text)) is Effect.ADDS
         if superseded:
             return refusal("Not executed", "A halt was sent after it. Send it again if you still want it.")
@@ -226,7 +226,9 @@ class Sessions:
     async def _finish(
         self, update: Update, state: str, recipient: str = "", reply: Message | None = None, *, forget: bool = False
     ) -> None:
-        letters = self._outbox.letters(self._event(update), [recipient], reply) if reply is not None else []
+        letters = []
+        if reply is not None:
+            letters = self._outbox.letters(self._event(update), [recipient], reply, reply.replaces)
         try:
             letters = await self._store.finish(self._channel, update.update_id, state, letters, forget=forget)
         except sqlite3.Error as error:
@@ -259,9 +261,12 @@ def forged(desk: Desk, source: str, person: str, request: str) -> Message:
     return refusal("Refused", "This service did not make that button. It is on record, and everybody is told.")
 
 
-def closed(desk: Desk, request: str) -> Message:
-    """A button of a request that is decided, or that is not known any more."""
-    view = desk.request(request)
+def closed(room: ControlRoom, request: str) -> Message:
+    """A button of a request or preview that is decided, or that is not known any more."""
+    preview = room.confirms.previews.get(request)
+    if preview is not None:
+        return confirm.closed(preview)
+    view = room.desk.request(request)
     what = f"{request} is {view.status}" if view is not None else "That request is decided, expired or has changed"
     return refusal("Closed", f"{what}. See /pending.")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.act import submit
 from bot.call import Call
 from bot.message import Message, Pairs, Text, utc_text
+from bot.outcome import submit
 from bot.parse import Argument, UsageError, symbols
 from bot.rows import REASON, acts, reads
 from domain import commands

@@ -42,6 +42,9 @@ create table if not exists outbox (
     note text not null default '', unique (event, part, recipient)
 );
 create table if not exists preferences (person text primary key, body blob not null) without rowid;
+create table if not exists previews (
+    id integer primary key, until_ns integer not null, body blob not null
+) without rowid;
 create table if not exists told (reader text primary key, seq integer not null, idx integer not null) without rowid;
 create index if not exists outbox_open on outbox (id) where state in ('queued', 'unknown');
 """
@@ -105,20 +108,20 @@ class OpsStore:
 
         A damaged file is moved aside, and a new one begun: who cannot be reached by chat cannot halt by chat.
         """
-        await self._run(self._open_or_begin_anew)
+        await self.run(self._open_or_begin_anew)
 
     async def aclose(self) -> None:
         """Close the file."""
-        await self._run(self._close)
+        await self.run(self._close)
         self._thread.shutdown(wait=True)
 
     async def put_updates(self, channel: str, updates: Sequence[Update]) -> list[Update]:
         """Commit raw updates; return those that were not known before."""
-        return await self._run(lambda: self._put_updates(channel, updates))
+        return await self.run(lambda: self._put_updates(channel, updates))
 
     async def new_updates(self, channel: str) -> list[Update]:
         """Updates that were committed but never finished, oldest first."""
-        return await self._run(lambda: self._new_updates(channel))
+        return await self.run(lambda: self._new_updates(channel))
 
     async def finish(
         self, channel: str, update_id: int, state: str, letters: Sequence[Letter] = (), *, forget: bool = False
@@ -131,11 +134,11 @@ class OpsStore:
         empty = forget or state == "ignored"
 
         def work() -> list[Letter]:
-            with self._db as db:
+            with self.db as db:
                 db.execute(FINISH, (state, empty, channel, update_id))
                 return self._insert(letters)
 
-        return await self._run(work)
+        return await self.run(work)
 
     async def queue(self, letters: Sequence[Letter]) -> list[Letter]:
         """Queue letters; one that is known already (same event, part and recipient) is left out.
@@ -144,24 +147,24 @@ class OpsStore:
         """
 
         def work() -> list[Letter]:
-            with self._db:
+            with self.db:
                 return self._insert(letters)
 
-        return await self._run(work)
+        return await self.run(work)
 
     async def open_letters(self) -> list[Letter]:
         """Letters not yet delivered, oldest first."""
-        return await self._run(self._open_letters)
+        return await self.run(self._open_letters)
 
     async def mark(self, letter: Letter, state: str, provider_id: str = "", note: str = "") -> None:
         """Write down how a delivery went: sent, unknown or failed. Of a secret one that is over, nothing is kept."""
         empty = letter.parcel.is_secret and state in {"sent", "failed"}
 
         def work() -> None:
-            with self._db as db:
+            with self.db as db:
                 db.execute(MARK, (state, letter.attempts, provider_id, note, empty, letter.id))
 
-        await self._run(work)
+        await self.run(work)
 
     async def provider_id(self, event: str, recipient: str) -> str:
         """The channel's own id of the last part of a message that was sent; "" when it never was.
@@ -170,58 +173,60 @@ class OpsStore:
         """
 
         def work() -> str:
-            row = self._db.execute(PROVIDER_ID, (event, event, recipient)).fetchone()
+            row = self.db.execute(PROVIDER_ID, (event, event, recipient)).fetchone()
             return str(row[0]) if row else ""
 
-        return await self._run(work)
+        return await self.run(work)
 
     async def told(self, reader: str) -> tuple[int, int] | None:
         """The last fact (seq, index) up to which a reader has told everything; None when it never said."""
 
         def work() -> tuple[int, int] | None:
-            row = self._db.execute("select seq, idx from told where reader = ?", (reader,)).fetchone()
+            row = self.db.execute("select seq, idx from told where reader = ?", (reader,)).fetchone()
             return (row[0], row[1]) if row else None
 
-        return await self._run(work)
+        return await self.run(work)
 
     async def set_told(self, reader: str, seq: int, index: int) -> None:
         """Write down how far a reader is."""
 
         def work() -> None:
-            with self._db as db:
+            with self.db as db:
                 db.execute("insert or replace into told values (?, ?, ?)", (reader, seq, index))
 
-        await self._run(work)
+        await self.run(work)
 
     async def preferences(self, kind: type[T]) -> dict[str, T]:
         """What each person has chosen, as `kind`; what cannot be read as that is left out."""
 
         def work() -> dict[str, T]:
             found = {}
-            for person, body in self._db.execute("select person, body from preferences order by person"):
+            for person, body in self.db.execute("select person, body from preferences order by person"):
                 try:
                     found[person] = msgspec.json.decode(body, type=kind)
                 except msgspec.DecodeError as error:
                     log.error("preferences cannot be read", person=person, error=str(error))  # noqa: TRY400
             return found
 
-        return await self._run(work)
+        return await self.run(work)
 
     async def set_preferences(self, person: str, chosen: Struct) -> None:
         """Write down what a person has chosen."""
         body = msgspec.json.encode(chosen)
 
         def work() -> None:
-            with self._db as db:
+            with self.db as db:
                 db.execute("insert or replace into preferences values (?, ?)", (person, body))
 
-        await self._run(work)
+        await self.run(work)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def run(self, work: Callable[[], T]) -> T:
+        """Work in the database's thread; only there may `db` be used."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     @property
-    def _db(self) -> sqlite3.Connection:
+    def db(self) -> sqlite3.Connection:
+        """The open connection. Raises `sqlite3.OperationalError` while there is none."""
         if self._connection is None:
             raise sqlite3.OperationalError(f"{self.path} is not open")
         return self._connection
@@ -261,7 +266,7 @@ class OpsStore:
     def _put_updates(self, channel: str, updates: Sequence[Update]) -> list[Update]:
         sql = "insert or ignore into inbox (channel, update_id, body, sent_ns, received_ns) values (?, ?, ?, ?, ?)"
         now_ns = time.time_ns()
-        with self._db as db:
+        with self.db as db:
             return [
                 update
                 for update in updates
@@ -272,7 +277,7 @@ class OpsStore:
         sql = "select update_id, body, sent_ns from inbox where channel = ? and state = 'new' order by update_id"
         return [
             Update(update_id=update_id, body=body, sent_ns=sent_ns)
-            for update_id, body, sent_ns in self._db.execute(sql, (channel,))
+            for update_id, body, sent_ns in self.db.execute(sql, (channel,))
         ]
 
     def _insert(self, letters: Sequence[Letter]) -> list[Letter]:
@@ -291,10 +296,10 @@ class OpsStore:
                 one.priority,
                 one.created_ns,
             )
-            cursor = self._db.execute(sql, values)
+            cursor = self.db.execute(sql, values)
             if cursor.rowcount:
                 if one.replaces:
-                    self._db.execute(SUPERSEDE, (one.replaces, one.recipient, one.event))
+                    self.db.execute(SUPERSEDE, (one.replaces, one.recipient, one.event))
                 one.id = cursor.lastrowid or 0
                 queued.append(one)
         return queued
@@ -317,5 +322,5 @@ class OpsStore:
                 attempts=row[8],
                 created_ns=row[9],
             )
-            for row in self._db.execute(sql)
+            for row in self.db.execute(sql)
         ]

@@ -102,7 +102,7 @@ class TelegramBot:
 
     async def _serve(self, bot: telegram.Bot, poller: Poller) -> None:
         self.signer = Signer(self._token, lambda: self._desk.installation)
-        gate = Gate(self._desk, self._config, bot.username, self.signer)
+        gate = Gate(self._desk, self._config, bot.username, self.signer, self._room.subject)
 
         def read(body: bytes) -> Ask | Claim | Ignored:
             update = telegram.Update.de_json(json.loads(body), bot)

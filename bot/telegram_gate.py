@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import telegram
 from msgspec import structs
 
-from bot.buttons import Signer
+from bot.buttons import Find, Signer
 from bot.config import TelegramConfig
 from bot.links import LINK, is_link_code, shown_name
 from bot.parse import words_of
@@ -31,11 +31,12 @@ GENERAL_TOPIC = 1
 class Gate:
     """Decides on parsed updates; reads nothing but its configuration, the desk's persons and open requests."""
 
-    def __init__(self, desk: Desk, config: TelegramConfig, bot_name: str, signer: Signer) -> None:
+    def __init__(self, desk: Desk, config: TelegramConfig, bot_name: str, signer: Signer, find: Find) -> None:
         self._desk = desk
         self._config = config
         self._bot_name = bot_name
         self._signer = signer
+        self._find = find
 
     def read(self, update: telegram.Update) -> Ask | Claim | Ignored:
         """What the update asks for, or why it gets nothing."""
@@ -82,7 +83,7 @@ class Gate:
     def _read_press(self, press: telegram.CallbackQuery) -> Ask | Ignored:
         if press.message is None or press.from_user.is_bot:
             return Ignored("a button without its message, or pressed by a bot")
-        read = self._signer.read(press.data or "", self._desk.request)
+        read = self._signer.read(press.data or "", self._find)
         admitted = self._admit(press.from_user, press.message, read.line, press.id)
         if isinstance(admitted, Ignored):
             return structs.replace(admitted, press=read.request)

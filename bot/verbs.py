@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from bot import act, breakers, emergency, links, settings, show, votes
+from bot import act, breakers, confirm, emergency, links, settings, show, votes
 from bot.call import Call, Effect, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal, stamp
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, symbols, venues, words_of
@@ -132,6 +132,7 @@ VERBS: Final = (
         REASON,
     ),
     *votes.VERBS,
+    *confirm.VERBS,
     _acts(
         "order",
         "Buy or sell in your own name",

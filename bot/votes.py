@@ -6,9 +6,9 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from bot.act import outcome, submit
 from bot.call import Call, Effect, Verb
 from bot.message import Block, Message, Pairs, Text, age_text, clock_text, number, refusal, utc_text
+from bot.outcome import outcome, submit
 from bot.parse import NUMBER, Argument, UsageError, instrument_of, suggest, symbols, venues
 from bot.rows import REQUEST, acts, lowers, reads
 from domain import commands

@@ -261,6 +261,10 @@ class Desk:
         """
         return await self._news(after, until) if self._news is not None and after < until else []
 
+    def has_taken(self, request_id: str) -> bool:
+        """Whether the engine has had a command with this request id, carried out or refused."""
+        return request_id in self.core.state.commands_seen
+
     def person(self, person_id: str) -> Person | None:
         """A person by id."""
         return self.core.persons.get(person_id)

@@ -105,7 +105,7 @@ async def test_a_halt_does_not_wait_for_a_slow_disk(tmp_path):
     async with world(tmp_path, "telegram") as w:
         store = w.chat.outbox.store
         disk = threading.Event()
-        hanging = asyncio.create_task(store._run(lambda: disk.wait(60)))
+        hanging = asyncio.create_task(store.run(lambda: disk.wait(60)))
         w.telegram.say(TINA, "/halt")
         await until(lambda: w.engine.trading is TradingState.HALTED)
         disk.set()
@@ -129,14 +129,14 @@ async def test_a_handler_that_fails_is_told_and_the_next_command_is_handled(tmp_
 async def test_halts_work_while_the_disk_refuses_writes(tmp_path):
     async with world(tmp_path, "telegram") as w:
         store = w.chat.outbox.store
-        await store._run(lambda: store._connection.execute("pragma query_only = on"))
+        await store.run(lambda: store._connection.execute("pragma query_only = on"))
         w.telegram.say(TINA, "/order buy BTC 0.01")
         w.telegram.say(TINA, "/halt")
         await w.telegram.text("halt: done", chat=TINA)
         assert w.engine.trading is TradingState.HALTED
         assert w.engine.done("manual") == []
         await until(lambda: "cannot be written" in w.chat.health()["telegram"])
-        await store._run(lambda: store._connection.execute("pragma query_only = off"))
+        await store.run(lambda: store._connection.execute("pragma query_only = off"))
         await w.telegram.text("A halt was sent after it", chat=TINA)
         assert w.chat.health()["telegram"] == "up"
         assert len(w.engine.done("halt")) == 1

@@ -28,6 +28,7 @@ SCRIPT = (
     ("tina", "/strategies start t1"),
     ("tina", "/strategies unload t1"),
     ("vera", "/halt"),
+    ("tina", "/confirm C99"),
     ("tina", "/order buy BTC 0.15"),
     ("tina", "/venues"),
     ("tina", "/pending"),

@@ -40,7 +40,7 @@ async def test_what_strangers_write_is_not_kept(store):
     await store.put_updates("t", [Update(update_id=1, body=b"private words", sent_ns=1)])
     await store.finish("t", 1, "ignored")
     assert await store.put_updates("t", [update(1)]) == []
-    (row,) = await store._run(lambda: list(store._db.execute("select body, state from inbox")))
+    (row,) = await store.run(lambda: list(store.db.execute("select body, state from inbox")))
     assert row == (b"", "ignored")
 
 

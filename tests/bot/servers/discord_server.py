@@ -283,6 +283,8 @@ class DiscordServer:
         if body["type"] == 9:
             self.modals[token] = body["data"]
             self._changed.set()
+        if body["type"] == 6:
+            known["original"] = known["under"]
         if body["type"] == 5:
             made = self._store({"content": "", "flags": 128}, "")
             known["original"] = made["id"]

@@ -1,0 +1,216 @@
+"""Ask first: a preview of exactly one command, and the answer that sends it.
+
+`confirm` shows what would happen, for `FRESH_S` seconds. The press of its button, or `/confirm ID` from any door of the
+same person, sends that command in that person's name, once: its request id is made from the question, so the core
+itself refuses a second one, after a restart too. Nobody else's answer counts. Who may is checked when it is sent, like
+any command. A decided or expired preview loses its buttons.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from msgspec import structs
+
+from bot.buttons import PREVIEW, SHOWN_DIGEST, Bot, Subject
+from bot.call import Call, Effect, Verb
+from bot.message import Block, Message, Text, clock_text, refusal, stamp
+from bot.outbox import DIALECTS, Outbox
+from bot.outcome import outcome
+from bot.parse import Argument, UsageError
+from bot.previews import Answer, Preview, Previews
+from bot.store import OpsStore
+from domain.commands import Command
+from domain.facts import CommandDone, Severity
+from domain.security import PressRefused
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
+
+FRESH_S: Final = 30
+FRESH_NS: Final = FRESH_S * 1_000_000_000
+NO: Final = "no"
+LOOK_S: Final = 30.0
+
+Recheck: TypeAlias = Callable[[Call, Preview], Awaitable[Message | None]]
+"""Looks at a preview once more before its command is sent: None = it still holds, else what is shown instead."""
+Told: TypeAlias = Callable[[Call, Preview, CommandDone], Message]
+"""What is said of a command that was sent."""
+
+
+class Confirms:
+    """The previews of a control room. `bots` sign the buttons of their channels; `now_ns` is the wall clock."""
+
+    def __init__(self, desk: Desk, store: OpsStore, outbox: Outbox) -> None:
+        self.bots: dict[str, Bot] = {}
+        self.now_ns: Callable[[], int] = time.time_ns
+        self.previews = Previews(store)
+        self.rechecks: dict[type[Command], Recheck] = {}
+        self.tellers: dict[type[Command], Told] = {}
+        self._desk = desk
+        self._outbox = outbox
+        self._asked = asyncio.Event()
+
+    async def start(self) -> None:
+        """Take up what an earlier run asked. Raises `sqlite3.Error`."""
+        await self.previews.start(self.now_ns())
+
+    async def run(self) -> None:
+        """Take the buttons off what expires, until cancelled."""
+        while True:
+            self._asked.clear()
+            await self.expire()
+            left = [preview.until_ns - self.now_ns() for preview in self.previews.open()]
+            pause_s = min([LOOK_S, *(max(ns / 1e9, 0.01) for ns in left)])
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._asked.wait()
+
+    async def expire(self) -> None:
+        """End what was not answered in time, and say so where it was asked."""
+        for preview in self.previews.open():
+            if self.now_ns() > preview.until_ns:
+                ended = await self._answer(preview, Answer.EXPIRED)
+                await self._edit(ended, _over(ended))
+
+    def subject(self, preview_id: str) -> Subject | None:
+        """What the buttons of a preview are about."""
+        preview = self.previews.get(preview_id)
+        return preview.subject if preview is not None else None
+
+    async def ask(
+        self, call: Call, *, title: str, blocks: Sequence[Block], command: Command, severity: Severity = Severity.INFO
+    ) -> Message:
+        """Show what a command would do, and how to say yes."""
+        number, until_ns = self.previews.next_number(), self.now_ns() + FRESH_NS
+        shown = Message(title=title, blocks=tuple(blocks), severity=severity)
+        preview = Preview(
+            number=number,
+            actor=call.actor,
+            verb=call.verb,
+            command=command,
+            event=call.request_id,
+            until_ns=until_ns,
+            message=shown,
+        )
+        await self.previews.put(preview)
+        self._asked.set()
+        hint = (
+            f"Nothing is done yet. /confirm {preview.id} within {FRESH_S} s (until {clock_text(until_ns)} UTC), "
+            f"/confirm {preview.id} no to drop it. Digest {preview.digest[:SHOWN_DIGEST]}."
+        )
+        bot = self.bots.get(call.actor.door.value)
+        signer = bot.signer if bot is not None else None
+        buttons = signer.buttons(preview.id, preview.subject.digest, PREVIEW) if signer is not None else ()
+        return structs.replace(shown, blocks=(*shown.blocks, Text(hint)), buttons=buttons)
+
+    async def answer(self, call: Call) -> Message:
+        """The verb `/confirm`: send the command of a preview, or drop it."""
+        preview = self.previews.get(call.arguments["id"])
+        if preview is None:
+            mine = [one.id for one in self.previews.open() if one.actor.person == call.person.id]
+            hint = f"You are asked: {', '.join(mine)}." if mine else "Nothing waits for your answer."
+            raise UsageError(f"no preview is called {call.arguments['id']!r}. {hint}")
+        if preview.actor.person != call.person.id:
+            return self._not_theirs(call, preview)
+        given = call.arguments.get("answer", "").lower()
+        if given and given != NO and not preview.digest.startswith(given):
+            raise UsageError(f"{given!r} is neither no nor the digest of {preview.id}, {preview.digest[:SHOWN_DIGEST]}")
+        is_unsent = preview.answer is Answer.CONFIRMED and not self._desk.has_taken(preview.request_id)
+        if preview.answer is not Answer.OPEN and not is_unsent:
+            return closed(preview)
+        if self.now_ns() > preview.until_ns:
+            ended = await self._answer(preview, Answer.EXPIRED)
+            return await self._shown(call, ended, _over(ended))
+        if given == NO and not is_unsent:
+            ended = await self._answer(preview, Answer.CANCELLED)
+            return await self._shown(call, ended, _over(ended))
+        return await self._send(call, preview)
+
+    async def _send(self, call: Call, preview: Preview) -> Message:
+        """Send it: the answer is on disk first, so that a repetition of this press finds what it began."""
+        recheck = self.rechecks.get(type(preview.command))
+        instead = await recheck(call, preview) if recheck is not None else None
+        if instead is not None:
+            ended = await self._answer(preview, Answer.REPLACED)
+            return await self._shown(call, ended, instead)
+        preview = await self._answer(preview, Answer.CONFIRMED)
+        done = await self._desk.submit(
+            preview.command, call.actor, request_id=preview.request_id, sent_ts_ns=call.sent_ts_ns
+        )
+        teller = self.tellers.get(type(preview.command), _told)
+        return await self._shown(call, preview, teller(call, preview, done))
+
+    async def _answer(self, preview: Preview, answer: Answer) -> Preview:
+        decided = structs.replace(preview, answer=answer)
+        await self.previews.put(decided)
+        return decided
+
+    async def _shown(self, call: Call, preview: Preview, message: Message) -> Message:
+        """The reply takes the place of the question; when it was asked elsewhere, that message is edited too."""
+        if call.actor.chat == preview.actor.chat:
+            return structs.replace(message, replaces=preview.event)
+        await self._edit(preview, structs.replace(message, buttons=()))
+        return message
+
+    async def _edit(self, preview: Preview, message: Message) -> None:
+        chat = preview.actor.chat
+        if chat.partition(":")[0] not in DIALECTS:
+            return
+        stamped = structs.replace(message, stamp=stamp(self._desk.status(), time.time_ns()))
+        await self._outbox.post(f"{preview.event}:{preview.answer.name.lower()}", [chat], stamped, preview.event)
+
+    def _not_theirs(self, call: Call, preview: Preview) -> Message:
+        text = f"{preview.actor.person}'s preview was answered by somebody else"
+        self._desk.report(PressRefused(source=call.actor.door.value, who=call.person.id, request=preview.id, text=text))
+        who = preview.actor.person
+        return refusal("Not yours", f"{preview.id} is what {who} was asked: only {who} answers it. It still waits.")
+
+
+def _told(_call: Call, preview: Preview, done: CommandDone) -> Message:
+    told = outcome(preview.verb, done)
+    foot = Text(f"{preview.id}, digest {preview.digest[:SHOWN_DIGEST]}.")
+    return structs.replace(told, blocks=(*told.blocks, foot))
+
+
+def _over(preview: Preview) -> Message:
+    """What is left of a preview that was dropped."""
+    why = f"not confirmed within {FRESH_S} s" if preview.answer is Answer.EXPIRED else "cancelled"
+    blocks = (*preview.message.blocks, Text(f"{preview.id} is {why}. Nothing was done."))
+    return structs.replace(preview.message, title=f"{preview.verb}: {why}", blocks=blocks, severity=Severity.INFO)
+
+
+def closed(preview: Preview) -> Message:
+    """A preview that is decided."""
+    hint = "It was carried out once." if preview.answer is Answer.CONFIRMED else "Ask again if you still want it."
+    return refusal("Closed", f"{preview.id} is {preview.answer.value}. {hint}")
+
+
+async def confirm(
+    call: Call, *, title: str, blocks: Sequence[Block], command: Command, severity: Severity = Severity.INFO
+) -> Message:
+    """Ask the caller first: the reply shows `blocks` with Confirm and Cancel, and their yes sends `command` once."""
+    return await call.room.confirms.ask(call, title=title, blocks=blocks, command=command, severity=severity)
+
+
+async def answer(call: Call) -> Message:
+    """The handler of `/confirm`."""
+    return await call.room.confirms.answer(call)
+
+
+VERBS: Final = (
+    Verb(
+        name="confirm",
+        help="Say yes to what you were asked, or no",
+        handler=answer,
+        arguments=(
+            Argument(name="id", help="what you were asked, for example C12"),
+            Argument(name="answer", help="no drops it; or the digest you saw", required=False),
+        ),
+        effect=Effect.ADDS,
+    ),
+)
