@@ -45,6 +45,12 @@ create table if not exists preferences (person text primary key, body blob not n
 create table if not exists previews (
     id integer primary key, until_ns integer not null, body blob not null
 ) without rowid;
+create table if not exists subscriptions (key text primary key, body blob not null);
+create table if not exists fill_cards (name text primary key, body blob not null) without rowid;
+create table if not exists schedules (
+    owner text not null, kind text not null, body blob not null, looked_ns integer not null, covered_ns integer not null,
+    primary key (owner, kind)
+) without rowid;
 create table if not exists told (reader text primary key, seq integer not null, idx integer not null) without rowid;
 create index if not exists outbox_open on outbox (id) where state in ('queued', 'unknown');
 """
@@ -136,7 +142,7 @@ class OpsStore:
         def work() -> list[Letter]:
             with self.db as db:
                 db.execute(FINISH, (state, empty, channel, update_id))
-                return self._insert(letters)
+                return self.insert(letters)
 
         return await self.run(work)
 
@@ -148,7 +154,7 @@ class OpsStore:
 
         def work() -> list[Letter]:
             with self.db:
-                return self._insert(letters)
+                return self.insert(letters)
 
         return await self.run(work)
 
@@ -280,7 +286,8 @@ class OpsStore:
             for update_id, body, sent_ns in self.db.execute(sql, (channel,))
         ]
 
-    def _insert(self, letters: Sequence[Letter]) -> list[Letter]:
+    def insert(self, letters: Sequence[Letter]) -> list[Letter]:
+        """Queue letters within a transaction of the caller's, in the database's thread."""
         sql = (
             "insert or ignore into outbox (event, part, recipient, replaces, parcel, priority, created_ns)"
             " values (?, ?, ?, ?, ?, ?, ?)"
