@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 from msgspec import structs
 
 from bot.call import Call
 from bot.message import Message, Text
 from bot.outcome import submit
-from bot.parse import UsageError, account_of, instrument_of, nearest, params_of, quantity_of, suggest
+from bot.parse import (
+    Argument,
+    UsageError,
+    account_of,
+    accounts,
+    instrument_of,
+    nearest,
+    params_of,
+    quantity_of,
+    suggest,
+    symbols,
+    venues,
+)
+from bot.rows import ACCOUNT, PARAMS, REASON, STRATEGY, SYMBOL, VENUE, acts, kinds, lowers, open_orders
 from bot.show import strategy_of
 from domain import commands
 from domain.account import venue_of
-from domain.settings import StrategySpec
+from domain.settings import RoleName, StrategySpec
 
 ALL = "all"
 LIKE_A_VENUE = 0.75
@@ -134,3 +148,121 @@ async def load_strategy(call: Call) -> Message:
     params = params_of(call.arguments.get("params", ""))
     spec = StrategySpec(id=call.arguments["id"], kind=kind, account=account, instruments=instruments, params=params)
     return await submit(call, commands.LoadStrategy(spec=spec))
+
+
+STRATEGY_VERBS: Final = (
+    acts(
+        "strategies start",
+        "Let a paused strategy act again",
+        start_strategy,
+        STRATEGY,
+        examples=("/strategies start turtle1",),
+    ),
+    lowers(
+        "strategies pause",
+        "Pull its quotes and entries; protections stay",
+        pause_strategy,
+        STRATEGY,
+        aliases=("strategies stop",),
+        examples=("/strategies pause turtle1",),
+    ),
+    acts(
+        "strategies load",
+        "Load a strategy under a new id",
+        load_strategy,
+        Argument(name="kind", help="which strategy", complete=kinds),
+        Argument(name="id", help="a name of your choice, not yet used"),
+        Argument(name="symbols", help="instruments, joined by commas", complete=symbols),
+        Argument(name="account", help="the account it trades on", complete=accounts),
+        structs.replace(PARAMS, required=False),
+        examples=("/strategies load turtle turtle1 BTC main entry_bars=20",),
+    ),
+    acts(
+        "strategies unload",
+        "Cancel its quotes and entries and forget it",
+        unload_strategy,
+        STRATEGY,
+        Argument(name="position", help="keep the position it holds", required=False, choices=("keep",)),
+        examples=("/strategies unload turtle1", "/strategies unload turtle1 keep"),
+    ),
+    acts(
+        "strategies set",
+        "Change parameters; it warms up again",
+        set_params,
+        STRATEGY,
+        PARAMS,
+        examples=("/strategies set turtle1 entry_bars=30",),
+        gate="P2 to add",
+    ),
+)
+STOP_VERBS: Final = (
+    lowers(
+        "halt",
+        "Stop what adds risk, at once; protections stay",
+        halt,
+        REASON,
+        examples=("/halt", "/halt prices look wrong"),
+    ),
+    acts(
+        "resume",
+        "Ask to trade again, everywhere or at one venue; others approve",
+        resume,
+        structs.replace(VENUE, complete=venues),
+        REASON,
+        role=RoleName.RISK,
+        examples=("/resume", "/resume PAPER looked at it"),
+        gate="P2",
+    ),
+    lowers(
+        "flatten",
+        "Halt, then close one position or all",
+        flatten,
+        Argument(name="symbol", help="an instrument, or all (default)", required=False, complete=symbols),
+        REASON,
+        examples=("/flatten", "/flatten BTC"),
+    ),
+)
+ORDER_VERBS: Final = (
+    acts(
+        "order",
+        "Buy or sell in your own name",
+        order,
+        Argument(name="side", help="buy or sell", choices=("buy", "sell")),
+        SYMBOL,
+        Argument(name="qty", help="how much, in base units"),
+        ACCOUNT,
+        examples=("/order buy BTC 0.5",),
+        gate="P1 if large",
+    ),
+    lowers(
+        "cancel",
+        "Cancel one order",
+        cancel,
+        Argument(name="id", help="the order, or the end of its id", complete=open_orders),
+        examples=("/cancel 4f2a",),
+    ),
+    lowers(
+        "hold",
+        "No strategy acts on this instrument",
+        hold,
+        SYMBOL,
+        Argument(
+            name="switch", help="on (default), or off to ask for its release", required=False, choices=("on", "off")
+        ),
+        ACCOUNT,
+        adds_with="off",
+        examples=("/hold BTC", "/hold BTC off"),
+        gate="P2 to add",
+    ),
+    lowers(
+        "cap",
+        "Cap the position in an instrument",
+        cap,
+        SYMBOL,
+        Argument(name="qty", help="the largest position in base units; none lifts the cap"),
+        ACCOUNT,
+        adds_with="none",
+        examples=("/cap BTC 0.5", "/cap BTC none"),
+        gate="P2 to add",
+    ),
+)

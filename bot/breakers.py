@@ -84,6 +84,7 @@ VERBS: Final = (
         "Every breaker: state, measure against threshold, until when, actions",
         breakers,
         Argument(name="breaker", help="only this one, or these of every symbol", required=False, complete=names),
+        examples=("/breakers", "/breakers drawdown"),
     ),
     lowers(
         "breaker",
@@ -96,5 +97,7 @@ VERBS: Final = (
             choices=("open", "auto"),
         ),
         adds_with="auto",
+        examples=("/breaker PAPER open", "/breaker drawdown auto"),
+        gate="P2 to add",
     ),
 )

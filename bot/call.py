@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from msgspec import Struct
 
@@ -45,6 +45,20 @@ class Call(Struct, frozen=True, kw_only=True):
         return self.room.desk
 
 
+GATES: Final = {
+    "": "at once",
+    "C": "you confirm it first, within 30 seconds",
+    "P1": "one other person agrees",
+    "P1 if large": "a large one needs another person's vote",
+    "P2": "two persons of role risk or higher agree",
+    "P2 to add": "at once where it lowers risk; what adds risk takes two persons",
+    "C or P1": "you confirm it first; a large one needs another person's vote too",
+    "C or P2": "what lowers risk you confirm; what adds risk takes two persons",
+    "CODE": "with your one-time code",
+}
+"""What may stand between a line and its effect, in words."""
+
+
 Handler: TypeAlias = Callable[[Call], Awaitable[Message]]
 
 
@@ -61,6 +75,10 @@ class Verb(Struct, frozen=True, kw_only=True):
     adds_with: str = ""
     """The word that makes a verb which lowers risk one that adds it: `/hold BTC off`."""
     hidden: bool = False
+    examples: tuple[str, ...] = ()
+    """Lines as people type them, the plainest first."""
+    gate: str = ""
+    """What stands between the line and its effect, a key of `GATES`."""
 
     def effect_with(self, words: Iterable[str]) -> Effect:
         """What the verb may do to risk with these arguments."""
@@ -70,3 +88,8 @@ class Verb(Struct, frozen=True, kw_only=True):
     def usage(self) -> str:
         """How it is written: `/order buy|sell SYMBOL QTY [ACCOUNT]`."""
         return " ".join([f"/{self.name}", *(argument.usage for argument in self.arguments)])
+
+    @property
+    def grammar(self) -> str:
+        """How it is written, with an example, for who has written it otherwise."""
+        return f"{self.usage}. For example: {self.examples[0]}" if self.examples else self.usage

@@ -212,5 +212,6 @@ VERBS: Final = (
             Argument(name="answer", help="no drops it; or the digest you saw", required=False),
         ),
         effect=Effect.ADDS,
+        examples=("/confirm C12", "/confirm C12 no"),
     ),
 )

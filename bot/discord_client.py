@@ -23,7 +23,7 @@ from bot.buttons import PREVIEW, Signer
 from bot.call import Verb
 from bot.config import DiscordConfig
 from bot.discord_send import DiscordCarrier, VoteButton, embed_of, file_of, view_of
-from bot.message import Message, failure, stamp
+from bot.message import Message, failure
 from bot.parse import Argument, nearest
 from bot.room import ControlRoom
 from bot.sessions import closed, forged
@@ -240,7 +240,7 @@ class Client(discord.Client):
             reply = failure(type(error).__name__)
         deferred = await deferring
         if not reply.stamp:
-            reply = structs.replace(reply, stamp=stamp(self._desk.status(), time.time_ns()))
+            reply = structs.replace(reply, stamp=self._room.stamp(actor.person))
         reference = _request_id(interaction)
         stamped = structs.replace(reply, stamp=f"{reply.stamp} · ref {reference}")
         adds = in_place and not reply.replaces

@@ -92,18 +92,27 @@ VERBS: Final = (
         incident,
         Argument(name="id", help="one of them, for example I3", required=False, complete=_ids),
         aliases=("incident show",),
+        examples=("/incident", "/incident list I3"),
     ),
-    lowers("incident ack", "Look after the open incident; the damage is told", acknowledge, REASON),
+    lowers(
+        "incident ack",
+        "Look after the open incident; the damage is told",
+        acknowledge,
+        REASON,
+        examples=("/incident ack on it",),
+    ),
     acts(
         "incident recover",
         "Compare every account with its venue; then a resume can be asked for",
         recover,
         role=RoleName.RISK,
+        examples=("/incident recover",),
     ),
     reads(
         "incident report",
         "The report of an incident as a file, from the journal",
         report,
         Argument(name="id", help="one of them; the newest if not said", required=False, complete=_ids),
+        examples=("/incident report",),
     ),
 )

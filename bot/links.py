@@ -152,6 +152,7 @@ VERBS: Final = (
             Argument(name="code", help="with confirm: your one-time code, where votes need one", required=False),
         ),
         effect=Effect.ADDS,
+        examples=("/link telegram",),
     ),
     Verb(
         name="unlink",
@@ -159,5 +160,6 @@ VERBS: Final = (
         handler=unlink,
         arguments=(Argument(name="channel", help="telegram or discord", choices=CHANNELS),),
         effect=Effect.LOWERS,
+        examples=("/unlink discord",),
     ),
 )

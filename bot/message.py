@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from bot.times import beside_utc
 from domain.facts import Severity
 from domain.views import StatusView
 
@@ -92,11 +93,13 @@ def failure(error: str) -> Message:
     return Message(title="Something went wrong", blocks=(Text(text),), severity=Severity.ERROR, ok=False)
 
 
-def stamp(status: StatusView, now_ns: int) -> str:
-    """Where, when and how fresh, for the last line of every reply."""
+def stamp(status: StatusView, now_ns: int, zone: str = "UTC") -> str:
+    """Where, when (in UTC and in the reader's zone) and how fresh, for the last line of every reply."""
     age = "no market data" if status.data_age_ms is None else f"data {age_text(status.data_age_ms / 1000)} old"
     loosened = "".join(f" · OVERRIDE {o.rule} until {clock_text(o.until_ns)}" for o in status.overrides)
-    return f"{status.environment.upper()} · market: {status.market} · {utc_text(now_ns)} · {age}{loosened}"
+    there = beside_utc(now_ns, zone)
+    when = f"{utc_text(now_ns)} ({there})" if there else utc_text(now_ns)
+    return f"{status.environment.upper()} · market: {status.market} · {when} · {age}{loosened}"
 
 
 def utc_text(ts_ns: int) -> str:

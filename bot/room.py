@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from bot.buttons import PREVIEW, VOTE, Subject
 from bot.confirm import Confirms
+from bot.message import stamp
 from bot.outbox import Outbox
 from bot.people import People
 from bot.store import OpsStore
@@ -31,3 +33,11 @@ class ControlRoom:
             view = self.desk.request(subject)
             return Subject(view.digest, view.status == RequestStatus.PENDING) if view is not None else None
         return self.confirms.subject(subject) if kind == PREVIEW else None
+
+    def zone(self, person: str) -> str:
+        """The zone in which a person reads times."""
+        return self.people.of(person).timezone
+
+    def stamp(self, person: str = "") -> str:
+        """The last line of a reply to a person: environment, market, time in UTC and in their zone, age of the data."""
+        return stamp(self.desk.status(), time.time_ns(), self.zone(person))

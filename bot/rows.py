@@ -55,18 +55,54 @@ RISK = (
 )
 
 
-def reads(name: str, text: str, handler: Handler, *arguments: Argument, aliases: tuple[str, ...] = ()) -> Verb:
+def reads(
+    name: str,
+    text: str,
+    handler: Handler,
+    *arguments: Argument,
+    aliases: tuple[str, ...] = (),
+    role: RoleName = RoleName.VIEWER,
+    examples: tuple[str, ...] = (),
+) -> Verb:
     """A verb that looks."""
-    return Verb(name=name, help=text, handler=handler, arguments=arguments, aliases=aliases)
+    return Verb(
+        name=name, help=text, handler=handler, arguments=arguments, aliases=aliases, role=role, examples=examples
+    )
 
 
-def acts(name: str, text: str, handler: Handler, *arguments: Argument, role: RoleName = RoleName.TRADER) -> Verb:
+def acts(
+    name: str,
+    text: str,
+    handler: Handler,
+    *arguments: Argument,
+    aliases: tuple[str, ...] = (),
+    role: RoleName = RoleName.TRADER,
+    examples: tuple[str, ...] = (),
+    gate: str = "",
+) -> Verb:
     """A verb that may add risk."""
-    return Verb(name=name, help=text, handler=handler, arguments=arguments, role=role, effect=Effect.ADDS)
+    return Verb(
+        name=name,
+        help=text,
+        handler=handler,
+        arguments=arguments,
+        aliases=aliases,
+        role=role,
+        effect=Effect.ADDS,
+        examples=examples,
+        gate=gate,
+    )
 
 
 def lowers(
-    name: str, text: str, handler: Handler, *arguments: Argument, aliases: tuple[str, ...] = (), adds_with: str = ""
+    name: str,
+    text: str,
+    handler: Handler,
+    *arguments: Argument,
+    aliases: tuple[str, ...] = (),
+    adds_with: str = "",
+    examples: tuple[str, ...] = (),
+    gate: str = "",
 ) -> Verb:
     """A verb that only lowers risk, but for the word `adds_with`."""
     return Verb(
@@ -78,4 +114,6 @@ def lowers(
         adds_with=adds_with,
         role=RoleName.TRADER,
         effect=Effect.LOWERS,
+        examples=examples,
+        gate=gate,
     )

@@ -19,7 +19,7 @@ from msgspec import Struct, structs
 
 from bot import confirm, links
 from bot.call import Effect
-from bot.message import Message, Text, failure, refusal, stamp
+from bot.message import Message, Text, failure, refusal
 from bot.parse import words_of
 from bot.room import ControlRoom
 from bot.store import OpsStore, Update
@@ -197,7 +197,7 @@ class Sessions:
             log.error("chat command failed", ref=self._event(update), error=type(error).__name__)  # noqa: TRY400
             reply = failure(type(error).__name__)
         if not reply.stamp:
-            reply = structs.replace(reply, stamp=stamp(self._desk.status(), time.time_ns()))
+            reply = structs.replace(reply, stamp=self._room.stamp(ask.person.id))
         if ask.erase:
             self._spawn(self._erase(ask))
         await self._finish(update, state, ask.recipient, reply, forget=bool(ask.erase))

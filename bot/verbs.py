@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from bot import act, breakers, confirm, emergency, links, settings, show, votes
-from bot.call import Call, Effect, Verb
-from bot.message import Message, Pairs, Text, age_text, refusal, stamp
-from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, symbols, venues, words_of
+from bot import act, breakers, confirm, emergency, links, settings, show, timezone, votes
+from bot.call import GATES, Call, Effect, Verb
+from bot.message import Message, Pairs, Text, age_text, refusal
+from bot.parse import Argument, UsageError, bind, check, clean, nearest, words_of
 from bot.risk import risk
-from bot.rows import ACCOUNT, ONE_SYMBOL, PARAMS, REASON, RISK, STRATEGY, SYMBOL, VENUE, kinds, open_orders
-from bot.rows import acts as _acts
-from bot.rows import lowers as _lowers
+from bot.rows import ACCOUNT, ONE_SYMBOL, REASON, RISK, STRATEGY, VENUE
 from bot.rows import reads as _reads
 from domain.commands import Actor
-from domain.settings import Person, RoleName
+from domain.settings import Person
 from domain.verdict import Reason
 
 if TYPE_CHECKING:
@@ -39,7 +37,9 @@ async def _help(call: Call) -> Message:
     words = words_of(wanted if wanted.startswith("/") else f"/{wanted}")
     verb, _ = find(words)
     rows = [("usage", verb.usage), *((f"  {argument.usage}", argument.help) for argument in verb.arguments)]
-    rows.append(("role", verb.role.name.lower()))
+    rows.append(("role", f"{verb.role.name.lower()} or higher"))
+    rows += [("then", GATES[verb.gate])] if verb.gate else []
+    rows += [("for example", example) for example in verb.examples]
     if verb.aliases:
         rows.append(("also", ", ".join(f"/{alias}" for alias in verb.aliases)))
     return Message(title=f"/{verb.name}", blocks=(Text(verb.help), Pairs(tuple(rows))))
@@ -65,8 +65,20 @@ def _names(_: Desk) -> list[str]:
 
 
 VERBS: Final = (
-    _reads("status", "Trading state, equity, feeds, and what is not well", show.status, aliases=("health", "ping")),
-    _reads("positions", "Open positions", show.positions, ONE_SYMBOL),
+    _reads(
+        "status",
+        "Trading state, equity, feeds, and what is not well",
+        show.status,
+        aliases=("health", "ping"),
+        examples=("/status",),
+    ),
+    _reads(
+        "positions",
+        "Open positions",
+        show.positions,
+        ONE_SYMBOL,
+        examples=("/positions", "/positions BTC"),
+    ),
     _reads(
         "orders",
         "Open or recent orders",
@@ -74,9 +86,24 @@ VERBS: Final = (
         Argument(name="which", help="open (default) or recent", required=False, choices=("open", "recent")),
         ONE_SYMBOL,
         aliases=("open_orders", "oo"),
+        examples=("/orders", "/orders recent ETH"),
     ),
-    _reads("pnl", "Profit and loss by account", show.pnl, ACCOUNT, aliases=("profit", "profitability", "pb")),
-    _reads("balance", "Cash, equity and margin by account", show.balance, ACCOUNT, aliases=("portfolio", "pf")),
+    _reads(
+        "pnl",
+        "Profit and loss by account",
+        show.pnl,
+        ACCOUNT,
+        aliases=("profit", "profitability", "pb"),
+        examples=("/pnl",),
+    ),
+    _reads(
+        "balance",
+        "Cash, equity and margin by account",
+        show.balance,
+        ACCOUNT,
+        aliases=("portfolio", "pf"),
+        examples=("/balance",),
+    ),
     _reads(
         "trades",
         "The last fills",
@@ -84,100 +111,41 @@ VERBS: Final = (
         Argument(name="n", help="how many, 20 if not said", required=False, whole=True),
         ONE_SYMBOL,
         aliases=("history",),
+        examples=("/trades 50", "/trades BTC"),
     ),
-    _reads("risk", "What can be lost: by place, by odds, by shock; stress alone shows every shock", risk, *RISK),
-    _reads("venues", "Connections to exchanges, their rate limits, and what waits for them", show.venues, VENUE),
-    _reads("strategies list", "Every loaded strategy", show.strategies),
-    _reads("strategies show", "One strategy in full", show.strategy, STRATEGY),
-    _acts("strategies start", "Let a paused strategy act again", act.start_strategy, STRATEGY),
-    _lowers(
-        "strategies pause",
-        "Pull its quotes and entries; protections stay",
-        act.pause_strategy,
-        STRATEGY,
-        aliases=("strategies stop",),
+    _reads(
+        "risk",
+        "What can be lost: by place, by odds, by shock; stress alone shows every shock",
+        risk,
+        *RISK,
+        examples=("/risk", "/risk stress BTC -20"),
     ),
-    _acts(
-        "strategies load",
-        "Load a strategy under a new id",
-        act.load_strategy,
-        Argument(name="kind", help="which strategy", complete=kinds),
-        Argument(name="id", help="a name of your choice, not yet used"),
-        Argument(name="symbols", help="instruments, joined by commas", complete=symbols),
-        Argument(name="account", help="the account it trades on", complete=accounts),
-        structs.replace(PARAMS, required=False),
+    _reads(
+        "venues",
+        "Connections to exchanges, their rate limits, and what waits for them",
+        show.venues,
+        VENUE,
+        examples=("/venues", "/venues PAPER"),
     ),
-    _acts(
-        "strategies unload",
-        "Cancel its quotes and entries and forget it",
-        act.unload_strategy,
-        STRATEGY,
-        Argument(name="position", help="keep the position it holds", required=False, choices=("keep",)),
-    ),
-    _acts("strategies set", "Change parameters; it warms up again", act.set_params, STRATEGY, PARAMS),
-    _lowers("halt", "Stop what adds risk, at once; protections stay", act.halt, REASON),
-    _acts(
-        "resume",
-        "Ask to trade again, everywhere or at one venue; others approve",
-        act.resume,
-        structs.replace(VENUE, complete=venues),
-        REASON,
-        role=RoleName.RISK,
-    ),
-    _lowers(
-        "flatten",
-        "Halt, then close one position or all",
-        act.flatten,
-        Argument(name="symbol", help="an instrument, or all (default)", required=False, complete=symbols),
-        REASON,
-    ),
+    _reads("strategies list", "Every loaded strategy", show.strategies, examples=("/strategies",)),
+    _reads("strategies show", "One strategy in full", show.strategy, STRATEGY, examples=("/strategies show turtle1",)),
+    *act.STRATEGY_VERBS,
+    *act.STOP_VERBS,
     *votes.VERBS,
     *confirm.VERBS,
-    _acts(
-        "order",
-        "Buy or sell in your own name",
-        act.order,
-        Argument(name="side", help="buy or sell", choices=("buy", "sell")),
-        SYMBOL,
-        Argument(name="qty", help="how much, in base units"),
-        ACCOUNT,
-    ),
-    _lowers(
-        "cancel",
-        "Cancel one order",
-        act.cancel,
-        Argument(name="id", help="the order, or the end of its id", complete=open_orders),
-    ),
-    _lowers(
-        "hold",
-        "No strategy acts on this instrument",
-        act.hold,
-        SYMBOL,
-        Argument(
-            name="switch", help="on (default), or off to ask for its release", required=False, choices=("on", "off")
-        ),
-        ACCOUNT,
-        adds_with="off",
-    ),
-    _lowers(
-        "cap",
-        "Cap the position in an instrument",
-        act.cap,
-        SYMBOL,
-        Argument(name="qty", help="the largest position in base units; none lifts the cap"),
-        ACCOUNT,
-        adds_with="none",
-    ),
+    *act.ORDER_VERBS,
     *breakers.VERBS,
     *emergency.VERBS,
     *settings.VERBS,
     *links.VERBS,
-    _reads("whoami", "Who the service takes you for", show.whoami),
+    *timezone.VERBS,
+    _reads("whoami", "Who the service takes you for", show.whoami, examples=("/whoami",)),
     _reads(
         "help",
         "What you may do, or one verb in full",
         _help,
         Argument(name="verb", help="a verb", required=False, rest=True, complete=_names),
+        examples=("/help", "/help order"),
     ),
     *(
         Verb(
@@ -256,12 +224,12 @@ async def run_line(room: ControlRoom, actor: Actor, text: str, request_id: str, 
         verb, rest = find(words)
     except UsageError as error:
         known = room.desk.person(actor.person) is not None
-        return _stamped(room.desk, refusal("Not understood", str(error)) if known else _stranger())
+        return _stamped(room, actor, refusal("Not understood", str(error)) if known else _stranger())
 
     def bound() -> dict[str, str]:
-        return bind(verb.usage, verb.arguments, rest, room.desk)
+        return bind(verb.grammar, verb.arguments, rest, room.desk)
 
-    return _stamped(room.desk, await _run(room, actor, verb, bound, request_id, sent_ts_ns))
+    return _stamped(room, actor, await _run(room, actor, verb, bound, request_id, sent_ts_ns))
 
 
 async def run_verb(
@@ -271,10 +239,10 @@ async def run_verb(
 
     def bound() -> dict[str, str]:
         given = {name: value for name, text in arguments.items() if (value := clean(text))}
-        check(verb.usage, verb.arguments, given)
+        check(verb.grammar, verb.arguments, given)
         return given
 
-    return _stamped(room.desk, await _run(room, actor, verb, bound, request_id, sent_ts_ns))
+    return _stamped(room, actor, await _run(room, actor, verb, bound, request_id, sent_ts_ns))
 
 
 async def _run(
@@ -308,8 +276,8 @@ async def _run(
         return refusal("Not understood", str(error))
 
 
-def _stamped(desk: Desk, reply: Message) -> Message:
-    return structs.replace(reply, stamp=stamp(desk.status(), time.time_ns()))
+def _stamped(room: ControlRoom, actor: Actor, reply: Message) -> Message:
+    return structs.replace(reply, stamp=room.stamp(actor.person))
 
 
 def _stranger() -> Message:

@@ -208,6 +208,7 @@ VERBS: Final = (
             ),
         ),
         effect=Effect.ADDS,
+        examples=("/approve R1",),
     ),
     Verb(
         name="deny",
@@ -215,12 +216,14 @@ VERBS: Final = (
         handler=deny,
         arguments=(REQUEST, Argument(name="reason", help="why, for the record", required=False, rest=True)),
         effect=Effect.LOWERS,
+        examples=("/deny R1 too much",),
     ),
     reads(
         "pending",
         "What waits for approval or review",
         pending,
         Argument(name="whose", help="mine: what you have asked for", required=False, choices=("mine",)),
+        examples=("/pending", "/pending mine"),
     ),
     acts(
         "override",
@@ -232,14 +235,17 @@ VERBS: Final = (
         _SCOPE,
         Argument(name="reason", help="why, for the record", rest=True),
         role=RoleName.RISK,
+        examples=("/override open_positions 25 30 all a busy day",),
+        gate="P2",
     ),
-    reads("overrides list", "Limits that are loosened now, and for how long", overrides),
+    reads("overrides list", "Limits that are loosened now, and for how long", overrides, examples=("/overrides",)),
     lowers(
         "overrides end",
         "End an override before its time",
         end_override,
         Argument(name="rule", help="which limit", complete=_in_force),
         Argument(name="scope", help="for what, when there are several", required=False, complete=_scopes),
+        examples=("/overrides end open_positions",),
     ),
     Verb(
         name="breakglass",
@@ -250,6 +256,8 @@ VERBS: Final = (
             Argument(name="reason", help="your one-time code, and why", rest=True),
         ),
         effect=Effect.LOWERS,
+        examples=("/breakglass halt 123456 the maker is odd",),
+        gate="CODE",
     ),
     Verb(
         name="review",
@@ -261,5 +269,6 @@ VERBS: Final = (
         ),
         role=RoleName.RISK,
         effect=Effect.LOWERS,
+        examples=("/review G1 nothing was wrong",),
     ),
 )

@@ -381,6 +381,10 @@ class Desk:
         """An instrument by id, alias or base asset, in any case; None when unknown or ambiguous."""
         return views.find_instrument(self.core, text)
 
+    def prices(self) -> dict[InstrumentId, Decimal]:
+        """The price that each instrument is valued at now; without those that have none yet."""
+        return views.prices(self.core)
+
     def contract(self, instrument: InstrumentId) -> Instrument | None:
         """The contract behind an id: a reader of facts needs its scales. None when it is not configured."""
         return self.core.instruments.get(instrument)

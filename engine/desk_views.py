@@ -330,6 +330,12 @@ def trade_row(core: Core, fact: f.FillBooked) -> v.TradeRow:
     )
 
 
+def prices(core: Core) -> dict[InstrumentId, Decimal]:
+    """The price that each instrument is valued at now; without those that have none yet."""
+    seen = {name: market.reference() for name, market in core.markets.items()}
+    return {name: price(core.instruments[name], value) for name, value in seen.items() if value}
+
+
 def find_instrument(core: Core, text: str) -> InstrumentId | None:
     """An instrument by id, alias or base asset, in any case."""
     wanted = text.strip().upper()
