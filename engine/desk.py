@@ -42,6 +42,7 @@ from engine.desk_breakers import breakers
 from engine.desk_settings import DeskSettings
 from engine.emergency import views as emergency
 from engine.links import Links
+from engine.records import Records
 from engine.risk_views import RiskDesk
 from engine.subscription import FactSubscription
 from risk.rules import RULES
@@ -102,6 +103,7 @@ class Desk:
         self.codes: Codes | None = None
         """Checks the one-time codes of voters; whoever has their secrets says it here, without it none is right."""
         self.links = Links(core, clock, self.report)
+        self.records = Records(journal, clock)
         self._put = put
         self._kinds = strategy_kinds
         self._source_of = source_of

@@ -65,6 +65,7 @@ from engine.observe.facts import log_facts
 from engine.replay import facts_of
 from engine.storage import reads
 from engine.storage.database import database_url
+from engine.storage.happened import Chronicle
 from engine.storage.news import news
 from engine.storage.projector import Projector
 from engine.storage.writer import ProjectionWriter
@@ -141,6 +142,7 @@ class Runtime:
         self.desk.last_fact = (last.seq, last.index) if last else (self.recovery.snapshot_seq, 0)
         self._database = database_url(config, data, vault)
         self._projector = Projector(self._database, self.core.instruments, self.installation)
+        self.desk.records.happened = Chronicle(self._projector).happened
         self.projection = ProjectionWriter(self._projector, lambda trouble: log.warning(trouble) if trouble else None)
         self.conflator = Conflator(self.loop.put, config.data_feed.conflate_ns)
         self.monitor = FeedMonitor(self._on_market, self.clock, self.settings.execution.stale_feed_ns)
