@@ -18,6 +18,7 @@ import typer
 from msgspec import convert
 
 from bot import cli as bot_cli
+from bot.start import cli as start_cli
 from domain.errors import ConfigError, MoonDevError
 from engine import cli as engine_cli
 from engine.clock import WallClock
@@ -27,14 +28,17 @@ from engine.watchdog import cli as watchdog_cli
 from research import cli as research_cli
 
 if TYPE_CHECKING:
+    from bot.start.tools import Tools
+    from domain.commands import ApplySettings
     from domain.instrument import Instrument
-    from domain.ports import HistorySource, MarketFeed, Secrets
+    from domain.ports import HistorySource, MarketFeed
     from domain.views import VenuesFound
     from engine.config import Config
     from engine.venues import VenueRouter
     from exchanges.shared.fleet import Fleet, Listed
     from exchanges.shared.setup import VenueModule, VenueSetup
     from gateway.server import GatewayServer
+    from vault.secrets import FileSecrets
 
 app = typer.Typer(
     help="MoonDev AlgoTrade: a trading service steered from chat. --env dev, staging or prod chooses a data folder.",
@@ -45,8 +49,6 @@ app = typer.Typer(
 engine_cli.register(app)
 research_cli.register(app)
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder (default .moondev/<environment>).")]
 VERSION = "0.1.0"
 DEFAULT_DATA = engine_cli.DEFAULT_DATA
 SWITCH_INTERVAL_S = 0.0002
@@ -249,7 +251,7 @@ def moondev(context: typer.Context) -> None:
     context.meta[engine_cli.ASK_VENUES] = ask_venues
 
 
-def open_secrets(data: Path) -> Secrets:
+def open_secrets(data: Path) -> FileSecrets:
     """The secrets of a data folder, for verbs whose rooms do not know the vault."""
     from vault.secrets import FileSecrets
 
@@ -264,8 +266,8 @@ def version() -> None:
 
 @app.command()
 def run(
-    config: ConfigOption = None,
-    data: DataOption = None,
+    config: engine_cli.ConfigOption = None,
+    data: bot_cli.DataOption = None,
     port: Annotated[int | None, typer.Option(help="Dashboard port; 0 takes any free one.")] = None,
     market: Annotated[
         Literal["hyperliquid", "synthetic"] | None, typer.Option(help="Price source; default from the settings.")
@@ -279,6 +281,7 @@ def run(
     from engine.config import environment_of, remember
     from engine.config.local import write_local
     from engine.doctor import check_alone, check_kinds
+    from engine.settings_file import own_file, with_options
     from exchanges.shared.local import LocalVenues
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -290,18 +293,13 @@ def run(
     check_alone(folder)
     local = LocalVenues(folder / "local-venues")
     try:
-        if venues:
-            config = write_local(folder, local.start(venues))
+        config = write_local(folder, local.start(venues)) if venues else config or own_file(folder)
         found = catalogue(folder / "strategies")
         for problem in found.broken.values():
             typer.echo(f"A strategy file cannot be used, everything else starts: {problem}", err=True)
         loaded = start_settings(config, "", found, has_run=(folder / "journal").is_dir())
         remember(folder, config)
-        if port is not None:
-            loaded = loaded.model_copy(update={"gateway": loaded.gateway.model_copy(update={"port": port})})
-        if market is not None:
-            loaded = loaded.model_copy(update={"data_feed": loaded.data_feed.model_copy(update={"source": market})})
-        code = asyncio.run(_serve(loaded, folder, found.broken))
+        code = asyncio.run(_serve(with_options(loaded, port, market), folder, found.broken))
     finally:
         local.stop()
     raise typer.Exit(code)
@@ -350,31 +348,34 @@ def open_ward(data: Path) -> watchdog_cli.Ward:
 
 watchdog_cli.register(app, open_ward)
 halts = partial(watchdog_cli.stop_from_outside, open_ward=open_ward)
-bot_cli.register(app, engine_cli.DEFAULT_DATA, engine_cli.environment_in, halts)
 
 
-@app.command("apply-settings")
-def apply_settings(
-    config: Annotated[Path, typer.Argument(help="The changed YAML file.")],
-    data: DataOption = None,
-    person: bot_cli.PersonOption = "adam",
-) -> None:
-    """Ask the running service for the settings of a file: shows what changes, then waits for the quorum."""
-    from bot.local import ask_command
+def wanted_settings(config: Path, data: Path) -> tuple[ApplySettings, list[str]]:
+    """The wish for a file's settings, and what it would change in a data folder. Raises `ConfigError`."""
     from domain.commands import ApplySettings
     from engine.catalogue import catalogue, check_settings
-    from engine.cli import running_settings
     from engine.config import diff
 
-    folder = data or DEFAULT_DATA
-    loaded = check_settings(config, "", catalogue(folder / "strategies"))
-    listed = asyncio.run(open_fleet(loaded, folder).read())
+    loaded = check_settings(config, "", catalogue(data / "strategies"))
+    listed = asyncio.run(open_fleet(loaded, data).read())
     if listed.problems:
         raise ConfigError("; ".join(listed.problems))
     wanted = loaded.to_settings(listed.instruments)
-    typer.echo("\n".join(diff(running_settings(folder), wanted)))
-    command = ApplySettings(settings=wanted, content_hash=loaded.content_hash)
-    bot_cli.finish(asyncio.run(ask_command(folder, person, command)))
+    changes = diff(engine_cli.running_settings(data), wanted)
+    return ApplySettings(settings=wanted, content_hash=loaded.content_hash), changes
+
+
+bot_cli.register(app, DEFAULT_DATA, engine_cli.environment_in, halts, wanted_settings)
+
+
+def open_setup(data: Path, config: Path | None) -> Tools:
+    """What the guided set-up of a data folder works with."""
+    from engine.setup import Setup
+
+    return Setup(data, config, open_secrets(data))
+
+
+start_cli.register(app, DEFAULT_DATA, open_setup)
 
 
 def main() -> None:
@@ -382,17 +383,11 @@ def main() -> None:
     try:
         app(with_environment(sys.argv[1:]), prog_name="moondev")
     except MoonDevError as error:
-        typer.echo(f"Error: {error}", err=True)
-        sys.exit(1)
+        sys.exit(f"Error: {error}")
     except OSError as error:
         if error.filename is None:
             raise
-        typer.echo(
-            f"Error: {error.filename}: {error.strerror}. Is it yours, is it of the right kind, is there room? "
-            "`./moondev doctor` looks further.",
-            err=True,
-        )
-        sys.exit(1)
+        sys.exit(f"Error: {error.filename}: {error.strerror}. {engine_cli.LOOK_AT_THE_FILE}")
 
 
 if __name__ == "__main__":

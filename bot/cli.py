@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from domain.commands import Command
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder (default .moondev/<environment>).")]
 PersonOption = Annotated[str, typer.Option("--as", help="The person who speaks.")]
@@ -20,10 +23,12 @@ def register(
     default_data: Path,
     environment_in: Callable[[Path], str],
     stop_from_outside: Callable[[Path, str, str, bool], tuple[bool, str]],
+    wanted_settings: Callable[[Path, Path], tuple[Command, list[str]]],
 ) -> None:
     """Add the verbs; `default_data` is the folder where none is given, `environment_in` says what a folder is for.
 
     `stop_from_outside(folder, person, reason, flatten)` halts where no service answers: is all done, and what was.
+    `wanted_settings(file, folder)` is the wish for a file's settings, and what it would change.
     """
 
     @app.command()
@@ -77,6 +82,26 @@ def register(
         from bot.local import ask_login
 
         typer.echo(asyncio.run(ask_login(data or default_data, person)))
+
+    _add_apply_settings(app, default_data, wanted_settings)
+
+
+def _add_apply_settings(
+    app: typer.Typer, default_data: Path, wanted_settings: Callable[[Path, Path], tuple[Command, list[str]]]
+) -> None:
+    @app.command("apply-settings")
+    def apply_settings(
+        config: Annotated[Path, typer.Argument(help="The changed YAML file.")],
+        data: DataOption = None,
+        person: PersonOption = "adam",
+    ) -> None:
+        """Ask the running service for the settings of a file: shows what changes, then waits for the quorum."""
+        from bot.local import ask_command
+
+        folder = data or default_data
+        command, changes = wanted_settings(config, folder)
+        typer.echo("\n".join(changes))
+        finish(asyncio.run(ask_command(folder, person, command)))
 
 
 def finish(answer: tuple[bool, str]) -> NoReturn:

@@ -209,6 +209,11 @@ class Poller:
         self._next_offset = max((update.update_id for update in updates), default=-1) + 1
         return updates
 
+    @property
+    def next_offset(self) -> int:
+        """What acknowledges the last batch."""
+        return self._next_offset
+
     def taken(self) -> None:
         """The batch is on disk: the next poll acknowledges it."""
         self._offset = self._next_offset

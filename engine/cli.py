@@ -25,6 +25,7 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file o
 EnvironmentOption = Annotated[str, typer.Option(help="paper, testnet or live; default: what the file says.")]
 ASK_VENUES = "moondev.ask_venues"
 """Under this name in the context: `engine.doctor.AskVenues`, which only main can make."""
+LOOK_AT_THE_FILE = "Is it yours, is it of the right kind, is there room? `./moondev doctor` looks further."
 HASH_DIGITS = 64
 DEFAULT_DATA = Path(".moondev/paper")
 

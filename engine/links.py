@@ -56,7 +56,7 @@ class Links:
 
     def begin(self, actor: Actor, channel: Door) -> tuple[str, int]:
         """A new code for a person, and until when it counts; an earlier one no longer does."""
-        code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
+        code = new_code()
         until_ns = self._clock.now_ns() + LINK_TTL_NS
         view = LinkView(asked_by=actor, channel=channel, until_ns=until_ns)
         self._open[actor.person] = _Exchange(view, _digest(code))
@@ -107,6 +107,11 @@ class Links:
         if guesses.count >= approvals.code_misses:
             text += f"; it is not heard for {approvals.code_lock_ns // MINUTE_NS} min"
         self._report(PressRefused(source=channel.value, who=f"user {account}", request="", text=text))
+
+
+def new_code() -> str:
+    """A code that nobody guesses, of letters and digits that are not mistaken for each other."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
 
 
 def _digest(code: str) -> bytes:

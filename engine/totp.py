@@ -29,6 +29,10 @@ class Keeper(Protocol):
         """True when the secret exists."""
         ...
 
+    def get(self, name: str) -> str:
+        """The secret."""
+        ...
+
     def keep(self, name: str, value: str) -> None:
         """Write a secret down, in the place of an earlier one of that name."""
         ...

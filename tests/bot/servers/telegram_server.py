@@ -95,6 +95,8 @@ class TelegramServer:
         self.calls: dict[str, int] = {}
         self.unknown_chats: set[int] = set()
         self.migrated: dict[int, int] = {}
+        self.webhook = ""
+        """Where another program has the updates sent."""
         self.forgetful = False
         """Deliver updates again although they were acknowledged."""
         self.updates: list[dict[str, Any]] = []
@@ -221,6 +223,17 @@ class TelegramServer:
 
     async def _getMe(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - the API's name
         return {"id": BOT_ID, "is_bot": True, "first_name": "MoonDev", "username": BOT_NAME}
+
+    async def _getWebhookInfo(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"url": self.webhook, "has_custom_certificate": False, "pending_update_count": len(self.updates)}
+
+    async def _deleteWebhook(self, fields: dict[str, Any]) -> bool:  # noqa: N802
+        self.webhook = ""
+        return True
+
+    async def _getChatMember(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        status = "left" if int(fields["chat_id"]) in self.unknown_chats else "member"
+        return {"status": status, "user": await self._getMe({})}
 
     async def _getUpdates(self, fields: dict[str, Any]) -> list[dict[str, Any]]:  # noqa: N802
         self._poll += 1

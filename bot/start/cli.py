@@ -1,0 +1,110 @@
+"""`moondev init`: the steps in their order, and each alone. Ctrl-C at any moment keeps what was settled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from domain.errors import MoonDevError
+
+if TYPE_CHECKING:
+    from bot.start.screen import Screen
+    from bot.start.tools import Tools
+
+DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder (default .moondev/paper).")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings file (default: the data folder's own).")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: options and defaults answer.")]
+PersonOption = Annotated[str, typer.Option(help="Id of the person.")]
+OpenTools = Callable[[Path, Path | None], "Tools"]
+INTERRUPTED = 130
+
+
+class Steps:
+    """The verbs of `init`; `open_tools(data, config)` gives what the steps work with."""
+
+    def __init__(self, default_data: Path, open_tools: OpenTools) -> None:
+        self._default_data = default_data
+        self._open_tools = open_tools
+
+    def all(
+        self, context: typer.Context, data: DataOption = None, config: ConfigOption = None, *, yes: YesOption = False
+    ) -> None:
+        """Set the service up, guided: persons, Telegram, Discord. Every step can be run again alone."""
+        if context.invoked_subcommand is not None:
+            return
+        with self._opened("", data, config, yes=yes) as (screen, tools):
+            from bot.start.ending import ending, everything
+
+            everything(screen, tools)
+            ending(screen, tools)
+
+    def people(
+        self,
+        data: DataOption = None,
+        config: ConfigOption = None,
+        person: PersonOption = "",
+        name: Annotated[str, typer.Option(help="Name for people.")] = "",
+        role: Annotated[str, typer.Option(help="viewer, trader, risk or admin.")] = "",
+        requester_counts: Annotated[
+            bool | None, typer.Option(help="Who asks for something is one of the two who agree to it.")
+        ] = None,
+        code: Annotated[bool | None, typer.Option(help="Give an authenticator for one-time codes.")] = None,
+        *,
+        yes: YesOption = False,
+    ) -> None:
+        """Name persons and their roles; the first is admin."""
+        with self._opened("people", data, config, yes=yes) as (screen, tools):
+            from bot.start.people import people
+
+            people(screen, tools, person=person, name=name, role=role, requester_counts=requester_counts, code=code)
+
+    def telegram(
+        self,
+        data: DataOption = None,
+        config: ConfigOption = None,
+        person: PersonOption = "",
+        account: Annotated[int, typer.Option(help="The person's Telegram id, instead of a code.")] = 0,
+        chat: Annotated[str, typer.Option(help="Chat for alerts: -100..., -100...:TOPIC or private.")] = "",
+        test: Annotated[bool, typer.Option(help="Send a test message.")] = True,
+        *,
+        yes: YesOption = False,
+    ) -> None:
+        """Connect a Telegram bot: token (or MOONDEV_TELEGRAM_TOKEN), phone, chat for alerts, test message."""
+        with self._opened("telegram", data, config, yes=yes) as (screen, tools):
+            from bot.start.telegram import telegram_step
+
+            telegram_step(screen, tools, person=person, account=account, chat=chat, test=test)
+
+    @contextmanager
+    def _opened(
+        self, step: str, data: Path | None, config: Path | None, *, yes: bool
+    ) -> Iterator[tuple[Screen, Tools]]:
+        """What a step works with; its errors become a sentence and how to go on."""
+        from bot.start.screen import Screen
+
+        screen = Screen(yes=yes)
+        given = (("--data", data), ("--config", config))
+        words = ["./moondev init", step, *(f"{option} {path}" for option, path in given if path is not None)]
+        again = " ".join(filter(None, words))
+        try:
+            yield screen, self._open_tools(data or self._default_data, config)
+        except MoonDevError as error:
+            screen.problem(str(error))
+            screen.say(f"What was settled is kept. Again: {again}")
+            raise typer.Exit(1) from None
+        except (KeyboardInterrupt, typer.Abort):
+            screen.say(f"\nStopped. What was settled is kept; to go on: {again}")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def register(app: typer.Typer, default_data: Path, open_tools: OpenTools) -> None:
+    """Add `init` and its steps."""
+    steps = Steps(default_data, open_tools)
+    group = typer.Typer(invoke_without_command=True, callback=steps.all)
+    group.command("people")(steps.people)
+    group.command("telegram")(steps.telegram)
+    app.add_typer(group, name="init", help="Set up persons, Telegram and Discord, guided. Steps can be run alone.")

@@ -1,0 +1,23 @@
+"""The whole set-up in its order, and its last words."""
+
+from __future__ import annotations
+
+from bot.start.people import own_persons, people
+from bot.start.screen import Screen
+from bot.start.telegram import telegram_step
+from bot.start.tools import Tools
+
+
+def everything(screen: Screen, tools: Tools) -> None:
+    """Every step; what is there already is only looked at again when the person wants it."""
+    if not own_persons(tools) or screen.confirm("Persons are set up. Look at them again?", default=False):
+        people(screen, tools)
+    if screen.confirm("Connect Telegram?", default=True):
+        telegram_step(screen, tools)
+
+
+def ending(screen: Screen, tools: Tools) -> None:
+    """What to do next: two commands."""
+    data = f" --data {tools.data}"
+    screen.step("Ready", f"Settings: {tools.file.path}. Secrets: {tools.data / 'secrets'}.")
+    screen.say(f"  ./moondev doctor{data}\n  ./moondev run{data}")
