@@ -5,7 +5,6 @@ TradingStateChanged    always told
 RequestChanged         a card with buttons, to the alert chats and privately to who may approve; edited when decided
 StrategyChanged        when a strategy is quarantined
 Refused                when a person's own order meets a limit after it was accepted
-FillBooked             grouped: one message for all fills of a while
 
 How far it is stands in the operational database. What was raised while nobody listened (before a crash and not yet
 queued, while chat was down) is read from there on at the next start; what was queued before is not queued twice.
@@ -24,13 +23,12 @@ from msgspec import Struct, structs
 
 from bot.cards import Cards, Room
 from bot.config import AlertConfig
-from bot.message import Message, Pairs, Table, Text, base_name, money, number, stamp, utc_text
+from bot.message import Message, Pairs, Text, stamp, utc_text
 from bot.outbox import Outbox
 from domain.facts import (
     Alerted,
     Fact,
     FactKey,
-    FillBooked,
     OverrideChanged,
     Refused,
     RequestChanged,
@@ -42,7 +40,7 @@ from domain.facts import (
     TradingStateChanged,
 )
 from domain.verdict import Reason
-from domain.views import BY_HAND, TradeRow, owner_words
+from domain.views import BY_HAND
 
 if TYPE_CHECKING:
     from engine.desk import Desk
@@ -55,7 +53,6 @@ STATE_SEVERITY = {
     TradingState.REDUCING: Severity.WARNING,
     TradingState.HALTED: Severity.CRITICAL,
 }
-MAX_FILLS_LOOKED_UP = 1000
 EMERGENCY = frozenset({"incident", "break_glass", "review_due", "code_lock"})
 """Alerts of this kind are never held back: they go to every alert chat and to each person alone."""
 ON_CARDS = frozenset({"override"})
@@ -64,7 +61,7 @@ ON_CARDS = frozenset({"override"})
 
 Key: TypeAlias = tuple[str, Severity]
 READER = "alerts"
-NEWS = (Alerted, Refused, TradingStateChanged, StrategyChanged, RequestChanged, FillBooked)
+NEWS = (Alerted, Refused, TradingStateChanged, StrategyChanged, RequestChanged)
 LATE_NS = 60_000_000_000
 
 
@@ -99,9 +96,6 @@ class Alerts:
         self._cards = Cards(desk, outbox, recipients=self._recipients, rooms=rooms, private=private)
         self._told_s: dict[Key, float] = {}
         self._untold: dict[Key, Held] = {}
-        self._fills: list[FillBooked] = []
-        self._fills_due_s = 0.0
-        self._fills_told_s = float("-inf")
         self._start = f"start:{time.time_ns()}"
         self._seen: FactKey = (0, 0)
         self._behind: FactKey | None = None
@@ -140,7 +134,7 @@ class Alerts:
 
     async def _save(self) -> None:
         """Write down up to where everything is told or queued: what is held back comes after it."""
-        waiting = [(fact.seq, fact.index) for fact in self._fills] + [held.first for held in self._untold.values()]
+        waiting = [held.first for held in self._untold.values()]
         seq, index = min([(seq, index - 1) for seq, index in waiting], default=self._seen)
         told = self._behind or (seq, index)
         if told == self._saved:
@@ -188,8 +182,6 @@ class Alerts:
                 await self._cards.on_request(fact)
             case OverrideChanged():
                 await self._cards.on_override(fact)
-            case FillBooked() if self._config.fills:
-                self._on_fill(fact)
             case _:
                 pass
 
@@ -212,19 +204,11 @@ class Alerts:
     def _stamp(self) -> str:
         return stamp(self._desk.status(), time.time_ns())
 
-    def _on_fill(self, fact: FillBooked) -> None:
-        if not self._fills:
-            now_s = time.monotonic()
-            self._fills_due_s = max(now_s + self._config.fill_wait_s, self._fills_told_s + self._config.fill_interval_s)
-        self._fills.append(fact)
-
     async def _flush_for_ever(self) -> None:
-        pause_s = min(1.0, self._config.fill_wait_s / 2, self._config.repeat_s / 2)
+        pause_s = min(1.0, self._config.repeat_s / 2)
         while True:
             await asyncio.sleep(pause_s)
             now_s = time.monotonic()
-            if self._fills and now_s >= self._fills_due_s:
-                await self._tell_fills(now_s)
             for key, held in list(self._untold.items()):
                 if now_s - self._told_s[key] >= self._config.repeat_s:
                     self._told_s[key] = now_s
@@ -236,18 +220,6 @@ class Alerts:
                     )
             await self._cards.count_down_slowly()
             await self._save()
-
-    async def _tell_fills(self, now_s: float) -> None:
-        fills, self._fills = self._fills, []
-        self._fills_told_s = now_s
-        rows = {row.fill_id: row for row in self._desk.trades(limit=min(len(fills) + 50, MAX_FILLS_LOOKED_UP))}
-        found = [rows[fact.fill_id] for fact in fills if fact.fill_id in rows]
-        table = _fill_table(found, self._desk.instruments())
-        more = len(fills) - len(found)
-        notes = (Text(f"and {more} more; /trades shows the last ones"),) if more else ()
-        blocks = (*((table,) if found else ()), *notes)
-        event = f"fills:{fills[0].seq}:{fills[0].index}:{len(fills)}"
-        await self.tell(event, Message(title=f"Fills: {len(fills)}", blocks=blocks))
 
     def _alert(self, title: str, text: str, severity: Severity) -> Message:
         return Message(title=title, blocks=(Text(text),), severity=severity)
@@ -267,27 +239,3 @@ def _said_at_start(fact: Fact) -> bool:
 def _late(fact: Fact) -> str:
     """When it was, for something that is told late."""
     return f"\nThat was at {utc_text(fact.ts_ns)}." if time.time_ns() - fact.ts_ns > LATE_NS else ""
-
-
-def _fill_table(fills: list[TradeRow], names: list[str]) -> Table:
-    """One row per owner, instrument and side: count, quantity, average price, what it earned after fees."""
-    groups: dict[tuple[str, str, str], list[TradeRow]] = {}
-    for fill in fills:
-        groups.setdefault((fill.owner, fill.instrument, fill.side), []).append(fill)
-    rows = []
-    for (owner, instrument, side), members in groups.items():
-        quantity = sum((fill.qty for fill in members), start=members[0].qty * 0)
-        value = sum((fill.qty * fill.price for fill in members), start=members[0].qty * 0)
-        net = sum((fill.realised - fill.fee for fill in members), start=members[0].fee * 0)
-        price = (value / quantity).quantize(members[0].price) if quantity else members[0].price
-        name = base_name(instrument, names)
-        rows.append(
-            (
-                owner_words(owner),
-                f"{side} {number(quantity)} {name}",
-                str(len(members)),
-                number(price),
-                money(net, sign=True),
-            )
-        )
-    return Table(("owner", "what", "fills", "avg", "net"), tuple(rows), left=2)

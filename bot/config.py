@@ -53,12 +53,15 @@ class DiscordConfig(Struct, frozen=True, kw_only=True):
 
 
 class AlertConfig(Struct, frozen=True, kw_only=True):
-    """What is told unasked. Fills are grouped: first after `fill_wait_s`, then every `fill_interval_s`."""
+    """What is told unasked. Of fills there is one message an order, sent after `fill_wait_s`, edited as they come in.
+
+    It is edited every `fill_interval_s` at most; four times that is how often a round-up of many orders comes.
+    """
 
     min_severity: Severity = Severity.WARNING
     fills: bool = True
-    fill_wait_s: float = 5.0
-    fill_interval_s: float = 60.0
+    fill_wait_s: float = 2.0
+    fill_interval_s: float = 15.0
     repeat_s: float = 300.0
     """An alert of the same kind and severity is counted, not repeated, for this long; critical ones never."""
 

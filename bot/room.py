@@ -10,7 +10,10 @@ from bot.confirm import Confirms
 from bot.message import stamp
 from bot.outbox import Outbox
 from bot.people import People
+from bot.reports.schedules import Schedules
+from bot.reports.service import Reports
 from bot.store import OpsStore
+from bot.streams.subscriptions import Subscriptions
 from domain.facts import RequestStatus
 
 if TYPE_CHECKING:
@@ -26,6 +29,9 @@ class ControlRoom:
         self.outbox = Outbox(store)
         self.people = People(store)
         self.confirms = Confirms(desk, store, self.outbox)
+        self.subscriptions = Subscriptions(store)
+        self.schedules = Schedules(store)
+        self.reports = Reports(self)
 
     def subject(self, kind: str, subject: str) -> Subject | None:
         """What a button of this kind is about; None when it is not known (any more)."""

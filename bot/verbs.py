@@ -15,9 +15,11 @@ from bot import act, breakers, confirm, emergency, links, settings, show, timezo
 from bot.call import GATES, Call, Effect, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal
 from bot.parse import Argument, UsageError, bind, check, clean, nearest, words_of
+from bot.reports import verbs as reports
 from bot.risk import risk
 from bot.rows import ACCOUNT, ONE_SYMBOL, REASON, RISK, STRATEGY, VENUE
 from bot.rows import reads as _reads
+from bot.streams import verbs as streams
 from domain.commands import Actor
 from domain.settings import Person
 from domain.verdict import Reason
@@ -138,6 +140,8 @@ VERBS: Final = (
     *emergency.VERBS,
     *settings.VERBS,
     *links.VERBS,
+    *reports.VERBS,
+    *streams.VERBS,
     *timezone.VERBS,
     _reads("whoami", "Who the service takes you for", show.whoami, examples=("/whoami",)),
     _reads(
@@ -163,6 +167,7 @@ GROUP_HELP: Final = {
     "incident": "Incidents: list, ack, recover, report",
     "config": "Settings: get, set, history, diff, rollback",
     "limits": "Limits: show, set",
+    "schedule": "Summaries by themselves: list, set, off",
     "overrides": "Limits that are loosened for a while: list, end",
 }
 """First words of verbs with two words; alone they mean `list`."""

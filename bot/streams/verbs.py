@@ -145,13 +145,14 @@ _REST: Final = Argument(
 )
 
 VERBS: Final = (
-    reads("subscribe", "See fills or profit as they happen, in a message of your own", subscribe, _WHAT, _REST),
+    reads("subscribe", "See fills or profit as they happen, in a message of your own", subscribe, _WHAT, _REST, examples=tuple(EXAMPLES.split(", "))),
     reads(
         "unsubscribe",
         "End a subscription, or all of them",
         unsubscribe,
         Argument(name="what", help="which, or all", required=False, choices=(*WHAT, ALL)),
         Argument(name="rest", help="of STRATEGY", required=False, rest=True),
+        examples=("/unsubscribe pnl", "/unsubscribe trades of turtle", "/unsubscribe all"),
     ),
-    reads("subscriptions", "What you have subscribed to", subscriptions),
+    reads("subscriptions", "What you have subscribed to", subscriptions, examples=("/subscriptions",)),
 )
