@@ -16,6 +16,7 @@ TELEGRAM_URL = "https://api.telegram.org/bot"
 TELEGRAM_FILE_URL = "https://api.telegram.org/file/bot"
 DISCORD_API_URL = "https://discord.com/api/v10"
 DISCORD_GATEWAY_URL = "wss://gateway.discord.gg/"
+SMS_URL = "https://api.twilio.com"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -66,15 +67,69 @@ class AlertConfig(Struct, frozen=True, kw_only=True):
     """An alert of the same kind and severity is counted, not repeated, for this long; critical ones never."""
 
 
+class EmailConfig(Struct, frozen=True, kw_only=True):
+    """The mail server. `tls` is starttls, tls, or none (on loopback only); no user = nobody logs in."""
+
+    enabled: bool = False
+    server: str = ""
+    port: int = 587
+    tls: str = "starttls"
+    user: str = ""
+    password_secret: str = "email_password"  # noqa: S105 - the name of a secret, not a secret
+    sender: str = ""
+
+
+class SmsConfig(Struct, frozen=True, kw_only=True):
+    """Text messages over a REST interface of Twilio's shape: `account` logs in with the secret token."""
+
+    enabled: bool = False
+    api_url: str = SMS_URL
+    allow_remote_api_url: bool = False
+    account: str = ""
+    token_secret: str = "sms_token"  # noqa: S105 - the name of a secret, not a secret
+    sender: str = ""
+
+
+class HookConfig(Struct, frozen=True, kw_only=True):
+    """A webhook: its address, or the secret that is its address, and the secret that signs ("" = unsigned)."""
+
+    name: str
+    url: str = ""
+    url_secret: str = ""
+    secret: str = ""
+
+
+class AppriseConfig(Struct, frozen=True, kw_only=True):
+    """One more way by apprise; its address holds passwords, so it is a secret."""
+
+    name: str
+    url_secret: str
+
+
+class ContactConfig(Struct, frozen=True, kw_only=True):
+    """Where a person is reached besides the chats ("" = not there)."""
+
+    person: str
+    email: str = ""
+    sms: str = ""
+
+
 class BotConfig(Struct, frozen=True, kw_only=True):
     """Everything chat-ops is configured by."""
 
     telegram: TelegramConfig = TelegramConfig()
     discord: DiscordConfig = DiscordConfig()
     alerts: AlertConfig = AlertConfig()
+    email: EmailConfig = EmailConfig()
+    sms: SmsConfig = SmsConfig()
+    hooks: tuple[HookConfig, ...] = ()
+    apprise: tuple[AppriseConfig, ...] = ()
+    contacts: tuple[ContactConfig, ...] = ()
 
 
-def check_url(key: str, url: str, default: str, *, allow_remote: bool) -> str:
+def check_url(
+    key: str, url: str, default: str, *, allow_remote: bool, allowed_by: str = "allow_remote_base_url"
+) -> str:
     """The URL, when it is the default, on loopback, or allowed: whoever answers there is given the token.
 
     Raises `ConfigError` naming the key.
@@ -84,5 +139,22 @@ def check_url(key: str, url: str, default: str, *, allow_remote: bool) -> str:
         return url
     raise ConfigError(
         f"{key} is {url!r}: the bot's token would be sent to {host or 'no host'}. "
-        "Take it out, use a loopback address, or set allow_remote_base_url: true next to it"
+        f"Take it out, use a loopback address, or set {allowed_by}: true next to it"
     )
+
+
+def check_hook_url(key: str, url: str) -> str:
+    """The URL of a webhook, when nobody can read along: https, or http on loopback; and no password in it.
+
+    Raises `ConfigError` naming the key, never the URL: it may be a secret itself.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    if parts.username is not None or parts.password is not None:
+        raise ConfigError(f"{key} holds a user or password; sign with a secret instead")
+    if host and (parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK)):
+        return url
+    raise ConfigError(f"{key} is no https:// address (http:// is for loopback only)")

@@ -4,8 +4,8 @@ A letter is sent until its server took it or refused it for good. A time-out aft
 outcome unknown: the letter goes again, says so, and carries the same reference. While the disk refuses
 writes, letters are still sent, from memory.
 
-Recipients are `telegram:CHAT[:TOPIC]`, `discord:CHANNEL` and, for one person alone, `discord:@USER`; a `Carrier`
-delivers those with its prefix.
+Recipients are `telegram:CHAT[:TOPIC]`, `discord:CHANNEL`, for one person alone `discord:@USER`, `email:ADDRESS` and
+`sms:+NUMBER`, and for programs `hook:NAME` and `apprise:NAME`; a `Carrier` delivers those with its prefix.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import structlog
 from msgspec import Struct, structs
 
 from bot import render
+from bot.channels import dialects
 from bot.message import Message, clock_text
 from bot.render import Parcel
 from bot.store import Letter, OpsStore
@@ -33,7 +34,16 @@ MAX_BACKOFF_S = 15.0
 PRIORITY = {Severity.CRITICAL: 0, Severity.ERROR: 1, Severity.WARNING: 5, Severity.INFO: 5}
 IDLE = 7
 """Goes when nothing else waits: what is watched, not what must be known."""
-DIALECTS: dict[str, Callable[[Message], tuple[Parcel, ...]]] = {"telegram": render.telegram, "discord": render.discord}
+DIALECTS: dict[str, Callable[[Message], tuple[Parcel, ...]]] = {
+    "telegram": render.telegram,
+    "discord": render.discord,
+    "email": dialects.email,
+    "sms": dialects.sms,
+    "hook": dialects.hook,
+    "apprise": dialects.hook,
+}
+BUDGETS = {"email": (1 / 30, 5.0), "sms": (1 / 60, 3.0), "hook": (10.0, 50.0), "apprise": (1 / 10, 5.0)}
+"""Messages a second and at once for each recipient, where people read or pay for them."""
 
 NOTE_SENT = """
 insert or ignore into outbox (event, part, recipient, replaces, parcel, priority, state, created_ns, provider_id)
@@ -68,6 +78,10 @@ class RefusedForGood(Exception):
         self.instead = instead
 
 
+class ChannelRefused(RefusedForGood):
+    """The channel as a whole takes nothing until a person changes something (password, token, account)."""
+
+
 class Carrier(Protocol):
     """One chat channel's way of sending."""
 
@@ -100,7 +114,7 @@ class Budget(Struct):
 def budget_for(recipient: str) -> Budget:
     """Telegram allows a group 20 messages a minute and a person about one a second; Discord five in five seconds."""
     group = recipient.startswith("telegram:-")
-    per_s, burst = (1 / 6, 10.0) if group else (1.0, 4.0)
+    per_s, burst = BUDGETS.get(recipient.partition(":")[0], (1 / 6, 10.0) if group else (1.0, 4.0))
     return Budget(per_s=per_s, burst=burst, tokens=burst, then_s=time.monotonic())
 
 
@@ -256,7 +270,7 @@ class Outbox:
         letter.attempts += 1
         replaces_id = await self._provider_id(letter)
         try:
-            provider_id = await carrier.deliver(_dated(letter), replaces_id)
+            provider_id = await carrier.deliver(dated(letter), replaces_id)
         except (RetryAfter, NotSent):
             raise
         except (OutcomeUnknown, asyncio.CancelledError):
@@ -288,7 +302,7 @@ class Outbox:
             log.error("delivery not written down; after a restart it may be sent again", error=type(error).__name__)  # noqa: TRY400
 
 
-def _dated(letter: Letter) -> Letter:
+def dated(letter: Letter) -> Letter:
     """The letter as it goes out: says when it is late or may be a repetition."""
     notes = []
     if time.time_ns() - letter.created_ns > LATE_NS:
@@ -298,5 +312,8 @@ def _dated(letter: Letter) -> Letter:
     if not notes:
         return letter
     front = f"({'; '.join(notes)})\n"
+    if letter.recipient.startswith("sms:"):
+        short = ["late, " + clock_text(letter.created_ns)[:5] + "Z"] * (len(notes) - letter.unsure)
+        front = f"({', '.join([*short, *(['again'] * letter.unsure)])}) "
     parcel = structs.replace(letter.parcel, text=front + letter.parcel.text, plain=front + letter.parcel.plain)
     return structs.replace(letter, parcel=parcel)

@@ -57,6 +57,8 @@ class Dialect(Struct, frozen=True):
 class Parcel(Struct, frozen=True, kw_only=True):
     """What one send carries. `plain` is the same without markup, for the server that refuses the markup."""
 
+    title: str = ""
+    """Of the whole message, where a channel shows it apart: a mail's subject."""
     text: str
     plain: str
     severity: Severity = Severity.INFO
@@ -66,6 +68,8 @@ class Parcel(Struct, frozen=True, kw_only=True):
     is_secret: bool = False
     picture: Picture | None = None
     """Shown above the text, which is then no longer than a caption may be."""
+    pictures: tuple[Picture, ...] = ()
+    """All of them, where one send carries several: in a mail."""
 
 
 def _same(text: str) -> str:
@@ -102,6 +106,14 @@ DISCORD = Dialect(
     DISCORD_LIMIT,
     DISCORD_LIMIT,
 )
+EMAIL = Dialect(
+    "email",
+    _escape_html,
+    _escape_html,
+    {"bold": ("<b>", "</b>"), "fixed": ("<pre>", "</pre>"), "small": ("<small>", "</small>")},
+    1 << 60,
+    1 << 60,
+)
 
 
 def units(text: str) -> int:
@@ -109,11 +121,16 @@ def units(text: str) -> int:
     return len(text) + sum(char > "\uffff" for char in text)
 
 
-def plain(message: Message) -> str:
-    """The whole message as plain text, for the terminal, the dashboard and files."""
+def plain(message: Message, *, files: bool = True) -> str:
+    """The whole message as plain text, for terminal, dashboard and files; without `files` theirs is left out."""
     below = [Line(f"[picture: {picture.words}]") for picture in message.pictures]
-    below += [Line(message.file_text)] if message.file_name else []
+    below += [Line(message.file_text)] if message.file_name and files else []
     return "\n".join(line.text for line in [*_lines(message), *below, *_stamp(message)])
+
+
+def markup(message: Message, dialect: Dialect) -> str:
+    """The whole message in a dialect without limits, its pictures and file not among it."""
+    return _markup([*_lines(message), *_stamp(message)], dialect)
 
 
 def telegram(message: Message) -> tuple[Parcel, ...]:

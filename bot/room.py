@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from bot import contacts
 from bot.buttons import PREVIEW, VOTE, Subject
+from bot.config import BotConfig
 from bot.confirm import Confirms
 from bot.message import stamp
 from bot.outbox import Outbox
@@ -20,12 +22,16 @@ if TYPE_CHECKING:
     from engine.desk import Desk
 
 
+NO_CHANNELS = BotConfig()
+
+
 class ControlRoom:
     """One for all doors: Telegram, Discord, dashboard and terminal."""
 
-    def __init__(self, desk: Desk, store: OpsStore) -> None:
+    def __init__(self, desk: Desk, store: OpsStore, config: BotConfig = NO_CHANNELS) -> None:
         self.desk = desk
         self.store = store
+        self.config = config
         self.outbox = Outbox(store)
         self.people = People(store)
         self.confirms = Confirms(desk, store, self.outbox)
@@ -47,3 +53,17 @@ class ControlRoom:
     def stamp(self, person: str = "") -> str:
         """The last line of a reply to a person: environment, market, time in UTC and in their zone, age of the data."""
         return stamp(self.desk.status(), time.time_ns(), self.zone(person))
+
+    def contacts(self, person: str, *kinds: str) -> list[str]:
+        """Where a person can be written to alone, best first; `kinds` are channels, none = the chats."""
+        return contacts.contacts(self.desk, self.config, person, kinds or contacts.CHATS)
+
+    @property
+    def alert_chats(self) -> tuple[str, ...]:
+        """The common chats that alerts go to."""
+        return contacts.alert_chats(self.config)
+
+    @property
+    def alert_programs(self) -> tuple[str, ...]:
+        """The webhooks, and what apprise reaches."""
+        return contacts.alert_programs(self.config)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.alerts import Alerts
+from bot.channels.speakers import Speakers
 from bot.config import BotConfig
 from bot.message import Message
 from bot.room import ControlRoom
@@ -42,7 +43,7 @@ class ChatOps:
         self._alerts_health = Health()
         self._streams_health = Health()
         self._reports_health = Health()
-        self.room = ControlRoom(desk, OpsStore(data_dir / DATABASE))
+        self.room = ControlRoom(desk, OpsStore(data_dir / DATABASE), config)
         self.outbox = self.room.outbox
         self.telegram: TelegramBot | None = None
         self.discord: DiscordBot | None = None
@@ -55,8 +56,14 @@ class ChatOps:
             from bot.discord import DiscordBot
 
             self.discord = rooms["discord"] = DiscordBot(self.room, config.discord, secrets)
+        self.speakers = Speakers(self.outbox, config, secrets)
         self._alerts = Alerts(
-            desk, self.outbox, config.alerts, recipients=self._alert_chats(), rooms=rooms, private=self._private_chats
+            desk,
+            self.outbox,
+            config.alerts,
+            recipients=self.room.alert_chats,
+            rooms=rooms,
+            private=self.room.contacts,
         )
 
         self._streams = Streams(self.room, config.alerts)
@@ -71,6 +78,7 @@ class ChatOps:
         parts = {
             "telegram": self.telegram.health if self.telegram else Health(),
             "discord": self.discord.health if self.discord else Health(),
+            **self.speakers.health,
         }
         if self._health.state not in {"off", "up"}:
             parts["chat"] = self._health
@@ -82,10 +90,10 @@ class ChatOps:
         """The channels that are switched on, for `Desk.doors`. While their common part is down, that is said."""
         bots = (("telegram", self.telegram), ("discord", self.discord))
         common = self._health
+        healths = {name: bot.health for name, bot in bots if bot is not None} | self.speakers.health
         return tuple(
-            (bot.health if common.state in {"off", "up"} or bot.health.state == "up" else common).view(name)
-            for name, bot in bots
-            if bot is not None
+            (health if common.state in {"off", "up"} or health.state == "up" else common).view(name)
+            for name, health in healths.items()
         )
 
     async def _session(self) -> None:
@@ -102,6 +110,7 @@ class ChatOps:
             self._health.set("up")
             async with asyncio.TaskGroup() as group:
                 group.create_task(keep_running("alerts", self._alerts.run, self._alerts_health))
+                group.create_task(self.speakers.run())
                 group.create_task(keep_running("confirmations", self.room.confirms.run, Health()))
                 group.create_task(keep_running("streams", self._streams.run, self._streams_health))
                 group.create_task(keep_running("summaries", self.room.reports.run, self._reports_health))
@@ -114,21 +123,3 @@ class ChatOps:
 
     async def _tell(self, event: str, message: Message) -> None:
         await self._alerts.tell(event, message)
-
-    def _alert_chats(self) -> list[str]:
-        chats = []
-        if self._config.telegram.enabled:
-            chats += [f"telegram:{chat}" for chat in self._config.telegram.alert_chats]
-        if self._config.discord.enabled:
-            chats += [f"discord:{channel}" for channel in self._config.discord.alert_channels]
-        return chats
-
-    def _private_chats(self, person_id: str) -> list[str]:
-        """Where a person is alone with a bot."""
-        person, telegram = self._desk.person(person_id), self._config.telegram
-        chats = []
-        if person and person.telegram_user_id and telegram.enabled and telegram.private_chats:
-            chats.append(f"telegram:{person.telegram_user_id}")
-        if person and person.discord_user_id and self._config.discord.enabled:
-            chats.append(f"discord:@{person.discord_user_id}")
-        return chats

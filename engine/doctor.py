@@ -28,6 +28,7 @@ from domain.errors import ConfigError, JournalError
 from domain.ports import Secrets
 from domain.views import VenuesFound
 from engine.config import Config, remembered
+from engine.config.parts import channel_secrets
 from engine.core.journal.reserve import RESERVE_FILE
 from engine.disk import room
 
@@ -313,8 +314,7 @@ def _settings(path: Path | None, environment: str, data: Path) -> tuple[Config |
 
 
 def _secrets(file: Path, config: Config) -> Check:
-    doors = (config.telegram, config.discord)
-    needed = [door.token_secret for door in doors if door.enabled]
+    needed = channel_secrets(config)
     needed += [config.storage.password_secret] if config.storage.password_secret else []
     accounts = [account for venue in config.venues for account in venue.accounts]
     needed += [name for account in accounts for name in (account.api_key, account.key) if name is not None]

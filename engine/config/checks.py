@@ -18,6 +18,7 @@ from domain.settings import ApprovalSettings, Settings, strategy_id_problem
 from domain.strategy import Params
 from domain.text import error_text, plain
 from engine.config.breakers import problems as breaker_problems
+from engine.config.channel_checks import channels, contacts
 from engine.config.models import Config
 from engine.config.problem import KeyPath
 from engine.config.rules import values_of
@@ -260,6 +261,8 @@ CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"storage", "data_feed"}), doors),
     (frozenset({"breakers"}), breakers),
     (frozenset({"gateway"}), loopback),
+    (frozenset({"telegram", "discord", "email", "sms", "hooks", "apprise"}), channels),
+    (frozenset({"persons", "contacts"}), contacts),
 )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine.config.fields import ChatId, Name, Port, PositiveDurationNs, Text, UserId
+from engine.config.fields import ChatId, MailAddress, Name, PhoneNumber, Port, PositiveDurationNs, Text, UserId
 from engine.config.section import Section
 
 SECOND_NS = 10**9
@@ -53,6 +53,58 @@ class AlertsSection(Section):
     """How often at most the message about an order's fills is edited."""
     repeat_ns: PositiveDurationNs = Field(default=5 * MINUTE_NS, alias="repeat")
     """An alert of the same kind is counted, not repeated, for this long; critical ones never."""
+
+
+class EmailSection(Section):
+    """The mail server that alerts and reports go through; who gets them is in `contacts`."""
+
+    enabled: bool = False
+    server: Text = ""
+    port: Port = 587
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    """`none` is for a server on this machine only."""
+    user: Text = ""
+    """Empty = the server wants no login."""
+    password_secret: Name = "email_password"  # noqa: S105 - the name of the secret, not the secret
+    sender: MailAddress = ""
+
+
+class SmsSection(Section):
+    """Text messages through Twilio, or through a server with the same interface; numbers are in `contacts`."""
+
+    enabled: bool = False
+    api_url: Text = "https://api.twilio.com"
+    allow_remote_api_url: bool = False
+    """Another address than Twilio's or loopback is given the token; say that this is wanted."""
+    account: Text = ""
+    """The account's SID."""
+    token_secret: Name = "sms_token"  # noqa: S105 - the name of the secret, not the secret
+    sender: PhoneNumber = ""
+
+
+class HookSection(Section):
+    """A webhook that gets every alert as signed JSON: `url`, or the name of a secret that is the URL."""
+
+    name: Name
+    url: Text = ""
+    url_secret: Name | None = None
+    secret: Name | None = None
+    """Signs what is sent; without it the receiver cannot know who sent it."""
+
+
+class AppriseSection(Section):
+    """One more place that alerts go to, by apprise. Its URL holds passwords: it is a secret."""
+
+    name: Name
+    url_secret: Name
+
+
+class ContactSection(Section):
+    """Where a person is reached besides the chats."""
+
+    person: Name
+    email: MailAddress = ""
+    sms: PhoneNumber = ""
 
 
 class GatewaySection(Section):

@@ -20,6 +20,8 @@ from pydantic_core import PydanticCustomError
 _NUMBER = re.compile(r"[-+]?[0-9]{1,16}(\.[0-9]{1,12})?")
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)\s*(ms|s|m|h|d)")
 _UNIT_NS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86_400 * 10**9}
+_MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
+_PHONE = re.compile(r"\+[1-9][0-9]{5,14}")
 _LONGEST_NS = 3660 * _UNIT_NS["d"]
 
 
@@ -106,6 +108,20 @@ def printable(text: str) -> str:
     return text
 
 
+def mail_address(text: str) -> str:
+    """An e-mail address, empty for none."""
+    if text and not _MAIL.fullmatch(text):
+        raise expected("an e-mail address such as ops@example.com")
+    return text
+
+
+def phone_number(text: str) -> str:
+    """A telephone number with its country code, empty for none."""
+    if text and not _PHONE.fullmatch(text):
+        raise expected("a telephone number with its country code, in quotes: '+4915112345678'")
+    return text
+
+
 Number = Annotated[Decimal, BeforeValidator(exact_number)]
 Positive = Annotated[Decimal, BeforeValidator(positive)]
 NotNegative = Annotated[Decimal, BeforeValidator(not_negative)]
@@ -121,3 +137,5 @@ UserId = Annotated[int, Field(ge=0, lt=2**63)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$")]
 Text = Annotated[str, StringConstraints(max_length=500), AfterValidator(printable)]
+MailAddress = Annotated[str, AfterValidator(mail_address)]
+PhoneNumber = Annotated[str, AfterValidator(phone_number)]

@@ -6,7 +6,7 @@
     ├── venues                real exchanges (venues.py)
     ├── risk, approvals, execution, breakers
     ├── failover, strategies, persons
-    ├── telegram, discord, alerts, gateway
+    ├── telegram, discord, alerts, email, sms, hooks, apprise, contacts, gateway
     └── journal, storage, logging
 
 Amounts are in USD, fractions may be written as percent, durations carry their unit. Secrets are never in
@@ -25,7 +25,17 @@ from domain.codec import digest
 from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.settings import Settings
 from engine.config.breakers import BreakersSection
-from engine.config.doors import AlertsSection, DiscordSection, GatewaySection, TelegramSection
+from engine.config.doors import (
+    AlertsSection,
+    AppriseSection,
+    ContactSection,
+    DiscordSection,
+    EmailSection,
+    GatewaySection,
+    HookSection,
+    SmsSection,
+    TelegramSection,
+)
 from engine.config.fields import (
     AtLeastOne,
     Count,
@@ -40,6 +50,7 @@ from engine.config.fields import (
     Text,
     UserId,
 )
+from engine.config.machine import JournalSection, LoggingSection, StorageSection
 from engine.config.rules import InstrumentRules, PortfolioRules, StrategyRules, VenueRules
 from engine.config.section import Section
 from engine.config.venues import Network, VenueSection
@@ -279,33 +290,6 @@ class PersonSection(Section):
     discord_user_id: UserId = 0
 
 
-class JournalSection(Section):
-    """The journal of inputs."""
-
-    fsync: bool | None = None
-    """Wait for the disk before risk-adding orders leave; when left out: live yes, paper no."""
-    segment_mib: int = Field(default=64, ge=1, le=4096)
-    snapshot_every_ns: PositiveDurationNs = Field(default=10 * MINUTE_NS, alias="snapshot_every")
-    reserve_mib: int = Field(default=16, ge=0, le=4096)
-    """Room kept back on the disk for the day it is full."""
-
-
-class StorageSection(Section):
-    """The SQL projection; empty = SQLite in the data folder. A password is the secret `password_secret`."""
-
-    url: Text = ""
-    password_secret: Name | None = None
-
-
-class LoggingSection(Section):
-    """What is written to the console and to the JSON log file in the data folder."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    console_level: Literal["debug", "info", "warning", "error"] = "warning"
-    file_mib: int = Field(default=20, ge=1, le=1024)
-    files: int = Field(default=5, ge=1, le=100)
-
-
 class Config(Section):
     """A whole settings file, checked. `load_config` makes it; `to_settings` is what the core gets."""
 
@@ -326,6 +310,11 @@ class Config(Section):
     telegram: TelegramSection = TelegramSection()
     discord: DiscordSection = DiscordSection()
     alerts: AlertsSection = AlertsSection()
+    email: EmailSection = EmailSection()
+    sms: SmsSection = SmsSection()
+    hooks: list[HookSection] = []
+    apprise: list[AppriseSection] = []
+    contacts: list[ContactSection] = []
     gateway: GatewaySection = GatewaySection()
     journal: JournalSection = JournalSection()
     storage: StorageSection = StorageSection()

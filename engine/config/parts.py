@@ -77,4 +77,18 @@ def bot_fields(config: Config) -> dict[str, Any]:
             "fill_interval_s": alerts.fill_interval_ns / SECOND_NS,
             "repeat_s": alerts.repeat_ns / SECOND_NS,
         },
+        "email": config.email.model_dump(),
+        "sms": config.sms.model_dump(),
+        "hooks": [hook.model_dump(exclude_none=True) for hook in config.hooks],
+        "apprise": [one.model_dump() for one in config.apprise],
+        "contacts": [contact.model_dump() for contact in config.contacts],
     }
+
+
+def channel_secrets(config: Config) -> list[str]:
+    """Names of the secrets that the chats and channels which are switched on need."""
+    bots = [door.token_secret for door in (config.telegram, config.discord) if door.enabled]
+    mail = [config.email.password_secret] if config.email.enabled and config.email.user else []
+    sms = [config.sms.token_secret] if config.sms.enabled else []
+    hooks = [name for hook in config.hooks for name in (hook.url_secret, hook.secret) if name]
+    return [*bots, *mail, *sms, *hooks, *(one.url_secret for one in config.apprise)]

@@ -1,0 +1,97 @@
+"""Which channels besides the chats are switched on, each with its health, opened with its secrets.
+
+One that lacks a secret is disabled, says so, and looks again every few minutes; the others and trading go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from bot.channels.email import EmailCarrier
+from bot.channels.sms import SmsCarrier
+from bot.channels.webhook import WebhookCarrier, key_of
+from bot.config import SMS_URL, BotConfig, HookConfig, check_hook_url, check_url
+from bot.outbox import Carrier, Outbox
+from bot.supervise import Disabled, Health, keep_running, quiet_libraries
+from domain.errors import ConfigError
+from domain.ports import Secrets
+
+
+class Speaker(Carrier, Protocol):
+    """A carrier that holds connections or threads until it is closed."""
+
+    async def probe(self, recipient: str) -> None:
+        """Find out without disturbing anybody whether a letter would be taken now; raises as `deliver` does."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give up what it holds."""
+        ...
+
+
+class Speakers:
+    """Opens the configured channels; `health` says how each is."""
+
+    def __init__(self, outbox: Outbox, config: BotConfig, secrets: Secrets) -> None:
+        self._outbox = outbox
+        self._config = config
+        self._secrets = secrets
+        openers: dict[str, tuple[bool, Callable[[], Speaker]]] = {
+            "email": (config.email.enabled, self._email),
+            "sms": (config.sms.enabled, self._sms),
+            "hook": (bool(config.hooks), self._hooks),
+            "apprise": (bool(config.apprise), self._apprise),
+        }
+        self._openers = {name: opener for name, (enabled, opener) in openers.items() if enabled}
+        self.health = {name: Health() for name in self._openers}
+        self.open: dict[str, Speaker] = {}
+
+    async def run(self) -> None:
+        """Keep every channel open until cancelled."""
+        quiet_libraries()
+        async with asyncio.TaskGroup() as group:
+            for name, health in self.health.items():
+                group.create_task(keep_running(name, self._session(name), health))
+
+    def _session(self, name: str) -> Callable[[], Awaitable[None]]:
+        async def session() -> None:
+            try:
+                speaker = self._openers[name]()
+            except ConfigError as error:
+                raise Disabled(str(error)) from None
+            self.open[name] = speaker
+            self._outbox.attach(name, speaker)
+            self.health[name].set("up")
+            try:
+                await asyncio.Event().wait()
+            finally:
+                del self.open[name]
+                await self._outbox.detach(name)
+                await speaker.aclose()
+
+        return session
+
+    def _email(self) -> Speaker:
+        section = self._config.email
+        return EmailCarrier(section, self._secrets.get(section.password_secret) if section.user else "")
+
+    def _sms(self) -> Speaker:
+        section = self._config.sms
+        remote = section.allow_remote_api_url
+        check_url("sms.api_url", section.api_url, SMS_URL, allow_remote=remote, allowed_by="allow_remote_api_url")
+        return SmsCarrier.open(section, self._secrets.get(section.token_secret))
+
+    def _hooks(self) -> Speaker:
+        return WebhookCarrier({hook.name: self._hook(hook) for hook in self._config.hooks})
+
+    def _hook(self, hook: HookConfig) -> tuple[str, bytes]:
+        url = self._secrets.get(hook.url_secret) if hook.url_secret else hook.url
+        check_hook_url(f"the address of the hook {hook.name}", url)
+        return url, key_of(self._secrets.get(hook.secret)) if hook.secret else b""
+
+    def _apprise(self) -> Speaker:
+        from bot.channels.apprise import AppriseCarrier
+
+        return AppriseCarrier({one.name: self._secrets.get(one.url_secret) for one in self._config.apprise})

@@ -1,0 +1,39 @@
+"""The sections about the machine: the journal, the database, the log."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from engine.config.fields import Name, PositiveDurationNs, Text
+from engine.config.section import Section
+
+MINUTE_NS = 60 * 10**9
+
+
+class JournalSection(Section):
+    """The journal of inputs."""
+
+    fsync: bool | None = None
+    """Wait for the disk before risk-adding orders leave; when left out: live yes, paper no."""
+    segment_mib: int = Field(default=64, ge=1, le=4096)
+    snapshot_every_ns: PositiveDurationNs = Field(default=10 * MINUTE_NS, alias="snapshot_every")
+    reserve_mib: int = Field(default=16, ge=0, le=4096)
+    """Room kept back on the disk for the day it is full."""
+
+
+class StorageSection(Section):
+    """The SQL projection; empty = SQLite in the data folder. A password is the secret `password_secret`."""
+
+    url: Text = ""
+    password_secret: Name | None = None
+
+
+class LoggingSection(Section):
+    """What is written to the console and to the JSON log file in the data folder."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    console_level: Literal["debug", "info", "warning", "error"] = "warning"
+    file_mib: int = Field(default=20, ge=1, le=1024)
+    files: int = Field(default=5, ge=1, le=100)
