@@ -249,6 +249,45 @@ class BreakerChanged(Struct, frozen=True, kw_only=True, tag="breaker"):
     why: str
 
 
+class CashKind(enum.StrEnum):
+    """What moved an account's money beside fills."""
+
+    DEPOSIT = "deposit"
+    """Paid in, or out when negative; also cash that the venue reports otherwise than our books."""
+    FUNDING = "funding"
+    REALISED = "realised"
+    """The venue splits profit otherwise: so much more is realised and less is open; equity stays."""
+
+
+class CashMoved(Struct, frozen=True, kw_only=True, tag="cash"):
+    """Money moved without a fill. With the fills these are the whole ledger: cash = realised - fees + these."""
+
+    seq: int
+    index: int
+    ts_ns: int
+    kind: CashKind
+    account: AccountId
+    amount: Decimal
+    instrument: InstrumentId = ""
+    owner: str = ""
+    ref: str = ""
+    """The venue's id of a funding payment."""
+
+
+class PositionSampled(Struct, frozen=True, kw_only=True, tag="position_sample", gc=False):
+    """An open position, valued at the reference price when equity was sampled (the same event)."""
+
+    seq: int
+    index: int
+    ts_ns: int
+    account: AccountId
+    instrument: InstrumentId
+    owner: str
+    qty: int
+    price: int
+    unrealised: Decimal
+
+
 Fact: TypeAlias = (
     OrderChanged
     | FillBooked
@@ -262,4 +301,6 @@ Fact: TypeAlias = (
     | Alerted
     | OverrideChanged
     | BreakerChanged
+    | CashMoved
+    | PositionSampled
 )

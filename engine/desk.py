@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import TypeAlias
@@ -23,7 +22,8 @@ from domain.codec import encode
 from domain.commands import Actor, ApplySettings, Approve, BreakGlass, ChangeSettings, Command, LoadStrategy, SetParams
 from domain.errors import MoonDevError
 from domain.events import CommandReceived, Event
-from domain.instrument import ZERO, Instrument, InstrumentId
+from domain.instrument import Instrument, InstrumentId
+from domain.performance import Performance
 from domain.ports import Clock, Journal
 from domain.security import CodeMissed, PressRefused, SecurityBreach
 from domain.settings import Person, StrategySpec
@@ -42,14 +42,14 @@ from engine.desk_breakers import breakers
 from engine.desk_settings import DeskSettings
 from engine.emergency import views as emergency
 from engine.links import Links
+from engine.performance import Now, now_of
+from engine.recent import KEPT_FACTS, Recent
 from engine.records import Records
 from engine.risk_views import RiskDesk
 from engine.subscription import FactSubscription
 from risk.rules import RULES
 
 ANSWER_WITHIN_S = 10.0
-KEPT_FACTS = 2_000
-KEPT_EQUITY = 20_000
 
 
 News: TypeAlias = Callable[[f.FactKey, f.FactKey], Awaitable[list[f.Fact]]]
@@ -59,6 +59,11 @@ News: TypeAlias = Callable[[f.FactKey, f.FactKey], Awaitable[list[f.Fact]]]
 async def no_report(_name: str) -> tuple[str, str]:
     """Raises `MoonDevError`: there is no journal to make a report from."""
     raise MoonDevError("there is no journal here that a report could be made from")
+
+
+async def no_ledger(since_ns: int, until_ns: int, _now: Now) -> Performance:
+    """There is no projection here that figures could be counted from."""
+    return Performance(since_ns=since_ns, until_ns=until_ns, problem="No figures: nothing is recorded here.")
 
 
 class StrategySource(Struct, frozen=True):
@@ -100,6 +105,8 @@ class Desk:
         self.settings = DeskSettings(core)
         self.incident_report: Callable[[str], Awaitable[tuple[str, str]]] = no_report
         """File name and text of an incident's report ("" = the newest); whoever has the journal says it here."""
+        self.ledger: Callable[[int, int, Now], Awaitable[Performance]] = no_ledger
+        """Counts a period's performance; whoever has the projection says it here."""
         self.codes: Codes | None = None
         """Checks the one-time codes of voters; whoever has their secrets says it here, without it none is right."""
         self.links = Links(core, clock, self.report)
@@ -114,11 +121,7 @@ class Desk:
         self.last_fact = self.began
         self._waiting: dict[str, asyncio.Future[f.CommandDone]] = {}
         self._ids = itertools.count(1)
-        self._trades: deque[v.TradeRow] = deque(maxlen=KEPT_FACTS)
-        self._filled: dict[str, tuple[Decimal, Decimal]] = {}
-        """Quantity and value of what has filled, by order."""
-        self._equity: deque[v.EquityPoint] = deque(maxlen=KEPT_EQUITY)
-        self._samples: dict[str, f.EquitySampled] = {}
+        self._recent = Recent()
         self._risk = RiskDesk(core)
 
     def publish(self, facts: Sequence[f.Fact]) -> None:
@@ -129,36 +132,17 @@ class Desk:
                 if future is not None and not future.done():
                     future.set_result(fact)
             elif isinstance(fact, f.FillBooked):
-                self._remember(views.trade_row(self.core, fact))
+                self._recent.trade(views.trade_row(self.core, fact))
             elif isinstance(fact, f.EquitySampled):
-                self._sample(fact)
+                self._recent.sample(fact)
         if facts:
             self.last_fact = (facts[-1].seq, facts[-1].index)
         for reader in self.readers:
             reader.push(facts)
 
-    def _remember(self, trade: v.TradeRow) -> None:
-        self._trades.append(trade)
-        qty, value = self._filled.pop(trade.cid, (ZERO, ZERO))
-        self._filled[trade.cid] = qty + trade.qty, value + trade.qty * trade.price
-        if len(self._filled) > KEPT_FACTS:
-            del self._filled[next(iter(self._filled))]
-
-    def _sample(self, fact: f.EquitySampled) -> None:
-        self._samples[fact.account] = fact
-        equity = sum((s.equity for s in self._samples.values()), start=ZERO)
-        if self._equity and self._equity[-1].ts_ns == fact.ts_ns:
-            self._equity.pop()
-        self._equity.append(v.EquityPoint(ts_ns=fact.ts_ns, equity=equity))
-
     def preload(self, trades: Sequence[v.TradeRow], equity: Sequence[v.EquityPoint]) -> None:
         """Start with what an earlier run left in the projections, oldest first."""
-        newer = list(self._trades)
-        self._trades.clear()
-        self._filled.clear()
-        for trade in [*trades, *newer]:
-            self._remember(trade)
-        self._equity.extendleft(reversed(equity))
+        self._recent.preload(trades, equity)
 
     async def submit(
         self, command: Command, actor: Actor, request_id: str = "", sent_ts_ns: int = 0, code: str = ""
@@ -309,8 +293,8 @@ class Desk:
         return [self._with_average(order) for order in views.orders(self.core, self.clock.now_ns(), recent=recent)]
 
     def _with_average(self, order: v.OrderView) -> v.OrderView:
-        qty, value = self._filled.get(order.cid, (ZERO, ZERO))
-        return replace(order, average=value / qty) if qty and qty == order.filled else order
+        average = self._recent.average(order.cid, order.filled)
+        return replace(order, average=average) if average is not None else order
 
     def strategies(self) -> list[v.StrategyView]:
         """Loaded strategies."""
@@ -349,11 +333,18 @@ class Desk:
 
     def trades(self, limit: int = 20) -> list[v.TradeRow]:
         """The newest own fills, newest first."""
-        return list(itertools.islice(reversed(self._trades), limit))
+        return list(itertools.islice(reversed(self._recent.trades), limit))
 
     def equity_curve(self, limit: int = 2_000) -> list[v.EquityPoint]:
         """Equity over all accounts, oldest first."""
-        return list(self._equity)[-limit:]
+        return list(self._recent.equity)[-limit:]
+
+    async def performance(self, since_ns: int, until_ns: int) -> Performance:
+        """What was earned and risked in [since, until), cut at samples of equity; up to now when it has not ended.
+
+        Never raises: `problem` says why there are no figures.
+        """
+        return await self.ledger(since_ns, until_ns, now_of(self.core, self.clock.now_ns(), self.last_fact))
 
     def risk(self) -> rv.RiskView:
         """Exposure, drawdown, margin, tails, correlation: the portfolio's risk at a glance."""

@@ -13,13 +13,14 @@ from msgspec import Struct
 from domain.breakers import Watch
 from domain.facts import Alerted, BreakerChanged, EquitySampled, Fact, FillBooked, Refused, Severity
 from domain.instrument import ZERO
+from domain.performance import Ratio
 from domain.settings import StrategySpec
 from domain.strategy import Strategy
 from engine.core.recovery import state_hash
 from exchanges.paper.config import FillModel, PaperConfig
 from research.driver import Driver
 from research.market_data import DataKind, MarketData
-from research.statistics import Drawdown, Sharpe, Trade, drawdown, round_trips, sharpe, time_in_market_ns
+from risk.statistics import Drawdown, Trade, drawdown, round_trips, sharpe, time_in_market_ns
 
 
 class Approver(enum.StrEnum):
@@ -64,7 +65,7 @@ class Result(Struct, frozen=True, kw_only=True):
     open_qty: Decimal
     trades: tuple[Trade, ...]
     max_drawdown: Drawdown
-    sharpe: Sharpe
+    sharpe: Ratio
     exposure: float
     samples: tuple[tuple[int, Decimal], ...]
     sample_ns: int

@@ -13,7 +13,7 @@ from domain.codec import to_json
 from exchanges.paper.config import FillModel
 from research.market_data import DataKind
 from research.result import Approver, Outcome, Result, wins
-from research.statistics import LEAST_TRADES
+from risk.statistics import LEAST_TRADES
 
 APPROVERS = {
     Approver.AUTO: "auto: approvals are off, nobody is asked; limits and gate are on",

@@ -164,9 +164,18 @@ def on_funding(core: Core, event: FundingPaid) -> None:
     account.funding += event.amount
     account.funding_ts_ns = max(account.funding_ts_ns, event.venue_ts_ns)
     position = account.positions.get(event.instrument)
+    slot = core.state.slots.get(slot_key(event.account, event.instrument))
+    samples.cash_moved(
+        core,
+        facts.CashKind.FUNDING,
+        event.account,
+        event.amount,
+        instrument=event.instrument,
+        owner=slot.owner if slot is not None else "",
+        ref=event.funding_id,
+    )
     if position is not None:
         position.funding += event.amount
-        slot = core.state.slots.get(slot_key(event.account, event.instrument))
         owner = core.state.strategies.get(slot.owner) if slot is not None else None
         if owner is not None:
             owner.funding += event.amount
@@ -190,6 +199,9 @@ def sample_equity(core: Core) -> None:
         fact = equity_fact(core, account)
         core.facts.append(fact)
         total += fact.equity
+    if core.facts_on:
+        for account in core.state.accounts.values():
+            core.facts.extend(position_facts(core, account, len(core.facts)))
     if samples.take(core, total):
         allocation.on_hour(core)
     core.set_timer("equity", core.state.ts_ns + core.state.settings.execution.equity_sample_ns)
@@ -208,3 +220,30 @@ def equity_fact(core: Core, account: Account) -> facts.EquitySampled:
         fees=account.fees,
         funding=account.funding,
     )
+
+
+def position_facts(core: Core, account: Account, index: int) -> list[facts.PositionSampled]:
+    """The open positions of an account at the reference prices; their profits are the account's unrealised one.
+
+    `index` is the first one's among the facts of this event.
+    """
+    found: list[facts.PositionSampled] = []
+    for name, position in account.positions.items():
+        if not position.qty:
+            continue
+        slot = core.state.slots.get(slot_key(account.id, name))
+        price = core.markets[name].reference()
+        found.append(
+            facts.PositionSampled(
+                seq=core.state.seq,
+                index=index + len(found),
+                ts_ns=core.state.ts_ns,
+                account=account.id,
+                instrument=name,
+                owner=slot.owner if slot is not None and slot.owner else position.owner,
+                qty=position.qty,
+                price=price,
+                unrealised=position.unrealised(core.instruments[name], price),
+            )
+        )
+    return found

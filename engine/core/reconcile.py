@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from domain.account import Account, Position, venue_of
 from domain.events import OpenOrder, VenuePosition, VenueSnapshot
-from domain.facts import Severity, TradingState
+from domain.facts import CashKind, Severity, TradingState
 from domain.instrument import ZERO
 from domain.order import Order, OrderStatus, Query, RequestSnapshot
 from domain.verdict import Veto
@@ -201,11 +201,15 @@ def reconcile_cash(core: Core, account: Account, event: VenueSnapshot, *, first:
         position.entry_value += shift
         core.tally.dirty[slot_key(account.id, position.instrument)] = None
         position.realised += shift
-        owner = core.state.strategies.get(core.slot(account.id, position.instrument).owner)
+        name = core.slot(account.id, position.instrument).owner
+        owner = core.state.strategies.get(name)
         if owner is not None:
             owner.realised += shift
         account.realised += shift
         account.cash += shift
+        if shift:
+            kind, where = CashKind.REALISED, position.instrument
+            samples.cash_moved(core, kind, account.id, shift, instrument=where, owner=name)
     difference = event.cash - account.cash
     if difference:
         core.alert(

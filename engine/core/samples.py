@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from domain.account import Account
-from domain.facts import Severity
-from domain.instrument import MONEY_STEP, ZERO, InstrumentId
+from domain.facts import CashKind, CashMoved, Severity
+from domain.instrument import MONEY_STEP, ZERO, AccountId, InstrumentId
 from domain.settings import DAY_NS, HOUR_NS, MINUTE_NS
 from engine.core.core import Core
 from engine.core.state import Series, Slot, StrategyState
@@ -165,6 +165,25 @@ def forget_prices(core: Core, instrument: InstrumentId) -> None:
     core.state.samples.hours.prices.pop(instrument, None)
 
 
+def cash_moved(
+    core: Core,
+    kind: CashKind,
+    account: AccountId,
+    amount: Decimal,
+    *,
+    instrument: InstrumentId = "",
+    owner: str = "",
+    ref: str = "",
+) -> None:
+    """Publish that money moved without a fill."""
+    if core.facts_on:
+        core.facts.append(
+            CashMoved(
+                **core.at(), kind=kind, account=account, amount=amount, instrument=instrument, owner=owner, ref=ref
+            )
+        )
+
+
 def take_over_cash(core: Core, account: Account, cash: Decimal) -> None:
     """Make the venue's cash ours: the difference was paid in or out, and changes neither profit nor drawdown."""
     before, own = portfolio_equity(core), core.equity(account.id)
@@ -172,6 +191,7 @@ def take_over_cash(core: Core, account: Account, cash: Decimal) -> None:
     account.deposits += moved
     account.cash = cash
     if moved:
+        cash_moved(core, CashKind.DEPOSIT, account.id, moved)
         if account.id in core.state.day_equity:
             core.state.day_equity[account.id] += moved
         restate(core, before, before + moved)

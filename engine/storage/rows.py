@@ -15,12 +15,15 @@ from sqlalchemy import Table
 from domain.facts import (
     Alerted,
     BreakerChanged,
+    CashMoved,
     CommandDone,
     EquitySampled,
     Fact,
     FillBooked,
     OrderChanged,
+    OverrideChanged,
     PositionChanged,
+    PositionSampled,
     Refused,
     RequestChanged,
     StrategyChanged,
@@ -64,6 +67,10 @@ def _position(row: Row, _fact: Any, instruments: Instruments) -> None:  # noqa: 
     _scaled(row, instruments, prices=(), quantities=("qty",))
 
 
+def _sample(row: Row, _fact: Any, instruments: Instruments) -> None:  # noqa: ANN401 - as above
+    _scaled(row, instruments, prices=("price",), quantities=("qty",))
+
+
 def _command(row: Row, fact: Any, _instruments: Instruments) -> None:  # noqa: ANN401 - as above
     actor = row.pop("actor")
     row["person"], row["door"] = actor.person, actor.door.value
@@ -73,6 +80,10 @@ def _command(row: Row, fact: Any, _instruments: Instruments) -> None:  # noqa: A
 def _request(row: Row, fact: Any, _instruments: Instruments) -> None:  # noqa: ANN401 - as above
     row["status"] = fact.status.value
     row["votes"] = " ".join(fact.votes)
+
+
+def _override(row: Row, fact: Any, _instruments: Instruments) -> None:  # noqa: ANN401 - as above
+    row["persons"] = " ".join(fact.persons)
 
 
 def _breaker(row: Row, fact: Any, _instruments: Instruments) -> None:  # noqa: ANN401 - as above
@@ -116,4 +127,7 @@ _TABLES: Mapping[type[Fact], tuple[Table, _Special]] = {
     Refused: (schema.refusals, _plain("reason")),
     TradingStateChanged: (schema.trading_states, _plain("state")),
     BreakerChanged: (schema.breakers, _breaker),
+    OverrideChanged: (schema.overrides, _override),
+    CashMoved: (schema.cash_moves, _plain("kind")),
+    PositionSampled: (schema.position_samples, _sample),
 }

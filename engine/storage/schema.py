@@ -114,6 +114,7 @@ equity = Table(
     *_texts("account"),
     *_decimals("cash", "unrealised", "equity", "realised", "fees", "funding"),
     Index("equity_account", "account", "seq"),
+    Index("equity_ts", "ts_ns"),
 )
 
 commands = Table(
@@ -156,7 +157,35 @@ breakers = Table(
     *_decimals("measure", "threshold"),
 )
 
+overrides = Table(
+    "overrides",
+    metadata,
+    *_fact_columns(key=True),
+    *_texts("rule", "scope", "persons", "reason", "request", "ended"),
+    *_integers("since_ns", "until_ns"),
+    *_decimals("value"),
+)
+
+cash_moves = Table(
+    "cash_moves",
+    metadata,
+    *_fact_columns(key=True),
+    *_texts("kind", "account", "instrument", "owner", "ref"),
+    *_decimals("amount"),
+)
+
+position_samples = Table(
+    "position_samples",
+    metadata,
+    *_fact_columns(key=True),
+    *_texts("account", "instrument", "owner"),
+    *_integers("price_int", "qty_int"),
+    *_decimals("price", "qty", nullable=True),
+    *_decimals("unrealised"),
+)
+
 PROJECTED = (
     orders, fills, positions, equity, commands, strategies, requests, alerts, refusals, trading_states, breakers,
+    overrides, cash_moves, position_samples,
 )  # fmt: skip
 """Everything that is rebuilt from facts."""

@@ -12,6 +12,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from msgspec.structs import replace
 
@@ -24,12 +25,16 @@ from domain.commands import Actor, Command, Door, Halt
 from domain.errors import ConfigError
 from domain.events import Event
 from domain.facts import CommandDone, Fact, FactKey, TradingState
+from domain.performance import Performance
 from domain.settings import Person, RoleName, Settings, StrategySpec
 from engine.catalogue import built_in
 from engine.config.load import load_config
 from engine.config.running import RunningSettings
 from engine.data.synthetic import SyntheticMarket
 from engine.desk import Desk, StrategySource
+from engine.performance import Now
+from engine.storage.ledger import read_performance
+from engine.storage.projector import Projector
 from engine.strategies import registry
 from exchanges.paper.exchange import PaperExchange
 from research.driver import Driver
@@ -101,6 +106,8 @@ class Engine:
             news=self._news,
             source_of=source_of,
         )
+        self.desk.ledger = self._performance
+        self._folder: TemporaryDirectory[str] | None = None
         self.room = ControlRoom(self.desk, OpsStore(Path("not-opened")))
         """For lines without chat: nobody's preferences outlive it."""
         self.desk.settings.file = RunningSettings(load_config(None), built_in())
@@ -114,6 +121,15 @@ class Engine:
 
     async def _news(self, after: FactKey, until: FactKey) -> list[Fact]:
         return [fact for fact in self.facts if after < (fact.seq, fact.index) <= until]
+
+    async def _performance(self, since_ns: int, until_ns: int, now: Now) -> Performance:
+        """From a projection that is made when it is first asked for."""
+        if self._folder is None:
+            self._folder = TemporaryDirectory()
+            self._projector = Projector(f"sqlite:///{self._folder.name}/p.db", self.driver.core.instruments)
+            self._projector.open()
+        self._projector.apply(self.facts)
+        return read_performance(self._projector.engine, since_ns, until_ns, now)
 
     def now_ns(self) -> int:
         return self.driver.core.state.ts_ns

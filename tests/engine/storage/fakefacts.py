@@ -8,12 +8,16 @@ from domain.commands import Actor, Door
 from domain.facts import (
     Alerted,
     BreakerChanged,
+    CashKind,
+    CashMoved,
     CommandDone,
     EquitySampled,
     Fact,
     FillBooked,
     OrderChanged,
+    OverrideChanged,
     PositionChanged,
+    PositionSampled,
     Refused,
     RequestChanged,
     RequestStatus,
@@ -47,6 +51,13 @@ def breaker_fact(at: dict[str, int]) -> Fact:
     return BreakerChanged(
         **at, name="latency", scope="PAPER", state="open", measure=Decimal("512.5"), threshold=Decimal(500),
         until_ns=7, actions=("reduce_activity", "tell_risk"), why="slow",
+    )  # fmt: skip
+
+
+def override_fact(at: dict[str, Any], value: Decimal) -> Fact:
+    return OverrideChanged(
+        **at, rule="leverage", scope="PAPER:main", value=value, since_ns=1, until_ns=2, persons=("rosa", "adam"),
+        reason="news", request="q1",
     )  # fmt: skip
 
 
@@ -110,6 +121,9 @@ def make_fact(rng: random.Random, seq: int, index: int) -> Fact:
             Refused(**at, strategy="maker", instrument=instrument, reason=Reason.MIN_QTY, detail="0.1 < 1"),
             TradingStateChanged(**at, state=TradingState.HALTED, by="tina", reason="lunch"),
             breaker_fact(at),
+            override_fact(at, money()),
+            CashMoved(**at, kind=rng.choice(list(CashKind)), account=whose["account"], amount=money(), ref="f1"),
+            PositionSampled(**at, **whose, qty=side * qty, price=price, unrealised=money()),
         ]
         return rng.choice(facts)
 

@@ -6,7 +6,7 @@ import pytest
 
 from domain.facts import FillBooked
 from domain.order import Liquidity, Role
-from research.statistics import DAY_NS, daily_returns, drawdown, round_trips, sharpe, time_in_market_ns
+from risk.statistics import DAY_NS, daily_returns, drawdown, round_trips, sharpe, time_in_market_ns
 
 
 def fill(ts: int, side: int, qty: int, realised: str = "0", fee: str = "1") -> FillBooked:

@@ -1,0 +1,377 @@
+"""Counts a period's performance from samples, fills and cash movements, one after the other; knows no database.
+
+Samples are of all accounts together; see `domain.performance` for what the figures mean.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from itertools import pairwise
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from domain.account import venue_of
+from domain.facts import CashKind, EquitySampled, FactKey, PositionSampled
+from domain.instrument import ZERO
+from domain.performance import CurvePoint, Day, Fall, Gap, Part, Performance
+from domain.settings import DAY_NS, MINUTE_NS
+from engine.core.core import Core
+from engine.core.portfolio import equity_fact, position_facts
+from risk.statistics import RoundTrips, profit_factor, sharpe, sortino, win_rate
+
+BUCKETS = 400
+"""Spans of a thinned curve; of each its first and last point, its highs and its lows are kept."""
+GAP_NS = 10 * MINUTE_NS
+"""Without a sample for so long there is nothing to be drawn."""
+MOST_GAPS = 200
+NOBODY = "not attributed"
+ONE = Decimal(1)
+
+
+class Sample(Struct, frozen=True, gc=False):
+    """All accounts at one event: what they hold, and what they have earned and paid since they exist."""
+
+    seq: int
+    ts_ns: int
+    equity: Decimal
+    unrealised: Decimal
+    realised: Decimal
+    fees: Decimal
+    funding: Decimal
+
+    @property
+    def deposits(self) -> Decimal:
+        """Paid in less paid out, since the beginning."""
+        return self.equity - self.unrealised - self.realised + self.fees - self.funding
+
+
+class FillRow(Struct, frozen=True, gc=False):
+    """One own fill, quantity in integer scale."""
+
+    ts_ns: int
+    account: str
+    instrument: str
+    owner: str
+    side: int
+    qty: int
+    fee: Decimal
+    realised: Decimal
+
+
+class CashRow(Struct, frozen=True, gc=False):
+    """Money that moved without a fill."""
+
+    kind: str
+    account: str
+    instrument: str
+    owner: str
+    amount: Decimal
+
+
+class HeldRow(Struct, frozen=True, gc=False):
+    """A position that was open at a sample."""
+
+    account: str
+    instrument: str
+    owner: str
+    qty: int
+    unrealised: Decimal
+
+
+class Now(Struct, frozen=True, kw_only=True):
+    """The books as they stand, behind everything up to `told`: the last sample of a period that has not ended."""
+
+    seq: int
+    ts_ns: int
+    told: FactKey
+    equity: tuple[EquitySampled, ...]
+    held: tuple[PositionSampled, ...]
+
+
+def now_of(core: Core, now_ns: int, told: FactKey) -> Now:
+    """The books at this moment, valued as a sample would value them."""
+    state = core.state
+    held: list[PositionSampled] = []
+    for account in state.accounts.values():
+        held += position_facts(core, account, len(held))
+    return Now(
+        seq=state.seq,
+        ts_ns=max(now_ns, state.ts_ns),
+        told=told,
+        equity=tuple(equity_fact(core, account) for account in state.accounts.values()),
+        held=tuple(held),
+    )
+
+
+class Curve:
+    """Equity through a period: its days, its deepest fall, its growth, and points enough to draw it."""
+
+    def __init__(self, first: Sample, end_ns: int) -> None:
+        """Begin with the period's first sample; the last one is at `end_ns`."""
+        self.first = self.last = first
+        self.gaps: list[Gap] = []
+        self.days: list[Day] = []
+        self.worst = Fall(peak_ns=first.ts_ns, trough_ns=first.ts_ns)
+        self.drawdown = ZERO
+        self._paid_in = self._paid_at_start = first.deposits
+        self._day_from = first
+        self._peak, self._peak_ns = max(ZERO, first.equity), first.ts_ns
+        self._grown, self._base = ONE, first.equity
+        self._closes: list[tuple[int, Decimal]] = []
+        self._bucket_ns = max(1, (end_ns - first.ts_ns) // BUCKETS)
+        self._bucket = -1
+        self._kept: list[CurvePoint] = []
+        self._points: list[CurvePoint] = []
+        self._point(first)
+
+    def add(self, now: Sample) -> None:
+        """The next sample."""
+        last, paid_in = self.last, now.deposits
+        flow = paid_in - self._paid_in
+        if now.ts_ns // DAY_NS != last.ts_ns // DAY_NS:
+            self._closes.append((last.ts_ns, self._index(last)))
+            self._close_day(now)
+        if now.ts_ns - last.ts_ns > GAP_NS and len(self.gaps) < MOST_GAPS:
+            self.gaps.append(Gap(last.ts_ns, now.ts_ns))
+        if flow:
+            self._paid_in = paid_in
+            self._restate(now, now.equity - flow)
+        self._fall(now)
+        self.last = now
+        self._point(now)
+
+    def points(self) -> tuple[CurvePoint, ...]:
+        """The thinned curve, in order of time."""
+        self._keep()
+        return tuple(self._points)
+
+    @property
+    def growth(self) -> Decimal | None:
+        """Time-weighted return; None where there was no capital."""
+        return self._index(self.last) - ONE if self._base > 0 else None
+
+    def closes(self) -> list[tuple[int, Decimal]]:
+        """Worth of what was one at the start, at the last sample of every UTC day."""
+        return [*self._closes, (self.last.ts_ns, self._index(self.last))]
+
+    def finish(self) -> None:
+        """The last sample was added: its day ends with it."""
+        if self.last.ts_ns > self._day_from.ts_ns:
+            self._close_day(self.last)
+
+    def _index(self, sample: Sample) -> Decimal:
+        return self._grown * sample.equity / self._base if self._base > 0 else self._grown
+
+    def _restate(self, now: Sample, before: Decimal) -> None:
+        """Money came or went: `before` would equity have been without it."""
+        if self._base > 0 and before > 0:
+            self._grown *= before / self._base
+        self._base = now.equity
+        if before > 0 and now.equity > 0:
+            self._peak *= now.equity / before
+        else:
+            self._peak, self._peak_ns = max(ZERO, now.equity), now.ts_ns
+
+    def _fall(self, now: Sample) -> None:
+        if now.equity >= self._peak or self._peak <= 0:
+            worst = self.worst
+            if worst.fraction and worst.peak_ns == self._peak_ns and not worst.recovered_ns:
+                self.worst = replace(worst, recovered_ns=now.ts_ns)
+            self._peak, self._peak_ns = max(ZERO, now.equity), now.ts_ns
+            self.drawdown = ZERO
+            return
+        self.drawdown = (self._peak - now.equity) / self._peak
+        if self.drawdown > self.worst.fraction:
+            lost = self._peak - now.equity
+            self.worst = Fall(fraction=self.drawdown, amount=lost, peak_ns=self._peak_ns, trough_ns=now.ts_ns)
+
+    def _close_day(self, now: Sample) -> None:
+        start, self._day_from = self._day_from, now
+        self.days.append(
+            Day(
+                day=dt.datetime.fromtimestamp(start.ts_ns // DAY_NS * (DAY_NS // 10**9), tz=dt.UTC).date().isoformat(),
+                from_ns=start.ts_ns,
+                realised=now.realised - start.realised,
+                unrealised=now.unrealised - start.unrealised,
+                fees=now.fees - start.fees,
+                funding=now.funding - start.funding,
+                deposits=now.deposits - start.deposits,
+                equity=now.equity,
+            )
+        )
+
+    def _point(self, now: Sample) -> None:
+        bucket = (now.ts_ns - self.first.ts_ns) // self._bucket_ns
+        if bucket != self._bucket:
+            self._keep()
+            self._bucket = bucket
+        profit = now.equity - self.first.equity - self._paid_in + self._paid_at_start
+        self._kept.append(CurvePoint(now.ts_ns, now.equity, self.drawdown, profit))
+
+    def _keep(self) -> None:
+        """Of the points of one span, those that a drawing must not lose."""
+        kept = self._kept
+        if len(kept) > 2:
+            extremes = [kept[0], kept[-1], max(kept, key=_drawdown)]
+            extremes += [choose(kept, key=key) for key in (_equity, _profit) for choose in (min, max)]
+            kept = sorted({point.ts_ns: point for point in extremes}.values(), key=_time)
+        self._points += kept
+        self._kept = []
+
+
+def _time(point: CurvePoint) -> int:
+    return point.ts_ns
+
+
+def _equity(point: CurvePoint) -> Decimal:
+    return point.equity
+
+
+def _profit(point: CurvePoint) -> Decimal:
+    return point.profit
+
+
+def _drawdown(point: CurvePoint) -> Decimal:
+    return point.drawdown
+
+
+class _Share:
+    """What one strategy earned at one account in one instrument."""
+
+    def __init__(self) -> None:
+        self.realised = self.unrealised = self.fees = self.funding = ZERO
+        self.fills = self.trades = self.wins = 0
+
+
+class Book:
+    """Who earned what: fills, cash and open profit by strategy, account and instrument, and the round trips."""
+
+    def __init__(self, held: Iterable[HeldRow]) -> None:
+        """Begin with what was open at the first sample."""
+        self._shares: dict[tuple[str, str, str], _Share] = {}
+        self._trips: dict[tuple[str, str], RoundTrips] = {}
+        self.gross_profit = self.gross_loss = ZERO
+        self.trades = self.wins = self.fills = 0
+        self.trade_times: list[int] = []
+        for row in held:
+            self._share(row).unrealised -= row.unrealised
+            self._trips[row.account, row.instrument] = RoundTrips(held=row.qty)
+
+    def open_at_start(self, account: str, instrument: str, trip: RoundTrips) -> None:
+        """The round trip that was under way in the beginning, as far as it is known."""
+        self._trips[account, instrument] = trip
+
+    def fill(self, row: FillRow) -> None:
+        """One own fill, in order."""
+        share = self._share(row)
+        share.realised += row.realised
+        share.fees += row.fee
+        share.fills += 1
+        self.fills += 1
+        trip = self._trips.get((row.account, row.instrument))
+        if trip is None:
+            trip = self._trips[row.account, row.instrument] = RoundTrips()
+        trade = trip.add(row)
+        if trade is None:
+            return
+        self.trades += 1
+        share.trades += 1
+        self.trade_times.append(row.ts_ns)
+        if trade.pnl > 0:
+            self.wins += 1
+            share.wins += 1
+            self.gross_profit += trade.pnl
+        else:
+            self.gross_loss -= trade.pnl
+
+    def cash(self, row: CashRow) -> None:
+        """Funding, or a shift between realised and open profit; deposits belong to nobody."""
+        if row.kind == CashKind.FUNDING:
+            self._share(row).funding += row.amount
+        elif row.kind == CashKind.REALISED:
+            self._share(row).realised += row.amount
+
+    def still_open(self, rows: Iterable[HeldRow]) -> None:
+        """What is open at the last sample."""
+        for row in rows:
+            self._share(row).unrealised += row.unrealised
+
+    def parts(self, name_of: Callable[[str, str, str], str], total: Part) -> tuple[Part, ...]:
+        """Shares added up by a name, best first; what `total` has beyond them stands as a share of its own."""
+        sums: dict[str, _Share] = {}
+        for key, share in self._shares.items():
+            into = sums.setdefault(name_of(*key) or NOBODY, _Share())
+            for field in ("realised", "unrealised", "fees", "funding", "fills", "trades", "wins"):
+                setattr(into, field, getattr(into, field) + getattr(share, field))
+        rest = sums.get(NOBODY) or _Share()
+        for field in ("realised", "unrealised", "fees", "funding"):
+            missing = getattr(total, field) - sum((getattr(s, field) for s in sums.values()), start=ZERO)
+            if missing:
+                sums[NOBODY] = rest
+                setattr(rest, field, getattr(rest, field) + missing)
+        found = [Part(name=name, **vars(share)) for name, share in sums.items()]
+        return tuple(sorted(found, key=lambda part: (-part.net, part.name)))
+
+    def _share(self, row: FillRow | CashRow | HeldRow) -> _Share:
+        key = (row.owner, row.account, row.instrument)
+        share = self._shares.get(key)
+        if share is None:
+            share = self._shares[key] = _Share()
+        return share
+
+
+def summed_up(since_ns: int, until_ns: int, curve: Curve, book: Book, notes: Iterable[str]) -> Performance:
+    """The figures of a period whose samples and bookings have all been added."""
+    curve.finish()
+    first, last = curve.first, curve.last
+    total = Part(
+        name="",
+        realised=last.realised - first.realised,
+        unrealised=last.unrealised - first.unrealised,
+        fees=last.fees - first.fees,
+        funding=last.funding - first.funding,
+    )
+    closes = curve.closes()
+    return Performance(
+        since_ns=since_ns,
+        until_ns=until_ns,
+        notes=tuple(notes),
+        from_ns=first.ts_ns,
+        to_ns=last.ts_ns,
+        start_equity=first.equity,
+        end_equity=last.equity,
+        deposits=last.deposits - first.deposits,
+        realised=total.realised,
+        unrealised=total.unrealised,
+        open_profit=last.unrealised,
+        fees=total.fees,
+        funding=total.funding,
+        growth=curve.growth,
+        max_drawdown=curve.worst,
+        drawdown=curve.drawdown,
+        points=curve.points(),
+        gaps=tuple(curve.gaps),
+        by_strategy=book.parts(lambda owner, _account, _instrument: owner, total),
+        by_venue=book.parts(lambda _owner, account, _instrument: venue_of(account), total),
+        by_symbol=book.parts(lambda _owner, _account, instrument: instrument.partition("-")[0], total),
+        by_day=_with_trades(curve.days, book.trade_times),
+        fills=book.fills,
+        trades=book.trades,
+        wins=book.wins,
+        gross_profit=book.gross_profit,
+        gross_loss=book.gross_loss,
+        win_rate=win_rate(book.wins, book.trades),
+        profit_factor=profit_factor(book.gross_profit, book.gross_loss, book.trades),
+        sharpe=sharpe(closes),
+        sortino=sortino(closes),
+    )
+
+
+def _with_trades(days: list[Day], trade_times: list[int]) -> tuple[Day, ...]:
+    """Days with the number of round trips that ended between their first sample and the next day's."""
+    edges = [bisect_left(trade_times, day.from_ns) for day in days] + [len(trade_times)]
+    return tuple(replace(day, trades=end - start) for day, (start, end) in zip(days, pairwise(edges), strict=True))

@@ -1,0 +1,241 @@
+"""Performance of a period from the projection: samples, fills and cash movements are read in a thread and counted."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Select, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from domain.errors import MoonDevError
+from domain.instrument import ZERO
+from domain.performance import Performance
+from engine.performance import Book, CashRow, Curve, FillRow, HeldRow, Now, Sample, summed_up
+from engine.storage import schema
+from engine.storage.projector import Projector
+from risk.statistics import RoundTrips
+
+WAIT_S = 2.0
+"""How long the newest facts are waited for; after that the figures end with the last sample that is there."""
+LOOK_S = 0.02
+ROWS = 2_000
+MOST_FILLS_BEFORE = 5_000
+"""Fills before the period that are read to find out where a round trip began."""
+LATE_NS = 300_000_000_000
+"""A first sample this long after the period's beginning is told."""
+
+
+class Ledger:
+    """Answers `desk.performance` from a projection."""
+
+    def __init__(self, projector: Projector, gap: Callable[[], str] = str) -> None:
+        """Read what `projector` writes; `gap` says why facts are missing in it, "" when none are."""
+        self._projector = projector
+        self._gap = gap
+
+    async def performance(self, since_ns: int, until_ns: int, now: Now) -> Performance:
+        """The figures of a period; without blocking, and never raising for a database that is away."""
+        end = time.monotonic() + WAIT_S
+        trouble = "the database cannot be read"
+        while time.monotonic() < end:
+            with suppress(SQLAlchemyError, MoonDevError):
+                cursor = await asyncio.to_thread(self._projector.cursor)
+                trouble = "the database does not have the newest fills yet"
+                if (cursor.seq, cursor.index) >= now.told:
+                    return await asyncio.to_thread(self._read, since_ns, until_ns, now)
+            await asyncio.sleep(LOOK_S)
+        with suppress(SQLAlchemyError, MoonDevError):
+            return await asyncio.to_thread(self._read, since_ns, until_ns, None)
+        return Performance(since_ns=since_ns, until_ns=until_ns, problem=f"No figures: {trouble}.")
+
+    def _read(self, since_ns: int, until_ns: int, now: Now | None) -> Performance:
+        gap = self._gap()
+        notes = [f"The database is not whole ({gap})."] if gap else []
+        if now is None:
+            notes.append("The database is behind: the figures end with its last sample.")
+        return read_performance(self._projector.engine, since_ns, until_ns, now, notes)
+
+
+def read_performance(
+    engine: Engine, since_ns: int, until_ns: int, now: Now | None, notes: list[str] | None = None
+) -> Performance:
+    """The figures of [since, until), which is cut at samples: see `Performance`. Blocks.
+
+    Without `now` the last sample that is there stands for it. Raises SQLAlchemy's errors.
+    """
+    said = notes if notes is not None else []
+    with engine.connect() as connection, connection.begin():
+        samples = _samples(connection, since_ns, until_ns, now)
+        first = next(samples, None)
+        if first is None or first.ts_ns >= until_ns:
+            problem = _why_nothing(connection, since_ns, until_ns, now)
+            return Performance(since_ns=since_ns, until_ns=until_ns, problem=problem)
+        end_ns = min(until_ns, now.ts_ns if now is not None else until_ns)
+        curve = Curve(first, max(end_ns, first.ts_ns))
+        for sample in samples:
+            curve.add(sample)
+            if sample.ts_ns >= until_ns:
+                break
+        if first.ts_ns - since_ns > LATE_NS:
+            why = "the records begin" if not first.seq else "after a time without samples the figures begin"
+            said.append(f"The period begins at {_when(since_ns)}, {why} at {_when(first.ts_ns)}.")
+        last = curve.last
+        live = now is not None and last.seq == now.seq and last.ts_ns == now.ts_ns
+        held = _held(connection, first.seq, now if now is not None and first.seq == now.seq else None)
+        book = Book(held)
+        for row in held:
+            book.open_at_start(row.account, row.instrument, _under_way(connection, row, first.seq))
+        _book(connection, book, first.seq, last.seq)
+        book.still_open(_held(connection, last.seq, now if live else None))
+    return summed_up(since_ns, until_ns, curve, book, said)
+
+
+def _samples(connection: Connection, since_ns: int, until_ns: int, now: Now | None) -> Iterator[Sample]:
+    """Samples of all accounts together from the first one at or after `since_ns`, at last the books as they stand.
+
+    An account that is missing in one counts as it was last.
+    """
+    table = schema.equity
+    columns = (
+        table.c.seq,
+        table.c.ts_ns,
+        table.c.account,
+        table.c.equity,
+        table.c.unrealised,
+        table.c.realised,
+        table.c.fees,
+        table.c.funding,
+    )
+    query = select(*columns).where(table.c.ts_ns >= since_ns).order_by(table.c.seq, table.c.idx)
+    opening = _opening(connection, since_ns)
+    if opening is not None:
+        yield opening
+    known: dict[str, tuple[Decimal, ...]] = {}
+    seq = ts_ns = 0
+    for row in _stream(connection, query):
+        if row[0] != seq:
+            if seq:
+                yield _together(seq, ts_ns, known)
+                if ts_ns >= until_ns:
+                    return
+            seq, ts_ns = row[0], row[1]
+        known[row[2]] = row[3:]
+    if seq:
+        yield _together(seq, ts_ns, known)
+        if ts_ns >= until_ns:
+            return
+    if now is not None and now.seq > seq and now.ts_ns >= since_ns and now.equity:
+        for fact in now.equity:
+            known[fact.account] = (fact.equity, fact.unrealised, fact.realised, fact.fees, fact.funding)
+        yield _together(now.seq, now.ts_ns, known)
+
+
+def _opening(connection: Connection, since_ns: int) -> Sample | None:
+    """The books before anything was earned, where the period reaches back to there: only what was paid in."""
+    table = schema.equity
+    first = connection.execute(select(table).order_by(table.c.seq, table.c.idx).limit(1)).first()
+    if first is None:
+        return None
+    rows = connection.execute(select(table).where(table.c.seq == first.seq)).all()
+    moved = [
+        connection.execute(select(t.c.ts_ns).order_by(t.c.seq, t.c.idx).limit(1)).scalar()
+        for t in (schema.fills, schema.cash_moves)
+    ]
+    began_ns = min([first.ts_ns, *(ts_ns for ts_ns in moved if ts_ns is not None)])
+    paid_in = sum((row.cash - row.realised + row.fees - row.funding for row in rows), start=ZERO)
+    return Sample(0, began_ns, paid_in, ZERO, ZERO, ZERO, ZERO) if since_ns <= began_ns else None
+
+
+def _together(seq: int, ts_ns: int, known: dict[str, tuple[Decimal, ...]]) -> Sample:
+    if len(known) == 1:
+        (figures,) = known.values()
+        return Sample(seq, ts_ns, *figures)
+    return Sample(seq, ts_ns, *(sum(column, start=ZERO) for column in zip(*known.values(), strict=True)))
+
+
+def _stream(connection: Connection, query: Select[Any]) -> Iterator[Any]:
+    return iter(connection.execution_options(yield_per=ROWS).execute(query))
+
+
+def _held(connection: Connection, seq: int, now: Now | None) -> list[HeldRow]:
+    """Positions that were open at a sample."""
+    if now is not None:
+        return [HeldRow(f.account, f.instrument, f.owner, f.qty, f.unrealised) for f in now.held]
+    table = schema.position_samples
+    columns = (table.c.account, table.c.instrument, table.c.owner, table.c.qty_int, table.c.unrealised)
+    return [HeldRow(*row) for row in connection.execute(select(*columns).where(table.c.seq == seq))]
+
+
+def _fill_rows(connection: Connection, query: Select[Any]) -> Iterator[FillRow]:
+    for row in _stream(connection, query):
+        side = 1 if row.side == "buy" else -1
+        yield FillRow(row.ts_ns, row.account, row.instrument, row.owner, side, row.qty_int, row.fee, row.realised)
+
+
+def _fills() -> Select[Any]:
+    table = schema.fills
+    columns = (
+        table.c.ts_ns,
+        table.c.account,
+        table.c.instrument,
+        table.c.owner,
+        table.c.side,
+        table.c.qty_int,
+        table.c.fee,
+        table.c.realised,
+    )
+    return select(*columns)
+
+
+def _book(connection: Connection, book: Book, after_seq: int, until_seq: int) -> None:
+    fills, cash = schema.fills, schema.cash_moves
+    query = _fills().where(fills.c.seq > after_seq, fills.c.seq <= until_seq).order_by(fills.c.seq, fills.c.idx)
+    for row in _fill_rows(connection, query):
+        book.fill(row)
+    columns = (cash.c.kind, cash.c.account, cash.c.instrument, cash.c.owner, cash.c.amount)
+    for found in connection.execute(select(*columns).where(cash.c.seq > after_seq, cash.c.seq <= until_seq)):
+        book.cash(CashRow(*found))
+
+
+def _under_way(connection: Connection, held: HeldRow, until_seq: int) -> RoundTrips:
+    """The round trip that was under way at a sample, from its first fill; from the sample when that is too far."""
+    fills = schema.fills
+    query = (
+        _fills()
+        .where(fills.c.account == held.account, fills.c.instrument == held.instrument, fills.c.seq <= until_seq)
+        .order_by(fills.c.seq.desc(), fills.c.idx.desc())
+        .limit(MOST_FILLS_BEFORE)
+    )
+    qty, back = held.qty, []
+    for row in _fill_rows(connection, query):
+        qty -= row.side * row.qty
+        back.append(row)
+        if qty == 0 or (qty > 0) != (held.qty > 0):
+            trips = RoundTrips(held=qty)
+            for earlier in reversed(back):
+                trips.add(earlier)
+            return trips
+    return RoundTrips(held=held.qty)
+
+
+def _why_nothing(connection: Connection, since_ns: int, until_ns: int, now: Now | None) -> str:
+    """Why a period has no figures, for people."""
+    opening = _opening(connection, 0)
+    first_ns = opening.ts_ns if opening is not None else now.ts_ns if now is not None and now.equity else 0
+    if not first_ns:
+        return "No figures yet: equity has not been sampled once."
+    if until_ns <= first_ns:
+        return f"No figures: the records begin at {_when(first_ns)}, after this period."
+    if now is not None and since_ns > now.ts_ns:
+        return f"No figures: the period begins at {_when(since_ns)}, which is to come."
+    return f"No figures: the service took no sample between {_when(since_ns)} and {_when(until_ns)}."
+
+
+def _when(ts_ns: int) -> str:
+    return f"{dt.datetime.fromtimestamp(ts_ns / 1e9, tz=dt.UTC):%Y-%m-%d %H:%M} UTC"

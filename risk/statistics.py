@@ -1,0 +1,213 @@
+"""What a run is judged by: round trips, drawdown, Sharpe, time in the market. Pure functions of what was booked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from itertools import pairwise
+from math import sqrt
+from typing import Protocol
+
+from msgspec import Struct
+
+from domain.instrument import ZERO
+from domain.performance import Ratio
+
+DAY_NS = 86_400_000_000_000
+DAYS_A_YEAR = 365
+LEAST_DAYS = 30
+"""Daily returns below which a Sharpe ratio says nothing."""
+LEAST_TRADES = 30
+"""Round trips below which a win rate says nothing."""
+
+
+class Trade(Struct, frozen=True, kw_only=True):
+    """One round trip: from flat (or the other side) to flat (or the other side).
+
+    `qty` is the largest position held, in base units; `pnl` is after fees and before funding.
+    """
+
+    side: int
+    opened_ns: int
+    closed_ns: int
+    qty: Decimal
+    fills: int
+    fees: Decimal
+    pnl: Decimal
+
+
+class Drawdown(Struct, frozen=True, kw_only=True):
+    """Largest fall of sampled equity from its peak, as money and as a fraction of the peak."""
+
+    amount: Decimal
+    fraction: float
+    peak_ns: int
+    trough_ns: int
+
+
+class Booked(Protocol):
+    """What of a fill is counted here: quantity in integer scale, money before the fee."""
+
+    @property
+    def ts_ns(self) -> int:
+        """When it was booked."""
+        ...
+
+    @property
+    def side(self) -> int:
+        """+1 bought, -1 sold."""
+        ...
+
+    @property
+    def qty(self) -> int:
+        """How much."""
+        ...
+
+    @property
+    def fee(self) -> Decimal:
+        """What it cost."""
+        ...
+
+    @property
+    def realised(self) -> Decimal:
+        """What it earned before the fee."""
+        ...
+
+
+class RoundTrips:
+    """Counts the round trips of one account and instrument, fill by fill; begins with `held` units."""
+
+    def __init__(self, qty_scale: int = 1, held: int = 0) -> None:
+        self._scale = qty_scale
+        self.held = held
+        self._largest = abs(held)
+        self._count = self._opened_ns = 0
+        self._pnl = self._fees = ZERO
+
+    def add(self, fill: Booked) -> Trade | None:
+        """The trade that this fill ends, if it does. One through zero ends a trade and begins the next."""
+        before, held = self.held, self.held + fill.side * fill.qty
+        self.held = held
+        if not before:
+            self._opened_ns = fill.ts_ns
+        self._count += 1
+        self._fees += fill.fee
+        if held and (not before or (held > 0) == (before > 0)):
+            self._pnl += fill.realised - fill.fee
+            self._largest = max(self._largest, abs(before), abs(held))
+            return None
+        opening = fill.fee * abs(held) / fill.qty if held else ZERO
+        done = Trade(
+            side=1 if before > 0 else -1,
+            opened_ns=self._opened_ns,
+            closed_ns=fill.ts_ns,
+            qty=Decimal(max(self._largest, abs(before))) / self._scale,
+            fills=self._count,
+            fees=self._fees - opening,
+            pnl=self._pnl + fill.realised - (fill.fee - opening),
+        )
+        self._opened_ns, self._largest, self._count = fill.ts_ns, abs(held), 1 if held else 0
+        self._pnl, self._fees = -opening, opening
+        return done
+
+
+def round_trips(fills: Iterable[Booked], qty_scale: int) -> list[Trade]:
+    """Closed round trips of one account and instrument, in order of closing."""
+    counted = RoundTrips(qty_scale)
+    return [trade for fill in fills if (trade := counted.add(fill)) is not None]
+
+
+def time_in_market_ns(fills: Iterable[Booked], end_ns: int) -> int:
+    """How long a position was held."""
+    held = since_ns = total_ns = 0
+    for fill in fills:
+        before, held = held, held + fill.side * fill.qty
+        if not before:
+            since_ns = fill.ts_ns
+        if before and not held:
+            total_ns += fill.ts_ns - since_ns
+    return total_ns + (end_ns - since_ns if held else 0)
+
+
+def drawdown(equity: Sequence[tuple[int, Decimal]]) -> Drawdown:
+    """The deepest fall of equity samples (ts_ns, equity)."""
+    peak_ns, peak = equity[0]
+    worst = Drawdown(amount=ZERO, fraction=0.0, peak_ns=peak_ns, trough_ns=peak_ns)
+    for ts_ns, value in equity:
+        if value > peak:
+            peak_ns, peak = ts_ns, value
+        elif peak - value > worst.amount:
+            fraction = float((peak - value) / peak) if peak > 0 else 1.0
+            worst = Drawdown(amount=peak - value, fraction=fraction, peak_ns=peak_ns, trough_ns=ts_ns)
+    return worst
+
+
+def daily_returns(equity: Sequence[tuple[int, Decimal]]) -> list[float]:
+    """Returns from one UTC day's last sample to the next's, over whole days only."""
+    closes: dict[int, Decimal] = {}
+    for ts_ns, value in equity:
+        closes[ts_ns // DAY_NS] = value
+    days = list(closes)[:-1]
+    return [
+        float(closes[day] / closes[before] - 1)
+        for before, day in pairwise(days)
+        if closes[before] > 0 and day == before + 1
+    ]
+
+
+def sharpe(equity: Sequence[tuple[int, Decimal]]) -> Ratio:
+    """Annualised Sharpe ratio of daily returns (365 days, no risk-free rate), or why there is none."""
+    returns = daily_returns(equity)
+    n = len(returns)
+    if n < LEAST_DAYS:
+        return too_few_days(n)
+    mean = sum(returns) / n
+    return _annualised(returns, mean, sqrt(sum((r - mean) ** 2 for r in returns) / (n - 1)), "all equal")
+
+
+def sortino(equity: Sequence[tuple[int, Decimal]]) -> Ratio:
+    """As `sharpe`, over the deviation of the losing days alone (target 0; Sortino and Price 1994)."""
+    returns = daily_returns(equity)
+    n = len(returns)
+    if n < LEAST_DAYS:
+        return too_few_days(n)
+    downside = sqrt(sum(min(r, 0.0) ** 2 for r in returns) / n)
+    return _annualised(returns, sum(returns) / n, downside, "none of them a loss")
+
+
+def too_few_days(n: int) -> Ratio:
+    """That `n` daily returns say nothing."""
+    return Ratio(value=None, n=n, caveat=f"insufficient data: n = {n} daily returns, at least {LEAST_DAYS} needed")
+
+
+def _annualised(returns: Sequence[float], mean: float, spread: float, why_none: str) -> Ratio:
+    n = len(returns)
+    if not spread:
+        return Ratio(value=None, n=n, caveat=f"n = {n} daily returns, {why_none}")
+    error = sqrt(DAYS_A_YEAR / n)
+    return Ratio(
+        value=mean / spread * sqrt(DAYS_A_YEAR),
+        n=n,
+        caveat=f"n = {n} daily returns; standard error about {error:.1f}; in sample, one path",
+    )
+
+
+def win_rate(wins: int, trades: int) -> Ratio:
+    """Share of round trips that earned something after fees; few of them say nothing."""
+    if trades < LEAST_TRADES:
+        return Ratio(value=None, n=trades, caveat=too_few_trades(trades))
+    return Ratio(value=wins / trades, n=trades, caveat=f"of {trades} round trips after fees")
+
+
+def profit_factor(gross_profit: Decimal, gross_loss: Decimal, trades: int) -> Ratio:
+    """What winning round trips won, over what losing ones lost."""
+    if trades < LEAST_TRADES:
+        return Ratio(value=None, n=trades, caveat=too_few_trades(trades))
+    if not gross_loss:
+        return Ratio(value=None, n=trades, caveat=f"n = {trades} round trips, none of them a loss")
+    return Ratio(value=float(gross_profit / gross_loss), n=trades, caveat=f"of {trades} round trips after fees")
+
+
+def too_few_trades(n: int) -> str:
+    """That `n` round trips say nothing."""
+    return f"insufficient data: n = {n} round trips, at least {LEAST_TRADES} needed"
