@@ -48,8 +48,8 @@ create table if not exists previews (
 create table if not exists subscriptions (key text primary key, body blob not null);
 create table if not exists fill_cards (name text primary key, body blob not null) without rowid;
 create table if not exists schedules (
-    owner text not null, kind text not null, body blob not null, looked_ns integer not null, covered_ns integer not null,
-    primary key (owner, kind)
+    owner text not null, kind text not null, body blob not null,
+    looked_ns integer not null, covered_ns integer not null, primary key (owner, kind)
 ) without rowid;
 create table if not exists told (reader text primary key, seq integer not null, idx integer not null) without rowid;
 create index if not exists outbox_open on outbox (id) where state in ('queued', 'unknown');

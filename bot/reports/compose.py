@@ -11,10 +11,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import structlog
-from msgspec import structs
 
-from bot.charts.draw import draw
-from bot.message import Block, Message, Pairs, Picture, Table, Text, money, number, stamp, utc_text
+from bot.message import Block, Message, Pairs, Picture, Table, Text, money, stamp, utc_text
 from bot.reports import limits
 from bot.reports.calendar import NS, Kind, Span
 from bot.reports.words import days_text
@@ -52,7 +50,7 @@ async def compose(room: ControlRoom, kind: Kind | None, span: Span, zone: str, n
     happened = await desk.records.happened(span.since_ns, span.until_ns)
     pictures = [] if period.problem else await _pictures(room, PICTURES[kind], span, zone)
     status = desk.status()
-    days = f"{days_text(span.since_ns, span.until_ns)}{'' if kind else f', until {clock_in(span.until_ns, 'UTC')}'}"
+    days = days_text(span.since_ns, span.until_ns) + ("" if kind else f", until {clock_in(span.until_ns, 'UTC')}")
     blocks: list[Block] = [Text(days), *_missed(span)]
     if status.environment != "prod":
         blocks.append(Text(f"{status.environment.capitalize()} money, market: {status.market}."))
@@ -73,6 +71,8 @@ async def _pictures(room: ControlRoom, kinds: Iterable[str], span: Span, zone: s
     drawn = []
     for kind in kinds:
         try:
+            from bot.charts.draw import draw  # the drawing library is large
+
             async with asyncio.timeout(DRAW_WITHIN_S):
                 drawn.append(await draw(kind, room, span.since_ns, span.until_ns, zone=zone))
         except Exception as error:  # noqa: BLE001 - whatever a drawing library raises
@@ -84,7 +84,9 @@ def _missed(span: Span) -> list[Text]:
     if not span.missed:
         return []
     were = "summary was" if span.missed == 1 else "summaries were"
-    return [Text(f"{span.missed} earlier {were} not sent while the service was down; this one tells of those days too.")]
+    return [
+        Text(f"{span.missed} earlier {were} not sent while the service was down; this one tells of those days too.")
+    ]
 
 
 def _net(period: Performance) -> str:
@@ -98,7 +100,10 @@ def _figures(period: Performance) -> list[Block]:
     rows = [
         ("net", money(period.net, sign=True)),
         ("  realised", money(period.realised, sign=True)),
-        ("  open", f"{money(period.unrealised, sign=True)} since the start" if period.unrealised else money(Decimal(0))),
+        (
+            "  open",
+            f"{money(period.unrealised, sign=True)} since the start" if period.unrealised else money(Decimal(0)),
+        ),
         ("  fees", money(-period.fees, sign=True)),
         ("  funding", money(period.funding, sign=True)),
         ("equity", f"{money(period.end_equity)}"),

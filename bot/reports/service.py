@@ -61,7 +61,7 @@ class Reports:
 
     def zone_of(self, one: Schedule) -> str:
         """The zone in which its time of day is meant, and its times are shown."""
-        zone = one.zone or self._room.people.of(one.owner).timezone
+        zone = one.zone or self._room.zone(one.owner)
         return str(zone_info(zone))
 
     def next_ns(self, one: Schedule, now_ns: int) -> int:

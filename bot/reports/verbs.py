@@ -28,7 +28,7 @@ FOR_DESK: Final = frozenset({"desk", "chats", "chat"})
 async def report(call: Call) -> Message:
     """The summary of the last whole day, week or month, or of today so far."""
     wanted = call.arguments.get("which", NOW).lower()
-    zone, now_ns = call.room.people.of(call.person.id).timezone, call.desk.status().ts_ns
+    zone, now_ns = call.room.zone(call.person.id), call.desk.status().ts_ns
     if wanted != NOW:
         kind = Kind(wanted)
         return await compose(call.room, kind, span_before(kind, now_ns), zone, now_ns)
@@ -48,7 +48,7 @@ async def schedule_list(call: Call) -> Message:
 
 
 def _next(call: Call, one: Schedule) -> str:
-    zone = call.room.people.of(call.person.id).timezone
+    zone = call.room.zone(call.person.id)
     where = "" if one.owner == DESK else f" by {_ways(call, one)}"
     meant = f" (as {one.zone})" if one.owner == DESK and one.zone != zone else ""
     return f"next {local_text(call.room.reports.next_ns(one, time.time_ns()), zone)}{meant}{where}"
@@ -67,9 +67,9 @@ async def schedule_set(call: Call) -> Message:
         return refused
     timing = timing_of(kind, words)
     if where and owner != DESK and not call.room.contacts(owner, *where):
-        text = f"I do not know how to reach you by {', '.join(where)}. /whoami shows what is linked; e-mail is set in the configuration."
+        text = f"I do not know how to reach you by {', '.join(where)}. Addresses are in the configuration: contacts."
         return refusal("schedule set: refused", text)
-    zone = call.room.people.of(call.person.id).timezone if owner == DESK else ""
+    zone = call.room.zone(call.person.id) if owner == DESK else ""
     before = call.room.schedules.find(owner, timing.kind)
     one = Schedule(
         owner=owner,
@@ -93,7 +93,9 @@ async def schedule_off(call: Call) -> Message:
     kind, words = call.arguments["kind"].lower(), call.arguments.get("for", "").split()
     owner, _ = _addressed(call, words)
     if words:
-        raise UsageError(f"{' '.join(words)!r} is too much. For example: /schedule off weekly, /schedule off daily desk")
+        raise UsageError(
+            f"{' '.join(words)!r} is too much. For example: /schedule off weekly, /schedule off daily desk"
+        )
     if refused := _only_admins(call, owner):
         return refused
     found = [one for one in call.room.schedules.of(owner) if kind in {"all", one.timing.kind}]
@@ -106,7 +108,7 @@ async def schedule_off(call: Call) -> Message:
 
 def _addressed(call: Call, words: list[str]) -> tuple[str, tuple[str, ...]]:
     """Take `desk` and `by email,telegram` off the end of the words: the owner, and the ways."""
-    owner, where = call.person.id, ()
+    owner, where = call.person.id, tuple[str, ...]()
     if words and words[-1].lower() in FOR_DESK:
         words.pop()
         owner = DESK
@@ -117,7 +119,9 @@ def _addressed(call: Call, words: list[str]) -> tuple[str, tuple[str, ...]]:
         words.pop()
         unknown = next((way for way in ways if way not in WAYS), "")
         if unknown or not ways:
-            raise UsageError(f"{unknown!r} is no way to send a summary: {suggest(unknown, ('telegram', 'discord', 'email'))}")
+            raise UsageError(
+                f"{unknown!r} is no way to send a summary: {suggest(unknown, ('telegram', 'discord', 'email'))}"
+            )
         where = tuple(dict.fromkeys(WAYS[way] for way in ways))
     return owner, where
 
@@ -125,7 +129,8 @@ def _addressed(call: Call, words: list[str]) -> tuple[str, tuple[str, ...]]:
 def _only_admins(call: Call, owner: str) -> Message | None:
     if owner != DESK or call.person.role >= RoleName.ADMIN:
         return None
-    text = f"{Reason.ROLE.words} ({Reason.ROLE.value}): what the alert chats get needs admin. Yours: /schedule set daily 08:00"
+    why = f"{Reason.ROLE.words} ({Reason.ROLE.value}): what the alert chats get needs admin"
+    text = f"{why}. One for yourself: /schedule set daily 08:00"
     return refusal(f"{call.verb}: refused", text)
 
 
@@ -157,7 +162,11 @@ VERBS: Final[tuple[Verb, ...]] = (
             required=False,
             rest=True,
         ),
-        examples=("/schedule set daily 08:00", "/schedule set weekly fri 17:00 by email", "/schedule set daily 7:00 desk"),
+        examples=(
+            "/schedule set daily 08:00",
+            "/schedule set weekly fri 17:00 by email",
+            "/schedule set daily 7:00 desk",
+        ),
     ),
     reads(
         "schedule off",

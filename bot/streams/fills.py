@@ -34,7 +34,7 @@ class Pace(Struct, frozen=True):
 
 
 class Tally(Struct, kw_only=True):
-    """What has filled of one order. `ordered` is its whole size (0 = not known), `end` what became of it ("" = open)."""
+    """What has filled of one order. `ordered` is its size (0 = not known), `end` what became of it ("" = open)."""
 
     cid: str
     owner: str
@@ -244,5 +244,3 @@ def _table(tallies: Iterable[Tally], names: list[str]) -> Table:
         fills = str(sum(one.fills for one in members))
         rows.append((what, fills, number(price), money(net, sign=True)))
     return Table(("what", "fills", "average", "net"), tuple(rows))
-
-

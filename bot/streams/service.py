@@ -60,18 +60,26 @@ class Streams:
         """Tell what was missed, then listen until cancelled."""
         desk = self._room.desk
         async with desk.facts() as facts, asyncio.TaskGroup() as group:
-            self._seen = desk.last_fact
-            self._behind = await self._room.store.told(READER) or desk.began
-            await self._load()
-            self._look_who_reads()
-            group.create_task(self._catch_up(self._behind, self._seen))
+            await self.resume(group)
             group.create_task(self._step_for_ever())
             missed = 0
             async for fact in facts:
                 if facts.missed > missed:
                     missed = facts.missed
-                    await self._fill_gap((fact.seq, fact.index))
-                self._take(fact)
+                    await self.fill_gap((fact.seq, fact.index))
+                self.take(fact)
+
+    async def resume(self, group: asyncio.TaskGroup | None = None) -> None:
+        """Take up what an earlier run left; what it missed is told in `group`, for it may have to be waited for."""
+        self._seen = self._room.desk.last_fact
+        self._behind = await self._room.store.told(READER) or self._room.desk.began
+        await self._load()
+        self._look_who_reads()
+        missed = self._catch_up(self._behind, self._seen)
+        if group is None:
+            await missed
+        else:
+            group.create_task(missed)
 
     async def step(self, now_ns: int) -> None:
         """Send what is due by now."""
@@ -97,20 +105,20 @@ class Streams:
         """Tell what filled while nobody listened, and what became of the orders."""
         try:
             for fact in await self._room.desk.missed(after, until):
-                self._take(fact, is_news=False)
+                self.take(fact, is_news=False)
             self._look_for_ends()
         except Exception:  # what comes now must be told all the same
             log.exception("earlier fills cannot be read; the next start tries again")
         else:
             self._behind = None
 
-    async def _fill_gap(self, until: FactKey) -> None:
+    async def fill_gap(self, until: FactKey) -> None:
         """Read again what came faster than it could be taken."""
         seq, index = until
         try:
             async with asyncio.timeout(GAP_WITHIN_S):
                 for fact in await self._room.desk.missed(self._seen, (seq, index - 1)):
-                    self._take(fact)
+                    self.take(fact)
             self._look_for_ends()
         except TimeoutError:
             log.warning("fills missed", after=self._seen, until=until)
@@ -128,7 +136,8 @@ class Streams:
         for cards in self._cards.values():
             cards.catch_up(found, self._now_ns())
 
-    def _take(self, fact: Fact, *, is_news: bool = True) -> None:
+    def take(self, fact: Fact, *, is_news: bool = True) -> None:
+        """Count a fact; `is_news` False = it is caught up with."""
         if not isinstance(fact, FillBooked | OrderChanged):
             return
         contract = self._room.desk.contract(fact.instrument)
@@ -153,10 +162,8 @@ class Streams:
     def _readers(self, strategy: str) -> list[tuple[str, str]]:
         """Who is told of the fills of a strategy ("" = of all): recipient and zone."""
         found = [(chat, "UTC") for chat in self._room.alert_chats] if self._to_chats and not strategy else []
-        for one in self._room.subscriptions.all():
-            if (one.stream, one.strategy) == (FILLS, strategy) and (where := self.reach(one)):
-                found.append((where, self._room.people.of(one.person).timezone))
-        return found
+        wanted = [one for one in self._room.subscriptions.all() if (one.stream, one.strategy) == (FILLS, strategy)]
+        return [*found, *((where, self._room.zone(one.person)) for one in wanted if (where := self.reach(one)))]
 
     def _due(self, name: str, cards: FillCards, now_ns: int) -> list[Letter]:
         """Letters of one audience, each reader's in his zone."""
@@ -164,15 +171,18 @@ class Streams:
         due = cards.due(self._pace, now_ns)
         if not due:
             return letters
-        names, now_stamp = [*self._room.desk.instruments()], stamp(self._room.desk.status(), now_ns)
+        names, status = [*self._room.desk.instruments()], self._room.desk.status()
         zones: dict[str, list[str]] = {}
         for recipient, zone in self._readers(name):
             zones.setdefault(zone, []).append(recipient)
         for card in due:
-            event, replaces = (card.event, "") if card.version == 1 else (f"{card.event}:{now_ns}", card.event)
+            unsaved = f":{now_ns // 10**9}" if self._behind else ""  # after a kill the same version may come again
+            event, replaces = card.event, ""
+            if card.version > 1:
+                event, replaces = f"{card.event}:{card.version}{unsaved}", card.event
             for zone, recipients in zones.items():
                 message = fills.message(card, names, lambda ts_ns, zone=zone: clock_in(ts_ns, zone))  # type: ignore[misc]
-                message = structs.replace(message, stamp=now_stamp)
+                message = structs.replace(message, stamp=stamp(status, now_ns, zone))
                 letters += self._room.outbox.letters(event, recipients, message, replaces, priority=IDLE)
         return letters
 

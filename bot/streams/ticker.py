@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import structlog
@@ -63,17 +64,18 @@ class Ticker:
         recipient = self._reach(one)
         if not recipient:
             return
-        outbox, zone = self._room.outbox, self._room.people.of(one.person).timezone
+        outbox, zone = self._room.outbox, self._room.zone(one.person)
         day = datetime.fromtimestamp(now_ns // SECOND_NS, zone_info(zone)).date()
-        first = f"{PNL}:{one.person}:{one.strategy}:{one.since_ns}:{day}"
+        whose = f"{one.person}:{one.strategy}:{one.since_ns}:{day}"
+        first = f"{PNL}:{sha256(whose.encode()).hexdigest()[:10]}"  # people see it as the reference
         if await self._is_refused(first, recipient):
             log.warning("subscription ended: its messages are refused", person=one.person, what=one.words)
             await self._room.subscriptions.drop(one)
             return
         message = profit_now(self._room.desk, one, clock_in(now_ns, zone))
-        message = structs.replace(message, stamp=stamp(self._room.desk.status(), now_ns))
+        message = structs.replace(message, stamp=stamp(self._room.desk.status(), now_ns, zone))
         if not await outbox.post(first, [recipient], message, priority=IDLE):
-            await outbox.post(f"{first}:{now_ns}", [recipient], message, replaces=first, priority=IDLE)
+            await outbox.post(f"{first}:{now_ns // SECOND_NS}", [recipient], message, replaces=first, priority=IDLE)
 
     async def _is_refused(self, first: str, recipient: str) -> bool:
         """Whether the last of today's was given up: the chat is gone, or the bot is blocked."""

@@ -128,7 +128,9 @@ def _how(one: Subscription) -> str:
 
 def _where(call: Call, one: Subscription) -> str:
     found = (call.room.contacts(one.person, one.door) if one.door else []) or call.room.contacts(one.person)
-    return f"to you alone on {found[0].partition(':')[0].capitalize()}" if found else "nowhere: no chat with you is open"
+    return (
+        f"to you alone on {found[0].partition(':')[0].capitalize()}" if found else "nowhere: no chat with you is open"
+    )
 
 
 def _unkept(*, is_kept: bool) -> tuple[Text, ...]:
@@ -145,7 +147,14 @@ _REST: Final = Argument(
 )
 
 VERBS: Final = (
-    reads("subscribe", "See fills or profit as they happen, in a message of your own", subscribe, _WHAT, _REST, examples=tuple(EXAMPLES.split(", "))),
+    reads(
+        "subscribe",
+        "See fills or profit as they happen, in a message of your own",
+        subscribe,
+        _WHAT,
+        _REST,
+        examples=tuple(EXAMPLES.split(", ")),
+    ),
     reads(
         "unsubscribe",
         "End a subscription, or all of them",

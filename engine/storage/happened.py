@@ -77,9 +77,7 @@ def _alerts(connection: Connection, since_ns: int, until_ns: int) -> tuple[Alert
         .group_by(table.c.kind, table.c.severity)
         .subquery()
     )
-    same = and_(
-        table.c.seq == grouped.c.last, table.c.kind == grouped.c.kind, table.c.severity == grouped.c.severity
-    )
+    same = and_(table.c.seq == grouped.c.last, table.c.kind == grouped.c.kind, table.c.severity == grouped.c.severity)
     query = select(table, grouped.c.n).join(grouped, same).order_by(table.c.seq, table.c.idx)
     found = {
         (row.kind, row.severity): AlertCount(

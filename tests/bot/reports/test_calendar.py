@@ -1,7 +1,7 @@
 """When summaries are due: zones, daylight saving, what was missed, and how people write times."""
 
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -64,7 +64,7 @@ def test_every_zone_gets_one_summary_of_every_day(zone):
             told.append(span)
     assert [span.missed for span in told] == [0] * len(told)
     assert len(told) in {364, 365}
-    assert all(a.until_ns == b.since_ns for a, b in zip(told, told[1:], strict=False))
+    assert all(a.until_ns == b.since_ns for a, b in pairwise(told))
 
 
 def test_what_is_told_are_whole_utc_days_weeks_and_months():
@@ -117,7 +117,9 @@ def test_nothing_is_due_before_its_time_and_what_was_told_is_not_told_again():
 
 
 def test_years_of_absence_end_in_one_summary():
-    _, span = due_span(Timing(kind=Kind.DAILY), "UTC", ns("2016-01-01 08:00"), ns("2016-01-01 00:00"), ns("2026-01-01 09:00"))
+    _, span = due_span(
+        Timing(kind=Kind.DAILY), "UTC", ns("2016-01-01 08:00"), ns("2016-01-01 00:00"), ns("2026-01-01 09:00")
+    )
     assert span.until_ns - span.since_ns == 400 * DAY_NS
 
 

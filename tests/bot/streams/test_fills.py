@@ -113,9 +113,11 @@ def test_many_orders_at_once_share_a_round_up():
         stream.play(at)
     minutes = 400 / 60
     assert len(stream.sent) <= 5 * minutes + 2
-    assert sum(int(title.split()[1]) for title in stream.titles() if title.startswith("Fills:")) + sum(
-        not title.startswith("Fills:") for title in stream.titles()
-    ) == 300
+    assert (
+        sum(int(title.split()[1]) for title in stream.titles() if title.startswith("Fills:"))
+        + sum(not title.startswith("Fills:") for title in stream.titles())
+        == 300
+    )
     assert not stream.cards.cards
 
 
@@ -163,7 +165,8 @@ def test_a_round_up_reads_well_on_a_phone():
     stream = Stream()
     for number in range(4):
         stream.play(0, fill(f"own{number}"), order(f"own{number}", 1, 1, OrderStatus.FILLED))
-    many = [fill(f"m{number}", 10, owner="manual:tina" if number % 2 else "market-maker", realised="1.1") for number in range(6)]
+    owners = ("market-maker", "manual:tina") * 3
+    many = [fill(f"m{number}", 10, owner=owner, realised="1.1") for number, owner in enumerate(owners)]
     stream.play(1, *many)
     stream.play(62)
     text = next(text for *_, text in stream.sent if text.startswith("Fills"))

@@ -32,7 +32,9 @@ def test_a_period_holds_what_happened_in_it(projector):
         last = [fact for fact in alerts if (fact.kind, fact.severity) == (one.kind, one.severity)][-1]
         assert (one.last_text, one.last_ns) == (last.text, last.ts_ns)
     assert dict(found.refused) == Counter(fact.reason.value for fact in within if isinstance(fact, Refused))
-    assert [one.ts_ns for one in found.states] == [fact.ts_ns for fact in within if isinstance(fact, TradingStateChanged)]
+    assert [one.ts_ns for one in found.states] == [
+        fact.ts_ns for fact in within if isinstance(fact, TradingStateChanged)
+    ]
     last_of = {fact.request: fact for fact in facts if isinstance(fact, RequestChanged)}
     assert [one.id for one in found.requests] == [
         fact.request for fact in sorted(last_of.values(), key=lambda f: f.seq) if since_ns <= fact.ts_ns < until_ns
