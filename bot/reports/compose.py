@@ -57,7 +57,13 @@ async def compose(room: ControlRoom, kind: Kind | None, span: Span, zone: str, n
     blocks += _figures(period)
     if not period.problem:
         blocks += _where_from(period)
-    blocks += [*_risk(desk), *_decisions(happened), *_alerts(happened, zone), *_targets(ever), *_chain(desk)]
+    blocks += [
+        *_risk(desk),
+        *_decisions(happened),
+        *_alerts(happened, zone),
+        *_targets(ever, status.market),
+        *_chain(desk),
+    ]
     missing = len(PICTURES[kind]) - len(pictures)
     if missing and not period.problem:
         blocks.append(Text(f"{missing} of {len(PICTURES[kind])} charts could not be drawn; /chart tries it again."))
@@ -66,18 +72,23 @@ async def compose(room: ControlRoom, kind: Kind | None, span: Span, zone: str, n
     return Message(title=title, blocks=tuple(blocks), pictures=tuple(pictures), stamp=stamp(status, now_ns, zone))
 
 
+async def drawn(kind: str, room: ControlRoom, span: Span, zone: str) -> Picture:
+    """One chart. Raises whatever the drawing raises."""
+    from bot.charts.draw import draw  # what draws is large
+
+    async with asyncio.timeout(DRAW_WITHIN_S):
+        return await draw(kind, room, span.since_ns, span.until_ns, zone=zone)
+
+
 async def _pictures(room: ControlRoom, kinds: Iterable[str], span: Span, zone: str) -> list[Picture]:
     """What can be drawn in time: without its pictures a summary is still one."""
-    drawn = []
+    found = []
     for kind in kinds:
         try:
-            from bot.charts.draw import draw  # the drawing library is large
-
-            async with asyncio.timeout(DRAW_WITHIN_S):
-                drawn.append(await draw(kind, room, span.since_ns, span.until_ns, zone=zone))
+            found.append(await drawn(kind, room, span, zone))
         except Exception as error:  # noqa: BLE001 - whatever a drawing library raises
             log.warning("chart not drawn", chart=kind, error=f"{type(error).__name__}: {error}"[:200])
-    return drawn
+    return found
 
 
 def _missed(span: Span) -> list[Text]:
@@ -90,8 +101,14 @@ def _missed(span: Span) -> list[Text]:
 
 
 def _net(period: Performance) -> str:
-    growth = f" ({period.growth:+.2%})" if period.growth is not None else ""
+    growth = f" ({percent(period.growth)})" if period.growth is not None else ""
     return f"{money(period.net, sign=True)}{growth}"
+
+
+def percent(fraction: Decimal) -> str:
+    """A signed fraction in per cent to two decimals; what rounds to nothing has no sign."""
+    text = f"{fraction:+.2%}"
+    return text if text.strip("+-0.%") else "0.00%"
 
 
 def _figures(period: Performance) -> list[Block]:
@@ -100,10 +117,7 @@ def _figures(period: Performance) -> list[Block]:
     rows = [
         ("net", money(period.net, sign=True)),
         ("  realised", money(period.realised, sign=True)),
-        (
-            "  open",
-            f"{money(period.unrealised, sign=True)} since the start" if period.unrealised else money(Decimal(0)),
-        ),
+        ("  unrealised", money(period.unrealised, sign=True)),
         ("  fees", money(-period.fees, sign=True)),
         ("  funding", money(period.funding, sign=True)),
         ("equity", f"{money(period.end_equity)}"),
@@ -123,14 +137,14 @@ def _trades(period: Performance) -> str:
 
 
 def _where_from(period: Performance) -> list[Block]:
-    """By strategy, venue and symbol; what is one thing only is not broken down."""
+    """By strategy, venue and symbol; one venue or symbol alone has earned what all have."""
     blocks: list[Block] = []
     for title, parts in (
         ("strategy", period.by_strategy),
         ("venue", period.by_venue),
         ("symbol", period.by_symbol),
     ):
-        if parts:
+        if len(parts) > 1 or (parts and title == "strategy"):
             blocks.append(_parts(title, parts))
     return blocks
 
@@ -209,7 +223,7 @@ def _alert(one: AlertCount, zone: str) -> str:
     return f"  {one.severity} {one.kind}{times}, last at {clock_in(one.last_ns, zone)}"
 
 
-def _targets(ever: Performance) -> list[Block]:
+def _targets(ever: Performance, market: str) -> list[Block]:
     """The mission's targets beside what is so; a figure that there is no data for says so."""
     if ever.problem:
         return [Text(f"Targets: {ever.problem}")]
@@ -221,6 +235,8 @@ def _targets(ever: Performance) -> list[Block]:
         f"  drawdown: {ever.max_drawdown.fraction:.1%} (target < 25%)",
         f"  win rate: {_ratio(ever.win_rate, '.0%')} (target > 60%)",
     ]
+    if "simulated" in market.lower():
+        lines.append("  The market is simulated: none of this is evidence.")
     return [Text("\n".join(lines))]
 
 
@@ -230,7 +246,7 @@ def _mean_of_days(days: Sequence[Day]) -> str:
     if not shares:
         return "insufficient data: n = 0"
     mean = sum(shares, Decimal(0)) / len(shares)
-    return f"{mean:+.2%} in the mean, n = {len(shares)}"
+    return f"{percent(mean)} in the mean, n = {len(shares)}"
 
 
 def _ratio(ratio: Ratio, form: str) -> str:

@@ -17,7 +17,8 @@ from bot.message import Message, Text, stamp
 from bot.reports.calendar import DAY_NS, NS, Span, due_span, next_run
 from bot.reports.compose import compose
 from bot.reports.schedules import DESK, Schedule
-from bot.times import local_text, zone_info
+from bot.reports.words import run_text
+from bot.times import zone_info
 
 if TYPE_CHECKING:
     from bot.room import ControlRoom
@@ -105,7 +106,7 @@ class Reports:
             )
         self._made[key] = made
         after = next_run(one.timing, zone, span.until_ns, now_ns)
-        foot = Text(f"Next: {local_text(after, zone)}. /schedule changes it, /report shows one now.")
+        foot = Text(f"Next: {run_text(after, zone)}. /schedule changes it, /report shows one now.")
         return structs.replace(made, blocks=(*made.blocks, foot))
 
     async def _verify_for_ever(self) -> None:

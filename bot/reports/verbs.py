@@ -14,8 +14,8 @@ from bot.parse import Argument, UsageError, suggest
 from bot.reports.calendar import NS, Kind, Span, span_before, timing_of
 from bot.reports.compose import compose
 from bot.reports.schedules import DESK, Schedule
+from bot.reports.words import run_text
 from bot.rows import reads
-from bot.times import local_text
 from domain.settings import RoleName
 from domain.verdict import Reason
 
@@ -51,7 +51,7 @@ def _next(call: Call, one: Schedule) -> str:
     zone = call.room.zone(call.person.id)
     where = "" if one.owner == DESK else f" by {_ways(call, one)}"
     meant = f" (as {one.zone})" if one.owner == DESK and one.zone != zone else ""
-    return f"next {local_text(call.room.reports.next_ns(one, time.time_ns()), zone)}{meant}{where}"
+    return f"next {run_text(call.room.reports.next_ns(one, time.time_ns()), zone)}{meant}{where}"
 
 
 def _ways(call: Call, one: Schedule) -> str:

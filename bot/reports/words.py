@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from bot.reports.calendar import DAY_NS, NS
+from bot.times import zone_info
 
 
 def days_text(since_ns: int, until_ns: int) -> str:
@@ -20,3 +21,9 @@ def days_text(since_ns: int, until_ns: int) -> str:
     if (since.year, since.month) != (last.year, last.month):
         first += f" {since:%b}" if since.year == last.year else f" {since:%b %Y}"
     return f"{first} to {last.day} {last:%b %Y} ({count} UTC days)"
+
+
+def run_text(ts_ns: int, zone: str) -> str:
+    """When something comes, to the minute: `Mon 30 Nov 08:00 CET`."""
+    at = datetime.fromtimestamp(ts_ns // NS, zone_info(zone))
+    return f"{at:%a} {at.day} {at:%b %H:%M %Z}"

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 import time
+import weakref
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 from msgspec.structs import replace
 
@@ -26,6 +28,7 @@ from domain.errors import ConfigError
 from domain.events import Event
 from domain.facts import CommandDone, Fact, FactKey, TradingState
 from domain.performance import Performance
+from domain.reports import Happened
 from domain.settings import Person, RoleName, Settings, StrategySpec
 from engine.catalogue import built_in
 from engine.config.load import load_config
@@ -33,6 +36,7 @@ from engine.config.running import RunningSettings
 from engine.data.synthetic import SyntheticMarket
 from engine.desk import Desk, StrategySource
 from engine.performance import Now
+from engine.storage.happened import happened
 from engine.storage.ledger import read_performance
 from engine.storage.projector import Projector
 from engine.strategies import registry
@@ -107,7 +111,8 @@ class Engine:
             source_of=source_of,
         )
         self.desk.ledger = self._performance
-        self._folder: TemporaryDirectory[str] | None = None
+        self.desk.records.happened = self._happened
+        self._folder: str | None = None
         self.room = ControlRoom(self.desk, OpsStore(Path("not-opened")))
         """For lines without chat: nobody's preferences outlive it."""
         self.desk.settings.file = RunningSettings(load_config(None), built_in())
@@ -124,12 +129,19 @@ class Engine:
 
     async def _performance(self, since_ns: int, until_ns: int, now: Now) -> Performance:
         """From a projection that is made when it is first asked for."""
+        return read_performance(self._projection().engine, since_ns, until_ns, now)
+
+    async def _happened(self, since_ns: int, until_ns: int) -> Happened:
+        return happened(self._projection().engine, since_ns, until_ns)
+
+    def _projection(self) -> Projector:
         if self._folder is None:
-            self._folder = TemporaryDirectory()
-            self._projector = Projector(f"sqlite:///{self._folder.name}/p.db", self.driver.core.instruments)
+            self._folder = mkdtemp()
+            weakref.finalize(self, shutil.rmtree, self._folder)
+            self._projector = Projector(f"sqlite:///{self._folder}/p.db", self.driver.core.instruments)
             self._projector.open()
         self._projector.apply(self.facts)
-        return read_performance(self._projector.engine, since_ns, until_ns, now)
+        return self._projector
 
     def now_ns(self) -> int:
         return self.driver.core.state.ts_ns

@@ -1,6 +1,7 @@
 """A control room over a real engine, whose letters are noted instead of sent; time is given."""
 
 from contextlib import asynccontextmanager
+from decimal import Decimal
 
 from bot.config import AlertConfig, BotConfig, DiscordConfig, TelegramConfig
 from bot.message import Message
@@ -8,8 +9,8 @@ from bot.outbox import RefusedForGood
 from bot.room import ControlRoom
 from bot.store import OpsStore
 from bot.verbs import run_line
-from domain.commands import Door
-from tests.bot.world import GROUP, Engine, actor, fresh_id, until
+from domain.commands import Door, ManualTarget
+from tests.bot.world import BTC, GROUP, Engine, actor, fresh_id, until
 
 SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
@@ -68,3 +69,10 @@ async def settled(room):
 
 async def say(room, person, line, door=Door.TELEGRAM) -> Message:
     return await run_line(room, actor(person, door), line, fresh_id())
+
+
+async def trade(room, quantity: str, person="tina", instrument=BTC) -> None:
+    """A person's own order, without being asked back."""
+    command = ManualTarget(account="PAPER:main", instrument=instrument, qty=Decimal(quantity))
+    done = await room.desk.submit(command, actor(person), fresh_id())
+    assert done.ok, done.text

@@ -4,7 +4,7 @@ from bot.config import AlertConfig
 from bot.render import plain
 from bot.streams.service import Streams
 from bot.verbs import run_line
-from tests.bot.streams.rooms import DAY_NS, MINUTE_NS, SECOND_NS, Carrier, control_room, say, settled
+from tests.bot.streams.rooms import DAY_NS, MINUTE_NS, SECOND_NS, Carrier, control_room, say, settled, trade
 from tests.bot.world import GROUP, TELEGRAM, Engine, actor, fresh_id, until, world
 
 CHAT = f"telegram:{GROUP}"
@@ -43,7 +43,7 @@ async def test_the_chats_and_who_subscribed_hear_of_an_order_each_in_one_message
         streams = Streams(room, AlertConfig(), clock)
         await streams.step(clock())
         told = await fed(streams, engine, 0, clock)
-        await say(room, "tina", "/order buy BTC 0.01")
+        await trade(room, "0.01")
         engine.play(2)
         told = await fed(streams, engine, told, clock, 2)
         await streams.step(clock())
@@ -64,12 +64,12 @@ async def test_trades_of_one_strategy_go_to_who_asked_for_them_alone(tmp_path):
         await say(room, "vera", f"/subscribe trades of {strategy}")
         streams = Streams(room, AlertConfig(fills=False), clock)
         await streams.step(clock())
-        await say(room, "tina", "/order buy BTC 0.01")
-        engine.play(2)
+        await trade(room, "1", instrument="SOL-USDC-PERP.PAPER")
+        engine.play(20)
         await fed(streams, engine, 0, clock, 60)
         await settled(room)
-        by_hand = [text for _, text in carrier.to(VERA) if "by hand" in text]
-        assert not by_hand
+        assert any(f"{strategy}: " in text for _, text in carrier.to(VERA))
+        assert not [text for _, text in carrier.to(VERA) if "by hand" in text]
         assert not carrier.to(CHAT)
 
 
@@ -82,14 +82,14 @@ async def test_a_run_that_is_killed_after_any_look_tells_every_fill_once(tmp_pat
             streams = Streams(room, AlertConfig(), clock)
             await streams.resume()
             told = len(engine.facts)
-            await say(room, "tina", "/order buy BTC 0.001")
+            await trade(room, "0.001")
             engine.play(1)
             told = await fed(streams, engine, told, clock)
             if number % 2:
                 await fed(streams, engine, told, clock, 3)
             await settled(room)
             # killed here: what was counted after the last look is lost with the process
-            await say(room, "tina", "/order sell BTC 0.001")
+            await trade(room, "-0.001")
             engine.play(1)
     async with control_room(tmp_path, engine, carrier=carrier) as room:
         streams = Streams(room, AlertConfig(), clock)
@@ -186,7 +186,7 @@ async def test_in_a_running_service_fills_reach_the_chats_and_a_subscriber(tmp_p
     async with world(tmp_path, "telegram", fill_wait_s=0.05) as w:
         await run_line(w.room, actor("vera"), "/subscribe fills", fresh_id())
         await until(lambda: w.chat.health().get("streams") == "up" or w.chat._streams._wanted)
-        await run_line(w.room, actor("tina"), "/order buy BTC 0.002", fresh_id())
+        await trade(w.room, "0.002")
         w.engine.play(2)
         assert (await w.telegram.text("by hand: bought 0.002 BTC", chat=GROUP)).method == "sendMessage"
         await w.telegram.text("by hand: bought 0.002 BTC", chat=TELEGRAM["vera"])
@@ -198,8 +198,8 @@ async def test_fills_that_come_faster_than_they_are_read_are_read_again(tmp_path
     async with control_room(tmp_path, engine, carrier=carrier) as room:
         streams = Streams(room, AlertConfig(), clock)
         await streams.resume()
-        for side in ("buy", "sell") * 2:
-            await say(room, "tina", f"/order {side} BTC 0.001")
+        for quantity in ("0.001", "-0.001") * 2:
+            await trade(room, quantity)
             engine.play(1)
         last = engine.facts[-1]
         await streams.fill_gap((last.seq, last.index))  # the subscription lost all of them
