@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ log = structlog.get_logger("bot.reports")
 PHONE = 38
 DRAW_WITHIN_S = 30.0
 SHOWN_PARTS = 6
+MOST_DAYS = 14
 SHOWN_REQUESTS = 5
 SHOWN_ALERTS = 5
 PICTURES = {
@@ -51,18 +53,19 @@ async def compose(room: ControlRoom, kind: Kind | None, span: Span, zone: str, n
     pictures = [] if period.problem else await _pictures(room, PICTURES[kind], span, zone)
     status = desk.status()
     days = days_text(span.since_ns, span.until_ns) + ("" if kind else f", until {clock_in(span.until_ns, 'UTC')}")
-    blocks: list[Block] = [Text(days), *_missed(span)]
-    if status.environment != "prod":
-        blocks.append(Text(f"{status.environment.capitalize()} money, market: {status.market}."))
+    money_of = {"paper": " · paper money", "testnet": " · test money"}.get(status.environment, "")
+    blocks: list[Block] = [Text(f"{days}{money_of}"), *_missed(span)]
     blocks += _figures(period)
     if not period.problem:
-        blocks += _where_from(period)
+        blocks += [*_by_day(kind, period.by_day), *_where_from(period)]
+    if kind is not None and status.ts_ns >= span.until_ns:
+        blocks.append(Text(f"Since then, today so far: {money(status.day_pnl, sign=True)}."))
     blocks += [
         *_risk(desk),
         *_decisions(happened),
         *_alerts(happened, zone),
         *_targets(ever, status.market),
-        *_chain(desk),
+        *_chain(desk, now_ns),
     ]
     missing = len(PICTURES[kind]) - len(pictures)
     if missing and not period.problem:
@@ -136,6 +139,30 @@ def _trades(period: Performance) -> str:
     return f"{period.trades}, {period.wins} won" if period.trades else "none ended"
 
 
+def _by_day(kind: Kind | None, days: Sequence[Day]) -> list[Block]:
+    """The days of a week, the best and the worst of a month."""
+    if len(days) < 2 or kind is Kind.MONTHLY:
+        return _best_and_worst(days) if len(days) > 1 else []
+    rows = ((_day_name(day), money(day.net, sign=True), str(day.trades)) for day in days[-MOST_DAYS:])
+    return [Table(("day", "net", "trades"), tuple(rows))]
+
+
+def _best_and_worst(days: Sequence[Day]) -> list[Block]:
+    best, worst = max(days, key=lambda day: day.net), min(days, key=lambda day: day.net)
+    up = sum(day.net > 0 for day in days)
+    rows = (
+        ("best day", f"{_day_name(best)} {money(best.net, sign=True)}"),
+        ("worst day", f"{_day_name(worst)} {money(worst.net, sign=True)}"),
+        ("days", f"{up} of {len(days)} with a profit"),
+    )
+    return [Pairs(rows)]
+
+
+def _day_name(day: Day) -> str:
+    at = date.fromisoformat(day.day)
+    return f"{at:%a} {at.day} {at:%b}"
+
+
 def _where_from(period: Performance) -> list[Block]:
     """By strategy, venue and symbol; one venue or symbol alone has earned what all have."""
     blocks: list[Block] = []
@@ -170,9 +197,10 @@ def _risk(desk: Desk) -> list[Block]:
     view = desk.risk()
     rows = tuple((use.name, f"{use.bar} {use.words}") for use in limits.used(desk))
     state = desk.status()
+    incident = [Text(f"Incident: {state.incident}")] if state.incident else []
     loosened = [Text(f"OVERRIDE in force: {one.rule} until {utc_text(one.until_ns)}.") for one in state.overrides]
     head = Text(f"Risk now: {view.level}; trading is {state.trading_state.upper()}.")
-    return [head, Pairs(rows), *loosened] if rows else [head, *loosened]
+    return [head, *incident, *([Pairs(rows)] if rows else []), *loosened]
 
 
 def _decisions(happened: Happened) -> list[Block]:
@@ -246,7 +274,7 @@ def _mean_of_days(days: Sequence[Day]) -> str:
     if not shares:
         return "insufficient data: n = 0"
     mean = sum(shares, Decimal(0)) / len(shares)
-    return f"{percent(mean)} in the mean, n = {len(shares)}"
+    return f"{percent(mean)} in the mean, n = {len(shares)} day{'s' * (len(shares) > 1)}"
 
 
 def _ratio(ratio: Ratio, form: str) -> str:
@@ -255,8 +283,8 @@ def _ratio(ratio: Ratio, form: str) -> str:
     return f"{ratio.value:{form}}, n = {ratio.n}{f', {ratio.caveat}' if ratio.caveat else ''}"
 
 
-def _chain(desk: Desk) -> list[Block]:
-    return [Text(chain_words(desk.records.chain.view(), desk.status().ts_ns))]
+def _chain(desk: Desk, now_ns: int) -> list[Block]:
+    return [Text(chain_words(desk.records.chain.view(), now_ns))]
 
 
 def chain_words(view: ChainView, now_ns: int) -> str:

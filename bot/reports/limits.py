@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from bot.message import money, number
+from bot.message import number
 
 if TYPE_CHECKING:
     from engine.desk import Desk
@@ -35,8 +35,16 @@ class Use(Struct, frozen=True):
         if self.unit == "fraction":
             return f"{self.used * 100:.1f} of {number((self.limit * 100).normalize())} %"
         if self.unit == "USD":
-            return f"{money(self.used).partition('.')[0]} of {money(self.limit).partition('.')[0]}"
+            return f"{_short(self.used)} of {_short(self.limit)}"
         return f"{number(self.used.quantize(Decimal('0.1')))} of {number(self.limit)}"
+
+
+def _short(amount: Decimal) -> str:
+    """An amount in few characters: 950, 1.2k, 1M."""
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if amount >= size:
+            return f"{number((amount / size).quantize(Decimal('0.1')))}{unit}"
+    return f"{amount:.0f}"
 
 
 def used(desk: Desk) -> list[Use]:

@@ -69,9 +69,7 @@ async def test_every_day_has_one_summary_at_the_persons_time_across_a_change_of_
     async with control_room(tmp_path, engine, carrier=carrier) as room:
         await room.people.change("vera", timezone="Europe/Berlin")
     await play(tmp_path, engine, carrier, 24 * 4, line="/schedule set daily 02:30")
-    assert days(carrier, VERA) == [
-        f"{day} Mar 2026 (UTC day)" for day in ("Fri 27", "Sat 28", "Sun 29", "Mon 30")
-    ]
+    assert days(carrier, VERA) == [f"{day} Mar 2026 (UTC day)" for day in ("Fri 27", "Sat 28", "Sun 29", "Mon 30")]
     assert not any("earlier" in text for _, text in carrier.to(VERA))
 
 
