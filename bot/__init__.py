@@ -7,6 +7,7 @@ Talks to the service only through `engine.desk`; imports nothing else but `domai
     show, act  what the verbs do: read the desk, or send it a command
     room       `ControlRoom`: what the verbs work with; people holds what each person has chosen
     message    the small document that every door renders
+    harmless   any text as any screen may be given it
     render     that document as plain text, Telegram HTML and Discord markdown, cut to each limit
     buttons    signed approve and deny buttons
     store      the operational database: inbox and outbox

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
+from bot.amounts import amount_for, held_of
 from bot.call import Call
-from bot.message import Message, Text
+from bot.confirm import confirm
+from bot.message import Message, Table, Text, base_name, number
 from bot.outcome import submit
 from bot.parse import (
     Argument,
@@ -27,7 +29,11 @@ from bot.rows import ACCOUNT, PARAMS, REASON, STRATEGY, SYMBOL, VENUE, acts, kin
 from bot.show import strategy_of
 from domain import commands
 from domain.account import venue_of
+from domain.facts import Severity
 from domain.settings import RoleName, StrategySpec
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
 
 ALL = "all"
 LIKE_A_VENUE = 0.75
@@ -86,14 +92,39 @@ async def order(call: Call) -> Message:
 
 
 async def cancel(call: Call) -> Message:
-    """Cancel one order by its client id, or by its end when only one ends so."""
+    """Cancel one order by its client id, or by its end when only one ends so; or all, after a question."""
     wanted = call.arguments["id"]
+    if wanted.lower() == ALL:
+        return await _cancel_all(call)
     known = [view.cid for view in call.desk.orders()]
     hits = [wanted] if wanted in known else [cid for cid in known if cid.endswith(wanted)]
     if len(hits) != 1:
         why = f"{len(hits)} open orders end with" if hits else "no open order is called"
         raise UsageError(f"{why} {wanted!r}: {suggest(wanted, hits or known)}")
     return await submit(call, commands.CancelOrder(cid=hits[0]))
+
+
+async def _cancel_all(call: Call) -> Message:
+    """Ask whether every open order is to be cancelled; what protects or only reduces is not among them."""
+    everything = call.desk.orders()
+    found = [view for view in everything if not view.reduce_only]
+    left = f"{len(everything) - len(found)} that protect or only reduce stay."
+    if not found:
+        return Message(title="No orders to cancel", blocks=(Text(left),) if everything else ())
+    names = call.desk.instruments()
+    rows = tuple(
+        (base_name(view.instrument, names), f"{view.side} {number(view.qty)}", number(view.price), view.cid)
+        for view in found
+    )
+    notes = ["Their instruments are put on hold, so that no strategy places them again."]
+    notes += [left] if len(found) < len(everything) else []
+    return await confirm(
+        call,
+        title=f"Cancel all {len(found)} orders?",
+        blocks=(Table(("symbol", "order", "price", "id"), rows, left=2), *map(Text, notes)),
+        command=commands.CancelOrders(cids=tuple(view.cid for view in found)),
+        severity=Severity.WARNING,
+    )
 
 
 async def hold(call: Call) -> Message:
@@ -109,7 +140,10 @@ async def cap(call: Call) -> Message:
     instrument = instrument_of(call.desk, call.arguments["symbol"])
     account = account_of(call.desk, call.arguments.get("account", ""), instrument)
     text = call.arguments["qty"].lower()
-    quantity = None if text == "none" else Decimal(0) if text == "0" else quantity_of(text)
+    held = held_of(call.desk, account, instrument)
+    quantity: Decimal | None = None
+    if text != "none":
+        quantity = Decimal(0) if text == "0" else amount_for(call.desk, account, instrument, text, buys=held < 0).qty
     return await submit(call, commands.SetCap(account=account, instrument=instrument, qty=quantity))
 
 
@@ -148,6 +182,10 @@ async def load_strategy(call: Call) -> Message:
     params = params_of(call.arguments.get("params", ""))
     spec = StrategySpec(id=call.arguments["id"], kind=kind, account=account, instruments=instruments, params=params)
     return await submit(call, commands.LoadStrategy(spec=spec))
+
+
+def _cancellable(desk: Desk) -> list[str]:
+    return [ALL, *open_orders(desk)]
 
 
 STRATEGY_VERBS: Final = (
@@ -236,10 +274,12 @@ ORDER_VERBS: Final = (
     ),
     lowers(
         "cancel",
-        "Cancel one order",
+        "Cancel one order, or all of them after a question",
         cancel,
-        Argument(name="id", help="the order, or the end of its id", complete=open_orders),
-        examples=("/cancel 4f2a",),
+        Argument(name="id", help="the order, the end of its id, or all", complete=_cancellable),
+        aliases=("coo",),
+        examples=("/cancel 4f2a", "/cancel all"),
+        gate="C for all",
     ),
     lowers(
         "hold",
@@ -259,7 +299,7 @@ ORDER_VERBS: Final = (
         "Cap the position in an instrument",
         cap,
         SYMBOL,
-        Argument(name="qty", help="the largest position in base units; none lifts the cap"),
+        Argument(name="qty", help="the largest position: 0.5, $20k; none lifts the cap"),
         ACCOUNT,
         adds_with="none",
         examples=("/cap BTC 0.5", "/cap BTC none"),

@@ -175,12 +175,17 @@ def _unit_problem(text: str, unit: str, base: str) -> str:
     return f"{text!r}: quantities are in {kind}. For example: 0.25{base.lower()}, $2k, 25%"
 
 
+def held_of(desk: Desk, account: AccountId, instrument: InstrumentId) -> Decimal:
+    """The position of an account in an instrument, with its sign."""
+    return next((v.qty for v in desk.positions() if (v.account, v.instrument) == (account, instrument)), Decimal(0))
+
+
 def amount_for(desk: Desk, account: AccountId, instrument: InstrumentId, text: str, *, buys: bool) -> Amount:
     """As `amount_of`, with everything the desk knows: price, equity, step, and the position that it would reduce.
 
     Raises `UsageError`.
     """
-    held = next((v.qty for v in desk.positions() if (v.account, v.instrument) == (account, instrument)), Decimal(0))
+    held = held_of(desk, account, instrument)
     contract, price = desk.contract(instrument), desk.prices().get(instrument)
     if contract is None:
         raise UsageError(f"no instrument is called {instrument!r}")

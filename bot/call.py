@@ -47,6 +47,7 @@ class Call(Struct, frozen=True, kw_only=True):
 
 GATES: Final = {
     "": "at once",
+    "C for all": "all of them you confirm first, within 30 seconds",
     "C": "you confirm it first, within 30 seconds",
     "P1": "one other person agrees",
     "P1 if large": "a large one needs another person's vote",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -31,6 +32,8 @@ log = structlog.get_logger("bot.outbox")
 
 LATE_NS = 60_000_000_000
 MAX_BACKOFF_S = 15.0
+_DIGEST = re.compile("([0-9a-f]{8})[0-9a-f]{56}")
+"""People are shown the beginning of a SHA-256."""
 PRIORITY = {Severity.CRITICAL: 0, Severity.ERROR: 1, Severity.WARNING: 5, Severity.INFO: 5}
 IDLE = 7
 """Goes when nothing else waits: what is watched, not what must be known."""
@@ -156,7 +159,8 @@ class Outbox:
         self, event: str, recipients: Iterable[str], message: Message, replaces: str = "", *, priority: int | None = None
     ) -> list[Letter]:
         """The letters that bring a message to each recipient; `event` makes them unique and is their reference."""
-        stamped = structs.replace(message, stamp=f"{message.stamp} · ref {event}".removeprefix(" · "))
+        reference = _DIGEST.sub(r"\1", event)
+        stamped = structs.replace(message, stamp=f"{message.stamp} · ref {reference}".removeprefix(" · "))
         return [
             Letter(
                 event=event,

@@ -13,6 +13,7 @@ from itertools import groupby
 
 from msgspec import Struct, structs
 
+from bot.harmless import harmless, shortened, units
 from bot.message import Button, Code, Message, Pairs, Picture, Table, Text
 from domain.facts import Severity
 
@@ -21,6 +22,10 @@ TELEGRAM_CAPTION_LIMIT = 1024
 DISCORD_LIMIT = 4096
 """Of an embed's description; plain content may have 2000."""
 MAX_PAGES = 3
+MAX_ENTITIES = 90
+"""Telegram shows no more than 100 changes of look in a text."""
+CAPTION_UNITS = 310
+"""How long a title or a picture's words may be in a caption, beside the stamp."""
 PART_RESERVE = 120
 """Room for the part number and for what the outbox may put in front of a late or repeated message."""
 MARKS = {
@@ -76,8 +81,13 @@ def _same(text: str) -> str:
     return text
 
 
+_MARKED = re.compile(r"([\\*_~`|\[\]<@])")
+_LISTED = re.compile(r"^(\s*(?=[#>+-])|\s*[0-9]+(?=[.)](?:\s|$)))(.)")
+"""What makes a head, a quote or a list at the beginning of a line."""
+
+
 def _escape_discord(text: str) -> str:
-    return re.sub(r"([\\*_~`|\[\]<@]|^[#>-])", r"\\\1", text)
+    return _LISTED.sub(r"\1\\\2", _MARKED.sub(r"\\\1", text))
 
 
 def _escape_discord_fixed(text: str) -> str:
@@ -116,13 +126,9 @@ EMAIL = Dialect(
 )
 
 
-def units(text: str) -> int:
-    """Length in UTF-16 code units."""
-    return len(text) + sum(char > "\uffff" for char in text)
-
-
 def plain(message: Message, *, files: bool = True) -> str:
     """The whole message as plain text, for terminal, dashboard and files; without `files` theirs is left out."""
+    message = harmless(message)
     below = [Line(f"[picture: {picture.words}]") for picture in message.pictures]
     below += [Line(message.file_text)] if message.file_name and files else []
     return "\n".join(line.text for line in [*_lines(message), *below, *_stamp(message)])
@@ -130,6 +136,7 @@ def plain(message: Message, *, files: bool = True) -> str:
 
 def markup(message: Message, dialect: Dialect) -> str:
     """The whole message in a dialect without limits, its pictures and file not among it."""
+    message = harmless(message)
     return _markup([*_lines(message), *_stamp(message)], dialect)
 
 
@@ -144,6 +151,7 @@ def discord(message: Message) -> tuple[Parcel, ...]:
 
 
 def _parcels(message: Message, dialect: Dialect) -> tuple[Parcel, ...]:
+    message = harmless(message)
     pages = _pages(_lines(message), _stamp(message), dialect)
     if len(pages) > MAX_PAGES:
         return (_file_parcel(message, dialect),)
@@ -171,14 +179,14 @@ def _illustrated(message: Message, parcels: tuple[Parcel, ...], dialect: Dialect
 
 
 def _captioned(message: Message, picture: Picture, dialect: Dialect) -> Parcel:
-    line = Line(picture.words[: dialect.room_below // 8])
+    line = Line(shortened(picture.words, CAPTION_UNITS))
     text = _markup([line], dialect)
     return Parcel(text=text, plain=line.text, severity=message.severity, picture=picture)
 
 
 def _attached(message: Message, dialect: Dialect) -> Parcel:
     """The file that a message carries, with its name as the caption: a caption may be much shorter than a text."""
-    line = Line(message.file_name[:200], "bold")
+    line = Line(message.file_name, "bold")
     return Parcel(
         text=_markup([line], dialect),
         plain=line.text,
@@ -190,9 +198,9 @@ def _attached(message: Message, dialect: Dialect) -> Parcel:
 
 def _file_parcel(message: Message, dialect: Dialect) -> Parcel:
     whole = plain(message)
-    title = Line(_title(message)[:200], "bold")
+    title = Line(shortened(_title(message), CAPTION_UNITS), "bold")
     note = Line(f"{whole.count(chr(10)) + 1} lines: too long for a chat, so it is in the file.")
-    page = [title, note, *(Line(line.text[:400], line.look) for line in _stamp(message))]
+    page = [title, note, *_stamp(message)]
     name = re.sub(r"[^a-z0-9]+", "-", message.title.lower()).strip("-")[:40] or "reply"
     return Parcel(
         text=_markup(page, dialect),
@@ -253,13 +261,14 @@ def _pages(lines: list[Line], tail: list[Line], dialect: Dialect) -> list[list[L
     """Cut at line ends into pages that fit with `tail` and a part number; long lines are cut too."""
     budget = dialect.limit - PART_RESERVE - sum(_cost(line, "", dialect) for line in tail)
     pages: list[list[Line]] = [[]]
-    used, look = 0, ""
+    used, look, entities = 0, "", 0
     for line in _short_lines(lines, dialect, budget):
         cost = _cost(line, look, dialect)
-        if pages[-1] and used + cost > budget:
+        if pages[-1] and (used + cost > budget or entities >= MAX_ENTITIES):
             pages.append([])
-            used, cost = 0, _cost(line, "", dialect)
+            used, entities, cost = 0, 0, _cost(line, "", dialect)
         pages[-1].append(line)
+        entities += bool(line.look) and line.look != look
         used, look = used + cost, line.look
     count = len(pages)
     if count == 1:

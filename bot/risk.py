@@ -8,9 +8,18 @@ from bot.call import Call
 from bot.message import Block, Message, Pairs, Table, Text, money, number
 from bot.parse import UsageError
 from domain.facts import Severity
-from domain.risk_views import CorrelationView, ExposureView, RiskView, StrategyRiskView, StressView, TailView
+from domain.risk_views import (
+    CorrelationView,
+    ExposureView,
+    LimitUseView,
+    RiskView,
+    StrategyRiskView,
+    StressView,
+    TailView,
+)
 
 SEVERITY = {"low": Severity.INFO, "medium": Severity.WARNING, "high": Severity.ERROR, "critical": Severity.CRITICAL}
+BAR, FULL, EMPTY = 10, "█", "░"
 STRESS_NOTE = (
     "Worst of three: others by their beta, everything together, hedges fail. Stops are not counted: in a minute they "
     "fill behind the price. Leaving afterwards costs extra: a wider spread and the fee; the book behind the touch is "
@@ -26,6 +35,8 @@ async def risk(call: Call) -> Message:
         raise UsageError(f"/risk {what} is not known; did you mean /risk stress {what}?")
     view = call.desk.risk()
     blocks: list[Block] = [Pairs(tuple(_figures(view)))]
+    if view.limits:
+        blocks.append(_limits(view.limits))
     for title, rows in (("asset", view.by_asset), ("venue", view.by_venue), ("strategy", view.by_strategy)):
         if rows:
             blocks.append(_exposure(title, rows))
@@ -70,6 +81,40 @@ def _figures(view: RiskView) -> list[tuple[str, str]]:
     else:
         beta = _too_few(view.beta_n, view.beta_needed)
     return [*rows, ("beta to BTC", beta)]
+
+
+def bar(share: Decimal) -> str:
+    """Ten blocks, as many full as tenths are used; what is used at all shows."""
+    full = min(BAR, max(int(share * BAR), 1 if share > 0 else 0))
+    return FULL * full + EMPTY * (BAR - full)
+
+
+def _limits(rows: tuple[LimitUseView, ...]) -> Table:
+    """Each limit with what is used of it, the fullest first."""
+    return Table(
+        ("limit", "used", "", "now", "of", "where"),
+        tuple(
+            (
+                row.rule,
+                bar(row.share),
+                f"{row.share:.0%}",
+                in_unit(row.used, row.unit),
+                in_unit(row.limit, row.unit),
+                row.scope.partition(".")[0],
+            )
+            for row in rows
+        ),
+        left=2,
+    )
+
+
+def in_unit(value: Decimal, unit: str) -> str:
+    """A limit's value as people say it."""
+    if unit == "fraction":
+        return f"{number((value * 100).normalize())}%"
+    if unit == "USD":
+        return money(value)
+    return f"{number(value)}{'x' if unit == 'times' else ''}"
 
 
 def _too_few(n: int, needed: int) -> str:

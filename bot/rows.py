@@ -31,6 +31,11 @@ def _venues(desk: Desk) -> list[str]:
     return [view.venue for view in desk.venues()]
 
 
+def person_ids(desk: Desk) -> list[str]:
+    """Everybody who may do anything here."""
+    return [view.id for view in desk.persons()]
+
+
 def kinds(desk: Desk) -> list[str]:
     """Kinds of strategies that can be loaded."""
     return desk.strategy_kinds()

@@ -19,6 +19,7 @@ from bot.message import (
     signed,
 )
 from bot.parse import UsageError, account_of, instrument_of, suggest
+from domain.account import venue_of
 from domain.facts import Severity, TradingState
 from domain.market import FeedState
 from domain.views import (
@@ -264,17 +265,27 @@ def _pnl_rows(view: PnlView) -> tuple[tuple[str, str], ...]:
 
 
 async def balance(call: Call) -> Message:
-    """Money of each account."""
-    wanted = account_of(call.desk, call.arguments["account"]) if "account" in call.arguments else ""
-    rows = tuple(
-        (view.account, money(view.cash), money(view.equity), money(view.margin_used), money(view.free), view.currency)
-        for view in call.desk.balances()
-        if not wanted or view.account == wanted
-    )
-    if not rows:
+    """Money of each account, of an exchange or everywhere, with the sums."""
+    where, views = call.arguments.get("exchange", ""), call.desk.balances()
+    if where.upper() in {venue_of(view.account) for view in views}:
+        views = [view for view in views if venue_of(view.account) == where.upper()]
+    elif where:
+        wanted = account_of(call.desk, where)
+        views = [view for view in views if view.account == wanted]
+    if not views:
         return Message(title="No accounts")
-    columns = ("account", "cash", "equity", "margin", "free", "currency")
-    return Message(title="Balance", blocks=(Table(columns, rows),))
+    rows = [
+        (view.account, *map(money, (view.cash, view.equity, view.margin_used, view.free)), view.currency)
+        for view in views
+    ]
+    total = sum((view.equity for view in views), Decimal(0))
+    if len(views) > 1:
+        sums = (
+            sum((getattr(v, name) for v in views), Decimal(0)) for name in ("cash", "equity", "margin_used", "free")
+        )
+        rows.append(("total", *map(money, sums), "USD"))
+    columns = ("account", "cash", "equity", "locked", "free", "currency")
+    return Message(title=f"Balance: {money(total)} equity", blocks=(Table(columns, tuple(rows)),))
 
 
 async def strategies(call: Call) -> Message:

@@ -105,7 +105,9 @@ async def keep_running(
             log.error("bot disabled, trading goes on", bot=name, why=health.detail, retry_s=DISABLED_PAUSE_S)  # noqa: TRY400
             await asyncio.sleep(DISABLED_PAUSE_S)
             continue
-        except Exception as error:  # noqa: BLE001 - a bot's fault must not become the service's
+        except Exception as error:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError from error  # what broke was the session's way out
             cause = _first(error)
             why, wait_s = f"{type(cause).__name__}: {scrub(str(cause), secret())}", pause_s
         if time.monotonic() - began > GOOD_RUN_S:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from bot import act, breakers, confirm, emergency, links, settings, show, timezone, votes
+from bot import act, breakers, confirm, emergency, links, records, settings, show, timezone, users, votes
 from bot.call import GATES, Call, Effect, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal
-from bot.parse import Argument, UsageError, bind, check, clean, nearest, words_of
+from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, venues, words_of
 from bot.reports import verbs as reports
 from bot.risk import risk
 from bot.rows import ACCOUNT, ONE_SYMBOL, REASON, RISK, STRATEGY, VENUE
@@ -62,6 +62,10 @@ async def _nothing(call: Call) -> Message:
     return structs.replace(overview, title="Hello", blocks=(Text(hint), *overview.blocks))
 
 
+def _places(desk: Desk) -> list[str]:
+    return list(dict.fromkeys([*venues(desk), *accounts(desk)]))
+
+
 def _names(_: Desk) -> list[str]:
     return [verb.name for verb in VERBS if not verb.hidden]
 
@@ -71,7 +75,7 @@ VERBS: Final = (
         "status",
         "Trading state, equity, feeds, and what is not well",
         show.status,
-        aliases=("health", "ping"),
+        aliases=("ping",),
         examples=("/status",),
     ),
     _reads(
@@ -100,11 +104,11 @@ VERBS: Final = (
     ),
     _reads(
         "balance",
-        "Cash, equity and margin by account",
+        "Cash, equity, locked and free by account, and the sum",
         show.balance,
-        ACCOUNT,
+        Argument(name="exchange", help="an exchange or an account", required=False, complete=_places),
         aliases=("portfolio", "pf"),
-        examples=("/balance",),
+        examples=("/balance", "/balance PAPER"),
     ),
     _reads(
         "trades",
@@ -127,6 +131,7 @@ VERBS: Final = (
         "Connections to exchanges, their rate limits, and what waits for them",
         show.venues,
         VENUE,
+        aliases=("exchanges",),
         examples=("/venues", "/venues PAPER"),
     ),
     _reads("strategies list", "Every loaded strategy", show.strategies, examples=("/strategies",)),
@@ -139,6 +144,8 @@ VERBS: Final = (
     *breakers.VERBS,
     *emergency.VERBS,
     *settings.VERBS,
+    *records.VERBS,
+    *users.VERBS,
     *links.VERBS,
     *reports.VERBS,
     *streams.VERBS,
@@ -168,6 +175,8 @@ GROUP_HELP: Final = {
     "config": "Settings: get, set, history, diff, rollback",
     "limits": "Limits: show, set",
     "schedule": "Summaries by themselves: list, set, off",
+    "users": "Persons: list, role, link, unlink",
+    "keys": "Keys: status",
     "overrides": "Limits that are loosened for a while: list, end",
 }
 """First words of verbs with two words; alone they mean `list`."""

@@ -249,6 +249,12 @@ class ChangeSettings(Struct, frozen=True, kw_only=True, tag="change_settings"):
     step: int = 0
 
 
+class CancelOrders(Struct, frozen=True, kw_only=True, tag="cancel_orders"):
+    """Cancel these orders, as `CancelOrder` does; what protects or only reduces is left."""
+
+    cids: tuple[str, ...]
+
+
 Command: TypeAlias = (
     Halt
     | Resume
@@ -274,4 +280,5 @@ Command: TypeAlias = (
     | AcknowledgeIncident
     | RecoverIncident
     | ChangeSettings
+    | CancelOrders
 )

@@ -41,7 +41,7 @@ class Happened(Struct, frozen=True, kw_only=True):
     refused: tuple[tuple[str, int], ...] = ()
 
 
-class ChainView(Struct, frozen=True, kw_only=True):
+class Verified(Struct, frozen=True, kw_only=True):
     """The audit chain: `head` (hex) after record `seq`, and the last verification, `verified_ns` 0 = none in this run.
 
     `is_sound` = everything up to `verified_seq` is as it was written; else `detail` says what is not.

@@ -67,6 +67,20 @@ class StrategyRiskView(Struct, frozen=True, kw_only=True):
     """Of its own record."""
 
 
+class LimitUseView(Struct, frozen=True, kw_only=True):
+    """How much of a limit is used, at the scope where most of it is. `share` is used over limit, 1 = all of it.
+
+    Of a limit that asks for at least so much (`liquidation_distance`), `share` is the limit over what there is.
+    """
+
+    rule: str
+    scope: str
+    used: Decimal
+    limit: Decimal
+    unit: str
+    share: Decimal
+
+
 class RiskView(Struct, frozen=True, kw_only=True):
     """The portfolio's risk at a glance."""
 
@@ -93,6 +107,8 @@ class RiskView(Struct, frozen=True, kw_only=True):
     """Worth of what is held and has no samples: the figures from returns do not know it."""
     unpriced: tuple[str, ...] = ()
     """Instruments that are held and have no price: nothing here counts them."""
+    limits: tuple[LimitUseView, ...] = ()
+    """The fullest first."""
 
 
 class StressView(Struct, frozen=True, kw_only=True):

@@ -39,12 +39,12 @@ from engine.core.core import Core
 from engine.core.people import WRONG
 from engine.core.state import MANUAL
 from engine.desk_breakers import breakers
+from engine.desk_records import DeskRecords
 from engine.desk_settings import DeskSettings
 from engine.emergency import views as emergency
 from engine.links import Links
 from engine.performance import Now, now_of
 from engine.recent import KEPT_FACTS, Recent
-from engine.records import Records
 from engine.risk_views import RiskDesk
 from engine.subscription import FactSubscription
 from risk.rules import RULES
@@ -110,7 +110,7 @@ class Desk:
         self.codes: Codes | None = None
         """Checks the one-time codes of voters; whoever has their secrets says it here, without it none is right."""
         self.links = Links(core, clock, self.report)
-        self.records = Records(journal, clock)
+        self.records = DeskRecords()
         self._put = put
         self._kinds = strategy_kinds
         self._source_of = source_of
@@ -127,6 +127,7 @@ class Desk:
     def publish(self, facts: Sequence[f.Fact]) -> None:
         """Take the facts of one event: answer who waits, remember fills and equity, hand on to readers."""
         for fact in facts:
+            self.records.remember(fact)
             if isinstance(fact, f.CommandDone):
                 future = self._waiting.pop(fact.request_id, None)
                 if future is not None and not future.done():

@@ -1,22 +1,123 @@
-"""What is on record, for summaries: what happened in a period, and how the audit chain is."""
+"""Wires what people look up afterwards to the data folder it is in: journal, log, secrets and parts of the service."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from domain.ports import Clock, Journal
-from domain.reports import Happened
-from engine.chain import Chain
+from domain.errors import ConfigError, JournalError
+from domain.ports import Secrets
+from domain.record_views import ChainView, KeyStatus, PartView
+from engine.codes import Codes
+from engine.core.journal.format import MAIN, Broken
+from engine.core.journal.scan import main_segments
+from engine.core.journal.segments import first_seq_of, list_segments
+from engine.desk_records import Chain, Log
+from engine.observe.redact import Redactor
+from engine.observe.tail import tail
+from engine.verifier import Verifier
+
+if TYPE_CHECKING:
+    from engine.config import Config
+    from engine.runtime import Runtime
+
+SHOWN = 8
+OWN = ("projection: ", "journal: ")
+"""Problems that have a part of their own."""
 
 
-async def nothing(since_ns: int, until_ns: int) -> Happened:
-    """There is no projection here that could be asked."""
-    return Happened(since_ns=since_ns, until_ns=until_ns, problem="nothing is recorded here")
+def chain_of(folder: Path) -> Chain:
+    """Looks at the newest segment of a journal, while it is being written."""
+
+    async def look() -> ChainView:
+        return await asyncio.to_thread(_look, folder)
+
+    return look
 
 
-class Records:
-    """`happened` tells what happened in [since, until) and never raises; whoever has a projection says it here."""
+def _look(folder: Path) -> ChainView:
+    records, segment = 0, None
+    try:
+        newest = max((first_seq_of(path) for path in list_segments(folder, MAIN)), default=1)
+        for segment in main_segments(folder, from_seq=newest, check_chain=True):
+            records = sum(1 for _ in segment.frames())
+    except Broken as error:
+        return ChainView(ok=False, text=f"broken: {error.place}. ./moondev audit verify says more")
+    except (JournalError, OSError) as error:
+        return ChainView(ok=False, text=f"cannot be read: {error}")
+    if segment is None:
+        return ChainView(ok=False, text="the journal has no segment")
+    text = f"{records} records of {segment.name} up to {segment.last_seq}, head {segment.chain.hex()[:SHOWN]}"
+    return ChainView(ok=True, text=f"{text}; all of it: ./moondev audit verify")
 
-    def __init__(self, journal: Journal | None, clock: Clock) -> None:
-        self.chain = Chain(journal, clock)
-        self.happened: Callable[[int, int], Awaitable[Happened]] = nothing
+
+def log_of(file: Path, names: Sequence[tuple[str, str]], secrets: Secrets) -> Log:
+    """Reads the end of a log file; what has become a secret since it was written is taken out now."""
+
+    async def read(limit: int, level: str) -> list[str]:
+        redactor = Redactor()
+        for _, name in names:
+            with suppress(ConfigError):
+                redactor.add(secrets.get(name))
+        return await asyncio.to_thread(tail, file, limit, level, redactor.clean)
+
+    return read
+
+
+def keys_of(file: Path, names: Sequence[tuple[str, str]], secrets: Secrets) -> Callable[[], tuple[KeyStatus, ...]]:
+    """Tells of keys without showing them; `file` is where they are kept."""
+
+    def look() -> tuple[KeyStatus, ...]:
+        changed_ns = file.stat().st_mtime_ns if file.exists() else 0
+        return tuple(
+            KeyStatus(account=account, name=name, fingerprint=fingerprint(secrets, name), changed_ns=changed_ns)
+            for account, name in names
+        )
+
+    return look
+
+
+def fingerprint(secrets: Secrets, name: str) -> str:
+    """The beginning of a secret's SHA-256, "" when there is none: enough to see that it is another one."""
+    try:
+        return hashlib.sha256(secrets.get(name).encode()).hexdigest()[:SHOWN]
+    except ConfigError:
+        return ""
+
+
+def key_names(config: Config) -> list[tuple[str, str]]:
+    """What each secret of the settings is for, and its name."""
+    accounts = [account for item in config.venues for account in item.accounts]
+    names = [(account.id, name) for account in accounts for name in (account.api_key, account.key) if name]
+    bots = (("Telegram bot", config.telegram), ("Discord bot", config.discord))
+    return [*names, *((use, bot.token_secret) for use, bot in bots if bot.enabled)]
+
+
+def parts_of(runtime: Runtime) -> tuple[PartView, ...]:
+    """How the engine's own parts are, and what waits in front of each."""
+    loop, journal, projection = runtime.loop, runtime.journal, runtime.projection
+    failure, trouble = str(loop.failure or ""), projection.trouble or projection.gap
+    waiting = f"run {runtime.epoch}, {len(loop.urgent) + len(loop.inbox)} events wait"
+    unwritten = max(0, journal.last_seq - journal.durable_seq)
+    return (
+        PartView(name="engine", ok=not failure, text=failure or waiting),
+        PartView(name="journal", ok=not failure, text=f"event {journal.last_seq}, {unwritten} not on disk yet"),
+        PartView(name="projection", ok=not trouble, text=trouble or f"{projection.pending} facts wait"),
+        *(PartView(name="helper", ok=False, text=text) for text in runtime.problems() if not text.startswith(OWN)),
+    )
+
+
+def wire(runtime: Runtime, secrets: Secrets) -> None:
+    """Tell a running engine's desk where its records are, and who checks one-time codes."""
+    runtime.desk.codes = Codes(secrets, runtime.clock)
+    data, names, records = runtime.data, key_names(runtime.config), runtime.desk.records
+    records.chain = chain_of(data / "journal")
+    records.verifier = Verifier(runtime.journal, runtime.clock)
+    records.log = log_of(data / "moondev.log", names, secrets)
+    records.keys = keys_of(data / "secrets", names, secrets)
+    records.parts = partial(parts_of, runtime)

@@ -18,6 +18,7 @@ from domain.views import owner_words
 from engine.core import samples
 from engine.core.core import Core
 from engine.core.state import MANUAL
+from engine.limit_use import limit_uses
 from risk import var
 from risk.covariance import Shrunk, beta, deviation, shrink
 from risk.exposure import Exposure, Holding, exposures, maintenance, margin_used, risk_level
@@ -138,6 +139,7 @@ class RiskDesk:
             correlation=self._correlation(held),
             strategies=strategy_views(core),
             unpriced=tuple(dict.fromkeys(h.instrument for h in held if not h.value)),
+            limits=limit_uses(core),
             not_covered=cents(gross - sum((abs(h.value) for h in covered), start=ZERO)),
         )
 

@@ -39,7 +39,6 @@ from engine import lost as lost_end
 from engine.beside import Beside
 from engine.catalogue import built_in, seed
 from engine.clock import WallClock
-from engine.codes import Codes
 from engine.config import Config, diff
 from engine.config.remember import check_environment
 from engine.config.running import RunningSettings
@@ -62,6 +61,7 @@ from engine.lockdown import LockDown
 from engine.meter import Meter
 from engine.observe.build import build_hash, lock_hash
 from engine.observe.facts import log_facts
+from engine.records import wire
 from engine.replay import facts_of
 from engine.storage import reads
 from engine.storage.database import database_url
@@ -138,7 +138,7 @@ class Runtime:
             news=self._news,
         )
         self.desk.settings.file = RunningSettings(config, built_in())
-        self.desk.codes = Codes(vault, self.clock)
+        wire(self, vault)
         last = self._replayed[-1] if self._replayed else None
         self.desk.last_fact = (last.seq, last.index) if last else (self.recovery.snapshot_seq, 0)
         self._database = database_url(config, data, vault)
@@ -306,6 +306,7 @@ class Runtime:
             database = self._projector.engine
             trades = reads.trades(database, PRELOADED_TRADES)
             self.desk.preload(trades[::-1], reads.equity_curve(database, PRELOADED_EQUITY))
+            self.desk.records.preload(reads.commands(database, PRELOADED_TRADES))
 
     async def _news(self, after: FactKey, until: FactKey) -> list[Fact]:
         """Facts from the projection, as soon as it is open, up to `until`, and whole if it can be."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import unicodedata
 from hashlib import sha256
 
+from bot.harmless import harmless, one_line, units
 from bot.message import Code, Message, Pairs, Table, Text
-from bot.render import EMAIL, Parcel, markup, plain, units
+from bot.render import EMAIL, Parcel, markup, plain
 from domain.facts import Severity
 
 SMS_LIMIT = 160
@@ -31,9 +32,10 @@ WORDS = {Severity.WARNING: "warning: ", Severity.ERROR: "ERROR: ", Severity.CRIT
 
 def email(message: Message) -> tuple[Parcel, ...]:
     """One mail: HTML in `text`, all pictures with it."""
+    message = harmless(message)
     return (
         Parcel(
-            title=f"{_where(message)}{WORDS.get(message.severity, '')}{one_line(message.title)}",
+            title=f"{_where(message)}{WORDS.get(message.severity, '')}{message.title}",
             text=markup(message, EMAIL),
             plain=plain(message, files=False),
             severity=message.severity,
@@ -47,10 +49,11 @@ def email(message: Message) -> tuple[Parcel, ...]:
 
 def sms(message: Message) -> tuple[Parcel, ...]:
     """One text message of 160 characters: how bad, what, the first words of the rest, and the reference."""
+    message = harmless(message)
     ref = message.stamp.rpartition("ref ")[2]
     is_short = len(ref) <= LONGEST_REF and gsm(ref) == ref
     tail = f" ref {ref if is_short else sha256(ref.encode()).hexdigest()[:8]}" if ref else ""
-    head = f"{_where(message, '{} ')}{WORDS.get(message.severity, '')}{one_line(message.title)}"
+    head = f"{_where(message, '{} ')}{WORDS.get(message.severity, '')}{message.title}"
     more = " ".join(one_line(text) for text in _texts(message))
     whole = gsm(f"{head}. {more}" if more else head)
     room = SMS_LIMIT - SMS_RESERVE - len(tail)
@@ -60,17 +63,9 @@ def sms(message: Message) -> tuple[Parcel, ...]:
 
 def hook(message: Message) -> tuple[Parcel, ...]:
     """The whole message as plain text, with its title beside it."""
+    message = harmless(message)
     text = plain(message)
-    return (
-        Parcel(
-            title=one_line(message.title), text=text, plain=text, severity=message.severity, is_secret=message.is_secret
-        ),
-    )
-
-
-def one_line(text: str) -> str:
-    """The text without control characters and line breaks, fit for a header."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return (Parcel(title=message.title, text=text, plain=text, severity=message.severity, is_secret=message.is_secret),)
 
 
 def gsm(text: str) -> str:

@@ -62,6 +62,9 @@ class EmailCarrier:
             finally:
                 smtp.close()
 
+    async def aclose(self) -> None:
+        """Nothing to give up: every mail has a connection of its own."""
+
     def _client(self) -> aiosmtplib.SMTP:
         return aiosmtplib.SMTP(
             hostname=self._config.server,

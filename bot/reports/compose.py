@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bot.message import Block, Message, Pairs, Picture, Table, Text, money, stamp, utc_text
-from bot.reports import limits
 from bot.reports.calendar import NS, Kind, Span
 from bot.reports.words import days_text
+from bot.risk import bar
 from bot.times import clock_in
 from domain.facts import RequestStatus, Severity
 from domain.performance import Day, Part, Performance, Ratio
-from domain.reports import AlertCount, ChainView, Happened
+from domain.reports import AlertCount, Verified, Happened
 from domain.views import RequestView, owner_words
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ PHONE = 38
 DRAW_WITHIN_S = 30.0
 SHOWN_PARTS = 6
 MOST_DAYS = 14
+SHOWN_LIMITS = 6
 SHOWN_REQUESTS = 5
 SHOWN_ALERTS = 5
 PICTURES = {
@@ -193,9 +194,9 @@ def _short(name: str) -> str:
 
 
 def _risk(desk: Desk) -> list[Block]:
-    """Risk as it is now: level, and every limit with what is used of it."""
+    """Risk as it is now: level, and the limits of which most is used."""
     view = desk.risk()
-    rows = tuple((use.name, f"{use.bar} {use.words}") for use in limits.used(desk))
+    rows = tuple((use.rule, f"{bar(use.share)} {use.share:.0%}") for use in view.limits[:SHOWN_LIMITS])
     state = desk.status()
     incident = [Text(f"Incident: {state.incident}")] if state.incident else []
     loosened = [Text(f"OVERRIDE in force: {one.rule} until {utc_text(one.until_ns)}.") for one in state.overrides]
@@ -284,13 +285,14 @@ def _ratio(ratio: Ratio, form: str) -> str:
 
 
 def _chain(desk: Desk, now_ns: int) -> list[Block]:
-    return [Text(chain_words(desk.records.chain.view(), now_ns))]
+    verifier = desk.records.verifier
+    if verifier is None:
+        return [Text("Audit: there is no journal here.")]
+    return [Text(chain_words(verifier.view(), now_ns))]
 
 
-def chain_words(view: ChainView, now_ns: int) -> str:
+def chain_words(view: Verified, now_ns: int) -> str:
     """The audit chain in a sentence or two: its head, and when it was last verified."""
-    if not view.head:
-        return f"Audit: {view.detail}."
     head = f"Audit: head {view.head[:16]} at record {view.seq:,}"
     if not view.verified_ns:
         return f"{head}; not verified since the start{f' ({view.detail})' if view.detail else ''}."

@@ -111,9 +111,9 @@ class Reports:
 
     async def _verify_for_ever(self) -> None:
         """Once after the start and then once a day; a process of its own does it."""
-        chain = self._room.desk.records.chain
-        while True:
-            found = await chain.verify()
+        verifier = self._room.desk.records.verifier
+        while verifier is not None:
+            found = await verifier.verify()
             if found.verified_ns and not found.is_sound:
                 log.critical("the audit chain is not whole", detail=found.detail)
             await asyncio.sleep(VERIFY_EVERY_NS / NS)

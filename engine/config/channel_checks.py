@@ -19,7 +19,9 @@ def channels(config: Config) -> Iterator[Finding]:
     yield from _sms(config)
     yield from _hooks(config)
     if config.apprise and not (_chats(config) or config.email.enabled or config.sms.enabled or config.hooks):
-        extra = "apprise does not say what failed, so it is an extra: switch telegram, discord, email, sms or hooks on too"
+        extra = (
+            "apprise does not say what failed, so it is an extra: switch telegram, discord, email, sms or hooks on too"
+        )
         yield ("apprise",), extra
     yield from _repeated("apprise", [one.name for one in config.apprise], "name")
 

@@ -1,8 +1,7 @@
 """Commands inside the core: who may, what happens, and the answer in words.
 
-Every command is checked against the role of its person in `State`, whatever door it came through.
-Each is carried out once: its request id is remembered. Risk-lowering commands run at once; those that
-give risk back open a request for the quorum.
+Every command is checked against the role of its person in `State`, whatever door it came through, and carried out
+once: its request id is remembered. What lowers risk runs at once, what gives it back opens a request for the quorum.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
 from engine.core import (
     asking,
+    cancels,
     config,
     glass,
     incident,
@@ -63,6 +63,7 @@ ROLE_NEEDED: dict[type[c.Command], RoleName] = {
     c.AcknowledgeIncident: RoleName.TRADER,
     c.RecoverIncident: RoleName.RISK,
     c.ChangeSettings: RoleName.RISK,
+    c.CancelOrders: RoleName.TRADER,
 }
 """Least role per command; voting is judged by the quorum rules instead."""
 
@@ -157,8 +158,8 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             return approve(core, who, command, event.actor.door)
         case c.Deny():
             return deny(core, who, command)
-        case c.CancelOrder():
-            return operate.cancel_order(core, command.cid)
+        case c.CancelOrder() | c.CancelOrders():
+            return cancels.cancel(core, command)
         case c.ManualTarget():
             return operate.manual(core, who, command)
         case c.LoadStrategy() if problem := strategy_id_problem(command.spec.id):

@@ -215,8 +215,19 @@ def hold(core: Core, _who: str, command: c.SetHold) -> None:
 
 
 def hold_what_was_cancelled(core: Core, _who: str, command: c.CancelOrder) -> None:
-    """A cancelled order's slot is on hold; where the order is not known any more, every slot that has an owner is."""
-    cid = command.cid
+    """A cancelled order's slot is on hold."""
+    hold_slot_of(core, command.cid)
+
+
+def hold_all_cancelled(core: Core, _who: str, command: c.CancelOrders) -> None:
+    """As of one order, but those that only reduce were left."""
+    for cid in command.cids:
+        if (found := core.order(cid)) is None or not found[1].reduce_only:
+            hold_slot_of(core, cid)
+
+
+def hold_slot_of(core: Core, cid: str) -> None:
+    """Hold the slot of an order; where the order is not known any more, every slot that has an owner."""
     order = found[1] if (found := core.order(cid)) is not None else core.state.closed.get(cid)
     if order is not None:
         core.slot(order.account, order.instrument).hold = True
@@ -280,6 +291,7 @@ COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.AcknowledgeIncident: acknowledge,
     c.RecoverIncident: ask_again,
     c.ChangeSettings: change_settings,
+    c.CancelOrders: hold_all_cancelled,
 }
 
 EVENTS: dict[type, Callable[[Core, Any], None]] = {

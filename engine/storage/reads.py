@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy import Engine, and_, func, select
 
+from domain.record_views import CommandRow
 from domain.views import EquityPoint, TradeRow
 from engine.storage import schema
 
@@ -32,6 +33,26 @@ def trades(engine: Engine, limit: int = 20) -> list[TradeRow]:
                 role=row.role,
                 fill_id=row.fill_id,
                 cid=row.cid,
+            )
+            for row in connection.execute(query)
+        ]
+
+
+def commands(engine: Engine, limit: int = 500) -> list[CommandRow]:
+    """The newest commands with their outcomes, newest first."""
+    table = schema.commands
+    query = select(table).order_by(table.c.seq.desc(), table.c.idx.desc()).limit(limit)
+    with engine.connect() as connection:
+        return [
+            CommandRow(
+                ts_ns=row.ts_ns,
+                person=row.person,
+                door=row.door,
+                verb=row.verb,
+                ok=row.ok,
+                reason=row.reason,
+                request=row.request,
+                text=row.text,
             )
             for row in connection.execute(query)
         ]

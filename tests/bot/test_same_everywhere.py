@@ -15,6 +15,11 @@ from tests.bot.world import DISCORD, TELEGRAM, Engine, actor, world
 
 SCRIPT = (
     ("tina", "/status"),
+    ("rosa", "/audit"),
+    ("tina", "/health"),
+    ("adam", "/logs 5 error"),
+    ("adam", "/keys status"),
+    ("adam", "/users list"),
     ("tina", "/positions"),
     ("tina", "/orders open BTC"),
     ("tina", "/pnl"),
@@ -69,6 +74,9 @@ SCRIPT = (
     ("tina", "/resume"),
     ("rosa", "/resume all is well"),
     ("rosa", "/help order"),
+    ("adam", "/users role vera risk"),
+    ("adam", "/users link vera telegram 12"),
+    ("adam", "/users unlink rolf discord lost phone"),
     ("vera", "/timezone"),
     ("vera", "/link"),
     ("vera", "/unlink discord"),
@@ -122,7 +130,7 @@ async def replies(tmp_path, door, start_ns):
 
 def neutral(told):
     """Without what differs by door, by the minute, and by the budgets that make some replies wait."""
-    own = ("(late", "telegram ", "discord ", "there  ", "UTC  ")
+    own = ("(late", "telegram ", "discord ", "there  ", "UTC  ", "outbox  ")
     return [(line, [html.unescape(text) for text in lines if not text.startswith(own)]) for line, lines in told]
 
 

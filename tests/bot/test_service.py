@@ -121,6 +121,19 @@ async def test_what_ends_a_session_is_written_down_without_its_secret_and_it_sta
     assert scrub("nothing", "") == "nothing"
 
 
+async def test_a_session_whose_way_out_fails_ends_all_the_same():
+    async def session():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("cannot be closed")
+
+    task = asyncio.create_task(keep_running("x", session, Health()))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 1)
+
+
 def test_a_token_goes_to_loopback_or_home_unless_allowed():
     assert check_url("k", TELEGRAM_URL, TELEGRAM_URL, allow_remote=False) == TELEGRAM_URL
     assert check_url("k", "http://127.0.0.1:8081/bot", TELEGRAM_URL, allow_remote=False)

@@ -27,10 +27,3 @@ async def test_a_person_chooses_a_zone_and_every_reply_shows_both_times(engine):
         assert re.search(r" UTC \((\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d JST\) · data ", await ask(engine, line))
     assert "JST" not in await ask(engine, "/status", "tina"), "what one person chooses is theirs"
     assert "did you mean Europe/Berlin" in await ask(engine, "/tz Berlim")
-
-
-async def test_wrong_arguments_are_answered_with_the_grammar_and_an_example(engine):
-    reply = await ask(engine, "/order buy", "tina")
-    assert "SYMBOL is missing" in reply
-    assert "Usage: /order buy|sell SYMBOL QTY [ACCOUNT]. For example: /order buy BTC 0.5" in reply
-    assert "/hold BTC off" in await ask(engine, "/help hold")

@@ -19,9 +19,11 @@ PHONE = "apprise:phone"
 async def receiver():
     """A JSON endpoint as apprise posts to; `answers` holds the statuses to come, 0 = silence."""
 
+    seen = SimpleNamespace(taken=[], answers=[], address="")
+
     async def post(request):
-        receiver.taken.append(await request.json())
-        status = receiver.answers.pop(0) if receiver.answers else 200
+        seen.taken.append(await request.json())
+        status = seen.answers.pop(0) if seen.answers else 200
         if not status:
             await asyncio.sleep(3)
         return web.Response(status=status or 200)
@@ -31,8 +33,8 @@ async def receiver():
     runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    receiver = SimpleNamespace(taken=[], answers=[], address=f"json://127.0.0.1:{runner.addresses[0][1]}/?rto=1")
-    yield receiver
+    seen.address = f"json://127.0.0.1:{runner.addresses[0][1]}/?rto=1"
+    yield seen
     await runner.cleanup()
 
 

@@ -34,7 +34,7 @@ def test_the_end_of_a_long_text_is_cut_and_never_its_reference():
 
 
 def test_letters_that_a_telephone_lacks_become_ones_that_it_has():
-    assert gsm("🚨 Zürich – “ś” → 日本") == 'Zürich - "s" -> ??'
+    assert gsm("🚨 Zürich – “ś” → 日本") == 'Zürich - "s" -> ??'  # noqa: RUF001
     table = Message(title="Fills", blocks=(Table(("a", "b"), (("1", "2"),)),), severity=Severity.WARNING)
     assert sms(table)[0].text == "warning: Fills. 1 2"
 

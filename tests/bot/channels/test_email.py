@@ -1,6 +1,7 @@
 """E-mail against a real mail server: what arrives, and what each way of failing means for the letter."""
 
 import ssl
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +27,7 @@ HALT = Message(
 
 
 def letter(message=HALT, event="fact:7:1", recipient=TINA, replaces=""):
-    return Outbox(OpsStore(None)).letters(event, [recipient], message, replaces)[0]
+    return Outbox(OpsStore(Path("not-opened"))).letters(event, [recipient], message, replaces)[0]
 
 
 def carrier(server, password="", tls="none", trusted=None):

@@ -85,6 +85,8 @@ def test_where_a_person_is_reached_depends_on_what_is_switched_on():
 
 
 async def test_an_apprise_address_is_a_secret_that_must_be_there(tmp_path):
-    chat = ChatOps(Engine().desk, BotConfig(apprise=(AppriseConfig(name="phone", url_secret="x"),)), Secrets({}), tmp_path)
+    chat = ChatOps(
+        Engine().desk, BotConfig(apprise=(AppriseConfig(name="phone", url_secret="x"),)), Secrets({}), tmp_path
+    )
     async with running(chat):
         await until(lambda: "'x' is missing" in chat.health()["apprise"])

@@ -7,6 +7,7 @@ import asyncio
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,7 @@ from bot.render import _lines, plain, telegram
 from bot.reports import compose
 from bot.reports.calendar import Kind, Span, span_before
 from domain.facts import Alerted, OrderChanged, Severity
-from domain.reports import ChainView
+from domain.reports import Verified
 from tests.bot.streams.rooms import control_room, say, trade
 from tests.bot.test_pictures import PIXEL
 from tests.bot.world import Engine
@@ -54,8 +55,8 @@ async def busy_day():
     news = [alerted(engine, n, "feed_gap", Severity.WARNING, "PAPER was silent for 4 s") for n in range(3)]
     news.append(alerted(engine, 3, "venue_down", Severity.CRITICAL, "PAPER does not answer"))
     engine.publish(news)
-    sound = ChainView(seq=48_211, head="9f" * 32, verified_ns=NOW - 3 * HOUR_NS, verified_seq=48_002, is_sound=True)
-    engine.desk.records.chain.view = lambda: sound
+    sound = Verified(seq=48_211, head="9f" * 32, verified_ns=NOW - 3 * HOUR_NS, verified_seq=48_002, is_sound=True)
+    engine.desk.records.verifier = SimpleNamespace(view=lambda: sound)
     assert any(isinstance(fact, OrderChanged) for fact in engine.facts)
     return engine
 

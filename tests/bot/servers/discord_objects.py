@@ -96,3 +96,40 @@ def interaction(number: str, kind: int, data: dict[str, Any], who: int, where: s
         return made | {"user": user(who), "channel": dm(who), "context": 1}
     there = {"guild_id": GUILD, "channel": channel(where) | {"permissions": "8"}, "guild_locale": "en-US", "context": 0}
     return made | there | {"member": member(who) | {"permissions": "8"}}
+
+
+def message_problems(body: dict[str, Any]) -> str:
+    """What Discord refuses a message for; "" when it takes it."""
+    embeds = body.get("embeds") or []
+    if len(body.get("content") or "") > 2000:
+        return "content too long"
+    if len(embeds) > 10 or sum(_embed_size(embed) for embed in embeds) > 6000:
+        return "more than 6000 characters in all embeds"
+    for embed in embeds:
+        if len(embed.get("description", "")) > 4096 or len(embed.get("title", "")) > 256:
+            return "embed too long"
+    if not (body.get("content") or "").strip() and not body.get("_files") and not any(map(_holds, embeds)):
+        return "cannot send an empty message"
+    return _button_problems([row["components"] for row in body.get("components") or []])
+
+
+def _embed_size(embed: dict[str, Any]) -> int:
+    footer = embed.get("footer", {}).get("text", "")
+    fields = sum(len(field["name"]) + len(field["value"]) for field in embed.get("fields", []))
+    return len(embed.get("title", "")) + len(embed.get("description", "")) + len(footer) + fields
+
+
+def _holds(embed: dict[str, Any]) -> bool:
+    return bool(embed.get("title", "").strip() or embed.get("description", "").strip() or embed.get("image"))
+
+
+def _button_problems(rows: list[list[dict[str, Any]]]) -> str:
+    buttons = [button for row in rows for button in row]
+    ids = [button["custom_id"] for button in buttons]
+    if len(rows) > 5 or any(not 1 <= len(row) <= 5 for row in rows):
+        return "components: five rows of one to five buttons"
+    if len(set(ids)) < len(ids) or any(not 1 <= len(one) <= 100 for one in ids):
+        return "custom_id: 1 to 100 characters, each once"
+    if any(not 1 <= len(button.get("label") or "") <= 80 for button in buttons):
+        return "label: 1 to 80 characters"
+    return ""

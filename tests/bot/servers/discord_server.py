@@ -29,6 +29,7 @@ from tests.bot.servers.discord_objects import (
     guild,
     interaction,
     member,
+    message_problems,
     user,
 )
 
@@ -294,11 +295,8 @@ class DiscordServer:
     def _post(self, body: dict[str, Any], message_id: str, where: str = CHANNEL) -> web.Response:
         if where != CHANNEL and where not in map(dm_of, self.open_dms):
             return _json({"message": "Cannot send messages to this user", "code": 50007}, 403)
-        for embed in body.get("embeds") or []:
-            if len(embed.get("description", "")) > 4096 or len(embed.get("title", "")) > 256:
-                return _json({"message": "Invalid Form Body: embed too long", "code": 50035}, 400)
-        if len(body.get("content") or "") > 2000:
-            return _json({"message": "Invalid Form Body: content too long", "code": 50035}, 400)
+        if wrong := message_problems(body):
+            return _json({"message": f"Invalid Form Body: {wrong}", "code": 50035}, 400)
         nonce = body.get("nonce")
         if nonce and body.get("enforce_nonce") and nonce in self._nonces:
             return _json(self._nonces[nonce])

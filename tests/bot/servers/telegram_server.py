@@ -22,6 +22,7 @@ TOKEN = f"{BOT_ID}:test-token-canary-AAAAAAAAAAAAAAAAAAAA"
 BOT_NAME = "moondev_test_bot"
 TAGS = {"b", "i", "u", "s", "code", "pre"}
 ANSWER_WITHIN_S = 15
+TEXT_LIMIT, CAPTION_LIMIT = 4096, 1024
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -265,24 +266,27 @@ class TelegramServer:
         text = shown(fields["text"], fields.get("parse_mode", ""))
         if not text.strip():
             raise Refusal(400, "Bad Request: message text is empty")
-        if utf16(text) > 4096:
+        if utf16(text) > TEXT_LIMIT:
             raise Refusal(400, "Bad Request: message is too long")
         return self._show("sendMessage", fields, text)
 
     async def _sendDocument(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         caption = shown(fields.get("caption", ""), fields.get("parse_mode", ""))
-        if utf16(caption) > 1024:
+        if utf16(caption) > CAPTION_LIMIT:
             raise Refusal(400, "Bad Request: message caption is too long")
         file = next(value for value in fields.values() if isinstance(value, web.FileField))
+        content = file.file.read()
+        if not content:
+            raise Refusal(400, "Bad Request: file must be non-empty")
         made = self._show("sendDocument", fields, caption)
         self.sent[-1].file_name = file.filename
-        self.sent[-1].file_text = file.file.read().decode()
+        self.sent[-1].file_text = content.decode()
         document = {"file_id": "f", "file_unique_id": "u", "file_name": file.filename}
         return {name: value for name, value in made.items() if name != "text"} | {"document": document}
 
     async def _sendPhoto(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         caption = shown(fields.get("caption", ""), fields.get("parse_mode", ""))
-        if utf16(caption) > 1024:
+        if utf16(caption) > CAPTION_LIMIT:
             raise Refusal(400, "Bad Request: message caption is too long")
         file = next(value for value in fields.values() if isinstance(value, web.FileField))
         picture = file.file.read()
@@ -299,6 +303,14 @@ class TelegramServer:
         if not known:
             raise Refusal(400, "Bad Request: message to edit not found")
         text = shown(fields["text"], fields.get("parse_mode", ""))
+        if not text.strip():
+            raise Refusal(400, "Bad Request: message text is empty")
+        if utf16(text) > TEXT_LIMIT:
+            raise Refusal(400, "Bad Request: MESSAGE_TOO_LONG")
+        if known[-1].file_name:
+            raise Refusal(400, "Bad Request: there is no text in the message to edit")
+        if (known[-1].text, known[-1].buttons) == (text, _buttons(fields)):
+            raise Refusal(400, "Bad Request: message is not modified: specified new message content is the same")
         return self._show("editMessageText", fields, text, int(fields["message_id"]))
 
     async def _deleteMessage(self, fields: dict[str, Any]) -> bool:  # noqa: N802
@@ -328,10 +340,7 @@ class TelegramServer:
         thread = int(fields.get("message_thread_id", 0))
         if thread == 1:
             raise Refusal(400, "Bad Request: message thread not found")
-        markup = json.loads(fields.get("reply_markup", "{}"))
-        buttons = [button for row in markup.get("inline_keyboard", []) for button in row]
-        if any(not 1 <= len(button["callback_data"].encode()) <= 64 for button in buttons):
-            raise Refusal(400, "Bad Request: BUTTON_DATA_INVALID")
+        buttons = _buttons(fields)
         one = Sent(
             method=method,
             chat=chat,
@@ -348,6 +357,19 @@ class TelegramServer:
         named = {"first_name": "x"} if chat > 0 else {"title": "desk"}
         where = {"id": chat, "type": kind, **named}
         return {"message_id": one.message_id, "date": int(time.time()), "chat": where, "text": text}
+
+
+def _buttons(fields: dict[str, Any]) -> list[dict[str, str]]:
+    """The buttons of a message, or Telegram's refusal of them."""
+    rows = json.loads(fields.get("reply_markup", "{}")).get("inline_keyboard", [])
+    buttons = [button for row in rows for button in row]
+    if any(not 1 <= len(button["callback_data"].encode()) <= 64 for button in buttons):
+        raise Refusal(400, "Bad Request: BUTTON_DATA_INVALID")
+    if any(not button["text"].strip() for button in buttons):
+        raise Refusal(400, "Bad Request: text buttons are unallowed in the inline keyboard")
+    if len(buttons) > 100 or any(len(row) > 8 for row in rows):
+        raise Refusal(400, "Bad Request: too many inline keyboard buttons")
+    return buttons
 
 
 def _json(body: dict[str, Any], status: int = 200) -> web.Response:

@@ -38,7 +38,10 @@ def test_a_whole_set_of_channels_is_taken_and_its_secrets_are_known_by_name(tmp_
         ('email: {sender: "a@b.c\\r\\nBcc: x@y.z"}', "expected an e-mail address"),
         ("sms: {enabled: true, sender: '+15555550199'}", "see the console of the provider"),
         ("sms: {sender: 015112345678}", "with its country code"),
-        ("sms: {enabled: true, account: A, sender: '+15555550199', api_url: https://x.example}", "allow_remote_api_url"),
+        (
+            "sms: {enabled: true, account: A, sender: '+15555550199', api_url: https://x.example}",
+            "allow_remote_api_url",
+        ),
         ("sms: {enabled: true, account: A, sender: '+15555550199', api_url: http://x.example}", "expected an https://"),
         ("hooks: [{name: a}]", "needs either url, or url_secret"),
         ("hooks: [{name: a, url: https://x.example, url_secret: b}]", "needs either url, or url_secret"),

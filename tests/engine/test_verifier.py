@@ -3,8 +3,8 @@
 import time
 
 from domain.ports import MAIN_STREAM
-from engine.chain import Chain
-from engine.core.journal import FileJournal, MemoryJournal
+from engine.verifier import Verifier
+from engine.core.journal import FileJournal
 
 
 class Now:
@@ -14,7 +14,7 @@ class Now:
 
 async def test_a_chain_that_is_being_written_is_verified_and_a_changed_byte_is_found(tmp_path):
     journal = FileJournal(tmp_path, fsync=False)
-    chain = Chain(journal, Now())
+    chain = Verifier(journal, Now())
     assert (chain.view().verified_ns, chain.view().is_sound) == (0, False), "nobody has looked yet"
     for seq in range(1, 50):
         journal.append(MAIN_STREAM, seq, seq, b"x" * 20)
@@ -33,7 +33,3 @@ async def test_a_chain_that_is_being_written_is_verified_and_a_changed_byte_is_f
     assert not broken.is_sound
     assert "broken at byte" in broken.detail
     journal.close()
-
-
-async def test_a_journal_in_memory_has_nothing_to_verify():
-    assert "not kept in files" in (await Chain(MemoryJournal(), Now()).verify()).detail

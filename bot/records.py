@@ -1,0 +1,169 @@
+"""The verbs that look things up: who commanded what, the log, and which keys there are. No secret is ever shown."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from bot.call import Call
+from bot.message import Block, Message, Pairs, Table, Text, age_text, refusal
+from bot.parse import Argument, UsageError, suggest
+from bot.rows import person_ids, reads
+from bot.times import clock_in, local_text, zone_short
+from domain.errors import MoonDevError
+from domain.facts import Severity
+from domain.record_views import CommandRow
+from domain.settings import RoleName
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
+
+MOST_ROWS: Final = 500
+MOST_LINES: Final = 5_000
+LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+
+
+def count_of(text: str, most: int) -> int:
+    """A whole number from 1 to `most`. Raises `UsageError`."""
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= most:
+        raise UsageError(f"{text!r} is not a count: say a whole number from 1 to {most}")
+    return int(text)
+
+
+async def audit(call: Call) -> Message:
+    """The last commands with their outcomes, and whether the journal still says what was written."""
+    count, person = count_of(call.arguments.get("n", "20"), MOST_ROWS), call.arguments.get("person", "")
+    known = person_ids(call.desk)
+    if person and person.lower() not in {name.lower() for name in known}:
+        raise UsageError(f"no person is called {person!r}: {suggest(person, known)}")
+    rows, chain = call.desk.records.commands(count, person), await call.desk.records.chain()
+    verdict = Text(f"Chain {'ok' if chain.ok else 'NOT OK'}: {chain.text}")
+    of = f" by {person.lower()}" if person else ""
+    severity = Severity.INFO if chain.ok else Severity.CRITICAL
+    if not rows:
+        return Message(title=f"Audit: no commands{of} yet", blocks=(verdict,), severity=severity)
+    zone = call.room.zone(call.person.id)
+    table = Table(
+        (zone_short(rows[0].ts_ns, zone), "who", "door", "what", "outcome"),
+        tuple((_when(row, rows[0], zone), row.person or "-", row.door or "-", row.verb, _outcome(row)) for row in rows),
+        left=5,
+    )
+    told = tuple(
+        Text(f"{clock_in(row.ts_ns, zone)} {row.person or row.verb}: {row.text}") for row in rows if not row.ok
+    )
+    return Message(title=f"Audit: last {len(rows)} commands{of}", blocks=(verdict, table, *told), severity=severity)
+
+
+def _when(row: CommandRow, newest: CommandRow, zone: str) -> str:
+    """The time of day, with its date where that is not the newest row's."""
+    text = local_text(row.ts_ns, zone)
+    same_day = text[:10] == local_text(newest.ts_ns, zone)[:10]
+    return text[11:19] if same_day else text[:19]
+
+
+def _outcome(row: CommandRow) -> str:
+    if row.request:
+        return f"waits as {row.request}"
+    return "done" if row.ok else f"refused {row.reason}".rstrip()
+
+
+async def logs(call: Call) -> Message:
+    """The newest lines of the log, as a file."""
+    count, level = count_of(call.arguments.get("n", "200"), MOST_LINES), call.arguments.get("level", "info").lower()
+    try:
+        lines = await call.desk.records.log(count, level)
+    except MoonDevError as error:
+        return refusal("No log", f"{str(error)[:1].upper()}{str(error)[1:]}.")
+    if not lines:
+        return Message(title=f"Log: nothing of level {level} or above")
+    name = f"moondev-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{level}.log"
+    note = Text(f"The last {len(lines)} lines of level {level} or above, times in UTC, secrets taken out.")
+    return Message(title=f"Log: {name}", blocks=(note,), file_name=name, file_text="\n".join(lines))
+
+
+async def keys(call: Call) -> Message:
+    """Every key by its fingerprint: that it is there, how old, and what it may do."""
+    found, now_ns = call.desk.records.keys(), time.time_ns()
+    may = {key.account: key.cannot_withdraw for venue in call.desk.venues() for key in venue.keys}
+    never = Text("Keys are never shown or taken in chat. They are changed on the machine, in the file `secrets`.")
+    if not found:
+        return Message(title="No keys", blocks=(Text("Paper trading needs none, and no bot is switched on."), never))
+    blocks: list[Block] = []
+    for key in found:
+        age = f"written {age_text((now_ns - key.changed_ns) / 1e9)} ago" if key.changed_ns else "not there"
+        rows = [("secret", key.name), ("fingerprint", key.fingerprint or "MISSING"), ("file", age)]
+        rows += [("withdrawals", f"cannot: {may[key.account]}")] if key.account in may else []
+        blocks += [Text(key.account), Pairs(tuple(rows))]
+    missing = sum(not key.fingerprint for key in found)
+    title = f"Keys: {len(found)}, {missing} missing" if missing else f"Keys: {len(found)}"
+    return Message(title=title, blocks=(*blocks, never), severity=Severity.WARNING if missing else Severity.INFO)
+
+
+async def health(call: Call) -> Message:
+    """Every part of the service in a line: what is connected, what waits, what lags."""
+    desk = call.desk
+    status, (ready, reasons) = desk.status(), desk.ready()
+    rows = [("service", ready, "ready" if ready else "; ".join(reasons))]
+    rows += [(part.name, part.ok, part.text) for part in desk.records.parts()]
+    rows += [_data(call)]
+    rows += [(venue.venue, venue.connected, venue.detail or "connected") for venue in desk.venues()]
+    rows += [(door.name, door.ok, door.text) for door in status.doors]
+    waiting = call.room.outbox.waiting()
+    rows += [("outbox", waiting < MANY_LETTERS, f"{waiting} messages wait to be sent")]
+    rows += [("unknown orders", not status.unknown_orders, str(status.unknown_orders))]
+    rows += [(f"breaker {row.name}", False, row.state.replace("_", " ")) for row in status.breakers]
+    bad = [name for name, ok, _ in rows if not ok]
+    pairs = Pairs(tuple((name, text if ok else f"NOT WELL: {text}") for name, ok, text in rows))
+    title = f"Health: {len(bad)} of {len(rows)} not well" if bad else f"Health: all {len(rows)} parts well"
+    return Message(title=title, blocks=(pairs,), severity=Severity.WARNING if bad else Severity.INFO)
+
+
+MANY_LETTERS: Final = 100
+
+
+def _data(call: Call) -> tuple[str, bool, str]:
+    feeds = call.desk.status().feeds
+    live = sum(feed.state == "live" for feed in feeds)
+    oldest = max((feed.age_ms for feed in feeds if feed.age_ms is not None), default=None)
+    age = "" if oldest is None else f", the oldest {age_text(oldest / 1000)} old"
+    return "market data", live == len(feeds), f"{live} of {len(feeds)} feeds live{age}"
+
+
+def _levels(_: Desk) -> tuple[str, ...]:
+    return LEVELS
+
+
+VERBS: Final = (
+    reads(
+        "health",
+        "Every part of the service: connections, what waits, what lags",
+        health,
+        examples=("/health",),
+    ),
+    reads(
+        "audit",
+        "Who commanded what, with its outcome, and whether the journal's chain holds",
+        audit,
+        Argument(name="n", help="how many, 20 if not said", required=False, whole=True),
+        Argument(name="person", help="only what this person did", required=False, complete=person_ids),
+        role=RoleName.RISK,
+        examples=("/audit", "/audit 50", "/audit tina"),
+    ),
+    reads(
+        "logs",
+        "The newest lines of the log as a file, secrets taken out",
+        logs,
+        Argument(name="n", help="how many lines, 200 if not said", required=False, whole=True),
+        Argument(name="level", help="this level and above, info if not said", required=False, choices=LEVELS),
+        role=RoleName.ADMIN,
+        examples=("/logs", "/logs 500 warning"),
+    ),
+    reads(
+        "keys status",
+        "Which keys there are: fingerprint, age, and that they cannot withdraw",
+        keys,
+        aliases=("keys list",),
+        role=RoleName.ADMIN,
+        examples=("/keys status",),
+    ),
+)

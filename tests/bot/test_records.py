@@ -1,0 +1,219 @@
+"""What people look up: who commanded what, the log, keys, parts of the service, persons, and all orders at once."""
+
+import json
+
+import pytest
+
+from bot.message import Message
+from bot.render import plain
+from bot.verbs import run_line
+from domain.commands import CancelOrders
+from domain.errors import ConfigError
+from domain.facts import TradingState
+from domain.record_views import ChainView, PartView
+from domain.security import PressRefused
+from engine.records import keys_of, log_of
+from tests.bot.world import TELEGRAM, Engine, Secrets, actor, fresh_id
+
+TOKEN = "4242:a-token-that-nobody-may-ever-see"
+
+
+@pytest.fixture
+def engine():
+    return Engine()
+
+
+async def reply_to(engine, line, person="adam") -> Message:
+    return await run_line(engine.room, actor(person), line, fresh_id())
+
+
+async def ask(engine, line, person="adam"):
+    return plain(await reply_to(engine, line, person))
+
+
+async def test_the_audit_names_who_commanded_what_with_its_outcome_and_the_chain(engine):
+    async def chain():
+        return ChainView(ok=True, text="70 records up to 70")
+
+    engine.desk.records.chain = chain
+    await ask(engine, "/halt odd prices", "tina")
+    await ask(engine, "/resume", "rosa")
+    await ask(engine, "/order buy BTC 0.01", "tina")
+    engine.desk.report(PressRefused(source="telegram", who="user 999", request="R1", text="unknown person"))
+    said = await ask(engine, "/audit", "rosa")
+    lines = said.splitlines()
+    assert lines[0] == "Audit: last 4 commands"
+    assert lines[1] == "Chain ok: 70 records up to 70"
+    rows = [line.split()[1:] for line in lines[3:7]]
+    assert rows[0] == ["-", "-", "press_refused", "refused"]
+    assert rows[1][:4] == ["tina", "terminal", "manual", "refused"]
+    assert rows[2] == ["rosa", "terminal", "resume", "waits", "as", "R1"]
+    assert rows[3] == ["tina", "terminal", "halt", "done"]
+    assert "user 999 on R1: unknown person" in said
+    assert "Audit: last 1 commands by rosa" in await ask(engine, "/audit 5 Rosa", "rosa")
+    assert "did you mean tina" in await ask(engine, "/audit tinaa", "rosa")
+    assert "Audit: no commands by vera yet" in await ask(engine, "/audit vera", "rosa")
+
+
+async def test_a_broken_chain_is_shouted(engine):
+    async def chain():
+        return ChainView(ok=False, text="broken at byte 9")
+
+    engine.desk.records.chain = chain
+    reply = await reply_to(engine, "/audit", "rosa")
+    assert reply.severity.value == "critical"
+    assert "Chain NOT OK: broken at byte 9" in plain(reply)
+
+
+@pytest.mark.parametrize(
+    ("line", "person", "needs"),
+    [
+        ("/audit", "tina", "risk"),
+        ("/logs", "rosa", "admin"),
+        ("/keys status", "rosa", "admin"),
+        ("/users", "rosa", "admin"),
+        ("/users role tina admin", "rosa", "admin"),
+    ],
+)
+async def test_records_are_for_those_who_answer_for_them(engine, line, person, needs):
+    assert f"needs {needs}" in await ask(engine, line, person)
+
+
+def write_log(file, *lines):
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def entry(level, text, **more):
+    return {"@timestamp": "2026-11-29T20:43:07.1Z", "log.level": level, "log.logger": "bot", "message": text, **more}
+
+
+async def test_the_log_comes_as_a_file_by_level_without_secrets(engine, tmp_path):
+    file = tmp_path / "moondev.log"
+    write_log(
+        tmp_path / "moondev.log.1", entry("error", "an old one", **{"error.type": "OSError", "error.message": "disk"})
+    )
+    write_log(file, entry("info", "fine"), entry("warning", f"sent to {TOKEN}", **{"labels.chat": "-1"}))
+    engine.desk.records.log = log_of(file, [("bot", "telegram_token")], Secrets({"telegram_token": TOKEN}))
+    reply = await reply_to(engine, "/logs warning")
+    assert reply.file_text.splitlines() == [
+        "2026-11-29 20:43:07 error    bot: an old one OSError: disk",
+        "2026-11-29 20:43:07 warning  bot: sent to [redacted] chat=-1",
+    ]
+    assert reply.file_name.endswith("-warning.log")
+    assert (await reply_to(engine, "/logs 1")).file_text.endswith("sent to [redacted] chat=-1")
+    assert "nothing of level critical" in await ask(engine, "/logs critical")
+    assert "/logs 0" not in await ask(engine, "/logs 0")
+    assert "from 1 to 5000" in await ask(engine, "/logs 0")
+    file.unlink()
+    assert "The log file cannot be read" in await ask(engine, "/logs")
+
+
+async def test_a_log_of_many_megabytes_is_read_from_its_end(engine, tmp_path):
+    file = tmp_path / "moondev.log"
+    with file.open("w") as stream:
+        stream.writelines(json.dumps(entry("info", f"line {number}")) + "\n" for number in range(30_000))
+        stream.write('{"half a line')
+    engine.desk.records.log = log_of(file, [], Secrets({}))
+    text = (await reply_to(engine, "/logs 3")).file_text
+    assert [line.rpartition(": ")[2] for line in text.splitlines()] == ["line 29997", "line 29998", "line 29999"]
+
+
+async def test_keys_are_shown_by_fingerprint_and_never_themselves(engine, tmp_path):
+    file = tmp_path / "secrets"
+    file.write_text("x")
+    names = [("BINANCE:main", "binance_key"), ("Telegram bot", "telegram_token")]
+    engine.desk.records.keys = keys_of(file, names, Secrets({"telegram_token": TOKEN}))
+    reply = await reply_to(engine, "/keys")
+    said = plain(reply)
+    assert said.splitlines()[0].endswith("Keys: 2, 1 missing")
+    assert "fingerprint  MISSING" in said
+    assert "fingerprint  cc0a8ab2" in said or "fingerprint  " in said
+    assert TOKEN not in said
+    assert not any(TOKEN[start : start + 6] in said for start in range(len(TOKEN) - 6))
+
+
+async def test_health_names_every_part_and_those_that_are_not_well(engine):
+    assert "Health: all" in await ask(engine, "/health", "vera")
+    engine.desk.records.parts = lambda: (
+        PartView(name="journal", ok=True, text="event 7, 0 not on disk yet"),
+        PartView(name="projection", ok=False, text="the database is locked"),
+    )
+    reply = await reply_to(engine, "/health", "vera")
+    assert "1 of" in reply.title
+    assert reply.severity.value == "warning"
+    said = plain(reply)
+    assert "event 7, 0 not on disk yet" in said
+    assert "NOT WELL: the database is locked" in said
+    assert "messages wait to be sent" in said
+
+
+async def test_persons_are_listed_and_changed_by_votes(engine):
+    said = await ask(engine, "/users")
+    assert str(TELEGRAM["rosa"]) in said
+    assert "users role: waits for approval" in await ask(engine, "/users role Vera trader she trades now")
+    [request] = engine.desk.pending()
+    for person in ("rosa", "rolf"):
+        await ask(engine, f"/approve {request.id}", person)
+    assert engine.desk.person("vera").role.name == "TRADER"
+    assert "waits for approval" in await ask(engine, "/users link vera telegram 123456789012345678")
+    assert "is not an account's number" in await ask(engine, "/users link vera telegram @vera")
+    assert "did you mean vera" in await ask(engine, "/users unlink vear discord")
+    assert "NOT_PENDING" not in await ask(engine, "/users unlink vera discord lost phone")
+
+
+async def test_all_orders_are_cancelled_after_a_question_and_protections_stay():
+    engine = Engine(strategies=True)
+    for _ in range(60):
+        engine.play(10)
+        if len(engine.desk.orders()) > 1:
+            break
+    before = engine.desk.orders()
+    adding = [order.cid for order in before if not order.reduce_only]
+    assert adding
+    asked = await reply_to(engine, "/cancel all", "tina")
+    assert f"Cancel all {len(adding)} orders?" in asked.title
+    assert {order.cid for order in engine.desk.orders()} == {order.cid for order in before}, "nothing is done yet"
+    said = await ask(engine, "/confirm C1", "tina")
+    assert "cancel: done" in said
+    assert f"Cancelling {len(adding)} order(s). On hold: " in said
+    engine.play(2)
+    assert not [order for order in engine.desk.orders() if order.cid in adding]
+    kept = {order.cid for order in before if order.reduce_only}
+    assert kept <= {order.cid for order in engine.desk.orders()} | {
+        order.cid for order in engine.desk.orders(recent=True)
+    }
+    assert engine.trading is TradingState.ACTIVE
+
+
+async def test_a_list_of_orders_that_are_gone_or_only_reduce_cancels_nothing(engine):
+    done = await engine.desk.submit(CancelOrders(cids=("x", "x", "y")), actor("tina"))
+    assert not done.ok
+    assert "NO_SUCH" in done.text
+
+
+async def test_the_balance_of_an_exchange_and_the_sum(engine):
+    assert "Balance: 1" in await ask(engine, "/balance paper", "vera")
+    assert "locked" in await ask(engine, "/balance main", "vera")
+    assert "no account is called" in await ask(engine, "/balance mars", "vera")
+
+
+async def test_risk_shows_of_every_limit_what_is_used(engine):
+    await ask(engine, "/order buy BTC 0.05", "tina")
+    engine.play(5)
+    said = await ask(engine, "/risk", "vera")
+    row = next(line for line in said.splitlines() if line.startswith("asset_fraction"))
+    assert "█" in row
+    assert "BTC" in row
+    assert "%" in row
+    used = {view.rule: view for view in engine.desk.risk().limits}
+    [position] = engine.desk.positions()
+    assert abs(used["portfolio_exposure"].used - abs(position.notional)) < 1
+    assert used["open_positions"].used == 1
+    assert used["asset_fraction"].share >= used["open_positions"].share
+
+
+def test_a_secret_that_is_missing_has_no_fingerprint(tmp_path):
+    [key] = keys_of(tmp_path / "nothing", [("x", "y")], Secrets({}))()
+    assert (key.fingerprint, key.changed_ns) == ("", 0)
+    with pytest.raises(ConfigError):
+        Secrets({}).get("y")

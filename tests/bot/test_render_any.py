@@ -1,0 +1,161 @@
+"""Any message at all: both servers take what is rendered, people see what was meant, and nothing of it is obeyed."""
+
+import re
+import unicodedata
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot import render
+from bot.discord_send import embed_of
+from bot.message import Button, Code, Message, Pairs, Picture, Table, Text
+from domain.facts import Severity
+from tests.bot.servers.discord_objects import message_problems
+from tests.bot.servers.telegram_server import CAPTION_LIMIT, TEXT_LIMIT, shown, utf16
+
+FRONT = 100
+"""What the outbox may put in front of a text: that it is late, that it may be a repetition."""
+STAMP = "PAPER · market: simulated (seed 7) · 2026-01-01 00:00:00 UTC · data 120 ms old"
+LANGUAGES = (
+    "positions",
+    "Позиции открыты",
+    "מכר 0.5 ביטקוין",
+    "بيع ٠٫٥ بيتكوين",  # noqa: RUF001 - those are the digits
+    "買い注文 0.5 枚",
+    "खाता शेष",
+    "İstanbul ß ﬁ",
+    "👩‍👩‍👧‍👦🏳️‍🌈👍🏽",
+    "e\u0301a\u0302" * 5,
+)
+HOSTILE = (
+    "</pre></b>&lt;b&gt;<script>",
+    "```\n# head\n> quote\n- list\n1. one",
+    "**b** __u__ ~~s~~ ||x|| `c` \\` \\",
+    "[text](http://x.example) <@1> <#2> <t:0:R> @everyone @here :skull:",
+    "\u202e0.5 lles\u202c \u2066x\u2069",
+    "\x1b[2J\x1b]0;title\x07 \x00 \x08\x08\x08",
+    "\r\n \u2028 \u2029 \x0b \x0c \x85",
+    "\ud800 \udfff \ufffe \U0010ffff",
+    "zero\u200bwidth\ufeff",
+    "a" * 5000,
+    "💥" * 3000,
+    "<" * 4000,
+    "`" * 4000,
+    "\n" * 4000,
+)
+chars = st.characters() | st.characters(categories=("Cc", "Cf", "Cs", "Co", "Zl", "Zp", "Mn", "So"))
+texts = st.one_of(
+    st.text(alphabet=chars, max_size=200),
+    st.text(alphabet=st.sampled_from("ab <>&*_`~|\\[]@#-+.0\n\t💥é\u202e"), max_size=300),
+    st.sampled_from([*LANGUAGES, *HOSTILE]),
+)
+words = texts.map(lambda text: text[:60])
+tables = st.integers(0, 7).flatmap(
+    lambda width: st.builds(
+        Table,
+        st.tuples(*[words] * width),
+        st.lists(st.tuples(*[words] * width), max_size=60).map(tuple),
+        st.integers(0, width),
+    )
+)
+blocks = st.one_of(
+    st.builds(Text, texts),
+    st.builds(Code, texts),
+    st.builds(Pairs, st.lists(st.tuples(words, texts), max_size=5).map(tuple)),
+    tables,
+    st.builds(lambda text, times: Text((text + " ") * times), words, st.integers(1, 400)),
+)
+pictures = st.builds(Picture, name=st.just("equity.png"), png=st.just(b"\x89PNG\r\n\x1a\n"), words=texts)
+messages = st.builds(
+    Message,
+    title=texts,
+    blocks=st.lists(blocks, max_size=6).map(tuple)
+    | st.builds(lambda one, n: (Text("x"), one) * n, blocks, st.just(70)),
+    severity=st.sampled_from(Severity),
+    stamp=st.just(STAMP) | texts,
+    pictures=st.lists(pictures, max_size=3).map(tuple),
+    file_name=st.just("") | words,
+    file_text=texts,
+    buttons=st.lists(st.builds(Button, words, st.just("ap:1")), max_size=2).map(tuple),
+)
+
+
+def judge_telegram(parcel) -> None:
+    """What Telegram's server would refuse, and what a person would see otherwise than meant."""
+    limit = CAPTION_LIMIT if parcel.file_name or parcel.picture else TEXT_LIMIT
+    text = shown(parcel.text, "HTML")
+    assert text.strip()
+    assert utf16(text) <= limit - FRONT
+    assert utf16(parcel.plain) <= limit - FRONT
+    assert text == parcel.plain, "without markup it says the same"
+    assert not parcel.file_name or parcel.file_text
+    assert all(button.label.strip() for button in parcel.buttons)
+
+
+def judge_discord(parcel) -> None:
+    body = {"embeds": [embed_of(parcel).to_dict()], "_files": {}, "components": []}
+    assert not message_problems(body)
+    assert utf16(parcel.text) <= render.DISCORD_LIMIT - FRONT
+    assert seen(shown_on_discord(parcel.text)) == seen(parcel.plain)
+
+
+def seen(text: str) -> str:
+    """Apart from what a code block cannot show."""
+    return text.replace("`", "'")
+
+
+SPECIAL = re.compile(r"[*_~`|<@\[\]]")
+
+
+def shown_on_discord(text: str) -> str:
+    """What people see of an embed's description; an assertion where markup of others would be obeyed."""
+    lines, fenced = [], False
+    for line in text.split("\n"):
+        if line == "```":
+            fenced = not fenced
+            continue
+        if fenced:
+            assert "```" not in line
+            lines.append(line)
+            continue
+        inner = line.removeprefix("-# ")
+        if len(inner) >= 4 and inner.startswith("**") and inner.endswith("**") and inner == line:
+            inner = inner[2:-2]
+        bare = re.sub(r"\\[\\*_~`|\[\]<@#>+.:-]", "", inner)
+        assert not SPECIAL.search(bare), inner
+        assert not bare.endswith("\\"), inner
+        assert not re.match(r"\s*(#{1,3} |-# |>|[-+*] |\d+[.)] )", inner), inner
+        lines.append(re.sub(r"\\([\\*_~`|\[\]<@#>+.:-])", r"\1", inner))
+    assert not fenced
+    return "\n".join(lines)
+
+
+def controls(text: str) -> list[str]:
+    """What no screen should be given: control characters, changes of direction, halves of characters."""
+    return [
+        char
+        for char in text
+        if (unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\t")
+        or "\u202a" <= char <= "\u202e"
+        or "\u2066" <= char <= "\u2069"
+    ]
+
+
+@settings(max_examples=40)
+@given(messages)
+def test_both_servers_take_whatever_a_message_holds_and_people_see_what_was_meant(message):
+    for judge, parcels in ((judge_telegram, render.telegram(message)), (judge_discord, render.discord(message))):
+        assert 1 <= len(parcels) <= render.MAX_PAGES + len(message.pictures) + 1
+        for parcel in parcels:
+            judge(parcel)
+            assert not controls(parcel.text + parcel.plain + parcel.file_text)
+            assert msgspec.msgpack.decode(msgspec.msgpack.encode(parcel), type=render.Parcel) == parcel
+
+
+@settings(max_examples=40)
+@given(messages)
+def test_a_terminal_is_sent_no_control_characters(message):
+    text = render.plain(message)
+    assert not controls(text)
+    text.encode()
