@@ -156,7 +156,13 @@ class Outbox:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def letters(
-        self, event: str, recipients: Iterable[str], message: Message, replaces: str = "", *, priority: int | None = None
+        self,
+        event: str,
+        recipients: Iterable[str],
+        message: Message,
+        replaces: str = "",
+        *,
+        priority: int | None = None,
     ) -> list[Letter]:
         """The letters that bring a message to each recipient; `event` makes them unique and is their reference."""
         reference = _DIGEST.sub(r"\1", event)
@@ -176,7 +182,13 @@ class Outbox:
         ]
 
     async def post(
-        self, event: str, recipients: Iterable[str], message: Message, replaces: str = "", *, priority: int | None = None
+        self,
+        event: str,
+        recipients: Iterable[str],
+        message: Message,
+        replaces: str = "",
+        *,
+        priority: int | None = None,
     ) -> bool:
         """Queue a message for each recipient, once per event; returns when it is on disk, not when it arrived.
 

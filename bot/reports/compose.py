@@ -20,7 +20,7 @@ from bot.risk import bar
 from bot.times import clock_in
 from domain.facts import RequestStatus, Severity
 from domain.performance import Day, Part, Performance, Ratio
-from domain.reports import AlertCount, Verified, Happened
+from domain.reports import AlertCount, Happened, Verified
 from domain.views import RequestView, owner_words
 
 if TYPE_CHECKING:

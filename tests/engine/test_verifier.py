@@ -3,8 +3,8 @@
 import time
 
 from domain.ports import MAIN_STREAM
-from engine.verifier import Verifier
 from engine.core.journal import FileJournal
+from engine.verifier import Verifier
 
 
 class Now:

@@ -25,6 +25,12 @@ def local(ts_ns, zone):
     return f"{datetime.fromtimestamp(ts_ns / 1e9, tz=ZoneInfo(zone)):%Y-%m-%d %H:%M}"
 
 
+def due(*asked):
+    found = due_span(*asked)
+    assert found is not None
+    return found
+
+
 def first(timing, zone, after, count):
     return [utc(run) for run in islice(runs(timing, zone, ns(after)), count)]
 
@@ -58,8 +64,8 @@ def test_every_zone_gets_one_summary_of_every_day(zone):
     told = []
     for hour in range(0, 24 * 366, 3):
         now = ns("2026-01-01 00:00") + hour * 3600 * 10**9
-        if (due := due_span(AT_HALF_PAST_TWO, zone, looked, covered, now)) is not None:
-            looked, span = due
+        if (found := due_span(AT_HALF_PAST_TWO, zone, looked, covered, now)) is not None:
+            looked, span = found
             covered = span.until_ns
             told.append(span)
     assert [span.missed for span in told] == [0] * len(told)
@@ -87,7 +93,7 @@ def test_weeks_and_months_have_their_day():
 def test_what_was_missed_is_told_once_and_together():
     eight = Timing(kind=Kind.DAILY)
     looked, covered = ns("2026-11-25 08:00"), ns("2026-11-25 00:00")
-    run, span = due_span(eight, "UTC", looked, covered, ns("2026-11-29 12:00"))
+    run, span = due(eight, "UTC", looked, covered, ns("2026-11-29 12:00"))
     assert utc(run) == "2026-11-29 08:00"
     assert span == Span(covered, ns("2026-11-29 00:00"), 3)
     assert due_span(eight, "UTC", run, span.until_ns, ns("2026-11-29 23:00")) is None
@@ -95,14 +101,14 @@ def test_what_was_missed_is_told_once_and_together():
 
 def test_missed_weeks_and_months_are_told_in_whole_ones():
     weekly, monthly = Timing(kind=Kind.WEEKLY, day="mon"), Timing(kind=Kind.MONTHLY, day="1")
-    _, weeks = due_span(weekly, "UTC", ns("2026-11-02 08:00"), ns("2026-11-02 00:00"), ns("2026-11-24 00:00"))
+    _, weeks = due(weekly, "UTC", ns("2026-11-02 08:00"), ns("2026-11-02 00:00"), ns("2026-11-24 00:00"))
     assert (weeks.missed, utc(weeks.since_ns), utc(weeks.until_ns)) == (2, "2026-11-02 00:00", "2026-11-23 00:00")
-    _, months = due_span(monthly, "UTC", ns("2026-01-01 08:00"), ns("2026-01-01 00:00"), ns("2026-04-02 00:00"))
+    _, months = due(monthly, "UTC", ns("2026-01-01 08:00"), ns("2026-01-01 00:00"), ns("2026-04-02 00:00"))
     assert (months.missed, utc(months.since_ns), utc(months.until_ns)) == (2, "2026-01-01 00:00", "2026-04-01 00:00")
 
 
 def test_the_first_summary_tells_of_one_day_only():
-    _, span = due_span(Timing(kind=Kind.DAILY), "UTC", ns("2026-11-28 09:00"), 0, ns("2026-11-29 08:00"))
+    _, span = due(Timing(kind=Kind.DAILY), "UTC", ns("2026-11-28 09:00"), 0, ns("2026-11-29 08:00"))
     assert (span.missed, span.until_ns - span.since_ns) == (0, DAY_NS)
 
 
@@ -117,7 +123,7 @@ def test_nothing_is_due_before_its_time_and_what_was_told_is_not_told_again():
 
 
 def test_years_of_absence_end_in_one_summary():
-    _, span = due_span(
+    _, span = due(
         Timing(kind=Kind.DAILY), "UTC", ns("2016-01-01 08:00"), ns("2016-01-01 00:00"), ns("2026-01-01 09:00")
     )
     assert span.until_ns - span.since_ns == 400 * DAY_NS

@@ -41,7 +41,7 @@ def titles(carrier, recipient):
 
 
 def days(carrier, recipient):
-    return [text.splitlines()[1] for _, text in carrier.to(recipient) if "summary" in text[:20]]
+    return [text.splitlines()[1].partition(" · ")[0] for _, text in carrier.to(recipient) if "summary" in text[:20]]
 
 
 async def play(tmp_path, engine, carrier, hours, *, killed_every=7, config=CONFIG, line="", person="vera", step_h=1):
@@ -85,10 +85,10 @@ async def test_after_an_absence_one_summary_tells_of_all_days(tmp_path):
         await settled(room)
     dailies = [text for _, text in carrier.to(CHAT) if text.startswith("Daily")]
     assert dailies[0].splitlines()[1:3] == [
-        "27 to 29 Mar 2026 (3 UTC days)",
+        "27 to 29 Mar 2026 (3 UTC days) · paper money",
         "2 earlier summaries were not sent while the service was down; this one tells of those days too.",
     ]
-    assert dailies[1].splitlines()[1] == "Mon 30 Mar 2026 (UTC day)"
+    assert dailies[1].splitlines()[1].startswith("Mon 30 Mar 2026 (UTC day)")
     assert len(dailies) == 2
 
 

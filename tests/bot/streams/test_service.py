@@ -48,7 +48,7 @@ async def test_the_chats_and_who_subscribed_hear_of_an_order_each_in_one_message
         told = await fed(streams, engine, told, clock, 2)
         await streams.step(clock())
         await settled(room)
-        (_, to_chat), (_, to_vera) = *carrier.to(CHAT), *carrier.to(VERA)
+        ((_, to_chat),), ((_, to_vera),) = carrier.to(CHAT), carrier.to(VERA)
         assert to_chat.startswith("by hand: bought 0.01 BTC at ")
         fills = next(line for line in to_chat.splitlines() if line.startswith("fills"))
         assert fills not in to_vera, "her clock is another"
