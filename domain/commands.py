@@ -137,6 +137,21 @@ class ManualTarget(Struct, frozen=True, kw_only=True, tag="manual"):
     qty: Decimal
 
 
+class ManualLimit(Struct, frozen=True, kw_only=True, tag="manual_limit"):
+    """A person's order at a price: `qty` more (signed, base units) at `price` or better, for `valid_ns` at most.
+
+    It rests beside what the strategy `manual` wants; a halt ends it. The core fills in `adds`, the part of the quantity
+    that adds risk, before others are asked to vote.
+    """
+
+    account: str
+    instrument: str
+    qty: Decimal
+    price: Decimal
+    valid_ns: int = 86_400_000_000_000
+    adds: Decimal = Decimal(0)
+
+
 class CancelOrder(Struct, frozen=True, kw_only=True, tag="cancel_order"):
     """Cancel one order by client id; an executor-owned order also sets a Hold on its slot."""
 
@@ -281,4 +296,5 @@ Command: TypeAlias = (
     | RecoverIncident
     | ChangeSettings
     | CancelOrders
+    | ManualLimit
 )

@@ -53,6 +53,8 @@ class Role(enum.IntEnum):
     FLATTEN = 6
     ADOPTED = 7
     """Somebody placed it at the venue; the executor only takes it out, where nothing may add risk."""
+    LIMIT = 8
+    """A person's own order at a price; it works beside the target."""
 
 
 PROTECTIVE: Final = frozenset({Role.STOP, Role.TAKE_PROFIT})

@@ -43,6 +43,7 @@ from engine.desk_records import DeskRecords
 from engine.desk_settings import DeskSettings
 from engine.emergency import views as emergency
 from engine.links import Links
+from engine.order_desk import OrderDesk
 from engine.performance import Now, now_of
 from engine.recent import KEPT_FACTS, Recent
 from engine.risk_views import RiskDesk
@@ -123,6 +124,8 @@ class Desk:
         self._ids = itertools.count(1)
         self._recent = Recent()
         self._risk = RiskDesk(core)
+        self.by_hand = OrderDesk(core, self._recent.average)
+        """People's own orders: what they would do, and how far they are."""
 
     def publish(self, facts: Sequence[f.Fact]) -> None:
         """Take the facts of one event: answer who waits, remember fills and equity, hand on to readers."""

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from domain import commands as c
+from domain.events import CommandReceived
 from engine.core import config, operate, overrides, params
 from engine.core.core import Core
 from engine.core.matrix import by_hand
+
+
+def age_of(event: CommandReceived) -> int:
+    """How long ago the person sent it."""
+    return event.ts_ns - event.sent_ts_ns if event.sent_ts_ns else 0
 
 
 def describe(core: Core, command: c.Command) -> str:  # noqa: PLR0911 - one per command

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from domain.commands import CancelOrder, CancelOrders
 from domain.verdict import Reason, Veto
-from engine.core import operate
+from engine.core import manual
 from engine.core.core import Core
 
 
 def cancel(core: Core, command: CancelOrder | CancelOrders) -> Veto | str:
     """Cancel what a person names, and hold the slots, so that the executor does not put it back."""
     if isinstance(command, CancelOrder):
-        return operate.cancel_order(core, command.cid)
+        return manual.cancel_order(core, command.cid)
     return cancel_orders(core, command.cids)
 
 
@@ -26,12 +26,13 @@ def cancel_orders(core: Core, cids: tuple[str, ...]) -> Veto | str:
             kept += 1
         else:
             slot = found[0]
-            operate.cancel_order(core, cid)
+            manual.cancel_order(core, cid)
             cancelled += 1
-            held.append(f"{slot.instrument} on {slot.account}")
+            held += [f"{slot.instrument} on {slot.account}"] if slot.hold else []
     if not cancelled:
         return Veto(Reason.NO_SUCH, f"of {len(cids)} order(s) {gone} are gone, {kept} only reduce and stay")
     names = list(dict.fromkeys(held))
-    text = f"Cancelling {cancelled} order(s). On hold: {', '.join(names)}; /hold SYMBOL off releases one."
+    text = f"Cancelling {cancelled} order(s)."
+    text += f" On hold: {', '.join(names)}; /hold SYMBOL off releases one." if names else ""
     text += f" {gone} were gone already." if gone else ""
     return text + (f" {kept} that protect or only reduce stay." if kept else "")

@@ -20,6 +20,7 @@ from engine.core import (
     config,
     glass,
     incident,
+    manual,
     operate,
     overrides,
     params,
@@ -50,6 +51,7 @@ ROLE_NEEDED: dict[type[c.Command], RoleName] = {
     c.PauseStrategy: RoleName.TRADER,
     c.SetParams: RoleName.TRADER,
     c.ManualTarget: RoleName.TRADER,
+    c.ManualLimit: RoleName.TRADER,
     c.CancelOrder: RoleName.TRADER,
     c.SetHold: RoleName.TRADER,
     c.SetCap: RoleName.TRADER,
@@ -153,15 +155,15 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
         case c.Halt():
             return operate.halt(core, who, command.reason)
         case c.Flatten():
-            return operate.flatten(core, who, command, age_ns=age_of(event))
+            return operate.flatten(core, who, command, age_ns=asking.age_of(event))
         case c.Approve():
             return approve(core, who, command, event.actor.door)
         case c.Deny():
             return deny(core, who, command)
         case c.CancelOrder() | c.CancelOrders():
             return cancels.cancel(core, command)
-        case c.ManualTarget():
-            return operate.manual(core, who, command)
+        case c.ManualTarget() | c.ManualLimit():
+            return manual.order(core, who, command)
         case c.LoadStrategy() if problem := strategy_id_problem(command.spec.id):
             return Veto(Reason.BAD_VALUE, problem)
         case c.LoadStrategy() | c.StartStrategy() if load_needs_votes(core, event):
@@ -192,7 +194,7 @@ def override(  # noqa: PLR0911 - one per command
         case c.EndOverride():
             return overrides.end_early(core, who, command)
         case c.BreakGlass():
-            return glass.break_glass(core, who, command, age_of(event))
+            return glass.break_glass(core, who, command, asking.age_of(event))
         case c.Review():
             return glass.review(core, who, command)
         case c.AcknowledgeIncident():
@@ -243,11 +245,6 @@ def needs_votes(core: Core, event: CommandReceived, command: c.SetParams) -> boo
         return False
     starts_it = strategy.status is StrategyStatus.QUARANTINED and load_needs_votes(core, event)
     return starts_it or bool(params.add_risk(core, command))
-
-
-def age_of(event: CommandReceived) -> int:
-    """How long ago the person sent it."""
-    return event.ts_ns - event.sent_ts_ns if event.sent_ts_ns else 0
 
 
 def said(refusal: Veto | None, text: str) -> Veto | str:
@@ -342,6 +339,8 @@ def release(core: Core, request: Request) -> Veto | str:
         return Veto(Reason.MOVED, "other settings have come into force; ask again, on top of them")
     if isinstance(request.command, c.Override):
         return overrides.begin(core, request, request.command)
+    if isinstance(request.command, c.ManualLimit):
+        return manual.release(core, request.requester, request.command)
     return give(core, " and ".join(request.votes), request.command, asker=request.requester)
 
 

@@ -19,7 +19,7 @@ from domain.instrument import ZERO
 from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import PROTECTIVE, run_of_client_id
 from domain.security import CodeMissed, SecurityBreach
-from engine.core import commands, config, incident, operate, people, portfolio, requests, samples
+from engine.core import asking, commands, config, incident, operate, people, portfolio, requests, samples
 from engine.core.contracts import take_over
 from engine.core.core import Core
 from engine.core.foreign_strategies import change_strategy, load, manual, quarantine
@@ -35,6 +35,7 @@ from engine.core.foreign_votes import (
     set_cap,
     take_settings,
 )
+from engine.core.manual import find_slot
 from engine.core.matrix import by_hand, machine
 from engine.core.orders import consumed_by
 from engine.core.state import Slot
@@ -65,7 +66,7 @@ def on_command(core: Core, event: e.CommandReceived) -> None:
     if commands.is_repeated(core, event) or commands.authorise(core, event) is not None:
         return
     if isinstance(event.command, c.Flatten):
-        flatten(core, event.actor.person, event.command, commands.age_of(event))
+        flatten(core, event.actor.person, event.command, asking.age_of(event))
         return
     who = event.actor.person or event.actor.door.value
     earlier = requests.waiting_alike(core, who, event.command)
@@ -209,7 +210,7 @@ def hold(core: Core, _who: str, command: c.SetHold) -> None:
     """Nothing new in a slot; a release takes votes."""
     if not command.on:
         return
-    slot = operate.find_slot(core, command.account, command.instrument)
+    slot = find_slot(core, command.account, command.instrument)
     if isinstance(slot, Slot):
         slot.hold = True
 
@@ -278,6 +279,7 @@ COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.PauseStrategy: change_strategy,
     c.SetParams: change_strategy,
     c.ManualTarget: manual,
+    c.ManualLimit: manual,
     c.CancelOrder: hold_what_was_cancelled,
     c.SetHold: hold,
     c.SetCap: cap,

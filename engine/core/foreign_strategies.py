@@ -10,17 +10,18 @@ from domain import commands as c
 from domain.desired import NOTHING
 from domain.facts import StrategyStatus
 from domain.settings import StrategySpec
-from engine.core import allocation, operate, params, requests, samples, succession
+from engine.core import allocation, params, requests, samples, succession
 from engine.core.core import Core
+from engine.core.manual import find_slot, manual_id
 from engine.core.state import MANUAL, Slot, StrategyState
 
 AboutStrategy: TypeAlias = c.UnloadStrategy | c.StartStrategy | c.PauseStrategy | c.SetParams
 
 
-def manual(core: Core, _who: str, command: c.ManualTarget) -> None:
+def manual(core: Core, _who: str, command: c.ManualTarget | c.ManualLimit) -> None:
     """A person's order is not worked any more, but what it bought must not be taken for too much."""
-    owner = operate.manual_id(command.account, command.instrument)
-    slot = operate.find_slot(core, command.account, command.instrument)
+    owner = manual_id(command.account, command.instrument)
+    slot = find_slot(core, command.account, command.instrument)
     if not isinstance(slot, Slot) or (slot.owner not in {"", owner} and slot.owner in core.state.strategies):
         return
     spec = StrategySpec(id=owner, kind=MANUAL, account=command.account, instruments=(command.instrument,))

@@ -8,6 +8,7 @@ from domain.settings import Settings
 from domain.verdict import Veto
 from engine.core import commands, config, glass, operate, overrides, people, requests
 from engine.core.core import Core
+from engine.core.manual import find_slot
 from engine.core.state import Slot
 
 
@@ -73,7 +74,7 @@ def take_settings(core: Core, command: c.ChangeSettings) -> None:
 
 def set_cap(core: Core, command: c.SetCap) -> None:
     """Cap a slot, or lift its cap."""
-    slot = operate.find_slot(core, command.account, command.instrument)
+    slot = find_slot(core, command.account, command.instrument)
     if isinstance(slot, Slot):
         slot.cap = None if command.qty is None else abs(core.instruments[command.instrument].qty(command.qty))
 

@@ -8,35 +8,30 @@ from __future__ import annotations
 from decimal import Decimal
 
 from domain import commands as c
-from domain.account import Account, venue_of
-from domain.desired import NOTHING, Style
+from domain.account import Account
 from domain.errors import Unrepresentable
-from domain.facts import StrategyStatus, TradingState
-from domain.settings import Settings, StrategySpec
+from domain.facts import TradingState
+from domain.settings import Settings
 from domain.text import plain
-from domain.verdict import REASONS, Reason, Veto
+from domain.verdict import Reason, Veto
 from engine.core import (
     deadman,
     failover,
     incident,
-    limits,
     overrides,
     params,
     people,
     requests,
     review,
-    succession,
     trading,
 )
 from engine.core.core import Core
 from engine.core.executor import converge, converge_all
-from engine.core.executor.place import cancel, check_band
-from engine.core.executor.targets import towards_zero
+from engine.core.manual import find_slot
 from engine.core.matrix import by_hand, unwatched
 from engine.core.matrix.table import settings_problem
-from engine.core.state import MANUAL, Parked, Slot, StrategyState
+from engine.core.state import MANUAL
 from risk.approvals import unreachable
-from risk.gate import Exposure, adds_risk, check_exposure
 
 MOST_MONEY = Decimal("1e15")
 """More than anybody means."""
@@ -99,29 +94,6 @@ def lift_flats(core: Core) -> None:
             if slot.owner.startswith(MANUAL):
                 slot.target = None
     converge_all(core)
-
-
-def cancel_order(core: Core, cid: str) -> Veto | str:
-    """Cancel one order and hold its slot, so that the executor does not put it back."""
-    found = core.order(cid)
-    if found is None:
-        return Veto(Reason.NO_SUCH, f"no working order {cid}")
-    slot, order = found
-    slot.hold = True
-    cancel(core, slot, order)
-    converge(core, slot)
-    return f"Cancelling {cid}. {slot.instrument} on {slot.account} is on hold; /hold {slot.instrument} off releases it."
-
-
-def find_slot(core: Core, account: str, instrument: str) -> Slot | Veto:
-    """The slot a command names."""
-    if account not in core.state.accounts:
-        return Veto(Reason.NO_SUCH, f"account {account}")
-    if instrument not in core.instruments:
-        return Veto(Reason.NO_SUCH, f"instrument {instrument}")
-    if venue_of(account) != core.instruments[instrument].venue:
-        return Veto(Reason.BAD_VALUE, f"{instrument} cannot be traded on {account}: another venue")
-    return core.slot(account, instrument)
 
 
 def hold(core: Core, account: str, instrument: str) -> Veto | str:
@@ -210,100 +182,6 @@ def open_accounts(core: Core) -> None:
     for spec in core.state.settings.accounts:
         if spec.id not in core.state.accounts:
             core.state.accounts[spec.id] = Account(id=spec.id, currency=spec.currency)
-
-
-def manual_id(account: str, instrument: str) -> str:
-    """Id of the built-in strategy that carries a person's orders in one slot."""
-    return f"{MANUAL}:{account}:{instrument}"
-
-
-def obstacle(core: Core, slot: Slot, target: int) -> Veto | None:
-    """Why the executor would not work for this target now; a person is told instead of left waiting."""
-    in_force = core.state.accounts[slot.account].trading
-    if in_force is TradingState.HALTED:
-        return Veto(Reason.HALTED)
-    if slot.hold:
-        return Veto(Reason.HELD, f"/hold {slot.instrument} off releases it")
-    if slot.cap is not None and abs(target) > slot.cap:
-        return Veto(Reason.CAPPED, f"cap={core.instruments[slot.instrument].qty_text(slot.cap)}")
-    position = core.position(slot.account, slot.instrument)
-    if in_force is TradingState.REDUCING and towards_zero(target, position) != target:
-        return Veto(Reason.REDUCING, trading.why_venue(core, venue_of(slot.account)) or core.state.latched_reason)
-    bar = core.bar_of(slot)
-    if bar is Reason.BREAKER_OPEN and slot.key not in core.pairs and towards_zero(target, position) != target:
-        return Veto(bar, venue_of(slot.account))
-    return None
-
-
-def limit_in_the_way(core: Core, slot: Slot, target: int) -> Veto | None:
-    """Why the gate would refuse an order for this target, found before anyone is asked to vote on it."""
-    config = limits.gate_of(core, slot)
-    if config is None:
-        return Veto(Reason.LIMIT_MISSING, slot.instrument)
-    instrument = core.instruments[slot.instrument]
-    gap = target - core.position(slot.account, slot.instrument)
-    market = core.markets[slot.instrument]
-    held = Exposure(core.position(slot.account, slot.instrument))
-    side = 1 if gap > 0 else -1
-    if not gap or not adds_risk(side, abs(gap), held):
-        return None
-    return check_band(market) or check_exposure(config, instrument, side, abs(gap), market.reference(), held)
-
-
-def give_to_manual(core: Core, slot: Slot) -> None:
-    """The built-in strategy `manual` owns a slot from now on."""
-    owner = manual_id(slot.account, slot.instrument)
-    if owner not in core.state.strategies:
-        spec = StrategySpec(id=owner, kind=MANUAL, account=slot.account, instruments=(slot.instrument,))
-        core.state.strategies[owner] = StrategyState(spec, status=StrategyStatus.RUNNING, desired=NOTHING)
-        slot.owner = owner
-        succession.follow(core, core.state.strategies[owner])
-    slot.owner = owner
-    core.tally.dirty[slot.key] = None
-    if (held := core.state.accounts[slot.account].positions.get(slot.instrument)) is not None:
-        held.owner = owner
-
-
-def manual(core: Core, who: str, command: c.ManualTarget) -> Veto | str:  # noqa: PLR0911 - one per refusal
-    """A person's order: the built-in strategy `manual` wants that much more of an instrument."""
-    slot = find_slot(core, command.account, command.instrument)
-    if isinstance(slot, Veto):
-        return slot
-    owner = manual_id(command.account, command.instrument)
-    if slot.owner and slot.owner != owner and slot.owner in core.state.strategies:
-        return Veto(Reason.NOT_OWNER, f"{slot.owner} owns {command.instrument} on {command.account}; use a sub-account")
-    if slot.parked:
-        return Veto(Reason.WRONG_STATE, f"{slot.parked} waits for votes; /approve or /deny it first")
-    instrument = core.instruments[command.instrument]
-    try:
-        qty = instrument.qty(command.qty)
-    except Unrepresentable as error:
-        return Veto(Reason.BAD_VALUE, str(error))
-    if not core.markets[command.instrument].reference():
-        return Veto(Reason.PRICE_UNKNOWN)
-    base = slot.target if slot.target is not None else core.position(slot.account, slot.instrument)
-    veto = obstacle(core, slot, base + qty) or limit_in_the_way(core, slot, base + qty)
-    if veto is not None:
-        return veto
-    give_to_manual(core, slot)
-    slot.manual_by = f"{who}|{core.state.seq}"
-    entry = f"manual-{core.state.seq}"
-    price = core.markets[command.instrument].reference()
-    parked = Parked(slot.key, base + qty, Style.TAKE, 0, entry, price)
-    if review.park_if_large(core, slot, parked):
-        request = core.slot(slot.account, slot.instrument).parked
-        if not request:
-            return Veto(REASONS[slot.refused], slot.refused_detail)
-        return f"Request {request} waits for approval by another person: /approve {request}."
-    before = slot.target, slot.style, slot.band, slot.entry
-    slot.refused = ""
-    review.put_in_force(core, slot, parked)
-    converge(core, slot)
-    if slot.refused:
-        slot.target, slot.style, slot.band, slot.entry = before
-        converge(core, slot)
-        return Veto(REASONS[slot.refused])
-    return f"Working: {command.instrument} target {instrument.qty_text(parked.target)} on {command.account}."
 
 
 def objection(core: Core, command: c.Command) -> Veto | None:  # noqa: PLR0911 - one per command

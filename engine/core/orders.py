@@ -37,7 +37,7 @@ from domain.strategy import FillView
 from domain.verdict import Reason
 from engine.core import breakers, deadman, portfolio
 from engine.core.core import Core
-from engine.core.executor import converge
+from engine.core.executor import converge, resting
 from engine.core.executor.place import watch
 from engine.core.state import MANUAL, Slot, slot_key
 from engine.core.wake import wake_owner_with_fill
@@ -47,6 +47,7 @@ OPEN, PENDING, FILLED = OrderStatus.OPEN, OrderStatus.PENDING, OrderStatus.FILLE
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
 CANCELLED, IOC = OrderStatus.CANCELLED, OrderKind.IOC
 REMEMBERED_ORDERS = 1_000
+BESIDE_TARGET = frozenset({Role.ADOPTED, Role.LIMIT})
 DEAD_MAN = "dead man"
 """How an adapter says that it was the venue's dead-man's switch, where the venue tells."""
 VENUE_SKEW_NS = 1_000_000_000
@@ -200,9 +201,9 @@ def on_filled(core: Core, event: Filled) -> None:
             slot.consumed = consumed_by(slot, order)
             if core.pairs and (pair := core.pairs.get(slot.key)) is not None:
                 pair.primary.consumed = slot.consumed
-        elif order.role is Role.ADOPTED and slot.target is not None:
-            # what others bought is not too much, and what they sold is not missing
-            slot.target += event.side * event.qty
+        elif order.role in BESIDE_TARGET:
+            # what they bought is not too much, and what they sold is not missing
+            resting.on_fill(slot, order, event.qty)
         if found is not None:
             settle_filled(core, slot, order)
         else:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from domain.settings import SECOND_NS
 from domain.verdict import Reason, Veto
-from engine.core import limits, operate, review, wide
+from engine.core import limits, manual, review, wide
 from engine.core.core import Core
 from engine.core.executor import converge
 from engine.core.executor.exposure import reference
@@ -19,7 +19,7 @@ from risk.policy import clip_to_limit
 def release_parked(core: Core, parked: Parked) -> Veto | str:
     """Re-review a parked target at the moment of approval, against fresh prices and limits, then let it go."""
     slot = core.state.slots[parked.slot]
-    veto = operate.obstacle(core, slot, parked.target)
+    veto = manual.obstacle(core, slot, parked.target)
     if veto is not None:
         return veto
     config = limits.gate_of(core, slot)

@@ -59,6 +59,8 @@ def terms(core: Core, request: Request) -> Terms:
 def votes_for(core: Core, command: Command) -> int:
     """How many votes a command needs."""
     settings = core.state.settings.approvals
+    if isinstance(command, c.ManualLimit):
+        return settings.order_votes
     return settings.load_votes if isinstance(command, c.LoadStrategy | c.StartStrategy) else settings.override_votes
 
 

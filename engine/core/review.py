@@ -22,7 +22,7 @@ from domain.settings import ApprovalSettings
 from domain.verdict import Reason
 from engine.core import limits, requests, wide
 from engine.core.core import Core
-from engine.core.executor import converge, takes
+from engine.core.executor import converge, resting, takes
 from engine.core.executor.exposure import exposure_of, joint, net, reference
 from engine.core.executor.targets import hedge_goal, worst_price
 from engine.core.sizing import size_of
@@ -86,6 +86,7 @@ def clear_wants(core: Core, strategy: StrategyState) -> None:
         slot.quotes = ()
         slot.hedge_lead = ""
         withdraw_parked(core, slot)
+        resting.end_all(core, slot, "its owner wants nothing any more")
         converge(core, slot)
     core.index_slots()
 

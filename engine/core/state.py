@@ -37,6 +37,7 @@ from domain.settings import RoleName, Settings, StrategySpec
 from domain.venue import VenueCaps
 from engine.core.market import NEVER as NEVER  # noqa: PLC0414 - the state and its parts are found in one place
 from engine.core.market import Market as Market  # noqa: PLC0414
+from engine.core.resting import Resting
 from risk.breaker import Breaker
 from risk.exposure import RiskLevel
 from risk.measures import Sample
@@ -131,6 +132,7 @@ class Slot(Struct):
     """Net profit of the trade that is open, and the most that was paid for it."""
     left: dict[str, Left] = field(default_factory=dict)
     """What the last owner left, by `manual` or `code`."""
+    resting: dict[str, Resting] = field(default_factory=dict)
 
 
 class StrategyState(Struct):

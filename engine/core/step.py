@@ -40,9 +40,10 @@ from engine.core import (
     trading,
 )
 from engine.core.core import Core
-from engine.core.executor import converge
+from engine.core.executor import converge, resting
 from engine.core.executor.place import cancel
 from engine.core.matrix import machine, money
+from engine.core.state import NEVER
 
 
 def step(core: Core, event: e.Event) -> None:
@@ -78,6 +79,7 @@ def on_engine_started(core: Core, event: e.EngineStarted) -> None:
         part.on_started(core)
     for slot in state.slots.values():
         slot.retry_ns = slot.reduce_retry_ns = 0
+        resting.arm(core, slot)
     core.set_timer("equity", event.ts_ns + state.settings.execution.equity_sample_ns)
     state.starting = True
     for venue in state.venues.values():
@@ -109,6 +111,7 @@ def on_lost_end(core: Core, lost: str) -> None:
 def on_engine_stopped(core: Core, _event: e.EngineStopped) -> None:
     """A clean stop: nobody will look after quotes and entries, so they are cancelled; protections stay."""
     for slot in core.state.slots.values():
+        slot.retry_ns = NEVER  # what is taken out now must not be placed again before the process is gone
         for order in list(slot.orders.values()):
             if not order.guards:
                 cancel(core, slot, order)
@@ -148,6 +151,7 @@ TIMERS: dict[str, Callable[[Core, str], None]] = {
     "equity": on_equity_due,
     "retry": retry,
     "again": review.again,
+    "resting": retry,
     "request": requests.expire,
     "remind": requests.remind,
     "override": overrides.on_due,

@@ -12,7 +12,7 @@ from domain.events import OpenOrder, VenueSnapshot
 from domain.facts import Severity, TradingState
 from domain.order import Order, OrderStatus, Role
 from domain.settings import Strangers
-from engine.core import operate, trading
+from engine.core import manual, trading
 from engine.core.core import Core
 from engine.core.executor import converge
 from engine.core.executor.place import cancel
@@ -81,12 +81,12 @@ def tell(core: Core, account: Account, stray: OpenOrder, policy: Strangers) -> N
 def may_adopt(core: Core, account: Account, stray: OpenOrder) -> bool:
     """One owner per account and instrument: only where no strategy trades."""
     owner = core.slot(account.id, stray.instrument).owner
-    return owner not in core.state.strategies or owner == operate.manual_id(account.id, stray.instrument)
+    return owner not in core.state.strategies or owner == manual.manual_id(account.id, stray.instrument)
 
 
 def adopt(core: Core, account: Account, stray: OpenOrder) -> None:
     """It lives on as an order of `manual`: counted, cancelled by a halt, never replaced."""
-    operate.give_to_manual(core, core.slot(account.id, stray.instrument))
+    manual.give_to_manual(core, core.slot(account.id, stray.instrument))
     slot, _ = remember(core, account, stray, Role.ADOPTED)
     core.alert(Severity.WARNING, "foreign_order", f"{words(core, account, stray)} It is adopted.")
     converge(core, slot)

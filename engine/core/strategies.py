@@ -99,7 +99,7 @@ def whose(core: Core, slot: Slot) -> str:
 def give_back(core: Core, slot: Slot) -> None:
     """What a person traded by hand and has closed is free again for a strategy."""
     owner = core.state.strategies.get(slot.owner)
-    idle = not slot.orders and not slot.parked and not core.position(slot.account, slot.instrument)
+    idle = not slot.orders and not slot.parked and not slot.resting and not core.position(slot.account, slot.instrument)
     if owner is not None and owner.spec.kind == MANUAL and idle:
         unload(core, owner, keep_position=False)
 

@@ -101,7 +101,7 @@ class People:
             (1, lambda: c.Flatten(scope=random.choice(("", *INSTRUMENTS, "NO-SUCH-PERP.PAPER")))),
             (2, self._hold),
             (2, self._cap),
-            (6, self._manual),
+            (6, lambda: self._manual(state)),
             (2, lambda: self._cancel(state)),
             (4, self._about_strategy),
             (1, self._envelope),
@@ -128,11 +128,20 @@ class People:
         qty = size if self.random.random() < 0.6 else None
         return c.SetCap(account=account, instrument=instrument, qty=qty)
 
-    def _manual(self) -> c.Command:
+    def _manual(self, state: State) -> c.Command:
+        """At the market, or at a price up to 0.3 % away on either side of it, for up to half a minute."""
         account, instrument = self._slot()
         large = self.random.choice((0.3, 0.5, 1.0, 4.0))
         size = Decimal(str(round((2 * self.random.random() - 1) * large * UNIT_SIZE[instrument], 3)))
-        return c.ManualTarget(account=account, instrument=instrument, qty=size)
+        contract = next((i for i in state.settings.instruments if i.id == instrument), None)
+        if contract is None or large in {0.3, 4.0}:
+            return c.ManualTarget(account=account, instrument=instrument, qty=size)
+        market, thousandth = state.markets.get(instrument), abs(int(size * 1000))
+        reference = market.reference() if market is not None else 0
+        price = reference + reference * (thousandth % 7 - 3) // 1000
+        valid_ns = (1 + thousandth % 30) * SECOND_NS
+        text = contract.price_text(price - price % contract.price_step(max(price, 1)))
+        return c.ManualLimit(account=account, instrument=instrument, qty=size, price=Decimal(text), valid_ns=valid_ns)
 
     def _cancel(self, state: State) -> c.Command:
         working = list(state.where)

@@ -8,11 +8,12 @@ from msgspec import Struct
 
 from domain import commands as c
 from domain.events import CommandReceived, Event, InboxOverflow, VenueSnapshot
-from domain.facts import CommandDone, Fact, RequestChanged, RequestStatus
+from domain.facts import CommandDone, Fact, FillBooked, RequestChanged, RequestStatus
+from domain.order import Role
 from domain.settings import RoleName, Settings, Strangers
 from domain.verdict import Reason
 from engine.core.core import Core
-from engine.core.state import MANUAL
+from engine.core.state import MANUAL, Slot
 from research.simulation.cast import HAND
 from research.simulation.violation import require
 
@@ -43,6 +44,8 @@ class Votes:
         self.targets: dict[str, tuple[int | None, str]] = {}
         self.added: dict[str, list[tuple[int, int, bool, int]]] = {}
         """Per slot: (seq, time, whether by hand, quantity) of exposure that came into force without a vote."""
+        self.rested: dict[str, int] = {}
+        """People's orders at a price, by id -> seq at which they came into force."""
 
     @property
     def halted(self) -> bool:
@@ -61,6 +64,7 @@ class Votes:
         self.seen = {cid: at for cid, at in self.seen.items() if at <= seq}
         self.done = {request: at for request, at in self.done.items() if at <= seq}
         self.added = {slot: [row for row in rows if row[0] <= seq] for slot, rows in self.added.items()}
+        self.rested = {wish: at for wish, at in self.rested.items() if at <= seq}
 
     def on_recovered(self, core: Core) -> None:
         """A new run goes on from its state."""
@@ -102,6 +106,12 @@ class Votes:
                 self._on_request(core, fact)
             elif isinstance(fact, CommandDone):
                 self._on_done(event, fact)
+            elif isinstance(fact, FillBooked) and fact.role is Role.LIMIT:
+                # it was judged when it came into force; what is wanted moves with it
+                key = f"{fact.account}|{fact.instrument}"
+                target, entry = self.targets.get(key, (None, ""))
+                self.targets[key] = (target if target is None else target + fact.side * fact.qty, entry)
+        self._resting(core)
         self._targets(core)
 
     def _on_request(self, core: Core, fact: RequestChanged) -> None:
@@ -116,6 +126,8 @@ class Votes:
         voters = [self.persons[v] for v in dict.fromkeys(fact.votes) if v in self.persons]
         good = [p for p in voters if p.role >= RoleName.RISK and p.id != fact.requester]
         require(len(good) >= needed, "votes", f"{fact.request} ({fact.what}) was approved by {fact.votes} alone")
+        if isinstance(core.state.requests[fact.request].command, c.ManualLimit):
+            self.rested |= dict.fromkeys([f"manual-{fact.seq}"], fact.seq)
         parked = core.state.requests[fact.request].parked
         if parked is not None:
             slot = core.state.slots[parked.slot]
@@ -135,6 +147,20 @@ class Votes:
         require(fact.request_id not in self.done, "a command acts once", text)
         self.done[fact.request_id] = fact.seq
 
+    def _resting(self, core: Core) -> None:
+        """People's orders at a price add to what is in force, as if they had filled already."""
+        for key, slot in core.state.slots.items():
+            for wish in slot.resting.values():
+                if wish.id in self.rested:
+                    continue
+                self.rested[wish.id] = core.state.seq
+                alike = sum(other.left for other in slot.resting.values() if other.side == wish.side) - wish.left
+                held = core.position(slot.account, slot.instrument)
+                base = (slot.target if slot.target is not None else held) + wish.side * alike
+                added = self._grows(base + wish.side * wish.left, base)
+                if added:
+                    self._judge_added(core, key, slot, added, base + wish.side * wish.left, base, by_hand=True)
+
     def _targets(self, core: Core) -> None:
         """Large additions come into force only by votes. What a fired stop has ended adds nothing any more."""
         for key, slot in core.state.slots.items():
@@ -149,19 +175,23 @@ class Votes:
             added = self._grows(slot.target, base)
             if not added:
                 continue
-            now = core.state.ts_ns
-            rows = self.added.setdefault(key, [])
-            by_hand, approvals = slot.owner.startswith(MANUAL), self.settings.approvals
-            counted = [row for row in rows if now - row[1] < approvals.window_ns and row[2] == by_hand]
-            lately = sum(row[3] for row in counted)
-            if not by_hand:
-                lately = min(lately, abs(base)) if base * slot.target > 0 else 0
-            rows.append((core.state.seq, now, by_hand, added))
-            price = core.markets[slot.instrument].reference()
-            worth = core.instruments[slot.instrument].notional(price, lately + added)
-            large = core.equity(slot.account) * approvals.large_fraction
-            text = f"{key} target {slot.target} ({slot.entry}) adds {worth} within the window, {large} needs votes"
-            require(worth <= large, "large without votes", text)
+            by_hand = slot.owner.startswith(MANUAL)
+            self._judge_added(core, key, slot, added, slot.target, base, by_hand=by_hand)
+
+    def _judge_added(
+        self, core: Core, key: str, slot: Slot, added: int, wanted: int, base: int, *, by_hand: bool
+    ) -> None:
+        now, approvals, rows = core.state.ts_ns, self.settings.approvals, self.added.setdefault(key, [])
+        counted = [row for row in rows if now - row[1] < approvals.window_ns and row[2] == by_hand]
+        lately = sum(row[3] for row in counted)
+        if not by_hand:
+            lately = min(lately, abs(base)) if base * wanted > 0 else 0
+        rows.append((core.state.seq, now, by_hand, added))
+        price = core.markets[slot.instrument].reference()
+        worth = core.instruments[slot.instrument].notional(price, lately + added)
+        large = core.equity(slot.account) * approvals.large_fraction
+        text = f"{key} wants {wanted} ({slot.entry}), which adds {worth} within the window; {large} needs votes"
+        require(worth <= large, "large without votes", text)
 
     @staticmethod
     def _grows(target: int, before: int) -> int:

@@ -4,6 +4,7 @@
     quotes       resting prices, matched by side and price, amended in place
     protections  stops and take-profits at the venue, sized to what is filled
     takes        one-shot orders
+    resting      people's own orders at a price
     sharing      one target over the two slots of a fail-over pair
     exposure     worst sides
     adopted      what others placed at the venue and we let live
@@ -16,9 +17,9 @@ from domain.account import venue_of
 from domain.facts import TradingState
 from domain.order import Cancel
 from engine.core.core import Core
-from engine.core.executor import adopted, protections, quotes, sharing, targets
+from engine.core.executor import adopted, protections, quotes, resting, sharing, targets
 from engine.core.executor.place import cancel_of
-from engine.core.state import Slot
+from engine.core.state import MANUAL, Slot
 
 __all__ = ["cancels", "converge", "converge_all", "converge_venue"]
 
@@ -47,6 +48,8 @@ def converge_one(core: Core, slot: Slot) -> None:
             targets.converge(core, slot)
             quotes.converge(core, slot)
             adopted.converge(core, slot)
+        if slot.resting:
+            resting.converge(core, slot)
         return
     if slot.orders and (slot.hold or slot.flat or core.trading_of(slot) is not ACTIVE):
         adopted.converge(core, slot)
@@ -56,6 +59,8 @@ def converge_one(core: Core, slot: Slot) -> None:
         targets.converge(core, slot)
     if slot.orders or slot.quotes:
         quotes.converge(core, slot)
+    if slot.resting or (slot.orders and slot.owner.startswith(MANUAL)):
+        resting.converge(core, slot)
     if core.followers:
         for follower in core.followers.get(slot.key, ()):
             for half in halves(core, follower):

@@ -165,5 +165,5 @@ async def test_a_title_cannot_smuggle_headers_into_a_mail(server):
     await carrier(server).deliver(letter(evil), "")
     (mail,) = server.mails
     assert mail["Bcc"] is None
-    assert mail["Subject"] == "ok Bcc: thief@example.com body"
+    assert mail["Subject"] == "ok Bcc: thief@example.com  body"
     await until(lambda: server.steps.count("MAIL") == 1)

@@ -39,6 +39,9 @@ ACTS: dict[type, Act] = {
     c.ManualTarget: lambda rig: rig.command(
         c.ManualTarget(account=ACCOUNT, instrument=ETH.id, qty=Decimal("0.5")), "dot"
     ),
+    c.ManualLimit: lambda rig: rig.command(
+        c.ManualLimit(account=ACCOUNT, instrument=ETH.id, qty=Decimal("0.5"), price=Decimal(2_900)), "dot"
+    ),
     c.CancelOrders: lambda rig: rig.command(c.CancelOrders(cids=tuple(rig.core.state.where)), "dot"),
     c.CancelOrder: lambda rig: rig.command(c.CancelOrder(cid=next(iter(rig.core.state.where))), "dot"),
     c.SetHold: lambda rig: rig.command(c.SetHold(account=ACCOUNT, instrument=BTC.id), "dot"),

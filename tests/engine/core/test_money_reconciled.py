@@ -11,7 +11,7 @@ from domain.commands import ManualTarget
 from domain.facts import StrategyStatus
 from domain.market import Feed, FeedKind
 from domain.settings import SECOND_NS
-from engine.core.operate import manual_id
+from engine.core.manual import manual_id
 from engine.core.recovery import recover
 from tests.engine.core.rig import ACCOUNT, BTC, SPEC, WIDE, Rig, places
 

@@ -14,7 +14,7 @@ from domain.instrument import ZERO
 from domain.order import Cancel, Liquidity, OrderKind, Role
 from domain.settings import SECOND_NS
 from domain.verdict import Reason
-from engine.core import operate, orders
+from engine.core import manual, orders
 from engine.core.executor.place import cancel
 from tests.engine.core.rig import ACCOUNT, ASKING, BTC, WIDE, Rig, of, places, quote, stop, take, target, wants
 
@@ -61,7 +61,7 @@ def test_without_the_hold_the_executor_would_put_a_cancelled_order_back(monkeypa
         cancel(core, slot, order)
         return "cancelled"
 
-    monkeypatch.setattr(operate, "cancel_order", only_cancel)
+    monkeypatch.setattr(manual, "cancel_order", only_cancel)
     rig = Rig().start()
     bid, _ = quoting(rig)
     rig.command(c.CancelOrder(cid=bid), "dot")

@@ -30,6 +30,8 @@ SAMPLES: dict[type[c.Command], c.Command] = {
     c.PauseStrategy: c.PauseStrategy(strategy="script"),
     c.SetParams: c.SetParams(strategy="script"),
     c.ManualTarget: c.ManualTarget(account=ACCOUNT, instrument=BTC.id, qty=Decimal("0.1")),
+    c.CancelOrders: c.CancelOrders(cids=("rig-1-1-1",)),
+    c.ManualLimit: c.ManualLimit(account=ACCOUNT, instrument=BTC.id, qty=Decimal("0.1"), price=Decimal(59_000)),
     c.CancelOrder: c.CancelOrder(cid="x"),
     c.SetHold: c.SetHold(account=ACCOUNT, instrument=BTC.id),
     c.SetCap: c.SetCap(account=ACCOUNT, instrument=BTC.id, qty=Decimal(1)),

@@ -12,7 +12,7 @@ from domain import events as e
 from domain.facts import TradingState
 from domain.order import Cancel, Liquidity, OrderKind, Role
 from domain.settings import AccountSpec, Strangers
-from engine.core.operate import manual_id
+from engine.core.manual import manual_id
 from tests.engine.core.rig import ACCOUNT, BTC, ETH, SETTINGS, SPEC, SUB, WIDE, Rig, of, places, quote, target, wants
 
 ACTIVE, REDUCING = TradingState.ACTIVE, TradingState.REDUCING
