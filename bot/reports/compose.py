@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import structlog
@@ -78,10 +79,10 @@ async def compose(room: ControlRoom, kind: Kind | None, span: Span, zone: str, n
 
 async def drawn(kind: str, room: ControlRoom, span: Span, zone: str) -> Picture:
     """One chart. Raises whatever the drawing raises."""
-    from bot.charts.draw import draw  # what draws is large
-
+    draw = import_module("bot.charts.draw").draw  # what draws is large
     async with asyncio.timeout(DRAW_WITHIN_S):
-        return await draw(kind, room, span.since_ns, span.until_ns, zone=zone)
+        picture: Picture = await draw(kind, room, span.since_ns, span.until_ns, zone=zone)
+        return picture
 
 
 async def _pictures(room: ControlRoom, kinds: Iterable[str], span: Span, zone: str) -> list[Picture]:
