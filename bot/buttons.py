@@ -23,11 +23,13 @@ from domain.ports import Secrets
 
 VOTE: Final = "ap"
 PREVIEW: Final = "cf"
+ALERT: Final = "ak"
 LINES: Final = {
     (VOTE, "y"): "/approve {subject} {digest}",
     (VOTE, "n"): "/deny {subject}",
     (PREVIEW, "y"): "/confirm {subject}",
     (PREVIEW, "n"): "/confirm {subject} no",
+    (ALERT, "y"): "/ack {subject}",
 }
 """The command line that a press stands for, by kind and answer; `n` is the red one."""
 LABELS: Final = {
@@ -35,6 +37,7 @@ LABELS: Final = {
     (VOTE, "n"): "Deny",
     (PREVIEW, "y"): "Confirm",
     (PREVIEW, "n"): "Cancel",
+    (ALERT, "y"): "Acknowledge",
 }
 PATTERN: Final = (
     r"(?P<kind>[a-z]{2}):(?P<subject>[^:]{1,24}):(?P<answer>[yn]):(?:(?P<key>[0-9a-f]{6}):)?(?P<mac>[0-9a-f]{24})"

@@ -6,9 +6,12 @@ import time
 from typing import TYPE_CHECKING
 
 from bot import contacts
-from bot.buttons import PREVIEW, VOTE, Subject
+from bot.alerting.service import AlertRoom
+from bot.buttons import ALERT, PREVIEW, VOTE, Subject
 from bot.config import BotConfig
 from bot.confirm import Confirms
+from bot.jobs import backtest
+from bot.jobs.queue import Jobs
 from bot.message import stamp
 from bot.outbox import Outbox
 from bot.people import People
@@ -38,12 +41,16 @@ class ControlRoom:
         self.subscriptions = Subscriptions(store)
         self.schedules = Schedules(store)
         self.reports = Reports(self)
+        self.alerts = AlertRoom(self)
+        self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", backtest.shown)
 
     def subject(self, kind: str, subject: str) -> Subject | None:
         """What a button of this kind is about; None when it is not known (any more)."""
         if kind == VOTE:
             view = self.desk.request(subject)
             return Subject(view.digest, view.status == RequestStatus.PENDING) if view is not None else None
+        if kind == ALERT:
+            return self.alerts.subject(subject)
         return self.confirms.subject(subject) if kind == PREVIEW else None
 
     def zone(self, person: str) -> str:

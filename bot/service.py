@@ -61,6 +61,7 @@ class ChatOps:
             desk,
             self.outbox,
             config.alerts,
+            self.room.alerts,
             recipients=self.room.alert_chats,
             rooms=rooms,
             private=self.room.contacts,
@@ -106,6 +107,7 @@ class ChatOps:
             await self.room.confirms.start()
             await self.room.subscriptions.start()
             await self.room.schedules.start(time.time_ns())
+            await self.room.alerts.start()
             await self.outbox.start()
             self._health.set("up")
             async with asyncio.TaskGroup() as group:
@@ -114,6 +116,7 @@ class ChatOps:
                 group.create_task(keep_running("confirmations", self.room.confirms.run, Health()))
                 group.create_task(keep_running("streams", self._streams.run, self._streams_health))
                 group.create_task(keep_running("summaries", self.room.reports.run, self._reports_health))
+                group.create_task(keep_running("jobs", self.room.jobs.run, Health()))
                 for room in (self.telegram, self.discord):
                     if room is not None:
                         group.create_task(room.run())

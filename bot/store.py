@@ -41,6 +41,12 @@ create table if not exists outbox (
     attempts integer not null default 0, created_ns integer not null, provider_id text not null default '',
     note text not null default '', unique (event, part, recipient)
 );
+create table if not exists jobs (
+    id integer primary key autoincrement, person text not null, chat text not null, words text not null,
+    command text not null, state text not null, created_ns integer not null, started_ns integer not null default 0,
+    ended_ns integer not null default 0, note text not null default '', pid integer not null default 0,
+    request text not null unique
+);
 create table if not exists preferences (person text primary key, body blob not null) without rowid;
 create table if not exists previews (
     id integer primary key, until_ns integer not null, body blob not null
@@ -50,6 +56,10 @@ create table if not exists fill_cards (name text primary key, body blob not null
 create table if not exists schedules (
     owner text not null, kind text not null, body blob not null,
     looked_ns integer not null, covered_ns integer not null, primary key (owner, kind)
+) without rowid;
+create table if not exists alerting (
+    kind text not null, name text not null, body blob not null, ended_ns integer not null default 0,
+    primary key (kind, name)
 ) without rowid;
 create table if not exists told (reader text primary key, seq integer not null, idx integer not null) without rowid;
 create index if not exists outbox_open on outbox (id) where state in ('queued', 'unknown');
@@ -287,7 +297,7 @@ class OpsStore:
         ]
 
     def insert(self, letters: Sequence[Letter]) -> list[Letter]:
-        """Queue letters within a transaction of the caller's, in the database's thread."""
+        """Put letters into an open transaction, in the database's thread; returns those that were not there before."""
         sql = (
             "insert or ignore into outbox (event, part, recipient, replaces, parcel, priority, created_ns)"
             " values (?, ?, ?, ?, ?, ?, ?)"
