@@ -143,7 +143,6 @@ class Runtime:
         self.desk.last_fact = (last.seq, last.index) if last else (self.recovery.snapshot_seq, 0)
         self._database = database_url(config, data, vault)
         self._projector = Projector(self._database, self.core.instruments, self.installation)
-        self.desk.records.happened = Chronicle(self._projector).happened
         self.projection = ProjectionWriter(self._projector, lambda trouble: log.warning(trouble) if trouble else None)
         self.conflator = Conflator(self.loop.put, config.data_feed.conflate_ns)
         self.monitor = FeedMonitor(self._on_market, self.clock, self.settings.execution.stale_feed_ns)
@@ -301,7 +300,8 @@ class Runtime:
         return differs
 
     def _preload(self) -> None:
-        """Show what earlier runs left: trades and the equity curve."""
+        """Show what earlier runs left: trades, the equity curve, commands; and what happened in any period."""
+        self.desk.records.happened = Chronicle(self._projector).happened
         with contextlib.suppress(SQLAlchemyError, MoonDevError):
             database = self._projector.engine
             trades = reads.trades(database, PRELOADED_TRADES)

@@ -43,7 +43,8 @@ PICTURES = {
     Kind.WEEKLY: ("equity", "drawdown"),
     Kind.MONTHLY: ("equity", "drawdown", "strategies"),
 }
-LOUD = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.INFO)
+LOUD = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)
+"""Small news have a digest of their own."""
 
 
 async def compose(room: ControlRoom, kind: Kind | None, span: Span, zone: str, now_ns: int) -> Message:
@@ -238,11 +239,12 @@ def _request(one: RequestView) -> str:
 def _alerts(happened: Happened, zone: str) -> list[Block]:
     if happened.problem:
         return []
-    if not happened.alerts:
+    loud = [one for one in happened.alerts if one.severity in LOUD]
+    if not loud:
         return [Text("Alerts: none.")]
-    counts = [(name.value, sum(a.count for a in happened.alerts if a.severity == name)) for name in LOUD]
+    counts = [(name.value, sum(one.count for one in loud if one.severity == name)) for name in LOUD]
     said = ", ".join(f"{count} {name}" for name, count in counts if count)
-    ranked = sorted(happened.alerts, key=lambda one: (LOUD.index(Severity(one.severity)), -one.count, one.kind))
+    ranked = sorted(loud, key=lambda one: (LOUD.index(Severity(one.severity)), -one.count, one.kind))
     lines = [_alert(one, zone) for one in ranked[:SHOWN_ALERTS]]
     more = [f"  and {len(ranked) - SHOWN_ALERTS} more kinds"] if len(ranked) > SHOWN_ALERTS else []
     return [Text("\n".join([f"Alerts: {said}.", *lines, *more]))]

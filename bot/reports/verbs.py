@@ -80,9 +80,13 @@ async def schedule_set(call: Call) -> Message:
         covered_ns=before.covered_ns if before is not None and before.is_on else 0,
     )
     is_kept = await call.room.schedules.put(one)
-    who = "To the alert chats" if owner == DESK else f"To you by {_ways(call, one)}"
     days = {Kind.DAILY: "the last whole day", Kind.WEEKLY: "the last whole week", Kind.MONTHLY: "the last whole month"}
-    lines = [Text(f"{who}, {_next(call, one).partition(' by ')[0]}. It tells of {days[timing.kind]} in UTC.")]
+    who = "to the alert chats" if owner == DESK else f"to you by {_ways(call, one)}"
+    next_ns = call.room.reports.next_ns(one, time.time_ns())
+    lines = [
+        Text(f"It comes {who}."),
+        Text(f"Next {run_text(next_ns, call.room.zone(call.person.id))}; it tells of {days[timing.kind]} in UTC."),
+    ]
     if not is_kept:
         lines.append(Text("The disk refused it: it holds until the next start only."))
     return Message(title=f"Summary: {timing.words}", blocks=tuple(lines))
@@ -90,7 +94,7 @@ async def schedule_set(call: Call) -> Message:
 
 async def schedule_off(call: Call) -> Message:
     """No more of one summary, or of all."""
-    kind, words = call.arguments["kind"].lower(), call.arguments.get("for", "").split()
+    kind, words = call.arguments["kind"].lower(), call.arguments.get("whose", "").split()
     owner, _ = _addressed(call, words)
     if words:
         raise UsageError(
@@ -173,7 +177,7 @@ VERBS: Final[tuple[Verb, ...]] = (
         "End a summary",
         schedule_off,
         structs.replace(_KIND, help="daily, weekly, monthly or all", choices=(*KINDS, "all")),
-        Argument(name="for", help="desk: of the alert chats (admins)", required=False, rest=True),
+        Argument(name="whose", help="desk: of the alert chats (admins)", required=False, rest=True),
         examples=("/schedule off weekly",),
     ),
 )

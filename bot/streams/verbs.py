@@ -39,7 +39,11 @@ async def subscribe(call: Call) -> Message:
     for narrow in _mine(call):
         if wanted.stream == narrow.stream == FILLS and not wanted.strategy and narrow.strategy:
             await call.room.subscriptions.drop(narrow)
-    lines = [Text(f"{_how(wanted)} It comes {_where(call, wanted)}. To end it: /unsubscribe {_plain(wanted)}")]
+    lines = (
+        Text(_how(wanted)),
+        Text(f"It comes {_where(call, wanted)}."),
+        Text(f"To end it: /unsubscribe {_plain(wanted)}"),
+    )
     return Message(title=f"Subscribed: {wanted.words}", blocks=(*lines, *_unkept(is_kept=is_kept)))
 
 
