@@ -88,6 +88,7 @@ class Alerts:
             catching_up = CatchUp(self, intake)
             for hole in progress.holes(seen):
                 catching_up.add(*hole)
+            intake.begin(self._desk.began, self._alerts.now_ns())
             group.create_task(catching_up.run())
             await self._say_hello()
             group.create_task(self._alerts.run())

@@ -20,6 +20,7 @@ from engine.core.journal.segments import first_seq_of, list_segments
 from engine.desk_records import Chain, Log
 from engine.observe.redact import Redactor
 from engine.observe.tail import tail
+from engine.storage.happened import Chronicle
 from engine.verifier import Verifier
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def wire(runtime: Runtime, secrets: Secrets) -> None:
     runtime.desk.codes = Codes(secrets, runtime.clock)
     data, names, records = runtime.data, key_names(runtime.config), runtime.desk.records
     records.chain = chain_of(data / "journal")
+    records.happened = Chronicle(runtime.projection.projector).happened
     records.verifier = Verifier(runtime.journal, runtime.clock)
     records.log = log_of(data / "moondev.log", names, secrets)
     records.keys = keys_of(data / "secrets", names, secrets)

@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import structlog
 
+from bot.charts.draw import draw
 from bot.message import Block, Message, Pairs, Picture, Table, Text, money, stamp, utc_text
 from bot.reports.calendar import NS, Kind, Span
 from bot.reports.words import days_text
@@ -41,7 +41,7 @@ PICTURES = {
     None: ("equity",),
     Kind.DAILY: ("equity", "drawdown"),
     Kind.WEEKLY: ("equity", "drawdown"),
-    Kind.MONTHLY: ("equity", "drawdown", "strategies"),
+    Kind.MONTHLY: ("equity", "drawdown"),
 }
 LOUD = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)
 """Small news have a digest of their own."""
@@ -80,10 +80,8 @@ async def compose(room: ControlRoom, kind: Kind | None, span: Span, zone: str, n
 
 async def drawn(kind: str, room: ControlRoom, span: Span, zone: str) -> Picture:
     """One chart. Raises whatever the drawing raises."""
-    draw = import_module("bot.charts.draw").draw  # what draws is large
     async with asyncio.timeout(DRAW_WITHIN_S):
-        picture: Picture = await draw(kind, room, span.since_ns, span.until_ns, zone=zone)
-        return picture
+        return await draw(kind, room, span.since_ns, span.until_ns, zone=zone)
 
 
 async def _pictures(room: ControlRoom, kinds: Iterable[str], span: Span, zone: str) -> list[Picture]:

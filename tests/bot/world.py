@@ -112,7 +112,7 @@ class Engine:
         )
         self.desk.ledger = self._performance
         self.desk.records.happened = self._happened
-        self._folder: str | None = None
+        self._projector: Projector | None = None
         self.room = ControlRoom(self.desk, OpsStore(Path("not-opened")))
         """For lines without chat: nobody's preferences outlive it."""
         self.desk.settings.file = RunningSettings(load_config(None), built_in())
@@ -135,10 +135,10 @@ class Engine:
         return happened(self._projection().engine, since_ns, until_ns)
 
     def _projection(self) -> Projector:
-        if self._folder is None:
-            self._folder = mkdtemp()
-            weakref.finalize(self, shutil.rmtree, self._folder)
-            self._projector = Projector(f"sqlite:///{self._folder}/p.db", self.driver.core.instruments)
+        if self._projector is None:
+            folder = mkdtemp()
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self._projector = Projector(f"sqlite:///{folder}/p.db", self.driver.core.instruments)
             self._projector.open()
         self._projector.apply(self.facts)
         return self._projector
