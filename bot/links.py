@@ -151,13 +151,22 @@ def _discord_of(desk: Desk, actor: Actor) -> int:
     return person.discord_user_id if person is not None else 0
 
 
+def _what(_: Desk) -> tuple[str, ...]:
+    return (*CHANNELS, CONFIRM, CANCEL)
+
+
 VERBS: Final = (
     Verb(
         name=LINK,
         help="Link your account on another channel: a code here, sent from there, confirmed here",
         handler=link,
         arguments=(
-            Argument(name="what", help="telegram or discord; confirm or cancel; or the code", required=False),
+            Argument(
+                name="what",
+                help="telegram or discord; confirm or cancel; or the code",
+                required=False,
+                complete=_what,
+            ),
             Argument(name="account", help="with confirm: the account's number", required=False),
             Argument(name="code", help="with confirm: your one-time code, where votes need one", required=False),
         ),
