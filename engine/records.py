@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from domain.errors import ConfigError, JournalError
 from domain.ports import Secrets
 from domain.record_views import ChainView, KeyStatus, PartView
+from domain.reports import Happened
 from engine.codes import Codes
 from engine.core.journal.format import MAIN, Broken
 from engine.core.journal.scan import main_segments
@@ -113,12 +114,16 @@ def parts_of(runtime: Runtime) -> tuple[PartView, ...]:
     )
 
 
+async def _happened(runtime: Runtime, since_ns: int, until_ns: int) -> Happened:
+    return await Chronicle(runtime.projection.projector).happened(since_ns, until_ns)
+
+
 def wire(runtime: Runtime, secrets: Secrets) -> None:
     """Tell a running engine's desk where its records are, and who checks one-time codes."""
     runtime.desk.codes = Codes(secrets, runtime.clock)
     data, names, records = runtime.data, key_names(runtime.config), runtime.desk.records
     records.chain = chain_of(data / "journal")
-    records.happened = Chronicle(runtime.projection.projector).happened
+    records.happened = partial(_happened, runtime)
     records.verifier = Verifier(runtime.journal, runtime.clock)
     records.log = log_of(data / "moondev.log", names, secrets)
     records.keys = keys_of(data / "secrets", names, secrets)
