@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bot import contacts
@@ -38,7 +39,7 @@ class ControlRoom:
         self.studio = Studio()
         self.confirms = Confirms(desk, store, self.outbox)
         self.alerts = AlertRoom(self)
-        self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", backtest.shown)
+        self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", partial(backtest.shown, self))
 
     def subject(self, kind: str, subject: str) -> Subject | None:
         """What a button of this kind is about; None when it is not known (any more)."""
