@@ -23,12 +23,14 @@ from domain.ports import Secrets
 
 VOTE: Final = "ap"
 PREVIEW: Final = "cf"
+PAGE: Final = "tp"
 ALERT: Final = "ak"
 LINES: Final = {
     (VOTE, "y"): "/approve {subject} {digest}",
     (VOTE, "n"): "/deny {subject}",
     (PREVIEW, "y"): "/confirm {subject}",
     (PREVIEW, "n"): "/confirm {subject} no",
+    (PAGE, "y"): "/trades {subject}",
     (ALERT, "y"): "/ack {subject}",
 }
 """The command line that a press stands for, by kind and answer; `n` is the red one."""
@@ -37,6 +39,7 @@ LABELS: Final = {
     (VOTE, "n"): "Deny",
     (PREVIEW, "y"): "Confirm",
     (PREVIEW, "n"): "Cancel",
+    (PAGE, "y"): "More",
     (ALERT, "y"): "Acknowledge",
 }
 PATTERN: Final = (

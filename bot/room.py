@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot import contacts
 from bot.alerting.service import AlertRoom
-from bot.buttons import ALERT, PREVIEW, VOTE, Subject
+from bot.buttons import ALERT, PAGE, PREVIEW, VOTE, Subject
 from bot.charts.studio import Studio
 from bot.config import BotConfig
 from bot.confirm import Confirms
@@ -43,6 +43,8 @@ class ControlRoom:
 
     def subject(self, kind: str, subject: str) -> Subject | None:
         """What a button of this kind is about; None when it is not known (any more)."""
+        if kind == PAGE:
+            return Subject(subject, is_open=True)
         if kind == VOTE:
             view = self.desk.request(subject)
             return Subject(view.digest, view.status == RequestStatus.PENDING) if view is not None else None

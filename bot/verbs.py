@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from bot import act, breakers, confirm, emergency, links, records, settings, show, timezone, users, votes
+from bot import act, breakers, confirm, emergency, links, overview, records, settings, show, timezone, users, votes
 from bot import help as help_
 from bot.alerting import verbs as alerting
 from bot.call import Call, Effect, Verb
@@ -67,9 +67,10 @@ VERBS: Final = (
     _reads(
         "status",
         "Trading state, equity, feeds, and what is not well",
-        show.status,
+        overview.status,
+        Argument(name="exchange", help="only this exchange", required=False, complete=venues),
         aliases=("ping", "count"),
-        examples=("/status",),
+        examples=("/status", "/status PAPER"),
     ),
     _reads(
         "positions",
@@ -108,9 +109,10 @@ VERBS: Final = (
         "The last fills",
         show.trades,
         Argument(name="n", help="how many, 20 if not said", required=False, whole=True),
+        Argument(name="page", help="p2 is the next page, older ones", required=False, pattern="p[1-9][0-9]{0,3}"),
         ONE_SYMBOL,
         aliases=("history",),
-        examples=("/trades 50", "/trades BTC"),
+        examples=("/trades 50", "/trades BTC", "/trades 20 p2"),
     ),
     _reads(
         "risk",
@@ -122,7 +124,7 @@ VERBS: Final = (
     _reads(
         "venues",
         "Connections to exchanges, their rate limits, and what waits for them",
-        show.venues,
+        overview.venues,
         VENUE,
         aliases=("exchanges", "servers", "market_status"),
         examples=("/venues", "/venues PAPER"),

@@ -52,7 +52,6 @@ from risk.rules import RULES
 
 ANSWER_WITHIN_S = 10.0
 
-
 News: TypeAlias = Callable[[f.FactKey, f.FactKey], Awaitable[list[f.Fact]]]
 """What people should hear of, after one fact up to another; waits until it can be had."""
 
