@@ -23,7 +23,6 @@ from tests.bot.world import DISCORD, GROUP, STRANGER, TELEGRAM, Engine, World, u
 
 THREE_AM_NS = 1_767_582_000_000_000_000
 """2026-01-05 03:00:00 UTC, a Monday."""
-WIDTH = 96
 VARYING = (
     (re.compile(r" · ref \S+"), ""),
     (re.compile(r"data \S+ m?s old"), "data 120 ms old"),
@@ -135,22 +134,26 @@ class Stage:
             for one in self.w.discord.sent[self._shown_discord :]
         ]
         self._shown, self._shown_discord = len(self.w.telegram.sent), len(self.w.discord.sent)
-        for place, number, text, labels, file in sorted(new, key=lambda row: row[0]):
+        last = {(row[0], row[1]): row for row in new}  # of several edits people see the last
+        places: dict[tuple[str, ...], list[str]] = {}
+        for place, number, text, labels, file in sorted(last.values(), key=lambda row: (row[0], row[2])):
             known = (place, number) in self._numbers
             mine = self._numbers.setdefault((place, number), len([key for key in self._numbers if key[0] == place]) + 1)
-            head = f"    {place}, message {mine}{' changes to' if known else ''}"
-            self.lines += [head, *(f"    | {line}" for line in _steady(text).splitlines())]
-            self.lines += [f"    | <{file}>"] if file else []
-            self.lines += ["    | " + " ".join(f"[{label}]" for label in labels)] if labels else []
-            self.lines.append("")
+            shown_there = [f"<{file}>"] if file else []
+            shown_there += [" ".join(f"[{label}]" for label in labels)] if labels else []
+            body = (*_steady(text).splitlines(), *shown_there, "changed" if known else "new")
+            places.setdefault(body, []).append(f"{place} #{mine}")
+        for (*lines, kind), where in places.items():
+            self.lines += [f"    {'; '.join(where)}{' changes to' if kind == 'changed' else ''}"]
+            self.lines += [*(f"    | {line}".rstrip() for line in lines), ""]
 
     def _place(self, chat: int) -> str:
         who = next((name for name, user in TELEGRAM.items() if user == chat), "somebody")
-        return "Telegram, the group" if chat == GROUP else f"Telegram, {who.capitalize()} alone"
+        return "Telegram, the group" if chat == GROUP else f"Telegram, {who.capitalize()}"
 
     def _place_on_discord(self, channel: str) -> str:
         who = next((name for name, user in DISCORD.items() if dm_of(user) == channel), "somebody")
-        return "Discord" if channel == CHANNEL else f"Discord, {who.capitalize()} alone"
+        return "Discord" if channel == CHANNEL else f"Discord, {who.capitalize()}"
 
 
 def _steady(text: str) -> str:

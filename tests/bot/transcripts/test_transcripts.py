@@ -110,15 +110,22 @@ async def alert_acknowledged(s: Stage) -> None:
     raised(s, "venue_down", "PAPER does not answer since 02:59:40 UTC.", Severity.CRITICAL)
     await s.settle()
     await s.later(130, "two minutes later, nobody has acted")
-    await s.presses("rosa", "Ack") if has(s, "Ack") else await s.says("rosa", "/ack")
+    await s.says("rosa", "/alerts")
+    await s.says("rosa", "/ack")
+    await s.says("rolf", "/ack")
     await s.says("vera", "/alerts")
     await s.later(130, "two minutes later")
 
 
-async def incident(s: Stage) -> None:
-    raised(s, "incident", "I1: what the journal says of BTC is not what the venue says.", Severity.CRITICAL)
-    await s.settle()
+async def flatten_and_its_incident(s: Stage) -> None:
+    await s.says("tina", "/order buy BTC 0.05")
+    await asked(s, "tina")
+    await s.later(2, "two seconds later")
+    await s.says("tina", "/flatten all I do not trust the prices")
+    await s.later(3, "three seconds later")
+    await s.says("tina", "/positions")
     await s.says("tina", "/incident")
+    await s.says("vera", "/status")
 
 
 async def long_reply(s: Stage) -> None:
@@ -133,10 +140,6 @@ def raised(s: Stage, kind: str, text: str, severity: Severity) -> None:
     s.w.engine.publish([Alerted(seq=core.seq, index=900, ts_ns=core.ts_ns, kind=kind, text=text, severity=severity)])
 
 
-def has(s: Stage, label: str) -> bool:
-    return any(button["text"] == label for one in s.w.telegram.sent for button in one.buttons)
-
-
 SCENES: tuple[Scene, ...] = (
     first_contact,
     status_at_three,
@@ -148,7 +151,7 @@ SCENES: tuple[Scene, ...] = (
     halt,
     override,
     alert_acknowledged,
-    incident,
+    flatten_and_its_incident,
     long_reply,
 )
 
