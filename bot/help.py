@@ -84,7 +84,8 @@ def not_allowed(person: Person, name: str, role: RoleName) -> Message:
     """A verb that takes a higher role."""
     return refusal(
         f"{name}: refused",
-        f"{Reason.ROLE.words}: it needs {role.name.lower()}, you are {person.role.name.lower()}. [{Reason.ROLE.value}]",
+        f"Your role does not allow this: it needs {role.name.lower()}, you are {person.role.name.lower()}. "
+        f"[{Reason.ROLE.value}]",
     )
 
 

@@ -87,7 +87,7 @@ class Message(Struct, frozen=True, kw_only=True):
 
 def refusal(title: str, text: str) -> Message:
     """A reply that says no, and why."""
-    return Message(title=title, blocks=(Text(f"{text[:1].upper()}{text[1:]}"),), severity=Severity.WARNING, ok=False)
+    return Message(title=title, blocks=(Text(text),), severity=Severity.WARNING, ok=False)
 
 
 def failure(error: str) -> Message:

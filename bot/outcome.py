@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _DECIMAL = re.compile(r"\d+\.\d+")
 
+
 async def submit(call: Call, command: Command) -> Message:
     """Send a command in the caller's name and put the outcome into words."""
     done = await call.desk.submit(command, call.actor, request_id=call.request_id, sent_ts_ns=call.sent_ts_ns)

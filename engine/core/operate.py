@@ -46,9 +46,8 @@ def halt(core: Core, who: str, reason: str) -> str:
     gone = before - left
     cancelled = f"{gone} order{' is' if gone == 1 else 's are'} being cancelled" if gone else "No order was working"
     stay = f", {left} protective order{' stays' if left == 1 else 's stay'}" if left else ""
-    return (
-        f"HALTED. {cancelled}{stay}. Positions stay as they are; /flatten closes them, /resume takes the votes of others."
-    )
+    after = "Positions stay as they are; /flatten closes them, /resume takes the votes of others."
+    return f"HALTED. {cancelled}{stay}. {after}"
 
 
 def working(core: Core) -> int:

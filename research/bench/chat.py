@@ -17,9 +17,9 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -29,6 +29,10 @@ from engine.config.local import write_local
 from engine.core.journal import JournalReader
 from research.bench.journal import Row
 from research.bench.live import percentiles
+
+if TYPE_CHECKING:
+    from tests.bot.servers.discord_server import DiscordServer
+    from tests.bot.servers.telegram_server import TelegramServer
 
 ROOT = Path(__file__).resolve().parents[2]
 TINA, ROSA, ROLF, VERA = 11, 12, 13, 10
@@ -86,7 +90,7 @@ async def _halts(venue: str, rounds: int, *, busy: bool) -> list[Row]:
     ]
 
 
-async def _round(server: Any, data: Path, *, busy: bool) -> int:
+async def _round(server: TelegramServer, data: Path, *, busy: bool) -> int:
     """One halt; when the server handed it over. Orders rest before it, and trading goes on after it."""
     await _until(lambda: _ask(data, WORKING) > 0)
     server.sent.clear()
@@ -124,7 +128,10 @@ async def _idle(seconds: float) -> list[Row]:
     """What both bots add to the memory and the processor time of a program that nobody talks to."""
     found = {}
     for bots in (False, True):
-        telegram, discord = await _telegram(), importlib.import_module("tests.bot.servers.discord_server").DiscordServer()
+        telegram, discord = (
+            await _telegram(),
+            importlib.import_module("tests.bot.servers.discord_server").DiscordServer(),
+        )
         await discord.start()
         try:
             with tempfile.TemporaryDirectory(prefix="moondev-bench-") as folder:
@@ -136,7 +143,7 @@ async def _idle(seconds: float) -> list[Row]:
                     if bots:
                         await telegram.text("MoonDev is up", within_s=WITHIN_S)
                         await discord.text("MoonDev is up", within_s=WITHIN_S)
-                    await _until(lambda data=data: (data / "projection.db").exists())
+                    await _until((data / "projection.db").exists)
                     await asyncio.sleep(2)
                     before_s = _cpu_s(program.pid)
                     await asyncio.sleep(seconds)
@@ -147,7 +154,12 @@ async def _idle(seconds: float) -> list[Row]:
     (bare_mib, bare_cpu), (mib, cpu) = found[False], found[True]
     rules = f"the program on paper without a strategy; with both bots connected minus without, {seconds:.0f} s each"
     return [
-        Row(case="both bots idle, memory", value=mib - bare_mib, unit="MiB", rules=f"{rules}: {mib:.0f} - {bare_mib:.0f}"),
+        Row(
+            case="both bots idle, memory",
+            value=mib - bare_mib,
+            unit="MiB",
+            rules=f"{rules}: {mib:.0f} - {bare_mib:.0f}",
+        ),
         Row(
             case="both bots idle, processor",
             value=max(cpu - bare_cpu, 0.0),
@@ -158,7 +170,7 @@ async def _idle(seconds: float) -> list[Row]:
 
 
 @contextlib.contextmanager
-def _venue(name: str, data: Path) -> Any:
+def _venue(name: str, data: Path) -> Iterator[dict[str, Any]]:
     """Settings for a venue, which runs meanwhile."""
     data.mkdir(parents=True, exist_ok=True)
     if name == "PAPER":
@@ -191,7 +203,7 @@ def _common(account: str, instrument: str) -> dict[str, Any]:
 @contextlib.asynccontextmanager
 async def _program(data: Path, settings: dict[str, Any]) -> AsyncIterator[asyncio.subprocess.Process]:
     """`main.py run` on these settings; ended at the end."""
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - a moment
     file = data / "bench.yaml"
     file.write_text(yaml.safe_dump(settings), encoding="utf-8")
     servers = {name: importlib.import_module(f"tests.bot.servers.{name}_server") for name in ("telegram", "discord")}
@@ -218,17 +230,17 @@ def _stop(program: asyncio.subprocess.Process) -> None:
     program.send_signal(signal.SIGTERM)
 
 
-async def _telegram() -> Any:
-    server = importlib.import_module("tests.bot.servers.telegram_server").TelegramServer()
+async def _telegram() -> TelegramServer:
+    server: TelegramServer = importlib.import_module("tests.bot.servers.telegram_server").TelegramServer()
     await server.start()
     return server
 
 
-def _telegram_section(server: Any) -> dict[str, Any]:
+def _telegram_section(server: TelegramServer) -> dict[str, Any]:
     return {"enabled": True, "base_url": server.base_url, "base_file_url": server.file_url, "alert_chats": [TINA]}
 
 
-def _discord_section(server: Any) -> dict[str, Any]:
+def _discord_section(server: DiscordServer) -> dict[str, Any]:
     objects = importlib.import_module("tests.bot.servers.discord_objects")
     urls = {"api_url": server.api_url, "gateway_url": server.gateway_url}
     return {"enabled": True, **urls, "guild_id": int(objects.GUILD), "alert_channels": [int(objects.CHANNEL)]}
@@ -244,7 +256,7 @@ def _ask(data: Path, sql: str) -> int:
     return 0
 
 
-async def _until(holds: Any) -> None:
+async def _until(holds: Callable[[], bool]) -> None:
     end = time.monotonic() + WITHIN_S
     while not holds():
         if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""The stage of the transcripts: a real run, in which time stands still unless it is moved, written down as people see it.
+"""The stage of the transcripts: a real run, written down as people see it; time stands still unless it is moved.
 
 Everything is as in `tests.bot.world` (engine, both bots, local servers); the clock begins at three in the morning, so
 that prices, digests and times are the same in every run.
@@ -73,7 +73,7 @@ class Stage:
         """A person uses a slash command in Discord's channel."""
         typed = " ".join([f"/{name}", *(f"{key}:{value}" for key, value in options.items())])
         self._acts(person, "Discord", typed)
-        await self.w.discord.slash(DISCORD[person], name, **options)
+        await self.w.discord.slash(DISCORD[person], name, **dict[str, Any](options))
         await self.settle()
 
     async def clicks(self, person: str, label: str) -> None:
@@ -112,7 +112,9 @@ class Stage:
     def _thinking(self) -> bool:
         """Whether somebody on Discord still waits for an answer."""
         answered = {one["id"] for one in self.w.discord.sent}
-        return any(token.get("original") and token["original"] not in answered for token in self.w.discord._tokens.values())
+        return any(
+            token.get("original") and token["original"] not in answered for token in self.w.discord._tokens.values()
+        )
 
     def _acts(self, person: str, where: str, what: str) -> None:
         at = time.strftime("%H:%M:%S", time.gmtime(self.clock.now_ns / 1e9))

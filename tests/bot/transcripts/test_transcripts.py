@@ -1,4 +1,4 @@
-"""Transcripts: what people read in each situation, made by a real run and kept beside this file, to be read by a person.
+"""Transcripts: what people read in each situation, made by a real run and kept beside this file to be read.
 
 A change of wording shows up here as a difference. Write them anew with
 
@@ -82,7 +82,14 @@ async def refusals(s: Stage) -> None:
 
 
 async def typos(s: Stage) -> None:
-    for line in ("/statsu", "/order by BTC 0.1", "/order buy BTX 0.1", "/order buy BTC lots", "/order buy", "/positons"):
+    for line in (
+        "/statsu",
+        "/order by BTC 0.1",
+        "/order buy BTX 0.1",
+        "/order buy BTC lots",
+        "/order buy",
+        "/positons",
+    ):
         await s.says("tina", line)
     await s.says("tina", "status")
     await s.says("tina", "/stop")
