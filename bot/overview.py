@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from bot.alerting.model import AlertState
 from bot.call import Call
 from bot.message import Message, Pairs, Text, age_text, clock_text, money, number
 from bot.parse import UsageError, suggest
@@ -33,7 +32,6 @@ async def status(call: Call) -> Message:
         ("open orders", str(view.open_orders)),
         ("waiting", f"{view.pending_requests} for approval"),
     ]
-    rows += _alert_row(call)
     if view.unknown_orders:
         rows.append(("unknown", f"{view.unknown_orders} orders whose answer never came; they are being queried"))
     rows += [(at.venue, _trading_at(at)) for at in view.trading_at if len(view.trading_at) > 1 or at.is_held]
@@ -55,16 +53,6 @@ async def status(call: Call) -> Message:
     well = ready and state == "ACTIVE" and is_whole and is_reached
     severity = Severity.INFO if well else Severity.WARNING
     return Message(title=f"Status: {state}", blocks=(Pairs(tuple(rows)), *notes), severity=severity)
-
-
-def _alert_row(call: Call) -> list[tuple[str, str]]:
-    """The alerts that stand, and how many nobody looks after."""
-    found = call.room.alerts.open()
-    if not found:
-        return []
-    firing = sum(alert.state is AlertState.FIRING for alert in found)
-    left = f"{firing} that nobody looks after" if firing else "somebody looks after each"
-    return [("alerts", f"{len(found)}, {left}: /alerts")]
 
 
 def _at_venue(call: Call, view: StatusView, venue: str) -> Message:
@@ -147,6 +135,8 @@ def _connection(view: VenueView) -> str:
 
 def _venue_rows(view: VenueView) -> Iterator[tuple[str, str]]:
     yield view.venue, _connection(view)
+    if view.clock_off_ms is not None:
+        yield "  clock", f"{view.clock_off_ms:+,} ms off the exchange's, when they were last compared"
     for key in view.keys:
         yield f"  key {key.account.partition(':')[2]}", f"cannot withdraw: {key.cannot_withdraw}"
     for budget in view.budgets:
