@@ -39,7 +39,8 @@ class UsageError(MoonDevError):
 class Argument(Struct, frozen=True, kw_only=True):
     """One argument of a verb.
 
-    `choices` are the only words it takes, `whole` takes only whole numbers, `rest` what is left of the line.
+    `choices` are the only words it takes, `whole` takes only whole numbers, `pattern` what fits it (a regular
+    expression), `rest` what is left of the line.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Argument(Struct, frozen=True, kw_only=True):
     required: bool = True
     choices: tuple[str, ...] = ()
     whole: bool = False
+    pattern: str = ""
     rest: bool = False
     complete: Complete | None = None
 
@@ -61,6 +63,8 @@ class Argument(Struct, frozen=True, kw_only=True):
         """True when the word can be this argument."""
         if self.whole:
             return word.isascii() and word.isdecimal() and int(word) < MAX_WHOLE
+        if self.pattern and not re.fullmatch(self.pattern, word):
+            return False
         return not self.choices or word.lower() in self.choices
 
 

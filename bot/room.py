@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from bot import contacts
-from bot.buttons import PREVIEW, VOTE, Subject
+from bot import contacts, orders
+from bot.buttons import ORDER, PREVIEW, VOTE, Subject, cancel_digest
 from bot.config import BotConfig
 from bot.confirm import Confirms
 from bot.message import stamp
 from bot.outbox import Outbox
 from bot.people import People
 from bot.store import OpsStore
+from bot.tickets import Tickets
 from domain.facts import RequestStatus
 
 if TYPE_CHECKING:
@@ -32,12 +33,17 @@ class ControlRoom:
         self.outbox = Outbox(store)
         self.people = People(store)
         self.confirms = Confirms(desk, store, self.outbox)
+        self.tickets = Tickets(desk, store, self.outbox, self.confirms.bots)
+        self.tickets.stamp = self.stamp
+        orders.register(self.confirms)
 
     def subject(self, kind: str, subject: str) -> Subject | None:
         """What a button of this kind is about; None when it is not known (any more)."""
         if kind == VOTE:
             view = self.desk.request(subject)
             return Subject(view.digest, view.status == RequestStatus.PENDING) if view is not None else None
+        if kind == ORDER:
+            return Subject(cancel_digest(subject), subject in self.desk.by_hand.cancellable())
         return self.confirms.subject(subject) if kind == PREVIEW else None
 
     def zone(self, person: str) -> str:

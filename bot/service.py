@@ -98,12 +98,14 @@ class ChatOps:
         try:
             await self.room.people.start()
             await self.room.confirms.start()
+            await self.room.tickets.start()
             await self.outbox.start()
             self._health.set("up")
             async with asyncio.TaskGroup() as group:
                 group.create_task(keep_running("alerts", self._alerts.run, self._alerts_health))
                 group.create_task(self.speakers.run())
                 group.create_task(keep_running("confirmations", self.room.confirms.run, Health()))
+                group.create_task(keep_running("tickets", self.room.tickets.run, Health()))
                 for room in (self.telegram, self.discord):
                     if room is not None:
                         group.create_task(room.run())

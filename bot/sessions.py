@@ -266,6 +266,8 @@ def closed(room: ControlRoom, request: str) -> Message:
     preview = room.confirms.previews.get(request)
     if preview is not None:
         return confirm.closed(preview)
+    if "-" in request:
+        return refusal("Closed", "That order is not open any more. See /orders recent.")
     view = room.desk.request(request)
     what = f"{request} is {view.status}" if view is not None else "That request is decided, expired or has changed"
     return refusal("Closed", f"{what}. See /pending.")

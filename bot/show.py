@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from bot.buttons import cancel_buttons
 from bot.call import Call
 from bot.message import (
+    Button,
     Message,
     Pairs,
     Table,
@@ -22,6 +24,7 @@ from bot.parse import UsageError, account_of, instrument_of, suggest
 from domain.account import venue_of
 from domain.facts import Severity, TradingState
 from domain.market import FeedState
+from domain.settings import RoleName
 from domain.views import (
     BreakerView,
     FailoverView,
@@ -37,6 +40,7 @@ from domain.views import (
 
 MAX_TRADES = 500
 SHOWN_WAITING = 10
+MOST_BUTTONS = 8
 
 
 async def status(call: Call) -> Message:
@@ -185,7 +189,18 @@ async def orders(call: Call) -> Message:
         columns = ("symbol", "order", "filled", "price", "status", "age", "id")
     row = _recent_row if recent else _order_row
     table = Table(columns, tuple(row(view, names) for view in found), left=2)
-    return Message(title=f"Orders: {len(found)} {kind}", blocks=(table,))
+    may_cancel = not recent and call.person.role >= RoleName.TRADER
+    buttons = _cancel_buttons(call, found, names) if may_cancel else ()
+    return Message(title=f"Orders: {len(found)} {kind}", blocks=(table,), buttons=buttons)
+
+
+def _cancel_buttons(call: Call, found: list[OrderView], names: list[str]) -> tuple[Button, ...]:
+    """One for each of the oldest orders, where the door has buttons."""
+    rows = [
+        (view.cid, f"Cancel {view.side} {number(view.qty)} {base_name(view.instrument, names)}")
+        for view in found[:MOST_BUTTONS]
+    ]
+    return cancel_buttons(call.room.confirms.bots.get(call.actor.door.value), rows)
 
 
 def _recent_row(view: OrderView, names: list[str]) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ create table if not exists outbox (
     note text not null default '', unique (event, part, recipient)
 );
 create table if not exists preferences (person text primary key, body blob not null) without rowid;
+create table if not exists tickets (event text primary key, made_ns integer not null, body blob not null) without rowid;
 create table if not exists previews (
     id integer primary key, until_ns integer not null, body blob not null
 ) without rowid;

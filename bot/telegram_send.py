@@ -21,6 +21,8 @@ from bot.supervise import scrub
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's own switch: durations as timedelta, without a warning
 log = structlog.get_logger("bot.telegram")
 
+BUTTONS_A_ROW = 2
+"""More are cut off on a phone."""
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, RuntimeError)
 """RuntimeError: the client was closed for a restart before the request began."""
 
@@ -64,8 +66,9 @@ class TelegramCarrier:
         text = parcel.text if mode else parcel.plain
         keyboard = None
         if parcel.buttons:
-            row = [InlineKeyboardButton(button.label, callback_data=button.data) for button in parcel.buttons]
-            keyboard = InlineKeyboardMarkup([row])
+            made = [InlineKeyboardButton(button.label, callback_data=button.data) for button in parcel.buttons]
+            rows = [made[first : first + BUTTONS_A_ROW] for first in range(0, len(made), BUTTONS_A_ROW)]
+            keyboard = InlineKeyboardMarkup(rows)
         parse_mode = mode or None
         picture = parcel.picture
         if replaces_id and picture is not None:

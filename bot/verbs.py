@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from bot import act, breakers, confirm, emergency, links, records, settings, show, timezone, users, votes
+from bot import act, breakers, confirm, emergency, links, orders, records, settings, show, timezone, users, votes
 from bot.call import GATES, Call, Effect, Verb
 from bot.message import Message, Pairs, Text, age_text, refusal
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, venues, words_of
@@ -138,6 +138,7 @@ VERBS: Final = (
     *act.STOP_VERBS,
     *votes.VERBS,
     *confirm.VERBS,
+    *orders.VERBS,
     *act.ORDER_VERBS,
     *breakers.VERBS,
     *emergency.VERBS,
@@ -236,7 +237,7 @@ async def run_line(room: ControlRoom, actor: Actor, text: str, request_id: str, 
         return _stamped(room, actor, refusal("Not understood", str(error)) if known else _stranger())
 
     def bound() -> dict[str, str]:
-        return bind(verb.grammar, verb.arguments, rest, room.desk)
+        return bind(verb.grammar, verb.arguments, verb.tidy(rest), room.desk)
 
     return _stamped(room, actor, await _run(room, actor, verb, bound, request_id, sent_ts_ns))
 
