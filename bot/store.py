@@ -41,10 +41,20 @@ create table if not exists outbox (
     attempts integer not null default 0, created_ns integer not null, provider_id text not null default '',
     note text not null default '', unique (event, part, recipient)
 );
+create table if not exists jobs (
+    id integer primary key autoincrement, person text not null, chat text not null, words text not null,
+    command text not null, state text not null, created_ns integer not null, started_ns integer not null default 0,
+    ended_ns integer not null default 0, note text not null default '', pid integer not null default 0,
+    request text not null unique
+);
 create table if not exists preferences (person text primary key, body blob not null) without rowid;
 create table if not exists tickets (event text primary key, made_ns integer not null, body blob not null) without rowid;
 create table if not exists previews (
     id integer primary key, until_ns integer not null, body blob not null
+) without rowid;
+create table if not exists alerting (
+    kind text not null, name text not null, body blob not null, ended_ns integer not null default 0,
+    primary key (kind, name)
 ) without rowid;
 create table if not exists told (reader text primary key, seq integer not null, idx integer not null) without rowid;
 create index if not exists outbox_open on outbox (id) where state in ('queued', 'unknown');
@@ -137,7 +147,7 @@ class OpsStore:
         def work() -> list[Letter]:
             with self.db as db:
                 db.execute(FINISH, (state, empty, channel, update_id))
-                return self._insert(letters)
+                return self.insert(letters)
 
         return await self.run(work)
 
@@ -149,7 +159,7 @@ class OpsStore:
 
         def work() -> list[Letter]:
             with self.db:
-                return self._insert(letters)
+                return self.insert(letters)
 
         return await self.run(work)
 
@@ -281,7 +291,8 @@ class OpsStore:
             for update_id, body, sent_ns in self.db.execute(sql, (channel,))
         ]
 
-    def _insert(self, letters: Sequence[Letter]) -> list[Letter]:
+    def insert(self, letters: Sequence[Letter]) -> list[Letter]:
+        """Put letters into an open transaction, in the database's thread; returns those that were not there before."""
         sql = (
             "insert or ignore into outbox (event, part, recipient, replaces, parcel, priority, created_ns)"
             " values (?, ?, ?, ?, ?, ?, ?)"

@@ -62,12 +62,16 @@ def _fill(fields: _Fields) -> None:
     fields["price"], fields["qty"] = fields["price_int"], fields["qty_int"]
 
 
+def _alert(fields: _Fields) -> None:
+    fields["labels"] = msgspec.json.decode(fields["labels"] or "{}")
+
+
 def _request(fields: _Fields) -> None:
     fields["votes"] = fields["votes"].split()
 
 
 _TABLES: Mapping[Table, tuple[type[f.Fact], Callable[[_Fields], None] | None]] = {
-    schema.alerts: (f.Alerted, None),
+    schema.alerts: (f.Alerted, _alert),
     schema.refusals: (f.Refused, None),
     schema.trading_states: (f.TradingStateChanged, None),
     schema.requests: (f.RequestChanged, _request),

@@ -225,7 +225,7 @@ def bot_config(
             allowed_channels=(int(CHANNEL),),
             alert_channels=(int(CHANNEL),) if alert_channels else (),
         ),
-        alerts=AlertConfig(**alerts),
+        alerts=AlertConfig(**{"group_wait_s": 0.02, "update_s": 0.3, **alerts}),
     )
 
 
