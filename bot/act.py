@@ -87,7 +87,7 @@ async def cancel(call: Call) -> Message:
     if wanted.lower() == ALL:
         return await _cancel_all(call)
     known = call.desk.by_hand.cancellable()
-    hits = [wanted] if wanted in known else [cid for cid in known if cid.endswith(wanted)]
+    hits = [wanted] if call.desk.by_hand.is_open(wanted) else [cid for cid in known if cid.endswith(wanted)]
     if len(hits) != 1:
         why = f"{len(hits)} open orders end with" if hits else "no open order is called"
         raise UsageError(f"{why} {wanted!r}: {suggest(wanted, hits or known)}")

@@ -23,21 +23,15 @@ from domain.ports import Secrets
 
 VOTE: Final = "ap"
 PREVIEW: Final = "cf"
-<<<<<<< HEAD
 ORDER: Final = "co"
-=======
 ALERT: Final = "ak"
->>>>>>> main
 LINES: Final = {
     (VOTE, "y"): "/approve {subject} {digest}",
     (VOTE, "n"): "/deny {subject}",
     (PREVIEW, "y"): "/confirm {subject}",
     (PREVIEW, "n"): "/confirm {subject} no",
-<<<<<<< HEAD
     (ORDER, "n"): "/cancel {subject}",
-=======
     (ALERT, "y"): "/ack {subject}",
->>>>>>> main
 }
 """The command line that a press stands for, by kind and answer; `n` is the red one."""
 LABELS: Final = {
@@ -45,11 +39,8 @@ LABELS: Final = {
     (VOTE, "n"): "Deny",
     (PREVIEW, "y"): "Confirm",
     (PREVIEW, "n"): "Cancel",
-<<<<<<< HEAD
     (ORDER, "n"): "Cancel order",
-=======
     (ALERT, "y"): "Acknowledge",
->>>>>>> main
 }
 PATTERN: Final = (
     r"(?P<kind>[a-z]{2}):(?P<subject>[^:]{1,24}):(?P<answer>[yn]):(?:(?P<key>[0-9a-f]{6}):)?(?P<mac>[0-9a-f]{24})"

@@ -199,15 +199,17 @@ def most_that_passes(desk: Desk, command: ManualTarget | ManualLimit, view: Orde
     return low * step
 
 
-def progress_blocks(placed: Placed, seen: OrderProgress, note: str) -> tuple[Block, ...]:
-    """How far it is: filled, average and slippage against the preview, fees."""
+def progress_blocks(placed: Placed, seen: OrderProgress | None, note: str) -> tuple[Block, ...]:
+    """How far it is: filled, average and slippage against the preview, fees; None = nothing was sent."""
     base, all_of = placed.instrument.partition("-")[0], abs(placed.qty)
-    rows = [
-        ("filled", f"{number(seen.filled)} of {number(all_of)} {base} [{bar(seen.filled, all_of)}]"),
-        ("average", _average(placed, seen)),
-        ("fees", f"{money(seen.fee)} USD"),
-    ]
-    blocks: list[Block] = [Pairs(tuple(rows))]
+    blocks: list[Block] = []
+    if seen is not None:
+        rows = [
+            ("filled", f"{number(seen.filled)} of {number(all_of)} {base} [{bar(seen.filled, all_of)}]"),
+            ("average", _average(placed, seen)),
+            ("fees", f"{money(seen.fee)} USD"),
+        ]
+        blocks.append(Pairs(tuple(rows)))
     if note:
         blocks.append(Text(note))
     blocks.append(Text(f"{placed.number}, digest {placed.digest}."))

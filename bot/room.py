@@ -5,14 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-<<<<<<< HEAD
 from bot import contacts, orders
-from bot.buttons import ORDER, PREVIEW, VOTE, Subject, cancel_digest
-=======
-from bot import contacts
 from bot.alerting.service import AlertRoom
-from bot.buttons import ALERT, PREVIEW, VOTE, Subject
->>>>>>> main
+from bot.buttons import ALERT, ORDER, PREVIEW, VOTE, Subject, cancel_digest
 from bot.config import BotConfig
 from bot.confirm import Confirms
 from bot.jobs import backtest
@@ -41,27 +36,21 @@ class ControlRoom:
         self.outbox = Outbox(store)
         self.people = People(store)
         self.confirms = Confirms(desk, store, self.outbox)
-<<<<<<< HEAD
         self.tickets = Tickets(desk, store, self.outbox, self.confirms.bots)
         self.tickets.stamp = self.stamp
         orders.register(self.confirms)
-=======
         self.alerts = AlertRoom(self)
         self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", backtest.shown)
->>>>>>> main
 
     def subject(self, kind: str, subject: str) -> Subject | None:
         """What a button of this kind is about; None when it is not known (any more)."""
         if kind == VOTE:
             view = self.desk.request(subject)
             return Subject(view.digest, view.status == RequestStatus.PENDING) if view is not None else None
-<<<<<<< HEAD
         if kind == ORDER:
-            return Subject(cancel_digest(subject), subject in self.desk.by_hand.cancellable())
-=======
+            return Subject(cancel_digest(subject), self.desk.by_hand.is_open(subject))
         if kind == ALERT:
             return self.alerts.subject(subject)
->>>>>>> main
         return self.confirms.subject(subject) if kind == PREVIEW else None
 
     def zone(self, person: str) -> str:

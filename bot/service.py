@@ -99,22 +99,16 @@ class ChatOps:
         try:
             await self.room.people.start()
             await self.room.confirms.start()
-<<<<<<< HEAD
             await self.room.tickets.start()
-=======
             await self.room.alerts.start()
->>>>>>> main
             await self.outbox.start()
             self._health.set("up")
             async with asyncio.TaskGroup() as group:
                 group.create_task(keep_running("alerts", self._alerts.run, self._alerts_health))
                 group.create_task(self.speakers.run())
                 group.create_task(keep_running("confirmations", self.room.confirms.run, Health()))
-<<<<<<< HEAD
                 group.create_task(keep_running("tickets", self.room.tickets.run, Health()))
-=======
                 group.create_task(keep_running("jobs", self.room.jobs.run, Health()))
->>>>>>> main
                 for room in (self.telegram, self.discord):
                     if room is not None:
                         group.create_task(room.run())

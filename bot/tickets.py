@@ -11,7 +11,6 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -24,7 +23,16 @@ from bot.order_words import Placed, name_of, progress_blocks
 from bot.outbox import Outbox
 from bot.store import OpsStore
 from domain import codec
-from domain.facts import Alerted, Fact, OrderChanged, RequestChanged, RequestStatus, Severity, TradingStateChanged
+from domain.facts import (
+    Alerted,
+    CommandDone,
+    Fact,
+    OrderChanged,
+    RequestChanged,
+    RequestStatus,
+    Severity,
+    TradingStateChanged,
+)
 from domain.order_views import OrderProgress
 
 if TYPE_CHECKING:
@@ -119,7 +127,7 @@ class Tickets:
             return bool(self._open)
         if isinstance(fact, OrderChanged):
             return any(ticket.entry == fact.entry for ticket in self._open.values())
-        return bool(self._open) and isinstance(fact, Alerted | TradingStateChanged)
+        return bool(self._open) and isinstance(fact, Alerted | CommandDone | TradingStateChanged)
 
     async def update(self) -> None:
         """Edit every message that says something else than before."""
@@ -138,12 +146,12 @@ class Tickets:
         request = self._desk.request(ticket.request) if ticket.request else None
         if request is not None and request.status == RequestStatus.PENDING:
             note = f"{request.id} waits for {request.votes_needed - len(request.votes)} vote(s): /approve {request.id}."
-            return Shown(_message(placed, "waits for a vote", _NOTHING, note), is_over=False)
+            return Shown(_message(placed, "waits for a vote", None, note), is_over=False)
         if request is not None and request.status != RequestStatus.APPROVED:
             why = f"{request.text}. Nothing was sent; /order asks again."
-            return Shown(_message(placed, request.status, _NOTHING, why, Severity.WARNING), is_over=True)
+            return Shown(_message(placed, request.status, None, why, Severity.WARNING), is_over=True)
         if not entry:
-            return Shown(_message(placed, "approved", _NOTHING, "It is on its way; see /orders."), is_over=False)
+            return Shown(_message(placed, "approved", None, "It is on its way; see /orders."), is_over=False)
         seen = self._desk.by_hand.progress(placed.account, placed.instrument, entry)
         if seen.filled >= abs(placed.qty):
             return Shown(_message(placed, "filled", seen, ""), is_over=True)
@@ -157,7 +165,7 @@ class Tickets:
         return Shown(structs.replace(shown, buttons=self._cancel_buttons(ticket)), is_over=False)
 
     def _cancel_buttons(self, ticket: Ticket) -> tuple[Button, ...]:
-        if not ticket.placed.limit:
+        if not ticket.placed.limit or not self._desk.by_hand.is_open(ticket.entry):
             return ()
         return cancel_buttons(self._bots.get(ticket.chat.partition(":")[0]), [(ticket.entry, "Cancel order")])
 
@@ -182,8 +190,7 @@ class Tickets:
             log.warning("ticket not stored; a restart forgets it", error=type(error).__name__)
 
 
-_NOTHING: Final = OrderProgress(filled=Decimal(0), average=None, fee=Decimal(0), working=0, is_wanted=True)
-
-
-def _message(placed: Placed, state: str, seen: OrderProgress, note: str, severity: Severity = Severity.INFO) -> Message:
+def _message(
+    placed: Placed, state: str, seen: OrderProgress | None, note: str, severity: Severity = Severity.INFO
+) -> Message:
     return Message(title=f"{name_of(placed)}: {state}", blocks=progress_blocks(placed, seen, note), severity=severity)

@@ -11,18 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-<<<<<<< HEAD
 from bot import act, breakers, confirm, emergency, links, orders, records, settings, show, timezone, users, votes
-from bot.call import GATES, Call, Effect, Verb
-from bot.message import Message, Pairs, Text, age_text, refusal
-=======
-from bot import act, breakers, confirm, emergency, links, records, settings, show, timezone, users, votes
 from bot import help as help_
 from bot.alerting import verbs as alerting
 from bot.call import Call, Effect, Verb
 from bot.jobs import backtest
 from bot.message import Message, age_text, refusal
->>>>>>> main
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, venues, words_of
 from bot.risk import risk
 from bot.rows import ACCOUNT, ONE_SYMBOL, REASON, RISK, STRATEGY, VENUE

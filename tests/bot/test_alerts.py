@@ -9,7 +9,7 @@ from bot.verbs import run_line
 from domain.facts import Alerted, Refused, Severity, StrategyChanged, StrategyStatus
 from domain.verdict import Reason
 from tests.bot.servers.discord_server import shown
-from tests.bot.world import BTC, GROUP, TELEGRAM, Engine, actor, fresh_id, until, world
+from tests.bot.world import BTC, GROUP, TELEGRAM, Engine, actor, fresh_id, order, until, world
 
 TINA, ROSA, ROLF, ADAM = (TELEGRAM[name] for name in ("tina", "rosa", "rolf", "adam"))
 
@@ -82,12 +82,12 @@ async def test_a_quarantine_is_told(tmp_path):
 async def test_fills_are_grouped_and_not_spammed(tmp_path):
     async with world(tmp_path, "telegram", fill_wait_s=0.4, fill_interval_s=30) as w:
         for _ in range(12):
-            await run(w, "/order buy BTC 0.001", "tina")
+            await order(w.desk, "tina", "0.001")
             w.engine.play(1)
         filled = len(w.desk.trades(100))
         alert = await w.telegram.text(f"Fills: {filled}", chat=GROUP)
         assert "buy 0.012 BTC" in alert.text
-        await run(w, "/order buy BTC 0.001", "tina")
+        await order(w.desk, "tina", "0.001")
         w.engine.play(1)
         await asyncio.sleep(0.6)
         assert len(told(w, "Fills:")) == 1
@@ -116,7 +116,7 @@ async def test_a_card_goes_to_those_who_may_approve_and_never_to_who_asked(tmp_p
 async def test_requests_that_wait_at_the_start_get_their_cards(tmp_path):
     async with world(tmp_path, "telegram") as first:
         await first.telegram.text("MoonDev is up")
-    await run(first, "/order buy BTC 0.15", "tina")
+    await order(first.desk, "tina")
     async with world(tmp_path, "telegram", engine=first.engine) as second:
         card = await second.telegram.text("Approve? order R1", chat=ROSA)
         assert card.buttons

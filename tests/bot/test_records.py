@@ -13,7 +13,7 @@ from domain.facts import TradingState
 from domain.record_views import ChainView, PartView
 from domain.security import PressRefused
 from engine.records import keys_of, log_of
-from tests.bot.world import TELEGRAM, Engine, Secrets, actor, fresh_id
+from tests.bot.world import TELEGRAM, Engine, Secrets, actor, fresh_id, order
 
 TOKEN = "4242:a-token-that-nobody-may-ever-see"
 
@@ -38,7 +38,7 @@ async def test_the_audit_names_who_commanded_what_with_its_outcome_and_the_chain
     engine.desk.records.chain = chain
     await ask(engine, "/halt odd prices", "tina")
     await ask(engine, "/resume", "rosa")
-    await ask(engine, "/order buy BTC 0.01", "tina")
+    await order(engine.desk, "tina", "0.01")
     engine.desk.report(PressRefused(source="telegram", who="user 999", request="R1", text="unknown person"))
     said = await ask(engine, "/audit", "rosa")
     lines = said.splitlines()
@@ -198,7 +198,7 @@ async def test_the_balance_of_an_exchange_and_the_sum(engine):
 
 
 async def test_risk_shows_of_every_limit_what_is_used(engine):
-    await ask(engine, "/order buy BTC 0.05", "tina")
+    await order(engine.desk, "tina", "0.05")
     engine.play(5)
     said = await ask(engine, "/risk", "vera")
     row = next(line for line in said.splitlines() if line.startswith("asset_fraction"))

@@ -42,6 +42,7 @@ SCRIPT = (
     ("vera", "/halt"),
     ("tina", "/confirm C99"),
     ("tina", "/order buy BTC 0.15"),
+    ("tina", "/confirm C1"),
     ("tina", "/venues"),
     ("tina", "/pending"),
     ("rosa", "/deny R1 too much"),
@@ -110,7 +111,12 @@ async def from_telegram(w, person, line):
 
 
 def not_a_card(one):
-    return not one.buttons and one.method == "sendMessage" and "ref telegram:" in one.text
+    return is_reply(one.text)
+
+
+def is_reply(text):
+    """Neither a card nor a later edit: their references are longer, or no door's."""
+    return re.search(r"ref (telegram:\d+|discord):\d+$", text.strip()) is not None
 
 
 async def from_discord(w, person, line):
@@ -118,7 +124,9 @@ async def from_discord(w, person, line):
     options = bind(verb.usage, verb.arguments, words, w.desk)
     seen = len(w.discord.sent)
     await w.discord.slash(DISCORD[person], verb.name, **options)
-    sent = await w.discord.wait(lambda one: w.discord.sent.index(one) >= seen and "ref discord:" in shown(one))
+    sent = await w.discord.wait(
+        lambda one: w.discord.sent.index(one) >= seen and re.search(r"ref discord:\d+$", shown(one).strip())
+    )
     text = re.sub(r"(?m)^\*\*(.*)\*\*$", r"\1", shown(sent).strip())
     return body(re.sub(r"```\n?|^-# ", "", text))
 
@@ -141,7 +149,7 @@ async def replies(tmp_path, door, start_ns):
 
 def neutral(told):
     """Without what differs by door, by the minute, and by the budgets that make some replies wait."""
-    own = ("(late", "telegram ", "discord ", "there  ", "UTC  ", "outbox  ")
+    own = ("(late", "telegram ", "discord ", "there  ", "UTC  ", "outbox  ", "Nothing is done yet")
     return [(line, [html.unescape(text) for text in lines if not text.startswith(own)]) for line, lines in told]
 
 
