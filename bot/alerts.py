@@ -98,6 +98,7 @@ class Alerts:
             for hole in progress.holes(seen):
                 catching_up.add(*hole)
             catching_up.add(self._fills_saved, seen, is_fills=True)
+            intake.begin(self._desk.began, self._alerts.now_ns())
             group.create_task(catching_up.run())
             await self._say_hello()
             group.create_task(self._alerts.run())

@@ -24,6 +24,7 @@ from domain.ports import Secrets
 VOTE: Final = "ap"
 PREVIEW: Final = "cf"
 ORDER: Final = "co"
+PAGE: Final = "tp"
 ALERT: Final = "ak"
 LINES: Final = {
     (VOTE, "y"): "/approve {subject} {digest}",
@@ -31,6 +32,7 @@ LINES: Final = {
     (PREVIEW, "y"): "/confirm {subject}",
     (PREVIEW, "n"): "/confirm {subject} no",
     (ORDER, "n"): "/cancel {subject}",
+    (PAGE, "y"): "/trades {subject}",
     (ALERT, "y"): "/ack {subject}",
 }
 """The command line that a press stands for, by kind and answer; `n` is the red one."""
@@ -40,6 +42,7 @@ LABELS: Final = {
     (PREVIEW, "y"): "Confirm",
     (PREVIEW, "n"): "Cancel",
     (ORDER, "n"): "Cancel order",
+    (PAGE, "y"): "More",
     (ALERT, "y"): "Acknowledge",
 }
 PATTERN: Final = (

@@ -267,9 +267,12 @@ class Outbox:
     async def _attempt(self, carrier: Carrier, letter: Letter) -> None:
         letter.attempts += 1
         replaces_id = await self._provider_id(letter)
+        await self._mark(letter, "unknown")  # killed from here on, nobody knows whether it arrived
         try:
-            provider_id = await carrier.deliver(dated(letter), replaces_id)
+            provider_id = await carrier.deliver(dated(letter, is_edit=bool(replaces_id)), replaces_id)
         except (RetryAfter, NotSent):
+            if not letter.unsure:
+                await self._mark(letter, "queued")
             raise
         except (OutcomeUnknown, asyncio.CancelledError):
             letter.unsure = True
@@ -300,12 +303,12 @@ class Outbox:
             log.error("delivery not written down; after a restart it may be sent again", error=type(error).__name__)  # noqa: TRY400
 
 
-def dated(letter: Letter) -> Letter:
-    """The letter as it goes out: says when it is late or may be a repetition."""
+def dated(letter: Letter, *, is_edit: bool = False) -> Letter:
+    """The letter as it goes out: says when it is late or may be a repetition (an edit twice is an edit)."""
     notes = []
     if time.time_ns() - letter.created_ns > LATE_NS:
         notes.append(f"late, from {clock_text(letter.created_ns)} UTC")
-    if letter.unsure:
+    if letter.unsure and not is_edit:
         notes.append("sent again, it may have arrived before")
     if not notes:
         return letter

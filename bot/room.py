@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bot import contacts, orders
 from bot.alerting.service import AlertRoom
-from bot.buttons import ALERT, ORDER, PREVIEW, VOTE, Subject, cancel_digest
+from bot.buttons import ALERT, ORDER, PAGE, PREVIEW, VOTE, Subject, cancel_digest
+from bot.charts.studio import Studio
 from bot.config import BotConfig
 from bot.confirm import Confirms
 from bot.jobs import backtest
@@ -35,15 +37,20 @@ class ControlRoom:
         self.config = config
         self.outbox = Outbox(store)
         self.people = People(store)
+        self.studio = Studio()
+        self.telegram_name = ""
+        """Of the Telegram bot, once it has logged in."""
         self.confirms = Confirms(desk, store, self.outbox)
         self.tickets = Tickets(desk, store, self.outbox, self.confirms.bots)
         self.tickets.stamp = self.stamp
         orders.register(self.confirms)
         self.alerts = AlertRoom(self)
-        self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", backtest.shown)
+        self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", partial(backtest.shown, self))
 
     def subject(self, kind: str, subject: str) -> Subject | None:
         """What a button of this kind is about; None when it is not known (any more)."""
+        if kind == PAGE:
+            return Subject(subject, is_open=True)
         if kind == VOTE:
             view = self.desk.request(subject)
             return Subject(view.digest, view.status == RequestStatus.PENDING) if view is not None else None

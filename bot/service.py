@@ -113,6 +113,7 @@ class ChatOps:
                     if room is not None:
                         group.create_task(room.run())
         finally:
+            await self.room.studio.aclose()
             await self.outbox.aclose()
             await self.outbox.store.aclose()
 

@@ -44,7 +44,7 @@ from engine.desk_settings import DeskSettings
 from engine.emergency import views as emergency
 from engine.links import Links
 from engine.order_desk import OrderDesk
-from engine.performance import Now, now_of
+from engine.past import Past
 from engine.recent import KEPT_FACTS, Recent
 from engine.risk_views import RiskDesk
 from engine.subscription import FactSubscription
@@ -52,19 +52,18 @@ from risk.rules import RULES
 
 ANSWER_WITHIN_S = 10.0
 
-
 News: TypeAlias = Callable[[f.FactKey, f.FactKey], Awaitable[list[f.Fact]]]
 """What people should hear of, after one fact up to another; waits until it can be had."""
+
+
+async def no_earlier(_request_id: str) -> f.CommandDone | None:
+    """Nobody here keeps outcomes."""
+    return None
 
 
 async def no_report(_name: str) -> tuple[str, str]:
     """Raises `MoonDevError`: there is no journal to make a report from."""
     raise MoonDevError("there is no journal here that a report could be made from")
-
-
-async def no_ledger(since_ns: int, until_ns: int, _now: Now) -> Performance:
-    """There is no projection here that figures could be counted from."""
-    return Performance(since_ns=since_ns, until_ns=until_ns, problem="No figures: nothing is recorded here.")
 
 
 class StrategySource(Struct, frozen=True):
@@ -106,8 +105,8 @@ class Desk:
         self.settings = DeskSettings(core)
         self.incident_report: Callable[[str], Awaitable[tuple[str, str]]] = no_report
         """File name and text of an incident's report ("" = the newest); whoever has the journal says it here."""
-        self.ledger: Callable[[int, int, Now], Awaitable[Performance]] = no_ledger
-        """Counts a period's performance; whoever has the projection says it here."""
+        self.earlier: Callable[[str], Awaitable[f.CommandDone | None]] = no_earlier
+        """The first outcome of a request id, in words for who asks again; whoever has the projection says it here."""
         self.codes: Codes | None = None
         """Checks the one-time codes of voters; whoever has their secrets says it here, without it none is right."""
         self.links = Links(core, clock, self.report)
@@ -124,6 +123,7 @@ class Desk:
         self._ids = itertools.count(1)
         self._recent = Recent()
         self._risk = RiskDesk(core)
+        self.past = Past(core, clock, lambda: self.last_fact)
         self.by_hand = OrderDesk(core, self._recent.average)
         """People's own orders: what they would do, and how far they are."""
 
@@ -153,7 +153,8 @@ class Desk:
     ) -> f.CommandDone:
         """Send a command and wait for its outcome; never raises for a refusal.
 
-        Without a `request_id` one is made; with one, a repetition is answered REPEATED. `code` is the one-time code of
+        Without a `request_id` one is made; with one, a repetition gets the first outcome again (REPEATED where that is
+        not known): a crash may have swallowed its answer. `code` is the one-time code of
         who votes, breaks the glass or links an account: it is checked here and goes no further.
         """
         key = request_id or f"{actor.door}:{self.clock.now_ns()}:{next(self._ids)}"
@@ -188,7 +189,7 @@ class Desk:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 done = await future
                 await self._on_disk(done.seq)
-                return done
+                return (done.reason is Reason.REPEATED and await self.earlier(done.request_id)) or done
         except TimeoutError:
             self._waiting.pop(key, None)
             return self._refused(
@@ -348,7 +349,7 @@ class Desk:
 
         Never raises: `problem` says why there are no figures.
         """
-        return await self.ledger(since_ns, until_ns, now_of(self.core, self.clock.now_ns(), self.last_fact))
+        return await self.past.performance(since_ns, until_ns)
 
     def risk(self) -> rv.RiskView:
         """Exposure, drawdown, margin, tails, correlation: the portfolio's risk at a glance."""

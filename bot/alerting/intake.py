@@ -87,6 +87,15 @@ class Intake:
             case _:
                 pass
 
+    def begin(self, began: FactKey, now_ns: int) -> None:
+        """A new run of the engine: what it hears of its feeds it says anew."""
+        by = "the service was started anew"
+        for alert in self._book.open_alerts():
+            if alert.kind in kinds.FEED and alert.seq <= began[0]:
+                end(self._book, alert, by, now_ns)
+        if self.is_behind:
+            self._endings.append(Ending(began, kinds.FEED, {}, by))
+
     def caught_up(self) -> None:
         """Nothing earlier is to come any more."""
         self.is_behind = False

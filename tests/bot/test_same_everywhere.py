@@ -56,6 +56,7 @@ SCRIPT = (
     ("tina", "/breaker PAPER open"),
     ("tina", "/breaker PAPER auto"),
     ("tina", "/cancel nothing"),
+    ("tina", "/chart nothing"),
     ("tina", "/config get risk.default_limits"),
     ("tina", "/config get persons.rosa"),
     ("rosa", "/config set risk.max_exposure 40000"),
@@ -188,8 +189,10 @@ async def test_whoami_differs_only_in_door_and_chat(tmp_path, door, chat):
         told = await DOORS[door](w, "tina", "/whoami")
     assert told == [
         "You are Tina",
-        "person  tina (Tina)",
-        "role    trader",
-        f"door    {door}",
-        f"chat    {chat}",
+        "person   tina (Tina)",
+        "role     trader",
+        f"door     {door}",
+        f"account  {chat.partition(':')[2] if door == 'telegram' else DISCORD['tina']}",
+        f"chat     {chat}",
+        "zone     UTC",
     ]
