@@ -35,6 +35,8 @@ MAX_BACKOFF_S = 15.0
 _DIGEST = re.compile("([0-9a-f]{8})[0-9a-f]{56}")
 """People are shown the beginning of a SHA-256."""
 PRIORITY = {Severity.CRITICAL: 0, Severity.ERROR: 1, Severity.WARNING: 5, Severity.INFO: 5}
+IDLE = 7
+"""Goes when nothing else waits: what is watched, not what must be known."""
 DIALECTS: dict[str, Callable[[Message], tuple[Parcel, ...]]] = {
     "telegram": render.telegram,
     "discord": render.discord,
@@ -153,7 +155,15 @@ class Outbox:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def letters(self, event: str, recipients: Iterable[str], message: Message, replaces: str = "") -> list[Letter]:
+    def letters(
+        self,
+        event: str,
+        recipients: Iterable[str],
+        message: Message,
+        replaces: str = "",
+        *,
+        priority: int | None = None,
+    ) -> list[Letter]:
         """The letters that bring a message to each recipient; `event` makes them unique and is their reference."""
         reference = _DIGEST.sub(r"\1", event)
         stamped = structs.replace(message, stamp=f"{message.stamp} · ref {reference}".removeprefix(" · "))
@@ -164,20 +174,28 @@ class Outbox:
                 recipient=recipient,
                 parcel=parcel,
                 replaces=replaces,
-                priority=PRIORITY[message.severity],
+                priority=PRIORITY[message.severity] if priority is None else priority,
                 created_ns=time.time_ns(),
             )
             for recipient in dict.fromkeys(recipients)
             for part, parcel in enumerate(DIALECTS[recipient.partition(":")[0]](stamped))
         ]
 
-    async def post(self, event: str, recipients: Iterable[str], message: Message, replaces: str = "") -> bool:
+    async def post(
+        self,
+        event: str,
+        recipients: Iterable[str],
+        message: Message,
+        replaces: str = "",
+        *,
+        priority: int | None = None,
+    ) -> bool:
         """Queue a message for each recipient, once per event; returns when it is on disk, not when it arrived.
 
         With `replaces` it edits that event's message, and takes the place of an earlier edit that has not gone out.
         False when every recipient had it already.
         """
-        return await self._queue(self.letters(event, recipients, message, replaces))
+        return await self._queue(self.letters(event, recipients, message, replaces, priority=priority))
 
     async def note_sent(self, event: str, recipient: str, provider_id: str) -> None:
         """Remember a message that went another way, as one that later ones may take the place of."""

@@ -17,7 +17,10 @@ from bot.jobs.queue import Jobs
 from bot.message import stamp
 from bot.outbox import Outbox
 from bot.people import People
+from bot.reports.schedules import Schedules
+from bot.reports.service import Reports
 from bot.store import OpsStore
+from bot.streams.subscriptions import Subscriptions
 from bot.tickets import Tickets
 from domain.facts import RequestStatus
 
@@ -44,6 +47,9 @@ class ControlRoom:
         self.tickets = Tickets(desk, store, self.outbox, self.confirms.bots)
         self.tickets.stamp = self.stamp
         orders.register(self.confirms)
+        self.subscriptions = Subscriptions(store)
+        self.schedules = Schedules(store)
+        self.reports = Reports(self)
         self.alerts = AlertRoom(self)
         self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", partial(backtest.shown, self))
 

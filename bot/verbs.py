@@ -33,9 +33,11 @@ from bot.charts import verbs as charts
 from bot.jobs import backtest
 from bot.message import Message, age_text, refusal
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, venues, words_of
+from bot.reports import verbs as reports
 from bot.risk import risk
 from bot.rows import ACCOUNT, ONE_SYMBOL, REASON, RISK, STRATEGY, VENUE
 from bot.rows import reads as _reads
+from bot.streams import verbs as streams
 from domain.commands import Actor
 from domain.settings import Person, RoleName
 from domain.verdict import Reason
@@ -157,11 +159,13 @@ VERBS: Final = (
     *records.VERBS,
     *users.VERBS,
     *links.VERBS,
+    *reports.VERBS,
+    *streams.VERBS,
     *alerting.VERBS,
     *backtest.VERBS,
     *timezone.VERBS,
     *charts.VERBS,
-    _reads("whoami", "Who the service takes you for", show.whoami, aliases=("tg_info",), examples=("/whoami",)),
+    _reads("whoami", "Who the service takes you for", show.whoami, aliases=("here", "tg_info"), examples=("/whoami",)),
     _reads(
         "help",
         "What you may do, or one verb in full",
@@ -186,6 +190,7 @@ GROUP_HELP: Final = {
     "incident": "Incidents: list, ack, recover, report",
     "config": "Settings: get, set, history, diff, rollback",
     "limits": "Limits: show, set",
+    "schedule": "Summaries by themselves: list, set, off",
     "users": "Persons: list, role, link, unlink",
     "keys": "Keys: status",
     "overrides": "Limits that are loosened for a while: list, end",

@@ -61,7 +61,7 @@ def _chat(runtime: Runtime) -> str:
     """Which chat is switched on, or how to get it."""
     doors = (("Telegram", runtime.config.telegram), ("Discord", runtime.config.discord))
     on = [name for name, door in doors if door.enabled]
-    return f"{' and '.join(on)} (state: /health)" if on else "off; ./moondev init connects Telegram and Discord"
+    return f"{' and '.join(on)} (state: /health)" if on else "off; to connect Telegram and Discord: ./moondev init"
 
 
 def farewell(runtime: Runtime) -> tuple[int, str]:

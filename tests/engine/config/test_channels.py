@@ -51,6 +51,8 @@ def test_a_whole_set_of_channels_is_taken_and_its_secrets_are_known_by_name(tmp_
         ("hooks: [{name: a, url_secret: b}, {name: a, url_secret: c}]", "'a' stands twice"),
         ("apprise: [{name: a, url_secret: b}]", "it is an extra"),
         ("contacts: [{person: tine}]", "there is no person 'tine'; did you mean tina"),
+        ("alerts: {on_call: [tina, rose]}", "there is no person 'rose'; did you mean rosa"),
+        ("alerts: {safe_action: panic}", "safe_action"),
         ("contacts: [{person: tina}, {person: tina}]", "'tina' stands twice"),
     ],
 )
