@@ -19,6 +19,7 @@ from bot import (
     links,
     orders,
     overview,
+    pnl,
     records,
     settings,
     show,
@@ -35,7 +36,7 @@ from bot.message import Message, age_text, refusal
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, venues, words_of
 from bot.reports import verbs as reports
 from bot.risk import risk
-from bot.rows import ACCOUNT, ONE_SYMBOL, REASON, RISK, STRATEGY, VENUE
+from bot.rows import ONE_SYMBOL, REASON, RISK, STRATEGY, VENUE
 from bot.rows import reads as _reads
 from bot.streams import verbs as streams
 from domain.commands import Actor
@@ -104,14 +105,7 @@ VERBS: Final = (
         aliases=("open_orders", "oo", "executors"),
         examples=("/orders", "/orders recent ETH"),
     ),
-    _reads(
-        "pnl",
-        "Profit and loss by account",
-        show.pnl,
-        ACCOUNT,
-        aliases=("profit", "profitability", "pb"),
-        examples=("/pnl",),
-    ),
+    *pnl.VERBS,
     _reads(
         "balance",
         "Cash, equity, locked and free by account, and the sum",

@@ -26,7 +26,7 @@ from bot.service import ChatOps
 from domain.facts import TradingState
 from tests.bot import test_codes
 from tests.bot.test_telegram import trade
-from tests.bot.world import PERSONS, ROLES, SECRETS, Engine, Secrets, running, until
+from tests.bot.world import PERSONS, ROLES, SECRETS, Engine, Secrets, order, running, until
 
 
 @dataclass
