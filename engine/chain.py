@@ -29,7 +29,6 @@ POLITE = 10
 
 def chain_of(folder: Path) -> Chain:
     """Looks at the newest segment of the journal in a folder; what goes wrong with that is said, never raised."""
-
     command = (sys.executable, "-m", "engine.chain", str(folder.absolute()))
 
     async def look_from_here() -> ChainView:
