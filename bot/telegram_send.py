@@ -13,7 +13,7 @@ from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, TelegramError
 from telegram.error import RetryAfter as TelegramRetryAfter
 
-from bot.outbox import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
+from bot.carrier import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
 from bot.render import Parcel
 from bot.store import Letter
 from bot.supervise import scrub

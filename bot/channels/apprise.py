@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from bot.outbox import NotSent, OutcomeUnknown, RefusedForGood
+from bot.carrier import NotSent, OutcomeUnknown, RefusedForGood
 from bot.store import Letter
 from domain.facts import Severity
 

@@ -19,8 +19,8 @@ from html import escape
 import aiosmtplib
 from aiosmtplib import SMTPException, SMTPResponseException
 
+from bot.carrier import ChannelRefused, NotSent, OutcomeUnknown, RefusedForGood
 from bot.config import EmailConfig
-from bot.outbox import ChannelRefused, NotSent, OutcomeUnknown, RefusedForGood
 from bot.store import Letter
 from bot.supervise import scrub
 from domain.facts import Severity

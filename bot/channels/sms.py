@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import msgspec
 
+from bot.carrier import ChannelRefused, OutcomeUnknown, RefusedForGood
 from bot.channels.http import Answer, ask, open_client, outcome
 from bot.config import SmsConfig
-from bot.outbox import ChannelRefused, OutcomeUnknown, RefusedForGood
 from bot.store import Letter
 
 FAILED = frozenset({"failed", "undelivered", "canceled"})

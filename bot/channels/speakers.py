@@ -9,11 +9,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from bot.carrier import Carrier
 from bot.channels.email import EmailCarrier
 from bot.channels.sms import SmsCarrier
 from bot.channels.webhook import WebhookCarrier, key_of
 from bot.config import SMS_URL, BotConfig, HookConfig, check_hook_url, check_url
-from bot.outbox import Carrier, Outbox
+from bot.outbox import Outbox
 from bot.supervise import Disabled, Health, keep_running, quiet_libraries
 from domain.errors import ConfigError
 from domain.ports import Secrets

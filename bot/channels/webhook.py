@@ -15,8 +15,8 @@ from hashlib import sha256
 
 import msgspec
 
+from bot.carrier import RefusedForGood
 from bot.channels.http import ask, open_client, outcome
-from bot.outbox import RefusedForGood
 from bot.store import Letter
 
 PREFIX = "whsec_"

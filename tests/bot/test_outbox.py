@@ -5,8 +5,10 @@ import time
 
 import pytest
 
+from bot.budget import budget_for
+from bot.carrier import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
 from bot.message import Message, Text
-from bot.outbox import NotSent, Outbox, OutcomeUnknown, RefusedForGood, RetryAfter, budget_for
+from bot.outbox import Outbox
 from bot.store import OpsStore
 from domain.facts import Severity
 from tests.bot.world import until
