@@ -66,6 +66,7 @@ class Service:
         from bot.service import ChatOps
         from engine.config.parts import bot_fields
         from engine.runtime import Runtime
+        from engine.settings_file import backtest_words
         from engine.terminal import open_log
         from vault.secrets import FileSecrets
 
@@ -77,6 +78,7 @@ class Service:
         self.runtime = Runtime(config, data, vault, broken, listed.instruments)
         desk = self.runtime.desk
         self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
+        self.chat.room.jobs.program = (sys.executable, __file__, *backtest_words(data))
         self.console = make_console(self.chat.room)
         self.local = LocalDoor(data, self.console, desk.submit, self._new_link)
         self._links: Callable[[str], str] | None = None
@@ -280,7 +282,7 @@ def run(
     from engine.catalogue import catalogue, start_settings
     from engine.config import environment_of, remember
     from engine.config.local import write_local
-    from engine.doctor import check_alone, check_kinds
+    from engine.folder import check_alone, check_kinds
     from engine.settings_file import own_file, with_options
     from exchanges.shared.local import LocalVenues
 

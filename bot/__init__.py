@@ -10,6 +10,8 @@ Talks to the service only through `engine.desk`; imports nothing else but `domai
     harmless   any text as any screen may be given it
     render     that document as plain text, Telegram HTML and Discord markdown, cut to each limit
     buttons    signed approve and deny buttons
+    jobs       backtests that people ask for, beside trading
+    start      the guided set-up: `moondev init`
     store      the operational database: inbox and outbox
     outbox     durable, budgeted, critical-first delivery
     sessions   the durable Telegram inbox and its lanes; a halt has its own

@@ -239,6 +239,7 @@ STOP_VERBS: Final = (
         "Stop what adds risk, at once; protections stay",
         halt,
         REASON,
+        aliases=("stopentry", "stopbuy"),
         examples=("/halt", "/halt prices look wrong"),
     ),
     acts(
@@ -257,6 +258,7 @@ STOP_VERBS: Final = (
         flatten,
         Argument(name="symbol", help="an instrument, or all (default)", required=False, complete=symbols),
         REASON,
+        aliases=("forceexit", "fx", "forcesell", "sell_all"),
         examples=("/flatten", "/flatten BTC"),
     ),
 )
@@ -277,7 +279,7 @@ ORDER_VERBS: Final = (
         "Cancel one order, or all of them after a question",
         cancel,
         Argument(name="id", help="the order, the end of its id, or all", complete=_cancellable),
-        aliases=("coo",),
+        aliases=("coo", "cancel_open_order"),
         examples=("/cancel 4f2a", "/cancel all"),
         gate="C for all",
     ),

@@ -23,6 +23,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 class TelegramConfig(Struct, frozen=True, kw_only=True):
     """The Telegram bot. Empty `allowed_chats` means nobody but known persons in their private chats.
 
+    A chat may be named whole (-100...) or by topic ("-100...:55"; 1 is General): then only those topics are heard.
     `alert_chats` get alerts and request cards. `poll_timeout_s` is how long the server may hold a poll.
     """
 
@@ -31,9 +32,9 @@ class TelegramConfig(Struct, frozen=True, kw_only=True):
     base_url: str = TELEGRAM_URL
     base_file_url: str = TELEGRAM_FILE_URL
     allow_remote_base_url: bool = False
-    allowed_chats: tuple[int, ...] = ()
+    allowed_chats: tuple[int | str, ...] = ()
     private_chats: bool = True
-    alert_chats: tuple[int, ...] = ()
+    alert_chats: tuple[int | str, ...] = ()
     poll_timeout_s: int = 30
 
 

@@ -28,7 +28,7 @@ from bot.parse import Argument, nearest
 from bot.room import ControlRoom
 from bot.sessions import closed, forged
 from bot.supervise import Disabled, Health
-from bot.verbs import GROUP_HELP, VERBS, is_urgent, run_line, run_verb
+from bot.verbs import GROUP_HELP, VERBS, all_names, is_urgent, names_for, run_line, run_verb
 from domain.commands import Actor, Door
 from domain.security import PressRefused
 
@@ -42,6 +42,8 @@ RECORD_EVERY_S = 3600.0
 """How often the presses of one stranger are put on record."""
 MOST_STRANGERS = 1_000
 Interaction: TypeAlias = discord.Interaction[discord.Client]
+Choices: TypeAlias = list[app_commands.Choice[str]]
+Completer: TypeAlias = Callable[..., Coroutine[Any, Any, Choices]]
 
 
 class Client(discord.Client):
@@ -164,14 +166,17 @@ class Client(discord.Client):
                 choices = [app_commands.Choice(name=choice, value=choice) for choice in argument.choices]
                 app_commands.choices(**{argument.name: choices})(callback)
             elif argument.complete is not None:
-                app_commands.autocomplete(**{argument.name: self._completer(argument)})(callback)
+                app_commands.autocomplete(**{argument.name: self._completer(verb, argument)})(callback)
         return app_commands.Command(name=name, description=verb.help[:100], callback=callback)
 
-    def _completer(self, argument: Argument) -> Callable[..., Coroutine[Any, Any, list[app_commands.Choice[str]]]]:
-        async def complete(interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
-            if argument.complete is None or self._admit(interaction) is None:
+    def _completer(self, verb: Verb, argument: Argument) -> Completer:
+        async def complete(interaction: Interaction, current: str) -> Choices:
+            actor = self._admit(interaction)
+            person = self._desk.person(actor.person) if actor is not None else None
+            if argument.complete is None or person is None or person.role < verb.role:
                 return []
-            known = list(argument.complete(self._desk))
+            is_verb = argument.complete is all_names
+            known = names_for(person) if is_verb else list(argument.complete(self._desk))
             hits = [name for name in known if current.lower() in name.lower()] or nearest(current, known, MAX_CHOICES)
             return [app_commands.Choice(name=name[:100], value=name[:100]) for name in hits[:MAX_CHOICES]]
 

@@ -9,6 +9,8 @@ from bot import contacts
 from bot.buttons import PREVIEW, VOTE, Subject
 from bot.config import BotConfig
 from bot.confirm import Confirms
+from bot.jobs import backtest
+from bot.jobs.queue import Jobs
 from bot.message import stamp
 from bot.outbox import Outbox
 from bot.people import People
@@ -32,6 +34,7 @@ class ControlRoom:
         self.outbox = Outbox(store)
         self.people = People(store)
         self.confirms = Confirms(desk, store, self.outbox)
+        self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", backtest.shown)
 
     def subject(self, kind: str, subject: str) -> Subject | None:
         """What a button of this kind is about; None when it is not known (any more)."""

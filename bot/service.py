@@ -104,6 +104,7 @@ class ChatOps:
                 group.create_task(keep_running("alerts", self._alerts.run, self._alerts_health))
                 group.create_task(self.speakers.run())
                 group.create_task(keep_running("confirmations", self.room.confirms.run, Health()))
+                group.create_task(keep_running("jobs", self.room.jobs.run, Health()))
                 for room in (self.telegram, self.discord):
                     if room is not None:
                         group.create_task(room.run())

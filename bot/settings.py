@@ -165,7 +165,7 @@ VERBS: Final = (
         "Settings below a path, or which version is in force",
         get,
         Argument(name="path", help="for example risk or persons.anna", required=False),
-        aliases=("config list", "config show"),
+        aliases=("config list", "config show", "show_config"),
         examples=("/config get risk", "/config get persons.anna"),
     ),
     acts(

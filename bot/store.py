@@ -41,6 +41,12 @@ create table if not exists outbox (
     attempts integer not null default 0, created_ns integer not null, provider_id text not null default '',
     note text not null default '', unique (event, part, recipient)
 );
+create table if not exists jobs (
+    id integer primary key autoincrement, person text not null, chat text not null, words text not null,
+    command text not null, state text not null, created_ns integer not null, started_ns integer not null default 0,
+    ended_ns integer not null default 0, note text not null default '', pid integer not null default 0,
+    request text not null unique
+);
 create table if not exists preferences (person text primary key, body blob not null) without rowid;
 create table if not exists previews (
     id integer primary key, until_ns integer not null, body blob not null

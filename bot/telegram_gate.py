@@ -1,7 +1,8 @@
 """Who may talk to the Telegram bot, and what they said: one gate for text and buttons alike.
 
-Let through: a new message or button press of a known person, in their private chat or in an allowed chat.
-Everything else gets nothing: edits, forwards, channel posts, anonymous admins, other bots, unknown people.
+Let through: a new message or button press of a known person, in their private chat or in an allowed chat or topic.
+Everything else gets nothing: edits, forwards, channel posts, anonymous admins, other bots, unknown people, and what
+was written earlier and sent by a schedule, but for a halt.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from bot.config import TelegramConfig
 from bot.links import LINK, is_link_code, shown_name
 from bot.parse import words_of
 from bot.sessions import Ask, Claim, Ignored
+from bot.verbs import is_urgent
 from bot.votes import code_in
 from domain.commands import Actor, Door
 
@@ -34,6 +36,7 @@ class Gate:
     def __init__(self, desk: Desk, config: TelegramConfig, bot_name: str, signer: Signer, find: Find) -> None:
         self._desk = desk
         self._config = config
+        self._places = frozenset(str(place) for place in config.allowed_chats)
         self._bot_name = bot_name
         self._signer = signer
         self._find = find
@@ -51,6 +54,7 @@ class Gate:
             message.sender_chat is not None
             or message.forward_origin is not None
             or message.via_bot is not None
+            or message.sender_business_bot is not None
             or message.edit_date is not None
             or message.from_user is None
             or message.from_user.is_bot
@@ -60,6 +64,8 @@ class Gate:
         words = words_of(message.text or "", self._bot_name)
         if not words:
             return Ignored("not a command for this bot")
+        if message.is_from_offline and not is_urgent(words):
+            return Ignored("written earlier and sent by a schedule")
         user = message.from_user
         if is_link_code(words) and self._desk.person_by_telegram(user.id) is None:
             return self._read_claim(user, message, words[1])
@@ -96,13 +102,19 @@ class Gate:
         if person is None:
             return Ignored("unknown person", user.id)
         private = message.chat.type == "private" and message.chat.id == user.id
-        if not (private and self._config.private_chats) and message.chat.id not in self._config.allowed_chats:
-            return Ignored("chat not allowed", user.id)
+        topic = _topic(message)
+        here = {str(message.chat.id), f"{message.chat.id}:{topic}"}
+        if not (private and self._config.private_chats) and self._places.isdisjoint(here):
+            return Ignored("chat or topic not allowed", user.id)
         recipient = f"telegram:{message.chat.id}"
-        topic = (
-            message.message_thread_id if isinstance(message, telegram.Message) and message.is_topic_message else None
-        )
-        if topic and topic != GENERAL_TOPIC:
+        if topic > GENERAL_TOPIC:
             recipient += f":{topic}"
         actor = Actor(person=person.id, door=Door.TELEGRAM, chat=recipient)
         return Ask(actor=actor, person=person, text=text, recipient=recipient, callback_id=callback_id)
+
+
+def _topic(message: telegram.MaybeInaccessibleMessage) -> int:
+    """The topic that a message stands in: 1 is General, and whatever has no topics; 0 = it cannot be told any more."""
+    if not isinstance(message, telegram.Message):
+        return 0
+    return (message.message_thread_id if message.is_topic_message else None) or GENERAL_TOPIC

@@ -83,7 +83,7 @@ VERBS: Final = (
         "Persons with their roles and accounts",
         users,
         role=RoleName.ADMIN,
-        aliases=("users show",),
+        aliases=("users show", "admin"),
         examples=("/users",),
     ),
     acts(

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Final
 from msgspec import structs
 
 from bot import act, breakers, confirm, emergency, links, records, settings, show, timezone, users, votes
-from bot.call import GATES, Call, Effect, Verb
-from bot.message import Message, Pairs, Text, age_text, refusal
+from bot import help as help_
+from bot.call import Call, Effect, Verb
+from bot.jobs import backtest
+from bot.message import Message, age_text, refusal
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, venues, words_of
 from bot.risk import risk
 from bot.rows import ACCOUNT, ONE_SYMBOL, REASON, RISK, STRATEGY, VENUE
 from bot.rows import reads as _reads
 from domain.commands import Actor
-from domain.settings import Person
+from domain.settings import Person, RoleName
 from domain.verdict import Reason
 
 if TYPE_CHECKING:
@@ -31,41 +33,32 @@ MAX_AGE_NS: Final = 60_000_000_000
 
 
 async def _help(call: Call) -> Message:
-    wanted = call.arguments.get("verb", "")
+    wanted, person = call.arguments.get("verb", ""), call.person
     if not wanted:
-        return _overview(call.person)
+        return Message(title="What you may do here", blocks=help_.overview(person, VERBS, GROUP_HELP))
     words = words_of(wanted if wanted.startswith("/") else f"/{wanted}")
-    verb, _ = find(words)
-    rows = [("usage", verb.usage), *((f"  {argument.usage}", argument.help) for argument in verb.arguments)]
-    rows.append(("role", f"{verb.role.name.lower()} or higher"))
-    rows += [("then", GATES[verb.gate])] if verb.gate else []
-    rows += [("for example", example) for example in verb.examples]
-    if verb.aliases:
-        rows.append(("also", ", ".join(f"/{alias}" for alias in verb.aliases)))
-    return Message(title=f"/{verb.name}", blocks=(Text(verb.help), Pairs(tuple(rows))))
-
-
-def _overview(person: Person) -> Message:
-    rows = tuple((verb.usage, verb.help) for verb in VERBS if not verb.hidden and person.role >= verb.role)
-    lines = tuple(Text(f"{usage}\n    {text}") for usage, text in rows)
-    return Message(title="What you may do here", blocks=lines)
+    if len(words) == 1 and words[0] in GROUP_HELP and names_for(person, words[0]):
+        return help_.group(person, words[0], VERBS)
+    return help_.in_full(person, find(words, person.role)[0])
 
 
 async def _nothing(call: Call) -> Message:
-    hint = (
-        "Nothing was done. To stop trading: /halt. To trade again: /resume. "
-        "For one strategy: /strategies pause ID, /strategies start ID."
-    )
-    overview = _overview(call.person)
-    return structs.replace(overview, title="Hello", blocks=(Text(hint), *overview.blocks))
+    return help_.hello(call.person, call.verb, VERBS, GROUP_HELP)
+
+
+def names_for(person: Person, first: str = "") -> list[str]:
+    """Names of the verbs that a person may use; with `first` those of this first word."""
+    found = [verb.name for verb in VERBS if help_.may(person, verb)]
+    return [name for name in found if name.partition(" ")[0] == first] if first else found
+
+
+def all_names(_: Desk) -> list[str]:
+    """Names of all verbs that are shown."""
+    return [verb.name for verb in VERBS if not verb.hidden]
 
 
 def _places(desk: Desk) -> list[str]:
     return list(dict.fromkeys([*venues(desk), *accounts(desk)]))
-
-
-def _names(_: Desk) -> list[str]:
-    return [verb.name for verb in VERBS if not verb.hidden]
 
 
 VERBS: Final = (
@@ -73,7 +66,7 @@ VERBS: Final = (
         "status",
         "Trading state, equity, feeds, and what is not well",
         show.status,
-        aliases=("ping",),
+        aliases=("ping", "count"),
         examples=("/status",),
     ),
     _reads(
@@ -89,7 +82,7 @@ VERBS: Final = (
         show.orders,
         Argument(name="which", help="open (default) or recent", required=False, choices=("open", "recent")),
         ONE_SYMBOL,
-        aliases=("open_orders", "oo"),
+        aliases=("open_orders", "oo", "executors"),
         examples=("/orders", "/orders recent ETH"),
     ),
     _reads(
@@ -129,10 +122,10 @@ VERBS: Final = (
         "Connections to exchanges, their rate limits, and what waits for them",
         show.venues,
         VENUE,
-        aliases=("exchanges",),
+        aliases=("exchanges", "servers", "market_status"),
         examples=("/venues", "/venues PAPER"),
     ),
-    _reads("strategies list", "Every loaded strategy", show.strategies, examples=("/strategies",)),
+    _reads("strategies list", "Every loaded strategy", show.strategies, aliases=("bots",), examples=("/strategies",)),
     _reads("strategies show", "One strategy in full", show.strategy, STRATEGY, examples=("/strategies show turtle1",)),
     *act.STRATEGY_VERBS,
     *act.STOP_VERBS,
@@ -145,13 +138,14 @@ VERBS: Final = (
     *records.VERBS,
     *users.VERBS,
     *links.VERBS,
+    *backtest.VERBS,
     *timezone.VERBS,
-    _reads("whoami", "Who the service takes you for", show.whoami, examples=("/whoami",)),
+    _reads("whoami", "Who the service takes you for", show.whoami, aliases=("tg_info",), examples=("/whoami",)),
     _reads(
         "help",
         "What you may do, or one verb in full",
         _help,
-        Argument(name="verb", help="a verb", required=False, rest=True, complete=_names),
+        Argument(name="verb", help="a verb", required=False, rest=True, complete=all_names),
         examples=("/help", "/help order"),
     ),
     *(
@@ -162,10 +156,11 @@ VERBS: Final = (
             hidden=True,
             arguments=(structs.replace(REASON, help="ignored"),),
         )
-        for name in ("start", "stop", "pause")
+        for name in help_.ELSEWHERE
     ),
 )
 GROUP_HELP: Final = {
+    "jobs": "Backtests: list, show, cancel",
     "strategies": "Strategies: list, show, start, pause, load, unload, set",
     "incident": "Incidents: list, ack, recover, report",
     "config": "Settings: get, set, history, diff, rollback",
@@ -180,29 +175,39 @@ _BY_NAME: Final = {name: verb for verb in VERBS for name in (verb.name, *verb.al
 _HALTS: Final = frozenset({"halt", "flatten"})
 
 
-def find(words: list[str]) -> tuple[Verb, list[str]]:
-    """The verb that a line's words name, and the words left for its arguments. Raises `UsageError`."""
+def find(words: list[str], role: RoleName = RoleName.ADMIN) -> tuple[Verb, list[str]]:
+    """The verb that a line's words name, and the words left for its arguments.
+
+    Raises `UsageError` with the nearest verbs of those that `role` may use.
+    """
     first = words[0]
     if first in GROUP_HELP:
         second = words[1].lower() if len(words) > 1 else "list"
         verb = _BY_NAME.get(f"{first} {second}")
-        if verb is None:
-            known = [name.partition(" ")[2] for name in _BY_NAME if name.startswith(f"{first} ")]
-            hits = nearest(second, known) or known
-            raise UsageError(f"/{first} {second} is not known; did you mean {', '.join(hits)}? See /help {first} list")
-        return verb, words[2:]
+        return (verb, words[2:]) if verb is not None else _find_in_group(first, second, words)
     verb = _BY_NAME.get(first)
     if verb is None:
-        shown = [name for name, row in _BY_NAME.items() if not row.hidden and " " not in name]
+        shown = [name for name, row in _BY_NAME.items() if not row.hidden and row.role <= role and " " not in name]
         hits = nearest(first, [*shown, *GROUP_HELP])
         hint = f"did you mean {' or '.join(f'/{hit}' for hit in hits)}?" if hits else "see /help"
         raise UsageError(f"/{first} is not known; {hint}")
     return verb, words[1:]
 
 
+def _find_in_group(first: str, second: str, words: list[str]) -> tuple[Verb, list[str]]:
+    """A second word that is no verb: what the first word alone shows may take it, unless it looks like a slip."""
+    known = [name.partition(" ")[2] for name in _BY_NAME if name.startswith(f"{first} ")]
+    hits = nearest(second, known)
+    alone = _BY_NAME.get(f"{first} list")
+    if not hits and alone is not None and alone.arguments:
+        return alone, words[1:]
+    raise UsageError(f"/{first} {second} is not known; did you mean {', '.join(hits or known)}? See /help {first}")
+
+
 def is_urgent(words: list[str]) -> bool:
-    """True for a line that halts: it takes the fast lane."""
-    return bool(words) and words[0] in _HALTS
+    """True for a line that halts, by whichever name: it takes the fast lane."""
+    verb = _BY_NAME.get(words[0]) if words else None
+    return verb is not None and verb.name in _HALTS
 
 
 def effect_of(words: list[str]) -> Effect:
@@ -225,15 +230,14 @@ async def run_line(room: ControlRoom, actor: Actor, text: str, request_id: str, 
 
     `request_id` makes a repetition harmless; `sent_ts_ns` is when the person sent it (0 = just now).
     """
-    stripped = clean(text)
+    stripped, person = clean(text), room.desk.person(actor.person)
     words = words_of(stripped if stripped.startswith("/") else f"/{stripped}")
     try:
         if not words or not words[0]:
             raise UsageError("Type a verb, for example /status; /help shows them all.")
-        verb, rest = find(words)
+        verb, rest = find(words, person.role if person is not None else RoleName.VIEWER)
     except UsageError as error:
-        known = room.desk.person(actor.person) is not None
-        return _stamped(room, actor, refusal("Not understood", str(error)) if known else _stranger())
+        return _stamped(room, actor, refusal("Not understood", str(error)) if person is not None else _stranger())
 
     def bound() -> dict[str, str]:
         return bind(verb.grammar, verb.arguments, rest, room.desk)
@@ -261,11 +265,7 @@ async def _run(
     if person is None:
         return _stranger()
     if person.role < verb.role:
-        return refusal(
-            f"{verb.name}: refused",
-            f"{Reason.ROLE.words} ({Reason.ROLE.value}): it needs {verb.role.name.lower()}, "
-            f"you are {person.role.name.lower()}.",
-        )
+        return help_.not_allowed(person, verb.name, verb.role)
     try:
         arguments = bound()
         age_ns = time.time_ns() - sent_ts_ns if sent_ts_ns else 0

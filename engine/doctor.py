@@ -9,7 +9,6 @@ changed; it may be run beside a running service. Values of secrets are read by t
 from __future__ import annotations
 
 import datetime as dt
-import fcntl
 import os
 import shlex
 import socket
@@ -31,6 +30,7 @@ from engine.config import Config, remembered
 from engine.config.parts import channel_secrets
 from engine.core.journal.reserve import RESERVE_FILE
 from engine.disk import room
+from engine.folder import check_kinds, is_running
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 NEEDED_MIB, COMFORTABLE_MIB = 200, 2_000
@@ -168,53 +168,6 @@ def _folder(data: Path) -> Check:
             "data folder", WARN, f"{data} is open to others (mode {mode:04o})", f"`chmod 700 {shlex.quote(str(data))}`"
         )
     return _check("data folder", OK, str(data))
-
-
-KINDS = {
-    "journal": "folder",
-    "strategies": "folder",
-    "venues": "folder",
-    "local-venues": "folder",
-    "moondev.log": "file",
-    "paper-exchange": "file",
-    "projection.db": "file",
-    "ops.db": "file",
-    "sessions.json": "file",
-    "settings-file": "file",
-    "console.sock": "file",
-}
-"""What is in a data folder under which name."""
-
-
-def check_kinds(data: Path) -> None:
-    """Raise `ConfigError` for what stands under a name of ours and is of another kind."""
-    for name, kind in KINDS.items():
-        path = data / name
-        if path.exists() and path.is_dir() is not (kind == "folder"):
-            raise ConfigError(f"{path} is not a {kind}: move it away, the service keeps something of its own there")
-
-
-def check_alone(data: Path) -> None:
-    """Raise `ConfigError` when a service runs on the folder: nothing that its watchdog reads may change under it."""
-    if is_running(data):
-        raise ConfigError(
-            f"another process runs on {data} already: stop it first, or give this one a folder of its own with --data"
-        )
-
-
-def is_running(data: Path) -> bool:
-    """Whether a service holds the journal's lock."""
-    try:
-        handle = os.open(data / "journal" / "lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False
 
 
 def _clock(data: Path) -> Check:

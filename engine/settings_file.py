@@ -158,3 +158,10 @@ def with_options(config: Config, port: int | None, market: str | None) -> Config
     if market is not None:
         config = config.model_copy(update={"data_feed": config.data_feed.model_copy(update={"source": market})})
     return config
+
+
+def backtest_words(data: Path) -> tuple[str, ...]:
+    """The verb that runs a backtest over a data folder's store, strategies and settings of the last start."""
+    file = remembered(data)
+    named = ("--config", str(file)) if file is not None else ()
+    return ("backtest", "--store", str(data), "--strategies", str(data / "strategies"), *named)

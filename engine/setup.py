@@ -7,8 +7,8 @@ from pathlib import Path
 from domain.errors import ConfigError
 from engine import codes, totp
 from engine.cli import data_folder
-from engine.doctor import check_kinds, is_running
 from engine.environments import NAMES
+from engine.folder import check_kinds, is_running
 from engine.links import new_code
 from engine.settings_file import SettingsFile, file_of
 

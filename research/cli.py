@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,6 +82,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
     config: Annotated[Path | None, typer.Option(help="YAML file over the built-in defaults.")] = None,
     strategies: Annotated[Path | None, typer.Option(help="Folder with your own strategies.")] = None,
     json_path: JsonPath = None,
+    progress_as: Annotated[str, typer.Option("--progress", help="bar, or lines for programs.")] = "bar",
 ) -> None:
     """Run one strategy over market data through the code that trades live, and say honestly what came out."""
     from engine.config import load_config
@@ -111,7 +113,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
     else:
         source = _stored(core, store, stored, (start, end), interval, kind, tolerate_gaps=tolerate_gaps)
     request = StrategyRequest(kind=strategy, params=parse_params(params), folder=strategies)
-    with progress(source) as report:
+    with progress(source, as_lines=progress_as == "lines") as report:
         outcome = run_backtest(request, source, settings, report)
     typer.echo(as_text(outcome))
     if json_path is not None:
@@ -229,8 +231,11 @@ def _value(text: str) -> Any:  # noqa: ANN401 - a number, a truth value or a tex
 
 
 @contextmanager
-def progress(source: MarketData) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar on a terminal's stderr; elsewhere None."""
+def progress(source: MarketData, *, as_lines: bool = False) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on a terminal's stderr, or lines there for a program (`progress 0.25`); elsewhere None."""
+    if as_lines:
+        yield _line_by_line(source)
+        return
     if not sys.stderr.isatty():
         yield None
         return
@@ -246,3 +251,18 @@ def progress(source: MarketData) -> Iterator[Callable[[int, int], None] | None]:
             bar.update(task, completed=max(0, ts_ns - source.first_ns) if total else None, seen=seen)
 
         yield report
+
+
+def _line_by_line(source: MarketData) -> Callable[[int, int], None]:
+    """Says on stderr how much of the data's span is done, at most once a second."""
+    span_ns = max(1, source.last_ns - source.first_ns)
+    said_s = 0.0
+
+    def report(_seen: int, ts_ns: int) -> None:
+        nonlocal said_s
+        now_s = time.monotonic()
+        if now_s - said_s >= 1:
+            said_s = now_s
+            typer.echo(f"progress {min(1.0, max(0, ts_ns - source.first_ns) / span_ns):.3f}", err=True)
+
+    return report

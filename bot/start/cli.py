@@ -79,6 +79,24 @@ class Steps:
 
             telegram_step(screen, tools, person=person, account=account, chat=chat, test=test)
 
+    def discord(
+        self,
+        data: DataOption = None,
+        config: ConfigOption = None,
+        person: PersonOption = "",
+        account: Annotated[int, typer.Option(help="The person's Discord id, instead of a code.")] = 0,
+        guild: Annotated[int, typer.Option(help="Id of the server.")] = 0,
+        channel: Annotated[int, typer.Option(help="Id of the channel for alerts.")] = 0,
+        test: Annotated[bool, typer.Option(help="Send a test message.")] = True,
+        *,
+        yes: YesOption = False,
+    ) -> None:
+        """Connect a Discord bot: token (or MOONDEV_DISCORD_TOKEN), invitation, account, channel, test message."""
+        with self._opened("discord", data, config, yes=yes) as (screen, tools):
+            from bot.start.discord import discord_step
+
+            discord_step(screen, tools, person=person, account=account, guild=guild, channel=channel, test=test)
+
     @contextmanager
     def _opened(
         self, step: str, data: Path | None, config: Path | None, *, yes: bool
@@ -107,4 +125,5 @@ def register(app: typer.Typer, default_data: Path, open_tools: OpenTools) -> Non
     group = typer.Typer(invoke_without_command=True, callback=steps.all)
     group.command("people")(steps.people)
     group.command("telegram")(steps.telegram)
+    group.command("discord")(steps.discord)
     app.add_typer(group, name="init", help="Set up persons, Telegram and Discord, guided. Steps can be run alone.")

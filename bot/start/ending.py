@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.start.discord import discord_step
 from bot.start.people import own_persons, people
 from bot.start.screen import Screen
 from bot.start.telegram import telegram_step
@@ -14,6 +15,8 @@ def everything(screen: Screen, tools: Tools) -> None:
         people(screen, tools)
     if screen.confirm("Connect Telegram?", default=True):
         telegram_step(screen, tools)
+    if screen.confirm("Connect Discord?", default=True):
+        discord_step(screen, tools)
 
 
 def ending(screen: Screen, tools: Tools) -> None:

@@ -35,6 +35,12 @@ def person_change(tools: Tools, person: str, **fields: Any) -> dict[Path, Any]: 
     return {("persons",): listed}
 
 
+def with_one(known: object, one: int) -> list[int]:
+    """A list of the settings with one more in it."""
+    listed = list(known) if isinstance(known, list) else []
+    return listed if one in listed else [*listed, one]
+
+
 def short(person: Mapping[str, Any]) -> dict[str, Any]:
     """A person without what is not said of them."""
     return {key: value for key, value in person.items() if value}

@@ -13,18 +13,17 @@ from msgspec import Struct
 from bot.config import TelegramConfig
 from bot.links import shown_name
 from bot.parse import words_of
+from bot.start.account import keep_account, person_of
 from bot.start.background import Background
-from bot.start.people import own_persons, real_persons
-from bot.start.save import person_change, save
+from bot.start.people import own_persons
+from bot.start.save import save, with_one
 from bot.start.screen import Screen
 from bot.start.talk import Talk, TokenRefused, quiet
-from bot.start.tools import Stopped, Tools, bot_of, refuse_beside_a_service
+from bot.start.tools import CODE_WAIT_S, PRESS_WAIT_S, Stopped, Tools, bot_of, refuse_beside_a_service
 from bot.store import OpsStore
 
 ENVIRONMENT = "MOONDEV_TELEGRAM_TOKEN"
 TOKEN = re.compile(r"[0-9]{3,20}:[A-Za-z0-9_-]{20,100}")
-CODE_WAIT_S = 600.0
-PRESS_WAIT_S = 120.0
 WHY = (
     "Commands, approvals and alerts on your phone. Needed: a bot of your own, which @BotFather makes in a minute.\n"
     "Its token is kept in {secrets} (mode 0600), nowhere else."
@@ -62,13 +61,13 @@ def telegram_step(
     """Set Telegram up. `account` and `chat` are taken instead of being asked for on the phone."""
     screen.step("Telegram", WHY.format(secrets=tools.data / "secrets"))
     refuse_beside_a_service(tools, "telegram")
-    who = _person(screen, tools, person)
+    who = person_of(screen, tools, person, "telegram_user_id")
     with Background() as background:
         talk = _opened(screen, tools, background)
         try:
             _free_of_webhooks(screen, background, talk)
             phone = account or _linked(screen, tools, background, talk, who)
-            _keep_account(screen, tools, who, phone)
+            keep_account(screen, tools, who, "Telegram", phone)
             place = _place_of(chat, phone) if chat else _heard_place(screen, background, talk, phone)
             _keep_place(screen, tools, place)
             if test:
@@ -76,24 +75,6 @@ def telegram_step(
         finally:
             background.run(talk.aclose())
     screen.done("Telegram is set up. Another person: ./moondev init telegram --person ID (their phone has to be here)")
-
-
-def _person(screen: Screen, tools: Tools, given: str) -> str:
-    known: list[str] = [one["id"] for one in real_persons(tools)]
-    if not known:
-        raise Stopped("nobody is named in the settings yet: ./moondev init people first")
-    if given:
-        if given not in known:
-            raise Stopped(f"there is no person {given!r} in {tools.file.path}; there are {', '.join(known)}")
-        return given
-    if len(known) == 1 or not screen.asks:
-        return known[0]
-
-    def unknown(text: str) -> str:
-        return "" if text in known else f"there are {', '.join(known)}"
-
-    free = [one["id"] for one in real_persons(tools) if not one["telegram_user_id"]]
-    return screen.ask("Whose phone is it", option="--person", default=(free or known)[0], check=unknown)
 
 
 def _opened(screen: Screen, tools: Tools, background: Background) -> Talk:
@@ -185,11 +166,6 @@ def _agrees(screen: Screen, background: Background, talk: Talk, sender: Sender, 
     return press is not None
 
 
-def _keep_account(screen: Screen, tools: Tools, who: str, account: int) -> None:
-    save(screen, tools, person_change(tools, who, telegram_user_id=account))
-    screen.done(f"{who} is Telegram account {account}")
-
-
 def _heard_place(screen: Screen, background: Background, talk: Talk, account: int) -> Place:
     """Where the person sends /here: a group, a topic of one, or the private chat."""
     name = talk.bot.username
@@ -227,16 +203,11 @@ def _keep_place(screen: Screen, tools: Tools, place: Place) -> None:
     section = own if isinstance(own, dict) else {}
     changes: dict[tuple[str, ...], Any] = {
         ("telegram", "enabled"): True,
-        ("telegram", "alert_chats"): _with(section.get("alert_chats"), place.setting),
+        ("telegram", "alert_chats"): with_one(section.get("alert_chats"), place.setting),
     }
     if place.chat < 0:
-        changes["telegram", "allowed_chats"] = _with(section.get("allowed_chats"), place.setting)
+        changes["telegram", "allowed_chats"] = with_one(section.get("allowed_chats"), place.setting)
     save(screen, tools, changes)
-
-
-def _with(known: object, one: int) -> list[int]:
-    listed = list(known) if isinstance(known, list) else []
-    return listed if one in listed else [*listed, one]
 
 
 def _tested(screen: Screen, background: Background, talk: Talk, place: Place, account: int) -> None:

@@ -11,6 +11,10 @@ from msgspec import convert
 from bot.config import BotConfig
 from domain.errors import MoonDevError
 
+CODE_WAIT_S = 600.0
+"""How long a code is waited for, as long as the running service does."""
+PRESS_WAIT_S = 120.0
+
 
 class Stopped(MoonDevError):
     """A step that cannot go on; its text says why and what to do. What was done before is kept."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine.config.fields import ChatId, MailAddress, Name, PhoneNumber, Port, PositiveDurationNs, Text, UserId
+from engine.config.fields import ChatPlace, MailAddress, Name, PhoneNumber, Port, PositiveDurationNs, Text, UserId
 from engine.config.section import Section
 
 SECOND_NS = 10**9
@@ -22,10 +22,10 @@ class TelegramSection(Section):
     base_file_url: Text = "https://api.telegram.org/file/bot"
     allow_remote_base_url: bool = False
     """Another address than Telegram's or loopback is given the bot's token; say that this is wanted."""
-    allowed_chats: list[ChatId] = []
-    """Groups in which the bot answers."""
+    allowed_chats: list[ChatPlace] = []
+    """Groups in which the bot answers, whole or one topic each: "-1001234567890:55"."""
     private_chats: bool = True
-    alert_chats: list[ChatId] = []
+    alert_chats: list[ChatPlace] = []
 
 
 class DiscordSection(Section):

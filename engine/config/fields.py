@@ -133,6 +133,9 @@ PositiveDurationNs = Annotated[int, BeforeValidator(positive_duration_ns)]
 Count = Annotated[int, Field(ge=0, le=10**12)]
 AtLeastOne = Annotated[int, Field(ge=1, le=10**12)]
 ChatId = Annotated[int, Field(ge=-(2**62), le=2**62)]
+TopicOfChat = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,18}:[1-9][0-9]{0,17}$")]
+ChatPlace = ChatId | TopicOfChat
+"""A chat, or one topic of it: `-1001234567890` or `"-1001234567890:55"`; topic 1 is General."""
 UserId = Annotated[int, Field(ge=0, lt=2**63)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$")]

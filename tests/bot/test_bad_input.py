@@ -1,9 +1,13 @@
 """What cannot be understood is answered with the nearest right word, the grammar and an example; nothing is done."""
 
+import asyncio
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot.render import plain
-from bot.verbs import run_line
+from bot.verbs import is_urgent, run_line
 from domain.facts import TradingState
 from tests.bot.world import Engine, actor, fresh_id
 
@@ -59,3 +63,73 @@ async def test_text_that_could_choke_the_engine_is_cut_to_what_it_can_carry(engi
 async def test_a_parameter_larger_than_any_number_is_refused(engine):
     await ask(engine, "/strategies load turtle t1 BTC PAPER:main", "tina")
     assert "larger than any parameter" in await ask(engine, f"/strategies set t1 entry_bars={'9' * 30}", "tina")
+
+
+async def test_a_viewer_is_offered_only_what_a_viewer_may_do(engine):
+    overview = await ask(engine, "/help", "vera")
+    for hidden in ("/order", "/halt", "/audit", "/logs", "/users", "/keys", "set", "rollback"):
+        assert f"{hidden} " not in overview.replace("|", " ").replace("\n", " "), hidden
+    assert "/strategies list|show\n" in overview
+    assert "/strategies list|show|start|pause|load|unload|set" in await ask(engine, "/help", "tina")
+    assert "/users list|role|link|unlink" in await ask(engine, "/help", "adam")
+
+
+async def test_help_on_what_one_may_not_do_says_only_that(engine):
+    told = await ask(engine, "/help order", "vera")
+    assert "it needs trader, you are viewer" in told
+    assert "SYMBOL" not in told
+    assert "for example" in await ask(engine, "/help order", "tina")
+    group = await ask(engine, "/help strategies", "vera")
+    assert "/strategies show ID" in group
+    assert "unload" not in group
+    assert "For example: /strategies load" in await ask(engine, "/help strategies", "tina")
+
+
+async def test_the_nearest_verb_is_one_that_the_person_may_use(engine):
+    assert "did you mean /flatten" in await ask(engine, "/flaten", "tina")
+    assert "/flatten" not in await ask(engine, "/flaten", "vera")
+
+
+async def test_a_group_takes_what_its_list_takes_but_not_a_slip(engine):
+    assert "Limits in force for BTC-USDC-PERP.PAPER" in await ask(engine, "/limits BTC")
+    assert "did you mean show" in await ask(engine, "/limits shwo BTC")
+    assert "/strategies turtle1 is not known" in await ask(engine, "/strategies turtle1")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("/profit", "PNL: "),
+        ("/tg_info", "You are Rosa"),
+        ("/bots", "No strategies loaded"),
+        ("/exchanges", "No venues"),
+        ("/show_config risk", "Settings: risk"),
+        ("/forcelong BTC", "Nothing was done. To buy: /order buy"),
+        ("/reload_config", "Nothing was done. One value: /config set"),
+        ("/locks", "What keeps trading back: /status"),
+    ],
+)
+async def test_words_of_other_bots_mean_the_same_here_or_say_what_does(engine, line, said):
+    before = engine.driver.core.state.seq
+    assert said in await ask(engine, line)
+    assert engine.driver.core.state.seq == before
+
+
+async def test_a_halt_by_another_bots_word_is_as_urgent():
+    assert is_urgent(["stopentry"])
+    assert is_urgent(["fx", "BTC"])
+    assert not is_urgent(["forcelong"])
+    engine = Engine()
+    assert (await ask(engine, "/stopentry", "tina")).startswith("halt: done")
+    assert engine.trading is TradingState.HALTED
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_typed_is_answered_and_never_trades(line):
+    engine = ENGINE
+    asyncio.run(ask(engine, line, "vera"))
+    assert engine.trading is TradingState.ACTIVE
+
+
+ENGINE = Engine()

@@ -261,7 +261,9 @@ def test_the_tables_roles_are_the_cores():
     assert {name: table[name] for name in sends} == {name: needed[kind.__name__] for name, kind in sends.items()}
     reading = {verb.name for verb in VERBS if verb.effect is Effect.READS}
     assert reading.isdisjoint(sends)
-    private = {"audit": RoleName.RISK} | dict.fromkeys(("logs", "keys status", "users list"), RoleName.ADMIN)
+    private = {"audit": RoleName.RISK, "backtest": RoleName.TRADER} | dict.fromkeys(
+        ("logs", "keys status", "users list"), RoleName.ADMIN
+    )
     assert {name: table[name] for name in reading if table[name] is not RoleName.VIEWER} == private
 
 

@@ -59,6 +59,8 @@ class DiscordServer:
         self.bad_token = False
         self.bad_gateway_token = False
         self.connections = 0
+        self.invited = True
+        self.app_permissions = "8"
         self._messages: dict[str, dict[str, Any]] = {}
         self._nonces: dict[str, dict[str, Any]] = {}
         self._tokens: dict[str, dict[str, Any]] = {}
@@ -155,6 +157,7 @@ class DiscordServer:
     ) -> str:
         token = f"token{next(self._ids)}"
         self._tokens[token] = {"at_s": time.monotonic(), "acked": False, "under": extra.get("message", {}).get("id")}
+        extra["app_permissions"] = self.app_permissions
         await self._dispatch("INTERACTION_CREATE", interaction(self._id(at_s), kind, data, who, where, token) | extra)
         return token
 
@@ -180,6 +183,11 @@ class DiscordServer:
             except TimeoutError:
                 continue
 
+    async def invite(self) -> None:
+        """Somebody adds the bot to the guild, in which it is not while `invited` is False."""
+        self.invited = True
+        await self._dispatch("GUILD_CREATE", guild())
+
     # the gateway
 
     async def _gateway(self, request: web.Request) -> web.WebSocketResponse:
@@ -199,7 +207,8 @@ class DiscordServer:
                     break
                 self.connections += 1
                 await self._dispatch("READY", self._ready())
-                await self._dispatch("GUILD_CREATE", guild())
+                if self.invited:
+                    await self._dispatch("GUILD_CREATE", guild())
             elif said["op"] == 6:
                 self.connections += 1
                 await self._dispatch("RESUMED", {})
@@ -209,7 +218,7 @@ class DiscordServer:
         return {
             "v": 10,
             "user": user(int(BOT), bot=True),
-            "guilds": [{"id": GUILD, "unavailable": True}],
+            "guilds": [{"id": GUILD, "unavailable": True}] if self.invited else [],
             "session_id": "session",
             "resume_gateway_url": self.gateway_url,
             "application": {"id": APP, "flags": 0},

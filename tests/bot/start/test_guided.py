@@ -10,12 +10,15 @@ from pathlib import Path
 
 import yaml
 
+from tests.bot.servers.discord_objects import CHANNEL, GUILD, OTHER_CHANNEL
+from tests.bot.servers.discord_server import TOKEN as DISCORD_TOKEN
+from tests.bot.servers.discord_server import DiscordServer
 from tests.bot.servers.telegram_server import BOT_NAME, TOKEN, TelegramServer
 from tests.bot.start.terminal import Terminal, files_of
 
 ANNA = 501
 STRANGER = 999
-GROUP = -1007
+TELEGRAM_GROUP = -1007
 CODE = re.compile(r"\?start=([A-Z0-9]{10})")
 WRONG = "123456789:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
@@ -64,7 +67,7 @@ async def link_anna(t: Terminal, server: TelegramServer) -> None:
     await t.until("Waiting for the phone")
     code = CODE.findall(t.shown)[-1]
     server.say(STRANGER, "/start AAAAAAAAAA")
-    server.say(STRANGER, f"/start {code}", chat=GROUP)
+    server.say(STRANGER, f"/start {code}", chat=TELEGRAM_GROUP)
     server.say(ANNA, f"/start {code}")
     asked = await server.text("becomes anna")
     assert asked.chat == ANNA
@@ -78,7 +81,7 @@ async def choose_group(t: Terminal, server: TelegramServer) -> None:
     await t.until("Waiting for /here")
     server.say(STRANGER, f"/here@{BOT_NAME}", chat=-5)
     server.say(ANNA, "/halt while it was down")
-    server.say(ANNA, f"/here@{BOT_NAME}", chat=GROUP)
+    server.say(ANNA, f"/here@{BOT_NAME}", chat=TELEGRAM_GROUP)
     await t.answer("Alerts to desk", "y")
     await t.answer("Write this?", "y")
 
@@ -93,9 +96,10 @@ async def test_from_nothing_to_a_linked_telegram_through_every_mistake(tmp_path:
             await give_token(t)
             await link_anna(t, server)
             await choose_group(t, server)
-            test = await server.text("Test message", chat=GROUP)
+            test = await server.text("Test message", chat=TELEGRAM_GROUP)
             server.press(ANNA, test, "It has arrived")
             await t.until("the test message has arrived")
+            await t.answer("Connect Discord?", "n")
             await t.until(f"./moondev run --data {data}")
             assert await t.ended() == 0
     for token in (TOKEN, WRONG):
@@ -107,7 +111,7 @@ async def test_from_nothing_to_a_linked_telegram_through_every_mistake(tmp_path:
     told = yaml.safe_load(text)
     assert [(one["id"], one.get("telegram_user_id")) for one in told["persons"]] == [("anna", ANNA), ("rosa", None)]
     assert told["telegram"]["enabled"] is True
-    assert told["telegram"]["alert_chats"] == told["telegram"]["allowed_chats"] == [GROUP]
+    assert told["telegram"]["alert_chats"] == told["telegram"]["allowed_chats"] == [TELEGRAM_GROUP]
     assert text.startswith("# mine\n")
     assert "# local" in text
     with sqlite3.connect(data / "ops.db") as db:
@@ -137,3 +141,62 @@ async def test_ctrl_c_keeps_what_was_settled_and_the_step_goes_on_from_there(tmp
             assert await t.ended() == 130
         assert "telegram_user_id: 501" in file.read_text()
         assert "enabled" not in file.read_text()
+
+
+@asynccontextmanager
+async def discord():
+    server = DiscordServer()
+    server.invited = False
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+async def test_discord_from_its_token_to_a_test_message_that_has_arrived(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    async with discord() as server:
+        file = data / "settings.yaml"
+        urls = f"discord: {{api_url: {server.api_url}, gateway_url: {server.gateway_url}}}"
+        file.write_text(f"{urls}\npersons: [{{id: anna, role: admin}}, {{id: bob, role: risk}}]\n")
+        async with Terminal("init", "discord", "--data", str(data)) as t:
+            await t.answer("Whose account is it [anna]", "eve")
+            await t.until("there are anna, bob")
+            t.type("anna")
+            await t.answer("Token (not shown): ", "123456")
+            await t.until("three parts")
+            await t.answer("Token (not shown): ", f"{DISCORD_TOKEN}x")
+            await t.until("Discord does not know this token")
+            await t.answer("Token (not shown): ", DISCORD_TOKEN)
+            await t.until("scope=bot+applications.commands&permissions=117760")
+            await t.until("Waiting for the server")
+            await server.invite()
+            await t.until("the server is guild")
+            assert set(server.commands) == {"link", "here"}
+            code = re.findall(r"code:([A-Z0-9]{10})", await t.until("Waiting for the code"))[-1]
+            await server.slash(STRANGER, "link", code="AAAAAAAAAA")
+            await server.slash(ANNA, "link", code=code.lower())
+            asked = await server.text("becomes anna")
+            await server.click(STRANGER, asked, "Yes, I am anna")
+            await server.click(ANNA, asked, "Yes, I am anna")
+            await t.answer("Is @user501 really anna?", "y")
+            await t.answer("Write this?", "y")
+            await t.until("Waiting for /here")
+            server.app_permissions = str(1 << 10 | 1 << 11)
+            await server.slash(ANNA, "here")
+            await t.until("not allowed here: Embed Links, Attach Files, Read Message History")
+            server.app_permissions = "8"
+            await server.slash(STRANGER, "here", where=OTHER_CHANNEL)
+            await server.slash(ANNA, "here")
+            await t.answer("Alerts to #desk300?", "y")
+            await t.answer("Write this?", "y")
+            await server.click(ANNA, await server.text("Test message"), "It has arrived")
+            await t.until("the test message has arrived")
+            assert await t.ended() == 0
+    assert DISCORD_TOKEN not in t.shown + files_of(data)
+    told = yaml.safe_load(file.read_text())
+    assert told["persons"][0] == {"id": "anna", "role": "admin", "discord_user_id": ANNA}
+    assert told["discord"]["guild_id"] == int(GUILD)
+    assert told["discord"]["alert_channels"] == [int(CHANNEL)]

@@ -15,7 +15,8 @@ import main
 from bot.start.background import Background
 from engine.config import load_config
 from tests.bot.servers.telegram_server import TOKEN, Fault, TelegramServer
-from tests.bot.start.test_guided import ANNA, GROUP, WRONG, settings_for
+from tests.bot.start.test_guided import ANNA, WRONG, settings_for
+from tests.bot.start.test_guided import TELEGRAM_GROUP as GROUP
 
 
 @pytest.fixture

@@ -1,0 +1,89 @@
+"""What `/help` says, and what other bots' words mean here. A person is shown what they may do, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from bot.call import GATES, Verb
+from bot.message import Block, Message, Pairs, Text, refusal
+from domain.settings import Person, RoleName
+from domain.verdict import Reason
+
+NOTHING: Final = (
+    "Nothing was done. To stop trading: /halt. To trade again: /resume. "
+    "For one strategy: /strategies pause ID, /strategies start ID."
+)
+ELSEWHERE: Final = {
+    "start": NOTHING,
+    "stop": NOTHING,
+    "pause": NOTHING,
+    "forcelong": "Nothing was done. To buy: /order buy SYMBOL AMOUNT.",
+    "forcebuy": "Nothing was done. To buy: /order buy SYMBOL AMOUNT.",
+    "forceshort": "Nothing was done. To sell: /order sell SYMBOL AMOUNT.",
+    "trade": "Nothing was done. To buy or sell: /order buy SYMBOL AMOUNT.",
+    "reload_config": "Nothing was done. One value: /config set. A file: ./moondev apply-settings FILE.",
+    "set_risk": "Nothing was done. Limits: /limits show, /limits set. Settings: /config set.",
+    "locks": "What keeps trading back: /status, /breakers, /limits. One instrument: /hold SYMBOL.",
+    "connect": "Nothing was done. Keys go into the file `secrets` on the machine; /keys status shows them.",
+}
+"""Words that people bring from freqtrade, hummingbot, Condor and OctoBot, and that mean something else here or too much
+to guess: they do nothing, and say what does."""
+
+
+def may(person: Person, verb: Verb) -> bool:
+    """Whether a verb is offered to a person."""
+    return not verb.hidden and person.role >= verb.role
+
+
+def overview(person: Person, verbs: Iterable[Verb], groups: Mapping[str, str]) -> tuple[Block, ...]:
+    """Everything that a person may do, a line each; verbs of two words in one line by their first."""
+    lines: dict[str, tuple[str, str]] = {}
+    for verb in verbs:
+        if not may(person, verb):
+            continue
+        first, _, second = verb.name.partition(" ")
+        if first not in groups:
+            lines[first] = verb.usage, verb.help
+        elif first in lines:
+            lines[first] = f"{lines[first][0]}|{second}", lines[first][1]
+        else:
+            lines[first] = f"/{first} {second}", groups[first].partition(":")[0]
+    texts = tuple(Text(f"{usage}\n    {text}") for usage, text in lines.values())
+    return (*texts, Text("One in full, with examples: /help VERB"))
+
+
+def group(person: Person, first: str, verbs: Iterable[Verb]) -> Message:
+    """The verbs of a first word, with their examples."""
+    rows = tuple(
+        (verb.usage, f"{verb.help}. For example: {verb.examples[0]}" if verb.examples else verb.help)
+        for verb in verbs
+        if may(person, verb) and verb.name.partition(" ")[0] == first
+    )
+    return Message(title=f"/{first}", blocks=tuple(Text(f"{usage}\n    {text}") for usage, text in rows))
+
+
+def in_full(person: Person, verb: Verb) -> Message:
+    """One verb: arguments, gate, examples, other names; for who may not use it, only that."""
+    if not may(person, verb):
+        return not_allowed(person, verb.name, verb.role)
+    rows = [("usage", verb.usage), *((f"  {argument.usage}", argument.help) for argument in verb.arguments)]
+    rows.append(("role", f"{verb.role.name.lower()} or higher"))
+    rows += [("then", GATES[verb.gate])] if verb.gate else []
+    rows += [("for example", example) for example in verb.examples]
+    if verb.aliases:
+        rows.append(("also", ", ".join(f"/{alias}" for alias in verb.aliases)))
+    return Message(title=f"/{verb.name}", blocks=(Text(verb.help), Pairs(tuple(rows))))
+
+
+def not_allowed(person: Person, name: str, role: RoleName) -> Message:
+    """A verb that takes a higher role."""
+    return refusal(
+        f"{name}: refused",
+        f"{Reason.ROLE.words} ({Reason.ROLE.value}): it needs {role.name.lower()}, you are {person.role.name.lower()}.",
+    )
+
+
+def hello(person: Person, name: str, verbs: Sequence[Verb], groups: Mapping[str, str]) -> Message:
+    """The answer to a word that does nothing here."""
+    return Message(title="Hello", blocks=(Text(ELSEWHERE[name]), *overview(person, verbs, groups)))
