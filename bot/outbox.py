@@ -200,24 +200,34 @@ class Outbox:
 
     async def _drain(self, line: Line) -> None:
         while len(line):
-            line.news.clear()
-            if line.needs_disk and not await self._fetch(line):
+            try:
+                if not await self._next(line):
+                    return
+            except Exception:  # a fault of ours in one letter must not silence a recipient
+                log.exception("sending failed", recipient=line.recipient)
                 await asyncio.sleep(1)
-                continue
-            first = line.first
-            if first is None:
-                continue
-            if pause_s := self._pause_s(line, first):
-                if not await self._bundle(line, first):
-                    await line.wait(min(pause_s, 1.0))
-                continue
-            carrier = self._carriers.get(channel_of(line.recipient))
-            if carrier is None:
-                return
-            await self._send(line, carrier, line.pop())
+
+    async def _next(self, line: Line) -> bool:
+        """Send the next letter, or wait until it may be sent; False when its channel is down."""
+        line.news.clear()
+        if line.needs_disk and not await self._fetch(line):
+            await asyncio.sleep(1)
+            return True
+        first = line.first
+        if first is None:
+            return True
+        if pause_s := self._pause_s(line, first):
+            if not await self._bundle(line, first):
+                await line.wait(min(pause_s, 1.0))
+            return True
+        carrier = self._carriers.get(channel_of(line.recipient))
+        if carrier is None:
+            return False
+        await self._send(line, carrier, line.pop())
+        return True
 
     def _pause_s(self, line: Line, letter: Letter) -> float:
-        """Seconds until the server's wish and both budgets, the recipient's and the channel's, let it go; 0 takes it."""
+        """Seconds until the server's wish and the budgets of recipient and channel let it go; 0 takes from both."""
         channel = channel_of(line.recipient)
         if channel not in self._channels:
             self._channels[channel] = channel_budget(channel)
