@@ -50,7 +50,8 @@ class Carrier(Protocol):
     async def deliver(self, letter: Letter, replaces_id: str) -> str:
         """Send the letter, or edit the message `replaces_id`; return the message's id at the channel.
 
-        Raises the five errors above.
+        Raises the five errors above. A carrier may also have `async probe(recipient) -> bool`: whether a letter would
+        be taken now, found out without disturbing anybody; False when it cannot be.
         """
         ...
 

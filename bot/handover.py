@@ -6,7 +6,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from msgspec import structs
@@ -22,8 +22,19 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("bot.outbox")
 
-Elsewhere: TypeAlias = Callable[[str, int], Sequence[Sequence[str]]]
-"""Of a recipient and a letter's priority: groups of others. In each group the first that takes it is enough."""
+
+class Others(Protocol):
+    """Who else there is; `bot.contacts.Directory` knows."""
+
+    def elsewhere(self, recipient: str, priority: int) -> Sequence[Sequence[str]]:
+        """Groups of others: of each group the first that takes it is enough."""
+        ...
+
+    def name(self, recipient: str) -> str:
+        """A recipient in words, without anybody's address or number."""
+        ...
+
+
 OVER = frozenset({"failed", "dead", "superseded"})
 PART_STEP = 16
 EVERYTHING = 9
@@ -31,25 +42,37 @@ URGENT = 1
 _MARK = re.compile(r"^(⚠️|❗|🚨) ")
 
 
-async def hand_over(outbox: Outbox, letter: Letter, why: str, first: str = "") -> list[str]:
-    """Queue a letter for others, `first` before them all; returns who has or gets it. A secret goes nowhere else."""
+async def hand_over(outbox: Outbox, letter: Letter, why: str, *, first: str = "", over: bool = True) -> list[str]:
+    """Queue a letter for others, `first` before them all; returns who has it already or gets it.
+
+    With `over` it is marked as failed in the same transaction; else it stays, to arrive late as well. A secret goes
+    nowhere else.
+    """
     if letter.parcel.is_secret:
         return []
-    groups = [list(group) for group in outbox.elsewhere(letter.recipient, letter.priority)]
+    others = outbox.others
+    groups = [list(group) for group in others.elsewhere(letter.recipient, letter.priority)] if others else []
     if first:
         groups = [[first, *(groups[0] if groups else [])], *groups[1:]]
-    reached = []
+    reached: list[str] = []
+    made: list[Letter] = []
     for group in groups:
         for recipient in group:
-            if recipient == letter.recipient:
-                continue
-            state = await _state(outbox, letter, recipient)
+            state = await _state(outbox, letter, recipient) if recipient != letter.recipient else "failed"
             if state in OVER:
                 continue
-            if not state:
-                await outbox.queue(_letters(outbox, letter, recipient, why))
+            if not state and recipient not in reached:
+                made += _letters(outbox, letter, recipient, why)
             reached.append(recipient)
             break
+    if not reached:
+        return []
+    note = f"{why}; handed to {', '.join(dict.fromkeys(reached))}"
+    try:
+        made = await store_letters.hand_on(outbox.store, letter, "failed" if over else "", note, made)
+    except sqlite3.Error as error:
+        log.error("not written down that a letter was handed on", error=type(error).__name__)  # noqa: TRY400
+    outbox.accept(made)
     return list(dict.fromkeys(reached))
 
 
@@ -68,15 +91,8 @@ async def rescue(outbox: Outbox, is_off: Callable[[str], str], waited_ns: int, l
         why = off or reach.why or "it is not connected"
         least = EVERYTHING if off else URGENT
         for letter in await store_letters.stuck(outbox.store, line.recipient, least, before_ns, limit):
-            went = await hand_over(outbox, letter, why)
-            if not went:
-                continue
-            note = f"{why}; handed to {', '.join(went)}"
-            if off:
+            if await hand_over(outbox, letter, why, over=bool(off)) and off:
                 line.drop({letter.id})
-                await outbox.store.mark(letter, "failed", note=note)
-            else:
-                await store_letters.note(outbox.store, letter, note)
 
 
 async def _state(outbox: Outbox, letter: Letter, recipient: str) -> str:
@@ -91,7 +107,8 @@ def _letters(outbox: Outbox, letter: Letter, recipient: str, why: str) -> list[L
     """The same letter for somebody else: as it is on the same channel, else written anew from its plain text."""
     if channel_of(recipient) == channel_of(letter.recipient):
         return [structs.replace(letter, recipient=recipient, id=0, attempts=0, unsure=False, tried_s=0.0)]
-    made = outbox.letters(letter.event, [recipient], message_of(letter, why))
+    name = outbox.others.name(letter.recipient) if outbox.others else letter.recipient
+    made = outbox.letters(letter.event, [recipient], message_of(letter, name, why))
     return [
         structs.replace(
             one,
@@ -103,14 +120,14 @@ def _letters(outbox: Outbox, letter: Letter, recipient: str, why: str) -> list[L
     ]
 
 
-def message_of(letter: Letter, why: str) -> Message:
+def message_of(letter: Letter, name: str, why: str) -> Message:
     """The message that a letter held, without its buttons: they fit one channel only."""
     parcel = letter.parcel
     title, _, rest = parcel.plain.partition("\n")
     body, _, stamp = rest.rpartition("\n")
     if "ref " not in stamp:
         body, stamp = rest, ""
-    note = f"(Meant for {letter.recipient}, which cannot be reached: {shortened(why, 200)})"
+    note = f"(Meant for {name}, which cannot be reached: {shortened(why, 200)})"
     pictures = parcel.pictures or ((parcel.picture,) if parcel.picture is not None else ())
     return Message(
         title=_MARK.sub("", title),

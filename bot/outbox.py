@@ -42,7 +42,7 @@ from bot.carrier import (
     dated,
 )
 from bot.channels import dialects
-from bot.handover import Elsewhere, hand_over
+from bot.handover import Others, hand_over
 from bot.line import WINDOW, Line
 from bot.message import Message
 from bot.reach import Reaches
@@ -86,7 +86,8 @@ class Outbox:
     def __init__(self, store: OpsStore) -> None:
         self.store = store
         self.reach = Reaches()
-        self.elsewhere: Elsewhere = lambda _recipient, _priority: []
+        self.others: Others | None = None
+        """Who gets what a channel refuses."""
         self.lost = 0
         """Letters that neither disk nor memory had room for."""
         self._lines: dict[str, Line] = {}
@@ -189,6 +190,12 @@ class Outbox:
     def lines(self) -> list[Line]:
         """What waits, by recipient."""
         return [line for line in self._lines.values() if len(line)]
+
+    async def probe(self, recipient: str) -> bool:
+        """Find out silently whether somebody is reached; False where the channel has no way to. Raises as sending."""
+        carrier = self._carriers.get(channel_of(recipient))
+        probe: Callable[[str], Awaitable[bool]] | None = getattr(carrier, "probe", None)
+        return probe is not None and await probe(recipient)
 
     def is_connected(self, channel: str) -> bool:
         """Whether letters can be sent there now."""
@@ -352,13 +359,15 @@ class Outbox:
         """It will never be taken here: whoever should read it is reached elsewhere."""
         self.reach.note(letter.recipient, error)
         why = self.reach.of(letter.recipient).why
-        went = await hand_over(self, letter, why, error.instead if isinstance(error, RefusedForGood) else "")
+        first = error.instead if isinstance(error, RefusedForGood) else ""
+        went = await hand_over(self, letter, why, first=first)
         log.warning("chat message given up", recipient=letter.recipient, why=why, ref=letter.event, instead=went)
-        if not went and isinstance(error, ChannelRefused):
+        if went:
+            return 0.0
+        if isinstance(error, ChannelRefused):
             line.push(letter)
             return CHANNEL_BACKOFF_S
-        note = f"{why}; handed to {', '.join(went)}" if went else why
-        await self._mark(letter, "failed" if went else "dead", note=note)
+        await self._mark(letter, "dead", note=why)
         return 0.0
 
     async def _provider_id(self, letter: Letter) -> str:

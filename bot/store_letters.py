@@ -56,14 +56,19 @@ async def stuck(store: OpsStore, recipient: str, priority: int, before_ns: int, 
     return await store.run(lambda: [letter_of(row) for row in store.db.execute(sql, values)])
 
 
-async def note(store: OpsStore, letter: Letter, text: str) -> None:
-    """Write something about a letter down that does not change its state."""
+async def hand_on(store: OpsStore, letter: Letter, state: str, note: str, made: Sequence[Letter]) -> list[Letter]:
+    """Queue the letters that stand in for one, and write that down, in one transaction; "" leaves its state as it is.
 
-    def work() -> None:
+    Returns those that were not queued before.
+    """
+    sql = "update outbox set note = ?, state = case when ? = '' then state else ? end, attempts = ? where id = ?"
+
+    def work() -> list[Letter]:
         with store.db as db:
-            db.execute("update outbox set note = ? where id = ?", (text, letter.id))
+            db.execute(sql, (note, state, state, letter.attempts, letter.id))
+            return store.insert(made)
 
-    await store.run(work)
+    return await store.run(work)
 
 
 async def state_of(store: OpsStore, letter: Letter, recipient: str) -> str:

@@ -55,13 +55,14 @@ class SmsCarrier:
             raise OutcomeUnknown("an answer without a sid")
         return sid
 
-    async def probe(self, _recipient: str) -> None:
+    async def probe(self, _recipient: str) -> bool:
         """Ask for the account, which sends nothing. Raises as `deliver` does."""
         answer = await ask(self._client, "GET", f"{self._path}.json")
         said = _object(answer)
         self._check(answer, said)
         if said.get("status") != "active":
             raise ChannelRefused(f"the account is {said.get('status')}")
+        return True
 
     async def _known(self, number: str, letter: Letter) -> str:
         """The id of the message, when the server has it from an earlier attempt."""
