@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from bot.carrier import channel_of
 from bot.config import BotConfig
-from bot.reach import Reaches
 from domain.settings import RoleName
 
 if TYPE_CHECKING:
+    from bot.outbox import Outbox
     from engine.desk import Desk
 
 CHATS = ("telegram", "discord")
@@ -52,10 +52,10 @@ def alert_programs(config: BotConfig) -> tuple[str, ...]:
 class Directory:
     """Who a recipient is, and where else its readers are; asked when a letter cannot be delivered."""
 
-    def __init__(self, desk: Desk, config: BotConfig, reach: Reaches) -> None:
+    def __init__(self, desk: Desk, config: BotConfig, outbox: Outbox) -> None:
         self._desk = desk
         self._config = config
-        self._reach = reach
+        self._outbox = outbox
 
     def elsewhere(self, recipient: str, priority: int) -> list[list[str]]:
         """Groups of others: of each group the first that takes it is enough. What works comes first."""
@@ -64,7 +64,7 @@ class Directory:
         if owner:
             return [self._working_first(contacts(self._desk, self._config, owner, kinds), recipient)]
         chats = self._working_first(list(alert_chats(self._config)), recipient)
-        if any(not self._reach.of(chat).failing_ns for chat in chats):
+        if any(self._works(chat) for chat in chats):
             return [chats]
         alone = [contacts(self._desk, self._config, person, kinds) for person in self.traders()]
         return [found for own in alone if (found := self._working_first(own, recipient))] or [chats]
@@ -98,6 +98,9 @@ class Directory:
         return list(dict.fromkeys([*alert_chats(self._config), *persons, *alert_programs(self._config)]))
 
     def _working_first(self, recipients: list[str], without: str) -> list[str]:
-        channel = channel_of(without) if self._reach.of(without).whole_channel else ""
+        channel = channel_of(without) if self._outbox.reach.of(without).whole_channel else ""
         left = [one for one in recipients if one != without and channel_of(one) != channel]
-        return sorted(left, key=lambda one: self._reach.of(one).failing_ns > 0)
+        return sorted(left, key=lambda one: not self._works(one))
+
+    def _works(self, recipient: str) -> bool:
+        return self._outbox.is_connected(channel_of(recipient)) and not self._outbox.reach.of(recipient).failing_ns

@@ -32,7 +32,7 @@ class ControlRoom:
         self.store = store
         self.config = config
         self.outbox = Outbox(store)
-        self.directory = self.outbox.others = contacts.Directory(desk, config, self.outbox.reach)
+        self.directory = self.outbox.others = contacts.Directory(desk, config, self.outbox)
         self.people = People(store)
         self.confirms = Confirms(desk, store, self.outbox)
         self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", backtest.shown)
