@@ -28,10 +28,10 @@ from engine.watchdog import cli as watchdog_cli
 from research import cli as research_cli
 
 if TYPE_CHECKING:
-    from bot.start.tools import Tools
     from domain.commands import ApplySettings
     from domain.instrument import Instrument
     from domain.ports import HistorySource, MarketFeed
+    from domain.setup import ChannelFound
     from domain.views import VenuesFound
     from engine.config import Config
     from engine.venues import VenueRouter
@@ -251,6 +251,7 @@ def moondev(context: typer.Context) -> None:
     """Trade perpetual futures on paper or live, steered from chat."""
     context.obj = open_secrets
     context.meta[engine_cli.ASK_VENUES] = ask_venues
+    context.meta[engine_cli.ASK_CHANNELS] = ask_channels
 
 
 def open_secrets(data: Path) -> FileSecrets:
@@ -340,6 +341,14 @@ def ask_venues(config: Config, data: Path) -> VenuesFound:
     return asyncio.run(open_fleet(config, data).examine(WallClock()))
 
 
+def ask_channels(config: Config, data: Path) -> list[ChannelFound]:
+    """What there is to say about the channels that people are reached by."""
+    from bot.start.look import look_now
+    from engine.config.parts import bot_fields
+
+    return look_now(bot_fields(config), [one.model_dump() for one in config.persons], open_secrets(data))
+
+
 def open_ward(data: Path) -> watchdog_cli.Ward:
     """What the watchdog of a data folder looks after, by the settings file of the last start. Raises `ConfigError`."""
     from engine.config import load_remembered
@@ -368,16 +377,7 @@ def wanted_settings(config: Path, data: Path) -> tuple[ApplySettings, list[str]]
 
 
 bot_cli.register(app, DEFAULT_DATA, engine_cli.environment_in, halts, wanted_settings)
-
-
-def open_setup(data: Path, config: Path | None) -> Tools:
-    """What the guided set-up of a data folder works with."""
-    from engine.setup import Setup
-
-    return Setup(data, config, open_secrets(data))
-
-
-start_cli.register(app, DEFAULT_DATA, open_setup)
+start_cli.register(app, DEFAULT_DATA, engine_cli.setup_with(open_secrets))
 
 
 def main() -> None:

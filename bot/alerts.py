@@ -1,14 +1,12 @@
-"""Facts that people should know about, to the chats that are configured for them.
+"""The reader of the desk's facts: alerts to the book, requests and overrides to their cards, fills to a table.
 
-Alerted                what the engine warns of; the same kind again within minutes is counted, not repeated
-TradingStateChanged    always told
-RequestChanged         a card with buttons, to the alert chats and privately to who may approve; edited when decided
-StrategyChanged        when a strategy is quarantined
-Refused                when a person's own order meets a limit after it was accepted
-FillBooked             grouped: one message for all fills of a while
+Alerted, Refused, TradingStateChanged, StrategyChanged    the book (`bot.alerting`) decides who is told, and when
+RequestChanged, OverrideChanged                           a card that is kept up to date
+FillBooked                                                grouped: one message for all fills of a while
 
-How far it is stands in the operational database. What was raised while nobody listened (before a crash and not yet
-queued, while chat was down) is read from there on at the next start; what was queued before is not queued twice.
+How far it is stands in the operational database, in one transaction with what follows from it. What was raised while
+nobody listened (before a crash, while chat was down, faster than it could be read) is read from there on; what was
+taken before is not taken twice.
 """
 
 from __future__ import annotations
@@ -16,18 +14,24 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import structlog
-from msgspec import Struct, structs
+from msgspec import structs
 
-from bot.cards import Cards, Room
+from bot.alerting.intake import Intake
+from bot.alerting.progress import Progress
+from bot.alerting.service import AlertRoom
+from bot.alerting.tell import at_once
+from bot.buttons import Bot
+from bot.cards import Cards
 from bot.config import AlertConfig
-from bot.message import Message, Pairs, Table, Text, base_name, money, number, stamp, utc_text
+from bot.message import Message, Pairs, Table, Text, base_name, money, number
 from bot.outbox import Outbox
 from domain.facts import (
     Alerted,
+    CommandDone,
     Fact,
     FactKey,
     FillBooked,
@@ -37,47 +41,26 @@ from domain.facts import (
     RequestStatus,
     Severity,
     StrategyChanged,
-    StrategyStatus,
-    TradingState,
     TradingStateChanged,
 )
-from domain.verdict import Reason
-from domain.views import BY_HAND, TradeRow, owner_words
+from domain.views import TradeRow, owner_words
 
 if TYPE_CHECKING:
     from engine.desk import Desk
 
 log = structlog.get_logger("bot.alerts")
 
-RANK = {Severity.INFO: 0, Severity.WARNING: 1, Severity.ERROR: 2, Severity.CRITICAL: 3}
-STATE_SEVERITY = {
-    TradingState.ACTIVE: Severity.INFO,
-    TradingState.REDUCING: Severity.WARNING,
-    TradingState.HALTED: Severity.CRITICAL,
-}
 MAX_FILLS_LOOKED_UP = 1000
-EMERGENCY = frozenset({"incident", "break_glass", "review_due", "code_lock"})
-"""Alerts of this kind are never held back: they go to every alert chat and to each person alone."""
-ON_CARDS = frozenset({"override"})
-"""Told by a card that is kept up to date."""
-
-
-Key: TypeAlias = tuple[str, Severity]
+FILLS = "fills"
 READER = "alerts"
-NEWS = (Alerted, Refused, TradingStateChanged, StrategyChanged, RequestChanged, FillBooked)
-LATE_NS = 60_000_000_000
-
-
-class Held(Struct, kw_only=True):
-    """Alerts of one kind that are counted and not yet told: the first and the last of them."""
-
-    first: FactKey
-    count: int = 0
-    text: str = ""
+NEWS = (Alerted, Refused, TradingStateChanged, StrategyChanged, CommandDone)
+"""Facts that the book takes."""
+BATCH = 200
+"""Facts that are written down together."""
 
 
 class Alerts:
-    """Turns facts into outbox letters. `rooms` are the bots by channel, `recipients` the alert chats.
+    """Turns facts into alerts, cards and tables. `rooms` are the bots by channel, `recipients` the alert chats.
 
     `private` says where a person can be written to alone.
     """
@@ -87,75 +70,118 @@ class Alerts:
         desk: Desk,
         outbox: Outbox,
         config: AlertConfig,
+        alerts: AlertRoom,
         *,
         recipients: Iterable[str],
-        rooms: Mapping[str, Room],
+        rooms: Mapping[str, Bot],
         private: Callable[[str], Iterable[str]],
     ) -> None:
         self._desk = desk
         self._outbox = outbox
         self._config = config
         self._recipients = tuple(recipients)
+        self._alerts = alerts
         self._cards = Cards(desk, outbox, recipients=self._recipients, rooms=rooms, private=private)
-        self._told_s: dict[Key, float] = {}
-        self._untold: dict[Key, Held] = {}
         self._fills: list[FillBooked] = []
         self._fills_due_s = 0.0
         self._fills_told_s = float("-inf")
+        self._fills_saved: FactKey = (0, 0)
         self._start = f"start:{time.time_ns()}"
-        self._seen: FactKey = (0, 0)
-        self._behind: FactKey | None = None
-        """Facts after it are being caught up with."""
-        self._saved: FactKey = (0, 0)
 
     async def run(self) -> None:
         """Tell what was missed, then listen until cancelled."""
         async with self._desk.facts() as facts, asyncio.TaskGroup() as group:
-            self._seen = self._desk.last_fact
-            self._saved = self._behind = await self._outbox.store.told(READER) or self._desk.began
-            group.create_task(self._catch_up(self._behind, self._seen))
+            seen = self._desk.last_fact
+            progress = await self._begin()
+            intake = Intake(self._alerts.book, self._desk)
+            catching_up = CatchUp(self, intake)
+            for hole in progress.holes(seen):
+                catching_up.add(*hole)
+            catching_up.add(self._fills_saved, seen, is_fills=True)
+            intake.begin(self._desk.began, self._alerts.now_ns())
+            group.create_task(catching_up.run())
             await self._say_hello()
+            group.create_task(self._alerts.run())
             group.create_task(self._flush_for_ever())
             missed = 0
-            async for fact in facts:
-                await self._on_fact(fact)
-                if isinstance(fact, NEWS):
-                    self._seen = (fact.seq, fact.index)
+            async for first in facts:
+                batch = [first, *facts.take(BATCH - 1)]
                 if facts.missed > missed:
                     missed = facts.missed
-                    log.warning("facts missed", count=missed)
-                    text = f"{missed} facts came faster than they could be told; the dashboard has them all."
-                    await self.tell(f"missed:{fact.seq}", self._alert("Some news was missed", text, Severity.WARNING))
+                    lost = seen, (first.seq, first.index - 1)
+                    catching_up.add(*lost)
+                    catching_up.add(*lost, is_fills=True)
+                    seen = lost[1]
+                    await self._say_missed(first, missed)
+                await self.take(intake, batch, seen)
+                seen = (batch[-1].seq, batch[-1].index)
 
-    async def _catch_up(self, after: FactKey, until: FactKey) -> None:
-        """Tell what was raised while nobody listened."""
-        try:
-            for fact in await self._desk.missed(after, until):
-                if not _said_at_start(fact):
-                    await self._on_fact(fact)
-        except Exception:  # what comes now must be told all the same
-            log.exception("earlier news cannot be read; the next start tries again")
-        else:
-            self._behind = None
+    async def _begin(self) -> Progress:
+        """How far earlier runs were; a first one begins with this run's facts."""
+        progress = self._alerts.progress
+        if progress is None:
+            until = await self._outbox.store.told(READER) or self._desk.began
+            progress = self._alerts.progress = Progress(spans=[((0, 0), until)])
+        self._fills_saved = await self._outbox.store.told(FILLS) or self._desk.began
+        return progress
 
-    async def _save(self) -> None:
-        """Write down up to where everything is told or queued: what is held back comes after it."""
-        waiting = [(fact.seq, fact.index) for fact in self._fills] + [held.first for held in self._untold.values()]
-        seq, index = min([(seq, index - 1) for seq, index in waiting], default=self._seen)
-        told = self._behind or (seq, index)
-        if told == self._saved:
-            return
-        try:
-            await self._outbox.store.set_told(READER, *told)
-            self._saved = told
-        except sqlite3.Error as error:
-            log.error("not written down what was told; a restart may repeat it", error=type(error).__name__)  # noqa: TRY400
+    async def take(self, intake: Intake, batch: Sequence[Fact], after: FactKey) -> None:
+        """Handle facts that follow each other after a key; they are done, and written down as such, together."""
+        for fact in batch:
+            await self._show(fact)
+        now_ns = self._alerts.now_ns()
+        is_news = False
+        for fact in batch:
+            if isinstance(fact, NEWS):
+                intake.take(fact, now_ns)
+                at_once(self._alerts.book, now_ns)
+                is_news = True
+        if self._alerts.progress is not None:
+            self._alerts.progress.add(after, (batch[-1].seq, batch[-1].index))
+        if is_news:
+            await self._alerts.tick()
+
+    async def _show(self, fact: Fact) -> None:
+        """What has a card or a table of its own."""
+        match fact:
+            case RequestChanged():
+                await self._cards.on_request(fact)
+            case OverrideChanged():
+                await self._cards.on_override(fact)
+            case FillBooked() if self._config.fills:
+                self._on_fill(fact)
+            case _:
+                pass
+
+    async def _say_missed(self, fact: Fact, count: int) -> None:
+        log.warning("facts missed", count=count)
+        text = f"{count} facts came faster than they could be told; they are read again. The dashboard has them all."
+        missed = Message(title="Some news was missed", blocks=(Text(text),), severity=Severity.WARNING)
+        await self.tell(f"missed:{fact.seq}", missed)
 
     async def tell(self, event: str, message: Message) -> bool:
         """Send a message to the alert chats, once per event; False when all of them had it already."""
         if not message.stamp:
-            message = structs.replace(message, stamp=self._stamp())
+            message = structs.replace(message, stamp=self._alerts.stamp())
         return await self._outbox.post(event, self._recipients, message)
+
+    async def read(self, intake: Intake, after: FactKey, until: FactKey) -> None:
+        """Take what people should have heard of, after one fact up to another."""
+        missed = await self._desk.missed(after, until)
+        found = [fact for fact in missed if not (_said_at_start(fact) or isinstance(fact, FillBooked))]
+        for start in range(0, len(found), BATCH):
+            batch = found[start : start + BATCH]
+            await self.take(intake, batch, after)
+            after = (batch[-1].seq, batch[-1].index)
+        if self._alerts.progress is not None:
+            self._alerts.progress.add(after, until)
+        await self._alerts.commit()
+
+    async def read_fills(self, after: FactKey, until: FactKey) -> None:
+        """Take the fills that were not told: they wait for others, and a stop may come first."""
+        for fact in await self._desk.missed(after, until) if self._config.fills else ():
+            if isinstance(fact, FillBooked):
+                self._on_fill(fact)
 
     async def _say_hello(self) -> None:
         status = self._desk.status()
@@ -167,51 +193,6 @@ class Alerts:
         await self.tell(self._start, Message(title="MoonDev is up", blocks=(Pairs(rows),)))
         await self._cards.show_all()
 
-    async def _on_fact(self, fact: Fact) -> None:
-        match fact:
-            case Alerted():
-                await self._on_alert(fact, fact.kind, fact.text, fact.severity)
-            case Refused() if fact.strategy.startswith(BY_HAND) and fact.reason is not Reason.NEEDS_APPROVAL:
-                detail = f": {fact.detail}" if fact.detail else ""
-                kind = f"A person's order is refused ({fact.reason.value})"
-                await self._on_alert(fact, kind, f"{fact.instrument}: {fact.reason.words}{detail}.", Severity.WARNING)
-            case TradingStateChanged():
-                by = f"By {fact.by or 'the engine'}"
-                text = f"{by}: {fact.reason}" if fact.reason else f"{by}."
-                title = f"Trading is {fact.state.upper()}"
-                await self.tell(_event(fact), self._alert(title, text + _late(fact), STATE_SEVERITY[fact.state]))
-            case StrategyChanged(status=StrategyStatus.QUARANTINED):
-                text = f"{fact.detail}\nIts quotes are pulled, its protections stay. /strategies show {fact.strategy}"
-                alert = self._alert(f"{fact.strategy} is quarantined", text + _late(fact), Severity.ERROR)
-                await self.tell(_event(fact), alert)
-            case RequestChanged():
-                await self._cards.on_request(fact)
-            case OverrideChanged():
-                await self._cards.on_override(fact)
-            case FillBooked() if self._config.fills:
-                self._on_fill(fact)
-            case _:
-                pass
-
-    async def _on_alert(self, fact: Fact, kind: str, text: str, severity: Severity) -> None:
-        if kind in ON_CARDS or (RANK[severity] < RANK[self._config.min_severity] and kind not in EMERGENCY):
-            return
-        key = (kind, severity)
-        now_s = time.monotonic()
-        recently = now_s - self._told_s.get(key, float("-inf")) < self._config.repeat_s
-        if recently and severity is not Severity.CRITICAL and kind not in EMERGENCY:
-            held = self._untold.setdefault(key, Held(first=(fact.seq, fact.index)))
-            held.count, held.text = held.count + 1, text
-            return
-        alert = self._alert(kind, text + _late(fact), severity)
-        if kind in EMERGENCY:
-            await self._outbox.post(_event(fact), self._cards.everybody(), structs.replace(alert, stamp=self._stamp()))
-        elif await self.tell(_event(fact), alert):
-            self._told_s[key] = now_s
-
-    def _stamp(self) -> str:
-        return stamp(self._desk.status(), time.time_ns())
-
     def _on_fill(self, fact: FillBooked) -> None:
         if not self._fills:
             now_s = time.monotonic()
@@ -219,23 +200,13 @@ class Alerts:
         self._fills.append(fact)
 
     async def _flush_for_ever(self) -> None:
-        pause_s = min(1.0, self._config.fill_wait_s / 2, self._config.repeat_s / 2)
+        pause_s = min(1.0, self._config.fill_wait_s / 2)
         while True:
             await asyncio.sleep(pause_s)
             now_s = time.monotonic()
             if self._fills and now_s >= self._fills_due_s:
                 await self._tell_fills(now_s)
-            for key, held in list(self._untold.items()):
-                if now_s - self._told_s[key] >= self._config.repeat_s:
-                    self._told_s[key] = now_s
-                    kind, severity = key
-                    event = f"again:{kind}:{time.time_ns()}"
-                    del self._untold[key]
-                    await self.tell(
-                        event, self._alert(f"{kind}: {held.count} more", f"The last: {held.text}", severity)
-                    )
             await self._cards.count_down_slowly()
-            await self._save()
 
     async def _tell_fills(self, now_s: float) -> None:
         fills, self._fills = self._fills, []
@@ -248,13 +219,40 @@ class Alerts:
         blocks = (*((table,) if found else ()), *notes)
         event = f"fills:{fills[0].seq}:{fills[0].index}:{len(fills)}"
         await self.tell(event, Message(title=f"Fills: {len(fills)}", blocks=blocks))
+        self._fills_saved = (fills[-1].seq, fills[-1].index)
+        try:
+            await self._outbox.store.set_told(FILLS, *self._fills_saved)
+        except sqlite3.Error as error:
+            log.error("not written down which fills were told", error=type(error).__name__)  # noqa: TRY400
 
-    def _alert(self, title: str, text: str, severity: Severity) -> Message:
-        return Message(title=title, blocks=(Text(text),), severity=severity)
 
+class CatchUp:
+    """Reads what was raised while nobody listened, beside what comes now."""
 
-def _event(fact: Fact) -> str:
-    return f"fact:{fact.seq}:{fact.index}"
+    def __init__(self, reader: Alerts, intake: Intake) -> None:
+        self._reader = reader
+        self._intake = intake
+        self._holes: asyncio.Queue[tuple[FactKey, FactKey, bool]] = asyncio.Queue()
+
+    def add(self, after: FactKey, until: FactKey, *, is_fills: bool = False) -> None:
+        """Facts after one up to another are to be read, fills alone or all others."""
+        if after < until:
+            self._intake.is_behind = True
+            self._holes.put_nowait((after, until, is_fills))
+
+    async def run(self) -> None:
+        """Read them until cancelled."""
+        while True:
+            after, until, is_fills = await self._holes.get()
+            try:
+                if is_fills:
+                    await self._reader.read_fills(after, until)
+                else:
+                    await self._reader.read(self._intake, after, until)
+            except Exception:  # what comes now must be told all the same
+                log.exception("earlier news cannot be read; the next start tries again")
+            if self._holes.empty():
+                self._intake.caught_up()
 
 
 def _said_at_start(fact: Fact) -> bool:
@@ -262,11 +260,6 @@ def _said_at_start(fact: Fact) -> bool:
     return (isinstance(fact, RequestChanged) and fact.status is RequestStatus.PENDING) or (
         isinstance(fact, TradingStateChanged) and not fact.by
     )
-
-
-def _late(fact: Fact) -> str:
-    """When it was, for something that is told late."""
-    return f"\nThat was at {utc_text(fact.ts_ns)}." if time.time_ns() - fact.ts_ns > LATE_NS else ""
 
 
 def _fill_table(fills: list[TradeRow], names: list[str]) -> Table:

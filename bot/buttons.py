@@ -23,11 +23,15 @@ from domain.ports import Secrets
 
 VOTE: Final = "ap"
 PREVIEW: Final = "cf"
+PAGE: Final = "tp"
+ALERT: Final = "ak"
 LINES: Final = {
     (VOTE, "y"): "/approve {subject} {digest}",
     (VOTE, "n"): "/deny {subject}",
     (PREVIEW, "y"): "/confirm {subject}",
     (PREVIEW, "n"): "/confirm {subject} no",
+    (PAGE, "y"): "/trades {subject}",
+    (ALERT, "y"): "/ack {subject}",
 }
 """The command line that a press stands for, by kind and answer; `n` is the red one."""
 LABELS: Final = {
@@ -35,6 +39,8 @@ LABELS: Final = {
     (VOTE, "n"): "Deny",
     (PREVIEW, "y"): "Confirm",
     (PREVIEW, "n"): "Cancel",
+    (PAGE, "y"): "More",
+    (ALERT, "y"): "Acknowledge",
 }
 PATTERN: Final = (
     r"(?P<kind>[a-z]{2}):(?P<subject>[^:]{1,24}):(?P<answer>[yn]):(?:(?P<key>[0-9a-f]{6}):)?(?P<mac>[0-9a-f]{24})"

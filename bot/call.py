@@ -50,6 +50,7 @@ GATES: Final = {
     "C for all": "all of them you confirm first, within 30 seconds",
     "C": "you confirm it first, within 30 seconds",
     "P1": "one other person agrees",
+    "P1 if critical": "for critical ones another person agrees",
     "P1 if large": "a large one needs another person's vote",
     "P2": "two persons of role risk or higher agree",
     "P2 to add": "at once where it lowers risk; what adds risk takes two persons",

@@ -61,18 +61,19 @@ def channel_of(recipient: str) -> str:
     return recipient.partition(":")[0]
 
 
-def dated(letter: Letter) -> Letter:
-    """The letter as it goes out: says when it is late or may be a repetition."""
+def dated(letter: Letter, *, is_edit: bool = False) -> Letter:
+    """The letter as it goes out: says when it is late or may be a repetition (an edit twice is an edit)."""
     notes = []
     if time.time_ns() - letter.created_ns > LATE_NS:
         notes.append(f"late, from {clock_text(letter.created_ns)} UTC")
-    if letter.unsure:
+    is_again = letter.unsure and not is_edit
+    if is_again:
         notes.append("sent again, it may have arrived before")
     if not notes:
         return letter
     front = f"({'; '.join(notes)})\n"
     if letter.recipient.startswith("sms:"):
-        short = ["late, " + clock_text(letter.created_ns)[:5] + "Z"] * (len(notes) - letter.unsure)
-        front = f"({', '.join([*short, *(['again'] * letter.unsure)])}) "
+        short = ["late, " + clock_text(letter.created_ns)[:5] + "Z"] * (len(notes) - is_again)
+        front = f"({', '.join([*short, *(['again'] * is_again)])}) "
     parcel = structs.replace(letter.parcel, text=front + letter.parcel.text, plain=front + letter.parcel.plain)
     return structs.replace(letter, parcel=parcel)

@@ -5,6 +5,7 @@ Tokens are not in here: they come from the `Secrets` port under the names given.
 
 from __future__ import annotations
 
+from typing import Literal
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -55,14 +56,40 @@ class DiscordConfig(Struct, frozen=True, kw_only=True):
 
 
 class AlertConfig(Struct, frozen=True, kw_only=True):
-    """What is told unasked. Fills are grouped: first after `fill_wait_s`, then every `fill_interval_s`."""
+    """What is told unasked, to whom and how often.
+
+    Fills are grouped: first after `fill_wait_s`, then every `fill_interval_s`. What is below `min_severity` goes into
+    the digest. Alerts of one kind at one place are told together after `group_wait_s`; the message is brought up to
+    date every `update_s`, a new one is sent when the last is older than `renew_s`, and again every `repeat_s` while it
+    stands. What nothing ends is over after `settle_s` without more of it.
+    """
 
     min_severity: Severity = Severity.WARNING
     fills: bool = True
     fill_wait_s: float = 5.0
     fill_interval_s: float = 60.0
-    repeat_s: float = 300.0
-    """An alert of the same kind and severity is counted, not repeated, for this long; critical ones never."""
+    repeat_s: float = 14_400.0
+    group_wait_s: float = 5.0
+    update_s: float = 60.0
+    renew_s: float = 300.0
+    settle_s: float = 900.0
+    reopen_s: float = 3600.0
+    """What was acknowledged and still stands after this is told again."""
+    again_s: float = 120.0
+    secondary_s: float = 300.0
+    everyone_s: float = 600.0
+    """When those on call, those second in line and everybody are called for what nobody acknowledges."""
+    escalate_s: float = 600.0
+    """Between later calls."""
+    safe_action: Literal["pause", "halt", "none"] = "pause"
+    safe_action_s: float = 900.0
+    """What is done, and when, if nobody acknowledges a critical alert."""
+    on_call: tuple[str, ...] = ()
+    """Persons; empty = everybody who may trade."""
+    secondary: tuple[str, ...] = ()
+    """Persons; empty = everybody who answers for risk."""
+    digest_hour_utc: int = 8
+    """When the small news of a day are told; -1 = never."""
 
 
 class EmailConfig(Struct, frozen=True, kw_only=True):

@@ -121,7 +121,7 @@ class Client(discord.Client):
             if read.forged:
                 return forged(self._desk, "discord", actor.person, read.request)
             if not read.line:
-                return closed(self._room, read.request)
+                return closed(self._room, read.request, actor.person)
             return await run_line(self._room, actor, read.line, _request_id(interaction), _sent_ns(interaction))
 
         await self._serve(interaction, run, urgent=False, in_place=read.kind == PREVIEW)
@@ -266,7 +266,9 @@ class Client(discord.Client):
 class CodeWindow(discord.ui.Modal, title="One-time code"):
     """Asks who votes for the code of their authenticator."""
 
-    code: discord.ui.TextInput[CodeWindow] = discord.ui.TextInput(label="Six digits", min_length=6, max_length=6)
+    code: discord.ui.TextInput[CodeWindow] = discord.ui.TextInput(
+        label="Six digits", custom_id="code", min_length=6, max_length=6
+    )
 
     def __init__(self, line: str, run: Callable[[Interaction, str], Awaitable[None]]) -> None:
         super().__init__(timeout=120)

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from bot.times import beside_utc
 from domain.facts import Severity
+from domain.settings import Person
 from domain.views import StatusView
 
 CENT = Decimal("0.01")
@@ -80,6 +81,8 @@ class Message(Struct, frozen=True, kw_only=True):
     file_name: str = ""
     file_text: str = ""
     """Sent as a file where the door has files, below the text elsewhere."""
+    mentions: tuple[Person, ...] = ()
+    """Who is to look at it now: named, and pinged where the channel can."""
 
 
 def refusal(title: str, text: str) -> Message:

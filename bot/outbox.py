@@ -303,9 +303,11 @@ class Outbox:
         """Try once; returns the seconds until the next letter to this recipient is tried."""
         letter.attempts += 1
         replaces_id = await self._provider_id(letter)
+        await self._mark(letter, "unknown")  # killed from here on, nobody knows whether it arrived
         try:
             provider_id = await self._deliver(carrier, letter, replaces_id)
         except RetryAfter as error:
+            await self._surely_not(letter)
             line.push(letter)
             line.hold_until_s = time.monotonic() + error.seconds
             return 0.0
@@ -322,12 +324,13 @@ class Outbox:
         return 0.0
 
     async def _deliver(self, carrier: Carrier, letter: Letter, replaces_id: str) -> str:
+        going = dated(letter, is_edit=bool(replaces_id))
         if letter.priority == 0:
-            return await carrier.deliver(dated(letter), replaces_id)
+            return await carrier.deliver(going, replaces_id)
         channel = channel_of(letter.recipient)
         slots = self._slots.setdefault(channel, asyncio.Semaphore(MOST_AT_ONCE))
         async with slots:
-            return await carrier.deliver(dated(letter), replaces_id)
+            return await carrier.deliver(going, replaces_id)
 
     async def _again(self, line: Line, letter: Letter, error: Exception) -> float:
         """It did not arrive, or nobody knows: it goes again, unless it has for days."""
@@ -335,6 +338,8 @@ class Outbox:
         if isinstance(error, OutcomeUnknown):
             letter.unsure = True
             await self._mark(letter, "unknown")
+        else:
+            await self._surely_not(letter)
         if time.time_ns() - letter.created_ns > GIVE_UP_NS:
             return await self._refused(line, letter, RefusedForGood(f"not delivered for days: {error}"))
         works = self.reach.ok_s(channel_of(letter.recipient)) > letter.tried_s
@@ -343,6 +348,10 @@ class Outbox:
             return 0.0
         line.push(letter)
         return min(MAX_BACKOFF_S, 0.25 * 2.0 ** min(letter.attempts, 10))
+
+    async def _surely_not(self, letter: Letter) -> None:
+        if not letter.unsure:
+            await self._mark(letter, "queued")
 
     def _stand_aside(self, line: Line, letter: Letter) -> None:
         log.warning("chat message stands aside", recipient=letter.recipient, ref=letter.event)

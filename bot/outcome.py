@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bot.message import Message, Text
 from domain.commands import Command
 from domain.facts import CommandDone, Severity
+from domain.verdict import Reason
 
 if TYPE_CHECKING:
     from bot.call import Call
@@ -26,6 +27,8 @@ def outcome(verb: str, done: CommandDone) -> Message:
     if done.request and f"/approve {done.request}" not in done.text:
         lines.append(f"Another person decides: /approve {done.request} or /deny {done.request}")
     verdict = "waits for approval" if done.request else "done" if done.ok else "refused"
+    if done.reason is Reason.REPEATED:
+        verdict, lines = "not done again", ["The service has had this command already. See /status."]
     severity = Severity.INFO if done.ok or done.request else Severity.WARNING
     return Message(
         title=f"{verb}: {verdict}", blocks=tuple(Text(line) for line in lines), severity=severity, ok=done.ok

@@ -47,6 +47,8 @@ class Argument(Struct, frozen=True, kw_only=True):
     required: bool = True
     choices: tuple[str, ...] = ()
     whole: bool = False
+    pattern: str = ""
+    """Of the only words it takes; `help` says what they are."""
     rest: bool = False
     complete: Complete | None = None
 
@@ -61,6 +63,8 @@ class Argument(Struct, frozen=True, kw_only=True):
         """True when the word can be this argument."""
         if self.whole:
             return word.isascii() and word.isdecimal() and int(word) < MAX_WHOLE
+        if self.pattern:
+            return re.fullmatch(self.pattern, word.lower()) is not None
         return not self.choices or word.lower() in self.choices
 
 
@@ -205,6 +209,13 @@ def quantity_of(text: str, what: str = "QTY") -> Decimal:
     if not -MAX_DECIMALS <= value.adjusted() <= MAX_DECIMALS:
         raise UsageError(f"{what} {text!r} is not a quantity that anything is traded in")
     return value
+
+
+def count_of(text: str, most: int) -> int:
+    """A whole number from 1 to `most`. Raises `UsageError`."""
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= most:
+        raise UsageError(f"{text!r} is not a count: say a whole number from 1 to {most}")
+    return int(text)
 
 
 def params_of(text: str) -> dict[str, object]:

@@ -20,6 +20,8 @@ class Preferences(Struct, frozen=True, kw_only=True):
     """One person's choices; a field that is new has its default for everybody."""
 
     timezone: str = "UTC"
+    quiet: str = ""
+    """Hours of their own clock in which only critical alerts reach them alone, 22:00-07:00; "" = none."""
 
 
 class People:

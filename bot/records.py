@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bot.call import Call
 from bot.message import Block, Message, Pairs, Table, Text, age_text, refusal
-from bot.parse import Argument, UsageError, suggest
+from bot.parse import Argument, UsageError, count_of, suggest
 from bot.rows import person_ids, reads
 from bot.times import clock_in, local_text, zone_short
 from domain.errors import MoonDevError
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 MOST_ROWS: Final = 500
 MOST_LINES: Final = 5_000
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
-
-
-def count_of(text: str, most: int) -> int:
-    """A whole number from 1 to `most`. Raises `UsageError`."""
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= most:
-        raise UsageError(f"{text!r} is not a count: say a whole number from 1 to {most}")
-    return int(text)
 
 
 async def audit(call: Call) -> Message:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bot import contacts
-from bot.buttons import PREVIEW, VOTE, Subject
+from bot.alerting.service import AlertRoom
+from bot.buttons import ALERT, PAGE, PREVIEW, VOTE, Subject
+from bot.charts.studio import Studio
 from bot.config import BotConfig
 from bot.confirm import Confirms
 from bot.jobs import backtest
@@ -34,14 +37,20 @@ class ControlRoom:
         self.outbox = Outbox(store)
         self.directory = self.outbox.others = contacts.Directory(desk, config, self.outbox)
         self.people = People(store)
+        self.studio = Studio()
         self.confirms = Confirms(desk, store, self.outbox)
-        self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", backtest.shown)
+        self.alerts = AlertRoom(self)
+        self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", partial(backtest.shown, self))
 
     def subject(self, kind: str, subject: str) -> Subject | None:
         """What a button of this kind is about; None when it is not known (any more)."""
+        if kind == PAGE:
+            return Subject(subject, is_open=True)
         if kind == VOTE:
             view = self.desk.request(subject)
             return Subject(view.digest, view.status == RequestStatus.PENDING) if view is not None else None
+        if kind == ALERT:
+            return self.alerts.subject(subject)
         return self.confirms.subject(subject) if kind == PREVIEW else None
 
     def zone(self, person: str) -> str:

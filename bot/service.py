@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from bot.alerts import Alerts
 from bot.carrier import channel_of
-from bot.channels.alarms import Told
 from bot.channels.speakers import Speakers
 from bot.channels.watch import Watch
 from bot.config import BotConfig
@@ -61,11 +60,12 @@ class ChatOps:
             desk,
             self.outbox,
             config.alerts,
+            self.room.alerts,
             recipients=self.room.alert_chats,
             rooms=rooms,
             private=self.room.contacts,
         )
-        self._watch = Watch(self.room, Told(self._alerts), self._channels)
+        self._watch = Watch(self.room, self.room.alerts, self._channels)
 
     async def run(self) -> None:
         """Run what is enabled until cancelled."""
@@ -119,6 +119,7 @@ class ChatOps:
         try:
             await self.room.people.start()
             await self.room.confirms.start()
+            await self.room.alerts.start()
             await self.outbox.start()
             self._health.set("up")
             async with asyncio.TaskGroup() as group:
@@ -134,6 +135,7 @@ class ChatOps:
                     if room is not None:
                         group.create_task(room.run())
         finally:
+            await self.room.studio.aclose()
             await self.outbox.aclose()
             await self.outbox.store.aclose()
 

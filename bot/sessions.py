@@ -217,7 +217,7 @@ class Sessions:
         if ask.forged:
             return forged(self._desk, self._channel.partition(":")[0], ask.person.id, ask.request)
         if not ask.text:
-            return closed(self._room, ask.request)
+            return closed(self._room, ask.request, ask.person.id)
         superseded = update.update_id < self._last_halt and effect_of(words_of(ask.text)) is Effect.ADDS
         if superseded:
             return refusal("Not executed", "A halt was sent after it. Send it again if you still want it.")
@@ -261,12 +261,14 @@ def forged(desk: Desk, source: str, person: str, request: str) -> Message:
     return refusal("Refused", "This service did not make that button. It is on record, and everybody is told.")
 
 
-def closed(room: ControlRoom, request: str) -> Message:
-    """A button of a request or preview that is decided, or that is not known any more."""
+def closed(room: ControlRoom, request: str, person: str) -> Message:
+    """A button of a request or preview that is decided, or that is not known any more; `person` has pressed it."""
     preview = room.confirms.previews.get(request)
     if preview is not None:
         return confirm.closed(preview)
     view = room.desk.request(request)
+    if view is not None and person in view.votes:
+        return Message(title="Counted already", blocks=(Text(f"{request} is {view.status}, with your vote."),))
     what = f"{request} is {view.status}" if view is not None else "That request is decided, expired or has changed"
     return refusal("Closed", f"{what}. See /pending.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bot.call import Call
+from bot.confirm import confirm
 from bot.message import Message, Pairs, Text, utc_text
 from bot.outcome import submit
 from bot.parse import Argument, UsageError, symbols
@@ -57,11 +58,15 @@ async def _set(call: Call, path: str, rest: str) -> Message:
     is_confirmed = word.lower() == CONFIRM
     reason = why.strip() if is_confirmed else left
     proposal = call.desk.settings.proposed(path, value)
-    if not (proposal.problems or proposal.adds_risk or is_confirmed):
-        lines = tuple(Text(line) for line in proposal.changes)
-        ask = Text(f"It lowers risk and is done at once: /{call.verb} {given(call)}{value} {CONFIRM} [WHY]")
-        return Message(title=f"{call.verb}: not done yet", blocks=(*lines, ask), severity=Severity.WARNING)
-    return await submit(call, commands.ChangeSettings(path=path, value=value, reason=reason))
+    change = commands.ChangeSettings(path=path, value=value, reason=reason)
+    if proposal.problems or proposal.adds_risk or is_confirmed:
+        return await submit(call, change)
+    lines = [
+        *proposal.changes,
+        f"It lowers risk and is done at once. Or: /{call.verb} {given(call)}{value} {CONFIRM} [WHY]",
+    ]
+    title = f"{call.verb}: not done yet"
+    return await confirm(call, title=title, blocks=tuple(map(Text, lines)), command=change, severity=Severity.WARNING)
 
 
 def given(call: Call) -> str:

@@ -2,149 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 
+from bot.buttons import PAGE
 from bot.call import Call
 from bot.message import (
+    Button,
     Message,
     Pairs,
     Table,
     Text,
     age_text,
     base_name,
-    clock_text,
     money,
     number,
     signed,
 )
-from bot.parse import UsageError, account_of, instrument_of, suggest
+from bot.parse import UsageError, account_of, count_of, instrument_of, suggest
+from bot.times import clock_in, zone_short
 from domain.account import venue_of
-from domain.facts import Severity, TradingState
-from domain.market import FeedState
+from domain.commands import Door
 from domain.views import (
-    BreakerView,
-    FailoverView,
-    FeedView,
     OrderView,
-    OverrideView,
     PnlView,
+    PositionView,
     StrategyView,
-    TradingAtView,
-    VenueView,
     owner_words,
 )
 
 MAX_TRADES = 500
-SHOWN_WAITING = 10
-
-
-async def status(call: Call) -> Message:
-    """The service at a glance, and what is not well."""
-    view = call.desk.status()
-    ready, reasons = call.desk.ready()
-    state = view.trading_state.upper()
-    rows = [
-        ("trading", f"{state} ({view.trading_reason})" if view.trading_reason else state),
-        ("service", "up, accounts reconciled" if ready else "not ready, see below"),
-        ("equity", money(view.equity)),
-        ("day PNL", money(view.day_pnl, sign=True)),
-        ("exposure", money(view.exposure)),
-        ("strategies", f"{view.strategies_running} of {view.strategies_total} running"),
-        ("open orders", str(view.open_orders)),
-        ("waiting", f"{view.pending_requests} for approval"),
-    ]
-    if view.unknown_orders:
-        rows.append(("unknown", f"{view.unknown_orders} orders whose answer never came; they are being queried"))
-    rows += [(at.venue, _trading_at(at)) for at in view.trading_at if len(view.trading_at) > 1 or at.is_held]
-    rows += _feed_rows(view.feeds)
-    venues = call.desk.venues()
-    rows += [(venue.venue, _connection(venue)) for venue in venues]
-    rows += [("incident", view.incident)] if view.incident else []
-    rows += [(f"OVERRIDE {row.rule}", _override_text(row)) for row in view.overrides]
-    rows += [(f"review {due.id}", f"break-glass by {due.person}: {due.text}") for due in view.reviews]
-    rows += [(f"breaker {row.name}", _breaker_text(row)) for row in view.breakers]
-    rows += [(f"fail-over {row.strategy}", _failover_text(row)) for row in view.failovers]
-    rows += [("actions", text) for text in view.budgets]
-    rows += [(door.name, door.text) for door in view.doors]
-    notes = tuple(Text(f"Not ready: {reason}") for reason in reasons)
-    trades = all(at.trading_state == TradingState.ACTIVE for at in view.trading_at)
-    is_whole = trades and not (view.breakers or view.failovers or view.overrides or view.reviews)
-    is_reached = all([door.ok for door in view.doors] + [venue.connected for venue in venues])
-    well = ready and state == "ACTIVE" and is_whole and is_reached
-    severity = Severity.INFO if well else Severity.WARNING
-    return Message(title=f"Status: {state}", blocks=(Pairs(tuple(rows)), *notes), severity=severity)
-
-
-def _trading_at(view: TradingAtView) -> str:
-    """What a venue may do, why, and how it is let go."""
-    why = f" ({view.reason})" if view.reason else ""
-    return f"{view.trading_state.upper()}{why}{f'; /resume {view.venue}' if view.is_held else ''}"
-
-
-def _breaker_text(row: BreakerView) -> str:
-    again = f", tried again at {clock_text(row.until_ns)}" if row.until_ns else ""
-    what = f"{row.operation.replace('_', ' ')} " if row.name == row.venue else ""
-    return f"{what}{row.state.replace('_', ' ')}{f': {row.why}' if row.why else ''}{again}"
-
-
-def _override_text(row: OverrideView) -> str:
-    return f"{row.scope}: {number(row.value)} {row.unit} until {clock_text(row.until_ns)} UTC ({row.reason})"
-
-
-def _failover_text(row: FailoverView) -> str:
-    return f"{row.instrument} is read and traded as {row.backup} since {clock_text(row.since_ns)}: {row.why}"
-
-
-def _feed_rows(feeds: tuple[FeedView, ...]) -> list[tuple[str, str]]:
-    """One row for the feeds that are live, one for each that is not."""
-    live = [feed for feed in feeds if feed.state == FeedState.LIVE]
-    rows = [("feeds", f"{len(live)} of {len(feeds)} live")]
-    for feed in feeds:
-        if feed not in live:
-            age = "never" if feed.age_ms is None else f"{age_text(feed.age_ms / 1000)} ago"
-            rows.append((feed.venue, f"{feed.state}, {age}{f', {feed.detail}' if feed.detail else ''}"))
-    return rows
-
-
-async def venues(call: Call) -> Message:
-    """Each venue's connection, its limits with what is used of them, and what waits."""
-    wanted = call.arguments.get("venue", "")
-    views = call.desk.venues()
-    found = [view for view in views if wanted.upper() in {"", view.venue}]
-    if wanted and not found:
-        raise UsageError(f"{wanted} is not a venue here; {suggest(wanted, [view.venue for view in views])}")
-    if not found:
-        return Message(title="No venues", blocks=(Text("Trading is on the paper exchange, which has no limits."),))
-    connected = sum(view.connected for view in found)
-    is_well = connected == len(found) and not any(view.waiting or view.breakers for view in found)
-    return Message(
-        title=f"Venues: {connected} of {len(found)} connected",
-        blocks=tuple(Pairs(tuple(_venue_rows(view))) for view in found),
-        severity=Severity.INFO if is_well else Severity.WARNING,
-    )
-
-
-def _connection(view: VenueView) -> str:
-    state = "connected" if view.connected else "NOT connected"
-    return ", ".join(filter(None, (view.network, state, view.detail)))
-
-
-def _venue_rows(view: VenueView) -> Iterator[tuple[str, str]]:
-    yield view.venue, _connection(view)
-    for key in view.keys:
-        yield f"  key {key.account.partition(':')[2]}", f"cannot withdraw: {key.cannot_withdraw}"
-    for budget in view.budgets:
-        stop = f", told to stop for {age_text(budget.held_ns / 1e9)}" if budget.held_ns else ""
-        kept = f", {budget.reserved} kept for cancels and reductions" if budget.reserved else ""
-        yield f"  {budget.name}", f"{budget.used} of {budget.limit}{kept}{stop}"
-    for breaker in view.breakers:
-        yield "  breaker", breaker
-    if view.waiting:
-        yield "  waiting", str(len(view.waiting))
-    for waiting in view.waiting[:SHOWN_WAITING]:
-        left = f", dropped in {age_text(waiting.left_ns / 1e9)}" if waiting.left_ns else ""
-        yield f"    {waiting.priority}", f"{waiting.what}, for {age_text(waiting.waited_ns / 1e9)}{left}"
+KEPT_TRADES = 10_000
+"""More than the desk keeps: all of them."""
+LONGEST = 24
+"""Characters of a button's subject."""
 
 
 async def positions(call: Call) -> Message:
@@ -161,13 +51,22 @@ async def positions(call: Call) -> Message:
             number(view.entry_price),
             number(view.mark_price),
             money(view.unrealised, sign=True),
+            _to_liquidation(view),
             owner_words(view.owner),
         )
         for view in found
     )
     total = sum((view.unrealised for view in found), Decimal(0))
-    table = Table(("symbol", "qty", "entry", "mark", "uPNL", "owner"), rows)
+    table = Table(("symbol", "qty", "entry", "mark", "uPNL", "to liq.", "owner"), rows)
     return Message(title=f"Positions: {len(found)}, {money(total, sign=True)} unrealised", blocks=(table,))
+
+
+def _to_liquidation(view: PositionView) -> str:
+    """How far the price is from where this position alone would be liquidated, with the direction."""
+    price = view.liquidation_price
+    if price is None or not view.mark_price:
+        return "none"
+    return f"{(price - view.mark_price) / view.mark_price:+.0%}"
 
 
 async def orders(call: Call) -> Message:
@@ -216,16 +115,19 @@ def _order_row(view: OrderView, names: list[str]) -> tuple[str, ...]:
 
 
 async def trades(call: Call) -> Message:
-    """The last fills, newest first."""
-    count = _count(call.arguments.get("n", "20"))
-    wanted = _symbol(call)
-    found = [row for row in call.desk.trades(limit=count) if not wanted or row.instrument == wanted]
+    """Fills, newest first, a page at a time."""
+    count, wanted = count_of(call.arguments.get("n", "20"), MAX_TRADES), _symbol(call)
+    page = int(call.arguments.get("page", "p1")[1:])
+    known = [row for row in call.desk.trades(limit=KEPT_TRADES) if not wanted or row.instrument == wanted]
+    first = (page - 1) * count
+    found = known[first : first + count]
     if not found:
-        return Message(title="No trades yet" + (f" in {wanted}" if wanted else ""))
-    names = call.desk.instruments()
+        none = f"No trades on page {page}" if known and page > 1 else "No trades yet"
+        return Message(title=none + (f" in {wanted}" if wanted else ""))
+    names, zone = call.desk.instruments(), call.room.zone(call.person.id)
     rows = tuple(
         (
-            clock_text(row.ts_ns),
+            clock_in(row.ts_ns, zone),
             base_name(row.instrument, names),
             row.side,
             number(row.qty),
@@ -235,8 +137,31 @@ async def trades(call: Call) -> Message:
         )
         for row in found
     )
-    columns = ("UTC", "symbol", "side", "qty", "price", "fee", "realised")
-    return Message(title=f"Trades: last {len(found)}", blocks=(Table(columns, rows, left=3),))
+    columns = (zone_short(found[0].ts_ns, zone), "symbol", "side", "qty", "price", "fee", "realised")
+    is_all = page == 1 and len(found) == len(known)
+    title = f"Trades: last {len(found)}" if is_all else f"Trades: {first + 1} to {first + len(found)} of {len(known)}"
+    name = f" {base_name(wanted, names)}" if wanted else ""
+    older = f"/trades {count} p{page + 1}{name}" if first + len(found) < len(known) else ""
+    newer = f"/trades {count} p{page - 1}{name}" if page > 1 else ""
+    hints = [f"Older: {older}"] if older else []
+    hints += [f"Newer: {newer}"] if newer else []
+    return Message(
+        title=title,
+        blocks=(Table(columns, rows, left=3), *map(Text, hints)),
+        buttons=page_buttons(call, (("Newer", newer), ("Older", older))),
+    )
+
+
+def page_buttons(call: Call, pages: tuple[tuple[str, str], ...]) -> tuple[Button, ...]:
+    """Buttons that show other pages of the trades; none where the door has no buttons."""
+    bot = call.room.confirms.bots.get(call.actor.door.value)
+    signer = bot.signer if bot is not None else None
+    if signer is None:
+        return ()
+    subjects = [(label, line.removeprefix("/trades ")) for label, line in pages if line]
+    return tuple(
+        signer.button(subject, subject, PAGE, "y", label) for label, subject in subjects if len(subject) <= LONGEST
+    )
 
 
 async def pnl(call: Call) -> Message:
@@ -334,12 +259,16 @@ def strategy_of(call: Call) -> StrategyView:
 
 async def whoami(call: Call) -> Message:
     """Who the service takes this person for."""
-    person = call.person
+    person, chat = call.person, call.actor.chat.split(":")
+    accounts = {Door.TELEGRAM: str(person.telegram_user_id), Door.DISCORD: str(person.discord_user_id)}
     rows = (
         ("person", f"{person.id} ({person.name})"),
         ("role", person.role.name.lower()),
         ("door", call.actor.door.value),
-        ("chat", call.actor.chat or "-"),
+        ("account", accounts.get(call.actor.door, "") or "-"),
+        ("chat", ":".join(chat[:2]) or "-"),
+        *((("topic", chat[2]),) if len(chat) > 2 else ()),
+        ("zone", call.room.zone(person.id)),
     )
     return Message(title=f"You are {person.name}", blocks=(Pairs(rows),))
 
@@ -347,9 +276,3 @@ async def whoami(call: Call) -> Message:
 def _symbol(call: Call) -> str:
     text = call.arguments.get("symbol", "")
     return instrument_of(call.desk, text) if text else ""
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= MAX_TRADES:
-        raise UsageError(f"{text!r} is not a count: say a whole number from 1 to {MAX_TRADES}")
-    return int(text)

@@ -51,6 +51,10 @@ create table if not exists preferences (person text primary key, body blob not n
 create table if not exists previews (
     id integer primary key, until_ns integer not null, body blob not null
 ) without rowid;
+create table if not exists alerting (
+    kind text not null, name text not null, body blob not null, ended_ns integer not null default 0,
+    primary key (kind, name)
+) without rowid;
 create table if not exists told (reader text primary key, seq integer not null, idx integer not null) without rowid;
 create index if not exists outbox_open on outbox (id) where state in ('queued', 'unknown');
 create index if not exists outbox_line on outbox (recipient, priority, created_ns, part, id)
@@ -61,8 +65,8 @@ update inbox set state = ?, body = case when ? then x'' else body end where chan
 """
 
 MARK = """
-update outbox set state = ?, attempts = ?, provider_id = ?, note = ?, parcel = case when ? then x'' else parcel end
-where id = ?
+update outbox set state = ?, attempts = ?, provider_id = ?, note = coalesce(nullif(?, ''), note),
+parcel = case when ? then x'' else parcel end where id = ?
 """
 PROVIDER_ID = """
 select provider_id from outbox where (event = ? or replaces = ?) and recipient = ? and provider_id <> ''

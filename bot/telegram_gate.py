@@ -52,9 +52,7 @@ class Gate:
     def _read_message(self, message: telegram.Message) -> Ask | Claim | Ignored:
         foreign = (
             message.sender_chat is not None
-            or message.forward_origin is not None
-            or message.via_bot is not None
-            or message.sender_business_bot is not None
+            or _is_second_hand(message)
             or message.edit_date is not None
             or message.from_user is None
             or message.from_user.is_bot
@@ -71,7 +69,9 @@ class Gate:
             return self._read_claim(user, message, words[1])
         admitted = self._admit(message.from_user, message, message.text or "")
         has_code = (words[0] in WITH_CODE and bool(code_in(words))) or is_link_code(words)
-        return structs.replace(admitted, erase=message.message_id) if has_code else admitted
+        if has_code and isinstance(admitted, Ask):
+            return structs.replace(admitted, erase=message.message_id)
+        return admitted
 
     def _read_claim(self, user: telegram.User, message: telegram.Message, code: str) -> Claim | Ignored:
         """The one thing that an unknown account may send, alone with the bot."""
@@ -87,8 +87,8 @@ class Gate:
         )
 
     def _read_press(self, press: telegram.CallbackQuery) -> Ask | Ignored:
-        if press.message is None or press.from_user.is_bot:
-            return Ignored("a button without its message, or pressed by a bot")
+        if press.message is None or press.from_user.is_bot or _is_second_hand(press.message):
+            return Ignored("a button without its message, of a forwarded one, or pressed by a bot")
         read = self._signer.read(press.data or "", self._find)
         admitted = self._admit(press.from_user, press.message, read.line, press.id)
         if isinstance(admitted, Ignored):
@@ -118,3 +118,10 @@ def _topic(message: telegram.MaybeInaccessibleMessage) -> int:
     if not isinstance(message, telegram.Message):
         return 0
     return (message.message_thread_id if message.is_topic_message else None) or GENERAL_TOPIC
+
+
+def _is_second_hand(message: telegram.MaybeInaccessibleMessage) -> bool:
+    """Forwarded, or written by a bot in somebody's name."""
+    if not isinstance(message, telegram.Message):
+        return False
+    return any(part is not None for part in (message.forward_origin, message.via_bot, message.sender_business_bot))

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from bot import act, breakers, confirm, emergency, links, records, settings, show, timezone, users, votes
+from bot import act, breakers, confirm, emergency, links, overview, records, settings, show, timezone, users, votes
 from bot import help as help_
+from bot.alerting import verbs as alerting
 from bot.call import Call, Effect, Verb
+from bot.charts import verbs as charts
 from bot.jobs import backtest
 from bot.message import Message, age_text, refusal
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, venues, words_of
@@ -65,9 +67,10 @@ VERBS: Final = (
     _reads(
         "status",
         "Trading state, equity, feeds, and what is not well",
-        show.status,
+        overview.status,
+        Argument(name="exchange", help="only this exchange", required=False, complete=venues),
         aliases=("ping", "count"),
-        examples=("/status",),
+        examples=("/status", "/status PAPER"),
     ),
     _reads(
         "positions",
@@ -106,9 +109,10 @@ VERBS: Final = (
         "The last fills",
         show.trades,
         Argument(name="n", help="how many, 20 if not said", required=False, whole=True),
+        Argument(name="page", help="p2 is the next page, older ones", required=False, pattern="p[1-9][0-9]{0,3}"),
         ONE_SYMBOL,
         aliases=("history",),
-        examples=("/trades 50", "/trades BTC"),
+        examples=("/trades 50", "/trades BTC", "/trades 20 p2"),
     ),
     _reads(
         "risk",
@@ -120,7 +124,7 @@ VERBS: Final = (
     _reads(
         "venues",
         "Connections to exchanges, their rate limits, and what waits for them",
-        show.venues,
+        overview.venues,
         VENUE,
         aliases=("exchanges", "servers", "market_status"),
         examples=("/venues", "/venues PAPER"),
@@ -138,8 +142,10 @@ VERBS: Final = (
     *records.VERBS,
     *users.VERBS,
     *links.VERBS,
+    *alerting.VERBS,
     *backtest.VERBS,
     *timezone.VERBS,
+    *charts.VERBS,
     _reads("whoami", "Who the service takes you for", show.whoami, aliases=("tg_info",), examples=("/whoami",)),
     _reads(
         "help",
@@ -168,6 +174,7 @@ GROUP_HELP: Final = {
     "users": "Persons: list, role, link, unlink",
     "keys": "Keys: status",
     "overrides": "Limits that are loosened for a while: list, end",
+    "alerts": "Alerts: list, ack, mute, unmute, quiet, route",
 }
 """First words of verbs with two words; alone they mean `list`."""
 

@@ -270,6 +270,39 @@ class CancelOrders(Struct, frozen=True, kw_only=True, tag="cancel_orders"):
     cids: tuple[str, ...]
 
 
+class AcknowledgeAlert(Struct, frozen=True, kw_only=True, tag="alert_ack"):
+    """A person looks after alerts of the control room: on record who, nothing about trading changes.
+
+    `alerts` are their ids, `text` what they are.
+    """
+
+    alerts: tuple[str, ...]
+    text: str
+
+
+class MuteAlerts(Struct, frozen=True, kw_only=True, tag="alert_mute"):
+    """Alerts of a kind ("" = any) with these labels are not told until a time; critical ones need a second person."""
+
+    kind: str
+    until_ns: int
+    labels: dict[str, str] = field(default_factory=dict)
+    critical: bool = False
+    reason: str = ""
+
+
+class UnmuteAlerts(Struct, frozen=True, kw_only=True, tag="alert_unmute"):
+    """A mute ends before its time."""
+
+    mute: str
+
+
+class RouteAlerts(Struct, frozen=True, kw_only=True, tag="alert_route"):
+    """Who is called about alerts: `duty` is on_call or secondary, no `persons` leave it to the configuration."""
+
+    duty: str
+    persons: tuple[str, ...] = ()
+
+
 Command: TypeAlias = (
     Halt
     | Resume
@@ -297,4 +330,8 @@ Command: TypeAlias = (
     | ChangeSettings
     | CancelOrders
     | ManualLimit
+    | AcknowledgeAlert
+    | MuteAlerts
+    | UnmuteAlerts
+    | RouteAlerts
 )

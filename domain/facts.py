@@ -11,7 +11,7 @@ import enum
 from decimal import Decimal
 from typing import TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from domain.commands import Actor
 from domain.instrument import AccountId, InstrumentId
@@ -206,7 +206,10 @@ class CommandDone(Struct, frozen=True, kw_only=True, tag="command_done"):
 
 
 class Alerted(Struct, frozen=True, kw_only=True, tag="alert"):
-    """Something a person should know; `kind` groups, `text` says what happened and what to do."""
+    """Something a person should know; `kind` groups, `text` says what happened and what to do.
+
+    `labels` say what it is about (venue, account, strategy...): kind and labels together name it.
+    """
 
     seq: int
     index: int
@@ -214,6 +217,7 @@ class Alerted(Struct, frozen=True, kw_only=True, tag="alert"):
     severity: Severity
     kind: str
     text: str
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 class OverrideChanged(Struct, frozen=True, kw_only=True, tag="override"):

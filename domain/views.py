@@ -214,6 +214,8 @@ class PositionView(Struct, frozen=True, kw_only=True):
     realised: Decimal
     fees: Decimal
     funding: Decimal
+    liquidation_price: Decimal | None = None
+    """At which it alone would bring its account to the maintenance margin, by our count; None = no price does."""
 
 
 class OrderView(Struct, frozen=True, kw_only=True):

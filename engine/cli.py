@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from engine import totp
 
 if TYPE_CHECKING:
     from engine.core.journal import Anchor
+    from engine.setup import Setup
 
 DataOption = Annotated[Path, typer.Option("--data", help="Data folder.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
@@ -26,6 +28,8 @@ EnvironmentOption = Annotated[str, typer.Option(help="paper, testnet or live; de
 ASK_VENUES = "moondev.ask_venues"
 """Under this name in the context: `engine.doctor.AskVenues`, which only main can make."""
 LOOK_AT_THE_FILE = "Is it yours, is it of the right kind, is there room? `./moondev doctor` looks further."
+ASK_CHANNELS = "moondev.ask_channels"
+"""The same for `engine.doctor.AskChannels`."""
 HASH_DIGITS = 64
 DEFAULT_DATA = Path(".moondev/paper")
 
@@ -47,6 +51,17 @@ def data_folder(environment: str, data: Path | None) -> Path:
         raise MoonDevError(f"{strategies} is not a folder: move it away")
     strategies.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def setup_with(open_secrets: Callable[[Path], totp.Keeper]) -> Callable[[Path, Path | None], Setup]:
+    """How the guided set-up opens a data folder."""
+
+    def opened(data: Path, config: Path | None) -> Setup:
+        from engine.setup import Setup
+
+        return Setup(data, config, open_secrets(data))
+
+    return opened
 
 
 def environment_in(data: Path) -> str:
@@ -248,6 +263,7 @@ def doctor(
     """Look for what would stop the service from working, and say how to mend it."""
     from engine.doctor import examine
 
-    report = examine(config, data, context.obj, ask_venues=context.meta.get(ASK_VENUES))
+    ask_venues, ask_channels = context.meta.get(ASK_VENUES), context.meta.get(ASK_CHANNELS)
+    report = examine(config, data, context.obj, ask_venues=ask_venues, ask_channels=ask_channels)
     sys.stdout.write(report.as_json() if as_json else report.as_text())
     raise typer.Exit(0 if report.ok else 1)

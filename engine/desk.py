@@ -52,9 +52,13 @@ from risk.rules import RULES
 
 ANSWER_WITHIN_S = 10.0
 
-
 News: TypeAlias = Callable[[f.FactKey, f.FactKey], Awaitable[list[f.Fact]]]
 """What people should hear of, after one fact up to another; waits until it can be had."""
+
+
+async def no_earlier(_request_id: str) -> f.CommandDone | None:
+    """Nobody here keeps outcomes."""
+    return None
 
 
 async def no_report(_name: str) -> tuple[str, str]:
@@ -108,6 +112,8 @@ class Desk:
         """File name and text of an incident's report ("" = the newest); whoever has the journal says it here."""
         self.ledger: Callable[[int, int, Now], Awaitable[Performance]] = no_ledger
         """Counts a period's performance; whoever has the projection says it here."""
+        self.earlier: Callable[[str], Awaitable[f.CommandDone | None]] = no_earlier
+        """The first outcome of a request id, in words for who asks again; whoever has the projection says it here."""
         self.codes: Codes | None = None
         """Checks the one-time codes of voters; whoever has their secrets says it here, without it none is right."""
         self.links = Links(core, clock, self.report)
@@ -159,7 +165,8 @@ class Desk:
     ) -> f.CommandDone:
         """Send a command and wait for its outcome; never raises for a refusal.
 
-        Without a `request_id` one is made; with one, a repetition is answered REPEATED. `code` is the one-time code of
+        Without a `request_id` one is made; with one, a repetition gets the first outcome again (REPEATED where that is
+        not known): a crash may have swallowed its answer. `code` is the one-time code of
         who votes, breaks the glass or links an account: it is checked here and goes no further.
         """
         key = request_id or f"{actor.door}:{self.clock.now_ns()}:{next(self._ids)}"
@@ -194,7 +201,7 @@ class Desk:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 done = await future
                 await self._on_disk(done.seq)
-                return done
+                return (done.reason is Reason.REPEATED and await self.earlier(done.request_id)) or done
         except TimeoutError:
             self._waiting.pop(key, None)
             return self._refused(

@@ -18,6 +18,7 @@ from engine.core import budgets, trading
 from engine.core.core import Core
 from engine.core.state import MANUAL, Failover, StrategyState
 from engine.desk_breakers import breakers
+from engine.liquidation import liquidation_price
 from risk.breaker import BreakerState
 
 MILLI_NS = 1_000_000
@@ -157,6 +158,7 @@ def positions(core: Core) -> list[v.PositionView]:
                     ),
                     mark_price=price(instrument, mark),
                     notional=instrument.notional(mark, held.qty),
+                    liquidation_price=liquidation_price(core, account, held),
                     unrealised=held.unrealised(instrument, mark) if held.qty else ZERO,
                     realised=held.realised,
                     fees=held.fees,

@@ -25,6 +25,7 @@ from msgspec import Struct
 from domain.codec import to_json
 from domain.errors import ConfigError, JournalError
 from domain.ports import Secrets
+from domain.setup import ChannelFound
 from domain.views import VenuesFound
 from engine.config import Config, remembered
 from engine.config.parts import channel_secrets
@@ -43,6 +44,8 @@ Reach = Callable[[str], str]
 """Tries an address; "" when it answers, else why not."""
 AskVenues = Callable[[Config, Path], VenuesFound]
 """Looks at every real venue of the settings as a start does, with the keys of a data folder."""
+AskChannels = Callable[[Config, Path], list[ChannelFound]]
+"""Looks at every channel of the settings as the service uses it, with the secrets of a data folder."""
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -89,6 +92,7 @@ def examine(
     environment: str = "",
     reach: Reach | None = None,
     ask_venues: AskVenues | None = None,
+    ask_channels: AskChannels | None = None,
 ) -> Report:
     """Check machine, data folder, settings, secrets and network of one set-up.
 
@@ -106,6 +110,8 @@ def examine(
         checks.append(_network(config, reach or reachable))
         if config.venues:
             checks.append(_venues(config, data, ask_venues))
+        if ask_channels is not None:
+            checks += _channels(ask_channels(config, data))
     return Report(checks=tuple(checks))
 
 
@@ -332,6 +338,16 @@ def _venues(config: Config, data: Path, ask: AskVenues | None) -> Check:
         return _check("venues", FAIL, "\n".join([*found.problems, *keys]), fix)
     asked = "" if ask is None else ": they answer, list every contract, and a start would take their accounts"
     return _check("venues", OK, "\n".join([f"{'; '.join(names)}{asked}", *keys]))
+
+
+def _channels(found: list[ChannelFound]) -> Iterator[Check]:
+    """How people are reached; nothing where no channel is switched on."""
+    good = [f"{one.where}: {one.text}" for one in found if one.ok]
+    bad = [one for one in found if not one.ok]
+    if good and not bad:
+        yield _check("channels", OK, "\n".join(good))
+    for one in bad:
+        yield _check("channels", FAIL if one.severe else WARN, f"{one.where}: {one.text}", one.fix)
 
 
 def _network(config: Config, reach: Reach) -> Check:

@@ -26,7 +26,7 @@ from risk.statistics import RoundTrips, profit_factor, sharpe, sortino, win_rate
 BUCKETS = 400
 """Spans of a thinned curve; of each its first and last point, its highs and its lows are kept."""
 GAP_NS = 10 * MINUTE_NS
-"""Without a sample for so long there is nothing to be drawn."""
+"""Without a sample for so long nothing is known, and nothing is drawn; with a slower timer for three of its ticks."""
 MOST_GAPS = 200
 NOBODY = "not attributed"
 ONE = Decimal(1)
@@ -88,6 +88,7 @@ class Now(Struct, frozen=True, kw_only=True):
     seq: int
     ts_ns: int
     told: FactKey
+    sample_ns: int
     equity: tuple[EquitySampled, ...]
     held: tuple[PositionSampled, ...]
 
@@ -102,6 +103,7 @@ def now_of(core: Core, now_ns: int, told: FactKey) -> Now:
         seq=state.seq,
         ts_ns=max(now_ns, state.ts_ns),
         told=told,
+        sample_ns=state.settings.execution.equity_sample_ns,
         equity=tuple(equity_fact(core, account) for account in state.accounts.values()),
         held=tuple(held),
     )
@@ -110,10 +112,11 @@ def now_of(core: Core, now_ns: int, told: FactKey) -> Now:
 class Curve:
     """Equity through a period: its days, its deepest fall, its growth, and points enough to draw it."""
 
-    def __init__(self, first: Sample, end_ns: int) -> None:
-        """Begin with the period's first sample; the last one is at `end_ns`."""
+    def __init__(self, first: Sample, end_ns: int, sample_ns: int = MINUTE_NS) -> None:
+        """Begin with the period's first sample; the last one is at `end_ns`, and they are `sample_ns` apart."""
         self.first = self.last = first
         self.gaps: list[Gap] = []
+        self._gap_ns = max(GAP_NS, 3 * sample_ns)
         self.days: list[Day] = []
         self.worst = Fall(peak_ns=first.ts_ns, trough_ns=first.ts_ns)
         self.drawdown = ZERO
@@ -135,7 +138,7 @@ class Curve:
         if now.ts_ns // DAY_NS != last.ts_ns // DAY_NS:
             self._closes.append((last.ts_ns, self._index(last)))
             self._close_day(now)
-        if now.ts_ns - last.ts_ns > GAP_NS and len(self.gaps) < MOST_GAPS:
+        if now.ts_ns - last.ts_ns > self._gap_ns and len(self.gaps) < MOST_GAPS:
             self.gaps.append(Gap(last.ts_ns, now.ts_ns))
         if flow:
             self._paid_in = paid_in

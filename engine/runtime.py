@@ -66,7 +66,7 @@ from engine.replay import facts_of
 from engine.storage import reads
 from engine.storage.database import database_url
 from engine.storage.ledger import Ledger
-from engine.storage.news import news
+from engine.storage.news import news, outcome
 from engine.storage.projector import Projector
 from engine.storage.writer import ProjectionWriter
 from engine.strategies import registry
@@ -264,6 +264,7 @@ class Runtime:
         self.lock_down.obey(venues)
         self.desk.market, self.desk.venues = market, venues.views
         self.desk.ledger = Ledger(self._projector, lambda: self.projection.gap).performance
+        self.desk.earlier = partial(outcome, self._projector)
         await venues.start(self._hear)
         last_beat = self.heart.last()
         lost = lost_end.find(self.journal, self.core.state, self._database, await venues.client_ids(), last_beat)

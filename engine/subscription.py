@@ -51,3 +51,7 @@ class FactSubscription:
             self._ready.clear()
             await self._ready.wait()
         return self._unread.popleft()
+
+    def take(self, limit: int) -> list[f.Fact]:
+        """Up to `limit` facts that are there already."""
+        return [self._unread.popleft() for _ in range(min(limit, len(self._unread)))]

@@ -24,6 +24,10 @@ from domain.ports import Secrets
 class Speaker(Carrier, Protocol):
     """A carrier that holds connections or threads until it is closed."""
 
+    async def probe(self, recipient: str) -> bool:
+        """Whether a letter would be taken now, found out silently; False when it cannot be. Raises as `deliver` does."""
+        ...
+
     async def aclose(self) -> None:
         """Give up what it holds."""
         ...

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from datetime import UTC, datetime
@@ -14,7 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bot.call import Call, Effect, Verb
-from bot.jobs.queue import OPEN, Job, JobRefused, Result, bar
+from bot.charts.draw import drawn
+from bot.charts.studio import NotDrawn
+from bot.jobs.picture import sheet_of
+from bot.jobs.queue import OPEN, Job, JobRefused, bar
 from bot.message import Block, Message, Pairs, Picture, Table, Text, age_text, refusal, utc_text
 from bot.parse import Argument, UsageError, params_of, suggest, symbols
 from bot.rows import kinds
@@ -22,6 +26,7 @@ from bot.times import EXAMPLES, period_of, span_of
 from domain.settings import RoleName
 
 if TYPE_CHECKING:
+    from bot.room import ControlRoom
     from engine.desk import Desk
 
 SIMULATED: Final = "simulated"
@@ -106,7 +111,7 @@ async def show_job(call: Call) -> Message:
     job = await _asked(call)
     result = await call.room.jobs.result(job) if job.state == "done" else None
     if result is not None:
-        return result.message
+        return result
     rows = [("state", _state(call, job)), ("by", job.person), ("asked", utc_text(job.created_ns))]
     if job.note:
         rows.append(("why", job.note))
@@ -142,7 +147,7 @@ def _state(call: Call, job: Job) -> str:
     return f"{job.state}, {age_text((job.ended_ns - job.started_ns) / 1e9)}"
 
 
-def shown(job: Job, output: str, file: Path) -> Result:  # noqa: ARG001
+async def shown(room: ControlRoom, job: Job, output: str, file: Path) -> Message:
     """What a finished backtest has to show: its figures, and the curve of equity. Raises `ValueError`, `OSError`."""
     figures: list[tuple[str, str]] = []
     for line in output.splitlines():
@@ -151,9 +156,15 @@ def shown(job: Job, output: str, file: Path) -> Result:  # noqa: ARG001
             figures.append((name, text))
     if not figures:
         raise ValueError("nothing was printed")
-    blocks: tuple[Block, ...] = (Text(job.words), Pairs(tuple(figures)))
+    blocks: list[Block] = [Text(job.words), Pairs(tuple(figures))]
     pictures: tuple[Picture, ...] = ()
-    return Result(Message(title=f"{job.name}: done", blocks=blocks, pictures=pictures), pictures)
+    try:
+        sheet = await asyncio.to_thread(sheet_of, file, room.zone(job.person))
+        pictures = (await drawn("backtest", room, sheet),)
+    except (NotDrawn, OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        blocks.append(Text(f"Without the chart: {why}."))
+    return Message(title=f"{job.name}: done", blocks=tuple(blocks), pictures=pictures)
 
 
 def _jobs(_: Desk) -> list[str]:

@@ -10,14 +10,14 @@ import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import structlog
 from msgspec import Struct
 
 from bot.jobs import process
-from bot.message import Message, Pairs, Picture, Text, age_text
+from bot.message import Message, Pairs, Text, age_text
 from bot.outbox import Outbox
 from bot.store import OpsStore
 from domain.facts import Severity
@@ -55,19 +55,12 @@ class Job(Struct, frozen=True, kw_only=True):
         return f"J{self.id}"
 
 
-class Result(Struct, frozen=True):
-    """What a finished job has to show."""
-
-    message: Message
-    pictures: tuple[Picture, ...] = ()
-
-
 class JobRefused(Exception):
     """There are too many; the text says what to do."""
 
 
-Show = Callable[[Job, str, Path], "Result"]
-"""Makes a message of a job's output and its result file; called in a thread, may raise anything."""
+Show = Callable[[Job, str, Path], Awaitable[Message]]
+"""Makes a message of a job's output and its result file; may raise `OSError` and `ValueError`."""
 
 
 class Jobs:
@@ -76,16 +69,25 @@ class Jobs:
     def __init__(
         self, store: OpsStore, outbox: Outbox, folder: Path, show: Show, limit_s: float = TIME_LIMIT_S
     ) -> None:
-        self.program: tuple[str, ...] = ()
-        """How a backtest is started, given by `main.py`; empty = it cannot be from here."""
         self.progress: dict[int, float] = {}
         self._store = store
         self._outbox = outbox
         self._folder = folder
         self._show = show
         self._limit_s = limit_s
+        self._program: tuple[str, ...] = ()
         self._news = asyncio.Event()
         self._running: tuple[int, asyncio.Task[process.Ended]] | None = None
+
+    @property
+    def program(self) -> tuple[str, ...]:
+        """How a backtest is started, given by `main.py`; empty = not from here, and what waits goes on waiting."""
+        return self._program
+
+    @program.setter
+    def program(self, words: tuple[str, ...]) -> None:
+        self._program = words
+        self._news.set()
 
     async def add(self, person: str, chat: str, words: str, command: Sequence[str], request: str) -> tuple[Job, int]:
         """Put a job in the queue, once per request; the job, and how many are before it. Raises `JobRefused`."""
@@ -130,11 +132,11 @@ class Jobs:
             self._running[1].cancel()
         return True
 
-    async def result(self, job: Job) -> Result | None:
+    async def result(self, job: Job) -> Message | None:
         """What a finished job has to show, again; None when it is not there (any more)."""
         output, file = self._folder / f"{job.id}.txt", self._folder / f"{job.id}.json"
         try:
-            return await asyncio.to_thread(lambda: self._show(job, output.read_text(encoding="utf-8"), file))
+            return await self._show(job, await asyncio.to_thread(output.read_text, "utf-8"), file)
         except (OSError, ValueError):
             return None
 
@@ -147,7 +149,7 @@ class Jobs:
         while True:
             self._news.clear()
             waiting = await self._read("select * from jobs where state = 'waiting' order by id limit 1")
-            if waiting:
+            if waiting and self._program:
                 await self._work(waiting[0])
             else:
                 await self._news.wait()
@@ -155,9 +157,8 @@ class Jobs:
     async def _work(self, job: Job) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = self._folder / f"{job.id}.json"
-        command = (*self.program, *job.command, "--progress", "lines", "--json", str(file))
-        if not self.program or not await self._mark(job.id, "running", started_ns=time.time_ns()):
-            await self._mark(job.id, "failed", "backtests cannot be run from here")
+        command = (*self._program, *job.command, "--progress", "lines", "--json", str(file))
+        if not await self._mark(job.id, "running", started_ns=time.time_ns()):
             return
         pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.progress[job.id] = 0.0
@@ -194,7 +195,7 @@ class Jobs:
         output.write_text(ended.output, encoding="utf-8")
         result = await self.result(job)
         if await self._mark(job.id, "done"):
-            shown = result.message if result is not None else _over(job, "failed", "its result cannot be read")
+            shown = result if result is not None else _over(job, "failed", "Its result cannot be read.")
             await self._tell(job, "end", shown)
             await self._tell(job, "card", _over(job, "done", "The figures are below."), edits=True)
         self._tidy()

@@ -23,7 +23,7 @@ def person_of(screen: Screen, tools: Tools, given: str, field: str) -> str:
     def unknown(text: str) -> str:
         return "" if text in known else f"there are {', '.join(known)}"
 
-    free = [one["id"] for one in real_persons(tools) if not one[field]]
+    free = [one["id"] for one in real_persons(tools) if not one.get(field)]
     return screen.ask("Whose account is it", option="--person", default=(free or known)[0], check=unknown)
 
 

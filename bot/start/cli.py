@@ -97,6 +97,51 @@ class Steps:
 
             discord_step(screen, tools, person=person, account=account, guild=guild, channel=channel, test=test)
 
+    def email(  # noqa: PLR0913, PLR0917 - one option each
+        self,
+        data: DataOption = None,
+        config: ConfigOption = None,
+        person: PersonOption = "",
+        address: Annotated[str, typer.Option(help="The person's address.")] = "",
+        server: Annotated[str | None, typer.Option(help="Mail server.")] = None,
+        port: Annotated[int | None, typer.Option(help="Its port.")] = None,
+        tls: Annotated[str | None, typer.Option(help="starttls, tls, or none on this machine.")] = None,
+        user: Annotated[str | None, typer.Option(help="User name; none = no login.")] = None,
+        sender: Annotated[str | None, typer.Option(help="Address that mails come from.")] = None,
+        *,
+        yes: YesOption = False,
+    ) -> None:
+        """Connect a mailbox (password: MOONDEV_EMAIL_PASSWORD or asked for), with a test mail."""
+        with self._opened("email", data, config, yes=yes) as (screen, tools):
+            from bot.start.mail import email_step
+
+            given = {"server": server, "port": port, "tls": tls, "user": user, "sender": sender}
+            email_step(screen, tools, person=person, address=address, given=given)
+
+    def sms(
+        self,
+        data: DataOption = None,
+        config: ConfigOption = None,
+        person: PersonOption = "",
+        number: Annotated[str, typer.Option(help="The person's number, +49...")] = "",
+        account: Annotated[str, typer.Option(help="Account SID.")] = "",
+        sender: Annotated[str, typer.Option(help="Number that messages come from.")] = "",
+        *,
+        yes: YesOption = False,
+    ) -> None:
+        """Connect Twilio (token: MOONDEV_SMS_TOKEN or asked for), with a test message."""
+        with self._opened("sms", data, config, yes=yes) as (screen, tools):
+            from bot.start.mail import sms_step
+
+            sms_step(screen, tools, person=person, number=number, given={"account": account, "sender": sender})
+
+    def check(self, data: DataOption = None, config: ConfigOption = None) -> None:
+        """Look at every channel: tokens, chats, permissions. Nothing is sent; a running service is not disturbed."""
+        with self._opened("check", data, config, yes=True) as (screen, tools):
+            from bot.start.check import check
+
+            check(screen, tools)
+
     @contextmanager
     def _opened(
         self, step: str, data: Path | None, config: Path | None, *, yes: bool
@@ -126,4 +171,7 @@ def register(app: typer.Typer, default_data: Path, open_tools: OpenTools) -> Non
     group.command("people")(steps.people)
     group.command("telegram")(steps.telegram)
     group.command("discord")(steps.discord)
+    group.command("email")(steps.email)
+    group.command("sms")(steps.sms)
+    group.command("check")(steps.check)
     app.add_typer(group, name="init", help="Set up persons, Telegram and Discord, guided. Steps can be run alone.")

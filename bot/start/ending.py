@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bot.start.check import check
 from bot.start.discord import discord_step
+from bot.start.mail import email_step, sms_step
 from bot.start.people import own_persons, people
 from bot.start.screen import Screen
 from bot.start.telegram import telegram_step
-from bot.start.tools import Tools
+from bot.start.tools import Tools, bot_of
 
 
 def everything(screen: Screen, tools: Tools) -> None:
@@ -17,6 +19,17 @@ def everything(screen: Screen, tools: Tools) -> None:
         telegram_step(screen, tools)
     if screen.confirm("Connect Discord?", default=True):
         discord_step(screen, tools)
+    if screen.confirm("Alerts by e-mail too?", default=False):
+        email_step(screen, tools, given={})
+    if screen.confirm("Critical alerts as text messages too?", default=False):
+        sms_step(screen, tools, given={})
+    if any(_is_on(tools)):
+        check(screen, tools)
+
+
+def _is_on(tools: Tools) -> tuple[bool, ...]:
+    config = bot_of(tools)
+    return config.telegram.enabled, config.discord.enabled, config.email.enabled, config.sms.enabled
 
 
 def ending(screen: Screen, tools: Tools) -> None:

@@ -35,7 +35,7 @@ def person_change(tools: Tools, person: str, **fields: Any) -> dict[Path, Any]: 
     return {("persons",): listed}
 
 
-def with_one(known: object, one: int) -> list[int]:
+def with_one(known: object, one: int | str) -> list[int | str]:
     """A list of the settings with one more in it."""
     listed = list(known) if isinstance(known, list) else []
     return listed if one in listed else [*listed, one]

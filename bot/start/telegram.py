@@ -42,9 +42,9 @@ class Place(Struct, frozen=True):
     name: str
 
     @property
-    def setting(self) -> int:
+    def setting(self) -> int | str:
         """As the settings have it."""
-        return self.chat
+        return f"{self.chat}:{self.topic}" if self.topic else self.chat
 
 
 class Sender(Struct, frozen=True):

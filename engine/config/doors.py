@@ -11,6 +11,7 @@ from engine.config.section import Section
 
 SECOND_NS = 10**9
 MINUTE_NS = 60 * SECOND_NS
+HOUR_NS = 60 * MINUTE_NS
 
 
 class TelegramSection(Section):
@@ -50,8 +51,32 @@ class AlertsSection(Section):
     fill_wait_ns: PositiveDurationNs = Field(default=5 * SECOND_NS, alias="fill_wait")
     """How long the first fill waits for others to be told with it."""
     fill_interval_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="fill_interval")
-    repeat_ns: PositiveDurationNs = Field(default=5 * MINUTE_NS, alias="repeat")
-    """An alert of the same kind is counted, not repeated, for this long; critical ones never."""
+    group_wait_ns: PositiveDurationNs = Field(default=5 * SECOND_NS, alias="group_wait")
+    """Alerts of one kind at one place are told together after this; critical ones do not wait."""
+    update_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="update")
+    """How often their message is brought up to date."""
+    renew_ns: PositiveDurationNs = Field(default=5 * MINUTE_NS, alias="renew")
+    """What comes this long after the last message gets a new one instead of an edit of what nobody sees any more."""
+    repeat_ns: PositiveDurationNs = Field(default=4 * HOUR_NS, alias="repeat")
+    """What still stands is told again."""
+    settle_ns: PositiveDurationNs = Field(default=15 * MINUTE_NS, alias="settle")
+    """What nothing ends is over when nothing more of it has come for this long; critical ones need a person."""
+    reopen_ns: PositiveDurationNs = Field(default=HOUR_NS, alias="reopen")
+    """What was acknowledged and still stands is told again after this, and people are called again."""
+    call_again_ns: PositiveDurationNs = Field(default=2 * MINUTE_NS, alias="call_again")
+    call_secondary_ns: PositiveDurationNs = Field(default=5 * MINUTE_NS, alias="call_secondary")
+    call_everyone_ns: PositiveDurationNs = Field(default=10 * MINUTE_NS, alias="call_everyone")
+    call_repeat_ns: PositiveDurationNs = Field(default=10 * MINUTE_NS, alias="call_repeat")
+    """When those on call, the second in line and everybody are called for a critical alert, and how often then."""
+    safe_action: Literal["pause", "halt", "none"] = "pause"
+    safe_after_ns: PositiveDurationNs = Field(default=15 * MINUTE_NS, alias="safe_after")
+    """What is done if nobody has acknowledged a critical alert by then: pause every strategy, halt, or nothing."""
+    on_call: list[Name] = []
+    """Ids of persons; empty = every trader and above."""
+    secondary: list[Name] = []
+    """Ids of persons; empty = everybody of role risk and above."""
+    digest_hour_utc: int = Field(default=8, ge=-1, le=23)
+    """When small news are told, once a day; -1 = never."""
 
 
 class EmailSection(Section):

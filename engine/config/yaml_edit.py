@@ -2,8 +2,8 @@
 
     edited(text, {("telegram", "enabled"): True})    the text with that setting; `None` takes the key out
 
-A path is made of keys; in a list of things with an id, of the id. What is changed is written in one line, and the
-result is read again: a text that does not then say exactly what was asked for is refused, never written.
+A path is made of keys; in a list, of the id, person or name that a thing has. What is changed is written in one line,
+and the result is read again: a text that does not then say exactly what was asked for is refused, never written.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ Value: TypeAlias = Any
 Path: TypeAlias = tuple[str, ...]
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]*")
 _WORDS_OF_YAML = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
-ID = "id"
+IDS = ("id", "person", "name")
+"""What a thing of a list is known by: the first of these that it has."""
 
 
 def edited(text: str, changes: Mapping[Path, Value]) -> str:
@@ -56,19 +57,22 @@ def _with(document: Value, path: Path, value: Value) -> Value:
         return value
     first, rest = path[0], path[1:]
     if isinstance(document, list):
-        kept = [item for item in document if not (isinstance(item, dict) and item.get(ID) == first)]
+        kept = [item for item in document if _id_of(item) != first]
         if not rest and value is None:
             return kept
         if len(kept) == len(document):
             return [*document, _with({}, rest, value)]
-        return [_with(item, rest, value) if isinstance(item, dict) and item.get(ID) == first else item
-                for item in document]  # fmt: skip
+        return [_with(item, rest, value) if _id_of(item) == first else item for item in document]
     known = dict(document) if isinstance(document, dict) else {}
     if not rest and value is None:
         known.pop(first, None)
     else:
         known[first] = _with(known.get(first), rest, value)
     return known
+
+
+def _id_of(item: Value) -> Value:
+    return next((item[key] for key in IDS if key in item), None) if isinstance(item, dict) else None
 
 
 def _edited(text: str, path: Path, value: Value) -> str:
@@ -106,7 +110,10 @@ def _child(node: yaml.Node, key: str) -> yaml.Node | None:
 
 def _child_of_item(item: yaml.Node) -> str | None:
     """The id of a thing in a list."""
-    found = _child(item, ID) if isinstance(item, yaml.MappingNode) else None
+    if not isinstance(item, yaml.MappingNode):
+        return None
+    named = (found for key in IDS if (found := _child(item, key)) is not None)
+    found = next(named, None)
     return found.value if isinstance(found, yaml.ScalarNode) else None
 
 

@@ -117,15 +117,17 @@ def tell(core: Core, venue: str, operation: VenueOperation, breaker: Breaker) ->
         case BreakerState.OPEN:
             again = f"It is tried again at {clock_text(breaker.until_ns)}" if breaker.until_ns else "People release it"
             text = f"Breaker of {what} is open: {breaker.why}. Until then {stops} pass. {again}."
-            core.alert(Severity.ERROR, "breaker_open", text)
+            severity, kind = Severity.ERROR, "breaker_open"
         case BreakerState.FORCED_OPEN:
             text = f"Breaker of {what} is open by hand ({breaker.by}): {stops} pass. /breaker {venue} auto releases it."
-            core.alert(Severity.WARNING, "breaker_open", text)
+            severity, kind = Severity.WARNING, "breaker_open"
         case BreakerState.HALF_OPEN:
             text = f"Breaker of {what} is half open: orders there are {size} % of their size until it has answered."
-            core.alert(Severity.WARNING, "breaker_half_open", text)
+            severity, kind = Severity.WARNING, "breaker_half_open"
         case BreakerState.CLOSED:
-            core.alert(Severity.WARNING, "breaker_closed", f"Breaker of {what} is closed: it is used as before.")
+            text = f"Breaker of {what} is closed: it is used as before."
+            severity, kind = Severity.WARNING, "breaker_closed"
+    core.alert(severity, kind, text, venue=venue, operation=operation.value)
 
 
 def clock_text(ts_ns: int) -> str:

@@ -29,7 +29,8 @@ def on_budget_left(core: Core, event: BudgetLeft) -> None:
     if step == before:
         return
     left = words(core, account) if step else f"actions enough again ({event.left:,}). Quotes are moved as ever."
-    core.alert(Severity.WARNING if step > before else Severity.INFO, "actions_left", f"{event.account} has {left}")
+    severity = Severity.WARNING if step > before else Severity.INFO
+    core.alert(severity, "actions_left", f"{event.account} has {left}", account=account.id)
 
 
 def words(core: Core, account: Account) -> str:

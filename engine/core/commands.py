@@ -15,6 +15,7 @@ from domain.facts import RequestStatus, Severity, StrategyStatus
 from domain.settings import RoleName, strategy_id_problem
 from domain.verdict import Reason, Veto
 from engine.core import (
+    alerting,
     asking,
     cancels,
     config,
@@ -33,41 +34,12 @@ from engine.core import (
 )
 from engine.core.core import Core
 from engine.core.matrix import by_hand
+from engine.core.roles import ROLE_NEEDED
 from engine.core.state import Request
 
 REMEMBERED_COMMANDS = 10_000
 RULES = (c.ApplySettings, c.ChangeSettings)
 """What changes the rules themselves has its own time to live."""
-
-ROLE_NEEDED: dict[type[c.Command], RoleName] = {
-    c.Halt: RoleName.TRADER,
-    c.Flatten: RoleName.TRADER,
-    c.Resume: RoleName.RISK,
-    c.Approve: RoleName.VIEWER,
-    c.Deny: RoleName.VIEWER,
-    c.LoadStrategy: RoleName.TRADER,
-    c.UnloadStrategy: RoleName.TRADER,
-    c.StartStrategy: RoleName.TRADER,
-    c.PauseStrategy: RoleName.TRADER,
-    c.SetParams: RoleName.TRADER,
-    c.ManualTarget: RoleName.TRADER,
-    c.ManualLimit: RoleName.TRADER,
-    c.CancelOrder: RoleName.TRADER,
-    c.SetHold: RoleName.TRADER,
-    c.SetCap: RoleName.TRADER,
-    c.RaiseEnvelope: RoleName.RISK,
-    c.ApplySettings: RoleName.ADMIN,
-    c.SetBreaker: RoleName.TRADER,
-    c.Override: RoleName.RISK,
-    c.EndOverride: RoleName.TRADER,
-    c.BreakGlass: RoleName.VIEWER,
-    c.Review: RoleName.RISK,
-    c.AcknowledgeIncident: RoleName.TRADER,
-    c.RecoverIncident: RoleName.RISK,
-    c.ChangeSettings: RoleName.RISK,
-    c.CancelOrders: RoleName.TRADER,
-}
-"""Least role per command; voting is judged by the quorum rules instead."""
 
 
 def verb_of(command: c.Command) -> str:
@@ -203,6 +175,10 @@ def override(  # noqa: PLR0911 - one per command
             return reconcile.recover(core, who, command.incident)
         case c.ChangeSettings():
             return change_settings(core, event, who, command)
+        case c.AcknowledgeAlert() | c.UnmuteAlerts() | c.RouteAlerts():
+            return alerting.carry_out(core, who, command)
+        case c.MuteAlerts() if not command.critical:
+            return alerting.mute(core, who, command)
         case _:
             return ask_quorum(core, event, command)
 
@@ -231,6 +207,8 @@ def change_settings(core: Core, event: CommandReceived, who: str, command: c.Cha
 
 def objection(core: Core, command: c.Command) -> Veto | None:
     """Why a command makes no sense now, before anyone votes on it, and when they have."""
+    if isinstance(command, c.MuteAlerts):
+        return alerting.objection(core, command)
     if not isinstance(command, c.ChangeSettings):
         return operate.objection(core, command)
     after = config.settings_after(core, command)
@@ -322,7 +300,7 @@ def approve(core: Core, person: str, ballot: c.Approve, door: c.Door) -> Veto | 
     return f"{request.id} ({request.digest[: requests.SHOWN]}) is approved. {outcome}"
 
 
-def release(core: Core, request: Request) -> Veto | str:
+def release(core: Core, request: Request) -> Veto | str:  # noqa: PLR0911 - one per refusal, one per kind
     """Carry out an approved request: exactly what was asked, if nothing speaks against it by now."""
     if request.digest != requests.content_digest(request):
         return Veto(Reason.DIGEST, f"{request.id} is not what it was when it was opened")
@@ -339,6 +317,8 @@ def release(core: Core, request: Request) -> Veto | str:
         return Veto(Reason.MOVED, "other settings have come into force; ask again, on top of them")
     if isinstance(request.command, c.Override):
         return overrides.begin(core, request, request.command)
+    if isinstance(request.command, c.MuteAlerts):
+        return alerting.mute(core, " and ".join(dict.fromkeys([request.requester, *request.votes])), request.command)
     if isinstance(request.command, c.ManualLimit):
         return manual.release(core, request.requester, request.command)
     return give(core, " and ".join(request.votes), request.command, asker=request.requester)
@@ -394,5 +374,5 @@ def deny(core: Core, person: str, command: c.Deny) -> Veto | str:
         requests.remember_denial(core, request.asker or request.requester)
     request.denied_by = "" if command.reason else person
     requests.end(core, request, RequestStatus.DENIED, f"denied by {person}: {command.reason or 'no reason given'}")
-    core.alert(Severity.INFO, "denied", f"{request.id} was denied by {person}.")
+    core.alert(Severity.INFO, "denied", f"{request.id} was denied by {person}.", request=request.id)
     return f"{request.id} is denied." if command.reason else f"{request.id} is denied. Why? /deny {request.id} REASON"

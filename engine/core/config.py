@@ -134,7 +134,8 @@ def record(core: Core, after: Settings, by: str, why: str) -> ConfigVersion:
     del state.config_versions[:-REMEMBERED]
     reason = f" Why: {why}." if why else ""
     text = f"Settings version {version.number}, by {by}: {'; '.join(version.changes) or 'no change'}.{reason}"
-    core.alert(Severity.WARNING, "settings", f"{text} /config rollback {version.number - 1} takes it back.")
+    back = f"/config rollback {version.number - 1} takes it back."
+    core.alert(Severity.WARNING, "settings", f"{text} {back}", version=str(version.number))
     return version
 
 
@@ -160,11 +161,12 @@ def on_file_read(core: Core, event: SettingsFileRead) -> None:
         return
     if event.problem:
         text = f"The settings file {event.file} cannot be used: {event.problem}. What is in force stays."
-        core.alert(Severity.WARNING, "settings", text)
+        core.alert(Severity.WARNING, "settings", text, file=event.file)
     elif event.changes:
         core.alert(
             Severity.WARNING,
             "settings",
             f"The settings file {event.file} differs from what is in force, which stays: {'; '.join(event.changes)}. "
             f"To ask for it: ./moondev apply-settings {event.file}, or /config set one by one.",
+            file=event.file,
         )

@@ -321,9 +321,9 @@ class Core:
         """seq, index and ts_ns for the next fact."""
         return {"seq": self.state.seq, "index": len(self.facts), "ts_ns": self.state.ts_ns}
 
-    def alert(self, severity: facts.Severity, kind: str, text: str) -> None:
-        """Tell people something they should know."""
-        self.facts.append(facts.Alerted(**self.at(), severity=severity, kind=kind, text=text))
+    def alert(self, severity: facts.Severity, kind: str, text: str, **labels: str) -> None:
+        """Tell people something they should know; kind and `labels` name what it is."""
+        self.facts.append(facts.Alerted(**self.at(), severity=severity, kind=kind, text=text, labels=labels))
 
     def refuse(self, slot: Slot, reason: Reason, detail: str = "") -> None:
         """Publish a refusal once; the same refusal of the same slot is not repeated."""

@@ -78,4 +78,5 @@ def may_have_fired(core: Core, account: Account, venue_ts_ns: int, *, said: bool
             f"{account.id}: the venue's dead-man's switch has fired: it did not hear from this engine in time and "
             "cancelled every order, stops included. What is still wanted is placed again; look at /positions and "
             "/orders, and at the connection.",
+            account=account.id,
         )

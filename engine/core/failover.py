@@ -45,6 +45,8 @@ def claim(core: Core, spec: StrategySpec) -> None:
                 f"{spec.id} has no backup for {found.instrument}: {found.backup} on {found.account} "
                 f"{f'belongs to {slot.owner}' if slot.owner else 'holds what nobody here owns'}. Close it there, or "
                 "name another account in failover.",
+                strategy=spec.id,
+                instrument=found.instrument,
             )
             continue
         slot.owner = spec.id
@@ -140,11 +142,12 @@ def move(core: Core, pair: Pair, *, on_backup: bool, why: str) -> None:
         f"What is held at {venue_of(here.account)} is only reduced and keeps its protections there; orders without an "
         "answer count as filled."
     )
+    labels = {"strategy": owner, "instrument": name}
     if on_backup:
         back = f"It returns when {venue_of(here.account)} has been well for {pair.spec.return_after_ns / 1e9:g} s."
-        core.alert(Severity.ERROR, "failover", f"Fail-over: {text}{why}. {stays} {back}")
+        core.alert(Severity.ERROR, "failover", f"Fail-over: {text}{why}. {stays} {back}", **labels)
     else:
-        core.alert(Severity.WARNING, "failback", f"Back from fail-over: {text}{why}. {stays}")
+        core.alert(Severity.WARNING, "failback", f"Back from fail-over: {text}{why}. {stays}", **labels)
     view = core.views.get(owner)
     kinds = {feed.kind: None for feed in view.feeds if feed.instrument == name} if view is not None else {}
     if view is not None and (FeedKind.BBO in kinds or FeedKind.BOOK in kinds):

@@ -269,6 +269,10 @@ def on_breach(core: Core, event: SecurityBreach) -> None:
         halt(core, "breaker security", f"{event.source}: {event.text}")
 
 
+def about_alerts(_core: Core, _who: str, _command: c.Command) -> None:
+    """Nothing about trading; the control room had heard of it, or a person says it again."""
+
+
 COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.Halt: on_halt,
     c.Resume: resume,
@@ -294,6 +298,10 @@ COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.RecoverIncident: ask_again,
     c.ChangeSettings: change_settings,
     c.CancelOrders: hold_all_cancelled,
+    c.AcknowledgeAlert: about_alerts,
+    c.MuteAlerts: about_alerts,
+    c.UnmuteAlerts: about_alerts,
+    c.RouteAlerts: about_alerts,
 }
 
 EVENTS: dict[type, Callable[[Core, Any], None]] = {

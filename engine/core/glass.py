@@ -53,6 +53,7 @@ def break_glass(core: Core, who: str, command: c.BreakGlass, age_ns: int) -> Vet
         "break_glass",
         f"BREAK-GLASS {due.id} by {who}: {due.text}. Somebody else reviews it within "
         f"{state.settings.approvals.review_ns // HOUR_NS} h: /review {due.id} what you found.",
+        review=due.id,
     )
     if isinstance(done, Veto):
         return done
@@ -69,7 +70,7 @@ def drop_oldest(core: Core, who: str) -> None:
     del core.state.reviews[oldest.id]
     core.drop_timer(f"review:{oldest.id}")
     text = f"{oldest.id} (break-glass by {oldest.person}: {oldest.text}) waits for no review any more: "
-    core.alert(Severity.CRITICAL, "review_dropped", f"{text}{REMEMBERED_REVIEWS} newer ones do.")
+    core.alert(Severity.CRITICAL, "review_dropped", f"{text}{REMEMBERED_REVIEWS} newer ones do.", review=oldest.id)
 
 
 def review(core: Core, who: str, command: c.Review) -> Veto | str:
@@ -84,7 +85,8 @@ def review(core: Core, who: str, command: c.Review) -> Veto | str:
         return Veto(Reason.REASON_MISSING, "what did you find?")
     due.reviewed_by, due.note = who, command.note
     core.drop_timer(f"review:{due.id}")
-    core.alert(Severity.INFO, "reviewed", f"{due.id} (break-glass by {due.person}) was reviewed by {who}: {due.note}.")
+    text = f"{due.id} (break-glass by {due.person}) was reviewed by {who}: {due.note}."
+    core.alert(Severity.INFO, "reviewed", text, review=due.id)
     return f"{due.id} is reviewed."
 
 
@@ -94,9 +96,8 @@ def on_due(core: Core, review_id: str) -> None:
     if due is None or due.reviewed_by:
         return
     core.set_timer(f"review:{due.id}", core.state.ts_ns + 24 * HOUR_NS)
-    core.alert(
-        Severity.CRITICAL, "review_due", f"Nobody has reviewed {due.id}, break-glass by {due.person} ({due.text})."
-    )
+    text = f"Nobody has reviewed {due.id}, break-glass by {due.person} ({due.text})."
+    core.alert(Severity.CRITICAL, "review_due", text, review=due.id)
 
 
 def on_started(core: Core) -> None:

@@ -70,7 +70,7 @@ def open_(core: Core, kind: str, text: str, by: str = "engine", venue: str = "")
         del state.incidents[next(iter(state.incidents))]
     note(core, incident, BREACH, by, f"{kind}: {text}")
     now = trading_words(core, incident)
-    tell(core, Severity.CRITICAL, f"{name} ({kind}): {text} {now} {_NEXT[Stage.OPEN]}")
+    tell(core, incident, Severity.CRITICAL, f"{name} ({kind}): {text} {now} {_NEXT[Stage.OPEN]}")
     core.set_timer(f"incident:{name}", state.ts_ns + FOLLOW_UP_NS)
     return incident
 
@@ -89,7 +89,7 @@ def go_on(core: Core, incident: Incident, kind: str, text: str, by: str) -> Inci
     if not (is_full and is_known):
         note(core, incident, ALSO, by, said)
     severity = Severity.ERROR if was is Stage.OPEN else Severity.CRITICAL
-    tell(core, severity, f"{incident.id} goes on ({kind}): {text} {_NEXT[Stage.OPEN]}")
+    tell(core, incident, severity, f"{incident.id} goes on ({kind}): {text} {_NEXT[Stage.OPEN]}")
     incident.told = False
     core.set_timer_once(f"incident:{incident.id}", core.state.ts_ns + FOLLOW_UP_NS)
     return incident
@@ -100,9 +100,9 @@ def note(core: Core, incident: Incident, what: str, by: str, text: str = "") -> 
     incident.steps.append(Step(seq=core.state.seq, ts_ns=core.state.ts_ns, what=what, by=by, text=text))
 
 
-def tell(core: Core, severity: Severity, text: str) -> None:
+def tell(core: Core, incident: Incident, severity: Severity, text: str) -> None:
     """To everybody who must know: alerts of this kind go to every channel, and to each person alone."""
-    core.alert(severity, "incident", text)
+    core.alert(severity, "incident", text, incident=incident.id)
 
 
 def on_due(core: Core, name: str) -> None:
@@ -113,7 +113,7 @@ def on_due(core: Core, name: str) -> None:
     incident.told = True
     left = "; ".join(damage(core, incident))
     now = trading_words(core, incident)
-    tell(core, Severity.ERROR, f"{name}: {now} {left}. {_NEXT[incident.stage]}")
+    tell(core, incident, Severity.ERROR, f"{name}: {now} {left}. {_NEXT[incident.stage]}")
 
 
 def trading_words(core: Core, incident: Incident) -> str:
@@ -219,7 +219,7 @@ def acknowledge(core: Core, who: str, name: str, text: str) -> Veto | str:
     incident.damage = damage(core, incident)
     note(core, incident, Stage.ACKNOWLEDGED, who, text)
     report = "; ".join(incident.damage)
-    tell(core, Severity.WARNING, f"{incident.id}: {who} looks after it. Damage: {report}.")
+    tell(core, incident, Severity.WARNING, f"{incident.id}: {who} looks after it. Damage: {report}.")
     return f"{incident.id} is acknowledged by {who}. Damage: {report}. {_NEXT[incident.stage]}"
 
 
@@ -271,7 +271,7 @@ def on_reconciled(core: Core) -> None:
     if not is_held(core, incident):
         close(core, "engine")
         return
-    tell(core, Severity.WARNING, f"{incident.id}: the books are the venues'. {_NEXT[Stage.RECOVERED]}")
+    tell(core, incident, Severity.WARNING, f"{incident.id}: the books are the venues'. {_NEXT[Stage.RECOVERED]}")
 
 
 def is_held(core: Core, incident: Incident) -> bool:
@@ -291,4 +291,5 @@ def close(core: Core, by: str) -> None:
     core.drop_timer(f"incident:{incident.id}")
     lasted_s = (incident.closed_ns - incident.ts_ns) / SECOND_NS
     text = f"{incident.id} is over after {lasted_s:.0f} s, resumed by {by}. /incident report {incident.id} tells all."
-    tell(core, Severity.WARNING, text)
+    tell(core, incident, Severity.WARNING, text)
+    core.alert(Severity.INFO, "incident_over", f"{incident.id} is over.", incident=incident.id)

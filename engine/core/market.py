@@ -31,6 +31,8 @@ class Market(Struct):
     floor: int = 0
     ceiling: int = 0
     """The band of the volatility breaker: by a price outside of it nothing that adds risk is sent (0 = none yet)."""
+    is_told: bool = False
+    """People were told that its feed is not live, and not yet that it is again."""
 
     def reference(self) -> int:
         """The price that orders are judged and positions are valued by: mid of the touch, else mark, else last."""

@@ -152,6 +152,12 @@ def tell(core: Core, find: Callable[[InstrumentId], Sequence[StrategyView]], why
 
 def on_back(core: Core, instrument: InstrumentId) -> None:
     """Prices have come again: what waited for them goes on, and a fail-over may be over."""
+    market, venue = core.markets[instrument], instrument.partition(".")[2]
+    if market.is_told:
+        market.is_told = False
+        core.alert(
+            Severity.INFO, "feed_live", f"Prices of {instrument} come again.", venue=venue, instrument=instrument
+        )
     converge_instrument(core, instrument)
     if core.pairs:
         failover.settle(core)
@@ -171,7 +177,7 @@ def on_feed_status(core: Core, event: FeedStatus) -> None:
         if instrument == event.instrument or (not event.instrument and instrument.endswith("." + event.venue)):
             if event.state is LIVE:
                 continue  # that a feed is back says nothing of the price; the next one does, and lets go what waited
-            market.feed = event.state
+            market.feed, market.is_told = event.state, True
             on_feed(core, instrument, event.state)
             if event.state in SILENT:
                 silent.append(instrument)
@@ -179,11 +185,13 @@ def on_feed_status(core: Core, event: FeedStatus) -> None:
         converge_instrument(core, instrument)
     if event.state is not FeedState.LIVE:
         what = event.instrument or event.venue or "every venue"
+        labels = {"venue": event.venue or event.instrument.partition(".")[2], "instrument": event.instrument}
         core.alert(
             Severity.WARNING,
             f"feed_{event.state}",
             f"Market data of {what} {_SAYS[event.state]}: {event.detail or 'no detail'}. "
             "Nothing that adds risk is sent without a fresh price; protections rest at the venue.",
+            **{name: value for name, value in labels.items() if value},
         )
     if core.pairs and silent:
         failover.settle(core)

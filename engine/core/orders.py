@@ -180,9 +180,8 @@ def pause(core: Core, slot: Slot, order: Order) -> None:
 def on_filled(core: Core, event: Filled) -> None:
     """Book a fill once, whatever the order's status; fills of orders that are not ours mean Hold and ask."""
     if event.account not in core.state.accounts or event.instrument not in core.instruments:
-        core.alert(
-            Severity.ERROR, "foreign_fill", f"Fill for {event.account} {event.instrument}, which is not configured."
-        )
+        text = f"Fill for {event.account} {event.instrument}, which is not configured."
+        core.alert(Severity.ERROR, "foreign_fill", text, account=event.account, instrument=event.instrument)
         return
     if not portfolio.remember_fill(core, event):
         return
@@ -269,6 +268,8 @@ def hold_and_ask(core: Core, slot: Slot, event: Filled) -> None:
         "unexplained_fill",
         f"{what} {instrument.qty_text(event.qty)} {event.instrument} on {event.account}. "
         f"The slot is on hold; look at /positions, then release it with /hold {event.instrument} off.",
+        account=event.account,
+        instrument=event.instrument,
     )
 
 

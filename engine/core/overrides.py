@@ -131,6 +131,8 @@ def begin(core: Core, request: Request, command: c.Override) -> Veto | str:
         Severity.WARNING,
         "override",
         f"OVERRIDE: {text} ({', '.join(override.persons)}: {command.reason}). /overrides shows it and ends it early.",
+        rule=command.rule,
+        scope=command.scope,
     )
     return f"{text}; then the limit holds again by itself. /overrides end {command.rule} {command.scope} ends it early."
 
@@ -179,6 +181,8 @@ def end(core: Core, key: str, why: str) -> None:
         "override_ended",
         f"The override of {override.rule} for {override.scope} has ended: {why}. The limit holds again; what is beyond "
         "it may only be reduced.",
+        rule=override.rule,
+        scope=override.scope,
     )
 
 

@@ -121,7 +121,7 @@ def on_code_missed(core: Core, event: CodeMissed) -> None:
         return
     approvals, found = core.state.settings.approvals, standing(core, event.person)
     found.misses += 1
-    core.alert(Severity.INFO, "code", f"{event.person} gave a wrong code at {event.source}.")
+    core.alert(Severity.INFO, "code", f"{event.person} gave a wrong code at {event.source}.", person=event.person)
     if found.misses < approvals.code_misses:
         return
     found.misses, found.locked_until_ns = 0, core.state.ts_ns + approvals.code_lock_ns
@@ -131,4 +131,5 @@ def on_code_missed(core: Core, event: CodeMissed) -> None:
         f"{approvals.code_misses} wrong codes of {event.person}, the last at {event.source}: their votes are locked "
         f"for {approvals.code_lock_ns // MINUTE_NS} min. If that was not {event.person}, somebody has their account: "
         "take the link out of the settings.",
+        person=event.person,
     )

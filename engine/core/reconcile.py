@@ -169,6 +169,9 @@ def take_over(core: Core, account: Account, slot: Slot, theirs: VenuePosition | 
         f"{account.id} {slot.instrument}: the venue holds {show(position.qty)}, our books said {show(ours)}. The "
         f"venue's figure is taken over, the slot is on hold, {venue} is REDUCING. Look at the venue, then "
         f"/hold {slot.instrument} off and /resume {venue}.",
+        venue=venue,
+        account=account.id,
+        instrument=slot.instrument,
     )
     incident.open_(core, "position_mismatch", f"{differs}.", "reconciliation", venue)
 
@@ -179,7 +182,7 @@ def tell_margins(core: Core, account: Account, event: VenueSnapshot) -> None:
     for instrument, problem in found.items():
         if account.margins.get(instrument) != problem:
             text = f"{account.id} {instrument}: {problem}. Correct it at the venue, or in the settings."
-            core.alert(Severity.WARNING, "margin_mismatch", text)
+            core.alert(Severity.WARNING, "margin_mismatch", text, account=account.id, instrument=instrument)
     account.margins = found
 
 
@@ -216,6 +219,7 @@ def reconcile_cash(core: Core, account: Account, event: VenueSnapshot, *, first:
             Severity.WARNING,
             "cash_mismatch",
             f"{account.id}: the venue's cash differs from our books by {difference}; the venue's figure is taken.",
+            account=account.id,
         )
         samples.take_over_cash(core, account, event.cash)
 

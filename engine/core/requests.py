@@ -26,6 +26,8 @@ from risk.approvals import Terms
 REMEMBERED_REQUESTS = 200
 SHOWN = 8
 """Characters of a digest that people see."""
+TWO = 2
+"""Persons that it takes to mute critical alerts, who asks among them."""
 
 
 def publish(core: Core, request: Request, *, reminder: bool = False) -> None:
@@ -59,6 +61,8 @@ def terms(core: Core, request: Request) -> Terms:
 def votes_for(core: Core, command: Command) -> int:
     """How many votes a command needs."""
     settings = core.state.settings.approvals
+    if isinstance(command, c.MuteAlerts):
+        return TWO - (not settings.requester_counts)
     if isinstance(command, c.ManualLimit):
         return settings.order_votes
     return settings.load_votes if isinstance(command, c.LoadStrategy | c.StartStrategy) else settings.override_votes
@@ -177,7 +181,7 @@ def on_started(core: Core) -> None:
             set_timers(core, request)
 
 
-def subject_of(command: Command) -> tuple[Any, ...]:
+def subject_of(command: Command) -> tuple[Any, ...]:  # noqa: PLR0911 - one per command
     """What a command is about: a second one of the same person about the same takes the place of the first."""
     match command:
         case c.SetHold() | c.SetCap():
@@ -194,6 +198,8 @@ def subject_of(command: Command) -> tuple[Any, ...]:
             return (command.name,)
         case c.ChangeSettings():
             return tuple(edit.path for edit in command.edits)
+        case c.MuteAlerts():
+            return command.kind, *sorted(command.labels.items())
         case _:
             return ()
 
@@ -228,7 +234,7 @@ def park(core: Core, slot: Slot, parked: Parked, notional: Decimal) -> str:
     if isinstance(request, Veto):
         if slot.refused != request.reason.value:
             text = f"{slot.owner} wants a large order in {slot.instrument}, but {request.reason.words}. It is refused."
-            core.alert(Severity.WARNING, "quorum", text)
+            core.alert(Severity.WARNING, "quorum", text, strategy=slot.owner, instrument=slot.instrument)
         core.refuse(slot, request.reason, request.detail or "large order")
         return ""
     return request.id

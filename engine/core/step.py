@@ -205,17 +205,21 @@ def on_disk_low(core: Core, event: e.DiskLow) -> None:
 
 def on_venue_status(core: Core, event: e.VenueStatus) -> None:
     """The order connection went down or came back; after a gap every account of the venue is reconciled."""
-    core.venue(event.venue).down = not event.connected
+    venue = core.venue(event.venue)
+    was_down, venue.down = venue.down, not event.connected
     if not event.connected:
         core.alert(
             Severity.ERROR,
             "venue_down",
             f"{event.venue} is disconnected: {event.detail or 'no detail'}. Orders rest as they are; we reconnect.",
+            venue=event.venue,
         )
         breakers.failed(core, event.venue, breakers.STREAM, f"disconnected: {event.detail or 'no detail'}")
         trading.settle(core)
         incident.on_reconciled(core)
         return
+    if was_down:
+        core.alert(Severity.INFO, "venue_up", f"{event.venue} is connected again.", venue=event.venue)
     breakers.answered(core, event.venue, breakers.STREAM)
     for account in core.state.accounts.values():
         if venue_of(account.id) == event.venue:
@@ -254,14 +258,15 @@ def watchdog_words(event: e.WatchdogActed) -> tuple[str, str]:
 def on_security_breach(core: Core, event: SecurityBreach) -> None:
     """Something was forged: people look at once, and the breaker counts; a login that failed may be a slip."""
     severity = Severity.WARNING if event.kind is BreachSource.LOGIN else Severity.CRITICAL
-    core.alert(severity, "security", f"{event.source}: {event.text}.")
+    core.alert(severity, "security", f"{event.source}: {event.text}.", source=event.source)
     machine.on_breach(core, event)
 
 
 def on_press_refused(core: Core, event: PressRefused) -> None:
     """A vote that did not count, for the record."""
     about = f" on {event.request}" if event.request else ""
-    core.alert(Severity.INFO, "press_refused", f"{event.source}, {event.who}{about}: {event.text}.")
+    text = f"{event.source}, {event.who}{about}: {event.text}."
+    core.alert(Severity.INFO, "press_refused", text, source=event.source, request=event.request)
 
 
 def on_decided(core: Core, event: e.Decided) -> None:

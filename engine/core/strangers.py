@@ -29,13 +29,15 @@ def on_order(core: Core, account: Account, stray: OpenOrder) -> None:
     if stray.cid.startswith(core.state.installation + "-"):
         slot, order = remember(core, account, stray, Role.TARGET)
         cancel(core, slot, order)
-        core.alert(Severity.WARNING, "stray_order", f"Cancelling our own forgotten order {stray.cid} at the venue.")
+        text = f"Cancelling our own forgotten order {stray.cid} at the venue."
+        core.alert(Severity.WARNING, "stray_order", text, account=account.id)
         return
     policy = policy_of(core, account)
     if policy is Strangers.CANCEL and not stray.reduce_only:
         slot, order = remember(core, account, stray, Role.TARGET)
         cancel(core, slot, order)
-        core.alert(Severity.WARNING, "foreign_order", f"{words(core, account, stray)} It is being cancelled.")
+        text = f"{words(core, account, stray)} It is being cancelled."
+        core.alert(Severity.WARNING, "foreign_order", text, **labels_of(account, stray))
     elif policy is Strangers.ADOPT and may_adopt(core, account, stray):
         adopt(core, account, stray)
     elif stray.cid not in account.strangers:
@@ -61,11 +63,18 @@ def words(core: Core, account: Account, stray: OpenOrder) -> str:
     return f"{account.id} has an order {stray.cid} that this engine did not send: {what}{guards}."
 
 
+def labels_of(account: Account, stray: OpenOrder) -> dict[str, str]:
+    """What names an alert about it."""
+    labels = {"venue": venue_of(account.id), "account": account.id, "instrument": stray.instrument}
+    return {**labels, "order": stray.cid}
+
+
 def tell(core: Core, account: Account, stray: OpenOrder, policy: Strangers) -> None:
     """People decide; where the policy is to cancel, what may protect a position is only told."""
     if policy is Strangers.CANCEL:
         left = "It is left alone, because it may protect a position."
-        core.alert(Severity.WARNING, "foreign_order", f"{words(core, account, stray)} {left}")
+        text = f"{words(core, account, stray)} {left}"
+        core.alert(Severity.WARNING, "foreign_order", text, **labels_of(account, stray))
         return
     venue = venue_of(account.id)
     trading.latch_venue(core, venue, TradingState.REDUCING, BY, f"foreign order {stray.cid} on {account.id}")
@@ -75,6 +84,7 @@ def tell(core: Core, account: Account, stray: OpenOrder, policy: Strangers) -> N
         "foreign_order",
         f"{words(core, account, stray)}{owned if policy is Strangers.ADOPT else ''} {venue} is REDUCING. Cancel it at "
         f"the venue (or leave it), then /resume {venue}.",
+        **labels_of(account, stray),
     )
 
 
@@ -88,7 +98,8 @@ def adopt(core: Core, account: Account, stray: OpenOrder) -> None:
     """It lives on as an order of `manual`: counted, cancelled by a halt, never replaced."""
     manual.give_to_manual(core, core.slot(account.id, stray.instrument))
     slot, _ = remember(core, account, stray, Role.ADOPTED)
-    core.alert(Severity.WARNING, "foreign_order", f"{words(core, account, stray)} It is adopted.")
+    text = f"{words(core, account, stray)} It is adopted."
+    core.alert(Severity.WARNING, "foreign_order", text, **labels_of(account, stray))
     converge(core, slot)
 
 
@@ -133,6 +144,9 @@ def on_contract(core: Core, account: Account, instrument: str) -> None:
         "foreign_position",
         f"{account.id} has a position or order in {instrument}, which the settings do not know. {venue} is REDUCING. "
         f"Close it at the venue or add the instrument to the settings, then /resume {venue}.",
+        venue=venue,
+        account=account.id,
+        instrument=instrument,
     )
 
 

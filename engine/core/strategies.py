@@ -195,7 +195,8 @@ def on_history(core: Core, event: History) -> None:
         if strategy.status is not StrategyStatus.PAUSED:
             strategy.detail = event.problem
         wake.publish(core, strategy)
-        core.alert(Severity.WARNING, "warmup", f"{event.strategy}: history is not whole: {event.problem}.")
+        text = f"{event.strategy}: history is not whole: {event.problem}."
+        core.alert(Severity.WARNING, "warmup", text, strategy=event.strategy)
         return
     wake.play_history(core, strategy, event.bars)
     if not event.complete:
@@ -343,7 +344,7 @@ def on_fault(core: Core, event: StrategyFault) -> None:
     if event.quarantine or strategy.overruns > OVERRUNS_TOLERATED:
         wake.quarantine(core, strategy, event.problem)
     else:
-        core.alert(Severity.WARNING, "overrun", f"Strategy {event.strategy}: {event.problem}.")
+        core.alert(Severity.WARNING, "overrun", f"Strategy {event.strategy}: {event.problem}.", strategy=event.strategy)
 
 
 def on_broken_file(core: Core, event: StrategyFileBroken) -> None:
@@ -353,6 +354,7 @@ def on_broken_file(core: Core, event: StrategyFileBroken) -> None:
         "strategy_file",
         f"Strategy file {event.file} cannot be used: {event.problem.rstrip('.')}. Its strategies are not available "
         "until it is mended; everything else goes on.",
+        file=event.file,
     )
 
 

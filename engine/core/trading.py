@@ -169,4 +169,4 @@ def tell(core: Core, venues: dict[str, TradingState], moved: set[str], *, is_new
         severity = Severity.INFO if now is ACTIVE else Severity.WARNING
         reason = why_venue(core, name)
         text = f"{name} is {now.upper()}{': ' if reason else ''}{reason.removeprefix(f'{name}: ')}."
-        core.alert(severity, "venue_trading", text)
+        core.alert(severity, "venue_trading", text, venue=name)

@@ -88,6 +88,7 @@ def note_source(core: Core, strategy: StrategyState, now: str) -> None:
             Severity.INFO,
             "source",
             f"Strategy {strategy.spec.id} now runs changed code: source {now[:12]}, before {before[:12]}.",
+            strategy=strategy.spec.id,
         )
 
 
@@ -218,6 +219,7 @@ def quarantine(core: Core, strategy: StrategyState, fault: str) -> Desired:
         "quarantine",
         f"Strategy {strategy.spec.id} failed and is quarantined ({fault}). Its quotes and entries are pulled, its "
         f"protections stay. Fix it, then /strategies start {strategy.spec.id}, or /flatten its instruments.",
+        strategy=strategy.spec.id,
     )
     publish(core, strategy)
     strategy.desired = NOTHING

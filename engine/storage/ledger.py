@@ -77,7 +77,8 @@ def read_performance(
             problem = _why_nothing(connection, since_ns, until_ns, now)
             return Performance(since_ns=since_ns, until_ns=until_ns, problem=problem)
         end_ns = min(until_ns, now.ts_ns if now is not None else until_ns)
-        curve = Curve(first, max(end_ns, first.ts_ns))
+        step = {"sample_ns": now.sample_ns} if now is not None else {}
+        curve = Curve(first, max(end_ns, first.ts_ns), **step)
         for sample in samples:
             curve.add(sample)
             if sample.ts_ns >= until_ns:

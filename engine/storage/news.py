@@ -1,16 +1,30 @@
-"""What people should hear of, back from its tables: for a chat that was not there when it happened."""
+"""What people should hear of, back from its tables: for a chat that was not there when it happened.
+
+And what became of a command whose answer a crash has swallowed.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Table, and_, or_, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from domain import facts as f
+from domain.commands import Actor, Door
+from domain.errors import MoonDevError
 from domain.order import Liquidity, Role
+from domain.verdict import REASONS, Reason
 from engine.storage import schema
+from engine.storage.projector import Projector
+
+LOOKS, LOOK_EVERY_S = 10, 0.2
+"""How often an outcome is looked for: after a crash the projection is behind for a moment."""
 
 
 def news(
@@ -27,6 +41,39 @@ def news(
             return None
         found = [fact for table in _TABLES for fact in _read(connection, table, after, until, limit)]
     return sorted(found, key=lambda fact: (fact.seq, fact.index))
+
+
+async def outcome(projector: Projector, request_id: str) -> f.CommandDone | None:
+    """What the first command with this request id was answered, and when; None when the projection has no such."""
+    for _ in range(LOOKS):
+        with contextlib.suppress(SQLAlchemyError, MoonDevError):
+            found = await asyncio.to_thread(_outcome, projector.engine, request_id)
+            if found is not None:
+                return found
+        await asyncio.sleep(LOOK_EVERY_S)
+    return None
+
+
+def _outcome(engine: Engine, request_id: str) -> f.CommandDone | None:
+    table = schema.commands
+    is_first = and_(table.c.request_id == request_id, table.c.reason != Reason.REPEATED.value)
+    with engine.connect() as connection:
+        row = connection.execute(select(table).where(is_first).order_by(table.c.seq, table.c.idx)).mappings().first()
+    if row is None:
+        return None
+    at = datetime.fromtimestamp(row["ts_ns"] // 10**9, tz=UTC)
+    return f.CommandDone(
+        seq=row["seq"],
+        index=row["idx"],
+        ts_ns=row["ts_ns"],
+        request_id=request_id,
+        actor=Actor(person=row["person"], door=Door(row["door"])),
+        verb=row["verb"],
+        ok=row["ok"],
+        text=f"{row['text']} That was at {at:%H:%M:%S} UTC; it is not done again.".strip(),
+        reason=REASONS.get(row["reason"]),
+        request=row["request"],
+    )
 
 
 def _read(connection: Connection, table: Table, after: f.FactKey, until: f.FactKey, limit: int) -> list[f.Fact]:
@@ -62,12 +109,16 @@ def _fill(fields: _Fields) -> None:
     fields["price"], fields["qty"] = fields["price_int"], fields["qty_int"]
 
 
+def _alert(fields: _Fields) -> None:
+    fields["labels"] = msgspec.json.decode(fields["labels"] or "{}")
+
+
 def _request(fields: _Fields) -> None:
     fields["votes"] = fields["votes"].split()
 
 
 _TABLES: Mapping[Table, tuple[type[f.Fact], Callable[[_Fields], None] | None]] = {
-    schema.alerts: (f.Alerted, None),
+    schema.alerts: (f.Alerted, _alert),
     schema.refusals: (f.Refused, None),
     schema.trading_states: (f.TradingStateChanged, None),
     schema.requests: (f.RequestChanged, _request),

@@ -90,6 +90,11 @@ def _breaker(row: Row, fact: Any, _instruments: Instruments) -> None:  # noqa: A
     row["actions"] = " ".join(fact.actions)
 
 
+def _alert(row: Row, fact: Any, _instruments: Instruments) -> None:  # noqa: ANN401 - as above
+    row["severity"] = fact.severity.value
+    row["labels"] = msgspec.json.encode(fact.labels, order="sorted").decode()
+
+
 def _plain(*keys: str) -> Callable[[Row, Any, Instruments], None]:
     def special(row: Row, _fact: Any, _instruments: Instruments) -> None:  # noqa: ANN401 - as above
         for key in keys:
@@ -123,7 +128,7 @@ _TABLES: Mapping[type[Fact], tuple[Table, _Special]] = {
     CommandDone: (schema.commands, _command),
     StrategyChanged: (schema.strategies, _plain("status")),
     RequestChanged: (schema.requests, _request),
-    Alerted: (schema.alerts, _plain("severity")),
+    Alerted: (schema.alerts, _alert),
     Refused: (schema.refusals, _plain("reason")),
     TradingStateChanged: (schema.trading_states, _plain("state")),
     BreakerChanged: (schema.breakers, _breaker),

@@ -142,7 +142,7 @@ requests = Table(
     *_integers("votes_needed", "expires_ns"),
 )
 
-alerts = Table("alerts", metadata, *_fact_columns(key=True), *_texts("severity", "kind", "text"))
+alerts = Table("alerts", metadata, *_fact_columns(key=True), *_texts("severity", "kind", "text", "labels"))
 
 refusals = Table("refusals", metadata, *_fact_columns(key=True), *_texts("strategy", "instrument", "reason", "detail"))
 

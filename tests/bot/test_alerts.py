@@ -35,7 +35,7 @@ async def test_a_halt_from_any_door_is_told_on_every_channel(tmp_path):
 
 
 async def test_an_incident_is_told_to_every_chat_and_to_each_person_alone_and_never_held_back(tmp_path):
-    async with world(tmp_path, repeat_s=600) as w:
+    async with world(tmp_path) as w:
         await run(w, "/flatten all the news is bad", "tina")
         for chat in (GROUP, TINA, ROSA, ROLF, ADAM):
             alert = await w.telegram.text("I1 (flatten)", chat=chat)
@@ -56,14 +56,17 @@ async def test_what_is_told_depends_on_its_severity(tmp_path):
         assert not told(w, "nothing much")
 
 
-async def test_the_same_kind_again_is_counted_and_critical_is_not_held(tmp_path):
-    async with world(tmp_path, "telegram", repeat_s=0.6) as w:
+async def test_the_same_again_is_counted_in_the_same_message_and_critical_is_not_held(tmp_path):
+    async with world(tmp_path, "telegram") as w:
         w.desk.publish([alerted(f"gap {number}") for number in range(10)])
-        w.desk.publish([alerted(f"down {number}", severity=Severity.CRITICAL) for number in range(3)])
-        await w.telegram.text("down 2", chat=GROUP)
-        summary = await w.telegram.text("feed: 9 more", chat=GROUP)
-        assert "The last: gap 9" in summary.text
-        assert len(told(w, "gap")) == 2
+        w.desk.publish([alerted(f"down {number}", "dead_man", Severity.CRITICAL) for number in range(3)])
+        for number in range(3):
+            await w.telegram.text(f"down {number}", chat=GROUP)
+        assert "10 times" in (await w.telegram.text("gap 9", chat=GROUP)).text
+        w.desk.publish([alerted("gap 10")])
+        edited = await w.telegram.text("gap 10", chat=GROUP)
+        assert edited.method == "editMessageText"
+        assert "11 times" in edited.text
 
 
 async def test_a_quarantine_is_told(tmp_path):
@@ -158,14 +161,16 @@ async def test_a_persons_order_that_meets_a_limit_later_is_told(tmp_path):
 
 
 async def test_what_was_raised_while_nobody_listened_is_told_at_the_next_start_and_nothing_else_again(tmp_path):
-    async with world(tmp_path, "telegram", repeat_s=60) as first:
+    async with world(tmp_path, "telegram", update_s=60) as first:
         first.engine.publish([alerted("told at once", kind="a"), alerted("told at once", kind="b")])
-        first.engine.publish([alerted("held back", kind="a")])
         await until(lambda: len(told(first, "told at once")) == 2 and first.chat.outbox.waiting() == 0)
+        first.engine.publish([alerted("held back", kind="a")])
+        await until(lambda: first.room.alerts.open()[0].count == 2)
     first.engine.publish([alerted("nobody listens", kind="c"), alerted("nor now", kind="d", severity=Severity.INFO)])
-    async with world(tmp_path, "telegram", engine=first.engine, repeat_s=60) as second:
+    async with world(tmp_path, "telegram", engine=first.engine) as second:
         await second.telegram.text("nobody listens", chat=GROUP)
-        await second.telegram.text("held back", chat=GROUP)
+        second.room.alerts.now_ns = lambda: time.time_ns() + 60_000_000_000
+        assert "2 times" in (await second.telegram.text("held back", chat=GROUP)).text
         assert "That was at 1970-01-01" in told(second, "nobody listens")[0].text
         assert not told(second, "told at once")
         assert not told(second, "nor now")

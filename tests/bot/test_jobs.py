@@ -67,6 +67,8 @@ async def test_a_real_backtest_is_asked_for_in_chat_and_its_figures_come_there(t
         for words in ("PNL", "Sharpe", "insufficient data", "targets, never promised", "no evidence of anything"):
             assert words in done.text
         assert "State hash" not in done.text
+        picture = await w.telegram.wait(lambda one: bool(one.picture))
+        assert "Backtest: turtle on BTC" in picture.text
         assert "J1: done" in await say(w, "/jobs show j1", "vera")
 
 

@@ -1,9 +1,12 @@
 """What people look up: who commanded what, the log, keys, parts of the service, persons, and all orders at once."""
 
 import json
+from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
+from bot.buttons import Signer
 from bot.message import Message
 from bot.render import plain
 from bot.verbs import run_line
@@ -12,8 +15,10 @@ from domain.errors import ConfigError
 from domain.facts import TradingState
 from domain.record_views import ChainView, PartView
 from domain.security import PressRefused
+from engine.liquidation import liquidation_price
 from engine.records import keys_of, log_of
-from tests.bot.world import TELEGRAM, Engine, Secrets, actor, fresh_id
+from tests.bot.test_telegram import trade
+from tests.bot.world import BTC, TELEGRAM, Engine, Secrets, actor, fresh_id
 
 TOKEN = "4242:a-token-that-nobody-may-ever-see"
 
@@ -217,3 +222,64 @@ def test_a_secret_that_is_missing_has_no_fingerprint(tmp_path):
     assert (key.fingerprint, key.changed_ns) == ("", 0)
     with pytest.raises(ConfigError):
         Secrets({}).get("y")
+
+
+async def test_trades_are_paged_and_the_buttons_show_the_other_pages(engine):
+    signer = Signer("4242:x", lambda: engine.desk.installation)
+    engine.room.confirms.bots["terminal"] = SimpleNamespace(signer=signer)
+    engine.desk.preload([trade(number) for number in range(50)], [])
+    first = await reply_to(engine, "/trades 20", "vera")
+    assert first.title == "Trades: 1 to 20 of 50"
+    [older] = first.buttons
+    line = signer.read(older.data, engine.room.subject).line
+    assert line == "/trades 20 p2"
+    second = await reply_to(engine, line, "vera")
+    assert second.title == "Trades: 21 to 40 of 50"
+    assert [button.label for button in second.buttons] == ["Newer", "Older"]
+    last = await reply_to(engine, "/trades 20 p3 BTC", "vera")
+    assert last.title == "Trades: 41 to 50 of 50"
+    assert "Newer: /trades 20 p2 BTC" in plain(last)
+    assert "No trades on page 4" in await ask(engine, "/trades 20 p4", "vera")
+    await ask(engine, "/timezone Asia/Tokyo", "vera")
+    assert "JST  " in await ask(engine, "/trades 5", "vera")
+
+
+async def test_a_position_shows_how_far_its_liquidation_is(engine):
+    await ask(engine, "/order buy BTC 0.05", "tina")
+    await ask(engine, "/confirm C1", "tina")
+    engine.play(5)
+    [view] = [one for one in engine.desk.positions() if one.qty]
+    assert view.liquidation_price is None, (
+        "a small long is worth less than the equity: no price above zero liquidates it"
+    )
+    assert "none" in await ask(engine, "/positions", "vera")
+    core = engine.driver.core
+    [account] = core.state.accounts.values()
+    [held] = [one for one in account.positions.values() if one.qty]
+    for side in (1, -1):
+        held.qty, account.cash = side * abs(held.qty), Decimal(10_000)
+        held.entry_value = core.instruments[BTC].notional(core.markets[BTC].reference(), held.qty)
+        account.cash = abs(held.entry_value) / 10
+        price = liquidation_price(core, account, held)
+        assert price is not None
+        mark = core.instruments[BTC].price_float(core.markets[BTC].reference())
+        rate = float(core.instruments[BTC].maintenance_margin)
+        moved = float(account.cash) + side * abs(float(view.qty)) * (float(price) - mark)
+        assert abs(moved - rate * abs(float(view.qty)) * float(price)) < 1, "there the equity is the maintenance margin"
+    assert "+" in (await ask(engine, "/positions", "vera")).splitlines()[2]
+
+
+async def test_the_status_of_one_exchange(engine):
+    said = await ask(engine, "/status paper", "vera")
+    assert said.startswith("PAPER: ACTIVE")
+    assert "3 of 3 live" in said
+    assert "MARS is not an exchange here; there are PAPER" in await ask(engine, "/status mars", "vera")
+
+
+async def test_a_setting_that_lowers_risk_is_confirmed_once_by_who_asked(engine):
+    asked = await ask(engine, "/config set risk.max_exposure 40000", "rosa")
+    assert "config set: not done yet" in asked
+    assert "/confirm C1 within 30 s" in asked
+    assert "Not yours" in await ask(engine, "/confirm C1", "adam")
+    assert "config set: done" in await ask(engine, "/confirm C1", "rosa")
+    assert "Closed" in await ask(engine, "/confirm C1", "rosa")

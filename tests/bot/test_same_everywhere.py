@@ -20,6 +20,13 @@ SCRIPT = (
     ("adam", "/logs 5 error"),
     ("adam", "/keys status"),
     ("adam", "/users list"),
+    ("vera", "/alerts list"),
+    ("vera", "/ack A9"),
+    ("vera", "/alerts ack all"),
+    ("tina", "/alerts unmute M9"),
+    ("tina", "/alerts mute feed_stale,venue=PAPER 30m maintenance"),
+    ("vera", "/alerts quiet 22-7"),
+    ("rosa", "/alerts route secondary rosa, adam"),
     ("tina", "/positions"),
     ("tina", "/orders open BTC"),
     ("tina", "/pnl"),
@@ -48,6 +55,7 @@ SCRIPT = (
     ("tina", "/breaker PAPER open"),
     ("tina", "/breaker PAPER auto"),
     ("tina", "/cancel nothing"),
+    ("tina", "/chart nothing"),
     ("tina", "/config get risk.default_limits"),
     ("tina", "/config get persons.rosa"),
     ("rosa", "/config set risk.max_exposure 40000"),
@@ -103,7 +111,8 @@ async def from_telegram(w, person, line):
 
 
 def not_a_card(one):
-    return not one.buttons and one.method == "sendMessage" and "ref telegram:" in one.text
+    is_card = any(button["text"] in {"Approve", "Deny"} for button in one.buttons)
+    return not is_card and one.method == "sendMessage" and "ref telegram:" in one.text
 
 
 async def from_discord(w, person, line):
@@ -134,7 +143,7 @@ async def replies(tmp_path, door, start_ns):
 
 def neutral(told):
     """Without what differs by door, by the minute, and by the budgets that make some replies wait."""
-    own = ("(late", "telegram ", "discord ", "there  ", "UTC  ", "outbox  ")
+    own = ("(late", "telegram ", "discord ", "there  ", "UTC  ", "outbox  ", "Nothing is done yet")
     return [(line, [html.unescape(text) for text in lines if not text.startswith(own)]) for line, lines in told]
 
 
@@ -173,8 +182,10 @@ async def test_whoami_differs_only_in_door_and_chat(tmp_path, door, chat):
         told = await DOORS[door](w, "tina", "/whoami")
     assert told == [
         "You are Tina",
-        "person  tina (Tina)",
-        "role    trader",
-        f"door    {door}",
-        f"chat    {chat}",
+        "person   tina (Tina)",
+        "role     trader",
+        f"door     {door}",
+        f"account  {chat.partition(':')[2] if door == 'telegram' else DISCORD['tina']}",
+        f"chat     {chat}",
+        "zone     UTC",
     ]

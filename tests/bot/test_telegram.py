@@ -196,7 +196,7 @@ async def test_a_second_bot_with_the_token_is_told_once(w):
 async def test_a_group_that_became_a_supergroup_is_written_to_under_its_new_id(w):
     w.telegram.migrated[GROUP] = -100_777
     w.telegram.say(TINA, "/halt")
-    assert (await w.telegram.text("Trading is HALTED")).chat == -100_777
+    assert await w.telegram.text("Trading is HALTED", chat=-100_777)
 
 
 async def test_a_reply_too_long_for_a_chat_comes_as_a_file(w):

@@ -10,9 +10,10 @@ from bot.verbs import VERBS, effect_of, is_urgent, menu, run_line
 from domain import commands
 from domain.facts import TradingState
 from domain.settings import RoleName
+from domain.verdict import Reason
 from domain.views import BudgetView, KeyView, VenueView, WaitingView
 from engine.core import trading
-from engine.core.commands import ROLE_NEEDED
+from engine.core.roles import ROLE_NEEDED
 from tests.bot.world import BTC, Engine, actor, fresh_id
 
 SECOND_NS = 1_000_000_000
@@ -230,8 +231,8 @@ async def test_an_old_flatten_halts_and_asks(engine):
 async def test_the_same_request_is_carried_out_once(engine):
     for _ in range(2):
         reply = plain(await run_line(engine.room, actor("tina"), "/order buy BTC 0.01", "update:1"))
-    assert "REPEATED" in reply
-    assert [done.ok for done in engine.done("manual")] == [True, False]
+    assert "order: not done again" in reply
+    assert [done.reason for done in engine.done("manual")] == [None, Reason.REPEATED]
 
 
 def test_the_tables_roles_are_the_cores():

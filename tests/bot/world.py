@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 import time
+import weakref
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 from msgspec.structs import replace
 
@@ -107,7 +109,7 @@ class Engine:
             source_of=source_of,
         )
         self.desk.ledger = self._performance
-        self._folder: TemporaryDirectory[str] | None = None
+        self._projector: Projector | None = None
         self.room = ControlRoom(self.desk, OpsStore(Path("not-opened")))
         """For lines without chat: nobody's preferences outlive it."""
         self.desk.settings.file = RunningSettings(load_config(None), built_in())
@@ -124,9 +126,10 @@ class Engine:
 
     async def _performance(self, since_ns: int, until_ns: int, now: Now) -> Performance:
         """From a projection that is made when it is first asked for."""
-        if self._folder is None:
-            self._folder = TemporaryDirectory()
-            self._projector = Projector(f"sqlite:///{self._folder.name}/p.db", self.driver.core.instruments)
+        if self._projector is None:
+            folder = mkdtemp()
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self._projector = Projector(f"sqlite:///{folder}/p.db", self.driver.core.instruments)
             self._projector.open()
         self._projector.apply(self.facts)
         return read_performance(self._projector.engine, since_ns, until_ns, now)
@@ -225,7 +228,7 @@ def bot_config(
             allowed_channels=(int(CHANNEL),),
             alert_channels=(int(CHANNEL),) if alert_channels else (),
         ),
-        alerts=AlertConfig(**alerts),
+        alerts=AlertConfig(**{"group_wait_s": 0.02, "update_s": 0.3, **alerts}),
     )
 
 

@@ -81,9 +81,10 @@ def report(core: Core, key: str) -> None:
     left = list(unfinished(core, key, breaker))
     if left:
         text = f"Breaker {title(key)}: not finished {REPORT_NS / 1e9:g} s after it opened: {'; '.join(left)}."
-        core.alert(Severity.ERROR, "breaker_late", text)
+        core.alert(Severity.ERROR, "breaker_late", text, breaker=key)
         return
-    core.alert(Severity.WARNING, "breaker_done", f"Breaker {title(key)}: what it orders is done; nothing is left.")
+    text = f"Breaker {title(key)}: what it orders is done; nothing is left."
+    core.alert(Severity.WARNING, "breaker_done", text, breaker=key)
 
 
 def unfinished(core: Core, key: str, breaker: Breaker) -> list[str]:
@@ -183,7 +184,8 @@ def shed(core: Core, key: str) -> None:
     lowest.asleep = True
     breaker.shed.append(lowest.spec.id)
     text = f"Breaker {title(key)}: {lowest.spec.id} is stopped, its quotes and entries are pulled, its protections stay"
-    core.alert(Severity.ERROR, "shed", f"{text}; it begins anew when the breaker closes.")
+    again = "it begins anew when the breaker closes."
+    core.alert(Severity.ERROR, "shed", f"{text}; {again}", strategy=lowest.spec.id, breaker=key)
     if len(running) > 1:
         breaker.tasks.append(Task(A.SHED_LOAD, now_ns + SHED_EVERY_NS))
 
@@ -195,7 +197,8 @@ def priority_of(strategy: StrategyState) -> int:
 
 def tell_risk(core: Core, key: str) -> None:
     """Those who answer for risk hear of it by themselves."""
-    core.alert(Severity.ERROR, "risk_manager", f"Risk: breaker {title(key)} is open: {of(core, key).why}.")
+    text = f"Risk: breaker {title(key)} is open: {of(core, key).why}."
+    core.alert(Severity.ERROR, "risk_manager", text, breaker=key)
 
 
 HANDLERS: dict[BreakerAction, Callable[[Core, str], None]] = {

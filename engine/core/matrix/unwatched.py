@@ -45,7 +45,7 @@ def let_go(core: Core, key: str, breaker: Breaker) -> None:
         changed(core, key)
         how = f"it was {was.value.replace('_', ' ')} and is closed, what it did ends; a halt stays until /resume"
     text = f"Breaker {title(key)} is not watched any more by the settings: {how}."
-    core.alert(Severity.WARNING, "breaker_unwatched", text)
+    core.alert(Severity.WARNING, "breaker_unwatched", text, breaker=key)
 
 
 def drop_actions(core: Core, key: str, breaker: Breaker) -> None:

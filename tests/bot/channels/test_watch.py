@@ -189,7 +189,7 @@ async def test_the_heart_beats_only_while_the_engine_takes_events_and_stores_the
     progress, now_s, health = [1, 1], [0.0], Health()
     channels = {"telegram": Health(state="up"), "email": Health(state="up")}
     url = server.url.replace("/hook", "/elsewhere")
-    heart = Heartbeat(url, 60, lambda: tuple(progress), lambda: channels, health, lambda: now_s[0])
+    heart = Heartbeat(url, 60, lambda: (progress[0], progress[1]), lambda: channels, health, lambda: now_s[0])
     async with open_client() as heart._client:
         assert not await heart.beat()
         assert health.detail == "silent on purpose: the engine takes no events"

@@ -59,8 +59,7 @@ class DiscordServer:
         self.bad_token = False
         self.bad_gateway_token = False
         self.connections = 0
-        self.invited = True
-        self.app_permissions = "8"
+        self.invited, self.app_permissions = True, "8"
         self._messages: dict[str, dict[str, Any]] = {}
         self._nonces: dict[str, dict[str, Any]] = {}
         self._tokens: dict[str, dict[str, Any]] = {}
@@ -185,7 +184,6 @@ class DiscordServer:
 
     async def invite(self) -> None:
         """Somebody adds the bot to the guild, in which it is not while `invited` is False."""
-        self.invited = True
         await self._dispatch("GUILD_CREATE", guild())
 
     # the gateway
@@ -255,13 +253,15 @@ class DiscordServer:
             "/users/@me": user(int(BOT), bot=True),
             "/oauth2/applications/@me": _application(),
             "/gateway/bot": {"url": self.gateway_url, "shards": 1, "session_start_limit": limit},
+            f"/applications/{APP}/guilds/{GUILD}/commands": list(self.commands.values()),
             f"/channels/{CHANNEL}": channel(),
+            f"/channels/{CHANNEL}/typing": {},
             "/users/@me/channels": dm(int(body["recipient_id"])) if "recipient_id" in body else {},
         }
-        if path in fixed:
-            return _json(fixed[path])
         if method == "PUT" and path == f"/applications/{APP}/guilds/{GUILD}/commands":
             return self._put_commands(body)
+        if path in fixed:
+            return _json(fixed[path])
         if found := re.fullmatch(r"/interactions/(\d+)/([^/]+)/callback", path):
             return self._acknowledge(found[1], found[2], body)
         if found := re.fullmatch(rf"/webhooks/{APP}/([^/]+)(?:/messages/(.+))?", path):

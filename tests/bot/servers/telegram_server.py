@@ -236,6 +236,11 @@ class TelegramServer:
         status = "left" if int(fields["chat_id"]) in self.unknown_chats else "member"
         return {"status": status, "user": await self._getMe({})}
 
+    async def _sendChatAction(self, fields: dict[str, Any]) -> bool:  # noqa: N802
+        if int(fields["chat_id"]) in self.unknown_chats:
+            raise Refusal(400, "Bad Request: chat not found")
+        return True
+
     async def _getUpdates(self, fields: dict[str, Any]) -> list[dict[str, Any]]:  # noqa: N802
         self._poll += 1
         mine = self._poll

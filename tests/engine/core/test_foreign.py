@@ -59,6 +59,12 @@ ACTS: dict[type, Act] = {
     c.EndOverride: lambda rig: rig.command(c.EndOverride(rule="order_notional", scope="portfolio"), "dot"),
     c.BreakGlass: lambda rig: rig.command(c.BreakGlass(action="halt", reason="fire", step=1), "eve"),
     c.Review: lambda rig: rig.command(c.Review(id=next(iter(rig.core.state.reviews)), note="it was right"), "bob"),
+    c.AcknowledgeAlert: lambda rig: rig.command(c.AcknowledgeAlert(alerts=("A1",), text="A1"), "eve"),
+    c.MuteAlerts: lambda rig: rig.command(
+        c.MuteAlerts(kind="clock", until_ns=rig.now_ns + 10**9, critical=True), "dot"
+    ),
+    c.UnmuteAlerts: lambda rig: rig.command(c.UnmuteAlerts(mute="M1"), "dot"),
+    c.RouteAlerts: lambda rig: rig.command(c.RouteAlerts(duty="on_call", persons=("dot",)), "bob"),
     c.AcknowledgeIncident: lambda rig: (
         rig.command(c.Flatten(), "dot"),
         rig.command(c.AcknowledgeIncident(), "dot"),

@@ -15,7 +15,8 @@ from domain.facts import RequestChanged, RequestStatus, TradingState
 from domain.settings import ApprovalSettings, Person, RoleName
 from domain.verdict import Reason
 from engine.core import commands
-from engine.core.commands import REMEMBERED_COMMANDS, ROLE_NEEDED
+from engine.core.commands import REMEMBERED_COMMANDS
+from engine.core.roles import ROLE_NEEDED
 from tests.engine.core.rig import ACCOUNT, ASKING, BTC, SPEC, WIDE, Rig, places, target, wants
 
 SAMPLES: dict[type[c.Command], c.Command] = {
@@ -45,6 +46,10 @@ SAMPLES: dict[type[c.Command], c.Command] = {
     c.AcknowledgeIncident: c.AcknowledgeIncident(),
     c.RecoverIncident: c.RecoverIncident(),
     c.ChangeSettings: c.ChangeSettings(path="risk.max_exposure", problems=("no",)),
+    c.AcknowledgeAlert: c.AcknowledgeAlert(alerts=("A1",), text="A1 Exchange down"),
+    c.MuteAlerts: c.MuteAlerts(kind="feed_stale", until_ns=1),
+    c.UnmuteAlerts: c.UnmuteAlerts(mute="M1"),
+    c.RouteAlerts: c.RouteAlerts(duty="on_call"),
 }
 BY_ROLE = {RoleName.VIEWER: "eve", RoleName.TRADER: "dot", RoleName.RISK: "bob", RoleName.ADMIN: "ann"}
 TINY_TEAM = (
