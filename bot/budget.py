@@ -31,7 +31,7 @@ class Budget(Struct):
 
     def wait_s(self, now_s: float, *, urgent: bool = False) -> float:
         """Seconds until one message may go; 0 takes it."""
-        self.tokens = min(self.burst, self.tokens + (now_s - self.then_s) * self.per_s)
+        self.tokens = min(self.burst, self.tokens + max(0.0, now_s - self.then_s) * self.per_s)
         self.then_s = now_s
         least = 1 - self.overdraft if urgent else 1.0
         if self.tokens > least - 0.001:

@@ -374,6 +374,7 @@ class Outbox:
         if went:
             return 0.0
         if isinstance(error, ChannelRefused):
+            await self._surely_not(letter)
             line.push(letter)
             return CHANNEL_BACKOFF_S
         await self._mark(letter, "dead", note=why)

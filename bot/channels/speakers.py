@@ -25,7 +25,7 @@ class Speaker(Carrier, Protocol):
     """A carrier that holds connections or threads until it is closed."""
 
     async def probe(self, recipient: str) -> bool:
-        """Whether a letter would be taken now, found out silently; False when it cannot be. Raises as `deliver` does."""
+        """Whether a letter would be taken now, found out silently; False when it cannot be. Raises as sending."""
         ...
 
     async def aclose(self) -> None:
