@@ -80,7 +80,7 @@ class Service:
         self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
         self.chat.room.jobs.program = (sys.executable, __file__, *backtest_words(data))
         self.console = make_console(self.chat.room)
-        self.local = LocalDoor(data, self.console, desk.submit, self._new_link)
+        self.local = LocalDoor(data, self.console, desk.submit, self._new_link, desk.persons)
         self._links: Callable[[str], str] | None = None
         desk.doors = self.chat.doors
         self._stopping = asyncio.Event()

@@ -184,6 +184,10 @@ async def load_strategy(call: Call) -> Message:
     return await submit(call, commands.LoadStrategy(spec=spec))
 
 
+def _caps(_: Desk) -> tuple[str, ...]:
+    return ("none", "0")
+
+
 def _cancellable(desk: Desk) -> list[str]:
     return [ALL, *open_orders(desk)]
 
@@ -301,7 +305,7 @@ ORDER_VERBS: Final = (
         "Cap the position in an instrument",
         cap,
         SYMBOL,
-        Argument(name="qty", help="the largest position: 0.5, $20k; none lifts the cap"),
+        Argument(name="qty", help="the largest position: 0.5, $20k; none lifts the cap", complete=_caps),
         ACCOUNT,
         adds_with="none",
         examples=("/cap BTC 0.5", "/cap BTC none"),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from domain.commands import Command
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder (default .moondev/<environment>).")]
-PersonOption = Annotated[str, typer.Option("--as", help="The person who speaks.")]
+PersonOption = Annotated[str, typer.Option("--as", help="Who speaks (default: the first person who may).")]
 WithinOption = Annotated[float, typer.Option(help="Seconds to wait for the service before acting without it.")]
 ANSWER_WITHIN_S = 5.0
 
@@ -32,18 +32,19 @@ def register(
     """
 
     @app.command()
-    def console(data: DataOption = None, person: PersonOption = "tina") -> None:
+    def console(data: DataOption = None, person: PersonOption = "") -> None:
         """Talk to the running service from the terminal, in the words of the chat."""
         from bot.console import repl
-        from bot.local import ask
+        from bot.local import ask, ask_who
 
         folder = data or default_data
-        asyncio.run(repl(lambda line: ask(folder, person, line), environment=environment_in(folder), person=person))
+        who = person or asyncio.run(ask_who(folder))
+        asyncio.run(repl(lambda line: ask(folder, who, line), environment=environment_in(folder), person=who))
 
     @app.command()
     def halt(
         data: DataOption = None,
-        person: PersonOption = "tina",
+        person: PersonOption = "",
         reason: str = "",
         within: WithinOption = ANSWER_WITHIN_S,
         *,
@@ -54,7 +55,7 @@ def register(
 
     @app.command()
     def flatten(
-        data: DataOption = None, person: PersonOption = "tina", reason: str = "", within: WithinOption = ANSWER_WITHIN_S
+        data: DataOption = None, person: PersonOption = "", reason: str = "", within: WithinOption = ANSWER_WITHIN_S
     ) -> None:
         """Halt and close every position now, also where no engine answers."""
         _stop(data or default_data, person, reason, within, flatten=True)
@@ -74,10 +75,10 @@ def register(
             typer.echo(f"{str(error)[:1].upper()}{str(error)[1:]}.")
         else:
             finish(answer)
-        finish(stop_from_outside(folder, person, reason, flatten))
+        finish(stop_from_outside(folder, person or "terminal", reason, flatten))
 
     @app.command()
-    def login(data: DataOption = None, person: PersonOption = "tina") -> None:
+    def login(data: DataOption = None, person: PersonOption = "") -> None:
         """Print a new login link of the running service's dashboard."""
         from bot.local import ask_login
 
@@ -93,7 +94,7 @@ def _add_apply_settings(
     def apply_settings(
         config: Annotated[Path, typer.Argument(help="The changed YAML file.")],
         data: DataOption = None,
-        person: PersonOption = "adam",
+        person: PersonOption = "",
     ) -> None:
         """Ask the running service for the settings of a file: shows what changes, then waits for the quorum."""
         from bot.local import ask_command

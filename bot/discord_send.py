@@ -90,6 +90,10 @@ class DiscordCarrier:
                 extras: dict[str, Any] = {"file": file_of(parcel), "view": view_of(parcel)}
                 if letter.id:
                     extras["nonce"] = f"outbox{letter.id}"
+                if parcel.pings:
+                    extras["content"] = " ".join(f"<@{number}>" for number in parcel.pings)
+                    called = [discord.Object(number) for number in parcel.pings]
+                    extras["allowed_mentions"] = discord.AllowedMentions(users=called, everyone=False, roles=False)
                 given = {name: value for name, value in extras.items() if value is not None}
                 sent = await channel.send(embed=embed_of(parcel), **given)
                 return str(sent.id)

@@ -6,6 +6,7 @@ confirms that account. Then it is a change of settings like any other: people ag
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from bot.call import Call, Effect, Verb
@@ -28,7 +29,9 @@ NAME_LENGTH = 40
 CONFIRM = "confirm"
 CANCEL = "cancel"
 LINK = "link"
+START = "start"
 LINK_WORDS = 2
+CODE_LOOK: Final = re.compile(r"[A-Z0-9]{10}")
 FIELD: Final = {"telegram": "telegram_user_id", "discord": "discord_user_id"}
 
 
@@ -64,10 +67,13 @@ def _begin(call: Call, channel: Door) -> Message:
     code, until_ns = call.desk.links.begin(call.actor, channel)
     until = clock_text(until_ns)
     where = "to the bot, alone" if channel is Door.TELEGRAM else "in the server; nobody else sees it"
-    lines = (
+    lines = [
         f"From your account on {channel.value}, {where}: /link {code}",
         f"It counts once, until {until} UTC. Then confirm here: /link shows which account has sent it.",
-    )
+    ]
+    if channel is Door.TELEGRAM and call.room.telegram_name:
+        opened = f"Or open on that phone: https://t.me/{call.room.telegram_name}?start={code}"
+        lines.insert(1, opened)
     return Message(title="link: your code", blocks=tuple(map(Text, lines)), is_secret=True)
 
 
@@ -107,8 +113,12 @@ async def _confirm(call: Call) -> Message:
 
 
 def is_link_code(words: list[str]) -> bool:
-    """Whether a line is `/link CODE`, or looks like it."""
-    return len(words) == LINK_WORDS and words[0] == LINK and words[1].lower() not in {*CHANNELS, CONFIRM, CANCEL}
+    """Whether a line is `/link CODE` or what a link to the bot sends, `/start CODE`; or looks like it."""
+    if len(words) != LINK_WORDS:
+        return False
+    if words[0] == START:
+        return CODE_LOOK.fullmatch(words[1].upper()) is not None
+    return words[0] == LINK and words[1].lower() not in {*CHANNELS, CONFIRM, CANCEL}
 
 
 def shown_name(text: str) -> str:
@@ -141,13 +151,22 @@ def _discord_of(desk: Desk, actor: Actor) -> int:
     return person.discord_user_id if person is not None else 0
 
 
+def _what(_: Desk) -> tuple[str, ...]:
+    return (*CHANNELS, CONFIRM, CANCEL)
+
+
 VERBS: Final = (
     Verb(
         name=LINK,
         help="Link your account on another channel: a code here, sent from there, confirmed here",
         handler=link,
         arguments=(
-            Argument(name="what", help="telegram or discord; confirm or cancel; or the code", required=False),
+            Argument(
+                name="what",
+                help="telegram or discord; confirm or cancel; or the code",
+                required=False,
+                complete=_what,
+            ),
             Argument(name="account", help="with confirm: the account's number", required=False),
             Argument(name="code", help="with confirm: your one-time code, where votes need one", required=False),
         ),

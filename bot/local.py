@@ -12,7 +12,7 @@ import asyncio
 import base64
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ import structlog
 
 from bot.console import Console
 from domain.codec import decode_command, encode
-from domain.commands import Actor, Command, Door
+from domain.commands import Actor, ApplySettings, Command, Door
 from domain.errors import MoonDevError
 from domain.facts import CommandDone
+from domain.settings import RoleName
+from domain.views import PersonView
 
 SOCKET = "console.sock"
 ANSWER_LIMIT = 1 << 20
@@ -46,12 +48,17 @@ class LocalDoor:
         console: Console,
         submit: Callable[[Command, Actor], Awaitable[CommandDone]],
         new_link: Callable[[str], str],
+        persons: Callable[[], Sequence[PersonView]] = tuple,
     ) -> None:
-        """Serve `console`, `submit` for commands and `new_link` (person -> address) at `data_dir`/console.sock."""
+        """Serve `console`, `submit` for commands and `new_link` (person -> address) at `data_dir`/console.sock.
+
+        Where nobody is named, the first of `persons` who may do it speaks.
+        """
         self.path = data_dir / SOCKET
         self._console = console
         self._submit = submit
         self._new_link = new_link
+        self._persons = persons
         self._server: asyncio.Server | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -113,18 +120,28 @@ class LocalDoor:
     async def _answer(self, raw: bytes) -> tuple[bool, str]:
         try:
             asked = json.loads(raw)
-            person = str(asked["person"])
+            command = decode_command(base64.b64decode(asked["command"])) if "command" in asked else None
+            wanted = RoleName.ADMIN if isinstance(command, ApplySettings) else RoleName.TRADER
+            person = str(asked["person"]) or self._usual(wanted)
             person.encode()  # a lone surrogate could not be journaled
             actor = Actor(person=person, door=Door.TERMINAL)
-            if "command" in asked:
-                done = await self._submit(decode_command(base64.b64decode(asked["command"])), actor)
+            if command is not None:
+                done = await self._submit(command, actor)
                 return done.ok, done.text
             if "login" in asked:
                 return True, self._new_link(actor.person)
+            if "who" in asked:
+                return True, person
             line = str(asked["line"])
         except (ValueError, KeyError, TypeError, RecursionError, msgspec.DecodeError):
             return False, 'Not understood: one JSON object a line, {"person": "...", "line": "..."}.'
         return True, await self._console(actor, line)
+
+    def _usual(self, role: RoleName) -> str:
+        """Who speaks when nobody is named: the first person of that role or higher, else the first one."""
+        known = self._persons()
+        able = (one.id for one in known if RoleName[one.role.upper()] >= role)
+        return next(able, known[0].id if known else "")
 
 
 def _short(text: str) -> str:
@@ -146,6 +163,11 @@ async def ask_command(data_dir: Path, person: str, command: Command) -> tuple[bo
 async def ask_login(data_dir: Path, person: str) -> str:
     """A new login link of the dashboard. Raises `NotRunning` when no service answers."""
     return (await _exchange(data_dir, {"person": person, "login": True}))[1]
+
+
+async def ask_who(data_dir: Path) -> str:
+    """Who speaks where nobody is named. Raises `NotRunning` when no service answers."""
+    return (await _exchange(data_dir, {"person": "", "who": True}))[1]
 
 
 async def _exchange(data_dir: Path, message: dict[str, Any]) -> tuple[bool, str]:

@@ -13,9 +13,10 @@ from itertools import groupby
 
 from msgspec import Struct, structs
 
-from bot.harmless import harmless, shortened, units
+from bot.harmless import harmless, one_line, shortened, units
 from bot.message import Button, Code, Message, Pairs, Picture, Table, Text
 from domain.facts import Severity
+from domain.settings import Person
 
 TELEGRAM_LIMIT = 4096
 TELEGRAM_CAPTION_LIMIT = 1024
@@ -26,6 +27,9 @@ MAX_ENTITIES = 90
 """Telegram shows no more than 100 changes of look in a text."""
 CAPTION_UNITS = 310
 """How long a title or a picture's words may be in a caption, beside the stamp."""
+MOST_NAMED = 8
+MOST_NAME = 30
+"""Persons that a message calls by name, and units of a name."""
 PART_RESERVE = 120
 """Room for the part number and for what the outbox may put in front of a late or repeated message."""
 MARKS = {
@@ -75,6 +79,8 @@ class Parcel(Struct, frozen=True, kw_only=True):
     """Shown above the text, which is then no longer than a caption may be."""
     pictures: tuple[Picture, ...] = ()
     """All of them, where one send carries several: in a mail."""
+    pings: tuple[int, ...] = ()
+    """Discord's accounts that are pinged beside the text."""
 
 
 def _same(text: str) -> str:
@@ -152,9 +158,11 @@ def discord(message: Message) -> tuple[Parcel, ...]:
 
 def _parcels(message: Message, dialect: Dialect) -> tuple[Parcel, ...]:
     message = harmless(message)
-    pages = _pages(_lines(message), _stamp(message), dialect)
+    names = _names(message)
+    room = structs.replace(dialect, limit=dialect.limit - units(names) - 1) if names else dialect
+    pages = _pages(_lines(message), _stamp(message), room)
     if len(pages) > MAX_PAGES:
-        return (_file_parcel(message, dialect),)
+        return (_named(message, _file_parcel(message, dialect), dialect),)
     last = len(pages)
     parcels = tuple(
         Parcel(
@@ -166,8 +174,42 @@ def _parcels(message: Message, dialect: Dialect) -> tuple[Parcel, ...]:
         )
         for position, page in enumerate(pages, 1)
     )
+    parcels = (*parcels[:-1], _named(message, parcels[-1], dialect))
     attached = (_attached(message, dialect),) if message.file_name else ()
     return (*_illustrated(message, parcels, dialect), *attached)
+
+
+def _name(person: Person) -> str:
+    return shortened(one_line(person.name), MOST_NAME)
+
+
+def _linked(person: Person, dialect: Dialect) -> str:
+    """A name as the channel writes it; on Telegram it is what makes a telephone ring."""
+    name = dialect.escape(_name(person))
+    is_linked = dialect is TELEGRAM and person.telegram_user_id
+    return f'<a href="tg://user?id={person.telegram_user_id}">{name}</a>' if is_linked else name
+
+
+def _names(message: Message, write: Callable[[Person], str] = _name) -> str:
+    """Who is to look at it, in words; "" = nobody in particular."""
+    names = ", ".join(write(person) for person in message.mentions[:MOST_NAMED])
+    more = len(message.mentions) - MOST_NAMED
+    return f"For {names}{f' and {more} more' if more > 0 else ''}" if names else ""
+
+
+def _named(message: Message, parcel: Parcel, dialect: Dialect) -> Parcel:
+    """The parcel with who is to look at it, in the way of the channel that makes their telephone ring."""
+    names = _names(message)
+    if not names:
+        return parcel
+    shown = _names(message, lambda person: _linked(person, dialect))
+    pings = tuple(person.discord_user_id for person in message.mentions if person.discord_user_id)
+    return structs.replace(
+        parcel,
+        text=f"{parcel.text}\n{shown}",
+        plain=f"{parcel.plain}\n{names}",
+        pings=pings[:MOST_NAMED] if dialect is DISCORD else (),
+    )
 
 
 def _illustrated(message: Message, parcels: tuple[Parcel, ...], dialect: Dialect) -> tuple[Parcel, ...]:

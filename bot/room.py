@@ -38,6 +38,8 @@ class ControlRoom:
         self.directory = self.outbox.others = contacts.Directory(desk, config, self.outbox)
         self.people = People(store)
         self.studio = Studio()
+        self.telegram_name = ""
+        """Of the Telegram bot, once it has logged in."""
         self.confirms = Confirms(desk, store, self.outbox)
         self.alerts = AlertRoom(self)
         self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", partial(backtest.shown, self))

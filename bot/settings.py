@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bot.call import Call
 from bot.confirm import confirm
@@ -15,6 +15,9 @@ from domain.errors import ConfigError
 from domain.facts import Severity
 from domain.settings import RoleName
 from domain.views import SettingsChangeView
+
+if TYPE_CHECKING:
+    from engine.desk import Desk
 
 SHOWN = 60
 SHOWN_VERSIONS = 10
@@ -160,7 +163,20 @@ def limit_path(call: Call, scope: str, limit: str) -> str:
     return f"risk.instrument.{instrument}.{limit}" if limit in rules else f"risk.limits.{instrument}.{limit}"
 
 
-PATH = Argument(name="path", help="a path in the settings, for example risk.max_exposure")
+def _paths(desk: Desk) -> list[str]:
+    return [name for name, _ in desk.settings.values("")]
+
+
+def _sections(desk: Desk) -> list[str]:
+    paths = _paths(desk)
+    return list(dict.fromkeys([*(name.partition(".")[0] for name in paths), *paths]))
+
+
+def _limits(desk: Desk) -> list[str]:
+    return [name for name, _ in desk.settings.limits()]
+
+
+PATH = Argument(name="path", help="a path in the settings, for example risk.max_exposure", complete=_paths)
 VALUE = Argument(name="value", help="the new value, or none; then `confirm`, then why", rest=True)
 VERSION = Argument(name="version", help="its number, see /config history", whole=True)
 
@@ -169,7 +185,7 @@ VERBS: Final = (
         "config get",
         "Settings below a path, or which version is in force",
         get,
-        Argument(name="path", help="for example risk or persons.anna", required=False),
+        Argument(name="path", help="for example risk or persons.anna", required=False, complete=_sections),
         aliases=("config list", "config show", "show_config"),
         examples=("/config get risk", "/config get persons.anna"),
     ),
@@ -214,7 +230,7 @@ VERBS: Final = (
         "Set a limit; what adds risk needs others",
         set_limit,
         Argument(name="scope", help="portfolio, venue:NAME, strategy:ID or an instrument", complete=symbols),
-        Argument(name="limit", help="its name, see /limits show"),
+        Argument(name="limit", help="its name, see /limits show", complete=_limits),
         VALUE,
         role=RoleName.RISK,
         examples=("/limits set BTC max_order_notional 1000",),

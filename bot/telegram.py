@@ -102,6 +102,7 @@ class TelegramBot:
 
     async def _serve(self, bot: telegram.Bot, poller: Poller) -> None:
         self.signer = Signer(self._token, lambda: self._desk.installation)
+        self._room.telegram_name = bot.username
         gate = Gate(self._desk, self._config, bot.username, self.signer, self._room.subject)
 
         def read(body: bytes) -> Ask | Claim | Ignored:

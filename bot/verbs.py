@@ -146,7 +146,7 @@ VERBS: Final = (
     *backtest.VERBS,
     *timezone.VERBS,
     *charts.VERBS,
-    _reads("whoami", "Who the service takes you for", show.whoami, aliases=("tg_info",), examples=("/whoami",)),
+    _reads("whoami", "Who the service takes you for", show.whoami, aliases=("here", "tg_info"), examples=("/whoami",)),
     _reads(
         "help",
         "What you may do, or one verb in full",

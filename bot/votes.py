@@ -6,15 +6,17 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from bot.amounts import TIMES, decimal_of
 from bot.call import Call, Effect, Verb
 from bot.message import Block, Message, Pairs, Text, age_text, clock_text, number, refusal, utc_text
 from bot.outcome import outcome, submit
 from bot.parse import NUMBER, Argument, UsageError, instrument_of, suggest, symbols, venues
 from bot.rows import REQUEST, acts, lowers, reads
+from bot.times import span_of
 from domain import commands
 from domain.commands import Door
 from domain.facts import RequestStatus, Severity
-from domain.settings import RoleName
+from domain.settings import MINUTE_NS, RoleName
 from domain.views import OverrideView, RequestView
 
 if TYPE_CHECKING:
@@ -91,22 +93,43 @@ def request_blocks(view: RequestView, now_ns: int) -> tuple[Block, ...]:
     return (Text(f"{view.id} {view.what}: {view.text}"), Pairs(tuple(rows)))
 
 
+WRITTEN: Final = re.compile(r"[0-9.,]+", re.ASCII)
+LENGTH = r"[0-9]+([.][0-9]{1,2})?(m|h|min|mins|hours?|minutes?)?"
 ORDER = "/override RULE VALUE MINUTES SCOPE REASON"
 
 
 async def override(call: Call) -> Message:
     """Ask to loosen a limit for some minutes."""
     given = call.arguments
-    number = given["value"].removesuffix("%")
-    if not NUMBER.fullmatch(number):
-        raise UsageError(f"VALUE {given['value']!r} is no number. For example: 30000, 7.5%. The order is {ORDER}")
-    value = Decimal(number) / (100 if given["value"].endswith("%") else 1)
-    minutes = int(given["minutes"]) if len(given["minutes"]) <= 6 else 10**6
+    value, minutes = limit_value(given["value"]), minutes_of(given["minutes"])
     scope = scope_of(call.desk, given["scope"])
     command = commands.Override(
         rule=given["rule"].lower(), scope=scope, value=value, minutes=minutes, reason=given["reason"]
     )
     return await submit(call, command)
+
+
+def limit_value(text: str) -> Decimal:
+    """A limit's value as people write it: `30000`, `$30k`, `7.5%`, `3x`. Raises `UsageError`."""
+    bare = text.strip().lower()
+    per_cent, bare = bare.endswith("%"), bare.removesuffix("%").removesuffix("x").removeprefix("$")
+    scale = TIMES[bare[-1:]] if bare[-1:] in {"k", "m"} else Decimal(1)
+    digits = bare[:-1] if scale != 1 else bare
+    if not WRITTEN.fullmatch(digits):
+        raise UsageError(f"VALUE {text!r} is no number. For example: 30000, $30k, 7.5%. The order is {ORDER}")
+    if NUMBER.fullmatch(digits) and not Decimal(digits):
+        return Decimal(0)
+    return decimal_of(digits) * scale / (100 if per_cent else 1)
+
+
+def minutes_of(text: str) -> int:
+    """Whole minutes: `30`, `30m`, `2h`. Raises `UsageError`."""
+    if text.isascii() and text.isdecimal():
+        return int(text) if len(text) <= 6 else 10**6
+    minutes, rest = divmod(span_of(text), MINUTE_NS)
+    if rest:
+        raise UsageError(f"{text}: whole minutes, for example 30, 30m, 2h")
+    return minutes
 
 
 def scope_of(desk: Desk, text: str) -> str:
@@ -231,7 +254,7 @@ VERBS: Final = (
         override,
         Argument(name="rule", help="which limit", complete=_rules),
         Argument(name="value", help="the wider value, in the limit's unit; 7.5% is 0.075"),
-        Argument(name="minutes", help="how long; then it ends by itself", whole=True),
+        Argument(name="minutes", help="how long: 30, 30m, 2h; then it ends by itself", pattern=LENGTH),
         _SCOPE,
         Argument(name="reason", help="why, for the record", rest=True),
         role=RoleName.RISK,

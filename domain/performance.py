@@ -145,3 +145,43 @@ class Performance(Struct, frozen=True, kw_only=True):
     def net(self) -> Decimal:
         """Profit after fees and funding, open profit included."""
         return self.realised + self.unrealised - self.fees + self.funding
+
+
+class ExposurePoint(Struct, frozen=True):
+    """Worth of the open positions at one sample by symbol: long is positive. Empty = flat."""
+
+    ts_ns: int
+    worth: dict[str, Decimal]
+
+
+class Exposures(Struct, frozen=True, kw_only=True):
+    """What was open through a period, thinned without losing when it was most; `problem` says why there is nothing."""
+
+    problem: str = ""
+    points: tuple[ExposurePoint, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+
+class PricePoint(Struct, frozen=True):
+    """A price at a time."""
+
+    ts_ns: int
+    price: Decimal
+
+
+class Candle(Struct, frozen=True):
+    """One bar of prices, by its open time."""
+
+    ts_ns: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+
+
+class Candles(Struct, frozen=True, kw_only=True):
+    """Bars of one length, oldest first; `problem` says why there are none."""
+
+    interval_ns: int = 0
+    candles: tuple[Candle, ...] = ()
+    problem: str = ""

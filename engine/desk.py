@@ -44,7 +44,7 @@ from engine.desk_settings import DeskSettings
 from engine.emergency import views as emergency
 from engine.links import Links
 from engine.order_desk import OrderDesk
-from engine.performance import Now, now_of
+from engine.past import Past
 from engine.recent import KEPT_FACTS, Recent
 from engine.risk_views import RiskDesk
 from engine.subscription import FactSubscription
@@ -64,11 +64,6 @@ async def no_earlier(_request_id: str) -> f.CommandDone | None:
 async def no_report(_name: str) -> tuple[str, str]:
     """Raises `MoonDevError`: there is no journal to make a report from."""
     raise MoonDevError("there is no journal here that a report could be made from")
-
-
-async def no_ledger(since_ns: int, until_ns: int, _now: Now) -> Performance:
-    """There is no projection here that figures could be counted from."""
-    return Performance(since_ns=since_ns, until_ns=until_ns, problem="No figures: nothing is recorded here.")
 
 
 class StrategySource(Struct, frozen=True):
@@ -110,8 +105,6 @@ class Desk:
         self.settings = DeskSettings(core)
         self.incident_report: Callable[[str], Awaitable[tuple[str, str]]] = no_report
         """File name and text of an incident's report ("" = the newest); whoever has the journal says it here."""
-        self.ledger: Callable[[int, int, Now], Awaitable[Performance]] = no_ledger
-        """Counts a period's performance; whoever has the projection says it here."""
         self.earlier: Callable[[str], Awaitable[f.CommandDone | None]] = no_earlier
         """The first outcome of a request id, in words for who asks again; whoever has the projection says it here."""
         self.codes: Codes | None = None
@@ -130,6 +123,7 @@ class Desk:
         self._ids = itertools.count(1)
         self._recent = Recent()
         self._risk = RiskDesk(core)
+        self.past = Past(core, clock, lambda: self.last_fact)
         self.by_hand = OrderDesk(core, self._recent.average)
         """People's own orders: what they would do, and how far they are."""
 
@@ -361,7 +355,7 @@ class Desk:
 
         Never raises: `problem` says why there are no figures.
         """
-        return await self.ledger(since_ns, until_ns, now_of(self.core, self.clock.now_ns(), self.last_fact))
+        return await self.past.performance(since_ns, until_ns)
 
     def risk(self) -> rv.RiskView:
         """Exposure, drawdown, margin, tails, correlation: the portfolio's risk at a glance."""

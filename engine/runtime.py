@@ -263,7 +263,7 @@ class Runtime:
         self._venues, self._feed = venues, feed
         self.lock_down.obey(venues)
         self.desk.market, self.desk.venues = market, venues.views
-        self.desk.ledger = Ledger(self._projector, lambda: self.projection.gap).performance
+        self.desk.past.feed, self.desk.past.ledger = feed, Ledger(self._projector, lambda: self.projection.gap)
         self.desk.earlier = partial(outcome, self._projector)
         await venues.start(self._hear)
         last_beat = self.heart.last()

@@ -46,6 +46,8 @@ class SettingsFile:
         """Nothing is read yet; a link is followed, so that the file itself is changed."""
         self.path = path.resolve() if path.is_symlink() else path
         self._data = data
+        self._known: tuple[str, Config] | None = None
+        """The text that was read last, and what it means: reading takes a tenth of a second."""
 
     @property
     def text(self) -> str:
@@ -59,7 +61,10 @@ class SettingsFile:
 
     def config(self) -> Config:
         """The settings as a start would read them."""
-        return self._checked(self.path if self.path.exists() else None)
+        text = self.text
+        if self._known is None or self._known[0] != text:
+            self._known = text, self._checked(self.path if self.path.exists() else None)
+        return self._known[1]
 
     def own(self) -> dict[str, Any]:
         """What the file itself says."""

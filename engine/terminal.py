@@ -50,10 +50,18 @@ def greeting(runtime: Runtime, link: str) -> str:
         f"           another one: ./moondev login --data {runtime.data} --as PERSON",
         f"Console    ./moondev console --data {runtime.data}",
         f"Halt       ./moondev halt --data {runtime.data}",
+        f"Chat       {_chat(runtime)}",
         "Stop with Ctrl-C; everything is kept.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _chat(runtime: Runtime) -> str:
+    """Which chat is switched on, or how to get it."""
+    doors = (("Telegram", runtime.config.telegram), ("Discord", runtime.config.discord))
+    on = [name for name, door in doors if door.enabled]
+    return f"{' and '.join(on)} (state: /health)" if on else "off; to connect Telegram and Discord: ./moondev init"
 
 
 def farewell(runtime: Runtime) -> tuple[int, str]:

@@ -110,6 +110,7 @@ def raise_alert(book: Book, news: News, now_ns: int) -> Alert | None:
         _fire_again(alert, now_ns)
     alert.text, alert.title = news.text, news.title or alert.title
     alert.pictures = news.pictures or alert.pictures
+    alert.is_meant = bool(news.by)
     if news.by and alert.state is AlertState.FIRING:
         _acked(alert, news.by, now_ns)
     book.touch(alert)
@@ -146,6 +147,7 @@ def _new(book: Book, news: News, now_ns: int) -> Alert:
     book.alerts[alert.number] = book.by_print[alert.fingerprint] = alert
     group.numbers.append(alert.number)
     group.ended_ns = 0
+    book.touch_group(group)
     return alert
 
 
@@ -161,6 +163,7 @@ def _again(book: Book, alert: Alert, news: News, now_ns: int) -> bool:
     if alert.number not in group.numbers:
         group.numbers.append(alert.number)
     group.ended_ns = 0
+    book.touch_group(group)
     if alert in book.over:
         book.over.remove(alert)
     book.alerts[alert.number] = alert

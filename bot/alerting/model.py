@@ -70,6 +70,8 @@ class Alert(Struct, kw_only=True):
     seq: int = 0
     lasts: bool = False
     is_urgent: bool = False
+    is_meant: bool = False
+    """A person did it and knows: nobody is called for it later."""
     is_told: bool = False
     hidden: str = ""
     """Why it is not told: the alert or the mute that hides it."""

@@ -80,7 +80,7 @@ def _remind(book: Book, group: Group, now_ns: int) -> None:
     config, members = book.config, book.members(group)
     for alert in members:
         is_late = alert.state is AlertState.ACKED and now_ns - alert.acked_ns >= ns(config.reopen_s)
-        if is_late and not alert.hidden:
+        if is_late and not (alert.hidden or alert.is_meant):
             alert.state, alert.since_ns, alert.step, alert.is_acted = AlertState.FIRING, now_ns, 0, False
             book.touch(alert)
             plan(book, group, now_ns, is_loud=True)

@@ -42,7 +42,8 @@ def group_message(book: Book, group: Group, shown: Sequence[Alert], now_ns: int,
         rows = [Text(f"{alert.id} {_short(alert)} [{_state(alert)}{_times(alert)}]") for alert in newest[:MOST_SHOWN]]
         more = len(shown) - len(rows)
         blocks = (*rows, *((Text(f"and {more} more: /alerts list"),) if more else ()))
-    hidden = [a for a in book.alerts.values() if a.is_open and a.hidden in {alert.id for alert in standing}]
+    ids = {alert.id for alert in standing}
+    hidden = [alert for alert in book.alerts.values() if alert.hidden in ids and alert.is_open]
     if hidden:
         names = ", ".join(dict.fromkeys(words_of(a.kind).lower() for a in hidden))
         blocks = (*blocks, Text(f"What follows from it is not told by itself: {names} ({len(hidden)})."))

@@ -70,6 +70,12 @@ def gain(value: Decimal) -> str:
     return f"+{short(value)}" if value > 0 else short(value)
 
 
+def price_text(value: Decimal) -> str:
+    """A price with thousands separators, without trailing zeros."""
+    text = f"{value:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def percent(value: Decimal, *, sign: bool = False) -> str:
     """A fraction in percent."""
     digits = 1 if abs(value) >= Decimal("0.1") else 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bot.charts import equity
+from bot.charts import equity, price, shares
 from bot.charts.sheet import Sheet
 from bot.message import Picture
 from bot.parse import UsageError, suggest
@@ -17,8 +17,13 @@ from bot.parse import UsageError, suggest
 if TYPE_CHECKING:
     from bot.room import ControlRoom
 
-MAKERS: Final = {"equity": equity.equity, "drawdown": equity.drawdown}
-"""Kinds of charts that show the whole service."""
+MAKERS: Final = {
+    "equity": equity.equity,
+    "drawdown": equity.drawdown,
+    "exposure": shares.exposure,
+    "strategies": shares.strategies,
+}
+"""Kinds of charts that show the whole service; `price` shows one instrument."""
 
 
 async def draw(
@@ -36,7 +41,7 @@ async def drawn(kind: str, room: ControlRoom, sheet: Sheet, symbol: str = "") ->
 
 async def sheet_of(kind: str, room: ControlRoom, since_ns: int, until_ns: int, symbol: str, zone: str) -> Sheet:
     """What the picture will show. Raises `UsageError`."""
-    maker = MAKERS.get(kind)
+    maker = price.price if kind == "price" and symbol else MAKERS.get(kind)
     if maker is None:
         raise UsageError(f"there is no chart {kind!r}: {suggest(kind, [*MAKERS, 'price'])}")
     return await maker(room.desk, since_ns, until_ns, zone, symbol)

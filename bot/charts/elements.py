@@ -33,6 +33,7 @@ INKS: Final = {
 SMALL, MEDIUM = 8.0, 9.0
 LEAST_APART_IN: Final = 0.165
 """Between two figures on the scale."""
+ROUNDS: Final = 80
 BACKED: Final = {"boxstyle": "round,pad=0.15", "facecolor": PAPER, "edgecolor": "none", "alpha": 0.7}
 """Words over a curve stand on a piece of paper."""
 Tag: TypeAlias = tuple[float, str, str]
@@ -76,7 +77,9 @@ def _line(axes: Axes, line: Line) -> list[Tag]:
     if line.fill_to is not None:
         step: Literal["post"] | None = "post" if line.stepped else None
         axes.fill_between(times, line.values, line.fill_to, step=step, color=color, alpha=0.16, linewidth=0)
-    axes.plot(times, line.values, color=color, linewidth=1.5, drawstyle=style, linestyle="--" if line.dashed else "-")
+    width = 0.9 if line.thin else 1.5
+    dashes = "--" if line.dashed else "-"
+    axes.plot(times, line.values, color=color, linewidth=width, drawstyle=style, linestyle=dashes)
     known = [(t, v) for t, v in zip(times, line.values, strict=True) if math.isfinite(v)]
     alone = [
         (t, v)
@@ -110,7 +113,7 @@ def _candles(axes: Axes, bars: Candles) -> None:
 
 
 def _marks(axes: Axes, marks: Marks) -> None:
-    sizes = [26 + 90 * size for size in marks.sizes]
+    sizes = [16 + 60 * size for size in marks.sizes]
     shape = "^" if marks.ink is Ink.BUY else "v"
     axes.scatter(
         _days(marks.times), marks.values, s=sizes, marker=shape, c=INKS[marks.ink], edgecolors=PAPER, linewidths=0.7,
@@ -196,24 +199,35 @@ def _bands(axes: Axes, bands: Bands) -> None:
 def put_tags(axes: Axes, tags: Sequence[Tag]) -> None:
     """Names and figures at the scale, pushed apart where they would cover each other; ticks make room for them."""
     low, high = axes.get_ylim()
-    placed: list[float] = []
     least = LEAST_APART_IN / (axes.get_window_extent().height / axes.figure.dpi)
-    for value, label, color in sorted(tags, key=lambda tag: tag[0]):
-        at = (value - low) / (high - low)
-        if not -0.02 <= at <= 1.02:
-            continue
-        lines = label.count("\n") + 1
-        at = max(at, placed[-1] + least * lines) if placed else at
-        placed.append(at)
+    shown = sorted(((value - low) / (high - low), label, color) for value, label, color in tags)
+    shown = [tag for tag in shown if -0.02 <= tag[0] <= 1.02]
+    tall = [least * (1 + 0.75 * label.count("\n")) for _, label, _ in shown]
+    places = spread([at for at, _, _ in shown], tall)
+    for place, (_, label, color) in zip(places, shown, strict=True):
         axes.text(
-            1.012, at, label, transform=axes.transAxes, size=SMALL, weight="bold", color=PAPER, va="center",
-            clip_on=False, linespacing=1.1,
-            bbox={"boxstyle": "round,pad=0.22", "facecolor": color, "edgecolor": "none"}, zorder=9,
+            1.012, place, label, transform=axes.transAxes, size=SMALL, weight="bold", color=PAPER, va="center",
+            clip_on=False, linespacing=1.1, zorder=9,
+            bbox={"boxstyle": "round,pad=0.22", "facecolor": color, "edgecolor": "none"},
         )  # fmt: skip
     kept = []
     for tick in axes.get_yticks():
         at = (tick - low) / (high - low)
-        if 0 <= at <= 1 and all(abs(at - other) > least for other in placed):
+        if 0 <= at <= 1 and all(abs(at - place) > (least + size) / 2 for place, size in zip(places, tall, strict=True)):
             kept.append(tick)
     axes.set_yticks(kept)
     axes.set_ylim(low, high)
+
+
+def spread(wanted: Sequence[float], sizes: Sequence[float]) -> list[float]:
+    """Places from 0 to 1 near those that are wanted, in their order, so far apart that nothing covers its neighbour."""
+    placed = list(wanted)
+    for _ in range(ROUNDS):
+        for n in range(1, len(placed)):
+            missing = (sizes[n] + sizes[n - 1]) / 2 - (placed[n] - placed[n - 1])
+            if missing > 0:
+                placed[n - 1] -= missing / 2
+                placed[n] += missing / 2
+        if placed:
+            placed = [min(max(at, 0.0), 1.0) for at in placed]
+    return placed

@@ -54,9 +54,9 @@ async def drawdown(desk: Desk, since_ns: int, until_ns: int, zone: str, _symbol:
     said = "no drawdown in this period"
     if worst.fraction:
         elements.insert(0, Span(worst.peak_ns, worst.recovered_ns or seen.to_ns, "", Ink.BAD))
-        elements.append(
-            Note(worst.trough_ns, -float(worst.fraction), percent(-worst.fraction), above=False, ink=Ink.BAD)
-        )
+        if worst.trough_ns != seen.to_ns:
+            deepest = percent(-worst.fraction)
+            elements.append(Note(worst.trough_ns, -float(worst.fraction), deepest, above=False, ink=Ink.BAD))
         end = "made good" if worst.recovered_ns else "not made good yet"
         said = f"deepest {percent(-worst.fraction)}, {short(-worst.amount)}, {end}"
     return replace(

@@ -27,7 +27,7 @@ DPI: Final = 240
 LEAST_SPAN_NS: Final = 120_000_000_000
 """A single moment is shown in the middle of so much time."""
 LARGE, HUGE = 11.0, 21.0
-LEFT, RIGHT = 0.035, 0.80
+LEFT, RIGHT = 0.035, 0.775
 """The axes, as fractions of the width: what is right of them are the scale's figures."""
 LEAST_SPREAD: Final = {Unit.MONEY: 1.0, Unit.PRICE: 1.0, Unit.PERCENT: 0.01}
 """How much of a scale is shown around nothing but zero."""
@@ -203,10 +203,10 @@ def _rows(figure: Figure, rows: Rows, top: float, height_in: float) -> None:
     axes.set_xlim(low - spread * 0.005, high + spread * 0.005)
     axes.set_ylim(count, 0)
     axes.axis("off")
-    axes.plot([0, 0], [0.1, count - 0.05], color=FAINT, linewidth=0.8)
     for n, (name, value, words) in enumerate(zip(rows.names, rows.values, rows.words, strict=True)):
         color = INKS[Ink.GOOD if value >= 0 else Ink.BAD]
         axes.barh([n + 0.72], [value], height=0.3, color=color, zorder=3, hatch="" if value >= 0 else "////",
                   edgecolor=PAPER, linewidth=0)  # fmt: skip
+        axes.plot([0, 0], [n + 0.53, n + 0.91], color=FAINT, linewidth=0.9, zorder=4)
         axes.text(0, n + 0.5, name, transform=axes.get_yaxis_transform(), size=MEDIUM, weight="bold", va="bottom")
         axes.text(1, n + 0.5, words, transform=axes.get_yaxis_transform(), size=MEDIUM, ha="right", va="bottom")

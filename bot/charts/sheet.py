@@ -46,6 +46,7 @@ class Line(Struct, frozen=True, tag="line"):
     fill_to: float | None = None
     dashed: bool = False
     stepped: bool = False
+    thin: bool = False
 
 
 class Candles(Struct, frozen=True, tag="candles"):

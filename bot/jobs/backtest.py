@@ -38,7 +38,7 @@ MOST_SIMULATED_H: Final = 24 * 31
 HOUR_NS: Final = 3_600_000_000_000
 NAME_WIDTH: Final = 15
 """Of the first column of what `moondev backtest` prints."""
-LEFT_OUT: Final = frozenset({"State hash", "Took", "Latency", "Events", "JSON"})
+LEFT_OUT: Final = frozenset({"Tested", "State hash", "Took", "Latency", "Events", "JSON"})
 """Lines for engineers; `./moondev backtest` prints them."""
 
 
@@ -75,7 +75,7 @@ def _range(text: str, symbol: str, zone: str) -> tuple[list[str], str]:
         hours = span_of(length) / HOUR_NS if length else 24.0
         if hours > MOST_SIMULATED_H:
             raise UsageError(f"{text}: at most {MOST_SIMULATED_H // 24} days of a simulated market")
-        return [f"--simulated-hours={hours:g}", f"--instrument={symbol}"], f"{hours:g} h of a SIMULATED market"
+        return [f"--simulated-hours={hours:g}", f"--instrument={symbol}"], f"{length or '24h'} of a SIMULATED market"
     try:
         period = period_of(text, time.time_ns(), zone)
     except UsageError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.start.people import real_persons
+from bot.start.people import real_persons, say_what_is_in_force
 from bot.start.save import person_change, save
 from bot.start.screen import Screen
 from bot.start.tools import Stopped, Tools
@@ -31,3 +31,4 @@ def keep_account(screen: Screen, tools: Tools, who: str, channel: str, account: 
     """Write down that an account speaks for a person. Raises `ConfigError` when it is somebody else's."""
     save(screen, tools, person_change(tools, who, **{f"{channel.lower()}_user_id": account}))
     screen.done(f"{who} is {channel} account {account}")
+    say_what_is_in_force(screen, tools)

@@ -45,7 +45,7 @@ def people(
             wanted.append(_asked(screen, [*known, *wanted], "", "", ""))
     everybody = {one["id"]: one for one in [*known, *wanted]}
     save(screen, tools, _changes(screen, tools, everybody, wanted, requester_counts))
-    _say_force(screen, tools)
+    say_what_is_in_force(screen, tools)
     for one in wanted or known:
         enrol(screen, tools, one["id"], wanted=code)
 
@@ -151,11 +151,13 @@ def enrol(screen: Screen, tools: Tools, person: str, *, wanted: bool | None = No
     screen.done(f"{person} can vote with codes: /approve ID CODE")
 
 
-def _say_force(screen: Screen, tools: Tools) -> None:
+def say_what_is_in_force(screen: Screen, tools: Tools) -> None:
+    """Where a journal has persons already, what is written here waits for them."""
     if tools.has_run:
         screen.say(
             f"  {tools.data} has a journal: the persons in it stay in force until they agree to these. When the\n"
-            f"  service runs: ./moondev apply-settings {tools.file.path} --as ADMIN, then /approve by another person."
+            f"  service runs: ./moondev apply-settings {tools.file.path} --data {tools.data}, then another of them\n"
+            "  approves: ./moondev console --as PERSON, /approve R1."
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -31,7 +32,7 @@ def load_config(
     """
     environment = environment or environment_of(path)
     start = Place(f"(environment {environment})")
-    tree = read_tree(BUILT_IN) if environment == "paper" else Node({}, start)
+    tree = _built_in() if environment == "paper" else Node({}, start)
     if path is not None:
         tree = merge(tree, read_tree(path))
     if not isinstance(tree.value, dict):
@@ -43,6 +44,12 @@ def load_config(
         text = f"this file is not for {environment}; give the file of that environment"
         raise Problems([Problem(named.place, ("environment",), text)])
     return _validate(tree, kinds, all_kinds=all_kinds)
+
+
+@cache
+def _built_in() -> Node:
+    """The built-in set-up, read once: nothing changes a tree."""
+    return read_tree(BUILT_IN)
 
 
 def environment_of(path: Path | None) -> str:

@@ -64,7 +64,7 @@ def _with(document: Value, path: Path, value: Value) -> Value:
             return [*document, _with({}, rest, value)]
         return [_with(item, rest, value) if _id_of(item) == first else item for item in document]
     known = dict(document) if isinstance(document, dict) else {}
-    if not rest and value is None:
+    if value is None and (not rest or first not in known):
         known.pop(first, None)
     else:
         known[first] = _with(known.get(first), rest, value)

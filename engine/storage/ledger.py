@@ -14,16 +14,21 @@ from sqlalchemy import Connection, Engine, Select, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import MoonDevError
-from domain.instrument import ZERO
-from domain.performance import Performance
+from domain.instrument import ZERO, InstrumentId
+from domain.performance import Exposures, Performance
+from domain.views import TradeRow
 from engine.performance import Book, CashRow, Curve, FillRow, HeldRow, Now, Sample, summed_up
 from engine.storage import schema
+from engine.storage.exposure import read_exposure
 from engine.storage.projector import Projector
+from engine.storage.reads import fills
 from risk.statistics import RoundTrips
 
 WAIT_S = 2.0
 """How long the newest facts are waited for; after that the figures end with the last sample that is there."""
 LOOK_S = 0.02
+AWAY = "the database cannot be read"
+MOST_FILLS_SHOWN = 20_000
 ROWS = 2_000
 MOST_FILLS_BEFORE = 5_000
 """Fills before the period that are read to find out where a round trip began."""
@@ -41,18 +46,40 @@ class Ledger:
 
     async def performance(self, since_ns: int, until_ns: int, now: Now) -> Performance:
         """The figures of a period; without blocking, and never raising for a database that is away."""
+        is_whole = await self._caught_up(now)
+        with suppress(SQLAlchemyError, MoonDevError):
+            return await asyncio.to_thread(self._read, since_ns, until_ns, now if is_whole else None)
+        return Performance(since_ns=since_ns, until_ns=until_ns, problem=f"No figures: {AWAY}.")
+
+    async def fills(self, since_ns: int, until_ns: int, instrument: InstrumentId, now: Now) -> list[TradeRow]:
+        """Own fills in one instrument, oldest first, the newest thousands; none while the database is away."""
+        await self._caught_up(now)
+        with suppress(SQLAlchemyError, MoonDevError):
+            return await asyncio.to_thread(
+                fills, self._projector.engine, since_ns, until_ns, instrument, MOST_FILLS_SHOWN
+            )
+        return []
+
+    async def exposure(self, since_ns: int, until_ns: int, now: Now) -> Exposures:
+        """What was open at every sample of a period."""
+        is_whole = await self._caught_up(now)
+        with suppress(SQLAlchemyError, MoonDevError):
+            projector, last = self._projector, now if is_whole else None
+            return await asyncio.to_thread(
+                read_exposure, projector.engine, projector.instruments, since_ns, until_ns, last
+            )
+        return Exposures(problem=f"No figures: {AWAY}.")
+
+    async def _caught_up(self, now: Now) -> bool:
+        """Whether the projection has all that was told; waits for it a little."""
         end = time.monotonic() + WAIT_S
-        trouble = "the database cannot be read"
         while time.monotonic() < end:
             with suppress(SQLAlchemyError, MoonDevError):
                 cursor = await asyncio.to_thread(self._projector.cursor)
-                trouble = "the database does not have the newest fills yet"
                 if (cursor.seq, cursor.index) >= now.told:
-                    return await asyncio.to_thread(self._read, since_ns, until_ns, now)
+                    return True
             await asyncio.sleep(LOOK_S)
-        with suppress(SQLAlchemyError, MoonDevError):
-            return await asyncio.to_thread(self._read, since_ns, until_ns, None)
-        return Performance(since_ns=since_ns, until_ns=until_ns, problem=f"No figures: {trouble}.")
+        return False
 
     def _read(self, since_ns: int, until_ns: int, now: Now | None) -> Performance:
         gap = self._gap()
@@ -84,8 +111,8 @@ def read_performance(
             if sample.ts_ns >= until_ns:
                 break
         if first.ts_ns - since_ns > LATE_NS:
-            why = "the records begin" if not first.seq else "after a time without samples the figures begin"
-            said.append(f"The period begins at {_when(since_ns)}, {why} at {_when(first.ts_ns)}.")
+            what = "The records begin" if not first.seq else "There was no sample before; the figures begin"
+            said.append(f"{what} at {_when(first.ts_ns)}, later than asked for.")
         last = curve.last
         live = now is not None and last.seq == now.seq and last.ts_ns == now.ts_ns
         held = _held(connection, first.seq, now if now is not None and first.seq == now.seq else None)

@@ -79,6 +79,11 @@ class Projector:
         assert self._engine is not None  # noqa: S101 - open() sets it or raises
         return self._engine
 
+    @property
+    def instruments(self) -> Instruments:
+        """The contracts that integers are turned into decimals by."""
+        return self._instruments
+
     def open(self) -> Cursor:
         """Connect, migrate, and return where the projection stands.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import Engine, and_, func, select
+from sqlalchemy import Engine, Row, and_, func, select
 
 from domain.record_views import CommandRow
 from domain.views import EquityPoint, TradeRow
@@ -18,24 +19,38 @@ def trades(engine: Engine, limit: int = 20) -> list[TradeRow]:
     table = schema.fills
     query = select(table).order_by(table.c.seq.desc(), table.c.idx.desc()).limit(limit)
     with engine.connect() as connection:
-        return [
-            TradeRow(
-                ts_ns=row.ts_ns,
-                account=row.account,
-                instrument=row.instrument,
-                owner=row.owner,
-                side=row.side,
-                qty=row.qty if row.qty is not None else Decimal(row.qty_int),
-                price=row.price if row.price is not None else Decimal(row.price_int),
-                fee=row.fee,
-                realised=row.realised,
-                liquidity=row.liquidity,
-                role=row.role,
-                fill_id=row.fill_id,
-                cid=row.cid,
-            )
-            for row in connection.execute(query)
-        ]
+        return [_trade(row) for row in connection.execute(query)]
+
+
+def fills(engine: Engine, since_ns: int, until_ns: int, instrument: str, limit: int) -> list[TradeRow]:
+    """Own fills in one instrument in [since, until), oldest first; of too many the newest."""
+    table = schema.fills
+    query = (
+        select(table)
+        .where(table.c.ts_ns >= since_ns, table.c.ts_ns < until_ns, table.c.instrument == instrument)
+        .order_by(table.c.seq.desc(), table.c.idx.desc())
+        .limit(limit)
+    )
+    with engine.connect() as connection:
+        return [_trade(row) for row in connection.execute(query)][::-1]
+
+
+def _trade(row: Row[Any]) -> TradeRow:
+    return TradeRow(
+        ts_ns=row.ts_ns,
+        account=row.account,
+        instrument=row.instrument,
+        owner=row.owner,
+        side=row.side,
+        qty=row.qty if row.qty is not None else Decimal(row.qty_int),
+        price=row.price if row.price is not None else Decimal(row.price_int),
+        fee=row.fee,
+        realised=row.realised,
+        liquidity=row.liquidity,
+        role=row.role,
+        fill_id=row.fill_id,
+        cid=row.cid,
+    )
 
 
 def commands(engine: Engine, limit: int = 500) -> list[CommandRow]:

@@ -1,13 +1,16 @@
 """What cannot be understood is answered with the nearest right word, the grammar and an example; nothing is done."""
 
 import asyncio
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.parse import UsageError
 from bot.render import plain
 from bot.verbs import is_urgent, run_line
+from bot.votes import limit_value, minutes_of
 from domain.facts import TradingState
 from tests.bot.world import Engine, actor, fresh_id
 
@@ -133,3 +136,29 @@ def test_whatever_is_typed_is_answered_and_never_trades(line):
 
 
 ENGINE = Engine()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("30000", "30000"), ("$30k", "30000"), ("7.5%", "0.075"), ("3x", "3"), ("0", "0"), ("1.5m", "1500000")],
+)
+def test_a_limit_is_written_as_people_write_it(text, value):
+    assert limit_value(text) == Decimal(value)
+
+
+@pytest.mark.parametrize("text", ["x", "", "%", "$", "1,5", "1,500", "k", "-5", "ten", "1e9", "٣"])
+def test_what_is_no_limit_is_asked_back(text):
+    with pytest.raises(UsageError):
+        limit_value(text)
+
+
+def test_an_override_lasts_whole_minutes():
+    assert [minutes_of(text) for text in ("30", "30m", "2h", "1.5h", "90 minutes")] == [30, 30, 120, 90, 90]
+    for text in ("30s", "1.001h", "1d2", "0m"):
+        with pytest.raises(UsageError):
+            minutes_of(text)
+
+
+async def test_an_override_in_natural_words_is_asked_for(engine):
+    assert "override: waits for approval" in await ask(engine, "/override position_notional $28k 2h all a basis trade")
+    assert "is not MINUTES" in await ask(engine, "/override position_notional $28k soon all a basis trade")

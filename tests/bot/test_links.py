@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from bot.render import plain
+from bot.verbs import run_line
 from domain.codec import encode
 from domain.commands import Approve, ChangeSettings, Door
 from domain.facts import Alerted
@@ -16,6 +18,7 @@ from domain.verdict import Reason
 from engine.codes import Codes
 from engine.config.load import load_config
 from tests.bot.servers.discord_server import shown
+from tests.bot.servers.telegram_server import BOT_NAME
 from tests.bot.test_codes import SECRETS, ask, code
 from tests.bot.world import DISCORD, GROUP, STRANGER, TELEGRAM, Engine, Secrets, actor, until, world
 
@@ -99,6 +102,19 @@ async def test_who_asked_on_discord_is_asked_there_privately(tmp_path: Path) -> 
         await until(lambda: any("is this you?" in shown(one) for one in w.discord.sent_to(DISCORD["rosa"])))
         await w.discord.slash(DISCORD["rosa"], "link", what="confirm", account="555")
         await w.discord.text("link: waits for approval")
+
+
+async def test_a_link_to_the_bot_sends_the_code_by_one_tap(tmp_path: Path) -> None:
+    async with world(tmp_path, "telegram") as w:
+        await ask(w.engine, "/unlink telegram", "vera")
+        w.telegram.say(STRANGER, "/start hello")
+        told = plain(await run_line(w.room, actor("vera"), "/link telegram", "test:tap"))
+        found = re.search(rf"https://t.me/{BOT_NAME}\?start=([A-Z0-9]{{10}})", told)
+        assert found is not None
+        w.telegram.say(NEW, f"/start {found[1]}")
+        await w.telegram.text("the code is right", chat=NEW)
+        assert "id 555, wants to be you" in await ask(w.engine, "/link", "vera")
+        assert [one for one in w.telegram.sent if one.chat == STRANGER] == []
 
 
 async def test_guesses_get_no_answer_are_on_record_and_lock_the_account_that_guesses(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from bot import local
 from bot.console import make_console
-from bot.local import LocalDoor, NotRunning, ask, ask_command, ask_login
-from domain.commands import ApplySettings, Door
+from bot.local import LocalDoor, NotRunning, ask, ask_command, ask_login, ask_who
+from domain.commands import ApplySettings, Door, Halt
 from domain.errors import MoonDevError
 from domain.facts import TradingState
 from tests.bot.world import Engine, until
@@ -19,7 +19,8 @@ SURROGATE = b'{"person": "x\\ud800", "line": "/status"}\n'
 @pytest.fixture
 async def engine(tmp_path):
     made = Engine()
-    door = LocalDoor(tmp_path, make_console(made.room), made.desk.submit, lambda person: f"link of {person}")
+    links, persons = (lambda person: f"link of {person}"), made.desk.persons
+    door = LocalDoor(tmp_path, make_console(made.room), made.desk.submit, links, persons)
     await door.start()
     yield made
     await door.aclose()
@@ -34,6 +35,16 @@ async def test_a_line_from_the_terminal_is_carried_out(engine, tmp_path):
 async def test_roles_hold_here_too(engine, tmp_path):
     assert "ROLE" in await ask(tmp_path, "vera", "/halt")
     assert "UNKNOWN_PERSON" in await ask(tmp_path, "mallory", "/halt")
+
+
+async def test_where_nobody_is_named_the_first_who_may_speaks(engine, tmp_path):
+    settings = engine.driver.core.state.settings
+    assert await ask_who(tmp_path) == "tina"
+    assert await ask_login(tmp_path, "") == "link of tina"
+    assert (await ask_command(tmp_path, "", Halt()))[0]
+    assert engine.done("halt")[0].actor.person == "tina"
+    _, text = await ask_command(tmp_path, "", ApplySettings(settings=settings, content_hash="hash"))
+    assert "ROLE" not in text  # adam asks, who is admin
 
 
 async def test_only_the_owner_may_open_the_socket(engine, tmp_path):

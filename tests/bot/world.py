@@ -27,15 +27,15 @@ from domain.commands import Actor, Command, Door, Halt
 from domain.errors import ConfigError
 from domain.events import Event
 from domain.facts import CommandDone, Fact, FactKey, TradingState
-from domain.performance import Performance
 from domain.settings import Person, RoleName, Settings, StrategySpec
 from engine.catalogue import built_in
 from engine.config.load import load_config
 from engine.config.running import RunningSettings
 from engine.data.synthetic import SyntheticMarket
+from engine.data.synthetic_feed import SyntheticFeed
 from engine.desk import Desk, StrategySource
 from engine.performance import Now
-from engine.storage.ledger import read_performance
+from engine.storage.ledger import Ledger
 from engine.storage.projector import Projector
 from engine.strategies import registry
 from exchanges.paper.exchange import PaperExchange
@@ -108,8 +108,8 @@ class Engine:
             news=self._news,
             source_of=source_of,
         )
-        self.desk.ledger = self._performance
-        self._projector: Projector | None = None
+        self.desk.past.ledger = Told(self)
+        self.desk.past.feed = Past(market, self)
         self.room = ControlRoom(self.desk, OpsStore(Path("not-opened")))
         """For lines without chat: nobody's preferences outlive it."""
         self.desk.settings.file = RunningSettings(load_config(None), built_in())
@@ -123,16 +123,6 @@ class Engine:
 
     async def _news(self, after: FactKey, until: FactKey) -> list[Fact]:
         return [fact for fact in self.facts if after < (fact.seq, fact.index) <= until]
-
-    async def _performance(self, since_ns: int, until_ns: int, now: Now) -> Performance:
-        """From a projection that is made when it is first asked for."""
-        if self._projector is None:
-            folder = mkdtemp()
-            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-            self._projector = Projector(f"sqlite:///{folder}/p.db", self.driver.core.instruments)
-            self._projector.open()
-        self._projector.apply(self.facts)
-        return read_performance(self._projector.engine, since_ns, until_ns, now)
 
     def now_ns(self) -> int:
         return self.driver.core.state.ts_ns
@@ -157,6 +147,32 @@ class Engine:
 
     def done(self, verb: str) -> list[CommandDone]:
         return [fact for fact in self.facts if isinstance(fact, CommandDone) and fact.verb == verb]
+
+
+class Told(Ledger):
+    """The real ledger over a projection that is brought up to date when it is asked."""
+
+    def __init__(self, engine: Engine) -> None:
+        folder = mkdtemp()
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        super().__init__(Projector(f"sqlite:///{folder}/p.db", engine.driver.core.instruments))
+        self.engine = engine
+
+    async def _caught_up(self, _now: Now) -> bool:
+        self._projector.open()
+        self._projector.apply(self.engine.facts)
+        return True
+
+
+class Past(SyntheticFeed):
+    """What the market was until now, for charts; nothing is played from here."""
+
+    def __init__(self, market: SyntheticMarket, engine: Engine) -> None:
+        super().__init__(market, engine)
+        self.engine = engine
+
+    def now_ns(self) -> int:
+        return self.engine.now_ns()
 
 
 class SlowDesk(Desk):

@@ -77,7 +77,7 @@ def test_every_command_line_verb_and_option_exists(document: Path) -> None:
             name = rest.pop(0).rstrip(".,;:)")
             assert name in command.commands, f"./moondev {' '.join(words)}"
             command = command.commands[name]
-        options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        options = {option for each in command.params for option in (*each.opts, *each.secondary_opts)} | {"--help"}
         for word in rest:
             assert not word.startswith("--") or word.rstrip(".,;:)") in options, f"./moondev {' '.join(words)}"
 

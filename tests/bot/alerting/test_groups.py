@@ -112,9 +112,9 @@ def test_ten_thousand_of_everything_in_a_minute_are_a_handful_of_messages_and_cr
         if number == 5000:
             watch.fire("journal_lost", CRITICAL, "the end of the journal")
             assert "the end of the journal" in text(watch.heard()[-1])
-        watch.fire(f"kind_{number % 20}", WARNING, f"n {number}", account=f"V:{number % 3}", which=f"{number % 700}")
-        if number % 100 == 0:
-            watch.wait(0.6, step=0.6)
+        watch.fire(f"kind_{number % 20}", WARNING, f"n {number}", account=f"V:{number % 3}", which=f"{number % 70}")
+        if number % 200 == 0:
+            watch.wait(1.2, step=1.2)
     watch.wait(MINUTE_S)
     kinds = {alert.group for alert in watch.book.open_alerts()}
     said = watch.heard()

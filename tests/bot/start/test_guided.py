@@ -8,6 +8,7 @@ import stat
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.bot.servers.discord_objects import CHANNEL, GUILD, OTHER_CHANNEL
@@ -200,3 +201,29 @@ async def test_discord_from_its_token_to_a_test_message_that_has_arrived(tmp_pat
     assert told["persons"][0] == {"id": "anna", "role": "admin", "discord_user_id": ANNA}
     assert told["discord"]["guild_id"] == int(GUILD)
     assert told["discord"]["alert_channels"] == [int(CHANNEL)]
+
+
+@pytest.mark.process
+async def test_what_was_set_up_runs_and_a_halt_from_meanwhile_is_carried_out(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with telegram() as server:
+        file = settings_for(server, data / "settings.yaml")
+        file.write_text(
+            f"{file.read_text()}data_feed: {{source: synthetic}}\ngateway: {{enabled: false}}\nstrategies: []\n"
+        )
+        async with Terminal("init", "people", "--person", "anna", "--no-code", "--yes", "--data", str(data)) as t:
+            assert await t.ended() == 0
+        async with Terminal("init", "telegram", "--data", str(data), MOONDEV_TELEGRAM_TOKEN=TOKEN) as t:
+            await link_anna(t, server)
+            await choose_group(t, server)
+            await t.until("press its button")
+            server.press(ANNA, await server.text("Test message"), "It has arrived")
+            assert await t.ended() == 0
+        async with Terminal("run", "--data", str(data)) as service:
+            await service.until("Chat       Telegram")
+            halted = await server.text("halt: done")
+            assert halted.chat == ANNA
+            server.say(ANNA, "/whoami", chat=TELEGRAM_GROUP)
+            assert "You are Anna" in (await server.text("You are", chat=TELEGRAM_GROUP)).text
+            service.interrupt()
+            assert await service.ended() == 0
