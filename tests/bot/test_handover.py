@@ -130,7 +130,7 @@ async def test_a_wrong_password_keeps_letters_that_have_nowhere_else_to_go(room)
     await other.outbox.post("b", ["email:x@y.example"], HALT)
     await until(lambda: other.outbox.reach.of("email:x@y.example").whole_channel)
     assert other.outbox.waiting() == 1
-    assert states(room)["b", "email:x@y.example"] == "queued"
+    await until(lambda: states(room)["b", "email:x@y.example"] == "queued")
     await other.outbox.aclose()
 
 
