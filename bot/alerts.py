@@ -1,8 +1,7 @@
-"""The reader of the desk's facts: alerts to the book, requests and overrides to their cards, fills to a table.
+"""The reader of the desk's facts: alerts to the book, requests and overrides to their cards. Fills: `bot.streams`.
 
 Alerted, Refused, TradingStateChanged, StrategyChanged    the book (`bot.alerting`) decides who is told, and when
 RequestChanged, OverrideChanged                           a card that is kept up to date
-FillBooked                                                grouped: one message for all fills of a while
 
 How far it is stands in the operational database, in one transaction with what follows from it. What was raised while
 nobody listened (before a crash, while chat was down, faster than it could be read) is read from there on; what was
@@ -12,7 +11,6 @@ taken before is not taken twice.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -27,11 +25,10 @@ from bot.alerting.tell import at_once
 from bot.buttons import Bot
 from bot.cards import Cards
 from bot.config import AlertConfig
-from bot.message import Message, Pairs, Table, Text, base_name, money, number
+from bot.message import Message, Pairs, Text
 from bot.outbox import Outbox
 from domain.facts import (
     Alerted,
-    CommandDone,
     Fact,
     FactKey,
     FillBooked,
@@ -43,24 +40,21 @@ from domain.facts import (
     StrategyChanged,
     TradingStateChanged,
 )
-from domain.views import TradeRow, owner_words
 
 if TYPE_CHECKING:
     from engine.desk import Desk
 
 log = structlog.get_logger("bot.alerts")
 
-MAX_FILLS_LOOKED_UP = 1000
-FILLS = "fills"
 READER = "alerts"
-NEWS = (Alerted, Refused, TradingStateChanged, StrategyChanged, CommandDone)
+NEWS = (Alerted, Refused, TradingStateChanged, StrategyChanged)
 """Facts that the book takes."""
 BATCH = 200
 """Facts that are written down together."""
 
 
 class Alerts:
-    """Turns facts into alerts, cards and tables. `rooms` are the bots by channel, `recipients` the alert chats.
+    """Turns facts into alerts and cards. `rooms` are the bots by channel, `recipients` the alert chats.
 
     `private` says where a person can be written to alone.
     """
@@ -82,10 +76,6 @@ class Alerts:
         self._recipients = tuple(recipients)
         self._alerts = alerts
         self._cards = Cards(desk, outbox, recipients=self._recipients, rooms=rooms, private=private)
-        self._fills: list[FillBooked] = []
-        self._fills_due_s = 0.0
-        self._fills_told_s = float("-inf")
-        self._fills_saved: FactKey = (0, 0)
         self._start = f"start:{time.time_ns()}"
 
     async def run(self) -> None:
@@ -97,12 +87,11 @@ class Alerts:
             catching_up = CatchUp(self, intake)
             for hole in progress.holes(seen):
                 catching_up.add(*hole)
-            catching_up.add(self._fills_saved, seen, is_fills=True)
             intake.begin(self._desk.began, self._alerts.now_ns())
             group.create_task(catching_up.run())
             await self._say_hello()
             group.create_task(self._alerts.run())
-            group.create_task(self._flush_for_ever())
+            group.create_task(self._count_down_for_ever())
             missed = 0
             async for first in facts:
                 batch = [first, *facts.take(BATCH - 1)]
@@ -110,7 +99,6 @@ class Alerts:
                     missed = facts.missed
                     lost = seen, (first.seq, first.index - 1)
                     catching_up.add(*lost)
-                    catching_up.add(*lost, is_fills=True)
                     seen = lost[1]
                     await self._say_missed(first, missed)
                 await self.take(intake, batch, seen)
@@ -122,7 +110,6 @@ class Alerts:
         if progress is None:
             until = await self._outbox.store.told(READER) or self._desk.began
             progress = self._alerts.progress = Progress(spans=[((0, 0), until)])
-        self._fills_saved = await self._outbox.store.told(FILLS) or self._desk.began
         return progress
 
     async def take(self, intake: Intake, batch: Sequence[Fact], after: FactKey) -> None:
@@ -142,14 +129,12 @@ class Alerts:
             await self._alerts.tick()
 
     async def _show(self, fact: Fact) -> None:
-        """What has a card or a table of its own."""
+        """What has a card of its own."""
         match fact:
             case RequestChanged():
                 await self._cards.on_request(fact)
             case OverrideChanged():
                 await self._cards.on_override(fact)
-            case FillBooked() if self._config.fills:
-                self._on_fill(fact)
             case _:
                 pass
 
@@ -177,12 +162,6 @@ class Alerts:
             self._alerts.progress.add(after, until)
         await self._alerts.commit()
 
-    async def read_fills(self, after: FactKey, until: FactKey) -> None:
-        """Take the fills that were not told: they wait for others, and a stop may come first."""
-        for fact in await self._desk.missed(after, until) if self._config.fills else ():
-            if isinstance(fact, FillBooked):
-                self._on_fill(fact)
-
     async def _say_hello(self) -> None:
         status = self._desk.status()
         state = status.trading_state.upper()
@@ -193,37 +172,10 @@ class Alerts:
         await self.tell(self._start, Message(title="MoonDev is up", blocks=(Pairs(rows),)))
         await self._cards.show_all()
 
-    def _on_fill(self, fact: FillBooked) -> None:
-        if not self._fills:
-            now_s = time.monotonic()
-            self._fills_due_s = max(now_s + self._config.fill_wait_s, self._fills_told_s + self._config.fill_interval_s)
-        self._fills.append(fact)
-
-    async def _flush_for_ever(self) -> None:
-        pause_s = min(1.0, self._config.fill_wait_s / 2)
+    async def _count_down_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(pause_s)
-            now_s = time.monotonic()
-            if self._fills and now_s >= self._fills_due_s:
-                await self._tell_fills(now_s)
+            await asyncio.sleep(1.0)
             await self._cards.count_down_slowly()
-
-    async def _tell_fills(self, now_s: float) -> None:
-        fills, self._fills = self._fills, []
-        self._fills_told_s = now_s
-        rows = {row.fill_id: row for row in self._desk.trades(limit=min(len(fills) + 50, MAX_FILLS_LOOKED_UP))}
-        found = [rows[fact.fill_id] for fact in fills if fact.fill_id in rows]
-        table = _fill_table(found, self._desk.instruments())
-        more = len(fills) - len(found)
-        notes = (Text(f"and {more} more; /trades shows the last ones"),) if more else ()
-        blocks = (*((table,) if found else ()), *notes)
-        event = f"fills:{fills[0].seq}:{fills[0].index}:{len(fills)}"
-        await self.tell(event, Message(title=f"Fills: {len(fills)}", blocks=blocks))
-        self._fills_saved = (fills[-1].seq, fills[-1].index)
-        try:
-            await self._outbox.store.set_told(FILLS, *self._fills_saved)
-        except sqlite3.Error as error:
-            log.error("not written down which fills were told", error=type(error).__name__)  # noqa: TRY400
 
 
 class CatchUp:
@@ -232,23 +184,20 @@ class CatchUp:
     def __init__(self, reader: Alerts, intake: Intake) -> None:
         self._reader = reader
         self._intake = intake
-        self._holes: asyncio.Queue[tuple[FactKey, FactKey, bool]] = asyncio.Queue()
+        self._holes: asyncio.Queue[tuple[FactKey, FactKey]] = asyncio.Queue()
 
-    def add(self, after: FactKey, until: FactKey, *, is_fills: bool = False) -> None:
-        """Facts after one up to another are to be read, fills alone or all others."""
+    def add(self, after: FactKey, until: FactKey) -> None:
+        """Facts after one up to another are to be read."""
         if after < until:
             self._intake.is_behind = True
-            self._holes.put_nowait((after, until, is_fills))
+            self._holes.put_nowait((after, until))
 
     async def run(self) -> None:
         """Read them until cancelled."""
         while True:
-            after, until, is_fills = await self._holes.get()
+            after, until = await self._holes.get()
             try:
-                if is_fills:
-                    await self._reader.read_fills(after, until)
-                else:
-                    await self._reader.read(self._intake, after, until)
+                await self._reader.read(self._intake, after, until)
             except Exception:  # what comes now must be told all the same
                 log.exception("earlier news cannot be read; the next start tries again")
             if self._holes.empty():
@@ -260,27 +209,3 @@ def _said_at_start(fact: Fact) -> bool:
     return (isinstance(fact, RequestChanged) and fact.status is RequestStatus.PENDING) or (
         isinstance(fact, TradingStateChanged) and not fact.by
     )
-
-
-def _fill_table(fills: list[TradeRow], names: list[str]) -> Table:
-    """One row per owner, instrument and side: count, quantity, average price, what it earned after fees."""
-    groups: dict[tuple[str, str, str], list[TradeRow]] = {}
-    for fill in fills:
-        groups.setdefault((fill.owner, fill.instrument, fill.side), []).append(fill)
-    rows = []
-    for (owner, instrument, side), members in groups.items():
-        quantity = sum((fill.qty for fill in members), start=members[0].qty * 0)
-        value = sum((fill.qty * fill.price for fill in members), start=members[0].qty * 0)
-        net = sum((fill.realised - fill.fee for fill in members), start=members[0].fee * 0)
-        price = (value / quantity).quantize(members[0].price) if quantity else members[0].price
-        name = base_name(instrument, names)
-        rows.append(
-            (
-                owner_words(owner),
-                f"{side} {number(quantity)} {name}",
-                str(len(members)),
-                number(price),
-                money(net, sign=True),
-            )
-        )
-    return Table(("owner", "what", "fills", "avg", "net"), tuple(rows), left=2)

@@ -58,7 +58,8 @@ class DiscordConfig(Struct, frozen=True, kw_only=True):
 class AlertConfig(Struct, frozen=True, kw_only=True):
     """What is told unasked, to whom and how often.
 
-    Fills are grouped: first after `fill_wait_s`, then every `fill_interval_s`. What is below `min_severity` goes into
+    Of fills there is one message an order, sent after `fill_wait_s` and edited every `fill_interval_s` at most; four
+    times that is how often a round-up of many orders comes. What is below `min_severity` goes into
     the digest. Alerts of one kind at one place are told together after `group_wait_s`; the message is brought up to
     date every `update_s`, a new one is sent when the last is older than `renew_s`, and again every `repeat_s` while it
     stands. What nothing ends is over after `settle_s` without more of it.
@@ -66,8 +67,8 @@ class AlertConfig(Struct, frozen=True, kw_only=True):
 
     min_severity: Severity = Severity.WARNING
     fills: bool = True
-    fill_wait_s: float = 5.0
-    fill_interval_s: float = 60.0
+    fill_wait_s: float = 2.0
+    fill_interval_s: float = 15.0
     repeat_s: float = 14_400.0
     group_wait_s: float = 5.0
     update_s: float = 60.0

@@ -19,7 +19,6 @@ Recipients are `telegram:CHAT[:TOPIC]`, `discord:CHANNEL`, for one person alone 
 from __future__ import annotations
 
 import asyncio
-import re
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -27,9 +26,8 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
-from msgspec import structs
 
-from bot import bundle, render, store_letters
+from bot import bundle, store_letters
 from bot.budget import Budget, budget_for, channel_budget
 from bot.carrier import (
     Carrier,
@@ -41,14 +39,12 @@ from bot.carrier import (
     channel_of,
     dated,
 )
-from bot.channels import dialects
 from bot.handover import Others, hand_over
+from bot.letters import DIALECTS, letters_of
 from bot.line import WINDOW, Line
 from bot.message import Message
 from bot.reach import Reaches
-from bot.render import Parcel
 from bot.store import Letter, OpsStore
-from domain.facts import Severity
 
 log = structlog.get_logger("bot.outbox")
 
@@ -62,17 +58,6 @@ POISON_PAUSE_S = 300.0
 GIVE_UP_NS = 3 * 86_400_000_000_000
 MOST_AT_ONCE = 6
 """Sends of one channel that are not critical: the clients' last connections are kept for those that are."""
-_DIGEST = re.compile("([0-9a-f]{8})[0-9a-f]{56}")
-"""People are shown the beginning of a SHA-256."""
-PRIORITY = {Severity.CRITICAL: 0, Severity.ERROR: 1, Severity.WARNING: 5, Severity.INFO: 5}
-DIALECTS: dict[str, Callable[[Message], tuple[Parcel, ...]]] = {
-    "telegram": render.telegram,
-    "discord": render.discord,
-    "email": dialects.email,
-    "sms": dialects.sms,
-    "hook": dialects.hook,
-    "apprise": dialects.hook,
-}
 
 NOTE_SENT = """
 insert or ignore into outbox (event, part, recipient, replaces, parcel, priority, state, created_ns, provider_id)
@@ -124,31 +109,33 @@ class Outbox:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def letters(self, event: str, recipients: Iterable[str], message: Message, replaces: str = "") -> list[Letter]:
+    def letters(
+        self,
+        event: str,
+        recipients: Iterable[str],
+        message: Message,
+        replaces: str = "",
+        *,
+        priority: int | None = None,
+    ) -> list[Letter]:
         """The letters that bring a message to each recipient; `event` makes them unique and is their reference."""
-        reference = _DIGEST.sub(r"\1", event)
-        stamped = structs.replace(message, stamp=f"{message.stamp} · ref {reference}".removeprefix(" · "))
-        return [
-            Letter(
-                event=event,
-                part=part,
-                recipient=recipient,
-                parcel=parcel,
-                replaces=replaces,
-                priority=PRIORITY[message.severity],
-                created_ns=time.time_ns(),
-            )
-            for recipient in dict.fromkeys(recipients)
-            for part, parcel in enumerate(DIALECTS[channel_of(recipient)](stamped))
-        ]
+        return letters_of(event, recipients, message, replaces, priority)
 
-    async def post(self, event: str, recipients: Iterable[str], message: Message, replaces: str = "") -> bool:
+    async def post(
+        self,
+        event: str,
+        recipients: Iterable[str],
+        message: Message,
+        replaces: str = "",
+        *,
+        priority: int | None = None,
+    ) -> bool:
         """Queue a message for each recipient, once per event; returns when it is on disk, not when it arrived.
 
         With `replaces` it edits that event's message, and takes the place of an earlier edit that has not gone out.
         False when every recipient had it already.
         """
-        return await self.queue(self.letters(event, recipients, message, replaces))
+        return await self.queue(self.letters(event, recipients, message, replaces, priority=priority))
 
     async def note_sent(self, event: str, recipient: str, provider_id: str) -> None:
         """Remember a message that went another way, as one that later ones may take the place of."""

@@ -38,6 +38,7 @@ async def status(call: Call) -> Message:
     rows += _feed_rows(view.feeds)
     venues = call.desk.venues()
     rows += [(venue.venue, _connection(venue)) for venue in venues]
+    rows += [("alerts", alerts)] if (alerts := call.room.alerts.in_a_line()) else []
     rows += [("incident", view.incident)] if view.incident else []
     rows += [(f"OVERRIDE {row.rule}", _override_text(row)) for row in view.overrides]
     rows += [(f"review {due.id}", f"break-glass by {due.person}: {due.text}") for due in view.reviews]

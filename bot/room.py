@@ -17,7 +17,10 @@ from bot.jobs.queue import Jobs
 from bot.message import stamp
 from bot.outbox import Outbox
 from bot.people import People
+from bot.reports.schedules import Schedules
+from bot.reports.service import Reports
 from bot.store import OpsStore
+from bot.streams.subscriptions import Subscriptions
 from domain.facts import RequestStatus
 
 if TYPE_CHECKING:
@@ -41,6 +44,9 @@ class ControlRoom:
         self.telegram_name = ""
         """Of the Telegram bot, once it has logged in."""
         self.confirms = Confirms(desk, store, self.outbox)
+        self.subscriptions = Subscriptions(store)
+        self.schedules = Schedules(store)
+        self.reports = Reports(self)
         self.alerts = AlertRoom(self)
         self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", partial(backtest.shown, self))
 

@@ -10,6 +10,7 @@ Nothing in here can stop trading: every part runs under `keep_running`.
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from bot.config import BotConfig
 from bot.message import Message
 from bot.room import ControlRoom
 from bot.store import OpsStore
+from bot.streams.service import Streams
 from bot.supervise import Health, keep_running, quiet_libraries
 from domain.ports import Secrets
 from domain.views import DoorView
@@ -42,6 +44,8 @@ class ChatOps:
         self._config = config
         self._health = Health()
         self._alerts_health = Health()
+        self._streams_health = Health()
+        self._reports_health = Health()
         self.room = ControlRoom(desk, OpsStore(data_dir / DATABASE), config)
         self.outbox = self.room.outbox
         self.telegram: TelegramBot | None = None
@@ -66,6 +70,7 @@ class ChatOps:
             private=self.room.contacts,
         )
         self._watch = Watch(self.room, self.room.alerts, self._channels)
+        self._streams = Streams(self.room, config.alerts)
 
     async def run(self) -> None:
         """Run what is enabled until cancelled."""
@@ -81,8 +86,8 @@ class ChatOps:
         }
         if self._health.state not in {"off", "up"}:
             parts["chat"] = self._health
-        if self._alerts_health.state not in {"off", "starting"}:
-            parts["alerts"] = self._alerts_health
+        others = {"alerts": self._alerts_health, "streams": self._streams_health, "summaries": self._reports_health}
+        parts |= {name: health for name, health in others.items() if health.state not in {"off", "starting"}}
         return {name: health.text() for name, health in parts.items()}
 
     def doors(self) -> tuple[DoorView, ...]:
@@ -119,6 +124,8 @@ class ChatOps:
         try:
             await self.room.people.start()
             await self.room.confirms.start()
+            await self.room.subscriptions.start()
+            await self.room.schedules.start(time.time_ns())
             await self.room.alerts.start()
             await self.outbox.start()
             self._health.set("up")
@@ -130,6 +137,8 @@ class ChatOps:
                     beat = partial(self.speakers.beat, lambda: self._desk.progress, self._channels)
                     group.create_task(keep_running("heartbeat", beat, self.speakers.heart))
                 group.create_task(keep_running("confirmations", self.room.confirms.run, Health()))
+                group.create_task(keep_running("streams", self._streams.run, self._streams_health))
+                group.create_task(keep_running("summaries", self.room.reports.run, self._reports_health))
                 group.create_task(keep_running("jobs", self.room.jobs.run, Health()))
                 for room in (self.telegram, self.discord):
                     if room is not None:

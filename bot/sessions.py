@@ -18,6 +18,7 @@ import structlog
 from msgspec import Struct, structs
 
 from bot import confirm, links
+from bot.alerting.service import is_ack
 from bot.call import Effect
 from bot.message import Message, Text, failure, refusal
 from bot.parse import words_of
@@ -266,6 +267,8 @@ def closed(room: ControlRoom, request: str, person: str) -> Message:
     preview = room.confirms.previews.get(request)
     if preview is not None:
         return confirm.closed(preview)
+    if is_ack(request):
+        return room.alerts.closed(request)
     view = room.desk.request(request)
     if view is not None and person in view.votes:
         return Message(title="Counted already", blocks=(Text(f"{request} is {view.status}, with your vote."),))

@@ -24,7 +24,6 @@ from domain.account import venue_of
 from domain.commands import Door
 from domain.views import (
     OrderView,
-    PnlView,
     PositionView,
     StrategyView,
     owner_words,
@@ -161,31 +160,6 @@ def page_buttons(call: Call, pages: tuple[tuple[str, str], ...]) -> tuple[Button
     subjects = [(label, line.removeprefix("/trades ")) for label, line in pages if line]
     return tuple(
         signer.button(subject, subject, PAGE, "y", label) for label, subject in subjects if len(subject) <= LONGEST
-    )
-
-
-async def pnl(call: Call) -> Message:
-    """Profit and loss of each account; the day is the UTC day, and named."""
-    wanted = account_of(call.desk, call.arguments["account"]) if "account" in call.arguments else ""
-    found = [view for view in call.desk.pnl() if not wanted or view.account == wanted]
-    if not found:
-        return Message(title="No accounts")
-    blocks = tuple(Pairs(_pnl_rows(view)) for view in found)
-    total = sum((view.day_pnl for view in found), Decimal(0))
-    return Message(title=f"PNL: {money(total, sign=True)} on {found[0].day} (UTC day)", blocks=blocks)
-
-
-def _pnl_rows(view: PnlView) -> tuple[tuple[str, str], ...]:
-    share = f" ({view.day_pnl / view.day_start_equity:+.2%})" if view.day_start_equity else ""
-    return (
-        ("account", f"{view.account} ({view.currency})"),
-        ("day", f"{money(view.day_pnl, sign=True)}{share}"),
-        ("total", money(view.total_pnl, sign=True)),
-        ("realised", money(view.realised, sign=True)),
-        ("unrealised", money(view.unrealised, sign=True)),
-        ("fees", money(view.fees)),
-        ("funding", money(view.funding, sign=True)),
-        ("equity", money(view.equity)),
     )
 
 

@@ -51,6 +51,12 @@ create table if not exists preferences (person text primary key, body blob not n
 create table if not exists previews (
     id integer primary key, until_ns integer not null, body blob not null
 ) without rowid;
+create table if not exists subscriptions (key text primary key, body blob not null);
+create table if not exists fill_cards (name text primary key, body blob not null) without rowid;
+create table if not exists schedules (
+    owner text not null, kind text not null, body blob not null,
+    looked_ns integer not null, covered_ns integer not null, primary key (owner, kind)
+) without rowid;
 create table if not exists alerting (
     kind text not null, name text not null, body blob not null, ended_ns integer not null default 0,
     primary key (kind, name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from bot import act, breakers, confirm, emergency, links, overview, records, settings, show, timezone, users, votes
+from bot import act, breakers, confirm, emergency, links, overview, pnl, records, settings, show, timezone, users, votes
 from bot import help as help_
 from bot.alerting import verbs as alerting
 from bot.call import Call, Effect, Verb
@@ -19,9 +19,11 @@ from bot.charts import verbs as charts
 from bot.jobs import backtest
 from bot.message import Message, age_text, refusal
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, venues, words_of
+from bot.reports import verbs as reports
 from bot.risk import risk
-from bot.rows import ACCOUNT, ONE_SYMBOL, REASON, RISK, STRATEGY, VENUE
+from bot.rows import ONE_SYMBOL, REASON, RISK, STRATEGY, VENUE
 from bot.rows import reads as _reads
+from bot.streams import verbs as streams
 from domain.commands import Actor
 from domain.settings import Person, RoleName
 from domain.verdict import Reason
@@ -88,14 +90,7 @@ VERBS: Final = (
         aliases=("open_orders", "oo", "executors"),
         examples=("/orders", "/orders recent ETH"),
     ),
-    _reads(
-        "pnl",
-        "Profit and loss by account",
-        show.pnl,
-        ACCOUNT,
-        aliases=("profit", "profitability", "pb"),
-        examples=("/pnl",),
-    ),
+    *pnl.VERBS,
     _reads(
         "balance",
         "Cash, equity, locked and free by account, and the sum",
@@ -142,6 +137,8 @@ VERBS: Final = (
     *records.VERBS,
     *users.VERBS,
     *links.VERBS,
+    *reports.VERBS,
+    *streams.VERBS,
     *alerting.VERBS,
     *backtest.VERBS,
     *timezone.VERBS,
@@ -171,6 +168,7 @@ GROUP_HELP: Final = {
     "incident": "Incidents: list, ack, recover, report",
     "config": "Settings: get, set, history, diff, rollback",
     "limits": "Limits: show, set",
+    "schedule": "Summaries by themselves: list, set, off",
     "users": "Persons: list, role, link, unlink",
     "keys": "Keys: status",
     "overrides": "Limits that are loosened for a while: list, end",

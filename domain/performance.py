@@ -128,6 +128,7 @@ class Performance(Struct, frozen=True, kw_only=True):
     by_strategy: tuple[Part, ...] = ()
     by_venue: tuple[Part, ...] = ()
     by_symbol: tuple[Part, ...] = ()
+    by_account: tuple[Part, ...] = ()
     by_day: tuple[Day, ...] = ()
     fills: int = 0
     trades: int = 0

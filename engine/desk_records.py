@@ -13,6 +13,8 @@ from typing import TypeAlias
 from domain import facts as f
 from domain.errors import MoonDevError
 from domain.record_views import ChainView, CommandRow, KeyStatus, PartView
+from domain.reports import Happened
+from engine.verifier import Verifier
 
 KEPT_COMMANDS = 2_000
 ON_RECORD = frozenset({"press_refused", "security"})
@@ -25,6 +27,11 @@ Log: TypeAlias = Callable[[int, str], Awaitable[list[str]]]
 async def no_chain() -> ChainView:
     """There is no journal to look at."""
     return ChainView(ok=False, text="there is no journal here")
+
+
+async def not_recorded(since_ns: int, until_ns: int) -> Happened:
+    """There is no projection here that could be asked."""
+    return Happened(since_ns=since_ns, until_ns=until_ns, problem="nothing is recorded here")
 
 
 async def no_log(_limit: int, _level: str) -> list[str]:
@@ -42,6 +49,9 @@ class DeskRecords:
         self.keys: Callable[[], tuple[KeyStatus, ...]] = tuple
         self.parts: Callable[[], tuple[PartView, ...]] = tuple
         """What else the service is made of, and how each part is."""
+        self.happened: Callable[[int, int], Awaitable[Happened]] = not_recorded
+        """What happened in [since, until); never raises."""
+        self.verifier: Verifier | None = None
         self._commands: deque[CommandRow] = deque(maxlen=KEPT_COMMANDS)
 
     def remember(self, fact: f.Fact) -> None:

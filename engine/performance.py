@@ -358,6 +358,7 @@ def summed_up(since_ns: int, until_ns: int, curve: Curve, book: Book, notes: Ite
         drawdown=curve.drawdown,
         points=curve.points(),
         gaps=tuple(curve.gaps),
+        by_account=book.parts(lambda _owner, account, _instrument: account, total),
         by_strategy=book.parts(lambda owner, _account, _instrument: owner, total),
         by_venue=book.parts(lambda _owner, account, _instrument: venue_of(account), total),
         by_symbol=book.parts(lambda _owner, _account, instrument: instrument.partition("-")[0], total),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from domain.errors import ConfigError, JournalError
 from domain.ports import Secrets
 from domain.record_views import ChainView, KeyStatus, PartView
+from domain.reports import Happened
 from engine.codes import Codes
 from engine.core.journal.format import MAIN, Broken
 from engine.core.journal.scan import main_segments
@@ -20,6 +21,8 @@ from engine.core.journal.segments import first_seq_of, list_segments
 from engine.desk_records import Chain, Log
 from engine.observe.redact import Redactor
 from engine.observe.tail import tail
+from engine.storage.happened import Chronicle
+from engine.verifier import Verifier
 
 if TYPE_CHECKING:
     from engine.config import Config
@@ -111,11 +114,17 @@ def parts_of(runtime: Runtime) -> tuple[PartView, ...]:
     )
 
 
+async def _happened(runtime: Runtime, since_ns: int, until_ns: int) -> Happened:
+    return await Chronicle(runtime.projection.projector).happened(since_ns, until_ns)
+
+
 def wire(runtime: Runtime, secrets: Secrets) -> None:
     """Tell a running engine's desk where its records are, and who checks one-time codes."""
     runtime.desk.codes = Codes(secrets, runtime.clock)
     data, names, records = runtime.data, key_names(runtime.config), runtime.desk.records
     records.chain = chain_of(data / "journal")
+    records.happened = partial(_happened, runtime)
+    records.verifier = Verifier(runtime.journal, runtime.clock)
     records.log = log_of(data / "moondev.log", names, secrets)
     records.keys = keys_of(data / "secrets", names, secrets)
     records.parts = partial(parts_of, runtime)

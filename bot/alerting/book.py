@@ -40,6 +40,8 @@ REMEMBERED = 300
 MOST_IN_GROUP = 500
 """Open alerts of one kind at one place; what else comes is counted as one more."""
 OTHERS = "others"
+GROUPS_SINCE_S = 1_767_225_600
+"""Numbers of groups begin with the seconds since 2026: a button of before a new database is of none that is known."""
 
 
 class Book:
@@ -107,8 +109,11 @@ def raise_alert(book: Book, news: News, now_ns: int) -> Alert | None:
     differs = news.text != alert.text
     if is_worse:
         alert.severity = news.severity
+    opens = alert.is_urgent and news.severity is Severity.CRITICAL and differs and alert.state is AlertState.ACKED
+    if is_worse or opens:
         _fire_again(alert, now_ns)
-    alert.text, alert.title = news.text, news.title or alert.title
+    if news.ts_ns >= alert.last_ns:
+        alert.text, alert.title = news.text, news.title or alert.title
     alert.pictures = news.pictures or alert.pictures
     alert.is_meant = bool(news.by)
     if news.by and alert.state is AlertState.FIRING:
@@ -155,7 +160,7 @@ def _again(book: Book, alert: Alert, news: News, now_ns: int) -> bool:
     """The same once more; True when it had been over."""
     if not (news.seq and news.seq == alert.seq):
         alert.count += 1
-    alert.seq, alert.last_ns, alert.touched_ns = news.seq, news.ts_ns, now_ns
+    alert.seq, alert.last_ns, alert.touched_ns = news.seq, max(alert.last_ns, news.ts_ns), now_ns
     alert.lasts, alert.is_urgent = alert.lasts or news.lasts, alert.is_urgent or news.is_urgent
     if alert.is_open:
         return False
@@ -181,6 +186,7 @@ def _group_of(book: Book, kind: str, labels: dict[str, str], now_ns: int) -> Gro
     name = f"{place_of(labels)}/{kind}"
     group = book.groups.get(name)
     if group is None:
+        book.numbers.groups = max(book.numbers.groups, now_ns // SECOND_NS - GROUPS_SINCE_S)
         group = Group(id=book.count("groups"), name=name, kind=kind, place=place_of(labels), born_ns=now_ns)
         book.groups[name] = group
     return group

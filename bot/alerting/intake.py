@@ -13,7 +13,6 @@ from bot.alerting.model import Alert, Mute, News, Say
 from bot.message import Message, Text
 from domain.facts import (
     Alerted,
-    CommandDone,
     Fact,
     FactKey,
     Refused,
@@ -62,7 +61,7 @@ class Intake:
     def take(self, fact: Fact, now_ns: int) -> None:
         """Let one fact change the book."""
         match fact:
-            case Alerted(kind="alert_ack" | "alert_mute" | "alert_unmute" | "alert_route"):
+            case Alerted(kind="alert_ack" | "alert_mute" | "alert_unmute" | "alert_route" | "incident_taken"):
                 said(self._book, fact, now_ns)
             case Alerted() if fact.kind not in kinds.NOT_TOLD:
                 self._alerted(fact, now_ns)
@@ -81,9 +80,6 @@ class Intake:
                 self._raise(fact, "quarantine", labels, Severity.ERROR, text, now_ns, title=title)
             case StrategyChanged() if fact.status in HEALTHY:
                 self._end(fact, kinds.WITH_STRATEGY, {"strategy": fact.strategy}, f"it is {fact.status}", now_ns)
-            case CommandDone(verb="incident_ack", ok=True):
-                incidents = [a.number for a in self._book.open_alerts() if a.kind == "incident"]
-                acknowledge(self._book, incidents, fact.actor.person, now_ns)
             case _:
                 pass
 
@@ -194,6 +190,10 @@ def said(book: Book, fact: Alerted, now_ns: int) -> None:
             numbers = [int(name[1:]) for name in labels.get("alerts", "").split() if name[1:].isdecimal()]
             meant = [n for n in numbers if n in book.alerts and book.alerts[n].since_ns < fact.ts_ns + GRACE_NS]
             acknowledge(book, meant, by, now_ns)
+        case "incident_taken":
+            name = labels.get("incident", "")
+            found = [a.number for a in book.open_alerts() if a.kind == "incident" and a.labels.get("incident") == name]
+            acknowledge(book, found, by, now_ns)
         case "alert_mute":
             made = Mute(
                 number=book.count("mutes"),

@@ -185,6 +185,8 @@ class Numbers(Struct, kw_only=True):
     """The last message of the escalation."""
     digest_ns: int = 0
     """The last digest."""
+    sms_ns: int = 0
+    """The last text message about something new."""
     urgent_ns: list[int] = field(default_factory=list)
     """When the newest critical messages went, of all groups."""
 

@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from bot.alerting.book import Book
 from bot.alerting.model import RANK, Alert, AlertState, Group
 from domain.facts import Severity
-from domain.settings import Person, RoleName
+from domain.settings import SECOND_NS, Person, RoleName
 
 EDITABLE = ("telegram:", "discord:")
 """Where a message can be changed; anywhere else a change would be one more message."""
 SMS = "sms:"
+SMS_GAP_NS = 60 * SECOND_NS
+"""Between two text messages to the same telephones; the calls speak of everything that waits."""
 
 
 def is_editable(recipient: str) -> bool:
@@ -50,10 +52,16 @@ def concerns(book: Book, alert: Alert, person: str) -> bool:
 
 def audience(book: Book, group: Group, standing: list[Alert], now_ns: int) -> tuple[str, ...]:
     """Who gets a message about these alerts; about what is over, whoever had heard of it."""
-    if not standing:
-        heard = [one for sent in group.sent for one in sent.recipients if not one.startswith(SMS)]
-        return tuple(dict.fromkeys(heard))
     directory = book.directory
+    if not standing:
+        asleep = {
+            chat
+            for person in directory.persons()
+            if directory.is_quiet(person.id, now_ns)
+            for chat in directory.contacts(person.id)
+        }
+        heard = [one for sent in group.sent for one in sent.recipients if not one.startswith(SMS)]
+        return tuple(dict.fromkeys(one for one in heard if one not in asleep))
     recipients = list(directory.chats())
     worst = max(RANK[alert.severity] for alert in standing)
     is_critical = worst == RANK[Severity.CRITICAL]
@@ -63,6 +71,9 @@ def audience(book: Book, group: Group, standing: list[Alert], now_ns: int) -> tu
     if is_critical or (worst == RANK[Severity.ERROR] and not recipients):
         persons += on_call(book)
     calls = any(a.severity is Severity.CRITICAL and a.state is AlertState.FIRING for a in standing)
+    calls = calls and now_ns - book.numbers.sms_ns >= SMS_GAP_NS
+    if calls:
+        book.numbers.sms_ns = now_ns
     for person in persons:
         if is_critical or not directory.is_quiet(person.id, now_ns):
             recipients += directory.contacts(person.id, with_sms=calls)

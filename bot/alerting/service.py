@@ -19,7 +19,7 @@ import msgspec
 import structlog
 from msgspec import structs
 
-from bot.alerting import rows
+from bot.alerting import rows, words
 from bot.alerting.book import Book, raise_alert, resolve
 from bot.alerting.model import Act, Alert, AlertState, News, Say
 from bot.alerting.progress import Progress
@@ -27,7 +27,7 @@ from bot.alerting.quiet import is_quiet
 from bot.alerting.safety import SafeAction
 from bot.alerting.tell import on_time
 from bot.buttons import ALERT, Bot, Subject
-from bot.message import Message, Picture, stamp
+from bot.message import Message, Picture, refusal, stamp
 from bot.store import Letter
 from domain.facts import Severity
 from domain.settings import Person
@@ -111,6 +111,12 @@ class AlertRoom:
         """What stands now, worst first."""
         return self.book.open_alerts()
 
+    def in_a_line(self) -> str:
+        """What stands, for screens; "" when nothing does."""
+        found = self.open()
+        waits = [alert for alert in found if alert.state is AlertState.FIRING and alert.severity is Severity.CRITICAL]
+        return f"{len(found)} stand, {len(waits)} critical that nobody looks after: /alerts" if found else ""
+
     def recent(self) -> list[Alert]:
         """What is over, newest first."""
         return sorted(self.book.over, key=lambda alert: -alert.ended_ns)
@@ -169,6 +175,12 @@ class AlertRoom:
             return None
         return Subject(f"{group.id}:{group.born_ns}", bool(self.numbers_of(name)))
 
+    def closed(self, name: str) -> Message:
+        """What is said of a button whose alerts nobody has to acknowledge any more."""
+        group = next((g for g in self.book.groups.values() if name.startswith(f"G{g.id}.")), None)
+        rows = [f"{a.id} {words.title_of(a)}: {words.status_of(a)}." for a in self.book.members(group)] if group else []
+        return refusal("Closed", "\n".join(rows[:10]) or "Somebody looks after it, or it is over. See /alerts list.")
+
     def numbers_of(self, name: str) -> list[int]:
         """The alerts that nobody looks after yet, by what a button names (`G3.9`, `C.9`), an id (`A7`) or `all`."""
         firing = [alert for alert in self.book.alerts.values() if alert.state is AlertState.FIRING]
@@ -182,6 +194,11 @@ class AlertRoom:
             return sorted(a.number for a in firing if a.severity is Severity.CRITICAL and a.number <= newest)
         groups = {group.name for group in self.book.groups.values() if f"G{group.id}" == head}
         return sorted(alert.number for alert in firing if alert.group in groups and alert.number <= newest)
+
+
+def is_ack(name: str) -> bool:
+    """Whether a button is about alerts, by what it names."""
+    return "." in name
 
 
 class People:

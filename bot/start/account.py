@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from bot.start.people import real_persons, say_what_is_in_force
 from bot.start.save import person_change, save
 from bot.start.screen import Screen
@@ -25,6 +27,13 @@ def person_of(screen: Screen, tools: Tools, given: str, field: str) -> str:
 
     free = [one["id"] for one in real_persons(tools) if not one.get(field)]
     return screen.ask("Whose account is it", option="--person", default=(free or known)[0], check=unknown)
+
+
+def others(screen: Screen, tools: Tools, who: str, field: str) -> Iterator[str]:
+    """The persons after the first one whose account is to be linked too, as long as somebody sits here."""
+    for one in real_persons(tools) if screen.asks else ():
+        if one["id"] != who and not one.get(field) and screen.confirm(f"Is {one['id']} here too?", default=False):
+            yield str(one["id"])
 
 
 def keep_account(screen: Screen, tools: Tools, who: str, channel: str, account: int) -> None:

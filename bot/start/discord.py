@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from bot.config import DiscordConfig
 from bot.links import shown_name
-from bot.start.account import keep_account, person_of
+from bot.start.account import keep_account, others, person_of
 from bot.start.background import Background
 from bot.start.guild import Guild, Interaction, TokenRefused, missing
 from bot.start.people import own_persons
@@ -77,6 +77,8 @@ def discord_step(
             _keep(screen, tools, server, place)
             if test:
                 _tested(screen, background, client, place, linked)
+            for other in others(screen, tools, who, "discord_user_id"):
+                keep_account(screen, tools, other, "Discord", _linked(screen, tools, background, client, server, other))
         finally:
             background.run(client.aclose())
     screen.done("Discord is set up. Another person: ./moondev init discord --person ID, or later /link discord")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bot.start.check import check
 from bot.start.discord import discord_step
 from bot.start.mail import email_step, sms_step
@@ -34,6 +36,6 @@ def _is_on(tools: Tools) -> tuple[bool, ...]:
 
 def ending(screen: Screen, tools: Tools) -> None:
     """What to do next: two commands."""
-    data = f" --data {tools.data}"
+    data = "" if tools.data == Path(".moondev/paper") else f" --data {tools.data}"
     screen.step("Ready", f"Settings: {tools.file.path}. Secrets: {tools.data / 'secrets'}.")
     screen.say(f"  ./moondev doctor{data}\n  ./moondev run{data}")

@@ -13,7 +13,7 @@ from msgspec import Struct
 from bot.config import TelegramConfig
 from bot.links import shown_name
 from bot.parse import words_of
-from bot.start.account import keep_account, person_of
+from bot.start.account import keep_account, others, person_of
 from bot.start.background import Background
 from bot.start.people import own_persons
 from bot.start.save import save, with_one
@@ -40,6 +40,7 @@ class Place(Struct, frozen=True):
     chat: int
     topic: int
     name: str
+    problem: str = ""
 
     @property
     def setting(self) -> int | str:
@@ -72,6 +73,8 @@ def telegram_step(
             _keep_place(screen, tools, place)
             if test:
                 _tested(screen, background, talk, place, phone)
+            for other in others(screen, tools, who, "telegram_user_id"):
+                keep_account(screen, tools, other, "Telegram", _linked(screen, tools, background, talk, other))
         finally:
             background.run(talk.aclose())
     screen.done("Telegram is set up. Another person: ./moondev init telegram --person ID (their phone has to be here)")
@@ -181,7 +184,9 @@ def _heard_place(screen: Screen, background: Background, talk: Talk, account: in
             if not screen.confirm("Nothing came. Wait on?", default=screen.asks):
                 raise Stopped("no place for alerts was chosen; what is done is kept: ./moondev init telegram goes on")
             continue
-        problem = background.run(quiet(talk.bot, place.chat)) if place.chat < 0 else ""
+        problem = place.problem
+        if place.chat < 0 and not problem:
+            problem = background.run(quiet(talk.bot, place.chat))
         if problem:
             screen.problem(f"{place.name}: {problem}")
         elif screen.confirm(f"Alerts to {place.name}?", default=True):
@@ -256,12 +261,12 @@ def _pressed(data: str, account: int, update: telegram.Update) -> str | None:
 def _here(bot_name: str, account: int, update: telegram.Update) -> Place | None:
     """Where the account has sent /here, or added the bot with the link for groups."""
     message = update.message
-    if message is None or message.from_user is None or message.from_user.id != account:
+    if message is None or words_of(message.text or "", bot_name) not in (["here"], ["start", "here"]):
         return None
-    if message.sender_chat is not None or message.forward_origin is not None:
-        return None
-    words = words_of(message.text or "", bot_name)
-    if words not in (["here"], ["start", "here"]):
+    if message.sender_chat is not None and message.sender_chat.id == message.chat.id:
+        text = "that was written by an anonymous admin: switch that off for yourself in the group, then /here again"
+        return Place(message.chat.id, 0, shown_name(message.chat.title or ""), text)
+    if message.from_user is None or message.from_user.id != account or message.forward_origin is not None:
         return None
     topic = message.message_thread_id if message.is_topic_message else 0
     where = message.chat.title or "the private chat"

@@ -40,6 +40,15 @@ def contacts(config: Config) -> Iterator[Finding]:
             yield ("contacts", i, "person"), text
 
 
+def on_call(config: Config) -> Iterator[Finding]:
+    """Who is called about alerts exists: a name that is none would call nobody at 3 am."""
+    known = [person.id for person in config.persons]
+    for key in ("on_call", "secondary"):
+        for i, name in enumerate(getattr(config.alerts, key)):
+            if name not in known:
+                yield ("alerts", key, i), f"there is no person {found(name)}{nearest(name, known)}"
+
+
 def _chats(config: Config) -> bool:
     telegram, discord = config.telegram, config.discord
     return bool((telegram.enabled and telegram.alert_chats) or (discord.enabled and discord.alert_channels))

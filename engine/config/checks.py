@@ -18,7 +18,7 @@ from domain.settings import ApprovalSettings, Settings, strategy_id_problem
 from domain.strategy import Params
 from domain.text import error_text, plain
 from engine.config.breakers import problems as breaker_problems
-from engine.config.channel_checks import channels, contacts
+from engine.config.channel_checks import channels, contacts, on_call
 from engine.config.models import Config
 from engine.config.problem import KeyPath
 from engine.config.rules import values_of
@@ -263,6 +263,7 @@ CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"gateway"}), loopback),
     (frozenset({"telegram", "discord", "email", "sms", "hooks", "apprise", "heartbeat"}), channels),
     (frozenset({"persons", "contacts"}), contacts),
+    (frozenset({"persons", "alerts"}), on_call),
 )
 
 

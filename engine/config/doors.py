@@ -48,9 +48,10 @@ class AlertsSection(Section):
 
     min_severity: Literal["info", "warning", "error", "critical"] = "warning"
     fills: bool = True
-    fill_wait_ns: PositiveDurationNs = Field(default=5 * SECOND_NS, alias="fill_wait")
-    """How long the first fill waits for others to be told with it."""
-    fill_interval_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="fill_interval")
+    fill_wait_ns: PositiveDurationNs = Field(default=2 * SECOND_NS, alias="fill_wait")
+    """How long the first fill of an order waits for others to be told with it."""
+    fill_interval_ns: PositiveDurationNs = Field(default=15 * SECOND_NS, alias="fill_interval")
+    """How often at most the message about an order's fills is edited."""
     group_wait_ns: PositiveDurationNs = Field(default=5 * SECOND_NS, alias="group_wait")
     """Alerts of one kind at one place are told together after this; critical ones do not wait."""
     update_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="update")

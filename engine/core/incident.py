@@ -220,6 +220,7 @@ def acknowledge(core: Core, who: str, name: str, text: str) -> Veto | str:
     note(core, incident, Stage.ACKNOWLEDGED, who, text)
     report = "; ".join(incident.damage)
     tell(core, incident, Severity.WARNING, f"{incident.id}: {who} looks after it. Damage: {report}.")
+    core.alert(Severity.INFO, "incident_taken", f"{who} looks after {incident.id}.", incident=incident.id, by=who)
     return f"{incident.id} is acknowledged by {who}. Damage: {report}. {_NEXT[incident.stage]}"
 
 

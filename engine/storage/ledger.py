@@ -110,7 +110,7 @@ def read_performance(
             curve.add(sample)
             if sample.ts_ns >= until_ns:
                 break
-        if first.ts_ns - since_ns > LATE_NS:
+        if since_ns and first.ts_ns - since_ns > LATE_NS:
             what = "The records begin" if not first.seq else "There was no sample before; the figures begin"
             said.append(f"{what} at {_when(first.ts_ns)}, later than asked for.")
         last = curve.last
@@ -141,7 +141,7 @@ def _samples(connection: Connection, since_ns: int, until_ns: int, now: Now | No
         table.c.funding,
     )
     query = select(*columns).where(table.c.ts_ns >= since_ns).order_by(table.c.seq, table.c.idx)
-    opening = _opening(connection, since_ns)
+    opening = _opening(connection, since_ns, now)
     if opening is not None:
         yield opening
     known: dict[str, tuple[Decimal, ...]] = {}
@@ -164,19 +164,22 @@ def _samples(connection: Connection, since_ns: int, until_ns: int, now: Now | No
         yield _together(now.seq, now.ts_ns, known)
 
 
-def _opening(connection: Connection, since_ns: int) -> Sample | None:
+def _opening(connection: Connection, since_ns: int, now: Now | None) -> Sample | None:
     """The books before anything was earned, where the period reaches back to there: only what was paid in."""
     table = schema.equity
     first = connection.execute(select(table).order_by(table.c.seq, table.c.idx).limit(1)).first()
-    if first is None:
+    if first is not None:
+        began_ns = first.ts_ns
+        rows = connection.execute(select(table).where(table.c.seq == first.seq)).all()
+        paid_in = sum((row.cash - row.realised + row.fees - row.funding for row in rows), start=ZERO)
+    elif now is not None and now.equity:
+        began_ns = now.ts_ns
+        paid_in = sum((fact.cash - fact.realised + fact.fees - fact.funding for fact in now.equity), start=ZERO)
+    else:
         return None
-    rows = connection.execute(select(table).where(table.c.seq == first.seq)).all()
-    moved = [
-        connection.execute(select(t.c.ts_ns).order_by(t.c.seq, t.c.idx).limit(1)).scalar()
-        for t in (schema.fills, schema.cash_moves)
-    ]
-    began_ns = min([first.ts_ns, *(ts_ns for ts_ns in moved if ts_ns is not None)])
-    paid_in = sum((row.cash - row.realised + row.fees - row.funding for row in rows), start=ZERO)
+    for of_money in (schema.fills, schema.cash_moves):
+        query = select(of_money.c.ts_ns).order_by(of_money.c.seq, of_money.c.idx).limit(1)
+        began_ns = min(began_ns, connection.execute(query).scalar() or began_ns)
     return Sample(0, began_ns, paid_in, ZERO, ZERO, ZERO, ZERO) if since_ns <= began_ns else None
 
 
@@ -254,8 +257,8 @@ def _under_way(connection: Connection, held: HeldRow, until_seq: int) -> RoundTr
 
 def _why_nothing(connection: Connection, since_ns: int, until_ns: int, now: Now | None) -> str:
     """Why a period has no figures, for people."""
-    opening = _opening(connection, 0)
-    first_ns = opening.ts_ns if opening is not None else now.ts_ns if now is not None and now.equity else 0
+    opening = _opening(connection, 0, now)
+    first_ns = opening.ts_ns if opening is not None else 0
     if not first_ns:
         return "No figures yet: equity has not been sampled once."
     if until_ns <= first_ns:

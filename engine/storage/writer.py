@@ -55,7 +55,7 @@ class ProjectionWriter:
 
     def __init__(self, projector: Projector, report: Report, max_pending: int = 200_000) -> None:
         """Prepare the thread; `start` runs it. `max_pending` bounds the memory that waiting facts take."""
-        self._projector = projector
+        self.projector = projector
         self._report = report
         self._max_pending = max_pending
         self._pending: deque[_Item] = deque()
@@ -137,7 +137,7 @@ class ProjectionWriter:
                 self._failed(error)
                 self._stopping.wait(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-        self._projector.close()
+        self.projector.close()
 
     def _step(self) -> None:
         """Write one batch, or wait for one. What could not be written stays in the batch."""
@@ -155,13 +155,13 @@ class ProjectionWriter:
         else:
             facts = [item for item in self._batch if not isinstance(item, (_Reached, _Rebuild))]
             reached = max((item.seq for item in self._batch if isinstance(item, _Reached)), default=-1)
-            cursor = self._projector.apply(facts, reached, complete=not self.gap)
+            cursor = self.projector.apply(facts, reached, complete=not self.gap)
             if not cursor.complete and not self.gap:
                 self.gap = "the database forgot what was written before; the next start brings it back"
         self._batch = []
 
     def _rebuild(self, item: _Rebuild) -> None:
-        cursor = self._projector.open()
+        cursor = self.projector.open()
         reason = cursor.rebuild_reason(item.first_seq, item.reached_seq)
         if not reason:
             return
@@ -169,11 +169,11 @@ class ProjectionWriter:
             log.info("the SQL projection is brought up to date from the journal: %s", reason)
             missing = iter(item.facts(cursor.seq))
             for batch in iter(lambda: list(islice(missing, _BATCH)), []):
-                self._projector.apply(batch)
-            cursor = self._projector.apply([], item.reached_seq)
+                self.projector.apply(batch)
+            cursor = self.projector.apply([], item.reached_seq)
         else:
             log.warning("the SQL projection is rebuilt from the journal: %s", reason)
-            cursor = self._projector.rebuild(item.facts(0), item.reached_seq)
+            cursor = self.projector.rebuild(item.facts(0), item.reached_seq)
         log.info("the SQL projection is whole up to event %d", cursor.seq)
 
     def _take(self) -> None:
@@ -192,7 +192,7 @@ class ProjectionWriter:
     def _failed(self, error: Exception) -> None:
         """Say it, and let go of the connection: the next attempt opens the database anew."""
         self._say(_reason(error))
-        self._projector.close()
+        self.projector.close()
         if self._batch and isinstance(self._batch[0], _Rebuild) and not isinstance(error, DBAPIError):
             log.error("the SQL projection cannot be rebuilt (%s): it stays as it was, incomplete", _reason(error))
             self._batch = []

@@ -79,20 +79,6 @@ async def test_a_quarantine_is_told(tmp_path):
         assert "it raised ValueError" in (await w.telegram.text("t1 is quarantined", chat=GROUP)).text
 
 
-async def test_fills_are_grouped_and_not_spammed(tmp_path):
-    async with world(tmp_path, "telegram", fill_wait_s=0.4, fill_interval_s=30) as w:
-        for _ in range(12):
-            await run(w, "/order buy BTC 0.001", "tina")
-            w.engine.play(1)
-        filled = len(w.desk.trades(100))
-        alert = await w.telegram.text(f"Fills: {filled}", chat=GROUP)
-        assert "buy 0.012 BTC" in alert.text
-        await run(w, "/order buy BTC 0.001", "tina")
-        w.engine.play(1)
-        await asyncio.sleep(0.6)
-        assert len(told(w, "Fills:")) == 1
-
-
 async def test_a_card_goes_to_those_who_may_approve_and_never_to_who_asked(tmp_path):
     async with world(tmp_path) as w:
         await run(w, "/halt", "tina")

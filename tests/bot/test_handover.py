@@ -64,7 +64,7 @@ async def test_a_person_who_has_blocked_the_bot_is_told_on_discord_then_by_mail(
     assert recipient == "discord:@111"
     assert "Meant for tina's private Telegram chat" in text
     assert "blocked by the user" in text
-    assert states(room) == {("a", TINA): "failed", ("a", "discord:@111"): "sent"}
+    await until(lambda: states(room) == {("a", TINA): "failed", ("a", "discord:@111"): "sent"})
     room.outbox.attach("discord", Refusing("Forbidden: 50007"))
     await room.outbox.post("b", [TINA], HALT)
     await until(lambda: mail.sent)

@@ -116,7 +116,7 @@ async def test_retry_after_holds_its_chat_and_no_other(outbox):
     await outbox.post("b", [OTHER], message("fast"))
     await sent(carrier, 1)
     assert [recipient for recipient, _, _, _ in carrier.sent] == [OTHER]
-    assert outbox.waiting() == 1
+    await until(lambda: outbox.waiting() == 1)
 
 
 async def test_after_the_wait_that_a_server_asked_for_the_letter_goes_again(outbox):

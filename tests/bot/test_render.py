@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from bot import render
 from bot.message import Button, Code, Message, Pairs, Table, Text
 from domain.facts import Severity
+from domain.settings import Person, RoleName
 from tests.bot.servers.telegram_server import shown, utf16
 
 STAMP = "PAPER · market: simulated (seed 7) · 2026-01-01 00:00:00 UTC · data 120 ms old"
@@ -124,3 +125,20 @@ def test_a_file_is_sent_as_a_file_and_stands_below_the_text_in_a_terminal():
         assert parcels[-1].file_text == message.file_text
         assert "here it is" in parcels[0].plain
     assert message.file_text in render.plain(message)
+
+
+def test_who_is_called_is_linked_on_telegram_pinged_on_discord_and_fits_every_limit():
+    tina = Person(id="tina", name="Tina <3 & *co*", role=RoleName.TRADER, telegram_user_id=11, discord_user_id=111)
+    vera = Person(id="vera", name="Vera", role=RoleName.VIEWER)
+    message = Message(title="down", blocks=(Text("x" * 3_960),), mentions=(tina, vera))
+    (parcel, *_) = render.telegram(message)[-1:]
+    assert parcel.text.endswith('For <a href="tg://user?id=11">Tina &lt;3 &amp; *co*</a>, Vera')
+    assert parcel.plain.endswith("For Tina <3 & *co*, Vera")
+    assert all(utf16(one.plain) <= render.TELEGRAM_LIMIT - render.PART_RESERVE for one in render.telegram(message))
+    card = render.discord(message)[-1]
+    assert card.pings == (111,)
+    assert card.text.endswith("For Tina \\<3 & \\*co\\*, Vera")
+    crowd = tuple(Person(id=f"p{n}", name="N" * 90, role=RoleName.VIEWER) for n in range(40))
+    many = Message(title="down", mentions=crowd)
+    assert "and 32 more" in render.telegram(many)[0].plain
+    assert utf16(render.telegram(many)[0].plain) < 600

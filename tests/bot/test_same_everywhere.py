@@ -29,7 +29,11 @@ SCRIPT = (
     ("rosa", "/alerts route secondary rosa, adam"),
     ("tina", "/positions"),
     ("tina", "/orders open BTC"),
-    ("tina", "/pnl"),
+    ("tina", "/pnl all symbol"),
+    ("tina", "/daily 3"),
+    ("tina", "/weekly"),
+    ("tina", "/monthly"),
+    ("tina", "/performance"),
     ("tina", "/balance main"),
     ("tina", "/trades 5"),
     ("tina", "/strategies list"),
@@ -89,6 +93,13 @@ SCRIPT = (
     ("vera", "/jobs list"),
     ("vera", "/jobs show J1"),
     ("tina", "/jobs cancel J1"),
+    ("tina", "/report daily"),
+    ("tina", "/schedule list"),
+    ("vera", "/schedule set daily 08:00"),
+    ("vera", "/schedule off daily"),
+    ("vera", "/subscriptions"),
+    ("vera", "/subscribe pnl every 5m"),
+    ("vera", "/unsubscribe pnl"),
     ("vera", "/timezone"),
     ("vera", "/link"),
     ("vera", "/unlink discord"),
@@ -143,7 +154,7 @@ async def replies(tmp_path, door, start_ns):
 
 def neutral(told):
     """Without what differs by door, by the minute, and by the budgets that make some replies wait."""
-    own = ("(late", "telegram ", "discord ", "there  ", "UTC  ", "outbox  ", "Nothing is done yet")
+    own = ("(late", "telegram ", "discord ", "there  ", "UTC  ", "outbox  ", "Nothing is done yet", "It comes to you ")
     return [(line, [html.unescape(text) for text in lines if not text.startswith(own)]) for line, lines in told]
 
 

@@ -27,6 +27,7 @@ from domain.commands import Actor, Command, Door, Halt
 from domain.errors import ConfigError
 from domain.events import Event
 from domain.facts import CommandDone, Fact, FactKey, TradingState
+from domain.reports import Happened
 from domain.settings import Person, RoleName, Settings, StrategySpec
 from engine.catalogue import built_in
 from engine.config.load import load_config
@@ -35,6 +36,7 @@ from engine.data.synthetic import SyntheticMarket
 from engine.data.synthetic_feed import SyntheticFeed
 from engine.desk import Desk, StrategySource
 from engine.performance import Now
+from engine.storage.happened import happened
 from engine.storage.ledger import Ledger
 from engine.storage.projector import Projector
 from engine.strategies import registry
@@ -108,7 +110,8 @@ class Engine:
             news=self._news,
             source_of=source_of,
         )
-        self.desk.past.ledger = Told(self)
+        self.desk.past.ledger = told = Told(self)
+        self.desk.records.happened = told.happened
         self.desk.past.feed = Past(market, self)
         self.room = ControlRoom(self.desk, OpsStore(Path("not-opened")))
         """For lines without chat: nobody's preferences outlive it."""
@@ -159,9 +162,16 @@ class Told(Ledger):
         self.engine = engine
 
     async def _caught_up(self, _now: Now) -> bool:
+        self._bring_up_to_date()
+        return True
+
+    async def happened(self, since_ns: int, until_ns: int) -> Happened:
+        self._bring_up_to_date()
+        return happened(self._projector.engine, since_ns, until_ns)
+
+    def _bring_up_to_date(self) -> None:
         self._projector.open()
         self._projector.apply(self.engine.facts)
-        return True
 
 
 class Past(SyntheticFeed):

@@ -8,6 +8,7 @@ import stat
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pyotp
 import pytest
 import yaml
 
@@ -82,6 +83,9 @@ async def choose_group(t: Terminal, server: TelegramServer) -> None:
     await t.until("Waiting for /here")
     server.say(STRANGER, f"/here@{BOT_NAME}", chat=-5)
     server.say(ANNA, "/halt while it was down")
+    nobody = {"id": TELEGRAM_GROUP, "type": "supergroup", "title": "desk"}
+    server.say(1087968824, f"/here@{BOT_NAME}", chat=TELEGRAM_GROUP, sender_chat=nobody)
+    await t.until("anonymous admin")
     server.say(ANNA, f"/here@{BOT_NAME}", chat=TELEGRAM_GROUP)
     await t.answer("Alerts to desk", "y")
     await t.answer("Write this?", "y")
@@ -195,6 +199,7 @@ async def test_discord_from_its_token_to_a_test_message_that_has_arrived(tmp_pat
             await t.answer("Write this?", "y")
             await server.click(ANNA, await server.text("Test message"), "It has arrived")
             await t.until("the test message has arrived")
+            await t.answer("Is bob here too?", "n")
             assert await t.ended() == 0
     assert DISCORD_TOKEN not in t.shown + files_of(data)
     told = yaml.safe_load(file.read_text())
@@ -227,3 +232,29 @@ async def test_what_was_set_up_runs_and_a_halt_from_meanwhile_is_carried_out(tmp
             assert "You are Anna" in (await server.text("You are", chat=TELEGRAM_GROUP)).text
             service.interrupt()
             assert await service.ended() == 0
+
+
+async def test_a_partner_gets_an_authenticator_and_the_demo_person_goes(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    file = data / "settings.yaml"
+    file.write_text('persons:\n  - {id: anna, role: admin}  # me\n  - {id: rosa, name: "Rosa (demo)", role: risk}\n')
+    async with Terminal("init", "people", "--person", "bob", "--code", "--data", str(data)) as t:
+        await t.answer("Name [Bob]")
+        await t.until("risk also votes")
+        await t.answer("Role [risk]", "captain")
+        await t.until("there is no role 'captain'")
+        await t.answer("Role [risk]")
+        await t.answer("Write this?")
+        shown = await t.until("The six digits")
+        secret = re.findall(r"secret=([A-Z2-7]+)", shown)[0]
+        t.type("000000")
+        await t.until("does not fit")
+        t.type(pyotp.TOTP(secret).now())
+        await t.until("bob can vote with codes")
+        assert await t.ended() == 0
+    told = yaml.safe_load(file.read_text())
+    assert told["persons"] == [{"id": "anna", "role": "admin"}, {"id": "bob", "name": "Bob", "role": "risk"}]
+    assert told["approvals"] == {"requester_counts": True}
+    assert "# me" in file.read_text()
+    assert f"totp_bob = {secret}" in (data / "secrets").read_text()

@@ -54,6 +54,8 @@ def test_a_whole_set_of_channels_is_taken_and_its_secrets_are_known_by_name(tmp_
         ("heartbeat: {url: http://x.example}", "expected an https:// address"),
         ("heartbeat: {url: https://x.example, url_secret: b}", "needs either url, or url_secret"),
         ("contacts: [{person: tine}]", "there is no person 'tine'; did you mean tina"),
+        ("alerts: {on_call: [tina, rose]}", "there is no person 'rose'; did you mean rosa"),
+        ("alerts: {safe_action: panic}", "safe_action"),
         ("contacts: [{person: tina}, {person: tina}]", "'tina' stands twice"),
     ],
 )
