@@ -95,6 +95,11 @@ def status_of(alert: Alert) -> str:
     return " · ".join(parts)
 
 
+def row_of(alert: Alert) -> str:
+    """One alert in a list: which, what, what it says, and how it stands."""
+    return f"{alert.id} {title_of(alert)}: {_short(alert)} [{_state(alert)}{_times(alert)}]"
+
+
 def _late(alert: Alert, now_ns: int) -> tuple[Text, ...]:
     """When it was, for something that is told late."""
     is_late = not alert.is_told and now_ns - alert.last_ns > LATE_NS

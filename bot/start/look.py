@@ -49,7 +49,8 @@ async def look(config: BotConfig, persons: Persons, secrets: Secrets) -> list[Ch
     if config.discord.enabled:
         parts.append(("Discord", _all(_discord(config, secrets))))
     parts.append(("channels", _all(_speakers(config, secrets))))
-    return [finding for name, part in parts for finding in await _bounded(name, part)]
+    found = await asyncio.gather(*(_bounded(name, part) for name, part in parts))
+    return [one for part in found for one in part]
 
 
 async def _all(findings: AsyncIterator[ChannelFound]) -> list[ChannelFound]:

@@ -70,7 +70,7 @@ async def test_a_parameter_larger_than_any_number_is_refused(engine):
 
 async def test_a_viewer_is_offered_only_what_a_viewer_may_do(engine):
     overview = await ask(engine, "/help", "vera")
-    for hidden in ("/order", "/halt", "/audit", "/logs", "/users", "/keys", "set", "rollback"):
+    for hidden in ("/order", "/halt", "/audit", "/logs", "/users", "/keys", "rollback", "unload"):
         assert f"{hidden} " not in overview.replace("|", " ").replace("\n", " "), hidden
     assert "/strategies list|show\n" in overview
     assert "/strategies list|show|start|pause|load|unload|set" in await ask(engine, "/help", "tina")

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from bot.budget import Budget
-from bot.buttons import ALERT, LINES, PREVIEW, VOTE
+from bot.buttons import ALERT, LINES, PAGE, PREVIEW, VOTE
 from domain.facts import Alerted, CommandDone, Severity
 from tests.bot.servers.discord_objects import CHANNEL
 from tests.bot.servers.telegram_server import Sent
 from tests.bot.test_confirm import asking_hold as asking_hold  # noqa: PLC0414 - a fixture: /hold asks first here
+from tests.bot.test_telegram import trade
 from tests.bot.world import DISCORD, GROUP, STRANGER, TELEGRAM, World, until, world
 
 OTHER_GROUP = -1999
@@ -128,7 +129,16 @@ async def alarm(door: Door, seen: set[str]) -> Card:
     return await door.card(ALERT, seen, "tina")
 
 
-ANYBODY = frozenset({ALERT})
+async def paged(door: Door, seen: set[str]) -> Card:
+    door.w.desk.preload([trade(number) for number in range(60)], [])
+    if door.is_telegram:
+        door.w.telegram.say(TELEGRAM["vera"], "/trades", chat=GROUP)
+    else:
+        await door.w.discord.slash(DISCORD["vera"], "trades")
+    return await door.card(PAGE, seen, "vera")
+
+
+ANYBODY = frozenset({ALERT, PAGE})
 """Whoever is known may answer these."""
 REFUSED = {PREVIEW: "Not yours"}
 """What a person who is known but may not is told, where it is not the verb's refusal."""
@@ -136,7 +146,10 @@ MAKERS: dict[str, Callable[[Door, set[str]], Awaitable[Card]]] = {
     VOTE: large_order,
     PREVIEW: asked_first,
     ALERT: alarm,
+    PAGE: paged,
 }
+SHOWS = {PAGE: "Trades: 21 to 40"}
+"""What a button shows that closes nothing."""
 
 
 def done(w: World) -> list[tuple[str, bool]]:
@@ -177,4 +190,7 @@ async def test_a_button_pressed_by_an_unlisted_person_in_an_allowed_group_does_n
                 await door.server.text(refused, within_s=8, count=counts[refused])
             assert [ok for _, ok in done(w)[len(before) :] if ok] == [], (kind, answer)
             await door.press(door.user(card.may), card, answer)
-            await door.wait_closed(card, answer)
+            if kind in SHOWS:
+                await door.server.text(SHOWS[kind], within_s=8)
+            else:
+                await door.wait_closed(card, answer)

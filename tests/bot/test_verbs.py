@@ -351,7 +351,13 @@ async def test_the_venues_are_shown_with_what_is_used_and_what_waits(engine):
     waiting = WaitingView(priority="add", what="place BTC", waited_ns=2 * SECOND_NS, left_ns=8 * SECOND_NS)
     key = KeyView(account="BINANCE:main", cannot_withdraw="vouched for by the settings")
     venue = VenueView(
-        venue="BINANCE", network="testnet", connected=True, keys=(key,), budgets=(limit,), waiting=(waiting,)
+        venue="BINANCE",
+        network="testnet",
+        connected=True,
+        keys=(key,),
+        budgets=(limit,),
+        waiting=(waiting,),
+        clock_off_ms=-12,
     )
     down = VenueView(venue="BYBIT", network="testnet", connected=False, detail="no answer", breakers=("open: orders",))
     engine.desk.venues = lambda: (venue, down)
@@ -361,6 +367,7 @@ async def test_the_venues_are_shown_with_what_is_used_and_what_waits(engine):
     assert "place BTC, for 2 s, dropped in 8 s" in said
     assert "cannot withdraw: vouched for by the settings" in said
     assert "testnet, NOT connected, no answer" in said
+    assert "-12 ms off the exchange's" in said
     assert "open: orders" in said
     assert "BYBIT" not in await ask(engine, "/venues binance")
     assert "did you mean BYBIT?" in await ask(engine, "/venues bybti")
