@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from bot.budget import Budget
 from bot.buttons import ALERT, LINES, PAGE, PREVIEW, VOTE
-from bot.outbox import Budget
 from domain.facts import Alerted, CommandDone, Severity
 from tests.bot.servers.discord_objects import CHANNEL
 from tests.bot.servers.telegram_server import Sent
