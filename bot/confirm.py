@@ -18,8 +18,9 @@ from msgspec import structs
 
 from bot.buttons import PREVIEW, SHOWN_DIGEST, Bot, Subject
 from bot.call import Call, Effect, Verb
+from bot.letters import DIALECTS
 from bot.message import Block, Message, Text, clock_text, refusal, stamp
-from bot.outbox import DIALECTS, Outbox
+from bot.outbox import Outbox
 from bot.outcome import outcome
 from bot.parse import Argument, UsageError
 from bot.previews import Answer, Preview, Previews

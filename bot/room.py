@@ -39,6 +39,7 @@ class ControlRoom:
         self.store = store
         self.config = config
         self.outbox = Outbox(store)
+        self.directory = self.outbox.others = contacts.Directory(desk, config, self.outbox)
         self.people = People(store)
         self.studio = Studio()
         self.telegram_name = ""

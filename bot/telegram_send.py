@@ -9,11 +9,11 @@ import httpx
 import structlog
 import telegram
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, InputFile, InputMediaPhoto
-from telegram.constants import ParseMode
+from telegram.constants import ChatAction, ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, TelegramError
 from telegram.error import RetryAfter as TelegramRetryAfter
 
-from bot.outbox import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
+from bot.carrier import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
 from bot.render import Parcel
 from bot.store import Letter
 from bot.supervise import scrub
@@ -61,6 +61,17 @@ class TelegramCarrier:
                         raise
         except TelegramError as error:
             raise self._translated(error) from None
+
+    async def probe(self, recipient: str) -> bool:
+        """Show "is typing", which fails where a message would; see `bot.carrier.Prober`."""
+        _, number, *topic = recipient.split(":")
+        try:
+            await self._bot.send_chat_action(
+                int(number), ChatAction.TYPING, message_thread_id=int(topic[0]) if topic else None
+            )
+        except TelegramError as error:
+            raise self._translated(error) from None
+        return True
 
     async def _call(self, chat: int, thread: int | None, parcel: Parcel, mode: str, replaces_id: str) -> str:
         text = parcel.text if mode else parcel.plain

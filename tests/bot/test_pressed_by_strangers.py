@@ -14,13 +14,11 @@ from typing import Any
 
 import pytest
 
-from bot.buttons import ALERT, LINES, ORDER, PREVIEW, VOTE
-from bot.outbox import Budget
+from bot.buttons import ALERT, LINES, ORDER, PAGE, PREVIEW, VOTE
 from domain.facts import Alerted, CommandDone, Severity
 from tests.bot.servers.discord_objects import CHANNEL
 from tests.bot.servers.telegram_server import Sent
 from tests.bot.test_confirm import asking_hold as asking_hold  # noqa: PLC0414 - a fixture: /hold asks first here
-from tests.bot.world import DISCORD, GROUP, STRANGER, TELEGRAM, World, order, until, world
 
 OTHER_GROUP = -1999
 
@@ -137,7 +135,16 @@ async def alarm(door: Door, seen: set[str]) -> Card:
     return await door.card(ALERT, seen, "tina")
 
 
-ANYBODY = frozenset({ALERT})
+async def paged(door: Door, seen: set[str]) -> Card:
+    door.w.desk.preload([trade(number) for number in range(60)], [])
+    if door.is_telegram:
+        door.w.telegram.say(TELEGRAM["vera"], "/trades", chat=GROUP)
+    else:
+        await door.w.discord.slash(DISCORD["vera"], "trades")
+    return await door.card(PAGE, seen, "vera")
+
+
+ANYBODY = frozenset({ALERT, PAGE})
 """Whoever is known may answer these."""
 REFUSED = {PREVIEW: "Not yours"}
 """What a person who is known but may not is told, where it is not the verb's refusal."""
@@ -146,7 +153,10 @@ MAKERS: dict[str, Callable[[Door, set[str]], Awaitable[Card]]] = {
     PREVIEW: asked_first,
     ALERT: alarm,
     ORDER: resting_order,
+    PAGE: paged,
 }
+SHOWS = {PAGE: "Trades: 21 to 40"}
+"""What a button shows that closes nothing."""
 
 
 def done(w: World) -> list[tuple[str, bool]]:
@@ -187,4 +197,7 @@ async def test_a_button_pressed_by_an_unlisted_person_in_an_allowed_group_does_n
                 await door.server.text(refused, within_s=8, count=counts[refused])
             assert [ok for _, ok in done(w)[len(before) :] if ok] == [], (kind, answer)
             await door.press(door.user(card.may), card, answer)
-            await door.wait_closed(card, answer)
+            if kind in SHOWS:
+                await door.server.text(SHOWS[kind], within_s=8)
+            else:
+                await door.wait_closed(card, answer)

@@ -182,7 +182,7 @@ async def test_every_verb_has_the_same_outcome_from_every_door(tmp_path, monkeyp
 
 
 class Unlimited:
-    def wait_s(self, now_s):
+    def wait_s(self, now_s, *, urgent=False):
         return 0.0
 
 
