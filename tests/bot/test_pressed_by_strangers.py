@@ -14,11 +14,14 @@ from typing import Any
 
 import pytest
 
+from bot.budget import Budget
 from bot.buttons import ALERT, LINES, ORDER, PAGE, PREVIEW, VOTE
 from domain.facts import Alerted, CommandDone, Severity
 from tests.bot.servers.discord_objects import CHANNEL
 from tests.bot.servers.telegram_server import Sent
 from tests.bot.test_confirm import asking_hold as asking_hold  # noqa: PLC0414 - a fixture: /hold asks first here
+from tests.bot.test_telegram import trade
+from tests.bot.world import DISCORD, GROUP, STRANGER, TELEGRAM, World, order, until, world
 
 OTHER_GROUP = -1999
 
