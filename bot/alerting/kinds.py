@@ -60,6 +60,8 @@ _WORDS: Final = {
     "trading": "Trading state",
     "position_mismatch": "Position differs",
     "unexplained_fill": "Unexplained fill",
+    "channel_down": "Channel down",
+    "unreachable": "Somebody cannot be reached",
     "dead_man": "Dead-man's switch fired",
 }
 
