@@ -31,6 +31,10 @@ ELSEWHERE: Final = {
 to guess: they do nothing, and say what does."""
 
 
+FIRST: Final = ("status", "positions", "orders", "pnl", "order", "halt", "pending", "alerts list")
+"""What people look for first."""
+
+
 def may(person: Person, verb: Verb) -> bool:
     """Whether a verb is offered to a person."""
     return not verb.hidden and person.role >= verb.role
@@ -80,10 +84,15 @@ def not_allowed(person: Person, name: str, role: RoleName) -> Message:
     """A verb that takes a higher role."""
     return refusal(
         f"{name}: refused",
-        f"{Reason.ROLE.words} ({Reason.ROLE.value}): it needs {role.name.lower()}, you are {person.role.name.lower()}.",
+        f"Your role does not allow this: it needs {role.name.lower()}, you are {person.role.name.lower()}. "
+        f"[{Reason.ROLE.value}]",
     )
 
 
 def hello(person: Person, name: str, verbs: Sequence[Verb], groups: Mapping[str, str]) -> Message:
-    """The answer to a word that does nothing here."""
-    return Message(title="Hello", blocks=(Text(ELSEWHERE[name]), *overview(person, verbs, groups)))
+    """The answer to a word that does nothing here: what does, and where the rest is; short enough for a phone."""
+    mine = {verb.name: verb.help for verb in verbs if may(person, verb)}
+    count = len({name.partition(" ")[0] if name.partition(" ")[0] in groups else name for name in mine})
+    first = Pairs(tuple((f"/{name}", mine[name]) for name in FIRST if name in mine))
+    more = Text(f"/help shows all {count} that you may use, /help VERB one of them with examples.")
+    return Message(title=f"Hello {person.name}", blocks=(Text(ELSEWHERE[name]), first, more))

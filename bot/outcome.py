@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from bot.message import Message, Text
@@ -12,6 +13,8 @@ from domain.verdict import Reason
 if TYPE_CHECKING:
     from bot.call import Call
 
+_DECIMAL = re.compile(r"\d+\.\d+")
+
 
 async def submit(call: Call, command: Command) -> Message:
     """Send a command in the caller's name and put the outcome into words."""
@@ -19,9 +22,19 @@ async def submit(call: Call, command: Command) -> Message:
     return outcome(call.verb, done)
 
 
+def worded(done: CommandDone) -> str:
+    """The text of an outcome; of a refusal the words first, for people, then its code, for who looks it up."""
+    code = done.reason.value if done.reason is not None else ""
+    front = f"Refused, {code}: "
+    if not code or not done.text.startswith(front):
+        return done.text
+    words = _DECIMAL.sub(lambda found: found[0].rstrip("0").rstrip("."), done.text.removeprefix(front))
+    return f"{words[:1].upper()}{words[1:]} [{code}]"
+
+
 def outcome(verb: str, done: CommandDone) -> Message:
     """The outcome of a command: what happened, why not, and whose vote it waits for."""
-    lines = [done.text] if done.text else []
+    lines = [worded(done)] if done.text else []
     if done.reason is not None and done.reason.words not in done.text:
         lines.append(f"Because {done.reason.words} ({done.reason.value}).")
     if done.request and f"/approve {done.request}" not in done.text:

@@ -135,6 +135,8 @@ def _connection(view: VenueView) -> str:
 
 def _venue_rows(view: VenueView) -> Iterator[tuple[str, str]]:
     yield view.venue, _connection(view)
+    if view.clock_off_ms is not None:
+        yield "  clock", f"{view.clock_off_ms:+,} ms off the exchange's, when they were last compared"
     for key in view.keys:
         yield f"  key {key.account.partition(':')[2]}", f"cannot withdraw: {key.cannot_withdraw}"
     for budget in view.budgets:

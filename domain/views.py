@@ -92,6 +92,8 @@ class VenueView(Struct, frozen=True, kw_only=True):
     budgets: tuple[BudgetView, ...] = ()
     waiting: tuple[WaitingView, ...] = ()
     breakers: tuple[str, ...] = ()
+    clock_off_ms: int | None = None
+    """This machine's clock less the venue's, when they were last compared; None = they were not."""
 
 
 class VenuesFound(Struct, frozen=True, kw_only=True):

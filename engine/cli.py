@@ -239,10 +239,12 @@ def config_check(
 ) -> None:
     """Check a settings file as a start does, with the strategies in the data folder; every mistake in one go."""
     from engine.catalogue import catalogue, check_settings
+    from engine.settings_file import own_file
 
     found = catalogue(data / "strategies")
     for problem in found.broken.values():
         typer.echo(f"A strategy file cannot be used: {problem}", err=True)
+    config = config or own_file(data)
     loaded = check_settings(config, environment, found)
     typer.echo(f"{config or 'the built-in set-up'} is fine. Content hash {loaded.content_hash[:16]}.")
 

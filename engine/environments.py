@@ -45,7 +45,7 @@ def with_environment(arguments: Sequence[str]) -> list[str]:
     if name is None:
         return words
     from engine.config import environment_of, remembered
-    from engine.config.remember import REMEMBERED
+    from engine.config.remember import NAME, REMEMBERED
 
     environment = environment_named(name)
     verb = next((word for word in words if not word.startswith("-")), "")
@@ -54,7 +54,9 @@ def with_environment(arguments: Sequence[str]) -> list[str]:
     data = _taken(words, "--data")[1]
     config = _taken(words, "--config")[1]
     if verb == STARTS:
-        _same(environment, environment_of(Path(config) if config is not None else None), "the settings are")
+        own = Path(data or Path(".moondev") / environment) / NAME
+        file = Path(config) if config is not None else own if own.is_file() else None
+        _same(environment, environment_of(file), "the settings are")
     if data is not None:
         if (Path(data) / REMEMBERED).is_file():
             _same(environment, environment_of(remembered(Path(data))), f"{data} is")

@@ -19,11 +19,10 @@ from domain.errors import ConfigError
 from engine.catalogue import catalogue, check_settings
 from engine.config import Config, remember, remembered
 from engine.config.parts import bot_fields
+from engine.config.remember import NAME
 from engine.config.source import parse_tree, plain
 from engine.config.yaml_edit import edited
 
-NAME = "settings.yaml"
-"""In a data folder: the settings that `run` takes where no other file is named."""
 HEAD = """\
 # The settings of this service: only what differs from the built-in paper set-up (`./moondev config show` prints all).
 # ./moondev init writes into it and leaves your own lines and comments alone. Secrets never stand here.

@@ -109,7 +109,8 @@ class Intake:
 
     def _trading(self, fact: TradingStateChanged, now_ns: int) -> None:
         by = f"By {fact.by or 'the engine'}"
-        text = f"{by}: {fact.reason}" if fact.reason else f"{by}."
+        is_said = not fact.reason or fact.reason == f"halted by {fact.by}"
+        text = f"{by}." if is_said else f"{by}: {fact.reason}"
         title = f"Trading is {fact.state.upper()}"
         if fact.state is not TradingState.ACTIVE:
             person = fact.by if self._desk.person(fact.by) is not None else ""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST_LISTED: Final = 30
 MOST_ACKED: Final = 500
+SHOWN_TO_CHOOSE: Final = 5
 OFF: Final = "off"
 CRITICAL: Final = {"severity": "critical"}
 DUTIES: Final = {"oncall": "on_call", "on_call": "on_call", "secondary": "secondary"}
@@ -53,7 +54,7 @@ async def list_alerts(call: Call) -> Message:
 
 def _row(alert: Alert) -> Text:
     hidden = f" (not told: {alert.hidden})" if alert.hidden else ""
-    return Text(f"{MARKS[alert.severity]}{alert.id} {words.title_of(alert)}: {words.status_of(alert)}{hidden}")
+    return Text(f"{MARKS[alert.severity]}{words.row_of(alert)}{hidden}")
 
 
 def _mutes(room: AlertRoom) -> list[Block]:
@@ -75,11 +76,21 @@ def _one(room: AlertRoom, name: str) -> Message:
     return Message(title=words.title_of(alert), blocks=blocks, severity=alert.severity)
 
 
+def _named(call: Call) -> list[str]:
+    """The alerts that are meant; without a word the one that nobody looks after yet."""
+    if "id" in call.arguments:
+        return call.arguments["id"].replace(",", " ").split()
+    firing = [alert.id for alert in call.room.alerts.open() if alert.state is AlertState.FIRING]
+    if len(firing) > 1:
+        raise UsageError(f"say which: {', '.join(f'/ack {name}' for name in firing[:SHOWN_TO_CHOOSE])}, or /ack all")
+    return firing or ["all"]
+
+
 async def ack(call: Call) -> Message:
     """The caller looks after alerts: on record first, then nobody is called for them any more."""
     room = call.room.alerts
     found: list[Alert] = []
-    for name in call.arguments["id"].replace(",", " ").split():
+    for name in _named(call):
         numbers = room.numbers_of(name)
         if not numbers:
             return _nothing_to_ack(room, name)
@@ -92,7 +103,7 @@ async def ack(call: Call) -> Message:
         return outcome(call.verb, done)
     acknowledge(room.book, [alert.number for alert in found], call.person.id, room.now_ns())
     await room.tick()
-    rows = [Text(f"{alert.id} {words.title_of(alert)}: {words.status_of(alert)}") for alert in found[:MOST_LISTED]]
+    rows = [Text(words.row_of(alert)) for alert in found[:MOST_LISTED]]
     stand = [alert for alert in found if alert.is_open]
     if stand:
         again_ns = room.now_ns() + int(room.config.reopen_s * 1e9)
@@ -107,7 +118,7 @@ def _nothing_to_ack(room: AlertRoom, name: str) -> Message:
     known = {alert.id: alert for alert in [*room.recent(), *room.open()]}
     alert = known.get(name.upper())
     if alert is not None:
-        return refusal("Nothing to acknowledge", f"{alert.id} {words.title_of(alert)}: {words.status_of(alert)}.")
+        return refusal("Nothing to acknowledge", words.row_of(alert))
     firing = [alert.id for alert in room.open() if alert.state is AlertState.FIRING]
     if name.upper() == "ALL" or "." in name:
         return refusal("Nothing to acknowledge", "Somebody looks after everything that stands: /alerts list.")
@@ -230,7 +241,7 @@ def _ids(_: Desk) -> list[str]:
 
 
 _WHAT = Argument(name="what", help="an alert (A7), a kind, or labels: feed_stale,venue=BYBIT")
-_ACK = (Argument(name="id", help="alerts, for example A7, or all", rest=True, complete=_ids),)
+_ACK = (Argument(name="id", help="alerts, for example A7, or all", required=False, rest=True, complete=_ids),)
 VERBS: Final = (
     reads(
         "alerts list",
@@ -246,7 +257,7 @@ VERBS: Final = (
             handler=ack,
             arguments=_ACK,
             effect=Effect.LOWERS,
-            examples=(f"/{name} A7", f"/{name} all"),
+            examples=(f"/{name}", f"/{name} A7", f"/{name} all"),
         )
         for name in ("ack", "alerts ack")
     ),

@@ -27,7 +27,6 @@ from domain.settings import RoleName
 
 if TYPE_CHECKING:
     from bot.room import ControlRoom
-    from engine.desk import Desk
 
 SIMULATED: Final = "simulated"
 SYMBOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
@@ -167,11 +166,7 @@ async def shown(room: ControlRoom, job: Job, output: str, file: Path) -> Message
     return Message(title=f"{job.name}: done", blocks=tuple(blocks), pictures=pictures)
 
 
-def _jobs(_: Desk) -> list[str]:
-    return []
-
-
-JOB: Final = Argument(name="id", help="the job, such as J7", complete=_jobs)
+JOB: Final = Argument(name="id", help="the job, such as J7")
 VERBS: Final = (
     Verb(
         name="backtest",

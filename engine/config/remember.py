@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from engine.config.models import Config
     from engine.core.state import State
 
+NAME = "settings.yaml"
+"""In a data folder: the settings that `run` takes where no other file is named."""
 REMEMBERED = "settings-file"
 """In the data folder: the absolute path of the file, empty for the built-in set-up."""
 

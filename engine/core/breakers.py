@@ -113,21 +113,21 @@ def tell(core: Core, venue: str, operation: VenueOperation, breaker: Breaker) ->
     what = f"{venue} {operation.replace('_', ' ')}"
     size = f"{rule_of(core).fraction * 100:f}".rstrip("0").rstrip(".")
     stops = "nothing that adds risk is sent there, entries and quotes are cancelled; cancels, reductions, protections"
+    where = {"venue": venue, "operation": operation.value}
     match breaker.state:
         case BreakerState.OPEN:
             again = f"It is tried again at {clock_text(breaker.until_ns)}" if breaker.until_ns else "People release it"
             text = f"Breaker of {what} is open: {breaker.why}. Until then {stops} pass. {again}."
-            severity, kind = Severity.ERROR, "breaker_open"
+            core.alert(Severity.ERROR, "breaker_open", text, **where)
         case BreakerState.FORCED_OPEN:
             text = f"Breaker of {what} is open by hand ({breaker.by}): {stops} pass. /breaker {venue} auto releases it."
-            severity, kind = Severity.WARNING, "breaker_open"
+            core.alert(Severity.WARNING, "breaker_open", text, **where)
         case BreakerState.HALF_OPEN:
             text = f"Breaker of {what} is half open: orders there are {size} % of their size until it has answered."
-            severity, kind = Severity.WARNING, "breaker_half_open"
+            core.alert(Severity.WARNING, "breaker_half_open", text, **where)
         case BreakerState.CLOSED:
             text = f"Breaker of {what} is closed: it is used as before."
-            severity, kind = Severity.WARNING, "breaker_closed"
-    core.alert(severity, kind, text, venue=venue, operation=operation.value)
+            core.alert(Severity.WARNING, "breaker_closed", text, **where)
 
 
 def clock_text(ts_ns: int) -> str:

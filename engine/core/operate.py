@@ -43,10 +43,11 @@ def halt(core: Core, who: str, reason: str) -> str:
     core.state.halted_by = who
     trading.latch(core, TradingState.HALTED, who, reason or f"halted by {who}")
     left = sum(1 for slot in core.state.slots.values() for o in slot.orders.values() if not o.cancel_ns)
-    return (
-        f"HALTED. {before - left} order(s) are being cancelled, {left} protective order(s) stay. "
-        "Positions stay as they are; /flatten closes them, /resume needs the quorum."
-    )
+    gone = before - left
+    cancelled = f"{gone} order{' is' if gone == 1 else 's are'} being cancelled" if gone else "No order was working"
+    stay = f", {left} protective order{' stays' if left == 1 else 's stay'}" if left else ""
+    after = "Positions stay as they are; /flatten closes them, /resume takes the votes of others."
+    return f"HALTED. {cancelled}{stay}. {after}"
 
 
 def working(core: Core) -> int:

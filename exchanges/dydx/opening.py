@@ -67,6 +67,7 @@ class Opening:
         self._config = config
         self._clock = clock
         self._signer = signer
+        self.clock_off_ms: int | None = None
 
     async def height(self) -> tuple[int, int]:
         """The node's newest block and its time, once network and clock are right."""
@@ -80,6 +81,7 @@ class Opening:
             raise VenueError(f"the node {self._config.rpc_url} is still catching up with the chain; use another one")
         now_ns = ns_of((await self._reader.indexer("time", WireTime)).iso)
         off_s = (self._clock.now_ns() - now_ns) / 1e9
+        self.clock_off_ms = round(off_s * 1000)
         if abs(off_s) > self._config.max_clock_skew_s:
             raise ConfigError(
                 f"this machine's clock is {off_s:+.1f} s off dYdX's: orders would expire at the wrong time; "

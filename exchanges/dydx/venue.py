@@ -81,6 +81,7 @@ class DydxVenue:
         self._instruments = tuple(instruments)
         self._jitter = jitter
         self._sink: Callable[[VenueEvent], None] | None = None
+        self._clock_off_ms: int | None = None
         self.blocks = Blocks()
         self.orders = Orders(ids, self._emit, self._settle_later)
         self.outbox = Outbox(config, clock, signer, self.orders, self.blocks, self._emit)
@@ -157,6 +158,7 @@ class DydxVenue:
             keys=self._keys(),
             budgets=(*self._limits.budget.budgets(now_ns), *turns),
             waiting=(*self._limits.budget.waiting(now_ns), *waiting),
+            clock_off_ms=self._clock_off_ms,
         )
 
     def _emit(self, event: VenueEvent) -> None:
@@ -168,6 +170,7 @@ class DydxVenue:
         reader = Reader(session, self._config, self._jitter, self._limits, telling(NAME, self._emit))
         opening = Opening(reader, self._config, self._clock, self._signer)
         self.blocks.see(*await opening.height())
+        self._clock_off_ms = opening.clock_off_ms
         markets = await opening.markets(self._instruments)
         self.outbox.markets = {market.instrument.id: market for market in markets}
         self.orders.markets = {str(market.pair): market for market in markets}

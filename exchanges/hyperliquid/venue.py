@@ -174,6 +174,7 @@ class HyperliquidVenue:
             keys=tuple(self._watch.keys.values()),
             budgets=self.limits.budget.budgets(now_ns),
             waiting=self.limits.budget.waiting(now_ns),
+            clock_off_ms=self._watch.clock_off_ms,
         )
 
     def _emit(self, event: VenueEvent) -> None:

@@ -39,6 +39,7 @@ class AccountWatch:
         self._agents: dict[AccountId, str] = {}
         self._nonces: dict[str, Nonces] = {}
         self.keys: dict[AccountId, KeyView] = {}
+        self.clock_off_ms: int | None = None
         """How it is known that an account's key cannot withdraw."""
         self.warnings: dict[AccountId, str] = {}
         """What people should know of an account's key."""
@@ -63,6 +64,7 @@ class AccountWatch:
     async def _check_clock(self, reader: AccountReader) -> None:
         state = await reader.state()
         off_s = (self._clock.now_ns() - state.time * MS) / 1e9
+        self.clock_off_ms = round(off_s * 1000)
         if abs(off_s) > self._config.max_clock_skew_s:
             raise ConfigError(
                 f"this machine's clock is {off_s:+.1f} s off Hyperliquid's: orders would expire at the wrong time; "

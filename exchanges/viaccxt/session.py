@@ -48,6 +48,7 @@ class Session:
         """Fills and funding before this are not told; where it is 0, `check_clock` sets it."""
         self.key: KeyView | None = None
         """How it is known that the key cannot withdraw; None before it is."""
+        self.clock_off_ms: int | None = None
         self.has_dead_man = False
         """Whether the venue has a dead man's switch for this account; its dialect finds out in `prepare`."""
         self._want_snapshot = want_snapshot
@@ -55,6 +56,7 @@ class Session:
     def check_clock(self, venue: str, now_ns: int) -> None:
         """Compare this machine's clock with the venue's `now_ns`. Raises `ConfigError` when it is off."""
         off_s = (self.clock.now_ns() - now_ns) / 1e9
+        self.clock_off_ms = round(off_s * 1000)
         if abs(off_s) > self.patience.max_clock_skew_s:
             raise ConfigError(
                 f"this machine's clock is {off_s:+.1f} s off {venue}'s: orders would be refused or expire at the wrong "

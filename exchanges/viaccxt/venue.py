@@ -226,6 +226,7 @@ class CcxtVenue:
 
     def view(self) -> VenueView:
         """How the connection is, how much of which limit is used, and what waits."""
+        clocks = [ms for seat in self.seats.values() if (ms := seat.session.clock_off_ms) is not None]
         return VenueView(
             venue=self.name,
             network=self._setup.network,
@@ -234,6 +235,7 @@ class CcxtVenue:
             keys=self._keys(),
             budgets=self.limits.budgets() if self.limits is not None else (),
             waiting=self.limits.waiting() if self.limits is not None else (),
+            clock_off_ms=max(clocks, key=abs, default=None),
         )
 
     def _emit(self, event: VenueEvent) -> None:

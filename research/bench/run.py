@@ -17,6 +17,7 @@ from typing import TypedDict
 from domain.errors import ConfigError, MoonDevError
 from research.bench import (
     backtests,
+    chat,
     core,
     feeds,
     journal,
@@ -34,7 +35,7 @@ from research.bench.peers import PeerFigure, run_peers
 
 CACHE = Path(".moondev/bench")
 ROOT = Path(__file__).resolve().parent.parent.parent
-LESS_IS_BETTER = frozenset({"us", "ms", "s", "MiB", "bytes/day", "ratio"})
+LESS_IS_BETTER = frozenset({"us", "ms", "s", "MiB", "bytes/day", "ratio", "% core"})
 
 
 class Beside(TypedDict):
@@ -76,6 +77,7 @@ CASES: dict[str, tuple[Sizes, Callable[[int, Path], list[Row]]]] = {
     "messages": ((20_000, 20), lambda count, _: venue_messages.run(count)),
     "orders": ((4_000, 40), lambda count, _: venue_orders.run(count)),
     "whole": ((1_000_000, 400), lambda count, _: venue_engine.run(count)),
+    "chat": ((100, 2), lambda count, _: chat.run(count)),
     "journal": ((200_000, 1_000), lambda count, _: journal.run(count, max(5, count // 500))),
 }
 

@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from bot.buttons import ALERT, LINES, PREVIEW, VOTE
-from bot.outbox import Budget
+from bot.budget import Budget
+from bot.buttons import ALERT, LINES, ORDER, PAGE, PREVIEW, VOTE
 from domain.facts import Alerted, CommandDone, Severity
 from tests.bot.servers.discord_objects import CHANNEL
 from tests.bot.servers.telegram_server import Sent
 from tests.bot.test_confirm import asking_hold as asking_hold  # noqa: PLC0414 - a fixture: /hold asks first here
-from tests.bot.world import DISCORD, GROUP, STRANGER, TELEGRAM, World, until, world
+from tests.bot.test_telegram import trade
+from tests.bot.world import DISCORD, GROUP, STRANGER, TELEGRAM, World, order, until, world
 
 OTHER_GROUP = -1999
 
@@ -54,10 +55,7 @@ class Door:
         return bot.health.ignored
 
     async def order(self, qty: str) -> None:
-        if self.is_telegram:
-            self.w.telegram.say(TELEGRAM["tina"], f"/order buy BTC {qty}", chat=GROUP)
-        else:
-            await self.w.discord.slash(DISCORD["tina"], "order", side="buy", symbol="BTC", qty=qty)
+        await order(self.w.desk, "tina", qty)
 
     async def hold(self) -> None:
         if self.is_telegram:
@@ -115,6 +113,18 @@ async def asked_first(door: Door, seen: set[str]) -> Card:
     return await door.card(PREVIEW, seen, "tina")
 
 
+async def resting_order(door: Door, seen: set[str]) -> Card:
+    w, line = door.w, "/order buy BTC 0.01 @ 50000"
+    if door.is_telegram:
+        w.telegram.say(TELEGRAM["tina"], line, chat=GROUP)
+    else:
+        await w.discord.slash(DISCORD["tina"], "order", side="buy", symbol="BTC", qty="0.01", price="50000")
+    asked = await door.card(PREVIEW, seen, "tina")
+    seen.update(asked.data.values())
+    await door.press(door.user("tina"), asked, "y")
+    return await door.card(ORDER, seen, "tina")
+
+
 async def alarm(door: Door, seen: set[str]) -> Card:
     fact = Alerted(
         seq=10**12,
@@ -128,7 +138,16 @@ async def alarm(door: Door, seen: set[str]) -> Card:
     return await door.card(ALERT, seen, "tina")
 
 
-ANYBODY = frozenset({ALERT})
+async def paged(door: Door, seen: set[str]) -> Card:
+    door.w.desk.preload([trade(number) for number in range(60)], [])
+    if door.is_telegram:
+        door.w.telegram.say(TELEGRAM["vera"], "/trades", chat=GROUP)
+    else:
+        await door.w.discord.slash(DISCORD["vera"], "trades")
+    return await door.card(PAGE, seen, "vera")
+
+
+ANYBODY = frozenset({ALERT, PAGE})
 """Whoever is known may answer these."""
 REFUSED = {PREVIEW: "Not yours"}
 """What a person who is known but may not is told, where it is not the verb's refusal."""
@@ -136,7 +155,11 @@ MAKERS: dict[str, Callable[[Door, set[str]], Awaitable[Card]]] = {
     VOTE: large_order,
     PREVIEW: asked_first,
     ALERT: alarm,
+    ORDER: resting_order,
+    PAGE: paged,
 }
+SHOWS = {PAGE: "Trades: 21 to 40"}
+"""What a button shows that closes nothing."""
 
 
 def done(w: World) -> list[tuple[str, bool]]:
@@ -177,4 +200,7 @@ async def test_a_button_pressed_by_an_unlisted_person_in_an_allowed_group_does_n
                 await door.server.text(refused, within_s=8, count=counts[refused])
             assert [ok for _, ok in done(w)[len(before) :] if ok] == [], (kind, answer)
             await door.press(door.user(card.may), card, answer)
-            await door.wait_closed(card, answer)
+            if kind in SHOWS:
+                await door.server.text(SHOWS[kind], within_s=8)
+            else:
+                await door.wait_closed(card, answer)

@@ -47,6 +47,14 @@ def test_settings_of_another_environment_are_not_started_under_its_name(tmp_path
         with_environment(["halt", "--data", str(tmp_path), "--env", "dev"])
 
 
+def test_a_folders_own_settings_count_where_no_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("environment: testnet\n")
+    line = ["run", "--data", str(tmp_path), "--env"]
+    assert with_environment([*line, "staging"]) == line[:-1]
+    with pytest.raises(ConfigError, match="says live, but the settings are for testnet"):
+        with_environment([*line, "prod"])
+
+
 def test_a_data_folder_of_one_environment_does_not_start_as_another() -> None:
     config = load_config(None)
     other = State(epoch=3, settings=Settings(environment=Environment.TESTNET))

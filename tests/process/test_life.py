@@ -70,6 +70,7 @@ def test_a_second_instance_on_the_same_folder_is_refused_and_disturbs_nobody(pro
 def test_a_second_instance_changes_nothing_that_the_watchdog_of_the_first_reads(program: Program) -> None:
     program.start()
     program.ready()
+    program.until("/jobs", "No jobs")  # the chat's database is open: its files come and go no more
     before = {path.name for path in program.data.iterdir()} | {(program.data / "settings-file").read_text()}
     second = subprocess.run(
         program.verb("run", "--venue", "hyperliquid-local"), capture_output=True, text=True, timeout=60, check=False

@@ -110,28 +110,27 @@ def tell(core: Core, key: str, breaker: Breaker) -> None:
         case BreakerState.FORCED_OPEN if breaker.tasks or breaker.report_ns:
             text = f"Breaker {name}, open by hand ({breaker.by}), is past its threshold: {breaker.why}."
             text = f"{text} What is done: {does}. What is left: {_BY_PEOPLE}."
-            severity, kind = Severity.CRITICAL, "breaker_open"
+            core.alert(Severity.CRITICAL, "breaker_open", text, breaker=key)
         case BreakerState.OPEN:
             at = f"it is tried again at {clock_text(breaker.until_ns, now_ns)}, once the measure is back"
             again = at if breaker.until_ns else f"{_BY_PEOPLE}: /breaker {key} auto"
             is_grave = BreakerAction.EMERGENCY_STOP in rule.actions or BreakerAction.SHUT_DOWN in rule.actions
             text = f"Breaker {name} is open: {breaker.why}. What is done: {does}. What is left: {again}."
-            severity, kind = Severity.CRITICAL if is_grave else Severity.ERROR, "breaker_open"
+            core.alert(Severity.CRITICAL if is_grave else Severity.ERROR, "breaker_open", text, breaker=key)
         case BreakerState.FORCED_OPEN:
             text = (
                 f"Breaker {name} is open by hand ({breaker.by}): nothing that adds risk is sent; cancels, reductions "
                 f"and protections pass. /breaker {key} auto releases it."
             )
-            severity, kind = Severity.WARNING, "breaker_open"
+            core.alert(Severity.WARNING, "breaker_open", text, breaker=key)
         case BreakerState.HALF_OPEN:
             size = f"{rule.fraction * 100:f}".rstrip("0").rstrip(".")
             text = f"Breaker {name} is half open: what adds risk is {size} % of its size"
             text = f"{text} until the measure has stayed back."
-            severity, kind = Severity.WARNING, "breaker_half_open"
+            core.alert(Severity.WARNING, "breaker_half_open", text, breaker=key)
         case BreakerState.CLOSED:
             text = f"Breaker {name} is closed: all is as before."
-            severity, kind = Severity.WARNING, "breaker_closed"
-    core.alert(severity, kind, text, breaker=key)
+            core.alert(Severity.WARNING, "breaker_closed", text, breaker=key)
 
 
 def is_open(core: Core, key: str) -> bool:

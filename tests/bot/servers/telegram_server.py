@@ -101,6 +101,8 @@ class TelegramServer:
         self.forgetful = False
         """Deliver updates again although they were acknowledged."""
         self.updates: list[dict[str, Any]] = []
+        self.handed_ns: dict[int, int] = {}
+        """When an update was handed to the bot, by its id."""
         self._update_ids = itertools.count(1)
         self._ids = itertools.count(1)
         self._news = asyncio.Event()
@@ -257,6 +259,7 @@ class TelegramServer:
             ready = [one for one in ready if not kinds or any(kind in one for kind in kinds)]
             if ready:
                 self.forgetful = False
+                self.handed_ns.update((one["update_id"], time.time_ns()) for one in ready[:100])
                 return ready[:100]
             left = end - time.monotonic()
             if left <= 0:

@@ -8,6 +8,7 @@ import stat
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pyotp
 import pytest
 import yaml
@@ -126,7 +127,7 @@ async def test_from_nothing_to_a_linked_telegram_through_every_mistake(tmp_path:
     assert any(b"/halt while it was down" in body for body in kept)  # the service carries it out when it starts
 
 
-async def test_ctrl_c_keeps_what_was_settled_and_the_step_goes_on_from_there(tmp_path: Path) -> None:
+async def test_ctrl_c_and_a_second_program_end_it_and_the_step_goes_on_from_there(tmp_path: Path) -> None:
     data = tmp_path / "data"
     async with telegram() as server:
         file = settings_for(server, tmp_path / "mine.yaml")
@@ -138,6 +139,13 @@ async def test_ctrl_c_keeps_what_was_settled_and_the_step_goes_on_from_there(tmp
             t.interrupt()
             await t.until(f"What was settled is kept; to go on: ./moondev init telegram --data {data} --config {file}")
             assert await t.ended() == 130
+        async with Terminal("init", "telegram", *words) as t:
+            await t.answer(f"Go on with the bot @{BOT_NAME}?", "y")
+            await t.until("Waiting for the phone")
+            async with httpx.AsyncClient() as other:
+                await other.get(f"{server.base_url}{TOKEN}/getUpdates")
+            await t.until("another program listens to this bot")
+            assert await t.ended() == 1
         async with Terminal("init", "telegram", *words) as t:
             await t.answer(f"Go on with the bot @{BOT_NAME}?", "y")
             await link_anna(t, server)

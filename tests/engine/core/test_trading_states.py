@@ -91,7 +91,7 @@ def test_halted_cancels_quotes_and_entries_and_keeps_the_stop() -> None:
     assert done.ok
     kinds = {p.cid: p.kind for p in resting}
     assert [kinds[x.cid] for x in of(rig.sent, Cancel)] == [OrderKind.POST_ONLY, OrderKind.POST_ONLY]
-    assert "2 order(s) are being cancelled, 1 protective order(s) stay" in done.text
+    assert "2 orders are being cancelled, 1 protective order stays" in done.text
     assert rig.told(TradingStateChanged)[-1].reason == "lunch"
 
 

@@ -67,6 +67,9 @@ async def test_accounts_are_looked_at_in_the_words_of_a_start_and_nothing_is_ope
     async with desk.trading() as (server, started):
         venue = desk.venue_at(server, *folder)
         assert await venue.check() == started.venue.view().keys
+        off_ms = started.venue.view().clock_off_ms
+        assert off_ms is not None, "how far the clocks are apart is shown"
+        assert abs(off_ms) < 5_000
         assert not venue.view().connected
         await venue.aclose()
         stranger = desk.venue_at(server, *folder, signer=STRANGERS[name](desk))
