@@ -321,6 +321,36 @@ class TelegramServer:
             raise Refusal(400, "Bad Request: message is not modified: specified new message content is the same")
         return self._show("editMessageText", fields, text, int(fields["message_id"]))
 
+    async def _editMessageCaption(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        known = [one for one in self.sent if one.message_id == int(fields["message_id"])]
+        if not known or not known[-1].file_name:
+            raise Refusal(400, "Bad Request: there is no caption in the message to edit")
+        caption = shown(fields.get("caption", ""), fields.get("parse_mode", ""))
+        if utf16(caption) > CAPTION_LIMIT:
+            raise Refusal(400, "Bad Request: message caption is too long")
+        made = self._show("editMessageCaption", fields, caption, int(fields["message_id"]))
+        self.sent[-1].file_name, self.sent[-1].picture = known[-1].file_name, known[-1].picture
+        return made
+
+    async def _editMessageMedia(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        if not any(one.message_id == int(fields["message_id"]) for one in self.sent):
+            raise Refusal(400, "Bad Request: message to edit not found")
+        media = json.loads(fields["media"])
+        file = fields[media["media"].removeprefix("attach://")]
+        content = file.file.read()
+        if media["type"] == "photo" and not content.startswith(PNG):
+            raise Refusal(400, "Bad Request: IMAGE_PROCESS_FAILED")
+        caption = shown(media.get("caption", ""), media.get("parse_mode", ""))
+        if utf16(caption) > CAPTION_LIMIT:
+            raise Refusal(400, "Bad Request: message caption is too long")
+        made = self._show("editMessageMedia", fields, caption, int(fields["message_id"]))
+        self.sent[-1].file_name = file.filename
+        if media["type"] == "photo":
+            self.sent[-1].picture = content
+        else:
+            self.sent[-1].file_text = content.decode()
+        return made
+
     async def _deleteMessage(self, fields: dict[str, Any]) -> bool:  # noqa: N802
         self.deleted.append((int(fields["chat_id"]), int(fields["message_id"])))
         return True
