@@ -12,7 +12,7 @@ from bot.discord_send import embed_of
 from bot.message import Button, Code, Message, Pairs, Picture, Table, Text
 from domain.facts import Severity
 from tests.bot.servers.discord_objects import message_problems
-from tests.bot.servers.telegram_server import CAPTION_LIMIT, TEXT_LIMIT, shown, utf16
+from tests.bot.servers.telegram_text import CAPTION_LIMIT, TEXT_LIMIT, shown, utf16
 
 FRONT = 100
 """What the outbox may put in front of a text: that it is late, that it may be a repetition."""
