@@ -17,6 +17,9 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.bot.servers.faults import Fault as Fault  # noqa: PLC0414 - tests name it by this server
+from tests.bot.servers.faults import hang_up
+
 BOT_ID = 4242
 TOKEN = f"{BOT_ID}:test-token-canary-AAAAAAAAAAAAAAAAAAAA"
 BOT_NAME = "moondev_test_bot"
@@ -24,17 +27,6 @@ TAGS = {"b", "i", "u", "s", "code", "pre"}
 ANSWER_WITHIN_S = 15
 TEXT_LIMIT, CAPTION_LIMIT = 4096, 1024
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-@dataclass
-class Fault:
-    """What the next call of a method meets. `swallow`: it is carried out, but the answer never comes."""
-
-    status: int = 0
-    description: str = "fault"
-    retry_after: int = 0
-    delay_s: float = 0
-    swallow: bool = False
 
 
 @dataclass
@@ -208,6 +200,8 @@ class TelegramServer:
         try:
             if fault.delay_s:
                 await asyncio.sleep(fault.delay_s)
+            if fault.drop == "before":
+                return await hang_up(request)
             if fault.status:
                 extra = {"retry_after": fault.retry_after} if fault.retry_after else {}
                 raise Refusal(fault.status, fault.description, **extra)
@@ -217,6 +211,8 @@ class TelegramServer:
             if refusal.parameters:
                 body["parameters"] = refusal.parameters
             return _json(body, refusal.status)
+        if fault.drop == "after":
+            return await hang_up(request)
         if fault.swallow:
             await asyncio.sleep(30)
         return _json({"ok": True, "result": result})
