@@ -13,7 +13,7 @@ from aiohttp import web
 class Fault:
     """One call's fault. With a `status` it is refused; else it is carried out, after `delay_s`.
 
-    `swallow`: it is carried out, and its answer is lost. `drop`: the connection ends before it is carried out, or after.
+    `swallow`: it is carried out, and its answer is lost. `drop`: the connection ends before that, or after.
     """
 
     status: int = 0

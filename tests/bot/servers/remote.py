@@ -22,7 +22,7 @@ class Remote:
         self.urls = says
 
     async def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        """What the server's method returns, as JSON has it. Raises `TimeoutError` when what it waits for did not come."""
+        """What the server's method returns, as JSON has it. Raises `TimeoutError` if that does not come."""
         answer = await self._post("call", {"method": method, "args": args, "kwargs": kwargs})
         if "error" in answer:
             raise TimeoutError(answer["error"])
