@@ -16,7 +16,8 @@ Talks to the service only through `engine.desk`; imports nothing else but `domai
     outbox     durable, budgeted, critical-first delivery
     sessions   the durable Telegram inbox and its lanes; a halt has its own
     telegram, discord   thin adapters over the two client libraries
-    alerts     facts that people should know about, to the configured chats
+    alerts     the reader of the desk's facts
+    alerting   what stands, who is told of it, who is called when nobody acts
     console    the terminal's and the dashboard's line
     local      the terminal's door into a running service
     service    `ChatOps`: what `main.py` starts

@@ -20,7 +20,6 @@ from bot.parse import (
     instrument_of,
     nearest,
     params_of,
-    quantity_of,
     suggest,
     symbols,
     venues,
@@ -82,22 +81,13 @@ async def flatten(call: Call) -> Message:
     return await submit(call, commands.Flatten(scope=scope, reason=reason))
 
 
-async def order(call: Call) -> Message:
-    """A person's own order, worked by the built-in strategy `manual`."""
-    instrument = instrument_of(call.desk, call.arguments["symbol"])
-    account = account_of(call.desk, call.arguments.get("account", ""), instrument)
-    quantity = quantity_of(call.arguments["qty"])
-    signed = quantity if call.arguments["side"].lower() == "buy" else -quantity
-    return await submit(call, commands.ManualTarget(account=account, instrument=instrument, qty=signed))
-
-
 async def cancel(call: Call) -> Message:
     """Cancel one order by its client id, or by its end when only one ends so; or all, after a question."""
     wanted = call.arguments["id"]
     if wanted.lower() == ALL:
         return await _cancel_all(call)
-    known = [view.cid for view in call.desk.orders()]
-    hits = [wanted] if wanted in known else [cid for cid in known if cid.endswith(wanted)]
+    known = call.desk.by_hand.cancellable()
+    hits = [wanted] if call.desk.by_hand.is_open(wanted) else [cid for cid in known if cid.endswith(wanted)]
     if len(hits) != 1:
         why = f"{len(hits)} open orders end with" if hits else "no open order is called"
         raise UsageError(f"{why} {wanted!r}: {suggest(wanted, hits or known)}")
@@ -267,17 +257,6 @@ STOP_VERBS: Final = (
     ),
 )
 ORDER_VERBS: Final = (
-    acts(
-        "order",
-        "Buy or sell in your own name",
-        order,
-        Argument(name="side", help="buy or sell", choices=("buy", "sell")),
-        SYMBOL,
-        Argument(name="qty", help="how much, in base units"),
-        ACCOUNT,
-        examples=("/order buy BTC 0.5",),
-        gate="P1 if large",
-    ),
     lowers(
         "cancel",
         "Cancel one order, or all of them after a question",

@@ -180,13 +180,15 @@ def held_of(desk: Desk, account: AccountId, instrument: InstrumentId) -> Decimal
     return next((v.qty for v in desk.positions() if (v.account, v.instrument) == (account, instrument)), Decimal(0))
 
 
-def amount_for(desk: Desk, account: AccountId, instrument: InstrumentId, text: str, *, buys: bool) -> Amount:
-    """As `amount_of`, with everything the desk knows: price, equity, step, and the position that it would reduce.
+def amount_for(
+    desk: Desk, account: AccountId, instrument: InstrumentId, text: str, *, buys: bool, price: Decimal | None = None
+) -> Amount:
+    """As `amount_of`, with everything the desk knows: price (unless given), equity, step, and what it would reduce.
 
     Raises `UsageError`.
     """
     held = held_of(desk, account, instrument)
-    contract, price = desk.contract(instrument), desk.prices().get(instrument)
+    contract, price = desk.contract(instrument), price or desk.prices().get(instrument)
     if contract is None:
         raise UsageError(f"no instrument is called {instrument!r}")
     terms = Terms(

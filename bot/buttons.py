@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -23,6 +23,7 @@ from domain.ports import Secrets
 
 VOTE: Final = "ap"
 PREVIEW: Final = "cf"
+ORDER: Final = "co"
 PAGE: Final = "tp"
 ALERT: Final = "ak"
 LINES: Final = {
@@ -30,6 +31,7 @@ LINES: Final = {
     (VOTE, "n"): "/deny {subject}",
     (PREVIEW, "y"): "/confirm {subject}",
     (PREVIEW, "n"): "/confirm {subject} no",
+    (ORDER, "n"): "/cancel {subject}",
     (PAGE, "y"): "/trades {subject}",
     (ALERT, "y"): "/ack {subject}",
 }
@@ -39,6 +41,7 @@ LABELS: Final = {
     (VOTE, "n"): "Deny",
     (PREVIEW, "y"): "Confirm",
     (PREVIEW, "n"): "Cancel",
+    (ORDER, "n"): "Cancel order",
     (PAGE, "y"): "More",
     (ALERT, "y"): "Acknowledge",
 }
@@ -46,6 +49,7 @@ PATTERN: Final = (
     r"(?P<kind>[a-z]{2}):(?P<subject>[^:]{1,24}):(?P<answer>[yn]):(?:(?P<key>[0-9a-f]{6}):)?(?P<mac>[0-9a-f]{24})"
 )
 SHOWN_DIGEST: Final = 8
+LONGEST_SUBJECT: Final = 24
 
 
 class Subject(Struct, frozen=True):
@@ -126,3 +130,19 @@ def signer_for(secrets: Secrets, name: str, installation: Callable[[], str] = st
         return Signer(secrets.get(name), installation)
     except ConfigError:
         return None
+
+
+def cancel_digest(order: str) -> str:
+    """What a button that cancels an order is about: that order."""
+    return hashlib.sha256(order.encode()).hexdigest()
+
+
+def cancel_buttons(bot: Bot | None, orders: Sequence[tuple[str, str]]) -> tuple[Button, ...]:
+    """A button for each order, by id and label; none where the door has no buttons."""
+    if bot is None or bot.signer is None:
+        return ()
+    return tuple(
+        bot.signer.button(order, cancel_digest(order), ORDER, "n", label)
+        for order, label in orders
+        if len(order) <= LONGEST_SUBJECT and ":" not in order
+    )

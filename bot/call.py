@@ -79,6 +79,8 @@ class Verb(Struct, frozen=True, kw_only=True):
     hidden: bool = False
     examples: tuple[str, ...] = ()
     """Lines as people type them, the plainest first."""
+    tidy: Callable[[list[str]], list[str]] = list
+    """Makes one word of what people write as several, before the words of a line are given to the arguments."""
     gate: str = ""
     """What stands between the line and its effect, a key of `GATES`."""
 

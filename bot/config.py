@@ -140,6 +140,14 @@ class ContactConfig(Struct, frozen=True, kw_only=True):
     sms: str = ""
 
 
+class HeartbeatConfig(Struct, frozen=True, kw_only=True):
+    """A URL that is asked for every `every_s` seconds while the service lives ("" and "" = none)."""
+
+    url: str = ""
+    url_secret: str = ""
+    every_s: float = 60.0
+
+
 class BotConfig(Struct, frozen=True, kw_only=True):
     """Everything chat-ops is configured by."""
 
@@ -151,6 +159,7 @@ class BotConfig(Struct, frozen=True, kw_only=True):
     hooks: tuple[HookConfig, ...] = ()
     apprise: tuple[AppriseConfig, ...] = ()
     contacts: tuple[ContactConfig, ...] = ()
+    heartbeat: HeartbeatConfig = HeartbeatConfig()
 
 
 def check_url(

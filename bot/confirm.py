@@ -18,8 +18,9 @@ from msgspec import structs
 
 from bot.buttons import PREVIEW, SHOWN_DIGEST, Bot, Subject
 from bot.call import Call, Effect, Verb
+from bot.letters import DIALECTS
 from bot.message import Block, Message, Text, clock_text, refusal, stamp
-from bot.outbox import DIALECTS, Outbox
+from bot.outbox import Outbox
 from bot.outcome import outcome
 from bot.parse import Argument, UsageError
 from bot.previews import Answer, Preview, Previews
@@ -38,7 +39,7 @@ LOOK_S: Final = 30.0
 
 Recheck: TypeAlias = Callable[[Call, Preview], Awaitable[Message | None]]
 """Looks at a preview once more before its command is sent: None = it still holds, else what is shown instead."""
-Told: TypeAlias = Callable[[Call, Preview, CommandDone], Message]
+Told: TypeAlias = Callable[[Call, Preview, CommandDone], Awaitable[Message]]
 """What is said of a command that was sent."""
 
 
@@ -83,11 +84,18 @@ class Confirms:
         return preview.subject if preview is not None else None
 
     async def ask(
-        self, call: Call, *, title: str, blocks: Sequence[Block], command: Command, severity: Severity = Severity.INFO
+        self,
+        call: Call,
+        *,
+        title: str,
+        blocks: Sequence[Block],
+        command: Command,
+        severity: Severity = Severity.INFO,
+        shown: dict[str, str] | None = None,
     ) -> Message:
-        """Show what a command would do, and how to say yes."""
+        """Show what a command would do, and how to say yes; a recheck is given the figures `shown`."""
         number, until_ns = self.previews.next_number(), self.now_ns() + FRESH_NS
-        shown = Message(title=title, blocks=tuple(blocks), severity=severity)
+        message = Message(title=title, blocks=tuple(blocks), severity=severity)
         preview = Preview(
             number=number,
             actor=call.actor,
@@ -95,7 +103,8 @@ class Confirms:
             command=command,
             event=call.request_id,
             until_ns=until_ns,
-            message=shown,
+            message=message,
+            shown=shown or {},
         )
         await self.previews.put(preview)
         self._asked.set()
@@ -106,7 +115,7 @@ class Confirms:
         bot = self.bots.get(call.actor.door.value)
         signer = bot.signer if bot is not None else None
         buttons = signer.buttons(preview.id, preview.subject.digest, PREVIEW) if signer is not None else ()
-        return structs.replace(shown, blocks=(*shown.blocks, Text(hint)), buttons=buttons)
+        return structs.replace(message, blocks=(*message.blocks, Text(hint)), buttons=buttons)
 
     async def answer(self, call: Call) -> Message:
         """The verb `/confirm`: send the command of a preview, or drop it."""
@@ -143,7 +152,7 @@ class Confirms:
             preview.command, call.actor, request_id=preview.request_id, sent_ts_ns=call.sent_ts_ns
         )
         teller = self.tellers.get(type(preview.command), _told)
-        return await self._shown(call, preview, teller(call, preview, done))
+        return await self._shown(call, preview, await teller(call, preview, done))
 
     async def _answer(self, preview: Preview, answer: Answer) -> Preview:
         decided = structs.replace(preview, answer=answer)
@@ -171,7 +180,7 @@ class Confirms:
         return refusal("Not yours", f"{preview.id} is what {who} was asked: only {who} answers it. It still waits.")
 
 
-def _told(_call: Call, preview: Preview, done: CommandDone) -> Message:
+async def _told(_call: Call, preview: Preview, done: CommandDone) -> Message:
     told = outcome(preview.verb, done)
     foot = Text(f"{preview.id}, digest {preview.digest[:SHOWN_DIGEST]}.")
     return structs.replace(told, blocks=(*told.blocks, foot))

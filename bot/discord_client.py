@@ -254,8 +254,11 @@ class Client(discord.Client):
             if reply.is_secret:
                 return  # a channel is no place for it; the person asks again
             await self._outbox.post(reference, [actor.chat], reply, reply.replaces)
-        elif reply.buttons:
+            return
+        if reply.buttons:
             await self._outbox.note_sent(reference, actor.chat, sent)
+        if reply.replaces and not in_place:
+            await self._outbox.post(f"{reference}:shown", [actor.chat], reply, reply.replaces)
 
     async def _command_failed(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
         cause = error.__cause__ or error

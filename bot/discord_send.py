@@ -11,7 +11,7 @@ import aiohttp
 import discord
 
 from bot.buttons import PATTERN
-from bot.outbox import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
+from bot.carrier import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
 from bot.render import Parcel
 from bot.store import Letter
 from domain.facts import Severity

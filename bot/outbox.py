@@ -4,6 +4,14 @@ A letter is sent until its server took it or refused it for good. A time-out aft
 outcome unknown: the letter goes again, says so, and carries the same reference. While the disk refuses
 writes, letters are still sent, from memory.
 
+    queued       on disk; not sent yet, or surely not arrived and tried again
+    sent         the server took it and gave it an id
+    unknown      it may have arrived: it is sent again, says so, and keeps its reference
+    failed       the server will never take it; it was handed to where its reader is reached instead
+    dead         as failed, and there was nowhere else to go: it is kept, and an alert says so
+    bundled      it came faster than the chat may be written to, and went out in a file with others
+    superseded   an edit that a newer one took the place of before it was sent
+
 Recipients are `telegram:CHAT[:TOPIC]`, `discord:CHANNEL`, for one person alone `discord:@USER`, `email:ADDRESS` and
 `sms:+NUMBER`, and for programs `hook:NAME` and `apprise:NAME`; a `Carrier` delivers those with its prefix.
 """
@@ -11,42 +19,45 @@ Recipients are `telegram:CHAT[:TOPIC]`, `discord:CHANNEL`, for one person alone 
 from __future__ import annotations
 
 import asyncio
-import heapq
-import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import structlog
-from msgspec import Struct, structs
 
-from bot import render
-from bot.channels import dialects
-from bot.message import Message, clock_text
-from bot.render import Parcel
+from bot import bundle, store_letters
+from bot.budget import Budget, budget_for, channel_budget
+from bot.carrier import (
+    Carrier,
+    ChannelRefused,
+    NotSent,
+    OutcomeUnknown,
+    RefusedForGood,
+    RetryAfter,
+    channel_of,
+    dated,
+)
+from bot.handover import Others, hand_over
+from bot.letters import DIALECTS, letters_of
+from bot.line import WINDOW, Line
+from bot.message import Message
+from bot.reach import Reaches
 from bot.store import Letter, OpsStore
-from domain.facts import Severity
 
 log = structlog.get_logger("bot.outbox")
 
-LATE_NS = 60_000_000_000
+T = TypeVar("T")
 MAX_BACKOFF_S = 15.0
-_DIGEST = re.compile("([0-9a-f]{8})[0-9a-f]{56}")
-"""People are shown the beginning of a SHA-256."""
-PRIORITY = {Severity.CRITICAL: 0, Severity.ERROR: 1, Severity.WARNING: 5, Severity.INFO: 5}
-IDLE = 7
-"""Goes when nothing else waits: what is watched, not what must be known."""
-DIALECTS: dict[str, Callable[[Message], tuple[Parcel, ...]]] = {
-    "telegram": render.telegram,
-    "discord": render.discord,
-    "email": dialects.email,
-    "sms": dialects.sms,
-    "hook": dialects.hook,
-    "apprise": dialects.hook,
-}
-BUDGETS = {"email": (1 / 30, 5.0), "sms": (1 / 60, 3.0), "hook": (10.0, 50.0), "apprise": (1 / 10, 5.0)}
-"""Messages a second and at once for each recipient, where people read or pay for them."""
+CHANNEL_BACKOFF_S = 60.0
+"""Between attempts at a channel that takes nothing from anybody until a person mends something."""
+POISON_ATTEMPTS = 6
+POISON_PAUSE_S = 300.0
+"""A letter that fails so often while the channel takes others stands aside for so long, and they pass."""
+GIVE_UP_NS = 3 * 86_400_000_000_000
+MOST_AT_ONCE = 6
+"""Sends of one channel that are not critical: the clients' last connections are kept for those that are."""
 
 NOTE_SENT = """
 insert or ignore into outbox (event, part, recipient, replaces, parcel, priority, state, created_ns, provider_id)
@@ -54,87 +65,29 @@ values (?, 0, ?, '', x'', 5, 'sent', ?, ?)
 """
 
 
-class RetryAfter(Exception):
-    """The server asks to wait `seconds` before the next message to this recipient."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"retry after {seconds:g} s")
-        self.seconds = seconds
-
-
-class NotSent(Exception):
-    """It surely did not arrive (no connection); try again."""
-
-
-class OutcomeUnknown(Exception):
-    """It may have arrived; try again and say so."""
-
-
-class RefusedForGood(Exception):
-    """The server will never take it (chat gone, bot removed); the text says why, without secrets.
-
-    `instead` is the recipient that gets it then ("" = nobody).
-    """
-
-    def __init__(self, why: str, instead: str = "") -> None:
-        super().__init__(why)
-        self.instead = instead
-
-
-class ChannelRefused(RefusedForGood):
-    """The channel as a whole takes nothing until a person changes something (password, token, account)."""
-
-
-class Carrier(Protocol):
-    """One chat channel's way of sending."""
-
-    async def deliver(self, letter: Letter, replaces_id: str) -> str:
-        """Send the letter, or edit the message `replaces_id`; return the message's id at the channel.
-
-        Raises the four errors above.
-        """
-        ...
-
-
-class Budget(Struct):
-    """Token bucket of one chat: `per_s` messages a second, `burst` at once."""
-
-    per_s: float
-    burst: float
-    tokens: float
-    then_s: float
-
-    def wait_s(self, now_s: float) -> float:
-        """Seconds until one message may go; 0 takes it."""
-        self.tokens = min(self.burst, self.tokens + (now_s - self.then_s) * self.per_s)
-        self.then_s = now_s
-        if self.tokens > 0.999:
-            self.tokens -= 1
-            return 0.0
-        return (1 - self.tokens) / self.per_s
-
-
-def budget_for(recipient: str) -> Budget:
-    """Telegram allows a group 20 messages a minute and a person about one a second; Discord five in five seconds."""
-    group = recipient.startswith("telegram:-")
-    per_s, burst = BUDGETS.get(recipient.partition(":")[0], (1 / 6, 10.0) if group else (1.0, 4.0))
-    return Budget(per_s=per_s, burst=burst, tokens=burst, then_s=time.monotonic())
-
-
 class Outbox:
-    """Queues per recipient; one task each while there is something to send and a carrier to send it."""
+    """A line per recipient; one task each while there is something to send and a carrier to send it."""
 
     def __init__(self, store: OpsStore) -> None:
         self.store = store
-        self._queues: dict[str, list[tuple[tuple[int, int, int, int], Letter]]] = {}
-        self._budgets: dict[str, Budget] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.reach = Reaches()
+        self.others: Others | None = None
+        """Who gets what a channel refuses."""
+        self.lost = 0
+        """Letters that neither disk nor memory had room for."""
+        self._lines: dict[str, Line] = {}
+        self._channels: dict[str, Budget | None] = {}
+        self._slots: dict[str, asyncio.Semaphore] = {}
         self._carriers: dict[str, Carrier] = {}
-        self._count = self._in_delivery = 0
+        self._aside: dict[int, Letter] = {}
+        self._in_delivery = 0
 
     async def start(self) -> None:
-        """Take up what an earlier run left undelivered."""
-        self.accept(await self.store.open_letters())
+        """Take up what an earlier run left undelivered. Raises `sqlite3.Error`."""
+        for waiting in await store_letters.lines(self.store):
+            line = Line(waiting.recipient, budget_for(waiting.recipient), waiting.count, waiting.priority)
+            self._lines[waiting.recipient] = line
+            self._wake(line)
 
     async def aclose(self) -> None:
         """Stop sending; what is left stays in the database."""
@@ -144,13 +97,14 @@ class Outbox:
     def attach(self, channel: str, carrier: Carrier) -> None:
         """A channel is up: send what waits for it."""
         self._carriers[channel] = carrier
-        for recipient in list(self._queues):
-            self._wake(recipient)
+        for line in list(self._lines.values()):
+            self._wake(line)
 
     async def detach(self, channel: str) -> None:
         """A channel goes down: break off what is being sent there and keep its letters."""
         self._carriers.pop(channel, None)
-        tasks = [task for recipient, task in self._tasks.items() if recipient.partition(":")[0] == channel]
+        lines = [line for line in self._lines.values() if channel_of(line.recipient) == channel]
+        tasks = [line.task for line in lines if line.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -165,21 +119,7 @@ class Outbox:
         priority: int | None = None,
     ) -> list[Letter]:
         """The letters that bring a message to each recipient; `event` makes them unique and is their reference."""
-        reference = _DIGEST.sub(r"\1", event)
-        stamped = structs.replace(message, stamp=f"{message.stamp} · ref {reference}".removeprefix(" · "))
-        return [
-            Letter(
-                event=event,
-                part=part,
-                recipient=recipient,
-                parcel=parcel,
-                replaces=replaces,
-                priority=PRIORITY[message.severity] if priority is None else priority,
-                created_ns=time.time_ns(),
-            )
-            for recipient in dict.fromkeys(recipients)
-            for part, parcel in enumerate(DIALECTS[recipient.partition(":")[0]](stamped))
-        ]
+        return letters_of(event, recipients, message, replaces, priority)
 
     async def post(
         self,
@@ -195,7 +135,7 @@ class Outbox:
         With `replaces` it edits that event's message, and takes the place of an earlier edit that has not gone out.
         False when every recipient had it already.
         """
-        return await self._queue(self.letters(event, recipients, message, replaces, priority=priority))
+        return await self.queue(self.letters(event, recipients, message, replaces, priority=priority))
 
     async def note_sent(self, event: str, recipient: str, provider_id: str) -> None:
         """Remember a message that went another way, as one that later ones may take the place of."""
@@ -205,134 +145,243 @@ class Outbox:
             with self.store.db as db:
                 db.execute(NOTE_SENT, values)
 
-        try:
-            await self.store.run(work)
-        except sqlite3.Error as error:
-            log.warning("message not remembered; it cannot be edited", error=type(error).__name__)
+        await self._on_disk(self.store.run(work), None, "message not remembered; it cannot be edited")
 
-    async def _queue(self, letters: Sequence[Letter]) -> bool:
+    async def queue(self, letters: Sequence[Letter]) -> bool:
         """Queue letters, each recipient's once; whether there was one."""
-        try:
-            queued = await self.store.queue(letters)
-        except sqlite3.Error as error:
-            log.error("chat message not stored, sending it from memory", error=type(error).__name__)  # noqa: TRY400
-            queued = list(letters)
+        queued = await self._on_disk(
+            self.store.queue(letters), list(letters), "chat message not stored, sending it from memory"
+        )
         self.accept(queued)
         return bool(queued)
 
     def accept(self, letters: Sequence[Letter]) -> None:
         """Send letters that are in the database already."""
         for letter in letters:
+            line = self._lines.get(letter.recipient)
+            if line is None:
+                line = self._lines[letter.recipient] = Line(letter.recipient, budget_for(letter.recipient))
             if letter.replaces:
-                self._drop_older(letter)
-            self._push(letter)
-            self._wake(letter.recipient)
+                line.drop_older(letter)
+            if not line.add(letter):
+                self.lost += 1
+                log.error("chat message lost: the disk refuses it and memory is full", ref=letter.event)
+            self._wake(line)
 
-    def waiting(self) -> int:
-        """How many letters are not delivered yet."""
-        return sum(len(queue) for queue in self._queues.values()) + self._in_delivery
+    def waiting(self, channel: str = "") -> int:
+        """How many letters are not delivered yet, to everybody or on one channel."""
+        lines = [line for line in self._lines.values() if channel in {"", channel_of(line.recipient)}]
+        aside = [one for one in self._aside.values() if channel in {"", channel_of(one.recipient)}]
+        return sum(map(len, lines)) + len(aside) + (0 if channel else self._in_delivery)
 
-    def _drop_older(self, edit: Letter) -> None:
-        """Take out edits of the same message that have not gone out: nobody needs to see them any more."""
-        queue = self._queues.setdefault(edit.recipient, [])
-        left = [
-            item for item in queue if item[1].replaces != edit.replaces or item[1].event == edit.event or item[1].unsure
-        ]
-        if len(left) < len(queue):
-            queue[:] = left
-            heapq.heapify(queue)
+    def lines(self) -> list[Line]:
+        """What waits, by recipient."""
+        return [line for line in self._lines.values() if len(line)]
 
-    def _push(self, letter: Letter) -> None:
-        self._count += 1
-        rank = (letter.priority, letter.created_ns, letter.part, self._count)
-        heapq.heappush(self._queues.setdefault(letter.recipient, []), (rank, letter))
+    async def probe(self, recipient: str) -> bool:
+        """Find out silently whether somebody is reached; False where the channel has no way to. Raises as sending."""
+        carrier = self._carriers.get(channel_of(recipient))
+        probe: Callable[[str], Awaitable[bool]] | None = getattr(carrier, "probe", None)
+        return probe is not None and await probe(recipient)
 
-    def _wake(self, recipient: str) -> None:
-        task = self._tasks.get(recipient)
-        if recipient.partition(":")[0] in self._carriers and (task is None or task.done()):
-            self._tasks[recipient] = asyncio.create_task(self._drain(recipient), name=f"outbox {recipient}")
+    def is_connected(self, channel: str) -> bool:
+        """Whether letters can be sent there now."""
+        return channel in self._carriers
 
-    async def _drain(self, recipient: str) -> None:
-        queue = self._queues[recipient]
-        budget = self._budgets.setdefault(recipient, budget_for(recipient))
-        while queue:
-            if queue[0][1].priority > 0 and (pause := budget.wait_s(time.monotonic())):
-                await asyncio.sleep(min(pause, 1.0))  # a critical letter may come meanwhile
-                continue
-            carrier = self._carriers.get(recipient.partition(":")[0])
-            if carrier is None:
-                return
-            letter = heapq.heappop(queue)[1]
+    def _wake(self, line: Line) -> None:
+        if channel_of(line.recipient) in self._carriers and (line.task is None or line.task.done()):
+            line.task = asyncio.create_task(self._drain(line), name=f"outbox {line.recipient}")
+
+    async def _drain(self, line: Line) -> None:
+        while len(line):
             try:
-                await self._send(carrier, letter)
-            except RetryAfter as error:
-                self._push(letter)
-                await asyncio.sleep(error.seconds)
-            except (NotSent, OutcomeUnknown):
-                self._push(letter)
-                await asyncio.sleep(min(MAX_BACKOFF_S, 0.25 * 2 ** min(letter.attempts, 10)))
-            except asyncio.CancelledError:
-                self._push(letter)
-                raise
+                if not await self._next(line):
+                    return
+            except Exception:  # a fault of ours in one letter must not silence a recipient
+                log.exception("sending failed", recipient=line.recipient)
+                await asyncio.sleep(1)
 
-    async def _send(self, carrier: Carrier, letter: Letter) -> None:
+    async def _next(self, line: Line) -> bool:
+        """Send the next letter, or wait until it may be sent; False when its channel is down."""
+        line.news.clear()
+        if line.needs_disk and not await self._fetch(line):
+            await asyncio.sleep(1)
+            return True
+        first = line.first
+        if first is None:
+            return True
+        if pause_s := self._pause_s(line, first):
+            if not await self._bundle(line, first):
+                await line.wait(min(pause_s, 1.0))
+            return True
+        carrier = self._carriers.get(channel_of(line.recipient))
+        if carrier is None:
+            return False
+        await self._send(line, carrier, line.pop())
+        return True
+
+    def _pause_s(self, line: Line, letter: Letter) -> float:
+        """Seconds until the server's wish and the budgets of recipient and channel let it go; 0 takes from both."""
+        channel = channel_of(line.recipient)
+        if channel not in self._channels:
+            self._channels[channel] = channel_budget(channel)
+        urgent, now_s = letter.priority == 0, time.monotonic()
+        if now_s < line.hold_until_s:
+            return line.hold_until_s - now_s
+        if pause_s := line.budget.wait_s(now_s, urgent=urgent):
+            return pause_s
+        whole = self._channels[channel]
+        if whole is not None and (pause_s := whole.wait_s(now_s, urgent=urgent)):
+            line.budget.give_back()
+            return pause_s
+        return 0.0
+
+    async def _fetch(self, line: Line) -> bool:
+        """Bring the next letters into memory; False when the disk cannot be read."""
+        known = line.ids()
+        found = await self._on_disk(
+            store_letters.next_letters(self.store, line.recipient, WINDOW, known), None, "letters cannot be read"
+        )
+        if found is None:
+            return False
+        letters, left = found
+        fresh = [letter for letter in letters if letter.id not in self._aside]
+        line.fetched(fresh, left.count, left.priority)
+        return True
+
+    async def _bundle(self, line: Line, first: Letter) -> bool:
+        """Put what waits beyond the budget into one file, when it is much."""
+        now_s = time.monotonic()
+        if len(line) <= bundle.LEAST or now_s < line.bundle_after_s or channel_of(line.recipient) in bundle.UNBUNDLED:
+            return False
+        bundling = store_letters.replace_many(
+            self.store,
+            line.recipient,
+            urgent=first.priority == 0,
+            least=bundle.LEAST,
+            most=bundle.MOST,
+            bundle=partial(bundle.bundled, dialects=DIALECTS),
+        )
+        made, ids = await self._on_disk(bundling, ([], set()), "messages cannot be bundled")
+        if not made:
+            line.bundle_after_s = now_s + 10
+            return False
+        log.info("messages bundled", recipient=line.recipient, count=len(ids))
+        line.drop(ids)
+        for letter in made:
+            line.push(letter)
+        line.behind_priority, line.behind = 0, max(1, line.behind)  # how much is left there is looked up anew
+        return True
+
+    async def _send(self, line: Line, carrier: Carrier, letter: Letter) -> None:
+        letter.tried_s = letter.tried_s or time.monotonic()
         self._in_delivery += 1
         try:
-            await self._attempt(carrier, letter)
+            pause_s = await self._attempt(line, carrier, letter)
+        except asyncio.CancelledError:
+            line.push(letter)
+            raise
         finally:
             self._in_delivery -= 1
+        if pause_s:
+            await line.wait(pause_s)
 
-    async def _attempt(self, carrier: Carrier, letter: Letter) -> None:
+    async def _attempt(self, line: Line, carrier: Carrier, letter: Letter) -> float:
+        """Try once; returns the seconds until the next letter to this recipient is tried."""
         letter.attempts += 1
         replaces_id = await self._provider_id(letter)
         await self._mark(letter, "unknown")  # killed from here on, nobody knows whether it arrived
         try:
-            provider_id = await carrier.deliver(dated(letter, is_edit=bool(replaces_id)), replaces_id)
-        except (RetryAfter, NotSent):
-            if not letter.unsure:
-                await self._mark(letter, "queued")
-            raise
-        except (OutcomeUnknown, asyncio.CancelledError):
+            provider_id = await self._deliver(carrier, letter, replaces_id)
+        except RetryAfter as error:
+            await self._surely_not(letter)
+            line.push(letter)
+            line.hold_until_s = time.monotonic() + error.seconds
+            return 0.0
+        except asyncio.CancelledError:
             letter.unsure = True
             await self._mark(letter, "unknown")
             raise
+        except (NotSent, OutcomeUnknown) as error:
+            return await self._again(line, letter, error)
         except Exception as error:  # noqa: BLE001 - one bad letter must not hold up the others
-            why = str(error) if isinstance(error, RefusedForGood) else type(error).__name__
-            instead = error.instead if isinstance(error, RefusedForGood) else ""
-            log.warning("chat message given up", recipient=letter.recipient, why=why, ref=letter.event, instead=instead)
-            if instead and not letter.parcel.is_secret:
-                await self._queue([structs.replace(letter, recipient=instead, id=0, attempts=0, unsure=False)])
-            await self._mark(letter, "failed", note=why)
+            return await self._refused(line, letter, error)
+        self.reach.note(letter.recipient, None)
+        await self._mark(letter, "sent", provider_id)
+        return 0.0
+
+    async def _deliver(self, carrier: Carrier, letter: Letter, replaces_id: str) -> str:
+        going = dated(letter, is_edit=bool(replaces_id))
+        if letter.priority == 0:
+            return await carrier.deliver(going, replaces_id)
+        channel = channel_of(letter.recipient)
+        slots = self._slots.setdefault(channel, asyncio.Semaphore(MOST_AT_ONCE))
+        async with slots:
+            return await carrier.deliver(going, replaces_id)
+
+    async def _again(self, line: Line, letter: Letter, error: Exception) -> float:
+        """It did not arrive, or nobody knows: it goes again, unless it has for days."""
+        self.reach.note(letter.recipient, error)
+        if isinstance(error, OutcomeUnknown):
+            letter.unsure = True
+            await self._mark(letter, "unknown")
         else:
-            await self._mark(letter, "sent", provider_id)
+            await self._surely_not(letter)
+        if time.time_ns() - letter.created_ns > GIVE_UP_NS:
+            return await self._refused(line, letter, RefusedForGood(f"not delivered for days: {error}"))
+        works = self.reach.ok_s(channel_of(letter.recipient)) > letter.tried_s
+        if letter.attempts >= POISON_ATTEMPTS and works and letter.id and isinstance(error, OutcomeUnknown):
+            self._stand_aside(line, letter)
+            return 0.0
+        line.push(letter)
+        return min(MAX_BACKOFF_S, 0.25 * 2.0 ** min(letter.attempts, 10))
+
+    async def _surely_not(self, letter: Letter) -> None:
+        if not letter.unsure:
+            await self._mark(letter, "queued")
+
+    def _stand_aside(self, line: Line, letter: Letter) -> None:
+        log.warning("chat message stands aside", recipient=letter.recipient, ref=letter.event)
+        self._aside[letter.id] = letter
+
+        def back() -> None:
+            self._aside.pop(letter.id, None)
+            line.push(letter)
+            self._wake(line)
+
+        asyncio.get_running_loop().call_later(POISON_PAUSE_S, back)
+
+    async def _refused(self, line: Line, letter: Letter, error: Exception) -> float:
+        """It will never be taken here: whoever should read it is reached elsewhere."""
+        self.reach.note(letter.recipient, error)
+        why = self.reach.of(letter.recipient).why
+        first = error.instead if isinstance(error, RefusedForGood) else ""
+        went = await hand_over(self, letter, why, first=first)
+        log.warning("chat message given up", recipient=letter.recipient, why=why, ref=letter.event, instead=went)
+        if went:
+            return 0.0
+        if isinstance(error, ChannelRefused):
+            await self._surely_not(letter)
+            line.push(letter)
+            return CHANNEL_BACKOFF_S
+        await self._mark(letter, "dead", note=why)
+        return 0.0
 
     async def _provider_id(self, letter: Letter) -> str:
         if not letter.replaces:
             return ""
-        try:
-            return await self.store.provider_id(letter.replaces, letter.recipient)
-        except sqlite3.Error:
-            return ""
+        return await self._on_disk(
+            self.store.provider_id(letter.replaces, letter.recipient), "", "earlier message not found"
+        )
 
     async def _mark(self, letter: Letter, state: str, provider_id: str = "", note: str = "") -> None:
+        marking = self.store.mark(letter, state, provider_id, note)
+        await self._on_disk(marking, None, "delivery not written down; after a restart it may be sent again")
+
+    async def _on_disk(self, work: Awaitable[T], instead: T, words: str) -> T:
+        """What the database does; where it cannot, that is logged and `instead` returned."""
         try:
-            await self.store.mark(letter, state, provider_id, note)
+            return await work
         except sqlite3.Error as error:
-            log.error("delivery not written down; after a restart it may be sent again", error=type(error).__name__)  # noqa: TRY400
-
-
-def dated(letter: Letter, *, is_edit: bool = False) -> Letter:
-    """The letter as it goes out: says when it is late or may be a repetition (an edit twice is an edit)."""
-    notes = []
-    if time.time_ns() - letter.created_ns > LATE_NS:
-        notes.append(f"late, from {clock_text(letter.created_ns)} UTC")
-    if letter.unsure and not is_edit:
-        notes.append("sent again, it may have arrived before")
-    if not notes:
-        return letter
-    front = f"({'; '.join(notes)})\n"
-    if letter.recipient.startswith("sms:"):
-        short = ["late, " + clock_text(letter.created_ns)[:5] + "Z"] * (len(notes) - letter.unsure)
-        front = f"({', '.join([*short, *(['again'] * letter.unsure)])}) "
-    parcel = structs.replace(letter.parcel, text=front + letter.parcel.text, plain=front + letter.parcel.plain)
-    return structs.replace(letter, parcel=parcel)
+            log.error(words, error=type(error).__name__)  # noqa: TRY400
+            return instead

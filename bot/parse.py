@@ -39,7 +39,8 @@ class UsageError(MoonDevError):
 class Argument(Struct, frozen=True, kw_only=True):
     """One argument of a verb.
 
-    `choices` are the only words it takes, `whole` takes only whole numbers, `rest` what is left of the line.
+    `choices` are the only words it takes, `whole` takes only whole numbers, `pattern` what fits it (a regular
+    expression), `rest` what is left of the line.
     """
 
     name: str

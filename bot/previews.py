@@ -45,6 +45,8 @@ class Preview(Struct, frozen=True, kw_only=True):
     event: str
     until_ns: int
     message: Message
+    shown: dict[str, str] = {}
+    """Figures that were shown, to be compared with before the command is sent."""
     answer: Answer = Answer.OPEN
 
     @property

@@ -6,9 +6,9 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bot import contacts
+from bot import contacts, orders
 from bot.alerting.service import AlertRoom
-from bot.buttons import ALERT, PAGE, PREVIEW, VOTE, Subject
+from bot.buttons import ALERT, ORDER, PAGE, PREVIEW, VOTE, Subject, cancel_digest
 from bot.charts.studio import Studio
 from bot.config import BotConfig
 from bot.confirm import Confirms
@@ -21,6 +21,7 @@ from bot.reports.schedules import Schedules
 from bot.reports.service import Reports
 from bot.store import OpsStore
 from bot.streams.subscriptions import Subscriptions
+from bot.tickets import Tickets
 from domain.facts import RequestStatus
 
 if TYPE_CHECKING:
@@ -38,11 +39,15 @@ class ControlRoom:
         self.store = store
         self.config = config
         self.outbox = Outbox(store)
+        self.directory = self.outbox.others = contacts.Directory(desk, config, self.outbox)
         self.people = People(store)
         self.studio = Studio()
         self.telegram_name = ""
         """Of the Telegram bot, once it has logged in."""
         self.confirms = Confirms(desk, store, self.outbox)
+        self.tickets = Tickets(desk, store, self.outbox, self.confirms.bots)
+        self.tickets.stamp = self.stamp
+        orders.register(self.confirms)
         self.subscriptions = Subscriptions(store)
         self.schedules = Schedules(store)
         self.reports = Reports(self)
@@ -56,6 +61,8 @@ class ControlRoom:
         if kind == VOTE:
             view = self.desk.request(subject)
             return Subject(view.digest, view.status == RequestStatus.PENDING) if view is not None else None
+        if kind == ORDER:
+            return Subject(cancel_digest(subject), self.desk.by_hand.is_open(subject))
         if kind == ALERT:
             return self.alerts.subject(subject)
         return self.confirms.subject(subject) if kind == PREVIEW else None

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.alerts import Alerts
+from bot.carrier import channel_of
 from bot.channels.speakers import Speakers
+from bot.channels.watch import Watch
 from bot.config import BotConfig
 from bot.message import Message
 from bot.room import ControlRoom
@@ -66,7 +69,7 @@ class ChatOps:
             rooms=rooms,
             private=self.room.contacts,
         )
-
+        self._watch = Watch(self.room, self.room.alerts, self._channels)
         self._streams = Streams(self.room, config.alerts)
 
     async def run(self) -> None:
@@ -89,13 +92,29 @@ class ChatOps:
 
     def doors(self) -> tuple[DoorView, ...]:
         """The channels that are switched on, for `Desk.doors`. While their common part is down, that is said."""
-        bots = (("telegram", self.telegram), ("discord", self.discord))
         common = self._health
-        healths = {name: bot.health for name, bot in bots if bot is not None} | self.speakers.health
-        return tuple(
-            (health if common.state in {"off", "up"} or health.state == "up" else common).view(name)
-            for name, health in healths.items()
-        )
+        parts = self._channels() | ({"heartbeat": self.speakers.heart} if self.speakers.beats else {})
+        shown = {
+            name: common if common.state not in {"off", "up"} and h.state != "up" else h for name, h in parts.items()
+        }
+        return tuple(self._door(name, health) for name, health in shown.items())
+
+    def _channels(self) -> dict[str, Health]:
+        """The channels that are switched on."""
+        bots = (("telegram", self.telegram), ("discord", self.discord))
+        return {name: bot.health for name, bot in bots if bot is not None} | self.speakers.health
+
+    def _door(self, name: str, health: Health) -> DoorView:
+        """How a channel is, what waits there, and whom it does not reach."""
+        view = health.view(name)
+        waits = self.outbox.waiting(name)
+        failing = [
+            f"cannot reach {self.room.directory.name(recipient)} ({reach.why})"
+            for recipient, reach in self.outbox.reach.all().items()
+            if reach.failing_ns and channel_of(recipient) == name
+        ]
+        more = [f"{waits} waiting"] if waits else []
+        return DoorView(name=name, ok=view.ok and not failing, text="; ".join([view.text, *more, *failing]))
 
     async def _session(self) -> None:
         while not self._desk.persons():
@@ -105,6 +124,7 @@ class ChatOps:
         try:
             await self.room.people.start()
             await self.room.confirms.start()
+            await self.room.tickets.start()
             await self.room.subscriptions.start()
             await self.room.schedules.start(time.time_ns())
             await self.room.alerts.start()
@@ -113,7 +133,12 @@ class ChatOps:
             async with asyncio.TaskGroup() as group:
                 group.create_task(keep_running("alerts", self._alerts.run, self._alerts_health))
                 group.create_task(self.speakers.run())
+                group.create_task(keep_running("channels", self._watch.run, Health()))
+                if self.speakers.beats:
+                    beat = partial(self.speakers.beat, lambda: self._desk.progress, self._channels)
+                    group.create_task(keep_running("heartbeat", beat, self.speakers.heart))
                 group.create_task(keep_running("confirmations", self.room.confirms.run, Health()))
+                group.create_task(keep_running("tickets", self.room.tickets.run, Health()))
                 group.create_task(keep_running("streams", self._streams.run, self._streams_health))
                 group.create_task(keep_running("summaries", self.room.reports.run, self._reports_health))
                 group.create_task(keep_running("jobs", self.room.jobs.run, Health()))

@@ -269,6 +269,8 @@ def closed(room: ControlRoom, request: str, person: str) -> Message:
         return confirm.closed(preview)
     if is_ack(request):
         return room.alerts.closed(request)
+    if "-" in request:
+        return refusal("Closed", "That order is not open any more. See /orders recent.")
     view = room.desk.request(request)
     if view is not None and person in view.votes:
         return Message(title="Counted already", blocks=(Text(f"{request} is {view.status}, with your vote."),))

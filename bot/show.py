@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from bot.buttons import PAGE
+from bot.buttons import PAGE, cancel_buttons
 from bot.call import Call
 from bot.message import (
     Button,
@@ -22,6 +22,7 @@ from bot.parse import UsageError, account_of, count_of, instrument_of, suggest
 from bot.times import clock_in, zone_short
 from domain.account import venue_of
 from domain.commands import Door
+from domain.settings import RoleName
 from domain.views import (
     OrderView,
     PositionView,
@@ -34,6 +35,7 @@ KEPT_TRADES = 10_000
 """More than the desk keeps: all of them."""
 LONGEST = 24
 """Characters of a button's subject."""
+MOST_BUTTONS = 8
 
 
 async def positions(call: Call) -> Message:
@@ -83,7 +85,18 @@ async def orders(call: Call) -> Message:
         columns = ("symbol", "order", "filled", "price", "status", "age", "id")
     row = _recent_row if recent else _order_row
     table = Table(columns, tuple(row(view, names) for view in found), left=2)
-    return Message(title=f"Orders: {len(found)} {kind}", blocks=(table,))
+    may_cancel = not recent and call.person.role >= RoleName.TRADER
+    buttons = _cancel_buttons(call, found, names) if may_cancel else ()
+    return Message(title=f"Orders: {len(found)} {kind}", blocks=(table,), buttons=buttons)
+
+
+def _cancel_buttons(call: Call, found: list[OrderView], names: list[str]) -> tuple[Button, ...]:
+    """One for each of the oldest orders, where the door has buttons."""
+    rows = [
+        (view.cid, f"Cancel {view.side} {number(view.qty)} {base_name(view.instrument, names)}")
+        for view in found[:MOST_BUTTONS]
+    ]
+    return cancel_buttons(call.room.confirms.bots.get(call.actor.door.value), rows)
 
 
 def _recent_row(view: OrderView, names: list[str]) -> tuple[str, ...]:

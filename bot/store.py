@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -48,6 +48,7 @@ create table if not exists jobs (
     request text not null unique
 );
 create table if not exists preferences (person text primary key, body blob not null) without rowid;
+create table if not exists tickets (event text primary key, made_ns integer not null, body blob not null) without rowid;
 create table if not exists previews (
     id integer primary key, until_ns integer not null, body blob not null
 ) without rowid;
@@ -63,14 +64,16 @@ create table if not exists alerting (
 ) without rowid;
 create table if not exists told (reader text primary key, seq integer not null, idx integer not null) without rowid;
 create index if not exists outbox_open on outbox (id) where state in ('queued', 'unknown');
+create index if not exists outbox_line on outbox (recipient, priority, created_ns, part, id)
+    where state in ('queued', 'unknown');
 """
 FINISH = """
 update inbox set state = ?, body = case when ? then x'' else body end where channel = ? and update_id = ?
 """
 
 MARK = """
-update outbox set state = ?, attempts = ?, provider_id = ?, note = ?, parcel = case when ? then x'' else parcel end
-where id = ?
+update outbox set state = ?, attempts = ?, provider_id = ?, note = coalesce(nullif(?, ''), note),
+parcel = case when ? then x'' else parcel end where id = ?
 """
 PROVIDER_ID = """
 select provider_id from outbox where (event = ? or replaces = ?) and recipient = ? and provider_id <> ''
@@ -80,6 +83,9 @@ SUPERSEDE = """
 update outbox set state = 'superseded', parcel = x''
 where replaces = ? and recipient = ? and event <> ? and state = 'queued'
 """
+
+COLUMNS = "id, event, part, recipient, replaces, parcel, priority, state, attempts, created_ns"
+OPEN = frozenset({"queued", "unknown"})
 
 _encode = msgspec.msgpack.encode
 _decode = msgspec.msgpack.Decoder(Parcel).decode
@@ -109,6 +115,8 @@ class Letter(Struct, kw_only=True):
     id: int = 0
     attempts: int = 0
     unsure: bool = False
+    tried_s: float = 0.0
+    """When this run first tried to send it (monotonic)."""
 
 
 class OpsStore:
@@ -173,8 +181,8 @@ class OpsStore:
         return await self.run(self._open_letters)
 
     async def mark(self, letter: Letter, state: str, provider_id: str = "", note: str = "") -> None:
-        """Write down how a delivery went: sent, unknown or failed. Of a secret one that is over, nothing is kept."""
-        empty = letter.parcel.is_secret and state in {"sent", "failed"}
+        """Write down how a delivery went (`bot.outbox` says what the states mean). Of a secret one nothing is kept."""
+        empty = letter.parcel.is_secret and state not in OPEN
 
         def work() -> None:
             with self.db as db:
@@ -322,22 +330,21 @@ class OpsStore:
         return queued
 
     def _open_letters(self) -> list[Letter]:
-        sql = (
-            "select id, event, part, recipient, replaces, parcel, priority, state, attempts, created_ns"
-            " from outbox where state in ('queued', 'unknown') order by id"
-        )
-        return [
-            Letter(
-                id=row[0],
-                event=row[1],
-                part=row[2],
-                recipient=row[3],
-                replaces=row[4],
-                parcel=_decode(row[5]),
-                priority=row[6],
-                unsure=row[7] == "unknown",
-                attempts=row[8],
-                created_ns=row[9],
-            )
-            for row in self.db.execute(sql)
-        ]
+        sql = f"select {COLUMNS} from outbox where state in ('queued', 'unknown') order by id"  # noqa: S608 - ours
+        return [letter_of(row) for row in self.db.execute(sql)]
+
+
+def letter_of(row: Sequence[Any]) -> Letter:
+    """The letter that a row of `COLUMNS` is."""
+    return Letter(
+        id=row[0],
+        event=row[1],
+        part=row[2],
+        recipient=row[3],
+        replaces=row[4],
+        parcel=_decode(row[5]),
+        priority=row[6],
+        unsure=row[7] == "unknown",
+        attempts=row[8],
+        created_ns=row[9],
+    )

@@ -9,11 +9,11 @@ import httpx
 import structlog
 import telegram
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, InputFile, InputMediaPhoto
-from telegram.constants import ParseMode
+from telegram.constants import ChatAction, ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, TelegramError
 from telegram.error import RetryAfter as TelegramRetryAfter
 
-from bot.outbox import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
+from bot.carrier import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
 from bot.render import Parcel
 from bot.store import Letter
 from bot.supervise import scrub
@@ -21,6 +21,8 @@ from bot.supervise import scrub
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's own switch: durations as timedelta, without a warning
 log = structlog.get_logger("bot.telegram")
 
+BUTTONS_A_ROW = 2
+"""More are cut off on a phone."""
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, RuntimeError)
 """RuntimeError: the client was closed for a restart before the request began."""
 
@@ -60,12 +62,24 @@ class TelegramCarrier:
         except TelegramError as error:
             raise self._translated(error) from None
 
+    async def probe(self, recipient: str) -> bool:
+        """Show "is typing", which fails where a message would; see `bot.carrier.Prober`."""
+        _, number, *topic = recipient.split(":")
+        try:
+            await self._bot.send_chat_action(
+                int(number), ChatAction.TYPING, message_thread_id=int(topic[0]) if topic else None
+            )
+        except TelegramError as error:
+            raise self._translated(error) from None
+        return True
+
     async def _call(self, chat: int, thread: int | None, parcel: Parcel, mode: str, replaces_id: str) -> str:
         text = parcel.text if mode else parcel.plain
         keyboard = None
         if parcel.buttons:
-            row = [InlineKeyboardButton(button.label, callback_data=button.data) for button in parcel.buttons]
-            keyboard = InlineKeyboardMarkup([row])
+            made = [InlineKeyboardButton(button.label, callback_data=button.data) for button in parcel.buttons]
+            rows = [made[first : first + BUTTONS_A_ROW] for first in range(0, len(made), BUTTONS_A_ROW)]
+            keyboard = InlineKeyboardMarkup(rows)
         parse_mode = mode or None
         picture = parcel.picture
         if replaces_id and picture is not None:

@@ -11,7 +11,22 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from bot import act, breakers, confirm, emergency, links, overview, pnl, records, settings, show, timezone, users, votes
+from bot import (
+    act,
+    breakers,
+    confirm,
+    emergency,
+    links,
+    orders,
+    overview,
+    pnl,
+    records,
+    settings,
+    show,
+    timezone,
+    users,
+    votes,
+)
 from bot import help as help_
 from bot.alerting import verbs as alerting
 from bot.call import Call, Effect, Verb
@@ -130,6 +145,7 @@ VERBS: Final = (
     *act.STOP_VERBS,
     *votes.VERBS,
     *confirm.VERBS,
+    *orders.VERBS,
     *act.ORDER_VERBS,
     *breakers.VERBS,
     *emergency.VERBS,
@@ -245,7 +261,7 @@ async def run_line(room: ControlRoom, actor: Actor, text: str, request_id: str, 
         return _stamped(room, actor, refusal("Not understood", str(error)) if person is not None else _stranger())
 
     def bound() -> dict[str, str]:
-        return bind(verb.grammar, verb.arguments, rest, room.desk)
+        return bind(verb.grammar, verb.arguments, verb.tidy(rest), room.desk)
 
     return _stamped(room, actor, await _run(room, actor, verb, bound, request_id, sent_ts_ns))
 

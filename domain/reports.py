@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from msgspec import Struct
 
 from domain.views import RequestView
@@ -26,6 +28,18 @@ class StateChange(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class OverrideRow(Struct, frozen=True, kw_only=True):
+    """A limit that was loosened, as it was last told in the period; `ended` says why it is over ("" = not told yet)."""
+
+    rule: str
+    scope: str
+    value: Decimal
+    since_ns: int
+    until_ns: int
+    persons: tuple[str, ...]
+    ended: str
+
+
 class Happened(Struct, frozen=True, kw_only=True):
     """What happened in a period, oldest first; with `problem` it is not known, and that says why.
 
@@ -36,6 +50,7 @@ class Happened(Struct, frozen=True, kw_only=True):
     until_ns: int
     problem: str = ""
     requests: tuple[RequestView, ...] = ()
+    overrides: tuple[OverrideRow, ...] = ()
     alerts: tuple[AlertCount, ...] = ()
     states: tuple[StateChange, ...] = ()
     refused: tuple[tuple[str, int], ...] = ()

@@ -127,6 +127,12 @@ class Desk:
         self.by_hand = OrderDesk(core, self._recent.average)
         """People's own orders: what they would do, and how far they are."""
 
+    @property
+    def progress(self) -> tuple[int, int]:
+        """The last event taken and the last one on disk: while the engine lives, both grow."""
+        taken = self.core.state.seq
+        return taken, taken if self._journal is None else self._journal.durable_seq
+
     def publish(self, facts: Sequence[f.Fact]) -> None:
         """Take the facts of one event: answer who waits, remember fills and equity, hand on to readers."""
         for fact in facts:

@@ -125,6 +125,11 @@ class OrderDesk:
         waiting = [wish.id for slot in slots for wish in slot.resting.values() if wish.cid not in slot.orders]
         return [*self._core.state.where, *waiting]
 
+    def is_open(self, order: str) -> bool:
+        """Whether an order, by its client id or by what the engine calls a person's, can still be cancelled."""
+        state = self._core.state
+        return order in state.where or any(order in slot.resting for slot in state.slots.values())
+
     def _average(self, contract: Instrument, orders: Sequence[Order]) -> Decimal | None:
         """Average price over several orders; None while nothing has filled, or when a fill is not known any more."""
         value = qty = ZERO

@@ -10,15 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domain.errors import ConfigError, JournalError
+from domain.errors import ConfigError
 from domain.ports import Secrets
-from domain.record_views import ChainView, KeyStatus, PartView
+from domain.record_views import KeyStatus, PartView
 from domain.reports import Happened
+from engine.chain import SHOWN, chain_of
 from engine.codes import Codes
-from engine.core.journal.format import MAIN, Broken
-from engine.core.journal.scan import main_segments
-from engine.core.journal.segments import first_seq_of, list_segments
-from engine.desk_records import Chain, Log
+from engine.desk_records import Log
 from engine.observe.redact import Redactor
 from engine.observe.tail import tail
 from engine.storage.happened import Chronicle
@@ -28,34 +26,8 @@ if TYPE_CHECKING:
     from engine.config import Config
     from engine.runtime import Runtime
 
-SHOWN = 8
 OWN = ("projection: ", "journal: ")
 """Problems that have a part of their own."""
-
-
-def chain_of(folder: Path) -> Chain:
-    """Looks at the newest segment of a journal, while it is being written."""
-
-    async def look() -> ChainView:
-        return await asyncio.to_thread(_look, folder)
-
-    return look
-
-
-def _look(folder: Path) -> ChainView:
-    records, segment = 0, None
-    try:
-        newest = max((first_seq_of(path) for path in list_segments(folder, MAIN)), default=1)
-        for segment in main_segments(folder, from_seq=newest, check_chain=True):
-            records = sum(1 for _ in segment.frames())
-    except Broken as error:
-        return ChainView(ok=False, text=f"broken: {error.place}. ./moondev audit verify says more")
-    except (JournalError, OSError) as error:
-        return ChainView(ok=False, text=f"cannot be read: {error}")
-    if segment is None:
-        return ChainView(ok=False, text="the journal has no segment")
-    text = f"{records} records of {segment.name} up to {segment.last_seq}, head {segment.chain.hex()[:SHOWN]}"
-    return ChainView(ok=True, text=f"{text}; all of it: ./moondev audit verify")
 
 
 def log_of(file: Path, names: Sequence[tuple[str, str]], secrets: Secrets) -> Log:

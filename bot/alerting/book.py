@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from bot.alerting.kinds import HIDDEN_BY_OUTAGE, words_of
+from bot.alerting.kinds import HIDDEN_BY_OUTAGE, STATES, words_of
 from bot.alerting.model import (
     RANK,
     Act,
@@ -107,7 +107,7 @@ def raise_alert(book: Book, news: News, now_ns: int) -> Alert | None:
         is_new = _again(book, alert, news, now_ns)
         is_worse = RANK[news.severity] > RANK[alert.severity]
     differs = news.text != alert.text
-    if is_worse:
+    if is_worse or news.kind in STATES:
         alert.severity = news.severity
     opens = alert.is_urgent and news.severity is Severity.CRITICAL and differs and alert.state is AlertState.ACKED
     if is_worse or opens:

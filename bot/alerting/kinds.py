@@ -23,6 +23,9 @@ ENDS: Final[dict[str, tuple[str, ...]]] = {
 ENDS_ITSELF: Final = frozenset({"actions_left", "risk_level", "venue_trading"})
 """Said again as an info, it is over."""
 
+STATES: Final = frozenset({*ENDS_ITSELF, "trading"})
+"""As bad as the last that was said: better is better, although it is not over."""
+
 WITH_TRADING: Final = ("trading", "overflow", "disk_full", "journal_lost", "watchdog")
 """Over when people let everything trade again."""
 
@@ -57,6 +60,8 @@ _WORDS: Final = {
     "trading": "Trading state",
     "position_mismatch": "Position differs",
     "unexplained_fill": "Unexplained fill",
+    "channel_down": "Channel down",
+    "unreachable": "Somebody cannot be reached",
     "dead_man": "Dead-man's switch fired",
 }
 

@@ -103,4 +103,6 @@ def acted(book: Book, numbers: tuple[int, ...], text: str, now_ns: int) -> None:
     alone = [chat for person in persons for chat in book.directory.contacts(person.id, with_sms=True)]
     recipients = tuple(dict.fromkeys([*book.directory.chats(), *alone]))
     event = f"alert:safe:{min(numbers)}:{max(numbers)}:{alerts[0].since_ns}"
-    book.out.append(Say(event=event, recipients=recipients, message=words.safe_action(alerts, text, now_ns)))
+    message = words.safe_action(alerts, text, now_ns)
+    ack = f"C.{max(numbers)}"
+    book.out.append(Say(event=event, recipients=recipients, message=message, ack=ack, digest="calls"))

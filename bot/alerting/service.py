@@ -39,6 +39,8 @@ log = structlog.get_logger("bot.alerts")
 
 LOOK_S = 0.5
 """How often it is seen what is due."""
+SAVE_NS = 60_000_000_000
+"""How often it is written down how far the facts are read, while they change nothing else."""
 CRITICAL_CALLS = "C"
 
 
@@ -52,7 +54,7 @@ class AlertRoom:
         self.progress: Progress | None = None
         self.look_s = LOOK_S
         self.room = room
-        self._saved = b""
+        self._saved, self._saved_ns = b"", 0
         self.book = Book(self.config, People(self))
         self._safety = SafeAction(room.desk)
 
@@ -129,14 +131,16 @@ class AlertRoom:
         book.out.clear()
         changed = dict(book.changed)
         taken = rows.taken(book)
-        progress = msgspec.msgpack.encode(self.progress) if self.progress is not None else b""
-        if progress != self._saved:
-            taken.bodies["state", "progress"], taken.ended_ns["state", "progress"] = progress, 0
         letters = [letter for say in says for letter in self._letters(say)]
+        progress = msgspec.msgpack.encode(self.progress) if self.progress is not None else b""
+        is_due = bool(taken.bodies or letters) or self.now_ns() - self._saved_ns >= SAVE_NS
+        if progress != self._saved and is_due:
+            taken.bodies["state", "progress"], taken.ended_ns["state", "progress"] = progress, 0
         if taken.bodies or letters:
             try:
                 letters = await rows.commit(self.room.store, taken, letters)
-                self._saved = progress
+                if ("state", "progress") in taken.bodies:
+                    self._saved, self._saved_ns = progress, self.now_ns()
             except sqlite3.Error as error:
                 log.error("alerts not written down, told from memory", error=type(error).__name__)  # noqa: TRY400
                 book.changed = {**changed, **book.changed}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from bot.alerting.kinds import words_of
 from bot.alerting.model import RANK, Alert, AlertState, Group, Held, Mute, Noted, venue_of
-from bot.message import Block, Message, Text, age_text, clock_text, utc_text
+from bot.message import Block, Message, Text, age_text, utc_text
 from domain.facts import Severity
 from domain.settings import SECOND_NS, Person
 
@@ -53,6 +54,11 @@ def group_message(book: Book, group: Group, shown: Sequence[Alert], now_ns: int,
     return Message(title=title, blocks=blocks, severity=severity, pictures=pictures)
 
 
+def at_text(ts_ns: int) -> str:
+    """When, short and without doubt: `29 Nov 03:12:05 UTC`."""
+    return f"{datetime.fromtimestamp(ts_ns / 1e9, tz=UTC):%d %b %H:%M:%S} UTC"
+
+
 def title_of(alert: Alert) -> str:
     """What it is and where."""
     place = alert.labels.get("account") or venue_of(alert.labels)
@@ -69,11 +75,11 @@ def _times(alert: Alert) -> str:
 
 def _state(alert: Alert) -> str:
     if alert.state is AlertState.ACKED or _is_taken(alert):
-        return f"acknowledged by {alert.by} at {clock_text(alert.acked_ns)} UTC"
+        return f"acknowledged by {alert.by} at {at_text(alert.acked_ns)}"
     if not alert.is_open:
         by = f", {alert.by} looked after it" if alert.by else ""
-        return f"over at {clock_text(alert.ended_ns)} UTC{by}"
-    return f"since {clock_text(alert.first_ns)} UTC"
+        return f"over at {at_text(alert.ended_ns)}{by}"
+    return f"since {at_text(alert.first_ns)}"
 
 
 def _is_taken(alert: Alert) -> bool:
@@ -85,9 +91,9 @@ def status_of(alert: Alert) -> str:
     """One line: which, how often, since when, who looks after it."""
     parts = [alert.id]
     if alert.count > 1:
-        parts.append(f"{alert.count} times, the last at {clock_text(alert.last_ns)} UTC")
+        parts.append(f"{alert.count} times, the last at {at_text(alert.last_ns)}")
     if alert.state is AlertState.FIRING and alert.by:
-        parts.append(f"{alert.by} acknowledged it at {clock_text(alert.acked_ns)} UTC, and it still stands")
+        parts.append(f"{alert.by} acknowledged it at {at_text(alert.acked_ns)}, and it still stands")
     else:
         parts.append(_state(alert))
     if not alert.is_open and not alert.by and alert.ended_by:
@@ -156,7 +162,7 @@ def summary(book: Book, held: Sequence[Held]) -> Message:
     for one in held[-MOST_SHOWN * 2 :]:
         alert = book.alerts.get(one.number) or next((a for a in book.over if a.number == one.number), None)
         state = _state(alert) if alert is not None else "over"
-        rows.append(Text(f"A{one.number} at {clock_text(one.ts_ns)} UTC, {state}: {one.text[:MOST_TEXT]}"))
+        rows.append(Text(f"A{one.number} at {at_text(one.ts_ns)}, {state}: {one.text[:MOST_TEXT]}"))
     more = len(held) - len(rows)
     note = (Text(f"and {more} before: /alerts list"),) if more else ()
     return Message(title=f"While you wanted quiet: {len(held)}", blocks=(*rows, *note))

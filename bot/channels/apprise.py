@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from bot.outbox import NotSent, OutcomeUnknown, RefusedForGood
+from bot.carrier import NotSent, OutcomeUnknown, RefusedForGood
 from bot.store import Letter
 from domain.facts import Severity
 
@@ -53,10 +53,11 @@ class AppriseCarrier:
             raise RefusedForGood(f"it failed {letter.attempts} times; apprise does not say why")
         raise NotSent("apprise says only that it failed")
 
-    async def probe(self, recipient: str) -> None:
+    async def probe(self, recipient: str) -> bool:
         """Whether apprise can read the address; it has no way to ask a service without sending."""
         address = self._address(recipient)
         await asyncio.get_running_loop().run_in_executor(self._threads, lambda: _made(address))
+        return False
 
     def _address(self, recipient: str) -> str:
         name = recipient.partition(":")[2]

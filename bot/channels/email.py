@@ -19,8 +19,8 @@ from html import escape
 import aiosmtplib
 from aiosmtplib import SMTPException, SMTPResponseException
 
+from bot.carrier import ChannelRefused, NotSent, OutcomeUnknown, RefusedForGood
 from bot.config import EmailConfig
-from bot.outbox import ChannelRefused, NotSent, OutcomeUnknown, RefusedForGood
 from bot.store import Letter
 from bot.supervise import scrub
 from domain.facts import Severity
@@ -53,7 +53,7 @@ class EmailCarrier:
                 smtp.close()
         return replaces_id or str(mail["Message-ID"])
 
-    async def probe(self, recipient: str) -> None:
+    async def probe(self, recipient: str) -> bool:
         """Ask whether the server takes mail for a recipient now, without sending any. Raises as `deliver` does."""
         async with self._slots:
             smtp = self._client()
@@ -61,6 +61,7 @@ class EmailCarrier:
                 await self._open(smtp, address_of(recipient))
             finally:
                 smtp.close()
+        return True
 
     async def aclose(self) -> None:
         """Nothing to give up: every mail has a connection of its own."""

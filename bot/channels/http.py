@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from msgspec import Struct
 
-from bot.outbox import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
+from bot.carrier import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
 
 TIMEOUT_S = 10.0
 MOST_BYTES = 64 << 10

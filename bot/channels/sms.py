@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import msgspec
 
+from bot.carrier import ChannelRefused, OutcomeUnknown, RefusedForGood
 from bot.channels.http import Answer, ask, open_client, outcome
 from bot.config import SmsConfig
-from bot.outbox import ChannelRefused, OutcomeUnknown, RefusedForGood
 from bot.store import Letter
 
 FAILED = frozenset({"failed", "undelivered", "canceled"})
@@ -55,13 +55,14 @@ class SmsCarrier:
             raise OutcomeUnknown("an answer without a sid")
         return sid
 
-    async def probe(self, _recipient: str) -> None:
+    async def probe(self, _recipient: str) -> bool:
         """Ask for the account, which sends nothing. Raises as `deliver` does."""
         answer = await ask(self._client, "GET", f"{self._path}.json")
         said = _object(answer)
         self._check(answer, said)
         if said.get("status") != "active":
             raise ChannelRefused(f"the account is {said.get('status')}")
+        return True
 
     async def _known(self, number: str, letter: Letter) -> str:
         """The id of the message, when the server has it from an earlier attempt."""

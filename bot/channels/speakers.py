@@ -6,14 +6,16 @@ One that lacks a secret is disabled, says so, and looks again every few minutes;
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
+from bot.carrier import Carrier
 from bot.channels.email import EmailCarrier
+from bot.channels.heartbeat import Heartbeat
 from bot.channels.sms import SmsCarrier
 from bot.channels.webhook import WebhookCarrier, key_of
 from bot.config import SMS_URL, BotConfig, HookConfig, check_hook_url, check_url
-from bot.outbox import Carrier, Outbox
+from bot.outbox import Outbox
 from bot.supervise import Disabled, Health, keep_running, quiet_libraries
 from domain.errors import ConfigError
 from domain.ports import Secrets
@@ -22,8 +24,8 @@ from domain.ports import Secrets
 class Speaker(Carrier, Protocol):
     """A carrier that holds connections or threads until it is closed."""
 
-    async def probe(self, recipient: str) -> None:
-        """Find out without disturbing anybody whether a letter would be taken now; raises as `deliver` does."""
+    async def probe(self, recipient: str) -> bool:
+        """Whether a letter would be taken now, found out silently; False when it cannot be. Raises as sending."""
         ...
 
     async def aclose(self) -> None:
@@ -46,6 +48,9 @@ class Speakers:
         }
         self._openers = {name: opener for name, (enabled, opener) in openers.items() if enabled}
         self.health = {name: Health() for name in self._openers}
+        self.beats = bool(config.heartbeat.url or config.heartbeat.url_secret)
+        """Whether there is a heartbeat to be sent."""
+        self.heart = Health()
         self.open: dict[str, Speaker] = {}
 
     async def run(self) -> None:
@@ -54,6 +59,16 @@ class Speakers:
         async with asyncio.TaskGroup() as group:
             for name, health in self.health.items():
                 group.create_task(keep_running(name, self._session(name), health))
+
+    async def beat(self, progress: Callable[[], tuple[int, int]], healths: Callable[[], Mapping[str, Health]]) -> None:
+        """Send the heartbeat until cancelled. Raises `Disabled` without its address."""
+        section = self._config.heartbeat
+        try:
+            url = self._secrets.get(section.url_secret) if section.url_secret else section.url
+            check_hook_url("the heartbeat's address", url)
+        except ConfigError as error:
+            raise Disabled(str(error)) from None
+        await Heartbeat(url, section.every_s, progress, healths, self.heart).run()
 
     def _session(self, name: str) -> Callable[[], Awaitable[None]]:
         async def session() -> None:

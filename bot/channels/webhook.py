@@ -15,8 +15,8 @@ from hashlib import sha256
 
 import msgspec
 
+from bot.carrier import RefusedForGood
 from bot.channels.http import ask, open_client, outcome
-from bot.outbox import RefusedForGood
 from bot.store import Letter
 
 PREFIX = "whsec_"
@@ -41,11 +41,12 @@ class WebhookCarrier:
         await self._post(letter.recipient, number, body_of(letter, replaces_id))
         return replaces_id or number
 
-    async def probe(self, recipient: str) -> None:
+    async def probe(self, recipient: str) -> bool:
         """Post a `ping`, which says nothing and asks for nothing. Raises as `deliver` does."""
         now_ns = self._clock_ns()
         body = msgspec.json.encode({"type": "ping", "sent_ts_ns": now_ns})
         await self._post(recipient, f"ping_{now_ns}", body)
+        return True
 
     async def _post(self, recipient: str, number: str, body: bytes) -> None:
         name = recipient.partition(":")[2]

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bot.charts.draw import draw
-from bot.message import Block, Message, Pairs, Picture, Table, Text, money, stamp, utc_text
+from bot.message import Block, Message, Pairs, Picture, Table, Text, money, number, stamp, utc_text
 from bot.reports.calendar import NS, Kind, Span
 from bot.reports.words import days_text
 from bot.risk import bar
 from bot.times import clock_in
 from domain.facts import RequestStatus, Severity
 from domain.performance import Day, Part, Performance, Ratio
-from domain.reports import AlertCount, Happened, Verified
+from domain.reports import AlertCount, Happened, OverrideRow, Verified
 from domain.views import RequestView, owner_words
 
 if TYPE_CHECKING:
@@ -33,16 +33,18 @@ log = structlog.get_logger("bot.reports")
 PHONE = 38
 DRAW_WITHIN_S = 30.0
 SHOWN_PARTS = 6
+MOST_NAME = 14
 MOST_DAYS = 14
 SHOWN_LIMITS = 6
 SHOWN_REQUESTS = 5
 SHOWN_ALERTS = 5
 PICTURES = {
     None: ("equity",),
-    Kind.DAILY: ("equity", "drawdown"),
-    Kind.WEEKLY: ("equity", "drawdown"),
-    Kind.MONTHLY: ("equity", "drawdown"),
+    Kind.DAILY: ("equity",),
+    Kind.WEEKLY: ("equity", "strategies"),
+    Kind.MONTHLY: ("equity", "drawdown", "strategies"),
 }
+"""The picture of equity shows the drawdown below it."""
 LOUD = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)
 """Small news have a digest of their own."""
 
@@ -190,7 +192,7 @@ def _parts(title: str, parts: Sequence[Part]) -> Table:
 
 def _short(name: str) -> str:
     symbol = name.removesuffix("-PERP") if "." not in name else name.replace("-PERP.", " ")
-    return symbol if len(symbol) <= 18 else f"{symbol[:17]}…"
+    return symbol if len(symbol) <= MOST_NAME else f"{symbol[: MOST_NAME - 1]}…"
 
 
 def _risk(desk: Desk) -> list[Block]:
@@ -218,6 +220,9 @@ def _decisions(happened: Happened) -> list[Block]:
         lines = [_request(one) for one in asked[-SHOWN_REQUESTS:]]
         more = [f"and {len(asked) - SHOWN_REQUESTS} more: /audit"] if len(asked) > SHOWN_REQUESTS else []
         blocks.append(Text("\n".join([f"Approvals: {said}.", *lines, *more])))
+    if happened.overrides:
+        shown = [_override(one) for one in happened.overrides[-SHOWN_REQUESTS:]]
+        blocks.append(Text("\n".join([f"Overrides: {len(happened.overrides)}.", *shown])))
     changes = [f"{one.state.upper()} by {one.by or 'the engine'}" for one in happened.states]
     if changes:
         shown = changes[-3:]
@@ -232,6 +237,12 @@ def _decisions(happened: Happened) -> list[Block]:
 def _request(one: RequestView) -> str:
     by = f" by {', '.join(one.votes)}" if one.votes and one.status == RequestStatus.APPROVED else ""
     return f"  {one.id} {one.what} of {one.requester or 'a strategy'}: {one.status}{by}"
+
+
+def _override(one: OverrideRow) -> str:
+    minutes = round((one.until_ns - one.since_ns) / 60 / NS)
+    over = f", {one.ended}" if one.ended else ""
+    return f"  {one.rule} of {one.scope} to {number(one.value)} for {minutes} min, by {', '.join(one.persons)}{over}"
 
 
 def _alerts(happened: Happened, zone: str) -> list[Block]:

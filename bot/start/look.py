@@ -20,11 +20,11 @@ from telegram.constants import ChatAction
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, TelegramError
 from telegram.request import HTTPXRequest
 
+from bot.carrier import ChannelRefused, NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
 from bot.channels.email import EmailCarrier
 from bot.channels.sms import SmsCarrier
 from bot.channels.speakers import Speaker
 from bot.config import DISCORD_API_URL, TELEGRAM_FILE_URL, TELEGRAM_URL, BotConfig, TelegramConfig, check_url
-from bot.outbox import ChannelRefused, NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
 from bot.supervise import quiet_libraries, scrub
 from domain.errors import ConfigError
 from domain.ports import Secrets

@@ -12,12 +12,12 @@ from typing import Any
 
 from msgspec import structs
 
+from bot.carrier import Carrier, ChannelRefused, NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
 from bot.channels import dialects
 from bot.channels.email import EmailCarrier
 from bot.channels.sms import SmsCarrier
 from bot.config import SMS_URL, EmailConfig, SmsConfig, check_url
 from bot.message import Message, Text
-from bot.outbox import Carrier, ChannelRefused, NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
 from bot.start.account import person_of
 from bot.start.background import Background
 from bot.start.save import Path, save

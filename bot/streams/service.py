@@ -18,8 +18,8 @@ import structlog
 from msgspec import structs
 
 from bot.config import AlertConfig
+from bot.letters import IDLE
 from bot.message import stamp
-from bot.outbox import IDLE
 from bot.store import Letter
 from bot.streams import fills
 from bot.streams.fills import FillCards, Pace

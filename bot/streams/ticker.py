@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import structs
 
+from bot.letters import IDLE
 from bot.message import Message, Pairs, Text, money, refusal, stamp
-from bot.outbox import IDLE
 from bot.streams.subscriptions import PNL, Key, Subscription
 from bot.times import clock_in, zone_info
 from domain.facts import TradingState

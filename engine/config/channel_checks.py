@@ -23,6 +23,10 @@ def channels(config: Config) -> Iterator[Finding]:
             "apprise does not say what failed, so it is an extra: switch telegram, discord, email, sms or hooks on too"
         )
         yield ("apprise",), extra
+    if config.heartbeat.url and config.heartbeat.url_secret:
+        yield ("heartbeat",), "needs either url, or url_secret when the address itself is secret"
+    elif config.heartbeat.url and (problem := _url_problem(config.heartbeat.url)):
+        yield ("heartbeat", "url"), problem
     yield from _repeated("apprise", [one.name for one in config.apprise], "name")
 
 

@@ -261,7 +261,7 @@ CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"storage", "data_feed"}), doors),
     (frozenset({"breakers"}), breakers),
     (frozenset({"gateway"}), loopback),
-    (frozenset({"telegram", "discord", "email", "sms", "hooks", "apprise"}), channels),
+    (frozenset({"telegram", "discord", "email", "sms", "hooks", "apprise", "heartbeat"}), channels),
     (frozenset({"persons", "contacts"}), contacts),
     (frozenset({"persons", "alerts"}), on_call),
 )

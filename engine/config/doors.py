@@ -132,6 +132,15 @@ class ContactSection(Section):
     sms: PhoneNumber = ""
 
 
+class HeartbeatSection(Section):
+    """A URL that is asked for regularly while the service lives: whoever watches it notices when it does not."""
+
+    url: Text = ""
+    url_secret: Name | None = None
+    """When the address itself is secret."""
+    every_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="every")
+
+
 class GatewaySection(Section):
     """The dashboard's and the API's address; port 0 = any free one."""
 

@@ -6,7 +6,7 @@
     ├── venues                real exchanges (venues.py)
     ├── risk, approvals, execution, breakers
     ├── failover, strategies, persons
-    ├── telegram, discord, alerts, email, sms, hooks, apprise, contacts, gateway
+    ├── telegram, discord, alerts, email, sms, hooks, apprise, contacts, heartbeat, gateway
     └── journal, storage, logging
 
 Amounts are in USD, fractions may be written as percent, durations carry their unit. Secrets are never in
@@ -32,6 +32,7 @@ from engine.config.doors import (
     DiscordSection,
     EmailSection,
     GatewaySection,
+    HeartbeatSection,
     HookSection,
     SmsSection,
     TelegramSection,
@@ -315,6 +316,7 @@ class Config(Section):
     hooks: list[HookSection] = []
     apprise: list[AppriseSection] = []
     contacts: list[ContactSection] = []
+    heartbeat: HeartbeatSection = HeartbeatSection()
     gateway: GatewaySection = GatewaySection()
     journal: JournalSection = JournalSection()
     storage: StorageSection = StorageSection()

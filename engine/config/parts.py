@@ -95,6 +95,11 @@ def bot_fields(config: Config) -> dict[str, Any]:
         "sms": config.sms.model_dump(),
         "hooks": [hook.model_dump(exclude_none=True) for hook in config.hooks],
         "apprise": [one.model_dump() for one in config.apprise],
+        "heartbeat": {
+            "url": config.heartbeat.url,
+            "url_secret": config.heartbeat.url_secret or "",
+            "every_s": config.heartbeat.every_ns / SECOND_NS,
+        },
         "contacts": [contact.model_dump() for contact in config.contacts],
     }
 
@@ -105,4 +110,5 @@ def channel_secrets(config: Config) -> list[str]:
     mail = [config.email.password_secret] if config.email.enabled and config.email.user else []
     sms = [config.sms.token_secret] if config.sms.enabled else []
     hooks = [name for hook in config.hooks for name in (hook.url_secret, hook.secret) if name]
-    return [*bots, *mail, *sms, *hooks, *(one.url_secret for one in config.apprise)]
+    heartbeat = [config.heartbeat.url_secret] if config.heartbeat.url_secret else []
+    return [*bots, *mail, *sms, *hooks, *(one.url_secret for one in config.apprise), *heartbeat]

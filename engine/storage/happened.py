@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, sel
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import MoonDevError
-from domain.reports import AlertCount, Happened, StateChange
+from domain.reports import AlertCount, Happened, OverrideRow, StateChange
 from domain.views import RequestView
 from engine.storage import schema
 from engine.storage.projector import Projector
@@ -40,6 +40,7 @@ def happened(engine: Engine, since_ns: int, until_ns: int) -> Happened:
             since_ns=since_ns,
             until_ns=until_ns,
             requests=_requests(connection, since_ns, until_ns),
+            overrides=_overrides(connection, since_ns, until_ns),
             alerts=_alerts(connection, since_ns, until_ns),
             states=_states(connection, since_ns, until_ns),
             refused=_refused(connection, since_ns, until_ns),
@@ -66,6 +67,24 @@ def _requests(connection: Connection, since_ns: int, until_ns: int) -> tuple[Req
             digest=row.digest,
         )
         for row in reversed(connection.execute(query).all())
+    )
+
+
+def _overrides(connection: Connection, since_ns: int, until_ns: int) -> tuple[OverrideRow, ...]:
+    table = schema.overrides
+    query = select(table).where(_within(table, since_ns, until_ns)).order_by(table.c.seq, table.c.idx)
+    last = {(row.rule, row.scope, row.since_ns): row for row in connection.execute(query)}
+    return tuple(
+        OverrideRow(
+            rule=row.rule,
+            scope=row.scope,
+            value=row.value,
+            since_ns=row.since_ns,
+            until_ns=row.until_ns,
+            persons=tuple(row.persons.split()),
+            ended=row.ended,
+        )
+        for row in last.values()
     )
 
 

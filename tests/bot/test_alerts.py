@@ -9,7 +9,7 @@ from bot.verbs import run_line
 from domain.facts import Alerted, Refused, Severity, StrategyChanged, StrategyStatus
 from domain.verdict import Reason
 from tests.bot.servers.discord_server import shown
-from tests.bot.world import BTC, GROUP, TELEGRAM, Engine, actor, fresh_id, until, world
+from tests.bot.world import BTC, GROUP, TELEGRAM, Engine, actor, fresh_id, order, until, world
 
 TINA, ROSA, ROLF, ADAM = (TELEGRAM[name] for name in ("tina", "rosa", "rolf", "adam"))
 
@@ -102,7 +102,7 @@ async def test_a_card_goes_to_those_who_may_approve_and_never_to_who_asked(tmp_p
 async def test_requests_that_wait_at_the_start_get_their_cards(tmp_path):
     async with world(tmp_path, "telegram") as first:
         await first.telegram.text("MoonDev is up")
-    await run(first, "/order buy BTC 0.15", "tina")
+    await order(first.desk, "tina")
     async with world(tmp_path, "telegram", engine=first.engine) as second:
         card = await second.telegram.text("Approve? order R1", chat=ROSA)
         assert card.buttons

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from bot.amounts import Terms, amount_for, amount_in, amount_of
 from bot.parse import UsageError
-from bot.verbs import run_line
-from tests.bot.world import BTC, Engine, actor, fresh_id
+from tests.bot.world import BTC, Engine, order
 
 PRICE = Decimal(64_000)
 TERMS = Terms(price=PRICE, base="BTC", equity=Decimal(100_000), step=Decimal("0.00001"))
@@ -119,7 +118,7 @@ def test_money_is_never_rounded_up(cents):
 
 async def test_the_desk_says_what_an_amount_is_relative_to():
     engine = Engine()
-    await run_line(engine.room, actor("tina"), "/order buy BTC 0.05", fresh_id())
+    await order(engine.desk, "tina", "0.05")
     engine.play(5)
     desk = engine.desk
     assert amount_for(desk, "PAPER:main", BTC, "50%pos", buys=False).qty == Decimal("0.025")

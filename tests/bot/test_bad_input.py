@@ -35,7 +35,7 @@ async def ask(engine, line, person="rosa"):
         ("/order by BTC 1", "did you mean buy"),
         ("/order buy BTC", "QTY is missing"),
         ("/order buy BTC 1,5", "write decimals with a dot"),
-        ("/order buy BTC nan", "QTY 'nan' is not a number"),
+        ("/order buy BTC nan", "'nan' is no amount. For example: 0.25, $2k, 25%"),
         ("/trades 0", "whole number from 1 to 500"),
         ("/cancel nothing", "no open order is called"),
         ("/resume everything", "To resume everywhere: /resume all everything"),
@@ -52,7 +52,7 @@ async def test_what_cannot_be_understood_is_answered_with_the_nearest_word(engin
 async def test_wrong_arguments_are_answered_with_the_grammar_and_an_example(engine):
     reply = await ask(engine, "/order buy", "tina")
     assert "SYMBOL is missing" in reply
-    assert "Usage: /order buy|sell SYMBOL QTY [ACCOUNT]. For example: /order buy BTC 0.5" in reply
+    assert "Usage: /order buy|sell SYMBOL QTY [PRICE] [VALID] [ACCOUNT]. For example: /order buy BTC 0.5" in reply
     assert "/hold BTC off" in await ask(engine, "/help hold")
 
 

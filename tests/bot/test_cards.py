@@ -11,7 +11,7 @@ from domain.commands import Approve
 from tests.bot.servers.discord_objects import CHANNEL, dm_of
 from tests.bot.servers.discord_server import shown
 from tests.bot.test_verbs import ask
-from tests.bot.world import DISCORD, GROUP, TELEGRAM, Engine, actor, until, world
+from tests.bot.world import DISCORD, GROUP, TELEGRAM, Engine, actor, order, until, world
 
 
 async def loosened(engine: Engine, minutes: int = 12) -> None:
@@ -24,7 +24,7 @@ async def loosened(engine: Engine, minutes: int = 12) -> None:
 
 async def test_people_are_reminded_at_half_time_but_not_who_asked(tmp_path: Path) -> None:
     async with world(tmp_path, "telegram") as w:
-        w.telegram.say(TELEGRAM["tina"], "/order buy BTC 0.15", chat=GROUP)
+        await order(w.desk, "tina")
         await w.telegram.wait(lambda one: one.buttons and one.chat == GROUP)
         w.engine.play(61)
         reminder = await w.telegram.text("order R1 expires in", chat=TELEGRAM["rosa"])
@@ -95,7 +95,7 @@ async def test_break_glass_is_told_to_each_person_alone(tmp_path: Path) -> None:
 async def test_approvers_are_told_alone_on_discord_and_vote_there_but_who_asked_is_not(tmp_path: Path) -> None:
     async with world(tmp_path, "discord") as w:
         w.discord.open_dms = set(DISCORD.values())
-        await w.discord.slash(DISCORD["rosa"], "order", side="buy", symbol="BTC", qty="0.15")
+        await order(w.desk, "rosa")
         card = await w.discord.wait(lambda one: one["components"] and one["channel_id"] == dm_of(DISCORD["rolf"]))
         await w.discord.wait(lambda one: one["components"] and one["channel_id"] == dm_of(DISCORD["adam"]))
         await w.discord.click(DISCORD["rolf"], card, "Approve")
@@ -110,7 +110,7 @@ async def test_approvers_are_told_alone_on_discord_and_vote_there_but_who_asked_
 async def test_who_takes_no_message_alone_finds_the_card_in_the_channel_once(tmp_path: Path, is_alerted: bool) -> None:
     engine = Engine()
     async with world(tmp_path, "discord", engine=engine, alert_channels=is_alerted) as w:
-        await w.discord.slash(DISCORD["tina"], "order", side="buy", symbol="BTC", qty="0.15")
+        await order(w.desk, "tina")
         card = await w.discord.wait(lambda one: one["components"])
         await until(lambda: w.chat.outbox.waiting() == 0)
         assert card["channel_id"] == CHANNEL

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from bot import verbs
+from bot import discord_client, verbs
 from bot.confirm import FRESH_NS, confirm
 from bot.message import Message, Text
 from bot.render import plain
@@ -35,7 +35,7 @@ def asking_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     asking = structs.replace(row, handler=hold)
     monkeypatch.setitem(verbs._BY_NAME, "hold", asking)
     monkeypatch.setattr(verbs, "VERBS", tuple(asking if one is row else one for one in verbs.VERBS))
-    monkeypatch.setattr("bot.discord_client.VERBS", verbs.VERBS)
+    monkeypatch.setattr(discord_client, "VERBS", verbs.VERBS)
 
 
 async def say(engine: Engine, line: str, person: str = "tina", door: Door = Door.TERMINAL) -> str:

@@ -52,5 +52,5 @@ async def test_the_same_line_twice_is_two_commands():
     engine = Engine()
     console = make_console(engine.room)
     for _ in range(2):
-        assert "REPEATED" not in await console(actor("tina", Door.DASHBOARD), "/order buy BTC 0.001")
-    assert len(engine.done("manual")) == 2
+        assert "REPEATED" not in await console(actor("tina", Door.DASHBOARD), "/hold BTC")
+    assert len(engine.done("hold")) == 2

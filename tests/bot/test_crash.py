@@ -36,20 +36,20 @@ async def server():
 @pytest.mark.parametrize("where", ["before the engine", "after the engine"])
 async def test_a_run_that_ends_while_handling_is_continued_and_nothing_is_doubled(server, tmp_path, where):
     engine = Engine()
-    server.say(TINA, "/order buy BTC 0.01")
-    server.say(TINA, "/order buy BTC 0.01")
+    server.say(TINA, "/hold BTC off")
+    server.say(TINA, "/hold BTC off")
     if where == "before the engine":
         engine.desk.slow_s = 30
     else:
         engine.desk.slow_after_s = 30
     async with running(await chats_of(engine, server, tmp_path)):
         await until(lambda: server.updates == [])  # acknowledged, so committed
-        await until(lambda: where == "before the engine" or engine.done("manual"))
+        await until(lambda: where == "before the engine" or engine.done("hold"))
     engine.desk.slow_s = engine.desk.slow_after_s = 0
     async with running(await chats_of(engine, server, tmp_path)):
-        await server.text("order: ", chat=TINA, count=2)
-    assert [done.ok for done in engine.done("manual") if done.ok] == [True, True]
-    assert len({done.request_id for done in engine.done("manual")}) == 2
+        await server.text("hold: ", chat=TINA, count=2)
+    assert [done.ok for done in engine.done("hold") if done.ok] == [True, True]
+    assert len({done.request_id for done in engine.done("hold")}) == 2
 
 
 @pytest.mark.process
@@ -64,33 +64,33 @@ async def test_kill_9_after_the_acknowledgement_loses_no_command(server, tmp_pat
     command = [sys.executable, "-c", script, server.base_url, str(tmp_path)]
     child = subprocess.Popen(command, cwd=ROOT)  # noqa: ASYNC220 - starting is quick
     try:
-        for number in range(20):
-            server.say(TINA, f"/order buy BTC 0.00{number % 9 + 1}")
+        for _ in range(20):
+            server.say(TINA, "/hold BTC off")
         await until(lambda: server.updates == [], 30)
     finally:
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
     engine = Engine()
     async with running(await chats_of(engine, server, tmp_path)):
-        await until(lambda: len(engine.done("manual")) == 20)
-    assert len({done.request_id for done in engine.done("manual")}) == 20
+        await until(lambda: len(engine.done("hold")) == 20)
+    assert len({done.request_id for done in engine.done("hold")}) == 20
 
 
 async def test_a_slow_handler_never_delays_a_halt(tmp_path):
     async with world(tmp_path, "telegram") as w:
         w.desk.slow_s = 60
         for person in (TINA, ROSA):
-            w.telegram.say(person, "/order buy BTC 0.01")
+            w.telegram.say(person, "/hold BTC off")
         await until(lambda: w.telegram.updates == [])
         w.telegram.say(TINA, "/halt")
         await until(lambda: w.engine.trading is TradingState.HALTED)
-        assert w.engine.done("manual") == []
+        assert w.engine.done("hold") == []
 
 
 async def test_what_was_sent_before_a_halt_and_not_yet_done_is_not_done_after_it(tmp_path):
     async with world(tmp_path, "telegram") as w:
         w.desk.slow_s = 0.5
-        for line in ("/pending", "/order buy BTC 0.01", "/order buy BTC 0.02", "/halt"):
+        for line in ("/pending", "/hold BTC off", "/hold BTC off", "/halt"):
             w.telegram.updates.append({"update_id": 100 + len(line), "message": w.telegram.message(TINA, line)})
         w.telegram.updates.sort(key=lambda one: one["message"]["message_id"])
         for number, one in enumerate(w.telegram.updates):
@@ -98,7 +98,7 @@ async def test_what_was_sent_before_a_halt_and_not_yet_done_is_not_done_after_it
         w.telegram.say(TINA, "/whoami")
         await w.telegram.text("halt: done", chat=TINA)
         await w.telegram.text("A halt was sent after it", chat=TINA, count=2)
-        assert w.engine.done("manual") == []
+        assert w.engine.done("hold") == []
 
 
 async def test_a_halt_does_not_wait_for_a_slow_disk(tmp_path):
@@ -130,11 +130,11 @@ async def test_halts_work_while_the_disk_refuses_writes(tmp_path):
     async with world(tmp_path, "telegram") as w:
         store = w.chat.outbox.store
         await store.run(lambda: store._connection.execute("pragma query_only = on"))
-        w.telegram.say(TINA, "/order buy BTC 0.01")
+        w.telegram.say(TINA, "/hold BTC off")
         w.telegram.say(TINA, "/halt")
         await w.telegram.text("halt: done", chat=TINA)
         assert w.engine.trading is TradingState.HALTED
-        assert w.engine.done("manual") == []
+        assert w.engine.done("hold") == []
         await until(lambda: "cannot be written" in w.chat.health()["telegram"])
         await store.run(lambda: store._connection.execute("pragma query_only = off"))
         await w.telegram.text("A halt was sent after it", chat=TINA)

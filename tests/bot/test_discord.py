@@ -10,7 +10,7 @@ from tests.bot.servers import discord_server
 from tests.bot.servers.discord_objects import CHANNEL, OTHER_CHANNEL
 from tests.bot.servers.discord_server import Fault, shown
 from tests.bot.test_telegram import trade
-from tests.bot.world import DISCORD, STRANGER, until, world
+from tests.bot.world import DISCORD, STRANGER, order, until, world
 
 TINA, ROSA, ROLF, VERA = (DISCORD[name] for name in ("tina", "rosa", "rolf", "vera"))
 
@@ -33,10 +33,11 @@ async def test_options_groups_and_choices_come_from_the_verb_table(w):
     assert "start" not in w.discord.commands, "hidden verbs are not offered"
     seconds = [one["name"] for one in w.discord.commands["strategies"]["options"]]
     assert seconds == ["list", "show", "start", "pause", "load", "unload", "set"]
-    side, symbol, qty, account = w.discord.commands["order"]["options"]
+    side, symbol, qty, price, valid, account = w.discord.commands["order"]["options"]
     assert [choice["value"] for choice in side["choices"]] == ["buy", "sell"]
     assert (symbol["required"], symbol["autocomplete"]) == (True, True)
-    assert (qty["required"], account.get("required", False)) == (True, False)
+    assert qty["required"]
+    assert not any(option.get("required") for option in (price, valid, account))
 
 
 async def test_halt_really_halts(w):
@@ -80,7 +81,7 @@ async def test_unknown_people_and_other_channels_get_nothing(w):
 
 
 async def test_a_card_is_approved_by_a_press_and_loses_its_buttons(w):
-    await w.discord.slash(TINA, "order", side="buy", symbol="BTC", qty="0.15")
+    await order(w.desk, "tina")
     card = await w.discord.wait(lambda one: one["components"])
     await w.discord.click(TINA, card, "Approve")
     await w.discord.text("approve: refused")
@@ -94,7 +95,7 @@ async def test_a_card_is_approved_by_a_press_and_loses_its_buttons(w):
 
 async def test_buttons_sent_before_a_restart_still_work(tmp_path):
     async with world(tmp_path, "discord") as first:
-        await first.discord.slash(TINA, "order", side="buy", symbol="BTC", qty="0.15")
+        await order(first.desk, "tina")
         card = await first.discord.wait(lambda one: one["components"])
     async with world(tmp_path, "discord", engine=first.engine) as second:
         await second.discord.click(ROSA, card, "Deny")
@@ -102,7 +103,7 @@ async def test_buttons_sent_before_a_restart_still_work(tmp_path):
 
 
 async def test_a_forged_button_does_nothing_and_is_on_record(w):
-    await w.discord.slash(TINA, "order", side="buy", symbol="BTC", qty="0.15")
+    await order(w.desk, "tina")
     card = await w.discord.wait(lambda one: one["components"])
     good = card["components"][0]["components"][0]["custom_id"]
     await w.discord.click_data(ROSA, card, f"{good[:-24]}{'0' * 24}")
@@ -113,7 +114,7 @@ async def test_a_forged_button_does_nothing_and_is_on_record(w):
 
 
 async def test_a_button_of_an_older_token_is_closed_and_nothing_to_worry_about(w):
-    await w.discord.slash(TINA, "order", side="buy", symbol="BTC", qty="0.15")
+    await order(w.desk, "tina")
     card = await w.discord.wait(lambda one: one["components"])
     await w.discord.click_data(ROSA, card, f"ap:R1:y:{'0' * 24}")
     await w.discord.click_data(ROSA, card, f"ap:R1:y:{'0' * 6}:{'0' * 24}")
@@ -122,7 +123,7 @@ async def test_a_button_of_an_older_token_is_closed_and_nothing_to_worry_about(w
 
 
 async def test_a_strangers_press_is_on_record_once(w):
-    await w.discord.slash(TINA, "order", side="buy", symbol="BTC", qty="0.15")
+    await order(w.desk, "tina")
     card = await w.discord.wait(lambda one: one["components"])
     for _ in range(3):
         await w.discord.click(STRANGER, card, "Approve")

@@ -26,7 +26,7 @@ from bot.service import ChatOps
 from domain.facts import TradingState
 from tests.bot import test_codes
 from tests.bot.test_telegram import trade
-from tests.bot.world import PERSONS, ROLES, SECRETS, Engine, Secrets, running, until
+from tests.bot.world import PERSONS, ROLES, SECRETS, Engine, Secrets, order, running, until
 
 
 @dataclass
@@ -141,7 +141,7 @@ async def test_two_persons_press_and_the_one_who_asked_does_not_count(j: Judged)
 
 @before_the_judge
 async def test_a_stranger_presses_a_button_and_nothing_happens(j: Judged) -> None:
-    await j.slash("tina", "order", side="buy", symbol="BTC", qty="0.15")
+    await order(j.engine.desk, "tina")
     pressed = await j.click("stranger", await j.card(), "Approve")
     assert not pressed.acknowledged
     assert j.engine.driver.core.state.requests["R1"].votes == []
@@ -160,12 +160,12 @@ async def test_the_code_of_a_vote_is_asked_for_in_a_window(tmp_path: Path, monke
 @before_the_judge
 async def test_a_slow_command_is_acknowledged_within_three_seconds_and_answered_when_it_is_done(j: Judged) -> None:
     j.engine.desk.slow_s = 60
-    asked = await j.people["tina"].slash(j.channel, "order", side="buy", symbol="ETH", qty="0.1")
+    asked = await j.people["tina"].slash(j.channel, "hold", symbol="ETH")
     assert asked.acknowledged
     assert text_of(asked.response) == ""
     await j.env.advance_time(61)
     await j.env.settle()
-    assert "order: " in text_of(asked.response)
+    assert "hold: done" in text_of(asked.response)
 
 
 @before_the_judge

@@ -26,7 +26,7 @@ def test_every_verb_has_examples_that_can_be_typed(desk):
         for example in verb.examples:
             found, words = find(words_of(example))
             assert found is verb, example
-            bind(verb.grammar, verb.arguments, words, desk)
+            bind(verb.grammar, verb.arguments, verb.tidy(words), desk)
 
 
 def test_every_gate_has_words():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -141,6 +143,31 @@ async def test_a_restart_says_what_it_interrupted_and_what_waited_goes_on(tmp_pa
     assert chat is not again.chat
     async with running(again.chat):
         pass
+
+
+async def test_a_process_that_a_killed_service_left_is_ended_at_the_next_start(tmp_path: Path) -> None:
+    async with world(tmp_path, "telegram") as w:
+        w.telegram.say(TELEGRAM["tina"], "/backtest turtle BTC 30d")
+        await w.telegram.text("cannot be run from here")
+        w.room.jobs._program = program()
+        await say(w, "/backtest turtle BTC 30d")
+        engine = w.engine
+    words = (sys.executable, "-c", "import time; time.sleep(60)")
+    left = await asyncio.create_subprocess_exec(*words, str(tmp_path / "jobs" / "1.json"), start_new_session=True)
+    other = await asyncio.create_subprocess_exec(*words, start_new_session=True)
+    try:
+        for process in (left, other):
+            with sqlite3.connect(tmp_path / "ops.db") as db:
+                db.execute("update jobs set state = 'running', pid = ?", (process.pid,))
+            async with world(tmp_path, "telegram", engine=engine) as again:
+                await ends(again, 1, "interrupted")
+        assert await left.wait() == -signal.SIGKILL
+        assert other.returncode is None  # a stranger that has got the number since
+    finally:
+        for process in (left, other):
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ import time
 
 import pytest
 
+from bot.budget import budget_for
+from bot.carrier import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
 from bot.message import Message, Text
-from bot.outbox import NotSent, Outbox, OutcomeUnknown, RefusedForGood, RetryAfter, budget_for
+from bot.outbox import Outbox
 from bot.store import OpsStore
 from domain.facts import Severity
 from tests.bot.world import until
@@ -114,7 +116,7 @@ async def test_retry_after_holds_its_chat_and_no_other(outbox):
     await outbox.post("b", [OTHER], message("fast"))
     await sent(carrier, 1)
     assert [recipient for recipient, _, _, _ in carrier.sent] == [OTHER]
-    assert outbox.waiting() == 1
+    await until(lambda: outbox.waiting() == 1)
 
 
 async def test_after_the_wait_that_a_server_asked_for_the_letter_goes_again(outbox):

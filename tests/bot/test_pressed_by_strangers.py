@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from bot.buttons import ALERT, LINES, PAGE, PREVIEW, VOTE
-from bot.outbox import Budget
+from bot.budget import Budget
+from bot.buttons import ALERT, LINES, ORDER, PAGE, PREVIEW, VOTE
 from domain.facts import Alerted, CommandDone, Severity
 from tests.bot.servers.discord_objects import CHANNEL
 from tests.bot.servers.telegram_server import Sent
 from tests.bot.test_confirm import asking_hold as asking_hold  # noqa: PLC0414 - a fixture: /hold asks first here
 from tests.bot.test_telegram import trade
-from tests.bot.world import DISCORD, GROUP, STRANGER, TELEGRAM, World, until, world
+from tests.bot.world import DISCORD, GROUP, STRANGER, TELEGRAM, World, order, until, world
 
 OTHER_GROUP = -1999
 
@@ -55,10 +55,7 @@ class Door:
         return bot.health.ignored
 
     async def order(self, qty: str) -> None:
-        if self.is_telegram:
-            self.w.telegram.say(TELEGRAM["tina"], f"/order buy BTC {qty}", chat=GROUP)
-        else:
-            await self.w.discord.slash(DISCORD["tina"], "order", side="buy", symbol="BTC", qty=qty)
+        await order(self.w.desk, "tina", qty)
 
     async def hold(self) -> None:
         if self.is_telegram:
@@ -116,6 +113,18 @@ async def asked_first(door: Door, seen: set[str]) -> Card:
     return await door.card(PREVIEW, seen, "tina")
 
 
+async def resting_order(door: Door, seen: set[str]) -> Card:
+    w, line = door.w, "/order buy BTC 0.01 @ 50000"
+    if door.is_telegram:
+        w.telegram.say(TELEGRAM["tina"], line, chat=GROUP)
+    else:
+        await w.discord.slash(DISCORD["tina"], "order", side="buy", symbol="BTC", qty="0.01", price="50000")
+    asked = await door.card(PREVIEW, seen, "tina")
+    seen.update(asked.data.values())
+    await door.press(door.user("tina"), asked, "y")
+    return await door.card(ORDER, seen, "tina")
+
+
 async def alarm(door: Door, seen: set[str]) -> Card:
     fact = Alerted(
         seq=10**12,
@@ -146,6 +155,7 @@ MAKERS: dict[str, Callable[[Door, set[str]], Awaitable[Card]]] = {
     VOTE: large_order,
     PREVIEW: asked_first,
     ALERT: alarm,
+    ORDER: resting_order,
     PAGE: paged,
 }
 SHOWS = {PAGE: "Trades: 21 to 40"}

@@ -18,7 +18,7 @@ from domain.security import PressRefused
 from engine.liquidation import liquidation_price
 from engine.records import keys_of, log_of
 from tests.bot.test_telegram import trade
-from tests.bot.world import BTC, TELEGRAM, Engine, Secrets, actor, fresh_id
+from tests.bot.world import BTC, TELEGRAM, Engine, Secrets, actor, fresh_id, order
 
 TOKEN = "4242:a-token-that-nobody-may-ever-see"
 
@@ -43,7 +43,7 @@ async def test_the_audit_names_who_commanded_what_with_its_outcome_and_the_chain
     engine.desk.records.chain = chain
     await ask(engine, "/halt odd prices", "tina")
     await ask(engine, "/resume", "rosa")
-    await ask(engine, "/order buy BTC 0.01", "tina")
+    await order(engine.desk, "tina", "0.01")
     engine.desk.report(PressRefused(source="telegram", who="user 999", request="R1", text="unknown person"))
     said = await ask(engine, "/audit", "rosa")
     lines = said.splitlines()
@@ -203,7 +203,7 @@ async def test_the_balance_of_an_exchange_and_the_sum(engine):
 
 
 async def test_risk_shows_of_every_limit_what_is_used(engine):
-    await ask(engine, "/order buy BTC 0.05", "tina")
+    await order(engine.desk, "tina", "0.05")
     engine.play(5)
     said = await ask(engine, "/risk", "vera")
     row = next(line for line in said.splitlines() if line.startswith("asset_fraction"))

@@ -46,6 +46,7 @@ SCRIPT = (
     ("vera", "/halt"),
     ("tina", "/confirm C99"),
     ("tina", "/order buy BTC 0.15"),
+    ("tina", "/confirm C1"),
     ("tina", "/venues"),
     ("tina", "/pending"),
     ("rosa", "/deny R1 too much"),
@@ -122,8 +123,12 @@ async def from_telegram(w, person, line):
 
 
 def not_a_card(one):
-    is_card = any(button["text"] in {"Approve", "Deny"} for button in one.buttons)
-    return not is_card and one.method == "sendMessage" and "ref telegram:" in one.text
+    return is_reply(one.text)
+
+
+def is_reply(text):
+    """Neither a card nor a later edit: their references are longer, or no door's."""
+    return re.search(r"ref (telegram:\d+|discord):\d+$", text.strip()) is not None
 
 
 async def from_discord(w, person, line):
@@ -131,7 +136,9 @@ async def from_discord(w, person, line):
     options = bind(verb.usage, verb.arguments, words, w.desk)
     seen = len(w.discord.sent)
     await w.discord.slash(DISCORD[person], verb.name, **options)
-    sent = await w.discord.wait(lambda one: w.discord.sent.index(one) >= seen and "ref discord:" in shown(one))
+    sent = await w.discord.wait(
+        lambda one: w.discord.sent.index(one) >= seen and re.search(r"ref discord:\d+$", shown(one).strip())
+    )
     text = re.sub(r"(?m)^\*\*(.*)\*\*$", r"\1", shown(sent).strip())
     return body(re.sub(r"```\n?|^-# ", "", text))
 
@@ -175,7 +182,7 @@ async def test_every_verb_has_the_same_outcome_from_every_door(tmp_path, monkeyp
 
 
 class Unlimited:
-    def wait_s(self, now_s):
+    def wait_s(self, now_s, *, urgent=False):
         return 0.0
 
 

@@ -14,7 +14,7 @@ from domain.errors import ConfigError
 from domain.facts import TradingState
 from tests.bot.servers import discord_server, telegram_server
 from tests.bot.servers.telegram_server import Fault
-from tests.bot.world import DISCORD, SECRETS, TELEGRAM, Engine, Secrets, actor, fresh_id, running, until, world
+from tests.bot.world import DISCORD, SECRETS, TELEGRAM, Engine, Secrets, actor, fresh_id, order, running, until, world
 
 TINA, ROSA = "tina", "rosa"
 CANARIES = (
@@ -27,7 +27,7 @@ CANARIES = (
 
 async def test_both_bots_share_the_loop_and_a_request_from_one_is_approved_on_the_other(tmp_path):
     async with world(tmp_path) as w:
-        w.telegram.say(TELEGRAM[TINA], "/order buy BTC 0.15")
+        await order(w.desk, TINA)
         card = await w.discord.wait(lambda one: one["components"])
         await w.discord.click(DISCORD[ROSA], card, "Approve")
         edited = await w.telegram.wait(lambda one: one.method == "editMessageText")

@@ -11,7 +11,7 @@ from bot.service import ChatOps
 from domain.facts import Alerted, TradingState
 from domain.views import TradeRow
 from tests.bot.servers.telegram_server import BOT_NAME, TOKEN, Fault
-from tests.bot.world import BTC, GROUP, STRANGER, TELEGRAM, Engine, Secrets, running, until, world
+from tests.bot.world import BTC, GROUP, STRANGER, TELEGRAM, Engine, Secrets, order, running, until, world
 
 TINA, ROSA, ROLF = TELEGRAM["tina"], TELEGRAM["rosa"], TELEGRAM["rolf"]
 HOUR_S = 3600
@@ -83,8 +83,8 @@ async def test_a_poison_update_is_skipped_with_an_alert_and_the_next_is_carried_
 
 
 async def test_repeated_updates_are_carried_out_once(w):
-    w.telegram.say(TINA, "/order buy BTC 0.01")
-    await w.telegram.text("order: ", chat=TINA)
+    w.telegram.say(TINA, "/hold BTC")
+    await w.telegram.text("hold: ", chat=TINA)
     kept = list(w.telegram.updates)
     for _ in range(3):
         w.telegram.forgetful = True
@@ -92,7 +92,7 @@ async def test_repeated_updates_are_carried_out_once(w):
         w.telegram.say(TINA, "/pending")
         await asyncio.sleep(0.1)
     await w.telegram.text("Nothing waits", chat=TINA)
-    assert len(w.engine.done("manual")) == 1
+    assert len(w.engine.done("hold")) == 1
 
 
 async def test_update_ids_that_start_anew_are_heard(w):
@@ -115,7 +115,7 @@ async def test_old_commands_are_not_executed_except_halts(w):
 
 
 async def test_a_card_is_approved_by_a_press_and_loses_its_buttons_everywhere(w):
-    w.telegram.say(TINA, "/order buy BTC 0.15", chat=GROUP)
+    await order(w.desk, "tina")
     card = await w.telegram.wait(lambda one: one.buttons and one.chat == ROSA)
     in_group = await w.telegram.wait(lambda one: one.buttons and one.chat == GROUP)
     assert not [one for one in w.telegram.sent if one.buttons and one.chat == TINA], "never to who asked"
@@ -133,7 +133,7 @@ async def test_a_card_is_approved_by_a_press_and_loses_its_buttons_everywhere(w)
 
 
 async def test_a_forged_or_foreign_button_does_nothing(w):
-    w.telegram.say(TINA, "/order buy BTC 0.15", chat=GROUP)
+    await order(w.desk, "tina")
     card = await w.telegram.wait(lambda one: one.buttons and one.chat == GROUP)
     good = card.buttons[0]["callback_data"]
     assert len(good.encode()) <= 64

@@ -14,7 +14,7 @@ from domain.verdict import Reason
 from domain.views import BudgetView, KeyView, VenueView, WaitingView
 from engine.core import trading
 from engine.core.roles import ROLE_NEEDED
-from tests.bot.world import BTC, Engine, actor, fresh_id
+from tests.bot.world import BTC, Engine, actor, fresh_id, order
 
 SECOND_NS = 1_000_000_000
 OLD_NS = 120 * SECOND_NS
@@ -108,7 +108,7 @@ async def test_status_names_the_account_that_has_few_actions_left(engine):
 
 
 async def test_a_persons_order_is_worked_filled_shown_and_flattened(engine):
-    assert "order: " in await ask(engine, "/order buy BTC 0.05", "tina")
+    assert (await order(engine.desk, "tina", "0.05")).ok
     engine.play(5)
     assert "+0.05" in await ask(engine, "/positions btc")
     assert "BTC     buy" in await ask(engine, "/trades")
@@ -119,7 +119,7 @@ async def test_a_persons_order_is_worked_filled_shown_and_flattened(engine):
 
 
 async def test_a_large_order_waits_and_one_deny_ends_it(engine):
-    assert (await ask(engine, "/order sell BTC 0.15", "tina")).startswith("order: waits for approval")
+    assert (await order(engine.desk, "tina", "-0.15")).request == "R1"
     assert "ROLE" in await ask(engine, "/approve R1", "vera")
     assert (await ask(engine, "/deny R1 too big", "rosa")).startswith("deny: done")
     assert "NOT_PENDING" in await ask(engine, "/approve R1", "rolf")
@@ -200,7 +200,7 @@ async def test_old_commands_that_add_risk_are_refused_in_words_and_halts_are_not
 
 @pytest.mark.parametrize("line", ["/flatten because of news", "/flatten everything", "/flatten NOPE"])
 async def test_a_flatten_of_what_is_not_known_halts_and_asks_what_to_close(engine, line):
-    await ask(engine, "/order buy BTC 0.01", "tina")
+    await order(engine.desk, "tina", "0.01")
     engine.play(2)
     reply = await ask(engine, line, "tina")
     assert "HALTED" in reply
@@ -230,9 +230,9 @@ async def test_an_old_flatten_halts_and_asks(engine):
 
 async def test_the_same_request_is_carried_out_once(engine):
     for _ in range(2):
-        reply = plain(await run_line(engine.room, actor("tina"), "/order buy BTC 0.01", "update:1"))
-    assert "order: not done again" in reply
-    assert [done.reason for done in engine.done("manual")] == [None, Reason.REPEATED]
+        reply = plain(await run_line(engine.room, actor("tina"), "/hold BTC", "update:1"))
+    assert "hold: not done again" in reply
+    assert [done.reason for done in engine.done("hold")] == [None, Reason.REPEATED]
 
 
 def test_the_tables_roles_are_the_cores():
@@ -301,31 +301,31 @@ def test_lines_are_classed_by_what_they_may_do():
 async def test_the_largest_lists_are_told_whole(engine):
     assert BTC in engine.desk.instruments()
     for _ in range(30):
-        await ask(engine, "/order buy BTC 0.001", "tina")
+        await order(engine.desk, "tina", "0.001")
         engine.play(1)
     rows = [line for line in (await ask(engine, "/trades 500")).splitlines() if "buy" in line]
     assert len(rows) == len(engine.desk.trades(500)) > 0
 
 
 async def test_recent_orders_show_what_filled_at_which_price_for_which_fee_and_for_whom(engine):
-    await ask(engine, "/order buy SOL 5", "tina")
+    await order(engine.desk, "tina", "5", "SOL")
     engine.play(2)
-    [order] = [view for view in engine.desk.orders(recent=True) if view.instrument.startswith("SOL")]
-    fills = [row for row in engine.desk.trades() if row.cid == order.cid]
-    assert order.filled == 5
-    assert order.average == sum(row.qty * row.price for row in fills) / 5
-    assert order.average < order.price, "the limit leaves room for slippage"
-    assert order.fee == sum(row.fee for row in fills) > 0
+    [shown] = [view for view in engine.desk.orders(recent=True) if view.instrument.startswith("SOL")]
+    fills = [row for row in engine.desk.trades() if row.cid == shown.cid]
+    assert shown.filled == 5
+    assert shown.average == sum(row.qty * row.price for row in fills) / 5
+    assert shown.average < shown.price, "the limit leaves room for slippage"
+    assert shown.fee == sum(row.fee for row in fills) > 0
     said = await ask(engine, "/orders recent SOL")
     row = said.splitlines()[2].split("  ")
-    assert f"{order.average.quantize(order.price).normalize():f}" in said
+    assert f"{shown.average.quantize(shown.price).normalize():f}" in said
     assert row[-1].strip() == "by hand"
 
 
 async def test_what_a_person_opens_after_a_strategy_is_gone_is_not_shown_as_the_strategys(engine):
     await ask(engine, "/strategies load turtle t1 SOL PAPER:main entry_bars=20 interval_s=60", "tina")
     await ask(engine, "/strategies unload t1", "tina")
-    await ask(engine, "/order buy SOL 5", "tina")
+    await order(engine.desk, "tina", "5", "SOL")
     engine.play(2)
     await ask(engine, "/flatten SOL", "tina")
     engine.play(2)
@@ -338,7 +338,7 @@ async def test_what_a_person_opens_after_a_strategy_is_gone_is_not_shown_as_the_
         await ask(engine, f"/approve {request.id}", person)
     await ask(engine, "/strategies load turtle t2 SOL PAPER:main entry_bars=20 interval_s=60", "tina")
     await ask(engine, "/strategies unload t2", "tina")
-    await ask(engine, "/order sell SOL 3", "tina")
+    await order(engine.desk, "tina", "-3", "SOL")
     engine.play(2)
     said = await ask(engine, "/positions SOL")
     assert "by hand" in said

@@ -13,6 +13,7 @@ import time
 import weakref
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -23,7 +24,7 @@ from bot.room import ControlRoom
 from bot.service import ChatOps
 from bot.store import OpsStore
 from domain.codec import encode
-from domain.commands import Actor, Command, Door, Halt
+from domain.commands import Actor, Command, Door, Halt, ManualTarget
 from domain.errors import ConfigError
 from domain.events import Event
 from domain.facts import CommandDone, Fact, FactKey, TradingState
@@ -150,6 +151,13 @@ class Engine:
 
     def done(self, verb: str) -> list[CommandDone]:
         return [fact for fact in self.facts if isinstance(fact, CommandDone) and fact.verb == verb]
+
+
+async def order(desk: Desk, person: str, qty: str = "0.15", base: str = "BTC") -> CommandDone:
+    """A confirmed order of a person's (signed), as `/order` and a yes send it; 0.15 BTC need a vote."""
+    instrument = desk.instrument(base) or ""
+    command = ManualTarget(account="PAPER:main", instrument=instrument, qty=Decimal(qty))
+    return await desk.submit(command, actor(person))
 
 
 class Told(Ledger):

@@ -12,7 +12,7 @@ from domain.commands import Door
 from domain.facts import TradingState
 from domain.security import SecurityBreach
 from risk import policy
-from tests.bot.world import actor, until, world
+from tests.bot.world import actor, order, until, world
 from tests.drills.report import Figures, carry
 
 pytestmark = pytest.mark.timeout(120)
@@ -23,7 +23,7 @@ async def hold(tmp_path) -> tuple[Figures, list[str]]:
     said: list[str] = []
     async with world(tmp_path) as w:
         engine, desk = w.engine, w.desk
-        await run_line(w.room, actor("tina"), "/order buy BTC 0.15", "drill:1")
+        await order(desk, "tina")
         name = next(iter(engine.driver.core.state.requests), "R1")
         begun = engine.driver.core.equity("PAPER:main")
         await w.telegram.stop()

@@ -185,3 +185,21 @@ async def test_what_ended_before_it_is_read_is_over(tmp_path, late):
     again = raised(6, Severity.ERROR, "venue_down", venue="W")
     intake.take(again, 2)
     assert len(room.alerts.open()) == 1
+
+
+async def test_facts_that_change_nothing_are_not_worth_a_write_each(tmp_path):
+    engine, store = Engine(), Mortal(tmp_path / "ops.db", -1)
+    room = ControlRoom(engine.desk, store)
+    await store.start()
+    await room.alerts.start()
+    room.alerts.progress = Progress(spans=[((0, 0), (1, 0))])
+    now = [2_000_000_000_000_000_000]
+    room.alerts.now_ns = lambda: now[0]
+    await room.alerts.tick()
+    store.is_open = True
+    for number in range(2, 120):
+        room.alerts.progress.add((number - 1, 0), (number, 0))
+        now[0] += 10**9
+        await room.alerts.tick()
+    assert store.writes == 1
+    await store.aclose()

@@ -145,3 +145,14 @@ def test_worse_than_it_was_acknowledged_for_is_called_for_anew():
     (said,) = watch.heard()
     assert alert.state is AlertState.FIRING
     assert people(said) == {"tina", "rosa"}
+
+
+def test_a_state_that_gets_better_is_called_for_no_more():
+    watch = Watch()
+    alert = watch.fire("trading", CRITICAL, "By the engine: the disk is full.")
+    watch.wait(MINUTE_S)
+    watch.fire("trading", Severity.WARNING, "By the engine: I1 is reconciled and waits for a resume.")
+    assert alert.severity is Severity.WARNING
+    watch.wait(20 * MINUTE_S, step=5)
+    assert not calls(watch)
+    assert not watch.acts

@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 from msgspec import structs
 
+from bot.carrier import NotSent, OutcomeUnknown, RefusedForGood
 from bot.channels.apprise import AppriseCarrier
-from bot.outbox import NotSent, OutcomeUnknown, RefusedForGood
 from tests.bot.channels.test_email import letter
 
 PHONE = "apprise:phone"

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.carrier import ChannelRefused, NotSent, OutcomeUnknown, RefusedForGood
 from bot.channels.email import EmailCarrier, mail_of
 from bot.config import EmailConfig
 from bot.message import Message, Pairs, Picture, Text
-from bot.outbox import ChannelRefused, NotSent, Outbox, OutcomeUnknown, RefusedForGood
+from bot.outbox import Outbox
 from bot.store import OpsStore
 from domain.facts import Severity
 from tests.bot.servers.certificate import self_signed

@@ -3,10 +3,10 @@
 import pytest
 from msgspec import structs
 
+from bot.carrier import ChannelRefused, NotSent, OutcomeUnknown, RefusedForGood, RetryAfter, dated
 from bot.channels.sms import SmsCarrier
 from bot.config import SmsConfig
 from bot.message import Message, Text
-from bot.outbox import ChannelRefused, NotSent, OutcomeUnknown, RefusedForGood, RetryAfter, dated
 from domain.facts import Severity
 from tests.bot.channels.test_email import letter
 from tests.bot.servers.sms import ACCOUNT, TOKEN, SmsFault, SmsServer

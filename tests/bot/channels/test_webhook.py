@@ -3,9 +3,9 @@
 import pytest
 from msgspec import structs
 
+from bot.carrier import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
 from bot.channels.http import wait_of
 from bot.channels.webhook import WebhookCarrier, key_of
-from bot.outbox import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
 from tests.bot.channels.test_email import letter
 from tests.bot.servers.hook import KEY, SECRET, HookFault, HookServer
 

@@ -130,12 +130,17 @@ async def talk(server: TelegramServer, data: Path) -> None:
 
 
 async def confirmed(server: TelegramServer, count: int) -> None:
-    """The `count`-th order is answered; where it is asked first, yes is said."""
+    """The `count`-th order is asked about, yes is said, and the answer has come."""
+    what = ("Buy 0.1 ETH", "Buy 0.15 BTC")[count - 1]
+
+    def is_asked(one: Sent) -> bool:
+        return one.chat == GROUP and what in one.text and any(b["text"] == "Confirm" for b in one.buttons)
 
     def is_answer(one: Sent) -> bool:
-        return one.chat == GROUP and one.text.lstrip("(").startswith((REPEATED, "order: ", "Order "))
+        return one.chat == GROUP and (f"{what} at the market: " in one.text or "It was carried out once" in one.text)
 
-    await server.wait(is_answer, count=count)
+    server.press(TINA, await server.wait(is_asked), "Confirm")
+    await server.wait(is_answer)
 
 
 def nothing_twice(data: Path) -> None:

@@ -12,7 +12,11 @@ from bot.render import plain
 from bot.reports import compose
 from bot.reports.calendar import Kind, Span
 from bot.reports.service import Reports
+from domain.facts import Severity
 from domain.performance import Performance
+from domain.ports import MAIN_STREAM
+from engine.core.journal import FileJournal
+from engine.verifier import Verifier
 from tests.bot.streams.rooms import CONFIG, Carrier, control_room, say, settled
 from tests.bot.test_pictures import PIXEL
 from tests.bot.world import GROUP, TELEGRAM, Engine
@@ -103,16 +107,14 @@ async def test_days_without_a_trade_are_told_too(tmp_path):
 
 
 async def test_without_its_pictures_a_summary_still_comes(tmp_path, monkeypatch):
-    async def fails(kind, *_, **__):
-        if kind == "equity":
-            raise ValueError("the font is missing")
-        raise TimeoutError
+    async def fails(kind, *_):
+        raise ValueError("the font is missing") if kind == "equity" else TimeoutError
 
     monkeypatch.setattr(compose, "drawn", fails)
     engine = Engine(start_ns=FRIDAY)
     engine.play(5)
     async with control_room(tmp_path, engine) as room:
-        made = await compose.compose(room, Kind.DAILY, Span(FRIDAY - DAY_NS, FRIDAY + DAY_NS), "UTC", FRIDAY)
+        made = await compose.compose(room, Kind.WEEKLY, Span(FRIDAY - DAY_NS, FRIDAY + DAY_NS), "UTC", FRIDAY)
     assert made.pictures == ()
     assert "2 of 2 charts could not be drawn" in plain(made)
 
@@ -210,3 +212,23 @@ async def test_a_person_who_left_gets_nothing(tmp_path):
         await Reports(room).step(FRIDAY + DAY_NS)
         await settled(room)
     assert not [one for one in carrier.sent if "nobody" in one[0]]
+
+
+async def test_an_audit_chain_that_is_not_whole_is_a_critical_alert(tmp_path):
+    engine = Engine()
+    journal = FileJournal(tmp_path / "journal", fsync=False)
+    for seq in range(1, 40):
+        journal.append(MAIN_STREAM, seq, seq, b"x" * 20)
+    journal.flush()
+    engine.desk.records.verifier = Verifier(journal, engine)
+    async with control_room(tmp_path, engine) as room:
+        await Reports(room).verify()
+        assert not room.alerts.open()
+        segment = next((tmp_path / "journal").glob("main-*.journal"))
+        data = bytearray(segment.read_bytes())
+        data[len(data) // 2] ^= 1
+        segment.write_bytes(data)
+        await Reports(room).verify()
+        (alert,) = room.alerts.open()
+        assert (alert.severity, alert.title) == (Severity.CRITICAL, "The audit chain is NOT WHOLE")
+    journal.close()

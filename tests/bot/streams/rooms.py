@@ -3,9 +3,9 @@
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
+from bot.carrier import RefusedForGood
 from bot.config import AlertConfig, BotConfig, DiscordConfig, TelegramConfig
 from bot.message import Message
-from bot.outbox import RefusedForGood
 from bot.room import ControlRoom
 from bot.store import OpsStore
 from bot.verbs import run_line
@@ -62,7 +62,7 @@ async def control_room(tmp_path, engine: Engine, config: BotConfig = CONFIG, car
 
 async def settled(room):
     """Everything that was queued is out: the chats' budgets are refilled for it."""
-    for budget in room.outbox._budgets.values():
+    for budget in [line.budget for line in room.outbox._lines.values()]:
         budget.tokens = budget.burst = 1e9
     await until(lambda: room.outbox.waiting() == 0)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from bot.outbox import Budget
+from bot.budget import Budget
 from tests.bot.servers.discord_objects import CHANNEL, dm_of
 from tests.bot.servers.discord_server import shown
 from tests.bot.world import DISCORD, GROUP, STRANGER, TELEGRAM, Engine, World, until, world

@@ -10,6 +10,7 @@ email: {enabled: true, server: smtp.example.com, user: desk, sender: desk@exampl
 sms: {enabled: true, account: AC1, sender: '+15555550199'}
 hooks: [{name: pager, url: https://example.com/hook, secret: hook_pager}]
 apprise: [{name: phone, url_secret: apprise_phone}]
+heartbeat: {url_secret: heartbeat_url, every: 30s}
 contacts: [{person: tina, email: tina@example.com, sms: '+15555550100'}]
 """
 
@@ -22,7 +23,7 @@ def loaded(tmp_path, text):
 
 def test_a_whole_set_of_channels_is_taken_and_its_secrets_are_known_by_name(tmp_path):
     config = loaded(tmp_path, WHOLE)
-    assert channel_secrets(config) == ["email_password", "sms_token", "hook_pager", "apprise_phone"]
+    assert channel_secrets(config) == ["email_password", "sms_token", "hook_pager", "apprise_phone", "heartbeat_url"]
     fields = bot_fields(config)
     assert fields["hooks"] == [{"name": "pager", "url": "https://example.com/hook", "secret": "hook_pager"}]
     assert fields["contacts"] == [{"person": "tina", "email": "tina@example.com", "sms": "+15555550100"}]
@@ -50,6 +51,8 @@ def test_a_whole_set_of_channels_is_taken_and_its_secrets_are_known_by_name(tmp_
         ("hooks: [{name: a, url: 'https://[x'}]", "expected an https:// address"),
         ("hooks: [{name: a, url_secret: b}, {name: a, url_secret: c}]", "'a' stands twice"),
         ("apprise: [{name: a, url_secret: b}]", "it is an extra"),
+        ("heartbeat: {url: http://x.example}", "expected an https:// address"),
+        ("heartbeat: {url: https://x.example, url_secret: b}", "needs either url, or url_secret"),
         ("contacts: [{person: tine}]", "there is no person 'tine'; did you mean tina"),
         ("alerts: {on_call: [tina, rose]}", "there is no person 'rose'; did you mean rosa"),
         ("alerts: {safe_action: panic}", "safe_action"),

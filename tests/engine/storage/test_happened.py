@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from domain.facts import Alerted, Refused, RequestChanged, TradingStateChanged
+from domain.facts import Alerted, OverrideChanged, Refused, RequestChanged, TradingStateChanged
 from engine.storage.happened import Chronicle, happened
 from engine.storage.projector import Projector
 from tests.engine.storage.fakefacts import INSTRUMENTS, make_facts
@@ -34,6 +34,11 @@ def test_a_period_holds_what_happened_in_it(projector):
     assert dict(found.refused) == Counter(fact.reason.value for fact in within if isinstance(fact, Refused))
     assert [one.ts_ns for one in found.states] == [
         fact.ts_ns for fact in within if isinstance(fact, TradingStateChanged)
+    ]
+    told = [fact for fact in within if isinstance(fact, OverrideChanged)]
+    last_told = {(fact.rule, fact.scope, fact.since_ns): fact for fact in told}
+    assert [(one.rule, one.value, one.persons, one.ended) for one in found.overrides] == [
+        (fact.rule, fact.value, fact.persons, fact.ended) for fact in last_told.values()
     ]
     last_of = {fact.request: fact for fact in facts if isinstance(fact, RequestChanged)}
     assert [one.id for one in found.requests] == [
