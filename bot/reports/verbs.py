@@ -16,6 +16,7 @@ from bot.reports.compose import compose
 from bot.reports.schedules import DESK, Schedule
 from bot.reports.words import run_text
 from bot.rows import reads
+from bot.streams.verbs import UNREACHABLE
 from domain.settings import RoleName
 from domain.verdict import Reason
 
@@ -40,6 +41,8 @@ async def schedule_list(call: Call) -> Message:
     """The caller's summaries and those of the alert chats, with their next runs in the caller's zone."""
     blocks: list[Text | Pairs | Table] = []
     mine, desk = call.room.schedules.of(call.person.id), call.room.schedules.of(DESK)
+    if not call.room.alert_chats:
+        blocks.append(Text("No alert chat is configured: what is meant for them goes nowhere."))
     for title, found in (("To you:", mine), ("To the alert chats:", desk)):
         rows = tuple((one.timing.words, _next(call, one)) for one in found)
         blocks += [Text(title), Pairs(rows)] if rows else [Text(f"{title} none.")]
@@ -66,7 +69,9 @@ async def schedule_set(call: Call) -> Message:
     if refused := _only_admins(call, owner):
         return refused
     timing = timing_of(kind, words)
-    if where and owner != DESK and not call.room.contacts(owner, *where):
+    if owner != DESK and not call.room.contacts(owner, *where):
+        if not where:
+            return refusal("schedule set: refused", UNREACHABLE)
         text = f"I do not know how to reach you by {', '.join(where)}. Addresses are in the configuration: contacts."
         return refusal("schedule set: refused", text)
     zone = call.room.zone(call.person.id) if owner == DESK else ""

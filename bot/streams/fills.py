@@ -151,7 +151,8 @@ class FillCards(Struct, kw_only=True):
 
     def due(self, pace: Pace, now_ns: int) -> list[Card]:
         """Cards to be sent now; each is counted as sent. Those that are over then, or stale, are forgotten."""
-        ready = [card for card in self.cards.values() if card.due_ns and card.due_ns <= now_ns]
+        most_ns = 2 * ROUND_UP_INTERVALS * pace.interval_ns + pace.wait_ns  # later than that: the clock was put back
+        ready = [card for card in self.cards.values() if card.due_ns and not 0 < card.due_ns - now_ns <= most_ns]
         for card in ready:
             card.version += 1
             card.due_ns = 0
@@ -162,13 +163,9 @@ class FillCards(Struct, kw_only=True):
                 self._forget(card)
         return ready
 
-    def next_due_ns(self) -> int:
-        """When something is due next; 0 = nothing is."""
-        return min((card.due_ns for card in self.cards.values() if card.due_ns), default=0)
-
     def _card_for(self, fill: FillBooked, pace: Pace, now_ns: int) -> Card:
         round_up_ns = ROUND_UP_INTERVALS * pace.interval_ns
-        self.begun = [ns for ns in self.begun if now_ns - ns < round_up_ns]
+        self.begun = [ns for ns in self.begun if 0 <= now_ns - ns < round_up_ns]
         is_own = max(len(self.begun), sum(not card.is_round_up for card in self.cards.values())) < MAX_OWN
         shared = next((card for card in self.cards.values() if self._takes(card, pace, now_ns)), None)
         if not is_own and shared is not None:

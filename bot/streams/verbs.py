@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = "/subscribe fills, /subscribe trades of turtle, /subscribe pnl every 5m"
 DOORS: Final = {Door.TELEGRAM: "telegram", Door.DISCORD: "discord"}
+UNREACHABLE: Final = "I cannot write to you alone: open a chat with the bot first, or link an account by /link."
 WHAT: Final = ("fills", "pnl", "trades")
 ALL: Final = "all"
 
@@ -27,8 +28,7 @@ async def subscribe(call: Call) -> Message:
     """From now on, in a message of the caller's own."""
     wanted = _wanted(call)
     if not call.room.contacts(call.person.id):
-        text = "I cannot write to you alone: open a chat with the bot first, or link an account by /link."
-        return refusal("subscribe: refused", text)
+        return refusal("subscribe: refused", UNREACHABLE)
     if wanted.strategy and wanted.strategy not in {view.id for view in call.desk.strategies()}:
         known = [view.id for view in call.desk.strategies()]
         raise UsageError(f"no strategy is called {wanted.strategy!r}: {suggest(wanted.strategy, known)}")

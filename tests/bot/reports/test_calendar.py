@@ -58,11 +58,11 @@ def test_a_run_between_the_two_of_a_repeated_time_does_not_wait_for_the_second()
     assert first(AT_HALF_PAST_TWO, "Europe/Berlin", "2026-10-25 00:45", 1) == ["2026-10-26 01:30"]
 
 
-@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "Australia/Lord_Howe", "Asia/Kathmandu"])
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Australia/Lord_Howe"])
 def test_every_zone_gets_one_summary_of_every_day(zone):
     covered = looked = ns("2026-01-01 00:00")
     told = []
-    for hour in range(0, 24 * 366, 3):
+    for hour in range(0, 24 * 366, 6):
         now = ns("2026-01-01 00:00") + hour * 3600 * 10**9
         if (found := due_span(AT_HALF_PAST_TWO, zone, looked, covered, now)) is not None:
             looked, span = found

@@ -232,3 +232,38 @@ async def test_an_audit_chain_that_is_not_whole_is_a_critical_alert(tmp_path):
         (alert,) = room.alerts.open()
         assert (alert.severity, alert.title) == (Severity.CRITICAL, "The audit chain is NOT WHOLE")
     journal.close()
+
+
+class Killed(Exception):
+    """The process is gone."""
+
+
+def kill(*_):
+    raise Killed
+
+
+@pytest.mark.parametrize("moment", ["before the commit", "after the commit"])
+async def test_a_service_killed_while_it_sends_a_summary_sends_it_once(tmp_path, monkeypatch, moment):
+    engine, carrier = Engine(start_ns=FRIDAY - DAY_NS), Carrier()
+    async with control_room(tmp_path, engine, carrier=carrier) as room:
+        one = replace(room.schedules.of("")[0], looked_ns=FRIDAY)
+        await room.schedules.put(one)
+        victim = room.schedules if moment == "before the commit" else room.outbox
+        monkeypatch.setattr(victim, "told" if victim is room.schedules else "accept", kill)
+        with pytest.raises(Killed):
+            await Reports(room).step(FRIDAY + DAY_NS)
+        monkeypatch.undo()
+        monkeypatch.setattr(compose, "drawn", kill)
+    async with control_room(tmp_path, engine, carrier=carrier) as room:
+        for minute in range(3):
+            await Reports(room).step(FRIDAY + DAY_NS + minute * HOUR_NS // 60)
+        await settled(room)
+    assert titles(carrier, CHAT) == ["Daily summary"]
+
+
+async def test_who_cannot_be_reached_is_not_promised_a_summary(tmp_path):
+    async with control_room(tmp_path, Engine(), BotConfig()) as room:
+        refused = await say(room, "vera", "/schedule set daily 08:00")
+        assert not refused.ok
+        assert "cannot write to you alone" in plain(refused)
+        assert "No alert chat is configured" in plain(await say(room, "vera", "/schedule"))

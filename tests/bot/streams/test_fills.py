@@ -179,3 +179,10 @@ def test_a_round_up_reads_well_on_a_phone():
         "what          fills  average    net\n"
         "buy 0.03 BTC      3    64000  +3.21"
     )
+
+
+def test_a_clock_that_is_put_back_holds_nothing_back():
+    stream = Stream()
+    stream.play(7200, fill("a", 100))
+    stream.play(0)
+    assert len(stream.sent) == 1

@@ -1,5 +1,7 @@
 """Streams reach who wants them: fills once and right, across restarts; a ticker that edits one message."""
 
+import pytest
+
 from bot.config import AlertConfig
 from bot.render import plain
 from bot.streams.service import Streams
@@ -65,7 +67,7 @@ async def test_trades_of_one_strategy_go_to_who_asked_for_them_alone(tmp_path):
         streams = Streams(room, AlertConfig(fills=False), clock)
         await streams.step(clock())
         await trade(room, "1", instrument="SOL-USDC-PERP.PAPER")
-        engine.play(120)
+        engine.play(60)
         await fed(streams, engine, 0, clock, 60)
         await settled(room)
         assert any(strategy in text for _, text in carrier.to(VERA))
@@ -207,3 +209,41 @@ async def test_fills_that_come_faster_than_they_are_read_are_read_again(tmp_path
         await streams.step(clock())
         await settled(room)
         assert len(carrier.to(CHAT)) == 4
+
+
+class Killed(Exception):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("moment", ["before the commit", "after the commit"])
+async def test_a_service_killed_while_it_tells_a_fill_tells_it_once(tmp_path, monkeypatch, moment):
+    engine, carrier = Engine(), Carrier()
+    clock = Clock(engine.now_ns())
+
+    def kill(*_):
+        raise Killed
+
+    async with control_room(tmp_path, engine, carrier=carrier) as room:
+        streams = Streams(room, AlertConfig(), clock)
+        await streams.resume()
+        told = len(engine.facts)
+        await trade(room, "0.001")
+        engine.play(1)
+        await fed(streams, engine, told, clock)
+        clock.forward(3)
+        monkeypatch.setattr(
+            room.store if moment == "before the commit" else room.outbox,
+            "insert" if moment == "before the commit" else "accept",
+            kill,
+        )
+        with pytest.raises(Killed):
+            await streams.step(clock())
+        monkeypatch.undo()
+    async with control_room(tmp_path, engine, carrier=carrier) as room:
+        streams = Streams(room, AlertConfig(), clock)
+        await streams.resume()
+        for _ in range(4):
+            clock.forward(20)
+            await streams.step(clock())
+        await settled(room)
+    assert [text.partition(" at ")[0] for _, text in carrier.to(CHAT)] == ["by hand: bought 0.001 BTC"]
