@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot import render
+from bot.carrier import dated
 from bot.channels.dialects import sms_length
 from bot.channels.email import mail_of
 from bot.channels.webhook import body_of
 from bot.discord_send import embed_of
+from bot.letters import DIALECTS
 from bot.message import Button, Code, Message, Pairs, Picture, Table, Text
-from bot.outbox import DIALECTS, dated
 from bot.room import ControlRoom
 from bot.store import Letter, OpsStore
 from bot.verbs import VERBS, run_verb
@@ -185,7 +186,9 @@ def test_mail_text_messages_and_webhooks_take_it_too(message):
     sent = mail_of(dated(letter("email:tina@example.org", mail)), "bot@example.org").as_bytes()
     read = BytesParser(policy=policy.default).parsebytes(sent)
     assert "\n" not in read["Subject"]
-    assert read.get_body(("plain",)).get_content().strip()
+    body = read.get_body(("plain",))
+    assert body is not None
+    assert body.get_content().strip()
     (short,) = DIALECTS["sms"](message)
     assert sms_length(dated(letter("sms:+15550001", short)).parcel.text) <= 160
     assert short.text.strip()
