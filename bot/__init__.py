@@ -20,5 +20,6 @@ Talks to the service only through `engine.desk`; imports nothing else but `domai
     alerting   what stands, who is told of it, who is called when nobody acts
     console    the terminal's and the dashboard's line
     local      the terminal's door into a running service
+    charts     pictures, drawn in a process of their own; pnl tells the same figures in words
     service    `ChatOps`: what `main.py` starts
 """

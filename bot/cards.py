@@ -1,8 +1,8 @@
 """Cards: what waits for votes and what is loosened, sent once and kept up to date on every channel.
 
 A request's card goes to the alert chats and privately to those who may approve, never to who asked; when it is decided
-its buttons go, everywhere. At half of its time a reminder goes the same way. An override's card goes to everybody and
-counts down until the limit holds again.
+its buttons go, everywhere. The time that is left counts down on it, and at half of its time a reminder goes the same
+way. An override's card goes to everybody and counts down until the limit holds again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bot.message import Message, Text, age_text, stamp
 from bot.outbox import Outbox
 from bot.votes import override_blocks, request_blocks
 from domain.facts import OverrideChanged, RequestChanged, RequestStatus, Severity
-from domain.settings import MINUTE_NS, RoleName
+from domain.settings import MINUTE_NS, SECOND_NS, RoleName
 from domain.views import OverrideView, RequestView
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ SLOWLY_MIN = 10
 Room = Bot
 STEP_MIN = 5
 LOOK_S = 5.0
+FINE_MIN = 2
+FINE_NS = 30 * SECOND_NS
+"""In the last minutes of a request its countdown goes on in steps of this."""
 
 
 class Cards:
@@ -50,6 +53,8 @@ class Cards:
         self._private = private
         self._counted: dict[str, int] = {}
         """Minutes left that an override's card shows."""
+        self._left: dict[str, int] = {}
+        """Time left that a request's card shows."""
         self._counted_s = float("-inf")
 
     async def show_all(self) -> None:
@@ -80,6 +85,7 @@ class Cards:
         """Send the card of a request, or bring the one that was sent up to date."""
         first = f"request:{view.id}:{view.digest}"
         open_now = view.status == RequestStatus.PENDING
+        self._left[view.id] = _left_of(view, self._desk.status().ts_ns)
         for recipient in self._approvers(view.requester):
             card = self._card(view, recipient, open_now=open_now)
             if open_now and await self._outbox.post(first, [recipient], card):
@@ -154,6 +160,7 @@ class Cards:
         """Bring the cards of overrides up to date with the time that is left."""
         self._counted_s = time.monotonic()
         status = self._desk.status()
+        await self._count_requests_down(status.ts_ns)
         for view in status.overrides:
             first = _first(view.request, view.since_ns)
             left = -(-max(0, view.until_ns - status.ts_ns) // MINUTE_NS)
@@ -165,6 +172,20 @@ class Cards:
             if not await self._outbox.post(first, self.everybody(), card):
                 await self._outbox.post(f"{first}:{shown}", self.everybody(), card, replaces=first)
 
+    async def _count_requests_down(self, now_ns: int) -> None:
+        """Bring the cards of waiting requests up to date with the time that is left."""
+        waiting = self._desk.pending()
+        self._left = {view.id: self._left[view.id] for view in waiting if view.id in self._left}
+        for view in waiting:
+            shown = _left_of(view, now_ns)
+            if self._left.setdefault(view.id, shown) == shown:
+                continue
+            self._left[view.id] = shown
+            first = f"request:{view.id}:{view.digest}"
+            for recipient in self._approvers(view.requester):
+                card = self._card(view, recipient, open_now=True)
+                await self._outbox.post(f"{first}:left:{shown // SECOND_NS}", [recipient], card, replaces=first)
+
     def _override_card(self, view: OverrideView, now_ns: int) -> Message:
         blocks = override_blocks(view, now_ns)
         card = Message(title=f"OVERRIDE in force: {view.rule}", blocks=blocks, severity=Severity.WARNING)
@@ -172,6 +193,15 @@ class Cards:
 
     def _stamp(self) -> str:
         return stamp(self._desk.status(), time.time_ns())
+
+
+def _left_of(view: RequestView, now_ns: int) -> int:
+    """The time left of a request in the steps in which it is shown: the less there is, the finer."""
+    left_ns = max(0, view.expires_ns - now_ns)
+    step_ns = MINUTE_NS if left_ns > FINE_MIN * MINUTE_NS else FINE_NS
+    if left_ns > SLOWLY_MIN * MINUTE_NS:
+        step_ns = STEP_MIN * MINUTE_NS
+    return -(-left_ns // step_ns) * step_ns
 
 
 def _first(request: str, since_ns: int) -> str:

@@ -64,7 +64,7 @@ def _rows(seen: Performance, zone: str) -> Iterator[tuple[str, str]]:
         verb = "in" if seen.deposits > 0 else "out"
         yield "paid " + verb, f"{money(abs(seen.deposits))}, which is no {'profit' if seen.deposits > 0 else 'loss'}"
     yield "drawdown", _drawdown(seen, zone)
-    yield "trades", f"{seen.trades} round trips, {seen.fills} fills"
+    yield "trades", f"{seen.trades} round trip{'' if seen.trades == 1 else 's'}, {seen.fills} fills"
     if seen.trades:
         yield "win rate", _win_rate(seen)
         yield "profit factor", _ratio(seen.profit_factor)

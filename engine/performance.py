@@ -5,7 +5,6 @@ Samples are of all accounts together; see `domain.performance` for what the figu
 
 from __future__ import annotations
 
-import datetime as dt
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from decimal import Decimal
@@ -17,36 +16,13 @@ from msgspec.structs import replace
 from domain.account import venue_of
 from domain.facts import CashKind, EquitySampled, FactKey, PositionSampled
 from domain.instrument import ZERO
-from domain.performance import CurvePoint, Day, Fall, Gap, Part, Performance
-from domain.settings import DAY_NS, MINUTE_NS
+from domain.performance import Day, Part, Performance
 from engine.core.core import Core
 from engine.core.portfolio import equity_fact, position_facts
+from engine.curve import Curve
 from risk.statistics import RoundTrips, profit_factor, sharpe, sortino, win_rate
 
-BUCKETS = 400
-"""Spans of a thinned curve; of each its first and last point, its highs and its lows are kept."""
-GAP_NS = 10 * MINUTE_NS
-"""Without a sample for so long nothing is known, and nothing is drawn; with a slower timer for three of its ticks."""
-MOST_GAPS = 200
 NOBODY = "not attributed"
-ONE = Decimal(1)
-
-
-class Sample(Struct, frozen=True, gc=False):
-    """All accounts at one event: what they hold, and what they have earned and paid since they exist."""
-
-    seq: int
-    ts_ns: int
-    equity: Decimal
-    unrealised: Decimal
-    realised: Decimal
-    fees: Decimal
-    funding: Decimal
-
-    @property
-    def deposits(self) -> Decimal:
-        """Paid in less paid out, since the beginning."""
-        return self.equity - self.unrealised - self.realised + self.fees - self.funding
 
 
 class FillRow(Struct, frozen=True, gc=False):
@@ -107,139 +83,6 @@ def now_of(core: Core, now_ns: int, told: FactKey) -> Now:
         equity=tuple(equity_fact(core, account) for account in state.accounts.values()),
         held=tuple(held),
     )
-
-
-class Curve:
-    """Equity through a period: its days, its deepest fall, its growth, and points enough to draw it."""
-
-    def __init__(self, first: Sample, end_ns: int, sample_ns: int = MINUTE_NS) -> None:
-        """Begin with the period's first sample; the last one is at `end_ns`, and they are `sample_ns` apart."""
-        self.first = self.last = first
-        self.gaps: list[Gap] = []
-        self._gap_ns = max(GAP_NS, 3 * sample_ns)
-        self.days: list[Day] = []
-        self.worst = Fall(peak_ns=first.ts_ns, trough_ns=first.ts_ns)
-        self.drawdown = ZERO
-        self._paid_in = self._paid_at_start = first.deposits
-        self._day_from = first
-        self._peak, self._peak_ns = max(ZERO, first.equity), first.ts_ns
-        self._grown, self._base = ONE, first.equity
-        self._closes: list[tuple[int, Decimal]] = []
-        self._bucket_ns = max(1, (end_ns - first.ts_ns) // BUCKETS)
-        self._bucket = -1
-        self._kept: list[CurvePoint] = []
-        self._points: list[CurvePoint] = []
-        self._point(first)
-
-    def add(self, now: Sample) -> None:
-        """The next sample."""
-        last, paid_in = self.last, now.deposits
-        flow = paid_in - self._paid_in
-        if now.ts_ns // DAY_NS != last.ts_ns // DAY_NS:
-            self._closes.append((last.ts_ns, self._index(last)))
-            self._close_day(now)
-        if now.ts_ns - last.ts_ns > self._gap_ns and len(self.gaps) < MOST_GAPS:
-            self.gaps.append(Gap(last.ts_ns, now.ts_ns))
-        if flow:
-            self._paid_in = paid_in
-            self._restate(now, now.equity - flow)
-        self._fall(now)
-        self.last = now
-        self._point(now)
-
-    def points(self) -> tuple[CurvePoint, ...]:
-        """The thinned curve, in order of time."""
-        self._keep()
-        return tuple(self._points)
-
-    @property
-    def growth(self) -> Decimal | None:
-        """Time-weighted return; None where there was no capital."""
-        return self._index(self.last) - ONE if self._base > 0 else None
-
-    def closes(self) -> list[tuple[int, Decimal]]:
-        """Worth of what was one at the start, at the last sample of every UTC day."""
-        return [*self._closes, (self.last.ts_ns, self._index(self.last))]
-
-    def finish(self) -> None:
-        """The last sample was added: its day ends with it."""
-        if self.last.ts_ns > self._day_from.ts_ns:
-            self._close_day(self.last)
-
-    def _index(self, sample: Sample) -> Decimal:
-        return self._grown * sample.equity / self._base if self._base > 0 else self._grown
-
-    def _restate(self, now: Sample, before: Decimal) -> None:
-        """Money came or went: `before` would equity have been without it."""
-        if self._base > 0 and before > 0:
-            self._grown *= before / self._base
-        self._base = now.equity
-        if before > 0 and now.equity > 0:
-            self._peak *= now.equity / before
-        else:
-            self._peak, self._peak_ns = max(ZERO, now.equity), now.ts_ns
-
-    def _fall(self, now: Sample) -> None:
-        if now.equity >= self._peak or self._peak <= 0:
-            worst = self.worst
-            if worst.fraction and worst.peak_ns == self._peak_ns and not worst.recovered_ns:
-                self.worst = replace(worst, recovered_ns=now.ts_ns)
-            self._peak, self._peak_ns = max(ZERO, now.equity), now.ts_ns
-            self.drawdown = ZERO
-            return
-        self.drawdown = (self._peak - now.equity) / self._peak
-        if self.drawdown > self.worst.fraction:
-            lost = self._peak - now.equity
-            self.worst = Fall(fraction=self.drawdown, amount=lost, peak_ns=self._peak_ns, trough_ns=now.ts_ns)
-
-    def _close_day(self, now: Sample) -> None:
-        start, self._day_from = self._day_from, now
-        self.days.append(
-            Day(
-                day=dt.datetime.fromtimestamp(start.ts_ns // DAY_NS * (DAY_NS // 10**9), tz=dt.UTC).date().isoformat(),
-                from_ns=start.ts_ns,
-                realised=now.realised - start.realised,
-                unrealised=now.unrealised - start.unrealised,
-                fees=now.fees - start.fees,
-                funding=now.funding - start.funding,
-                deposits=now.deposits - start.deposits,
-                equity=now.equity,
-            )
-        )
-
-    def _point(self, now: Sample) -> None:
-        bucket = (now.ts_ns - self.first.ts_ns) // self._bucket_ns
-        if bucket != self._bucket:
-            self._keep()
-            self._bucket = bucket
-        profit = now.equity - self.first.equity - self._paid_in + self._paid_at_start
-        self._kept.append(CurvePoint(now.ts_ns, now.equity, self.drawdown, profit))
-
-    def _keep(self) -> None:
-        """Of the points of one span, those that a drawing must not lose."""
-        kept = self._kept
-        if len(kept) > 2:
-            extremes = [kept[0], kept[-1], max(kept, key=_drawdown)]
-            extremes += [choose(kept, key=key) for key in (_equity, _profit) for choose in (min, max)]
-            kept = sorted({point.ts_ns: point for point in extremes}.values(), key=_time)
-        self._points += kept
-        self._kept = []
-
-
-def _time(point: CurvePoint) -> int:
-    return point.ts_ns
-
-
-def _equity(point: CurvePoint) -> Decimal:
-    return point.equity
-
-
-def _profit(point: CurvePoint) -> Decimal:
-    return point.profit
-
-
-def _drawdown(point: CurvePoint) -> Decimal:
-    return point.drawdown
 
 
 class _Share:

@@ -50,4 +50,4 @@ async def sheet_of(kind: str, room: ControlRoom, since_ns: int, until_ns: int, s
 def words_of(sheet: Sheet) -> str:
     """The picture in words, for who cannot see it and for doors that show none."""
     parts = [f"{sheet.title}: {sheet.empty or sheet.figure}", sheet.subtitle, sheet.footer]
-    return ". ".join(" · ".join(part.split("\n")) for part in parts if part)
+    return ". ".join(" · ".join(part.split("\n")).rstrip(".") for part in parts if part)

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Engine, select
 
 from domain.instrument import ZERO, Instrument, InstrumentId
 from domain.performance import ExposurePoint, Exposures, Gap
-from engine.performance import GAP_NS, Now
+from engine.curve import GAP_NS
+from engine.performance import Now
 from engine.storage import schema
 
 BUCKETS = 300

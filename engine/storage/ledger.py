@@ -8,16 +8,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Engine, Select, select
+from sqlalchemy import Connection, Engine, Select, String, select, type_coerce
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import MoonDevError
+from domain.facts import CashKind
 from domain.instrument import ZERO, InstrumentId
 from domain.performance import Exposures, Performance
+from domain.settings import MINUTE_NS
 from domain.views import TradeRow
-from engine.performance import Book, CashRow, Curve, FillRow, HeldRow, Now, Sample, summed_up
+from engine.curve import Curve, Money, Sample
+from engine.performance import Book, CashRow, FillRow, HeldRow, Now, summed_up
 from engine.storage import schema
 from engine.storage.exposure import read_exposure
 from engine.storage.projector import Projector
@@ -30,6 +33,7 @@ LOOK_S = 0.02
 AWAY = "the database cannot be read"
 MOST_FILLS_SHOWN = 20_000
 ROWS = 2_000
+Books: TypeAlias = tuple[Money, Money, Money, Money]
 MOST_FILLS_BEFORE = 5_000
 """Fills before the period that are read to find out where a round trip began."""
 LATE_NS = 300_000_000_000
@@ -104,12 +108,10 @@ def read_performance(
             problem = _why_nothing(connection, since_ns, until_ns, now)
             return Performance(since_ns=since_ns, until_ns=until_ns, problem=problem)
         end_ns = min(until_ns, now.ts_ns if now is not None else until_ns)
-        step = {"sample_ns": now.sample_ns} if now is not None else {}
-        curve = Curve(first, max(end_ns, first.ts_ns), **step)
-        for sample in samples:
-            curve.add(sample)
-            if sample.ts_ns >= until_ns:
-                break
+        curve = _curve(first, samples, max(end_ns, first.ts_ns), now, _flows(connection, first.seq))
+        if curve.paid_in != curve.last.deposits - curve.first.deposits:  # an older build did not tell every movement
+            again = _samples(connection, since_ns, until_ns, now)
+            curve = _curve(next(again, first), again, max(end_ns, first.ts_ns), now, None)
         if since_ns and first.ts_ns - since_ns > LATE_NS:
             what = "The records begin" if not first.seq else "There was no sample before; the figures begin"
             said.append(f"{what} at {_when(first.ts_ns)}, later than asked for.")
@@ -124,44 +126,59 @@ def read_performance(
     return summed_up(since_ns, until_ns, curve, book, said)
 
 
-def _samples(connection: Connection, since_ns: int, until_ns: int, now: Now | None) -> Iterator[Sample]:
-    """Samples of all accounts together from the first one at or after `since_ns`, at last the books as they stand.
+def _curve(
+    first: Sample, rest: Iterator[Sample], end_ns: int, now: Now | None, flows: list[tuple[int, Decimal]] | None
+) -> Curve:
+    curve = Curve(first, end_ns, now.sample_ns if now is not None else MINUTE_NS, flows)
+    add = curve.add
+    for sample in rest:
+        add(sample)
+    return curve
 
-    An account that is missing in one counts as it was last.
+
+def _flows(connection: Connection, after_seq: int) -> list[tuple[int, Decimal]]:
+    """Money that was paid in and out after an event."""
+    table = schema.cash_moves
+    query = select(table.c.seq, table.c.amount).where(table.c.kind == CashKind.DEPOSIT, table.c.seq > after_seq)
+    return [(seq, amount) for seq, amount in connection.execute(query.order_by(table.c.seq, table.c.idx))]
+
+
+def _samples(connection: Connection, since_ns: int, until_ns: int, now: Now | None) -> Iterator[Sample]:
+    """Samples of all accounts together from the first one at or after `since_ns` to the first one at or after the end.
+
+    At last the books as they stand. An account that is missing in one counts as it was last.
     """
-    table = schema.equity
-    columns = (
-        table.c.seq,
-        table.c.ts_ns,
-        table.c.account,
-        table.c.equity,
-        table.c.unrealised,
-        table.c.realised,
-        table.c.fees,
-        table.c.funding,
-    )
-    query = select(*columns).where(table.c.ts_ns >= since_ns).order_by(table.c.seq, table.c.idx)
     opening = _opening(connection, since_ns, now)
     if opening is not None:
         yield opening
-    known: dict[str, tuple[Decimal, ...]] = {}
+        if opening.ts_ns >= until_ns:
+            return
+    known: dict[str, tuple[Decimal, Books]] = {}
     seq = ts_ns = 0
-    for row in _stream(connection, query):
-        if row[0] != seq:
+    for row_seq, row_ts_ns, account, equity, *books in _stream(connection, _all_samples(since_ns)):
+        if row_seq != seq:
             if seq:
                 yield _together(seq, ts_ns, known)
                 if ts_ns >= until_ns:
                     return
-            seq, ts_ns = row[0], row[1]
-        known[row[2]] = row[3:]
+            seq, ts_ns = row_seq, row_ts_ns
+        known[account] = (Decimal(equity), tuple(books))
     if seq:
         yield _together(seq, ts_ns, known)
         if ts_ns >= until_ns:
             return
     if now is not None and now.seq > seq and now.ts_ns >= since_ns and now.equity:
         for fact in now.equity:
-            known[fact.account] = (fact.equity, fact.unrealised, fact.realised, fact.fees, fact.funding)
+            known[fact.account] = (fact.equity, (fact.unrealised, fact.realised, fact.fees, fact.funding))
         yield _together(now.seq, now.ts_ns, known)
+
+
+def _all_samples(since_ns: int) -> Select[Any]:
+    """Money comes as the database has it: text or number."""
+    table = schema.equity
+    money = [type_coerce(table.c[name], String()) for name in ("equity", "unrealised", "realised", "fees", "funding")]
+    query = select(table.c.seq, table.c.ts_ns, table.c.account, *money)
+    return query.where(table.c.ts_ns >= since_ns).order_by(table.c.seq, table.c.idx)
 
 
 def _opening(connection: Connection, since_ns: int, now: Now | None) -> Sample | None:
@@ -180,14 +197,15 @@ def _opening(connection: Connection, since_ns: int, now: Now | None) -> Sample |
     for of_money in (schema.fills, schema.cash_moves):
         query = select(of_money.c.ts_ns).order_by(of_money.c.seq, of_money.c.idx).limit(1)
         began_ns = min(began_ns, connection.execute(query).scalar() or began_ns)
-    return Sample(0, began_ns, paid_in, ZERO, ZERO, ZERO, ZERO) if since_ns <= began_ns else None
+    return Sample(0, began_ns, paid_in) if since_ns <= began_ns else None
 
 
-def _together(seq: int, ts_ns: int, known: dict[str, tuple[Decimal, ...]]) -> Sample:
+def _together(seq: int, ts_ns: int, known: dict[str, tuple[Decimal, Books]]) -> Sample:
     if len(known) == 1:
-        (figures,) = known.values()
-        return Sample(seq, ts_ns, *figures)
-    return Sample(seq, ts_ns, *(sum(column, start=ZERO) for column in zip(*known.values(), strict=True)))
+        ((equity, books),) = known.values()
+        return Sample(seq, ts_ns, equity, (books,))
+    equities, all_books = zip(*known.values(), strict=True)
+    return Sample(seq, ts_ns, sum(equities, start=ZERO), all_books)
 
 
 def _stream(connection: Connection, query: Select[Any]) -> Iterator[Any]:

@@ -35,6 +35,19 @@ async def test_people_are_reminded_at_half_time_but_not_who_asked(tmp_path: Path
         assert not [one for one in w.telegram.sent if "expires in" in one.text and one.chat == TELEGRAM["tina"]]
 
 
+async def test_the_time_left_to_vote_counts_down_on_the_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.cards.LOOK_S", 0.01)
+    async with world(tmp_path, "telegram") as w:
+        await order(w.desk, "tina")
+        card = await w.telegram.wait(lambda one: bool(one.buttons) and one.chat == TELEGRAM["rosa"])
+        await until(lambda: bool(w.chat.outbox.waiting() == 0))
+        w.engine.play(45)
+        edited = await w.telegram.wait(lambda one: one.method == "editMessageText" and one.chat == TELEGRAM["rosa"])
+        assert edited.message_id == card.message_id
+        assert "left      75 s" in edited.text
+        assert [button["text"] for button in edited.buttons] == ["Approve", "Deny"]
+
+
 async def test_an_override_counts_down_everywhere_and_its_card_says_when_it_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,9 +91,11 @@ class Door:
         kind = card.data[answer].partition(":")[0]
         number = card.under.message_id if self.is_telegram else card.under["id"]
 
+        shown_at = self.server.sent.index(card.under)
+
         def gone(one: Any) -> bool:
             same = (one.message_id if self.is_telegram else one["id"]) == number
-            return same and not self.data(one, kind)
+            return same and not self.data(one, kind) and self.server.sent.index(one) > shown_at
 
         await self.server.wait(gone, 8)
 

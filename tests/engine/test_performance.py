@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from domain.performance import Part
 from domain.settings import DAY_NS, MINUTE_NS
-from engine.performance import BUCKETS, Book, CashRow, Curve, FillRow, HeldRow, Sample, summed_up
+from engine.curve import BUCKETS, Curve, Sample
+from engine.performance import Book, CashRow, FillRow, HeldRow, summed_up
 
 ZERO = Decimal(0)
 MIDNIGHT = 20_000 * DAY_NS
@@ -17,7 +18,7 @@ def sample(minute: int, equity: int | str, deposits: int | str = 100, fees: int 
     """So many minutes after midnight; what was not paid in was earned, and is realised."""
     worth = Decimal(equity)
     realised = worth - Decimal(deposits) + fees
-    return Sample(minute + 1, MIDNIGHT + minute * MINUTE_NS, worth, ZERO, realised, Decimal(fees), ZERO)
+    return Sample(minute + 1, MIDNIGHT + minute * MINUTE_NS, worth, ((ZERO, realised, Decimal(fees), ZERO),))
 
 
 def curve_of(*samples: Sample) -> Curve:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -48,6 +49,13 @@ def fills_in_the_journal(program: Program) -> dict[str, Filled]:
     return found
 
 
+def ordered(program: LocalProgram, line: str) -> str:
+    """An order, and the answer to the yes that it asks for."""
+    asked = re.search(r"/confirm C[0-9]+", program.ask(line))
+    assert asked is not None
+    return program.ask(asked[0])
+
+
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[LocalProgram]:
     program = LocalProgram(tmp_path)
@@ -64,7 +72,7 @@ def test_it_trades_is_killed_starts_again_and_agrees_with_the_venue(program: Loc
     assert "HYPERLIQUID  local, connected" in said
     program.until("/status", "trading ACTIVE")
     program.until("/orders", "BTC buy 0.01 quote", 60)
-    assert "Working" in program.ask("/order buy DOGE 2000")
+    assert "Working" in ordered(program, "/order buy DOGE 2000")
     program.until("/trades", "DOGE buy 2000")
     program.kill()
 
@@ -72,7 +80,7 @@ def test_it_trades_is_killed_starts_again_and_agrees_with_the_venue(program: Loc
     program.ready(60)
     program.until("/positions", "DOGE +2000")
     program.until("/status", "trading ACTIVE")
-    assert "Working" in program.ask("/order sell DOGE 500")
+    assert "Working" in ordered(program, "/order sell DOGE 500")
     program.until("/positions", "DOGE +1500")
     program.ask("/halt the test is over")
     end = time.monotonic() + 30
