@@ -6,6 +6,7 @@ error that names the option.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ class Screen:
 
     def __init__(self, *, yes: bool = False) -> None:
         self.asks = not yes and sys.stdin.isatty()
+        self._has_blocks = (sys.stdout.encoding or "").lower().startswith("utf")
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a name that the terminal cannot show must not end the set-up
         self._out = Console(highlight=False, soft_wrap=True)
 
     def step(self, title: str, why: str) -> None:
@@ -80,7 +84,7 @@ class Screen:
     def qr(self, url: str) -> None:
         """A link as text, and as a picture for a phone's camera where there is a terminal to draw on."""
         self.say(f"  {url}")
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and self._has_blocks:
             import segno
 
             segno.make(url, error="l").terminal(compact=True)
@@ -89,7 +93,7 @@ class Screen:
     def waiting(self, text: str) -> Iterator[None]:
         """While something is waited for."""
         if sys.stdout.isatty():
-            with self._out.status(escape(f"{text} (Ctrl-C stops; what is done is kept)")):
+            with self._out.status(escape(f"{text} (Ctrl-C stops; what is done is kept)"), spinner="line"):
                 yield
         else:
             self.say(text)

@@ -6,6 +6,7 @@ when the old one was deleted. Who cannot be reached any more is taken off the li
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -85,7 +86,10 @@ class Ticker:
             row = store.db.execute(REFUSED, (first, first, recipient)).fetchone()
             return row is not None and row[0] == "failed"
 
-        return await store.run(work)
+        try:
+            return await store.run(work)
+        except sqlite3.Error:
+            return False
 
 
 def profit_now(desk: Desk, one: Subscription, clock: str) -> Message:

@@ -266,3 +266,17 @@ async def test_a_partner_gets_an_authenticator_and_the_demo_person_goes(tmp_path
     assert told["approvals"] == {"requester_counts": True}
     assert "# me" in file.read_text()
     assert f"totp_bob = {secret}" in (data / "secrets").read_text()
+
+
+async def test_a_terminal_that_shows_plain_letters_only_gets_the_link_without_its_picture(tmp_path: Path) -> None:
+    async with telegram() as server:
+        file = settings_for(server, tmp_path / "mine.yaml")
+        file.write_text(f"{file.read_text()}persons: [{{id: anna, name: Zoë, role: admin}}, {{id: bob, role: risk}}]\n")
+        words = ("--person", "anna", "--data", str(tmp_path / "data"), "--config", str(file))
+        ascii_only = {"PYTHONIOENCODING": "ascii", "MOONDEV_TELEGRAM_TOKEN": TOKEN}
+        async with Terminal("init", "telegram", *words, **ascii_only) as t:
+            await t.until("?start=")
+            await t.until("Waiting for the phone")
+            t.interrupt()
+            assert await t.ended() == 130
+    assert t.shown.isascii()
