@@ -13,7 +13,9 @@ Talks to the service only through `engine.desk`; imports nothing else but `domai
     jobs       backtests that people ask for, beside trading
     start      the guided set-up: `moondev init`
     store      the operational database: inbox and outbox
-    outbox     durable, budgeted, critical-first delivery
+    outbox     durable, budgeted, critical-first delivery; line, budget, bundle, handover, reach are its parts
+    channels/  e-mail, SMS, webhooks, apprise; canary and heartbeat
+    contacts   where people are reached, and instead
     sessions   the durable Telegram inbox and its lanes; a halt has its own
     telegram, discord   thin adapters over the two client libraries
     alerts     the reader of the desk's facts

@@ -28,6 +28,7 @@ from bot.store import OpsStore
 from domain.commands import Command
 from domain.facts import CommandDone, Severity
 from domain.security import PressRefused
+from domain.verdict import Reason
 
 if TYPE_CHECKING:
     from engine.desk import Desk
@@ -135,7 +136,7 @@ class Confirms:
         if self.now_ns() > preview.until_ns:
             ended = await self._answer(preview, Answer.EXPIRED)
             return await self._shown(call, ended, _over(ended))
-        if given == NO and not is_unsent:
+        if given == NO:
             ended = await self._answer(preview, Answer.CANCELLED)
             return await self._shown(call, ended, _over(ended))
         return await self._send(call, preview)
@@ -151,6 +152,8 @@ class Confirms:
         done = await self._desk.submit(
             preview.command, call.actor, request_id=preview.request_id, sent_ts_ns=call.sent_ts_ns
         )
+        if done.reason is Reason.REPEATED:  # another press was quicker
+            return closed(preview)
         teller = self.tellers.get(type(preview.command), _told)
         return await self._shown(call, preview, await teller(call, preview, done))
 

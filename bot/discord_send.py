@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import discord
 
 from bot.buttons import PATTERN
-from bot.carrier import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
+from bot.carrier import ChannelRefused, NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
 from bot.render import Parcel
 from bot.store import Letter
 from domain.facts import Severity
@@ -88,8 +89,7 @@ class DiscordCarrier:
                 if replaces_id and await _edited(channel, int(replaces_id), parcel):
                     return replaces_id
                 extras: dict[str, Any] = {"file": file_of(parcel), "view": view_of(parcel)}
-                if letter.id:
-                    extras["nonce"] = f"outbox{letter.id}"
+                extras["nonce"] = nonce_of(letter)
                 if parcel.pings:
                     extras["content"] = " ".join(f"<@{number}>" for number in parcel.pings)
                     called = [discord.Object(number) for number in parcel.pings]
@@ -124,6 +124,11 @@ async def _edited(channel: discord.DMChannel | discord.PartialMessageable, numbe
     return True
 
 
+def nonce_of(letter: Letter) -> str:
+    """The same for every repetition of a letter, also by another run; Discord takes 25 characters."""
+    return sha256(f"{letter.event}\n{letter.part}\n{letter.recipient}".encode()).hexdigest()[:24]
+
+
 def _is_private(recipient: str) -> bool:
     return recipient.startswith("discord:@")
 
@@ -136,6 +141,8 @@ def translated(error: Exception) -> Exception:
             return RetryAfter(error.retry_after)
         case discord.HTTPException() if error.status == 429:
             return RetryAfter(TOO_MANY_PAUSE_S)
+        case discord.HTTPException() if error.status == 401:
+            return ChannelRefused(why)
         case discord.HTTPException() if error.status < 500:
             return RefusedForGood(why)
         case aiohttp.ClientConnectorError() | RuntimeError():  # no route, or closed for a restart before it began

@@ -8,13 +8,14 @@ from datetime import timedelta
 import httpx
 import structlog
 import telegram
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup, InputFile, InputMediaPhoto
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, InputFile, InputMediaDocument, InputMediaPhoto
 from telegram.constants import ChatAction, ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, TelegramError
 from telegram.error import RetryAfter as TelegramRetryAfter
 
 from bot.carrier import NotSent, OutcomeUnknown, RefusedForGood, RetryAfter
-from bot.render import Parcel
+from bot.harmless import units
+from bot.render import TELEGRAM_CAPTION_LIMIT, Parcel
 from bot.store import Letter
 from bot.supervise import scrub
 
@@ -86,10 +87,16 @@ class TelegramCarrier:
             media = InputMediaPhoto(picture.png, caption=text, parse_mode=parse_mode, filename=picture.name)
             await self._bot.edit_message_media(media, chat_id=chat, message_id=int(replaces_id), reply_markup=keyboard)
             return replaces_id
-        if replaces_id:
-            await self._bot.edit_message_text(
-                text, chat_id=chat, message_id=int(replaces_id), parse_mode=parse_mode, reply_markup=keyboard
+        if replaces_id and parcel.file_name:
+            document = InputMediaDocument(
+                parcel.file_text.encode(), caption=text, parse_mode=parse_mode, filename=parcel.file_name
             )
+            await self._bot.edit_message_media(
+                document, chat_id=chat, message_id=int(replaces_id), reply_markup=keyboard
+            )
+            return replaces_id
+        if replaces_id:
+            await self._edit_text(chat, int(replaces_id), text, parse_mode, keyboard)
             return replaces_id
         if picture is not None:
             sent = await self._bot.send_photo(
@@ -110,6 +117,21 @@ class TelegramCarrier:
                 chat, text, parse_mode=parse_mode, message_thread_id=thread, reply_markup=keyboard
             )
         return str(sent.message_id)
+
+    async def _edit_text(
+        self, chat: int, number: int, text: str, parse_mode: str | None, keyboard: InlineKeyboardMarkup | None
+    ) -> None:
+        """Change a message's text; under a picture or file it is the caption, which may be too short for it."""
+        try:
+            await self._bot.edit_message_text(
+                text, chat_id=chat, message_id=number, parse_mode=parse_mode, reply_markup=keyboard
+            )
+        except BadRequest as error:
+            if "no text in the message" not in str(error).lower() or units(text) > TELEGRAM_CAPTION_LIMIT:
+                raise
+            await self._bot.edit_message_caption(
+                chat_id=chat, message_id=number, caption=text, parse_mode=parse_mode, reply_markup=keyboard
+            )
 
     def _translated(self, error: TelegramError) -> Exception:
         """The outbox's error for a Bot API error."""

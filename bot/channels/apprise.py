@@ -7,6 +7,7 @@ The library is synchronous and imported only where the settings name one. It wor
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,6 +28,7 @@ class AppriseCarrier:
     def __init__(self, addresses: Mapping[str, str], timeout_s: float = TIMEOUT_S) -> None:
         self._addresses = dict(addresses)
         self._timeout_s = timeout_s
+        logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its lines show addresses, users among them
         self._threads = ThreadPoolExecutor(MOST_AT_ONCE, "apprise")
 
     async def aclose(self) -> None:

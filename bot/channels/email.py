@@ -48,7 +48,7 @@ class EmailCarrier:
             smtp = self._client()
             try:
                 await self._open(smtp, address_of(letter.recipient))
-                await self._hand_over(smtp, mail)
+                await self._give(smtp, mail)
             finally:
                 smtp.close()
         return replaces_id or str(mail["Message-ID"])
@@ -90,20 +90,21 @@ class EmailCarrier:
             step = "recipient"
             await smtp.rcpt(address)
         except SMTPResponseException as error:
-            raise self._answered(error, step) from None
+            raise self._answered(error, step, address) from None
         except (SMTPException, OSError, ValueError) as error:  # ValueError: certificates that cannot be used
             raise NotSent(self._words(error)) from None
 
-    async def _hand_over(self, smtp: aiosmtplib.SMTP, mail: EmailMessage) -> None:
+    async def _give(self, smtp: aiosmtplib.SMTP, mail: EmailMessage) -> None:
         try:
             await smtp.data(mail.as_bytes(policy=MAIL_POLICY))
         except SMTPResponseException as error:
-            raise self._answered(error, "text") from None
+            raise self._answered(error, "text", str(mail["To"])) from None
         except (SMTPException, OSError) as error:
             raise OutcomeUnknown(self._words(error)) from None
 
-    def _answered(self, error: SMTPResponseException, step: str) -> Exception:
-        why = f"{step}: {error.code} {scrub(str(error.message), self._password)[:MOST_WORDS]}"
+    def _answered(self, error: SMTPResponseException, step: str, address: str) -> Exception:
+        said = scrub(scrub(str(error.message), self._password), address)
+        why = f"{step}: {error.code} {said[:MOST_WORDS]}"
         if error.code == SERVICE_GONE or error.code < 500 or step == "connect":
             return NotSent(why)
         return ChannelRefused(why) if step in {"login", "sender"} else RefusedForGood(why)

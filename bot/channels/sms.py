@@ -14,6 +14,7 @@ from bot.carrier import ChannelRefused, OutcomeUnknown, RefusedForGood
 from bot.channels.http import Answer, ask, open_client, outcome
 from bot.config import SmsConfig
 from bot.store import Letter
+from bot.supervise import scrub
 
 FAILED = frozenset({"failed", "undelivered", "canceled"})
 RECENT = 20
@@ -47,7 +48,7 @@ class SmsCarrier:
         form = {"To": number, "From": self._config.sender, "Body": letter.parcel.text}
         answer = await ask(self._client, "POST", f"{self._path}/Messages.json", data=form)
         said = _object(answer)
-        self._check(answer, said)
+        self._check(answer, said, number)
         if said.get("status") in FAILED:
             raise RefusedForGood(_words(said) or str(said["status"]))
         sid = said.get("sid")
@@ -78,8 +79,8 @@ class SmsCarrier:
                 return str(row.get("sid") or "")
         return ""
 
-    def _check(self, answer: Answer, said: dict[str, Any]) -> None:
-        error = outcome(answer, _words(said))
+    def _check(self, answer: Answer, said: dict[str, Any], number: str = "") -> None:
+        error = outcome(answer, scrub(_words(said), number))
         if error is None:
             return
         raise ChannelRefused(str(error)) if answer.status in UNAUTHORISED else error

@@ -12,6 +12,7 @@ from msgspec import structs
 from bot import discord_client, verbs
 from bot.confirm import FRESH_NS, confirm
 from bot.message import Message, Text
+from bot.previews import Answer
 from bot.render import plain
 from bot.verbs import run_line
 from domain.commands import Door, SetHold
@@ -59,8 +60,29 @@ async def test_a_preview_does_nothing_until_its_person_says_yes_and_then_once() 
 async def test_presses_at_the_same_moment_send_it_once() -> None:
     engine = Engine()
     await say(engine, "/hold BTC")
-    await asyncio.gather(*(say(engine, "/confirm C1", door=door) for door in (Door.TERMINAL, Door.DASHBOARD) * 4))
+    presses = (say(engine, "/confirm C1", door=door) for door in (Door.TERMINAL, Door.DASHBOARD) * 4)
+    answers = await asyncio.gather(*presses)
     assert len([done for done in engine.done("hold") if done.ok]) == 1
+    assert all("refused" not in said for said in answers)
+
+
+async def test_a_yes_that_a_crash_lost_before_the_engine_had_it_is_carried_out_once_when_it_comes_again() -> None:
+    engine = Engine()
+    await say(engine, "/hold BTC")
+    (preview,) = engine.room.confirms.previews.open()
+    await engine.room.confirms.previews.put(structs.replace(preview, answer=Answer.CONFIRMED))
+    assert "hold: done" in await say(engine, "/confirm C1")
+    assert "It was carried out once" in await say(engine, "/confirm C1")
+    assert holds(engine) == 1
+
+
+async def test_a_yes_that_a_crash_lost_can_still_be_taken_back() -> None:
+    engine = Engine()
+    await say(engine, "/hold BTC")
+    (preview,) = engine.room.confirms.previews.open()
+    await engine.room.confirms.previews.put(structs.replace(preview, answer=Answer.CONFIRMED))
+    assert "C1 is cancelled. Nothing was done." in await say(engine, "/confirm C1 no")
+    assert holds(engine) == 0
 
 
 async def test_somebody_elses_preview_is_refused_and_recorded_and_still_waits() -> None:

@@ -7,7 +7,7 @@ from bot import render
 from bot.message import Button, Code, Message, Pairs, Table, Text
 from domain.facts import Severity
 from domain.settings import Person, RoleName
-from tests.bot.servers.telegram_server import shown, utf16
+from tests.bot.servers.telegram_text import shown, utf16
 
 STAMP = "PAPER · market: simulated (seed 7) · 2026-01-01 00:00:00 UTC · data 120 ms old"
 NASTY = "</pre><b>&amp; *bold* _x_ `code` ```\n[link](http://x) @everyone <@1> # head 💥"

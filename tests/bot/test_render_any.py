@@ -22,7 +22,7 @@ from bot.store import Letter, OpsStore
 from bot.verbs import VERBS, run_verb
 from domain.facts import Severity
 from tests.bot.servers.discord_objects import message_problems
-from tests.bot.servers.telegram_server import CAPTION_LIMIT, TEXT_LIMIT, shown, utf16
+from tests.bot.servers.telegram_text import CAPTION_LIMIT, TEXT_LIMIT, shown, utf16
 from tests.bot.world import Engine, actor, fresh_id
 
 SENDS_ELSEWHERE = frozenset({"backtest", "chart"})

@@ -5,16 +5,43 @@ import logging
 
 import pytest
 
-from bot.config import DISCORD_API_URL, TELEGRAM_URL, BotConfig, check_url
+from bot.config import (
+    DISCORD_API_URL,
+    TELEGRAM_URL,
+    AppriseConfig,
+    BotConfig,
+    ContactConfig,
+    EmailConfig,
+    HeartbeatConfig,
+    HookConfig,
+    SmsConfig,
+    check_url,
+)
+from bot.message import Message
 from bot.render import plain
 from bot.service import ChatOps
 from bot.supervise import Health, keep_running, scrub
 from bot.verbs import run_line
 from domain.errors import ConfigError
-from domain.facts import TradingState
+from domain.facts import Severity, TradingState
 from tests.bot.servers import discord_server, telegram_server
+from tests.bot.servers.sms import ACCOUNT, SmsServer
+from tests.bot.servers.smtp import MailServer
 from tests.bot.servers.telegram_server import Fault
-from tests.bot.world import DISCORD, SECRETS, TELEGRAM, Engine, Secrets, actor, fresh_id, order, running, until, world
+from tests.bot.world import (
+    DISCORD,
+    GROUP,
+    SECRETS,
+    TELEGRAM,
+    Engine,
+    Secrets,
+    actor,
+    fresh_id,
+    order,
+    running,
+    until,
+    world,
+)
 
 TINA, ROSA = "tina", "rosa"
 CANARIES = (
@@ -104,6 +131,67 @@ async def test_tokens_are_in_no_log_no_error_no_chat_and_no_database(tmp_path, c
         assert canary not in everything
         for file in tmp_path.rglob("*"):
             assert not file.is_file() or canary.encode() not in file.read_bytes()
+
+
+async def test_secrets_of_the_other_channels_are_in_no_log_no_error_no_message_and_no_database(tmp_path, caplog, capfd):
+    caplog.set_level(logging.DEBUG)
+    secrets = {
+        "email_password": "smtp-password-canary",
+        "sms_token": "wrong-sms-token-canary",
+        "hook_secret": "hook-secret-canary",
+        "hook_url": "https://127.0.0.1:9/hook-url-canary",
+        "apprise_url": "json://apprise-user-canary:apprise-pass-canary@127.0.0.1:9/?retry=0",
+        "heartbeat_url": "https://127.0.0.1:9/beat-canary",
+    }
+    mail, sms = MailServer(), SmsServer()
+    await mail.start()
+    await sms.start()
+    mail.answers["MAIL"] = ["550 5.7.8 smtp-password-canary is wrong for <tina@example.com>"]
+    config = BotConfig(
+        email=EmailConfig(enabled=True, server="127.0.0.1", port=mail.port, tls="none", user="u", sender="a@b.example"),
+        sms=SmsConfig(enabled=True, api_url=sms.url, account=ACCOUNT, sender="+15555550199"),
+        hooks=(HookConfig(name="pager", url_secret="hook_url", secret="hook_secret"),),
+        apprise=(AppriseConfig(name="phone", url_secret="apprise_url"),),
+        contacts=(ContactConfig(person="tina", email="tina@example.com", sms="+15555550100"),),
+        heartbeat=HeartbeatConfig(url_secret="heartbeat_url", every_s=0.05),
+    )
+    chat = ChatOps(Engine().desk, config, Secrets(secrets), tmp_path)
+    everyone = ["email:tina@example.com", "sms:+15555550100", "hook:pager", "apprise:phone"]
+    async with running(chat):
+        await until(lambda: all(chat.health()[name] == "up" for name in ("email", "sms", "hook", "apprise")))
+        await chat.outbox.post("a", everyone, Message(title="Halted", severity=Severity.CRITICAL))
+        await until(lambda: all(chat.outbox.reach.of(one).failing_ns for one in everyone))
+        await chat._watch.look()
+        await until(lambda: chat.speakers.heart.state == "degraded")
+        shown = str(chat.doors()) + str(chat.health()) + str(chat.outbox.reach.all())
+        assert "cannot reach tina's e-mail" in shown
+    await mail.stop()
+    await sms.stop()
+    printed = capfd.readouterr()
+    everything = caplog.text + printed.out + printed.err + shown
+    assert "tina@example.com" not in str(chat.doors()) + str(chat.health())
+    for canary in ("smtp-password", "sms-token", "hook-secret", "hook-url", "apprise-user", "apprise-pass", "beat"):
+        assert f"{canary}-canary" not in everything
+        for file in tmp_path.rglob("*"):
+            assert not file.is_file() or f"{canary}-canary".encode() not in file.read_bytes()
+
+
+async def test_a_bot_that_was_removed_from_its_chat_is_told_on_the_channel_that_still_works(tmp_path):
+    async with world(tmp_path) as w:
+        w.telegram.unknown_chats.add(GROUP)
+        await w.chat.outbox.post("a", [f"telegram:{GROUP}"], Message(title="Halted", severity=Severity.CRITICAL))
+        handed = await w.discord.text("Meant for the Telegram chat")
+        assert "Chat not found" in discord_server.shown(handed)
+        await w.chat._watch.look()
+        told = discord_server.shown(await w.discord.text("Add the bot to that chat again"))
+        assert "Cannot reach the Telegram chat" in told
+        assert "cannot reach the Telegram chat" in await status(w)
+        w.telegram.unknown_chats.clear()
+        await w.chat.outbox.post("b", [f"telegram:{GROUP}"], Message(title="Works"))
+        await w.telegram.text("Works")
+        await until(lambda: not w.chat.outbox.reach.of(f"telegram:{GROUP}").failing_ns)
+        await w.chat._watch.look()
+        assert "cannot reach the Telegram chat" not in await status(w)
 
 
 async def test_what_ends_a_session_is_written_down_without_its_secret_and_it_starts_again():

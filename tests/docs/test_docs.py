@@ -127,7 +127,19 @@ def emitted_kinds() -> set[str]:
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "alert":
                     kinds |= kinds_of(node.args[1], f"{file.name}:{node.lineno}")
-    return kinds
+    return kinds | raised_in_chat()
+
+
+def raised_in_chat() -> set[str]:
+    """The kinds of every `raise_alert(kind, ...)` of the bots' own trouble."""
+    calls = [
+        node
+        for file in (ROOT / "bot").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args
+    ]
+    first = [node.args[0] for node in calls if node.func.attr in {"raise_alert", "_raise"}]  # type: ignore[attr-defined]
+    return {str(one.value) for one in first if isinstance(one, ast.Constant)}
 
 
 def kinds_of(node: ast.expr, where: str) -> set[str]:

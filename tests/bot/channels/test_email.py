@@ -90,7 +90,7 @@ async def test_a_repetition_keeps_the_message_id_and_an_update_answers_the_first
 @pytest.mark.parametrize(
     ("step", "answer", "error"),
     [
-        ("RCPT", "550 5.1.1 no such user", RefusedForGood),
+        ("RCPT", "550 5.1.1 no such user: tina@example.com", RefusedForGood),
         ("RCPT", "451 4.7.1 greylisted", NotSent),
         ("MAIL", "553 5.7.1 not your address", ChannelRefused),
         ("MAIL", "421 4.3.2 going down", NotSent),
@@ -103,6 +103,7 @@ async def test_what_the_server_says_decides_whether_it_is_tried_again(server, st
     with pytest.raises(error, match=answer[:3]) as raised:
         await carrier(server).deliver(letter(), "")
     assert type(raised.value) is error
+    assert "example.com" not in str(raised.value), "an address is told to nobody"
     await carrier(server).deliver(letter(), "")
     assert len(server.mails) == 1
 

@@ -12,21 +12,18 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from html import unescape
 from typing import Any
 
 from aiohttp import web
 
 from tests.bot.servers.faults import Fault as Fault  # noqa: PLC0414 - tests name it by this server
 from tests.bot.servers.faults import hang_up
+from tests.bot.servers.telegram_text import CAPTION_LIMIT, PNG, TEXT_LIMIT, Media, Refusal, shown, utf16
 
 BOT_ID = 4242
 TOKEN = f"{BOT_ID}:test-token-canary-AAAAAAAAAAAAAAAAAAAA"
 BOT_NAME = "moondev_test_bot"
-TAGS = {"b", "i", "u", "s", "code", "pre"}
 ANSWER_WITHIN_S = 15
-TEXT_LIMIT, CAPTION_LIMIT = 4096, 1024
-PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass
@@ -46,37 +43,7 @@ class Sent:
     picture: bytes = b""
 
 
-class Refusal(Exception):
-    def __init__(self, status: int, description: str, **parameters: int) -> None:
-        super().__init__(description)
-        self.status = status
-        self.description = description
-        self.parameters = parameters
-
-
-def shown(text: str, parse_mode: str) -> str:
-    """The text as people see it, or Telegram's refusal of its markup."""
-    if parse_mode != "HTML":
-        return text
-    open_tags: list[str] = []
-    for match in re.finditer(r"<(/?)([^<>]*)>|[<>]", text):
-        closing, tag = match[1], match[2]
-        if tag is None or tag not in TAGS or (closing and (not open_tags or open_tags.pop() != tag)):
-            raise Refusal(400, f"Bad Request: can't parse entities: unsupported {match[0]!r} at {match.start()}")
-        if not closing:
-            open_tags.append(tag)
-    if open_tags:
-        raise Refusal(400, f"Bad Request: can't parse entities: can't find end tag of {open_tags[-1]}")
-    if len(re.findall(r"<[^/]", text)) > 100:
-        raise Refusal(400, "Bad Request: too many entities")
-    return unescape(re.sub(r"<[^<>]*>", "", text))
-
-
-def utf16(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
-
-
-class TelegramServer:
+class TelegramServer(Media):
     """Start it, give `base_url` to a bot with `TOKEN`, be its users."""
 
     def __init__(self) -> None:
