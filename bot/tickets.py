@@ -18,6 +18,7 @@ import structlog
 from msgspec import Struct, structs
 
 from bot.buttons import Bot, cancel_buttons
+from bot.letters import DIALECTS
 from bot.message import Button, Message
 from bot.order_words import Placed, name_of, progress_blocks
 from bot.outbox import Outbox
@@ -98,7 +99,9 @@ class Tickets:
                 self._open.setdefault(ticket.event, ticket)
 
     async def follow(self, ticket: Ticket) -> Shown:
-        """Keep a message up to date from now on; what it says now."""
+        """Keep a message up to date from now on, where messages can be edited; what it says now."""
+        if ticket.chat.partition(":")[0] not in DIALECTS:
+            return self.shown(ticket)
         self._open[ticket.event] = ticket
         await self._put(ticket)
         shown = self.shown(ticket)

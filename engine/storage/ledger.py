@@ -10,7 +10,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Engine, Select, String, select, type_coerce
+from sqlalchemy import Connection, Engine, Select, String, func, select, type_coerce
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import MoonDevError
@@ -108,7 +108,8 @@ def read_performance(
             problem = _why_nothing(connection, since_ns, until_ns, now)
             return Performance(since_ns=since_ns, until_ns=until_ns, problem=problem)
         end_ns = min(until_ns, now.ts_ns if now is not None else until_ns)
-        curve = _curve(first, samples, max(end_ns, first.ts_ns), now, _flows(connection, first.seq))
+        flows = _flows(connection, first.seq or _first_seq(connection))
+        curve = _curve(first, samples, max(end_ns, first.ts_ns), now, flows)
         if curve.paid_in != curve.last.deposits - curve.first.deposits:  # an older build did not tell every movement
             again = _samples(connection, since_ns, until_ns, now)
             curve = _curve(next(again, first), again, max(end_ns, first.ts_ns), now, None)
@@ -134,6 +135,11 @@ def _curve(
     for sample in rest:
         add(sample)
     return curve
+
+
+def _first_seq(connection: Connection) -> int:
+    """The event of the first sample ever: what was paid in by then is in the opening."""
+    return connection.execute(select(func.min(schema.equity.c.seq))).scalar() or 0
 
 
 def _flows(connection: Connection, after_seq: int) -> list[tuple[int, Decimal]]:

@@ -234,6 +234,20 @@ async def test_one_message_goes_from_question_over_progress_to_result(
         assert len([one for one in w.telegram.sent if one.method == "sendMessage" and "0.05 BTC" in one.text]) == 1
 
 
+async def test_an_order_from_the_terminal_disturbs_no_message_of_the_chats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.tickets.PACE_S", 0.01)
+    async with world(tmp_path, "telegram") as w:
+        for line in ("/order buy BTC 0.01", "/confirm C1"):
+            said = plain(await run_line(w.room, actor("tina"), line, fresh_id()))
+        assert "Working:" in said
+        await pressed(w, "/order buy ETH 0.1")
+        await w.telegram.text("Buy 0.1 ETH at the market: works", chat=GROUP)
+        w.engine.play(2)
+        await w.telegram.text("Buy 0.1 ETH at the market: filled", chat=GROUP, within_s=8)
+
+
 async def test_a_large_ones_message_waits_for_the_vote_and_then_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,6 +126,25 @@ def test_the_tape_was_worth_counting(told):
     assert {part.name for part in seen.by_symbol} == {"BTC", "ETH"}
 
 
+def test_deposits_are_taken_from_the_ledger_and_counted_from_the_samples_only_where_it_lacks_some(told, monkeypatch):
+    asked: list[bool] = []
+    curve = ledger._curve
+
+    def noted(first, rest, end_ns, now, flows):
+        asked.append(flows is None)
+        return curve(first, rest, end_ns, now, flows)
+
+    monkeypatch.setattr(ledger, "_curve", noted)
+    for since_ns, until_ns in periods(told):
+        told.performance(since_ns, until_ns)
+    assert asked
+    assert not any(asked)
+    whole = told.performance(0, told.now_ns + 1)
+    monkeypatch.setattr(ledger, "_flows", lambda _connection, _after: [])
+    assert told.performance(0, told.now_ns + 1) == whole
+    assert asked[-1], "an older build did not tell of them"
+
+
 def test_periods_that_meet_leave_nothing_out(told):
     cuts = sorted({told.rng.randint(told.facts[0].ts_ns, told.now_ns) for _ in range(4)})
     edges = [told.facts[0].ts_ns - 1, *cuts, told.now_ns + 1]
