@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -15,7 +16,7 @@ from domain.errors import Unrepresentable
 from domain.facts import TradingState
 from domain.instrument import ZERO, Instrument
 from domain.market import Level
-from domain.order import Order
+from domain.order import Order, Role
 from domain.order_views import LimitUse, OrderPreview, OrderProgress
 from domain.verdict import REASONS, Reason, Veto
 from engine.core import limits, manual, requests, review, wide
@@ -37,6 +38,10 @@ from risk.limits import MONEY_DECIMALS, Measured, check_wide
 MILLI_NS = 1_000_000
 _BASIS = Decimal("0.000001")
 Command = c.ManualTarget | c.ManualLimit
+
+
+_ASKED: Final = (Role.TARGET, Role.LIMIT)
+"""Roles of the orders that carry out what a person asked for; a stop or a flatten of the same entry is none of it."""
 
 
 class OrderDesk:
@@ -103,10 +108,9 @@ class OrderDesk:
         """What has become so far of the order that was given this entry id."""
         core = self._core
         slot, contract = core.state.slots.get(slot_key(account, instrument)), core.instruments[instrument]
-        working = [] if slot is None else [order for order in slot.orders.values() if order.entry == entry]
-        closed = [
-            order for order in core.state.closed.values() if order.entry == entry and order.instrument == instrument
-        ]
+        live, known = slot.orders.values() if slot is not None else (), core.state.closed.values()
+        working = [order for order in live if order.entry == entry and order.role in _ASKED]
+        closed = [o for o in known if o.entry == entry and o.instrument == instrument and o.role in _ASKED]
         filled = sum(order.filled for order in (*closed, *working))
         wish = slot.resting.get(entry) if slot is not None else None
         is_wanted = wish is not None or bool(working) or (slot is not None and _is_short_of(core, slot, entry))

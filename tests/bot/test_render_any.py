@@ -2,18 +2,31 @@
 
 import re
 import unicodedata
+from email import policy
+from email.parser import BytesParser
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot import render
+from bot.carrier import dated
+from bot.channels.dialects import sms_length
+from bot.channels.email import mail_of
+from bot.channels.webhook import body_of
 from bot.discord_send import embed_of
+from bot.letters import DIALECTS
 from bot.message import Button, Code, Message, Pairs, Picture, Table, Text
+from bot.room import ControlRoom
+from bot.store import Letter, OpsStore
+from bot.verbs import VERBS, run_verb
 from domain.facts import Severity
 from tests.bot.servers.discord_objects import message_problems
 from tests.bot.servers.telegram_text import CAPTION_LIMIT, TEXT_LIMIT, shown, utf16
+from tests.bot.world import Engine, actor, fresh_id
 
+SENDS_ELSEWHERE = frozenset({"backtest", "chart"})
+"""Verbs that start a process; their words are tried where they are tested."""
 FRONT = 100
 """What the outbox may put in front of a text: that it is late, that it may be a repetition."""
 STAMP = "PAPER · market: simulated (seed 7) · 2026-01-01 00:00:00 UTC · data 120 ms old"
@@ -159,3 +172,42 @@ def test_a_terminal_is_sent_no_control_characters(message):
     text = render.plain(message)
     assert not controls(text)
     text.encode()
+
+
+def letter(recipient: str, parcel: render.Parcel) -> Letter:
+    return Letter(event="fact:1:1", recipient=recipient, parcel=parcel, unsure=True, created_ns=1, id=7)
+
+
+@settings(max_examples=40)
+@given(messages)
+def test_mail_text_messages_and_webhooks_take_it_too(message):
+    assert set(DIALECTS) == {"telegram", "discord", "email", "sms", "hook", "apprise"}, "a new one: judge it here"
+    (mail,) = DIALECTS["email"](message)
+    sent = mail_of(dated(letter("email:tina@example.org", mail)), "bot@example.org").as_bytes()
+    read = BytesParser(policy=policy.default).parsebytes(sent)
+    assert "\n" not in read["Subject"]
+    body = read.get_body(("plain",))
+    assert body is not None
+    assert body.get_content().strip()
+    (short,) = DIALECTS["sms"](message)
+    assert sms_length(dated(letter("sms:+15550001", short)).parcel.text) <= 160
+    assert short.text.strip()
+    (hooked,) = DIALECTS["hook"](message)
+    assert msgspec.json.decode(body_of(dated(letter("hook:x", hooked)), ""))
+    assert not controls(hooked.text + mail.text + mail.plain + short.text)
+
+
+async def test_what_every_verb_answers_to_hostile_words_is_taken_by_every_channel(tmp_path):
+    engine = Engine()
+    room = ControlRoom(engine.desk, OpsStore(tmp_path / "ops.db"))
+    await room.store.start()
+    for hostile in (LANGUAGES[3], LANGUAGES[7], *HOSTILE[:6], HOSTILE[7]):
+        for verb in VERBS:
+            if verb.name in SENDS_ELSEWHERE:
+                continue
+            given_to = {one.name: one.choices[0] if one.choices else hostile[:300] for one in verb.arguments}
+            reply = await run_verb(room, actor("adam"), verb, given_to, fresh_id())
+            for judge, parcels in ((judge_telegram, render.telegram(reply)), (judge_discord, render.discord(reply))):
+                for parcel in parcels:
+                    judge(parcel)
+    await room.store.aclose()

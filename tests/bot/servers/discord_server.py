@@ -12,7 +12,6 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -32,17 +31,11 @@ from tests.bot.servers.discord_objects import (
     message_problems,
     user,
 )
+from tests.bot.servers.faults import Fault as Fault  # noqa: PLC0414 - tests name it by this server
+from tests.bot.servers.faults import hang_up
 
 TOKEN = "discord-token-canary.AAAAAA.BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
 KINDS = {str: 3, int: 4, bool: 5, float: 10}
-
-
-@dataclass
-class Fault:
-    """What the next call of a path meets. `swallow`: it is carried out, but the answer is lost."""
-
-    status: int
-    swallow: bool = False
 
 
 class DiscordServer:
@@ -235,17 +228,17 @@ class DiscordServer:
         if self.bad_token or request.headers.get("Authorization", f"Bot {TOKEN}") != f"Bot {TOKEN}":
             return _json({"message": "401: Unauthorized", "code": 0}, 401)
         waiting = next((faults for prefix, faults in self.faults.items() if path.startswith(prefix) and faults), None)
-        fault = waiting.pop(0) if waiting else None
-        if fault is not None and not fault.swallow:
-            retry = {"retry_after": 0.2, "global": False} if fault.status == 429 else {}
+        fault = waiting.pop(0) if waiting else Fault()
+        is_lost = fault.swallow or fault.drop == "after"
+        await asyncio.sleep(fault.delay_s)
+        if fault.drop == "before":
+            return await hang_up(request)
+        if fault.status and not is_lost:
+            retry = {"retry_after": fault.retry_after or 0.2, "global": False} if fault.status == 429 else {}
             return _json({"message": "fault", "code": 0, **retry}, fault.status)
         body = await _body(request) if request.method in {"POST", "PUT", "PATCH"} else {}
         answer = self._route(request.method, path, body)
-        if fault is not None:
-            if request.transport is not None:
-                request.transport.close()
-            await asyncio.sleep(0.05)
-        return answer
+        return await hang_up(request) if is_lost else answer
 
     def _route(self, method: str, path: str, body: Any) -> web.Response:
         limit = {"total": 1000, "remaining": 999, "reset_after": 1, "max_concurrency": 1}

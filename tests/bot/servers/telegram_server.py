@@ -16,23 +16,14 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.bot.servers.faults import Fault as Fault  # noqa: PLC0414 - tests name it by this server
+from tests.bot.servers.faults import hang_up
 from tests.bot.servers.telegram_text import CAPTION_LIMIT, PNG, TEXT_LIMIT, Media, Refusal, shown, utf16
 
 BOT_ID = 4242
 TOKEN = f"{BOT_ID}:test-token-canary-AAAAAAAAAAAAAAAAAAAA"
 BOT_NAME = "moondev_test_bot"
 ANSWER_WITHIN_S = 15
-
-
-@dataclass
-class Fault:
-    """What the next call of a method meets. `swallow`: it is carried out, but the answer never comes."""
-
-    status: int = 0
-    description: str = "fault"
-    retry_after: int = 0
-    delay_s: float = 0
-    swallow: bool = False
 
 
 @dataclass
@@ -176,6 +167,8 @@ class TelegramServer(Media):
         try:
             if fault.delay_s:
                 await asyncio.sleep(fault.delay_s)
+            if fault.drop == "before":
+                return await hang_up(request)
             if fault.status:
                 extra = {"retry_after": fault.retry_after} if fault.retry_after else {}
                 raise Refusal(fault.status, fault.description, **extra)
@@ -185,6 +178,8 @@ class TelegramServer(Media):
             if refusal.parameters:
                 body["parameters"] = refusal.parameters
             return _json(body, refusal.status)
+        if fault.drop == "after":
+            return await hang_up(request)
         if fault.swallow:
             await asyncio.sleep(30)
         return _json({"ok": True, "result": result})

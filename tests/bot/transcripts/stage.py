@@ -177,6 +177,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: Any)
     wide = Budget(per_s=1e6, burst=1e6, tokens=1e6, then_s=0)
     monkeypatch.setattr("bot.outbox.budget_for", lambda _recipient: wide)
     monkeypatch.setattr("bot.alerting.service.LOOK_S", 0.02)
+    monkeypatch.setattr("bot.tickets.PACE_S", 0.01)
     engine = Engine(start_ns=THREE_AM_NS - 1_000_000_000, strategies=options.pop("strategies", False))
     async with world(tmp_path, engine=engine, **options) as w:
         await w.telegram.text("MoonDev is up", chat=GROUP)
