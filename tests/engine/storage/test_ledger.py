@@ -227,7 +227,7 @@ async def test_a_count_that_ends_early_is_said_and_leaves_no_process(told, monke
     seen = await Ledger(told.projector).performance(0, told.now_ns + 1, now)
     assert "No figures" in seen.problem
     assert "not counted within" in caplog.text
-    monkeypatch.setattr(counting.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
     assert "No figures" in (await Ledger(told.projector).performance(0, told.now_ns + 1, now)).problem
 
 
