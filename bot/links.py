@@ -168,7 +168,9 @@ VERBS: Final = (
                 complete=_what,
             ),
             Argument(name="account", help="with confirm: the account's number", required=False),
-            Argument(name="code", help="with confirm: your one-time code, where votes need one", required=False),
+            Argument(
+                name="code", help="with confirm: your one-time code, where votes need one", required=False, rest=True
+            ),
         ),
         effect=Effect.ADDS,
         examples=("/link telegram",),
