@@ -1,5 +1,6 @@
 """The bench runs, is held to its oracle, puts peers beside us, and says under which rules it measured."""
 
+import asyncio
 import json
 import stat
 from decimal import Decimal
@@ -7,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from domain.errors import ConfigError
-from research.bench import backtests, core, l2, live, market, peers, run, sockets
+from research.bench import backtests, chat, core, l2, live, market, peers, run, sockets
 from research.bench.journal import Row
 
 
@@ -184,3 +185,15 @@ def test_the_command_prints_a_case_with_its_rules_and_writes_json(tmp_path, monk
     assert "cores" in said[0] == report["machine"]
     assert [row["case"] for row in report["rows"]] == ["bars_ema", "bars_ema peak memory", "bars_ema whole process"]
     assert any("no journal" in line for line in said)
+
+
+@pytest.mark.process
+@pytest.mark.timeout(120)
+def test_a_halt_is_measured_from_the_update_to_the_last_cancel_that_the_venue_confirmed():
+    rows = asyncio.run(chat._halts("PAPER", 1, busy=False))
+    assert complete(rows)
+    assert [row["case"] for row in rows] == [
+        "/halt to cancelled p50, Paper, idle",
+        "/halt to cancelled p99, Paper, idle",
+    ]
+    assert 10 < rows[0]["value"] < 30_000, "the paper venue alone takes ten milliseconds"
