@@ -235,7 +235,8 @@ async def test_what_is_queued_while_the_disk_is_asked_is_sent_once(outbox, monke
     carrier = Filed()
     for number in range(3):
         await outbox.post(f"a{number}", [GROUP], message(f"alert {number}"))
-    read, posted = store_letters.next_letters, []
+    read = store_letters.next_letters
+    posted: list[bool] = []
 
     async def asked(*values):
         found = await read(*values) if is_read_first else None
