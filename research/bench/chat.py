@@ -48,7 +48,7 @@ PEOPLE = [
     {"id": "adam", "name": "Adam", "role": "admin"},
 ]
 PAPER = {"feed_latency_ms": 2, "entry_latency_ms": 5, "response_latency_ms": 5}
-WORKING = "select count(*) from orders where status = 'open'"
+WORKING = "select count(*) from orders where status = 'open' and created_ns > {since_ns}"
 HALTS = "select count(*) from trading_states where state = 'halted'"
 TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
@@ -71,7 +71,9 @@ async def _halts(venue: str, rounds: int, *, busy: bool) -> list[Row]:
                 settings["telegram"] = _telegram_section(server)
                 async with _program(data, settings) as program:
                     await server.text("MoonDev is up", within_s=WITHIN_S)
-                    handed_ns = [await _round(server, data, busy=busy) for _ in range(rounds)]
+                    handed_ns: list[int] = []
+                    for _ in range(rounds):
+                        handed_ns.append(await _round(server, data, max(handed_ns, default=0), busy=busy))
                     _stop(program)
                     await program.wait()
             taken = _taken_ns(data, handed_ns)
@@ -91,9 +93,9 @@ async def _halts(venue: str, rounds: int, *, busy: bool) -> list[Row]:
     ]
 
 
-async def _round(server: TelegramServer, data: Path, *, busy: bool) -> int:
-    """One halt; when the server handed it over. Orders rest before it, and trading goes on after it."""
-    await _until(lambda: _ask(data, WORKING) > 0)
+async def _round(server: TelegramServer, data: Path, since_ns: int, *, busy: bool) -> int:
+    """One halt; when the server handed it over. Orders of after `since_ns` rest before it; trading goes on after it."""
+    await _until(lambda: _ask(data, WORKING.format(since_ns=since_ns)) > 0)
     server.sent.clear()
     if busy:
         for number in range(QUEUED):
