@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from bot.message import money, number
-from bot.parse import MAX_DECIMALS, UsageError
-from bot.times import Period, period_of, span_of, zone_of
+from bot.parse import UsageError
 
 if TYPE_CHECKING:
     from domain.instrument import AccountId, InstrumentId
     from engine.desk import Desk
 
-__all__ = ["Amount", "Period", "amount_for", "amount_of", "decimal_of", "period_of", "span_of", "zone_of"]
-
+MAX_DECIMALS: Final = 15
 TIMES: Final = {"": Decimal(1), "k": Decimal(1_000), "m": Decimal(1_000_000)}
 MONEY: Final = frozenset({"$", "usd", "usdc", "usdt", "dollar", "dollars"})
 POSITION: Final = frozenset({"pos", "position"})

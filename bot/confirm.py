@@ -73,7 +73,8 @@ class Confirms:
                     await self._asked.wait()
 
     async def expire(self) -> None:
-        """End what was not answered in time, and say so where it was asked."""
+        """End what was not answered in time, and say so where it was asked; forget what is long over."""
+        self.previews.forget(self.now_ns())
         for preview in self.previews.open():
             if self.now_ns() > preview.until_ns:
                 ended = await self._answer(preview, Answer.EXPIRED)

@@ -38,6 +38,8 @@ class Line:
         self.bundle_after_s = 0.0
         self._heap: list[tuple[Rank, Letter]] = []
         self._count = 0
+        self._meanwhile = (0, NOTHING)
+        """How many were left to the disk since it was asked, and the most urgent one's priority."""
 
     def __len__(self) -> int:
         return len(self._heap) + self.behind
@@ -62,6 +64,7 @@ class Line:
         elif letter.priority >= self.behind_priority or len(self._heap) >= WINDOW * (1 if letter.priority else 2):
             self.behind += 1
             self.behind_priority = min(self.behind_priority, letter.priority)
+            self._meanwhile = (self._meanwhile[0] + 1, min(self._meanwhile[1], letter.priority))
             return True
         self.push(letter)
         return True
@@ -75,11 +78,23 @@ class Line:
         """Take the next letter out."""
         return heapq.heappop(self._heap)[1]
 
+    def fetching(self) -> set[int]:
+        """The disk is asked for letters now; returns the ids of those in memory, which it need not hand out."""
+        self._meanwhile = (0, NOTHING)
+        return self.ids()
+
     def fetched(self, letters: Iterable[Letter], left: int, left_priority: int) -> None:
-        """Put letters from the disk into memory; `left` are still there, the most urgent of `left_priority`."""
+        """Put letters from the disk into memory; `left` are still there, the most urgent of `left_priority`.
+
+        What came since it was asked may be in its answer or not: it is in memory once, and rather looked for in vain.
+        """
+        known = self.ids()
         for letter in letters:
-            self.push(letter)
-        self.behind, self.behind_priority = left, left_priority if left else NOTHING
+            if letter.id not in known:
+                self.push(letter)
+        more, more_priority = self._meanwhile
+        self.behind = left + more
+        self.behind_priority = min(left_priority if left else NOTHING, more_priority)
 
     def ids(self) -> set[int]:
         """Of the letters in memory."""

@@ -31,6 +31,7 @@ CANCEL = "cancel"
 LINK = "link"
 START = "start"
 LINK_WORDS = 2
+THIEF: Final = "If that was not you, somebody else speaks for you at {door}: tell an admin now, and have that unlinked."
 CODE_LOOK: Final = re.compile(r"[A-Z0-9]{10}")
 FIELD: Final = {"telegram": "telegram_user_id", "discord": "discord_user_id"}
 
@@ -127,10 +128,19 @@ def shown_name(text: str) -> str:
 
 
 async def unlink(call: Call) -> Message:
-    """Give up an account: at once, nobody has to agree."""
-    channel = call.arguments["channel"].lower()
+    """Give up an account: at once, nobody has to agree. The account itself is told, in case a thief gave it up."""
+    channel, door = call.arguments["channel"].lower(), call.actor.door.value
     change = commands.ChangeSettings(path=f"persons.{call.person.id}.{FIELD[channel]}", value="0", reason="unlinked")
-    return await submit(call, change)
+    account = call.room.contacts(call.person.id, channel) if door != channel else []
+    reply = await submit(call, change)
+    if reply.ok and account:
+        told = Message(
+            title=f"You are not {call.person.name} here any more",
+            blocks=(Text(f"{call.person.name} gave this account up at {door}."), Text(THIEF.format(door=door))),
+            severity=Severity.WARNING,
+        )
+        await call.room.outbox.post(f"unlinked:{call.request_id}", account, told)
+    return reply
 
 
 async def claim(desk: Desk, outbox: Outbox, actor: Actor, name: str, code: str) -> Message | None:
@@ -168,7 +178,9 @@ VERBS: Final = (
                 complete=_what,
             ),
             Argument(name="account", help="with confirm: the account's number", required=False),
-            Argument(name="code", help="with confirm: your one-time code, where votes need one", required=False),
+            Argument(
+                name="code", help="with confirm: your one-time code, where votes need one", required=False, rest=True
+            ),
         ),
         effect=Effect.ADDS,
         examples=("/link telegram",),

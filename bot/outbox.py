@@ -238,7 +238,7 @@ class Outbox:
 
     async def _fetch(self, line: Line) -> bool:
         """Bring the next letters into memory; False when the disk cannot be read."""
-        known = line.ids()
+        known = line.fetching()
         found = await self._on_disk(
             store_letters.next_letters(self.store, line.recipient, WINDOW, known), None, "letters cannot be read"
         )

@@ -10,7 +10,6 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from engine.desk import Desk
 
 MAX_LINE = 1000
-MAX_DECIMALS = 15
 MAX_WHOLE = 1 << 53
 NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
 """Python would also take 1_0, 1e3 and the digits of other scripts, which nobody reads as it does."""
@@ -197,19 +195,6 @@ def account_of(desk: Desk, text: str, instrument: InstrumentId = "") -> AccountI
     if len(fitting) != 1:
         raise UsageError(f"say which account: {', '.join(fitting) or 'there are none'}")
     return fitting[0]
-
-
-def quantity_of(text: str, what: str = "QTY") -> Decimal:
-    """A quantity greater than zero in base units. Raises `UsageError`."""
-    if not NUMBER.fullmatch(text):
-        hint = "; write decimals with a dot" if "," in text else ""
-        raise UsageError(f"{what} {text!r} is not a number{hint}. For example: 0.25")
-    value = Decimal(text)
-    if value <= 0:
-        raise UsageError(f"{what} {text!r} must be greater than zero; buy or sell says the direction")
-    if not -MAX_DECIMALS <= value.adjusted() <= MAX_DECIMALS:
-        raise UsageError(f"{what} {text!r} is not a quantity that anything is traded in")
-    return value
 
 
 def count_of(text: str, most: int) -> int:

@@ -85,30 +85,36 @@ class Previews:
     async def start(self, now_ns: int) -> None:
         """Read what is stored, and forget what is old. Raises `sqlite3.Error`."""
 
-        def work() -> list[bytes]:
+        def work() -> tuple[int, list[bytes]]:
             with self._store.db as db:
-                db.execute("delete from previews where until_ns < ?", (now_ns - KEEP_NS,))
-                return [row[0] for row in db.execute("select body from previews order by id")]
+                last = db.execute("select coalesce(max(id), 0) from previews").fetchone()[0]
+                db.execute("delete from previews where until_ns < ? and id < ?", (now_ns - KEEP_NS, last))
+                return last, [row[0] for row in db.execute("select body from previews order by id")]
 
-        for body in await self._store.run(work):
+        self._last, bodies = await self._store.run(work)
+        for body in bodies:
             try:
                 preview = _decode(body)
             except msgspec.DecodeError as error:  # of another build: its person is asked again
                 log.error("preview cannot be read", error=str(error))  # noqa: TRY400
                 continue
             self._by_id.setdefault(preview.id, preview)
-            self._last = max(self._last, preview.number)
 
     def get(self, preview_id: str) -> Preview | None:
         """One of them, in any case."""
         return self._by_id.get(preview_id.upper())
+
+    def forget(self, now_ns: int) -> None:
+        """Let go of those that are old; the next start takes them off the disk."""
+        for name in [name for name, one in self._by_id.items() if one.until_ns < now_ns - KEEP_NS]:
+            del self._by_id[name]
 
     def open(self) -> list[Preview]:
         """Those that wait for an answer."""
         return [preview for preview in self._by_id.values() if preview.answer is Answer.OPEN]
 
     def next_number(self) -> int:
-        """A number that no other one has."""
+        """A number that no other one has had: an old button must not fit a newer question."""
         self._last += 1
         return self._last
 

@@ -1,8 +1,9 @@
 """The durable inbox of a chat channel and its lanes.
 
 A raw update is committed before its channel is told that we have it, then read, then carried out in the lane of
-its chat, in order. A halt waits for nobody, not even for the disk: it runs at once, and what was sent before it
-but is not yet carried out no longer adds risk. While the disk refuses writes, everything but halts waits.
+its person in that chat, in order: who asks for a hundred charts holds up nobody else. A halt waits for nobody, not
+even for the disk: it runs at once, and what was sent before it but is not yet carried out no longer adds risk. While
+the disk refuses writes, everything but halts waits.
 """
 
 from __future__ import annotations
@@ -161,7 +162,7 @@ class Sessions:
         for update, ask in asks:
             if ask.callback_id:
                 self._spawn(self._answer(ask.callback_id))
-            lane = f"halt {update.update_id}" if update.update_id in halts else ask.recipient
+            lane = f"halt {update.update_id}" if update.update_id in halts else f"{ask.recipient} {ask.person.id}"
             self._enter(lane, partial(self._handle, update, ask))
 
     def _is_halt(self, update: Update) -> bool:

@@ -73,7 +73,7 @@ update inbox set state = ?, body = case when ? then x'' else body end where chan
 
 MARK = """
 update outbox set state = ?, attempts = ?, provider_id = ?, note = coalesce(nullif(?, ''), note),
-parcel = case when ? then x'' else parcel end where id = ?
+parcel = case when ? then x'' else parcel end where id = ? and state <> 'superseded'
 """
 PROVIDER_ID = """
 select provider_id from outbox where (event = ? or replaces = ?) and recipient = ? and provider_id <> ''
@@ -210,15 +210,6 @@ class OpsStore:
             return (row[0], row[1]) if row else None
 
         return await self.run(work)
-
-    async def set_told(self, reader: str, seq: int, index: int) -> None:
-        """Write down how far a reader is."""
-
-        def work() -> None:
-            with self.db as db:
-                db.execute("insert or replace into told values (?, ?, ?)", (reader, seq, index))
-
-        await self.run(work)
 
     async def preferences(self, kind: type[T]) -> dict[str, T]:
         """What each person has chosen, as `kind`; what cannot be read as that is left out."""

@@ -5,11 +5,16 @@ All of them may raise `sqlite3.Error`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
 
+import msgspec
+import structlog
 from msgspec import Struct
 
 from bot.store import COLUMNS, Letter, OpsStore, letter_of
+
+log = structlog.get_logger("bot.store")
 
 OPEN = "state in ('queued', 'unknown')"
 RANKED = "order by priority, created_ns, part, id"
@@ -37,11 +42,11 @@ async def next_letters(
     left = f"select count(*) from outbox where recipient = ? and {OPEN}"  # noqa: S608 - ours
 
     def work() -> tuple[list[Letter], Waiting]:
-        rows = store.db.execute(sql, (recipient, limit + len(without)))
-        letters = [letter_of(row) for row in rows if row[0] not in without][:limit]
+        rows = store.db.execute(sql, (recipient, limit + len(without))).fetchall()
+        letters = _readable(store, (row for row in rows if row[0] not in without))[:limit]
         count = store.db.execute(left, (recipient,)).fetchone()[0] - len(without) - len(letters)
         last = letters[-1].priority if letters else 0
-        return letters, Waiting(recipient, max(0, count) if letters else 0, last)
+        return letters, Waiting(recipient, max(0, count), last)
 
     return await store.run(work)
 
@@ -53,7 +58,7 @@ async def stuck(store: OpsStore, recipient: str, priority: int, before_ns: int, 
         f" and note = '' {RANKED} limit ?"
     )
     values = (recipient, priority, before_ns, limit)
-    return await store.run(lambda: [letter_of(row) for row in store.db.execute(sql, values)])
+    return await store.run(lambda: _readable(store, store.db.execute(sql, values).fetchall()))
 
 
 async def hand_on(store: OpsStore, letter: Letter, state: str, note: str, made: Sequence[Letter]) -> list[Letter]:
@@ -116,7 +121,7 @@ async def replace_many(
 
     def work() -> tuple[list[Letter], set[int]]:
         with store.db as db:
-            found = [letter_of(row) for row in db.execute(sql, (recipient, most))]
+            found = _readable(store, db.execute(sql, (recipient, most)).fetchall())
             fit = [letter for letter in found if _is_plain(letter)]
             if len(fit) < least:
                 return [], set()
@@ -128,6 +133,19 @@ async def replace_many(
             return made, {letter.id for letter in fit}
 
     return await store.run(work)
+
+
+def _readable(store: OpsStore, rows: Iterable[Sequence[Any]]) -> list[Letter]:
+    """Rows as letters; one that this build cannot read is given up, so that it does not hold up those behind it."""
+    found = []
+    for row in rows:
+        try:
+            found.append(letter_of(row))
+        except msgspec.DecodeError as error:
+            log.error("chat message cannot be read, given up", ref=row[1], error=str(error))  # noqa: TRY400
+            with store.db as db:
+                db.execute("update outbox set state = 'dead', note = 'it cannot be read' where id = ?", (row[0],))
+    return found
 
 
 def _is_plain(letter: Letter) -> bool:

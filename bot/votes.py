@@ -22,7 +22,8 @@ from domain.views import OverrideView, RequestView
 if TYPE_CHECKING:
     from engine.desk import Desk
 
-CODE: Final = re.compile(r"[0-9]{6}")
+CODE: Final = re.compile(r"(?<!\S)([0-9]{3})[ -]?([0-9]{3})(?!\S)")
+"""Authenticators show it in two halves, and so it is typed."""
 DIGEST: Final = re.compile(r"[0-9a-f]{8,64}")
 SHOWN_DIGEST: Final = 8
 PRIVATELY = "A code is given in private only; this one was not looked at. Write to the bot alone: "
@@ -30,7 +31,13 @@ PRIVATELY = "A code is given in private only; this one was not looked at. Write 
 
 def code_in(words: list[str]) -> str:
     """The one-time code among the words of a line; "" when there is none."""
-    return next((word for word in words if CODE.fullmatch(word)), "")
+    match = CODE.search(" ".join(words))
+    return match[1] + match[2] if match else ""
+
+
+def without_code(words: list[str]) -> list[str]:
+    """The words of a line but for the one-time code."""
+    return CODE.sub("", " ".join(words), count=1).split()
 
 
 def is_private(call: Call) -> bool:
@@ -41,7 +48,7 @@ def is_private(call: Call) -> bool:
 async def approve(call: Call) -> Message:
     """Vote for a request, with the code and the digest where they are given."""
     words = call.arguments.get("code", "").split()
-    code, left = code_in(words), [word for word in words if not CODE.fullmatch(word)]
+    code, left = code_in(words), without_code(words)
     digest = left[0].lower() if len(left) == 1 else ""
     if left and not DIGEST.fullmatch(digest):
         raise UsageError("what follows the request is its digest, a code of six digits, or both")
@@ -182,7 +189,7 @@ async def break_glass(call: Call) -> Message:
     code = code_in(words)
     if code and not is_private(call):
         return refusal("breakglass: refused", f"{PRIVATELY}/breakglass {call.arguments['action']} CODE REASON.")
-    reason = " ".join(word for word in words if word != code)
+    reason = " ".join(without_code(words))
     command = commands.BreakGlass(action=call.arguments["action"].lower(), reason=reason)
     desk = call.desk
     done = await desk.submit(command, call.actor, request_id=call.request_id, sent_ts_ns=call.sent_ts_ns, code=code)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -42,7 +43,9 @@ def chain_of(folder: Path) -> Chain:
             return ChainView(ok=False, text=f"not looked at within {WITHIN_S:g} s; ./moondev audit verify can wait")
         finally:
             if process.returncode is None:
-                process.kill()
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
         try:
             return msgspec.json.decode(said, type=ChainView)
         except msgspec.DecodeError:

@@ -59,7 +59,7 @@ def called(book: Book, level: int) -> list[Person]:
     """Who is called at this step."""
     if level >= EVERYBODY:
         return book.directory.persons()
-    first = people.on_call(book)
+    first = people.called_first(book)
     return first if level == 1 else [*first, *(one for one in people.secondary(book) if one not in first)]
 
 

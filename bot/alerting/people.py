@@ -26,6 +26,12 @@ def on_call(book: Book) -> list[Person]:
     return _named(book, book.duty.on_call or list(book.config.on_call), RoleName.TRADER)
 
 
+def called_first(book: Book) -> list[Person]:
+    """Those on call who can be reached alone; where none of them can, everybody who may trade: somebody must hear."""
+    first = [person for person in on_call(book) if book.directory.contacts(person.id, with_sms=True)]
+    return first or [person for person in book.directory.persons() if person.role >= RoleName.TRADER]
+
+
 def secondary(book: Book) -> list[Person]:
     """Who is called when those do not answer; where nobody is named, whoever answers for risk."""
     return _named(book, book.duty.secondary or list(book.config.secondary), RoleName.RISK)
@@ -69,7 +75,7 @@ def audience(book: Book, group: Group, standing: list[Alert], now_ns: int) -> tu
     if any(alert.is_urgent for alert in standing):
         persons += [person for person in directory.persons() if person.role >= RoleName.TRADER]
     if is_critical or (worst == RANK[Severity.ERROR] and not recipients):
-        persons += on_call(book)
+        persons += called_first(book)
     calls = any(a.severity is Severity.CRITICAL and a.state is AlertState.FIRING for a in standing)
     calls = calls and now_ns - book.numbers.sms_ns >= SMS_GAP_NS
     if calls:

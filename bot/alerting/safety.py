@@ -35,10 +35,10 @@ class SafeAction:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._act(alerts, numbers), name="safe action")
 
-    async def wait(self) -> None:
-        """Until what was begun is done."""
+    def cancel(self) -> None:
+        """Break off what is not done; the next start takes it up, and the core knows what it had already."""
         if self._task is not None:
-            await self._task
+            self._task.cancel()
 
     async def _act(self, alerts: AlertRoom, numbers: tuple[int, ...]) -> None:
         book = alerts.book

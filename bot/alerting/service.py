@@ -67,9 +67,12 @@ class AlertRoom:
 
     async def run(self) -> None:
         """See to what is due, until cancelled."""
-        while True:
-            await self.tick()
-            await asyncio.sleep(self.look_s)
+        try:
+            while True:
+                await self.tick()
+                await asyncio.sleep(self.look_s)
+        finally:
+            self._safety.cancel()
 
     async def tick(self) -> None:
         """Whatever is due by now."""

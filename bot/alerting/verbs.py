@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from bot.alerting import people, quiet, words
 from bot.alerting.book import acknowledge
 from bot.alerting.model import Alert, AlertState
 from bot.call import Call, Effect, Verb
+from bot.contacts import EVERY
 from bot.message import Block, Message, Text, clock_text, refusal
 from bot.outcome import outcome, submit
 from bot.parse import Argument, UsageError, suggest
@@ -214,7 +217,13 @@ async def route(call: Call) -> Message:
     if duty not in DUTIES or not names:
         raise UsageError("for example: /alerts route oncall tina,rosa, or /alerts route oncall default")
     chosen = () if names.lower() == DEFAULT else tuple(names.replace(",", " ").lower().split())
-    return await submit(call, c.RouteAlerts(duty=DUTIES[duty], persons=chosen))
+    told = await submit(call, c.RouteAlerts(duty=DUTIES[duty], persons=chosen))
+    deaf = [name for name in chosen if not call.room.contacts(name, *EVERY)] if told.ok else []
+    if not deaf:
+        return told
+    why = f"Nothing reaches {', '.join(deaf)} alone: no chat is linked, no address is in the settings."
+    more = " Until one of them can be reached, everybody who may trade is called." if len(deaf) == len(chosen) else ""
+    return structs.replace(told, blocks=(*told.blocks, Text(f"{why}{more}")), severity=Severity.WARNING)
 
 
 def _routes(room: AlertRoom) -> Message:

@@ -48,8 +48,8 @@ class Heartbeat:
         async with open_client() as client:
             self._client = client
             while True:
+                await asyncio.sleep(self._every_s)  # life shows by what has changed since
                 await self.beat()
-                await asyncio.sleep(self._every_s)
 
     async def beat(self) -> bool:
         """Ask for the URL, if there is life; whether it was reached."""

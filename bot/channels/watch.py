@@ -45,6 +45,8 @@ RESCUE_NS = 20 * SECOND_NS
 FIRST_CANARY_NS = MINUTE_NS
 CANARY_NS = 3600 * SECOND_NS
 PROBE_LIMIT_S = 30.0
+ABOUT = {"channel_down": "channel", "unreachable": "recipient"}
+"""Alerts of this part, and the label that says which channel or recipient each is about."""
 
 
 class Alarms(Protocol):
@@ -82,11 +84,18 @@ class Watch:
 
     async def run(self) -> None:
         """Look until cancelled."""
+        self.take_up()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._sing_for_ever())
             while True:
                 await self.look()
                 await asyncio.sleep(LOOK_S)
+
+    def take_up(self) -> None:
+        """Know what an earlier run has raised: it must end, too."""
+        for alert in self._room.alerts.open():
+            if alert.kind in ABOUT:
+                self._told.add((alert.kind, alert.labels[ABOUT[alert.kind]]))
 
     async def look(self) -> None:
         """Tell what has changed, and hand on what is stuck."""
@@ -95,6 +104,7 @@ class Watch:
             await self._look_at_channel(name, health, now_ns)
         for recipient, reach in self._outbox.reach.all().items():
             await self._look_at_recipient(recipient, reach, now_ns)
+        await self._look_at_the_gone()
         try:
             await rescue(self._outbox, self._is_off, RESCUE_NS)
         except sqlite3.Error as error:
@@ -120,6 +130,12 @@ class Watch:
             "arrives when it is back."
         )
         await self._raise("channel_down", labels, Severity.ERROR, f"{words} {state}", text)
+
+    async def _look_at_the_gone(self) -> None:
+        """A channel that was switched off, or a recipient that nothing goes to any more, is nobody's trouble."""
+        known = {*self._healths(), *self._room.directory.everybody(), *self._outbox.reach.all()}
+        for kind, name in [key for key in self._told if key[1] not in known]:
+            await self._over(kind, {ABOUT[kind]: name}, "nothing is sent there any more")
 
     async def _look_at_recipient(self, recipient: str, reach: Reach, now_ns: int) -> None:
         labels = {"recipient": recipient}

@@ -99,10 +99,11 @@ class Schedules:
     async def told(self, one: Schedule, run_ns: int, span: Span, letters: Sequence[Letter]) -> list[Letter]:
         """A run is over: its letters and how far it told, in one transaction; the letters that are to be sent.
 
-        Without letters nobody was reached, and the next run tells it all.
+        Without letters nobody was reached, and the next run tells it all. What its owner has changed meanwhile stays.
         """
-        covered_ns = span.until_ns if letters else one.covered_ns
-        after = structs.replace(one, looked_ns=run_ns, covered_ns=covered_ns)
+        now = self._all.get((one.owner, one.timing.kind), one)
+        covered_ns = span.until_ns if letters else now.covered_ns
+        after = structs.replace(now, looked_ns=max(now.looked_ns, run_ns), covered_ns=covered_ns)
         self._keep(after)
 
         def work() -> list[Letter]:

@@ -198,11 +198,15 @@ def message(card: Card, names: list[str], clock: Callable[[int], str]) -> Messag
         return _of_one(next(iter(card.orders.values())), names, clock)
     owners: dict[str, list[Tally]] = {}
     for tally in card.orders.values():
-        owners.setdefault(owner_words(tally.owner), []).append(tally)
+        owners.setdefault(_whose(tally), []).append(tally)
     blocks: list[Block] = []
     for owner, tallies in owners.items():
         blocks += [Text(owner), _table(tallies, names)]
     return Message(title=f"Fills: {card.fills} of {len(card.orders)} orders", blocks=tuple(blocks))
+
+
+def _whose(tally: Tally) -> str:
+    return owner_words(tally.owner) or "not ordered here"
 
 
 def _of_one(tally: Tally, names: list[str], clock: Callable[[int], str]) -> Message:
@@ -211,10 +215,10 @@ def _of_one(tally: Tally, names: list[str], clock: Callable[[int], str]) -> Mess
     part = f"{number(tally.qty)} {base}" if tally.qty == whole else f"{number(tally.qty)} of {number(whole)} {base}"
     did, does = ("bought", "buying") if tally.side > 0 else ("sold", "selling")
     if not tally.end:
-        title = f"{owner_words(tally.owner)}: {does}, {part} at {number(tally.average)} so far"
+        title = f"{_whose(tally)}: {does}, {part} at {number(tally.average)} so far"
     else:
         rest = "" if tally.end == "filled" or tally.qty >= whole else f", the rest is {tally.end}"
-        title = f"{owner_words(tally.owner)}: {did} {part} at {number(tally.average)}{rest}"
+        title = f"{_whose(tally)}: {did} {part} at {number(tally.average)}{rest}"
     over = f" to {clock(tally.last_ns)}" if tally.last_ns // 10**9 > tally.first_ns // 10**9 else ""
     rows = [
         ("worth", money(tally.worth)),

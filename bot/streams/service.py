@@ -144,7 +144,7 @@ class Streams:
         if contract is None:
             return
         now_ns = self._now_ns()
-        for name in ("", fact.owner):
+        for name in dict.fromkeys(("", fact.owner)):
             if isinstance(fact, OrderChanged):
                 if (cards := self._cards.get(name)) is not None:
                     cards.follow(fact, contract, now_ns)

@@ -19,6 +19,7 @@ from engine.data.synthetic import SyntheticMarket
 _CHUNK_STEPS = 10
 _REST_S = 0.005
 _BATCH = 500
+_DAY_NS = 86_400_000_000_000
 MAX_BEHIND_NS = 10_000_000_000
 
 
@@ -36,6 +37,7 @@ class SyntheticFeed:
         self._clock = clock
         self._speed = speed
         self._feeds: list[Feed] = []
+        self._one_history = asyncio.Lock()
         self._began_ns = 0
         self._task: asyncio.Task[None] | None = None
         self._events: Iterator[MarketEvent] = iter(())
@@ -67,8 +69,19 @@ class SyntheticFeed:
             self._seek([*self._feeds, *added], self.next_ts_ns or self.now_ns())
 
     async def history(self, feed: Feed, count: int) -> Sequence[Bar]:
-        """The last `count` bars closed by now, oldest first."""
-        return self._market.bars(feed.instrument, feed.interval_ns, self.now_ns(), count)
+        """The last `count` bars closed by now, oldest first; made beside the loop, a day of them at a time.
+
+        Years are minutes of work: trading goes on meanwhile, and whoever stops waiting ends it.
+        """
+        interval_ns, now_ns = feed.interval_ns, self.now_ns()
+        piece = max(1, _DAY_NS // max(1, interval_ns))
+        bars: list[Bar] = []
+        async with self._one_history:
+            for left in range(count, 0, -piece):
+                taken = min(piece, left)
+                end_ns = now_ns - (left - taken) * interval_ns
+                bars += await asyncio.to_thread(self._market.bars, feed.instrument, interval_ns, end_ns, taken)
+        return bars
 
     async def instruments(self) -> Sequence[Instrument]:
         """The instruments of the market."""

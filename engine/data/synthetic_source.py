@@ -104,11 +104,13 @@ class SyntheticSource:
 
     def _knots(self, first: int, last: int) -> tuple[Ints, Ints]:
         """Regime and slow drift at the knots first..last; the latest answer is kept, neighbours ask the same."""
-        if self._kept[0] != (first, last):
+        kept = self._kept  # threads ask, too: what is returned is what was looked at
+        if kept[0] != (first, last):
             at = np.arange(first, last + 1, dtype=np.int64)
             regime = _REGIMES[bits(hashed(self._regime_key, at), 0, 3)]
-            self._kept = ((first, last), regime, fractal(self._path_keys, _AMPLITUDE_PPB, _SLOW, at << _KNOT_POWER))
-        return self._kept[1:]
+            kept = ((first, last), regime, fractal(self._path_keys, _AMPLITUDE_PPB, _SLOW, at << _KNOT_POWER))
+            self._kept = kept
+        return kept[1:]
 
     def _middle(self, steps: Ints) -> tuple[Ints, Ints]:
         """Middle price (grid units / 1024) and volatility regime (128 = normal)."""

@@ -77,7 +77,7 @@ CASES: dict[str, tuple[Sizes, Callable[[int, Path], list[Row]]]] = {
     "messages": ((20_000, 20), lambda count, _: venue_messages.run(count)),
     "orders": ((4_000, 40), lambda count, _: venue_orders.run(count)),
     "whole": ((1_000_000, 400), lambda count, _: venue_engine.run(count)),
-    "chat": ((20, 2), lambda count, _: chat.run(count)),
+    "chat": ((40, 2), lambda count, _: chat.run(count)),
     "journal": ((200_000, 1_000), lambda count, _: journal.run(count, max(5, count // 500))),
 }
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.amounts import Terms, amount_for, amount_in, amount_of
+from bot.amounts import Terms, amount_for, amount_in, amount_of, decimal_of
 from bot.parse import UsageError
 from tests.bot.world import BTC, Engine, order
 
@@ -128,3 +128,10 @@ async def test_the_desk_says_what_an_amount_is_relative_to():
     contract = desk.contract(BTC)
     assert contract is not None
     assert contract.qty(amount_for(desk, "PAPER:main", BTC, "$1234.56", buys=True).qty) > 0
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1,5", "much", "1e999999999", "1_0", "٣", "1e3", "+", "."])
+def test_a_number_is_above_zero_and_read_alike_by_everybody(text):
+    with pytest.raises(UsageError):
+        decimal_of(text)
+    assert decimal_of("0.25") == Decimal("0.25")

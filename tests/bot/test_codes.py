@@ -116,10 +116,17 @@ async def test_on_telegram_a_code_is_taken_in_private_deleted_and_kept_nowhere(t
         assert [chat for chat, _ in w.telegram.deleted] == [GROUP, TELEGRAM["rosa"]]
         assert not [one for one in w.telegram.sent if right in one.text]
         assert engine.desk.pending()[0].votes == ("rosa",)
+        halves = f"{code(engine, 'rolf')[:3]} {code(engine, 'rolf')[3:]}"
+        w.telegram.say(TELEGRAM["rolf"], f"/aprove R1 {halves}")
+        await w.telegram.text("did you mean /approve", chat=TELEGRAM["rolf"])
+        await until(lambda: len(w.telegram.deleted) == 3)
+        w.telegram.say(TELEGRAM["rolf"], f"/approve R1 {halves}")
+        await w.telegram.text("approve: done", chat=TELEGRAM["rolf"])
+        await until(lambda: len(w.telegram.deleted) == 4)
     with sqlite3.connect(tmp_path / "ops.db") as db:
         kept = [row[0] for row in db.execute("select body from inbox")]
     assert kept
-    assert not [body for body in kept if right.encode() in body]
+    assert not [body for body in kept if right.encode() in body or halves.encode() in body]
     journal = b"".join([*engine.taken, *map(encode, engine.facts)])
     assert b"approve" in journal
     assert right.encode() not in journal

@@ -12,10 +12,11 @@ from msgspec import structs
 from bot import discord_client, verbs
 from bot.confirm import FRESH_NS, confirm
 from bot.message import Message, Text
-from bot.previews import Answer
+from bot.previews import KEEP_NS, Answer, Preview, Previews
 from bot.render import plain
+from bot.store import OpsStore
 from bot.verbs import run_line
-from domain.commands import Door, SetHold
+from domain.commands import Door, Halt, SetHold
 from domain.facts import Alerted
 from domain.settings import RoleName
 from tests.bot.servers.discord_server import shown
@@ -194,3 +195,28 @@ async def test_an_answer_from_another_door_brings_the_question_up_to_date(tmp_pa
         edited = await w.telegram.text("hold: done", chat=GROUP)
         assert (edited.message_id, edited.buttons) == (card.message_id, [])
         await until(lambda: w.chat.outbox.waiting() == 0)
+
+
+async def test_numbers_go_on_after_a_restart_and_old_questions_are_forgotten(tmp_path: Path) -> None:
+    store = OpsStore(tmp_path / "ops.db")
+    await store.start()
+    engine = Engine()
+    asked_ns = engine.now_ns()
+    first = Previews(store)
+    await first.start(asked_ns)
+    preview = Preview(
+        number=first.next_number(),
+        actor=actor("tina"),
+        verb="halt",
+        command=Halt(),
+        event="t:1",
+        until_ns=asked_ns,
+        message=Message(title="?"),
+    )
+    await first.put(preview)
+    second = Previews(store)
+    await second.start(asked_ns + 3 * KEEP_NS)
+    assert second.next_number() == 2, "the button of C1 must not meet another C1"
+    second.forget(asked_ns + 3 * KEEP_NS)
+    assert second.get("C1") is None
+    await store.aclose()

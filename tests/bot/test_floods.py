@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from bot import store_letters
 from bot.budget import Budget, budget_for, channel_budget
 from bot.carrier import NotSent, OutcomeUnknown, RetryAfter
 from bot.line import WINDOW
@@ -222,3 +223,30 @@ def test_a_group_that_gets_only_critical_ones_is_overdrawn_once_and_then_pays_ba
         now_s += max(wait_s, 0.001)
     assert count <= 30
     assert budget.wait_s(now_s) > 50, "what is not critical waits for it"
+
+
+@pytest.mark.parametrize(
+    ("severity", "is_read_first"),
+    [(Severity.INFO, True), (Severity.CRITICAL, False)],
+    ids=["behind what was read", "already in what is read"],
+)
+async def test_what_is_queued_while_the_disk_is_asked_is_sent_once(outbox, monkeypatch, severity, is_read_first):
+    monkeypatch.setattr("bot.line.WINDOW", 2)
+    carrier = Filed()
+    for number in range(3):
+        await outbox.post(f"a{number}", [GROUP], message(f"alert {number}"))
+    read = store_letters.next_letters
+    posted: list[bool] = []
+
+    async def asked(*values):
+        found = await read(*values) if is_read_first else None
+        if not posted:
+            posted.append(await outbox.post("late", [GROUP], message("late", severity)))
+        return found or await read(*values)
+
+    monkeypatch.setattr(store_letters, "next_letters", asked)
+    outbox.attach("telegram", carrier)
+    await until(lambda: outbox.waiting() == 0)
+    assert posted == [True]
+    assert sorted(carrier.events) == ["a0", "a1", "a2", "late"]
+    assert await outbox.store.open_letters() == []

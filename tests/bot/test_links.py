@@ -44,8 +44,10 @@ def refused_presses(engine: Engine) -> list[str]:
 
 async def test_an_account_is_linked_by_code_confirmation_and_votes_and_unlinked_at_once(tmp_path: Path) -> None:
     async with world(tmp_path, "telegram") as w:
-        assert (await ask(w.engine, "/unlink telegram", "vera")).startswith("unlink: done")
+        assert plain(await run_line(w.room, actor("vera"), "/unlink telegram", "unlink")).startswith("unlink: done")
         assert w.desk.person_by_telegram(TELEGRAM["vera"]) is None
+        told = await w.telegram.text("You are not Vera here any more", chat=TELEGRAM["vera"])
+        assert "somebody else speaks for you at terminal" in told.text
         secret = code_of(await ask(w.engine, "/link telegram", "vera"))
         w.telegram.say(NEW, f"/link {secret.lower()}")
         await w.telegram.text("the code is right", chat=NEW)

@@ -221,3 +221,31 @@ async def test_after_a_message_was_sent_anew_edits_go_to_the_new_one(outbox):
     await outbox.post("card:2", [CHAT], message("edit"), replaces="card")
     await sent(carrier, 3)
     assert [replaced for _, _, replaced, _ in carrier.sent] == ["", "1", "2"]
+
+
+async def test_a_letter_that_cannot_be_read_is_given_up_and_those_behind_it_are_sent(outbox, tmp_path):
+    await outbox.post("old", [CHAT], message("of another build"))
+    await outbox.post("new", [CHAT], message("news"))
+    await outbox.store.run(lambda: outbox.store.db.execute("update outbox set parcel = x'c1' where event = 'old'"))
+    await outbox.store.run(outbox.store.db.commit)
+    again = Outbox(outbox.store)
+    await again.start()
+    carrier = Carrier()
+    again.attach("telegram", carrier)
+    await sent(carrier, 1)
+    await until(lambda: again.waiting() == 0)
+    assert carrier.titles() == ["news"]
+    (row,) = await outbox.store.run(
+        lambda: list(outbox.store.db.execute("select state, note from outbox where event = 'old'"))
+    )
+    assert row == ("dead", "it cannot be read")
+    await again.aclose()
+
+
+async def test_an_edit_that_is_superseded_as_it_goes_out_stays_so(outbox):
+    (first,) = outbox.letters("card:1", [CHAT], message("edit 1"), "card")
+    await outbox.store.queue([first])
+    await outbox.store.queue(outbox.letters("card:2", [CHAT], message("edit 2"), "card"))
+    await outbox.store.mark(first, "unknown")
+    (left,) = await outbox.store.open_letters()
+    assert left.event == "card:2"

@@ -1,10 +1,8 @@
 """Words to arguments: what fits where, and errors that name the nearest right word."""
 
-from decimal import Decimal
-
 import pytest
 
-from bot.parse import Argument, UsageError, account_of, bind, clean, instrument_of, params_of, quantity_of, words_of
+from bot.parse import Argument, UsageError, account_of, bind, clean, instrument_of, params_of, words_of
 from tests.bot.world import BTC, Engine
 
 WHICH = Argument(name="which", help="", required=False, choices=("open", "recent"))
@@ -85,13 +83,6 @@ def test_the_only_account_need_not_be_named(desk):
     assert account_of(desk, "main") == "PAPER:main"
     with pytest.raises(UsageError, match="did you mean PAPER:main"):
         account_of(desk, "PAPER:mian")
-
-
-@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1,5", "much", "1e999999999", "1_0", "٣", "1e3", "+", "."])
-def test_a_quantity_is_a_number_above_zero(text):
-    with pytest.raises(UsageError):
-        quantity_of(text)
-    assert quantity_of("0.25") == Decimal("0.25")
 
 
 def test_parameters_are_keys_and_values():

@@ -36,6 +36,14 @@ async def test_a_command_in_the_group_is_answered_there_and_in_private_in_privat
     assert "tina (Tina)" in (await w.telegram.text("You are Tina", chat=TINA)).text
 
 
+async def test_who_keeps_the_bot_busy_in_the_group_holds_up_nobody_else_there(w):
+    w.desk.slow_s = 20
+    for _ in range(3):
+        w.telegram.say(TINA, "/hold BTC", chat=GROUP)
+    w.telegram.say(TELEGRAM["rosa"], "/whoami", chat=GROUP)
+    assert (await w.telegram.text("You are Rosa", within_s=10)).chat == GROUP
+
+
 async def test_a_topics_question_is_answered_in_the_topic_but_never_in_number_one(w):
     topic = {"message_thread_id": 55, "is_topic_message": True}
     w.telegram.say(TINA, "/status", chat=GROUP, **topic)

@@ -28,6 +28,8 @@ class Directory:
     def __init__(self) -> None:
         self.quiet: set[str] = set()
         self.rooms: tuple[str, ...] = (ROOM,)
+        self.deaf: set[str] = set()
+        """Who cannot be reached alone."""
 
     def chats(self) -> tuple[str, ...]:
         return self.rooms
@@ -36,7 +38,7 @@ class Directory:
         return PERSONS
 
     def contacts(self, person: str, *, with_sms: bool = False) -> list[str]:
-        return [f"telegram:{person}", *([f"sms:{person}"] if with_sms else [])]
+        return [] if person in self.deaf else [f"telegram:{person}", *([f"sms:{person}"] if with_sms else [])]
 
     def is_quiet(self, person: str, now_ns: int) -> bool:
         return person in self.quiet

@@ -28,6 +28,16 @@ def test_those_on_call_then_the_second_in_line_then_everybody_are_called():
     assert said == [(120, {"tina"}), (300, {"tina", "rosa"}), (600, {"vera", "tina", "rosa"})]
 
 
+def test_where_those_on_call_cannot_be_reached_everybody_who_may_trade_is_told_at_once():
+    watch = Watch(on_call=("vera",), safe_action="none")
+    watch.people.deaf.add("vera")
+    watch.people.rooms = ()
+    watch.fire("dead_man", CRITICAL, account="V:main")
+    assert people(watch.heard()[0]) == {"tina", "rosa"}
+    watch.wait(2 * MINUTE_S)
+    assert people(calls(watch)[0]) == {"tina", "rosa"}
+
+
 def test_a_call_says_what_waits_since_when_and_what_will_be_done():
     watch = Watch()
     watch.fire("dead_man", CRITICAL, "the switch has fired", account="V:main")

@@ -238,3 +238,18 @@ async def test_a_person_without_any_other_way_is_still_named(room, seen):
     room.outbox.reach.note("telegram:13", RefusedForGood("Forbidden: bot can't initiate conversation with a user"))
     await watch.look()
     assert alarms.raised[0][2] == "Cannot reach rolf's private Telegram chat"
+
+
+async def test_what_an_earlier_run_raised_is_over_when_it_is_well_after_a_restart(room):
+    await room.alerts.start()
+    for name in ("telegram", "discord", "apprise"):
+        await room.alerts.raise_alert(
+            "channel_down", {"channel": name}, Severity.ERROR, f"{name} is off", "", lasts=True
+        )
+    await room.alerts.raise_alert("unreachable", {"recipient": TINA}, Severity.ERROR, "Cannot reach", "", lasts=True)
+    healths = {"telegram": Health(state="up"), "discord": Health(state="degraded")}
+    watch = Watch(room, room.alerts, lambda: healths)
+    watch.take_up()
+    room.outbox.reach.note(TINA, None)
+    await watch.look()
+    assert [alert.labels for alert in room.alerts.open()] == [{"channel": "discord"}]

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from bot.config import BotConfig, ContactConfig, EmailConfig, TelegramConfig
-from bot.message import Picture
+from bot.message import Message, Picture
 from bot.render import plain
 from bot.reports import compose
 from bot.reports.calendar import Kind, Span
@@ -267,3 +267,13 @@ async def test_who_cannot_be_reached_is_not_promised_a_summary(tmp_path):
         assert not refused.ok
         assert "cannot write to you alone" in plain(refused)
         assert "No alert chat is configured" in plain(await say(room, "vera", "/schedule"))
+
+
+async def test_a_change_that_is_made_while_a_summary_is_drawn_stays(tmp_path):
+    async with control_room(tmp_path, Engine(start_ns=FRIDAY - DAY_NS)) as room:
+        seen = room.schedules.find("", Kind.DAILY)
+        await room.schedules.put(replace(seen, is_on=False))
+        letters = room.outbox.letters("report:1", [CHAT], Message(title="Daily summary"))
+        await room.schedules.told(seen, FRIDAY, Span(FRIDAY - DAY_NS, FRIDAY), letters)
+        kept = room.schedules.find("", Kind.DAILY)
+        assert (kept.is_on, kept.covered_ns) == (False, FRIDAY)

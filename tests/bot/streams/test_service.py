@@ -1,11 +1,13 @@
 """Streams reach who wants them: fills once and right, across restarts; a ticker that edits one message."""
 
 import pytest
+from msgspec.structs import replace
 
 from bot.config import AlertConfig
 from bot.render import plain
 from bot.streams.service import Streams
 from bot.verbs import run_line
+from domain.facts import FillBooked, OrderChanged
 from tests.bot.streams.rooms import DAY_NS, MINUTE_NS, SECOND_NS, Carrier, control_room, say, settled, trade
 from tests.bot.world import GROUP, TELEGRAM, Engine, actor, fresh_id, until, world
 
@@ -247,3 +249,22 @@ async def test_a_service_killed_while_it_tells_a_fill_tells_it_once(tmp_path, mo
             await streams.step(clock())
         await settled(room)
     assert [text.partition(" at ")[0] for _, text in carrier.to(CHAT)] == ["by hand: bought 0.001 BTC"]
+
+
+async def test_a_fill_that_nobody_here_ordered_counts_once(tmp_path):
+    engine, carrier = Engine(), Carrier()
+    clock = Clock(engine.now_ns())
+    async with control_room(tmp_path, engine, carrier=carrier) as room:
+        streams = Streams(room, AlertConfig(), clock)
+        await streams.resume()
+        told = len(engine.facts)
+        await trade(room, "0.001")
+        engine.play(1)
+        for fact in engine.facts[told:]:
+            streams.take(replace(fact, owner="") if isinstance(fact, FillBooked | OrderChanged) else fact)
+        clock.forward(3)
+        await streams.step(clock())
+        await settled(room)
+        ((_, text),) = carrier.to(CHAT)
+        assert text.startswith("not ordered here: bought 0.001 BTC at ")
+        assert "1, " in next(line for line in text.splitlines() if line.startswith("fills"))

@@ -1,6 +1,8 @@
 """The synthetic market in real time."""
 
+import asyncio
 import itertools
+import threading
 
 from domain.market import Bar, Bbo, Feed, FeedKind, FeedState, FeedStatus, Mark, Trade
 from engine.data.synthetic import SyntheticMarket
@@ -91,3 +93,24 @@ async def test_the_feed_knows_its_instruments_and_the_market_time_before_start()
     assert [i.id for i in await feed.instruments()] == [BTC.id, ETH.id]
     assert feed.now_ns() == START_NS
     assert len(await feed.history(BARS, 3)) == 3
+
+
+async def test_a_long_history_is_made_beside_the_loop_and_ends_when_nobody_waits_for_it(monkeypatch):
+    feed, _, _ = made()
+    market, threads, real = feed._market, [], feed._market.bars
+
+    def bars(instrument, interval_ns, end_ts_ns, count):
+        threads.append(threading.get_ident())
+        return real(instrument, interval_ns, end_ts_ns, count)
+
+    monkeypatch.setattr(market, "bars", bars)
+    hourly = Feed(kind=FeedKind.BAR, instrument=BTC.id, interval_ns=60 * MINUTE_NS)
+    assert list(await feed.history(hourly, 50)) == real(BTC.id, 60 * MINUTE_NS, feed.now_ns(), 50)
+    assert len(threads) == 3
+    assert threading.get_ident() not in threads
+    daily = Feed(kind=FeedKind.BAR, instrument=BTC.id, interval_ns=24 * 60 * MINUTE_NS)
+    asked = asyncio.create_task(feed.history(daily, 1000))
+    await asyncio.sleep(0)
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+    assert len(threads) <= 4
