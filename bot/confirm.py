@@ -81,7 +81,7 @@ class Confirms:
                 await self._edit(ended, _over(ended))
 
     def _is_over(self, preview: Preview) -> bool:
-        """Whether its time is over; also where the clock was put far back since: who knows for how long it was shown."""
+        """Whether its time is over; also where the clock was put far back since it was asked."""
         return not 0 <= preview.until_ns - self.now_ns() <= 2 * FRESH_NS
 
     def subject(self, preview_id: str) -> Subject | None:
