@@ -33,8 +33,8 @@ from bot.alerting.model import (
 )
 from bot.config import AlertConfig
 from domain.facts import Severity
+from domain.settings import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 REMEMBERED = 300
 """Alerts that are over, for the list."""
 MOST_IN_GROUP = 500

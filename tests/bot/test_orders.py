@@ -83,8 +83,8 @@ async def test_limits_are_shown_as_bars_the_tightest_first() -> None:
     engine = Engine()
     touch(engine, 60_000, 60_000)
     asked = await say(engine, "/order buy BTC 0.05")
-    rows = [line for line in asked.splitlines() if "%" in line and "[" not in line and "#" in line]
-    assert rows[0].startswith("without a vote  ######.... 60%")
+    rows = [line for line in asked.splitlines() if "%" in line and "[" not in line and "█" in line]
+    assert rows[0].startswith("without a vote  ██████░░░░ 60%")
     assert any(row.startswith("order ") and "3,000.00     10,000.00" in row for row in rows)
 
 
@@ -234,7 +234,7 @@ async def test_one_message_goes_from_question_over_progress_to_result(
         w.engine.play(2)
         done = await w.telegram.text("Buy 0.05 BTC at the market: filled", chat=GROUP)
         assert done.message_id == card.message_id
-        for words in ("0.05 of 0.05 BTC [##########]", "than the preview", "fees", "C1, digest "):
+        for words in ("0.05 of 0.05 BTC [██████████]", "than the preview", "fees", "C1, digest "):
             assert words in done.text or "as in the preview" in done.text, words
         assert len([one for one in w.telegram.sent if one.method == "sendMessage" and "0.05 BTC" in one.text]) == 1
 
