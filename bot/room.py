@@ -17,6 +17,7 @@ from bot.jobs.queue import Jobs
 from bot.message import stamp
 from bot.outbox import Outbox
 from bot.people import People
+from bot.reports.ever import Ever
 from bot.reports.schedules import Schedules
 from bot.reports.service import Reports
 from bot.store import OpsStore
@@ -50,6 +51,7 @@ class ControlRoom:
         orders.register(self.confirms)
         self.subscriptions = Subscriptions(store)
         self.schedules = Schedules(store)
+        self.ever = Ever(desk)
         self.reports = Reports(self)
         self.alerts = AlertRoom(self)
         self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", partial(backtest.shown, self))

@@ -20,7 +20,6 @@ from bot.carrier import channel_of
 from bot.channels.speakers import Speakers
 from bot.channels.watch import Watch
 from bot.config import BotConfig
-from bot.message import Message
 from bot.room import ControlRoom
 from bot.store import OpsStore
 from bot.streams.service import Streams
@@ -54,7 +53,7 @@ class ChatOps:
         if config.telegram.enabled:
             from bot.telegram import TelegramBot
 
-            self.telegram = rooms["telegram"] = TelegramBot(self.room, config.telegram, secrets, self._tell)
+            self.telegram = rooms["telegram"] = TelegramBot(self.room, config.telegram, secrets)
         if config.discord.enabled:
             from bot.discord import DiscordBot
 
@@ -149,6 +148,3 @@ class ChatOps:
             await self.room.studio.aclose()
             await self.outbox.aclose()
             await self.outbox.store.aclose()
-
-    async def _tell(self, event: str, message: Message) -> None:
-        await self._alerts.tell(event, message)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -77,8 +77,6 @@ class Ignored(Struct, frozen=True):
 
 Reader: TypeAlias = Callable[[bytes], Ask | Claim | Ignored]
 """Reads a raw update; may raise anything for one that cannot be read."""
-Tell: TypeAlias = Callable[[str, Message], Awaitable[None]]
-"""Tells the alert chats something, once per event."""
 
 
 class Sessions:
@@ -90,7 +88,6 @@ class Sessions:
         room: ControlRoom,
         reader: Reader,
         *,
-        tell: Tell,
         answer: Callable[[str], Coroutine[Any, Any, None]],
         ignored: Callable[[Ignored], None],
         erase: Callable[[Ask | Claim], Coroutine[Any, Any, None]],
@@ -101,7 +98,6 @@ class Sessions:
         self._outbox = room.outbox
         self._store: OpsStore = room.store
         self._read = reader
-        self._tell = tell
         self._answer = answer
         self._ignored = ignored
         self._erase = erase
@@ -243,8 +239,9 @@ class Sessions:
         if time.monotonic() - self._poison_told_s > POISON_ALERT_EVERY_S:
             self._poison_told_s = time.monotonic()
             text = f"Update {update.update_id} could not be read ({error}) and was skipped; it is kept in the inbox."
-            alert = Message(title="A chat message was unreadable", blocks=(Text(text),), severity=Severity.WARNING)
-            await self._tell(f"poison:{self._event(update)}", alert)
+            labels = {"channel": self._channel.partition(":")[0]}
+            title = "A chat message was unreadable"
+            await self._room.alerts.raise_alert("unreadable", labels, Severity.WARNING, title, text)
 
     def _event(self, update: Update) -> str:
         return f"{self._channel}:{update.update_id}"

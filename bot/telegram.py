@@ -11,7 +11,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import structlog
@@ -21,9 +21,8 @@ from telegram.request import HTTPXRequest
 
 from bot.buttons import Signer, signer_for
 from bot.config import TELEGRAM_FILE_URL, TELEGRAM_URL, TelegramConfig, check_url
-from bot.message import Message, Text
 from bot.room import ControlRoom
-from bot.sessions import Ask, Claim, Ignored, Sessions, Tell
+from bot.sessions import Ask, Claim, Ignored, Sessions
 from bot.store import Update
 from bot.supervise import Disabled, Health, keep_running, quiet_libraries, scrub
 from bot.telegram_gate import Gate
@@ -41,13 +40,16 @@ SEND_TIMEOUT_S = 10.0
 FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 30.0
 REFUSALS_UNTIL_DISABLED = 3
+CONFLICT: Final = ("second_bot", {"channel": "telegram"})
+"""Kind and labels of that alert."""
+CONFLICT_OVER_S = 60.0
 MAX_UPDATE_ID = 1 << 62
 
 
 class TelegramBot:
     """Runs for ever beside trading; `health` says how it is, `signer` makes the buttons of its cards."""
 
-    def __init__(self, room: ControlRoom, config: TelegramConfig, secrets: Secrets, tell: Tell) -> None:
+    def __init__(self, room: ControlRoom, config: TelegramConfig, secrets: Secrets) -> None:
         self.health = Health()
         self.signer = signer_for(secrets, config.token_secret, lambda: room.desk.installation)
         self._room = room
@@ -55,8 +57,9 @@ class TelegramBot:
         self._config = config
         self._secrets = secrets
         self._outbox = room.outbox
-        self._tell = tell
         self._token = ""
+        self._is_alone = False  # an earlier run may have raised the conflict
+        self._conflict_s = time.monotonic()
         self._seen_strangers: dict[int, float] = {}
 
     async def run(self) -> None:
@@ -113,7 +116,6 @@ class TelegramBot:
             f"telegram:{bot.id}",
             self._room,
             read,
-            tell=self._tell,
             answer=lambda callback_id: _quietly(bot.answer_callback_query(callback_id)),
             ignored=self._ignore,
             erase=lambda ask: _quietly(bot.delete_message(ask.recipient.split(":")[1], ask.erase)),
@@ -150,6 +152,7 @@ class TelegramBot:
                 backoff_s, refusals = FIRST_BACKOFF_S, 0
                 self.health.last_ok_ns = time.time_ns()
                 self.health.set("up")
+                await self._no_conflict()
                 continue
             await asyncio.sleep(backoff_s)
             backoff_s = min(MAX_BACKOFF_S, backoff_s * 2)
@@ -164,11 +167,20 @@ class TelegramBot:
 
     async def _tell_conflict(self) -> None:
         why = "a second bot is polling with this token: stop it, or give it a token of its own"
+        self._conflict_s = time.monotonic()
+        self._is_alone = False
         if self.health.set("degraded", why):
             log.error("telegram conflict", why=why)
             text = f"Commands may reach the other one: {why}. Trading goes on; halt from another door if you must."
-            alert = Message(title="Second bot on this token", blocks=(Text(text),), severity=Severity.CRITICAL)
-            await self._tell(f"conflict:{self.health.since_ns}", alert)
+            await self._room.alerts.raise_alert(
+                *CONFLICT, Severity.CRITICAL, "Second bot on this token", text, lasts=True
+            )
+
+    async def _no_conflict(self) -> None:
+        """Polls are good. A conflict is over when there was none for a while: two bots take turns."""
+        if not self._is_alone and time.monotonic() - self._conflict_s >= CONFLICT_OVER_S:
+            self._is_alone = True
+            await self._room.alerts.resolve(*CONFLICT, "this bot polls alone again")
 
     def _ignore(self, ignored: Ignored) -> None:
         self.health.ignored += 1

@@ -12,15 +12,16 @@ from itertools import pairwise
 from typing import Protocol
 
 from domain.errors import MoonDevError
-from domain.facts import FactKey
+from domain.facts import FactKey, PositionSampled
 from domain.instrument import InstrumentId
 from domain.market import Bar, Feed, FeedKind
 from domain.performance import Candle, Candles, Exposures, Gap, Performance, PricePoint
 from domain.ports import Clock, MarketFeed
 from domain.views import TradeRow
 from engine.core.core import Core
+from engine.core.portfolio import equity_fact, position_facts
 from engine.desk_views import price
-from engine.performance import Now, now_of
+from engine.performance import Now
 
 CANDLES_WITHIN_S = 10.0
 MOST_CANDLES = 1_000
@@ -127,3 +128,19 @@ class Past:
 
     def _now(self) -> Now:
         return now_of(self._core, self._clock.now_ns(), self._told())
+
+
+def now_of(core: Core, now_ns: int, told: FactKey) -> Now:
+    """The books at this moment, valued as a sample would value them."""
+    state = core.state
+    held: list[PositionSampled] = []
+    for account in state.accounts.values():
+        held += position_facts(core, account, len(held))
+    return Now(
+        seq=state.seq,
+        ts_ns=max(now_ns, state.ts_ns),
+        told=told,
+        sample_ns=state.settings.execution.equity_sample_ns,
+        equity=tuple(equity_fact(core, account) for account in state.accounts.values()),
+        held=tuple(held),
+    )

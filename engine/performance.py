@@ -17,8 +17,6 @@ from domain.account import venue_of
 from domain.facts import CashKind, EquitySampled, FactKey, PositionSampled
 from domain.instrument import ZERO
 from domain.performance import Day, Part, Performance
-from engine.core.core import Core
-from engine.core.portfolio import equity_fact, position_facts
 from engine.curve import Curve
 from risk.statistics import RoundTrips, profit_factor, sharpe, sortino, win_rate
 
@@ -67,22 +65,6 @@ class Now(Struct, frozen=True, kw_only=True):
     sample_ns: int
     equity: tuple[EquitySampled, ...]
     held: tuple[PositionSampled, ...]
-
-
-def now_of(core: Core, now_ns: int, told: FactKey) -> Now:
-    """The books at this moment, valued as a sample would value them."""
-    state = core.state
-    held: list[PositionSampled] = []
-    for account in state.accounts.values():
-        held += position_facts(core, account, len(held))
-    return Now(
-        seq=state.seq,
-        ts_ns=max(now_ns, state.ts_ns),
-        told=told,
-        sample_ns=state.settings.execution.equity_sample_ns,
-        equity=tuple(equity_fact(core, account) for account in state.accounts.values()),
-        held=tuple(held),
-    )
 
 
 class _Share:

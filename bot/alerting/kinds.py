@@ -61,6 +61,8 @@ _WORDS: Final = {
     "position_mismatch": "Position differs",
     "unexplained_fill": "Unexplained fill",
     "channel_down": "Channel down",
+    "second_bot": "Second bot on this token",
+    "unreadable": "A chat message was unreadable",
     "unreachable": "Somebody cannot be reached",
     "dead_man": "Dead-man's switch fired",
 }

@@ -53,7 +53,7 @@ async def compose(room: ControlRoom, kind: Kind | None, span: Span, zone: str, n
     """The summary of some days; of what is not over yet when `kind` is None. Never raises for what cannot be had."""
     desk = room.desk
     period = await desk.performance(span.since_ns, span.until_ns)
-    ever = await desk.performance(0, now_ns)
+    ever = await room.ever.performance(now_ns)
     happened = await desk.records.happened(span.since_ns, span.until_ns)
     pictures = [] if period.problem else await _pictures(room, PICTURES[kind], span, zone)
     status = desk.status()
@@ -69,7 +69,7 @@ async def compose(room: ControlRoom, kind: Kind | None, span: Span, zone: str, n
         *_risk(desk),
         *_decisions(happened),
         *_alerts(happened, zone),
-        *_targets(ever, status.market),
+        *_targets(ever, status.market, now_ns),
         *_chain(desk, now_ns),
     ]
     missing = len(PICTURES[kind]) - len(pictures)
@@ -258,13 +258,14 @@ def _alert(one: AlertCount, zone: str) -> str:
     return f"  {one.severity} {one.kind}{times}, last at {clock_in(one.last_ns, zone)}"
 
 
-def _targets(ever: Performance, market: str) -> list[Block]:
+def _targets(ever: Performance, market: str, now_ns: int) -> list[Block]:
     """The mission's targets beside what is so; a figure that there is no data for says so."""
     if ever.problem:
         return [Text(f"Targets: {ever.problem}")]
     daily = _mean_of_days(ever.by_day)
+    until = f" to {utc_text(ever.until_ns)}" if ever.until_ns < now_ns else ""
     lines = [
-        "Targets and what is so, since the beginning, after fees, funding and slippage. No promise.",
+        f"Targets and what is so, since the beginning{until}, after fees, funding and slippage. No promise.",
         f"  day PNL: {daily} (target 0.5%)",
         f"  Sharpe: {_ratio(ever.sharpe, '.2f')} (target > 1.5)",
         f"  drawdown: {ever.max_drawdown.fraction:.1%} (target < 25%)",

@@ -221,8 +221,8 @@ def large_now(core: Core, slot: Slot, since_ns: int) -> Decimal:
         return large
     left = sum((core.equity(account) for account in core.state.accounts), start=ZERO) * fraction
     for other in core.state.slots.values():
-        lately = sum(qty for at, of, qty in other.added if of == MANUAL and at > since_ns) if other is not slot else 0
-        if lately:
+        lately = sum(qty for at, of, qty in other.added if of == MANUAL and at > since_ns)
+        if lately and other.key != slot.key:  # a preview asks with a copy of the slot
             left -= core.instruments[other.instrument].notional(core.markets[other.instrument].reference(), lately)
     return min(large, left)
 

@@ -10,9 +10,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
@@ -109,6 +106,8 @@ def _sqlite_begin(connection: Connection) -> None:
 
 
 def _migrate(engine: Engine) -> None:
+    from alembic.util import CommandError
+
     try:
         _upgrade(engine)
     except CommandError:
@@ -121,6 +120,9 @@ def _migrate(engine: Engine) -> None:
 
 
 def _upgrade(engine: Engine) -> None:
+    from alembic import command  # who only reads a database starts without it
+    from alembic.config import Config as AlembicConfig
+
     config = AlembicConfig()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with engine.begin() as connection:

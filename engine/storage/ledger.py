@@ -1,58 +1,53 @@
-"""Performance of a period from the projection: samples, fills and cash movements are read in a thread and counted."""
+"""Answers `desk.performance` from a projection: short periods in a thread, long ones in a process of their own."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
+import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from decimal import Decimal
-from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Engine, Select, String, func, select, type_coerce
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import MoonDevError
-from domain.facts import CashKind
-from domain.instrument import ZERO, InstrumentId
+from domain.instrument import InstrumentId
 from domain.performance import Exposures, Performance
-from domain.settings import MINUTE_NS
 from domain.views import TradeRow
-from engine.curve import Curve, Money, Sample
-from engine.performance import Book, CashRow, FillRow, HeldRow, Now, summed_up
-from engine.storage import schema
-from engine.storage.exposure import read_exposure
+from engine.performance import Now
+from engine.storage.counting import Answer, Counter, NotCounted, Question, count, is_long
 from engine.storage.projector import Projector
 from engine.storage.reads import fills
-from risk.statistics import RoundTrips
+
+log = logging.getLogger("engine.storage")
 
 WAIT_S = 2.0
 """How long the newest facts are waited for; after that the figures end with the last sample that is there."""
 LOOK_S = 0.02
 AWAY = "the database cannot be read"
 MOST_FILLS_SHOWN = 20_000
-ROWS = 2_000
-Books: TypeAlias = tuple[Money, Money, Money, Money]
-MOST_FILLS_BEFORE = 5_000
-"""Fills before the period that are read to find out where a round trip began."""
-LATE_NS = 300_000_000_000
-"""A first sample this long after the period's beginning is told."""
 
 
 class Ledger:
-    """Answers `desk.performance` from a projection."""
+    """The past, from what a projector writes."""
 
     def __init__(self, projector: Projector, gap: Callable[[], str] = str) -> None:
         """Read what `projector` writes; `gap` says why facts are missing in it, "" when none are."""
         self._projector = projector
         self._gap = gap
+        self._counter = Counter()
 
     async def performance(self, since_ns: int, until_ns: int, now: Now) -> Performance:
         """The figures of a period; without blocking, and never raising for a database that is away."""
-        is_whole = await self._caught_up(now)
-        with suppress(SQLAlchemyError, MoonDevError):
-            return await asyncio.to_thread(self._read, since_ns, until_ns, now if is_whole else None)
+        last = now if await self._caught_up(now) else None
+        gap = self._gap()
+        notes = [f"The database is not whole ({gap})."] if gap else []
+        if last is None:
+            notes.append("The database is behind: the figures end with its last sample.")
+        asked = Question(url=self._projector.url, since_ns=since_ns, until_ns=until_ns, now=last, notes=notes)
+        counted = await self._count(asked)
+        if counted is not None and counted.performance is not None:
+            return counted.performance
         return Performance(since_ns=since_ns, until_ns=until_ns, problem=f"No figures: {AWAY}.")
 
     async def fills(self, since_ns: int, until_ns: int, instrument: InstrumentId, now: Now) -> list[TradeRow]:
@@ -66,12 +61,14 @@ class Ledger:
 
     async def exposure(self, since_ns: int, until_ns: int, now: Now) -> Exposures:
         """What was open at every sample of a period."""
-        is_whole = await self._caught_up(now)
-        with suppress(SQLAlchemyError, MoonDevError):
-            projector, last = self._projector, now if is_whole else None
-            return await asyncio.to_thread(
-                read_exposure, projector.engine, projector.instruments, since_ns, until_ns, last
-            )
+        last = now if await self._caught_up(now) else None
+        instruments = dict(self._projector.instruments)
+        asked = Question(
+            url=self._projector.url, since_ns=since_ns, until_ns=until_ns, now=last, notes=[], instruments=instruments
+        )
+        counted = await self._count(asked)
+        if counted is not None and counted.exposures is not None:
+            return counted.exposures
         return Exposures(problem=f"No figures: {AWAY}.")
 
     async def _caught_up(self, now: Now) -> bool:
@@ -85,212 +82,14 @@ class Ledger:
             await asyncio.sleep(LOOK_S)
         return False
 
-    def _read(self, since_ns: int, until_ns: int, now: Now | None) -> Performance:
-        gap = self._gap()
-        notes = [f"The database is not whole ({gap})."] if gap else []
-        if now is None:
-            notes.append("The database is behind: the figures end with its last sample.")
-        return read_performance(self._projector.engine, since_ns, until_ns, now, notes)
-
-
-def read_performance(
-    engine: Engine, since_ns: int, until_ns: int, now: Now | None, notes: list[str] | None = None
-) -> Performance:
-    """The figures of [since, until), which is cut at samples: see `Performance`. Blocks.
-
-    Without `now` the last sample that is there stands for it. Raises SQLAlchemy's errors.
-    """
-    said = notes if notes is not None else []
-    with engine.connect() as connection, connection.begin():
-        samples = _samples(connection, since_ns, until_ns, now)
-        first = next(samples, None)
-        if first is None or first.ts_ns >= until_ns:
-            problem = _why_nothing(connection, since_ns, until_ns, now)
-            return Performance(since_ns=since_ns, until_ns=until_ns, problem=problem)
-        end_ns = min(until_ns, now.ts_ns if now is not None else until_ns)
-        flows = _flows(connection, first.seq or _first_seq(connection))
-        curve = _curve(first, samples, max(end_ns, first.ts_ns), now, flows)
-        if curve.paid_in != curve.last.deposits - curve.first.deposits:  # an older build did not tell every movement
-            again = _samples(connection, since_ns, until_ns, now)
-            curve = _curve(next(again, first), again, max(end_ns, first.ts_ns), now, None)
-        if since_ns and first.ts_ns - since_ns > LATE_NS:
-            what = "The records begin" if not first.seq else "There was no sample before; the figures begin"
-            said.append(f"{what} at {_when(first.ts_ns)}, later than asked for.")
-        last = curve.last
-        live = now is not None and last.seq == now.seq and last.ts_ns == now.ts_ns
-        held = _held(connection, first.seq, now if now is not None and first.seq == now.seq else None)
-        book = Book(held)
-        for row in held:
-            book.open_at_start(row.account, row.instrument, _under_way(connection, row, first.seq))
-        _book(connection, book, first.seq, last.seq)
-        book.still_open(_held(connection, last.seq, now if live else None))
-    return summed_up(since_ns, until_ns, curve, book, said)
-
-
-def _curve(
-    first: Sample, rest: Iterator[Sample], end_ns: int, now: Now | None, flows: list[tuple[int, Decimal]] | None
-) -> Curve:
-    curve = Curve(first, end_ns, now.sample_ns if now is not None else MINUTE_NS, flows)
-    add = curve.add
-    for sample in rest:
-        add(sample)
-    return curve
-
-
-def _first_seq(connection: Connection) -> int:
-    """The event of the first sample ever: what was paid in by then is in the opening."""
-    return connection.execute(select(func.min(schema.equity.c.seq))).scalar() or 0
-
-
-def _flows(connection: Connection, after_seq: int) -> list[tuple[int, Decimal]]:
-    """Money that was paid in and out after an event."""
-    table = schema.cash_moves
-    query = select(table.c.seq, table.c.amount).where(table.c.kind == CashKind.DEPOSIT, table.c.seq > after_seq)
-    return [(seq, amount) for seq, amount in connection.execute(query.order_by(table.c.seq, table.c.idx))]
-
-
-def _samples(connection: Connection, since_ns: int, until_ns: int, now: Now | None) -> Iterator[Sample]:
-    """Samples of all accounts together from the first one at or after `since_ns` to the first one at or after the end.
-
-    At last the books as they stand. An account that is missing in one counts as it was last.
-    """
-    opening = _opening(connection, since_ns, now)
-    if opening is not None:
-        yield opening
-        if opening.ts_ns >= until_ns:
-            return
-    known: dict[str, tuple[Decimal, Books]] = {}
-    seq = ts_ns = 0
-    for row_seq, row_ts_ns, account, equity, *books in _stream(connection, _all_samples(since_ns)):
-        if row_seq != seq:
-            if seq:
-                yield _together(seq, ts_ns, known)
-                if ts_ns >= until_ns:
-                    return
-            seq, ts_ns = row_seq, row_ts_ns
-        known[account] = (Decimal(equity), tuple(books))
-    if seq:
-        yield _together(seq, ts_ns, known)
-        if ts_ns >= until_ns:
-            return
-    if now is not None and now.seq > seq and now.ts_ns >= since_ns and now.equity:
-        for fact in now.equity:
-            known[fact.account] = (fact.equity, (fact.unrealised, fact.realised, fact.fees, fact.funding))
-        yield _together(now.seq, now.ts_ns, known)
-
-
-def _all_samples(since_ns: int) -> Select[Any]:
-    """Money comes as the database has it: text or number."""
-    table = schema.equity
-    money = [type_coerce(table.c[name], String()) for name in ("equity", "unrealised", "realised", "fees", "funding")]
-    query = select(table.c.seq, table.c.ts_ns, table.c.account, *money)
-    return query.where(table.c.ts_ns >= since_ns).order_by(table.c.seq, table.c.idx)
-
-
-def _opening(connection: Connection, since_ns: int, now: Now | None) -> Sample | None:
-    """The books before anything was earned, where the period reaches back to there: only what was paid in."""
-    table = schema.equity
-    first = connection.execute(select(table).order_by(table.c.seq, table.c.idx).limit(1)).first()
-    if first is not None:
-        began_ns = first.ts_ns
-        rows = connection.execute(select(table).where(table.c.seq == first.seq)).all()
-        paid_in = sum((row.cash - row.realised + row.fees - row.funding for row in rows), start=ZERO)
-    elif now is not None and now.equity:
-        began_ns = now.ts_ns
-        paid_in = sum((fact.cash - fact.realised + fact.fees - fact.funding for fact in now.equity), start=ZERO)
-    else:
-        return None
-    for of_money in (schema.fills, schema.cash_moves):
-        query = select(of_money.c.ts_ns).order_by(of_money.c.seq, of_money.c.idx).limit(1)
-        began_ns = min(began_ns, connection.execute(query).scalar() or began_ns)
-    return Sample(0, began_ns, paid_in) if since_ns <= began_ns else None
-
-
-def _together(seq: int, ts_ns: int, known: dict[str, tuple[Decimal, Books]]) -> Sample:
-    if len(known) == 1:
-        ((equity, books),) = known.values()
-        return Sample(seq, ts_ns, equity, (books,))
-    equities, all_books = zip(*known.values(), strict=True)
-    return Sample(seq, ts_ns, sum(equities, start=ZERO), all_books)
-
-
-def _stream(connection: Connection, query: Select[Any]) -> Iterator[Any]:
-    return iter(connection.execution_options(yield_per=ROWS).execute(query))
-
-
-def _held(connection: Connection, seq: int, now: Now | None) -> list[HeldRow]:
-    """Positions that were open at a sample."""
-    if now is not None:
-        return [HeldRow(f.account, f.instrument, f.owner, f.qty, f.unrealised) for f in now.held]
-    table = schema.position_samples
-    columns = (table.c.account, table.c.instrument, table.c.owner, table.c.qty_int, table.c.unrealised)
-    return [HeldRow(*row) for row in connection.execute(select(*columns).where(table.c.seq == seq))]
-
-
-def _fill_rows(connection: Connection, query: Select[Any]) -> Iterator[FillRow]:
-    for row in _stream(connection, query):
-        side = 1 if row.side == "buy" else -1
-        yield FillRow(row.ts_ns, row.account, row.instrument, row.owner, side, row.qty_int, row.fee, row.realised)
-
-
-def _fills() -> Select[Any]:
-    table = schema.fills
-    columns = (
-        table.c.ts_ns,
-        table.c.account,
-        table.c.instrument,
-        table.c.owner,
-        table.c.side,
-        table.c.qty_int,
-        table.c.fee,
-        table.c.realised,
-    )
-    return select(*columns)
-
-
-def _book(connection: Connection, book: Book, after_seq: int, until_seq: int) -> None:
-    fills, cash = schema.fills, schema.cash_moves
-    query = _fills().where(fills.c.seq > after_seq, fills.c.seq <= until_seq).order_by(fills.c.seq, fills.c.idx)
-    for row in _fill_rows(connection, query):
-        book.fill(row)
-    columns = (cash.c.kind, cash.c.account, cash.c.instrument, cash.c.owner, cash.c.amount)
-    for found in connection.execute(select(*columns).where(cash.c.seq > after_seq, cash.c.seq <= until_seq)):
-        book.cash(CashRow(*found))
-
-
-def _under_way(connection: Connection, held: HeldRow, until_seq: int) -> RoundTrips:
-    """The round trip that was under way at a sample, from its first fill; from the sample when that is too far."""
-    fills = schema.fills
-    query = (
-        _fills()
-        .where(fills.c.account == held.account, fills.c.instrument == held.instrument, fills.c.seq <= until_seq)
-        .order_by(fills.c.seq.desc(), fills.c.idx.desc())
-        .limit(MOST_FILLS_BEFORE)
-    )
-    qty, back = held.qty, []
-    for row in _fill_rows(connection, query):
-        qty -= row.side * row.qty
-        back.append(row)
-        if qty == 0 or (qty > 0) != (held.qty > 0):
-            trips = RoundTrips(held=qty)
-            for earlier in reversed(back):
-                trips.add(earlier)
-            return trips
-    return RoundTrips(held=held.qty)
-
-
-def _why_nothing(connection: Connection, since_ns: int, until_ns: int, now: Now | None) -> str:
-    """Why a period has no figures, for people."""
-    opening = _opening(connection, 0, now)
-    first_ns = opening.ts_ns if opening is not None else 0
-    if not first_ns:
-        return "No figures yet: equity has not been sampled once."
-    if until_ns <= first_ns:
-        return f"No figures: the records begin at {_when(first_ns)}, after this period."
-    if now is not None and since_ns > now.ts_ns:
-        return f"No figures: the period begins at {_when(since_ns)}, which is to come."
-    return f"No figures: the service took no sample between {_when(since_ns)} and {_when(until_ns)}."
-
-
-def _when(ts_ns: int) -> str:
-    return f"{dt.datetime.fromtimestamp(ts_ns / 1e9, tz=dt.UTC):%Y-%m-%d %H:%M} UTC"
+    async def _count(self, asked: Question) -> Answer | None:
+        """Beside the event loop when that is soon done; None when there are no figures to be had."""
+        try:
+            if await asyncio.to_thread(is_long, self._projector.engine, asked.since_ns, asked.until_ns):
+                return await self._counter.ask(asked)
+            return await asyncio.to_thread(count, self._projector.engine, asked)
+        except (SQLAlchemyError, MoonDevError, OSError) as error:
+            log.warning(
+                "a period was not counted: %s", error if isinstance(error, NotCounted) else type(error).__name__
+            )
+            return None

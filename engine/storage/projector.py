@@ -80,6 +80,11 @@ class Projector:
         return self._engine
 
     @property
+    def url(self) -> str:
+        """The database's address, which may hold its password."""
+        return self._url
+
+    @property
     def instruments(self) -> Instruments:
         """The contracts that integers are turned into decimals by."""
         return self._instruments

@@ -95,6 +95,16 @@ async def test_a_large_one_says_whose_vote_it_waits_for() -> None:
     assert "waits for a vote of one of: Rolf, Adam" in await say(engine, "/order buy BTC 0.15", "rosa")
 
 
+async def test_the_preview_and_the_core_agree_on_who_has_to_vote() -> None:
+    engine = Engine()
+    touch(engine, 60_000, 60_010)
+    for number, (qty, votes) in enumerate([("0.04", False), ("0.04", False), ("0.04", True)], 1):
+        asked = await say(engine, f"/order buy BTC {qty} @ 59900")
+        assert ("none needed: less than 5,000.00 USD" not in asked) is votes, asked
+        told = await say(engine, f"/confirm C{number}")
+        assert ("waits for a vote" in told) is votes, told
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -6,8 +6,10 @@ from decimal import Decimal
 
 import pytest
 
+from bot.alerting.model import AlertState
 from bot.config import BotConfig, TelegramConfig
 from bot.service import ChatOps
+from bot.telegram import CONFLICT_OVER_S
 from domain.facts import Alerted, TradingState
 from domain.views import TradeRow
 from tests.bot.servers.telegram_server import BOT_NAME, TOKEN, Fault
@@ -88,6 +90,7 @@ async def test_a_poison_update_is_skipped_with_an_alert_and_the_next_is_carried_
     await w.telegram.text("halt: done", chat=TINA)
     assert "skipped" in (await w.telegram.text("A chat message was unreadable", chat=GROUP)).text
     assert w.engine.trading is TradingState.HALTED
+    assert {"unreadable"} <= {one.kind for one in (*w.chat.room.alerts.open(), *w.chat.room.alerts.recent())}
 
 
 async def test_repeated_updates_are_carried_out_once(w):
@@ -198,7 +201,14 @@ async def test_a_second_bot_with_the_token_is_told_once(w):
     assert "stop it, or give it a token of its own" in alert.text
     await w.telegram.text("Nothing waits", chat=TINA, within_s=10)
     await until(lambda: w.chat.health()["telegram"] == "up", 10)
-    assert len([one for one in w.telegram.sent if "Second bot" in one.text]) == 1
+    assert len([one for one in w.telegram.sent if "Second bot" in one.text and one.chat == GROUP]) == 1
+    (alert,) = [one for one in w.chat.room.alerts.open() if one.kind == "second_bot"]
+    w.telegram.say(TINA, f"/ack {alert.id}")
+    await until(lambda: alert.state is AlertState.ACKED)
+    w.chat.telegram._conflict_s -= CONFLICT_OVER_S
+    w.telegram.say(TINA, "/pending")
+    await until(lambda: alert.state is AlertState.RESOLVED)
+    assert alert.ended_by == "this bot polls alone again"
 
 
 async def test_a_group_that_became_a_supergroup_is_written_to_under_its_new_id(w):

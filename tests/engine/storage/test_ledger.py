@@ -15,9 +15,10 @@ from domain import commands as c
 from domain.facts import CashMoved, EquitySampled, FillBooked
 from domain.performance import Part, Performance
 from domain.settings import SECOND_NS
-from engine.performance import now_of
-from engine.storage import ledger
-from engine.storage.ledger import Ledger, read_performance
+from engine.past import now_of
+from engine.storage import counting, ledger, period
+from engine.storage.ledger import Ledger
+from engine.storage.period import read_performance
 from engine.storage.projector import Projector
 from exchanges.paper.config import PaperConfig
 from tests.engine.core.floor import Floor
@@ -128,19 +129,19 @@ def test_the_tape_was_worth_counting(told):
 
 def test_deposits_are_taken_from_the_ledger_and_counted_from_the_samples_only_where_it_lacks_some(told, monkeypatch):
     asked: list[bool] = []
-    curve = ledger._curve
+    curve = period._curve
 
     def noted(first, rest, end_ns, now, flows):
         asked.append(flows is None)
         return curve(first, rest, end_ns, now, flows)
 
-    monkeypatch.setattr(ledger, "_curve", noted)
+    monkeypatch.setattr(period, "_curve", noted)
     for since_ns, until_ns in periods(told):
         told.performance(since_ns, until_ns)
     assert asked
     assert not any(asked)
     whole = told.performance(0, told.now_ns + 1)
-    monkeypatch.setattr(ledger, "_flows", lambda _connection, _after: [])
+    monkeypatch.setattr(period, "_flows", lambda _connection, _after: [])
     assert told.performance(0, told.now_ns + 1) == whole
     assert asked[-1], "an older build did not tell of them"
 
@@ -205,3 +206,47 @@ async def test_the_newest_fill_is_waited_for_and_a_database_that_is_away_is_said
     projector.close()
     away = Projector(f"sqlite:///{tmp_path / 'nowhere' / 'p.db'}", names, "installation")
     assert "cannot be read" in (await Ledger(away).performance(0, now.ts_ns + 1, now)).problem
+
+
+@pytest.mark.parametrize("told", [1], indirect=True)
+async def test_a_long_period_is_counted_in_a_process_of_its_own_to_the_same_figures(told, monkeypatch):
+    monkeypatch.setattr(counting, "LONG_ROWS", 0)
+    last = told.facts[-1]
+    now = now_of(told.core, told.now_ns, (last.seq, last.index))
+    here = told.performance(0, told.now_ns + 1)
+    there = Ledger(told.projector)
+    assert await there.performance(0, told.now_ns + 1, now) == here
+    assert (await there.exposure(0, told.now_ns + 1, now)).points
+
+
+@pytest.mark.parametrize("told", [1], indirect=True)
+async def test_a_count_that_ends_early_is_said_and_leaves_no_process(told, monkeypatch, caplog):
+    monkeypatch.setattr(counting, "LONG_ROWS", 0)
+    monkeypatch.setattr(counting, "WITHIN_S", 0.0)
+    now = now_of(told.core, told.now_ns, (0, 0))
+    seen = await Ledger(told.projector).performance(0, told.now_ns + 1, now)
+    assert "No figures" in seen.problem
+    assert "not counted within" in caplog.text
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    assert "No figures" in (await Ledger(told.projector).performance(0, told.now_ns + 1, now)).problem
+
+
+@pytest.mark.parametrize("told", [1], indirect=True)
+async def test_postgresql_gives_the_same_figures_as_sqlite_here_and_in_the_process(told, postgres, monkeypatch):
+    projector = Projector(postgres.url, {i.id: i for i in QUICK.instruments}, "installation")
+    projector.open()
+    projector.rebuild(told.facts)
+    last = told.facts[-1]
+    now = now_of(told.core, told.now_ns, (last.seq, last.index))
+    there, here = Ledger(projector), Ledger(told.projector)
+    for since_ns, until_ns in periods(told):
+        seen = await there.performance(since_ns, until_ns, now)
+        assert seen == await here.performance(since_ns, until_ns, now)
+        assert await there.exposure(since_ns, until_ns, now) == await here.exposure(since_ns, until_ns, now)
+        fills = await there.fills(since_ns, until_ns, ETH.id, now)
+        assert fills == await here.fills(since_ns, until_ns, ETH.id, now)
+    whole = await there.performance(0, told.now_ns + 1, now)
+    monkeypatch.setattr(counting, "LONG_ROWS", 0)
+    assert await there.performance(0, told.now_ns + 1, now) == whole
+    assert whole.fills > 20
+    projector.close()
