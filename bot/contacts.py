@@ -38,10 +38,11 @@ def contacts(desk: Desk, config: BotConfig, person_id: str, kinds: tuple[str, ..
 
 
 def alert_chats(config: BotConfig) -> tuple[str, ...]:
-    """The common chats that alerts go to."""
-    telegram = [f"telegram:{chat}" for chat in config.telegram.alert_chats] if config.telegram.enabled else []
+    """The common chats that alerts go to, each once: a forum's topic 1 is the chat itself."""
+    places = [str(chat).removesuffix(":1") for chat in config.telegram.alert_chats]
+    telegram = [f"telegram:{place}" for place in places] if config.telegram.enabled else []
     discord = [f"discord:{channel}" for channel in config.discord.alert_channels] if config.discord.enabled else []
-    return (*telegram, *discord)
+    return tuple(dict.fromkeys((*telegram, *discord)))
 
 
 def alert_programs(config: BotConfig) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from bot.room import ControlRoom
 from bot.sessions import closed, forged
 from bot.supervise import Disabled, Health
 from bot.verbs import GROUP_HELP, VERBS, all_names, is_urgent, names_for, run_line, run_verb
+from bot.votes import WITH_CODE, code_in
 from domain.commands import Actor, Door
 from domain.security import PressRefused
 
@@ -152,7 +153,7 @@ class Client(discord.Client):
                 request_id, sent_ns = _request_id(interaction), _sent_ns(interaction)
                 return await run_verb(self._room, actor, verb, arguments, request_id, sent_ns)
 
-            await self._serve(interaction, run, urgent=is_urgent([verb.name]))
+            await self._serve(interaction, run, urgent=is_urgent([verb.name]), alone=_holds_code(verb, arguments))
 
         callback.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
@@ -191,7 +192,7 @@ class Client(discord.Client):
         reply = await links.claim(self._desk, self._outbox, actor, links.shown_name(f"@{user.name}"), code)
         if reply is None:
             self._health.ignored += 1
-        elif await _defer(interaction):
+        elif await _defer(interaction, alone=True):
             await _answer(interaction, render.discord(reply))
         return True
 
@@ -227,15 +228,17 @@ class Client(discord.Client):
         *,
         urgent: bool,
         in_place: bool = False,
+        alone: bool = False,
     ) -> None:
         """Acknowledge, carry out, answer; what is urgent does not wait for the acknowledgement.
 
-        `in_place`: the answer to this press takes the place of the message that had the button.
+        `in_place`: the answer to this press takes the place of the message that had the button. `alone`: nobody else
+        sees the answer, nor the options above it.
         """
         actor = self._admit(interaction)
         if actor is None:
             return
-        deferring = asyncio.create_task(_defer(interaction, in_place=in_place))
+        deferring = asyncio.create_task(_defer(interaction, in_place=in_place, alone=alone))
         if not urgent:
             await deferring
         try:
@@ -298,11 +301,16 @@ def _sent_ns(interaction: Interaction) -> int:
     return int(interaction.created_at.timestamp() * 1e9)
 
 
-async def _defer(interaction: Interaction, *, in_place: bool = False) -> bool:
+def _holds_code(verb: Verb, arguments: dict[str, str]) -> bool:
+    """Whether line or answer hold a code: Discord shows an answer to the whole channel, with the line above it."""
+    return verb.name == links.LINK or (verb.name in WITH_CODE and bool(code_in(" ".join(arguments.values()).split())))
+
+
+async def _defer(interaction: Interaction, *, in_place: bool = False, alone: bool = False) -> bool:
     """Tell Discord within its three seconds that an answer will come; False when it would not hear."""
     try:
         async with asyncio.timeout(DEFER_LIMIT_S):
-            await interaction.response.defer(thinking=not in_place)
+            await interaction.response.defer(ephemeral=alone, thinking=not in_place)
     except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
         log.info("discord would not take the acknowledgement", error=type(error).__name__)
         return False

@@ -14,18 +14,16 @@ from msgspec import structs
 
 from bot.buttons import Find, Signer
 from bot.config import TelegramConfig
-from bot.links import LINK, is_link_code, shown_name
+from bot.links import is_link_code, shown_name
 from bot.parse import nearest, words_of
 from bot.sessions import Ask, Claim, Ignored
 from bot.verbs import is_urgent
-from bot.votes import code_in
+from bot.votes import WITH_CODE, code_in
 from domain.commands import Actor, Door
 
 if TYPE_CHECKING:
     from engine.desk import Desk
 
-WITH_CODE = frozenset({"approve", "breakglass", LINK})
-"""Verbs that take a one-time code: the message is deleted, and not kept, also where the verb is typed wrong."""
 GENERAL_TOPIC = 1
 """A forum's first topic; Telegram refuses replies that name it."""
 
@@ -68,6 +66,7 @@ class Gate:
         if is_link_code(words) and self._desk.person_by_telegram(user.id) is None:
             return self._read_claim(user, message, words[1])
         admitted = self._admit(message.from_user, message, message.text or "")
+        # also where the verb is typed wrong: the message is deleted, and not kept
         has_code = (bool(nearest(words[0], WITH_CODE, likeness=0.7)) and bool(code_in(words))) or is_link_code(words)
         if has_code and isinstance(admitted, Ask):
             return structs.replace(admitted, erase=message.message_id)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 CODE: Final = re.compile(r"(?<!\S)([0-9]{3})[ -]?([0-9]{3})(?!\S)")
 """Authenticators show it in two halves, and so it is typed."""
+WITH_CODE: Final = frozenset({"approve", "breakglass", "link"})
+"""Verbs that take a one-time code."""
 DIGEST: Final = re.compile(r"[0-9a-f]{8,64}")
 SHOWN_DIGEST: Final = 8
 PRIVATELY = "A code is given in private only; this one was not looked at. Write to the bot alone: "

@@ -41,6 +41,10 @@ def code(engine: Engine, person: str, steps: int = 0) -> str:
     return totp.generate_otp(engine.now_ns() // (STEP_S * 10**9) + steps)
 
 
+EPHEMERAL = 64
+"""Discord's flag of an answer that nobody else sees: the line with the code stands above it."""
+
+
 async def resume_asked(engine: Engine) -> None:
     await engine.desk.submit(Halt(), actor("tina"))
     assert (await engine.desk.submit(Resume(), actor("adam"))).request == "R1"
@@ -145,6 +149,8 @@ async def test_on_discord_a_press_opens_a_window_for_the_code(tmp_path: Path) ->
         await w.discord.fill(DISCORD["rosa"], token, code(engine, "rosa"))
         await w.discord.text("approve: done")
         assert engine.desk.pending()[0].votes == ("rosa",)
+        await w.discord.slash(DISCORD["rolf"], "approve", id="R1", code="000000")
+        assert (await w.discord.text("CODE_WRONG", count=2))["flags"] & EPHEMERAL
         await w.discord.click(DISCORD["rolf"], card, "Deny")
         await w.discord.text("deny: done")
 

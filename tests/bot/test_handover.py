@@ -7,6 +7,7 @@ from msgspec import structs
 
 from bot.carrier import ChannelRefused, NotSent, RefusedForGood
 from bot.config import BotConfig, ContactConfig, DiscordConfig, EmailConfig, SmsConfig, TelegramConfig
+from bot.contacts import alert_chats
 from bot.handover import rescue
 from bot.message import Button, Message, Picture, Text
 from bot.room import ControlRoom
@@ -51,6 +52,11 @@ def states(room):
     """State by (event, recipient), as it is on disk."""
     with sqlite3.connect(room.store.path) as db:
         return {(event, who): state for event, who, state in db.execute("select event, recipient, state from outbox")}
+
+
+def test_a_chat_that_is_named_twice_or_by_its_first_topic_is_told_once():
+    config = BotConfig(telegram=TelegramConfig(enabled=True, alert_chats=(-100, -100, "-100:1", "-100:11")))
+    assert alert_chats(config) == ("telegram:-100", "telegram:-100:11")
 
 
 async def test_a_person_who_has_blocked_the_bot_is_told_on_discord_then_by_mail(room):

@@ -23,6 +23,8 @@ from tests.bot.test_codes import SECRETS, ask, code
 from tests.bot.world import DISCORD, GROUP, STRANGER, TELEGRAM, Engine, Secrets, actor, until, world
 
 NEW = 555
+EPHEMERAL = 64
+"""Discord's flag of an answer that nobody else sees."""
 CODE = re.compile(r"/link ([A-Z0-9]{10})")
 
 
@@ -99,7 +101,9 @@ async def test_who_asked_on_discord_is_asked_there_privately(tmp_path: Path) -> 
         w.discord.open_dms = {DISCORD["rosa"]}
         await ask(w.engine, "/unlink telegram", "rosa")
         await w.discord.slash(DISCORD["rosa"], "link", what="telegram")
-        secret = code_of(shown(await w.discord.text("your code")))
+        answer = await w.discord.text("your code")
+        assert answer["flags"] & EPHEMERAL
+        secret = code_of(shown(answer))
         w.telegram.say(NEW, f"/link {secret}")
         await until(lambda: any("is this you?" in shown(one) for one in w.discord.sent_to(DISCORD["rosa"])))
         await w.discord.slash(DISCORD["rosa"], "link", what="confirm", account="555")

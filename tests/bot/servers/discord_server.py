@@ -289,7 +289,7 @@ class DiscordServer:
         if body["type"] == 6:
             known["original"] = known["under"]
         if body["type"] == 5:
-            made = self._store({"content": "", "flags": 128}, "")
+            made = self._store({"content": "", "flags": 128 | (body.get("data") or {}).get("flags", 0)}, "")
             known["original"] = made["id"]
             resource["message"] = made
         return _json({"interaction": {"id": interaction_id, "type": 2}, "resource": resource})
