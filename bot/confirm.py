@@ -76,9 +76,13 @@ class Confirms:
         """End what was not answered in time, and say so where it was asked; forget what is long over."""
         self.previews.forget(self.now_ns())
         for preview in self.previews.open():
-            if self.now_ns() > preview.until_ns:
+            if self._is_over(preview):
                 ended = await self._answer(preview, Answer.EXPIRED)
                 await self._edit(ended, _over(ended))
+
+    def _is_over(self, preview: Preview) -> bool:
+        """Whether its time is over; also where the clock was put far back since it was asked."""
+        return not 0 <= preview.until_ns - self.now_ns() <= 2 * FRESH_NS
 
     def subject(self, preview_id: str) -> Subject | None:
         """What the buttons of a preview are about."""
@@ -134,7 +138,7 @@ class Confirms:
         is_unsent = preview.answer is Answer.CONFIRMED and not self._desk.has_taken(preview.request_id)
         if preview.answer is not Answer.OPEN and not is_unsent:
             return closed(preview)
-        if self.now_ns() > preview.until_ns:
+        if self._is_over(preview):
             ended = await self._answer(preview, Answer.EXPIRED)
             return await self._shown(call, ended, _over(ended))
         if given == NO:

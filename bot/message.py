@@ -17,6 +17,7 @@ from domain.facts import Severity
 from domain.settings import Person
 from domain.views import StatusView
 
+BAR, FULL, EMPTY = 10, "█", "░"
 CENT = Decimal("0.01")
 
 
@@ -128,6 +129,18 @@ def age_text(seconds: float) -> str:
 def money(value: Decimal, *, sign: bool = False) -> str:
     """An amount with thousands separators and two decimals; `sign` shows the plus."""
     return f"{value.quantize(CENT):{'+' if sign else ''},f}"
+
+
+def percent(fraction: Decimal) -> str:
+    """A signed fraction in per cent to two decimals; what rounds to nothing has no sign."""
+    text = f"{fraction:+.2%}"
+    return text if text.strip("+-0.%") else "0.00%"
+
+
+def bar(share: Decimal) -> str:
+    """Ten blocks, as many full as tenths are used; what is used at all shows."""
+    full = max(0, min(BAR, max(int(share * BAR), 1 if share > 0 else 0)))
+    return FULL * full + EMPTY * (BAR - full)
 
 
 def number(value: Decimal) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bot.message import Block, Message, Pairs, Table, Text, age_text, money, number, signed
+from bot.message import Block, Message, Pairs, Table, Text, age_text, bar, money, number, signed
 from domain.commands import ManualLimit, ManualTarget
 from domain.facts import Severity
 from domain.order_views import LimitUse, OrderPreview, OrderProgress
@@ -18,7 +18,6 @@ from domain.verdict import REASONS, Reason
 if TYPE_CHECKING:
     from engine.desk import Desk
 
-BAR: Final = 10
 SOON: Final = Decimal("0.8")
 """From this share of a limit on it is pointed out."""
 STALE_MS: Final = 5_000
@@ -145,11 +144,8 @@ def _vote(view: OrderPreview) -> str:
     return f"none needed: less than {money(view.large)} USD added in ten minutes" if view.large else "none needed"
 
 
-def bar(part: Decimal, whole: Decimal, size: int = BAR) -> str:
-    """A share as a bar of blocks."""
-    share = max(Decimal(0), min(Decimal(1), part / whole)) if whole > 0 else Decimal(1)
-    full = int((share * size).to_integral_value())
-    return "#" * full + "." * (size - full)
+def _share(part: Decimal, whole: Decimal) -> Decimal:
+    return part / whole if whole > 0 else Decimal(1)
 
 
 def _use_row(use: LimitUse) -> tuple[str, str, str, str]:
@@ -157,7 +153,7 @@ def _use_row(use: LimitUse) -> tuple[str, str, str, str]:
     text = number if use.unit != "USD" else money
     mark = " !" if use.after >= use.most * SOON else ""
     share = f" {use.after / use.most:.0%}{mark}" if use.most > 0 else ""
-    return use.name, bar(use.after, use.most) + share, text(use.after), f"{text(use.most)}{unit}"
+    return use.name, bar(_share(use.after, use.most)) + share, text(use.after), f"{text(use.most)}{unit}"
 
 
 def refused(view: OrderPreview, most: Decimal) -> Message:
@@ -205,7 +201,7 @@ def progress_blocks(placed: Placed, seen: OrderProgress | None, note: str) -> tu
     blocks: list[Block] = []
     if seen is not None:
         rows = [
-            ("filled", f"{number(seen.filled)} of {number(all_of)} {base} [{bar(seen.filled, all_of)}]"),
+            ("filled", f"{number(seen.filled)} of {number(all_of)} {base} [{bar(_share(seen.filled, all_of))}]"),
             ("average", _average(placed, seen)),
             ("fees", f"{money(seen.fee)} USD"),
         ]

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct, structs
 
 from bot.call import Call
-from bot.message import Block, Message, Pairs, Table, Text, money
+from bot.message import Block, Message, Pairs, Table, Text, money, percent
 from bot.parse import Argument, UsageError
 from bot.rows import reads
 from bot.times import PERIODS, Period, local_text, period_of
 from domain.facts import Severity
 from domain.performance import Day, Part, Performance, Ratio
+from domain.settings import DAY_NS
 from domain.views import owner_words
 
 if TYPE_CHECKING:
     from engine.desk import Desk
 
 ZERO: Final = Decimal(0)
-DAY_NS: Final = 86_400_000_000_000
 BY: Final = ("strategy", "venue", "symbol", "account", "day")
 MOST_ROWS: Final = 30
 MOST_DAYS: Final = 366
@@ -53,7 +53,7 @@ def _nothing(problem: str, period: Period) -> Message:
 
 
 def _rows(seen: Performance, zone: str) -> Iterator[tuple[str, str]]:
-    share = f" ({seen.growth:+.2%})" if seen.growth is not None else ""
+    share = f" ({percent(seen.growth)})" if seen.growth is not None else ""
     yield "net", f"{money(seen.net, sign=True)}{share} after fees and funding"
     yield "realised", money(seen.realised, sign=True)
     yield "unrealised", f"{money(seen.unrealised, sign=True)}, open now {money(seen.open_profit, sign=True)}"
@@ -79,8 +79,9 @@ def _drawdown(seen: Performance, zone: str) -> str:
     if not worst.fraction:
         return "none"
     when = local_text(worst.trough_ns, zone)
-    again = f"made good {local_text(worst.recovered_ns, zone)}" if worst.recovered_ns else f"now {-seen.drawdown:.2%}"
-    return f"{-worst.fraction:.2%} ({money(-worst.amount)}) at {when}, {again}"
+    now = f"now {percent(-seen.drawdown)}"
+    again = f"made good {local_text(worst.recovered_ns, zone)}" if worst.recovered_ns else now
+    return f"{percent(-worst.fraction)} ({money(-worst.amount)}) at {when}, {again}"
 
 
 def _win_rate(seen: Performance) -> str:
@@ -159,7 +160,7 @@ def _days_table(stretches: list[_Stretch], by: str) -> Table | None:
         (
             each.name,
             money(each.net, sign=True) if each.known else "no data",
-            f"{each.net / each.start:+.2%}" if each.known and each.start > 0 else "-",
+            percent(each.net / each.start) if each.known and each.start > 0 else "-",
             money(-each.fees, sign=True) if each.known else "-",
             money(each.funding, sign=True) if each.known else "-",
             str(each.trades) if each.known else "-",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from bot.call import Call
-from bot.message import Block, Message, Pairs, Table, Text, money, number
+from bot.message import Block, Message, Pairs, Table, Text, bar, money, number
 from bot.parse import UsageError
 from domain.facts import Severity
 from domain.risk_views import (
@@ -19,7 +19,6 @@ from domain.risk_views import (
 )
 
 SEVERITY = {"low": Severity.INFO, "medium": Severity.WARNING, "high": Severity.ERROR, "critical": Severity.CRITICAL}
-BAR, FULL, EMPTY = 10, "█", "░"
 STRESS_NOTE = (
     "Worst of three: others by their beta, everything together, hedges fail. Stops are not counted: in a minute they "
     "fill behind the price. Leaving afterwards costs extra: a wider spread and the fee; the book behind the touch is "
@@ -81,12 +80,6 @@ def _figures(view: RiskView) -> list[tuple[str, str]]:
     else:
         beta = _too_few(view.beta_n, view.beta_needed)
     return [*rows, ("beta to BTC", beta)]
-
-
-def bar(share: Decimal) -> str:
-    """Ten blocks, as many full as tenths are used; what is used at all shows."""
-    full = min(BAR, max(int(share * BAR), 1 if share > 0 else 0))
-    return FULL * full + EMPTY * (BAR - full)
 
 
 def _limits(rows: tuple[LimitUseView, ...]) -> Table:

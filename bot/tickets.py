@@ -153,12 +153,13 @@ class Tickets:
         if request is not None and request.status != RequestStatus.APPROVED:
             why = f"{request.text}. Nothing was sent; /order asks again."
             return Shown(_message(placed, request.status, None, why, Severity.WARNING), is_over=True)
-        if not entry:
-            return Shown(_message(placed, "approved", None, "It is on its way; see /orders."), is_over=False)
+        age_ns = self._desk.clock.now_ns() - ticket.made_ns
+        if not entry:  # who was approved while nobody here listened is told no more than that
+            note = "It is on its way; see /orders and /trades."
+            return Shown(_message(placed, "approved", None, note), is_over=age_ns > LONGEST_NS)
         seen = self._desk.by_hand.progress(placed.account, placed.instrument, entry)
         if seen.filled >= abs(placed.qty):
             return Shown(_message(placed, "filled", seen, ""), is_over=True)
-        age_ns = self._desk.clock.now_ns() - ticket.made_ns
         if not seen.is_wanted or (not placed.limit and age_ns > LONGEST_NS):
             why = "The rest is not wanted any more." if not seen.is_wanted else "See /orders for the rest."
             note = f"{why} {seen.trouble}".strip()

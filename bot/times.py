@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from msgspec import Struct
 
 from bot.parse import UsageError, nearest
+from domain.settings import SECOND_NS
 
-SECOND_NS: Final = 1_000_000_000
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 LONG_UNITS: Final = {
     **dict.fromkeys(("sec", "secs", "second", "seconds"), "s"),

@@ -33,8 +33,8 @@ from bot.alerting.model import (
 )
 from bot.config import AlertConfig
 from domain.facts import Severity
+from domain.settings import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 REMEMBERED = 300
 """Alerts that are over, for the list."""
 MOST_IN_GROUP = 500
@@ -235,10 +235,8 @@ def hidden_by(book: Book, alert: Alert, now_ns: int) -> str:
     if is_critical or alert.kind not in HIDDEN_BY_OUTAGE:
         return ""
     venue = venue_of(alert.labels)
-    for other in book.alerts.values():
-        if other.kind == "venue_down" and other.is_open and venue and venue_of(other.labels) == venue:
-            return other.id
-    return ""
+    outage = book.groups.get(f"{venue}/venue_down") if venue else None
+    return next((other.id for other in book.members(outage) if other.is_open), "") if outage is not None else ""
 
 
 def matches(mute: Mute, alert: Alert) -> bool:

@@ -8,10 +8,10 @@ calls.
 from __future__ import annotations
 
 from bot.alerting import people, words
-from bot.alerting.book import SECOND_NS, Book, ns
+from bot.alerting.book import Book, ns
 from bot.alerting.model import Act, Alert, AlertState, Say, Sent
 from domain.facts import Severity
-from domain.settings import HOUR_NS, Person
+from domain.settings import HOUR_NS, SECOND_NS, Person
 
 GAP_NS = 60 * SECOND_NS
 """Between two messages of the escalation."""

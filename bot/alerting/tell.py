@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from bot.alerting import ladder, words
-from bot.alerting.book import SECOND_NS, Book, end, hidden_by, ns, plan
+from bot.alerting.book import Book, end, hidden_by, ns, plan
 from bot.alerting.model import RANK, Alert, AlertState, Group, Held, Say, Sent
 from bot.alerting.people import audience, concerns, is_editable, mentioned
 from bot.message import Message
 from domain.facts import Severity
-from domain.settings import DAY_NS, HOUR_NS
+from domain.settings import DAY_NS, HOUR_NS, MINUTE_NS
 
-MINUTE_NS = 60 * SECOND_NS
 BURST = 5
 """Critical messages of one group in a minute; what else there is comes with the next."""
 BURST_OF_ALL = 20

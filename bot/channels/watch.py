@@ -28,6 +28,7 @@ from bot.message import Message, Text, utc_text
 from bot.reach import Reach
 from bot.supervise import Health
 from domain.facts import Severity
+from domain.settings import MINUTE_NS, SECOND_NS
 
 if TYPE_CHECKING:
     from bot.room import ControlRoom
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger("bot.channels")
 
 LOOK_S = 5.0
-SECOND_NS = 1_000_000_000
-MINUTE_NS = 60 * SECOND_NS
 DOWN_NS = 2 * MINUTE_NS
 """A channel that is down for longer is told elsewhere."""
 FAILING_NS = 2 * MINUTE_NS

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from engine.desk import Desk
 
 NAN = float("nan")
-HOUR_NS = 3_600_000_000_000
 THOUSAND, MILLION = Decimal(1_000), Decimal(1_000_000)
 
 

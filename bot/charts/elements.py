@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 
 from bot.charts.sheet import Bands, Candles, Element, Ink, Level, Line, Marks, Moment, Note, Span
+from domain.settings import DAY_NS
 
-DAY_NS: Final = 86_400_000_000_000
 PAPER, LINES, TEXT, FAINT = "#0f141b", "#2a323d", "#e8edf2", "#9aa7b4"
 INKS: Final = {
     Ink.MAIN: "#56b4e9",

@@ -16,9 +16,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from bot.charts.elements import DAY_NS, FAINT, INKS, LINES, MEDIUM, PAPER, SMALL, TEXT, day, put, put_tags
+from bot.charts.elements import FAINT, INKS, LINES, MEDIUM, PAPER, SMALL, TEXT, day, put, put_tags
 from bot.charts.sheet import MINUS, Bands, Candles, Element, Ink, Level, Line, Marks, Note, Panel, Rows, Sheet, Unit
 from bot.charts.ticks import ticks
+from domain.settings import DAY_NS
 
 WIDTH_IN: Final = 4.2
 """As wide as a phone: what is 9 points here is read as 9 points there."""

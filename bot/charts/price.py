@@ -12,13 +12,12 @@ from bot.charts.common import NAN, gap_spans, heading, percent, price_text
 from bot.charts.sheet import Candles, Element, Ink, Level, Line, Marks, Panel, Sheet, Unit
 from bot.message import base_name
 from domain.performance import Candle, Gap, PricePoint
+from domain.settings import DAY_NS, HOUR_NS, MINUTE_NS
 from domain.views import OrderView, TradeRow
 
 if TYPE_CHECKING:
     from engine.desk import Desk
 
-MINUTE_NS: Final = 60_000_000_000
-HOUR_NS, DAY_NS = 60 * MINUTE_NS, 1_440 * MINUTE_NS
 BASES: Final = (MINUTE_NS, 5 * MINUTE_NS, 15 * MINUTE_NS, HOUR_NS, 4 * HOUR_NS, DAY_NS)
 """Lengths of bars that every venue has."""
 SHOWN: Final = (

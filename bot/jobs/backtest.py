@@ -18,12 +18,12 @@ from bot.call import Call, Effect, Verb
 from bot.charts.draw import drawn
 from bot.charts.studio import NotDrawn
 from bot.jobs.picture import sheet_of
-from bot.jobs.queue import OPEN, Job, JobRefused, bar
+from bot.jobs.queue import OPEN, Job, JobRefused, progress_text
 from bot.message import Block, Message, Pairs, Picture, Table, Text, age_text, refusal, utc_text
 from bot.parse import Argument, UsageError, params_of, suggest, symbols
 from bot.rows import kinds
 from bot.times import EXAMPLES, period_of, span_of
-from domain.settings import RoleName
+from domain.settings import HOUR_NS, RoleName
 
 if TYPE_CHECKING:
     from bot.room import ControlRoom
@@ -34,7 +34,6 @@ PARAM: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}=[A-Za-z0-9_.:+/-]{1,40}"
 NAME: Final = re.compile(r"J?([0-9]{1,9})", re.IGNORECASE)
 RANGES: Final = f"{EXAMPLES}, or {SIMULATED}:24h"
 MOST_SIMULATED_H: Final = 24 * 31
-HOUR_NS: Final = 3_600_000_000_000
 NAME_WIDTH: Final = 15
 """Of the first column of what `moondev backtest` prints."""
 LEFT_OUT: Final = frozenset({"Tested", "State hash", "Took", "Latency", "Events", "JSON"})
@@ -140,7 +139,8 @@ async def _asked(call: Call) -> Job:
 
 def _state(call: Call, job: Job) -> str:
     if job.state == "running":
-        return f"running {bar(call.room.jobs.progress.get(job.id, 0.0), (time.time_ns() - job.started_ns) / 1e9)}"
+        jobs = call.room.jobs
+        return f"running {progress_text(jobs.progress.get(job.id, 0.0), (time.time_ns() - job.started_ns) / 1e9)}"
     if job.state in OPEN or not job.started_ns:
         return job.state
     return f"{job.state}, {age_text((job.ended_ns - job.started_ns) / 1e9)}"

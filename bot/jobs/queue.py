@@ -11,13 +11,14 @@ import json
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import structlog
 from msgspec import Struct
 
 from bot.jobs import process
-from bot.message import Message, Pairs, Text, age_text
+from bot.message import Message, Pairs, Text, age_text, bar
 from bot.outbox import Outbox
 from bot.store import OpsStore
 from domain.facts import Severity
@@ -28,7 +29,6 @@ TIME_LIMIT_S = 1800.0
 FIRST_EDIT_S, EDIT_EVERY_S = 3.0, 15.0
 MOST_WAITING, MOST_EACH = 5, 2
 KEPT_RESULTS = 20
-BAR = 12
 OPEN = ("waiting", "running")
 
 
@@ -208,7 +208,7 @@ class Jobs:
         while True:
             await asyncio.sleep(pause_s)
             pause_s, number = EDIT_EVERY_S, number + 1
-            text = bar(self.progress.get(job.id, 0.0), time.monotonic() - began)
+            text = progress_text(self.progress.get(job.id, 0.0), time.monotonic() - began)
             message = Message(
                 title=f"{job.name}: running",
                 blocks=(Text(job.words), Pairs((("done", text),)), Text(f"/jobs cancel {job.name} ends it.")),
@@ -256,10 +256,9 @@ class Jobs:
             old.with_suffix(".txt").unlink(missing_ok=True)
 
 
-def bar(part: float, seconds: float) -> str:
+def progress_text(part: float, seconds: float) -> str:
     """How far it is, and for how long it has been at it."""
-    filled = round(part * BAR)
-    return f"{'█' * filled}{'░' * (BAR - filled)} {part:.0%}, {age_text(seconds)}"
+    return f"{bar(Decimal(part))} {part:.0%}, {age_text(seconds)}"
 
 
 def _over(job: Job, state: str, text: str) -> Message:

@@ -19,9 +19,8 @@ from apscheduler.triggers.cron import CronTrigger
 from msgspec import Struct
 
 from bot.parse import UsageError, suggest
+from domain.settings import DAY_NS
 
-NS = 1_000_000_000
-DAY_NS = 86_400 * NS
 LONGEST_ABSENCE_NS = 400 * DAY_NS
 """Runs that were due longer ago are not looked for."""
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bot.charts.draw import draw
-from bot.message import Block, Message, Pairs, Picture, Table, Text, money, number, stamp, utc_text
-from bot.reports.calendar import NS, Kind, Span
+from bot.message import Block, Message, Pairs, Picture, Table, Text, bar, money, number, percent, stamp, utc_text
+from bot.reports.calendar import Kind, Span
 from bot.reports.words import days_text
-from bot.risk import bar
 from bot.times import clock_in
 from domain.facts import RequestStatus, Severity
 from domain.performance import Day, Part, Performance, Ratio
 from domain.reports import AlertCount, Happened, OverrideRow, Verified
+from domain.settings import SECOND_NS
 from domain.views import RequestView, owner_words
 
 if TYPE_CHECKING:
@@ -109,12 +109,6 @@ def _missed(span: Span) -> list[Text]:
 def _net(period: Performance) -> str:
     growth = f" ({percent(period.growth)})" if period.growth is not None else ""
     return f"{money(period.net, sign=True)}{growth}"
-
-
-def percent(fraction: Decimal) -> str:
-    """A signed fraction in per cent to two decimals; what rounds to nothing has no sign."""
-    text = f"{fraction:+.2%}"
-    return text if text.strip("+-0.%") else "0.00%"
 
 
 def _figures(period: Performance) -> list[Block]:
@@ -240,7 +234,7 @@ def _request(one: RequestView) -> str:
 
 
 def _override(one: OverrideRow) -> str:
-    minutes = round((one.until_ns - one.since_ns) / 60 / NS)
+    minutes = round((one.until_ns - one.since_ns) / 60 / SECOND_NS)
     over = f", {one.ended}" if one.ended else ""
     return f"  {one.rule} of {one.scope} to {number(one.value)} for {minutes} min, by {', '.join(one.persons)}{over}"
 
@@ -309,7 +303,7 @@ def chain_words(view: Verified, now_ns: int) -> str:
     head = f"Audit: head {view.head[:16]} at record {view.seq:,}"
     if not view.verified_ns:
         return f"{head}; not verified since the start{f' ({view.detail})' if view.detail else ''}."
-    age_h = max(0, now_ns - view.verified_ns) // (3600 * NS)
+    age_h = max(0, now_ns - view.verified_ns) // (3600 * SECOND_NS)
     when = f"{age_h} h ago" if age_h else "within the hour"
     if view.is_sound:
         return f"{head}; verified {when} up to {view.verified_seq:,}: whole."

@@ -14,12 +14,13 @@ import structlog
 from msgspec import structs
 
 from bot.message import Message, Text, stamp
-from bot.reports.calendar import NS, Span, due_span, next_run
+from bot.reports.calendar import Span, due_span, next_run
 from bot.reports.compose import compose
 from bot.reports.schedules import DESK, Schedule
 from bot.reports.words import run_text
 from bot.times import zone_info
 from domain.facts import Severity
+from domain.settings import SECOND_NS
 
 if TYPE_CHECKING:
     from bot.room import ControlRoom
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("bot.reports")
 
 LOOK_S = 15.0
-TRIES_NS = 300 * NS
+TRIES_NS = 300 * SECOND_NS
 """How long a summary that cannot be made is tried again before that is said instead."""
 FIRST_VERIFIED_S = 120.0
 VERIFY_EVERY_S = 86_400.0
@@ -87,7 +88,7 @@ class Reports:
             message = await self._message(one, run_ns, span, now_ns)
             if message is None:
                 return
-            event = f"report:{one.timing.kind}:{one.owner}:{run_ns // NS}"
+            event = f"report:{one.timing.kind}:{one.owner}:{run_ns // SECOND_NS}"
             letters = self._room.outbox.letters(event, recipients, message)
         self._room.outbox.accept(await self._room.schedules.told(one, run_ns, span, letters))
 

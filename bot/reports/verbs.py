@@ -11,13 +11,13 @@ from msgspec import structs
 from bot.call import Call, Verb
 from bot.message import Message, Pairs, Table, Text, refusal
 from bot.parse import Argument, UsageError, suggest
-from bot.reports.calendar import NS, Kind, Span, span_before, timing_of
+from bot.reports.calendar import Kind, Span, span_before, timing_of
 from bot.reports.compose import compose
 from bot.reports.schedules import DESK, Schedule
 from bot.reports.words import run_text
 from bot.rows import reads
 from bot.streams.verbs import UNREACHABLE
-from domain.settings import RoleName
+from domain.settings import SECOND_NS, RoleName
 from domain.verdict import Reason
 
 NOW: Final = "now"
@@ -33,8 +33,8 @@ async def report(call: Call) -> Message:
     if wanted != NOW:
         kind = Kind(wanted)
         return await compose(call.room, kind, span_before(kind, now_ns), zone, now_ns)
-    midnight = datetime.fromtimestamp(now_ns // NS, UTC).replace(hour=0, minute=0, second=0)
-    return await compose(call.room, None, Span(int(midnight.timestamp()) * NS, now_ns), zone, now_ns)
+    midnight = datetime.fromtimestamp(now_ns // SECOND_NS, UTC).replace(hour=0, minute=0, second=0)
+    return await compose(call.room, None, Span(int(midnight.timestamp()) * SECOND_NS, now_ns), zone, now_ns)
 
 
 async def schedule_list(call: Call) -> Message:

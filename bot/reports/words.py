@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from bot.reports.calendar import DAY_NS, NS
 from bot.times import zone_info
+from domain.settings import DAY_NS, SECOND_NS
 
 
 def days_text(since_ns: int, until_ns: int) -> str:
     """`Sat 28 Nov 2026 (UTC day)`, `November 2026 (UTC)`, `23 to 29 Nov 2026 (7 UTC days)`."""
-    since = datetime.fromtimestamp(since_ns // NS, UTC)
-    last = datetime.fromtimestamp(until_ns // NS, UTC) - timedelta(days=1)
+    since = datetime.fromtimestamp(since_ns // SECOND_NS, UTC)
+    last = datetime.fromtimestamp(until_ns // SECOND_NS, UTC) - timedelta(days=1)
     count = (until_ns - since_ns) // DAY_NS
     if count <= 1:
         return f"{since:%a} {since.day} {since:%b %Y} (UTC day)"
@@ -25,5 +25,5 @@ def days_text(since_ns: int, until_ns: int) -> str:
 
 def run_text(ts_ns: int, zone: str) -> str:
     """When something comes, to the minute: `Mon 30 Nov 08:00 CET`."""
-    at = datetime.fromtimestamp(ts_ns // NS, zone_info(zone))
+    at = datetime.fromtimestamp(ts_ns // SECOND_NS, zone_info(zone))
     return f"{at:%a} {at.day} {at:%b %H:%M %Z}"

@@ -21,6 +21,7 @@ from bot.message import Message, Pairs, Text, money, refusal, stamp
 from bot.streams.subscriptions import PNL, Key, Subscription
 from bot.times import clock_in, zone_info
 from domain.facts import TradingState
+from domain.settings import SECOND_NS
 
 if TYPE_CHECKING:
     from bot.room import ControlRoom
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("bot.streams")
 
-SECOND_NS = 1_000_000_000
 LEAST_S = 15
 USUAL_S = 60
 MOST_S = 86_400

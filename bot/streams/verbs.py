@@ -10,9 +10,10 @@ from bot.message import Message, Table, Text, age_text, refusal
 from bot.parse import Argument, UsageError, suggest
 from bot.rows import reads
 from bot.streams.subscriptions import FILLS, PNL, Subscription
-from bot.streams.ticker import LEAST_S, MOST_S, SECOND_NS, USUAL_S
+from bot.streams.ticker import LEAST_S, MOST_S, USUAL_S
 from bot.times import span_of
 from domain.commands import Door
+from domain.settings import SECOND_NS
 
 if TYPE_CHECKING:
     from engine.desk import Desk

@@ -86,6 +86,15 @@ async def test_a_yes_that_a_crash_lost_can_still_be_taken_back() -> None:
     assert holds(engine) == 0
 
 
+async def test_a_clock_that_is_put_back_does_not_keep_a_question_open() -> None:
+    engine = Engine()
+    await say(engine, "/hold BTC")
+    now_ns = time.time_ns()
+    engine.room.confirms.now_ns = lambda: now_ns - 3_600_000_000_000
+    assert "C1 is not confirmed within 30 s. Nothing was done." in await say(engine, "/confirm C1")
+    assert holds(engine) == 0
+
+
 async def test_somebody_elses_preview_is_refused_and_recorded_and_still_waits() -> None:
     engine = Engine()
     await say(engine, "/hold BTC")

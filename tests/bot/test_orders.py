@@ -7,12 +7,17 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from bot.confirm import FRESH_NS
+from bot.order_words import Placed
 from bot.orders import tidy
 from bot.render import plain
+from bot.room import ControlRoom
+from bot.store import OpsStore
+from bot.tickets import Ticket
 from bot.verbs import run_line
-from domain.commands import CancelOrder, Deny, Door, Halt, ManualLimit, ManualTarget
+from domain.commands import Approve, CancelOrder, Deny, Door, Halt, ManualLimit, ManualTarget
 from domain.facts import CommandDone
 from domain.market import Bbo, Book
 from domain.order import OrderKind
@@ -78,8 +83,8 @@ async def test_limits_are_shown_as_bars_the_tightest_first() -> None:
     engine = Engine()
     touch(engine, 60_000, 60_000)
     asked = await say(engine, "/order buy BTC 0.05")
-    rows = [line for line in asked.splitlines() if "%" in line and "[" not in line and "#" in line]
-    assert rows[0].startswith("without a vote  ######.... 60%")
+    rows = [line for line in asked.splitlines() if "%" in line and "[" not in line and "█" in line]
+    assert rows[0].startswith("without a vote  ██████░░░░ 60%")
     assert any(row.startswith("order ") and "3,000.00     10,000.00" in row for row in rows)
 
 
@@ -239,7 +244,7 @@ async def test_one_message_goes_from_question_over_progress_to_result(
         w.engine.play(2)
         done = await w.telegram.text("Buy 0.05 BTC at the market: filled", chat=GROUP)
         assert done.message_id == card.message_id
-        for words in ("0.05 of 0.05 BTC [##########]", "than the preview", "fees", "C1, digest "):
+        for words in ("0.05 of 0.05 BTC [██████████]", "than the preview", "fees", "C1, digest "):
             assert words in done.text or "as in the preview" in done.text, words
         assert len([one for one in w.telegram.sent if one.method == "sendMessage" and "0.05 BTC" in one.text]) == 1
 
@@ -358,3 +363,26 @@ async def test_what_waits_to_be_placed_again_can_be_cancelled_by_its_id() -> Non
     (wish,) = slot.resting
     assert (await engine.desk.submit(CancelOrder(cid=wish), actor("tina"))).ok
     assert slot.resting == {}
+
+
+async def test_an_order_that_was_approved_while_nobody_here_listened_is_not_followed_for_ever(tmp_path: Path) -> None:
+    engine = Engine()
+    price = engine.desk.prices()[BTC].quantize(Decimal(1)) - 100
+    command = ManualLimit(account="PAPER:main", instrument=BTC, qty=Decimal("0.15"), price=price, valid_ns=10**13)
+    asked = await engine.desk.submit(command, actor("tina"), fresh_id())
+    await engine.desk.submit(Approve(request=asked.request), actor("rosa"), fresh_id())
+    room = ControlRoom(engine.desk, OpsStore(tmp_path / "ops.db"))
+    await room.store.start()
+    placed = Placed(
+        account=command.account, instrument=BTC, qty=command.qty, limit=price, expected=price, digest="", number="C1"
+    )
+    ticket = Ticket(
+        event="t:1", chat=f"telegram:{GROUP}", person="tina", placed=placed, entry="", made_ns=0, request=asked.request
+    )
+    now = await room.tickets.follow(structs.replace(ticket, made_ns=engine.desk.clock.now_ns()))
+    assert not now.is_over
+    now = await room.tickets.follow(ticket)
+    assert now.is_over
+    assert "see /orders" in plain(now.message)
+    assert await room.store.run(lambda: room.store.db.execute("select count(*) from tickets").fetchone()) == (0,)
+    await room.store.aclose()

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.parse import UsageError
-from bot.times import NAMED, SECOND_NS, beside_utc, local_text, period_of, span_of, zone_names, zone_of
+from bot.times import NAMED, beside_utc, local_text, period_of, span_of, zone_names, zone_of
+from domain.settings import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 
 BERLIN = "Europe/Berlin"
-MINUTE_NS, HOUR_NS, DAY_NS = 60 * SECOND_NS, 3600 * SECOND_NS, 86_400 * SECOND_NS
 
 
 def at(text, zone="UTC"):

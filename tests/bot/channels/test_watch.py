@@ -6,11 +6,12 @@ from msgspec.structs import replace
 from bot.carrier import ChannelRefused, NotSent, RefusedForGood
 from bot.channels.heartbeat import SILENT_S, Heartbeat
 from bot.channels.http import open_client
-from bot.channels.watch import CANARY_NS, DOWN_NS, FAILING_NS, MINUTE_NS, SECOND_NS, Watch
+from bot.channels.watch import CANARY_NS, DOWN_NS, FAILING_NS, Watch
 from bot.room import ControlRoom
 from bot.store import OpsStore
 from bot.supervise import Health
 from domain.facts import Severity
+from domain.settings import MINUTE_NS, SECOND_NS
 from tests.bot.servers.hook import HookFault, HookServer
 from tests.bot.test_floods import Filed
 from tests.bot.test_handover import CONFIG, GROUP, HALT, TINA, Refusing
