@@ -102,7 +102,9 @@ async def ack(call: Call) -> Message:
         # whoever cannot act must not end the calls to those who can, nor the safe action
         found = [alert for alert in found if alert.severity is not Severity.CRITICAL]
         if not found:
-            return refusal("ack: refused", "A critical alert is looked after by somebody who may act: trader or higher.")
+            return refusal(
+                "ack: refused", "A critical alert is looked after by somebody who may act: trader or higher."
+            )
     found = found[:MOST_ACKED]
     text = "; ".join(f"{alert.id} {words.title_of(alert)}" for alert in found)
     command = c.AcknowledgeAlert(alerts=tuple(alert.id for alert in found), text=text[:400])
