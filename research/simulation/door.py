@@ -287,13 +287,15 @@ class Door:
             raise Violation("envelope", text)
 
     def _judge_target(self, core: Core, sent: Sent, now_ns: int, held: int, more: int, intent: Intent) -> None:
-        """What is held, works and is on its way for a target never passes it."""
+        """What is held, works and is on its way for a target never passes it; people's orders at a price add to it."""
         slot = core.state.slots[sent.slot]
         if not is_plain(slot):
             return
-        worst = self.worst_side(sent.slot, sent.place.side, now_ns) + more
-        goal = (slot.target or 0) * sent.place.side
-        if worst > max(goal, held, 0):
+        side = sent.place.side
+        worst = self.worst_side(sent.slot, side, now_ns) + more
+        beside = sum(o.qty - o.filled for o in slot.orders.values() if o.role is Role.LIMIT and o.side == side)
+        goal = (slot.target or 0) * side
+        if worst > max(goal, held, 0) + beside:
             text = f"{intent}: {sent.slot} could reach {worst * sent.place.side}, the target in force is {slot.target}"
             raise Violation("no overshoot", text)
 
