@@ -31,6 +31,25 @@ ELSEWHERE: Final = {
 to guess: they do nothing, and say what does."""
 
 
+TOPICS: Final = {
+    "Look": (
+        "status", "positions", "orders", "trades", "balance", "pnl", "daily", "weekly", "monthly", "performance",
+        "chart", "risk", "venues", "health",
+    ),
+    "Stop and go on": ("halt", "flatten", "resume", "breakglass", "incident", "breakers", "breaker"),
+    "Trade": ("order", "confirm", "cancel", "hold", "cap"),
+    "Strategies": ("strategies", "backtest", "jobs"),
+    "Decide together": ("pending", "approve", "deny", "review", "override", "overrides"),
+    "Limits and settings": ("limits", "config"),
+    "Alerts and news": (
+        "alerts", "ack", "report", "schedule", "subscribe", "unsubscribe", "subscriptions",
+    ),
+    "Records": ("audit", "logs"),
+    "People": ("whoami", "timezone", "link", "unlink", "users", "keys", "help"),
+}  # fmt: skip
+"""First words of the verbs in the order in which help shows them."""
+
+SHORT: Final = 64
 FIRST: Final = ("status", "positions", "orders", "pnl", "order", "halt", "pending", "alerts list")
 """What people look for first."""
 
@@ -41,20 +60,29 @@ def may(person: Person, verb: Verb) -> bool:
 
 
 def overview(person: Person, verbs: Iterable[Verb], groups: Mapping[str, str]) -> tuple[Block, ...]:
-    """Everything that a person may do, a line each; verbs of two words in one line by their first."""
-    lines: dict[str, tuple[str, str]] = {}
+    """Everything that a person may do, by topic and a line each; verbs of two words in one line by their first."""
+    lines: dict[str, str] = {}
     for verb in verbs:
         if not may(person, verb):
             continue
         first, _, second = verb.name.partition(" ")
         if first not in groups:
-            lines[first] = verb.usage, verb.help
+            lines[first] = f"/{first} · {_in_short(verb.help)}"
         elif first in lines:
-            lines[first] = f"{lines[first][0]}|{second}", lines[first][1]
+            lines[first] += f"|{second}"
         else:
-            lines[first] = f"/{first} {second}", groups[first].partition(":")[0]
-    texts = tuple(Text(f"{usage}\n    {text}") for usage, text in lines.values())
-    return (*texts, Text("One in full, with examples: /help VERB"))
+            lines[first] = f"/{first} {second}"
+    known = {first for names in TOPICS.values() for first in names}
+    topics = {**TOPICS, "More": tuple(first for first in lines if first not in known)}
+    found = {topic: [lines[first] for first in names if first in lines] for topic, names in topics.items()}
+    texts = tuple(Text("\n".join((f"— {topic} —", *of_topic))) for topic, of_topic in found.items() if of_topic)
+    return (*texts, Text("What one takes, with examples: /help VERB"))
+
+
+def _in_short(text: str) -> str:
+    """A help's first part, for a line or two on a phone."""
+    first = text.partition(";")[0]
+    return first if len(first) <= SHORT else first.partition(":")[0]
 
 
 def group(person: Person, first: str, verbs: Iterable[Verb]) -> Message:

@@ -26,8 +26,8 @@ from bot.sessions import Ask, Claim, Ignored, Sessions
 from bot.store import Update
 from bot.supervise import Disabled, Health, keep_running, quiet_libraries, scrub
 from bot.telegram_gate import Gate
+from bot.telegram_menu import Menus
 from bot.telegram_send import TelegramCarrier, seconds_of
-from bot.verbs import menu
 from domain.errors import ConfigError
 from domain.facts import Severity
 from domain.ports import Secrets
@@ -120,15 +120,15 @@ class TelegramBot:
             ignored=self._ignore,
             erase=lambda ask: _quietly(bot.delete_message(ask.recipient.split(":")[1], ask.erase)),
         )
-        menu_task = asyncio.create_task(_quietly(bot.set_my_commands(menu())))
+        menus = asyncio.create_task(Menus(bot, self._room, is_private=self._config.private_chats).run())
         self._outbox.attach("telegram", TelegramCarrier(bot, self._token))
         self.health.set("up")
         try:
             await sessions.start()
             await self._poll(poller, sessions)
         finally:
-            menu_task.cancel()
-            await asyncio.gather(menu_task, sessions.aclose(), return_exceptions=True)
+            menus.cancel()
+            await asyncio.gather(menus, sessions.aclose(), return_exceptions=True)
 
     async def _poll(self, poller: Poller, sessions: Sessions) -> None:
         backoff_s, refusals = FIRST_BACKOFF_S, 0

@@ -240,9 +240,10 @@ def effect_of(words: list[str]) -> Effect:
     return verb.effect_with(rest)
 
 
-def menu() -> list[tuple[str, str]]:
-    """First words and one-line helps, for a channel's own command menu."""
-    shown = [(verb.name.partition(" ")[0], verb.help) for verb in VERBS if not verb.hidden]
+def menu(person: Person | None = None) -> list[tuple[str, str]]:
+    """First words and one-line helps, for a channel's own command menu: all of them, or what a person may do."""
+    verbs = [verb for verb in VERBS if (help_.may(person, verb) if person is not None else not verb.hidden)]
+    shown = [(verb.name.partition(" ")[0], verb.help) for verb in verbs]
     return list({name: GROUP_HELP.get(name, text) for name, text in shown}.items())
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot import verbs
 from bot.parse import UsageError
 from bot.render import plain
 from bot.verbs import is_urgent, run_line
@@ -75,6 +76,19 @@ async def test_a_viewer_is_offered_only_what_a_viewer_may_do(engine):
     assert "/strategies list|show\n" in overview
     assert "/strategies list|show|start|pause|load|unload|set" in await ask(engine, "/help", "tina")
     assert "/users list|role|link|unlink" in await ask(engine, "/help", "adam")
+
+
+@pytest.mark.parametrize("person", ["vera", "tina", "rosa", "adam"])
+async def test_help_has_a_line_under_a_topic_for_every_verb_that_one_may_use(engine, person):
+    overview = await ask(engine, "/help", person)
+    lines = overview.splitlines()
+    for name in verbs.names_for(engine.desk.person(person)):
+        first, _, second = name.partition(" ")
+        (line,) = [line for line in lines if line.partition(" ")[0] == f"/{first}"]
+        assert not second or second in line.partition(" ")[2].split("|")
+    assert "— More —" not in overview, "every verb has a topic"
+    assert len(overview) < 4096, "one message on Telegram"
+    assert len(lines) < 75
 
 
 async def test_help_on_what_one_may_not_do_says_only_that(engine):

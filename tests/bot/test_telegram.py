@@ -5,12 +5,16 @@ import time
 from decimal import Decimal
 
 import pytest
+import telegram
+from msgspec.structs import replace
 
+from bot import telegram_menu
 from bot.alerting.model import AlertState
 from bot.config import BotConfig, TelegramConfig
 from bot.service import ChatOps
 from bot.telegram import CONFLICT_OVER_S
 from domain.facts import Alerted, TradingState
+from domain.settings import RoleName
 from domain.views import TradeRow
 from tests.bot.servers.telegram_server import BOT_NAME, TOKEN, Fault
 from tests.bot.world import BTC, GROUP, STRANGER, TELEGRAM, Engine, Secrets, order, running, until, world
@@ -76,9 +80,53 @@ async def test_unknown_people_foreign_chats_and_second_hand_messages_get_nothing
     assert w.engine.trading is TradingState.ACTIVE
 
 
-async def test_the_menu_offers_the_verbs(w):
-    await until(lambda: len(w.telegram.commands) > 15)
-    assert {"command": "halt", "description": "Stop what adds risk, at once; protections stay"} in w.telegram.commands
+def names(w, chat):
+    return {command["command"] for command in w.telegram.menus.get(chat, [])}
+
+
+async def test_each_private_chat_has_the_menu_of_its_persons_role_and_others_have_help_alone(w):
+    viewer, admin = TELEGRAM["vera"], TELEGRAM["adam"]
+    await until(lambda: {0, TINA, viewer, admin} <= set(w.telegram.menus))
+    assert names(w, 0) == {"help", "whoami"}
+    assert {"status", "help"} <= names(w, viewer)
+    assert not {"halt", "order", "resume"} & names(w, viewer)
+    assert {"halt", "order"} <= names(w, TINA)
+    assert "users" in names(w, admin)
+    assert {"command": "halt", "description": "Stop what adds risk, at once; protections stay"} in w.telegram.menus[
+        TINA
+    ]
+
+
+async def test_a_menu_follows_the_role_and_goes_with_the_account(w, monkeypatch):
+    monkeypatch.setattr(telegram_menu, "LOOK_S", 0.02)
+    viewer, persons = TELEGRAM["vera"], w.engine.desk.core.persons
+    await until(lambda: "status" in names(w, viewer))
+    was = persons["vera"]
+    try:
+        persons["vera"] = replace(was, role=RoleName.TRADER)
+        await until(lambda: "halt" in names(w, viewer), 4)
+        persons["vera"] = replace(was, telegram_user_id=0)
+        await until(lambda: viewer not in w.telegram.menus)
+    finally:
+        persons["vera"] = was
+
+
+async def test_a_menu_that_telegram_refuses_is_left_alone_for_a_while(w):
+    w.telegram.unknown_chats.add(TELEGRAM["vera"])
+    asked = [0]
+    refuse = w.telegram._scope
+
+    def scope(fields):
+        asked[0] += str(TELEGRAM["vera"]) in fields.get("scope", "")
+        return refuse(fields)
+
+    w.telegram._scope = scope
+    async with telegram.Bot(TOKEN, base_url=w.telegram.base_url) as bot:
+        menus = telegram_menu.Menus(bot, w.chat.room, is_private=True)
+        await menus.step()
+        await menus.step()
+    assert asked == [1]
+    assert names(w, TINA)
 
 
 async def test_a_poison_update_is_skipped_with_an_alert_and_the_next_is_carried_out(w):

@@ -48,7 +48,8 @@ class TelegramServer(Media):
 
     def __init__(self) -> None:
         self.sent: list[Sent] = []
-        self.commands: list[dict[str, str]] = []
+        self.menus: dict[int, list[dict[str, str]]] = {}
+        """Commands by chat; 0 is the default scope."""
         self.answered: list[str] = []
         self.deleted: list[tuple[int, int]] = []
         self.faults: dict[str, list[Fault]] = {}
@@ -296,11 +297,25 @@ class TelegramServer(Media):
         return True
 
     async def _setMyCommands(self, fields: dict[str, Any]) -> bool:  # noqa: N802
-        self.commands = json.loads(fields["commands"])
-        for command in self.commands:
+        commands = json.loads(fields["commands"])
+        if len(commands) > 100:
+            raise Refusal(400, "Bad Request: BOT_COMMANDS_TOO_MUCH")
+        for command in commands:
             if not re.fullmatch(r"[a-z0-9_]{1,32}", command["command"]) or not 1 <= len(command["description"]) <= 256:
                 raise Refusal(400, "Bad Request: BOT_COMMAND_INVALID")
+        self.menus[self._scope(fields)] = commands
         return True
+
+    async def _deleteMyCommands(self, fields: dict[str, Any]) -> bool:  # noqa: N802
+        self.menus.pop(self._scope(fields), None)
+        return True
+
+    def _scope(self, fields: dict[str, Any]) -> int:
+        scope = json.loads(fields.get("scope") or '{"type": "default"}')
+        chat = int(scope["chat_id"]) if scope["type"] == "chat" else 0
+        if chat in self.unknown_chats:
+            raise Refusal(400, "Bad Request: chat not found")
+        return chat
 
     def _show(self, method: str, fields: dict[str, Any], text: str, message_id: int = 0) -> dict[str, Any]:
         chat = int(fields["chat_id"])
