@@ -98,6 +98,13 @@ async def ack(call: Call) -> Message:
         if not numbers:
             return _nothing_to_ack(room, name)
         found += [alert for number in numbers if (alert := room.book.alerts[number]) not in found]
+    if call.person.role < RoleName.TRADER:
+        # whoever cannot act must not end the calls to those who can, nor the safe action
+        found = [alert for alert in found if alert.severity is not Severity.CRITICAL]
+        if not found:
+            return refusal(
+                "ack: refused", "A critical alert is looked after by somebody who may act: trader or higher."
+            )
     found = found[:MOST_ACKED]
     text = "; ".join(f"{alert.id} {words.title_of(alert)}" for alert in found)
     command = c.AcknowledgeAlert(alerts=tuple(alert.id for alert in found), text=text[:400])

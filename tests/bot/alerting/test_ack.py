@@ -1,5 +1,6 @@
 """Somebody looks after it: from every door, by button and by word, on record, and nobody is called any more."""
 
+from bot.alerting.model import AlertState
 from bot.verbs import run_line
 from domain.facts import Alerted, CommandDone, Severity
 from tests.bot.servers.discord_server import shown
@@ -76,6 +77,20 @@ async def test_ack_by_word_from_the_terminal_and_the_list_shows_it(tmp_path):
         over = await w.telegram.text("Exchange down", chat=GROUP, count=3)
         assert "over at" in over.text
         assert "No alert stands" in str(await run_line(w.room, actor("tina"), "/alerts", fresh_id()))
+
+
+async def test_who_cannot_act_does_not_stop_the_calls_about_a_critical_alert(tmp_path):
+    async with world(tmp_path, "telegram") as w:
+        publish(w, "venue_down", Severity.ERROR, "BYBIT is disconnected", venue="BYBIT")
+        publish(w, "dead_man", Severity.CRITICAL, "the switch has fired", venue="BYBIT")
+        await w.telegram.text("the switch has fired", chat=GROUP)
+        await until(lambda: len(w.room.alerts.open()) == 2)
+        dead_man = next(alert.id for alert in w.room.alerts.open() if alert.kind == "dead_man")
+        refused = await run_line(w.room, actor("vera"), f"/ack {dead_man}", fresh_id())
+        assert "trader or higher" in str(refused)
+        await run_line(w.room, actor("vera"), "/ack all", fresh_id())
+        states = {alert.kind: alert.state for alert in w.room.alerts.open()}
+        assert states == {"venue_down": AlertState.ACKED, "dead_man": AlertState.FIRING}
 
 
 async def test_an_incident_that_is_acknowledged_is_acknowledged_as_an_alert_too_and_the_other_way_round(tmp_path):
