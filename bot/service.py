@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from engine.desk import Desk
 
 DATABASE = "ops.db"
+PARTS = ("alerts", "watch", "confirmations", "tickets", "streams", "summaries", "jobs")
+"""What runs beside the bots; none of them is told about while it runs well."""
 
 
 class ChatOps:
@@ -42,9 +45,7 @@ class ChatOps:
         self._desk = desk
         self._config = config
         self._health = Health()
-        self._alerts_health = Health()
-        self._streams_health = Health()
-        self._reports_health = Health()
+        self._parts = {name: Health() for name in PARTS}
         self.room = ControlRoom(desk, OpsStore(data_dir / DATABASE), config)
         self.outbox = self.room.outbox
         self.telegram: TelegramBot | None = None
@@ -85,18 +86,24 @@ class ChatOps:
         }
         if self._health.state not in {"off", "up"}:
             parts["chat"] = self._health
-        others = {"alerts": self._alerts_health, "streams": self._streams_health, "summaries": self._reports_health}
-        parts |= {name: health for name, health in others.items() if health.state not in {"off", "starting"}}
+        parts |= self._troubled()
         return {name: health.text() for name, health in parts.items()}
 
     def doors(self) -> tuple[DoorView, ...]:
-        """The channels that are switched on, for `Desk.doors`. While their common part is down, that is said."""
+        """The channels that are switched on, for `Desk.doors`, and what beside them does not run.
+
+        While their common part is down, that is said.
+        """
         common = self._health
         parts = self._channels() | ({"heartbeat": self.speakers.heart} if self.speakers.beats else {})
         shown = {
             name: common if common.state not in {"off", "up"} and h.state != "up" else h for name, h in parts.items()
         }
-        return tuple(self._door(name, health) for name, health in shown.items())
+        beside = tuple(health.view(name) for name, health in self._troubled().items())
+        return (*(self._door(name, health) for name, health in shown.items()), *beside)
+
+    def _troubled(self) -> dict[str, Health]:
+        return {name: health for name, health in self._parts.items() if health.state not in {"off", "starting", "up"}}
 
     def _channels(self) -> dict[str, Health]:
         """The channels that are switched on."""
@@ -115,6 +122,20 @@ class ChatOps:
         more = [f"{waits} waiting"] if waits else []
         return DoorView(name=name, ok=view.ok and not failing, text="; ".join([view.text, *more, *failing]))
 
+    def _runs(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What runs beside the bots, by its name in `PARTS`."""
+        room = self.room
+        runs = (
+            self._alerts.run,
+            self._watch.run,
+            room.confirms.run,
+            room.tickets.run,
+            self._streams.run,
+            room.reports.run,
+            room.jobs.run,
+        )
+        return dict(zip(PARTS, runs, strict=True))
+
     async def _session(self) -> None:
         while not self._desk.persons():
             self._health.set("starting", "nobody is known yet: the engine has not read its settings")
@@ -130,17 +151,12 @@ class ChatOps:
             await self.outbox.start()
             self._health.set("up")
             async with asyncio.TaskGroup() as group:
-                group.create_task(keep_running("alerts", self._alerts.run, self._alerts_health))
+                for name, run in self._runs().items():
+                    group.create_task(keep_running(name, run, self._parts[name]))
                 group.create_task(self.speakers.run())
-                group.create_task(keep_running("channels", self._watch.run, Health()))
                 if self.speakers.beats:
                     beat = partial(self.speakers.beat, lambda: self._desk.progress, self._channels)
                     group.create_task(keep_running("heartbeat", beat, self.speakers.heart))
-                group.create_task(keep_running("confirmations", self.room.confirms.run, Health()))
-                group.create_task(keep_running("tickets", self.room.tickets.run, Health()))
-                group.create_task(keep_running("streams", self._streams.run, self._streams_health))
-                group.create_task(keep_running("summaries", self.room.reports.run, self._reports_health))
-                group.create_task(keep_running("jobs", self.room.jobs.run, Health()))
                 for room in (self.telegram, self.discord):
                     if room is not None:
                         group.create_task(room.run())

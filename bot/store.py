@@ -124,7 +124,7 @@ class OpsStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ops-db")
+        self._thread = _thread()
         self._connection: sqlite3.Connection | None = None
 
     async def start(self) -> None:
@@ -135,9 +135,10 @@ class OpsStore:
         await self.run(self._open_or_begin_anew)
 
     async def aclose(self) -> None:
-        """Close the file."""
+        """Close the file; `start` opens it again."""
         await self.run(self._close)
         self._thread.shutdown(wait=True)
+        self._thread = _thread()
 
     async def put_updates(self, channel: str, updates: Sequence[Update]) -> list[Update]:
         """Commit raw updates; return those that were not known before."""
@@ -323,6 +324,10 @@ class OpsStore:
     def _open_letters(self) -> list[Letter]:
         sql = f"select {COLUMNS} from outbox where state in ('queued', 'unknown') order by id"  # noqa: S608 - ours
         return [letter_of(row) for row in self.db.execute(sql)]
+
+
+def _thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="ops-db")
 
 
 def letter_of(row: Sequence[Any]) -> Letter:

@@ -68,7 +68,7 @@ PERIOD: Final = Argument(
 VERBS: Final = (
     reads(
         "chart",
-        "A picture: equity, drawdown, exposure, strategies, or the price with our fills and stops",
+        "Chart of equity, drawdown, exposure, strategies, or a price with our fills and stops",
         chart,
         Argument(
             name="what",

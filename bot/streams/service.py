@@ -35,7 +35,6 @@ log = structlog.get_logger("bot.streams")
 
 READER = "fills"
 LOOK_S = 1.0
-GAP_WITHIN_S = 10.0
 TERMINAL = frozenset({"filled", "cancelled", "rejected", "expired", "dropped", "absent"})
 
 
@@ -52,6 +51,8 @@ class Streams:
         self._seen: FactKey = (0, 0)
         self._behind: FactKey | None = None
         """Fills after it are being caught up with."""
+        self._holes = 0
+        """Spans of facts that are being read."""
         self._is_dirty = False
         self._wanted: frozenset[str] = frozenset()
         """Strategies whose fills somebody wants to see; "" = all of them."""
@@ -66,20 +67,31 @@ class Streams:
             async for fact in facts:
                 if facts.missed > missed:
                     missed = facts.missed
-                    await self.fill_gap((fact.seq, fact.index))
+                    await self.fill_gap((fact.seq, fact.index), group)
                 self.take(fact)
 
     async def resume(self, group: asyncio.TaskGroup | None = None) -> None:
         """Take up what an earlier run left; what it missed is told in `group`, for it may have to be waited for."""
         self._seen = self._room.desk.last_fact
         self._behind = await self._room.store.told(READER) or self._room.desk.began
+        self._holes = 0
         await self._load()
         self._look_who_reads()
-        missed = self._catch_up(self._behind, self._seen)
+        await self._read(self._behind, self._seen, group)
+
+    async def fill_gap(self, until: FactKey, group: asyncio.TaskGroup | None = None) -> None:
+        """Read again what came faster than it could be taken; in `group`, where one goes on listening meanwhile."""
+        seq, index = until
+        self._behind = self._behind or self._seen
+        await self._read(self._seen, (seq, index - 1), group)
+
+    async def _read(self, after: FactKey, until: FactKey, group: asyncio.TaskGroup | None) -> None:
+        self._holes += 1
+        work = self._catch_up(after, until)
         if group is None:
-            await missed
+            await work
         else:
-            group.create_task(missed)
+            group.create_task(work)
 
     async def step(self, now_ns: int) -> None:
         """Send what is due by now."""
@@ -110,18 +122,8 @@ class Streams:
         except Exception:  # what comes now must be told all the same
             log.exception("earlier fills cannot be read; the next start tries again")
         else:
-            self._behind = None
-
-    async def fill_gap(self, until: FactKey) -> None:
-        """Read again what came faster than it could be taken."""
-        seq, index = until
-        try:
-            async with asyncio.timeout(GAP_WITHIN_S):
-                for fact in await self._room.desk.missed(self._seen, (seq, index - 1)):
-                    self.take(fact)
-            self._look_for_ends()
-        except TimeoutError:
-            log.warning("fills missed", after=self._seen, until=until)
+            self._holes -= 1
+            self._behind = self._behind if self._holes else None
 
     def _look_for_ends(self) -> None:
         """Orders may have ended without a word of it: orders as they are now."""

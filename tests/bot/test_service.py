@@ -105,6 +105,25 @@ async def test_with_no_bot_what_people_choose_is_kept_all_the_same(tmp_path):
         assert await chat.room.people.change("tina", timezone="Asia/Tokyo")
 
 
+async def test_a_part_that_fails_beside_the_bots_is_shown_until_it_runs_again(tmp_path, monkeypatch):
+    chat = ChatOps(Engine().desk, BotConfig(), Secrets({}), tmp_path)
+    run, broken = chat.room.tickets.run, True
+
+    async def fail() -> None:
+        if broken:
+            raise OSError("the disk is gone")
+        await run()
+
+    monkeypatch.setattr(chat.room.tickets, "run", fail)
+    async with running(chat):
+        await until(lambda: any(door.name == "tickets" for door in chat.doors()))
+        (door,) = chat.doors()
+        assert not door.ok
+        assert "the disk is gone" in door.text
+        broken = False
+        await until(lambda: not chat.doors())
+
+
 async def test_tokens_are_in_no_log_no_error_no_chat_and_no_database(tmp_path, caplog, capfd):
     caplog.set_level(logging.DEBUG)
     logging.getLogger("httpx").setLevel(logging.DEBUG)

@@ -90,3 +90,10 @@ async def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(tmp_path):
     await store.aclose()
     (aside,) = tmp_path.glob("ops.db.damaged-*")
     assert aside.read_bytes().startswith(b"this is no database")
+
+
+async def test_a_store_that_was_closed_opens_again(store):
+    await store.queue([letter("a")])
+    await store.aclose()
+    await store.start()
+    assert [one.event for one in await store.open_letters()] == ["a"]
