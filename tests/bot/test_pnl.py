@@ -16,11 +16,12 @@ from tests.bot.world import SECOND_NS, Engine, actor, fresh_id
 
 DAY_NS = 86_400 * SECOND_NS
 ZERO = Decimal(0)
+START_NS = int(datetime(2026, 9, 16, 9, tzinfo=UTC).timestamp()) * SECOND_NS
 
 
 @pytest.fixture(scope="module")
 def engine():
-    engine = Engine(strategies=True)
+    engine = Engine(strategies=True, start_ns=START_NS)  # the time of day decides when strategies trade
     engine.play(400)
     return engine
 
@@ -50,6 +51,7 @@ async def test_the_rows_are_what_the_desk_counts(engine):
     rows = dict(pairs.rows)
     now_ns = engine.now_ns()
     seen = await engine.desk.performance(now_ns - 3600 * SECOND_NS, now_ns)
+    assert seen.trades
     assert figure(rows["net"]) == round(seen.net, 2)
     assert figure(rows["realised"]) == round(seen.realised, 2)
     assert figure(rows["fees"]) == -round(seen.fees, 2)
