@@ -191,24 +191,26 @@ async def test_a_card_is_approved_by_a_press_and_loses_its_buttons_everywhere(w)
     await w.telegram.text("Closed", chat=GROUP)
 
 
-async def test_a_forged_or_foreign_button_does_nothing(w):
-    await order(w.desk, "tina")
-    card = await w.telegram.wait(lambda one: one.buttons and one.chat == GROUP)
-    good = card.buttons[0]["callback_data"]
-    assert len(good.encode()) <= 64
-    for forged in (good[:-1] + ("0" if good[-1] != "0" else "1"), good.replace(":y:", ":n:")):
-        w.telegram.push({"callback_query": w.telegram.press_of(ROSA, card, forged)})
-    await w.telegram.text("did not make that button", count=2)
-    await w.telegram.text("a forged button for R1 was pressed by rosa", chat=GROUP)
-    for old in ("ap:R1:y:", "x", f"ap:R1:y:{'0' * 24}"):
-        w.telegram.push({"callback_query": w.telegram.press_of(ROSA, card, old)})
-    await w.telegram.text("Closed", count=3)
-    w.telegram.push({"callback_query": w.telegram.press_of(STRANGER, card, good)})
-    await until(lambda: w.chat.telegram.health.ignored == 1)
-    assert w.engine.driver.core.state.requests["R1"].votes == []
-    assert w.engine.trading is TradingState.HALTED, "one forgery trips the breaker `security`"
-    told = [fact.text for fact in w.engine.facts if isinstance(fact, Alerted) and fact.kind == "press_refused"]
-    assert told == [f"telegram, user {STRANGER} on R1: unknown person."]
+async def test_a_forged_or_foreign_button_does_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("bot.budget.GROUP", (1_000.0, 1_000.0))  # more answers than a group takes at once
+    async with world(tmp_path, "telegram") as w:
+        await order(w.desk, "tina")
+        card = await w.telegram.wait(lambda one: one.buttons and one.chat == GROUP)
+        good = card.buttons[0]["callback_data"]
+        assert len(good.encode()) <= 64
+        for forged in (good[:-1] + ("0" if good[-1] != "0" else "1"), good.replace(":y:", ":n:")):
+            w.telegram.push({"callback_query": w.telegram.press_of(ROSA, card, forged)})
+        await w.telegram.text("did not make that button", count=2)
+        await w.telegram.text("a forged button for R1 was pressed by rosa", chat=GROUP)
+        for old in ("ap:R1:y:", "x", f"ap:R1:y:{'0' * 24}"):
+            w.telegram.push({"callback_query": w.telegram.press_of(ROSA, card, old)})
+        await w.telegram.text("Closed", count=3)
+        w.telegram.push({"callback_query": w.telegram.press_of(STRANGER, card, good)})
+        await until(lambda: w.chat.telegram.health.ignored == 1)
+        assert w.engine.driver.core.state.requests["R1"].votes == []
+        assert w.engine.trading is TradingState.HALTED, "one forgery trips the breaker `security`"
+        told = [fact.text for fact in w.engine.facts if isinstance(fact, Alerted) and fact.kind == "press_refused"]
+        assert told == [f"telegram, user {STRANGER} on R1: unknown person."]
 
 
 async def test_too_many_requests_and_bad_gateways_are_waited_out(w):
