@@ -7,6 +7,9 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+import structlog
+
+from bot.message import failure
 from bot.render import plain
 from bot.verbs import VERBS, run_line
 from domain.commands import Actor
@@ -14,6 +17,8 @@ from domain.errors import MoonDevError
 
 if TYPE_CHECKING:
     from bot.room import ControlRoom
+
+log = structlog.get_logger("bot.console")
 
 Console: TypeAlias = Callable[[Actor, str], Awaitable[str]]
 """A line for a person, carried out; the answer as plain text."""
@@ -24,7 +29,11 @@ def make_console(room: ControlRoom) -> Console:
     """The console of a running service, for the dashboard and for a terminal beside it."""
 
     async def run(actor: Actor, line: str) -> str:
-        return plain(await run_line(room, actor, line, f"{actor.door.value}:{uuid.uuid4().hex}"))
+        try:
+            return plain(await run_line(room, actor, line, f"{actor.door.value}:{uuid.uuid4().hex}"))
+        except Exception as error:  # noqa: BLE001 - told to the person; the console must take the next line
+            log.error("console command failed", door=actor.door.value, error=type(error).__name__)  # noqa: TRY400
+            return plain(failure(type(error).__name__))
 
     return run
 

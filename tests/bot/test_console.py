@@ -22,6 +22,12 @@ async def typed(ask, *lines):
     return shown, prompts
 
 
+async def test_a_verb_that_fails_inside_is_told_and_the_console_takes_the_next_line():
+    console = make_console(Engine().room)  # its database is not open yet, as in the first moment of a start
+    assert "It failed inside" in await console(actor("tina", Door.TERMINAL), "/jobs")
+    assert "Tina" in await console(actor("tina", Door.TERMINAL), "/whoami")
+
+
 async def test_lines_are_carried_out_for_the_person_at_the_prompt():
     engine = Engine()
     console = make_console(engine.room)
