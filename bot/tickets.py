@@ -148,7 +148,7 @@ class Tickets:
         placed, entry = ticket.placed, ticket.entry
         request = self._desk.request(ticket.request) if ticket.request else None
         if request is not None and request.status == RequestStatus.PENDING:
-            note = f"{request.id} waits for {request.votes_needed - len(request.votes)} vote(s): /approve {request.id}."
+            note = f"{request.id}: {len(request.votes)} of {request.votes_needed} votes."
             return Shown(_message(placed, "waits for a vote", None, note), is_over=False)
         if request is not None and request.status != RequestStatus.APPROVED:
             why = f"{request.text}. Nothing was sent; /order asks again."

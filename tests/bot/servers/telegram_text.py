@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from html import unescape
 from typing import Any
 
@@ -46,9 +47,8 @@ class Media:
     """The methods that change a picture or file, or what stands below it."""
 
     sent: list[Any]
-
-    def _show(self, method: str, fields: dict[str, Any], text: str, message_id: int = 0) -> dict[str, Any]:
-        raise NotImplementedError
+    _show: Callable[..., dict[str, Any]]
+    """The server's own: notes what people see and makes the message that is answered with."""
 
     async def _editMessageCaption(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         known = [one for one in self.sent if one.message_id == int(fields["message_id"])]
