@@ -1,0 +1,81 @@
+"""`Source`: what the gateway knows of the service, and the one way in which it asks for anything.
+
+    browser ─┐                                    ┌─ DeskSource   in the engine's process
+    token   ─┼─▶ guard ─▶ routes, feed ─▶ Source ─┤
+    program ─┘                                    └─ LinkSource ──Unix socket──▶ DeskSource   in a process of its own
+
+Everything that crosses is bytes of JSON made once, by whoever has the objects: no view is decoded and encoded again on
+its way to a browser. A source decides nothing about who may ask; the guard has done that, and the engine's own rules
+judge every verb again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from msgspec import Struct
+
+from domain.commands import Actor
+from domain.errors import MoonDevError
+from domain.views import PersonView
+
+
+class NotKnown(MoonDevError):
+    """There is no view, verb or thing of that name."""
+
+
+class BadArgument(MoonDevError):
+    """An argument of a view or verb that cannot be right; says which and what it takes."""
+
+
+class SourceLost(MoonDevError):
+    """The engine does not answer now. Whether a verb that was under way was carried out is not known."""
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What a verb came to. `ok` False is a refusal, which is an answer and no error."""
+
+    ok: bool
+    text: str
+    """The whole answer in plain text, as the terminal shows it."""
+    message: bytes = b"{}"
+    """The same as JSON (a `bot.message.Message`: title, blocks, severity, stamp, buttons, file), to be drawn."""
+
+
+class Frame(Struct, frozen=True, kw_only=True):
+    """One piece of news for the live feed. `name` is the view's for `view`, the fact's kind for `fact`."""
+
+    kind: str
+    """`view`: a view that changed, whole; `fact`: something that happened; `gap`: news was lost, read views anew."""
+    name: str
+    data: bytes
+    """JSON."""
+
+
+class Source(Protocol):
+    """The service as the gateway sees it. All raise `SourceLost` when the engine does not answer."""
+
+    async def view(self, name: str, arguments: Mapping[str, str]) -> bytes:
+        """A read model as JSON. Raises `NotKnown` for its name, `BadArgument` for what it was asked with."""
+        ...
+
+    async def run(self, actor: Actor, verb: str, arguments: Mapping[str, str], request_id: str) -> Answer:
+        """Carry out one verb of the table with named arguments; the same `request_id` is carried out once.
+
+        Raises `NotKnown` and `BadArgument`.
+        """
+        ...
+
+    async def say(self, actor: Actor, line: str, request_id: str) -> Answer:
+        """Carry out a line as typed at a console, with its aliases and "did you mean"."""
+        ...
+
+    def persons(self) -> Sequence[PersonView]:
+        """Who may act, with roles, as last heard."""
+        ...
+
+    def news(self) -> AbstractAsyncContextManager[AsyncIterator[Frame]]:
+        """Everything that changes, from now on: one reader, whose hub hands it to all clients."""
+        ...
