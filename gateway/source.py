@@ -18,30 +18,15 @@ from typing import Protocol
 from msgspec import Struct
 
 from domain.commands import Actor
+from domain.errors import BadArgument as BadArgument  # noqa: PLC0414 - what a source raises is found with it
 from domain.errors import MoonDevError
+from domain.errors import NotKnown as NotKnown  # noqa: PLC0414
+from domain.verb_views import Answer as Answer  # noqa: PLC0414
 from domain.views import PersonView
-
-
-class NotKnown(MoonDevError):
-    """There is no view, verb or thing of that name."""
-
-
-class BadArgument(MoonDevError):
-    """An argument of a view or verb that cannot be right; says which and what it takes."""
 
 
 class SourceLost(MoonDevError):
     """The engine does not answer now. Whether a verb that was under way was carried out is not known."""
-
-
-class Answer(Struct, frozen=True, kw_only=True):
-    """What a verb came to. `ok` False is a refusal, which is an answer and no error."""
-
-    ok: bool
-    text: str
-    """The whole answer in plain text, as the terminal shows it."""
-    message: bytes = b"{}"
-    """The same as JSON (a `bot.message.Message`: title, blocks, severity, stamp, buttons, file), to be drawn."""
 
 
 class Frame(Struct, frozen=True, kw_only=True):
