@@ -25,9 +25,9 @@ from bot.remote_views import RemoteViews
 from bot.render import plain
 from bot.times import period_of
 from bot.verbs import VERBS, find, run_line, run_verb
+from domain.answer import Answer, BadArgument, NotKnown
 from domain.commands import Actor, Door
-from domain.errors import BadArgument, NotKnown
-from domain.verb_views import Action, Answer, ArgumentView, FileView, MessageView, PictureView, VerbView
+from domain.verb_views import Action, ArgumentView, FileView, MessageView, PictureView, VerbView
 
 if TYPE_CHECKING:
     from bot.room import ControlRoom

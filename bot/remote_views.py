@@ -15,7 +15,7 @@ from bot.alerting.model import Alert
 from bot.jobs.backtest import figures_of
 from bot.jobs.picture import thinned
 from bot.jobs.queue import Job
-from domain.errors import NotKnown
+from domain.answer import NotKnown
 from domain.performance import Ratio
 from domain.record_views import PartView
 from domain.room_views import AlertView, BacktestView, JobReport, JobView, MuteView

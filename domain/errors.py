@@ -9,8 +9,6 @@
     │   └── JournalFull          the disk refused a write
     ├── StrategyError            a strategy cannot be loaded, or broke its contract
     ├── VenueError               a venue answered something that we must not guess about
-    ├── NotKnown                 what a program asks for is not there
-    ├── BadArgument              a program asks with an argument that cannot be right
     └── ReplayMismatch           replay did not reproduce what the journal says
 
 A refusal is not an error: see `domain.verdict`. What cannot be known (an order whose
@@ -52,14 +50,6 @@ class StrategyError(MoonDevError):
 
 class VenueError(MoonDevError):
     """A venue answered something that must not be guessed about."""
-
-
-class NotKnown(MoonDevError):
-    """There is no view, verb or thing of that name."""
-
-
-class BadArgument(MoonDevError):
-    """An argument of a view or verb that cannot be right; says which and what it takes."""
 
 
 class ReplayMismatch(MoonDevError):

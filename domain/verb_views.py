@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from domain.answer import Answer
 from domain.commands import Actor
 from domain.document import Block
 from domain.record_views import PartView
@@ -93,17 +94,6 @@ class MessageView(Struct, frozen=True, kw_only=True):
     file: FileView | None = None
     is_secret: bool = False
     """Holds a code: to be shown to who asked for it alone, and kept nowhere."""
-
-
-class Answer(Struct, frozen=True, kw_only=True):
-    """What a verb came to. `ok` False is a refusal, which is an answer and no error."""
-
-    ok: bool
-    text: str
-    """The whole answer in plain text, as the terminal shows it."""
-    message: bytes = b"{}"
-    """A `MessageView` as JSON."""
-    is_secret: bool = False
 
 
 class Remote(Protocol):

@@ -21,10 +21,7 @@ from domain.answer import Answer as Answer  # noqa: PLC0414 - what a source answ
 from domain.answer import BadArgument as BadArgument  # noqa: PLC0414
 from domain.answer import NotKnown as NotKnown  # noqa: PLC0414
 from domain.commands import Actor
-from domain.errors import BadArgument as BadArgument  # noqa: PLC0414 - what a source raises is found with it
 from domain.errors import MoonDevError
-from domain.errors import NotKnown as NotKnown  # noqa: PLC0414
-from domain.verb_views import Answer as Answer  # noqa: PLC0414
 from domain.views import PersonView
 
 
