@@ -51,6 +51,44 @@ def privacy_problem(info: os.stat_result, path: Path) -> str:
     return ""
 
 
+def read_handed(path: Path, what: str, most: int) -> bytes:
+    """A secret that systemd, Docker or Kubernetes lays down for this user. Raises `VaultError`.
+
+    It may belong to root, and its group may read it then: that is how Kubernetes (fsGroup) and systemd (access lists)
+    hand one to a user who is not root. Links are followed only within the folder, as Kubernetes projects secrets.
+    """
+    try:
+        folder, real = path.parent.resolve(strict=True), path.resolve(strict=True)
+        handle = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise VaultError(f"{what} {path} cannot be read: {error.strerror}") from None
+    try:
+        if problem := _handed_problem(os.fstat(handle), folder, real):
+            raise VaultError(f"{what} {path} {problem}")
+        return _read(handle, most, f"{what} {path}")
+    finally:
+        os.close(handle)
+
+
+def _handed_problem(info: os.stat_result, folder: Path, real: Path) -> str:
+    trusted, mode, place = {0, os.geteuid()}, stat.S_IMODE(info.st_mode), folder.stat()
+    if not real.is_relative_to(folder):
+        return f"leads out of its folder, to {real}"
+    if not stat.S_ISREG(info.st_mode):
+        return "is not a regular file"
+    if info.st_uid not in trusted or place.st_uid not in trusted:
+        return "belongs, or its folder belongs, to another user: it must be this one's or root's"
+    allowed = 0o740 if info.st_uid == 0 else 0o700
+    if mode & 0o777 & ~allowed:
+        return (
+            f"has mode {mode:04o}, which lets others read or write it: 0400 is enough (Docker: `mode: 0400` and the "
+            "user's `uid` at the secret; Kubernetes: `defaultMode: 0440` with `fsGroup`)"
+        )
+    if place.st_mode & 0o002 and not place.st_mode & stat.S_ISVTX:
+        return f"lies in {folder}, where everybody may put another file in its place"
+    return ""
+
+
 def _read(handle: int, most: int, what: str) -> bytes:
     parts, size = [], 0
     while part := os.read(handle, min(65_536, most + 1 - size)):
