@@ -1,6 +1,6 @@
 """Puts the gateway together: guard, login, API and dashboard on one FastAPI app.
 
-app = create_app(desk, console, GatewayConfig(...), Auth(...), health)
+app = create_app(desk, console, GatewayConfig(...), Auth(...), DeskSource(...), health)
 server = GatewayServer(app, host, port)
 """
 
@@ -21,6 +21,7 @@ from gateway.auth import Auth
 from gateway.dashboard.assets import Assets, page
 from gateway.gateway import Console, Gateway, GatewayConfig, Health, Reader
 from gateway.guard import Guard
+from gateway.source import Source
 
 MAX_BODY_BYTES = 64 * 1024
 
@@ -39,7 +40,9 @@ class Provide:
         await self._app(scope, receive, send)
 
 
-def create_app(desk: Desk, console: Console, config: GatewayConfig, auth: Auth, health: Health = list) -> FastAPI:
+def create_app(
+    desk: Desk, console: Console, config: GatewayConfig, auth: Auth, source: Source, health: Health = list
+) -> FastAPI:
     """Make the app that serves a desk; `health` adds reasons of its own to /health/ready."""
     from gateway.dashboard import dashboard_app
 
@@ -52,6 +55,7 @@ def create_app(desk: Desk, console: Console, config: GatewayConfig, auth: Auth, 
         health=health,
         reader=Reader(desk, config),
         activity=activity,
+        source=source,
     )
     dashboard = dashboard_app()
 
