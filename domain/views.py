@@ -384,36 +384,6 @@ class PersonView(Struct, frozen=True, kw_only=True):
     role: str
 
 
-class InstrumentView(Struct, frozen=True, kw_only=True):
-    """One contract: its steps, the least and most that the venue takes (`max_qty` 0 = any), fees and margins as fractions."""
-
-    id: str
-    venue: str
-    venue_symbol: str
-    base: str
-    aliases: tuple[str, ...]
-    price_decimals: int
-    qty_decimals: int
-    price_step: Decimal
-    qty_step: Decimal
-    min_qty: Decimal
-    max_qty: Decimal
-    min_notional: Decimal
-    multiplier: Decimal
-    maker_fee: Decimal
-    taker_fee: Decimal
-    initial_margin: Decimal
-    maintenance_margin: Decimal
-    funding_interval_ns: int
-
-
-class PriceView(Struct, frozen=True, kw_only=True):
-    """The price that an instrument is valued at now."""
-
-    instrument: str
-    price: Decimal
-
-
 class EquityPoint(Struct, frozen=True, kw_only=True):
     """One point of the equity curve over all accounts."""
 

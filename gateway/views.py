@@ -7,7 +7,6 @@ made and its part of the OpenAPI document is written. Amounts are strings of dec
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from decimal import Decimal
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -16,6 +15,7 @@ from msgspec import Meta, Struct
 from domain import views as v
 from domain.answer import BadArgument
 from domain.health import HealthView, health_of
+from domain.instrument_views import InstrumentView, PriceView, instrument_view
 from domain.performance import Performance
 from domain.record_views import ChainView, CommandRow
 from domain.risk_views import RiskView, StressView
@@ -151,36 +151,13 @@ async def _performance(rooms: Rooms, asked: PeriodAsked) -> Performance:
     return await rooms.desk.performance(since_ns, until_ns)
 
 
-def _instruments(rooms: Rooms, _: Nothing) -> list[v.InstrumentView]:
+def _instruments(rooms: Rooms, _: Nothing) -> list[InstrumentView]:
     found = (rooms.desk.contract(name) for name in rooms.desk.instruments())
-    return [
-        v.InstrumentView(
-            id=one.id,
-            venue=one.venue,
-            venue_symbol=one.venue_symbol,
-            base=one.base,
-            aliases=one.aliases,
-            price_decimals=one.price_decimals,
-            qty_decimals=one.qty_decimals,
-            price_step=Decimal(one.price_text(one.tick)),
-            qty_step=Decimal(one.qty_text(one.lot)),
-            min_qty=Decimal(one.qty_text(one.min_qty)),
-            max_qty=Decimal(one.qty_text(one.max_qty)),
-            min_notional=one.min_notional,
-            multiplier=one.multiplier,
-            maker_fee=one.maker_fee,
-            taker_fee=one.taker_fee,
-            initial_margin=one.initial_margin,
-            maintenance_margin=one.maintenance_margin,
-            funding_interval_ns=one.funding_interval_ns,
-        )
-        for one in found
-        if one is not None
-    ]
+    return [instrument_view(one) for one in found if one is not None]
 
 
-def _prices(rooms: Rooms, _: Nothing) -> list[v.PriceView]:
-    return [v.PriceView(instrument=name, price=price) for name, price in rooms.desk.prices().items()]
+def _prices(rooms: Rooms, _: Nothing) -> list[PriceView]:
+    return [PriceView(instrument=name, price=price) for name, price in rooms.desk.prices().items()]
 
 
 def _health(rooms: Rooms, _: Nothing) -> HealthView:
@@ -271,10 +248,10 @@ VIEWS: Final[Mapping[str, View]] = MappingProxyType(
         "job": View(
             text="One job, and what came out of it", of=JobReport, asked=JobAsked, read=lambda r, a: r.remote.job(a.id)
         ),
-        "instruments": View(text="Contracts that can be traded", of=list[v.InstrumentView], read=_instruments),
+        "instruments": View(text="Contracts that can be traded", of=list[InstrumentView], read=_instruments),
         "prices": View(
             text="Prices that positions are valued at; what has none yet is not there",
-            of=list[v.PriceView],
+            of=list[PriceView],
             read=_prices,
         ),
         "settings-history": View(
