@@ -18,6 +18,7 @@ from engine.desk import Desk
 from gateway import api, login
 from gateway.activity import Activity
 from gateway.auth import Auth
+from gateway.dashboard.assets import Assets, page
 from gateway.gateway import Console, Gateway, GatewayConfig, Health, Reader
 from gateway.guard import Guard
 from gateway.hub import Hub
@@ -77,6 +78,8 @@ def create_app(
     app.add_exception_handler(RequestValidationError, api.misunderstood)
     app.include_router(login.router)
     app.include_router(api.router)
+    app.mount("/static", Assets())
+    app.add_route("/next", lambda _: page())
     app.mount("/", dashboard)
     app.add_middleware(Guard, find_session=gateway.find_session, may_scrape=auth.may_scrape)
     app.add_middleware(Provide, gateway=gateway)
