@@ -130,6 +130,7 @@ class DeskSource:
         loop = asyncio.get_running_loop()
         due = dict.fromkeys((one.name for one in PUSHED), loop.time())
         while True:
+            is_first = not told
             for one in PUSHED:
                 if due[one.name] <= loop.time():
                     due[one.name] = loop.time() + one.every_s
@@ -137,6 +138,8 @@ class DeskSource:
                     if frame is not None:
                         yield frame
                     await asyncio.sleep(0)  # the engine's turn: a refresh is never one long pause
+            if is_first:
+                yield Frame(kind="whole", name="", data=b"null", seq=self._desk.progress[0])
             next_s = min(due.values())
             async for fact in _until(facts, next_s):
                 if lost() != missed:
