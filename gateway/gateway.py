@@ -34,6 +34,8 @@ from domain.views import (
 from engine.desk import Desk
 from gateway.activity import Activity
 from gateway.auth import Auth, Session
+from gateway.hub import Hub
+from gateway.source import Source
 
 Console: TypeAlias = Callable[[Actor, str], Awaitable[str]]
 """Runs one line of the verb table for an actor and answers in plain text."""
@@ -159,6 +161,8 @@ class Gateway:
     health: Health
     reader: Reader
     activity: Activity
+    source: Source
+    hub: Hub
 
     def find_session(self, secret: str) -> Session | None:
         """Find a living session whose person still exists."""
