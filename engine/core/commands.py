@@ -297,7 +297,7 @@ def approve(core: Core, person: str, ballot: c.Approve, door: c.Door) -> Veto | 
         return request
     left = requests.missing(core, request)
     if left:
-        return f"Your vote counts; {request.id} ({request.digest[: requests.SHOWN]}) needs {left} more."
+        return f"Your vote counts; {request.id} needs {left} more."
     outcome = release(core, request)
     if isinstance(outcome, Veto):
         requests.end(core, request, RequestStatus.FAILED, explain(outcome))
