@@ -22,7 +22,7 @@ MOST_TEXT = 400
 LEFT_OUT = frozenset({"type", "source", "step", "rules", "problems", "settings"})
 """Fields of a command that the desk fills in for the core, and nobody reads."""
 
-NOTHING = ("", None, [], (), {})
+NOTHING: tuple[object, ...] = ("", None, [], (), {})
 
 
 def requests(core: Core) -> list[RequestDetail]:

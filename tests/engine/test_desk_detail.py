@@ -130,7 +130,7 @@ async def test_parameters_tell_what_the_code_says_of_them_and_who_gave_which():
     assert [(row.by, row.is_load) for row in found.history] == [("", True)]
     done = await engine.desk.submit(c.SetParams(strategy="maker-btc", params={"min_edge_bps": 2.5}), actor("tina"))
     assert done.ok, done.text
-    newest = engine.desk.detail.strategy("maker-btc").history[0]
+    newest = engine.desk.records.params("maker-btc")[0]
     assert (newest.by, newest.agreed, newest.is_load) == ("tina", "", False)
     assert (newest.before["min_edge_bps"], newest.after["min_edge_bps"]) == (edge.value, 2.5)
 
@@ -138,13 +138,14 @@ async def test_parameters_tell_what_the_code_says_of_them_and_who_gave_which():
 async def test_parameters_that_took_votes_name_who_agreed():
     engine = Engine(strategies=True)
     detail = engine.desk.detail.strategy("maker-btc")
+    assert detail is not None
     param = next(p for p in detail.params if p.adds_risk == "raised" and isinstance(p.value, int | float))
     ask = c.SetParams(strategy="maker-btc", params={param.name: param.value * 1.01})
     said = await engine.desk.submit(ask, actor("tina"))
     assert said.request, said.text
     for voter in ("rosa", "rolf"):
         assert (await engine.desk.submit(c.Approve(request=said.request), actor(voter))).ok
-    newest = engine.desk.detail.strategy("maker-btc").history[0]
+    newest = engine.desk.records.params("maker-btc")[0]
     assert (newest.by, newest.agreed) == ("tina", "rosa and rolf")
 
 
