@@ -1,4 +1,4 @@
-"""One market for people: prices, book, candles, and what is ours there. Part of the desk; nothing is kept for nobody."""
+"""One market for people: prices, book, candles, and what is ours there. Part of the desk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from domain.ports import Clock
 from domain.views import OrderView
 from engine import desk_views as views
 from engine.core.core import Core
-from engine.data.tape import MINUTE_NS, Tape
+from engine.data.minutes import MINUTE_NS, Minutes
 from engine.past import MOST_CANDLES, Past
 
 SHOWN_LEVELS = 20
@@ -37,11 +37,11 @@ Asked = tuple[InstrumentId, int, int]
 
 
 class MarketDesk:
-    """Reads the core's markets. `tape` is fed by whoever has the market data."""
+    """Reads the core's markets. `minutes` is fed by whoever has the market data."""
 
     def __init__(self, core: Core, clock: Clock, past: Past, orders: Callable[[], Sequence[OrderView]]) -> None:
         """`orders` are the working ones as people are shown them."""
-        self.tape = Tape(clock.now_ns)
+        self.minutes = Minutes(clock.now_ns)
         self._core = core
         self._clock = clock
         self._past = past
@@ -72,13 +72,13 @@ class MarketDesk:
             funding_rate=market.funding_rate,
             bids=_levels(contract, market.bids or ((market.bid, market.bid_qty),)),
             asks=_levels(contract, market.asks or ((market.ask, market.ask_qty),)),
-            candles=self._minutes(contract),
+            candles=self._candles(contract),
             orders=tuple(order for order in self._orders() if order.instrument == instrument),
             quotes=self._quotes(contract),
             positions=tuple(p for p in views.positions(self._core) if p.instrument == instrument and p.qty),
         )
 
-    def _minutes(self, contract: Instrument) -> tuple[LiveCandle, ...]:
+    def _candles(self, contract: Instrument) -> tuple[LiveCandle, ...]:
         return tuple(
             LiveCandle(
                 ts_ns=one.open_ts_ns,
@@ -89,7 +89,7 @@ class MarketDesk:
                 volume=views.qty(contract, one.volume),
                 from_ns=one.from_ns,
             )
-            for one in self.tape.minutes(contract.id)
+            for one in self.minutes.last(contract.id)
         )
 
     def _quotes(self, contract: Instrument) -> tuple[QuoteView, ...]:
@@ -107,9 +107,12 @@ class MarketDesk:
             for quote in slot.quotes
         )
 
-    async def candles(self, instrument: InstrumentId, interval_ns: int, limit: int) -> CandlesView:
-        """The newest finished bars. The venue is asked once a bar, however many people look, and however often."""
-        now_ns = self._clock.now_ns()
+    async def candles(self, instrument: InstrumentId, interval: str, limit: int) -> CandlesView:
+        """The newest finished bars of a configured instrument; `interval` is one of `INTERVALS_NS`.
+
+        The venue is asked once a bar, however many people look, and however often.
+        """
+        now_ns, interval_ns = self._clock.now_ns(), INTERVALS_NS[interval]
         asked = instrument, interval_ns, min(limit, MOST_CANDLES)
         until_ns, task = self._histories.get(asked, (0, None))
         if task is None or until_ns <= now_ns or task.cancelled():
