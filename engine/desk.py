@@ -40,6 +40,7 @@ from engine.core.people import WRONG
 from engine.core.state import MANUAL
 from engine.desk_breakers import breakers
 from engine.desk_detail import DeskDetail
+from engine.desk_market import MarketDesk
 from engine.desk_records import DeskRecords
 from engine.desk_settings import DeskSettings
 from engine.emergency import views as emergency
@@ -125,6 +126,7 @@ class Desk:
         self._ids = itertools.count(1)
         self._recent, self._risk = Recent(), RiskDesk(core)
         self.past = Past(core, clock, lambda: self.last_fact)
+        self.markets = MarketDesk(core, clock, self.past, self.orders)
         self.by_hand = OrderDesk(core, self._recent.average)
         """People's own orders: what they would do, and how far they are."""
 
@@ -290,10 +292,6 @@ class Desk:
     def breakers(self) -> list[v.BreakerView]:
         """Every breaker, those that are closed too."""
         return breakers(self.core)
-
-    def failovers(self) -> list[v.FailoverView]:
-        """Fail-over pairs of the loaded strategies, and which half is used."""
-        return views.failovers(self.core)
 
     def positions(self) -> list[v.PositionView]:
         """Open positions, and closed ones that earned or paid something."""

@@ -17,6 +17,7 @@ from domain.answer import BadArgument
 from domain.detail_views import LimitView, RequestDetail, SettingView, StrategyDetail
 from domain.health import HealthView, health_of
 from domain.instrument_views import InstrumentView, PriceView, instrument_view
+from domain.market_views import CandlesView, MarketView
 from domain.performance import Performance
 from domain.record_views import AuditPage, ChainView, EntryView, MachineView, ParamsRow
 from domain.reports import Verified
@@ -25,7 +26,7 @@ from domain.room_views import AlertView, JobReport, JobView, MuteView
 from domain.settings import RoleName
 from domain.verb_views import Remote, VerbView
 from engine.desk import Desk
-from gateway import detail
+from gateway import detail, market
 from gateway.asked import Cursor, Limit, Moment, Nothing, Page, Paged, Word, bind, page, position
 
 KEPT: Final = 20_000
@@ -239,6 +240,24 @@ VIEWS: Final[Mapping[str, View]] = MappingProxyType(
             text="One job, and what came out of it", of=JobReport, asked=JobAsked, read=lambda r, a: r.remote.job(a.id)
         ),
         "instruments": View(text="Contracts that can be traded", of=list[InstrumentView], read=_instruments),
+        "book": View(
+            text="One market now: prices, the nearest levels, our orders, quotes and positions there",
+            of=MarketView,
+            asked=market.BookAsked,
+            read=lambda r, a: market.book(r.desk, a),
+        ),
+        "candles": View(
+            text="Finished bars of a market, oldest first; where the venue has none, prices that the engine sampled",
+            of=CandlesView,
+            asked=market.CandlesAsked,
+            read=lambda r, a: market.candles(r.desk, a),
+        ),
+        "fills": View(
+            text="The newest own fills in a market and period (default: the last day), oldest first",
+            of=list[v.TradeRow],
+            asked=market.FillsAsked,
+            read=lambda r, a: market.fills(r.desk, a),
+        ),
         "prices": View(
             text="Prices that positions are valued at; what has none yet is not there",
             of=list[PriceView],
