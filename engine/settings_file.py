@@ -15,9 +15,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from domain.commands import ApplySettings
 from domain.errors import ConfigError
+from domain.instrument import Instrument
 from engine.catalogue import catalogue, check_settings
-from engine.config import Config, remember, remembered
+from engine.config import Config, diff, remember, remembered
 from engine.config.parts import bot_fields
 from engine.config.remember import NAME
 from engine.config.source import parse_tree, plain
@@ -169,3 +171,12 @@ def backtest_words(data: Path) -> tuple[str, ...]:
     file = remembered(data)
     named = ("--config", str(file)) if file is not None else ()
     return ("backtest", "--store", str(data), "--strategies", str(data / "strategies"), *named)
+
+
+def wish(config: Config, listed: Sequence[Instrument], data: Path) -> tuple[ApplySettings, list[str]]:
+    """The wish for a file's settings, and what it would change in a data folder. Raises `ConfigError`."""
+    from engine.cli import running_settings
+
+    wanted = config.to_settings(listed)
+    changes = diff(running_settings(data), wanted)
+    return ApplySettings(settings=wanted, content_hash=config.content_hash), changes

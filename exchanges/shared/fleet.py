@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, convert
 from msgspec.structs import replace
 
 from domain.errors import ConfigError, MoonDevError
@@ -32,6 +32,15 @@ class Listed(Struct, frozen=True):
 
     instruments: tuple[Instrument, ...] = ()
     problems: tuple[str, ...] = ()
+
+    def checked(self, *, is_first: bool) -> tuple[str, ...]:
+        """The problems that a start may live with. Raises `ConfigError` for any at a first one."""
+        if is_first and self.problems:
+            raise ConfigError(
+                f"a first start reads every contract from its venue: {'; '.join(self.problems)}. Mend it, or take that "
+                "venue out"
+            )
+        return self.problems
 
 
 class Fleet:
@@ -143,11 +152,17 @@ class Fleet:
         return self._modules[name].open_feed(self.setups[name], clock, mine)
 
 
-def open_signers(setups: Sequence[VenueSetup], keys: Secrets) -> dict[str, Signer]:
+def setups_of(fields: Sequence[Mapping[str, Any]]) -> list[VenueSetup]:
+    """The venues of a settings file."""
+    return [convert(each, VenueSetup) for each in fields]
+
+
+def open_signers(fields: Sequence[Mapping[str, Any]], keys: Secrets) -> dict[str, Signer]:
     """The signers of the vault's keys, by venue: for the process that holds the vault open, and no other.
 
     Raises `ConfigError` for a key that is not there, or is none.
     """
+    setups = setups_of(fields)
     return {
         setup.venue: venue_module(setup.venue).open_signer(setup, keys, from_vault=True)
         for setup in setups

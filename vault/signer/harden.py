@@ -1,7 +1,4 @@
-"""What keeps a key in this process: no core dump, no look from another process, no swap where the system allows it.
-
-A promise no greater than that: Python copies `bytes` as it likes, and who is root reads everything.
-"""
+"""What the process that signs has beside `vault.memory`: no swap, where the system allows it."""
 
 from __future__ import annotations
 
@@ -11,30 +8,33 @@ import resource
 import sys
 from pathlib import Path
 
-_SET_DUMPABLE = 4
+from vault import memory
+
+_GET_DUMPABLE = 3
 _LOCK_NOW_AND_LATER = 1 | 2
 _CAP_IPC_LOCK = 14
 
 
 def harden() -> list[str]:
     """Harden this process for as long as it lives; returns what could not be had, in words."""
-    missing = []
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    memory.harden()
     if not sys.platform.startswith("linux"):
-        return ["other processes of this user can read its memory, and it may be swapped to disk: this is not Linux"]
+        return ["Other processes of this user can read its memory, and it may be swapped to disk: this is not Linux."]
     libc = ctypes.CDLL(None, use_errno=True)
-    # also takes /proc/PID away from other processes of this user: no ptrace, no reading of memory
-    if libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0):
-        missing.append(f"it stays readable by other processes of this user: {_error()}")
+    missing = []
+    if libc.prctl(_GET_DUMPABLE, 0, 0, 0, 0):
+        missing.append("Other processes of this user can read its memory: the system does not let it forbid that.")
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
     if limit != resource.RLIM_INFINITY and not _may_lock_all():
         # locked all the same, the first allocation beyond the limit would fail, and the process with it
-        missing.append(f"its memory may be swapped to disk: the limit of locked memory is {limit} bytes (LimitMEMLOCK)")
+        missing.append(
+            f"Its memory may be swapped to disk: the limit of locked memory is {limit} bytes (LimitMEMLOCK)."
+        )
         return missing
     if limit == resource.RLIM_INFINITY:
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
     if libc.mlockall(_LOCK_NOW_AND_LATER):
-        missing.append(f"its memory may be swapped to disk: {_error()}")
+        missing.append(f"Its memory may be swapped to disk: {os.strerror(ctypes.get_errno())}.")
     return missing
 
 
@@ -45,7 +45,3 @@ def _may_lock_all() -> bool:
         if name == "CapEff":
             return bool(int(value, 16) >> _CAP_IPC_LOCK & 1)
     return False
-
-
-def _error() -> str:
-    return os.strerror(ctypes.get_errno())
