@@ -26,6 +26,7 @@ from engine.data import cli as data_cli
 from engine.environments import with_environment
 from engine.watchdog import cli as watchdog_cli
 from research import cli as research_cli
+from vault import cli as vault_cli
 
 if TYPE_CHECKING:
     from domain.commands import ApplySettings
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from exchanges.shared.fleet import Fleet, Listed
     from exchanges.shared.setup import VenueModule, VenueSetup
     from gateway.server import GatewayServer
-    from vault.secrets import FileSecrets
+    from vault.config import VaultConfig
+    from vault.service import FolderSecrets
 
 app = typer.Typer(
     help="MoonDev AlgoTrade: a trading service steered from chat. --env dev, staging or prod chooses a data folder.",
@@ -257,11 +259,19 @@ def moondev(context: typer.Context) -> None:
     context.meta[engine_cli.ASK_CHANNELS] = ask_channels
 
 
-def open_secrets(data: Path) -> FileSecrets:
+def open_secrets(data: Path) -> FolderSecrets:
     """The secrets of a data folder, for verbs whose rooms do not know the vault."""
-    from vault.secrets import FileSecrets
+    from vault.service import FolderSecrets
 
-    return FileSecrets(data / "secrets", lambda _secret: None)
+    return FolderSecrets(data, partial(vault_config, data), lambda _secret: None, interactive=sys.stdin.isatty())
+
+
+def vault_config(data: Path) -> VaultConfig:
+    """The vault's settings for a data folder, by the file of its last start or its own."""
+    from engine.settings_file import vault_fields_of
+    from vault.config import VaultConfig
+
+    return convert(vault_fields_of(data), VaultConfig)
 
 
 @app.command()
@@ -380,6 +390,7 @@ def wanted_settings(config: Path, data: Path) -> tuple[ApplySettings, list[str]]
 
 
 bot_cli.register(app, DEFAULT_DATA, engine_cli.environment_in, halts, wanted_settings)
+vault_cli.register(app, DEFAULT_DATA, vault_config)
 start_cli.register(app, DEFAULT_DATA, engine_cli.setup_with(open_secrets))
 
 

@@ -17,8 +17,8 @@ from msgspec import Struct
 
 from domain.errors import ConfigError
 from engine.catalogue import catalogue, check_settings
-from engine.config import Config, remember, remembered
-from engine.config.parts import bot_fields
+from engine.config import Config, load_config, remember, remembered
+from engine.config.parts import bot_fields, vault_fields
 from engine.config.remember import NAME
 from engine.config.source import parse_tree, plain
 from engine.config.yaml_edit import edited
@@ -153,6 +153,12 @@ def own_file(data: Path) -> Path | None:
     """The data folder's own settings, which a start takes where no file is named; None where there are none."""
     path = data / NAME
     return path if path.is_file() else None
+
+
+def vault_fields_of(data: Path) -> dict[str, Any]:
+    """Fields of `vault.config.VaultConfig`, by a data folder's settings. Raises `ConfigError`."""
+    file = file_of(data, None)
+    return vault_fields(load_config(file if file.exists() else None))
 
 
 def with_options(config: Config, port: int | None, market: str | None) -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
@@ -18,3 +19,8 @@ class VaultConfig(Struct, frozen=True, kw_only=True):
     key_file: str = ""
     kinds: dict[str, str] = {}
     """Kind by record name, as far as the settings name secrets."""
+
+    @property
+    def key_path(self) -> Path | None:
+        """The key file, where there is one."""
+        return Path(self.key_file).expanduser() if self.key_file else None
