@@ -18,8 +18,10 @@ from engine.desk import Desk
 from gateway import api, login
 from gateway.activity import Activity
 from gateway.auth import Auth
+from gateway.dashboard.assets import Assets, page
 from gateway.gateway import Console, Gateway, GatewayConfig, Health, Reader
 from gateway.guard import Guard
+from gateway.hub import Hub
 from gateway.source import Source
 
 MAX_BODY_BYTES = 64 * 1024
@@ -45,7 +47,7 @@ def create_app(
     """Make the app that serves a desk; `health` adds reasons of its own to /health/ready."""
     from gateway.dashboard import dashboard_app
 
-    activity = Activity(desk)
+    activity, hub = Activity(desk), Hub(source)
     gateway = Gateway(
         desk=desk,
         console=console,
@@ -55,20 +57,29 @@ def create_app(
         reader=Reader(desk, config),
         activity=activity,
         source=source,
+        hub=hub,
     )
     dashboard = dashboard_app()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        following = asyncio.create_task(activity.run(), name="gateway activity")
+        beside = [
+            asyncio.create_task(activity.run(), name="gateway activity"),
+            asyncio.create_task(hub.run(), name="gateway feed"),
+        ]
         async with dashboard.router.lifespan_context(dashboard):
             yield
-        following.cancel()
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan, max_body_size=MAX_BODY_BYTES)
+    app.state.hub = hub
     app.add_exception_handler(RequestValidationError, api.misunderstood)
     app.include_router(login.router)
     app.include_router(api.router)
+    app.mount("/static", Assets())
+    app.add_route("/next", lambda _: page())
     app.mount("/", dashboard)
     app.add_middleware(Guard, find_session=gateway.find_session, may_scrape=auth.may_scrape)
     app.add_middleware(Provide, gateway=gateway)

@@ -34,6 +34,7 @@ from domain.views import (
 from engine.desk import Desk
 from gateway.activity import Activity
 from gateway.auth import Auth, Session
+from gateway.hub import Hub
 from gateway.source import Source
 
 Console: TypeAlias = Callable[[Actor, str], Awaitable[str]]
@@ -161,6 +162,7 @@ class Gateway:
     reader: Reader
     activity: Activity
     source: Source
+    hub: Hub
 
     def find_session(self, secret: str) -> Session | None:
         """Find a living session whose person still exists."""

@@ -88,7 +88,7 @@ class Guard:
         session = self._find_session(secret) if secret else None
         scope.setdefault("state", {})["session"] = session
         path = scope["path"]
-        if session is not None or path in OPEN_PATHS or path.startswith("/login/"):
+        if session is not None or path in OPEN_PATHS or path.startswith(("/login/", "/static/style/")):
             return None
         token = headers.get("authorization", "").removeprefix("Bearer ")
         if path == METRICS_PATH and scope["type"] == "http" and scope["method"] == "GET" and self._may_scrape(token):
@@ -154,4 +154,4 @@ class HeaderSender:
         # under no-referrer a browser sends `Origin: null` with the login form
         headers["referrer-policy"] = "same-origin" if self._login else "no-referrer"
         if not self._path.startswith("/_nicegui"):
-            headers["cache-control"] = "no-store"
+            headers.setdefault("cache-control", "no-store")

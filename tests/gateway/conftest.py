@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from domain.commands import Actor
 from domain.settings import Environment
@@ -14,6 +15,7 @@ from gateway.app import create_app
 from gateway.auth import Auth
 from gateway.desk_source import DeskSource
 from gateway.gateway import GatewayConfig
+from gateway.hub import Hub
 from gateway.server import GatewayServer
 from tests.gateway.engine import Engine
 
@@ -25,8 +27,14 @@ class Running:
     engine: Engine
     auth: Auth
     server: GatewayServer
+    app: FastAPI
     said: list[tuple[Actor, str]]
     unhealthy: list[str]
+
+    @property
+    def hub(self) -> Hub:
+        hub: Hub = self.app.state.hub
+        return hub
 
     @property
     def url(self) -> str:
@@ -54,9 +62,9 @@ async def serve(engine: Engine, environment: Environment = Environment.PAPER) ->
         return await engine.console(actor, line)
 
     config = GatewayConfig(environment=environment, refresh_s=0.1, chart_refresh_s=0.2)
-    source = DeskSource(engine.desk, engine.run, engine.say)
+    source = DeskSource(engine.desk, engine.remote)
     app = create_app(engine.desk, console, config, auth, source, lambda: unhealthy)
-    made = Running(engine=engine, auth=auth, server=GatewayServer(app, port=0), said=said, unhealthy=unhealthy)
+    made = Running(engine=engine, auth=auth, server=GatewayServer(app, port=0), app=app, said=said, unhealthy=unhealthy)
     task = asyncio.create_task(made.server.run())
     try:
         yield made
