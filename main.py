@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from exchanges.shared.fleet import Fleet, Listed
     from exchanges.shared.setup import VenueModule, VenueSetup
     from gateway.server import GatewayServer
-    from vault.config import VaultConfig
     from vault.service import FolderSecrets
 
 app = typer.Typer(
@@ -257,21 +256,14 @@ def moondev(context: typer.Context) -> None:
     context.obj = open_secrets
     context.meta[engine_cli.ASK_VENUES] = ask_venues
     context.meta[engine_cli.ASK_CHANNELS] = ask_channels
+    context.meta[engine_cli.ASK_VAULT] = vault_cli.look
 
 
 def open_secrets(data: Path) -> FolderSecrets:
     """The secrets of a data folder, for verbs whose rooms do not know the vault."""
     from vault.service import FolderSecrets
 
-    return FolderSecrets(data, partial(vault_config, data), lambda _secret: None, interactive=sys.stdin.isatty())
-
-
-def vault_config(data: Path) -> VaultConfig:
-    """The vault's settings for a data folder, by the file of its last start or its own."""
-    from engine.settings_file import vault_fields_of
-    from vault.config import VaultConfig
-
-    return convert(vault_fields_of(data), VaultConfig)
+    return FolderSecrets(data, engine_cli.vault_fields, lambda _secret: None, interactive=sys.stdin.isatty())
 
 
 @app.command()
@@ -376,21 +368,13 @@ halts = partial(watchdog_cli.stop_from_outside, open_ward=open_ward)
 
 def wanted_settings(config: Path, data: Path) -> tuple[ApplySettings, list[str]]:
     """The wish for a file's settings, and what it would change in a data folder. Raises `ConfigError`."""
-    from domain.commands import ApplySettings
-    from engine.catalogue import catalogue, check_settings
-    from engine.config import diff
+    from engine.settings_file import wanted
 
-    loaded = check_settings(config, "", catalogue(data / "strategies"))
-    listed = asyncio.run(open_fleet(loaded, data).read())
-    if listed.problems:
-        raise ConfigError("; ".join(listed.problems))
-    wanted = loaded.to_settings(listed.instruments)
-    changes = diff(engine_cli.running_settings(data), wanted)
-    return ApplySettings(settings=wanted, content_hash=loaded.content_hash), changes
+    return wanted(config, data, lambda loaded: asyncio.run(open_fleet(loaded, data).read()))
 
 
 bot_cli.register(app, DEFAULT_DATA, engine_cli.environment_in, halts, wanted_settings)
-vault_cli.register(app, DEFAULT_DATA, vault_config)
+vault_cli.register(app, DEFAULT_DATA, engine_cli.vault_fields)
 start_cli.register(app, DEFAULT_DATA, engine_cli.setup_with(open_secrets))
 
 

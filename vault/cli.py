@@ -6,17 +6,18 @@ Neither is ever an argument: those are seen by other processes and kept by the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from domain.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vault.config import VaultConfig
+    from domain.setup import VaultFound
+    from vault.config import Fields, VaultConfig
     from vault.crypto import Bounds, Cost
     from vault.passphrase import Passphrase
     from vault.store import Vault
@@ -40,13 +41,11 @@ CHANGE_THEM = "Whoever had a copy and what opened it has the secrets of then: ch
 
 
 class Verbs:
-    """The verbs of `vault`. `config_of(data)` reads the settings; `bounds` are the costs that files may ask for."""
+    """The verbs of `vault`. `fields(data)` reads the settings; `bounds` are the costs that files may ask for."""
 
-    def __init__(
-        self, default_data: Path, config_of: Callable[[Path], VaultConfig], bounds: Bounds | None = None
-    ) -> None:
+    def __init__(self, default_data: Path, fields: Fields, bounds: Bounds | None = None) -> None:
         self._default_data = default_data
-        self._config_of = config_of
+        self._fields = fields
         self._given_bounds = bounds
 
     def init(
@@ -271,8 +270,10 @@ class Verbs:
         return Cost(memory_mib * KIB_PER_MIB) if self._given_bounds is None else self._given_bounds.least
 
     def _folder(self, data: Path | None) -> tuple[Path, VaultConfig]:
+        from vault.config import config_of
+
         folder = data or self._default_data
-        return folder, self._config_of(folder)
+        return folder, config_of(self._fields(folder))
 
     @contextmanager
     def _opened(self, data: Path | None) -> Iterator[tuple[Vault, VaultConfig]]:
@@ -309,11 +310,17 @@ class Verbs:
             typer.echo(f"{file} is still there, for whoever can read it: the same with --remove takes it away.")
 
 
-def register(
-    app: typer.Typer, default_data: Path, config_of: Callable[[Path], VaultConfig], bounds: Bounds | None = None
-) -> None:
+def look(data: Path, fields: dict[str, Any], needed: Sequence[str]) -> list[VaultFound]:
+    """What there is to say about the vault of a data folder, closed as it is; nothing where there is none."""
+    from vault import closed
+    from vault.config import config_of
+
+    return closed.look(data, config_of(fields), needed)
+
+
+def register(app: typer.Typer, default_data: Path, fields: Fields, bounds: Bounds | None = None) -> None:
     """Add `vault` and its verbs."""
-    verbs = Verbs(default_data, config_of, bounds)
+    verbs = Verbs(default_data, fields, bounds)
     group = typer.Typer(no_args_is_help=True)
     for verb in (verbs.init, verbs.add, verbs.ls, verbs.rm, verbs.rotate, verbs.passwd, verbs.verify, verbs.restore):
         group.command()(verb)

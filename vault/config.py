@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
+Fields = Callable[[Path], dict[str, Any]]
+"""Fields of `VaultConfig` for a data folder; `main.py` gives it."""
 From = Literal["auto", "prompt", "file", "systemd", "keyring"]
 
 
@@ -24,3 +27,8 @@ class VaultConfig(Struct, frozen=True, kw_only=True):
     def key_path(self) -> Path | None:
         """The key file, where there is one."""
         return Path(self.key_file).expanduser() if self.key_file else None
+
+
+def config_of(fields: dict[str, Any]) -> VaultConfig:
+    """The settings of the vault from plain fields."""
+    return convert(fields, VaultConfig)

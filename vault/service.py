@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from domain.errors import ConfigError
-from vault.config import VaultConfig
+from vault.config import Fields, config_of
 from vault.crypto import BOUNDS, Bounds
 from vault.errors import VaultError, VaultReplaced
 from vault.format import Kind
@@ -73,17 +73,17 @@ class VaultSecrets:
 class FolderSecrets:
     """The `Secrets` port of a data folder. A vault is opened when a secret is first asked for, and is the only source.
 
-    `config` is asked for the vault's settings when one is opened. Raises `VaultError` when it stays sealed.
+    `fields` is asked for the vault's settings when one is opened. Raises `VaultError` when it stays sealed.
     """
 
     def __init__(
-        self, data: Path, config: Callable[[], VaultConfig], register: Callable[[str], None], *, interactive: bool,
+        self, data: Path, fields: Fields, register: Callable[[str], None], *, interactive: bool,
         bounds: Bounds = BOUNDS,
     ) -> None:  # fmt: skip
         """Nothing is opened or read yet."""
         self._path = data / "vault"
         self._plain = FileSecrets(data / "secrets", register)
-        self._config, self._register = config, register
+        self._data, self._fields, self._register = data, fields, register
         self._interactive, self._bounds = interactive, bounds
         self._sealed: VaultSecrets | None = None
 
@@ -107,7 +107,9 @@ class FolderSecrets:
         if self._sealed is None:
             if not self._path.is_symlink() and not self._path.exists():
                 return self._plain
-            vault = open_vault(self._path, self._config(), interactive=self._interactive, bounds=self._bounds)
+            vault = open_vault(
+                self._path, config_of(self._fields(self._data)), interactive=self._interactive, bounds=self._bounds
+            )
             if vault is None:
                 raise VaultError(
                     f"the vault {self._path} is sealed, and nobody hands out its passphrase: do this at a terminal, or "
