@@ -27,6 +27,7 @@ from engine.data import cli as data_cli
 from engine.environments import with_environment
 from engine.watchdog import cli as watchdog_cli
 from research import cli as research_cli
+from vault import cli as vault_cli
 from vault.signer import cli as signer_cli
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from engine.venues import VenueRouter
     from exchanges.shared.fleet import Fleet, Listed
     from gateway.server import GatewayServer
-    from vault.secrets import FileSecrets
+    from vault.service import FolderSecrets
     from vault.signer.opening import Opened, Part
 
 app = typer.Typer(
@@ -245,13 +246,14 @@ def moondev(context: typer.Context) -> None:
     context.obj = open_secrets
     context.meta[engine_cli.ASK_VENUES] = ask_venues
     context.meta[engine_cli.ASK_CHANNELS] = ask_channels
+    context.meta[engine_cli.ASK_VAULT] = vault_cli.look
 
 
-def open_secrets(data: Path) -> FileSecrets:
+def open_secrets(data: Path) -> FolderSecrets:
     """The secrets of a data folder, for verbs whose rooms do not know the vault."""
-    from vault.secrets import FileSecrets
+    from vault.service import FolderSecrets
 
-    return FileSecrets(data / "secrets", lambda _secret: None)
+    return FolderSecrets(data, engine_cli.vault_fields, lambda _secret: None, interactive=sys.stdin.isatty())
 
 
 @app.command()
@@ -369,17 +371,13 @@ halts = partial(watchdog_cli.stop_from_outside, open_ward=open_ward)
 
 def wanted_settings(config: Path, data: Path) -> tuple[ApplySettings, list[str]]:
     """The wish for a file's settings, and what it would change in a data folder. Raises `ConfigError`."""
-    from engine.catalogue import catalogue, check_settings
-    from engine.settings_file import wish
+    from engine.settings_file import wanted
 
-    loaded = check_settings(config, "", catalogue(data / "strategies"))
-    listed = asyncio.run(open_fleet(loaded, data).read())
-    if listed.problems:
-        raise ConfigError("; ".join(listed.problems))
-    return wish(loaded, listed.instruments, data)
+    return wanted(config, data, lambda loaded: asyncio.run(open_fleet(loaded, data).read()))
 
 
 bot_cli.register(app, DEFAULT_DATA, engine_cli.environment_in, halts, wanted_settings)
+vault_cli.register(app, DEFAULT_DATA, engine_cli.vault_fields)
 start_cli.register(app, DEFAULT_DATA, engine_cli.setup_with(open_secrets))
 
 

@@ -51,7 +51,9 @@ def register(app: typer.Typer, default_data: Path, part_of: Callable[[Path], Par
             raise typer.Exit(SEALED)
         logging.basicConfig(level=logging.WARNING, format="signer: %(levelname)s %(message)s", stream=sys.stderr)
         with vault:
-            server = SignerServer(folder / SOCKET, part.open_signers(ExchangeKeys(vault)), ServiceSecrets(vault))
+            server = SignerServer(
+                folder / SOCKET, part.open_signers(ExchangeKeys(vault)), ServiceSecrets(vault), is_spawned=idle_s > 0
+            )
             with contextlib.suppress(OSError):
                 os.setsid()  # Ctrl-C and a closed terminal are for the engine, which may still have orders to cancel
             asyncio.run(_serve(server, folder, missing, idle_s))

@@ -66,7 +66,7 @@ def open_keys(data: Path, part: Part, program: Sequence[str], *, is_live: bool, 
     process, config = SignerProcess(data, program, idle_s), convert(part.config, VaultConfig)
     with contextlib.suppress(SignerGone):
         process.client.connect()
-        return Opened(process.client, process.client.signers, process)
+        return Opened(process.client, process.client.signers, process, process.stop)
     if config.signer == "process" or (config.signer == "auto" and is_live):
         client = process.ensure(interactive=interactive)
         return Opened(client, client.signers, process, process.stop)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import shlex
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -115,9 +117,12 @@ class SignerProcess:
             log.error("%s", error)  # noqa: TRY400
 
     def stop(self) -> None:
-        """End the signer if it was started here."""
+        """End the signer, if it was started here or by an earlier run of the service."""
         child, self._child = self._child, None
         if child is None:
+            if self.client.spawned_pid:
+                with contextlib.suppress(OSError):
+                    os.kill(self.client.spawned_pid, signal.SIGTERM)
             return
         child.terminate()
         try:

@@ -68,8 +68,17 @@ class SignerServer:
     `signers` is read anew for each message, so a key can be exchanged under a running engine.
     """
 
-    def __init__(self, path: Path, signers: Mapping[str, Signer], secrets: Revealed, uid: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        signers: Mapping[str, Signer],
+        secrets: Revealed,
+        uid: int | None = None,
+        *,
+        is_spawned: bool = False,
+    ) -> None:
         self.path = path
+        self.is_spawned = is_spawned
         self.signers = signers
         self.secrets = secrets
         self.uid = os.geteuid() if uid is None else uid
@@ -118,7 +127,8 @@ class SignerServer:
     async def answer(self, asked: wire.Question) -> wire.Answer:
         """What to say to a question."""
         if isinstance(asked, wire.Hello):
-            return wire.Welcome(wire.VERSION, os.getpid(), sorted(self.signers), self.secrets.names())
+            venues, names = sorted(self.signers), self.secrets.names()
+            return wire.Welcome(wire.VERSION, os.getpid(), venues, names, self.is_spawned)
         try:
             if isinstance(asked, wire.Sign):
                 return await self._sign(asked)

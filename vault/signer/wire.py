@@ -68,12 +68,13 @@ class Ask(Struct, frozen=True, array_like=True, tag="ask"):
 
 
 class Welcome(Struct, frozen=True, array_like=True, tag="welcome"):
-    """The signer's first words: what it has, by name."""
+    """The signer's first words: what it has, by name. `is_spawned`: a service started it, and it ends with that."""
 
     version: Number
     pid: Number
     venues: list[Name]
     secrets: list[Name]
+    is_spawned: bool = False
 
 
 class Signed(Struct, frozen=True, array_like=True, tag="signed"):
