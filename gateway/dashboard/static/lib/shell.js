@@ -119,7 +119,7 @@ function Count({ id, status }) {
 }
 
 function Entry({ page, at, status }) {
-  return html`<a href=${`#/${page.id}`} aria-current=${page.id === at.id ? "page" : undefined}>
+  return html`<a href=${`#/${page.id}`} title=${page.title} aria-current=${page.id === at.id ? "page" : undefined}>
     <${Icon} name=${page.icon} size=${18} /><span>${page.title}</span><${Count} id=${page.id} status=${status} /></a>`;
 }
 

@@ -156,7 +156,7 @@ function CandleChart({ data, seconds, market, fills }) {
     drawn.current.markers.setMarkers(data.candles.length ? marks : []);
   }, [fills, bars[0]?.time, seconds, theme]);
   const last = bars.at(-1);
-  return html`<div class="chart" role="img" aria-label=${`Price chart, ${bars.length} bars, the last at ${(last?.close ?? last?.value ?? 0).toFixed(decimals)}; ${fills.length} own fills`}><div class="chart-canvas" ref=${box}></div></div>`;
+  return html`<div class="chart" role="img" aria-label=${`Price chart, ${bars.length} bars, the last at ${(last?.close ?? last?.value ?? 0).toFixed(decimals)}; ${fills.length} own fills`}><div class="chart-canvas" aria-hidden="true" ref=${box}></div></div>`;
 }
 
 function Book({ of: { bids, asks, orders = [], quotes = [] }, onPick }) {
