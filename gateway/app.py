@@ -20,6 +20,7 @@ from gateway.auth import Auth
 from gateway.dashboard.assets import Assets, page
 from gateway.gateway import Console, Gateway, GatewayConfig, Health, Reader
 from gateway.guard import Guard
+from gateway.hot import HotSource
 from gateway.hub import Hub
 from gateway.source import Source
 
@@ -52,7 +53,7 @@ def create_app(
         auth=auth,
         health=health,
         reader=Reader(desk),
-        source=source,
+        source=HotSource(source, hub),
         hub=hub,
     )
 
