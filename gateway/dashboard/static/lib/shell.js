@@ -16,7 +16,7 @@ const BOTTOM = ["overview", "positions", "market", "approvals"];
 export function Shell({ pages, at, children }) {
   const status = useView("status");
   const connection = useConnection();
-  const lost = connection.state === "lost";
+  const lost = connection.state === "lost" || connection.state === "away";
   return html`<div class=${cx("shell", lost && "lost")}>
     <a class="skip" href=${`#/${at.id}`} onClick=${(event) => { event.preventDefault(); document.querySelector("main h1")?.focus(); }}>Skip to the page</a>
     <${Header} status=${status.data} connection=${connection} atMs=${status.atMs} />
@@ -49,14 +49,14 @@ function Trading({ status }) {
   return html`<${Badge} kind=${kind} icon=${status.trading_state === "halted" ? "stop" : ""} text=${text} title=${status.trading_reason || "trading state"} />`;
 }
 
-const CONNECTIONS = { live: ["ok", "live"], polling: ["warning", "polling"], connecting: ["idle", "connecting"], lost: ["error", "disconnected"] };
+const CONNECTIONS = { live: ["ok", "live"], polling: ["warning", "polling"], connecting: ["idle", "connecting"], away: ["error", "no engine"], lost: ["error", "disconnected"] };
 
 function Fresh({ status, connection, atMs }) {
   const nowMs = useNow(1000);
   const [kind, text] = CONNECTIONS[connection.state];
   const age = status ? (status.data_age_ms === null ? null : status.data_age_ms + Math.max(0, nowMs - atMs)) : undefined;
   const old = age === null || age > STALE_MS;
-  return html`<span class="fresh"><${Badge} kind=${kind} icon=${connection.state === "lost" ? "broken" : "link"} text=${text} title=${`${text} for ${span((nowMs - connection.sinceMs) / 1000)}`} />
+  return html`<span class="fresh"><${Badge} kind=${kind} icon=${kind === "error" ? "broken" : "link"} text=${text} title=${`${text} for ${span((nowMs - connection.sinceMs) / 1000)}`} />
     ${age !== undefined && html`<span class=${cx("data-age not-phone", old && "warn")} title="Age of the newest market data">${old && html`<${Icon} name="warning" size=${11} />`}data ${ageMs(age)}</span>`}</span>`;
 }
 
@@ -105,7 +105,7 @@ function Halt({ status }) {
     if (!armedMs || sinceMs > ARMED_MS) return setArmed(performance.now());
     if (sinceMs < TOO_QUICK_MS) return undefined;
     setArmed(0);
-    return act("halt", { reason: "dashboard button" }, { title: "Halt" });
+    return act("halt", { reason: "dashboard button" }, { title: "Halt", brief: true });
   };
   return html`<button type="button" ref=${button} class=${cx("halt", armed && "armed")} onClick=${press} onBlur=${() => setArmed(0)}
     title="Stops what adds risk, at once; stops and take-profits stay. Shift+H, then Enter."
@@ -119,7 +119,7 @@ function Count({ id, status }) {
 }
 
 function Entry({ page, at, status }) {
-  return html`<a href=${`#/${page.id}`} aria-current=${page.id === at.id ? "page" : undefined}>
+  return html`<a href=${`#/${page.id}`} title=${page.title} aria-current=${page.id === at.id ? "page" : undefined}>
     <${Icon} name=${page.icon} size=${18} /><span>${page.title}</span><${Count} id=${page.id} status=${status} /></a>`;
 }
 
@@ -149,8 +149,22 @@ function Banners({ status, connection }) {
     lines.push(["error", "broken", html`<b>Disconnected for ${span((nowMs - connection.sinceMs) / 1000)}.</b> These figures are old and nothing can be done from here. Trying again.
       To halt from a terminal: <code>./moondev halt</code>`]);
   }
+  if (connection.state === "away") {
+    lines.push(["error", "broken", html`<b>The engine has not answered for ${span((nowMs - connection.sinceMs) / 1000)}.</b> These figures are old. To halt from a terminal: <code>./moondev halt</code>`]);
+  }
   for (const [kind, text] of troubles(data)) lines.push([kind, kind === "error" ? "error" : "warning", text]);
   return html`<div class="banners" aria-live="polite">${lines.map(([kind, icon, text], i) => html`<p key=${i} class=${`banner ${kind}`} role=${kind === "error" ? "alert" : undefined}><${Icon} name=${icon} /><span>${text}</span></p>`)}</div>`;
+}
+
+// What people stopped, or a breaker did, people start again: the verb asks for the votes that it takes.
+function Resume({ venue = "" }) {
+  const [busy, setBusy] = useState(false);
+  const press = async () => {
+    setBusy(true);
+    await act("resume", { ...(venue && { venue }), reason: "dashboard button" }, { title: venue ? `Resume ${venue}` : "Resume" });
+    setBusy(false);
+  };
+  return isWall ? null : html`<${Button} small busy=${busy} onPress=${press}>Ask to resume${venue && ` ${venue}`}<//>`;
 }
 
 function troubles(status) {
@@ -158,8 +172,8 @@ function troubles(status) {
   const held = status.trading_at.filter((at) => at.reason && at.trading_state !== status.trading_state);
   return [
     ...(status.incident ? [["error", status.incident]] : []),
-    ...(status.trading_state !== "active" ? [[status.trading_state === "halted" ? "error" : "warning", `Trading is ${status.trading_state.toUpperCase()}${status.trading_reason ? `: ${status.trading_reason}` : ""}`]] : []),
-    ...held.map((at) => ["warning", `${at.venue} is ${at.trading_state.toUpperCase()}: ${at.reason}`]),
+    ...(status.trading_state !== "active" ? [[status.trading_state === "halted" ? "error" : "warning", html`<span>Trading is <b>${status.trading_state.toUpperCase()}</b>${status.trading_reason ? `: ${status.trading_reason}` : ""}</span> <${Resume} />`]] : []),
+    ...held.map((at) => ["warning", html`<span>${at.venue} is ${at.trading_state.toUpperCase()}: ${at.reason}</span> ${at.is_held && html`<${Resume} venue=${at.venue} />`}`]),
     ...status.overrides.map((one) => ["warning", `OVERRIDE: ${one.rule} of ${one.scope} until ${clock(one.until_ns)} UTC (${one.persons.join(", ")})`]),
     ...status.doors.filter((door) => !door.ok).map((door) => ["warning", `${door.name} is ${door.text}`]),
     ...status.breakers.map((one) => ["warning", `Breaker ${one.name} is ${one.state.replace("_", " ")}${one.threshold ? `, ${one.measure} of ${one.threshold}` : ""}${one.why ? `: ${one.why}` : ""}`]),
