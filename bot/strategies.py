@@ -130,7 +130,7 @@ async def ask(call: Call, command: AboutStrategy, first: str = "") -> Message:
     """Show what the command would come to, and ask; refused at once where it could not be. `first` says why again."""
     view = call.desk.strategy_commands.proposed(command)
     if view.problem:
-        text = f"{view.problem[:1].upper()}{view.problem[1:].rstrip('.')}. Nothing was done."
+        text = f"{view.problem.rstrip('.')}. Nothing was done."
         return refusal(f"{call.verb}: refused", f"{first} {text}".strip())
     why = (Text(first),) if first else ()
     blocks: list[Block] = [*why, Pairs(tuple(_rows(call.desk, view)))]

@@ -64,7 +64,7 @@ class DeskStrategies:
             return self._load(command)
         strategy = self._core.state.strategies.get(command.strategy)
         if strategy is None:
-            return StrategyProposal(problem=f"no strategy is called {command.strategy}")
+            return StrategyProposal(problem=f"No strategy is called {command.strategy}")
         shown = self._shown(strategy.spec, strategy)
         match command:
             case StartStrategy():
@@ -77,7 +77,7 @@ class DeskStrategies:
 
     def _start(self, shown: StrategyProposal, strategy: StrategyState, command: StartStrategy) -> StrategyProposal:
         if strategy.status not in {StrategyStatus.PAUSED, StrategyStatus.QUARANTINED}:
-            return replace(shown, problem=f"it is {strategy.status} already")
+            return replace(shown, problem=f"It is {strategy.status} already")
         begins_anew = strategy.status is StrategyStatus.QUARANTINED or strategy.asleep
         source = self._hash_of(strategy.spec) if begins_anew else ""
         wants = "" if begins_anew else signal(strategy.desired)

@@ -81,7 +81,7 @@ async def test_unloading_shows_what_is_held_and_works_and_is_refused_at_once_whe
         if engine.desk.orders() and any(view.qty for view in engine.desk.positions() if view.owner == "maker-btc"):
             break
     refused = await ask(engine, "/strategies unload maker-btc")
-    assert "It holds" in refused
+    assert "it holds" in refused
     assert "/strategies unload maker-btc keep. Nothing was done." in refused
     asked = await ask(engine, "/strategies unload maker-btc keep")
     [held] = [view for view in engine.desk.positions() if view.owner == "maker-btc" and view.qty]
@@ -139,7 +139,7 @@ async def test_a_question_whose_strategy_is_another_by_now_is_asked_again(engine
 async def test_what_cannot_be_is_refused_without_a_question(engine: Engine) -> None:
     await sure(engine, LOAD)
     for line, said in (
-        (LOAD, "T1 is loaded already"),
+        (LOAD, "t1 is loaded already"),
         ("/strategies load turtle t2 BTC PAPER:main", "belongs to t1"),
         ("/strategies load turtle T2! ETH PAPER:main", "is no name"),
         ("/strategies load turtle t2 ETH PAPER:main entry_bars=-1", "entry_bars"),

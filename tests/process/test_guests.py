@@ -79,7 +79,7 @@ def test_a_hanging_file_is_refused_to_the_person_who_loads_it_and_trading_goes_o
     program.ready()
     for place in ("TOP", "INIT", "START"):
         write(program, "guest", guest(place, HANGS))
-        said = program.ask("/strategies load guest own BTC PAPER:lab")
+        said = program.sure("/strategies load guest own BTC PAPER:lab")
         assert "did not come back" in said, place
     program.changes("/trades 1")
     assert "bench_quoter" not in program.ask("/strategies load bench_quoter own BTC PAPER:lab").partition(":")[2]
