@@ -39,6 +39,7 @@ from engine.core.core import Core
 from engine.core.people import WRONG
 from engine.core.state import MANUAL
 from engine.desk_breakers import breakers
+from engine.desk_detail import DeskDetail
 from engine.desk_market import MarketDesk
 from engine.desk_records import DeskRecords
 from engine.desk_settings import DeskSettings
@@ -112,6 +113,7 @@ class Desk:
         """Checks the one-time codes of voters; whoever has their secrets says it here, without it none is right."""
         self.links = Links(core, clock, self.report)
         self.records = DeskRecords()
+        self.detail = DeskDetail(core, self.settings, self.records, source_of)
         self._put = put
         self._kinds = strategy_kinds
         self._source_of = source_of
@@ -122,8 +124,7 @@ class Desk:
         self.last_fact = self.began
         self._waiting: dict[str, asyncio.Future[f.CommandDone]] = {}
         self._ids = itertools.count(1)
-        self._recent = Recent()
-        self._risk = RiskDesk(core)
+        self._recent, self._risk = Recent(), RiskDesk(core)
         self.past = Past(core, clock, lambda: self.last_fact)
         self.markets = MarketDesk(core, clock, self.past, self.orders)
         self.by_hand = OrderDesk(core, self._recent.average)
@@ -190,8 +191,7 @@ class Desk:
             encode(event)
         except (OverflowError, TypeError, ValueError) as error:  # the journal could not hold it, and would stop us
             return self._refused(command, actor, key, Reason.BAD_VALUE, plain(error))
-        future: asyncio.Future[f.CommandDone] = asyncio.get_running_loop().create_future()
-        self._waiting[key] = future
+        future = self._waiting[key] = asyncio.get_running_loop().create_future()
         self._put(event)
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):

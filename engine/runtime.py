@@ -307,6 +307,7 @@ class Runtime:
             trades = reads.trades(database, PRELOADED_TRADES)
             self.desk.preload(trades[::-1], reads.equity_curve(database, PRELOADED_EQUITY))
             self.desk.records.preload(reads.commands(database, PRELOADED_TRADES))
+            self.desk.records.preload_params(reads.params(database))
 
     async def _news(self, after: FactKey, until: FactKey) -> list[Fact]:
         """Facts from the projection, as soon as it is open, up to `until`, and whole if it can be."""
