@@ -77,6 +77,7 @@ async def _fan_out(program: Program, clients: int) -> list[Row]:
     assert not seen["missed"] and not seen["closed"], seen  # noqa: S101, PT018 - the bench's own check
     assert seen["facts"], "no fact was told"  # noqa: S101
     p50, p99 = percentiles(seen["latencies_ns"])
+    sent_p50, sent_p99 = percentiles(seen["sent_ns"])
     rules = (
         f"gateway {program.mode}: {clients} clients in {PROCESSES} processes on this machine, each frame checked to "
         f"follow the one before: {seen['frames'] / took_s:,.0f} frames/s, {seen['bytes'] / took_s / 2**20:.1f} MiB/s, "
@@ -87,6 +88,8 @@ async def _fan_out(program: Program, clients: int) -> list[Row]:
     return [
         Row(case=f"feed, fact to client p50, {where}", value=p50 / 1e6, unit="ms", rules=rules),
         Row(case=f"feed, fact to client p99, {where}", value=p99 / 1e6, unit="ms", rules=rules),
+        Row(case=f"feed, gateway to client p50, {where}", value=sent_p50 / 1e6, unit="ms", rules=rules),
+        Row(case=f"feed, gateway to client p99, {where}", value=sent_p99 / 1e6, unit="ms", rules=rules),
         Row(case=f"feed, processor of the gateway, {where}", value=core, unit="% core", rules=rules),
         Row(case=f"feed, memory of the gateway, {where}", value=memory, unit="MiB", rules=rules),
     ]
