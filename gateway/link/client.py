@@ -50,7 +50,7 @@ class LinkSource:
         self.told_to_stop = asyncio.Event()
         """The engine that started this process was stopped."""
         self._hello = wire.Hello(version=wire.VERSION, build=build, managed=managed, address=address)
-        self._persons: list[PersonView] = []
+        self._team = wire.Team(persons=[], codes_needed=True)
         self._why = "the engine has not answered yet"
         self._writer: asyncio.StreamWriter | None = None
         self._numbers = itertools.count(1)
@@ -95,7 +95,7 @@ class LinkSource:
                 return
             if not isinstance(first, wire.Welcome):
                 raise wire.BadFrame("the engine does not introduce itself")
-            self._persons, self._writer, self._why = first.persons, writer, ""
+            self._team, self._writer, self._why = first.team, writer, ""
             log.info("connected to the engine")
             if self._topics:
                 self._write(wire.AskWatch(topics=self._topics))
@@ -120,8 +120,8 @@ class LinkSource:
                 future = self._waiting.pop(message.number, None)
                 if future is not None and not future.done():
                     future.set_result(message)
-            case wire.Persons(persons=persons):
-                self._persons = persons
+            case wire.Team():
+                self._team = message
             case wire.Leave():
                 self._leave(message)
                 return False
@@ -191,7 +191,12 @@ class LinkSource:
 
     def persons(self) -> list[PersonView]:
         """Who may act, as last heard."""
-        return self._persons
+        return self._team.persons
+
+    @property
+    def codes_needed(self) -> bool:
+        """Whether every vote needs a one-time code, as last heard; true before that."""
+        return self._team.codes_needed
 
     async def watch(self, topics: Collection[str]) -> None:
         """The market topics that the news carry, also after the next connection."""

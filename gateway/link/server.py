@@ -42,13 +42,20 @@ log = structlog.get_logger(__name__)
 class LinkServer:
     """Serves sources to gateways; `open_source` makes one for each link."""
 
-    def __init__(self, data: Path, open_source: Callable[[], Source], build: str = "") -> None:
+    def __init__(
+        self,
+        data: Path,
+        open_source: Callable[[], Source],
+        build: str = "",
+        codes_needed: Callable[[], bool] = lambda: False,
+    ) -> None:
         """`build` is our own: a gateway that we started and that is of another one is sent away."""
         self.path = data / wire.SOCKET
         self.address = ""
         """Where the last gateway that introduced itself serves."""
         self._open_source = open_source
         self._build = build
+        self.codes_needed = codes_needed
         self._server: asyncio.Server | None = None
         self._watching: asyncio.Task[None] | None = None
         self._links: set[_Link] = set()
@@ -92,11 +99,11 @@ class LinkServer:
             os.umask(before)
 
     async def _watch(self) -> None:
-        """Make the socket again when somebody has removed it; tell the gateways when persons have changed."""
+        """Make the socket again when somebody has removed it; tell the gateways when the team has changed."""
         while True:
             await asyncio.sleep(LOOK_S)
             for link in list(self._links):
-                link.tell_persons()
+                link.tell_team()
             if self.path.is_socket():
                 continue
             try:
@@ -158,7 +165,7 @@ class _Link:
         self._writer = writer
         self._tasks: set[asyncio.Task[None]] = set()
         self._news: asyncio.Task[None] | None = None
-        self._persons = list(source.persons())
+        self._team = self._team_now()
 
     def tell(self, message: wire.Said) -> None:
         """Write; whoever does not take it is cut off."""
@@ -169,12 +176,15 @@ class _Link:
             log.warning("a gateway does not take its news and is cut off")
             self._writer.transport.abort()
 
-    def tell_persons(self) -> None:
-        """When they have changed."""
-        persons = list(self._source.persons())
-        if persons != self._persons:
-            self._persons = persons
-            self.tell(wire.Persons(persons=persons))
+    def _team_now(self) -> wire.Team:
+        return wire.Team(persons=list(self._source.persons()), codes_needed=self._server.codes_needed())
+
+    def tell_team(self) -> None:
+        """When it has changed."""
+        team = self._team_now()
+        if team != self._team:
+            self._team = team
+            self.tell(team)
 
     def close(self) -> None:
         """No more after what was written."""
@@ -196,7 +206,7 @@ class _Link:
         if problem := self._server.welcomes(hello):
             self.tell(wire.Leave(text=problem, stop=hello.managed))
             return
-        self.tell(wire.Welcome(version=wire.VERSION, persons=self._persons))
+        self.tell(wire.Welcome(version=wire.VERSION, team=self._team))
         while True:
             async with asyncio.timeout(wire.DEAD_S):
                 message = await wire.read(reader, wire.asked, wire.MOST_ASKED_BYTES)

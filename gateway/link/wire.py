@@ -83,17 +83,18 @@ class Ping(Struct, frozen=True, kw_only=True, tag="ping"):
     """Are you there? Answered with the same."""
 
 
+class Team(Struct, frozen=True, kw_only=True, tag="team"):
+    """Who may act, and whether every vote needs a one-time code; told again when it changes."""
+
+    persons: list[PersonView]
+    codes_needed: bool
+
+
 class Welcome(Struct, frozen=True, kw_only=True, tag="welcome"):
-    """The engine introduces itself; who may act now."""
+    """The engine introduces itself."""
 
     version: int
-    persons: list[PersonView]
-
-
-class Persons(Struct, frozen=True, kw_only=True, tag="persons"):
-    """Who may act has changed."""
-
-    persons: list[PersonView]
+    team: Team
 
 
 class Shown(Struct, frozen=True, kw_only=True, tag="shown"):
@@ -132,7 +133,7 @@ class Leave(Struct, frozen=True, kw_only=True, tag="leave"):
 
 
 Asked: TypeAlias = Hello | AskView | AskRun | AskSay | AskWatch | AskNews | Ping
-Said: TypeAlias = Welcome | Persons | Shown | Answered | Refused | Told | Leave | Ping
+Said: TypeAlias = Welcome | Team | Shown | Answered | Refused | Told | Leave | Ping
 
 _encode = msgspec.msgpack.Encoder().encode
 asked: Final[msgspec.msgpack.Decoder[Asked]] = msgspec.msgpack.Decoder(Asked)

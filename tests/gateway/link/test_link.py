@@ -284,7 +284,7 @@ async def test_an_engine_that_says_nothing_is_taken_for_dead(tmp_path: Path, mon
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
-        writer.write(wire.framed(wire.Welcome(version=wire.VERSION, persons=[])))
+        writer.write(wire.framed(wire.Welcome(version=wire.VERSION, team=wire.Team(persons=[], codes_needed=False))))
         while await reader.read(65_536):
             pass
         writer.close()
@@ -306,3 +306,15 @@ async def test_a_hub_that_is_too_slow_for_the_news_reads_them_anew(tmp_path: Pat
             await asyncio.sleep(0.05)
             with pytest.raises(SourceLost, match="too slow"):
                 await _drain(news)
+
+
+async def test_a_team_that_changes_is_told(tmp_path: Path):
+    codes = [False]
+    async with linked(tmp_path) as link:
+        assert link.codes_needed
+        made = LinkServer(tmp_path, Script, "", lambda: codes[0])
+        await made.start()
+        await until(lambda: link.is_connected and not link.codes_needed)
+        codes[0] = True
+        await until(lambda: link.codes_needed)
+        await made.aclose()
