@@ -25,6 +25,7 @@ KINDS = {
     "gateway.lock": "file",
     "gateway.log": "file",
     "gateway.out": "file",
+    "signer.sock": "file",
 }
 """What is in a data folder under which name."""
 
