@@ -11,6 +11,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -44,6 +45,10 @@ CONFLICT: Final = ("second_bot", {"channel": "telegram"})
 """Kind and labels of that alert."""
 CONFLICT_OVER_S = 60.0
 MAX_UPDATE_ID = 1 << 62
+BATCH, MOST_AT_ONCE = 50, 100
+"""Updates of a poll, and of a look at what waits: Telegram hands out the oldest, so that a look sees past a batch."""
+LOOK_AHEAD_S = 0.25
+"""A batch that takes longer to be on disk must not hide a halt behind it."""
 
 
 class TelegramBot:
@@ -134,7 +139,7 @@ class TelegramBot:
         backoff_s, refusals = FIRST_BACKOFF_S, 0
         while True:
             try:
-                await sessions.take(await poller.fetch())
+                await self._take(poller, sessions)
             except RetryAfter as error:
                 await asyncio.sleep(seconds_of(error))
                 continue
@@ -156,6 +161,19 @@ class TelegramBot:
                 continue
             await asyncio.sleep(backoff_s)
             backoff_s = min(MAX_BACKOFF_S, backoff_s * 2)
+
+    async def _take(self, poller: Poller, sessions: Sessions) -> None:
+        """The next batch, until it is on disk. While the disk takes its time, halts behind it are looked for."""
+        taking = asyncio.create_task(sessions.take(await poller.fetch()))
+        try:
+            while not (await asyncio.wait([taking], timeout=LOOK_AHEAD_S))[0]:
+                with suppress(TelegramError):
+                    sessions.look(await poller.look())
+        finally:
+            if not taking.done():
+                taking.cancel()
+                await asyncio.wait([taking])
+        taking.result()
 
     def _say_degraded(self, error: Exception) -> None:
         if isinstance(error, sqlite3.Error):
@@ -213,14 +231,26 @@ class Poller:
         query: dict[str, Any] = {"timeout": self._timeout_s, "allowed_updates": json.dumps(ALLOWED_UPDATES)}
         if self._offset:
             query["offset"] = self._offset
-        result = await self._request.post(f"{self._url}?{urlencode(query)}")
-        if not isinstance(result, list):
-            raise NetworkError("getUpdates did not answer with a list")
+        query["limit"] = BATCH
+        result = await self._ask(query)
         updates = [self._update(raw) for raw in result if _usable(raw)]
         if result and not updates:
             raise NetworkError("getUpdates answered with updates that have no usable id")
         self._next_offset = max((update.update_id for update in updates), default=-1) + 1
         return updates
+
+    async def look(self) -> list[Update]:
+        """What waits now, the batch that is not on disk yet among it; acknowledges nothing. Raises `TelegramError`."""
+        query = {"timeout": 0, "allowed_updates": json.dumps(ALLOWED_UPDATES), "limit": MOST_AT_ONCE}
+        if self._offset:
+            query["offset"] = self._offset
+        return [self._update(raw) for raw in await self._ask(query) if _usable(raw)]
+
+    async def _ask(self, query: dict[str, Any]) -> list[Any]:
+        result = await self._request.post(f"{self._url}?{urlencode(query)}")
+        if not isinstance(result, list):
+            raise NetworkError("getUpdates did not answer with a list")
+        return result
 
     @property
     def next_offset(self) -> int:
