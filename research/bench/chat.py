@@ -1,8 +1,8 @@
 """`/halt` from the update received to every order cancelled at the venue, with the whole program; and what bots cost.
 
 The program is a process of its own, its chat server is this one, the local Hyperliquid a third. A round begins with
-that rest at the venue. It is measured from the moment at which the chat server has the message to the last cancel
-that the venue has confirmed, as the journal has it. Then two people resume trading from their terminals.
+orders that rest at the venue. It is measured from the moment at which the chat server has the message to the last
+cancel that the venue has confirmed, as the journal has it. Then two people resume trading from their terminals.
 
 In busy rounds every other handler works: people at terminals ask every reading verb of the table over and over (charts,
 reports, long lists, files among them), the chat has a hundred commands and four charts to work on, a backtest runs, and
