@@ -6,6 +6,7 @@ nothing stands there twice without a word.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import random
@@ -63,8 +64,7 @@ async def life(folder: Path, kill_at: int) -> tuple[list[str], int]:
     try:
         async with made.kept():
             await guild.text("MoonDev is up", within_s=60)
-            with contextlib.suppress(NotRunning):
-                await ask(made.data, "tina", "/flatten all the prices are odd")
+            await flatten(made.data)
             await until(lambda: bool(mail.mails and sms.messages) and is_quiet(made.data), 60)
     finally:
         made.kill()
@@ -80,6 +80,16 @@ async def life(folder: Path, kill_at: int) -> tuple[list[str], int]:
     for times, (channel, whom, text) in counted(told):
         assert times == 1 or REPEATED in text, f"{channel} {whom} had this {times} times: {text}"
     return made.points(), made.kills
+
+
+async def flatten(data: Path) -> None:
+    """Type it until there is an answer: what runs then may be killed before it says a word."""
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(NotRunning):
+                await ask(data, "tina", "/flatten all the prices are odd")
+                return
+            await asyncio.sleep(0.1)
 
 
 def counted(told: list[tuple[str, str, str]]) -> list[tuple[int, tuple[str, str, str]]]:

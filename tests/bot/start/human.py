@@ -150,12 +150,12 @@ async def main() -> None:
             await person.reads("./moondev run")
             assert await terminal.ended() == 0
         whole_s = time.monotonic() - began_s
-    await chat.stop()
-    await guild.stop()
     spent = ", ".join(f"{what} {seconds:.0f} s" for what, seconds in person.spent.items())
     rest_s = whole_s - sum(person.spent.values())
     print(f"Telegram after {telegram_s:.0f} s, Discord after {both_s:.0f} s, the end after {whole_s:.0f} s")
-    print(f"{spent}, waiting for the program {rest_s:.0f} s")
+    print(f"{spent}, waiting for the program {rest_s:.0f} s", flush=True)
+    await chat.stop()
+    await guild.stop()
 
 
 if __name__ == "__main__":
