@@ -19,13 +19,13 @@ from domain import facts as f
 from domain import risk_views as rv
 from domain import views as v
 from domain.codec import encode
-from domain.commands import Actor, ApplySettings, Approve, BreakGlass, ChangeSettings, Command, LoadStrategy, SetParams
+from domain.commands import Actor, ApplySettings, ChangeSettings, Command, LoadStrategy, Proven, SetParams
 from domain.errors import MoonDevError
 from domain.events import CommandReceived, Event
 from domain.instrument import Instrument, InstrumentId
 from domain.performance import Performance
 from domain.ports import Clock, Journal
-from domain.security import CodeMissed, PressRefused, SecurityBreach
+from domain.security import AccessNoted, CodeMissed, PressRefused, SecurityBreach
 from domain.settings import Person, StrategySpec
 from domain.strategy import Params, rules_of
 from domain.text import plain
@@ -177,7 +177,7 @@ class Desk:
                 command = self._with_rules(command)
             except Exception as error:  # noqa: BLE001 - as above
                 return self._refused(command, actor, key, Reason.BAD_VALUE, plain(error))
-        if isinstance(command, Approve | BreakGlass | ChangeSettings):
+        if isinstance(command, Proven):
             command = replace(command, step=self._step(actor, code))
         if isinstance(command, ApplySettings):
             command = replace(command, changes=tuple(diff(self.core.state.settings, command.settings)))
@@ -243,8 +243,8 @@ class Desk:
             reason=reason,
         )
 
-    def report(self, seen: SecurityBreach | PressRefused) -> None:
-        """A door has seen what must be on record: something forged, or a press that reached no command."""
+    def report(self, seen: SecurityBreach | PressRefused | AccessNoted) -> None:
+        """A door has seen what must be on record: something forged, a press that reached no command, who came in."""
         self._put(seen)
 
     def facts(self, limit: int = KEPT_FACTS) -> FactSubscription:

@@ -76,6 +76,13 @@ def role_for(person: str, command: c.Command) -> RoleName:
     return RoleName.VIEWER if is_own else ROLE_NEEDED[type(command)]
 
 
+def needs_person(command: c.Command) -> bool:
+    """Whether no program may send it for its person: votes, and what a one-time code proves."""
+    return isinstance(command, c.Approve | c.Deny | c.BreakGlass | c.StepUp) or (
+        isinstance(command, c.ChangeSettings) and command.step != 0
+    )
+
+
 def authorise(core: Core, event: CommandReceived) -> Veto | None:
     """The person must exist and have the role; the system's own commands come from the configuration."""
     if event.actor.door is c.Door.SYSTEM:
@@ -83,6 +90,8 @@ def authorise(core: Core, event: CommandReceived) -> Veto | None:
     person = core.persons.get(event.actor.person)
     if person is None:
         return Veto(Reason.UNKNOWN_PERSON)
+    if event.actor.door is c.Door.API and needs_person(event.command):
+        return Veto(Reason.NEEDS_PERSON)
     needed = role_for(person.id, event.command)
     if person.role < needed:
         return Veto(Reason.ROLE, f"{verb_of(event.command)} needs {needed.name.lower()} or higher")
@@ -179,6 +188,8 @@ def override(  # noqa: PLR0911 - one per command
             return alerting.carry_out(core, who, command)
         case c.MuteAlerts() if not command.critical:
             return alerting.mute(core, who, command)
+        case c.StepUp():
+            return people.step_up(core, who, command)
         case _:
             return ask_quorum(core, event, command)
 

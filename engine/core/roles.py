@@ -36,5 +36,6 @@ ROLE_NEEDED: dict[type[c.Command], RoleName] = {
     c.MuteAlerts: RoleName.TRADER,
     c.UnmuteAlerts: RoleName.TRADER,
     c.RouteAlerts: RoleName.RISK,
+    c.StepUp: RoleName.VIEWER,
 }
 """Least role per command; voting is judged by the quorum rules instead."""

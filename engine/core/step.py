@@ -14,7 +14,7 @@ from domain.account import venue_of
 from domain.breakers import BreachSource, Measured
 from domain.facts import Severity, TradingState
 from domain.files import SettingsFileRead, StrategyFileBroken
-from domain.security import CodeMissed, PressRefused, SecurityBreach
+from domain.security import AccessNoted, CodeMissed, PressRefused, SecurityBreach
 from domain.venue import BudgetLeft
 from engine.core import (
     breakers,
@@ -312,6 +312,7 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     PressRefused: on_press_refused,
     Measured: machine.on_measured,
     CodeMissed: people.on_code_missed,
+    AccessNoted: people.on_access_noted,
     e.Decided: on_decided,
     SettingsFileRead: config.on_file_read,
 }
