@@ -198,15 +198,18 @@ class Service:
 
     def _open_gateway(self) -> GatewayServer:
         """The dashboard's server, bound to its address."""
+        from bot.console import by_name
         from gateway.app import create_app
         from gateway.auth import Auth
+        from gateway.desk_source import DeskSource
         from gateway.gateway import GatewayConfig
         from gateway.server import GatewayServer
 
         auth = Auth(self.runtime.data / "sessions.json")
         self.runtime.lock_down.on_begin = auth.end_all
         look = GatewayConfig(environment=self.runtime.settings.environment)
-        page = create_app(self.runtime.desk, self.console, look, auth, self.runtime.problems)
+        source = DeskSource(self.runtime.desk, *by_name(self.chat.room))
+        page = create_app(self.runtime.desk, self.console, look, auth, source, self.runtime.problems)
         server = GatewayServer(page, self.config.gateway.host, self.config.gateway.port)
         self._links = lambda person: server.url + auth.new_link(person)
         return server

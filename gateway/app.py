@@ -1,6 +1,6 @@
 """Puts the gateway together: guard, login, API and dashboard on one FastAPI app.
 
-app = create_app(desk, console, GatewayConfig(...), Auth(...), health)
+app = create_app(desk, console, GatewayConfig(...), Auth(...), DeskSource(...), health)
 server = GatewayServer(app, host, port)
 """
 
@@ -18,8 +18,10 @@ from engine.desk import Desk
 from gateway import api, login
 from gateway.activity import Activity
 from gateway.auth import Auth
+from gateway.dashboard.assets import Assets, page
 from gateway.gateway import Console, Gateway, GatewayConfig, Health, Reader
 from gateway.guard import Guard
+from gateway.source import Source
 
 MAX_BODY_BYTES = 64 * 1024
 
@@ -38,7 +40,9 @@ class Provide:
         await self._app(scope, receive, send)
 
 
-def create_app(desk: Desk, console: Console, config: GatewayConfig, auth: Auth, health: Health = list) -> FastAPI:
+def create_app(
+    desk: Desk, console: Console, config: GatewayConfig, auth: Auth, source: Source, health: Health = list
+) -> FastAPI:
     """Make the app that serves a desk; `health` adds reasons of its own to /health/ready."""
     from gateway.dashboard import dashboard_app
 
@@ -51,6 +55,7 @@ def create_app(desk: Desk, console: Console, config: GatewayConfig, auth: Auth, 
         health=health,
         reader=Reader(desk, config),
         activity=activity,
+        source=source,
     )
     dashboard = dashboard_app()
 
@@ -65,6 +70,8 @@ def create_app(desk: Desk, console: Console, config: GatewayConfig, auth: Auth, 
     app.add_exception_handler(RequestValidationError, api.misunderstood)
     app.include_router(login.router)
     app.include_router(api.router)
+    app.mount("/static", Assets())
+    app.add_route("/next", lambda _: page())
     app.mount("/", dashboard)
     app.add_middleware(Guard, find_session=gateway.find_session, may_scrape=auth.may_scrape)
     app.add_middleware(Provide, gateway=gateway)

@@ -34,6 +34,7 @@ from domain.views import (
 from engine.desk import Desk
 from gateway.activity import Activity
 from gateway.auth import Auth, Session
+from gateway.source import Source
 
 Console: TypeAlias = Callable[[Actor, str], Awaitable[str]]
 """Runs one line of the verb table for an actor and answers in plain text."""
@@ -159,6 +160,7 @@ class Gateway:
     health: Health
     reader: Reader
     activity: Activity
+    source: Source
 
     def find_session(self, secret: str) -> Session | None:
         """Find a living session whose person still exists."""

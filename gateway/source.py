@@ -11,47 +11,35 @@ judge every verb again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from msgspec import Struct
 
+from domain.answer import Answer as Answer  # noqa: PLC0414 - what a source answers is found beside it
+from domain.answer import BadArgument as BadArgument  # noqa: PLC0414
+from domain.answer import NotKnown as NotKnown  # noqa: PLC0414
 from domain.commands import Actor
 from domain.errors import MoonDevError
 from domain.views import PersonView
-
-
-class NotKnown(MoonDevError):
-    """There is no view, verb or thing of that name."""
-
-
-class BadArgument(MoonDevError):
-    """An argument of a view or verb that cannot be right; says which and what it takes."""
 
 
 class SourceLost(MoonDevError):
     """The engine does not answer now. Whether a verb that was under way was carried out is not known."""
 
 
-class Answer(Struct, frozen=True, kw_only=True):
-    """What a verb came to. `ok` False is a refusal, which is an answer and no error."""
-
-    ok: bool
-    text: str
-    """The whole answer in plain text, as the terminal shows it."""
-    message: bytes = b"{}"
-    """The same as JSON (a `bot.message.Message`: title, blocks, severity, stamp, buttons, file), to be drawn."""
-
-
 class Frame(Struct, frozen=True, kw_only=True):
     """One piece of news for the live feed. `name` is the view's for `view`, the fact's kind for `fact`."""
 
     kind: str
-    """`view`: a view that changed, whole; `fact`: something that happened; `gap`: news was lost, read views anew."""
+    """`view`: a view that changed, whole; `fact`: something that happened; `market`: what a watched topic shows now;
+    `gap`: news was lost, what is shown is read anew."""
     name: str
     data: bytes
     """JSON."""
+    seq: int = 0
+    """The engine's newest event when it was made."""
 
 
 class Source(Protocol):
@@ -77,5 +65,12 @@ class Source(Protocol):
         ...
 
     def news(self) -> AbstractAsyncContextManager[AsyncIterator[Frame]]:
-        """Everything that changes, from now on: one reader, whose hub hands it to all clients."""
+        """First every pushed view once, then everything that changes: one reader, whose hub hands it to all clients.
+
+        Nothing is computed for it while nobody reads. The iterator raises `SourceLost` when the engine goes away.
+        """
+        ...
+
+    async def watch(self, topics: Collection[str]) -> None:
+        """From now on the news carry these topics, `market:INSTRUMENT`, and no others."""
         ...

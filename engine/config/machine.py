@@ -1,4 +1,4 @@
-"""The sections about the machine: the journal, the database, the log."""
+"""The sections about the machine: the journal, the database, the log, the vault."""
 
 from __future__ import annotations
 
@@ -37,3 +37,22 @@ class LoggingSection(Section):
     console_level: Literal["debug", "info", "warning", "error"] = "warning"
     file_mib: int = Field(default=20, ge=1, le=1024)
     files: int = Field(default=5, ge=1, le=100)
+
+
+class PassphraseSection(Section):
+    """Where the vault's passphrase comes from; never from the environment or the command line."""
+
+    source: Literal["auto", "prompt", "file", "systemd", "keyring"] = Field(default="auto", alias="from")
+    """auto: systemd's credential `moondev-vault`, else `file` where it is named, else a person at the terminal."""
+    file: Text = ""
+    """A secret of Docker or Kubernetes, or any file that only this user or root can read."""
+
+
+class VaultSection(Section):
+    """The sealed store of secrets, and who signs with its keys."""
+
+    signer: Literal["auto", "process", "in_process"] = "auto"
+    """auto: a process of its own when live, else within the service."""
+    passphrase: PassphraseSection = PassphraseSection()
+    key_file: Text = ""
+    """Needed beside the passphrase, where the vault was made with one."""

@@ -7,10 +7,10 @@
     ├── risk, approvals, execution, breakers
     ├── failover, strategies, persons
     ├── telegram, discord, alerts, email, sms, hooks, apprise, contacts, heartbeat, gateway
-    └── journal, storage, logging
+    └── journal, storage, logging, vault
 
 Amounts are in USD, fractions may be written as percent, durations carry their unit. Secrets are never in
-this file: a section names the secret, and the value is in the secrets file.
+this file: a section names the secret, and the value is in the vault or the secrets file.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from engine.config.fields import (
     Text,
     UserId,
 )
-from engine.config.machine import JournalSection, LoggingSection, StorageSection
+from engine.config.machine import JournalSection, LoggingSection, StorageSection, VaultSection
 from engine.config.rules import InstrumentRules, PortfolioRules, StrategyRules, VenueRules
 from engine.config.section import Section
 from engine.config.venues import Network, VenueSection
@@ -321,6 +321,7 @@ class Config(Section):
     journal: JournalSection = JournalSection()
     storage: StorageSection = StorageSection()
     logging: LoggingSection = LoggingSection()
+    vault: VaultSection = VaultSection()
 
     def to_settings(self, listed: Sequence[Instrument] = ()) -> Settings:
         """What the core carries; `listed` are the contracts as the venues have them.

@@ -104,6 +104,28 @@ def bot_fields(config: Config) -> dict[str, Any]:
     }
 
 
+def vault_fields(config: Config) -> dict[str, Any]:
+    """Fields of `vault.config.VaultConfig`."""
+    section = config.vault
+    return {
+        "signer": section.signer,
+        "passphrase_from": section.passphrase.source,
+        "passphrase_file": section.passphrase.file,
+        "key_file": section.key_file,
+        "kinds": secret_kinds(config),
+    }
+
+
+def secret_kinds(config: Config) -> dict[str, str]:
+    """Which kind of record (`vault.format.Kind`) each secret is that the settings name."""
+    accounts = [account for venue in config.venues for account in venue.accounts]
+    people = [f"totp_{person.id}" for person in config.persons]
+    names = [*channel_secrets(config), config.storage.password_secret, *(one.api_key for one in accounts), *people]
+    doors = [config.telegram.token_secret, config.discord.token_secret, config.email.password_secret]
+    kinds = {name: "service" for name in [*doors, config.sms.token_secret, *names] if name}
+    return kinds | {account.key: "exchange" for account in accounts if account.key}
+
+
 def channel_secrets(config: Config) -> list[str]:
     """Names of the secrets that the chats and channels which are switched on need."""
     bots = [door.token_secret for door in (config.telegram, config.discord) if door.enabled]

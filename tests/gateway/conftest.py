@@ -12,6 +12,7 @@ from domain.commands import Actor
 from domain.settings import Environment
 from gateway.app import create_app
 from gateway.auth import Auth
+from gateway.desk_source import DeskSource
 from gateway.gateway import GatewayConfig
 from gateway.server import GatewayServer
 from tests.gateway.engine import Engine
@@ -53,7 +54,8 @@ async def serve(engine: Engine, environment: Environment = Environment.PAPER) ->
         return await engine.console(actor, line)
 
     config = GatewayConfig(environment=environment, refresh_s=0.1, chart_refresh_s=0.2)
-    app = create_app(engine.desk, console, config, auth, lambda: unhealthy)
+    source = DeskSource(engine.desk, engine.run, engine.say)
+    app = create_app(engine.desk, console, config, auth, source, lambda: unhealthy)
     made = Running(engine=engine, auth=auth, server=GatewayServer(app, port=0), said=said, unhealthy=unhealthy)
     task = asyncio.create_task(made.server.run())
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from bot.console import by_name
 from bot.render import plain
 from bot.room import ControlRoom
 from bot.store import OpsStore
@@ -56,6 +57,7 @@ class Engine:
         )
         self.desk = Desk(self.driver.core, self.put, self, market="simulated (seed 7)", strategy_kinds=registry.kinds)
         self.room = ControlRoom(self.desk, OpsStore(Path("not-opened")))
+        self.run, self.say = by_name(self.room)
         self._tape = market.events()
         self._ids = itertools.count(1)
         self.driver.start(market.start_ts_ns)

@@ -1,0 +1,54 @@
+// The dashboard: a page of ES modules over the public REST and WebSocket API, and nothing else. No build step.
+//
+// A page is a file `pages/NAME.js` that exports {id, title, icon, Page}, and one line in PAGES. `#/id/rest` shows it:
+// <${Page} rest="BTC-USDC-PERP.PAPER" go=${(path) => ...} />. Icons are in lib/icons.js, parts in lib/ui.js.
+
+import { html, render, useEffect, useErrorBoundary, useState } from "./vendor/preact-htm.js";
+import { ActHost, loadPerson } from "./lib/act.js";
+import { Shell } from "./lib/shell.js";
+import { feed } from "./lib/store.js";
+import { Failed, Toasts } from "./lib/ui.js";
+import * as overview from "./pages/overview.js";
+import * as positions from "./pages/positions.js";
+import * as market from "./pages/market.js";
+import * as consolePage from "./pages/console.js";
+
+const PAGES = [
+  overview,
+  positions,
+  market,
+  consolePage,
+];
+
+const go = (path) => { location.hash = `#/${path}`; };
+
+function useRoute() {
+  const [hash, set] = useState(location.hash);
+  useEffect(() => {
+    const changed = () => set(location.hash);
+    addEventListener("hashchange", changed);
+    return () => removeEventListener("hashchange", changed);
+  }, []);
+  const [id, ...rest] = hash.replace(/^#\/?/, "").split("/");
+  return [id, decodeURIComponent(rest.join("/"))];
+}
+
+function Guarded({ page, rest }) {
+  const [error, again] = useErrorBoundary();
+  if (error) console.error(error);
+  return error ? html`<${Failed} problem=${{ title: `The page ${page.title} broke`, detail: String(error) }} again=${again} />` : html`<${page.Page} rest=${rest} go=${go} />`;
+}
+
+function App() {
+  const [id, rest] = useRoute();
+  const page = PAGES.find((one) => one.id === id) ?? PAGES[0];
+  useEffect(() => {
+    document.title = `${page.title} · MoonDev`;
+    scrollTo(0, 0);
+  }, [page]);
+  return html`<${Shell} pages=${PAGES} at=${page}><${Guarded} key=${page.id} page=${page} rest=${rest} /><//><${ActHost} /><${Toasts} />`;
+}
+
+feed.start();
+loadPerson();
+render(html`<${App} />`, document.getElementById("app"));

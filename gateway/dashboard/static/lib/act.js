@@ -1,0 +1,153 @@
+// Doing something: run a verb, show its answer, and go on with the question that it may ask.
+//
+//   const answer = await act("cancel", {id: "4f2a"})          POST /api/v1/verbs/cancel
+//   const answer = await say("/status")                        POST /api/v1/line, as typed; shows nothing by itself
+//      answer = {ok, text, message, actions}   `ok` false is a refusal, in words; null when it could not be sent
+//   act(verb, arguments, {title, quiet})    `quiet` shows neither dialog nor toast
+//
+// An answer that asks (its `actions`: Confirm, Cancel, Approve, Deny, ...) opens a dialog with what it says and a countdown;
+// pressing sends that action's verb through the same door, and the chat's rules judge it again. A short answer is a toast,
+// a long one a dialog. When no answer came, the dialog says that it is not known, and offers to send the same again: under
+// the same key the service carries it out once.
+//
+//   <${ActHost} />          once, in the shell: draws these dialogs
+//   <${Message} of=${answer.message} text=${answer.text} />    the blocks of an answer
+//   person / usePerson()    who acts: {id, name, role, others: [{id, name, role}]}; `become(id)` in paper only
+//   mayDo("trader")         whether the role of who acts is at least that: to explain, never to protect
+
+import { html, useState } from "../vendor/preact-htm.js";
+import { get, newKey, post } from "./api.js";
+import { cell, refreshAll, useCell, useNow } from "./store.js";
+import { Button, Dialog, Icon, toast } from "./ui.js";
+
+const FRESH_MS = 30_000; // how long the service keeps a question; it judges, this only counts down
+const LONG = 160;
+const ROLES = ["viewer", "trader", "risk", "admin"];
+
+const asked = cell(null);
+export const person = cell({ id: "", name: "", role: "", session: "", others: [] });
+export const usePerson = () => useCell(person);
+export const mayDo = (role) => !person.get().role || ROLES.indexOf(person.get().role) >= ROLES.indexOf(role);
+
+export async function loadPerson() {
+  try {
+    const me = await get("/api/v1/me");
+    const others = me.may_act_as ?? [];
+    person.set({ id: me.id ?? me.person, name: me.name ?? me.id ?? me.person, role: me.role ?? "", session: me.id ?? me.person, others, me });
+  } catch (problem) {
+    if (problem.kind === "lost") setTimeout(loadPerson, 3_000);
+  }
+}
+
+export function become(id) {
+  const now = person.get();
+  const other = now.others.find((one) => one.id === id);
+  if (other) person.set({ ...now, id, name: other.name, role: other.role });
+}
+
+function whoElse() {
+  const { id, session } = person.get();
+  return id && id !== session ? { person: id } : {};
+}
+
+// A server without the routes for verbs has one for lines; it answers in plain text alone.
+async function sent(path, body, line, key) {
+  try {
+    return await post(path, { ...body, ...whoElse() }, { key });
+  } catch (problem) {
+    if (problem.kind !== "missing" && problem.status !== 405) throw problem;
+  }
+  const { text } = await post("/api/v1/command", { line, ...whoElse() }, { key });
+  const id = /\/confirm (C\d+) within/.exec(text)?.[1];
+  const actions = id ? [["Confirm", {}], ["Cancel", { answer: "no" }]].map(([label, more]) => ({ label, verb: "confirm", arguments: { id, ...more } })) : [];
+  return { ok: !/refused|not understood/i.test(text), text, message: { blocks: [{ type: "code", text }] }, actions };
+}
+
+export const say = (line, key = newKey()) => sent("/api/v1/line", { line }, line, key).finally(after);
+
+function after() {
+  refreshAll();
+  setTimeout(refreshAll, 700);
+}
+
+export async function act(verb, given = {}, { title = "", quiet = false, key = newKey() } = {}) {
+  const line = `/${verb.replace("-", " ")} ${Object.values(given).join(" ")}`.trim();
+  let answer;
+  try {
+    answer = await sent(`/api/v1/verbs/${verb}`, { arguments: given }, line, key);
+  } catch (problem) {
+    const again = problem.kind === "lost" ? () => act(verb, given, { title, quiet, key }) : null;
+    if (!quiet) asked.set({ title: title || line, problem, again });
+    return null;
+  }
+  after();
+  if (!quiet) shown(title || line, answer);
+  return answer;
+}
+
+function shown(title, answer) {
+  const { message, text, ok, actions = [] } = answer;
+  if (actions.length || text.length > LONG) {
+    const until = message?.until_ns ? performance.now() + message.until_ns / 1e6 - Date.now() : performance.now() + FRESH_MS;
+    asked.set({ title: message?.title || title, answer, untilMs: actions.some((one) => one.verb === "confirm") ? until : 0 });
+    return;
+  }
+  asked.set(null);
+  toast(text.split("\n").filter(Boolean).slice(0, 3).join(" · "), { kind: ok ? "ok" : "error" });
+}
+
+export function Message({ of, text }) {
+  const blocks = of?.blocks ?? [];
+  if (!blocks.length) return html`<pre class="message-code">${text}</pre>`;
+  return html`<div class=${`message ${of.severity ?? ""}`}>${blocks.map((block, i) => html`<${Block} key=${i} of=${block} />`)}
+    ${of.stamp && html`<p class="message-stamp">${of.stamp}</p>`}</div>`;
+}
+
+function Block({ of }) {
+  if (of.type === "text") return html`<p class="message-text">${of.text}</p>`;
+  if (of.type === "code") return html`<pre class="message-code">${of.text}</pre>`;
+  if (of.type === "pairs") return html`<dl class="message-pairs">${of.rows.map(([name, value], i) => html`<div key=${i}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+  const side = (i) => (i < (of.left ?? 1) ? undefined : "num");
+  return html`<div class="table-box"><table class="message-table">
+    <thead><tr>${of.columns.map((name, i) => html`<th key=${i} scope="col" class=${side(i)}>${name}</th>`)}</tr></thead>
+    <tbody>${of.rows.map((row, r) => html`<tr key=${r}>${row.map((value, i) => html`<td key=${i} class=${side(i)}>${value}</td>`)}</tr>`)}</tbody>
+  </table></div>`;
+}
+
+export function ActHost() {
+  const question = useCell(asked);
+  if (!question) return null;
+  const close = () => asked.set(null);
+  return question.problem ? html`<${NotSent} of=${question} close=${close} />` : html`<${Question} key=${question.answer} of=${question} close=${close} />`;
+}
+
+function NotSent({ of: { title, problem, again }, close }) {
+  const foot = html`${again && html`<${Button} kind="primary" onPress=${() => { close(); again(); }}>Send the same again<//>`}<${Button} onPress=${close}>Close<//>`;
+  return html`<${Dialog} title=${title} kind="danger" onClose=${close} foot=${foot}>
+    <p><${Icon} name="error" /> <b>${problem.title}</b></p>
+    ${problem.detail && html`<p>${problem.detail}</p>`}
+    ${again && html`<p>It is <b>not known</b> whether it was carried out. Sending the same again is safe: it is carried out once.
+      To halt from a terminal: <code>./moondev halt</code></p>`}
+  <//>`;
+}
+
+const kindOf = ({ label, arguments: given = {} }) => (/deny|cancel|^no$/i.test(label) || given.answer === "no" ? "" : "primary");
+
+function Question({ of: { title, answer, untilMs }, close }) {
+  const [busy, setBusy] = useState(false);
+  const leftS = Math.ceil((untilMs - useNow(250)) / 1000);
+  const over = untilMs > 0 && leftS <= 0;
+  const press = async (action) => {
+    setBusy(true);
+    const next = await act(action.verb, action.arguments ?? {}, { title: action.label });
+    setBusy(false);
+    if (next && asked.get()?.answer === answer) close();
+  };
+  const { actions = [] } = answer;
+  const buttons = actions.map((action) => html`<${Button} key=${action.label} kind=${kindOf(action)} busy=${busy} disabled=${over} onPress=${() => press(action)}>${action.label}<//>`);
+  const foot = html`${untilMs > 0 && html`<span class=${`countdown ${over ? "over" : ""}`} role="timer">${over ? "expired: ask again" : `${leftS} s left`}</span>`}
+    ${buttons}<${Button} kind="quiet" onPress=${close}>${actions.length ? "Later" : "Close"}<//>`;
+  return html`<${Dialog} title=${title} kind=${answer.ok ? "" : "danger"} onClose=${close} foot=${foot} wide=${answer.text.length > 400}>
+    <${Message} of=${answer.message} text=${answer.text} />
+  <//>`;
+}
