@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from engine.venues import VenueRouter
     from exchanges.shared.fleet import Fleet, Listed
     from exchanges.shared.setup import VenueModule, VenueSetup
+    from gateway.access.doors import Doors
     from gateway.server import GatewayServer
     from vault.secrets import FileSecrets
 
@@ -72,7 +73,7 @@ class Service:
 
         self.config = config
         self.log, redactor = open_log(config, data, VERSION)
-        vault = FileSecrets(data / "secrets", redactor.add)
+        vault = self.secrets = FileSecrets(data / "secrets", redactor.add)
         vault.names()  # read, so that nothing of it can be logged
         self.fleet = fleet
         self.runtime = Runtime(config, data, vault, broken, listed.instruments)
@@ -81,7 +82,7 @@ class Service:
         self.chat.room.jobs.program = (sys.executable, __file__, *backtest_words(data))
         self.console = make_console(self.chat.room)
         self.local = LocalDoor(data, self.console, desk.submit, self._new_link, desk.persons)
-        self._links: Callable[[str], str] | None = None
+        self.doors: Doors | None = None
         desk.doors = self.chat.doors
         self._stopping = asyncio.Event()
         self._why = "stopped"
@@ -170,10 +171,11 @@ class Service:
             for line in await runtime.start(self._open_venues(), feed, says, self._stopping.set):
                 typer.echo(f"The file differs from the settings in force, which stay: {line}", err=True)
                 typer.echo("  to ask for the file's: ./moondev apply-settings FILE", err=True)
-            if dashboard is not None:
+            if dashboard is not None and self.doors is not None:
                 around.append(asyncio.create_task(dashboard.run(), name="gateway"))
+                around.append(asyncio.create_task(self.doors.run(), name="access"))
             await self.local.start()
-            typer.echo(greeting(runtime, self._new_link(next((p.id for p in runtime.settings.persons), ""))))
+            typer.echo(greeting(runtime, await self._new_link(next((p.id for p in runtime.settings.persons), ""))))
             sys.stdout.flush()
             await self._stopping.wait()
         finally:
@@ -188,30 +190,38 @@ class Service:
             typer.echo(words, err=True)
         return code
 
-    def _new_link(self, person: str) -> str:
+    async def _new_link(self, person: str) -> str:
         """A login link of the dashboard for a person, or why there is none."""
-        if self._links is None:
+        from domain.commands import Actor, Door
+
+        if self.doors is None:
             return "The dashboard is switched off (gateway.enabled)."
-        if self.runtime.desk.person(person) is None and person not in {p.id for p in self.runtime.settings.persons}:
-            return f"There is no person {person!r}."
-        return self._links(person)
+        try:
+            return await self.doors.accounts.login_link(person, Actor(person=person, door=Door.TERMINAL))
+        except MoonDevError as refusal:
+            return f"There is no login link: {refusal}."
 
     def _open_gateway(self) -> GatewayServer:
         """The dashboard's server, bound to its address."""
         from bot.console import by_name
+        from bot.rules import verb_rules
+        from gateway.access.doors import AccessSetup, Doors, address_of, open_access, open_front
         from gateway.app import create_app
-        from gateway.auth import Auth
         from gateway.desk_source import DeskSource
         from gateway.gateway import GatewayConfig
         from gateway.server import GatewayServer
 
-        auth = Auth(self.runtime.data / "sessions.json")
-        self.runtime.lock_down.on_begin = auth.end_all
-        look = GatewayConfig(environment=self.runtime.settings.environment)
-        source = DeskSource(self.runtime.desk, *by_name(self.chat.room))
-        page = create_app(self.runtime.desk, self.console, look, auth, source, self.runtime.problems)
+        desk, look = self.runtime.desk, GatewayConfig(environment=self.runtime.settings.environment)
+        setup = AccessSetup()
+        access = open_access(setup, self.runtime.data, self.secrets)
+        self.doors = Doors(access, desk.report, desk.persons)
+        self.chat.room.access = self.doors.accounts
+        self.runtime.lock_down.on_begin = access.lock_down
+        front = open_front(access, setup, self.runtime.data, verb_rules(), lambda: desk.codes_needed)
+        source = DeskSource(desk, *by_name(self.chat.room))
+        page = create_app(desk, self.console, look, front, source, self.runtime.problems)
         server = GatewayServer(page, self.config.gateway.host, self.config.gateway.port)
-        self._links = lambda person: server.url + auth.new_link(person)
+        self.doors.address = address_of(setup, self.config.gateway.host, server.port)
         return server
 
 

@@ -42,6 +42,18 @@ def scope_of(role: RoleName, *, changes: bool) -> Scope:
     return {RoleName.TRADER: Scope.TRADE, RoleName.RISK: Scope.RISK, RoleName.ADMIN: Scope.ADMIN}[role]
 
 
+class VerbRule(Struct, frozen=True, kw_only=True):
+    """What has to be known of a verb to let somebody use it; the control room judges every use again."""
+
+    role: RoleName
+    changes: bool
+    """False: it only looks."""
+    by_person: bool = False
+    """Never by a token: votes, one-time codes, links and tokens."""
+    stops: bool = False
+    """It stops trading: never limited."""
+
+
 class AccessRefused(MoonDevError):
     """A link, token or session cannot be had as it was asked for; says why, and what can."""
 
@@ -102,6 +114,10 @@ class AccessDesk(Protocol):
 
     async def create_token(self, wanted: NewToken, by: Actor) -> tuple[str, TokenView]:
         """Make a token: the token itself, which is told this once, and how it is listed."""
+        ...
+
+    async def token_of(self, token: str) -> TokenView:
+        """A token by its id."""
         ...
 
     async def revoke_token(self, token: str, by: Actor) -> TokenView:

@@ -53,15 +53,15 @@ class AccessKind(enum.StrEnum):
     LOGGED_OUT = "logged_out"
     STEPPED_UP = "stepped_up"
     """A session gave a one-time code."""
-    TOKEN_CREATED = "token_created"
-    TOKEN_REVOKED = "token_revoked"
-    TOKEN_RESUMED = "token_resumed"
-    TOKEN_REFUSED = "token_refused"
+    CREATED = "token_created"
+    REVOKED = "token_revoked"
+    RESUMED = "token_resumed"
+    REFUSED = "token_refused"
     """A token that is known was used when or where it may not be."""
 
 
 class AccessNoted(Struct, kw_only=True, tag="access_noted", array_like=True):
-    """A link, session or token was made, used or ended; `by` is who did it, `ip` from where. Never the secret itself."""
+    """A link, session or token was made, used or ended; `by` did it, from `ip`. The secret itself is not in it."""
 
     seq: int = 0
     ts_ns: int = 0

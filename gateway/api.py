@@ -162,7 +162,7 @@ async def command(request: Request, body: CommandLine) -> Response:
     """Run one line as the session's person; the answer is `{"text": ...}`."""
     gateway = _gateway(request)
     try:
-        actor = gateway.actor(request.state.session, body.person)
+        actor = gateway.actor(request.state.caller, body.person)
     except NotAllowed as refusal:
         return JSONResponse({"error": str(refusal)}, 403)
     return _json({"text": await gateway.console(actor, body.line)})
@@ -171,7 +171,7 @@ async def command(request: Request, body: CommandLine) -> Response:
 @router.websocket("/ws/feed")
 async def feed(socket: WebSocket) -> None:
     """A snapshot, then facts as they happen."""
-    await serve_feed(socket, socket.state.gateway, socket.state.session)
+    await serve_feed(socket, socket.state.gateway, socket.state.caller)
 
 
 @router.api_route("/api/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)

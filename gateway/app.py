@@ -1,6 +1,6 @@
 """Puts the gateway together: guard, login, API and dashboard on one FastAPI app.
 
-app = create_app(desk, console, GatewayConfig(...), Auth(...), DeskSource(...), health)
+app = create_app(desk, console, GatewayConfig(...), Front(...), DeskSource(...), health)
 server = GatewayServer(app, host, port)
 """
 
@@ -17,10 +17,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from engine.desk import Desk
 from gateway import api, login
 from gateway.activity import Activity
-from gateway.auth import Auth
 from gateway.dashboard.assets import Assets, page
 from gateway.gateway import Console, Gateway, GatewayConfig, Health, Reader
-from gateway.guard import Guard
+from gateway.guard import Front, Guard
+from gateway.headers import SecurityHeaders
 from gateway.source import Source
 
 MAX_BODY_BYTES = 64 * 1024
@@ -41,7 +41,7 @@ class Provide:
 
 
 def create_app(
-    desk: Desk, console: Console, config: GatewayConfig, auth: Auth, source: Source, health: Health = list
+    desk: Desk, console: Console, config: GatewayConfig, front: Front, source: Source, health: Health = list
 ) -> FastAPI:
     """Make the app that serves a desk; `health` adds reasons of its own to /health/ready."""
     from gateway.dashboard import dashboard_app
@@ -51,7 +51,8 @@ def create_app(
         desk=desk,
         console=console,
         config=config,
-        auth=auth,
+        access=front.access,
+        network=front.network,
         health=health,
         reader=Reader(desk, config),
         activity=activity,
@@ -73,6 +74,7 @@ def create_app(
     app.mount("/static", Assets())
     app.add_route("/next", lambda _: page())
     app.mount("/", dashboard)
-    app.add_middleware(Guard, find_session=gateway.find_session, may_scrape=auth.may_scrape)
+    app.add_middleware(Guard, front=front, persons=source.persons)
     app.add_middleware(Provide, gateway=gateway)
+    app.add_middleware(SecurityHeaders, network=front.network)
     return app

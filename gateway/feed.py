@@ -21,10 +21,10 @@ from starlette.websockets import WebSocketDisconnect
 
 from domain.facts import Fact
 from domain.instrument import Instrument
-from gateway.auth import Session
+from gateway.access.caller import Caller
 from gateway.gateway import Gateway
 
-SESSION_CHECK_S = 5.0
+SESSION_CHECK_S = 1.0
 SESSION_ENDED = 4401
 KEPT_FACTS = 1_000
 """Facts that may wait for a slow client."""
@@ -42,13 +42,13 @@ def fact_frame(fact: Fact, instrument: Instrument | None) -> dict[str, Any]:
     return frame
 
 
-async def serve_feed(socket: WebSocket, gateway: Gateway, session: Session) -> None:
+async def serve_feed(socket: WebSocket, gateway: Gateway, caller: Caller) -> None:
     """Feed one client until it leaves or its session ends."""
     await socket.accept()
     tasks = {
         asyncio.create_task(_send_facts(socket, gateway), name="feed: facts"),
         asyncio.create_task(_listen(socket), name="feed: listen"),
-        asyncio.create_task(_outlive(gateway, session), name="feed: session"),
+        asyncio.create_task(_outlive(gateway, caller), name="feed: session"),
     }
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -95,8 +95,8 @@ async def _listen(socket: WebSocket) -> None:
             await socket.receive_text()
 
 
-async def _outlive(gateway: Gateway, session: Session) -> None:
+async def _outlive(gateway: Gateway, caller: Caller) -> None:
     while True:
         await asyncio.sleep(SESSION_CHECK_S)
-        if not gateway.may_act(session):
+        if not await gateway.still(caller):
             return

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.access import AccessLost
 from domain.settings import RoleName
@@ -24,44 +24,50 @@ from gateway.access.access import Access, Denied
 from gateway.access.caller import Caller, Identity
 from gateway.access.network import SAFE_METHODS, Network, cookie_name
 from gateway.access.refuse import refuse
+from gateway.access.scrape import is_scraper
 from gateway.access.table import Csrf, Rule, Table
 from gateway.limits import Limits, Rate
 
-CSRF_HEADER: Final = "x-moondev"
+CSRF_HEADER: Final = "x-requested-with"
 """Sent by our own pages with everything that changes something; its value does not matter. Forms cannot send it."""
 METRICS_PATH: Final = "/metrics"
 BEARER: Final = "bearer "
 
 Persons: TypeAlias = Callable[[], Sequence[PersonView]]
-Scrape: TypeAlias = Callable[[str], bool]
 
 
-class Gate(Struct, frozen=True, kw_only=True):
-    """What the guard judges by."""
+def no_codes() -> bool:
+    """Votes need none."""
+    return False
+
+
+class Front(Struct, frozen=True, kw_only=True):
+    """What the guard judges by: all that is decided before the app is made."""
 
     access: Access
-    persons: Persons
-    table: Table
-    network: Network
-    limits: Limits
-    may_scrape: Scrape
-    codes_needed: Callable[[], bool]
+    table: Table = Table()
+    network: Network = Network()
+    limits: Limits = field(default_factory=Limits)
+    scrape: str = ""
+    """The token of `/metrics`; "" = nobody scrapes."""
+    codes_needed: Callable[[], bool] = no_codes
     """Whether votes need codes: then an admin's verbs do as well."""
-
-    def caller(self, identity: Identity, ip: str) -> Caller | None:
-        """An identity with its person's present role; None when the person is gone."""
-        for view in self.persons():
-            if view.id == identity.person:
-                return Caller(identity=identity, role=RoleName[view.role.upper()], ip=ip)
-        return None
 
 
 class Guard:
     """ASGI middleware: lets through what may pass."""
 
-    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+    def __init__(self, app: ASGIApp, front: Front, persons: Persons) -> None:
         self._app = app
-        self._gate = gate
+        self._front = front
+        self._persons = persons
+
+    def _caller(self, identity: Identity, ip: str) -> Caller | None:
+        """An identity with its person's present role; None when the person is gone."""
+        for view in self._persons():
+            if view.id == identity.person:
+                return Caller(identity=identity, role=RoleName[view.role.upper()], ip=ip)
+        return None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request or WebSocket handshake, then hand it on."""
@@ -74,69 +80,70 @@ class Guard:
             answer = refuse(503, "access_lost", f"{str(lost)[:1].upper()}{str(lost)[1:]}", wait_s=5)
         if answer is None:
             await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await _refuse_socket(answer, scope, receive, send)
+        elif scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": 4401 if answer.status_code == 401 else 4403})
         else:
             await answer(scope, receive, send)
 
     async def _check(self, scope: Scope) -> Response | None:
         """The answer that refuses a request, or None when it may pass."""
-        gate, headers = self._gate, Headers(scope=scope)
+        front, headers = self._front, Headers(scope=scope)
         state = scope.setdefault("state", {})
-        state["caller"], state["ip"] = None, gate.network.client_ip(scope)
+        state["caller"], state["ip"] = None, front.network.client_ip(scope)
         is_socket = scope["type"] == "websocket"
         method = "WS" if is_socket else scope["method"]
-        if problem := gate.network.foreign_host(scope):
+        if problem := front.network.foreign_host(scope):
             return refuse(403, "host", problem)
         has_token = headers.get("authorization", "").lower().startswith(BEARER)
         changes = is_socket or method not in SAFE_METHODS
         is_program = has_token or (is_socket and "ticket" in QueryParams(scope["query_string"]))
-        if problem := gate.network.foreign_origin(scope, required=changes and not is_program):
+        if problem := front.network.foreign_origin(scope, required=changes and not is_program):
             return refuse(403, "origin", problem)
-        rule = gate.table.find(method, scope["path"])
+        rule = front.table.find(method, scope["path"])
         if (refusal := _too_long(headers, rule)) is not None:
             return refusal
         if rule is None or rule.rate is not Rate.HALT:
             rate = Rate.OPEN if rule is None else rule.rate
-            if wait_s := gate.limits.of_address(rate, state["ip"]):
+            if wait_s := front.limits.of_address(rate, state["ip"]):
                 return refuse(429, "rate", f"Too many requests from this address: wait {wait_s} s", wait_s=wait_s)
         return await self._judge(scope, headers, rule)
 
     async def _judge(self, scope: Scope, headers: Headers, rule: Rule | None) -> Response | None:
-        gate, state = self._gate, scope["state"]
+        front, state = self._front, scope["state"]
         if rule is not None and rule.role is None:
             return None
         token = headers.get("authorization", "")[len(BEARER) :]
-        if scope["path"] == METRICS_PATH and rule is not None and token and gate.may_scrape(token):
+        if scope["path"] == METRICS_PATH and rule is not None and token and is_scraper(front.scrape, token):
             return None
         found = await self._who(scope, headers, token, rule)
         if not isinstance(found, Caller):
             return found
         state["caller"] = found
+        state["session"] = found  # the name that the old pages know
         if rule is None:
             return refuse(404, "not_found", "There is nothing here for anybody")
         if (refusal := self._may(headers, found, rule)) is not None:
             return refusal
-        if wait_s := gate.limits.of_caller(rule.rate, found.key):
+        if wait_s := front.limits.of_caller(rule.rate, found.key):
             return refuse(429, "rate", f"Too many requests: wait {wait_s} s", wait_s=wait_s)
         return None
 
     async def _who(self, scope: Scope, headers: Headers, token: str, rule: Rule | None) -> Caller | Response:
-        gate, ip = self._gate, scope["state"]["ip"]
+        front, ip = self._front, scope["state"]["ip"]
         shown: Identity | Denied | None = None
         if token:
-            shown = await gate.access.token(token, ip)
+            shown = await front.access.token(token, ip)
         elif scope["type"] == "websocket" and (ticket := QueryParams(scope["query_string"]).get("ticket")):
-            shown = await gate.access.spend_ticket(ticket, ip)
+            shown = await front.access.spend_ticket(ticket, ip)
         else:
-            cookie = cookie_name(scope, is_tls=gate.network.scheme(scope) == "https")
+            cookie = cookie_name(scope, is_tls=front.network.scheme(scope) == "https")
             secret = cookie_parser(headers.get("cookie", "")).get(cookie, "")
-            shown = await gate.access.session(secret) if secret else None
+            shown = await front.access.session(secret) if secret else None
         if isinstance(shown, Denied):
             if shown.wait_s:
                 return refuse(429, "locked", f"{shown.text}: wait {shown.wait_s} s", wait_s=shown.wait_s)
             return refuse(401, "token", shown.text)
-        caller = gate.caller(shown, ip) if shown is not None else None
+        caller = self._caller(shown, ip) if shown is not None else None
         if caller is not None:
             return caller
         if rule is not None and rule.is_page and scope.get("method") == "GET":
@@ -145,16 +152,18 @@ class Guard:
 
     def _may(self, headers: Headers, caller: Caller, rule: Rule) -> Response | None:
         if caller.is_person and rule.csrf is Csrf.HEADER and CSRF_HEADER not in headers:
-            return refuse(403, "csrf", "The header X-MoonDev is required here: send X-MoonDev: 1")
+            return refuse(403, "csrf", "The header X-Requested-With is required here: send X-Requested-With: dashboard")
         if rule.role is not None and caller.role < rule.role:
             needed = rule.role.name.lower()
-            return refuse(403, "role", f"This needs the role {needed} or higher; {caller.person} is {caller.role.name.lower()}")
+            return refuse(
+                403, "role", f"This needs the role {needed} or higher; {caller.person} is {caller.role.name.lower()}"
+            )
         if not caller.is_person:
             if rule.scope is None:
                 return refuse(403, "needs_person", "This takes a person who is logged in, not a token")
             if rule.scope not in caller.scopes:
                 return refuse(403, "scope", f"This needs a token with the scope {rule.scope}")
-        elif rule.needs_code and self._gate.codes_needed() and not self._gate.access.has_proved(caller.identity):
+        elif rule.needs_code and self._front.codes_needed() and not self._front.access.has_proved(caller.identity):
             return refuse(403, "code_needed", "This needs a one-time code first: POST /api/v1/step-up")
         return None
 
@@ -166,17 +175,3 @@ def _too_long(headers: Headers, rule: Rule | None) -> Response | None:
     if length.isascii() and length.isdecimal() and int(length[:12]) <= most:
         return None
     return refuse(413, "too_long", f"The body is longer than {most} bytes, which is what is taken here")
-
-
-async def _refuse_socket(answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """Refuse a WebSocket with the same answer as a request, where the server can."""
-    if "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": 4401 if answer.status_code == 401 else 4403})
-        return
-
-    async def as_socket(message: Message) -> None:
-        await send({**message, "type": f"websocket.{message['type']}"})
-
-    await answer({**scope, "type": "http", "method": "GET"}, receive, as_socket)
-
-

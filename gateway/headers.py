@@ -1,7 +1,7 @@
 """The security headers of every answer, those that refuse and those that failed included.
 
 The policy forbids everything that the dashboard does not need: no inline script or style, no evaluation, no frame, no
-other host. Pages of NiceGUI cannot live with it; while there are any, `OLD_PAGES` is true and they have one of their own.
+other host. Pages of NiceGUI cannot live with it; while there are any, `OLD_PAGES` is true and they have their own.
 """
 
 from __future__ import annotations
@@ -19,19 +19,9 @@ from gateway.access.refuse import refuse
 
 OLD_PAGES: Final = True
 """Whether the pages at `/` and `/_nicegui` are NiceGUI's. False: the strict policy is everywhere."""
-POLICY: Final = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "connect-src 'self'",
-        "img-src 'self' data:",
-        "font-src 'self'",
-        "manifest-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 FIXED: Final = {
     "x-content-type-options": "nosniff",
@@ -62,14 +52,15 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
         is_tls = self._network.scheme(scope) == "https"
-        sender: Sender = OldPage(scope, send, is_tls=is_tls) if is_old_page(scope) else Sender(scope, send, is_tls=is_tls)
+        sender: Sender = (
+            OldPage(scope, send, is_tls=is_tls) if is_old_page(scope) else Sender(scope, send, is_tls=is_tls)
+        )
         try:
             await self._app(scope, receive, sender)
         except Exception as error:  # whatever it was, the answer says nothing of the inside
             if scope["type"] != "http" or sender.has_started:
                 raise
-            # without the traceback's locals: they may hold a token
-            log.error("a route failed", path=route_of(scope), error=type(error).__name__, exc_info=True)
+            log.exception("a route failed", path=route_of(scope), error=type(error).__name__)
             answer = refuse(500, "failed", "It failed inside and may or may not have been carried out: see /status")
             await answer(scope, receive, sender)
 

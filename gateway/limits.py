@@ -1,7 +1,7 @@
 """How much each caller and each address may ask, by class of route: token buckets, in the memory of this instance.
 
-A bucket holds some requests and fills up steadily. Classes do not share buckets, so reading too much stops no order, and
-`halt` has none at all: what stops trading is never refused for being asked too often.
+A bucket holds some requests and fills up steadily. Classes do not share buckets, so reading too much stops no order,
+and `halt` has none at all: what stops trading is never refused for being asked too often.
 """
 
 from __future__ import annotations

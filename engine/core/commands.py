@@ -137,10 +137,8 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             return operate.halt(core, who, command.reason)
         case c.Flatten():
             return operate.flatten(core, who, command, age_ns=asking.age_of(event))
-        case c.Approve():
-            return approve(core, who, command, event.actor.door)
-        case c.Deny():
-            return deny(core, who, command)
+        case c.Approve() | c.Deny() | c.StepUp():
+            return in_person(core, who, command, event.actor.door)
         case c.CancelOrder() | c.CancelOrders():
             return cancels.cancel(core, command)
         case c.ManualTarget() | c.ManualLimit():
@@ -159,6 +157,17 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             return on_loaded(core, who, command, asker=event.actor.person)
         case _:
             return override(core, event, who, command)
+
+
+def in_person(core: Core, who: str, command: c.Approve | c.Deny | c.StepUp, door: c.Door) -> Veto | str:
+    """A vote, or a one-time code."""
+    match command:
+        case c.Approve():
+            return approve(core, who, command, door)
+        case c.Deny():
+            return deny(core, who, command)
+        case c.StepUp():
+            return people.step_up(core, who, command)
 
 
 def override(  # noqa: PLR0911 - one per command
@@ -188,8 +197,6 @@ def override(  # noqa: PLR0911 - one per command
             return alerting.carry_out(core, who, command)
         case c.MuteAlerts() if not command.critical:
             return alerting.mute(core, who, command)
-        case c.StepUp():
-            return people.step_up(core, who, command)
         case _:
             return ask_quorum(core, event, command)
 

@@ -6,39 +6,29 @@ A lock-down is one moment in the database: whatever was made before it counts no
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address, ip_network
-from typing import Final, TypeVar
+from typing import Final
 
-import structlog
 from msgspec import Struct
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from domain.access import AccessLost, AccessRefused
+from domain.access import AccessRefused
 from domain.commands import Actor
 from domain.security import AccessKind
 from domain.settings import MINUTE_NS, SECOND_NS
 from gateway.access import lockout, sessions, tokens
 from gateway.access.caller import Identity, Kind
-from gateway.access.database import get_value, noted, set_value
 from gateway.access.secret import digest, is_token, new_secret
+from gateway.access.stored import Stored
 
-T = TypeVar("T")
 HOUR_NS: Final = 60 * MINUTE_NS
 DAY_NS: Final = 24 * HOUR_NS
-BELIEVED_NS: Final = SECOND_NS
-MOST_BELIEVED: Final = 4_096
 MOST_TICKETS: Final = 50
 """Of one session or token, that wait."""
 CODE_MISSES: Final = 3
 """Wrong codes in a row end a session: who holds a stolen cookie shall not lock its person's votes by guessing."""
-LOCK_DOWN: Final = "lock_down_ns"
-
-log = structlog.get_logger("gateway.access")
 
 
 class AccessRules(Struct, frozen=True, kw_only=True):
@@ -71,87 +61,15 @@ class MustWait(AccessRefused):
         super().__init__(f"Too many failures from this address: wait {self.wait_s} s")
 
 
-class Access:
+class Access(Stored):
     """One for each process that opens the access database."""
 
     def __init__(
-        self, engine: Engine, rules: AccessRules | None = None, now_ns: Callable[[], int] = time.time_ns
+        self, opened: Callable[[], Engine], rules: AccessRules | None = None, now_ns: Callable[[], int] = time.time_ns
     ) -> None:
+        """`opened` opens the database, when it is first needed and until it succeeds."""
+        super().__init__(opened, now_ns)
         self.rules = rules or AccessRules()
-        self.now_ns = now_ns
-        self._engine = engine
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="access")
-        self._believed: dict[str, tuple[Identity, int]] = {}
-        self._lock_down_ns = 0
-        self._lock_down_unwritten = False
-
-    def close(self) -> None:
-        """Let the database go."""
-        self._pool.shutdown(wait=True)
-        self._engine.dispose()
-
-    # the database, in its thread
-
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Look something up. Raises `AccessLost`."""
-        return await self._run(work, writes=False)
-
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """Change something, whole or not at all. Raises `AccessLost`."""
-        return await self._run(work, writes=True)
-
-    async def _run(self, work: Callable[[Connection], T], *, writes: bool) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self.now, work, writes)
-
-    def now(self, work: Callable[[Connection], T], writes: bool = True) -> T:
-        """Do it in this thread, which waits. Raises `AccessLost`."""
-        try:
-            try:
-                return self._once(work, writes)
-            except IntegrityError:  # another process wrote the same row first: now it is there
-                return self._once(work, writes)
-        except SQLAlchemyError as error:
-            log.warning("the access database does not answer", error=type(error).__name__)
-            raise AccessLost("the access database does not answer: use the chat or the terminal") from None
-
-    def _once(self, work: Callable[[Connection], T], writes: bool) -> T:
-        with self._engine.connect().execution_options(writes=writes) as connection, connection.begin():
-            return work(connection)
-
-    def note(self, connection: Connection, kind: AccessKind, text: str, *, person: str = "", by: str = "", ip: str = "") -> None:
-        """Write down what happened, for the journal; in the transaction that makes it happen."""
-        row = {"person": person[:100], "by": by[:100], "ip": ip[:64], "text": text[:500]}
-        connection.execute(noted.insert().values(ts_ns=self.now_ns(), kind=kind.value, **row))
-
-    # a lock-down
-
-    def lock_down(self) -> None:
-        """From now on nothing counts that was made before: sessions and links end, tokens are suspended."""
-        self._lock_down_ns = max(self._lock_down_ns, self.now_ns())
-        self._lock_down_unwritten = True
-        self._believed.clear()
-        self._pool.submit(self.write_lock_down)
-
-    def write_lock_down(self) -> None:
-        """Tell the other processes; what could not be written is tried again by the housekeeping."""
-        if not self._lock_down_unwritten:
-            return
-        try:
-            self.now(lambda connection: set_value(connection, LOCK_DOWN, self.locked_ns(connection)))
-        except AccessLost:
-            return
-        self._lock_down_unwritten = False
-
-    def locked_ns(self, connection: Connection) -> int:
-        """When the last lock-down began, here or as another process wrote it; 0 = never."""
-        self._lock_down_ns = max(self._lock_down_ns, get_value(connection, LOCK_DOWN))
-        return self._lock_down_ns
-
-    def _made_ns(self, connection: Connection) -> int:
-        """The time at which something is made: after the last lock-down, whatever the clock has done since."""
-        return max(self.now_ns(), self.locked_ns(connection) + 1)
-
-    # login links
 
     async def new_link(self, person: str) -> str:
         """Make a login link for a person; returns its path, `/login/...`, which is a secret until it is used."""
@@ -160,7 +78,7 @@ class Access:
     def link_in(self, connection: Connection, person: str) -> str:
         """Make a login link in a transaction."""
         secret = new_secret()
-        made_ns = self._made_ns(connection)
+        made_ns = self.made_ns(connection)
         sessions.add_link(connection, digest(secret), person, made_ns, made_ns + self.rules.link_ns)
         return f"/login/{secret}"
 
@@ -169,7 +87,7 @@ class Access:
         cookie = new_secret()
 
         def spend(connection: Connection) -> Identity | AccessRefused:
-            made_ns = self._made_ns(connection)
+            made_ns = self.made_ns(connection)
             person = sessions.spend_link(connection, digest(secret), self.now_ns(), self._lock_down_ns)
             if not person:
                 return self._failed(connection, lockout.key_of("login", ip), ip)
@@ -202,16 +120,14 @@ class Access:
             said = f"{count} failures in a row ({key.partition('|')[0]}); {wait // SECOND_NS} s wait"
             self.note(connection, AccessKind.LOCKED, said, person=person, ip=ip)
 
-    # who is this
-
     async def session(self, cookie: str) -> Identity | None:
         """The session of a cookie's secret; None when there is none that is good now."""
         return await self._session(digest(cookie))
 
     async def _session(self, hashed: str) -> Identity | None:
-        if (known := self._still(hashed)) is not None:
+        if (known := self.still(hashed)) is not None:
             return known
-        return self._believe(hashed, await self.read(lambda connection: self.session_in(connection, hashed)))
+        return self.believe(hashed, await self.read(lambda connection: self.session_in(connection, hashed)))
 
     def session_in(self, connection: Connection, hashed: str) -> Identity | None:
         """The session with this hash."""
@@ -224,25 +140,18 @@ class Access:
             lock_down_ns=self.locked_ns(connection),
         )
         if found is not None and sessions.needs_seen(connection, hashed, now_ns):
-            self._pool.submit(self._quietly, lambda other: sessions.seen(other, hashed, now_ns))
+            self.later(lambda other: sessions.seen(other, hashed, now_ns))
         return found
-
-    def _quietly(self, work: Callable[[Connection], None]) -> None:
-        """Write down what may be lost: when something was last used."""
-        try:
-            self.now(work)
-        except AccessLost:
-            return
 
     async def token(self, secret: str, ip: str) -> Identity | Denied:
         """The token that a program showed, if it may be used now and from this address."""
         hashed = digest(secret)
-        if (known := self._still(hashed)) is not None and is_within(ip, known.networks):
+        if (known := self.still(hashed)) is not None and is_within(ip, known.networks):
             return known
         found = await self.read(lambda connection: self._token_in(connection, secret, ip))
         if isinstance(found, Denied):
             return await self.write(lambda connection: self._token_denied(connection, hashed, ip, found))
-        self._believe(hashed, found)
+        self.believe(hashed, found)
         return found
 
     def _token_in(self, connection: Connection, secret: str, ip: str) -> Identity | Denied:
@@ -257,7 +166,7 @@ class Access:
         if not is_within(ip, known.networks):
             return Denied(text=f"The token {known.key} may not be used from this address")
         if not tokens.was_noted(row, ip, now_ns):
-            self._pool.submit(self._quietly, lambda other: tokens.used(other, row, ip, now_ns))
+            self.later(lambda other: tokens.used(other, row, ip, now_ns))
         return known
 
     def _token_denied(self, connection: Connection, hashed: str, ip: str, denied: Denied) -> Denied:
@@ -267,38 +176,30 @@ class Access:
             return Denied(text=denied.text, wait_s=-(-left_ns // SECOND_NS))
         person, name = (row.person, row.name) if row is not None else ("", "")
         said = f"{denied.text} ({name})" if name else denied.text
-        self._count(connection, key, AccessKind.TOKEN_REFUSED, said, person=person, ip=ip)
+        self._count(connection, key, AccessKind.REFUSED, said, person=person, ip=ip)
         return denied
 
     async def alive(self, known: Identity) -> bool:
         """Whether a session or token is still good: who holds a connection open is asked every other second."""
-        if self._still(known.key) is not None:
+        if self.still(known.key) is not None:
             return True
         if known.kind is Kind.SESSION:
             return await self._session(known.key) is not None
-        return self._believe(known.key, await self.read(lambda connection: self._by_id(connection, known.key))) is not None
+        return (
+            self.believe(known.key, await self.read(lambda connection: self._by_id(connection, known.key))) is not None
+        )
+
+    def alive_now(self, known: Identity) -> bool:
+        """As `alive`, in this thread: for the old pages, which cannot wait."""
+        if self.still(known.key) is not None:
+            return True
+        find = self.session_in if known.kind is Kind.SESSION else self._by_id
+        return self.believe(known.key, self.now(lambda connection: find(connection, known.key), False)) is not None
 
     def _by_id(self, connection: Connection, key: str) -> Identity | None:
         row = tokens.by_id(connection, key)
         is_active = tokens.state(row, self.now_ns(), self.locked_ns(connection)) == "active"
         return tokens.identity(row) if is_active else None
-
-    def _still(self, key: str) -> Identity | None:
-        """What was found within the last second."""
-        known, until_ns = self._believed.get(key, (None, 0))
-        now_ns = self.now_ns()
-        return known if known is not None and until_ns - BELIEVED_NS <= now_ns < min(until_ns, known.expires_ns) else None
-
-    def _believe(self, key: str, known: Identity | None) -> Identity | None:
-        if len(self._believed) >= MOST_BELIEVED:
-            self._believed.clear()
-        if known is not None:
-            self._believed[key] = (known, self.now_ns() + BELIEVED_NS)
-        return known
-
-    def forget(self) -> None:
-        """Believe nothing that was found before: something has ended."""
-        self._believed.clear()
 
     async def end(self, known: Identity, ip: str = "") -> None:
         """Log a browser out."""
@@ -309,8 +210,6 @@ class Access:
 
         await self.write(leave)
         self.forget()
-
-    # tickets of WebSockets
 
     async def ticket(self, known: Identity, ip: str) -> str:
         """A ticket that opens one WebSocket, for half a minute, from the same address."""
@@ -337,8 +236,6 @@ class Access:
 
         return await self.write(spend)
 
-    # one-time codes of sessions
-
     def has_proved(self, known: Identity) -> bool:
         """Whether the session's person gave a one-time code lately."""
         return bool(known.proved_ns) and 0 <= self.now_ns() - known.proved_ns < self.rules.step_up_ns
@@ -359,15 +256,30 @@ class Access:
             sessions.proved(connection, known.key, self.now_ns())
             for one in (key, here):
                 lockout.forgive(connection, one)
-            self.note(connection, AccessKind.STEPPED_UP, "a code was given in a browser", person=known.person, by=known.person, ip=ip)
+            self.note(
+                connection,
+                AccessKind.STEPPED_UP,
+                "a code was given in a browser",
+                person=known.person,
+                by=known.person,
+                ip=ip,
+            )
             return True
 
         def wrong(connection: Connection) -> bool:
-            self._count(connection, key, AccessKind.LOGIN_FAILED, "a wrong code in a browser", person=known.person, ip=ip)
+            self._count(
+                connection, key, AccessKind.LOGIN_FAILED, "a wrong code in a browser", person=known.person, ip=ip
+            )
             count, _ = lockout.fail(connection, here, self.now_ns())
             if count >= CODE_MISSES:
                 sessions.end(connection, known.key)
-                self.note(connection, AccessKind.LOGGED_OUT, f"{count} wrong codes ended a session", person=known.person, ip=ip)
+                self.note(
+                    connection,
+                    AccessKind.LOGGED_OUT,
+                    f"{count} wrong codes ended a session",
+                    person=known.person,
+                    ip=ip,
+                )
             return count < CODE_MISSES
 
         is_left = await self.write(right if is_right else wrong)

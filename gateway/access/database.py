@@ -97,7 +97,7 @@ failures = Table(
     "access_failures",
     metadata,
     Column("key", String(200), primary_key=True),
-    Column("count", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
     Column("last_ns", BigInteger, nullable=False),
     Column("locked_until_ns", BigInteger, nullable=False),
 )

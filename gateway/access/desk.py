@@ -27,9 +27,7 @@ NAME_LENGTH: Final = 40
 class Accounts:
     """An `AccessDesk`. `address` is the gateway's own, `persons` who may be given anything."""
 
-    def __init__(
-        self, access: Access, address: Callable[[], str], persons: Callable[[], Sequence[PersonView]]
-    ) -> None:
+    def __init__(self, access: Access, address: Callable[[], str], persons: Callable[[], Sequence[PersonView]]) -> None:
         self._access = access
         self._address = address
         self._persons = persons
@@ -64,21 +62,21 @@ class Accounts:
             made = tokens.create(connection, wanted, digest(secret), by.person, now_ns)
             scopes = ", ".join(made.scopes)
             text = f"token {made.id} {made.name} ({scopes}) was created"
-            access.note(connection, AccessKind.TOKEN_CREATED, text, person=made.person, by=who(by))
+            access.note(connection, AccessKind.CREATED, text, person=made.person, by=who(by))
             return made
 
         return secret, await access.write(make)
 
     async def revoke_token(self, token: str, by: Actor) -> TokenView:
         """End a token for good. Raises `AccessRefused`."""
-        return await self._change(token, by, AccessKind.TOKEN_REVOKED)
+        return await self._change(token, by, AccessKind.REVOKED)
 
     async def resume_token(self, token: str, by: Actor) -> TokenView:
         """Let a suspended token be used again. Raises `AccessRefused`."""
-        return await self._change(token, by, AccessKind.TOKEN_RESUMED)
+        return await self._change(token, by, AccessKind.RESUMED)
 
     async def _change(self, token: str, by: Actor, kind: AccessKind) -> TokenView:
-        access, revokes = self._access, kind is AccessKind.TOKEN_REVOKED
+        access, revokes = self._access, kind is AccessKind.REVOKED
 
         def change(connection: Connection) -> TokenView:
             now_ns, locked_ns = access.now_ns(), access.locked_ns(connection)
@@ -146,7 +144,9 @@ class Accounts:
         for scope in wanted.scopes:
             if role < ROLE_OF_SCOPE[scope]:
                 needed = ROLE_OF_SCOPE[scope].name.lower()
-                raise AccessRefused(f"the scope {scope} takes the role {needed}; {wanted.person} is {role.name.lower()}")
+                raise AccessRefused(
+                    f"the scope {scope} takes the role {needed}; {wanted.person} is {role.name.lower()}"
+                )
         longest_ns = self._access.rules.token_ns
         if not MINUTE_NS <= wanted.life_ns <= longest_ns:
             raise AccessRefused(f"a token lives from 1 minute to {longest_ns // DAY_NS} days")

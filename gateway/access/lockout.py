@@ -43,11 +43,11 @@ def fail(connection: Connection, key: str, now_ns: int) -> tuple[int, int]:
     """Count a failure; how many there are by now, and the wait that begins, 0 = none. During a wait none counts."""
     row = connection.execute(select(failures).where(failures.c.key == key)).first()
     if row is not None and row.locked_until_ns > now_ns:
-        return row.count, 0
+        return int(row.failed), 0
     is_fresh = row is not None and now_ns - max(row.last_ns, row.locked_until_ns) < FORGOTTEN_AFTER_NS
-    count = row.count + 1 if row is not None and is_fresh else 1
+    count = row.failed + 1 if row is not None and is_fresh else 1
     wait = min(LONGEST_WAIT_NS, FIRST_WAIT_NS << min(count - FREE, 20)) if count >= FREE else 0
-    values = {"count": count, "last_ns": now_ns, "locked_until_ns": now_ns + wait if wait else 0}
+    values = {"failed": count, "last_ns": now_ns, "locked_until_ns": now_ns + wait if wait else 0}
     if row is None:
         connection.execute(failures.insert().values(key=key, **values))
     else:

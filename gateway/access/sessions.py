@@ -106,9 +106,7 @@ def end_all_but(connection: Connection, persons: list[str]) -> None:
     connection.execute(delete(sessions).where(sessions.c.person.not_in(persons)))
 
 
-def listed(
-    connection: Connection, person: str, *, now_ns: int, idle_ns: int, lock_down_ns: int
-) -> list[SessionView]:
+def listed(connection: Connection, person: str, *, now_ns: int, idle_ns: int, lock_down_ns: int) -> list[SessionView]:
     """Sessions that are alive, newest first: of a person, or all."""
     asked = (
         select(sessions)

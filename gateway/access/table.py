@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from domain.access import Scope, scope_of
+from domain.access import Scope, VerbRule, scope_of
 from domain.settings import RoleName
 from gateway.limits import Rate
 
@@ -48,18 +48,6 @@ class Rule(Struct, frozen=True, kw_only=True):
     """An admin's affair: where votes need codes, its session has given one lately."""
 
 
-class VerbRule(Struct, frozen=True, kw_only=True):
-    """What the table needs to know of a verb; the control room judges every use again."""
-
-    role: RoleName
-    changes: bool
-    """False: it only looks."""
-    by_person: bool = False
-    """Never by a token: votes, one-time codes, links and tokens."""
-    stops: bool = False
-    """It stops trading: never limited."""
-
-
 OPEN: Final = Rule(role=None, scope=None, rate=Rate.OPEN)
 FILE: Final = Rule(role=None, scope=None, rate=Rate.OPEN)
 PAGE: Final = Rule(scope=None, rate=Rate.OPEN, is_page=True)
@@ -83,6 +71,7 @@ ROUTES: Final[Mapping[tuple[str, str], Rule]] = MappingProxyType(
         ),
         ("POST", "/logout"): Rule(scope=None, csrf=Csrf.FORM, rate=Rate.WRITE, body_bytes=KIB),
         ("GET", "/"): PAGE,
+        ("GET", "/next"): PAGE,
         ("POST", f"{API}/step-up"): Rule(scope=None, csrf=Csrf.HEADER, rate=Rate.LOGIN, body_bytes=KIB),
         ("POST", f"{API}/ticket"): Rule(csrf=Csrf.HEADER, rate=Rate.SOCKET, body_bytes=KIB),
         ("GET", f"{API}/me"): LOOK,
@@ -92,7 +81,7 @@ ROUTES: Final[Mapping[tuple[str, str], Rule]] = MappingProxyType(
         ("WS", "/ws/feed"): SOCKET,
         ("GET", "/static/{path:path}"): FILE,
         ("GET", "/_nicegui/{path:path}"): PAGE,
-        ("GET", "/_nicegui_ws/{path:path}"): PAGE,
+        ("GET", "/_nicegui_ws/{path:path}"): Rule(scope=None, rate=Rate.OPEN),
         ("POST", "/_nicegui_ws/{path:path}"): Rule(scope=None, csrf=Csrf.FORM, rate=Rate.OPEN, body_bytes=64 * KIB),
         ("WS", "/_nicegui_ws/{path:path}"): Rule(scope=None, csrf=Csrf.FORM, rate=Rate.SOCKET),
         **{
@@ -117,9 +106,7 @@ class Table:
     ) -> None:
         self._verbs = verbs
         self._exact = {key: rule for key, rule in routes.items() if "{" not in key[1]}
-        self._patterns = [
-            (method, pattern_of(path), rule) for (method, path), rule in routes.items() if "{" in path
-        ]
+        self._patterns = [(method, pattern_of(path), rule) for (method, path), rule in routes.items() if "{" in path]
 
     def find(self, method: str, path: str) -> Rule | None:
         """The rule of a request, None when it is refused. HEAD is GET without the answer's body; a WebSocket is WS."""

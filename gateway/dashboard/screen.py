@@ -9,7 +9,7 @@ import structlog
 from nicegui import ui
 
 from domain.commands import Command
-from gateway.auth import Session
+from gateway.access.caller import Caller
 from gateway.dashboard.chart import EquityChart
 from gateway.dashboard.console import ConsolePanel
 from gateway.dashboard.formats import breaker_trouble, venue_trouble
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 class Screen:
     """A tab of a session; `person` is who its actions carry."""
 
-    def __init__(self, gateway: Gateway, session: Session) -> None:
+    def __init__(self, gateway: Gateway, session: Caller) -> None:
         self.gateway = gateway
         self.session = session
         self.person = session.person

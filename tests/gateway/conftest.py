@@ -2,20 +2,31 @@
 
 import asyncio
 import contextlib
+import re
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
 
 from domain.commands import Actor
 from domain.settings import Environment
+from bot.rules import verb_rules
+from gateway.access.access import Access
+from gateway.access.database import open_file
+from gateway.access.doors import Doors
+from gateway.access.table import Table
 from gateway.app import create_app
-from gateway.auth import Auth
 from gateway.desk_source import DeskSource
 from gateway.gateway import GatewayConfig
+from gateway.guard import CSRF_HEADER, Front
+from gateway.limits import Limits, Rate
 from gateway.server import GatewayServer
 from tests.gateway.engine import Engine
+
+SCRAPE = "the-scraper's-token-of-the-tests"
 
 
 @dataclass
@@ -23,7 +34,8 @@ class Running:
     """A served gateway and what it was made of."""
 
     engine: Engine
-    auth: Auth
+    access: Access
+    doors: Doors
     server: GatewayServer
     said: list[tuple[Actor, str]]
     unhealthy: list[str]
@@ -34,18 +46,29 @@ class Running:
 
     @property
     def origin(self) -> dict[str, str]:
-        return {"Origin": self.url}
+        return {"Origin": self.url, CSRF_HEADER: "tests"}
 
     async def log_in(self, client: httpx.AsyncClient, person: str = "tina") -> None:
-        token = self.auth.new_link(person).removeprefix("/login/")
-        answer = await client.post("/login", data={"token": token}, headers=self.origin)
+        answer = await self.press(client, await self.access.new_link(person))
         assert answer.status_code == 303, answer.text
+
+    async def press(self, client: httpx.AsyncClient, link: str) -> httpx.Response:
+        """Open a login link and press its button."""
+        page = await client.get(link)
+        fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.text))
+        return await client.post("/login", data=fields, headers=self.origin)
 
 
 @contextlib.asynccontextmanager
-async def serve(engine: Engine, environment: Environment = Environment.PAPER) -> AsyncIterator[Running]:
-    """Serve an engine's desk on a free port until the context ends."""
-    auth = Auth()
+async def serve(
+    engine: Engine, environment: Environment = Environment.PAPER, limits: Limits | None = None
+) -> AsyncIterator[Running]:
+    """Serve an engine's desk on a free port until the context ends; without `limits` nothing is limited."""
+    folder = tempfile.TemporaryDirectory(prefix="moondev-access-")
+    database = open_file(Path(folder.name))
+    access = Access(lambda: database)
+    doors = Doors(access, engine.desk.report, engine.desk.persons)
+    engine.room.access = doors.accounts
     said: list[tuple[Actor, str]] = []
     unhealthy: list[str] = []
 
@@ -55,14 +78,25 @@ async def serve(engine: Engine, environment: Environment = Environment.PAPER) ->
 
     config = GatewayConfig(environment=environment, refresh_s=0.1, chart_refresh_s=0.2)
     source = DeskSource(engine.desk, engine.run, engine.say)
-    app = create_app(engine.desk, console, config, auth, source, lambda: unhealthy)
-    made = Running(engine=engine, auth=auth, server=GatewayServer(app, port=0), said=said, unhealthy=unhealthy)
+    front = Front(
+        access=access,
+        table=Table(verb_rules()),
+        limits=limits or Limits(dict.fromkeys(Rate, 1e6)),
+        scrape=SCRAPE,
+        codes_needed=lambda: engine.desk.codes_needed,
+    )
+    app = create_app(engine.desk, console, config, front, source, lambda: unhealthy)
+    server = GatewayServer(app, port=0)
+    doors.address = server.url
+    made = Running(engine=engine, access=access, doors=doors, server=server, said=said, unhealthy=unhealthy)
     task = asyncio.create_task(made.server.run())
     try:
         yield made
     finally:
         await made.server.aclose()
         await asyncio.wait_for(task, 20)
+        access.close()
+        folder.cleanup()
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ class Visit:
 
     async def log_in(self, person: str = "tina") -> Page:
         page = await self.page()
-        await page.goto(self.running.url + self.running.auth.new_link(person))
+        await page.goto(self.running.url + await self.running.access.new_link(person))
         await page.get_by_role("button", name="Log in").click()
         await expect(page.locator(".tile-value").first).not_to_have_text("\N{EN DASH}")
         return page
@@ -189,7 +189,7 @@ async def test_the_console_speaks_the_verbs_of_the_chats(visit: Visit):
 
 async def test_a_second_use_of_the_link_is_refused(visit: Visit):
     page = await visit.page()
-    link = visit.running.url + visit.running.auth.new_link("tina")
+    link = visit.running.url + await visit.running.access.new_link("tina")
     await page.goto(link)
     await page.get_by_role("button", name="Log in").click()
     await expect(page.locator(".tile-value").first).to_be_visible()
