@@ -203,7 +203,7 @@ class Service:
 
     def _open_gateway(self) -> GatewayServer:
         """The dashboard's server, bound to its address."""
-        from bot.console import by_name
+        from bot.remote import RemoteRoom
         from bot.rules import verb_rules
         from gateway.access.doors import AccessSetup, Doors, address_of, open_access, open_front
         from gateway.app import create_app
@@ -218,7 +218,7 @@ class Service:
         self.chat.room.access = self.doors.accounts
         self.runtime.lock_down.on_begin = access.lock_down
         front = open_front(access, setup, self.runtime.data, verb_rules(), lambda: desk.codes_needed)
-        source = DeskSource(desk, *by_name(self.chat.room))
+        source = DeskSource(desk, RemoteRoom(self.chat.room))
         page = create_app(desk, self.console, look, front, source, self.runtime.problems)
         server = GatewayServer(page, self.config.gateway.host, self.config.gateway.port)
         self.doors.address = address_of(setup, self.config.gateway.host, server.port)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-import msgspec
 import structlog
 
-from bot.message import Message, failure
+from bot.message import failure
 from bot.render import plain
-from bot.verbs import VERBS, run_line, run_verb
-from domain.answer import Answer, NotKnown
+from bot.verbs import VERBS, run_line
 from domain.commands import Actor
 from domain.errors import MoonDevError
 
@@ -38,28 +36,6 @@ def make_console(room: ControlRoom) -> Console:
             return plain(failure(type(error).__name__))
 
     return run
-
-
-Run: TypeAlias = Callable[[Actor, str, Mapping[str, str], str], Awaitable[Answer]]
-Say: TypeAlias = Callable[[Actor, str, str], Awaitable[Answer]]
-
-
-def by_name(room: ControlRoom) -> tuple[Run, Say]:
-    """For programs: a verb by its name with named arguments, and a typed line, each with a request id."""
-
-    def answer(message: Message) -> Answer:
-        return Answer(ok=message.ok, text=plain(message), message=msgspec.json.encode(message))
-
-    async def run(actor: Actor, name: str, arguments: Mapping[str, str], request_id: str) -> Answer:
-        row = next((verb for verb in VERBS if verb.name.replace(" ", "-") == name), None)
-        if row is None:
-            raise NotKnown(f"There is no verb {name!r}")
-        return answer(await run_verb(room, actor, row, dict(arguments), request_id))
-
-    async def say(actor: Actor, line: str, request_id: str) -> Answer:
-        return answer(await run_line(room, actor, line, request_id))
-
-    return run, say
 
 
 async def repl(

@@ -54,6 +54,12 @@ FIRST: Final = ("status", "positions", "orders", "pnl", "order", "halt", "pendin
 """What people look for first."""
 
 
+def topic_of(name: str) -> str:
+    """Under which topic help shows a verb."""
+    first = name.partition(" ")[0]
+    return next((topic for topic, names in TOPICS.items() if first in names), "More")
+
+
 def may(person: Person, verb: Verb) -> bool:
     """Whether a verb is offered to a person."""
     return not verb.hidden and person.role >= verb.role

@@ -12,10 +12,12 @@ from bot.rows import person_ids, reads
 from bot.times import clock_in, local_text, zone_short
 from domain.errors import MoonDevError
 from domain.facts import Severity
-from domain.record_views import CommandRow
+from domain.health import health_of
+from domain.record_views import CommandRow, PartView
 from domain.settings import RoleName
 
 if TYPE_CHECKING:
+    from bot.room import ControlRoom
     from engine.desk import Desk
 
 MOST_ROWS: Final = 500
@@ -95,31 +97,20 @@ async def keys(call: Call) -> Message:
 async def health(call: Call) -> Message:
     """Every part of the service in a line: what is connected, what waits, what lags."""
     desk = call.desk
-    status, (ready, reasons) = desk.status(), desk.ready()
-    rows = [("service", ready, "ready" if ready else "; ".join(reasons))]
-    rows += [(part.name, part.ok, part.text) for part in desk.records.parts()]
-    rows += [_data(call)]
-    rows += [(venue.venue, venue.connected, venue.detail or "connected") for venue in desk.venues()]
-    rows += [(door.name, door.ok, door.text) for door in status.doors]
-    waiting = call.room.outbox.waiting()
-    rows += [("outbox", waiting < MANY_LETTERS, f"{waiting} messages wait to be sent")]
-    rows += [("unknown orders", not status.unknown_orders, str(status.unknown_orders))]
-    rows += [(f"breaker {row.name}", False, row.state.replace("_", " ")) for row in status.breakers]
-    bad = [name for name, ok, _ in rows if not ok]
-    pairs = Pairs(tuple((name, text if ok else f"NOT WELL: {text}") for name, ok, text in rows))
-    title = f"Health: {len(bad)} of {len(rows)} not well" if bad else f"Health: all {len(rows)} parts well"
+    found = health_of(desk.status(), desk.ready(), desk.venues(), desk.records.parts(), parts(call.room)).parts
+    bad = [part for part in found if not part.ok]
+    pairs = Pairs(tuple((part.name, part.text if part.ok else f"NOT WELL: {part.text}") for part in found))
+    title = f"Health: {len(bad)} of {len(found)} not well" if bad else f"Health: all {len(found)} parts well"
     return Message(title=title, blocks=(pairs,), severity=Severity.WARNING if bad else Severity.INFO)
 
 
 MANY_LETTERS: Final = 100
 
 
-def _data(call: Call) -> tuple[str, bool, str]:
-    feeds = call.desk.status().feeds
-    live = sum(feed.state == "live" for feed in feeds)
-    oldest = max((feed.age_ms for feed in feeds if feed.age_ms is not None), default=None)
-    age = "" if oldest is None else f", the oldest {age_text(oldest / 1000)} old"
-    return "market data", live == len(feeds), f"{live} of {len(feeds)} feeds live{age}"
+def parts(room: ControlRoom) -> tuple[PartView, ...]:
+    """How the control room's own parts are."""
+    waiting = room.outbox.waiting()
+    return (PartView(name="outbox", ok=waiting < MANY_LETTERS, text=f"{waiting} messages wait to be sent"),)
 
 
 def _levels(_: Desk) -> tuple[str, ...]:

@@ -22,4 +22,6 @@ class Answer(Struct, frozen=True, kw_only=True):
     text: str
     """The whole answer in plain text, as the terminal shows it."""
     message: bytes = b"{}"
-    """The same as JSON (a `bot.message.Message`: title, blocks, severity, stamp, buttons, file), to be drawn."""
+    """The same as JSON, to be drawn: a `domain.verb_views.MessageView`."""
+    is_secret: bool = False
+    """It holds a code: kept nowhere."""

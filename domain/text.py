@@ -1,4 +1,4 @@
-"""Text that strangers' code or files gave, made fit for events, logs and answers: it can always be encoded."""
+"""Text that strangers' code or files gave, made fit for events, logs and answers; and durations in words."""
 
 from __future__ import annotations
 
@@ -20,3 +20,13 @@ def plain(text: object, most: int = MOST_TEXT) -> str:
 def error_text(error: BaseException) -> str:
     """An error of a stranger's code with its kind."""
     return f"{plain(type(error).__name__, 80)}: {plain(error)}"
+
+
+def age_text(seconds: float) -> str:
+    """A duration in the largest unit that keeps it readable: `120 ms`, `4 s`, `12 min`, `3.5 h`, `2.1 d`."""
+    if seconds < 1:
+        return f"{max(seconds, 0) * 1000:.0f} ms"
+    for limit, unit, size, digits in ((120, "s", 1, 0), (7200, "min", 60, 0), (172_800, "h", 3600, 1)):
+        if seconds < limit:
+            return f"{seconds / size:.{digits}f} {unit}"
+    return f"{seconds / 86_400:.1f} d"

@@ -4,7 +4,7 @@
     GET  /metrics                                           Prometheus; with the token of the file metrics.token
     GET  /api/v1/status|positions|orders|strategies|pnl|pending|venues|breakers|trades|equity|risk|stress
     POST /api/v1/command  {"line": "/status", "person": ""}
-    WS   /ws/feed                                           see gateway/feed.py
+    WS   /ws/feed                                           see docs/api.md
 
 Amounts are strings of decimals, times are nanoseconds UTC (beyond 2**53: read them as integers, not doubles).
 """
@@ -20,6 +20,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.access.caller import Caller
 from gateway.feed import serve_feed
 from gateway.gateway import Gateway, NotAllowed
 from gateway.metrics import CONTENT_TYPE, exposition
@@ -171,7 +172,13 @@ async def command(request: Request, body: CommandLine) -> Response:
 @router.websocket("/ws/feed")
 async def feed(socket: WebSocket) -> None:
     """A snapshot, then facts as they happen."""
-    await serve_feed(socket, socket.state.gateway, socket.state.caller)
+    gateway: Gateway = socket.state.gateway
+    caller: Caller = socket.state.caller
+
+    async def alive() -> bool:
+        return await gateway.still(caller)
+
+    await serve_feed(socket, gateway.hub, caller.key, alive)
 
 
 @router.api_route("/api/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)

@@ -21,6 +21,8 @@ from gateway.dashboard.assets import Assets, page
 from gateway.gateway import Console, Gateway, GatewayConfig, Health, Reader
 from gateway.guard import Front, Guard
 from gateway.headers import SecurityHeaders
+from gateway.hot import HotSource
+from gateway.hub import Hub
 from gateway.source import Source
 
 MAX_BODY_BYTES = 64 * 1024
@@ -46,7 +48,7 @@ def create_app(
     """Make the app that serves a desk; `health` adds reasons of its own to /health/ready."""
     from gateway.dashboard import dashboard_app
 
-    activity = Activity(desk)
+    activity, hub = Activity(desk), Hub(source)
     gateway = Gateway(
         desk=desk,
         console=console,
@@ -56,18 +58,25 @@ def create_app(
         health=health,
         reader=Reader(desk, config),
         activity=activity,
-        source=source,
+        source=HotSource(source, hub),
+        hub=hub,
     )
     dashboard = dashboard_app()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        following = asyncio.create_task(activity.run(), name="gateway activity")
+        beside = [
+            asyncio.create_task(activity.run(), name="gateway activity"),
+            asyncio.create_task(hub.run(), name="gateway feed"),
+        ]
         async with dashboard.router.lifespan_context(dashboard):
             yield
-        following.cancel()
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan, max_body_size=MAX_BODY_BYTES)
+    app.state.hub = hub
     app.add_exception_handler(RequestValidationError, api.misunderstood)
     app.include_router(login.router)
     app.include_router(api.router)

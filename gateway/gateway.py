@@ -36,6 +36,7 @@ from gateway.access.access import Access
 from gateway.access.caller import Caller
 from gateway.access.network import Network
 from gateway.activity import Activity
+from gateway.hub import Hub
 from gateway.source import Source
 
 Console: TypeAlias = Callable[[Actor, str], Awaitable[str]]
@@ -164,6 +165,7 @@ class Gateway:
     reader: Reader
     activity: Activity
     source: Source
+    hub: Hub
 
     async def still(self, caller: Caller) -> bool:
         """Tell whether a caller may go on: who holds a connection open asks every other second.

@@ -168,7 +168,7 @@ async def step_up(request: Request, body: Code) -> Response:
         await access.before_code(caller.identity, caller.ip)
     except MustWait as wait:
         return refuse(429, "locked", f"{wait}", wait_s=wait.wait_s)
-    answer = await gateway.source.run(caller.actor(), "stepup", {"code": body.code}, f"step-up:{uuid.uuid4().hex}")
+    answer = await gateway.source.say(caller.actor(), f"/stepup {body.code}", f"step-up:{uuid.uuid4().hex}")
     is_left = await access.after_code(caller.identity, caller.ip, is_right=answer.ok)
     if answer.ok:
         return JSONResponse({"until_ns": access.now_ns() + access.rules.step_up_ns})

@@ -18,6 +18,8 @@ from fastapi import FastAPI
 from domain.errors import ConfigError
 from domain.loopback import NOT_LOOPBACK, is_loopback
 from gateway.connection import Connection
+from gateway.hub import MOST_CLIENTS
+from gateway.pipe import FeedProtocol
 
 RESTART_S = 5.0
 TCP = socket.IPPROTO_TCP
@@ -26,7 +28,7 @@ SHUTDOWN_S = 2
 
 UVICORN: dict[str, Any] = {
     "http": Connection,
-    "ws": "websockets-sansio",
+    "ws": FeedProtocol,
     "ws_max_size": 64 * 1024,
     "ws_per_message_deflate": False,
     "access_log": False,  # its lines would carry login tokens
@@ -34,7 +36,7 @@ UVICORN: dict[str, Any] = {
     "log_level": "warning",
     "proxy_headers": False,
     "server_header": False,
-    "limit_concurrency": 256,
+    "limit_concurrency": MOST_CLIENTS + 256,  # of the live feed, and of everything else
     "timeout_graceful_shutdown": SHUTDOWN_S,
 }
 

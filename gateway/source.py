@@ -33,8 +33,14 @@ class Frame(Struct, frozen=True, kw_only=True):
     """One piece of news for the live feed. `name` is the view's for `view`, the fact's kind for `fact`."""
 
     kind: str
-    """`view`: a view that changed, whole; `fact`: something that happened; `market`: what a watched topic shows now;
-    `gap`: news was lost, what is shown is read anew."""
+    """What it is:
+
+    view     a view that changed, whole
+    whole    every pushed view has been told once
+    fact     something that happened
+    market   what a watched topic shows now
+    gap      news was lost: what is shown is read anew
+    """
     name: str
     data: bytes
     """JSON."""

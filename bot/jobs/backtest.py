@@ -146,16 +146,18 @@ def _state(call: Call, job: Job) -> str:
     return f"{job.state}, {age_text((job.ended_ns - job.started_ns) / 1e9)}"
 
 
+def figures_of(output: str) -> tuple[tuple[str, str], ...]:
+    """Names and values of what `moondev backtest` printed, without what is for engineers."""
+    rows = ((line[:NAME_WIDTH].strip(), line[NAME_WIDTH:].strip()) for line in output.splitlines())
+    return tuple((name, text) for name, text in rows if text and name not in LEFT_OUT)
+
+
 async def shown(room: ControlRoom, job: Job, output: str, file: Path) -> Message:
     """What a finished backtest has to show: its figures, and the curve of equity. Raises `ValueError`, `OSError`."""
-    figures: list[tuple[str, str]] = []
-    for line in output.splitlines():
-        name, text = line[:NAME_WIDTH].strip(), line[NAME_WIDTH:].strip()
-        if text and name not in LEFT_OUT:
-            figures.append((name, text))
+    figures = figures_of(output)
     if not figures:
         raise ValueError("nothing was printed")
-    blocks: list[Block] = [Text(job.words), Pairs(tuple(figures))]
+    blocks: list[Block] = [Text(job.words), Pairs(figures)]
     pictures: tuple[Picture, ...] = ()
     try:
         sheet = await asyncio.to_thread(sheet_of, file, room.zone(job.person))

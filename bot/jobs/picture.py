@@ -79,13 +79,17 @@ def _falls(samples: list[tuple[int, Decimal]]) -> list[tuple[int, Decimal]]:
 
 
 def _thin(points: list[tuple[int, Decimal]]) -> tuple[list[int], list[float]]:
-    """Times and values, of many points the lowest and highest of each stretch, and both ends."""
+    kept = thinned(points)
+    return [ts_ns for ts_ns, _ in kept], [float(value) for _, value in kept]
+
+
+def thinned(points: list[tuple[int, Decimal]]) -> list[tuple[int, Decimal]]:
+    """Of many points the lowest and highest of each stretch, and both ends."""
+    if not points:
+        return []
     stretch = max(1, math.ceil(len(points) / (MOST_POINTS / 2)))
-    kept: list[tuple[int, Decimal]] = [points[0]]
+    kept = {points[0], points[-1]}
     for start in range(0, len(points), stretch):
         part = points[start : start + stretch]
-        low, high = min(part, key=lambda point: point[1]), max(part, key=lambda point: point[1])
-        kept += sorted({low, high})
-    kept.append(points[-1])
-    kept = sorted(set(kept))
-    return [ts_ns for ts_ns, _ in kept], [float(value) for _, value in kept]
+        kept |= {min(part, key=lambda point: point[1]), max(part, key=lambda point: point[1])}
+    return sorted(kept)

@@ -30,6 +30,8 @@ FIRST_EDIT_S, EDIT_EVERY_S = 3.0, 15.0
 MOST_WAITING, MOST_EACH = 5, 2
 KEPT_RESULTS = 20
 OPEN = ("waiting", "running")
+NO_NUMBER = 1 << 62
+"""Larger than any."""
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -116,9 +118,9 @@ class Jobs:
         self._news.set()
         return added
 
-    async def last(self, count: int = 10) -> list[Job]:
-        """The newest jobs, newest first."""
-        return await self._read("select * from jobs order by id desc limit ?", count)
+    async def last(self, count: int = 10, before: int = 0) -> list[Job]:
+        """The newest jobs, newest first; with `before` those of a lower number."""
+        return await self._read("select * from jobs where id < ? order by id desc limit ?", before or NO_NUMBER, count)
 
     async def get(self, number: int) -> Job | None:
         """One job."""
@@ -139,6 +141,14 @@ class Jobs:
             return await self._show(job, await asyncio.to_thread(output.read_text, "utf-8"), file)
         except (OSError, ValueError):
             return None
+
+    async def report(self, job: Job) -> tuple[str, bytes]:
+        """What a finished job printed, and its result file; empty where they are not kept (any more)."""
+        output, file = self._folder / f"{job.id}.txt", self._folder / f"{job.id}.json"
+        try:
+            return await asyncio.to_thread(lambda: (output.read_text("utf-8"), file.read_bytes()))
+        except (OSError, ValueError):
+            return "", b""
 
     async def run(self) -> None:
         """Say what a restart has interrupted, then work until cancelled."""

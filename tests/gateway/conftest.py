@@ -10,10 +10,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from bot.rules import verb_rules
 from domain.commands import Actor
 from domain.settings import Environment
-from bot.rules import verb_rules
+from gateway import hub as hub_module
 from gateway.access.access import Access
 from gateway.access.database import open_file
 from gateway.access.doors import Doors
@@ -22,9 +24,11 @@ from gateway.app import create_app
 from gateway.desk_source import DeskSource
 from gateway.gateway import GatewayConfig
 from gateway.guard import CSRF_HEADER, Front
+from gateway.hub import Hub
 from gateway.limits import Limits, Rate
 from gateway.server import GatewayServer
 from tests.gateway.engine import Engine
+from tests.gateway.stage import Stage
 
 SCRAPE = "the-scraper's-token-of-the-tests"
 
@@ -37,8 +41,14 @@ class Running:
     access: Access
     doors: Doors
     server: GatewayServer
+    app: FastAPI
     said: list[tuple[Actor, str]]
     unhealthy: list[str]
+
+    @property
+    def hub(self) -> Hub:
+        hub: Hub = self.app.state.hub
+        return hub
 
     @property
     def url(self) -> str:
@@ -77,7 +87,7 @@ async def serve(
         return await engine.console(actor, line)
 
     config = GatewayConfig(environment=environment, refresh_s=0.1, chart_refresh_s=0.2)
-    source = DeskSource(engine.desk, engine.run, engine.say)
+    source = DeskSource(engine.desk, engine.remote)
     front = Front(
         access=access,
         table=Table(verb_rules()),
@@ -88,7 +98,7 @@ async def serve(
     app = create_app(engine.desk, console, config, front, source, lambda: unhealthy)
     server = GatewayServer(app, port=0)
     doors.address = server.url
-    made = Running(engine=engine, access=access, doors=doors, server=server, said=said, unhealthy=unhealthy)
+    made = Running(engine=engine, access=access, doors=doors, server=server, app=app, said=said, unhealthy=unhealthy)
     task = asyncio.create_task(made.server.run())
     try:
         yield made
@@ -119,3 +129,15 @@ async def tina(running: Running) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=running.url) as client:
         await running.log_in(client)
         yield client
+
+
+@pytest.fixture
+async def stage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    """A hub that runs, quicker than in earnest."""
+    for name in ("TICK_S", "RETRY_S", "CHECK_S"):
+        monkeypatch.setattr(hub_module, name, 0.01)
+    made = Stage()
+    task = asyncio.create_task(made.hub.run())
+    yield made
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from bot.console import by_name
+from bot.remote import RemoteRoom
 from bot.render import plain
 from bot.room import ControlRoom
 from bot.store import OpsStore
@@ -24,6 +24,7 @@ from engine.desk import Desk
 from engine.strategies import registry
 from exchanges.paper.exchange import PaperExchange
 from research.driver import Driver
+from tests.bot.world import source_of
 
 SECOND_NS = 1_000_000_000
 
@@ -55,9 +56,16 @@ class Engine:
             lambda spec: registry.load(spec.kind).strategy.build(spec.instruments, spec.params),
             on_facts=lambda facts: self.desk.publish(facts),  # noqa: PLW0108 - the desk is made below
         )
-        self.desk = Desk(self.driver.core, self.put, self, market="simulated (seed 7)", strategy_kinds=registry.kinds)
+        self.desk = Desk(
+            self.driver.core,
+            self.put,
+            self,
+            market="simulated (seed 7)",
+            strategy_kinds=registry.kinds,
+            source_of=source_of,
+        )
         self.room = ControlRoom(self.desk, OpsStore(Path("not-opened")))
-        self.run, self.say = by_name(self.room)
+        self.remote = RemoteRoom(self.room)
         self._tape = market.events()
         self._ids = itertools.count(1)
         self.driver.start(market.start_ts_ns)
