@@ -119,7 +119,6 @@ class Guard:
         if not isinstance(found, Caller):
             return found
         state["caller"] = found
-        state["session"] = found  # the name that the old pages know
         if rule is None:
             return refuse(404, "not_found", "There is nothing here for anybody")
         if (refusal := self._may(headers, found, rule)) is not None:

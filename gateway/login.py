@@ -38,7 +38,8 @@ AGENT_LENGTH: Final = 200
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex"><title>{product}</title><link rel="icon" href="data:,">
+<meta name="robots" content="noindex"><title>{product}</title>
+<link rel="icon" href="/static/style/moon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/static/style/login.css">
 </head><body><main><h1>{product}</h1>{content}</main></body></html>
 """

@@ -189,13 +189,6 @@ class Access(Stored):
             self.believe(known.key, await self.read(lambda connection: self._by_id(connection, known.key))) is not None
         )
 
-    def alive_now(self, known: Identity) -> bool:
-        """As `alive`, in this thread: for the old pages, which cannot wait."""
-        if self.still(known.key) is not None:
-            return True
-        find = self.session_in if known.kind is Kind.SESSION else self._by_id
-        return self.believe(known.key, self.now(lambda connection: find(connection, known.key), False)) is not None
-
     def _by_id(self, connection: Connection, key: str) -> Identity | None:
         row = tokens.by_id(connection, key)
         is_active = tokens.state(row, self.now_ns(), self.locked_ns(connection)) == "active"

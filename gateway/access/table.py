@@ -49,7 +49,6 @@ class Rule(Struct, frozen=True, kw_only=True):
 
 
 OPEN: Final = Rule(role=None, scope=None, rate=Rate.OPEN)
-FILE: Final = Rule(role=None, scope=None, rate=Rate.OPEN)
 PAGE: Final = Rule(scope=None, rate=Rate.OPEN, is_page=True)
 LOOK: Final = Rule()
 HEAVY: Final = Rule(rate=Rate.HEAVY)
@@ -71,7 +70,6 @@ ROUTES: Final[Mapping[tuple[str, str], Rule]] = MappingProxyType(
         ),
         ("POST", "/logout"): Rule(scope=None, csrf=Csrf.FORM, rate=Rate.WRITE, body_bytes=KIB),
         ("GET", "/"): PAGE,
-        ("GET", "/next"): PAGE,
         ("POST", f"{API}/step-up"): Rule(scope=None, csrf=Csrf.HEADER, rate=Rate.LOGIN, body_bytes=KIB),
         ("POST", f"{API}/ticket"): Rule(csrf=Csrf.HEADER, rate=Rate.SOCKET, body_bytes=KIB),
         ("GET", f"{API}/me"): LOOK,
@@ -79,11 +77,8 @@ ROUTES: Final[Mapping[tuple[str, str], Rule]] = MappingProxyType(
         ("POST", f"{API}/line"): BY_PERSON,
         ("POST", VERB_ROUTE): Rule(scope=Scope.TRADE, csrf=Csrf.HEADER, rate=Rate.WRITE, body_bytes=64 * KIB),
         ("WS", "/ws/feed"): SOCKET,
-        ("GET", "/static/{path:path}"): FILE,
-        ("GET", "/_nicegui/{path:path}"): PAGE,
-        ("GET", "/_nicegui_ws/{path:path}"): Rule(scope=None, rate=Rate.OPEN),
-        ("POST", "/_nicegui_ws/{path:path}"): Rule(scope=None, csrf=Csrf.FORM, rate=Rate.OPEN, body_bytes=64 * KIB),
-        ("WS", "/_nicegui_ws/{path:path}"): Rule(scope=None, csrf=Csrf.FORM, rate=Rate.SOCKET),
+        ("GET", "/static/style/{path:path}"): OPEN,
+        ("GET", "/static/{path:path}"): Rule(scope=None, rate=Rate.OPEN),
         **{
             ("GET", f"{API}/{name}"): LOOK
             for name in (

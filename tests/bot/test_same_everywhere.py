@@ -102,14 +102,14 @@ SCRIPT = (
     ("vera", "/subscribe pnl every 5m"),
     ("vera", "/unsubscribe pnl"),
     ("vera", "/timezone"),
-    ("vera", "/link"),
-    ("vera", "/unlink discord"),
     ("vera", "/tokens list"),
     ("vera", "/tokens create grafana read 90d"),
     ("vera", "/tokens revoke T1"),
     ("adam", "/tokens resume T1 123456"),
     ("vera", "/sessions list"),
     ("vera", "/sessions end"),
+    ("vera", "/link"),
+    ("vera", "/unlink discord"),
 )
 
 

@@ -86,7 +86,7 @@ async def serve(
         said.append((actor, line))
         return await engine.console(actor, line)
 
-    config = GatewayConfig(environment=environment, refresh_s=0.1, chart_refresh_s=0.2)
+    config = GatewayConfig(environment=environment)
     source = DeskSource(engine.desk, engine.remote)
     front = Front(
         access=access,
