@@ -2,7 +2,7 @@
 //
 //   const answer = await act("cancel", {id: "4f2a"})          POST /api/v1/verbs/cancel
 //   const answer = await say("/status")                        POST /api/v1/line, as typed; shows nothing by itself
-//      answer = {ok, text, message, actions}   `ok` false is a refusal, in words; null when it could not be sent
+//      answer = {ok, text, message, actions: [{label, verb, arguments, is_refusal}]}   `ok` false is a refusal, in words; null when it could not be sent
 //   act(verb, arguments, {title, quiet, brief})    `quiet` shows neither dialog nor toast, `brief` a toast if all is well
 //
 // An answer that asks (its `actions`: Confirm, Cancel, Approve, Deny, ...) opens a dialog with what it says and a countdown;
@@ -53,13 +53,14 @@ function whoElse() {
 // A server without the routes for verbs has one for lines; it answers in plain text alone.
 async function sent(path, body, line, key) {
   try {
-    return await post(path, { ...body, ...whoElse() }, { key });
+    const answer = await post(path, { ...body, ...whoElse() }, { key });
+    return { ...answer, actions: answer.message?.actions ?? [] };
   } catch (problem) {
     if (problem.kind !== "missing" && problem.status !== 405) throw problem;
   }
   const { text } = await post("/api/v1/command", { line, ...whoElse() }, { key });
   const id = /\/confirm (C\d+) within/.exec(text)?.[1];
-  const actions = id ? [["Confirm", {}], ["Cancel", { answer: "no" }]].map(([label, more]) => ({ label, verb: "confirm", arguments: { id, ...more } })) : [];
+  const actions = id ? [["Confirm", {}], ["Cancel", { answer: "no" }]].map(([label, more]) => ({ label, verb: "confirm", arguments: { id, ...more }, is_refusal: Boolean(more.answer) })) : [];
   return { ok: !/refused|not understood/i.test(text), text, message: { blocks: [{ type: "code", text }] }, actions };
 }
 
@@ -98,9 +99,17 @@ function shown(title, answer, brief) {
 
 export function Message({ of, text }) {
   const blocks = of?.blocks ?? [];
-  if (!blocks.length) return html`<pre class="message-code">${text}</pre>`;
+  if (!blocks.length && !of?.pictures?.length && !of?.file) return html`<pre class="message-code">${text}</pre>`;
   return html`<div class=${`message ${of.severity ?? ""}`}>${blocks.map((block, i) => html`<${Block} key=${i} of=${block} />`)}
+    ${(of.pictures ?? []).map((one) => html`<img key=${one.name} class="message-picture" alt=${one.words} src=${`data:image/png;base64,${one.png}`} />`)}
+    ${of.file && html`<p><${Button} small onPress=${() => save(of.file)}>Save ${of.file.name}<//></p>`}
     ${of.stamp && html`<p class="message-stamp">${of.stamp}</p>`}</div>`;
+}
+
+function save({ name, text }) {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+  Object.assign(document.createElement("a"), { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
 function Block({ of }) {
@@ -131,7 +140,7 @@ function NotSent({ of: { title, problem, again }, close }) {
   <//>`;
 }
 
-const kindOf = ({ label, arguments: given = {} }) => (/deny|cancel|^no$/i.test(label) || given.answer === "no" ? "" : "primary");
+const kindOf = (action) => (action.is_refusal ? "" : "primary");
 
 function Question({ of: { title, answer, untilMs }, close }) {
   const [busy, setBusy] = useState(false);
