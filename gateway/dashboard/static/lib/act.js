@@ -18,7 +18,7 @@
 import { html, useState } from "../vendor/preact-htm.js";
 import { get, newKey, post } from "./api.js";
 import { cell, refreshAll, useCell, useNow } from "./store.js";
-import { Button, Dialog, Icon, toast } from "./ui.js";
+import { Bar, Button, Dialog, Icon, toast } from "./ui.js";
 
 const FRESH_MS = 30_000; // how long the service keeps a question; it judges, this only counts down
 const LONG = 160;
@@ -112,14 +112,22 @@ function save({ name, text }) {
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
+// The chats draw a bar with blocks of text; here it is one.
+function Words({ of }) {
+  const found = /^(.*?)\[?([\u2588\u2591]{10})\]?(.*)$/s.exec(of);
+  if (!found) return of;
+  const [, before, blocks, after] = found;
+  return html`${before}<${Bar} share=${blocks.split("\u2588").length / 10 - 0.1} title=${after.trim() || before.trim()} />${after}`;
+}
+
 function Block({ of }) {
-  if (of.type === "text") return html`<p class="message-text">${of.text}</p>`;
+  if (of.type === "text") return html`<p class="message-text"><${Words} of=${of.text} /></p>`;
   if (of.type === "code") return html`<pre class="message-code">${of.text}</pre>`;
-  if (of.type === "pairs") return html`<dl class="message-pairs">${of.rows.map(([name, value], i) => html`<div key=${i}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+  if (of.type === "pairs") return html`<dl class="message-pairs">${of.rows.map(([name, value], i) => html`<div key=${i}><dt>${name}</dt><dd><${Words} of=${value} /></dd></div>`)}</dl>`;
   const side = (i) => (i < (of.left ?? 1) ? undefined : "num");
   return html`<div class="table-box"><table class="message-table">
     <thead><tr>${of.columns.map((name, i) => html`<th key=${i} scope="col" class=${side(i)}>${name}</th>`)}</tr></thead>
-    <tbody>${of.rows.map((row, r) => html`<tr key=${r}>${row.map((value, i) => html`<td key=${i} class=${side(i)}>${value}</td>`)}</tr>`)}</tbody>
+    <tbody>${of.rows.map((row, r) => html`<tr key=${r}>${row.map((value, i) => html`<td key=${i} class=${side(i)}><${Words} of=${value} /></td>`)}</tr>`)}</tbody>
   </table></div>`;
 }
 

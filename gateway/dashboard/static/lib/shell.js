@@ -124,7 +124,8 @@ function Entry({ page, at, status }) {
 }
 
 function Side({ pages, at, status }) {
-  return html`<nav class="side" aria-label="Pages">${pages.map((page) => html`<${Entry} key=${page.id} page=${page} at=${at} status=${status} />`)}</nav>`;
+  return html`<nav class="side" aria-label="Pages">${pages.map((page) => html`<${Entry} key=${page.id} page=${page} at=${at} status=${status} />`)}
+    <p class="about">Charts: Lightweight Charts™ by TradingView</p></nav>`;
 }
 
 function Bottom({ pages, at, status }) {

@@ -150,10 +150,13 @@ function CandleChart({ data, seconds, market, fills }) {
   }, [key, theme]);
   useEffect(() => {
     const [up, down] = ["--up", "--down"].map(colour);
-    const first = bars[0]?.time ?? 0;
-    const marks = fills.map((fill) => ({ ...fill, time: Math.floor(secondsOf(fill.ts_ns) / seconds) * seconds })).filter((fill) => fill.time >= first)
-      .sort((a, b) => a.time - b.time).map((fill) => ({ time: fill.time, position: fill.side === "buy" ? "belowBar" : "aboveBar", shape: fill.side === "buy" ? "arrowUp" : "arrowDown", color: fill.side === "buy" ? up : down, size: 0.7 }));
-    drawn.current.markers.setMarkers(data.candles.length ? marks : []);
+    const marks = new Map(); // one arrow a bar and side, however many fills
+    for (const fill of fills) {
+      const time = Math.floor(secondsOf(fill.ts_ns) / seconds) * seconds;
+      const buy = fill.side === "buy";
+      if (time >= (bars[0]?.time ?? 0)) marks.set(`${time} ${fill.side}`, { time, position: buy ? "belowBar" : "aboveBar", shape: buy ? "arrowUp" : "arrowDown", color: buy ? up : down, size: 1 });
+    }
+    drawn.current.markers.setMarkers(data.candles.length ? [...marks.values()].sort((a, b) => a.time - b.time) : []);
   }, [fills, bars[0]?.time, seconds, theme]);
   const last = bars.at(-1);
   return html`<div class="chart" role="img" aria-label=${`Price chart, ${bars.length} bars, the last at ${(last?.close ?? last?.value ?? 0).toFixed(decimals)}; ${fills.length} own fills`}><div class="chart-canvas" aria-hidden="true" ref=${box}></div></div>`;
