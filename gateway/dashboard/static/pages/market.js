@@ -112,6 +112,17 @@ function withLive(bars, live, seconds) {
   return [...found.values()].sort((a, b) => a.time - b.time);
 }
 
+// Only what changed goes to the canvas: five times a second that is the last bar.
+function draw(now, bars) {
+  const before = now.bars ?? [];
+  const same = (a, b) => a && b && a.time === b.time && a.close === b.close && a.high === b.high && a.low === b.low && a.value === b.value;
+  const first = bars.findIndex((one, i) => !same(one, before[i]));
+  now.bars = bars;
+  if (first < 0 && bars.length === before.length) return;
+  if (!before.length || first < before.length - 1 || first < 0) now.series.setData(bars);
+  else for (const one of bars.slice(first)) now.series.update(one);
+}
+
 function levels(market) {
   if (!market) return [];
   const [up, down, warn, dim] = ["--up", "--down", "--warn", "--dim"].map(colour);
@@ -132,13 +143,13 @@ function CandleChart({ data, seconds, market, fills }) {
     const series = data.candles.length
       ? made.addSeries(CandlestickSeries, { upColor: up, downColor: down, wickUpColor: up, wickDownColor: down, borderVisible: false, priceFormat: format })
       : made.addSeries(LineSeries, { color: line, lineWidth: 2, priceFormat: format });
-    drawn.current = { series, markers: createSeriesMarkers(series, []), lines: [], fitted: 0 };
+    drawn.current = { series, markers: createSeriesMarkers(series, []), lines: [], bars: [], fitted: 0 };
   });
   const live = useMemo(() => (market?.candles ?? []).map(bar), [market]);
   const bars = useMemo(() => (data.candles.length ? withLive(bySecond(data.candles.map(bar)), live, seconds) : bySecond(data.points.map((one) => ({ time: secondsOf(one.ts_ns), value: toNumber(one.price) })))), [data, live, seconds]);
   useEffect(() => {
     const now = drawn.current;
-    now.series.setData(bars);
+    draw(now, bars);
     if (now.fitted !== seconds) chart.current.timeScale().setVisibleLogicalRange({ from: bars.length - Math.min(bars.length, 140), to: bars.length + 4 });
     now.fitted = seconds;
   }, [bars, theme]);
