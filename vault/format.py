@@ -96,6 +96,14 @@ def encode(file: VaultFile) -> bytes:
     return b"".join(parts)
 
 
+def vault_id(raw: bytes) -> bytes:
+    """The id that a file gives itself, not authenticated. Raises `VaultError`."""
+    at = _START.size + 2
+    if raw[: len(MAGIC)] != MAGIC or len(raw) < at + ID_BYTES:
+        raise VaultError("it is no vault: its first bytes are not a vault's")
+    return raw[at : at + ID_BYTES]
+
+
 def parse(raw: bytes, bounds: Bounds = BOUNDS) -> tuple[VaultFile, bytes]:
     """The file, and the mark at its end. Raises `VaultDamaged`, or `VaultError` for what is no vault."""
     if len(raw) > MOST_BYTES:
