@@ -77,7 +77,7 @@ export async function act(verb, given = {}, { title = "", quiet = false, brief =
   try {
     answer = await sent(`/api/v1/verbs/${verb}`, { arguments: given }, line, key);
   } catch (problem) {
-    const again = problem.kind === "lost" ? () => act(verb, given, { title, quiet, brief, key }) : null;
+    const again = () => act(verb, given, { title, quiet, brief, key });
     if (!quiet) asked.set({ title: title || line, problem, again });
     return null;
   }
@@ -135,15 +135,40 @@ export function ActHost() {
   const question = useCell(asked);
   if (!question) return null;
   const close = () => asked.set(null);
+  if (question.problem?.code === "code_needed") return html`<${Code} of=${question} close=${close} />`;
   return question.problem ? html`<${NotSent} of=${question} close=${close} />` : html`<${Question} key=${question.answer} of=${question} close=${close} />`;
 }
 
+// What an admin does takes a one-time code once in a while; then the same is sent again.
+function Code({ of: { title, again }, close }) {
+  const [code, setCode] = useState("");
+  const [problem, setProblem] = useState("");
+  const ready = /^\d{3}[ -]?\d{3}$/.test(code.trim());
+  const give = async (event) => {
+    event.preventDefault();
+    if (!ready) return;
+    try {
+      await post("/api/v1/step-up", { code: code.trim() });
+      close();
+      again();
+    } catch (refused) {
+      setProblem(refused.detail || refused.title);
+      setCode("");
+    }
+  };
+  const foot = html`<${Button} onPress=${close}>Back<//><${Button} kind="primary" disabled=${!ready} onPress=${give}>Go on<//>`;
+  return html`<${Dialog} title=${title} onClose=${close} foot=${foot}><p>This takes a one-time code of your authenticator.</p>
+    <form onSubmit=${give}><label class="field">Code<input data-first value=${code} onInput=${(event) => setCode(event.target.value)} inputmode="numeric" autocomplete="one-time-code" /></label></form>
+    ${problem && html`<p class="down" role="alert"><${Icon} name="error" /> ${problem}</p>`}<//>`;
+}
+
 function NotSent({ of: { title, problem, again }, close }) {
-  const foot = html`${again && html`<${Button} kind="primary" onPress=${() => { close(); again(); }}>Send the same again<//>`}<${Button} onPress=${close}>Close<//>`;
+  const unknown = problem.kind === "lost" || problem.kind === "failed";
+  const foot = html`${unknown && html`<${Button} kind="primary" onPress=${() => { close(); again(); }}>Send the same again<//>`}<${Button} onPress=${close}>Close<//>`;
   return html`<${Dialog} title=${title} kind="danger" onClose=${close} foot=${foot}>
     <p><${Icon} name="error" /> <b>${problem.title}</b></p>
     ${problem.detail && html`<p>${problem.detail}</p>`}
-    ${again && html`<p>It is <b>not known</b> whether it was carried out. Sending the same again is safe: it is carried out once.
+    ${unknown && html`<p>It is <b>not known</b> whether it was carried out. Sending the same again is safe: it is carried out once.
       To halt from a terminal: <code>./moondev halt</code></p>`}
   <//>`;
 }
