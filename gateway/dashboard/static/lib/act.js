@@ -8,7 +8,7 @@
 // An answer that asks (its `actions`: Confirm, Cancel, Approve, Deny, ...) opens a dialog with what it says and a countdown;
 // pressing sends that action's verb through the same door, and the chat's rules judge it again. A short answer is a toast,
 // a long one a dialog. When no answer came, the dialog says that it is not known, and offers to send the same again: under
-// the same key the service carries it out once.
+// the same key the service carries it out once. Where a one-time code is needed first, the dialog asks for it.
 //
 //   <${ActHost} />          once, in the shell: draws these dialogs
 //   <${Message} of=${answer.message} text=${answer.text} />    the blocks of an answer
