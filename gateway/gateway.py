@@ -35,7 +35,9 @@ from engine.desk import Desk
 from gateway.activity import Activity
 from gateway.auth import Auth, Session
 from gateway.hub import Hub
+from gateway.idempotency import Once
 from gateway.source import Source
+from gateway.verb_table import VerbTable
 
 Console: TypeAlias = Callable[[Actor, str], Awaitable[str]]
 """Runs one line of the verb table for an actor and answers in plain text."""
@@ -58,6 +60,7 @@ class GatewayConfig:
 
     environment: Environment = Environment.PAPER
     product: str = "MoonDev AlgoTrade"
+    version: str = ""
     refresh_s: float = 0.5
     chart_refresh_s: float = 2.0
     login_hint: str = "The service prints a new login link when it starts."
@@ -163,6 +166,8 @@ class Gateway:
     activity: Activity
     source: Source
     hub: Hub
+    verbs: VerbTable
+    once: Once
 
     def find_session(self, secret: str) -> Session | None:
         """Find a living session whose person still exists."""

@@ -44,8 +44,7 @@ def with_maker(settings: Settings, params: Mapping[str, float]) -> Settings:
 class Engine:
     """The built-in paper set-up whose market has been running for `past_s` seconds; `desk` is its door."""
 
-    def __init__(self, past_s: int = 0, maker: Mapping[str, float] = KEEN) -> None:
-        """`maker` are parameters of the market maker: by default it quotes so close that seconds bring fills."""
+    def __init__(self, past_s: int = 0, maker: Mapping[str, float] = KEEN, ops: Path = Path("not-opened")) -> None:
         settings = with_maker(load_config(None).to_settings(), maker)
         market = SyntheticMarket(settings.instruments, seed=7, start_ts_ns=time.time_ns() - past_s * SECOND_NS)
         exchange = PaperExchange(settings.instruments, {account.id: account.deposit for account in settings.accounts})
@@ -56,7 +55,7 @@ class Engine:
             on_facts=lambda facts: self.desk.publish(facts),  # noqa: PLW0108 - the desk is made below
         )
         self.desk = Desk(self.driver.core, self.put, self, market="simulated (seed 7)", strategy_kinds=registry.kinds)
-        self.room = ControlRoom(self.desk, OpsStore(Path("not-opened")))
+        self.room = ControlRoom(self.desk, OpsStore(ops))
         self.remote = RemoteRoom(self.room)
         self._tape = market.events()
         self._ids = itertools.count(1)
@@ -84,6 +83,14 @@ class Engine:
             self.driver.feed(event)
             if event.ts_ns >= until_ns:
                 return
+
+    async def open_room(self) -> None:
+        """Open the control room's database, which confirmations, jobs and preferences need."""
+        room = self.room
+        await room.store.start()
+        for part in (room.people, room.confirms, room.tickets, room.subscriptions, room.alerts, room.outbox):
+            await part.start()
+        await room.schedules.start(time.time_ns())
 
     async def live(self) -> None:
         """Let the market run in real time until cancelled."""
