@@ -26,6 +26,7 @@ from engine.data import cli as data_cli
 from engine.environments import with_environment
 from engine.watchdog import cli as watchdog_cli
 from research import cli as research_cli
+from vault import cli as vault_cli
 
 if TYPE_CHECKING:
     from domain.commands import ApplySettings
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from exchanges.shared.fleet import Fleet, Listed
     from exchanges.shared.setup import VenueModule, VenueSetup
     from gateway.server import GatewayServer
-    from vault.secrets import FileSecrets
+    from vault.service import FolderSecrets
 
 app = typer.Typer(
     help="MoonDev AlgoTrade: a trading service steered from chat. --env dev, staging or prod chooses a data folder.",
@@ -255,13 +256,14 @@ def moondev(context: typer.Context) -> None:
     context.obj = open_secrets
     context.meta[engine_cli.ASK_VENUES] = ask_venues
     context.meta[engine_cli.ASK_CHANNELS] = ask_channels
+    context.meta[engine_cli.ASK_VAULT] = vault_cli.look
 
 
-def open_secrets(data: Path) -> FileSecrets:
+def open_secrets(data: Path) -> FolderSecrets:
     """The secrets of a data folder, for verbs whose rooms do not know the vault."""
-    from vault.secrets import FileSecrets
+    from vault.service import FolderSecrets
 
-    return FileSecrets(data / "secrets", lambda _secret: None)
+    return FolderSecrets(data, engine_cli.vault_fields, lambda _secret: None, interactive=sys.stdin.isatty())
 
 
 @app.command()
@@ -366,20 +368,13 @@ halts = partial(watchdog_cli.stop_from_outside, open_ward=open_ward)
 
 def wanted_settings(config: Path, data: Path) -> tuple[ApplySettings, list[str]]:
     """The wish for a file's settings, and what it would change in a data folder. Raises `ConfigError`."""
-    from domain.commands import ApplySettings
-    from engine.catalogue import catalogue, check_settings
-    from engine.config import diff
+    from engine.settings_file import wanted
 
-    loaded = check_settings(config, "", catalogue(data / "strategies"))
-    listed = asyncio.run(open_fleet(loaded, data).read())
-    if listed.problems:
-        raise ConfigError("; ".join(listed.problems))
-    wanted = loaded.to_settings(listed.instruments)
-    changes = diff(engine_cli.running_settings(data), wanted)
-    return ApplySettings(settings=wanted, content_hash=loaded.content_hash), changes
+    return wanted(config, data, lambda loaded: asyncio.run(open_fleet(loaded, data).read()))
 
 
 bot_cli.register(app, DEFAULT_DATA, engine_cli.environment_in, halts, wanted_settings)
+vault_cli.register(app, DEFAULT_DATA, engine_cli.vault_fields)
 start_cli.register(app, DEFAULT_DATA, engine_cli.setup_with(open_secrets))
 
 

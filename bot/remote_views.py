@@ -58,7 +58,7 @@ class RemoteViews:
 
     async def jobs(self, before: int, limit: int) -> list[JobView]:
         """The newest jobs with a number below `before` (0 = all), newest first. Raises `NotNow`."""
-        return [self._job(job) for job in await _read(self._room.jobs.last(limit, before))]
+        return [self._job(job) for job in await _read(self._room.jobs.last(limit, min(before, 1 << 62)))]
 
     async def job(self, job_id: str) -> JobReport:
         """One job with its report. Raises `NotKnown` and `NotNow`."""

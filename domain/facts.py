@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from msgspec import Struct, field
 
@@ -292,6 +292,25 @@ class PositionSampled(Struct, frozen=True, kw_only=True, tag="position_sample", 
     unrealised: Decimal
 
 
+class ParamsChanged(Struct, frozen=True, kw_only=True, tag="params"):
+    """A strategy was loaded with parameters, or has other ones than `before`.
+
+    `by` asked for it ("" = the settings), `agreed` names those who voted ("" = it needed none).
+    """
+
+    seq: int
+    index: int
+    ts_ns: int
+    strategy: str
+    kind: str
+    by: str
+    agreed: str
+    after: dict[str, Any]
+    before: dict[str, Any] = field(default_factory=dict)
+    is_load: bool = False
+    source_hash: str = ""
+
+
 Fact: TypeAlias = (
     OrderChanged
     | FillBooked
@@ -307,4 +326,5 @@ Fact: TypeAlias = (
     | BreakerChanged
     | CashMoved
     | PositionSampled
+    | ParamsChanged
 )

@@ -178,6 +178,8 @@ class Candle(Struct, frozen=True):
     high: Decimal
     low: Decimal
     close: Decimal
+    volume: Decimal | None = None
+    """In base units; None = not known."""
 
 
 class Candles(Struct, frozen=True, kw_only=True):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
+
+ON_RECORD = frozenset({"press_refused", "security"})
+"""Kinds of alerts that are about what people did and what reached no command."""
 
 
 class CommandRow(Struct, frozen=True, kw_only=True):
@@ -16,6 +21,86 @@ class CommandRow(Struct, frozen=True, kw_only=True):
     ok: bool = False
     reason: str = ""
     request: str = ""
+    seq: int = 0
+    """Of the event that caused it; with `index` it names the row."""
+    index: int = 0
+    request_id: str = ""
+
+
+class AuditQuery(Struct, frozen=True, kw_only=True):
+    """Which commands are looked for; what is empty or 0 is not looked at.
+
+    `verb` is the beginning of a verb's name, `text` stands anywhere in the outcome, in any case; `outcome` is `done`
+    or `refused`. `before` is (seq, index) of the last row that was seen: older ones are wanted.
+    """
+
+    person: str = ""
+    verb: str = ""
+    text: str = ""
+    outcome: str = ""
+    since_ns: int = 0
+    until_ns: int = 0
+    before: tuple[int, int] | None = None
+    limit: int = 100
+
+
+class AuditPage(Struct, frozen=True, kw_only=True):
+    """Commands, newest first; `next` is where older ones begin ("" = nowhere). `problem` says what is missing."""
+
+    items: tuple[CommandRow, ...] = ()
+    next: str = ""
+    problem: str = ""
+
+
+class EntryView(Struct, frozen=True, kw_only=True):
+    """One record of the journal in full: `event` as it stands there; `hash` of the chain after it, hex.
+
+    `problem` says why it cannot be shown.
+    """
+
+    seq: int
+    ts_ns: int = 0
+    event: Any = None
+    hash: str = ""
+    segment: str = ""
+    problem: str = ""
+
+
+class MachineView(Struct, frozen=True, kw_only=True):
+    """What the service runs as and on. `days_left` of the disk at the journal's pace, None = not known yet."""
+
+    build: str
+    """Hash over the product's own source."""
+    lock: str
+    """Hash over its locked dependencies."""
+    python: str
+    epoch: int
+    started_ns: int
+    installation: str
+    settings_version: int
+    disk_free_mib: int
+    journal_mib_per_day: float | None
+    days_left: int | None
+    is_disk_low: bool
+    memory_mib: int
+    """Resident memory of the engine's process."""
+    clock_ahead_ms: int
+    """By how much the engine's clock runs ahead of a wall clock that was set back; 0 = level."""
+
+
+class ParamsRow(Struct, frozen=True, kw_only=True):
+    """A strategy was loaded with these parameters, or somebody changed them; `by` "" = the settings."""
+
+    strategy: str
+    seq: int
+    index: int
+    ts_ns: int
+    by: str
+    agreed: str
+    is_load: bool
+    before: dict[str, Any]
+    after: dict[str, Any]
+    source_hash: str = ""
 
 
 class ChainView(Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""What a look at the channels that people are reached by has found, for `doctor` and `init check`."""
+"""What a look at the channels that people are reached by, or at the vault, has found: for `doctor`, `init check`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ class ChannelFound(Struct, frozen=True, kw_only=True):
     """
 
     where: str
+    text: str
+    ok: bool = True
+    severe: bool = True
+    fix: str = ""
+
+
+class VaultFound(Struct, frozen=True, kw_only=True):
+    """One thing about the vault that was looked at, closed as it is; `severe` is what keeps it from being used."""
+
     text: str
     ok: bool = True
     severe: bool = True

@@ -9,7 +9,7 @@ import datetime as dt
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,6 +30,8 @@ ASK_VENUES = "moondev.ask_venues"
 LOOK_AT_THE_FILE = "Is it yours, is it of the right kind, is there room? `./moondev doctor` looks further."
 ASK_CHANNELS = "moondev.ask_channels"
 """The same for `engine.doctor.AskChannels`."""
+ASK_VAULT = "moondev.ask_vault"
+"""The same for `engine.doctor.AskVault`."""
 HASH_DIGITS = 64
 DEFAULT_DATA = Path(".moondev/paper")
 
@@ -62,6 +64,13 @@ def setup_with(open_secrets: Callable[[Path], totp.Keeper]) -> Callable[[Path, P
         return Setup(data, config, open_secrets(data))
 
     return opened
+
+
+def vault_fields(data: Path) -> dict[str, Any]:
+    """Fields of `vault.config.VaultConfig`, by a data folder's settings. Raises `ConfigError`."""
+    from engine.settings_file import vault_fields_of
+
+    return vault_fields_of(data)
 
 
 def environment_in(data: Path) -> str:
@@ -265,7 +274,7 @@ def doctor(
     """Look for what would stop the service from working, and say how to mend it."""
     from engine.doctor import examine
 
-    ask_venues, ask_channels = context.meta.get(ASK_VENUES), context.meta.get(ASK_CHANNELS)
-    report = examine(config, data, context.obj, ask_venues=ask_venues, ask_channels=ask_channels)
+    venues, channels, vault = (context.meta.get(name) for name in (ASK_VENUES, ASK_CHANNELS, ASK_VAULT))
+    report = examine(config, data, context.obj, ask_venues=venues, ask_channels=channels, ask_vault=vault)
     sys.stdout.write(report.as_json() if as_json else report.as_text())
     raise typer.Exit(0 if report.ok else 1)

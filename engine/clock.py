@@ -35,6 +35,11 @@ class WallClock:
         self.on_step: Callable[[int], None] = lambda _: None
         """Told of each step of the wall clock, in ns; negative = it went back."""
 
+    @property
+    def ahead_ns(self) -> int:
+        """By how much this clock is ahead of a wall clock that was set back; 0 = they are level."""
+        return max(0, self._ahead_ns)
+
     def now_ns(self) -> int:
         """The time; never less than the last one."""
         wall, read = self._wall_ns(), self._monotonic_ns()

@@ -39,6 +39,8 @@ from engine.core.core import Core
 from engine.core.people import WRONG
 from engine.core.state import MANUAL
 from engine.desk_breakers import breakers
+from engine.desk_detail import DeskDetail
+from engine.desk_market import MarketDesk
 from engine.desk_records import DeskRecords
 from engine.desk_settings import DeskSettings
 from engine.emergency import views as emergency
@@ -111,6 +113,7 @@ class Desk:
         """Checks the one-time codes of voters; whoever has their secrets says it here, without it none is right."""
         self.links = Links(core, clock, self.report)
         self.records = DeskRecords()
+        self.detail = DeskDetail(core, self.settings, self.records, source_of)
         self._put = put
         self._kinds = strategy_kinds
         self._source_of = source_of
@@ -121,9 +124,9 @@ class Desk:
         self.last_fact = self.began
         self._waiting: dict[str, asyncio.Future[f.CommandDone]] = {}
         self._ids = itertools.count(1)
-        self._recent = Recent()
-        self._risk = RiskDesk(core)
+        self._recent, self._risk = Recent(), RiskDesk(core)
         self.past = Past(core, clock, lambda: self.last_fact)
+        self.markets = MarketDesk(core, clock, self.past, self.orders)
         self.by_hand = OrderDesk(core, self._recent.average)
         """People's own orders: what they would do, and how far they are."""
 
@@ -188,8 +191,7 @@ class Desk:
             encode(event)
         except (OverflowError, TypeError, ValueError) as error:  # the journal could not hold it, and would stop us
             return self._refused(command, actor, key, Reason.BAD_VALUE, plain(error))
-        future: asyncio.Future[f.CommandDone] = asyncio.get_running_loop().create_future()
-        self._waiting[key] = future
+        future = self._waiting[key] = asyncio.get_running_loop().create_future()
         self._put(event)
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
@@ -290,10 +292,6 @@ class Desk:
     def breakers(self) -> list[v.BreakerView]:
         """Every breaker, those that are closed too."""
         return breakers(self.core)
-
-    def failovers(self) -> list[v.FailoverView]:
-        """Fail-over pairs of the loaded strategies, and which half is used."""
-        return views.failovers(self.core)
 
     def positions(self) -> list[v.PositionView]:
         """Open positions, and closed ones that earned or paid something."""

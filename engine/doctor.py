@@ -15,9 +15,10 @@ import socket
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -25,10 +26,10 @@ from msgspec import Struct
 from domain.codec import to_json
 from domain.errors import ConfigError, JournalError
 from domain.ports import Secrets
-from domain.setup import ChannelFound
+from domain.setup import ChannelFound, VaultFound
 from domain.views import VenuesFound
 from engine.config import Config, remembered
-from engine.config.parts import channel_secrets
+from engine.config.parts import channel_secrets, vault_fields
 from engine.core.journal.reserve import RESERVE_FILE
 from engine.disk import room
 from engine.folder import check_kinds, is_running
@@ -44,6 +45,8 @@ Reach = Callable[[str], str]
 """Tries an address; "" when it answers, else why not."""
 AskVenues = Callable[[Config, Path], VenuesFound]
 """Looks at every real venue of the settings as a start does, with the keys of a data folder."""
+AskVault = Callable[[Path, dict[str, Any], Sequence[str]], list[VaultFound]]
+"""Looks at the vault of a data folder, by `engine.config.parts.vault_fields` and the names of needed secrets."""
 AskChannels = Callable[[Config, Path], list[ChannelFound]]
 """Looks at every channel of the settings as the service uses it, with the secrets of a data folder."""
 
@@ -93,6 +96,7 @@ def examine(
     reach: Reach | None = None,
     ask_venues: AskVenues | None = None,
     ask_channels: AskChannels | None = None,
+    ask_vault: AskVault | None = None,
 ) -> Report:
     """Check machine, data folder, settings, secrets and network of one set-up.
 
@@ -106,7 +110,10 @@ def examine(
     checks += settings
     if config is not None:
         checks.append(_projection(config, data, open_secrets))
-        checks += [_secrets(data / "secrets", config), _port(config, running=running)]
+        needed = _needed(config)
+        vault = ask_vault(data, vault_fields(config), needed) if ask_vault is not None else []
+        checks += _vault(vault) if vault else [_secrets(data / "secrets", needed)]
+        checks.append(_port(config, running=running))
         checks.append(_network(config, reach or reachable))
         if config.venues:
             checks.append(_venues(config, data, ask_venues))
@@ -272,11 +279,24 @@ def _settings(path: Path | None, environment: str, data: Path) -> tuple[Config |
     return config, checks
 
 
-def _secrets(file: Path, config: Config) -> Check:
+def _needed(config: Config) -> list[str]:
+    """Names of the secrets without which something that is switched on does not work."""
     needed = channel_secrets(config)
     needed += [config.storage.password_secret] if config.storage.password_secret else []
     accounts = [account for venue in config.venues for account in venue.accounts]
-    needed += [name for account in accounts for name in (account.api_key, account.key) if name is not None]
+    return [*needed, *(name for account in accounts for name in (account.api_key, account.key) if name is not None)]
+
+
+def _vault(found: Sequence[VaultFound]) -> Iterator[Check]:
+    good = [one.text for one in found if one.ok]
+    bad = [one for one in found if not one.ok]
+    if good:
+        yield _check("vault", OK, "\n".join(good))
+    for one in bad:
+        yield _check("vault", FAIL if one.severe else WARN, one.text, one.fix)
+
+
+def _secrets(file: Path, needed: Sequence[str]) -> Check:
     quoted = shlex.quote(str(file))
     try:
         info = file.lstat()

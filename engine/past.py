@@ -20,7 +20,7 @@ from domain.ports import Clock, MarketFeed
 from domain.views import TradeRow
 from engine.core.core import Core
 from engine.core.portfolio import equity_fact, position_facts
-from engine.desk_views import price
+from engine.desk_views import price, qty
 from engine.performance import Now
 
 CANDLES_WITHIN_S = 10.0
@@ -100,7 +100,7 @@ class Past:
 
         def candle(bar: Bar) -> Candle:
             open_, high, low, close = (price(contract, value) for value in (bar.open, bar.high, bar.low, bar.close))
-            return Candle(bar.open_ts_ns, open_, high, low, close)
+            return Candle(bar.open_ts_ns, open_, high, low, close, qty(contract, bar.volume))
 
         inside = [bar for bar in bars if since_ns <= bar.open_ts_ns < until_ns]
         problem = "" if inside else "the venue has none of this period"

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 
 from domain.errors import ConfigError
 from domain.ports import Secrets
-from domain.record_views import KeyStatus, PartView
+from domain.record_views import AuditPage, AuditQuery, KeyStatus, PartView
 from domain.reports import Happened
 from engine.chain import SHOWN, chain_of
 from engine.codes import Codes
 from engine.desk_records import Log
+from engine.entry import entry_of
+from engine.machine import Machine
 from engine.observe.redact import Redactor
 from engine.observe.tail import tail
+from engine.storage.audit import search
 from engine.storage.happened import Chronicle
 from engine.verifier import Verifier
 
@@ -90,12 +93,19 @@ async def _happened(runtime: Runtime, since_ns: int, until_ns: int) -> Happened:
     return await Chronicle(runtime.projection.projector).happened(since_ns, until_ns)
 
 
+async def _search(runtime: Runtime, wanted: AuditQuery) -> AuditPage:
+    return await search(runtime.projection.projector, runtime.desk.records, wanted)
+
+
 def wire(runtime: Runtime, secrets: Secrets) -> None:
     """Tell a running engine's desk where its records are, and who checks one-time codes."""
     runtime.desk.codes = Codes(secrets, runtime.clock)
     data, names, records = runtime.data, key_names(runtime.config), runtime.desk.records
     records.chain = chain_of(data / "journal")
+    records.entry = entry_of(data / "journal")
+    records.machine = Machine(runtime).look
     records.happened = partial(_happened, runtime)
+    records.search = partial(_search, runtime)
     records.verifier = Verifier(runtime.journal, runtime.clock)
     records.log = log_of(data / "moondev.log", names, secrets)
     records.keys = keys_of(data / "secrets", names, secrets)

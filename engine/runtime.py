@@ -219,12 +219,13 @@ class Runtime:
 
     def _from_feed(self, event: MarketEvent | FeedStatus) -> None:
         of = event.venue if isinstance(event, FeedStatus) else event.instrument.rpartition(".")[2]
-        lag = self._lags.get(of)
-        (lag if lag is not None else self.monitor).put(event)
+        (self._lags.get(of) or self.monitor).put(event)
 
     def _on_market(self, event: MarketEvent | FeedStatus) -> None:
         if self._venues is not None:
             self._venues.on_market(event)
+        if (minutes := self.desk.markets.minutes).watched:
+            minutes.put(event)
         self.conflator.put(event)
 
     async def _take_snapshots(self) -> None:
@@ -306,6 +307,7 @@ class Runtime:
             trades = reads.trades(database, PRELOADED_TRADES)
             self.desk.preload(trades[::-1], reads.equity_curve(database, PRELOADED_EQUITY))
             self.desk.records.preload(reads.commands(database, PRELOADED_TRADES))
+            self.desk.records.preload_params(reads.params(database))
 
     async def _news(self, after: FactKey, until: FactKey) -> list[Fact]:
         """Facts from the projection, as soon as it is open, up to `until`, and whole if it can be."""

@@ -9,16 +9,18 @@ import datetime as dt
 import difflib
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
+from domain.commands import ApplySettings
 from domain.errors import ConfigError
+from domain.instrument import Instrument
 from engine.catalogue import catalogue, check_settings
-from engine.config import Config, remember, remembered
-from engine.config.parts import bot_fields
+from engine.config import Config, diff, load_config, remember, remembered
+from engine.config.parts import bot_fields, vault_fields
 from engine.config.remember import NAME
 from engine.config.source import parse_tree, plain
 from engine.config.yaml_edit import edited
@@ -153,6 +155,42 @@ def own_file(data: Path) -> Path | None:
     """The data folder's own settings, which a start takes where no file is named; None where there are none."""
     path = data / NAME
     return path if path.is_file() else None
+
+
+def vault_fields_of(data: Path) -> dict[str, Any]:
+    """Fields of `vault.config.VaultConfig`, by a data folder's settings. Raises `ConfigError`."""
+    file = file_of(data, None)
+    return vault_fields(load_config(file if file.exists() else None))
+
+
+class Listing(Protocol):
+    """Contracts as the venues have them now, and why those of the others are not known."""
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """What was read."""
+        ...
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What was not, and why."""
+        ...
+
+
+def wanted(path: Path, data: Path, read: Callable[[Config], Listing]) -> tuple[ApplySettings, list[str]]:
+    """The wish for a file's settings, and what it would change in a data folder; `read` asks the venues.
+
+    Raises `ConfigError`.
+    """
+    from engine.cli import running_settings
+
+    loaded = check_settings(path, "", catalogue(data / "strategies"))
+    listed = read(loaded)
+    if listed.problems:
+        raise ConfigError("; ".join(listed.problems))
+    settings = loaded.to_settings(listed.instruments)
+    command = ApplySettings(settings=settings, content_hash=loaded.content_hash)
+    return command, diff(running_settings(data), settings)
 
 
 def with_options(config: Config, port: int | None, market: str | None) -> Config:

@@ -20,6 +20,7 @@ from gateway.auth import Auth
 from gateway.dashboard.assets import Assets, page
 from gateway.gateway import Console, Gateway, GatewayConfig, Health, Reader
 from gateway.guard import Guard
+from gateway.hot import HotSource
 from gateway.hub import Hub
 from gateway.idempotency import Once, Recent
 from gateway.problem import add_handlers
@@ -58,7 +59,7 @@ def create_app(
         health=health,
         reader=Reader(desk, config),
         activity=activity,
-        source=source,
+        source=HotSource(source, hub),
         hub=hub,
         verbs=VerbTable(source),
         once=Once(Recent()),

@@ -14,7 +14,7 @@ import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
@@ -23,8 +23,9 @@ from msgspec.structs import replace
 from domain.commands import Actor
 from domain.facts import Fact
 from domain.instrument import Instrument
+from domain.market_views import MarketView
 from domain.verb_views import Remote
-from domain.views import PersonView
+from domain.views import OrderView, PersonView
 from engine.desk import Desk
 from gateway.encoding import to_json
 from gateway.source import Answer, Frame, NotKnown
@@ -61,10 +62,13 @@ PUSHED: Final = (
     Pushed("breakers"),
     Pushed("incidents"),
     Pushed("trades", arguments=MappingProxyType({"limit": "50"})),
+    Pushed("alerts", 1.0),
     Pushed("risk", 5.0),
     Pushed("stress", 5.0),
+    Pushed("health", 5.0),
 )
-REFRESH_S: Final = min(one.every_s for one in PUSHED)
+MARKET: Final = "market:"
+MARKET_EVERY_S: Final = 0.2
 
 
 def fact_json(fact: Fact, instrument: Instrument | None) -> bytes:
@@ -76,9 +80,14 @@ def fact_json(fact: Fact, instrument: Instrument | None) -> bytes:
     return to_json(said)
 
 
-def _essence(name: str, value: object) -> object:
-    """What has to differ for a view to be pushed again: an order does not change by growing older."""
-    return [replace(order, age_s=0.0) for order in value] if name == "orders" and isinstance(value, list) else value
+def _essence(value: object) -> object:
+    """What has to differ for a view to be pushed again: nothing changes by growing older."""
+    match value:
+        case MarketView():
+            return replace(value, seq=0, age_ms=0, orders=tuple(replace(order, age_s=0.0) for order in value.orders))
+        case [OrderView(), *_]:
+            return [replace(order, age_s=0.0) for order in cast("list[OrderView]", value)]
+    return value
 
 
 class DeskSource:
@@ -88,6 +97,7 @@ class DeskSource:
         self._desk = desk
         self._remote = remote
         self._rooms = Rooms(desk, remote)
+        self._topics: tuple[str, ...] = ()
 
     async def view(self, name: str, arguments: Mapping[str, str]) -> bytes:
         """A read model as JSON. Raises `NotKnown`, `BadArgument`."""
@@ -113,7 +123,9 @@ class DeskSource:
         return self._desk.persons()
 
     async def watch(self, topics: Collection[str]) -> None:
-        """Carry these market topics in the news."""
+        """Carry these market topics in the news. What is none is left out."""
+        self._topics = tuple(topic for topic in topics if self._desk.contract(topic.removeprefix(MARKET)) is not None)
+        self._desk.markets.minutes.watch([topic.removeprefix(MARKET) for topic in self._topics])
 
     @contextlib.asynccontextmanager
     async def news(self) -> AsyncGenerator[AsyncIterator[Frame]]:
@@ -129,6 +141,7 @@ class DeskSource:
         missed = 0
         loop = asyncio.get_running_loop()
         due = dict.fromkeys((one.name for one in PUSHED), loop.time())
+        markets_due_s = 0.0
         while True:
             is_first = not told
             for one in PUSHED:
@@ -138,9 +151,19 @@ class DeskSource:
                     if frame is not None:
                         yield frame
                     await asyncio.sleep(0)  # the engine's turn: a refresh is never one long pause
+            if markets_due_s <= loop.time():
+                markets_due_s = loop.time() + MARKET_EVERY_S
+                for key in [key for key in told if key.startswith(MARKET) and key not in self._topics]:
+                    del told[key]
+                for topic in self._topics:
+                    market = Pushed("book", arguments={"instrument": topic.removeprefix(MARKET)})
+                    frame = await self._changed(market, told, topic)
+                    if frame is not None:
+                        yield frame
+                    await asyncio.sleep(0)
             if is_first:
                 yield Frame(kind="whole", name="", data=b"null", seq=self._desk.progress[0])
-            next_s = min(due.values())
+            next_s = min(*due.values(), *([markets_due_s] if self._topics else []))
             async for fact in _until(facts, next_s):
                 if lost() != missed:
                     missed = lost()
@@ -149,14 +172,14 @@ class DeskSource:
                 tag = str(fact.__struct_config__.tag)
                 yield Frame(kind="fact", name=tag, data=fact_json(fact, contract), seq=fact.seq)
 
-    async def _changed(self, one: Pushed, told: dict[str, object]) -> Frame | None:
+    async def _changed(self, one: Pushed, told: dict[str, object], topic: str = "") -> Frame | None:
         seq = self._desk.progress[0]
         value = await self._read(one.name, one.arguments)
-        essence = _essence(one.name, value)
-        if one.name in told and told[one.name] == essence:
+        essence, key = _essence(value), topic or one.name
+        if key in told and told[key] == essence:
             return None
-        told[one.name] = essence
-        return Frame(kind="view", name=one.name, data=to_json(value), seq=seq)
+        told[key] = essence
+        return Frame(kind="market" if topic else "view", name=key, data=to_json(value), seq=seq)
 
 
 async def _until(facts: AsyncIterator[Fact], time_s: float) -> AsyncGenerator[Fact]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection
@@ -37,6 +38,8 @@ RETRY_S: Final = 0.5
 BREATH: Final = 32
 """Clients that are written to before others get the loop."""
 FRESH_S: Final = 0.5
+ON_ITS_WAY_S: Final = 0.05
+"""What was read before a change may still arrive so much later."""
 
 SESSION_ENDED: Final = 4401
 TOO_SLOW: Final = 4408
@@ -77,7 +80,7 @@ class Hub:
         self._why = "the engine has not answered yet"
         self._seq = 0
         self._heard_s = 0.0
-        self._left_s = 0.0
+        self._left_s = self._changed_s = -math.inf
         self._snapshot: tuple[str, int, bool, bytes] = ("", 0, False, b"")
         self._wake = asyncio.Event()
         self._watching: frozenset[str] = frozenset()
@@ -93,8 +96,18 @@ class Hub:
     def latest(self, name: str) -> bytes | None:
         """A pushed view as it was at most half a second ago; None when that is not known here."""
         frame = self._views.get(name)
-        fresh = self._connected and self._clock_s() - self._heard_s <= FRESH_S
+        fresh = self._connected and self._clock_s() - FRESH_S <= self._heard_s > self._changed_s + ON_ITS_WAY_S
         return frame.data if fresh and frame is not None else None
+
+    def has_changed(self) -> None:
+        """Something was changed through this gateway just now: what was heard before is not fresh any more."""
+        self._changed_s = self._clock_s()
+
+    def stay_awake(self) -> None:
+        """Read the news although no client is connected: many want to know."""
+        self._left_s = self._clock_s()
+        if self._reading is None:
+            self._wake.set()
 
     def join(self, client: Client, stream: str = "", n: int = 0) -> bool:
         """Take a client in, to go on after a frame that it has, or with a snapshot. False when there are too many."""
@@ -158,11 +171,14 @@ class Hub:
     def _read_or_rest(self) -> None:
         """Read while somebody is there, and a minute longer: who comes back goes on where it was."""
         if self._reading is None:
-            if self._clients:
+            if self._clients or not self._has_gone_quiet():
                 self._reading = asyncio.create_task(self._read(), name="feed: news")
-        elif not self._clients and self._clock_s() - self._left_s > LINGER_S:
+        elif not self._clients and self._has_gone_quiet():
             self._reading.cancel()
             self._reading, self._connected, self._stream = None, False, ""
+
+    def _has_gone_quiet(self) -> bool:
+        return self._clock_s() - self._left_s > LINGER_S
 
     async def _read(self) -> None:
         while True:

@@ -21,6 +21,8 @@ from gateway.views import VIEWS, View
 
 REF: Final = "#/components/schemas/{name}"
 DECIMAL: Final = r"^-?[0-9]+(\.[0-9]+)?$"
+SOMETIMES: Final = frozenset({"machine", "stress"})
+"""Views without a required argument that may have nothing to show: 404."""
 TAG_VIEWS, TAG_VERBS = "views", "verbs"
 
 
@@ -82,7 +84,8 @@ def _exact(schema: Any, *, is_sent: bool = True) -> Any:  # noqa: ANN401 - JSON 
 
 def _view(name: str, view: View, answer: Schema) -> dict[str, Any]:
     asked = _parameters(view.asked)
-    statuses = ["401", "403", "422", "429", "500", "503", *(["404"] if name in {"job", "offers", "stress"} else [])]
+    is_of_one = name in SOMETIMES or any(parameter["required"] for parameter in asked)
+    statuses = ["401", "403", "422", "429", "500", "503", *(["404"] if is_of_one else [])]
     return {
         "operationId": f"get-{name}",
         "tags": [TAG_VIEWS],

@@ -14,15 +14,19 @@ from msgspec import Meta, Struct
 
 from domain import views as v
 from domain.answer import BadArgument, NotKnown
+from domain.detail_views import LimitView, RequestDetail, SettingView, StrategyDetail
 from domain.health import HealthView, health_of
 from domain.instrument_views import InstrumentView, PriceView, instrument_view
+from domain.market_views import CandlesView, MarketView
 from domain.performance import Performance
-from domain.record_views import ChainView, CommandRow
+from domain.record_views import AuditPage, ChainView, EntryView, MachineView, ParamsRow
+from domain.reports import Verified
 from domain.risk_views import RiskView, StressView
 from domain.room_views import AlertView, JobReport, JobView, MuteView
 from domain.settings import RoleName
 from domain.verb_views import Remote, VerbView
 from engine.desk import Desk
+from gateway import detail, market
 from gateway.asked import Cursor, Limit, Moment, Nothing, Page, Paged, Word, bind, page, position
 
 KEPT: Final = 20_000
@@ -119,14 +123,6 @@ class OffersAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     argument: Word
 
 
-class AuditAsked(Paged, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which commands."""
-
-    limit: Limit = 100
-    cursor: Cursor = ""
-    person: Annotated[Word, Meta(description="Only what this person did.")] = ""
-
-
 def _stress(rooms: Rooms, asked: StressAsked) -> list[StressView]:
     found = rooms.desk.stress(asked.what)
     if isinstance(found, str):
@@ -186,11 +182,6 @@ def _number(name: str) -> int:
 
 def _settings_history(rooms: Rooms, asked: Paged) -> Page[v.SettingsChangeView]:
     return page(rooms.desk.settings.version().changes, asked, lambda change: (change.number, ""))
-
-
-async def _audit(rooms: Rooms, asked: AuditAsked) -> Page[CommandRow]:
-    rows = rooms.desk.records.commands(KEPT, asked.person)
-    return page(rows, asked, lambda row: (row.ts_ns, f"{row.verb} {row.text}"))
 
 
 VIEWS: Final[Mapping[str, View]] = MappingProxyType(
@@ -254,10 +245,59 @@ VIEWS: Final[Mapping[str, View]] = MappingProxyType(
             text="One job, and what came out of it", of=JobReport, asked=JobAsked, read=lambda r, a: r.remote.job(a.id)
         ),
         "instruments": View(text="Contracts that can be traded", of=list[InstrumentView], read=_instruments),
+        "book": View(
+            text="One market now: prices, the nearest levels, our orders, quotes and positions there",
+            of=MarketView,
+            asked=market.BookAsked,
+            read=lambda r, a: market.book(r.desk, a),
+        ),
+        "candles": View(
+            text="Finished bars of a market, oldest first; where the venue has none, prices that the engine sampled",
+            of=CandlesView,
+            asked=market.CandlesAsked,
+            read=lambda r, a: market.candles(r.desk, a),
+        ),
+        "fills": View(
+            text="The newest own fills in a market and period (default: the last day), oldest first",
+            of=list[v.TradeRow],
+            asked=market.FillsAsked,
+            read=lambda r, a: market.fills(r.desk, a),
+        ),
         "prices": View(
             text="Prices that positions are valued at; what has none yet is not there",
             of=list[PriceView],
             read=_prices,
+        ),
+        "limits": View(
+            text="Every limit: what holds and what it is from, how much is used, everywhere it is set; fullest first",
+            of=tuple[LimitView, ...],
+            read=lambda r, _: r.desk.detail.limits(),
+        ),
+        "requests": View(
+            text="Requests in full, with who may vote and why not; those that wait, then the decided ones",
+            of=list[RequestDetail],
+            read=lambda r, _: r.desk.detail.requests(),
+        ),
+        "strategy": View(
+            text="A loaded strategy's parameters with what its code says of them, and who gave them",
+            of=StrategyDetail,
+            asked=detail.StrategyAsked,
+            read=detail.strategy,
+        ),
+        "strategy-history": View(
+            text="Who gave a strategy which parameters, when, and who agreed",
+            of=ParamsRow,
+            asked=detail.HistoryAsked,
+            is_paged=True,
+            read=detail.history,
+        ),
+        "strategy-kinds": View(
+            text="Kinds of strategies that can be loaded", of=list[str], read=lambda r, _: r.desk.strategy_kinds()
+        ),
+        "settings": View(
+            text="Every setting that may change while running: value, default, and who set it",
+            of=tuple[SettingView, ...],
+            read=lambda r, _: r.desk.detail.settings(),
         ),
         "settings-history": View(
             text="Every change of the settings that is remembered: who, when, why",
@@ -269,12 +309,29 @@ VIEWS: Final[Mapping[str, View]] = MappingProxyType(
         "persons": View(text="Who may act here", of=list[v.PersonView], read=lambda r, _: r.desk.persons()),
         "health": View(text="Every part of the service: what is connected, what waits", of=HealthView, read=_health),
         "audit": View(
-            text="Who commanded what, with its outcome",
-            of=CommandRow,
-            asked=AuditAsked,
-            is_paged=True,
+            text="Who commanded what, with its outcome, newest first",
+            of=AuditPage,
+            asked=detail.AuditAsked,
             role=RoleName.RISK,
-            read=_audit,
+            read=detail.audit,
+        ),
+        "audit-entry": View(
+            text="One record of the journal in full, by its seq",
+            of=EntryView,
+            asked=detail.EntryAsked,
+            role=RoleName.RISK,
+            read=detail.entry,
+        ),
+        "audit-head": View(
+            text="The journal's newest record with the chain's hash, and what the last whole verification found",
+            of=Verified | None,
+            role=RoleName.RISK,
+            read=lambda r, _: r.desk.records.verifier.view() if r.desk.records.verifier is not None else None,
+        ),
+        "machine": View(
+            text="What the service runs as and on: versions, disk, memory, clock",
+            of=MachineView,
+            read=lambda r, _: detail.machine(r),
         ),
         "chain": View(
             text="Whether the newest part of the journal still says what was written",

@@ -13,6 +13,7 @@ import getpass
 import json
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from vault.errors import VaultDamaged, VaultError
 
 log = logging.getLogger(__name__)
 
+_VERB = re.compile(r"[a-z-]{2,16}")
 _LONGEST_LINE = 4096
 MOST_BYTES = 256 * 2**20
 
@@ -80,7 +82,7 @@ class AccessLog:
                 n=last.n + 1 if last is not None else 1,
                 ts_ns=time.time_ns(),
                 user=user(),
-                process=Path(sys.argv[0]).name,
+                process=process(),
                 pid=os.getpid(),
                 verb=verb,
                 record=record,
@@ -102,6 +104,12 @@ def user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return str(os.getuid())
+
+
+def process() -> str:
+    """This program and its verb; nothing else of the command line."""
+    verb = sys.argv[1] if len(sys.argv) > 1 and _VERB.fullmatch(sys.argv[1]) else ""
+    return f"{Path(sys.argv[0]).name} {verb}".strip()
 
 
 def mark(access: Access, key: bytes) -> str:

@@ -123,21 +123,23 @@ def put_down(path: Path, content: bytes, check: Callable[[bytes], None] | None =
     fresh = path.with_name(f"{path.name}.new")
     try:
         fresh.unlink(missing_ok=True)
-        try:
-            _write(fresh, content)
-            found = read_private(fresh, "the file just written", len(content))
-            if found != content:
-                raise VaultError(f"{fresh} does not read as it was written: look at the disk")
-            if check is not None:
-                check(found)
-            fresh.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                fresh.unlink()
-            raise
+        _write(fresh, content)
+        found = read_private(fresh, "the file just written", len(content))
+        if found != content:
+            raise VaultError(f"{fresh} does not read as it was written: look at the disk")
+        if check is not None:
+            check(found)
+        fresh.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            fresh.unlink()
+        if isinstance(error, OSError):
+            raise VaultError(f"{path} cannot be written: {error.strerror}. What was there is untouched") from None
+        raise
+    try:
         sync_folder(path.parent)
     except OSError as error:
-        raise VaultError(f"{path} cannot be written: {error.strerror}. What was there is untouched") from None
+        raise VaultError(f"{path} is written, and the disk does not confirm it: {error.strerror}") from None
 
 
 def _write(path: Path, content: bytes) -> None:

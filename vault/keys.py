@@ -110,3 +110,21 @@ def sealed_record(vault_id: bytes, name: str, kind: Kind, value: bytearray, know
     nonce, sealed = crypto.seal(data_key, value, identity(vault_id, record))
     wipe(data_key)
     return replace(record, nonce=nonce, sealed=sealed)
+
+
+def with_new_master(file: VaultFile, keys: Keys, key: bytes | bytearray) -> tuple[VaultFile, Keys]:
+    """The file under a new master key, itself under `key`; each data key is wrapped anew. Nothing else changes."""
+    fresh = Keys(bytearray(secrets.token_bytes(KEY_BYTES)))
+    records = []
+    for record in file.records:
+        data_key = crypto.unwrap(keys.wrapping, record.wrapped)
+        records.append(replace(record, wrapped=crypto.wrap(fresh.wrapping, data_key)))
+        wipe(data_key)
+    new = replace(
+        file,
+        generation=file.generation + 1,
+        master_created_ns=time.time_ns(),
+        wrapped_master=crypto.wrap(key, fresh.master),
+        records=tuple(records),
+    )
+    return new, fresh

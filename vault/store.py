@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -16,27 +16,23 @@ from typing import Self
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vault import crypto, files
+from vault import crypto, disk, files
 from vault.access import AccessLog
 from vault.crypto import BOUNDS, DEFAULT_COST, KEY_BYTES, SALT_BYTES, Bounds, Cost
-from vault.errors import VaultDamaged, VaultError, VaultReplaced, VaultRolledBack, WrongPassphrase
+from vault.errors import VaultError, VaultReplaced
 from vault.format import (
     ID_BYTES,
     LONGEST_VALUE,
-    MOST_BYTES,
     MOST_RECORDS,
     NAME,
     Kind,
     Record,
     VaultFile,
-    encode,
     parse,
 )
-from vault.keys import Keys, checked, key_encryption_key, key_of, sealed_record, unlock, value_of
+from vault.keys import Keys, checked, key_encryption_key, key_of, sealed_record, unlock, value_of, with_new_master
 from vault.memory import harden, wipe
 from vault.passphrase import Passphrase, weakness
-
-KEPT_BACKUPS = 5
 
 
 class RecordView(Struct, frozen=True, kw_only=True):
@@ -63,7 +59,7 @@ class Vault:
         self._keys = keys
         self._bounds = bounds
         self._open = True
-        self.log = AccessLog(log_path(path), keys.log, file.generation)
+        self.log = AccessLog(disk.log_path(path), keys.log, file.generation)
 
     def __repr__(self) -> str:
         """The file, never its content."""
@@ -102,7 +98,7 @@ class Vault:
         with files.locked(path):
             if path.is_symlink() or path.exists():
                 raise VaultError(f"there is a vault already: {path}")
-            write(path, file, keys, bounds, kek=key)
+            disk.write(path, file, keys, bounds, kek=key)
         wipe(key)
         vault = cls(path, file, keys, bounds)
         vault.log.note("create", sequence=1)
@@ -115,15 +111,15 @@ class Vault:
     ) -> Vault:  # fmt: skip
         """Open a vault. `at_least` is the highest sequence that was ever seen of it: an older file is refused."""
         harden()
-        raw = read(path)
-        with named(path):
+        raw = disk.read(path)
+        with disk.named(path):
             file, _ = parse(raw, bounds)
             key = key_of(file, passphrase, key_file)
             try:
                 file, keys = unlock(raw, key, bounds)
             finally:
                 wipe(key)
-            check_sequence(file, at_least)
+            disk.check_sequence(file, at_least)
         vault = cls(path, file, keys, bounds)
         vault.log.note("open", sequence=file.sequence)
         return vault
@@ -142,6 +138,12 @@ class Vault:
     def file(self) -> VaultFile:
         """The file as it was last read, all secrets sealed."""
         return self._file
+
+    @property
+    def keys(self) -> Keys:
+        """The keys, for this room's own work on copies."""
+        self._check_open()
+        return self._keys
 
     def records(self) -> list[RecordView]:
         """All records, by name."""
@@ -222,6 +224,41 @@ class Vault:
         self._change(change)
         self.log.note("remove", name, str(kind), sequence=self.sequence)
 
+    def change_passphrase(
+        self, old: Passphrase, new: Passphrase, *, old_key_file: Path | None = None, key_file: Path | None = None,
+        cost: Cost = DEFAULT_COST,
+    ) -> None:  # fmt: skip
+        """Let another passphrase (and key file, or none) open it; only the master key is wrapped anew.
+
+        Copies under the old passphrase are removed. Who has one, and the old passphrase, has the secrets of then.
+        """
+        if problem := weakness(new) or self._bounds.problem(cost):
+            raise VaultError(problem)
+
+        def change(file: VaultFile) -> tuple[VaultFile, Keys, bytearray]:
+            self._prove(file, old, old_key_file)
+            salt = secrets.token_bytes(SALT_BYTES)
+            key = key_encryption_key(new, key_file, vault_id=file.id, salt=salt, cost=cost)
+            wrapped, needs = crypto.wrap(key, self._keys.master), key_file is not None
+            return replace(file, cost=cost, salt=salt, needs_key_file=needs, wrapped_master=wrapped), self._keys, key
+
+        self._rewrap(change, "passwd")
+
+    def rotate_master(self, passphrase: Passphrase, key_file: Path | None = None) -> None:
+        """A new master key, under the same passphrase: every data key is wrapped anew, values stay as they are.
+
+        Other processes have to open the vault again. Fingerprints change with it; copies under the old key are removed.
+        """
+
+        def change(file: VaultFile) -> tuple[VaultFile, Keys, bytearray]:
+            self._prove(file, passphrase, key_file)
+            salt = secrets.token_bytes(SALT_BYTES)
+            key = key_encryption_key(passphrase, key_file, vault_id=file.id, salt=salt, cost=file.cost)
+            new, keys = with_new_master(replace(file, salt=salt), self._keys, key)
+            return new, keys, key
+
+        self._rewrap(change, "rotate")
+
     def refresh(self) -> bool:
         """Read what another process may have written; True when there was something.
 
@@ -240,15 +277,15 @@ class Vault:
         raise VaultError(f"there is no {name!r} in {self.path}: `moondev vault add {name}`")
 
     def _read(self) -> VaultFile:
-        raw = read(self.path)
-        with named(self.path):
+        raw = disk.read(self.path)
+        with disk.named(self.path):
             file, _ = parse(raw, self._bounds)
             if file.id != self._file.id:
                 raise VaultReplaced("it is another vault than the one that was opened")
             if file.generation != self._file.generation:
                 raise VaultReplaced("another process has given it a new master key: open it again")
             file = checked(raw, self._keys, self._bounds)
-            check_sequence(file, self._file.sequence)
+            disk.check_sequence(file, self._file.sequence)
         return file
 
     def _change(self, change: Callable[[VaultFile], VaultFile]) -> None:
@@ -257,83 +294,36 @@ class Vault:
         with files.locked(self.path):
             old = self._read()
             new = replace(change(old), sequence=old.sequence + 1)
-            back_up(self.path, old.sequence)
-            write(self.path, new, self._keys, self._bounds)
-            prune(self.path)
+            disk.back_up(self.path, old.sequence)
+            disk.write(self.path, new, self._keys, self._bounds)
+            disk.prune(self.path)
         self._file = new
+
+    def _rewrap(self, change: Callable[[VaultFile], tuple[VaultFile, Keys, bytearray]], verb: str) -> None:
+        """Change what opens the newest file, under its lock."""
+        self._check_open()
+        with files.locked(self.path):
+            old = self._read()
+            new, keys, key = change(old)
+            new = replace(new, sequence=old.sequence + 1)
+            disk.write(self.path, new, keys, self._bounds, kek=key)
+            wipe(key)
+            disk.remove_all(disk.backups(self.path))
+        self.log.note(verb, sequence=new.sequence)
+        if keys is not self._keys:
+            self._keys.wipe()
+            self.log = AccessLog(disk.log_path(self.path), keys.log, new.generation)
+        self._file, self._keys = new, keys
+
+    def _prove(self, file: VaultFile, passphrase: Passphrase, key_file: Path | None) -> None:
+        """Raise `WrongPassphrase` when it is not the one that opens the file."""
+        with disk.named(self.path):
+            key = key_of(file, passphrase, key_file)
+            try:
+                wipe(crypto.unwrap(key, file.wrapped_master))
+            finally:
+                wipe(key)
 
     def _check_open(self) -> None:
         if not self._open:
             raise VaultError(f"{self.path} is closed")
-
-
-def log_path(path: Path) -> Path:
-    """The access log beside a vault."""
-    return path.with_name(f"{path.name}.log")
-
-
-def read(path: Path) -> bytes:
-    """The bytes of a vault. Raises `VaultError` for a file that others could have read or put there."""
-    if not path.is_symlink() and not path.exists():
-        raise VaultError(f"there is no vault at {path}: `moondev vault init` makes one")
-    return files.read_private(path, "the vault", MOST_BYTES)
-
-
-@contextmanager
-def named(path: Path) -> Iterator[None]:
-    """Put the file and what to do into the words of an error."""
-    try:
-        yield
-    except WrongPassphrase as error:
-        raise WrongPassphrase(f"{error}: the vault {path} stays closed") from None
-    except VaultDamaged as error:
-        raise VaultDamaged(
-            f"the vault {path} is damaged: {error}. `moondev vault restore` brings a backup back; keep the file"
-        ) from None
-    except VaultError as error:
-        raise type(error)(f"the vault {path}: {error}") from None
-
-
-def check_sequence(file: VaultFile, at_least: int) -> None:
-    """Refuse an older file than one that was seen. Raises `VaultRolledBack`."""
-    if file.sequence < at_least:
-        raise VaultRolledBack(
-            f"it is an older state (write {file.sequence}) than one that was seen (write {at_least}). Somebody has put "
-            "an old copy there: what was changed since is gone, and removed keys are back. If that was you: "
-            f"`moondev vault restore FILE --accept-older --past {at_least}`"
-        )
-
-
-def write(path: Path, file: VaultFile, keys: Keys, bounds: Bounds, kek: bytearray | None = None) -> None:
-    """Replace the vault by `file`, once what the disk gives back was opened and every value decrypted."""
-    content = encode(file)
-
-    def check(found: bytes) -> None:
-        if kek is not None:
-            unlock(found, kek, bounds)[1].wipe()
-        for record in checked(found, keys, bounds).records:
-            wipe(value_of(file.id, record, keys))
-
-    files.put_down(path, content + keys.mark(content), check)
-
-
-def backups(path: Path) -> list[Path]:
-    """The copies that were kept of a vault, the newest first: `vault.17` is the state of write 17."""
-    found = (one for one in path.parent.glob(f"{path.name}.*") if one.suffix[1:].isdigit())
-    return sorted(found, key=lambda one: int(one.suffix[1:]), reverse=True)
-
-
-def back_up(path: Path, sequence: int) -> None:
-    """Keep a copy of the vault as it is."""
-    files.put_down(path.with_name(f"{path.name}.{sequence}"), read(path))
-
-
-def prune(path: Path, keep: int = KEPT_BACKUPS) -> None:
-    """Remove all but the newest copies."""
-    remove_all(backups(path)[keep:])
-
-
-def remove_all(old: Iterable[Path]) -> None:
-    """Remove copies."""
-    for one in old:
-        one.unlink(missing_ok=True)

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 from vault import files
 from vault.config import VaultConfig
 from vault.crypto import BOUNDS, Bounds
+from vault.disk import read
 from vault.errors import VaultError, WrongPassphrase
 from vault.format import parse
 from vault.passphrase import LONGEST, Passphrase
-from vault.store import Vault, read
+from vault.store import Vault
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -41,19 +42,31 @@ def open_vault(
 
     A person is asked up to three times. Raises `VaultError`.
     """
-    key_file = Path(config.key_file).expanduser() if config.key_file else None
+    found = open_with_passphrase(path, config, interactive=interactive, at_least=at_least, bounds=bounds)
+    if found is None:
+        return None
+    vault, passphrase = found
+    passphrase.wipe()
+    return vault
+
+
+def open_with_passphrase(
+    path: Path, config: VaultConfig, *, interactive: bool, at_least: int = 0, bounds: Bounds = BOUNDS
+) -> tuple[Vault, Passphrase] | None:
+    """The same, with the passphrase that has opened it, for who changes what opens it."""
     for left in reversed(range(ATTEMPTS)):
         passphrase = find_passphrase(config, path, interactive=interactive)
         if passphrase is None:
             return None
         try:
-            return Vault.open(path, passphrase, key_file, at_least=at_least, bounds=bounds)
+            vault = Vault.open(path, passphrase, config.key_path, at_least=at_least, bounds=bounds)
         except WrongPassphrase as error:
-            if passphrase.source != PROMPT or not left:
-                raise WrongPassphrase(f"{error} (it was given by {passphrase.source})") from None
-            sys.stderr.write(f"Wrong passphrase or key file. {left} more.\n")
-        finally:
             passphrase.wipe()
+            if passphrase.source != PROMPT or not left:
+                raise WrongPassphrase(f"{error} (the passphrase is from {passphrase.source})") from None
+            sys.stderr.write(f"Wrong passphrase or key file; {left} more.\n")
+        else:
+            return vault, passphrase
     return None
 
 

@@ -249,7 +249,7 @@ def on_loaded(
                 f"{name} is paused: quotes and entries are pulled, protections stay.",
             )
         case c.SetParams():
-            refusal = strategies.put_to_work(core, strategy, asker, command.params)
+            refusal = strategies.put_to_work(core, strategy, asker, command.params, who)
             config.note_params(core, who, name)
             return said(refusal, f"{name} has new parameters and warms up.")
 
@@ -352,7 +352,7 @@ def give(core: Core, by: str, command: c.Command, *, asker: str) -> Veto | str: 
         case c.SetParams() | c.StartStrategy():
             return on_loaded(core, by, command, asker=asker)
         case c.LoadStrategy():
-            refusal = strategies.load(core, command.spec, command.source_hash, by=asker, is_approved=True)
+            refusal = strategies.load(core, command.spec, command.source_hash, by=asker, agreed=by, is_approved=True)
             return said(refusal, f"{command.spec.id} is loading.")
         case _:
             return Veto(Reason.WRONG_STATE, verb_of(command))

@@ -97,21 +97,21 @@ def change(core: Core, by: str, command: c.ChangeSettings, *, asker: str) -> Vet
     after = settings_after(core, command)
     if isinstance(after, Veto):
         return after
-    if (veto := rewarm(core, after, asker)) is not None:
+    if (veto := rewarm(core, after, asker, by)) is not None:
         return veto
     version = record(core, after, by, command.reason)
     operate.take_settings(core, after, version.content_hash)
     return f"Settings are at version {version.number}: {'; '.join(version.changes)}."
 
 
-def rewarm(core: Core, after: Settings, asker: str) -> Veto | None:
+def rewarm(core: Core, after: Settings, asker: str, by: str) -> Veto | None:
     """Loaded strategies whose parameters change take them now; refused when one of them cannot."""
     before = {spec.id: spec for spec in core.state.settings.strategies}
     for spec in after.strategies:
         loaded, was = core.state.strategies.get(spec.id), before.get(spec.id)
         if loaded is None or was is None or was.params == spec.params:
             continue
-        if (veto := strategies.put_to_work(core, loaded, asker, spec.params)) is not None:
+        if (veto := strategies.put_to_work(core, loaded, asker, spec.params, by)) is not None:
             return veto
     return None
 

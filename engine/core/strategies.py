@@ -17,7 +17,7 @@ from domain.codec import encode
 from domain.desired import NOTHING
 from domain.errors import StrategyError
 from domain.events import Decided, History, StrategyFault
-from domain.facts import Severity, StrategyStatus
+from domain.facts import ParamsChanged, Severity, StrategyStatus
 from domain.files import StrategyFileBroken
 from domain.market import Feed, FeedKind
 from domain.settings import StrategySpec
@@ -41,6 +41,7 @@ def load(
     source_hash: str,
     *,
     by: str = "",
+    agreed: str = "",
     is_configured: bool = False,
     is_approved: bool = False,
 ) -> Veto | None:
@@ -79,6 +80,7 @@ def load(
     failover.claim(core, spec)
     succession.follow(core, strategy, is_approved=is_approved)
     warmup = wake.attach(core, spec)
+    note_params(core, strategy, None, agreed)
     if problem:
         wake.quarantine(core, strategy, problem)
         return Veto(Reason.BAD_VALUE, problem)
@@ -86,6 +88,24 @@ def load(
     if warmup == 0:
         finish_warmup(core, strategy)
     return None
+
+
+def note_params(core: Core, strategy: StrategyState, before: dict[str, Any] | None, agreed: str) -> None:
+    """Tell which parameters a strategy has now: it is loaded (`before` None), or somebody changed them."""
+    spec = strategy.spec
+    core.facts.append(
+        ParamsChanged(
+            **core.at(),
+            strategy=spec.id,
+            kind=spec.kind,
+            by=strategy.by,
+            agreed=agreed if agreed != strategy.by else "",
+            before=before or {},
+            after=spec.params,
+            is_load=before is None,
+            source_hash=strategy.source_hash,
+        )
+    )
 
 
 def whose(core: Core, slot: Slot) -> str:
@@ -238,12 +258,20 @@ def await_history(core: Core) -> None:
         strategy.asked = core.state.seq
 
 
-def put_to_work(core: Core, strategy: StrategyState, by: str, params: dict[str, object] | None = None) -> Veto | None:
-    """Start it, or give it parameters: the person `by` is behind what it wants from now on ("" = the configuration)."""
+def put_to_work(
+    core: Core, strategy: StrategyState, by: str, params: dict[str, object] | None = None, agreed: str = ""
+) -> Veto | None:
+    """Start it, or give it parameters: the person `by` is behind what it wants from now on ("" = the configuration).
+
+    `agreed` names those who voted for it.
+    """
     before, strategy.by = strategy.by, by
+    had = strategy.spec.params
     veto = start(core, strategy) if params is None else set_params(core, strategy, params)
     if veto is not None:
         strategy.by = before
+    elif strategy.spec.params != had:
+        note_params(core, strategy, had, agreed)
     return veto
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Engine, Row, and_, func, select
+import msgspec
+from sqlalchemy import Column, ColumnElement, Engine, Row, Select, Table, and_, func, or_, select
 
-from domain.record_views import CommandRow
+from domain.record_views import ON_RECORD, AuditQuery, CommandRow, ParamsRow
 from domain.views import EquityPoint, TradeRow
 from engine.storage import schema
 
@@ -55,21 +56,83 @@ def _trade(row: Row[Any]) -> TradeRow:
 
 def commands(engine: Engine, limit: int = 500) -> list[CommandRow]:
     """The newest commands with their outcomes, newest first."""
-    table = schema.commands
-    query = select(table).order_by(table.c.seq.desc(), table.c.idx.desc()).limit(limit)
+    return audit(engine, AuditQuery(limit=limit))
+
+
+def audit(engine: Engine, wanted: AuditQuery) -> list[CommandRow]:
+    """Commands that match, and what reached none and is on record, newest first."""
+    commands, alerts = schema.commands, schema.alerts
+    ours = [*_matching(commands, commands.c.verb, wanted)]
+    if wanted.person:
+        ours.append(func.lower(commands.c.person) == wanted.person.lower())
+    if wanted.outcome:
+        ours.append(commands.c.ok == (wanted.outcome == "done"))
+    with engine.connect() as connection:
+        rows = [_command(row) for row in connection.execute(_newest(commands, wanted.limit).where(*ours))]
+        if not wanted.person and wanted.outcome != "done":
+            of_record = _newest(alerts, wanted.limit).where(
+                alerts.c.kind.in_(sorted(ON_RECORD)), *_matching(alerts, alerts.c.kind, wanted)
+            )
+            rows += [
+                CommandRow(ts_ns=row.ts_ns, verb=row.kind, text=row.text, seq=row.seq, index=row.idx)
+                for row in connection.execute(of_record)
+            ]
+    return sorted(rows, key=lambda row: (-row.seq, -row.index))[: wanted.limit]
+
+
+def _newest(table: Table, limit: int) -> Select[Any]:
+    return select(table).order_by(table.c.seq.desc(), table.c.idx.desc()).limit(limit)
+
+
+def _matching(table: Table, verb: Column[Any], wanted: AuditQuery) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.verb:
+        found.append(verb.startswith(wanted.verb, autoescape=True))
+    if wanted.text:
+        found.append(func.lower(table.c.text).contains(wanted.text.lower(), autoescape=True))
+    if wanted.since_ns:
+        found.append(table.c.ts_ns >= wanted.since_ns)
+    if wanted.until_ns:
+        found.append(table.c.ts_ns < wanted.until_ns)
+    if wanted.before is not None:
+        seq, index = wanted.before
+        found.append(or_(table.c.seq < seq, and_(table.c.seq == seq, table.c.idx < index)))
+    return found
+
+
+def _command(row: Row[Any]) -> CommandRow:
+    return CommandRow(
+        ts_ns=row.ts_ns,
+        person=row.person,
+        door=row.door,
+        verb=row.verb,
+        ok=row.ok,
+        reason=row.reason,
+        request=row.request,
+        text=row.text,
+        seq=row.seq,
+        index=row.idx,
+        request_id=row.request_id,
+    )
+
+
+def params(engine: Engine, limit: int = 500) -> list[ParamsRow]:
+    """The newest changes of strategies' parameters, newest first."""
     with engine.connect() as connection:
         return [
-            CommandRow(
+            ParamsRow(
+                strategy=row.strategy,
+                seq=row.seq,
+                index=row.idx,
                 ts_ns=row.ts_ns,
-                person=row.person,
-                door=row.door,
-                verb=row.verb,
-                ok=row.ok,
-                reason=row.reason,
-                request=row.request,
-                text=row.text,
+                by=row.by,
+                agreed=row.agreed,
+                is_load=row.is_load,
+                before=msgspec.json.decode(row.before),
+                after=msgspec.json.decode(row.after),
+                source_hash=row.source_hash,
             )
-            for row in connection.execute(query)
+            for row in connection.execute(_newest(schema.params, limit))
         ]
 
 

@@ -22,6 +22,7 @@ from domain.facts import (
     FillBooked,
     OrderChanged,
     OverrideChanged,
+    ParamsChanged,
     PositionChanged,
     PositionSampled,
     Refused,
@@ -95,6 +96,11 @@ def _alert(row: Row, fact: Any, _instruments: Instruments) -> None:  # noqa: ANN
     row["labels"] = msgspec.json.encode(fact.labels, order="sorted").decode()
 
 
+def _params(row: Row, fact: Any, _instruments: Instruments) -> None:  # noqa: ANN401 - as above
+    for key in ("before", "after"):
+        row[key] = msgspec.json.encode(getattr(fact, key), order="sorted").decode()
+
+
 def _plain(*keys: str) -> Callable[[Row, Any, Instruments], None]:
     def special(row: Row, _fact: Any, _instruments: Instruments) -> None:  # noqa: ANN401 - as above
         for key in keys:
@@ -135,4 +141,5 @@ _TABLES: Mapping[type[Fact], tuple[Table, _Special]] = {
     OverrideChanged: (schema.overrides, _override),
     CashMoved: (schema.cash_moves, _plain("kind")),
     PositionSampled: (schema.position_samples, _sample),
+    ParamsChanged: (schema.params, _params),
 }

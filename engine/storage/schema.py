@@ -184,8 +184,17 @@ position_samples = Table(
     *_decimals("unrealised"),
 )
 
+params = Table(
+    "params",
+    metadata,
+    *_fact_columns(key=True),
+    *_texts("strategy", "kind", "by", "agreed", "before", "after", "source_hash"),
+    Column("is_load", Boolean, nullable=False),
+    Index("params_strategy", "strategy", "seq"),
+)
+
 PROJECTED = (
     orders, fills, positions, equity, commands, strategies, requests, alerts, refusals, trading_states, breakers,
-    overrides, cash_moves, position_samples,
+    overrides, cash_moves, position_samples, params,
 )  # fmt: skip
 """Everything that is rebuilt from facts."""

@@ -107,7 +107,7 @@ def generous(kind: type) -> st.SearchStrategy[Any]:
     for field in fields(kind):
         if field.type is Settings or field.type == Settings | None:
             chosen[field.name] = st.just(Settings())
-        elif field.name in {"command", "params", "before"}:
+        elif field.name in {"command", "params", "before", "after"}:
             chosen[field.name] = st.just(commands.Halt(reason="x") if field.name == "command" else {"a": 1, "b": "x"})
         else:
             chosen[field.name] = st.from_type(field.type)

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from domain.commands import Actor
 from domain.settings import Environment
+from gateway import hub as hub_module
 from gateway.app import create_app
 from gateway.auth import Auth
 from gateway.desk_source import DeskSource
@@ -18,6 +19,7 @@ from gateway.gateway import GatewayConfig
 from gateway.hub import Hub
 from gateway.server import GatewayServer
 from tests.gateway.engine import Engine
+from tests.gateway.stage import Stage
 
 
 @dataclass
@@ -93,3 +95,15 @@ async def tina(running: Running) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=running.url) as client:
         await running.log_in(client)
         yield client
+
+
+@pytest.fixture
+async def stage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    """A hub that runs, quicker than in earnest."""
+    for name in ("TICK_S", "RETRY_S", "CHECK_S"):
+        monkeypatch.setattr(hub_module, name, 0.01)
+    made = Stage()
+    task = asyncio.create_task(made.hub.run())
+    yield made
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

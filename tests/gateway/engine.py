@@ -24,6 +24,7 @@ from engine.desk import Desk
 from engine.strategies import registry
 from exchanges.paper.exchange import PaperExchange
 from research.driver import Driver
+from tests.bot.world import source_of
 
 SECOND_NS = 1_000_000_000
 
@@ -45,6 +46,7 @@ class Engine:
     """The built-in paper set-up whose market has been running for `past_s` seconds; `desk` is its door."""
 
     def __init__(self, past_s: int = 0, maker: Mapping[str, float] = KEEN, ops: Path = Path("not-opened")) -> None:
+        """`ops` is the file of the control room's database, for `open_room`."""
         settings = with_maker(load_config(None).to_settings(), maker)
         market = SyntheticMarket(settings.instruments, seed=7, start_ts_ns=time.time_ns() - past_s * SECOND_NS)
         exchange = PaperExchange(settings.instruments, {account.id: account.deposit for account in settings.accounts})
@@ -54,7 +56,14 @@ class Engine:
             lambda spec: registry.load(spec.kind).strategy.build(spec.instruments, spec.params),
             on_facts=lambda facts: self.desk.publish(facts),  # noqa: PLW0108 - the desk is made below
         )
-        self.desk = Desk(self.driver.core, self.put, self, market="simulated (seed 7)", strategy_kinds=registry.kinds)
+        self.desk = Desk(
+            self.driver.core,
+            self.put,
+            self,
+            market="simulated (seed 7)",
+            strategy_kinds=registry.kinds,
+            source_of=source_of,
+        )
         self.room = ControlRoom(self.desk, OpsStore(ops))
         self.remote = RemoteRoom(self.room)
         self._tape = market.events()
@@ -91,6 +100,12 @@ class Engine:
         for part in (room.people, room.confirms, room.tickets, room.subscriptions, room.alerts, room.outbox):
             await part.start()
         await room.schedules.start(time.time_ns())
+
+    async def close_room(self) -> None:
+        """Close it again."""
+        await self.room.studio.aclose()
+        await self.room.outbox.aclose()
+        await self.room.store.aclose()
 
     async def live(self) -> None:
         """Let the market run in real time until cancelled."""

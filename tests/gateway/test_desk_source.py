@@ -94,3 +94,29 @@ async def test_facts_that_are_lost_are_told_as_a_gap(engine: Engine, monkeypatch
         engine.play(900)  # halted by now: little but samples of equity happens
         [gap] = await first(news, 1)
         assert gap.kind == "gap"
+
+
+async def test_a_watched_market_comes_with_the_news_until_nobody_looks(source: DeskSource, engine: Engine):
+    topic = "market:BTC-USDC-PERP.PAPER"
+    async with source.news() as news:
+        await first(news, len(PUSHED) + 1)
+        await source.watch([topic, "market:MOON-USDC-PERP.PAPER"])
+        while (frame := (await first(news, 1))[0]).kind != "market":
+            pass
+        assert frame.name == topic
+        assert json.loads(frame.data) == json.loads(await source.view("book", {"instrument": topic[7:]}))
+        assert engine.desk.markets.minutes.watched == {topic[7:]}
+        await source.watch([])
+        assert not engine.desk.markets.minutes.watched
+
+
+@pytest.mark.parametrize("name", ["book", "candles", "fills"])
+async def test_a_market_that_is_not_there_is_not_known(source: DeskSource, name: str):
+    with pytest.raises(NotKnown):
+        await source.view(name, {"instrument": "MOON-USDC-PERP.PAPER"})
+
+
+async def test_fills_of_more_than_a_month_are_refused(source: DeskSource):
+    asked = {"instrument": "BTC-USDC-PERP.PAPER", "since_ns": "1"}
+    with pytest.raises(BadArgument, match="31 days"):
+        await source.view("fills", asked)

@@ -16,6 +16,7 @@ from domain.facts import (
     FillBooked,
     OrderChanged,
     OverrideChanged,
+    ParamsChanged,
     PositionChanged,
     PositionSampled,
     Refused,
@@ -58,6 +59,13 @@ def override_fact(at: dict[str, Any], value: Decimal) -> Fact:
     return OverrideChanged(
         **at, rule="leverage", scope="PAPER:main", value=value, since_ns=1, until_ns=2, persons=("rosa", "adam"),
         reason="news", request="q1",
+    )  # fmt: skip
+
+
+def params_fact(at: dict[str, Any], before: dict[str, Any], by: str = "tina") -> ParamsChanged:
+    return ParamsChanged(
+        **at, strategy="maker", kind="market_maker", by=by, agreed="rosa and adam", before=before,
+        after={"qty": 0.2, "mode": "take", "on": True, "stop": None}, is_load=not before, source_hash="ab",
     )  # fmt: skip
 
 
@@ -124,6 +132,7 @@ def make_fact(rng: random.Random, seq: int, index: int) -> Fact:
             override_fact(at, money()),
             CashMoved(**at, kind=rng.choice(list(CashKind)), account=whose["account"], amount=money(), ref="f1"),
             PositionSampled(**at, **whose, qty=side * qty, price=price, unrealised=money()),
+            params_fact(at, rng.choice([{"qty": 0.1}, {}])),
         ]
         return rng.choice(facts)
 

@@ -3,19 +3,21 @@
 //   const feed = new Feed({onView(name, data), onFact(fact), onState(state)})
 //   feed.start(); feed.stop()
 //   const unwatch = feed.watch("market:BTC-USDC-PERP.PAPER", (frame) => ...)     a topic, while somebody looks at it
-//   feed.state     "connecting" | "live" | "polling" | "lost"
+//   feed.state     "connecting" | "live" | "polling" | "away" | "lost"
 //   feed.lastMs    performance.now() of the last frame
 //   feed.covers(name)   the feed brings this view, so that nobody needs to ask for it
 //
 // "polling": the server has a socket but not this protocol (no `stream` in its snapshot): the store asks REST instead.
+// "away": the gateway is there and the engine does not answer it: what is shown is old from now on.
 // "lost": no socket; tried again after 0.5 s, 1 s, ... 15 s, and at once when the browser comes back online.
-// Close codes: 4401 the session ended (to /login); 4408 we were too slow (resume at once); 4400 we said nonsense.
+// Close codes: 4401 the session ended (to /login); 4408 we were too slow (resume at once). A topic's callback gets every
+// frame that names it: {type: "market", data} or {type: "error", text}.
 
 import { endSession } from "./api.js";
 
 const FIRST_MS = 500;
 const LONGEST_MS = 15_000;
-const SILENT_MS = 40_000; // the server pings every 20 s, and the status view changes with every second
+const SILENT_MS = 15_000; // then we ask whether somebody is there, and after as long again the socket is given up
 const SESSION_ENDED = 4401;
 const TOO_SLOW = 4408;
 
@@ -67,7 +69,7 @@ export class Feed {
   }
 
   say(frame) {
-    if (this.socket?.readyState === WebSocket.OPEN && this.state === "live") this.socket.send(JSON.stringify(frame));
+    if (this.socket?.readyState === WebSocket.OPEN && this.stream) this.socket.send(JSON.stringify(frame));
   }
 
   hurry() {
@@ -77,7 +79,10 @@ export class Feed {
   }
 
   look() {
-    if (this.state === "live" && performance.now() - this.lastMs > SILENT_MS) this.socket?.close();
+    const silentMs = performance.now() - this.lastMs;
+    if (this.state !== "live" && this.state !== "away") return;
+    if (silentMs > 2 * SILENT_MS) this.socket?.close();
+    else if (silentMs > SILENT_MS) this.say({ type: "ping" });
   }
 
   enter(state) {
@@ -119,23 +124,27 @@ export class Feed {
 
   take(frame) {
     this.lastMs = performance.now();
-    if (frame.topic !== undefined) return this.topics.get(frame.topic)?.forEach((callback) => callback(frame));
-    if (frame.type === "error") return console.warn("feed:", frame.detail ?? frame.text ?? frame);
-    if (frame.type === "snapshot") return this.snapshot(frame);
-    if (!this.stream) return this.fact(frame);
-    if (frame.n !== undefined) {
-      if (frame.n !== this.n + 1) return this.begin();
-      this.n = frame.n;
+    switch (frame.type) {
+      case "snapshot":
+        return this.snapshot(frame);
+      case "resumed":
+        return frame.stream === this.stream && frame.n === this.n ? this.live(frame.connected) : this.begin();
+      case "market":
+      case "error":
+        if (frame.type === "error") console.warn("feed:", frame.text);
+        return this.topics.get(frame.topic)?.forEach((callback) => callback(frame));
+      case "pong":
+        return undefined;
     }
-    this.live();
+    if (!this.stream) return frame.type === "fact" && this.onFact(frame.data);
+    if (frame.n !== this.n + 1) return this.begin();
+    this.n = frame.n;
+    if (frame.type === "link") return this.live(frame.connected);
     if (frame.type === "view") {
       this.names.add(frame.name);
       this.onView(frame.name, frame.data);
-    } else this.fact(frame);
-  }
-
-  fact(frame) {
-    if (frame.type === "fact") this.onFact(frame.data, frame.name);
+    } else if (frame.type === "fact") this.onFact(frame.data);
+    return undefined;
   }
 
   snapshot(frame) {
@@ -143,13 +152,13 @@ export class Feed {
     this.n = frame.n ?? 0;
     this.names = new Set(this.stream ? Object.keys(frame.data) : []);
     for (const [name, data] of Object.entries(frame.data)) this.onView(name, data);
-    this.live();
+    this.live(frame.connected ?? true);
   }
 
-  live() {
+  live(connected) {
     this.failures = 0;
     const before = this.state;
-    this.enter(this.stream ? "live" : "polling");
+    this.enter(!connected ? "away" : this.stream ? "live" : "polling");
     if (before !== "live") for (const topic of this.topics.keys()) this.say({ type: "watch", topic });
   }
 }

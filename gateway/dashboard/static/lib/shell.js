@@ -16,7 +16,7 @@ const BOTTOM = ["overview", "positions", "market", "approvals"];
 export function Shell({ pages, at, children }) {
   const status = useView("status");
   const connection = useConnection();
-  const lost = connection.state === "lost";
+  const lost = connection.state === "lost" || connection.state === "away";
   return html`<div class=${cx("shell", lost && "lost")}>
     <a class="skip" href=${`#/${at.id}`} onClick=${(event) => { event.preventDefault(); document.querySelector("main h1")?.focus(); }}>Skip to the page</a>
     <${Header} status=${status.data} connection=${connection} atMs=${status.atMs} />
@@ -49,14 +49,14 @@ function Trading({ status }) {
   return html`<${Badge} kind=${kind} icon=${status.trading_state === "halted" ? "stop" : ""} text=${text} title=${status.trading_reason || "trading state"} />`;
 }
 
-const CONNECTIONS = { live: ["ok", "live"], polling: ["warning", "polling"], connecting: ["idle", "connecting"], lost: ["error", "disconnected"] };
+const CONNECTIONS = { live: ["ok", "live"], polling: ["warning", "polling"], connecting: ["idle", "connecting"], away: ["error", "no engine"], lost: ["error", "disconnected"] };
 
 function Fresh({ status, connection, atMs }) {
   const nowMs = useNow(1000);
   const [kind, text] = CONNECTIONS[connection.state];
   const age = status ? (status.data_age_ms === null ? null : status.data_age_ms + Math.max(0, nowMs - atMs)) : undefined;
   const old = age === null || age > STALE_MS;
-  return html`<span class="fresh"><${Badge} kind=${kind} icon=${connection.state === "lost" ? "broken" : "link"} text=${text} title=${`${text} for ${span((nowMs - connection.sinceMs) / 1000)}`} />
+  return html`<span class="fresh"><${Badge} kind=${kind} icon=${kind === "error" ? "broken" : "link"} text=${text} title=${`${text} for ${span((nowMs - connection.sinceMs) / 1000)}`} />
     ${age !== undefined && html`<span class=${cx("data-age not-phone", old && "warn")} title="Age of the newest market data">${old && html`<${Icon} name="warning" size=${11} />`}data ${ageMs(age)}</span>`}</span>`;
 }
 
@@ -148,6 +148,9 @@ function Banners({ status, connection }) {
   if (connection.state === "lost") {
     lines.push(["error", "broken", html`<b>Disconnected for ${span((nowMs - connection.sinceMs) / 1000)}.</b> These figures are old and nothing can be done from here. Trying again.
       To halt from a terminal: <code>./moondev halt</code>`]);
+  }
+  if (connection.state === "away") {
+    lines.push(["error", "broken", html`<b>The engine has not answered for ${span((nowMs - connection.sinceMs) / 1000)}.</b> These figures are old. To halt from a terminal: <code>./moondev halt</code>`]);
   }
   for (const [kind, text] of troubles(data)) lines.push([kind, kind === "error" ? "error" : "warning", text]);
   return html`<div class="banners" aria-live="polite">${lines.map(([kind, icon, text], i) => html`<p key=${i} class=${`banner ${kind}`} role=${kind === "error" ? "alert" : undefined}><${Icon} name=${icon} /><span>${text}</span></p>`)}</div>`;

@@ -10,7 +10,8 @@
 //            "error"    nothing has come, the last try failed
 //            "missing"  this server has no such view
 //   refresh()                 asks now, whatever the feed does; refreshAll() after something was done
-//   useConnection()           {state, sinceMs}: state of the feed, "lost" when REST does not answer either
+//   useConnection()           {state, sinceMs}: state of the feed (see feed.js), "lost" when REST does not answer either
+//   rowsOf(data)              the rows of a list, or of a page {items, next}
 //   useNow(1000)              performance.now(), again every second: for ages
 //   useServerNow()            nanoseconds UTC by the server's clock, every second
 //   useFacts(callback)        facts as they happen: callback(fact)
@@ -57,11 +58,12 @@ let restLost = false;
 
 function told() {
   if (feed.state === "live") restLost = false;
-  const state = feed.state === "live" ? "live" : restLost ? "lost" : feed.state === "lost" ? "polling" : feed.state;
+  const asking = feed.state === "lost" ? "polling" : feed.state;
+  const state = feed.state === "live" || feed.state === "away" ? feed.state : restLost ? "lost" : asking;
   const before = connection.get();
   if (before.state === state) return;
   connection.set({ state, sinceMs: performance.now() });
-  if (before.state === "lost") refreshAll();
+  if (before.state === "lost" || before.state === "away") refreshAll();
 }
 
 export const feed = new Feed({
@@ -69,8 +71,8 @@ export const feed = new Feed({
     const entry = entries.get(name) ?? make(name, name, {});
     entry.accept(data);
   },
-  onFact(fact, name) {
-    for (const callback of facts) callback(fact, name);
+  onFact(fact) {
+    for (const callback of facts) callback(fact);
   },
   onState() {
     told();
@@ -182,6 +184,8 @@ export function useView(name, args = {}, { everyMs } = {}) {
   return { data, state, problem, atMs: fed ? feed.lastMs : atMs, refresh: () => entry.ask() };
 }
 
+export const rowsOf = (data) => (Array.isArray(data) ? data : data?.items ?? []);
+
 export function refreshAll() {
   for (const entry of entries.values()) if (entry.listeners.size && !entry.fed) entry.ask();
 }
@@ -207,7 +211,7 @@ export function useFacts(callback) {
   const latest = useRef(callback);
   latest.current = callback;
   useEffect(() => {
-    const listener = (fact, name) => latest.current(fact, name);
+    const listener = (fact) => latest.current(fact);
     facts.add(listener);
     return () => facts.delete(listener);
   }, []);

@@ -139,8 +139,8 @@ export function Tabs({ tabs, at, onPick, label }) {
   </div>`;
 }
 
-export function Button({ kind = "", small, busy, disabled, title, onPress, type = "button", label, children }) {
-  return html`<button type=${type} class=${cx("btn", kind, small && "small")} title=${title} aria-label=${label}
+export function Button({ kind = "", class: name, small, busy, disabled, title, onPress, type = "button", label, children }) {
+  return html`<button type=${type} class=${cx("btn", kind, name, small && "small")} title=${title} aria-label=${label}
     disabled=${disabled || busy} aria-busy=${busy ? "true" : undefined} onClick=${onPress}>${children}</button>`;
 }
 
