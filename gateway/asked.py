@@ -77,24 +77,24 @@ def _said(complaint: str) -> str:
 
 
 def page(rows: Iterable[T], asked: Paged, key: Callable[[T], tuple[int, str]]) -> Page[T]:
-    """The rows behind the one that the cursor names; `key` orders them, the larger the newer."""
-    after = position(asked.cursor)
-    keyed = ((_comparable(key(row)), row) for row in rows)
-    left = sorted(((at, row) for at, row in keyed if after is None or at < after), key=_first, reverse=True)
+    """The rows behind the one that the cursor names, in the order in which they come: newest first.
+
+    `key` names a row; where the named one is gone, the page begins with the first whose number is lower.
+    """
+    left, after = list(rows), position(asked.cursor)
+    if after is not None:
+        seen = next((i for i, row in enumerate(left) if _name(key(row)) == after), None)
+        left = left[seen + 1 :] if seen is not None else [row for row in left if key(row)[0] < after[0]]
     shown = left[: asked.limit]
-    is_more = len(left) > len(shown)
-    return Page(items=[row for _, row in shown], next=f"{shown[-1][0][0]}.{shown[-1][0][1]}" if is_more else "")
+    number, text = _name(key(shown[-1])) if len(left) > len(shown) else (0, "")
+    return Page(items=shown, next=f"{number}.{text}" if len(left) > len(shown) else "")
 
 
 def position(cursor: str) -> tuple[int, str] | None:
-    """The key that a cursor names, None without one; its text in hex, which orders as the text does."""
+    """The row that a cursor names, by number and text in hex; None without one."""
     number, _, text = cursor.partition(".")
     return (int(number), text) if cursor else None
 
 
-def _comparable(key: tuple[int, str]) -> tuple[int, str]:
+def _name(key: tuple[int, str]) -> tuple[int, str]:
     return key[0], key[1].encode(errors="replace").hex()
-
-
-def _first(pair: tuple[tuple[int, str], object]) -> tuple[int, str]:
-    return pair[0]

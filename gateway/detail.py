@@ -59,7 +59,7 @@ def strategy(rooms: Rooms, asked: StrategyAsked) -> StrategyDetail:
 
 def history(rooms: Rooms, asked: HistoryAsked) -> Page[ParamsRow]:
     """Who gave which parameters, when."""
-    return page(rooms.desk.records.params(asked.id), asked, lambda row: (row.seq, f"{row.index:10d}"))
+    return page(rooms.desk.records.params(asked.id), asked, lambda row: (row.seq, f"{row.index}"))
 
 
 async def audit(rooms: Rooms, asked: AuditAsked) -> AuditPage:

@@ -137,7 +137,7 @@ def _trades(rooms: Rooms, asked: TradesAsked) -> Page[v.TradeRow]:
 
 def _equity(rooms: Rooms, asked: EquityAsked) -> Page[v.EquityPoint]:
     points = rooms.desk.equity_curve(KEPT if asked.cursor else asked.limit + 1)
-    return page((p for p in points if p.ts_ns >= asked.since_ns), asked, lambda point: (point.ts_ns, ""))
+    return page((p for p in reversed(points) if p.ts_ns >= asked.since_ns), asked, lambda point: (point.ts_ns, ""))
 
 
 async def _performance(rooms: Rooms, asked: PeriodAsked) -> Performance:
@@ -167,7 +167,8 @@ def _health(rooms: Rooms, _: Nothing) -> HealthView:
 
 
 def _alerts(rooms: Rooms, asked: AlertsAsked) -> Page[AlertView]:
-    return page(rooms.remote.alerts(asked.state), asked, lambda alert: (_number(alert.id), ""))
+    found = sorted(rooms.remote.alerts(asked.state), key=lambda alert: -_number(alert.id))
+    return page(found, asked, lambda alert: (_number(alert.id), ""))
 
 
 async def _jobs(rooms: Rooms, asked: Paged) -> Page[JobView]:
