@@ -119,85 +119,38 @@ VERB_RESPONSES: Final[Schema] = {
 
 def paths(audit: list[Schema]) -> dict[str, Any]:
     """The routes that are in no table; `audit` are the parameters of the view of that name."""
+    usual = problems("401", "403", "422", "429", "500", "503")
+    line = {"application/json": {"schema": {"$ref": "#/components/schemas/LineBody"}}}
+    said = {
+        "description": "For people at a console. Programs use the verbs.",
+        "requestBody": {"required": True, "content": line},
+        "parameters": [KEY],
+    }
+    file = _get("export-audit", "views", "The whole audit that matches as a file: a JSON object a line, newest first")
+    rows = {"description": "Rows as in `audit`.", "content": {"application/jsonl": {"schema": {"type": "string"}}}}
+    document = _get("get-openapi", "views", "This document")
+    live = _get("get-live", "health", "Answers while the gateway's loop turns")
+    ready = _get("get-ready", "health", "Whether the service can do what it is told, and if not, why")
+    is_ready = {"200": _json("It can.", _READY), "503": _json("It cannot.", _READY)}
+    open_ = problems("403", "429", "500")
+    alive = {"type": "object", "properties": {"status": {"const": "live"}}, "required": ["status"]}
     return {
-        "/api/v1/line": {
-            "post": {
-                "operationId": "say-line",
-                "tags": ["verbs"],
-                "summary": "A line as typed at a console, with its aliases and \u201cdid you mean\u201d",
-                "description": "For people at a console. Programs use the verbs.",
-                "parameters": [KEY],
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/LineBody"}}},
-                },
-                "responses": VERB_RESPONSES,
-            }
-        },
-        "/api/v1/audit.jsonl": {
-            "get": {
-                "operationId": "export-audit",
-                "tags": ["views"],
-                "summary": "Everything of the audit that matches, as a file: a JSON object a line, newest first",
-                "parameters": audit,
-                "responses": {
-                    "200": {
-                        "description": "Rows as in the view `audit`.",
-                        "content": {"application/jsonl": {"schema": {"type": "string"}}},
-                    },
-                    **problems("401", "403", "422", "429", "500", "503"),
-                },
-            }
-        },
+        "/api/v1/line": {"post": {**_get("say-line", "verbs", "A line as typed"), **said, "responses": VERB_RESPONSES}},
+        "/api/v1/audit.jsonl": {"get": {**file, "parameters": audit, "responses": {"200": rows, **usual}}},
         "/api/v1/openapi.json": {
-            "get": {
-                "operationId": "get-openapi",
-                "tags": ["views"],
-                "summary": "This document",
-                "responses": {
-                    "200": {"description": "It.", "content": {"application/json": {"schema": {"type": "object"}}}},
-                    **problems("401", "403", "422", "429", "500", "503"),
-                },
-            }
+            "get": {**document, "responses": {"200": _json("It.", {"type": "object"}), **usual}},
         },
-        "/health/live": {
-            "get": {
-                "operationId": "get-live",
-                "tags": ["health"],
-                "summary": "Answers while the gateway's loop turns",
-                "security": [],
-                "responses": {
-                    "200": {
-                        "description": "It turns.",
-                        "content": {
-                            "application/json": {
-                                "schema": {
-                                    "type": "object",
-                                    "properties": {"status": {"const": "live"}},
-                                    "required": ["status"],
-                                }
-                            }
-                        },
-                    },
-                    **problems("403", "429", "500"),
-                },
-            }
-        },
-        "/health/ready": {
-            "get": {
-                "operationId": "get-ready",
-                "tags": ["health"],
-                "summary": "Whether the service can do what it is told, and if not, why",
-                "security": [],
-                "responses": {
-                    "200": {"description": "It can.", "content": _ready()},
-                    "503": {"description": "It cannot.", "content": _ready()},
-                    **problems("403", "429", "500"),
-                },
-            }
-        },
+        "/health/live": {"get": {**live, "security": [], "responses": {"200": _json("It turns.", alive), **open_}}},
+        "/health/ready": {"get": {**ready, "security": [], "responses": {**is_ready, **open_}}},
     }
 
 
-def _ready() -> Schema:
-    return {"application/json": {"schema": {"$ref": "#/components/schemas/Ready"}}}
+_READY: Final[Schema] = {"$ref": "#/components/schemas/Ready"}
+
+
+def _get(name: str, tag: str, text: str) -> dict[str, Any]:
+    return {"operationId": name, "tags": [tag], "summary": text}
+
+
+def _json(text: str, schema: Schema) -> Schema:
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
