@@ -50,21 +50,12 @@ function whoElse() {
   return id && id !== session ? { person: id } : {};
 }
 
-// A server without the routes for verbs has one for lines; it answers in plain text alone.
-async function sent(path, body, line, key) {
-  try {
-    const answer = await post(path, { ...body, ...whoElse() }, { key });
-    return { ...answer, actions: answer.message?.actions ?? [] };
-  } catch (problem) {
-    if (problem.kind !== "missing" && problem.status !== 405) throw problem;
-  }
-  const { text } = await post("/api/v1/command", { line, ...whoElse() }, { key });
-  const id = /\/confirm (C\d+) within/.exec(text)?.[1];
-  const actions = id ? [["Confirm", {}], ["Cancel", { answer: "no" }]].map(([label, more]) => ({ label, verb: "confirm", arguments: { id, ...more }, is_refusal: Boolean(more.answer) })) : [];
-  return { ok: !/refused|not understood/i.test(text), text, message: { blocks: [{ type: "code", text }] }, actions };
+async function sent(path, body, key) {
+  const answer = await post(path, { ...body, ...whoElse() }, { key });
+  return { ...answer, actions: answer.message?.actions ?? [] };
 }
 
-export const say = (line, key = newKey()) => sent("/api/v1/line", { line }, line, key).finally(after);
+export const say = (line, key = newKey()) => sent("/api/v1/line", { line }, key).finally(after);
 
 function after() {
   refreshAll();
@@ -72,10 +63,10 @@ function after() {
 }
 
 export async function act(verb, given = {}, { title = "", quiet = false, brief = false, key = newKey() } = {}) {
-  const line = `/${verb.replace("-", " ")} ${Object.values(given).join(" ")}`.trim();
+  const line = `/${verb.replaceAll("-", " ")}`;
   let answer;
   try {
-    answer = await sent(`/api/v1/verbs/${verb}`, { arguments: given }, line, key);
+    answer = await sent(`/api/v1/verbs/${verb}`, { arguments: given }, key);
   } catch (problem) {
     const again = () => act(verb, given, { title, quiet, brief, key });
     if (!quiet) asked.set({ title: title || line, problem, again });
