@@ -217,7 +217,7 @@ class Service:
         from gateway.gateway import GatewayConfig
         from gateway.server import GatewayServer
 
-        desk, look = self.runtime.desk, GatewayConfig(environment=self.runtime.settings.environment)
+        desk, look = self.runtime.desk, GatewayConfig(environment=self.runtime.settings.environment, version=VERSION)
         setup = AccessSetup()
         access = open_access(setup, self.runtime.data, self.keys.secrets)
         self.doors = Doors(access, desk.report, desk.persons)

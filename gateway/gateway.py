@@ -24,7 +24,9 @@ from gateway.access.access import Access
 from gateway.access.caller import Caller
 from gateway.access.network import Network
 from gateway.hub import Hub
+from gateway.idempotency import Once
 from gateway.source import Source
+from gateway.verb_table import VerbTable
 
 Console: TypeAlias = Callable[[Actor, str], Awaitable[str]]
 """Runs one line of the verb table for an actor and answers in plain text."""
@@ -45,6 +47,7 @@ class GatewayConfig:
 
     environment: Environment = Environment.PAPER
     product: str = "MoonDev AlgoTrade"
+    version: str = ""
     login_hint: str = "The service prints a new login link when it starts."
 
 
@@ -91,6 +94,8 @@ class Gateway:
     reader: Reader
     source: Source
     hub: Hub
+    verbs: VerbTable
+    once: Once
 
     async def still(self, caller: Caller) -> bool:
         """Tell whether a caller may go on: who holds a connection open asks every other second.

@@ -120,12 +120,21 @@ class Guard:
             return found
         state["caller"] = found
         if rule is None:
-            return refuse(404, "not_found", "There is nothing here for anybody")
+            return self._nothing(scope["path"])
         if (refusal := self._may(headers, found, rule)) is not None:
             return refusal
         if wait_s := front.limits.of_caller(rule.rate, found.key):
             return refuse(429, "rate", f"Too many requests: wait {wait_s} s", wait_s=wait_s)
         return None
+
+    def _nothing(self, path: str) -> Response:
+        """What the table does not know: other methods of an address, or nothing at all."""
+        methods = self._front.table.methods(path)
+        if not methods:
+            return refuse(404, "not_found", "There is nothing at this address")
+        answer = refuse(405, "method_not_allowed", f"This address takes {', '.join(sorted(methods))}")
+        answer.headers["Allow"] = ", ".join(sorted(methods))
+        return answer
 
     async def _who(self, scope: Scope, headers: Headers, token: str, rule: Rule | None) -> Caller | Response:
         front, ip = self._front, scope["state"]["ip"]

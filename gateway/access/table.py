@@ -21,6 +21,7 @@ from gateway.limits import Rate
 API: Final = "/api/v1"
 VERB_ROUTE: Final = f"{API}/verbs/{{verb}}"
 KIB: Final = 1024
+METHODS: Final = ("GET", "POST")
 
 
 class Csrf(enum.Enum):
@@ -79,15 +80,20 @@ ROUTES: Final[Mapping[tuple[str, str], Rule]] = MappingProxyType(
         ("WS", "/ws/feed"): SOCKET,
         ("GET", "/static/style/{path:path}"): OPEN,
         ("GET", "/static/{path:path}"): Rule(scope=None, rate=Rate.OPEN),
+        ("GET", f"{API}/openapi.json"): LOOK,
+        ("GET", f"{API}/audit.jsonl"): Rule(role=RoleName.RISK, scope=Scope.RISK, rate=Rate.HEAVY),
         **{
             ("GET", f"{API}/{name}"): LOOK
             for name in (
                 "status", "positions", "orders", "strategies", "pnl", "balances", "pending", "venues", "breakers",
-                "incidents", "trades", "equity", "risk", "limits", "alerts", "jobs", "instruments", "prices", "book",
-                "settings", "persons", "health", "verbs", "strategy-history", "settings-history",
+                "incidents", "trades", "equity", "risk", "alerts", "mutes", "jobs", "job", "instruments", "book",
+                "fills", "prices", "limits", "requests", "strategy", "strategy-history", "strategy-kinds", "persons",
+                "health", "machine", "verbs", "offers",
             )
         },
-        **{("GET", f"{API}/{name}"): HEAVY for name in ("stress", "performance", "candles", "audit")},
+        **{("GET", f"{API}/{name}"): HEAVY for name in ("stress", "performance", "candles")},
+        **{("GET", f"{API}/{name}"): RISK_LOOK for name in ("audit", "audit-entry", "audit-head", "chain")},
+        **{("GET", f"{API}/{name}"): ADMIN_LOOK for name in ("settings", "settings-history")},
     }
 )  # fmt: skip
 """By method and template. `{name}` stands for one part of a path, `{name:path}` for the rest of it."""
@@ -112,6 +118,11 @@ class Table:
             if of == method and (match := pattern.fullmatch(path)) is not None:
                 return self._of_verb(match["verb"], rule) if "verb" in pattern.groupindex else rule
         return None
+
+    def methods(self, path: str) -> list[str]:
+        """With which methods an address can be asked; none: there is no such address."""
+        found = [method for method in METHODS if self.find(method, path) is not None]
+        return [*found, "HEAD"] if "GET" in found else found
 
     def _of_verb(self, name: str, rule: Rule) -> Rule | None:
         verb = self._verbs.get(name)
