@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 from bot.rules import verb_rules
+from domain.answer import Answer
 from domain.commands import Actor
 from domain.settings import Environment
 from gateway import hub as hub_module
@@ -69,6 +70,18 @@ class Running:
         return await client.post("/login", data=fields, headers=self.origin)
 
 
+class Listening(DeskSource):
+    """The engine's source, which writes down what is said at the console."""
+
+    def __init__(self, engine: Engine, said: list[tuple[Actor, str]], unhealthy: list[str]) -> None:
+        super().__init__(engine.desk, engine.remote, lambda: unhealthy)
+        self._said = said
+
+    async def say(self, actor: Actor, line: str, request_id: str) -> Answer:
+        self._said.append((actor, line))
+        return await super().say(actor, line, request_id)
+
+
 @contextlib.asynccontextmanager
 async def serve(
     engine: Engine, environment: Environment = Environment.PAPER, limits: Limits | None = None
@@ -82,12 +95,8 @@ async def serve(
     said: list[tuple[Actor, str]] = []
     unhealthy: list[str] = []
 
-    async def console(actor: Actor, line: str) -> str:
-        said.append((actor, line))
-        return await engine.console(actor, line)
-
     config = GatewayConfig(environment=environment)
-    source = DeskSource(engine.desk, engine.remote)
+    source = Listening(engine, said, unhealthy)
     front = Front(
         access=access,
         table=Table(verb_rules()),
@@ -95,7 +104,7 @@ async def serve(
         scrape=SCRAPE,
         codes_needed=lambda: engine.desk.codes_needed,
     )
-    app = create_app(engine.desk, console, config, front, source, lambda: unhealthy)
+    app = create_app(config, front, source)
     server = GatewayServer(app, port=0)
     doors.address = server.url
     made = Running(engine=engine, access=access, doors=doors, server=server, app=app, said=said, unhealthy=unhealthy)
