@@ -176,6 +176,9 @@ class Service:
             for line in await runtime.start(self._open_venues(), feed, says, self._stopping.set):
                 typer.echo(f"The file differs from the settings in force, which stay: {line}", err=True)
                 typer.echo("  to ask for the file's: ./moondev apply-settings FILE", err=True)
+            if self.keys.process is not None:
+                tell = self.runtime.tell_signer
+                around.append(asyncio.create_task(self.keys.process.keep(tell), name="signer"))
             if dashboard is not None:
                 around.append(asyncio.create_task(dashboard.run(), name="gateway"))
             await self.local.start()
@@ -304,7 +307,9 @@ def run(
 
 
 async def _serve(config: Config, data: Path, broken: Mapping[str, str]) -> int:
-    keys = open_keys(config, data)
+    keys = await keys_once_unsealed(config, data)
+    if keys is None:
+        return 0
     try:
         fleet = open_fleet(config, data, keys)
         listed = await fleet.read()
@@ -326,6 +331,23 @@ def signer_part(config: Config) -> Part:
     from vault.signer.opening import Part
 
     return Part(vault_fields(config), partial(open_signers, venue_fields(config)))
+
+
+async def keys_once_unsealed(config: Config, data: Path) -> Opened | None:
+    """The keys, when a person has opened the vault if need be; None when asked to stop before that."""
+    from vault.signer.process import Sealed, is_open
+
+    while True:
+        try:
+            return open_keys(config, data)
+        except Sealed as why:
+            from gateway.sealed import serve_until
+
+            typer.echo(f"SEALED: {why}\nThis service then goes on by itself.", err=True)
+            gateway = config.gateway
+            address = (gateway.host, gateway.port) if gateway.enabled else None
+            if not await serve_until(partial(is_open, data), address):
+                return None
 
 
 def open_keys(config: Config, data: Path, **more: float) -> Opened:
