@@ -17,8 +17,8 @@ from domain.breakers import Measured
 from domain.commands import Actor, Command
 from domain.desired import Desired
 from domain.files import SettingsFileRead, StrategyFileBroken
-from domain.keys import KeyExpires, SignerNews
 from domain.instrument import AccountId, Instrument, InstrumentId
+from domain.keys import KeyExpires, SignerNews
 from domain.market import Bar, Bbo, Book, Feed, FeedStatus, Mark, Trade
 from domain.order import ClientId, Liquidity, OrderKind, OrderStatus
 from domain.security import CodeMissed, PressRefused, SecurityBreach
