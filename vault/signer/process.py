@@ -130,9 +130,9 @@ class SignerProcess:
         """End the signer, if it was started here or by an earlier run of the service."""
         child, self._child = self._child, None
         if child is None:
-            if self.client.spawned_pid:
+            if self.client.is_spawned:
                 with contextlib.suppress(OSError):
-                    os.kill(self.client.spawned_pid, signal.SIGTERM)
+                    os.kill(self.client.pid, signal.SIGTERM)
             return
         child.terminate()
         try:
