@@ -279,6 +279,9 @@ class StrategyView(Struct, frozen=True, kw_only=True):
     """What it wants now, in words."""
     source_hash: str = ""
     """SHA-256 of the text of the code that decides."""
+    signal: str = ""
+    """What it wanted last, in words, before risk looked at it; `signal_ns` when that changed, 0 = not yet."""
+    signal_ns: int = 0
 
 
 class PnlView(Struct, frozen=True, kw_only=True):
