@@ -43,7 +43,7 @@ async def test_a_view_is_json_with_decimals_as_text(source: DeskSource, engine: 
         ("trades", {"limit": "0"}),
         ("trades", {"limit": "\u00b2"}),
         ("orders", {"recent": "yes"}),
-        ("stress", {"what": "?"}),
+        ("stress", {"where": "?"}),
     ],
 )
 async def test_an_argument_that_cannot_be_right_is_said(source: DeskSource, name: str, arguments: dict[str, str]):
