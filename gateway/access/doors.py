@@ -1,11 +1,12 @@
 """`Doors`: access in the engine's process. It makes links and tokens for the chats, and keeps the house.
 
-doors = Doors(open_access(setup, data, secrets), setup, data, desk.report, desk.persons)
+doors = Doors(setup, data, secrets, desk)
+app = create_app(..., doors.front(verb_rules()), ...)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -14,12 +15,14 @@ from typing import Final
 from msgspec import Struct
 
 from domain.access import VerbRule
+from domain.commands import Actor, Door
+from domain.errors import MoonDevError
 from domain.ports import Secrets
-from domain.views import PersonView
+from engine.desk import Desk
 from gateway.access.access import Access, AccessRules
 from gateway.access.database import open_file, open_url
 from gateway.access.desk import Accounts
-from gateway.access.journal import Housekeeping, Report
+from gateway.access.journal import Housekeeping
 from gateway.access.network import Network
 from gateway.access.scrape import scrape_token
 from gateway.access.table import Table
@@ -83,14 +86,36 @@ def address_of(setup: AccessSetup, host: str, port: int) -> str:
 
 
 class Doors:
-    """Access, as the engine's process has it. `address` is set when the gateway knows its own."""
+    """Access, as the engine's process has it."""
 
-    def __init__(self, access: Access, report: Report, persons: Callable[[], Sequence[PersonView]]) -> None:
-        self.access = access
-        self.address = ""
-        self.accounts = Accounts(access, lambda: self.address, persons)
-        self._housekeeping = Housekeeping(access, report, persons)
+    def __init__(self, setup: AccessSetup, data: Path, secrets: Secrets, desk: Desk) -> None:
+        """Open the access database of a data folder. Raises `ConfigError`."""
+        self._setup = setup
+        self._data = data
+        self._desk = desk
+        self._address = ""
+        self.access = open_access(setup, data, secrets)
+        self.accounts = Accounts(self.access, lambda: self._address, desk.persons)
+        self._housekeeping = Housekeeping(self.access, desk.report, desk.persons)
+
+    def front(self, verbs: Mapping[str, VerbRule]) -> Front:
+        """What a gateway in this process judges by."""
+        return open_front(self.access, self._setup, self._data, verbs, lambda: self._desk.codes_needed)
+
+    def listens(self, host: str, port: int) -> None:
+        """The gateway listens there: links lead to it."""
+        self._address = address_of(self._setup, host, port)
+
+    async def new_link(self, person: str) -> str:
+        """A login link for who sits at the terminal, or why there is none."""
+        try:
+            return await self.accounts.login_link(person, Actor(person=person, door=Door.TERMINAL))
+        except MoonDevError as refusal:
+            return f"There is no login link: {refusal}."
 
     async def run(self) -> None:
-        """Keep the house until cancelled."""
-        await self._housekeeping.run()
+        """Keep the house until cancelled, then let the database go."""
+        try:
+            await self._housekeeping.run()
+        finally:
+            self.access.close()

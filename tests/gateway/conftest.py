@@ -11,25 +11,36 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from msgspec.structs import replace
 
 from bot.rules import verb_rules
 from domain.answer import Answer
 from domain.commands import Actor
+from domain.errors import ConfigError
 from domain.settings import Environment
 from gateway import hub as hub_module
 from gateway.access.access import Access
-from gateway.access.database import open_file
-from gateway.access.doors import Doors
-from gateway.access.table import Table
+from gateway.access.doors import AccessSetup, Doors
 from gateway.app import create_app
 from gateway.desk_source import DeskSource
 from gateway.gateway import GatewayConfig
-from gateway.guard import CSRF_HEADER, Front
+from gateway.guard import CSRF_HEADER
 from gateway.hub import Hub
 from gateway.limits import Limits, Rate
 from gateway.server import GatewayServer
 from tests.gateway.engine import Engine
 from tests.gateway.stage import Stage
+
+
+class NoSecrets:
+    """A data folder without secrets."""
+
+    def get(self, name: str) -> str:
+        raise ConfigError(f"there is no secret {name}")
+
+    def has(self, name: str) -> bool:
+        return False
+
 
 SCRAPE = "the-scraper's-token-of-the-tests"
 
@@ -88,25 +99,17 @@ async def serve(
 ) -> AsyncIterator[Running]:
     """Serve an engine's desk on a free port until the context ends; without `limits` nothing is limited."""
     folder = tempfile.TemporaryDirectory(prefix="moondev-access-")
-    database = open_file(Path(folder.name))
-    access = Access(lambda: database)
-    doors = Doors(access, engine.desk.report, engine.desk.persons)
-    engine.room.access = doors.accounts
+    doors = Doors(AccessSetup(), Path(folder.name), NoSecrets(), engine.desk)
+    access, engine.room.access = doors.access, doors.accounts
     said: list[tuple[Actor, str]] = []
     unhealthy: list[str] = []
 
     config = GatewayConfig(environment=environment)
     source = Listening(engine, said, unhealthy)
-    front = Front(
-        access=access,
-        table=Table(verb_rules()),
-        limits=limits or Limits(dict.fromkeys(Rate, 1e6)),
-        scrape=SCRAPE,
-        codes_needed=lambda: engine.desk.codes_needed,
-    )
+    front = replace(doors.front(verb_rules()), limits=limits or Limits(dict.fromkeys(Rate, 1e6)), scrape=SCRAPE)
     app = create_app(config, front, source)
     server = GatewayServer(app, port=0)
-    doors.address = server.url
+    doors.listens("127.0.0.1", server.port)
     made = Running(engine=engine, access=access, doors=doors, server=server, app=app, said=said, unhealthy=unhealthy)
     task = asyncio.create_task(made.server.run())
     try:
