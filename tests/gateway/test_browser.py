@@ -347,7 +347,7 @@ async def test_a_page_of_another_origin_cannot_use_the_session(visit: Visit):
         """async (url) => {
             const body = '{"line": "/halt"}';
             const simple = {method: "POST", mode: "no-cors", credentials: "include", body};
-            await fetch(url + "/api/v1/command", simple).catch(() => "refused");
+            await fetch(url + "/api/v1/line", simple).catch(() => "refused");
             const socket = await new Promise((done) => {
                 const made = new WebSocket(url.replace("http", "ws") + "/ws/feed");
                 made.onopen = () => done("open"); made.onerror = () => done("refused");
