@@ -1,8 +1,8 @@
 """The command line as a client of the API: `moondev status`, `moondev verb halt`, ... with `--json` for programs.
 
-With `--service FILE` it asks a service elsewhere: the file (0600) says its address and the token, or under which name the
-keyring has it. Otherwise it asks the service of the data folder on this machine, and logs in through its local door: who
-may read the folder is its owner. `halt`, `console` and `login` need no gateway and are elsewhere.
+With `--service FILE` it asks a service elsewhere: the file (0600) says its address and the token, or under which name
+the keyring has it. Otherwise it asks the service of the data folder on this machine, and logs in through its local
+door: who may read the folder is its owner. `halt`, `console` and `login` need no gateway and are elsewhere.
 """
 
 from __future__ import annotations

@@ -39,7 +39,9 @@ ROWS: Final = {"health": "parts"}
 """Where a view that is one thing has its rows."""
 LEFT_OUT: Final = {"risk": ("correlation",), "status": ("seq", "epoch")}
 BAD: Final = frozenset({"halted", "open", "forced_open", "critical", "error", "quarantined", "failed", "down", "no"})
-WIDEST: Final = 60
+WIDEST: Final = 240
+"""Characters of a cell."""
+TENTH: Final = Decimal("0.1")
 PIPE_WIDTH: Final = 200
 """Where the output is no terminal."""
 
@@ -111,9 +113,10 @@ def _cell(name: str, value: Any) -> Text:  # noqa: ANN401 - JSON of any shape
         value = ", ".join(map(str, value)) if all(_is_plain(one) for one in value) else json.dumps(value, default=str)
     number = _number(value)
     if number is not None:
+        number = number.quantize(TENTH) if name.endswith("_s") else number
         return Text(_trimmed(number), "red" if number < 0 else "")
     text = "".join(char if char.isprintable() else " " for char in str(value))
-    return Text(text if len(text) <= WIDEST * 4 else f"{text[: WIDEST * 4]}…", "red" if text in BAD else "")
+    return Text(text if len(text) <= WIDEST else f"{text[:WIDEST]}…", "red" if text in BAD else "")
 
 
 def _number(value: object) -> Decimal | None:
