@@ -27,6 +27,7 @@ from engine.data import cli as data_cli
 from engine.environments import with_environment
 from engine.watchdog import cli as watchdog_cli
 from gateway import cli as gateway_cli
+from gateway.link import cli as link_cli
 from research import cli as research_cli
 from vault import cli as vault_cli
 from vault.signer import cli as signer_cli
@@ -334,7 +335,7 @@ def ask_channels(config: Config, data: Path) -> list[ChannelFound]:
 
 
 watchdog_cli.register(app, open_ward)
-gateway_cli.register(app, DEFAULT_DATA, own_gateway)
+link_cli.register(app, DEFAULT_DATA, own_gateway)
 signer_cli.register(app, DEFAULT_DATA, lambda data: signer_part(load_remembered(data)))
 halts = partial(watchdog_cli.stop_from_outside, open_ward=open_ward)
 
@@ -348,6 +349,7 @@ def wanted_settings(config: Path, data: Path) -> tuple[ApplySettings, list[str]]
 
 bot_cli.register(app, DEFAULT_DATA, engine_cli.environment_in, halts, wanted_settings)
 vault_cli.register(app, DEFAULT_DATA, engine_cli.vault_fields)
+gateway_cli.register(app, DEFAULT_DATA, bot_cli.new_link)
 start_cli.register(app, DEFAULT_DATA, engine_cli.setup_with(open_secrets))
 
 

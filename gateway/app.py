@@ -26,7 +26,8 @@ from gateway.source import Source
 from gateway.verb_table import VerbTable
 from gateway.watched import RiskReader
 
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 128 * 1024
+"""Nobody sends more; routes take less, and say so."""
 
 
 class Provide:
