@@ -98,6 +98,24 @@ def test_writers_at_the_same_time_lose_nothing(vault, path):
     assert vault.sequence == 17
 
 
+def test_a_process_that_keeps_the_lock_is_named_and_not_waited_for_forever(vault, path, monkeypatch):
+    import fcntl
+
+    from vault import access, files
+
+    monkeypatch.setattr(files, "LOCK_WITHIN_S", 0.05)
+    monkeypatch.setattr(access, "_LOCK_WITHIN_S", 0.05)
+    with path.with_name("vault.lock").open("w") as lock, path.with_name("vault.log").open("a") as log:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(VaultError, match=r"another process has kept .*vault\.lock locked"):
+            vault.put("telegram_token", "service", "a-token")
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        fcntl.flock(log, fcntl.LOCK_EX)
+        vault.put("telegram_token", "service", "a-token")
+        with vault.reveal("telegram_token") as value:
+            assert value == b"a-token"
+
+
 def test_the_last_five_states_are_kept_beside_it(vault, path):
     for number in range(8):
         vault.put("telegram_token", "service", f"value-{number}")
