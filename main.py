@@ -1,4 +1,4 @@
-"""The only file that wires everything: the command line, and the service that `run` starts.
+"""Wires everything, with `wiring` for venues and keys: the command line, and the service that `run` starts.
 
 `./moondev VERB ...` prepares the environment and runs this file with the same arguments. Verbs that work on
 files alone are in `engine.cli` and `research.cli`. Heavy libraries are imported by the verbs that use them.
@@ -20,28 +20,44 @@ from msgspec import convert
 from bot import cli as bot_cli
 from bot.start import cli as start_cli
 from domain.errors import ConfigError, MoonDevError
+from domain.keys import SignerNews, SignerSaw
 from engine import cli as engine_cli
-from engine.clock import WallClock
 from engine.config import load_remembered
 from engine.data import cli as data_cli
 from engine.environments import with_environment
 from engine.watchdog import cli as watchdog_cli
+from gateway import cli as gateway_cli
+from gateway.link import cli as link_cli
 from research import cli as research_cli
 from vault import cli as vault_cli
 from vault.signer import cli as signer_cli
+from wiring import (
+    PROGRAM,
+    VERSION,
+    ask_venues,
+    gateway_beside,
+    keys_once_unsealed,
+    open_fleet,
+    open_ward,
+    own_gateway,
+    signer_part,
+    venue_feed,
+    venue_history,
+)
 
 if TYPE_CHECKING:
     from domain.commands import ApplySettings
     from domain.instrument import Instrument
-    from domain.ports import HistorySource, MarketFeed
+    from domain.ports import MarketFeed
     from domain.setup import ChannelFound
-    from domain.views import VenuesFound
     from engine.config import Config
     from engine.venues import VenueRouter
     from exchanges.shared.fleet import Fleet, Listed
+    from gateway.access.doors import Doors
+    from gateway.link.beside import Beside
     from gateway.server import GatewayServer
     from vault.service import FolderSecrets
-    from vault.signer.opening import Opened, Part
+    from vault.signer.opening import Opened
 
 app = typer.Typer(
     help="MoonDev AlgoTrade: a trading service steered from chat. --env dev, staging or prod chooses a data folder.",
@@ -52,10 +68,7 @@ app = typer.Typer(
 engine_cli.register(app)
 research_cli.register(app)
 
-VERSION = "0.1.0"
 DEFAULT_DATA = engine_cli.DEFAULT_DATA
-ONE_VERB_S = 10.0
-"""A signer that one verb has started ends so long after it."""
 SWITCH_INTERVAL_S = 0.0002
 """The default of 5 ms would let a busy loop keep the journal's thread from the disk that long."""
 
@@ -84,10 +97,10 @@ class Service:
         self.runtime = Runtime(config, data, vault, broken, listed.instruments)
         desk = self.runtime.desk
         self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
-        self.chat.room.jobs.program = (sys.executable, __file__, *backtest_words(data))
+        self.chat.room.jobs.program = (*PROGRAM, *backtest_words(data))
         self.console = make_console(self.chat.room)
         self.local = LocalDoor(data, self.console, desk.submit, self._new_link, desk.persons)
-        self._links: Callable[[str], str] | None = None
+        self.doors: Doors | None = None
         desk.doors = self.chat.doors
         self._stopping = asyncio.Event()
         self._why = "stopped"
@@ -176,10 +189,14 @@ class Service:
             for line in await runtime.start(self._open_venues(), feed, says, self._stopping.set):
                 typer.echo(f"The file differs from the settings in force, which stay: {line}", err=True)
                 typer.echo("  to ask for the file's: ./moondev apply-settings FILE", err=True)
-            if dashboard is not None:
+            if self.keys.process is not None:
+                around.append(asyncio.create_task(self.keys.process.keep(self._hear_signer), name="signer"))
+            if dashboard is not None and self.doors is not None:
                 around.append(asyncio.create_task(dashboard.run(), name="gateway"))
+                around.append(asyncio.create_task(self.doors.run(), name="access"))
+                await dashboard.listening()
             await self.local.start()
-            typer.echo(greeting(runtime, self._new_link(next((p.id for p in runtime.settings.persons), ""))))
+            typer.echo(greeting(runtime, await self._new_link(next((p.id for p in runtime.settings.persons), ""))))
             sys.stdout.flush()
             await self._stopping.wait()
         finally:
@@ -194,47 +211,35 @@ class Service:
             typer.echo(words, err=True)
         return code
 
-    def _new_link(self, person: str) -> str:
-        """A login link of the dashboard for a person, or why there is none."""
-        if self._links is None:
-            return "The dashboard is switched off (gateway.enabled)."
-        if self.runtime.desk.person(person) is None and person not in {p.id for p in self.runtime.settings.persons}:
-            return f"There is no person {person!r}."
-        return self._links(person)
+    def _hear_signer(self, what: SignerSaw, text: str) -> None:
+        self.runtime.loop.put(SignerNews(what=what, text=text))
 
-    def _open_gateway(self) -> GatewayServer:
-        """The dashboard's server, bound to its address."""
+    async def _new_link(self, person: str) -> str:
+        if self.doors is None:
+            return "The dashboard is switched off (gateway.enabled)."
+        return await self.doors.new_link(person)
+
+    def _open_gateway(self) -> GatewayServer | Beside:
+        """The gateway's server, bound to its address; or what runs beside the engine when it is another process."""
         from bot.remote import RemoteRoom
+        from bot.rules import verb_rules
+        from gateway.access.doors import AccessSetup, Doors
         from gateway.app import create_app
-        from gateway.auth import Auth
         from gateway.desk_source import DeskSource
         from gateway.gateway import GatewayConfig
         from gateway.server import GatewayServer
 
-        auth = Auth(self.runtime.data / "sessions.json")
-        self.runtime.lock_down.on_begin = auth.end_all
-        look = GatewayConfig(environment=self.runtime.settings.environment)
-        source = DeskSource(self.runtime.desk, RemoteRoom(self.chat.room))
-        page = create_app(self.runtime.desk, self.console, look, auth, source, self.runtime.problems)
-        server = GatewayServer(page, self.config.gateway.host, self.config.gateway.port)
-        self._links = lambda person: server.url + auth.new_link(person)
+        runtime, section = self.runtime, self.config.gateway
+        doors = self.doors = Doors(AccessSetup(), runtime.data, self.keys.secrets, runtime.desk)
+        self.chat.room.access, runtime.lock_down.on_begin = doors.accounts, doors.access.lock_down
+        open_source = partial(DeskSource, runtime.desk, RemoteRoom(self.chat.room), runtime.problems)
+        if section.process == "own" or (section.process == "auto" and self.config.environment == "live"):
+            doors.listens(section.host, section.port)
+            return gateway_beside(runtime, open_source, doors.leads_to)
+        look = GatewayConfig(environment=runtime.settings.environment, version=VERSION)
+        server = GatewayServer(create_app(look, doors.front(verb_rules()), open_source()), section.host, section.port)
+        doors.listens(section.host, server.port)
         return server
-
-
-def venue_history(venue: str, config: Config) -> HistorySource:
-    """A venue's past market data. Raises `ConfigError` for a venue that is not there."""
-    from engine.config.parts import market_fields
-    from exchanges.shared.public import PublicSide
-
-    return PublicSide(market_fields(venue, config)).open_history()
-
-
-def venue_feed(config: Config, instruments: Sequence[Instrument]) -> MarketFeed:
-    """The live market data of the instruments' venue."""
-    from engine.config.parts import market_fields
-    from exchanges.shared.public import PublicSide
-
-    return PublicSide(market_fields(instruments[0].venue, config)).open_feed(WallClock(), instruments)
 
 
 data_cli.register(app, data_cli.Venues(venue_history, venue_feed))
@@ -304,7 +309,9 @@ def run(
 
 
 async def _serve(config: Config, data: Path, broken: Mapping[str, str]) -> int:
-    keys = open_keys(config, data)
+    keys = await keys_once_unsealed(config, data)
+    if keys is None:
+        return 0
     try:
         fleet = open_fleet(config, data, keys)
         listed = await fleet.read()
@@ -319,37 +326,6 @@ async def _serve(config: Config, data: Path, broken: Mapping[str, str]) -> int:
         keys.close()
 
 
-def signer_part(config: Config) -> Part:
-    """What the settings say of the signer."""
-    from engine.config.parts import vault_fields, venue_fields
-    from exchanges.shared.fleet import open_signers
-    from vault.signer.opening import Part
-
-    return Part(vault_fields(config), partial(open_signers, venue_fields(config)))
-
-
-def open_keys(config: Config, data: Path, **more: float) -> Opened:
-    """The secrets and signatures of a data folder. Raises `ConfigError`, also for a vault that stays sealed."""
-    from vault.signer.opening import open_keys
-
-    program, is_live = (sys.executable, __file__), config.environment == "live"
-    return open_keys(data, signer_part(config), program, is_live=is_live, **more)
-
-
-def open_fleet(config: Config, data: Path, keys: Opened | None = None) -> Fleet:
-    """The real venues of a settings file, with the keys of a data folder. Raises `ConfigError`."""
-    from engine.config.parts import venue_fields
-    from exchanges.shared.fleet import Fleet, setups_of
-
-    keys = keys or open_keys(config, data, idle_s=ONE_VERB_S)
-    return Fleet(setups_of(venue_fields(config)), keys.secrets, data / "venues", keys.signers)
-
-
-def ask_venues(config: Config, data: Path) -> VenuesFound:
-    """What a start would find at the real venues of a settings file."""
-    return asyncio.run(open_fleet(config, data).examine(WallClock()))
-
-
 def ask_channels(config: Config, data: Path) -> list[ChannelFound]:
     """What there is to say about the channels that people are reached by."""
     from bot.start.look import look_now
@@ -358,13 +334,8 @@ def ask_channels(config: Config, data: Path) -> list[ChannelFound]:
     return look_now(bot_fields(config), [one.model_dump() for one in config.persons], open_secrets(data))
 
 
-def open_ward(data: Path) -> watchdog_cli.Ward:
-    """What the watchdog of a data folder looks after, by the settings file of the last start. Raises `ConfigError`."""
-    execution = load_remembered(data).execution
-    return watchdog_cli.Ward(lambda: open_fleet(load_remembered(data), data), execution.validity_ns / 1e9)
-
-
 watchdog_cli.register(app, open_ward)
+link_cli.register(app, DEFAULT_DATA, own_gateway)
 signer_cli.register(app, DEFAULT_DATA, lambda data: signer_part(load_remembered(data)))
 halts = partial(watchdog_cli.stop_from_outside, open_ward=open_ward)
 
@@ -378,6 +349,7 @@ def wanted_settings(config: Path, data: Path) -> tuple[ApplySettings, list[str]]
 
 bot_cli.register(app, DEFAULT_DATA, engine_cli.environment_in, halts, wanted_settings)
 vault_cli.register(app, DEFAULT_DATA, engine_cli.vault_fields)
+gateway_cli.register(app, DEFAULT_DATA, bot_cli.new_link)
 start_cli.register(app, DEFAULT_DATA, engine_cli.setup_with(open_secrets))
 
 

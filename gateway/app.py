@@ -1,6 +1,6 @@
 """Puts the gateway together: guard, login, API and dashboard on one FastAPI app.
 
-app = create_app(desk, console, GatewayConfig(...), Auth(...), DeskSource(...), health)
+app = create_app(GatewayConfig(...), Front(...), DeskSource(...))
 server = GatewayServer(app, host, port)
 """
 
@@ -11,20 +11,23 @@ import contextlib
 from collections.abc import AsyncGenerator
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from engine.desk import Desk
-from gateway import api, login
-from gateway.auth import Auth
+from gateway import api, login, routes_verbs, routes_views
 from gateway.dashboard.assets import Assets, page
-from gateway.gateway import Console, Gateway, GatewayConfig, Health, Reader
-from gateway.guard import Guard
+from gateway.gateway import Gateway, GatewayConfig
+from gateway.guard import Front, Guard
+from gateway.headers import SecurityHeaders
 from gateway.hot import HotSource
 from gateway.hub import Hub
+from gateway.idempotency import Once, Recent
+from gateway.problem import add_handlers
 from gateway.source import Source
+from gateway.verb_table import VerbTable
+from gateway.watched import RiskReader
 
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 128 * 1024
+"""Nobody sends more; routes take less, and say so."""
 
 
 class Provide:
@@ -41,20 +44,18 @@ class Provide:
         await self._app(scope, receive, send)
 
 
-def create_app(
-    desk: Desk, console: Console, config: GatewayConfig, auth: Auth, source: Source, health: Health = list
-) -> FastAPI:
-    """Make the app that serves a desk; `health` adds reasons of its own to /health/ready."""
+def create_app(config: GatewayConfig, front: Front, source: Source) -> FastAPI:
+    """Make the app; it knows nothing of the service but its source."""
     hub = Hub(source)
     gateway = Gateway(
-        desk=desk,
-        console=console,
         config=config,
-        auth=auth,
-        health=health,
-        reader=Reader(desk),
+        access=front.access,
+        network=front.network,
+        risk=RiskReader(source),
         source=HotSource(source, hub),
         hub=hub,
+        verbs=VerbTable(source),
+        once=Once(Recent()),
     )
 
     @contextlib.asynccontextmanager
@@ -66,11 +67,14 @@ def create_app(
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan, max_body_size=MAX_BODY_BYTES)
     app.state.hub = hub
-    app.add_exception_handler(RequestValidationError, api.misunderstood)
+    add_handlers(app)
     app.include_router(login.router)
     app.include_router(api.router)
+    app.router.routes.extend([*routes_views.ROUTES, *routes_verbs.ROUTES])
+    app.mount("/api", api.unknown)
     app.mount("/static", Assets())
     app.add_route("/", page)
-    app.add_middleware(Guard, find_session=gateway.find_session, may_scrape=auth.may_scrape)
+    app.add_middleware(Guard, front=front, persons=source.persons)
     app.add_middleware(Provide, gateway=gateway)
+    app.add_middleware(SecurityHeaders, network=front.network)
     return app

@@ -14,7 +14,8 @@ from domain.account import venue_of
 from domain.breakers import BreachSource, Measured
 from domain.facts import Severity, TradingState
 from domain.files import SettingsFileRead, StrategyFileBroken
-from domain.security import CodeMissed, PressRefused, SecurityBreach
+from domain.keys import KeyExpires, SignerNews
+from domain.security import AccessNoted, CodeMissed, PressRefused, SecurityBreach
 from domain.venue import BudgetLeft
 from engine.core import (
     breakers,
@@ -27,6 +28,7 @@ from engine.core import (
     glass,
     incident,
     inflight,
+    keys,
     markets,
     operate,
     orders,
@@ -312,6 +314,9 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     PressRefused: on_press_refused,
     Measured: machine.on_measured,
     CodeMissed: people.on_code_missed,
+    AccessNoted: people.on_access_noted,
     e.Decided: on_decided,
     SettingsFileRead: config.on_file_read,
+    SignerNews: keys.on_signer_news,
+    KeyExpires: keys.on_key_expires,
 }

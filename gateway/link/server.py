@@ -18,7 +18,7 @@ from typing import Final
 
 import structlog
 
-from domain.answer import Answer, BadArgument, NotKnown
+from domain.answer import Answer, BadArgument, NotKnown, NotNow
 from domain.commands import Door
 from domain.errors import MoonDevError
 from gateway.link import wire
@@ -51,8 +51,8 @@ class LinkServer:
     ) -> None:
         """`build` is our own: a gateway that we started and that is of another one is sent away."""
         self.path = data / wire.SOCKET
-        self.address = ""
-        """Where the last gateway that introduced itself serves."""
+        self.on_address: Callable[[str], None] = lambda _address: None
+        """Is told where a gateway serves that introduces itself."""
         self._open_source = open_source
         self._build = build
         self.codes_needed = codes_needed
@@ -138,7 +138,7 @@ class LinkServer:
             return f"this engine speaks version {wire.VERSION} of the link, the gateway {hello.version}"
         if hello.managed and hello.build != self._build:
             return "the engine was started anew with other code"
-        self.address = hello.address
+        self.on_address(hello.address)
         self.introduced.set()
         return ""
 
@@ -237,6 +237,8 @@ class _Link:
             self.tell(wire.Refused(number=number, kind="not_known", text=str(error)))
         except BadArgument as error:
             self.tell(wire.Refused(number=number, kind="bad_argument", text=str(error)))
+        except NotNow as error:
+            self.tell(wire.Refused(number=number, kind="not_now", text=str(error)))
         except Exception as error:  # told to the gateway, which must not wait for ever
             log.exception("what a gateway asked for failed", asked=type(message).__name__)
             self.tell(wire.Refused(number=number, kind="failed", text=type(error).__name__))

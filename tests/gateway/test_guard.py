@@ -6,7 +6,7 @@ import aiohttp
 import httpx
 import pytest
 
-from gateway import api, login
+from gateway import api, login, routes_verbs, routes_views
 from tests.gateway.conftest import Running
 
 SOCKETS = ("/ws/feed", "/ws/nothing")
@@ -18,7 +18,7 @@ async def test_a_host_that_is_not_this_address_is_refused(running: Running, tina
         for path in ("/", "/health/live", "/api/v1/status", "/login"):
             answer = await tina.get(path, headers={"Host": host})
             assert answer.status_code == 403, (host, path)
-            assert f"open the dashboard as {running.url}" in answer.json()["error"]
+            assert f"open {running.url}" in answer.json()["detail"]
 
 
 async def test_every_loopback_name_with_the_right_port_is_accepted(running: Running, stranger: httpx.AsyncClient):
@@ -30,16 +30,16 @@ async def test_every_loopback_name_with_the_right_port_is_accepted(running: Runn
 async def test_a_foreign_origin_may_neither_read_nor_change(running: Running, tina: httpx.AsyncClient):
     for origin in ("https://evil.example", "null", "http://127.0.0.1:1", f"http://localhost:{running.server.port}"):
         headers = {"Origin": origin}
-        assert (await tina.post("/api/v1/command", json={"line": "/halt"}, headers=headers)).status_code == 403
+        assert (await tina.post("/api/v1/line", json={"line": "/halt"}, headers=headers)).status_code == 403
         assert (await tina.get("/api/v1/status", headers=headers)).status_code == 403
-        assert (await tina.options("/api/v1/command", headers=headers)).status_code == 403
+        assert (await tina.options("/api/v1/line", headers=headers)).status_code == 403
     assert running.said == []
 
 
 async def test_changing_something_without_an_origin_is_refused(running: Running, tina: httpx.AsyncClient):
-    answer = await tina.post("/api/v1/command", json={"line": "/halt"})
+    answer = await tina.post("/api/v1/line", json={"line": "/halt"})
     assert answer.status_code == 403
-    assert f"send Origin: {running.url}" in answer.json()["error"]
+    assert f"send Origin: {running.url}" in answer.json()["detail"]
     assert running.said == []
 
 
@@ -61,7 +61,7 @@ async def test_a_websocket_from_elsewhere_is_refused_even_with_the_cookie(runnin
 
 async def test_a_websocket_without_a_session_is_refused(running: Running):
     for path in SOCKETS:
-        assert await refusal(running.url + path, {}, running.origin) == 403
+        assert await refusal(running.url + path, {}, running.origin) == 401
 
 
 async def test_without_a_session_there_is_only_the_login_page_and_health(running: Running, stranger: httpx.AsyncClient):
@@ -76,13 +76,14 @@ async def test_without_a_session_there_is_only_the_login_page_and_health(running
         "/static/app.js",
     ):
         assert (await stranger.get(path)).status_code == 401, path
-    assert (await stranger.post("/api/v1/command", json={"line": "/halt"}, headers=running.origin)).status_code == 401
+    assert (await stranger.post("/api/v1/line", json={"line": "/halt"}, headers=running.origin)).status_code == 401
     stranger.cookies.set(f"moondev_{running.server.port}", "guessed")
     assert (await stranger.get("/api/v1/status")).status_code == 401
 
 
 async def test_every_route_of_the_app_is_closed_to_strangers(running: Running, stranger: httpx.AsyncClient):
-    paths = {route.path for route in (*api.router.routes, *login.router.routes)}  # type: ignore[attr-defined]
+    routes = (*api.router.routes, *login.router.routes, *routes_views.ROUTES, *routes_verbs.ROUTES)
+    paths = {route.path for route in routes}  # type: ignore[attr-defined]
     closed = {path for path in paths if not path.startswith(("/login", "/health"))}
     assert len(closed) > 10
     for path in closed:
@@ -101,7 +102,7 @@ async def test_a_body_that_is_too_long_is_refused_whether_it_says_so_or_not(runn
         for _ in range(70):
             yield b"x" * 1000
 
-    for path in ("/api/v1/command", "/login"):
+    for path in ("/api/v1/line", "/login"):
         for content in (b"x" * 70_000, pieces()):
             answer = await tina.post(path, content=content, headers=running.origin)
             assert answer.status_code == 413, path

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from domain.commands import Actor, Door
-from gateway.desk_source import PUSHED, DeskSource
+from gateway.desk_source import DeskSource
 from gateway.link import client, server, wire
 from gateway.link.client import LinkSource
 from gateway.link.server import LinkServer
+from gateway.news import PUSHED
 from gateway.source import Answer, BadArgument, Frame, NotKnown, Source, SourceLost
 from tests.gateway.engine import Engine
 from tests.gateway.stage import Script, fact
@@ -53,7 +54,8 @@ async def serving(data: Path, open_source: Callable[[], Source], build: str = ""
 
 @contextlib.asynccontextmanager
 async def linked(data: Path, build: str = "", *, managed: bool = False) -> AsyncIterator[LinkSource]:
-    made = LinkSource(data, build=build, managed=managed, address="http://127.0.0.1:8420")
+    made = LinkSource(data, build=build, managed=managed)
+    made.address = "http://127.0.0.1:8420"
     task = asyncio.create_task(made.keep())
     try:
         yield made

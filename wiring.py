@@ -1,0 +1,149 @@
+"""Joins settings, the vault and its signer, and the exchanges: the other half of `main.py`.
+
+Nothing here is imported by a room. Heavy libraries are imported by the functions that use them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from engine.cli import vault_fields
+from engine.clock import WallClock
+from engine.config import load_remembered
+from engine.watchdog.cli import Ward
+
+if TYPE_CHECKING:
+    from domain.instrument import Instrument
+    from domain.ports import HistorySource, MarketFeed
+    from domain.views import VenuesFound
+    from engine.config import Config
+    from engine.runtime import Runtime
+    from exchanges.shared.fleet import Fleet
+    from gateway.link.beside import Beside
+    from gateway.link.client import LinkSource
+    from gateway.server import GatewayServer
+    from gateway.source import Source
+    from vault.signer.opening import Opened, Part
+
+VERSION = "0.1.0"
+PROGRAM = (sys.executable, str(Path(__file__).with_name("main.py")))
+"""The command line, for a process of its own."""
+ONE_VERB_S = 10.0
+"""A signer that one verb has started ends so long after it."""
+
+
+def venue_history(venue: str, config: Config) -> HistorySource:
+    """A venue's past market data. Raises `ConfigError` for a venue that is not there."""
+    from engine.config.parts import market_fields
+    from exchanges.shared.public import PublicSide
+
+    return PublicSide(market_fields(venue, config)).open_history()
+
+
+def venue_feed(config: Config, instruments: Sequence[Instrument]) -> MarketFeed:
+    """The live market data of the instruments' venue."""
+    from engine.config.parts import market_fields
+    from exchanges.shared.public import PublicSide
+
+    return PublicSide(market_fields(instruments[0].venue, config)).open_feed(WallClock(), instruments)
+
+
+def signer_part(config: Config) -> Part:
+    """What the settings say of the signer."""
+    from engine.config.parts import vault_fields, venue_fields
+    from exchanges.shared.fleet import open_signers
+    from vault.signer.opening import Part
+
+    return Part(vault_fields(config), partial(open_signers, venue_fields(config)))
+
+
+async def keys_once_unsealed(config: Config, data: Path) -> Opened | None:
+    """The keys, when a person has opened the vault if need be; None when asked to stop before that."""
+    from vault.signer.process import Sealed, is_open
+
+    while True:
+        try:
+            return open_keys(config, data)
+        except Sealed as why:
+            from gateway.link.keeper import Lock
+            from gateway.sealed import serve_until
+
+            typer.echo(f"SEALED: {why}\nThis service then goes on by itself.", err=True)
+            gateway = config.gateway
+            is_served = not gateway.enabled or Lock(data).is_taken()  # a gateway of its own says itself what it lacks
+            address = None if is_served else (gateway.host, gateway.port)
+            if not await serve_until(partial(is_open, data), address):
+                return None
+
+
+def open_keys(config: Config, data: Path, **more: float) -> Opened:
+    """The secrets and signatures of a data folder. Raises `ConfigError`, also for a vault that stays sealed."""
+    from vault.signer.opening import open_keys
+
+    return open_keys(data, signer_part(config), PROGRAM, is_live=config.environment == "live", **more)
+
+
+def open_fleet(config: Config, data: Path, keys: Opened | None = None) -> Fleet:
+    """The real venues of a settings file, with the keys of a data folder, opened when needed. Raises `ConfigError`."""
+    from engine.config.parts import venue_fields
+    from exchanges.shared.fleet import Fleet, setups_of
+    from vault.signer.opening import Late
+
+    given = keys or Late(partial(open_keys, config, data, idle_s=ONE_VERB_S))
+    return Fleet(setups_of(venue_fields(config)), given, data / "venues")
+
+
+def ask_venues(config: Config, data: Path) -> VenuesFound:
+    """What a start would find at the real venues of a settings file."""
+    return asyncio.run(open_fleet(config, data).examine(WallClock()))
+
+
+def open_ward(data: Path) -> Ward:
+    """What the watchdog of a data folder looks after, by the settings file of the last start. Raises `ConfigError`."""
+    execution = load_remembered(data).execution
+    return Ward(lambda: open_fleet(load_remembered(data), data), execution.validity_ns / 1e9)
+
+
+def gateway_beside(runtime: Runtime, open_source: Callable[[], Source], on_address: Callable[[str], None]) -> Beside:
+    """What runs beside an engine whose gateway is a process of its own."""
+    from gateway.link.beside import Beside
+
+    words = (*PROGRAM, "gateway", "--managed", "--data", str(runtime.data))
+    desk = runtime.desk
+    beside = Beside(runtime.data, open_source, words, runtime.build, lambda: desk.codes_needed, on_address)
+    parts = desk.records.parts
+    desk.records.parts = lambda: (*parts(), beside.part())
+    return beside
+
+
+def own_gateway(data: Path, *, managed: bool) -> tuple[GatewayServer, LinkSource]:
+    """The server and the link of a gateway that is a process of its own. Raises `ConfigError`."""
+    from bot.rules import verb_rules
+    from domain.settings import Environment
+    from engine.observe.build import build_hash
+    from engine.terminal import open_log
+    from gateway.access.doors import AccessSetup, address_of, open_access, open_front
+    from gateway.app import create_app
+    from gateway.gateway import GatewayConfig
+    from gateway.link.client import LinkSource
+    from gateway.server import GatewayServer
+    from vault.service import FolderSecrets
+
+    config = load_remembered(data)
+    section, setup = config.gateway, AccessSetup()
+    _, redactor = open_log(config, data, VERSION, "gateway")
+    secrets = FolderSecrets(data, vault_fields, redactor.add, interactive=False)
+    link = LinkSource(data, build=build_hash(), managed=managed)
+    access = open_access(setup, data, secrets)
+    front = open_front(access, setup, data, verb_rules(), lambda: link.codes_needed)
+    look = GatewayConfig(environment=Environment(config.environment), version=VERSION)
+    server = GatewayServer(create_app(look, front, link), section.host, section.port)
+    link.address = address_of(setup, section.host, server.port)
+    return server, link
