@@ -10,7 +10,7 @@ import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -66,6 +66,7 @@ class TelegramBot:
         self._is_alone = False  # an earlier run may have raised the conflict
         self._conflict_s = time.monotonic()
         self._seen_strangers: dict[int, float] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self) -> None:
         """Run until cancelled; no error of Telegram's leaves it."""
@@ -132,8 +133,9 @@ class TelegramBot:
             await sessions.start()
             await self._poll(poller, sessions)
         finally:
-            menus.cancel()
-            await asyncio.gather(menus, sessions.aclose(), return_exceptions=True)
+            for task in (menus, *self._tasks):
+                task.cancel()
+            await asyncio.gather(menus, *self._tasks, sessions.aclose(), return_exceptions=True)
 
     async def _poll(self, poller: Poller, sessions: Sessions) -> None:
         backoff_s, refusals = FIRST_BACKOFF_S, 0
@@ -149,7 +151,7 @@ class TelegramBot:
                     raise
                 self.health.set("degraded", "Telegram refused the token once")
             except Conflict:
-                await self._tell_conflict()
+                self._tell_conflict()
             except (TelegramError, sqlite3.Error) as error:
                 self._say_degraded(error)
             else:
@@ -157,7 +159,7 @@ class TelegramBot:
                 backoff_s, refusals = FIRST_BACKOFF_S, 0
                 self.health.last_ok_ns = time.time_ns()
                 self.health.set("up")
-                await self._no_conflict()
+                self._no_conflict()
                 continue
             await asyncio.sleep(backoff_s)
             backoff_s = min(MAX_BACKOFF_S, backoff_s * 2)
@@ -183,22 +185,27 @@ class TelegramBot:
         if self.health.set("degraded", why):
             log.warning("telegram is degraded", why=why)
 
-    async def _tell_conflict(self) -> None:
+    def _tell_conflict(self) -> None:
         why = "a second bot is polling with this token: stop it, or give it a token of its own"
         self._conflict_s = time.monotonic()
         self._is_alone = False
         if self.health.set("degraded", why):
             log.error("telegram conflict", why=why)
             text = f"Commands may reach the other one: {why}. Trading goes on; halt from another door if you must."
-            await self._room.alerts.raise_alert(
-                *CONFLICT, Severity.CRITICAL, "Second bot on this token", text, lasts=True
-            )
+            title = "Second bot on this token"
+            self._beside(self._room.alerts.raise_alert(*CONFLICT, Severity.CRITICAL, title, text, lasts=True))
 
-    async def _no_conflict(self) -> None:
+    def _no_conflict(self) -> None:
         """Polls are good. A conflict is over when there was none for a while: two bots take turns."""
         if not self._is_alone and time.monotonic() - self._conflict_s >= CONFLICT_OVER_S:
             self._is_alone = True
-            await self._room.alerts.resolve(*CONFLICT, "this bot polls alone again")
+            self._beside(self._room.alerts.resolve(*CONFLICT, "this bot polls alone again"))
+
+    def _beside(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do it beside the polls: it waits for the disk, and they must not."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _ignore(self, ignored: Ignored) -> None:
         self.health.ignored += 1
