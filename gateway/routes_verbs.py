@@ -61,7 +61,7 @@ async def run_verb(request: Request) -> Response:
     raw = await request.body()
     body = _body(request, raw, VerbBody)
     arguments = checked(verb, body.arguments)
-    actor = gateway.actor(request.state.session, body.person)
+    actor = gateway.actor(request.state.caller, body.person)
 
     async def work(request_id: str) -> Answer:
         return await gateway.source.run(actor, verb.path, arguments, request_id)
@@ -74,7 +74,7 @@ async def say_line(request: Request) -> Response:
     gateway: Gateway = request.state.gateway
     raw = await request.body()
     body = _body(request, raw, LineBody)
-    actor = gateway.actor(request.state.session, body.person)
+    actor = gateway.actor(request.state.caller, body.person)
 
     async def work(request_id: str) -> Answer:
         return await gateway.source.say(actor, body.line, request_id)
