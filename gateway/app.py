@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.settings import Environment
 from engine.desk import Desk
-from gateway import api, login, me, routes_verbs, routes_views
+from gateway import api, login, routes_verbs, routes_views
 from gateway.dashboard.assets import Assets, page
 from gateway.gateway import Console, Gateway, GatewayConfig, Health, Reader
 from gateway.guard import Front, Guard
@@ -76,7 +76,7 @@ def create_app(
     add_handlers(app)
     app.include_router(login.router)
     app.include_router(api.router)
-    app.router.routes.extend([*routes_views.ROUTES, *routes_verbs.ROUTES, *me.ROUTES])
+    app.router.routes.extend([*routes_views.ROUTES, *routes_verbs.ROUTES])
     app.mount("/api", api.unknown)
     app.mount("/static", Assets())
     app.add_route("/", page)

@@ -15,7 +15,6 @@ from msgspec import Struct
 from domain.verb_views import MessageView, VerbView
 from gateway import openapi_fixed as fixed
 from gateway.arguments import arguments_schema
-from gateway.me import MeView
 from gateway.openapi_fixed import Schema, problems
 from gateway.routes_verbs import LineBody
 from gateway.views import VIEWS, View
@@ -59,7 +58,7 @@ def document(verbs: Iterable[VerbView], version: str) -> dict[str, Any]:
 
 def _schemas() -> tuple[dict[str, Schema], dict[str, Schema]]:
     """The schemas of everything that is sent, and of each view the one of its answer."""
-    kinds = [*(view.answer for view in VIEWS.values()), MessageView, LineBody, MeView]
+    kinds = [*(view.answer for view in VIEWS.values()), MessageView, LineBody]
     found, components = msgspec.json.schema_components(kinds, ref_template=REF)
     named = {name: _exact(schema, is_sent=name != "LineBody") for name, schema in components.items()}
     return named, dict(zip(VIEWS, map(_exact, found), strict=False))

@@ -128,7 +128,6 @@ def paths(audit: list[Schema]) -> dict[str, Any]:
     }
     file = _get("export-audit", "views", "The whole audit that matches as a file: a JSON object a line, newest first")
     rows = {"description": "Rows as in `audit`.", "content": {"application/jsonl": {"schema": {"type": "string"}}}}
-    me = _get("get-me", "views", "Who is asking, what that may be used for, and whom it may speak for")
     document = _get("get-openapi", "views", "This document")
     live = _get("get-live", "health", "Answers while the gateway's loop turns")
     ready = _get("get-ready", "health", "Whether the service can do what it is told, and if not, why")
@@ -138,9 +137,6 @@ def paths(audit: list[Schema]) -> dict[str, Any]:
     return {
         "/api/v1/line": {"post": {**_get("say-line", "verbs", "A line as typed"), **said, "responses": VERB_RESPONSES}},
         "/api/v1/audit.jsonl": {"get": {**file, "parameters": audit, "responses": {"200": rows, **usual}}},
-        "/api/v1/me": {
-            "get": {**me, "responses": {"200": _json("It.", {"$ref": "#/components/schemas/MeView"}), **usual}},
-        },
         "/api/v1/openapi.json": {
             "get": {**document, "responses": {"200": _json("It.", {"type": "object"}), **usual}},
         },

@@ -31,7 +31,7 @@ export const mayDo = (role) => !person.get().role || ROLES.indexOf(person.get().
 
 export async function loadPerson() {
   try {
-    const { id, name, role, may_act_as: others, environment } = await get("/api/v1/me");
+    const { person: id, name, role, may_act_as: others, environment } = await get("/api/v1/me");
     person.set({ id, name, role, session: id, others, environment });
   } catch {
     setTimeout(loadPerson, 3_000);
