@@ -349,6 +349,32 @@ async def test_a_gap_in_the_feed_is_noticed_and_begun_anew(visit: Visit):
     await expect(page.locator(".fresh")).to_contain_text("live")
 
 
+async def test_an_engine_that_does_not_answer_is_said_though_the_gateway_does(visit: Visit):
+    routes: list[WebSocketRoute] = []
+    last, is_away = 0, False
+
+    def away(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+
+        def on(message: str | bytes) -> None:
+            nonlocal last
+            if not is_away:
+                last = json.loads(message)["n"]
+                route.send(message)
+
+        server.on_message(on)
+        routes.append(route)
+
+    page = await visit.page()
+    await page.route_web_socket("**/ws/feed", away)
+    await page.goto(visit.running.url)
+    await expect(page.locator(".fresh")).to_contain_text("live")
+    is_away = True
+    routes[0].send(json.dumps({"n": last + 1, "type": "link", "connected": False, "ts_ns": 1, "text": "gone"}))
+    await expect(page.locator(".banner.error")).to_contain_text("The engine does not answer")
+    await expect(page.locator(".fresh")).to_contain_text("no engine")
+
+
 async def test_amounts_are_rounded_as_python_rounds_them_and_never_pass_through_a_double(visit: Visit):
     page = await visit.open()
     numbers = random.Random(7)
