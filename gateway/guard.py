@@ -100,7 +100,7 @@ class Guard:
         if problem := front.network.foreign_origin(scope, required=changes and not is_program):
             return refuse(403, "origin", problem)
         rule = front.table.find(method, scope["path"])
-        if (refusal := _too_long(headers, rule)) is not None:
+        if rule is not None and (refusal := _too_long(headers, rule)) is not None:
             return refusal
         if rule is None or rule.rate is not Rate.HALT:
             rate = Rate.OPEN if rule is None else rule.rate
@@ -176,10 +176,10 @@ class Guard:
         return None
 
 
-def _too_long(headers: Headers, rule: Rule | None) -> Response | None:
+def _too_long(headers: Headers, rule: Rule) -> Response | None:
     """A body that says it is longer than the route takes; one that lies is cut off by the app."""
     length = headers.get("content-length", "0")
-    most = rule.body_bytes if rule is not None else 0
+    most = rule.body_bytes
     if length.isascii() and length.isdecimal() and int(length[:12]) <= most:
         return None
     return refuse(413, "too_long", f"The body is longer than {most} bytes, which is what is taken here")
