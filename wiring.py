@@ -51,10 +51,10 @@ def venue_feed(config: Config, instruments: Sequence[Instrument]) -> MarketFeed:
 def signer_part(config: Config) -> Part:
     """What the settings say of the signer."""
     from engine.config.parts import vault_fields, venue_fields
-    from exchanges.shared.fleet import open_signers
+    from exchanges.shared.fleet import make_key, open_signers
     from vault.signer.opening import Part
 
-    return Part(vault_fields(config), partial(open_signers, venue_fields(config)))
+    return Part(vault_fields(config), partial(open_signers, venue_fields(config)), make_key)
 
 
 async def keys_once_unsealed(config: Config, data: Path) -> Opened | None:

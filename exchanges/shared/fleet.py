@@ -24,6 +24,8 @@ from exchanges.shared.setup import RealVenue, VenueModule, VenueSetup, venue_mod
 log = logging.getLogger(__name__)
 
 READ_WITHIN_S = 30.0
+NEXT = ".next"
+"""A key of this name plus that is to take its place."""
 T = TypeVar("T")
 
 
@@ -177,14 +179,40 @@ def setups_of(fields: Sequence[Mapping[str, Any]]) -> list[VenueSetup]:
     return [convert(each, VenueSetup) for each in fields]
 
 
-def open_signers(fields: Sequence[Mapping[str, Any]], keys: Secrets) -> dict[str, Signer]:
+class VaultKeys(Secrets, Protocol):
+    """The keys of an open vault; `owners` may approve, and nothing else. Nobody has the other halves of `burned`."""
+
+    @property
+    def burned(self) -> Sequence[str]:
+        """Public halves."""
+        ...
+
+    def owners(self) -> list[str]:
+        """Accounts' own keys."""
+        ...
+
+
+def open_signers(fields: Sequence[Mapping[str, Any]], keys: VaultKeys) -> dict[str, Signer]:
     """The signers of the vault's keys, by venue: for the process that holds the vault open, and no other.
 
-    Raises `ConfigError` for a key that is not there, or is none.
+    A key that is to take another's place signs too. Raises `ConfigError` for one that is not there, or is none.
     """
-    setups = setups_of(fields)
-    return {
-        setup.venue: venue_module(setup.venue).open_signer(setup, keys, from_vault=True)
-        for setup in setups
-        if setup.accounts
-    }
+    found = {}
+    for setup in setups_of(fields):
+        if not setup.accounts:
+            continue
+        later = [replace(a, key=a.key + NEXT) for a in setup.accounts if keys.has(a.key + NEXT)]
+        module = venue_module(setup.venue)
+        signer = module.open_signer(replace(setup, accounts=(*setup.accounts, *later)), keys, from_vault=True)
+        with_owners = getattr(module, "with_owners", None)
+        found[setup.venue] = signer if with_owners is None else with_owners(setup, signer, keys.owners(), keys.burned)
+    return found
+
+
+def make_key(venue: str) -> tuple[str, str]:
+    """A new key and its public half. Raises `ConfigError` where the venue makes keys itself."""
+    make = getattr(venue_module(venue), "new_key", None)
+    if make is None:
+        raise ConfigError(f"{venue} makes its keys itself: make one at its page of API keys")
+    made: tuple[str, str] = make()
+    return made

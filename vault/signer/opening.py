@@ -20,8 +20,9 @@ from domain.ports import Secrets, Signer
 from vault.config import VaultConfig
 from vault.secrets import FileSecrets
 from vault.signer.client import SignerClient, SignerGone
-from vault.signer.held import ExchangeKeys, ServiceSecrets
+from vault.signer.held import ServiceSecrets
 from vault.signer.process import IDLE_S, Sealed, SignerProcess, sealed_words
+from vault.signer.ring import KeyRing, Maker, Opener
 from vault.unlock import open_vault
 
 VAULT = "vault"
@@ -29,13 +30,14 @@ VAULT = "vault"
 
 
 class Part(NamedTuple):
-    """What the settings say: fields of `VaultConfig`, and how the venues' own signers are made of keys.
+    """What the settings say: fields of `VaultConfig`, and how the venues' own signers and new keys are made.
 
     `open_signers` raises `ConfigError` for a key that is not there, or is none.
     """
 
     config: Mapping[str, Any]
-    open_signers: Callable[[Secrets], Mapping[str, Signer]]
+    open_signers: Opener
+    make_key: Maker
 
 
 class Opened:
@@ -47,11 +49,18 @@ class Opened:
         signers: Mapping[str, Signer] | None = None,
         process: SignerProcess | None = None,
         close: Callable[[], None] = lambda: None,
+        ring: KeyRing | None = None,
     ) -> None:
+        self.ring = ring
         self.secrets = secrets
-        self.signers = signers
+        self._signers = signers
         self.process = process
         self.close = close
+
+    @property
+    def signers(self) -> Mapping[str, Signer] | None:
+        """By venue, as they are now."""
+        return self._signers if self.ring is None else self.ring.signers
 
 
 class Late:
@@ -109,4 +118,5 @@ def open_keys(data: Path, part: Part, program: Sequence[str], *, is_live: bool, 
     vault = open_vault(path, config, interactive=interactive)
     if vault is None:
         raise Sealed(sealed_words(data))
-    return Opened(ServiceSecrets(vault), part.open_signers(ExchangeKeys(vault)), close=vault.close)
+    ring = KeyRing(vault, part.open_signers, part.make_key)
+    return Opened(ServiceSecrets(vault), ring.signers, close=vault.close, ring=ring)
