@@ -136,6 +136,13 @@ class ApprovingSigner:
         return key.sign_recoverable(digest, hasher=None)
 
 
+def with_typed(signer: Signer, owner: str) -> Signer:
+    """A venue's signer whose account's own key a person has typed. Raises `ConfigError`."""
+    if not isinstance(signer, ApprovingSigner):
+        raise ConfigError("only Hyperliquid's accounts approve keys with their own")
+    return signer.with_typed(owner)
+
+
 def request_of(owner: str, action: ApproveAgent) -> SignRequest:
     """What `ApprovingSigner` is asked."""
     return SignRequest(key=owner, action=ACTION, payload=msgspec.msgpack.encode(action))

@@ -78,6 +78,8 @@ class Fleet:
         self.setups = {setup.venue: replace(setup, folder=folder / setup.venue.lower()) for setup in setups}
         self._modules: dict[str, VenueModule] = {name: venue_module(name) for name in self.setups}
         self._keys = keys
+        self._api_keys: dict[str, list[str]] = {}
+        """Of the accounts of each venue, as it was last opened."""
 
     def unlock(self) -> None:
         """Have the keys ready. Raises `ConfigError`."""
@@ -145,6 +147,7 @@ class Fleet:
         return self._open(replace(setup, accounts=accounts), instruments, clock)
 
     def _open(self, setup: VenueSetup, instruments: Sequence[Instrument], clock: Clock) -> RealVenue:
+        self._api_keys[setup.venue] = self._values(setup)
         setup, module = self._with_keys(setup), self._modules[setup.venue]
         signer = self._signer(setup)
         mine = [instrument for instrument in instruments if instrument.venue == setup.venue]
@@ -167,6 +170,21 @@ class Fleet:
         """API keys by value. Raises `ConfigError` for one that is not there."""
         accounts = [replace(a, api_key=self._keys.secrets.get(a.api_key)) if a.api_key else a for a in setup.accounts]
         return replace(setup, accounts=tuple(accounts))
+
+    def _values(self, setup: VenueSetup) -> list[str]:
+        return [self._keys.secrets.get(account.api_key) for account in setup.accounts if account.api_key]
+
+    def with_other_keys(self) -> list[str]:
+        """Venues whose connections have the public half of a key that is another one by now; dYdX's may."""
+        found = []
+        for name, setup in self.setups.items():
+            try:
+                is_other = name == "DYDX" or self._api_keys.get(name, []) != self._values(setup)
+            except ConfigError as error:
+                log.error("%s", error)  # noqa: TRY400
+                continue
+            found += [name] if is_other and setup.accounts else []
+        return found
 
     def open_feed(self, name: str, instruments: Sequence[Instrument], clock: Clock) -> MarketFeed:
         """The market data of a venue, not started. Raises `ConfigError`."""

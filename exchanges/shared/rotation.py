@@ -127,6 +127,16 @@ class Rotation:
         """Whether the venue lets a program do it; else a person makes and deletes keys at its page."""
         return self._approver is not None
 
+    @property
+    def is_new(self) -> bool:
+        """Nothing is done yet: the new key is still to come."""
+        return self.progress.stage is Stage.BEGUN
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The records that are exchanged: the API key, where the venue has them, then the key that signs."""
+        return tuple(filter(None, (self._place.account.api_key, self.progress.key)))
+
     async def run(self, say: Say) -> None:
         """Do what is left, step by step; `say` hears of each that is done."""
         progress, approver = self.progress, self._approver
@@ -148,7 +158,7 @@ class Rotation:
             progress = self._keep(replace(progress, stage=Stage.VERIFIED))
             say(f"The venue takes the new key, which cannot withdraw ({view.cannot_withdraw}).")
         if progress.stage is Stage.VERIFIED:
-            for name in filter(None, (self._place.account.api_key, progress.key)):
+            for name in self.names:
                 await self._place.keys.switch(name)
             progress = self._keep(replace(progress, stage=Stage.SWITCHED))
             say("From now on the new key signs.")
@@ -173,7 +183,7 @@ class Rotation:
             )
         if self._approver is not None and progress.new:
             self._keep(await self._approver.revoke(progress, successor=True))
-        for name in filter(None, (self._place.account.api_key, progress.key)):
+        for name in self.names:
             await self._place.keys.discard(name)
         self._path.unlink(missing_ok=True)
         say(f"Taken back: {progress.key} is as it was." + ("" if self.is_automatic else " Delete the new key there."))

@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,10 +23,13 @@ from vault.config import VaultConfig
 from vault.secrets import FileSecrets
 from vault.signer.client import SignerClient, SignerGone
 from vault.signer.held import ServiceSecrets
-from vault.signer.process import IDLE_S, Sealed, SignerProcess, sealed_words
+from vault.signer.process import IDLE_S, Saw, Sealed, SignerProcess, sealed_words
 from vault.signer.ring import KeyRing, Maker, Opener
 from vault.unlock import open_vault
 
+log = logging.getLogger(__name__)
+
+LOOK_S = 10.0
 VAULT = "vault"
 """The vault's file in a data folder."""
 
@@ -61,6 +66,19 @@ class Opened:
     def signers(self) -> Mapping[str, Signer] | None:
         """By venue, as they are now."""
         return self._signers if self.ring is None else self.ring.signers
+
+    async def keep(self, tell: Callable[[Saw, str], None], changed: Callable[[], None]) -> None:
+        """Look after the keys until cancelled: see `SignerProcess.keep`. `changed` is called when keys have changed."""
+        if self.process is not None:
+            await self.process.keep(tell, changed)
+        while self.ring is not None:
+            await asyncio.sleep(LOOK_S)
+            try:
+                if self.ring.vault.refresh():
+                    self.ring.reload()
+                    changed()
+            except (MoonDevError, OSError) as error:
+                log.error("the vault cannot be looked at again, its keys stay as they were: %s", error)  # noqa: TRY400
 
 
 class Late:
