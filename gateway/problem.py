@@ -44,8 +44,7 @@ async def on_error(_: Request, error: Exception) -> Response:
         case NotNow():
             return refuse(503, "not_now", sentence(error), wait_s=RETRY_S)
         case SourceLost():
-            text = f"{sentence(error)} What was asked may or may not have been carried out"
-            return refuse(503, "engine_lost", text, wait_s=RETRY_S)
+            return refuse(503, "engine_lost", sentence(error), wait_s=RETRY_S)
         case RequestValidationError():
             said = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
             return refuse(422, "bad_argument", _text("; ".join(said)))
