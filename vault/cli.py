@@ -82,8 +82,8 @@ class Verbs:
 
     def add(
         self,
+        context: typer.Context,
         name: NameArgument = "",
-        value: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
         data: DataOption = None,
         kind: Annotated[str, typer.Option(help="exchange, owner or service; default: as the settings use it.")] = "",
         file: Annotated[Path | None, typer.Option(help="Take the value from this file (0600).")] = None,
@@ -98,7 +98,7 @@ class Verbs:
         from vault.format import Kind
         from vault.memory import wipe
 
-        if value:
+        if context.args:
             raise ConfigError(IN_ARGUMENT)
         if bool(name) == (from_file is not None):
             raise ConfigError("say which secret: `moondev vault add NAME`, or --from-file FILE for a whole file")
@@ -322,8 +322,9 @@ def register(app: typer.Typer, default_data: Path, fields: Fields, bounds: Bound
     """Add `vault` and its verbs."""
     verbs = Verbs(default_data, fields, bounds)
     group = typer.Typer(no_args_is_help=True)
-    for verb in (verbs.init, verbs.add, verbs.ls, verbs.rm, verbs.rotate, verbs.passwd, verbs.verify, verbs.restore):
+    for verb in (verbs.init, verbs.ls, verbs.rm, verbs.rotate, verbs.passwd, verbs.verify, verbs.restore):
         group.command()(verb)
+    group.command(context_settings={"allow_extra_args": True})(verbs.add)
     group.command("export-backup")(verbs.export_backup)
     group.command()(verbs.doctor)
     app.add_typer(group, name="vault", help="The sealed store of keys, tokens and passwords.")

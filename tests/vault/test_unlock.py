@@ -55,6 +55,14 @@ def test_without_any_source_and_nobody_to_ask_it_stays_sealed(vault, path):
     assert open_vault(path, VaultConfig(), interactive=False, bounds=BOUNDS) is None
 
 
+def test_nobody_is_asked_for_the_passphrase_of_a_vault_that_is_not_there_or_not_private(vault, path):
+    with pytest.raises(VaultError, match="there is no vault at"):
+        open_vault(path.with_name("other"), VaultConfig(), interactive=True, bounds=BOUNDS)
+    path.chmod(0o644)
+    with pytest.raises(VaultError, match="has mode 0644"):
+        open_vault(path, VaultConfig(), interactive=True, bounds=BOUNDS)
+
+
 def test_systemds_credential_comes_before_the_file(vault, path, handed, monkeypatch, tmp_path):
     folder = tmp_path / "credentials"
     folder.mkdir(0o500)
