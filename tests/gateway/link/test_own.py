@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import httpx
@@ -126,7 +127,7 @@ async def test_a_page_that_is_open_hears_that_the_engine_goes_and_comes(apart: A
             pass
         assert frame["connected"] is False
         async with apart.engine():
-            heard = {}
+            heard: dict[str, Any] = {}
             while not {"snapshot", "market"} <= heard.keys():
                 frame = await hear(socket)
                 heard[frame["type"]] = frame
