@@ -13,14 +13,16 @@ from collections.abc import AsyncGenerator
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from domain.settings import Environment
 from gateway import api, login, routes_verbs, routes_views
+from gateway.access.answers import StoredAnswers
 from gateway.dashboard.assets import Assets, page
 from gateway.gateway import Gateway, GatewayConfig
 from gateway.guard import Front, Guard
 from gateway.headers import SecurityHeaders
 from gateway.hot import HotSource
 from gateway.hub import Hub
-from gateway.idempotency import Once, Recent
+from gateway.idempotency import Once
 from gateway.problem import add_handlers
 from gateway.source import Source
 from gateway.verb_table import VerbTable
@@ -55,7 +57,7 @@ def create_app(config: GatewayConfig, front: Front, source: Source) -> FastAPI:
         source=HotSource(source, hub),
         hub=hub,
         verbs=VerbTable(source),
-        once=Once(Recent()),
+        once=Once(StoredAnswers(front.access)),
     )
 
     @contextlib.asynccontextmanager
@@ -74,7 +76,8 @@ def create_app(config: GatewayConfig, front: Front, source: Source) -> FastAPI:
     app.mount("/api", api.unknown)
     app.mount("/static", Assets())
     app.add_route("/", page)
-    app.add_middleware(Guard, front=front, persons=source.persons)
+    is_play = config.environment is Environment.PAPER
+    app.add_middleware(Guard, front=front, persons=source.persons, is_play=is_play)
     app.add_middleware(Provide, gateway=gateway)
     app.add_middleware(SecurityHeaders, network=front.network)
     return app
