@@ -100,6 +100,7 @@ class Service:
         self.runtime = Runtime(config, data, vault, broken, listed.instruments)
         desk = self.runtime.desk
         self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
+        self.chat.room.store.mask = redactor.mask
         self.chat.room.jobs.program = (*PROGRAM, *backtest_words(data))
         self.console = make_console(self.chat.room)
         self.local = LocalDoor(data, self.console, desk.submit, self._new_link, desk.persons)
