@@ -1,6 +1,9 @@
 """A key is exchanged under a trading engine: at Hyperliquid alone, killed anywhere, taken back; by hand elsewhere."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +12,13 @@ import pytest
 from eth_account import Account
 from hyperliquid.utils.signing import sign_agent
 from msgspec.structs import replace
+from typer.testing import CliRunner
 
+import main
 from domain.errors import ConfigError, VenueError
 from domain.events import Accepted, SendFailed
 from domain.ports import SignRequest
+from engine.config import remember
 from exchanges.hyperliquid.approving import ApprovingSigner, approval, new_key, request_of
 from exchanges.hyperliquid.signing import l1_payload, signature_of
 from exchanges.shared.fleet import make_key, open_signers
@@ -24,6 +30,10 @@ from tests.exchanges.desk import WallClock
 from tests.exchanges.hyperliquid.desk import ACCOUNT, desk_at, venue_at
 from tests.exchanges.hyperliquid.exchange_room import AGENT, AGENT_KEY
 from tests.exchanges.hyperliquid.exchange_server import ExchangeServer
+from tests.vault.conftest import WORDS
+from tests.vault.signer.room import serving
+from vault.crypto import BOUNDS
+from vault.passphrase import Passphrase
 from vault.signer.held import ExchangeKeys, ServiceSecrets
 from vault.signer.local import LocalKeys
 from vault.signer.ring import KeyRing
@@ -315,3 +325,77 @@ async def test_a_new_key_that_is_wrong_or_can_withdraw_never_signs(vault, tmp_pa
         assert ServiceSecrets(vault).get("bybit_api") == KEY
         assert ExchangeKeys(vault).get("bybit_secret") == SECRET
         assert len(vault.records()) == 2
+
+
+async def test_the_signer_does_it_for_an_engine_that_has_no_key(bench, tmp_path):
+    async with serving(tmp_path, {}, ring=bench.ring) as (_, client):
+        await asyncio.to_thread(client.connect)
+        place = replace(bench.place, keys=client, signer=lambda: client.signers[VENUE])
+        await Rotation(place).run(bench.said.append)
+        assert AGENT not in bench.server.room.roles
+        assert (await client.report()).version == 1, "the service hears that keys have changed"
+        for verb in (client.switch, client.discard):
+            with pytest.raises(VenueError, match="no key 'wallet' that can be exchanged"):
+                await verb("wallet")
+        with pytest.raises(VenueError, match="BYBIT makes its keys itself"):
+            await client.make("BYBIT", "agent")
+    async with serving(tmp_path) as (_, client):
+        with pytest.raises(VenueError, match="keys are not exchanged"):
+            await client.reload()
+
+
+@pytest.fixture
+def venue_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[ExchangeServer]:
+    """A Hyperliquid on a loop of its own, for a verb of the command line."""
+    monkeypatch.setattr("tests.exchanges.hyperliquid.exchange_room.MASTER", OWNER)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    server = ExchangeServer()
+    asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(10)
+    yield server
+    asyncio.run_coroutine_threadsafe(server.__aexit__(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def test_the_verb_exchanges_a_key_and_says_each_step(venue_in_a_thread, tmp_path):
+    room = venue_in_a_thread.room
+    room.roles = {OWNER: {"role": "user"}, AGENT: {"role": "agent", "data": {"user": OWNER}}}
+    room.agents.unnamed[OWNER] = AGENT
+    data = tmp_path / "data"
+    data.mkdir(0o700)
+    (secret := tmp_path / "passphrase").write_text(WORDS)
+    secret.chmod(0o600)
+    account = {"id": ACCOUNT, "address": OWNER, "key": "agent"}
+    settings = {
+        "environment": "testnet",
+        "venues": [
+            {"name": "hyperliquid", "network": "local", "base_url": venue_in_a_thread.url, "accounts": [account]}
+        ],
+        "vault": {"passphrase": {"from": "file", "file": str(secret)}},
+        "persons": [{"id": "ann", "role": "admin"}, {"id": "bob", "role": "risk"}],
+        "approvals": {"requester_counts": True},
+    }
+    (file := tmp_path / "settings.yaml").write_text(json.dumps(settings))
+    remember(data, file)
+    with Vault.create(data / "vault", Passphrase(WORDS), cost=BOUNDS.least) as vault:
+        vault.put("agent", "exchange", AGENT_KEY)
+        vault.put("wallet", "owner", OWNER_KEY)
+
+    def verb(*words: str) -> Any:
+        return CliRunner().invoke(main.app, ["vault", "rotate-key", *words, "--data", str(data)])
+
+    done = verb("agent")
+    assert done.exit_code == 0, done.exception
+    said = done.output
+    assert "is approved as 'moondev-1'" in said
+    assert "From now on the new key signs." in said
+    assert f"The old key {AGENT} is worthless" in said
+    assert AGENT not in room.roles, "an agent without a name is replaced too"
+    assert room.agents.unnamed[OWNER] in room.roles
+    for words, problem in [(["nobody"], "no account's key is called 'nobody'"), (["agent", "--abort"], "has begun")]:
+        assert problem in str(verb(*words).exception)
+    assert AGENT_KEY[2:] not in said
+    assert OWNER_KEY[2:] not in said
