@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import main
 from domain.errors import ConfigError, VenueError
 from domain.events import Accepted, SendFailed
+from domain.keys import KeyExpires
 from domain.ports import SignRequest
 from engine.config import remember
 from exchanges.hyperliquid.approving import ApprovingSigner, approval, new_key, request_of
@@ -121,6 +122,9 @@ async def test_an_agent_is_exchanged_under_a_trading_engine_and_the_old_one_is_w
         desk.send(after, desk.cancel(before))
         await desk.hears(Accepted, after.cid)
         assert not desk.of(SendFailed)
+        bench.server.room.agents.of[OWNER]["moondev-1"]["validUntil"] = WallClock().now_ns() // 10**6 + 3 * 86_400_000
+        await venue._watch.look_again(venue._readers[ACCOUNT])
+        assert "expires in 3.0 days" in desk.of(KeyExpires)[-1].text, "the new key is the one that is watched"
     finally:
         await venue.aclose()
     agents, roles = bench.agents(), bench.server.room.roles
