@@ -226,7 +226,7 @@ async def test_without_the_owners_key_it_is_typed_once_and_kept_nowhere(bench):
 
     await bench.rotation(owner=typed).run(bench.said.append)
     assert AGENT not in bench.server.room.roles
-    assert OWNER_KEY[2:] not in (bench.place.folder / "vault").read_bytes().hex()
+    assert OWNER_KEY[2:] not in bench.vault.path.read_bytes().hex()
 
 
 @pytest.mark.parametrize("is_mainnet", [True, False])
