@@ -318,8 +318,8 @@ def look(data: Path, fields: dict[str, Any], needed: Sequence[str]) -> list[Vaul
     return closed.look(data, config_of(fields), needed)
 
 
-def register(app: typer.Typer, default_data: Path, fields: Fields, bounds: Bounds | None = None) -> None:
-    """Add `vault` and its verbs."""
+def register(app: typer.Typer, default_data: Path, fields: Fields, bounds: Bounds | None = None) -> typer.Typer:
+    """Add `vault` and its verbs, and return it for those of other files."""
     verbs = Verbs(default_data, fields, bounds)
     group = typer.Typer(no_args_is_help=True)
     for verb in (verbs.init, verbs.ls, verbs.rm, verbs.rotate, verbs.passwd, verbs.verify, verbs.restore):
@@ -328,3 +328,4 @@ def register(app: typer.Typer, default_data: Path, fields: Fields, bounds: Bound
     group.command("export-backup")(verbs.export_backup)
     group.command()(verbs.doctor)
     app.add_typer(group, name="vault", help="The sealed store of keys, tokens and passwords.")
+    return group
