@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import uuid
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -75,7 +76,8 @@ class Served:
 
     def token(self, person: str, *scopes: Scope) -> str:
         """A token of a person's."""
-        wanted = NewToken(name="tests", person=person, scopes=scopes or tuple(Scope), life_ns=HOUR_NS)
+        name = f"tests-{uuid.uuid4().hex[:6]}"
+        wanted = NewToken(name=name, person=person, scopes=scopes or tuple(Scope), life_ns=HOUR_NS)
         secret, _ = self.do(self.running.doors.accounts.create_token(wanted, Actor(person=person, door=Door.TERMINAL)))
         return secret
 
