@@ -114,6 +114,11 @@ class Program:
         """Of the engine's process."""
         return self._process.pid
 
+    @property
+    def cookie(self) -> str:
+        """Of the first session."""
+        return self.cookies[0]
+
     def gateway_pid(self) -> int:
         """Of the process that serves the clients."""
         if self.mode == "engine":
