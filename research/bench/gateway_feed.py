@@ -17,7 +17,9 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import yaml
@@ -98,9 +100,10 @@ async def _fan_out(program: Program, clients: int) -> list[Row]:
 class Program:
     """`main.py run` on paper with a gateway, and one session there."""
 
-    def __init__(self, folder: Path, mode: str) -> None:
-        """`mode` is the setting `gateway.process`."""
+    def __init__(self, folder: Path, mode: str, limits: Mapping[str, float] = MappingProxyType({})) -> None:
+        """`mode` is the setting `gateway.process`, `limits` are `gateway.limits`."""
         self.data = folder / "data"
+        self.limits = limits
         self.mode = mode
         self.url = ""
         self.cookie = ""
@@ -121,7 +124,7 @@ class Program:
         """Start it, wait for its login link, log in."""
         self.data.mkdir(parents=True)
         file = self.data / "bench.yaml"
-        file.write_text(yaml.safe_dump(_settings(self.mode)), encoding="utf-8")
+        file.write_text(yaml.safe_dump(_settings(self.mode, self.limits)), encoding="utf-8")
         words = ["main.py", "run", "--config", str(file), "--data", str(self.data)]
         self.output = self.data / "output"
         with self.output.open("w", encoding="utf-8") as output:
@@ -250,13 +253,13 @@ def _log_in(link: str) -> tuple[str, str]:
     return url, "; ".join(f"{cookie.name}={cookie.value}" for cookie in jar)
 
 
-def _settings(mode: str) -> dict[str, Any]:
+def _settings(mode: str, limits: Mapping[str, float]) -> dict[str, Any]:
     params = {"every": 5, "ticks_away": 0, "qty": 0.002, "cap": 0.02}
     quoter = {"id": "quoter", "kind": "bench_quoter", "account": "PAPER:main", "params": params}
     return {
         "data_feed": {"source": "synthetic"},
         "paper": {"feed_latency_ms": 2, "entry_latency_ms": 5, "response_latency_ms": 5},
-        "gateway": {"port": 0} | ({"process": mode} if mode else {}),
+        "gateway": {"port": 0} | ({"process": mode} if mode else {}) | ({"limits": dict(limits)} if limits else {}),
         "approvals": {"enabled": True, "requester_counts": True},
         "persons": PEOPLE,
         "strategies": [quoter | {"instruments": ["BTC-USDC-PERP.PAPER"]}],
