@@ -28,6 +28,7 @@ from gateway.access.scrape import is_scraper
 from gateway.access.table import Csrf, Rule, Table
 from gateway.limits import Limits, Rate
 from gateway.refused import Refused
+from gateway.source import SourceLost
 
 CSRF_HEADER: Final = "x-requested-with"
 """Sent by our own pages with everything that changes something; its value does not matter. Forms cannot send it."""
@@ -82,6 +83,8 @@ class Guard:
             answer = await self._check(scope)
         except AccessLost as lost:
             answer = refuse(503, "access_lost", f"{str(lost)[:1].upper()}{str(lost)[1:]}", wait_s=5)
+        except SourceLost as lost:  # who may act is not known yet
+            answer = refuse(503, "engine_lost", f"{str(lost)[:1].upper()}{str(lost)[1:]}", wait_s=2)
         if answer is None:
             await self._app(scope, _limited(receive, scope["state"]["body_bytes"]), send)
         elif scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):

@@ -59,6 +59,7 @@ class Verbs:
     ) -> None:
         """Make the vault of a data folder. Its passphrase is typed, or one is made for you."""
         from vault.asking import make_key_file, new_passphrase
+        from vault.disk import check_free
         from vault.store import Vault
         from vault.unlock import keep_in_keyring, refuse_environment
 
@@ -66,8 +67,7 @@ class Verbs:
         folder, config = self._folder(data)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = folder / "vault"
-        if path.is_symlink() or path.exists():
-            raise ConfigError(f"there is a vault already: {path}. `moondev vault ls` shows what is in it")
+        check_free(path)
         passphrase, told = new_passphrase("the new vault", generate_to, config, path)
         told += make_key_file(key_file) if key_file is not None else ""
         with Vault.create(path, passphrase, key_file, self._cost(memory_mib), bounds=self._bounds) as vault:
