@@ -24,6 +24,8 @@ from domain.views import EquityPoint
 if TYPE_CHECKING:
     from bot.room import ControlRoom
 
+LEAST_TRADES: Final = 30
+"""Fewer round trips say nothing of a win rate; as the backtest's own summary has it."""
 NAME: Final = re.compile(r"J?([0-9]{1,9})", re.IGNORECASE)
 
 
@@ -105,6 +107,18 @@ def _alert(alert: Alert) -> AlertView:
     )
 
 
+class _Fall(Struct, frozen=True):
+    """The deepest fall, as a fraction of the high before it."""
+
+    fraction: float
+
+
+class _Trip(Struct, frozen=True):
+    """One round trip."""
+
+    pnl: Decimal
+
+
 class _Result(Struct, frozen=True, kw_only=True):
     """What of a backtest's result file is told."""
 
@@ -129,7 +143,11 @@ class _Result(Struct, frozen=True, kw_only=True):
     fills: int
     exposure: float
     sharpe: Ratio
-    trades: list[Any]
+    max_drawdown: _Fall
+    maker_fee: Decimal
+    taker_fee: Decimal
+    refusals: dict[str, int]
+    trades: list[_Trip]
     samples: list[tuple[int, Decimal]]
     alerts: tuple[str, ...]
 
@@ -140,6 +158,20 @@ def _backtest(file: bytes) -> BacktestView | None:
         found = msgspec.json.decode(file, type=_Result)
     except (msgspec.DecodeError, InvalidOperation):
         return None
-    told = {name: getattr(found, name) for name in BacktestView.__struct_fields__ if name not in {"trades", "curve"}}
-    curve = tuple(EquityPoint(ts_ns=ts_ns, equity=equity) for ts_ns, equity in thinned(found.samples))
-    return BacktestView(**told, trades=len(found.trades), curve=curve)
+    counted = {"trades", "curve", "win_rate", "max_drawdown"}
+    told = {name: getattr(found, name) for name in BacktestView.__struct_fields__ if name not in counted}
+    return BacktestView(
+        **told,
+        trades=len(found.trades),
+        win_rate=_win_rate([trip.pnl for trip in found.trades]),
+        max_drawdown=Decimal(str(found.max_drawdown.fraction)),
+        curve=tuple(EquityPoint(ts_ns=ts_ns, equity=equity) for ts_ns, equity in thinned(found.samples)),
+    )
+
+
+def _win_rate(profits: Sequence[Decimal]) -> Ratio:
+    """The share of round trips that earned something after fees, with what is to be known of it."""
+    n = len(profits)
+    few = f"insufficient data: n = {n} round trips, at least {LEAST_TRADES} needed"
+    rate = sum(profit > 0 for profit in profits) / n if n >= LEAST_TRADES else None
+    return Ratio(value=rate, n=n, caveat=few if n < LEAST_TRADES else f"of {n} round trips, after fees")

@@ -88,6 +88,14 @@ class BacktestView(Struct, frozen=True, kw_only=True):
     exposure: float
     """Share of the time in which something was held."""
     sharpe: Ratio
+    win_rate: Ratio
+    """Of the round trips, after fees."""
+    max_drawdown: Decimal
+    """The deepest fall of sampled equity, as a fraction of the high before it."""
+    maker_fee: Decimal
+    taker_fee: Decimal
+    refusals: dict[str, int]
+    """What risk did not let through, by reason."""
     curve: tuple[EquityPoint, ...]
     """Thinned: of each stretch the lowest and the highest are kept."""
     alerts: tuple[str, ...]
