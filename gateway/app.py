@@ -16,7 +16,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.desk import Desk
 from gateway import api, login
-from gateway.activity import Activity
 from gateway.auth import Auth
 from gateway.dashboard.assets import Assets, page
 from gateway.gateway import Console, Gateway, GatewayConfig, Health, Reader
@@ -46,33 +45,24 @@ def create_app(
     desk: Desk, console: Console, config: GatewayConfig, auth: Auth, source: Source, health: Health = list
 ) -> FastAPI:
     """Make the app that serves a desk; `health` adds reasons of its own to /health/ready."""
-    from gateway.dashboard import dashboard_app
-
-    activity, hub = Activity(desk), Hub(source)
+    hub = Hub(source)
     gateway = Gateway(
         desk=desk,
         console=console,
         config=config,
         auth=auth,
         health=health,
-        reader=Reader(desk, config),
-        activity=activity,
+        reader=Reader(desk),
         source=HotSource(source, hub),
         hub=hub,
     )
-    dashboard = dashboard_app()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        beside = [
-            asyncio.create_task(activity.run(), name="gateway activity"),
-            asyncio.create_task(hub.run(), name="gateway feed"),
-        ]
-        async with dashboard.router.lifespan_context(dashboard):
-            yield
-        for task in beside:
-            task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
+        following = asyncio.create_task(hub.run(), name="gateway feed")
+        yield
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan, max_body_size=MAX_BODY_BYTES)
     app.state.hub = hub
@@ -80,8 +70,7 @@ def create_app(
     app.include_router(login.router)
     app.include_router(api.router)
     app.mount("/static", Assets())
-    app.add_route("/next", lambda _: page())
-    app.mount("/", dashboard)
+    app.add_route("/", page)
     app.add_middleware(Guard, find_session=gateway.find_session, may_scrape=auth.may_scrape)
     app.add_middleware(Provide, gateway=gateway)
     return app

@@ -1,8 +1,4 @@
-"""What every route and every dashboard tab is given: the desk, the console, who may act, and the shared reading.
-
-`Reader` takes one snapshot of the desk for everybody who asks within the same refresh, so that ten open
-tabs cost the engine's loop as much as one.
-"""
+"""What every route is given: the desk, the console, who may act, and the risk that scrapers share."""
 
 from __future__ import annotations
 
@@ -20,19 +16,10 @@ from domain.risk_views import RiskView, StressView
 from domain.settings import Environment
 from domain.views import (
     BreakerView,
-    EquityPoint,
-    OrderView,
     PersonView,
-    PnlView,
-    PositionView,
-    RequestView,
     StatusView,
-    StrategyView,
-    TradeRow,
-    VenueView,
 )
 from engine.desk import Desk
-from gateway.activity import Activity
 from gateway.auth import Auth, Session
 from gateway.hub import Hub
 from gateway.source import Source
@@ -43,9 +30,7 @@ Console: TypeAlias = Callable[[Actor, str], Awaitable[str]]
 Health: TypeAlias = Callable[[], list[str]]
 """Reasons, beyond the desk's own, why the service is not ready; empty when it is."""
 
-CHART_POINTS = 600
 RISK_REFRESH_S = 5.0
-TRADE_ROWS = 50
 
 
 class NotAllowed(MoonDevError):
@@ -54,27 +39,11 @@ class NotAllowed(MoonDevError):
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayConfig:
-    """How the gateway behaves. `refresh_s` is the pace of the screens."""
+    """How the gateway behaves, and what it is called."""
 
     environment: Environment = Environment.PAPER
     product: str = "MoonDev AlgoTrade"
-    refresh_s: float = 0.5
-    chart_refresh_s: float = 2.0
     login_hint: str = "The service prints a new login link when it starts."
-
-
-class Snapshot(Struct, frozen=True, kw_only=True):
-    """Everything a screen shows, read at one moment."""
-
-    status: StatusView
-    positions: list[PositionView]
-    orders: list[OrderView]
-    strategies: list[StrategyView]
-    pnl: list[PnlView]
-    pending: list[RequestView]
-    venues: tuple[VenueView, ...]
-    trades: list[TradeRow]
-    """The newest own fills, newest first."""
 
 
 class RiskReading(Struct, frozen=True, kw_only=True):
@@ -88,40 +57,12 @@ class RiskReading(Struct, frozen=True, kw_only=True):
 
 
 class Reader:
-    """Reads the desk at most once per refresh, for all screens together."""
+    """Reads the risk at most once in some seconds, for everybody who asks."""
 
-    def __init__(self, desk: Desk, config: GatewayConfig) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._config = config
-        self._snapshot: Snapshot | None = None
-        self._read_at = 0.0
-        self._equity: list[EquityPoint] = []
-        self._live: list[EquityPoint] = []
-        self._equity_read_at = -math.inf
         self._risk: RiskReading | None = None
         self._risk_read_at = -math.inf
-
-    def fresh(self) -> Snapshot:
-        """Read the desk now."""
-        desk = self._desk
-        return Snapshot(
-            status=desk.status(),
-            positions=desk.positions(),
-            orders=desk.orders(),
-            strategies=desk.strategies(),
-            pnl=desk.pnl(),
-            pending=desk.pending(),
-            venues=desk.venues(),
-            trades=desk.trades(TRADE_ROWS),
-        )
-
-    def snapshot(self, newer: bool = False) -> Snapshot:
-        """The shared snapshot, about one refresh old at most; `newer` reads the desk whatever its age."""
-        now = time.monotonic()
-        # half a period of slack, or tabs out of step would each read for themselves
-        if newer or self._snapshot is None or now - self._read_at > self._config.refresh_s / 2:
-            self._snapshot, self._read_at = self.fresh(), now
-        return self._snapshot
 
     def risk(self) -> RiskReading:
         """The risk as it was at most some seconds ago: it costs more than the other views."""
@@ -134,21 +75,6 @@ class Reader:
             self._risk_read_at = now
         return self._risk
 
-    def equity(self) -> list[EquityPoint]:
-        """The equity curve thinned to what a chart can show, and what was read since its newest sample."""
-        now = time.monotonic()
-        if now - self._equity_read_at > self._config.chart_refresh_s / 2:
-            self._equity_read_at = now
-            points = self._desk.equity_curve(2000)
-            step = max(1, -(-len(points) // CHART_POINTS))
-            status = self.snapshot().status
-            sampled_ns = points[-1].ts_ns if points else 0
-            self._live = [point for point in self._live if sampled_ns < point.ts_ns < status.ts_ns]
-            if status.ts_ns > sampled_ns:
-                self._live.append(EquityPoint(ts_ns=status.ts_ns, equity=status.equity))
-            self._equity = points[::-1][::step][::-1] + self._live[-CHART_POINTS:]
-        return self._equity
-
 
 @dataclass(frozen=True, kw_only=True)
 class Gateway:
@@ -160,7 +86,6 @@ class Gateway:
     auth: Auth
     health: Health
     reader: Reader
-    activity: Activity
     source: Source
     hub: Hub
 

@@ -10,9 +10,7 @@ A page elsewhere in the same browser can reach a loopback port, so loopback alon
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
@@ -28,6 +26,10 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 FindSession = Callable[[str], Session | None]
 MayScrape = Callable[[str], bool]
 METRICS_PATH = "/metrics"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
 
 
 def cookie_name(scope: Scope) -> str:
@@ -76,8 +78,7 @@ class Guard:
             else:
                 await send({"type": "websocket.close", "code": 4401 if answer.status_code == 401 else 4403})
             return
-        nonce = secrets.token_urlsafe(16)
-        await (answer or self._app)(scope, receive, HeaderSender(scope, send, nonce))
+        await (answer or self._app)(scope, receive, HeaderSender(send))
 
     def _check(self, scope: Scope) -> Response | None:
         """The answer that refuses a request, or None when it may pass."""
@@ -99,59 +100,23 @@ class Guard:
 
 
 class HeaderSender:
-    """Adds the security headers to an answer, and the nonce to the script tags of its page.
+    """Adds the security headers to an answer: nothing inline, nothing evaluated, nothing from elsewhere."""
 
-    The dashboard's framework evaluates its own event handlers, so `unsafe-eval` stays; inline scripts need the nonce.
-    """
-
-    def __init__(self, scope: Scope, send: Send, nonce: str) -> None:
+    def __init__(self, send: Send) -> None:
         self._send = send
-        self._nonce = nonce
-        self._login = scope["path"].startswith("/login")
-        self._path = scope["path"]
-        host = Headers(scope=scope).get("host", "")
-        self._socket = f"ws://{host}"
-        self._start: MutableMapping[str, Any] | None = None
-        self._page = b""
 
     async def __call__(self, message: Message) -> None:
-        """Pass one ASGI message on; a page is held back until it is whole."""
+        """Pass one ASGI message on."""
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            self._secure(headers)
-            if headers.get("content-type", "").startswith("text/html"):
-                self._start = message
-                return
-        elif message["type"] == "http.response.body" and self._start is not None:
-            self._page += message.get("body", b"")
-            if message.get("more_body"):
-                return
-            page = self._page.replace(b"<script", f'<script nonce="{self._nonce}"'.encode())
-            MutableHeaders(scope=self._start)["content-length"] = str(len(page))
-            await self._send(self._start)
-            message = {"type": "http.response.body", "body": page}
+            self._secure(MutableHeaders(scope=message))
         await self._send(message)
 
     def _secure(self, headers: MutableHeaders) -> None:
-        scripts = "'none'" if self._login else f"'self' 'nonce-{self._nonce}' 'unsafe-eval'"
-        headers["content-security-policy"] = "; ".join(
-            (
-                "default-src 'none'",
-                f"script-src {scripts}",
-                "style-src 'self' 'unsafe-inline'",
-                "img-src 'self' data:",
-                "font-src 'self' data:",
-                f"connect-src 'self' {self._socket}",
-                "form-action 'self'",
-                "base-uri 'none'",
-                "frame-ancestors 'none'",
-            )
-        )
+        headers["content-security-policy"] = POLICY
         headers["x-content-type-options"] = "nosniff"
         headers["x-frame-options"] = "DENY"
         headers["cross-origin-opener-policy"] = "same-origin"
         headers["cross-origin-resource-policy"] = "same-origin"
-        # under no-referrer a browser sends `Origin: null` with the login form
-        headers["referrer-policy"] = "same-origin" if self._login else "no-referrer"
-        if not self._path.startswith("/_nicegui"):
-            headers.setdefault("cache-control", "no-store")
+        # under no-referrer a browser sends `Origin: null` with the login form, and with the one that logs out
+        headers["referrer-policy"] = "same-origin"
+        headers.setdefault("cache-control", "no-store")

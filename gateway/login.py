@@ -24,18 +24,9 @@ router = APIRouter()
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{product}</title><link rel="icon" href="data:,">
-<style>
-body {{ margin: 0; min-height: 100vh; display: grid; place-items: center; background: #0b0e14; color: #d7dce5;
-  font: 15px/1.5 system-ui, sans-serif }}
-main {{ width: min(360px, 86vw); padding: 32px; background: #12161f; border: 1px solid #232936; border-radius: 8px }}
-h1 {{ margin: 0 0 4px; font-size: 18px; color: #fff }}
-p {{ margin: 0 0 20px; color: #8b94a7 }}
-button, a {{ display: block; width: 100%; box-sizing: border-box; padding: 11px; border: 0; border-radius: 5px;
-  background: #2f6fed; color: #fff; font: 600 15px system-ui, sans-serif; text-align: center; text-decoration: none;
-  cursor: pointer }}
-button:hover, a:hover {{ background: #4a83f3 }}
-</style></head><body><main><h1>{product}</h1>{content}</main></body></html>
+<title>{product}</title><link rel="icon" href="/static/style/moon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/static/style/login.css">
+</head><body><main><h1>{product}</h1>{content}</main></body></html>
 """
 
 

@@ -35,7 +35,7 @@ ECS_VERSION = "9.4.0"
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 CHATTY = (
     "aiohttp.access", "alembic", "apscheduler", "asyncio", "discord", "httpcore", "httpx", "matplotlib",
-    "nicegui", "numba", "python_multipart", "telegram", "uvicorn.access", "watchfiles", "websockets",
+    "numba", "telegram", "uvicorn.access", "watchfiles", "websockets",
 )  # fmt: skip
 """Libraries whose INFO lines say nothing to our readers (httpx prints each URL, and with it a bot's token)."""
 _QUEUE_LINES = 20_000

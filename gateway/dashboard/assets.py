@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -46,7 +47,7 @@ class Assets(StaticFiles):
         return answer
 
 
-def page() -> Response:
+def page(_: Request) -> Response:
     """The dashboard's one page."""
     headers: dict[str, Any] = {"cache-control": KEEP_AND_ASK}
     return FileResponse(FOLDER / "index.html", media_type=TYPES[".html"], headers=headers)

@@ -63,7 +63,7 @@ async def serve(engine: Engine, environment: Environment = Environment.PAPER) ->
         said.append((actor, line))
         return await engine.console(actor, line)
 
-    config = GatewayConfig(environment=environment, refresh_s=0.1, chart_refresh_s=0.2)
+    config = GatewayConfig(environment=environment)
     source = DeskSource(engine.desk, engine.remote)
     app = create_app(engine.desk, console, config, auth, source, lambda: unhealthy)
     made = Running(engine=engine, auth=auth, server=GatewayServer(app, port=0), app=app, said=said, unhealthy=unhealthy)

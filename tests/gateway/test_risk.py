@@ -1,4 +1,4 @@
-"""Risk on the dashboard, in the API and in the metrics: the same figures of a real engine with a known past."""
+"""Risk in the API and in the metrics: the same figures of a real engine with a known past."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
-from msgspec.structs import replace
 
 from domain.commands import Actor, Door, ManualTarget
 from gateway.auth import Auth
-from gateway.dashboard.risk import COLUMNS, risk_rows
-from gateway.gateway import GatewayConfig, Reader, RiskReading
+from gateway.gateway import Reader, RiskReading
 from gateway.metrics import exposition, labels_text
 from tests.bot.test_risk import remember
 from tests.gateway.conftest import Running
-from tests.gateway.dashboard.test_tables import texts
 from tests.gateway.engine import Engine
 
 
@@ -27,42 +24,16 @@ def engine() -> Engine:
     return Engine(70)
 
 
-async def reading(engine: Engine, *, past: bool) -> RiskReading:
+async def reading(engine: Engine) -> RiskReading:
     order = ManualTarget(account="PAPER:main", instrument="SOL-USDC-PERP.PAPER", qty=Decimal(30))
     await engine.desk.submit(order, Actor(person="tina", door=Door.DASHBOARD))
     engine.play(2)
-    if past:
-        remember(engine.driver.core, 1_440, 720)
-    return Reader(engine.desk, GatewayConfig()).risk()
-
-
-async def test_the_panel_says_level_tails_shocks_and_places(engine: Engine) -> None:
-    few = risk_rows(await reading(engine, past=False))
-    assert any("insufficient data: n = " in text for row in few for text in texts(row))
-    rows = risk_rows(await reading(engine, past=True))
-    assert all(len(row["cells"]) == len(COLUMNS) for row in rows)
-    assert len({row["key"] for row in rows}) == len(rows)
-    said = {row["key"]: texts(row) for row in rows}
-    assert said["level"][1] == "LOW"
-    assert said["asset SOL"][1].startswith("+4,")
-    assert "strategy by hand" in said
-    assert re.search(r"shortfall .* n = 719", said["tail hour"][3])
-    assert any(key.startswith("stress ") for key in said)
-
-
-async def test_a_bad_level_and_a_liquidation_cannot_be_overlooked(engine: Engine) -> None:
-    now = await reading(engine, past=True)
-    view = replace(now.view, level="critical", drawdown=Decimal("0.21"))
-    doomed = replace(now.stress[0], worst=Decimal(-90_000), liquidated=("PAPER:main",))
-    rows = {row["key"]: row for row in risk_rows(RiskReading(view=view, stress=[doomed], status=now.status))}
-    assert rows["level"]["cells"][1]["tone"] == "severity-critical"
-    cell = rows[f"stress {doomed.name}"]["cells"][3]
-    assert "LIQUIDATES PAPER:main" in cell["text"]
-    assert cell["tone"].startswith("down")
+    remember(engine.driver.core, 1_440, 720)
+    return Reader(engine.desk).risk()
 
 
 async def test_the_metrics_are_what_prometheus_reads(engine: Engine) -> None:
-    now = await reading(engine, past=True)
+    now = await reading(engine)
     page = exposition(now)
     assert 'moondev_breaker_state{breaker="drawdown",scope="all"} 0' in page
     assert 'moondev_breaker_threshold{breaker="volatility",scope="BTC-USDC-PERP.PAPER"} 0.05' in page

@@ -7,6 +7,7 @@ import { html, render, useEffect, useErrorBoundary, useState } from "./vendor/pr
 import { ActHost, loadPerson } from "./lib/act.js";
 import { Shell } from "./lib/shell.js";
 import { feed } from "./lib/store.js";
+import "./lib/happenings.js";
 import { Failed, Toasts } from "./lib/ui.js";
 import * as overview from "./pages/overview.js";
 import * as positions from "./pages/positions.js";

@@ -3,7 +3,7 @@
 //   const answer = await act("cancel", {id: "4f2a"})          POST /api/v1/verbs/cancel
 //   const answer = await say("/status")                        POST /api/v1/line, as typed; shows nothing by itself
 //      answer = {ok, text, message, actions}   `ok` false is a refusal, in words; null when it could not be sent
-//   act(verb, arguments, {title, quiet})    `quiet` shows neither dialog nor toast
+//   act(verb, arguments, {title, quiet, brief})    `quiet` shows neither dialog nor toast, `brief` a toast if all is well
 //
 // An answer that asks (its `actions`: Confirm, Cancel, Approve, Deny, ...) opens a dialog with what it says and a countdown;
 // pressing sends that action's verb through the same door, and the chat's rules judge it again. A short answer is a toast,
@@ -70,30 +70,30 @@ function after() {
   setTimeout(refreshAll, 700);
 }
 
-export async function act(verb, given = {}, { title = "", quiet = false, key = newKey() } = {}) {
+export async function act(verb, given = {}, { title = "", quiet = false, brief = false, key = newKey() } = {}) {
   const line = `/${verb.replace("-", " ")} ${Object.values(given).join(" ")}`.trim();
   let answer;
   try {
     answer = await sent(`/api/v1/verbs/${verb}`, { arguments: given }, line, key);
   } catch (problem) {
-    const again = problem.kind === "lost" ? () => act(verb, given, { title, quiet, key }) : null;
+    const again = problem.kind === "lost" ? () => act(verb, given, { title, quiet, brief, key }) : null;
     if (!quiet) asked.set({ title: title || line, problem, again });
     return null;
   }
   after();
-  if (!quiet) shown(title || line, answer);
+  if (!quiet) shown(title || line, answer, brief);
   return answer;
 }
 
-function shown(title, answer) {
+function shown(title, answer, brief) {
   const { message, text, ok, actions = [] } = answer;
-  if (actions.length || text.length > LONG) {
+  if (actions.length || (text.length > LONG && !(brief && ok))) {
     const until = message?.until_ns ? performance.now() + message.until_ns / 1e6 - Date.now() : performance.now() + FRESH_MS;
     asked.set({ title: message?.title || title, answer, untilMs: actions.some((one) => one.verb === "confirm") ? until : 0 });
     return;
   }
   asked.set(null);
-  toast(text.split("\n").filter(Boolean).slice(0, 3).join(" · "), { kind: ok ? "ok" : "error" });
+  toast(text.split("\n").filter(Boolean).slice(0, brief ? 1 : 3).join(" · "), { kind: ok ? "ok" : "error" });
 }
 
 export function Message({ of, text }) {

@@ -69,5 +69,5 @@ export function AreaChart({ points, label }) {
     if (span.current !== shown || data.length < 200) chart.current.timeScale().fitContent();
     span.current = shown;
   }, [data, theme]);
-  return html`<div class="chart" role="img" aria-label=${label}><div class="chart-canvas" ref=${box}></div></div>`;
+  return html`<div class="chart" role="img" aria-label=${label}><div class="chart-canvas" aria-hidden="true" ref=${box}></div></div>`;
 }

@@ -105,7 +105,7 @@ function Halt({ status }) {
     if (!armedMs || sinceMs > ARMED_MS) return setArmed(performance.now());
     if (sinceMs < TOO_QUICK_MS) return undefined;
     setArmed(0);
-    return act("halt", { reason: "dashboard button" }, { title: "Halt" });
+    return act("halt", { reason: "dashboard button" }, { title: "Halt", brief: true });
   };
   return html`<button type="button" ref=${button} class=${cx("halt", armed && "armed")} onClick=${press} onBlur=${() => setArmed(0)}
     title="Stops what adds risk, at once; stops and take-profits stay. Shift+H, then Enter."
@@ -119,7 +119,7 @@ function Count({ id, status }) {
 }
 
 function Entry({ page, at, status }) {
-  return html`<a href=${`#/${page.id}`} aria-current=${page.id === at.id ? "page" : undefined}>
+  return html`<a href=${`#/${page.id}`} title=${page.title} aria-current=${page.id === at.id ? "page" : undefined}>
     <${Icon} name=${page.icon} size=${18} /><span>${page.title}</span><${Count} id=${page.id} status=${status} /></a>`;
 }
 
@@ -156,13 +156,24 @@ function Banners({ status, connection }) {
   return html`<div class="banners" aria-live="polite">${lines.map(([kind, icon, text], i) => html`<p key=${i} class=${`banner ${kind}`} role=${kind === "error" ? "alert" : undefined}><${Icon} name=${icon} /><span>${text}</span></p>`)}</div>`;
 }
 
+// What people stopped, or a breaker did, people start again: the verb asks for the votes that it takes.
+function Resume({ venue = "" }) {
+  const [busy, setBusy] = useState(false);
+  const press = async () => {
+    setBusy(true);
+    await act("resume", { ...(venue && { venue }), reason: "dashboard button" }, { title: venue ? `Resume ${venue}` : "Resume" });
+    setBusy(false);
+  };
+  return isWall ? null : html`<${Button} small busy=${busy} onPress=${press}>Ask to resume${venue && ` ${venue}`}<//>`;
+}
+
 function troubles(status) {
   if (!status) return [];
   const held = status.trading_at.filter((at) => at.reason && at.trading_state !== status.trading_state);
   return [
     ...(status.incident ? [["error", status.incident]] : []),
-    ...(status.trading_state !== "active" ? [[status.trading_state === "halted" ? "error" : "warning", `Trading is ${status.trading_state.toUpperCase()}${status.trading_reason ? `: ${status.trading_reason}` : ""}`]] : []),
-    ...held.map((at) => ["warning", `${at.venue} is ${at.trading_state.toUpperCase()}: ${at.reason}`]),
+    ...(status.trading_state !== "active" ? [[status.trading_state === "halted" ? "error" : "warning", html`<span>Trading is <b>${status.trading_state.toUpperCase()}</b>${status.trading_reason ? `: ${status.trading_reason}` : ""}</span> <${Resume} />`]] : []),
+    ...held.map((at) => ["warning", html`<span>${at.venue} is ${at.trading_state.toUpperCase()}: ${at.reason}</span> ${at.is_held && html`<${Resume} venue=${at.venue} />`}`]),
     ...status.overrides.map((one) => ["warning", `OVERRIDE: ${one.rule} of ${one.scope} until ${clock(one.until_ns)} UTC (${one.persons.join(", ")})`]),
     ...status.doors.filter((door) => !door.ok).map((door) => ["warning", `${door.name} is ${door.text}`]),
     ...status.breakers.map((one) => ["warning", `Breaker ${one.name} is ${one.state.replace("_", " ")}${one.threshold ? `, ${one.measure} of ${one.threshold}` : ""}${one.why ? `: ${one.why}` : ""}`]),

@@ -14,7 +14,7 @@
 //   rowsOf(data)              the rows of a list, or of a page {items, next}
 //   useNow(1000)              performance.now(), again every second: for ages
 //   useServerNow()            nanoseconds UTC by the server's clock, every second
-//   useFacts(callback)        facts as they happen: callback(fact)
+//   useFacts(callback)        facts as they happen: callback(fact); onFact(callback) outside of a component
 //   feed                      the one `Feed`, for topics
 //   cell(value) / useCell(cell)   a value that the page shares: cell.get(), cell.set(next)
 
@@ -207,12 +207,15 @@ export function useServerNow() {
   return data ? data.ts_ns + Math.max(0, nowMs - atMs) * 1e6 : Date.now() * 1e6;
 }
 
+export function onFact(callback) {
+  facts.add(callback);
+  return () => facts.delete(callback);
+}
+
 export function useFacts(callback) {
   const latest = useRef(callback);
   latest.current = callback;
   useEffect(() => {
-    const listener = (fact) => latest.current(fact);
-    facts.add(listener);
-    return () => facts.delete(listener);
+    return onFact((fact) => latest.current(fact));
   }, []);
 }

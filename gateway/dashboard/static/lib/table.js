@@ -7,7 +7,7 @@
 //
 // `by` makes a column sortable: numbers and texts; put decimals through `toNumber`. `sort` names the first order, "-id" is
 // downwards; `desc: true` makes a column's first press go downwards. `phone: false` is left out on a narrow screen.
-// `onOpen` is a row's Enter and click. `limit` keeps a long list short, and says how many more there are.
+// `cards` makes each row a card on a narrow screen: for rows with buttons. `onOpen` is a row's Enter and click. `limit` keeps a long list short, and says how many more there are.
 
 import { html, useState } from "../vendor/preact-htm.js";
 import { Icon } from "./icons.js";
@@ -52,11 +52,11 @@ function Heading({ column, order, onSort }) {
     <button type="button" class="sort" onClick=${() => onSort(next)}>${column.label}<${Icon} name=${at ? (down ? "down" : "up") : "sort"} size=${10} /></button></th>`;
 }
 
-export function Table({ label, columns, rows, rowKey, empty = "nothing here", sort = "", limit = 500, onOpen, rowClass }) {
+export function Table({ label, columns, rows, rowKey, empty = "nothing here", sort = "", limit = 500, cards, onOpen, rowClass }) {
   const [order, setOrder] = useState(sort);
   const shown = sorted(rows, columns, order).slice(0, limit);
   if (!rows.length) return html`<div class="state empty"><${Icon} name="empty" size=${20} /><p>${empty}</p></div>`;
-  return html`<div class="table-box" role="region" aria-label=${label} tabindex="0"><table>
+  return html`<div class=${cards ? "table-box cards" : "table-box"} role="region" aria-label=${label} tabindex="0"><table>
     <thead><tr>${columns.map((column) => html`<${Heading} key=${column.id} column=${column} order=${order} onSort=${setOrder} />`)}</tr></thead>
     <tbody onKeyDown=${walk}>${shown.map((row) => html`<tr key=${rowKey(row)} class=${rowClass?.(row)} tabindex=${onOpen ? 0 : undefined}
       onClick=${onOpen && ((event) => open(event, row, onOpen))} onKeyDown=${onOpen && ((event) => open(event, row, onOpen))}>

@@ -156,38 +156,51 @@ function CandleChart({ data, seconds, market, fills }) {
     drawn.current.markers.setMarkers(data.candles.length ? marks : []);
   }, [fills, bars[0]?.time, seconds, theme]);
   const last = bars.at(-1);
-  return html`<div class="chart" role="img" aria-label=${`Price chart, ${bars.length} bars, the last at ${(last?.close ?? last?.value ?? 0).toFixed(decimals)}; ${fills.length} own fills`}><div class="chart-canvas" ref=${box}></div></div>`;
+  return html`<div class="chart" role="img" aria-label=${`Price chart, ${bars.length} bars, the last at ${(last?.close ?? last?.value ?? 0).toFixed(decimals)}; ${fills.length} own fills`}><div class="chart-canvas" aria-hidden="true" ref=${box}></div></div>`;
 }
 
-function Book({ of: { bids, asks, orders = [], quotes = [] }, onPick }) {
-  const ours = useMemo(() => {
-    const found = new Map();
-    for (const one of orders) if (!cmp(one.trigger, "0")) found.set(`${one.side} ${toNumber(one.price)}`, `our ${words(one.role)}: ${trimmed(one.qty)}, ${ownerWords(one.owner)}`);
-    return found;
-  }, [orders, quotes]);
+// The public levels of one side with the sum so far, and our own orders between them where the book does not show them.
+function ladder(levels, own, side, rows) {
+  let total = "0";
+  const shown = levels.slice(0, rows).map(([at, qty]) => ({ at, qty, total: (total = add(total, qty)) }));
+  const known = new Map(shown.map((level) => [toNumber(level.at), level]));
+  const worst = toNumber(shown.at(-1)?.at ?? "0");
+  for (const order of own) {
+    const at = toNumber(order.price);
+    const level = known.get(at);
+    const reached = side === "buy" ? at >= worst : at <= worst;
+    if (level) level.ours = [...(level.ours ?? []), order];
+    else if (reached || !shown.length) known.set(at, { at: order.price, qty: null, total: null, ours: [order] });
+  }
+  return [...known.values()].sort((a, b) => (toNumber(b.at) - toNumber(a.at)) * (side === "buy" ? 1 : -1));
+}
+
+function Book({ of: { bids, asks, orders = [] }, onPick }) {
   const rows = isWall ? 10 : 14;
-  const cut = (levels) => {
-    let total = "0";
-    return levels.slice(0, rows).map(([at, qty]) => ({ at, qty, total: (total = add(total, qty)) }));
-  };
-  const [sell, buy] = [cut(asks), cut(bids)];
-  const most = Math.max(toNumber(sell.at(-1)?.total ?? "0"), toNumber(buy.at(-1)?.total ?? "0")) || 1;
+  const own = (side) => orders.filter((one) => one.side === side && cmp(one.trigger, "0") === 0 && cmp(one.price, "0") !== 0);
+  const [sell, buy] = [ladder(asks, own("sell"), "sell", rows), ladder(bids, own("buy"), "buy", rows)];
   if (!sell.length && !buy.length) return html`<${Empty} text="the book is empty" />`;
-  const spread = sell.length && buy.length ? sub(sell[0].at, buy[0].at) : null;
-  const line = (side) => (level) => html`<${Level} key=${side + level.at} level=${level} side=${side} most=${most} ours=${ours.get(`${side} ${toNumber(level.at)}`)} onPick=${onPick} />`;
+  const known = [...sell, ...buy].filter((level) => level.qty !== null);
+  const most = Math.max(...known.map((level) => toNumber(level.total)), 0) || 1;
+  const decimals = Math.min(6, Math.max(0, ...known.map((level) => places(level.qty))));
+  const spread = asks.length && bids.length ? sub(asks[0][0], bids[0][0]) : null;
+  const line = (side) => (level) => html`<${Level} key=${side + level.at} level=${level} side=${side} most=${most} decimals=${decimals} onPick=${onPick} />`;
   return html`<table class="book"><thead><tr><th scope="col"><span class="unseen">Ours</span></th><th scope="col" class="num">Price</th><th scope="col" class="num">Qty</th><th scope="col" class="num">Sum</th></tr></thead>
     <tbody>${[...sell].reverse().map(line("sell"))}</tbody>
     <tbody class="spread"><tr><td colspan="4">${spread ? `spread ${exact(spread)}` : "one-sided"}</td></tr></tbody>
     <tbody>${buy.map(line("buy"))}</tbody></table>`;
 }
 
-function Level({ level, side, most, ours, onPick }) {
-  const depth = { backgroundSize: `${((toNumber(level.total) / most) * 100).toFixed(1)}% 100%` };
-  const text = exact(level.at);
+function Level({ level, side, most, decimals, onPick }) {
+  const { at, qty, total, ours } = level;
+  const depth = { backgroundSize: `${total === null ? 0 : ((toNumber(total) / most) * 100).toFixed(1)}% 100%` };
+  const text = exact(at);
+  const said = ours?.map((order) => `our ${words(order.role)} of ${ownerWords(order.owner)}: ${trimmed(order.qty)}`).join("; ");
   return html`<tr class=${cx(side, ours && "ours")} style=${depth}>
-    <td>${ours && html`<span title=${ours}><${Icon} name=${side === "buy" ? "up" : "down"} size=${11} /><span class="unseen">${ours}</span></span>`}</td>
-    <td class=${cx("num", side === "buy" ? "up" : "down")}>${onPick ? html`<button type="button" class="level" title=${`New order at ${text}`} onClick=${() => onPick(side === "buy" ? "buy" : "sell", level.at)}>${text}</button>` : text}</td>
-    <td class="num">${trimmed(level.qty)}</td><td class="num dim">${trimmed(level.total)}</td></tr>`;
+    <td>${ours && html`<span class="mine" title=${said}><${Icon} name=${side === "buy" ? "up" : "down"} size=${11} /><span class="unseen">${said}</span></span>`}</td>
+    <td class=${cx("num", side === "buy" ? "up" : "down")}>${onPick ? html`<button type="button" class="level" title=${`New order at ${text}`} onClick=${() => onPick(side, at)}>${text}</button>` : text}</td>
+    <td class="num">${qty === null ? html`<span class="dim">${trimmed(ours.map((order) => order.qty).reduce(add))} ours</span>` : money(qty, { places: decimals })}</td>
+    <td class="num dim">${total === null ? "" : money(total, { places: decimals })}</td></tr>`;
 }
 
 const WORKING = [

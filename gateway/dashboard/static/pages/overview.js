@@ -3,7 +3,8 @@
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact-htm.js";
 import { AreaChart, secondsOf } from "../lib/chart.js";
 import { abs, cmp, sum, toNumber } from "../lib/decimal.js";
-import { rowsOf, useServerNow, useView } from "../lib/store.js";
+import { happenings } from "../lib/happenings.js";
+import { rowsOf, useCell, useServerNow, useView } from "../lib/store.js";
 import { isWall } from "../lib/theme.js";
 import { Ago, Badge, Bar, Card, Empty, Icon, Money, Num, Page as Frame, Side, Stat, Table, Tabs, Time, View, cx, exact, like, money, ownerWords, percent, share, short, span, tone, trimmed } from "../lib/ui.js";
 
@@ -26,7 +27,7 @@ export function Page() {
       <${Attention} />
       <${Positions} />
       <${Fills} />
-      <${Places} />
+      <div class="area-places"><${Places} /><${Happenings} /></div>
     </div>
   <//>`;
 }
@@ -117,7 +118,7 @@ const POSITIONS = [
   { id: "instrument", label: "Instrument", by: (row) => row.instrument, cell: (row) => html`<a href=${`#/market/${row.instrument}`}>${short(row.instrument)}</a>` },
   { id: "owner", label: "Owner", cell: (row) => html`<span class="dim">${ownerWords(row.owner)}</span>`, phone: false },
   { id: "qty", label: "Quantity", num: true, cell: (row) => html`<${Signed} of=${row.qty} />` },
-  { id: "mark", label: "Mark", num: true, cell: (row) => html`<${Num} of=${row.mark_price} />`, phone: false },
+  { id: "mark", label: "Mark", num: true, cell: (row) => html`<${Num} of=${row.mark_price} />`, class: "only-wide" },
   { id: "notional", label: "Notional", num: true, by: (row) => toNumber(row.notional), desc: true, cell: (row) => html`<${Money} of=${row.notional} />` },
   { id: "unrealised", label: "Unrealised", num: true, by: (row) => toNumber(row.unrealised), desc: true, cell: (row) => html`<${Money} of=${row.unrealised} sign />` },
 ];
@@ -132,7 +133,7 @@ const isOpen = (row) => cmp(row.qty, "0") !== 0;
 function Positions() {
   const view = useView("positions");
   return html`<${Card} class="area-positions" title="Positions" flush aside=${html`<a href="#/positions">all, with orders</a>`}>
-    <${View} of=${view} empty="no open position" is=${(rows) => html`<${Table} label="Positions" columns=${POSITIONS} rows=${rows.filter(isOpen)} rowKey=${(row) => row.account + row.instrument} sort="-notional" limit=${isWall ? 8 : 12} empty="no open position" />`} />
+    <${View} of=${view} empty="no open position" is=${(rows) => html`<${Table} label="Positions" columns=${POSITIONS} rows=${rows.filter(isOpen)} rowKey=${(row) => row.account + row.instrument} sort="-notional" limit=${8} empty="no open position" />`} />
   <//>`;
 }
 
@@ -148,14 +149,14 @@ const FILLS = [
 function Fills() {
   const view = useView("trades");
   return html`<${Card} class="area-fills" title="Last fills" flush aside=${html`<a href="#/positions/fills">more</a>`}>
-    <${View} of=${view} empty="no fill yet" is=${(data) => html`<${Table} label="Last fills" columns=${FILLS} rows=${rowsOf(data).slice(0, 12)} rowKey=${(row) => row.account + row.fill_id} />`} />
+    <${View} of=${view} empty="no fill yet" is=${(data) => html`<${Table} label="Last fills" columns=${FILLS} rows=${rowsOf(data).slice(0, isWall ? 9 : 8)} rowKey=${(row) => row.account + row.fill_id} />`} />
   <//>`;
 }
 
 function Places() {
   const status = useView("status");
   const venues = useView("venues");
-  return html`<${Card} class="area-places" title="Venues and feeds">
+  return html`<${Card} title="Venues and feeds">
     <${View} of=${status} is=${(data) => html`<ul class="places">${data.trading_at.map((at) => html`<${Place} key=${at.venue} at=${at} venue=${venues.data?.find((one) => one.venue === at.venue)} feeds=${data.feeds.filter((feed) => feed.venue.endsWith(`.${at.venue}`) || feed.venue === at.venue)} />`)}</ul>`} />
   <//>`;
 }
@@ -173,4 +174,11 @@ function Place({ at, venue, feeds }) {
     ${ill.map((feed) => html`<p key=${feed.venue} class="warn"><${Icon} name="warning" size=${12} /> ${short(feed.venue)} is ${feed.state}${feed.detail ? `: ${feed.detail}` : ""}</p>`)}
     ${busy && html`<${Bar} share=${busy[1]} label=${`${busy[0]}: ${busy[2].used} of ${busy[2].limit}`} />`}
   </li>`;
+}
+
+function Happenings() {
+  const list = useCell(happenings);
+  return html`<${Card} title="What happened" aside=${html`<span>since you look</span>`} class="happened">
+    ${list.length ? html`<ul class="happenings">${list.slice(0, 30).map((one) => html`<li key=${one.key}><${Time} ns=${one.ts_ns} /> <${Icon} name=${one.icon} size=${12} /> <span class=${one.tone}>${one.text}</span></li>`)}</ul>`
+      : html`<p class="dim">Refusals, alerts, votes and changes of state appear here as they happen.</p>`}<//>`;
 }

@@ -78,7 +78,7 @@ function Positions({ view, open, close }) {
     ...(isWall ? [] : [{ id: "actions", label: "", cell: actions }]),
   ];
   return html`<${View} of=${view} empty="no open position" hint="what strategies and people hold stands here" is=${(rows) => html`
-    <${Table} label="Positions" columns=${columns} rows=${rows} rowKey=${(row) => `${row.account} ${row.instrument} ${row.owner}`} sort="-notional" />`} />`;
+    <${Table} cards label="Positions" columns=${columns} rows=${rows} rowKey=${(row) => `${row.account} ${row.instrument} ${row.owner}`} sort="-notional" />`} />`;
 }
 
 const STATUS = { open: "ok", filled: "ok", unknown: "warning", rejected: "error", absent: "error", cancelled: "idle", expired: "idle", dropped: "idle", pending: "info" };
@@ -86,8 +86,8 @@ const WORKING = new Set(["pending", "open", "unknown"]);
 const price = (row) => (cmp(row.trigger, "0") ? html`<span title="triggered at">@ ${exact(row.trigger)}</span>` : cmp(row.price, "0") ? exact(row.price) : "market");
 
 const ORDER_COLUMNS = [
-  { id: "age", label: "Age", num: true, by: (row) => row.age_s, cell: (row) => span(row.age_s) },
   { id: "instrument", label: "Instrument", by: (row) => row.instrument, cell: market },
+  { id: "age", label: "Age", num: true, by: (row) => row.age_s, cell: (row) => span(row.age_s) },
   { id: "side", label: "Side", by: (row) => row.side, cell: (row) => html`<${Side} of=${row.side} />` },
   { id: "qty", label: "Qty", num: true, by: (row) => toNumber(row.qty), cell: (row) => trimmed(row.qty) },
   { id: "filled", label: "Filled", num: true, cell: (row) => (cmp(row.filled, "0") ? trimmed(row.filled) : "–"), phone: false },
@@ -100,7 +100,7 @@ const ORDER_COLUMNS = [
 
 function Orders({ view, open, close }) {
   const cancel = { id: "actions", label: "", cell: (row) => html`<${Button} small label=${`Cancel ${row.side} ${short(row.instrument)} ${row.cid}`} onPress=${() => open(() => html`<${CancelOrder} of=${row} onDone=${close} />`)}>Cancel<//>` };
-  return html`<${View} of=${view} empty="no working order" is=${(rows) => html`<${Table} label="Working orders" columns=${isWall ? ORDER_COLUMNS : [...ORDER_COLUMNS, cancel]} rows=${rows}
+  return html`<${View} of=${view} empty="no working order" is=${(rows) => html`<${Table} cards label="Working orders" columns=${isWall ? ORDER_COLUMNS : [...ORDER_COLUMNS, cancel]} rows=${rows}
     rowKey=${(row) => row.cid} sort="instrument" onOpen=${(row) => open(() => html`<${OrderDetail} of=${row} onDone=${close} />`)} />`} />`;
 }
 
