@@ -12,13 +12,14 @@ from msgspec import Struct
 
 from bot import records
 from bot.alerting.model import Alert
+from bot.deliveries import deliveries
 from bot.jobs.backtest import figures_of
 from bot.jobs.picture import thinned
 from bot.jobs.queue import Job
 from domain.answer import NotKnown
 from domain.performance import Ratio
 from domain.record_views import PartView
-from domain.room_views import AlertView, BacktestView, JobReport, JobView, MuteView
+from domain.room_views import AlertView, BacktestView, DeliveryView, JobReport, JobView, MuteView
 from domain.views import EquityPoint
 
 if TYPE_CHECKING:
@@ -68,6 +69,10 @@ class RemoteViews:
             raise NotKnown(f"there is no job {job_id[:20]!r}")
         output, result = await self._room.jobs.report(job) if job.state == "done" else ("", b"")
         return JobReport(job=self._job(job), figures=figures_of(output), backtest=_backtest(result))
+
+    async def deliveries(self) -> list[DeliveryView]:
+        """What became of the messages of each channel."""
+        return await deliveries(self._room)
 
     def parts(self) -> Sequence[PartView]:
         """How the parts of the control room are."""

@@ -52,7 +52,7 @@ function Alerts({ rows, open, mute, over }) {
       ${row.state === "firing" && html`<${Button} small kind="primary" onPress=${() => act("ack", { id: row.id }, { title: `Look after ${row.id}` })}>Ack<//>`}
       <span class="not-phone"><${Button} small disabled=${!mayDo("trader")} onPress=${() => mute({ what: row.id, critical: row.severity === "critical" })}>Mute<//></span></span>` }]),
   ];
-  return html`<${Table} label="Alerts" columns=${columns} rows=${rows} rowKey=${(row) => row.id} onOpen=${open} rowClass=${(row) => cx(row.severity === "critical" && row.state === "firing" && "row-critical")} />`;
+  return html`<${Table} label="Alerts" columns=${columns} rows=${rows} rowKey=${(row) => row.id} sort=${over ? "-last" : "-severity"} onOpen=${open} rowClass=${(row) => cx(row.severity === "critical" && row.state === "firing" && "row-critical")} />`;
 }
 
 function State({ of }) {

@@ -3,7 +3,7 @@
 import { html, useState } from "../vendor/preact-htm.js";
 import { act, usePerson } from "../lib/act.js";
 import { useServerNow, useView } from "../lib/store.js";
-import { Badge, Button, Card, Dialog, Empty, Icon, Page as Frame, Table, Time, View, cx, span } from "../lib/ui.js";
+import { Badge, Button, Card, Dialog, Empty, Icon, Page as Frame, Table, Time, View, cx, span, words } from "../lib/ui.js";
 
 export const id = "approvals";
 export const title = "Approvals";
@@ -41,7 +41,7 @@ const DECIDED = [
 ];
 
 function Decided({ of, close }) {
-  return html`<${Dialog} title=${`${of.id} ${of.what}: ${of.status}`} onClose=${close} wide>
+  return html`<${Dialog} title=${`${of.id} ${words(of.what)}: ${of.status}`} onClose=${close} wide>
     <p class="message-text">${of.text}</p>
     <${Content} of=${of} />
     <${Terms} of=${of} />
@@ -68,7 +68,7 @@ function Request({ of }) {
   const part = leftS / ((of.expires_ns - of.created_ns) / 1e9);
   const urgent = part < 0.25;
   return html`<article class=${cx("card request", urgent && "urgent")} aria-label=${`Request ${of.id}`}>
-    <header class="card-head"><${Badge} kind="info" icon="approvals" text=${of.id} /><h2>${of.what}</h2>
+    <header class="card-head"><${Badge} kind="info" icon="approvals" text=${of.id} /><h2>${words(of.what)}</h2>
       <div class="card-aside"><span class=${cx("countdown", urgent && "over")} role="timer">${leftS > 0 ? `${clockOf(leftS)} left` : "its time is over"}</span></div></header>
     <div class="time-left" aria-hidden="true"><div style=${{ width: `${Math.max(0, Math.min(1, part)) * 100}%` }}></div></div>
     <div class="card-body request-body">

@@ -79,7 +79,7 @@ function Search({ go, seq }) {
 
 const ROWS = [
   { id: "time", label: "Time, UTC", cell: (row) => html`<${Time} ns=${row.ts_ns} date />` },
-  { id: "who", label: "Who", cell: (row) => html`<b>${row.person || "nobody"}</b>` },
+  { id: "who", label: "Who", cell: (row) => html`<b>${row.person || (row.door === "system" ? "the service" : "nobody")}</b>` },
   { id: "door", label: "Door", cell: (row) => row.door || "-", phone: false },
   { id: "verb", label: "Verb", cell: (row) => words(row.verb) },
   { id: "outcome", label: "Outcome", cell: (row) => html`<${Outcome} of=${row} />` },

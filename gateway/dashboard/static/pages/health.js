@@ -35,7 +35,7 @@ function Machine() {
     <${Stat} label="Memory" value=${of ? sizeOf(of.memory_mib) : NOTHING} note="resident, the engine's process" />
     <${Stat} label="Clock" value=${worst === null ? NOTHING : `${worst} ms`} tone=${worst !== null && Math.abs(worst) > 500 ? "warn" : ""} note=${of?.clock_ahead_ms ? `ahead of a wall clock that was set back by ${of.clock_ahead_ms} ms` : worst === null ? "no venue to compare with" : "off its venue, the farthest"} />
     <${Stat} label="Build" value=${html`<span class="mono">${of?.build.slice(0, 8) ?? NOTHING}</span>`} note=${of ? `lock ${of.lock.slice(0, 8)}, settings version ${of.settings_version}` : ""} />
-    <${Stat} label="Installation" value=${html`<span class="mono">${of?.installation || NOTHING}</span>`} note=${of?.python ?? (machine.state === "missing" ? "not told by this service" : "")} />
+    <${Stat} label="Installation" value=${html`<span class="mono">${of?.installation || NOTHING}</span>`} note=${of?.python ?? "what it runs on is not told here"} />
   </div>`;
 }
 

@@ -28,7 +28,7 @@ export function Page({ rest, go }) {
     <${Tabs} label="Risk" tabs=${tabs} at=${at} onPick=${(next) => go(`risk/${next}`)} />
     ${at === "limits" && html`<${Limits} />`}
     ${at === "breakers" && html`<${Breakers} of=${breakers} />`}
-    ${at === "losses" && html`<div class="grid2"><${WhatIf} /><${Stress} /></div><div class="grid2"><${Tails} of=${risk} /><${Correlation} of=${risk} /></div>`}
+    ${at === "losses" && html`<div class="grid2"><div class="stack"><${WhatIf} /><${Tails} of=${risk} /></div><div class="stack"><${Stress} /><${Correlation} of=${risk} /></div></div>`}
     ${at === "exposure" && html`<${View} of=${risk} is=${(data) => html`<${Exposures} of=${data} />`} />`}
   <//>`;
 }
@@ -70,7 +70,7 @@ function Limits() {
     { id: "from", label: "From", by: (row) => row.source, cell: (row) => html`<span class=${cx("dim", row.source.startsWith("override") && "warn")}>${row.source}</span>`, phone: false },
     { id: "scope", label: "Where", by: (row) => row.scope, cell: (row) => html`<span class="dim">${short(row.scope)}</span>`, phone: false },
   ];
-  return html`<${Card} flush title="Limits, the fullest first" aside=${html`<span>press one to see where it is set, or to change it</span>`}>
+  return html`<${Card} flush class="whole" title="Limits, the fullest first" aside=${html`<span>press one to see where it is set, or to change it</span>`}>
     <${View} of=${limits} is=${(rows) => html`<${Table} label="Limits" columns=${columns} rows=${rows} rowKey=${(row) => row.rule} onOpen=${(row) => setOpen(row.rule)} />`} />
     ${open && html`<${Limit} of=${limits.data.find((row) => row.rule === open)} close=${() => setOpen(null)} />`}
   <//>`;

@@ -18,7 +18,7 @@ export function Page({ rest, go }) {
   const aside = html`<span class="dim">version ${version}</span><${Button} onPress=${() => act("config-diff", {}, { title: "The settings file" })}>Does the file differ?<//>`;
   return html`<${Frame} title="Settings" aside=${aside}>
     <${Tabs} label="Settings" tabs=${[{ id: "now", title: "In force" }, { id: "history", title: "History", count: version || undefined }]} at=${at} onPick=${(next) => go(next === "now" ? "settings" : "settings/history")} />
-    ${at === "now" ? html`<${View} of=${settings} is=${(rows) => html`<${Tree} rows=${rows} />`} />` : html`<${Versions} of=${history} />`}<//>`;
+    ${at === "now" ? html`<${View} of=${settings} is=${(rows) => html`<div class="stack"><${Tree} rows=${rows} /></div>`} />` : html`<${Versions} of=${history} />`}<//>`;
 }
 
 function Tree({ rows }) {

@@ -19,18 +19,14 @@ export function Page({ rest, go }) {
 
 function useProfits() {
   const today = useView("performance", { period: "today" }, { everyMs: 15_000 });
-  const trades = useView("trades", {}, { everyMs: 2000 });
-  const parts = Object.fromEntries((today.data?.by_strategy ?? []).map((part) => [part.name, part]));
-  const last = {};
-  for (const row of rowsOf(trades.data)) last[row.owner] ??= row;
-  return { today: parts, problem: today.data?.problem, last };
+  return { today: Object.fromEntries((today.data?.by_strategy ?? []).map((part) => [part.name, part])), problem: today.data?.problem };
 }
 
 const allTime = (row) => netOf({ ...row, funding: row.funding ?? "0" });
 
 function All({ go }) {
   const strategies = useView("strategies", {}, { everyMs: 1500 });
-  const { today, last } = useProfits();
+  const { today } = useProfits();
   const [loading, setLoading] = useState(false);
   const columns = [
     { id: "id", label: "Strategy", by: (row) => row.id, cell: (row) => html`<a href=${`#/strategies/${row.id}`}><b>${row.id}</b></a> <span class="dim">${words(row.kind)}</span>` },
@@ -38,7 +34,7 @@ function All({ go }) {
     { id: "today", label: "PNL today", num: true, by: (row) => (today[row.id] ? toNumber(netOf(today[row.id])) : 0), desc: true, cell: (row) => (today[row.id] ? html`<${Money} of=${netOf(today[row.id])} sign />` : NOTHING) },
     { id: "all", label: "Since loaded", num: true, by: (row) => toNumber(allTime(row)), desc: true, cell: (row) => html`<${Money} of=${allTime(row)} sign />` },
     { id: "fills", label: "Fills", num: true, by: (row) => row.fills, desc: true, cell: (row) => row.fills, phone: false },
-    { id: "last", label: "Last fill", cell: (row) => html`<${LastFill} of=${last[row.id]} />`, phone: false },
+    { id: "last", label: "Last fill", by: (row) => row.last_fill_ns, desc: true, cell: (row) => (row.last_fill_ns ? html`<${Ago} ns=${row.last_fill_ns} /> ago` : NOTHING), phone: false },
     { id: "wants", label: "Wants now", grow: true, class: "one-line", cell: (row) => html`<span class=${cx(!/^nothing/.test(row.desired) || "dim")}>${row.desired}</span>`, phone: false },
     { id: "do", label: "", cell: (row) => html`<${Switch} of=${row} />` },
   ];
@@ -49,11 +45,6 @@ function All({ go }) {
 
 function State({ of }) {
   return html`<${Badge} kind=${STATES[of.status] ?? "info"} icon=${of.status === "paused" ? "pause" : ""} text=${of.status} title=${of.detail || of.status} />`;
-}
-
-function LastFill({ of }) {
-  if (!of) return html`<span class="dim">${NOTHING}</span>`;
-  return html`<span>${of.side} <span class="dim"><${Ago} ns=${of.ts_ns} /> ago</span></span>`;
 }
 
 function Switch({ of }) {
@@ -71,7 +62,7 @@ function One({ id: strategyId, go }) {
   const strategies = useView("strategies", {}, { everyMs: 1500 });
   const detail = useView("strategy", { id: strategyId }, { everyMs: 5000 });
   const history = useView("strategy-history", { id: strategyId, limit: 50 }, { everyMs: 5000 });
-  const { today, last, problem } = useProfits();
+  const { today, problem } = useProfits();
   const [dialog, setDialog] = useState("");
   const row = strategies.data?.find((one) => one.id === strategyId);
   const back = html`<a class="btn quiet" href="#/strategies">All strategies</a>`;
@@ -87,7 +78,7 @@ function One({ id: strategyId, go }) {
       <${Stat} label="PNL today" value=${today[strategyId] ? money(netOf(today[strategyId]), { sign: true }) : NOTHING} tone=${today[strategyId] ? tone(netOf(today[strategyId])) : ""} note=${problem || (today[strategyId] ? `${today[strategyId].fills} fills, ${today[strategyId].trades} round trips` : "nothing yet")} />
       <${Stat} label="Since loaded" value=${row ? money(allTime(row), { sign: true }) : undefined} tone=${row ? tone(allTime(row)) : ""} note=${row ? `realised ${money(row.realised, { sign: true })}, fees ${money(row.fees)}` : ""} />
       <${Stat} label="Open profit" value=${row ? money(row.unrealised, { sign: true }) : undefined} tone=${tone(row?.unrealised)} note=${row ? `${row.fills} fills` : ""} />
-      <${Stat} label="Last fill" value=${last[strategyId] ? html`<${Ago} ns=${last[strategyId].ts_ns} />` : NOTHING} note=${last[strategyId] ? `${last[strategyId].side} ${last[strategyId].qty} at ${last[strategyId].price}` : ""} />
+      <${Stat} label="Last fill" value=${row?.last_fill_ns ? html`<${Ago} ns=${row.last_fill_ns} />` : NOTHING} note=${row?.last_fill_ns ? "ago" : "none is remembered"} />
     </div>
     ${row && html`<${Card} title="Wants now"><p class="wants">${row.desired.split("; ").map((part, i) => html`<span key=${i}>${part}</span>`)}</p>
       <dl class="facts"><div><dt>Kind</dt><dd>${words(row.kind)}</dd></div><div><dt>Account</dt><dd>${row.account}</dd></div><div><dt>Instruments</dt><dd>${row.instruments.map((name) => html`<a key=${name} href=${`#/market/${name}`}>${short(name)}</a> `)}</dd></div>
