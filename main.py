@@ -22,11 +22,13 @@ from bot.start import cli as start_cli
 from domain.errors import ConfigError, MoonDevError
 from engine import cli as engine_cli
 from engine.clock import WallClock
+from engine.config import load_remembered
 from engine.data import cli as data_cli
 from engine.environments import with_environment
 from engine.watchdog import cli as watchdog_cli
 from research import cli as research_cli
 from vault import cli as vault_cli
+from vault.signer import cli as signer_cli
 
 if TYPE_CHECKING:
     from domain.commands import ApplySettings
@@ -37,9 +39,9 @@ if TYPE_CHECKING:
     from engine.config import Config
     from engine.venues import VenueRouter
     from exchanges.shared.fleet import Fleet, Listed
-    from exchanges.shared.setup import VenueModule, VenueSetup
     from gateway.server import GatewayServer
     from vault.service import FolderSecrets
+    from vault.signer.opening import Opened, Part
 
 app = typer.Typer(
     help="MoonDev AlgoTrade: a trading service steered from chat. --env dev, staging or prod chooses a data folder.",
@@ -52,6 +54,8 @@ research_cli.register(app)
 
 VERSION = "0.1.0"
 DEFAULT_DATA = engine_cli.DEFAULT_DATA
+ONE_VERB_S = 10.0
+"""A signer that one verb has started ends so long after it."""
 SWITCH_INTERVAL_S = 0.0002
 """The default of 5 ms would let a busy loop keep the journal's thread from the disk that long."""
 
@@ -59,7 +63,9 @@ SWITCH_INTERVAL_S = 0.0002
 class Service:
     """One engine with everything around it: venues, markets, chat, console, dashboard."""
 
-    def __init__(self, config: Config, data: Path, broken: Mapping[str, str], fleet: Fleet, listed: Listed) -> None:
+    def __init__(
+        self, config: Config, data: Path, broken: Mapping[str, str], keys: Opened, fleet: Fleet, listed: Listed
+    ) -> None:
         """Open the data folder and wire the parts; nothing runs yet. `broken` are strategy files, and why."""
         from bot.config import BotConfig
         from bot.console import make_console
@@ -69,12 +75,11 @@ class Service:
         from engine.runtime import Runtime
         from engine.settings_file import backtest_words
         from engine.terminal import open_log
-        from vault.secrets import FileSecrets
 
         self.config = config
         self.log, redactor = open_log(config, data, VERSION)
-        vault = FileSecrets(data / "secrets", redactor.add)
-        vault.names()  # read, so that nothing of it can be logged
+        self.keys, vault = keys, keys.secrets
+        vault.tell(redactor.add)
         self.fleet = fleet
         self.runtime = Runtime(config, data, vault, broken, listed.instruments)
         desk = self.runtime.desk
@@ -218,33 +223,18 @@ class Service:
 
 def venue_history(venue: str, config: Config) -> HistorySource:
     """A venue's past market data. Raises `ConfigError` for a venue that is not there."""
-    from exchanges.hyperliquid.config import HyperliquidConfig
-    from exchanges.hyperliquid.history import HyperliquidHistory
+    from engine.config.parts import market_fields
+    from exchanges.shared.public import PublicSide
 
-    if config.is_data_feed(venue):
-        return HyperliquidHistory(HyperliquidConfig(api_url=config.data_feed.api_url))
-    module, setup = public_side(venue, config)
-    return module.open_history(setup)
+    return PublicSide(market_fields(venue, config)).open_history()
 
 
 def venue_feed(config: Config, instruments: Sequence[Instrument]) -> MarketFeed:
     """The live market data of the instruments' venue."""
-    from exchanges.hyperliquid.config import HyperliquidConfig
-    from exchanges.hyperliquid.feed import HyperliquidFeed
-
-    if config.is_data_feed(instruments[0].venue):
-        source = HyperliquidConfig(ws_url=config.data_feed.base_url, api_url=config.data_feed.api_url)
-        return HyperliquidFeed(source, WallClock(), instruments)
-    module, setup = public_side(instruments[0].venue, config)
-    return module.open_feed(setup, WallClock(), instruments)
-
-
-def public_side(venue: str, config: Config) -> tuple[VenueModule, VenueSetup]:
-    """What a venue's market data is opened with. Raises `ConfigError` for a venue that is not there."""
     from engine.config.parts import market_fields
-    from exchanges.shared.setup import VenueSetup, venue_module
+    from exchanges.shared.public import PublicSide
 
-    return venue_module(venue), convert(market_fields(venue, config), VenueSetup)
+    return PublicSide(market_fields(instruments[0].venue, config)).open_feed(WallClock(), instruments)
 
 
 data_cli.register(app, data_cli.Venues(venue_history, venue_feed))
@@ -314,31 +304,45 @@ def run(
 
 
 async def _serve(config: Config, data: Path, broken: Mapping[str, str]) -> int:
-    fleet = open_fleet(config, data)
-    listed = await fleet.read()
-    if listed.problems and not (data / "journal").is_dir():
-        lines = "; ".join(listed.problems)
-        raise ConfigError(
-            f"a first start reads every contract from its venue: {lines}. Mend it, or take that venue out"
-        )
-    for problem in listed.problems:
-        typer.echo(f"A venue's contracts cannot be read, those in force stay: {problem}", err=True)
-    service = Service(config, data, broken, fleet, listed)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, service.stop, number.name)
-    return await service.run()
+    keys = open_keys(config, data)
+    try:
+        fleet = open_fleet(config, data, keys)
+        listed = await fleet.read()
+        for problem in listed.checked(is_first=not (data / "journal").is_dir()):
+            typer.echo(f"A venue's contracts cannot be read, those in force stay: {problem}", err=True)
+        service = Service(config, data, broken, keys, fleet, listed)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, service.stop, number.name)
+        return await service.run()
+    finally:
+        keys.close()
 
 
-def open_fleet(config: Config, data: Path) -> Fleet:
+def signer_part(config: Config) -> Part:
+    """What the settings say of the signer."""
+    from engine.config.parts import vault_fields, venue_fields
+    from exchanges.shared.fleet import open_signers
+    from vault.signer.opening import Part
+
+    return Part(vault_fields(config), partial(open_signers, venue_fields(config)))
+
+
+def open_keys(config: Config, data: Path, **more: float) -> Opened:
+    """The secrets and signatures of a data folder. Raises `ConfigError`, also for a vault that stays sealed."""
+    from vault.signer.opening import open_keys
+
+    program, is_live = (sys.executable, __file__), config.environment == "live"
+    return open_keys(data, signer_part(config), program, is_live=is_live, **more)
+
+
+def open_fleet(config: Config, data: Path, keys: Opened | None = None) -> Fleet:
     """The real venues of a settings file, with the keys of a data folder. Raises `ConfigError`."""
     from engine.config.parts import venue_fields
-    from exchanges.shared.fleet import Fleet
-    from exchanges.shared.setup import VenueSetup
+    from exchanges.shared.fleet import Fleet, setups_of
 
-    secrets = open_secrets(data)
-    setups = [convert(fields, VenueSetup) for fields in venue_fields(config)]
-    return Fleet(setups, secrets, data / "venues")
+    keys = keys or open_keys(config, data, idle_s=ONE_VERB_S)
+    return Fleet(setups_of(venue_fields(config)), keys.secrets, data / "venues", keys.signers)
 
 
 def ask_venues(config: Config, data: Path) -> VenuesFound:
@@ -356,13 +360,12 @@ def ask_channels(config: Config, data: Path) -> list[ChannelFound]:
 
 def open_ward(data: Path) -> watchdog_cli.Ward:
     """What the watchdog of a data folder looks after, by the settings file of the last start. Raises `ConfigError`."""
-    from engine.config import load_remembered
-
     execution = load_remembered(data).execution
     return watchdog_cli.Ward(lambda: open_fleet(load_remembered(data), data), execution.validity_ns / 1e9)
 
 
 watchdog_cli.register(app, open_ward)
+signer_cli.register(app, DEFAULT_DATA, lambda data: signer_part(load_remembered(data)))
 halts = partial(watchdog_cli.stop_from_outside, open_ward=open_ward)
 
 

@@ -21,6 +21,7 @@ KINDS = {
     "sessions.json": "file",
     "settings-file": "file",
     "console.sock": "file",
+    "signer.sock": "file",
 }
 """What is in a data folder under which name."""
 

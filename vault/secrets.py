@@ -61,6 +61,12 @@ class FileSecrets:
         self._refresh()
         return sorted(self._values)
 
+    def tell(self, register: Callable[[str], None]) -> None:
+        """Call `register` with every secret that is there or is read later, so that none can be logged."""
+        self._register = register
+        self._stamp = None
+        self._refresh()
+
     def keep(self, name: str, value: str) -> None:
         """Write a secret down, in the place of an earlier one of that name; the file is whole at every moment.
 

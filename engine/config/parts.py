@@ -58,7 +58,12 @@ def venue_fields(config: Config) -> list[dict[str, Any]]:
 
 
 def market_fields(venue: str, config: Config) -> dict[str, Any]:
-    """Fields of a `VenueSetup` for market data alone: the file's network of a venue, mainnet where it has none."""
+    """Fields of `exchanges.shared.public.PublicSide`: the source of prices, else the file's network of a venue.
+
+    That is mainnet for a venue that the file does not name.
+    """
+    if config.is_data_feed(venue):
+        return {"ws_url": config.data_feed.base_url, "api_url": config.data_feed.api_url}
     found = next((item for item in config.venues if item.name == venue.lower()), None)
     network, base_url = (config.network_of(found), found.base_url) if found is not None else ("mainnet", "")
     return {"venue": venue.upper(), "network": network, "base_url": base_url}

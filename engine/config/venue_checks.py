@@ -15,7 +15,7 @@ from engine.config.venues import VenueSection
 from engine.config.words import found, nearest
 
 Finding = tuple[KeyPath, str]
-NO_MAINNET = "trading on mainnet is refused until keys are kept in the vault; use testnet, or leave the accounts out"
+NO_MAINNET = "only a live file trades on mainnet: write `environment: live`, use testnet, or leave the accounts out"
 _NEEDS = {"hyperliquid": ("address", "key"), "dydx": ("address", "key", "authenticator_id")}
 _NEEDS_OTHERWISE = ("api_key", "key")
 _ADDRESS = {
@@ -43,7 +43,7 @@ def _network(config: Config, item: VenueSection, path: KeyPath) -> Iterator[Find
     network = config.network_of(item)
     if config.environment == "live" and network != "mainnet":
         yield (*path, "network"), f"a live file is for mainnet, found {found(network)}; the test networks are testnet's"
-    if network == "mainnet" and item.accounts:
+    if network == "mainnet" and item.accounts and config.environment != "live":
         yield (*path, "accounts"), NO_MAINNET
     address = urlsplit(item.base_url)
     if network == "local" and not (address.scheme in {"http", "https"} and is_loopback(address.hostname or "")):

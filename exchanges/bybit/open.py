@@ -33,9 +33,9 @@ T = TypeVar("T")
 __all__ = ["NETWORKS", "open_feed", "open_history", "open_signer", "open_venue", "read_instruments"]
 
 
-def open_signer(setup: VenueSetup, secrets: Secrets) -> Signer:
-    """A signer with the secret halves of the accounts' keys, which refuses mainnet. Raises `ConfigError`."""
-    return hmac_signer(setup, secrets, names_of, ALLOWED)
+def open_signer(setup: VenueSetup, secrets: Secrets, *, from_vault: bool = False) -> Signer:
+    """A signer with the secret halves of the accounts' keys; for mainnet only those of the vault. `ConfigError`."""
+    return hmac_signer(setup, secrets, names_of, ALLOWED, from_vault=from_vault)
 
 
 async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> list[Instrument]:

@@ -22,7 +22,7 @@ from exchanges.dydx.markets import read_markets
 from exchanges.dydx.signing import LocalSigner
 from exchanges.dydx.venue import DydxVenue
 from exchanges.shared.pace import Pace
-from exchanges.shared.setup import MAINNET, TESTNET, RealVenue, VenueSetup, network_of, wanted
+from exchanges.shared.setup import MAINNET, TESTNET, RealVenue, VenueSetup, network_of, signs_mainnet, wanted
 from exchanges.viaccxt.dialect import Patience
 from exchanges.viaccxt.feed import PublicFeed
 from exchanges.viaccxt.pages import PublicReader
@@ -38,9 +38,10 @@ def config_of(setup: VenueSetup) -> DydxConfig:
     return replace(found, connect_timeout_s=setup.connect_timeout_s)
 
 
-def open_signer(setup: VenueSetup, secrets: Secrets) -> Signer:
-    """A signer with the accounts' keys, which refuses mainnet and everything but orders. Raises `ConfigError`."""
-    return LocalSigner({account.key: secrets.get(account.key) for account in setup.accounts})
+def open_signer(setup: VenueSetup, secrets: Secrets, *, from_vault: bool = False) -> Signer:
+    """A signer with the accounts' keys, for orders alone; for mainnet only those of the vault. Raises `ConfigError`."""
+    is_mainnet = signs_mainnet(setup, from_vault=from_vault)
+    return LocalSigner({account.key: secrets.get(account.key) for account in setup.accounts}, is_mainnet=is_mainnet)
 
 
 async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> list[Instrument]:  # noqa: ARG001 - fees are public here

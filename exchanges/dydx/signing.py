@@ -15,19 +15,21 @@ from domain.errors import ConfigError, VenueError
 from domain.ports import SignRequest
 from exchanges.dydx.chain import BATCH_CANCEL, CANCEL, PLACE, digest_of, read_sign_doc
 from exchanges.dydx.config import MAINNET
+from exchanges.shared.setup import OTHER_NETWORK, PLAIN_KEY
 
 ALLOWED = {PLACE: "place", CANCEL: "cancel", BATCH_CANCEL: "batchCancel"}
 """The messages that are signed, and what a request for them is called."""
 
 
 class LocalSigner:
-    """The `Signer` port with plain keys in this process: for tests, local venues and testnet, until the vault signs.
+    """The `Signer` port with the keys in this process: the vault's signer, or tests, local venues and testnet.
 
-    `keys` maps names to private keys (64 hexadecimal digits). Raises `ConfigError`, without the key, for one that is
-    none.
+    `keys` maps names to private keys (64 hexadecimal digits). They sign for one network: mainnet, or the others; see
+    `exchanges.shared.setup.signs_mainnet`. Raises `ConfigError`, without the key, for one that is none.
     """
 
-    def __init__(self, keys: Mapping[str, str]) -> None:
+    def __init__(self, keys: Mapping[str, str], *, is_mainnet: bool = False) -> None:
+        self._is_mainnet = is_mainnet
         self._keys: dict[str, PrivateKey] = {}
         for name, text in keys.items():
             try:
@@ -54,8 +56,8 @@ class LocalSigner:
                 "the signer refuses a transaction that pays a fee, carries other extensions, or does not name an "
                 "authenticator for each message"
             )
-        if found.chain_id == MAINNET.chain_id:
-            raise VenueError("a plain key in this process does not sign for mainnet: that takes the vault's signer")
+        if (found.chain_id == MAINNET.chain_id) is not self._is_mainnet:
+            raise VenueError(OTHER_NETWORK if self._is_mainnet else PLAIN_KEY)
         key = self._keys.get(request.key)
         if key is None:
             raise VenueError(f"the signer has no key {request.key!r}")

@@ -21,7 +21,7 @@ from exchanges.hyperliquid.history import HyperliquidHistory
 from exchanges.hyperliquid.info import InfoClient
 from exchanges.hyperliquid.signing import LocalSigner
 from exchanges.hyperliquid.venue import HyperliquidVenue
-from exchanges.shared.setup import MAINNET, TESTNET, RealVenue, VenueSetup, leveraged, network_of, wanted
+from exchanges.shared.setup import MAINNET, TESTNET, RealVenue, VenueSetup, leveraged, network_of, signs_mainnet, wanted
 
 NETWORKS = {MAINNET: MAINNET_CONFIG, TESTNET: TESTNET_CONFIG}
 
@@ -40,9 +40,10 @@ def config_of(setup: VenueSetup) -> HyperliquidConfig:
     return msgspec.structs.replace(found, connect_timeout_s=setup.connect_timeout_s)
 
 
-def open_signer(setup: VenueSetup, secrets: Secrets) -> Signer:
-    """A signer with the agents' keys, which refuses mainnet. Raises `ConfigError`."""
-    return LocalSigner({account.key: secrets.get(account.key) for account in setup.accounts})
+def open_signer(setup: VenueSetup, secrets: Secrets, *, from_vault: bool = False) -> Signer:
+    """A signer with the agents' keys; for mainnet only those of the vault. Raises `ConfigError`."""
+    is_mainnet = signs_mainnet(setup, from_vault=from_vault)
+    return LocalSigner({account.key: secrets.get(account.key) for account in setup.accounts}, is_mainnet=is_mainnet)
 
 
 async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> list[Instrument]:  # noqa: ARG001 - fees are public here

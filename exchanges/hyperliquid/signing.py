@@ -20,6 +20,7 @@ from sha3 import keccak_256
 
 from domain.errors import ConfigError, VenueError
 from domain.ports import SignRequest
+from exchanges.shared.setup import OTHER_NETWORK, PLAIN_KEY
 
 ALLOWED = frozenset(
     {"order", "modify", "batchModify", "cancel", "cancelByCloid", "scheduleCancel", "updateLeverage", "noop"}
@@ -106,13 +107,14 @@ def recover(payload: bytes, signed: bytes) -> str:
 
 
 class LocalSigner:
-    """The `Signer` port with plain keys in this process: for tests, local venues and testnet, until the vault signs.
+    """The `Signer` port with the keys in this process: the vault's signer, or tests, local venues and testnet.
 
-    `keys` maps names to private keys (0x and 64 hexadecimal digits). Raises `ConfigError`, without the key, for
-    one that is none.
+    `keys` maps names to private keys (0x and 64 hexadecimal digits). They sign for one network: mainnet, or the others;
+    see `exchanges.shared.setup.signs_mainnet`. Raises `ConfigError`, without the key, for one that is none.
     """
 
-    def __init__(self, keys: Mapping[str, str]) -> None:
+    def __init__(self, keys: Mapping[str, str], *, is_mainnet: bool = False) -> None:
+        self._is_mainnet = is_mainnet
         self._keys: dict[str, PrivateKey] = {}
         for name, text in keys.items():
             try:
@@ -133,8 +135,8 @@ class LocalSigner:
         found = action_type(request.payload)
         if found not in ALLOWED or found != request.action:
             raise VenueError(f"the signer refuses {found or 'an unreadable action'!r}, asked for as {request.action!r}")
-        if request.payload[:1] == MAINNET:
-            raise VenueError("a plain key in this process does not sign for mainnet: that takes the vault's signer")
+        if (request.payload[:1] == MAINNET) is not self._is_mainnet:
+            raise VenueError(OTHER_NETWORK if self._is_mainnet else PLAIN_KEY)
         key = self._keys.get(request.key)
         if key is None:
             raise VenueError(f"the signer has no key {request.key!r}")

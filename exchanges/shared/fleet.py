@@ -12,14 +12,14 @@ from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, convert
 from msgspec.structs import replace
 
 from domain.errors import ConfigError, MoonDevError
 from domain.instrument import AccountId, Instrument
-from domain.ports import Clock, MarketFeed, Secrets, Venue
+from domain.ports import Clock, MarketFeed, Secrets, Signer, Venue
 from domain.views import KeyView, VenuesFound
-from exchanges.shared.setup import MAINNET, RealVenue, VenueModule, VenueSetup, venue_module
+from exchanges.shared.setup import RealVenue, VenueModule, VenueSetup, venue_module
 
 log = logging.getLogger(__name__)
 
@@ -33,19 +33,33 @@ class Listed(Struct, frozen=True):
     instruments: tuple[Instrument, ...] = ()
     problems: tuple[str, ...] = ()
 
+    def checked(self, *, is_first: bool) -> tuple[str, ...]:
+        """The problems that a start may live with. Raises `ConfigError` for any at a first one."""
+        if is_first and self.problems:
+            raise ConfigError(
+                f"a first start reads every contract from its venue: {'; '.join(self.problems)}. Mend it, or take that "
+                "venue out"
+            )
+        return self.problems
+
 
 class Fleet:
-    """The venues of `setups`; `secrets` has the keys that they name, and each venue keeps in `folder` what it must.
+    """The venues of `setups`; each keeps in `folder` what it must.
 
-    The API keys of the accounts in `setups` are names too; their values are put there when a venue is opened.
+    `signers` are the vault's, by venue; None: there is no vault, and `secrets` has the keys in plain text, which never
+    sign for mainnet. The API keys of the accounts in `setups` are names too; `secrets` has their values, which are put
+    there when a venue is opened.
 
     Raises `ConfigError` for a venue that is not built.
     """
 
-    def __init__(self, setups: Sequence[VenueSetup], secrets: Secrets, folder: Path) -> None:
+    def __init__(
+        self, setups: Sequence[VenueSetup], secrets: Secrets, folder: Path, signers: Mapping[str, Signer] | None = None
+    ) -> None:
         self.setups = {setup.venue: replace(setup, folder=folder / setup.venue.lower()) for setup in setups}
         self._modules: dict[str, VenueModule] = {name: venue_module(name) for name in self.setups}
         self._secrets = secrets
+        self._signers = signers
 
     async def read(self) -> Listed:
         """Ask every venue for its contracts, at the same time."""
@@ -66,7 +80,7 @@ class Fleet:
         if not setup.instruments:
             return []
         setup = self._with_keys(setup)
-        signer = module.open_signer(setup, self._secrets) if setup.accounts else None
+        signer = self._signer(setup) if setup.accounts else None
         return await module.read_instruments(setup, signer)
 
     async def _examine(self, name: str, clock: Clock) -> tuple[KeyView, ...]:
@@ -109,12 +123,22 @@ class Fleet:
         return self._open(replace(setup, accounts=accounts), instruments, clock)
 
     def _open(self, setup: VenueSetup, instruments: Sequence[Instrument], clock: Clock) -> RealVenue:
-        if setup.network == MAINNET:
-            raise ConfigError("trading on mainnet is refused until keys are kept in the vault; use testnet")
         setup, module = self._with_keys(setup), self._modules[setup.venue]
-        signer = module.open_signer(setup, self._secrets)
+        signer = self._signer(setup)
         mine = [instrument for instrument in instruments if instrument.venue == setup.venue]
         return module.open_venue(setup, clock, signer, mine)
+
+    def _signer(self, setup: VenueSetup) -> Signer:
+        """The vault's, where there is one. Raises `ConfigError`."""
+        if self._signers is None:
+            return self._modules[setup.venue].open_signer(setup, self._secrets)
+        signer = self._signers.get(setup.venue)
+        if signer is None:
+            raise ConfigError(
+                f"the signer has no keys for {setup.venue}: it reads the settings when it starts. End it and start it "
+                "again (./moondev signer)"
+            )
+        return signer
 
     def _with_keys(self, setup: VenueSetup) -> VenueSetup:
         """API keys by value. Raises `ConfigError` for one that is not in the secrets file."""
@@ -126,3 +150,21 @@ class Fleet:
         """The market data of a venue, not started. Raises `ConfigError`."""
         mine = [instrument for instrument in instruments if instrument.venue == name]
         return self._modules[name].open_feed(self.setups[name], clock, mine)
+
+
+def setups_of(fields: Sequence[Mapping[str, Any]]) -> list[VenueSetup]:
+    """The venues of a settings file."""
+    return [convert(each, VenueSetup) for each in fields]
+
+
+def open_signers(fields: Sequence[Mapping[str, Any]], keys: Secrets) -> dict[str, Signer]:
+    """The signers of the vault's keys, by venue: for the process that holds the vault open, and no other.
+
+    Raises `ConfigError` for a key that is not there, or is none.
+    """
+    setups = setups_of(fields)
+    return {
+        setup.venue: venue_module(setup.venue).open_signer(setup, keys, from_vault=True)
+        for setup in setups
+        if setup.accounts
+    }

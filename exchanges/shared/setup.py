@@ -34,6 +34,9 @@ VENUES = ("HYPERLIQUID", "BINANCE", "BYBIT", "PHEMEX", "DYDX")
 MAINNET, TESTNET, LOCAL = "mainnet", "testnet", "local"
 """Names of networks. What a venue calls its demo is our testnet; local is a server at `VenueSetup.base_url`."""
 
+PLAIN_KEY = "a plain key does not sign for mainnet: keep it in the vault (`moondev vault add`), whose signer does"
+OTHER_NETWORK = "this key signs for mainnet alone, and was asked to sign for another network"
+
 T = TypeVar("T")
 
 
@@ -119,8 +122,11 @@ class VenueModule(Protocol):
         """What the venue has at each of its networks, by name."""
         ...
 
-    def open_signer(self, setup: VenueSetup, secrets: Secrets) -> Signer:
-        """A signer with the keys of the accounts, which it reads by name. Raises `ConfigError`."""
+    def open_signer(self, setup: VenueSetup, secrets: Secrets, *, from_vault: bool = False) -> Signer:
+        """A signer with the keys of the accounts, which it reads by name; for mainnet only those of the vault.
+
+        Raises `ConfigError`.
+        """
         ...
 
     async def read_instruments(self, setup: VenueSetup, signer: Signer | None = None) -> list[Instrument]:
@@ -158,6 +164,13 @@ def venue_module(venue: str) -> VenueModule:
         if error.name is None or not path.startswith(error.name):
             raise
         raise ConfigError(f"the venue {name} is not built yet") from None
+
+
+def signs_mainnet(setup: VenueSetup, *, from_vault: bool) -> bool:
+    """Whether the setup's keys are to sign for mainnet. Raises `ConfigError` for such keys outside the vault."""
+    if setup.is_mainnet and not from_vault:
+        raise ConfigError(f"{setup.venue}: {PLAIN_KEY}")
+    return setup.is_mainnet
 
 
 def network_of(setup: VenueSetup, networks: Mapping[str, T], local: T) -> T:

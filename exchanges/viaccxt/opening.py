@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from domain.ports import Clock, Secrets, Signer
-from exchanges.shared.setup import VenueAccount, VenueSetup
+from exchanges.shared.setup import VenueAccount, VenueSetup, signs_mainnet
 from exchanges.viaccxt.client import Client, load_ccxt
 from exchanges.viaccxt.dialect import ClientSpec, Patience
 from exchanges.viaccxt.limits import Limits, Rules
@@ -21,10 +21,12 @@ def hmac_signer(
     secrets: Secrets,
     names: Callable[[bytes], frozenset[str] | None],
     allowed: Mapping[str, frozenset[str]],
+    *,
+    from_vault: bool,
 ) -> HmacSigner:
-    """A signer with the secret halves of the accounts' keys, which refuses mainnet. Raises `ConfigError`."""
-    keys = {account.key: secrets.get(account.key) for account in setup.accounts}
-    return HmacSigner(keys, names, allowed, is_mainnet=setup.is_mainnet)
+    """A signer with the secret halves of the accounts' keys; for mainnet only those of the vault. `ConfigError`."""
+    signs_mainnet(setup, from_vault=from_vault)
+    return HmacSigner({account.key: secrets.get(account.key) for account in setup.accounts}, names, allowed)
 
 
 @asynccontextmanager

@@ -55,11 +55,11 @@ def as_text(signature: bytes, digest: str) -> str:
 
 
 class HmacSigner:
-    """The `Signer` port for venues that sign with HMAC-SHA256, with plain keys in this process.
+    """The `Signer` port for venues that sign with HMAC-SHA256, with the keys in this process.
 
-    For tests, local venues and test networks, until the vault signs. `keys` maps names to secrets; `names` reads the
-    names of the parameters out of a payload; `allowed` gives, for each action, those that it may have. An HMAC does not
-    tell networks apart, so a signer for mainnet cannot be made here. Raises `ConfigError`.
+    `keys` maps names to secrets; `names` reads the names of the parameters out of a payload; `allowed` gives, for each
+    action, those that it may have. An HMAC does not tell networks apart: whether keys may sign for mainnet is decided
+    before one is made, by `exchanges.shared.setup.signs_mainnet`. Raises `ConfigError` for an empty secret.
     """
 
     def __init__(
@@ -67,11 +67,7 @@ class HmacSigner:
         keys: Mapping[str, str],
         names: Callable[[bytes], frozenset[str] | None],
         allowed: Mapping[str, frozenset[str]],
-        *,
-        is_mainnet: bool = False,
     ) -> None:
-        if is_mainnet:
-            raise ConfigError("a plain key in this process does not sign for mainnet: that takes the vault's signer")
         empty = sorted(name for name, secret in keys.items() if not secret.strip())
         if empty:
             raise ConfigError(f"the API secret {empty[0]!r} is empty; put the secret half of the API key there")

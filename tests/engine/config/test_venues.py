@@ -145,7 +145,7 @@ def test_the_venues_of_the_settings_are_those_there_are(load):
         (
             "- name: binance",
             "- name: binance\n    network: mainnet",
-            "trading on mainnet is refused until keys are kept in",
+            "only a live file trades on mainnet",
         ),
     ],
 )
@@ -166,8 +166,9 @@ def test_paper_trades_on_the_paper_venue_alone(mistakes):
     assert any("the paper environment trades on the paper venue" in each for each in mistakes(("testnet", "paper")))
 
 
-def test_live_means_mainnet_and_may_only_watch(load, mistakes):
-    assert any("trading on mainnet is refused" in each for each in mistakes(("testnet", "live")))
+def test_live_means_mainnet(load):
+    trading = load(FILE.replace("testnet", "live"))
+    assert [trading.network_of(venue) for venue in trading.venues] == ["mainnet", "mainnet"]
     watched = "environment: live\nvenues: [{name: bybit, instruments: [BTC-USDT-PERP.BYBIT]}]\n"
     config = load(
         watched + "persons: [{id: a, role: admin}, {id: b, role: risk}]\napprovals: {requester_counts: true}\n"

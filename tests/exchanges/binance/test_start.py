@@ -157,6 +157,6 @@ async def test_a_plain_key_does_not_sign_for_mainnet():
         setup = setup_at(server)
         assert isinstance(open_signer(setup, Kept()), HmacSigner)
         mainnet = setup.__class__(venue="BINANCE", network="mainnet", accounts=setup.accounts)
-        with pytest.raises(ConfigError, match="takes the vault's signer"):
+        with pytest.raises(ConfigError, match="keep it in the vault"):
             open_signer(mainnet, Kept())
         assert API_KEY not in repr(setup)

@@ -176,7 +176,7 @@ async def test_mainnet_takes_the_vaults_signer_and_unknown_networks_are_named():
             return True
 
     async with Server() as server:
-        with pytest.raises(ConfigError, match="vault's signer"):
+        with pytest.raises(ConfigError, match="keep it in the vault"):
             open_signer(setup_at(server, network=MAINNET, base_url=""), Secrets())
         with pytest.raises(ConfigError, match="has no network 'mainet'; did you mean mainnet"):
             open_venue(setup_at(server, network="mainet"), WallClock(), signer_of(), [BTC])

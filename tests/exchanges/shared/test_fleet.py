@@ -4,7 +4,7 @@ import pytest
 
 from domain.errors import ConfigError
 from exchanges.hyperliquid.open import read_instruments
-from exchanges.shared.fleet import Fleet
+from exchanges.shared.fleet import Fleet, Listed
 from exchanges.shared.setup import VenueAccount, VenueSetup
 from tests.exchanges.desk import Desk, WallClock
 from tests.exchanges.hyperliquid.exchange_room import AGENT_KEY, MASTER
@@ -91,7 +91,8 @@ async def test_an_error_of_ours_in_one_venue_keeps_no_other_from_being_read(tmp_
         assert "BYBIT (testnet): an error of ours: KeyError" in listed.problems[0]
 
 
-def test_trading_on_mainnet_is_refused(tmp_path):
-    fleet = Fleet([VenueSetup(venue="HYPERLIQUID", network="mainnet", accounts=(ACCOUNT,))], Keys(), tmp_path)
-    with pytest.raises(ConfigError, match="trading on mainnet is refused until keys are kept in the vault"):
-        fleet.open_venue("HYPERLIQUID", [], {ACCOUNT.id: 0}, WallClock())
+def test_a_first_start_reads_every_contract_and_a_later_one_need_not():
+    listed = Listed(problems=("BYBIT (testnet): gone",))
+    assert listed.checked(is_first=False) == listed.problems
+    with pytest.raises(ConfigError, match="BYBIT"):
+        listed.checked(is_first=True)

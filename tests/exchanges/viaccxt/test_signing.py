@@ -48,13 +48,11 @@ async def test_what_is_not_an_allowed_action_is_not_signed_whatever_the_caller_s
     assert SECRET not in str(caught.value)
 
 
-async def test_an_unknown_key_and_an_empty_one_and_mainnet_are_refused():
+async def test_an_unknown_key_and_an_empty_one_are_refused():
     with pytest.raises(VenueError, match="no key 'other'"):
         await signer().sign([SignRequest(key="other", action="order", payload=ORDER)])
     with pytest.raises(ConfigError, match="is empty"):
         HmacSigner({"main": " "}, names_of, ALLOWED)
-    with pytest.raises(ConfigError, match="takes the vault's signer"):
-        signer(is_mainnet=True)
     assert repr(signer()) == "HmacSigner(main)"
 
 

@@ -1,0 +1,76 @@
+"""Where a process gets its secrets and signatures from.
+
+- no vault: secrets from the 0600 file; keys in plain text, which never sign for mainnet
+- a vault and a signer process: a client of `moondev signer`, which is started if none answers
+- a vault in this process: for paper and test networks, and live by `vault.signer: in_process`
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from msgspec import convert
+
+from domain.ports import Secrets, Signer
+from vault.config import VaultConfig
+from vault.secrets import FileSecrets
+from vault.signer.client import SignerClient, SignerGone
+from vault.signer.held import ExchangeKeys, ServiceSecrets
+from vault.signer.process import IDLE_S, Sealed, SignerProcess, sealed_words
+from vault.unlock import open_vault
+
+VAULT = "vault"
+"""The vault's file in a data folder."""
+
+
+class Part(NamedTuple):
+    """What the settings say: fields of `VaultConfig`, and how the venues' own signers are made of keys.
+
+    `open_signers` raises `ConfigError` for a key that is not there, or is none.
+    """
+
+    config: Mapping[str, Any]
+    open_signers: Callable[[Secrets], Mapping[str, Signer]]
+
+
+class Opened:
+    """What a process has been given. `signers` None: there is no vault. `process`: the signer is one of its own."""
+
+    def __init__(
+        self,
+        secrets: FileSecrets | SignerClient | ServiceSecrets,
+        signers: Mapping[str, Signer] | None = None,
+        process: SignerProcess | None = None,
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.secrets = secrets
+        self.signers = signers
+        self.process = process
+        self.close = close
+
+
+def open_keys(data: Path, part: Part, program: Sequence[str], *, is_live: bool, idle_s: float = IDLE_S) -> Opened:
+    """Open what there is in a data folder. A signer that answers is used whatever the settings say.
+
+    `program` runs the command line. At a terminal a person is asked for the passphrase where nothing else hands it out.
+    Raises `Sealed` when there is a vault and nobody does, `ConfigError` and `VaultError`.
+    """
+    path = data / VAULT
+    if not path.exists() and not path.is_symlink():
+        return Opened(FileSecrets(data / "secrets", lambda _value: None))
+    interactive = sys.stdin is not None and sys.stdin.isatty()
+    process, config = SignerProcess(data, program, idle_s), convert(part.config, VaultConfig)
+    with contextlib.suppress(SignerGone):
+        process.client.connect()
+        return Opened(process.client, process.client.signers, process, process.stop)
+    if config.signer == "process" or (config.signer == "auto" and is_live):
+        client = process.ensure(interactive=interactive)
+        return Opened(client, client.signers, process, process.stop)
+    vault = open_vault(path, config, interactive=interactive)
+    if vault is None:
+        raise Sealed(sealed_words(data))
+    return Opened(ServiceSecrets(vault), part.open_signers(ExchangeKeys(vault)), close=vault.close)

@@ -1,0 +1,132 @@
+"""The signer as a process of its own: started when nobody serves the socket yet, and looked after while it is needed.
+
+A signer that `run` has started outlives a crash of the engine: the watchdog, a halt from outside and the next start
+need its signatures. It ends with a clean stop, and by itself when nobody has asked for an hour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from domain.errors import ConfigError, VenueError
+from vault.signer.client import SignerClient, SignerGone
+
+log = logging.getLogger(__name__)
+
+SEALED = 11
+"""Exit code of a signer that has no passphrase to open the vault with."""
+IDLE_S = 3600.0
+POLL_S = 0.02
+WATCH_S = 1.0
+RETRY_S = 10.0
+UNATTENDED_WITHIN_S = 60.0
+STOP_WITHIN_S = 5.0
+
+
+class Sealed(ConfigError):
+    """The vault stays closed: nobody here hands out its passphrase."""
+
+
+def sealed_words(data: Path) -> str:
+    """What sealed means, and what to do."""
+    return (
+        f"the vault {data / 'vault'} is sealed, so nothing is traded: no passphrase is to be had here. At a terminal "
+        f"of this machine: ./moondev signer --data {shlex.quote(str(data.absolute()))}"
+    )
+
+
+class SignerProcess:
+    """The signer of a data folder; `program` is the command that runs one there."""
+
+    def __init__(self, data: Path, program: Sequence[str], idle_s: float = IDLE_S) -> None:
+        self.client = SignerClient(data)
+        self._data = data
+        self._program = [*program, "signer", "--data", str(data), "--idle-s", f"{idle_s:g}"]
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def ensure(self, *, interactive: bool) -> SignerClient:
+        """A client of a signer that answers, started if need be; a person is asked for the passphrase if `interactive`.
+
+        Blocks while a person types. Raises `Sealed`, and `ConfigError` for a signer that does not start.
+        """
+        with contextlib.suppress(SignerGone):
+            self.client.connect()
+            return self.client
+        more = [] if interactive else ["--unattended"]
+        self._child = subprocess.Popen(  # noqa: S603 - our own program
+            [*self._program, *more],
+            stdin=None if interactive else subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # whoever reads ours waits for its end, which may come long after ours
+        )
+        end = time.monotonic() + UNATTENDED_WITHIN_S
+        while self._child.poll() is None and (interactive or time.monotonic() < end):
+            with contextlib.suppress(SignerGone):
+                self.client.connect()
+                return self.client
+            time.sleep(POLL_S)
+        code = self._child.poll()
+        self.stop()
+        if code == SEALED:
+            raise Sealed(sealed_words(self._data))
+        raise ConfigError(
+            f"the signer of {self._data} did not start"
+            + (f" (exit code {code}); its own words are above" if code is not None else " in time")
+        )
+
+    async def keep(self, tell: Callable[[bool, str], None]) -> None:
+        """Look after the signer until cancelled: start it again alone where nobody has to type, and say what is.
+
+        `tell(is there, words)` is called when it is lost, when it is back, and for what it has refused.
+        """
+        refused = strangers = 0
+        was_there = True
+        while True:
+            await asyncio.sleep(WATCH_S if was_there else RETRY_S)
+            try:
+                report = await self.client.report()
+            except (VenueError, ConfigError) as error:
+                if was_there:
+                    log.critical("%s", error)
+                    tell(False, str(error))
+                was_there = False
+                await self._again()
+                continue
+            if not was_there:
+                tell(True, "The signer answers again.")
+                was_there, refused, strangers = True, report.refused, report.strangers
+            if report.refused > refused or report.strangers > strangers:
+                tell(True, f"The signer has refused something: {report.last}.")
+            refused, strangers = report.refused, report.strangers
+
+    async def _again(self) -> None:
+        """Start it once more, without anybody."""
+        try:
+            await asyncio.to_thread(self.ensure, interactive=False)
+        except Sealed:
+            log.warning("%s", sealed_words(self._data))
+        except (ConfigError, OSError) as error:
+            log.error("%s", error)  # noqa: TRY400
+
+    def stop(self) -> None:
+        """End the signer, if it was started here or by an earlier run of the service."""
+        child, self._child = self._child, None
+        if child is None:
+            if self.client.spawned_pid:
+                with contextlib.suppress(OSError):
+                    os.kill(self.client.spawned_pid, signal.SIGTERM)
+            return
+        child.terminate()
+        try:
+            child.wait(STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
