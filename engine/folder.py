@@ -21,6 +21,10 @@ KINDS = {
     "sessions.json": "file",
     "settings-file": "file",
     "console.sock": "file",
+    "gateway.sock": "file",
+    "gateway.lock": "file",
+    "gateway.log": "file",
+    "gateway.out": "file",
     "signer.sock": "file",
 }
 """What is in a data folder under which name."""

@@ -16,17 +16,17 @@ EXIT_CORE = 4
 EXIT_ENDED = 5
 
 
-def open_log(config: Config, data: Path, version: str) -> tuple[LogSetup, Redactor]:
+def open_log(config: Config, data: Path, version: str, name: str = "moondev") -> tuple[LogSetup, Redactor]:
     """Send this process's log lines where the settings say; the redactor is to be told every secret. Raises OSError."""
     redactor, section = Redactor(), config.logging
     log = configure_logging(
         redactor,
-        data / "moondev.log",
+        data / f"{name}.log",
         section.level,
         section.console_level,
         section.file_mib,
         section.files,
-        {"service.name": "moondev", "service.version": version, "service.environment": config.environment},
+        {"service.name": name, "service.version": version, "service.environment": config.environment},
     )
     log_uncaught()
     return log, redactor

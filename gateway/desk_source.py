@@ -125,7 +125,7 @@ class DeskSource:
     async def watch(self, topics: Collection[str]) -> None:
         """Carry these market topics in the news. What is none is left out."""
         self._topics = tuple(topic for topic in topics if self._desk.contract(topic.removeprefix(MARKET)) is not None)
-        self._desk.markets.minutes.watch([topic.removeprefix(MARKET) for topic in self._topics])
+        self._desk.markets.minutes.watch(id(self), [topic.removeprefix(MARKET) for topic in self._topics])
 
     @contextlib.asynccontextmanager
     async def news(self) -> AsyncGenerator[AsyncIterator[Frame]]:

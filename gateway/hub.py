@@ -235,7 +235,10 @@ class Hub:
         self._ring.clear()
 
     def _tell(self, frame: Frame) -> None:
-        head = f'{{"n":{self._ring.last + 1},"type":"{frame.kind}","name":{_json(frame.name)},"seq":{frame.seq},"data":'
+        head = (
+            f'{{"n":{self._ring.last + 1},"type":"{frame.kind}","name":{_json(frame.name)},"seq":{frame.seq},'
+            f'"ts_ns":{time.time_ns()},"data":'
+        )
         self._ring.add(text_frame(head.encode() + frame.data + b"}"))
 
     def _lost(self, why: str) -> None:

@@ -33,15 +33,19 @@ class Minutes:
     def __init__(self, now_ns: Callable[[], int]) -> None:
         self.watched: frozenset[InstrumentId] = frozenset()
         self._now_ns = now_ns
+        self._wanted: dict[int, frozenset[InstrumentId]] = {}
         self._since_ns: dict[InstrumentId, int] = {}
         self._minutes: dict[InstrumentId, list[Minute]] = {}
 
-    def watch(self, instruments: Collection[InstrumentId]) -> None:
-        """From now on these; what was seen of others is forgotten."""
+    def watch(self, watcher: int, instruments: Collection[InstrumentId]) -> None:
+        """From now on a watcher looks at these; what nobody looks at is forgotten."""
         now_ns = self._now_ns()
-        self.watched = frozenset(instruments)
-        self._since_ns = {name: self._since_ns.get(name, now_ns) for name in instruments}
-        self._minutes = {name: self._minutes.get(name, []) for name in instruments}
+        self._wanted.pop(watcher, None)
+        if instruments:
+            self._wanted[watcher] = frozenset(instruments)
+        self.watched = frozenset().union(*self._wanted.values())
+        self._since_ns = {name: self._since_ns.get(name, now_ns) for name in self.watched}
+        self._minutes = {name: self._minutes.get(name, []) for name in self.watched}
 
     def put(self, event: MarketEvent | FeedStatus) -> None:
         """Take any market event. Late trades of the minute before are still counted there."""

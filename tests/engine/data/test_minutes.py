@@ -13,7 +13,7 @@ def trade(at_ns: int, price: int, qty: int = 1, instrument: str = BTC) -> Trade:
 
 def watched(since_ns: int = OPEN) -> Minutes:
     minutes = Minutes(lambda: since_ns)
-    minutes.watch([BTC])
+    minutes.watch(1, [BTC])
     return minutes
 
 
@@ -50,7 +50,18 @@ def test_what_nobody_watches_is_not_kept():
     assert not minutes.last(ETH)
     assert not minutes.last(BTC)
     minutes.put(trade(0, 100))
-    minutes.watch([ETH])
+    minutes.watch(1, [ETH])
     minutes.put(trade(1, 100))
-    minutes.watch([BTC])
+    minutes.watch(1, [BTC])
     assert not minutes.last(BTC)
+
+
+def test_a_market_is_kept_as_long_as_one_of_its_watchers_looks():
+    minutes = watched()
+    minutes.watch(2, [BTC, ETH])
+    minutes.watch(1, [])
+    minutes.put(trade(0, 100))
+    assert minutes.watched == {BTC, ETH}
+    assert minutes.last(BTC)
+    minutes.watch(2, [])
+    assert not minutes.watched
