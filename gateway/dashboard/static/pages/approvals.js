@@ -24,7 +24,7 @@ export function Page({ rest }) {
       <${Reviews} />
       ${waiting.length ? html`<div class="requests">${waiting.map((row) => html`<${Request} key=${row.id} of=${row} />`)}</div>`
         : html`<${Card}><${Empty} text="Nothing waits for approval" hint="Large orders, overrides, resumes and changes that add risk appear here" /><//>`}
-      <${Card} title="Decided" flush>
+      <${Card} title="Decided" flush class="stackable">
         <${Table} label="Decided requests" rows=${rows.filter((row) => row.status !== "pending")} rowKey=${(row) => row.id} empty="nothing was decided yet" columns=${DECIDED} onOpen=${(row) => setOpen(row.id)} />
       <//>`}
     ${shown && html`<${Decided} of=${shown} close=${() => setOpen("")} />`}

@@ -60,7 +60,7 @@ function Search({ go, seq }) {
   };
   const pick = (name, label, options) => html`<label class="field">${label}<select value=${asked[name]} onChange=${change(name)}>${options.map(([value, text]) => html`<option key=${value} value=${value} selected=${value === asked[name]}>${text}</option>`)}</select></label>`;
   const names = (persons.data ?? []).map((one) => [one.id, one.name]);
-  return html`<${Card} flush title="Commands" aside=${html`<${Export} query=${query} />`}>
+  return html`<${Card} flush class="stackable" title="Commands" aside=${html`<${Export} query=${query} />`}>
     <form class="filters" role="search" onSubmit=${(event) => { event.preventDefault(); again(); }}>
       ${pick("person", "Person", [["", "everybody"], ...names])}
       <label class="field">Verb<input value=${asked.verb} placeholder="halt, set_" maxlength="100" onInput=${change("verb")} /></label>

@@ -41,7 +41,7 @@ function Jobs({ go }) {
   const aside = html`<${Button} disabled=${picked.length !== 2} title="Tick two that are done" onPress=${() => go(`backtests/${picked.join(",")}`)}>Compare ${picked.length === 2 ? picked.join(" and ") : "two"}<//>
     <${Button} kind="primary" disabled=${!mayDo("trader")} onPress=${() => setBeginning(true)}>New backtest…<//>`;
   return html`<${Frame} title="Backtests" aside=${aside}>
-    <${Card} flush><${View} of=${jobs} empty="No backtest was asked for" hint="It runs beside trading, with what processor time is left" is=${(data) => html`<${Table} label="Jobs" columns=${columns} rows=${rowsOf(data)} rowKey=${(row) => row.id} onOpen=${(row) => row.state === "done" && go(`backtests/${row.id}`)} />`} /><//>
+    <${Card} flush class="stackable"><${View} of=${jobs} empty="No backtest was asked for" hint="It runs beside trading, with what processor time is left" is=${(data) => html`<${Table} label="Jobs" columns=${columns} rows=${rowsOf(data)} rowKey=${(row) => row.id} onOpen=${(row) => row.state === "done" && go(`backtests/${row.id}`)} />`} /><//>
     ${beginning && html`<${Begin} close=${() => setBeginning(false)} />`}<//>`;
 }
 
@@ -75,7 +75,7 @@ function Begin({ close }) {
     <label class="field">or another<input value=${given.own} placeholder="2026-10, 2026-10-01..2026-10-15" maxlength="60" onInput=${put("own")} /></label></div>
     <label class="field">Parameters<input value=${given.params} placeholder="stop_atr=1.5 entry_bars=20" maxlength="300" onInput=${put("params")} /></label>
     ${/^sim/.test(given.own || given.range) && html`<p class="why-not"><${Icon} name="warning" size=${13} /> A made-up market shows that it runs, and proves nothing.</p>`}
-    <button class="unseen" tabindex="-1">Begin</button></form><//>`;
+    <button hidden></button></form><//>`;
 }
 
 function Reports({ names }) {

@@ -70,7 +70,7 @@ function Limits() {
     { id: "from", label: "From", by: (row) => row.source, cell: (row) => html`<span class=${cx("dim", row.source.startsWith("override") && "warn")}>${row.source}</span>`, phone: false },
     { id: "scope", label: "Where", by: (row) => row.scope, cell: (row) => html`<span class="dim">${short(row.scope)}</span>`, phone: false },
   ];
-  return html`<${Card} flush class="whole" title="Limits, the fullest first" aside=${html`<span>press one to see where it is set, or to change it</span>`}>
+  return html`<${Card} flush class="whole stackable" title="Limits, the fullest first" aside=${html`<span>press one to see where it is set, or to change it</span>`}>
     <${View} of=${limits} is=${(rows) => html`<${Table} label="Limits" columns=${columns} rows=${rows} rowKey=${(row) => row.rule} onOpen=${(row) => setOpen(row.rule)} />`} />
     ${open && html`<${Limit} of=${limits.data.find((row) => row.rule === open)} close=${() => setOpen(null)} />`}
   <//>`;
@@ -140,7 +140,7 @@ function Breakers({ of }) {
     { id: "do", label: "", cell: (row) => (row.state === "closed" ? html`<${Button} small disabled=${!mayDo("trader")} title="Nothing that adds risk passes it until it is released" onPress=${() => press(row, "open")}>Open<//>`
       : html`<${Button} small disabled=${!mayDo("trader")} title="It recovers by itself again, after two votes" onPress=${() => press(row, "auto")}>Release<//>`) },
   ];
-  return html`<${Card} flush title="Breakers" aside=${html`<label class="check"><input type="checkbox" checked=${all} onChange=${(event) => setAll(event.target.checked)} /> quiet ones of single symbols too</label>`}>
+  return html`<${Card} flush class="stackable" title="Breakers" aside=${html`<label class="check"><input type="checkbox" checked=${all} onChange=${(event) => setAll(event.target.checked)} /> quiet ones of single symbols too</label>`}>
     <${View} of=${of} empty="no breaker is watched" is=${(rows) => html`<${Table} label="Breakers" columns=${columns} rows=${rows.filter((row) => all || !quiet(row))} rowKey=${(row) => `${row.name} ${row.venue} ${row.operation}`} rowClass=${(row) => cx(row.state !== "closed" && "row-critical")} />`} /><//>`;
 }
 
@@ -214,7 +214,7 @@ function Tails({ of }) {
     { id: "es", label: "ES", num: true, cell: (row) => (row.shortfall === null ? NOTHING : money(row.shortfall)) },
     { id: "n", label: "n", num: true, cell: (row) => row.n },
   ];
-  return html`<${Card} flush title="Loss that is not passed, and the mean beyond">
+  return html`<${Card} flush title="Value at risk, and the mean beyond">
     <${View} of=${of} is=${(risk) => html`<${Table} label="Value at risk and expected shortfall" columns=${columns} rows=${risk.tails} rowKey=${(row) => `${row.step} ${row.level} ${row.method}`} empty="nothing is held" />`} />
     <p class="note dim">The day is the hour's times the square root of 24, as if no hour knew of the last.</p><//>`;
 }
@@ -225,7 +225,7 @@ function Correlation({ of }) {
     <${View} of=${of} is=${({ correlation: found }) => (found.assets.length < 2 ? html`<${Empty} text="There is only one asset" />` : !found.rows.length
       ? html`<${Empty} text=${`insufficient data: n = ${found.n}, needs ${found.needed}`} />`
       : html`<div class="table-box"><table class="heat"><caption class="dim">${found.n} ${found.step}s, shrunk by ${percent(found.intensity, { places: 0 })}</caption>
-        <thead><tr><th></th>${found.assets.map((name) => html`<th key=${name} scope="col">${name}</th>`)}</tr></thead>
+        <thead><tr><td></td>${found.assets.map((name) => html`<th key=${name} scope="col">${name}</th>`)}</tr></thead>
         <tbody>${found.rows.map((row, i) => html`<tr key=${i}><th scope="row">${found.assets[i]}</th>${row.map((value, j) => html`<td key=${j} class=${cx(`heat${shade(value)}`, toNumber(value) < 0 && "negative", i === j && "self")}>${toNumber(value) < 0 ? "−" : ""}${Math.abs(toNumber(value)).toFixed(2)}</td>`)}</tr>`)}</tbody></table></div>`)} /><//>`;
 }
 

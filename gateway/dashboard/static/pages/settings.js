@@ -4,7 +4,7 @@ import { html, useState } from "../vendor/preact-htm.js";
 import { act, mayDo } from "../lib/act.js";
 import { settingsTree } from "../lib/models.js";
 import { rowsOf, useView } from "../lib/store.js";
-import { Badge, Button, Card, Dialog, Empty, Icon, Page as Frame, Table, Tabs, Time, View, cx } from "../lib/ui.js";
+import { Badge, Button, Card, Dialog, Empty, Icon, Page as Frame, Table, Tabs, Time, View } from "../lib/ui.js";
 
 export const id = "settings";
 export const title = "Settings";
@@ -34,7 +34,7 @@ function Tree({ rows }) {
     ${!groups.length && html`<${Card}><${Empty} text="No setting is called that" /><//>`}
     ${groups.map((group) => {
       const shown = searching || open[group.section];
-      return html`<section class="card flush" key=${group.section} aria-label=${group.section}>
+      return html`<section class="card flush stackable" key=${group.section} aria-label=${group.section}>
         <h2 class="fold"><button type="button" aria-expanded=${String(Boolean(shown))} onClick=${() => setOpen({ ...open, [group.section]: !shown })}><${Icon} name=${shown ? "down" : "up"} size=${12} />
           <span class="mono">${group.section}</span><span class="dim">${group.total} settings${group.changed ? `, ${group.changed} not at their default` : ""}</span></button></h2>
         ${shown && html`<${Table} label=${group.section} columns=${COLUMNS} rows=${group.rows} rowKey=${(row) => row.path} onOpen=${(row) => setPath(row.path)} />`}</section>`;
@@ -72,7 +72,7 @@ function Change({ of, close }) {
     <dl class="message-pairs"><div><dt>in force</dt><dd class="mono">${of.value}</dd></div><div><dt>default</dt><dd class="mono">${of.default || "it has none"}</dd></div>
       <div><dt>from</dt><dd>${of.source}${of.by && html`, by ${of.by}, <${Time} ns=${of.ts_ns} date />`}</dd></div></dl>
     <form class="form" onSubmit=${send}><label class="field">New value<input data-first class="mono" value=${value} disabled=${!may} maxlength="600" onInput=${(event) => setValue(event.target.value)} /></label>
-      <label class="field">Why<input value=${reason} disabled=${!may} maxlength="200" onInput=${(event) => setReason(event.target.value)} /></label><button class="unseen" tabindex="-1">Propose it</button></form>
+      <label class="field">Why<input value=${reason} disabled=${!may} maxlength="200" onInput=${(event) => setReason(event.target.value)} /></label><button hidden></button></form>
     <p class="dim">${may ? html`What lowers risk you confirm; what adds risk, or may, takes two votes. <code>none</code> takes it out.` : "Your role may look, not change: it takes risk or higher."}</p><//>`;
 }
 
@@ -87,7 +87,7 @@ function Versions({ of }) {
     { id: "hash", label: "Hash", cell: (row) => html`<span class="mono dim">${row.hash.slice(0, 8)}</span>`, phone: false },
     { id: "do", label: "", cell: (row) => html`<${Button} small disabled=${!mayDo("risk")} onPress=${() => setBack(row.number - 1)}>${row.number === newest ? "Take it back" : `Back to ${row.number - 1}`}<//>` },
   ];
-  return html`<${Card} flush class=${cx("versions")}><${View} of=${of} empty="The settings were never changed" hint="They are as the first start found them" is=${(data) => html`<${Table} label="Versions of the settings" columns=${columns} rows=${rowsOf(data)} rowKey=${(row) => row.number} />`} />
+  return html`<${Card} flush class="stackable"><${View} of=${of} empty="The settings were never changed" hint="They are as the first start found them" is=${(data) => html`<${Table} label="Versions of the settings" columns=${columns} rows=${rowsOf(data)} rowKey=${(row) => row.number} />`} />
     ${back !== null && html`<${Rollback} to=${back} rows=${rowsOf(of.data)} close=${() => setBack(null)} />`}<//>`;
 }
 

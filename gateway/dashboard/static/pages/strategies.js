@@ -39,7 +39,7 @@ function All({ go }) {
     { id: "do", label: "", cell: (row) => html`<${Switch} of=${row} />` },
   ];
   return html`<${Frame} title="Strategies" aside=${html`<${Button} kind="primary" disabled=${!mayDo("trader")} onPress=${() => setLoading(true)}>Load a strategy…<//>`}>
-    <${Card} flush><${View} of=${strategies} empty="No strategy is loaded" hint="Load one above" is=${(rows) => html`<${Table} label="Strategies" columns=${columns} rows=${rows} rowKey=${(row) => row.id} onOpen=${(row) => go(`strategies/${row.id}`)} />`} /><//>
+    <${Card} flush class="stackable"><${View} of=${strategies} empty="No strategy is loaded" hint="Load one above" is=${(rows) => html`<${Table} label="Strategies" columns=${columns} rows=${rows} rowKey=${(row) => row.id} onOpen=${(row) => go(`strategies/${row.id}`)} />`} /><//>
     ${loading && html`<${Load} close=${() => setLoading(false)} />`}<//>`;
 }
 
@@ -101,7 +101,7 @@ function Params({ of }) {
     { id: "risk", label: "Risk", cell: (row) => html`<span class="dim">${ADDS[row.adds_risk] ?? row.adds_risk}</span>`, phone: false },
     { id: "text", label: "What it is", grow: true, cell: (row) => html`<span class="dim">${row.text}</span>`, phone: false },
   ];
-  return html`<${Card} flush title="Parameters">
+  return html`<${Card} flush class="whole stackable" title="Parameters">
     <${View} of=${of} is=${(data) => html`${data.problem && html`<p class="state stale"><${Icon} name="warning" /> Its code does not tell of them: ${data.problem}</p>`}
       <${Table} label="Parameters" columns=${columns} rows=${data.params} rowKey=${(row) => row.name} empty="it takes none" />`} /><//>`;
 }
@@ -120,7 +120,7 @@ function History({ of }) {
     { id: "what", label: "What", grow: true, cell: (row) => html`${row.is_load && html`<span class="tag">loaded</span>`}<${Diff} before=${row.before} after=${row.after} />` },
     { id: "source", label: "Code", cell: (row) => html`<span class="mono dim">${row.source_hash.slice(0, 8)}</span>`, phone: false },
   ];
-  return html`<${Card} flush title="Who gave which parameters"><${View} of=${of} empty="nothing is remembered" is=${(data) => html`<${Table} label="History of parameters" columns=${columns} rows=${rowsOf(data)} rowKey=${(row) => `${row.seq}.${row.index}`} />`} /><//>`;
+  return html`<${Card} flush class="stackable" title="Who gave which parameters"><${View} of=${of} empty="nothing is remembered" is=${(data) => html`<${Table} label="History of parameters" columns=${columns} rows=${rowsOf(data)} rowKey=${(row) => `${row.seq}.${row.index}`} />`} /><//>`;
 }
 
 function parsed(text, like) {
@@ -147,7 +147,7 @@ function SetParams({ of, close }) {
       : html`<input value=${texts[param.name] ?? valueText(param.value)} onInput=${(event) => setTexts({ ...texts, [param.name]: event.target.value })} />`}</label>`;
   const foot = html`<span class="countdown">${changes.length ? `${changes.length} change${changes.length > 1 ? "s" : ""}` : "nothing is changed yet"}</span><${Button} kind="primary" disabled=${!changes.length} onPress=${send}>Change<//><${Button} kind="quiet" onPress=${close}>Cancel<//>`;
   return html`<${Dialog} title=${`Parameters of ${of.id}`} wide onClose=${close} foot=${foot}>
-    <form onSubmit=${(event) => (changes.length ? send(event) : event.preventDefault())}><div class="param-fields">${of.params.map(field)}</div><button class="unseen" tabindex="-1" disabled=${!changes.length}>Change</button></form>
+    <form onSubmit=${(event) => (changes.length ? send(event) : event.preventDefault())}><div class="param-fields">${of.params.map(field)}</div><button hidden disabled=${!changes.length}></button></form>
     ${changes.length > 0 && html`<div role="status"><h3>What changes</h3><ul class="diff">${changes.map((one) => html`<li key=${one.name} class="changed"><code>${one.name}</code><del>${valueText(one.before)}</del><span>→</span><ins>${valueText(one.after)}</ins>
       <${Badge} kind=${one.risk === "adds" ? "warning" : "ok"} text=${one.risk === "adds" ? "may add risk" : "adds no risk"} /></li>`)}</ul>
       <p class="dim">Its memory starts anew and it warms up. ${adds.length ? "What may add risk takes the votes of others." : "It is done at once."}</p></div>`}<//>`;
@@ -189,5 +189,5 @@ function Load({ close }) {
     <fieldset class="picks"><legend>Instruments</legend>${(instruments.data ?? []).map((one) => html`<label key=${one.id} class="check"><input type="checkbox" checked=${given.symbols.includes(one.id)} onChange=${() => flip(one.id)} /> ${short(one.id)}</label>`)}</fieldset>
     <label class="field">Account<select value=${account} onChange=${put("account")}>${(accounts.data ?? []).map((one) => html`<option key=${one.account} value=${one.account} selected=${one.account === account}>${one.account}</option>`)}</select></label>
     <label class="field">Parameters<input value=${given.params} placeholder="entry_bars=20 stop_atr=1.5" onInput=${put("params")} /></label>
-    <button class="unseen" tabindex="-1">Load it</button></form><//>`;
+    <button hidden></button></form><//>`;
 }
