@@ -213,7 +213,7 @@ class Service:
 
         auth = Auth(self.runtime.data / "sessions.json")
         self.runtime.lock_down.on_begin = auth.end_all
-        look = GatewayConfig(environment=self.runtime.settings.environment)
+        look = GatewayConfig(environment=self.runtime.settings.environment, version=VERSION)
         source = DeskSource(self.runtime.desk, RemoteRoom(self.chat.room))
         page = create_app(self.runtime.desk, self.console, look, auth, source, self.runtime.problems)
         server = GatewayServer(page, self.config.gateway.host, self.config.gateway.port)

@@ -10,7 +10,7 @@ from msgspec import structs
 from bot.amounts import amount_for, held_of
 from bot.call import Call
 from bot.confirm import confirm
-from bot.message import Message, Table, Text, base_name, number
+from bot.message import Block, Message, Table, Text, base_name, number
 from bot.outcome import submit
 from bot.parse import (
     Argument,
@@ -19,29 +19,66 @@ from bot.parse import (
     accounts,
     instrument_of,
     nearest,
-    params_of,
     suggest,
     symbols,
     venues,
 )
-from bot.rows import ACCOUNT, PARAMS, REASON, STRATEGY, SYMBOL, VENUE, acts, kinds, lowers, open_orders
-from bot.show import strategy_of
+from bot.rows import ACCOUNT, REASON, SYMBOL, VENUE, acts, lowers, open_orders
 from domain import commands
 from domain.account import venue_of
 from domain.facts import Severity
-from domain.settings import RoleName, StrategySpec
+from domain.settings import RoleName
 
 if TYPE_CHECKING:
     from engine.desk import Desk
 
 ALL = "all"
+ONLY = "only"
+REST = "Everything else trades on: /halt stops that too."
 LIKE_A_VENUE = 0.75
 """A first word of `/resume` that is so like a venue's name is a slip and no reason to resume everywhere."""
 
 
 async def halt(call: Call) -> Message:
-    """Stop everything that adds risk, now."""
-    return await submit(call, commands.Halt(reason=call.arguments.get("reason", "")))
+    """Stop everything that adds risk, now; with `only` in front what adds it at one venue, instrument or strategy.
+
+    A name without `only` is a part of the reason, and a name that nobody knows halts everything: less than what was
+    meant must never be what happens.
+    """
+    reason = call.arguments.get("reason", "")
+    first, _, rest = reason.partition(" ")
+    scope, _, why = rest.strip().partition(" ")
+    if first.lower() != ONLY or not scope:
+        return await submit(call, commands.Halt(reason=reason))
+    done = await _halt_only(call, scope, why)
+    if done is not None:
+        return done
+    halted = await submit(call, commands.Halt(reason=reason))
+    why_all = f"{scope!r} is no venue, instrument or strategy here, so everything is halted."
+    return structs.replace(halted, blocks=(Text(why_all), *halted.blocks))
+
+
+async def _halt_only(call: Call, scope: str, reason: str) -> Message | None:
+    """Halt a venue, hold an instrument at each of its accounts, or pause a strategy; None where it is none of these."""
+    desk, name = call.desk, scope.strip(",:;.")
+    if name.upper() in {venue_of(account) for account in desk.accounts()}:
+        return await submit(call, commands.Halt(reason=reason, venue=name.upper()))
+    strategy = next((view.id for view in desk.strategies() if view.id.lower() == name.lower()), None)
+    if strategy is not None:
+        done = await submit(call, commands.PauseStrategy(strategy=strategy))
+        return structs.replace(done, blocks=(*done.blocks, Text(REST)))
+    instrument = desk.instrument(name)
+    if instrument is None:
+        return None
+    blocks: list[Block] = []
+    for account in accounts(desk):
+        if venue_of(account) == instrument.rpartition(".")[2]:
+            hold = commands.SetHold(account=account, instrument=instrument, on=True)
+            each = structs.replace(call, request_id=f"{call.request_id}:{account}")
+            blocks += (await submit(each, hold)).blocks
+    names = desk.instruments()
+    hint = f"Quotes and entries are pulled, protections stay. /hold {base_name(instrument, names)} off releases it."
+    return Message(title=f"halt: {base_name(instrument, names)} is on hold", blocks=(*blocks, Text(hint), Text(REST)))
 
 
 async def resume(call: Call) -> Message:
@@ -137,41 +174,9 @@ async def cap(call: Call) -> Message:
     return await submit(call, commands.SetCap(account=account, instrument=instrument, qty=quantity))
 
 
-async def start_strategy(call: Call) -> Message:
-    """Let a strategy act again."""
-    return await submit(call, commands.StartStrategy(strategy=strategy_of(call).id))
-
-
-async def pause_strategy(call: Call) -> Message:
-    """Pull a strategy's quotes and entries; its protections stay."""
-    return await submit(call, commands.PauseStrategy(strategy=strategy_of(call).id))
-
-
-async def unload_strategy(call: Call) -> Message:
-    """Forget a strategy."""
-    keep = "position" in call.arguments
-    return await submit(call, commands.UnloadStrategy(strategy=strategy_of(call).id, keep_position=keep))
-
-
-async def set_params(call: Call) -> Message:
-    """Change a strategy's parameters."""
-    params = params_of(call.arguments["params"])
-    return await submit(call, commands.SetParams(strategy=strategy_of(call).id, params=params))
-
-
-async def load_strategy(call: Call) -> Message:
-    """Load a strategy of a known kind under a new id; several instruments are joined by commas."""
-    desk, kind = call.desk, call.arguments["kind"].lower()
-    kinds = desk.strategy_kinds()
-    if kind not in kinds:
-        raise UsageError(f"no strategy kind is called {kind!r}: {suggest(kind, kinds)}")
-    instruments = tuple(instrument_of(desk, name) for name in call.arguments["symbols"].split(",") if name)
-    if not instruments:
-        raise UsageError("SYMBOLS names at least one instrument, for example: BTC or BTC,ETH")
-    account = account_of(desk, call.arguments["account"], instruments[0])
-    params = params_of(call.arguments.get("params", ""))
-    spec = StrategySpec(id=call.arguments["id"], kind=kind, account=account, instruments=instruments, params=params)
-    return await submit(call, commands.LoadStrategy(spec=spec))
+def _only(desk: Desk) -> list[str]:
+    names = [*venues(desk), *symbols(desk), *(view.id for view in desk.strategies())]
+    return [f"{ONLY} {name}" for name in dict.fromkeys(names)]
 
 
 def _caps(_: Desk) -> tuple[str, ...]:
@@ -182,59 +187,16 @@ def _cancellable(desk: Desk) -> list[str]:
     return [ALL, *open_orders(desk)]
 
 
-STRATEGY_VERBS: Final = (
-    acts(
-        "strategies start",
-        "Let a paused strategy act again",
-        start_strategy,
-        STRATEGY,
-        examples=("/strategies start turtle1",),
-    ),
-    lowers(
-        "strategies pause",
-        "Pull its quotes and entries; protections stay",
-        pause_strategy,
-        STRATEGY,
-        aliases=("strategies stop",),
-        examples=("/strategies pause turtle1",),
-    ),
-    acts(
-        "strategies load",
-        "Load a strategy under a new id",
-        load_strategy,
-        Argument(name="kind", help="which strategy", complete=kinds),
-        Argument(name="id", help="a name of your choice, not yet used"),
-        Argument(name="symbols", help="instruments, joined by commas", complete=symbols),
-        Argument(name="account", help="the account it trades on", complete=accounts),
-        structs.replace(PARAMS, required=False),
-        examples=("/strategies load turtle turtle1 BTC main entry_bars=20",),
-    ),
-    acts(
-        "strategies unload",
-        "Cancel its quotes and entries and forget it",
-        unload_strategy,
-        STRATEGY,
-        Argument(name="position", help="keep the position it holds", required=False, choices=("keep",)),
-        examples=("/strategies unload turtle1", "/strategies unload turtle1 keep"),
-    ),
-    acts(
-        "strategies set",
-        "Change parameters; it warms up again",
-        set_params,
-        STRATEGY,
-        PARAMS,
-        examples=("/strategies set turtle1 entry_bars=30",),
-        gate="P2 to add",
-    ),
-)
 STOP_VERBS: Final = (
     lowers(
         "halt",
         "Stop what adds risk, at once; protections stay",
         halt,
-        REASON,
+        structs.replace(
+            REASON, help="why; `only VENUE`, SYMBOL or STRATEGY in front of it stops that alone", complete=_only
+        ),
         aliases=("stopentry", "stopbuy"),
-        examples=("/halt", "/halt prices look wrong"),
+        examples=("/halt", "/halt prices look wrong", "/halt only PAPER it is slow"),
     ),
     acts(
         "resume",

@@ -2,7 +2,8 @@
 
 `confirm` shows what would happen, for `FRESH_S` seconds. The press of its button, or `/confirm ID` from any door of the
 same person, sends that command in that person's name, once: its request id is made from the question, so the core
-itself refuses a second one, after a restart too. Nobody else's answer counts. Who may is checked when it is sent, like
+itself refuses a second one, after a restart too. What no command is for (`PutSchedules`) is done by the control room,
+and is the same when it is done twice. Nobody else's answer counts. Who may is checked when it is sent, like
 any command. A decided or expired preview loses its buttons.
 """
 
@@ -23,9 +24,9 @@ from bot.message import Block, Message, Text, clock_text, refusal, stamp
 from bot.outbox import Outbox
 from bot.outcome import outcome
 from bot.parse import Argument, UsageError
-from bot.previews import Answer, Preview, Previews
+from bot.previews import Act, Answer, Preview, Previews
+from bot.reports.schedules import PutSchedules
 from bot.store import OpsStore
-from domain.commands import Command
 from domain.facts import CommandDone, Severity
 from domain.security import PressRefused
 from domain.verdict import Reason
@@ -42,6 +43,8 @@ Recheck: TypeAlias = Callable[[Call, Preview], Awaitable[Message | None]]
 """Looks at a preview once more before its command is sent: None = it still holds, else what is shown instead."""
 Told: TypeAlias = Callable[[Call, Preview, CommandDone], Awaitable[Message]]
 """What is said of a command that was sent."""
+Done: TypeAlias = Callable[[Call, PutSchedules], Awaitable[Message]]
+"""Does what no command is for, and says so; not `ok` = it was not done."""
 
 
 class Confirms:
@@ -51,11 +54,13 @@ class Confirms:
         self.bots: dict[str, Bot] = {}
         self.now_ns: Callable[[], int] = time.time_ns
         self.previews = Previews(store)
-        self.rechecks: dict[type[Command], Recheck] = {}
-        self.tellers: dict[type[Command], Told] = {}
+        self.rechecks: dict[type[Act], Recheck] = {}
+        self.tellers: dict[type[Act], Told] = {}
+        self.put_schedules: Done | None = None
         self._desk = desk
         self._outbox = outbox
         self._asked = asyncio.Event()
+        self._doing: set[str] = set()
 
     async def start(self) -> None:
         """Take up what an earlier run asked. Raises `sqlite3.Error`."""
@@ -95,7 +100,7 @@ class Confirms:
         *,
         title: str,
         blocks: Sequence[Block],
-        command: Command,
+        command: Act,
         severity: Severity = Severity.INFO,
         shown: dict[str, str] | None = None,
     ) -> Message:
@@ -135,8 +140,9 @@ class Confirms:
         given = call.arguments.get("answer", "").lower()
         if given and given != NO and not preview.digest.startswith(given):
             raise UsageError(f"{given!r} is neither no nor the digest of {preview.id}, {preview.digest[:SHOWN_DIGEST]}")
-        is_unsent = preview.answer is Answer.CONFIRMED and not self._desk.has_taken(preview.request_id)
-        if preview.answer is not Answer.OPEN and not is_unsent:
+        if preview.id in self._doing:
+            return closed(structs.replace(preview, answer=Answer.CONFIRMED))
+        if preview.answer is not Answer.OPEN and not self._is_unsent(preview):
             return closed(preview)
         if self._is_over(preview):
             ended = await self._answer(preview, Answer.EXPIRED)
@@ -146,6 +152,11 @@ class Confirms:
             return await self._shown(call, ended, _over(ended))
         return await self._send(call, preview)
 
+    def _is_unsent(self, preview: Preview) -> bool:
+        """Whether a crash came between the yes and the engine."""
+        is_command = not isinstance(preview.command, PutSchedules)
+        return is_command and preview.answer is Answer.CONFIRMED and not self._desk.has_taken(preview.request_id)
+
     async def _send(self, call: Call, preview: Preview) -> Message:
         """Send it: the answer is on disk first, so that a repetition of this press finds what it began."""
         recheck = self.rechecks.get(type(preview.command))
@@ -153,14 +164,28 @@ class Confirms:
         if instead is not None:
             ended = await self._answer(preview, Answer.REPLACED)
             return await self._shown(call, ended, instead)
+        if isinstance(preview.command, PutSchedules):
+            return await self._do(call, preview, preview.command)
+        command = preview.command
         preview = await self._answer(preview, Answer.CONFIRMED)
-        done = await self._desk.submit(
-            preview.command, call.actor, request_id=preview.request_id, sent_ts_ns=call.sent_ts_ns
-        )
+        done = await self._desk.submit(command, call.actor, request_id=preview.request_id, sent_ts_ns=call.sent_ts_ns)
         if done.reason is Reason.REPEATED:  # another press was quicker
             return closed(preview)
         teller = self.tellers.get(type(preview.command), _told)
         return await self._shown(call, preview, await teller(call, preview, done))
+
+    async def _do(self, call: Call, preview: Preview, act: PutSchedules) -> Message:
+        """Do what the engine has no part in. The answer is on disk last: after a crash before it, it is done again."""
+        if self.put_schedules is None:
+            raise RuntimeError("nobody here puts schedules")
+        self._doing.add(preview.id)
+        try:
+            told = await self.put_schedules(call, act)
+            if told.ok:
+                preview = await self._answer(preview, Answer.CONFIRMED)
+        finally:
+            self._doing.discard(preview.id)
+        return await self._shown(call, preview, told)
 
     async def _answer(self, preview: Preview, answer: Answer) -> Preview:
         decided = structs.replace(preview, answer=answer)
@@ -208,7 +233,7 @@ def closed(preview: Preview) -> Message:
 
 
 async def confirm(
-    call: Call, *, title: str, blocks: Sequence[Block], command: Command, severity: Severity = Severity.INFO
+    call: Call, *, title: str, blocks: Sequence[Block], command: Act, severity: Severity = Severity.INFO
 ) -> Message:
     """Ask the caller first: the reply shows `blocks` with Confirm and Cancel, and their yes sends `command` once."""
     return await call.room.confirms.ask(call, title=title, blocks=blocks, command=command, severity=severity)

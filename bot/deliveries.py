@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final
@@ -24,12 +23,12 @@ WAITING: Final = frozenset({"queued", "unknown"})
 
 
 async def deliveries(room: ControlRoom) -> list[DeliveryView]:
-    """Every channel that something was written for in the last day or that has something waiting, by name."""
+    """Every channel that something was written for in the last day or that has something waiting, by name.
+
+    Raises `sqlite3.Error`.
+    """
     since_ns = time.time_ns() - DAY_NS
-    try:
-        rows = await room.store.run(lambda: room.store.db.execute(COUNTED, (since_ns,)).fetchall())
-    except sqlite3.Error:
-        return []
+    rows = await room.store.run(lambda: room.store.db.execute(COUNTED, (since_ns,)).fetchall())
     counts: dict[str, Counter[str]] = {}
     oldest: dict[str, int] = {}
     for recipient, state, count, first_ns in rows:

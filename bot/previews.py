@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import sqlite3
 from collections.abc import Callable
+from typing import TypeAlias
 
 import msgspec
 import structlog
@@ -15,12 +16,15 @@ from msgspec import Struct
 
 from bot.buttons import Subject
 from bot.message import Message
+from bot.reports.schedules import PutSchedules
 from bot.store import OpsStore
 from domain import codec
 from domain.commands import Actor, Command
 
 log = structlog.get_logger("bot.previews")
 
+Act: TypeAlias = Command | PutSchedules
+"""What is confirmed: a command to the engine, or what the control room does by itself."""
 KEEP_NS = 86_400_000_000_000
 """Decided ones are known this long, so that an old button can be told what became of it."""
 
@@ -41,7 +45,7 @@ class Preview(Struct, frozen=True, kw_only=True):
     number: int
     actor: Actor
     verb: str
-    command: Command
+    command: Act
     event: str
     until_ns: int
     message: Message

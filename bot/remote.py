@@ -20,7 +20,7 @@ from bot.call import GATES, Verb
 from bot.harmless import harmless
 from bot.help import topic_of
 from bot.message import Button, Message, failure
-from bot.parse import Argument, UsageError, bind, check, clean, words_of
+from bot.parse import Argument, UsageError, bind, clean, words_of
 from bot.remote_views import RemoteViews
 from bot.render import plain
 from bot.times import period_of
@@ -31,6 +31,7 @@ from domain.verb_views import Action, ArgumentView, FileView, MessageView, Pictu
 
 if TYPE_CHECKING:
     from bot.room import ControlRoom
+    from engine.desk import Desk
 
 DOORS: Final = (Door.DASHBOARD,)
 """Those that get actions for buttons."""
@@ -55,7 +56,7 @@ class RemoteRoom(RemoteViews):
         super().__init__(room)
         self._signer = Signer(secrets.token_hex(), lambda: room.desk.installation)
         self._by_path = {name: verb for verb in VERBS if not verb.hidden for name in (verb.name, path_of(verb))}
-        self._views = tuple(_view(verb) for verb in VERBS if not verb.hidden)
+        self._views = tuple(_view(verb, room.desk) for verb in VERBS if not verb.hidden)
         for door in DOORS:
             room.confirms.bots[door.value] = _Presser(self._signer)
 
@@ -85,12 +86,7 @@ class RemoteRoom(RemoteViews):
         if unknown := [name for name in arguments if name not in known]:
             there = f"it has {', '.join(known)}" if known else "it has none"
             raise BadArgument(f"/{row.name} has no argument {', '.join(map(repr, unknown))}: {there}")
-        given = {name: text for name, value in arguments.items() if (text := clean(value))}
-        try:
-            check(row.grammar, row.arguments, given)
-        except UsageError as error:
-            raise BadArgument(str(error)) from None
-        return await self._answered(actor, run_verb(self._room, actor, row, given, request_id))
+        return await self._answered(actor, run_verb(self._room, actor, row, dict(arguments), request_id))
 
     async def say(self, actor: Actor, line: str, request_id: str) -> Answer:
         """Carry out a line as typed at a console."""
@@ -142,7 +138,11 @@ class RemoteRoom(RemoteViews):
         )
 
 
-def _view(verb: Verb) -> VerbView:
+def _view(verb: Verb, desk: Desk) -> VerbView:
+    def said(line: str) -> dict[str, str]:
+        _, words = find(words_of(line))
+        return bind(verb.grammar, verb.arguments, verb.tidy(words), desk)
+
     return VerbView(
         name=verb.name,
         path=path_of(verb),
@@ -157,6 +157,7 @@ def _view(verb: Verb) -> VerbView:
         arguments=tuple(map(_argument, verb.arguments)),
         aliases=verb.aliases,
         examples=verb.examples,
+        example_arguments=tuple(map(said, verb.examples)),
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Awaitable, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -16,7 +17,7 @@ from bot.deliveries import deliveries
 from bot.jobs.backtest import figures_of
 from bot.jobs.picture import thinned
 from bot.jobs.queue import Job
-from domain.answer import NotKnown
+from domain.answer import NotKnown, NotNow
 from domain.performance import Ratio
 from domain.record_views import PartView
 from domain.room_views import AlertView, BacktestView, DeliveryView, JobReport, JobView, MuteView
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 LEAST_TRADES: Final = 30
 """Fewer round trips say nothing of a win rate; as the backtest's own summary has it."""
+T = TypeVar("T")
 NAME: Final = re.compile(r"J?([0-9]{1,9})", re.IGNORECASE)
 
 
@@ -58,21 +60,21 @@ class RemoteViews:
         ]
 
     async def jobs(self, before: int, limit: int) -> list[JobView]:
-        """The newest jobs with a number below `before` (0 = all), newest first."""
-        return [self._job(job) for job in await self._room.jobs.last(limit, before)]
+        """The newest jobs with a number below `before` (0 = all), newest first. Raises `NotNow`."""
+        return [self._job(job) for job in await _read(self._room.jobs.last(limit, min(before, 1 << 62)))]
 
     async def job(self, job_id: str) -> JobReport:
-        """One job with its report. Raises `NotKnown`."""
+        """One job with its report. Raises `NotKnown` and `NotNow`."""
         match = NAME.fullmatch(job_id)
-        job = await self._room.jobs.get(int(match[1])) if match else None
+        job = await _read(self._room.jobs.get(int(match[1]))) if match else None
         if job is None:
             raise NotKnown(f"there is no job {job_id[:20]!r}")
         output, result = await self._room.jobs.report(job) if job.state == "done" else ("", b"")
         return JobReport(job=self._job(job), figures=figures_of(output), backtest=_backtest(result))
 
     async def deliveries(self) -> list[DeliveryView]:
-        """What became of the messages of each channel."""
-        return await deliveries(self._room)
+        """What became of the messages of each channel. Raises `NotNow`."""
+        return await _read(deliveries(self._room))
 
     def parts(self) -> Sequence[PartView]:
         """How the parts of the control room are."""
@@ -91,6 +93,14 @@ class RemoteViews:
             ended_ns=job.ended_ns,
             progress=progress,
         )
+
+
+async def _read(rows: Awaitable[T]) -> T:
+    """What the operational database says. Raises `NotNow` while it does not answer."""
+    try:
+        return await rows
+    except sqlite3.Error:
+        raise NotNow("the database of the control room does not answer: see /health") from None
 
 
 def _alert(alert: Alert) -> AlertView:

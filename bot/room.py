@@ -6,7 +6,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bot import contacts, orders
+from bot import contacts, orders, strategies
+from bot import settings as settings_
 from bot.alerting.service import AlertRoom
 from bot.buttons import ALERT, ORDER, PAGE, PREVIEW, VOTE, Subject, cancel_digest
 from bot.charts.studio import Studio
@@ -17,6 +18,7 @@ from bot.jobs.queue import Jobs
 from bot.message import stamp
 from bot.outbox import Outbox
 from bot.people import People
+from bot.reports import verbs as summaries
 from bot.reports.ever import Ever
 from bot.reports.schedules import Schedules
 from bot.reports.service import Reports
@@ -48,7 +50,8 @@ class ControlRoom:
         self.confirms = Confirms(desk, store, self.outbox)
         self.tickets = Tickets(desk, store, self.outbox, self.confirms.bots)
         self.tickets.stamp = self.stamp
-        orders.register(self.confirms)
+        for part in (orders, strategies, settings_, summaries):
+            part.register(self.confirms)
         self.subscriptions = Subscriptions(store)
         self.schedules = Schedules(store)
         self.ever = Ever(desk)

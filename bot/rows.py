@@ -68,10 +68,18 @@ def reads(
     aliases: tuple[str, ...] = (),
     role: RoleName = RoleName.VIEWER,
     examples: tuple[str, ...] = (),
+    gate: str = "",
 ) -> Verb:
-    """A verb that looks."""
+    """A verb that looks, or changes only what people are told."""
     return Verb(
-        name=name, help=text, handler=handler, arguments=arguments, aliases=aliases, role=role, examples=examples
+        name=name,
+        help=text,
+        handler=handler,
+        arguments=arguments,
+        aliases=aliases,
+        role=role,
+        examples=examples,
+        gate=gate,
     )
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from bot.call import Call
 from bot.confirm import confirm
-from bot.message import Message, Pairs, Text, utc_text
+from bot.message import Message, Pairs, Text, refusal, utc_text
 from bot.outcome import submit
 from bot.parse import Argument, UsageError, symbols
+from bot.previews import Preview
 from bot.rows import REASON, acts, reads
 from domain import commands
 from domain.errors import ConfigError
@@ -17,12 +20,14 @@ from domain.settings import RoleName
 from domain.views import SettingsChangeView
 
 if TYPE_CHECKING:
+    from bot.confirm import Confirms
     from engine.desk import Desk
 
 SHOWN = 60
 SHOWN_VERSIONS = 10
 CONFIRM = "confirm"
 NONE = "none"
+CHANGES = "changes"
 _CLOSES = {"{": "}", "[": "]", '"': '"', "'": "'"}
 
 
@@ -124,10 +129,48 @@ async def differences(call: Call) -> Message:
 
 
 async def rollback(call: Call) -> Message:
-    """Go back to a version: judged like any other change."""
+    """Ask whether to go back to a version, with every value that would change."""
     number = int(call.arguments["version"])
     reason = call.arguments.get("reason", "") or f"back to version {number}"
-    return await submit(call, commands.ChangeSettings(rollback=number, reason=reason))
+    return await ask_back(call, commands.ChangeSettings(rollback=number, reason=reason))
+
+
+async def ask_back(call: Call, command: commands.ChangeSettings, first: str = "") -> Message:
+    """What going back would change, and ask; refused at once where it cannot be. `first` says why it is asked again."""
+    view = call.desk.settings.back_to(command.rollback)
+    if view.problems:
+        return refusal(f"{call.verb}: refused", f"{first} Refused: {'; '.join(view.problems)}.".strip())
+    judged = "It lowers risk and is done when you confirm it."
+    if view.adds_risk:
+        judged = (
+            f"It adds risk, or may: when you have confirmed it, it waits until {call.desk.settings.votes} others agree."
+        )
+    lines = [*([first] if first else []), *view.changes, judged]
+    return await call.room.confirms.ask(
+        call,
+        title=f"Back to version {command.rollback} of the settings?",
+        blocks=tuple(map(Text, lines)),
+        command=command,
+        severity=Severity.WARNING,
+        shown={CHANGES: "; ".join(view.changes)},
+    )
+
+
+async def recheck(call: Call, preview: Preview) -> Message | None:
+    """Look at a way back once more; None when it would change what was shown."""
+    command = preview.command
+    if not isinstance(command, commands.ChangeSettings) or command.rollback < 0:
+        return None
+    view = call.desk.settings.back_to(command.rollback)
+    if not view.problems and "; ".join(view.changes) == preview.shown.get(CHANGES):
+        return None
+    asked = structs.replace(call, verb=preview.verb)
+    return await ask_back(asked, command, "Not sent: the settings have changed meanwhile.")
+
+
+def register(confirms: Confirms) -> None:
+    """Let a confirmed way back be looked at again."""
+    confirms.rechecks[commands.ChangeSettings] = recheck
 
 
 async def limits(call: Call) -> Message:
@@ -187,6 +230,7 @@ VERBS: Final = (
         get,
         Argument(name="path", help="for example risk or persons.anna", required=False, complete=_sections),
         aliases=("config list", "config show", "show_config"),
+        role=RoleName.ADMIN,
         examples=("/config get risk", "/config get persons.anna"),
     ),
     acts(
@@ -195,16 +239,23 @@ VERBS: Final = (
         change,
         PATH,
         VALUE,
-        role=RoleName.RISK,
+        role=RoleName.ADMIN,
         examples=("/config set risk.max_exposure 40000 the market is thin",),
         gate="C or P2",
     ),
-    reads("config history", "Who changed which setting, when and why", history, examples=("/config history",)),
+    reads(
+        "config history",
+        "Who changed which setting, when and why",
+        history,
+        role=RoleName.ADMIN,
+        examples=("/config history",),
+    ),
     reads(
         "config diff",
         "What changed since a version, or how the settings file differs",
         differences,
         Argument(name="version", help="its number, see /config history", required=False, whole=True),
+        role=RoleName.ADMIN,
         examples=("/config diff 3",),
     ),
     acts(
@@ -213,9 +264,9 @@ VERBS: Final = (
         rollback,
         VERSION,
         REASON,
-        role=RoleName.RISK,
+        role=RoleName.ADMIN,
         examples=("/config rollback 3 it was better",),
-        gate="P2 to add",
+        gate="C, P2 to add",
     ),
     reads(
         "limits show",

@@ -18,7 +18,7 @@ from bot.message import (
     number,
     signed,
 )
-from bot.parse import UsageError, account_of, count_of, instrument_of, suggest
+from bot.parse import account_of, count_of, instrument_of
 from bot.times import clock_in, zone_short
 from domain.account import venue_of
 from domain.commands import Door
@@ -26,7 +26,6 @@ from domain.settings import RoleName
 from domain.views import (
     OrderView,
     PositionView,
-    StrategyView,
     owner_words,
 )
 
@@ -198,50 +197,6 @@ async def balance(call: Call) -> Message:
         rows.append(("total", *map(money, sums), "USD"))
     columns = ("account", "cash", "equity", "locked", "free", "currency")
     return Message(title=f"Balance: {money(total)} equity", blocks=(Table(columns, tuple(rows)),))
-
-
-async def strategies(call: Call) -> Message:
-    """Every loaded strategy, one row each."""
-    found = call.desk.strategies()
-    if not found:
-        kinds = ", ".join(call.desk.strategy_kinds())
-        return Message(
-            title="No strategies loaded", blocks=(Text(f"Load one: /strategies load KIND ID. Kinds: {kinds}"),)
-        )
-    rows = tuple(
-        (view.id, view.status, money(view.realised + view.unrealised - view.fees, sign=True), str(view.fills))
-        for view in found
-    )
-    return Message(title=f"Strategies: {len(found)}", blocks=(Table(("id", "status", "net", "fills"), rows, left=2),))
-
-
-async def strategy(call: Call) -> Message:
-    """One strategy in full."""
-    view = strategy_of(call)
-    rows = [
-        ("kind", view.kind),
-        ("status", f"{view.status} ({view.detail})" if view.detail else view.status),
-        ("account", view.account),
-        ("instruments", ", ".join(view.instruments)),
-        ("wants", view.desired or "nothing"),
-        ("realised", money(view.realised, sign=True)),
-        ("unrealised", money(view.unrealised, sign=True)),
-        ("fees", money(view.fees)),
-        ("fills", str(view.fills)),
-        ("source", view.source_hash[:12] or "built in"),
-    ]
-    rows += [(name, str(value)) for name, value in sorted(view.params.items())]
-    return Message(title=f"Strategy {view.id}", blocks=(Pairs(tuple(rows)),))
-
-
-def strategy_of(call: Call) -> StrategyView:
-    """The strategy that the argument `id` names. Raises `UsageError` with the nearest ones."""
-    wanted = call.arguments["id"]
-    views = {view.id.lower(): view for view in call.desk.strategies()}
-    found = views.get(wanted.lower())
-    if found is None:
-        raise UsageError(f"no strategy is called {wanted!r}: {suggest(wanted, [view.id for view in views.values()])}")
-    return found
 
 
 async def whoami(call: Call) -> Message:

@@ -23,6 +23,7 @@ from bot import (
     records,
     settings,
     show,
+    strategies,
     timezone,
     users,
     votes,
@@ -36,7 +37,7 @@ from bot.message import Message, age_text, refusal
 from bot.parse import Argument, UsageError, accounts, bind, check, clean, nearest, venues, words_of
 from bot.reports import verbs as reports
 from bot.risk import risk
-from bot.rows import ONE_SYMBOL, REASON, RISK, STRATEGY, VENUE
+from bot.rows import ONE_SYMBOL, REASON, RISK, VENUE
 from bot.rows import reads as _reads
 from bot.streams import verbs as streams
 from domain.commands import Actor
@@ -139,9 +140,7 @@ VERBS: Final = (
         aliases=("exchanges", "servers", "market_status"),
         examples=("/venues", "/venues PAPER"),
     ),
-    _reads("strategies list", "Every loaded strategy", show.strategies, aliases=("bots",), examples=("/strategies",)),
-    _reads("strategies show", "One strategy in full", show.strategy, STRATEGY, examples=("/strategies show turtle1",)),
-    *act.STRATEGY_VERBS,
+    *strategies.VERBS,
     *act.STOP_VERBS,
     *votes.VERBS,
     *confirm.VERBS,

@@ -6,6 +6,8 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from bot.amounts import TIMES, decimal_of
 from bot.call import Call, Effect, Verb
 from bot.message import Block, Message, Pairs, Text, age_text, clock_text, number, refusal, utc_text
@@ -59,7 +61,11 @@ async def approve(call: Call) -> Message:
     ballot = commands.Approve(request=_request(call), digest=digest)
     desk = call.desk
     done = await desk.submit(ballot, call.actor, request_id=call.request_id, sent_ts_ns=call.sent_ts_ns, code=code)
-    return outcome(call.verb, done)
+    told, view = outcome(call.verb, done), desk.request(ballot.request)
+    if view is None or view.digest[:SHOWN_DIGEST] in done.text:
+        return told
+    counted = Text(f"Votes {len(view.votes)} of {view.votes_needed}, digest {view.digest[:SHOWN_DIGEST]}.")
+    return structs.replace(told, blocks=(*told.blocks, counted)) if done.ok else told
 
 
 async def deny(call: Call) -> Message:

@@ -15,6 +15,10 @@ class BadArgument(MoonDevError):
     """An argument of a view or verb that cannot be right; says which and what it takes."""
 
 
+class NotNow(MoonDevError):
+    """What is asked for cannot be had at the moment; says why, and is worth another try."""
+
+
 class Answer(Struct, frozen=True, kw_only=True):
     """What a verb came to. `ok` False is a refusal, which is an answer and no error."""
 

@@ -35,9 +35,13 @@ class Actor(Struct, frozen=True, kw_only=True):
 
 
 class Halt(Struct, frozen=True, kw_only=True, tag="halt"):
-    """Cancel quotes and entries, refuse what adds risk; protections stay. Executes at any age."""
+    """Cancel quotes and entries, refuse what adds risk; protections stay. Executes at any age.
+
+    `venue` = only there, "" = everywhere.
+    """
 
     reason: str = ""
+    venue: str = ""
 
 
 class Resume(Struct, frozen=True, kw_only=True, tag="resume"):

@@ -52,6 +52,8 @@ class VerbView(Struct, frozen=True, kw_only=True):
     aliases: tuple[str, ...]
     examples: tuple[str, ...]
     """Lines as people type them."""
+    example_arguments: tuple[dict[str, str], ...]
+    """What each of them says, as named arguments."""
 
 
 class Action(Struct, frozen=True, kw_only=True):

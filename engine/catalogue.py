@@ -21,7 +21,7 @@ from domain.strategy import Params
 from domain.text import error_text, plain
 from engine.config import Config, load_config
 from engine.core.guard import Guard, StrategyHung, guarding
-from engine.desk import StrategySource
+from engine.desk_strategies import StrategySource
 from engine.strategies import registry
 
 CHECK_S = 10.0

@@ -12,22 +12,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import TypeAlias
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from domain import facts as f
 from domain import risk_views as rv
 from domain import views as v
 from domain.codec import encode
-from domain.commands import Actor, ApplySettings, Approve, BreakGlass, ChangeSettings, Command, LoadStrategy, SetParams
+from domain.commands import Actor, ApplySettings, Approve, BreakGlass, ChangeSettings, Command
 from domain.errors import MoonDevError
 from domain.events import CommandReceived, Event
 from domain.instrument import Instrument, InstrumentId
 from domain.performance import Performance
 from domain.ports import Clock, Journal
 from domain.security import CodeMissed, PressRefused, SecurityBreach
-from domain.settings import Person, StrategySpec
-from domain.strategy import Params, rules_of
+from domain.settings import Person
 from domain.text import plain
 from domain.verdict import Reason
 from engine import approval_views
@@ -37,12 +35,12 @@ from engine.config import diff
 from engine.core import people
 from engine.core.core import Core
 from engine.core.people import WRONG
-from engine.core.state import MANUAL
 from engine.desk_breakers import breakers
 from engine.desk_detail import DeskDetail
 from engine.desk_market import MarketDesk
 from engine.desk_records import DeskRecords
 from engine.desk_settings import DeskSettings
+from engine.desk_strategies import DeskStrategies, SourceOf
 from engine.emergency import views as emergency
 from engine.links import Links
 from engine.order_desk import OrderDesk
@@ -68,14 +66,6 @@ async def no_report(_name: str) -> tuple[str, str]:
     raise MoonDevError("there is no journal here that a report could be made from")
 
 
-class StrategySource(Struct, frozen=True):
-    """Source text and hash of a strategy's code, recorded with `StrategyLoaded`, and what its parameters are."""
-
-    text: str
-    sha256: str
-    params_type: type[Params] = Params
-
-
 class Desk:
     """Application services over one running engine. See `docs/contracts.md` for the whole list."""
 
@@ -87,7 +77,7 @@ class Desk:
         *,
         market: str,
         strategy_kinds: Callable[[], Sequence[str]] = tuple,
-        source_of: Callable[[StrategySpec], StrategySource] | None = None,
+        source_of: SourceOf | None = None,
         journal: Journal | None = None,
         news: News | None = None,
     ) -> None:
@@ -105,6 +95,7 @@ class Desk:
         self.venues: Callable[[], tuple[v.VenueView, ...]] = tuple
         """How the venues are, their limits and what waits for them; whoever runs them says it here."""
         self.settings = DeskSettings(core)
+        self.strategy_commands = DeskStrategies(core, source_of)
         self.incident_report: Callable[[str], Awaitable[tuple[str, str]]] = no_report
         """File name and text of an incident's report ("" = the newest); whoever has the journal says it here."""
         self.earlier: Callable[[str], Awaitable[f.CommandDone | None]] = no_earlier
@@ -116,7 +107,6 @@ class Desk:
         self.detail = DeskDetail(core, self.settings, self.records, source_of)
         self._put = put
         self._kinds = strategy_kinds
-        self._source_of = source_of
         self._journal = journal
         self._news = news
         self.began: f.FactKey = (core.state.seq, 0)
@@ -167,19 +157,12 @@ class Desk:
         who votes, breaks the glass or links an account: it is checked here and goes no further.
         """
         key = request_id or f"{actor.door}:{self.clock.now_ns()}:{next(self._ids)}"
-        if isinstance(command, LoadStrategy) and self._source_of is not None and not command.source_hash:
-            try:
-                source = self._source_of(command.spec)
-            except Exception as error:  # noqa: BLE001 - loading a stranger's file may raise anything
-                return self._refused(command, actor, key, Reason.BAD_VALUE, plain(error))
-            command = replace(command, source_hash=source.sha256, source=source.text)
+        try:
+            command = self.strategy_commands.filled(command)
+        except Exception as error:  # noqa: BLE001 - loading a stranger's file may raise anything
+            return self._refused(command, actor, key, Reason.BAD_VALUE, plain(error))
         if isinstance(command, ChangeSettings):
             command = self.settings.filled(command)
-        if isinstance(command, SetParams):
-            try:
-                command = self._with_rules(command)
-            except Exception as error:  # noqa: BLE001 - as above
-                return self._refused(command, actor, key, Reason.BAD_VALUE, plain(error))
         if isinstance(command, Approve | BreakGlass | ChangeSettings):
             command = replace(command, step=self._step(actor, code))
         if isinstance(command, ApplySettings):
@@ -203,14 +186,6 @@ class Desk:
             return self._refused(
                 command, actor, key, Reason.WRONG_STATE, "the engine has not answered; see /status before repeating"
             )
-
-    def _with_rules(self, command: SetParams) -> SetParams:
-        """With what the strategy's code says of these parameters. Raises whatever it raises at what it cannot take."""
-        strategy = self.core.state.strategies.get(command.strategy)
-        if strategy is None or self._source_of is None or strategy.spec.kind == MANUAL:
-            return replace(command, rules={}, before={})
-        changed = replace(strategy.spec, params={**strategy.spec.params, **command.params})
-        return replace(command, rules=rules_of(self._source_of(changed).params_type, command.params), before={})
 
     def _step(self, actor: Actor, code: str) -> int:
         """The time step of a right code, 0 = none was given, -1 = it is wrong, or nobody looks at it now."""

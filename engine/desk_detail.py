@@ -27,7 +27,7 @@ from engine.desk_requests import requests
 from engine.desk_settings import DeskSettings
 
 if TYPE_CHECKING:
-    from engine.desk import StrategySource
+    from engine.desk_strategies import StrategySource
 
 SIGNS = ((Gt, "gt", ">"), (Ge, "ge", "≥"), (Lt, "lt", "<"), (Le, "le", "≤"))
 

@@ -6,6 +6,8 @@ from msgspec.structs import replace
 
 from domain import views as v
 from domain.commands import ChangeSettings
+from domain.diff import diff
+from domain.verdict import Veto
 from engine.config.running import RunningSettings
 from engine.core import config, limits
 from engine.core.core import Core
@@ -40,6 +42,22 @@ class DeskSettings:
         found = self.file.resolve(self._core.state.settings, path, value, self._name_of)
         is_lower = config.is_lower(self._core, ChangeSettings(edits=found.edits))
         return v.ProposalView(changes=found.changes, problems=found.problems, adds_risk=not is_lower)
+
+    def back_to(self, number: int) -> v.ProposalView:
+        """What going back to a version would come to, without doing it."""
+        found = config.resolved(self._core, ChangeSettings(rollback=number))
+        if isinstance(found, Veto):
+            return v.ProposalView(changes=(), problems=(found.detail,), adds_risk=False)
+        after = config.settings_after(self._core, found)
+        if isinstance(after, Veto):
+            return v.ProposalView(changes=(), problems=(after.detail,), adds_risk=False)
+        changes = tuple(diff(self._core.state.settings, after))
+        return v.ProposalView(changes=changes, problems=(), adds_risk=not config.is_lower(self._core, found))
+
+    @property
+    def votes(self) -> int:
+        """Votes that a change takes which adds risk."""
+        return self._core.state.settings.approvals.override_votes
 
     def limits(self, instrument: str = "") -> list[tuple[str, str]]:
         """Every rule with what holds for an instrument ("" = the portfolio), overrides and defaults included."""

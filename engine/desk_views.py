@@ -19,6 +19,7 @@ from engine.core.core import Core
 from engine.core.state import MANUAL, Failover, StrategyState
 from engine.desk_breakers import breakers
 from engine.liquidation import liquidation_price
+from engine.signal_words import signal
 from risk.breaker import BreakerState
 
 MILLI_NS = 1_000_000
@@ -233,6 +234,8 @@ def strategy_view(core: Core, strategy: StrategyState) -> v.StrategyView:
         fills=strategy.fills,
         desired=wants(core, strategy),
         source_hash=strategy.source_hash,
+        signal=signal(strategy.desired),
+        signal_ns=strategy.signal_ns,
     )
 
 

@@ -53,7 +53,8 @@ from engine.core.recovery import recover
 from engine.core.state import State
 from engine.data.conflate import Conflator, LagWatch, base_feeds, flush_for_ever
 from engine.data.monitor import FeedMonitor
-from engine.desk import Desk, StrategySource
+from engine.desk import Desk
+from engine.desk_strategies import StrategySource
 from engine.disk import watch_disk
 from engine.emergency.keeper import keep as keep_incidents
 from engine.file_watch import watch_settings

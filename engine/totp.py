@@ -1,7 +1,7 @@
 """`moondev totp`: who has an authenticator for one-time codes, and giving somebody one.
 
 It is done on the machine itself, by who may read the data folder: the secret is shown once, in the terminal, and kept
-in the secrets file (mode 0600) alone.
+in the vault or the secrets file (mode 0600) alone.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ DEFAULT_DATA = Path(".moondev/paper")
 
 class Keeper(Protocol):
     """Secrets that can also be kept."""
+
+    @property
+    def place(self) -> str:
+        """Where they are kept, in words."""
+        ...
 
     def has(self, name: str) -> bool:
         """True when the secret exists."""

@@ -2,8 +2,9 @@
 
     GET  /health/live, /health/ready                        open to everybody on this machine
     GET  /metrics                                           Prometheus; with the token of the file metrics.token
-    GET  /api/v1/status|positions|orders|strategies|pnl|pending|venues|breakers|trades|equity|risk|stress
-    POST /api/v1/command  {"line": "/status", "person": ""}
+    GET  /api/v1/openapi.json                               everything below /api/v1, for programs
+    GET  /api/v1/<view>                                     see gateway/views.py
+    POST /api/v1/verbs/<verb>, /api/v1/line                 see gateway/routes_verbs.py
     WS   /ws/feed                                           see docs/api.md
 
 Amounts are strings of decimals, times are nanoseconds UTC (beyond 2**53: read them as integers, not doubles).
@@ -11,24 +12,22 @@ Amounts are strings of decimals, times are nanoseconds UTC (beyond 2**53: read t
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
-import structlog
-from fastapi import APIRouter, Query, Request, WebSocket
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
 
+from gateway.access.refuse import refuse
 from gateway.auth import Session
 from gateway.feed import serve_feed
 from gateway.gateway import Gateway, NotAllowed
 from gateway.metrics import CONTENT_TYPE, exposition
+from gateway.openapi import document
+from gateway.problem import method_not_allowed
 
 router = APIRouter()
-log = structlog.get_logger(__name__)
-
-Limit = Annotated[int, Query(ge=1, le=2000)]
 
 
 class CommandLine(BaseModel):
@@ -47,14 +46,6 @@ def _json(value: object, status: int = 200) -> Response:
 def _gateway(request: Request) -> Gateway:
     gateway: Gateway = request.state.gateway
     return gateway
-
-
-async def misunderstood(_: Request, error: Exception) -> Response:
-    """Say in a sentence what is wrong with a request, without repeating what was sent: it may be no text at all."""
-    problems = error.errors() if isinstance(error, RequestValidationError) else []
-    said = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in problems]
-    text = f"Not understood: {'; '.join(said) or 'the request'}."
-    return _json({"error": text.encode("utf-8", "replace").decode()}, 422)
 
 
 @router.get("/health/live")
@@ -77,79 +68,6 @@ async def ready(request: Request) -> Response:
     if is_ready and not reasons:
         return _json({"status": "ready", "reasons": [], **beside})
     return _json({"status": "not ready", "reasons": reasons, **beside}, 503)
-
-
-@router.get("/api/v1/status")
-async def status(request: Request) -> Response:
-    """The service at a glance (`StatusView`)."""
-    return _json(_gateway(request).desk.status())
-
-
-@router.get("/api/v1/positions")
-async def positions(request: Request) -> Response:
-    """Open positions (list of `PositionView`)."""
-    return _json(_gateway(request).desk.positions())
-
-
-@router.get("/api/v1/orders")
-async def orders(request: Request, recent: bool = False) -> Response:
-    """Open orders, with `recent=true` also the newest closed ones (list of `OrderView`)."""
-    return _json(_gateway(request).desk.orders(recent=recent))
-
-
-@router.get("/api/v1/strategies")
-async def strategies(request: Request) -> Response:
-    """Loaded strategies (list of `StrategyView`)."""
-    return _json(_gateway(request).desk.strategies())
-
-
-@router.get("/api/v1/pnl")
-async def pnl(request: Request) -> Response:
-    """Profit per account; the day is UTC (list of `PnlView`)."""
-    return _json(_gateway(request).desk.pnl())
-
-
-@router.get("/api/v1/pending")
-async def pending(request: Request) -> Response:
-    """Requests that wait for votes (list of `RequestView`)."""
-    return _json(_gateway(request).desk.pending())
-
-
-@router.get("/api/v1/venues")
-async def venues(request: Request) -> Response:
-    """Connections to exchanges, their limits and what waits for them (list of `VenueView`)."""
-    return _json(_gateway(request).desk.venues())
-
-
-@router.get("/api/v1/breakers")
-async def breakers(request: Request) -> Response:
-    """Every breaker: state, measure against threshold, until when, actions (list of `BreakerView`)."""
-    return _json(_gateway(request).desk.breakers())
-
-
-@router.get("/api/v1/trades")
-async def trades(request: Request, limit: Limit = 100) -> Response:
-    """The newest own fills (list of `TradeRow`)."""
-    return _json(_gateway(request).desk.trades(limit))
-
-
-@router.get("/api/v1/equity")
-async def equity(request: Request, limit: Limit = 2000) -> Response:
-    """The newest points of the equity curve (list of `EquityPoint`)."""
-    return _json(_gateway(request).desk.equity_curve(limit))
-
-
-@router.get("/api/v1/risk")
-async def risk(request: Request) -> Response:
-    """The portfolio's risk at a glance (`RiskView`)."""
-    return _json(_gateway(request).desk.risk())
-
-
-@router.get("/api/v1/stress")
-async def stress(request: Request, what: Annotated[str, Query(max_length=200)] = "") -> Response:
-    """What shocks would do (list of `StressView`): every named one, or `what`, such as `BTC -20`; else 422 and why."""
-    found = _gateway(request).desk.stress(what)
-    return _json({"error": found}, 422) if isinstance(found, str) else _json(found)
 
 
 @router.get("/metrics")
@@ -181,7 +99,25 @@ async def feed(socket: WebSocket) -> None:
     await serve_feed(socket, gateway.hub, session.key, alive)
 
 
-@router.api_route("/api/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
-async def unknown(path: str) -> Response:
-    """Say that there is no such route, instead of showing a program the dashboard's error page."""
-    return JSONResponse({"error": f"There is no /api/{path}"}, 404)
+@router.get("/api/v1/openapi.json")
+async def openapi(request: Request) -> Response:
+    """The document that says all this to programs."""
+    gateway = _gateway(request)
+    verbs = await gateway.verbs.all()
+    if gateway.verbs.document is None:
+        gateway.verbs.document = msgspec.json.encode(document(verbs.values(), gateway.config.version))
+    return Response(gateway.verbs.document, media_type="application/json")
+
+
+async def unknown(scope: Scope, receive: Receive, send: Send) -> None:
+    """What is below /api and no route: other methods of a route, or nothing at all."""
+    app: FastAPI = scope["app"]
+    asked = {**scope, "path": scope["path"], "root_path": scope.get("app_root_path", "")}
+    allowed = {
+        method
+        for route in app.routes
+        if isinstance(route, Route) and route.matches(asked)[0] is Match.PARTIAL
+        for method in route.methods or ()
+    }
+    answer = method_not_allowed(allowed) if allowed else refuse(404, "not_found", "There is nothing at this address")
+    await answer(scope, receive, send)

@@ -11,18 +11,20 @@ import contextlib
 from collections.abc import AsyncGenerator
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.desk import Desk
-from gateway import api, login
+from gateway import api, login, routes_verbs, routes_views
 from gateway.auth import Auth
 from gateway.dashboard.assets import Assets, page
 from gateway.gateway import Console, Gateway, GatewayConfig, Health, Reader
 from gateway.guard import Guard
 from gateway.hot import HotSource
 from gateway.hub import Hub
+from gateway.idempotency import Once, Recent
+from gateway.problem import add_handlers
 from gateway.source import Source
+from gateway.verb_table import VerbTable
 
 MAX_BODY_BYTES = 64 * 1024
 
@@ -55,6 +57,8 @@ def create_app(
         reader=Reader(desk),
         source=HotSource(source, hub),
         hub=hub,
+        verbs=VerbTable(source),
+        once=Once(Recent()),
     )
 
     @contextlib.asynccontextmanager
@@ -66,9 +70,11 @@ def create_app(
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan, max_body_size=MAX_BODY_BYTES)
     app.state.hub = hub
-    app.add_exception_handler(RequestValidationError, api.misunderstood)
+    add_handlers(app)
     app.include_router(login.router)
     app.include_router(api.router)
+    app.router.routes.extend([*routes_views.ROUTES, *routes_verbs.ROUTES])
+    app.mount("/api", api.unknown)
     app.mount("/static", Assets())
     app.add_route("/", page)
     app.add_middleware(Guard, find_session=gateway.find_session, may_scrape=auth.may_scrape)

@@ -7,8 +7,6 @@ rows come between two pages.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Final, Generic, TypeVar
@@ -26,7 +24,14 @@ _AT: Final = re.compile(r"^(.*?) - at `\$\.?(.*?)`$")
 _BOOLEANS: Final = {"true": True, "false": False}
 
 Limit = Annotated[int, Meta(ge=1, le=MOST_ROWS, description="How many rows at most.")]
-Cursor = Annotated[str, Meta(max_length=200, description="`next` of the page before; empty for the newest rows.")]
+Cursor = Annotated[
+    str,
+    Meta(
+        pattern=r"^([0-9]{1,19}\.[0-9a-f]{0,600})?$",
+        max_length=620,
+        description="`next` of the page before; empty for the newest rows.",
+    ),
+]
 Moment = Annotated[int, Meta(ge=0, le=2**63 - 1, description="Nanoseconds UTC; 0 = not said.")]
 Word = Annotated[str, Meta(max_length=100)]
 
@@ -72,23 +77,24 @@ def _said(complaint: str) -> str:
 
 
 def page(rows: Iterable[T], asked: Paged, key: Callable[[T], tuple[int, str]]) -> Page[T]:
-    """The rows behind the one that the cursor names; `key` orders them, the larger the newer."""
-    after = position(asked.cursor)
-    left = sorted((row for row in rows if after is None or key(row) < after), key=key, reverse=True)
+    """The rows behind the one that the cursor names, in the order in which they come: newest first.
+
+    `key` names a row; where the named one is gone, the page begins with the first whose number is lower.
+    """
+    left, after = list(rows), position(asked.cursor)
+    if after is not None:
+        seen = next((i for i, row in enumerate(left) if _name(key(row)) == after), None)
+        left = left[seen + 1 :] if seen is not None else [row for row in left if key(row)[0] < after[0]]
     shown = left[: asked.limit]
-    return Page(items=shown, next=_write(key(shown[-1])) if len(left) > len(shown) else "")
+    number, text = _name(key(shown[-1])) if len(left) > len(shown) else (0, "")
+    return Page(items=shown, next=f"{number}.{text}" if len(left) > len(shown) else "")
 
 
 def position(cursor: str) -> tuple[int, str] | None:
-    """The key that a cursor names, None without one. Raises `BadArgument`."""
-    if not cursor:
-        return None
-    try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        return msgspec.json.decode(raw, type=tuple[int, str])
-    except (binascii.Error, ValueError, msgspec.DecodeError):
-        raise BadArgument("cursor: it is none that this list gave; begin without one") from None
+    """The row that a cursor names, by number and text in hex; None without one."""
+    number, _, text = cursor.partition(".")
+    return (int(number), text) if cursor else None
 
 
-def _write(key: tuple[int, str]) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
+def _name(key: tuple[int, str]) -> tuple[int, str]:
+    return key[0], key[1].encode(errors="replace").hex()

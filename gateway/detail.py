@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from domain.answer import BadArgument, NotKnown
+from domain.answer import NotKnown
 from domain.detail_views import StrategyDetail
 from domain.record_views import AuditPage, AuditQuery, EntryView, ParamsRow
 from gateway.asked import Limit, Moment, Page, Paged, Word, page
@@ -33,7 +33,7 @@ class AuditAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limit: Limit = 100
     cursor: Annotated[
         str,
-        Meta(pattern=r"^([0-9]{1,19}\.[0-9]{1,10})?$", description="`next` of the page before; empty = the newest."),
+        Meta(pattern=r"^([0-9]{1,18}\.[0-9]{1,9})?$", description="`next` of the page before; empty = the newest."),
     ] = ""
     person: Annotated[Word, Meta(description="Only what this person did.")] = ""
     verb: Annotated[Word, Meta(description="The beginning of the verb's name, as `set_`.")] = ""
@@ -59,14 +59,14 @@ def strategy(rooms: Rooms, asked: StrategyAsked) -> StrategyDetail:
 
 def history(rooms: Rooms, asked: HistoryAsked) -> Page[ParamsRow]:
     """Who gave which parameters, when."""
-    return page(rooms.desk.records.params(asked.id), asked, lambda row: (row.seq, f"{row.index:10d}"))
+    return page(rooms.desk.records.params(asked.id), asked, lambda row: (row.seq, f"{row.index}"))
 
 
 async def audit(rooms: Rooms, asked: AuditAsked) -> AuditPage:
     """Commands that match, newest first."""
     seq, _, index = asked.cursor.partition(".")
     if asked.until_ns and asked.since_ns >= asked.until_ns:
-        raise BadArgument("since_ns has to be before until_ns")
+        return AuditPage(problem="since_ns has to be before until_ns")
     return await rooms.desk.records.search(
         AuditQuery(
             person=asked.person,

@@ -22,7 +22,9 @@ from domain.views import (
 from engine.desk import Desk
 from gateway.auth import Auth, Session
 from gateway.hub import Hub
+from gateway.idempotency import Once
 from gateway.source import Source
+from gateway.verb_table import VerbTable
 
 Console: TypeAlias = Callable[[Actor, str], Awaitable[str]]
 """Runs one line of the verb table for an actor and answers in plain text."""
@@ -43,6 +45,7 @@ class GatewayConfig:
 
     environment: Environment = Environment.PAPER
     product: str = "MoonDev AlgoTrade"
+    version: str = ""
     login_hint: str = "The service prints a new login link when it starts."
 
 
@@ -88,6 +91,8 @@ class Gateway:
     reader: Reader
     source: Source
     hub: Hub
+    verbs: VerbTable
+    once: Once
 
     def find_session(self, secret: str) -> Session | None:
         """Find a living session whose person still exists."""

@@ -13,8 +13,8 @@ from typing import Final
 
 from domain.commands import Actor
 from domain.views import PersonView
-from gateway.desk_source import PUSHED
 from gateway.hub import Hub
+from gateway.news import PUSHED
 from gateway.source import Answer, Frame, Source
 
 MANY_A_SECOND: Final = 10.0

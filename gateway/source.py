@@ -20,6 +20,7 @@ from msgspec import Struct
 from domain.answer import Answer as Answer  # noqa: PLC0414 - what a source answers is found beside it
 from domain.answer import BadArgument as BadArgument  # noqa: PLC0414
 from domain.answer import NotKnown as NotKnown  # noqa: PLC0414
+from domain.answer import NotNow as NotNow  # noqa: PLC0414
 from domain.commands import Actor
 from domain.errors import MoonDevError
 from domain.views import PersonView

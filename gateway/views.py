@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from msgspec import Meta, Struct
 
 from domain import views as v
-from domain.answer import BadArgument
+from domain.answer import BadArgument, NotKnown
 from domain.detail_views import LimitView, RequestDetail, SettingView, StrategyDetail
 from domain.health import HealthView, health_of
 from domain.instrument_views import InstrumentView, PriceView, instrument_view
@@ -31,6 +31,9 @@ from gateway.asked import Cursor, Limit, Moment, Nothing, Page, Paged, Word, bin
 
 KEPT: Final = 20_000
 """More than the desk keeps of anything: all of it."""
+
+
+PERIOD: Final = r"^(today|yesterday|wtd|mtd|qtd|ytd|all|[1-9][0-9]{0,2}[hdw]|20[0-9]{2}-(0[1-9]|1[0-2]))?$"
 
 
 class Rooms(Struct, frozen=True):
@@ -92,9 +95,9 @@ class StressAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class PeriodAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which period: in words, or from and until (0 = now)."""
+    """Which period: in words, or, without them, from and until (0 = now)."""
 
-    period: Annotated[Word, Meta(description="`today`, `7d`, `mtd`, `2026-10`; days are UTC.")] = ""
+    period: Annotated[str, Meta(pattern=PERIOD, description="`today`, `mtd`, `7d`, `2026-10`, `all`; UTC.")] = ""
     since_ns: Moment = 0
     until_ns: Moment = 0
 
@@ -123,7 +126,7 @@ class OffersAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 def _stress(rooms: Rooms, asked: StressAsked) -> list[StressView]:
     found = rooms.desk.stress(asked.what)
     if isinstance(found, str):
-        raise BadArgument(found)
+        raise NotKnown(found)
     return found
 
 
@@ -134,16 +137,18 @@ def _trades(rooms: Rooms, asked: TradesAsked) -> Page[v.TradeRow]:
 
 def _equity(rooms: Rooms, asked: EquityAsked) -> Page[v.EquityPoint]:
     points = rooms.desk.equity_curve(KEPT if asked.cursor else asked.limit + 1)
-    return page((p for p in points if p.ts_ns >= asked.since_ns), asked, lambda point: (point.ts_ns, ""))
+    return page((p for p in reversed(points) if p.ts_ns >= asked.since_ns), asked, lambda point: (point.ts_ns, ""))
 
 
 async def _performance(rooms: Rooms, asked: PeriodAsked) -> Performance:
-    if asked.period and (asked.since_ns or asked.until_ns):
-        raise BadArgument("period: say either period, or since_ns and until_ns")
-    until_ns = asked.until_ns or rooms.desk.clock.now_ns()
-    since_ns, until_ns = rooms.remote.period(asked.period) if asked.period else (asked.since_ns, until_ns)
+    since_ns, until_ns = asked.since_ns, asked.until_ns or rooms.desk.clock.now_ns()
+    try:
+        if asked.period:
+            since_ns, until_ns = rooms.remote.period(asked.period)
+    except BadArgument as error:  # a month that has not come
+        return Performance(since_ns=since_ns, until_ns=until_ns, problem=str(error))
     if since_ns >= until_ns:
-        raise BadArgument("since_ns has to be before until_ns")
+        return Performance(since_ns=since_ns, until_ns=until_ns, problem="since_ns has to be before until_ns")
     return await rooms.desk.performance(since_ns, until_ns)
 
 
@@ -162,7 +167,8 @@ def _health(rooms: Rooms, _: Nothing) -> HealthView:
 
 
 def _alerts(rooms: Rooms, asked: AlertsAsked) -> Page[AlertView]:
-    return page(rooms.remote.alerts(asked.state), asked, lambda alert: (_number(alert.id), ""))
+    found = sorted(rooms.remote.alerts(asked.state), key=lambda alert: -_number(alert.id))
+    return page(found, asked, lambda alert: (_number(alert.id), ""))
 
 
 async def _jobs(rooms: Rooms, asked: Paged) -> Page[JobView]:

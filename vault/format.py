@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from vault.crypto import BOUNDS, MAC_BYTES, NONCE_BYTES, SALT_BYTES, TAG_BYTES, WRAPPED_BYTES, Bounds, Cost
 from vault.errors import VaultDamaged, VaultError
@@ -91,9 +92,22 @@ def encode(file: VaultFile) -> bytes:
             cost.memory_kib, cost.iterations, cost.lanes, file.salt, file.wrapped_master, len(file.records),
         ),
     ]  # fmt: skip
-    for record in sorted(file.records, key=lambda one: one.id):
+    for record in in_order(file).records:
         parts += [record.head, _SEALED.pack(record.wrapped, record.nonce, len(record.sealed)), record.sealed]
     return b"".join(parts)
+
+
+def in_order(file: VaultFile) -> VaultFile:
+    """The file with its records in the order of their ids, as they are written."""
+    return replace(file, records=tuple(sorted(file.records, key=lambda one: one.id)))
+
+
+def vault_id(raw: bytes) -> bytes:
+    """The id that a file gives itself, not authenticated. Raises `VaultError`."""
+    at = _START.size + 2
+    if raw[: len(MAGIC)] != MAGIC or len(raw) < at + ID_BYTES:
+        raise VaultError("it is no vault: its first bytes are not a vault's")
+    return raw[at : at + ID_BYTES]
 
 
 def parse(raw: bytes, bounds: Bounds = BOUNDS) -> tuple[VaultFile, bytes]:

@@ -1,4 +1,4 @@
-"""Secrets from one private file, until the sealed vault exists.
+"""Secrets from one private file, for paper and test networks, where there is no vault.
 
 The file has one `name = value` (or `name: value`) a line; `#` begins a comment line. It must be a regular
 file, owned by the user that runs the service, readable by nobody else. No message of this module contains
@@ -40,6 +40,11 @@ class FileSecrets:
     def __repr__(self) -> str:
         """The file, never its content."""
         return f"FileSecrets({str(self._path)!r})"
+
+    @property
+    def place(self) -> str:
+        """Where they are kept, in words."""
+        return f"{self._path} (mode 0600)"
 
     def get(self, name: str) -> str:
         """The secret. Raises `ConfigError` naming the secret and where to put it, never its value."""

@@ -87,6 +87,11 @@ class FolderSecrets:
         self._interactive, self._bounds = interactive, bounds
         self._sealed: VaultSecrets | None = None
 
+    @property
+    def place(self) -> str:
+        """Where they are kept, in words."""
+        return f"the vault {self._path}" if self._has_vault else self._plain.place
+
     def get(self, name: str) -> str:
         """The secret. Raises `ConfigError` naming the secret and where to put it, never its value."""
         return self._source().get(name)
@@ -103,9 +108,13 @@ class FolderSecrets:
         """Write a secret down, in the place of an earlier one of that name."""
         self._source().keep(name, value)
 
+    @property
+    def _has_vault(self) -> bool:
+        return self._path.is_symlink() or self._path.exists()
+
     def _source(self) -> VaultSecrets | FileSecrets:
         if self._sealed is None:
-            if not self._path.is_symlink() and not self._path.exists():
+            if not self._has_vault:
                 return self._plain
             vault = open_vault(
                 self._path, config_of(self._fields(self._data)), interactive=self._interactive, bounds=self._bounds

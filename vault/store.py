@@ -28,6 +28,7 @@ from vault.format import (
     Kind,
     Record,
     VaultFile,
+    in_order,
     parse,
 )
 from vault.keys import Keys, checked, key_encryption_key, key_of, sealed_record, unlock, value_of, with_new_master
@@ -293,7 +294,7 @@ class Vault:
         self._check_open()
         with files.locked(self.path):
             old = self._read()
-            new = replace(change(old), sequence=old.sequence + 1)
+            new = in_order(replace(change(old), sequence=old.sequence + 1))
             disk.back_up(self.path, old.sequence)
             disk.write(self.path, new, self._keys, self._bounds)
             disk.prune(self.path)

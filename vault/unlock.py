@@ -19,7 +19,7 @@ from vault.config import VaultConfig
 from vault.crypto import BOUNDS, Bounds
 from vault.disk import read
 from vault.errors import VaultError, WrongPassphrase
-from vault.format import parse
+from vault.format import vault_id
 from vault.passphrase import LONGEST, Passphrase
 from vault.store import Vault
 
@@ -90,7 +90,7 @@ def find_passphrase(config: VaultConfig, path: Path, *, interactive: bool) -> Pa
         file = Path(config.passphrase_file).expanduser()
         return Passphrase(_text(files.read_handed(file, "the passphrase's file", 4 * LONGEST)), f"the file {file}")
     if wanted == "keyring":
-        return _from_keyring(vault_id(path))
+        return _from_keyring(vault_id(read(path)).hex())
     return ask(f"Passphrase of the vault {path}: ") if interactive else None
 
 
@@ -110,11 +110,6 @@ def ask(question: str) -> Passphrase:
         return Passphrase(getpass.getpass(question), PROMPT)
     except EOFError:
         raise VaultError("no passphrase was typed") from None
-
-
-def vault_id(path: Path) -> str:
-    """The vault's id, under which the keyring keeps its passphrase."""
-    return parse(read(path))[0].id.hex()
 
 
 def keep_in_keyring(identity: str, passphrase: Passphrase) -> None:

@@ -36,6 +36,12 @@ class Schedule(Struct, frozen=True, kw_only=True):
     """What happened before is told; 0 = nothing was told yet."""
 
 
+class PutSchedules(Struct, frozen=True, kw_only=True, tag="put_schedules"):
+    """Add, change or end summaries: what is confirmed first when it is everybody's. Doing it twice does it once."""
+
+    ones: tuple[Schedule, ...]
+
+
 def usual(now_ns: int) -> list[Schedule]:
     """What the alert chats get until an admin says otherwise: every summary, at eight in the morning UTC."""
     days = {Kind.DAILY: "", Kind.WEEKLY: WEEKDAYS[0], Kind.MONTHLY: "1"}

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
 from bot.call import Call, Verb
+from bot.confirm import confirm
 from bot.message import Message, Pairs, Table, Text, refusal
 from bot.parse import Argument, UsageError, suggest
 from bot.reports.calendar import Kind, Span, span_before, timing_of
 from bot.reports.compose import compose
-from bot.reports.schedules import DESK, Schedule
+from bot.reports.schedules import DESK, PutSchedules, Schedule
 from bot.reports.words import run_text
 from bot.rows import reads
 from bot.streams.verbs import UNREACHABLE
 from domain.settings import SECOND_NS, RoleName
 from domain.verdict import Reason
+
+if TYPE_CHECKING:
+    from bot.confirm import Confirms
 
 NOW: Final = "now"
 KINDS: Final = tuple(kind.value for kind in Kind)
@@ -63,7 +67,7 @@ def _ways(call: Call, one: Schedule) -> str:
 
 
 async def schedule_set(call: Call) -> Message:
-    """When which summary comes, to the caller or, by an admin, to the alert chats."""
+    """When which summary comes: to the caller at once, to the alert chats when an admin has confirmed it."""
     kind, words = call.arguments["kind"].lower(), call.arguments.get("when", "").split()
     owner, where = _addressed(call, words)
     if refused := _only_admins(call, owner):
@@ -75,26 +79,48 @@ async def schedule_set(call: Call) -> Message:
         text = f"I do not know how to reach you by {', '.join(where)}. Addresses are in the configuration: contacts."
         return refusal("schedule set: refused", text)
     zone = call.room.zone(call.person.id) if owner == DESK else ""
-    before = call.room.schedules.find(owner, timing.kind)
-    one = Schedule(
-        owner=owner,
-        timing=timing,
-        zone=zone,
-        where=where,
-        looked_ns=time.time_ns(),
-        covered_ns=before.covered_ns if before is not None and before.is_on else 0,
+    one = Schedule(owner=owner, timing=timing, zone=zone, where=where, looked_ns=time.time_ns())
+    if owner != DESK:
+        return await put(call, PutSchedules(ones=(one,)))
+    before = call.room.schedules.find(DESK, timing.kind)
+    now = "none of that kind"
+    if before is not None and before.is_on:
+        now = f"{before.timing.words}{f' as {before.zone}' if before.zone else ''}"
+    return await confirm(
+        call,
+        title=f"Summary for the alert chats, {timing.words}?",
+        blocks=(Text(f"Now: {now}."), *_next_lines(call, one)),
+        command=PutSchedules(ones=(one,)),
     )
-    is_kept = await call.room.schedules.put(one)
+
+
+def _next_lines(call: Call, one: Schedule) -> list[Text]:
+    """To whom it comes, when next, and of which days it tells."""
     days = {Kind.DAILY: "the last whole day", Kind.WEEKLY: "the last whole week", Kind.MONTHLY: "the last whole month"}
-    who = "to the alert chats" if owner == DESK else f"to you by {_ways(call, one)}"
-    next_ns = call.room.reports.next_ns(one, time.time_ns())
-    lines = [
-        Text(f"It comes {who}."),
-        Text(f"Next {run_text(next_ns, call.room.zone(call.person.id))}; it tells of {days[timing.kind]} in UTC."),
-    ]
+    who = "to the alert chats" if one.owner == DESK else f"to you by {_ways(call, one)}"
+    next_text = run_text(call.room.reports.next_ns(one, time.time_ns()), call.room.zone(call.person.id))
+    return [Text(f"It comes {who}."), Text(f"Next {next_text}; it tells of {days[one.timing.kind]} in UTC.")]
+
+
+async def put(call: Call, act: PutSchedules) -> Message:
+    """Put summaries in force, or end them. What was told of them already is not told again."""
+    if refused := _only_admins(call, act.ones[0].owner):
+        return refused
+    is_kept, now_ns = True, time.time_ns()
+    for one in act.ones:
+        before = call.room.schedules.find(one.owner, one.timing.kind)
+        covered_ns = before.covered_ns if before is not None and before.is_on else 0
+        is_kept &= await call.room.schedules.put(structs.replace(one, looked_ns=now_ns, covered_ns=covered_ns))
+    lines = _next_lines(call, act.ones[0]) if act.ones[0].is_on else []
     if not is_kept:
         lines.append(Text("The disk refused it: it holds until the next start only."))
-    return Message(title=f"Summary: {timing.words}", blocks=tuple(lines))
+    words = ", ".join(one.timing.words for one in act.ones)
+    return Message(title=f"Summary: {words}" if act.ones[0].is_on else f"No more: {words}", blocks=tuple(lines))
+
+
+def register(confirms: Confirms) -> None:
+    """Let what the alert chats get be changed when an admin has confirmed it."""
+    confirms.put_schedules = put
 
 
 async def schedule_off(call: Call) -> Message:
@@ -110,9 +136,12 @@ async def schedule_off(call: Call) -> Message:
     found = [one for one in call.room.schedules.of(owner) if kind in {"all", one.timing.kind}]
     if not found:
         return refusal("schedule off: nothing to end", "/schedule list shows what there is.")
-    for one in found:
-        await call.room.schedules.put(structs.replace(one, is_on=False))
-    return Message(title=f"No more: {', '.join(one.timing.words for one in found)}")
+    act = PutSchedules(ones=tuple(structs.replace(one, is_on=False) for one in found))
+    if owner != DESK:
+        return await put(call, act)
+    ended = ", ".join(one.timing.words for one in found)
+    blocks = (Text("The alert chats would not get it any more."),)
+    return await confirm(call, title=f"End the summary for the alert chats: {ended}?", blocks=blocks, command=act)
 
 
 def _addressed(call: Call, words: list[str]) -> tuple[str, tuple[str, ...]]:
@@ -176,6 +205,7 @@ VERBS: Final[tuple[Verb, ...]] = (
             "/schedule set weekly fri 17:00 by email",
             "/schedule set daily 7:00 desk",
         ),
+        gate="C for the desk's",
     ),
     reads(
         "schedule off",
@@ -184,5 +214,6 @@ VERBS: Final[tuple[Verb, ...]] = (
         structs.replace(_KIND, help="daily, weekly, monthly or all", choices=(*KINDS, "all")),
         Argument(name="whose", help="desk: of the alert chats (admins)", required=False, rest=True),
         examples=("/schedule off weekly",),
+        gate="C for the desk's",
     ),
 )

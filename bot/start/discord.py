@@ -26,7 +26,7 @@ PORTAL = "https://discord.com/developers/applications"
 AGAIN = "what is done is kept: ./moondev init discord goes on"
 WHY = (
     "The same commands as slash commands, with choices and buttons. Needed: an app of your own with a bot, and\n"
-    "a server to which you may add it. The token is kept in {secrets} (mode 0600), nowhere else."
+    "a server to which you may add it. The token is kept in {place}, nowhere else."
 )
 MAKE_ONE = (
     "In the developer portal: New Application, then Bot, Reset Token, and copy it. No privileged intent is needed;\n"
@@ -62,7 +62,7 @@ def discord_step(
     test: bool = True,
 ) -> None:
     """Set Discord up. `account`, `guild` and `channel` are taken instead of being asked for."""
-    screen.step("Discord", WHY.format(secrets=tools.data / "secrets"))
+    screen.step("Discord", WHY.format(place=tools.secrets.place))
     refuse_beside_a_service(tools, "discord")
     who = person_of(screen, tools, person, "discord_user_id")
     with Background() as background:
@@ -89,7 +89,7 @@ def _opened(screen: Screen, tools: Tools, background: Background) -> Guild:
     config = bot_of(tools).discord
     given = os.environ.get(ENVIRONMENT, "")
     kept = tools.secrets.get(config.token_secret) if tools.secrets.has(config.token_secret) else ""
-    for token, source in ((given, ENVIRONMENT), (kept, "the secrets file")):
+    for token, source in ((given, ENVIRONMENT), (kept, tools.secrets.place)):
         if not token:
             continue
         try:

@@ -37,5 +37,5 @@ def _is_on(tools: Tools) -> tuple[bool, ...]:
 def ending(screen: Screen, tools: Tools) -> None:
     """What to do next: two commands."""
     data = "" if tools.data == Path(".moondev/paper") else f" --data {tools.data}"
-    screen.step("Ready", f"Settings: {tools.file.path}. Secrets: {tools.data / 'secrets'}.")
+    screen.step("Ready", f"Settings: {tools.file.path}. Secrets: {tools.secrets.place}.")
     screen.say(f"  ./moondev doctor{data}\n  ./moondev run{data}")

@@ -63,7 +63,7 @@ async def _bounded(name: str, part: Awaitable[list[ChannelFound]]) -> list[Chann
     except TimeoutError:
         return [_unreachable(name, f"no answer within {WITHIN_S:.0f} s")]
     except ConfigError as error:
-        return [ChannelFound(where=name, text=str(error), ok=False, fix="mend the settings or the secrets file")]
+        return [ChannelFound(where=name, text=str(error), ok=False, fix="mend the settings, or add the secret")]
 
 
 async def _telegram(config: TelegramConfig, persons: Persons, secrets: Secrets) -> AsyncIterator[ChannelFound]:

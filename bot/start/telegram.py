@@ -26,7 +26,7 @@ ENVIRONMENT = "MOONDEV_TELEGRAM_TOKEN"
 TOKEN = re.compile(r"[0-9]{3,20}:[A-Za-z0-9_-]{20,100}")
 WHY = (
     "Commands, approvals and alerts on your phone. Needed: a bot of your own, which @BotFather makes in a minute.\n"
-    "Its token is kept in {secrets} (mode 0600), nowhere else."
+    "Its token is kept in {place}, nowhere else."
 )
 MAKE_ONE = (
     "On the phone open @BotFather, send /newbot, choose two names, and copy the token that it answers with\n"
@@ -60,7 +60,7 @@ def telegram_step(
     screen: Screen, tools: Tools, *, person: str = "", account: int = 0, chat: str = "", test: bool = True
 ) -> None:
     """Set Telegram up. `account` and `chat` are taken instead of being asked for on the phone."""
-    screen.step("Telegram", WHY.format(secrets=tools.data / "secrets"))
+    screen.step("Telegram", WHY.format(place=tools.secrets.place))
     refuse_beside_a_service(tools, "telegram")
     who = person_of(screen, tools, person, "telegram_user_id")
     with Background() as background:
@@ -85,7 +85,7 @@ def _opened(screen: Screen, tools: Tools, background: Background) -> Talk:
     config = bot_of(tools).telegram
     given = os.environ.get(ENVIRONMENT, "")
     kept = tools.secrets.get(config.token_secret) if tools.secrets.has(config.token_secret) else ""
-    for token, source in ((given, ENVIRONMENT), (kept, "the secrets file")):
+    for token, source in ((given, ENVIRONMENT), (kept, tools.secrets.place)):
         if not token:
             continue
         try:

@@ -21,7 +21,12 @@ class Stopped(MoonDevError):
 
 
 class Keeper(Protocol):
-    """Secrets that can also be kept, in a file that only its owner reads."""
+    """Secrets that can also be kept, in the vault or in a file that only its owner reads."""
+
+    @property
+    def place(self) -> str:
+        """Where they are kept, in words."""
+        ...
 
     def has(self, name: str) -> bool:
         """True when the secret exists."""

@@ -142,8 +142,13 @@ class HeartbeatSection(Section):
 
 
 class GatewaySection(Section):
-    """The dashboard's and the API's address; port 0 = any free one."""
+    """The dashboard's and the API's address; port 0 = any free one.
+
+    `process`: `own` = the gateway is a process of its own, so that no page and no client touches trading; `engine` = it
+    runs in the engine's; `auto` = its own when live.
+    """
 
     enabled: bool = True
     host: Text = "127.0.0.1"
     port: Port = 8420
+    process: Literal["auto", "own", "engine"] = "auto"

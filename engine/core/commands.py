@@ -124,6 +124,8 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
     """Do it, or open the request that lets others agree; returns the answer."""
     who = event.actor.person or event.actor.door.value
     match command:
+        case c.Halt() if command.venue:
+            return operate.halt_venue(core, who, command)
         case c.Halt():
             return operate.halt(core, who, command.reason)
         case c.Flatten():
@@ -138,14 +140,12 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             return manual.order(core, who, command)
         case c.LoadStrategy() if problem := strategy_id_problem(command.spec.id):
             return Veto(Reason.BAD_VALUE, problem)
-        case c.LoadStrategy() | c.StartStrategy() if load_needs_votes(core, event):
+        case c.LoadStrategy() | c.StartStrategy() | c.SetParams() if by_a_person(event) and takes_votes(core, command):
             return ask_quorum(core, event, command)
         case c.LoadStrategy():
             by_settings, person = event.actor.door is c.Door.SYSTEM, event.actor.person
             refusal = strategies.load(core, command.spec, command.source_hash, by=person, is_configured=by_settings)
             return said(refusal, f"{command.spec.id} is loading.")
-        case c.SetParams() if needs_votes(core, event, command):
-            return ask_quorum(core, event, command)
         case c.UnloadStrategy() | c.StartStrategy() | c.PauseStrategy() | c.SetParams():
             return on_loaded(core, who, command, asker=event.actor.person)
         case _:
@@ -183,10 +183,26 @@ def override(  # noqa: PLR0911 - one per command
             return ask_quorum(core, event, command)
 
 
-def load_needs_votes(core: Core, event: CommandReceived) -> bool:
-    """True where a person alone may not put a strategy to work: another one with other parameters would be a change."""
+def by_a_person(event: CommandReceived) -> bool:
+    """Whether a person asks, and not the configuration."""
+    return event.actor.door is not c.Door.SYSTEM
+
+
+def takes_votes(core: Core, command: c.Command) -> bool:
+    """True where a person alone may not put a strategy to work, or change its parameters so that it adds risk, or may.
+
+    Another one with other parameters would be a change, so loading and starting go by one rule.
+    """
     approvals = core.state.settings.approvals
-    return event.actor.door is not c.Door.SYSTEM and approvals.enabled and approvals.load_votes > 0
+    if not approvals.enabled:
+        return False
+    if not isinstance(command, c.SetParams):
+        return isinstance(command, c.LoadStrategy | c.StartStrategy) and approvals.load_votes > 0
+    strategy = core.state.strategies.get(command.strategy)
+    if strategy is None:
+        return False
+    starts_it = strategy.status is StrategyStatus.QUARANTINED and approvals.load_votes > 0
+    return starts_it or bool(params.add_risk(core, command))
 
 
 def change_settings(core: Core, event: CommandReceived, who: str, command: c.ChangeSettings) -> Veto | str:
@@ -213,16 +229,6 @@ def objection(core: Core, command: c.Command) -> Veto | None:
         return operate.objection(core, command)
     after = config.settings_after(core, command)
     return after if isinstance(after, Veto) else operate.settings_objection(core, after)
-
-
-def needs_votes(core: Core, event: CommandReceived, command: c.SetParams) -> bool:
-    """True for a change of parameters that adds risk, or may."""
-    by_settings = event.actor.door is c.Door.SYSTEM or not core.state.settings.approvals.enabled
-    strategy = core.state.strategies.get(command.strategy)
-    if by_settings or strategy is None:
-        return False
-    starts_it = strategy.status is StrategyStatus.QUARANTINED and load_needs_votes(core, event)
-    return starts_it or bool(params.add_risk(core, command))
 
 
 def said(refusal: Veto | None, text: str) -> Veto | str:

@@ -30,6 +30,7 @@ from engine.core.foreign_votes import (
     deny,
     end_override,
     halt,
+    halt_venue,
     resume,
     reviewed,
     set_cap,
@@ -183,7 +184,10 @@ def newest_entry(core: Core, slot: Slot) -> str:
 
 
 def on_halt(core: Core, who: str, command: c.Halt) -> None:
-    """A person's halt."""
+    """A person's halt, of everything or of one venue."""
+    if command.venue:
+        halt_venue(core, who, command)
+        return
     halt(core, who, command.reason or f"halted by {who}")
     core.state.halted_by = who
 

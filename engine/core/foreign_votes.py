@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain import commands as c
+from domain.account import venue_of
 from domain.facts import RequestStatus, TradingState
 from domain.settings import Settings
 from domain.verdict import Veto
@@ -19,6 +20,18 @@ def halt(core: Core, who: str, reason: str) -> None:
     for request in list(state.requests.values()):
         if request.parked is not None or isinstance(request.command, c.Resume):
             requests.withdraw(core, request.id, "trading became HALTED since it was asked")
+
+
+def halt_venue(core: Core, who: str, command: c.Halt) -> None:
+    """HALTED at one venue, and what was asked for there is over."""
+    if command.venue not in {venue_of(account) for account in core.state.accounts}:
+        return
+    record = core.venue(command.venue)
+    record.latched, record.by, record.reason = TradingState.HALTED, who, command.reason or f"halted by {who}"
+    for request in list(core.state.requests.values()):
+        parked = request.parked is not None and venue_of(core.state.slots[request.parked.slot].account) == command.venue
+        if parked or (isinstance(request.command, c.Resume) and request.command.venue in {"", command.venue}):
+            requests.withdraw(core, request.id, f"{command.venue} became HALTED since it was asked")
 
 
 def resume(core: Core, _who: str, _command: c.Resume) -> None:

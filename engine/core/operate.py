@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from domain import commands as c
-from domain.account import Account
+from domain.account import Account, venue_of
 from domain.errors import Unrepresentable
 from domain.facts import TradingState
 from domain.settings import Settings
@@ -42,17 +42,41 @@ def halt(core: Core, who: str, reason: str) -> str:
     before = working(core)
     core.state.halted_by = who
     trading.latch(core, TradingState.HALTED, who, reason or f"halted by {who}")
-    left = sum(1 for slot in core.state.slots.values() for o in slot.orders.values() if not o.cancel_ns)
-    gone = before - left
-    cancelled = f"{gone} order{' is' if gone == 1 else 's are'} being cancelled" if gone else "No order was working"
-    stay = f", {left} protective order{' stays' if left == 1 else 's stay'}" if left else ""
     after = "Positions stay as they are; /flatten closes them, /resume takes the votes of others."
-    return f"HALTED. {cancelled}{stay}. {after}"
+    return f"HALTED. {cancelled(before, resting(core))}. {after}"
 
 
-def working(core: Core) -> int:
-    """Number of working orders."""
-    return len(core.state.where)
+def halt_venue(core: Core, who: str, command: c.Halt) -> Veto | str:
+    """HALTED at one venue; the others trade on."""
+    venue = command.venue
+    if venue not in trading.venues_of(core):
+        return Veto(Reason.NO_SUCH, f"venue {venue}; nothing was halted, /halt alone halts everything")
+    before = working(core, venue)
+    trading.latch_venue(core, venue, TradingState.HALTED, who, command.reason or f"halted by {who}")
+    rest = "Everything else trades on: /halt stops that too."
+    after = f"Positions stay as they are; /resume {venue} takes the votes of others."
+    return f"{venue} is HALTED. {cancelled(before, resting(core, venue))}. {rest} {after}"
+
+
+def cancelled(before: int, left: int) -> str:
+    """How many orders a halt cancels, and how many stay."""
+    gone = before - left
+    words = f"{gone} order{' is' if gone == 1 else 's are'} being cancelled" if gone else "No order was working"
+    stay = f", {left} protective order{' stays' if left == 1 else 's stay'}" if left else ""
+    return f"{words}{stay}"
+
+
+def working(core: Core, venue: str = "") -> int:
+    """Number of working orders, at one venue or everywhere."""
+    if not venue:
+        return len(core.state.where)
+    return sum(len(slot.orders) for slot in core.state.slots.values() if venue_of(slot.account) == venue)
+
+
+def resting(core: Core, venue: str = "") -> int:
+    """Number of those that nobody is cancelling."""
+    slots = (slot for slot in core.state.slots.values() if venue in {"", venue_of(slot.account)})
+    return sum(1 for slot in slots for order in slot.orders.values() if not order.cancel_ns)
 
 
 def flatten(core: Core, who: str, command: c.Flatten, age_ns: int) -> Veto | str:

@@ -172,6 +172,8 @@ class StrategyState(Struct):
     losses_day: int = 0
     trades: list[float] = field(default_factory=list)
     """Net profit of its newest closed trades as a fraction of what was paid; begun anew with new parameters."""
+    signal_ns: int = 0
+    """When what it wants changed last, whether it may act or not; 0 = not since it began."""
 
 
 class Parked(Struct, frozen=True):

@@ -118,10 +118,15 @@ def whose(core: Core, slot: Slot) -> str:
 
 def give_back(core: Core, slot: Slot) -> None:
     """What a person traded by hand and has closed is free again for a strategy."""
+    if is_idle_by_hand(core, slot):
+        unload(core, core.state.strategies[slot.owner], keep_position=False)
+
+
+def is_idle_by_hand(core: Core, slot: Slot) -> bool:
+    """Whether a person has traded here by hand, and nothing of it is left."""
     owner = core.state.strategies.get(slot.owner)
     idle = not slot.orders and not slot.parked and not slot.resting and not core.position(slot.account, slot.instrument)
-    if owner is not None and owner.spec.kind == MANUAL and idle:
-        unload(core, owner, keep_position=False)
+    return owner is not None and owner.spec.kind == MANUAL and idle
 
 
 def owner_is_alive(core: Core, owner: str, key: str) -> bool:
@@ -328,6 +333,7 @@ def rewarm(core: Core, strategy: StrategyState, spec: StrategySpec) -> Veto | No
     strategy.bars_seen = {}
     strategy.overruns = 0
     strategy.asleep = False
+    strategy.signal_ns = 0
     warmup = wake.attach(core, strategy.spec)
     wake.publish(core, strategy)
     if warmup == 0:
@@ -338,12 +344,9 @@ def rewarm(core: Core, strategy: StrategyState, spec: StrategySpec) -> Veto | No
 def unload(core: Core, strategy: StrategyState, *, keep_position: bool) -> Veto | None:
     """Pull its orders and forget it; refused while it holds a position, unless that is to be kept."""
     slots = core.slots_of(strategy.spec.id)
-    holds = [s.instrument for s in slots if core.position(s.account, s.instrument)]
+    holds = still_holds(core, strategy)
     if holds and not keep_position:
-        return Veto(
-            Reason.WRONG_STATE,
-            f"it holds {', '.join(holds)}; /flatten first, or /strategies unload {strategy.spec.id} keep",
-        )
+        return Veto(Reason.WRONG_STATE, holds)
     clear_wants(core, strategy)
     strategy.status = StrategyStatus.UNLOADED
     wake.publish(core, strategy)
@@ -359,6 +362,14 @@ def unload(core: Core, strategy: StrategyState, *, keep_position: bool) -> Veto 
             core.tally.dirty[slot.key] = None
     core.index_pairs()
     return None
+
+
+def still_holds(core: Core, strategy: StrategyState) -> str:
+    """What keeps it from being unloaded, and what to do; "" = it holds nothing."""
+    holds = [s.instrument for s in core.slots_of(strategy.spec.id) if core.position(s.account, s.instrument)]
+    return (
+        f"it holds {', '.join(holds)}; /flatten first, or /strategies unload {strategy.spec.id} keep" if holds else ""
+    )
 
 
 def on_fault(core: Core, event: StrategyFault) -> None:

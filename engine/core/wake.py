@@ -127,6 +127,7 @@ def wake(core: Core, view: StrategyView, why: Wake, event: Bar | Trade | FillVie
     if desired is strategy.desired:
         return
     strategy.desired = view.desired = desired
+    strategy.signal_ns = state.ts_ns
     if strategy.status is RUNNING:
         review(core, strategy)
 

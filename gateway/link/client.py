@@ -20,7 +20,7 @@ from domain.commands import Actor
 from domain.errors import MoonDevError
 from domain.views import PersonView
 from gateway.link import wire
-from gateway.source import Answer, BadArgument, Frame, NotKnown, SourceLost
+from gateway.source import Answer, BadArgument, Frame, NotKnown, NotNow, SourceLost
 
 CONNECT_S: Final = 3.0
 RETRY_S: Final = 0.25
@@ -163,7 +163,7 @@ class LinkSource:
         finally:
             self._waiting.pop(message.number, None)
         if isinstance(answer, wire.Refused):
-            kinds = {"not_known": NotKnown, "bad_argument": BadArgument}
+            kinds = {"not_known": NotKnown, "bad_argument": BadArgument, "not_now": NotNow}
             raise kinds.get(answer.kind, Failed)(answer.text)
         return answer
 

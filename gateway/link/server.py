@@ -18,7 +18,7 @@ from typing import Final
 
 import structlog
 
-from domain.answer import Answer, BadArgument, NotKnown
+from domain.answer import Answer, BadArgument, NotKnown, NotNow
 from domain.commands import Door
 from domain.errors import MoonDevError
 from gateway.link import wire
@@ -237,6 +237,8 @@ class _Link:
             self.tell(wire.Refused(number=number, kind="not_known", text=str(error)))
         except BadArgument as error:
             self.tell(wire.Refused(number=number, kind="bad_argument", text=str(error)))
+        except NotNow as error:
+            self.tell(wire.Refused(number=number, kind="not_now", text=str(error)))
         except Exception as error:  # told to the gateway, which must not wait for ever
             log.exception("what a gateway asked for failed", asked=type(message).__name__)
             self.tell(wire.Refused(number=number, kind="failed", text=type(error).__name__))

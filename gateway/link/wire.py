@@ -112,7 +112,7 @@ class Answered(Struct, frozen=True, kw_only=True, tag="answered"):
 
 
 class Refused(Struct, frozen=True, kw_only=True, tag="refused"):
-    """Why there is no answer: `not_known`, `bad_argument` or `failed`."""
+    """Why there is no answer: `not_known`, `bad_argument`, `not_now` or `failed`."""
 
     number: int
     kind: str

@@ -13,7 +13,7 @@ from bot.render import plain
 from bot.verbs import is_urgent, run_line
 from bot.votes import limit_value, minutes_of
 from domain.facts import TradingState
-from tests.bot.world import Engine, actor, fresh_id
+from tests.bot.world import Engine, actor, fresh_id, sure
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def test_text_that_could_choke_the_engine_is_cut_to_what_it_can_carry(engi
 
 
 async def test_a_parameter_larger_than_any_number_is_refused(engine):
-    await ask(engine, "/strategies load turtle t1 BTC PAPER:main", "tina")
+    await sure(engine, "/strategies load turtle t1 BTC PAPER:main")
     assert "larger than any parameter" in await ask(engine, f"/strategies set t1 entry_bars={'9' * 30}", "tina")
 
 
@@ -120,7 +120,7 @@ async def test_a_group_takes_what_its_list_takes_but_not_a_slip(engine):
         ("/tg_info", "You are Rosa"),
         ("/bots", "No strategies loaded"),
         ("/exchanges", "No venues"),
-        ("/show_config risk", "Settings: risk"),
+        ("/show_config risk", "it needs admin"),
         ("/forcelong BTC", "Nothing was done. To buy: /order buy"),
         ("/reload_config", "Nothing was done. One value: /config set"),
         ("/locks", "What keeps trading back: /status"),

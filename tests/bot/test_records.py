@@ -277,9 +277,9 @@ async def test_the_status_of_one_exchange(engine):
 
 
 async def test_a_setting_that_lowers_risk_is_confirmed_once_by_who_asked(engine):
-    asked = await ask(engine, "/config set risk.max_exposure 40000", "rosa")
-    assert "config set: not done yet" in asked
+    asked = await ask(engine, "/limits set portfolio max_exposure 40000", "rosa")
+    assert "limits set: not done yet" in asked
     assert "/confirm C1 within 30 s" in asked
     assert "Not yours" in await ask(engine, "/confirm C1", "adam")
-    assert "config set: done" in await ask(engine, "/confirm C1", "rosa")
+    assert "limits set: done" in await ask(engine, "/confirm C1", "rosa")
     assert "Closed" in await ask(engine, "/confirm C1", "rosa")

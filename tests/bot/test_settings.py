@@ -20,7 +20,7 @@ def engine():
     return Engine()
 
 
-async def ask(engine: Engine, line: str, person: str = "rosa") -> str:
+async def ask(engine: Engine, line: str, person: str = "adam") -> str:
     return plain(await run_line(engine.room, actor(person), line, uuid.uuid4().hex))
 
 
@@ -34,7 +34,7 @@ async def test_what_lowers_risk_is_shown_first_and_done_when_it_is_confirmed(eng
     assert "version 1" in done
     assert "40000" in await ask(engine, "/config get risk.max_exposure")
     history = await ask(engine, "/config history")
-    assert "rosa" in history
+    assert "adam" in history
     assert "it storms" in history
 
 
@@ -43,25 +43,61 @@ async def test_what_adds_risk_asks_others_and_a_rollback_is_a_change_like_any_ot
     assert "waits for" in asked
     [request] = engine.desk.pending()
     assert "50000 -> 60000 (we are rich)" in request.text
-    for person in ("rolf", "adam"):
+    for person in ("rolf", "rosa"):
         await ask(engine, f"/approve {request.id}", person)
     assert "60000" in await ask(engine, "/config get risk.max_exposure")
-    assert "version 2" in await ask(engine, "/config rollback 0"), "back lowers risk"
+    shown = await ask(engine, "/config rollback 0")
+    assert "risk.max_exposure: 60000 -> 50000" in shown
+    assert "It lowers risk and is done when you confirm it." in shown
+    assert "60000" in await ask(engine, "/config get risk.max_exposure"), "nothing is done before the yes"
+    assert "version 2" in await ask(engine, "/confirm C1")
+    assert "It was carried out once" in await ask(engine, "/confirm C1")
     assert "1: risk.max_exposure: 50000 -> 60000" in await ask(engine, "/config diff 0")
 
 
-async def test_every_mistake_is_told_at_once_and_a_trader_may_only_look(engine):
+async def test_a_way_back_that_adds_risk_is_confirmed_and_then_waits_for_others(engine):
+    await ask(engine, "/config set risk.max_exposure 40000 confirm calm")
+    shown = await ask(engine, "/config rollback 0 the storm is over")
+    assert "risk.max_exposure: 40000 -> 50000" in shown
+    assert "it waits until 2 others agree" in shown
+    assert not engine.desk.pending(), "nobody is bothered before the yes"
+    assert "waits for approval" in await ask(engine, "/confirm C1")
+    [request] = engine.desk.pending()
+    assert "the storm is over" in request.text
+
+
+async def test_a_way_back_that_became_another_one_is_shown_again(engine):
+    await ask(engine, "/config set risk.max_exposure 40000 confirm")
+    await ask(engine, "/config rollback 0")
+    await ask(engine, "/limits set portfolio max_exposure 30000 confirm", "rosa")
+    again = await ask(engine, "/confirm C1")
+    assert "Not sent: the settings have changed meanwhile." in again
+    assert "risk.max_exposure: 30000 -> 50000" in again
+    assert "30000" in await ask(engine, "/config get risk.max_exposure")
+    assert not engine.desk.pending()
+    assert "C1 is replaced by a newer one" in await ask(engine, "/confirm C1")
+    assert "waits for approval" in await ask(engine, "/confirm C2")
+
+
+async def test_a_version_that_cannot_be_had_back_is_refused_without_a_question(engine):
+    assert "Refused: version 7; now is 0, and these can be had back: none." in await ask(engine, "/config rollback 7")
+    assert not engine.room.confirms.previews.open()
+
+
+async def test_every_mistake_is_told_at_once_and_who_is_no_admin_reads_limits_only(engine):
     said = await ask(engine, "/config set risk.limits.BTC {max_position_notional: -1, max_order_notional: x}")
     assert "expected a number above 0" in said
     assert said.count("expected a number above 0") == 2
-    assert "role" in await ask(engine, "/config set risk.max_exposure 1", "tina")
-    assert "did you mean risk?" in await ask(engine, "/config get risc", "tina")
+    for line in ("set risk.max_exposure 1", "get risk", "history", "diff 0", "rollback 0"):
+        assert "it needs admin, you are risk" in await ask(engine, f"/config {line}", "rosa")
+    assert "in force for the portfolio" in await ask(engine, "/limits", "vera")
+    assert "did you mean risk?" in await ask(engine, "/config get risc")
 
 
 async def test_people_and_strategies_change_by_the_same_verb(engine):
     await ask(engine, "/config set persons.uma {role: viewer, name: Uma}")
     [request] = engine.desk.pending()
-    for person in ("rolf", "adam"):
+    for person in ("rolf", "rosa"):
         await ask(engine, f"/approve {request.id}", person)
     assert engine.desk.person("uma").name == "Uma"
     assert "viewer" in await ask(engine, "/config get persons.uma.role")
@@ -84,7 +120,7 @@ async def test_limits_are_set_for_the_portfolio_and_for_an_instrument(engine):
 
 
 async def test_without_a_path_the_version_and_the_sections_are_named(engine):
-    said = await ask(engine, "/config", "tina")
+    said = await ask(engine, "/config")
     assert "paper" in said
     assert "risk" in said
 

@@ -14,7 +14,7 @@ from domain.verdict import Reason
 from domain.views import BudgetView, KeyView, VenueView, WaitingView
 from engine.core import trading
 from engine.core.roles import ROLE_NEEDED
-from tests.bot.world import BTC, Engine, actor, fresh_id, order
+from tests.bot.world import BTC, Engine, actor, fresh_id, order, sure
 
 SECOND_NS = 1_000_000_000
 OLD_NS = 120 * SECOND_NS
@@ -123,26 +123,6 @@ async def test_a_large_order_waits_and_one_deny_ends_it(engine):
     assert "ROLE" in await ask(engine, "/approve R1", "vera")
     assert (await ask(engine, "/deny R1 too big", "rosa")).startswith("deny: done")
     assert "NOT_PENDING" in await ask(engine, "/approve R1", "rolf")
-
-
-async def test_a_strategy_is_loaded_shown_paused_set_started_and_unloaded(engine):
-    assert "did you mean turtle" in await ask(engine, "/strategies load turtel t1 BTC PAPER:main", "tina")
-    assert "strategies load: done" in await ask(
-        engine, "/strategies load turtle t1 BTC PAPER:main entry_bars=20", "tina"
-    )
-    assert "t1" in await ask(engine, "/strategies")
-    assert "entry_bars" in await ask(engine, "/strategies show T1")
-    assert "strategies pause: done" in await ask(engine, "/strategies stop t1", "tina")
-    assert "strategies set: done" in await ask(engine, "/strategies set t1 strength=0.5", "tina")
-    asked = await ask(engine, "/strategies set t1 entry_bars=30", "tina")
-    assert "strategies set: waits for approval" in asked
-    assert "change t1: entry_bars from 20 to 30 (entry_bars may add risk)" in asked
-    await ask(engine, "/approve R1", "rosa")
-    assert "new parameters" in await ask(engine, "/approve R1", "adam")
-    assert "30" in await ask(engine, "/strategies show t1")
-    assert "done" in await ask(engine, "/strategies start t1", "tina")
-    assert "did you mean t1" in await ask(engine, "/strategies pause t2", "tina")
-    assert "strategies unload: done" in await ask(engine, "/strategies unload t1", "tina")
 
 
 async def test_an_order_is_cancelled_by_the_end_of_its_id():
@@ -263,7 +243,7 @@ def test_the_tables_roles_are_the_cores():
     reading = {verb.name for verb in VERBS if verb.effect is Effect.READS}
     assert reading.isdisjoint(sends)
     private = {"audit": RoleName.RISK, "backtest": RoleName.TRADER} | dict.fromkeys(
-        ("logs", "keys status", "users list"), RoleName.ADMIN
+        ("logs", "keys status", "users list", "config get", "config history", "config diff"), RoleName.ADMIN
     )
     assert {name: table[name] for name in reading if table[name] is not RoleName.VIEWER} == private
 
@@ -323,8 +303,8 @@ async def test_recent_orders_show_what_filled_at_which_price_for_which_fee_and_f
 
 
 async def test_what_a_person_opens_after_a_strategy_is_gone_is_not_shown_as_the_strategys(engine):
-    await ask(engine, "/strategies load turtle t1 SOL PAPER:main entry_bars=20 interval_s=60", "tina")
-    await ask(engine, "/strategies unload t1", "tina")
+    await sure(engine, "/strategies load turtle t1 SOL PAPER:main entry_bars=20 interval_s=60")
+    await sure(engine, "/strategies unload t1")
     await order(engine.desk, "tina", "5", "SOL")
     engine.play(2)
     await ask(engine, "/flatten SOL", "tina")
@@ -336,8 +316,8 @@ async def test_what_a_person_opens_after_a_strategy_is_gone_is_not_shown_as_the_
     [request] = engine.desk.pending()
     for person in ("rolf", "adam"):
         await ask(engine, f"/approve {request.id}", person)
-    await ask(engine, "/strategies load turtle t2 SOL PAPER:main entry_bars=20 interval_s=60", "tina")
-    await ask(engine, "/strategies unload t2", "tina")
+    await sure(engine, "/strategies load turtle t2 SOL PAPER:main entry_bars=20 interval_s=60")
+    await sure(engine, "/strategies unload t2")
     await order(engine.desk, "tina", "-3", "SOL")
     engine.play(2)
     said = await ask(engine, "/positions SOL")

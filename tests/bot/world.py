@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import shutil
 import time
 import weakref
@@ -20,9 +21,11 @@ from tempfile import mkdtemp
 from msgspec.structs import replace
 
 from bot.config import AlertConfig, BotConfig, DiscordConfig, TelegramConfig
+from bot.render import plain
 from bot.room import ControlRoom
 from bot.service import ChatOps
 from bot.store import OpsStore
+from bot.verbs import run_line
 from domain.codec import encode
 from domain.commands import Actor, Command, Door, Halt, ManualTarget
 from domain.errors import ConfigError
@@ -35,7 +38,8 @@ from engine.config.load import load_config
 from engine.config.running import RunningSettings
 from engine.data.synthetic import SyntheticMarket
 from engine.data.synthetic_feed import SyntheticFeed
-from engine.desk import Desk, StrategySource
+from engine.desk import Desk
+from engine.desk_strategies import StrategySource
 from engine.performance import Now
 from engine.storage.happened import happened
 from engine.storage.ledger import Ledger
@@ -312,6 +316,14 @@ async def world(
 
 
 _numbers = itertools.count(1)
+
+
+async def sure(engine: Engine, line: str, person: str = "tina") -> str:
+    """Say a line that is asked back, and yes; returns the plain reply to the yes."""
+    asked = plain(await run_line(engine.room, actor(person), line, fresh_id()))
+    found = re.search(r"/confirm (C\d+) within", asked)
+    assert found, asked
+    return plain(await run_line(engine.room, actor(person), f"/confirm {found[1]}", fresh_id()))
 
 
 def fresh_id() -> str:

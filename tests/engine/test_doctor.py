@@ -12,6 +12,7 @@ import pytest
 
 import main
 from domain.ports import MAIN_STREAM, MARKET_STREAM
+from domain.setup import VaultFound
 from domain.views import KeyView, VenuesFound
 from engine.config import remember
 from engine.core.journal import FileJournal, archive
@@ -325,3 +326,25 @@ persons: [{{id: ann, role: admin}}, {{id: bob, role: risk}}, {{id: cem, role: ri
     assert status == FAIL
     assert told.startswith("HYPERLIQUID (local): the key 'hyperliquid_agent' is the own key of HYPERLIQUID:main")
     assert [path.name for path in data.iterdir()] == ["secrets"]
+
+
+def test_a_vault_is_looked_at_in_the_place_of_the_plain_file(tmp_path, data):
+    asked = []
+
+    def ask_vault(folder, fields, needed):
+        asked.append((folder, fields["kinds"]["telegram_token"], needed))
+        return [
+            VaultFound(text="the vault is well"),
+            VaultFound(text="telegram_token is missing in the vault", ok=False, fix="`moondev vault add`"),
+            VaultFound(text="a plain file is left over", ok=False, severe=False, fix="remove it"),
+        ]
+
+    (tmp_path / "settings.yaml").write_text(QUIET + "telegram: {enabled: true}\n")
+    report = examine(tmp_path / "settings.yaml", data, reach=lambda _url: "", ask_vault=ask_vault)
+    checks = [one for one in report.checks if one.name in {"vault", "secrets"}]
+    assert asked == [(data, "service", ["telegram_token"])]
+    assert [(one.name, one.status, one.fix) for one in checks] == [
+        ("vault", OK, ""),
+        ("vault", FAIL, "`moondev vault add`"),
+        ("vault", WARN, "remove it"),
+    ]

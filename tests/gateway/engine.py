@@ -45,8 +45,8 @@ def with_maker(settings: Settings, params: Mapping[str, float]) -> Settings:
 class Engine:
     """The built-in paper set-up whose market has been running for `past_s` seconds; `desk` is its door."""
 
-    def __init__(self, past_s: int = 0, maker: Mapping[str, float] = KEEN) -> None:
-        """`maker` are parameters of the market maker: by default it quotes so close that seconds bring fills."""
+    def __init__(self, past_s: int = 0, maker: Mapping[str, float] = KEEN, ops: Path = Path("not-opened")) -> None:
+        """`ops` is the file of the control room's database, for `open_room`."""
         settings = with_maker(load_config(None).to_settings(), maker)
         market = SyntheticMarket(settings.instruments, seed=7, start_ts_ns=time.time_ns() - past_s * SECOND_NS)
         exchange = PaperExchange(settings.instruments, {account.id: account.deposit for account in settings.accounts})
@@ -64,7 +64,7 @@ class Engine:
             strategy_kinds=registry.kinds,
             source_of=source_of,
         )
-        self.room = ControlRoom(self.desk, OpsStore(Path("not-opened")))
+        self.room = ControlRoom(self.desk, OpsStore(ops))
         self.remote = RemoteRoom(self.room)
         self._tape = market.events()
         self._ids = itertools.count(1)
@@ -92,6 +92,20 @@ class Engine:
             self.driver.feed(event)
             if event.ts_ns >= until_ns:
                 return
+
+    async def open_room(self) -> None:
+        """Open the control room's database, which confirmations, jobs and preferences need."""
+        room = self.room
+        await room.store.start()
+        for part in (room.people, room.confirms, room.tickets, room.subscriptions, room.alerts, room.outbox):
+            await part.start()
+        await room.schedules.start(time.time_ns())
+
+    async def close_room(self) -> None:
+        """Close it again."""
+        await self.room.studio.aclose()
+        await self.room.outbox.aclose()
+        await self.room.store.aclose()
 
     async def live(self) -> None:
         """Let the market run in real time until cancelled."""

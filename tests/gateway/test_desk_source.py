@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from domain.commands import Actor, Door, Halt
-from gateway.desk_source import PUSHED, DeskSource
+from gateway.desk_source import DeskSource
+from gateway.news import PUSHED
 from gateway.source import BadArgument, Frame, NotKnown
 from tests.gateway.engine import Engine
 
@@ -42,7 +43,7 @@ async def test_a_view_is_json_with_decimals_as_text(source: DeskSource, engine: 
         ("trades", {"limit": "0"}),
         ("trades", {"limit": "\u00b2"}),
         ("orders", {"recent": "yes"}),
-        ("stress", {"what": "?"}),
+        ("stress", {"where": "?"}),
     ],
 )
 async def test_an_argument_that_cannot_be_right_is_said(source: DeskSource, name: str, arguments: dict[str, str]):
@@ -120,3 +121,16 @@ async def test_fills_of_more_than_a_month_are_refused(source: DeskSource):
     asked = {"instrument": "BTC-USDC-PERP.PAPER", "since_ns": "1"}
     with pytest.raises(BadArgument, match="31 days"):
         await source.view("fills", asked)
+
+
+async def test_a_view_that_fails_is_left_out_and_the_others_go_on(
+    source: DeskSource, engine: Engine, monkeypatch: pytest.MonkeyPatch
+):
+    def broken() -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(engine.desk, "risk", broken)
+    async with source.news() as news:
+        begin = await first(news, len(PUSHED))
+        assert [frame.name for frame in begin[:-1]] == [one.name for one in PUSHED if one.name != "risk"]
+        assert begin[-1].kind == "whole"

@@ -55,7 +55,8 @@ async def test_the_audit_is_searched_and_turned_by_pages(source: DeskSource, eng
     rest = await read(source, "audit", limit="2", verb="halt", cursor=first["next"])
     assert (len(rest["items"]), rest["next"]) == (1, "")
     assert (await read(source, "audit", text="no such words"))["items"] == []
-    for wrong in ({"cursor": "x"}, {"outcome": "maybe"}, {"since_ns": "5", "until_ns": "4"}, {"who": "tina"}):
+    assert "before" in (await read(source, "audit", since_ns="5", until_ns="4"))["problem"]
+    for wrong in ({"cursor": "x"}, {"outcome": "maybe"}, {"who": "tina"}):
         with pytest.raises(BadArgument):
             await source.view("audit", wrong)
 

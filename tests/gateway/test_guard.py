@@ -6,7 +6,7 @@ import aiohttp
 import httpx
 import pytest
 
-from gateway import api, login
+from gateway import api, login, routes_verbs, routes_views
 from tests.gateway.conftest import Running
 
 SOCKETS = ("/ws/feed", "/ws/nothing")
@@ -82,7 +82,8 @@ async def test_without_a_session_there_is_only_the_login_page_and_health(running
 
 
 async def test_every_route_of_the_app_is_closed_to_strangers(running: Running, stranger: httpx.AsyncClient):
-    paths = {route.path for route in (*api.router.routes, *login.router.routes)}  # type: ignore[attr-defined]
+    routes = (*api.router.routes, *login.router.routes, *routes_views.ROUTES, *routes_verbs.ROUTES)
+    paths = {route.path for route in routes}  # type: ignore[attr-defined]
     closed = {path for path in paths if not path.startswith(("/login", "/health"))}
     assert len(closed) > 10
     for path in closed:

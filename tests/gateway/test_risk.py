@@ -94,6 +94,6 @@ async def test_risk_and_stress_are_served(
     [own] = (await tina.get("/api/v1/stress", params={"what": "BTC -20"})).json()
     assert own["what"] == "BTC -20 %"
     refused = await tina.get("/api/v1/stress", params={"what": "BTC 20"})
-    assert refused.status_code == 422
-    assert "rise or fall" in refused.json()["error"]
+    assert refused.status_code == 404
+    assert "rise or fall" in refused.json()["detail"]
     assert (await stranger.get("/api/v1/risk")).status_code == 401

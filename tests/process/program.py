@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -118,6 +119,12 @@ class Program:
 
     def ask(self, line: str, person: str = "tina") -> str:
         return asyncio.run(ask(self.data, person, line))
+
+    def sure(self, line: str, person: str = "tina") -> str:
+        """Type a line that is asked back, and say yes; returns the answer to that, or the refusal of the line."""
+        asked = self.ask(line, person)
+        found = re.search(r"/confirm (C\d+) within", asked)
+        return self.ask(f"/confirm {found[1]}", person) if found else asked
 
     def ready(self, within_s: float = 30.0) -> str:
         """Wait until the service answers; its status."""

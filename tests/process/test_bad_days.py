@@ -186,7 +186,7 @@ def test_a_strategy_that_misbehaves_is_quarantined_and_the_other_trades_on(
     program.start()
     program.ready()
     program.until("/trades", "BTC")
-    assert "loading" in program.ask(f"/strategies load {name} bad ETH PAPER:lab")
+    assert "loading" in program.sure(f"/strategies load {name} bad ETH PAPER:lab")
     program.until("/strategies list", "quarantined")
     shown = program.ask("/strategies show bad")
     assert why in shown

@@ -61,11 +61,11 @@ def test_files_that_break_and_hang_cost_their_own_strategies_and_no_start(progra
     program.changes("/trades 1")
 
     write(program, "guest", guest("FEEDS", "raise SystemExit(7)"))
-    assert "SystemExit" in program.ask("/strategies start guest")
+    assert "SystemExit" in program.sure("/strategies start guest")
     write(program, "guest", guest())
     write(program, "half", guest().replace('"guest"', '"half"'))
-    assert "is started" in program.ask("/strategies start guest")
-    assert "is started" in program.ask("/strategies start half")
+    assert "is started" in program.sure("/strategies start guest")
+    assert "is started" in program.sure("/strategies start half")
     program.until("/strategies show half", "status running")
     assert program.stop() == 0
     for words in (("replay",), ("replay", "--code")):
@@ -79,7 +79,7 @@ def test_a_hanging_file_is_refused_to_the_person_who_loads_it_and_trading_goes_o
     program.ready()
     for place in ("TOP", "INIT", "START"):
         write(program, "guest", guest(place, HANGS))
-        said = program.ask("/strategies load guest own BTC PAPER:lab")
+        said = program.sure("/strategies load guest own BTC PAPER:lab")
         assert "did not come back" in said, place
     program.changes("/trades 1")
     assert "bench_quoter" not in program.ask("/strategies load bench_quoter own BTC PAPER:lab").partition(":")[2]
@@ -105,7 +105,7 @@ def test_errors_whose_text_cannot_be_made_or_encoded_cost_their_strategy_and_no_
         program.start()
         program.ready()
         assert "its text cannot be made" in program.until("/strategies show guest", "quarantined")
-        refused = program.ask("/strategies load late l SOL PAPER:main")
+        refused = program.sure("/strategies load late l SOL PAPER:main")
         assert "x\\ud800" in refused, (again, refused)
         program.until("/trades", "BTC")
         program.changes("/trades 1")

@@ -182,8 +182,14 @@ async def test_only_an_admin_decides_what_the_alert_chats_get(tmp_path):
         assert not (await say(room, "rosa", "/schedule off all desk")).ok
         assert room.schedules.of("")[0].timing.words == "daily 08:00"
         await room.people.change("adam", timezone="America/New_York")
-        assert (await say(room, "adam", "/schedule set daily 09:00 for desk")).ok
-        assert (await say(room, "adam", "/schedule off monthly desk")).ok
+        asked = plain(await say(room, "adam", "/schedule set daily 09:00 for desk"))
+        assert "Now: daily 08:00 as UTC." in asked
+        assert room.schedules.of("")[0].timing.words == "daily 08:00", "nothing is done before the yes"
+        assert "Summary: daily 09:00" in plain(await say(room, "adam", "/confirm C1"))
+        assert "It was carried out once." in plain(await say(room, "adam", "/confirm C1"))
+        assert "not get it any more" in plain(await say(room, "adam", "/schedule off monthly desk"))
+    async with control_room(tmp_path, Engine()) as room:
+        assert "No more: monthly 1 08:00" in plain(await say(room, "adam", "/confirm C2")), "after a restart too"
     async with control_room(tmp_path, Engine()) as room:
         assert [(one.timing.words, one.zone) for one in room.schedules.of("")] == [
             ("daily 09:00", "America/New_York"), ("weekly mon 08:00", "UTC"),

@@ -50,6 +50,7 @@ async def control_room(tmp_path, engine: Engine, config: BotConfig = CONFIG, car
     await room.people.start()
     await room.subscriptions.start()
     await room.schedules.start(engine.now_ns())
+    await room.confirms.start()
     await room.outbox.start()
     for channel in ("telegram", "discord", "email"):
         room.outbox.attach(channel, carrier or Carrier())

@@ -26,6 +26,7 @@ THREE_AM_NS = 1_767_582_000_000_000_000
 VARYING = (
     (re.compile(r" · ref \S+"), ""),
     (re.compile(r"data \S+ m?s old"), "data 120 ms old"),
+    (re.compile(r"(source +)[0-9a-f]{12}"), r"\1of this build"),
 )
 
 

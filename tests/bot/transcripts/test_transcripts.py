@@ -104,6 +104,22 @@ async def halt(s: Stage) -> None:
     await s.presses("adam", "Approve")
 
 
+async def a_strategy_and_its_questions(s: Stage) -> None:
+    await s.says("tina", "/strategies load market_maker maker BTC main qty=0.01 max_position=0.05 levels=1")
+    await asked(s, "tina")
+    await s.later(60, "a minute later")
+    await s.says("vera", "/strategies")
+    await s.says("tina", "/strategies set maker qty=0.02")
+    await asked(s, "tina")
+    await s.presses("rosa", "Approve")
+    await s.presses("adam", "Approve")
+    await s.says("tina", "/halt only maker its quotes are odd")
+    await s.says("tina", "/strategies start maker")
+    await s.later(31, "half a minute later")
+    await s.says("adam", "/schedule set daily 07:00 desk")
+    await asked(s, "adam")
+
+
 async def override(s: Stage) -> None:
     await s.says("rosa", "/override open_positions 25 12 all a busy day")
     await s.presses("rolf", "Approve")
@@ -156,6 +172,7 @@ SCENES: tuple[Scene, ...] = (
     refusals,
     typos,
     halt,
+    a_strategy_and_its_questions,
     override,
     alert_acknowledged,
     flatten_and_its_incident,

@@ -286,3 +286,29 @@ def test_nobody_trades_a_contract_on_an_account_of_another_venue() -> None:
         assert "another venue" in done.text
     rig.touch(instrument=THERE.id)
     assert not places(rig.sent)
+
+
+def test_a_person_halts_one_venue_at_once_and_the_other_one_trades_on() -> None:
+    rig = two()
+    [order] = places(rig.want(wants(quote(1, 59_990.0))))
+    rig.accept(order)
+    rig.sent.clear()
+    done = rig.command(c.Halt(venue="PAPER", reason="it is slow"), "dot")
+    assert done.text == (
+        "PAPER is HALTED. 1 order is being cancelled. Everything else trades on: /halt stops that too. "
+        "Positions stay as they are; /resume PAPER takes the votes of others."
+    )
+    assert [intent.cid for intent in rig.sent if isinstance(intent, Cancel)] == [order.cid]
+    assert trading(rig) == (ACTIVE, HALTED, ACTIVE)
+    assert want_there(rig, 0.3) == [300]
+    assert "nothing was halted" in rig.command(c.Halt(venue="NOWHERE"), "dot").text
+    resume(rig, "PAPER")
+    assert trading(rig) == (ACTIVE, ACTIVE, ACTIVE)
+
+
+def test_the_halt_of_a_venue_survives_another_build() -> None:
+    rig = two()
+    assert rig.command(c.Halt(venue="BYBIT", reason="it is slow"), "dot").ok
+    rig.crash(build="another build")
+    assert (rig.core.venue("BYBIT").latched, rig.core.venue("PAPER").latched) == (HALTED, ACTIVE)
+    assert rig.core.venue("BYBIT").reason == "it is slow"

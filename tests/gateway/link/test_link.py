@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from domain.commands import Actor, Door
-from gateway.desk_source import PUSHED, DeskSource
+from gateway.desk_source import DeskSource
 from gateway.link import client, server, wire
 from gateway.link.client import LinkSource
 from gateway.link.server import LinkServer
+from gateway.news import PUSHED
 from gateway.source import Answer, BadArgument, Frame, NotKnown, Source, SourceLost
 from tests.gateway.engine import Engine
 from tests.gateway.stage import Script, fact

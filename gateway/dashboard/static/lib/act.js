@@ -2,7 +2,7 @@
 //
 //   const answer = await act("cancel", {id: "4f2a"})          POST /api/v1/verbs/cancel
 //   const answer = await say("/status")                        POST /api/v1/line, as typed; shows nothing by itself
-//      answer = {ok, text, message, actions}   `ok` false is a refusal, in words; null when it could not be sent
+//      answer = {ok, text, message, actions: [{label, verb, arguments, is_refusal}]}   `ok` false is a refusal, in words; null when it could not be sent
 //   act(verb, arguments, {title, quiet, brief})    `quiet` shows neither dialog nor toast, `brief` a toast if all is well
 //
 // An answer that asks (its `actions`: Confirm, Cancel, Approve, Deny, ...) opens a dialog with what it says and a countdown;
@@ -18,7 +18,7 @@
 import { html, useState } from "../vendor/preact-htm.js";
 import { get, newKey, post } from "./api.js";
 import { cell, refreshAll, useCell, useNow } from "./store.js";
-import { Button, Dialog, Icon, toast } from "./ui.js";
+import { Bar, Button, Dialog, Icon, toast } from "./ui.js";
 
 const FRESH_MS = 30_000; // how long the service keeps a question; it judges, this only counts down
 const LONG = 160;
@@ -53,13 +53,14 @@ function whoElse() {
 // A server without the routes for verbs has one for lines; it answers in plain text alone.
 async function sent(path, body, line, key) {
   try {
-    return await post(path, { ...body, ...whoElse() }, { key });
+    const answer = await post(path, { ...body, ...whoElse() }, { key });
+    return { ...answer, actions: answer.message?.actions ?? [] };
   } catch (problem) {
     if (problem.kind !== "missing" && problem.status !== 405) throw problem;
   }
   const { text } = await post("/api/v1/command", { line, ...whoElse() }, { key });
   const id = /\/confirm (C\d+) within/.exec(text)?.[1];
-  const actions = id ? [["Confirm", {}], ["Cancel", { answer: "no" }]].map(([label, more]) => ({ label, verb: "confirm", arguments: { id, ...more } })) : [];
+  const actions = id ? [["Confirm", {}], ["Cancel", { answer: "no" }]].map(([label, more]) => ({ label, verb: "confirm", arguments: { id, ...more }, is_refusal: Boolean(more.answer) })) : [];
   return { ok: !/refused|not understood/i.test(text), text, message: { blocks: [{ type: "code", text }] }, actions };
 }
 
@@ -86,7 +87,8 @@ export async function act(verb, given = {}, { title = "", quiet = false, brief =
 }
 
 function shown(title, answer, brief) {
-  const { message, text, ok, actions = [] } = answer;
+  const { message, text: whole, ok, actions = [] } = answer;
+  const text = message?.stamp ? whole.replace(message.stamp, "").trim() : whole;
   if (actions.length || (text.length > LONG && !(brief && ok))) {
     const until = message?.until_ns ? performance.now() + message.until_ns / 1e6 - Date.now() : performance.now() + FRESH_MS;
     asked.set({ title: message?.title || title, answer, untilMs: actions.some((one) => one.verb === "confirm") ? until : 0 });
@@ -98,19 +100,35 @@ function shown(title, answer, brief) {
 
 export function Message({ of, text }) {
   const blocks = of?.blocks ?? [];
-  if (!blocks.length) return html`<pre class="message-code">${text}</pre>`;
+  if (!blocks.length && !of?.pictures?.length && !of?.file) return html`<pre class="message-code">${text}</pre>`;
   return html`<div class=${`message ${of.severity ?? ""}`}>${blocks.map((block, i) => html`<${Block} key=${i} of=${block} />`)}
+    ${(of.pictures ?? []).map((one) => html`<img key=${one.name} class="message-picture" alt=${one.words} src=${`data:image/png;base64,${one.png}`} />`)}
+    ${of.file && html`<p><${Button} small onPress=${() => save(of.file)}>Save ${of.file.name}<//></p>`}
     ${of.stamp && html`<p class="message-stamp">${of.stamp}</p>`}</div>`;
 }
 
+function save({ name, text }) {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+  Object.assign(document.createElement("a"), { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
+// The chats draw a bar with blocks of text; here it is one.
+function Words({ of }) {
+  const found = /^(.*?)\[?([\u2588\u2591]{10})\]?(.*)$/s.exec(of);
+  if (!found) return of;
+  const [, before, blocks, after] = found;
+  return html`${before}<${Bar} share=${blocks.split("\u2588").length / 10 - 0.1} title=${after.trim() || before.trim()} />${after}`;
+}
+
 function Block({ of }) {
-  if (of.type === "text") return html`<p class="message-text">${of.text}</p>`;
+  if (of.type === "text") return html`<p class="message-text"><${Words} of=${of.text} /></p>`;
   if (of.type === "code") return html`<pre class="message-code">${of.text}</pre>`;
-  if (of.type === "pairs") return html`<dl class="message-pairs">${of.rows.map(([name, value], i) => html`<div key=${i}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+  if (of.type === "pairs") return html`<dl class="message-pairs">${of.rows.map(([name, value], i) => html`<div key=${i}><dt>${name}</dt><dd><${Words} of=${value} /></dd></div>`)}</dl>`;
   const side = (i) => (i < (of.left ?? 1) ? undefined : "num");
   return html`<div class="table-box"><table class="message-table">
     <thead><tr>${of.columns.map((name, i) => html`<th key=${i} scope="col" class=${side(i)}>${name}</th>`)}</tr></thead>
-    <tbody>${of.rows.map((row, r) => html`<tr key=${r}>${row.map((value, i) => html`<td key=${i} class=${side(i)}>${value}</td>`)}</tr>`)}</tbody>
+    <tbody>${of.rows.map((row, r) => html`<tr key=${r}>${row.map((value, i) => html`<td key=${i} class=${side(i)}><${Words} of=${value} /></td>`)}</tr>`)}</tbody>
   </table></div>`;
 }
 
@@ -131,7 +149,7 @@ function NotSent({ of: { title, problem, again }, close }) {
   <//>`;
 }
 
-const kindOf = ({ label, arguments: given = {} }) => (/deny|cancel|^no$/i.test(label) || given.answer === "no" ? "" : "primary");
+const kindOf = (action) => (action.is_refusal ? "" : "primary");
 
 function Question({ of: { title, answer, untilMs }, close }) {
   const [busy, setBusy] = useState(false);

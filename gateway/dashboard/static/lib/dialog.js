@@ -19,7 +19,7 @@ export function Dialog({ title, kind = "", wide, onClose, foot, children }) {
   useEffect(() => {
     const dialog = box.current;
     dialog.showModal();
-    (dialog.querySelector("[data-first]") ?? dialog.querySelector("input, select, .btn"))?.focus();
+    (dialog.querySelector("[data-first]") ?? dialog.querySelector(".dialog-body")).focus(); // never a button: Enter is still warm
     return () => dialog.close();
   }, []);
   const backdrop = (event) => event.target === box.current && event.type === "mousedown" && onClose();
@@ -27,7 +27,7 @@ export function Dialog({ title, kind = "", wide, onClose, foot, children }) {
     onCancel=${(event) => { event.preventDefault(); onClose(); }} onMouseDown=${backdrop}>
     <header><h2 id="dialog-title">${title}</h2>
       <button type="button" class="btn quiet icon-only" aria-label="Close" onClick=${onClose}><${Icon} name="close" /></button></header>
-    <div class="dialog-body">${children}</div>
+    <div class="dialog-body" tabindex="-1">${children}</div>
     ${foot && html`<footer>${foot}</footer>`}
   </dialog>`;
 }

@@ -4,7 +4,7 @@
 
 import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
 import { act, become, usePerson } from "./act.js";
-import { isWall, nextTheme, useTheme } from "./theme.js";
+import { density, isWall, nextTheme, useDensity, useTheme } from "./theme.js";
 import { Badge, Button, Dialog, Icon, ageMs, clock, cx, local, span } from "./ui.js";
 import { useConnection, useNow, useServerNow, useView } from "./store.js";
 
@@ -79,6 +79,11 @@ function ThemeSwitch() {
   return html`<button type="button" class="btn quiet icon-only not-phone" aria-label=${`Theme: ${now}`} title=${`Theme: ${now}`} onClick=${nextTheme}><${Icon} name=${icon} /></button>`;
 }
 
+function Density() {
+  const dense = useDensity() === "dense";
+  return html`<button type="button" class="btn quiet small density" aria-pressed=${String(dense)} onClick=${() => density.set(dense ? "comfortable" : "dense")}>${dense ? "Roomier rows" : "Denser rows"}</button>`;
+}
+
 function LogOut() {
   return html`<form method="post" action="/logout" class="not-phone"><button class="btn quiet icon-only" aria-label="Log out" title="Log out"><${Icon} name="leave" /></button></form>`;
 }
@@ -124,7 +129,8 @@ function Entry({ page, at, status }) {
 }
 
 function Side({ pages, at, status }) {
-  return html`<nav class="side" aria-label="Pages">${pages.map((page) => html`<${Entry} key=${page.id} page=${page} at=${at} status=${status} />`)}</nav>`;
+  return html`<nav class="side" aria-label="Pages">${pages.map((page) => html`<${Entry} key=${page.id} page=${page} at=${at} status=${status} />`)}
+    <${Density} /><p class="about">Charts: Lightweight Charts™ by TradingView</p></nav>`;
 }
 
 function Bottom({ pages, at, status }) {
@@ -146,11 +152,11 @@ function Banners({ status, connection }) {
   const { data } = status;
   const lines = [];
   if (connection.state === "lost") {
-    lines.push(["error", "broken", html`<b>Disconnected for ${span((nowMs - connection.sinceMs) / 1000)}.</b> These figures are old and nothing can be done from here. Trying again.
+    lines.push(["error", "broken", html`<b>Disconnected<span aria-hidden="true"> for ${span((nowMs - connection.sinceMs) / 1000)}</span>.</b> These figures are old and nothing can be done from here. Trying again.
       To halt from a terminal: <code>./moondev halt</code>`]);
   }
   if (connection.state === "away") {
-    lines.push(["error", "broken", html`<b>The engine has not answered for ${span((nowMs - connection.sinceMs) / 1000)}.</b> These figures are old. To halt from a terminal: <code>./moondev halt</code>`]);
+    lines.push(["error", "broken", html`<b>The engine does not answer<span aria-hidden="true">, for ${span((nowMs - connection.sinceMs) / 1000)}</span>.</b> These figures are old. To halt from a terminal: <code>./moondev halt</code>`]);
   }
   for (const [kind, text] of troubles(data)) lines.push([kind, kind === "error" ? "error" : "warning", text]);
   return html`<div class="banners" aria-live="polite">${lines.map(([kind, icon, text], i) => html`<p key=${i} class=${`banner ${kind}`} role=${kind === "error" ? "alert" : undefined}><${Icon} name=${icon} /><span>${text}</span></p>`)}</div>`;

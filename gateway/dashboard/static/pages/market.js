@@ -112,6 +112,17 @@ function withLive(bars, live, seconds) {
   return [...found.values()].sort((a, b) => a.time - b.time);
 }
 
+// Only what changed goes to the canvas: five times a second that is the last bar.
+function draw(now, bars) {
+  const before = now.bars ?? [];
+  const same = (a, b) => a && b && a.time === b.time && a.close === b.close && a.high === b.high && a.low === b.low && a.value === b.value;
+  const first = bars.findIndex((one, i) => !same(one, before[i]));
+  now.bars = bars;
+  if (first < 0 && bars.length === before.length) return;
+  if (!before.length || first < before.length - 1 || first < 0) now.series.setData(bars);
+  else for (const one of bars.slice(first)) now.series.update(one);
+}
+
 function levels(market) {
   if (!market) return [];
   const [up, down, warn, dim] = ["--up", "--down", "--warn", "--dim"].map(colour);
@@ -132,13 +143,13 @@ function CandleChart({ data, seconds, market, fills }) {
     const series = data.candles.length
       ? made.addSeries(CandlestickSeries, { upColor: up, downColor: down, wickUpColor: up, wickDownColor: down, borderVisible: false, priceFormat: format })
       : made.addSeries(LineSeries, { color: line, lineWidth: 2, priceFormat: format });
-    drawn.current = { series, markers: createSeriesMarkers(series, []), lines: [], fitted: 0 };
+    drawn.current = { series, markers: createSeriesMarkers(series, []), lines: [], bars: [], fitted: 0 };
   });
   const live = useMemo(() => (market?.candles ?? []).map(bar), [market]);
   const bars = useMemo(() => (data.candles.length ? withLive(bySecond(data.candles.map(bar)), live, seconds) : bySecond(data.points.map((one) => ({ time: secondsOf(one.ts_ns), value: toNumber(one.price) })))), [data, live, seconds]);
   useEffect(() => {
     const now = drawn.current;
-    now.series.setData(bars);
+    draw(now, bars);
     if (now.fitted !== seconds) chart.current.timeScale().setVisibleLogicalRange({ from: bars.length - Math.min(bars.length, 140), to: bars.length + 4 });
     now.fitted = seconds;
   }, [bars, theme]);
@@ -150,10 +161,13 @@ function CandleChart({ data, seconds, market, fills }) {
   }, [key, theme]);
   useEffect(() => {
     const [up, down] = ["--up", "--down"].map(colour);
-    const first = bars[0]?.time ?? 0;
-    const marks = fills.map((fill) => ({ ...fill, time: Math.floor(secondsOf(fill.ts_ns) / seconds) * seconds })).filter((fill) => fill.time >= first)
-      .sort((a, b) => a.time - b.time).map((fill) => ({ time: fill.time, position: fill.side === "buy" ? "belowBar" : "aboveBar", shape: fill.side === "buy" ? "arrowUp" : "arrowDown", color: fill.side === "buy" ? up : down, size: 0.7 }));
-    drawn.current.markers.setMarkers(data.candles.length ? marks : []);
+    const marks = new Map(); // one arrow a bar and side, however many fills
+    for (const fill of fills) {
+      const time = Math.floor(secondsOf(fill.ts_ns) / seconds) * seconds;
+      const buy = fill.side === "buy";
+      if (time >= (bars[0]?.time ?? 0)) marks.set(`${time} ${fill.side}`, { time, position: buy ? "belowBar" : "aboveBar", shape: buy ? "arrowUp" : "arrowDown", color: buy ? up : down, size: 1 });
+    }
+    drawn.current.markers.setMarkers(data.candles.length ? [...marks.values()].sort((a, b) => a.time - b.time) : []);
   }, [fills, bars[0]?.time, seconds, theme]);
   const last = bars.at(-1);
   return html`<div class="chart" role="img" aria-label=${`Price chart, ${bars.length} bars, the last at ${(last?.close ?? last?.value ?? 0).toFixed(decimals)}; ${fills.length} own fills`}><div class="chart-canvas" aria-hidden="true" ref=${box}></div></div>`;

@@ -39,7 +39,7 @@ function Figures() {
   const total = pnl ? sum(pnl.map((account) => account.total_pnl)) : undefined;
   const before = status ? sum([status.equity, status.day_pnl.startsWith("-") ? abs(status.day_pnl) : `-${status.day_pnl}`]) : undefined;
   const currency = pnl ? [...new Set(pnl.map((account) => account.currency))].join("/") : "";
-  return html`<div class="stats">
+  return html`<div class="stats six">
     <${Stat} label="Equity" value=${money(status?.equity)} note=${`${currency}${total === undefined ? "" : ` · all time ${money(total, { sign: true })}`}`} />
     <${Stat} label="PNL today" value=${money(status?.day_pnl, { sign: true })} tone=${tone(status?.day_pnl)} note=${`${share(status?.day_pnl, before, { sign: true })} · ${pnl?.[0]?.day ?? ""} UTC`} />
     <${Stat} label="Drawdown" value=${percent(risk?.drawdown)} tone=${risk && risk.level !== "low" ? "warn" : ""} note=${risk ? `risk level ${risk.level} · week ${percent(risk.drawdown_week)}` : ""} />

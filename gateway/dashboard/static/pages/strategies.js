@@ -35,12 +35,18 @@ function All({ go }) {
     { id: "all", label: "Since loaded", num: true, by: (row) => toNumber(allTime(row)), desc: true, cell: (row) => html`<${Money} of=${allTime(row)} sign />` },
     { id: "fills", label: "Fills", num: true, by: (row) => row.fills, desc: true, cell: (row) => row.fills, phone: false },
     { id: "last", label: "Last fill", by: (row) => row.last_fill_ns, desc: true, cell: (row) => (row.last_fill_ns ? html`<${Ago} ns=${row.last_fill_ns} /> ago` : NOTHING), phone: false },
-    { id: "wants", label: "Wants now", grow: true, class: "one-line", cell: (row) => html`<span class=${cx(!/^nothing/.test(row.desired) || "dim")}>${row.desired}</span>`, phone: false },
+    { id: "signal", label: "Last signal", by: (row) => row.signal_ns, desc: true, cell: (row) => html`<${Signal} of=${row} />`, phone: false },
+    { id: "wants", label: "After risk", grow: true, class: "one-line", cell: (row) => html`<span class=${cx(!/^nothing/.test(row.desired) || "dim")}>${row.desired}</span>`, phone: false },
     { id: "do", label: "", cell: (row) => html`<${Switch} of=${row} />` },
   ];
   return html`<${Frame} title="Strategies" aside=${html`<${Button} kind="primary" disabled=${!mayDo("trader")} onPress=${() => setLoading(true)}>Load a strategy…<//>`}>
     <${Card} flush class="stackable"><${View} of=${strategies} empty="No strategy is loaded" hint="Load one above" is=${(rows) => html`<${Table} label="Strategies" columns=${columns} rows=${rows} rowKey=${(row) => row.id} onOpen=${(row) => go(`strategies/${row.id}`)} />`} /><//>
     ${loading && html`<${Load} close=${() => setLoading(false)} />`}<//>`;
+}
+
+function Signal({ of }) {
+  if (!of.signal_ns) return html`<span class="dim">none yet</span>`;
+  return html`<span title=${of.signal}><span class="signal">${of.signal || "nothing"}</span> <span class="dim"><${Ago} ns=${of.signal_ns} /> ago</span></span>`;
 }
 
 function State({ of }) {
@@ -78,9 +84,10 @@ function One({ id: strategyId, go }) {
       <${Stat} label="PNL today" value=${today[strategyId] ? money(netOf(today[strategyId]), { sign: true }) : NOTHING} tone=${today[strategyId] ? tone(netOf(today[strategyId])) : ""} note=${problem || (today[strategyId] ? `${today[strategyId].fills} fills, ${today[strategyId].trades} round trips` : "nothing yet")} />
       <${Stat} label="Since loaded" value=${row ? money(allTime(row), { sign: true }) : undefined} tone=${row ? tone(allTime(row)) : ""} note=${row ? `realised ${money(row.realised, { sign: true })}, fees ${money(row.fees)}` : ""} />
       <${Stat} label="Open profit" value=${row ? money(row.unrealised, { sign: true }) : undefined} tone=${tone(row?.unrealised)} note=${row ? `${row.fills} fills` : ""} />
+      <${Stat} label="Last signal" value=${row?.signal_ns ? html`<${Ago} ns=${row.signal_ns} />` : NOTHING} note=${row?.signal_ns ? `ago: ${row.signal || "nothing"}` : "none yet"} />
       <${Stat} label="Last fill" value=${row?.last_fill_ns ? html`<${Ago} ns=${row.last_fill_ns} />` : NOTHING} note=${row?.last_fill_ns ? "ago" : "none is remembered"} />
     </div>
-    ${row && html`<${Card} title="Wants now"><p class="wants">${row.desired.split("; ").map((part, i) => html`<span key=${i}>${part}</span>`)}</p>
+    ${row && html`<${Card} title="Wants now, after risk"><p class="wants">${row.desired.split("; ").map((part, i) => html`<span key=${i}>${part}</span>`)}</p>
       <dl class="facts"><div><dt>Kind</dt><dd>${words(row.kind)}</dd></div><div><dt>Account</dt><dd>${row.account}</dd></div><div><dt>Instruments</dt><dd>${row.instruments.map((name) => html`<a key=${name} href=${`#/market/${name}`}>${short(name)}</a> `)}</dd></div>
       <div><dt>Source</dt><dd class="mono">${row.source_hash.slice(0, 12) || "built in"}</dd></div></dl><//>`}
     <${Params} of=${detail} />

@@ -1,0 +1,151 @@
+"""The OpenAPI document is true: schemathesis asks the running gateway what it promises, and what it does not.
+
+Operations are asked with what the document allows and with what it forbids; each answer is judged by every check that
+schemathesis has: status, type, schema and headers as documented, no 500, nothing forbidden taken, nothing open. Verbs
+are checked and described from one table by the kinds of their arguments, so one verb of each shape is asked; of every
+verb the examples are.
+"""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from schemathesis import GenerationMode
+from schemathesis.core.failures import FailureGroup
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import ignored_auth
+
+from gateway.arguments import checked
+from tests.gateway.conftest import Running, serve
+from tests.gateway.engine import Engine
+
+SEED = 8
+QUICK = settings(
+    max_examples=2,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+    verbosity=Verbosity.quiet,
+)
+
+
+ONCE = settings(QUICK, max_examples=1)
+
+
+@dataclass
+class Served:
+    """A gateway in a loop of its own, and what who is logged in to it sends."""
+
+    running: Running
+    headers: dict[str, str]
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        answer = httpx.get(f"{self.running.url}/api/v1/openapi.json", headers=self.headers)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def judged(self, paths: Iterable[str]) -> list[str]:
+        """What is not as the document says of these paths."""
+        some = {**self.document, "paths": {path: self.document["paths"][path] for path in paths}}
+        found = []
+        for result in schemathesis.openapi.from_dict(some).get_all_operations():
+            assert isinstance(result, Ok), result
+            operation = result.ok()
+            found += self._asked(operation, GenerationMode.POSITIVE)
+            if operation.query or operation.body:
+                found += self._asked(operation, GenerationMode.NEGATIVE)
+        return found
+
+    def _asked(self, operation: schemathesis.APIOperation, mode: GenerationMode) -> list[str]:
+        @seed(SEED)
+        @(QUICK if operation.query or operation.body else ONCE)
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def ask(case: schemathesis.Case) -> None:
+            # who may come in at all is proved for every route in tests/gateway/access
+            case.call_and_validate(base_url=self.running.url, headers=self.headers, excluded_checks=[ignored_auth])
+
+        try:
+            ask()
+        except FailureGroup as failures:
+            return [f"{operation.label} {mode.name}: {failures.exceptions}"]
+        return []
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The gateway over a real engine that has traded a while, logged in as Adam, who may do everything."""
+    ready, over = threading.Event(), threading.Event()
+    made: list[Served] = []
+
+    async def life() -> None:
+        engine = Engine(past_s=30, ops=tmp_path_factory.mktemp("ops") / "ops.db")
+        await engine.open_room()
+        async with serve(engine) as running:
+            async with httpx.AsyncClient(base_url=running.url) as client:
+                await running.log_in(client, "adam")
+                cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+            made.append(Served(running, {"Cookie": cookies, **running.origin, "X-Requested-With": "test"}))
+            ready.set()
+            await asyncio.to_thread(over.wait)
+        await engine.close_room()
+
+    thread = threading.Thread(target=asyncio.run, args=(life(),))
+    thread.start()
+    assert ready.wait(30)
+    yield made[0]
+    over.set()
+    thread.join(30)
+
+
+def test_what_is_read_is_as_documented(served: Served):
+    paths = [path for path in served.document["paths"] if "/verbs/" not in path and path != "/health/ready"]
+    assert served.judged(paths) == []
+
+
+def test_verbs_of_every_shape_are_as_documented(served: Served):
+    shapes: dict[str, str] = {}
+    for path, item in served.document["paths"].items():
+        if "/verbs/" in path:
+            shapes.setdefault(_shape(item["post"]["requestBody"]), path)
+    assert len(shapes) > 8
+    assert served.judged(shapes.values()) == []
+
+
+def _shape(body: dict[str, Any]) -> str:
+    """The kinds of arguments that a verb takes."""
+    arguments = body["content"]["application/json"]["schema"]["properties"]["arguments"]
+    kinds = {
+        (name in arguments["required"], *sorted(key for key in schema if key != "description"))
+        for name, schema in arguments["properties"].items()
+    }
+    return json.dumps(sorted(kinds))
+
+
+def test_every_example_of_a_verb_says_what_its_line_says(served: Served):
+    verbs = served.running.engine.remote.verbs()
+    assert sum(len(verb.examples) for verb in verbs) > 100
+    for verb in verbs:
+        for line, said in zip(verb.examples, verb.example_arguments, strict=True):
+            assert line.startswith(f"/{verb.name.partition(' ')[0]}")
+            assert checked(verb, said) == said, line
+
+
+def test_every_view_and_verb_is_in_the_document_and_no_schema_is_missing(served: Served):
+    document = served.document
+    text = json.dumps(document)
+    for name in {part.split('"')[0] for part in text.split("#/components/")[1:]}:
+        kind, _, key = name.partition("/")
+        assert key in document["components"][kind], name
+    ids = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
+    assert len(ids) == len(set(ids))
