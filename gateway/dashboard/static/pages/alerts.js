@@ -1,7 +1,8 @@
 // Alerts: what stands and who looks after it, what is over, what is muted and until when.
 
 import { html, useState } from "../vendor/preact-htm.js";
-import { act, mayDo } from "../lib/act.js";
+import { act } from "../lib/act.js";
+import { may } from "../lib/may.js";
 import { rowsOf, useServerNow, useView } from "../lib/store.js";
 import { Ago, Badge, Button, Card, Dialog, Icon, Page as Frame, Table, Tabs, Time, View, cx, span, words } from "../lib/ui.js";
 
@@ -21,8 +22,8 @@ export function Page({ rest, go }) {
   const [muting, setMuting] = useState(null);
   const firing = rowsOf(open.data).filter((row) => row.state === "firing");
   const tabs = [{ id: "open", title: "Open", count: rowsOf(open.data).length }, { id: "over", title: "Over" }, { id: "mutes", title: "Mutes", count: rowsOf(mutes.data).length }];
-  const aside = html`<${Button} kind="primary" disabled=${!firing.length} onPress=${() => act("ack", { id: "all" }, { title: "Acknowledge all" })}>Look after all ${firing.length || ""}<//>
-    <${Button} disabled=${!mayDo("trader")} onPress=${() => setMuting({ what: "" })}>Mute…<//>`;
+  const aside = html`<${Button} kind="primary" disabled=${!firing.length} onPress=${() => act("ack", { id: "all" }, { title: "Acknowledge all", brief: true })}>Look after all ${firing.length || ""}<//>
+    <${Button} disabled=${!may("alerts-mute")} onPress=${() => setMuting({ what: "" })}>Mute…<//>`;
   return html`<${Frame} title="Alerts" aside=${aside}>
     <${Card} class="tabbed" flush>
       <${Tabs} label="Alerts" tabs=${tabs} at=${at} onPick=${(next) => go(`alerts/${next}`)} />
@@ -49,8 +50,8 @@ function Alerts({ rows, open, mute, over }) {
     { id: "last", label: over ? "Over" : "Last", by: (row) => (over ? row.ended_ns : row.last_ns), desc: true, cell: (row) => html`<${Ago} ns=${over ? row.ended_ns : row.last_ns} /> ago` },
     { id: "state", label: "State", by: (row) => row.state, cell: (row) => html`<${State} of=${row} />`, phone: false },
     ...(over ? [] : [{ id: "do", label: "", cell: (row) => html`<span class="buttons">
-      ${row.state === "firing" && html`<${Button} small kind="primary" onPress=${() => act("ack", { id: row.id }, { title: `Look after ${row.id}` })}>Ack<//>`}
-      <span class="not-phone"><${Button} small disabled=${!mayDo("trader")} onPress=${() => mute({ what: row.id, critical: row.severity === "critical" })}>Mute<//></span></span>` }]),
+      ${row.state === "firing" && html`<${Button} small kind="primary" onPress=${() => act("ack", { id: row.id }, { title: `Look after ${row.id}`, brief: true })}>Ack<//>`}
+      <span class="not-phone"><${Button} small disabled=${!may("alerts-mute")} onPress=${() => mute({ what: row.id, critical: row.severity === "critical" })}>Mute<//></span></span>` }]),
   ];
   return html`<${Table} label="Alerts" columns=${columns} rows=${rows} rowKey=${(row) => row.id} sort=${over ? "-last" : "-severity"} onOpen=${open} rowClass=${(row) => cx(row.severity === "critical" && row.state === "firing" && "row-critical")} />`;
 }
@@ -61,8 +62,8 @@ function State({ of }) {
 }
 
 function Alert({ of, close, mute }) {
-  const foot = html`${of.state === "firing" && html`<${Button} kind="primary" onPress=${() => act("ack", { id: of.id }, { title: `Look after ${of.id}` })}>Look after it<//>`}
-    ${of.state !== "over" && html`<${Button} disabled=${!mayDo("trader")} onPress=${() => mute({ what: of.id, critical: of.severity === "critical" })}>Mute…<//>`}<${Button} kind="quiet" onPress=${close}>Close<//>`;
+  const foot = html`${of.state === "firing" && html`<${Button} kind="primary" onPress=${() => act("ack", { id: of.id }, { title: `Look after ${of.id}`, brief: true })}>Look after it<//>`}
+    ${of.state !== "over" && html`<${Button} disabled=${!may("alerts-mute")} onPress=${() => mute({ what: of.id, critical: of.severity === "critical" })}>Mute…<//>`}<${Button} kind="quiet" onPress=${close}>Close<//>`;
   return html`<${Dialog} title=${`${of.id} ${of.title}`} kind=${of.severity === "critical" ? "danger" : ""} onClose=${close} foot=${foot}>
     <p class="message-text">${of.text}</p>
     <dl class="message-pairs">
@@ -105,7 +106,7 @@ function Mutes({ rows }) {
     { id: "left", label: "Left", num: true, by: (row) => row.until_ns, cell: (row) => span((row.until_ns - nowNs) / 1e9) },
     { id: "by", label: "By", cell: (row) => row.by, phone: false },
     { id: "reason", label: "Why", class: "wrap", cell: (row) => row.reason || "not said", phone: false },
-    { id: "do", label: "", cell: (row) => html`<${Button} small disabled=${!mayDo("trader")} onPress=${() => act("alerts-unmute", { id: row.id }, { title: `Unmute ${row.id}` })}>Unmute<//>` },
+    { id: "do", label: "", cell: (row) => html`<${Button} small disabled=${!may("alerts-unmute")} onPress=${() => act("alerts-unmute", { id: row.id }, { title: `Unmute ${row.id}`, brief: true })}>Unmute<//>` },
   ];
   return html`<${Table} label="Mutes" columns=${columns} rows=${rows} rowKey=${(row) => row.id} />`;
 }

@@ -135,7 +135,7 @@ function Reviews() {
   if (!due.length) return null;
   const send = async (event) => {
     event.preventDefault();
-    if (await act("review", { id: at, note }, { title: `Review ${at}` })) { setAt(""); setNote(""); }
+    if (await act("review", { id: at, note }, { title: `Review ${at}`, brief: true })) { setAt(""); setNote(""); }
   };
   return html`<${Card} title="Break-glass, to be reviewed by somebody else" flush>
     <ul class="lines">${due.map((one) => html`<li key=${one.id}><${Badge} kind="warning" text=${one.id} /><span>${one.person}: ${one.text} <span class="dim">· within ${span((one.due_ns - nowNs) / 1e9)}</span></span>

@@ -5,6 +5,7 @@
 import { html, useState } from "../vendor/preact-htm.js";
 import { act, mayDo, usePerson } from "../lib/act.js";
 import { sub, toNumber } from "../lib/decimal.js";
+import { may } from "../lib/may.js";
 import { drawdownsOf, paramsDiff, targetsOf, valueText } from "../lib/models.js";
 import { rowsOf, useServerNow, useView } from "../lib/store.js";
 import { Ago, Badge, Bar, Button, Card, Dialog, Empty, Icon, Page as Frame, Stat, Table, Time, View, cx, money, percent, short, span, stamp, tone, trimmed, words } from "../lib/ui.js";
@@ -27,7 +28,7 @@ function Jobs({ go }) {
   const [beginning, setBeginning] = useState(false);
   const [picked, setPicked] = useState([]);
   const flip = (name) => setPicked(picked.includes(name) ? picked.filter((one) => one !== name) : [...picked, name].slice(-2));
-  const mayCancel = (row) => mayDo("trader") && (row.person === person.id || mayDo("risk"));
+  const mayCancel = (row) => may("jobs-cancel") && (row.person === person.id || mayDo("risk"));
   const columns = [
     { id: "pick", label: "", cell: (row) => (row.state === "done" ? html`<input type="checkbox" aria-label=${`Compare ${row.id}`} checked=${picked.includes(row.id)} onChange=${() => flip(row.id)} />` : "") },
     { id: "id", label: "Job", by: (row) => Number(row.id.slice(1)), desc: true, cell: (row) => html`<b>${row.id}</b>` },
@@ -36,10 +37,10 @@ function Jobs({ go }) {
     { id: "person", label: "By", by: (row) => row.person, cell: (row) => row.person, phone: false },
     { id: "asked", label: "Asked", by: (row) => row.created_ns, desc: true, cell: (row) => html`<${Ago} ns=${row.created_ns} /> ago`, phone: false },
     { id: "do", label: "", cell: (row) => (row.state === "done" ? html`<a class="btn small" href=${`#/backtests/${row.id}`}>Report</a>`
-      : ["running", "waiting"].includes(row.state) ? html`<${Button} small disabled=${!mayCancel(row)} onPress=${() => act("jobs-cancel", { id: row.id }, { title: `Cancel ${row.id}` })}>Cancel<//>` : "") },
+      : ["running", "waiting"].includes(row.state) ? html`<${Button} small disabled=${!mayCancel(row)} onPress=${() => act("jobs-cancel", { id: row.id }, { title: `Cancel ${row.id}`, brief: true })}>Cancel<//>` : "") },
   ];
   const aside = html`<${Button} disabled=${picked.length !== 2} title="Tick two that are done" onPress=${() => go(`backtests/${picked.join(",")}`)}>Compare ${picked.length === 2 ? picked.join(" and ") : "two"}<//>
-    <${Button} kind="primary" disabled=${!mayDo("trader")} onPress=${() => setBeginning(true)}>New backtest…<//>`;
+    <${Button} kind="primary" disabled=${!may("backtest")} onPress=${() => setBeginning(true)}>New backtest…<//>`;
   return html`<${Frame} title="Backtests" aside=${aside}>
     <${Card} flush class="stackable"><${View} of=${jobs} empty="No backtest was asked for" hint="It runs beside trading, with what processor time is left" is=${(data) => html`<${Table} label="Jobs" columns=${columns} rows=${rowsOf(data)} rowKey=${(row) => row.id} onOpen=${(row) => row.state === "done" && go(`backtests/${row.id}`)} />`} /><//>
     ${beginning && html`<${Begin} close=${() => setBeginning(false)} />`}<//>`;
@@ -65,7 +66,7 @@ function Begin({ close }) {
   const send = async (event) => {
     event?.preventDefault();
     close();
-    await act("backtest", { strategy, symbol, range: given.own.trim() || given.range, ...(given.params.trim() ? { params: given.params.trim() } : {}) }, { title: `Backtest ${strategy}` });
+    await act("backtest", { strategy, symbol, range: given.own.trim() || given.range, ...(given.params.trim() ? { params: given.params.trim() } : {}) }, { title: `Backtest ${strategy}`, brief: true });
   };
   const foot = html`<${Button} kind="primary" disabled=${!strategy} onPress=${send}>Begin<//><${Button} kind="quiet" onPress=${close}>Cancel<//>`;
   return html`<${Dialog} title="New backtest" onClose=${close} foot=${foot}><form class="form" onSubmit=${send}>

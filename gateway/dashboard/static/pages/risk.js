@@ -1,9 +1,10 @@
 // Risk: each limit with how much of it is used, breakers with their measure, overrides, what can be lost, what if.
 
 import { html, useState } from "../vendor/preact-htm.js";
-import { act, mayDo } from "../lib/act.js";
+import { act } from "../lib/act.js";
 import { get } from "../lib/api.js";
 import { toNumber } from "../lib/decimal.js";
+import { may } from "../lib/may.js";
 import { limitText, shade } from "../lib/models.js";
 import { useServerNow, useView } from "../lib/store.js";
 import { Badge, Bar, Button, Card, Dialog, Empty, Failed, Icon, Money, NOTHING, Page as Frame, Stat, Table, Tabs, Time, View, cx, money, percent, short, span, tone, words } from "../lib/ui.js";
@@ -55,7 +56,7 @@ function Overrides({ status }) {
   return html`<${Card} title="Overrides in force" flush class="warned"><ul class="lines">${rows.map((one) => html`<li key=${one.rule + one.scope}>
     <${Badge} kind="warning" text=${`${Math.max(0, Math.floor((one.until_ns - nowNs) / 60e9))}:${String(Math.max(0, Math.floor(((one.until_ns - nowNs) / 1e9) % 60))).padStart(2, "0")} left`} />
     <span><b>${words(one.rule)}</b> of ${short(one.scope)} is <b>${limitText(one.value, one.unit)}</b> <span class="dim">· ${one.persons.join(", ")} (${one.request}): ${one.reason}</span></span>
-    <${Button} small disabled=${!mayDo("trader")} onPress=${() => act("overrides-end", { rule: one.rule, scope: one.scope }, { title: `End the override of ${words(one.rule)}` })}>End it<//></li>`)}</ul><//>`;
+    <${Button} small disabled=${!may("overrides-end")} onPress=${() => act("overrides-end", { rule: one.rule, scope: one.scope }, { title: `End the override of ${words(one.rule)}`, brief: true })}>End it<//></li>`)}</ul><//>`;
 }
 
 function Limits() {
@@ -83,8 +84,8 @@ function Level({ share }) {
 
 function Limit({ of, close }) {
   const [doing, setDoing] = useState("");
-  const foot = html`<${Button} disabled=${!mayDo("risk")} title="A new value for good; what adds risk takes two votes" onPress=${() => setDoing("set")}>Change…<//>
-    <${Button} disabled=${!mayDo("risk") || of.is_hard} title=${of.is_hard ? "It is hard: no override loosens it" : "For some minutes, with two votes"} onPress=${() => setDoing("override")}>Override…<//><${Button} kind="quiet" onPress=${close}>Close<//>`;
+  const foot = html`<${Button} disabled=${!may(of.rule === "max_exposure" ? "config-set" : "limits-set")} title="A new value for good; what adds risk takes two votes" onPress=${() => setDoing("set")}>Change…<//>
+    <${Button} disabled=${!may("override") || of.is_hard} title=${of.is_hard ? "It is hard: no override loosens it" : "For some minutes, with two votes"} onPress=${() => setDoing("override")}>Override…<//><${Button} kind="quiet" onPress=${close}>Close<//>`;
   return html`<${Dialog} title=${words(of.rule)} onClose=${close} foot=${doing ? undefined : foot}>
     <p>Guards ${of.guards}.</p>
     ${of.share !== null && html`<${Bar} share=${toNumber(of.share)} label=${`${limitText(of.used, of.unit)} of ${limitText(of.value, of.unit)} at ${short(of.scope)}`} />`}
@@ -137,8 +138,8 @@ function Breakers({ of }) {
     { id: "measure", label: "", num: true, cell: (row) => html`${row.measure} <span class="dim">of ${row.threshold}</span>` },
     { id: "until", label: "Goes on", class: "wrap", cell: (row) => html`<span class="dim">${goesOn(row, nowNs)}${row.why ? ` ${row.why}` : ""}</span>` },
     { id: "actions", label: "Then", class: "wrap", cell: (row) => html`<span class="dim">${row.actions.map(words).join(", ") || "nothing"}</span>`, phone: false },
-    { id: "do", label: "", cell: (row) => (row.state === "closed" ? html`<${Button} small disabled=${!mayDo("trader")} title="Nothing that adds risk passes it until it is released" onPress=${() => press(row, "open")}>Open<//>`
-      : html`<${Button} small disabled=${!mayDo("trader")} title="It recovers by itself again, after two votes" onPress=${() => press(row, "auto")}>Release<//>`) },
+    { id: "do", label: "", cell: (row) => (row.state === "closed" ? html`<${Button} small disabled=${!may("breaker")} title="Nothing that adds risk passes it until it is released" onPress=${() => press(row, "open")}>Open<//>`
+      : html`<${Button} small disabled=${!may("breaker")} title="It recovers by itself again, after two votes" onPress=${() => press(row, "auto")}>Release<//>`) },
   ];
   return html`<${Card} flush class="stackable" title="Breakers" aside=${html`<label class="check"><input type="checkbox" checked=${all} onChange=${(event) => setAll(event.target.checked)} /> quiet ones of single symbols too</label>`}>
     <${View} of=${of} empty="no breaker is watched" is=${(rows) => html`<${Table} label="Breakers" columns=${columns} rows=${rows.filter((row) => all || !quiet(row))} rowKey=${(row) => `${row.name} ${row.venue} ${row.operation}`} rowClass=${(row) => cx(row.state !== "closed" && "row-critical")} />`} /><//>`;

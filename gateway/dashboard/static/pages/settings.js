@@ -1,7 +1,8 @@
 // Settings: every one with its value, default and who set it; propose a change, look at the history, go back.
 
 import { html, useState } from "../vendor/preact-htm.js";
-import { act, mayDo } from "../lib/act.js";
+import { act } from "../lib/act.js";
+import { may, roleOf } from "../lib/may.js";
 import { settingsTree } from "../lib/models.js";
 import { rowsOf, useView } from "../lib/store.js";
 import { Badge, Button, Card, Dialog, Empty, Icon, Page as Frame, Table, Tabs, Time, View } from "../lib/ui.js";
@@ -58,7 +59,7 @@ function Source({ of }) {
 function Change({ of, close }) {
   const [value, setValue] = useState(of.value === "none" ? "" : of.value);
   const [reason, setReason] = useState("");
-  const may = mayDo("risk");
+  const allowed = may("config-set");
   const send = async (event) => {
     event?.preventDefault();
     if (!value.trim()) return;
@@ -67,13 +68,13 @@ function Change({ of, close }) {
     const said = /^["'[{]/.test(value.trim()) || !/\s/.test(value.trim()) ? value.trim() : `[${value.trim()}]`;
     await act("config-set", { path: of.path, value: `${said} ${reason}`.trim() }, { title: `Change ${of.path}` });
   };
-  const foot = html`<${Button} kind="primary" disabled=${!may || !value.trim() || value.trim() === of.value} title=${may ? undefined : "It takes role risk"} onPress=${send}>Propose it<//><${Button} kind="quiet" onPress=${close}>Cancel<//>`;
+  const foot = html`<${Button} kind="primary" disabled=${!allowed || !value.trim() || value.trim() === of.value} title=${allowed ? undefined : `It takes role ${roleOf("config-set")}`} onPress=${send}>Propose it<//><${Button} kind="quiet" onPress=${close}>Cancel<//>`;
   return html`<${Dialog} title=${of.path} onClose=${close} foot=${foot}>
     <dl class="message-pairs"><div><dt>in force</dt><dd class="mono">${of.value}</dd></div><div><dt>default</dt><dd class="mono">${of.default || "it has none"}</dd></div>
       <div><dt>from</dt><dd>${of.source}${of.by && html`, by ${of.by}, <${Time} ns=${of.ts_ns} date />`}</dd></div></dl>
-    <form class="form" onSubmit=${send}><label class="field">New value<input data-first class="mono" value=${value} disabled=${!may} maxlength="600" onInput=${(event) => setValue(event.target.value)} /></label>
-      <label class="field">Why<input value=${reason} disabled=${!may} maxlength="200" onInput=${(event) => setReason(event.target.value)} /></label><button hidden></button></form>
-    <p class="dim">${may ? html`What lowers risk you confirm; what adds risk, or may, takes two votes. <code>none</code> takes it out.` : "Your role may look, not change: it takes risk or higher."}</p><//>`;
+    <form class="form" onSubmit=${send}><label class="field">New value<input data-first class="mono" value=${value} disabled=${!allowed} maxlength="600" onInput=${(event) => setValue(event.target.value)} /></label>
+      <label class="field">Why<input value=${reason} disabled=${!allowed} maxlength="200" onInput=${(event) => setReason(event.target.value)} /></label><button hidden></button></form>
+    <p class="dim">${allowed ? html`What lowers risk you confirm; what adds risk, or may, takes two votes. <code>none</code> takes it out.` : `Your role may look, not change: it takes ${roleOf("config-set")}.`}</p><//>`;
 }
 
 function Versions({ of }) {
@@ -85,7 +86,7 @@ function Versions({ of }) {
     { id: "by", label: "Who", cell: (row) => html`<b>${row.by}</b>` },
     { id: "what", label: "What", grow: true, cell: (row) => html`<ul class="diff">${row.changes.map((text, i) => html`<li key=${i} class="changed">${text}</li>`)}</ul>${row.why && html`<span class="dim">${row.why}</span>`}` },
     { id: "hash", label: "Hash", cell: (row) => html`<span class="mono dim">${row.hash.slice(0, 8)}</span>`, phone: false },
-    { id: "do", label: "", cell: (row) => html`<${Button} small disabled=${!mayDo("risk")} onPress=${() => setBack(row.number - 1)}>${row.number === newest ? "Take it back" : `Back to ${row.number - 1}`}<//>` },
+    { id: "do", label: "", cell: (row) => html`<${Button} small disabled=${!may("config-rollback")} onPress=${() => setBack(row.number - 1)}>${row.number === newest ? "Take it back" : `Back to ${row.number - 1}`}<//>` },
   ];
   return html`<${Card} flush class="stackable"><${View} of=${of} empty="The settings were never changed" hint="They are as the first start found them" is=${(data) => html`<${Table} label="Versions of the settings" columns=${columns} rows=${rowsOf(data)} rowKey=${(row) => row.number} />`} />
     ${back !== null && html`<${Rollback} to=${back} rows=${rowsOf(of.data)} close=${() => setBack(null)} />`}<//>`;

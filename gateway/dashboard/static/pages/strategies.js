@@ -1,8 +1,9 @@
 // Strategies: state, profit, what each wants, its parameters with who gave them; start, pause, set, load, unload.
 
 import { html, useState } from "../vendor/preact-htm.js";
-import { act, mayDo } from "../lib/act.js";
+import { act } from "../lib/act.js";
 import { toNumber } from "../lib/decimal.js";
+import { may } from "../lib/may.js";
 import { netOf, paramWords, paramsDiff, riskOf, valueText } from "../lib/models.js";
 import { rowsOf, useView } from "../lib/store.js";
 import { Ago, Badge, Button, Card, Dialog, Empty, Icon, Missing, Money, NOTHING, Page as Frame, Stat, Table, Time, View, cx, money, short, tone, words } from "../lib/ui.js";
@@ -39,7 +40,7 @@ function All({ go }) {
     { id: "wants", label: "After risk", grow: true, class: "one-line", cell: (row) => html`<span class=${cx(!/^nothing/.test(row.desired) || "dim")}>${row.desired}</span>`, phone: false },
     { id: "do", label: "", cell: (row) => html`<${Switch} of=${row} />` },
   ];
-  return html`<${Frame} title="Strategies" aside=${html`<${Button} kind="primary" disabled=${!mayDo("trader")} onPress=${() => setLoading(true)}>Load a strategy…<//>`}>
+  return html`<${Frame} title="Strategies" aside=${html`<${Button} kind="primary" disabled=${!may("strategies-load")} onPress=${() => setLoading(true)}>Load a strategy…<//>`}>
     <${Card} flush class="stackable"><${View} of=${strategies} empty="No strategy is loaded" hint="Load one above" is=${(rows) => html`<${Table} label="Strategies" columns=${columns} rows=${rows} rowKey=${(row) => row.id} onOpen=${(row) => go(`strategies/${row.id}`)} />`} /><//>
     ${loading && html`<${Load} close=${() => setLoading(false)} />`}<//>`;
 }
@@ -58,10 +59,10 @@ function Switch({ of }) {
   const runs = of.status === "running" || of.status === "warming";
   const press = async () => {
     setBusy(true);
-    await act(runs ? "strategies-pause" : "strategies-start", { id: of.id }, { title: `${runs ? "Pause" : "Start"} ${of.id}` });
+    await act(runs ? "strategies-pause" : "strategies-start", { id: of.id }, { title: `${runs ? "Pause" : "Start"} ${of.id}`, brief: true });
     setBusy(false);
   };
-  return html`<${Button} small kind=${runs ? "" : "go"} busy=${busy} disabled=${!mayDo("trader")} title=${runs ? "Its quotes and entries are pulled; protections stay" : "It acts again"} onPress=${press}>${runs ? "Pause" : "Start"}<//>`;
+  return html`<${Button} small kind=${runs ? "" : "go"} busy=${busy} disabled=${!may(runs ? "strategies-pause" : "strategies-start")} title=${runs ? "Its quotes and entries are pulled; protections stay" : "It acts again"} onPress=${press}>${runs ? "Pause" : "Start"}<//>`;
 }
 
 function One({ id: strategyId, go }) {
@@ -76,8 +77,8 @@ function One({ id: strategyId, go }) {
     return html`<${Frame} title=${strategyId} aside=${back}><${Card}><${Empty} text="It is not loaded" hint="What was given to it is below, as far as it is remembered" /><//><${History} of=${history} /><//>`;
   }
   const aside = html`${back}${row && html`<${State} of=${row} /><${Switch} of=${row} />
-    <${Button} disabled=${!mayDo("trader") || !detail.data} onPress=${() => setDialog("set")}>Change parameters…<//>
-    <${Button} disabled=${!mayDo("trader")} onPress=${() => setDialog("unload")}>Unload…<//>`}`;
+    <${Button} disabled=${!may("strategies-set") || !detail.data} onPress=${() => setDialog("set")}>Change parameters…<//>
+    <${Button} disabled=${!may("strategies-unload")} onPress=${() => setDialog("unload")}>Unload…<//>`}`;
   return html`<${Frame} title=${strategyId} aside=${aside}>
     ${row?.detail && html`<p class="banner warning"><${Icon} name="info" /><span>${row.detail}</span></p>`}
     <div class="stats">
