@@ -13,7 +13,7 @@ RUN python3 -m venv .venv \
         --require-hashes -r requirements.lock \
     && .venv/bin/pip uninstall --yes --quiet pip setuptools
 COPY . .
-RUN python3 -m compileall -q bot domain engine exchanges gateway research risk vault main.py
+RUN python3 -m compileall -q bot domain engine exchanges gateway research risk vault main.py wiring.py
 
 FROM python:3.11-slim-bookworm
 LABEL org.opencontainers.image.title="moondev" \

@@ -1,4 +1,4 @@
-"""The only file that wires everything: the command line, and the service that `run` starts.
+"""Wires everything, with `wiring` for venues and keys: the command line, and the service that `run` starts.
 
 `./moondev VERB ...` prepares the environment and runs this file with the same arguments. Verbs that work on
 files alone are in `engine.cli` and `research.cli`. Heavy libraries are imported by the verbs that use them.
@@ -20,8 +20,8 @@ from msgspec import convert
 from bot import cli as bot_cli
 from bot.start import cli as start_cli
 from domain.errors import ConfigError, MoonDevError
+from domain.keys import SignerNews, SignerSaw
 from engine import cli as engine_cli
-from engine.clock import WallClock
 from engine.config import load_remembered
 from engine.data import cli as data_cli
 from engine.environments import with_environment
@@ -29,19 +29,28 @@ from engine.watchdog import cli as watchdog_cli
 from research import cli as research_cli
 from vault import cli as vault_cli
 from vault.signer import cli as signer_cli
+from wiring import (
+    PROGRAM,
+    ask_venues,
+    keys_once_unsealed,
+    open_fleet,
+    open_ward,
+    signer_part,
+    venue_feed,
+    venue_history,
+)
 
 if TYPE_CHECKING:
     from domain.commands import ApplySettings
     from domain.instrument import Instrument
-    from domain.ports import HistorySource, MarketFeed
+    from domain.ports import MarketFeed
     from domain.setup import ChannelFound
-    from domain.views import VenuesFound
     from engine.config import Config
     from engine.venues import VenueRouter
     from exchanges.shared.fleet import Fleet, Listed
     from gateway.server import GatewayServer
     from vault.service import FolderSecrets
-    from vault.signer.opening import Opened, Part
+    from vault.signer.opening import Opened
 
 app = typer.Typer(
     help="MoonDev AlgoTrade: a trading service steered from chat. --env dev, staging or prod chooses a data folder.",
@@ -54,8 +63,6 @@ research_cli.register(app)
 
 VERSION = "0.1.0"
 DEFAULT_DATA = engine_cli.DEFAULT_DATA
-ONE_VERB_S = 10.0
-"""A signer that one verb has started ends so long after it."""
 SWITCH_INTERVAL_S = 0.0002
 """The default of 5 ms would let a busy loop keep the journal's thread from the disk that long."""
 
@@ -84,7 +91,7 @@ class Service:
         self.runtime = Runtime(config, data, vault, broken, listed.instruments)
         desk = self.runtime.desk
         self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
-        self.chat.room.jobs.program = (sys.executable, __file__, *backtest_words(data))
+        self.chat.room.jobs.program = (*PROGRAM, *backtest_words(data))
         self.console = make_console(self.chat.room)
         self.local = LocalDoor(data, self.console, desk.submit, self._new_link, desk.persons)
         self._links: Callable[[str], str] | None = None
@@ -176,6 +183,8 @@ class Service:
             for line in await runtime.start(self._open_venues(), feed, says, self._stopping.set):
                 typer.echo(f"The file differs from the settings in force, which stay: {line}", err=True)
                 typer.echo("  to ask for the file's: ./moondev apply-settings FILE", err=True)
+            if self.keys.process is not None:
+                around.append(asyncio.create_task(self.keys.process.keep(self._hear_signer), name="signer"))
             if dashboard is not None:
                 around.append(asyncio.create_task(dashboard.run(), name="gateway"))
             await self.local.start()
@@ -193,6 +202,9 @@ class Service:
         if words:
             typer.echo(words, err=True)
         return code
+
+    def _hear_signer(self, what: SignerSaw, text: str) -> None:
+        self.runtime.loop.put(SignerNews(what=what, text=text))
 
     def _new_link(self, person: str) -> str:
         """A login link of the dashboard for a person, or why there is none."""
@@ -219,22 +231,6 @@ class Service:
         server = GatewayServer(page, self.config.gateway.host, self.config.gateway.port)
         self._links = lambda person: server.url + auth.new_link(person)
         return server
-
-
-def venue_history(venue: str, config: Config) -> HistorySource:
-    """A venue's past market data. Raises `ConfigError` for a venue that is not there."""
-    from engine.config.parts import market_fields
-    from exchanges.shared.public import PublicSide
-
-    return PublicSide(market_fields(venue, config)).open_history()
-
-
-def venue_feed(config: Config, instruments: Sequence[Instrument]) -> MarketFeed:
-    """The live market data of the instruments' venue."""
-    from engine.config.parts import market_fields
-    from exchanges.shared.public import PublicSide
-
-    return PublicSide(market_fields(instruments[0].venue, config)).open_feed(WallClock(), instruments)
 
 
 data_cli.register(app, data_cli.Venues(venue_history, venue_feed))
@@ -304,7 +300,9 @@ def run(
 
 
 async def _serve(config: Config, data: Path, broken: Mapping[str, str]) -> int:
-    keys = open_keys(config, data)
+    keys = await keys_once_unsealed(config, data)
+    if keys is None:
+        return 0
     try:
         fleet = open_fleet(config, data, keys)
         listed = await fleet.read()
@@ -319,49 +317,12 @@ async def _serve(config: Config, data: Path, broken: Mapping[str, str]) -> int:
         keys.close()
 
 
-def signer_part(config: Config) -> Part:
-    """What the settings say of the signer."""
-    from engine.config.parts import vault_fields, venue_fields
-    from exchanges.shared.fleet import open_signers
-    from vault.signer.opening import Part
-
-    return Part(vault_fields(config), partial(open_signers, venue_fields(config)))
-
-
-def open_keys(config: Config, data: Path, **more: float) -> Opened:
-    """The secrets and signatures of a data folder. Raises `ConfigError`, also for a vault that stays sealed."""
-    from vault.signer.opening import open_keys
-
-    program, is_live = (sys.executable, __file__), config.environment == "live"
-    return open_keys(data, signer_part(config), program, is_live=is_live, **more)
-
-
-def open_fleet(config: Config, data: Path, keys: Opened | None = None) -> Fleet:
-    """The real venues of a settings file, with the keys of a data folder. Raises `ConfigError`."""
-    from engine.config.parts import venue_fields
-    from exchanges.shared.fleet import Fleet, setups_of
-
-    keys = keys or open_keys(config, data, idle_s=ONE_VERB_S)
-    return Fleet(setups_of(venue_fields(config)), keys.secrets, data / "venues", keys.signers)
-
-
-def ask_venues(config: Config, data: Path) -> VenuesFound:
-    """What a start would find at the real venues of a settings file."""
-    return asyncio.run(open_fleet(config, data).examine(WallClock()))
-
-
 def ask_channels(config: Config, data: Path) -> list[ChannelFound]:
     """What there is to say about the channels that people are reached by."""
     from bot.start.look import look_now
     from engine.config.parts import bot_fields
 
     return look_now(bot_fields(config), [one.model_dump() for one in config.persons], open_secrets(data))
-
-
-def open_ward(data: Path) -> watchdog_cli.Ward:
-    """What the watchdog of a data folder looks after, by the settings file of the last start. Raises `ConfigError`."""
-    execution = load_remembered(data).execution
-    return watchdog_cli.Ward(lambda: open_fleet(load_remembered(data), data), execution.validity_ns / 1e9)
 
 
 watchdog_cli.register(app, open_ward)

@@ -18,6 +18,7 @@ from domain.commands import Actor, Command
 from domain.desired import Desired
 from domain.files import SettingsFileRead, StrategyFileBroken
 from domain.instrument import AccountId, Instrument, InstrumentId
+from domain.keys import KeyExpires, SignerNews
 from domain.market import Bar, Bbo, Book, Feed, FeedStatus, Mark, Trade
 from domain.order import ClientId, Liquidity, OrderKind, OrderStatus
 from domain.security import CodeMissed, PressRefused, SecurityBreach
@@ -382,12 +383,12 @@ class Decided(Struct, kw_only=True, tag="decided", array_like=True):
 # fmt: off
 VenueEvent: TypeAlias = (
     Accepted | Rejected | Filled | Cancelled | CancelRejected | Amended | AmendRejected | OrderReport | SendFailed
-    | SendDropped | FundingPaid | VenueSnapshot | VenueStatus | VenueTrouble | BudgetLeft
+    | SendDropped | FundingPaid | VenueSnapshot | VenueStatus | VenueTrouble | BudgetLeft | KeyExpires
 )
 MainEvent: TypeAlias = (
     EngineStarted | EngineStopped | Tick | ClockStepped | CommandReceived | History | StrategyFault
     | StrategyFileBroken | ContractsRead | FeedStatus | InboxOverflow | DiskLow | VenueOpened | WatchdogActed | Decided
-    | VenueEvent | SecurityBreach | PressRefused | CodeMissed | SettingsFileRead | Measured
+    | VenueEvent | SecurityBreach | PressRefused | CodeMissed | SettingsFileRead | Measured | SignerNews
 )
 # fmt: on
 Event: TypeAlias = MainEvent | Bar | Bbo | Book | Trade | Mark

@@ -19,7 +19,8 @@ from gateway.source import Answer, Frame, Source
 
 MANY_A_SECOND: Final = 10.0
 """Readings of pushed views; with more, news are read as for a client."""
-HOT: Final = frozenset(one.name for one in PUSHED if not one.arguments)
+HOT: Final = frozenset(one.name for one in PUSHED if not one.arguments) - {"health", "alerts"}
+"""`risk` and `stress` are then up to five seconds old: they cost much. How the service is, is always asked."""
 
 
 class HotSource:

@@ -6,6 +6,7 @@ would frame them anew for each client, and would wait without end for one that d
 
 from __future__ import annotations
 
+import socket
 from typing import Final, Protocol
 
 from starlette.types import Scope
@@ -14,6 +15,8 @@ from websockets.exceptions import InvalidState
 from websockets.http11 import Request
 
 EXTENSION: Final = "moondev.pipe"
+SYSTEM_BYTES: Final = 128 * 1024
+"""Of a client's frames in the system's hands; by itself it would take megabytes for each who does not read."""
 CLOSE_WITHIN_S: Final = 5.0
 """For the peer to take what waits for it, and our close frame after that."""
 
@@ -59,6 +62,7 @@ class FeedProtocol(WebSocketsSansIOProtocol):
         """Begin a connection; whoever serves it finds the pipe in its scope."""
         super().handle_connect(event)
         if not self.close_sent:
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SYSTEM_BYTES)
             extensions: dict[str, object] = self.scope["extensions"]  # type: ignore[assignment]
             extensions[EXTENSION] = self
 
@@ -93,6 +97,11 @@ class FeedProtocol(WebSocketsSansIOProtocol):
             self.read_paused = False
             self.transport.resume_reading()
         self.close_timer = self.loop.call_later(CLOSE_WITHIN_S, self.transport.abort)
+
+    def keepalive_timeout(self) -> None:
+        """A peer that answers no ping is not waited for: closing alone would wait until it takes what lies there."""
+        super().keepalive_timeout()
+        self.loop.call_later(CLOSE_WITHIN_S, self.transport.abort)
 
 
 def pipe_of(scope: Scope) -> Pipe:

@@ -17,7 +17,7 @@ ALLOWANCES = "tools/oversize.json"
 
 def source_files(root: Path) -> Iterator[Path]:
     """Yield every Python file of the repository."""
-    yield from (root / name for name in ("main.py", "moondev") if (root / name).exists())
+    yield from (root / name for name in ("main.py", "wiring.py", "moondev") if (root / name).exists())
     for room in ROOMS:
         yield from sorted((root / room).rglob("*.py"))
 

@@ -17,6 +17,7 @@ ENDS: Final[dict[str, tuple[str, ...]]] = {
     "failback": ("failover",),
     "reviewed": ("break_glass", "review_due"),
     "incident_over": ("incident",),
+    "signer_back": ("signer_lost",),
 }
 """A kind of news, and the kinds of alerts with labels that agree which are over by it."""
 
@@ -65,6 +66,9 @@ _WORDS: Final = {
     "unreadable": "A chat message was unreadable",
     "unreachable": "Somebody cannot be reached",
     "dead_man": "Dead-man's switch fired",
+    "signer_lost": "No signatures: the signer is gone",
+    "signer_refused": "The signer has refused a request",
+    "key_expires": "A key expires",
 }
 
 

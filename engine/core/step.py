@@ -14,6 +14,7 @@ from domain.account import venue_of
 from domain.breakers import BreachSource, Measured
 from domain.facts import Severity, TradingState
 from domain.files import SettingsFileRead, StrategyFileBroken
+from domain.keys import KeyExpires, SignerNews
 from domain.security import CodeMissed, PressRefused, SecurityBreach
 from domain.venue import BudgetLeft
 from engine.core import (
@@ -27,6 +28,7 @@ from engine.core import (
     glass,
     incident,
     inflight,
+    keys,
     markets,
     operate,
     orders,
@@ -314,4 +316,6 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     CodeMissed: people.on_code_missed,
     e.Decided: on_decided,
     SettingsFileRead: config.on_file_read,
+    SignerNews: keys.on_signer_news,
+    KeyExpires: keys.on_key_expires,
 }

@@ -53,6 +53,10 @@ class Venues(Protocol):
         """By name."""
         ...
 
+    def unlock(self) -> None:
+        """Have the keys ready, asking a person at the terminal if need be. Raises `ConfigError`."""
+        ...
+
     def open_venue(
         self, name: str, instruments: Sequence[Instrument], since_ns: Mapping[AccountId, int], clock: Clock
     ) -> Venue:
@@ -75,7 +79,7 @@ class Ward(NamedTuple):
 
 
 def patients(venues: Venues, guarded: Guarded) -> list[Patient]:
-    """The venues at which the engine has accounts in force."""
+    """The venues at which the engine has accounts in force. Raises `ConfigError` without keys."""
     found, clock = [], WallClock()
     for name, setup in venues.setups.items():
         since = {account.id: 0 for account in setup.accounts if account.id in guarded.accounts}
@@ -88,6 +92,8 @@ def patients(venues: Venues, guarded: Guarded) -> list[Patient]:
                 open_feed=partial(venues.open_feed, name, guarded.instruments, clock),
             )
             found.append(patient)
+    if found:
+        venues.unlock()  # before the time for an attempt begins: a person may have to type
     return found
 
 

@@ -108,7 +108,7 @@ class HyperliquidVenue:
             self._emit,
             lambda _account: self._look.set(),
         )
-        self._watch = AccountWatch(config, clock, signer, self.limits, folder)
+        self._watch = AccountWatch(config, clock, signer, self.limits, folder, self._emit)
         self._look = asyncio.Event()
         self._readers: dict[AccountId, AccountReader] = {}
         self._by_address: dict[str, AccountReader] = {}

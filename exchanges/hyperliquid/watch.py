@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from domain.errors import ConfigError, VenueError
 from domain.instrument import AccountId
+from domain.keys import KeyExpires
 from domain.ports import Clock, Signer, SignRequest
 from domain.views import KeyView
 from exchanges.hyperliquid import actions
@@ -29,14 +31,23 @@ class AccountWatch:
     """Checks accounts. `folder` is where the nonces of their keys are kept; None = nowhere."""
 
     def __init__(
-        self, config: HyperliquidConfig, clock: Clock, signer: Signer, limits: Limits, folder: Path | None
+        self,
+        config: HyperliquidConfig,
+        clock: Clock,
+        signer: Signer,
+        limits: Limits,
+        folder: Path | None,
+        emit: Callable[[KeyExpires], None],
     ) -> None:
         self._config = config
         self._clock = clock
         self._signer = signer
         self._limits = limits
         self._folder = folder
+        self._emit = emit
         self._agents: dict[AccountId, str] = {}
+        self._told: dict[AccountId, int] = {}
+        """The day on which it was last said that a key expires."""
         self._nonces: dict[str, Nonces] = {}
         self.keys: dict[AccountId, KeyView] = {}
         self.clock_off_ms: int | None = None
@@ -107,10 +118,20 @@ class AccountWatch:
                 f"the API wallet {agent} of {account.id} has expired at Hyperliquid: approve a new one and use its key"
             )
         if left_s < EXPIRES_SOON_S:
-            text = f"the key of {account.id} expires in {left_s / DAY_S:.1f} days: approve a new API wallet"
-            if account.id not in self.warnings:
-                log.warning("Hyperliquid: %s", text)
+            text = (
+                f"the key of {account.id} expires in {left_s / DAY_S:.1f} days: approve a new API wallet "
+                f"(`moondev vault rotate-key {account.key}`)"
+            )
             self.warnings[account.id] = text
+            self._say(KeyExpires(account=account.id, until_ns=until_ms * MS, text=f"{text[:1].upper()}{text[1:]}."))
+
+    def _say(self, news: KeyExpires) -> None:
+        """Once a day."""
+        today = self._clock.now_ns() // (DAY_S * 1_000_000_000)
+        if self._told.get(news.account) != today:
+            self._told[news.account] = today
+            log.warning("Hyperliquid: %s", news.text)
+            self._emit(news)
 
     async def look_again(self, reader: AccountReader) -> None:
         """As `look`, and at the clock, while trading: what fails is said and tried again later."""

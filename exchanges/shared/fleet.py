@@ -10,7 +10,7 @@ import logging
 import tempfile
 from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct, convert
 from msgspec.structs import replace
@@ -43,23 +43,43 @@ class Listed(Struct, frozen=True):
         return self.problems
 
 
+class Keys(Protocol):
+    """Where secrets and signatures come from; either may be opened when it is first asked for (`ConfigError`)."""
+
+    @property
+    def secrets(self) -> Secrets:
+        """By name."""
+        ...
+
+    @property
+    def signers(self) -> Mapping[str, Signer] | None:
+        """The vault's, by venue. None: there is no vault, and `secrets` has plain keys, never good for mainnet."""
+        ...
+
+
+class PlainKeys(NamedTuple):
+    """Keys in plain text among the secrets."""
+
+    secrets: Secrets
+    signers: Mapping[str, Signer] | None = None
+
+
 class Fleet:
     """The venues of `setups`; each keeps in `folder` what it must.
 
-    `signers` are the vault's, by venue; None: there is no vault, and `secrets` has the keys in plain text, which never
-    sign for mainnet. The API keys of the accounts in `setups` are names too; `secrets` has their values, which are put
-    there when a venue is opened.
+    The API keys of the accounts in `setups` are names of secrets; their values are put there when a venue is opened.
 
     Raises `ConfigError` for a venue that is not built.
     """
 
-    def __init__(
-        self, setups: Sequence[VenueSetup], secrets: Secrets, folder: Path, signers: Mapping[str, Signer] | None = None
-    ) -> None:
+    def __init__(self, setups: Sequence[VenueSetup], keys: Keys, folder: Path) -> None:
         self.setups = {setup.venue: replace(setup, folder=folder / setup.venue.lower()) for setup in setups}
         self._modules: dict[str, VenueModule] = {name: venue_module(name) for name in self.setups}
-        self._secrets = secrets
-        self._signers = signers
+        self._keys = keys
+
+    def unlock(self) -> None:
+        """Have the keys ready. Raises `ConfigError`."""
+        _ = self._keys.signers
 
     async def read(self) -> Listed:
         """Ask every venue for its contracts, at the same time."""
@@ -130,9 +150,10 @@ class Fleet:
 
     def _signer(self, setup: VenueSetup) -> Signer:
         """The vault's, where there is one. Raises `ConfigError`."""
-        if self._signers is None:
-            return self._modules[setup.venue].open_signer(setup, self._secrets)
-        signer = self._signers.get(setup.venue)
+        signers = self._keys.signers
+        if signers is None:
+            return self._modules[setup.venue].open_signer(setup, self._keys.secrets)
+        signer = signers.get(setup.venue)
         if signer is None:
             raise ConfigError(
                 f"the signer has no keys for {setup.venue}: it reads the settings when it starts. End it and start it "
@@ -141,9 +162,8 @@ class Fleet:
         return signer
 
     def _with_keys(self, setup: VenueSetup) -> VenueSetup:
-        """API keys by value. Raises `ConfigError` for one that is not in the secrets file."""
-        get = self._secrets.get
-        accounts = [replace(a, api_key=get(a.api_key)) if a.api_key else a for a in setup.accounts]
+        """API keys by value. Raises `ConfigError` for one that is not there."""
+        accounts = [replace(a, api_key=self._keys.secrets.get(a.api_key)) if a.api_key else a for a in setup.accounts]
         return replace(setup, accounts=tuple(accounts))
 
     def open_feed(self, name: str, instruments: Sequence[Instrument], clock: Clock) -> MarketFeed:

@@ -44,12 +44,15 @@ class Failed(MoonDevError):
 class LinkSource:
     """The engine of a data folder, from another process; `keep` it connected beside the server."""
 
-    def __init__(self, data: Path, *, build: str = "", managed: bool = False, address: str = "") -> None:
-        """`managed`: `run` has started this process; `address` is where it serves."""
+    def __init__(self, data: Path, *, build: str = "", managed: bool = False) -> None:
+        """`managed`: `run` has started this process."""
         self.path = data / wire.SOCKET
         self.told_to_stop = asyncio.Event()
         """The engine that started this process was stopped."""
-        self._hello = wire.Hello(version=wire.VERSION, build=build, managed=managed, address=address)
+        self.address = ""
+        """Where this process serves, for the links that the engine makes."""
+        self._build = build
+        self._managed = managed
         self._team = wire.Team(persons=[], codes_needed=True)
         self._why = "the engine has not answered yet"
         self._writer: asyncio.StreamWriter | None = None
@@ -87,7 +90,8 @@ class LinkSource:
         async with asyncio.timeout(CONNECT_S):
             reader, writer = await asyncio.open_unix_connection(self.path)
         try:
-            writer.write(wire.framed(self._hello))
+            hello = wire.Hello(version=wire.VERSION, build=self._build, managed=self._managed, address=self.address)
+            writer.write(wire.framed(hello))
             async with asyncio.timeout(CONNECT_S):
                 first = await wire.read(reader, wire.said, wire.MOST_TOLD_BYTES)
             if isinstance(first, wire.Leave):
@@ -132,7 +136,7 @@ class LinkSource:
     def _leave(self, message: wire.Leave) -> None:
         log.info("the engine has said goodbye", text=message.text)
         self._lose(message.text)
-        if message.stop and self._hello.managed:
+        if message.stop and self._managed:
             self.told_to_stop.set()
 
     def _lose(self, why: str) -> None:

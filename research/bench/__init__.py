@@ -5,5 +5,6 @@ core        events, gate, fifty strategies   l2          order-book replay with 
 live        tick to venue, burst             sockets     frame read to order written
 journal     records, latency, bytes a day    feeds       frames decoded, conflation
 peers       other engines' figures           run         `moondev bench`
+vault       unlocking the keys, writing one
 table       figures and targets on docs/benchmarks.md
 """

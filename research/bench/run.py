@@ -20,12 +20,14 @@ from research.bench import (
     chat,
     core,
     feeds,
+    gateway_feed,
     journal,
     l2,
     live,
     market,
     risk,
     sockets,
+    vault,
     venue_engine,
     venue_messages,
     venue_orders,
@@ -78,6 +80,8 @@ CASES: dict[str, tuple[Sizes, Callable[[int, Path], list[Row]]]] = {
     "orders": ((4_000, 40), lambda count, _: venue_orders.run(count)),
     "whole": ((1_000_000, 400), lambda count, _: venue_engine.run(count)),
     "chat": ((40, 2), lambda count, _: chat.run(count)),
+    "gateway": ((gateway_feed.FULL_CLIENTS, 40), lambda count, _: gateway_feed.run(count)),
+    "vault": ((9, 1), lambda count, _: vault.run(count)),
     "journal": ((200_000, 1_000), lambda count, _: journal.run(count, max(5, count // 500))),
 }
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-import main
+import wiring
 from domain.ports import MAIN_STREAM, MARKET_STREAM
 from domain.setup import VaultFound
 from domain.views import KeyView, VenuesFound
@@ -315,7 +315,7 @@ persons: [{{id: ann, role: admin}}, {{id: bob, role: risk}}, {{id: cem, role: ri
 
     def venues(text: str) -> tuple[str, str]:
         file.write_text(text)
-        report = examine(file, data, ask_venues=main.ask_venues)
+        report = examine(file, data, ask_venues=wiring.ask_venues)
         check = next(check for check in report.checks if check.name == "venues")
         return check.status, check.detail
 

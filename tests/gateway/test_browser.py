@@ -2,10 +2,14 @@
 
 import asyncio
 import contextlib
+import itertools
+import json
 import os
+import random
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +22,7 @@ from playwright.async_api import (
     Page,
     StorageState,
     ViewportSize,
+    WebSocketRoute,
     async_playwright,
     expect,
 )
@@ -298,6 +303,63 @@ async def test_a_lost_connection_is_said_figures_are_dimmed_and_it_recovers(brow
         await asyncio.wait_for(task, 20)
 
 
+async def test_a_gap_in_the_feed_is_noticed_and_begun_anew(visit: Visit):
+    begun: list[str] = []
+    numbered = itertools.count()
+
+    def leaky(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+
+        def from_page(message: str | bytes) -> None:
+            begun.append(json.loads(message)["type"])
+            server.send(message)
+
+        def from_server(message: str | bytes) -> None:
+            if '"type":"snapshot"' in str(message) or next(numbered) != 2:  # the third one is lost
+                route.send(message)
+
+        route.on_message(from_page)
+        server.on_message(from_server)
+
+    page = await visit.page()
+    await page.route_web_socket("**/ws/feed", leaky)
+    await page.goto(visit.running.url)
+    async with asyncio.timeout(30):
+        while len(begun) < 2:
+            visit.running.engine.play(1)
+            await page.wait_for_timeout(100)
+    assert begun[:2] == ["start", "start"]
+    await expect(page.locator(".fresh")).to_contain_text("live")
+
+
+async def test_amounts_are_rounded_as_python_rounds_them_and_never_pass_through_a_double(visit: Visit):
+    page = await visit.open()
+    numbers = random.Random(7)
+    texts = [f"{numbers.choice(('', '-'))}{numbers.getrandbits(90)}E-{numbers.randrange(30)}" for _ in range(200)]
+    texts += ["0", "-0.005", "0.005", "0.015", "1E+3", "0E-8", "123456789012345678901234567890.125", "-1.5", "2.5"]
+    told = await page.evaluate(
+        """async (texts) => {
+            const {add, cmp, fixed, mul, sub} = await import("/static/lib/decimal.js");
+            const {money, percent} = await import("/static/lib/format.js");
+            return texts.map((a, i) => {
+                const b = texts[(i + 1) % texts.length];
+                return [fixed(a, 2), add(a, b), sub(a, b), mul(a, b), cmp(a, b), money(a, {sign: true}), percent(a)];
+            });
+        }""",
+        texts,
+    )
+    with localcontext() as context:
+        context.prec = 200
+        for i, (rounded, added, less, times, order, shown, share) in enumerate(told):
+            a, b = Decimal(texts[i]), Decimal(texts[(i + 1) % len(texts)])
+            cents = a.quantize(Decimal("0.01"))
+            assert [Decimal(one) for one in (rounded, added, less, times)] == [cents, a + b, a - b, a * b]
+            assert order == (a > b) - (a < b)
+            assert shown.replace("\N{MINUS SIGN}", "-") == (f"{cents:+,.2f}" if cents else "0.00")
+            hundredths = (a * 100).quantize(Decimal("0.01"))
+            assert Decimal(share.replace("\N{MINUS SIGN}", "-").replace(",", "")[:-2]) == hundredths
+
+
 async def test_a_phone_has_halt_and_the_pages_within_a_thumbs_reach(visit: Visit):
     page = await visit.open()
     await page.set_viewport_size(PHONE)
@@ -347,7 +409,7 @@ async def test_a_page_of_another_origin_cannot_use_the_session(visit: Visit):
         """async (url) => {
             const body = '{"line": "/halt"}';
             const simple = {method: "POST", mode: "no-cors", credentials: "include", body};
-            await fetch(url + "/api/v1/command", simple).catch(() => "refused");
+            await fetch(url + "/api/v1/line", simple).catch(() => "refused");
             const socket = await new Promise((done) => {
                 const made = new WebSocket(url.replace("http", "ws") + "/ws/feed");
                 made.onopen = () => done("open"); made.onerror = () => done("refused");

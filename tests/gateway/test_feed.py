@@ -1,9 +1,12 @@
 """The live feed over a real socket: a snapshot, facts without a gap, in decimals; and clients that misbehave."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
+import socket as socket_module
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -17,6 +20,7 @@ from domain.facts import CommandDone
 from gateway import feed, hub, pipe
 from gateway.news import PUSHED
 from tests.gateway.conftest import Running
+from tests.gateway.stage import fact
 
 TINA = Actor(person="tina", door=Door.DASHBOARD)
 Socket = aiohttp.ClientWebSocketResponse
@@ -179,17 +183,31 @@ def test_no_text_does_more_than_be_understood_or_not(text: str):
     assert isinstance(said, feed.Start | feed.Resume | feed.Watch | feed.Unwatch | feed.Ping)
 
 
+@contextlib.asynccontextmanager
+async def deaf_socket() -> AsyncIterator[socket_module.socket]:
+    made = socket_module.socket()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def greeting(running: Running, client: httpx.AsyncClient) -> bytes:
+    """The first bytes of a WebSocket client."""
+    cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+    host = running.url.removeprefix("http://")
+    return (
+        f"GET /ws/feed HTTP/1.1\r\nHost: {host}\r\nOrigin: {running.url}\r\nCookie: {cookie}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    ).encode()
+
+
 async def test_garbage_on_the_wire_ends_its_own_connection_and_no_other(
     running: Running, tina: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(pipe, "CLOSE_WITHIN_S", 0.1)
     chance = random.Random(6)
-    cookie = "; ".join(f"{name}={value}" for name, value in tina.cookies.items())
-    host = running.url.removeprefix("http://")
-    hello = (
-        f"GET /ws/feed HTTP/1.1\r\nHost: {host}\r\nOrigin: {running.url}\r\nCookie: {cookie}\r\nUpgrade: websocket\r\n"
-        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    ).encode()
+    hello = greeting(running, tina)
 
     async def throw(garbage: bytes) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", running.server.port)
@@ -212,6 +230,29 @@ async def test_garbage_on_the_wire_ends_its_own_connection_and_no_other(
             count = len(published._unread) - 1
         received, _ = await facts(socket, count)
         assert "trading_state" in [frame["name"] for frame in received]
+
+
+async def test_a_client_that_stops_reading_is_cut_off_and_the_others_hear_everything(
+    running: Running, tina: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pipe, "CLOSE_WITHIN_S", 0.05)
+    monkeypatch.setattr(hub, "SLOW_S", 0.2)
+    monkeypatch.setattr(hub, "HIGH_WATER_BYTES", 4_096)
+    loop = asyncio.get_running_loop()
+    async with aiohttp.ClientSession() as http, connect(running, tina, http) as socket, deaf_socket() as deaf:
+        deaf.setsockopt(socket_module.SOL_SOCKET, socket_module.SO_RCVBUF, 4_096)
+        deaf.setblocking(False)
+        await loop.sock_connect(deaf, ("127.0.0.1", running.server.port))
+        await loop.sock_sendall(deaf, greeting(running, tina))
+        assert b"101" in await loop.sock_recv(deaf, 100)
+        await loop.sock_sendall(deaf, b"\x81\x90\0\0\0\0" + b'{"type":"start"}')
+        first = await begin(socket)
+        numbers: list[int] = []
+        async with asyncio.timeout(20):
+            while running.hub.clients == 2:
+                running.hub._take(fact(len(numbers), size=50_000))
+                numbers.append((await hear(socket))["n"])
+        assert numbers == list(range(first["n"] + 1, first["n"] + 1 + len(numbers)))
 
 
 async def test_a_client_that_leaves_is_forgotten(running: Running, tina: httpx.AsyncClient):

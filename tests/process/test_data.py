@@ -150,7 +150,7 @@ async def test_a_recording_ends_with_a_signal_and_says_what_it_has(tmp_path):
 RECORD = """
 import asyncio, sys
 from pathlib import Path
-import main
+import wiring
 from engine.config import load_config
 from engine.clock import WallClock
 from engine.data.store.listen import listen
@@ -161,8 +161,8 @@ from engine.data.store.store import MarketStore
 folder = Path(sys.argv[1])
 config = load_config(folder / "local.yaml", "paper")
 asyncio.run(listen(
-    MarketStore(folder / "market"), main.venue_history("hyperliquid", config),
-    lambda known: main.venue_feed(config, known), ["BTC"], [Kind.TRADES], WallClock(), flush_s=0.1,
+    MarketStore(folder / "market"), wiring.venue_history("hyperliquid", config),
+    lambda known: wiring.venue_feed(config, known), ["BTC"], [Kind.TRADES], WallClock(), flush_s=0.1,
 ))
 """
 """A recording that is stored ten times a second instead of twice a minute."""

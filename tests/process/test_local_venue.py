@@ -49,7 +49,7 @@ def fills_in_the_journal(program: Program) -> dict[str, Filled]:
     return found
 
 
-def ordered(program: LocalProgram, line: str) -> str:
+def ordered(program: Program, line: str) -> str:
     """An order, and the answer to the yes that it asks for."""
     asked = re.search(r"/confirm C[0-9]+", program.ask(line))
     assert asked is not None

@@ -46,8 +46,9 @@ class SignerClient:
         self.timeout_s = timeout_s
         self.register: Callable[[str], None] = lambda _value: None
         self.signers: Mapping[str, Signer] = {}
-        self.spawned_pid = 0
-        """The process of a signer that a service has started, by its own word at the last handshake."""
+        self.pid = 0
+        self.is_spawned = False
+        """The signer's process at the last handshake, and whether a service has started it, by its own word."""
         self._data = data
         self._uid = os.geteuid() if uid is None else uid
         self._values: dict[str, str] = {}
@@ -71,7 +72,7 @@ class SignerClient:
                 if isinstance(answer, wire.Value):
                     values[name] = answer.value
         self._names, self._values = list(welcome.secrets), values
-        self.spawned_pid = welcome.pid if welcome.is_spawned else 0
+        self.pid, self.is_spawned = welcome.pid, welcome.is_spawned
         self.signers = {venue: RemoteSigner(self, venue) for venue in welcome.venues}
         for value in values.values():
             self.register(value)

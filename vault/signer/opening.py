@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from msgspec import convert
 
+from domain.errors import MoonDevError
 from domain.ports import Secrets, Signer
 from vault.config import VaultConfig
 from vault.secrets import FileSecrets
@@ -51,6 +52,41 @@ class Opened:
         self.signers = signers
         self.process = process
         self.close = close
+
+
+class Late:
+    """Keys that are opened when first asked for: whoever acts perhaps never asks nobody for a passphrase before.
+
+    What went wrong once is not tried again.
+    """
+
+    def __init__(self, opener: Callable[[], Opened]) -> None:
+        self._opener = opener
+        self._opened: Opened | None = None
+        self._error: MoonDevError | None = None
+
+    @property
+    def secrets(self) -> Secrets:
+        """By name. Raises `ConfigError`."""
+        return self.opened.secrets
+
+    @property
+    def signers(self) -> Mapping[str, Signer] | None:
+        """The vault's, by venue; None without a vault. Raises `ConfigError`."""
+        return self.opened.signers
+
+    @property
+    def opened(self) -> Opened:
+        """Everything."""
+        if self._error is not None:
+            raise self._error
+        if self._opened is None:
+            try:
+                self._opened = self._opener()
+            except MoonDevError as error:
+                self._error = error
+                raise
+        return self._opened
 
 
 def open_keys(data: Path, part: Part, program: Sequence[str], *, is_live: bool, idle_s: float = IDLE_S) -> Opened:

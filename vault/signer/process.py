@@ -16,6 +16,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from domain.errors import ConfigError, VenueError
 from vault.signer.client import SignerClient, SignerGone
@@ -32,6 +33,9 @@ UNATTENDED_WITHIN_S = 60.0
 STOP_WITHIN_S = 5.0
 
 
+Saw = Literal["lost", "back", "refused"]
+
+
 class Sealed(ConfigError):
     """The vault stays closed: nobody here hands out its passphrase."""
 
@@ -42,6 +46,15 @@ def sealed_words(data: Path) -> str:
         f"the vault {data / 'vault'} is sealed, so nothing is traded: no passphrase is to be had here. At a terminal "
         f"of this machine: ./moondev signer --data {shlex.quote(str(data.absolute()))}"
     )
+
+
+def is_open(data: Path) -> bool:
+    """Whether a signer serves the data folder."""
+    try:
+        SignerClient(data).connect()
+    except SignerGone:
+        return False
+    return True
 
 
 class SignerProcess:
@@ -82,11 +95,8 @@ class SignerProcess:
             + (f" (exit code {code}); its own words are above" if code is not None else " in time")
         )
 
-    async def keep(self, tell: Callable[[bool, str], None]) -> None:
-        """Look after the signer until cancelled: start it again alone where nobody has to type, and say what is.
-
-        `tell(is there, words)` is called when it is lost, when it is back, and for what it has refused.
-        """
+    async def keep(self, tell: Callable[[Saw, str], None]) -> None:
+        """Look after the signer until cancelled: start it again alone where nobody has to type, and say what is."""
         refused = strangers = 0
         was_there = True
         while True:
@@ -96,15 +106,15 @@ class SignerProcess:
             except (VenueError, ConfigError) as error:
                 if was_there:
                     log.critical("%s", error)
-                    tell(False, str(error))
+                    tell("lost", str(error)[:1].upper() + str(error)[1:] + ".")
                 was_there = False
                 await self._again()
                 continue
             if not was_there:
-                tell(True, "The signer answers again.")
+                tell("back", "The signer answers again.")
                 was_there, refused, strangers = True, report.refused, report.strangers
             if report.refused > refused or report.strangers > strangers:
-                tell(True, f"The signer has refused something: {report.last}.")
+                tell("refused", f"{report.last[:1].upper()}{report.last[1:]}.")
             refused, strangers = report.refused, report.strangers
 
     async def _again(self) -> None:
@@ -120,9 +130,9 @@ class SignerProcess:
         """End the signer, if it was started here or by an earlier run of the service."""
         child, self._child = self._child, None
         if child is None:
-            if self.client.spawned_pid:
+            if self.client.is_spawned:
                 with contextlib.suppress(OSError):
-                    os.kill(self.client.spawned_pid, signal.SIGTERM)
+                    os.kill(self.client.pid, signal.SIGTERM)
             return
         child.terminate()
         try:

@@ -3,7 +3,7 @@
 // A page is a file `pages/NAME.js` that exports {id, title, icon, Page}, and one line in PAGES. `#/id/rest` shows it:
 // <${Page} rest="BTC-USDC-PERP.PAPER" go=${(path) => ...} />. Icons are in lib/icons.js, parts in lib/ui.js.
 
-import { html, render, useEffect, useErrorBoundary, useState } from "./vendor/preact-htm.js";
+import { html, render, useEffect, useErrorBoundary, useRef, useState } from "./vendor/preact-htm.js";
 import { ActHost, loadPerson } from "./lib/act.js";
 import { Shell } from "./lib/shell.js";
 import { feed } from "./lib/store.js";
@@ -59,9 +59,12 @@ function Guarded({ page, rest }) {
 function App() {
   const [id, rest] = useRoute();
   const page = PAGES.find((one) => one.id === id) ?? PAGES[0];
+  const shown = useRef(page);
   useEffect(() => {
-    document.title = `${page.title} · MoonDev`;
+    if (shown.current === page) return;
+    shown.current = page;
     scrollTo(0, 0);
+    document.querySelector("main h1")?.focus({ preventScroll: true }); // so that a screen reader says where it is
   }, [page]);
   return html`<${Shell} pages=${PAGES} at=${page}><${Guarded} key=${page.id} page=${page} rest=${rest} /><//><${ActHost} /><${Toasts} />`;
 }

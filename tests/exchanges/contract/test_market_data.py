@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import main
+import wiring
 from domain.errors import ConfigError
 from domain.instrument import Instrument
 from domain.market import Feed, Trade
@@ -73,7 +74,7 @@ def request(name: str, kind: Kind, start_ns: int, end_ns: int) -> Request:
 async def record(store: MarketStore, config: Config, instrument: Instrument) -> None:
     """From the live feed, until there is something of each kind."""
     recorder = Recorder(store, [instrument], RECORDED, "feed", WallClock())
-    feed = main.venue_feed(config, [instrument])
+    feed = wiring.venue_feed(config, [instrument])
     await feed.start(recorder.put, recorder.feeds())
     async with asyncio.timeout(30):
         while not all(recorder.rows.values()):
@@ -89,7 +90,7 @@ async def collect(venue: str, store: MarketStore) -> Instrument:
         start_ns, charged_ns = end_ns - MINUTES * MINUTE_NS, end_ns - HOUR_NS  # rates of the last minutes are not asked
 
         async def fetch(kind: Kind, from_ns: int, until_ns: int) -> list[str]:
-            source = main.venue_history(venue.lower(), config)
+            source = wiring.venue_history(venue.lower(), config)
             return await download(store, source, request(instrument.base, kind, from_ns, until_ns), ())
 
         half_ns = start_ns + MINUTES // 2 * MINUTE_NS

@@ -4,7 +4,7 @@ import pytest
 
 from domain.errors import ConfigError
 from exchanges.hyperliquid.open import read_instruments
-from exchanges.shared.fleet import Fleet, Listed
+from exchanges.shared.fleet import Fleet, Listed, PlainKeys
 from exchanges.shared.setup import VenueAccount, VenueSetup
 from tests.exchanges.desk import Desk, WallClock
 from tests.exchanges.hyperliquid.exchange_room import AGENT_KEY, MASTER
@@ -32,7 +32,7 @@ def setup_of(server: ExchangeServer, *instruments: str, **more) -> VenueSetup:
 async def test_contracts_are_read_with_the_accounts_own_fees(tmp_path):
     async with ExchangeServer() as server:
         server.public.fees = ("0.0009", "0.0007")
-        listed = await Fleet([setup_of(server, BTC)], Keys(), tmp_path).read()
+        listed = await Fleet([setup_of(server, BTC)], PlainKeys(Keys()), tmp_path).read()
         [instrument] = listed.instruments
         assert not listed.problems
         assert (str(instrument.taker_fee), str(instrument.maker_fee)) == ("0.0009", "0.0007")
@@ -49,7 +49,7 @@ async def test_contracts_are_read_with_the_accounts_own_fees(tmp_path):
 async def test_what_is_wrong_with_a_venue_is_said_and_not_raised(tmp_path, instrument, key, said):
     async with ExchangeServer() as server:
         account = VenueAccount(id="HYPERLIQUID:main", address=MASTER, key=key)
-        listed = await Fleet([setup_of(server, instrument, accounts=(account,))], Keys(), tmp_path).read()
+        listed = await Fleet([setup_of(server, instrument, accounts=(account,))], PlainKeys(Keys()), tmp_path).read()
         assert not listed.instruments
         [problem] = listed.problems
         assert "HYPERLIQUID (local)" in problem
@@ -58,7 +58,7 @@ async def test_what_is_wrong_with_a_venue_is_said_and_not_raised(tmp_path, instr
 
 async def test_a_venue_is_opened_for_the_accounts_in_force(tmp_path):
     async with ExchangeServer() as server:
-        fleet = Fleet([setup_of(server, BTC)], Keys(), tmp_path)
+        fleet = Fleet([setup_of(server, BTC)], PlainKeys(Keys()), tmp_path)
         instruments = (await fleet.read()).instruments
         venue = fleet.open_venue("HYPERLIQUID", instruments, {ACCOUNT.id: 0}, WallClock())
         desk = Desk(venue, ACCOUNT.id, instruments[0])
@@ -74,7 +74,7 @@ async def test_a_missing_api_key_is_one_venues_affair(tmp_path):
     async with ExchangeServer() as server:
         bybit = VenueAccount(id="BYBIT:main", api_key="bybit_api_key", key="agent")
         there = VenueSetup(venue="BYBIT", instruments=("BTC-USDT-PERP.BYBIT",), accounts=(bybit,))
-        listed = await Fleet([setup_of(server, BTC), there], Keys(), tmp_path).read()
+        listed = await Fleet([setup_of(server, BTC), there], PlainKeys(Keys()), tmp_path).read()
         assert [instrument.id for instrument in listed.instruments] == [BTC]
         assert listed.problems == ("BYBIT (testnet): the secret 'bybit_api_key' is missing",)
 
@@ -86,7 +86,7 @@ async def test_an_error_of_ours_in_one_venue_keeps_no_other_from_being_read(tmp_
     monkeypatch.setattr("exchanges.bybit.open.read_instruments", broken)
     async with ExchangeServer() as server:
         there = VenueSetup(venue="BYBIT", instruments=("BTC-USDT-PERP.BYBIT",))
-        listed = await Fleet([there, setup_of(server, BTC)], Keys(), tmp_path).read()
+        listed = await Fleet([there, setup_of(server, BTC)], PlainKeys(Keys()), tmp_path).read()
         assert [instrument.id for instrument in listed.instruments] == [BTC]
         assert "BYBIT (testnet): an error of ours: KeyError" in listed.problems[0]
 

@@ -10,7 +10,7 @@ from exchanges.dydx import chain
 from exchanges.dydx.config import MAINNET as DYDX_MAINNET
 from exchanges.dydx.config import TESTNET as DYDX_TESTNET
 from exchanges.hyperliquid.signing import l1_payload
-from exchanges.shared.fleet import Fleet, open_signers
+from exchanges.shared.fleet import Fleet, PlainKeys, open_signers
 from exchanges.shared.setup import VENUES, VenueAccount, VenueSetup, venue_module
 from tests.exchanges.desk import WallClock
 from tests.exchanges.hyperliquid.exchange_room import MASTER
@@ -86,11 +86,11 @@ def test_a_venue_on_mainnet_opens_with_the_vaults_signers_alone(tmp_path, venue)
     setup = setup_of(venue, "mainnet")
     account = setup.accounts[0].id
     signers = open_signers([fields_of(venue, "mainnet")], Keys())
-    Fleet([setup], Keys(), tmp_path, signers).open_venue(venue, [], {account: 0}, WallClock())
+    Fleet([setup], PlainKeys(Keys(), signers), tmp_path).open_venue(venue, [], {account: 0}, WallClock())
     with pytest.raises(ConfigError, match="a plain key does not sign for mainnet"):
-        Fleet([setup], Keys(), tmp_path).open_venue(venue, [], {account: 0}, WallClock())
+        Fleet([setup], PlainKeys(Keys()), tmp_path).open_venue(venue, [], {account: 0}, WallClock())
     with pytest.raises(ConfigError, match=f"the signer has no keys for {venue}"):
-        Fleet([setup], Keys(), tmp_path, {}).open_venue(venue, [], {account: 0}, WallClock())
+        Fleet([setup], PlainKeys(Keys(), {}), tmp_path).open_venue(venue, [], {account: 0}, WallClock())
 
 
 def test_a_venue_without_accounts_needs_no_signer():

@@ -54,7 +54,8 @@ async def serving(data: Path, open_source: Callable[[], Source], build: str = ""
 
 @contextlib.asynccontextmanager
 async def linked(data: Path, build: str = "", *, managed: bool = False) -> AsyncIterator[LinkSource]:
-    made = LinkSource(data, build=build, managed=managed, address="http://127.0.0.1:8420")
+    made = LinkSource(data, build=build, managed=managed)
+    made.address = "http://127.0.0.1:8420"
     task = asyncio.create_task(made.keep())
     try:
         yield made

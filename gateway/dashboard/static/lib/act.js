@@ -8,7 +8,7 @@
 // An answer that asks (its `actions`: Confirm, Cancel, Approve, Deny, ...) opens a dialog with what it says and a countdown;
 // pressing sends that action's verb through the same door, and the chat's rules judge it again. A short answer is a toast,
 // a long one a dialog. When no answer came, the dialog says that it is not known, and offers to send the same again: under
-// the same key the service carries it out once.
+// the same key the service carries it out once. Where a one-time code is needed first, the dialog asks for it.
 //
 //   <${ActHost} />          once, in the shell: draws these dialogs
 //   <${Message} of=${answer.message} text=${answer.text} />    the blocks of an answer
@@ -50,21 +50,12 @@ function whoElse() {
   return id && id !== session ? { person: id } : {};
 }
 
-// A server without the routes for verbs has one for lines; it answers in plain text alone.
-async function sent(path, body, line, key) {
-  try {
-    const answer = await post(path, { ...body, ...whoElse() }, { key });
-    return { ...answer, actions: answer.message?.actions ?? [] };
-  } catch (problem) {
-    if (problem.kind !== "missing" && problem.status !== 405) throw problem;
-  }
-  const { text } = await post("/api/v1/command", { line, ...whoElse() }, { key });
-  const id = /\/confirm (C\d+) within/.exec(text)?.[1];
-  const actions = id ? [["Confirm", {}], ["Cancel", { answer: "no" }]].map(([label, more]) => ({ label, verb: "confirm", arguments: { id, ...more }, is_refusal: Boolean(more.answer) })) : [];
-  return { ok: !/refused|not understood/i.test(text), text, message: { blocks: [{ type: "code", text }] }, actions };
+async function sent(path, body, key) {
+  const answer = await post(path, { ...body, ...whoElse() }, { key });
+  return { ...answer, actions: answer.message?.actions ?? [] };
 }
 
-export const say = (line, key = newKey()) => sent("/api/v1/line", { line }, line, key).finally(after);
+export const say = (line, key = newKey()) => sent("/api/v1/line", { line }, key).finally(after);
 
 function after() {
   refreshAll();
@@ -72,12 +63,12 @@ function after() {
 }
 
 export async function act(verb, given = {}, { title = "", quiet = false, brief = false, key = newKey() } = {}) {
-  const line = `/${verb.replace("-", " ")} ${Object.values(given).join(" ")}`.trim();
+  const line = `/${verb.replaceAll("-", " ")}`;
   let answer;
   try {
-    answer = await sent(`/api/v1/verbs/${verb}`, { arguments: given }, line, key);
+    answer = await sent(`/api/v1/verbs/${verb}`, { arguments: given }, key);
   } catch (problem) {
-    const again = problem.kind === "lost" ? () => act(verb, given, { title, quiet, brief, key }) : null;
+    const again = () => act(verb, given, { title, quiet, brief, key });
     if (!quiet) asked.set({ title: title || line, problem, again });
     return null;
   }
@@ -136,15 +127,40 @@ export function ActHost() {
   const question = useCell(asked);
   if (!question) return null;
   const close = () => asked.set(null);
+  if (question.problem?.code === "code_needed") return html`<${Code} of=${question} close=${close} />`;
   return question.problem ? html`<${NotSent} of=${question} close=${close} />` : html`<${Question} key=${question.answer} of=${question} close=${close} />`;
 }
 
+// What an admin does takes a one-time code once in a while; then the same is sent again.
+function Code({ of: { title, again }, close }) {
+  const [code, setCode] = useState("");
+  const [problem, setProblem] = useState("");
+  const ready = /^\d{3}[ -]?\d{3}$/.test(code.trim());
+  const give = async (event) => {
+    event.preventDefault();
+    if (!ready) return;
+    try {
+      await post("/api/v1/step-up", { code: code.trim() });
+      close();
+      again();
+    } catch (refused) {
+      setProblem(refused.detail || refused.title);
+      setCode("");
+    }
+  };
+  const foot = html`<${Button} onPress=${close}>Back<//><${Button} kind="primary" disabled=${!ready} onPress=${give}>Go on<//>`;
+  return html`<${Dialog} title=${title} onClose=${close} foot=${foot}><p>This takes a one-time code of your authenticator.</p>
+    <form onSubmit=${give}><label class="field">Code<input data-first value=${code} onInput=${(event) => setCode(event.target.value)} inputmode="numeric" autocomplete="one-time-code" /></label></form>
+    ${problem && html`<p class="down" role="alert"><${Icon} name="error" /> ${problem}</p>`}<//>`;
+}
+
 function NotSent({ of: { title, problem, again }, close }) {
-  const foot = html`${again && html`<${Button} kind="primary" onPress=${() => { close(); again(); }}>Send the same again<//>`}<${Button} onPress=${close}>Close<//>`;
+  const unknown = problem.kind === "lost" || problem.kind === "failed";
+  const foot = html`${unknown && html`<${Button} kind="primary" onPress=${() => { close(); again(); }}>Send the same again<//>`}<${Button} onPress=${close}>Close<//>`;
   return html`<${Dialog} title=${title} kind="danger" onClose=${close} foot=${foot}>
     <p><${Icon} name="error" /> <b>${problem.title}</b></p>
     ${problem.detail && html`<p>${problem.detail}</p>`}
-    ${again && html`<p>It is <b>not known</b> whether it was carried out. Sending the same again is safe: it is carried out once.
+    ${unknown && html`<p>It is <b>not known</b> whether it was carried out. Sending the same again is safe: it is carried out once.
       To halt from a terminal: <code>./moondev halt</code></p>`}
   <//>`;
 }

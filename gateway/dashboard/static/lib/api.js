@@ -5,7 +5,7 @@
 //   newKey()                                          -> a fresh key; the same key is carried out once
 //   href("/api/v1/audit", {limit: 5})                 -> the address, for a link that downloads
 //
-// Both throw `Problem`: {kind, status, title, detail}. `kind` is
+// Both throw `Problem`: {kind, status, title, detail, code}. `code` is the server's own name for it, `kind` is
 //   "lost"     no answer came: the network or the server is gone. Whether a POST was carried out is not known.
 //   "missing"  there is no such address in this version (404 for a route)
 //   "refused"  403, 409, 422, 429 ...: `detail` says why, in words
@@ -15,8 +15,9 @@
 const TIMEOUT_MS = 15_000;
 
 export class Problem extends Error {
-  constructor(kind, status, title, detail = "") {
+  constructor(kind, status, title, detail = "", code = "") {
     super(detail ? `${title}: ${detail}` : title);
+    this.code = code;
     this.kind = kind;
     this.status = status;
     this.title = title;
@@ -51,7 +52,7 @@ async function decoded(answer) {
 function problem(answer, body) {
   const title = body?.title || body?.error || answer.statusText || `Status ${answer.status}`;
   const kind = answer.status >= 500 ? "failed" : answer.status === 404 ? "missing" : "refused";
-  return new Problem(kind, answer.status, title, body?.detail || "");
+  return new Problem(kind, answer.status, title, body?.detail || "", body?.code || "");
 }
 
 async function send(path, options) {

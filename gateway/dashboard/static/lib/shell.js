@@ -17,6 +17,9 @@ export function Shell({ pages, at, children }) {
   const status = useView("status");
   const connection = useConnection();
   const lost = connection.state === "lost" || connection.state === "away";
+  useEffect(() => {
+    document.title = `${mark(status.data, lost)}${at.title} · MoonDev`;
+  }, [at, lost, status.data?.trading_state, status.data?.pending_requests, status.data?.environment]);
   return html`<div class=${cx("shell", lost && "lost")}>
     <a class="skip" href=${`#/${at.id}`} onClick=${(event) => { event.preventDefault(); document.querySelector("main h1")?.focus(); }}>Skip to the page</a>
     <${Header} status=${status.data} connection=${connection} atMs=${status.atMs} />
@@ -24,6 +27,14 @@ export function Shell({ pages, at, children }) {
     <main id="main"><${Banners} status=${status} connection=${connection} />${children}</main>
     ${!isWall && html`<${Bottom} pages=${pages} at=${at} status=${status.data} />`}
   </div>`;
+}
+
+// What a tab in the background says.
+function mark(status, lost) {
+  const live = status?.environment === "live" ? "LIVE " : "";
+  if (lost) return `${live}? `;
+  if (status && status.trading_state !== "active") return `${live}${status.trading_state.toUpperCase()} · `;
+  return status?.pending_requests ? `${live}(${status.pending_requests}) ` : live;
 }
 
 function Header({ status, connection, atMs }) {

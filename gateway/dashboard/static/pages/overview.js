@@ -116,7 +116,7 @@ function Limits() {
 
 const POSITIONS = [
   { id: "instrument", label: "Instrument", by: (row) => row.instrument, cell: (row) => html`<a href=${`#/market/${row.instrument}`}>${short(row.instrument)}</a>` },
-  { id: "owner", label: "Owner", cell: (row) => html`<span class="dim">${ownerWords(row.owner)}</span>`, phone: false },
+  { id: "owner", label: "Owner", cell: (row) => html`<span class="dim">${ownerWords(row.owner)}</span>`, class: "only-desk" },
   { id: "qty", label: "Quantity", num: true, cell: (row) => html`<${Signed} of=${row.qty} />` },
   { id: "mark", label: "Mark", num: true, cell: (row) => html`<${Num} of=${row.mark_price} />`, class: "only-wide" },
   { id: "notional", label: "Notional", num: true, by: (row) => toNumber(row.notional), desc: true, cell: (row) => html`<${Money} of=${row.notional} />` },
@@ -141,7 +141,7 @@ const FILLS = [
   { id: "time", label: "Time", cell: (row) => html`<${Time} ns=${row.ts_ns} />` },
   { id: "instrument", label: "Instrument", cell: (row) => short(row.instrument) },
   { id: "side", label: "Side", cell: (row) => html`<${Side} of=${row.side} />` },
-  { id: "qty", label: "Qty", num: true, cell: (row) => trimmed(row.qty) },
+  { id: "qty", label: "Qty", num: true, cell: (row) => trimmed(row.qty), class: "only-desk" },
   { id: "price", label: "Price", num: true, cell: (row) => exact(row.price) },
   { id: "realised", label: "Realised", num: true, cell: (row) => html`<${Money} of=${row.realised} sign />`, phone: false },
 ];
