@@ -26,6 +26,7 @@ from engine.config import load_remembered
 from engine.data import cli as data_cli
 from engine.environments import with_environment
 from engine.watchdog import cli as watchdog_cli
+from gateway import cli as gateway_cli
 from research import cli as research_cli
 from vault import cli as vault_cli
 from vault.signer import cli as signer_cli
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from engine.config import Config
     from engine.venues import VenueRouter
     from exchanges.shared.fleet import Fleet, Listed
+    from gateway.access.doors import Doors
     from gateway.server import GatewayServer
     from vault.service import FolderSecrets
     from vault.signer.opening import Opened
@@ -94,7 +96,7 @@ class Service:
         self.chat.room.jobs.program = (*PROGRAM, *backtest_words(data))
         self.console = make_console(self.chat.room)
         self.local = LocalDoor(data, self.console, desk.submit, self._new_link, desk.persons)
-        self._links: Callable[[str], str] | None = None
+        self.doors: Doors | None = None
         desk.doors = self.chat.doors
         self._stopping = asyncio.Event()
         self._why = "stopped"
@@ -185,10 +187,11 @@ class Service:
                 typer.echo("  to ask for the file's: ./moondev apply-settings FILE", err=True)
             if self.keys.process is not None:
                 around.append(asyncio.create_task(self.keys.process.keep(self._hear_signer), name="signer"))
-            if dashboard is not None:
+            if dashboard is not None and self.doors is not None:
                 around.append(asyncio.create_task(dashboard.run(), name="gateway"))
+                around.append(asyncio.create_task(self.doors.run(), name="access"))
             await self.local.start()
-            typer.echo(greeting(runtime, self._new_link(next((p.id for p in runtime.settings.persons), ""))))
+            typer.echo(greeting(runtime, await self._new_link(next((p.id for p in runtime.settings.persons), ""))))
             sys.stdout.flush()
             await self._stopping.wait()
         finally:
@@ -206,30 +209,29 @@ class Service:
     def _hear_signer(self, what: SignerSaw, text: str) -> None:
         self.runtime.loop.put(SignerNews(what=what, text=text))
 
-    def _new_link(self, person: str) -> str:
-        """A login link of the dashboard for a person, or why there is none."""
-        if self._links is None:
+    async def _new_link(self, person: str) -> str:
+        if self.doors is None:
             return "The dashboard is switched off (gateway.enabled)."
-        if self.runtime.desk.person(person) is None and person not in {p.id for p in self.runtime.settings.persons}:
-            return f"There is no person {person!r}."
-        return self._links(person)
+        return await self.doors.new_link(person)
 
     def _open_gateway(self) -> GatewayServer:
         """The dashboard's server, bound to its address."""
         from bot.remote import RemoteRoom
+        from bot.rules import verb_rules
+        from gateway.access.doors import AccessSetup, Doors
         from gateway.app import create_app
-        from gateway.auth import Auth
         from gateway.desk_source import DeskSource
         from gateway.gateway import GatewayConfig
         from gateway.server import GatewayServer
 
-        auth = Auth(self.runtime.data / "sessions.json")
-        self.runtime.lock_down.on_begin = auth.end_all
-        look = GatewayConfig(environment=self.runtime.settings.environment, version=VERSION)
-        source = DeskSource(self.runtime.desk, RemoteRoom(self.chat.room))
-        page = create_app(self.runtime.desk, self.console, look, auth, source, self.runtime.problems)
-        server = GatewayServer(page, self.config.gateway.host, self.config.gateway.port)
-        self._links = lambda person: server.url + auth.new_link(person)
+        runtime, section = self.runtime, self.config.gateway
+        doors = self.doors = Doors(AccessSetup(), runtime.data, self.keys.secrets, runtime.desk)
+        self.chat.room.access, runtime.lock_down.on_begin = doors.accounts, doors.access.lock_down
+        look = GatewayConfig(environment=runtime.settings.environment, version=VERSION)
+        source = DeskSource(runtime.desk, RemoteRoom(self.chat.room))
+        page = create_app(runtime.desk, self.console, look, doors.front(verb_rules()), source, runtime.problems)
+        server = GatewayServer(page, section.host, section.port)
+        doors.listens(section.host, server.port)
         return server
 
 
@@ -339,6 +341,7 @@ def wanted_settings(config: Path, data: Path) -> tuple[ApplySettings, list[str]]
 
 bot_cli.register(app, DEFAULT_DATA, engine_cli.environment_in, halts, wanted_settings)
 vault_cli.register(app, DEFAULT_DATA, engine_cli.vault_fields)
+gateway_cli.register(app, DEFAULT_DATA, bot_cli.new_link)
 start_cli.register(app, DEFAULT_DATA, engine_cli.setup_with(open_secrets))
 
 

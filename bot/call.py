@@ -84,6 +84,8 @@ class Verb(Struct, frozen=True, kw_only=True):
     """Lines as people type them, the plainest first."""
     tidy: Callable[[list[str]], list[str]] = list
     """Makes one word of what people write as several, before the words of a line are given to the arguments."""
+    by_person: bool = False
+    """No program's token may use it: votes, what takes a one-time code, ways in."""
     gate: str = ""
     """What stands between the line and its effect, a key of `GATES`."""
 

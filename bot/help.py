@@ -45,7 +45,9 @@ TOPICS: Final = {
         "alerts", "ack", "report", "schedule", "subscribe", "unsubscribe", "subscriptions",
     ),
     "Records": ("audit", "logs"),
-    "People": ("whoami", "timezone", "link", "unlink", "users", "keys", "help"),
+    "People": (
+        "whoami", "login", "timezone", "link", "unlink", "sessions", "tokens", "users", "keys", "help",
+    ),
 }  # fmt: skip
 """First words of the verbs in the order in which help shows them."""
 

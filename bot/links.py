@@ -183,6 +183,7 @@ VERBS: Final = (
             ),
         ),
         effect=Effect.ADDS,
+        by_person=True,
         examples=("/link telegram",),
     ),
     Verb(
@@ -191,6 +192,7 @@ VERBS: Final = (
         handler=unlink,
         arguments=(Argument(name="channel", help="telegram or discord", choices=CHANNELS),),
         effect=Effect.LOWERS,
+        by_person=True,
         examples=("/unlink discord",),
     ),
 )

@@ -47,7 +47,7 @@ class LocalDoor:
         data_dir: Path,
         console: Console,
         submit: Callable[[Command, Actor], Awaitable[CommandDone]],
-        new_link: Callable[[str], str],
+        new_link: Callable[[str], Awaitable[str]],
         persons: Callable[[], Sequence[PersonView]] = tuple,
     ) -> None:
         """Serve `console`, `submit` for commands and `new_link` (person -> address) at `data_dir`/console.sock.
@@ -129,7 +129,7 @@ class LocalDoor:
                 done = await self._submit(command, actor)
                 return done.ok, done.text
             if "login" in asked:
-                return True, self._new_link(actor.person)
+                return True, await self._new_link(actor.person)
             if "who" in asked:
                 return True, person
             line = str(asked["line"])

@@ -25,6 +25,7 @@ from bot.reports.service import Reports
 from bot.store import OpsStore
 from bot.streams.subscriptions import Subscriptions
 from bot.tickets import Tickets
+from domain.access import AccessDesk
 from domain.facts import RequestStatus
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class ControlRoom:
         self.directory = self.outbox.others = contacts.Directory(desk, config, self.outbox)
         self.people = People(store)
         self.studio = Studio()
+        self.access: AccessDesk | None = None
+        """Links, tokens and sessions of the gateway; None where it is switched off."""
         self.telegram_name = ""
         """Of the Telegram bot, once it has logged in."""
         self.confirms = Confirms(desk, store, self.outbox)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import structs
 
 from bot import (
+    access,
     act,
     breakers,
     confirm,
@@ -40,7 +41,7 @@ from bot.risk import risk
 from bot.rows import ONE_SYMBOL, REASON, RISK, VENUE
 from bot.rows import reads as _reads
 from bot.streams import verbs as streams
-from domain.commands import Actor
+from domain.commands import Actor, Door
 from domain.settings import Person, RoleName
 from domain.verdict import Reason
 
@@ -152,6 +153,7 @@ VERBS: Final = (
     *records.VERBS,
     *users.VERBS,
     *links.VERBS,
+    *access.VERBS,
     *reports.VERBS,
     *streams.VERBS,
     *alerting.VERBS,
@@ -186,6 +188,8 @@ GROUP_HELP: Final = {
     "schedule": "Summaries by themselves: list, set, off",
     "users": "Persons: list, role, link, unlink",
     "keys": "Keys: status",
+    "tokens": "Tokens of programs: list, create, revoke, resume",
+    "sessions": "Browsers that are logged in: list, end",
     "overrides": "Limits that are loosened for a while: list, end",
     "alerts": "Alerts: list, ack, mute, unmute, quiet, route",
 }
@@ -287,6 +291,8 @@ async def _run(
         return _stranger()
     if person.role < verb.role:
         return help_.not_allowed(person, verb.name, verb.role)
+    if actor.door is Door.API and verb.by_person:
+        return refusal(f"{verb.name}: refused", f"{Reason.NEEDS_PERSON.words} ({Reason.NEEDS_PERSON.value}).")
     try:
         arguments = bound()
         age_ns = time.time_ns() - sent_ts_ns if sent_ts_ns else 0

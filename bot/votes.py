@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CODE: Final = re.compile(r"(?<!\S)([0-9]{3})[ -]?([0-9]{3})(?!\S)")
 """Authenticators show it in two halves, and so it is typed."""
-WITH_CODE: Final = frozenset({"approve", "breakglass", "link"})
+WITH_CODE: Final = frozenset({"approve", "breakglass", "link", "tokens", "tokens create", "tokens resume"})
 """Verbs that take a one-time code."""
 DIGEST: Final = re.compile(r"[0-9a-f]{8,64}")
 SHOWN_DIGEST: Final = 8
@@ -246,6 +246,7 @@ VERBS: Final = (
             ),
         ),
         effect=Effect.ADDS,
+        by_person=True,
         examples=("/approve R1",),
     ),
     Verb(
@@ -254,6 +255,7 @@ VERBS: Final = (
         handler=deny,
         arguments=(REQUEST, Argument(name="reason", help="why, for the record", required=False, rest=True)),
         effect=Effect.LOWERS,
+        by_person=True,
         examples=("/deny R1 too much",),
     ),
     reads(
@@ -294,6 +296,7 @@ VERBS: Final = (
             Argument(name="reason", help="your one-time code, and why", rest=True),
         ),
         effect=Effect.LOWERS,
+        by_person=True,
         examples=("/breakglass halt 123456 the maker is odd",),
         gate="CODE",
     ),
@@ -307,6 +310,7 @@ VERBS: Final = (
         ),
         role=RoleName.RISK,
         effect=Effect.LOWERS,
+        by_person=True,
         examples=("/review G1 nothing was wrong",),
     ),
 )

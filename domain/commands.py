@@ -24,6 +24,8 @@ class Door(enum.StrEnum):
     DASHBOARD = "dashboard"
     TERMINAL = "terminal"
     SYSTEM = "system"
+    API = "api"
+    """A program with a token: it acts for a person and is none, so it neither votes nor gives one-time codes."""
 
 
 class Actor(Struct, frozen=True, kw_only=True):
@@ -307,6 +309,16 @@ class RouteAlerts(Struct, frozen=True, kw_only=True, tag="alert_route"):
     persons: tuple[str, ...] = ()
 
 
+class StepUp(Struct, frozen=True, kw_only=True, tag="step_up"):
+    """A person proves with a one-time code that it is they who ask: for a token, or for an admin's verbs in a browser.
+
+    `purpose` says what for, on record. `step` is filled in by the desk, as in `Approve`.
+    """
+
+    purpose: str
+    step: int = 0
+
+
 Command: TypeAlias = (
     Halt
     | Resume
@@ -338,4 +350,7 @@ Command: TypeAlias = (
     | MuteAlerts
     | UnmuteAlerts
     | RouteAlerts
+    | StepUp
 )
+Proven: TypeAlias = Approve | BreakGlass | ChangeSettings | StepUp
+"""What a one-time code proves: the desk fills in its `step`."""

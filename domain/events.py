@@ -21,7 +21,7 @@ from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.keys import KeyExpires, SignerNews
 from domain.market import Bar, Bbo, Book, Feed, FeedStatus, Mark, Trade
 from domain.order import ClientId, Liquidity, OrderKind, OrderStatus
-from domain.security import CodeMissed, PressRefused, SecurityBreach
+from domain.security import AccessNoted, CodeMissed, PressRefused, SecurityBreach
 from domain.settings import Settings
 from domain.venue import BudgetLeft, VenueCaps
 from domain.verdict import Reason
@@ -389,6 +389,7 @@ MainEvent: TypeAlias = (
     EngineStarted | EngineStopped | Tick | ClockStepped | CommandReceived | History | StrategyFault
     | StrategyFileBroken | ContractsRead | FeedStatus | InboxOverflow | DiskLow | VenueOpened | WatchdogActed | Decided
     | VenueEvent | SecurityBreach | PressRefused | CodeMissed | SettingsFileRead | Measured | SignerNews
+    | AccessNoted
 )
 # fmt: on
 Event: TypeAlias = MainEvent | Bar | Bbo | Book | Trade | Mark

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+
 from msgspec import Struct
 
 from domain.breakers import BreachSource
@@ -38,3 +40,35 @@ class CodeMissed(Struct, kw_only=True, tag="code_missed", array_like=True):
     ts_ns: int = 0
     person: str
     source: str
+
+
+class AccessKind(enum.StrEnum):
+    """What became of a way in."""
+
+    LOGIN = "login"
+    LOGIN_FAILED = "login_failed"
+    LOCKED = "locked"
+    """So much failed from one address that it has to wait."""
+    LINK_MADE = "link_made"
+    LOGGED_OUT = "logged_out"
+    STEPPED_UP = "stepped_up"
+    """A session gave a one-time code."""
+    CREATED = "token_created"
+    REVOKED = "token_revoked"
+    RESUMED = "token_resumed"
+    REFUSED = "token_refused"
+    """A token that is known was used when or where it may not be."""
+
+
+class AccessNoted(Struct, kw_only=True, tag="access_noted", array_like=True):
+    """A link, session or token was made, used or ended; `by` did it, from `ip`. The secret itself is not in it."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    kind: AccessKind
+    person: str
+    by: str
+    ip: str
+    text: str
+    noted_ns: int = 0
+    """Wall time at which it happened; it is journaled some moments later."""

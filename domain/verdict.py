@@ -105,6 +105,10 @@ class Reason(enum.StrEnum):
         "PRICE_BAND",
         "the price has leapt out of its band; it may be wrong, so nothing that adds risk goes by it",
     )
+    NEEDS_PERSON = (
+        "NEEDS_PERSON",
+        "a token is a program's: votes and one-time codes are a person's own affair, in chat or in the dashboard",
+    )
 
 
 REASONS: dict[str, Reason] = {reason.value: reason for reason in Reason}

@@ -18,13 +18,13 @@ from domain import facts as f
 from domain import risk_views as rv
 from domain import views as v
 from domain.codec import encode
-from domain.commands import Actor, ApplySettings, Approve, BreakGlass, ChangeSettings, Command
+from domain.commands import Actor, ApplySettings, ChangeSettings, Command, Proven
 from domain.errors import MoonDevError
 from domain.events import CommandReceived, Event
 from domain.instrument import Instrument, InstrumentId
 from domain.performance import Performance
 from domain.ports import Clock, Journal
-from domain.security import CodeMissed, PressRefused, SecurityBreach
+from domain.security import AccessNoted, CodeMissed, PressRefused, SecurityBreach
 from domain.settings import Person
 from domain.text import plain
 from domain.verdict import Reason
@@ -163,7 +163,7 @@ class Desk:
             return self._refused(command, actor, key, Reason.BAD_VALUE, plain(error))
         if isinstance(command, ChangeSettings):
             command = self.settings.filled(command)
-        if isinstance(command, Approve | BreakGlass | ChangeSettings):
+        if isinstance(command, Proven):
             command = replace(command, step=self._step(actor, code))
         if isinstance(command, ApplySettings):
             command = replace(command, changes=tuple(diff(self.core.state.settings, command.settings)))
@@ -220,8 +220,8 @@ class Desk:
             reason=reason,
         )
 
-    def report(self, seen: SecurityBreach | PressRefused) -> None:
-        """A door has seen what must be on record: something forged, or a press that reached no command."""
+    def report(self, seen: SecurityBreach | PressRefused | AccessNoted) -> None:
+        """A door has seen what must be on record: something forged, a press that reached no command, who came in."""
         self._put(seen)
 
     def facts(self, limit: int = KEPT_FACTS) -> FactSubscription:

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
+from gateway.access.caller import Caller
 from gateway.access.refuse import refuse
-from gateway.auth import Session
 from gateway.feed import serve_feed
 from gateway.gateway import Gateway, NotAllowed
 from gateway.metrics import CONTENT_TYPE, exposition
@@ -81,7 +81,7 @@ async def command(request: Request, body: CommandLine) -> Response:
     """Run one line as the session's person; the answer is `{"text": ...}`."""
     gateway = _gateway(request)
     try:
-        actor = gateway.actor(request.state.session, body.person)
+        actor = gateway.actor(request.state.caller, body.person)
     except NotAllowed as refusal:
         return JSONResponse({"error": str(refusal)}, 403)
     return _json({"text": await gateway.console(actor, body.line)})
@@ -91,12 +91,12 @@ async def command(request: Request, body: CommandLine) -> Response:
 async def feed(socket: WebSocket) -> None:
     """A snapshot, then facts as they happen."""
     gateway: Gateway = socket.state.gateway
-    session: Session = socket.state.session
+    caller: Caller = socket.state.caller
 
     async def alive() -> bool:
-        return gateway.may_act(session)
+        return await gateway.still(caller)
 
-    await serve_feed(socket, gateway.hub, session.key, alive)
+    await serve_feed(socket, gateway.hub, caller.key, alive)
 
 
 @router.get("/api/v1/openapi.json")

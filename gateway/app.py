@@ -1,6 +1,6 @@
 """Puts the gateway together: guard, login, API and dashboard on one FastAPI app.
 
-app = create_app(desk, console, GatewayConfig(...), Auth(...), DeskSource(...), health)
+app = create_app(desk, console, GatewayConfig(...), Front(...), DeskSource(...), health)
 server = GatewayServer(app, host, port)
 """
 
@@ -15,10 +15,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.desk import Desk
 from gateway import api, login, routes_verbs, routes_views
-from gateway.auth import Auth
 from gateway.dashboard.assets import Assets, page
 from gateway.gateway import Console, Gateway, GatewayConfig, Health, Reader
-from gateway.guard import Guard
+from gateway.guard import Front, Guard
+from gateway.headers import SecurityHeaders
 from gateway.hot import HotSource
 from gateway.hub import Hub
 from gateway.idempotency import Once, Recent
@@ -26,7 +26,8 @@ from gateway.problem import add_handlers
 from gateway.source import Source
 from gateway.verb_table import VerbTable
 
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 128 * 1024
+"""Nobody sends more; routes take less, and say so."""
 
 
 class Provide:
@@ -44,7 +45,7 @@ class Provide:
 
 
 def create_app(
-    desk: Desk, console: Console, config: GatewayConfig, auth: Auth, source: Source, health: Health = list
+    desk: Desk, console: Console, config: GatewayConfig, front: Front, source: Source, health: Health = list
 ) -> FastAPI:
     """Make the app that serves a desk; `health` adds reasons of its own to /health/ready."""
     hub = Hub(source)
@@ -52,7 +53,8 @@ def create_app(
         desk=desk,
         console=console,
         config=config,
-        auth=auth,
+        access=front.access,
+        network=front.network,
         health=health,
         reader=Reader(desk),
         source=HotSource(source, hub),
@@ -77,6 +79,7 @@ def create_app(
     app.mount("/api", api.unknown)
     app.mount("/static", Assets())
     app.add_route("/", page)
-    app.add_middleware(Guard, find_session=gateway.find_session, may_scrape=auth.may_scrape)
+    app.add_middleware(Guard, front=front, persons=source.persons)
     app.add_middleware(Provide, gateway=gateway)
+    app.add_middleware(SecurityHeaders, network=front.network)
     return app

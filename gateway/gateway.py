@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from domain.commands import Actor, Door
+from domain.commands import Actor
 from domain.errors import MoonDevError
 from domain.risk_views import RiskView, StressView
 from domain.settings import Environment
@@ -20,7 +20,9 @@ from domain.views import (
     StatusView,
 )
 from engine.desk import Desk
-from gateway.auth import Auth, Session
+from gateway.access.access import Access
+from gateway.access.caller import Caller
+from gateway.access.network import Network
 from gateway.hub import Hub
 from gateway.idempotency import Once
 from gateway.source import Source
@@ -86,7 +88,8 @@ class Gateway:
     desk: Desk
     console: Console
     config: GatewayConfig
-    auth: Auth
+    access: Access
+    network: Network
     health: Health
     reader: Reader
     source: Source
@@ -94,32 +97,28 @@ class Gateway:
     verbs: VerbTable
     once: Once
 
-    def find_session(self, secret: str) -> Session | None:
-        """Find a living session whose person still exists."""
-        session = self.auth.session(secret)
-        return session if session is not None and self.desk.person(session.person) is not None else None
+    async def still(self, caller: Caller) -> bool:
+        """Tell whether a caller may go on: who holds a connection open asks every other second.
 
-    def may_act(self, session: Session) -> bool:
-        """Tell whether a session still stands: its pages ask before every action and at every refresh."""
-        return self.auth.alive(session) and self.desk.person(session.person) is not None
+        Raises `AccessLost`.
+        """
+        return await self.access.alive(caller.identity) and self.desk.person(caller.person) is not None
 
-    def actor(self, session: Session, person: str = "") -> Actor:
-        """Who acts: the session's person or, in paper only, another one, so that approvals can be tried alone.
+    def actor(self, caller: Caller, person: str = "") -> Actor:
+        """Who acts: the caller's person or, in paper only, another one, so that approvals can be tried alone.
 
         Raises `NotAllowed`.
         """
-        if not self.may_act(session):
-            raise NotAllowed("This session has ended: log in again")
-        person = person or session.person
-        if person != session.person and self.config.environment is not Environment.PAPER:
+        person = person or caller.person
+        if person != caller.person and (self.config.environment is not Environment.PAPER or not caller.is_person):
             raise NotAllowed(f"Only paper lets a session act as another person ({person})")
         if self.desk.person(person) is None:
             raise NotAllowed(f"There is no person {person!r}")
-        return Actor(person=person, door=Door.DASHBOARD, chat=f"session:{session.key[:12]}")
+        return caller.actor(person)
 
-    def persons(self, session: Session) -> list[PersonView]:
-        """Whom a session may act as: itself, and in paper everybody."""
+    def persons(self, caller: Caller) -> list[PersonView]:
+        """Whom a caller may act as: itself, and in paper a session everybody."""
         everybody = self.desk.persons()
-        if self.config.environment is Environment.PAPER:
+        if self.config.environment is Environment.PAPER and caller.is_person:
             return everybody
-        return [person for person in everybody if person.id == session.person]
+        return [person for person in everybody if person.id == caller.person]

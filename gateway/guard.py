@@ -1,122 +1,185 @@
-"""The gate in front of every route and WebSocket: host, origin, session, and the headers of the answer.
+"""The gate in front of every route and WebSocket: names, origin, the table of routes, who asks, limits.
 
-A page elsewhere in the same browser can reach a loopback port, so loopback alone protects nothing:
+    host, origin → row of the table → who asks → CSRF → role and scope → limits → the route
 
-- `Host` must be a loopback name with the port that was really dialled (stops DNS rebinding);
-- `Origin`, where sent, must be this very address, and must be sent by whatever changes state and by WebSockets
-  (stops cross-site requests; cookies do not tell ports apart, so SameSite alone would not);
-- everything but the login page and the health checks needs a session; `/metrics` may be read with its own token.
+Everything that is not allowed is refused with a reason and a `code`; what the table does not know is refused too. Who
+may pass is in `request.state.caller`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
-from starlette.datastructures import Headers, MutableHeaders
+from msgspec import Struct, field
+from starlette.datastructures import Headers, QueryParams
 from starlette.requests import cookie_parser
-from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.auth import Session
+from domain.access import AccessLost
+from domain.settings import RoleName
+from domain.views import PersonView
+from gateway.access.access import Access, Denied
+from gateway.access.caller import Caller, Identity
+from gateway.access.network import SAFE_METHODS, Network, cookie_name
+from gateway.access.refuse import refuse
+from gateway.access.scrape import is_scraper
+from gateway.access.table import Csrf, Rule, Table
+from gateway.limits import Limits, Rate
 
-OPEN_PATHS = frozenset({"/login", "/health/live", "/health/ready"})
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+CSRF_HEADER: Final = "x-requested-with"
+"""Sent by our own pages with everything that changes something; its value does not matter. Forms cannot send it."""
+METRICS_PATH: Final = "/metrics"
+BEARER: Final = "bearer "
 
-FindSession = Callable[[str], Session | None]
-MayScrape = Callable[[str], bool]
-METRICS_PATH = "/metrics"
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
-
-
-def cookie_name(scope: Scope) -> str:
-    """Name the session cookie after the port: browsers share cookies between the ports of a host."""
-    return f"moondev_{_port(scope)}"
-
-
-def _port(scope: Scope) -> int:
-    server = scope.get("server") or ("", 0)
-    return int(server[1] or 0)
+Persons: TypeAlias = Callable[[], Sequence[PersonView]]
 
 
-def _foreign(scope: Scope, headers: Headers) -> str:
-    """Say what is wrong with a request's host or origin; "" when nothing is."""
-    port = _port(scope)
-    host = headers.get("host", "").lower()
-    hosts = {f"{name}:{port}" for name in LOOPBACK_NAMES} | (set(LOOPBACK_NAMES) if port == 80 else set())
-    if host not in hosts:
-        return f"Host {host!r} is refused: open the dashboard as http://127.0.0.1:{port}"
-    origin = headers.get("origin")
-    if origin is None:
-        changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
-        return f"The Origin header is required here: send Origin: http://{host}" if changes else ""
-    if origin.lower() != f"http://{host}":
-        return f"Origin {origin!r} is refused: only the dashboard's own pages may do this"
-    return ""
+def no_codes() -> bool:
+    """Votes need none."""
+    return False
+
+
+class Front(Struct, frozen=True, kw_only=True):
+    """What the guard judges by: all that is decided before the app is made."""
+
+    access: Access
+    table: Table = Table()
+    network: Network = Network()
+    limits: Limits = field(default_factory=Limits)
+    scrape: str = ""
+    """The token of `/metrics`; "" = nobody scrapes."""
+    codes_needed: Callable[[], bool] = no_codes
+    """Whether votes need codes: then an admin's verbs do as well."""
 
 
 class Guard:
-    """ASGI middleware: lets through what may pass, with the session in `request.state.session`."""
+    """ASGI middleware: lets through what may pass."""
 
-    def __init__(self, app: ASGIApp, find_session: FindSession, may_scrape: MayScrape) -> None:
+    def __init__(self, app: ASGIApp, front: Front, persons: Persons) -> None:
         self._app = app
-        self._find_session = find_session
-        self._may_scrape = may_scrape
+        self._front = front
+        self._persons = persons
+
+    def _caller(self, identity: Identity, ip: str) -> Caller | None:
+        """An identity with its person's present role; None when the person is gone."""
+        for view in self._persons():
+            if view.id == identity.person:
+                return Caller(identity=identity, role=RoleName[view.role.upper()], ip=ip)
+        return None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request or WebSocket handshake, then hand it on."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        answer = self._check(scope)
-        if scope["type"] == "websocket":
-            if answer is None:
-                await self._app(scope, receive, send)
-            else:
-                await send({"type": "websocket.close", "code": 4401 if answer.status_code == 401 else 4403})
-            return
-        await (answer or self._app)(scope, receive, HeaderSender(send))
+        try:
+            answer = await self._check(scope)
+        except AccessLost as lost:
+            answer = refuse(503, "access_lost", f"{str(lost)[:1].upper()}{str(lost)[1:]}", wait_s=5)
+        if answer is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": 4401 if answer.status_code == 401 else 4403})
+        else:
+            await answer(scope, receive, send)
 
-    def _check(self, scope: Scope) -> Response | None:
+    async def _check(self, scope: Scope) -> Response | None:
         """The answer that refuses a request, or None when it may pass."""
-        headers = Headers(scope=scope)
-        if problem := _foreign(scope, headers):
-            return JSONResponse({"error": problem}, 403)
-        secret = cookie_parser(headers.get("cookie", "")).get(cookie_name(scope), "")
-        session = self._find_session(secret) if secret else None
-        scope.setdefault("state", {})["session"] = session
-        path = scope["path"]
-        if session is not None or path in OPEN_PATHS or path.startswith(("/login/", "/static/style/")):
+        front, headers = self._front, Headers(scope=scope)
+        state = scope.setdefault("state", {})
+        state["caller"], state["ip"] = None, front.network.client_ip(scope)
+        is_socket = scope["type"] == "websocket"
+        method = "WS" if is_socket else scope["method"]
+        if problem := front.network.foreign_host(scope):
+            return refuse(403, "host", problem)
+        has_token = headers.get("authorization", "").lower().startswith(BEARER)
+        changes = is_socket or method not in SAFE_METHODS
+        is_program = has_token or (is_socket and "ticket" in QueryParams(scope["query_string"]))
+        if problem := front.network.foreign_origin(scope, required=changes and not is_program):
+            return refuse(403, "origin", problem)
+        rule = front.table.find(method, scope["path"])
+        if (refusal := _too_long(headers, rule)) is not None:
+            return refusal
+        if rule is None or rule.rate is not Rate.HALT:
+            rate = Rate.OPEN if rule is None else rule.rate
+            if wait_s := front.limits.of_address(rate, state["ip"]):
+                return refuse(429, "rate", f"Too many requests from this address: wait {wait_s} s", wait_s=wait_s)
+        return await self._judge(scope, headers, rule)
+
+    async def _judge(self, scope: Scope, headers: Headers, rule: Rule | None) -> Response | None:
+        front, state = self._front, scope["state"]
+        if rule is not None and rule.role is None:
             return None
-        token = headers.get("authorization", "").removeprefix("Bearer ")
-        if path == METRICS_PATH and scope["type"] == "http" and scope["method"] == "GET" and self._may_scrape(token):
+        token = headers.get("authorization", "")[len(BEARER) :]
+        if scope["path"] == METRICS_PATH and rule is not None and token and is_scraper(front.scrape, token):
             return None
-        if scope["type"] == "http" and path == "/" and scope["method"] == "GET":
+        found = await self._who(scope, headers, token, rule)
+        if not isinstance(found, Caller):
+            return found
+        state["caller"] = found
+        if rule is None:
+            return self._nothing(scope["path"])
+        if (refusal := self._may(headers, found, rule)) is not None:
+            return refusal
+        if wait_s := front.limits.of_caller(rule.rate, found.key):
+            return refuse(429, "rate", f"Too many requests: wait {wait_s} s", wait_s=wait_s)
+        return None
+
+    def _nothing(self, path: str) -> Response:
+        """What the table does not know: other methods of an address, or nothing at all."""
+        methods = self._front.table.methods(path)
+        if not methods:
+            return refuse(404, "not_found", "There is nothing at this address")
+        answer = refuse(405, "method_not_allowed", f"This address takes {', '.join(sorted(methods))}")
+        answer.headers["Allow"] = ", ".join(sorted(methods))
+        return answer
+
+    async def _who(self, scope: Scope, headers: Headers, token: str, rule: Rule | None) -> Caller | Response:
+        front, ip = self._front, scope["state"]["ip"]
+        shown: Identity | Denied | None = None
+        if token:
+            shown = await front.access.token(token, ip)
+        elif scope["type"] == "websocket" and (ticket := QueryParams(scope["query_string"]).get("ticket")):
+            shown = await front.access.spend_ticket(ticket, ip)
+        else:
+            cookie = cookie_name(scope, is_tls=front.network.scheme(scope) == "https")
+            secret = cookie_parser(headers.get("cookie", "")).get(cookie, "")
+            shown = await front.access.session(secret) if secret else None
+        if isinstance(shown, Denied):
+            if shown.wait_s:
+                return refuse(429, "locked", f"{shown.text}: wait {shown.wait_s} s", wait_s=shown.wait_s)
+            return refuse(401, "token", shown.text)
+        caller = self._caller(shown, ip) if shown is not None else None
+        if caller is not None:
+            return caller
+        if rule is not None and rule.is_page and scope.get("method") == "GET":
             return RedirectResponse("/login", 303)
-        return JSONResponse({"error": "Not logged in: open a login link first"}, 401)
+        return refuse(401, "not_logged_in", "Not logged in: open a login link first, or send a token")
+
+    def _may(self, headers: Headers, caller: Caller, rule: Rule) -> Response | None:
+        if caller.is_person and rule.csrf is Csrf.HEADER and CSRF_HEADER not in headers:
+            return refuse(403, "csrf", "The header X-Requested-With is required here: send X-Requested-With: dashboard")
+        if rule.role is not None and caller.role < rule.role:
+            needed = rule.role.name.lower()
+            return refuse(
+                403, "role", f"This needs the role {needed} or higher; {caller.person} is {caller.role.name.lower()}"
+            )
+        if not caller.is_person:
+            if rule.scope is None:
+                return refuse(403, "needs_person", "This takes a person who is logged in, not a token")
+            if rule.scope not in caller.scopes:
+                return refuse(403, "scope", f"This needs a token with the scope {rule.scope}")
+        elif rule.needs_code and self._front.codes_needed() and not self._front.access.has_proved(caller.identity):
+            return refuse(403, "code_needed", "This needs a one-time code first: POST /api/v1/step-up")
+        return None
 
 
-class HeaderSender:
-    """Adds the security headers to an answer: nothing inline, nothing evaluated, nothing from elsewhere."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-
-    async def __call__(self, message: Message) -> None:
-        """Pass one ASGI message on."""
-        if message["type"] == "http.response.start":
-            self._secure(MutableHeaders(scope=message))
-        await self._send(message)
-
-    def _secure(self, headers: MutableHeaders) -> None:
-        headers["content-security-policy"] = POLICY
-        headers["x-content-type-options"] = "nosniff"
-        headers["x-frame-options"] = "DENY"
-        headers["cross-origin-opener-policy"] = "same-origin"
-        headers["cross-origin-resource-policy"] = "same-origin"
-        # under no-referrer a browser sends `Origin: null` with the login form, and with the one that logs out
-        headers["referrer-policy"] = "same-origin"
-        headers.setdefault("cache-control", "no-store")
+def _too_long(headers: Headers, rule: Rule | None) -> Response | None:
+    """A body that says it is longer than the route takes; one that lies is cut off by the app."""
+    length = headers.get("content-length", "0")
+    most = rule.body_bytes if rule is not None else 0
+    if length.isascii() and length.isdecimal() and int(length[:12]) <= most:
+        return None
+    return refuse(413, "too_long", f"The body is longer than {most} bytes, which is what is taken here")

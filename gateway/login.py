@@ -4,27 +4,42 @@ GET  /login            says how to get a link
 GET  /login/{token}    a page with a button; changes nothing, so a chat's link preview cannot spend the link
 POST /login            spends the link, sets the cookie, goes to the dashboard
 POST /logout           ends the session
+POST /api/v1/step-up   a one-time code: for some minutes the session may do what takes one
+POST /api/v1/ticket    a ticket that opens one WebSocket
+
+The page gives its browser a nonce, in a cookie and in the form; the button counts only with both. So whoever makes
+another's browser post a link of their own logs nobody in.
 """
 
 from __future__ import annotations
 
+import secrets
+import uuid
 from html import escape
+from http import HTTPStatus
+from typing import Annotated, Final
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
 
-from domain.breakers import BreachSource
-from domain.security import SecurityBreach
-from gateway.auth import SESSION_LIFE_NS, LinkRefused
+from domain.access import AccessRefused
+from domain.settings import SECOND_NS
+from gateway.access.access import MustWait
+from gateway.access.caller import Caller
+from gateway.access.network import cookie_name
+from gateway.access.refuse import refuse
 from gateway.gateway import Gateway
-from gateway.guard import cookie_name
 
 router = APIRouter()
+NONCE: Final = "moondev_login"
+AGENT_LENGTH: Final = 200
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{product}</title><link rel="icon" href="/static/style/moon.svg" type="image/svg+xml">
+<meta name="robots" content="noindex"><title>{product}</title>
+<link rel="icon" href="/static/style/moon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/static/style/login.css">
 </head><body><main><h1>{product}</h1>{content}</main></body></html>
 """
@@ -48,11 +63,24 @@ async def ask_for_link(request: Request) -> Response:
 @router.get("/login/{token}")
 async def show_button(request: Request, token: str) -> Response:
     """Show the button that spends the link."""
+    gateway: Gateway = request.state.gateway
+    nonce = secrets.token_urlsafe(16)
     form = (
         '<p>Log in on this browser. The link works once.</p><form method="post" action="/login">'
-        f'<input type="hidden" name="token" value="{escape(token)}"><button>Log in</button></form>'
+        f'<input type="hidden" name="token" value="{escape(token)}">'
+        f'<input type="hidden" name="nonce" value="{nonce}"><button>Log in</button></form>'
     )
-    return _page(request.state.gateway, form)
+    answer = _page(gateway, form)
+    answer.set_cookie(
+        NONCE,
+        nonce,
+        max_age=gateway.access.rules.link_ns // SECOND_NS,
+        path="/login",
+        httponly=True,
+        samesite="strict",
+        secure=_is_tls(request),
+    )
+    return answer
 
 
 @router.post("/login/{token:path}")  # noqa: FAST003 - the token is not looked at
@@ -66,30 +94,96 @@ async def log_in(request: Request) -> Response:
     """Spend the link and open a session."""
     gateway: Gateway = request.state.gateway
     form = parse_qs((await request.body()).decode(errors="replace"))
-    token = form.get("token", [""])[0]
+    token, nonce = (form.get(name, [""])[0] for name in ("token", "nonce"))
+    given = request.cookies.get(NONCE, "")
+    if not nonce or not secrets.compare_digest(nonce.encode(), given.encode()):
+        return _without_link(gateway, "This browser did not open the link: open it here, and press its button.", 403)
+    agent = request.headers.get("user-agent", "")[:AGENT_LENGTH]
     try:
-        secret, _ = gateway.auth.redeem(token)
-    except LinkRefused as refusal:
-        origin = request.client.host if request.client is not None else "nowhere"
-        text = f"a login link that is none, or is spent, from {origin}"
-        gateway.desk.report(SecurityBreach(source="dashboard", text=text, kind=BreachSource.LOGIN))
+        secret, _ = await gateway.access.redeem(token, request.state.ip, agent)
+    except MustWait as refusal:
+        answer: Response = _without_link(gateway, f"{refusal}.", 429)
+        answer.headers["retry-after"] = str(refusal.wait_s)
+        return answer
+    except AccessRefused as refusal:
         return _without_link(gateway, str(refusal), 403)
     answer = RedirectResponse("/", 303)
+    is_tls = _is_tls(request)
     answer.set_cookie(
-        cookie_name(request.scope),
+        cookie_name(request.scope, is_tls=is_tls),
         secret,
-        max_age=SESSION_LIFE_NS // 1_000_000_000,
+        max_age=gateway.access.rules.session_ns // SECOND_NS,
         path="/",
         httponly=True,
         samesite="strict",
+        secure=is_tls,
     )
+    answer.delete_cookie(NONCE, path="/login")
     return answer
 
 
 @router.post("/logout")
 async def log_out(request: Request) -> Response:
-    """End the session; its open pages notice at their next refresh."""
-    request.state.gateway.auth.end(request.state.session)
+    """End the session; its open pages and feeds end within two seconds."""
+    caller: Caller = request.state.caller
+    await request.state.gateway.access.end(caller.identity, caller.ip)
     answer = RedirectResponse("/login", 303)
-    answer.delete_cookie(cookie_name(request.scope), path="/")
+    is_tls = _is_tls(request)
+    answer.delete_cookie(cookie_name(request.scope, is_tls=is_tls), path="/", secure=is_tls)
     return answer
+
+
+def _is_tls(request: Request) -> bool:
+    gateway: Gateway = request.state.gateway
+    return gateway.network.scheme(request.scope) == "https"
+
+
+class Code(BaseModel):
+    """A one-time code, as the authenticator shows it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: Annotated[str, Field(pattern=r"^[0-9]{3}[ -]?[0-9]{3}$", examples=["123456"])]
+
+
+class Proven(BaseModel):
+    """Until when the session may do what takes a code, ns UTC."""
+
+    until_ns: int
+
+
+class Ticket(BaseModel):
+    """What opens one WebSocket: `/ws/feed?ticket=...`, within `seconds`, from the same address."""
+
+    ticket: str
+    seconds: int
+
+
+@router.post("/api/v1/step-up", response_model=Proven)
+async def step_up(request: Request, body: Code) -> Response:
+    """Prove with a one-time code that the session's person is at the keyboard. Three wrong ones end the session."""
+    gateway: Gateway = request.state.gateway
+    caller: Caller = request.state.caller
+    access = gateway.access
+    try:
+        await access.before_code(caller.identity, caller.ip)
+    except MustWait as wait:
+        return refuse(429, "locked", f"{wait}", wait_s=wait.wait_s)
+    answer = await gateway.source.say(caller.actor(), f"/stepup {body.code}", f"step-up:{uuid.uuid4().hex}")
+    is_left = await access.after_code(caller.identity, caller.ip, is_right=answer.ok)
+    if answer.ok:
+        return JSONResponse({"until_ns": access.now_ns() + access.rules.step_up_ns})
+    ended = "" if is_left else " Too many wrong codes: this session has ended, log in again."
+    return refuse(HTTPStatus.FORBIDDEN if is_left else HTTPStatus.UNAUTHORIZED, "code_wrong", answer.text + ended)
+
+
+@router.post("/api/v1/ticket", response_model=Ticket)
+async def ticket(request: Request) -> Response:
+    """A ticket that opens one WebSocket, where a program cannot send its token with the handshake."""
+    gateway: Gateway = request.state.gateway
+    caller: Caller = request.state.caller
+    try:
+        made = await gateway.access.ticket(caller.identity, caller.ip)
+    except AccessRefused as refusal:
+        return refuse(429, "rate", f"{refusal}", wait_s=30)
+    return JSONResponse({"ticket": made, "seconds": gateway.access.rules.ticket_ns // SECOND_NS})

@@ -34,7 +34,7 @@ from engine.core import (
 )
 from engine.core.core import Core
 from engine.core.matrix import by_hand
-from engine.core.roles import ROLE_NEEDED
+from engine.core.roles import ROLE_NEEDED, needs_person
 from engine.core.state import Request
 
 REMEMBERED_COMMANDS = 10_000
@@ -83,6 +83,8 @@ def authorise(core: Core, event: CommandReceived) -> Veto | None:
     person = core.persons.get(event.actor.person)
     if person is None:
         return Veto(Reason.UNKNOWN_PERSON)
+    if event.actor.door is c.Door.API and needs_person(event.command):
+        return Veto(Reason.NEEDS_PERSON)
     needed = role_for(person.id, event.command)
     if person.role < needed:
         return Veto(Reason.ROLE, f"{verb_of(event.command)} needs {needed.name.lower()} or higher")
@@ -130,10 +132,8 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             return operate.halt(core, who, command.reason)
         case c.Flatten():
             return operate.flatten(core, who, command, age_ns=asking.age_of(event))
-        case c.Approve():
-            return approve(core, who, command, event.actor.door)
-        case c.Deny():
-            return deny(core, who, command)
+        case c.Approve() | c.Deny() | c.StepUp():
+            return in_person(core, who, command, event.actor.door)
         case c.CancelOrder() | c.CancelOrders():
             return cancels.cancel(core, command)
         case c.ManualTarget() | c.ManualLimit():
@@ -150,6 +150,17 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             return on_loaded(core, who, command, asker=event.actor.person)
         case _:
             return override(core, event, who, command)
+
+
+def in_person(core: Core, who: str, command: c.Approve | c.Deny | c.StepUp, door: c.Door) -> Veto | str:
+    """A vote, or a one-time code."""
+    match command:
+        case c.Approve():
+            return approve(core, who, command, door)
+        case c.Deny():
+            return deny(core, who, command)
+        case c.StepUp():
+            return people.step_up(core, who, command)
 
 
 def override(  # noqa: PLR0911 - one per command

@@ -277,6 +277,11 @@ def about_alerts(_core: Core, _who: str, _command: c.Command) -> None:
     """Nothing about trading; the control room had heard of it, or a person says it again."""
 
 
+def step_up(core: Core, who: str, command: c.StepUp) -> None:
+    """The code was used."""
+    people.use_code(core, who, command.step, needed=True)
+
+
 COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.Halt: on_halt,
     c.Resume: resume,
@@ -306,6 +311,7 @@ COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.MuteAlerts: about_alerts,
     c.UnmuteAlerts: about_alerts,
     c.RouteAlerts: about_alerts,
+    c.StepUp: step_up,
 }
 
 EVENTS: dict[type, Callable[[Core, Any], None]] = {

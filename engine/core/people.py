@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from domain.commands import Door
+from domain.commands import Door, StepUp
 from domain.edits import Edit
 from domain.facts import Severity
-from domain.security import CodeMissed
+from domain.security import AccessKind, AccessNoted, CodeMissed
 from domain.settings import MINUTE_NS, SECOND_NS, Person
 from domain.verdict import Reason, Veto
 from engine.core.core import Core
@@ -19,6 +19,8 @@ from engine.core.state import Standing
 
 LINKS = {Door.TELEGRAM: "telegram_user_id", Door.DISCORD: "discord_user_id"}
 """Where a person's settings name their account, by channel."""
+QUIET = frozenset({AccessKind.LOGIN, AccessKind.LINK_MADE, AccessKind.LOGGED_OUT, AccessKind.STEPPED_UP})
+"""Ways in that people take every day."""
 WRONG = -1
 """Instead of a time step: a code was given, and it was wrong."""
 
@@ -113,6 +115,20 @@ def use_code(core: Core, person: str, step: int, *, needed: bool) -> Veto | None
         return Veto(Reason.CODE_USED)
     found.step, found.misses = step, 0
     return None
+
+
+def step_up(core: Core, who: str, command: StepUp) -> Veto | str:
+    """A person has proved who they are; what that opens is not the core's affair."""
+    return use_code(core, who, command.step, needed=True) or f"{who} has given a one-time code: {command.purpose}."
+
+
+def on_access_noted(core: Core, event: AccessNoted) -> None:
+    """Who came in, or tried to, on record; people look where something was refused, or a token is new."""
+    loud = event.kind not in QUIET
+    about = f", {event.person}" if event.person else ""
+    said = f"{event.text}{about}, by {event.by or 'nobody known'} from {event.ip or 'this machine'}."
+    labels = {"what": event.kind.value, "person": event.person}
+    core.alert(Severity.WARNING if loud else Severity.INFO, "access", said[:1].upper() + said[1:], **labels)
 
 
 def on_code_missed(core: Core, event: CodeMissed) -> None:

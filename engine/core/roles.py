@@ -36,5 +36,13 @@ ROLE_NEEDED: dict[type[c.Command], RoleName] = {
     c.MuteAlerts: RoleName.TRADER,
     c.UnmuteAlerts: RoleName.TRADER,
     c.RouteAlerts: RoleName.RISK,
+    c.StepUp: RoleName.VIEWER,
 }
 """Least role per command; voting is judged by the quorum rules instead."""
+
+
+def needs_person(command: c.Command) -> bool:
+    """Whether no program may send it for its person: votes, and what a one-time code proves."""
+    return isinstance(command, c.Approve | c.Deny | c.BreakGlass | c.StepUp) or (
+        isinstance(command, c.ChangeSettings) and command.step != 0
+    )

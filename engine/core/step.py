@@ -15,7 +15,7 @@ from domain.breakers import BreachSource, Measured
 from domain.facts import Severity, TradingState
 from domain.files import SettingsFileRead, StrategyFileBroken
 from domain.keys import KeyExpires, SignerNews
-from domain.security import CodeMissed, PressRefused, SecurityBreach
+from domain.security import AccessNoted, CodeMissed, PressRefused, SecurityBreach
 from domain.venue import BudgetLeft
 from engine.core import (
     breakers,
@@ -314,6 +314,7 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     PressRefused: on_press_refused,
     Measured: machine.on_measured,
     CodeMissed: people.on_code_missed,
+    AccessNoted: people.on_access_noted,
     e.Decided: on_decided,
     SettingsFileRead: config.on_file_read,
     SignerNews: keys.on_signer_news,

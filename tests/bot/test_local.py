@@ -16,11 +16,14 @@ from tests.bot.world import Engine, until
 SURROGATE = b'{"person": "x\\ud800", "line": "/status"}\n'
 
 
+async def new_link(person):
+    return f"link of {person}"
+
+
 @pytest.fixture
 async def engine(tmp_path):
     made = Engine()
-    links, persons = (lambda person: f"link of {person}"), made.desk.persons
-    door = LocalDoor(tmp_path, make_console(made.room), made.desk.submit, links, persons)
+    door = LocalDoor(tmp_path, make_console(made.room), made.desk.submit, new_link, made.desk.persons)
     await door.start()
     yield made
     await door.aclose()
@@ -80,7 +83,7 @@ async def test_a_login_link_can_be_had_while_it_runs(engine, tmp_path):
 async def test_a_socket_that_somebody_removes_is_made_again(tmp_path, monkeypatch):
     monkeypatch.setattr(local, "LOOK_S", 0.02)
     made = Engine()
-    door = LocalDoor(tmp_path, make_console(made.room), made.desk.submit, str)
+    door = LocalDoor(tmp_path, make_console(made.room), made.desk.submit, new_link)
     await door.start()
     for _ in range(2):
         door.path.unlink()
@@ -96,7 +99,7 @@ async def test_a_path_too_long_for_a_socket_is_said_with_what_to_do(tmp_path):
     deep.mkdir(parents=True)
     engine = Engine()
     with pytest.raises(MoonDevError, match="shorter --data"):
-        await LocalDoor(deep, make_console(engine.room), engine.desk.submit, str).start()
+        await LocalDoor(deep, make_console(engine.room), engine.desk.submit, new_link).start()
 
 
 @pytest.mark.parametrize("char", ["x", "\ud800", "✓"])
@@ -105,7 +108,7 @@ async def test_an_answer_of_megabytes_or_of_odd_characters_is_cut_and_printable(
         return char * 3_000_000
 
     engine = Engine()
-    door = LocalDoor(tmp_path, console, engine.desk.submit, lambda person: "")
+    door = LocalDoor(tmp_path, console, engine.desk.submit, new_link)
     await door.start()
     answer = await ask(tmp_path, "tina", "/status")
     await door.aclose()

@@ -2,24 +2,46 @@
 
 import asyncio
 import contextlib
+import re
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from msgspec.structs import replace
 
+from bot.rules import verb_rules
 from domain.commands import Actor
+from domain.errors import ConfigError
 from domain.settings import Environment
 from gateway import hub as hub_module
+from gateway.access.access import Access
+from gateway.access.doors import AccessSetup, Doors
 from gateway.app import create_app
-from gateway.auth import Auth
 from gateway.desk_source import DeskSource
 from gateway.gateway import GatewayConfig
+from gateway.guard import CSRF_HEADER
 from gateway.hub import Hub
+from gateway.limits import Limits, Rate
 from gateway.server import GatewayServer
 from tests.gateway.engine import Engine
 from tests.gateway.stage import Stage
+
+
+class NoSecrets:
+    """A data folder without secrets."""
+
+    def get(self, name: str) -> str:
+        raise ConfigError(f"there is no secret {name}")
+
+    def has(self, name: str) -> bool:
+        return False
+
+
+SCRAPE = "the-scraper's-token-of-the-tests"
 
 
 @dataclass
@@ -27,7 +49,8 @@ class Running:
     """A served gateway and what it was made of."""
 
     engine: Engine
-    auth: Auth
+    access: Access
+    doors: Doors
     server: GatewayServer
     app: FastAPI
     said: list[tuple[Actor, str]]
@@ -44,18 +67,27 @@ class Running:
 
     @property
     def origin(self) -> dict[str, str]:
-        return {"Origin": self.url}
+        return {"Origin": self.url, CSRF_HEADER: "tests"}
 
     async def log_in(self, client: httpx.AsyncClient, person: str = "tina") -> None:
-        token = self.auth.new_link(person).removeprefix("/login/")
-        answer = await client.post("/login", data={"token": token}, headers=self.origin)
+        answer = await self.press(client, await self.access.new_link(person))
         assert answer.status_code == 303, answer.text
+
+    async def press(self, client: httpx.AsyncClient, link: str) -> httpx.Response:
+        """Open a login link and press its button."""
+        page = await client.get(link)
+        fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.text))
+        return await client.post("/login", data=fields, headers=self.origin)
 
 
 @contextlib.asynccontextmanager
-async def serve(engine: Engine, environment: Environment = Environment.PAPER) -> AsyncIterator[Running]:
-    """Serve an engine's desk on a free port until the context ends."""
-    auth = Auth()
+async def serve(
+    engine: Engine, environment: Environment = Environment.PAPER, limits: Limits | None = None
+) -> AsyncIterator[Running]:
+    """Serve an engine's desk on a free port until the context ends; without `limits` nothing is limited."""
+    folder = tempfile.TemporaryDirectory(prefix="moondev-access-")
+    doors = Doors(AccessSetup(), Path(folder.name), NoSecrets(), engine.desk)
+    access, engine.room.access = doors.access, doors.accounts
     said: list[tuple[Actor, str]] = []
     unhealthy: list[str] = []
 
@@ -65,14 +97,19 @@ async def serve(engine: Engine, environment: Environment = Environment.PAPER) ->
 
     config = GatewayConfig(environment=environment)
     source = DeskSource(engine.desk, engine.remote)
-    app = create_app(engine.desk, console, config, auth, source, lambda: unhealthy)
-    made = Running(engine=engine, auth=auth, server=GatewayServer(app, port=0), app=app, said=said, unhealthy=unhealthy)
+    front = replace(doors.front(verb_rules()), limits=limits or Limits(dict.fromkeys(Rate, 1e6)), scrape=SCRAPE)
+    app = create_app(engine.desk, console, config, front, source, lambda: unhealthy)
+    server = GatewayServer(app, port=0)
+    doors.listens("127.0.0.1", server.port)
+    made = Running(engine=engine, access=access, doors=doors, server=server, app=app, said=said, unhealthy=unhealthy)
     task = asyncio.create_task(made.server.run())
     try:
         yield made
     finally:
         await made.server.aclose()
         await asyncio.wait_for(task, 20)
+        access.close()
+        folder.cleanup()
 
 
 @pytest.fixture

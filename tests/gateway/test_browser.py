@@ -90,7 +90,7 @@ class Visit:
     async def log_in(self, person: str) -> Page:
         """A page of a session of its own, by link."""
         page = await self.page()
-        await page.goto(self.running.url + self.running.auth.new_link(person))
+        await page.goto(self.running.url + await self.running.access.new_link(person))
         await page.get_by_role("button", name="Log in").click()
         await expect(page.locator(".stat-value").first).to_contain_text(".")
         return page
@@ -386,7 +386,7 @@ async def test_a_wall_shows_and_offers_nothing_to_press(visit: Visit):
 async def test_a_second_use_of_the_link_is_refused(visit: Visit):
     await visit.context.clear_cookies()
     page = await visit.page()
-    link = visit.running.url + visit.running.auth.new_link("tina")
+    link = visit.running.url + await visit.running.access.new_link("tina")
     await page.goto(link)
     await visit.shoot(page, "login")
     await page.get_by_role("button", name="Log in").click()

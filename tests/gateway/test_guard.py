@@ -18,7 +18,7 @@ async def test_a_host_that_is_not_this_address_is_refused(running: Running, tina
         for path in ("/", "/health/live", "/api/v1/status", "/login"):
             answer = await tina.get(path, headers={"Host": host})
             assert answer.status_code == 403, (host, path)
-            assert f"open the dashboard as {running.url}" in answer.json()["error"]
+            assert f"open {running.url}" in answer.json()["detail"]
 
 
 async def test_every_loopback_name_with_the_right_port_is_accepted(running: Running, stranger: httpx.AsyncClient):
@@ -39,7 +39,7 @@ async def test_a_foreign_origin_may_neither_read_nor_change(running: Running, ti
 async def test_changing_something_without_an_origin_is_refused(running: Running, tina: httpx.AsyncClient):
     answer = await tina.post("/api/v1/command", json={"line": "/halt"})
     assert answer.status_code == 403
-    assert f"send Origin: {running.url}" in answer.json()["error"]
+    assert f"send Origin: {running.url}" in answer.json()["detail"]
     assert running.said == []
 
 
@@ -61,7 +61,7 @@ async def test_a_websocket_from_elsewhere_is_refused_even_with_the_cookie(runnin
 
 async def test_a_websocket_without_a_session_is_refused(running: Running):
     for path in SOCKETS:
-        assert await refusal(running.url + path, {}, running.origin) == 403
+        assert await refusal(running.url + path, {}, running.origin) == 401
 
 
 async def test_without_a_session_there_is_only_the_login_page_and_health(running: Running, stranger: httpx.AsyncClient):

@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from domain.commands import Actor, Door, ManualTarget
-from gateway.auth import Auth
+from gateway.access.scrape import scrape_token
 from gateway.gateway import Reader, RiskReading
 from gateway.metrics import exposition, labels_text
 from tests.bot.test_risk import remember
-from tests.gateway.conftest import Running
+from tests.gateway.conftest import SCRAPE, Running
 from tests.gateway.engine import Engine
 
 
@@ -60,7 +60,7 @@ def test_a_name_with_quotes_does_not_break_the_page() -> None:
 async def test_a_scraper_reads_the_metrics_with_its_token_and_nothing_else(
     running: Running, stranger: httpx.AsyncClient
 ) -> None:
-    bearer = {"Authorization": f"Bearer {running.auth.scrape_token}"}
+    bearer = {"Authorization": f"Bearer {SCRAPE}"}
     page = await stranger.get("/metrics", headers=bearer)
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
@@ -72,16 +72,13 @@ async def test_a_scraper_reads_the_metrics_with_its_token_and_nothing_else(
 
 
 def test_the_token_is_kept_for_its_owner_only(tmp_path: Path) -> None:
-    store = tmp_path / "sessions.json"
-    token = Auth(store).scrape_token
-    file = tmp_path / "metrics.token"
+    token, file = scrape_token(tmp_path), tmp_path / "metrics.token"
     assert file.read_text() == token
     assert file.stat().st_mode & 0o777 == 0o600
-    assert Auth(store).scrape_token == token
-    file.write_bytes(b"\xff")
-    assert Auth(store).scrape_token not in {token, ""}
-    file.write_text("")
-    assert Auth(store).scrape_token not in {token, ""}
+    assert scrape_token(tmp_path) == token
+    for torn in (b"\xff", b""):
+        file.write_bytes(torn)
+        assert scrape_token(tmp_path) not in {token, ""}
     assert file.read_text()
 
 

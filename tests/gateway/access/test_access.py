@@ -1,0 +1,1 @@
+"""Links, sessions and tokens in a real database."""
