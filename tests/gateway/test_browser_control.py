@@ -153,7 +153,8 @@ async def test_limits_on_the_page_are_those_of_limits_in_chat(rosa: Visit, serve
         for row in await rows.all()
     }
     said = await served.engine.console(tina(served), "/limits")
-    for name, value in re.findall(r"^(\w+) +([0-9.]+) (?:USD|fraction|times|count|seconds|per second)", said, re.MULTILINE):
+    units = "USD|fraction|times|count|seconds|per second"
+    for name, value in re.findall(rf"^(\w+) +([0-9.]+) (?:{units})", said, re.MULTILINE):
         text = re.sub(r"[^0-9.]", "", shown[name.replace("_", " ")]) or "0"
         is_part = "%" in shown[name.replace("_", " ")]
         assert float(text) == pytest.approx(float(value) * (100 if is_part else 1)), name
@@ -282,8 +283,8 @@ HOUR_NS = 3_600_000_000_000
 REPORT = {
     "strategy": "turtle", "params": {"entry_bars": 20}, "instrument": "BTC-USDC-PERP.PAPER", "data": "simulated seed 7",
     "data_kind": "simulated", "fill_model": "next_open", "approver": "auto", "notes": ["made up"], "first_ns": HOUR_NS,
-    "last_ns": 25 * HOUR_NS, "currency": "USDC", "deposit": "1000", "equity": "1012.5", "realised": "20", "unrealised": "0",
-    "fees": "7.5", "funding": "0", "orders": 4, "fills": 2, "exposure": 0.25,
+    "last_ns": 25 * HOUR_NS, "currency": "USDC", "deposit": "1000", "equity": "1012.5", "realised": "20",
+    "unrealised": "0", "fees": "7.5", "funding": "0", "orders": 4, "fills": 2, "exposure": 0.25,
     "sharpe": {"value": None, "n": 1, "caveat": "insufficient data: n = 1 daily returns"},
     "max_drawdown": {"amount": "100", "fraction": 0.1, "peak_ns": 0, "trough_ns": 0}, "maker_fee": "0.00015",
     "taker_fee": "0.00045", "refusals": {}, "alerts": [],
@@ -295,15 +296,17 @@ MODELS = """async () => {
   const m = await import("/static/lib/models.js");
   return {
     diff: m.paramsDiff({a: 1, b: "x", c: true}, {a: 1, b: "y", d: null}),
-    risk: [["raised", 1, 2], ["raised", 2, 1], ["lowered", 1, 2], ["always", 1, 2], ["never", 1, 2], ["raised", "a", "b"],
-           ["raised", 1, 1.0], ["raised", true, false]].map((each) => m.riskOf(...each)),
+    risk: [["raised", 1, 2], ["raised", 2, 1], ["lowered", 1, 2], ["always", 1, 2], ["never", 1, 2],
+           ["raised", "a", "b"], ["raised", 1, 1.0], ["raised", true, false]].map((each) => m.riskOf(...each)),
     words: m.paramWords([{name: "a", after: 2}, {name: "on", after: false}]),
     net: m.netOf({realised: "0.1", unrealised: "0.2", fees: "0.05", funding: "-0.01"}),
-    limit: [["0.05", "fraction"], ["1000000", "USD"], ["3", "times"], [null, "count"], ["0.125", "fraction"], ["60", "seconds"]].map((each) => m.limitText(...each)),
+    limit: [["0.05", "fraction"], ["1000000", "USD"], ["3", "times"], [null, "count"], ["0.125", "fraction"],
+            ["60", "seconds"]].map((each) => m.limitText(...each)),
     csv: m.csvOf([{a: '=1+1,"x"', b: "-5"}, {a: "two\\nlines", b: "-cmd"}, {a: "+49 30", b: null}], ["a", "b"]),
     shades: ["1", "-1", "0.5", "0"].map(m.shade),
     falls: m.drawdownsOf([{equity: "100"}, {equity: "50"}, {equity: "200"}, {equity: "150"}]),
-    tree: m.settingsTree([{path: "risk.a", value: "1", source: "default"}, {path: "risk.b", value: "2", source: "file"}, {path: "x.c", value: "3", source: "default"}], {changed: true}),
+    tree: m.settingsTree([{path: "risk.a", value: "1", source: "default"}, {path: "risk.b", value: "2", source: "file"},
+                          {path: "x.c", value: "3", source: "default"}], {changed: true}),
   };
 }"""
 
@@ -316,7 +319,14 @@ async def test_what_pages_work_out_is_right(rosa: Visit):
     assert found["words"] == "a=2 on=false"
     assert found["net"] == "0.24"
     space = "\N{NARROW NO-BREAK SPACE}"
-    assert found["limit"] == [f"5{space}%", "1,000,000.00 USD", "3 ×", "not set", f"12.5{space}%", "60 s"]
+    assert found["limit"] == [
+        f"5{space}%",
+        "1,000,000.00 USD",
+        "3 \N{MULTIPLICATION SIGN}",
+        "not set",
+        f"12.5{space}%",
+        "60 s",
+    ]
     rows = list(csv.reader(found["csv"].splitlines(keepends=True)))
     assert rows == [["a", "b"], ['\'=1+1,"x"', "-5"], ["two\nlines", "'-cmd"], ["'+49 30", "none"]]
     assert found["shades"] == [6, 6, 3, 0]
