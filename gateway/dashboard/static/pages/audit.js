@@ -1,8 +1,8 @@
 // Audit: who commanded what, searched by person, verb, period, outcome and text; whether the chain holds; export.
 
 import { html, useEffect, useState } from "../vendor/preact-htm.js";
-import { mayDo, usePerson } from "../lib/act.js";
 import { get, href } from "../lib/api.js";
+import { may, useMay } from "../lib/may.js";
 import { csvOf, doneWords, jsonLinesOf } from "../lib/models.js";
 import { useView } from "../lib/store.js";
 import { Badge, Button, Card, Dialog, Empty, Failed, Icon, Loading, Page as Frame, Table, Time, View, stamp, toast, words } from "../lib/ui.js";
@@ -18,8 +18,8 @@ const COLUMNS = ["ts_ns", "time", "person", "door", "verb", "ok", "reason", "req
 const NOTHING = { person: "", verb: "", text: "", outcome: "", hours: "" };
 
 export function Page({ go, rest }) {
-  usePerson();
-  if (!mayDo("risk")) {
+  if (!useMay()) return html`<${Frame} title="Audit"><${Loading} rows=${6} /><//>`;
+  if (!may("audit")) {
     return html`<${Frame} title="Audit"><${Card}><${Empty} text="Not for your role" hint="The audit trail takes role risk or higher. Your own commands are answered where you gave them." /><//><//>`;
   }
   return html`<${Frame} title="Audit"><${Chain} /><${Search} go=${go} seq=${/^\d+$/.test(rest) ? rest : ""} /><//>`;

@@ -2,16 +2,22 @@
 
 import { html, useState } from "../vendor/preact-htm.js";
 import { act } from "../lib/act.js";
-import { may, roleOf } from "../lib/may.js";
+import { may, roleOf, useMay } from "../lib/may.js";
 import { settingsTree } from "../lib/models.js";
 import { rowsOf, useView } from "../lib/store.js";
-import { Badge, Button, Card, Dialog, Empty, Icon, Page as Frame, Table, Tabs, Time, View } from "../lib/ui.js";
+import { Badge, Button, Card, Dialog, Empty, Icon, Loading, Page as Frame, Table, Tabs, Time, View } from "../lib/ui.js";
 
 export const id = "settings";
 export const title = "Settings";
 export const icon = "settings";
 
 export function Page({ rest, go }) {
+  if (!useMay()) return html`<${Frame} title="Settings"><${Loading} rows=${6} /><//>`;
+  return may("config-get") ? html`<${Allowed} rest=${rest} go=${go} />`
+    : html`<${Frame} title="Settings"><${Card}><${Empty} text="Not for your role" hint=${`Settings take role ${roleOf("config-get")}. The limits that hold are on the page Risk.`} /><//><//>`;
+}
+
+function Allowed({ rest, go }) {
   const at = rest === "history" ? "history" : "now";
   const settings = useView("settings", {}, { everyMs: 5000 });
   const history = useView("settings-history", {}, { everyMs: 5000 });
