@@ -62,20 +62,43 @@ async def cookies(browser: Browser, served: Running) -> dict[str, StorageState]:
     return found
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def rosa(browser: Browser, served: Running, cookies: dict[str, StorageState]) -> AsyncIterator[Visit]:
-    """Rosa, of role risk, at the dashboard; nothing may go wrong on its console."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def rosas(browser: Browser, served: Running, cookies: dict[str, StorageState]) -> AsyncIterator[Visit]:
+    """Rosa's browser."""
     async with visiting(browser, served, cookies["rosa"]) as made:
         yield made
-        assert made.complaints == []
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def adams(browser: Browser, served: Running, cookies: dict[str, StorageState]) -> AsyncIterator[Visit]:
+    """Adam's browser."""
+    async with visiting(browser, served, cookies["adam"]) as made:
+        yield made
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def adam(browser: Browser, served: Running, cookies: dict[str, StorageState]) -> AsyncIterator[Visit]:
-    """Adam, of role admin."""
-    async with visiting(browser, served, cookies["adam"]) as made:
-        yield made
-        assert made.complaints == []
+async def rosa(rosas: Visit) -> AsyncIterator[Visit]:
+    """Rosa, of role risk, at the dashboard; nothing may go wrong on its console."""
+    yield rosas
+    assert rosas.complaints == []
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def adam(adams: Visit) -> AsyncIterator[Visit]:
+    """Adam, of role admin; as above."""
+    yield adams
+    assert adams.complaints == []
+
+
+async def at(visit: Visit, path: str) -> Page:
+    """One page of the dashboard, in the tab that is open."""
+    if not visit.context.pages:
+        return await visit.open(path)
+    page = visit.context.pages[0]
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await visit.go(page, path)
+    return page
 
 
 def tina(served: Running) -> Actor:
@@ -99,7 +122,7 @@ async def test_a_second_person_votes_on_what_they_see_and_it_is_carried_out(
     instrument = engine.desk.instrument("SOL") or ""
     qty = Decimal(60)
     done = await engine.desk.submit(ManualTarget(account="PAPER:main", instrument=instrument, qty=qty), tina(served))
-    page = await rosa.open("approvals")
+    page = await at(rosa, "approvals")
     card = page.get_by_role("article", name=f"Request {done.request}")
     await expect(card).to_contain_text("tina wants")
     await expect(card.locator(".voters li", has_text="Tina")).to_contain_text("role risk or higher")
@@ -120,7 +143,7 @@ async def test_a_second_person_votes_on_what_they_see_and_it_is_carried_out(
 async def test_a_request_is_denied_with_the_reason_on_record(rosa: Visit, served: Running):
     asked = SetParams(strategy="maker-btc", params={"qty": 0.02})
     name = (await served.engine.desk.submit(asked, tina(served))).request
-    page = await rosa.open("approvals")
+    page = await at(rosa, "approvals")
     card = page.get_by_role("article", name=f"Request {name}")
     await card.get_by_role("button", name="Deny").click()
     await card.get_by_label("Why, for the record").fill("too much <b>for now</b>")
@@ -133,7 +156,7 @@ async def test_a_request_is_denied_with_the_reason_on_record(rosa: Visit, served
 
 
 async def test_what_if_says_what_a_shock_would_do(rosa: Visit, served: Running):
-    page = await rosa.open("risk/losses")
+    page = await at(rosa, "risk/losses")
     await page.get_by_label("A move").fill("BTC -20")
     await page.keyboard.press("Enter")
     shown = page.locator(".shock").first
@@ -149,7 +172,7 @@ async def test_what_if_says_what_a_shock_would_do(rosa: Visit, served: Running):
 
 
 async def test_limits_on_the_page_are_those_of_limits_in_chat(rosa: Visit, served: Running):
-    page = await rosa.open("risk")
+    page = await at(rosa, "risk")
     rows = page.get_by_role("region", name="Limits").locator("tbody tr")
     await expect(rows).to_have_count(len(served.engine.desk.rules()) + 1)
     shown = {
@@ -166,7 +189,7 @@ async def test_limits_on_the_page_are_those_of_limits_in_chat(rosa: Visit, serve
 
 
 async def test_a_parameter_is_changed_and_the_history_says_who(rosa: Visit, served: Running):
-    page = await rosa.open("strategies/maker-btc")
+    page = await at(rosa, "strategies/maker-btc")
     await page.get_by_role("button", name="Change parameters").click()
     await page.get_by_label("pause_s").fill("77")
     await expect(page.get_by_role("dialog")).to_contain_text("adds no risk")
@@ -185,7 +208,7 @@ async def test_a_parameter_is_changed_and_the_history_says_who(rosa: Visit, serv
 
 
 async def test_a_setting_that_lowers_risk_is_confirmed_and_then_in_the_history(adam: Visit):
-    page = await adam.open("settings")
+    page = await at(adam, "settings")
     await page.get_by_label("Find").fill("risk.max_exposure")
     await page.locator("tbody tr", has_text="max_exposure").click()
     await page.get_by_label("New value").fill("41000")
@@ -202,7 +225,7 @@ async def test_a_setting_that_lowers_risk_is_confirmed_and_then_in_the_history(a
 
 async def test_the_audit_is_searched_and_exported_with_exact_times(rosa: Visit, served: Running, tmp_path: Path):
     await served.engine.desk.submit(ManualTarget(account="PAPER:main", instrument="NONE", qty=Decimal(1)), tina(served))
-    page = await rosa.open("audit")
+    page = await at(rosa, "audit")
     await page.get_by_label("Person").select_option("tina")
     await page.get_by_label(re.compile("^Outcome")).select_option("refused")
     rows = page.get_by_role("region", name="Commands").locator("tbody tr")
@@ -244,7 +267,7 @@ async def test_an_alert_is_looked_after_muted_and_told_again(rosa: Visit, served
     alerts = served.engine.room.alerts
     where, text = {"venue": "BYBIT"}, "No price for 41 s."
     await alerts.raise_alert("feed_stale", where, Severity.WARNING, "Feed is stale", text, lasts=True)
-    page = await rosa.open("alerts")
+    page = await at(rosa, "alerts")
     row = page.locator("tbody tr", has_text="Feed is stale")
     await row.get_by_role("button", name="Ack").click()
     await expect(row).to_contain_text("looked after: rosa")
@@ -265,7 +288,7 @@ async def test_a_report_shows_its_curve_and_each_target_beside_the_honest_figure
     jobs._folder.mkdir(exist_ok=True)
     (jobs._folder / f"{job.id}.txt").write_text("PNL            +12.50 USDC\n")
     (jobs._folder / f"{job.id}.json").write_text(json.dumps(REPORT))
-    page = await rosa.open("backtests")
+    page = await at(rosa, "backtests")
     await page.get_by_role("link", name="Report").click()
     await expect(page.locator(".banner.warning", has_text="SIMULATED")).to_be_visible()
     await expect(page.locator("svg.curve")).to_have_attribute("aria-label", re.compile("deepest fall 10.00 %"))
@@ -315,7 +338,7 @@ MODELS = """async () => {
 
 
 async def test_what_pages_work_out_is_right(rosa: Visit):
-    page = await rosa.open()
+    page = await at(rosa, "overview")
     found = await page.evaluate(MODELS)
     assert [(row["name"], row["kind"]) for row in found["diff"]] == [("b", "changed"), ("c", "removed"), ("d", "added")]
     assert found["risk"] == ["adds", "lowers", "lowers", "adds", "lowers", "adds", "same", "adds"]

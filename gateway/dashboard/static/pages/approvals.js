@@ -19,7 +19,7 @@ export function Page({ rest }) {
   const shown = rows.find((row) => row.id === (open || rest) && row.status !== "pending");
   const waiting = rows.filter((row) => row.status === "pending");
   return html`<${Frame} title="Approvals" aside=${html`<span class="dim">${waiting.length} waiting</span>`}>
-    <${View} of=${requests} empty="" is=${() => null} />
+    ${requests.state !== "ok" && html`<${View} of=${requests} is=${() => null} />`}
     ${requests.data && html`
       <${Reviews} />
       ${waiting.length ? html`<div class="requests">${waiting.map((row) => html`<${Request} key=${row.id} of=${row} />`)}</div>`
@@ -58,7 +58,7 @@ function Terms({ of }) {
     <div><dt>asked by</dt><dd>${of.asker || "the settings"}${of.requester && of.requester !== of.asker ? `, put to work by ${of.requester}` : ""}, <${Time} ns=${of.created_ns} date /></dd></div>
     <div><dt>votes</dt><dd>${of.votes.length} of ${of.votes_needed}${of.votes.length ? ` (${of.votes.join(", ")})` : ""}, role ${of.role} or higher${of.requester_counts ? "; the requester's counts" : ""}</dd></div>
     <div><dt>digest</dt><dd class="mono">${of.digest.slice(0, SHOWN_DIGEST)}<span class="dim">${of.digest.slice(SHOWN_DIGEST)}</span></dd></div>
-    <div><dt>settings</dt><dd class="mono">${of.settings_hash.slice(0, SHOWN_DIGEST)}</dd></div>
+    ${of.settings_hash && html`<div><dt>settings</dt><dd class="mono">${of.settings_hash.slice(0, SHOWN_DIGEST)}</dd></div>`}
   </dl>`;
 }
 

@@ -111,7 +111,7 @@ function Report({ of, job, figures, narrow }) {
     { id: "verdict", label: "", cell: (row) => html`<${Badge} kind=${VERDICTS[row.verdict]} text=${row.verdict} />` },
     { id: "note", label: "What is to be known", grow: true, cell: (row) => html`<span class="dim">${row.note}</span>`, phone: false },
   ];
-  return html`${simulated && html`<p class="banner warning"><${Icon} name="warning" /><span><b>SIMULATED market:</b> these figures are no evidence of anything.</span></p>`}
+  return html`<div class="stack">${simulated && html`<p class="banner warning"><${Icon} name="warning" /><span><b>SIMULATED market:</b> these figures are no evidence of anything.</span></p>`}
     <div class="stats">
       <${Stat} label="PNL after fees and funding" value=${money(profit, { sign: true })} tone=${tone(profit)} note=${`${percent(part, { sign: true })} of ${money(of.deposit, { places: 0 })} ${of.currency}`} />
       <${Stat} label="Deepest fall" value=${percent(of.max_drawdown)} note="of sampled equity, from the high before" />
@@ -129,7 +129,7 @@ function Report({ of, job, figures, narrow }) {
       <div><dt>profit</dt><dd>realised ${money(of.realised, { sign: true })}, unrealised ${money(of.unrealised, { sign: true })}</dd></div>
       ${Object.keys(of.refusals).length > 0 && html`<div><dt>refused</dt><dd>${Object.entries(of.refusals).map(([reason, count]) => `${words(reason)} × ${count}`).join(", ")}</dd></div>`}
       ${of.alerts.map((text, i) => html`<div key=${i}><dt>alert</dt><dd>${text}</dd></div>`)}
-    </dl><details><summary>Everything that the run said</summary><dl class="message-pairs">${figures.map(([name, value], i) => html`<div key=${i}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></details><//>`;
+    </dl><details><summary>Everything that the run said</summary><dl class="message-pairs">${figures.map(([name, value], i) => html`<div key=${i}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></details><//></div>`;
 }
 
 // Equity above, the fall from the highest before below it; with the scales and both ends in words.

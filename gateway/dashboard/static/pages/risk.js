@@ -184,7 +184,7 @@ function Shock({ of }) {
       ${of.ways.map(([name, profit]) => html`<div key=${name}><dt>${name}</dt><dd><${Money} of=${profit} sign /></dd></div>`)}
       <div><dt>exit cost</dt><dd>${money(of.exit_cost)} more to close everything then</dd></div>
       ${of.moves.length > 0 && html`<div><dt>moves</dt><dd>${of.moves.map(([asset, move]) => `${asset} ${percent(move, { places: 1, sign: true })}`).join(", ")}</dd></div>`}
-      ${of.liquidated_at.filter(([, times]) => toNumber(times) < 100).map(([account, times]) => html`<div key=${account}><dt>${account}</dt><dd>liquidated at ${Number(times).toFixed(2)} of the shock</dd></div>`)}
+      ${of.liquidated_at.filter(([, times]) => toNumber(times) < 100).map(([account, times]) => html`<div key=${account}><dt>${account}</dt><dd>liquidated at ${Number(times).toFixed(2)} times the shock</dd></div>`)}
       ${of.beyond_touch.map(([name, times]) => html`<div key=${name}><dt>${short(name)}</dt><dd>${times} times what the touch takes</dd></div>`)}
       ${of.assumed.map((text, i) => html`<div key=${i}><dt>assumed</dt><dd>${text}</dd></div>`)}
     </dl></div>`;

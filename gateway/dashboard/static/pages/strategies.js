@@ -158,7 +158,7 @@ function SetParams({ of, close }) {
     <form onSubmit=${(event) => (changes.length ? send(event) : event.preventDefault())}><div class="param-fields">${of.params.map(field)}</div><button hidden disabled=${!changes.length}></button></form>
     ${changes.length > 0 && html`<div role="status"><h3>What changes</h3><ul class="diff">${changes.map((one) => html`<li key=${one.name} class="changed"><code>${one.name}</code><del>${valueText(one.before)}</del><span>→</span><ins>${valueText(one.after)}</ins>
       <${Badge} kind=${one.risk === "adds" ? "warning" : "ok"} text=${one.risk === "adds" ? "may add risk" : "adds no risk"} /></li>`)}</ul>
-      <p class="dim">Its memory starts anew and it warms up. ${adds.length ? "What may add risk takes the votes of others." : "It is done at once."}</p></div>`}<//>`;
+      <p class="dim">Its memory starts anew and it warms up. ${adds.length ? "What may add risk takes the votes of others." : "You confirm it next."}</p></div>`}<//>`;
 }
 
 function Unload({ of, close, gone }) {
