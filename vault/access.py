@@ -8,7 +8,6 @@ out of the middle. A cut at the end is seen by who has read further before.
 
 from __future__ import annotations
 
-import fcntl
 import getpass
 import json
 import logging
@@ -30,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _VERB = re.compile(r"[a-z-]{2,16}")
 _LONGEST_LINE = 4096
+_LOCK_WITHIN_S = 2.0
 MOST_BYTES = 256 * 2**20
 
 
@@ -76,7 +76,7 @@ class AccessLog:
         try:
             if problem := files.privacy_problem(os.fstat(handle), self._path):
                 raise VaultError(f"it {problem}")
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            files.take(handle, _LOCK_WITHIN_S, "it")
             last = _last(handle)
             access = Access(
                 n=last.n + 1 if last is not None else 1,

@@ -34,7 +34,10 @@ def named(path: Path) -> Iterator[None]:
     try:
         yield
     except WrongPassphrase as error:
-        raise WrongPassphrase(f"{error}: the vault {path} stays closed") from None
+        raise WrongPassphrase(
+            f"{error}: the vault {path} stays closed. If you are sure of both, the file's head may be damaged: "
+            "`moondev vault restore` its newest copy"
+        ) from None
     except VaultDamaged as error:
         raise VaultDamaged(
             f"the vault {path} is damaged: {error}. `moondev vault restore` brings a backup back; keep the file"

@@ -104,6 +104,7 @@ def test_a_kind_that_is_not_said_is_that_of_the_settings_else_the_strictest(made
     assert "unknown (exchange)" in made("add", "unknown", "--stdin", stdin=CANARY)
     assert "wallet (owner)" in made("add", "wallet", "--kind", "owner", "--stdin", stdin=CANARY)
     assert "wallet (owner) is in the vault: version 2" in made("add", "wallet", "--stdin", stdin=CANARY + "2")
+    assert "shorter than 8 characters" in made("add", "wallet", "--stdin", stdin="short\r\n", code=1)
     assert "choose exchange, owner, service" in made("add", "x", "--kind", "magic", "--stdin", stdin="y", code=1)
 
 
