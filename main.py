@@ -27,15 +27,19 @@ from engine.data import cli as data_cli
 from engine.environments import with_environment
 from engine.watchdog import cli as watchdog_cli
 from gateway import cli as gateway_cli
+from gateway.link import cli as link_cli
 from research import cli as research_cli
 from vault import cli as vault_cli
 from vault.signer import cli as signer_cli
 from wiring import (
     PROGRAM,
+    VERSION,
     ask_venues,
+    gateway_beside,
     keys_once_unsealed,
     open_fleet,
     open_ward,
+    own_gateway,
     signer_part,
     venue_feed,
     venue_history,
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
     from engine.venues import VenueRouter
     from exchanges.shared.fleet import Fleet, Listed
     from gateway.access.doors import Doors
+    from gateway.link.beside import Beside
     from gateway.server import GatewayServer
     from vault.service import FolderSecrets
     from vault.signer.opening import Opened
@@ -63,7 +68,6 @@ app = typer.Typer(
 engine_cli.register(app)
 research_cli.register(app)
 
-VERSION = "0.1.0"
 DEFAULT_DATA = engine_cli.DEFAULT_DATA
 SWITCH_INTERVAL_S = 0.0002
 """The default of 5 ms would let a busy loop keep the journal's thread from the disk that long."""
@@ -190,6 +194,7 @@ class Service:
             if dashboard is not None and self.doors is not None:
                 around.append(asyncio.create_task(dashboard.run(), name="gateway"))
                 around.append(asyncio.create_task(self.doors.run(), name="access"))
+                await dashboard.listening()
             await self.local.start()
             typer.echo(greeting(runtime, await self._new_link(next((p.id for p in runtime.settings.persons), ""))))
             sys.stdout.flush()
@@ -214,8 +219,8 @@ class Service:
             return "The dashboard is switched off (gateway.enabled)."
         return await self.doors.new_link(person)
 
-    def _open_gateway(self) -> GatewayServer:
-        """The dashboard's server, bound to its address."""
+    def _open_gateway(self) -> GatewayServer | Beside:
+        """The gateway's server, bound to its address; or what runs beside the engine when it is another process."""
         from bot.remote import RemoteRoom
         from bot.rules import verb_rules
         from gateway.access.doors import AccessSetup, Doors
@@ -227,10 +232,12 @@ class Service:
         runtime, section = self.runtime, self.config.gateway
         doors = self.doors = Doors(AccessSetup(), runtime.data, self.keys.secrets, runtime.desk)
         self.chat.room.access, runtime.lock_down.on_begin = doors.accounts, doors.access.lock_down
+        open_source = partial(DeskSource, runtime.desk, RemoteRoom(self.chat.room), runtime.problems)
+        if section.process == "own" or (section.process == "auto" and self.config.environment == "live"):
+            doors.listens(section.host, section.port)
+            return gateway_beside(runtime, open_source, doors.leads_to)
         look = GatewayConfig(environment=runtime.settings.environment, version=VERSION)
-        source = DeskSource(runtime.desk, RemoteRoom(self.chat.room))
-        page = create_app(runtime.desk, self.console, look, doors.front(verb_rules()), source, runtime.problems)
-        server = GatewayServer(page, section.host, section.port)
+        server = GatewayServer(create_app(look, doors.front(verb_rules()), open_source()), section.host, section.port)
         doors.listens(section.host, server.port)
         return server
 
@@ -328,6 +335,7 @@ def ask_channels(config: Config, data: Path) -> list[ChannelFound]:
 
 
 watchdog_cli.register(app, open_ward)
+link_cli.register(app, DEFAULT_DATA, own_gateway)
 signer_cli.register(app, DEFAULT_DATA, lambda data: signer_part(load_remembered(data)))
 halts = partial(watchdog_cli.stop_from_outside, open_ward=open_ward)
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from engine.cli import vault_fields
 from engine.clock import WallClock
 from engine.config import load_remembered
 from engine.watchdog.cli import Ward
@@ -23,9 +24,15 @@ if TYPE_CHECKING:
     from domain.ports import HistorySource, MarketFeed
     from domain.views import VenuesFound
     from engine.config import Config
+    from engine.runtime import Runtime
     from exchanges.shared.fleet import Fleet
+    from gateway.link.beside import Beside
+    from gateway.link.client import LinkSource
+    from gateway.server import GatewayServer
+    from gateway.source import Source
     from vault.signer.opening import Opened, Part
 
+VERSION = "0.1.0"
 PROGRAM = (sys.executable, str(Path(__file__).with_name("main.py")))
 """The command line, for a process of its own."""
 ONE_VERB_S = 10.0
@@ -65,11 +72,13 @@ async def keys_once_unsealed(config: Config, data: Path) -> Opened | None:
         try:
             return open_keys(config, data)
         except Sealed as why:
+            from gateway.link.keeper import Lock
             from gateway.sealed import serve_until
 
             typer.echo(f"SEALED: {why}\nThis service then goes on by itself.", err=True)
             gateway = config.gateway
-            address = (gateway.host, gateway.port) if gateway.enabled else None
+            is_served = not gateway.enabled or Lock(data).is_taken()  # a gateway of its own says itself what it lacks
+            address = None if is_served else (gateway.host, gateway.port)
             if not await serve_until(partial(is_open, data), address):
                 return None
 
@@ -100,3 +109,41 @@ def open_ward(data: Path) -> Ward:
     """What the watchdog of a data folder looks after, by the settings file of the last start. Raises `ConfigError`."""
     execution = load_remembered(data).execution
     return Ward(lambda: open_fleet(load_remembered(data), data), execution.validity_ns / 1e9)
+
+
+def gateway_beside(runtime: Runtime, open_source: Callable[[], Source], on_address: Callable[[str], None]) -> Beside:
+    """What runs beside an engine whose gateway is a process of its own."""
+    from gateway.link.beside import Beside
+
+    words = (*PROGRAM, "gateway", "--managed", "--data", str(runtime.data))
+    desk = runtime.desk
+    beside = Beside(runtime.data, open_source, words, runtime.build, lambda: desk.codes_needed, on_address)
+    parts = desk.records.parts
+    desk.records.parts = lambda: (*parts(), beside.part())
+    return beside
+
+
+def own_gateway(data: Path, *, managed: bool) -> tuple[GatewayServer, LinkSource]:
+    """The server and the link of a gateway that is a process of its own. Raises `ConfigError`."""
+    from bot.rules import verb_rules
+    from domain.settings import Environment
+    from engine.observe.build import build_hash
+    from engine.terminal import open_log
+    from gateway.access.doors import AccessSetup, address_of, open_access, open_front
+    from gateway.app import create_app
+    from gateway.gateway import GatewayConfig
+    from gateway.link.client import LinkSource
+    from gateway.server import GatewayServer
+    from vault.service import FolderSecrets
+
+    config = load_remembered(data)
+    section, setup = config.gateway, AccessSetup()
+    _, redactor = open_log(config, data, VERSION, "gateway")
+    secrets = FolderSecrets(data, vault_fields, redactor.add, interactive=False)
+    link = LinkSource(data, build=build_hash(), managed=managed)
+    access = open_access(setup, data, secrets)
+    front = open_front(access, setup, data, verb_rules(), lambda: link.codes_needed)
+    look = GatewayConfig(environment=Environment(config.environment), version=VERSION)
+    server = GatewayServer(create_app(look, front, link), section.host, section.port)
+    link.address = address_of(setup, section.host, server.port)
+    return server, link

@@ -74,7 +74,6 @@ ROUTES: Final[Mapping[tuple[str, str], Rule]] = MappingProxyType(
         ("POST", f"{API}/step-up"): Rule(scope=None, csrf=Csrf.HEADER, rate=Rate.LOGIN, body_bytes=KIB),
         ("POST", f"{API}/ticket"): Rule(csrf=Csrf.HEADER, rate=Rate.SOCKET, body_bytes=KIB),
         ("GET", f"{API}/me"): LOOK,
-        ("POST", f"{API}/command"): BY_PERSON,
         ("POST", f"{API}/line"): BY_PERSON,
         ("POST", VERB_ROUTE): Rule(scope=Scope.TRADE, csrf=Csrf.HEADER, rate=Rate.WRITE, body_bytes=64 * KIB),
         ("WS", "/ws/feed"): SOCKET,
