@@ -72,7 +72,7 @@ function Feeds() {
 
 function Venues() {
   const venues = useView("venues", {}, { everyMs: 2000 });
-  return html`<${Card} title="Venues"><${View} of=${venues} empty="no venue is connected" is=${(rows) => html`<div class="grid2">${rows.map((row) => html`<${Venue} key=${row.venue} of=${row} />`)}</div>`} /><//>`;
+  return html`<${Card} title="Venues"><${View} of=${venues} empty="No real venue is used" hint="Paper trades inside this process, which has no limits to use up" is=${(rows) => html`<div class="grid2">${rows.map((row) => html`<${Venue} key=${row.venue} of=${row} />`)}</div>`} /><//>`;
 }
 
 const windowOf = (ns) => (ns ? span(ns / 1e9) : "for life");
