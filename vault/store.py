@@ -110,7 +110,10 @@ class Vault:
         cls, path: Path, passphrase: Passphrase, key_file: Path | None = None, *, at_least: int = 0,
         bounds: Bounds = BOUNDS,
     ) -> Vault:  # fmt: skip
-        """Open a vault. `at_least` is the highest sequence that was ever seen of it: an older file is refused."""
+        """Open a vault. `at_least` is the highest sequence that was ever seen of it: an older file is refused.
+
+        So is one that is older than the access log beside it knows.
+        """
         harden()
         raw = disk.read(path)
         with disk.named(path):
@@ -120,8 +123,8 @@ class Vault:
                 file, keys = unlock(raw, key, bounds)
             finally:
                 wipe(key)
-            disk.check_sequence(file, at_least)
-        vault = cls(path, file, keys, bounds)
+            vault = cls(path, file, keys, bounds)
+            disk.check_sequence(file, max(at_least, vault.log.highest()))
         vault.log.note("open", sequence=file.sequence)
         return vault
 
