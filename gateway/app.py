@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from domain.settings import Environment
 from gateway import api, login, routes_verbs, routes_views
 from gateway.dashboard.assets import Assets, page
 from gateway.gateway import Gateway, GatewayConfig
@@ -74,7 +75,8 @@ def create_app(config: GatewayConfig, front: Front, source: Source) -> FastAPI:
     app.mount("/api", api.unknown)
     app.mount("/static", Assets())
     app.add_route("/", page)
-    app.add_middleware(Guard, front=front, persons=source.persons)
+    is_play = config.environment is Environment.PAPER
+    app.add_middleware(Guard, front=front, persons=source.persons, is_play=is_play)
     app.add_middleware(Provide, gateway=gateway)
     app.add_middleware(SecurityHeaders, network=front.network)
     return app

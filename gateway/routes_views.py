@@ -1,4 +1,4 @@
-"""What only looks: one GET route for each row of the table of views, the audit as a file, and who is asking."""
+"""What only looks: one GET route for each row of the table of views, and the audit as a file."""
 
 from __future__ import annotations
 

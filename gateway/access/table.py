@@ -45,6 +45,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     body_bytes: int = 0
     is_page: bool = False
     """Without a session it leads to the login page instead of refusing."""
+    is_verb: bool = False
+    """The control room judges it again, by the role of whoever it is done for."""
     needs_code: bool = False
     """An admin's affair: where votes need codes, its session has given one lately."""
 
@@ -133,6 +135,7 @@ class Table:
             csrf=rule.csrf,
             rate=Rate.HALT if verb.stops else rule.rate if verb.changes else Rate.READ,
             body_bytes=rule.body_bytes,
+            is_verb=True,
             needs_code=verb.role is RoleName.ADMIN and verb.changes,
         )
 
