@@ -31,12 +31,14 @@ from gateway.link import cli as link_cli
 from research import cli as research_cli
 from vault import cli as vault_cli
 from vault.signer import cli as signer_cli
+from vault.signer import rotate as rotate_cli
 from wiring import (
     PROGRAM,
     VERSION,
     ask_venues,
     gateway_beside,
     keys_once_unsealed,
+    open_exchange,
     open_fleet,
     open_ward,
     own_gateway,
@@ -186,11 +188,11 @@ class Service:
             # its libraries take seconds to load and would hold up an engine that trades already
             dashboard = self._open_gateway() if self.config.gateway.enabled else None
             feed, says = await self._open_markets()
-            for line in await runtime.start(self._open_venues(), feed, says, self._stopping.set):
+            self.venues = self._open_venues()
+            for line in await runtime.start(self.venues, feed, says, self._stopping.set):
                 typer.echo(f"The file differs from the settings in force, which stay: {line}", err=True)
                 typer.echo("  to ask for the file's: ./moondev apply-settings FILE", err=True)
-            if self.keys.process is not None:
-                around.append(asyncio.create_task(self.keys.process.keep(self._hear_signer), name="signer"))
+            around.append(asyncio.create_task(self.keys.keep(self._hear_signer, self._keys_changed), name="signer"))
             if dashboard is not None and self.doors is not None:
                 around.append(asyncio.create_task(dashboard.run(), name="gateway"))
                 around.append(asyncio.create_task(self.doors.run(), name="access"))
@@ -213,6 +215,10 @@ class Service:
 
     def _hear_signer(self, what: SignerSaw, text: str) -> None:
         self.runtime.loop.put(SignerNews(what=what, text=text))
+
+    def _keys_changed(self) -> None:
+        for name in self.fleet.with_other_keys():
+            self.venues.reopen(name)
 
     async def _new_link(self, person: str) -> str:
         if self.doors is None:
@@ -348,7 +354,8 @@ def wanted_settings(config: Path, data: Path) -> tuple[ApplySettings, list[str]]
 
 
 bot_cli.register(app, DEFAULT_DATA, engine_cli.environment_in, halts, wanted_settings)
-vault_cli.register(app, DEFAULT_DATA, engine_cli.vault_fields)
+vault_app = vault_cli.register(app, DEFAULT_DATA, engine_cli.vault_fields)
+rotate_cli.register(vault_app, DEFAULT_DATA, lambda data: signer_part(load_remembered(data)), open_exchange)
 gateway_cli.register(app, DEFAULT_DATA, bot_cli.new_link)
 start_cli.register(app, DEFAULT_DATA, engine_cli.setup_with(open_secrets))
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from domain.errors import ConfigError
 from engine.cli import vault_fields
 from engine.clock import WallClock
 from engine.config import load_remembered
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
     from engine.config import Config
     from engine.runtime import Runtime
     from exchanges.shared.fleet import Fleet
+    from exchanges.shared.rotation import Rotation
     from gateway.link.beside import Beside
     from gateway.link.client import LinkSource
     from gateway.server import GatewayServer
     from gateway.source import Source
     from vault.signer.opening import Opened, Part
+    from vault.signer.rotate import Asked
 
 VERSION = "0.1.0"
 PROGRAM = (sys.executable, str(Path(__file__).with_name("main.py")))
@@ -58,10 +61,10 @@ def venue_feed(config: Config, instruments: Sequence[Instrument]) -> MarketFeed:
 def signer_part(config: Config) -> Part:
     """What the settings say of the signer."""
     from engine.config.parts import vault_fields, venue_fields
-    from exchanges.shared.fleet import open_signers
+    from exchanges.shared.fleet import make_key, open_signers
     from vault.signer.opening import Part
 
-    return Part(vault_fields(config), partial(open_signers, venue_fields(config)))
+    return Part(vault_fields(config), partial(open_signers, venue_fields(config)), make_key)
 
 
 async def keys_once_unsealed(config: Config, data: Path) -> Opened | None:
@@ -98,6 +101,35 @@ def open_fleet(config: Config, data: Path, keys: Opened | None = None) -> Fleet:
 
     given = keys or Late(partial(open_keys, config, data, idle_s=ONE_VERB_S))
     return Fleet(setups_of(venue_fields(config)), given, data / "venues")
+
+
+def open_exchange(asked: Asked) -> Rotation:
+    """The exchange of a venue's key for another. Raises `ConfigError` for a name that no account's key has."""
+    from engine.config.parts import venue_fields
+    from exchanges.hyperliquid.approving import with_typed
+    from exchanges.shared.fleet import setups_of
+    from exchanges.shared.rotation import Place, Rotation
+    from vault.signer.held import ServiceSecrets
+
+    setups = setups_of(venue_fields(load_remembered(asked.folder)))
+    found = [(s, a) for s in setups for a in s.accounts if asked.name in {a.key, a.api_key}]
+    if not found:
+        raise ConfigError(f"no account's key is called {asked.name!r:.80}: other secrets take `./moondev vault add`")
+    setup, account = min(found, key=lambda one: one[1].is_vault)
+    folder = asked.folder / "venues" / setup.venue.lower()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    typed = asked.typed_owner(account.address) if asked.typed_owner and setup.venue == "HYPERLIQUID" else ""
+    place = Place(
+        setup=setup,
+        account=account,
+        keys=asked.keys,
+        signer=partial(asked.keys.signer, setup.venue),
+        secrets=ServiceSecrets(asked.vault),
+        owner=(lambda: with_typed(asked.keys.signer(setup.venue), typed)) if typed else None,
+        clock=WallClock(),
+        folder=folder,
+    )
+    return Rotation(place)
 
 
 def ask_venues(config: Config, data: Path) -> VenuesFound:

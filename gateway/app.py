@@ -15,13 +15,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.settings import Environment
 from gateway import api, login, routes_verbs, routes_views
+from gateway.access.answers import StoredAnswers
 from gateway.dashboard.assets import Assets, page
 from gateway.gateway import Gateway, GatewayConfig
 from gateway.guard import Front, Guard
 from gateway.headers import SecurityHeaders
 from gateway.hot import HotSource
 from gateway.hub import Hub
-from gateway.idempotency import Once, Recent
+from gateway.idempotency import Once
 from gateway.problem import add_handlers
 from gateway.source import Source
 from gateway.verb_table import VerbTable
@@ -56,7 +57,7 @@ def create_app(config: GatewayConfig, front: Front, source: Source) -> FastAPI:
         source=HotSource(source, hub),
         hub=hub,
         verbs=VerbTable(source),
-        once=Once(Recent()),
+        once=Once(StoredAnswers(front.access)),
     )
 
     @contextlib.asynccontextmanager

@@ -46,6 +46,17 @@ def named(path: Path) -> Iterator[None]:
         raise type(error)(f"the vault {path}: {error}") from None
 
 
+def check_free(path: Path) -> None:
+    """Raise `VaultError` where a vault is, or was: its copies and log would be taken for the new one's."""
+    if path.is_symlink() or path.exists():
+        raise VaultError(f"there is a vault already: {path}. `moondev vault ls` shows what is in it")
+    left = [one.name for one in [*backups(path), log_path(path)] if one.exists()]
+    if left:
+        raise VaultError(
+            f"{path} is gone, and {', '.join(left)} of it are there: `moondev vault restore` one, or move them away"
+        )
+
+
 def check_sequence(file: VaultFile, at_least: int) -> None:
     """Refuse an older file than one that was seen. Raises `VaultRolledBack`."""
     if file.sequence < at_least:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
+from domain.errors import ConfigError
+
 if TYPE_CHECKING:
     from gateway.link.client import LinkSource
     from gateway.server import GatewayServer
@@ -34,6 +36,10 @@ def register(app: typer.Typer, default_data: Path, open_gateway: Open) -> None:
         from gateway.own import hold, serve
 
         folder = data or default_data
+        if not folder.is_dir():
+            raise ConfigError(
+                f"there is no data folder {folder}: start the service first, ./moondev run --data {folder}"
+            )
         lock = hold(folder)
         try:
             server, link = open_gateway(folder, managed=managed)

@@ -4,10 +4,11 @@ import stat
 
 import pytest
 
-from tests.vault.conftest import WORDS, passphrase
+from tests.vault.conftest import BOUNDS, CHEAP, WORDS, passphrase
 from vault import disk
 from vault.errors import VaultError, VaultRolledBack, WrongPassphrase
 from vault.format import Kind
+from vault.store import Vault
 
 CANARY = "canary-5e1f0a77-do-not-print"
 
@@ -113,13 +114,21 @@ def test_a_closed_vault_gives_nothing(vault):
 
 
 def test_there_is_no_second_vault_in_the_place_of_the_first(vault, path):
-    from tests.vault.conftest import BOUNDS, CHEAP
-    from vault.store import Vault
-
     before = path.read_bytes()
     with pytest.raises(VaultError, match="there is a vault already"):
         Vault.create(path, passphrase(), cost=CHEAP, bounds=BOUNDS)
     assert path.read_bytes() == before
+
+
+def test_what_is_left_of_a_lost_vault_is_not_taken_for_the_new_ones(vault, path):
+    for number in range(3):
+        vault.put("telegram_token", "service", f"{CANARY}-{number}")
+    path.unlink()
+    with pytest.raises(VaultError, match=r"vault\.3, vault\.2, vault\.1, vault\.log of it are there"):
+        Vault.create(path, passphrase(), cost=CHEAP, bounds=BOUNDS)
+    for one in path.parent.glob("vault.*"):
+        one.unlink()
+    Vault.create(path, passphrase(), cost=CHEAP, bounds=BOUNDS).close()
 
 
 def test_an_older_file_is_refused_by_anybody_as_long_as_the_access_log_is_there(vault, path, reopen):
