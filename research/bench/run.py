@@ -20,6 +20,7 @@ from research.bench import (
     chat,
     core,
     feeds,
+    gateway_api,
     gateway_feed,
     journal,
     l2,
@@ -81,6 +82,7 @@ CASES: dict[str, tuple[Sizes, Callable[[int, Path], list[Row]]]] = {
     "whole": ((1_000_000, 400), lambda count, _: venue_engine.run(count)),
     "chat": ((40, 2), lambda count, _: chat.run(count)),
     "gateway": ((gateway_feed.FULL_CLIENTS, 40), lambda count, _: gateway_feed.run(count)),
+    "api": ((4_000, 20), lambda count, _: gateway_api.run(count)),
     "vault": ((9, 1), lambda count, _: vault.run(count)),
     "journal": ((200_000, 1_000), lambda count, _: journal.run(count, max(5, count // 500))),
 }

@@ -82,7 +82,7 @@ async def bench(vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             secrets=ServiceSecrets(vault),
             owner=None,
             clock=WallClock(),
-            folder=tmp_path,
+            folder=vault.path.parent,
         )
         yield Bench(server, vault, ring, keys, place, [])
 
