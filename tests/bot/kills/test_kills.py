@@ -111,6 +111,7 @@ class Lives:
                 keeping.cancel()
                 if self.stop() == -signal.SIGKILL:
                     await self.again()  # the point was one of the stop's own
+                    await until(lambda: is_quiet(self.data), 60)
                 assert self.stop() == 0, self.log.read_text()[-3000:]
         finally:
             self.kill()
