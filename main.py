@@ -217,6 +217,7 @@ class Service:
         """The dashboard's server, bound to its address."""
         from bot.remote import RemoteRoom
         from bot.rules import verb_rules
+        from engine.config.parts import gateway_fields
         from gateway.access.doors import AccessSetup, Doors
         from gateway.app import create_app
         from gateway.desk_source import DeskSource
@@ -224,12 +225,13 @@ class Service:
         from gateway.server import GatewayServer
 
         runtime, section = self.runtime, self.config.gateway
-        doors = self.doors = Doors(AccessSetup(), runtime.data, self.keys.secrets, runtime.desk)
+        setup = convert(gateway_fields(self.config), AccessSetup)
+        doors = self.doors = Doors(setup, runtime.data, self.keys.secrets, runtime.desk)
         self.chat.room.access, runtime.lock_down.on_begin = doors.accounts, doors.access.lock_down
         look = GatewayConfig(environment=runtime.settings.environment, version=VERSION)
         source = DeskSource(runtime.desk, RemoteRoom(self.chat.room))
         page = create_app(runtime.desk, self.console, look, doors.front(verb_rules()), source, runtime.problems)
-        server = GatewayServer(page, section.host, section.port)
+        server = GatewayServer(page, section.host, section.port, setup.outside)
         doors.listens(section.host, server.port)
         return server
 
