@@ -26,6 +26,7 @@ from engine.config import load_remembered
 from engine.data import cli as data_cli
 from engine.environments import with_environment
 from engine.watchdog import cli as watchdog_cli
+from gateway import cli as gateway_cli
 from research import cli as research_cli
 from vault import cli as vault_cli
 from vault.signer import cli as signer_cli
@@ -342,6 +343,7 @@ def wanted_settings(config: Path, data: Path) -> tuple[ApplySettings, list[str]]
 
 bot_cli.register(app, DEFAULT_DATA, engine_cli.environment_in, halts, wanted_settings)
 vault_cli.register(app, DEFAULT_DATA, engine_cli.vault_fields)
+gateway_cli.register(app, DEFAULT_DATA, bot_cli.new_link)
 start_cli.register(app, DEFAULT_DATA, engine_cli.setup_with(open_secrets))
 
 

@@ -80,9 +80,7 @@ def register(
     @app.command()
     def login(data: DataOption = None, person: PersonOption = "") -> None:
         """Print a new login link of the running service's dashboard."""
-        from bot.local import ask_login
-
-        typer.echo(asyncio.run(ask_login(data or default_data, person)))
+        typer.echo(new_link(data or default_data, person))
 
     _add_apply_settings(app, default_data, wanted_settings)
 
@@ -103,6 +101,13 @@ def _add_apply_settings(
         command, changes = wanted_settings(config, folder)
         typer.echo("\n".join(changes))
         finish(asyncio.run(ask_command(folder, person, command)))
+
+
+def new_link(data: Path, person: str) -> str:
+    """A new login link of the service of a data folder, or why there is none. Raises `NotRunning`."""
+    from bot.local import ask_login
+
+    return asyncio.run(ask_login(data, person))
 
 
 def finish(answer: tuple[bool, str]) -> NoReturn:

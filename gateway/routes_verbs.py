@@ -26,6 +26,7 @@ Work: TypeAlias = Callable[[str], Awaitable[Answer]]
 KEY_HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotency-Replayed"
 JSON: Final = "application/json"
+MOST_BYTES: Final = 64 * 1024
 
 PersonName = Annotated[
     str, Meta(max_length=100, description="In paper, another person to speak as; otherwise the caller's own.")
@@ -58,7 +59,7 @@ async def run_verb(request: Request) -> Response:
     """Carry out one verb of the table."""
     gateway: Gateway = request.state.gateway
     verb = await gateway.verbs.find(request.path_params["verb"])
-    raw = await request.body()
+    raw = await _raw(request)
     body = _body(request, raw, VerbBody)
     arguments = checked(verb, body.arguments)
     actor = gateway.actor(request.state.caller, body.person)
@@ -72,7 +73,7 @@ async def run_verb(request: Request) -> Response:
 async def say_line(request: Request) -> Response:
     """Carry out a line as typed at a console, with its aliases and "did you mean"."""
     gateway: Gateway = request.state.gateway
-    raw = await request.body()
+    raw = await _raw(request)
     body = _body(request, raw, LineBody)
     actor = gateway.actor(request.state.caller, body.person)
 
@@ -86,6 +87,16 @@ ROUTES: Final = (
     Route("/api/v1/verbs/{verb}", run_verb, methods=["POST"]),
     Route("/api/v1/line", say_line, methods=["POST"]),
 )
+
+
+async def _raw(request: Request) -> bytes:
+    """The bytes of the body, which may come without saying how many they are. Raises `Refused`."""
+    found = bytearray()
+    async for part in request.stream():
+        found += part
+        if len(found) > MOST_BYTES:
+            raise Refused(413, f"the body is longer than {MOST_BYTES} bytes")
+    return bytes(found)
 
 
 def _body(request: Request, raw: bytes, kind: type[B]) -> B:

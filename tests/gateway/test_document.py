@@ -6,12 +6,8 @@ are checked and described from one table by the kinds of their arguments, so one
 verb the examples are.
 """
 
-import asyncio
 import json
-import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import httpx
@@ -24,8 +20,7 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import ignored_auth
 
 from gateway.arguments import checked
-from tests.gateway.conftest import Running, serve
-from tests.gateway.engine import Engine
+from tests.gateway.served import Served, served_gateway
 
 SEED = 8
 QUICK = settings(
@@ -41,19 +36,14 @@ QUICK = settings(
 ONCE = settings(QUICK, max_examples=1)
 
 
-@dataclass
-class Served:
-    """A gateway in a loop of its own, and what who is logged in to it sends."""
+class Judge:
+    """Asks what the document of a running gateway says."""
 
-    running: Running
-    headers: dict[str, str]
-
-    @cached_property
-    def document(self) -> dict[str, Any]:
-        answer = httpx.get(f"{self.running.url}/api/v1/openapi.json", headers=self.headers)
+    def __init__(self, served: Served) -> None:
+        self.served = served
+        answer = httpx.get(f"{served.url}/api/v1/openapi.json", headers=served.adam)
         assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
+        self.document: dict[str, Any] = answer.json()
 
     def judged(self, paths: Iterable[str]) -> list[str]:
         """What is not as the document says of these paths."""
@@ -72,8 +62,8 @@ class Served:
         @(QUICK if operation.query or operation.body else ONCE)
         @given(case=operation.as_strategy(generation_mode=mode))
         def ask(case: schemathesis.Case) -> None:
-            # who may come in at all is proved for every route in tests/gateway/access
-            case.call_and_validate(base_url=self.running.url, headers=self.headers, excluded_checks=[ignored_auth])
+            # who may come in at all is proved for every route elsewhere
+            case.call_and_validate(base_url=self.served.url, headers=self.served.adam, excluded_checks=[ignored_auth])
 
         try:
             ask()
@@ -83,43 +73,24 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The gateway over a real engine that has traded a while, logged in as Adam, who may do everything."""
-    ready, over = threading.Event(), threading.Event()
-    made: list[Served] = []
-
-    async def life() -> None:
-        engine = Engine(past_s=30, ops=tmp_path_factory.mktemp("ops") / "ops.db")
-        await engine.open_room()
-        async with serve(engine) as running:
-            async with httpx.AsyncClient(base_url=running.url) as client:
-                await running.log_in(client, "adam")
-                cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
-            made.append(Served(running, {"Cookie": cookies, **running.origin, "X-Requested-With": "test"}))
-            ready.set()
-            await asyncio.to_thread(over.wait)
-        await engine.close_room()
-
-    thread = threading.Thread(target=asyncio.run, args=(life(),))
-    thread.start()
-    assert ready.wait(30)
-    yield made[0]
-    over.set()
-    thread.join(30)
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
+    """The document, and the gateway behind it."""
+    with served_gateway(tmp_path_factory.mktemp("served")) as served:
+        yield Judge(served)
 
 
-def test_what_is_read_is_as_documented(served: Served):
-    paths = [path for path in served.document["paths"] if "/verbs/" not in path and path != "/health/ready"]
-    assert served.judged(paths) == []
+def test_what_is_read_is_as_documented(judge: Judge):
+    paths = [path for path in judge.document["paths"] if "/verbs/" not in path and path != "/health/ready"]
+    assert judge.judged(paths) == []
 
 
-def test_verbs_of_every_shape_are_as_documented(served: Served):
+def test_verbs_of_every_shape_are_as_documented(judge: Judge):
     shapes: dict[str, str] = {}
-    for path, item in served.document["paths"].items():
+    for path, item in judge.document["paths"].items():
         if "/verbs/" in path:
             shapes.setdefault(_shape(item["post"]["requestBody"]), path)
     assert len(shapes) > 8
-    assert served.judged(shapes.values()) == []
+    assert judge.judged(shapes.values()) == []
 
 
 def _shape(body: dict[str, Any]) -> str:
@@ -132,8 +103,8 @@ def _shape(body: dict[str, Any]) -> str:
     return json.dumps(sorted(kinds))
 
 
-def test_every_example_of_a_verb_says_what_its_line_says(served: Served):
-    verbs = served.running.engine.remote.verbs()
+def test_every_example_of_a_verb_says_what_its_line_says(judge: Judge):
+    verbs = judge.served.engine.remote.verbs()
     assert sum(len(verb.examples) for verb in verbs) > 100
     for verb in verbs:
         for line, said in zip(verb.examples, verb.example_arguments, strict=True):
@@ -141,8 +112,8 @@ def test_every_example_of_a_verb_says_what_its_line_says(served: Served):
             assert checked(verb, said) == said, line
 
 
-def test_every_view_and_verb_is_in_the_document_and_no_schema_is_missing(served: Served):
-    document = served.document
+def test_every_view_and_verb_is_in_the_document_and_no_schema_is_missing(judge: Judge):
+    document = judge.document
     text = json.dumps(document)
     for name in {part.split('"')[0] for part in text.split("#/components/")[1:]}:
         kind, _, key = name.partition("/")
