@@ -18,6 +18,7 @@ import typer
 from msgspec import convert
 
 from bot import cli as bot_cli
+from bot import token_cli
 from bot.start import cli as start_cli
 from domain.errors import ConfigError, MoonDevError
 from domain.keys import SignerNews, SignerSaw
@@ -342,6 +343,7 @@ def wanted_settings(config: Path, data: Path) -> tuple[ApplySettings, list[str]]
 
 
 bot_cli.register(app, DEFAULT_DATA, engine_cli.environment_in, halts, wanted_settings)
+token_cli.register(app, DEFAULT_DATA)
 vault_cli.register(app, DEFAULT_DATA, engine_cli.vault_fields)
 gateway_cli.register(app, DEFAULT_DATA, bot_cli.new_link)
 start_cli.register(app, DEFAULT_DATA, engine_cli.setup_with(open_secrets))

@@ -127,21 +127,23 @@ class Access(Stored):
     async def _session(self, hashed: str) -> Identity | None:
         if (known := self.still(hashed)) is not None:
             return known
-        return self.believe(hashed, await self.read(lambda connection: self.session_in(connection, hashed)))
+        now_ns = self.now_ns()
+        found, is_due = await self.read(
+            lambda connection: (self.session_in(connection, hashed), sessions.needs_seen(connection, hashed, now_ns))
+        )
+        if found is not None and is_due:
+            await self.note_use(lambda connection: sessions.seen(connection, hashed, now_ns))
+        return self.believe(hashed, found)
 
     def session_in(self, connection: Connection, hashed: str) -> Identity | None:
         """The session with this hash."""
-        now_ns = self.now_ns()
-        found = sessions.find(
+        return sessions.find(
             connection,
             hashed,
-            now_ns=now_ns,
+            now_ns=self.now_ns(),
             idle_ns=self.rules.idle_ns,
             lock_down_ns=self.locked_ns(connection),
         )
-        if found is not None and sessions.needs_seen(connection, hashed, now_ns):
-            self.later(lambda other: sessions.seen(other, hashed, now_ns))
-        return found
 
     async def token(self, secret: str, ip: str) -> Identity | Denied:
         """The token that a program showed, if it may be used now and from this address."""
@@ -151,10 +153,13 @@ class Access(Stored):
         found = await self.read(lambda connection: self._token_in(connection, secret, ip))
         if isinstance(found, Denied):
             return await self.write(lambda connection: self._token_denied(connection, hashed, ip, found))
-        self.believe(hashed, found)
-        return found
+        known, is_due = found
+        if is_due:
+            await self.note_use(lambda connection: tokens.used(connection, known.key, ip, self.now_ns()))
+        self.believe(hashed, known)
+        return known
 
-    def _token_in(self, connection: Connection, secret: str, ip: str) -> Identity | Denied:
+    def _token_in(self, connection: Connection, secret: str, ip: str) -> tuple[Identity, bool] | Denied:
         row = tokens.by_hash(connection, digest(secret)) if is_token(secret) else None
         if row is None:
             return Denied(text="This token is not known here")
@@ -165,9 +170,7 @@ class Access(Stored):
             return Denied(text=f"The token {known.key} is {state}{ask}")
         if not is_within(ip, known.networks):
             return Denied(text=f"The token {known.key} may not be used from this address")
-        if not tokens.was_noted(row, ip, now_ns):
-            self.later(lambda other: tokens.used(other, row, ip, now_ns))
-        return known
+        return known, not tokens.was_noted(row, ip, now_ns)
 
     def _token_denied(self, connection: Connection, hashed: str, ip: str, denied: Denied) -> Denied:
         row = tokens.by_hash(connection, hashed)

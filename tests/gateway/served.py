@@ -50,17 +50,14 @@ class Served:
     def link(self, person: str) -> str:
         """A login link, whole."""
 
-        async def made() -> str:
-            return self.running.auth.new_link(person)
-
-        self.links.append(f"{self.url}{self.do(made())}")
+        self.links.append(f"{self.url}{self.do(self.running.access.new_link(person))}")
         return self.links[-1]
 
     def end_sessions(self) -> None:
         """Log everybody out."""
 
         async def end() -> None:
-            self.running.auth.end_all()
+            self.running.access.lock_down()
 
         self.do(end())
 
