@@ -27,8 +27,6 @@ HOUR_NS: Final = 60 * MINUTE_NS
 DAY_NS: Final = 24 * HOUR_NS
 MOST_TICKETS: Final = 50
 """Of one session or token, that wait."""
-CODE_MISSES: Final = 3
-"""Wrong codes in a row end a session: who holds a stolen cookie shall not lock its person's votes by guessing."""
 
 
 class AccessRules(Struct, frozen=True, kw_only=True):
@@ -107,12 +105,13 @@ class Access(Stored):
         now_ns = self.now_ns()
         if (left_ns := lockout.wait_ns(connection, key, now_ns)) > 0:
             return MustWait(left_ns)
-        self._count(connection, key, AccessKind.LOGIN_FAILED, "a login link that is none, or is spent", ip=ip)
+        self.count(connection, key, AccessKind.LOGIN_FAILED, "a login link that is none, or is spent", ip=ip)
         return AccessRefused("This login link was already used or has expired. Ask for a new one.")
 
-    def _count(
+    def count(
         self, connection: Connection, key: str, kind: AccessKind, text: str, *, person: str = "", ip: str = ""
     ) -> None:
+        """Count a failure, note the first few, and each wait."""
         count, wait = lockout.fail(connection, key, self.now_ns())
         if count <= lockout.FREE:
             self.note(connection, kind, text, person=person, ip=ip)
@@ -179,7 +178,7 @@ class Access(Stored):
             return Denied(text=denied.text, wait_s=-(-left_ns // SECOND_NS))
         person, name = (row.person, row.name) if row is not None else ("", "")
         said = f"{denied.text} ({name})" if name else denied.text
-        self._count(connection, key, AccessKind.REFUSED, said, person=person, ip=ip)
+        self.count(connection, key, AccessKind.REFUSED, said, person=person, ip=ip)
         return denied
 
     async def alive(self, known: Identity) -> bool:
@@ -231,56 +230,6 @@ class Access(Stored):
             return self.session_in(connection, key) if kind is Kind.SESSION else self._by_id(connection, key)
 
         return await self.write(spend)
-
-    def has_proved(self, known: Identity) -> bool:
-        """Whether the session's person gave a one-time code lately."""
-        return bool(known.proved_ns) and 0 <= self.now_ns() - known.proved_ns < self.rules.step_up_ns
-
-    async def before_code(self, known: Identity, ip: str) -> None:
-        """Raises `MustWait` while no code of this person is looked at from this address."""
-        key = lockout.key_of("code", ip, known.person)
-        left_ns = await self.read(lambda connection: lockout.wait_ns(connection, key, self.now_ns()))
-        if left_ns > 0:
-            raise MustWait(left_ns)
-
-    async def after_code(self, known: Identity, ip: str, *, is_right: bool) -> bool:
-        """A session gave a code; False when it has ended: too many were wrong."""
-        key = lockout.key_of("code", ip, known.person)
-        here = lockout.key_of("code of a session", "", known.key)
-
-        def right(connection: Connection) -> bool:
-            sessions.proved(connection, known.key, self.now_ns())
-            for one in (key, here):
-                lockout.forgive(connection, one)
-            self.note(
-                connection,
-                AccessKind.STEPPED_UP,
-                "a code was given in a browser",
-                person=known.person,
-                by=known.person,
-                ip=ip,
-            )
-            return True
-
-        def wrong(connection: Connection) -> bool:
-            self._count(
-                connection, key, AccessKind.LOGIN_FAILED, "a wrong code in a browser", person=known.person, ip=ip
-            )
-            count, _ = lockout.fail(connection, here, self.now_ns())
-            if count >= CODE_MISSES:
-                sessions.end(connection, known.key)
-                self.note(
-                    connection,
-                    AccessKind.LOGGED_OUT,
-                    f"{count} wrong codes ended a session",
-                    person=known.person,
-                    ip=ip,
-                )
-            return count < CODE_MISSES
-
-        is_left = await self.write(right if is_right else wrong)
-        self.forget()
-        return is_left
 
 
 def is_within(ip: str, networks: tuple[str, ...]) -> bool:

@@ -45,6 +45,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     body_bytes: int = 0
     is_page: bool = False
     """Without a session it leads to the login page instead of refusing."""
+    is_verb: bool = False
+    """A person's role is judged by the control room, which answers in words; a token's here as well."""
     needs_code: bool = False
     """An admin's affair: where votes need codes, its session has given one lately."""
 
@@ -73,7 +75,6 @@ ROUTES: Final[Mapping[tuple[str, str], Rule]] = MappingProxyType(
         ("GET", "/"): PAGE,
         ("POST", f"{API}/step-up"): Rule(scope=None, csrf=Csrf.HEADER, rate=Rate.LOGIN, body_bytes=KIB),
         ("POST", f"{API}/ticket"): Rule(csrf=Csrf.HEADER, rate=Rate.SOCKET, body_bytes=KIB),
-        ("GET", f"{API}/me"): LOOK,
         ("POST", f"{API}/command"): BY_PERSON,
         ("POST", f"{API}/line"): BY_PERSON,
         ("POST", VERB_ROUTE): Rule(scope=Scope.TRADE, csrf=Csrf.HEADER, rate=Rate.WRITE, body_bytes=64 * KIB),
@@ -134,6 +135,7 @@ class Table:
             csrf=rule.csrf,
             rate=Rate.HALT if verb.stops else rule.rate if verb.changes else Rate.READ,
             body_bytes=rule.body_bytes,
+            is_verb=True,
             needs_code=verb.role is RoleName.ADMIN and verb.changes,
         )
 

@@ -205,7 +205,7 @@ def test_in_paper_a_session_speaks_for_others_and_the_record_says_who(served: Se
 
 
 def test_the_audit_is_a_file_of_lines(served: Served, tina: httpx.Client):
-    assert tina.get("/api/v1/audit.jsonl").status_code == 200
+    assert tina.get("/api/v1/audit.jsonl").json()["code"] == "role"
     with httpx.Client(base_url=served.url, headers=served.adam) as adam:
         rows = adam.get("/api/v1/audit.jsonl", params={"verb": "halt", "limit": 2})
     lines = rows.text.splitlines()

@@ -7,11 +7,13 @@ import pytest
 from sqlalchemy import text
 
 from domain.access import AccessRefused, NewToken, Scope
+from domain.commands import Actor, Door
 from domain.security import AccessKind
 from gateway.access.access import Access, AccessRules, Denied, MustWait
 from gateway.access.caller import Identity, Kind
 from gateway.access.database import metadata, noted
 from gateway.access.lockout import FIRST_WAIT_NS, FREE, LONGEST_WAIT_NS
+from gateway.access.proof import Proof
 from gateway.access.secret import is_token, new_token
 from tests.gateway.access.conftest import DAY_NS, SECOND_NS, House, by
 
@@ -210,25 +212,33 @@ async def test_a_whole_ipv6_network_is_one_address_and_quiet_is_forgiven(house: 
     assert not isinstance(later.value, MustWait)
 
 
-async def test_three_wrong_codes_end_the_session_and_the_next_one_waits(house: House):
+async def test_three_wrong_codes_end_the_session_and_then_its_address_waits(house: House):
     access = house.open()
+    proof = Proof(access)
+
+    def actor(known: Identity) -> Actor:
+        return Actor(person=known.person, door=Door.DASHBOARD, chat=f"session:{known.key[:12]}")
+
     cookie, known = await logged_in(access)
-    assert await access.after_code(known, "192.0.2.1", is_right=False)
-    assert await access.after_code(known, "192.0.2.1", is_right=True)
-    assert access.has_proved((await access.session(cookie)) or known)
+    assert not await proof.has(actor(known))
+    assert await proof.after(actor(known), is_right=False)
+    assert await proof.after(actor(known), is_right=True)
+    assert await proof.has(actor(known))
     house.clock.move(600)
-    assert not access.has_proved((await access.session(cookie)) or known)
+    assert not await proof.has(actor(known))
     for left in (True, True, False):
-        await access.before_code(known, "192.0.2.1")
-        assert await access.after_code(known, "192.0.2.1", is_right=False) is left
+        await proof.before(actor(known))
+        assert await proof.after(actor(known), is_right=False) is left
     assert await access.session(cookie) is None
+    assert not await proof.after(actor(known), is_right=True)
     _, again = await logged_in(access)
     for _ in range(2):
-        await access.before_code(again, "192.0.2.1")
-        await access.after_code(again, "192.0.2.1", is_right=False)
+        await proof.before(actor(again))
+        await proof.after(actor(again), is_right=False)
     with pytest.raises(MustWait):
-        await access.before_code(again, "192.0.2.1")
-    await access.before_code(again, "198.51.100.1")  # the person elsewhere is not locked out
+        await proof.before(actor(again))
+    _, elsewhere = await logged_in(access, ip="198.51.100.1")
+    await proof.before(actor(elsewhere))  # the person is not locked out of another address
 
 
 async def test_a_ticket_opens_once_within_half_a_minute_from_where_it_was_given(house: House):
