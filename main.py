@@ -28,15 +28,21 @@ from engine.data import cli as data_cli
 from engine.environments import with_environment
 from engine.watchdog import cli as watchdog_cli
 from gateway import cli as gateway_cli
+from gateway.link import cli as link_cli
 from research import cli as research_cli
 from vault import cli as vault_cli
 from vault.signer import cli as signer_cli
+from vault.signer import rotate as rotate_cli
 from wiring import (
     PROGRAM,
+    VERSION,
     ask_venues,
+    gateway_beside,
     keys_once_unsealed,
+    open_exchange,
     open_fleet,
     open_ward,
+    own_gateway,
     signer_part,
     venue_feed,
     venue_history,
@@ -51,6 +57,7 @@ if TYPE_CHECKING:
     from engine.venues import VenueRouter
     from exchanges.shared.fleet import Fleet, Listed
     from gateway.access.doors import Doors
+    from gateway.link.beside import Beside
     from gateway.server import GatewayServer
     from vault.service import FolderSecrets
     from vault.signer.opening import Opened
@@ -64,7 +71,6 @@ app = typer.Typer(
 engine_cli.register(app)
 research_cli.register(app)
 
-VERSION = "0.1.0"
 DEFAULT_DATA = engine_cli.DEFAULT_DATA
 SWITCH_INTERVAL_S = 0.0002
 """The default of 5 ms would let a busy loop keep the journal's thread from the disk that long."""
@@ -183,14 +189,15 @@ class Service:
             # its libraries take seconds to load and would hold up an engine that trades already
             dashboard = self._open_gateway() if self.config.gateway.enabled else None
             feed, says = await self._open_markets()
-            for line in await runtime.start(self._open_venues(), feed, says, self._stopping.set):
+            self.venues = self._open_venues()
+            for line in await runtime.start(self.venues, feed, says, self._stopping.set):
                 typer.echo(f"The file differs from the settings in force, which stay: {line}", err=True)
                 typer.echo("  to ask for the file's: ./moondev apply-settings FILE", err=True)
-            if self.keys.process is not None:
-                around.append(asyncio.create_task(self.keys.process.keep(self._hear_signer), name="signer"))
+            around.append(asyncio.create_task(self.keys.keep(self._hear_signer, self._keys_changed), name="signer"))
             if dashboard is not None and self.doors is not None:
                 around.append(asyncio.create_task(dashboard.run(), name="gateway"))
                 around.append(asyncio.create_task(self.doors.run(), name="access"))
+                await dashboard.listening()
             await self.local.start()
             typer.echo(greeting(runtime, await self._new_link(next((p.id for p in runtime.settings.persons), ""))))
             sys.stdout.flush()
@@ -210,13 +217,17 @@ class Service:
     def _hear_signer(self, what: SignerSaw, text: str) -> None:
         self.runtime.loop.put(SignerNews(what=what, text=text))
 
+    def _keys_changed(self) -> None:
+        for name in self.fleet.with_other_keys():
+            self.venues.reopen(name)
+
     async def _new_link(self, person: str) -> str:
         if self.doors is None:
             return "The dashboard is switched off (gateway.enabled)."
         return await self.doors.new_link(person)
 
-    def _open_gateway(self) -> GatewayServer:
-        """The dashboard's server, bound to its address."""
+    def _open_gateway(self) -> GatewayServer | Beside:
+        """The gateway's server, bound to its address; or what runs beside the engine when it is another process."""
         from bot.remote import RemoteRoom
         from bot.rules import verb_rules
         from engine.config.parts import gateway_fields
@@ -230,9 +241,12 @@ class Service:
         setup = convert(gateway_fields(self.config), AccessSetup)
         doors = self.doors = Doors(setup, runtime.data, self.keys.secrets, runtime.desk)
         self.chat.room.access, runtime.lock_down.on_begin = doors.accounts, doors.access.lock_down
+        open_source = partial(DeskSource, runtime.desk, RemoteRoom(self.chat.room), runtime.problems)
+        if section.process == "own" or (section.process == "auto" and self.config.environment == "live"):
+            doors.listens(section.host, section.port)
+            return gateway_beside(runtime, open_source, doors.leads_to)
         look = GatewayConfig(environment=runtime.settings.environment, version=VERSION)
-        source = DeskSource(runtime.desk, RemoteRoom(self.chat.room))
-        page = create_app(runtime.desk, self.console, look, doors.front(verb_rules()), source, runtime.problems)
+        page = create_app(look, doors.front(verb_rules()), open_source())
         server = GatewayServer(page, section.host, section.port, setup.outside)
         doors.listens(section.host, server.port)
         return server
@@ -274,6 +288,9 @@ def run(
     venue: Annotated[
         list[str] | None, typer.Option(help="NAME-local: trade at a local venue; may be repeated.")
     ] = None,
+    behind_proxy: Annotated[
+        list[str] | None, typer.Option(help="Where a proxy is that takes the TLS off, as 10.0.0.0/8; may be repeated.")
+    ] = None,
 ) -> None:
     """Start the service: paper trading, or the venues of the settings; dashboard, console and chat."""
     from engine.catalogue import catalogue, start_settings
@@ -298,7 +315,7 @@ def run(
             typer.echo(f"A strategy file cannot be used, everything else starts: {problem}", err=True)
         loaded = start_settings(config, "", found, has_run=(folder / "journal").is_dir())
         remember(folder, config)
-        code = asyncio.run(_serve(with_options(loaded, port, market), folder, found.broken))
+        code = asyncio.run(_serve(with_options(loaded, port, market, behind_proxy or ()), folder, found.broken))
     finally:
         local.stop()
     raise typer.Exit(code)
@@ -331,6 +348,7 @@ def ask_channels(config: Config, data: Path) -> list[ChannelFound]:
 
 
 watchdog_cli.register(app, open_ward)
+link_cli.register(app, DEFAULT_DATA, own_gateway)
 signer_cli.register(app, DEFAULT_DATA, lambda data: signer_part(load_remembered(data)))
 halts = partial(watchdog_cli.stop_from_outside, open_ward=open_ward)
 
@@ -344,7 +362,8 @@ def wanted_settings(config: Path, data: Path) -> tuple[ApplySettings, list[str]]
 
 bot_cli.register(app, DEFAULT_DATA, engine_cli.environment_in, halts, wanted_settings)
 token_cli.register(app, DEFAULT_DATA)
-vault_cli.register(app, DEFAULT_DATA, engine_cli.vault_fields)
+vault_app = vault_cli.register(app, DEFAULT_DATA, engine_cli.vault_fields)
+rotate_cli.register(vault_app, DEFAULT_DATA, lambda data: signer_part(load_remembered(data)), open_exchange)
 gateway_cli.register(app, DEFAULT_DATA, bot_cli.new_link)
 start_cli.register(app, DEFAULT_DATA, engine_cli.setup_with(open_secrets))
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+from msgspec import convert
 
+from domain.errors import ConfigError
+from engine.cli import vault_fields
 from engine.clock import WallClock
 from engine.config import load_remembered
 from engine.watchdog.cli import Ward
@@ -23,9 +26,17 @@ if TYPE_CHECKING:
     from domain.ports import HistorySource, MarketFeed
     from domain.views import VenuesFound
     from engine.config import Config
+    from engine.runtime import Runtime
     from exchanges.shared.fleet import Fleet
+    from exchanges.shared.rotation import Rotation
+    from gateway.link.beside import Beside
+    from gateway.link.client import LinkSource
+    from gateway.server import GatewayServer
+    from gateway.source import Source
     from vault.signer.opening import Opened, Part
+    from vault.signer.rotate import Asked
 
+VERSION = "0.1.0"
 PROGRAM = (sys.executable, str(Path(__file__).with_name("main.py")))
 """The command line, for a process of its own."""
 ONE_VERB_S = 10.0
@@ -51,10 +62,10 @@ def venue_feed(config: Config, instruments: Sequence[Instrument]) -> MarketFeed:
 def signer_part(config: Config) -> Part:
     """What the settings say of the signer."""
     from engine.config.parts import vault_fields, venue_fields
-    from exchanges.shared.fleet import open_signers
+    from exchanges.shared.fleet import make_key, open_signers
     from vault.signer.opening import Part
 
-    return Part(vault_fields(config), partial(open_signers, venue_fields(config)))
+    return Part(vault_fields(config), partial(open_signers, venue_fields(config)), make_key)
 
 
 async def keys_once_unsealed(config: Config, data: Path) -> Opened | None:
@@ -65,12 +76,17 @@ async def keys_once_unsealed(config: Config, data: Path) -> Opened | None:
         try:
             return open_keys(config, data)
         except Sealed as why:
+            from engine.config.parts import gateway_fields
+            from gateway.access.doors import AccessSetup
+            from gateway.link.keeper import Lock
             from gateway.sealed import serve_until
 
             typer.echo(f"SEALED: {why}\nThis service then goes on by itself.", err=True)
             gateway = config.gateway
-            address = (gateway.host, gateway.port) if gateway.enabled else None
-            if not await serve_until(partial(is_open, data), address):
+            is_served = not gateway.enabled or Lock(data).is_taken()  # a gateway of its own says itself what it lacks
+            outside = convert(gateway_fields(config), AccessSetup).outside
+            address = None if is_served else (gateway.host, gateway.port)
+            if not await serve_until(partial(is_open, data), address, outside):
                 return None
 
 
@@ -91,6 +107,35 @@ def open_fleet(config: Config, data: Path, keys: Opened | None = None) -> Fleet:
     return Fleet(setups_of(venue_fields(config)), given, data / "venues")
 
 
+def open_exchange(asked: Asked) -> Rotation:
+    """The exchange of a venue's key for another. Raises `ConfigError` for a name that no account's key has."""
+    from engine.config.parts import venue_fields
+    from exchanges.hyperliquid.approving import with_typed
+    from exchanges.shared.fleet import setups_of
+    from exchanges.shared.rotation import Place, Rotation
+    from vault.signer.held import ServiceSecrets
+
+    setups = setups_of(venue_fields(load_remembered(asked.folder)))
+    found = [(s, a) for s in setups for a in s.accounts if asked.name in {a.key, a.api_key}]
+    if not found:
+        raise ConfigError(f"no account's key is called {asked.name!r:.80}: other secrets take `./moondev vault add`")
+    setup, account = min(found, key=lambda one: one[1].is_vault)
+    folder = asked.folder / "venues" / setup.venue.lower()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    typed = asked.typed_owner(account.address) if asked.typed_owner and setup.venue == "HYPERLIQUID" else ""
+    place = Place(
+        setup=setup,
+        account=account,
+        keys=asked.keys,
+        signer=partial(asked.keys.signer, setup.venue),
+        secrets=ServiceSecrets(asked.vault),
+        owner=(lambda: with_typed(asked.keys.signer(setup.venue), typed)) if typed else None,
+        clock=WallClock(),
+        folder=folder,
+    )
+    return Rotation(place)
+
+
 def ask_venues(config: Config, data: Path) -> VenuesFound:
     """What a start would find at the real venues of a settings file."""
     return asyncio.run(open_fleet(config, data).examine(WallClock()))
@@ -100,3 +145,42 @@ def open_ward(data: Path) -> Ward:
     """What the watchdog of a data folder looks after, by the settings file of the last start. Raises `ConfigError`."""
     execution = load_remembered(data).execution
     return Ward(lambda: open_fleet(load_remembered(data), data), execution.validity_ns / 1e9)
+
+
+def gateway_beside(runtime: Runtime, open_source: Callable[[], Source], on_address: Callable[[str], None]) -> Beside:
+    """What runs beside an engine whose gateway is a process of its own."""
+    from gateway.link.beside import Beside
+
+    words = (*PROGRAM, "gateway", "--managed", "--data", str(runtime.data))
+    desk = runtime.desk
+    beside = Beside(runtime.data, open_source, words, runtime.build, lambda: desk.codes_needed, on_address)
+    parts = desk.records.parts
+    desk.records.parts = lambda: (*parts(), beside.part())
+    return beside
+
+
+def own_gateway(data: Path, *, managed: bool) -> tuple[GatewayServer, LinkSource]:
+    """The server and the link of a gateway that is a process of its own. Raises `ConfigError`."""
+    from bot.rules import verb_rules
+    from domain.settings import Environment
+    from engine.config.parts import gateway_fields
+    from engine.observe.build import build_hash
+    from engine.terminal import open_log
+    from gateway.access.doors import AccessSetup, address_of, open_access, open_front
+    from gateway.app import create_app
+    from gateway.gateway import GatewayConfig
+    from gateway.link.client import LinkSource
+    from gateway.server import GatewayServer
+    from vault.service import FolderSecrets
+
+    config = load_remembered(data)
+    section, setup = config.gateway, convert(gateway_fields(config), AccessSetup)
+    _, redactor = open_log(config, data, VERSION, "gateway")
+    secrets = FolderSecrets(data, vault_fields, redactor.add, interactive=False)
+    link = LinkSource(data, build=build_hash(), managed=managed)
+    access = open_access(setup, data, secrets)
+    front = open_front(access, setup, data, verb_rules(), lambda: link.codes_needed)
+    look = GatewayConfig(environment=Environment(config.environment), version=VERSION)
+    server = GatewayServer(create_app(look, front, link), section.host, section.port, setup.outside)
+    link.address = address_of(setup, section.host, server.port)
+    return server, link

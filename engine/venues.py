@@ -174,7 +174,18 @@ class VenueRouter:
             await self._paper.aclose()
         self._sink = None
 
+    def reopen(self, name: str) -> None:
+        """Close a real venue and open it anew, with the keys as they are now; orders stay as they are there."""
+        line = self._lines.get(name)
+        if line is not None and line.venue is not None:
+            self._tasks.append(asyncio.create_task(self._reopened(line), name=f"venue {name}"))
+
     # opening
+
+    async def _reopened(self, line: Line) -> None:
+        await self._closed(line, "it is opened anew with another key")
+        if not await self._open(line):
+            await self._open_later(line)
 
     async def _open(self, line: Line) -> bool:
         """Try once; False and told when it cannot be opened."""

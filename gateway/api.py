@@ -14,29 +14,21 @@ from __future__ import annotations
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Request, WebSocket
-from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from gateway.access.caller import Caller
 from gateway.access.refuse import refuse
 from gateway.feed import serve_feed
-from gateway.gateway import Gateway, NotAllowed
+from gateway.gateway import Gateway
 from gateway.metrics import CONTENT_TYPE, exposition
 from gateway.openapi import document
 from gateway.problem import method_not_allowed
+from gateway.source import SourceLost
+from gateway.watched import READY, ReadyView, read
 
 router = APIRouter()
-
-
-class CommandLine(BaseModel):
-    """A line of the verb table; in paper, `person` is who says it (default: who logged in)."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    line: str = Field(min_length=1, max_length=1000)
-    person: str = Field(default="", max_length=100)
 
 
 def _json(value: object, status: int = 200) -> Response:
@@ -50,7 +42,7 @@ def _gateway(request: Request) -> Gateway:
 
 @router.get("/health/live")
 async def live() -> Response:
-    """Answer while the engine's loop turns."""
+    """Answer while this process's loop turns."""
     return _json({"status": "live"})
 
 
@@ -60,31 +52,19 @@ async def ready(request: Request) -> Response:
 
     The trading state and the chat channels stand beside it: HALTED is ready, and trading goes on without chat.
     """
-    gateway = _gateway(request)
-    is_ready, reasons = gateway.desk.ready()
-    reasons = [*reasons, *gateway.health()]
-    view = gateway.desk.status()
-    beside = {"trading": view.trading_state, "chat": {door.name: door.text for door in view.doors}}
-    if is_ready and not reasons:
-        return _json({"status": "ready", "reasons": [], **beside})
-    return _json({"status": "not ready", "reasons": reasons, **beside}, 503)
+    try:
+        found = await read(_gateway(request).source, READY, ReadyView)
+    except SourceLost as error:
+        found = ReadyView(reasons=[str(error)], trading="unknown", chat={})
+    word = "not ready" if found.reasons else "ready"
+    said = {"status": word, "reasons": found.reasons, "trading": found.trading, "chat": found.chat}
+    return _json(said, 503 if found.reasons else 200)
 
 
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Risk, for Prometheus."""
-    return Response(exposition(_gateway(request).reader.risk()), media_type=CONTENT_TYPE)
-
-
-@router.post("/api/v1/command")
-async def command(request: Request, body: CommandLine) -> Response:
-    """Run one line as the session's person; the answer is `{"text": ...}`."""
-    gateway = _gateway(request)
-    try:
-        actor = gateway.actor(request.state.caller, body.person)
-    except NotAllowed as refusal:
-        return JSONResponse({"error": str(refusal)}, 403)
-    return _json({"text": await gateway.console(actor, body.line)})
+    return Response(exposition(await _gateway(request).risk.risk()), media_type=CONTENT_TYPE)
 
 
 @router.websocket("/ws/feed")

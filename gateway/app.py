@@ -1,6 +1,6 @@
 """Puts the gateway together: guard, login, API and dashboard on one FastAPI app.
 
-app = create_app(desk, console, GatewayConfig(...), Front(...), DeskSource(...), health)
+app = create_app(GatewayConfig(...), Front(...), DeskSource(...))
 server = GatewayServer(app, host, port)
 """
 
@@ -13,18 +13,20 @@ from collections.abc import AsyncGenerator
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from engine.desk import Desk
+from domain.settings import Environment
 from gateway import api, login, routes_verbs, routes_views
+from gateway.access.answers import StoredAnswers
 from gateway.dashboard.assets import Assets, page
-from gateway.gateway import Console, Gateway, GatewayConfig, Health, Reader
+from gateway.gateway import Gateway, GatewayConfig
 from gateway.guard import Front, Guard
 from gateway.headers import SecurityHeaders
 from gateway.hot import HotSource
 from gateway.hub import Hub
-from gateway.idempotency import Once, Recent
+from gateway.idempotency import Once
 from gateway.problem import add_handlers
 from gateway.source import Source
 from gateway.verb_table import VerbTable
+from gateway.watched import RiskReader
 
 MAX_BODY_BYTES = 128 * 1024
 """Nobody sends more; routes take less, and say so."""
@@ -44,23 +46,18 @@ class Provide:
         await self._app(scope, receive, send)
 
 
-def create_app(
-    desk: Desk, console: Console, config: GatewayConfig, front: Front, source: Source, health: Health = list
-) -> FastAPI:
-    """Make the app that serves a desk; `health` adds reasons of its own to /health/ready."""
+def create_app(config: GatewayConfig, front: Front, source: Source) -> FastAPI:
+    """Make the app; it knows nothing of the service but its source."""
     hub = Hub(source)
     gateway = Gateway(
-        desk=desk,
-        console=console,
         config=config,
         access=front.access,
         network=front.network,
-        health=health,
-        reader=Reader(desk),
+        risk=RiskReader(source),
         source=HotSource(source, hub),
         hub=hub,
         verbs=VerbTable(source),
-        once=Once(Recent()),
+        once=Once(StoredAnswers(front.access)),
     )
 
     @contextlib.asynccontextmanager
@@ -79,7 +76,8 @@ def create_app(
     app.mount("/api", api.unknown)
     app.mount("/static", Assets())
     app.add_route("/", page)
-    app.add_middleware(Guard, front=front, persons=source.persons)
+    is_play = config.environment is Environment.PAPER
+    app.add_middleware(Guard, front=front, persons=source.persons, is_play=is_play)
     app.add_middleware(Provide, gateway=gateway)
     app.add_middleware(SecurityHeaders, network=front.network)
     return app

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
 from typing import Final
 
 from domain.commands import Actor
@@ -21,6 +21,7 @@ from gateway.encoding import to_json
 from gateway.news import MARKET, News
 from gateway.source import Answer, Frame, NotKnown
 from gateway.views import VIEWS, Rooms
+from gateway.watched import READY, ReadyView
 
 KEPT_FACTS: Final = 2_000
 """Facts that may wait for the reader of news; what is lost is told as a gap."""
@@ -29,9 +30,11 @@ KEPT_FACTS: Final = 2_000
 class DeskSource:
     """A `Source` over a desk and the control room in front of it."""
 
-    def __init__(self, desk: Desk, remote: Remote) -> None:
+    def __init__(self, desk: Desk, remote: Remote, problems: Callable[[], list[str]] = list) -> None:
+        """`problems` says why the service is not ready, beyond what the desk knows."""
         self._desk = desk
         self._remote = remote
+        self._problems = problems
         self._rooms = Rooms(desk, remote)
         self._topics: tuple[str, ...] = ()
 
@@ -40,11 +43,19 @@ class DeskSource:
         return to_json(await self._read(name, arguments))
 
     async def _read(self, name: str, arguments: Mapping[str, str]) -> object:
+        if name == READY:
+            return self._ready()
         reader = VIEWS.get(name)
         if reader is None:
             raise NotKnown(f"There is no view {name!r}")
         value = reader(self._rooms, arguments)
         return await value if inspect.isawaitable(value) else value
+
+    def _ready(self) -> ReadyView:
+        _, reasons = self._desk.ready()
+        status = self._desk.status()
+        chat = {door.name: door.text for door in status.doors}
+        return ReadyView(reasons=[*reasons, *self._problems()], trading=status.trading_state, chat=chat)
 
     async def run(self, actor: Actor, verb: str, arguments: Mapping[str, str], request_id: str) -> Answer:
         """Carry out a verb of the table. Raises `NotKnown`, `BadArgument`."""

@@ -1,25 +1,14 @@
-"""What every route is given: the desk, the console, who may act, and the risk that scrapers share."""
+"""What every route is given: the source of all that is shown and done, the feed, and who may act."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
-
-from msgspec import Struct
 
 from domain.commands import Actor
 from domain.errors import MoonDevError
-from domain.risk_views import RiskView, StressView
 from domain.settings import Environment
-from domain.views import (
-    BreakerView,
-    PersonView,
-    StatusView,
-)
-from engine.desk import Desk
+from domain.views import PersonView
 from gateway.access.access import Access
 from gateway.access.caller import Caller
 from gateway.access.network import Network
@@ -27,14 +16,7 @@ from gateway.hub import Hub
 from gateway.idempotency import Once
 from gateway.source import Source
 from gateway.verb_table import VerbTable
-
-Console: TypeAlias = Callable[[Actor, str], Awaitable[str]]
-"""Runs one line of the verb table for an actor and answers in plain text."""
-
-Health: TypeAlias = Callable[[], list[str]]
-"""Reasons, beyond the desk's own, why the service is not ready; empty when it is."""
-
-RISK_REFRESH_S = 5.0
+from gateway.watched import RiskReader
 
 
 class NotAllowed(MoonDevError):
@@ -51,47 +33,14 @@ class GatewayConfig:
     login_hint: str = "The service prints a new login link when it starts."
 
 
-class RiskReading(Struct, frozen=True, kw_only=True):
-    """The portfolio's risk, and what every named shock would do."""
-
-    view: RiskView
-    stress: list[StressView]
-    status: StatusView
-    breakers: list[BreakerView] = []
-    """All of them, those that are closed too."""
-
-
-class Reader:
-    """Reads the risk at most once in some seconds, for everybody who asks."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._risk: RiskReading | None = None
-        self._risk_read_at = -math.inf
-
-    def risk(self) -> RiskReading:
-        """The risk as it was at most some seconds ago: it costs more than the other views."""
-        now = time.monotonic()
-        if self._risk is None or now - self._risk_read_at > RISK_REFRESH_S:
-            stress = self._desk.stress()
-            shocks = [] if isinstance(stress, str) else stress
-            desk = self._desk
-            self._risk = RiskReading(view=desk.risk(), stress=shocks, status=desk.status(), breakers=desk.breakers())
-            self._risk_read_at = now
-        return self._risk
-
-
 @dataclass(frozen=True, kw_only=True)
 class Gateway:
     """The parts behind the routes; one per app, found at `request.state.gateway`."""
 
-    desk: Desk
-    console: Console
     config: GatewayConfig
     access: Access
     network: Network
-    health: Health
-    reader: Reader
+    risk: RiskReader
     source: Source
     hub: Hub
     verbs: VerbTable
@@ -102,7 +51,10 @@ class Gateway:
 
         Raises `AccessLost`.
         """
-        return await self.access.alive(caller.identity) and self.desk.person(caller.person) is not None
+        return await self.access.alive(caller.identity) and self._is_known(caller.person)
+
+    def _is_known(self, person: str) -> bool:
+        return any(view.id == person for view in self.source.persons())
 
     def actor(self, caller: Caller, person: str = "") -> Actor:
         """Who acts: the caller's person or, in paper only, another one, so that approvals can be tried alone.
@@ -112,13 +64,13 @@ class Gateway:
         person = person or caller.person
         if person != caller.person and (self.config.environment is not Environment.PAPER or not caller.is_person):
             raise NotAllowed(f"Only paper lets a session act as another person ({person})")
-        if self.desk.person(person) is None:
+        if not self._is_known(person):
             raise NotAllowed(f"There is no person {person!r}")
         return caller.actor(person)
 
-    def persons(self, caller: Caller) -> list[PersonView]:
+    def persons(self, caller: Caller) -> Sequence[PersonView]:
         """Whom a caller may act as: itself, and in paper a session everybody."""
-        everybody = self.desk.persons()
+        everybody = self.source.persons()
         if self.config.environment is Environment.PAPER and caller.is_person:
             return everybody
         return [person for person in everybody if person.id == caller.person]

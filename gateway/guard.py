@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.access import AccessLost
 from domain.settings import RoleName
@@ -28,12 +28,14 @@ from gateway.access.refuse import refuse
 from gateway.access.scrape import is_scraper
 from gateway.access.table import Csrf, Rule, Table
 from gateway.limits import Limits, Rate
+from gateway.refused import Refused
+from gateway.source import SourceLost
 
 CSRF_HEADER: Final = "x-requested-with"
 """Sent by our own pages with everything that changes something; its value does not matter. Forms cannot send it."""
 METRICS_PATH: Final = "/metrics"
 BEARER: Final = "bearer "
-LONGEST_BODY: Final = 64 * 1024
+TOO_LONG: Final = "The body is longer than {most} bytes, which is what is taken here"
 
 Persons: TypeAlias = Callable[[], Sequence[PersonView]]
 
@@ -59,8 +61,10 @@ class Front(Struct, frozen=True, kw_only=True):
 class Guard:
     """ASGI middleware: lets through what may pass."""
 
-    def __init__(self, app: ASGIApp, front: Front, persons: Persons) -> None:
+    def __init__(self, app: ASGIApp, front: Front, persons: Persons, *, is_play: bool = False) -> None:
+        """With `is_play` (paper) a session may speak for anybody: its own role says nothing about verbs."""
         self._app = app
+        self._is_play = is_play
         self._front = front
         self._persons = persons
 
@@ -80,8 +84,10 @@ class Guard:
             answer = await self._check(scope)
         except AccessLost as lost:
             answer = refuse(503, "access_lost", f"{str(lost)[:1].upper()}{str(lost)[1:]}", wait_s=5)
+        except SourceLost as lost:  # who may act is not known yet
+            answer = refuse(503, "engine_lost", f"{str(lost)[:1].upper()}{str(lost)[1:]}", wait_s=2)
         if answer is None:
-            await self._app(scope, receive, send)
+            await self._app(scope, _limited(receive, scope["state"]["body_bytes"]), send)
         elif scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
             await send({"type": "websocket.close", "code": 4401 if answer.status_code == 401 else 4403})
         else:
@@ -102,7 +108,8 @@ class Guard:
         if problem := front.network.foreign_origin(scope, required=changes and not is_program):
             return refuse(403, "origin", problem)
         rule = front.table.find(method, scope["path"])
-        if (refusal := _too_long(headers, rule)) is not None:
+        state["body_bytes"] = rule.body_bytes if rule is not None and not is_socket else None
+        if rule is not None and (refusal := _too_long(headers, rule)) is not None:
             return refusal
         if rule is None or rule.rate is not Rate.HALT:
             rate = Rate.OPEN if rule is None else rule.rate
@@ -164,8 +171,8 @@ class Guard:
     def _may(self, headers: Headers, caller: Caller, rule: Rule) -> Response | None:
         if caller.is_person and rule.csrf is Csrf.HEADER and CSRF_HEADER not in headers:
             return refuse(403, "csrf", "The header X-Requested-With is required here: send X-Requested-With: dashboard")
-        is_judged_inside = rule.is_verb and caller.is_person
-        if rule.role is not None and caller.role < rule.role and not is_judged_inside:
+        is_lent = self._is_play and rule.is_verb and caller.is_person
+        if rule.role is not None and caller.role < rule.role and not is_lent:
             needed = rule.role.name.lower()
             return refuse(
                 403, "role", f"This needs the role {needed} or higher; {caller.person} is {caller.role.name.lower()}"
@@ -182,10 +189,27 @@ class Guard:
         return None
 
 
-def _too_long(headers: Headers, rule: Rule | None) -> Response | None:
-    """A body that says it is longer than the route takes; one that lies is cut off by the app."""
+def _limited(receive: Receive, most: int | None) -> Receive:
+    """What is received of a body, at most so many bytes, whatever was said of its length. Raises `Refused`."""
+    if most is None:
+        return receive
+    seen = 0
+
+    async def limited() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > most:
+            raise Refused(413, TOO_LONG.format(most=most))
+        return message
+
+    return limited
+
+
+def _too_long(headers: Headers, rule: Rule) -> Response | None:
+    """A body that says it is longer than the route takes; one that lies is cut off while it is read."""
     length = headers.get("content-length", "0")
-    most = rule.body_bytes if rule is not None else LONGEST_BODY
+    most = rule.body_bytes
     if length.isascii() and length.isdecimal() and int(length[:12]) <= most:
         return None
-    return refuse(413, "too_long", f"The body is longer than {most} bytes, which is what is taken here")
+    return refuse(413, "too_long", TOO_LONG.format(most=most))

@@ -16,11 +16,12 @@ import hashlib
 import re
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final, Protocol
 
 from msgspec import Struct
-from msgspec.structs import replace
 
+from domain.access import AccessLost
 from domain.answer import Answer, BadArgument, NotKnown
 from gateway.refused import Refused
 
@@ -36,7 +37,7 @@ class Kept(Struct, frozen=True, kw_only=True):
 
 
 class Answers(Protocol):
-    """Where first answers are kept for a day."""
+    """Where first answers are kept for a day. All raise `AccessLost`."""
 
     async def begin(self, caller: str, key: str, fingerprint: str) -> Kept:
         """Write a key down, or find it as it was written first."""
@@ -49,28 +50,6 @@ class Answers(Protocol):
     async def forget(self, caller: str, key: str) -> None:
         """Nothing was done under this key."""
         ...
-
-
-class Recent:
-    """Keeps the newest answers, and loses them with the process."""
-
-    def __init__(self, most: int = 1_000) -> None:
-        self._most = most
-        self._kept: dict[tuple[str, str], Kept] = {}
-
-    async def begin(self, caller: str, key: str, fingerprint: str) -> Kept:
-        """As `Answers`."""
-        while len(self._kept) >= self._most:
-            del self._kept[next(iter(self._kept))]
-        return self._kept.setdefault((caller, key), Kept(fingerprint=fingerprint))
-
-    async def finish(self, caller: str, key: str, answer: Answer) -> None:
-        """As `Answers`."""
-        self._kept[caller, key] = replace(self._kept[caller, key], answer=answer)
-
-    async def forget(self, caller: str, key: str) -> None:
-        """As `Answers`."""
-        self._kept.pop((caller, key), None)
 
 
 def fingerprint(path: str, body: bytes) -> str:
@@ -86,11 +65,18 @@ class Once:
         self._running: dict[tuple[str, str], tuple[str, asyncio.Task[tuple[Answer, bool]]]] = {}
 
     async def run(
-        self, caller: str, key: str | None, print_: str, work: Callable[[str], Awaitable[Answer]]
+        self,
+        caller: str,
+        key: str | None,
+        print_: str,
+        work: Callable[[str], Awaitable[Answer]],
+        *,
+        lowers: bool = False,
     ) -> tuple[Answer, bool]:
         """The answer, and whether it is one that was given before; `work` is given the request id.
 
-        Raises what `work` raises, and `Refused` for a key that was meant for another request.
+        What `lowers` risk is done though keys cannot be kept: the engine knows its request ids as well. Raises what
+        `work` raises, `AccessLost`, and `Refused` for a key that was meant for another request.
         """
         if key is None:
             return await work(f"api:{caller}:{uuid.uuid4().hex}"), False
@@ -102,7 +88,7 @@ class Once:
                 raise _reused()
             answer, _ = await asyncio.shield(running[1])
             return answer, True
-        task = asyncio.create_task(self._keyed(caller, key, print_, work), name="keyed verb")
+        task = asyncio.create_task(self._keyed(caller, key, print_, work, lowers=lowers), name="keyed verb")
         self._running[caller, key] = print_, task
         task.add_done_callback(lambda done: self._over(caller, key, done))
         # a caller that goes away takes nobody's answer with it
@@ -114,9 +100,14 @@ class Once:
             task.exception()  # whoever still waits is told; nobody may be left who does
 
     async def _keyed(
-        self, caller: str, key: str, print_: str, work: Callable[[str], Awaitable[Answer]]
+        self, caller: str, key: str, print_: str, work: Callable[[str], Awaitable[Answer]], *, lowers: bool
     ) -> tuple[Answer, bool]:
-        kept = await self._answers.begin(caller, key, print_)
+        try:
+            kept = await self._answers.begin(caller, key, print_)
+        except AccessLost:
+            if not lowers:
+                raise
+            return await work(f"api:{caller}:{key}"), False
         if kept.fingerprint != print_:
             raise _reused()
         if kept.answer is not None:
@@ -124,9 +115,11 @@ class Once:
         try:
             answer = await work(f"api:{caller}:{key}")
         except (BadArgument, NotKnown):
-            await self._answers.forget(caller, key)
+            with suppress(AccessLost):
+                await self._answers.forget(caller, key)
             raise
-        await self._answers.finish(caller, key, SECRET_GONE if answer.is_secret else answer)
+        with suppress(AccessLost):  # it is done, and that is told; asked again, the engine answers what it did
+            await self._answers.finish(caller, key, SECRET_GONE if answer.is_secret else answer)
         return answer, False
 
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from domain.views import BreakerView
-from gateway.gateway import RiskReading
+from gateway.watched import RiskReading
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECOND_NS = 1_000_000_000

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from domain.access import AccessLost
 from domain.answer import BadArgument, NotKnown, NotNow
 from domain.errors import MoonDevError
 from gateway.access.refuse import refuse
@@ -22,6 +23,14 @@ from gateway.refused import CODES, Refused
 from gateway.source import SourceLost
 
 RETRY_S: Final = 2
+KINDS: Final = (
+    (BadArgument, 422, "bad_argument"),
+    (NotKnown, 404, "not_found"),
+    (NotAllowed, 403, "not_allowed"),
+    (AccessLost, 503, "access_lost"),
+    (NotNow, 503, "not_now"),
+    (SourceLost, 503, "engine_lost"),
+)
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -32,20 +41,13 @@ def add_handlers(app: FastAPI) -> None:
 
 async def on_error(_: Request, error: Exception) -> Response:
     """The answer to a request that ended with an error. What was sent is not repeated."""
+    for kind, status, code in KINDS:
+        if isinstance(error, kind):
+            wait_s = RETRY_S if status == HTTPStatus.SERVICE_UNAVAILABLE else 0
+            return refuse(status, code, sentence(error), wait_s=wait_s)
     match error:
         case Refused():
             return refuse(error.status, error.code, sentence(error))
-        case BadArgument():
-            return refuse(422, "bad_argument", sentence(error))
-        case NotKnown():
-            return refuse(404, "not_found", sentence(error))
-        case NotAllowed():
-            return refuse(403, "not_allowed", sentence(error))
-        case NotNow():
-            return refuse(503, "not_now", sentence(error), wait_s=RETRY_S)
-        case SourceLost():
-            text = f"{sentence(error)} What was asked may or may not have been carried out"
-            return refuse(503, "engine_lost", text, wait_s=RETRY_S)
         case RequestValidationError():
             said = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
             return refuse(422, "bad_argument", _text("; ".join(said)))

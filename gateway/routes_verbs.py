@@ -26,7 +26,6 @@ Work: TypeAlias = Callable[[str], Awaitable[Answer]]
 KEY_HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotency-Replayed"
 JSON: Final = "application/json"
-MOST_BYTES: Final = 64 * 1024
 
 PersonName = Annotated[
     str, Meta(max_length=100, description="In paper, another person to speak as; otherwise the caller's own.")
@@ -59,7 +58,7 @@ async def run_verb(request: Request) -> Response:
     """Carry out one verb of the table."""
     gateway: Gateway = request.state.gateway
     verb = await gateway.verbs.find(request.path_params["verb"])
-    raw = await _raw(request)
+    raw = await request.body()
     body = _body(request, raw, VerbBody)
     arguments = checked(verb, body.arguments)
     actor = gateway.actor(request.state.caller, body.person)
@@ -67,13 +66,13 @@ async def run_verb(request: Request) -> Response:
     async def work(request_id: str) -> Answer:
         return await gateway.source.run(actor, verb.path, arguments, request_id)
 
-    return await _answered(request, actor, raw, work)
+    return await _answered(request, actor, raw, work, lowers=verb.effect == "lowers")
 
 
 async def say_line(request: Request) -> Response:
     """Carry out a line as typed at a console, with its aliases and "did you mean"."""
     gateway: Gateway = request.state.gateway
-    raw = await _raw(request)
+    raw = await request.body()
     body = _body(request, raw, LineBody)
     actor = gateway.actor(request.state.caller, body.person)
 
@@ -89,16 +88,6 @@ ROUTES: Final = (
 )
 
 
-async def _raw(request: Request) -> bytes:
-    """The bytes of the body, which may come without saying how many they are. Raises `Refused`."""
-    found = bytearray()
-    async for part in request.stream():
-        found += part
-        if len(found) > MOST_BYTES:
-            raise Refused(413, f"the body is longer than {MOST_BYTES} bytes")
-    return bytes(found)
-
-
 def _body(request: Request, raw: bytes, kind: type[B]) -> B:
     """The body of a request. Raises `Refused`."""
     given = request.headers.get("content-type", "")
@@ -112,13 +101,13 @@ def _body(request: Request, raw: bytes, kind: type[B]) -> B:
         raise Refused(400, "the body is no JSON") from None
 
 
-async def _answered(request: Request, actor: Actor, raw: bytes, work: Work) -> Response:
+async def _answered(request: Request, actor: Actor, raw: bytes, work: Work, *, lowers: bool = False) -> Response:
     gateway: Gateway = request.state.gateway
     keys = request.headers.getlist(KEY_HEADER)
     if len(keys) > 1:
         raise Refused(422, f"{KEY_HEADER} is given twice")
     print_ = fingerprint(request.url.path, raw)
-    answer, is_replayed = await gateway.once.run(actor.chat, keys[0] if keys else None, print_, work)
+    answer, is_replayed = await gateway.once.run(actor.chat, keys[0] if keys else None, print_, work, lowers=lowers)
     body = VerbAnswer(ok=answer.ok, text=answer.text, message=Raw(answer.message))
     headers = {REPLAYED: "true"} if is_replayed else {}
     return Response(msgspec.json.encode(body), 200, headers, JSON)

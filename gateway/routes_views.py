@@ -1,4 +1,4 @@
-"""What only looks: one GET route for each row of the table of views, the audit as a file, and who is asking."""
+"""What only looks: one GET route for each row of the table of views, and the audit as a file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from domain.answer import BadArgument
+from domain.views import PersonView
+from gateway.access.caller import Caller
 from gateway.asked import MOST_ROWS
 from gateway.gateway import Gateway
 from gateway.source import Source
@@ -69,7 +71,40 @@ async def _lines(source: Source, asked: dict[str, str], page: Rows) -> AsyncIter
         page = await _page(source, {**asked, "cursor": page.next})
 
 
+class MeView(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks. `kind` is `session` or `token`; a token does no more than its scopes and its person's role."""
+
+    person: str
+    name: str
+    role: str
+    kind: str
+    scopes: tuple[str, ...]
+    expires_ns: int
+    environment: str
+    may_act_as: tuple[PersonView, ...]
+    """In paper, whom a session may speak as, itself too."""
+
+
+async def me(request: Request) -> Response:
+    """Who asks."""
+    gateway: Gateway = request.state.gateway
+    caller: Caller = request.state.caller
+    known = {one.id: one for one in gateway.source.persons()}
+    found = MeView(
+        person=caller.person,
+        name=known[caller.person].name if caller.person in known else caller.person,
+        role=caller.role.name.lower(),
+        kind=caller.kind.value,
+        scopes=tuple(sorted(caller.scopes)),
+        expires_ns=caller.identity.expires_ns,
+        environment=gateway.config.environment.value,
+        may_act_as=tuple(gateway.persons(caller)),
+    )
+    return Response(msgspec.json.encode(found), media_type=JSON)
+
+
 ROUTES: Final = (
+    Route("/api/v1/me", me, methods=["GET"]),
     *(Route(f"/api/v1/{name}", reader_of(name), methods=["GET"]) for name in VIEWS),
     Route("/api/v1/audit.jsonl", export_audit, methods=["GET"]),
 )

@@ -129,6 +129,9 @@ class GatewayServer:
         scheme = "https" if self._tls else "http"
         return f"{scheme}://{f'[{self._host}]' if ':' in self._host else self._host}:{self.port}"
 
+    async def listening(self) -> None:
+        """It listens from the beginning."""
+
     async def run(self) -> None:
         """Serve until cancelled or closed; what breaks is logged and started again after some seconds."""
         while not self._closed:

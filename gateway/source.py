@@ -68,7 +68,7 @@ class Source(Protocol):
         ...
 
     def persons(self) -> Sequence[PersonView]:
-        """Who may act, with roles, as last heard."""
+        """Who may act, with roles, as last heard. Raises `SourceLost` when nothing was heard yet."""
         ...
 
     def news(self) -> AbstractAsyncContextManager[AsyncIterator[Frame]]:

@@ -8,7 +8,6 @@ out of the middle. A cut at the end is seen by who has read further before.
 
 from __future__ import annotations
 
-import fcntl
 import getpass
 import json
 import logging
@@ -30,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _VERB = re.compile(r"[a-z-]{2,16}")
 _LONGEST_LINE = 4096
+_LOCK_WITHIN_S = 2.0
 MOST_BYTES = 256 * 2**20
 
 
@@ -70,14 +70,36 @@ class AccessLog:
             self._missed += 1
             log.warning("the access %s of %s cannot be written into %s: %s", verb, record or "all", self._path, error)
 
+    def highest(self) -> int:
+        """The vault's sequence at the last access, as far as its line can be believed; else 0.
+
+        A line of this master key must have its mark; one of a later key says that this one is of an older vault.
+        """
+        try:
+            handle = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return 0
+        try:
+            last, _ = _last(handle)
+        except VaultDamaged:
+            return 0
+        finally:
+            os.close(handle)
+        if last is None or last.generation < self._generation:
+            return 0
+        forged = not crypto.same(mark(last, self._key).encode(), last.mark.encode())
+        return 0 if forged and last.generation == self._generation else last.sequence
+
     def _append(self, verb: str, record: str, kind: str, sequence: int) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         handle = os.open(self._path, flags, files.PRIVATE_MODE)
         try:
             if problem := files.privacy_problem(os.fstat(handle), self._path):
                 raise VaultError(f"it {problem}")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            last = _last(handle)
+            files.take(handle, _LOCK_WITHIN_S, "it")
+            last, torn_at = _last(handle)
+            if torn_at is not None:  # of a process that was killed
+                os.ftruncate(handle, torn_at)
             access = Access(
                 n=last.n + 1 if last is not None else 1,
                 ts_ns=time.time_ns(),
@@ -156,15 +178,12 @@ def _parsed(line: bytes, path: Path) -> Access:
         raise VaultDamaged(f"the access log {path} has a line that is none") from None
 
 
-def _last(handle: int) -> Access | None:
-    """The last whole line; a torn one behind it, of a process that was killed, is cut off."""
+def _last(handle: int) -> tuple[Access | None, int | None]:
+    """The last whole line, and where a torn one behind it begins."""
     size = os.fstat(handle).st_size
     start = max(0, size - 2 * _LONGEST_LINE)
     tail = os.pread(handle, size - start, start)
     whole = tail.rfind(b"\n") + 1
-    if whole < len(tail):
-        os.ftruncate(handle, start + whole)
     lines = tail[:whole].splitlines()
-    if not lines:
-        return None
-    return _parsed(lines[-1], Path(os.devnull))
+    last = _parsed(lines[-1], Path(os.devnull)) if lines else None
+    return last, start + whole if whole < len(tail) else None

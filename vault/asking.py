@@ -16,6 +16,7 @@ from vault.crypto import KEY_BYTES
 from vault.errors import VaultError
 from vault.format import LONGEST_VALUE
 from vault.passphrase import Passphrase, generate, weakness
+from vault.secrets import SHORTEST
 from vault.unlock import ask, find_passphrase
 
 TTY = Path("/dev/tty")
@@ -76,17 +77,22 @@ def write_new(path: Path, content: bytes, what: str) -> None:
 
 
 def value_of(name: str, file: Path | None, *, stdin: bool) -> bytearray:
-    """A secret's value: from a private file, from standard input (one newline at the end is dropped), or typed."""
+    """A secret's value: from a private file, from standard input (an end of line at its end is dropped), or typed.
+
+    Raises `VaultError` for one that is too short to be a secret: it could not be kept out of logs either.
+    """
     if file is not None:
-        return bytearray(files.read_private(file, "the value's file", LONGEST_VALUE).removesuffix(b"\n"))
-    if stdin:
-        return bytearray(sys.stdin.buffer.read(LONGEST_VALUE + 2).removesuffix(b"\n"))
-    if not has_terminal():
+        raw = files.read_private(file, "the value's file", LONGEST_VALUE + 2)
+    elif stdin:
+        raw = sys.stdin.buffer.read(LONGEST_VALUE + 3)
+    elif has_terminal():
+        raw = getpass.getpass(f"Value of {name} (not shown): ").strip().encode()
+    else:
         raise VaultError(f"nobody is here to type {name}: give it with --stdin or --file")
-    typed = bytearray(getpass.getpass(f"Value of {name} (not shown): ").strip().encode())
-    if not typed:
-        raise VaultError("nothing was typed; nothing has changed")
-    return typed
+    value = bytearray(raw.removesuffix(b"\n").removesuffix(b"\r"))
+    if len(value) < SHORTEST:
+        raise VaultError(f"that is shorter than {SHORTEST} characters, which is no secret; nothing has changed")
+    return value
 
 
 def sure(question: str, *, yes: bool) -> None:

@@ -59,6 +59,7 @@ class Verbs:
     ) -> None:
         """Make the vault of a data folder. Its passphrase is typed, or one is made for you."""
         from vault.asking import make_key_file, new_passphrase
+        from vault.disk import check_free
         from vault.store import Vault
         from vault.unlock import keep_in_keyring, refuse_environment
 
@@ -66,8 +67,7 @@ class Verbs:
         folder, config = self._folder(data)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = folder / "vault"
-        if path.is_symlink() or path.exists():
-            raise ConfigError(f"there is a vault already: {path}. `moondev vault ls` shows what is in it")
+        check_free(path)
         passphrase, told = new_passphrase("the new vault", generate_to, config, path)
         told += make_key_file(key_file) if key_file is not None else ""
         with Vault.create(path, passphrase, key_file, self._cost(memory_mib), bounds=self._bounds) as vault:
@@ -82,8 +82,8 @@ class Verbs:
 
     def add(
         self,
+        context: typer.Context,
         name: NameArgument = "",
-        value: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
         data: DataOption = None,
         kind: Annotated[str, typer.Option(help="exchange, owner or service; default: as the settings use it.")] = "",
         file: Annotated[Path | None, typer.Option(help="Take the value from this file (0600).")] = None,
@@ -98,7 +98,7 @@ class Verbs:
         from vault.format import Kind
         from vault.memory import wipe
 
-        if value:
+        if context.args:
             raise ConfigError(IN_ARGUMENT)
         if bool(name) == (from_file is not None):
             raise ConfigError("say which secret: `moondev vault add NAME`, or --from-file FILE for a whole file")
@@ -318,12 +318,14 @@ def look(data: Path, fields: dict[str, Any], needed: Sequence[str]) -> list[Vaul
     return closed.look(data, config_of(fields), needed)
 
 
-def register(app: typer.Typer, default_data: Path, fields: Fields, bounds: Bounds | None = None) -> None:
-    """Add `vault` and its verbs."""
+def register(app: typer.Typer, default_data: Path, fields: Fields, bounds: Bounds | None = None) -> typer.Typer:
+    """Add `vault` and its verbs, and return it for those of other files."""
     verbs = Verbs(default_data, fields, bounds)
     group = typer.Typer(no_args_is_help=True)
-    for verb in (verbs.init, verbs.add, verbs.ls, verbs.rm, verbs.rotate, verbs.passwd, verbs.verify, verbs.restore):
+    for verb in (verbs.init, verbs.ls, verbs.rm, verbs.rotate, verbs.passwd, verbs.verify, verbs.restore):
         group.command()(verb)
+    group.command(context_settings={"allow_extra_args": True})(verbs.add)
     group.command("export-backup")(verbs.export_backup)
     group.command()(verbs.doctor)
     app.add_typer(group, name="vault", help="The sealed store of keys, tokens and passwords.")
+    return group

@@ -88,6 +88,10 @@ def _source(path: Path, config: VaultConfig) -> Iterator[VaultFound]:
         return
     passphrase.wipe()
     yield VaultFound(text=f"the passphrase comes from {passphrase.source}")
+    file = Path(config.passphrase_file).expanduser() if config.passphrase_file else None
+    if file is not None and file.resolve().is_relative_to(path.parent.resolve()):
+        text = f"the passphrase's file {file} lies beside the vault: who copies the folder has both"
+        yield VaultFound(text=text, ok=False, severe=False, fix="keep it elsewhere, and set vault.passphrase.file")
 
 
 def _plain(data: Path) -> Iterator[VaultFound]:

@@ -34,13 +34,27 @@ def named(path: Path) -> Iterator[None]:
     try:
         yield
     except WrongPassphrase as error:
-        raise WrongPassphrase(f"{error}: the vault {path} stays closed") from None
+        raise WrongPassphrase(
+            f"{error}: the vault {path} stays closed. If you are sure of both, the file's head may be damaged: "
+            "`moondev vault restore` its newest copy"
+        ) from None
     except VaultDamaged as error:
         raise VaultDamaged(
             f"the vault {path} is damaged: {error}. `moondev vault restore` brings a backup back; keep the file"
         ) from None
     except VaultError as error:
         raise type(error)(f"the vault {path}: {error}") from None
+
+
+def check_free(path: Path) -> None:
+    """Raise `VaultError` where a vault is, or was: its copies and log would be taken for the new one's."""
+    if path.is_symlink() or path.exists():
+        raise VaultError(f"there is a vault already: {path}. `moondev vault ls` shows what is in it")
+    left = [one.name for one in [*backups(path), log_path(path)] if one.exists()]
+    if left:
+        raise VaultError(
+            f"{path} is gone, and {', '.join(left)} of it are there: `moondev vault restore` one, or move them away"
+        )
 
 
 def check_sequence(file: VaultFile, at_least: int) -> None:

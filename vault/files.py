@@ -7,6 +7,7 @@ import fcntl
 import os
 import shlex
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from vault.errors import VaultError
 
 PRIVATE_MODE = 0o600
+LOCK_WITHIN_S, LOCK_EVERY_S = 20.0, 0.01
 
 
 def read_private(path: Path, what: str, most: int) -> bytes:
@@ -108,10 +110,25 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise VaultError(f"{lock} cannot be opened: {error.strerror}") from None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        take(handle, LOCK_WITHIN_S, str(lock))
         yield
     finally:
         os.close(handle)
+
+
+def take(handle: int, within_s: float, what: str) -> None:
+    """Lock an open file against other processes and threads. Raises `VaultError` when somebody keeps it locked."""
+    until = time.monotonic() + within_s
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise VaultError(
+                    f"another process has kept {what} locked for {within_s:.0f} s: is one of them stopped (`ps -e`)?"
+                ) from None
+            time.sleep(LOCK_EVERY_S)
 
 
 def put_down(path: Path, content: bytes, check: Callable[[bytes], None] | None = None) -> None:

@@ -11,7 +11,7 @@ from vault.config import Fields, config_of
 from vault.crypto import BOUNDS, Bounds
 from vault.errors import VaultError, VaultReplaced
 from vault.format import Kind
-from vault.secrets import FileSecrets
+from vault.secrets import SHORTEST, FileSecrets
 from vault.store import Vault
 from vault.unlock import open_vault
 
@@ -57,7 +57,9 @@ class VaultSecrets:
         return sorted(self._known())
 
     def keep(self, name: str, value: str) -> None:
-        """Put a secret into the vault, in the place of an earlier one of that name."""
+        """Put a secret into the vault, in the place of an earlier one of that name. Raises `ConfigError`."""
+        if len(value) < SHORTEST:
+            raise ConfigError(f"{name!r} is shorter than {SHORTEST} characters; that is no secret")
         self._register(value)
         self._vault.put(name, Kind.SERVICE, value)
 

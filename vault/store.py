@@ -79,7 +79,7 @@ class Vault:
         cls, path: Path, passphrase: Passphrase, key_file: Path | None = None, cost: Cost = DEFAULT_COST, *,
         bounds: Bounds = BOUNDS,
     ) -> Vault:  # fmt: skip
-        """A new, empty vault. Raises `VaultError` where there is one already, and for a weak passphrase."""
+        """A new, empty vault. Raises `VaultError` where there is or was one already, and for a weak passphrase."""
         harden()
         if problem := weakness(passphrase) or bounds.problem(cost):
             raise VaultError(problem)
@@ -97,8 +97,7 @@ class Vault:
             wrapped_master=crypto.wrap(key, keys.master),
         )
         with files.locked(path):
-            if path.is_symlink() or path.exists():
-                raise VaultError(f"there is a vault already: {path}")
+            disk.check_free(path)
             disk.write(path, file, keys, bounds, kek=key)
         wipe(key)
         vault = cls(path, file, keys, bounds)
@@ -110,7 +109,10 @@ class Vault:
         cls, path: Path, passphrase: Passphrase, key_file: Path | None = None, *, at_least: int = 0,
         bounds: Bounds = BOUNDS,
     ) -> Vault:  # fmt: skip
-        """Open a vault. `at_least` is the highest sequence that was ever seen of it: an older file is refused."""
+        """Open a vault. `at_least` is the highest sequence that was ever seen of it: an older file is refused.
+
+        So is one that is older than the access log beside it knows.
+        """
         harden()
         raw = disk.read(path)
         with disk.named(path):
@@ -120,8 +122,12 @@ class Vault:
                 file, keys = unlock(raw, key, bounds)
             finally:
                 wipe(key)
-            disk.check_sequence(file, at_least)
-        vault = cls(path, file, keys, bounds)
+            vault = cls(path, file, keys, bounds)
+            try:
+                disk.check_sequence(file, max(at_least, vault.log.highest()))
+            except VaultError:
+                vault.close()
+                raise
         vault.log.note("open", sequence=file.sequence)
         return vault
 

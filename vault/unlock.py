@@ -54,6 +54,7 @@ def open_with_passphrase(
     path: Path, config: VaultConfig, *, interactive: bool, at_least: int = 0, bounds: Bounds = BOUNDS
 ) -> tuple[Vault, Passphrase] | None:
     """The same, with the passphrase that has opened it, for who changes what opens it."""
+    read(path)  # what cannot be opened anyway is said before anybody is asked
     for left in reversed(range(ATTEMPTS)):
         passphrase = find_passphrase(config, path, interactive=interactive)
         if passphrase is None:

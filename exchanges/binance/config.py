@@ -12,6 +12,7 @@ from exchanges.shared.meters import Headers
 from exchanges.shared.setup import LOCAL, MAINNET, TESTNET, VenueSetup, network_of
 from exchanges.viaccxt.dialect import ClientSpec
 from exchanges.viaccxt.limits import Rule, Rules
+from exchanges.viaccxt.signing import PLAIN
 
 NAME: Final = "BINANCE"
 MS: Final = 1_000_000
@@ -206,6 +207,10 @@ UNREAD: Final = frozenset(
 """Fields of orders, fills, positions and balances that we know of and do not need."""
 
 
+_LISTS = frozenset({"batchOrders", "origclientorderidlist"})
+"""Parameters whose value is JSON."""
+
+
 def names_of(payload: bytes) -> frozenset[str] | None:
     """The names of the parameters in what Binance has signed; of a batch also those of its orders. None: unreadable."""
     names: set[str] = set()
@@ -213,6 +218,8 @@ def names_of(payload: bytes) -> frozenset[str] | None:
         for pair in payload.decode("ascii").split("&"):
             name, _, value = pair.partition("=")
             names.add(name)
+            if name not in _LISTS and not PLAIN.fullmatch(value):
+                return None
             if name == "batchOrders":
                 for order in msgspec.json.decode(value, type=list[dict[str, str]]):
                     names.update(order)

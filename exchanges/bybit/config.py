@@ -13,6 +13,7 @@ from exchanges.shared.meters import Headers
 from exchanges.shared.setup import MAINNET, TESTNET, VenueSetup, network_of
 from exchanges.viaccxt.dialect import ClientSpec
 from exchanges.viaccxt.limits import Rule, Rules
+from exchanges.viaccxt.signing import PLAIN
 
 NAME: Final = "BYBIT"
 MS: Final = 1_000_000
@@ -136,7 +137,10 @@ def names_of(payload: bytes) -> frozenset[str] | None:
         name = first[0] if first is not None and equals else ""
         if not _HEAD.fullmatch(head.removesuffix(name)):
             return None
-        return frozenset({name, *(pair.partition("=")[0] for pair in text.split("&")[1:])} if equals else ())
+        pairs = [pair.partition("=") for pair in text.split("&")]
+        if not all(PLAIN.fullmatch(value) for _, _, value in pairs):
+            return None
+        return frozenset({name, *(named for named, _, _ in pairs[1:])} if equals else ())
     except (UnicodeDecodeError, msgspec.MsgspecError):
         return None
 

@@ -13,16 +13,30 @@ from msgspec import Struct
 from domain.errors import VenueError
 from domain.instrument import Instrument
 from domain.ports import Clock, HistorySource, MarketFeed, Secrets, Signer
+from exchanges.hyperliquid.approving import ApprovingSigner, new_key
 from exchanges.hyperliquid.config import MAINNET as MAINNET_CONFIG
 from exchanges.hyperliquid.config import TESTNET as TESTNET_CONFIG
 from exchanges.hyperliquid.config import HyperliquidAccount, HyperliquidConfig
 from exchanges.hyperliquid.feed import HyperliquidFeed
 from exchanges.hyperliquid.history import HyperliquidHistory
 from exchanges.hyperliquid.info import InfoClient
+from exchanges.hyperliquid.rotating import AgentApprover
 from exchanges.hyperliquid.signing import LocalSigner
 from exchanges.hyperliquid.venue import HyperliquidVenue
+from exchanges.shared.rotation import Place
 from exchanges.shared.setup import MAINNET, TESTNET, RealVenue, VenueSetup, leveraged, network_of, signs_mainnet, wanted
 
+__all__ = [
+    "NETWORKS",
+    "new_key",
+    "open_approver",
+    "open_feed",
+    "open_history",
+    "open_signer",
+    "open_venue",
+    "read_instruments",
+    "with_owners",
+]
 NETWORKS = {MAINNET: MAINNET_CONFIG, TESTNET: TESTNET_CONFIG}
 
 
@@ -44,6 +58,17 @@ def open_signer(setup: VenueSetup, secrets: Secrets, *, from_vault: bool = False
     """A signer with the agents' keys; for mainnet only those of the vault. Raises `ConfigError`."""
     is_mainnet = signs_mainnet(setup, from_vault=from_vault)
     return LocalSigner({account.key: secrets.get(account.key) for account in setup.accounts}, is_mainnet=is_mainnet)
+
+
+def with_owners(setup: VenueSetup, signer: Signer, owners: Sequence[str], burned: Sequence[str]) -> Signer:
+    """The signer with the accounts' own keys, for approvals of its own agents, or of keys that nobody has."""
+    ours = [*signer.addresses, *burned] if isinstance(signer, LocalSigner) else burned
+    return ApprovingSigner(signer, owners, ours, is_mainnet=setup.is_mainnet)
+
+
+def open_approver(place: Place) -> AgentApprover:
+    """Approves and replaces an account's agents."""
+    return AgentApprover(place, config_of(place.setup))
 
 
 async def read_instruments(setup: VenueSetup, signer: Signer | None = None) -> list[Instrument]:  # noqa: ARG001 - fees are public here

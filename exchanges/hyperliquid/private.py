@@ -270,8 +270,9 @@ class WireLedgerFunding(Wire):
 
 
 class WireAgent(Wire):
-    """extraAgents: an approved API wallet, and until when (ms)."""
+    """extraAgents: an approved API wallet with a name, and until when (ms)."""
 
+    name: str
     address: str
     valid_until: int
 

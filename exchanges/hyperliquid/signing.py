@@ -29,20 +29,21 @@ ALLOWED = frozenset(
 MAINNET, TESTNET = b"a", b"b"
 
 
-def _keccak(data: bytes) -> bytes:
+def keccak(data: bytes) -> bytes:
+    """Keccak-256."""
     digest: bytes = keccak_256(data).digest()
     return digest
 
 
 def _domain() -> bytes:
-    kind = _keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
-    contents = _keccak(b"Exchange") + _keccak(b"1") + (1337).to_bytes(32, "big") + bytes(32)
-    return b"\x19\x01" + _keccak(kind + contents)
+    kind = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
+    contents = keccak(b"Exchange") + keccak(b"1") + (1337).to_bytes(32, "big") + bytes(32)
+    return b"\x19\x01" + keccak(kind + contents)
 
 
 _DOMAIN = _domain()
-_AGENT = _keccak(b"Agent(string source,bytes32 connectionId)")
-_SOURCES = {source: _AGENT + _keccak(source) for source in (MAINNET, TESTNET)}
+_AGENT = keccak(b"Agent(string source,bytes32 connectionId)")
+_SOURCES = {source: _AGENT + keccak(source) for source in (MAINNET, TESTNET)}
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -73,7 +74,7 @@ def digest_of(payload: bytes) -> bytes:
     source = _SOURCES.get(payload[:1])
     if source is None:
         raise VenueError("this is not a Hyperliquid payload: it names neither mainnet nor testnet")
-    return _keccak(_DOMAIN + _keccak(source + _keccak(payload[1:])))
+    return keccak(_DOMAIN + keccak(source + keccak(payload[1:])))
 
 
 def action_type(payload: bytes) -> str:
@@ -98,7 +99,7 @@ def signed_bytes(signature: Signature) -> bytes:
 
 def address_of(public: PublicKey) -> str:
     """The address of a public key, lower case."""
-    return "0x" + _keccak(public.format(compressed=False)[1:])[-20:].hex()
+    return "0x" + keccak(public.format(compressed=False)[1:])[-20:].hex()
 
 
 def recover(payload: bytes, signed: bytes) -> str:
@@ -126,6 +127,11 @@ class LocalSigner:
 
     def __repr__(self) -> str:
         return f"LocalSigner({', '.join(self._keys)})"
+
+    @property
+    def addresses(self) -> list[str]:
+        """Of all its keys."""
+        return [address_of(key.public_key) for key in self._keys.values()]
 
     async def sign(self, requests: Sequence[SignRequest]) -> list[bytes]:
         """65 bytes each: r, s, recovery id. Raises `VenueError` for an action outside `ALLOWED` or an unknown key."""

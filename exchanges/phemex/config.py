@@ -15,6 +15,7 @@ from exchanges.shared.meters import Headers
 from exchanges.shared.setup import MAINNET, TESTNET, VenueSetup, network_of
 from exchanges.viaccxt.dialect import ClientSpec
 from exchanges.viaccxt.limits import Rule, Rules
+from exchanges.viaccxt.signing import PLAIN
 
 NAME: Final = "PHEMEX"
 MS: Final = 1_000_000
@@ -127,9 +128,10 @@ def names_of(payload: bytes) -> frozenset[str] | None:
         names = {path}
         if not re.search(r"\d{10}$", query):
             return None
-        names.update(
-            name for name, _ in parse_qsl(query[:-10], keep_blank_values=True, strict_parsing=bool(query[:-10]))
-        )
+        pairs = parse_qsl(query[:-10], keep_blank_values=True, strict_parsing=bool(query[:-10]))
+        if not all(PLAIN.fullmatch(value) for _, value in pairs):
+            return None
+        names.update(name for name, _ in pairs)
         if brace:
             names.update(msgspec.json.decode(brace + body, type=dict[str, Any]))
     except (ValueError, msgspec.MsgspecError):

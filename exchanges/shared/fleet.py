@@ -24,6 +24,8 @@ from exchanges.shared.setup import RealVenue, VenueModule, VenueSetup, venue_mod
 log = logging.getLogger(__name__)
 
 READ_WITHIN_S = 30.0
+NEXT = ".next"
+"""A key of this name plus that is to take its place."""
 T = TypeVar("T")
 
 
@@ -76,6 +78,8 @@ class Fleet:
         self.setups = {setup.venue: replace(setup, folder=folder / setup.venue.lower()) for setup in setups}
         self._modules: dict[str, VenueModule] = {name: venue_module(name) for name in self.setups}
         self._keys = keys
+        self._api_keys: dict[str, list[str]] = {}
+        """Of the accounts of each venue, as it was last opened."""
 
     def unlock(self) -> None:
         """Have the keys ready. Raises `ConfigError`."""
@@ -143,6 +147,7 @@ class Fleet:
         return self._open(replace(setup, accounts=accounts), instruments, clock)
 
     def _open(self, setup: VenueSetup, instruments: Sequence[Instrument], clock: Clock) -> RealVenue:
+        self._api_keys[setup.venue] = self._values(setup)
         setup, module = self._with_keys(setup), self._modules[setup.venue]
         signer = self._signer(setup)
         mine = [instrument for instrument in instruments if instrument.venue == setup.venue]
@@ -166,6 +171,21 @@ class Fleet:
         accounts = [replace(a, api_key=self._keys.secrets.get(a.api_key)) if a.api_key else a for a in setup.accounts]
         return replace(setup, accounts=tuple(accounts))
 
+    def _values(self, setup: VenueSetup) -> list[str]:
+        return [self._keys.secrets.get(account.api_key) for account in setup.accounts if account.api_key]
+
+    def with_other_keys(self) -> list[str]:
+        """Venues whose connections have the public half of a key that is another one by now; dYdX's may."""
+        found = []
+        for name, setup in self.setups.items():
+            try:
+                is_other = name == "DYDX" or self._api_keys.get(name, []) != self._values(setup)
+            except ConfigError as error:
+                log.error("%s", error)  # noqa: TRY400
+                continue
+            found += [name] if is_other and setup.accounts else []
+        return found
+
     def open_feed(self, name: str, instruments: Sequence[Instrument], clock: Clock) -> MarketFeed:
         """The market data of a venue, not started. Raises `ConfigError`."""
         mine = [instrument for instrument in instruments if instrument.venue == name]
@@ -177,14 +197,40 @@ def setups_of(fields: Sequence[Mapping[str, Any]]) -> list[VenueSetup]:
     return [convert(each, VenueSetup) for each in fields]
 
 
-def open_signers(fields: Sequence[Mapping[str, Any]], keys: Secrets) -> dict[str, Signer]:
+class VaultKeys(Secrets, Protocol):
+    """The keys of an open vault; `owners` may approve, and nothing else. Nobody has the other halves of `burned`."""
+
+    @property
+    def burned(self) -> Sequence[str]:
+        """Public halves."""
+        ...
+
+    def owners(self) -> list[str]:
+        """Accounts' own keys."""
+        ...
+
+
+def open_signers(fields: Sequence[Mapping[str, Any]], keys: VaultKeys) -> dict[str, Signer]:
     """The signers of the vault's keys, by venue: for the process that holds the vault open, and no other.
 
-    Raises `ConfigError` for a key that is not there, or is none.
+    A key that is to take another's place signs too. Raises `ConfigError` for one that is not there, or is none.
     """
-    setups = setups_of(fields)
-    return {
-        setup.venue: venue_module(setup.venue).open_signer(setup, keys, from_vault=True)
-        for setup in setups
-        if setup.accounts
-    }
+    found = {}
+    for setup in setups_of(fields):
+        if not setup.accounts:
+            continue
+        later = [replace(a, key=a.key + NEXT) for a in setup.accounts if keys.has(a.key + NEXT)]
+        module = venue_module(setup.venue)
+        signer = module.open_signer(replace(setup, accounts=(*setup.accounts, *later)), keys, from_vault=True)
+        with_owners = getattr(module, "with_owners", None)
+        found[setup.venue] = signer if with_owners is None else with_owners(setup, signer, keys.owners(), keys.burned)
+    return found
+
+
+def make_key(venue: str) -> tuple[str, str]:
+    """A new key and its public half. Raises `ConfigError` where the venue makes keys itself."""
+    make = getattr(venue_module(venue), "new_key", None)
+    if make is None:
+        raise ConfigError(f"{venue} makes its keys itself: make one at its page of API keys")
+    made: tuple[str, str] = make()
+    return made

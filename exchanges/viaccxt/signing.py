@@ -24,6 +24,8 @@ from domain.ports import SignRequest
 PLACEHOLDER = "the-secret-is-with-the-signer"
 """What ccxt believes to be the secret."""
 KEPT = 1_000
+PLAIN = re.compile(r"[A-Za-z0-9_.,:/%+-]*")
+"""What a value in a query looks like: nothing in it is an end of the parameter for whoever reads it differently."""
 _MARK = re.compile(r"unsigned[0-9a-f]{16}")
 
 

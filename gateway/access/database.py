@@ -19,6 +19,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -113,13 +114,26 @@ noted = Table(
     Column("text", String(500), nullable=False),
     sqlite_autoincrement=True,
 )
+answers = Table(
+    "access_answers",
+    metadata,
+    Column("caller", String(100), primary_key=True),
+    Column("key", String(128), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("created_ns", BigInteger, nullable=False, index=True),
+    Column("answer", LargeBinary),
+)
 
 
 def _create(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create,)
+def _add_answers(connection: Connection) -> None:
+    answers.create(connection, checkfirst=True)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create, _add_answers)
 """Step n brings version n to n + 1. A table made anew has the newest form: later steps look before they change."""
 
 

@@ -117,7 +117,11 @@ class Doors:
 
     def listens(self, host: str, port: int) -> None:
         """The gateway listens there: links lead to it."""
-        self._address = address_of(self._setup, host, port)
+        self.leads_to(address_of(self._setup, host, port))
+
+    def leads_to(self, address: str) -> None:
+        """Where links lead."""
+        self._address = address
 
     async def new_link(self, person: str) -> str:
         """A login link for who sits at the terminal, or why there is none."""

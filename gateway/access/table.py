@@ -46,7 +46,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     is_page: bool = False
     """Without a session it leads to the login page instead of refusing."""
     is_verb: bool = False
-    """A person's role is judged by the control room, which answers in words; a token's here as well."""
+    """The control room judges it again, by the role of whoever it is done for."""
     needs_code: bool = False
     """An admin's affair: where votes need codes, its session has given one lately."""
 
@@ -75,7 +75,7 @@ ROUTES: Final[Mapping[tuple[str, str], Rule]] = MappingProxyType(
         ("GET", "/"): PAGE,
         ("POST", f"{API}/step-up"): Rule(scope=None, csrf=Csrf.HEADER, rate=Rate.LOGIN, body_bytes=KIB),
         ("POST", f"{API}/ticket"): Rule(csrf=Csrf.HEADER, rate=Rate.SOCKET, body_bytes=KIB),
-        ("POST", f"{API}/command"): BY_PERSON,
+        ("GET", f"{API}/me"): LOOK,
         ("POST", f"{API}/line"): BY_PERSON,
         ("POST", VERB_ROUTE): Rule(scope=Scope.TRADE, csrf=Csrf.HEADER, rate=Rate.WRITE, body_bytes=64 * KIB),
         ("WS", "/ws/feed"): SOCKET,

@@ -2,19 +2,23 @@
 
 beside = Beside(data, open_source, command, build)
 asyncio.create_task(beside.run())
-await beside.address(20)          where it serves, once it has introduced itself
+await beside.listening()
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from domain.record_views import PartView
 from gateway.link.keeper import Keeper
 from gateway.link.server import LinkServer
 from gateway.source import Source
+
+INTRODUCED_WITHIN_S: Final = 15.0
 
 
 class Beside:
@@ -27,9 +31,14 @@ class Beside:
         command: Sequence[str],
         build: str,
         codes_needed: Callable[[], bool],
+        on_address: Callable[[str], None],
     ) -> None:
-        """`command` starts the gateway's process; `build` is the code's, so that none of other code stays."""
+        """`command` starts the gateway's process; `build` is the code's, so that none of other code stays.
+
+        `on_address` is told where it serves whenever it introduces itself.
+        """
         self._server = LinkServer(data, open_source, build, codes_needed)
+        self._server.on_address = on_address
         self._keeper = Keeper(data, command, data / "gateway.out")
 
     async def run(self) -> None:
@@ -40,14 +49,11 @@ class Beside:
         finally:
             await self._server.aclose()
 
-    async def address(self, within_s: float) -> str:
-        """Where the gateway serves; "" when it has not introduced itself in time."""
-        try:
-            async with asyncio.timeout(within_s):
+    async def listening(self) -> None:
+        """Wait for it to introduce itself, but not long: trading has begun, and people want to know where to look."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(INTRODUCED_WITHIN_S):
                 await self._server.introduced.wait()
-        except TimeoutError:
-            return ""
-        return self._server.address
 
     def part(self) -> PartView:
         """How it is, for health checks and people."""

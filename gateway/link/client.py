@@ -53,8 +53,8 @@ class LinkSource:
         """Where this process serves, for the links that the engine makes."""
         self._build = build
         self._managed = managed
-        self._team = wire.Team(persons=[], codes_needed=True)
-        self._why = "the engine has not answered yet"
+        self._team: wire.Team | None = None
+        self._why = NOT_THERE
         self._writer: asyncio.StreamWriter | None = None
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[wire.Said]] = {}
@@ -194,13 +194,15 @@ class LinkSource:
         return _answer(await self._ask(asked, VERB_S))
 
     def persons(self) -> list[PersonView]:
-        """Who may act, as last heard."""
+        """Who may act, as last heard. Raises `SourceLost` when nothing was heard yet."""
+        if self._team is None:
+            raise SourceLost(NOT_THERE)
         return self._team.persons
 
     @property
     def codes_needed(self) -> bool:
         """Whether every vote needs a one-time code, as last heard; true before that."""
-        return self._team.codes_needed
+        return self._team is None or self._team.codes_needed
 
     async def watch(self, topics: Collection[str]) -> None:
         """The market topics that the news carry, also after the next connection."""

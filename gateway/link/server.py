@@ -51,8 +51,8 @@ class LinkServer:
     ) -> None:
         """`build` is our own: a gateway that we started and that is of another one is sent away."""
         self.path = data / wire.SOCKET
-        self.address = ""
-        """Where the last gateway that introduced itself serves."""
+        self.on_address: Callable[[str], None] = lambda _address: None
+        """Is told where a gateway serves that introduces itself."""
         self._open_source = open_source
         self._build = build
         self.codes_needed = codes_needed
@@ -138,7 +138,7 @@ class LinkServer:
             return f"this engine speaks version {wire.VERSION} of the link, the gateway {hello.version}"
         if hello.managed and hello.build != self._build:
             return "the engine was started anew with other code"
-        self.address = hello.address
+        self.on_address(hello.address)
         self.introduced.set()
         return ""
 

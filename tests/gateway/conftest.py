@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from msgspec.structs import replace
 
 from bot.rules import verb_rules
+from domain.answer import Answer
 from domain.commands import Actor
 from domain.errors import ConfigError
 from domain.settings import Environment
@@ -80,6 +81,18 @@ class Running:
         return await client.post("/login", data=fields, headers=self.origin)
 
 
+class Listening(DeskSource):
+    """The engine's source, which writes down what is said at the console."""
+
+    def __init__(self, engine: Engine, said: list[tuple[Actor, str]], unhealthy: list[str]) -> None:
+        super().__init__(engine.desk, engine.remote, lambda: unhealthy)
+        self._said = said
+
+    async def say(self, actor: Actor, line: str, request_id: str) -> Answer:
+        self._said.append((actor, line))
+        return await super().say(actor, line, request_id)
+
+
 @contextlib.asynccontextmanager
 async def serve(
     engine: Engine, environment: Environment = Environment.PAPER, limits: Limits | None = None
@@ -91,14 +104,10 @@ async def serve(
     said: list[tuple[Actor, str]] = []
     unhealthy: list[str] = []
 
-    async def console(actor: Actor, line: str) -> str:
-        said.append((actor, line))
-        return await engine.console(actor, line)
-
     config = GatewayConfig(environment=environment)
-    source = DeskSource(engine.desk, engine.remote)
+    source = Listening(engine, said, unhealthy)
     front = replace(doors.front(verb_rules()), limits=limits or Limits(dict.fromkeys(Rate, 1e6)), scrape=SCRAPE)
-    app = create_app(engine.desk, console, config, front, source, lambda: unhealthy)
+    app = create_app(config, front, source)
     server = GatewayServer(app, port=0)
     doors.listens("127.0.0.1", server.port)
     made = Running(engine=engine, access=access, doors=doors, server=server, app=app, said=said, unhealthy=unhealthy)

@@ -53,7 +53,7 @@ async def test_a_limit_out_of_range_is_refused(running: Running, tina: httpx.Asy
 
 
 async def test_a_command_line_reaches_the_console_as_the_logged_in_person(running: Running, tina: httpx.AsyncClient):
-    answer = await tina.post("/api/v1/command", json={"line": "/status"}, headers=running.origin)
+    answer = await tina.post("/api/v1/line", json={"line": "/status"}, headers=running.origin)
     assert "equity" in answer.json()["text"].lower()
     [(actor, line)] = running.said
     assert isinstance(actor, Actor)
@@ -63,14 +63,14 @@ async def test_a_command_line_reaches_the_console_as_the_logged_in_person(runnin
 async def test_a_malformed_command_is_refused(running: Running, tina: httpx.AsyncClient):
     bodies: list[object] = [{}, {"line": ""}, {"line": "x" * 1001}, {"line": "/x", "extra": 1}, [], {"line": 7}]
     for body in bodies:
-        assert (await tina.post("/api/v1/command", json=body, headers=running.origin)).status_code == 422
+        assert (await tina.post("/api/v1/line", json=body, headers=running.origin)).status_code == 422
     assert running.said == []
 
 
 async def test_a_command_as_somebody_unknown_is_refused(running: Running, tina: httpx.AsyncClient):
-    answer = await tina.post("/api/v1/command", json={"line": "/x", "person": "eve"}, headers=running.origin)
+    answer = await tina.post("/api/v1/line", json={"line": "/x", "person": "eve"}, headers=running.origin)
     assert answer.status_code == 403
-    assert "eve" in answer.json()["error"]
+    assert "eve" in answer.json()["detail"]
 
 
 async def test_readiness_gives_the_reasons_of_desk_and_service(running: Running, stranger: httpx.AsyncClient):
@@ -90,7 +90,7 @@ async def test_readiness_stands_apart_from_the_trading_state_and_the_chats(
     running: Running, tina: httpx.AsyncClient, stranger: httpx.AsyncClient
 ):
     running.engine.desk.doors = lambda: (DoorView(name="telegram", ok=False, text="not connected since noon"),)
-    await tina.post("/api/v1/command", json={"line": "/halt"}, headers=running.origin)
+    await tina.post("/api/v1/line", json={"line": "/halt"}, headers=running.origin)
     ready = await stranger.get("/health/ready")
     assert ready.status_code == 200
     assert ready.json()["trading"] == "halted"
@@ -120,7 +120,7 @@ async def test_what_is_no_text_is_refused_in_a_sentence(running: Running, tina: 
     )
     for body in bodies:
         headers = running.origin | {"content-type": "application/json"}
-        answer = await tina.post("/api/v1/command", content=body, headers=headers)
+        answer = await tina.post("/api/v1/line", content=body, headers=headers)
         assert answer.status_code in {400, 422}, body[:50]
         assert answer.json()["detail"], body[:50]
     assert running.said == []

@@ -232,7 +232,7 @@ async def test_the_console_speaks_the_verbs_of_the_chats(visit: Visit):
     page = await visit.open()
     await visit.go(page, "console")
     entry = page.get_by_label("Command line")
-    for line, answer in (("/status", "equity"), ("/nonsense", "/help"), ("/halt <b>now</b>", "HALTED")):
+    for line, answer in (("/status", "equity"), ("/xyzzy", "/help"), ("/halt <b>now</b>", "HALTED")):
         await entry.fill(line)
         await entry.press("Enter")
         await expect(page.locator(".said b").last).to_have_text(line)
@@ -241,7 +241,7 @@ async def test_the_console_speaks_the_verbs_of_the_chats(visit: Visit):
     assert await page.locator(".transcript b b").count() == 0
     await entry.press("ArrowUp")
     await entry.press("ArrowUp")
-    await expect(entry).to_have_value("/nonsense")
+    await expect(entry).to_have_value("/xyzzy")
     await visit.shoot(page, "console")
 
 
@@ -284,6 +284,23 @@ async def test_what_a_role_does_not_allow_is_refused_in_words(visit: Visit):
     await page.get_by_role("button", name="Ask to resume").click()
     await expect(page.locator(".toast.error, dialog")).to_contain_text("trader")
     assert visit.trading() is TradingState.HALTED
+
+
+async def test_two_demo_persons_resume_what_one_halted(visit: Visit):
+    page = await visit.open()
+    await visit.running.engine.desk.submit(Halt(reason="drill"), Actor(person="tina", door=Door.TELEGRAM))
+    await page.get_by_label("Act as").select_option("rosa")
+    await page.get_by_role("button", name="Ask to resume").click()
+    await expect(page.locator(".attention")).to_contain_text("1 of 2 votes")
+    assert visit.trading() is TradingState.HALTED
+    (request,) = visit.running.engine.desk.pending()
+    await page.keyboard.press("Escape")
+    await page.get_by_label("Act as").select_option("adam")
+    await visit.go(page, "console")
+    await page.get_by_label("Command line").fill(f"/approve {request.id}")
+    await page.keyboard.press("Enter")
+    await expect(state(page)).to_have_text("ACTIVE")
+    assert visit.trading() is TradingState.ACTIVE
 
 
 async def test_a_lost_connection_is_said_figures_are_dimmed_and_it_recovers(browser: Browser):
@@ -330,6 +347,32 @@ async def test_a_gap_in_the_feed_is_noticed_and_begun_anew(visit: Visit):
             await page.wait_for_timeout(100)
     assert begun[:2] == ["start", "start"]
     await expect(page.locator(".fresh")).to_contain_text("live")
+
+
+async def test_an_engine_that_does_not_answer_is_said_though_the_gateway_does(visit: Visit):
+    routes: list[WebSocketRoute] = []
+    last, is_away = 0, False
+
+    def away(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+
+        def on(message: str | bytes) -> None:
+            nonlocal last
+            if not is_away:
+                last = json.loads(message)["n"]
+                route.send(message)
+
+        server.on_message(on)
+        routes.append(route)
+
+    page = await visit.page()
+    await page.route_web_socket("**/ws/feed", away)
+    await page.goto(visit.running.url)
+    await expect(page.locator(".fresh")).to_contain_text("live")
+    is_away = True
+    routes[0].send(json.dumps({"n": last + 1, "type": "link", "connected": False, "ts_ns": 1, "text": "gone"}))
+    await expect(page.locator(".banner.error")).to_contain_text("The engine does not answer")
+    await expect(page.locator(".fresh")).to_contain_text("no engine")
 
 
 async def test_amounts_are_rounded_as_python_rounds_them_and_never_pass_through_a_double(visit: Visit):

@@ -30,14 +30,14 @@ async def test_every_loopback_name_with_the_right_port_is_accepted(running: Runn
 async def test_a_foreign_origin_may_neither_read_nor_change(running: Running, tina: httpx.AsyncClient):
     for origin in ("https://evil.example", "null", "http://127.0.0.1:1", f"http://localhost:{running.server.port}"):
         headers = {"Origin": origin}
-        assert (await tina.post("/api/v1/command", json={"line": "/halt"}, headers=headers)).status_code == 403
+        assert (await tina.post("/api/v1/line", json={"line": "/halt"}, headers=headers)).status_code == 403
         assert (await tina.get("/api/v1/status", headers=headers)).status_code == 403
-        assert (await tina.options("/api/v1/command", headers=headers)).status_code == 403
+        assert (await tina.options("/api/v1/line", headers=headers)).status_code == 403
     assert running.said == []
 
 
 async def test_changing_something_without_an_origin_is_refused(running: Running, tina: httpx.AsyncClient):
-    answer = await tina.post("/api/v1/command", json={"line": "/halt"})
+    answer = await tina.post("/api/v1/line", json={"line": "/halt"})
     assert answer.status_code == 403
     assert f"send Origin: {running.url}" in answer.json()["detail"]
     assert running.said == []
@@ -76,7 +76,7 @@ async def test_without_a_session_there_is_only_the_login_page_and_health(running
         "/static/app.js",
     ):
         assert (await stranger.get(path)).status_code == 401, path
-    assert (await stranger.post("/api/v1/command", json={"line": "/halt"}, headers=running.origin)).status_code == 401
+    assert (await stranger.post("/api/v1/line", json={"line": "/halt"}, headers=running.origin)).status_code == 401
     stranger.cookies.set(f"moondev_{running.server.port}", "guessed")
     assert (await stranger.get("/api/v1/status")).status_code == 401
 
@@ -102,10 +102,10 @@ async def test_a_body_that_is_too_long_is_refused_whether_it_says_so_or_not(runn
         for _ in range(70):
             yield b"x" * 1000
 
-    for path in ("/api/v1/command", "/login"):
+    for path in ("/api/v1/line", "/login"):
         for content in (b"x" * 70_000, pieces()):
             answer = await tina.post(path, content=content, headers=running.origin)
-            assert answer.status_code == 413, path
+            assert (answer.status_code, answer.json()["code"]) == (413, "too_long"), path
 
 
 async def test_every_answer_carries_the_security_headers(running: Running, tina: httpx.AsyncClient):

@@ -99,11 +99,14 @@ async def test_in_paper_a_session_may_act_as_another_person_and_elsewhere_not():
     for environment, status in ((Environment.PAPER, 200), (Environment.LIVE, 403), (Environment.TESTNET, 403)):
         async with serve(Engine(), environment) as made, httpx.AsyncClient(base_url=made.url) as client:
             await made.log_in(client)
-            answer = await client.post("/api/v1/command", json={"line": "/x", "person": "rosa"}, headers=made.origin)
+            answer = await client.post("/api/v1/line", json={"line": "/x", "person": "rosa"}, headers=made.origin)
             assert answer.status_code == status
             assert [actor.person for actor, _ in made.said] == (["rosa"] if status == 200 else [])
-            own = await client.post("/api/v1/command", json={"line": "/x", "person": "tina"}, headers=made.origin)
+            own = await client.post("/api/v1/line", json={"line": "/x", "person": "tina"}, headers=made.origin)
             assert own.status_code == 200
+            resume = {"arguments": {"reason": "drill"}, "person": "rosa"}
+            answer = await client.post("/api/v1/verbs/resume", json=resume, headers=made.origin)
+            assert answer.status_code == status
 
 
 async def test_a_login_that_fails_on_this_machine_counts_as_a_breach_and_its_token_is_not_told(

@@ -12,8 +12,9 @@ import pytest
 
 from domain.commands import Actor, Door, ManualTarget
 from gateway.access.scrape import scrape_token
-from gateway.gateway import Reader, RiskReading
+from gateway.desk_source import DeskSource
 from gateway.metrics import exposition, labels_text
+from gateway.watched import RiskReader, RiskReading
 from tests.bot.test_risk import remember
 from tests.gateway.conftest import SCRAPE, Running
 from tests.gateway.engine import Engine
@@ -29,7 +30,7 @@ async def reading(engine: Engine) -> RiskReading:
     await engine.desk.submit(order, Actor(person="tina", door=Door.DASHBOARD))
     engine.play(2)
     remember(engine.driver.core, 1_440, 720)
-    return Reader(engine.desk).risk()
+    return await RiskReader(DeskSource(engine.desk, engine.remote)).risk()
 
 
 async def test_the_metrics_are_what_prometheus_reads(engine: Engine) -> None:

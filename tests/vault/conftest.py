@@ -17,7 +17,9 @@ def passphrase(text: str = WORDS) -> Passphrase:
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "vault"
+    folder = tmp_path / "data"
+    folder.mkdir(0o700)
+    return folder / "vault"
 
 
 @pytest.fixture

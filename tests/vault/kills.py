@@ -144,7 +144,8 @@ def trial(name: str, base: Path, folder: Path) -> tuple[int, list[str]]:
         shutil.copytree(base, folder)
         path = folder / "vault"
         if name == "create":
-            path.unlink()
+            for one in folder.glob("vault*"):
+                one.unlink()
         if not killed(change, path, number):
             return number - 1, wrong
         try:

@@ -12,7 +12,6 @@ from domain.errors import MoonDevError
 from tests.bot.start.terminal import Terminal
 from tests.vault.conftest import BOUNDS, WORDS, passphrase
 from vault import asking, cli, disk
-from vault.crypto import Cost
 from vault.store import Vault
 
 CANARY = "canary-5e1f0a77-do-not-print"
@@ -104,6 +103,7 @@ def test_a_kind_that_is_not_said_is_that_of_the_settings_else_the_strictest(made
     assert "unknown (exchange)" in made("add", "unknown", "--stdin", stdin=CANARY)
     assert "wallet (owner)" in made("add", "wallet", "--kind", "owner", "--stdin", stdin=CANARY)
     assert "wallet (owner) is in the vault: version 2" in made("add", "wallet", "--stdin", stdin=CANARY + "2")
+    assert "shorter than 8 characters" in made("add", "wallet", "--stdin", stdin="short\r\n", code=1)
     assert "choose exchange, owner, service" in made("add", "x", "--kind", "magic", "--stdin", stdin="y", code=1)
 
 
@@ -228,16 +228,6 @@ async def test_a_person_makes_a_vault_at_the_terminal_and_types_a_token_that_is_
         assert await t.ended() == 0
         assert CANARY not in t.shown
     assert made not in "".join(p.read_text(errors="replace") for p in data.rglob("*") if p.is_file())
-
-
-@pytest.mark.process
-async def test_three_wrong_passphrases_end_it(tmp_path):
-    Vault.create(tmp_path / "vault", passphrase(), cost=Cost(64 * 1024)).close()
-    async with Terminal("vault", "ls", "--data", str(tmp_path)) as t:
-        for _ in range(3):
-            await t.answer("Passphrase of the vault", OTHER)
-        await t.until("stays closed")
-        assert await t.ended() == 1
 
 
 def test_the_real_command_line_has_the_verbs_and_its_rooms_get_secrets_from_the_vault(tmp_path):

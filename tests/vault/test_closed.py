@@ -50,7 +50,8 @@ def test_a_plain_file_left_beside_it_is_named_with_the_way_to_take_it_over(vault
 
 
 def test_a_source_that_would_not_work_at_the_next_start_is_named(vault, path, tmp_path):
-    file = tmp_path / "passphrase"
+    (tmp_path / "run").mkdir()
+    file = tmp_path / "run" / "passphrase"
     file.write_text(WORDS)
     file.chmod(0o644)
     config = VaultConfig(passphrase_file=str(file))
@@ -58,6 +59,13 @@ def test_a_source_that_would_not_work_at_the_next_start_is_named(vault, path, tm
     file.chmod(0o400)
     assert problems(path, config) == []
     assert f"the passphrase comes from the file {file}" in texts(path, config)
+
+
+def test_a_passphrase_beside_the_vault_is_a_warning(vault, path):
+    file = path.parent / "passphrase"
+    file.write_text(WORDS)
+    file.chmod(0o600)
+    assert "lies beside the vault" in problems(path, VaultConfig(passphrase_file=str(file)))[0]
 
 
 def test_a_key_file_beside_the_vault_is_a_warning_and_a_missing_one_a_failure(vault, path):

@@ -13,8 +13,8 @@ import pytest
 
 from tests.needs import ROOT
 from tests.vault.conftest import BOUNDS, passphrase
-from vault import disk
-from vault.errors import VaultError
+from vault import crypto, disk
+from vault.errors import VaultDamaged, VaultError
 from vault.store import Vault
 
 
@@ -75,14 +75,32 @@ def test_a_full_disk_is_said_in_words_and_the_old_vault_stays(vault, path, reope
     assert not path.with_name("vault.new").exists()
 
 
-def test_a_disk_that_gives_back_something_else_is_noticed_before_the_old_file_goes(vault, path, monkeypatch):
+@pytest.mark.parametrize("name", ["vault.new", "vault.1.new"])
+def test_a_disk_that_gives_back_something_else_is_noticed_before_the_old_file_goes(vault, path, monkeypatch, name):
     before = path.read_bytes()
     real = os.read
-    monkeypatch.setattr(os, "read", lambda handle, size: real(handle, size).replace(b"MOONDEV", b"MOONDEW"))
-    with pytest.raises(VaultError, match=r"no vault|does not read as it was written"):
+
+    def worn_out(handle, size):
+        content = real(handle, size)
+        is_new = Path(f"/proc/self/fd/{handle}").readlink().name == name
+        return content[:-1] + b"\0" if is_new and content else content
+
+    monkeypatch.setattr(os, "read", worn_out)
+    with pytest.raises(VaultError, match="does not read as it was written: look at the disk"):
         vault.put("telegram_token", "service", "new-value")
     monkeypatch.undo()
     assert path.read_bytes() == before
+
+
+def test_what_would_not_decrypt_does_not_take_the_place_of_what_does(vault, path, reopen, monkeypatch):
+    vault.put("telegram_token", "service", "old-value")
+    real = crypto.seal
+    monkeypatch.setattr(crypto, "seal", lambda key, value, identity: real(key, value, identity + b"?"))
+    with pytest.raises(VaultDamaged):
+        vault.put("telegram_token", "service", "new-value")
+    monkeypatch.undo()
+    with reopen().reveal("telegram_token") as value:
+        assert value == b"old-value"
 
 
 def test_writers_at_the_same_time_lose_nothing(vault, path):
@@ -96,6 +114,24 @@ def test_writers_at_the_same_time_lose_nothing(vault, path):
     vault.refresh()
     assert len(vault.records()) == 16
     assert vault.sequence == 17
+
+
+def test_a_process_that_keeps_the_lock_is_named_and_not_waited_for_forever(vault, path, monkeypatch):
+    import fcntl
+
+    from vault import access, files
+
+    monkeypatch.setattr(files, "LOCK_WITHIN_S", 0.05)
+    monkeypatch.setattr(access, "_LOCK_WITHIN_S", 0.05)
+    with path.with_name("vault.lock").open("w") as lock, path.with_name("vault.log").open("a") as log:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(VaultError, match=r"another process has kept .*vault\.lock locked"):
+            vault.put("telegram_token", "service", "a-token")
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        fcntl.flock(log, fcntl.LOCK_EX)
+        vault.put("telegram_token", "service", "a-token")
+        with vault.reveal("telegram_token") as value:
+            assert value == b"a-token"
 
 
 def test_the_last_five_states_are_kept_beside_it(vault, path):

@@ -4,9 +4,11 @@ import stat
 
 import pytest
 
-from tests.vault.conftest import WORDS
+from tests.vault.conftest import BOUNDS, CHEAP, WORDS, passphrase
+from vault import disk
 from vault.errors import VaultError, VaultRolledBack, WrongPassphrase
 from vault.format import Kind
+from vault.store import Vault
 
 CANARY = "canary-5e1f0a77-do-not-print"
 
@@ -97,6 +99,7 @@ def test_an_older_file_is_refused_by_who_has_seen_a_newer_one(vault, path, reope
         vault.refresh()
     with pytest.raises(VaultRolledBack):
         vault.put("discord_token", "service", CANARY)
+    disk.log_path(path).unlink()
     with pytest.raises(VaultRolledBack):
         reopen(at_least=2)
     assert reopen(at_least=1).sequence == 1
@@ -111,10 +114,42 @@ def test_a_closed_vault_gives_nothing(vault):
 
 
 def test_there_is_no_second_vault_in_the_place_of_the_first(vault, path):
-    from tests.vault.conftest import BOUNDS, CHEAP, passphrase
-    from vault.store import Vault
-
     before = path.read_bytes()
     with pytest.raises(VaultError, match="there is a vault already"):
         Vault.create(path, passphrase(), cost=CHEAP, bounds=BOUNDS)
     assert path.read_bytes() == before
+
+
+def test_what_is_left_of_a_lost_vault_is_not_taken_for_the_new_ones(vault, path):
+    for number in range(3):
+        vault.put("telegram_token", "service", f"{CANARY}-{number}")
+    path.unlink()
+    with pytest.raises(VaultError, match=r"vault\.3, vault\.2, vault\.1, vault\.log of it are there"):
+        Vault.create(path, passphrase(), cost=CHEAP, bounds=BOUNDS)
+    for one in path.parent.glob("vault.*"):
+        one.unlink()
+    Vault.create(path, passphrase(), cost=CHEAP, bounds=BOUNDS).close()
+
+
+def test_an_older_file_is_refused_by_anybody_as_long_as_the_access_log_is_there(vault, path, reopen):
+    old = path.read_bytes()
+    vault.put("telegram_token", "service", CANARY)
+    newer = path.read_bytes()
+    path.write_bytes(old)
+    with pytest.raises(VaultRolledBack, match=r"write 1.*write 2.*--past 2"):
+        reopen()
+    path.write_bytes(newer)
+    assert reopen().sequence == 2
+    vault.rotate_master(passphrase())
+    reopen()
+    path.write_bytes(newer)
+    with pytest.raises(VaultRolledBack):
+        reopen()
+
+
+def test_a_log_that_somebody_made_up_keeps_nobody_out(vault, path, reopen):
+    log = disk.log_path(path)
+    log.write_text(log.read_text().replace('"sequence":1', '"sequence":9'))
+    assert reopen().sequence == 1
+    log.write_text("no line of ours\n")
+    assert reopen().sequence == 1

@@ -1,6 +1,7 @@
 """The passphrase comes from where the settings say, is refused where others could have read it, and is never taken from
 the environment."""
 
+import getpass
 import os
 import shutil
 
@@ -53,6 +54,29 @@ def test_a_secret_file_opens_the_vault_without_anybody(vault, path, handed):
 
 def test_without_any_source_and_nobody_to_ask_it_stays_sealed(vault, path):
     assert open_vault(path, VaultConfig(), interactive=False, bounds=BOUNDS) is None
+
+
+def test_nobody_is_asked_for_the_passphrase_of_a_vault_that_is_not_there_or_not_private(vault, path):
+    with pytest.raises(VaultError, match="there is no vault at"):
+        open_vault(path.with_name("other"), VaultConfig(), interactive=True, bounds=BOUNDS)
+    path.chmod(0o644)
+    with pytest.raises(VaultError, match="has mode 0644"):
+        open_vault(path, VaultConfig(), interactive=True, bounds=BOUNDS)
+
+
+def test_a_person_has_three_attempts_and_no_more(vault, path, monkeypatch, capsys):
+    typed = iter([*["five quite other words here"] * 2, WORDS, *["five quite other words here"] * 3])
+    monkeypatch.setattr(getpass, "getpass", lambda _question: next(typed))
+    opened = open_vault(path, VaultConfig(), interactive=True, bounds=BOUNDS)
+    assert opened is not None
+    opened.close()
+    assert capsys.readouterr().err.splitlines() == [
+        "Wrong passphrase or key file; 2 more.",
+        "Wrong passphrase or key file; 1 more.",
+    ]
+    with pytest.raises(WrongPassphrase, match="stays closed"):
+        open_vault(path, VaultConfig(), interactive=True, bounds=BOUNDS)
+    assert list(typed) == []
 
 
 def test_systemds_credential_comes_before_the_file(vault, path, handed, monkeypatch, tmp_path):

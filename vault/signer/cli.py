@@ -18,9 +18,10 @@ from msgspec import convert
 from domain.errors import ConfigError
 from vault.config import VaultConfig
 from vault.signer.harden import harden
-from vault.signer.held import ExchangeKeys, ServiceSecrets
+from vault.signer.held import ServiceSecrets
 from vault.signer.opening import VAULT, Part
 from vault.signer.process import SEALED, sealed_words
+from vault.signer.ring import KeyRing
 from vault.signer.server import SOCKET, SignerServer
 from vault.unlock import open_vault
 
@@ -51,9 +52,8 @@ def register(app: typer.Typer, default_data: Path, part_of: Callable[[Path], Par
             raise typer.Exit(SEALED)
         logging.basicConfig(level=logging.WARNING, format="signer: %(levelname)s %(message)s", stream=sys.stderr)
         with vault:
-            server = SignerServer(
-                folder / SOCKET, part.open_signers(ExchangeKeys(vault)), ServiceSecrets(vault), is_spawned=idle_s > 0
-            )
+            ring = KeyRing(vault, lambda keys: part_of(folder).open_signers(keys), part.make_key)
+            server = SignerServer(folder / SOCKET, {}, ServiceSecrets(vault), is_spawned=idle_s > 0, ring=ring)
             with contextlib.suppress(OSError):
                 os.setsid()  # Ctrl-C and a closed terminal are for the engine, which may still have orders to cancel
             asyncio.run(_serve(server, folder, missing, idle_s))

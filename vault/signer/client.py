@@ -21,6 +21,7 @@ from domain.errors import ConfigError, MoonDevError, VenueError
 from domain.ports import Signer, SignRequest
 from vault.signer import wire
 from vault.signer.server import SOCKET, peer_of
+from vault.signer.wire import KeyVerb
 
 log = logging.getLogger(__name__)
 
@@ -163,6 +164,35 @@ class SignerClient:
         if not isinstance(answer, wire.Report):
             raise line.nonsense()
         return answer
+
+    async def make(self, venue: str, name: str) -> None:
+        """Have a successor of a key made. Raises `VenueError`."""
+        await self._change("make", venue, name)
+
+    async def burn(self, venue: str) -> str:
+        """The public half of a key that nobody has. Raises `VenueError`."""
+        return await self._change("burn", venue)
+
+    async def switch(self, name: str) -> None:
+        """The successor takes the key's place. Raises `VenueError`."""
+        await self._change("switch", name=name)
+
+    async def discard(self, name: str) -> None:
+        """Forget a successor. Raises `VenueError`."""
+        await self._change("discard", name=name)
+
+    async def reload(self) -> None:
+        """Have the signer look at vault and settings again. Raises `VenueError`."""
+        await self._change("reload")
+
+    async def _change(self, verb: KeyVerb, venue: str = "", name: str = "") -> str:
+        line = await self._open()
+        answer = await line.ask(wire.Key(line.number(), verb, venue, name))
+        if isinstance(answer, wire.Refused):
+            raise VenueError(answer.text)
+        if not isinstance(answer, wire.Value):
+            raise line.nonsense()
+        return answer.value
 
     async def aclose(self) -> None:
         """Close the connection."""

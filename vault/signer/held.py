@@ -7,7 +7,7 @@ are given; the engine's `Secrets` never has it, even in the same process.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from domain.errors import ConfigError
 from vault.format import Kind
@@ -18,8 +18,10 @@ from vault.store import Vault
 class ExchangeKeys:
     """The `Secrets` port over the keys that sign orders: for the venues' signers, and nobody else."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, burned: Sequence[str] = ()) -> None:
         self._vault = vault
+        self.burned = burned
+        """Public halves of keys that nobody has."""
 
     def get(self, name: str) -> str:
         """The value. Raises `ConfigError` for a name that is not there, or of another kind."""
@@ -37,6 +39,15 @@ class ExchangeKeys:
     def has(self, name: str) -> bool:
         """True when there is such a key."""
         return _kinds(self._vault).get(name) is Kind.EXCHANGE
+
+    def owners(self) -> list[str]:
+        """The accounts' own keys, which sign approvals of keys of this vault and nothing else."""
+        values = []
+        for name, kind in _kinds(self._vault).items():
+            if kind is Kind.OWNER:
+                with self._vault.reveal(name) as value:
+                    values.append(value.decode())
+        return values
 
 
 class ServiceSecrets(VaultSecrets):

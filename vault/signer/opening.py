@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,22 +22,27 @@ from domain.ports import Secrets, Signer
 from vault.config import VaultConfig
 from vault.secrets import FileSecrets
 from vault.signer.client import SignerClient, SignerGone
-from vault.signer.held import ExchangeKeys, ServiceSecrets
-from vault.signer.process import IDLE_S, Sealed, SignerProcess, sealed_words
+from vault.signer.held import ServiceSecrets
+from vault.signer.process import IDLE_S, Saw, Sealed, SignerProcess, sealed_words
+from vault.signer.ring import KeyRing, Maker, Opener
 from vault.unlock import open_vault
 
+log = logging.getLogger(__name__)
+
+LOOK_S = 10.0
 VAULT = "vault"
 """The vault's file in a data folder."""
 
 
 class Part(NamedTuple):
-    """What the settings say: fields of `VaultConfig`, and how the venues' own signers are made of keys.
+    """What the settings say: fields of `VaultConfig`, and how the venues' own signers and new keys are made.
 
     `open_signers` raises `ConfigError` for a key that is not there, or is none.
     """
 
     config: Mapping[str, Any]
-    open_signers: Callable[[Secrets], Mapping[str, Signer]]
+    open_signers: Opener
+    make_key: Maker
 
 
 class Opened:
@@ -47,11 +54,31 @@ class Opened:
         signers: Mapping[str, Signer] | None = None,
         process: SignerProcess | None = None,
         close: Callable[[], None] = lambda: None,
+        ring: KeyRing | None = None,
     ) -> None:
+        self.ring = ring
         self.secrets = secrets
-        self.signers = signers
+        self._signers = signers
         self.process = process
         self.close = close
+
+    @property
+    def signers(self) -> Mapping[str, Signer] | None:
+        """By venue, as they are now."""
+        return self._signers if self.ring is None else self.ring.signers
+
+    async def keep(self, tell: Callable[[Saw, str], None], changed: Callable[[], None]) -> None:
+        """Look after the keys until cancelled: see `SignerProcess.keep`. `changed` is called when keys have changed."""
+        if self.process is not None:
+            await self.process.keep(tell, changed)
+        while self.ring is not None:
+            await asyncio.sleep(LOOK_S)
+            try:
+                if self.ring.vault.refresh():
+                    self.ring.reload()
+                    changed()
+            except (MoonDevError, OSError) as error:
+                log.error("the vault cannot be looked at again, its keys stay as they were: %s", error)  # noqa: TRY400
 
 
 class Late:
@@ -109,4 +136,5 @@ def open_keys(data: Path, part: Part, program: Sequence[str], *, is_live: bool, 
     vault = open_vault(path, config, interactive=interactive)
     if vault is None:
         raise Sealed(sealed_words(data))
-    return Opened(ServiceSecrets(vault), part.open_signers(ExchangeKeys(vault)), close=vault.close)
+    ring = KeyRing(vault, part.open_signers, part.make_key)
+    return Opened(ServiceSecrets(vault), ring.signers, close=vault.close, ring=ring)

@@ -95,9 +95,12 @@ class SignerProcess:
             + (f" (exit code {code}); its own words are above" if code is not None else " in time")
         )
 
-    async def keep(self, tell: Callable[[Saw, str], None]) -> None:
-        """Look after the signer until cancelled: start it again alone where nobody has to type, and say what is."""
-        refused = strangers = 0
+    async def keep(self, tell: Callable[[Saw, str], None], changed: Callable[[], None]) -> None:
+        """Look after the signer until cancelled: start it again alone where nobody has to type, and say what is.
+
+        `changed` is called when keys have been exchanged.
+        """
+        refused = strangers = version = 0
         was_there = True
         while True:
             await asyncio.sleep(WATCH_S if was_there else RETRY_S)
@@ -112,10 +115,19 @@ class SignerProcess:
                 continue
             if not was_there:
                 tell("back", "The signer answers again.")
-                was_there, refused, strangers = True, report.refused, report.strangers
+                was_there, refused, strangers, version = True, report.refused, report.strangers, report.version
             if report.refused > refused or report.strangers > strangers:
                 tell("refused", f"{report.last[:1].upper()}{report.last[1:]}.")
             refused, strangers = report.refused, report.strangers
+            if report.version != version:
+                version = report.version
+                await self._read_again()
+                changed()
+
+    async def _read_again(self) -> None:
+        """The service secrets may have changed with the keys."""
+        with contextlib.suppress(SignerGone):
+            await asyncio.to_thread(self.client.connect)
 
     async def _again(self) -> None:
         """Start it once more, without anybody."""

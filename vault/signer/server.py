@@ -46,6 +46,40 @@ class Revealed(Protocol):
         ...
 
 
+class Ring(Protocol):
+    """See `vault.signer.ring.KeyRing`."""
+
+    @property
+    def signers(self) -> Mapping[str, Signer]:
+        """By venue."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """How often keys have changed."""
+        ...
+
+    def make(self, venue: str, name: str) -> None:
+        """A successor."""
+        ...
+
+    def burn(self, venue: str) -> str:
+        """The public half of a key that nobody has."""
+        ...
+
+    def switch(self, name: str) -> None:
+        """Swap."""
+        ...
+
+    def discard(self, name: str) -> None:
+        """Forget a successor."""
+        ...
+
+    def reload(self) -> None:
+        """Look again."""
+        ...
+
+
 class Counts(Struct):
     """See `wire.Report`."""
 
@@ -76,16 +110,23 @@ class SignerServer:
         uid: int | None = None,
         *,
         is_spawned: bool = False,
+        ring: Ring | None = None,
     ) -> None:
         self.path = path
+        self.ring = ring
         self.is_spawned = is_spawned
-        self.signers = signers
+        self._signers = signers
         self.secrets = secrets
         self.uid = os.geteuid() if uid is None else uid
         self.counts = Counts()
         self.connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
         self._inode = 0
+
+    @property
+    def signers(self) -> Mapping[str, Signer]:
+        """By venue, as they are now."""
+        return self._signers if self.ring is None else self.ring.signers
 
     async def start(self) -> None:
         """Bind. Raises `ConfigError` where another signer serves already, or there can be no socket."""
@@ -134,13 +175,16 @@ class SignerServer:
                 return await self._sign(asked)
             if isinstance(asked, wire.Reveal):
                 return self._reveal(asked)
+            if isinstance(asked, wire.Key):
+                return self._change(asked)
         except MoonDevError as error:
             return self._refuse(asked.number, str(error)[:LONGEST_TEXT])
         except Exception as error:  # noqa: BLE001 - one request must not end the signer, nor show what was in it
             log.error("a request could not be dealt with: %s", type(error).__name__)  # noqa: TRY400
             return self._refuse(asked.number, f"an error of the signer's own: {type(error).__name__}")
         counts = self.counts
-        return wire.Report(asked.number, counts.signed, counts.refused, counts.strangers, counts.last)
+        version = self.ring.version if self.ring is not None else 0
+        return wire.Report(asked.number, counts.signed, counts.refused, counts.strangers, counts.last, version)
 
     async def _sign(self, asked: wire.Sign) -> wire.Answer:
         signer = self.signers.get(asked.venue)
@@ -158,6 +202,23 @@ class SignerServer:
             text = f"the vault has no service secret {asked.name!r:.80}: `moondev vault add {asked.name:.80}`"
             return wire.Refused(asked.number, text, missing=True)
         return wire.Value(asked.number, self.secrets.get(asked.name))
+
+    def _change(self, asked: wire.Key) -> wire.Answer:
+        ring = self.ring
+        if ring is None:
+            raise ConfigError("this signer's keys are not exchanged")
+        public = ""
+        if asked.verb == "make":
+            ring.make(asked.venue, asked.name)
+        elif asked.verb == "burn":
+            public = ring.burn(asked.venue)
+        elif asked.verb == "switch":
+            ring.switch(asked.name)
+        elif asked.verb == "discard":
+            ring.discard(asked.name)
+        else:
+            ring.reload()
+        return wire.Value(asked.number, public)
 
     def _refuse(self, number: int, text: str) -> wire.Refused:
         self.counts.refused += 1

@@ -3,6 +3,7 @@
     Hello ──▶ Welcome          first, in both directions the version
     Sign ──▶ Signed | Refused  one signature for each request, in order, or the reason why there is none
     Reveal ──▶ Value | Refused a secret of the kind `service`
+    Key ──▶ Value | Refused    a key's successor, and the swap
     Ask ──▶ Report             how the signer is
 
 Every message after the first carries a number of the asker's; answers may come in any order. What is longer, deeper or
@@ -12,7 +13,7 @@ other than this is not read further: the connection ends.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
@@ -32,6 +33,7 @@ MAX_SIGNATURE = 128
 Name: TypeAlias = Annotated[str, Meta(max_length=128)]
 Words: TypeAlias = Annotated[str, Meta(max_length=2_000)]
 Number: TypeAlias = Annotated[int, Meta(ge=0)]
+KeyVerb: TypeAlias = Literal["make", "burn", "switch", "discard", "reload"]
 Payload: TypeAlias = Annotated[bytes, Meta(max_length=MAX_PAYLOAD)]
 Signature: TypeAlias = Annotated[bytes, Meta(max_length=MAX_SIGNATURE)]
 
@@ -65,6 +67,15 @@ class Ask(Struct, frozen=True, array_like=True, tag="ask"):
     """How the signer is."""
 
     number: Number
+
+
+class Key(Struct, frozen=True, array_like=True, tag="key"):
+    """Change a key: see `vault.signer.ring.KeyRing`. Answered by a `Value`: a public half, or nothing."""
+
+    number: Number
+    verb: KeyVerb
+    venue: Name = ""
+    name: Name = ""
 
 
 class Welcome(Struct, frozen=True, array_like=True, tag="welcome"):
@@ -111,9 +122,11 @@ class Report(Struct, frozen=True, array_like=True, tag="report"):
     strangers: Number = 0
     last: Words = ""
     """The last refusal, in words."""
+    version: Number = 0
+    """How often keys have changed."""
 
 
-Question: TypeAlias = Hello | Sign | Reveal | Ask
+Question: TypeAlias = Hello | Sign | Reveal | Ask | Key
 Answer: TypeAlias = Welcome | Signed | Value | Refused | Report
 
 _encoder = msgspec.msgpack.Encoder()

@@ -31,7 +31,15 @@ function useRoute() {
     return () => removeEventListener("hashchange", changed);
   }, []);
   const [id, ...rest] = hash.replace(/^#\/?/, "").split("/");
-  return [id, decodeURIComponent(rest.join("/"))];
+  return [id, decoded(rest.join("/"))];
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // an address may be typed by hand
+  }
 }
 
 function Guarded({ page, rest }) {

@@ -144,3 +144,17 @@ def test_a_file_that_is_wrong_already_is_not_touched(data: Path) -> None:
     before = file_of(data)
     assert "settings.yaml:6:1: gatway" in init(data, "people", "--person", "anna", code=1)
     assert file_of(data) == before
+
+
+def test_a_token_goes_into_the_vault_where_there_is_one(data: Path, server: TelegramServer) -> None:
+    words = data.parent / "passphrase"
+    text = f"vault:\n  passphrase: {{from: file, file: {words}}}\n"
+    (data / "settings.yaml").write_text(file_of(data) + text)
+    made = ["vault", "init", "--data", str(data), "--generate-to", str(words), "--memory-mib", "64"]
+    assert CliRunner().invoke(main.app, made).exit_code == 0
+    init(data, "people", "--person", "anna", "--no-code")
+    said = init(data, "telegram", "--person", "anna", "--account", str(ANNA), "--chat", str(GROUP), token=TOKEN)
+    assert f"Its token is kept in the vault {data / 'vault'}, nowhere else." in said
+    assert not (data / "secrets").exists()
+    assert main.open_secrets(data).get("telegram_token") == TOKEN
+    assert TOKEN not in "".join(p.read_text(errors="replace") for p in data.rglob("*") if p.is_file())

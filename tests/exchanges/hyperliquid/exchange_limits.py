@@ -17,7 +17,6 @@ class Quota:
         self.weight_a_minute = 1_200
         self.traded = Decimal(0)
         self.free_actions = 10_000
-        self.agents: list[dict[str, Any]] = []
         """extraAgents of everybody."""
         self.used: dict[str, int] = {}
         self._spent: deque[tuple[float, int]] = deque()

@@ -25,6 +25,7 @@ from domain.order import Amend, ArmDeadMan, Cancel, Liquidity, OrderKind, Place
 from domain.verdict import Reason
 from exchanges.hyperliquid.info import MetaAsset, instrument_of
 from exchanges.hyperliquid.signing import Signature, l1_payload, recover, signed_bytes
+from tests.exchanges.hyperliquid.exchange_agents import Agents
 from tests.exchanges.hyperliquid.exchange_leverage import Leverages
 from tests.exchanges.hyperliquid.exchange_limits import DONE, Quota, err, ok, told
 from tests.exchanges.matching import MatchingRoom
@@ -102,6 +103,7 @@ class Room(MatchingRoom):
             MASTER: {"role": "user"},
         }
         self.quota = Quota()
+        self.agents = Agents()
         self.leverages = Leverages(ASSETS)
         self.seen: list[dict[str, Any]] = []
         """Verified actions, with the road that they came by."""
@@ -119,6 +121,8 @@ class Room(MatchingRoom):
     def act(self, body: dict[str, Any], road: str) -> dict[str, Any]:
         """Verify and carry out one signed action."""
         action, vault, expires = body["action"], body.get("vaultAddress"), body.get("expiresAfter")
+        if action["type"] == "approveAgent":
+            return self.agents.approve(body, self.roles, self.now_ns() // MS)
         payload = l1_payload(action, body["nonce"], is_mainnet=False, vault=vault or "", expires_ms=expires or 0)
         try:
             signer = recover(payload, signed_bytes(Signature(**body["signature"])))
@@ -141,7 +145,7 @@ class Room(MatchingRoom):
         if refused:
             return err(refused)
         self.seen.append({"road": road, "expires": expires, **action})
-        return self._carry_out(action, address)
+        return DONE if action["type"] == "noop" else self._carry_out(action, address)
 
     def _carry_out(self, action: dict[str, Any], address: str) -> dict[str, Any]:
         match action["type"]:
@@ -340,7 +344,7 @@ class Room(MatchingRoom):
             case "userRateLimit":
                 answer = self.quota.tell(user, self.quota.volume(user, self.fills))
             case "extraAgents":
-                answer = self.quota.agents
+                answer = self.agents.tell(user)
             case "clearinghouseState":
                 answer = self._state(user)
             case "activeAssetData":

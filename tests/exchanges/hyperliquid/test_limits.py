@@ -187,12 +187,12 @@ async def test_a_key_that_expires_soon_is_spoken_of_and_an_expired_one_is_refuse
     async with ExchangeServer() as server:
         day_ms = 86_400_000
         now_ms = time.time_ns() // 1_000_000
-        server.room.quota.agents = [{"name": "bot", "address": AGENT, "validUntil": now_ms + 3 * day_ms}]
+        server.room.agents.of[MASTER] = {"bot": {"address": AGENT, "validUntil": now_ms + 3 * day_ms}}
         venue = venue_at(server)
         await venue.start(lambda _: None)
         assert "expires in 3.0 days" in venue.view().detail
         await venue.aclose()
-        server.room.quota.agents[0]["validUntil"] = now_ms - 1
+        server.room.agents.of[MASTER]["bot"]["validUntil"] = now_ms - 1
         with pytest.raises(ConfigError, match="has expired at Hyperliquid: approve a new one"):
             await venue_at(server).start(lambda _: None)
 

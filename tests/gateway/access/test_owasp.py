@@ -79,7 +79,7 @@ async def test_api2_broken_authentication(running: Running, http: httpx.AsyncCli
     """Nothing that was made up, cut, sealed by another or sent in an address lets anybody in; failures are slowed."""
     good = (await token(running, "tina", Scope.READ))["Authorization"].removeprefix("Bearer ")
     for wrong in ("x", new_token(), good[:-1], good.swapcase(), f"{good}x", "mdt_" + "0" * 49, "\u00e9"):
-        headers = {"Authorization": f"Bearer {wrong}".encode()}
+        headers = {b"Authorization": f"Bearer {wrong}".encode()}
         assert (await http.get("/api/v1/status", headers=headers)).status_code in {401, 429}
     assert (await http.get(f"/api/v1/status?token={good}")).status_code == 401
     assert (await http.get("/api/v1/status", headers={"Authorization": f"Basic {good}"})).status_code == 401
@@ -218,7 +218,8 @@ async def test_no_secret_is_in_the_log_whatever_fails(running: Running, http: ht
     handler = logging.StreamHandler(written)
     handler.addFilter(lambda record: record.name.partition(".")[0] not in {"httpx", "httpcore"})  # the client's own
     root = logging.getLogger()
-    level, _ = root.level, root.addHandler(handler)
+    level = root.level
+    root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     try:
         headers = await token(running, "tina", Scope.READ)

@@ -94,16 +94,16 @@ def test_views_come_as_the_structs_they_are_made_of(served: Served, tina: Client
 
 def test_every_row_of_a_list_comes_once_over_its_pages(served: Served, tina: Client):
     rows = served.engine.desk.trades(2_000)
-    assert len(rows) > 20
-    assert list(tina.rows(type(rows[0]), "trades", limit=7)) == rows
+    assert len(rows) > 4
+    assert list(tina.rows(type(rows[0]), "trades", limit=2)) == rows
     assert list(tina.equity())[::-1] == served.engine.desk.equity_curve()
 
 
 def test_a_page_goes_on_where_it_was_though_newer_rows_came(served: Served, tina: Client):
     rows = served.engine.desk.trades(2_000)
-    turning = tina.rows(type(rows[0]), "trades", limit=5)
-    first = [next(turning) for _ in range(5)]
-    served.play(20)
+    turning = tina.rows(type(rows[0]), "trades", limit=2)
+    first = [next(turning) for _ in range(2)]
+    served.play(60)
     assert len(served.engine.desk.trades(2_000)) > len(rows)
     assert [*first, *turning] == rows
 
@@ -208,7 +208,7 @@ def test_tables_for_people_say_what_the_view_says(tina: Client):
     for view in ("status", "positions", "orders", "strategies", "trades", "limits", "breakers", "health", "risk"):
         text = shown_view(view, tina.raw(view))
         assert text.strip(), view
-    assert "SOL-USDC-PERP.PAPER" in shown_view("positions", tina.raw("positions"))
+    assert "BTC-USDC-PERP.PAPER" in shown_view("positions", tina.raw("positions"))
     assert shown_view("pending", b"[]") == "Nothing.\n"
     assert "There is more" in shown_view("trades", tina.raw("trades", limit=1))
     hostile = shown_view("alerts", b'{"items":[{"id":"A1","title":"\\u001b[31mred\\n"}],"next":""}')

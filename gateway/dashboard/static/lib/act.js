@@ -31,11 +31,10 @@ export const mayDo = (role) => !person.get().role || ROLES.indexOf(person.get().
 
 export async function loadPerson() {
   try {
-    const me = await get("/api/v1/me");
-    const others = me.may_act_as ?? [];
-    person.set({ id: me.id ?? me.person, name: me.name ?? me.id ?? me.person, role: me.role ?? "", session: me.id ?? me.person, others, me });
-  } catch (problem) {
-    if (problem.kind === "lost") setTimeout(loadPerson, 3_000);
+    const { person: id, name, role, may_act_as: others, environment } = await get("/api/v1/me");
+    person.set({ id, name, role, session: id, others, environment });
+  } catch {
+    setTimeout(loadPerson, 3_000);
   }
 }
 

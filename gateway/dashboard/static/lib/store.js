@@ -187,7 +187,7 @@ export function useView(name, args = {}, { everyMs } = {}) {
 export const rowsOf = (data) => (Array.isArray(data) ? data : data?.items ?? []);
 
 export function refreshAll() {
-  for (const entry of entries.values()) if (entry.listeners.size && !entry.fed) entry.ask();
+  for (const entry of entries.values()) if (entry.listeners.size && !entry.fed && entry.everyMs <= USUAL_MS) entry.ask();
 }
 
 export const useConnection = () => useCell(connection);

@@ -11,7 +11,7 @@
 //   <${Tabs} tabs=${[{id, title, count}]} at=${id} onPick=${id => } label="" />
 //   <${Button} kind="primary|danger|quiet|go" small onPress=${} busy>...</>
 //   <${Money} of="12.5" sign /> <${Num} of="" /> <${Time} ns=${} /> <${Ago} ns=${} /> <${Side} of="buy" />
-//   <${Empty} text="" hint="" /> <${Loading} /> <${Stale} atMs=${} /> <${Failed} problem=${} /> <${Missing} what="" />
+//   <${Empty} text="" hint="" /> <${Loading} /> <${Stale} atMs=${} /> <${Failed} problem=${} /> <${Missing} what="" text="" />
 //   <${Table} ...>      see table.js       <${Dialog} ...>, toast(...)      see dialog.js
 //   and all of format.js and icons.js
 //
@@ -44,7 +44,7 @@ export function View({ of, is, empty = "nothing here", hint = "", rows = 3 }) {
   const { state, data, problem, atMs, refresh } = of;
   if (state === "idle") return null;
   if (state === "loading") return html`<${Loading} rows=${rows} />`;
-  if (state === "missing") return html`<${Missing} />`;
+  if (state === "missing") return html`<${Missing} text=${problem.detail} />`;
   if (state === "error") return html`<${Failed} problem=${problem} again=${refresh} />`;
   const items = Array.isArray(data) ? data : data?.items;
   const isEmpty = Array.isArray(items) && !items.length;
@@ -81,9 +81,9 @@ export function Failed({ problem, again }) {
   </div>`;
 }
 
-export function Missing({ what = "This view" }) {
+export function Missing({ what = "This view", text = "" }) {
   return html`<div class="state missing"><${Icon} name="broken" size=${20} />
-    <p>Not available</p><p class="dim">${what} is not served by this version of the service.</p></div>`;
+    <p>Not available</p><p class="dim">${text || `${what} is not served by this version of the service.`}</p></div>`;
 }
 
 export function Stat({ label, value, note, tone: colour, children }) {
