@@ -31,6 +31,7 @@ from gateway import cli as gateway_cli
 from gateway.link import cli as link_cli
 from research import cli as research_cli
 from vault import cli as vault_cli
+from vault.memory import forbid_core_dumps
 from vault.signer import cli as signer_cli
 from vault.signer import rotate as rotate_cli
 from wiring import (
@@ -100,6 +101,7 @@ class Service:
         self.runtime = Runtime(config, data, vault, broken, listed.instruments)
         desk = self.runtime.desk
         self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
+        self.chat.room.store.mask = redactor.mask
         self.chat.room.jobs.program = (*PROGRAM, *backtest_words(data))
         self.console = make_console(self.chat.room)
         self.local = LocalDoor(data, self.console, desk.submit, self._new_link, desk.persons)
@@ -258,6 +260,7 @@ data_cli.register(app, data_cli.Venues(venue_history, venue_feed))
 @app.callback()
 def moondev(context: typer.Context) -> None:
     """Trade perpetual futures on paper or live, steered from chat."""
+    forbid_core_dumps()
     context.obj = open_secrets
     context.meta[engine_cli.ASK_VENUES] = ask_venues
     context.meta[engine_cli.ASK_CHANNELS] = ask_channels

@@ -22,7 +22,7 @@ from bot.call import Call, Effect, Verb
 from bot.letters import DIALECTS
 from bot.message import Block, Message, Text, clock_text, refusal, stamp
 from bot.outbox import Outbox
-from bot.outcome import outcome
+from bot.outcome import outcome, worded
 from bot.parse import Argument, UsageError
 from bot.previews import Act, Answer, Preview, Previews
 from bot.reports.schedules import PutSchedules
@@ -143,7 +143,7 @@ class Confirms:
         if preview.id in self._doing:
             return closed(structs.replace(preview, answer=Answer.CONFIRMED))
         if preview.answer is not Answer.OPEN and not self._is_unsent(preview):
-            return closed(preview)
+            return await self._closed(preview)
         if self._is_over(preview):
             ended = await self._answer(preview, Answer.EXPIRED)
             return await self._shown(call, ended, _over(ended))
@@ -156,6 +156,19 @@ class Confirms:
         """Whether a crash came between the yes and the engine."""
         is_command = not isinstance(preview.command, PutSchedules)
         return is_command and preview.answer is Answer.CONFIRMED and not self._desk.has_taken(preview.request_id)
+
+    async def _closed(self, preview: Preview) -> Message:
+        """A preview that is decided, with what came of it: a crash may have swallowed that answer."""
+        told = closed(preview)
+        is_command = not isinstance(preview.command, PutSchedules)
+        done = (
+            await self._desk.earlier(preview.request_id) if is_command and preview.answer is Answer.CONFIRMED else None
+        )
+        return (
+            told
+            if done is None
+            else structs.replace(told, blocks=(*told.blocks, Text(f"What came of it: {worded(done)}")))
+        )
 
     async def _send(self, call: Call, preview: Preview) -> Message:
         """Send it: the answer is on disk first, so that a repetition of this press finds what it began."""

@@ -180,6 +180,8 @@ async def _exchange(data_dir: Path, message: dict[str, Any]) -> tuple[bool, str]
         writer.write(json.dumps(message).encode() + b"\n")
         await writer.drain()
         answer = await reader.readline()
+    except ConnectionError:
+        raise NotRunning("the service ended before it answered: start it again, and see /status") from None
     except ValueError:
         raise NotRunning("the answer is longer than a terminal takes; it was carried out: see /status") from None
     finally:

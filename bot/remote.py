@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bot.room import ControlRoom
     from engine.desk import Desk
 
-DOORS: Final = (Door.DASHBOARD,)
+DOORS: Final = (Door.DASHBOARD, Door.API)
 """Those that get actions for buttons."""
 log = structlog.get_logger("bot.remote")
 

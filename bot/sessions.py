@@ -130,6 +130,13 @@ class Sessions:
                 self._spawn(self._finish(update, "done"))
         self._dispatch([one for one in fresh if one.update_id not in self._early])
 
+    def look(self, updates: Sequence[Update]) -> None:
+        """Carry out the halts among updates that wait behind a batch which the disk has not taken yet."""
+        early = [one for one in updates if one.update_id not in self._early and self._is_halt(one)]
+        self._early.update(one.update_id for one in early)
+        self._unstored.update(one.update_id for one in early)
+        self._dispatch(early)
+
     async def aclose(self) -> None:
         """Stop; what is not finished is taken up by the next start."""
         tasks = list(self._tasks)

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bot.render import Parcel
 
@@ -124,6 +125,8 @@ class OpsStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.mask: Callable[[str], str] = str
+        """Takes this service's own secrets out of what people write, before it is kept or carried out."""
         self._thread = _thread()
         self._connection: sqlite3.Connection | None = None
 
@@ -142,7 +145,8 @@ class OpsStore:
 
     async def put_updates(self, channel: str, updates: Sequence[Update]) -> list[Update]:
         """Commit raw updates; return those that were not known before."""
-        return await self.run(lambda: self._put_updates(channel, updates))
+        kept = [replace(one, body=self._masked(one.body)) for one in updates]
+        return await self.run(lambda: self._put_updates(channel, kept))
 
     async def new_updates(self, channel: str) -> list[Update]:
         """Updates that were committed but never finished, oldest first."""
@@ -278,6 +282,9 @@ class OpsStore:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _masked(self, body: bytes) -> bytes:
+        return self.mask(body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
     def _put_updates(self, channel: str, updates: Sequence[Update]) -> list[Update]:
         sql = "insert or ignore into inbox (channel, update_id, body, sent_ns, received_ns) values (?, ?, ?, ?, ?)"

@@ -10,7 +10,8 @@ import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -44,6 +45,10 @@ CONFLICT: Final = ("second_bot", {"channel": "telegram"})
 """Kind and labels of that alert."""
 CONFLICT_OVER_S = 60.0
 MAX_UPDATE_ID = 1 << 62
+BATCH, MOST_AT_ONCE = 50, 100
+"""Updates of a poll, and of a look at what waits: Telegram hands out the oldest, so that a look sees past a batch."""
+LOOK_AHEAD_S = 0.25
+"""A batch that takes longer to be on disk must not hide a halt behind it."""
 
 
 class TelegramBot:
@@ -61,6 +66,7 @@ class TelegramBot:
         self._is_alone = False  # an earlier run may have raised the conflict
         self._conflict_s = time.monotonic()
         self._seen_strangers: dict[int, float] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self) -> None:
         """Run until cancelled; no error of Telegram's leaves it."""
@@ -127,14 +133,15 @@ class TelegramBot:
             await sessions.start()
             await self._poll(poller, sessions)
         finally:
-            menus.cancel()
-            await asyncio.gather(menus, sessions.aclose(), return_exceptions=True)
+            for task in (menus, *self._tasks):
+                task.cancel()
+            await asyncio.gather(menus, *self._tasks, sessions.aclose(), return_exceptions=True)
 
     async def _poll(self, poller: Poller, sessions: Sessions) -> None:
         backoff_s, refusals = FIRST_BACKOFF_S, 0
         while True:
             try:
-                await sessions.take(await poller.fetch())
+                await self._take(poller, sessions)
             except RetryAfter as error:
                 await asyncio.sleep(seconds_of(error))
                 continue
@@ -144,7 +151,7 @@ class TelegramBot:
                     raise
                 self.health.set("degraded", "Telegram refused the token once")
             except Conflict:
-                await self._tell_conflict()
+                self._tell_conflict()
             except (TelegramError, sqlite3.Error) as error:
                 self._say_degraded(error)
             else:
@@ -152,10 +159,23 @@ class TelegramBot:
                 backoff_s, refusals = FIRST_BACKOFF_S, 0
                 self.health.last_ok_ns = time.time_ns()
                 self.health.set("up")
-                await self._no_conflict()
+                self._no_conflict()
                 continue
             await asyncio.sleep(backoff_s)
             backoff_s = min(MAX_BACKOFF_S, backoff_s * 2)
+
+    async def _take(self, poller: Poller, sessions: Sessions) -> None:
+        """The next batch, until it is on disk. While the disk takes its time, halts behind it are looked for."""
+        taking = asyncio.create_task(sessions.take(await poller.fetch()))
+        try:
+            while not (await asyncio.wait([taking], timeout=LOOK_AHEAD_S))[0]:
+                with suppress(TelegramError):
+                    sessions.look(await poller.look())
+        finally:
+            if not taking.done():
+                taking.cancel()
+                await asyncio.wait([taking])
+        taking.result()
 
     def _say_degraded(self, error: Exception) -> None:
         if isinstance(error, sqlite3.Error):
@@ -165,22 +185,27 @@ class TelegramBot:
         if self.health.set("degraded", why):
             log.warning("telegram is degraded", why=why)
 
-    async def _tell_conflict(self) -> None:
+    def _tell_conflict(self) -> None:
         why = "a second bot is polling with this token: stop it, or give it a token of its own"
         self._conflict_s = time.monotonic()
         self._is_alone = False
         if self.health.set("degraded", why):
             log.error("telegram conflict", why=why)
             text = f"Commands may reach the other one: {why}. Trading goes on; halt from another door if you must."
-            await self._room.alerts.raise_alert(
-                *CONFLICT, Severity.CRITICAL, "Second bot on this token", text, lasts=True
-            )
+            title = "Second bot on this token"
+            self._beside(self._room.alerts.raise_alert(*CONFLICT, Severity.CRITICAL, title, text, lasts=True))
 
-    async def _no_conflict(self) -> None:
+    def _no_conflict(self) -> None:
         """Polls are good. A conflict is over when there was none for a while: two bots take turns."""
         if not self._is_alone and time.monotonic() - self._conflict_s >= CONFLICT_OVER_S:
             self._is_alone = True
-            await self._room.alerts.resolve(*CONFLICT, "this bot polls alone again")
+            self._beside(self._room.alerts.resolve(*CONFLICT, "this bot polls alone again"))
+
+    def _beside(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do it beside the polls: it waits for the disk, and they must not."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _ignore(self, ignored: Ignored) -> None:
         self.health.ignored += 1
@@ -213,14 +238,26 @@ class Poller:
         query: dict[str, Any] = {"timeout": self._timeout_s, "allowed_updates": json.dumps(ALLOWED_UPDATES)}
         if self._offset:
             query["offset"] = self._offset
-        result = await self._request.post(f"{self._url}?{urlencode(query)}")
-        if not isinstance(result, list):
-            raise NetworkError("getUpdates did not answer with a list")
+        query["limit"] = BATCH
+        result = await self._ask(query)
         updates = [self._update(raw) for raw in result if _usable(raw)]
         if result and not updates:
             raise NetworkError("getUpdates answered with updates that have no usable id")
         self._next_offset = max((update.update_id for update in updates), default=-1) + 1
         return updates
+
+    async def look(self) -> list[Update]:
+        """What waits now, the batch that is not on disk yet among it; acknowledges nothing. Raises `TelegramError`."""
+        query = {"timeout": 0, "allowed_updates": json.dumps(ALLOWED_UPDATES), "limit": MOST_AT_ONCE}
+        if self._offset:
+            query["offset"] = self._offset
+        return [self._update(raw) for raw in await self._ask(query) if _usable(raw)]
+
+    async def _ask(self, query: dict[str, Any]) -> list[Any]:
+        result = await self._request.post(f"{self._url}?{urlencode(query)}")
+        if not isinstance(result, list):
+            raise NetworkError("getUpdates did not answer with a list")
+        return result
 
     @property
     def next_offset(self) -> int:

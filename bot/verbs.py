@@ -255,7 +255,7 @@ async def run_line(room: ControlRoom, actor: Actor, text: str, request_id: str, 
 
     `request_id` makes a repetition harmless; `sent_ts_ns` is when the person sent it (0 = just now).
     """
-    stripped, person = clean(text), room.desk.person(actor.person)
+    stripped, person = clean(room.store.mask(text)), room.desk.person(actor.person)
     words = words_of(stripped if stripped.startswith("/") else f"/{stripped}")
     try:
         if not words or not words[0]:
@@ -276,7 +276,7 @@ async def run_verb(
     """As `run_line`, for a door that has the verb and its arguments apart (Discord's options)."""
 
     def bound() -> dict[str, str]:
-        given = {name: value for name, text in arguments.items() if (value := clean(text))}
+        given = {name: value for name, text in arguments.items() if (value := clean(room.store.mask(text)))}
         check(verb.grammar, verb.arguments, given)
         return given
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ from engine.entry import entry_of
 from engine.machine import Machine
 from engine.observe.redact import Redactor
 from engine.observe.tail import tail
+from engine.reading import reading
 from engine.storage.audit import search
 from engine.storage.happened import Chronicle
 from engine.verifier import Verifier
@@ -41,7 +41,7 @@ def log_of(file: Path, names: Sequence[tuple[str, str]], secrets: Secrets) -> Lo
         for _, name in names:
             with suppress(ConfigError):
                 redactor.add(secrets.get(name))
-        return await asyncio.to_thread(tail, file, limit, level, redactor.clean)
+        return await reading(tail, file, limit, level, redactor.clean)
 
     return read
 

@@ -62,6 +62,7 @@ from engine.lockdown import LockDown
 from engine.meter import Meter
 from engine.observe.build import build_hash, lock_hash
 from engine.observe.facts import log_facts
+from engine.reading import reading
 from engine.records import wire
 from engine.replay import facts_of
 from engine.storage import reads
@@ -316,7 +317,7 @@ class Runtime:
             if self.engine is not None:
                 with contextlib.suppress(SQLAlchemyError, MoonDevError):
                     has_gap = bool(self.projection.gap)
-                    found = await asyncio.to_thread(news, self._projector.engine, after, until, has_gap=has_gap)
+                    found = await reading(news, self._projector.engine, after, until, has_gap=has_gap)
                     if found is not None:
                         return found
             await asyncio.sleep(NEWS_RETRY_S)

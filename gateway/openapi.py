@@ -15,8 +15,9 @@ from msgspec import Struct
 from domain.verb_views import MessageView, VerbView
 from gateway import openapi_fixed as fixed
 from gateway.arguments import arguments_schema
-from gateway.openapi_fixed import Schema, problems
+from gateway.openapi_fixed import Schema, needs, problems
 from gateway.routes_verbs import LineBody
+from gateway.routes_views import MeView
 from gateway.views import VIEWS, View
 
 REF: Final = "#/components/schemas/{name}"
@@ -58,7 +59,7 @@ def document(verbs: Iterable[VerbView], version: str) -> dict[str, Any]:
 
 def _schemas() -> tuple[dict[str, Schema], dict[str, Schema]]:
     """The schemas of everything that is sent, and of each view the one of its answer."""
-    kinds = [*(view.answer for view in VIEWS.values()), MessageView, LineBody]
+    kinds = [*(view.answer for view in VIEWS.values()), MessageView, MeView, LineBody]
     found, components = msgspec.json.schema_components(kinds, ref_template=REF)
     named = {name: _exact(schema, is_sent=name != "LineBody") for name, schema in components.items()}
     return named, dict(zip(VIEWS, map(_exact, found), strict=False))
@@ -90,7 +91,7 @@ def _view(name: str, view: View, answer: Schema) -> dict[str, Any]:
         "operationId": f"get-{name}",
         "tags": [TAG_VIEWS],
         "summary": view.text,
-        "description": f"Role {view.role.name.lower()} or higher.",
+        "description": needs("GET", f"/api/v1/{name}"),
         "parameters": asked,
         "responses": {
             "200": {"description": view.text, "content": {"application/json": {"schema": answer}}},

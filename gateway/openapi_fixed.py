@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeAlias
 
+from gateway.access.table import ROUTES
+
 Schema: TypeAlias = dict[str, Any]
 
 ABOUT: Final = (
@@ -21,7 +23,7 @@ SECURITY: Final[Schema] = {
         "description": "Of a browser that logged in. What changes something takes Origin and X-Requested-With too.",
     },
 }
-SCHEMAS: Final[dict[str, Schema]] = {
+SCHEMAS: dict[str, Schema] = {
     "Problem": {
         "description": "An error as RFC 9457 has it. Programs go by `code`.",
         "type": "object",
@@ -54,6 +56,13 @@ SCHEMAS: Final[dict[str, Schema]] = {
         },
         "required": ["status", "reasons", "trading", "chat"],
     },
+}
+SCHEMAS |= {
+    name: {"type": "object", "properties": properties, "required": list(properties)}
+    for name, properties in (
+        ("Proven", {"until_ns": {"type": "integer", "format": "int64"}}),
+        ("Ticket", {"ticket": {"type": "string"}, "seconds": {"type": "integer"}}),
+    )
 }
 HEADERS: Final[Schema] = {
     "Retry-After": {"description": "Ask again after so many seconds.", "schema": {"type": "integer"}},
@@ -117,39 +126,70 @@ VERB_RESPONSES: Final[Schema] = {
 }
 
 
+def needs(method: str, path: str) -> str:
+    """Which role and scope a route takes, in a sentence."""
+    rule = ROUTES[method, path]
+    role = f"Role {rule.role.name.lower()} or higher" if rule.role is not None else "Open to everybody"
+    return f"{role}; {f'a token needs the scope {rule.scope}' if rule.scope is not None else 'not for tokens'}."
+
+
 def paths(audit: list[Schema]) -> dict[str, Any]:
     """The routes that are in no table; `audit` are the parameters of the view of that name."""
     usual = problems("401", "403", "422", "429", "500", "503")
-    line = {"application/json": {"schema": {"$ref": "#/components/schemas/LineBody"}}}
-    said = {
-        "description": "For people at a console. Programs use the verbs.",
-        "requestBody": {"required": True, "content": line},
-        "parameters": [KEY],
-    }
-    file = _get("export-audit", "views", "The whole audit that matches as a file: a JSON object a line, newest first")
-    rows = {"description": "Rows as in `audit`.", "content": {"application/jsonl": {"schema": {"type": "string"}}}}
-    document = _get("get-openapi", "views", "This document")
-    live = _get("get-live", "health", "Answers while the gateway's loop turns")
-    ready = _get("get-ready", "health", "Whether the service can do what it is told, and if not, why")
-    is_ready = {"200": _json("It can.", _READY), "503": _json("It cannot.", _READY)}
-    open_ = problems("403", "429", "500")
+    lines = {"description": "Rows as in `audit`.", "content": {"application/jsonl": {"schema": {"type": "string"}}}}
     alive = {"type": "object", "properties": {"status": {"const": "live"}}, "required": ["status"]}
+    ready = {"200": _json("It can.", _ref("Ready")), "503": _json("It cannot.", _ref("Ready"))}
+    open_: Schema = {"security": []}
     return {
-        "/api/v1/line": {"post": {**_get("say-line", "verbs", "A line as typed"), **said, "responses": VERB_RESPONSES}},
-        "/api/v1/audit.jsonl": {"get": {**file, "parameters": audit, "responses": {"200": rows, **usual}}},
-        "/api/v1/openapi.json": {
-            "get": {**document, "responses": {"200": _json("It.", {"type": "object"}), **usual}},
-        },
-        "/health/live": {"get": {**live, "security": [], "responses": {"200": _json("It turns.", alive), **open_}}},
-        "/health/ready": {"get": {**ready, "security": [], "responses": {**is_ready, **open_}}},
-    }
+        "/api/v1/me": _get("me", "Who asks: person, role, scopes", _json("You.", _ref("MeView")), usual),
+        "/api/v1/audit.jsonl": _get(
+            "audit.jsonl", "Everything that matches as a file: a JSON object a line", lines, usual, parameters=audit
+        ),
+        "/api/v1/openapi.json": _get("openapi.json", "This document", _json("It.", {"type": "object"}), usual),
+        "/api/v1/line": _post("line", "A line as typed at a console", _ref("LineBody"), VERB_RESPONSES, keyed=True),
+        "/api/v1/step-up": _post("step-up", "Give a one-time code: opens what takes one, for minutes", _CODE, {
+            "200": _json("It was right.", _ref("Proven")), **usual, **problems("413"),
+        }),
+        "/api/v1/ticket": _post("ticket", "A ticket that opens one WebSocket: `/ws/feed?ticket=...`", None, {
+            "200": _json("Use it within `seconds`.", _ref("Ticket")), **usual, **problems("413"),
+        }),
+        "/health/live": _get("live", "Answers while the gateway's loop turns", _json("It turns.", alive), {
+            **problems("403", "429", "500")
+        }, **open_),
+        "/health/ready": _get("ready", "Whether the service can do what it is told, and if not, why", None, {
+            **ready, **problems("403", "429", "500"),
+        }, **open_),
+    }  # fmt: skip
 
 
-_READY: Final[Schema] = {"$ref": "#/components/schemas/Ready"}
+_CODE: Final[Schema] = {
+    "type": "object",
+    "properties": {"code": {"type": "string", "pattern": "^[0-9]{3}[ -]?[0-9]{3}$"}},
+    "required": ["code"],
+    "additionalProperties": False,
+}
 
 
-def _get(name: str, tag: str, text: str) -> dict[str, Any]:
-    return {"operationId": name, "tags": [tag], "summary": text}
+def _get(name: str, text: str, answer: Schema | None, others: Schema, **more: Any) -> Schema:  # noqa: ANN401
+    tag = "health" if name in {"live", "ready"} else "views"
+    path = f"/health/{name}" if tag == "health" else f"/api/v1/{name}"
+    responses = {"200": answer, **others} if answer is not None else others
+    said = {"operationId": f"get-{name}", "tags": [tag], "summary": text, "description": needs("GET", path)}
+    return {"get": {**said, **more, "responses": responses}}
+
+
+def _post(name: str, text: str, body: Schema | None, responses: Schema, *, keyed: bool = False) -> Schema:
+    said: Schema = {"operationId": f"post-{name}", "tags": ["verbs"], "summary": text}
+    said["description"] = needs("POST", f"/api/v1/{name}")
+    if keyed:
+        said["parameters"] = [KEY]
+    if body is not None:
+        said["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return {"post": {**said, "responses": responses}}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _json(text: str, schema: Schema) -> Schema:

@@ -22,8 +22,7 @@ from domain.performance import Performance
 from domain.record_views import AuditPage, ChainView, EntryView, MachineView, ParamsRow
 from domain.reports import Verified
 from domain.risk_views import RiskView, StressView
-from domain.room_views import AlertView, JobReport, JobView, MuteView
-from domain.settings import RoleName
+from domain.room_views import AlertView, DeliveryView, JobReport, JobView, MuteView
 from domain.verb_views import Remote, VerbView
 from engine.desk import Desk
 from gateway import detail, market
@@ -47,14 +46,13 @@ Read: TypeAlias = Callable[[Rooms, Any], object | Awaitable[object]]
 
 
 class View(Struct, frozen=True, kw_only=True):
-    """One view. `of` is the type of its answer, or of one item where it `is_paged`; `role` the least that may read."""
+    """One view. `of` is the type of its answer, or of one item where it `is_paged`."""
 
     text: str
     of: Any
     read: Read
     asked: type[Struct] = Nothing
     is_paged: bool = False
-    role: RoleName = RoleName.VIEWER
 
     def __call__(self, rooms: Rooms, arguments: Mapping[str, str]) -> object | Awaitable[object]:
         """What it shows now. Raises `BadArgument`."""
@@ -313,31 +311,32 @@ VIEWS: Final[Mapping[str, View]] = MappingProxyType(
             text="Who commanded what, with its outcome, newest first",
             of=AuditPage,
             asked=detail.AuditAsked,
-            role=RoleName.RISK,
             read=detail.audit,
         ),
         "audit-entry": View(
             text="One record of the journal in full, by its seq",
             of=EntryView,
             asked=detail.EntryAsked,
-            role=RoleName.RISK,
             read=detail.entry,
         ),
         "audit-head": View(
             text="The journal's newest record with the chain's hash, and what the last whole verification found",
             of=Verified | None,
-            role=RoleName.RISK,
             read=lambda r, _: r.desk.records.verifier.view() if r.desk.records.verifier is not None else None,
         ),
+        "deliveries": View(
+            text="What became of the messages of each chat channel in the last day, and what waits",
+            of=list[DeliveryView],
+            read=lambda r, _: r.remote.deliveries(),
+        ),
         "machine": View(
-            text="What the service runs as and on: versions, disk, memory, clock",
-            of=MachineView,
-            read=lambda r, _: detail.machine(r),
+            text="What the service runs as and on: versions, disk, memory, clock; null where nobody tells",
+            of=MachineView | None,
+            read=lambda r, _: r.desk.records.machine(),
         ),
         "chain": View(
             text="Whether the newest part of the journal still says what was written",
             of=ChainView,
-            role=RoleName.RISK,
             read=lambda r, _: r.desk.records.chain(),
         ),
         "verbs": View(

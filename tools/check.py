@@ -1,8 +1,8 @@
-"""`./moondev check`: format, lint, types, imports, docs coverage, locks and determinism, two at a time.
+"""`./moondev check`: format, lint, types, imports, docs, locks, determinism, bill of materials and known holes.
 
     ./moondev check [--fix]     --fix formats and applies the safe lint fixes first
 
-Every check runs, whatever the others say; the exit code is 1 when any failed.
+Every check runs, two at a time and whatever the others say; the exit code is 1 when any failed.
 """
 
 import argparse
@@ -28,7 +28,11 @@ CHECKS = {
     "docs": [PYTHON, "-m", "interrogate", "--quiet", *ROOMS, "main.py", "wiring.py"],
     "locks": [PYTHON, "-m", "tools.locks"],
     "determinism": [PYTHON, "-m", "tools.determinism"],
+    "sbom": [PYTHON, "-m", "tools.sbom"],
+    "audit": [PYTHON, "-m", "tools.audit"],
 }
+TOLD = {"audit"}
+"""Say what they looked at even when they pass: who could ask nobody must not look like who did."""
 FIXES = [[PYTHON, "-m", "ruff", "check", "--fix", "--quiet", "."], [PYTHON, "-m", "ruff", "format", "."]]
 
 
@@ -53,7 +57,7 @@ def report(result: Result) -> None:
     """Print a check's line, and what it found when it failed."""
     verdict = "PASS" if result.passed else "FAIL"
     print(f"{verdict}  {result.name:<12} {result.seconds:5.1f} s", flush=True)
-    if not result.passed:
+    if not result.passed or result.name in TOLD:
         print("\n".join(f"      {line}" for line in result.output.splitlines()), flush=True)
 
 

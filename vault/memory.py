@@ -13,10 +13,15 @@ import sys
 PR_SET_DUMPABLE = 4
 
 
-def harden() -> None:
-    """Forbid core dumps of this process, and reading its memory to others of the same user (Linux)."""
+def forbid_core_dumps() -> None:
+    """Keep the memory of this process, and of those that it starts, off the disk when one crashes."""
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+
+def harden() -> None:
+    """Forbid core dumps of this process, and reading its memory to others of the same user (Linux)."""
+    forbid_core_dumps()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import shutil
 from collections.abc import Awaitable, Callable
@@ -13,6 +12,7 @@ from domain.facts import Alerted
 from engine.core.journal.snapshots import SNAPSHOT_FOLDER, SnapshotStore
 from engine.desk import Desk
 from engine.emergency import report
+from engine.reading import reading
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +21,8 @@ async def keep(data: Path, desk: Desk, snapshot: Callable[[], Awaitable[None]]) 
     """Run until cancelled. `snapshot` writes one of the state as it is now."""
 
     async def make(name: str) -> tuple[str, str]:
-        made = await asyncio.to_thread(report.build, data / "journal", name)
-        await asyncio.to_thread(report.write, data, made)
+        made = await reading(report.build, data / "journal", name)
+        await reading(report.write, data, made)
         return f"incident-{made.id}.md", report.as_markdown(made)
 
     desk.incident_report = make
@@ -36,7 +36,7 @@ async def keep(data: Path, desk: Desk, snapshot: Callable[[], Awaitable[None]]) 
                 if newest.id not in done:
                     done[newest.id] = None
                     await snapshot()
-                    await asyncio.to_thread(preserve, data, newest.id)
+                    await reading(preserve, data, newest.id)
                 if newest.closed_ns:
                     await make(newest.id)
             except (MoonDevError, OSError) as error:

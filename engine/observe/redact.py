@@ -67,11 +67,13 @@ class Redactor:
         longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
         self._known = re.compile("|".join(map(re.escape, longest_first)))
 
+    def mask(self, text: str) -> str:
+        """The text with every registered secret replaced by `MARK`; what only looks like one stays."""
+        return text if self._known is None else self._known.sub(MARK, text)
+
     def clean(self, text: str) -> str:
-        """The text with every secret replaced by `MARK`."""
-        if self._known is not None:
-            text = self._known.sub(MARK, text)
-        return _clean_patterns(text)
+        """The text with every secret replaced by `MARK`, and whatever looks like one."""
+        return _clean_patterns(self.mask(text))
 
     def clean_value(self, value: Any) -> Any:  # noqa: ANN401 - anything that somebody logs
         """A value with every text inside it cleaned; what is no text, number or container becomes clean text."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import MoonDevError
 from domain.facts import FactKey
 from domain.record_views import AuditPage, AuditQuery, CommandRow
 from engine.desk_records import DeskRecords, page_of
+from engine.reading import reading
 from engine.storage import reads
 from engine.storage.projector import Projector
 
@@ -22,7 +21,7 @@ async def search(projector: Projector, records: DeskRecords, wanted: AuditQuery)
         return (cursor.seq, cursor.index), reads.audit(projector.engine, wanted)
 
     try:
-        reached, rows = await asyncio.to_thread(look)
+        reached, rows = await reading(look)
     except (SQLAlchemyError, MoonDevError) as error:
         problem = f"the database cannot be read ({type(error).__name__}): only what is remembered since the start"
         return page_of(records.newest(wanted), wanted, problem)

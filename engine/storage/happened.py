@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import MoonDevError
 from domain.reports import AlertCount, Happened, OverrideRow, StateChange
 from domain.views import RequestView
+from engine.reading import reading
 from engine.storage import schema
 from engine.storage.projector import Projector
 
@@ -27,7 +26,7 @@ class Chronicle:
     async def happened(self, since_ns: int, until_ns: int) -> Happened:
         """What happened in [since, until); without blocking, and never raising for a database that is away."""
         try:
-            return await asyncio.to_thread(lambda: happened(self._projector.engine, since_ns, until_ns))
+            return await reading(lambda: happened(self._projector.engine, since_ns, until_ns))
         except (SQLAlchemyError, MoonDevError) as error:
             problem = f"the database cannot be read ({type(error).__name__})"
             return Happened(since_ns=since_ns, until_ns=until_ns, problem=problem)

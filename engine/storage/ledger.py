@@ -15,6 +15,7 @@ from domain.instrument import InstrumentId
 from domain.performance import Exposures, Performance
 from domain.views import TradeRow
 from engine.performance import Now
+from engine.reading import reading
 from engine.storage.counting import Answer, Counter, NotCounted, Question, count, is_long
 from engine.storage.projector import Projector
 from engine.storage.reads import fills
@@ -54,9 +55,7 @@ class Ledger:
         """Own fills in one instrument, oldest first, the newest thousands; none while the database is away."""
         await self._caught_up(now)
         with suppress(SQLAlchemyError, MoonDevError):
-            return await asyncio.to_thread(
-                fills, self._projector.engine, since_ns, until_ns, instrument, MOST_FILLS_SHOWN
-            )
+            return await reading(fills, self._projector.engine, since_ns, until_ns, instrument, MOST_FILLS_SHOWN)
         return []
 
     async def exposure(self, since_ns: int, until_ns: int, now: Now) -> Exposures:
@@ -76,7 +75,7 @@ class Ledger:
         end = time.monotonic() + WAIT_S
         while time.monotonic() < end:
             with suppress(SQLAlchemyError, MoonDevError):
-                cursor = await asyncio.to_thread(self._projector.cursor)
+                cursor = await reading(self._projector.cursor)
                 if (cursor.seq, cursor.index) >= now.told:
                     return True
             await asyncio.sleep(LOOK_S)
@@ -85,9 +84,9 @@ class Ledger:
     async def _count(self, asked: Question) -> Answer | None:
         """Beside the event loop when that is soon done; None when there are no figures to be had."""
         try:
-            if await asyncio.to_thread(is_long, self._projector.engine, asked.since_ns, asked.until_ns):
+            if await reading(is_long, self._projector.engine, asked.since_ns, asked.until_ns):
                 return await self._counter.ask(asked)
-            return await asyncio.to_thread(count, self._projector.engine, asked)
+            return await reading(count, self._projector.engine, asked)
         except (SQLAlchemyError, MoonDevError, OSError) as error:
             log.warning(
                 "a period was not counted: %s", error if isinstance(error, NotCounted) else type(error).__name__

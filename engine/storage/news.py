@@ -20,6 +20,7 @@ from domain.commands import Actor, Door
 from domain.errors import MoonDevError
 from domain.order import Liquidity, Role
 from domain.verdict import REASONS, Reason
+from engine.reading import reading
 from engine.storage import schema
 from engine.storage.projector import Projector
 
@@ -47,7 +48,7 @@ async def outcome(projector: Projector, request_id: str) -> f.CommandDone | None
     """What the first command with this request id was answered, and when; None when the projection has no such."""
     for _ in range(LOOKS):
         with contextlib.suppress(SQLAlchemyError, MoonDevError):
-            found = await asyncio.to_thread(_outcome, projector.engine, request_id)
+            found = await reading(_outcome, projector.engine, request_id)
             if found is not None:
                 return found
         await asyncio.sleep(LOOK_EVERY_S)

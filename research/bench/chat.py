@@ -1,8 +1,12 @@
 """`/halt` from the update received to every order cancelled at the venue, with the whole program; and what bots cost.
 
 The program is a process of its own, its chat server is this one, the local Hyperliquid a third. A round begins with
-orders that rest at the venue. It is measured from the moment at which the chat server has handed the update over to the
-last cancel that the venue has confirmed, as the journal has it. Then two people resume trading from their terminals.
+orders that rest at the venue. It is measured from the moment at which the chat server has the message to the last
+cancel that the venue has confirmed, as the journal has it. Then two people resume trading from their terminals.
+
+In busy rounds every other handler works: people at terminals ask every reading verb of the table over and over (charts,
+reports, long lists, files among them), the chat has a hundred commands and four charts to work on, a backtest runs, and
+streams are kept up to date.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import itertools
 import os
 import re
 import signal
@@ -24,7 +29,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from domain.codec import decode_event
-from domain.events import Cancelled
+from domain.commands import Resume
+from domain.events import Cancelled, CommandReceived
 from engine.config.local import write_local
 from engine.core.journal import JournalReader
 from research.bench.journal import Row
@@ -39,6 +45,8 @@ TINA, ROSA, ROLF, VERA = 11, 12, 13, 10
 WITHIN_S = 60.0
 QUEUED = 100
 """Commands that wait when a busy round's halt comes."""
+ASKING = 4
+"""Terminals that ask without a pause in busy rounds."""
 CHARTS = ("/chart equity", "/chart drawdown", "/chart BTC 7d", "/chart exposure")
 PEOPLE = [
     {"id": "vera", "name": "Vera", "role": "viewer", "telegram_user_id": VERA},
@@ -71,17 +79,23 @@ async def _halts(venue: str, rounds: int, *, busy: bool) -> list[Row]:
                 settings["telegram"] = _telegram_section(server)
                 async with _program(data, settings) as program:
                     await server.text("MoonDev is up", within_s=WITHIN_S)
-                    handed_ns: list[int] = []
-                    for _ in range(rounds):
-                        handed_ns.append(await _round(server, data, max(handed_ns, default=0), busy=busy))
+                    said_ns: list[int] = []
+                    async with _asking(data, ASKING if busy else 0) as answered:
+                        for _ in range(rounds):
+                            said_ns.append(await _round(server, data, max(said_ns, default=0), busy=busy))
                     _stop(program)
                     await program.wait()
-            taken = _taken_ns(data, handed_ns)
+            taken = _taken_ns(data, said_ns)
     finally:
         await server.stop()
     p50, p99 = percentiles(taken)
     what = f"{venue.capitalize()}, {'busy' if busy else 'idle'}"
-    load = f"{QUEUED} commands and {len(CHARTS)} charts are being worked on" if busy else "nothing else is asked"
+    load = (
+        f"every reading verb asked by {ASKING} terminals without a pause ({sum(answered)} answers meanwhile), {QUEUED} "
+        f"commands and {len(CHARTS)} charts in the chat, a backtest, streams"
+        if busy
+        else "nothing else is asked"
+    )
     rules = (
         f"whole program, journal and its fsync, {len(taken)} halts over real HTTP from a Telegram server; {load}; "
         f"until the venue has confirmed the last cancel"
@@ -94,33 +108,70 @@ async def _halts(venue: str, rounds: int, *, busy: bool) -> list[Row]:
 
 
 async def _round(server: TelegramServer, data: Path, since_ns: int, *, busy: bool) -> int:
-    """One halt; when the server handed it over. Orders of after `since_ns` rest before it; trading goes on after it."""
+    """One halt; when the server had it. Orders of after `since_ns` rest before it; trading goes on after it."""
     await _until(lambda: _ask(data, WORKING.format(since_ns=since_ns)) > 0)
     server.sent.clear()
     if busy:
         for number in range(QUEUED):
             server.say(VERA, ("/status", "/positions", "/trades 50", "/orders")[number % 4])
-        for line in CHARTS:
+        for line in (*CHARTS, "/report weekly", "/backtest turtle BTC simulated:24h", "/subscribe pnl every 15s"):
             server.say(ROLF, line)
         await _until(lambda: not server.updates)
     halts = _ask(data, HALTS)
-    update = server.say(TINA, "/halt")
-    await _until(lambda: _ask(data, HALTS) > halts)
+    said_ns = time.time_ns()
+    server.say(TINA, "/halt")
+    await _until(lambda: _ask(data, HALTS) > halts and not _ask(data, WORKING.format(since_ns=0)))
     ask = importlib.import_module("bot.local").ask
     found = re.search(r"/approve (R\d+)", asked := await ask(data, "rosa", "/resume"))
     assert found is not None, asked  # noqa: S101 - the bench's own check
     for person in ("rolf", "rosa"):
         await ask(data, person, f"/approve {found[1]}")
-    return int(server.handed_ns[update])
+    return said_ns
 
 
-def _taken_ns(data: Path, handed_ns: list[int]) -> list[int]:
-    """How long each halt took, from the journal. Raises `AssertionError` for one that cancelled nothing."""
-    events = (decode_event(one.payload) for one in JournalReader(data / "journal").records(0, market=False))
+@contextlib.asynccontextmanager
+async def _asking(data: Path, terminals: int) -> AsyncIterator[list[int]]:
+    """Terminals that ask every reading verb over and over; how many answers each has had."""
+    table, local = importlib.import_module("bot.verbs"), importlib.import_module("bot.local")
+    lines = [
+        example
+        for verb in table.VERBS
+        if verb.effect.value == "reads" and not verb.hidden
+        for example in verb.examples
+        if not example.startswith(("/schedule", "/timezone", "/link", "/unlink"))
+    ]
+    answered = [0] * terminals
+
+    async def ask(number: int) -> None:
+        for line in itertools.islice(itertools.cycle(lines), number * len(lines) // max(terminals, 1), None):
+            await local.ask(data, "adam", line)
+            answered[number] += 1
+
+    workers = [asyncio.create_task(ask(number)) for number in range(terminals)]
+    try:
+        yield answered
+    finally:
+        for worker in workers:
+            worker.cancel()
+        ended = await asyncio.gather(*workers, return_exceptions=True)
+        failed = [one for one in ended if isinstance(one, Exception)]
+        assert not failed, failed  # noqa: S101 - without its load a busy round is none
+
+
+def _taken_ns(data: Path, said_ns: list[int]) -> list[int]:
+    """How long each halt took, from the journal. Raises `AssertionError` for one that cancelled nothing.
+
+    What is cancelled after trading was asked for again is not the halt's: the quoter moves on, and the end of the run
+    cancels too.
+    """
+    events = [decode_event(one.payload) for one in JournalReader(data / "journal").records(0, market=False)]
     cancelled = [event.ts_ns for event in events if isinstance(event, Cancelled)]
+    commands = [event for event in events if isinstance(event, CommandReceived)]
+    resumed = [event.ts_ns for event in commands if isinstance(event.command, Resume)]
     taken = []
-    for began, after in zip(handed_ns, [*handed_ns[1:], sys.maxsize], strict=True):
-        within = [at - began for at in cancelled if began < at < min(after, began + 5 * 10**9)]
+    for began in said_ns:
+        over = min(at for at in resumed if at > began)
+        within = [at - began for at in cancelled if began < at < over]
         assert within, "a halt that cancelled nothing is no measurement"  # noqa: S101 - the bench's own check
         taken.append(max(within))
     return taken

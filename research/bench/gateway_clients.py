@@ -24,10 +24,14 @@ OPENING_AT_ONCE = 16
 
 
 class Asked(msgspec.Struct):
-    """What to do: how many clients, where, with which headers; `topic` is watched too."""
+    """What to do: how many clients, where, with which sessions, in turn; `topic` is watched too.
+
+    Each session has an address of its own on this machine: a gateway lets nobody open so many sockets at once.
+    """
 
     url: str
-    headers: dict[str, str]
+    origin: str
+    cookies: list[str]
     count: int
     topic: str = ""
 
@@ -51,9 +55,10 @@ class Counted(TypedDict):
 class Client(asyncio.Protocol):
     """One WebSocket, read by hand. It answers pings, and says nothing else after its first frames."""
 
-    def __init__(self, asked: Asked, seen: Counted) -> None:
+    def __init__(self, asked: Asked, seen: Counted, cookie: str) -> None:
         """Counts into `seen`."""
         self.asked = asked
+        self.cookie = cookie
         self.seen = seen
         self.ready = asyncio.get_running_loop().create_future()
         self.n = -1
@@ -68,7 +73,7 @@ class Client(asyncio.Protocol):
         key = base64.b64encode(os.urandom(16)).decode()
         lines = [f"GET {where.path} HTTP/1.1", f"Host: {where.netloc}", "Upgrade: websocket", "Connection: Upgrade"]
         lines += ["Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}"]
-        lines += [f"{name}: {value}" for name, value in self.asked.headers.items()]
+        lines += [f"Origin: {self.asked.origin}", f"Cookie: {self.cookie}"]
         transport.write("\r\n".join([*lines, "", ""]).encode())
 
     def data_received(self, data: bytes) -> None:
@@ -164,15 +169,17 @@ async def main() -> None:
     clients: list[Client] = []
     gate = asyncio.Semaphore(OPENING_AT_ONCE)
 
-    async def open_one() -> None:
+    async def open_one(number: int) -> None:
+        session = number % len(asked.cookies)
         async with gate:
-            client = Client(asked, seen)
+            client = Client(asked, seen, asked.cookies[session])
             clients.append(client)
-            await loop.create_connection(lambda: client, where.hostname or "", where.port or 80)
+            here = (f"127.0.1.{session + 1}", 0)
+            await loop.create_connection(lambda: client, where.hostname or "", where.port or 80, local_addr=here)
             await client.ready
 
     began_s = time.perf_counter()
-    await asyncio.gather(*(open_one() for _ in range(asked.count)))
+    await asyncio.gather(*(open_one(number) for number in range(asked.count)))
     tell({"joined_s": time.perf_counter() - began_s})
     await asyncio.to_thread(sys.stdin.readline)
     fresh = nothing()

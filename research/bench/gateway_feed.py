@@ -17,7 +17,9 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import yaml
@@ -29,6 +31,7 @@ from research.bench.live import percentiles
 FULL_CLIENTS = 1_000
 PROCESSES = 2
 DASHBOARDS = 20
+SESSIONS = 16
 MEASURED_S = 10.0
 WITHIN_S = 60.0
 TOPIC = "market:BTC-USDC-PERP.PAPER"
@@ -96,19 +99,25 @@ async def _fan_out(program: Program, clients: int) -> list[Row]:
 
 
 class Program:
-    """`main.py run` on paper with a gateway, and one session there."""
+    """`main.py run` on paper with a gateway, and sessions there."""
 
-    def __init__(self, folder: Path, mode: str) -> None:
-        """`mode` is the setting `gateway.process`."""
+    def __init__(self, folder: Path, mode: str, limits: Mapping[str, float] = MappingProxyType({})) -> None:
+        """`mode` is the setting `gateway.process`, `limits` are `gateway.limits`."""
         self.data = folder / "data"
+        self.limits = limits
         self.mode = mode
         self.url = ""
-        self.cookie = ""
+        self.cookies: list[str] = []
 
     @property
     def pid(self) -> int:
         """Of the engine's process."""
         return self._process.pid
+
+    @property
+    def cookie(self) -> str:
+        """Of the first session."""
+        return self.cookies[0]
 
     def gateway_pid(self) -> int:
         """Of the process that serves the clients."""
@@ -121,15 +130,18 @@ class Program:
         """Start it, wait for its login link, log in."""
         self.data.mkdir(parents=True)
         file = self.data / "bench.yaml"
-        file.write_text(yaml.safe_dump(_settings(self.mode)), encoding="utf-8")
+        file.write_text(yaml.safe_dump(_settings(self.mode, self.limits)), encoding="utf-8")
         words = ["main.py", "run", "--config", str(file), "--data", str(self.data)]
         self.output = self.data / "output"
         with self.output.open("w", encoding="utf-8") as output:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, *words, cwd=ROOT, stdout=output, stderr=output
             )
-        link = await self._until(lambda: re.search(r"Dashboard +(http\S+)", self.output.read_text()))
-        self.url, self.cookie = await asyncio.to_thread(_log_in, link[1])
+        await self._until(lambda: re.search(r"Dashboard +(http\S+)", self.output.read_text()))
+        for _ in range(SESSIONS):
+            link = await self._said({"person": "tina", "login": True})
+            self.url, cookie = await asyncio.to_thread(_log_in, link)
+            self.cookies.append(cookie)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -151,9 +163,12 @@ class Program:
 
     async def ask(self, person: str, line: str) -> str:
         """A line at the terminal's socket."""
+        return await self._said({"person": person, "line": line})
+
+    async def _said(self, message: dict[str, Any]) -> str:
         reader, writer = await asyncio.open_unix_connection(self.data / "console.sock", limit=1 << 20)
         try:
-            writer.write(json.dumps({"person": person, "line": line}).encode() + b"\n")
+            writer.write(json.dumps(message).encode() + b"\n")
             answer = json.loads(await reader.readline())
         finally:
             writer.close()
@@ -197,11 +212,8 @@ class Audience:
                 limit=64 << 20,
             )
             self._processes.append(process)
-            headers = {"Cookie": program.cookie, "Origin": program.url}
-            self._write(
-                process,
-                {"url": f"{program.url}/ws/feed", "headers": headers, "count": share, "topic": self._topic},
-            )
+            where = {"url": f"{program.url}/ws/feed", "origin": program.url, "cookies": program.cookies}
+            self._write(process, where | {"count": share, "topic": self._topic})
         self.joined_s = max([(await self._read(one))["joined_s"] for one in self._processes])
         return self
 
@@ -250,13 +262,13 @@ def _log_in(link: str) -> tuple[str, str]:
     return url, "; ".join(f"{cookie.name}={cookie.value}" for cookie in jar)
 
 
-def _settings(mode: str) -> dict[str, Any]:
+def _settings(mode: str, limits: Mapping[str, float]) -> dict[str, Any]:
     params = {"every": 5, "ticks_away": 0, "qty": 0.002, "cap": 0.02}
     quoter = {"id": "quoter", "kind": "bench_quoter", "account": "PAPER:main", "params": params}
     return {
         "data_feed": {"source": "synthetic"},
         "paper": {"feed_latency_ms": 2, "entry_latency_ms": 5, "response_latency_ms": 5},
-        "gateway": {"port": 0} | ({"process": mode} if mode else {}),
+        "gateway": {"port": 0} | ({"process": mode} if mode else {}) | ({"limits": dict(limits)} if limits else {}),
         "approvals": {"enabled": True, "requester_counts": True},
         "persons": PEOPLE,
         "strategies": [quoter | {"instruments": ["BTC-USDC-PERP.PAPER"]}],

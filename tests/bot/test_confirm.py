@@ -77,6 +77,20 @@ async def test_a_yes_that_a_crash_lost_before_the_engine_had_it_is_carried_out_o
     assert holds(engine) == 1
 
 
+async def test_a_yes_whose_answer_a_crash_swallowed_is_told_what_came_of_it() -> None:
+    engine = Engine()
+    await say(engine, "/hold BTC")
+    await say(engine, "/confirm C1")
+    [done] = engine.done("hold")
+
+    async def earlier(request_id: str):
+        return done if request_id == done.request_id else None
+
+    engine.desk.earlier = earlier
+    assert f"What came of it: {done.text}" in await say(engine, "/confirm C1")
+    assert holds(engine) == 1
+
+
 async def test_a_yes_that_a_crash_lost_can_still_be_taken_back() -> None:
     engine = Engine()
     await say(engine, "/hold BTC")

@@ -351,3 +351,10 @@ async def test_the_venues_are_shown_with_what_is_used_and_what_waits(engine):
     assert "open: orders" in said
     assert "BYBIT" not in await ask(engine, "/venues binance")
     assert "did you mean BYBIT?" in await ask(engine, "/venues bybti")
+
+
+async def test_a_secret_of_the_service_that_somebody_types_is_taken_out_before_anything_is_kept_or_answered(engine):
+    engine.room.store.mask = lambda text: text.replace("123:secret-canary", "[redacted]")
+    for line in ("/halt I pasted 123:secret-canary", "/123:secret-canary", "/order buy 123:secret-canary 1"):
+        assert "secret-canary" not in await ask(engine, line)
+    assert "I pasted [redacted]" in await ask(engine, "/status")

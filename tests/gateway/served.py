@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import uuid
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +12,9 @@ from typing import Any, TypeVar
 
 import httpx
 
+from domain.access import NewToken, Scope
+from domain.commands import Actor, Door
+from domain.settings import HOUR_NS
 from gateway.client import Client, Session
 from tests.gateway.conftest import Running, serve
 from tests.gateway.engine import Engine
@@ -69,6 +73,13 @@ class Served:
         """What a browser sends that is logged in as a person."""
         with httpx.Client(base_url=self.url) as http:
             return Session(lambda: self.link(person)).headers(http)
+
+    def token(self, person: str, *scopes: Scope) -> str:
+        """A token of a person's."""
+        name = f"tests-{uuid.uuid4().hex[:6]}"
+        wanted = NewToken(name=name, person=person, scopes=scopes or tuple(Scope), life_ns=HOUR_NS)
+        secret, _ = self.do(self.running.doors.accounts.create_token(wanted, Actor(person=person, door=Door.TERMINAL)))
+        return secret
 
     @cached_property
     def adam(self) -> dict[str, str]:

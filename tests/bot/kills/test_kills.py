@@ -14,7 +14,7 @@ import random
 import signal
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,8 @@ from tests.bot.servers.telegram_server import Sent, TelegramServer
 from tests.bot.world import GROUP, TELEGRAM, until
 from tests.process.program import PRELOADED
 
+Serve = Callable[[list[str], str, str, int], None]
+"""The program in a process of its own, which kills itself at a point."""
 TINA, ROSA = TELEGRAM["tina"], TELEGRAM["rosa"]
 DRAWN = 2
 """Points that a run kills at, unless it is asked for all."""
@@ -50,17 +52,17 @@ telegram: {{enabled: true, base_url: "{url}", base_file_url: "{url}", allowed_ch
 class Lives:
     """The program on one data folder, killed at a point of its first life and started again until it is stopped."""
 
-    def __init__(self, folder: Path, server: TelegramServer, kill_at: int) -> None:
+    def __init__(self, folder: Path, settings: str, secrets: str, kill_at: int, serve: Serve = writes.serve) -> None:
         self.data = folder / "data"
         self.told = folder / "points"
         self.log = folder / "output"
         self._file = folder / "settings.yaml"
-        self._file.write_text(SETTINGS.format(tina=TINA, rosa=ROSA, url=server.base_url, group=GROUP))
-        secrets = self.data / "secrets"
-        secrets.parent.mkdir(exist_ok=True)
-        secrets.touch(mode=0o600)
-        secrets.write_text(f"telegram_token = {telegram_server.TOKEN}\n")
-        self._kill_at = kill_at
+        self._file.write_text(settings)
+        kept = self.data / "secrets"
+        kept.parent.mkdir(exist_ok=True)
+        kept.touch(mode=0o600)
+        kept.write_text(secrets)
+        self._serve = serve
         self.kills = 0
         self._process = self._start(kill_at)
 
@@ -68,7 +70,7 @@ class Lives:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([*PRELOADED, "bot.telegram"])
         words = ["run", "--config", str(self._file), "--data", str(self.data)]
-        process = context.Process(target=writes.serve, args=(words, str(self.log), str(self.told), kill_at))
+        process = context.Process(target=self._serve, args=(words, str(self.log), str(self.told), kill_at))
         process.start()
         return process
 
@@ -99,21 +101,19 @@ class Lives:
     def points(self) -> list[str]:
         return self.told.read_text().splitlines()
 
-
-@asynccontextmanager
-async def lives(folder: Path, server: TelegramServer, kill_at: int) -> AsyncIterator[Lives]:
-    """The program, kept alive while people talk to it; stopped cleanly at the end."""
-    made = Lives(folder, server, kill_at)
-    try:
-        async with asyncio.TaskGroup() as group:
-            keeping = group.create_task(made.keep())
-            yield made
-            keeping.cancel()
-            if made.stop() == -signal.SIGKILL:
-                await made.again()  # the point was one of the stop's own
-            assert made.stop() == 0, made.log.read_text()[-3000:]
-    finally:
-        made.kill()
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Kept alive while people talk to it; stopped cleanly at the end."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                keeping = group.create_task(self.keep())
+                yield
+                keeping.cancel()
+                if self.stop() == -signal.SIGKILL:
+                    await self.again()  # the point was one of the stop's own
+                assert self.stop() == 0, self.log.read_text()[-3000:]
+        finally:
+            self.kill()
 
 
 async def talk(server: TelegramServer, data: Path) -> None:
@@ -195,7 +195,9 @@ async def life(folder: Path, kill_at: int) -> tuple[list[str], int]:
     server = TelegramServer()
     await server.start()
     try:
-        async with lives(folder, server, kill_at) as made:
+        settings = SETTINGS.format(tina=TINA, rosa=ROSA, url=server.base_url, group=GROUP)
+        made = Lives(folder, settings, f"telegram_token = {telegram_server.TOKEN}\n", kill_at)
+        async with made.kept():
             await talk(server, made.data)
             await until(lambda: server.updates == [] and is_quiet(made.data))
         nothing_twice(made.data)

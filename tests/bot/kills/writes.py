@@ -105,6 +105,44 @@ class Points:
 
         setattr(HTTPXRequest, "do_request", watched)  # noqa: B010 - as above
 
+    def watch_channels(self) -> None:
+        """From here on every message that Discord, the mail server or the SMS server has taken is a point."""
+        import aiosmtplib
+        import discord
+
+        from bot.channels import sms
+
+        request, data, ask = discord.http.HTTPClient.request, aiosmtplib.SMTP.data, vars(sms)["ask"]
+
+        async def requested(client: Any, route: Any, **options: Any) -> Any:
+            answer = await request(client, route, **options)
+            if route.method in {"POST", "PATCH"} and "/messages" in route.path:
+                self.passed("discord: it took a message")
+            return answer
+
+        async def given(smtp: Any, *args: Any, **options: Any) -> Any:
+            answer = await data(smtp, *args, **options)
+            self.passed("email: it took a message")
+            return answer
+
+        async def asked(client: Any, method: str, url: str, **content: Any) -> Any:
+            answer = await ask(client, method, url, **content)
+            if method == "POST":
+                self.passed("sms: it took a message")
+            return answer
+
+        setattr(discord.http.HTTPClient, "request", requested)  # noqa: B010 - as above
+        setattr(aiosmtplib.SMTP, "data", given)  # noqa: B010 - as above
+        setattr(sms, "ask", asked)  # noqa: B010 - as above
+
+
+def serve_channels(words: list[str], log: str, told: str, kill_at: int) -> None:
+    """The program with these arguments, killed when the n-th message was taken and its answer not looked at."""
+    from tests.process import program
+
+    Points(Path(told), kill_at).watch_channels()
+    program.serve(words, log)
+
 
 def serve(words: list[str], log: str, told: str, kill_at: int) -> None:
     """The program with these arguments, killed at a point."""

@@ -223,8 +223,10 @@ class TelegramServer(Media):
             ready = [one for one in ready if not kinds or any(kind in one for kind in kinds)]
             if ready:
                 self.forgetful = False
-                self.handed_ns.update((one["update_id"], time.time_ns()) for one in ready[:100])
-                return ready[:100]
+                ready = ready[: int(fields.get("limit", 100))]
+                for one in ready:
+                    self.handed_ns.setdefault(one["update_id"], time.time_ns())
+                return ready
             left = end - time.monotonic()
             if left <= 0:
                 return []

@@ -239,3 +239,9 @@ def test_a_pipe_in_the_logs_place_is_an_error_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "moondev.log")
     with pytest.raises(OSError, match=r"moondev\.log"):
         configure_logging(Redactor(), tmp_path / "moondev.log")
+
+
+def test_what_people_write_loses_registered_secrets_and_nothing_that_only_looks_like_one():
+    redactor = Redactor()
+    redactor.add(CANARY)
+    assert redactor.mask(f"halt {CANARY} now, token=abcdefgh") == "halt [redacted] now, token=abcdefgh"
