@@ -427,7 +427,7 @@ async def test_a_wall_shows_and_offers_nothing_to_press(visit: Visit):
     await expect(page.locator(".stat-value").first).to_contain_text(".")
     await expect(page.get_by_role("button", name="Halt trading")).to_have_count(0)
     size = await page.locator(".stat-value").first.evaluate("(e) => parseFloat(getComputedStyle(e).fontSize)")
-    assert size >= 40
+    assert size >= 30
     await visit.shoot(page, "wall")
 
 
