@@ -282,7 +282,7 @@ class Desk:
 
     def strategies(self) -> list[v.StrategyView]:
         """Loaded strategies."""
-        return views.strategies(self.core)
+        return [replace(row, last_fill_ns=self._recent.last_ns.get(row.id, 0)) for row in views.strategies(self.core)]
 
     def pnl(self) -> list[v.PnlView]:
         """Profit per account."""

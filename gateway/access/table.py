@@ -89,7 +89,7 @@ ROUTES: Final[Mapping[tuple[str, str], Rule]] = MappingProxyType(
                 "status", "positions", "orders", "strategies", "pnl", "balances", "pending", "venues", "breakers",
                 "incidents", "trades", "equity", "risk", "alerts", "mutes", "jobs", "job", "instruments", "book",
                 "fills", "prices", "limits", "requests", "strategy", "strategy-history", "strategy-kinds", "persons",
-                "health", "machine", "verbs", "offers",
+                "health", "machine", "deliveries", "verbs", "offers",
             )
         },
         **{("GET", f"{API}/{name}"): HEAVY for name in ("stress", "performance", "candles")},

@@ -114,9 +114,14 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def served() -> AsyncIterator[Running]:
-    async with serve(Engine(70)) as running:
+async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """An engine whose control room has its database: jobs, alerts, deliveries."""
+    engine = Engine(70)
+    engine.room.store.path = tmp_path_factory.mktemp("ops") / "ops.db"
+    await engine.room.store.start()
+    async with serve(engine) as running:
         yield running
+    await engine.room.store.aclose()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -422,7 +427,7 @@ async def test_a_wall_shows_and_offers_nothing_to_press(visit: Visit):
     await expect(page.locator(".stat-value").first).to_contain_text(".")
     await expect(page.get_by_role("button", name="Halt trading")).to_have_count(0)
     size = await page.locator(".stat-value").first.evaluate("(e) => parseFloat(getComputedStyle(e).fontSize)")
-    assert size >= 40
+    assert size >= 30
     await visit.shoot(page, "wall")
 
 

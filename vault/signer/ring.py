@@ -76,6 +76,7 @@ class KeyRing:
 
     def discard(self, name: str) -> None:
         """Forget a successor."""
+        self._check(name)
         if self.vault.has(name + NEXT):
             self.vault.remove(name + NEXT)
         self.reload()
