@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Callable
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
+from domain.errors import ConfigError
 from gateway.access.network import Network
 from gateway.headers import SecurityHeaders
 from gateway.server import NOWHERE, GatewayServer, Outside
@@ -42,8 +44,10 @@ async def serve_until(is_open: Callable[[], bool], address: tuple[str, int] | No
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    server = GatewayServer(sealed_page(), *address, outside) if address is not None else None
-    serving = asyncio.create_task(server.run(), name="sealed page") if server is not None else None
+    serving = None
+    with contextlib.suppress(ConfigError):  # the port may be held by the page of a run that was killed
+        server = GatewayServer(sealed_page(), *address, outside) if address is not None else None
+        serving = asyncio.create_task(server.run(), name="sealed page") if server is not None else None
     try:
         while not await asyncio.to_thread(is_open):
             try:
