@@ -73,7 +73,9 @@ async def keys_once_unsealed(config: Config, data: Path) -> Opened | None:
 
     while True:
         try:
-            return open_keys(config, data)
+            keys = open_keys(config, data)
+            await keys.refresh()
+            return keys
         except Sealed as why:
             from gateway.link.keeper import Lock
             from gateway.sealed import serve_until
