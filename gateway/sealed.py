@@ -11,7 +11,9 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 from domain.errors import ConfigError
-from gateway.server import GatewayServer
+from gateway.access.network import Network
+from gateway.headers import SecurityHeaders
+from gateway.server import NOWHERE, GatewayServer, Outside
 
 LOOK_S = 1.0
 WORDS = (
@@ -23,6 +25,7 @@ WORDS = (
 def sealed_page() -> FastAPI:
     """Alive, not ready, and every other address says why."""
     page = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    page.add_middleware(SecurityHeaders, network=Network())
 
     @page.get("/health/live")
     async def live() -> JSONResponse:
@@ -36,14 +39,14 @@ def sealed_page() -> FastAPI:
     return page
 
 
-async def serve_until(is_open: Callable[[], bool], address: tuple[str, int] | None) -> bool:
+async def serve_until(is_open: Callable[[], bool], address: tuple[str, int] | None, outside: Outside = NOWHERE) -> bool:
     """Serve the page at `address`, if any, until `is_open` says so; False when the process is asked to stop instead."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     serving = None
     with contextlib.suppress(ConfigError):  # the port may be held by the page of a run that was killed
-        server = GatewayServer(sealed_page(), *address) if address is not None else None
+        server = GatewayServer(sealed_page(), *address, outside) if address is not None else None
         serving = asyncio.create_task(server.run(), name="sealed page") if server is not None else None
     try:
         while not await asyncio.to_thread(is_open):
