@@ -128,6 +128,18 @@ class AccessDesk(Protocol):
         """Let a token that a lock-down suspended be used again."""
         ...
 
+    async def before_code(self, by: Actor) -> None:
+        """A browser's session is about to give a one-time code. Raises `AccessRefused` while it has to wait."""
+        ...
+
+    async def after_code(self, by: Actor, *, is_right: bool) -> bool:
+        """It gave one; False when its session has ended: too many were wrong."""
+        ...
+
+    async def has_proved(self, by: Actor) -> bool:
+        """Whether the session that asks gave a one-time code lately."""
+        ...
+
     async def sessions(self, person: str = "") -> Sequence[SessionView]:
         """Browsers that are logged in now: of a person, or all."""
         ...

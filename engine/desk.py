@@ -41,6 +41,7 @@ from engine.desk_market import MarketDesk
 from engine.desk_records import DeskRecords
 from engine.desk_settings import DeskSettings
 from engine.desk_strategies import DeskStrategies, SourceOf
+from engine.desk_strategies import StrategySource as StrategySource  # noqa: PLC0414 - for who makes a desk
 from engine.emergency import views as emergency
 from engine.links import Links
 from engine.order_desk import OrderDesk

@@ -23,6 +23,7 @@ from domain.views import PersonView
 from gateway.access.access import Access, Denied
 from gateway.access.caller import Caller, Identity
 from gateway.access.network import SAFE_METHODS, Network, cookie_name
+from gateway.access.proof import Proof
 from gateway.access.refuse import refuse
 from gateway.access.scrape import is_scraper
 from gateway.access.table import Csrf, Rule, Table
@@ -120,7 +121,8 @@ class Guard:
         front, state = self._front, scope["state"]
         if rule is not None and rule.role is None:
             return None
-        token = headers.get("authorization", "")[len(BEARER) :]
+        said = headers.get("authorization", "")
+        token = said[len(BEARER) :] if said.lower().startswith(BEARER) else ""
         if scope["path"] == METRICS_PATH and rule is not None and token and is_scraper(front.scrape, token):
             return None
         found = await self._who(scope, headers, token, rule)
@@ -180,7 +182,9 @@ class Guard:
                 return refuse(403, "needs_person", "This takes a person who is logged in, not a token")
             if rule.scope not in caller.scopes:
                 return refuse(403, "scope", f"This needs a token with the scope {rule.scope}")
-        elif rule.needs_code and self._front.codes_needed() and not self._front.access.has_proved(caller.identity):
+        elif (
+            rule.needs_code and self._front.codes_needed() and not Proof(self._front.access).is_proved(caller.identity)
+        ):
             return refuse(403, "code_needed", "This needs a one-time code first: POST /api/v1/step-up")
         return None
 
