@@ -69,6 +69,7 @@ def test_what_waits_for_votes_is_voted_on_by_others_alone(served: Served, tina: 
 def test_a_refusal_is_an_answer_and_no_error(tina: httpx.Client):
     for verb, arguments, why in (
         ("strategies-start", {"id": "nobody"}, "no strategy is called"),
+        ("resume", {}, "role does not allow"),
         ("cap", {"symbol": "DOGE", "qty": "1"}, "no instrument is called"),
     ):
         answer = post(tina, verb, **arguments)
