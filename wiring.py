@@ -74,7 +74,9 @@ async def keys_once_unsealed(config: Config, data: Path) -> Opened | None:
 
     while True:
         try:
-            return open_keys(config, data)
+            keys = open_keys(config, data)
+            await keys.refresh()
+            return keys
         except Sealed as why:
             from engine.config.parts import gateway_fields
             from gateway.access.doors import AccessSetup
