@@ -11,7 +11,7 @@ from msgspec import structs
 
 from bot.call import Call, Effect, Verb
 from bot.message import Message, Pairs, Table, Text, refusal, utc_text
-from bot.outcome import outcome
+from bot.outcome import outcome, submit_with_code
 from bot.parse import Argument, UsageError, suggest
 from bot.rows import person_ids
 from bot.times import span_of
@@ -186,13 +186,7 @@ async def _proved(call: Call, code: str, purpose: str) -> Message | None:
     codes = call.desk.codes
     if not (code or call.desk.codes_needed or (codes is not None and codes.enrolled(call.person.id))):
         return None
-    done = await call.desk.submit(
-        StepUp(purpose=purpose),
-        call.actor,
-        request_id=f"{call.request_id}:code",
-        sent_ts_ns=call.sent_ts_ns,
-        code=code,
-    )
+    done = await submit_with_code(call, StepUp(purpose=purpose), code, f"{call.request_id}:code")
     return None if done.ok else outcome(call.verb, done)
 
 
