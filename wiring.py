@@ -153,7 +153,8 @@ def gateway_beside(runtime: Runtime, open_source: Callable[[], Source], on_addre
     """What runs beside an engine whose gateway is a process of its own."""
     from gateway.link.beside import Beside
 
-    words = (*PROGRAM, "gateway", "--managed", "--data", str(runtime.data))
+    port = str(runtime.config.gateway.port)  # which the command line may have said
+    words = (*PROGRAM, "gateway", "--managed", "--port", port, "--data", str(runtime.data))
     desk = runtime.desk
     beside = Beside(runtime.data, open_source, words, runtime.build, lambda: desk.codes_needed, on_address)
     parts = desk.records.parts
@@ -161,7 +162,7 @@ def gateway_beside(runtime: Runtime, open_source: Callable[[], Source], on_addre
     return beside
 
 
-def own_gateway(data: Path, *, managed: bool) -> tuple[GatewayServer, LinkSource]:
+def own_gateway(data: Path, port: int | None, *, managed: bool) -> tuple[GatewayServer, LinkSource]:
     """The server and the link of a gateway that is a process of its own. Raises `ConfigError`."""
     from bot.rules import verb_rules
     from domain.settings import Environment
@@ -183,6 +184,7 @@ def own_gateway(data: Path, *, managed: bool) -> tuple[GatewayServer, LinkSource
     access = open_access(setup, data, secrets)
     front = open_front(access, setup, data, verb_rules(), lambda: link.codes_needed)
     look = GatewayConfig(environment=Environment(config.environment), version=VERSION)
-    server = GatewayServer(create_app(look, front, link), section.host, section.port, setup.outside)
+    port = section.port if port is None else port
+    server = GatewayServer(create_app(look, front, link), section.host, port, setup.outside)
     link.address = address_of(setup, section.host, server.port)
     return server, link

@@ -34,7 +34,7 @@ HIGH_WATER_BYTES: Final = 128 * 1024
 CHUNK_BYTES: Final = 128 * 1024
 SLOW_S: Final = 10.0
 LINGER_S: Final = 60.0
-CHECK_S: Final = 2.0
+CHECK_S: Final = 1.0
 """How often sessions are looked at."""
 TICK_S: Final = 0.5
 RETRY_S: Final = 0.5

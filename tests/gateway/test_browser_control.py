@@ -22,9 +22,9 @@ from domain.commands import Actor, Deny, Door, ManualTarget, SetParams
 from domain.facts import Severity
 from engine.codes import Codes
 from tests.bot.world import Secrets
+from tests.gateway.browsing import Visit, browser, visiting
 from tests.gateway.conftest import Running, serve
 from tests.gateway.engine import Engine
-from tests.gateway.test_browser import Visit, browser, visiting
 
 __all__ = ["browser"]
 pytestmark = [

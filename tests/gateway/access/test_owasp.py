@@ -148,6 +148,17 @@ async def test_api6_unrestricted_access_to_sensitive_business_flows(running: Run
         halted = await http.post("/api/v1/verbs/halt", json={"arguments": {"reason": "now"}}, headers=headers)
         assert halted.status_code == 200
     assert running.engine.desk.status().trading_state == "halted"
+    await running.log_in(http, "tina")
+    line = "/api/v1/line"
+    for _ in range(int(PER_SECOND[Rate.WRITE] * 5) + 1):
+        answer = await http.post(line, json={"line": "/whoami"}, headers=running.origin)
+    assert answer.status_code == 429
+    for said in ("/halt at once", "HALT now", "/flatten BTC", "/stopentry"):
+        assert (await http.post(line, json={"line": said}, headers=running.origin)).status_code == 200, said
+    for said in ("/halts", "say /halt", ""):
+        assert (await http.post(line, json={"line": said}, headers=running.origin)).status_code == 429, said
+    http.cookies.clear()
+    assert (await http.post(line, json={"line": "/halt"}, headers=running.origin)).status_code == 401
 
 
 async def test_api7_server_side_request_forgery(running: Running, http: httpx.AsyncClient):
