@@ -37,12 +37,14 @@ from wiring import (
     PROGRAM,
     VERSION,
     ask_venues,
+    follow_vault,
     gateway_beside,
     keys_once_unsealed,
     open_exchange,
     open_fleet,
     open_ward,
     own_gateway,
+    refuse_older_vault,
     signer_part,
     venue_feed,
     venue_history,
@@ -98,6 +100,7 @@ class Service:
         vault.tell(redactor.add)
         self.fleet = fleet
         self.runtime = Runtime(config, data, vault, broken, listed.instruments)
+        refuse_older_vault(self.runtime)
         desk = self.runtime.desk
         self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
         self.chat.room.store.mask = redactor.mask
@@ -195,6 +198,7 @@ class Service:
                 typer.echo(f"The file differs from the settings in force, which stay: {line}", err=True)
                 typer.echo("  to ask for the file's: ./moondev apply-settings FILE", err=True)
             around.append(asyncio.create_task(self.keys.keep(self._hear_signer, self._keys_changed), name="signer"))
+            around.append(asyncio.create_task(follow_vault(runtime), name="vault"))
             if dashboard is not None and self.doors is not None:
                 around.append(asyncio.create_task(dashboard.run(), name="gateway"))
                 around.append(asyncio.create_task(self.doors.run(), name="access"))

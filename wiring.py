@@ -143,6 +143,22 @@ def open_ward(data: Path) -> Ward:
     return Ward(lambda: open_fleet(load_remembered(data), data), execution.validity_ns / 1e9)
 
 
+def refuse_older_vault(runtime: Runtime) -> None:
+    """Raise `VaultError` when a data folder's vault is older than its journal knows."""
+    from vault.following import refuse_older
+    from vault.signer.opening import VAULT
+
+    refuse_older(runtime.data / VAULT, runtime.core.state.keys)
+
+
+async def follow_vault(runtime: Runtime) -> None:
+    """Journal who uses the vault for what, until cancelled."""
+    from vault.following import Follower
+    from vault.signer.opening import VAULT
+
+    await Follower(runtime.data / VAULT, lambda: runtime.core.state.keys, runtime.loop.put).run()
+
+
 def gateway_beside(runtime: Runtime, open_source: Callable[[], Source], on_address: Callable[[str], None]) -> Beside:
     """What runs beside an engine whose gateway is a process of its own."""
     from gateway.link.beside import Beside

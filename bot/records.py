@@ -13,7 +13,7 @@ from bot.times import clock_in, local_text, zone_short
 from domain.errors import MoonDevError
 from domain.facts import Severity
 from domain.health import health_of
-from domain.record_views import CommandRow, PartView
+from domain.record_views import WAS_DONE, CommandRow, PartView
 from domain.settings import RoleName
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS: Final = 500
 MOST_LINES: Final = 5_000
+VAULT: Final = "vault"
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 
@@ -29,9 +30,12 @@ async def audit(call: Call) -> Message:
     """The last commands with their outcomes, and whether the journal still says what was written."""
     count, person = count_of(call.arguments.get("n", "20"), MOST_ROWS), call.arguments.get("person", "")
     known = person_ids(call.desk)
-    if person and person.lower() not in {name.lower() for name in known}:
-        raise UsageError(f"no person is called {person!r}: {suggest(person, known)}")
-    rows, chain = call.desk.records.commands(count, person), await call.desk.records.chain()
+    is_known = person.lower() in {name.lower() for name in known}
+    if person and not is_known and person.lower() != VAULT:
+        raise UsageError(f"no person is called {person!r}: {suggest(person, [*known, VAULT])}")
+    records = call.desk.records
+    rows = records.commands(count, person) if is_known or not person else records.of_vault(count)
+    chain = await records.chain()
     verdict = Text(f"Chain {'ok' if chain.ok else 'NOT OK'}: {chain.text}")
     of = f" by {person.lower()}" if person else ""
     severity = Severity.INFO if chain.ok else Severity.CRITICAL
@@ -44,7 +48,9 @@ async def audit(call: Call) -> Message:
         left=5,
     )
     told = tuple(
-        Text(f"{clock_in(row.ts_ns, zone)} {row.person or row.verb}: {row.text}") for row in rows if not row.ok
+        Text(f"{clock_in(row.ts_ns, zone)} {row.person or row.verb}: {row.text}")
+        for row in rows
+        if not row.ok or row.verb in WAS_DONE
     )
     return Message(title=f"Audit: last {len(rows)} commands{of}", blocks=(verdict, table, *told), severity=severity)
 
@@ -117,6 +123,10 @@ def _levels(_: Desk) -> tuple[str, ...]:
     return LEVELS
 
 
+def _whose(desk: Desk) -> list[str]:
+    return [*person_ids(desk), VAULT]
+
+
 VERBS: Final = (
     reads(
         "health",
@@ -129,9 +139,9 @@ VERBS: Final = (
         "Who commanded what, with its outcome, and whether the journal's chain holds",
         audit,
         Argument(name="n", help="how many, 20 if not said", required=False, whole=True),
-        Argument(name="person", help="only what this person did", required=False, complete=person_ids),
+        Argument(name="person", help="only what this person did; vault: who used the vault", required=False, complete=_whose),
         role=RoleName.RISK,
-        examples=("/audit", "/audit 50", "/audit tina"),
+        examples=("/audit", "/audit 50", "/audit tina", "/audit vault"),
     ),
     reads(
         "logs",

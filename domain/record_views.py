@@ -6,8 +6,11 @@ from typing import Any
 
 from msgspec import Struct
 
-ON_RECORD = frozenset({"press_refused", "security"})
+CAME_TO_NOTHING = frozenset({"press_refused", "security", "vault_log"})
+WAS_DONE = frozenset({"vault_access", "vault_changed", "key_turn"})
+ON_RECORD = CAME_TO_NOTHING | WAS_DONE
 """Kinds of alerts that are about what people did and what reached no command."""
+OF_VAULT = frozenset({"vault_access", "vault_changed", "vault_log"})
 
 
 class CommandRow(Struct, frozen=True, kw_only=True):

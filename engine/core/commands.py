@@ -21,6 +21,7 @@ from engine.core import (
     config,
     glass,
     incident,
+    keys,
     manual,
     operate,
     overrides,
@@ -366,6 +367,8 @@ def give(core: Core, by: str, command: c.Command, *, asker: str) -> Veto | str: 
             return config.change(core, by, command, asker=asker)
         case c.SetBreaker():
             return by_hand.release(core, command.name)
+        case c.RotateKey():
+            return keys.begin(core, command, f"{asker} and {by}")
         case c.SetParams() | c.StartStrategy():
             return on_loaded(core, by, command, asker=asker)
         case c.LoadStrategy():
