@@ -120,9 +120,7 @@ class DeskRecords:
     def commands(self, limit: int, person: str = "") -> list[CommandRow]:
         """The newest commands, newest first; with `person` only theirs. Reading the vault is not among them."""
         wanted, newest = person.lower(), reversed(self._commands)
-        return list(
-            islice((r for r in newest if r.verb != QUIET and wanted in {"", r.person.lower()}), limit)
-        )
+        return list(islice((r for r in newest if r.verb != QUIET and wanted in {"", r.person.lower()}), limit))
 
     def of_vault(self, limit: int) -> list[CommandRow]:
         """Who used the vault for what, newest first."""

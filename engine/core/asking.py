@@ -35,10 +35,8 @@ def describe(core: Core, command: c.Command) -> str:  # noqa: PLR0911 - one per 
             return params.words(core, command)
         case c.LoadStrategy():
             return params.load_words(command)
-        case c.StartStrategy():
-            return f"start {command.strategy}"
-        case c.RotateKey():
-            return keys.describe(command)
+        case c.StartStrategy() | c.RotateKey():
+            return keys.describe(command) if isinstance(command, c.RotateKey) else f"start {command.strategy}"
         case c.Override() | c.MuteAlerts():
             return overrides.describe(core, command) if isinstance(command, c.Override) else alerting.asked(command)
         case _:

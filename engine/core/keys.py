@@ -58,17 +58,11 @@ def on_vault_accessed(core: Core, event: VaultAccessed) -> None:
     book.vault, book.n, book.mark, book.noted_ns = event.vault, event.n, event.mark, event.noted_ns
     what = f"{event.record} ({event.kind})" if event.record else "the vault"
     text = f"{event.verb} {what}: user {event.user}, {event.process} (process {event.pid}), write {event.sequence}."
-    is_loud = event.verb in LOUD
-    core.alert(
-        Severity.WARNING if is_loud else Severity.INFO,
-        "vault_changed" if is_loud else "vault_access",
-        text,
-        verb=event.verb,
-        record=event.record,
-        kind_of=event.kind,
-        user=event.user,
-        noted_ns=str(event.noted_ns),
-    )
+    labels = {"verb": event.verb, "record": event.record, "kind_of": event.kind, "user": event.user}
+    if event.verb in LOUD:
+        core.alert(Severity.WARNING, "vault_changed", text, **labels, noted_ns=str(event.noted_ns))
+    else:
+        core.alert(Severity.INFO, "vault_access", text, **labels, noted_ns=str(event.noted_ns))
     if event.missed:
         missed = f"{event.missed} accesses before line {event.n} could not be written into the vault's access log."
         core.alert(Severity.CRITICAL, "vault_log", f"{missed} Look at the disk, and at who used the machine then.")
@@ -89,8 +83,7 @@ def objection(core: Core, command: RotateKey) -> Veto | None:
         return Veto(Reason.NO_SUCH, f"account {plain(command.account, 60)}; see /keys status")
     turn = core.state.keys.turns.get(command.key)
     if turn is not None and turn.stage in UNDER_WAY:
-        at = "it goes on by itself" if turn.by else "somebody at the terminal is at it"
-        return Veto(Reason.WRONG_STATE, f"the exchange of {plain(command.key, 60)} is {turn.stage} already; {at}")
+        return Veto(Reason.WRONG_STATE, f"{plain(command.key, 60)} is {turn.stage} already; see /keys status")
     return None
 
 
@@ -102,8 +95,11 @@ def describe(command: RotateKey) -> str:
     return f"exchange the key {plain(command.key, 60)} of {command.account} for a new one ({how}){why}"
 
 
-def begin(core: Core, command: RotateKey, by: str) -> str:
+def begin(core: Core, command: RotateKey, by: str) -> Veto | str:
     """People have agreed: whoever has the keys does the rest, or a person does."""
+    refusal = objection(core, command)
+    if refusal is not None:
+        return refusal
     key, venue = command.key, venue_of(command.account)
     if command.by_program:
         text = f"The exchange of {key} begins: {venue} approves a new key, it is tried, it signs, the old one ends."
@@ -127,7 +123,7 @@ def on_step(core: Core, event: KeyStep) -> None:
 
 def set_turn(core: Core, key: str, stage: KeyStage, text: str, by: str) -> None:
     """Remember how far it is, and tell. Once it is over, the next one begins without anybody's agreement."""
-    is_over = stage in {KeyStage.REVOKED, KeyStage.TAKEN_BACK}
+    is_over = stage in {KeyStage.REVOKED, KeyStage.TAKEN_BACK, KeyStage.FAILED}
     core.state.keys.turns[key] = Turn(stage=stage, since_ns=core.state.ts_ns, text=text, by="" if is_over else by)
     loud = Severity.WARNING if stage is KeyStage.FAILED else Severity.INFO
     core.alert(loud, "key_turn", f"{key}: {stage.replace('_', ' ')}. {text}", key=key, stage=stage.value)

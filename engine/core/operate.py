@@ -18,7 +18,6 @@ from engine.core import (
     deadman,
     failover,
     incident,
-    keys,
     overrides,
     params,
     people,
@@ -232,8 +231,6 @@ def objection(core: Core, command: c.Command) -> Veto | None:  # noqa: PLR0911 -
             return Veto(Reason.NO_SUCH, f"strategy {command.strategy}")
         case c.Override():
             return overrides.objection(core, command)
-        case c.RotateKey():
-            return keys.objection(core, command)
         case c.RaiseEnvelope() if command.strategy not in core.state.strategies:
             return Veto(Reason.NO_SUCH, f"strategy {command.strategy}")
         case c.RaiseEnvelope() if not (command.notional.is_finite() and 0 <= command.notional <= MOST_MONEY):

@@ -74,10 +74,7 @@ def audit(engine: Engine, wanted: AuditQuery) -> list[CommandRow]:
             of_record = _newest(alerts, wanted.limit).where(
                 alerts.c.kind.in_(sorted(kinds)), *_matching(alerts, alerts.c.kind, wanted)
             )
-            rows += [
-                _alert(row)
-                for row in connection.execute(of_record)
-            ]
+            rows += [_alert(row) for row in connection.execute(of_record)]
     return sorted(rows, key=lambda row: (-row.seq, -row.index))[: wanted.limit]
 
 

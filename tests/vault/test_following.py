@@ -92,9 +92,9 @@ def test_a_line_taken_out_while_the_service_runs_is_told(vault, path, rig):
     log.write_bytes(first + third)
     found = follower.look()
     assert [type(event) for event in found] == [VaultTrouble, VaultAccessed]
-    assert "between line 1 and line 3" in found[0].text.lower()
+    assert "between line 1 and line 3" in str(found[0]).lower()
     log.write_bytes(first + second + third + b"{}\n")
-    assert "a line that is none" in follower.look()[0].text
+    assert "a line that is none" in str(follower.look()[0])
     assert follower.look() == []
 
 
