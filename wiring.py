@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+from msgspec import convert
 
 from domain.errors import ConfigError, MoonDevError
 from domain.record_views import KeyStatus
@@ -79,16 +80,21 @@ async def keys_once_unsealed(config: Config, data: Path) -> Opened | None:
 
     while True:
         try:
-            return open_keys(config, data)
+            keys = open_keys(config, data)
+            await keys.refresh()
+            return keys
         except Sealed as why:
+            from engine.config.parts import gateway_fields
+            from gateway.access.doors import AccessSetup
             from gateway.link.keeper import Lock
             from gateway.sealed import serve_until
 
             typer.echo(f"SEALED: {why}\nThis service then goes on by itself.", err=True)
             gateway = config.gateway
             is_served = not gateway.enabled or Lock(data).is_taken()  # a gateway of its own says itself what it lacks
+            outside = convert(gateway_fields(config), AccessSetup).outside
             address = None if is_served else (gateway.host, gateway.port)
-            if not await serve_until(partial(is_open, data), address):
+            if not await serve_until(partial(is_open, data), address, outside):
                 return None
 
 
@@ -249,7 +255,8 @@ def gateway_beside(runtime: Runtime, open_source: Callable[[], Source], on_addre
     """What runs beside an engine whose gateway is a process of its own."""
     from gateway.link.beside import Beside
 
-    words = (*PROGRAM, "gateway", "--managed", "--data", str(runtime.data))
+    port = str(runtime.config.gateway.port)  # which the command line may have said
+    words = (*PROGRAM, "gateway", "--managed", "--port", port, "--data", str(runtime.data))
     desk = runtime.desk
     beside = Beside(runtime.data, open_source, words, runtime.build, lambda: desk.codes_needed, on_address)
     parts = desk.records.parts
@@ -257,10 +264,11 @@ def gateway_beside(runtime: Runtime, open_source: Callable[[], Source], on_addre
     return beside
 
 
-def own_gateway(data: Path, *, managed: bool) -> tuple[GatewayServer, LinkSource]:
+def own_gateway(data: Path, port: int | None, *, managed: bool) -> tuple[GatewayServer, LinkSource]:
     """The server and the link of a gateway that is a process of its own. Raises `ConfigError`."""
     from bot.rules import verb_rules
     from domain.settings import Environment
+    from engine.config.parts import gateway_fields
     from engine.observe.build import build_hash
     from engine.terminal import open_log
     from gateway.access.doors import AccessSetup, address_of, open_access, open_front
@@ -271,13 +279,14 @@ def own_gateway(data: Path, *, managed: bool) -> tuple[GatewayServer, LinkSource
     from vault.service import FolderSecrets
 
     config = load_remembered(data)
-    section, setup = config.gateway, AccessSetup()
+    section, setup = config.gateway, convert(gateway_fields(config), AccessSetup)
     _, redactor = open_log(config, data, VERSION, "gateway")
     secrets = FolderSecrets(data, vault_fields, redactor.add, interactive=False)
     link = LinkSource(data, build=build_hash(), managed=managed)
     access = open_access(setup, data, secrets)
     front = open_front(access, setup, data, verb_rules(), lambda: link.codes_needed)
     look = GatewayConfig(environment=Environment(config.environment), version=VERSION)
-    server = GatewayServer(create_app(look, front, link), section.host, section.port)
+    port = section.port if port is None else port
+    server = GatewayServer(create_app(look, front, link), section.host, port, setup.outside)
     link.address = address_of(setup, section.host, server.port)
     return server, link

@@ -13,18 +13,21 @@ from msgspec import Struct
 
 from bot import records
 from bot.alerting.model import Alert
+from bot.deliveries import deliveries
 from bot.jobs.backtest import figures_of
 from bot.jobs.picture import thinned
 from bot.jobs.queue import Job
 from domain.answer import NotKnown, NotNow
 from domain.performance import Ratio
 from domain.record_views import PartView
-from domain.room_views import AlertView, BacktestView, JobReport, JobView, MuteView
+from domain.room_views import AlertView, BacktestView, DeliveryView, JobReport, JobView, MuteView
 from domain.views import EquityPoint
 
 if TYPE_CHECKING:
     from bot.room import ControlRoom
 
+LEAST_TRADES: Final = 30
+"""Fewer round trips say nothing of a win rate; as the backtest's own summary has it."""
 T = TypeVar("T")
 NAME: Final = re.compile(r"J?([0-9]{1,9})", re.IGNORECASE)
 
@@ -68,6 +71,10 @@ class RemoteViews:
             raise NotKnown(f"there is no job {job_id[:20]!r}")
         output, result = await self._room.jobs.report(job) if job.state == "done" else ("", b"")
         return JobReport(job=self._job(job), figures=figures_of(output), backtest=_backtest(result))
+
+    async def deliveries(self) -> list[DeliveryView]:
+        """What became of the messages of each channel. Raises `NotNow`."""
+        return await _read(deliveries(self._room))
 
     def parts(self) -> Sequence[PartView]:
         """How the parts of the control room are."""
@@ -115,6 +122,18 @@ def _alert(alert: Alert) -> AlertView:
     )
 
 
+class _Fall(Struct, frozen=True):
+    """The deepest fall, as a fraction of the high before it."""
+
+    fraction: float
+
+
+class _Trip(Struct, frozen=True):
+    """One round trip."""
+
+    pnl: Decimal
+
+
 class _Result(Struct, frozen=True, kw_only=True):
     """What of a backtest's result file is told."""
 
@@ -139,7 +158,11 @@ class _Result(Struct, frozen=True, kw_only=True):
     fills: int
     exposure: float
     sharpe: Ratio
-    trades: list[Any]
+    max_drawdown: _Fall
+    maker_fee: Decimal
+    taker_fee: Decimal
+    refusals: dict[str, int]
+    trades: list[_Trip]
     samples: list[tuple[int, Decimal]]
     alerts: tuple[str, ...]
 
@@ -150,6 +173,20 @@ def _backtest(file: bytes) -> BacktestView | None:
         found = msgspec.json.decode(file, type=_Result)
     except (msgspec.DecodeError, InvalidOperation):
         return None
-    told = {name: getattr(found, name) for name in BacktestView.__struct_fields__ if name not in {"trades", "curve"}}
-    curve = tuple(EquityPoint(ts_ns=ts_ns, equity=equity) for ts_ns, equity in thinned(found.samples))
-    return BacktestView(**told, trades=len(found.trades), curve=curve)
+    counted = {"trades", "curve", "win_rate", "max_drawdown"}
+    told = {name: getattr(found, name) for name in BacktestView.__struct_fields__ if name not in counted}
+    return BacktestView(
+        **told,
+        trades=len(found.trades),
+        win_rate=_win_rate([trip.pnl for trip in found.trades]),
+        max_drawdown=Decimal(str(found.max_drawdown.fraction)),
+        curve=tuple(EquityPoint(ts_ns=ts_ns, equity=equity) for ts_ns, equity in thinned(found.samples)),
+    )
+
+
+def _win_rate(profits: Sequence[Decimal]) -> Ratio:
+    """The share of round trips that earned something after fees, with what is to be known of it."""
+    n = len(profits)
+    few = f"insufficient data: n = {n} round trips, at least {LEAST_TRADES} needed"
+    rate = sum(profit > 0 for profit in profits) / n if n >= LEAST_TRADES else None
+    return Ratio(value=rate, n=n, caveat=few if n < LEAST_TRADES else f"of {n} round trips, after fees")

@@ -293,6 +293,8 @@ async def _run(
         return help_.not_allowed(person, verb.name, verb.role)
     if actor.door is Door.API and verb.by_person:
         return refusal(f"{verb.name}: refused", f"{Reason.NEEDS_PERSON.words} ({Reason.NEEDS_PERSON.value}).")
+    if (unproved := await access.unproved(room, actor, verb)) is not None:
+        return unproved
     try:
         arguments = bound()
         age_ns = time.time_ns() - sent_ts_ns if sent_ts_ns else 0

@@ -66,6 +66,8 @@ class EntryView(Struct, frozen=True, kw_only=True):
     seq: int
     ts_ns: int = 0
     event: Any = None
+    text: str = ""
+    """The same as indented JSON: a reader whose numbers are doubles would round the times."""
     hash: str = ""
     segment: str = ""
     problem: str = ""

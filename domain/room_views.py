@@ -88,6 +88,14 @@ class BacktestView(Struct, frozen=True, kw_only=True):
     exposure: float
     """Share of the time in which something was held."""
     sharpe: Ratio
+    win_rate: Ratio
+    """Of the round trips, after fees."""
+    max_drawdown: Decimal
+    """The deepest fall of sampled equity, as a fraction of the high before it."""
+    maker_fee: Decimal
+    taker_fee: Decimal
+    refusals: dict[str, int]
+    """What risk did not let through, by reason."""
     curve: tuple[EquityPoint, ...]
     """Thinned: of each stretch the lowest and the highest are kept."""
     alerts: tuple[str, ...]
@@ -100,3 +108,19 @@ class JobReport(Struct, frozen=True, kw_only=True):
     figures: tuple[tuple[str, str], ...]
     """Names and values as people read them; empty until it is done, and when they are no longer kept."""
     backtest: BacktestView | None
+
+
+class DeliveryView(Struct, frozen=True, kw_only=True):
+    """What became of the messages of one channel, in the last day; `waiting` is what is not delivered now."""
+
+    channel: str
+    waiting: int
+    oldest_ns: int
+    """When the oldest that waits was written; 0 = none waits."""
+    sent: int
+    unknown: int
+    """They may have arrived: they are sent again, and say so."""
+    failed: int
+    """The server will never take them; those that went nowhere else either are among them."""
+    failing: tuple[str, ...] = ()
+    """Whom it does not reach now, and why."""

@@ -11,7 +11,7 @@ from domain.answer import Answer
 from domain.commands import Actor
 from domain.document import Block
 from domain.record_views import PartView
-from domain.room_views import AlertView, JobReport, JobView, MuteView
+from domain.room_views import AlertView, DeliveryView, JobReport, JobView, MuteView
 
 
 class ArgumentView(Struct, frozen=True, kw_only=True):
@@ -135,6 +135,10 @@ class Remote(Protocol):
 
     async def job(self, job_id: str) -> JobReport:
         """One job with its report. Raises `NotKnown`."""
+        ...
+
+    async def deliveries(self) -> Sequence[DeliveryView]:
+        """What became of the messages of each channel."""
         ...
 
     def parts(self) -> Sequence[PartView]:

@@ -285,6 +285,8 @@ class StrategyView(Struct, frozen=True, kw_only=True):
     """What it wants now, in words."""
     source_hash: str = ""
     """SHA-256 of the text of the code that decides."""
+    last_fill_ns: int = 0
+    """Of the newest fill that is remembered; 0 = none is."""
     signal: str = ""
     """What it wanted last, in words, before risk looked at it; `signal_ns` when that changed, 0 = not yet."""
     signal_ns: int = 0

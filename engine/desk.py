@@ -41,6 +41,7 @@ from engine.desk_market import MarketDesk
 from engine.desk_records import DeskRecords
 from engine.desk_settings import DeskSettings
 from engine.desk_strategies import DeskStrategies, SourceOf
+from engine.desk_strategies import StrategySource as StrategySource  # noqa: PLC0414 - for who makes a desk
 from engine.emergency import views as emergency
 from engine.links import Links
 from engine.order_desk import OrderDesk
@@ -282,7 +283,7 @@ class Desk:
 
     def strategies(self) -> list[v.StrategyView]:
         """Loaded strategies."""
-        return views.strategies(self.core)
+        return [replace(row, last_fill_ns=self._recent.last_ns.get(row.id, 0)) for row in views.strategies(self.core)]
 
     def pnl(self) -> list[v.PnlView]:
         """Profit per account."""

@@ -10,7 +10,8 @@ import msgspec
 from domain.commands import Command, Door
 from domain.detail_views import RequestDetail, VoterView
 from domain.facts import RequestStatus
-from domain.settings import Person
+from domain.settings import Person, RoleName
+from domain.verdict import Reason
 from engine.core import people
 from engine.core import requests as core_requests
 from engine.core.core import Core
@@ -67,7 +68,7 @@ def _voter(core: Core, made: Request, person: Person) -> VoterView:
     reason = approvals.may_vote(
         person, requester=made.requester, votes=made.votes, terms=core_requests.terms(core, made)
     )
-    why = reason.words if reason is not None else ""
+    why = _why(reason, core_requests.terms(core, made).role) if reason is not None else ""
     later = people.too_new(core, person.id, Door.DASHBOARD)
     if core.state.settings.approvals.codes and later is None:
         later = people.locked(core, person.id)
@@ -81,6 +82,16 @@ def _voter(core: Core, made: Request, person: Person) -> VoterView:
         why_not=why,
         has_voted=person.id in made.votes,
     )
+
+
+def _why(reason: Reason, role: RoleName) -> str:
+    """Why somebody's vote does not count, for everybody to read."""
+    told = {
+        Reason.ROLE: f"it takes role {role.name.lower()} or higher",
+        Reason.OWN_REQUEST: "who asks does not vote",
+        Reason.ALREADY_VOTED: "has voted",
+    }
+    return told.get(reason, reason.words)
 
 
 def _content(core: Core, made: Request) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from domain.settings import StrategySpec, strategy_id_problem
 from domain.strategy import Params, rules_of
 from domain.strategy_views import AboutStrategy, StrategyProposal
 from domain.text import plain
-from engine.core import commands, params, requests, strategies
+from engine.core import commands, owners, params, requests
 from engine.core.core import Core
 from engine.core.state import MANUAL, StrategyState, slot_key
 from engine.desk_views import qty
@@ -72,7 +72,7 @@ class DeskStrategies:
             case SetParams():
                 return self._set(shown, command)
             case UnloadStrategy():
-                problem = "" if command.keep_position else strategies.still_holds(self._core, strategy)
+                problem = "" if command.keep_position else owners.still_holds(self._core, strategy)
                 return replace(shown, problem=problem)
 
     def _start(self, shown: StrategyProposal, strategy: StrategyState, command: StartStrategy) -> StrategyProposal:
@@ -127,10 +127,10 @@ class DeskStrategies:
             if venue_of(spec.account) != core.instruments[instrument].venue:
                 return f"{instrument} cannot be traded on {spec.account}: another venue"
             slot = core.state.slots.get(slot_key(spec.account, instrument))
-            if slot is None or slot.owner in {"", spec.id} or strategies.is_idle_by_hand(core, slot):
+            if slot is None or slot.owner in {"", spec.id} or owners.is_idle_by_hand(core, slot):
                 continue
-            if strategies.owner_is_alive(core, slot.owner, slot.key):
-                return strategies.whose(core, slot)
+            if owners.owner_is_alive(core, slot.owner, slot.key):
+                return owners.whose(core, slot)
         return ""
 
     def _shown(self, spec: StrategySpec, strategy: StrategyState | None) -> StrategyProposal:

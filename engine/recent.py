@@ -21,6 +21,8 @@ class Recent:
         """Nothing yet."""
         self.trades: deque[v.TradeRow] = deque(maxlen=KEPT_FACTS)
         self.equity: deque[v.EquityPoint] = deque(maxlen=KEPT_EQUITY)
+        self.last_ns: dict[str, int] = {}
+        """Time of the newest fill, by owner."""
         self._filled: dict[str, tuple[Decimal, Decimal]] = {}
         """Quantity and value of what has filled, by order."""
         self._samples: dict[str, EquitySampled] = {}
@@ -28,6 +30,7 @@ class Recent:
     def trade(self, trade: v.TradeRow) -> None:
         """The next fill."""
         self.trades.append(trade)
+        self.last_ns[trade.owner] = trade.ts_ns
         qty, value = self._filled.pop(trade.cid, (ZERO, ZERO))
         self._filled[trade.cid] = qty + trade.qty, value + trade.qty * trade.price
         if len(self._filled) > KEPT_FACTS:

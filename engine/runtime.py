@@ -53,8 +53,7 @@ from engine.core.recovery import recover
 from engine.core.state import State
 from engine.data.conflate import Conflator, LagWatch, base_feeds, flush_for_ever
 from engine.data.monitor import FeedMonitor
-from engine.desk import Desk
-from engine.desk_strategies import StrategySource
+from engine.desk import Desk, StrategySource
 from engine.disk import watch_disk
 from engine.emergency.keeper import keep as keep_incidents
 from engine.file_watch import watch_settings
@@ -62,13 +61,12 @@ from engine.lockdown import LockDown
 from engine.meter import Meter
 from engine.observe.build import build_hash, lock_hash
 from engine.observe.facts import log_facts
-from engine.reading import reading
 from engine.records import wire
 from engine.replay import facts_of
 from engine.storage import reads
 from engine.storage.database import database_url
 from engine.storage.ledger import Ledger
-from engine.storage.news import news, outcome
+from engine.storage.news import news_beside, outcome
 from engine.storage.projector import Projector
 from engine.storage.writer import ProjectionWriter
 from engine.strategies import registry
@@ -316,8 +314,7 @@ class Runtime:
         while True:
             if self.engine is not None:
                 with contextlib.suppress(SQLAlchemyError, MoonDevError):
-                    has_gap = bool(self.projection.gap)
-                    found = await reading(news, self._projector.engine, after, until, has_gap=has_gap)
+                    found = await news_beside(self._projector.engine, after, until, has_gap=bool(self.projection.gap))
                     if found is not None:
                         return found
             await asyncio.sleep(NEWS_RETRY_S)

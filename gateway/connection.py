@@ -7,14 +7,19 @@ when there are many: a few hundred idle sockets would silence the health checks.
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from typing import Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from gateway.headers import FIXED
 
 REQUEST_WITHIN_S = 10.0
 """From the connection, or the end of the last answer, to the last byte of a request."""
 KEPT_WAITING = 64
 """Connections that may wait for a request; of more, the one that has waited longest is closed."""
+
+
+PLAIN: Final = tuple((name.encode(), value.encode()) for name, value in FIXED.items())
 
 
 class Connection(HttpToolsProtocol):
@@ -51,6 +56,15 @@ class Connection(HttpToolsProtocol):
         """A WebSocket may be silent; its session is looked after elsewhere."""
         self._stop_waiting()
         super().handle_websocket_upgrade()
+
+    def send_400_response(self, msg: str) -> None:
+        """What was no HTTP is refused with the headers of every answer."""
+        usual = self.server_state.default_headers
+        self.server_state.default_headers = [*usual, *PLAIN]
+        try:
+            super().send_400_response(msg)
+        finally:
+            self.server_state.default_headers = usual
 
     def _wait(self) -> None:
         self._stop_waiting()

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from domain.answer import NotKnown
 from domain.detail_views import StrategyDetail
-from domain.record_views import AuditPage, AuditQuery, EntryView, MachineView, ParamsRow
+from domain.record_views import AuditPage, AuditQuery, EntryView, ParamsRow
 from gateway.asked import Limit, Moment, Page, Paged, Word, page
 
 if TYPE_CHECKING:
@@ -84,11 +84,3 @@ async def audit(rooms: Rooms, asked: AuditAsked) -> AuditPage:
 async def entry(rooms: Rooms, asked: EntryAsked) -> EntryView:
     """One record of the journal."""
     return await rooms.desk.records.entry(asked.seq)
-
-
-async def machine(rooms: Rooms) -> MachineView:
-    """What the service runs as and on. Raises `NotKnown` where nobody tells."""
-    found = await rooms.desk.records.machine()
-    if found is None:
-        raise NotKnown("what the service runs on is not told here")
-    return found

@@ -22,7 +22,7 @@ from domain.performance import Performance
 from domain.record_views import AuditPage, ChainView, EntryView, MachineView, ParamsRow
 from domain.reports import Verified
 from domain.risk_views import RiskView, StressView
-from domain.room_views import AlertView, JobReport, JobView, MuteView
+from domain.room_views import AlertView, DeliveryView, JobReport, JobView, MuteView
 from domain.verb_views import Remote, VerbView
 from engine.desk import Desk
 from gateway import detail, market
@@ -324,10 +324,15 @@ VIEWS: Final[Mapping[str, View]] = MappingProxyType(
             of=Verified | None,
             read=lambda r, _: r.desk.records.verifier.view() if r.desk.records.verifier is not None else None,
         ),
+        "deliveries": View(
+            text="What became of the messages of each chat channel in the last day, and what waits",
+            of=list[DeliveryView],
+            read=lambda r, _: r.remote.deliveries(),
+        ),
         "machine": View(
-            text="What the service runs as and on: versions, disk, memory, clock",
-            of=MachineView,
-            read=lambda r, _: detail.machine(r),
+            text="What the service runs as and on: versions, disk, memory, clock; null where nobody tells",
+            of=MachineView | None,
+            read=lambda r, _: r.desk.records.machine(),
         ),
         "chain": View(
             text="Whether the newest part of the journal still says what was written",

@@ -24,7 +24,7 @@ from domain.settings import StrategySpec
 from domain.strategy import Wake
 from domain.text import plain
 from domain.verdict import Reason, Veto
-from engine.core import allocation, failover, samples, succession, wake
+from engine.core import allocation, failover, owners, samples, succession, wake
 from engine.core.core import AnyStrategy, Core, Prepared
 from engine.core.review import clear_wants, review
 from engine.core.state import MANUAL, Slot, StrategyState
@@ -61,8 +61,8 @@ def load(
             return Veto(Reason.BAD_VALUE, f"{instrument} cannot be traded on {spec.account}: another venue")
         slot = core.slot(spec.account, instrument)
         give_back(core, slot)
-        if slot.owner and slot.owner != spec.id and owner_is_alive(core, slot.owner, slot.key):
-            return Veto(Reason.NOT_OWNER, whose(core, slot))
+        if slot.owner and slot.owner != spec.id and owners.owner_is_alive(core, slot.owner, slot.key):
+            return Veto(Reason.NOT_OWNER, owners.whose(core, slot))
     problem = ensure_code(core, spec, source=source_hash if is_approved else "")
     if problem and not is_configured:
         return Veto(Reason.BAD_VALUE, problem)
@@ -108,31 +108,10 @@ def note_params(core: Core, strategy: StrategyState, before: dict[str, Any] | No
     )
 
 
-def whose(core: Core, slot: Slot) -> str:
-    """Why a slot is not free, and what frees it."""
-    where = f"{slot.instrument} on {slot.account}"
-    if slot.owner in core.state.strategies:
-        return f"{where} belongs to {slot.owner}; use a sub-account, or unload it"
-    return f"{where} holds what {slot.owner} left behind: /flatten {slot.instrument}, or load under the id {slot.owner}"
-
-
 def give_back(core: Core, slot: Slot) -> None:
     """What a person traded by hand and has closed is free again for a strategy."""
-    if is_idle_by_hand(core, slot):
+    if owners.is_idle_by_hand(core, slot):
         unload(core, core.state.strategies[slot.owner], keep_position=False)
-
-
-def is_idle_by_hand(core: Core, slot: Slot) -> bool:
-    """Whether a person has traded here by hand, and nothing of it is left."""
-    owner = core.state.strategies.get(slot.owner)
-    idle = not slot.orders and not slot.parked and not slot.resting and not core.position(slot.account, slot.instrument)
-    return owner is not None and owner.spec.kind == MANUAL and idle
-
-
-def owner_is_alive(core: Core, owner: str, key: str) -> bool:
-    """True when an owner is loaded, or has left orders or a position behind in the slot."""
-    slot = core.state.slots[key]
-    return owner in core.state.strategies or bool(slot.orders) or core.position(slot.account, slot.instrument) != 0
 
 
 def ensure_code(core: Core, spec: StrategySpec, memory: object = None, source: str = "") -> str:
@@ -344,7 +323,7 @@ def rewarm(core: Core, strategy: StrategyState, spec: StrategySpec) -> Veto | No
 def unload(core: Core, strategy: StrategyState, *, keep_position: bool) -> Veto | None:
     """Pull its orders and forget it; refused while it holds a position, unless that is to be kept."""
     slots = core.slots_of(strategy.spec.id)
-    holds = still_holds(core, strategy)
+    holds = owners.still_holds(core, strategy)
     if holds and not keep_position:
         return Veto(Reason.WRONG_STATE, holds)
     clear_wants(core, strategy)
@@ -362,14 +341,6 @@ def unload(core: Core, strategy: StrategyState, *, keep_position: bool) -> Veto 
             core.tally.dirty[slot.key] = None
     core.index_pairs()
     return None
-
-
-def still_holds(core: Core, strategy: StrategyState) -> str:
-    """What keeps it from being unloaded, and what to do; "" = it holds nothing."""
-    holds = [s.instrument for s in core.slots_of(strategy.spec.id) if core.position(s.account, s.instrument)]
-    return (
-        f"it holds {', '.join(holds)}; /flatten first, or /strategies unload {strategy.spec.id} keep" if holds else ""
-    )
 
 
 def on_fault(core: Core, event: StrategyFault) -> None:

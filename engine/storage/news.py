@@ -44,6 +44,13 @@ def news(
     return sorted(found, key=lambda fact: (fact.seq, fact.index))
 
 
+async def news_beside(
+    engine: Engine, after: f.FactKey, until: f.FactKey, *, has_gap: bool = False
+) -> list[f.Fact] | None:
+    """`news`, read beside the event loop."""
+    return await reading(news, engine, after, until, has_gap=has_gap)
+
+
 async def outcome(projector: Projector, request_id: str) -> f.CommandDone | None:
     """What the first command with this request id was answered, and when; None when the projection has no such."""
     for _ in range(LOOKS):

@@ -84,12 +84,21 @@ class AccountWatch:
                 "set it right (NTP) and start again"
             )
 
+    async def _see_exchanged(self, reader: AccountReader) -> None:
+        """The key of an account may have been exchanged: from then on the new one is watched."""
+        if await self._address(reader) != self._agents[reader.account.id]:
+            self._agents[reader.account.id] = await self._agent(reader)
+            log.info("%s is signed for by another key now", reader.account.id)
+
+    async def _address(self, reader: AccountReader) -> str:
+        """Of an account's key, by a signature of what is never sent."""
+        payload = l1_payload(actions.Noop(), 0, is_mainnet=self._config.is_mainnet)
+        [signed] = await self._signer.sign([SignRequest(key=reader.account.key, action="noop", payload=payload)])
+        return recover(payload, signed)
+
     async def _agent(self, reader: AccountReader) -> str:
         """The address of an account's key, which must be its approved agent."""
-        account = reader.account
-        payload = l1_payload(actions.Noop(), 0, is_mainnet=self._config.is_mainnet)
-        [signed] = await self._signer.sign([SignRequest(key=account.key, action="noop", payload=payload)])
-        agent = recover(payload, signed)
+        account, agent = reader.account, await self._address(reader)
         if agent == account.address:
             raise ConfigError(
                 f"the key {account.key!r} is the own key of {account.id} ({agent}), which can withdraw everything; "
@@ -140,6 +149,7 @@ class AccountWatch:
     async def look_again(self, reader: AccountReader) -> None:
         """As `look`, and at the clock, while trading: what fails is said and tried again later."""
         try:
+            await self._see_exchanged(reader)
             await self.look(reader)
             await self._check_clock(reader)
         except (VenueError, ConfigError) as error:

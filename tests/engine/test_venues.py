@@ -230,3 +230,17 @@ async def test_locked_down_nothing_that_adds_risk_reaches_any_venue_and_what_low
         lock_down.look([fact], world.router)
         world.router.send([place("A")])
         assert len(world.opened["A"][0].got) == 3
+
+
+async def test_a_venue_is_opened_anew_with_another_key_and_the_others_notice_nothing():
+    async with World() as world:
+        world.router.reopen("A")
+        world.router.reopen("nowhere")
+        async with asyncio.timeout(10):
+            while len(world.opened["A"]) < 2 or not world.router.views()[0].connected:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0)
+        assert world.opened["A"][0].closed
+        world.router.send([place("A")])
+        assert world.opened["A"][1].got == [place("A")]
+        assert [connected for connected, _ in world.statuses("A")] == [True, False, True], "it is compared anew"
+        assert len(world.opened["B"]) == 1

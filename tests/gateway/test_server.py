@@ -162,3 +162,12 @@ async def test_a_slow_answer_is_waited_for(small: GatewayServer, monkeypatch: py
 
     async with httpx.AsyncClient() as client:
         assert (await client.get(f"{small.url}/slow")).json() == "done"
+
+
+async def test_what_is_no_http_is_refused_with_the_headers_of_every_answer(small: GatewayServer):
+    reader, writer = await connect(small, b"\x16\x03\x01 no http\r\n\r\n")
+    said = (await asyncio.wait_for(reader.read(), 30)).lower()
+    writer.close()
+    assert said.startswith(b"http/1.1 400")
+    for header in (b"content-security-policy: default-src 'none'", b"x-content-type-options: nosniff"):
+        assert header in said

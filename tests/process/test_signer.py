@@ -146,6 +146,10 @@ def test_a_signer_that_died_starts_again_alone_and_halts_from_outside_are_signed
     program.ready(60)
     program.until("/orders", "BTC buy", 60)
     first = program.signer().pid
+    limits, status = (Path(f"/proc/{first}/{name}").read_text() for name in ("limits", "status"))
+    assert re.search(r"Max core file size +0 +0", limits)
+    assert os.getpgid(first) == first, "Ctrl-C at the service's terminal is not for it"
+    assert int(re.findall(r"VmLck:\s+(\d+)", status)[0]) > 0 or "CapEff:\t0000000000000000" in status
     os.kill(first, signal.SIGKILL)
     program.until("/alerts", "No signatures: the signer is gone")
     again = wait(lambda: attempt(lambda: program.signer().pid))

@@ -17,6 +17,7 @@ from vault.signer.wire import Held
 from vault.store import Vault
 
 NEXT = ".next"
+MOST_BURNED = 8
 Opener: TypeAlias = Callable[[ExchangeKeys], Mapping[str, Signer]]
 Maker: TypeAlias = Callable[[str], tuple[str, str]]
 """A new key for a venue: its value and its public half. Raises `ConfigError` where the venue makes keys itself."""
@@ -70,7 +71,7 @@ class KeyRing:
     def burn(self, venue: str) -> str:
         """The public half of a key that nobody has: its other half is gone on return."""
         address = self._make_key(venue)[1]
-        self._burned.append(address)
+        self._burned = [*self._burned, address][-MOST_BURNED:]
         self._open()
         return address
 
@@ -87,6 +88,7 @@ class KeyRing:
 
     def discard(self, name: str) -> None:
         """Forget a successor."""
+        self._check(name)
         if self.vault.has(name + NEXT):
             self.vault.remove(name + NEXT)
         self.reload()

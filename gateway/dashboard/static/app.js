@@ -13,11 +13,27 @@ import * as overview from "./pages/overview.js";
 import * as positions from "./pages/positions.js";
 import * as market from "./pages/market.js";
 import * as consolePage from "./pages/console.js";
+import * as strategies from "./pages/strategies.js";
+import * as risk from "./pages/risk.js";
+import * as approvals from "./pages/approvals.js";
+import * as alerts from "./pages/alerts.js";
+import * as audit from "./pages/audit.js";
+import * as health from "./pages/health.js";
+import * as backtests from "./pages/backtests.js";
+import * as settings from "./pages/settings.js";
 
 const PAGES = [
   overview,
   positions,
   market,
+  strategies,
+  risk,
+  approvals,
+  alerts,
+  backtests,
+  audit,
+  health,
+  settings,
   consolePage,
 ];
 

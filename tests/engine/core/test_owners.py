@@ -12,7 +12,7 @@ from domain.commands import Door, LoadStrategy
 from domain.facts import FillBooked, OrderChanged
 from domain.settings import StrategySpec
 from domain.verdict import Reason
-from engine.core import strategies
+from engine.core import owners
 from engine.core.executor import place as placing
 from tests.engine.core.rig import ACCOUNT, BTC, SUB, WIDE, Rig, places, quote, take, target, wants
 
@@ -30,7 +30,7 @@ def test_a_second_strategy_on_the_same_slot_is_refused_and_told_what_to_do() -> 
 
 
 def test_without_the_rule_two_strategies_would_fight_over_one_position(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strategies, "owner_is_alive", lambda core, owner, key: False)
+    monkeypatch.setattr(owners, "owner_is_alive", lambda core, owner, key: False)
     rig = Rig(WIDE).start()
     assert rig.load(RIVAL).ok
 

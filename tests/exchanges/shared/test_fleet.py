@@ -96,3 +96,28 @@ def test_a_first_start_reads_every_contract_and_a_later_one_need_not():
     assert listed.checked(is_first=False) == listed.problems
     with pytest.raises(ConfigError, match="BYBIT"):
         listed.checked(is_first=True)
+
+
+def test_venues_whose_connections_have_another_keys_public_half_are_named(tmp_path):
+    class Exchanged(Keys):
+        def __init__(self) -> None:
+            self.values = {"bybit_api": "one"}
+
+        def get(self, name: str) -> str:
+            return self.values[name] if name in self.values else super().get(name)
+
+    there = VenueAccount(id="BYBIT:main", api_key="bybit_api", key="agent")
+    setups = [
+        VenueSetup(venue="HYPERLIQUID", accounts=(ACCOUNT,)),
+        VenueSetup(venue="BYBIT", accounts=(there,)),
+        VenueSetup(venue="PHEMEX"),
+    ]
+    keys = Exchanged()
+    fleet = Fleet(setups, PlainKeys(keys), tmp_path)
+    for setup in setups[:2]:
+        fleet.open_venue(setup.venue, [], {account.id: 0 for account in setup.accounts}, WallClock())
+    assert fleet.with_other_keys() == []
+    keys.values = {"bybit_api": "two"}
+    assert fleet.with_other_keys() == ["BYBIT"]
+    keys.values = {}
+    assert fleet.with_other_keys() == [], "a key that is gone is said in the log; the connection stays"

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from domain.errors import ConfigError, VenueError
+from domain.events import Accepted, SendFailed
+from tests.exchanges.hyperliquid.desk import trading
 from tests.vault.signer.room import VENUE, Echo, Process, Service, agents, lying, requests, serving
+from vault.errors import VaultError
+from vault.service import FolderSecrets
 from vault.signer import wire
 from vault.signer.client import SignerClient, SignerGone
 
@@ -154,3 +158,33 @@ async def test_a_client_outlives_its_loop(tmp_path):
         await client.report()
         other = await asyncio.to_thread(asyncio.run, elsewhere(client))
         assert other == await client.sign(VENUE, requests(1))
+
+
+async def test_an_order_whose_signature_never_came_was_not_sent(tmp_path):
+    async with serving(tmp_path) as (server, client):
+        await asyncio.to_thread(client.connect)
+        async with trading(signer=client.signers[VENUE]) as (venue, desk):
+            first = desk.place(1, "49000")
+            desk.send(first)
+            await desk.hears(Accepted, first.cid)
+            await server.aclose()
+            lost = desk.place(1, "48000")
+            desk.send(lost)
+            failed = await desk.hears(SendFailed, lost.cid)
+            assert "nothing was signed or sent" in failed.text
+            assert len(venue.room.recs) == 1
+            await server.start()
+            again = desk.place(1, "48000")
+            desk.send(again)
+            await desk.hears(Accepted, again.cid)
+
+
+async def test_a_verb_that_only_reads_secrets_asks_the_signer_and_nobody_types(tmp_path, vault):
+    data = vault.path.parent
+    told: list[str] = []
+    secrets = FolderSecrets(data, lambda _: {}, told.append, interactive=False)
+    async with serving(data):
+        assert await asyncio.to_thread(secrets.get, "telegram_token") == "12345678:made-up"
+        assert (secrets.names(), told) == (["telegram_token"], ["12345678:made-up"])
+    with pytest.raises(VaultError, match="is sealed"):
+        FolderSecrets(data, lambda _: {}, told.append, interactive=False).get("telegram_token")

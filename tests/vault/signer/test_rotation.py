@@ -1,6 +1,9 @@
-"""A key is exchanged under a trading engine: at Hyperliquid alone, killed anywhere, taken back; by hand elsewhere."""
+"""A key is exchanged under a trading engine: at Hyperliquid alone, killed anywhere, taken back."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,21 +12,27 @@ import pytest
 from eth_account import Account
 from hyperliquid.utils.signing import sign_agent
 from msgspec.structs import replace
+from typer.testing import CliRunner
 
+import main
 from domain.errors import ConfigError, VenueError
 from domain.events import Accepted, SendFailed
+from domain.keys import KeyExpires
 from domain.ports import SignRequest
+from engine.config import remember
 from exchanges.hyperliquid.approving import ApprovingSigner, approval, new_key, request_of
 from exchanges.hyperliquid.signing import l1_payload, signature_of
 from exchanges.shared.fleet import make_key, open_signers
 from exchanges.shared.rotation import Place, Rotation, Stage
 from exchanges.shared.setup import VenueAccount, VenueSetup
-from tests.exchanges.bybit.listing import KEY, SECRET, WITHDRAWER, ApiKey
-from tests.exchanges.bybit.server import Server as BybitServer
 from tests.exchanges.desk import WallClock
 from tests.exchanges.hyperliquid.desk import ACCOUNT, desk_at, venue_at
 from tests.exchanges.hyperliquid.exchange_room import AGENT, AGENT_KEY
 from tests.exchanges.hyperliquid.exchange_server import ExchangeServer
+from tests.vault.conftest import WORDS
+from tests.vault.signer.room import serving
+from vault.crypto import BOUNDS
+from vault.passphrase import Passphrase
 from vault.signer.held import ExchangeKeys, ServiceSecrets
 from vault.signer.local import LocalKeys
 from vault.signer.ring import KeyRing
@@ -111,6 +120,9 @@ async def test_an_agent_is_exchanged_under_a_trading_engine_and_the_old_one_is_w
         desk.send(after, desk.cancel(before))
         await desk.hears(Accepted, after.cid)
         assert not desk.of(SendFailed)
+        bench.server.room.agents.of[OWNER]["moondev-1"]["validUntil"] = WallClock().now_ns() // 10**6 + 3 * 86_400_000
+        await venue._watch.look_again(venue._readers[ACCOUNT])
+        assert "expires in 3.0 days" in desk.of(KeyExpires)[-1].text, "the new key is the one that is watched"
     finally:
         await venue.aclose()
     agents, roles = bench.agents(), bench.server.room.roles
@@ -212,7 +224,7 @@ async def test_without_the_owners_key_it_is_typed_once_and_kept_nowhere(bench):
 
     await bench.rotation(owner=typed).run(bench.said.append)
     assert AGENT not in bench.server.room.roles
-    assert OWNER_KEY[2:] not in (bench.place.folder / "vault").read_bytes().hex()
+    assert OWNER_KEY[2:] not in bench.vault.path.read_bytes().hex()
 
 
 @pytest.mark.parametrize("is_mainnet", [True, False])
@@ -262,56 +274,75 @@ async def test_an_owners_key_signs_nothing_but_approvals_of_this_vaults_keys(ben
     assert ServiceSecrets(bench.vault).names() == []
 
 
-def bybit(server: BybitServer, vault: Vault, folder: Path, key: str, secret: str) -> tuple[Rotation, LocalKeys]:
-    """The exchange of Bybit's key for another, which a person has made and put into the vault."""
-    values = {"bybit_api": KEY, "bybit_secret": SECRET, "bybit_api.next": key, "bybit_secret.next": secret}
-    for name, value in values.items():
-        vault.put(name, "service" if "api" in name else "exchange", value)
-    account = VenueAccount(id="BYBIT:main", key="bybit_secret", api_key="bybit_api")
-    where: dict[str, Any] = {"venue": "BYBIT", "network": "local", "base_url": server.url}
-    setup = VenueSetup(**where, accounts=(account,), instruments=("BTC-USDT-PERP.BYBIT",))
-    fields = {**where, "accounts": [{"id": account.id, "key": account.key}]}
-    keys = LocalKeys(KeyRing(vault, lambda found: open_signers([fields], found), make_key))
-    place = Place(
-        setup=setup,
-        account=account,
-        keys=keys,
-        signer=lambda: keys.signer("BYBIT"),
-        secrets=ServiceSecrets(vault),
-        owner=None,
-        clock=WallClock(),
-        folder=folder,
-    )
-    return Rotation(place), keys
+async def test_the_signer_does_it_for_an_engine_that_has_no_key(bench, tmp_path):
+    async with serving(tmp_path, {}, ring=bench.ring) as (_, client):
+        await asyncio.to_thread(client.connect)
+        place = replace(bench.place, keys=client, signer=lambda: client.signers[VENUE])
+        await Rotation(place).run(bench.said.append)
+        assert AGENT not in bench.server.room.roles
+        assert (await client.report()).version == 1, "the service hears that keys have changed"
+        for verb in (client.switch, client.discard):
+            with pytest.raises(VenueError, match="no key 'wallet' that can be exchanged"):
+                await verb("wallet")
+        with pytest.raises(VenueError, match="BYBIT makes its keys itself"):
+            await client.make("BYBIT", "agent")
+    async with serving(tmp_path) as (_, client):
+        with pytest.raises(VenueError, match="keys are not exchanged"):
+            await client.reload()
 
 
-async def test_a_venue_that_makes_its_keys_itself_is_switched_and_says_what_to_delete(vault, tmp_path):
-    async with BybitServer() as server:
-        server.gate.keys["new-key"] = ApiKey("new-secret-of-bybit")
-        rotation, _ = bybit(server, vault, tmp_path, "new-key", "new-secret-of-bybit")
-        assert (rotation.is_automatic, rotation.names) == (False, ("bybit_api", "bybit_secret"))
-        said: list[str] = []
-        await rotation.run(said.append)
-        assert said[-1] == "Now delete the old key at BYBIT's page of API keys: that no program may do."
-        assert ServiceSecrets(vault).get("bybit_api") == "new-key"
-        assert [record.name for record in vault.records()] == ["bybit_api", "bybit_secret"]
+@pytest.fixture
+def venue_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[ExchangeServer]:
+    """A Hyperliquid on a loop of its own, for a verb of the command line."""
+    monkeypatch.setattr("tests.exchanges.hyperliquid.exchange_room.MASTER", OWNER)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    server = ExchangeServer()
+    asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(10)
+    yield server
+    asyncio.run_coroutine_threadsafe(server.__aexit__(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
 
 
-@pytest.mark.parametrize(
-    ("key", "secret", "error", "words"),
-    [
-        (WITHDRAWER, "local-withdraw-secret", ConfigError, "may withdraw"),
-        (KEY, "not-its-secret-half", (ConfigError, VenueError), None),
-        ("nobody", "local-trade-secret", (ConfigError, VenueError), None),
-    ],
-)
-async def test_a_new_key_that_is_wrong_or_can_withdraw_never_signs(vault, tmp_path, key, secret, error, words):
-    async with BybitServer() as server:
-        rotation, _ = bybit(server, vault, tmp_path, key, secret)
-        with pytest.raises(error, match=words):
-            await rotation.run(lambda _: None)
-        assert rotation.progress.stage is Stage.APPROVED
-        await rotation.abort(lambda _: None)
-        assert ServiceSecrets(vault).get("bybit_api") == KEY
-        assert ExchangeKeys(vault).get("bybit_secret") == SECRET
-        assert len(vault.records()) == 2
+def test_the_verb_exchanges_a_key_and_says_each_step(venue_in_a_thread, tmp_path):
+    room = venue_in_a_thread.room
+    room.roles = {OWNER: {"role": "user"}, AGENT: {"role": "agent", "data": {"user": OWNER}}}
+    room.agents.unnamed[OWNER] = AGENT
+    data = tmp_path / "data"
+    data.mkdir(0o700)
+    (secret := tmp_path / "passphrase").write_text(WORDS)
+    secret.chmod(0o600)
+    account = {"id": ACCOUNT, "address": OWNER, "key": "agent"}
+    settings = {
+        "environment": "testnet",
+        "venues": [
+            {"name": "hyperliquid", "network": "local", "base_url": venue_in_a_thread.url, "accounts": [account]}
+        ],
+        "vault": {"passphrase": {"from": "file", "file": str(secret)}},
+        "persons": [{"id": "ann", "role": "admin"}, {"id": "bob", "role": "risk"}],
+        "approvals": {"requester_counts": True},
+    }
+    (file := tmp_path / "settings.yaml").write_text(json.dumps(settings))
+    remember(data, file)
+    with Vault.create(data / "vault", Passphrase(WORDS), cost=BOUNDS.least) as vault:
+        vault.put("agent", "exchange", AGENT_KEY)
+        vault.put("wallet", "owner", OWNER_KEY)
+
+    def verb(*words: str) -> Any:
+        return CliRunner().invoke(main.app, ["vault", "rotate-key", *words, "--data", str(data)])
+
+    done = verb("agent")
+    assert done.exit_code == 0, done.exception
+    said = done.output
+    assert "is approved as 'moondev-1'" in said
+    assert "From now on the new key signs." in said
+    assert f"The old key {AGENT} is worthless" in said
+    assert AGENT not in room.roles, "an agent without a name is replaced too"
+    assert room.agents.unnamed[OWNER] in room.roles
+    for words, problem in [(["nobody"], "no account's key is called 'nobody'"), (["agent", "--abort"], "has begun")]:
+        assert problem in str(verb(*words).exception)
+    assert AGENT_KEY[2:] not in said
+    assert OWNER_KEY[2:] not in said

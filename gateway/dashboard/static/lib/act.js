@@ -77,7 +77,8 @@ export async function act(verb, given = {}, { title = "", quiet = false, brief =
 }
 
 function shown(title, answer, brief) {
-  const { message, text, ok, actions = [] } = answer;
+  const { message, text: whole, ok, actions = [] } = answer;
+  const text = message?.stamp ? whole.replace(message.stamp, "").trim() : whole;
   if (actions.length || (text.length > LONG && !(brief && ok))) {
     const until = message?.until_ns ? performance.now() + message.until_ns / 1e6 - Date.now() : performance.now() + FRESH_MS;
     asked.set({ title: message?.title || title, answer, untilMs: actions.some((one) => one.verb === "confirm") ? until : 0 });

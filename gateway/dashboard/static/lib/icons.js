@@ -14,6 +14,7 @@ const PATHS = {
   health: "M3 12h4l3-7 4 14 3-7h4",
   backtests: "M4 12a8 8 0 1 1 3 6M4 12l-1 4M4 12l4 1M12 8v4l3 2",
   console: "M4 5h16v14H4zM8 10l3 2-3 3M13 15h3",
+  settings: "M4 7h9M17 7h3M4 17h3M11 17h9M13 4v6M7 14v6",
   more: "M5 12v.1M12 12v.1M19 12v.1",
   sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8M12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.5 1.5M17.5 17.5L19 19M19 5l-1.5 1.5M6.5 17.5L5 19",
   moon: "M20 14A8 8 0 1 1 10 4a6.5 6.5 0 0 0 10 10",

@@ -4,7 +4,7 @@
 //   <${Card} title="" aside=${...} class="wide">...</>   a panel
 //   <${View} of=${useView("orders")} empty="no order" is=${(data) => vnode} />
 //        draws a view in all its states: loading, empty (an empty list), stale, error, not available, data
-//   <${Stat} label="Equity" value=${text} note="" tone="up|down|warn" />     one figure
+//   <${Stat} label="Equity" value=${text} note="" tone="up|down|warn" />     one figure; `chars`: how long it is, if no text
 //   <${Badge} kind="ok|warning|error|info|idle" text="" icon="" title="" />  icon and text: never colour alone
 //   <${Bar} share=${0.4} label="1,854 of 20,000 USD" />   used of a limit; from 0.8 it warns, from 1 it is full
 //   <${Sparkline} values=${[numbers]} label="" />
@@ -86,10 +86,10 @@ export function Missing({ what = "This view", text = "" }) {
     <p>Not available</p><p class="dim">${text || `${what} is not served by this version of the service.`}</p></div>`;
 }
 
-export function Stat({ label, value, note, tone: colour, children }) {
+export function Stat({ label, value, note, tone: colour, chars, children }) {
   return html`<div class="stat">
     <div class="stat-label">${label}</div>
-    <div class=${cx("stat-value", colour)}>${value ?? NOTHING}</div>
+    <div class=${cx("stat-value", colour)} style=${{ "--chars": chars ?? Math.max(6, typeof value === "object" ? 9 : String(value ?? "").length) }}>${value ?? NOTHING}</div>
     ${note !== undefined && html`<div class="stat-note">${note || "\u00a0"}</div>`}
     ${children}
   </div>`;

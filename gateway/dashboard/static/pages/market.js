@@ -65,7 +65,7 @@ function Ticker({ market }) {
   const held = market?.positions?.filter((one) => cmp(one.qty, "0") !== 0) ?? [];
   return html`<div class="stats">
     <${Stat} label="Price" value=${shown(market?.price)} note=${market?.mark ? `mark ${exact(market.mark)}` : ""} />
-    <${Stat} label="Bid / ask" value=${market?.bid ? html`<span class="pair"><span class="up">${exact(market.bid)}</span> <span class="down">${exact(market.ask)}</span></span>` : undefined} note=${spread ? `spread ${exact(spread)}` : ""} />
+    <${Stat} label="Bid / ask" value=${market?.bid ? html`<span class="pair"><span class="up">${exact(market.bid)}</span> <span class="down">${exact(market.ask)}</span></span>` : undefined} chars=${market?.bid ? Math.max(market.bid.length, market.ask.length) + 2 : 9} note=${spread ? `spread ${exact(spread)}` : ""} />
     <${Stat} label="Funding" value=${market?.funding_rate != null ? percent(market.funding_rate, { places: 4, sign: true }) : undefined} note="per interval" />
     <${Stat} label="We hold" value=${held.length ? trimmed(held.map((one) => one.qty).reduce(add), { sign: true }) : market ? "nothing" : undefined}
       note=${held.length ? html`unrealised <${Money} of=${held.map((one) => one.unrealised).reduce(add)} sign />` : ""} />
@@ -131,7 +131,7 @@ function levels(market) {
     return { price: toNumber(stop ? one.trigger : one.price), color: stop ? warn : one.side === "buy" ? up : down, lineStyle: stop ? LineStyle.LargeDashed : LineStyle.Dotted, title: `${stop ? "stop" : words(one.role)} ${one.side} ${trimmed(one.qty)}` };
   });
   const held = (market.positions ?? []).filter((one) => cmp(one.qty, "0") !== 0);
-  return [...lines.filter((one) => one.price > 0), ...held.map((one) => ({ price: toNumber(one.entry_price), color: dim, lineStyle: LineStyle.Solid, title: `entry ${trimmed(one.qty, { sign: true })}` }))].map((one) => ({ ...one, lineWidth: 1, axisLabelVisible: true }));
+  return [...lines.filter((one) => one.price > 0), ...held.map((one) => ({ price: toNumber(one.entry_price), color: dim, lineStyle: LineStyle.Solid, title: `entry ${trimmed(one.qty, { sign: true })}` }))].map((one) => ({ ...one, title: innerWidth > 720 ? one.title : "", lineWidth: 1, axisLabelVisible: true }));
 }
 
 function CandleChart({ data, seconds, market, fills }) {
