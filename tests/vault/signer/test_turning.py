@@ -8,7 +8,8 @@ import pytest
 
 from domain.keys import KeyStage, Turn
 from tests.vault.conftest import BOUNDS
-from tests.vault.signer.test_rotation import AGENT_KEY, Killed, bench
+from tests.exchanges.hyperliquid.exchange_room import AGENT_KEY
+from tests.vault.signer.test_rotation import Killed, bench
 from vault.closed import records_of
 from vault.signer.turning import Turning
 
