@@ -301,7 +301,7 @@ def held(**changes: Any) -> KeyStatus:
 
 async def test_a_key_is_exchanged_when_two_others_agree_and_its_state_is_shown(engine):
     engine.desk.records.keys = lambda: (
-        held(turn=engine.core.state.keys.turns.get("hl_agent")),
+        held(turn=engine.desk.core.state.keys.turns.get("hl_agent")),
         held(account="PAPER:main", name="hl_public", kind="service"),
     )
     assert "it needs admin" in await ask(engine, "/keys rotate hl_agent", "rosa")
@@ -311,7 +311,7 @@ async def test_a_key_is_exchanged_when_two_others_agree_and_its_state_is_shown(e
     assert "keys rotate: waits for approval" in said
     assert "this service does it): it may have leaked" in said
     await ask(engine, "/approve R1", "rosa")
-    assert engine.core.state.keys.turns == {}
+    assert engine.desk.core.state.keys.turns == {}
     assert "The exchange of hl_agent begins" in await ask(engine, "/approve R1", "ron")
     assert "exchange  asked" in " ".join((await ask(engine, "/keys status")).replace(" " * 4, "  ").split("   "))
 

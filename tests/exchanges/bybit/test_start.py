@@ -17,7 +17,7 @@ from exchanges.shared.setup import MAINNET, Terms, VenueAccount
 from exchanges.viaccxt.signing import PLACEHOLDER
 from exchanges.viaccxt.venue import CcxtVenue
 from tests.exchanges.bybit.desk import ACCOUNT, setup_at, signer_of, trading, venue_at
-from tests.exchanges.bybit.listing import BTC, DOGE, ETH, KEY, SECRET
+from tests.exchanges.bybit.listing import BTC, DOGE, ETH, KEY, SECRET, ApiKey
 from tests.exchanges.bybit.server import Server
 from tests.exchanges.desk import WallClock
 

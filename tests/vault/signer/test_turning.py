@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from domain.keys import KeyStage, Turn
-from tests.vault.conftest import BOUNDS
 from tests.exchanges.hyperliquid.exchange_room import AGENT_KEY
+from tests.vault.conftest import BOUNDS
 from tests.vault.signer.test_rotation import Killed, bench
 from vault.closed import records_of
 from vault.signer.turning import Turning
