@@ -18,6 +18,7 @@ import typer
 from msgspec import convert
 
 from bot import cli as bot_cli
+from bot import token_cli
 from bot.start import cli as start_cli
 from domain.errors import ConfigError, MoonDevError
 from domain.keys import SignerNews, SignerSaw
@@ -36,6 +37,7 @@ from vault.signer import rotate as rotate_cli
 from wiring import (
     PROGRAM,
     VERSION,
+    KeyRoom,
     ask_venues,
     gateway_beside,
     keys_once_unsealed,
@@ -98,6 +100,7 @@ class Service:
         vault.tell(redactor.add)
         self.fleet = fleet
         self.runtime = Runtime(config, data, vault, broken, listed.instruments)
+        self.key_room = KeyRoom(self.runtime, keys, self._keys_changed)
         desk = self.runtime.desk
         self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
         self.chat.room.store.mask = redactor.mask
@@ -195,6 +198,7 @@ class Service:
                 typer.echo(f"The file differs from the settings in force, which stay: {line}", err=True)
                 typer.echo("  to ask for the file's: ./moondev apply-settings FILE", err=True)
             around.append(asyncio.create_task(self.keys.keep(self._hear_signer, self._keys_changed), name="signer"))
+            around.append(asyncio.create_task(self.key_room.run(), name="keys"))
             if dashboard is not None and self.doors is not None:
                 around.append(asyncio.create_task(dashboard.run(), name="gateway"))
                 around.append(asyncio.create_task(self.doors.run(), name="access"))
@@ -231,6 +235,7 @@ class Service:
         """The gateway's server, bound to its address; or what runs beside the engine when it is another process."""
         from bot.remote import RemoteRoom
         from bot.rules import verb_rules
+        from engine.config.parts import gateway_fields
         from gateway.access.doors import AccessSetup, Doors
         from gateway.app import create_app
         from gateway.desk_source import DeskSource
@@ -238,14 +243,16 @@ class Service:
         from gateway.server import GatewayServer
 
         runtime, section = self.runtime, self.config.gateway
-        doors = self.doors = Doors(AccessSetup(), runtime.data, self.keys.secrets, runtime.desk)
+        setup = convert(gateway_fields(self.config), AccessSetup)
+        doors = self.doors = Doors(setup, runtime.data, self.keys.secrets, runtime.desk)
         self.chat.room.access, runtime.lock_down.on_begin = doors.accounts, doors.access.lock_down
         open_source = partial(DeskSource, runtime.desk, RemoteRoom(self.chat.room), runtime.problems)
         if section.process == "own" or (section.process == "auto" and self.config.environment == "live"):
             doors.listens(section.host, section.port)
             return gateway_beside(runtime, open_source, doors.leads_to)
         look = GatewayConfig(environment=runtime.settings.environment, version=VERSION)
-        server = GatewayServer(create_app(look, doors.front(verb_rules()), open_source()), section.host, section.port)
+        page = create_app(look, doors.front(verb_rules()), open_source())
+        server = GatewayServer(page, section.host, section.port, setup.outside)
         doors.listens(section.host, server.port)
         return server
 
@@ -287,6 +294,9 @@ def run(
     venue: Annotated[
         list[str] | None, typer.Option(help="NAME-local: trade at a local venue; may be repeated.")
     ] = None,
+    behind_proxy: Annotated[
+        list[str] | None, typer.Option(help="Where a proxy is that takes the TLS off, as 10.0.0.0/8; may be repeated.")
+    ] = None,
 ) -> None:
     """Start the service: paper trading, or the venues of the settings; dashboard, console and chat."""
     from engine.catalogue import catalogue, start_settings
@@ -311,7 +321,7 @@ def run(
             typer.echo(f"A strategy file cannot be used, everything else starts: {problem}", err=True)
         loaded = start_settings(config, "", found, has_run=(folder / "journal").is_dir())
         remember(folder, config)
-        code = asyncio.run(_serve(with_options(loaded, port, market), folder, found.broken))
+        code = asyncio.run(_serve(with_options(loaded, port, market, behind_proxy or ()), folder, found.broken))
     finally:
         local.stop()
     raise typer.Exit(code)
@@ -357,6 +367,7 @@ def wanted_settings(config: Path, data: Path) -> tuple[ApplySettings, list[str]]
 
 
 bot_cli.register(app, DEFAULT_DATA, engine_cli.environment_in, halts, wanted_settings)
+token_cli.register(app, DEFAULT_DATA)
 vault_app = vault_cli.register(app, DEFAULT_DATA, engine_cli.vault_fields)
 rotate_cli.register(vault_app, DEFAULT_DATA, lambda data: signer_part(load_remembered(data)), open_exchange)
 gateway_cli.register(app, DEFAULT_DATA, bot_cli.new_link)

@@ -7,24 +7,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from bot.call import Call, Effect, Verb
 from bot.message import Message, Pairs, Table, Text, refusal, utc_text
-from bot.outcome import outcome
+from bot.outcome import outcome, submit_with_code
 from bot.parse import Argument, UsageError, suggest
 from bot.rows import person_ids
 from bot.times import span_of
 from bot.votes import code_in, is_private, without_code
 from domain.access import AccessDesk, AccessLost, AccessRefused, NewToken, Scope, TokenView
-from domain.commands import Door, StepUp
+from domain.commands import Actor, Door, StepUp
 from domain.settings import RoleName
+from domain.verdict import Reason
 
 if TYPE_CHECKING:
+    from bot.room import ControlRoom
     from engine.desk import Desk
 
 CHATS: Final = (Door.TELEGRAM, Door.DISCORD, Door.TERMINAL)
 OFF: Final = "The dashboard and the API are switched off (gateway.enabled)."
 ALONE: Final = "It is shown to you alone. Write to the bot alone: "
-CREATE: Final = "/tokens create NAME SCOPES LIFE [CODE] [from NETWORKS] [for PERSON]"
+CREATE: Final = "/tokens create LABEL SCOPES LIFE [CODE] [from NETWORKS] [for PERSON]"
 AGENT_LENGTH: Final = 60
 
 
@@ -149,13 +153,32 @@ async def end_sessions(call: Call) -> Message:
 
 
 async def step_up(call: Call) -> Message:
-    """Prove with a one-time code who is at the keyboard; the gateway asks it for a browser's session."""
-    code = code_in(call.arguments["code"].split())
-    command = StepUp(purpose=f"at {call.actor.door.value}")
-    done = await call.desk.submit(
-        command, call.actor, request_id=call.request_id, sent_ts_ns=call.sent_ts_ns, code=code
-    )
-    return outcome(call.verb, done)
+    """Prove with a one-time code who is at the keyboard: for some minutes a browser's session does what takes one."""
+    desk, code = _desk(call), code_in(call.arguments["code"].split())
+    try:
+        await desk.before_code(call.actor)
+        done = await call.desk.submit(
+            StepUp(purpose=f"at {call.actor.door.value}"),
+            call.actor,
+            request_id=call.request_id,
+            sent_ts_ns=call.sent_ts_ns,
+            code=code,
+        )
+        is_left = await desk.after_code(call.actor, is_right=done.ok)
+    except (AccessRefused, AccessLost) as problem:
+        return refusal("stepup: refused", _sentence(problem))
+    reply = outcome(call.verb, done)
+    ended = Text("Too many wrong codes: this session has ended, log in again.")
+    return reply if is_left else structs.replace(reply, blocks=(*reply.blocks, ended))
+
+
+async def unproved(room: ControlRoom, actor: Actor, verb: Verb) -> Message | None:
+    """What refuses an admin's verb in a browser, where votes need codes and its session has given none lately."""
+    if actor.door is not Door.DASHBOARD or verb.role < RoleName.ADMIN or verb.effect is Effect.READS:
+        return None
+    if not room.desk.codes_needed or room.access is None or await room.access.has_proved(actor):
+        return None
+    return refusal(f"{verb.name}: refused", f"First say that it is you: /stepup CODE [{Reason.CODE_NEEDED.value}].")
 
 
 async def _proved(call: Call, code: str, purpose: str) -> Message | None:
@@ -163,13 +186,7 @@ async def _proved(call: Call, code: str, purpose: str) -> Message | None:
     codes = call.desk.codes
     if not (code or call.desk.codes_needed or (codes is not None and codes.enrolled(call.person.id))):
         return None
-    done = await call.desk.submit(
-        StepUp(purpose=purpose),
-        call.actor,
-        request_id=f"{call.request_id}:code",
-        sent_ts_ns=call.sent_ts_ns,
-        code=code,
-    )
+    done = await submit_with_code(call, StepUp(purpose=purpose), code, f"{call.request_id}:code")
     return None if done.ok else outcome(call.verb, done)
 
 
@@ -188,7 +205,7 @@ def _wanted(call: Call) -> tuple[str, NewToken]:
     if wrong:
         raise UsageError(f"{wrong[0]!r} is no scope: {suggest(wrong[0], [scope.value for scope in Scope])}")
     wanted = NewToken(
-        name=call.arguments["name"],
+        name=call.arguments["label"],
         person=given["for"],
         scopes=tuple(scope for scope in Scope if scope in said),
         life_ns=span_of(call.arguments["life"]),
@@ -248,7 +265,7 @@ VERBS: Final = (
         help="Make a token for a program; shown once, in private",
         handler=create,
         arguments=(
-            Argument(name="name", help="what uses it, one word"),
+            Argument(name="label", help="what uses it, one word"),
             Argument(name="scopes", help="read, trade, risk, admin; several with commas", complete=_scopes),
             Argument(name="life", help="how long it lives: 12h, 30d, 52w"),
             Argument(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from bot.call import Call, Effect, Verb
 from bot.message import Message, Text, clock_text, refusal
 from bot.outbox import Outbox
-from bot.outcome import outcome, submit
+from bot.outcome import outcome, submit, submit_with_code
 from bot.parse import Argument, UsageError, suggest
 from bot.votes import PRIVATELY, code_in, is_private
 from domain import commands
@@ -107,7 +107,7 @@ async def _confirm(call: Call) -> Message:
         value=account,
         reason=f"{found.name} sent a link code from there; confirmed at {call.actor.door.value}",
     )
-    done = await call.desk.submit(change, call.actor, request_id=call.request_id, sent_ts_ns=call.sent_ts_ns, code=code)
+    done = await submit_with_code(call, change, code)
     if done.ok or done.reason not in {Reason.CODE_NEEDED, Reason.CODE_WRONG, Reason.CODE_USED}:
         call.desk.links.end(call.person.id)
     return outcome(call.verb, done)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
 from bot.message import Message, Text
+from domain.access import AccessLost
 from domain.commands import Command
 from domain.facts import CommandDone, Severity
 from domain.verdict import Reason
@@ -20,6 +22,17 @@ async def submit(call: Call, command: Command) -> Message:
     """Send a command in the caller's name and put the outcome into words."""
     done = await call.desk.submit(command, call.actor, request_id=call.request_id, sent_ts_ns=call.sent_ts_ns)
     return outcome(call.verb, done)
+
+
+async def submit_with_code(call: Call, command: Command, code: str, request_id: str = "") -> CommandDone:
+    """Send a command that a one-time code proves. A wrong one, in a browser, counts against its session too."""
+    done = await call.desk.submit(
+        command, call.actor, request_id=request_id or call.request_id, sent_ts_ns=call.sent_ts_ns, code=code
+    )
+    if done.reason is Reason.CODE_WRONG and call.room.access is not None:
+        with contextlib.suppress(AccessLost):
+            await call.room.access.after_code(call.actor, is_right=False)
+    return done
 
 
 def worded(done: CommandDone) -> str:

@@ -187,7 +187,7 @@ GROUP_HELP: Final = {
     "limits": "Limits: show, set",
     "schedule": "Summaries by themselves: list, set, off",
     "users": "Persons: list, role, link, unlink",
-    "keys": "Keys: status",
+    "keys": "Keys: status, rotate",
     "tokens": "Tokens of programs: list, create, revoke, resume",
     "sessions": "Browsers that are logged in: list, end",
     "overrides": "Limits that are loosened for a while: list, end",
@@ -293,6 +293,8 @@ async def _run(
         return help_.not_allowed(person, verb.name, verb.role)
     if actor.door is Door.API and verb.by_person:
         return refusal(f"{verb.name}: refused", f"{Reason.NEEDS_PERSON.words} ({Reason.NEEDS_PERSON.value}).")
+    if (unproved := await access.unproved(room, actor, verb)) is not None:
+        return unproved
     try:
         arguments = bound()
         age_ns = time.time_ns() - sent_ts_ns if sent_ts_ns else 0

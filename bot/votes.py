@@ -11,7 +11,7 @@ from msgspec import structs
 from bot.amounts import TIMES, decimal_of
 from bot.call import Call, Effect, Verb
 from bot.message import Block, Message, Pairs, Text, age_text, clock_text, number, refusal, utc_text
-from bot.outcome import outcome, submit
+from bot.outcome import outcome, submit, submit_with_code
 from bot.parse import NUMBER, Argument, UsageError, instrument_of, suggest, symbols, venues
 from bot.rows import REQUEST, acts, lowers, reads
 from bot.times import span_of
@@ -59,9 +59,8 @@ async def approve(call: Call) -> Message:
     if code and not is_private(call):
         return refusal("approve: refused", f"{PRIVATELY}/approve {call.arguments['id']} CODE.")
     ballot = commands.Approve(request=_request(call), digest=digest)
-    desk = call.desk
-    done = await desk.submit(ballot, call.actor, request_id=call.request_id, sent_ts_ns=call.sent_ts_ns, code=code)
-    told, view = outcome(call.verb, done), desk.request(ballot.request)
+    done = await submit_with_code(call, ballot, code)
+    told, view = outcome(call.verb, done), call.desk.request(ballot.request)
     if view is None or view.digest[:SHOWN_DIGEST] in done.text:
         return told
     counted = Text(f"Votes {len(view.votes)} of {view.votes_needed}, digest {view.digest[:SHOWN_DIGEST]}.")
@@ -199,8 +198,7 @@ async def break_glass(call: Call) -> Message:
         return refusal("breakglass: refused", f"{PRIVATELY}/breakglass {call.arguments['action']} CODE REASON.")
     reason = " ".join(without_code(words))
     command = commands.BreakGlass(action=call.arguments["action"].lower(), reason=reason)
-    desk = call.desk
-    done = await desk.submit(command, call.actor, request_id=call.request_id, sent_ts_ns=call.sent_ts_ns, code=code)
+    done = await submit_with_code(call, command, code)
     return outcome(call.verb, done)
 
 

@@ -52,6 +52,8 @@ class VerbRule(Struct, frozen=True, kw_only=True):
     """Never by a token: votes, one-time codes, links and tokens."""
     stops: bool = False
     """It stops trading: never limited."""
+    aliases: tuple[str, ...] = ()
+    """Other names that people type."""
 
 
 class AccessRefused(MoonDevError):
@@ -126,6 +128,18 @@ class AccessDesk(Protocol):
 
     async def resume_token(self, token: str, by: Actor) -> TokenView:
         """Let a token that a lock-down suspended be used again."""
+        ...
+
+    async def before_code(self, by: Actor) -> None:
+        """A browser's session is about to give a one-time code. Raises `AccessRefused` while it has to wait."""
+        ...
+
+    async def after_code(self, by: Actor, *, is_right: bool) -> bool:
+        """It gave one; False when its session has ended: too many were wrong."""
+        ...
+
+    async def has_proved(self, by: Actor) -> bool:
+        """Whether the session that asks gave a one-time code lately."""
         ...
 
     async def sessions(self, person: str = "") -> Sequence[SessionView]:

@@ -1,4 +1,4 @@
-"""Where the dashboard may listen: only where nobody else's machine reaches it. Settings and gateway ask the same."""
+"""Where the dashboard may listen without TLS: where nobody else's machine reaches it. Settings and gateway ask this."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from contextlib import suppress
 
 NOT_LOOPBACK = (
     "it would offer trading to the network without TLS. "
-    "Use 127.0.0.1, and reach it from elsewhere through an SSH tunnel to the same port."
+    "Use 127.0.0.1, and reach it from elsewhere through an SSH tunnel to the same port; or set gateway.tls, or "
+    "gateway.behind_proxy (docs/access.md)."
 )
 
 

@@ -282,7 +282,7 @@ def _settings(path: Path | None, environment: str, data: Path) -> tuple[Config |
 def _needed(config: Config) -> list[str]:
     """Names of the secrets without which something that is switched on does not work."""
     needed = channel_secrets(config)
-    needed += [config.storage.password_secret] if config.storage.password_secret else []
+    needed += [name for name in (config.storage.password_secret, config.gateway.database) if name]
     accounts = [account for venue in config.venues for account in venue.accounts]
     return [*needed, *(name for account in accounts for name in (account.api_key, account.key) if name is not None)]
 

@@ -7,6 +7,7 @@ trading.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -67,7 +68,8 @@ def look(folder: Path, seq: int) -> EntryView:
                     return EntryView(seq=seq, problem=f"event {seq} is market data, or there is none")
                 event = named(decode_event(body[_PAYLOAD]))
                 tag = body[-fmt.TAG_BYTES :].hex()
-                return EntryView(seq=seq, ts_ns=ts_ns, event=event, hash=tag, segment=segment.name)
+                text = json.dumps(event, indent=2, ensure_ascii=False)
+                return EntryView(seq=seq, ts_ns=ts_ns, event=event, text=text, hash=tag, segment=segment.name)
     except Broken as error:
         return EntryView(seq=seq, problem=f"the journal is broken: {error.place}")
     except (JournalError, OSError, msgspec.DecodeError) as error:

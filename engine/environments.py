@@ -22,7 +22,7 @@ NAMES = {
 }
 VERBS = {
     "run", "halt", "flatten", "console", "login", "watchdog", "replay", "doctor", "rebuild", "archive", "incident",
-    "apply-settings", "init", "vault",
+    "apply-settings", "init", "vault", "signer",
 }  # fmt: skip
 """Verbs that work on one data folder."""
 STARTS = "run"

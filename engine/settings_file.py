@@ -193,13 +193,36 @@ def wanted(path: Path, data: Path, read: Callable[[Config], Listing]) -> tuple[A
     return command, diff(running_settings(data), settings)
 
 
-def with_options(config: Config, port: int | None, market: str | None) -> Config:
-    """The settings with the dashboard's port and the price source that a command line names."""
+def with_options(config: Config, port: int | None, market: str | None, behind_proxy: Sequence[str] = ()) -> Config:
+    """The settings with the dashboard's port, the price source and the proxies that a command line names.
+
+    Raises `ConfigError` for proxies that cannot be, or that a gateway in a process of its own would not hear of.
+    """
+    if behind_proxy:
+        config = _with_proxies(config, behind_proxy)
     if port is not None:
         config = config.model_copy(update={"gateway": config.gateway.model_copy(update={"port": port})})
     if market is not None:
         config = config.model_copy(update={"data_feed": config.data_feed.model_copy(update={"source": market})})
     return config
+
+
+def _with_proxies(config: Config, networks: Sequence[str]) -> Config:
+    from pydantic import ValidationError
+
+    from engine.config.checks import exposed
+    from engine.config.doors import GatewaySection
+
+    if config.gateway.process == "own" or (config.gateway.process == "auto" and config.environment == "live"):
+        raise ConfigError("the gateway is a process of its own and reads the settings: name proxies in behind_proxy")
+    try:
+        said = {**config.gateway.model_dump(by_alias=True, exclude_unset=True), "behind_proxy": list(networks)}
+        changed = config.model_copy(update={"gateway": GatewaySection.model_validate(said)})
+    except ValidationError as error:
+        raise ConfigError(f"--behind-proxy: {'; '.join(one['msg'] for one in error.errors())}") from None
+    for path, problem in exposed(changed):
+        raise ConfigError(f"{'.'.join(map(str, path))} {problem}")
+    return changed
 
 
 def backtest_words(data: Path) -> tuple[str, ...]:

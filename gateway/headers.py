@@ -6,6 +6,7 @@ other host.
 
 from __future__ import annotations
 
+import traceback
 from typing import Final
 
 import structlog
@@ -32,6 +33,7 @@ FIXED: Final = {
     "referrer-policy": "same-origin",
     "x-permitted-cross-domain-policies": "none",
 }
+MOST_FRAMES: Final = 12
 HSTS: Final = "max-age=31536000"
 """A year. Without includeSubDomains: the names beside ours are not ours."""
 log = structlog.get_logger("gateway")
@@ -56,7 +58,9 @@ class SecurityHeaders:
         except Exception as error:  # whatever it was, the answer says nothing of the inside
             if scope["type"] != "http" or sender.has_started:
                 raise
-            log.exception("a route failed", path=route_of(scope), error=type(error).__name__)
+            # a traceback that is rendered may show locals, and among them the request's headers
+            where = "".join(traceback.format_tb(error.__traceback__)[-MOST_FRAMES:])
+            log.error("a route failed", path=route_of(scope), error=type(error).__name__, where=where)  # noqa: TRY400
             answer = refuse(500, "failed", "It failed inside and may or may not have been carried out: see /status")
             await answer(scope, receive, sender)
 

@@ -21,17 +21,20 @@ from typing import Final
 import msgspec
 import structlog
 
+from domain.errors import MoonDevError
 from gateway.pipe import Pipe, text_frame
 from gateway.ring import Ring
 from gateway.source import Frame, Source, SourceLost
 
 MOST_CLIENTS: Final = 2_000
+MOST_OF_ONE: Final = 100
+"""Of one session or token: nobody takes the places of all others."""
 HIGH_WATER_BYTES: Final = 128 * 1024
 """A client is given no more while so much waits for it in this process."""
 CHUNK_BYTES: Final = 128 * 1024
 SLOW_S: Final = 10.0
 LINGER_S: Final = 60.0
-CHECK_S: Final = 2.0
+CHECK_S: Final = 1.0
 """How often sessions are looked at."""
 TICK_S: Final = 0.5
 RETRY_S: Final = 0.5
@@ -111,7 +114,8 @@ class Hub:
 
     def join(self, client: Client, stream: str = "", n: int = 0) -> bool:
         """Take a client in, to go on after a frame that it has, or with a snapshot. False when there are too many."""
-        if len(self._clients) >= MOST_CLIENTS:
+        of_one = sum(other.key == client.key for other in self._clients)
+        if len(self._clients) >= MOST_CLIENTS or of_one >= MOST_OF_ONE:
             return False
         if stream and stream == self._stream and self._ring.has(n):
             client.stream, client.n = stream, n
@@ -322,8 +326,11 @@ class Hub:
         for client in self._clients:
             by_key.setdefault(client.key, []).append(client)
         for clients in by_key.values():
-            if not await clients[0].alive():
-                end(clients, SESSION_ENDED)
+            try:
+                if not await clients[0].alive():
+                    end(clients, SESSION_ENDED)
+            except MoonDevError as error:  # whether they stand cannot be known now
+                log.warning("a session of the live feed cannot be looked at", error=str(error))
 
 
 def end(clients: Collection[Client], code: int) -> None:

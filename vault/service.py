@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from vault.crypto import BOUNDS, Bounds
 from vault.errors import VaultError, VaultReplaced
 from vault.format import Kind
 from vault.secrets import SHORTEST, FileSecrets
+from vault.signer.client import SignerClient, SignerGone
 from vault.store import Vault
 from vault.unlock import open_vault
 
@@ -75,7 +77,8 @@ class VaultSecrets:
 class FolderSecrets:
     """The `Secrets` port of a data folder. A vault is opened when a secret is first asked for, and is the only source.
 
-    `fields` is asked for the vault's settings when one is opened. Raises `VaultError` when it stays sealed.
+    A signer that has it open already is asked instead, where it is enough to read. `fields` is asked for the vault's
+    settings when one is opened. Raises `VaultError` when it stays sealed.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class FolderSecrets:
         self._data, self._fields, self._register = data, fields, register
         self._interactive, self._bounds = interactive, bounds
         self._sealed: VaultSecrets | None = None
+        self._signer: SignerClient | None = None
 
     @property
     def place(self) -> str:
@@ -96,15 +100,15 @@ class FolderSecrets:
 
     def get(self, name: str) -> str:
         """The secret. Raises `ConfigError` naming the secret and where to put it, never its value."""
-        return self._source().get(name)
+        return self._read().get(name)
 
     def has(self, name: str) -> bool:
         """True when the secret exists."""
-        return self._source().has(name)
+        return self._read().has(name)
 
     def names(self) -> list[str]:
         """Names of all secrets, sorted."""
-        return self._source().names()
+        return self._read().names()
 
     def keep(self, name: str, value: str) -> None:
         """Write a secret down, in the place of an earlier one of that name."""
@@ -113,6 +117,16 @@ class FolderSecrets:
     @property
     def _has_vault(self) -> bool:
         return self._path.is_symlink() or self._path.exists()
+
+    def _read(self) -> VaultSecrets | FileSecrets | SignerClient:
+        """A signer that has the vault open answers without anybody typing."""
+        if self._sealed is None and self._signer is None and self._has_vault:
+            signer = SignerClient(self._data)
+            signer.register = self._register
+            with contextlib.suppress(SignerGone):
+                signer.connect()
+                self._signer = signer
+        return self._signer or self._source()
 
     def _source(self) -> VaultSecrets | FileSecrets:
         if self._sealed is None:

@@ -238,11 +238,17 @@ def breakers(config: Config) -> Iterator[Finding]:
         yield ("breakers", *path), problem
 
 
-def loopback(config: Config) -> Iterator[Finding]:
-    """The dashboard is offered to this machine only."""
-    host = config.gateway.host
-    if not is_loopback(host):
-        yield ("gateway", "host"), f"{found(host)}: {NOT_LOOPBACK}"
+def exposed(config: Config) -> Iterator[Finding]:
+    """The dashboard is offered to this machine only, or with TLS and under a name."""
+    section = config.gateway
+    if not is_loopback(section.host) and section.tls is None and not section.behind_proxy:
+        yield ("gateway", "host"), f"{found(section.host)}: {NOT_LOOPBACK}"
+    if not section.hosts and (not is_loopback(section.host) or section.behind_proxy):
+        yield ("gateway", "hosts"), "is empty: say under which name people open it, such as trade.example.com"
+    if section.tls is not None and section.behind_proxy:
+        yield ("gateway", "behind_proxy"), "and tls exclude each other: either the proxy takes the TLS off, or nobody"
+    if any(network.endswith("/0") for network in section.behind_proxy):
+        yield ("gateway", "behind_proxy"), "is everybody: what anybody says of who they are would be believed"
 
 
 Check = Callable[[Config], Iterable[Finding]]
@@ -260,7 +266,7 @@ CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"persons", "approvals"}), quorum),
     (frozenset({"storage", "data_feed"}), doors),
     (frozenset({"breakers"}), breakers),
-    (frozenset({"gateway"}), loopback),
+    (frozenset({"gateway"}), exposed),
     (frozenset({"telegram", "discord", "email", "sms", "hooks", "apprise", "heartbeat"}), channels),
     (frozenset({"persons", "contacts"}), contacts),
     (frozenset({"persons", "alerts"}), on_call),

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Literal
 
 from pydantic import Field
 
-from engine.config.fields import ChatPlace, MailAddress, Name, PhoneNumber, Port, PositiveDurationNs, Text, UserId
+from engine.config.fields import (
+    ChatPlace,
+    HostName,
+    MailAddress,
+    Name,
+    NetworkRange,
+    PhoneNumber,
+    Port,
+    Positive,
+    PositiveDurationNs,
+    Text,
+    UserId,
+)
 from engine.config.section import Section
 
 SECOND_NS = 10**9
@@ -141,6 +154,24 @@ class HeartbeatSection(Section):
     every_ns: PositiveDurationNs = Field(default=MINUTE_NS, alias="every")
 
 
+class TlsSection(Section):
+    """Files of the gateway's certificate (the whole chain) and its key, which nobody else may read. Read at start."""
+
+    certificate: Text
+    key: Text
+
+
+class GatewayLimitsSection(Section):
+    """Requests per second of one caller, by class; for five seconds it may be as many at once. Halts have no limit."""
+
+    read: Positive = Decimal(50)
+    heavy: Positive = Decimal(4)
+    write: Positive = Decimal(10)
+    login: Positive = Decimal(1)
+    socket: Positive = Decimal(10)
+    open: Positive = Decimal(100)
+
+
 class GatewaySection(Section):
     """The dashboard's and the API's address; port 0 = any free one.
 
@@ -152,3 +183,16 @@ class GatewaySection(Section):
     host: Text = "127.0.0.1"
     port: Port = 8420
     process: Literal["auto", "own", "engine"] = "auto"
+    hosts: list[HostName] = []
+    """Names, besides 127.0.0.1 and localhost, under which people open it; links lead to the first."""
+    tls: TlsSection | None = None
+    behind_proxy: list[NetworkRange] = []
+    """Where the proxies are that take the TLS off; what they say of their clients is believed, and of nobody else."""
+    database: Name | None = None
+    """The secret with a PostgreSQL's address for links, sessions and tokens; not set: a file in the data folder."""
+    session_ns: PositiveDurationNs = Field(default=12 * HOUR_NS, alias="session")
+    """A browser logs in anew after this time."""
+    idle_ns: PositiveDurationNs = Field(default=2 * HOUR_NS, alias="idle")
+    """And after this time without use; an open page with the live feed is in use."""
+    longest_token_ns: PositiveDurationNs = Field(default=366 * 24 * HOUR_NS, alias="longest_token")
+    limits: GatewayLimitsSection = GatewayLimitsSection()

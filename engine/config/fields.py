@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from ipaddress import ip_network
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
@@ -22,12 +23,28 @@ _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)\s*(ms|s|m|h|d)")
 _UNIT_NS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86_400 * 10**9}
 _MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 _PHONE = re.compile(r"\+[1-9][0-9]{5,14}")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9-]{0,62})(\.[a-z0-9]([a-z0-9-]{0,62}))*|\[[0-9a-f:]+\]")
 _LONGEST_NS = 3660 * _UNIT_NS["d"]
 
 
 def expected(what: str) -> PydanticCustomError:
     """The error of a value that is not what it should be; `what` completes "expected ..."."""
     return PydanticCustomError("expected", "{what}", {"what": what})
+
+
+def network_range(value: str) -> str:
+    """Addresses as CIDR, in their plain form."""
+    try:
+        return str(ip_network(value))
+    except ValueError:
+        raise expected("a network such as 10.0.0.0/8 or 203.0.113.7") from None
+
+
+def host_name(value: str) -> str:
+    """A name as browsers send it, without scheme and port."""
+    if _HOST.fullmatch(value.lower()) is None:
+        raise expected("a name such as trade.example.com, without https:// and port")
+    return value.lower()
 
 
 def exact_number(value: Any, what: str = "a number such as 0.25 or 10000") -> Decimal:  # noqa: ANN401 - from a file
@@ -138,6 +155,9 @@ ChatPlace = ChatId | TopicOfChat
 """A chat, or one topic of it: `-1001234567890` or `"-1001234567890:55"`; topic 1 is General."""
 UserId = Annotated[int, Field(ge=0, lt=2**63)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+NetworkRange = Annotated[str, AfterValidator(network_range)]
+"""Addresses as CIDR: 10.0.0.0/8, 203.0.113.7."""
+HostName = Annotated[str, AfterValidator(host_name)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$")]
 Text = Annotated[str, StringConstraints(max_length=500), AfterValidator(printable)]
 MailAddress = Annotated[str, AfterValidator(mail_address)]

@@ -125,10 +125,32 @@ def secret_kinds(config: Config) -> dict[str, str]:
     """Which kind of record (`vault.format.Kind`) each secret is that the settings name."""
     accounts = [account for venue in config.venues for account in venue.accounts]
     people = [f"totp_{person.id}" for person in config.persons]
-    names = [*channel_secrets(config), config.storage.password_secret, *(one.api_key for one in accounts), *people]
+    names = [
+        *channel_secrets(config),
+        config.storage.password_secret,
+        config.gateway.database,
+        *(one.api_key for one in accounts),
+        *people,
+    ]
     doors = [config.telegram.token_secret, config.discord.token_secret, config.email.password_secret]
     kinds = {name: "service" for name in [*doors, config.sms.token_secret, *names] if name}
     return kinds | {account.key: "exchange" for account in accounts if account.key}
+
+
+def gateway_fields(config: Config) -> dict[str, Any]:
+    """Fields of `gateway.access.doors.AccessSetup`."""
+    section = config.gateway
+    return {
+        "database": section.database or "",
+        "hosts": section.hosts,
+        "behind_proxy": section.behind_proxy,
+        "certificate": section.tls.certificate if section.tls is not None else "",
+        "key": section.tls.key if section.tls is not None else "",
+        "session_ns": section.session_ns,
+        "idle_ns": section.idle_ns,
+        "token_ns": section.longest_token_ns,
+        "per_second": {name: float(value) for name, value in section.limits.model_dump().items()},
+    }
 
 
 def channel_secrets(config: Config) -> list[str]:

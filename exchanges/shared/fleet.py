@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from msgspec import Struct, convert
 from msgspec.structs import replace
 
-from domain.errors import ConfigError, MoonDevError
+from domain.errors import ConfigError, MoonDevError, VenueError
 from domain.instrument import AccountId, Instrument
-from domain.ports import Clock, MarketFeed, Secrets, Signer, Venue
+from domain.ports import Clock, MarketFeed, Secrets, Signer, SignRequest, Venue
 from domain.views import KeyView, VenuesFound
 from exchanges.shared.setup import RealVenue, VenueModule, VenueSetup, venue_module
 
@@ -213,18 +213,41 @@ class VaultKeys(Secrets, Protocol):
 def open_signers(fields: Sequence[Mapping[str, Any]], keys: VaultKeys) -> dict[str, Signer]:
     """The signers of the vault's keys, by venue: for the process that holds the vault open, and no other.
 
-    A key that is to take another's place signs too. Raises `ConfigError` for one that is not there, or is none.
+    A key that is to take another's place signs too. What is wrong with the keys of one venue is that one's affair: its
+    signer says so, and the others sign.
     """
-    found = {}
+    found: dict[str, Signer] = {}
     for setup in setups_of(fields):
-        if not setup.accounts:
-            continue
-        later = [replace(a, key=a.key + NEXT) for a in setup.accounts if keys.has(a.key + NEXT)]
-        module = venue_module(setup.venue)
-        signer = module.open_signer(replace(setup, accounts=(*setup.accounts, *later)), keys, from_vault=True)
-        with_owners = getattr(module, "with_owners", None)
-        found[setup.venue] = signer if with_owners is None else with_owners(setup, signer, keys.owners(), keys.burned)
+        if setup.accounts:
+            try:
+                found[setup.venue] = _signer_of(setup, keys)
+            except ConfigError as error:
+                log.error("%s: %s", setup.venue, error)  # noqa: TRY400
+                found[setup.venue] = Unopened(str(error))
     return found
+
+
+class Unopened:
+    """Stands where a venue's signer would be, and says why there is none."""
+
+    def __init__(self, problem: str) -> None:
+        self._problem = problem
+
+    async def sign(self, _requests: Sequence[SignRequest]) -> list[bytes]:
+        """Never. Raises `VenueError`."""
+        raise VenueError(self._problem)
+
+
+def _signer_of(setup: VenueSetup, keys: VaultKeys) -> Signer:
+    """One venue's. Raises `ConfigError` for a key that is not there, or is none."""
+    later = [replace(a, key=a.key + NEXT) for a in setup.accounts if keys.has(a.key + NEXT)]
+    module = venue_module(setup.venue)
+    signer = module.open_signer(replace(setup, accounts=(*setup.accounts, *later)), keys, from_vault=True)
+    with_owners = getattr(module, "with_owners", None)
+    if with_owners is None:
+        return signer
+    both: Signer = with_owners(setup, signer, keys.owners(), keys.burned)
+    return both
 
 
 def make_key(venue: str) -> tuple[str, str]:

@@ -27,8 +27,6 @@ HOUR_NS: Final = 60 * MINUTE_NS
 DAY_NS: Final = 24 * HOUR_NS
 MOST_TICKETS: Final = 50
 """Of one session or token, that wait."""
-CODE_MISSES: Final = 3
-"""Wrong codes in a row end a session: who holds a stolen cookie shall not lock its person's votes by guessing."""
 
 
 class AccessRules(Struct, frozen=True, kw_only=True):
@@ -107,12 +105,13 @@ class Access(Stored):
         now_ns = self.now_ns()
         if (left_ns := lockout.wait_ns(connection, key, now_ns)) > 0:
             return MustWait(left_ns)
-        self._count(connection, key, AccessKind.LOGIN_FAILED, "a login link that is none, or is spent", ip=ip)
+        self.count(connection, key, AccessKind.LOGIN_FAILED, "a login link that is none, or is spent", ip=ip)
         return AccessRefused("This login link was already used or has expired. Ask for a new one.")
 
-    def _count(
+    def count(
         self, connection: Connection, key: str, kind: AccessKind, text: str, *, person: str = "", ip: str = ""
     ) -> None:
+        """Count a failure, note the first few, and each wait."""
         count, wait = lockout.fail(connection, key, self.now_ns())
         if count <= lockout.FREE:
             self.note(connection, kind, text, person=person, ip=ip)
@@ -127,21 +126,23 @@ class Access(Stored):
     async def _session(self, hashed: str) -> Identity | None:
         if (known := self.still(hashed)) is not None:
             return known
-        return self.believe(hashed, await self.read(lambda connection: self.session_in(connection, hashed)))
+        now_ns = self.now_ns()
+        found, is_due = await self.read(
+            lambda connection: (self.session_in(connection, hashed), sessions.needs_seen(connection, hashed, now_ns))
+        )
+        if found is not None and is_due:
+            await self.note_use(lambda connection: sessions.seen(connection, hashed, now_ns))
+        return self.believe(hashed, found)
 
     def session_in(self, connection: Connection, hashed: str) -> Identity | None:
         """The session with this hash."""
-        now_ns = self.now_ns()
-        found = sessions.find(
+        return sessions.find(
             connection,
             hashed,
-            now_ns=now_ns,
+            now_ns=self.now_ns(),
             idle_ns=self.rules.idle_ns,
             lock_down_ns=self.locked_ns(connection),
         )
-        if found is not None and sessions.needs_seen(connection, hashed, now_ns):
-            self.later(lambda other: sessions.seen(other, hashed, now_ns))
-        return found
 
     async def token(self, secret: str, ip: str) -> Identity | Denied:
         """The token that a program showed, if it may be used now and from this address."""
@@ -151,10 +152,13 @@ class Access(Stored):
         found = await self.read(lambda connection: self._token_in(connection, secret, ip))
         if isinstance(found, Denied):
             return await self.write(lambda connection: self._token_denied(connection, hashed, ip, found))
-        self.believe(hashed, found)
-        return found
+        known, is_due = found
+        if is_due:
+            await self.note_use(lambda connection: tokens.used(connection, known.key, ip, self.now_ns()))
+        self.believe(hashed, known)
+        return known
 
-    def _token_in(self, connection: Connection, secret: str, ip: str) -> Identity | Denied:
+    def _token_in(self, connection: Connection, secret: str, ip: str) -> tuple[Identity, bool] | Denied:
         row = tokens.by_hash(connection, digest(secret)) if is_token(secret) else None
         if row is None:
             return Denied(text="This token is not known here")
@@ -165,9 +169,7 @@ class Access(Stored):
             return Denied(text=f"The token {known.key} is {state}{ask}")
         if not is_within(ip, known.networks):
             return Denied(text=f"The token {known.key} may not be used from this address")
-        if not tokens.was_noted(row, ip, now_ns):
-            self.later(lambda other: tokens.used(other, row, ip, now_ns))
-        return known
+        return known, not tokens.was_noted(row, ip, now_ns)
 
     def _token_denied(self, connection: Connection, hashed: str, ip: str, denied: Denied) -> Denied:
         row = tokens.by_hash(connection, hashed)
@@ -176,7 +178,7 @@ class Access(Stored):
             return Denied(text=denied.text, wait_s=-(-left_ns // SECOND_NS))
         person, name = (row.person, row.name) if row is not None else ("", "")
         said = f"{denied.text} ({name})" if name else denied.text
-        self._count(connection, key, AccessKind.REFUSED, said, person=person, ip=ip)
+        self.count(connection, key, AccessKind.REFUSED, said, person=person, ip=ip)
         return denied
 
     async def alive(self, known: Identity) -> bool:
@@ -228,56 +230,6 @@ class Access(Stored):
             return self.session_in(connection, key) if kind is Kind.SESSION else self._by_id(connection, key)
 
         return await self.write(spend)
-
-    def has_proved(self, known: Identity) -> bool:
-        """Whether the session's person gave a one-time code lately."""
-        return bool(known.proved_ns) and 0 <= self.now_ns() - known.proved_ns < self.rules.step_up_ns
-
-    async def before_code(self, known: Identity, ip: str) -> None:
-        """Raises `MustWait` while no code of this person is looked at from this address."""
-        key = lockout.key_of("code", ip, known.person)
-        left_ns = await self.read(lambda connection: lockout.wait_ns(connection, key, self.now_ns()))
-        if left_ns > 0:
-            raise MustWait(left_ns)
-
-    async def after_code(self, known: Identity, ip: str, *, is_right: bool) -> bool:
-        """A session gave a code; False when it has ended: too many were wrong."""
-        key = lockout.key_of("code", ip, known.person)
-        here = lockout.key_of("code of a session", "", known.key)
-
-        def right(connection: Connection) -> bool:
-            sessions.proved(connection, known.key, self.now_ns())
-            for one in (key, here):
-                lockout.forgive(connection, one)
-            self.note(
-                connection,
-                AccessKind.STEPPED_UP,
-                "a code was given in a browser",
-                person=known.person,
-                by=known.person,
-                ip=ip,
-            )
-            return True
-
-        def wrong(connection: Connection) -> bool:
-            self._count(
-                connection, key, AccessKind.LOGIN_FAILED, "a wrong code in a browser", person=known.person, ip=ip
-            )
-            count, _ = lockout.fail(connection, here, self.now_ns())
-            if count >= CODE_MISSES:
-                sessions.end(connection, known.key)
-                self.note(
-                    connection,
-                    AccessKind.LOGGED_OUT,
-                    f"{count} wrong codes ended a session",
-                    person=known.person,
-                    ip=ip,
-                )
-            return count < CODE_MISSES
-
-        is_left = await self.write(right if is_right else wrong)
-        self.forget()
-        return is_left
 
 
 def is_within(ip: str, networks: tuple[str, ...]) -> bool:

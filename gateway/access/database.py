@@ -141,21 +141,17 @@ def open_file(folder: Path) -> Engine:
     """SQLite's database of a data folder, made with mode 0600 where there is none. Raises `ConfigError`."""
     file = folder / FILE
     _guard_file(file)
-    engine = _sqlite(file)
     try:
-        _migrate(engine)
+        return _migrated(_sqlite(file))
     except DatabaseError as error:
         if not any(word in str(error.orig) for word in DAMAGED):
             raise
-        engine.dispose()
         log.error("the access database is damaged and put aside: log in anew, make tokens anew", file=str(file))  # noqa: TRY400
         for suffix in ("-wal", "-shm"):
             file.with_name(file.name + suffix).unlink(missing_ok=True)
         file.replace(file.with_name(file.name + ".damaged"))
         _guard_file(file)
-        engine = _sqlite(file)
-        _migrate(engine)
-    return engine
+        return _migrated(_sqlite(file))
 
 
 def open_url(url: str) -> Engine:
@@ -175,7 +171,15 @@ def open_url(url: str) -> Engine:
         ) from None
     except ModuleNotFoundError as error:
         raise ConfigError(f"gateway.database needs the Python package {error.name}, which is not installed") from None
-    _migrate(engine)
+    return _migrated(engine)
+
+
+def _migrated(engine: Engine) -> Engine:
+    try:
+        _migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 

@@ -16,6 +16,7 @@ from domain.settings import MINUTE_NS, RoleName
 from domain.views import PersonView
 from gateway.access import sessions, tokens
 from gateway.access.access import DAY_NS, Access, who
+from gateway.access.proof import Proof
 from gateway.access.secret import digest, new_token
 
 MOST_TOKENS: Final = 50
@@ -31,6 +32,7 @@ class Accounts:
         self._access = access
         self._address = address
         self._persons = persons
+        self._proof = Proof(access)
 
     async def login_link(self, person: str, by: Actor) -> str:
         """The address of a login link. Raises `AccessRefused`, `AccessLost`."""
@@ -100,6 +102,18 @@ class Accounts:
                 tokens.by_id(connection, token), access.now_ns(), access.locked_ns(connection)
             )
         )
+
+    async def before_code(self, by: Actor) -> None:
+        """Raises `MustWait`."""
+        await self._proof.before(by)
+
+    async def after_code(self, by: Actor, *, is_right: bool) -> bool:
+        """A session gave a code; False when it has ended."""
+        return await self._proof.after(by, is_right=is_right)
+
+    async def has_proved(self, by: Actor) -> bool:
+        """Whether the session that asks gave a code lately."""
+        return await self._proof.has(by)
 
     async def sessions(self, person: str = "") -> list[SessionView]:
         """Browsers that are logged in now."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct
@@ -28,6 +27,7 @@ from gateway.access.scrape import scrape_token
 from gateway.access.table import Table
 from gateway.guard import Front, no_codes
 from gateway.limits import Limits, Rate
+from gateway.server import Outside
 
 OLD_SESSIONS: Final = "sessions.json"
 
@@ -39,11 +39,24 @@ class AccessSetup(Struct, frozen=True, kw_only=True):
     """The secret with a PostgreSQL address; "" = a file in the data folder."""
     hosts: tuple[str, ...] = ()
     behind_proxy: tuple[str, ...] = ()
-    is_tls: bool = False
+    certificate: str = ""
+    """File of the chain; "" = no TLS here."""
+    key: str = ""
+    """File of its key."""
     session_ns: int = AccessRules().session_ns
     idle_ns: int = AccessRules().idle_ns
     token_ns: int = AccessRules().token_ns
-    per_second: Mapping[Rate, float] = MappingProxyType({})
+    per_second: dict[Rate, float] = {}
+
+    @property
+    def outside(self) -> Outside:
+        """How it may be offered beyond this machine."""
+        return Outside(certificate=self.certificate, key=self.key, is_behind_proxy=bool(self.behind_proxy))
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the gateway itself speaks TLS."""
+        return bool(self.certificate)
 
 
 def open_access(setup: AccessSetup, data: Path, secrets: Secrets) -> Access:

@@ -7,6 +7,7 @@ when they next look.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -124,15 +125,10 @@ class Stored:
         """The time at which something is made: after the last lock-down, whatever the clock has done since."""
         return max(self.now_ns(), self.locked_ns(connection) + 1)
 
-    def later(self, work: Callable[[Connection], None]) -> None:
-        """Write down what may be lost, such as when something was last used."""
-        self._pool.submit(self._quietly, work)
-
-    def _quietly(self, work: Callable[[Connection], None]) -> None:
-        try:
-            self.now(work)
-        except AccessLost:
-            return
+    async def note_use(self, work: Callable[[Connection], None]) -> None:
+        """Write down when something was last used; a disk that is full keeps nobody out."""
+        with contextlib.suppress(AccessLost):
+            await self.write(work)
 
     def still(self, key: str) -> Identity | None:
         """What was found within the last second."""

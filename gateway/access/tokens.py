@@ -91,9 +91,10 @@ def revoke_all_but(connection: Connection, persons: list[str], now_ns: int) -> l
     return list(connection.execute(gone.values(revoked_ns=now_ns).returning(tokens)))
 
 
-def used(connection: Connection, row: Row[Any], ip: str, now_ns: int) -> None:
+def used(connection: Connection, token: str, ip: str, now_ns: int) -> None:
     """Write the use down."""
-    connection.execute(update(tokens).where(tokens.c.id == row.id).values(last_used_ns=now_ns, last_ip=ip))
+    number = int(token.removeprefix(ID))
+    connection.execute(update(tokens).where(tokens.c.id == number).values(last_used_ns=now_ns, last_ip=ip))
 
 
 def was_noted(row: Row[Any], ip: str, now_ns: int) -> bool:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Open(Protocol):
     """Makes what the gateway of a data folder consists of. Raises `ConfigError`."""
 
-    def __call__(self, data: Path, *, managed: bool) -> tuple[GatewayServer, LinkSource]:
-        """Its server, bound, and its link. `managed`: an engine has started it."""
+    def __call__(self, data: Path, port: int | None, *, managed: bool) -> tuple[GatewayServer, LinkSource]:
+        """Its server, bound, and its link. `port` None: as the settings say; `managed`: an engine has started it."""
         ...
 
 
@@ -29,6 +29,7 @@ def register(app: typer.Typer, default_data: Path, open_gateway: Open) -> None:
     @app.command()
     def gateway(
         data: Annotated[Path | None, typer.Option("--data", help="The engine's data folder.")] = None,
+        port: Annotated[int | None, typer.Option(help="Port; default from the settings, 0 takes any free one.")] = None,
         *,
         managed: Annotated[bool, typer.Option("--managed", hidden=True)] = False,
     ) -> None:
@@ -42,7 +43,7 @@ def register(app: typer.Typer, default_data: Path, open_gateway: Open) -> None:
             )
         lock = hold(folder)
         try:
-            server, link = open_gateway(folder, managed=managed)
+            server, link = open_gateway(folder, port, managed=managed)
             typer.echo(f"The gateway serves {link.address} for the engine of {folder}")
             asyncio.run(serve(server, link))
         finally:

@@ -52,7 +52,7 @@ class LinkSource:
         self.address = ""
         """Where this process serves, for the links that the engine makes."""
         self._build = build
-        self._managed = managed
+        self.is_managed = managed
         self._team: wire.Team | None = None
         self._why = NOT_THERE
         self._writer: asyncio.StreamWriter | None = None
@@ -90,7 +90,7 @@ class LinkSource:
         async with asyncio.timeout(CONNECT_S):
             reader, writer = await asyncio.open_unix_connection(self.path)
         try:
-            hello = wire.Hello(version=wire.VERSION, build=self._build, managed=self._managed, address=self.address)
+            hello = wire.Hello(version=wire.VERSION, build=self._build, managed=self.is_managed, address=self.address)
             writer.write(wire.framed(hello))
             async with asyncio.timeout(CONNECT_S):
                 first = await wire.read(reader, wire.said, wire.MOST_TOLD_BYTES)
@@ -136,7 +136,7 @@ class LinkSource:
     def _leave(self, message: wire.Leave) -> None:
         log.info("the engine has said goodbye", text=message.text)
         self._lose(message.text)
-        if message.stop and self._managed:
+        if message.stop and self.is_managed:
             self.told_to_stop.set()
 
     def _lose(self, why: str) -> None:

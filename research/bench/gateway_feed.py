@@ -71,7 +71,10 @@ async def _fan_out(program: Program, clients: int) -> list[Row]:
         await audience.begin()
         cpu_s, began_s = _cpu_s(pid), time.monotonic()
         engine_cpu_s = _cpu_s(program.pid)
-        await asyncio.sleep(MEASURED_S if clients >= FULL_CLIENTS else 1.0)
+        end_s = began_s + (MEASURED_S if clients >= FULL_CLIENTS else 1.0)
+        while time.monotonic() < end_s:
+            await program.halt_s()
+            await asyncio.sleep(0.5)
         seen = await audience.end()
         took_s = time.monotonic() - began_s
         core = (_cpu_s(pid) - cpu_s) / took_s * 100
@@ -84,8 +87,8 @@ async def _fan_out(program: Program, clients: int) -> list[Row]:
     rules = (
         f"gateway {program.mode}: {clients} clients in {PROCESSES} processes on this machine, each frame checked to "
         f"follow the one before: {seen['frames'] / took_s:,.0f} frames/s, {seen['bytes'] / took_s / 2**20:.1f} MiB/s, "
-        f"{seen['facts'] // clients} facts to each in {took_s:.0f} s; none missed, none dropped; all joined in "
-        f"{audience.joined_s:.1f} s; engine's process {engine_core:.0f} % of a core"
+        f"{seen['facts'] // clients} facts to each in {took_s:.0f} s, as people halt and resume; none missed, none "
+        f"dropped; all joined in {audience.joined_s:.1f} s; engine's process {engine_core:.0f} % of a core"
     )
     where = f"{clients} clients, {program.mode}"
     return [

@@ -1,5 +1,6 @@
 """One record of the journal in full, looked up beside the engine that writes it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ async def test_a_record_is_shown_as_it_stands_with_the_hash_after_it(folder):
     command = found.event["command"]
     assert (command["type"], command["reason"]) == ("halt", "reason 1100")
     assert found.event["actor"]["person"] == "tina"
+    assert json.loads(found.text) == found.event
     assert len(found.hash) == 16
     assert found.segment.startswith("main-")
 

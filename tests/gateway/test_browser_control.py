@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyotp
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 from playwright.async_api import Browser, Page, StorageState, expect
 
 from bot.alerts import Alerts
 from bot.store import OpsStore
-from domain.commands import Actor, Door, ManualTarget, SetParams
+from domain.commands import Actor, Deny, Door, ManualTarget, SetParams
 from domain.facts import Severity
+from engine.codes import Codes
+from tests.bot.world import Secrets
+from tests.gateway.browsing import Visit, browser, visiting
 from tests.gateway.conftest import Running, serve
 from tests.gateway.engine import Engine
-from tests.gateway.test_browser import Visit, browser, visiting
 
 __all__ = ["browser"]
 pytestmark = [
@@ -153,6 +157,33 @@ async def test_a_request_is_denied_with_the_reason_on_record(rosa: Visit, served
     request = served.engine.desk.request(name)
     assert request is not None
     assert request.status == "denied"
+
+
+async def test_a_vote_with_a_code_takes_the_right_one_and_a_wrong_one_is_said(rosa: Visit, served: Running):
+    engine, core, secret = served.engine, served.engine.driver.core, pyotp.random_base32()
+    before, codes = core.state.settings, engine.desk.codes
+    core.state.settings = replace(before, approvals=replace(before.approvals, codes=True))
+    engine.desk.codes = Codes(Secrets({"totp_rosa": secret}), engine)
+    asked = SetParams(strategy="maker-btc", params={"qty": 0.02})
+    name = (await engine.desk.submit(asked, Actor(person="adam", door=Door.TELEGRAM))).request
+    try:
+        page = await at(rosa, "approvals")
+        card = page.get_by_role("article", name=f"Request {name}")
+        vote, code = card.get_by_role("button", name=f"Approve {name}"), card.get_by_label("One-time code")
+        await expect(vote).to_be_disabled()
+        await code.fill("000 000")
+        await vote.click()
+        await expect(page.locator(".toast.error, dialog")).to_contain_text("code")
+        await page.keyboard.press("Escape")
+        await code.fill(pyotp.TOTP(secret).generate_otp(engine.now_ns() // (30 * 10**9)))
+        await vote.click()
+        await expect(card.locator(".voters li", has_text="Rosa")).to_contain_text("has voted")
+        view = engine.desk.request(name)
+        assert view is not None
+        assert view.votes == ("rosa",)
+    finally:
+        core.state.settings, engine.desk.codes = before, codes
+        await engine.desk.submit(Deny(request=name, reason="over"), tina(served))
 
 
 async def test_what_if_says_what_a_shock_would_do(rosa: Visit, served: Running):

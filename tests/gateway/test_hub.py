@@ -176,6 +176,26 @@ async def test_a_market_is_watched_while_somebody_looks_and_only_the_newest_is_t
     await until(lambda: stage.source.watched == [])
 
 
+async def test_one_session_does_not_take_the_places_of_all_others(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(hub_module, "MOST_OF_ONE", 2)
+    stage.client("tina")
+    stage.client("tina")
+    assert not stage.hub.join(Client(Wire(), "tina", lambda: asyncio.sleep(0, True)))
+    stage.client("omar")
+
+
+async def test_a_session_that_cannot_be_looked_at_goes_on_and_the_others_are_looked_at(stage: Stage):
+    async def away() -> bool:
+        raise SourceLost("the database is away")
+
+    wire = Wire()
+    assert stage.hub.join(Client(wire, "tina", away))
+    _, omar = stage.client("omar")
+    stage.standing.remove("omar")
+    await until(lambda: omar.code)
+    assert not wire.code
+
+
 async def test_more_clients_than_there_may_be_are_refused(stage: Stage, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(hub_module, "MOST_CLIENTS", 2)
     stage.client()

@@ -31,8 +31,8 @@ def port() -> int:
 
 
 @pytest.fixture
-def program(tmp_path: Path, port: int) -> Iterator[Program]:
-    settings = QUICK.replace("gateway: {enabled: false}", f"gateway: {{port: {port}, process: own}}")
+def program(tmp_path: Path) -> Iterator[Program]:
+    settings = QUICK.replace("gateway: {enabled: false}", "gateway: {process: own}")
     made = Program(tmp_path, settings, forked=True)
     yield made
     if made.process is not None:
@@ -74,7 +74,7 @@ def until(happened: Callable[[], object]) -> None:
 
 
 def test_the_gateway_may_die_and_so_may_the_engine_and_each_finds_the_other_again(program: Program, port: int):
-    program.start()
+    program.start("--port", str(port))
     until(lambda: ready(port).get("status") == "ready")
     [first] = gateways(program.data)
     assert "connected" in program.ask("/health")
@@ -87,7 +87,7 @@ def test_the_gateway_may_die_and_so_may_the_engine_and_each_finds_the_other_agai
     program.kill()
     until(lambda: ready(port).get("reasons") == ["the engine does not answer"])
     assert ready(port)["trading"] == "unknown"
-    program.start()
+    program.start("--port", str(port))
     until(lambda: ready(port).get("status") == "ready")
     assert gateways(program.data) == [second]
 

@@ -18,6 +18,7 @@ _CAP_IPC_LOCK = 14
 def harden() -> list[str]:
     """Harden this process for as long as it lives; returns what could not be had, in words."""
     memory.harden()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # for good: this process has no other business
     if not sys.platform.startswith("linux"):
         return ["Other processes of this user can read its memory, and it may be swapped to disk: this is not Linux."]
     libc = ctypes.CDLL(None, use_errno=True)

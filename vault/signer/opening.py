@@ -67,6 +67,13 @@ class Opened:
         """By venue, as they are now."""
         return self._signers if self.ring is None else self.ring.signers
 
+    async def refresh(self) -> None:
+        """Have a signer that was there before look at the settings as they are now. Raises `VenueError`."""
+        if self.process is not None:
+            await self.process.client.reload()
+            await asyncio.to_thread(self.process.client.connect)
+            self._signers = self.process.client.signers
+
     async def keep(self, tell: Callable[[Saw, str], None], changed: Callable[[], None]) -> None:
         """Look after the keys until cancelled: see `SignerProcess.keep`. `changed` is called when keys have changed."""
         if self.process is not None:

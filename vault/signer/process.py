@@ -20,6 +20,7 @@ from typing import Literal
 
 from domain.errors import ConfigError, VenueError
 from vault.signer.client import SignerClient, SignerGone
+from vault.signer.wire import Report
 
 log = logging.getLogger(__name__)
 
@@ -100,10 +101,10 @@ class SignerProcess:
 
         `changed` is called when keys have been exchanged.
         """
-        refused = strangers = version = 0
-        was_there = True
+        last: Report | None = None
+        was_there, tried_s = True, 0.0
         while True:
-            await asyncio.sleep(WATCH_S if was_there else RETRY_S)
+            await asyncio.sleep(WATCH_S)
             try:
                 report = await self.client.report()
             except (VenueError, ConfigError) as error:
@@ -111,18 +112,21 @@ class SignerProcess:
                     log.critical("%s", error)
                     tell("lost", str(error)[:1].upper() + str(error)[1:] + ".")
                 was_there = False
-                await self._again()
+                if time.monotonic() - tried_s > RETRY_S:
+                    tried_s = time.monotonic()
+                    await self._again()
                 continue
             if not was_there:
                 tell("back", "The signer answers again.")
-                was_there, refused, strangers, version = True, report.refused, report.strangers, report.version
-            if report.refused > refused or report.strangers > strangers:
-                tell("refused", f"{report.last[:1].upper()}{report.last[1:]}.")
-            refused, strangers = report.refused, report.strangers
-            if report.version != version:
-                version = report.version
+                was_there, last = True, None  # another one, perhaps, that counts anew and may have other keys
                 await self._read_again()
                 changed()
+            if last is not None and (report.refused > last.refused or report.strangers > last.strangers):
+                tell("refused", f"{report.last[:1].upper()}{report.last[1:]}.")
+            if last is not None and report.version != last.version:
+                await self._read_again()
+                changed()
+            last = report
 
     async def _read_again(self) -> None:
         """The service secrets may have changed with the keys."""

@@ -158,3 +158,22 @@ def test_a_request_is_the_same_after_a_crash_whatever_order_its_parameters_came_
     digest = rig.core.state.requests[asked].digest
     rig.crash()
     assert rig.core.state.requests[asked].digest == digest
+
+
+def test_a_code_that_a_person_gave_in_a_browser_counts_as_used_also_after_a_crash() -> None:
+    rig = asking(codes=True)
+    assert rig.command(c.StepUp(purpose="a token", step=9), "cem").ok
+    assert rig.command(c.StepUp(purpose="a token", step=9), "cem").reason is Reason.CODE_USED
+    rig.crash()
+    assert rig.command(c.StepUp(purpose="a token", step=9), "cem").reason is Reason.CODE_USED
+    assert rig.command(c.StepUp(purpose="a token"), "cem").reason is Reason.CODE_NEEDED
+    assert rig.command(ballot(resume_asked(rig), step=9), "cem").reason is Reason.CODE_USED
+
+
+def test_a_program_votes_for_nobody_whatever_its_token_says() -> None:
+    rig = asking(codes=True)
+    request = resume_asked(rig)
+    for command in (ballot(request, step=9), c.Deny(request=request), c.BreakGlass(action="halt", reason="x", step=9)):
+        assert rig.command(command, "cem", door=c.Door.API).reason is Reason.NEEDS_PERSON
+    assert rig.command(c.StepUp(purpose="x", step=9), "cem", door=c.Door.API).reason is Reason.NEEDS_PERSON
+    assert rig.command(ballot(request, step=9), "cem").ok

@@ -100,3 +100,17 @@ def test_a_venue_on_mainnet_opens_with_the_vaults_signers_alone(tmp_path, venue)
 
 def test_a_venue_without_accounts_needs_no_signer():
     assert open_signers([{"venue": "BYBIT", "network": "mainnet"}], Keys()) == {}
+
+
+async def test_a_key_that_is_missing_is_its_venues_affair_and_the_others_sign():
+    class Some(Keys):
+        def get(self, name: str) -> str:
+            if name == "gone":
+                raise ConfigError("the vault has no key 'gone'")
+            return super().get(name)
+
+    missing = {"venue": "BYBIT", "network": "mainnet", "accounts": [{"id": "BYBIT:main", "key": "gone"}]}
+    signers = open_signers([missing, fields_of("PHEMEX", "mainnet")], Some())
+    assert len(await signers["PHEMEX"].sign([request_of("PHEMEX", "mainnet")])) == 1
+    with pytest.raises(VenueError, match="the vault has no key 'gone'"):
+        await signers["BYBIT"].sign([request_of("BYBIT", "mainnet")])

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from bot.rules import verb_rules
 from gateway import hub as hub_module
+from gateway import own
 from gateway.access.doors import AccessSetup, Doors
 from gateway.app import create_app
 from gateway.desk_source import DeskSource
@@ -171,3 +172,26 @@ async def test_a_verb_whose_answer_was_lost_is_found_by_its_key(apart: Apart, mo
         assert "HALTED" in json.dumps(again.json())
         assert len(calls) == 1
         await server.aclose()
+
+
+@pytest.mark.parametrize(("managed", "ends"), [(True, True), (False, False)])
+async def test_a_gateway_whose_engine_stays_away_ends_unless_a_person_has_started_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, managed: bool, ends: bool
+):
+    monkeypatch.setattr(own, "ALONE_S", 0.02)
+    monkeypatch.setattr(own, "LOOK_S", 0.01)
+    waiting = asyncio.create_task(own.left_alone(LinkSource(tmp_path, managed=managed)))
+    done, _ = await asyncio.wait({waiting}, timeout=0.2)
+    assert bool(done) is ends
+    waiting.cancel()
+
+
+async def test_a_gateway_whose_data_folder_is_gone_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(own, "LOOK_S", 0.01)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    waiting = asyncio.create_task(own.left_alone(LinkSource(folder)))
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    folder.rmdir()
+    await asyncio.wait_for(waiting, 10)

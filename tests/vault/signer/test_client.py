@@ -12,6 +12,8 @@ from domain.errors import ConfigError, VenueError
 from domain.events import Accepted, SendFailed
 from tests.exchanges.hyperliquid.desk import trading
 from tests.vault.signer.room import VENUE, Echo, Process, Service, agents, lying, requests, serving
+from vault.errors import VaultError
+from vault.service import FolderSecrets
 from vault.signer import wire
 from vault.signer.client import SignerClient, SignerGone
 
@@ -175,3 +177,14 @@ async def test_an_order_whose_signature_never_came_was_not_sent(tmp_path):
             again = desk.place(1, "48000")
             desk.send(again)
             await desk.hears(Accepted, again.cid)
+
+
+async def test_a_verb_that_only_reads_secrets_asks_the_signer_and_nobody_types(tmp_path, vault):
+    data = vault.path.parent
+    told: list[str] = []
+    secrets = FolderSecrets(data, lambda _: {}, told.append, interactive=False)
+    async with serving(data):
+        assert await asyncio.to_thread(secrets.get, "telegram_token") == "12345678:made-up"
+        assert (secrets.names(), told) == (["telegram_token"], ["12345678:made-up"])
+    with pytest.raises(VaultError, match="is sealed"):
+        FolderSecrets(data, lambda _: {}, told.append, interactive=False).get("telegram_token")

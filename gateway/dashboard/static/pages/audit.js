@@ -77,9 +77,11 @@ function Search({ go, seq }) {
   <//>`;
 }
 
+const whoOf = (row) => row.person || (row.door === "system" ? "the service" : "nobody");
+
 const ROWS = [
   { id: "time", label: "Time, UTC", cell: (row) => html`<${Time} ns=${row.ts_ns} date />` },
-  { id: "who", label: "Who", cell: (row) => html`<b>${row.person || (row.door === "system" ? "the service" : "nobody")}</b>` },
+  { id: "who", label: "Who", cell: (row) => html`<b>${whoOf(row)}</b>` },
   { id: "door", label: "Door", cell: (row) => row.door || "-", phone: false },
   { id: "verb", label: "Verb", cell: (row) => words(row.verb) },
   { id: "outcome", label: "Outcome", cell: (row) => html`<${Outcome} of=${row} />` },
@@ -92,8 +94,7 @@ function Outcome({ of }) {
 
 function Entry({ row, close }) {
   const entry = useView("audit-entry", { seq: row.seq }, { everyMs: 3_600_000 });
-  const event = entry.data?.event;
-  return html`<${Dialog} title=${row.verb ? `${row.person || "nobody"}: ${words(row.verb)}` : `Record ${row.seq}`} onClose=${close} wide>
+  return html`<${Dialog} title=${row.verb ? `${whoOf(row)}: ${words(row.verb)}` : `Record ${row.seq}`} onClose=${close} wide>
     ${row.verb && html`<p class="message-text">${row.text}</p>
     <dl class="message-pairs">
       <div><dt>when</dt><dd>${stamp(row.ts_ns)}</dd></div>
@@ -104,7 +105,7 @@ function Entry({ row, close }) {
     </dl>`}
     <h3>As it stands in the journal</h3>
     <${View} of=${entry} is=${(data) => (data.problem ? html`<p class="dim">Not shown: ${data.problem}.</p>`
-      : html`<pre class="message-code entry-json">${JSON.stringify(event, null, 2)}</pre><p class="dim">chain after it <code>${data.hash}</code> in ${data.segment}</p>`)} />
+      : html`<pre class="message-code entry-json">${data.text}</pre><p class="dim">chain after it <code>${data.hash}</code> in ${data.segment}</p>`)} />
   <//>`;
 }
 

@@ -65,7 +65,7 @@ function Positions({ view, open, close }) {
   const columns = [
     { id: "instrument", label: "Instrument", by: (row) => row.instrument, cell: market },
     { id: "owner", label: "Owner", by: (row) => row.owner, cell: owner },
-    { id: "account", label: "Account", by: (row) => row.account, cell: (row) => html`<span class="dim">${row.account}</span>`, phone: false },
+    { id: "account", label: "Account", by: (row) => row.account, cell: (row) => html`<span class="dim">${row.account}</span>`, class: "only-desk" },
     { id: "qty", label: "Quantity", num: true, by: (row) => toNumber(row.qty), cell: (row) => (isOpen(row) ? html`<${Signed} of=${row.qty} />` : html`<span class="dim">flat</span>`) },
     { id: "entry", label: "Entry", num: true, cell: (row) => (isOpen(row) ? like(row.entry_price, row.mark_price) : "–"), phone: false },
     { id: "mark", label: "Mark", num: true, cell: (row) => html`<${Num} of=${row.mark_price} />` },
@@ -73,8 +73,8 @@ function Positions({ view, open, close }) {
     { id: "notional", label: "Notional", num: true, by: (row) => toNumber(row.notional), desc: true, cell: (row) => html`<${Money} of=${row.notional} />` },
     { id: "unrealised", label: "Unrealised", num: true, by: (row) => toNumber(row.unrealised), desc: true, cell: (row) => html`<${Money} of=${row.unrealised} sign />` },
     { id: "realised", label: "Realised", num: true, by: (row) => toNumber(row.realised), desc: true, cell: (row) => html`<${Money} of=${row.realised} sign />`, phone: false },
-    { id: "fees", label: "Fees", num: true, cell: (row) => html`<${Money} of=${row.fees} />`, phone: false },
-    { id: "funding", label: "Funding", num: true, cell: (row) => html`<${Money} of=${row.funding} sign />`, phone: false },
+    { id: "fees", label: "Fees", num: true, cell: (row) => html`<${Money} of=${row.fees} />`, class: "only-desk" },
+    { id: "funding", label: "Funding", num: true, cell: (row) => html`<${Money} of=${row.funding} sign />`, class: "only-desk" },
     ...(isWall ? [] : [{ id: "actions", label: "", cell: actions }]),
   ];
   return html`<${View} of=${view} empty="no open position" hint="what strategies and people hold stands here" is=${(rows) => html`
