@@ -25,8 +25,8 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{18,60}\.[A-Za-z0-9_-]{6,10}\.[A-Za-z0-9_-]{25
 PORTAL = "https://discord.com/developers/applications"
 AGAIN = "what is done is kept: ./moondev init discord goes on"
 WHY = (
-    "The same commands as slash commands, with choices and buttons. Needed: an app of your own with a bot, and\n"
-    "a server to which you may add it. The token is kept in {place}, nowhere else."
+    "Needed: an app of your own with a bot, and a server to which you may add it. Its token is kept in {place},\n"
+    "nowhere else."
 )
 MAKE_ONE = (
     "In the developer portal: New Application, then Bot, Reset Token, and copy it. No privileged intent is needed;\n"

@@ -17,10 +17,7 @@ ROLE_WORDS = "viewer reads, trader also trades and halts, risk also votes, admin
 DEMO = "(demo)"
 PARTNER = {"id": "rosa", "name": f"Rosa {DEMO}", "role": "risk"}
 """Stands in on paper where a person is alone: votes can be tried from the terminal, and no chat account is hers."""
-WHY = (
-    "Roles belong to persons, not to chat accounts: a person has one voice, however many phones they have. The first\n"
-    "one is admin. What gives risk back (a resume, a higher limit) takes two persons."
-)
+WHY = "Roles belong to persons, not to chat accounts. The first one is admin; giving risk back takes two persons."
 
 
 def people(
@@ -107,7 +104,7 @@ def _changes(
     if alone:
         screen.say(
             "  You are alone, so the demo person rosa stays for the second voice: ./moondev console --as rosa.\n"
-            "  On paper that is for trying it; trading with money takes a second human being."
+            "  Trading with money takes a second human being."
         )
     changes["approvals", "requester_counts"] = _requester_counts(screen, tools, len(voters), requester_counts)
     return changes
@@ -117,7 +114,7 @@ def _requester_counts(screen: Screen, tools: Tools, voters: int, given: bool | N
     if given is not None:
         return given
     if voters <= 2:
-        screen.say("  Two voices and two persons: who asks for something is one of the two who agree to it.")
+        screen.say("  Two persons: who asks for something is one of the two who agree to it.")
         return True
     approvals = tools.file.own().get("approvals")
     now = bool(approvals.get("requester_counts", False)) if isinstance(approvals, dict) else False

@@ -24,10 +24,7 @@ from bot.store import OpsStore
 
 ENVIRONMENT = "MOONDEV_TELEGRAM_TOKEN"
 TOKEN = re.compile(r"[0-9]{3,20}:[A-Za-z0-9_-]{20,100}")
-WHY = (
-    "Commands, approvals and alerts on your phone. Needed: a bot of your own, which @BotFather makes in a minute.\n"
-    "Its token is kept in {place}, nowhere else."
-)
+WHY = "Needed: a bot of your own, which @BotFather makes in a minute. Its token is kept in {place}, nowhere else."
 MAKE_ONE = (
     "On the phone open @BotFather, send /newbot, choose two names, and copy the token that it answers with\n"
     "(123456789:AA...). Anybody who has it can read what the bot is sent: paste it here, never into a chat."
@@ -77,7 +74,7 @@ def telegram_step(
                 keep_account(screen, tools, other, "Telegram", _linked(screen, tools, background, talk, other))
         finally:
             background.run(talk.aclose())
-    screen.done("Telegram is set up. Another person: ./moondev init telegram --person ID (their phone has to be here)")
+    screen.done("Telegram is set up. Another person: ./moondev init telegram --person ID")
 
 
 def _opened(screen: Screen, tools: Tools, background: Background) -> Talk:
