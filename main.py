@@ -7,6 +7,7 @@ files alone are in `engine.cli` and `research.cli`. Heavy libraries are imported
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -264,6 +265,7 @@ data_cli.register(app, data_cli.Venues(venue_history, venue_feed))
 def moondev(context: typer.Context) -> None:
     """Trade perpetual futures on paper or live, steered from chat."""
     forbid_core_dumps()
+    os.umask(0o077)  # whoever made the data folder may have left it open to others
     context.obj = open_secrets
     context.meta[engine_cli.ASK_VENUES] = ask_venues
     context.meta[engine_cli.ASK_CHANNELS] = ask_channels
