@@ -37,6 +37,7 @@ from vault.signer import rotate as rotate_cli
 from wiring import (
     PROGRAM,
     VERSION,
+    KeyRoom,
     ask_venues,
     gateway_beside,
     keys_once_unsealed,
@@ -99,6 +100,7 @@ class Service:
         vault.tell(redactor.add)
         self.fleet = fleet
         self.runtime = Runtime(config, data, vault, broken, listed.instruments)
+        self.key_room = KeyRoom(self.runtime, keys, self._keys_changed)
         desk = self.runtime.desk
         self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
         self.chat.room.store.mask = redactor.mask
@@ -195,7 +197,8 @@ class Service:
             for line in await runtime.start(self.venues, feed, says, self._stopping.set):
                 typer.echo(f"The file differs from the settings in force, which stay: {line}", err=True)
                 typer.echo("  to ask for the file's: ./moondev apply-settings FILE", err=True)
-            around.append(runtime.later(self.keys.keep(self._hear_signer, self._keys_changed)))
+            kept = self.keys.keep(self._hear_signer, self._keys_changed)
+            around += [runtime.later(kept), runtime.later(self.key_room.run())]
             if dashboard is not None and self.doors is not None:
                 around += [runtime.later(dashboard.run()), runtime.later(self.doors.run())]
                 await dashboard.listening()
