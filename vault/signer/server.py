@@ -318,7 +318,8 @@ class _Connection(asyncio.Protocol):
                     return
                 if not self._is_known:
                     self._is_known = True
-                    self._forget()  # from now on it may be silent between its messages
+                    if not self._frames.is_within:
+                        self._forget()  # from now on it may be silent between its messages
                 answers.append(wire.framed(await self._server.answer(asked)))
             assert self._transport is not None  # noqa: S101 - it was connected
             self._transport.write(b"".join(answers))
