@@ -17,6 +17,8 @@ REQUEST_WITHIN_S = 10.0
 """From the connection, or the end of the last answer, to the last byte of a request."""
 KEPT_WAITING = 64
 """Connections that may wait for a request; of more, the one that has waited longest is closed."""
+MOST_HEAD_BYTES: Final = 64 * 1024
+"""Of a request without its body: address, headers, sizes of chunks, trailers. httptools keeps them without end."""
 
 
 PLAIN: Final = tuple((name.encode(), value.encode()) for name, value in FIXED.items())
@@ -26,6 +28,7 @@ class Connection(HttpToolsProtocol):
     """One connection; closes itself when its request does not come."""
 
     waiting_since = 0.0
+    _head_bytes = 0
     _timer: asyncio.TimerHandle | None = None
 
     @property
@@ -46,6 +49,23 @@ class Connection(HttpToolsProtocol):
         """Stop waiting."""
         self._stop_waiting()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; a head that does not end is not kept."""
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too long.")
+
+    def on_message_begin(self) -> None:
+        """Count the next head from its first bytes on."""
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_body(self, body: bytes) -> None:
+        """Leave the body out of the count: each route bounds its own."""
+        self._head_bytes -= len(body)
+        super().on_body(body)
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""

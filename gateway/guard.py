@@ -27,6 +27,7 @@ from gateway.access.network import SAFE_METHODS, Network, cookie_name
 from gateway.access.proof import Proof
 from gateway.access.refuse import refuse
 from gateway.access.scrape import is_scraper
+from gateway.access.secret import digest
 from gateway.access.table import Csrf, Rule, Table
 from gateway.limits import Limits, Rate
 from gateway.refused import Refused
@@ -35,6 +36,7 @@ from gateway.source import SourceLost
 CSRF_HEADER: Final = "x-requested-with"
 """Sent by our own pages with everything that changes something; its value does not matter. Forms cannot send it."""
 METRICS_PATH: Final = "/metrics"
+MOST_LET_IN: Final = 4_096
 BEARER: Final = "bearer "
 TOO_LONG: Final = "The body is longer than {most} bytes, which is what is taken here"
 
@@ -68,6 +70,8 @@ class Guard:
         self._is_play = is_play
         self._front = front
         self._persons = persons
+        self._let_in: set[str] = set()
+        """Digests of what let somebody in before: a stranger who floods their address makes none of them wait."""
 
     def _caller(self, identity: Identity, ip: str) -> Caller | None:
         """An identity with its person's present role; None when the person is gone."""
@@ -122,7 +126,7 @@ class Guard:
     def _crowded(self, scope: Scope, rule: Rule | None) -> Response | None:
         rate = Rate.OPEN if rule is None else rule.rate
         wait_s = self._front.limits.of_address(rate, scope["state"]["ip"])
-        if not wait_s:
+        if not wait_s or digest(self._secret(scope, Headers(scope=scope))) in self._let_in:
             return None
         return refuse(429, "rate", f"Too many requests from this address: wait {wait_s} s", wait_s=wait_s)
 
@@ -134,6 +138,7 @@ class Guard:
         if scope["path"] == METRICS_PATH and rule is not None and token and is_scraper(front.scrape, token):
             return None
         found = await self._who(scope, headers, token, rule)
+        self._remember(self._secret(scope, headers), is_good=isinstance(found, Caller))
         if not isinstance(found, Caller):
             return found
         state["caller"] = found
@@ -144,6 +149,19 @@ class Guard:
         if wait_s := front.limits.of_caller(rule.rate, found.key):
             return refuse(429, "rate", f"Too many requests: wait {wait_s} s", wait_s=wait_s)
         return None
+
+    def _secret(self, scope: Scope, headers: Headers) -> str:
+        """The token or the session's cookie that is shown; "" where neither is."""
+        cookie = cookie_name(scope, is_tls=self._front.network.scheme(scope) == "https")
+        return _token(headers) or cookie_parser(headers.get("cookie", "")).get(cookie, "")
+
+    def _remember(self, secret: str, *, is_good: bool) -> None:
+        if not is_good:
+            self._let_in.discard(digest(secret))
+        elif secret:
+            if len(self._let_in) >= MOST_LET_IN:
+                self._let_in.clear()
+            self._let_in.add(digest(secret))
 
     def _nothing(self, path: str) -> Response:
         """What the table does not know: other methods of an address, or nothing at all."""
@@ -161,10 +179,8 @@ class Guard:
             shown = await front.access.token(token, ip)
         elif scope["type"] == "websocket" and (ticket := QueryParams(scope["query_string"]).get("ticket")):
             shown = await front.access.spend_ticket(ticket, ip)
-        else:
-            cookie = cookie_name(scope, is_tls=front.network.scheme(scope) == "https")
-            secret = cookie_parser(headers.get("cookie", "")).get(cookie, "")
-            shown = await front.access.session(secret) if secret else None
+        elif secret := self._secret(scope, headers):
+            shown = await front.access.session(secret)
         if isinstance(shown, Denied):
             if shown.wait_s:
                 return refuse(429, "locked", f"{shown.text}: wait {shown.wait_s} s", wait_s=shown.wait_s)

@@ -117,6 +117,8 @@ class Table:
     def find(self, method: str, path: str) -> Rule | None:
         """The rule of a request, None when it is refused. HEAD is GET without the answer's body; a WebSocket is WS."""
         method = "GET" if method == "HEAD" else method
+        if not {".", ".."}.isdisjoint(path.split("/")):  # what serves files would look elsewhere than was judged
+            return None
         if (exact := self._exact.get((method, path))) is not None:
             return exact
         for of, pattern, rule in self._patterns:

@@ -17,7 +17,7 @@ from domain.commands import Actor, Door
 from engine.config import load_config
 from engine.config.problem import Problems
 from gateway.access.secret import new_token
-from gateway.limits import PER_SECOND, Limits, Rate
+from gateway.limits import ADDRESS_TIMES, BURST_S, PER_SECOND, Limits, Rate
 from tests.gateway.conftest import Running, serve
 from tests.gateway.engine import Engine
 
@@ -113,6 +113,20 @@ async def test_api4_unrestricted_resource_consumption(running: Running, http: ht
     assert (answer.json()["code"], answer.headers["retry-after"]) == ("rate", "1")
     assert (await http.get("/api/v1/status", headers=headers)).status_code == 200
     CLOCK.now += 1
+    assert (await http.get("/api/v1/stress", headers=headers)).status_code == 200
+
+
+async def test_api4_a_stranger_who_floods_an_address_makes_nobody_wait_who_was_let_in(
+    running: Running, http: httpx.AsyncClient
+):
+    """Loopback, an office and a proxy are one address for many; any page in a browser can flood it with reads."""
+    headers = await token(running, "tina", Scope.READ)
+    late = await token(running, "tina", Scope.READ)
+    assert (await http.get("/api/v1/stress", headers=headers)).status_code == 200
+    most = int(PER_SECOND[Rate.HEAVY] * ADDRESS_TIMES * BURST_S)
+    codes = [(await http.get("/api/v1/stress")).status_code for _ in range(most)]
+    assert codes == [401] * (most - 1) + [429]
+    assert (await http.get("/api/v1/stress", headers=late)).status_code == 429
     assert (await http.get("/api/v1/stress", headers=headers)).status_code == 200
 
 
