@@ -91,9 +91,11 @@ class Confirms:
         return not 0 <= preview.until_ns - self.now_ns() <= 2 * FRESH_NS
 
     def subject(self, preview_id: str) -> Subject | None:
-        """What the buttons of a preview are about."""
+        """What the buttons of a preview are about. One whose yes a crash swallowed takes that press once more."""
         preview = self.previews.get(preview_id)
-        return preview.subject if preview is not None else None
+        if preview is None:
+            return None
+        return Subject(preview.subject.digest, preview.answer is Answer.OPEN or self._is_unsent(preview))
 
     async def ask(
         self,

@@ -77,6 +77,19 @@ async def test_a_yes_that_a_crash_lost_before_the_engine_had_it_is_carried_out_o
     assert holds(engine) == 1
 
 
+async def test_a_press_whose_command_a_crash_swallowed_is_carried_out_when_it_comes_again(tmp_path: Path) -> None:
+    async with world(tmp_path, "telegram") as w:
+        w.telegram.say(TINA, "/hold BTC")
+        card = await w.telegram.wait(lambda one: one.buttons and one.chat == TINA)
+        (preview,) = w.room.confirms.previews.open()
+        await w.room.confirms.previews.put(structs.replace(preview, answer=Answer.CONFIRMED))
+        w.telegram.press(TINA, card, "Confirm")
+        await w.telegram.text("hold: done", chat=TINA)
+        w.telegram.press(TINA, card, "Confirm")
+        await w.telegram.text("It was carried out once", chat=TINA)
+        assert holds(w.engine) == 1
+
+
 async def test_a_yes_whose_answer_a_crash_swallowed_is_told_what_came_of_it() -> None:
     engine = Engine()
     await say(engine, "/hold BTC")
