@@ -198,11 +198,10 @@ class Service:
             for line in await runtime.start(self.venues, feed, says, self._stopping.set):
                 typer.echo(f"The file differs from the settings in force, which stay: {line}", err=True)
                 typer.echo("  to ask for the file's: ./moondev apply-settings FILE", err=True)
-            around.append(asyncio.create_task(self.keys.keep(self._hear_signer, self._keys_changed), name="signer"))
-            around.append(asyncio.create_task(self.key_room.run(), name="keys"))
+            kept = self.keys.keep(self._hear_signer, self._keys_changed)
+            around += [runtime.later(kept), runtime.later(self.key_room.run())]
             if dashboard is not None and self.doors is not None:
-                around.append(asyncio.create_task(dashboard.run(), name="gateway"))
-                around.append(asyncio.create_task(self.doors.run(), name="access"))
+                around += [runtime.later(dashboard.run()), runtime.later(self.doors.run())]
                 await dashboard.listening()
             await self.local.start()
             typer.echo(greeting(runtime, await self._new_link(next((p.id for p in runtime.settings.persons), ""))))
