@@ -7,6 +7,7 @@ files alone are in `engine.cli` and `research.cli`. Heavy libraries are imported
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,7 @@ from vault.signer import rotate as rotate_cli
 from wiring import (
     PROGRAM,
     VERSION,
+    KeyRoom,
     ask_venues,
     gateway_beside,
     keys_once_unsealed,
@@ -99,6 +101,7 @@ class Service:
         vault.tell(redactor.add)
         self.fleet = fleet
         self.runtime = Runtime(config, data, vault, broken, listed.instruments)
+        self.key_room = KeyRoom(self.runtime, keys, self._keys_changed)
         desk = self.runtime.desk
         self.chat = ChatOps(desk, convert(bot_fields(config), BotConfig), vault, data)
         self.chat.room.store.mask = redactor.mask
@@ -195,10 +198,10 @@ class Service:
             for line in await runtime.start(self.venues, feed, says, self._stopping.set):
                 typer.echo(f"The file differs from the settings in force, which stay: {line}", err=True)
                 typer.echo("  to ask for the file's: ./moondev apply-settings FILE", err=True)
-            around.append(asyncio.create_task(self.keys.keep(self._hear_signer, self._keys_changed), name="signer"))
+            kept = self.keys.keep(self._hear_signer, self._keys_changed)
+            around += [runtime.later(kept), runtime.later(self.key_room.run())]
             if dashboard is not None and self.doors is not None:
-                around.append(asyncio.create_task(dashboard.run(), name="gateway"))
-                around.append(asyncio.create_task(self.doors.run(), name="access"))
+                around += [runtime.later(dashboard.run()), runtime.later(self.doors.run())]
                 await dashboard.listening()
             await self.local.start()
             typer.echo(greeting(runtime, await self._new_link(next((p.id for p in runtime.settings.persons), ""))))
@@ -261,6 +264,7 @@ data_cli.register(app, data_cli.Venues(venue_history, venue_feed))
 def moondev(context: typer.Context) -> None:
     """Trade perpetual futures on paper or live, steered from chat."""
     forbid_core_dumps()
+    os.umask(0o077)  # whoever made the data folder may have left it open to others
     context.obj = open_secrets
     context.meta[engine_cli.ASK_VENUES] = ask_venues
     context.meta[engine_cli.ASK_CHANNELS] = ask_channels

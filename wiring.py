@@ -6,6 +6,7 @@ Nothing here is imported by a room. Heavy libraries are imported by the function
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING
 import typer
 from msgspec import convert
 
-from domain.errors import ConfigError
+from domain.errors import ConfigError, MoonDevError
+from domain.record_views import KeyStatus
 from engine.cli import vault_fields
 from engine.clock import WallClock
 from engine.config import load_remembered
@@ -23,12 +25,13 @@ from engine.watchdog.cli import Ward
 
 if TYPE_CHECKING:
     from domain.instrument import Instrument
-    from domain.ports import HistorySource, MarketFeed
+    from domain.keys import KeyBook
+    from domain.ports import HistorySource, MarketFeed, Secrets, Signer
     from domain.views import VenuesFound
     from engine.config import Config
     from engine.runtime import Runtime
     from exchanges.shared.fleet import Fleet
-    from exchanges.shared.rotation import Rotation
+    from exchanges.shared.rotation import RotatingKeys, Rotation
     from gateway.link.beside import Beside
     from gateway.link.client import LinkSource
     from gateway.server import GatewayServer
@@ -36,9 +39,12 @@ if TYPE_CHECKING:
     from vault.signer.opening import Opened, Part
     from vault.signer.rotate import Asked
 
+log = logging.getLogger(__name__)
+
 VERSION = "0.1.0"
 PROGRAM = (sys.executable, str(Path(__file__).with_name("main.py")))
 """The command line, for a process of its own."""
+KEYS_EVERY_S = 10.0
 ONE_VERB_S = 10.0
 """A signer that one verb has started ends so long after it."""
 
@@ -75,7 +81,11 @@ async def keys_once_unsealed(config: Config, data: Path) -> Opened | None:
     while True:
         try:
             keys = open_keys(config, data)
-            await keys.refresh()
+            try:
+                await keys.refresh()
+            except BaseException:
+                keys.close()
+                raise
             return keys
         except Sealed as why:
             from engine.config.parts import gateway_fields
@@ -111,27 +121,41 @@ def open_fleet(config: Config, data: Path, keys: Opened | None = None) -> Fleet:
 
 def open_exchange(asked: Asked) -> Rotation:
     """The exchange of a venue's key for another. Raises `ConfigError` for a name that no account's key has."""
+    from vault.signer.held import ServiceSecrets
+
+    secrets = ServiceSecrets(asked.vault)
+    return rotation_of(asked.folder, asked.name, asked.keys, asked.keys.signer, secrets, asked.typed_owner)
+
+
+def rotation_of(
+    data: Path,
+    name: str,
+    keys: RotatingKeys,
+    signer_of: Callable[[str], Signer],
+    secrets: Secrets,
+    typed_owner: Callable[[str], str] | None = None,
+) -> Rotation:
+    """As `open_exchange`, with the keys of whoever has them."""
     from engine.config.parts import venue_fields
     from exchanges.hyperliquid.approving import with_typed
     from exchanges.shared.fleet import setups_of
     from exchanges.shared.rotation import Place, Rotation
-    from vault.signer.held import ServiceSecrets
 
-    setups = setups_of(venue_fields(load_remembered(asked.folder)))
-    found = [(s, a) for s in setups for a in s.accounts if asked.name in {a.key, a.api_key}]
+    setups = setups_of(venue_fields(load_remembered(data)))
+    found = [(s, a) for s in setups for a in s.accounts if name in {a.key, a.api_key}]
     if not found:
-        raise ConfigError(f"no account's key is called {asked.name!r:.80}: other secrets take `./moondev vault add`")
+        raise ConfigError(f"no account's key is called {name!r:.80}: other secrets take `./moondev vault add`")
     setup, account = min(found, key=lambda one: one[1].is_vault)
-    folder = asked.folder / "venues" / setup.venue.lower()
+    folder = data / "venues" / setup.venue.lower()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    typed = asked.typed_owner(account.address) if asked.typed_owner and setup.venue == "HYPERLIQUID" else ""
+    typed = typed_owner(account.address) if typed_owner and setup.venue == "HYPERLIQUID" else ""
     place = Place(
         setup=setup,
         account=account,
-        keys=asked.keys,
-        signer=partial(asked.keys.signer, setup.venue),
-        secrets=ServiceSecrets(asked.vault),
-        owner=(lambda: with_typed(asked.keys.signer(setup.venue), typed)) if typed else None,
+        keys=keys,
+        signer=partial(signer_of, setup.venue),
+        secrets=secrets,
+        owner=(lambda: with_typed(signer_of(setup.venue), typed)) if typed else None,
         clock=WallClock(),
         folder=folder,
     )
@@ -147,6 +171,88 @@ def open_ward(data: Path) -> Ward:
     """What the watchdog of a data folder looks after, by the settings file of the last start. Raises `ConfigError`."""
     execution = load_remembered(data).execution
     return Ward(lambda: open_fleet(load_remembered(data), data), execution.validity_ns / 1e9)
+
+
+class KeyRoom:
+    """What looks after the keys beside an engine: who uses the vault, how old they are, and their exchange."""
+
+    def __init__(self, runtime: Runtime, opened: Opened, changed: Callable[[], None]) -> None:
+        """`changed` has whoever uses the keys look again. Raises `VaultError` for a vault older than the journal."""
+        from engine.desk_keys import KeyShelf
+        from engine.records import key_names
+        from exchanges.shared.rotation import is_automatic
+        from vault.following import Follower, refuse_older
+        from vault.signer.opening import VAULT
+        from vault.signer.turning import Turning
+
+        put = runtime.loop.put
+        self._path = runtime.data / VAULT
+        self._runtime, self._opened, self.changed = runtime, opened, changed
+        refuse_older(self._path, self._book())
+        self._shelf = KeyShelf(key_names(runtime.config), runtime.desk.records.keys, self._book)
+        accounts = [account.id for item in runtime.config.venues for account in item.accounts]
+        self._shelf.by_program = frozenset(one for one in accounts if is_automatic(one.partition(":")[0]))
+        runtime.desk.records.keys = self._shelf.look
+        self._follower = Follower(self._path, self._book, put)
+        self._turning = Turning(runtime.data / "venues", self, lambda: self._book().turns, put)
+
+    def _book(self) -> KeyBook:
+        return self._runtime.core.state.keys
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await asyncio.gather(self._follower.run(), self._turning.run(), self._look_for_ever())
+
+    async def _look_for_ever(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except (MoonDevError, OSError) as error:
+                log.warning("what the vault has cannot be looked at: %s", error)
+            await asyncio.sleep(KEYS_EVERY_S)
+
+    async def look(self) -> None:
+        """What the vault has now, and what in it is old."""
+        opened, runtime = self._opened, self._runtime
+        if opened.process is not None:
+            held = (await opened.process.client.report()).keys
+        elif opened.ring is not None:
+            held = opened.ring.held()
+        else:
+            return
+        self._shelf.held = {
+            one.name: KeyStatus(
+                account="",
+                name=one.name,
+                fingerprint=one.fingerprint,
+                changed_ns=one.created_ns,
+                kind=one.kind,
+                used_ns=one.used_ns,
+            )
+            for one in held
+        }
+        for news in self._shelf.old(runtime.config.vault.remind_after_days, runtime.clock.now_ns()):
+            runtime.loop.put(news)
+
+    def open(self, key: str) -> Rotation:
+        """The exchange of one key with the keys that this service has. Raises `ConfigError`."""
+        opened = self._opened
+        if opened.process is not None:
+            client = opened.process.client
+            return rotation_of(self._runtime.data, key, client, client.signers.__getitem__, client)
+        if opened.ring is not None:
+            from vault.signer.held import ServiceSecrets
+            from vault.signer.local import LocalKeys
+
+            local = LocalKeys(opened.ring)
+            return rotation_of(self._runtime.data, key, local, local.signer, ServiceSecrets(opened.ring.vault))
+        raise ConfigError("there is no vault, and keys are exchanged there alone: `./moondev vault init`")
+
+    def put_ns(self, key: str) -> int:
+        """When the vault was given the value that the key has now."""
+        from vault.closed import records_of
+
+        return records_of(self._path).get(key, 0)
 
 
 def gateway_beside(runtime: Runtime, open_source: Callable[[], Source], on_address: Callable[[str], None]) -> Beside:

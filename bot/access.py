@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CHATS: Final = (Door.TELEGRAM, Door.DISCORD, Door.TERMINAL)
 OFF: Final = "The dashboard and the API are switched off (gateway.enabled)."
 ALONE: Final = "It is shown to you alone. Write to the bot alone: "
-CREATE: Final = "/tokens create NAME SCOPES LIFE [CODE] [from NETWORKS] [for PERSON]"
+CREATE: Final = "/tokens create LABEL SCOPES LIFE [CODE] [from NETWORKS] [for PERSON]"
 AGENT_LENGTH: Final = 60
 
 
@@ -205,7 +205,7 @@ def _wanted(call: Call) -> tuple[str, NewToken]:
     if wrong:
         raise UsageError(f"{wrong[0]!r} is no scope: {suggest(wrong[0], [scope.value for scope in Scope])}")
     wanted = NewToken(
-        name=call.arguments["name"],
+        name=call.arguments["label"],
         person=given["for"],
         scopes=tuple(scope for scope in Scope if scope in said),
         life_ns=span_of(call.arguments["life"]),
@@ -265,7 +265,7 @@ VERBS: Final = (
         help="Make a token for a program; shown once, in private",
         handler=create,
         arguments=(
-            Argument(name="name", help="what uses it, one word"),
+            Argument(name="label", help="what uses it, one word"),
             Argument(name="scopes", help="read, trade, risk, admin; several with commas", complete=_scopes),
             Argument(name="life", help="how long it lives: 12h, 30d, 52w"),
             Argument(

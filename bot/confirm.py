@@ -27,6 +27,7 @@ from bot.parse import Argument, UsageError
 from bot.previews import Act, Answer, Preview, Previews
 from bot.reports.schedules import PutSchedules
 from bot.store import OpsStore
+from domain.commands import Door
 from domain.facts import CommandDone, Severity
 from domain.security import PressRefused
 from domain.verdict import Reason
@@ -90,9 +91,11 @@ class Confirms:
         return not 0 <= preview.until_ns - self.now_ns() <= 2 * FRESH_NS
 
     def subject(self, preview_id: str) -> Subject | None:
-        """What the buttons of a preview are about."""
+        """What the buttons of a preview are about. One whose yes a crash swallowed takes that press once more."""
         preview = self.previews.get(preview_id)
-        return preview.subject if preview is not None else None
+        if preview is None:
+            return None
+        return Subject(preview.subject.digest, preview.answer is Answer.OPEN or self._is_unsent(preview))
 
     async def ask(
         self,
@@ -137,6 +140,9 @@ class Confirms:
             raise UsageError(f"no preview is called {call.arguments['id']!r}. {hint}")
         if preview.actor.person != call.person.id:
             return self._not_theirs(call, preview)
+        if call.actor.door is Door.API and preview.actor.chat != call.actor.chat:
+            # else a token for orders would say yes to what its person was asked about the settings
+            return refusal("Not yours", f"{preview.id} was asked elsewhere: a token answers only what it asked for.")
         given = call.arguments.get("answer", "").lower()
         if given and given != NO and not preview.digest.startswith(given):
             raise UsageError(f"{given!r} is neither no nor the digest of {preview.id}, {preview.digest[:SHOWN_DIGEST]}")

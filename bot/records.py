@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from bot.call import Call
 from bot.message import Block, Message, Pairs, Table, Text, age_text, refusal
+from bot.outcome import submit
 from bot.parse import Argument, UsageError, count_of, suggest
-from bot.rows import person_ids, reads
+from bot.rows import REASON, acts, person_ids, reads
 from bot.times import clock_in, local_text, zone_short
+from domain.commands import RotateKey
 from domain.errors import MoonDevError
 from domain.facts import Severity
 from domain.health import health_of
-from domain.record_views import CommandRow, PartView
+from domain.record_views import WAS_DONE, CommandRow, KeyStatus, PartView
 from domain.settings import RoleName
+from domain.views import KeyView
 
 if TYPE_CHECKING:
     from bot.room import ControlRoom
@@ -22,6 +26,11 @@ if TYPE_CHECKING:
 
 MOST_ROWS: Final = 500
 MOST_LINES: Final = 5_000
+NEVER: Final = (
+    "Keys are never shown, taken or unlocked in chat. /keys rotate NAME asks to exchange one; new values are typed at "
+    "a terminal of the machine: `./moondev vault add NAME`."
+)
+VAULT: Final = "vault"
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 
@@ -29,9 +38,12 @@ async def audit(call: Call) -> Message:
     """The last commands with their outcomes, and whether the journal still says what was written."""
     count, person = count_of(call.arguments.get("n", "20"), MOST_ROWS), call.arguments.get("person", "")
     known = person_ids(call.desk)
-    if person and person.lower() not in {name.lower() for name in known}:
-        raise UsageError(f"no person is called {person!r}: {suggest(person, known)}")
-    rows, chain = call.desk.records.commands(count, person), await call.desk.records.chain()
+    is_known = person.lower() in {name.lower() for name in known}
+    if person and not is_known and person.lower() != VAULT:
+        raise UsageError(f"no person is called {person!r}: {suggest(person, [*known, VAULT])}")
+    records = call.desk.records
+    rows = records.commands(count, person) if is_known or not person else records.of_vault(count)
+    chain = await records.chain()
     verdict = Text(f"Chain {'ok' if chain.ok else 'NOT OK'}: {chain.text}")
     of = f" by {person.lower()}" if person else ""
     severity = Severity.INFO if chain.ok else Severity.CRITICAL
@@ -44,7 +56,9 @@ async def audit(call: Call) -> Message:
         left=5,
     )
     told = tuple(
-        Text(f"{clock_in(row.ts_ns, zone)} {row.person or row.verb}: {row.text}") for row in rows if not row.ok
+        Text(f"{clock_in(row.ts_ns, zone)} {row.person or row.verb}: {row.text}")
+        for row in rows
+        if not row.ok or row.verb in WAS_DONE
     )
     return Message(title=f"Audit: last {len(rows)} commands{of}", blocks=(verdict, table, *told), severity=severity)
 
@@ -79,19 +93,63 @@ async def logs(call: Call) -> Message:
 async def keys(call: Call) -> Message:
     """Every key by its fingerprint: that it is there, how old, and what it may do."""
     found, now_ns = call.desk.records.keys(), time.time_ns()
-    may = {key.account: key.cannot_withdraw for venue in call.desk.venues() for key in venue.keys}
-    never = Text("Keys are never shown or taken in chat. They are changed on the machine, in the file `secrets`.")
+    at_venue = {key.account: key for venue in call.desk.venues() for key in venue.keys}
+    never = Text(NEVER)
     if not found:
         return Message(title="No keys", blocks=(Text("Paper trading needs none, and no bot is switched on."), never))
     blocks: list[Block] = []
     for key in found:
-        age = f"written {age_text((now_ns - key.changed_ns) / 1e9)} ago" if key.changed_ns else "not there"
-        rows = [("secret", key.name), ("fingerprint", key.fingerprint or "MISSING"), ("file", age)]
-        rows += [("withdrawals", f"cannot: {may[key.account]}")] if key.account in may else []
-        blocks += [Text(key.account), Pairs(tuple(rows))]
+        blocks += [Text(key.account), Pairs(tuple(_key_rows(key, at_venue.get(key.account), now_ns)))]
     missing = sum(not key.fingerprint for key in found)
     title = f"Keys: {len(found)}, {missing} missing" if missing else f"Keys: {len(found)}"
     return Message(title=title, blocks=(*blocks, never), severity=Severity.WARNING if missing else Severity.INFO)
+
+
+def _key_rows(key: KeyStatus, told: KeyView | None, now_ns: int) -> Iterator[tuple[str, str]]:
+    """Everything there is to say of a key, but the key."""
+    age = age_text((now_ns - key.changed_ns) / 1e9)
+    yield "secret", f"{key.name} ({key.kind})" if key.kind else key.name
+    yield "fingerprint", key.fingerprint or "MISSING"
+    if key.kind:
+        yield "age", age
+    else:
+        yield "file", f"written {age} ago" if key.changed_ns else "not there"
+    if key.kind == "exchange":
+        used = f"{age_text((now_ns - key.used_ns) / 1e9)} ago" if key.used_ns else "not since the signer began"
+        yield "signed last", used
+    if told is not None:
+        yield "withdrawals", f"cannot: {told.cannot_withdraw}"
+        yield "permissions", told.permissions or "the venue does not tell"
+        yield "addresses", told.addresses or "the venue does not tell"
+        if told.until_ns:
+            yield "ends", f"in {age_text((told.until_ns - now_ns) / 1e9)}"
+    if key.turn is not None:
+        since = age_text((now_ns - key.turn.since_ns) / 1e9)
+        yield "exchange", f"{key.turn.stage.replace('_', ' ')} {since} ago. {key.turn.text}"
+
+
+async def rotate(call: Call) -> Message:
+    """Ask that a key is exchanged for a new one."""
+    name, found = call.arguments["name"], call.desk.records.keys()
+    signing = {key.name: key for key in reversed(found) if key.kind == "exchange"}
+    key = signing.get(name)
+    if key is not None:
+        reason = call.arguments.get("reason", "")
+        wanted = RotateKey(key=name, account=key.account, by_program=key.by_program, reason=reason)
+        return await submit(call, wanted)
+    if any(one.name == name for one in found):
+        why = "signs nothing" if any(one.kind for one in found) else "is in no vault (`./moondev vault init`)"
+        return refusal(
+            "keys rotate: refused",
+            f"{name} {why}, so it is not exchanged from here. Make another where it came from, then at a terminal: "
+            f"`./moondev vault add {name}`.",
+        )
+    raise UsageError(f"no key that signs is called {name!r}: {suggest(name, list(signing))}")
+
+
+def _signing(desk: Desk) -> list[str]:
+    every = desk.records.keys()
+    return [key.name for key in every if key.kind == "exchange"]
 
 
 async def health(call: Call) -> Message:
@@ -117,6 +175,10 @@ def _levels(_: Desk) -> tuple[str, ...]:
     return LEVELS
 
 
+def _whose(desk: Desk) -> list[str]:
+    return [*person_ids(desk), VAULT]
+
+
 VERBS: Final = (
     reads(
         "health",
@@ -129,9 +191,9 @@ VERBS: Final = (
         "Who commanded what, with its outcome, and whether the journal's chain holds",
         audit,
         Argument(name="n", help="how many, 20 if not said", required=False, whole=True),
-        Argument(name="person", help="only what this person did", required=False, complete=person_ids),
+        Argument(name="person", help="only theirs; vault: who used the vault", required=False, complete=_whose),
         role=RoleName.RISK,
-        examples=("/audit", "/audit 50", "/audit tina"),
+        examples=("/audit", "/audit 50", "/audit tina", "/audit vault"),
     ),
     reads(
         "logs",
@@ -149,5 +211,15 @@ VERBS: Final = (
         aliases=("keys list",),
         role=RoleName.ADMIN,
         examples=("/keys status",),
+    ),
+    acts(
+        "keys rotate",
+        "Ask to exchange an exchange's key for a new one; others approve. No key is ever typed here",
+        rotate,
+        Argument(name="name", help="the secret's name, see /keys status", complete=_signing),
+        REASON,
+        role=RoleName.ADMIN,
+        examples=("/keys rotate hl_agent", "/keys rotate hl_agent it is old"),
+        gate="P2",
     ),
 )

@@ -69,8 +69,9 @@ def reads(
     role: RoleName = RoleName.VIEWER,
     examples: tuple[str, ...] = (),
     gate: str = "",
+    by_person: bool = False,
 ) -> Verb:
-    """A verb that looks, or changes only what people are told."""
+    """A verb that looks, or (`by_person`) changes only what people are told."""
     return Verb(
         name=name,
         help=text,
@@ -80,6 +81,7 @@ def reads(
         role=role,
         examples=examples,
         gate=gate,
+        by_person=by_person,
     )
 
 

@@ -19,6 +19,7 @@ def verb_rules() -> dict[str, VerbRule]:
             changes=verb.effect is not Effect.READS,
             by_person=verb.by_person,
             stops=verb.name in STOPS,
+            aliases=verb.aliases,
         )
         for verb in VERBS
     }

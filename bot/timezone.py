@@ -42,5 +42,6 @@ VERBS: Final = (
         Argument(name="zone", help="a zone or city: Europe/Berlin, Tokyo", required=False, rest=True, complete=_zones),
         aliases=("tz",),
         examples=("/timezone Europe/Berlin", "/timezone tokyo"),
+        by_person=True,
     ),
 )

@@ -187,7 +187,7 @@ GROUP_HELP: Final = {
     "limits": "Limits: show, set",
     "schedule": "Summaries by themselves: list, set, off",
     "users": "Persons: list, role, link, unlink",
-    "keys": "Keys: status",
+    "keys": "Keys: status, rotate",
     "tokens": "Tokens of programs: list, create, revoke, resume",
     "sessions": "Browsers that are logged in: list, end",
     "overrides": "Limits that are loosened for a while: list, end",

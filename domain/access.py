@@ -52,6 +52,8 @@ class VerbRule(Struct, frozen=True, kw_only=True):
     """Never by a token: votes, one-time codes, links and tokens."""
     stops: bool = False
     """It stops trading: never limited."""
+    aliases: tuple[str, ...] = ()
+    """Other names that people type."""
 
 
 class AccessRefused(MoonDevError):

@@ -319,6 +319,18 @@ class StepUp(Struct, frozen=True, kw_only=True, tag="step_up"):
     step: int = 0
 
 
+class RotateKey(Struct, frozen=True, kw_only=True, tag="rotate_key"):
+    """Exchange the key that the settings call `key`, of an account, for a new one; needs the quorum.
+
+    `by_program`: the venue lets a program do it; else people are told what to do.
+    """
+
+    key: str
+    account: str
+    by_program: bool = False
+    reason: str = ""
+
+
 Command: TypeAlias = (
     Halt
     | Resume
@@ -351,6 +363,7 @@ Command: TypeAlias = (
     | UnmuteAlerts
     | RouteAlerts
     | StepUp
+    | RotateKey
 )
 Proven: TypeAlias = Approve | BreakGlass | ChangeSettings | StepUp
 """What a one-time code proves: the desk fills in its `step`."""

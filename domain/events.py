@@ -18,7 +18,7 @@ from domain.commands import Actor, Command
 from domain.desired import Desired
 from domain.files import SettingsFileRead, StrategyFileBroken
 from domain.instrument import AccountId, Instrument, InstrumentId
-from domain.keys import KeyExpires, SignerNews
+from domain.keys import KeyExpires, KeyOld, KeyStep, SignerNews, VaultAccessed, VaultTrouble
 from domain.market import Bar, Bbo, Book, Feed, FeedStatus, Mark, Trade
 from domain.order import ClientId, Liquidity, OrderKind, OrderStatus
 from domain.security import AccessNoted, CodeMissed, PressRefused, SecurityBreach
@@ -389,7 +389,7 @@ MainEvent: TypeAlias = (
     EngineStarted | EngineStopped | Tick | ClockStepped | CommandReceived | History | StrategyFault
     | StrategyFileBroken | ContractsRead | FeedStatus | InboxOverflow | DiskLow | VenueOpened | WatchdogActed | Decided
     | VenueEvent | SecurityBreach | PressRefused | CodeMissed | SettingsFileRead | Measured | SignerNews
-    | AccessNoted
+    | AccessNoted | VaultAccessed | VaultTrouble | KeyStep | KeyOld
 )
 # fmt: on
 Event: TypeAlias = MainEvent | Bar | Bbo | Book | Trade | Mark

@@ -6,8 +6,13 @@ from typing import Any
 
 from msgspec import Struct
 
-ON_RECORD = frozenset({"press_refused", "security"})
+from domain.keys import Turn
+
+CAME_TO_NOTHING = frozenset({"press_refused", "security", "vault_log"})
+WAS_DONE = frozenset({"vault_access", "vault_changed", "key_turn"})
+ON_RECORD = CAME_TO_NOTHING | WAS_DONE
 """Kinds of alerts that are about what people did and what reached no command."""
+OF_VAULT = frozenset({"vault_access", "vault_changed", "vault_log"})
 
 
 class CommandRow(Struct, frozen=True, kw_only=True):
@@ -120,7 +125,15 @@ class KeyStatus(Struct, frozen=True, kw_only=True):
     """Of the secret."""
     fingerprint: str
     changed_ns: int
-    """When the file that holds it was written last: the key is at least so old as it says, or newer than the file."""
+    """When the vault was given it; in a plain file, when that was written last: then it is at least so old."""
+    kind: str = ""
+    """Of its record in the vault; "" = it stands in the plain file."""
+    used_ns: int = 0
+    """When it signed last; 0 = not since the signer began, or nobody counts."""
+    turn: Turn | None = None
+    """How far its exchange for another is, or the last one was."""
+    by_program: bool = False
+    """Its venue lets a program exchange it."""
 
 
 class PartView(Struct, frozen=True, kw_only=True):

@@ -79,6 +79,12 @@ class KeyView(Struct, frozen=True, kw_only=True):
     account: str
     cannot_withdraw: str
     """`told by the venue`, or, where it does not tell, `vouched for by the settings`."""
+    permissions: str = ""
+    """What it may do, in the venue's words; "" = the venue does not tell."""
+    addresses: str = ""
+    """Whether it is bound to addresses of machines, in words; "" = the venue does not tell."""
+    until_ns: int = 0
+    """When it ends at the venue, 0 = not, or the venue does not tell."""
 
 
 class VenueView(Struct, frozen=True, kw_only=True):

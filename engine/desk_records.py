@@ -13,7 +13,9 @@ from typing import TypeAlias
 from domain import facts as f
 from domain.errors import MoonDevError
 from domain.record_views import (
+    OF_VAULT,
     ON_RECORD,
+    WAS_DONE,
     AuditPage,
     AuditQuery,
     ChainView,
@@ -29,6 +31,8 @@ from engine.verifier import Verifier
 
 KEPT_COMMANDS = 2_000
 KEPT_PARAMS = 2_000
+QUIET = "vault_access"
+"""Each start reads every secret: that would hide what people did. It is asked for by itself."""
 Chain: TypeAlias = Callable[[], Awaitable[ChainView]]
 Log: TypeAlias = Callable[[int, str], Awaitable[list[str]]]
 """The newest lines, oldest first, of a level or above. Raises `MoonDevError`."""
@@ -114,9 +118,13 @@ class DeskRecords:
         return page_of(self.newest(wanted), wanted)
 
     def commands(self, limit: int, person: str = "") -> list[CommandRow]:
-        """The newest commands, newest first; with `person` only theirs."""
-        wanted = person.lower()
-        return list(islice((row for row in reversed(self._commands) if wanted in {"", row.person.lower()}), limit))
+        """The newest commands, newest first; with `person` only theirs. Reading the vault is not among them."""
+        wanted, newest = person.lower(), reversed(self._commands)
+        return list(islice((r for r in newest if r.verb != QUIET and wanted in {"", r.person.lower()}), limit))
+
+    def of_vault(self, limit: int) -> list[CommandRow]:
+        """Who used the vault for what, newest first."""
+        return list(islice((row for row in reversed(self._commands) if row.verb in OF_VAULT), limit))
 
 
 def row_of(fact: f.Fact) -> CommandRow | None:
@@ -136,7 +144,14 @@ def row_of(fact: f.Fact) -> CommandRow | None:
             request_id=fact.request_id,
         )
     if isinstance(fact, f.Alerted) and fact.kind in ON_RECORD:
-        return CommandRow(ts_ns=fact.ts_ns, verb=fact.kind, text=fact.text, seq=fact.seq, index=fact.index)
+        return CommandRow(
+            ts_ns=fact.ts_ns,
+            verb=fact.kind,
+            text=fact.text,
+            ok=fact.kind in WAS_DONE,
+            seq=fact.seq,
+            index=fact.index,
+        )
     return None
 
 

@@ -91,8 +91,9 @@ def register(app: typer.Typer, default_data: Path, ask_login: AskLogin) -> None:
         """Carry out a verb of the chat, with its approvals; a refusal is exit code 1."""
         from gateway.client.words import shown_answer
 
+        path, given = verb_of([name, *(arguments or ())])
         with opened(data, service, person) as client:
-            said = client.run(name, key=key, **pairs_of(arguments))
+            said = client.run(path, key=key, **pairs_of(given))
             question = next((one for one in said.message.actions if one.verb == "confirm" and not one.is_refusal), None)
             if yes and question is not None:
                 said = client.run(question.verb, **question.arguments)
@@ -132,6 +133,12 @@ def pairs_of(words: list[str] | None) -> dict[str, str]:
             raise typer.BadParameter(f"{name} is given twice")
         found[name] = value
     return found
+
+
+def verb_of(words: list[str]) -> tuple[str, list[str]]:
+    """A verb as people write it, `/strategies start id=x`, as its path and its arguments."""
+    count = next((i for i, word in enumerate(words) if "=" in word), len(words))
+    return "-".join(words[:count]).lower().removeprefix("/"), words[count:]
 
 
 def local_client(data: Path, person: str, ask_login: AskLogin) -> Client:

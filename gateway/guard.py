@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
@@ -22,10 +22,12 @@ from domain.settings import RoleName
 from domain.views import PersonView
 from gateway.access.access import Access, Denied
 from gateway.access.caller import Caller, Identity
+from gateway.access.line import looked_at
 from gateway.access.network import SAFE_METHODS, Network, cookie_name
 from gateway.access.proof import Proof
 from gateway.access.refuse import refuse
 from gateway.access.scrape import is_scraper
+from gateway.access.secret import digest
 from gateway.access.table import Csrf, Rule, Table
 from gateway.limits import Limits, Rate
 from gateway.refused import Refused
@@ -34,6 +36,7 @@ from gateway.source import SourceLost
 CSRF_HEADER: Final = "x-requested-with"
 """Sent by our own pages with everything that changes something; its value does not matter. Forms cannot send it."""
 METRICS_PATH: Final = "/metrics"
+MOST_LET_IN: Final = 4_096
 BEARER: Final = "bearer "
 TOO_LONG: Final = "The body is longer than {most} bytes, which is what is taken here"
 
@@ -67,6 +70,8 @@ class Guard:
         self._is_play = is_play
         self._front = front
         self._persons = persons
+        self._let_in: set[str] = set()
+        """Digests of what let somebody in before: a stranger who floods their address makes none of them wait."""
 
     def _caller(self, identity: Identity, ip: str) -> Caller | None:
         """An identity with its person's present role; None when the person is gone."""
@@ -81,7 +86,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         try:
-            answer = await self._check(scope)
+            answer, receive = await self._check(scope, receive)
         except AccessLost as lost:
             answer = refuse(503, "access_lost", f"{str(lost)[:1].upper()}{str(lost)[1:]}", wait_s=5)
         except SourceLost as lost:  # who may act is not known yet
@@ -93,39 +98,47 @@ class Guard:
         else:
             await answer(scope, receive, send)
 
-    async def _check(self, scope: Scope) -> Response | None:
-        """The answer that refuses a request, or None when it may pass."""
+    async def _check(self, scope: Scope, receive: Receive) -> tuple[Response | None, Receive]:
+        """The answer that refuses a request, or None when it may pass; and what it is received from."""
+        rule, refusal = self._look(scope)
+        if refusal is None and rule is not None and rule.is_line:
+            stops, receive = await looked_at(receive, self._front.table.stops)
+            rule = structs.replace(rule, rate=Rate.HALT) if stops else rule
+        return refusal or self._crowded(scope, rule) or await self._judge(scope, rule), receive
+
+    def _look(self, scope: Scope) -> tuple[Rule | None, Response | None]:
+        """The row of the table, and what is wrong before anybody is asked for."""
         front, headers = self._front, Headers(scope=scope)
         state = scope.setdefault("state", {})
         state["caller"], state["ip"] = None, front.network.client_ip(scope)
         is_socket = scope["type"] == "websocket"
         method = "WS" if is_socket else scope["method"]
         if problem := front.network.foreign_host(scope):
-            return refuse(403, "host", problem)
-        has_token = headers.get("authorization", "").lower().startswith(BEARER)
+            return None, refuse(403, "host", problem)
         changes = is_socket or method not in SAFE_METHODS
-        is_program = has_token or (is_socket and "ticket" in QueryParams(scope["query_string"]))
+        is_program = bool(_token(headers) or (is_socket and QueryParams(scope["query_string"]).get("ticket")))
         if problem := front.network.foreign_origin(scope, required=changes and not is_program):
-            return refuse(403, "origin", problem)
+            return None, refuse(403, "origin", problem)
         rule = front.table.find(method, scope["path"])
         state["body_bytes"] = rule.body_bytes if rule is not None and not is_socket else None
-        if rule is not None and (refusal := _too_long(headers, rule)) is not None:
-            return refusal
-        if rule is None or rule.rate is not Rate.HALT:
-            rate = Rate.OPEN if rule is None else rule.rate
-            if wait_s := front.limits.of_address(rate, state["ip"]):
-                return refuse(429, "rate", f"Too many requests from this address: wait {wait_s} s", wait_s=wait_s)
-        return await self._judge(scope, headers, rule)
+        return rule, _too_long(headers, rule) if rule is not None else None
 
-    async def _judge(self, scope: Scope, headers: Headers, rule: Rule | None) -> Response | None:
-        front, state = self._front, scope["state"]
+    def _crowded(self, scope: Scope, rule: Rule | None) -> Response | None:
+        rate = Rate.OPEN if rule is None else rule.rate
+        wait_s = self._front.limits.of_address(rate, scope["state"]["ip"])
+        if not wait_s or digest(self._secret(scope, Headers(scope=scope))) in self._let_in:
+            return None
+        return refuse(429, "rate", f"Too many requests from this address: wait {wait_s} s", wait_s=wait_s)
+
+    async def _judge(self, scope: Scope, rule: Rule | None) -> Response | None:
+        front, state, headers = self._front, scope["state"], Headers(scope=scope)
         if rule is not None and rule.role is None:
             return None
-        said = headers.get("authorization", "")
-        token = said[len(BEARER) :] if said.lower().startswith(BEARER) else ""
+        token = _token(headers)
         if scope["path"] == METRICS_PATH and rule is not None and token and is_scraper(front.scrape, token):
             return None
         found = await self._who(scope, headers, token, rule)
+        self._remember(self._secret(scope, headers), is_good=isinstance(found, Caller))
         if not isinstance(found, Caller):
             return found
         state["caller"] = found
@@ -136,6 +149,19 @@ class Guard:
         if wait_s := front.limits.of_caller(rule.rate, found.key):
             return refuse(429, "rate", f"Too many requests: wait {wait_s} s", wait_s=wait_s)
         return None
+
+    def _secret(self, scope: Scope, headers: Headers) -> str:
+        """The token or the session's cookie that is shown; "" where neither is."""
+        cookie = cookie_name(scope, is_tls=self._front.network.scheme(scope) == "https")
+        return _token(headers) or cookie_parser(headers.get("cookie", "")).get(cookie, "")
+
+    def _remember(self, secret: str, *, is_good: bool) -> None:
+        if not is_good:
+            self._let_in.discard(digest(secret))
+        elif secret:
+            if len(self._let_in) >= MOST_LET_IN:
+                self._let_in.clear()
+            self._let_in.add(digest(secret))
 
     def _nothing(self, path: str) -> Response:
         """What the table does not know: other methods of an address, or nothing at all."""
@@ -153,10 +179,8 @@ class Guard:
             shown = await front.access.token(token, ip)
         elif scope["type"] == "websocket" and (ticket := QueryParams(scope["query_string"]).get("ticket")):
             shown = await front.access.spend_ticket(ticket, ip)
-        else:
-            cookie = cookie_name(scope, is_tls=front.network.scheme(scope) == "https")
-            secret = cookie_parser(headers.get("cookie", "")).get(cookie, "")
-            shown = await front.access.session(secret) if secret else None
+        elif secret := self._secret(scope, headers):
+            shown = await front.access.session(secret)
         if isinstance(shown, Denied):
             if shown.wait_s:
                 return refuse(429, "locked", f"{shown.text}: wait {shown.wait_s} s", wait_s=shown.wait_s)
@@ -187,6 +211,11 @@ class Guard:
         ):
             return refuse(403, "code_needed", "This needs a one-time code first: POST /api/v1/step-up")
         return None
+
+
+def _token(headers: Headers) -> str:
+    said = headers.get("authorization", "")
+    return said[len(BEARER) :] if said.lower().startswith(BEARER) else ""
 
 
 def _limited(receive: Receive, most: int | None) -> Receive:

@@ -71,24 +71,27 @@ class Once:
         print_: str,
         work: Callable[[str], Awaitable[Answer]],
         *,
-        lowers: bool = False,
+        effect: str = "adds",
     ) -> tuple[Answer, bool]:
         """The answer, and whether it is one that was given before; `work` is given the request id.
 
-        What `lowers` risk is done though keys cannot be kept: the engine knows its request ids as well. Raises what
-        `work` raises, `AccessLost`, and `Refused` for a key that was meant for another request.
+        What only `reads` leaves nothing behind and is asked anew each time, under the same request id. What `lowers`
+        risk is done though keys cannot be kept: the engine knows its request ids as well. Raises what `work` raises,
+        `AccessLost`, and `Refused` for a key that was meant for another request.
         """
         if key is None:
             return await work(f"api:{caller}:{uuid.uuid4().hex}"), False
         if KEY.fullmatch(key) is None:
             raise BadArgument("Idempotency-Key is 1 to 128 visible ASCII characters")
+        if effect == "reads":
+            return await work(f"api:{caller}:{key}"), False
         running = self._running.get((caller, key))
         if running is not None:
             if running[0] != print_:
                 raise _reused()
             answer, _ = await asyncio.shield(running[1])
             return answer, True
-        task = asyncio.create_task(self._keyed(caller, key, print_, work, lowers=lowers), name="keyed verb")
+        task = asyncio.create_task(self._keyed(caller, key, print_, work, lowers=effect == "lowers"), name="keyed verb")
         self._running[caller, key] = print_, task
         task.add_done_callback(lambda done: self._over(caller, key, done))
         # a caller that goes away takes nobody's answer with it

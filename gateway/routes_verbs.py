@@ -66,7 +66,7 @@ async def run_verb(request: Request) -> Response:
     async def work(request_id: str) -> Answer:
         return await gateway.source.run(actor, verb.path, arguments, request_id)
 
-    return await _answered(request, actor, raw, work, lowers=verb.effect == "lowers")
+    return await _answered(request, actor, raw, work, effect=verb.effect)
 
 
 async def say_line(request: Request) -> Response:
@@ -101,13 +101,13 @@ def _body(request: Request, raw: bytes, kind: type[B]) -> B:
         raise Refused(400, "the body is no JSON") from None
 
 
-async def _answered(request: Request, actor: Actor, raw: bytes, work: Work, *, lowers: bool = False) -> Response:
+async def _answered(request: Request, actor: Actor, raw: bytes, work: Work, *, effect: str = "adds") -> Response:
     gateway: Gateway = request.state.gateway
     keys = request.headers.getlist(KEY_HEADER)
     if len(keys) > 1:
         raise Refused(422, f"{KEY_HEADER} is given twice")
     print_ = fingerprint(request.url.path, raw)
-    answer, is_replayed = await gateway.once.run(actor.chat, keys[0] if keys else None, print_, work, lowers=lowers)
+    answer, is_replayed = await gateway.once.run(actor.chat, keys[0] if keys else None, print_, work, effect=effect)
     body = VerbAnswer(ok=answer.ok, text=answer.text, message=Raw(answer.message))
     headers = {REPLAYED: "true"} if is_replayed else {}
     return Response(msgspec.json.encode(body), 200, headers, JSON)

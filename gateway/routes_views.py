@@ -13,7 +13,7 @@ from starlette.routing import Route
 from domain.answer import BadArgument
 from domain.views import PersonView
 from gateway.access.caller import Caller
-from gateway.asked import MOST_ROWS
+from gateway.asked import MOST_ROWS, Nothing, bind
 from gateway.gateway import Gateway
 from gateway.source import Source
 from gateway.views import VIEWS
@@ -31,6 +31,13 @@ def reader_of(name: str) -> Endpoint:
         return Response(await gateway.source.view(name, arguments_of(request)), media_type=JSON)
 
     return read
+
+
+async def verbs(request: Request) -> Response:
+    """The verb table, as the gateway has it."""
+    gateway: Gateway = request.state.gateway
+    bind(Nothing, arguments_of(request))
+    return Response(await gateway.verbs.raw(), media_type=JSON)
 
 
 def arguments_of(request: Request) -> dict[str, str]:
@@ -105,6 +112,6 @@ async def me(request: Request) -> Response:
 
 ROUTES: Final = (
     Route("/api/v1/me", me, methods=["GET"]),
-    *(Route(f"/api/v1/{name}", reader_of(name), methods=["GET"]) for name in VIEWS),
+    *(Route(f"/api/v1/{name}", verbs if name == "verbs" else reader_of(name), methods=["GET"]) for name in VIEWS),
     Route("/api/v1/audit.jsonl", export_audit, methods=["GET"]),
 )

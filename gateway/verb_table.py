@@ -24,6 +24,7 @@ class VerbTable:
         """What was written from these verbs, by whoever writes it."""
         self._source = source
         self._clock = clock
+        self._raw = b""
         self._by_path: dict[str, VerbView] = {}
         self._read_at = 0.0
         self._lock = asyncio.Lock()
@@ -32,12 +33,17 @@ class VerbTable:
         """Every verb by path, in the order of the table. Raises `SourceLost`."""
         async with self._lock:
             if not self._by_path or self._clock() - self._read_at > FRESH_S:
-                found = msgspec.json.decode(await self._source.view("verbs", {}), type=list[VerbView])
-                by_path = {verb.path: verb for verb in found}
-                if by_path != self._by_path:
-                    self._by_path, self.document = by_path, None
+                raw = await self._source.view("verbs", {})
+                if raw != self._raw:
+                    found = msgspec.json.decode(raw, type=list[VerbView])
+                    self._raw, self._by_path, self.document = raw, {verb.path: verb for verb in found}, None
                 self._read_at = self._clock()
         return self._by_path
+
+    async def raw(self) -> bytes:
+        """All of it as JSON: it is long, and always the same. Raises `SourceLost`."""
+        await self.all()
+        return self._raw
 
     async def find(self, path: str) -> VerbView:
         """The verb of a path. Raises `NotKnown` and `SourceLost`."""

@@ -27,6 +27,13 @@ KEPT_FREE = 1.25
 """Memory that should be free, by the memory that opening takes."""
 
 
+def records_of(path: Path, bounds: Bounds = BOUNDS) -> dict[str, int]:
+    """When each record of a vault was given its value, by name; empty where there is none, or it cannot be read."""
+    with suppress(VaultError):
+        return {record.name: record.created_ns for record in parse(disk.read(path), bounds)[0].records}
+    return {}
+
+
 def look(data: Path, config: VaultConfig, needed: Sequence[str] = (), bounds: Bounds = BOUNDS) -> list[VaultFound]:
     """Everything there is to say about the vault of a data folder; nothing where there is none."""
     path = data / "vault"

@@ -44,7 +44,9 @@ LASTING: Final = frozenset(
 URGENT: Final = frozenset({"incident", "break_glass", "review_due", "code_lock"})
 """Never held back: told to every alert chat and to each person alone who can do something about it."""
 
-NOT_TOLD: Final = frozenset({"override", "alert_ack", "alert_mute", "alert_unmute", "alert_route", "incident_taken"})
+NOT_TOLD: Final = frozenset(
+    {"override", "alert_ack", "alert_mute", "alert_unmute", "alert_route", "incident_taken", "vault_access"}
+)
 """Told by a card that is kept up to date, or by the answer to a command."""
 
 HIDDEN_BY_OUTAGE: Final = frozenset({*FEED, "breaker_open", "breaker_half_open", "venue_trading"})
@@ -69,6 +71,10 @@ _WORDS: Final = {
     "signer_lost": "No signatures: the signer is gone",
     "signer_refused": "The signer has refused a request",
     "key_expires": "A key expires",
+    "key_old": "A key is old",
+    "key_turn": "A key is exchanged",
+    "vault_changed": "The vault was changed",
+    "vault_log": "The vault's access log is not as it was",
 }
 
 

@@ -206,6 +206,7 @@ VERBS: Final[tuple[Verb, ...]] = (
             "/schedule set daily 7:00 desk",
         ),
         gate="C for the desk's",
+        by_person=True,
     ),
     reads(
         "schedule off",
@@ -215,5 +216,6 @@ VERBS: Final[tuple[Verb, ...]] = (
         Argument(name="whose", help="desk: of the alert chats (admins)", required=False, rest=True),
         examples=("/schedule off weekly",),
         gate="C for the desk's",
+        by_person=True,
     ),
 )

@@ -159,6 +159,7 @@ VERBS: Final = (
         _WHAT,
         _REST,
         examples=tuple(EXAMPLES.split(", ")),
+        by_person=True,
     ),
     reads(
         "unsubscribe",
@@ -167,6 +168,7 @@ VERBS: Final = (
         Argument(name="what", help="which, or all", required=False, choices=(*WHAT, ALL)),
         Argument(name="rest", help="of STRATEGY", required=False, rest=True),
         examples=("/unsubscribe pnl", "/unsubscribe trades of turtle", "/unsubscribe all"),
+        by_person=True,
     ),
     reads("subscriptions", "What you have subscribed to", subscriptions, examples=("/subscriptions",)),
 )

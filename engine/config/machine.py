@@ -56,3 +56,5 @@ class VaultSection(Section):
     passphrase: PassphraseSection = PassphraseSection()
     key_file: Text = ""
     """Needed beside the passphrase, where the vault was made with one."""
+    remind_after_days: int = Field(default=90, ge=0, le=3650)
+    """A key that is older is spoken of, once; 0 = never."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from domain import commands as c
 from domain.events import CommandReceived
-from engine.core import alerting, config, operate, overrides, params
+from engine.core import alerting, config, keys, operate, overrides, params
 from engine.core.core import Core
 from engine.core.matrix import by_hand
 
@@ -35,8 +35,8 @@ def describe(core: Core, command: c.Command) -> str:  # noqa: PLR0911 - one per 
             return params.words(core, command)
         case c.LoadStrategy():
             return params.load_words(command)
-        case c.StartStrategy():
-            return f"start {command.strategy}"
+        case c.StartStrategy() | c.RotateKey():
+            return keys.describe(command) if isinstance(command, c.RotateKey) else f"start {command.strategy}"
         case c.Override() | c.MuteAlerts():
             return overrides.describe(core, command) if isinstance(command, c.Override) else alerting.asked(command)
         case _:

@@ -21,6 +21,7 @@ from engine.core import (
     config,
     glass,
     incident,
+    keys,
     manual,
     operate,
     overrides,
@@ -236,6 +237,8 @@ def objection(core: Core, command: c.Command) -> Veto | None:
     """Why a command makes no sense now, before anyone votes on it, and when they have."""
     if isinstance(command, c.MuteAlerts):
         return alerting.objection(core, command)
+    if isinstance(command, c.RotateKey):
+        return keys.objection(core, command)
     if not isinstance(command, c.ChangeSettings):
         return operate.objection(core, command)
     after = config.settings_after(core, command)
@@ -334,8 +337,9 @@ def release(core: Core, request: Request) -> Veto | str:  # noqa: PLR0911 - one 
         return Veto(Reason.MOVED, "other settings have come into force; ask again, on top of them")
     if isinstance(request.command, c.Override):
         return overrides.begin(core, request, request.command)
-    if isinstance(request.command, c.MuteAlerts):
-        return alerting.mute(core, " and ".join(dict.fromkeys([request.requester, *request.votes])), request.command)
+    if isinstance(asked, c.MuteAlerts | c.RotateKey):
+        by = " and ".join(dict.fromkeys([request.requester, *request.votes]))
+        return alerting.mute(core, by, asked) if isinstance(asked, c.MuteAlerts) else keys.begin(core, asked, by)
     if isinstance(request.command, c.ManualLimit):
         return manual.release(core, request.requester, request.command)
     return give(core, " and ".join(request.votes), request.command, asker=request.requester)

@@ -196,6 +196,8 @@ def subject_of(command: Command) -> tuple[Any, ...]:  # noqa: PLR0911 - one per 
             return (command.venue,)
         case c.SetBreaker():
             return (command.name,)
+        case c.RotateKey():
+            return (command.key,)
         case c.ChangeSettings():
             return tuple(edit.path for edit in command.edits)
         case c.MuteAlerts():

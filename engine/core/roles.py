@@ -37,6 +37,7 @@ ROLE_NEEDED: dict[type[c.Command], RoleName] = {
     c.UnmuteAlerts: RoleName.TRADER,
     c.RouteAlerts: RoleName.RISK,
     c.StepUp: RoleName.VIEWER,
+    c.RotateKey: RoleName.ADMIN,
 }
 """Least role per command; voting is judged by the quorum rules instead."""
 

@@ -1,7 +1,6 @@
 """Everything the engine knows, as one tree of structs: encode it and you have a snapshot.
 
-Only `step` and what it calls change it. There is nothing here that cannot be rebuilt from the
-journal. Dictionaries keep insertion order, which is the order of events, so iteration is ordered.
+Only `step` and what it calls change it. Dictionaries keep the order of events, so iteration is ordered.
 
     State
     ├── settings, installation, epoch, seq, ts_ns, timers
@@ -31,6 +30,7 @@ from domain.edits import ConfigVersion
 from domain.facts import RequestStatus, StrategyStatus, TradingState
 from domain.incident import Incident
 from domain.instrument import ZERO, AccountId, InstrumentId
+from domain.keys import KeyBook
 from domain.market import Bar
 from domain.order import ClientId, Order
 from domain.settings import RoleName, Settings, StrategySpec
@@ -386,6 +386,7 @@ class State(Struct):
     denied: dict[str, int] = field(default_factory=dict)
     """When something was last denied, by the person or strategy that asked."""
     reviews: dict[str, ReviewDue] = field(default_factory=dict)
+    keys: KeyBook = field(default_factory=KeyBook)
 
 
 decode_state = Decoder(State).decode

@@ -14,7 +14,7 @@ from domain.account import venue_of
 from domain.breakers import BreachSource, Measured
 from domain.facts import Severity, TradingState
 from domain.files import SettingsFileRead, StrategyFileBroken
-from domain.keys import KeyExpires, SignerNews
+from domain.keys import KeyExpires, KeyOld, KeyStep, SignerNews, VaultAccessed, VaultTrouble
 from domain.security import AccessNoted, CodeMissed, PressRefused, SecurityBreach
 from domain.venue import BudgetLeft
 from engine.core import (
@@ -319,4 +319,8 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     SettingsFileRead: config.on_file_read,
     SignerNews: keys.on_signer_news,
     KeyExpires: keys.on_key_expires,
+    VaultAccessed: keys.on_vault_accessed,
+    VaultTrouble: keys.on_vault_trouble,
+    KeyStep: keys.on_step,
+    KeyOld: keys.on_old,
 }

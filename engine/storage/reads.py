@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Column, ColumnElement, Engine, Row, Select, Table, and_, func, or_, select
 
-from domain.record_views import ON_RECORD, AuditQuery, CommandRow, ParamsRow
+from domain.record_views import CAME_TO_NOTHING, ON_RECORD, WAS_DONE, AuditQuery, CommandRow, ParamsRow
 from domain.views import EquityPoint, TradeRow
 from engine.storage import schema
 
@@ -69,15 +69,19 @@ def audit(engine: Engine, wanted: AuditQuery) -> list[CommandRow]:
         ours.append(commands.c.ok == (wanted.outcome == "done"))
     with engine.connect() as connection:
         rows = [_command(row) for row in connection.execute(_newest(commands, wanted.limit).where(*ours))]
-        if not wanted.person and wanted.outcome != "done":
+        if not wanted.person:
+            kinds = {"done": WAS_DONE, "refused": CAME_TO_NOTHING}.get(wanted.outcome, ON_RECORD)
             of_record = _newest(alerts, wanted.limit).where(
-                alerts.c.kind.in_(sorted(ON_RECORD)), *_matching(alerts, alerts.c.kind, wanted)
+                alerts.c.kind.in_(sorted(kinds)), *_matching(alerts, alerts.c.kind, wanted)
             )
-            rows += [
-                CommandRow(ts_ns=row.ts_ns, verb=row.kind, text=row.text, seq=row.seq, index=row.idx)
-                for row in connection.execute(of_record)
-            ]
+            rows += [_alert(row) for row in connection.execute(of_record)]
     return sorted(rows, key=lambda row: (-row.seq, -row.index))[: wanted.limit]
+
+
+def _alert(row: Row[Any]) -> CommandRow:
+    return CommandRow(
+        ts_ns=row.ts_ns, verb=row.kind, text=row.text, ok=row.kind in WAS_DONE, seq=row.seq, index=row.idx
+    )
 
 
 def _newest(table: Table, limit: int) -> Select[Any]:

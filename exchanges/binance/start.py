@@ -12,7 +12,7 @@ from exchanges.binance.account import Account
 from exchanges.binance.config import Network
 from exchanges.binance.markets import ExchangeInfo, RateLimit, listed
 from exchanges.binance.wire import WireError, decoded
-from exchanges.shared.keys import told, vouched
+from exchanges.shared.keys import ANYWHERE, told, vouched
 from exchanges.viaccxt.session import Session
 
 
@@ -23,6 +23,9 @@ class Restrictions(Struct, rename="camel"):
     enable_futures: bool
     permits_universal_transfer: bool = False
     enable_internal_transfer: bool = False
+    enable_reading: bool = False
+    enable_spot_and_margin_trading: bool = False
+    ip_restrict: bool | None = None
 
 
 class AccountConfig(Struct, rename="camel"):
@@ -130,7 +133,13 @@ class Start:
             )
         if not may.enable_futures:
             raise ConfigError(f"the key of {name} may not trade futures; allow that at Binance")
-        return told(name)
+        can = {
+            "futures": may.enable_futures,
+            "reading": may.enable_reading,
+            "spot and margin": may.enable_spot_and_margin_trading,
+        }
+        bound = "" if may.ip_restrict is None else "bound to addresses" if may.ip_restrict else ANYWHERE
+        return told(name, ", ".join(word for word, is_on in can.items() if is_on), bound)
 
     async def _set_terms(self, symbol: str) -> None:
         """Margin mode and leverage as configured; what is already so is left alone."""

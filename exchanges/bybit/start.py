@@ -13,7 +13,7 @@ from exchanges.bybit.account import Account, number
 from exchanges.bybit.config import CATEGORY, Network
 from exchanges.bybit.markets import Contract, listed
 from exchanges.bybit.wire import Envelope, WireAccount, WireKey, WirePosition, WireTime, decoded, opened
-from exchanges.shared.keys import told, vouched
+from exchanges.shared.keys import ANYWHERE, told, vouched
 from exchanges.viaccxt.session import Session
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,10 @@ class Start:
         if 0 < key.deadline_day <= DEADLINE_DAYS:
             advice = "bind it to an IP address at Bybit, or make another"
             log.warning("the key of %s ends in %d days; %s", name, key.deadline_day, advice)
-        return told(name)
+        can = "; ".join(f"{group} {', '.join(rights)}" for group, rights in key.permissions.items() if rights)
+        open_to_all = not key.ips or "*" in key.ips
+        bound = ANYWHERE if open_to_all else f"bound to {len(key.ips or ())} address(es)"
+        return told(name, can, "" if key.ips is None else bound)
 
     async def _check_contracts(self) -> None:
         """The settings must count as the venue does; other contracts are known so that nothing of them is missed."""

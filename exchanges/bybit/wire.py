@@ -123,6 +123,7 @@ class WireKey(Struct, rename="camel"):
     uta: int
     permissions: dict[str, list[str]]
     deadline_day: int = 0
+    ips: list[str] | None = None
 
 
 class WireAccount(Struct, rename="camel"):

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from domain.errors import ConfigError, VenueError
 from domain.instrument import AccountId
 from domain.keys import KeyExpires
@@ -23,7 +25,7 @@ from exchanges.shared.keys import told
 log = logging.getLogger(__name__)
 
 DAY_S = 86_400
-EXPIRES_SOON_S = 7 * DAY_S
+EXPIRES_SOON_S = 14 * DAY_S
 """A key that expires sooner is spoken of."""
 
 
@@ -65,7 +67,7 @@ class AccountWatch:
         await self._check_clock(reader)
         agent = await self._agent(reader)
         self._agents[account.id] = agent
-        self.keys[account.id] = told(account.id)
+        self.keys[account.id] = told(account.id, "agent: orders, cancels, leverage; no withdrawals")
         await self.look(reader)
         if agent not in self._nonces:
             path = self._folder / f"hyperliquid-nonce-{agent}" if self._folder is not None else None
@@ -118,6 +120,8 @@ class AccountWatch:
         self._limits.told(account.id, await reader.rate_limit())
         agent = self._agents[account.id]
         until_ms = next((a.valid_until for a in await reader.agents() if a.address.lower() == agent), 0)
+        if account.id in self.keys:
+            self.keys[account.id] = replace(self.keys[account.id], until_ns=until_ms * MS)
         if not until_ms:
             self.warnings.pop(account.id, None)
             return

@@ -17,9 +17,12 @@ log = logging.getLogger(__name__)
 TOLD, VOUCHED = "told by the venue", "vouched for by the settings"
 
 
-def told(account: AccountId) -> KeyView:
+ANYWHERE = "NOT bound to addresses: it works from anywhere"
+
+
+def told(account: AccountId, permissions: str = "", addresses: str = "") -> KeyView:
     """The venue itself has said that the account's key cannot withdraw."""
-    return KeyView(account=account, cannot_withdraw=TOLD)
+    return KeyView(account=account, cannot_withdraw=TOLD, permissions=permissions, addresses=addresses)
 
 
 def vouched(account: VenueAccount, venue: str) -> KeyView:

@@ -108,6 +108,14 @@ class Place(Struct, frozen=True, kw_only=True):
     folder: Path
 
 
+def is_automatic(venue: str) -> bool:
+    """Whether a venue lets a program exchange keys; False for one that is none."""
+    try:
+        return hasattr(venue_module(venue.upper()), "open_approver")
+    except (ConfigError, ImportError):
+        return False
+
+
 class Rotation:
     """The exchange of one key; `place.folder` keeps its progress.
 
@@ -224,5 +232,10 @@ class Rotation:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)  # else a power cut takes the step back
+        finally:
+            os.close(folder)
         self.progress = progress
         return progress

@@ -61,7 +61,8 @@ class Network:
 
     def foreign_host(self, scope: Scope) -> str:
         """Say what is wrong with the name that was called; "" when nothing is."""
-        host = Headers(scope=scope).get("host", "").lower()
+        hosts = Headers(scope=scope).getlist("host")
+        host = hosts[0].lower() if len(hosts) == 1 else ""  # of two, a proxy may have gone by the other
         port = port_of(scope)
         if host in {f"{name}:{port}" for name in LOOPBACK_NAMES} or (port == 80 and host in LOOPBACK_NAMES):
             return ""
@@ -74,11 +75,11 @@ class Network:
         """Say what is wrong with where the request comes from; "" when nothing is."""
         headers = Headers(scope=scope)
         own = f"{self.scheme(scope)}://{headers.get('host', '').lower()}"
-        origin = headers.get("origin")
-        if origin is None:
+        origins = headers.getlist("origin")
+        if not origins:
             return f"The Origin header is required here: send Origin: {own}" if required else ""
-        if origin.lower() != own:
-            return f"Origin {origin[:100]!r} is refused: only the dashboard's own pages may do this"
+        if [origin.lower() for origin in origins] != [own]:
+            return f"Origin {', '.join(origins)[:100]!r} is refused: only the dashboard's own pages may do this"
         return ""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from domain.access import Scope, VerbRule, scope_of
 from domain.settings import RoleName
@@ -47,6 +47,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     """Without a session it leads to the login page instead of refusing."""
     is_verb: bool = False
     """The control room judges it again, by the role of whoever it is done for."""
+    is_line: bool = False
+    """It takes a typed line, which may be one that stops trading."""
     needs_code: bool = False
     """An admin's affair: where votes need codes, its session has given one lately."""
 
@@ -76,7 +78,7 @@ ROUTES: Final[Mapping[tuple[str, str], Rule]] = MappingProxyType(
         ("POST", f"{API}/step-up"): Rule(scope=None, csrf=Csrf.HEADER, rate=Rate.LOGIN, body_bytes=KIB),
         ("POST", f"{API}/ticket"): Rule(csrf=Csrf.HEADER, rate=Rate.SOCKET, body_bytes=KIB),
         ("GET", f"{API}/me"): LOOK,
-        ("POST", f"{API}/line"): BY_PERSON,
+        ("POST", f"{API}/line"): structs.replace(BY_PERSON, is_line=True),
         ("POST", VERB_ROUTE): Rule(scope=Scope.TRADE, csrf=Csrf.HEADER, rate=Rate.WRITE, body_bytes=64 * KIB),
         ("WS", "/ws/feed"): SOCKET,
         ("GET", "/static/style/{path:path}"): OPEN,
@@ -107,12 +109,16 @@ class Table:
         self, verbs: Mapping[str, VerbRule] = MappingProxyType({}), routes: Mapping[tuple[str, str], Rule] = ROUTES
     ) -> None:
         self._verbs = verbs
+        self.stops = frozenset(name for verb, rule in verbs.items() if rule.stops for name in (verb, *rule.aliases))
+        """Verbs that stop trading."""
         self._exact = {key: rule for key, rule in routes.items() if "{" not in key[1]}
         self._patterns = [(method, pattern_of(path), rule) for (method, path), rule in routes.items() if "{" in path]
 
     def find(self, method: str, path: str) -> Rule | None:
         """The rule of a request, None when it is refused. HEAD is GET without the answer's body; a WebSocket is WS."""
         method = "GET" if method == "HEAD" else method
+        if not {".", ".."}.isdisjoint(path.split("/")):  # what serves files would look elsewhere than was judged
+            return None
         if (exact := self._exact.get((method, path))) is not None:
             return exact
         for of, pattern, rule in self._patterns:

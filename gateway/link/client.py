@@ -74,7 +74,7 @@ class LinkSource:
         while True:
             try:
                 await self._session()
-            except (OSError, asyncio.IncompleteReadError, TimeoutError, wire.BadFrame) as error:
+            except (OSError, asyncio.IncompleteReadError, TimeoutError, wire.BadFrame, SourceLost) as error:
                 was_there = self._writer is not None
                 self._lose(str(error) if isinstance(error, wire.BadFrame) else NOT_THERE)
                 if was_there:

@@ -16,7 +16,7 @@ from bot.previews import KEEP_NS, Answer, Preview, Previews
 from bot.render import plain
 from bot.store import OpsStore
 from bot.verbs import run_line
-from domain.commands import Door, Halt, SetHold
+from domain.commands import Actor, Door, Halt, SetHold
 from domain.facts import Alerted
 from domain.settings import RoleName
 from tests.bot.servers.discord_server import shown
@@ -75,6 +75,19 @@ async def test_a_yes_that_a_crash_lost_before_the_engine_had_it_is_carried_out_o
     assert "hold: done" in await say(engine, "/confirm C1")
     assert "It was carried out once" in await say(engine, "/confirm C1")
     assert holds(engine) == 1
+
+
+async def test_a_press_whose_command_a_crash_swallowed_is_carried_out_when_it_comes_again(tmp_path: Path) -> None:
+    async with world(tmp_path, "telegram") as w:
+        w.telegram.say(TINA, "/hold BTC")
+        card = await w.telegram.wait(lambda one: one.buttons and one.chat == TINA)
+        (preview,) = w.room.confirms.previews.open()
+        await w.room.confirms.previews.put(structs.replace(preview, answer=Answer.CONFIRMED))
+        w.telegram.press(TINA, card, "Confirm")
+        await w.telegram.text("hold: done", chat=TINA)
+        w.telegram.press(TINA, card, "Confirm")
+        await w.telegram.text("It was carried out once", chat=TINA)
+        assert holds(w.engine) == 1
 
 
 async def test_a_yes_whose_answer_a_crash_swallowed_is_told_what_came_of_it() -> None:
@@ -243,3 +256,17 @@ async def test_numbers_go_on_after_a_restart_and_old_questions_are_forgotten(tmp
     second.forget(asked_ns + 3 * KEEP_NS)
     assert second.get("C1") is None
     await store.aclose()
+
+
+async def test_a_token_says_yes_only_to_what_it_asked_itself() -> None:
+    """A token for orders would otherwise confirm what its person was asked elsewhere, with rights it has not."""
+    engine = Engine()
+    token, other = (Actor(person="tina", door=Door.API, chat=f"token:T{n}") for n in (1, 2))
+    await say(engine, "/hold BTC")
+    for program, question in ((token, "C1"), (other, "C1")):
+        told = plain(await run_line(engine.room, program, f"/confirm {question}", fresh_id()))
+        assert "a token answers only what it asked for" in told
+    await run_line(engine.room, token, "/hold BTC", fresh_id())
+    assert "only what it asked for" in plain(await run_line(engine.room, other, "/confirm C2", fresh_id()))
+    assert "hold: done" in plain(await run_line(engine.room, token, "/confirm C2", fresh_id()))
+    assert "hold: done" in await say(engine, "/confirm C1")

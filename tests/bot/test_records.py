@@ -1,20 +1,27 @@
 """What people look up: who commanded what, the log, keys, parts of the service, persons, and all orders at once."""
 
 import json
+import re
+import time
 from decimal import Decimal
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from bot.buttons import Signer
 from bot.message import Message
 from bot.render import plain
-from bot.verbs import run_line
+from bot.verbs import VERBS, run_line
 from domain.commands import CancelOrders
 from domain.errors import ConfigError
 from domain.facts import TradingState
-from domain.record_views import ChainView, PartView
+from domain.keys import VaultAccessed
+from domain.record_views import ChainView, KeyStatus, PartView
 from domain.security import PressRefused
+from domain.settings import DAY_NS
+from domain.views import KeyView, VenueView
 from engine.liquidation import liquidation_price
 from engine.records import keys_of, log_of
 from tests.bot.test_telegram import trade
@@ -283,3 +290,75 @@ async def test_a_setting_that_lowers_risk_is_confirmed_once_by_who_asked(engine)
     assert "Not yours" in await ask(engine, "/confirm C1", "adam")
     assert "limits set: done" in await ask(engine, "/confirm C1", "rosa")
     assert "Closed" in await ask(engine, "/confirm C1", "rosa")
+
+
+def held(**changes: Any) -> KeyStatus:
+    """A key as the vault has it."""
+    key = KeyStatus(
+        account="PAPER:main", name="hl_agent", fingerprint="1a2b-3c4d", changed_ns=1, kind="exchange", by_program=True
+    )
+    return replace(key, **changes)
+
+
+async def test_a_key_is_exchanged_when_two_others_agree_and_its_state_is_shown(engine):
+    engine.desk.records.keys = lambda: (
+        held(turn=engine.desk.core.state.keys.turns.get("hl_agent")),
+        held(account="PAPER:main", name="hl_public", kind="service"),
+    )
+    assert "it needs admin" in await ask(engine, "/keys rotate hl_agent", "rosa")
+    assert "did you mean hl_agent" in await ask(engine, "/keys rotate hl_agnt")
+    assert "signs nothing" in await ask(engine, "/keys rotate hl_public")
+    said = await ask(engine, "/keys rotate hl_agent it may have leaked")
+    assert "keys rotate: waits for approval" in said
+    assert "this service does it): it may have leaked" in said
+    await ask(engine, "/approve R1", "rosa")
+    assert engine.desk.core.state.keys.turns == {}
+    assert "The exchange of hl_agent begins" in await ask(engine, "/approve R1", "rolf")
+    assert re.search(r"exchange +asked .* ago\. The exchange of hl_agent begins", await ask(engine, "/keys status"))
+
+
+async def test_every_thing_that_is_known_of_a_key_is_shown_but_the_key(engine):
+    now_ns = time.time_ns()
+    told = KeyView(
+        account="PAPER:main",
+        cannot_withdraw="told by the venue",
+        permissions="futures, reading",
+        addresses="NOT bound to addresses: it works from anywhere",
+        until_ns=now_ns + 10 * DAY_NS,
+    )
+    engine.desk.venues = lambda: (VenueView(venue="PAPER", network="local", connected=True, keys=(told,)),)
+    engine.desk.records.keys = lambda: (held(changed_ns=now_ns - 100 * DAY_NS, used_ns=now_ns - 60 * 10**9),)
+    said = await ask(engine, "/keys status")
+    for words in (
+        "hl_agent (exchange)",
+        "1a2b-3c4d",
+        "100.0 d",
+        "futures, reading",
+        "works from anywhere",
+        "cannot: told",
+    ):
+        assert words in said, said
+
+
+@pytest.mark.parametrize(
+    "line", ["/keys unlock", "/keys unlock otter marble kiosk", "/keys unseal", "/unlock", "/unseal"]
+)
+async def test_nothing_in_chat_unlocks(engine, line):
+    said = await ask(engine, line)
+    assert "Not understood" in said
+    assert not any("unlock" in verb.name or "unseal" in verb.name for verb in VERBS)
+
+
+async def test_who_used_the_vault_is_asked_for_by_itself(engine):
+    access = VaultAccessed(
+        n=1, noted_ns=1, user="moondev", process="main.py run", pid=7, verb="reveal", record="telegram_token",
+        kind="service", vault="aa", sequence=3, missed=0, mark="m",
+    )  # fmt: skip
+    engine.put(access)
+    await ask(engine, "/halt", "tina")
+    said = await ask(engine, "/audit vault", "rosa")
+    assert "vault_access" in said
+    assert (
+        "reveal telegram_token (service): user moondev, main.py run (process 7), 1970-01-01 00:00 UTC, write 3." in said
+    )
+    assert "vault_access" not in await ask(engine, "/audit", "rosa")

@@ -1,5 +1,6 @@
 """The gate in front of every route: host, origin, session, headers. Over real sockets."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -127,3 +128,25 @@ async def test_nothing_may_be_inline_or_evaluated_or_come_from_elsewhere(running
         assert "unsafe" not in policy
         assert "http" not in policy
         assert "script-src 'self';" in policy
+
+
+async def first_line(running: Running, path: str, *headers: str) -> bytes:
+    """What is answered to a request that no honest client sends."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.server.port)
+    writer.write("\r\n".join([f"GET {path} HTTP/1.1", *headers, "", ""]).encode())
+    answer = await reader.readline()
+    writer.close()
+    return answer
+
+
+async def test_two_names_or_two_origins_are_none(running: Running):
+    """A proxy in front may have gone by the other one."""
+    host, origin = f"Host: 127.0.0.1:{running.server.port}", f"Origin: {running.url}"
+    assert b" 200 " in await first_line(running, "/health/live", host, origin)
+    for second in ("Host: evil.example", host, "Origin: https://evil.example"):
+        assert b" 403 " in await first_line(running, "/health/live", host, origin, second), second
+
+
+async def test_what_is_open_to_strangers_is_not_left_by_dots(running: Running):
+    for path in ("/static/style/../app.js", "/static/style/%2e%2e/app.js", "/static/style/..%2fapp.js"):
+        assert b" 401 " in await first_line(running, path, f"Host: 127.0.0.1:{running.server.port}"), path

@@ -110,7 +110,7 @@ async def test_with_the_database_away_only_what_lowers_risk_is_done(tmp_path: Pa
     once, verb = Once(StoredAnswers(Access(lambda: gone))), Verb()
     with pytest.raises(AccessLost):
         await once.run("T1", "k2", PRINT, verb)
-    answer, _ = await once.run("T1", "k2", PRINT, verb, lowers=True)
+    answer, _ = await once.run("T1", "k2", PRINT, verb, effect="lowers")
     assert (answer.ok, verb.ids[-1]) == (True, "api:T1:k2")
 
 
@@ -146,3 +146,36 @@ async def test_without_a_key_everything_is_a_request_of_its_own(tmp_path: Path):
     for _ in range(2):
         await once.run("T1", None, PRINT, verb)
     assert len(set(verb.ids)) == 2
+
+
+async def test_what_only_looks_is_looked_at_anew_and_leaves_nothing_behind(tmp_path: Path):
+    gone = create_engine(f"sqlite:///{tmp_path / 'nowhere' / 'access.db'}")
+    once, verb = Once(StoredAnswers(Access(lambda: gone))), Verb()
+    for number in (1, 2):
+        answer, is_replayed = await once.run("T1", "k", PRINT, verb, effect="reads")
+        assert (answer.text, is_replayed) == (f"done {number}", False)
+    assert verb.ids == ["api:T1:k"] * 2
+
+
+async def test_a_caller_gone_wild_keeps_its_newest_keys_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gateway.access.answers.MOST_OF_ONE", 3)
+    monkeypatch.setattr("gateway.access.answers.LOOK_EVERY", 1)
+    clock, verb = Clock(), Verb()
+    once = Once(StoredAnswers(opened(tmp_path, clock)))
+    await once.run("T2", "k0", PRINT, verb)
+    for number in range(6):
+        clock.ns += 1
+        await once.run("T1", f"k{number}", PRINT, verb)
+    done = len(verb.ids)
+    for caller, key in (("T1", "k3"), ("T1", "k5"), ("T2", "k0")):
+        assert (await once.run(caller, key, PRINT, verb))[1]
+    assert len(verb.ids) == done
+    assert not (await once.run("T1", "k0", PRINT, verb))[1]
+
+
+async def test_of_a_very_long_answer_the_text_is_kept(tmp_path: Path):
+    once = Once(StoredAnswers(opened(tmp_path)))
+    long = Answer(ok=True, text="a chart", message=b'"' + b"x" * 100_000 + b'"')
+    await once.run("T1", "k", PRINT, Verb(long))
+    answer, is_replayed = await once.run("T1", "k", PRINT, Verb())
+    assert (answer.text, is_replayed, b"a chart" in answer.message) == ("a chart", True, True)

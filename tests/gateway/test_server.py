@@ -162,3 +162,31 @@ async def test_a_slow_answer_is_waited_for(small: GatewayServer, monkeypatch: py
 
     async with httpx.AsyncClient() as client:
         assert (await client.get(f"{small.url}/slow")).json() == "done"
+
+
+async def test_what_is_no_http_is_refused_with_the_headers_of_every_answer(small: GatewayServer):
+    reader, writer = await connect(small, b"\x16\x03\x01 no http\r\n\r\n")
+    said = (await asyncio.wait_for(reader.read(), 30)).lower()
+    writer.close()
+    assert said.startswith(b"http/1.1 400")
+    for header in (b"content-security-policy: default-src 'none'", b"x-content-type-options: nosniff"):
+        assert header in said
+
+
+@pytest.mark.parametrize("head", [b"GET / HTTP/1.1\r\nX: ", b"GET /"], ids=["header", "address"])
+async def test_a_head_without_an_end_is_not_kept(small: GatewayServer, head: bytes):
+    reader, writer = await connect(small, head)
+    with contextlib.suppress(ConnectionError):
+        for _ in range(200):
+            writer.write(b"a" * 64_000)
+            await writer.drain()
+        pytest.fail("12 MB of a head were taken")
+    with contextlib.suppress(ConnectionError):
+        await asyncio.wait_for(reader.read(), 30)
+    writer.close()
+
+
+async def test_a_body_is_no_part_of_the_head(small: GatewayServer):
+    async with httpx.AsyncClient() as client:
+        for size in (300_000, 10, 300_000):
+            assert (await client.post(small.url, content=b"x" * size)).json() == str(size)

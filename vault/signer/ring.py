@@ -13,6 +13,7 @@ from domain.errors import ConfigError
 from domain.ports import Signer
 from vault.format import Kind
 from vault.signer.held import ExchangeKeys
+from vault.signer.wire import Held
 from vault.store import Vault
 
 NEXT = ".next"
@@ -32,9 +33,19 @@ class KeyRing:
         """How often the keys have changed since this process began."""
         self._open_signers = open_signers
         self._make_key = make_key
+        self.used_ns: dict[str, int] = {}
+        """When a key signed last, by name, as far as whoever signs says it here."""
         self._burned: list[str] = []
         self.signers: Mapping[str, Signer] = {}
         self._open()
+
+    def held(self) -> list[Held]:
+        """Every record, masked, and when it signed last."""
+        used = self.used_ns
+        return [
+            Held(view.name, str(view.kind), view.created_ns, view.fingerprint, used.get(view.name, 0))
+            for view in self.vault.records()
+        ]
 
     def reload(self) -> None:
         """See what another process has written, and what the settings name now. Raises `ConfigError`."""

@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import struct
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -57,6 +58,15 @@ class Ring(Protocol):
     @property
     def version(self) -> int:
         """How often keys have changed."""
+        ...
+
+    @property
+    def used_ns(self) -> dict[str, int]:
+        """When keys signed last."""
+        ...
+
+    def held(self) -> list[wire.Held]:
+        """What there is, masked."""
         ...
 
     def make(self, venue: str, name: str) -> None:
@@ -183,8 +193,8 @@ class SignerServer:
             log.error("a request could not be dealt with: %s", type(error).__name__)  # noqa: TRY400
             return self._refuse(asked.number, f"an error of the signer's own: {type(error).__name__}")
         counts = self.counts
-        version = self.ring.version if self.ring is not None else 0
-        return wire.Report(asked.number, counts.signed, counts.refused, counts.strangers, counts.last, version)
+        version, keys = (self.ring.version, self.ring.held()) if self.ring is not None else (0, [])
+        return wire.Report(asked.number, counts.signed, counts.refused, counts.strangers, counts.last, version, keys)
 
     async def _sign(self, asked: wire.Sign) -> wire.Answer:
         signer = self.signers.get(asked.venue)
@@ -195,6 +205,8 @@ class SignerServer:
         requests = [SignRequest(key=key, action=action, payload=payload) for key, action, payload in asked.requests]
         signatures = await signer.sign(requests)
         self.counts.signed += len(signatures)
+        if self.ring is not None:
+            self.ring.used_ns.update(dict.fromkeys((request.key for request in requests), time.time_ns()))
         return wire.Signed(asked.number, signatures)
 
     def _reveal(self, asked: wire.Reveal) -> wire.Answer:
@@ -304,7 +316,10 @@ class _Connection(asyncio.Protocol):
                 if isinstance(asked, wire.Hello) is self._is_known:
                     self._complain("a message out of turn")
                     return
-                self._is_known = True
+                if not self._is_known:
+                    self._is_known = True
+                    if not self._frames.is_within:
+                        self._forget()  # from now on it may be silent between its messages
                 answers.append(wire.framed(await self._server.answer(asked)))
             assert self._transport is not None  # noqa: S101 - it was connected
             self._transport.write(b"".join(answers))

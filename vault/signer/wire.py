@@ -113,6 +113,16 @@ class Refused(Struct, frozen=True, array_like=True, tag="refused"):
     missing: bool = False
 
 
+class Held(Struct, frozen=True, array_like=True):
+    """A record as anybody may see it, and when it signed last (0 = not since the signer began)."""
+
+    name: Name
+    kind: Name
+    created_ns: Number
+    fingerprint: Name
+    used_ns: Number = 0
+
+
 class Report(Struct, frozen=True, array_like=True, tag="report"):
     """Counts since the signer began: signatures, requests that it refused, and processes that it did not let in."""
 
@@ -124,6 +134,7 @@ class Report(Struct, frozen=True, array_like=True, tag="report"):
     """The last refusal, in words."""
     version: Number = 0
     """How often keys have changed."""
+    keys: list[Held] = []
 
 
 Question: TypeAlias = Hello | Sign | Reveal | Ask | Key

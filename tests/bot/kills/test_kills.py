@@ -110,7 +110,9 @@ class Lives:
                 yield
                 keeping.cancel()
                 if self.stop() == -signal.SIGKILL:
+                    said = starts(self.data)
                     await self.again()  # the point was one of the stop's own
+                    await until(lambda: starts(self.data) > said and is_quiet(self.data), 60)
                 assert self.stop() == 0, self.log.read_text()[-3000:]
         finally:
             self.kill()
@@ -176,6 +178,12 @@ def is_quiet(data: Path) -> bool:
         waiting = "select count(*) from outbox where state in ('queued', 'unknown')"
         handling = "select count(*) from inbox where state = 'new'"
         return not any(db.execute(sql).fetchone()[0] for sql in (waiting, handling))
+
+
+def starts(data: Path) -> int:
+    """How often the program has said that it is up."""
+    with closing(sqlite3.connect(f"file:{data / 'ops.db'}?mode=ro", uri=True)) as db:
+        return int(db.execute("select count(*) from outbox where event like 'start:%'").fetchone()[0])
 
 
 def nothing_doubled_in_silence(server: TelegramServer) -> None:

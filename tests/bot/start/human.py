@@ -1,7 +1,7 @@
 """`python -m tests.bot.start.human`: how long `moondev init` takes a person, from nothing to both test messages.
 
 The real program behind a pty, local chat servers, and a person at a stated pace, who reads whatever is new on the
-screen, types each letter, and needs their time at the phone. Nothing is skipped and nothing is read twice.
+screen, types each letter, and needs their time at the phone. No line is skipped, and none is read twice.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Person:
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
         self.spent: dict[str, float] = {}
-        self._read = 0
+        self._seen: set[str] = set()
+        """Lines that were read, without their figures: what counts down is not read anew."""
 
     async def takes(self, what: str, seconds: float) -> None:
         self.spent[what] = self.spent.get(what, 0.0) + seconds
@@ -52,8 +53,12 @@ class Person:
     async def reads(self, text: str) -> str:
         """Wait until it is shown, and read all that is new."""
         seen = await self.terminal.until(text)
-        new, self._read = self.terminal.shown[self._read :], len(self.terminal.shown)
-        await self.takes("reading", WORD_S * len(re.findall(r"[A-Za-z]{2,}", new)))
+        shown = re.sub(r"[-\\|/] (?=Waiting)", "\n", self.terminal.shown)  # a wheel that turns
+        lines = [re.sub(r"[0-9]+", "", line).strip() for line in shown.splitlines()]
+        new = [line for line in dict.fromkeys(lines) if line not in self._seen]
+        self._seen.update(new)
+        words = sum(len(re.findall(r"[A-Za-z]{2,}", line)) for line in new)
+        await self.takes("reading", WORD_S * words)
         return seen
 
     async def answers(self, question: str, line: str = "") -> None:

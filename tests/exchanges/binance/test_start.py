@@ -160,3 +160,16 @@ async def test_a_plain_key_does_not_sign_for_mainnet():
         with pytest.raises(ConfigError, match="keep it in the vault"):
             open_signer(mainnet, Kept())
         assert API_KEY not in repr(setup)
+
+
+@pytest.mark.parametrize(
+    ("is_bound", "words"), [(True, "bound to addresses"), (False, "NOT bound to addresses: it works from anywhere")]
+)
+async def test_what_the_key_may_do_and_from_where_is_shown(is_bound, words):
+    async with BinanceServer() as server:
+        server.room.key["ipRestrict"] = is_bound
+        venue = venue_at(server)
+        await venue.start(desk_at(server, venue).sink)
+        [key] = venue.view().keys
+        await venue.aclose()
+    assert (key.permissions, key.addresses) == ("futures, reading", words)

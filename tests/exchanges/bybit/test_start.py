@@ -17,7 +17,7 @@ from exchanges.shared.setup import MAINNET, Terms, VenueAccount
 from exchanges.viaccxt.signing import PLACEHOLDER
 from exchanges.viaccxt.venue import CcxtVenue
 from tests.exchanges.bybit.desk import ACCOUNT, setup_at, signer_of, trading, venue_at
-from tests.exchanges.bybit.listing import BTC, DOGE, ETH, KEY, SECRET
+from tests.exchanges.bybit.listing import BTC, DOGE, ETH, KEY, SECRET, ApiKey
 from tests.exchanges.bybit.server import Server
 from tests.exchanges.desk import WallClock
 
@@ -182,3 +182,21 @@ async def test_mainnet_takes_the_vaults_signer_and_unknown_networks_are_named():
             open_venue(setup_at(server, network="mainet"), WallClock(), signer_of(), [BTC])
     assert set(NETWORKS) == {"mainnet", "testnet", "demo"}
     assert not NETWORKS["demo"].trade
+
+
+@pytest.mark.parametrize(
+    ("ips", "words"),
+    [
+        (["*"], "NOT bound to addresses: it works from anywhere"),
+        (["203.0.113.7", "203.0.113.8"], "bound to 2 address(es)"),
+    ],
+)
+async def test_what_the_key_may_do_and_from_where_is_shown_in_the_venues_words(ips, words, monkeypatch):
+    tell = ApiKey.tell
+    monkeypatch.setattr(ApiKey, "tell", lambda self, key: tell(self, key) | {"ips": ips})
+    async with Server() as server:
+        venue = venue_at(server)
+        await venue.start(lambda _: None)
+        [key] = venue.view().keys
+        await venue.aclose()
+    assert (key.permissions, key.addresses) == ("ContractTrade Order, Position", words)

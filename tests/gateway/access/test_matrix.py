@@ -33,7 +33,7 @@ NEEDS = {
 PERSONS_ONLY = {"/", "/logout", "/api/v1/command", "/api/v1/line", "/api/v1/step-up"}
 BY_PERSON = {
     "approve", "deny", "breakglass", "review", "link", "unlink", "login", "tokens-create", "tokens-revoke",
-    "tokens-resume", "sessions-end", "stepup",
+    "tokens-resume", "sessions-end", "stepup", "timezone", "subscribe", "unsubscribe", "schedule-set", "schedule-off",
 }  # fmt: skip
 SCOPE_OF_ROLE = {RoleName.TRADER: Scope.TRADE, RoleName.RISK: Scope.RISK, RoleName.ADMIN: Scope.ADMIN}
 HEADERS = {

@@ -17,7 +17,7 @@ from domain.commands import Actor, Door
 from engine.config import load_config
 from engine.config.problem import Problems
 from gateway.access.secret import new_token
-from gateway.limits import PER_SECOND, Limits, Rate
+from gateway.limits import ADDRESS_TIMES, BURST_S, PER_SECOND, Limits, Rate
 from tests.gateway.conftest import Running, serve
 from tests.gateway.engine import Engine
 
@@ -116,6 +116,20 @@ async def test_api4_unrestricted_resource_consumption(running: Running, http: ht
     assert (await http.get("/api/v1/stress", headers=headers)).status_code == 200
 
 
+async def test_api4_a_stranger_who_floods_an_address_makes_nobody_wait_who_was_let_in(
+    running: Running, http: httpx.AsyncClient
+):
+    """Loopback, an office and a proxy are one address for many; any page in a browser can flood it with reads."""
+    headers = await token(running, "tina", Scope.READ)
+    late = await token(running, "tina", Scope.READ)
+    assert (await http.get("/api/v1/stress", headers=headers)).status_code == 200
+    most = int(PER_SECOND[Rate.HEAVY] * ADDRESS_TIMES * BURST_S)
+    codes = [(await http.get("/api/v1/stress")).status_code for _ in range(most)]
+    assert codes == [401] * (most - 1) + [429]
+    assert (await http.get("/api/v1/stress", headers=late)).status_code == 429
+    assert (await http.get("/api/v1/stress", headers=headers)).status_code == 200
+
+
 async def test_api5_broken_function_level_authorization(running: Running, http: httpx.AsyncClient):
     """A verb of a higher role is refused at the guard for tokens and by the control room for people. (The matrix
     walks them all.)"""
@@ -148,6 +162,17 @@ async def test_api6_unrestricted_access_to_sensitive_business_flows(running: Run
         halted = await http.post("/api/v1/verbs/halt", json={"arguments": {"reason": "now"}}, headers=headers)
         assert halted.status_code == 200
     assert running.engine.desk.status().trading_state == "halted"
+    await running.log_in(http, "tina")
+    line = "/api/v1/line"
+    for _ in range(int(PER_SECOND[Rate.WRITE] * 5) + 1):
+        answer = await http.post(line, json={"line": "/whoami"}, headers=running.origin)
+    assert answer.status_code == 429
+    for said in ("/halt at once", "HALT now", "/flatten BTC", "/stopentry"):
+        assert (await http.post(line, json={"line": said}, headers=running.origin)).status_code == 200, said
+    for said in ("/halts", "say /halt", ""):
+        assert (await http.post(line, json={"line": said}, headers=running.origin)).status_code == 429, said
+    http.cookies.clear()
+    assert (await http.post(line, json={"line": "/halt"}, headers=running.origin)).status_code == 401
 
 
 async def test_api7_server_side_request_forgery(running: Running, http: httpx.AsyncClient):

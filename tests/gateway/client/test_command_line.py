@@ -56,6 +56,12 @@ def test_a_verb_says_what_it_came_to_and_a_refusal_is_exit_code_1(moondev: Type)
     assert (refused.exit_code, "no strategy is called" in refused.output) == (1, True)
 
 
+def test_a_verb_is_written_as_in_chat_or_as_in_an_address(moondev: Type):
+    for words in (("strategies-show",), ("strategies", "show"), ("/strategies", "Show")):
+        answer = moondev("verb", *words, "id=maker-btc")
+        assert (answer.exit_code, "maker-btc" in answer.output) == (0, True), answer.output
+
+
 def test_yes_confirms_what_is_asked_first(served: Served, moondev: Type):
     done = moondev("verb", "order", "side=buy", "symbol=SOL", "qty=2", "--yes", "--json")
     assert (done.exit_code, json.loads(done.output)["ok"]) == (0, True), done.output
