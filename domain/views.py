@@ -48,10 +48,9 @@ class DoorView(Struct, frozen=True, kw_only=True):
 
 
 class BudgetView(Struct, frozen=True, kw_only=True):
-    """One rate limit of a venue, and how much of it is used now.
+    """One rate limit of a venue and its use now. `reserved` of `limit` is for cancels and reductions alone.
 
-    `reserved` of `limit` only cancels and reductions may use. `window_ns` is the span it counts over, 0 = for life;
-    `held_ns` how long the venue has told us to stop altogether.
+    `window_ns` is the span it counts over, 0 = for life; `held_ns` how long the venue has told us to stop altogether.
     """
 
     name: str
