@@ -7,6 +7,7 @@ files alone are in `engine.cli` and `research.cli`. Heavy libraries are imported
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -197,11 +198,10 @@ class Service:
             for line in await runtime.start(self.venues, feed, says, self._stopping.set):
                 typer.echo(f"The file differs from the settings in force, which stay: {line}", err=True)
                 typer.echo("  to ask for the file's: ./moondev apply-settings FILE", err=True)
-            around.append(asyncio.create_task(self.keys.keep(self._hear_signer, self._keys_changed), name="signer"))
-            around.append(asyncio.create_task(self.key_room.run(), name="keys"))
+            kept = self.keys.keep(self._hear_signer, self._keys_changed)
+            around += [runtime.later(kept), runtime.later(self.key_room.run())]
             if dashboard is not None and self.doors is not None:
-                around.append(asyncio.create_task(dashboard.run(), name="gateway"))
-                around.append(asyncio.create_task(self.doors.run(), name="access"))
+                around += [runtime.later(dashboard.run()), runtime.later(self.doors.run())]
                 await dashboard.listening()
             await self.local.start()
             typer.echo(greeting(runtime, await self._new_link(next((p.id for p in runtime.settings.persons), ""))))
@@ -264,6 +264,7 @@ data_cli.register(app, data_cli.Venues(venue_history, venue_feed))
 def moondev(context: typer.Context) -> None:
     """Trade perpetual futures on paper or live, steered from chat."""
     forbid_core_dumps()
+    os.umask(0o077)  # whoever made the data folder may have left it open to others
     context.obj = open_secrets
     context.meta[engine_cli.ASK_VENUES] = ask_venues
     context.meta[engine_cli.ASK_CHANNELS] = ask_channels

@@ -81,7 +81,11 @@ async def keys_once_unsealed(config: Config, data: Path) -> Opened | None:
     while True:
         try:
             keys = open_keys(config, data)
-            await keys.refresh()
+            try:
+                await keys.refresh()
+            except BaseException:
+                keys.close()
+                raise
             return keys
         except Sealed as why:
             from engine.config.parts import gateway_fields

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from bot.call import Effect
 from bot.verbs import VERBS
-from domain.access import VerbRule
-
-STOPS: Final = frozenset({"halt", "flatten", "breakglass"})
+from domain.access import STOPS, VerbRule
 
 
 def verb_rules() -> dict[str, VerbRule]:

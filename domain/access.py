@@ -42,6 +42,10 @@ def scope_of(role: RoleName, *, changes: bool) -> Scope:
     return {RoleName.TRADER: Scope.TRADE, RoleName.RISK: Scope.RISK, RoleName.ADMIN: Scope.ADMIN}[role]
 
 
+STOPS = frozenset({"halt", "flatten", "breakglass"})
+"""Verbs that stop trading: nothing limits them, and they wait behind nobody."""
+
+
 class VerbRule(Struct, frozen=True, kw_only=True):
     """What has to be known of a verb to let somebody use it; the control room judges every use again."""
 

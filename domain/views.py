@@ -1,7 +1,6 @@
-"""Read models: what screens, chat and the REST API show. Built by the desk, in decimals and words.
+"""Read models of screens, chat and the API, in decimals and words. The desk builds them; the core never sees them.
 
-Amounts are in the account's currency, quantities in base units, prices in quote units; times are
-nanoseconds UTC. These never go back into the core.
+Amounts are in the account's currency, quantities in base units, prices in quote units; times are nanoseconds UTC.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from msgspec import Struct
 from domain.commands import Actor, Door
 from domain.incident import Step
 
-BY_HAND = "manual:"
-"""Owners of people's own orders begin so."""
+BY_HAND = "manual:"  # how owners of people's own orders begin
 
 
 def owner_words(owner: str) -> str:
@@ -50,10 +48,9 @@ class DoorView(Struct, frozen=True, kw_only=True):
 
 
 class BudgetView(Struct, frozen=True, kw_only=True):
-    """One rate limit of a venue, and how much of it is used now.
+    """One rate limit of a venue and its use now. `reserved` of `limit` is for cancels and reductions alone.
 
-    `reserved` of `limit` only cancels and reductions may use. `window_ns` is the span it counts over, 0 = for life;
-    `held_ns` how long the venue has told us to stop altogether.
+    `window_ns` is the span it counts over, 0 = for life; `held_ns` how long the venue has told us to stop altogether.
     """
 
     name: str

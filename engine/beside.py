@@ -17,11 +17,12 @@ class Beside:
         self._tasks: set[asyncio.Task[None]] = set()
         self.broken: list[str] = []
 
-    def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something until it ends or `cancel` is called."""
+    def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something until it ends or is cancelled."""
         task = asyncio.get_running_loop().create_task(work, name=getattr(work, "__qualname__", "helper"))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def cancel(self) -> None:
         """End everything that still runs."""

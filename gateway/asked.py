@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
@@ -81,7 +82,8 @@ def page(rows: Iterable[T], asked: Paged, key: Callable[[T], tuple[int, str]]) -
 
     `key` names a row; where the named one is gone, the page begins with the first whose number is lower.
     """
-    left, after = list(rows), position(asked.cursor)
+    after = position(asked.cursor)
+    left = list(rows if after is not None else islice(rows, asked.limit + 1))
     if after is not None:
         seen = next((i for i, row in enumerate(left) if _name(key(row)) == after), None)
         left = left[seen + 1 :] if seen is not None else [row for row in left if key(row)[0] < after[0]]

@@ -45,7 +45,6 @@ VIEWS: Final = {
     "prices": "What instruments are valued at now.",
     "health": "Every part of the service.",
 }
-PAGED: Final = frozenset({"trades", "alerts", "jobs"})
 
 
 def register(app: typer.Typer, default_data: Path, ask_login: AskLogin) -> None:

@@ -208,7 +208,9 @@ class Hub:
                 del self._markets[topic]
             try:
                 await self._source.watch(sorted(self._watching))
-            except SourceLost:
+            except Exception as error:  # those who watch are given the markets when they can be had
+                if not isinstance(error, SourceLost):
+                    log.exception("markets of the live feed cannot be asked for", retry_s=RETRY_S)
                 await asyncio.sleep(RETRY_S)
                 self._watch_anew.set()
 
@@ -267,7 +269,12 @@ class Hub:
                 if self._stream != stream:
                     return
             if client in self._clients:
-                self._give(client, until, batches)
+                try:
+                    self._give(client, until, batches)
+                except Exception:  # one connection must not end the feed of all others
+                    log.exception("a client of the live feed is cut off")
+                    self.leave(client)
+                    client.pipe.end(RESTARTS)
 
     def _give(self, client: Client, until: int, batches: dict[int, tuple[int, bytes]]) -> None:
         pipe, now_s = client.pipe, self._clock_s()

@@ -58,7 +58,10 @@ async def serve(server: GatewayServer, link: LinkSource) -> None:
         asyncio.create_task(left_alone(link), name="gateway alone"),
     ]
     try:
-        await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            if not task.cancelled() and (failure := task.exception()) is not None:
+                log.error("the gateway ends", task=task.get_name(), exc_info=failure)
     finally:
         await server.aclose()
         for task in work:

@@ -16,9 +16,14 @@ from tests.simulation import report as simulation
 SHARED_START = (
     "tests/engine/storage/test_projector.py",  # PostgreSQL
     "tests/exchanges/paper/test_kernel.py",  # the compiled kernel
+    "tests/gateway/access/test_matrix.py",  # a gateway and everybody who asks it
+    "tests/gateway/test_api_docs.py",  # a served gateway
     "tests/gateway/test_browser.py",  # Chromium
+    "tests/gateway/test_browser_control.py",  # Chromium
+    "tests/gateway/test_document.py",  # a served gateway and schemathesis
     "tests/research/bench/test_bench.py",  # a million bars
     "tests/research/bench/test_venue_benches.py",  # what all rows are made of
+    "tests/tools/test_sbom.py",  # the bill of materials
 )
 """Files whose tests share something that takes seconds to start: one process runs all of such a file."""
 
@@ -60,7 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first, those that compute beside those that wait for what they have started."""
     heavy = [item for item in items if "simulation" in item.keywords or item.nodeid.startswith("tests/research/")]
     computing = [item for item in heavy if "process" not in item.keywords and "sockets" not in item.name]
-    waiting = [item for item in items if "process" in item.keywords or "sockets" in item.name]
+    waiting = [item for item in items if {"process", "browser"} & set(item.keywords) or "sockets" in item.name]
     first = [item for pair in zip_longest(waiting, computing) for item in pair if item is not None]
     early = set(first)
     items[:] = [*first, *(item for item in items if item not in early)]

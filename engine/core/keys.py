@@ -11,6 +11,7 @@ from domain.keys import KeyExpires, KeyOld, KeyStage, KeyStep, SignerNews, Turn,
 from domain.settings import DAY_NS
 from domain.text import plain
 from domain.verdict import Reason, Veto
+from engine.core.alerting import utc_text
 
 if TYPE_CHECKING:
     from engine.core.core import Core
@@ -57,7 +58,8 @@ def on_vault_accessed(core: Core, event: VaultAccessed) -> None:
     book.sequence = max(event.sequence, book.sequence if book.vault == event.vault else 0)
     book.vault, book.n, book.mark, book.noted_ns = event.vault, event.n, event.mark, event.noted_ns
     what = f"{event.record} ({event.kind})" if event.record else "the vault"
-    text = f"{event.verb} {what}: user {event.user}, {event.process} (process {event.pid}), write {event.sequence}."
+    who = f"user {event.user}, {event.process} (process {event.pid})"
+    text = f"{event.verb} {what}: {who}, {utc_text(event.noted_ns)}, write {event.sequence}."
     labels = {"verb": event.verb, "record": event.record, "kind_of": event.kind, "user": event.user}
     if event.verb in LOUD:
         core.alert(Severity.WARNING, "vault_changed", text, **labels, noted_ns=str(event.noted_ns))

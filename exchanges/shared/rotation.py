@@ -232,5 +232,10 @@ class Rotation:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)  # else a power cut takes the step back
+        finally:
+            os.close(folder)
         self.progress = progress
         return progress

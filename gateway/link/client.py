@@ -16,6 +16,7 @@ from typing import Final
 
 import structlog
 
+from domain.access import STOPS
 from domain.commands import Actor
 from domain.errors import MoonDevError
 from domain.views import PersonView
@@ -30,7 +31,8 @@ VERB_S: Final = 60.0
 KEPT_NEWS: Final = 20_000
 MOST_VIEWS: Final = 48
 MOST_VERBS: Final = 64
-"""That are under way at once; a halt waits behind no view."""
+MOST_STOPS: Final = 64
+"""That are under way at once; a halt waits behind no view, and behind no verb that takes long."""
 NOT_THERE: Final = "the engine does not answer"
 NOT_KNOWN: Final = "whether it was carried out is not known: ask again with the same Idempotency-Key"
 
@@ -62,6 +64,7 @@ class LinkSource:
         self._news: _News | None = None
         self._views = asyncio.Semaphore(MOST_VIEWS)
         self._verbs = asyncio.Semaphore(MOST_VERBS)
+        self._stops = asyncio.Semaphore(MOST_STOPS)
 
     @property
     def is_connected(self) -> bool:
@@ -74,7 +77,7 @@ class LinkSource:
         while True:
             try:
                 await self._session()
-            except (OSError, asyncio.IncompleteReadError, TimeoutError, wire.BadFrame) as error:
+            except (OSError, asyncio.IncompleteReadError, TimeoutError, wire.BadFrame, SourceLost) as error:
                 was_there = self._writer is not None
                 self._lose(str(error) if isinstance(error, wire.BadFrame) else NOT_THERE)
                 if was_there:
@@ -156,7 +159,7 @@ class LinkSource:
 
     async def _ask(self, message: wire.AskView | wire.AskRun | wire.AskSay, within_s: float) -> wire.Said:
         future: asyncio.Future[wire.Said] = asyncio.get_running_loop().create_future()
-        room = self._views if isinstance(message, wire.AskView) else self._verbs
+        room = self._views if isinstance(message, wire.AskView) else self._stops if _stops(message) else self._verbs
         try:
             async with asyncio.timeout(within_s), room:
                 self._write(message)
@@ -222,6 +225,12 @@ class LinkSource:
             news.end(SourceLost("nobody reads these news any more"))
             with contextlib.suppress(SourceLost):
                 self._write(wire.AskNews(wanted=False))
+
+
+def _stops(message: wire.AskRun | wire.AskSay) -> bool:
+    if isinstance(message, wire.AskRun):
+        return message.verb in STOPS
+    return message.line.strip().removeprefix("/").partition(" ")[0].lower() in STOPS
 
 
 class _News:

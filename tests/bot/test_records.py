@@ -358,5 +358,7 @@ async def test_who_used_the_vault_is_asked_for_by_itself(engine):
     await ask(engine, "/halt", "tina")
     said = await ask(engine, "/audit vault", "rosa")
     assert "vault_access" in said
-    assert "reveal telegram_token (service): user moondev, main.py run (process 7), write 3." in said
+    assert (
+        "reveal telegram_token (service): user moondev, main.py run (process 7), 1970-01-01 00:00 UTC, write 3." in said
+    )
     assert "vault_access" not in await ask(engine, "/audit", "rosa")

@@ -79,3 +79,12 @@ def test_an_authenticator_is_replaced_only_on_purpose(cli, monkeypatch, tmp_path
 def test_nobody_is_enrolled_who_is_not_in_the_settings(cli, monkeypatch, tmp_path) -> None:
     with pytest.raises(MoonDevError, match="there are rosa, adam"):
         run(cli, monkeypatch, tmp_path, "enrol", "mallory")
+
+
+def test_while_the_secrets_cannot_be_read_everybody_counts_as_enrolled_and_no_code_is_right(tmp_path) -> None:
+    file = tmp_path / "secrets"
+    file.write_text("totp_rosa = JBSWY3DPEHPK3PXP\n")
+    file.chmod(0o644)  # is refused
+    codes = Codes(FileSecrets(file, lambda _: None), WallClock())
+    assert codes.enrolled("rosa")
+    assert codes.step_of("rosa", "123456", 0) is None

@@ -100,8 +100,7 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     """An engine whose control room has its database: jobs, alerts, deliveries."""
-    engine = Engine(70)
-    engine.room.store.path = tmp_path_factory.mktemp("ops") / "ops.db"
+    engine = Engine(70, ops=tmp_path_factory.mktemp("ops") / "ops.db")
     await engine.room.store.start()
     async with serve(engine) as running:
         yield running

@@ -37,8 +37,7 @@ pytestmark = [
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     """An engine whose control room has a database, for jobs and alerts."""
-    engine = Engine(70)
-    engine.room.store.path = tmp_path_factory.mktemp("ops") / "ops.db"
+    engine = Engine(70, ops=tmp_path_factory.mktemp("ops") / "ops.db")
     await engine.room.store.start()
     room = engine.room
     reader = Alerts(

@@ -176,6 +176,33 @@ async def test_a_market_is_watched_while_somebody_looks_and_only_the_newest_is_t
     await until(lambda: stage.source.watched == [])
 
 
+async def test_a_connection_that_breaks_ends_nobody_elses_feed(stage: Stage):
+    _, broken = stage.client()
+    _, other = stage.client()
+
+    def breaks(frames: bytes) -> None:
+        raise RuntimeError("the transport is gone")
+
+    broken.write = breaks  # type: ignore[method-assign]
+    stage.source.play(STATUS, WHOLE, fact(2))
+    await until(lambda: other.frames and other.said()[-1]["n"] == 1)
+    assert (broken.code, stage.hub.clients) == (1012, 1)
+
+
+async def test_markets_come_back_after_a_source_that_failed_for_once(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(hub_module, "RETRY_S", 0.01)
+    client, _ = stage.client()
+    watch = stage.source.watch
+
+    async def fails(_topics: object) -> None:
+        monkeypatch.setattr(stage.source, "watch", watch)
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(stage.source, "watch", fails)
+    await stage.hub.watch(client, BTC)
+    await until(lambda: stage.source.watched == [BTC])
+
+
 async def test_one_session_does_not_take_the_places_of_all_others(stage: Stage, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(hub_module, "MOST_OF_ONE", 2)
     stage.client("tina")

@@ -73,6 +73,8 @@ def until(happened: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.process
+@pytest.mark.timeout(240)
 def test_the_gateway_may_die_and_so_may_the_engine_and_each_finds_the_other_again(program: Program, port: int):
     program.start("--port", str(port))
     until(lambda: ready(port).get("status") == "ready")

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,8 @@ def test_the_bill_of_this_repository_is_whole_and_fits_its_schema(bill: dict[str
     assert list(sbom.bill_problems(bill, (ROOT / "requirements.lock").read_text())) == []
 
 
-def test_a_pin_that_the_bill_does_not_name_is_told(bill: dict[str, object]) -> None:
+def test_a_pin_that_the_bill_does_not_name_is_told(bill: dict[str, Any]) -> None:
+    bill = {**bill, "components": bill["components"][:1]}  # the schema of a short bill is looked at quickly
     lock = "evil==6.6.6 \\\n    --hash=sha256:00\n"
     assert list(sbom.bill_problems(bill, lock)) == ["evil 6.6.6 is in the lock and not in the bill"]
 

@@ -50,6 +50,8 @@ class SignerClient:
         self.pid = 0
         self.is_spawned = False
         """The signer's process at the last handshake, and whether a service has started it, by its own word."""
+        self.is_kept = False
+        """The secrets are read anew now and then (`SignerProcess.keep`): no loop waits for a name that is not there."""
         self._data = data
         self._uid = os.geteuid() if uid is None else uid
         self._values: dict[str, str] = {}
@@ -87,7 +89,7 @@ class SignerClient:
 
     def get(self, name: str) -> str:
         """A service secret. Raises `ConfigError` naming it and where to put it, never its value."""
-        if name not in self._values:
+        if name not in self._values and not self.is_kept:
             with contextlib.suppress(SignerGone):
                 self.connect()
         if name not in self._values:

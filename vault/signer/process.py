@@ -30,6 +30,8 @@ IDLE_S = 3600.0
 POLL_S = 0.02
 WATCH_S = 1.0
 RETRY_S = 10.0
+READ_AGAIN_S = 10.0
+"""A secret that another process has put into the vault is known here so much later."""
 UNATTENDED_WITHIN_S = 60.0
 STOP_WITHIN_S = 5.0
 
@@ -102,7 +104,8 @@ class SignerProcess:
         `changed` is called when keys have been exchanged.
         """
         last: Report | None = None
-        was_there, tried_s = True, 0.0
+        was_there, tried_s, read_s = True, 0.0, time.monotonic()
+        self.client.is_kept = True
         while True:
             await asyncio.sleep(WATCH_S)
             try:
@@ -126,11 +129,14 @@ class SignerProcess:
             if last is not None and report.version != last.version:
                 await self._read_again()
                 changed()
+            elif time.monotonic() - read_s > READ_AGAIN_S:
+                await self._read_again()
+                read_s = time.monotonic()
             last = report
 
     async def _read_again(self) -> None:
-        """The service secrets may have changed with the keys."""
-        with contextlib.suppress(SignerGone):
+        """The service secrets may have changed."""
+        with contextlib.suppress(SignerGone, ConfigError):  # the next look says what is wrong
             await asyncio.to_thread(self.client.connect)
 
     async def _again(self) -> None:

@@ -316,7 +316,10 @@ class _Connection(asyncio.Protocol):
                 if isinstance(asked, wire.Hello) is self._is_known:
                     self._complain("a message out of turn")
                     return
-                self._is_known = True
+                if not self._is_known:
+                    self._is_known = True
+                    if not self._frames.is_within:
+                        self._forget()  # from now on it may be silent between its messages
                 answers.append(wire.framed(await self._server.answer(asked)))
             assert self._transport is not None  # noqa: S101 - it was connected
             self._transport.write(b"".join(answers))

@@ -194,6 +194,29 @@ async def test_a_halt_waits_behind_no_view(tmp_path: Path):
             view.cancel()
 
 
+async def test_a_halt_waits_behind_no_verb_that_takes_long(tmp_path: Path):
+    """Who may only look can ask for more drawings than are made at once."""
+
+    class Stuck(Script):
+        async def run(self, actor: Actor, verb: str, arguments: object, request_id: str) -> Answer:
+            if verb == "chart":
+                await asyncio.Event().wait()
+            return Answer(ok=True, text="halted")
+
+        async def say(self, actor: Actor, line: str, request_id: str) -> Answer:
+            return Answer(ok=True, text=line)
+
+    async with serving(tmp_path, Stuck), linked(tmp_path) as link:
+        await until(lambda: link.is_connected)
+        charts = [asyncio.create_task(link.run(TINA, "chart", {}, f"c{i}")) for i in range(200)]
+        await asyncio.sleep(0.02)
+        async with asyncio.timeout(5):
+            assert (await link.run(TINA, "halt", {}, "r1")).text == "halted"
+            assert (await link.say(TINA, "/halt now", "r2")).text == "/halt now"
+        for chart in charts:
+            chart.cancel()
+
+
 async def test_a_gateway_that_takes_nothing_is_cut_off_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

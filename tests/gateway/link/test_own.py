@@ -11,6 +11,7 @@ import aiohttp
 import httpx
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from bot.rules import verb_rules
 from gateway import hub as hub_module
@@ -172,6 +173,22 @@ async def test_a_verb_whose_answer_was_lost_is_found_by_its_key(apart: Apart, mo
         assert "HALTED" in json.dumps(again.json())
         assert len(calls) == 1
         await server.aclose()
+
+
+async def test_a_gateway_whose_link_breaks_by_a_defect_ends_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    link = LinkSource(tmp_path)
+
+    async def breaks() -> None:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(link, "keep", breaks)
+    doors = Doors(AccessSetup(), tmp_path, NoSecrets(), Engine().desk)
+    server = GatewayServer(create_app(GatewayConfig(), doors.front(verb_rules()), link), port=0)
+    with capture_logs() as said:
+        await asyncio.wait_for(own.serve(server, link), 10)
+    assert [line["task"] for line in said if line["log_level"] == "error"] == ["gateway link"]
 
 
 @pytest.mark.parametrize(("managed", "ends"), [(True, True), (False, False)])

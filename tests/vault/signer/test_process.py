@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import os
 import sys
+import time
 from typing import Any
 
 import pytest
 
 from domain.errors import ConfigError, VenueError
-from tests.vault.signer.room import VENUE, requests, serving
+from tests.vault.signer.room import VENUE, Service, requests, serving
 from vault.signer import process as watched
 from vault.signer.opening import Late, Opened, Part, open_keys
 from vault.signer.process import SEALED, Sealed, SignerProcess
@@ -55,6 +56,27 @@ async def test_people_hear_that_it_is_gone_back_and_what_it_has_refused(tmp_path
         await asyncio.to_thread(process.stop)
         await process.client.aclose()
         await other.aclose()
+
+
+async def test_a_name_that_is_not_there_keeps_no_loop_waiting_and_is_known_when_it_has_come(tmp_path, monkeypatch):
+    monkeypatch.setattr(watched, "WATCH_S", 0.01)
+    monkeypatch.setattr(watched, "READ_AGAIN_S", 0.02)
+    async with serving(tmp_path) as (server, _):
+        process = SignerProcess(tmp_path, program(SEALED))
+        client = process.client
+        keeping = asyncio.create_task(process.keep(lambda *_: None, lambda: None))
+        await asyncio.sleep(0)
+        began = time.monotonic()  # the server is on this very loop: a question that blocks is never answered
+        assert not client.has("totp_rosa")
+        assert time.monotonic() - began < 1
+        assert isinstance(server.secrets, Service)
+        server.secrets.values["totp_rosa"] = "made-up-secret"
+        async with asyncio.timeout(10):
+            while not client.has("totp_rosa"):  # noqa: ASYNC110 - it is told, not asked
+                await asyncio.sleep(0.01)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await client.aclose()
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,20 @@ async def test_a_peer_that_says_nothing_or_half_a_message_is_left(tmp_path, monk
         assert [type(a) for a in await talk(tmp_path, HELLO, b"\x00\x00\x00\x09abc")] == [wire.Welcome]
 
 
+async def test_a_peer_may_be_silent_between_its_messages(tmp_path):
+    async with serving(tmp_path) as (server, client):
+        await client.report()
+        [connection] = server.connections
+        assert connection._timer is None, "nothing ends it"
+    async with serving(tmp_path) as (server, _):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / SOCKET)
+        writer.write(HELLO)
+        await reader.readexactly(4)
+        [connection] = server.connections
+        assert connection._timer is None, "nothing ends it after its first message either"
+        await leave(writer)
+
+
 async def test_a_peer_that_takes_no_answers_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr(served, "PATIENCE_S", 0.05)
     monkeypatch.setattr(served, "MOST_WAITING", 1_000)
