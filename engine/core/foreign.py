@@ -16,10 +16,11 @@ from domain.account import Account
 from domain.desired import NOTHING
 from domain.facts import TradingState
 from domain.instrument import ZERO
+from domain.keys import VaultAccessed, VaultTrouble
 from domain.market import Bar, Bbo, Book, Mark, Trade
 from domain.order import PROTECTIVE, run_of_client_id
 from domain.security import CodeMissed, SecurityBreach
-from engine.core import asking, commands, config, incident, operate, people, portfolio, requests, samples
+from engine.core import asking, commands, config, incident, keys, operate, people, portfolio, requests, samples
 from engine.core.contracts import take_over
 from engine.core.core import Core
 from engine.core.foreign_strategies import change_strategy, load, manual, quarantine
@@ -312,6 +313,7 @@ COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.UnmuteAlerts: about_alerts,
     c.RouteAlerts: about_alerts,
     c.StepUp: step_up,
+    c.RotateKey: ask_again,
 }
 
 EVENTS: dict[type, Callable[[Core, Any], None]] = {
@@ -324,6 +326,8 @@ EVENTS: dict[type, Callable[[Core, Any], None]] = {
     CodeMissed: people.on_code_missed,
     e.StrategyFault: on_fault,
     SecurityBreach: on_breach,
+    VaultAccessed: keys.note_access,
+    VaultTrouble: keys.note_trouble,
     e.Filled: on_filled,
     e.FundingPaid: portfolio.on_funding,
     e.VenueSnapshot: on_snapshot,

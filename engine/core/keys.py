@@ -54,9 +54,7 @@ def on_old(core: Core, event: KeyOld) -> None:
 
 def on_vault_accessed(core: Core, event: VaultAccessed) -> None:
     """Each access is on record; people are told of what concerns the whole vault, and of what was not written down."""
-    book = core.state.keys
-    book.sequence = max(event.sequence, book.sequence if book.vault == event.vault else 0)
-    book.vault, book.n, book.mark, book.noted_ns = event.vault, event.n, event.mark, event.noted_ns
+    note_access(core, event)
     what = f"{event.record} ({event.kind})" if event.record else "the vault"
     who = f"user {event.user}, {event.process} (process {event.pid})"
     text = f"{event.verb} {what}: {who}, {utc_text(event.noted_ns)}, write {event.sequence}."
@@ -70,9 +68,21 @@ def on_vault_accessed(core: Core, event: VaultAccessed) -> None:
         core.alert(Severity.CRITICAL, "vault_log", f"{missed} Look at the disk, and at who used the machine then.")
 
 
+def note_access(core: Core, event: VaultAccessed) -> None:
+    """How far the log was read, and the newest write that is known: an older vault is not opened."""
+    book = core.state.keys
+    book.sequence = max(event.sequence, book.sequence if book.vault == event.vault else 0)
+    book.vault, book.n, book.mark, book.noted_ns = event.vault, event.n, event.mark, event.noted_ns
+
+
+def note_trouble(core: Core, event: VaultTrouble) -> None:
+    """Where reading of the log goes on."""
+    core.state.keys.n, core.state.keys.mark = event.n, event.mark
+
+
 def on_vault_trouble(core: Core, event: VaultTrouble) -> None:
     """Somebody may be hiding what they did."""
-    core.state.keys.n, core.state.keys.mark = event.n, event.mark
+    note_trouble(core, event)
     core.alert(Severity.CRITICAL, "vault_log", event.text)
 
 

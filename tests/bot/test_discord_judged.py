@@ -46,7 +46,7 @@ class Judged:
         assert bot.signer is not None
         return Client(self.chat.room, self.chat._config.discord, bot.signer, bot.health)
 
-    async def slash(self, who: str, name: str, **options: str) -> str:
+    async def slash(self, who: str, name: str, /, **options: str) -> str:
         """What a person sees as the answer to a slash command."""
         return text_of((await self.people[who].slash(self.channel, name, **options)).response)
 

@@ -19,6 +19,7 @@ SCRIPT = (
     ("tina", "/health"),
     ("adam", "/logs 5 error"),
     ("adam", "/keys status"),
+    ("adam", "/keys rotate hl_agent"),
     ("adam", "/users list"),
     ("vera", "/alerts list"),
     ("vera", "/ack A9"),

@@ -98,7 +98,7 @@ class DiscordServer:
         return str(((int(now_s * 1000) - 1_420_070_400_000) << 22) + next(self._ids) % 4096)
 
     async def slash(
-        self, who: int, name: str, *, where: str = CHANNEL, at_s: float | None = None, **options: Any
+        self, who: int, name: str, /, *, where: str = CHANNEL, at_s: float | None = None, **options: Any
     ) -> str:
         """Use a slash command (`strategies start` for one in a group); returns the interaction's token."""
         first, _, second = name.partition(" ")

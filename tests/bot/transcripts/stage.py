@@ -70,7 +70,7 @@ class Stage:
         self.w.telegram.press(TELEGRAM[person], under, label)
         await self.settle()
 
-    async def slash(self, person: str, name: str, **options: str) -> None:
+    async def slash(self, person: str, name: str, /, **options: str) -> None:
         """A person uses a slash command in Discord's channel."""
         typed = " ".join([f"/{name}", *(f"{key}:{value}" for key, value in options.items())])
         self._acts(person, "Discord", typed)

@@ -15,6 +15,7 @@ from domain.desired import Desired
 from domain.edits import Edit
 from domain.events import Filled
 from domain.facts import RequestStatus, StrategyStatus, TradingState
+from domain.keys import VaultAccessed
 from domain.market import Mark
 from domain.order import Liquidity
 from domain.settings import SECOND_NS, Person, RoleName, Settings, StrategySpec
@@ -74,6 +75,8 @@ ACTS: dict[type, Act] = {
         rig.command(c.AcknowledgeIncident(), "dot"),
         rig.command(c.RecoverIncident(), "bob"),
     ),
+    c.StepUp: lambda rig: rig.command(c.StepUp(purpose="a token", step=1), "eve"),
+    c.RotateKey: lambda rig: agree(rig, c.RotateKey(key="agent", account=ACCOUNT)),
 }
 
 
@@ -353,3 +356,16 @@ def test_a_desired_of_nothing_is_kept_too() -> None:
     rig.want(Desired())
     rig.crash(OTHER)
     assert rig.core.state.strategies["script"].desired == Desired()
+
+
+def test_another_build_still_knows_the_newest_vault_and_how_far_its_log_was_read() -> None:
+    rig = busy()
+    rig.ingest(
+        VaultAccessed(
+            n=7, noted_ns=1, user="ops", process="moondev", pid=4, verb="put", record="agent", kind="exchange",
+            vault="v", sequence=9, missed=0, mark="m",
+        )
+    )  # fmt: skip
+    rig.crash(OTHER)
+    book = rig.core.state.keys
+    assert (book.vault, book.sequence, book.n, book.mark) == ("v", 9, 7, "m")

@@ -50,6 +50,8 @@ SAMPLES: dict[type[c.Command], c.Command] = {
     c.MuteAlerts: c.MuteAlerts(kind="feed_stale", until_ns=1),
     c.UnmuteAlerts: c.UnmuteAlerts(mute="M1"),
     c.RouteAlerts: c.RouteAlerts(duty="on_call"),
+    c.StepUp: c.StepUp(purpose="a token", step=1),
+    c.RotateKey: c.RotateKey(key="agent", account=ACCOUNT),
 }
 BY_ROLE = {RoleName.VIEWER: "eve", RoleName.TRADER: "dot", RoleName.RISK: "bob", RoleName.ADMIN: "ann"}
 TINY_TEAM = (
