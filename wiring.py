@@ -53,7 +53,9 @@ def venue_history(venue: str, config: Config) -> HistorySource:
     """A venue's past market data. Raises `ConfigError` for a venue that is not there."""
     from engine.config.parts import market_fields
     from exchanges.shared.public import PublicSide
+    from exchanges.shared.setup import venue_module
 
+    venue_module(venue)
     return PublicSide(market_fields(venue, config)).open_history()
 
 

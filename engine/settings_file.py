@@ -127,6 +127,7 @@ class SettingsFile:
         path.unlink(missing_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), mode)  # whatever the process's mask is
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,15 @@ def test_what_a_start_would_refuse_is_not_written_and_is_said_with_its_line(tmp_
     assert path.read_text() == "gateway:\n  port: 9000\n"
 
 
+@pytest.fixture
+def private_umask() -> Iterator[None]:
+    """As every verb sets it."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("private_umask")
 def test_a_link_is_followed_and_the_mode_of_the_file_stays(tmp_path: Path) -> None:
     real = tmp_path / "real.yaml"
     real.write_text("gateway: {port: 9000}\n")

@@ -5,6 +5,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -54,8 +55,7 @@ def postgres():
     installed = shutil.which("pg_ctl") or list(Path("/usr/lib/postgresql").glob("*/bin"))
     require(bool(installed), "no PostgreSQL on this machine: `apt install postgresql`")
     require(find_spec("psycopg") is not None, "no psycopg in this environment: `pip install psycopg[binary]`")
-    folder = Path("/tmp") / f"moondev-pg-{os.getpid()}"
-    folder.mkdir(mode=0o700)
+    folder = Path(tempfile.mkdtemp(prefix="moondev-pg-", dir="/tmp"))
     server = Postgres(folder)
     server.start()
     yield server
