@@ -262,7 +262,7 @@ async def test_an_answer_that_failed_inside_says_nothing_of_it_and_has_the_heade
     crowd: Crowd, monkeypatch: pytest.MonkeyPatch
 ):
     def breaks() -> None:
-        raise RuntimeError("the inside: /work/secret")
+        raise RuntimeError("the inside: a secret path")
 
     monkeypatch.setattr(crowd.running.engine.desk, "positions", breaks)
     monkeypatch.setattr(crowd.running.engine.desk, "ready", breaks)
