@@ -31,8 +31,12 @@ class BenchView:
         self.positions: dict[str, float] = {}
         self.paid: dict[str, float] = {}
         self.funding: dict[str, float] = {}
+        self.orders: dict[tuple[str, int], float] = {}
         self.tick = 0.1
         self.lot = 0.001
+        self.least = 0.001
+        self.fees: dict[str, float] = {}
+        self.intervals: dict[str, float] = {}
 
     @property
     def bar(self) -> BarView:
@@ -79,6 +83,18 @@ class BenchView:
 
     def lot_size(self, instrument: str) -> float:
         return self.lot
+
+    def coming(self, instrument: str, side: int) -> float:
+        return self.orders.get((instrument, side), 0.0)
+
+    def smallest(self, instrument: str) -> float:
+        return self.least
+
+    def taker_fee(self, instrument: str) -> float:
+        return self.fees.get(instrument, 0.0)
+
+    def funding_interval_s(self, instrument: str) -> float:
+        return self.intervals.get(instrument, 3_600.0)
 
 
 VIEW_IS_A_VIEW: type[View] = BenchView
