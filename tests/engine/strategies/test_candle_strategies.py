@@ -1,7 +1,8 @@
-"""What every strategy on bars has to keep, whatever the bars and fills: restart, warm-up, broken bars, finite wishes."""
+"""What every strategy on bars keeps whatever bars and fills come: restart, warm-up, broken bars, finite wishes."""
 
 import math
 import random
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from domain.strategy import Strategy
 from engine.strategies import registry
 from tests.engine.strategies.harness import BTC, MINUTE_NS, Bench
 
-CASES = {
+CASES: dict[str, dict[str, Any]] = {
     "turtle": {"entry_bars": 5, "exit_bars": 3, "atr_bars": 3, "max_units": 4},
     "consolidation": {"window": 4, "tight_pct": 3.0, "edge": 0.4, "pause_bars": 1, "hold_bars": 9},
 }
@@ -46,6 +47,7 @@ def trade(benches: list[Bench], draw: random.Random, close: float) -> int:
     """What a venue may do next, to each of them: fill a part or all of what is wanted, or fire a stop."""
     first, fills = benches[0], 0
     for target in first.desired.targets:
+        assert isinstance(target.want, Strength | Qty)
         held, goal = first.view.position(target.instrument), target.want.value
         if draw.random() < 0.3 or (goal and abs(held) >= 0.4):
             continue

@@ -33,7 +33,7 @@ def test_the_lower_third_is_bought_and_the_upper_third_sold(close, side):
         assert desired is NOTHING
         return
     (target,), (protection,) = desired.targets, desired.protections
-    assert target.want == Strength(side, pytest.approx(close * 0.0025))
+    assert target.want == Strength(side, close * 0.25 * 0.01)
     assert target.entry == protection.entry == f"{bench.view.ts_ns}:{side}"
     assert protection.stop == pytest.approx(close * (1 - side * 0.0025))
     assert protection.take_profit == pytest.approx(close * (1 + side * 0.003))
@@ -64,7 +64,7 @@ def test_a_wide_range_and_one_without_width_are_left_alone():
 def test_the_variant_follows_the_break_of_a_tight_range_and_of_no_other():
     bench = tight(variant="break")
     assert bench.bar(1006, 1000, 1000.1) is NOTHING, "inside"
-    assert bench.bar(1009, 1003, 1007).targets[0].want == Strength(1.0, pytest.approx(1007 * 0.0025))
+    assert bench.bar(1009, 1003, 1007).targets[0].want == Strength(1.0, 1007 * 0.25 * 0.01)
     bench = tight(variant="break", direction="long")
     assert bench.bar(1003, 998, 999) is NOTHING
     bench = consolidation(variant="break")
@@ -87,7 +87,7 @@ def test_after_an_exit_it_pauses_and_then_makes_a_new_entry():
 
 
 def test_a_position_found_at_the_start_gets_its_stop_or_is_closed_past_it():
-    for close, wanted in ((1003.0, Strength(1.0, pytest.approx(1003 * 0.0025))), (990.0, Qty(0.0))):
+    for close, wanted in ((1003.0, Strength(1.0, 1003 * 0.25 * 0.01)), (990.0, Qty(0.0))):
         bench = consolidation()
         bench.view.positions[BTC], bench.view.paid[BTC] = 0.5, 1003.0
         desired = bench.bar(close + 1, close - 1, close)
