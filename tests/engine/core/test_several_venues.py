@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
@@ -112,7 +113,7 @@ def test_what_may_still_fill_is_seen_until_the_venue_has_said_that_it_will_not(r
     rig.fill(sent[0], 200)
     rig.wait(3)
     rig.prices()
-    assert coming[-1] == (pytest.approx(0.3), pytest.approx(0.5)), "no answer is no news"
+    assert coming[-1] == pytest.approx((0.3, 0.5)), "no answer is no news"
     rig.cancelled(sent[0].cid, 200)
     rig.ingest(e.Rejected(cid=sent[1].cid, text="no"))
     rig.prices()
@@ -179,13 +180,13 @@ def halted(rig: Legs) -> None:
 
 
 @pytest.mark.parametrize("trouble", [out_of_order, disconnected, without_prices, held, halted])
-def test_while_one_venue_is_out_the_other_leg_only_reduces(rig: Legs, trouble: object) -> None:
+def test_while_one_venue_is_out_the_other_leg_only_reduces(rig: Legs, trouble: Callable[[Legs], None]) -> None:
     for place in rig.aim(rig.take("a", 1, 0.5), rig.take("b", -1, 0.5, B.id)):
         rig.get(place)
     quotes = rig.aim(Quote(instrument=A.id, side=1, price=59_990.0, qty=0.1))
     rig.accept(quotes[0])
     rig.sent.clear()
-    trouble(rig)  # type: ignore[operator]
+    trouble(rig)
     assert {cancel.cid for cancel in of(rig.sent, Cancel)} == {quotes[0].cid}, "what would add is pulled at once"
     rig.cancelled(quotes[0].cid, 0)
     assert rig.aim(rig.take("c", 1, 0.1), b=False) == []
