@@ -7,12 +7,16 @@ the window (amortised). Values are NaN until `ready`; comparisons with NaN are f
     averages     Sma, Ema
     channel      RollingExtreme, Donchian
     volatility   true_range, Atr, RollingStd, EwmaVolatility
+    intensity    Intensity: how often and how deep market orders come
+    toxicity     Vpin, Markout: whether the flow knows more than who quotes
     session      in_session, weekend_near: exchange hours in a real time zone
 """
 
 from engine.indicators.averages import Ema, Sma
 from engine.indicators.channel import Donchian, RollingExtreme
+from engine.indicators.intensity import Fit, Intensity
 from engine.indicators.session import SessionHours, in_session, weekend_near
+from engine.indicators.toxicity import Markout, Vpin
 from engine.indicators.volatility import Atr, EwmaVolatility, RollingStd, true_range
 
 __all__ = [
@@ -20,10 +24,14 @@ __all__ = [
     "Donchian",
     "Ema",
     "EwmaVolatility",
+    "Fit",
+    "Intensity",
+    "Markout",
     "RollingExtreme",
     "RollingStd",
     "SessionHours",
     "Sma",
+    "Vpin",
     "in_session",
     "true_range",
     "weekend_near",
