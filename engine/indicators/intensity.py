@@ -1,13 +1,14 @@
 """How often, and how deep, market orders reach into the book: lambda(delta) = A exp(-k delta), fitted as it happens.
 
-Time is cut into steps of 100 ms. Of each step and side it is kept how far behind the touch (as it stood when the step
-began) the furthest trade went, counted in cells of `width`. With C_j the steps whose trades went no further than cell
-j (C_-1: those without any), m_j = ln(C_j / C_(j-1)) is how many orders end in cell j in a mean step if orders come as
-a Poisson stream: what a mere count of steps would miss, because a step keeps only its furthest order, is put back.
-Orders whose depth is exponential end in cells that are geometric, and the last cell is "or beyond", so with
-n = sum of m_j but the last and S = sum of j m_j
+Time is cut into steps of 100 ms. Of each step and side it is kept how far behind the touch (as it stood before the
+step's first trade) the furthest trade went, counted in cells of `width`. With C_j the steps whose trades went no
+further than cell j (C_-1: those without any), m_j = ln(C_j / C_(j-1)) is how many orders end in cell j in a mean step
+if orders come as a Poisson stream: what a mere count of steps would miss, because a step keeps only its furthest
+order, is put back. Orders whose depth is exponential end in cells that are geometric, and the last cell is "or
+beyond", so with n = sum of m_j but the last, S = sum of j m_j and p = exp(-k width)
 
-    k = ln(1 + n / S) / width          maximum likelihood of a geometric law censored at the last cell
+    k = ln(1 + n / S) / width           maximum likelihood of a geometric law censored at the last cell
+    error of k = (1 - p) / (width sqrt(p n))
     A = (sum of m_j) / step * exp(k h)  h = mean half spread: the touch is h away from the mid, where delta is 0
 
 The model is Avellaneda & Stoikov's, Quantitative Finance 8(3), 2008, section 2.5; fitting it near the touch on steps of
@@ -40,11 +41,8 @@ class Fit(NamedTuple):
     k: float
     arrivals: float
     """Orders that it rests on, the old ones faded."""
-
-    @property
-    def k_error(self) -> float:
-        """Standard error of k."""
-        return self.k / sqrt(self.arrivals)
+    k_error: float
+    """Standard error of k."""
 
 
 class Intensity(Struct):
@@ -73,8 +71,10 @@ class Intensity(Struct):
         if self.now:
             self._advance(ts_ns)
         else:
-            self.now, self.step_bid, self.step_ask = ts_ns // STEP_NS, bid, ask
+            self.now = ts_ns // STEP_NS
         self.bid, self.ask = bid, ask
+        if self.bought < 0 and self.sold < 0:
+            self.step_bid, self.step_ask = bid, ask
 
     def trade(self, ts_ns: int, price: float, side: int) -> None:
         """Take a trade; `side` is the aggressor's. Before the first touch it says nothing."""
@@ -99,9 +99,10 @@ class Intensity(Struct):
         ended = total - orders
         if not ended > 0.0 or not behind > 0.0:
             return None
-        k = log1p(ended / behind) / self.width
+        k, arrivals = log1p(ended / behind) / self.width, ended * self.steps
         a_per_s = total / STEP_S * exp(min(k * self.half_spreads / self.steps, 700.0))
-        return Fit(a_per_s, k, ended * self.steps)
+        further = behind / (behind + ended)
+        return Fit(a_per_s, k, arrivals, (1.0 - further) / (self.width * sqrt(further * arrivals)))
 
     def _cell(self, beyond: float) -> int:
         """The cell of a price so far beyond the touch; below 0 it did not reach it."""

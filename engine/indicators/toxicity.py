@@ -11,11 +11,13 @@ against the fair price `horizon_s` later. A maker whose fills lose on average is
 
 from __future__ import annotations
 
-from math import exp, nan
+from math import exp, expm1, nan
 
 from msgspec import Struct, field
 
 SECOND_NS = 1_000_000_000
+LEAST = 1e-12
+"""Of a bucket: after a silence in which all volume has faded."""
 MOST_PENDING = 256
 """Fills whose horizon is still to come; older ones are forgotten first."""
 
@@ -34,7 +36,7 @@ class Vpin(Struct):
     began_ns: int = 0
     seen_ns: int = 0
     faded: float = 0.0
-    """Volume so far, the old faded over as many seconds as all buckets stand for."""
+    """Volume so far, the old faded."""
 
     @property
     def ready(self) -> bool:
@@ -48,35 +50,37 @@ class Vpin(Struct):
 
     def update(self, ts_ns: int, qty: float, side: int) -> None:
         """Take a trade of an aggressor on `side`. One larger than a bucket fills several."""
-        self._measure(ts_ns, qty)
+        usual = self._measure(ts_ns)
+        self.faded += qty
         if not self.size:
-            return
-        filled = self.bought + self.sold
-        left = min(qty, self.size * (self.buckets + 1) - filled)
-        while left > 0.0:
+            if ts_ns - self.began_ns < self.bucket_s * SECOND_NS:
+                return
+            self.size = usual
+        left = qty
+        for _ in range(self.buckets + 1):
             part = min(left, self.size - self.bought - self.sold)
             if side > 0:
                 self.bought += part
             else:
                 self.sold += part
             left -= part
-            if self.bought + self.sold >= self.size * (1 - 1e-9):
-                self._close()
+            if self.bought + self.sold < self.size * (1 - 1e-9):
+                return
+            self._close()
+            self.size = usual
 
-    def _measure(self, ts_ns: int, qty: float) -> None:
-        """Follow the rate of volume; the first bucket's size is known after `bucket_s` seconds."""
+    def _measure(self, ts_ns: int) -> float:
+        """The mean volume of `bucket_s` seconds before this trade: what is left of the past, by the time it stands for.
+
+        The past fades over as many seconds as all buckets stand for.
+        """
         tau_s = self.buckets * self.bucket_s
         if not self.began_ns:
             self.began_ns = self.seen_ns = ts_ns
-        self.faded = self.faded * exp(-max(0, ts_ns - self.seen_ns) / SECOND_NS / tau_s) + qty
+        self.faded *= exp(-max(0, ts_ns - self.seen_ns) / SECOND_NS / tau_s)
         self.seen_ns = max(ts_ns, self.seen_ns)
-        if not self.size and ts_ns - self.began_ns >= self.bucket_s * SECOND_NS:
-            self.size = self._bucket()
-
-    def _bucket(self) -> float:
-        """Mean volume of `bucket_s` seconds: what is left of the past, by how much time that stands for."""
-        tau_s = self.buckets * self.bucket_s
-        return self.faded / tau_s / (1 - exp(-(self.seen_ns - self.began_ns) / SECOND_NS / tau_s)) * self.bucket_s
+        stands_for_s = tau_s * -expm1(-(self.seen_ns - self.began_ns) / SECOND_NS / tau_s)
+        return max(self.faded / stands_for_s * self.bucket_s, LEAST) if stands_for_s else LEAST
 
     def _close(self) -> None:
         imbalance = abs(self.bought - self.sold) / (self.bought + self.sold)
@@ -86,7 +90,6 @@ class Vpin(Struct):
             self.ring[self.at] = imbalance
             self.at = (self.at + 1) % self.buckets
         self.bought = self.sold = 0.0
-        self.size = self._bucket()
 
 
 class Pending(Struct, array_like=True, gc=False):

@@ -9,17 +9,19 @@ the model's distance is not used, and what it then says is only how to lean.
 With q the position in base units, D = qty the size of a fill, price and its sigma per square root of a second in quote
 currency, and gamma in 1/quote currency (utility -exp(-gamma x money)), every term is a price:
 
-    glft               c1 = ln(1 + gamma D / k) / (gamma D);  c2 = sqrt(gamma / (2 A D k) (1 + gamma D / k)^(k / (gamma D) + 1))
-                       half = c1 + D sigma c2 / 2;  lean = sigma c2 q                  no horizon: for perpetuals
-    avellaneda_stoikov half = (gamma D sigma^2 t + 2 / (gamma D) ln(1 + gamma D / k)) / 2;  lean = gamma sigma^2 t q
-                       t = seconds left of the session; sessions end at multiples of `session_s` since 1970
+    glft        c1 = ln(1 + x) / (gamma D);  c2 = sqrt(gamma / (2 A D k) (1 + x)^(1 / x + 1));  x = gamma D / k
+                half = c1 + D sigma c2 / 2;  lean = sigma c2 q                          no horizon: for perpetuals
+    avellaneda_stoikov
+                half = (gamma D sigma^2 t + 2 / (gamma D) ln(1 + x)) / 2;  lean = gamma sigma^2 t q
+                t = seconds left of the session; sessions end at multiples of `session_s` since 1970
 
-    centre = fair - lean - funding expected over `carry_intervals`, which makes a position that pays the smaller aim
-    bids   no further up than fair, asks no further down: inventory is never paid for beyond fair, exits are for that
+    centre      fair - lean - funding expected over `carry_intervals`: a position that pays is held smaller
+    bids        no further up than fair, asks no further down: what inventory costs beyond that is for the exits
 
-Silent while the fit rests on fewer than `min_arrivals` orders or says nothing (no order reached beyond the touch, or
-they fade too slowly for the range that was looked at); while the flow is one-sided (`max_vpin`); and for `pause_s` after
-own fills have lost `max_loss_bps` a piece on average after the fee, `markout_s` later. `silence` in its memory says which.
+Silent while the fit rests on fewer than `min_arrivals` orders or says nothing (no order reached beyond the touch,
+or they fade too slowly for the range looked at); while the flow is one-sided (`max_vpin`); and for `pause_s` after
+own fills have lost `max_loss_bps` a piece on average after the fee, `markout_s` later. `silence` in its memory says
+why. Fair price, levels, sizes, volatility guard and exits are those of every maker (`quoting`).
 
 Sources: Avellaneda & Stoikov, Quantitative Finance 8(3), 2008, (3.17)-(3.18); Gueant, Lehalle & Fernandez-Tapia,
 arXiv 1105.3115; the form with trade size, Gueant, arXiv 1605.01862, (4.6)-(4.7). Bounds and funding are ours.
@@ -37,12 +39,14 @@ from domain.commands import AddsRisk
 from domain.desired import Desired
 from domain.instrument import InstrumentId
 from domain.market import Feed, FeedKind
-from domain.strategy import BboView, View, Wake
+from domain.strategy import View, Wake
 from engine.indicators import Fit, Intensity, Markout, Vpin
 from engine.strategies.quoting import BPS, SECOND_NS, Around, Maker, QuotingMemory, QuotingParams
 
 CELLS = 25
 """Depths that are told apart when orders are counted."""
+LOOSEST = 0.5
+"""Standard error of k, as a part of it, above which a fit says nothing."""
 FLATTEST = 2.0
 """A fit whose orders fade over more than this many times the range looked at says nothing."""
 
@@ -165,7 +169,7 @@ class CalibratedMaker(Maker[CalibratedMakerMemory, CalibratedMakerParams]):
         memory.silence = self._uncalibrated(memory) or self._toxic(memory)
         return not memory.silence and super().may_quote(memory, view)
 
-    def around(self, memory: CalibratedMakerMemory, view: View, touch: BboView, fair: float) -> Around:
+    def around(self, memory: CalibratedMakerMemory, view: View, fair: float) -> Around:
         """The model's distance within bounds, around fair less inventory's and funding's lean."""
         params, instrument = self.params, self.instrument
         spread = self._spread(memory, view.ts_ns, memory.volatility.value * fair)
@@ -208,6 +212,8 @@ class CalibratedMaker(Maker[CalibratedMakerMemory, CalibratedMakerParams]):
             return "uncalibrated: no market order reached beyond the touch yet"
         if fit.arrivals < least:
             return f"uncalibrated: {fit.arrivals:.0f} of {least:g} market orders seen"
+        if fit.k_error > LOOSEST * fit.k:
+            return f"uncalibrated: k is {fit.k:.3g} give or take {fit.k_error:.2g}"
         if fit.k * memory.intensity.width * CELLS * FLATTEST < 1.0:
             return "uncalibrated: orders do not fade within reach_bps, it is too short for this market"
         return ""

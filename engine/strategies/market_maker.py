@@ -27,7 +27,7 @@ from pydantic import Field
 
 from domain.commands import AddsRisk
 from domain.instrument import InstrumentId
-from domain.strategy import BboView, View
+from domain.strategy import View
 from engine.strategies.quoting import Around, Maker, QuotingMemory, QuotingParams
 
 
@@ -57,11 +57,11 @@ class MarketMaker(Maker[QuotingMemory, MarketMakerParams]):
         """Nothing seen."""
         return QuotingMemory(*self.seen())
 
-    def around(self, memory: QuotingMemory, view: View, touch: BboView, fair: float) -> Around:
+    def around(self, memory: QuotingMemory, view: View, fair: float) -> Around:
         """Half a spread from fee and volatility, the centre moved by inventory and funding."""
         params, instrument = self.params, self.instrument
         half = fair * (self.floor + self.vol_weight * memory.volatility.value)
         centre = fair - params.skew * half * max(-1.0, min(1.0, view.position(instrument) / params.max_position))
         if params.carry_intervals:
             centre -= fair * view.funding_rate(instrument) * params.carry_intervals
-        return Around(centre, half, touch.ask, touch.bid)
+        return Around(centre, half)

@@ -7,8 +7,8 @@
     exit       at `kill_position`, after `max_age_s`, or by the resting stop (`stop_pct` from the average entry
                price, only ever tighter); then a pause of `pause_s`
 
-A kind of maker says where the middle of its quotes and their distance from it lie (`around`), and when else it is silent
-(`may_quote`). Micro-price: Stoikov 2018; sizes that shrink with inventory: hummingbot's Avellaneda strategy.
+A kind of maker says where the middle of its quotes and their distance from it lie (`around`), and when else it is
+silent (`may_quote`). Micro-price: Stoikov 2018; sizes that shrink with inventory: hummingbot's Avellaneda strategy.
 
 A quote is moved only when it is further than the tolerance from where it should be: messages are a budget, and a
 moved quote loses its place in the queue. So a fill may earn less than the edge by as much as the tolerance.
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from math import exp, isfinite
+from math import exp, inf, isfinite
 from typing import Annotated, Literal, NamedTuple, TypeVar
 
 from msgspec import Struct
@@ -109,8 +109,8 @@ class Around(NamedTuple):
 
     centre: float
     half: float
-    highest_bid: float
-    lowest_ask: float
+    highest_bid: float = inf
+    lowest_ask: float = 0.0
 
 
 M = TypeVar("M", bound=QuotingMemory)
@@ -134,7 +134,7 @@ class Maker(Strategy[M, P]):
         self.micro = params.fair == "micro"
 
     @abstractmethod
-    def around(self, memory: M, view: View, touch: BboView, fair: float) -> Around:
+    def around(self, memory: M, view: View, fair: float) -> Around:
         """Where quotes are wanted now."""
 
     def feeds(self) -> tuple[Feed, ...]:
@@ -212,7 +212,7 @@ class Maker(Strategy[M, P]):
         params, instrument = self.params, self.instrument
         position, cap = view.position(instrument), params.max_position
         tick, lot = view.tick_size(instrument), view.lot_size(instrument)
-        around = self.around(memory, view, touch, fair)
+        around = self.around(memory, view, fair)
         if not isfinite(around.centre + around.half):
             return ()
         highest, lowest = min(around.highest_bid, touch.ask - tick), max(around.lowest_ask, touch.bid + tick)

@@ -64,7 +64,7 @@ def test_every_built_in_keeps_the_rules_that_users_must_keep():
         loaded = registry.load(kind)
         registry.check_source(loaded.source, loaded.origin)
         assert cls.kind == kind
-        params = {"qty": 0.1, "max_position": 1.0} if kind == "market_maker" else {}
+        params = {"qty": 0.1, "max_position": 1.0} if kind in {"market_maker", "calibrated_maker"} else {}
         params = {"qty": 0.1, "naked_cap": 0.1} if kind == "two_leg" else params
         strategy = cls.build([BTC, ETH][: 2 if kind == "two_leg" else 1], params)
         assert strategy.feeds()
@@ -94,7 +94,7 @@ def test_a_user_folder_adds_kinds_found_without_running_them(tmp_path):
     write(tmp_path, "raise SystemExit", "explodes.py")
     write(tmp_path, "def (", "broken.py")
     write(tmp_path, FLAT.replace('"flat"', '"hidden"'), "_private.py")
-    assert registry.kinds(tmp_path) == ["market_maker", "turtle", "ema_cross", "two_leg", "flat"]
+    assert registry.kinds(tmp_path) == ["market_maker", "calibrated_maker", "turtle", "ema_cross", "two_leg", "flat"]
     assert registry.load("flat", tmp_path).strategy.kind == "flat"
 
 
@@ -170,7 +170,7 @@ def test_a_file_that_cannot_be_a_strategy_is_refused_with_the_reason(tmp_path, s
 def test_an_unknown_kind_is_answered_with_the_nearest_or_all():
     with pytest.raises(StrategyError, match="no strategy kind is called 'turtel'; did you mean 'turtle'"):
         registry.load("turtel")
-    with pytest.raises(StrategyError, match="there are: market_maker, turtle"):
+    with pytest.raises(StrategyError, match="there are: market_maker, calibrated_maker"):
         registry.load("zzz")
 
 
