@@ -34,15 +34,32 @@ from domain.text import error_text
 from engine.strategies.bench.alternator import Alternator
 from engine.strategies.bench.quoter import Quoter
 from engine.strategies.calibrated_maker import CalibratedMaker
+from engine.strategies.consolidation import Consolidation
 from engine.strategies.ema_cross import EmaCross
+from engine.strategies.lead_lag import LeadLag
 from engine.strategies.market_maker import MarketMaker
+from engine.strategies.mean_reversion import MeanReversion
+from engine.strategies.nadaraya_watson import NadarayaWatson
 from engine.strategies.turtle import Turtle
 from engine.strategies.two_leg import TwoLeg
 
 StrategyClass: TypeAlias = type[Strategy[Any, Any]]
 
 BUILT_IN: dict[str, StrategyClass] = {
-    cls.kind: cls for cls in (MarketMaker, CalibratedMaker, Turtle, EmaCross, TwoLeg, Quoter, Alternator)
+    cls.kind: cls
+    for cls in (
+        MarketMaker,
+        Turtle,
+        CalibratedMaker,
+        Consolidation,
+        LeadLag,
+        MeanReversion,
+        NadarayaWatson,
+        EmaCross,
+        TwoLeg,
+        Quoter,
+        Alternator,
+    )
 }
 BENCH = (Quoter.kind, Alternator.kind)
 """Kinds that trade to be measured, not to earn: settings may name them, people are not offered them."""

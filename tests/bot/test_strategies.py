@@ -76,9 +76,13 @@ async def test_new_parameters_are_shown_beside_the_old_ones_with_those_that_add_
 
 async def test_unloading_shows_what_is_held_and_works_and_is_refused_at_once_where_it_cannot_be() -> None:
     engine = Engine(strategies=True)
-    for _ in range(60):
-        engine.play(10)
-        if engine.desk.orders() and any(view.qty for view in engine.desk.positions() if view.owner == "maker-btc"):
+
+    def held_by_maker() -> Decimal:
+        return sum((view.qty for view in engine.desk.positions() if view.owner == "maker-btc"), Decimal(0))
+
+    for _ in range(600):
+        engine.play(1)
+        if held_by_maker() and any(one.owner == "maker-btc" for one in engine.desk.orders()):
             break
     refused = await ask(engine, "/strategies unload maker-btc")
     assert "it holds" in refused
@@ -89,7 +93,10 @@ async def test_unloading_shows_what_is_held_and_works_and_is_refused_at_once_whe
     working = [one for one in engine.desk.orders() if one.owner == "maker-btc"]
     assert f"open orders  {len(working)}" in asked
     assert "no strategy looks after it any more" in asked
-    engine.play(30)
+    for _ in range(600):
+        engine.play(1)
+        if held_by_maker() not in {Decimal(0), held.qty}:
+            break
     assert "maker-btc is unloaded" in await ask(engine, "/confirm C1"), "the size of what is held may change meanwhile"
 
 

@@ -66,7 +66,8 @@ def test_avellaneda_stoikov_is_the_papers():
     assert lean == pytest.approx(0.4)
     assert 2 * half == pytest.approx(0.4 + 20 * math.log(16 / 15))
     late = avellaneda_stoikov(0.1, 2.0, 1.5, 1.0, 0.0)
-    assert (late.lean, 2 * late.half) == (0.0, pytest.approx(20 * math.log(16 / 15)))
+    assert late.lean == 0.0
+    assert 2 * late.half == pytest.approx(20 * math.log(16 / 15))
 
 
 def test_without_risk_aversion_both_quote_one_over_k_and_lean_on_nothing():
@@ -85,7 +86,7 @@ def test_formulas_do_not_depend_on_the_units_of_price_and_quantity(gamma, sigma,
     assert there.lean == pytest.approx(lean * 100, rel=1e-9)
     near = avellaneda_stoikov(gamma, sigma, k, size, 60.0)
     far = avellaneda_stoikov(gamma, sigma * 10, k / 10, size / 10, 60.0)
-    assert (far.half, far.lean) == (pytest.approx(near.half * 10), pytest.approx(near.lean * 100))
+    assert tuple(far) == pytest.approx((near.half * 10, near.lean * 100))
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,7 @@ def test_it_quotes_what_the_formula_says_of_the_market_that_it_saw(calibrated):
     assert fit.a_per_s == pytest.approx(A_PER_S, rel=0.25)
     expected = glft(0.1, 0.0, fit.a_per_s, fit.k, 0.1).half
     bid, ask = quoted(calibrated)
-    assert (bid, ask) == (pytest.approx(10_000 - expected), pytest.approx(10_000 + expected))
+    assert (bid, ask) == pytest.approx((10_000 - expected, 10_000 + expected))
 
 
 def test_inventory_leans_both_quotes_by_the_same_and_either_way(calibrated):
@@ -122,7 +123,8 @@ def test_inventory_leans_both_quotes_by_the_same_and_either_way(calibrated):
         before = quoted_after(bench)
         bench.view.positions[BTC] = held
         shifts.append([now - was for now, was in zip(quoted_after(bench), before, strict=True)])
-    lean = glft(2.0, 0.5, *calibrated.memory.fit[:2], 0.1).lean * 0.2
+    fit = calibrated.memory.fit
+    lean = glft(2.0, 0.5, fit.a_per_s, fit.k, 0.1).lean * 0.2
     assert shifts[0] == pytest.approx([-lean, -lean], rel=1e-3)
     assert shifts[1] == pytest.approx([lean, lean], rel=1e-3)
 
@@ -147,18 +149,18 @@ def test_the_session_of_avellaneda_stoikov_ends_at_multiples_of_its_length(calib
 
 def test_it_never_quotes_nearer_than_fee_and_edge_nor_further_than_the_most(calibrated):
     bid, ask = quoted_after(fresh(calibrated, min_edge_bps=9.9))
-    assert (bid, ask) == (pytest.approx(9_990), pytest.approx(10_010))
+    assert (bid, ask) == pytest.approx((9_990, 10_010))
     bench = fresh(calibrated, gamma=1e4, max_half_bps=20.0)
     bench.memory.volatility.variance = 1e-6
     bid, ask = quoted_after(bench)
-    assert (bid, ask) == (pytest.approx(9_980), pytest.approx(10_020))
+    assert (bid, ask) == pytest.approx((9_980, 10_020))
 
 
 def test_funding_that_is_paid_moves_the_centre_but_no_quote_past_fair(calibrated):
     bench = fresh(calibrated, carry_intervals=1.0)
     bid, ask = quoted_after(bench)
     bench.view.funding[BTC] = 0.3e-4
-    assert quoted_after(bench) == (pytest.approx(bid - 0.3), pytest.approx(ask - 0.3))
+    assert quoted_after(bench) == pytest.approx((bid - 0.3, ask - 0.3))
     bench.view.funding[BTC] = 0.01
     assert quoted_after(bench)[1] == pytest.approx(10_000.0)
 
