@@ -132,10 +132,11 @@ def test_a_leg_that_filled_alone_is_closed_where_most_is_paid_for_it() -> None:
     assert repair.limit == pytest.approx(100.49 * 0.998), "B was seen at 100.5 when A told its price"
     venues.filled(repair)
     again = Venues()
-    again.view.orders[B, -1] = buy.qty
-    again.filled(again.both(100.0, 100.5)[0])
+    first = again.both(100.0, 100.5)[0]
+    again.view.orders[B, -1] = first.qty
+    again.filled(first)
     again.view.orders.clear()
-    [unwound] = again.both(100.0, 99.9)
+    [unwound] = again.book(B, ((99.89, 5.0),), ((99.91, 5.0),))
     assert legs_of([unwound]) == [(A, -1, buy.qty)], "there it would cost more than where it came from"
     assert unwound.reduce_only
 
@@ -158,7 +159,7 @@ def test_a_partial_fill_is_hedged_once_and_for_what_it_was() -> None:
 
 def test_a_fill_after_the_cancel_is_hedged_too() -> None:
     venues = Venues()
-    buy, sell = venues.both(100.0, 100.5)
+    buy = venues.both(100.0, 100.5)[0]
     assert venues.both(100.0, 100.5, after_s=0.2) == []
     assert legs_of(venues.filled(buy)) == [(B, -1, buy.qty)]
 
@@ -229,7 +230,7 @@ def test_an_asset_at_one_venue_only_is_refused_in_words(kind: str, names: tuple[
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_whatever_fills_when_and_answers_or_not_no_more_than_the_cap_is_ever_naked(data: st.DataObject) -> None:
-    """Takes fill in any order, in parts, late or never; some answers are lost for good. The cap holds at every moment."""
+    """Takes fill in any order, in parts, late or never, and some answers are lost for good."""
     venues = Venues(pause_s=0.0, naked_cap_usd=150.0)
     cap = 150.0 / 100.0 + 1e-6
     working: list[tuple[Take, float]] = []
