@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from domain.errors import ConfigError
+from research.optimise import cli as optimise_cli
 
 if TYPE_CHECKING:
     from domain.settings import Settings
@@ -35,6 +36,7 @@ def register(app: typer.Typer) -> None:
     app.command()(bench)
     app.command()(simulate)
     app.command("false-alerts")(false_alerts)
+    optimise_cli.register(app)
 
 
 def false_alerts(

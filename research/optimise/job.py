@@ -1,7 +1,7 @@
-"""One run of a study: parameters in, pieces out. A process opens and checks the data once, and shares it by its runs.
+"""One run of a study: parameters in, pieces out. A process opens and checks the data once, and its runs share it.
 
-The run is `moondev backtest`'s: the same engine settings, exchange, core and driver, and the same fills. What a study
-does not look at is left out (the summary, the page); what decides is not.
+The run is `moondev backtest`'s: prepared by the same code, on the same engine, exchange and driver, with the same
+fills. What a study does not look at (exposure, prices at each sample) is left out; what decides is not.
 """
 
 from __future__ import annotations
@@ -10,42 +10,37 @@ import gc
 import os
 import socket
 import time
-from bisect import bisect_right
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from domain.errors import MoonDevError, StrategyError
-from domain.facts import StrategyStatus
-from domain.instrument import ZERO
-from domain.market import Bar, MarketEvent
+from domain.errors import DataError, MoonDevError, StrategyError
+from domain.facts import FillBooked, StrategyStatus
+from domain.instrument import ZERO, InstrumentId
+from domain.market import MarketEvent
 from engine.core.recovery import state_hash
-from engine.observe.build import build_hash, lock_hash
 from engine.strategies import registry
-from exchanges.paper.config import FillModel
-from research.backtest import (
-    ID,
-    BacktestSettings,
-    Prepared,
-    StrategyRequest,
-    bar_interval_ns,
-    core_settings,
-    sample_interval_ns,
-    terms_of,
-)
-from research.compiled import Pacing, needed
+from exchanges.paper.config import PaperConfig
+from research.backtest import ID
+from research.compiled import CompiledTape, Pacing, compile_tape
 from research.driver import LEAD_NS, Driver
 from research.market_data import DataKind, MarketData
 from research.optimise.objectives import OBJECTIVES, Objective
-from research.optimise.pieces import Pieces, blocks_of, longest, part, steps_of
+from research.optimise.pieces import Pieces, Turned, blocks_of, longest, part, steps_of
 from research.optimise.source import DataSource, open_source
 from research.optimise.spans import Cuts
-from research.result import Recorder, Terms
-from risk.statistics import round_trips
+from research.plan import Plan, Tested
+from research.prepare import BacktestSettings, Prepared, open_tape, prepare_plan
+from research.provenance import code_hashes, data_hash
+from research.record import Recorder
+
+State = Literal["complete", "pruned", "unfit", "failed"]
 
 
 class Task(Struct, frozen=True, kw_only=True):
@@ -53,7 +48,7 @@ class Task(Struct, frozen=True, kw_only=True):
 
     kind: str
     folder: str
-    source: DataSource
+    sources: tuple[DataSource, ...]
     settings: BacktestSettings
     cuts: Cuts
     objectives: tuple[str, ...]
@@ -63,6 +58,16 @@ class Task(Struct, frozen=True, kw_only=True):
     lock_hash: str
     strategy_hash: str
     data_hash: str
+
+    def plan(self, params: dict[str, Any], *, is_held_out: bool = False) -> Plan:
+        """What `run_plan` would run for a trial."""
+        cuts = self.cuts
+        folder = Path(self.folder) if self.folder else None
+        return Plan(
+            strategies=(Tested(id=ID, kind=self.kind, params=params, folder=folder),),
+            start_ns=cuts.held_out_ns if is_held_out else cuts.start_ns,
+            end_ns=cuts.end_ns if is_held_out else cuts.held_out_ns - 1,
+        )
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -86,7 +91,7 @@ class Run(Struct, frozen=True, kw_only=True):
 
     number: int
     params: dict[str, Any]
-    state: Literal["complete", "pruned", "unfit", "failed"]
+    state: State
     reason: str = ""
     values: tuple[float | None, ...] = ()
     so_far: tuple[float | None, ...] = ()
@@ -96,57 +101,91 @@ class Run(Struct, frozen=True, kw_only=True):
     orders: int = 0
     fills: int = 0
     trades: int = 0
-    bars: int = 0
+    events: int = 0
     refusals: dict[str, int] = {}
+    run_id: str = ""
     effects_hash: str = ""
     state_hash: str = ""
     wall_s: float = 0.0
     cpu_s: float = 0.0
     host: str = ""
 
-    @property
-    def result_hash(self) -> tuple[str, str]:
-        """What a run of the same job must reproduce."""
-        return self.effects_hash, self.state_hash
+
+class TrialRecorder(Recorder):
+    """Keeps of a run what its pieces are made of."""
+
+    def __init__(self, driver: Driver) -> None:
+        """Nothing yet."""
+        super().__init__(driver.core)
+        self.turned: list[Turned] = []
+
+    def _fill(self, fact: FillBooked) -> None:
+        super()._fill(fact)
+        worth = self._core.instruments[fact.instrument].notional(fact.price, fact.qty)
+        self.turned.append((fact.ts_ns, abs(float(worth)), float(fact.fee)))
+
+    def sample(self, equity: Any) -> None:  # noqa: ANN401 - a Decimal, as in the base
+        """What everything is worth now."""
+        self.equity.append((self._core.state.ts_ns, equity))
 
 
-class Events(NamedTuple):
-    """A tape in memory with the time that each event is about."""
+class Shared:
+    """The tape of the sources in memory, made once for each choice of bar intervals and played by many runs.
 
-    events: list[MarketEvent]
-    times_ns: list[int]
+    Only bars and marks are shared: of what is conflated the events are stamped anew as they pass.
+    """
 
+    def __init__(self) -> None:
+        """Nothing is read yet."""
+        self._kept: dict[tuple[tuple[InstrumentId, tuple[int, ...]], ...], tuple[list[MarketEvent], list[int], int]] = {}
 
-class Stretch(NamedTuple):
-    """What of the tape a run goes over."""
-
-    edges: tuple[int, ...]
-    end_ns: int
+    def open(
+        self,
+        plan: Plan,
+        sources: Sequence[MarketData],
+        paper: dict[str, PaperConfig],
+        intervals_ns: dict[InstrumentId, tuple[int, ...]],
+    ) -> tuple[Iterator[MarketEvent], int]:
+        """As `open_tape`."""
+        if any(source.kind is not DataKind.BARS for source in sources):
+            return open_tape(plan, sources, paper, intervals_ns)
+        key = tuple(sorted(intervals_ns.items()))
+        found = self._kept.get(key)
+        if found is None:
+            tape, begun_ns = open_tape(replace(plan, start_ns=0, end_ns=0), sources, paper, intervals_ns)
+            events = list(tape)
+            found = self._kept[key] = (events, [event.ts_ns for event in events], begun_ns)
+            gc.collect()
+            gc.freeze()  # what lives as long as the process is not to be looked through at every collection
+        events, times_ns, begun_ns = found
+        stop = bisect_left(times_ns, plan.end_ns + 1) if plan.end_ns else len(events)
+        return islice(events, stop), begun_ns
 
 
 class Bench:
-    """The data of a study in one process, ready to be run over. Raises `MoonDevError` where it is other data or code."""
+    """The data of a study in one process, ready to be run over."""
 
     def __init__(self, task: Task) -> None:
-        """Open and check everything."""
+        """Open and check everything. Raises `MoonDevError` where it is other data or code than the study's."""
         self.task = task
-        self.folder = Path(task.folder) if task.folder else None
         self.objectives = tuple(OBJECTIVES[name] for name in task.objectives)
-        self.data = open_source(task.source, task.settings.core)
+        self.sources = tuple(open_source(source, task.settings.core) for source in task.sources)
         self._check()
-        self._events: dict[tuple[int, int], Events] = {}
-        self._pid = os.getpid()
+        self._shared = Shared()
+        self._compiled: dict[tuple[Pacing, int, int], CompiledTape] = {}
+        self._host = f"{socket.gethostname()}:{os.getpid()}"
 
     def _check(self) -> None:
-        task, where = self.task, f"{socket.gethostname()}, process {os.getpid()}"
-        here = (build_hash(), lock_hash(), registry.load(task.kind, self.folder).source_hash, self.data.sha256)
+        task = self.task
+        folder = Path(task.folder) if task.folder else None
+        here = (*code_hashes(), registry.load(task.kind, folder).source_hash, data_hash(self.sources))
         asked = (task.code_hash, task.lock_hash, task.strategy_hash, task.data_hash)
         names = ("the program", "the locked dependencies", "the strategy", "the data")
         for name, found, wanted in zip(names, here, asked, strict=True):
             if found != wanted:
                 raise MoonDevError(
-                    f"{where}: {name} differs from the study's ({found[:12] or 'none'} here, {wanted[:12]} there): a "
-                    "study is of one code and one data"
+                    f"{socket.gethostname()}, process {os.getpid()}: {name} differs from the study's "
+                    f"({found[:12] or 'none'} here, {wanted[:12]} there): a study is of one code and one data"
                 )
 
     def run(self, job: Job) -> Run:
@@ -154,105 +193,28 @@ class Bench:
         began, began_cpu = time.perf_counter(), time.process_time()
         try:
             done = self._run(job)
-        except StrategyError as error:
+        except (StrategyError, DataError) as error:
             done = Run(number=job.number, params=job.params, state="unfit", reason=str(error))
         wall_s, cpu_s = time.perf_counter() - began, time.process_time() - began_cpu
-        return _with(done, wall_s=wall_s, cpu_s=cpu_s, host=f"{socket.gethostname()}:{self._pid}")
+        return replace(done, wall_s=wall_s, cpu_s=cpu_s, host=self._host)
 
     def _run(self, job: Job) -> Run:
-        task, cuts, data = self.task, self.task.cuts, self.data
-        request = StrategyRequest(kind=task.kind, params=job.params, folder=self.folder)
-        terms = terms_of(request, data, task.settings)
-        interval_ns = bar_interval_ns(terms.strategy)
-        stretch = Stretch((cuts.held_out_ns, cuts.end_ns), cuts.end_ns) if job.is_held_out else _studied(cuts)
-        events = self._tape(terms, interval_ns)
-        first = bisect_right(events.times_ns, stretch.edges[0])
-        warmup = terms.strategy.warmup() if data.kind is DataKind.BARS else 0
-        warm = newest_bars(events.events, first, warmup)
-        if len(warm) < warmup:
-            reason = f"needs {warmup} bars of warm-up, {len(warm)} are kept for it"
-            return Run(number=job.number, params=job.params, state="unfit", reason=reason)
-        prepared = self._prepared(terms, events, first, warm, interval_ns)
-        return self._play(job, prepared, events, first, stretch)
+        cuts = self.task.cuts
+        plan = self.task.plan(job.params, is_held_out=job.is_held_out)
+        prepared = prepare_plan(plan, self.sources, self.task.settings, self._shared.open)
+        if prepared.first_ns > plan.start_ns + cuts.step_ns:
+            return Run(number=job.number, params=job.params, state="unfit", reason="its warm-up is too long")
+        edges = (cuts.held_out_ns, cuts.end_ns) if job.is_held_out else cuts.edges
+        return _Trial(self, job, prepared, edges).run()
 
-    def _prepared(self, terms: Terms, events: Events, first: int, warm: tuple[Bar, ...], interval_ns: int) -> Prepared:
-        data, settings = self.data, self.task.settings
-        sample_ns = settings.sample_ns or sample_interval_ns(data, interval_ns)
-        passes = needed(terms.strategy.feeds())
-        return Prepared(
-            core=core_settings(settings, data, terms.spec, sample_ns),
-            terms=terms,
-            folder=self.folder,
-            warm=warm,
-            tape=iter(()),
-            first_ns=events.events[first].ts_ns,
-            interval_ns=interval_ns,
-            pacing=Pacing(conflate_ns=terms.conflate_ns, passes=passes) if terms.conflate_ns else None,
-            is_l2=data.kind is DataKind.L2,
-        )
-
-    def _tape(self, terms: Terms, interval_ns: int) -> Events:
-        """The tape of one bar interval; bars are made once, other events anew, because conflation stamps them."""
-        paper = self.task.settings.paper
-        latency_ns = 0 if paper.fill_model is FillModel.SAME_CLOSE else paper.feed_ns
-        key = (latency_ns, interval_ns)
-        found = self._events.get(key)
+    def compiled(self, prepared: Prepared, pacing: Pacing) -> CompiledTape:
+        """The tape of order books, compiled once."""
+        (instrument,) = prepared.core.instruments
+        key = (pacing, prepared.first_ns, prepared.terms.sources[0].last_ns)
+        found = self._compiled.get(key)
         if found is None:
-            events = list(self.data.tape(latency_ns, interval_ns))
-            found = Events(events, [event.venue_ts_ns or event.ts_ns for event in events])
-            if not terms.conflate_ns:
-                self._events[key] = found
-                gc.collect()
-                gc.freeze()
+            found = self._compiled[key] = compile_tape(instrument.id, prepared.tape, pacing)
         return found
-
-    def _play(self, job: Job, prepared: Prepared, events: Events, first: int, stretch: Stretch) -> Run:
-        recorder = Recorder()
-        driver = Driver(
-            prepared.core,
-            prepared.exchange(),
-            prepared.make_code,
-            on_facts=recorder,
-            facts_on=False,
-            history={ID: prepared.warm},
-            pacing=prepared.pacing,
-        )
-        driver.start(max(prepared.first_ns - LEAD_NS, prepared.warm[-1].ts_ns if prepared.warm else 0))
-        at, so_far, pieces = first, list[float | None](), None
-        edges = stretch.edges
-        for block in range(1, len(edges)):
-            stop = bisect_right(events.times_ns, edges[block])
-            driver.play(islice(events.events, at, stop))
-            at = stop
-            tested = driver.core.state.strategies[ID]
-            pieces = self._pieces(driver, recorder, prepared, edges[: block + 1])
-            so_far.append(self.value(self.objectives[0], pieces))
-            if tested.status is StrategyStatus.QUARANTINED:
-                return self._run_of(job, driver, recorder, pieces, so_far, at - first, "failed", tested.detail)
-            if block < len(edges) - 1 and (reason := self._behind(job, so_far)):
-                return self._run_of(job, driver, recorder, pieces, so_far, at - first, "pruned", reason)
-        if pieces is None:
-            raise StrategyError("nothing to run over")
-        trades = sum(block.trades for block in pieces.blocks)
-        state: Literal["complete", "unfit"] = "complete"
-        reason = ""
-        if not job.is_held_out and trades < self.task.least_trades:
-            state, reason = "unfit", f"{trades} round trips, at least {self.task.least_trades} are asked for"
-        return self._run_of(job, driver, recorder, pieces, so_far, at - first, state, reason)
-
-    def _pieces(self, driver: Driver, recorder: Recorder, prepared: Prepared, edges: Sequence[int]) -> Pieces:
-        deposit, instrument = prepared.terms.deposit, self.data.instrument
-        now = (driver.core.state.ts_ns, driver.core.equity(prepared.terms.spec.account))
-        trades = round_trips(recorder.fills, instrument.qty_scale)
-        step_ns = self.task.cuts.step_ns
-        # a held-out stretch is no whole number of steps: its last, cut one is left out
-        whole = edges[0] + (edges[-1] - edges[0]) // step_ns * step_ns
-        return Pieces(
-            returns=tuple(steps_of([*recorder.equity, now], deposit, (edges[0], whole), step_ns).tolist()),
-            blocks=blocks_of(recorder.fills, trades, instrument, edges),
-            deposit=float(deposit),
-            longest_steps=longest(trades, step_ns),
-        )
 
     def value(self, objective: Objective, pieces: Pieces) -> float | None:
         """The figure of one objective over pieces: of all of them, or the middle or worst of the blocks."""
@@ -267,71 +229,110 @@ class Bench:
             return float(median(known))
         return min(known) if objective.is_more_better else max(known)
 
-    def _behind(self, job: Job, so_far: Sequence[float | None]) -> str:
+
+class _Trial:
+    """One job under way."""
+
+    def __init__(self, bench: Bench, job: Job, prepared: Prepared, edges: Sequence[int]) -> None:
+        self.bench, self.job, self.prepared, self.edges = bench, job, prepared, edges
+        self.driver = Driver(
+            prepared.core,
+            prepared.exchange(),
+            prepared.make_code,
+            facts_on=False,
+            history=prepared.history,
+            pacing=prepared.pacing,
+        )
+        self.recorder = self.driver.on_facts = TrialRecorder(self.driver)
+        self.deposit = sum((account.deposit for account in prepared.core.accounts), start=ZERO)
+        self.events = 0
+        self.so_far: list[float | None] = []
+
+    def run(self) -> Run:
+        """Block by block; those of order books, which are compiled, in one go."""
+        prepared, driver = self.prepared, self.driver
+        warm_ns = prepared.warm[-1].ts_ns if prepared.warm else 0
+        driver.start(max(prepared.first_ns - LEAD_NS, warm_ns))
+        if prepared.is_l2 and prepared.pacing is not None:
+            self.events = driver.replay(self.bench.compiled(prepared, prepared.pacing))
+            return self._ended()
+        tape, held = prepared.tape, list[MarketEvent]()
+        last = len(self.edges) - 1
+        for block in range(1, last + 1):
+            edge_ns = self.edges[block] if block < last else 2**63 - 1
+            self.events += driver.play(_before(tape, edge_ns, held))
+            if driver.core.state.strategies[ID].status is StrategyStatus.QUARANTINED:
+                return self._made("failed", driver.core.state.strategies[ID].detail, block)
+            self.so_far.append(self.bench.value(self.bench.objectives[0], self._pieces(block)))
+            if block < last and (reason := self._behind()):
+                return self._made("pruned", reason, block)
+        return self._ended()
+
+    def _ended(self) -> Run:
+        blocks = len(self.edges) - 1
+        trades, least = len(self.recorder.trades), self.bench.task.least_trades
+        if not self.job.is_held_out and trades < least:
+            return self._made("unfit", f"{trades} round trips, at least {least} are asked for", blocks)
+        return self._made("complete", "", blocks)
+
+    def _pieces(self, blocks: int) -> Pieces:
+        driver, step_ns = self.driver, self.bench.task.cuts.step_ns
+        edges = self.edges[: blocks + 1]
+        core = driver.core
+        now = (core.state.ts_ns, sum((core.equity(account) for account in core.state.accounts), start=ZERO))
+        # what is held out is no whole number of steps: its last, cut one is left out
+        whole = edges[0] + (edges[-1] - edges[0]) // step_ns * step_ns
+        recorder = self.recorder
+        return Pieces(
+            returns=tuple(steps_of([*recorder.equity, now], self.deposit, (edges[0], whole), step_ns).tolist()),
+            blocks=blocks_of(recorder.turned, recorder.trades, edges),
+            deposit=float(self.deposit),
+            longest_steps=longest(recorder.trades, step_ns),
+        )
+
+    def _behind(self) -> str:
         """Why a run is given up after the blocks so far, "" = it is not."""
-        value, block = so_far[-1], len(so_far)
+        value, block, job = self.so_far[-1], len(self.so_far), self.job
         least = job.least[block - 1] if block <= len(job.least) else None
         if least is None or value is None:
             return ""
-        objective = self.objectives[0]
+        objective = self.bench.objectives[0]
         if (value - least) * objective.sign >= 0:
             return ""
         return f"{objective.text(value)} after {block} blocks, behind the median of {objective.text(least)}"
 
-    def _run_of(  # noqa: PLR0913, PLR0917 - what a run is made of
-        self,
-        job: Job,
-        driver: Driver,
-        recorder: Recorder,
-        pieces: Pieces,
-        so_far: Sequence[float | None],
-        bars: int,
-        state: Literal["complete", "pruned", "unfit", "failed"],
-        reason: str,
-    ) -> Run:
-        core = driver.core
-        pnl = sum((core.equity(account) for account in core.state.accounts), start=ZERO) - self.task.settings.deposit
-        values = tuple(self.value(objective, pieces) for objective in self.objectives)
+    def _made(self, state: State, reason: str, blocks: int) -> Run:
+        core, recorder, bench = self.driver.core, self.recorder, self.bench
+        pieces = self._pieces(blocks)
+        equity = sum((core.equity(account) for account in core.state.accounts), start=ZERO)
         return Run(
-            number=job.number,
-            params=job.params,
+            number=self.job.number,
+            params=self.job.params,
             state=state,
             reason=reason,
-            values=values,
-            so_far=tuple(so_far),
+            values=tuple(bench.value(objective, pieces) for objective in bench.objectives),
+            so_far=tuple(self.so_far),
             pieces=pieces,
-            pnl=f"{pnl:f}",
-            orders=driver.placed,
-            fills=len(recorder.fills),
-            trades=sum(block.trades for block in pieces.blocks),
-            bars=bars,
+            pnl=f"{equity - self.deposit:f}",
+            orders=self.driver.placed,
+            fills=recorder.fills,
+            trades=len(recorder.trades),
+            events=self.events,
             refusals=dict(sorted(recorder.refusals.items())),
+            run_id=self.prepared.terms.provenance.run_id,
             effects_hash=core.state.effects_hash.hex(),
             state_hash=state_hash(core.state),
         )
 
 
-def newest_bars(events: Sequence[MarketEvent], before: int, count: int) -> tuple[Bar, ...]:
-    """The last `count` bars before an index, or as many as there are."""
-    found: list[Bar] = []
-    while before > 0 and len(found) < count:
-        before -= 1
-        event = events[before]
-        if isinstance(event, Bar):
-            found.append(event)
-    return tuple(reversed(found))
-
-
-def _studied(cuts: Cuts) -> Stretch:
-    return Stretch(cuts.edges, cuts.held_out_ns)
-
-
-def _with(run: Run, **changes: Any) -> Run:  # noqa: ANN401 - fields of a run
-    from msgspec.structs import replace
-
-    return replace(run, **changes)
-
-
-def opened(task: Task) -> MarketData:
-    """The data of a task, opened but not compared."""
-    return open_source(task.source, task.settings.core)
+def _before(tape: Iterator[MarketEvent], edge_ns: int, held: list[MarketEvent]) -> Iterator[MarketEvent]:
+    """Events of a tape that come before a time; the first that does not is kept in `held` for the next call."""
+    if held:
+        if held[0].ts_ns >= edge_ns:
+            return
+        yield held.pop()
+    for event in tape:
+        if event.ts_ns >= edge_ns:
+            held.append(event)
+            return
+        yield event

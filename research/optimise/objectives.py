@@ -11,7 +11,10 @@ import numpy as np
 from msgspec import Struct
 
 from domain.errors import ConfigError
+from research.measures.curve import compounded, under_high
+from research.measures.sharpe import moments, sortino_rows
 from research.optimise.pieces import Floats, Pieces
+from risk.statistics import DAYS_A_YEAR
 
 LEAST_STEPS = 5
 """Returns below which a spread says nothing at all."""
@@ -23,6 +26,8 @@ class Objective(Struct, frozen=True, kw_only=True):
     name: str
     unit: str
     is_more_better: bool
+    idle: float
+    """What doing nothing would score."""
     of: Callable[[Pieces, float], float | None]
     describes: str
 
@@ -35,7 +40,7 @@ class Objective(Struct, frozen=True, kw_only=True):
         """A value as people read it."""
         if value is None:
             return "insufficient data"
-        return f"{value:+.2%}" if self.unit == "%" else f"{value:.2f}"
+        return f"{value:.2%}" if self.unit == "%" else f"{value:.2f}"
 
 
 def _returns(pieces: Pieces) -> Floats:
@@ -45,10 +50,8 @@ def _returns(pieces: Pieces) -> Floats:
 def sharpe(pieces: Pieces, steps_a_year: float) -> float | None:
     """Mean over standard deviation of the steps, annualised."""
     returns = _returns(pieces)
-    if len(returns) < LEAST_STEPS:
-        return None
-    spread = float(returns.std(ddof=1))
-    return float(returns.mean()) / spread * steps_a_year**0.5 if spread > 0 else None
+    seen = moments(returns) if len(returns) >= LEAST_STEPS else None
+    return seen.ratio * steps_a_year**0.5 if seen is not None else None
 
 
 def sortino(pieces: Pieces, steps_a_year: float) -> float | None:
@@ -56,19 +59,18 @@ def sortino(pieces: Pieces, steps_a_year: float) -> float | None:
     returns = _returns(pieces)
     if len(returns) < LEAST_STEPS:
         return None
-    spread = float(np.sqrt(np.mean(np.minimum(returns, 0.0) ** 2)))
-    return float(returns.mean()) / spread * steps_a_year**0.5 if spread > 0 else None
+    daily = float(sortino_rows(returns[np.newaxis])[0])
+    return daily * (steps_a_year / DAYS_A_YEAR) ** 0.5 if np.isfinite(daily) else None
 
 
 def profit(pieces: Pieces, _: float) -> float | None:
     """Compounded return of the steps, as a fraction."""
-    return float(np.prod(1.0 + _returns(pieces)) - 1.0)
+    return compounded(_returns(pieces))
 
 
 def drawdown(pieces: Pieces, _: float) -> float | None:
     """Deepest fall from a peak over the steps, as a positive fraction."""
-    equity = np.concatenate(([1.0], np.cumprod(1.0 + _returns(pieces))))
-    return float(np.max(1.0 - equity / np.maximum.accumulate(equity)))
+    return float(under_high(np.concatenate(([1.0], np.cumprod(1.0 + _returns(pieces))))).max())
 
 
 def calmar(pieces: Pieces, steps_a_year: float) -> float | None:
@@ -100,10 +102,10 @@ def win_rate(pieces: Pieces, _: float) -> float | None:
 
 
 def _objective(
-    of: Callable[[Pieces, float], float | None], unit: str, describes: str, *, more: bool = True
+    of: Callable[[Pieces, float], float | None], unit: str, describes: str, *, more: bool = True, idle: float = 0.0
 ) -> Objective:
     name = of.__name__.replace("_", "-")
-    return Objective(name=name, unit=unit, is_more_better=more, of=of, describes=describes)
+    return Objective(name=name, unit=unit, is_more_better=more, idle=idle, of=of, describes=describes)
 
 
 OBJECTIVES: dict[str, Objective] = {
@@ -115,8 +117,8 @@ OBJECTIVES: dict[str, Objective] = {
         _objective(profit, "%", "return after costs"),
         _objective(drawdown, "%", "deepest fall of equity", more=False),
         _objective(turnover, "", "notional turned over a year, in deposits", more=False),
-        _objective(profit_factor, "", "what was won over what was lost"),
-        _objective(win_rate, "%", "share of round trips that earned"),
+        _objective(profit_factor, "", "what was won over what was lost", idle=1.0),
+        _objective(win_rate, "%", "share of round trips that earned", idle=0.5),
     )
 }
 

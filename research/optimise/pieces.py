@@ -13,11 +13,12 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from domain.facts import FillBooked
-from domain.instrument import ZERO, Instrument
+from domain.instrument import ZERO
 from risk.statistics import Trade
 
 Floats = NDArray[np.float64]
+Turned = tuple[int, float, float]
+"""A fill: its time, its notional and its fee."""
 
 
 class Block(Struct, kw_only=True):
@@ -57,9 +58,7 @@ def steps_of(samples: Sequence[tuple[int, Decimal]], deposit: Decimal, edges: Se
     return np.where(alive, np.maximum(after, 0.0) / np.where(alive, before, 1.0) - 1.0, 0.0)
 
 
-def blocks_of(
-    fills: Iterable[FillBooked], trades: Iterable[Trade], instrument: Instrument, edges: Sequence[int]
-) -> tuple[Block, ...]:
+def blocks_of(turned: Iterable[Turned], trades: Iterable[Trade], edges: Sequence[int]) -> tuple[Block, ...]:
     """Counts of every block in `edges`."""
     blocks = [Block() for _ in edges[1:]]
     last = len(blocks) - 1
@@ -67,10 +66,10 @@ def blocks_of(
     def block(ts_ns: int) -> Block:
         return blocks[min(max(bisect_right(edges, ts_ns) - 1, 0), last)]
 
-    for fill in fills:
-        found = block(fill.ts_ns)
-        found.fees += float(fill.fee)
-        found.traded += float(abs(instrument.notional(fill.price, fill.qty)))
+    for ts_ns, notional, fee in turned:
+        found = block(ts_ns)
+        found.fees += fee
+        found.traded += notional
     for trade in trades:
         found = block(trade.closed_ns)
         found.trades += 1

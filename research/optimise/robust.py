@@ -6,7 +6,6 @@ so that no direction hides behind another). Its robust score is their median, it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import isqrt
 from typing import Literal
 
@@ -39,10 +38,10 @@ class Ground(Struct, frozen=True, kw_only=True):
         return "slope" if self.kept >= SLOPE else "peak"
 
 
-def neighbours(positions: Floats, wanted: Sequence[int] | None = None) -> NDArray[np.intp]:
-    """For each trial the numbers of its nearest ones, itself first."""
+def neighbours(positions: Floats, rows: Floats | None = None) -> NDArray[np.intp]:
+    """For each row (default: each trial) the numbers of the nearest trials, itself first."""
     count = min(len(positions), max(FEWEST, min(MOST, isqrt(len(positions)))))
-    rows = positions if wanted is None else positions[list(wanted)]
+    rows = positions if rows is None else rows
     distance = np.abs(rows[:, None, :] - positions[None, :, :]).max(axis=2)
     return np.argsort(distance, axis=1, kind="stable")[:, :count]
 
@@ -64,7 +63,7 @@ def choose(near: NDArray[np.intp], values: Floats, allowed: NDArray[np.bool_] | 
 
 def ground(positions: Floats, values: Floats, index: int) -> Ground:
     """What the surface is like around one trial (more is better here)."""
-    near = neighbours(positions, [index])[0]
+    near = neighbours(positions, positions[[index]])[0]
     value, middle = float(values[index]), float(np.median(values))
     nearby = float(np.median(values[near]))
     advantage = value - middle

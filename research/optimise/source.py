@@ -40,6 +40,12 @@ class DataSource(Struct, frozen=True, kw_only=True):
         """For people."""
         return self.path or self.stored or f"{self.simulated_hours:g} h of the simulated market, seed {self.seed}"
 
+    @property
+    def short(self) -> str:
+        """As part of a name."""
+        named = Path(self.path).stem if self.path else self.stored or f"simulated-{self.simulated_hours:g}h"
+        return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in named)
+
 
 def open_source(source: DataSource, core: Settings) -> MarketData:
     """Open it. Raises `DataError` or `ConfigError` in words."""

@@ -125,9 +125,16 @@ class Space(Struct, frozen=True, kw_only=True):
             for dimension, position in zip(self.dimensions, positions, strict=True)
         }
 
-    def positions(self, values: Mapping[str, Any]) -> list[float]:
-        """Where values lie in the unit cube."""
-        return [dimension.position(values[dimension.name]) for dimension in self.dimensions]
+    def coordinates(self, values: Mapping[str, Any]) -> list[float]:
+        """Where values lie, for distances: two choices are as far apart as the ends of a range."""
+        found: list[float] = []
+        for dimension in self.dimensions:
+            value = values[dimension.name]
+            if dimension.kind == "choice":
+                found.extend(float(value == choice) for choice in dimension.choices)
+            else:
+                found.append(dimension.position(value))
+        return found
 
 
 def short(value: float) -> float:

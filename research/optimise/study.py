@@ -71,6 +71,8 @@ class Numbered(Struct, frozen=True, kw_only=True):
     values: dict[str, Any]
     problem: str
     run: Run | None
+    least: tuple[float | None, ...] = ()
+    """What its run had to have reached at the end of each block."""
 
     @property
     def is_valid(self) -> bool:
@@ -150,7 +152,7 @@ class Study:
                 state=TrialState.RUNNING, params=values, distributions=self._distributions, user_attrs=attributes
             )
             self._ids.append(self._database.storage.create_new_trial(self._id, template))
-            trial = Numbered(number=number, values=values, problem=problem, run=None)
+            trial = Numbered(number=number, values=values, problem=problem, run=None, least=least)
             self.trials.append(trial)
             if not problem:
                 return self._job(trial)
@@ -172,9 +174,7 @@ class Study:
         return sum(trial.run is not None for trial in self.trials)
 
     def _job(self, trial: Numbered) -> Job:
-        stored = self._database.storage.get_trial_user_attrs(self._ids[trial.number])
-        params = self.definition.space.params(trial.values)
-        return Job(number=trial.number, params=params, least=tuple(stored["least"]))
+        return Job(number=trial.number, params=self.definition.space.params(trial.values), least=trial.least)
 
     def _sampled(self, number: int) -> dict[str, Any]:
         definition = self.definition
@@ -325,7 +325,18 @@ def numbered(frozen: FrozenTrial) -> Numbered:
         values=dict(frozen.params),
         problem=frozen.user_attrs.get("problem", ""),
         run=decode(run) if run else None,
+        least=tuple(frozen.user_attrs.get("least", ())),
     )
+
+
+def read(database: Database, name: str) -> tuple[Definition, list[Numbered], dict[str, Any]]:
+    """A study as it stands, for looking at: its definition, its trials, its notes. Raises `ConfigError`."""
+    study_id = database.find(name)
+    notes = database.noted(study_id)
+    if "definition" not in notes:
+        raise ConfigError(f"study {name!r} was not made by `moondev optimise`, or never began")
+    definition = msgspec.json.decode(notes["definition"], type=Definition)
+    return definition, [numbered(frozen) for frozen in database.trials(study_id)], notes
 
 
 def encode(run: Run) -> str:
