@@ -53,13 +53,19 @@ def optimise(  # noqa: PLR0913, PLR0917 - one option each
     stored: Annotated[list[str] | None, typer.Option(help="Stored data of this instrument; again for another.")] = None,
     simulated_hours: Annotated[float, typer.Option(min=0, help="Simulated market instead.")] = 0,
     trials: Annotated[int, typer.Option(min=1, help="How many valid combinations are run.")] = 100,
-    space: Annotated[str, typer.Option(help="fast=5..50,slow=20..200:5,style=take|passive; default: all bounded.")] = "",
+    space: Annotated[
+        str, typer.Option(help="fast=5..50,slow=20..200:5,style=take|passive; default: all bounded.")
+    ] = "",
     params: Annotated[str, typer.Option("--params", help="Parameters that are fixed: qty=0.1 ...")] = "",
-    objective: Annotated[str, typer.Option(help="sharpe, sortino, calmar, profit ...; several with commas.")] = "sharpe",
+    objective: Annotated[
+        str, typer.Option(help="sharpe, sortino, calmar, profit ...; several with commas.")
+    ] = "sharpe",
     across: Annotated[str, typer.Option(help="Of the blocks: whole, median or worst.")] = "whole",
     folds: Annotated[int, typer.Option(min=1, max=24, help="Blocks that the study is cut into.")] = 6,
     hold_out: Annotated[float, typer.Option(min=0.05, max=0.6, help="Share of the data that no trial sees.")] = 0.2,
-    embargo: Annotated[float, typer.Option(min=0, max=0.2, help="Share of the study left out after a test set.")] = 0.01,
+    embargo: Annotated[
+        float, typer.Option(min=0, max=0.2, help="Share of the study left out after a test set.")
+    ] = 0.01,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same study.")] = 7,
     sampler: Annotated[str, typer.Option(help="tpe, random or nsga2.")] = "tpe",
     even: Annotated[float, typer.Option(min=0, max=1, help="Share of the trials spread evenly.")] = 0.5,
@@ -135,7 +141,7 @@ def optimise(  # noqa: PLR0913, PLR0917 - one option each
     _work(context, prepare(asked), trials, _Where(data_folder, config, workers, dask, progress_as, html, json_path))
 
 
-def go_on(
+def go_on(  # noqa: PLR0913, PLR0917 - one option each
     context: typer.Context,
     study: Annotated[str, typer.Argument(help="Its name.")],
     trials: Annotated[int, typer.Option(min=0, help="How many runs in all; 0 = as asked for before.")] = 0,
@@ -220,13 +226,14 @@ def ls(context: typer.Context, data_folder: FolderOption = DEFAULT_DATA, config:
             definition, trials, notes = read(database, name)
             done = sum(trial.run is not None for trial in trials)
             of = notes.get("runs") or "?"
-            typer.echo(f"{name:<24}{definition.task.kind:<20}{done:>6} of {of} trials  {', '.join(definition.task.objectives)}")
+            what = f"{definition.task.kind}, {', '.join(definition.task.objectives)}"
+            typer.echo(f"{name:<40} {done:>6} of {of} trials  {what}")
 
 
 class _Where:
     """Where a study is kept, who runs it, and where its page goes."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - as many as there are options
+    def __init__(
         self,
         data_folder: Path,
         config: Path | None,
@@ -286,13 +293,13 @@ def _evidence(name: str, notes: dict[str, Any]) -> Evidence:
 def _work(context: typer.Context, ready: Ready, runs: int, where: _Where) -> None:
     """Bring a study to so many runs, then say what came out."""
     from research.optimise.run import optimise as run_study
+    from research.optimise.run import pool_of
 
     name = ready.definition.name
     try:
         with _progress(name, runs, where.progress_as) as on_progress:
-            evidence = run_study(
-                ready, _url(context, where), runs=runs, workers=where.workers, dask=where.dask, on_progress=on_progress
-            )
+            pool = pool_of(where.workers, where.dask)
+            evidence = run_study(ready, _url(context, where), runs=runs, open_pool=pool, on_progress=on_progress)
     except KeyboardInterrupt:
         typer.echo(f"\nInterrupted. What came is kept; go on with: ./moondev optimise go-on {name}", err=True)
         raise typer.Exit(INTERRUPTED) from None

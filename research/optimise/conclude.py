@@ -24,7 +24,7 @@ from research.optimise.job import Run
 from research.optimise.objectives import OBJECTIVES, Objective
 from research.optimise.pieces import Pieces
 from research.optimise.robust import Ground
-from research.optimise.study import Definition, Numbered
+from research.optimise.study import Definition, Numbered, directions
 
 SURE = 0.95
 """Deflated Sharpe ratio from which luck is not the best explanation."""
@@ -117,8 +117,7 @@ def _of_holding(objective: Objective, pieces: Pieces, year: float) -> float | No
 def importances(definition: Definition, trials: Sequence[Numbered]) -> dict[str, float]:
     """Share of each parameter in reaching the best tenth (PED-ANOVA; Watanabe, Bansal and Hutter 2023)."""
     distributions = definition.space.distributions
-    directions = ["maximize" if OBJECTIVES[name].is_more_better else "minimize" for name in definition.task.objectives]
-    study = optuna.create_study(directions=directions)
+    study = optuna.create_study(directions=directions(definition.task.objectives))
     for trial in trials:
         run = trial.run
         if run is not None and run.state == "complete" and None not in run.values:
@@ -176,13 +175,15 @@ def _broken(objective: Objective, evidence: Evidence) -> list[str]:
             f"{objective.text(held_out)})"
         )
     for scored in evidence.schemes:
-        if scored.scheme == "combinatorial" and scored.overfit > 0.5:  # noqa: PLR2004 - worse than a coin
+        if scored.scheme == "combinatorial" and scored.overfit > 0.5:  # worse than a coin
             found.append(
-                f"in {scored.overfit:.0%} of {len(scored.folds)} splits what was chosen did worse than the middle trial "
-                "where it was tested"
+                f"in {scored.overfit:.0%} of {len(scored.folds)} splits what was chosen did worse than the middle "
+                "trial where it was tested"
             )
-        if scored.scheme == "anchored" and is_return and not _is_better(
-            objective, scored.out_of_sample, objective.idle
+        if (
+            scored.scheme == "anchored"
+            and is_return
+            and not _is_better(objective, scored.out_of_sample, objective.idle)
         ):
             found.append(
                 f"walk-forward it earned nothing: {objective.text(scored.in_sample)} where it was chosen, "

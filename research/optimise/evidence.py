@@ -21,7 +21,7 @@ from research.optimise.job import Run
 from research.optimise.objectives import OBJECTIVES, Objective
 from research.optimise.pieces import Pieces, part
 from research.optimise.robust import Ground, around, choose, ground, neighbours
-from research.optimise.spans import DAY_NS, Cuts
+from research.optimise.spans import DAY_NS, LEAST_STEPS, Cuts
 from research.optimise.study import Definition, Numbered
 
 LEAST_POOL = 8
@@ -229,23 +229,13 @@ def deflated_of(definition: Definition, trials: Sequence[Numbered], chosen: Run 
     if chosen is None or chosen.pieces is None:
         return none(0, DAYS, "nothing was chosen")
     if cuts.step_ns != DAY_NS:
-        return none(0, DAYS, f"insufficient data: the study is shorter than {60} days, its steps than a day")
-    sharpe = OBJECTIVES["sharpe"]
-    ratios = [
-        value
-        for trial in even_pool(definition, trials)
-        if trial.run is not None
-        and trial.run.pieces is not None
-        and (value := sharpe.of(trial.run.pieces, cuts.steps_a_year)) is not None
-    ]
+        return none(0, DAYS, f"insufficient data: the study is shorter than {LEAST_STEPS} days, its steps than one")
     tries = sum(trial.run is not None for trial in trials)
-    variance = float(np.var(ratios, ddof=1)) if len(ratios) >= LEAST_POOL else None
-    return probability_figures(np.asarray(chosen.pieces.returns, dtype=np.float64), tries, variance)[1]
+    # the tries' own variance is no luck's: most of it is what the parameters really do, above all to costs
+    return probability_figures(np.asarray(chosen.pieces.returns, dtype=np.float64), tries, None)[1]
 
 
-def held(
-    prices: Sequence[Sequence[tuple[int, float]]], start_ns: int, end_ns: int, cuts: Cuts, fee: float
-) -> Pieces:
+def held(prices: Sequence[Sequence[tuple[int, float]]], start_ns: int, end_ns: int, cuts: Cuts, fee: float) -> Pieces:
     """Buying every instrument for the same money at the start and holding to the end, a taker's fee paid once.
 
     Prices are (ts_ns, close) of each instrument, oldest first.
@@ -276,7 +266,9 @@ def front_of(definition: Definition, trials: Sequence[Numbered]) -> tuple[int, .
     """Numbers of complete trials that no other one beats in every objective, by the first objective, best first."""
     objectives = [OBJECTIVES[name] for name in definition.task.objectives]
     runs = [trial.run for trial in trials if trial.run is not None and trial.run.state == "complete"]
-    rows = [(run.number, [v * o.sign for v, o in zip(run.values, objectives, strict=True) if v is not None]) for run in runs]
+    rows = [
+        (run.number, [v * o.sign for v, o in zip(run.values, objectives, strict=True) if v is not None]) for run in runs
+    ]
     rows = [(number, row) for number, row in rows if len(row) == len(objectives)]
     kept = [
         (row, number)

@@ -9,7 +9,7 @@ embargo follows, because what was learned just behind it still knows it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from math import ceil, comb
 from typing import Literal
@@ -41,6 +41,7 @@ def folds_of(scheme: Scheme, cuts: Cuts, *, purge: int, embargo: float) -> list[
     """The folds of a scheme. `purge` is in steps, `embargo` a share of the study's length."""
     after = ceil(embargo * cuts.blocks * cuts.block_steps)
     count = cuts.blocks
+    sets: list[tuple[Sequence[int], tuple[int, ...]]]
     if scheme == "anchored":
         sets = [(range(test), (test,)) for test in range(max(1, count // 3), count)]
     elif scheme == "rolling":

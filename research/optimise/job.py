@@ -137,7 +137,9 @@ class Shared:
 
     def __init__(self) -> None:
         """Nothing is read yet."""
-        self._kept: dict[tuple[tuple[InstrumentId, tuple[int, ...]], ...], tuple[list[MarketEvent], list[int], int]] = {}
+        self._kept: dict[
+            tuple[tuple[InstrumentId, tuple[int, ...]], ...], tuple[list[MarketEvent], list[int], int]
+        ] = {}
 
     def open(
         self,
@@ -255,12 +257,14 @@ class _Trial:
         driver.start(max(prepared.first_ns - LEAD_NS, warm_ns))
         if prepared.is_l2 and prepared.pacing is not None:
             self.events = driver.replay(self.bench.compiled(prepared, prepared.pacing))
+            self._sample()
             return self._ended()
         tape, held = prepared.tape, list[MarketEvent]()
         last = len(self.edges) - 1
         for block in range(1, last + 1):
             edge_ns = self.edges[block] if block < last else 2**63 - 1
             self.events += driver.play(_before(tape, edge_ns, held))
+            self._sample()
             if driver.core.state.strategies[ID].status is StrategyStatus.QUARANTINED:
                 return self._made("failed", driver.core.state.strategies[ID].detail, block)
             self.so_far.append(self.bench.value(self.bench.objectives[0], self._pieces(block)))
@@ -275,16 +279,18 @@ class _Trial:
             return self._made("unfit", f"{trades} round trips, at least {least} are asked for", blocks)
         return self._made("complete", "", blocks)
 
+    def _sample(self) -> None:
+        """What everything is worth at the end of a block, whether or not the run goes on."""
+        core = self.driver.core
+        self.recorder.sample(sum((core.equity(account) for account in core.state.accounts), start=ZERO))
+
     def _pieces(self, blocks: int) -> Pieces:
-        driver, step_ns = self.driver, self.bench.task.cuts.step_ns
+        step_ns, recorder = self.bench.task.cuts.step_ns, self.recorder
         edges = self.edges[: blocks + 1]
-        core = driver.core
-        now = (core.state.ts_ns, sum((core.equity(account) for account in core.state.accounts), start=ZERO))
         # what is held out is no whole number of steps: its last, cut one is left out
         whole = edges[0] + (edges[-1] - edges[0]) // step_ns * step_ns
-        recorder = self.recorder
         return Pieces(
-            returns=tuple(steps_of([*recorder.equity, now], self.deposit, (edges[0], whole), step_ns).tolist()),
+            returns=tuple(steps_of(recorder.equity, self.deposit, (edges[0], whole), step_ns).tolist()),
             blocks=blocks_of(recorder.turned, recorder.trades, edges),
             deposit=float(self.deposit),
             longest_steps=longest(recorder.trades, step_ns),

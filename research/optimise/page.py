@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from research.optimise.evidence import Evidence, judged
+from research.optimise.evidence import Evidence, Point, Scored, Tested, judged
 from research.optimise.folds import DESCRIBES
 from research.optimise.objectives import OBJECTIVES, Objective
 from research.optimise.robust import neighbours
@@ -64,7 +64,7 @@ def page(definition: Definition, trials: Sequence[Numbered], evidence: Evidence)
     )
 
 
-def _row(definition: Definition, point: Any) -> dict[str, Any]:  # noqa: ANN401 - a point of the evidence
+def _row(definition: Definition, point: Point) -> dict[str, Any]:
     objectives = [OBJECTIVES[name] for name in definition.task.objectives]
     return {
         "label": point.label,
@@ -76,18 +76,10 @@ def _row(definition: Definition, point: Any) -> dict[str, Any]:  # noqa: ANN401 
     }
 
 
-def _folds(objective: Objective, scored: Any) -> dict[str, Any]:  # noqa: ANN401 - a scheme of the evidence
+def _folds(objective: Objective, scored: Scored) -> dict[str, Any]:
     values = [value for fold in scored.folds for value in (fold.in_sample, fold.out_of_sample)]
     axis = value_axis(objective, values)
-    columns = [
-        (
-            f"blocks {_numbers(fold.train)} -> {_numbers(fold.test)}: {objective.text(fold.in_sample)} became "
-            f"{objective.text(fold.out_of_sample)}; trial {fold.number}",
-            fold.in_sample,
-            fold.out_of_sample,
-        )
-        for fold in scored.folds
-    ]
+    columns = [(_fold_title(objective, fold), fold.in_sample, fold.out_of_sample) for fold in scored.folds]
     return {
         "scheme": scored.scheme,
         "describes": DESCRIBES[scored.scheme],
@@ -112,6 +104,11 @@ def _folds(objective: Objective, scored: Any) -> dict[str, Any]:  # noqa: ANN401
         ],
         "more": max(0, len(scored.folds) - MOST_ROWS),
     }
+
+
+def _fold_title(objective: Objective, fold: Tested) -> str:
+    became = f"{objective.text(fold.in_sample)} became {objective.text(fold.out_of_sample)}"
+    return f"blocks {_numbers(fold.train)} -> {_numbers(fold.test)}: {became}; trial {fold.number}"
 
 
 def _numbers(blocks: Sequence[int]) -> str:
@@ -206,7 +203,12 @@ class _Surface:
         one, other = (OBJECTIVES[name] for name in names)
         front = set(self.evidence.front)
         points = [
-            Dot(x=run.values[0], y=run.values[1], kind="best" if run.number in front else "even", title=self._title(t, run.values[0]))
+            Dot(
+                x=run.values[0],
+                y=run.values[1],
+                kind="best" if run.number in front else "even",
+                title=self._title(t, run.values[0]),
+            )
             for t in self.trials
             if (run := t.run) is not None and run.values[0] is not None and run.values[1] is not None
         ]

@@ -9,19 +9,17 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
 from domain.errors import MoonDevError
 from research.optimise.job import Bench, Job, Run, Task
-
-if TYPE_CHECKING:
-    from distributed import Client, Future
 
 PATIENCE_S = 2.0
 """How long a process may take to leave once nothing is to be done."""
@@ -155,25 +153,25 @@ def serve(pipe: Connection, task: Task) -> None:
             pipe.send(bench.run(pipe.recv()))
 
 
-_benches: dict[bytes, Bench] = {}
+_benches: dict[str, Bench] = {}
+_one_at_a_time = threading.Lock()
 
 
 def run_apart(task: Task, job: Job) -> Run | str:
     """A job in a Dask worker, which opens the data at its first one; a text says why it cannot.
 
-    The worker has to have this program, this strategy and this data at the same paths, which is checked by hash.
+    The worker has to have this program, this strategy and this data at the same paths, which is checked by hash. Of a
+    worker with several threads one works: they would share one tape, and one lock of the interpreter.
     """
-    import msgspec
-
-    key = msgspec.msgpack.encode((task.code_hash, task.data_hash, task.strategy_hash, repr(task)))
-    bench = _benches.get(key)
-    if bench is None:
-        _benches.clear()
-        try:
-            bench = _benches[key] = Bench(task)
-        except MoonDevError as error:
-            return str(error)
-    return bench.run(job)
+    with _one_at_a_time:
+        key = repr(task)
+        if key not in _benches:
+            _benches.clear()
+            try:
+                _benches[key] = Bench(task)
+            except MoonDevError as error:
+                return str(error)
+        return _benches[key].run(job)
 
 
 class Machines:
@@ -181,36 +179,37 @@ class Machines:
 
     def __init__(self, task: Task, address: str) -> None:
         """Connect. Raises `MoonDevError` when nobody answers, or the cluster has no worker."""
-        from distributed import Client
+        import distributed
 
+        self._wait: Any = distributed.wait
+        client_type: Any = distributed.Client
         try:
-            self._client: Client = Client(address, timeout="10s", set_as_default=False)
+            self._client = client_type(address, timeout="10s", set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             raise MoonDevError(f"--dask {address}: no Dask scheduler answers there ({error})") from None
-        self._task = task
-        self._sent: Any = self._client.scatter(task, broadcast=True, hash=False) if self._threads() else None
-        if self._sent is None:
+        if not self._workers():
             self._client.close()
-            raise MoonDevError(f"--dask {address}: it has no workers yet: start `dask worker {address}` in this program")
-        self._jobs: dict[Future, Job] = {}
+            raise MoonDevError(f"--dask {address}: it has no workers yet; start some: dask worker {address}")
+        self._task = self._client.scatter(task, broadcast=True, hash=False)
+        self._jobs: dict[Any, Job] = {}
 
-    def _threads(self) -> int:
-        workers: dict[str, dict[str, Any]] = self._client.scheduler_info(n_workers=-1)["workers"]
-        return sum(int(worker["nthreads"]) for worker in workers.values())
+    def _workers(self) -> int:
+        return len(self._client.scheduler_info(n_workers=-1)["workers"])
 
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self._threads()} Dask threads"
+        count = self._workers()
+        return f"{count} Dask worker{'s' if count > 1 else ''}"
 
     @property
     def room(self) -> int:
-        """Threads without a job; one more than there are, so that none waits for the network."""
-        return max(0, self._threads() + 1 - len(self._jobs))
+        """Workers without a job, and one job more, so that none waits for the network."""
+        return max(0, self._workers() + 1 - len(self._jobs))
 
     def submit(self, job: Job) -> None:
         """Hand a job to the scheduler."""
-        future = self._client.submit(run_apart, self._sent, job, pure=False, retries=0)
+        future = self._client.submit(run_apart, self._task, job, pure=False)
         self._jobs[future] = job
 
     def done(self, timeout_s: float) -> list[Run | Lost]:
@@ -218,12 +217,8 @@ class Machines:
         return list(self._finished(timeout_s))
 
     def _finished(self, timeout_s: float) -> Iterator[Run | Lost]:
-        from distributed import wait as wait_for
-
-        if not self._jobs:
-            return
         with contextlib.suppress(TimeoutError):
-            wait_for(list(self._jobs), timeout=timeout_s, return_when="FIRST_COMPLETED")
+            self._wait(list(self._jobs), timeout=timeout_s, return_when="FIRST_COMPLETED")
         for future in [future for future in self._jobs if future.done()]:
             job = self._jobs.pop(future)
             if future.status != "finished":

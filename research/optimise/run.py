@@ -1,7 +1,7 @@
 """A whole study: from what a person asks for to the evidence.
 
-    ready = prepare(Asked(...), core)          # opens and checks everything, starts nothing
-    evidence = optimise(ready, url, runs=500, workers=2, on_progress=print)
+ready = prepare(Asked(...), core)          # opens and checks everything, starts nothing
+evidence = optimise(ready, url, runs=500, workers=2, on_progress=print)
 """
 
 from __future__ import annotations
@@ -144,17 +144,11 @@ def again(definition: Definition) -> Ready:
     loaded = registry.load(task.kind, Path(task.folder) if task.folder else None)
     sources = tuple(open_source(source, task.settings.core) for source in task.sources)
     code, lock = code_hashes()
-    here = replace(
-        task, code_hash=code, lock_hash=lock, strategy_hash=loaded.source_hash, data_hash=data_hash(sources)
-    )
-    return Ready(
-        definition=replace(definition, task=here), model=loaded.strategy.params_type, sources=sources
-    )
+    here = replace(task, code_hash=code, lock_hash=lock, strategy_hash=loaded.source_hash, data_hash=data_hash(sources))
+    return Ready(definition=replace(definition, task=here), model=loaded.strategy.params_type, sources=sources)
 
 
-def _warmup(
-    asked: Asked, space: Space, model: type[Params], sources: Sequence[MarketData]
-) -> tuple[int, int]:
+def _warmup(asked: Asked, space: Space, model: type[Params], sources: Sequence[MarketData]) -> tuple[int, int]:
     """The most bars of warm-up that the space asks for, and the interval of the longest bars (0 = none)."""
     folder = Path(asked.folder) if asked.folder else None
     longest, interval_ns, seen = 0, 0, 0
@@ -182,20 +176,18 @@ def optimise(
     url: str,
     *,
     runs: int,
-    workers: int = 0,
-    dask: str = "",
+    open_pool: Callable[[Task], Pool],
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Evidence:
     """Bring a study to so many runs and judge it; interrupted, what came is kept and `optimise` again goes on.
 
-    `workers` processes of this machine (0 = one a core), or Dask's at the address `dask`.
+    `open_pool` makes what runs the trials; see `pool_of`.
     """
     database = Database(url)
     try:
         study = Study(database, ready.definition, ready.model)
         try:
-            task = study.definition.task
-            pool: Pool = Machines(task, dask) if dask else Processes(task, workers or os.cpu_count() or 1)
+            pool = open_pool(study.definition.task)
             try:
                 study.note("runs", max(runs, int(study.noted("runs") or 0)))
                 search(study, pool, runs, on_progress)
@@ -206,6 +198,13 @@ def optimise(
             study.leave()
     finally:
         database.close()
+
+
+def pool_of(workers: int = 0, dask: str = "") -> Callable[[Task], Pool]:
+    """So many processes of this machine (0 = one a core), or the workers of Dask's scheduler at `dask`."""
+    if dask:
+        return lambda task: Machines(task, dask)
+    return lambda task: Processes(task, workers or os.cpu_count() or 1)
 
 
 def look(study: Study, pool: Pool, ready: Ready) -> Evidence:
@@ -222,8 +221,7 @@ def look(study: Study, pool: Pool, ready: Ready) -> Evidence:
             Job(number=HELD_OUT - index, params=params, is_held_out=True)
             for index, params in enumerate(missing.values())
         ]
-        for label, run in zip(missing, beside(pool, jobs), strict=True):
-            stored[label] = run
+        stored |= dict(zip(missing, beside(pool, jobs), strict=True))
         looks += 1
         kept = {label: msgspec.to_builtins(run) for label, run in stored.items()}
         study.note("held_out", {"runs": kept, "looks": looks})
@@ -252,8 +250,8 @@ def _to_hold_out(study: Study, defaults: Run | None) -> dict[str, dict[str, Any]
     found: dict[str, dict[str, Any]] = {}
     chosen = chosen_of(study.definition, study.trials)
     if chosen is not None:
-        for label, trial in (("chosen", chosen[0]), ("best", chosen[2])):
-            found[label] = study.definition.space.params(trial.values)
+        space = study.definition.space
+        found = {"chosen": space.params(chosen[0].values), "best": space.params(chosen[2].values)}
     if defaults is not None and defaults.state == "complete":
         found["defaults"] = defaults.params
     return found

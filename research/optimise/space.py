@@ -181,12 +181,13 @@ def parse(text: str) -> dict[str, str]:
 
 def dimension_of(name: str, field: FieldInfo, span: str) -> Dimension:
     """One parameter's range, its own or that of `span`, never beyond its own. Raises `ConfigError`."""
-    kind = field.annotation
-    if kind is bool or get_origin(kind) is Literal:
-        own = (False, True) if kind is bool else get_args(kind)
+    annotation = field.annotation
+    if annotation is bool or get_origin(annotation) is Literal:
+        own = (False, True) if annotation is bool else get_args(annotation)
         return Dimension(name=name, kind="choice", choices=_chosen(name, own, span))
-    if kind not in {int, float}:
+    if annotation not in {int, float}:
         raise ConfigError(f"{name} is no number, truth value or choice: it cannot be searched")
+    kind: type = int if annotation is int else float
     if "|" in span:
         return Dimension(name=name, kind="choice", choices=_numbers(name, span, kind))
     low, high = _bounds(name, field, kind)
@@ -194,7 +195,9 @@ def dimension_of(name: str, field: FieldInfo, span: str) -> Dimension:
     if span:
         low, high, step, log = _given(name, span, kind, (low, high), step)
     if math.isinf(low) or math.isinf(high):
-        raise ConfigError(f"{name} has no {'lower' if math.isinf(low) else 'upper'} bound: say --space {name}=low..high")
+        raise ConfigError(
+            f"{name} has no {'lower' if math.isinf(low) else 'upper'} bound: say --space {name}=low..high"
+        )
     if not log and not (step and kind is float) and low > 0 and high / low >= WIDE and step <= 1:
         log, step = True, 0.0
     if kind is int and not log:
@@ -235,9 +238,7 @@ def _step(field: FieldInfo, kind: type) -> float:
     return multiples[0] if multiples else (1.0 if kind is int else 0.0)
 
 
-def _given(
-    name: str, span: str, kind: type, own: tuple[float, float], step: float
-) -> tuple[float, float, float, bool]:
+def _given(name: str, span: str, kind: type, own: tuple[float, float], step: float) -> tuple[float, float, float, bool]:
     """Low, high, step and whether by ratio from `5..50`, `5..50:5` or `0.1..10:log`."""
     ends, _, how = span.partition(":")
     first, dots, last = ends.partition("..")

@@ -83,6 +83,8 @@ class Numbered(Struct, frozen=True, kw_only=True):
 class _At(BaseSampler):
     """Tries one given point."""
 
+    # ruff: noqa: ARG002 - the signatures are Optuna's
+
     def __init__(self, values: dict[str, Any]) -> None:
         self._values = values
 
@@ -111,17 +113,12 @@ class Study:
         self.definition = definition
         self._model = model
         self._database = database
-        directions = [
-            StudyDirection.MAXIMIZE if OBJECTIVES[name].is_more_better else StudyDirection.MINIMIZE
-            for name in definition.task.objectives
-        ]
-        self._id = database.begin(definition.name, directions)
+        towards = directions(definition.task.objectives)
+        self._id = database.begin(definition.name, towards)
         self._claim()
         self._write_definition()
         self._memory = InMemoryStorage()
-        self._mirror = optuna.create_study(
-            storage=self._memory, directions=[direction.name.lower() for direction in directions]
-        )
+        self._mirror = optuna.create_study(storage=self._memory, directions=towards)
         self._mirror_id = self._memory.get_study_id_from_name(self._mirror.study_name)
         self._distributions = definition.space.distributions
         self._ids: list[int] = []
@@ -294,6 +291,13 @@ class Study:
         if known.fingerprint != self.definition.fingerprint:
             raise MoonDevError(f"study {known.name!r} is another one: {', '.join(differences(known, self.definition))}")
         self.definition = known
+
+
+def directions(objectives: Sequence[str]) -> list[StudyDirection]:
+    """Which way each objective goes, for Optuna."""
+    return [
+        StudyDirection.MAXIMIZE if OBJECTIVES[name].is_more_better else StudyDirection.MINIMIZE for name in objectives
+    ]
 
 
 def sampler_of(definition: Definition, number: int) -> BaseSampler:

@@ -16,7 +16,7 @@ from research.optimise.study import Definition, Numbered
 
 def summary(definition: Definition, evidence: Evidence) -> str:
     """What `moondev optimise` prints."""
-    return "\n".join(f"{name:<15}{text}".rstrip() for name, text in rows(definition, evidence))
+    return "\n".join(f"{name:<17}{text}".rstrip() for name, text in rows(definition, evidence))
 
 
 def rows(definition: Definition, evidence: Evidence) -> Iterator[tuple[str, str]]:
@@ -45,7 +45,10 @@ def rows(definition: Definition, evidence: Evidence) -> Iterator[tuple[str, str]
     if evidence.importances:
         yield "Matters most", ", ".join(f"{name} {share:.0%}" for name, share in evidence.importances.items())
     if evidence.front:
-        yield "Pareto front", f"{len(evidence.front)} trials: {', '.join(str(number) for number in evidence.front[:20])}"
+        yield (
+            "Pareto front",
+            f"{len(evidence.front)} trials: {', '.join(str(number) for number in evidence.front[:20])}",
+        )
     yield "Repeat", f"moondev optimise show {definition.name} TRIAL --again"
 
 
@@ -124,7 +127,10 @@ def run_rows(definition: Definition, run: Run) -> Iterator[tuple[str, str]]:
     yield "PNL", f"{run.pnl}; {run.trades} round trips, {run.fills} fills, {run.orders} orders"
     if run.refusals:
         yield "Refused", ", ".join(f"{reason} {count} times" for reason, count in run.refusals.items())
-    yield "Run", f"{run.run_id}: {run.events:,} events in {run.wall_s:.2f} s ({run.cpu_s:.2f} s of processor) on {run.host}"
+    yield (
+        "Run",
+        f"{run.run_id}: {run.events:,} events in {run.wall_s:.2f} s ({run.cpu_s:.2f} s of processor) on {run.host}",
+    )
     yield "Hashes", f"orders {run.effects_hash[:16]}, state {run.state_hash[:16]}"
     yield "", f"program {task.code_hash[:16]}, dependencies {task.lock_hash[:16]}"
     yield "", f"strategy {task.strategy_hash[:16]}, data {task.data_hash[:16]}, seed {definition.seed}"
