@@ -45,7 +45,9 @@ class Pieces(Struct, frozen=True, kw_only=True):
     """Steps that the longest round trip touched: what has to be purged beside a test set."""
 
 
-def steps_of(samples: Sequence[tuple[int, Decimal]], deposit: Decimal, edges: Sequence[int], step_ns: int) -> Floats:
+def steps_of(
+    samples: Sequence[tuple[int, Decimal | float]], deposit: Decimal | float, edges: Sequence[int], step_ns: int
+) -> Floats:
     """Simple returns of equity from step to step over [edges[0], edges[-1]); a step without samples returned 0."""
     times = [ts_ns for ts_ns, _ in samples]
     ends = range(edges[0] + step_ns, edges[-1] + 1, step_ns)

@@ -3,6 +3,7 @@
 import math
 import random
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,7 +39,7 @@ def ready(folder: Path, **asked) -> Ready:
     path = folder / "BTC_USDT-5m.parquet"
     if not path.exists():
         write_bars(path)
-    wanted = {
+    wanted: dict[str, Any] = {
         "name": "crosses",
         "strategy": "ema_cross",
         "sources": (DataSource(path=str(path)),),
@@ -61,7 +62,7 @@ class Here:
     """Runs jobs in this process. With `order` jobs pile up, as many as there is room, and come back by it."""
 
     room_of = 1
-    benches: dict[str, Bench] = {}
+    benches: ClassVar[dict[str, Bench]] = {}
 
     def __init__(self, task: Task) -> None:
         self.bench = self.benches.setdefault(repr(task), Bench(task))

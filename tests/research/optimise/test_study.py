@@ -107,6 +107,8 @@ def test_a_pruned_trial_is_the_beginning_of_the_whole_one(whole):
     full = bench.run(Job(number=0, params=params))
     pruned = bench.run(Job(number=0, params=params, least=(None, 1e9)))
     assert pruned.state == "pruned"
+    assert pruned.pieces is not None
+    assert full.pieces is not None
     assert pruned.so_far == full.so_far[:2]
     assert pruned.pieces.blocks[0] == full.pieces.blocks[0]
     assert pruned.pieces.returns == full.pieces.returns[: len(pruned.pieces.returns)]
