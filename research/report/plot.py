@@ -1,0 +1,225 @@
+"""Charts as inline SVG that stretches with the page, with its words as text beside it that does not.
+
+The drawing has a box of 1000 by 100 units; lines keep their width and dots stay round however it is stretched
+(`vector-effect: non-scaling-stroke`). Nothing but numbers and escaped words goes in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from markupsafe import Markup
+from msgspec import Struct
+
+from research.measures.curve import Curve
+from research.measures.figure import Floats, Ints
+from research.report import ticks
+
+WIDTH, HEIGHT = 1000, 100
+MOST_POINTS = 1_200
+"""Of a curve: of each stretch the lowest and the highest are kept."""
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """A curve. `css` names its colour; with `base`, what lies between it and that value is filled."""
+
+    curve: Curve
+    css: str
+    base: float | None = None
+    stepped: bool = False
+
+
+class Band(Struct, frozen=True, kw_only=True):
+    """The space between two curves of the same times."""
+
+    times: Ints
+    low: Floats
+    high: Floats
+    css: str
+
+
+class Dots(Struct, frozen=True, kw_only=True):
+    """Points, or short strokes from one point to another where `to` is given."""
+
+    times: Ints
+    values: Floats
+    css: str
+    to: tuple[Ints, Floats] | None = None
+
+
+class Plot(Struct, frozen=True, kw_only=True):
+    """One chart over time. `form` writes the values of its scale; `label` says it to who cannot see it."""
+
+    label: str
+    layers: Sequence[Line | Band | Dots]
+    form: Callable[[float], str]
+    height_px: int = 220
+    levels: Sequence[tuple[float, str]] = ()
+    """Values that are drawn across, with their css class."""
+    zero: bool = False
+    """Whether the scale begins or ends at zero."""
+    time_ticks: bool = True
+
+
+def thin(curve: Curve, most: int = MOST_POINTS) -> Curve:
+    """Fewer points: of each stretch the lowest and the highest, and both ends."""
+    n = len(curve.times)
+    if n <= most:
+        return curve
+    edges = np.linspace(0, n, most // 2 + 1).astype(np.int64)
+    kept = {0, n - 1}
+    for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        part = curve.values[start:end]
+        kept |= {start + int(part.argmin()), start + int(part.argmax())}
+    which = np.array(sorted(kept))
+    return Curve(times=curve.times[which], values=curve.values[which])
+
+
+def draw(plot: Plot) -> Markup:
+    """The chart; nothing where there is nothing to draw."""
+    spans = [_extent(layer) for layer in plot.layers]
+    known = [span for span in spans if span is not None]
+    if not known:
+        return Markup("")
+    first, last = min(span[0] for span in known), max(span[1] for span in known)
+    levels = [value for value, _ in plot.levels]
+    low = min([span[2] for span in known] + levels + [0.0] * plot.zero)
+    high = max([span[3] for span in known] + levels + [0.0] * plot.zero)
+    frame = Frame.around(first, last, low, high, is_zero=plot.zero)
+    marks = [value for value in ticks.values(frame.low, frame.high, 4) if frame.low <= value <= frame.high]
+    parts = [Markup('<path class="grid" d="{}"/>').format("".join(f"M0 {frame.y(v):.1f}H{WIDTH}" for v in marks))]
+    parts += [Markup('<path class="{}" d="M0 {}H1000"/>').format(css, f"{frame.y(v):.1f}") for v, css in plot.levels]
+    parts += [_layer(layer, frame) for layer in plot.layers]
+    words = [Markup('<span class="y" style="top:{}%">{}</span>').format(f"{frame.y(v):.1f}", plot.form(v)) for v in marks]
+    if plot.time_ticks:
+        words += _time_words(frame)
+    return Markup(
+        '<div class="plot{}" style="height:{}px"><svg viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" '
+        'aria-label="{}">{}</svg>{}</div>'
+    ).format(
+        " timed" if plot.time_ticks else "",
+        plot.height_px,
+        WIDTH,
+        HEIGHT,
+        plot.label,
+        Markup("").join(parts),
+        Markup("").join(words),
+    )
+
+
+class Frame(Struct, frozen=True):
+    """Where times and values lie in the box."""
+
+    first: int
+    last: int
+    low: float
+    high: float
+
+    @classmethod
+    def around(cls, first: int, last: int, low: float, high: float, *, is_zero: bool) -> Frame:
+        """A frame with a little room above and below; a flat curve lies in its middle."""
+        room = (high - low) * 0.05 or max(abs(high) * 0.01, 1e-9)
+        return cls(first, last, low if is_zero and low == 0 else low - room, high if is_zero and high == 0 else high + room)
+
+    def x(self, times: Ints) -> Floats:
+        """Across, from 0 to 1000."""
+        return (times - self.first) / max(1, self.last - self.first) * WIDTH
+
+    def y(self, value: float) -> float:
+        """Down, from 0 to 100."""
+        return (self.high - value) / (self.high - self.low) * HEIGHT
+
+    def ys(self, values: Floats) -> Floats:
+        """As `y`, of many."""
+        return (self.high - values) / (self.high - self.low) * HEIGHT
+
+
+def _extent(layer: Line | Band | Dots) -> tuple[int, int, float, float] | None:
+    if isinstance(layer, Line):
+        times, values = layer.curve.times, layer.curve.values
+    elif isinstance(layer, Band):
+        times, values = layer.times, np.concatenate((layer.low, layer.high))
+    else:
+        times, values = layer.times, layer.values
+    if not len(times):
+        return None
+    return int(times.min()), int(times.max()), float(values.min()), float(values.max())
+
+
+def _layer(layer: Line | Band | Dots, frame: Frame) -> Markup:
+    if isinstance(layer, Line):
+        return _line(layer, frame)
+    if isinstance(layer, Band):
+        there = _points(frame.x(layer.times), frame.ys(layer.high))
+        back = _points(frame.x(layer.times)[::-1], frame.ys(layer.low)[::-1])
+        return Markup('<path class="area {}" d="M{}L{}Z"/>').format(layer.css, "L".join(there), "L".join(back))
+    if layer.to is None:
+        dots = "".join(f"M{at}h.01" for at in _points(frame.x(layer.times), frame.ys(layer.values)))
+        return Markup('<path class="dots {}" d="{}"/>').format(layer.css, dots)
+    ends = _points(frame.x(layer.to[0]), frame.ys(layer.to[1]))
+    starts = _points(frame.x(layer.times), frame.ys(layer.values))
+    strokes = "".join(f"M{start}L{end}" for start, end in zip(starts, ends, strict=True))
+    return Markup('<path class="strokes {}" d="{}"/>').format(layer.css, strokes)
+
+
+def _line(line: Line, frame: Frame) -> Markup:
+    curve = thin(line.curve)
+    across, down = frame.x(curve.times), frame.ys(curve.values)
+    if line.stepped and len(across) > 1:
+        across, down = np.repeat(across, 2)[1:], np.repeat(down, 2)[:-1]
+    path = "L".join(_points(across, down))
+    drawn = Markup('<path class="line {}" d="M{}"/>').format(line.css, path)
+    if line.base is None:
+        return drawn
+    floor = f"{frame.y(min(max(line.base, frame.low), frame.high)):.1f}"
+    area = Markup('<path class="area {}" d="M{:.1f} {}L{}L{:.1f} {}Z"/>')
+    return area.format(line.css, float(across[0]), floor, path, float(across[-1]), floor) + drawn
+
+
+def _points(across: Floats, down: Floats) -> list[str]:
+    return [f"{x:.1f} {y:.1f}" for x, y in zip(across.tolist(), down.tolist(), strict=True)]
+
+
+def _time_words(frame: Frame) -> list[Markup]:
+    """Words of the time axis, but for those that would stick out; every other one is left out on a phone."""
+    span = max(1, frame.last - frame.first)
+    shown = [(at, text) for at, text in ticks.times(frame.first, frame.last) if 0.03 < (at - frame.first) / span < 0.97]
+    return [
+        Markup('<span class="x{}" style="left:{}%">{}</span>').format(
+            " wide" if n % 2 else "", f"{(at - frame.first) / span * 100:.1f}", text
+        )
+        for n, (at, text) in enumerate(shown)
+    ]
+
+
+def bars(label: str, heights: Sequence[float], names: Sequence[str], titles: Sequence[str], height_px: int = 120) -> Markup:
+    """Columns up and down from zero, each with its name below and a title that appears under the pointer."""
+    if not heights:
+        return Markup("")
+    high, low = max(0.0, *heights), min(0.0, *heights)
+    scale = HEIGHT / (high - low or 1.0)
+    width, zero = WIDTH / len(heights), high * scale
+    columns = [
+        Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.2f}"><title>{}</title></rect>').format(
+            "gain" if value >= 0 else "loss",
+            n * width + width * 0.1,
+            zero - max(value, 0.0) * scale,
+            width * 0.8,
+            max(abs(value) * scale, 0.3),
+            title,
+        )
+        for n, (value, title) in enumerate(zip(heights, titles, strict=True))
+    ]
+    every = -(-len(names) // 12)
+    words = [
+        Markup('<span class="x{}" style="left:{:.1f}%">{}</span>').format(
+            " wide" if n // every % 2 else "", (n + 0.5) / len(names) * 100, text
+        )
+        for n, text in enumerate(names)
+        if not n % every
+    ]
+    return Markup(
+        '<div class="plot bars timed" style="height:{}px"><svg viewBox="0 0 1000 100" preserveAspectRatio="none" '
+        'role="img" aria-label="{}"><path class="axis" d="M0 {:.1f}H1000"/>{}</svg>{}</div>'
+    ).format(height_px, label, zero, Markup("").join(columns), Markup("").join(words))
