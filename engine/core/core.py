@@ -69,7 +69,7 @@ class Core:
     """
 
     def __init__(self, state: State, *, facts_on: bool = True, gate_on: bool = True) -> None:
-        """Wrap a state. `facts_on` False keeps only what backtests read (fills, refusals, alerts, strategies)."""
+        """Wrap a state. `facts_on` False keeps what backtests read: fills, funding, refusals, alerts, strategies."""
         self.state = state
         self.facts_on = facts_on
         self.gate_on = gate_on

@@ -176,7 +176,7 @@ def cash_moved(
     ref: str = "",
 ) -> None:
     """Publish that money moved without a fill."""
-    if core.facts_on:
+    if core.facts_on or kind is CashKind.FUNDING:
         core.facts.append(
             CashMoved(
                 **core.at(), kind=kind, account=account, amount=amount, instrument=instrument, owner=owner, ref=ref
