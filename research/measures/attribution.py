@@ -14,7 +14,6 @@ from msgspec import Struct
 from research.measures.figure import Floats
 from research.measures.trips import HOUR_NS, Trips
 
-
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 EPOCH_WEEKDAY = 3
 """1 January 1970 was a Thursday."""

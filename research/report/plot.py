@@ -91,7 +91,9 @@ def draw(plot: Plot) -> Markup:
     parts = [Markup('<path class="grid" d="{}"/>').format("".join(f"M0 {frame.y(v):.1f}H{WIDTH}" for v in marks))]
     parts += [Markup('<path class="{}" d="M0 {}H1000"/>').format(css, f"{frame.y(v):.1f}") for v, css in plot.levels]
     parts += [_layer(layer, frame) for layer in plot.layers]
-    words = [Markup('<span class="y" style="top:{}%">{}</span>').format(f"{frame.y(v):.1f}", plot.form(v)) for v in marks]
+    words = [
+        Markup('<span class="y" style="top:{}%">{}</span>').format(f"{frame.y(v):.1f}", plot.form(v)) for v in marks
+    ]
     if plot.time_ticks:
         words += _time_words(frame)
     return Markup(
@@ -120,7 +122,9 @@ class Frame(Struct, frozen=True):
     def around(cls, first: int, last: int, low: float, high: float, *, is_zero: bool) -> Frame:
         """A frame with a little room above and below; a flat curve lies in its middle."""
         room = (high - low) * 0.05 or max(abs(high) * 0.01, 1e-9)
-        return cls(first, last, low if is_zero and low == 0 else low - room, high if is_zero and high == 0 else high + room)
+        return cls(
+            first, last, low if is_zero and low == 0 else low - room, high if is_zero and high == 0 else high + room
+        )
 
     def x(self, times: Ints) -> Floats:
         """Across, from 0 to 1000."""
@@ -193,7 +197,9 @@ def _time_words(frame: Frame) -> list[Markup]:
     ]
 
 
-def bars(label: str, heights: Sequence[float], names: Sequence[str], titles: Sequence[str], height_px: int = 120) -> Markup:
+def bars(
+    label: str, heights: Sequence[float], names: Sequence[str], titles: Sequence[str], height_px: int = 120
+) -> Markup:
     """Columns up and down from zero, each with its name below and a title that appears under the pointer."""
     if not heights:
         return Markup("")
@@ -202,14 +208,14 @@ def bars(label: str, heights: Sequence[float], names: Sequence[str], titles: Seq
     width, zero = WIDTH / len(heights), high * scale
     columns = [
         Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.2f}"><title>{}</title></rect>').format(
-            "gain" if value >= 0 else "loss",
+            "loss" if is_loss else "gain",
             n * width + width * 0.1,
             zero - max(value, 0.0) * scale,
             width * 0.8,
             max(abs(value) * scale, 0.3),
             title,
         )
-        for n, (value, title) in enumerate(zip(heights, titles, strict=True))
+        for n, (value, title, is_loss) in enumerate(zip(heights, titles, losses, strict=True))
     ]
     every = -(-len(names) // 12)
     words = [

@@ -9,6 +9,7 @@ from domain.text import plain
 from research.measures import Figure
 
 MINUS: Final = "\N{MINUS SIGN}"
+TIMES: Final = "\N{MULTIPLICATION SIGN}"
 DASH: Final = "\N{EN DASH}"
 MOST_NAME: Final = 120
 """Characters of a name that a stranger's file or strategy gave."""
@@ -40,7 +41,7 @@ def count(value: float) -> str:
 
 def multiple(value: float) -> str:
     """So many times."""
-    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f} ×"
+    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f} {TIMES}"
 
 
 def bps(value: float) -> str:

@@ -1,0 +1,188 @@
+"""The charts of a report, each from a result and its measures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+from msgspec import Struct
+
+from research.measures import Record
+from research.measures.attribution import Share
+from research.measures.costs import multiples
+from research.measures.curve import Curve, curve_of, daily, under_high
+from research.measures.figure import Floats
+from research.measures.measure import held_of
+from research.measures.paths import Fan
+from research.report import words
+from research.report.plot import Band, Dots, Line, Plot, bars, draw
+from risk.statistics import DAY_NS, Trade
+
+MOST_TRADES = 250
+"""Round trips that are drawn on a price: of more, those with the largest profits and losses."""
+MOST_PRICES = 4
+"""Instruments whose prices are drawn."""
+BINS = 41
+
+
+class Drawn(Struct, frozen=True, kw_only=True):
+    """A chart and what is to be said below it."""
+
+    title: str
+    svg: Markup
+    note: str = ""
+
+
+def equity(record: Record) -> Markup:
+    """Equity, the deposit across it, and the drawdown below."""
+    curve = curve_of(record.samples)
+    end = "gain" if float(curve.values[-1]) >= record.deposit else "loss"
+    label = f"Equity from {words.money(float(curve.values[0]))} to {words.money(float(curve.values[-1]))}"
+    above = Plot(
+        label=label,
+        layers=[Line(curve=curve, css=end, base=record.deposit)],
+        levels=[(record.deposit, "level")],
+        form=words.money,
+        height_px=240,
+        time_ticks=False,
+    )
+    depth = Curve(times=curve.times, values=-under_high(curve.values))
+    deepest = words.percent(float(depth.values.min()))
+    below = Plot(
+        label=f"Drawdown, deepest {deepest}",
+        layers=[Line(curve=depth, css="loss", base=0.0)],
+        form=words.percent,
+        height_px=90,
+        zero=True,
+    )
+    return draw(above) + Markup('<p class="axis-name">Drawdown</p>') + draw(below)
+
+
+def against(record: Record) -> Markup:
+    """Growth beside that of holding and of cash, on one scale."""
+    held = held_of(record)
+    if held is None:
+        return Markup("")
+    own = curve_of(record.samples)
+    layers = [Line(curve=_growth(held), css="other"), Line(curve=_growth(own), css="main")]
+    return draw(
+        Plot(label="Growth beside holding", layers=layers, levels=[(0.0, "level")], form=words.percent, zero=True)
+    )
+
+
+def _growth(curve: Curve) -> Curve:
+    first = curve.values[0]
+    return Curve(times=curve.times, values=curve.values / first - 1 if first > 0 else np.zeros_like(curve.values))
+
+
+def prices(record: Record) -> list[Drawn]:
+    """Each instrument's price with its round trips as strokes from entry to exit."""
+    found = []
+    for instrument, samples in list(record.prices.items())[:MOST_PRICES]:
+        curve = curve_of(samples)
+        trades = [trade for trade in record.trades if trade.instrument == instrument and trade.entry_price > 0]
+        shown = sorted(trades, key=lambda trade: -abs(trade.pnl))[:MOST_TRADES]
+        layers: list[Line | Band | Dots] = [Line(curve=curve, css="quiet")]
+        layers += [
+            _strokes([t for t in shown if (t.pnl > 0) is is_win], "gain" if is_win else "loss")
+            for is_win in (True, False)
+        ]
+        layers += [_entries([t for t in shown if t.side == side], "long" if side > 0 else "short") for side in (1, -1)]
+        note = "" if len(shown) == len(trades) else (
+            f"The {len(shown)} largest profits and losses of {len(trades):,} round trips."
+        )  # fmt: skip
+        title = words.name(instrument)
+        svg = draw(Plot(label=f"Price of {title} with round trips", layers=layers, form=price, height_px=260))
+        found.append(Drawn(title=title, svg=svg, note=note))
+    return found
+
+
+def price(value: float) -> str:
+    """A price with as many digits as its size needs."""
+    digits = 0 if abs(value) >= 1000 else 2 if abs(value) >= 1 else 6
+    return f"{value:,.{digits}f}"
+
+
+def _strokes(trades: Sequence[Trade], css: str) -> Dots:
+    opened, closed = (
+        np.array([getattr(t, name) for t in trades], dtype=np.int64) for name in ("opened_ns", "closed_ns")
+    )
+    entries, exits = (
+        np.array([getattr(t, name) for t in trades], dtype=np.float64) for name in ("entry_price", "exit_price")
+    )
+    return Dots(times=opened, values=entries, css=css, to=(closed, exits))
+
+
+def _entries(trades: Sequence[Trade], css: str) -> Dots:
+    return Dots(
+        times=np.array([trade.opened_ns for trade in trades], dtype=np.int64),
+        values=np.array([trade.entry_price for trade in trades], dtype=np.float64),
+        css=css,
+    )
+
+
+def distribution(values: Floats, form: str, unit: str) -> Markup:
+    """A histogram; the outermost bins hold what lies beyond the 1st and 99th percentile."""
+    if len(values) < 2:
+        return Markup("")
+    low, high = np.quantile(values, [0.01, 0.99])
+    reach = max(abs(low), abs(high)) or 1.0
+    edges = np.linspace(-reach, reach, BINS + 1)
+    counts, _ = np.histogram(np.clip(values, -reach, reach), edges)
+    write = words.FORMATS[form]
+    middles = (edges[:-1] + edges[1:]) / 2
+    titles = [
+        f"{write(a)} to {write(b)}: {count} {unit}"
+        for a, b, count in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
+    ]
+    names = [write(middle) for middle in middles.tolist()]
+    return bars(
+        f"Distribution of {unit}", counts.tolist(), names, titles, losses=(middles < -reach / BINS / 2).tolist()
+    )
+
+
+def shares(title: str, parts: Sequence[Share]) -> Markup:
+    """Profit by part as columns."""
+    titles = [
+        f"{part.name}: {words.money(part.pnl, sign=True)} of {part.trades} round trips, {part.wins} of them won"
+        for part in parts
+    ]
+    return bars(title, [part.pnl for part in parts], [part.name for part in parts], titles)
+
+
+def fan(drawn: Fan | None, record: Record) -> Markup:
+    """Quantiles of the paths that the same days could have taken, and the one that they took."""
+    if drawn is None:
+        return Markup("")
+    times = (np.array(drawn.days) * DAY_NS).astype(np.int64)
+    values = [np.array(row) - 1 for row in drawn.values]
+    took = _taken(record)
+    layers: list[Line | Band | Dots] = [
+        Band(times=times, low=values[0], high=values[-1], css="fan"),
+        Band(times=times, low=values[1], high=values[-2], css="fan"),
+        Line(curve=Curve(times=times, values=values[2]), css="quiet"),
+        Line(curve=took, css="main"),
+    ]
+    return draw(
+        Plot(
+            label="Paths of the same days", layers=layers, levels=[(0.0, "level")], form=words.percent, time_ticks=False
+        )
+    )
+
+
+def _taken(record: Record) -> Curve:
+    """The growth over the whole days that the paths are drawn from."""
+    returns = daily(curve_of(record.samples)).returns
+    grown = np.cumprod(np.concatenate(([1.0], np.maximum(1 + returns, 0.0)))) - 1
+    return Curve(times=np.arange(len(grown), dtype=np.int64) * DAY_NS, values=grown)
+
+
+def exposure(record: Record) -> Markup:
+    """Worth of the positions over equity: gross as an area, net as a line."""
+    own = curve_of(record.samples)
+    gross, net = multiples(curve_of(record.gross), own), multiples(curve_of(record.net), own)
+    layers = [Line(curve=gross, css="main", base=0.0, stepped=True), Line(curve=net, css="other", stepped=True)]
+    if not len(gross.times) or not np.any(gross.values):
+        return Markup("")
+    return draw(Plot(label="Exposure over equity", layers=layers, form=words.percent, height_px=140, zero=True))
