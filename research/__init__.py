@@ -10,10 +10,14 @@ The only front room that may import `exchanges.paper` and drive the core directl
 
 Opening a source reads and checks it once; its `tape` starts anew at every run, so open once and run often.
 
-market_data, stored   sources: files, stored series, the simulated market     merge       their events as one stream
-plan                  what is tested                                          fit         strategies to sources, accounts
-prepare               a run before its first event: settings, warm-up, tape   venues      several paper exchanges
-driver, compiled      the kernel in virtual time; order books compiled        record      facts to a result
-result                the result, as plain values                             provenance  hashes of what it comes from
-backtest              `run_plan`, `run_backtest`                              summary     for people, and as JSON
+market_data, stored   sources: files, stored series, the simulated market
+plan                  what is tested
+fit                   strategies to sources and accounts; what cannot be run is refused
+prepare, merge        a run before its first event: settings, warm-up, one tape
+driver, compiled      the kernel in virtual time; order books compiled
+venues                several paper exchanges as one
+record, result        facts to a result; the result as plain values
+provenance            hashes of what it comes from
+backtest              `run_plan`, `run_backtest`
+summary               for people, and as JSON
 """
