@@ -1,1 +1,1 @@
-"""x"""
+"""A run as a page, a picture, or figures for programs."""

@@ -174,7 +174,7 @@ def fan(drawn: Fan | None, record: Record) -> Markup:
 def _taken(record: Record) -> Curve:
     """The growth over the whole days that the paths are drawn from."""
     returns = daily(curve_of(record.samples)).returns
-    grown = np.cumprod(np.concatenate(([1.0], np.maximum(1 + returns, 0.0)))) - 1
+    grown = np.cumprod(np.concatenate((np.ones(1), np.maximum(1.0 + returns, 0.0)))) - 1.0
     return Curve(times=np.arange(len(grown), dtype=np.int64) * DAY_NS, values=grown)
 
 

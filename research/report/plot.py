@@ -198,11 +198,21 @@ def _time_words(frame: Frame) -> list[Markup]:
 
 
 def bars(
-    label: str, heights: Sequence[float], names: Sequence[str], titles: Sequence[str], height_px: int = 120
+    label: str,
+    heights: Sequence[float],
+    names: Sequence[str],
+    titles: Sequence[str],
+    *,
+    losses: Sequence[bool] | None = None,
+    height_px: int = 120,
 ) -> Markup:
-    """Columns up and down from zero, each with its name below and a title that appears under the pointer."""
+    """Columns up and down from zero, each with its name below and a title that appears under the pointer.
+
+    `losses` says which of them are coloured as losses; without it those below zero.
+    """
     if not heights:
         return Markup("")
+    losses = losses if losses is not None else [value < 0 for value in heights]
     high, low = max(0.0, *heights), min(0.0, *heights)
     scale = HEIGHT / (high - low or 1.0)
     width, zero = WIDTH / len(heights), high * scale
