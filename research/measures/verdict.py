@@ -9,6 +9,7 @@ from msgspec import Struct
 from research.measures.benchmark import Benchmark
 from research.measures.costs import Costs
 from research.measures.figure import Figure
+from research.measures.numbers import money, percent, ratio
 from research.measures.paths import Paths
 from research.measures.targets import Standing, Target
 from risk.statistics import LEAST_DAYS, LEAST_TRADES
@@ -87,11 +88,11 @@ def _judged(seen: Evidence) -> Figure:
 
 def _earned(seen: Evidence) -> str:
     done = "earned" if seen.net > 0 else "lost" if seen.net < 0 else "neither earned nor lost"
-    amount = f" {abs(seen.net):,.2f} {seen.currency} ({seen.growth:+.2%})" if seen.net else ""
+    amount = f" {money(abs(seen.net))} {seen.currency} ({percent(seen.growth, sign=True)})" if seen.net else ""
     text = f"In {_days(seen.days)} it {done}{amount} after fees and funding"
     if seen.benchmark is not None:
         did = "gained" if seen.benchmark.growth >= 0 else "lost"
-        text += f"; fully invested holding {did} {abs(seen.benchmark.growth):.2%}, cash 0 %"
+        text += f"; fully invested holding {did} {percent(abs(seen.benchmark.growth))}, cash 0 %"
     return f"{text}."
 
 
@@ -101,14 +102,14 @@ def _luck(seen: Evidence) -> str:
         there = f"{seen.sharpe.n} daily returns and {seen.trades} round trips"
         return f"There are {there}; a claim needs {LEAST_DAYS} of the one or {LEAST_TRADES} of the other."
     name = "Its Sharpe ratio" if judged is seen.sharpe else f"Its mean round trip, in {seen.currency},"
-    text = f"{name} is {judged.value:.2f}"
+    text = f"{name} is {ratio(judged.value)}"
     if judged.low is None or judged.high is None:
         return f"{text}."
-    text += f", and with 95 % confidence between {judged.low:.2f} and {judged.high:.2f}"
+    text += f", and with 95 % confidence between {ratio(judged.low)} and {ratio(judged.high)}"
     if judged.low <= 0 <= judged.high:
         text += ", which holds 0"
     if seen.tries > 1 and seen.deflated.value is not None:
-        chance = f"{seen.deflated.value:.0%}"
+        chance = percent(seen.deflated.value)
         text += f"; after {seen.tries:,} tries the probability of any skill is {chance} ({seen.deflated.caveat})"
     needed = seen.days_needed.value
     if judged is seen.sharpe and needed is not None and needed > judged.n:
@@ -128,20 +129,21 @@ def _costs(seen: Evidence) -> str:
             else ""
         )
     if costs.gross <= 0:
-        return f"Prices alone lost {-costs.gross:,.2f}; costs took {paid:,.2f} more."
+        return f"Prices alone lost {money(-costs.gross)}; costs took {money(paid)} more."
     share = paid / costs.gross
     if share >= 1:
-        return f"Prices alone earned {costs.gross:,.2f}, and costs took {paid:,.2f}: more than all of it."
-    return f"Costs took {share:.0%} of the {costs.gross:,.2f} that prices alone earned." if paid > 0 else ""
+        return f"Prices alone earned {money(costs.gross)}, and costs took {money(paid)}: more than all of it."
+    return f"Costs took {percent(share)} of the {money(costs.gross)} that prices alone earned." if paid > 0 else ""
 
 
 def _future(seen: Evidence) -> str:
     bad, deep = seen.paths.drawdown_bad, seen.paths.deep_drawdown
     if bad.value is None or deep.value is None:
         return ""
+    share = percent(deep.value) if deep.value else "none"
     return (
-        f"If the same days came again in another order, one run in twenty would fall by more than {bad.value:.1%}, "
-        f"and {deep.value:.1%} of them by the 25 % that the mission allows."
+        f"If these days came again in another order, one run in twenty would fall by more than {percent(bad.value)}; "
+        f"{share} would fall by the 25 % that the mission allows."
     )
 
 
@@ -149,8 +151,8 @@ def _targets(targets: tuple[Target, ...]) -> str:
     by: dict[Standing, list[str]] = {}
     for each in targets:
         by.setdefault(each.standing, []).append(each.name)
-    said = [f"{standing.value}: {', '.join(by[standing])}" for standing in Standing if standing in by]
-    return f"The mission's targets, never promised: {'; '.join(said)}."
+    said = [f"{', '.join(by[standing])}: {standing.value}" for standing in Standing if standing in by]
+    return f"Of the mission's targets, never promised: {'; '.join(said)}."
 
 
 def _days(days: float) -> str:

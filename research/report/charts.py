@@ -24,6 +24,8 @@ MOST_TRADES = 250
 MOST_PRICES = 4
 """Instruments whose prices are drawn."""
 BINS = 41
+LOG_FROM = 8
+"""Where the highest is so many times the lowest, a scale is logarithmic."""
 
 
 class Drawn(Struct, frozen=True, kw_only=True):
@@ -43,7 +45,6 @@ def equity(record: Record) -> Markup:
         label=label,
         layers=[Line(curve=curve, css=end, base=record.deposit)],
         levels=[(record.deposit, "level")],
-        form=words.money,
         height_px=240,
         time_ticks=False,
     )
@@ -52,7 +53,7 @@ def equity(record: Record) -> Markup:
     below = Plot(
         label=f"Drawdown, deepest {deepest}",
         layers=[Line(curve=depth, css="loss", base=0.0)],
-        form=words.percent,
+        is_percent=True,
         height_px=90,
         zero=True,
     )
@@ -64,16 +65,25 @@ def against(record: Record) -> Markup:
     held = held_of(record)
     if held is None:
         return Markup("")
-    own = curve_of(record.samples)
-    layers = [Line(curve=_growth(held), css="other"), Line(curve=_growth(own), css="main")]
+    own, theirs = _grown(curve_of(record.samples)), _grown(held)
+    lowest = min(float(own.values.min()), float(theirs.values.min()))
+    is_log = lowest > 0 and max(float(own.values.max()), float(theirs.values.max())) > LOG_FROM * lowest
     return draw(
-        Plot(label="Growth beside holding", layers=layers, levels=[(0.0, "level")], form=words.percent, zero=True)
+        Plot(
+            label="Growth beside holding",
+            layers=[Line(curve=theirs, css="other"), Line(curve=own, css="main")],
+            levels=[(1.0, "level")],
+            is_percent=True,
+            is_growth=True,
+            is_log=is_log,
+        )
     )
 
 
-def _growth(curve: Curve) -> Curve:
+def _grown(curve: Curve) -> Curve:
+    """As multiples of the first value."""
     first = curve.values[0]
-    return Curve(times=curve.times, values=curve.values / first - 1 if first > 0 else np.zeros_like(curve.values))
+    return Curve(times=curve.times, values=curve.values / first if first > 0 else np.ones_like(curve.values))
 
 
 def prices(record: Record) -> list[Drawn]:
@@ -84,16 +94,22 @@ def prices(record: Record) -> list[Drawn]:
         trades = [trade for trade in record.trades if trade.instrument == instrument and trade.entry_price > 0]
         shown = sorted(trades, key=lambda trade: -abs(trade.pnl))[:MOST_TRADES]
         layers: list[Line | Band | Dots] = [Line(curve=curve, css="quiet")]
-        layers += [
-            _strokes([t for t in shown if (t.pnl > 0) is is_win], "gain" if is_win else "loss")
-            for is_win in (True, False)
-        ]
-        layers += [_entries([t for t in shown if t.side == side], "long" if side > 0 else "short") for side in (1, -1)]
+        for css, is_win in (("gain", True), ("loss", False)):
+            some = [trade for trade in shown if (trade.pnl > 0) is is_win]
+            layers.append(_strokes(some, css))
+            layers += [_entries([trade for trade in some if trade.side == side], css, side) for side in (1, -1)]
         note = "" if len(shown) == len(trades) else (
             f"The {len(shown)} largest profits and losses of {len(trades):,} round trips."
         )  # fmt: skip
         title = words.name(instrument)
-        svg = draw(Plot(label=f"Price of {title} with round trips", layers=layers, form=price, height_px=260))
+        low, high = float(curve.values.min()), float(curve.values.max())
+        plot = Plot(
+            label=f"Price of {title} with round trips",
+            layers=layers,
+            height_px=280,
+            is_log=0 < low < high / LOG_FROM,
+        )
+        svg = draw(plot)
         found.append(Drawn(title=title, svg=svg, note=note))
     return found
 
@@ -114,11 +130,12 @@ def _strokes(trades: Sequence[Trade], css: str) -> Dots:
     return Dots(times=opened, values=entries, css=css, to=(closed, exits))
 
 
-def _entries(trades: Sequence[Trade], css: str) -> Dots:
+def _entries(trades: Sequence[Trade], css: str, side: int) -> Dots:
     return Dots(
         times=np.array([trade.opened_ns for trade in trades], dtype=np.int64),
         values=np.array([trade.entry_price for trade in trades], dtype=np.float64),
         css=css,
+        is_hollow=side < 0,
     )
 
 
@@ -136,14 +153,18 @@ def distribution(values: Floats, form: str, unit: str) -> Markup:
         f"{write(a)} to {write(b)}: {count} {unit}"
         for a, b, count in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
     ]
-    names = [write(middle) for middle in middles.tolist()]
+    scale = 100 if form == "percent" else 1
+    places = 0 if reach * scale >= 20 else 1 if reach * scale >= 2 else 2 if reach * scale >= 0.2 else 3
+    names = [f"{middle * scale:.{places}f}".replace("-", words.MINUS) for middle in (edges[:-1] + edges[1:]) / 2]
     return bars(
         f"Distribution of {unit}", counts.tolist(), names, titles, losses=(middles < -reach / BINS / 2).tolist()
     )
 
 
 def shares(title: str, parts: Sequence[Share]) -> Markup:
-    """Profit by part as columns."""
+    """Profit by part as columns; nothing where there is only one."""
+    if len(parts) < 2:
+        return Markup("")
     titles = [
         f"{part.name}: {words.money(part.pnl, sign=True)} of {part.trades} round trips, {part.wins} of them won"
         for part in parts
@@ -165,9 +186,7 @@ def fan(drawn: Fan | None, record: Record) -> Markup:
         Line(curve=took, css="main"),
     ]
     return draw(
-        Plot(
-            label="Paths of the same days", layers=layers, levels=[(0.0, "level")], form=words.percent, time_ticks=False
-        )
+        Plot(label="Paths of the same days", layers=layers, levels=[(0.0, "level")], is_percent=True, time_ticks=False)
     )
 
 
@@ -185,4 +204,4 @@ def exposure(record: Record) -> Markup:
     layers = [Line(curve=gross, css="main", base=0.0, stepped=True), Line(curve=net, css="other", stepped=True)]
     if not len(gross.times) or not np.any(gross.values):
         return Markup("")
-    return draw(Plot(label="Exposure over equity", layers=layers, form=words.percent, height_px=140, zero=True))
+    return draw(Plot(label="Exposure over equity", layers=layers, is_percent=True, height_px=140, zero=True))

@@ -6,7 +6,8 @@ The drawing has a box of 1000 by 100 units; lines keep their width and dots stay
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from math import exp, log
 
 import numpy as np
 from markupsafe import Markup
@@ -14,6 +15,7 @@ from msgspec import Struct
 
 from research.measures.curve import Curve
 from research.measures.figure import Floats, Ints
+from research.measures.numbers import MINUS
 from research.report import ticks
 
 WIDTH, HEIGHT = 1000, 100
@@ -46,19 +48,26 @@ class Dots(Struct, frozen=True, kw_only=True):
     values: Floats
     css: str
     to: tuple[Ints, Floats] | None = None
+    is_hollow: bool = False
 
 
 class Plot(Struct, frozen=True, kw_only=True):
-    """One chart over time. `form` writes the values of its scale; `label` says it to who cannot see it."""
+    """One chart over time; `label` says it to who cannot see it.
+
+    The scale is written in percent with `is_percent`; with `is_log` its values are positive and it is logarithmic, and
+    `is_growth` writes them less one.
+    """
 
     label: str
     layers: Sequence[Line | Band | Dots]
-    form: Callable[[float], str]
     height_px: int = 220
     levels: Sequence[tuple[float, str]] = ()
     """Values that are drawn across, with their css class."""
     zero: bool = False
     """Whether the scale begins or ends at zero."""
+    is_percent: bool = False
+    is_log: bool = False
+    is_growth: bool = False
     time_ticks: bool = True
 
 
@@ -86,13 +95,14 @@ def draw(plot: Plot) -> Markup:
     levels = [value for value, _ in plot.levels]
     low = min([span[2] for span in known] + levels + [0.0] * plot.zero)
     high = max([span[3] for span in known] + levels + [0.0] * plot.zero)
-    frame = Frame.around(first, last, low, high, is_zero=plot.zero)
-    marks = [value for value in ticks.values(frame.low, frame.high, 4) if frame.low <= value <= frame.high]
-    parts = [Markup('<path class="grid" d="{}"/>').format("".join(f"M0 {frame.y(v):.1f}H{WIDTH}" for v in marks))]
-    parts += [Markup('<path class="{}" d="M0 {}H1000"/>').format(css, f"{frame.y(v):.1f}") for v, css in plot.levels]
+    frame = Frame.around(first, last, low, high, is_zero=plot.zero, is_log=plot.is_log)
+    marks = frame.marks()
+    across = [(v, "grid") for v in marks] + list(plot.levels)
+    parts = [Markup('<path class="{}" d="M0 {}H1000"/>').format(css, f"{frame.y(v):.1f}") for v, css in across]
     parts += [_layer(layer, frame) for layer in plot.layers]
     words = [
-        Markup('<span class="y" style="top:{}%">{}</span>').format(f"{frame.y(v):.1f}", plot.form(v)) for v in marks
+        Markup('<span class="y" style="top:{}%">{}</span>').format(f"{frame.y(v):.1f}", text)
+        for v, text in zip(marks, _written(marks, plot), strict=True)
     ]
     if plot.time_ticks:
         words += _time_words(frame)
@@ -110,6 +120,16 @@ def draw(plot: Plot) -> Markup:
     )
 
 
+def _written(marks: Sequence[float], plot: Plot) -> list[str]:
+    """The marks of a scale, with the decimals that tell them apart."""
+    shown = [(mark - 1 if plot.is_growth else mark) * (100 if plot.is_percent else 1) for mark in marks]
+    unit = " %" if plot.is_percent else ""
+    if plot.is_log:
+        return [f"{value:,.{ticks.digits([value])}f}{unit}".replace("-", MINUS) for value in shown]
+    places = ticks.digits(shown)
+    return [f"{value:,.{places}f}{unit}".replace("-", MINUS) for value in (round(each, places) + 0.0 for each in shown)]
+
+
 class Frame(Struct, frozen=True):
     """Where times and values lie in the box."""
 
@@ -117,14 +137,23 @@ class Frame(Struct, frozen=True):
     last: int
     low: float
     high: float
+    is_log: bool
 
     @classmethod
-    def around(cls, first: int, last: int, low: float, high: float, *, is_zero: bool) -> Frame:
+    def around(cls, first: int, last: int, low: float, high: float, *, is_zero: bool, is_log: bool) -> Frame:
         """A frame with a little room above and below; a flat curve lies in its middle."""
+        if is_log:
+            room = log(high / low) * 0.05 or 0.01
+            return cls(first, last, low * exp(-room), high * exp(room), is_log)
         room = (high - low) * 0.05 or max(abs(high) * 0.01, 1e-9)
-        return cls(
-            first, last, low if is_zero and low == 0 else low - room, high if is_zero and high == 0 else high + room
-        )
+        floor = low if is_zero and low == 0 else low - room
+        return cls(first, last, floor, high if is_zero and high == 0 else high + room, is_log)
+
+    def marks(self) -> list[float]:
+        """Round values of the scale."""
+        if self.is_log and self.high / self.low > 4:
+            return ticks.powers(self.low, self.high)
+        return [mark for mark in ticks.values(self.low, self.high, 5) if self.low <= mark <= self.high]
 
     def x(self, times: Ints) -> Floats:
         """Across, from 0 to 1000."""
@@ -132,11 +161,15 @@ class Frame(Struct, frozen=True):
 
     def y(self, value: float) -> float:
         """Down, from 0 to 100."""
-        return (self.high - value) / (self.high - self.low) * HEIGHT
+        return float(self.ys(np.array([value]))[0])
 
     def ys(self, values: Floats) -> Floats:
         """As `y`, of many."""
-        return (self.high - values) / (self.high - self.low) * HEIGHT
+        if self.is_log:
+            part: Floats = np.log(self.high / values) / log(self.high / self.low)
+        else:
+            part = (self.high - values) / (self.high - self.low)
+        return part * HEIGHT
 
 
 def _extent(layer: Line | Band | Dots) -> tuple[int, int, float, float] | None:
@@ -160,7 +193,9 @@ def _layer(layer: Line | Band | Dots, frame: Frame) -> Markup:
         return Markup('<path class="area {}" d="M{}L{}Z"/>').format(layer.css, "L".join(there), "L".join(back))
     if layer.to is None:
         dots = "".join(f"M{at}h.01" for at in _points(frame.x(layer.times), frame.ys(layer.values)))
-        return Markup('<path class="dots {}" d="{}"/>').format(layer.css, dots)
+        return Markup('<path class="dots {}" d="{}"/>').format(layer.css, dots) + (
+            Markup('<path class="dots hole" d="{}"/>').format(dots) if layer.is_hollow else Markup("")
+        )
     ends = _points(frame.x(layer.to[0]), frame.ys(layer.to[1]))
     starts = _points(frame.x(layer.times), frame.ys(layer.values))
     strokes = "".join(f"M{start}L{end}" for start, end in zip(starts, ends, strict=True))
@@ -205,8 +240,9 @@ def bars(
     *,
     losses: Sequence[bool] | None = None,
     height_px: int = 120,
+    names_shown: int = 12,
 ) -> Markup:
-    """Columns up and down from zero, each with its name below and a title that appears under the pointer.
+    """Columns up and down from zero, each with a title that appears under the pointer, some with their names below.
 
     `losses` says which of them are coloured as losses; without it those below zero.
     """
@@ -227,7 +263,7 @@ def bars(
         )
         for n, (value, title, is_loss) in enumerate(zip(heights, titles, losses, strict=True))
     ]
-    every = -(-len(names) // 12)
+    every = -(-len(names) // names_shown)
     words = [
         Markup('<span class="x{}" style="left:{:.1f}%">{}</span>').format(
             " wide" if n // every % 2 else "", (n + 0.5) / len(names) * 100, text

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from math import ceil, floor, log10
 
 DAY_S = 86_400
-STEPS_S = (1, 5, 15, 30, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, DAY_S, 2 * DAY_S, 7 * DAY_S)
+STEPS_S = (1, 5, 15, 30, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, DAY_S, 2 * DAY_S, 7 * DAY_S, 14 * DAY_S)
 STEPS_MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
 
 
 def values(low: float, high: float, most: int = 5) -> list[float]:
-    """At most about `most` multiples of 1, 2 or 5 within a range."""
+    """At most about `most` multiples of a round step within a range."""
     if not high > low:
         return [low]
     rough = (high - low) / most
     power = 10.0 ** floor(log10(rough))
-    step = next(power * unit for unit in (1, 2, 5, 10) if power * unit >= rough)
+    step = next(power * unit for unit in (1, 2, 2.5, 5, 10) if power * unit >= rough * 0.999)
     return [n * step for n in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
+
+
+def powers(low: float, high: float) -> list[float]:
+    """Round values of a logarithmic scale within a range of positive numbers."""
+    every = (1, 2, 5) if high / low < 200 else (1,)
+    decades = range(floor(log10(low)), ceil(log10(high)) + 1)
+    return [unit * 10.0**decade for decade in decades for unit in every if low <= unit * 10.0**decade <= high]
+
+
+def digits(marks: Sequence[float]) -> int:
+    """Decimals that tell the marks of a scale apart."""
+    step = min((b - a for a, b in pairwise(marks)), default=abs(marks[0]) if marks else 1.0)
+    return next((n for n in range(10) if abs(round(step, n) - step) < step * 1e-6), 10) if step else 0
 
 
 def times(first_ns: int, last_ns: int, most: int = 6) -> list[tuple[int, str]]:
