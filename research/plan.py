@@ -49,3 +49,5 @@ class Plan(Struct, frozen=True, kw_only=True):
     joins: bool = False
     seed: int = 0
     """Of the simulated sources, told in the result."""
+    asked: dict[str, Any] = field(default_factory=dict)
+    """The plan file that this comes from, told in the result."""

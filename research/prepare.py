@@ -115,6 +115,7 @@ def prepare_plan(plan: Plan, sources: Sequence[MarketData], settings: BacktestSe
         approver=settings.approver,
         conflate_ns=conflate_ns,
         provenance=provenance_of((core, paper, conflate_ns, plan.joins), strategies, sources, plan.seed),
+        asked=plan.asked,
     )
     return Prepared(
         core=core,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain.breakers import Watch
 from domain.facts import Alerted, BreakerChanged, CashMoved, EquitySampled, Fact, FillBooked, Refused, Severity
@@ -51,6 +53,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     approver: Approver
     conflate_ns: int
     provenance: Provenance
+    asked: dict[str, Any]
     notes: tuple[str, ...] = ()
 
 
@@ -246,6 +249,9 @@ def result_of(driver: Driver, recorder: Recorder, terms: Terms, span: Span) -> R
         state_hash=state_hash(state),
         effects_hash=state.effects_hash.hex(),
         provenance=terms.provenance,
+        settings=replace(state.settings, persons=()),
+        venues=terms.paper,
+        asked=terms.asked,
     )
 
 

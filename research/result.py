@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from domain.instrument import ZERO
 from domain.performance import Ratio
-from exchanges.paper.config import FillModel
+from domain.settings import Settings
+from exchanges.paper.config import FillModel, PaperConfig
 from research.market_data import DataKind
 from risk.statistics import Drawdown, Trade
 
@@ -181,6 +182,12 @@ class Result(Struct, frozen=True, kw_only=True):
     state_hash: str
     effects_hash: str
     provenance: Provenance
+    settings: Settings
+    """Everything the engine went by, without the persons: a result is passed around."""
+    venues: dict[str, PaperConfig]
+    """The paper exchange's terms, by venue."""
+    asked: dict[str, Any]
+    """The plan as a file has it, for `moondev backtest --again`; empty when it was not asked for by one."""
 
     @property
     def pnl(self) -> Decimal:
