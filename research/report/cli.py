@@ -17,7 +17,7 @@ Tries = Annotated[int, typer.Option(min=1, help="How many variants were tried be
 Seed = Annotated[int, typer.Option(help="Of the resampling.")]
 
 
-def report(  # noqa: PLR0913, PLR0917 - one option each
+def report(
     files: Results,
     html: HtmlPath = None,
     png: PngPath = None,

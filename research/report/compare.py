@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,27 @@ class Compared(Struct, frozen=True, kw_only=True):
     name: str
     result: Result
     measures: Measures
+
+
+def named(files: Sequence[Path], results: Sequence[Result], measured: Sequence[Measures]) -> list[Compared]:
+    """Runs by their files' names; where two have the same, with a number."""
+    found: list[Compared] = []
+    for n, (file, result, measures) in enumerate(zip(files, results, measured, strict=True), 1):
+        name = words.name(file.stem, 32)
+        if sum(other.stem == file.stem for other in files) > 1:
+            name = f"{name} ({n})"
+        found.append(Compared(name=name, result=result, measures=measures))
+    return found
+
+
+def write(runs: Sequence[Compared], html_path: Path | None, json_path: Path | None) -> list[tuple[str, Path]]:
+    """Write what was asked for; returns what each file is, and where. Raises `OSError`."""
+    written = []
+    for kind, path, made in (("Page", html_path, html), ("Figures", json_path, figures)):
+        if path is not None:
+            path.write_bytes(made(runs))
+            written.append((kind, path))
+    return written
 
 
 def lines(runs: Sequence[Compared]) -> Iterable[tuple[str, list[str]]]:
@@ -56,7 +78,9 @@ def lines(runs: Sequence[Compared]) -> Iterable[tuple[str, list[str]]]:
     yield each("Funding", lambda run: words.money(run.measures.costs.funding, sign=True))
     yield each("Turned over", lambda run: words.money(run.measures.costs.traded))
     yield each("In the market", lambda run: words.percent(run.measures.exposure.time_in_market))
-    yield each("Targets met", lambda run: ", ".join(t.name for t in run.measures.targets if t.standing == "met") or "none")
+    yield each(
+        "Targets met", lambda run: ", ".join(t.name for t in run.measures.targets if t.standing == "met") or "none"
+    )
 
 
 def _holding(m: Measures) -> str:
@@ -69,7 +93,9 @@ def text(runs: Sequence[Compared]) -> str:
     first = max(len(name) for name, _ in rows)
     widths = [max(len(values[n]) for _, values in rows) for n in range(len(runs))]
     table = [
-        "  ".join([name.ljust(first), *(value.rjust(width) for value, width in zip(values, widths, strict=True))]).rstrip()
+        "  ".join(
+            [name.ljust(first), *(value.rjust(width) for value, width in zip(values, widths, strict=True))]
+        ).rstrip()
         for name, values in rows
     ]
     return "\n".join([*table, "", *(f"{run.name}: {run.measures.verdict.headline}" for run in runs)])

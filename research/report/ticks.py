@@ -8,7 +8,25 @@ from itertools import pairwise
 from math import ceil, floor, log10
 
 DAY_S = 86_400
-STEPS_S = (1, 5, 15, 30, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, DAY_S, 2 * DAY_S, 7 * DAY_S, 14 * DAY_S)
+STEPS_S = (
+    1,
+    5,
+    15,
+    30,
+    60,
+    300,
+    900,
+    1_800,
+    3_600,
+    7_200,
+    14_400,
+    21_600,
+    43_200,
+    DAY_S,
+    2 * DAY_S,
+    7 * DAY_S,
+    14 * DAY_S,
+)
 STEPS_MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
 
 
