@@ -36,7 +36,8 @@ def count(value: float) -> str:
 
 def multiple(value: float) -> str:
     """So many times."""
-    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f} {TIMES}"
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 0.1 or not value else 4
+    return f"{value:,.{digits}f} {TIMES}"
 
 
 def bps(value: float) -> str:

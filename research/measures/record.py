@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
+from domain.text import plain
 from exchanges.paper.config import FillModel
 from research.market_data import DataKind
 from research.result import Result
@@ -50,7 +51,7 @@ def record_of(result: Result) -> Record:
         deposit=float(result.deposit),
         samples=result.samples,
         trades=result.trades,
-        currency=result.currency,
+        currency=plain(result.currency, 12),
         fees=float(result.fees),
         funding=float(result.funding),
         traded=float(result.traded),

@@ -26,12 +26,11 @@ def report(
     seed: Seed = 0,
 ) -> None:
     """Render a result of before again; several are put side by side."""
-    from research.measures import measure
     from research.report import compare, load, write
     from research.summary import report_text
 
     results = [load.load(file) for file in files]
-    measured = [measure(result, tries, seed) for result in results]
+    measured = compare.measured(results, tries, seed)
     if len(results) == 1:
         typer.echo(report_text(results[0], measured[0]))
         written = write(results[0], measured[0], html_path=html, png_path=png, json_path=json_path)

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from domain.codec import to_json
-from research.measures import Measures, record_of
+from research.measures import Measures, measure, record_of
 from research.measures.curve import Curve, curve_of
 from research.report import page, tables, words
 from research.report.plot import Line, Plot, draw
@@ -38,6 +38,11 @@ def named(files: Sequence[Path], results: Sequence[Result], measured: Sequence[M
             name = f"{name} ({n})"
         found.append(Compared(name=name, result=result, measures=measures))
     return found
+
+
+def measured(results: Sequence[Result], tries: int = 1, seed: int = 0) -> list[Measures]:
+    """The measures of each."""
+    return [measure(result, tries, seed) for result in results]
 
 
 def write(runs: Sequence[Compared], html_path: Path | None, json_path: Path | None) -> list[tuple[str, Path]]:

@@ -146,8 +146,9 @@ class Frame(Struct, frozen=True):
             room = log(high / low) * 0.05 or 0.01
             return cls(first, last, low * exp(-room), high * exp(room), is_log)
         room = (high - low) * 0.05 or max(abs(high) * 0.01, 1e-9)
-        floor = low if is_zero and low == 0 else low - room
-        return cls(first, last, floor, high if is_zero and high == 0 else high + room, is_log)
+        is_flat = low == high
+        floor = low if is_zero and low == 0 and not is_flat else low - room
+        return cls(first, last, floor, high if is_zero and high == 0 and not is_flat else high + room, is_log)
 
     def marks(self) -> list[float]:
         """Round values of the scale."""
