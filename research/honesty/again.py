@@ -1,9 +1,10 @@
-"""The plain run in a process of its own: reads what to run from standard input, prints the hash of its decisions."""
+"""The plain run in a process of its own: what to run is in the file that is named; prints the hash of its decisions."""
 
 from __future__ import annotations
 
 import pickle
 import sys
+from pathlib import Path
 
 from msgspec.msgpack import decode
 
@@ -15,7 +16,7 @@ from research.market_data import MarketData
 
 def main() -> None:
     """One run."""
-    request, fields, events, settings = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - the parent's own bytes
+    request, fields, events, settings = pickle.loads(Path(sys.argv[1]).read_bytes())  # noqa: S301 - what the parent has just written
     data = MarketData(tape=lambda _latency_ns, _interval_ns: iter(decode(events, type=list[MarketEvent])), **fields)
     sys.stdout.write(encoded(Case(request, data, settings).plain().trace))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import sqrt
 
+from msgspec.structs import replace
+
 from domain.desired import Desired
 from domain.facts import FillBooked
-from msgspec.structs import replace
 from research.honesty import worlds
 from research.honesty.case import Case, Change
 from research.honesty.trace import Decision, Parting, Trace, parting
@@ -79,7 +80,7 @@ def _looks_ahead(case: Case, apart: Parting, where: str) -> Finding:
         check="look-ahead",
         light=Light.RED,
         claim=f"it looks {far}: what it decides changes when the future does",
-        advice="Let decide() read only view and memory. Whatever was computed over the whole data (a centred or two-sided "
+        advice="Let decide() read only view and memory. What was computed over the whole data (a centred or two-sided "
         "average, a pivot, a mean of everything) has to be computed bar by bar instead.",
         evidence=(apart.evidence("on the whole tape", f"on {where}"),),
         figures={"ahead_s": ahead_ns / 1e9},
@@ -121,8 +122,8 @@ def calendar(case: Case) -> Finding:
         check=name,
         light=Light.RED,
         claim="it knows which day it is: the same market 28 years later, on the same weekdays, is traded otherwise",
-        advice="Something is looked up by its date: prices or signals that were brought along. Take them out of the file "
-        "and the parameters; what the strategy needs has to come through its view.",
+        advice="Something is looked up by its date: prices or signals that were brought along. Take them out of the "
+        "file and the parameters; what the strategy needs has to come through its view.",
         evidence=(apart.evidence("as recorded", "the same tape 28 years later"),),
     )
 
@@ -169,7 +170,15 @@ def mirror(case: Case) -> Finding:
         claim=f"in a market that does the opposite all the way, {same:.0%} of its {len(plain)} decisions are the same: "
         "prices do not matter to it",
         advice="If it trades by the clock, say so in its docstring; otherwise its decisions come from somewhere else.",
-        evidence=(Evidence(ts_ns=at[0], first_in="as recorded", first=_side(plain[at]), second_in="mirrored", second=_side(plain[at])),),
+        evidence=(
+            Evidence(
+                ts_ns=at[0],
+                first_in="as recorded",
+                first=_side(plain[at]),
+                second_in="mirrored",
+                second=_side(plain[at]),
+            ),
+        ),
         figures=figures,
     )
 
@@ -216,7 +225,7 @@ def foresight(case: Case) -> Finding:
         check=name,
         light=Light.RED if share >= SURE and case.is_bars else Light.AMBER,
         claim=claim + ": no strategy on prices does that",
-        advice="Look for what tells it the future: prices or signals brought along in the file, in parameters or through "
+        advice="Look for what tells it the future: prices or signals brought along in the file, in parameters or by "
         "a lookup by price; a fill that nobody gets.",
         figures=figures,
     )

@@ -1,7 +1,7 @@
 """All checks of a strategy, one after the other, and the verdict.
 
-    verdict = check_strategy(StrategyRequest(kind="turtle"), data, BacktestSettings(core=...))
-    print(verdict.light, verdict.sentence())
+verdict = check_strategy(StrategyRequest(kind="turtle"), data, BacktestSettings(core=...))
+print(verdict.light, verdict.sentence())
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from domain.errors import StrategyError
 from research.backtest import BacktestSettings, StrategyRequest
-from research.honesty import ahead, reach, state
+from research.honesty import ahead, costs, luck, reach, state, warmup
 from research.honesty.case import Case
 from research.honesty.verdict import Finding, Light, Verdict
 from research.market_data import MarketData
@@ -28,6 +28,9 @@ class Depth(Struct, frozen=True, kw_only=True):
     """How much is tried: `cuts` of the tape."""
 
     cuts: int = 8
+
+
+PLAIN_DEPTH = Depth()
 
 
 class Check(NamedTuple):
@@ -95,6 +98,60 @@ CHECKS = (
         "order of sets, hash(), id()",
         "an order that two hash seeds happen to share with this process",
     ),
+    Check(
+        "warm-up",
+        lambda case, _: warmup.sufficient(case),
+        "recursive indicators that are not warm after the declared bars; decisions that depend on how long it has run",
+        "strategies on books and trades, which have no history to warm up with",
+    ),
+    Check(
+        "cold start",
+        lambda case, _: warmup.cold_start(case),
+        "a result that depends on the day it was switched on",
+        "runs too short to come together again",
+    ),
+    Check(
+        "costs",
+        lambda case, _: costs.fees(case),
+        "profit that fees or slippage would take; contracts that cost nothing",
+        "market impact: paper orders move nobody's price",
+    ),
+    Check(
+        "latency",
+        lambda case, _: costs.latency(case),
+        "profit that is gone when orders come later",
+        "latency that grows just when it matters",
+    ),
+    Check(
+        "fills",
+        lambda case, _: costs.fill_models(case),
+        "orders that fill in the bar that was decided on; profit that only one model of fills makes",
+        "queues: only a tape of the book has them",
+    ),
+    Check(
+        "stops inside bars",
+        lambda case, _: costs.stops(case),
+        "stop and take-profit inside one bar, where the order of the two is made up",
+        "stops that the strategy keeps to itself and trades by targets",
+    ),
+    Check(
+        "noise",
+        lambda case, _: luck.noise(case),
+        "profit on shuffled bars, where there is nothing to earn: fills that are too good",
+        "books and trades, of which no honest noise can be made",
+    ),
+    Check(
+        "few trades",
+        lambda case, _: luck.few(case),
+        "a profit that a few trades make",
+        "many trades that are one bet",
+    ),
+    Check(
+        "parameters",
+        lambda case, _: luck.parameters(case),
+        "parameters that sit on a peak",
+        "rules that were chosen by looking, which have no number",
+    ),
 )
 
 
@@ -102,7 +159,7 @@ def check_strategy(
     request: StrategyRequest,
     data: MarketData,
     settings: BacktestSettings,
-    depth: Depth = Depth(),
+    depth: Depth = PLAIN_DEPTH,
     on_progress: Progress | None = None,
     only: Iterable[str] = (),
 ) -> Verdict:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from domain.errors import ConfigError
-from research.cli import parse_params
 
 if TYPE_CHECKING:
     from research.honesty.check import Progress
@@ -32,13 +31,16 @@ def check_strategy(  # noqa: PLR0913, PLR0917 - one option each
     strict: Annotated[bool, typer.Option(help=f"Exit with {AMBER_EXIT} for amber too.")] = False,
     config: Annotated[Path | None, typer.Option(help="YAML file over the built-in defaults.")] = None,
     strategies: Annotated[Path | None, typer.Option(help="Folder with your own strategies.")] = None,
-    json_path: Annotated[Path | None, typer.Option("--json", help="Also write the verdict as JSON to this file.")] = None,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Also write the verdict as JSON to this file.")
+    ] = None,
 ) -> None:
-    """Look for look-ahead, repainting, hidden state and luck in a strategy; exits with 4 when it is not to be believed."""
+    """Look for look-ahead, repainting, hidden state and luck in a strategy; exits with 4 when it is not honest."""
     from engine.config import load_config
     from engine.config.parts import paper_fields
     from research.backtest import StrategyRequest
-    from research.cli import backtest_settings
+    from research.cli import _settings as backtest_settings
+    from research.cli import parse_params
     from research.honesty.check import CHECKS, Depth
     from research.honesty.check import check_strategy as check
     from research.honesty.verdict import Light

@@ -24,13 +24,40 @@ from research.honesty.worlds import Events
 
 WATCHED = 500
 """Events of the run in which every call is watched."""
-HARMLESS = frozenset({*registry.ALLOWED_IMPORTS, "builtins", "numpy", "pydantic_core", "typing_extensions", "zoneinfo"})
+HARMLESS = frozenset(
+    {
+        *registry.ALLOWED_IMPORTS,
+        "builtins",
+        "engine.core.view",
+        "numpy",
+        "pydantic_core",
+        "typing_extensions",
+        "zoneinfo",
+    }
+)
 BUILT_IN_DOORS = frozenset(registry.FORBIDDEN_CALLS) | {"hash", "globals", "vars"}
 CLOCKS = frozenset({"now", "utcnow", "today"})
-DOORS = frozenset({
-    "__builtins__", "__closure__", "__code__", "__globals__", "__loader__", "__spec__", "__subclasses__", "cr_frame",
-    "f_back", "f_globals", "f_locals", "gi_frame", "tb_frame", "tb_next", "_getframe", "__traceback__", "modules",
-})
+DOORS = frozenset(
+    {
+        "__builtins__",
+        "__closure__",
+        "__code__",
+        "__globals__",
+        "__loader__",
+        "__spec__",
+        "__subclasses__",
+        "cr_frame",
+        "f_back",
+        "f_globals",
+        "f_locals",
+        "gi_frame",
+        "tb_frame",
+        "tb_next",
+        "_getframe",
+        "__traceback__",
+        "modules",
+    }
+)
 """Attributes that lead out of a strategy: to frames, modules and everything that is in memory."""
 MANY = 100
 """Numbers, or characters, in one value of a file or parameter above which it is asked where they come from."""
@@ -55,13 +82,15 @@ def calls(case: Case) -> Finding:
     case.run(Change(until_ns=times[-1]), make_code=lambda _: _watched(code, watch))
     doors = {**seen, **escapes(case.loaded.source)}
     if not doors:
-        return Finding(check="reach", light=Light.GREEN, claim="its file calls nothing but indicators, nouns and arithmetic")
+        return Finding(
+            check="reach", light=Light.GREEN, claim="its file calls nothing but indicators, nouns and arithmetic"
+        )
     return Finding(
         check="reach",
         light=Light.RED,
         claim=f"its file reaches out of its view: {', '.join(sorted(doors))}",
-        advice="A strategy sees the market through its view and nothing else: what it reads elsewhere is not there live, or "
-        "was not known then.",
+        advice="A strategy sees the market through its view and nothing else: what it reads elsewhere is not there "
+        "live, or was not known then.",
         evidence=tuple([Evidence(first_in=f"line {line}", first=name) for name, line in sorted(doors.items())]),
     )
 
@@ -110,7 +139,7 @@ def _door(called: Any) -> str:  # noqa: ANN401 - a function of C
         return name if name in BUILT_IN_DOORS else ""
     if module == "datetime":
         return f"datetime.{name}" if name in CLOCKS else ""
-    known = _is_harmless(module) or module.startswith("_") and _is_harmless(module[1:])
+    known = _is_harmless(module) or (module.startswith("_") and _is_harmless(module[1:]))
     return "" if known or module in {"_operator", "_struct"} else f"{module}.{name}"
 
 
@@ -143,7 +172,7 @@ def luggage(case: Case) -> Finding:
                 check=name,
                 light=Light.RED,
                 claim=f"{where} is {value:.10g}, {figure} of the whole tape: nobody knew that before it ended",
-                advice="Let decide() follow it bar by bar (RollingStd, Ema), or fix it from data before the test begins.",
+                advice="Let decide() follow it bar by bar (RollingStd, Ema), or take it from data before the test.",
                 evidence=(Evidence(first_in=where, first=f"{value:.10g}", second_in="tape", second=figure),),
             )
     for where, values in carried(case):
@@ -152,9 +181,11 @@ def luggage(case: Case) -> Finding:
                 check=name,
                 light=Light.AMBER,
                 claim=f"{where} holds {len(values)} values: nothing shows where they come from",
-                advice="Compute them bar by bar from the view. If they were found by looking at data, test on other data.",
+                advice="Compute them bar by bar from the view. If they were found by looking at data, test on other.",
             )
-    return Finding(check=name, light=Light.GREEN, claim="no prices or figures of the tape are in its file or parameters")
+    return Finding(
+        check=name, light=Light.GREEN, claim="no prices or figures of the tape are in its file or parameters"
+    )
 
 
 def _brought(where: str, what: str, values: list[float]) -> Finding:
@@ -220,7 +251,7 @@ def _collections(source: str) -> Iterator[tuple[str, list[float]]]:
             text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
             values = list(numbers(text))
         if len(values) > 1:
-            yield f"line {node.lineno} of its file", values
+            yield f"line {getattr(node, 'lineno', 0)} of its file", values
 
 
 def _constants_of(node: ast.AST) -> Iterator[float]:
@@ -271,7 +302,12 @@ def figures(prices: dict[str, Floats]) -> Iterator[tuple[str, float]]:
     if len(close) < FEW:
         return
     moves = np.diff(close) / close[:-1]
-    for name, column in (("close", close), ("volume", prices["volume"]), ("high", prices["high"]), ("low", prices["low"])):
+    for name, column in (
+        ("close", close),
+        ("volume", prices["volume"]),
+        ("high", prices["high"]),
+        ("low", prices["low"]),
+    ):
         yield f"the mean {name}", float(column.mean())
         yield f"the median {name}", float(np.median(column))
         for ddof in (0, 1):

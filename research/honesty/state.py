@@ -7,9 +7,10 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from hashlib import sha256
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -27,6 +28,8 @@ SWAPS = 25
 """How often memory is saved and handed to fresh code in one run."""
 DEEP = 6
 """Levels of containers that are looked into."""
+TOLD = frozenset({"itertools", "collections", "decimal", "array"})
+"""Modules whose objects tell all they hold in their `repr`."""
 SEEDS = ("1", "2")
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,7 +49,9 @@ def restart(case: Case) -> Finding:
         )
     apart = parting(plain.decisions, other.decisions)
     if apart is None:
-        claim = f"saved and taken up by fresh code {other.calls // max(1, plain.calls // SWAPS)} times, it decided the same"
+        claim = (
+            f"saved and taken up by fresh code {other.calls // max(1, plain.calls // SWAPS)} times, it decided the same"
+        )
         return Finding(check=name, light=Light.GREEN, claim=claim)
     return Finding(
         check=name,
@@ -63,9 +68,9 @@ def again(case: Case) -> Finding:
     plain = case.plain().trace
     second = Trace()
     loaded = registry.load(case.request.kind, case.request.folder)
+    before = fingerprint(loaded.strategy)
     first = Trace()
     case.run(trace=first, make_code=lambda spec: registry.make(loaded, spec))
-    before = fingerprint(loaded.strategy)
     case.run(trace=second, make_code=lambda spec: registry.make(loaded, spec))
     changed = [key for key, value in fingerprint(loaded.strategy).items() if before.get(key) != value]
     for other, where in ((first, "the next run"), (second, "a run after one by the same class")):
@@ -86,16 +91,19 @@ def again(case: Case) -> Finding:
             claim=f"it decides the same when run again, but changes {', '.join(changed)}, which a restart forgets",
             advice="Move it into the memory struct, or take it out.",
         )
-    return Finding(check=name, light=Light.GREEN, claim="run again, in the same process and from its file, it decided the same")
+    claim = "run again, in the same process and from its file, it decided the same"
+    return Finding(check=name, light=Light.GREEN, claim=claim)
 
 
 def seeds(case: Case) -> Finding:
     """Other processes, in which sets and hashes have another order, must decide the same."""
     name = "other processes"
     plain = encoded(case.plain().trace)
-    question = question_of(case)
-    children = [_child(question, seed) for seed in SEEDS]
-    answers = [child.communicate(question)[0] for child in children]
+    with tempfile.TemporaryDirectory() as folder:
+        question = Path(folder) / "question"
+        question.write_bytes(question_of(case))
+        children = [_child(question, seed) for seed in SEEDS]
+        answers = [child.communicate()[0] for child in children]
     for child, seed, answer in zip(children, SEEDS, answers, strict=True):
         if child.returncode:
             claim = f"could not be run in another process (exit code {child.returncode})"
@@ -131,11 +139,11 @@ def tape_terms(case: Case) -> tuple[int, int]:
     return (0 if paper.fill_model is FillModel.SAME_CLOSE else paper.feed_ns), case.interval_ns
 
 
-def _child(question: bytes, seed: str) -> subprocess.Popen[bytes]:
+def _child(question: Path, seed: str) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
     return subprocess.Popen(  # noqa: S603 - this interpreter, a module of ours
-        [sys.executable, "-m", "research.honesty.again"],
-        stdin=subprocess.PIPE,
+        [sys.executable, "-m", "research.honesty.again", str(question)],
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": path},
@@ -144,9 +152,8 @@ def _child(question: bytes, seed: str) -> subprocess.Popen[bytes]:
 
 def fingerprint(cls: type[AnyStrategy]) -> dict[str, str]:
     """What could hold state outside the memory, by name: module variables, class attributes, defaults, closures."""
-    module = sys.modules.get(cls.__module__)
     found: dict[str, str] = {}
-    for name, value in sorted(vars(module).items()) if module is not None else ():
+    for name, value in sorted(cls.decide.__globals__.items()):  # of this load: sys.modules has the newest
         if not name.startswith("__"):
             found.update(_parts(f"the module's `{name}`", value, cls.__module__))
     return found
@@ -196,4 +203,8 @@ def depth_of(value: Any, depth: int = DEEP) -> str:  # noqa: ANN401 - whatever a
     held = getattr(value, "__dict__", None)
     if held:
         return type(value).__name__ + depth_of(held, depth - 1)
-    return repr(value) if type(value).__module__ in {"itertools", "collections", "decimal", "array"} else type(value).__name__
+    return (
+        repr(value)
+        if type(value).__module__ in {"itertools", "collections", "decimal", "array"}
+        else type(value).__name__
+    )

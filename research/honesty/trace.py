@@ -145,10 +145,13 @@ def told(desired: Desired) -> str:
         side = "bid" if quote.side > 0 else "ask"
         parts.append(f"{side} {quote.qty:g} {_symbol(quote.instrument)} at {quote.price:.10g}")
     for rest in desired.protections:
-        limits = [f"{name} {price:.10g}" for name, price in (("stop", rest.stop), ("profit", rest.take_profit)) if price]
+        limits = [
+            f"{name} {price:.10g}" for name, price in (("stop", rest.stop), ("profit", rest.take_profit)) if price
+        ]
         parts.append(" and ".join(limits) or "no stop")
     for take in desired.takes:
-        parts.append(f"{'buy' if take.side > 0 else 'sell'} {take.qty:g} {_symbol(take.instrument)} to {take.limit:.10g}")
+        verb = "buy" if take.side > 0 else "sell"
+        parts.append(f"{verb} {take.qty:g} {_symbol(take.instrument)} to {take.limit:.10g}")
     return ", ".join(parts) or "nothing"
 
 

@@ -46,7 +46,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
     def text(self) -> str:
         """In one line, for people."""
         at = " ".join(filter(None, (f"bar {self.bar:,}" if self.bar else "", when(self.ts_ns) if self.ts_ns else "")))
-        pair = [f"{name}: {value}" for name, value in ((self.first_in, self.first), (self.second_in, self.second)) if name]
+        pair = [
+            f"{name}: {value}" for name, value in ((self.first_in, self.first), (self.second_in, self.second)) if name
+        ]
         return f"{at}{': ' if at and pair else ''}{'; '.join(pair)}"
 
 

@@ -17,7 +17,11 @@ MARKS = {Light.GREEN: "ok", Light.AMBER: "look", Light.RED: "NO", Light.GREY: "n
 
 def as_text(verdict: Verdict) -> str:
     """What `moondev check-strategy` prints."""
-    lines = [f"Checked        {verdict.subject}", *(f"{'Data' if not at else '':<15}{text}" for at, text in enumerate(verdict.data)), ""]
+    lines = [
+        f"Checked        {verdict.subject}",
+        *(f"{'Data' if not at else '':<15}{text}" for at, text in enumerate(verdict.data)),
+        "",
+    ]
     for finding in verdict.findings:
         lines += list(_finding(finding))
     lines += ["", f"Verdict        {verdict.sentence()}"]
@@ -45,7 +49,11 @@ def section(verdict: Verdict) -> dict[str, Any]:
         "meaning": MEANING[verdict.light],
         "sentence": verdict.sentence(),
         "findings": [
-            {**asdict(finding), "light": finding.light.value, "evidence": [{**asdict(each), "text": each.text()} for each in finding.evidence]}
+            {
+                **asdict(finding),
+                "light": finding.light.value,
+                "evidence": [{**asdict(each), "text": each.text()} for each in finding.evidence],
+            }
             for finding in verdict.findings
         ],
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import exp, log
 
 from domain.instrument import Instrument, InstrumentId
@@ -23,6 +24,11 @@ CALENDAR_NS = 10_227 * DAY_NS
 def cut(until_ns: int) -> Edit:
     """Nothing after a time."""
     return lambda events: [event for event in events if event.ts_ns <= until_ns]
+
+
+def since(from_ns: int) -> Edit:
+    """Nothing before a time."""
+    return lambda events: [event for event in events if event.ts_ns >= from_ns]
 
 
 def later(by_ns: int = CALENDAR_NS) -> Edit:
@@ -120,8 +126,13 @@ def noise(instruments: Instruments, seed: int, count: int = 0) -> Edit:
 
 def _shuffled(bars: Sequence[Bar], tick: int, rng: random.Random, count: int) -> list[Bar]:
     shapes = [
-        (log(bar.open / before.close), log(bar.high / before.close), log(bar.low / before.close), bar.close / before.close)
-        for before, bar in zip(bars, bars[1:], strict=False)
+        (
+            log(bar.open / before.close),
+            log(bar.high / before.close),
+            log(bar.low / before.close),
+            bar.close / before.close,
+        )
+        for before, bar in pairwise(bars)
         if min(bar.open, bar.high, bar.low, bar.close, before.close) > 0
     ]
     volumes = [bar.volume for bar in bars]
@@ -129,13 +140,11 @@ def _shuffled(bars: Sequence[Bar], tick: int, rng: random.Random, count: int) ->
     level = float(bars[0].close) if bars else 0.0
     made = list(bars[:1])
     for bar, volume, (first, high, low, growth) in zip(bars[1:count], volumes[1:], shapes, strict=False):
-        last = log(growth)
-        if rng.random() < 0.5:
-            first, high, low, last = -first, -low, -high, -last
-        bar.open, bar.close = on_tick(level * exp(first), tick), on_tick(level * exp(last), tick)
-        bar.high = max(on_tick(level * exp(high), tick), bar.open, bar.close)
-        bar.low = min(on_tick(level * exp(low), tick), bar.open, bar.close)
+        side = rng.choice((1, -1))
+        bar.open, bar.close = on_tick(level * exp(side * first), tick), on_tick(level * growth**side, tick)
+        reached = on_tick(level * exp(side * high), tick), on_tick(level * exp(side * low), tick)
+        bar.high, bar.low = max(*reached, bar.open, bar.close), min(*reached, bar.open, bar.close)
         bar.volume = volume
-        level *= exp(last)
+        level *= growth**side
         made.append(bar)
     return made
