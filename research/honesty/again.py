@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from msgspec.msgpack import decode
 
@@ -14,11 +16,20 @@ from research.honesty.state import encoded
 from research.market_data import MarketData
 
 
+def source(fields: dict[str, Any], packed: bytes) -> MarketData:
+    """Market data as the parent has it."""
+
+    def tape(_latency_ns: int, *_intervals_ns: int) -> Iterator[MarketEvent]:
+        return iter(decode(packed, type=list[MarketEvent]))
+
+    return MarketData(tape=tape, **fields)
+
+
 def main() -> None:
     """One run."""
-    request, fields, events, settings = pickle.loads(Path(sys.argv[1]).read_bytes())  # noqa: S301 - what the parent has just written
-    data = MarketData(tape=lambda _latency_ns, _interval_ns: iter(decode(events, type=list[MarketEvent])), **fields)
-    sys.stdout.write(encoded(Case(request, data, settings).plain().trace))
+    request, sources, settings = pickle.loads(Path(sys.argv[1]).read_bytes())  # noqa: S301 - written by the parent
+    case = Case(request, [source(*each) for each in sources], settings)
+    sys.stdout.write(encoded(case.plain().trace))
 
 
 if __name__ == "__main__":

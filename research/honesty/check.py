@@ -1,13 +1,13 @@
 """All checks of a strategy, one after the other, and the verdict.
 
-verdict = check_strategy(StrategyRequest(kind="turtle"), data, BacktestSettings(core=...))
+verdict = check_strategy(StrategyRequest(kind="turtle"), [data], BacktestSettings(core=...))
 print(verdict.light, verdict.sentence())
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -43,6 +43,12 @@ class Check(NamedTuple):
 
 
 CHECKS = (
+    Check(
+        "runs",
+        lambda case, _: state.runs(case),
+        "a strategy that fails on the way, decides nothing, or is refused what it wants",
+        "a failure that only other data brings up",
+    ),
     Check(
         "reach",
         lambda case, _: reach.calls(case),
@@ -157,22 +163,22 @@ CHECKS = (
 
 def check_strategy(
     request: StrategyRequest,
-    data: MarketData,
+    sources: Sequence[MarketData],
     settings: BacktestSettings,
     depth: Depth = PLAIN_DEPTH,
     on_progress: Progress | None = None,
     only: Iterable[str] = (),
 ) -> Verdict:
-    """Judge one strategy on one source. `only` names the checks to make; none = all.
+    """Judge one strategy on its sources. `only` names the checks to make; none = all.
 
     A file that the loader refuses is a red finding; raises `DataError` for data that cannot be used, `StrategyError`
     for parameters that do not fit.
     """
-    subject = f"{request.kind} on {data.instrument.id}"
+    subject = f"{request.kind} on {', '.join(dict.fromkeys(source.instrument.id for source in sources))}"
     refused = refusal(request)
     if refused is not None:
-        return Verdict(subject=subject, data=(data.name,), findings=(refused,))
-    case = Case(request, data, settings)
+        return Verdict(subject=subject, data=tuple(each.name for each in sources), findings=(refused,))
+    case = Case(request, sources, settings)
     wanted = frozenset(only)
     checks = [check for check in CHECKS if not wanted or check.name in wanted]
     findings: list[Finding] = []
@@ -182,7 +188,7 @@ def check_strategy(
         began = time.perf_counter()
         finding = check.find(case, depth)
         findings.append(replace(finding, wall_s=round(time.perf_counter() - began, 2)))
-    return Verdict(subject=subject, data=(data.name, *data.notes), findings=tuple(findings))
+    return Verdict(subject=subject, data=case.names, findings=tuple(findings))
 
 
 def refusal(request: StrategyRequest) -> Finding | None:

@@ -61,10 +61,10 @@ def check_strategy(  # noqa: PLR0913, PLR0917 - one option each
         tolerate_gaps=tolerate_gaps,
         fees=core.instruments[0] if core.instruments else None,
     )
-    source = open_file(data[0], options)
+    sources = [open_file(path, options) for path in data]
     request = StrategyRequest(kind=strategy, params=parse_params(params), folder=strategies)
     with progress() as report:
-        verdict = check(request, source, settings, Depth(cuts=cuts), report, names)
+        verdict = check(request, sources, settings, Depth(cuts=cuts), report, names)
     typer.echo(as_text(verdict))
     if json_path is not None:
         json_path.write_bytes(as_json(verdict) + b"\n")

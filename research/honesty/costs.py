@@ -175,9 +175,9 @@ def fill_models(case: Case) -> Finding:
 
 def same_bar(run: Run, case: Case) -> Evidence | None:
     """The first own fill at a price of the bar that was just seen, at the time it was seen."""
-    bars = {bar.ts_ns: bar for bar in case.tape() if type(bar) is Bar}
+    bars = {(bar.instrument, bar.ts_ns): bar for bar in case.bars()}
     for fill in run.fills:
-        bar = bars.get(fill.ts_ns)
+        bar = bars.get((fill.instrument, fill.ts_ns))
         if (
             bar is not None
             and fill.price == bar.close != bar.open
@@ -246,7 +246,7 @@ def stops(case: Case) -> Finding:
 
 def unclear(case: Case, run: Run, fired: Sequence[FillBooked]) -> list[Exit]:
     """Exits in bars that reached both protections in force."""
-    bars = [event for event in case.tape() if type(event) is Bar]
+    bars = case.bars()
     decisions = run.trace.decisions
     found = []
     for fill in fired:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -20,7 +20,6 @@ from engine.strategies import registry
 from research.honesty.case import Case, Change
 from research.honesty.trace import AnyStrategy
 from research.honesty.verdict import Evidence, Finding, Light
-from research.honesty.worlds import Events
 
 WATCHED = 500
 """Events of the run in which every call is watched."""
@@ -78,7 +77,7 @@ def calls(case: Case) -> Finding:
         code = case.fresh()
     finally:
         sys.setprofile(None)
-    times = [event.ts_ns for event in case.tape()[: case.warmup + WATCHED]]
+    times = [event.ts_ns for event in case.tape()[: case.warmup * len(case.feeds) + WATCHED]]
     case.run(Change(until_ns=times[-1]), make_code=lambda _: _watched(code, watch))
     doors = {**seen, **escapes(case.loaded.source)}
     if not doors:
@@ -160,13 +159,13 @@ def escapes(source: str) -> dict[str, int]:
 def luggage(case: Case) -> Finding:
     """Numbers in the file and the parameters that come from the tape: its prices, or figures of all of it."""
     name = "brought along"
-    prices = columns(case.tape(), case.data.instrument)
+    tapes = [columns(case.bars(), instrument) for instrument in case.instruments.values()]
     for where, values in carried(case):
-        on_tape = _on_tape(values, prices) if len(values) >= FEW else 0.0
+        on_tape = max(_on_tape(values, prices) for prices in tapes) if len(values) >= FEW else 0.0
         if on_tape > 0.8:
             return _brought(where, f"{len(values)} numbers, {on_tape:.0%} of them prices of this tape", values)
     for where, value in constants(case):
-        figure = _figure_of(value, prices)
+        figure = next(filter(None, (_figure_of(value, prices) for prices in tapes)), "")
         if figure:
             return Finding(
                 check=name,
@@ -198,9 +197,9 @@ def _brought(where: str, what: str, values: list[float]) -> Finding:
     )
 
 
-def columns(events: Events, instrument: Instrument) -> dict[str, Floats]:
-    """Columns of the bars of a tape, in natural units."""
-    bars = [event for event in events if type(event) is Bar]
+def columns(tape: Sequence[Bar], instrument: Instrument) -> dict[str, Floats]:
+    """Columns of the bars of an instrument, in natural units."""
+    bars = [bar for bar in tape if bar.instrument == instrument.id]
     rows = np.array([(b.open, b.high, b.low, b.close, b.volume) for b in bars], dtype=np.float64).reshape(-1, 5)
     scales = (instrument.price_scale,) * 4 + (instrument.qty_scale,)
     return dict(zip(("open", "high", "low", "close", "volume"), (rows / scales).T, strict=True))

@@ -19,7 +19,6 @@ from msgspec.msgpack import encode as pack
 from msgspec.structs import asdict
 
 from engine.strategies import registry
-from exchanges.paper.config import FillModel
 from research.honesty.case import Case
 from research.honesty.trace import AnyStrategy, Trace, parting
 from research.honesty.verdict import Evidence, Finding, Light
@@ -32,6 +31,32 @@ TOLD = frozenset({"itertools", "collections", "decimal", "array"})
 """Modules whose objects tell all they hold in their `repr`."""
 SEEDS = ("1", "2")
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def runs(case: Case) -> Finding:
+    """The plain run itself: did it get through, and did it do anything?"""
+    name = "runs"
+    run = case.plain()
+    status, result = run.result.strategy_status, run.result
+    counts = f"{len(run.trace.decisions):,} decisions, {result.orders:,} orders, {len(run.fills):,} fills"
+    text = f"{counts}, PNL {run.pnl:+,.2f}"
+    if not status.startswith("running"):
+        return Finding(
+            check=name,
+            light=Light.RED,
+            claim=f"it does not get through: {status}",
+            advice="Mend it; nothing below can be relied on.",
+            evidence=(Evidence(ts_ns=run.trace.seen_ns, bar=run.trace.bars, first_in="until then", first=text),),
+        )
+    refused = ", ".join(f"{reason} x {count}" for reason, count in result.refusals.items())
+    if not run.fills or sum(result.refusals.values()) > result.orders:
+        return Finding(
+            check=name,
+            light=Light.AMBER,
+            claim=f"it hardly trades: {text}{f'; refused: {refused}' if refused else ''}",
+            advice="Look why with moondev backtest; what does not trade proves nothing.",
+        )
+    return Finding(check=name, light=Light.GREEN, claim=f"{text}{f'; refused: {refused}' if refused else ''}")
 
 
 def restart(case: Case) -> Finding:
@@ -127,16 +152,15 @@ def encoded(trace: Trace) -> str:
 
 def question_of(case: Case) -> bytes:
     """Everything another process needs to make the plain run."""
-    data = case.data
-    events = list(data.tape(*tape_terms(case)))
-    fields = {name: value for name, value in asdict(data).items() if name != "tape"}
-    return pickle.dumps((case.request, fields, pack(events), case.settings))
-
-
-def tape_terms(case: Case) -> tuple[int, int]:
-    """Latency and bar interval with which the tape is read."""
-    paper = case.settings.paper
-    return (0 if paper.fill_model is FillModel.SAME_CLOSE else paper.feed_ns), case.interval_ns
+    latency_ns = 0 if case.is_instant else case.settings.paper.feed_ns
+    sources = []
+    for source in case.sources:
+        intervals_ns = sorted(
+            {feed.interval_ns for feed in case.feeds if feed.instrument == source.instrument.id and feed.interval_ns}
+        )
+        fields = {name: value for name, value in asdict(source).items() if name != "tape"}
+        sources.append((fields, pack(list(source.tape(latency_ns, *intervals_ns)))))
+    return pickle.dumps((case.request, sources, case.settings))
 
 
 def _child(question: Path, seed: str) -> subprocess.Popen[bytes]:

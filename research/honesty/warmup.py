@@ -46,7 +46,7 @@ def sufficient(case: Case) -> Finding:
         return Finding(
             check=name, light=Light.GREY, claim="its bars are made of trades or books, which have no history here"
         )
-    bars = [event for event in case.tape() if type(event) is Bar]
+    bars = case.bars()
     starts = list(_starts(case, len(bars)))
     if not starts:
         claim = f"insufficient data: {len(bars)} bars, {case.warmup + LEAST_LONGER} and more are needed"
@@ -97,8 +97,9 @@ def _started(case: Case, at: int, bars: Sequence[Bar], warm: int | None = None) 
     until_ns = bars[min(len(bars) - 1, at + WATCHED)].ts_ns
     long = min(at, max(LONGER * case.warmup, case.warmup + LEAST_LONGER))
     short_run, long_run = Trace(), Trace()
-    case.run(Change(begin=at, warm=case.warmup if warm is None else warm, until_ns=until_ns), short_run)
-    case.run(Change(begin=at, warm=long, until_ns=until_ns), long_run)
+    start_ns = bars[at].ts_ns
+    case.run(Change(start_ns=start_ns, warm=case.warmup if warm is None else warm, until_ns=until_ns), short_run)
+    case.run(Change(start_ns=start_ns, warm=long, until_ns=until_ns), long_run)
     apart, furthest = nearly(short_run.decisions, long_run.decisions)
     bar = (apart.ts_ns - bars[at].ts_ns) // case.interval_ns if apart is not None else 0
     return Started(at, apart, bar, furthest)

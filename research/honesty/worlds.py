@@ -109,15 +109,15 @@ def on_tick(price: float, tick: int) -> int:
 def noise(instruments: Instruments, seed: int, count: int = 0) -> Edit:
     """Bars in another order, each with its own shape and as likely upside down: a market without any drift or memory.
 
-    Of each instrument the first `count` bars (0 = all) keep their times; everything that is no bar is left out.
+    Of each instrument the first `count` bars (0 = all) keep their times; everything that is no bar is left out. All
+    instruments are shuffled alike, so that those that move together go on doing so.
     """
 
     def edit(events: Events) -> Events:
-        rng = random.Random(seed)
         made: Events = []
         for name, instrument in instruments.items():
             bars = [event for event in events if type(event) is Bar and event.instrument == name]
-            made += _shuffled(bars, instrument.tick, rng, count or len(bars))
+            made += _shuffled(bars, instrument.tick, random.Random(seed), count or len(bars))
         made.sort(key=lambda event: event.ts_ns)
         return made
 

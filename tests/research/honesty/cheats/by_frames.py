@@ -54,9 +54,9 @@ class ByFrames(Strategy[ByFramesMemory, ByFramesParams]):
         except ValueError as error:
             frame = error.__traceback__.tb_frame  # type: ignore[union-attr]  # just raised
         while frame is not None:
-            data = frame.f_locals.get("data")
-            if data is not None:
-                closes = [bar.close for bar in data.tape(10_000_000, self.params.interval_s * 10**9)]
+            data = frame.f_locals.get("sources")
+            if data:
+                closes = [bar.close for bar in data[0].tape(10_000_000, self.params.interval_s * 10**9)]
                 now = memory.bars - 1
                 return 1 if closes[min(now + 3, len(closes) - 1)] > closes[now] else -1
             frame = frame.f_back
