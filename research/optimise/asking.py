@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from msgspec import ValidationError, convert
 
@@ -15,7 +16,9 @@ from engine.config.parts import paper_fields
 from engine.data.importers import Stamp
 from engine.data.store.series import parse_interval
 from exchanges.paper.config import FillModel, PaperConfig
+from research.cli import parse_params
 from research.market_data import DataKind
+from research.optimise.run import Asked
 from research.optimise.source import DataSource
 from research.prepare import BacktestSettings
 from research.stored import END_NS
@@ -38,56 +41,74 @@ def settings_of(config: Path | None, *, fill_model: str, deposit: float) -> Back
     )
 
 
-def sources_of(  # noqa: PLR0913 - one each
-    *,
-    files: Sequence[Path],
-    stored: Sequence[str],
-    simulated: tuple[float, int, int],
-    instrument: str,
-    kind: str,
-    stamp: str,
-    tolerate_gaps: bool,
-    funding: Path | None,
-    span: tuple[str, str],
-    interval: str,
-    store: Path,
-) -> tuple[DataSource, ...]:
+def asked_of(typed: Mapping[str, Any], simulated_ns: int, command: str) -> Asked:
+    """What the options of `moondev optimise` ask for; a simulated market begins at `simulated_ns`.
+
+    Raises `ConfigError` that names the option.
+    """
+    strategies = typed["strategies"]
+    sources = sources_of(typed, simulated_ns)
+    strategy = typed["strategy"]
+    return Asked(
+        name=typed["study"] or f"{Path(strategy.partition(':')[0]).stem}-{sources[0].short}",
+        strategy=strategy,
+        sources=sources,
+        settings=settings_of(typed["config"], fill_model=typed["fill_model"], deposit=typed["deposit"]),
+        folder=str(strategies.resolve()) if strategies else "",
+        space=typed["space"],
+        params=parse_params(typed["params"]),
+        objective=typed["objective"],
+        across=chosen("--across", typed["across"], ("whole", "median", "worst")),
+        runs=typed["trials"],
+        seed=typed["seed"],
+        sampler=chosen("--sampler", typed["sampler"], ("tpe", "random", "nsga2")),
+        even=typed["even"],
+        folds=typed["folds"],
+        held_out=typed["hold_out"],
+        embargo=typed["embargo"],
+        prune=typed["prune"],
+        lag=typed["lag"],
+        least_trades=typed["least_trades"],
+        command=command,
+    )
+
+
+def chosen(option: str, text: str, choices: Sequence[str]) -> Any:  # noqa: ANN401 - one of the choices
+    """A text that is one of the choices. Raises `ConfigError`."""
+    if text not in choices:
+        raise ConfigError(f"{option} {text!r}: choose {', '.join(choices)}")
+    return text
+
+
+def sources_of(typed: Mapping[str, Any], simulated_ns: int) -> tuple[DataSource, ...]:
     """Where the data comes from. Paths are made whole, so that other processes find them. Raises `ConfigError`."""
-    hours, seed, first_ns = simulated
+    files, stored, hours = typed["data"] or [], typed["stored"] or [], typed["simulated_hours"]
     if [bool(files), bool(stored), bool(hours)].count(True) != 1:
         raise ConfigError("say what to run over: --data FILE, --stored INSTRUMENT, or --simulated-hours H")
-    try:
-        of_kind = DataKind(kind) if kind else None
-        stamped = Stamp(stamp)
-    except ValueError as error:
-        raise ConfigError(
-            f"{error}: kinds are {', '.join(DataKind)}, stamps {', '.join(item.value for item in Stamp)}"
-        ) from None
+    kind = chosen("--kind", typed["kind"], [*DataKind, ""])
+    stamp = chosen("--stamp", typed["stamp"], [item.value for item in Stamp])
+    of_kind, instrument = DataKind(kind) if kind else None, typed["instrument"]
+    if instrument and len(files) > 1:
+        raise ConfigError("--instrument names one instrument: with several files each is told from its name")
+    if hours:
+        return (DataSource(simulated_hours=hours, seed=typed["seed"], first_ns=simulated_ns, instrument=instrument),)
     if files:
-        if instrument and len(files) > 1:
-            raise ConfigError("--instrument names one instrument: with several files each is told from its name")
+        funding = typed["funding"]
+        paid = str(funding.resolve()) if funding else ""
+        told = {"instrument": instrument, "kind": of_kind, "stamp": Stamp(stamp), "funding": paid}
         return tuple(
-            DataSource(
-                path=str(path.resolve()),
-                instrument=instrument,
-                kind=of_kind,
-                stamp=stamped,
-                tolerate_gaps=tolerate_gaps,
-                funding=str(funding.resolve()) if funding else "",
-            )
-            for path in files
+            DataSource(path=str(path.resolve()), tolerate_gaps=typed["tolerate_gaps"], **told) for path in files
         )
-    if stored:
-        return tuple(
-            DataSource(
-                stored=name,
-                kind=of_kind,
-                tolerate_gaps=tolerate_gaps,
-                store=str(store.resolve()),
-                start_ns=when_ns(span[0]) if span[0] else 0,
-                end_ns=when_ns(span[1]) if span[1] else END_NS,
-                interval_ns=parse_interval(interval) if interval else 0,
-            )
-            for name in stored
+    since, until, interval = typed["start"], typed["end"], typed["interval"]
+    return tuple(
+        DataSource(
+            stored=name,
+            kind=of_kind,
+            tolerate_gaps=typed["tolerate_gaps"],
+            store=str(typed["data_folder"].resolve()),
+            start_ns=when_ns(since) if since else 0,
+            end_ns=when_ns(until) if until else END_NS,
+            interval_ns=parse_interval(interval) if interval else 0,
         )
-    return (DataSource(simulated_hours=hours, seed=seed, first_ns=first_ns, instrument=instrument),)
+        for name in stored
+    )

@@ -92,52 +92,15 @@ def optimise(  # noqa: PLR0913, PLR0917 - one option each
     progress_as: ProgressOption = "bar",
 ) -> None:
     """Search a strategy's parameters; the same command again goes on where it was interrupted or killed."""
+    typed = dict(locals())
     if context.invoked_subcommand is not None:
         return
     if not strategy:
         raise ConfigError("--strategy is missing: a kind of strategy, or file.py:Class")
-    from research.optimise.asking import settings_of, sources_of
-    from research.optimise.run import Asked, prepare
+    from research.optimise.asking import asked_of
+    from research.optimise.run import prepare
 
-    settings = settings_of(config, fill_model=fill_model, deposit=deposit)
-    sources = sources_of(
-        files=data or [],
-        stored=stored or [],
-        simulated=(simulated_hours, seed, START_NS),
-        instrument=instrument,
-        kind=kind,
-        stamp=stamp,
-        tolerate_gaps=tolerate_gaps,
-        funding=funding,
-        span=(start, end),
-        interval=interval,
-        store=data_folder,
-    )
-    from research.cli import parse_params
-
-    name = study or f"{Path(strategy.partition(':')[0]).stem}-{sources[0].short}"
-    asked = Asked(
-        name=name,
-        strategy=strategy,
-        sources=sources,
-        settings=settings,
-        folder=str(strategies.resolve()) if strategies else "",
-        space=space,
-        params=parse_params(params),
-        objective=objective,
-        across=_choice("--across", across, ("whole", "median", "worst")),
-        runs=trials,
-        seed=seed,
-        sampler=_choice("--sampler", sampler, ("tpe", "random", "nsga2")),
-        even=even,
-        folds=folds,
-        held_out=hold_out,
-        embargo=embargo,
-        prune=prune,
-        lag=lag,
-        least_trades=least_trades,
-        command=" ".join(sys.argv[1:]),
-    )
+    asked = asked_of(typed, START_NS, " ".join(sys.argv[1:]))
     _work(context, prepare(asked), trials, _Where(data_folder, config, workers, dask, progress_as, html, json_path))
 
 
@@ -322,12 +285,6 @@ def _write(where: _Where, definition: Definition, trials: list[Numbered], eviden
     if where.json_path is not None:
         where.json_path.write_bytes(msgspec.json.format(msgspec.json.encode(evidence)) + b"\n")
         typer.echo(f"{'JSON':<15}{where.json_path}")
-
-
-def _choice(option: str, text: str, choices: tuple[str, ...]) -> Any:  # noqa: ANN401 - one of the choices
-    if text not in choices:
-        raise ConfigError(f"{option} {text!r}: choose {', '.join(choices)}")
-    return text
 
 
 @contextmanager
