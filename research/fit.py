@@ -116,7 +116,15 @@ def build_one(
         if longest_ns := max(intervals):
             params.setdefault("interval_s", longest_ns // SECOND_NS)
     account = account_of(tested, instruments, core, taken)
-    spec = StrategySpec(id=tested.id, kind=tested.kind, account=account, instruments=instruments, params=params)
+    spec = StrategySpec(
+        id=tested.id,
+        kind=tested.kind,
+        account=account,
+        instruments=instruments,
+        params=params,
+        priority=tested.priority,
+        position_age_ns=tested.position_age_ns,
+    )
     code = registry.make(loaded, spec)
     check_feeds(tested, code, sources)
     return Built(spec=spec, code=code, source_hash=loaded.source_hash, warmup_bars=code.warmup())
