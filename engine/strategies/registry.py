@@ -34,9 +34,13 @@ from domain.strategy import Params, Strategy, line_of, range_of
 from domain.text import error_text
 from engine.strategies.bench.alternator import Alternator
 from engine.strategies.bench.quoter import Quoter
+from engine.strategies.calibrated_maker import CalibratedMaker
 from engine.strategies.consolidation import Consolidation
 from engine.strategies.ema_cross import EmaCross
+from engine.strategies.lead_lag import LeadLag
 from engine.strategies.market_maker import MarketMaker
+from engine.strategies.mean_reversion import MeanReversion
+from engine.strategies.nadaraya_watson import NadarayaWatson
 from engine.strategies.turtle import Turtle
 from engine.strategies.two_leg import TwoLeg
 
@@ -47,7 +51,11 @@ BUILT_IN: dict[str, StrategyClass] = {
     for cls in (
         MarketMaker,
         Turtle,
+        CalibratedMaker,
         Consolidation,
+        LeadLag,
+        MeanReversion,
+        NadarayaWatson,
         EmaCross,
         TwoLeg,
         Quoter,
