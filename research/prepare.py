@@ -235,7 +235,7 @@ def core_settings(
     quotes: dict[str, dict[str, None]] = {}
     for built in strategies:
         for instrument in built.spec.instruments:
-            quotes.setdefault(built.spec.account, {})[instruments[instrument].quote] = None
+            quotes.setdefault(built.spec.account_of(instrument), {})[instruments[instrument].quote] = None
     return replace(
         core,
         instruments=tuple(instruments.values()),
