@@ -24,6 +24,9 @@ def register(app: typer.Typer) -> None:
     app.command()(bench)
     app.command()(simulate)
     app.command("false-alerts")(false_alerts)
+    from research.honesty.cli import check_strategy
+
+    app.command("check-strategy")(check_strategy)
 
 
 def false_alerts(
