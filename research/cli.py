@@ -10,6 +10,7 @@ import typer
 from domain.errors import ConfigError
 from research.backtest_cli import backtest
 from research.params import parse_params as parse_params  # noqa: PLC0414 - other verbs take it from here
+from research.report.cli import report
 
 if TYPE_CHECKING:
     from domain.settings import Settings
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
     app.command()(backtest)
     app.command()(bench)
+    app.command()(report)
     app.command()(simulate)
     app.command("false-alerts")(false_alerts)
     from research.honesty.cli import check_strategy
@@ -63,9 +65,9 @@ def bench(
 
     from research.bench.run import bench as run_bench
 
-    report = run_bench(only, peers, quick=quick, say=typer.echo)
+    measured = run_bench(only, peers, quick=quick, say=typer.echo)
     if json_path is not None:
-        json_path.write_text(json.dumps(report, indent=1) + "\n")
+        json_path.write_text(json.dumps(measured, indent=1) + "\n")
 
 
 def _settings(
