@@ -1,8 +1,8 @@
 """An update of a streaming indicator beside TA-Lib's stream handles and talipp, where those are installed.
 
 The closes are a random walk, the bars 0.1 % wide to both sides. An update is timed after three windows of history, in
-processor time, as the best of three stretches, with the Python call that makes it. The state is what a snapshot would hold: ours in
-msgpack; a handle of TA-Lib points into C and cannot be saved; of talipp its pickle.
+processor time, as the best of three stretches, with the Python call that makes it. The state is what a snapshot would
+hold: ours in msgpack; a handle of TA-Lib points into C and cannot be saved; of talipp its pickle.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,16 +65,16 @@ CASES: dict[str, tuple[Callable[[int], Any], Feed, str, Feed, str]] = {
 """Ours, how it is fed, TA-Lib's name and how that is fed, talipp's name ("" = it has none)."""
 
 
-def run(count: int) -> list[Row]:
+def run(count: int, windows: Sequence[int] = WINDOWS) -> list[Row]:
     """Every indicator at every window, `count` updates a stretch."""
-    return [row(name, count) for name in CASES]
+    return [row(name, count, windows) for name in CASES]
 
 
-def row(name: str, count: int) -> Row:
+def row(name: str, count: int, windows: Sequence[int]) -> Row:
     """One indicator, and what the libraries take for it."""
     make, feed, talib_name, talib_feed, talipp_name = CASES[name]
     mine, theirs, others = {}, {}, {}
-    for window in WINDOWS:
+    for window in windows:
         bars = series(4 * window + 3 * count + 20)
         it = make(window)
         mine[window] = (timed(it, feed, bars, 0, window, count), len(encode(it)))

@@ -84,7 +84,7 @@ def test_the_core_is_measured(cache):
 
 
 def test_an_update_of_every_indicator_is_measured_beside_the_libraries():
-    rows = indicators.run(5)
+    rows = indicators.run(5, (200,))
     assert complete(rows)
     assert {rival["engine"] for rival in rows[0]["rivals"]} == {"TA-Lib stream", "talipp"}
     assert rows[-1]["rivals"] == [], "neither has a one-sided kernel"
