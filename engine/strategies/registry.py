@@ -34,6 +34,7 @@ from domain.strategy import Params, Strategy, line_of
 from domain.text import error_text
 from engine.strategies.bench.alternator import Alternator
 from engine.strategies.bench.quoter import Quoter
+from engine.strategies.consolidation import Consolidation
 from engine.strategies.ema_cross import EmaCross
 from engine.strategies.market_maker import MarketMaker
 from engine.strategies.packages import file_of, packaged
@@ -43,7 +44,16 @@ from engine.strategies.two_leg import TwoLeg
 StrategyClass: TypeAlias = type[Strategy[Any, Any]]
 
 BUILT_IN: dict[str, StrategyClass] = {
-    cls.kind: cls for cls in (MarketMaker, Turtle, EmaCross, TwoLeg, Quoter, Alternator)
+    cls.kind: cls
+    for cls in (
+        MarketMaker,
+        Turtle,
+        Consolidation,
+        EmaCross,
+        TwoLeg,
+        Quoter,
+        Alternator,
+    )
 }
 BENCH = (Quoter.kind, Alternator.kind)
 """Kinds that trade to be measured, not to earn: settings may name them, people are not offered them."""

@@ -133,10 +133,19 @@ class Bench:
         self.memory, view.desired = self.strategy.decide(self.memory, view)
         return view.desired
 
-    def bar(self, high: float, low: float, close: float, interval_ns: int = MINUTE_NS) -> Desired:
-        """The next bar; time moves on by its interval."""
-        self.view.ts_ns += interval_ns
-        return self.wake(Wake.BAR, BarView(BTC, interval_ns, self.view.ts_ns, close, high, low, close, 1.0))
+    def bar(
+        self,
+        high: float,
+        low: float,
+        close: float,
+        interval_ns: int = MINUTE_NS,
+        *,
+        of: InstrumentId = BTC,
+        at_ns: int = 0,
+    ) -> Desired:
+        """The next bar; time moves on by its interval, or to `at_ns` where bars of several instruments are given."""
+        self.view.ts_ns = at_ns or self.view.ts_ns + interval_ns
+        return self.wake(Wake.BAR, BarView(of, interval_ns, self.view.ts_ns, close, high, low, close, 1.0), of)
 
     def closes(self, *closes: float, interval_ns: int = MINUTE_NS) -> Desired:
         """Bars that reach one unit above and below their close."""
@@ -152,9 +161,18 @@ class Bench:
         self.view.touches[BTC] = BboView(bid, bid_qty, ask, ask_qty)
         return self.wake(Wake.BBO)
 
-    def fill(self, side: int, price: float, qty: float, entry: str = "", *, protective: bool = False) -> Desired:
+    def fill(
+        self,
+        side: int,
+        price: float,
+        qty: float,
+        entry: str = "",
+        *,
+        protective: bool = False,
+        of: InstrumentId = BTC,
+    ) -> Desired:
         """An own fill: the position and its average price follow, then the strategy is woken."""
-        held, paid = self.view.position(BTC), self.view.entry_price(BTC)
+        held, paid = self.view.position(of), self.view.entry_price(of)
         now = round(held + side * qty, 9)
         if not now:
             paid = 0.0
@@ -162,8 +180,8 @@ class Bench:
             paid = (abs(held) * paid + qty * price) / abs(now)
         elif held * now < 0:
             paid = price
-        self.view.positions[BTC], self.view.paid[BTC] = now, paid
-        return self.wake(Wake.FILL, FillView(BTC, self.view.ts_ns, side, price, qty, entry, protective))
+        self.view.positions[of], self.view.paid[of] = now, paid
+        return self.wake(Wake.FILL, FillView(of, self.view.ts_ns, side, price, qty, entry, protective), of)
 
     def save_and_restore(self) -> None:
         """What a restart does: memory and the last Desired go through their encoding."""

@@ -1,4 +1,4 @@
-"""Market maker and turtle on the paper exchange: the promises they make, checked after every event of a run."""
+"""Strategies on the paper exchange: the promises they make, checked after every event of a run."""
 
 from decimal import Decimal
 from itertools import takewhile
@@ -83,6 +83,24 @@ def test_a_turtle_never_holds_a_position_without_a_stop_as_large(params):
             most_units = max(most_units, idea.units)
     assert len(entries) >= 3
     assert most_units == 1 or params.get("max_units")
+    assert run.state.detail == ""
+
+
+BRACKETS = {
+    "consolidation": {"window": 4, "stop_pct": 0.05, "take_profit_pct": 0.03, "pause_bars": 1, "tight_pct": 2},
+}
+
+
+@pytest.mark.parametrize("kind", BRACKETS)
+def test_a_bracket_never_holds_a_position_without_a_stop_as_large(kind):
+    run = Run(kind, 5, interval_s=10, **BRACKETS[kind])
+    entries = set()
+    for position in run.moments(600):
+        if position:
+            assert run.guarded() >= abs(position)
+            assert run.state.memory.bracket is not None
+            entries.add(run.state.memory.bracket.entry)
+    assert len(entries) >= 3
     assert run.state.detail == ""
 
 
