@@ -5,6 +5,7 @@ Each question shows what would change; when that is another thing by the time of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
@@ -19,6 +20,7 @@ from domain import commands
 from domain.account import venue_of
 from domain.commands import LoadStrategy, ReloadStrategy, SetParams, StartStrategy, UnloadStrategy
 from domain.facts import TradingState
+from domain.instrument import AccountId, InstrumentId
 from domain.settings import StrategySpec
 from domain.strategy_views import AboutStrategy, StrategyProposal
 from domain.views import StrategyView
@@ -127,10 +129,26 @@ async def load(call: Call) -> Message:
     instruments = tuple(instrument_of(desk, name) for name in call.arguments["symbols"].split(",") if name)
     if not instruments:
         raise UsageError("SYMBOLS names at least one instrument, for example: BTC or BTC,ETH")
-    account = account_of(desk, call.arguments["account"], instruments[0])
+    accounts = accounts_of(desk, call.arguments["account"], instruments)
     params = params_of(call.arguments.get("params", ""))
-    spec = StrategySpec(id=call.arguments["id"], kind=kind, account=account, instruments=instruments, params=params)
+    spec = StrategySpec(
+        id=call.arguments["id"],
+        kind=kind,
+        account=accounts[0],
+        accounts=accounts[1:],
+        instruments=instruments,
+        params=params,
+    )
     return await ask(call, LoadStrategy(spec=spec))
+
+
+def accounts_of(desk: Desk, text: str, instruments: Sequence[InstrumentId]) -> tuple[AccountId, ...]:
+    """The accounts that a person means, joined by commas, and the only one at every other venue of the instruments."""
+    named = [account_of(desk, name, instruments[0]) for name in text.split(",")]
+    for instrument in instruments:
+        if instrument.partition(".")[2] not in [venue_of(account) for account in named]:
+            named.append(account_of(desk, "", instrument))
+    return tuple(named)
 
 
 async def ask(call: Call, command: AboutStrategy, first: str = "") -> Message:
@@ -208,7 +226,8 @@ def _notes(desk: Desk, command: AboutStrategy, view: StrategyProposal) -> list[s
             notes.append("Its quotes and entries are pulled.")
     if not isinstance(command, UnloadStrategy):
         at = {one.venue: one.trading_state for one in desk.status().trading_at}
-        state = at.get(venue_of(view.account), TradingState.ACTIVE)
+        states = [at.get(venue_of(account), TradingState.ACTIVE) for account in view.account.split(", ")]
+        state = max(states, key=[one.value for one in TradingState].index)
         notes += [f"Trading is {state.upper()} there: it adds nothing before that is over."] * (state != "active")
     if view.votes:
         who = "another person agrees" if view.votes == 1 else f"{view.votes} others agree"
@@ -280,7 +299,7 @@ VERBS: Final[tuple[Verb, ...]] = (
         Argument(name="kind", help="which strategy", complete=kinds),
         Argument(name="id", help="a name of your choice, not yet used"),
         Argument(name="symbols", help="instruments, joined by commas", complete=symbols),
-        Argument(name="account", help="the account it trades on", complete=accounts),
+        Argument(name="account", help="where it trades; one at each venue, joined by commas", complete=accounts),
         structs.replace(PARAMS, required=False),
         examples=("/strategies load turtle turtle1 BTC main entry_bars=20",),
         gate="C, P1 live",

@@ -125,12 +125,16 @@ class View(Protocol):
         """Own filled position, signed, in base units."""
         ...
 
+    def coming(self, instrument: InstrumentId, side: int) -> float:
+        """What own orders on a side may still fill, in base units; those without an answer count in full."""
+        ...
+
     def entry_price(self, instrument: InstrumentId) -> float:
         """Average entry price of the own position, 0.0 when flat."""
         ...
 
     def equity(self) -> float:
-        """Equity of the account in its currency."""
+        """Equity of its accounts together, in their currency."""
         ...
 
     def funding_rate(self, instrument: InstrumentId) -> float:
@@ -143,6 +147,18 @@ class View(Protocol):
 
     def lot_size(self, instrument: InstrumentId) -> float:
         """Smallest quantity in base units."""
+        ...
+
+    def smallest(self, instrument: InstrumentId) -> float:
+        """The smallest order that its venue takes at the present price, in base units."""
+        ...
+
+    def taker_fee(self, instrument: InstrumentId) -> float:
+        """Fee of what takes, as a fraction of its worth."""
+        ...
+
+    def funding_interval_s(self, instrument: InstrumentId) -> float:
+        """Seconds from one payment of funding to the next."""
         ...
 
 

@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain.account import venue_of
 from domain.commands import Command, LoadStrategy, ReloadStrategy, SetParams, StartStrategy, UnloadStrategy
 from domain.facts import StrategyStatus
 from domain.settings import StrategySpec, strategy_id_problem
@@ -148,10 +147,10 @@ class DeskStrategies:
         core = self._core
         if spec.id in core.state.strategies:
             return f"{spec.id} is loaded already"
+        if veto := owners.misplaced(core, spec):
+            return veto.detail
         for instrument in spec.instruments:
-            if venue_of(spec.account) != core.instruments[instrument].venue:
-                return f"{instrument} cannot be traded on {spec.account}: another venue"
-            slot = core.state.slots.get(slot_key(spec.account, instrument))
+            slot = core.state.slots.get(slot_key(spec.account_of(instrument), instrument))
             if slot is None or slot.owner in {"", spec.id} or owners.is_idle_by_hand(core, slot):
                 continue
             if owners.owner_is_alive(core, slot.owner, slot.key):
@@ -161,15 +160,15 @@ class DeskStrategies:
     def _shown(self, spec: StrategySpec, strategy: StrategyState | None) -> StrategyProposal:
         core, held, working = self._core, [], []
         for instrument in spec.instruments:
-            slot = core.state.slots.get(slot_key(spec.account, instrument))
+            slot = core.state.slots.get(slot_key(spec.account_of(instrument), instrument))
             if slot is None:
                 continue
-            if amount := core.position(spec.account, instrument):
+            if amount := core.position(slot.account, instrument):
                 held.append((instrument, qty(core.instruments[instrument], amount)))
             working += [order for order in slot.orders.values() if not order.cancel_ns]
         return StrategyProposal(
             kind=spec.kind,
-            account=spec.account,
+            account=", ".join(spec.all_accounts),
             instruments=spec.instruments,
             status=strategy.status.value if strategy is not None else "",
             detail=strategy.detail if strategy is not None else "",

@@ -223,7 +223,7 @@ def strategy_view(core: Core, strategy: StrategyState) -> v.StrategyView:
     return v.StrategyView(
         id=spec.id,
         kind=spec.kind,
-        account=spec.account,
+        account=", ".join(spec.all_accounts),
         instruments=spec.instruments,
         status=strategy.status.value,
         detail=strategy.detail,

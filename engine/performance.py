@@ -24,7 +24,7 @@ NOBODY = "not attributed"
 
 
 class FillRow(Struct, frozen=True, gc=False):
-    """One own fill, quantity in integer scale."""
+    """One own fill, quantity and price in integer scale."""
 
     ts_ns: int
     account: str
@@ -34,6 +34,7 @@ class FillRow(Struct, frozen=True, gc=False):
     qty: int
     fee: Decimal
     realised: Decimal
+    price: int
 
 
 class CashRow(Struct, frozen=True, gc=False):

@@ -6,12 +6,13 @@ one instant come venue answers, then timers, then the market.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from domain.commands import Actor, Command, Door, LoadStrategy
 from domain.events import CommandReceived, EngineStarted, History
 from domain.facts import Fact, StrategyChanged, StrategyStatus
-from domain.instrument import InstrumentId
+from domain.instrument import AccountId, InstrumentId
 from domain.market import Bar, FeedStatus, MarketEvent
 from domain.order import Intent, Place
 from domain.ports import Journal
@@ -20,8 +21,8 @@ from engine.core.core import AnyStrategy, Core
 from engine.core.kernel import Kernel
 from engine.core.state import State
 from engine.data.noise import Ints
-from exchanges.paper.exchange import PaperExchange
 from research.compiled import CompiledTape, Pacer, Pacing
+from research.venues import Exchange
 
 SYSTEM = Actor(person="", door=Door.SYSTEM)
 LEAD_NS = 1_000_000_000
@@ -29,7 +30,7 @@ LEAD_NS = 1_000_000_000
 
 
 class Driver:
-    """Runs a kernel against a paper exchange in virtual time.
+    """Runs a kernel against a paper exchange, or several, in virtual time.
 
     `on_facts` sees every fact. `history` has the bars that warm up a strategy, by its id; without any it
     acts from its first event. Without `pacing` every event reaches the engine.
@@ -38,7 +39,7 @@ class Driver:
     def __init__(
         self,
         settings: Settings,
-        exchange: PaperExchange,
+        exchange: Exchange,
         make_code: Callable[[StrategySpec], AnyStrategy],
         *,
         journal: Journal | None = None,
@@ -58,8 +59,8 @@ class Driver:
         self._pacer = Pacer(self._take, pacing) if pacing is not None else None
         self._warming: list[str] = []
         self._commands = 0
-        self.placed = 0
-        """Orders sent so far."""
+        self.placed_in: Counter[tuple[AccountId, InstrumentId]] = Counter()
+        """Orders sent so far, by account and instrument."""
         self.sent = 0
         """Requests of every kind sent so far."""
 
@@ -68,11 +69,16 @@ class Driver:
         """The engine's core."""
         return self.kernel.core
 
+    @property
+    def placed(self) -> int:
+        """Orders sent so far."""
+        return self.placed_in.total()
+
     def _send(self, intents: Sequence[Intent]) -> None:
         self.sent += len(intents)
         for intent in intents:
             if type(intent) is Place:
-                self.placed += 1
+                self.placed_in[intent.account, intent.instrument] += 1
         self.exchange.submit(intents, self.kernel.core.state.ts_ns)
 
     def _publish(self, facts: Sequence[Fact]) -> None:

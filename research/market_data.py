@@ -3,7 +3,7 @@
     open_file(path, FileOptions(...))   bars, trades, books (Parquet, CSV) or a recorded L2 tape
     simulated(instrument, seed, ...)    the synthetic market: for trying things out, proof of nothing
 
-`MarketData.tape(latency_ns, interval_ns)` starts anew at every call.
+`MarketData.tape(latency_ns, *intervals_ns)` starts anew at every call.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from engine.data.l2 import L2Tape, tape_instrument
 from engine.data.scale import MAX_QTY_DECIMALS, default_instrument_for, instrument_id_from_name
 from engine.data.synthetic import SyntheticMarket
 from engine.data.tables import BarTable, BookTable, FundingTable, TradeTable
-from engine.data.tape import Source, Tape
 from research.aggregate import coarser, with_bars
+from research.merge import Merged
 
 SECOND_NS = 1_000_000_000
 READS = {
@@ -70,14 +70,14 @@ class FileOptions(Struct, frozen=True, kw_only=True):
 class MarketData(Struct, frozen=True, kw_only=True):
     """One source. `reads` are the feeds that a strategy can have of it; times are 0 where they are not known.
 
-    `tape(latency_ns, interval_ns)` gives its events, stamped `latency_ns` after they happened, with bars of
-    `interval_ns` (0 = none, or those of the file).
+    `tape(latency_ns, *intervals_ns)` gives its events, stamped `latency_ns` after they happened, with bars of the
+    intervals (none or 0 = none, or those of the file); where several close at once, the finer comes first.
     """
 
     name: str
     kind: DataKind
     instrument: Instrument
-    tape: Callable[[int, int], Iterator[MarketEvent]]
+    tape: Callable[..., Iterator[MarketEvent]]
     interval_ns: int = 0
     first_ns: int = 0
     last_ns: int = 0
@@ -199,12 +199,14 @@ def bar_data(
     if funding is not None:
         notes = (*notes, f"funding from {funding.name}, paid on the closes")
 
-    def tape(latency_ns: int, interval_ns: int) -> Iterator[MarketEvent]:
-        bars = coarser(table, interval_ns) if interval_ns else table
-        if funding is None:
-            return bars.events(instrument, latency_ns)
-        marks = Source(_marks(bars, instrument, funding, latency_ns))
-        return iter(Tape(marks, Source(bars.events(instrument), latency_ns)))
+    def tape(latency_ns: int, *intervals_ns: int) -> Iterator[MarketEvent]:
+        tables = [coarser(table, interval_ns) for interval_ns in _intervals(intervals_ns)] or [table]
+        if funding is None and len(tables) == 1:
+            return tables[0].events(instrument, latency_ns)
+        streams: list[Iterator[MarketEvent]] = [bars.events(instrument, latency_ns) for bars in tables]
+        if funding is not None:
+            streams.insert(0, _marks(tables[0], instrument, funding, latency_ns))
+        return iter(Merged(streams, [table.name] * len(streams), joins=True))
 
     return MarketData(
         name=table.name,
@@ -218,6 +220,11 @@ def bar_data(
         sha256=sha256,
         notes=(*notes, *table.notes),
     )
+
+
+def _intervals(intervals_ns: tuple[int, ...]) -> list[int]:
+    """The intervals that are asked for, finest first."""
+    return sorted({interval_ns for interval_ns in intervals_ns if interval_ns})
 
 
 def _marks(bars: BarTable, instrument: Instrument, funding: FundingTable, latency_ns: int) -> Iterator[MarketEvent]:
@@ -234,11 +241,17 @@ def _trades(path: Path, options: FileOptions, table: TradeTable) -> MarketData:
 def trade_data(table: TradeTable, instrument: Instrument, sha256: str, notes: tuple[str, ...]) -> MarketData:
     """Trades as a source; bars are made of them."""
 
-    def tape(latency_ns: int, interval_ns: int) -> Iterator[MarketEvent]:
-        events = table.events(instrument, latency_ns)
-        return with_bars(events, interval_ns) if interval_ns else events
+    def tape(latency_ns: int, *intervals_ns: int) -> Iterator[MarketEvent]:
+        return _with_bars(table.events(instrument, latency_ns), intervals_ns)
 
     return _ticks(DataKind.TRADES, table, instrument, tape, sha256, notes)
+
+
+def _with_bars(events: Iterator[MarketEvent], intervals_ns: tuple[int, ...]) -> Iterator[MarketEvent]:
+    """The events with bars made of their trades; the coarsest are put in first, so that the finest come first."""
+    for interval_ns in reversed(_intervals(intervals_ns)):
+        events = with_bars(events, interval_ns)
+    return events
 
 
 def _books(path: Path, options: FileOptions, table: BookTable) -> MarketData:
@@ -249,7 +262,7 @@ def _books(path: Path, options: FileOptions, table: BookTable) -> MarketData:
 def book_data(table: BookTable, instrument: Instrument, sha256: str, notes: tuple[str, ...]) -> MarketData:
     """Book snapshots as a source."""
     return _ticks(
-        DataKind.BOOKS, table, instrument, lambda latency_ns, _: table.events(instrument, latency_ns), sha256, notes
+        DataKind.BOOKS, table, instrument, lambda latency_ns, *_: table.events(instrument, latency_ns), sha256, notes
     )
 
 
@@ -257,7 +270,7 @@ def _ticks(
     kind: DataKind,
     table: TradeTable | BookTable,
     instrument: Instrument,
-    tape: Callable[[int, int], Iterator[MarketEvent]],
+    tape: Callable[..., Iterator[MarketEvent]],
     sha256: str,
     notes: tuple[str, ...],
 ) -> MarketData:
@@ -283,9 +296,8 @@ def _l2(path: Path, options: FileOptions) -> MarketData:
         found, notes = with_fees(instrument, note, options.fees)
     instrument = found
 
-    def tape(_: int, interval_ns: int) -> Iterator[MarketEvent]:
-        events = L2Tape(path, instrument).events()
-        return with_bars(events, interval_ns) if interval_ns else events
+    def tape(_: int, *intervals_ns: int) -> Iterator[MarketEvent]:
+        return _with_bars(L2Tape(path, instrument).events(), intervals_ns)
 
     return MarketData(
         name=path.name, kind=DataKind.L2, instrument=instrument, tape=tape, sha256=_hash(path), notes=notes
@@ -311,10 +323,12 @@ def simulated(instrument: Instrument, seed: int, start_ns: int, span_ns: int) ->
     market = SyntheticMarket((instrument,), seed, start_ns)
     end_ns = start_ns + span_ns
 
-    def tape(latency_ns: int, interval_ns: int) -> Iterator[MarketEvent]:
+    def tape(latency_ns: int, *intervals_ns: int) -> Iterator[MarketEvent]:
         feeds = [Feed(kind=kind, instrument=instrument.id) for kind in FeedKind if kind is not FeedKind.BAR]
-        if interval_ns:
-            feeds.append(Feed(kind=FeedKind.BAR, instrument=instrument.id, interval_ns=interval_ns))
+        feeds += [
+            Feed(kind=FeedKind.BAR, instrument=instrument.id, interval_ns=interval_ns)
+            for interval_ns in _intervals(intervals_ns)
+        ]
         for event in itertools.takewhile(lambda e: e.ts_ns < end_ns, market.events(feeds)):
             event.ts_ns += latency_ns
             yield event

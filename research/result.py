@@ -1,26 +1,25 @@
-"""What came out of a backtest: the facts that are kept while it runs, and the result made of them."""
+"""What came out of a backtest, as plain values: for reports, for programs (`--json`), and to be run again.
+
+Money is in `currency`; all accounts' currencies count as one. Times are nanoseconds UTC.
+"""
 
 from __future__ import annotations
 
 import enum
-from collections import Counter
-from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from domain.breakers import Watch
-from domain.facts import Alerted, BreakerChanged, EquitySampled, Fact, FillBooked, Refused, Severity
 from domain.instrument import ZERO
 from domain.performance import Ratio
-from domain.settings import StrategySpec
-from domain.strategy import Strategy
-from engine.core.recovery import state_hash
+from domain.settings import Settings
 from exchanges.paper.config import FillModel, PaperConfig
-from research.driver import Driver
-from research.market_data import DataKind, MarketData
-from risk.statistics import Drawdown, Trade, drawdown, round_trips, sharpe, time_in_market_ns
+from research.market_data import DataKind
+from risk.statistics import Drawdown, Trade
+
+Money: TypeAlias = tuple[tuple[int, Decimal], ...]
+"""(ts_ns, amount), in order of time."""
 
 
 class Approver(enum.StrEnum):
@@ -32,8 +31,100 @@ class Approver(enum.StrEnum):
     """Large orders wait for a vote that never comes, and expire."""
 
 
+class StrategyResult(Struct, frozen=True, kw_only=True):
+    """One strategy's part. `traded` is the notional of its fills, `exposure` the share of the time in any position.
+
+    `realised` is before fees and funding; pnl = realised + unrealised - fees + funding. `trades` counts closed round
+    trips, `samples` are (ts_ns, pnl).
+    """
+
+    id: str
+    kind: str
+    params: dict[str, Any]
+    source_hash: str
+    instruments: tuple[str, ...]
+    accounts: tuple[str, ...]
+    orders: int
+    fills: int
+    realised: Decimal
+    unrealised: Decimal
+    fees: Decimal
+    funding: Decimal
+    pnl: Decimal
+    traded: Decimal
+    trades: int
+    exposure: float
+    status: str
+    warmup_bars: int
+    samples: Money
+
+
+class SourceResult(Struct, frozen=True, kw_only=True):
+    """One source of market data as it was used, and the terms of its instrument and venue."""
+
+    instrument: str
+    venue: str
+    name: str
+    kind: DataKind
+    sha256: str
+    first_ns: int
+    last_ns: int
+    rows: int
+    interval_ns: int
+    intervals_ns: tuple[int, ...]
+    """Of the bars that were played; empty = the source's own."""
+    maker_fee: Decimal
+    taker_fee: Decimal
+    latency_ms: dict[str, float]
+    notes: tuple[str, ...]
+
+
+class AccountResult(Struct, frozen=True, kw_only=True):
+    """One account's books at the end: equity = deposit + realised + unrealised - fees + funding."""
+
+    id: str
+    currency: str
+    deposit: Decimal
+    equity: Decimal
+    realised: Decimal
+    unrealised: Decimal
+    fees: Decimal
+    funding: Decimal
+
+
+class OpenPosition(Struct, frozen=True, kw_only=True):
+    """What was still open at the end, valued at the last price."""
+
+    account: str
+    instrument: str
+    strategy: str
+    qty: Decimal
+    entry_price: float
+    unrealised: Decimal
+
+
+class Provenance(Struct, frozen=True, kw_only=True):
+    """What the result follows from: equal hashes, equal result. `run_id` is a hash over all of them.
+
+    `code_hash` is the product's source, a strategy's own source is in its part of the result; `command` is how the run
+    was asked for ("" = not from the command line).
+    """
+
+    run_id: str
+    code_hash: str
+    lock_hash: str
+    settings_hash: str
+    data_hash: str
+    seed: int
+    command: str
+
+
 class Result(Struct, frozen=True, kw_only=True):
-    """Everything a run says of itself. Money is in `currency`; times are nanoseconds UTC."""
+    """Everything a run says of itself.
+
+    Fields that name one thing (`strategy`, `params`, `instrument`, `data` ...) are the only one's where there is one,
+    else all of them joined, or those of the first; `strategies`, `sources` and `accounts` have each by itself.
+    """
 
     strategy: str
     source_hash: str
@@ -41,6 +132,7 @@ class Result(Struct, frozen=True, kw_only=True):
     instrument: str
     data: str
     data_kind: DataKind
+    """Of the first source; simulated where any is."""
     data_sha256: str
     notes: tuple[str, ...]
     first_ns: int
@@ -60,14 +152,27 @@ class Result(Struct, frozen=True, kw_only=True):
     unrealised: Decimal
     fees: Decimal
     funding: Decimal
+    traded: Decimal
+    """Notional turned over."""
     orders: int
     fills: int
     open_qty: Decimal
+    """Of the only instrument; 0 where there are several: see `open_positions`."""
+    open_positions: tuple[OpenPosition, ...]
+    strategies: tuple[StrategyResult, ...]
+    sources: tuple[SourceResult, ...]
+    accounts: tuple[AccountResult, ...]
     trades: tuple[Trade, ...]
     max_drawdown: Drawdown
     sharpe: Ratio
     exposure: float
-    samples: tuple[tuple[int, Decimal], ...]
+    samples: Money
+    """Equity of all accounts together."""
+    prices: dict[str, tuple[tuple[int, float], ...]]
+    """Reference prices of each instrument at the times of the samples, from the first that is known."""
+    gross: Money
+    """Sum of |position| at the reference prices, at the times of the samples."""
+    net: Money
     sample_ns: int
     refusals: dict[str, int]
     breakers: dict[str, int]
@@ -76,6 +181,13 @@ class Result(Struct, frozen=True, kw_only=True):
     strategy_status: str
     state_hash: str
     effects_hash: str
+    provenance: Provenance
+    settings: Settings
+    """Everything the engine went by, without the persons: a result is passed around."""
+    venues: dict[str, PaperConfig]
+    """The paper exchange's terms, by venue."""
+    asked: dict[str, Any]
+    """The plan as a file has it, for `moondev backtest --again`; empty when it was not asked for by one."""
 
     @property
     def pnl(self) -> Decimal:
@@ -93,113 +205,6 @@ class Outcome(Struct, frozen=True, kw_only=True):
     def events_per_s(self) -> float:
         """Market events a second, over the run without the opening of the file."""
         return self.result.events / self.wall_s if self.wall_s else 0.0
-
-
-class Terms(Struct, frozen=True, kw_only=True):
-    """What was tested, and the terms it was tested on. `conflate_ns` 0 = every event reached the engine."""
-
-    spec: StrategySpec
-    strategy: Strategy[Any, Any]
-    source_hash: str
-    paper: PaperConfig
-    deposit: Decimal
-    approver: Approver
-    conflate_ns: int
-
-
-class Span(Struct, frozen=True, kw_only=True):
-    """How much market a run saw, and how often its equity was sampled."""
-
-    first_ns: int
-    events: int
-    warmup_bars: int
-    sample_ns: int
-
-
-class Recorder:
-    """Keeps the facts that a result is made of."""
-
-    def __init__(self) -> None:
-        """Nothing yet."""
-        self.fills: list[FillBooked] = []
-        self.equity: list[tuple[int, Decimal]] = []
-        self.refusals: Counter[str] = Counter()
-        self.trips: Counter[str] = Counter()
-        self.alerts: dict[str, None] = {}
-
-    def __call__(self, facts: Sequence[Fact]) -> None:
-        """Take the facts of one event."""
-        for fact in facts:
-            if isinstance(fact, FillBooked):
-                self.fills.append(fact)
-            elif isinstance(fact, EquitySampled):
-                self.equity.append((fact.ts_ns, fact.equity))
-            elif isinstance(fact, Refused):
-                self.refusals[fact.reason.value] += 1
-            elif isinstance(fact, BreakerChanged) and fact.state == "open":
-                self.trips[fact.name] += 1
-            elif isinstance(fact, Alerted) and fact.severity is not Severity.INFO:
-                self.alerts[fact.text] = None
-
-
-def result_of(driver: Driver, recorder: Recorder, data: MarketData, terms: Terms, span: Span) -> Result:
-    """Everything there is to say about a run that has ended."""
-    core, instrument, paper, spec = driver.core, data.instrument, terms.paper, terms.spec
-    state = core.state
-    account = state.accounts[spec.account]
-    equity = core.equity(spec.account)
-    samples = [(span.first_ns, terms.deposit), *recorder.equity, (state.ts_ns, equity)]
-    position = account.positions.get(instrument.id)
-    length_ns = state.ts_ns - span.first_ns
-    instant = paper.fill_model is FillModel.SAME_CLOSE
-    latency = {"feed": paper.feed_ns, "entry": paper.entry_ns, "response": paper.response_ns}
-    tested = state.strategies[spec.id]
-    return Result(
-        strategy=spec.kind,
-        source_hash=terms.source_hash,
-        params=terms.strategy.params.model_dump(),
-        instrument=instrument.id,
-        data=data.name,
-        data_kind=data.kind,
-        data_sha256=data.sha256,
-        notes=data.notes,
-        first_ns=span.first_ns,
-        last_ns=state.ts_ns,
-        events=span.events,
-        warmup_bars=span.warmup_bars,
-        fill_model=paper.fill_model,
-        latency_ms={name: 0.0 if instant else ns / 1e6 for name, ns in latency.items()},
-        maker_fee=instrument.maker_fee,
-        taker_fee=instrument.taker_fee,
-        approver=terms.approver,
-        conflate_ms=terms.conflate_ns / 1e6,
-        currency=instrument.quote,
-        deposit=terms.deposit,
-        equity=equity,
-        realised=account.realised,
-        unrealised=equity - account.cash,
-        fees=account.fees,
-        funding=account.funding,
-        orders=driver.placed,
-        fills=len(recorder.fills),
-        open_qty=Decimal(position.qty if position else 0) / instrument.qty_scale,
-        trades=tuple(round_trips(recorder.fills, instrument.qty_scale)),
-        max_drawdown=drawdown(samples),
-        sharpe=sharpe(samples),
-        exposure=time_in_market_ns(recorder.fills, state.ts_ns) / length_ns if length_ns else 0.0,
-        samples=tuple(samples),
-        sample_ns=span.sample_ns,
-        refusals=dict(sorted(recorder.refusals.items())),
-        breakers={
-            watch.value: recorder.trips[watch.value]
-            for watch in Watch
-            if watch is not Watch.EXCHANGE_FAILURE and state.settings.breakers.rule(watch) is not None
-        },
-        alerts=tuple(recorder.alerts),
-        strategy_status=f"{tested.status} {tested.detail}".strip(),
-        state_hash=state_hash(state),
-        effects_hash=state.effects_hash.hex(),
-    )
 
 
 def wins(result: Result) -> int:

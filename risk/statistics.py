@@ -24,7 +24,8 @@ LEAST_TRADES = 30
 class Trade(Struct, frozen=True, kw_only=True):
     """One round trip: from flat (or the other side) to flat (or the other side).
 
-    `qty` is the largest position held, in base units; `pnl` is after fees and before funding.
+    `qty` is the largest position held, in base units; `pnl` is after fees and before funding, which was paid while it
+    was open. Prices are averages in quote units, weighted by quantity; 0.0 where the fills before are not known.
     """
 
     side: int
@@ -34,6 +35,11 @@ class Trade(Struct, frozen=True, kw_only=True):
     fills: int
     fees: Decimal
     pnl: Decimal
+    strategy: str = ""
+    instrument: str = ""
+    entry_price: float = 0.0
+    exit_price: float = 0.0
+    funding: Decimal = ZERO
 
 
 class Drawdown(Struct, frozen=True, kw_only=True):
@@ -54,8 +60,23 @@ class Booked(Protocol):
         ...
 
     @property
+    def owner(self) -> str:
+        """The strategy that it is for."""
+        ...
+
+    @property
+    def instrument(self) -> str:
+        """What was traded."""
+        ...
+
+    @property
     def side(self) -> int:
         """+1 bought, -1 sold."""
+        ...
+
+    @property
+    def price(self) -> int:
+        """At what price, in integer scale."""
         ...
 
     @property
@@ -77,12 +98,19 @@ class Booked(Protocol):
 class RoundTrips:
     """Counts the round trips of one account and instrument, fill by fill; begins with `held` units."""
 
-    def __init__(self, qty_scale: int = 1, held: int = 0) -> None:
-        self._scale = qty_scale
+    def __init__(self, qty_scale: int = 1, held: int = 0, price_scale: int = 1) -> None:
+        self._qty_scale, self._price_scale = qty_scale, price_scale
         self.held = held
         self._largest = abs(held)
         self._count = self._opened_ns = 0
-        self._pnl = self._fees = ZERO
+        self._pnl = self._fees = self._funding = ZERO
+        self._is_known = not held
+        self._entered = self._entered_value = self._left = self._left_value = 0
+
+    def pay(self, amount: Decimal) -> None:
+        """Funding was paid (or received: positive) on what is open; on nothing, it belongs to no trade."""
+        if self.held:
+            self._funding += amount
 
     def add(self, fill: Booked) -> Trade | None:
         """The trade that this fill ends, if it does. One through zero ends a trade and begins the next."""
@@ -95,20 +123,39 @@ class RoundTrips:
         if held and (not before or (held > 0) == (before > 0)):
             self._pnl += fill.realised - fill.fee
             self._largest = max(self._largest, abs(before), abs(held))
+            self._weigh(fill, fill.qty, enters=abs(held) > abs(before))
             return None
         opening = fill.fee * abs(held) / fill.qty if held else ZERO
+        self._weigh(fill, abs(before), enters=False)
         done = Trade(
             side=1 if before > 0 else -1,
             opened_ns=self._opened_ns,
             closed_ns=fill.ts_ns,
-            qty=Decimal(max(self._largest, abs(before))) / self._scale,
+            qty=Decimal(max(self._largest, abs(before))) / self._qty_scale,
             fills=self._count,
             fees=self._fees - opening,
             pnl=self._pnl + fill.realised - (fill.fee - opening),
+            strategy=fill.owner,
+            instrument=fill.instrument,
+            entry_price=self._average(self._entered_value, self._entered),
+            exit_price=self._average(self._left_value, self._left),
+            funding=self._funding,
         )
         self._opened_ns, self._largest, self._count = fill.ts_ns, abs(held), 1 if held else 0
-        self._pnl, self._fees = -opening, opening
+        self._pnl, self._fees, self._funding, self._is_known = -opening, opening, ZERO, True
+        self._entered, self._entered_value, self._left, self._left_value = abs(held), abs(held) * fill.price, 0, 0
         return done
+
+    def _weigh(self, fill: Booked, qty: int, *, enters: bool) -> None:
+        if enters:
+            self._entered += qty
+            self._entered_value += qty * fill.price
+        else:
+            self._left += qty
+            self._left_value += qty * fill.price
+
+    def _average(self, value: int, qty: int) -> float:
+        return value / (qty * self._price_scale) if self._is_known and qty else 0.0
 
 
 def round_trips(fills: Iterable[Booked], qty_scale: int) -> list[Trade]:

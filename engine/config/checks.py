@@ -19,10 +19,10 @@ from domain.strategy import Params
 from domain.text import error_text, plain
 from engine.config.breakers import problems as breaker_problems
 from engine.config.channel_checks import channels, contacts, on_call
-from engine.config.models import Config
+from engine.config.models import Config, StrategySection
 from engine.config.problem import KeyPath
 from engine.config.rules import values_of
-from engine.config.settings import natural, to_approvals, to_instrument, to_person, to_risk
+from engine.config.settings import natural, to_approvals, to_instrument, to_person, to_risk, to_strategy
 from engine.config.venue_checks import venues
 from engine.config.words import found, nearest, sentence
 from risk.approvals import unreachable
@@ -109,28 +109,50 @@ def strategies(config: Config) -> Iterator[Finding]:
         path: KeyPath = ("strategies", i)
         if problem := strategy_id_problem(item.id):
             yield (*path, "id"), problem
-        if item.account not in known_accounts:
-            hint = nearest(item.account, known_accounts)
-            yield (*path, "account"), f"there is no account {found(item.account)}{hint}"
+        yield from _strategy_accounts(item, path, known_accounts)
+        spec = to_strategy(item)
+        at = [_at(account) for account in spec.all_accounts]
         for j, instrument in enumerate(item.instruments):
             here = (*path, "instruments", j)
             if instrument not in known:
                 yield here, f"there is no instrument {found(instrument)}{nearest(instrument, known)}"
                 continue
-            if _venue(instrument) != item.account.partition(":")[0]:
-                yield here, f"{instrument} cannot be traded on account {item.account}: another venue"
-            owner = owners.setdefault((item.account, instrument), item.id)
+            if _venue(instrument) not in at:
+                on = " and ".join(spec.all_accounts)
+                further = f"; accounts: [{_venue(instrument)}:label] names one there"
+                yield here, f"{instrument} cannot be traded on account {on}: another venue{further}"
+                continue
+            account = spec.account_of(instrument)
+            owner = owners.setdefault((account, instrument), item.id)
             if owner != item.id:
-                text = f"{owner} already owns {instrument} on {item.account}; one owner each: use another account"
+                text = f"{owner} already owns {instrument} on {account}; one owner each: use another account"
                 yield here, text
             if item.instruments.index(instrument) != j:
                 yield here, f"{instrument} is listed twice"
 
 
+def _strategy_accounts(item: StrategySection, path: KeyPath, known: Sequence[str]) -> Iterator[Finding]:
+    """A strategy's accounts exist, one at each venue, and each is needed."""
+    venues = {_at(item.account): item.account}
+    for where, account in (("account",), item.account), *((("accounts", j), a) for j, a in enumerate(item.accounts)):
+        if account not in known:
+            yield (*path, *where), f"there is no account {found(account)}{nearest(account, known)}"
+        elif where != ("account",) and (other := venues.setdefault(_at(account), account)) != account:
+            yield (*path, *where), f"{other} is at the same venue: a strategy has one account at each"
+        elif item.accounts.count(account) > 1 or (account in item.accounts and where == ("account",)):
+            yield (*path, *where), f"{account} is listed twice"
+        elif where != ("account",) and not any(_venue(name) == _at(account) for name in item.instruments):
+            yield (*path, *where), f"none of its instruments is at the venue of {account}"
+
+
+def _at(account: str) -> str:
+    return account.partition(":")[0]
+
+
 def failover(config: Config) -> Iterator[Finding]:
     """A backup is the same asset at another venue, on an account there, and nobody else's."""
     known, at = config.instrument_ids, config.account_ids
-    owners = {(s.account, instrument): s.id for s in config.strategies for instrument in s.instruments}
+    owners = {(to_strategy(s).account_of(name), name): s.id for s in config.strategies for name in s.instruments}
     seen: set[str] = set()
     for i, item in enumerate(config.failover):
         path: KeyPath = ("failover", i)
@@ -156,6 +178,15 @@ def failover(config: Config) -> Iterator[Finding]:
         if len(traders) > 1:
             text = f"{' and '.join(traders)} trade {item.instrument}, and a backup stands in for one strategy only"
             yield (*path, "instrument"), text
+
+
+def legs(config: Config) -> Iterator[Finding]:
+    """What trades at several venues has no backup: its other venue holds its other leg."""
+    for i, item in enumerate(config.failover):
+        for strategy in config.strategies:
+            if strategy.accounts and item.instrument in strategy.instruments:
+                text = f"{strategy.id} trades at several venues: its legs have no backup"
+                yield ("failover", i, "instrument"), text
 
 
 def limits(config: Config) -> Iterator[Finding]:
@@ -261,6 +292,7 @@ CHECKS: Sequence[tuple[frozenset[str], Check]] = (
     (frozenset({"environment", "venues"}), venues),
     (frozenset({"instruments", "venues", "risk", "data_feed", "strategies"}), references),
     (frozenset({"instruments", "venues", "accounts", "strategies"}), strategies),
+    (frozenset({"strategies", "failover"}), legs),
     (frozenset({"instruments", "venues", "accounts", "strategies", "failover"}), failover),
     (frozenset({"instruments", "venues", "risk", "strategies"}), limits),
     (frozenset({"risk"}), impossible),

@@ -272,6 +272,8 @@ class StrategySection(Section):
     id: Name
     kind: Name
     account: Text
+    accounts: list[Text] = []
+    """One at each further venue, where it trades at several."""
     instruments: list[Text] = Field(min_length=1)
     params: dict[str, Any] = {}
     autostart: bool = True

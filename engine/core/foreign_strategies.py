@@ -8,7 +8,7 @@ from domain import commands as c
 from domain.desired import NOTHING
 from domain.facts import StrategyStatus
 from domain.settings import StrategySpec
-from engine.core import allocation, params, requests, samples, succession
+from engine.core import allocation, owners, params, requests, samples, succession
 from engine.core.core import Core
 from engine.core.manual import find_slot, manual_id
 from engine.core.state import MANUAL, Slot, StrategyState
@@ -36,9 +36,9 @@ def load(core: Core, who: str, command: c.LoadStrategy) -> None:
     spec = command.spec
     if takes_votes(core, who):
         return
-    if spec.account not in core.state.accounts or any(i not in core.instruments for i in spec.instruments):
+    if owners.misplaced(core, spec) is not None:
         return
-    slots = [core.slot(spec.account, instrument) for instrument in spec.instruments]
+    slots = [core.slot(spec.account_of(instrument), instrument) for instrument in spec.instruments]
     if any(slot.owner not in {"", spec.id} and slot.owner in core.state.strategies for slot in slots):
         return
     by = who if who in core.persons else ""

@@ -64,7 +64,8 @@ def work_words(command: PutsToWork) -> str:
     spec = command.spec
     given = "".join(f", {name} {value}" for name, value in sorted(spec.params.items()))
     code = f", source {command.source_hash[:8]}" if command.source_hash else ""
-    return f"load {spec.kind} as {spec.id} on {spec.account} for {', '.join(spec.instruments)}{given}{code}"
+    accounts, instruments = ", ".join(spec.all_accounts), ", ".join(spec.instruments)
+    return f"load {spec.kind} as {spec.id} on {accounts} for {instruments}{given}{code}"
 
 
 def before(core: Core, command: SetParams) -> dict[str, Any]:

@@ -43,7 +43,7 @@ from engine.core import (
     trading,
 )
 from engine.core.core import Core
-from engine.core.executor import converge, resting
+from engine.core.executor import converge, converge_venue, resting
 from engine.core.executor.place import cancel
 from engine.core.matrix import machine, money
 from engine.core.state import NEVER
@@ -219,6 +219,8 @@ def on_venue_status(core: Core, event: e.VenueStatus) -> None:
         )
         breakers.failed(core, event.venue, breakers.STREAM, f"disconnected: {event.detail or 'no detail'}")
         trading.settle(core)
+        if core.legs:
+            converge_venue(core, event.venue)
         incident.on_reconciled(core)
         return
     if was_down:

@@ -12,7 +12,6 @@ from msgspec import Meta, ValidationError
 from msgspec.msgpack import decode
 from msgspec.structs import replace
 
-from domain.account import venue_of
 from domain.codec import encode
 from domain.desired import NOTHING
 from domain.errors import StrategyError
@@ -51,14 +50,10 @@ def load(
     """
     if spec.id in core.state.strategies:
         return Veto(Reason.WRONG_STATE, f"{spec.id} is loaded already")
-    if spec.account not in core.state.accounts:
-        return Veto(Reason.NO_SUCH, f"account {spec.account}")
+    if veto := owners.misplaced(core, spec):
+        return veto
     for instrument in spec.instruments:
-        if instrument not in core.instruments:
-            return Veto(Reason.NO_SUCH, f"instrument {instrument}")
-        if venue_of(spec.account) != core.instruments[instrument].venue:
-            return Veto(Reason.BAD_VALUE, f"{instrument} cannot be traded on {spec.account}: another venue")
-        slot = core.slot(spec.account, instrument)
+        slot = core.slot(spec.account_of(instrument), instrument)
         give_back(core, slot)
         if slot.owner and slot.owner != spec.id and owners.owner_is_alive(core, slot.owner, slot.key):
             return Veto(Reason.NOT_OWNER, owners.whose(core, slot))
@@ -66,11 +61,11 @@ def load(
     if problem and not is_configured:
         return Veto(Reason.BAD_VALUE, problem)
     for instrument in spec.instruments:
-        slot = core.slot(spec.account, instrument)
+        slot = core.slot(spec.account_of(instrument), instrument)
         slot.owner = spec.id
         core.tally.dirty[slot.key] = None
         core.limits.pop(slot.key, None)
-        position = core.state.accounts[spec.account].positions.get(instrument)
+        position = core.state.accounts[slot.account].positions.get(instrument)
         if position is not None:
             position.owner = spec.id
     strategy = StrategyState(spec, source_hash=source_hash, by=by, asked=core.state.seq)

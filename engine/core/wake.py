@@ -19,6 +19,7 @@ from domain.settings import StrategySpec
 from domain.strategy import FillView, Wake, line_of
 from domain.text import error_text, plain
 from engine.core.core import AnyStrategy, Core, Prepared
+from engine.core.pairs import backups_of
 from engine.core.review import clear_wants, review
 from engine.core.state import Slot, StrategyState
 from engine.core.view import StrategyView
@@ -43,10 +44,10 @@ def attach(core: Core, spec: StrategySpec) -> int:
     prepared = core.loaded.pop(spec.id, None)
     strategy = core.state.strategies[spec.id]
     feeds, warmup = attachment(core, strategy, prepared)
-    view = StrategyView(spec.id, core.state.accounts[spec.account], core.markets, core.instruments)
+    view = StrategyView(spec, core.state, core.markets, core.instruments)
     view.desired, view.feeds, view.warmup = strategy.desired, feeds, warmup
     core.views[spec.id] = view
-    view.backups = core.backups_of(spec.id)
+    view.backups = backups_of(core, spec.id)
     if prepared is not None:
         core.code[spec.id] = prepared.code
         strategy.memory = prepared.memory
@@ -244,7 +245,7 @@ def publish(core: Core, strategy: StrategyState) -> None:
             **core.at(),
             strategy=spec.id,
             kind=spec.kind,
-            account=spec.account,
+            account=", ".join(spec.all_accounts),
             status=strategy.status,
             detail=strategy.detail,
         )

@@ -30,7 +30,7 @@ class KernelRegression(Struct):
     window: int
     values: list[float] = field(default_factory=list)
     """The newest last; more than `window` of them are cut off now and then."""
-    mean: float = math.nan
+    mean: float = 0.0
 
     @classmethod
     def of(cls, bandwidth: float) -> KernelRegression:
@@ -45,7 +45,7 @@ class KernelRegression(Struct):
     @property
     def value(self) -> float:
         """The estimate, NaN until ready."""
-        return self.mean
+        return self.mean if len(self.values) >= self.window else math.nan
 
     def update(self, x: float) -> float:
         """Take the next value and return the estimate, NaN until ready."""

@@ -169,7 +169,8 @@ def _held(connection: Connection, seq: int, now: Now | None) -> list[HeldRow]:
 def _fill_rows(connection: Connection, query: Select[Any]) -> Iterator[FillRow]:
     for row in _stream(connection, query):
         side = 1 if row.side == "buy" else -1
-        yield FillRow(row.ts_ns, row.account, row.instrument, row.owner, side, row.qty_int, row.fee, row.realised)
+        slot = row.account, row.instrument, row.owner
+        yield FillRow(row.ts_ns, *slot, side, row.qty_int, row.fee, row.realised, row.price_int)
 
 
 def _fills() -> Select[Any]:
@@ -183,6 +184,7 @@ def _fills() -> Select[Any]:
         table.c.qty_int,
         table.c.fee,
         table.c.realised,
+        table.c.price_int,
     )
     return select(*columns)
 

@@ -7,6 +7,7 @@ ends it, and what is left of the position keeps its stop.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import copysign
 from typing import Annotated, Literal
 
@@ -14,7 +15,7 @@ from msgspec import Struct
 from pydantic import Field
 
 from domain.commands import AddsRisk
-from domain.desired import Protection, Qty, Strength, Style, Target
+from domain.desired import NOTHING, Desired, Protection, Qty, Strength, Style, Target
 from domain.instrument import InstrumentId
 from domain.strategy import FillView, Params
 
@@ -126,3 +127,15 @@ def after_fill(
         bracket.filled = True
         bracket.protect(paid, params)
     return bracket
+
+
+def desired_of(brackets: Iterable[tuple[InstrumentId, Bracket | None]], params: BracketParams) -> Desired:
+    """What the brackets in force want together."""
+    targets: list[Target] = []
+    protections: list[Protection] = []
+    for instrument, bracket in brackets:
+        if bracket is not None:
+            target, protection = bracket.wants(instrument, params)
+            targets += [target] if target is not None else []
+            protections += [protection] if protection is not None else []
+    return Desired(targets=tuple(targets), protections=tuple(protections)) if targets or protections else NOTHING

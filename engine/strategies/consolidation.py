@@ -28,12 +28,12 @@ from msgspec import Struct
 from pydantic import Field
 
 from domain.commands import AddsRisk
-from domain.desired import NOTHING, Desired
+from domain.desired import Desired
 from domain.instrument import InstrumentId
 from domain.market import Feed, FeedKind
 from domain.strategy import BarView, Strategy, View, Wake
 from engine.indicators import Donchian
-from engine.strategies.bracket import PERCENT, Bracket, BracketParams, after_fill
+from engine.strategies.bracket import PERCENT, Bracket, BracketParams, after_fill, desired_of
 from engine.strategies.common import only_instrument
 
 SECOND_NS = 1_000_000_000
@@ -93,7 +93,7 @@ class Consolidation(Strategy[ConsolidationMemory, ConsolidationParams]):
         elif view.wake == Wake.FILL and view.fill.instrument == self.instrument:
             position, paid = view.position(self.instrument), view.entry_price(self.instrument)
             self._keep(memory, after_fill(memory.bracket, view.fill, position, paid, self.params))
-        desired = self._desired(memory.bracket)
+        desired = desired_of(((self.instrument, memory.bracket),), self.params)
         return memory, view.desired if desired == view.desired else desired
 
     def _on_bar(self, memory: ConsolidationMemory, view: View) -> None:
@@ -139,11 +139,3 @@ class Consolidation(Strategy[ConsolidationMemory, ConsolidationParams]):
         if not self._is_tight(bar.close, upper, lower):
             return 0
         return 1 if bar.close > upper else -1 if bar.close < lower else 0
-
-    def _desired(self, bracket: Bracket | None) -> Desired:
-        if bracket is None:
-            return NOTHING
-        target, protection = bracket.wants(self.instrument, self.params)
-        return Desired(
-            targets=(target,) if target is not None else (), protections=(protection,) if protection is not None else ()
-        )

@@ -36,7 +36,10 @@ from engine.strategies.bench.alternator import Alternator
 from engine.strategies.bench.quoter import Quoter
 from engine.strategies.consolidation import Consolidation
 from engine.strategies.ema_cross import EmaCross
+from engine.strategies.lead_lag import LeadLag
 from engine.strategies.market_maker import MarketMaker
+from engine.strategies.mean_reversion import MeanReversion
+from engine.strategies.nadaraya_watson import NadarayaWatson
 from engine.strategies.packages import file_of, packaged
 from engine.strategies.turtle import Turtle
 from engine.strategies.two_leg import TwoLeg
@@ -49,6 +52,9 @@ BUILT_IN: dict[str, StrategyClass] = {
         MarketMaker,
         Turtle,
         Consolidation,
+        LeadLag,
+        MeanReversion,
+        NadarayaWatson,
         EmaCross,
         TwoLeg,
         Quoter,

@@ -240,6 +240,10 @@ class PaperExchange:
             raise VenueError(f"the paper venue has no account {account}; it has {', '.join(self.floor.accounts)}")
         return requests.snapshot(self.floor, account, ts_ns)
 
+    def cash(self, account: AccountId) -> Decimal:
+        """The account's cash by the venue's own books, now and past the line."""
+        return self.floor.accounts[account].cash
+
     @property
     def fault_counts(self) -> Counter[FaultKind]:
         """How often each kind of fault was really applied."""

@@ -145,8 +145,8 @@ def verify(name: str, driver: Driver, folder: Path, count: int) -> None:
     """Raise AssertionError unless engine, venue and oracle agree; quoting has no oracle, only what is on record."""
     driver.exchange.check()
     cash = driver.core.state.accounts[ACCOUNT].cash
-    if cash != driver.exchange.floor.accounts[ACCOUNT].cash:
-        raise AssertionError(f"{name}: the engine has {cash}, the venue {driver.exchange.floor.accounts[ACCOUNT].cash}")
+    if cash != driver.exchange.cash(ACCOUNT):
+        raise AssertionError(f"{name}: the engine has {cash}, the venue {driver.exchange.cash(ACCOUNT)}")
     case = CASES[name]
     if case.kind == "ema_cross":
         fast, slow = case.params.get("fast", 10), case.params.get("slow", 20)

@@ -17,7 +17,7 @@ from domain.facts import Alerted, TradingState
 from domain.settings import RoleName
 from domain.views import TradeRow
 from tests.bot.servers.telegram_server import BOT_NAME, TOKEN, Fault
-from tests.bot.world import BTC, GROUP, STRANGER, TELEGRAM, Engine, Secrets, order, running, until, world
+from tests.bot.world import BTC, GROUP, STRANGER, TELEGRAM, Engine, Secrets, order, running, until, wall_ns, world
 
 TINA, ROSA, ROLF = TELEGRAM["tina"], TELEGRAM["rosa"], TELEGRAM["rolf"]
 HOUR_S = 3600
@@ -25,7 +25,8 @@ HOUR_S = 3600
 
 @pytest.fixture
 async def w(tmp_path):
-    async with world(tmp_path, "telegram") as made:
+    # how old a message is, is told by the wall clock
+    async with world(tmp_path, "telegram", start_ns=wall_ns()) as made:
         yield made
 
 

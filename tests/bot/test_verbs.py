@@ -14,7 +14,7 @@ from domain.verdict import Reason
 from domain.views import BudgetView, KeyView, VenueView, WaitingView
 from engine.core import trading
 from engine.core.roles import ROLE_NEEDED
-from tests.bot.world import BTC, Engine, actor, fresh_id, order, sure
+from tests.bot.world import BTC, Engine, actor, fresh_id, order, sure, wall_ns
 
 SECOND_NS = 1_000_000_000
 OLD_NS = 120 * SECOND_NS
@@ -201,7 +201,8 @@ async def test_a_resume_of_an_unknown_venue_asks_for_nothing_and_names_the_venue
     assert "waits for approval" in await ask(engine, "/resume it was nothing")
 
 
-async def test_an_old_flatten_halts_and_asks(engine):
+async def test_an_old_flatten_halts_and_asks():
+    engine = Engine(start_ns=wall_ns())  # how old a line is, is told by the wall clock
     reply = await ask(engine, "/flatten", "tina", time.time_ns() - OLD_NS)
     assert "TOO_OLD" in reply
     assert "send /flatten again" in reply

@@ -53,6 +53,16 @@ from tests.bot.servers.discord_server import DiscordServer
 from tests.bot.servers.telegram_server import TelegramServer
 
 SECOND_NS = 1_000_000_000
+START_NS = 1_793_614_033 * SECOND_NS
+"""Seven minutes past ten on a Monday. A world never begins at the clock on the wall: what trades, and when a bar or a
+funding hour ends, would be another test each time. Who needs that clock says so with `wall_ns`."""
+
+
+def wall_ns() -> int:
+    """Where a world begins whose test compares it with what the chats' servers, mutes and letters tell the time by."""
+    return time.time_ns() - SECOND_NS
+
+
 BTC = "BTC-USDC-PERP.PAPER"
 ETH = "ETH-USDC-PERP.PAPER"
 GROUP = -1001
@@ -95,7 +105,7 @@ class Engine:
             strategies=base.strategies if strategies else (),
             approvals=replace(base.approvals, requester_counts=False),
         )
-        market = SyntheticMarket(self.settings.instruments, seed=7, start_ts_ns=start_ns or time.time_ns() - SECOND_NS)
+        market = SyntheticMarket(self.settings.instruments, seed=7, start_ts_ns=start_ns or START_NS)
         deposits = {account.id: account.deposit for account in self.settings.accounts}
         self.facts: list[Fact] = []
         self.taken: list[bytes] = []
@@ -290,12 +300,19 @@ async def running(chat: ChatOps):
 
 @asynccontextmanager
 async def world(
-    tmp_path: Path, *doors: str, strategies: bool = False, secrets=None, up: bool = True, engine=None, **alerts
+    tmp_path: Path,
+    *doors: str,
+    strategies: bool = False,
+    secrets=None,
+    up: bool = True,
+    engine=None,
+    start_ns: int = 0,
+    **alerts,
 ):
     """Everything up and connected; `doors` are telegram and discord (both when none is named)."""
     wanted = doors or ("telegram", "discord")
     first = engine is None
-    engine = engine or Engine(strategies=strategies)
+    engine = engine or Engine(strategies=strategies, start_ns=start_ns)
     telegram, discord = TelegramServer(), DiscordServer()
     await telegram.start()
     await discord.start()

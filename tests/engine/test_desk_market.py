@@ -19,7 +19,14 @@ BTC = "BTC-USDC-PERP.PAPER"
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return Engine(past_s=30)
+    """Old enough for a sample of each minute, and with quotes on both sides, whichever of these tests runs first."""
+    engine = Engine(past_s=90)
+    for _ in range(120):
+        view = engine.desk.markets.view(BTC)
+        if view is not None and {quote.side for quote in view.quotes} == {"buy", "sell"} and view.orders:
+            break
+        engine.play(1)
+    return engine
 
 
 def test_a_market_shows_its_book_and_what_is_ours_there(engine: Engine):

@@ -30,7 +30,7 @@ def curve_of(*samples: Sample) -> Curve:
 
 def fill(minute: int, side: int, qty: int, realised: str = "0", owner: str = "it", instrument: str = "BTC-X.PAPER"):
     at = MIDNIGHT + minute * MINUTE_NS
-    return FillRow(at, "PAPER:main", instrument, owner, side, qty, Decimal(1), Decimal(realised))
+    return FillRow(at, "PAPER:main", instrument, owner, side, qty, Decimal(1), Decimal(realised), 100)
 
 
 def test_the_deepest_fall_has_its_peak_its_trough_and_when_it_was_made_good():

@@ -24,10 +24,10 @@ from engine.desk import Desk
 from engine.strategies import registry
 from exchanges.paper.exchange import PaperExchange
 from research.driver import Driver
+from tests.bot import world
 from tests.bot.world import source_of
 
 SECOND_NS = 1_000_000_000
-
 
 KEEN = {"maker_fee_bps": 0.0, "min_edge_bps": 0.1, "vol_factor": 0.1, "settle_s": 1}
 
@@ -45,10 +45,16 @@ def with_maker(settings: Settings, params: Mapping[str, float]) -> Settings:
 class Engine:
     """The built-in paper set-up whose market has been running for `past_s` seconds; `desk` is its door."""
 
-    def __init__(self, past_s: int = 0, maker: Mapping[str, float] = KEEN, ops: Path = Path("not-opened")) -> None:
+    def __init__(
+        self,
+        past_s: int = 0,
+        maker: Mapping[str, float] = KEEN,
+        ops: Path = Path("not-opened"),
+        start_ns: int | None = None,
+    ) -> None:
         """`ops` is the file of the control room's database, for `open_room`."""
         settings = with_maker(load_config(None).to_settings(), maker)
-        market = SyntheticMarket(settings.instruments, seed=7, start_ts_ns=time.time_ns() - past_s * SECOND_NS)
+        market = SyntheticMarket(settings.instruments, seed=7, start_ts_ns=start_ns or world.START_NS)
         exchange = PaperExchange(settings.instruments, {account.id: account.deposit for account in settings.accounts})
         self.driver = Driver(
             settings,

@@ -293,8 +293,11 @@ async def test_who_may_not_look_is_told_which_role_it_takes(
         assert visit.complaints == []
 
 
-async def test_an_alert_is_looked_after_muted_and_told_again(rosa: Visit, served: Running):
+async def test_an_alert_is_looked_after_muted_and_told_again(
+    rosa: Visit, served: Running, monkeypatch: pytest.MonkeyPatch
+):
     alerts = served.engine.room.alerts
+    monkeypatch.setattr(alerts, "now_ns", served.engine.now_ns)  # a mute is over by the clock by which it was made
     where, text = {"venue": "BYBIT"}, "No price for 41 s."
     await alerts.raise_alert("feed_stale", where, Severity.WARNING, "Feed is stale", text, lasts=True)
     page = await at(rosa, "alerts")

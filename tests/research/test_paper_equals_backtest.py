@@ -9,6 +9,7 @@ from domain.market import Mark
 from domain.order import Amend, Cancel, Place
 from engine.config import load_config
 from engine.core.recovery import state_hash
+from exchanges.paper.exchange import PaperExchange
 from research.backtest import ID, BacktestSettings, StrategyRequest, prepare, run_backtest
 from research.compiled import compile_tape
 from research.driver import LEAD_NS, Driver
@@ -56,9 +57,11 @@ def both_ways(data: MarketData, kind: str, params: dict, limit: int | None = Non
     tested.start(max(run.first_ns - LEAD_NS, run.warm[-1].ts_ns if run.warm else 0))
     tested.play(islice(run.tape, limit))
     again = prepare(request, data, settings)
+    exchange = again.exchange()
+    assert isinstance(exchange, PaperExchange)
     live = LivePaper(
         again.core,
-        again.exchange(),
+        exchange,
         again.make_code,
         pacing=again.pacing,
         history=again.warm,

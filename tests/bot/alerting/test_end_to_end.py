@@ -7,7 +7,7 @@ from domain.facts import CommandDone, RequestChanged, Severity, StrategyStatus
 from domain.verdict import Reason
 from tests.bot.alerting.test_ack import publish
 from tests.bot.servers.discord_server import shown
-from tests.bot.world import DISCORD, GROUP, TELEGRAM, actor, fresh_id, until, world
+from tests.bot.world import DISCORD, GROUP, TELEGRAM, actor, fresh_id, until, wall_ns, world
 
 MINUTE_NS = 60 * 10**9
 
@@ -74,7 +74,8 @@ async def test_the_safe_action_may_be_a_halt_and_a_kill_before_it_is_written_dow
 
 
 async def test_a_critical_alert_is_muted_by_two_persons_through_the_cards(tmp_path):
-    async with world(tmp_path, "telegram") as w:
+    # when a mute is over, is told by the wall clock
+    async with world(tmp_path, "telegram", start_ns=wall_ns()) as w:
         publish(w, "dead_man", Severity.CRITICAL, "the switch has fired", account="PAPER:main")
         await w.telegram.text("the switch has fired", chat=GROUP)
         reply = await run(w, "/alerts mute A1 2h the venue is known to do so", "tina")

@@ -15,7 +15,7 @@ from bot.room import ControlRoom
 from bot.store import OpsStore
 from bot.verbs import run_line
 from domain.facts import Alerted, Severity
-from tests.bot.world import GROUP, Engine, actor, fresh_id, until, world
+from tests.bot.world import GROUP, Engine, actor, fresh_id, until, wall_ns, world
 
 
 class Killed(Exception):
@@ -135,7 +135,8 @@ async def test_while_the_disk_refuses_alerts_are_told_from_memory_and_written_la
 
 
 async def test_what_people_said_survives_a_restart(tmp_path):
-    async with world(tmp_path, "telegram", update_s=0.05) as first:
+    # when a mute is over, is told by the wall clock
+    async with world(tmp_path, "telegram", start_ns=wall_ns(), update_s=0.05) as first:
         for line, person in (
             ("/alerts mute feed_stale,venue=V 2h known", "tina"),
             ("/alerts route oncall rosa", "rosa"),

@@ -15,7 +15,7 @@ from domain.settings import MINUTE_NS, SECOND_NS
 from tests.bot.servers.hook import HookFault, HookServer
 from tests.bot.test_floods import Filed
 from tests.bot.test_handover import CONFIG, GROUP, HALT, TINA, Refusing
-from tests.bot.world import Engine, until
+from tests.bot.world import Engine, until, wall_ns
 
 
 class Alarms:
@@ -51,7 +51,8 @@ class Probed(Filed):
 
 @pytest.fixture
 async def room(tmp_path):
-    made = ControlRoom(Engine().desk, OpsStore(tmp_path / "ops.db"), CONFIG)
+    engine = Engine(start_ns=wall_ns())  # when a canary is due, is told by the wall clock
+    made = ControlRoom(engine.desk, OpsStore(tmp_path / "ops.db"), CONFIG)
     await made.store.start()
     yield made
     await made.outbox.aclose()

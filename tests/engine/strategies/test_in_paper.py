@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from itertools import takewhile
+from typing import Any
 
 import pytest
 
@@ -15,37 +16,45 @@ from engine.strategies import registry
 from exchanges.paper.config import PaperConfig
 from exchanges.paper.exchange import PaperExchange
 from research.driver import Driver
-from tests.engine.strategies.harness import BTC, SECOND_NS, START_NS
+from tests.engine.strategies.harness import BTC, ETH, SECOND_NS, START_NS
 
 PAPER = "PAPER:main"
-INSTRUMENT = Instrument(
-    id=BTC,
-    venue_symbol="BTC",
-    price_decimals=1,
-    qty_decimals=5,
-    maker_fee=Decimal("0.00015"),
-    taker_fee=Decimal("0.00045"),
-)
+SOL = "SOL-USDC-PERP.PAPER"
+
+
+def listed(name: str) -> Instrument:
+    """A contract of the paper venue."""
+    return Instrument(
+        id=name,
+        venue_symbol=name[:3],
+        price_decimals=1 if name == BTC else 3,
+        qty_decimals=5,
+        maker_fee=Decimal("0.00015"),
+        taker_fee=Decimal("0.00045"),
+    )
+
+
 LIMITS = Limits(max_position_notional=Decimal(1_000_000), max_order_notional=Decimal(1_000_000))
 
 
 class Run:
     """One strategy through seconds of the synthetic market; iterate over its moments."""
 
-    def __init__(self, kind: str, seed: int, **params):
-        spec = StrategySpec(id="it", kind=kind, account=PAPER, instruments=(BTC,), params=params)
+    def __init__(self, kind: str, seed: int, names: tuple[str, ...] = (BTC,), **params):
+        spec = StrategySpec(id="it", kind=kind, account=PAPER, instruments=names, params=params)
+        contracts = tuple([listed(name) for name in names])
         settings = Settings(
-            instruments=(INSTRUMENT,),
+            instruments=contracts,
             accounts=(AccountSpec(id=PAPER, deposit=Decimal(100_000)),),
             risk=RiskSettings(default_limits=LIMITS),
             approvals=ApprovalSettings(enabled=False),
             strategies=(spec,),
         )
         self.driver = Driver(
-            settings, PaperExchange((INSTRUMENT,), {PAPER: Decimal(100_000)}, PaperConfig()), registry.build
+            settings, PaperExchange(contracts, {PAPER: Decimal(100_000)}, PaperConfig()), registry.build
         )
-        self.market = SyntheticMarket((INSTRUMENT,), seed, START_NS)
-        self.feeds = [Feed(kind=kind, instrument=BTC) for kind in (FeedKind.BBO, FeedKind.TRADE)]
+        self.market = SyntheticMarket(contracts, seed, START_NS)
+        self.feeds = [Feed(kind=kind, instrument=name) for name in names for kind in (FeedKind.BBO, FeedKind.TRADE)]
         self.feeds += [feed for feed in registry.build(spec).feeds() if feed.kind is FeedKind.BAR]
 
     def moments(self, seconds: int):
@@ -54,9 +63,9 @@ class Run:
             self.driver.run([event])
             yield self.driver.core.position(PAPER, BTC)
 
-    def guarded(self) -> int:
+    def guarded(self, name: str = BTC) -> int:
         """Quantity of the stops at the venue, an amendment on its way included."""
-        slots = self.driver.core.state.slots.values()
+        slots = [slot for slot in self.driver.core.state.slots.values() if slot.instrument == name]
         return sum(o.leaves for slot in slots for o in slot.orders.values() if o.role is Role.STOP)
 
     @property
@@ -86,21 +95,29 @@ def test_a_turtle_never_holds_a_position_without_a_stop_as_large(params):
     assert run.state.detail == ""
 
 
-BRACKETS = {
+BRACKETS: dict[str, dict[str, Any]] = {
     "consolidation": {"window": 4, "stop_pct": 0.05, "take_profit_pct": 0.03, "pause_bars": 1, "tight_pct": 2},
+    "nadaraya_watson": {"bandwidth": 1, "rsi_bars": 3, "stochastic_bars": 3, "stop_pct": 0.04},
+    "lead_lag": {"level_bars": 3, "max_open": 2, "min_lag_pct": 0, "stop_pct": 0.02, "take_profit_pct": 0.02},
+    "mean_reversion": {"bars": 4, "k": 1.2, "stop_pct": 0.05, "take_profit_pct": 0.03, "regime_bars": 6}
+    | {"regime_lag": 2, "max_open": 2},
 }
 
 
 @pytest.mark.parametrize("kind", BRACKETS)
 def test_a_bracket_never_holds_a_position_without_a_stop_as_large(kind):
-    run = Run(kind, 5, interval_s=10, **BRACKETS[kind])
-    entries = set()
-    for position in run.moments(600):
-        if position:
-            assert run.guarded() >= abs(position)
-            assert run.state.memory.bracket is not None
-            entries.add(run.state.memory.bracket.entry)
+    names = (ETH, BTC, SOL) if kind in ("lead_lag", "mean_reversion") else (BTC,)
+    run = Run(kind, 5, names, interval_s=10, **BRACKETS[kind])
+    traded, entries = set(), set()
+    for _ in run.moments(1200 // len(names)):
+        held = [name for name in names if run.driver.core.position(PAPER, name)]
+        assert len(held) <= BRACKETS[kind].get("max_open", 1)
+        for name in held:
+            assert run.guarded(name) >= abs(run.driver.core.position(PAPER, name))
+            traded.add(name)
+            entries.add(run.driver.core.slot(PAPER, name).entry)
     assert len(entries) >= 3
+    assert traded == set(names[1:] if kind == "lead_lag" else names)
     assert run.state.detail == ""
 
 

@@ -59,6 +59,10 @@ def test_built_in_kinds_come_with_source_and_hash():
     assert len(loaded.source_hash) == 64
 
 
+PAIRS = ("two_leg", "lead_lag")
+"""Kinds that need two instruments."""
+
+
 def test_every_built_in_keeps_the_rules_that_users_must_keep():
     for kind, cls in registry.BUILT_IN.items():
         loaded = registry.load(kind)
@@ -66,7 +70,7 @@ def test_every_built_in_keeps_the_rules_that_users_must_keep():
         assert cls.kind == kind
         params = {"qty": 0.1, "max_position": 1.0} if kind == "market_maker" else {}
         params = {"qty": 0.1, "naked_cap": 0.1} if kind == "two_leg" else params
-        strategy = cls.build([BTC, ETH][: 2 if kind == "two_leg" else 1], params)
+        strategy = cls.build([BTC, ETH][: 2 if kind in PAIRS else 1], params)
         assert strategy.feeds()
         bench = Bench(strategy)
         bench.save_and_restore()

@@ -1,0 +1,174 @@
+"""Several strategies, instruments and venues in one backtest: one core, one account a venue, and parts that add up."""
+
+import csv
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from domain.errors import DataError, StrategyError
+from engine.config import load_config
+from research.backtest import BacktestSettings, StrategyRequest, run_backtest, run_plan
+from research.market_data import FileOptions, MarketData, open_file
+from research.plan import Plan, Tested
+from research.result import Result
+
+CORE = load_config(None).to_settings()
+SETTINGS = BacktestSettings(core=CORE)
+MINUTE_NS = 60_000_000_000
+START_NS = 1_760_000_040_000_000_000
+BREAKS = {"style": "take", "entry_bars": 5, "exit_bars": 3, "atr_bars": 5, "take_profit_pct": 0.0}
+BTC, ETH, SOL = "BTC-USDC-PERP.PAPER", "ETH-USDC-PERP.PAPER", "SOL-USDT-PERP.BINANCE"
+
+
+def saw_tooth(folder: Path, instrument: str, *, bars: int = 240, first: int = 0, half: int = 20) -> MarketData:
+    """Minute bars that break out of every range; `first` is the number of the minute they begin with."""
+    path = folder / f"{instrument}-{first}.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["ts_ns", "open", "high", "low", "close", "volume"])
+        price = 5_000
+        for n in range(first, first + bars):
+            close = price + (4 if n // half % 2 else -4) + n % 3
+            writer.writerow([START_NS + n * MINUTE_NS, price, max(price, close) + 1, min(price, close) - 1, close, 1.5])
+            price = close
+    return open_file(path, FileOptions(instrument=instrument, fees=CORE.instruments[0]))
+
+
+def trend(name: str, instrument: str, **params: object) -> Tested:
+    return Tested(id=name, kind="turtle", params=BREAKS | params, instruments=(instrument,))
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory) -> Result:
+    """Four strategies: two venues, two on one instrument, two bar intervals."""
+    folder = tmp_path_factory.mktemp("mixed")
+    sources = [saw_tooth(folder, BTC), saw_tooth(folder, ETH, half=15), saw_tooth(folder, SOL, half=30)]
+    strategies = (trend("btc", BTC), trend("eth", ETH), trend("slow", BTC, interval_s=300), trend("sol", SOL))
+    return run_plan(Plan(strategies=strategies), sources, SETTINGS).result
+
+
+def test_a_venue_has_one_account_and_who_shares_an_instrument_gets_another(mixed):
+    accounts = {each.id: each.accounts for each in mixed.strategies}
+    assert accounts == {
+        "btc": ("PAPER:main",),
+        "eth": ("PAPER:main",),
+        "slow": ("PAPER:slow",),
+        "sol": ("BINANCE:main",),
+    }
+    assert mixed.deposit == 3 * SETTINGS.deposit
+    assert mixed.currency == "USD"
+
+
+def test_every_strategy_trades_and_the_parts_are_the_whole(mixed):
+    assert all(each.fills and each.status == "running" for each in mixed.strategies)
+    for name in ("realised", "unrealised", "fees", "funding", "orders", "fills", "traded"):
+        assert sum(getattr(each, name) for each in mixed.strategies) == getattr(mixed, name), name
+    assert sum(each.pnl for each in mixed.strategies) == mixed.pnl
+    assert sum(account.equity for account in mixed.accounts) == mixed.equity
+    for account in mixed.accounts:
+        books = account.deposit + account.realised + account.unrealised - account.fees + account.funding
+        assert account.equity == books
+    last = {each.id: each.samples[-1][1] for each in mixed.strategies}
+    assert last == {each.id: each.pnl for each in mixed.strategies}
+    assert len(mixed.trades) == sum(each.trades for each in mixed.strategies)
+
+
+def test_samples_of_everything_are_of_the_same_times(mixed):
+    times = [ts_ns for ts_ns, _ in mixed.samples]
+    assert times == [ts_ns for ts_ns, _ in mixed.gross] == [ts_ns for ts_ns, _ in mixed.net]
+    assert all([ts_ns for ts_ns, _ in each.samples] == times for each in mixed.strategies)
+    for at, (_, equity) in enumerate(mixed.samples):
+        assert equity == mixed.deposit + sum(each.samples[at][1] for each in mixed.strategies)
+    assert set(mixed.prices) == {BTC, ETH, SOL}
+    assert all(set(dict(prices)) <= set(times) for prices in mixed.prices.values())
+    assert max(amount for _, amount in mixed.gross) > 0
+
+
+def test_trades_say_whose_they_are_and_at_what_prices(mixed):
+    for trade in mixed.trades:
+        assert (trade.strategy, trade.instrument) in {("btc", BTC), ("eth", ETH), ("slow", BTC), ("sol", SOL)}
+        gross = float(trade.pnl + trade.fees)
+        assert trade.side * (trade.exit_price - trade.entry_price) * gross >= 0
+
+
+def test_a_strategy_alone_on_its_venue_does_what_it_does_alone(mixed, tmp_path):
+    plan = Plan(strategies=(trend("sol", SOL),), start_ns=mixed.first_ns)
+    alone = run_plan(plan, [saw_tooth(tmp_path, SOL, half=30)], SETTINGS).result
+    (beside,) = [each for each in mixed.strategies if each.id == "sol"]
+    assert alone.fills == beside.fills
+    assert [t.pnl for t in alone.trades] == [t.pnl for t in mixed.trades if t.strategy == "sol"]
+
+
+def test_a_plan_of_one_is_the_plain_backtest(tmp_path):
+    data = saw_tooth(tmp_path, BTC)
+    plain = run_backtest(StrategyRequest(kind="turtle", params=BREAKS), data, SETTINGS).result
+    planned = run_plan(Plan(strategies=(trend("tested", BTC),)), [data], SETTINGS).result
+    assert planned == plain
+
+
+def test_the_order_of_strategies_is_told_by_the_hash_and_the_same_plan_gives_the_same(tmp_path):
+    sources = [saw_tooth(tmp_path, BTC), saw_tooth(tmp_path, ETH)]
+    plan = Plan(strategies=(trend("btc", BTC), trend("eth", ETH)))
+    first = run_plan(plan, sources, SETTINGS).result
+    assert run_plan(plan, sources, SETTINGS).result == first
+    other = run_plan(Plan(strategies=plan.strategies[::-1]), sources, SETTINGS).result
+    assert other.state_hash != first.state_hash
+    assert {e.id: e.pnl for e in other.strategies} == {e.id: e.pnl for e in first.strategies}
+
+
+def test_bars_before_the_common_time_warm_up_and_the_run_ends_with_the_first_source(tmp_path):
+    sources = [saw_tooth(tmp_path, BTC, bars=300), saw_tooth(tmp_path, ETH, first=100, bars=120)]
+    plan = Plan(strategies=(trend("btc", BTC), trend("eth", ETH, entry_bars=8)))
+    result = run_plan(plan, sources, SETTINGS).result
+    begins = START_NS + (100 + result.strategies[1].warmup_bars) * MINUTE_NS
+    assert begins < result.first_ns <= begins + 2 * MINUTE_NS
+    assert result.last_ns // MINUTE_NS == (START_NS + 220 * MINUTE_NS) // MINUTE_NS
+    joined = run_plan(Plan(strategies=plan.strategies, joins=True), sources, SETTINGS).result
+    assert joined.last_ns // MINUTE_NS == (START_NS + 300 * MINUTE_NS) // MINUTE_NS
+
+
+def test_a_span_bounds_the_run_and_what_is_before_it_warms_up(tmp_path):
+    plan = Plan(strategies=(trend("btc", BTC),), start_ns=START_NS + 100 * MINUTE_NS, end_ns=START_NS + 200 * MINUTE_NS)
+    result = run_plan(plan, [saw_tooth(tmp_path, BTC)], SETTINGS).result
+    assert plan.start_ns <= result.first_ns <= plan.start_ns + MINUTE_NS
+    assert plan.end_ns - MINUTE_NS <= result.last_ns <= plan.end_ns
+    assert result.warmup_bars == result.strategies[0].warmup_bars
+
+
+def test_what_does_not_fit_is_refused_in_words(tmp_path):
+    btc, late = saw_tooth(tmp_path, BTC), saw_tooth(tmp_path, ETH, first=500)
+    one = Plan(strategies=(trend("btc", BTC),))
+    with pytest.raises(DataError, match=r"no time in common: BTC.* ends 2025-10-09 12:54:00, ETH.* begins 2025"):
+        run_plan(one, [btc, late], SETTINGS)
+    with pytest.raises(DataError, match=f"{BTC} comes twice"):
+        run_plan(one, [btc, btc], SETTINGS)
+    with pytest.raises(DataError, match=r"do not add up: ADA-BTC-PERP\.PAPER in BTC"):
+        run_plan(one, [saw_tooth(tmp_path, "ADA-BTC-PERP.PAPER"), btc], SETTINGS)
+    with pytest.raises(DataError, match="bars of 60 s do not add up to bars of 90 s"):
+        run_plan(Plan(strategies=(trend("btc", BTC, interval_s=90),)), [btc], SETTINGS)
+    with pytest.raises(StrategyError, match="strategy b: no source has X; there is BTC"):
+        run_plan(Plan(strategies=(trend("b", "X"),)), [btc], SETTINGS)
+    with pytest.raises(StrategyError, match="'a' is there twice"):
+        run_plan(Plan(strategies=(trend("a", BTC), trend("a", BTC))), [btc], SETTINGS)
+    with pytest.raises(StrategyError, match="no strategy to test"):
+        run_plan(Plan(strategies=()), [btc], SETTINGS)
+    with pytest.raises(DataError, match="no market data to run over"):
+        run_plan(one, [], SETTINGS)
+
+
+def test_provenance_changes_with_data_settings_and_parameters_alone(tmp_path):
+    btc = saw_tooth(tmp_path, BTC)
+    plan = Plan(strategies=(trend("btc", BTC),))
+    first = run_plan(plan, [btc], SETTINGS).result.provenance
+    richer = BacktestSettings(core=CORE, deposit=Decimal(5_000))
+    others = [
+        run_plan(Plan(strategies=(trend("btc", BTC, entry_bars=6),)), [btc], SETTINGS),
+        run_plan(plan, [btc], richer),
+        run_plan(plan, [saw_tooth(tmp_path, BTC, half=19)], SETTINGS),
+    ]
+    found = [other.result.provenance for other in others]
+    assert len({first.run_id, *(each.run_id for each in found)}) == 4
+    assert [each.data_hash == first.data_hash for each in found] == [True, True, False]
+    assert [each.settings_hash == first.settings_hash for each in found] == [False, False, True]
+    assert len({each.code_hash for each in found} | {first.code_hash}) == 1
