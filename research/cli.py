@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from domain.errors import ConfigError
+from research.report.cli import report
 
 if TYPE_CHECKING:
     from domain.settings import Settings
@@ -33,8 +34,12 @@ def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
     app.command()(backtest)
     app.command()(bench)
+    app.command()(report)
     app.command()(simulate)
     app.command("false-alerts")(false_alerts)
+    from research.honesty.cli import check_strategy
+
+    app.command("check-strategy")(check_strategy)
 
 
 def false_alerts(
@@ -113,8 +118,8 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
     else:
         source = _stored(core, store, stored, (start, end), interval, kind, tolerate_gaps=tolerate_gaps)
     request = StrategyRequest(kind=strategy, params=parse_params(params), folder=strategies)
-    with progress(source, as_lines=progress_as == "lines") as report:
-        outcome = run_backtest(request, source, settings, report)
+    with progress(source, as_lines=progress_as == "lines") as on_progress:
+        outcome = run_backtest(request, source, settings, on_progress)
     typer.echo(as_text(outcome))
     if json_path is not None:
         json_path.write_bytes(as_json(outcome) + b"\n")
@@ -154,9 +159,9 @@ def bench(
 
     from research.bench.run import bench as run_bench
 
-    report = run_bench(only, peers, quick=quick, say=typer.echo)
+    measured = run_bench(only, peers, quick=quick, say=typer.echo)
     if json_path is not None:
-        json_path.write_text(json.dumps(report, indent=1) + "\n")
+        json_path.write_text(json.dumps(measured, indent=1) + "\n")
 
 
 def _settings(

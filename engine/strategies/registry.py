@@ -34,6 +34,7 @@ from domain.strategy import Params, Strategy, line_of
 from domain.text import error_text
 from engine.strategies.bench.alternator import Alternator
 from engine.strategies.bench.quoter import Quoter
+from engine.strategies.calibrated_maker import CalibratedMaker
 from engine.strategies.consolidation import Consolidation
 from engine.strategies.ema_cross import EmaCross
 from engine.strategies.lead_lag import LeadLag
@@ -51,6 +52,7 @@ BUILT_IN: dict[str, StrategyClass] = {
     for cls in (
         MarketMaker,
         Turtle,
+        CalibratedMaker,
         Consolidation,
         LeadLag,
         MeanReversion,

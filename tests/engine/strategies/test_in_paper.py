@@ -17,6 +17,7 @@ from exchanges.paper.config import PaperConfig
 from exchanges.paper.exchange import PaperExchange
 from research.driver import Driver
 from tests.engine.strategies.harness import BTC, ETH, SECOND_NS, START_NS
+from tests.engine.strategies.poisson import poisson_events
 
 PAPER = "PAPER:main"
 SOL = "SOL-USDC-PERP.PAPER"
@@ -57,9 +58,9 @@ class Run:
         self.feeds = [Feed(kind=kind, instrument=name) for name in names for kind in (FeedKind.BBO, FeedKind.TRADE)]
         self.feeds += [feed for feed in registry.build(spec).feeds() if feed.kind is FeedKind.BAR]
 
-    def moments(self, seconds: int):
+    def moments(self, seconds: int, events=None):
         end_ns = START_NS + seconds * SECOND_NS
-        for event in takewhile(lambda e: e.ts_ns < end_ns, self.market.events(self.feeds, START_NS)):
+        for event in takewhile(lambda e: e.ts_ns < end_ns, events or self.market.events(self.feeds, START_NS)):
             self.driver.run([event])
             yield self.driver.core.position(PAPER, BTC)
 
@@ -132,3 +133,31 @@ def test_a_market_maker_stays_within_its_cap_and_is_filled():
     assert 0 < largest <= 2000
     assert sides == {-1, 0, 1}
     assert run.booked.fees > 0
+
+
+@pytest.mark.parametrize(("model", "gamma"), [("glft", 1.0), ("avellaneda_stoikov", 0.1)])
+def test_a_calibrated_maker_finds_the_market_it_is_in_and_stays_within_its_cap(model, gamma):
+    run = Run(
+        "calibrated_maker",
+        3,
+        model=model,
+        qty=0.01,
+        max_position=0.03,
+        maker_fee_bps=0.0,
+        min_edge_bps=0.0,
+        tolerance_bps=0.0,
+        reach_bps=5.0,
+        gamma=gamma,
+        session_s=60.0,
+        max_range_bps=200.0,
+        max_loss_bps=0.0,
+        levels=2,
+    )
+    held = []
+    for position in run.moments(120, poisson_events(120, 5)):
+        held.append(position)
+        assert run.state.desired.quotes == () or not run.state.memory.silence
+    fit = run.state.memory.fit
+    assert abs(fit.k - 5.0) < 3 * fit.k_error, "0.5 per tick of 0.1"
+    assert (min(held) < 0 < max(held), max(map(abs, held)) <= 3_000) == (True, True)
+    assert run.state.detail == ""

@@ -68,7 +68,7 @@ def test_every_built_in_keeps_the_rules_that_users_must_keep():
         loaded = registry.load(kind)
         registry.check_source(loaded.source, loaded.origin)
         assert cls.kind == kind
-        params = {"qty": 0.1, "max_position": 1.0} if kind == "market_maker" else {}
+        params = {"qty": 0.1, "max_position": 1.0} if kind in {"market_maker", "calibrated_maker"} else {}
         params = {"qty": 0.1, "naked_cap": 0.1} if kind == "two_leg" else params
         strategy = cls.build([BTC, ETH][: 2 if kind in PAIRS else 1], params)
         assert strategy.feeds()
