@@ -27,10 +27,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 from msgspec import Struct
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from domain.errors import StrategyError
 from domain.settings import StrategySpec
-from domain.strategy import Params, Strategy, line_of
+from domain.strategy import Params, Strategy, line_of, range_of
 from domain.text import error_text
 from engine.strategies.bench.alternator import Alternator
 from engine.strategies.bench.quoter import Quoter
@@ -155,7 +156,7 @@ def make(loaded: Loaded, spec: StrategySpec) -> Strategy[Any, Any]:
     try:
         return loaded.strategy.build(spec.instruments, spec.params)
     except ValidationError as error:
-        wrong = "; ".join(_sentence(problem["loc"], problem["msg"]) for problem in error.errors())
+        wrong = "; ".join(_problem(loaded.strategy.params_type, problem) for problem in error.errors())
         raise StrategyError(f"strategy {spec.id} ({spec.kind}): {wrong}") from error
 
 
@@ -328,9 +329,14 @@ def _check_class(cls: StrategyClass, origin: str) -> None:
             raise StrategyError(f"{where}: {name} must be a class derived from {base.__name__}")
 
 
-def _sentence(where: tuple[int | str, ...], what: str) -> str:
-    name = ".".join(str(part) for part in where)
-    return f"{name}: {what}" if name else what
+def _problem(model: type[Params], problem: ErrorDetails) -> str:
+    """One wrong parameter: its name, what is wrong, what was given and what it takes."""
+    where, what = problem["loc"], problem["msg"].removeprefix("Value error, ")
+    if not where:
+        return what
+    takes = range_of(model, str(where[0]))
+    given = "" if problem["type"] in {"missing", "extra_forbidden"} else f", found {problem['input']!r:.40}"
+    return f"{'.'.join(str(part) for part in where)}: {what}{given}" + (f" (it takes {takes})" if takes else "")
 
 
 def _declared_kind(node: ast.ClassDef) -> str:
