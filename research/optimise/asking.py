@@ -16,10 +16,10 @@ from engine.config.parts import paper_fields
 from engine.data.importers import Stamp
 from engine.data.store.series import parse_interval
 from exchanges.paper.config import FillModel, PaperConfig
-from research.cli import parse_params
 from research.market_data import DataKind
 from research.optimise.run import Asked
 from research.optimise.source import DataSource
+from research.params import parse_params
 from research.prepare import BacktestSettings
 from research.stored import END_NS
 
