@@ -122,6 +122,8 @@ def build_one(
         account=account,
         instruments=instruments,
         params=params,
+        priority=tested.priority,
+        position_age_ns=tested.position_age_ns,
         accounts=tuple(further),
     )
     code = registry.make(loaded, spec)
@@ -134,12 +136,14 @@ def accounts_of(
     instruments: Sequence[InstrumentId],
     core: Settings,
     taken: dict[tuple[AccountId, InstrumentId], str],
-) -> Iterator[AccountId]:
-    """Each venue's account, or one of its own where it must not share."""
+) -> list[AccountId]:
+    """At each venue that it trades at, the venue's account, or one of its own where it must not share."""
+    found = []
     for venue in dict.fromkeys(instrument.partition(".")[2] for instrument in instruments):
         shared = next((account.id for account in core.accounts if venue_of(account.id) == venue), f"{venue}:main")
-        must_not = tested.own_account or any((shared, instrument) in taken for instrument in instruments)
-        yield f"{venue}:{tested.id}" if must_not else shared
+        owned = any((shared, instrument) in taken for instrument in instruments)
+        found.append(f"{venue}:{tested.id}" if tested.own_account or owned else shared)
+    return found
 
 
 def check_feeds(tested: Tested, code: AnyStrategy, sources: Sequence[MarketData]) -> None:
