@@ -132,6 +132,6 @@ class TwoLegs(TwoVenues):
             name: Fraction(self.core.position(account, name), self.core.instruments[name].qty_scale)
             for name, account in NAMES
         }
-        net = abs(sum(held.values()))
+        net = abs(sum(held.values(), start=Fraction(0)))
         self.met["traded"] += bool(self.core.state.strategies["arb"].fills)
         require(net < Fraction(1, 1_000), "naked at the end", f"{ {name: float(qty) for name, qty in held.items()} }")

@@ -33,6 +33,7 @@ B = Instrument(
 )
 AT = {A.id: "ALPHA:main", B.id: "BETA:main"}
 DEPOSIT = Decimal(100_000)
+FLAT = (Decimal(0), Decimal(0))
 PARAMS = {"naked_cap_usd": 2_000.0, "max_position_usd": 1_500.0, "max_age_ms": 2_000, "pause_s": 5.0}
 
 
@@ -95,14 +96,14 @@ class Paper:
 def test_a_gap_there_and_back_earns_both_gaps_less_four_fees_to_the_cent() -> None:
     paper = Paper("arbitrage")
     paper.books(100.0, 100.0)
-    assert paper.held == (0, 0)
+    assert paper.held == FLAT
     paper.books(100.0, 101.0)
     qty = Decimal("14.86")
     assert paper.held == (qty, -qty), "1,500 USD at 100.9, in lots of 0.01"
     paper.books(100.0, 100.3)
     assert paper.held == (qty, -qty), "it has not turned yet"
     paper.books(100.4, 100.0)
-    assert paper.held == (0, 0)
+    assert paper.held == FLAT
     prices = [Decimal(price) for price in ("100.1", "100.9", "100.3", "100.1")]  # bought, sold, sold again, bought back
     bought, sold, out, back = prices
     assert paper.cash == qty * (sold - bought + out - back) - qty * FEE * sum(prices)
@@ -112,12 +113,12 @@ def test_a_gap_there_and_back_earns_both_gaps_less_four_fees_to_the_cent() -> No
 def test_a_book_that_shows_less_is_taken_no_deeper_and_the_rest_of_a_leg_is_closed() -> None:
     paper = Paper("arbitrage")
     paper.books(100.0, 101.0, seconds=2, qty=3.0)
-    assert paper.held == (3, -3)
+    assert paper.held == (Decimal(3), Decimal(-3))
     tape = list(paper.tape(100.0, 101.0, 5, 3.0))
     for event in tape:
         paper.driver.run([event])
-        assert abs(sum(paper.held)) * 101 <= 2_000
-    assert sum(paper.held) == 0
+        assert abs(paper.held[0] + paper.held[1]) * 101 <= 2_000
+    assert paper.held[0] == -paper.held[1]
 
 
 @pytest.mark.parametrize("kind", ["arbitrage", "funding_arbitrage"])
@@ -148,7 +149,7 @@ def test_a_replay_and_a_recovery_from_a_snapshot_in_the_middle_say_the_same(kind
 def test_funding_is_earned_from_both_venues_and_left_when_it_turns() -> None:
     paper = Paper("funding_arbitrage", hold_h=500.0, turn_s=3.0)
     paper.books(100.0, 100.0, seconds=2)
-    assert paper.held == (0, 0), "no rate is known"
+    assert paper.held == FLAT, "no rate is known"
     paper.rate(A, "0.00001")
     paper.rate(B, "0.0008")
     paper.books(100.0, 100.0, seconds=3)
@@ -165,6 +166,6 @@ def test_funding_is_earned_from_both_venues_and_left_when_it_turns() -> None:
     earned = paper.cash
     paper.rate(A, "0.000101")
     paper.books(100.0, 100.0, seconds=12)
-    assert paper.held == (0, 0)
+    assert paper.held == FLAT
     assert paper.cash == earned - qty * Decimal("0.4") - qty * FEE * 200, "two spreads of 0.2 and two more fees"
     assert paper.driver.core.state.strategies["it"].realised == -qty * Decimal("0.4")
