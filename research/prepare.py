@@ -114,7 +114,9 @@ def prepare_plan(plan: Plan, sources: Sequence[MarketData], settings: BacktestSe
         currency=currency_of(sources),
         approver=settings.approver,
         conflate_ns=conflate_ns,
-        provenance=provenance_of((core, paper, conflate_ns, plan.joins), strategies, sources, plan.seed),
+        provenance=provenance_of(
+            (core, paper, conflate_ns, plan.joins), strategies, sources, plan.seed, plan.asked.get("command", "")
+        ),
         asked=plan.asked,
     )
     return Prepared(
@@ -160,9 +162,10 @@ def open_tape(
         latency_ns = 0 if terms.fill_model is FillModel.SAME_CLOSE else terms.feed_ns
         wanted = intervals_ns.get(instrument.id, ()) if source is bars_from(instrument.id, sources) else ()
         streams.append(source.tape(latency_ns, *wanted))
-    if len(streams) == 1 and not plan.end_ns:
+    if len(streams) == 1 and (not plan.end_ns or 0 < sources[0].last_ns <= plan.end_ns):
         return streams[0], 0
-    merged = Merged(streams, [source.name for source in sources], joins=plan.joins, end_ns=plan.end_ns)
+    end_ns = plan.end_ns + max(terms.feed_ns for terms in paper.values()) if plan.end_ns else 0
+    merged = Merged(streams, [source.name for source in sources], joins=plan.joins, end_ns=end_ns)
     return iter(merged), merged.begun_ns
 
 
@@ -232,7 +235,7 @@ def core_settings(
     quotes: dict[str, dict[str, None]] = {}
     for built in strategies:
         for instrument in built.spec.instruments:
-            quotes.setdefault(built.spec.account, {})[instruments[instrument].quote] = None
+            quotes.setdefault(built.spec.account_of(instrument), {})[instruments[instrument].quote] = None
     return replace(
         core,
         instruments=tuple(instruments.values()),

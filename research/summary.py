@@ -53,8 +53,11 @@ def report_text(result: Result, measures: Measures) -> str:
 def rows(outcome: Outcome, measures: Measures | None = None) -> Iterator[tuple[str, str]]:
     """Name and text of every line of the summary."""
     result = outcome.result
+    if name := result.asked.get("plan", {}).get("name"):
+        yield "Plan", name
     yield "Tested", f"{result.strategy} on {result.instrument}" + _params(result)
-    yield "Data", f"{result.data} ({result.data_kind}, sha256 {result.data_sha256[:12]})"
+    for source in result.sources:
+        yield "Data", f"{source.name} ({source.kind}, sha256 {source.sha256[:12]})"
     for note in result.notes:
         yield "", note
     yield "Span", f"{_when(result.first_ns)} to {_when(result.last_ns)} UTC, {_span(result.last_ns - result.first_ns)}"
@@ -65,6 +68,8 @@ def rows(outcome: Outcome, measures: Measures | None = None) -> Iterator[tuple[s
     yield "Approver", APPROVERS[result.approver]
     yield "Breakers", _breakers(result)
     yield "Strategy is", result.strategy_status
+    if len(result.strategies) > 1:
+        yield from parts(result)
     if result.refusals:
         yield "Refused", ", ".join(f"{reason} x {count}" for reason, count in result.refusals.items())
     for alert in result.alerts:
@@ -74,6 +79,14 @@ def rows(outcome: Outcome, measures: Measures | None = None) -> Iterator[tuple[s
     yield "", ""
     yield "State hash", result.state_hash
     yield "Took", f"{outcome.wall_s:.2f} s, {outcome.events_per_s:,.0f} events/s"
+
+
+def parts(result: Result) -> Iterator[tuple[str, str]]:
+    """Each strategy's part of the whole, where there are several."""
+    for each in result.strategies:
+        earned = f"{_cash(each.pnl)} {result.currency} after fees {_cash(-each.fees)} and funding {_cash(each.funding)}"
+        what = f"{each.kind} on {', '.join(each.instruments)}, account {', '.join(each.accounts)}"
+        yield each.id[:13], f"{earned}; {each.trades} round trips, {each.fills} fills; {what}"
 
 
 def figures(result: Result, m: Measures) -> Iterator[tuple[str, str]]:
@@ -109,6 +122,8 @@ def figures(result: Result, m: Measures) -> Iterator[tuple[str, str]]:
 
 
 def _params(result: Result) -> str:
+    if len(result.strategies) > 1:
+        return ""
     shown = ", ".join(f"{name}={value}" for name, value in result.params.items())
     return f" with {shown}" if shown else ""
 
