@@ -28,11 +28,12 @@ from engine.data.importers import Stamp, read_bars, read_books, read_funding, re
 from engine.data.l2 import L2Tape, tape_instrument
 from engine.data.scale import MAX_QTY_DECIMALS, default_instrument_for, instrument_id_from_name
 from engine.data.synthetic import SyntheticMarket
-from engine.data.tables import BarTable, BookTable, FundingTable, TradeTable
+from engine.data.tables import BarTable, BookTable, Floats, FundingTable, TradeTable
 from research.aggregate import coarser, with_bars
 from research.merge import Merged
 
 SECOND_NS = 1_000_000_000
+DAY_NS = 86_400 * SECOND_NS
 READS = {
     "bars": frozenset({FeedKind.BAR}),
     "trades": frozenset({FeedKind.TRADE, FeedKind.BAR}),
@@ -86,6 +87,8 @@ class MarketData(Struct, frozen=True, kw_only=True):
     rows: int = 0
     sha256: str = ""
     notes: tuple[str, ...] = ()
+    traded_a_day: float | None = None
+    """Notional that its market traded a day; None = not known."""
 
     @property
     def reads(self) -> frozenset[FeedKind]:
@@ -207,6 +210,8 @@ def bar_data(
     if funding is not None:
         notes = (*notes, f"funding from {funding.name}, paid on the closes")
 
+    last_ns = int(table.open_ts_ns[-1]) + table.interval_ns
+
     def tape(latency_ns: int, *intervals_ns: int) -> Iterator[MarketEvent]:
         tables = [coarser(table, interval_ns) for interval_ns in _intervals(intervals_ns)] or [table]
         if funding is None and len(tables) == 1:
@@ -223,11 +228,18 @@ def bar_data(
         tape=tape,
         interval_ns=table.interval_ns,
         first_ns=int(table.open_ts_ns[0]),
-        last_ns=int(table.open_ts_ns[-1]) + table.interval_ns,
+        last_ns=last_ns,
         rows=len(table.open_ts_ns),
         sha256=sha256,
         notes=(*notes, *table.notes),
+        traded_a_day=_a_day(table.volume, table.close, last_ns - int(table.open_ts_ns[0])),
     )
+
+
+def _a_day(qty: Floats, price: Floats, span_ns: int) -> float | None:
+    """Notional a day; None where no quantity is known. A venue that counts contracts or quote units is not told."""
+    traded = float(np.nansum(qty * price))
+    return traded / span_ns * DAY_NS if traded > 0 and span_ns > 0 else None
 
 
 def _intervals(intervals_ns: tuple[int, ...]) -> list[int]:
@@ -282,6 +294,7 @@ def _ticks(
     sha256: str,
     notes: tuple[str, ...],
 ) -> MarketData:
+    span_ns = int(table.ts_ns[-1] - table.ts_ns[0])
     return MarketData(
         name=table.name,
         kind=kind,
@@ -292,6 +305,7 @@ def _ticks(
         rows=len(table.ts_ns),
         sha256=sha256,
         notes=(*notes, *table.notes),
+        traded_a_day=_a_day(table.qty, table.price, span_ns) if isinstance(table, TradeTable) else None,
     )
 
 
