@@ -9,6 +9,7 @@ import typer
 
 from domain.errors import ConfigError
 from research.backtest_cli import backtest
+from research.optimise import cli as optimise_cli
 from research.params import parse_params as parse_params  # noqa: PLC0414 - other verbs take it from here
 from research.report.cli import report
 
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
     app.command()(report)
     app.command()(simulate)
     app.command("false-alerts")(false_alerts)
+    optimise_cli.register(app)
     from research.honesty.cli import check_strategy
 
     app.command("check-strategy")(check_strategy)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
@@ -36,6 +36,11 @@ SAMPLES = 2_000
 """Equity samples of a run whose span is known."""
 BarKey = tuple[InstrumentId, int]
 """Instrument and interval of bars."""
+Opener = Callable[
+    [Plan, Sequence[MarketData], dict[str, PaperConfig], dict[InstrumentId, tuple[int, ...]]],
+    tuple[Iterator[MarketEvent], int],
+]
+"""Opens the tape of a plan (`open_tape`)."""
 
 
 class BacktestSettings(Struct, frozen=True, kw_only=True):
@@ -88,15 +93,17 @@ class Prepared(Struct, frozen=True, kw_only=True):
         return registry.build(spec, self.folders[spec.id])
 
 
-def prepare_plan(plan: Plan, sources: Sequence[MarketData], settings: BacktestSettings) -> Prepared:
-    """Everything up to the first event. Raises as `research.backtest.run_plan`."""
+def prepare_plan(
+    plan: Plan, sources: Sequence[MarketData], settings: BacktestSettings, opener: Opener | None = None
+) -> Prepared:
+    """Everything up to the first event; `opener` stands in for `open_tape`. Raises as `research.backtest.run_plan`."""
     check_sources(plan, sources)
     strategies = tuple(build_all(plan, sources, settings.core))
     feeds = [feed for built in strategies for feed in built.code.feeds()]
     intervals_ns = bar_intervals_ns(feeds)
     venues = list(dict.fromkeys(source.instrument.venue for source in sources))
     paper = {venue: paper_config(settings, venue, rank) for rank, venue in enumerate(venues)}
-    tape, begun_ns = open_tape(plan, sources, paper, intervals_ns)
+    tape, begun_ns = (opener or open_tape)(plan, sources, paper, intervals_ns)
     history, warm, rest = warm_up(tape, strategies, sources, max(begun_ns, plan.start_ns))
     first = next(rest, None)
     if first is None:

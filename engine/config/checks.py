@@ -69,6 +69,8 @@ def environment(config: Config) -> Iterator[Finding]:
     """Contracts whose numbers stand in the file are the paper venue's; real venues are compared all the time."""
     if config.environment != "paper" and config.execution.reconcile_every_ns == 0:
         yield ("execution", "reconcile_every"), "a real venue is compared all the time: give a span such as 30s"
+    if config.environment != "paper" and config.own_strategies.reload == "auto":
+        yield ("own_strategies", "reload"), "changed code is taken in without being asked on paper alone: ask"
     for i, item in enumerate(config.instruments):
         if item.id.endswith(".PAPER"):
             continue
