@@ -5,6 +5,7 @@ import datetime as dt
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,7 @@ from tests.needs import recorded_data
 CENTS = Instrument(id="BTC-USDC-PERP.PAPER", venue_symbol="BTC", price_decimals=2, qty_decimals=3)
 FIRST_S = 1_700_000_040
 HEAD = ("time", "open", "high", "low", "close", "volume")
-Rows = list[list[object]]
+Rows = list[list[Any]]
 
 
 def true_rows(prices: list[int]) -> Rows:
