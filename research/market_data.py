@@ -27,13 +27,13 @@ from engine.data.guess import FileKind, guess_kind
 from engine.data.importers import Stamp, read_bars, read_books, read_funding, read_trades
 from engine.data.l2 import L2Tape, tape_instrument
 from engine.data.scale import MAX_QTY_DECIMALS, default_instrument_for, instrument_id_from_name
+from engine.data.store.store import DAY_NS, when
 from engine.data.synthetic import SyntheticMarket
-from engine.data.tables import BarTable, BookTable, Floats, FundingTable, TradeTable
-from research.aggregate import coarser, with_bars
+from engine.data.tables import BarTable, BookTable, FundingTable, TradeTable
+from research.aggregate import coarser, traded_a_day, with_bars
 from research.merge import Merged
 
 SECOND_NS = 1_000_000_000
-DAY_NS = 86_400 * SECOND_NS
 READS = {
     "bars": frozenset({FeedKind.BAR}),
     "trades": frozenset({FeedKind.TRADE, FeedKind.BAR}),
@@ -89,6 +89,8 @@ class MarketData(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     traded_a_day: float | None = None
     """Notional that its market traded a day; None = not known."""
+    notes_of: Callable[..., tuple[str, ...]] = lambda *_: ()
+    """What there is to tell of its bars of these intervals."""
 
     @property
     def reads(self) -> frozenset[FeedKind]:
@@ -208,7 +210,11 @@ def bar_data(
         missing = sum(gap.missing for gap in table.gaps)
         notes = (*notes, f"{missing} bars are missing in {len(table.gaps)} gaps")
     if funding is not None:
-        notes = (*notes, f"funding from {funding.name}, paid on the closes")
+        notes = (*notes, *_funding_notes(table, funding))
+
+    def coarse(*intervals_ns: int) -> tuple[str, ...]:
+        tables = [coarser(table, interval_ns) for interval_ns in _intervals(intervals_ns)]
+        return tuple(f"{table.name}: {bars.notes[-1]}" for bars in tables if bars is not table)
 
     last_ns = int(table.open_ts_ns[-1]) + table.interval_ns
 
@@ -232,14 +238,25 @@ def bar_data(
         rows=len(table.open_ts_ns),
         sha256=sha256,
         notes=(*notes, *table.notes),
-        traded_a_day=_a_day(table.volume, table.close, last_ns - int(table.open_ts_ns[0])),
+        traded_a_day=traded_a_day(table.volume, table.close, last_ns - int(table.open_ts_ns[0])),
+        notes_of=coarse,
     )
 
 
-def _a_day(qty: Floats, price: Floats, span_ns: int) -> float | None:
-    """Notional a day; None where no quantity is known. A venue that counts contracts or quote units is not told."""
-    traded = float(np.nansum(qty * price))
-    return traded / span_ns * DAY_NS if traded > 0 and span_ns > 0 else None
+def _funding_notes(bars: BarTable, funding: FundingTable) -> Iterator[str]:
+    """What of the time of the bars has rates. Raises `DataError` when none has."""
+    yield f"funding from {funding.name}, paid on the closes"
+    first_ns, last_ns = int(bars.open_ts_ns[0]), int(bars.open_ts_ns[-1]) + bars.interval_ns
+    begins_ns, ends_ns = int(funding.ts_ns[0]), int(funding.ts_ns[-1])
+    if begins_ns > last_ns or ends_ns < first_ns:
+        raise DataError(
+            f"{funding.name}: its rates are from {when(begins_ns)} to {when(ends_ns)}, the bars of {bars.name} from "
+            f"{when(first_ns)} to {when(last_ns)}"
+        )
+    if begins_ns - first_ns > DAY_NS:
+        yield f"funding is known only from {when(begins_ns)}: none is paid before"
+    if last_ns - ends_ns > DAY_NS:
+        yield f"funding is known only until {when(ends_ns)}: the last rate is paid on after it"
 
 
 def _intervals(intervals_ns: tuple[int, ...]) -> list[int]:
@@ -305,7 +322,7 @@ def _ticks(
         rows=len(table.ts_ns),
         sha256=sha256,
         notes=(*notes, *table.notes),
-        traded_a_day=_a_day(table.qty, table.price, span_ns) if isinstance(table, TradeTable) else None,
+        traded_a_day=traded_a_day(table.qty, table.price, span_ns) if isinstance(table, TradeTable) else None,
     )
 
 
