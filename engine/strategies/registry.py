@@ -40,6 +40,7 @@ from engine.strategies.lead_lag import LeadLag
 from engine.strategies.market_maker import MarketMaker
 from engine.strategies.mean_reversion import MeanReversion
 from engine.strategies.nadaraya_watson import NadarayaWatson
+from engine.strategies.pairs import Pairs
 from engine.strategies.turtle import Turtle
 from engine.strategies.two_leg import TwoLeg
 
@@ -55,6 +56,7 @@ BUILT_IN: dict[str, StrategyClass] = {
         LeadLag,
         MeanReversion,
         NadarayaWatson,
+        Pairs,
         EmaCross,
         TwoLeg,
         Quoter,
