@@ -63,10 +63,21 @@ def entered(side: int = -1, deviations: float = 3.0, **params) -> Bench:
     """The lead was sold (bought) dear (cheap), and both legs are filled."""
     bench = full(**params)
     instant(bench, *apart(bench, -side * deviations))
-    lead, hedge = bench.desired.targets
-    bench.fill(side, bench.memory.closes[BTC].price, 1.0, lead.entry)
-    bench.fill(-side, bench.memory.closes[ETH].price, hedge.want.ratio, of=ETH)
+    bench.fill(side, bench.memory.closes[BTC].price, 1.0, bench.desired.targets[0].entry)
+    bench.fill(-side, bench.memory.closes[ETH].price, hedge_of(bench.desired).ratio, of=ETH)
     return bench
+
+
+def hedge_of(desired: Desired) -> Hedge:
+    want = desired.targets[1].want
+    assert isinstance(want, Hedge)
+    return want
+
+
+def strength_of(desired: Desired) -> Strength:
+    want = desired.targets[0].want
+    assert isinstance(want, Strength)
+    return want
 
 
 def is_closing(desired: Desired) -> bool:
@@ -86,10 +97,12 @@ def test_the_dear_one_is_sold_and_the_other_bought_money_for_money(side):
     assert 2.0 <= -side * z < 4.0
     first, second = desired.targets
     assert first.instrument == BTC
-    assert first.want.value == side
-    assert first.want.stop_distance == pytest.approx((4.0 - abs(z)) * spread.std() * lead, rel=1e-6)
+    assert strength_of(desired).value == side
+    assert strength_of(desired).stop_distance == pytest.approx((4.0 - abs(z)) * spread.std() * lead, rel=1e-6)
     assert second.instrument == ETH
-    assert second.want == Hedge(BTC, pytest.approx(slope * lead / hedge, rel=1e-6), pytest.approx(500.0 / lead))
+    follows = hedge_of(desired)
+    assert follows.lead == BTC
+    assert (follows.ratio, follows.naked_cap) == pytest.approx((slope * lead / hedge, 500.0 / lead), rel=1e-6)
     (protection,) = desired.protections
     assert (protection.instrument, protection.entry) == (BTC, first.entry)
     assert protection.stop == pytest.approx(lead * (1 - side * 0.15))
@@ -160,7 +173,7 @@ def test_it_is_left_when_the_two_have_met_by_the_line_of_the_entry():
     assert not is_closing(bench.desired)
     desired = instant(bench, hedge, math.exp(line.level + line.ratio * math.log(hedge) + 0.4 * line.deviation))
     assert is_closing(desired)
-    assert desired.targets[1].want.ratio > 0, "the hedge goes on following while the lead is closed"
+    assert hedge_of(desired).ratio > 0, "the hedge goes on following while the lead is closed"
     bench.fill(1, 100.0, 1.0)
     assert is_closing(bench.desired), "not over while the hedge is held"
     assert bench.fill(-1, 50.0, bench.view.position(ETH), of=ETH) is NOTHING
@@ -219,10 +232,9 @@ def test_a_pair_found_at_the_start_is_held_as_it_is(hedged):
     bench.view.positions, bench.view.paid = {BTC: 1.0, ETH: hedged}, {BTC: 100.0}
     hedge, lead = apart(bench, -2.0)
     desired = instant(bench, hedge, lead)
-    first, second = desired.targets
-    assert first.want == Qty(1.0)
+    assert desired.targets[0].want == Qty(1.0)
     fitted = bench.memory.test.test().slope * lead / hedge
-    assert second.want.ratio == pytest.approx(1.5 if hedged else fitted)
+    assert hedge_of(desired).ratio == pytest.approx(1.5 if hedged else fitted)
     assert desired.protections[0].stop == pytest.approx(85.0)
     assert is_closing(instant(bench, *apart(bench, 0.0)))
 
@@ -250,7 +262,7 @@ def test_the_kalman_line_is_what_was_expected_before_the_newest_close():
     hedge = bench.memory.closes[ETH].price
     lead = math.exp(level + slope * math.log(hedge) + 3.5 * deviation)
     desired = instant(bench, hedge, lead)
-    assert desired.targets[0].want.value == -1
+    assert strength_of(desired).value == -1
     line = bench.memory.idea.line
     assert line.z(math.log(hedge), math.log(lead)) == pytest.approx(3.5, rel=0.2)
     assert bench.memory.idea.per_lead == pytest.approx(line.ratio * lead / hedge)
@@ -300,7 +312,7 @@ def test_a_restart_in_the_middle_gives_the_same_decisions():
                     bench.view.positions.clear()
                     bench.fill(1, lead, 0.0)
                 elif bench.desired.targets and not held:
-                    bench.fill(round(bench.desired.targets[0].want.value), before, 1.0, of=BTC)
+                    bench.fill(round(strength_of(bench.desired).value), before, 1.0, of=BTC)
             assert plain.desired == restarted.desired
             wishes += bool(plain.desired.targets)
             restarted.save_and_restore()
