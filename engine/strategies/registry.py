@@ -33,11 +33,13 @@ from domain.errors import StrategyError
 from domain.settings import StrategySpec
 from domain.strategy import Params, Strategy, line_of, range_of
 from domain.text import error_text
+from engine.strategies.arbitrage import Arbitrage
 from engine.strategies.bench.alternator import Alternator
 from engine.strategies.bench.quoter import Quoter
 from engine.strategies.calibrated_maker import CalibratedMaker
 from engine.strategies.consolidation import Consolidation
 from engine.strategies.ema_cross import EmaCross
+from engine.strategies.funding_arbitrage import FundingArbitrage
 from engine.strategies.lead_lag import LeadLag
 from engine.strategies.market_maker import MarketMaker
 from engine.strategies.mean_reversion import MeanReversion
@@ -60,6 +62,8 @@ BUILT_IN: dict[str, StrategyClass] = {
         MeanReversion,
         NadarayaWatson,
         Pairs,
+        Arbitrage,
+        FundingArbitrage,
         EmaCross,
         TwoLeg,
         Quoter,
