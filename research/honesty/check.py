@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from domain.errors import StrategyError
 from research.backtest import BacktestSettings, StrategyRequest
-from research.honesty import ahead, costs, luck, reach, state, warmup
+from research.honesty import ahead, costs, luck, reach, repaint, state, warmup
 from research.honesty.case import Case
 from research.honesty.verdict import Finding, Light, Verdict
 from research.market_data import MarketData
@@ -67,6 +67,13 @@ CHECKS = (
         "decisions that change when the future is cut off or another one: future rows, centred and two-sided kernels, "
         "moving pivots, normalisation over everything",
         "a future that does not come from the tape but was brought along",
+    ),
+    Check(
+        "repaint",
+        lambda case, _: repaint.find(case),
+        "functions in its file that draw the past anew (two-sided kernels, centred averages, zig-zags), and lines "
+        "drawn so over the whole tape and brought along",
+        "a line whose function is not in the file (`warm-up`, `calendar` and `too good to be true` see it)",
     ),
     Check(
         "calendar",

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from engine.config import load_config
 from engine.data.tables import BarTable
+from engine.strategies.registry import load_file
 from exchanges.paper.config import FillModel, PaperConfig
 from research.backtest import BacktestSettings, StrategyRequest
 from research.honesty.check import CHECKS, check_strategy
@@ -215,3 +216,15 @@ def test_a_warm_up_that_is_too_short_is_measured():
 def test_a_strategy_that_needs_to_have_run_for_long_is_caught():
     found = check("long_history", "warm-up").found("warm-up")
     assert found.light is RED
+
+
+@pytest.mark.parametrize(
+    ("kind", "draws"), [("two_sided_kernel", "nadaraya_watson"), ("centred_mean", "centred"), ("zig_zag", "zig_zag")]
+)
+def test_a_line_that_repaints_is_caught_where_it_is_drawn_and_where_it_is_traded(kind, draws):
+    drawn = load_file(CHEATS / f"{kind}.py").strategy.decide.__globals__[draws](CLOSES)
+    found = check(kind, "repaint", line=drawn).found("repaint")
+    assert found.light is RED
+    assert f"parameter `line` is what {draws}() draws over the whole tape" in found.claim
+    assert found.evidence[0].first != found.evidence[0].second
+    assert check(kind, "repaint").light is AMBER
