@@ -80,10 +80,23 @@ class Case:
     Raises what `run_plan` raises: a strategy that cannot be loaded, data that does not fit.
     """
 
-    def __init__(self, request: StrategyRequest, sources: Sequence[MarketData], settings: BacktestSettings) -> None:
-        """Look once at what will run; equity is sampled as often in every run, however long its tape."""
+    def __init__(
+        self,
+        request: StrategyRequest,
+        sources: Sequence[MarketData],
+        settings: BacktestSettings,
+        *,
+        everything: Sequence[MarketData] = (),
+        joins: bool = False,
+    ) -> None:
+        """Look once at what will run; equity is sampled as often in every run, however long its tape.
+
+        `everything` is the universe that the sources were chosen from; with `joins` instruments come and go.
+        """
         self.request, self.sources = request, tuple(kept(source) for source in sources)
-        run = prepare_plan(plan_of(request), self.sources, settings)
+        self.everything = tuple(everything)
+        self.plan = replace(plan_of(request), joins=joins)
+        run = prepare_plan(self.plan, self.sources, settings)
         self.settings = replace(settings, sample_ns=sample_ns(self.sources, run))
         (built,) = run.terms.strategies
         self.spec: StrategySpec = built.spec
@@ -183,12 +196,12 @@ class Case:
         return found
 
     def _prepared(self, change: Change, sources: Sequence[MarketData]) -> Prepared:
-        request, settings = self.request, self.settings
-        if change.params:
-            request = replace(request, params={**request.params, **change.params})
+        settings = self.settings
+        (tested,) = self.plan.strategies
+        tested = replace(tested, params={**tested.params, **change.params})
         if change.paper is not None:
             settings = replace(settings, paper=change.paper, paper_of={})
-        plan: Plan = replace(plan_of(request), start_ns=change.start_ns)
+        plan: Plan = replace(self.plan, strategies=(tested,), start_ns=change.start_ns)
         run = prepare_plan(plan, sources, settings)
         if change.warm is not None:
             run = self._rewarmed(run, change.warm)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from domain.errors import StrategyError
 from research.backtest import BacktestSettings, StrategyRequest
-from research.honesty import ahead, costs, luck, reach, repaint, state, warmup
+from research.honesty import ahead, costs, drift, labels, luck, reach, repaint, state, universe, warmup
 from research.honesty.case import Case
 from research.honesty.verdict import Finding, Light, Verdict
 from research.market_data import MarketData
@@ -76,6 +76,18 @@ CHECKS = (
         "a line whose function is not in the file (`warm-up`, `calendar` and `too good to be true` see it)",
     ),
     Check(
+        "bar labels",
+        lambda case, _: labels.find(case),
+        "bars that are shown before they are over: resampled or stamped at the wrong end",
+        "a single series of bars: then nothing tells which end its times are of",
+    ),
+    Check(
+        "universe",
+        lambda case, _: universe.find(case),
+        "instruments chosen by looking at the end: survivors, winners, later listings",
+        "instruments that no source has: what was deleted everywhere cannot be missed",
+    ),
+    Check(
         "calendar",
         lambda case, _: ahead.calendar(case),
         "anything looked up by date or time stamp",
@@ -122,6 +134,18 @@ CHECKS = (
         lambda case, _: warmup.cold_start(case),
         "a result that depends on the day it was switched on",
         "runs too short to come together again",
+    ),
+    Check(
+        "live",
+        lambda case, _: drift.live(case),
+        "a strategy that does otherwise through the live engine loop, feed, conflator and paper venue on the same tape",
+        "what a real exchange does otherwise than the paper one; anything after the first 4,000 events",
+    ),
+    Check(
+        "late bars",
+        lambda case, _: drift.late(case),
+        "decisions by how long after its close a bar comes",
+        "strategies on books and trades",
     ),
     Check(
         "costs",
@@ -175,8 +199,9 @@ def check_strategy(
     depth: Depth = PLAIN_DEPTH,
     on_progress: Progress | None = None,
     only: Iterable[str] = (),
+    everything: Sequence[MarketData] = (),
 ) -> Verdict:
-    """Judge one strategy on its sources. `only` names the checks to make; none = all.
+    """Judge one strategy on its sources. `only` names the checks to make; none = all. `everything` is the universe.
 
     A file that the loader refuses is a red finding; raises `DataError` for data that cannot be used, `StrategyError`
     for parameters that do not fit.
@@ -185,7 +210,7 @@ def check_strategy(
     refused = refusal(request)
     if refused is not None:
         return Verdict(subject=subject, data=tuple(each.name for each in sources), findings=(refused,))
-    case = Case(request, sources, settings)
+    case = Case(request, sources, settings, everything=everything, joins=len(sources) >= universe.LEAST)
     wanted = frozenset(only)
     checks = [check for check in CHECKS if not wanted or check.name in wanted]
     findings: list[Finding] = []

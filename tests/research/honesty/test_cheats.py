@@ -14,6 +14,7 @@ from engine.strategies.registry import load_file
 from exchanges.paper.config import FillModel, PaperConfig
 from research.backtest import BacktestSettings, StrategyRequest
 from research.honesty.check import CHECKS, check_strategy
+from research.honesty.universe import life
 from research.honesty.verdict import Light, Verdict
 from research.market_data import MarketData, assumed, bar_data
 
@@ -228,3 +229,62 @@ def test_a_line_that_repaints_is_caught_where_it_is_drawn_and_where_it_is_traded
     assert f"parameter `line` is what {draws}() draws over the whole tape" in found.claim
     assert found.evidence[0].first != found.evidence[0].second
     assert check(kind, "repaint").light is AMBER
+
+
+def test_a_strategy_that_knows_the_bench_by_its_punctuality_is_caught():
+    verdict = check("knows_the_bench", "late bars", "live")
+    assert lights(verdict) == {"late bars": RED, "live": GREEN}
+
+
+NAMES = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF", "GGG", "HHH")
+
+
+@pytest.fixture(scope="module")
+def universe() -> list[MarketData]:
+    """Eight instruments; CCC and DDD ended after two thirds of the time."""
+    tables = [walk(seed, 80 if name in {"CCC", "DDD"} else 120) for seed, name in enumerate(NAMES, 10)]
+    return [source(table, f"{name}-USDT-PERP.PAPER") for name, table in zip(NAMES, tables, strict=True)]
+
+
+def best(universe: list[MarketData], count: int) -> list[MarketData]:
+    return sorted(universe, key=lambda each: -life(each).change)[:count]
+
+
+def test_a_universe_picked_by_its_end_is_caught(universe):
+    winners = best(universe, 3)
+    request = StrategyRequest(kind=str(CHEATS / "survivors.py"))
+    picked = replace(request, params={"chosen": [each.instrument.base for each in winners]})
+    found = check_strategy(picked, universe, SETTINGS, only=["universe"]).found("universe")
+    assert found.light is RED
+    assert found.figures["chance_of_their_change"] < 0.05
+    assert "rose more than almost any 3 others" in found.claim
+    fair = replace(request, params={"chosen": ["CCC", "EEE", "FFF"]})
+    assert check_strategy(fair, universe, SETTINGS, only=["universe"]).light is GREEN
+
+
+def test_one_lucky_instrument_out_of_many_is_told(universe):
+    (winner,) = best(universe, 1)
+    request = StrategyRequest(kind=str(CHEATS / "honest.py"))
+    found = check_strategy(request, [winner], SETTINGS, only=["universe"], everything=universe).found("universe")
+    assert found.light is AMBER
+    assert found.figures["chosen"] == 1
+    assert "other choices did as well" in found.claim
+
+
+def test_hours_that_come_before_they_are_over_are_told_by_the_five_minutes():
+    fine = walk(3, 480)
+    opened = fine.open_ts_ns[::12]
+    hours = BarTable(
+        name="hours",
+        interval_ns=12 * FIVE_MINUTES_NS,
+        open_ts_ns=opened - 12 * FIVE_MINUTES_NS,  # stamped at its open, read as if at its close
+        open=fine.open[::12],
+        high=np.maximum.reduceat(fine.high, np.arange(0, 480, 12)),
+        low=np.minimum.reduceat(fine.low, np.arange(0, 480, 12)),
+        close=fine.close[11::12],
+        volume=np.add.reduceat(fine.volume, np.arange(0, 480, 12)),
+    )
+    request = StrategyRequest(kind=str(CHEATS / "honest.py"))
+    found = check_strategy(request, [source(hours)], SETTINGS, only=["bar labels"], everything=[source(fine)])
+    assert found.light is RED
+    assert "each is shown before it is over" in found.findings[0].claim
