@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final
 from msgspec import structs
 
 from bot.call import Call, Verb
-from bot.message import Block, Message, Pairs, Table, Text, age_text, base_name, money, refusal, signed
+from bot.message import Block, Code, Message, Pairs, Table, Text, age_text, base_name, money, refusal, signed
 from bot.outcome import submit
 from bot.parse import Argument, UsageError, account_of, accounts, instrument_of, params_of, suggest, symbols
 from bot.previews import Preview
 from bot.rows import PARAMS, STRATEGY, acts, kinds, lowers, reads
 from domain import commands
 from domain.account import venue_of
-from domain.commands import LoadStrategy, SetParams, StartStrategy, UnloadStrategy
+from domain.commands import LoadStrategy, ReloadStrategy, SetParams, StartStrategy, UnloadStrategy
 from domain.facts import TradingState
 from domain.instrument import AccountId, InstrumentId
 from domain.settings import StrategySpec
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from engine.desk import Desk
 
 SHOWN_HASH: Final = 12
+SHOWN_LINES: Final = 40
+"""Of the difference between two texts of a strategy."""
 
 
 async def listed(call: Call) -> Message:
@@ -113,6 +115,11 @@ async def set_params(call: Call) -> Message:
     return await ask(call, SetParams(strategy=strategy_of(call).id, params=params))
 
 
+async def reload(call: Call) -> Message:
+    """Ask whether a strategy is to run its file as it is now."""
+    return await ask(call, ReloadStrategy(strategy=strategy_of(call).id))
+
+
 async def load(call: Call) -> Message:
     """Ask whether to load a strategy of a known kind under a new id; several instruments are joined by commas."""
     desk, kind = call.desk, call.arguments["kind"].lower()
@@ -154,6 +161,7 @@ async def ask(call: Call, command: AboutStrategy, first: str = "") -> Message:
     blocks: list[Block] = [*why, Pairs(tuple(_rows(call.desk, view)))]
     if view.changes:
         blocks += [Text("Parameters:"), *map(Text, view.changes)]
+    blocks += _difference(view)
     if view.usual:
         blocks.append(Text(f"As usual: {', '.join(view.usual)}."))
     blocks += map(Text, _notes(call.desk, command, view))
@@ -162,12 +170,23 @@ async def ask(call: Call, command: AboutStrategy, first: str = "") -> Message:
     )
 
 
+def _difference(view: StrategyProposal) -> list[Block]:
+    """How the text of its file differs from what runs, as far as a message has room."""
+    if not view.text:
+        return []
+    left = len(view.text) - SHOWN_LINES
+    more = [Text(f"{left} more lines: look at the file itself.")] if left > 0 else []
+    return [Text("Its text, - as it runs, + as it would:"), Code("\n".join(view.text[:SHOWN_LINES])), *more]
+
+
 def _title(command: AboutStrategy) -> str:
     match command:
         case LoadStrategy(spec=spec):
             return f"Load {spec.kind} as {spec.id}"
         case StartStrategy():
             return f"Start {command.strategy}"
+        case ReloadStrategy():
+            return f"Reload {command.strategy}"
         case SetParams():
             return f"Change parameters of {command.strategy}"
         case UnloadStrategy():
@@ -197,7 +216,7 @@ def _notes(desk: Desk, command: AboutStrategy, view: StrategyProposal) -> list[s
     match command:
         case LoadStrategy() if view.held:
             notes.append("What is held there becomes its own.")
-        case SetParams():
+        case SetParams() | ReloadStrategy():
             notes.append("It warms up again: its quotes and entries are pulled, its protections stay.")
         case StartStrategy() if view.status == "quarantined":
             notes.append("It failed before: its code is read anew, and it warms up.")
@@ -231,7 +250,7 @@ def _shown(command: AboutStrategy, view: StrategyProposal) -> dict[str, str]:
 async def recheck(call: Call, preview: Preview) -> Message | None:
     """Look at it once more; None when what was shown still holds."""
     command = preview.command
-    if not isinstance(command, LoadStrategy | StartStrategy | SetParams | UnloadStrategy):
+    if not isinstance(command, AboutStrategy):
         return None
     view = call.desk.strategy_commands.proposed(command)
     now = _shown(command, view)
@@ -244,7 +263,7 @@ async def recheck(call: Call, preview: Preview) -> Message | None:
 
 def register(confirms: Confirms) -> None:
     """Let confirmed commands about strategies be looked at again."""
-    for kind in (LoadStrategy, StartStrategy, SetParams, UnloadStrategy):
+    for kind in (LoadStrategy, StartStrategy, SetParams, ReloadStrategy, UnloadStrategy):
         confirms.rechecks[kind] = recheck
 
 
@@ -302,5 +321,13 @@ VERBS: Final[tuple[Verb, ...]] = (
         PARAMS,
         examples=("/strategies set turtle1 entry_bars=30",),
         gate="C, P2 to add",
+    ),
+    acts(
+        "strategies reload",
+        "Run its file as it is now, after a look at what changed; it warms up again",
+        reload,
+        STRATEGY,
+        examples=("/strategies reload my-breakout",),
+        gate="C, P1 live",
     ),
 )

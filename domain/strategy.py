@@ -190,6 +190,18 @@ def rules_of(model: type[Params], names: Iterable[str]) -> dict[str, ParamRule]:
     return found
 
 
+def range_of(model: type[BaseModel], name: str) -> str:
+    """The values that a parameter takes, in words: "2 to 5000", "above 0, up to 50"; "" where nothing bounds it."""
+    field = model.model_fields.get(name)
+    bounds: dict[str, Any] = {}
+    for item in field.metadata if field is not None else ():
+        bounds |= {key: value for key in ("ge", "gt", "le", "lt") if (value := getattr(item, key, None)) is not None}
+    if "ge" in bounds and "le" in bounds:
+        return f"{bounds['ge']} to {bounds['le']}"
+    words = {"ge": "{} and more", "gt": "above {}", "le": "up to {}", "lt": "below {}"}
+    return ", ".join(words[key].format(value) for key, value in bounds.items())
+
+
 M = TypeVar("M", bound=Struct)
 P = TypeVar("P", bound=Params)
 

@@ -57,7 +57,11 @@ def run_plan(
 
     Raises `StrategyError` for a strategy or parameters that do not fit, `DataError` for data that does not.
     """
-    run = prepare_plan(plan, sources, settings)
+    return run_prepared(prepare_plan(plan, sources, settings), on_progress)
+
+
+def run_prepared(run: Prepared, on_progress: Progress | None = None) -> Outcome:
+    """Run what is prepared; once, because its tape is read."""
     driver = Driver(run.core, run.exchange(), run.make_code, facts_on=False, history=run.history, pacing=run.pacing)
     recorder = driver.on_facts = Recorder(driver.core)
     began = time.perf_counter()

@@ -62,6 +62,8 @@ class FileOptions(Struct, frozen=True, kw_only=True):
     stamp: Stamp = Stamp.OPEN
     interval_ns: int = 0
     tolerate_gaps: bool = False
+    newest_first: bool = False
+    """Such a file is turned round; one that is not refused."""
     funding: Path | None = None
     fees: Instrument | None = None
     """Fees and margins of an instrument that is not configured are taken from this one."""
@@ -99,13 +101,19 @@ def open_file(path: Path, options: FileOptions) -> MarketData:
     if kind is DataKind.L2:
         return _l2(path, options)
     if kind is DataKind.TRADES:
-        return _trades(path, options, read_trades(path))
+        return _trades(path, options, read_trades(path, newest_first=options.newest_first))
     if kind is DataKind.BOOKS:
         return _books(path, options, read_books(path))
     return _bars(
         path,
         options,
-        read_bars(path, stamp=options.stamp, interval_ns=options.interval_ns, tolerate_gaps=options.tolerate_gaps),
+        read_bars(
+            path,
+            stamp=options.stamp,
+            interval_ns=options.interval_ns,
+            newest_first=options.newest_first,
+            tolerate_gaps=options.tolerate_gaps,
+        ),
     )
 
 

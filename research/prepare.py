@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
@@ -35,6 +35,11 @@ SAMPLES = 2_000
 """Equity samples of a run whose span is known."""
 BarKey = tuple[InstrumentId, int]
 """Instrument and interval of bars."""
+Opener = Callable[
+    [Plan, Sequence[MarketData], dict[str, PaperConfig], dict[InstrumentId, tuple[int, ...]]],
+    tuple[Iterator[MarketEvent], int],
+]
+"""Opens the tape of a plan (`open_tape`)."""
 
 
 class BacktestSettings(Struct, frozen=True, kw_only=True):
@@ -87,15 +92,17 @@ class Prepared(Struct, frozen=True, kw_only=True):
         return registry.build(spec, self.folders[spec.id])
 
 
-def prepare_plan(plan: Plan, sources: Sequence[MarketData], settings: BacktestSettings) -> Prepared:
-    """Everything up to the first event. Raises as `research.backtest.run_plan`."""
+def prepare_plan(
+    plan: Plan, sources: Sequence[MarketData], settings: BacktestSettings, opener: Opener | None = None
+) -> Prepared:
+    """Everything up to the first event; `opener` stands in for `open_tape`. Raises as `research.backtest.run_plan`."""
     check_sources(plan, sources)
     strategies = tuple(build_all(plan, sources, settings.core))
     feeds = [feed for built in strategies for feed in built.code.feeds()]
     intervals_ns = bar_intervals_ns(feeds)
     venues = list(dict.fromkeys(source.instrument.venue for source in sources))
     paper = {venue: paper_config(settings, venue, rank) for rank, venue in enumerate(venues)}
-    tape, begun_ns = open_tape(plan, sources, paper, intervals_ns)
+    tape, begun_ns = (opener or open_tape)(plan, sources, paper, intervals_ns)
     history, warm, rest = warm_up(tape, strategies, sources, max(begun_ns, plan.start_ns))
     first = next(rest, None)
     if first is None:
@@ -114,7 +121,9 @@ def prepare_plan(plan: Plan, sources: Sequence[MarketData], settings: BacktestSe
         currency=currency_of(sources),
         approver=settings.approver,
         conflate_ns=conflate_ns,
-        provenance=provenance_of((core, paper, conflate_ns, plan.joins), strategies, sources, plan.seed),
+        provenance=provenance_of(
+            (core, paper, conflate_ns, plan.joins), strategies, sources, plan.seed, plan.asked.get("command", "")
+        ),
         asked=plan.asked,
     )
     return Prepared(
@@ -160,9 +169,10 @@ def open_tape(
         latency_ns = 0 if terms.fill_model is FillModel.SAME_CLOSE else terms.feed_ns
         wanted = intervals_ns.get(instrument.id, ()) if source is bars_from(instrument.id, sources) else ()
         streams.append(source.tape(latency_ns, *wanted))
-    if len(streams) == 1 and not plan.end_ns:
+    if len(streams) == 1 and (not plan.end_ns or 0 < sources[0].last_ns <= plan.end_ns):
         return streams[0], 0
-    merged = Merged(streams, [source.name for source in sources], joins=plan.joins, end_ns=plan.end_ns)
+    end_ns = plan.end_ns + max(terms.feed_ns for terms in paper.values()) if plan.end_ns else 0
+    merged = Merged(streams, [source.name for source in sources], joins=plan.joins, end_ns=end_ns)
     return iter(merged), merged.begun_ns
 
 
@@ -232,7 +242,7 @@ def core_settings(
     quotes: dict[str, dict[str, None]] = {}
     for built in strategies:
         for instrument in built.spec.instruments:
-            quotes.setdefault(built.spec.account, {})[instruments[instrument].quote] = None
+            quotes.setdefault(built.spec.account_of(instrument), {})[instruments[instrument].quote] = None
     return replace(
         core,
         instruments=tuple(instruments.values()),

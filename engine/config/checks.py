@@ -15,7 +15,7 @@ from domain.errors import Unrepresentable
 from domain.instrument import parse_instrument_id
 from domain.loopback import NOT_LOOPBACK, is_loopback
 from domain.settings import ApprovalSettings, Settings, strategy_id_problem
-from domain.strategy import Params
+from domain.strategy import Params, range_of
 from domain.text import error_text, plain
 from engine.config.breakers import problems as breaker_problems
 from engine.config.channel_checks import channels, contacts, on_call
@@ -69,6 +69,8 @@ def environment(config: Config) -> Iterator[Finding]:
     """Contracts whose numbers stand in the file are the paper venue's; real venues are compared all the time."""
     if config.environment != "paper" and config.execution.reconcile_every_ns == 0:
         yield ("execution", "reconcile_every"), "a real venue is compared all the time: give a span such as 30s"
+    if config.environment != "paper" and config.own_strategies.reload == "auto":
+        yield ("own_strategies", "reload"), "changed code is taken in without being asked on paper alone: ask"
     for i, item in enumerate(config.instruments):
         if item.id.endswith(".PAPER"):
             continue
@@ -258,7 +260,9 @@ def parameters(config: Config, kinds: ParamTypes, *, all_kinds: bool) -> Iterato
             model.model_validate({key: natural(value) for key, value in item.params.items()})
         except ValidationError as error:
             for detail in error.errors(include_url=False):
-                yield (*path, "params", *detail["loc"]), plain(sentence(detail, detail["loc"], model))
+                takes = range_of(model, str(detail["loc"][0])) if detail["loc"] else ""
+                text = plain(sentence(detail, detail["loc"], model))
+                yield (*path, "params", *detail["loc"]), f"{text} (it takes {takes})" if takes else text
         except Exception as error:  # noqa: BLE001 - the model of a user's file may raise anything
             yield (*path, "params"), f"{item.kind} cannot check its parameters: {error_text(error)}"
 
@@ -283,7 +287,8 @@ def exposed(config: Config) -> Iterator[Finding]:
 
 
 Check = Callable[[Config], Iterable[Finding]]
-CHECKS: Sequence[tuple[frozenset[str], Check]] = (
+Checks = Sequence[tuple[frozenset[str], Check]]
+CHECKS: Checks = (
     (frozenset({"instruments"}), instruments),
     (frozenset({"environment", "accounts", "venues"}), accounts),
     (frozenset({"environment", "instruments", "execution"}), environment),

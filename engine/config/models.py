@@ -293,6 +293,12 @@ class PersonSection(Section):
     discord_user_id: UserId = 0
 
 
+class OwnStrategiesSection(Section):
+    """Files of the user's own. `reload` auto: a file that was changed is taken in at once, which is for paper alone."""
+
+    reload: Literal["auto", "ask"] | None = None
+
+
 class Config(Section):
     """A whole settings file, checked. `load_config` makes it; `to_settings` is what the core gets."""
 
@@ -324,6 +330,7 @@ class Config(Section):
     storage: StorageSection = StorageSection()
     logging: LoggingSection = LoggingSection()
     vault: VaultSection = VaultSection()
+    own_strategies: OwnStrategiesSection = OwnStrategiesSection()
 
     def to_settings(self, listed: Sequence[Instrument] = ()) -> Settings:
         """What the core carries; `listed` are the contracts as the venues have them.

@@ -172,7 +172,7 @@ def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
         desired = before if wanted is before else whole(wanted, before)
     except BaseException as error:  # noqa: BLE001 - SystemExit too: nothing a strategy raises may stop the engine
         fault = named(error, code)
-        if known is None and not core.all_known:
+        if known is None and not is_past(core):
             core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, fault=fault))
             return quarantine(core, strategy, fault)
         # it ran then, so the code is another now: the record decides, and the next start says so
@@ -181,10 +181,15 @@ def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
         desired = before
     if known is not None and known.desired is not None:
         return known.desired
-    if core.all_known or desired is before:
+    if desired is before or is_past(core):
         return before
     core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, desired=desired))
     return desired
+
+
+def is_past(core: Core) -> bool:
+    """Whether this call was made before, by the record: a call without one, and with later ones, changed nothing."""
+    return core.all_known or (bool(core.known) and core.calls < max(core.known))
 
 
 def named(error: BaseException, code: AnyStrategy | None = None) -> str:

@@ -35,7 +35,11 @@ class BracketParams(Params):
     )
     style: Literal["passive", "take"] = Field("take", description="passive: post-only at the touch; take: at once")
     direction: Literal["both", "long", "short"] = Field("both", description="signals that are followed")
-    patience_bars: int = Field(3, ge=0, description="bars after which an entry without a fill is given up, 0 = never")
+    patience_bars: int = Field(
+        3,
+        ge=0,
+        description="bars after which an entry without a fill is given up, 0 = never; tests on bars fill one late",
+    )
     hold_bars: Annotated[int, AddsRisk.RAISED] = Field(
         0, ge=0, description="bars after which a position is closed, 0 = only by its exits"
     )

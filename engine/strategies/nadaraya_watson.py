@@ -174,10 +174,10 @@ class NadarayaWatson(Strategy[NadarayaWatsonMemory, NadarayaWatsonParams]):
         """The entry after one more bar: ended by a turn against it or by enough crossings of the far extreme."""
         if extreme == -bracket.side:
             memory.crossings += 1
+        memory.bracket = bracket.after_bar(bar.close, position, self.params)
         against = turn == -bracket.side and self.params.trigger != "stochastic"
         if against or 0 < self.params.exit_crossings <= memory.crossings:
             bracket.closing = True
-        memory.bracket = bracket.after_bar(bar.close, position, self.params)
 
     def _await(self, memory: NadarayaWatsonMemory, bar: BarView, side: int) -> None:
         """Let a new signal wait for its turn; one that waits too long, or is contradicted, is given up."""

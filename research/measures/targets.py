@@ -17,7 +17,7 @@ class Standing(enum.StrEnum):
 
     MET = "met"
     MISSED = "missed"
-    UNSURE = "cannot be told apart"
+    UNSURE = "undecided"
     """The figure's interval holds the target."""
     UNKNOWN = "insufficient data"
 

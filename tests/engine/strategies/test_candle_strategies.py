@@ -13,7 +13,8 @@ from engine.strategies import registry
 from tests.engine.strategies.harness import BTC, ETH, MINUTE_NS, Bench
 
 CASES: dict[str, dict[str, Any]] = {
-    "turtle": {"entry_bars": 5, "exit_bars": 3, "atr_bars": 3, "max_units": 4},
+    "turtle": {"entry_bars": 5, "exit_bars": 3, "atr_bars": 3, "max_units": 4, "skip_after_winner": True}
+    | {"failsafe_bars": 9},
     "consolidation": {"window": 4, "tight_pct": 3.0, "edge": 0.4, "pause_bars": 1, "hold_bars": 9},
     "lead_lag": {"level_bars": 4, "max_open": 2, "min_correlation": 0.01, "correlation_bars": 9, "patience_bars": 0},
     "mean_reversion": {"bars": 8, "k": 1.2, "regime_bars": 20, "max_open": 2, "leave_at_mean": True, "hold_bars": 9},

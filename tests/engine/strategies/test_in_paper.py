@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 from itertools import takewhile
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -11,6 +11,10 @@ from domain.instrument import Instrument
 from domain.market import Feed, FeedKind
 from domain.order import Role
 from domain.settings import AccountSpec, ApprovalSettings, Limits, RiskSettings, Settings, StrategySpec
+from engine.core.core import Core
+from engine.core.journal.memory import MemoryJournal
+from engine.core.recovery import recover, replay, state_hash
+from engine.core.state import State
 from engine.data.synthetic import SyntheticMarket
 from engine.strategies import registry
 from exchanges.paper.config import PaperConfig
@@ -51,9 +55,9 @@ class Run:
             approvals=ApprovalSettings(enabled=False),
             strategies=(spec,),
         )
-        self.driver = Driver(
-            settings, PaperExchange(contracts, {PAPER: Decimal(100_000)}, PaperConfig()), registry.build
-        )
+        self.journal = MemoryJournal()
+        exchange = PaperExchange(contracts, {PAPER: Decimal(100_000)}, PaperConfig())
+        self.driver = Driver(settings, exchange, registry.build, journal=self.journal)
         self.market = SyntheticMarket(contracts, seed, START_NS)
         self.feeds = [Feed(kind=kind, instrument=name) for name in names for kind in (FeedKind.BBO, FeedKind.TRADE)]
         self.feeds += [feed for feed in registry.build(spec).feeds() if feed.kind is FeedKind.BAR]
@@ -105,21 +109,59 @@ BRACKETS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", BRACKETS)
-def test_a_bracket_never_holds_a_position_without_a_stop_as_large(kind):
+class Seen(NamedTuple):
+    """A finished run: what was held in it, the most at once, and by how much a stop ever fell short."""
+
+    run: Run
+    traded: set[str]
+    entries: set[str]
+    most: int
+    unguarded: int
+
+
+@pytest.fixture(scope="module", params=BRACKETS)
+def seen(request) -> Seen:
+    kind = request.param
     names = (ETH, BTC, SOL) if kind in ("lead_lag", "mean_reversion") else (BTC,)
     run = Run(kind, 5, names, interval_s=10, **BRACKETS[kind])
-    traded, entries = set(), set()
-    for _ in run.moments(1200 // len(names)):
-        held = [name for name in names if run.driver.core.position(PAPER, name)]
-        assert len(held) <= BRACKETS[kind].get("max_open", 1)
+    core, traded, entries, most, unguarded = run.driver.core, set(), set(), 0, 0
+    for moment, _ in enumerate(run.moments(1200 // len(names))):
+        held = [name for name in names if core.position(PAPER, name)]
+        most = max(most, len(held))
         for name in held:
-            assert run.guarded(name) >= abs(run.driver.core.position(PAPER, name))
+            unguarded = max(unguarded, abs(core.position(PAPER, name)) - run.guarded(name))
             traded.add(name)
-            entries.add(run.driver.core.slot(PAPER, name).entry)
-    assert len(entries) >= 3
-    assert traded == set(names[1:] if kind == "lead_lag" else names)
-    assert run.state.detail == ""
+            entries.add(core.slot(PAPER, name).entry)
+        if moment == 1000:
+            run.driver.kernel.snapshot()
+    return Seen(run, traded, entries, most, unguarded)
+
+
+def test_a_bracket_never_holds_a_position_without_a_stop_as_large(seen):
+    spec = seen.run.state.spec
+    assert seen.unguarded == 0
+    assert seen.most <= spec.params.get("max_open", 1)
+    assert len(seen.entries) >= 3
+    assert seen.traded == set(spec.instruments[1:] if spec.kind == "lead_lag" else spec.instruments)
+    assert seen.run.state.detail == ""
+
+
+def test_a_replay_decides_the_same_and_so_does_a_recovery_from_a_snapshot_in_the_middle(seen):
+    journal, state = seen.run.journal, seen.run.driver.core.state
+
+    def with_code(fresh: State) -> Core:
+        core = Core(fresh)
+        core.make_code = registry.build
+        return core
+
+    replayed = with_code(State())
+    replay(journal.records(), replayed)  # compares every decision
+    assert state_hash(replayed.state) == state_hash(state)
+    recovered, how = recover(journal, with_code, "backtest")
+    assert 0 < how.snapshot_seq < state.seq
+    assert state_hash(recovered.state) == state_hash(state)
+    ours, theirs = recovered.state.strategies["it"], state.strategies["it"]
+    assert (ours.memory, ours.desired) == (theirs.memory, theirs.desired)
 
 
 def test_a_market_maker_stays_within_its_cap_and_is_filled():
