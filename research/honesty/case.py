@@ -1,6 +1,6 @@
 """The strategy under test on its tape, run as often as the checks need, each time with one thing changed.
 
-    case = Case(request, sources, settings)
+    case = Case(plan, sources, settings)
     case.run()                                  the run as it is
     case.run(Change(edit=worlds.cut(ts_ns)))    the same on a tape that ends there
 
@@ -17,13 +17,14 @@ from msgspec.msgpack import Decoder
 from msgspec.structs import replace
 
 from domain.codec import encode
+from domain.errors import StrategyError
 from domain.facts import Fact, FillBooked
 from domain.instrument import Instrument, InstrumentId
 from domain.market import Bar, FeedKind, MarketEvent
 from domain.settings import StrategySpec
 from engine.strategies import registry
 from exchanges.paper.config import PaperConfig
-from research.backtest import ID, BacktestSettings, Prepared, StrategyRequest, plan_of, play
+from research.backtest import BacktestSettings, Prepared, play
 from research.driver import LEAD_NS, Driver
 from research.honesty.trace import AnyStrategy, Trace
 from research.honesty.worlds import Edit, Events, Instruments
@@ -82,27 +83,28 @@ class Case:
 
     def __init__(
         self,
-        request: StrategyRequest,
+        plan: Plan,
         sources: Sequence[MarketData],
         settings: BacktestSettings,
         *,
         everything: Sequence[MarketData] = (),
-        joins: bool = False,
     ) -> None:
         """Look once at what will run; equity is sampled as often in every run, however long its tape.
 
-        `everything` is the universe that the sources were chosen from; with `joins` instruments come and go.
+        `plan` has one strategy; `everything` is the universe that the sources were chosen from.
         """
-        self.request, self.sources = request, tuple(kept(source) for source in sources)
-        self.everything = tuple(everything)
-        self.plan = replace(plan_of(request), joins=joins)
-        run = prepare_plan(self.plan, self.sources, settings)
+        if len(plan.strategies) != 1:
+            raise StrategyError(f"one strategy is checked at a time; the plan has {len(plan.strategies)}")
+        self.plan, self.everything = plan, tuple(everything)
+        self.sources = tuple(kept(source) for source in sources)
+        (self.tested,) = plan.strategies
+        run = prepare_plan(plan, self.sources, settings)
         self.settings = replace(settings, sample_ns=sample_ns(self.sources, run))
         (built,) = run.terms.strategies
         self.spec: StrategySpec = built.spec
         self.feeds = built.code.feeds()
         self.warmup = built.warmup_bars
-        self.loaded = registry.load(request.kind, request.folder)
+        self.loaded = registry.load(self.tested.kind, self.tested.folder)
         self.interval_ns = run.interval_ns
         self._plain: Run | None = None
 
@@ -123,7 +125,7 @@ class Case:
 
     def fresh(self) -> AnyStrategy:
         """The strategy, its code read anew."""
-        return registry.build(self.spec, self.request.folder)
+        return registry.build(self.spec, self.tested.folder)
 
     def plain(self) -> Run:
         """The run as it is, made once."""
@@ -197,11 +199,10 @@ class Case:
 
     def _prepared(self, change: Change, sources: Sequence[MarketData]) -> Prepared:
         settings = self.settings
-        (tested,) = self.plan.strategies
-        tested = replace(tested, params={**tested.params, **change.params})
+        tested = replace(self.tested, params={**self.tested.params, **change.params})
         if change.paper is not None:
             settings = replace(settings, paper=change.paper, paper_of={})
-        plan: Plan = replace(self.plan, strategies=(tested,), start_ns=change.start_ns)
+        plan: Plan = replace(self.plan, strategies=(tested,), start_ns=change.start_ns or self.plan.start_ns)
         run = prepare_plan(plan, sources, settings)
         if change.warm is not None:
             run = self._rewarmed(run, change.warm)
@@ -217,7 +218,9 @@ class Case:
             of_it = [b for b in before if b.instrument == feed.instrument and b.interval_ns == feed.interval_ns]
             chosen += of_it[-count:] if count else []
         chosen.sort(key=lambda bar: bar.open_ts_ns + bar.interval_ns)
-        return replace(run, history={ID: tuple(chosen)}, warm=tuple(sorted(chosen, key=lambda bar: bar.ts_ns)))
+        return replace(
+            run, history={self.spec.id: tuple(chosen)}, warm=tuple(sorted(chosen, key=lambda bar: bar.ts_ns))
+        )
 
 
 def sample_ns(sources: Sequence[MarketData], run: Prepared) -> int:

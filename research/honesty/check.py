@@ -14,23 +14,27 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from domain.errors import StrategyError
-from research.backtest import BacktestSettings, StrategyRequest
+from research.backtest import BacktestSettings, StrategyRequest, plan_of
 from research.honesty import ahead, costs, drift, labels, luck, reach, repaint, state, universe, warmup
 from research.honesty.case import Case
 from research.honesty.verdict import Finding, Light, Verdict
 from research.market_data import MarketData
+from research.plan import Plan, Tested
 
 Progress = Callable[[str, int, int], None]
 """Name of the check that begins, its number from 1, how many there are."""
 
 
 class Depth(Struct, frozen=True, kw_only=True):
-    """How much is tried: `cuts` of the tape."""
+    """How much is tried: cuts of the tape, markets of noise, parameters to the side."""
 
     cuts: int = 8
+    noises: int = 8
+    neighbours: int = 60
 
 
-PLAIN_DEPTH = Depth()
+FULL = Depth()
+QUICK = Depth(cuts=3, noises=5, neighbours=20)
 
 
 class Check(NamedTuple):
@@ -173,7 +177,7 @@ CHECKS = (
     ),
     Check(
         "noise",
-        lambda case, _: luck.noise(case),
+        lambda case, depth: luck.noise(case, depth.noises),
         "profit on shuffled bars, where there is nothing to earn: fills that are too good",
         "books and trades, of which no honest noise can be made",
     ),
@@ -185,7 +189,7 @@ CHECKS = (
     ),
     Check(
         "parameters",
-        lambda case, _: luck.parameters(case),
+        lambda case, depth: luck.parameters(case, depth.neighbours),
         "parameters that sit on a peak",
         "rules that were chosen by looking, which have no number",
     ),
@@ -193,10 +197,10 @@ CHECKS = (
 
 
 def check_strategy(
-    request: StrategyRequest,
+    plan: Plan | StrategyRequest,
     sources: Sequence[MarketData],
     settings: BacktestSettings,
-    depth: Depth = PLAIN_DEPTH,
+    depth: Depth = FULL,
     on_progress: Progress | None = None,
     only: Iterable[str] = (),
     everything: Sequence[MarketData] = (),
@@ -206,11 +210,14 @@ def check_strategy(
     A file that the loader refuses is a red finding; raises `DataError` for data that cannot be used, `StrategyError`
     for parameters that do not fit.
     """
-    subject = f"{request.kind} on {', '.join(dict.fromkeys(source.instrument.id for source in sources))}"
-    refused = refusal(request)
+    if isinstance(plan, StrategyRequest):
+        plan = replace(plan_of(plan), joins=len(sources) >= universe.LEAST)
+    (tested,) = plan.strategies
+    subject = f"{tested.kind} on {', '.join(dict.fromkeys(source.instrument.id for source in sources))}"
+    refused = refusal(tested)
     if refused is not None:
         return Verdict(subject=subject, data=tuple(each.name for each in sources), findings=(refused,))
-    case = Case(request, sources, settings, everything=everything, joins=len(sources) >= universe.LEAST)
+    case = Case(plan, sources, settings, everything=everything)
     wanted = frozenset(only)
     checks = [check for check in CHECKS if not wanted or check.name in wanted]
     findings: list[Finding] = []
@@ -223,12 +230,12 @@ def check_strategy(
     return Verdict(subject=subject, data=case.names, findings=tuple(findings))
 
 
-def refusal(request: StrategyRequest) -> Finding | None:
+def refusal(tested: Tested) -> Finding | None:
     """Why the loader does not take the file, as a finding; None = it does."""
     from engine.strategies import registry
 
     try:
-        registry.load(request.kind, request.folder)
+        registry.load(tested.kind, tested.folder)
     except StrategyError as error:
         if ".py" not in str(error):
             raise

@@ -7,7 +7,6 @@ from itertools import islice, zip_longest
 
 from domain.facts import FillBooked
 from exchanges.paper.exchange import PaperExchange
-from research.backtest import ID
 from research.honesty import worlds
 from research.honesty.ahead import renamed
 from research.honesty.case import Case, Change
@@ -35,7 +34,7 @@ def live(case: Case) -> Finding:
         exchange,
         lambda spec: followed.follow(run.make_code(spec)),
         pacing=run.pacing,
-        history=run.history[ID],
+        history=run.history[case.spec.id],
     )
     tape = list(islice(run.tape, EVENTS))
     feeds = [

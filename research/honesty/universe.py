@@ -12,10 +12,10 @@ from itertools import combinations, islice
 from math import comb
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain.errors import DataError, StrategyError
 from domain.market import Bar
-from research.backtest import BacktestSettings, StrategyRequest
 from research.honesty.case import Case
 from research.honesty.verdict import Evidence, Finding, Light
 from research.market_data import DataKind, MarketData
@@ -28,6 +28,8 @@ LATE = 0.05
 DRAWS = 5_000
 RUNS = 12
 """Random universes, or single instruments, that are run."""
+MANY = 10
+"""Other choices from which on it says something that none did as well."""
 CHANCE = 0.05
 """Below this, luck is no explanation."""
 
@@ -88,6 +90,8 @@ def judged(case: Case, chosen: Sequence[Listed], lives: Sequence[Listed]) -> Fin
                 second=f"{_middle(lives):+.0%}",
             )
         )
+    if mine > 0 and not better and len(others) >= MANY:
+        wrong.append(f"none of {len(others)} other choices did as well")
     born = [each for each in chosen if each in listed]
     if born:
         wrong.append(f"{len(born)} of them were not there at the beginning")
@@ -173,14 +177,13 @@ def profits(case: Case, chosen: Sequence[Listed]) -> tuple[float, list[float]]:
         choices = [[source] for source in pool if source.instrument.id not in names]
     else:
         choices = [rng.sample(pool, len(own)) for _ in range(RUNS)]
-    return mine, [
-        pnl for choice in islice(choices, RUNS) if (pnl := _pnl(case.request, choice, case.settings)) is not None
-    ]
+    return mine, [pnl for choice in islice(choices, RUNS) if (pnl := _pnl(case, choice)) is not None]
 
 
-def _pnl(request: StrategyRequest, sources: Sequence[MarketData], settings: BacktestSettings) -> float | None:
+def _pnl(case: Case, sources: Sequence[MarketData]) -> float | None:
+    plan = replace(case.plan, strategies=(replace(case.tested, instruments=()),), joins=True)
     try:
-        return Case(request, sources, settings, joins=True).run().pnl
+        return Case(plan, sources, case.settings).run().pnl
     except (DataError, StrategyError):
         return None  # what was not there together cannot be traded together
 

@@ -266,8 +266,7 @@ def test_one_lucky_instrument_out_of_many_is_told(universe):
     (winner,) = best(universe, 1)
     request = StrategyRequest(kind=str(CHEATS / "honest.py"))
     found = check_strategy(request, [winner], SETTINGS, only=["universe"], everything=universe).found("universe")
-    assert found.light is AMBER
-    assert found.figures["chosen"] == 1
+    assert found.figures["chance_of_their_change"] == 1 / 8
     assert "other choices did as well" in found.claim
 
 
