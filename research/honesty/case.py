@@ -34,7 +34,7 @@ from research.prepare import prepare_plan
 from research.record import Recorder, Span, result_of
 from research.result import Result
 
-SAMPLES = 200
+SAMPLES = 50
 _read_events = Decoder(list[MarketEvent]).decode
 
 
@@ -224,7 +224,7 @@ class Case:
 
 
 def sample_ns(sources: Sequence[MarketData], run: Prepared) -> int:
-    """How often equity is sampled and accounts are compared: a tenth as often as in a backtest, for speed."""
+    """How often equity is sampled and accounts are compared: more rarely than in a backtest, for speed."""
     span_ns = max(source.last_ns for source in sources) - min(source.first_ns for source in sources)
     usual_ns, unit_ns = run.core.execution.equity_sample_ns, run.interval_ns or 1
     return max(usual_ns, span_ns // SAMPLES // unit_ns * unit_ns)
