@@ -107,13 +107,14 @@ class Consolidation(Strategy[ConsolidationMemory, ConsolidationParams]):
         if view.warming:
             return
         position = view.position(self.instrument)
-        memory.pause = max(0, memory.pause - 1)
         if memory.bracket is not None:
             self._keep(memory, memory.bracket.after_bar(bar.close, position, self.params))
         elif position:
             paid = view.entry_price(self.instrument)
             memory.bracket = Bracket.adopted(bar.ts_ns, position, paid, bar.close, self.params)
-        elif not memory.pause:
+        elif memory.pause:
+            memory.pause -= 1
+        else:
             side = self._broken(bar, *before) if self.params.variant == "break" else self._inside(bar, *now)
             if side and self.params.follows(side):
                 memory.bracket = Bracket.at_signal(bar.ts_ns, side, bar.close, self.params)

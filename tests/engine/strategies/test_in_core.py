@@ -7,10 +7,10 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from domain.account import Account
-from domain.events import Accepted, Cancelled, EngineStarted, Filled, History, VenueSnapshot
+from domain.events import Accepted, Amended, Cancelled, EngineStarted, Filled, History, VenueSnapshot
 from domain.instrument import Instrument
 from domain.market import Bar, Bbo
-from domain.order import Cancel, Liquidity, Order, Place, Role
+from domain.order import Amend, Cancel, Liquidity, Order, Place, Role
 from domain.settings import (
     AccountSpec,
     ApprovalSettings,
@@ -65,6 +65,13 @@ class Engine:
         for intent in intents:
             if isinstance(intent, Place):
                 self.inbox.append(Accepted(ts_ns=self.now, venue_ts_ns=self.now, cid=intent.cid))
+            elif isinstance(intent, Amend):
+                self.inbox.append(
+                    Amended(
+                        ts_ns=self.now, cid=intent.cid, price=intent.price, qty=intent.qty,
+                        trigger=intent.trigger, amend_no=intent.amend_no,
+                    )
+                )  # fmt: skip
             elif isinstance(intent, Cancel):
                 self.inbox.append(Cancelled(ts_ns=self.now, venue_ts_ns=self.now, cid=intent.cid, text="asked"))
 
@@ -181,6 +188,33 @@ def test_new_parameters_adopt_the_position_and_keep_it_protected():
     assert stop.entry.endswith(":adopted")
     assert engine.position == held
     assert not engine.orders(Role.TARGET)
+
+
+def test_a_bracket_is_adopted_as_it_is_and_what_is_not_filled_in_time_is_not_bought_later():
+    params = {"interval_s": 60, "window": 4, "tight_pct": 5, "edge": 0.4, "stop_pct": 3, "take_profit_pct": 9}
+    engine = Engine("consolidation", params)
+    engine.history([100.0] * 8)
+    engine.bar(99.5)
+    (entry,) = engine.orders(Role.TARGET)
+    engine.fill(entry, 99.6, entry.qty // 3)
+    held = engine.position
+    for _ in range(3):
+        engine.bar(99.5)
+    assert not engine.orders(Role.TARGET), "its patience is over"
+    (stop,) = engine.orders(Role.STOP)
+    assert (engine.position, stop.qty) == (held, held)
+    strategy = engine.core.state.strategies["it"]
+    assert strategies.set_params(engine.core, strategy, {"stop_pct": 2}) is None
+    assert engine.orders(Role.STOP), "guarded meanwhile"
+    engine.history([99.5] * 8)
+    engine.bar(99.5)
+    (tighter,) = engine.orders(Role.STOP)
+    assert tighter.trigger == 976, "99.6 less 2 %"
+    assert (engine.position, tighter.qty) == (held, held)
+    assert not engine.orders(Role.TARGET)
+    engine.fill(tighter, 97.0)
+    engine.bar(99.5)
+    assert engine.position == 0
 
 
 def test_a_market_maker_rests_two_post_only_quotes_and_pulls_the_side_at_its_cap():
