@@ -34,7 +34,6 @@ from research.prepare import prepare_plan
 from research.record import Recorder, Span, result_of
 from research.result import Result
 
-SAMPLES = 50
 _read_events = Decoder(list[MarketEvent]).decode
 
 
@@ -99,7 +98,7 @@ class Case:
         self.sources = tuple(kept(source) for source in sources)
         (self.tested,) = plan.strategies
         run = prepare_plan(plan, self.sources, settings)
-        self.settings = replace(settings, sample_ns=sample_ns(self.sources, run))
+        self.settings = replace(settings, sample_ns=run.core.execution.equity_sample_ns)
         (built,) = run.terms.strategies
         self.spec: StrategySpec = built.spec
         self.feeds = built.code.feeds()
@@ -221,13 +220,6 @@ class Case:
         return replace(
             run, history={self.spec.id: tuple(chosen)}, warm=tuple(sorted(chosen, key=lambda bar: bar.ts_ns))
         )
-
-
-def sample_ns(sources: Sequence[MarketData], run: Prepared) -> int:
-    """How often equity is sampled and accounts are compared: more rarely than in a backtest, for speed."""
-    span_ns = max(source.last_ns for source in sources) - min(source.first_ns for source in sources)
-    usual_ns, unit_ns = run.core.execution.equity_sample_ns, run.interval_ns or 1
-    return max(usual_ns, span_ns // SAMPLES // unit_ns * unit_ns)
 
 
 def kept(data: MarketData) -> MarketData:

@@ -20,7 +20,7 @@ from research.market_data import MarketData, assumed, bar_data
 
 CHEATS = Path(__file__).parent / "cheats"
 CORE = load_config(None).to_settings()
-SETTINGS = BacktestSettings(core=CORE)
+SETTINGS = BacktestSettings(core=CORE, sample_ns=3_600 * 10**9)
 FIVE_MINUTES_NS = 300 * 10**9
 START_NS = 1_672_531_200 * 10**9
 GREEN, AMBER, RED, GREY = Light.GREEN, Light.AMBER, Light.RED, Light.GREY
