@@ -158,7 +158,7 @@ def question_of(case: Case) -> bytes:
         intervals_ns = sorted(
             {feed.interval_ns for feed in case.feeds if feed.instrument == source.instrument.id and feed.interval_ns}
         )
-        fields = {name: value for name, value in asdict(source).items() if name != "tape"}
+        fields = {name: value for name, value in asdict(source).items() if not callable(value)}
         sources.append((fields, pack(list(source.tape(latency_ns, *intervals_ns)))))
     return pickle.dumps((case.plan, sources, case.settings))
 
