@@ -32,7 +32,6 @@ from research.result import Approver
 from research.venues import Exchange, PaperVenues
 
 SECOND_NS = 1_000_000_000
-DAY_NS = 86_400 * SECOND_NS
 SAMPLES = 2_000
 """Equity samples of a run whose span is known."""
 BarKey = tuple[InstrumentId, int]
