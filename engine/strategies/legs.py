@@ -239,7 +239,10 @@ def take(
 
 
 def pair_of(course: Course, buy: Leg, sell: Leg, pair: Pair, reach: float, ts_ns: int) -> tuple[Take, Take]:
-    """Both legs at once, each up to `reach` (a fraction) worse than the books show: one that misses costs more. One that was filled and stayed whole ends the pause that those before it had earned."""
+    """Both legs at once, each up to `reach` (a fraction) worse than the books show.
+
+    A pair that was filled and stayed whole ends the pause that those before it had earned.
+    """
     if course.is_whole and course.has_filled:
         course.misses = 0
     course.pair_ns, course.is_whole, course.has_filled = ts_ns, True, False

@@ -25,7 +25,8 @@ class Venues(Bench):
     """A bench with a book at each venue; `both` shows them, and says which takes are new."""
 
     def __init__(self, **params: float) -> None:
-        given_params = {"naked_cap_usd": 100.0, "max_position_usd": 1_000.0, "slippage_pct": 0.2, "reach_pct": 0.0, **params}
+        caps = {"naked_cap_usd": 100.0, "max_position_usd": 1_000.0}
+        given_params = caps | {"slippage_pct": 0.2, "reach_pct": 0.0} | params
         spec = StrategySpec(id="arb", kind="arbitrage", account="ALPHA:main", instruments=(A, B), params=given_params)
         super().__init__(build(spec))
         self.view.fees = {A: 0.0005, B: 0.0005}
