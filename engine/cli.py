@@ -299,6 +299,6 @@ def new_strategy(
         ("try it on a made-up market", f"./moondev backtest{where} --strategy {name} --simulated-hours 8"),
         ("on prices of your own", f"./moondev backtest{where} --strategy {name} --data FILE"),
         ("ask whether it is honest", f"./moondev check-strategy {name}{where} --data FILE"),
-        ("trade it on paper", f"./moondev run, then in ./moondev console: /strategies load {name} my-{name} BTC main"),
+        ("trade it on paper", f"./moondev run, then in ./moondev console: /strategies load {name} {name}1 SOL main"),
     ):
         typer.echo(f"  {what:<28}{command}")

@@ -109,6 +109,8 @@ def build_one(
     for instrument in instruments:
         if instrument not in known:
             raise StrategyError(f"strategy {tested.id}: no source has {instrument}; there is {', '.join(known)}")
+    if len(set(instruments)) < len(instruments):
+        raise StrategyError(f"strategy {tested.id}: an instrument stands twice in {', '.join(instruments)}")
     loaded = registry.load(tested.kind, tested.folder)
     params = dict(tested.params)
     if "interval_s" in loaded.strategy.params_type.model_fields:

@@ -27,9 +27,10 @@ from engine.data.guess import FileKind, guess_kind
 from engine.data.importers import Stamp, read_bars, read_books, read_funding, read_trades
 from engine.data.l2 import L2Tape, tape_instrument
 from engine.data.scale import MAX_QTY_DECIMALS, default_instrument_for, instrument_id_from_name
+from engine.data.store.store import DAY_NS, when
 from engine.data.synthetic import SyntheticMarket
 from engine.data.tables import BarTable, BookTable, FundingTable, TradeTable
-from research.aggregate import coarser, with_bars
+from research.aggregate import coarser, traded_a_day, with_bars
 from research.merge import Merged
 
 SECOND_NS = 1_000_000_000
@@ -86,6 +87,10 @@ class MarketData(Struct, frozen=True, kw_only=True):
     rows: int = 0
     sha256: str = ""
     notes: tuple[str, ...] = ()
+    traded_a_day: float | None = None
+    """Notional that its market traded a day; None = not known."""
+    notes_of: Callable[..., tuple[str, ...]] = lambda *_: ()
+    """What there is to tell of its bars of these intervals."""
 
     @property
     def reads(self) -> frozenset[FeedKind]:
@@ -205,7 +210,13 @@ def bar_data(
         missing = sum(gap.missing for gap in table.gaps)
         notes = (*notes, f"{missing} bars are missing in {len(table.gaps)} gaps")
     if funding is not None:
-        notes = (*notes, f"funding from {funding.name}, paid on the closes")
+        notes = (*notes, *_funding_notes(table, funding))
+
+    def coarse(*intervals_ns: int) -> tuple[str, ...]:
+        tables = [coarser(table, interval_ns) for interval_ns in _intervals(intervals_ns)]
+        return tuple(f"{table.name}: {bars.notes[-1]}" for bars in tables if bars is not table)
+
+    last_ns = int(table.open_ts_ns[-1]) + table.interval_ns
 
     def tape(latency_ns: int, *intervals_ns: int) -> Iterator[MarketEvent]:
         tables = [coarser(table, interval_ns) for interval_ns in _intervals(intervals_ns)] or [table]
@@ -223,11 +234,29 @@ def bar_data(
         tape=tape,
         interval_ns=table.interval_ns,
         first_ns=int(table.open_ts_ns[0]),
-        last_ns=int(table.open_ts_ns[-1]) + table.interval_ns,
+        last_ns=last_ns,
         rows=len(table.open_ts_ns),
         sha256=sha256,
         notes=(*notes, *table.notes),
+        traded_a_day=traded_a_day(table.volume, table.close, last_ns - int(table.open_ts_ns[0])),
+        notes_of=coarse,
     )
+
+
+def _funding_notes(bars: BarTable, funding: FundingTable) -> Iterator[str]:
+    """What of the time of the bars has rates. Raises `DataError` when none has."""
+    yield f"funding from {funding.name}, paid on the closes"
+    first_ns, last_ns = int(bars.open_ts_ns[0]), int(bars.open_ts_ns[-1]) + bars.interval_ns
+    begins_ns, ends_ns = int(funding.ts_ns[0]), int(funding.ts_ns[-1])
+    if begins_ns > last_ns or ends_ns < first_ns:
+        raise DataError(
+            f"{funding.name}: its rates are from {when(begins_ns)} to {when(ends_ns)}, the bars of {bars.name} from "
+            f"{when(first_ns)} to {when(last_ns)}"
+        )
+    if begins_ns - first_ns > DAY_NS:
+        yield f"funding is known only from {when(begins_ns)}: none is paid before"
+    if last_ns - ends_ns > DAY_NS:
+        yield f"funding is known only until {when(ends_ns)}: the last rate is paid on after it"
 
 
 def _intervals(intervals_ns: tuple[int, ...]) -> list[int]:
@@ -282,6 +311,7 @@ def _ticks(
     sha256: str,
     notes: tuple[str, ...],
 ) -> MarketData:
+    span_ns = int(table.ts_ns[-1] - table.ts_ns[0])
     return MarketData(
         name=table.name,
         kind=kind,
@@ -292,6 +322,7 @@ def _ticks(
         rows=len(table.ts_ns),
         sha256=sha256,
         notes=(*notes, *table.notes),
+        traded_a_day=traded_a_day(table.qty, table.price, span_ns) if isinstance(table, TradeTable) else None,
     )
 
 

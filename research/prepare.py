@@ -17,6 +17,7 @@ from domain.instrument import InstrumentId
 from domain.market import Bar, Feed, FeedKind, MarketEvent
 from domain.settings import AccountSpec, Settings, StrategySpec
 from engine.core.core import AnyStrategy
+from engine.data.store.store import DAY_NS, when
 from engine.strategies import registry
 from exchanges.paper.config import FillModel, PaperConfig
 from exchanges.paper.exchange import PaperExchange
@@ -125,6 +126,7 @@ def prepare_plan(
             (core, paper, conflate_ns, plan.joins), strategies, sources, plan.seed, plan.asked.get("command", "")
         ),
         asked=plan.asked,
+        notes=tuple(run_notes(sources, strategies, intervals_ns, first.ts_ns)),
     )
     return Prepared(
         core=core,
@@ -220,8 +222,28 @@ def _warmed(built: Built, sources: Sequence[MarketData]) -> list[BarKey]:
     ]
 
 
+def run_notes(
+    sources: Sequence[MarketData],
+    strategies: Sequence[Built],
+    intervals_ns: dict[InstrumentId, tuple[int, ...]],
+    first_ns: int,
+) -> Iterator[str]:
+    """What a reader has to know of how sources and strategies met."""
+    for source in sources:
+        if source is bars_from(source.instrument.id, sources):
+            yield from source.notes_of(*intervals_ns.get(source.instrument.id, ()))
+        if len(sources) > 1 and source.first_ns and first_ns - source.first_ns > DAY_NS:
+            yield f"{source.name}: what is before {when(first_ns)} is used for warm-up alone"
+    for built in strategies:
+        cold = [feed for feed in built.code.feeds() if feed.kind is FeedKind.BAR]
+        if built.warmup_bars and any(bars_from(f.instrument, sources).kind is not DataKind.BARS for f in cold):
+            yield f"{built.spec.id} begins cold: its {built.warmup_bars} bars of warm-up are made in the run itself"
+
+
 def nothing_left(sources: Sequence[MarketData], strategies: Sequence[Built], warm: int) -> str:
     """Why a run has no first event."""
+    if len(sources) > 1 and not warm and not any(built.warmup_bars for built in strategies):
+        return f"{', '.join(source.name for source in sources)}: they have no time in common within the span"
     names = ", ".join(source.name for source in sources)
     text = f"{names}: no market data is left after {warm} bars of warm-up"
     needs = [f"{built.spec.id} needs {built.warmup_bars} of each feed" for built in strategies if built.warmup_bars]

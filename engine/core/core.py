@@ -203,12 +203,13 @@ class Core:
         part = self.parts.of(slot)
         return legs.least(self, slot, part) if self.legs else part
 
-    def part(self, slot: Slot, qty: int) -> int:
+    def part(self, slot: Slot, qty: int, *, alone: bool = False) -> int:
         """What breakers leave of a quantity that adds risk, in whole lots: all of it while all is well.
 
-        Never less than the venue takes: an order that cannot be sent would prove nothing.
+        Never less than the venue takes: an order that cannot be sent would prove nothing. `alone`: whatever holds for
+        its legs.
         """
-        fraction = self.size_fraction(slot)
+        fraction = self.parts.of(slot) if alone else self.size_fraction(slot)
         if fraction == ONE:
             return qty
         instrument = self.instruments[slot.instrument]

@@ -7,7 +7,8 @@ What is bought at one venue is sold at the other, so while one of them cannot be
     then    a slot at another venue may only reduce (`Core.bar_of` says LEG_OUT), and what hedges a leg that has filled
             already still passes (`executor.exposure.hedging`)
 
-A breaker that leaves one leg a part of its size leaves the others no more, or the rest would be naked.
+A breaker that leaves one leg a part of its size leaves the others no more, or the rest would be naked. What closes an
+open rest is cut by its own venue's breaker alone.
 """
 
 from __future__ import annotations

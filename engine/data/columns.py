@@ -34,6 +34,8 @@ class Columns(Struct, frozen=True):
     name: str
     rows: int
     data: dict[str, list[str] | NDArray[Any]]
+    zoned: frozenset[str] = frozenset()
+    """Columns of dates that name a time zone."""
 
     def find(self, *aliases: str) -> str | None:
         """The file's own name for the first alias it has; case, spaces and dots do not matter."""
@@ -80,7 +82,7 @@ class Columns(Struct, frozen=True):
 
     def times(self, column: str, unit: str = "") -> tuple[Ints, str]:
         """A column as UTC nanoseconds, and how it was understood: `times.to_ns`."""
-        return to_ns(self.name, column, self.data[column], unit)
+        return to_ns(self.name, column, self.data[column], unit, has_zone=column in self.zoned)
 
 
 def load(path: Path, columns: Sequence[str] = ()) -> Columns:
@@ -112,10 +114,12 @@ def _float(text: str) -> float:
 def _parquet(name: str, raw: bytes) -> Columns:
     try:
         table = pq.read_table(io.BytesIO(raw))
+        _check_names(name, table.column_names)
         data = {str(column): _array(table.column(at)) for at, column in enumerate(table.column_names)}
+        zoned = frozenset(field.name for field in table.schema if getattr(field.type, "tz", None))
     except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:
         raise DataError(f"{name}: not a readable Parquet file: {error}") from error
-    return Columns(name, table.num_rows, data)
+    return Columns(name, table.num_rows, data, zoned)
 
 
 def _array(column: pa.ChunkedArray) -> list[str] | NDArray[Any]:
@@ -142,21 +146,30 @@ def _csv(name: str, raw: bytes, columns: Sequence[str]) -> Columns:
     head = text.partition("\n")[0]
     delimiter = max(_DELIMITERS, key=head.count)
     try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
         raise DataError(f"{name}: not a readable CSV: {error}") from error
+    while rows and not rows[-1]:
+        rows.pop()
     header = list(columns) if columns else (rows.pop(0) if rows else [])
     if not header:
         raise DataError(f"{name}: the file is empty")
     if not columns and all(_is_number(cell) for cell in header):
         raise DataError(f"{name}: no header: its first line holds only numbers; name the columns yourself")
-    if len({_plain(cell) for cell in header}) < len(header):
-        raise DataError(f"{name}: two columns have the same name in {', '.join(header)[:200]}")
+    _check_names(name, header)
     for at, row in enumerate(rows):
+        if not row:
+            raise DataError(f"{name}, row {at + 1}: the line is empty")
         if len(row) != len(header):
             raise DataError(f"{name}, row {at + 1}: {len(row)} cells, the header has {len(header)}")
     cells = zip(*rows, strict=True) if rows else ([] for _ in header)
     return Columns(name, len(rows), {column: list(cell) for column, cell in zip(header, cells, strict=True)})
+
+
+def _check_names(name: str, header: Sequence[str]) -> None:
+    """Refuse a table of which a name means two columns."""
+    if len({_plain(cell) for cell in header}) < len(header):
+        raise DataError(f"{name}: two columns have the same name in {', '.join(header)[:200]}")
 
 
 def _is_number(text: str) -> bool:

@@ -33,16 +33,19 @@ from domain.errors import StrategyError
 from domain.settings import StrategySpec
 from domain.strategy import Params, Strategy, line_of, range_of
 from domain.text import error_text
+from engine.strategies.arbitrage import Arbitrage
 from engine.strategies.bench.alternator import Alternator
 from engine.strategies.bench.quoter import Quoter
 from engine.strategies.calibrated_maker import CalibratedMaker
 from engine.strategies.consolidation import Consolidation
 from engine.strategies.ema_cross import EmaCross
+from engine.strategies.funding_arbitrage import FundingArbitrage
 from engine.strategies.lead_lag import LeadLag
 from engine.strategies.market_maker import MarketMaker
 from engine.strategies.mean_reversion import MeanReversion
 from engine.strategies.nadaraya_watson import NadarayaWatson
 from engine.strategies.packages import file_of, packaged
+from engine.strategies.pairs import Pairs
 from engine.strategies.turtle import Turtle
 from engine.strategies.two_leg import TwoLeg
 
@@ -58,6 +61,9 @@ BUILT_IN: dict[str, StrategyClass] = {
         LeadLag,
         MeanReversion,
         NadarayaWatson,
+        Pairs,
+        Arbitrage,
+        FundingArbitrage,
         EmaCross,
         TwoLeg,
         Quoter,

@@ -75,5 +75,5 @@ def act(core: Core, strategy: StrategyState, slot: Slot, take: Take, envelope_qt
         if slot.ceilings:
             core.refuse(slot, Reason.BREAKER_OPEN, take.id)
             return
-        qty = max(core.part(slot, qty), min(qty, hedging(core, slot, take.side)))
+        qty = max(core.part(slot, qty), min(core.part(slot, qty, alone=True), hedging(core, slot, take.side)))
     place(core, slot, TAKE, take.side, IOC, qty, price, reduce_only=reduce_only, entry=take.id)

@@ -215,10 +215,10 @@ def test_a_breaker_that_leaves_a_leg_a_part_leaves_the_other_no_more_but_what_is
     assert rig.core.size_fraction(rig.slot(A.id, AT_A)) == Decimal("0.25")
     sent = rig.aim(rig.take("a", 1, 0.4), rig.take("b", -1, 0.4, B.id))
     assert where(sent) == [(AT_A, 100, False), (AT_B, -1_000, False)]
-    rig.get(sent[0])
-    rig.ingest(e.Rejected(cid=sent[1].cid, text="busy"))
+    rig.get(sent[1])
+    rig.ingest(e.Rejected(cid=sent[0].cid, text="busy"))
     rig.wait(2)
-    assert where(rig.aim(rig.take("c", -1, 0.1, B.id))) == [(AT_B, -1_000, False)]
+    assert where(rig.aim(rig.take("c", 1, 0.1))) == [(AT_A, 100, False)], "its own venue is well"
 
 
 def test_a_hedge_follows_its_leads_fills_to_the_other_venue(rig: Legs) -> None:

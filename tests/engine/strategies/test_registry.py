@@ -59,8 +59,10 @@ def test_built_in_kinds_come_with_source_and_hash():
     assert len(loaded.source_hash) == 64
 
 
-PAIRS = ("two_leg", "lead_lag")
+PAIRS = ("two_leg", "lead_lag", "pairs")
 """Kinds that need two instruments."""
+LEGS = ("arbitrage", "funding_arbitrage")
+"""Kinds that need an asset at two venues."""
 
 
 def test_every_built_in_keeps_the_rules_that_users_must_keep():
@@ -70,7 +72,8 @@ def test_every_built_in_keeps_the_rules_that_users_must_keep():
         assert cls.kind == kind
         params = {"qty": 0.1, "max_position": 1.0} if kind in {"market_maker", "calibrated_maker"} else {}
         params = {"qty": 0.1, "naked_cap": 0.1} if kind == "two_leg" else params
-        strategy = cls.build([BTC, ETH][: 2 if kind in PAIRS else 1], params)
+        names = [BTC, "BTC-USDT-PERP.BETA"] if kind in LEGS else [BTC, ETH][: 2 if kind in PAIRS else 1]
+        strategy = cls.build(names, params)
         assert strategy.feeds()
         bench = Bench(strategy)
         bench.save_and_restore()
