@@ -24,7 +24,6 @@ Profits Due to Stock Market Overreaction?, Review of Financial Studies 3(2), 199
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
 from typing import Annotated, Literal
 
 from msgspec import Struct
@@ -38,6 +37,7 @@ from domain.market import Feed, FeedKind
 from domain.strategy import BarView, Strategy, View, Wake
 from engine.indicators import Donchian, RollingRegression, Sma, true_range
 from engine.strategies.bracket import Bracket, BracketParams, after_fill, desired_of
+from engine.strategies.common import usable
 from engine.strategies.cross_section import CrossSection
 
 SECOND_NS = 1_000_000_000
@@ -135,9 +135,7 @@ class LeadLag(Strategy[LeadLagMemory, LeadLagParams]):
 
     def _on_bar(self, memory: LeadLagMemory, view: View) -> None:
         bar = view.bar
-        if not isfinite(bar.high - bar.low + bar.close) or bar.close <= 0:
-            return
-        if not memory.section.is_news(bar.instrument, bar.ts_ns):
+        if not usable(bar) or not memory.section.is_news(bar.instrument, bar.ts_ns):
             return
         if bar.instrument == self.leader:
             self._lead(memory, bar)
