@@ -16,7 +16,7 @@ high hit rate and is kept because it is the user's own.
                  a break of `failsafe_bars` is entered
 
 Every unit is as large as the first one's fills. Under the default limit of 10 % of equity per asset four fit when
-`strength` is at most 0.05 (0.1 and more: the last ones are clipped).
+`strength` is at most 0.05; else the last ones are clipped.
 
 Classic system 1: entry_bars 20, exit_bars 10, take_profit_pct 0, max_units 4, skip_after_winner; system 2: 55 and 20
 without it. Source of the rules: C. Faith, The Original Turtle Rules (2003).
