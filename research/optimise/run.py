@@ -7,6 +7,7 @@ evidence = optimise(ready, url, runs=500, workers=2, on_progress=print)
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
@@ -40,6 +41,8 @@ from research.prepare import BacktestSettings
 from research.provenance import code_hashes, data_hash
 
 SECOND_NS = 1_000_000_000
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+"""Of a study: it is also a file's."""
 MOST_WARMUP = 0.3
 """Share of the data that may be kept for the longest warm-up of the space."""
 PROBED = 64
@@ -87,6 +90,8 @@ class Ready(Struct, frozen=True, kw_only=True):
 
 def prepare(asked: Asked) -> Ready:
     """Open and check everything. Raises `ConfigError`, `DataError` or `StrategyError` in words."""
+    if not NAME.fullmatch(asked.name):
+        raise ConfigError(f"--study {asked.name!r}: letters, digits, dots, - and _ make a name, at most 80 of them")
     folder = Path(asked.folder) if asked.folder else None
     loaded = registry.load(asked.strategy, folder)
     model = loaded.strategy.params_type
