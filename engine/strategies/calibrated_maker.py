@@ -169,14 +169,14 @@ class CalibratedMaker(Maker[CalibratedMakerMemory, CalibratedMakerParams]):
         memory.silence = self._uncalibrated(memory) or self._toxic(memory)
         return not memory.silence and super().may_quote(memory, view)
 
-    def around(self, memory: CalibratedMakerMemory, view: View, fair: float) -> Around:
+    def around(self, memory: CalibratedMakerMemory, view: View, position: float, fair: float) -> Around:
         """The model's distance within bounds, around fair less inventory's and funding's lean."""
-        params, instrument = self.params, self.instrument
+        params = self.params
         spread = self._spread(memory, view.ts_ns, memory.volatility.value * fair)
         half = max(self.floor * fair, min(spread.half, self.max_half * fair))
-        held = max(-params.max_position, min(params.max_position, view.position(instrument)))
-        centre = fair - spread.lean * held - fair * view.funding_rate(instrument) * params.carry_intervals
-        return Around(centre, half, fair, fair)
+        held = max(-params.max_position, min(params.max_position, position))
+        centre = fair - spread.lean * held - fair * view.funding_rate(self.instrument) * params.carry_intervals
+        return centre, half, fair, fair
 
     def _spread(self, memory: CalibratedMakerMemory, ts_ns: int, sigma: float) -> Spread:
         fit, params = memory.fit, self.params

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from math import exp, inf, isfinite
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from math import exp
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
 from pydantic import Field, model_validator
@@ -104,15 +104,8 @@ class QuotingMemory(Struct):
     paused_until_ns: int = 0
 
 
-class Around(NamedTuple):
-    """Where quotes are wanted: `half` below and above `centre`, bids up to `highest_bid`, asks from `lowest_ask`."""
-
-    centre: float
-    half: float
-    highest_bid: float = inf
-    lowest_ask: float = 0.0
-
-
+Around: TypeAlias = tuple[float, float, float, float]
+"""Where quotes are wanted: (centre, half below and above it, the highest bid, the lowest ask)."""
 M = TypeVar("M", bound=QuotingMemory)
 P = TypeVar("P", bound=QuotingParams)
 
@@ -134,7 +127,7 @@ class Maker(Strategy[M, P]):
         self.micro = params.fair == "micro"
 
     @abstractmethod
-    def around(self, memory: M, view: View, fair: float) -> Around:
+    def around(self, memory: M, view: View, position: float, fair: float) -> Around:
         """Where quotes are wanted now."""
 
     def feeds(self) -> tuple[Feed, ...]:
@@ -150,15 +143,16 @@ class Maker(Strategy[M, P]):
 
     def decide(self, memory: M, view: View) -> tuple[M, Desired]:
         """Quotes for the market and position as they are now."""
+        position = view.position(self.instrument)
         touch = view.bbo(self.instrument)
         fair = self.fair_of(touch)
         if fair and view.ts_ns >= memory.next_sample_ns:
             self.sample(memory, view, fair)
-        self._follow_position(memory, view)
+        self._follow_position(memory, view, position)
         old = view.desired
         quotes: tuple[Quote, ...] = ()
         if touch is not None and fair and self.may_quote(memory, view):
-            quotes = self._quotes(memory, view, touch, fair)
+            quotes = self._quotes(memory, view, position, touch, fair)
         targets, protections = self._exits(memory, view)
         if quotes == old.quotes and targets == old.targets and protections == old.protections:
             return memory, old
@@ -181,9 +175,8 @@ class Maker(Strategy[M, P]):
         memory.reach.update(fair, fair)
         memory.next_sample_ns = view.ts_ns + self.sample_ns
 
-    def _follow_position(self, memory: M, view: View) -> None:
+    def _follow_position(self, memory: M, view: View, position: float) -> None:
         """Name and age the position, and decide whether it has to go."""
-        position = view.position(self.instrument)
         side = (position > 0) - (position < 0)
         if side != memory.side:
             if memory.exiting:
@@ -207,25 +200,27 @@ class Maker(Strategy[M, P]):
         low = memory.reach.lows.so_far
         return memory.reach.highs.so_far - low <= self.max_range * low
 
-    def _quotes(self, memory: M, view: View, touch: BboView, fair: float) -> tuple[Quote, ...]:
+    def _quotes(self, memory: M, view: View, position: float, touch: BboView, fair: float) -> tuple[Quote, ...]:
         """The quotes wanted; an old one that is near enough stays."""
-        params, instrument = self.params, self.instrument
-        position, cap = view.position(instrument), params.max_position
+        params, instrument, cap = self.params, self.instrument, self.params.max_position
         tick, lot = view.tick_size(instrument), view.lot_size(instrument)
-        around = self.around(memory, view, fair)
-        if not isfinite(around.centre + around.half):
-            return ()
-        highest, lowest = min(around.highest_bid, touch.ask - tick), max(around.lowest_ask, touch.bid + tick)
+        centre, half, highest, lowest = self.around(memory, view, position, fair)
+        highest, lowest = min(highest, touch.ask - tick), max(lowest, touch.bid + tick)
         tolerance = max(params.tolerance_ticks * tick, self.tolerance * fair)
         old = {quote.side * (quote.level + 1): quote for quote in view.desired.quotes}
-        small = params.qty * exp(-params.size_skew * min(1.0, abs(position) / cap))
+        bid_qty = ask_qty = params.qty
+        if params.size_skew and position:
+            small = params.qty * exp(-params.size_skew * min(1.0, abs(position) / cap))
+            bid_qty, ask_qty = (small, ask_qty) if position > 0 else (bid_qty, small)
         quotes = []
         for level in range(params.levels):
-            reach = around.half + level * self.spacing * fair
-            for side, price, limit in ((1, around.centre - reach, highest), (-1, around.centre + reach, lowest)):
-                each = small if side * position > 0 else params.qty
-                qty = min(each, cap - side * position - level * each)
-                if qty < lot or price <= 0.0:
+            reach = half + level * self.spacing * fair
+            for side, each, room, price, limit in (
+                (1, bid_qty, cap - position, centre - reach, highest),
+                (-1, ask_qty, cap + position, centre + reach, lowest),
+            ):
+                qty = min(each, room - level * each)
+                if qty < lot or not price > 0.0:
                     continue
                 within = min(price, limit) if side > 0 else max(price, limit)
                 before = old.get(side * (level + 1))
