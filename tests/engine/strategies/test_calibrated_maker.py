@@ -109,7 +109,7 @@ def test_it_quotes_what_the_formula_says_of_the_market_that_it_saw(calibrated):
     fit = calibrated.memory.fit
     assert abs(fit.k - K) < 3 * fit.k_error
     assert fit.a_per_s == pytest.approx(A_PER_S, rel=0.25)
-    expected = glft(0.1, 0.0, fit.a_per_s, fit.k, 0.1).half
+    expected = 0.1 + glft(0.1, 0.0, fit.a_per_s * math.exp(-fit.k * 0.1), fit.k, 0.1).half
     bid, ask = quoted(calibrated)
     assert (bid, ask) == pytest.approx((10_000 - expected, 10_000 + expected))
 
@@ -124,7 +124,7 @@ def test_inventory_leans_both_quotes_by_the_same_and_either_way(calibrated):
         bench.view.positions[BTC] = held
         shifts.append([now - was for now, was in zip(quoted_after(bench), before, strict=True)])
     fit = calibrated.memory.fit
-    lean = glft(2.0, 0.5, fit.a_per_s, fit.k, 0.1).lean * 0.2
+    lean = glft(2.0, 0.5, fit.a_per_s * math.exp(-fit.k * 0.1), fit.k, 0.1).lean * 0.2
     assert shifts[0] == pytest.approx([-lean, -lean], rel=1e-3)
     assert shifts[1] == pytest.approx([lean, lean], rel=1e-3)
 
@@ -145,6 +145,23 @@ def test_the_session_of_avellaneda_stoikov_ends_at_multiples_of_its_length(calib
         halves.append((ask - bid) / 2)
     per_s = 2.0 * 0.1 * 0.05**2 / 2
     assert halves[0] - halves[1] == pytest.approx(3599 * per_s, rel=1e-3)
+
+
+def test_the_distance_with_a_fee_is_the_best_there_is():
+    """By brute force: flat, without volatility, money a second is A exp(-k delta) (delta - fee) as gamma goes to 0."""
+    fee, k = 0.9, 1.7
+    best = max((i / 10_000 for i in range(9_000, 40_000)), key=lambda delta: math.exp(-k * delta) * (delta - fee))
+    assert fee + glft(1e-9, 0.0, 3.0 * math.exp(-k * fee), k, 1.0).half == pytest.approx(best, abs=2e-4)
+
+
+@pytest.mark.parametrize("fee_bps", [100.0, -10.0])
+def test_a_fee_beyond_all_reason_is_no_error(calibrated, fee_bps):
+    bench = fresh(calibrated, maker_fee_bps=fee_bps, max_half_bps=20.0)
+    bench.memory.fit = Fit(1e6, 1e4, 1000.0, 1.0)
+    bench.memory.next_sample_ns = 2**62
+    for held in (0.0, 0.2):
+        bench.view.positions[BTC] = held
+        assert all(math.isfinite(quote.price) for quote in bench.touch(9_999.5, 10_000.5).quotes)
 
 
 def test_it_never_quotes_nearer_than_fee_and_edge_nor_further_than_the_most(calibrated):
