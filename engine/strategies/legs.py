@@ -85,6 +85,9 @@ class LegParams(Params):
         5_000.0, gt=0, description="largest position per asset at one venue, in USD"
     )
     max_age_ms: Annotated[int, AddsRisk.RAISED] = Field(1_000, ge=1, description="age at which a book is stale, in ms")
+    reach_pct: Annotated[float, AddsRisk.RAISED] = Field(
+        0.02, ge=0, le=5, description="how much worse than the books show a leg of a pair may fill, in percent"
+    )
     slippage_pct: Annotated[float, AddsRisk.RAISED] = Field(
         0.1, ge=0, le=5, description="how much worse than the touch a naked leg may be closed, in percent"
     )
@@ -100,7 +103,8 @@ class Course(Struct):
     """What is remembered of one asset, and nothing that positions do not say.
 
     `sent_ns`: when something was sent last. `naked_ns`: since when something is naked (0 = nothing is), `tries`: takes
-    against it. `misses`: pairs in a row that came apart; `is_whole`: the newest has not.
+    against it. `misses`: pairs that came apart since one was filled whole; `is_whole`: the newest has not come apart,
+    `has_filled`: something of it was filled.
     """
 
     sent: int = 0
@@ -110,6 +114,7 @@ class Course(Struct):
     tries: int = 0
     misses: int = 0
     is_whole: bool = True
+    has_filled: bool = False
 
 
 class LegMemory(Struct):
@@ -233,14 +238,17 @@ def take(
     )
 
 
-def pair_of(course: Course, buy: Leg, sell: Leg, pair: Pair, ts_ns: int) -> tuple[Take, Take]:
-    """Both legs at once. A pair after one that stayed whole ends the pause that those before it had earned."""
-    if course.is_whole:
+def pair_of(course: Course, buy: Leg, sell: Leg, pair: Pair, reach: float, ts_ns: int) -> tuple[Take, Take]:
+    """Both legs at once, each up to `reach` (a fraction) worse than the books show.
+
+    A pair that was filled and stayed whole ends the pause that those before it had earned.
+    """
+    if course.is_whole and course.has_filled:
         course.misses = 0
-    course.pair_ns, course.is_whole = ts_ns, True
+    course.pair_ns, course.is_whole, course.has_filled = ts_ns, True, False
     return (
-        take(course, buy, 1, pair.qty, pair.buy_limit, ts_ns),
-        take(course, sell, -1, pair.qty, pair.sell_limit, ts_ns),
+        take(course, buy, 1, pair.qty, pair.buy_limit * (1 + reach), ts_ns),
+        take(course, sell, -1, pair.qty, pair.sell_limit * (1 - reach), ts_ns),
     )
 
 
@@ -254,6 +262,7 @@ class LegRules:
         self.retry_ns = params.retry_ms * MILLISECOND_NS
         self.patience_ns = round(params.patience_s * SECOND_NS)
         self.pause_ns = round(params.pause_s * SECOND_NS)
+        self.reach = params.reach_pct / 100
         self.slip, self.most_slip = params.slippage_pct / 100, params.most_slippage_pct / 100
 
     def looks(
@@ -264,6 +273,7 @@ class LegRules:
             memory.seen_ns[view.instrument] = view.ts_ns
         asset, oldest_ns = view.instrument.partition("-")[0], view.ts_ns - self.max_age_ns
         course = memory.courses.setdefault(asset, Course())
+        course.has_filled = course.has_filled or view.wake == Wake.FILL
         return course, [look(view, name, is_fresh=memory.seen_ns.get(name, 0) >= oldest_ns) for name in assets[asset]]
 
     def repaired(self, course: Course, found: Sequence[Leg], ts_ns: int) -> tuple[Take, ...] | None:
