@@ -22,8 +22,8 @@ currency, and gamma in 1/quote currency (utility -exp(-gamma x money)), every te
 
 Silent while the fit rests on fewer than `min_arrivals` orders or says nothing (no order reached beyond the touch,
 or they fade too slowly for the range looked at); while the flow is one-sided (`max_vpin`); and for `pause_s` after
-own fills have lost `max_loss_bps` a piece on average after the fee, `markout_s` later. `silence` in its memory says
-why. Fair price, levels, sizes, volatility guard and exits are those of every maker (`quoting`).
+own fills have lost `max_loss_bps` a piece on average after the fee, `markout_s` later. `because` in its memory
+says why. Fair price, levels, sizes, volatility guard and exits are those of every maker (`quoting`).
 
 Sources: Avellaneda & Stoikov, Quantitative Finance 8(3), 2008; Gueant, Lehalle & Fernandez-Tapia,
 arXiv 1105.3115; the form with trade size, Gueant, arXiv 1605.01862, (4.6)-(4.7). Fee, bounds and funding are ours.
@@ -105,13 +105,12 @@ class CalibratedMakerParams(QuotingParams):
 
 
 class CalibratedMakerMemory(QuotingMemory, kw_only=True):
-    """The fit, the guards, and why it is silent ("" = it is not, or for a reason that every maker has)."""
+    """The fit and the guards."""
 
     vpin: Vpin
     markout: Markout
     intensity: Intensity | None = None
     fit: Fit | None = None
-    silence: str = "uncalibrated: nothing seen"
 
 
 class CalibratedMaker(Maker[CalibratedMakerMemory, CalibratedMakerParams]):
@@ -168,10 +167,9 @@ class CalibratedMaker(Maker[CalibratedMakerMemory, CalibratedMakerParams]):
             memory.intensity = Intensity(width, self.params.fit_tau_s, [0.0] * CELLS)
         memory.fit = memory.intensity.fit()
 
-    def may_quote(self, memory: CalibratedMakerMemory, view: View) -> bool:
-        """False also while there is no fit to go by, or the flow is toxic."""
-        memory.silence = self._uncalibrated(memory) or self._toxic(memory)
-        return not memory.silence and super().may_quote(memory, view)
+    def silence(self, memory: CalibratedMakerMemory, view: View) -> str:
+        """Also while there is no fit to go by, or the flow is toxic."""
+        return super().silence(memory, view) or self._uncalibrated(memory) or self._toxic(memory)
 
     def around(self, memory: CalibratedMakerMemory, view: View, position: float, fair: float) -> Around:
         """The model's distance within bounds, around fair less inventory's and funding's lean."""

@@ -8,7 +8,7 @@
                price, only ever tighter); then a pause of `pause_s`
 
 A kind of maker says where the middle of its quotes and their distance from it lie (`around`), and when else it is
-silent (`may_quote`). Micro-price: Stoikov 2018; sizes that shrink with inventory: hummingbot's Avellaneda strategy.
+silent (`silence`). Micro-price: Stoikov 2018; sizes that shrink with inventory: hummingbot's Avellaneda strategy.
 
 A quote is moved only when it is further than the tolerance from where it should be: messages are a budget, and a
 moved quote loses its place in the queue. So a fill may earn less than the edge by as much as the tolerance.
@@ -102,6 +102,8 @@ class QuotingMemory(Struct):
     stop: float = 0.0
     exiting: bool = False
     paused_until_ns: int = 0
+    because: str = ""
+    """Why it does not quote, "" = it does."""
 
 
 Around: TypeAlias = tuple[float, float, float, float]
@@ -151,8 +153,12 @@ class Maker(Strategy[M, P]):
         self._follow_position(memory, view, position)
         old = view.desired
         quotes: tuple[Quote, ...] = ()
-        if touch is not None and fair and self.may_quote(memory, view):
-            quotes = self._quotes(memory, view, position, touch, fair)
+        if touch is None or not fair:
+            memory.because = "no sound bid and ask are known"
+        else:
+            memory.because = because = self.silence(memory, view)
+            if not because:
+                quotes = self._quotes(memory, view, position, touch, fair)
         targets, protections = self._exits(memory, view)
         if quotes == old.quotes and targets == old.targets and protections == old.protections:
             return memory, old
@@ -193,12 +199,21 @@ class Maker(Strategy[M, P]):
             too_old = self.max_age_ns and view.ts_ns - memory.opened_ns >= self.max_age_ns
             memory.exiting = bool(too_large or too_old)
 
-    def may_quote(self, memory: M, view: View) -> bool:
-        """False while warming, exiting, pausing, or in a market that is unknown or wild."""
-        if view.warming or memory.exiting or view.ts_ns < memory.paused_until_ns or not memory.volatility.ready:
-            return False
+    def silence(self, memory: M, view: View) -> str:
+        """Why it may not quote, "" = it may: it warms up, closes or pauses, or the market is unknown or wild."""
+        if view.warming:
+            return "it warms up"
+        if memory.exiting:
+            return "it closes its position"
+        if view.ts_ns < memory.paused_until_ns:
+            return f"it pauses for {(memory.paused_until_ns - view.ts_ns) / SECOND_NS:.0f} s more"
+        if not memory.volatility.ready:
+            return "volatility is not known yet"
         low = memory.reach.lows.so_far
-        return memory.reach.highs.so_far - low <= self.max_range * low
+        span = memory.reach.highs.so_far - low
+        if not span <= self.max_range * low:
+            return f"the price moved over {span / low / BPS:.0f} bp, max_range_bps is {self.params.max_range_bps:g}"
+        return ""
 
     def _quotes(self, memory: M, view: View, position: float, touch: BboView, fair: float) -> tuple[Quote, ...]:
         """The quotes wanted; an old one that is near enough stays."""

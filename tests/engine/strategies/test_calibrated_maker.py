@@ -194,13 +194,13 @@ def test_the_growing_side_shrinks_with_the_position(calibrated):
 def test_it_is_silent_until_the_fit_rests_on_enough_orders():
     bench = maker(min_arrivals=50)
     assert not bench.touch(9_999.5, 10_000.5).quotes
-    assert "no market order" in bench.memory.silence
+    assert bench.memory.because == "volatility is not known yet"
     play(bench, 10)
     assert not bench.desired.quotes
-    assert bench.memory.silence.startswith("uncalibrated: ")
+    assert bench.memory.because.startswith("uncalibrated: ")
     play(bench, 60)
     assert bench.desired.quotes
-    assert not bench.memory.silence
+    assert not bench.memory.because
 
 
 def test_orders_that_do_not_fade_are_no_fit(calibrated):
@@ -208,10 +208,10 @@ def test_orders_that_do_not_fade_are_no_fit(calibrated):
     bench.memory.fit = Fit(1.0, 1e-3, 1000.0, 1e-5)
     bench.memory.next_sample_ns = 2**62
     assert not bench.touch(9_999.5, 10_000.5).quotes
-    assert "reach_bps" in bench.memory.silence
+    assert "reach_bps" in bench.memory.because
     bench.memory.fit = Fit(1.0, 1.0, 1000.0, 0.6)
     assert not bench.touch(9_999.5, 10_000.5).quotes
-    assert bench.memory.silence == "uncalibrated: k is 1 give or take 0.6"
+    assert bench.memory.because == "uncalibrated: k is 1 give or take 0.6"
 
 
 def test_one_sided_flow_pulls_the_quotes_at_the_trade_that_makes_it_so(calibrated):
@@ -222,7 +222,7 @@ def test_one_sided_flow_pulls_the_quotes_at_the_trade_that_makes_it_so(calibrate
         before = bench.memory.vpin.value
         trade(bench, 10_000.5, 1)
     assert before <= 0.7 < bench.memory.vpin.value
-    assert bench.memory.silence.startswith("toxic: ")
+    assert bench.memory.because.startswith("toxic: ")
     play(bench, 60, seed=3)
     assert bench.desired.quotes, "flow from both sides brings it back"
 
@@ -287,7 +287,7 @@ def test_whatever_comes_quotes_are_apart_post_only_within_the_cap_and_silent_whe
         held = bench.view.position(BTC)
         assert held + sum(q.qty for q in bids) <= 0.5 + 1e-9 or not bids
         assert held - sum(q.qty for q in asks) >= -0.5 - 1e-9 or not asks
-        assert not (desired.quotes and bench.memory.silence)
+        assert not (desired.quotes and bench.memory.because)
         if traded:
             trade(bench, fair + traded / 10, 1 if traded > 0 else -1, abs(traded))
             assert not (bench.desired.quotes and bench.memory.vpin.value > 0.6)
