@@ -193,7 +193,7 @@ class Instrument(Struct, frozen=True, kw_only=True):
         """The smallest quantity in whole lots that the venue takes at `price`, with room for the price to move."""
         least, worth = max(self.min_qty, self.lot), price * self.unit
         if worth:
-            least = max(least, -int(-self.min_notional * PRICE_ROOM // worth))
+            least = max(least, math.ceil(self.min_notional * PRICE_ROOM / worth))
         return -(-least // self.lot) * self.lot
 
     def round_qty(self, value: float) -> int:

@@ -64,6 +64,7 @@ def run_prepared(run: Prepared, on_progress: Progress | None = None) -> Outcome:
     """Run what is prepared; once, because its tape is read."""
     driver = Driver(run.core, run.exchange(), run.make_code, facts_on=False, history=run.history, pacing=run.pacing)
     recorder = driver.on_facts = Recorder(driver.core)
+    driver.on_sent = recorder.frictions.sent
     began = time.perf_counter()
     driver.start(max(run.first_ns - LEAD_NS, run.warm[-1].ts_ns if run.warm else 0))
     count = play(driver, run, on_progress)

@@ -13,26 +13,32 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from domain.errors import ConfigError, ReplayMismatch
+from research.report.cli import HtmlPath, PngPath
 
 if TYPE_CHECKING:
     from engine.config.source import Node
     from research.market_data import MarketData
     from research.opening import Opened
-    from research.result import Outcome
+    from research.result import Outcome, Result
 
 DEFAULT_STORE = Path(".moondev/paper")
 WIDTH = 15
+
+DataPaths = Annotated[
+    list[Path] | None, typer.Option("--data", help="Bars, trades, books (Parquet, CSV) or an L2 tape; repeatable.")
+]
+Instruments = Annotated[
+    list[str] | None, typer.Option(help="Configured id or alias, else told from the file's name; one a source.")
+]
+StorePath = Annotated[Path, typer.Option(help="The data folder with the store, where results are kept.")]
+JsonPath = Annotated[Path | None, typer.Option("--json", help="Also write the result as JSON to this file.")]
 
 
 def backtest(  # noqa: PLR0913, PLR0917 - one option each
     plan: Annotated[Path | None, typer.Argument(help="A plan: strategies, sources, settings in one YAML file.")] = None,
     strategy: Annotated[str, typer.Option(help="Kind of strategy, or file.py:Class.")] = "",
-    data: Annotated[
-        list[Path] | None, typer.Option("--data", help="Bars, trades, books (Parquet, CSV) or an L2 tape; repeatable.")
-    ] = None,
-    instrument: Annotated[
-        list[str] | None, typer.Option(help="Configured id or alias, else told from the file's name; one a source.")
-    ] = None,
+    data: DataPaths = None,
+    instrument: Instruments = None,
     params: Annotated[str, typer.Option("--params", help="Strategy parameters: fast=10,slow=20 ...")] = "",
     kind: Annotated[str, typer.Option(help="bars, trades, books or l2; told from the file.")] = "",
     stamp: Annotated[str, typer.Option(help="What a bar's time is: open or close.")] = "open",
@@ -46,16 +52,14 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
     start: Annotated[str, typer.Option("--from", help="ISO time, UTC; default all there is.")] = "",
     end: Annotated[str, typer.Option("--to", help="ISO time, UTC.")] = "",
     interval: Annotated[str, typer.Option(help="With --stored: of candles, such as 1m; default the finest.")] = "",
-    store: Annotated[
-        Path, typer.Option(help="The data folder with the store, where results are kept.")
-    ] = DEFAULT_STORE,
+    store: StorePath = DEFAULT_STORE,
     simulated_hours: Annotated[float, typer.Option(min=0, help="Simulated market instead of --data.")] = 0,
     seed: Annotated[int, typer.Option(help="Of the simulated market.")] = 7,
     config: Annotated[Path | None, typer.Option(help="YAML file over the built-in defaults.")] = None,
     strategies: Annotated[Path | None, typer.Option(help="Folder with your own strategies.")] = None,
-    json_path: Annotated[
-        Path | None, typer.Option("--json", help="Also write the result as JSON to this file.")
-    ] = None,
+    json_path: JsonPath = None,
+    html: HtmlPath = None,
+    png: PngPath = None,
     progress_as: Annotated[str, typer.Option("--progress", help="bar, or lines for programs.")] = "bar",
     again: Annotated[str, typer.Option(help="Make a result again: its file, or the id of a run that was kept.")] = "",
     list_: Annotated[bool, typer.Option("--list", help="The results that were kept.")] = False,
@@ -69,9 +73,8 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
         for line in kept_lines(store):
             typer.echo(line)
         return
-    as_lines = progress_as == "lines"
     if again:
-        run_again(store, again, as_lines=as_lines)
+        run_again(store, again, as_lines=progress_as == "lines")
         return
     if plan is not None:
         opened = open_document(read_tree(plan), plan.parent, config, strategies, store)
@@ -97,8 +100,9 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
             seed=seed,
         )
         opened = open_document(document_of(flags), Path.cwd(), config, strategies, store, "What was asked for")
-    outcome = run_opened(opened, as_lines=as_lines)
+    outcome = run_opened(opened, as_lines=progress_as == "lines")
     say(outcome, store if is_kept else None, json_path)
+    say_written(outcome.result, html, png)
 
 
 def open_document(
@@ -137,6 +141,15 @@ def say(outcome: Outcome, kept_in: Path | None, json_path: Path | None) -> None:
     if json_path is not None:
         json_path.write_bytes(as_json(outcome) + b"\n")
         typer.echo(f"{'JSON':<{WIDTH}}{json_path}")
+
+
+def say_written(result: Result, html: Path | None, png: Path | None) -> None:
+    """Write the report where it was asked for."""
+    if html is not None or png is not None:
+        from research.report import write
+
+        for kind, path in write(result, html_path=html, png_path=png):
+            typer.echo(f"{kind:<{WIDTH}}{path}")
 
 
 def run_again(store: Path, name: str, *, as_lines: bool) -> None:

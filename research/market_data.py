@@ -30,7 +30,7 @@ from engine.data.scale import MAX_QTY_DECIMALS, default_instrument_for, instrume
 from engine.data.store.store import DAY_NS, when
 from engine.data.synthetic import SyntheticMarket
 from engine.data.tables import BarTable, BookTable, FundingTable, TradeTable
-from research.aggregate import coarser, with_bars
+from research.aggregate import coarser, traded_a_day, with_bars
 from research.merge import Merged
 
 SECOND_NS = 1_000_000_000
@@ -87,6 +87,8 @@ class MarketData(Struct, frozen=True, kw_only=True):
     rows: int = 0
     sha256: str = ""
     notes: tuple[str, ...] = ()
+    traded_a_day: float | None = None
+    """Notional that its market traded a day; None = not known."""
     notes_of: Callable[..., tuple[str, ...]] = lambda *_: ()
     """What there is to tell of its bars of these intervals."""
 
@@ -214,6 +216,8 @@ def bar_data(
         tables = [coarser(table, interval_ns) for interval_ns in _intervals(intervals_ns)]
         return tuple(f"{table.name}: {bars.notes[-1]}" for bars in tables if bars is not table)
 
+    last_ns = int(table.open_ts_ns[-1]) + table.interval_ns
+
     def tape(latency_ns: int, *intervals_ns: int) -> Iterator[MarketEvent]:
         tables = [coarser(table, interval_ns) for interval_ns in _intervals(intervals_ns)] or [table]
         if funding is None and len(tables) == 1:
@@ -230,10 +234,11 @@ def bar_data(
         tape=tape,
         interval_ns=table.interval_ns,
         first_ns=int(table.open_ts_ns[0]),
-        last_ns=int(table.open_ts_ns[-1]) + table.interval_ns,
+        last_ns=last_ns,
         rows=len(table.open_ts_ns),
         sha256=sha256,
         notes=(*notes, *table.notes),
+        traded_a_day=traded_a_day(table.volume, table.close, last_ns - int(table.open_ts_ns[0])),
         notes_of=coarse,
     )
 
@@ -306,6 +311,7 @@ def _ticks(
     sha256: str,
     notes: tuple[str, ...],
 ) -> MarketData:
+    span_ns = int(table.ts_ns[-1] - table.ts_ns[0])
     return MarketData(
         name=table.name,
         kind=kind,
@@ -316,6 +322,7 @@ def _ticks(
         rows=len(table.ts_ns),
         sha256=sha256,
         notes=(*notes, *table.notes),
+        traded_a_day=traded_a_day(table.qty, table.price, span_ns) if isinstance(table, TradeTable) else None,
     )
 
 

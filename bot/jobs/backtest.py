@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bot.call import Call, Effect, Verb
-from bot.charts.draw import drawn
-from bot.charts.studio import NotDrawn
-from bot.jobs.picture import sheet_of
 from bot.jobs.queue import OPEN, Job, JobRefused, progress_text
 from bot.message import Block, Message, Pairs, Picture, Table, Text, age_text, refusal, utc_text
 from bot.parse import Argument, UsageError, params_of, suggest, symbols
@@ -26,7 +23,7 @@ from bot.times import EXAMPLES, period_of, span_of
 from domain.settings import HOUR_NS, RoleName
 
 if TYPE_CHECKING:
-    from bot.room import ControlRoom
+    pass
 
 SIMULATED: Final = "simulated"
 SYMBOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
@@ -36,7 +33,9 @@ RANGES: Final = f"{EXAMPLES}, or {SIMULATED}:24h"
 MOST_SIMULATED_H: Final = 24 * 31
 NAME_WIDTH: Final = 15
 """Of the first column of what `moondev backtest` prints."""
-LEFT_OUT: Final = frozenset({"Tested", "State hash", "Took", "Latency", "Events", "JSON"})
+IN_WORDS: Final = frozenset({"Verdict", "PNL", "Max drawdown"})
+"""What of the figures tells a picture to who cannot see it."""
+LEFT_OUT: Final = frozenset({"Tested", "State hash", "Took", "Latency", "Events", "JSON", "Page", "Picture"})
 """Lines for engineers; `./moondev backtest` prints them."""
 
 
@@ -152,19 +151,19 @@ def figures_of(output: str) -> tuple[tuple[str, str], ...]:
     return tuple((name, text) for name, text in rows if text and name not in LEFT_OUT)
 
 
-async def shown(room: ControlRoom, job: Job, output: str, file: Path) -> Message:
-    """What a finished backtest has to show: its figures, and the curve of equity. Raises `ValueError`, `OSError`."""
+async def shown(job: Job, output: str, file: Path) -> Message:
+    """What a finished backtest has to show: its figures, and the picture of its report. Raises `ValueError`."""
     figures = figures_of(output)
     if not figures:
         raise ValueError("nothing was printed")
     blocks: list[Block] = [Text(job.words), Pairs(figures)]
     pictures: tuple[Picture, ...] = ()
     try:
-        sheet = await asyncio.to_thread(sheet_of, file, room.zone(job.person))
-        pictures = (await drawn("backtest", room, sheet),)
-    except (NotDrawn, OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        blocks.append(Text(f"Without the chart: {why}."))
+        png = await asyncio.to_thread(file.with_suffix(".png").read_bytes)
+        told = ", ".join(f"{name} {text}" for name, text in figures if name in IN_WORDS)
+        pictures = (Picture(name=f"{job.name}.png", png=png, words=f"{job.words}. {told}"),)
+    except OSError as error:
+        blocks.append(Text(f"Without the picture: {error.strerror or error}."))
     return Message(title=f"{job.name}: done", blocks=tuple(blocks), pictures=pictures)
 
 

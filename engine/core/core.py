@@ -196,7 +196,7 @@ class Core:
             return Reason.BREAKER_OPEN
         if slot.key in self.barred:
             return Reason.FAILED_OVER
-        return Reason.LEG_OUT if self.legs and legs.is_one_out(self, slot) else None
+        return Reason.LEG_OUT if self.legs and legs.one_out(self, slot) else None
 
     def size_fraction(self, slot: Slot) -> Decimal:
         """The part of its normal size that breakers leave what adds risk in a slot: 1 = all of it, 0 = nothing."""

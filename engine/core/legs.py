@@ -47,9 +47,10 @@ def asset_of(slot: Slot) -> str:
     return slot.instrument.partition("-")[0]
 
 
-def is_one_out(core: Core, slot: Slot) -> bool:
-    """Whether a leg of a slot cannot be traded now. What follows another's fills is the hedge, and always may."""
-    return not slot.hedge_lead and any(is_out(core, leg) for leg in core.legs.get(slot.key, ()))
+def one_out(core: Core, slot: Slot) -> Slot | None:
+    """A leg of a slot that cannot be traded now. What follows another's fills is the hedge, and always may."""
+    legs = core.legs.get(slot.key, ()) if not slot.hedge_lead else ()
+    return next((leg for leg in legs if is_out(core, leg)), None)
 
 
 def is_out(core: Core, slot: Slot) -> bool:

@@ -100,7 +100,8 @@ class Course(Struct):
     """What is remembered of one asset, and nothing that positions do not say.
 
     `sent_ns`: when something was sent last. `naked_ns`: since when something is naked (0 = nothing is), `tries`: takes
-    against it. `misses`: pairs in a row that came apart; `is_whole`: the newest has not.
+    against it. `misses`: pairs that came apart since one was filled whole; `is_whole`: the newest has not come apart,
+    `has_filled`: something of it was filled.
     """
 
     sent: int = 0
@@ -110,6 +111,7 @@ class Course(Struct):
     tries: int = 0
     misses: int = 0
     is_whole: bool = True
+    has_filled: bool = False
 
 
 class LegMemory(Struct):
@@ -234,10 +236,10 @@ def take(
 
 
 def pair_of(course: Course, buy: Leg, sell: Leg, pair: Pair, ts_ns: int) -> tuple[Take, Take]:
-    """Both legs at once. A pair after one that stayed whole ends the pause that those before it had earned."""
-    if course.is_whole:
+    """Both legs at once. One that was filled and stayed whole ends the pause that those before it had earned."""
+    if course.is_whole and course.has_filled:
         course.misses = 0
-    course.pair_ns, course.is_whole = ts_ns, True
+    course.pair_ns, course.is_whole, course.has_filled = ts_ns, True, False
     return (
         take(course, buy, 1, pair.qty, pair.buy_limit, ts_ns),
         take(course, sell, -1, pair.qty, pair.sell_limit, ts_ns),
@@ -264,6 +266,7 @@ class LegRules:
             memory.seen_ns[view.instrument] = view.ts_ns
         asset, oldest_ns = view.instrument.partition("-")[0], view.ts_ns - self.max_age_ns
         course = memory.courses.setdefault(asset, Course())
+        course.has_filled = course.has_filled or view.wake == Wake.FILL
         return course, [look(view, name, is_fresh=memory.seen_ns.get(name, 0) >= oldest_ns) for name in assets[asset]]
 
     def repaired(self, course: Course, found: Sequence[Leg], ts_ns: int) -> tuple[Take, ...] | None:

@@ -45,6 +45,7 @@ from engine.strategies.market_maker import MarketMaker
 from engine.strategies.mean_reversion import MeanReversion
 from engine.strategies.nadaraya_watson import NadarayaWatson
 from engine.strategies.packages import file_of, packaged
+from engine.strategies.pairs import Pairs
 from engine.strategies.turtle import Turtle
 from engine.strategies.two_leg import TwoLeg
 
@@ -60,6 +61,7 @@ BUILT_IN: dict[str, StrategyClass] = {
         LeadLag,
         MeanReversion,
         NadarayaWatson,
+        Pairs,
         Arbitrage,
         FundingArbitrage,
         EmaCross,

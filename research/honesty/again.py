@@ -27,8 +27,8 @@ def source(fields: dict[str, Any], packed: bytes) -> MarketData:
 
 def main() -> None:
     """One run."""
-    request, sources, settings = pickle.loads(Path(sys.argv[1]).read_bytes())  # noqa: S301 - written by the parent
-    case = Case(request, [source(*each) for each in sources], settings)
+    plan, sources, settings = pickle.loads(Path(sys.argv[1]).read_bytes())  # noqa: S301 - written by the parent
+    case = Case(plan, [source(*each) for each in sources], settings)
     sys.stdout.write(encoded(case.plain().trace))
 
 

@@ -1,6 +1,6 @@
 """The strategy under test on its tape, run as often as the checks need, each time with one thing changed.
 
-    case = Case(request, sources, settings)
+    case = Case(plan, sources, settings)
     case.run()                                  the run as it is
     case.run(Change(edit=worlds.cut(ts_ns)))    the same on a tape that ends there
 
@@ -17,13 +17,14 @@ from msgspec.msgpack import Decoder
 from msgspec.structs import replace
 
 from domain.codec import encode
+from domain.errors import StrategyError
 from domain.facts import Fact, FillBooked
 from domain.instrument import Instrument, InstrumentId
 from domain.market import Bar, FeedKind, MarketEvent
 from domain.settings import StrategySpec
 from engine.strategies import registry
 from exchanges.paper.config import PaperConfig
-from research.backtest import ID, BacktestSettings, Prepared, StrategyRequest, plan_of, play
+from research.backtest import BacktestSettings, Prepared, play
 from research.driver import LEAD_NS, Driver
 from research.honesty.trace import AnyStrategy, Trace
 from research.honesty.worlds import Edit, Events, Instruments
@@ -33,7 +34,6 @@ from research.prepare import prepare_plan
 from research.record import Recorder, Span, result_of
 from research.result import Result
 
-SAMPLES = 200
 _read_events = Decoder(list[MarketEvent]).decode
 
 
@@ -80,16 +80,30 @@ class Case:
     Raises what `run_plan` raises: a strategy that cannot be loaded, data that does not fit.
     """
 
-    def __init__(self, request: StrategyRequest, sources: Sequence[MarketData], settings: BacktestSettings) -> None:
-        """Look once at what will run; equity is sampled as often in every run, however long its tape."""
-        self.request, self.sources = request, tuple(kept(source) for source in sources)
-        run = prepare_plan(plan_of(request), self.sources, settings)
-        self.settings = replace(settings, sample_ns=sample_ns(self.sources, run))
+    def __init__(
+        self,
+        plan: Plan,
+        sources: Sequence[MarketData],
+        settings: BacktestSettings,
+        *,
+        everything: Sequence[MarketData] = (),
+    ) -> None:
+        """Look once at what will run; equity is sampled as often in every run, however long its tape.
+
+        `plan` has one strategy; `everything` is the universe that the sources were chosen from.
+        """
+        if len(plan.strategies) != 1:
+            raise StrategyError(f"one strategy is checked at a time; the plan has {len(plan.strategies)}")
+        self.plan, self.everything = plan, tuple(everything)
+        self.sources = tuple(kept(source) for source in sources)
+        (self.tested,) = plan.strategies
+        run = prepare_plan(plan, self.sources, settings)
+        self.settings = replace(settings, sample_ns=run.core.execution.equity_sample_ns)
         (built,) = run.terms.strategies
         self.spec: StrategySpec = built.spec
         self.feeds = built.code.feeds()
         self.warmup = built.warmup_bars
-        self.loaded = registry.load(request.kind, request.folder)
+        self.loaded = registry.load(self.tested.kind, self.tested.folder)
         self.interval_ns = run.interval_ns
         self._plain: Run | None = None
 
@@ -110,7 +124,7 @@ class Case:
 
     def fresh(self) -> AnyStrategy:
         """The strategy, its code read anew."""
-        return registry.build(self.spec, self.request.folder)
+        return registry.build(self.spec, self.tested.folder)
 
     def plain(self) -> Run:
         """The run as it is, made once."""
@@ -183,12 +197,11 @@ class Case:
         return found
 
     def _prepared(self, change: Change, sources: Sequence[MarketData]) -> Prepared:
-        request, settings = self.request, self.settings
-        if change.params:
-            request = replace(request, params={**request.params, **change.params})
+        settings = self.settings
+        tested = replace(self.tested, params={**self.tested.params, **change.params})
         if change.paper is not None:
             settings = replace(settings, paper=change.paper, paper_of={})
-        plan: Plan = replace(plan_of(request), start_ns=change.start_ns)
+        plan: Plan = replace(self.plan, strategies=(tested,), start_ns=change.start_ns or self.plan.start_ns)
         run = prepare_plan(plan, sources, settings)
         if change.warm is not None:
             run = self._rewarmed(run, change.warm)
@@ -204,14 +217,9 @@ class Case:
             of_it = [b for b in before if b.instrument == feed.instrument and b.interval_ns == feed.interval_ns]
             chosen += of_it[-count:] if count else []
         chosen.sort(key=lambda bar: bar.open_ts_ns + bar.interval_ns)
-        return replace(run, history={ID: tuple(chosen)}, warm=tuple(sorted(chosen, key=lambda bar: bar.ts_ns)))
-
-
-def sample_ns(sources: Sequence[MarketData], run: Prepared) -> int:
-    """How often equity is sampled and accounts are compared: a tenth as often as in a backtest, for speed."""
-    span_ns = max(source.last_ns for source in sources) - min(source.first_ns for source in sources)
-    usual_ns, unit_ns = run.core.execution.equity_sample_ns, run.interval_ns or 1
-    return max(usual_ns, span_ns // SAMPLES // unit_ns * unit_ns)
+        return replace(
+            run, history={self.spec.id: tuple(chosen)}, warm=tuple(sorted(chosen, key=lambda bar: bar.ts_ns))
+        )
 
 
 def kept(data: MarketData) -> MarketData:

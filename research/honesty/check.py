@@ -14,23 +14,27 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from domain.errors import StrategyError
-from research.backtest import BacktestSettings, StrategyRequest
-from research.honesty import ahead, costs, luck, reach, state, warmup
+from research.backtest import BacktestSettings, StrategyRequest, plan_of
+from research.honesty import ahead, costs, drift, labels, luck, reach, repaint, state, universe, warmup
 from research.honesty.case import Case
 from research.honesty.verdict import Finding, Light, Verdict
 from research.market_data import MarketData
+from research.plan import Plan, Tested
 
 Progress = Callable[[str, int, int], None]
 """Name of the check that begins, its number from 1, how many there are."""
 
 
 class Depth(Struct, frozen=True, kw_only=True):
-    """How much is tried: `cuts` of the tape."""
+    """How much is tried: cuts of the tape, markets of noise, parameters to the side."""
 
     cuts: int = 8
+    noises: int = 8
+    neighbours: int = 60
 
 
-PLAIN_DEPTH = Depth()
+FULL = Depth()
+QUICK = Depth(cuts=3, noises=5, neighbours=20)
 
 
 class Check(NamedTuple):
@@ -67,6 +71,25 @@ CHECKS = (
         "decisions that change when the future is cut off or another one: future rows, centred and two-sided kernels, "
         "moving pivots, normalisation over everything",
         "a future that does not come from the tape but was brought along",
+    ),
+    Check(
+        "repaint",
+        lambda case, _: repaint.find(case),
+        "functions in its file that draw the past anew (two-sided kernels, centred averages, zig-zags), and lines "
+        "drawn so over the whole tape and brought along",
+        "a line whose function is not in the file (`warm-up`, `calendar` and `too good to be true` see it)",
+    ),
+    Check(
+        "bar labels",
+        lambda case, _: labels.find(case),
+        "bars that are shown before they are over: resampled or stamped at the wrong end",
+        "a single series of bars: then nothing tells which end its times are of",
+    ),
+    Check(
+        "universe",
+        lambda case, _: universe.find(case),
+        "instruments chosen by looking at the end: survivors, winners, later listings",
+        "instruments that no source has: what was deleted everywhere cannot be missed",
     ),
     Check(
         "calendar",
@@ -117,6 +140,18 @@ CHECKS = (
         "runs too short to come together again",
     ),
     Check(
+        "live",
+        lambda case, _: drift.live(case),
+        "a strategy that does otherwise through the live engine loop, feed, conflator and paper venue on the same tape",
+        "what a real exchange does otherwise than the paper one; anything after the first 4,000 events",
+    ),
+    Check(
+        "late bars",
+        lambda case, _: drift.late(case),
+        "decisions by how long after its close a bar comes",
+        "strategies on books and trades",
+    ),
+    Check(
         "costs",
         lambda case, _: costs.fees(case),
         "profit that fees or slippage would take; contracts that cost nothing",
@@ -142,7 +177,7 @@ CHECKS = (
     ),
     Check(
         "noise",
-        lambda case, _: luck.noise(case),
+        lambda case, depth: luck.noise(case, depth.noises),
         "profit on shuffled bars, where there is nothing to earn: fills that are too good",
         "books and trades, of which no honest noise can be made",
     ),
@@ -154,7 +189,7 @@ CHECKS = (
     ),
     Check(
         "parameters",
-        lambda case, _: luck.parameters(case),
+        lambda case, depth: luck.parameters(case, depth.neighbours),
         "parameters that sit on a peak",
         "rules that were chosen by looking, which have no number",
     ),
@@ -162,23 +197,27 @@ CHECKS = (
 
 
 def check_strategy(
-    request: StrategyRequest,
+    plan: Plan | StrategyRequest,
     sources: Sequence[MarketData],
     settings: BacktestSettings,
-    depth: Depth = PLAIN_DEPTH,
+    depth: Depth = FULL,
     on_progress: Progress | None = None,
     only: Iterable[str] = (),
+    everything: Sequence[MarketData] = (),
 ) -> Verdict:
-    """Judge one strategy on its sources. `only` names the checks to make; none = all.
+    """Judge one strategy on its sources. `only` names the checks to make; none = all. `everything` is the universe.
 
     A file that the loader refuses is a red finding; raises `DataError` for data that cannot be used, `StrategyError`
     for parameters that do not fit.
     """
-    subject = f"{request.kind} on {', '.join(dict.fromkeys(source.instrument.id for source in sources))}"
-    refused = refusal(request)
+    if isinstance(plan, StrategyRequest):
+        plan = replace(plan_of(plan), joins=len(sources) >= universe.LEAST)
+    (tested,) = plan.strategies
+    subject = f"{tested.kind} on {', '.join(dict.fromkeys(source.instrument.id for source in sources))}"
+    refused = refusal(tested)
     if refused is not None:
         return Verdict(subject=subject, data=tuple(each.name for each in sources), findings=(refused,))
-    case = Case(request, sources, settings)
+    case = Case(plan, sources, settings, everything=everything)
     wanted = frozenset(only)
     checks = [check for check in CHECKS if not wanted or check.name in wanted]
     findings: list[Finding] = []
@@ -191,12 +230,12 @@ def check_strategy(
     return Verdict(subject=subject, data=case.names, findings=tuple(findings))
 
 
-def refusal(request: StrategyRequest) -> Finding | None:
+def refusal(tested: Tested) -> Finding | None:
     """Why the loader does not take the file, as a finding; None = it does."""
     from engine.strategies import registry
 
     try:
-        registry.load(request.kind, request.folder)
+        registry.load(tested.kind, tested.folder)
     except StrategyError as error:
         if ".py" not in str(error):
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import sqrt
 from statistics import mean, median, stdev
-from typing import Any, Literal, get_origin
+from typing import Any, Literal, TypeVar, get_origin
 
 from domain.errors import DataError, StrategyError
 from domain.strategy import Params
@@ -13,6 +13,7 @@ from research.honesty import worlds
 from research.honesty.case import Case, Change
 from research.honesty.verdict import Evidence, Finding, Light
 
+T = TypeVar("T")
 NOISES = 8
 NOISE_BARS = 3_000
 LEAST_FILLS = 40
@@ -103,7 +104,7 @@ def few(case: Case) -> Finding:
     return Finding(check=name, light=Light.GREEN, claim=text, figures=figures)
 
 
-def parameters(case: Case) -> Finding:
+def parameters(case: Case, most: int = MOST_RUNS) -> Finding:
     """Profit with each number 10 and 20 % to either side, and with all of them moved at random."""
     name = "parameters"
     base = case.plain().pnl
@@ -111,7 +112,7 @@ def parameters(case: Case) -> Finding:
         claim = f"it loses ({base:+,.2f}): there is no profit that a parameter could be lucky for"
         return Finding(check=name, light=Light.GREEN, claim=claim)
     around: dict[str, float] = {}
-    for label, params in list(neighbours(case))[:MOST_RUNS]:
+    for label, params in thinned(list(neighbours(case)), most):
         try:
             around[label] = case.run(Change(params=params)).pnl
         except (StrategyError, DataError):
@@ -137,6 +138,13 @@ def parameters(case: Case) -> Finding:
         ),
         figures=figures,
     )
+
+
+def thinned(all_of: list[T], most: int) -> list[T]:
+    """At most so many of a list, evenly spread."""
+    if len(all_of) <= most:
+        return all_of
+    return [all_of[at * len(all_of) // most] for at in range(most)]
 
 
 def neighbours(case: Case) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -92,7 +92,7 @@ def again(case: Case) -> Finding:
     name = "run again"
     plain = case.plain().trace
     second = Trace()
-    loaded = registry.load(case.request.kind, case.request.folder)
+    loaded = registry.load(case.tested.kind, case.tested.folder)
     before = fingerprint(loaded.strategy)
     first = Trace()
     case.run(trace=first, make_code=lambda spec: registry.make(loaded, spec))
@@ -158,9 +158,9 @@ def question_of(case: Case) -> bytes:
         intervals_ns = sorted(
             {feed.interval_ns for feed in case.feeds if feed.instrument == source.instrument.id and feed.interval_ns}
         )
-        fields = {name: value for name, value in asdict(source).items() if name != "tape"}
+        fields = {name: value for name, value in asdict(source).items() if not callable(value)}
         sources.append((fields, pack(list(source.tape(latency_ns, *intervals_ns)))))
-    return pickle.dumps((case.request, sources, case.settings))
+    return pickle.dumps((case.plan, sources, case.settings))
 
 
 def _child(question: Path, seed: str) -> subprocess.Popen[bytes]:

@@ -20,7 +20,7 @@ STARTS = 4
 """Places on the tape where it is started."""
 LONGER = 20
 """How many times the declared warm-up is the long one it is compared with."""
-LEAST_LONGER = 500
+LEAST_LONGER = 250
 """Bars that the long warm-up is longer by at least."""
 WATCHED = 1_000
 """Bars after each start over which decisions are compared."""

@@ -45,6 +45,18 @@ def later(by_ns: int = CALENDAR_NS) -> Edit:
     return edit
 
 
+def late(most_ns: int) -> Edit:
+    """Every bar comes up to `most_ns` later, each by another time; bars of one close by the same."""
+
+    def edit(events: Events) -> Events:
+        for event in events:
+            if type(event) is Bar:
+                event.ts_ns += random.Random(event.open_ts_ns + event.interval_ns).randrange(most_ns)
+        return events
+
+    return edit
+
+
 def mirrored(instruments: Instruments, after_ns: int = 0) -> Edit:
     """What rose falls and what fell rises, from the last price until `after_ns` on.
 

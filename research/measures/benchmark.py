@@ -29,11 +29,17 @@ class Benchmark(Struct, frozen=True, kw_only=True):
     note: str
 
 
-def hold(prices: Mapping[str, Curve], deposit: float, taker_fees: Mapping[str, float], since_ns: int) -> Curve | None:
+def hold(
+    prices: Mapping[str, Curve],
+    deposit: float,
+    taker_fees: Mapping[str, float],
+    carry: Mapping[str, float],
+    since_ns: int,
+) -> Curve | None:
     """Equity of one who buys equal parts at the first known prices and sells at the last, paying the taker's fee.
 
-    Fully invested and without leverage; None where no prices are known. Before an instrument's first price its part is
-    cash.
+    Fully invested and without leverage; `carry` is each instrument's funding over the whole time as a fraction, taken
+    evenly. None where no prices are known. Before an instrument's first price its part is cash.
     """
     known = {name: curve for name, curve in prices.items() if len(curve.times) and curve.values[0] > 0}
     if not known:
@@ -44,13 +50,22 @@ def hold(prices: Mapping[str, Curve], deposit: float, taker_fees: Mapping[str, f
     for name, curve in known.items():
         at = np.searchsorted(curve.times, times, side="right") - 1
         fee = taker_fees.get(name, 0.0)
-        worth = part * (1 - fee) * curve.values / curve.values[0]
-        worth[-1] *= 1 - fee
+        grown = curve.values / curve.values[0]
+        passed = (curve.times - curve.times[0]) / max(1, int(curve.times[-1] - curve.times[0]))
+        worth = part * ((1 - fee) * grown + carry.get(name, 0.0) * passed * _mean_so_far(grown))
+        worth[-1] -= part * (1 - fee) * grown[-1] * fee
         total += np.where(at < 0, part, worth[np.maximum(at, 0)])
     return Curve(times=times, values=total)
 
 
-def benchmark(curve: Curve, held: Curve | None, draws: int, rng: np.random.Generator) -> Benchmark | None:
+def _mean_so_far(values: Floats) -> Floats:
+    means: Floats = np.cumsum(values) / np.arange(1, len(values) + 1)
+    return means
+
+
+def benchmark(
+    curve: Curve, held: Curve | None, draws: int, rng: np.random.Generator, *, is_with_funding: bool = False
+) -> Benchmark | None:
     """A strategy's curve beside holding's; None where there is nothing to hold."""
     if held is None or len(held.values) < 2:
         return None
@@ -65,7 +80,7 @@ def benchmark(curve: Curve, held: Curve | None, draws: int, rng: np.random.Gener
         correlation=correlation,
         beta=beta,
         daily_excess=_excess(a - b, draws, rng),
-        note="before funding, which a holder of perpetuals pays or receives",
+        note="after fees and funding" if is_with_funding else "after fees; no funding rates are known",
     )
 
 

@@ -115,7 +115,9 @@ def measure_record(
     plain, mean = ratios.sharpe(returns), mean_daily(returns, interval(means))
     chance, deflated, needed = ratios.probability_figures(returns, tries, tries_variance)
     paid, at_stake = _costs(record, curve, trips), _exposure(record, curve, trips)
-    held, paths = benchmark(curve, held_of(record), draws, rng), day_paths(returns, draws, block, rng)
+    is_funded = any(record.carry.values())
+    held = benchmark(curve, held_of(record), draws, rng, is_with_funding=is_funded)
+    paths = day_paths(returns, draws, block, rng)
     aims = targets(mean, plain, found.deepest.fraction, tripped.win_rate)
     evidence = Evidence(
         currency=record.currency,
@@ -170,7 +172,7 @@ def measure_record(
 def held_of(record: Record) -> Curve | None:
     """Equity of who held the record's instruments instead."""
     prices = {name: curve_of(samples) for name, samples in record.prices.items()}
-    return hold(prices, record.deposit, record.taker_fees, record.samples[0][0])
+    return hold(prices, record.deposit, record.taker_fees, record.carry, record.samples[0][0])
 
 
 def _traded(record: Record, trips: trip.Trips) -> float:

@@ -42,6 +42,8 @@ class Record(Struct, frozen=True, kw_only=True):
     traded_a_day: Mapping[str, float] = field(default_factory=dict)
     """What each instrument's market trades a day, where it is known."""
     taker_fees: Mapping[str, float] = field(default_factory=dict)
+    carry: Mapping[str, float] = field(default_factory=dict)
+    """Funding of one who held each instrument long all the time, as a fraction: negative where it was paid."""
     is_made_up: bool = False
 
 
@@ -59,6 +61,9 @@ def record_of(result: Result) -> Record:
         gross=result.gross,
         net=result.net,
         prices=result.prices,
+        slippage=None if result.slippage is None else float(result.slippage),
+        traded_a_day={s.instrument: s.traded_a_day for s in result.sources if s.traded_a_day is not None},
         taker_fees={source.instrument: float(source.taker_fee) for source in result.sources},
+        carry={source.instrument: source.carry for source in result.sources},
         is_made_up=result.data_kind is DataKind.SIMULATED or result.fill_model is FillModel.SAME_CLOSE,
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 from msgspec import Struct
+from msgspec.structs import replace
 
 from research.measures import Record
 from research.measures.attribution import Share
@@ -49,6 +50,8 @@ def equity(record: Record) -> Markup:
         time_ticks=False,
     )
     depth = Curve(times=curve.times, values=-under_high(curve.values))
+    if not depth.values.any():
+        return draw(replace(above, time_ticks=True))
     deepest = words.percent(float(depth.values.min()))
     below = Plot(
         label=f"Drawdown, deepest {deepest}",

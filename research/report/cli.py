@@ -9,7 +9,10 @@ import typer
 
 from domain.errors import ConfigError
 
-Results = Annotated[list[Path], typer.Argument(help="Results that `moondev backtest --json` wrote.")]
+DEFAULT_STORE = Path(".moondev/paper")
+Results = Annotated[
+    list[str], typer.Argument(help="Results: files of `moondev backtest --json`, or runs that were kept.")
+]
 HtmlPath = Annotated[Path | None, typer.Option("--html", help="Write one self-contained page to this file.")]
 PngPath = Annotated[Path | None, typer.Option("--png", help="Write a picture for a phone to this file.")]
 FiguresPath = Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON to this file.")]
@@ -18,17 +21,20 @@ Seed = Annotated[int, typer.Option(help="Of the resampling.")]
 
 
 def report(
-    files: Results,
+    runs: Results,
     html: HtmlPath = None,
     png: PngPath = None,
     json_path: FiguresPath = None,
     tries: Tries = 1,
     seed: Seed = 0,
+    store: Annotated[Path, typer.Option(help="The data folder where results are kept.")] = DEFAULT_STORE,
 ) -> None:
     """Render a result of before again; several are put side by side."""
     from research.report import compare, load, write
+    from research.runs import find_kept
     from research.summary import report_text
 
+    files = [find_kept(store, name) for name in runs]
     results = [load.load(file) for file in files]
     measured = compare.measured(results, tries, seed)
     if len(results) == 1:
@@ -37,8 +43,8 @@ def report(
     else:
         if png is not None:
             raise ConfigError("--png: a picture is of one result; --html puts several side by side")
-        runs = compare.named(files, results, measured)
-        typer.echo(compare.text(runs))
-        written = compare.write(runs, html_path=html, json_path=json_path)
+        named = compare.named(files, results, measured)
+        typer.echo(compare.text(named))
+        written = compare.write(named, html_path=html, json_path=json_path)
     for kind, path in written:
         typer.echo(f"{kind:<15}{path}")

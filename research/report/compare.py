@@ -17,6 +17,11 @@ from research.report import page, tables, words
 from research.report.plot import Line, Plot, draw
 from research.result import Result
 
+MOST_COLUMNS = 4
+"""Runs that stand beside each other in a terminal; more stand below each other."""
+BRIEF = frozenset(
+    {"", "Growth", "Holding", "Sharpe", "Days", "Skill", "Max drawdown", "Round trips", "Win rate", "Fees"}
+)
 MOST_COLOURS = 6
 """Curves that can be told apart."""
 
@@ -41,8 +46,8 @@ def named(files: Sequence[Path], results: Sequence[Result], measured: Sequence[M
 
 
 def measured(results: Sequence[Result], tries: int = 1, seed: int = 0) -> list[Measures]:
-    """The measures of each."""
-    return [measure(result, tries, seed) for result in results]
+    """The measures of each; who compares several has tried as many at least."""
+    return [measure(result, max(tries, len(results)), seed) for result in results]
 
 
 def write(runs: Sequence[Compared], html_path: Path | None, json_path: Path | None) -> list[tuple[str, Path]]:
@@ -71,6 +76,7 @@ def lines(runs: Sequence[Compared]) -> Iterable[tuple[str, list[str]]]:
     yield each("Sharpe", lambda run: words.value_of(run.measures.sharpe, "ratio"))
     yield each("95 %", lambda run: words.interval_of(run.measures.sharpe, "ratio") or words.DASH)
     yield each("Days", lambda run: words.count(run.measures.sharpe.n))
+    yield each("Skill", lambda run: words.value_of(run.measures.deflated_sharpe, "percent"))
     yield each("Sortino", lambda run: words.value_of(run.measures.sortino, "ratio"))
     yield each("Calmar", lambda run: words.value_of(run.measures.calmar, "ratio"))
     yield each("Max drawdown", lambda run: words.percent(run.measures.drawdowns.deepest.fraction))
@@ -93,10 +99,12 @@ def _holding(m: Measures) -> str:
 
 
 def text(runs: Sequence[Compared]) -> str:
-    """The table for a terminal."""
+    """The table for a terminal: a run a column, or of many a run a line with what matters."""
     rows = [("", [run.name for run in runs]), *lines(runs)]
+    if len(runs) > MOST_COLUMNS:
+        rows = turned([row for row in rows if row[0] in BRIEF])
     first = max(len(name) for name, _ in rows)
-    widths = [max(len(values[n]) for _, values in rows) for n in range(len(runs))]
+    widths = [max(len(values[n]) for _, values in rows) for n in range(len(rows[0][1]))]
     table = [
         "  ".join(
             [name.ljust(first), *(value.rjust(width) for value, width in zip(values, widths, strict=True))]
@@ -104,6 +112,12 @@ def text(runs: Sequence[Compared]) -> str:
         for name, values in rows
     ]
     return "\n".join([*table, "", *(f"{run.name}: {run.measures.verdict.headline}" for run in runs)])
+
+
+def turned(rows: Sequence[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
+    """Lines for columns."""
+    table = [[name, *values] for name, values in rows]
+    return [(line[0], list(line[1:])) for line in zip(*table, strict=True)]
 
 
 def html(runs: Sequence[Compared]) -> bytes:

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
-import msgspec
-
 from domain.errors import DataError
 from research.result import Result
-
-MOST_BYTES = 512 * 1024 * 1024
+from research.saved import read_result
 
 
 def load(path: Path) -> Result:
-    """The result that `moondev backtest --json` wrote. Raises `DataError` naming the file for anything else."""
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise DataError(f"{path.name}: larger than {MOST_BYTES // 2**20} MiB, which no result is")
-        result = msgspec.json.decode(path.read_bytes(), type=Result)
-    except OSError as error:
-        raise DataError(f"{path.name}: {error.strerror or error}") from None
-    except (msgspec.DecodeError, InvalidOperation, RecursionError) as error:
-        hint = "`moondev backtest ... --json FILE` writes one"
-        raise DataError(f"{path.name}: no result that this version can read ({error}); {hint}") from None
+    """The result that `moondev backtest --json` wrote.
+
+    Raises `ConfigError` for a file that is none, `DataError` for one that was cut or made by hand.
+    """
+    result = read_result(path)
     problem = next(problems(result), "")
     if problem:
         raise DataError(f"{path.name}: {problem}")

@@ -64,10 +64,10 @@ def page(result: Result, measures: Measures) -> str:
             targets=[target(each) for each in measures.targets],
             sections=sections(record, measures),
             months=months(measures),
-            ratios=list(tables.ratios(measures)),
-            trips=list(tables.trips(measures)),
-            costs=list(tables.costs(measures)),
-            risks=list(tables.risks(measures)),
+            ratios=tables.folded(tables.ratios(measures)),
+            trips=tables.folded(tables.trips(measures)),
+            costs=tables.folded(tables.costs(measures)),
+            risks=tables.folded(tables.risks(measures)),
             parts=[
                 (name, parts)
                 for name, parts in measures.attribution.items()
@@ -82,6 +82,8 @@ def page(result: Result, measures: Measures) -> str:
     )
 
 
+LEAST_MONTH_DAYS = 20
+"""Of a single month that is worth a table."""
 TIMES = ("month", "weekday", "hour")
 
 
@@ -205,7 +207,9 @@ def sections(record: Record, m: Measures) -> dict[str, Any]:
 
 
 def months(m: Measures) -> list[dict[str, Any]]:
-    """Years of months with how deep each is coloured, from -5 to 5."""
+    """Years of months with how deep each is coloured, from -5 to 5; none of a run of days."""
+    if len(m.months) < 2 and m.days < LEAST_MONTH_DAYS:
+        return []
     years: dict[int, dict[int, float]] = {}
     for each in m.months:
         years.setdefault(each.year, {})[each.month] = each.growth

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 
-from research.measures import Measures, record_of
+from research.measures import Figure, Measures, record_of
 from research.measures.curve import Curve, curve_of, under_high
+from research.measures.figure import LEAST
 from research.measures.verdict import Tone
 from research.report import page, plot, ticks, words
 from research.result import Result
@@ -131,8 +132,7 @@ def _figures(canvas: Canvas, result: Result, m: Measures) -> None:
         ("Profit factor", m.trips.profit_factor, "ratio"),
     ]
     lines = [
-        (name, words.value_of(found, form), words.interval_of(found, form) or _why(found.caveat))
-        for name, found, form in rows
+        (name, words.value_of(found, form), words.interval_of(found, form) or _why(found)) for name, found, form in rows
     ]
     fall = m.drawdowns.deepest
     lines.insert(
@@ -167,8 +167,11 @@ def _targets(m: Measures) -> tuple[str, str]:
     return f"{len(met)} of {len(m.targets)}", ", ".join(met) + " met" if met else "none met"
 
 
-def _why(caveat: str) -> str:
-    return _cut(caveat, 44)
+def _why(found: Figure) -> str:
+    """What there is in place of an interval."""
+    if found.value is None and found.n < LEAST[found.of]:
+        return f"insufficient data: n = {found.n}, {LEAST[found.of]} needed"
+    return _cut(found.caveat, 40)
 
 
 def _cut(text: str, most: int) -> str:

@@ -40,6 +40,17 @@ def row(name: str, figure: Figure, form: str) -> Row:
     )
 
 
+def folded(rows: Iterable[Row]) -> list[Row]:
+    """The rows that have a value, then a line for each reason why others have none, with their names."""
+    kept, missing = [], dict[str, list[str]]()
+    for each in rows:
+        if each.value == words.DASH:
+            missing.setdefault(each.note, []).append(each.name)
+        else:
+            kept.append(each)
+    return kept + [Row(name=" · ".join(names), value=words.DASH, note=why) for why, names in missing.items()]
+
+
 def ratios(m: Measures) -> Iterable[Row]:
     """Return for risk, and how much of it may be luck."""
     yield row("Mean daily return", m.daily, "percent")
@@ -148,7 +159,7 @@ def terms(result: Result) -> Iterable[tuple[str, str]]:
     """On what terms it was tested."""
     for source in result.sources:
         fees = f"maker {words.percent(float(source.maker_fee))}, taker {words.percent(float(source.taker_fee))}"
-        what = f"{words.name(source.name)}: {source.kind}, {source.rows:,} rows"
+        what = f"{words.name(source.name)}: {source.kind}{f', {source.rows:,} rows' if source.rows else ''}"
         yield "Data", f"{what}; {words.name(source.instrument)}, {fees}"
     if not result.sources:
         yield "Data", f"{words.name(result.data)}: {result.data_kind}"

@@ -67,7 +67,11 @@ async def test_a_real_backtest_is_asked_for_in_chat_and_its_figures_come_there(t
             assert words in done.text
         assert "State hash" not in done.text
         picture = await w.telegram.wait(lambda one: bool(one.picture))
-        assert "Backtest: turtle on BTC" in picture.text
+        assert "Backtest of turtle on BTC" in picture.text
+        assert "Verdict No evidence of anything" in picture.text
+        page = await w.telegram.wait(lambda one: one.file_name == "J1.html")
+        assert page.file_text.startswith("<!doctype html>")
+        assert "SIMULATED MARKET" in page.file_text
         assert "J1: done" in await say(w, "/jobs show j1", "vera")
 
 

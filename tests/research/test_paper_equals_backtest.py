@@ -13,9 +13,9 @@ from exchanges.paper.exchange import PaperExchange
 from research.backtest import ID, BacktestSettings, StrategyRequest, prepare, run_backtest
 from research.compiled import compile_tape
 from research.driver import LEAD_NS, Driver
+from research.honesty.live import LivePaper, described, every_feed
 from research.market_data import FileOptions, MarketData, open_file, simulated
 from tests.needs import recorded_data
-from tests.research.virtual import LivePaper, described, every_feed
 
 CORE = load_config(None).to_settings()
 START_NS = 1_760_000_000_000_000_000

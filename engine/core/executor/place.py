@@ -13,6 +13,7 @@ from domain.verdict import Reason, Veto
 from engine.core import deadman, limits, wide
 from engine.core.core import Core
 from engine.core.executor.exposure import exposure_of, hedging, joint
+from engine.core.legs import one_out
 from engine.core.limits import Limits
 from engine.core.market import Market
 from engine.core.state import Budget, Slot
@@ -134,7 +135,8 @@ def check_state(core: Core, slot: Slot, order: Order | None = None) -> Veto | No
     bar = core.bar_of(slot)
     if bar is None or (order is not None and passes(core, slot, order, bar)):
         return None
-    return Veto(bar, venue_of(slot.account))
+    out = one_out(core, slot) if bar is Reason.LEG_OUT else None
+    return Veto(bar, venue_of(slot.account) if out is None else f"{out.instrument} on {out.account}")
 
 
 def passes(core: Core, slot: Slot, order: Order, bar: Reason) -> bool:

@@ -15,11 +15,12 @@ from domain.breakers import BreakerRule, BreakerSettings
 from domain.codec import encode
 from domain.commands import Flatten, Halt, LoadStrategy, SetHold, UnloadStrategy
 from domain.desired import Desired, Hedge, Qty, Quote, Take, Target
-from domain.facts import TradingState
+from domain.facts import Refused, TradingState
 from domain.market import Bbo, FeedState, FeedStatus
 from domain.order import Cancel, Place
 from domain.settings import SECOND_NS, ApprovalSettings, RiskSettings, StrategySpec
 from domain.strategy import View
+from domain.verdict import Reason
 from engine.core.recovery import replay, state_hash
 from engine.core.state import State
 from tests.engine.core.rig import Rig, of, places
@@ -190,7 +191,8 @@ def test_while_one_venue_is_out_the_other_leg_only_reduces(rig: Legs, trouble: C
     assert {cancel.cid for cancel in of(rig.sent, Cancel)} == {quotes[0].cid}, "what would add is pulled at once"
     rig.cancelled(quotes[0].cid, 0)
     assert rig.aim(rig.take("c", 1, 0.1), b=False) == []
-    assert "LEG_OUT" in rig.refusals()
+    told = next(fact for fact in rig.told(Refused) if fact.reason is Reason.LEG_OUT)
+    assert told.detail == f"{B.id} on {AT_B}"
     assert where(rig.aim(rig.take("d", -1, 0.1, reduce_only=True), b=False)) == [(AT_A, -100, True)]
 
 

@@ -1,5 +1,7 @@
 """Strategies on the paper exchange: the promises they make, checked after every event of a run."""
 
+import math
+import random
 from decimal import Decimal
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -8,7 +10,7 @@ import pytest
 
 from domain.account import Position
 from domain.instrument import Instrument
-from domain.market import Feed, FeedKind
+from domain.market import Bar, Bbo, Feed, FeedKind
 from domain.order import Role
 from domain.settings import AccountSpec, ApprovalSettings, Limits, RiskSettings, Settings, StrategySpec
 from engine.core.core import Core
@@ -202,4 +204,36 @@ def test_a_calibrated_maker_finds_the_market_it_is_in_and_stays_within_its_cap(m
     fit = run.state.memory.fit
     assert abs(fit.k - 5.0) < 3 * fit.k_error, "0.5 per tick of 0.1"
     assert (min(held) < 0 < max(held), max(map(abs, held)) <= 3_000) == (True, True)
+    assert run.state.detail == ""
+
+
+def pair_events(seconds: int, seed: int, names: tuple[str, str]):
+    """Touches and bars of ten seconds of two prices whose logs stay on a line."""
+    draw, x, e = random.Random(seed), 0.0, 0.0
+    for step in range(1, seconds // 10):
+        x, e = x + draw.gauss(0, 0.002), 0.6 * e + draw.gauss(0, 0.001)
+        at_ns = START_NS + step * 10 * SECOND_NS
+        prices = [round(100_000 * math.exp(0.8 * x + e)), round(2_000_000 * math.exp(x))]
+        for name, price in zip(names, prices, strict=True):
+            yield Bbo(ts_ns=at_ns - 1, instrument=name, bid=price - 1, bid_qty=20_000, ask=price + 1, ask_qty=20_000)
+        for name, price in zip(names, prices, strict=True):
+            bar = {"open_ts_ns": at_ns - 10 * SECOND_NS, "interval_ns": 10 * SECOND_NS, "volume": 1_000}
+            yield Bar(ts_ns=at_ns, instrument=name, open=price, high=price, low=price, close=price, **bar)
+
+
+@pytest.mark.parametrize("hedge", ["rolling", "kalman"])
+def test_a_pair_is_never_bare_by_more_than_its_cap(hedge):
+    names = (BTC, ETH)
+    params = {"window": 100, "naked_usd": 300.0, "cost_factor": 0.0, "kalman_delta": 1e-7, "significance_pct": 10}
+    run = Run("pairs", 5, names, interval_s=10, hedge=hedge, **params)
+    core, entries, flats = run.driver.core, set(), 0
+    for lead in run.moments(6000, pair_events(6000, 3, names)):
+        idea, hedged = run.state.memory.idea, core.position(PAPER, ETH)
+        if lead and idea is not None and not idea.closing:
+            entries.add(idea.entry)
+            assert abs(lead + hedged / idea.per_lead) / 10**5 <= idea.naked + 2e-5
+            assert lead * idea.side > 0 >= lead * hedged
+        flats += not lead and not hedged
+    assert len(entries) >= 3
+    assert flats > 100
     assert run.state.detail == ""

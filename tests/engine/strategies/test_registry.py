@@ -59,7 +59,7 @@ def test_built_in_kinds_come_with_source_and_hash():
     assert len(loaded.source_hash) == 64
 
 
-PAIRS = ("two_leg", "lead_lag")
+PAIRS = ("two_leg", "lead_lag", "pairs")
 """Kinds that need two instruments."""
 LEGS = ("arbitrage", "funding_arbitrage")
 """Kinds that need an asset at two venues."""

@@ -10,21 +10,23 @@ from msgspec.structs import replace
 
 from engine.config import load_config
 from engine.data.tables import BarTable
+from engine.strategies.registry import load_file
 from exchanges.paper.config import FillModel, PaperConfig
 from research.backtest import BacktestSettings, StrategyRequest
-from research.honesty.check import CHECKS, check_strategy
+from research.honesty.check import CHECKS, QUICK, check_strategy
+from research.honesty.universe import life
 from research.honesty.verdict import Light, Verdict
 from research.market_data import MarketData, assumed, bar_data
 
 CHEATS = Path(__file__).parent / "cheats"
 CORE = load_config(None).to_settings()
-SETTINGS = BacktestSettings(core=CORE)
+SETTINGS = BacktestSettings(core=CORE, sample_ns=3_600 * 10**9)
 FIVE_MINUTES_NS = 300 * 10**9
 START_NS = 1_672_531_200 * 10**9
 GREEN, AMBER, RED, GREY = Light.GREEN, Light.AMBER, Light.RED, Light.GREY
 
 
-def walk(seed: int = 1, count: int = 700, bounce: float = 0.0) -> BarTable:
+def walk(seed: int = 1, count: int = 400, bounce: float = 0.0) -> BarTable:
     """A random walk of bars; `bounce` is how much of each move the next one takes back."""
     rng = np.random.default_rng(seed)
     moves = rng.normal(0, 0.002, (count, 4)).round(5)
@@ -70,7 +72,7 @@ def lights(verdict: Verdict) -> dict[str, Light]:
 
 
 def test_an_honest_strategy_is_blamed_for_nothing():
-    verdict = check("honest")
+    verdict = check_strategy(StrategyRequest(kind=str(CHEATS / "honest.py")), [DATA], SETTINGS, QUICK)
     assert {f.check: f.claim for f in verdict.findings if f.light in {RED, AMBER}} == {}
     assert [f.check for f in verdict.findings] == [each.name for each in CHECKS]
     assert verdict.light is GREEN
@@ -104,9 +106,9 @@ def test_sides_brought_along_by_time_are_caught_in_another_year(tmp_path):
 
 
 def test_prices_brought_along_by_number_are_found_in_the_parameters():
-    verdict = check("by_number", "brought along", "warm-up", "cold start", "too good to be true", closes=CLOSES)
+    verdict = check("by_number", "brought along", "warm-up", "too good to be true", closes=CLOSES)
     assert lights(verdict)["brought along"] is RED
-    assert "700 numbers, 100% of them prices of this tape" in verdict.found("brought along").claim
+    assert "400 numbers, 100% of them prices of this tape" in verdict.found("brought along").claim
     assert lights(verdict)["warm-up"] is RED
     assert lights(verdict)["too good to be true"] is RED
 
@@ -129,7 +131,7 @@ def test_a_climb_through_frames_to_the_tape_is_seen_and_changes_with_the_future(
 
 def test_orders_that_fill_at_the_close_they_were_decided_on_are_caught():
     bouncy = source(walk(bounce=0.5))
-    found = check("at_the_close", "fills", "noise", data=bouncy, fills="same_close").found("fills")
+    found = check("at_the_close", "fills", data=bouncy, fills="same_close").found("fills")
     assert found.light is RED
     assert found.figures["pnl"] > 0
     assert found.evidence[0].first == found.evidence[0].second
@@ -142,9 +144,7 @@ def test_a_limit_at_the_low_of_the_bar_that_is_over_is_not_filled_by_that_bar():
 
 def test_an_hour_seen_before_it_is_over_is_caught():
     hours = TABLE.close[11::12].tolist()
-    verdict = check("hour_early", "brought along", "warm-up", "too good to be true", hours=hours)
-    assert lights(verdict)["brought along"] is RED
-    assert verdict.light is RED
+    assert check("hour_early", "brought along", hours=hours).light is RED
 
 
 def test_figures_of_the_whole_sample_are_recognised():
@@ -215,3 +215,73 @@ def test_a_warm_up_that_is_too_short_is_measured():
 def test_a_strategy_that_needs_to_have_run_for_long_is_caught():
     found = check("long_history", "warm-up").found("warm-up")
     assert found.light is RED
+
+
+@pytest.mark.parametrize(
+    ("kind", "draws"), [("two_sided_kernel", "nadaraya_watson"), ("centred_mean", "centred"), ("zig_zag", "zig_zag")]
+)
+def test_a_line_that_repaints_is_caught_where_it_is_drawn_and_where_it_is_traded(kind, draws):
+    drawn = load_file(CHEATS / f"{kind}.py").strategy.decide.__globals__[draws](CLOSES)
+    found = check(kind, "repaint", line=drawn).found("repaint")
+    assert found.light is RED
+    assert f"parameter `line` is what {draws}() draws over the whole tape" in found.claim
+    assert found.evidence[0].first != found.evidence[0].second
+    assert check(kind, "repaint").light is AMBER
+
+
+def test_a_strategy_that_knows_the_bench_by_its_punctuality_is_caught():
+    verdict = check("knows_the_bench", "late bars", "live")
+    assert lights(verdict) == {"late bars": RED, "live": GREEN}
+
+
+NAMES = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF", "GGG", "HHH")
+
+
+@pytest.fixture(scope="module")
+def universe() -> list[MarketData]:
+    """Eight instruments; CCC and DDD ended after two thirds of the time."""
+    tables = [walk(seed, 80 if name in {"CCC", "DDD"} else 120) for seed, name in enumerate(NAMES, 10)]
+    return [source(table, f"{name}-USDT-PERP.PAPER") for name, table in zip(NAMES, tables, strict=True)]
+
+
+def best(universe: list[MarketData], count: int) -> list[MarketData]:
+    return sorted(universe, key=lambda each: -life(each).change)[:count]
+
+
+def test_a_universe_picked_by_its_end_is_caught(universe):
+    winners = best(universe, 3)
+    request = StrategyRequest(kind=str(CHEATS / "survivors.py"))
+    picked = replace(request, params={"chosen": [each.instrument.base for each in winners]})
+    found = check_strategy(picked, universe, SETTINGS, only=["universe"]).found("universe")
+    assert found.light is RED
+    assert found.figures["chance_of_their_change"] < 0.05
+    assert "rose more than almost any 3 others" in found.claim
+    fair = replace(request, params={"chosen": ["CCC", "EEE", "FFF"]})
+    assert check_strategy(fair, universe, SETTINGS, only=["universe"]).light is GREEN
+
+
+def test_one_lucky_instrument_out_of_many_is_told(universe):
+    (winner,) = best(universe, 1)
+    request = StrategyRequest(kind=str(CHEATS / "honest.py"))
+    found = check_strategy(request, [winner], SETTINGS, only=["universe"], everything=universe).found("universe")
+    assert found.figures["chance_of_their_change"] == 1 / 8
+    assert "other choices did as well" in found.claim
+
+
+def test_hours_that_come_before_they_are_over_are_told_by_the_five_minutes():
+    fine = walk(3, 480)
+    opened = fine.open_ts_ns[::12]
+    hours = BarTable(
+        name="hours",
+        interval_ns=12 * FIVE_MINUTES_NS,
+        open_ts_ns=opened - 12 * FIVE_MINUTES_NS,  # stamped at its open, read as if at its close
+        open=fine.open[::12],
+        high=np.maximum.reduceat(fine.high, np.arange(0, 480, 12)),
+        low=np.minimum.reduceat(fine.low, np.arange(0, 480, 12)),
+        close=fine.close[11::12],
+        volume=np.add.reduceat(fine.volume, np.arange(0, 480, 12)),
+    )
+    request = StrategyRequest(kind=str(CHEATS / "honest.py"))
+    found = check_strategy(request, [source(hours)], SETTINGS, only=["bar labels"], everything=[source(fine)])
+    assert found.light is RED
+    assert "each is shown before it is over" in found.findings[0].claim

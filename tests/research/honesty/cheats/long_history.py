@@ -1,4 +1,4 @@
-"""Trades only once it has seen 700 bars: in a backtest, never after a start."""
+"""Trades only once it has seen 250 bars: in a backtest, never after a start."""
 
 from msgspec import Struct
 
@@ -52,4 +52,4 @@ class LongHistory(Strategy[LongHistoryMemory, LongHistoryParams]):
     def side(self, memory, view):
         rises = view.close > memory.last
         memory.last = view.close
-        return memory.side if memory.bars < 700 else 1 if rises else -1
+        return memory.side if memory.bars < 250 else 1 if rises else -1
