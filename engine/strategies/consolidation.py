@@ -21,7 +21,7 @@ Term Price Patterns and Opening Range Breakout, 1990; true high and true low: J.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite, isnan
+from math import isnan
 from typing import Annotated, Literal
 
 from msgspec import Struct
@@ -34,7 +34,7 @@ from domain.market import Feed, FeedKind
 from domain.strategy import BarView, Strategy, View, Wake
 from engine.indicators import Donchian
 from engine.strategies.bracket import PERCENT, Bracket, BracketParams, after_fill, desired_of
-from engine.strategies.common import only_instrument
+from engine.strategies.common import only_instrument, usable
 
 SECOND_NS = 1_000_000_000
 
@@ -98,7 +98,7 @@ class Consolidation(Strategy[ConsolidationMemory, ConsolidationParams]):
 
     def _on_bar(self, memory: ConsolidationMemory, view: View) -> None:
         bar = view.bar
-        if not isfinite(bar.high - bar.low + bar.close):
+        if not usable(bar):
             return
         before = (memory.reach.upper, memory.reach.lower)
         close = memory.previous_close or bar.close

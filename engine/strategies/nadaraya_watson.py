@@ -24,7 +24,7 @@ Sources: the user's own rule; E. Nadaraya, Theory of Probability and its Applica
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite, isnan
+from math import isnan
 from typing import Annotated, Literal
 
 from msgspec import Struct
@@ -37,7 +37,7 @@ from domain.market import Feed, FeedKind
 from domain.strategy import BarView, Strategy, View, Wake
 from engine.indicators import KernelRegression, StochasticRsi
 from engine.strategies.bracket import Bracket, BracketParams, after_fill, desired_of
-from engine.strategies.common import only_instrument
+from engine.strategies.common import only_instrument, usable
 
 SECOND_NS = 1_000_000_000
 
@@ -126,7 +126,7 @@ class NadarayaWatson(Strategy[NadarayaWatsonMemory, NadarayaWatsonParams]):
 
     def _on_bar(self, memory: NadarayaWatsonMemory, view: View) -> None:
         bar = view.bar
-        if not isfinite(bar.high - bar.low + bar.close):
+        if not usable(bar):
             return
         turn, extreme = self._turn(memory, bar.close), self._extreme(memory, bar.close)
         if view.warming:

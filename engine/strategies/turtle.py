@@ -15,6 +15,9 @@ high hit rate and is kept because it is the user's own.
                  its exit channel ended it in profit before `stop_atr` x ATR went against it. While it is skipped only
                  a break of `failsafe_bars` is entered
 
+Every unit is as large as the first one's fills. Under the default limit of 10 % of equity per asset four fit when
+`strength` is at most 0.05; else the last ones are clipped.
+
 Classic system 1: entry_bars 20, exit_bars 10, take_profit_pct 0, max_units 4, skip_after_winner; system 2: 55 and 20
 without it. Source of the rules: C. Faith, The Original Turtle Rules (2003).
 
@@ -25,7 +28,7 @@ makes a new entry. A position found at the start (parameters were changed, memor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import copysign, isfinite, isnan
+from math import copysign, isnan
 from typing import Annotated, Literal
 
 from msgspec import Struct
@@ -37,7 +40,7 @@ from domain.instrument import InstrumentId
 from domain.market import Feed, FeedKind
 from domain.strategy import BarView, Params, Strategy, View, Wake
 from engine.indicators import Atr, Donchian, SessionHours, in_session, weekend_near
-from engine.strategies.common import only_instrument
+from engine.strategies.common import only_instrument, usable
 
 SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
@@ -188,7 +191,7 @@ class Turtle(Strategy[TurtleMemory, TurtleParams]):
 
     def _on_bar(self, memory: TurtleMemory, view: View) -> None:
         bar = view.bar
-        if not isfinite(bar.high - bar.low + bar.close):
+        if not usable(bar):
             return
         side = beyond(memory.entry_channel, bar)
         memory.entry_channel.update(bar.high, bar.low)

@@ -125,8 +125,11 @@ def test_warmed_up_by_what_it_asks_for_it_decides_as_one_that_ran_long(kind):
 
 
 @kinds
-@pytest.mark.parametrize("broken", [(math.nan, 99.0, 100.0), (101.0, math.nan, 100.0), (101.0, 99.0, math.inf)])
-def test_a_bar_that_is_no_number_changes_nothing(kind, broken):
+@pytest.mark.parametrize(
+    "broken",
+    [(math.nan, 99.0, 100.0), (101.0, math.nan, 100.0), (101.0, 99.0, math.inf), (1.0, 0.0, 0.0), (1.0, -37.0, 1.0)],
+)
+def test_a_bar_that_is_no_number_or_no_price_changes_nothing(kind, broken):
     bench = bench_of(kind)
     for bars in walk(kind, 7, 60):
         feed(bench, bars)
