@@ -176,15 +176,17 @@ def cold_start(case: Case) -> Finding:
     figures = {"starts": STARTS, "joined": joined, "longest_wait_s": longest / 1e9, "least_alike_share": min(shares)}
     if min(shares) >= ALIKE:
         in_bars = f" ({round(longest / case.interval_ns)} bars)" if case.interval_ns else ""
-        when_joined = f"from {joined} of {STARTS} later starts it ended up the same, after {longest / 1e9:,.0f} s{in_bars} at most"
-        claim = f"{when_joined}; in the second half {min(shares):.0%} of the time at least"
+        claim = (
+            f"from {joined} of {STARTS} later starts it ends up the same in {longest / 1e9:,.0f} s{in_bars} at most, "
+            f"in the second half {min(shares):.0%} of the time at least"
+        )
         return Finding(check=name, light=Light.GREEN, claim=claim, figures=figures)
     worst = min(found, key=lambda each: each.share)
     return Finding(
         check=name,
         light=Light.AMBER,
-        claim=f"started later, it goes on wanting something else than when it began earlier: the same only {worst.share:.0%} "
-        "of the time, long after the start",
+        claim=f"started later, it goes on wanting something else than when it began earlier: the same only "
+        f"{worst.share:.0%} of the time, long after the start",
         advice="Its result depends on the day it was switched on: look at results from several starts, not at one.",
         evidence=(worst.evidence,),
         figures=figures,
