@@ -9,7 +9,8 @@ A. Schoar, Trading and arbitrage in cryptocurrency markets (2020), who measure s
 
     edge       (bid x (1 - fee) - ask x (1 + fee)) / ask, between the bid of one venue and the ask of another
     size       as deep as both books earn `min_edge_pct` on every part, within the caps: depth is the slippage
-    legs       two takes at once, at no worse than the last level counted on
+    legs       two takes at once, at no worse than the last level counted on and `reach_pct`: a leg that misses by a
+               tick costs two fees and the spread of the other
     back       nothing is transferred: positions of both venues net, and a gap the other way closes them
                (`close_edge_pct`)
     leg risk   no pair is larger than `naked_cap_usd` less what may be naked already, orders without an answer
@@ -97,7 +98,7 @@ class Arbitrage(Strategy[LegMemory, ArbitrageParams]):
         if closes(buy, sell):
             most = min(most, -buy.position, sell.position)
         pair = legs.matched(buy, sell, self._edge(buy, sell), most)
-        return legs.pair_of(course, buy, sell, pair, ts_ns) if pair is not None else ()
+        return legs.pair_of(course, buy, sell, pair, self.rules.reach, ts_ns) if pair is not None else ()
 
     def _edge(self, buy: Leg, sell: Leg) -> float:
         """What a pair has to earn, as a fraction."""

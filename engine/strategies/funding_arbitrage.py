@@ -126,7 +126,7 @@ class FundingArbitrage(Strategy[FundingMemory, FundingParams]):
         # half of the round trip is paid now; what is earned beyond the least may be paid for a gap in our disfavour
         edge = -(gain - self.min_gain + round_trip(long, short) / 2)
         pair = legs.matched(long, short, edge, self.rules.room(found, long, short))
-        return legs.pair_of(course, long, short, pair, view.ts_ns) if pair is not None else ()
+        return legs.pair_of(course, long, short, pair, self.rules.reach, view.ts_ns) if pair is not None else ()
 
     def _gain(self, view: View, long: Leg, short: Leg) -> float | None:
         """What a pair is expected to earn after all costs, as a fraction of its worth; None = it is not known."""
@@ -162,7 +162,7 @@ class FundingArbitrage(Strategy[FundingMemory, FundingParams]):
         edge = legs.earned(short.asks[0][0], long.bids[0][0], short.fee, long.fee) - 2 * self.rules.slip
         most = min(-short.position, long.position, self.rules.room(found, short, long))
         pair = legs.matched(short, long, edge, most)
-        return legs.pair_of(course, short, long, pair, ts_ns) if pair is not None else ()
+        return legs.pair_of(course, short, long, pair, self.rules.reach, ts_ns) if pair is not None else ()
 
 
 def difference(view: View, long: Leg, short: Leg) -> float | None:

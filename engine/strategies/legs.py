@@ -85,6 +85,9 @@ class LegParams(Params):
         5_000.0, gt=0, description="largest position per asset at one venue, in USD"
     )
     max_age_ms: Annotated[int, AddsRisk.RAISED] = Field(1_000, ge=1, description="age at which a book is stale, in ms")
+    reach_pct: Annotated[float, AddsRisk.RAISED] = Field(
+        0.02, ge=0, le=5, description="how much worse than the books show a leg of a pair may fill, in percent"
+    )
     slippage_pct: Annotated[float, AddsRisk.RAISED] = Field(
         0.1, ge=0, le=5, description="how much worse than the touch a naked leg may be closed, in percent"
     )
@@ -235,14 +238,17 @@ def take(
     )
 
 
-def pair_of(course: Course, buy: Leg, sell: Leg, pair: Pair, ts_ns: int) -> tuple[Take, Take]:
-    """Both legs at once. One that was filled and stayed whole ends the pause that those before it had earned."""
+def pair_of(course: Course, buy: Leg, sell: Leg, pair: Pair, reach: float, ts_ns: int) -> tuple[Take, Take]:
+    """Both legs at once, each up to `reach` (a fraction) worse than the books show.
+
+    A pair that was filled and stayed whole ends the pause that those before it had earned.
+    """
     if course.is_whole and course.has_filled:
         course.misses = 0
     course.pair_ns, course.is_whole, course.has_filled = ts_ns, True, False
     return (
-        take(course, buy, 1, pair.qty, pair.buy_limit, ts_ns),
-        take(course, sell, -1, pair.qty, pair.sell_limit, ts_ns),
+        take(course, buy, 1, pair.qty, pair.buy_limit * (1 + reach), ts_ns),
+        take(course, sell, -1, pair.qty, pair.sell_limit * (1 - reach), ts_ns),
     )
 
 
@@ -256,6 +262,7 @@ class LegRules:
         self.retry_ns = params.retry_ms * MILLISECOND_NS
         self.patience_ns = round(params.patience_s * SECOND_NS)
         self.pause_ns = round(params.pause_s * SECOND_NS)
+        self.reach = params.reach_pct / 100
         self.slip, self.most_slip = params.slippage_pct / 100, params.most_slippage_pct / 100
 
     def looks(

@@ -25,7 +25,8 @@ class Venues(Bench):
     """A bench with a book at each venue; `both` shows them, and says which takes are new."""
 
     def __init__(self, **params: float) -> None:
-        given_params = {"naked_cap_usd": 100.0, "max_position_usd": 1_000.0, "slippage_pct": 0.2, **params}
+        caps = {"naked_cap_usd": 100.0, "max_position_usd": 1_000.0}
+        given_params = caps | {"slippage_pct": 0.2, "reach_pct": 0.0} | params
         spec = StrategySpec(id="arb", kind="arbitrage", account="ALPHA:main", instruments=(A, B), params=given_params)
         super().__init__(build(spec))
         self.view.fees = {A: 0.0005, B: 0.0005}
@@ -64,6 +65,11 @@ def test_a_gap_that_pays_both_fees_and_the_least_edge_is_bought_and_sold_at_once
     assert legs_of(takes) == [(A, 1, 0.997), (B, -1, 0.997)], "100 USD at 100.26, in whole lots"
     assert [take.limit for take in takes] == pytest.approx([100.01, 100.26])
     assert all(take.expires_ns == venues.view.ts_ns + SECOND_NS for take in takes)
+
+
+def test_a_leg_may_fill_a_little_worse_than_the_books_show_because_one_that_misses_costs_more() -> None:
+    buy, sell = Venues(reach_pct=0.05).both(100.0, 100.27)
+    assert [buy.limit, sell.limit] == pytest.approx([100.01 * 1.0005, 100.26 * 0.9995])
 
 
 @pytest.mark.parametrize(("b", "pays"), [(100.20, False), (100.223, True), (99.7, True)])
