@@ -17,7 +17,7 @@ from domain.instrument import InstrumentId
 from domain.market import Bar, Feed, FeedKind, MarketEvent
 from domain.settings import AccountSpec, Settings, StrategySpec
 from engine.core.core import AnyStrategy
-from engine.data.store.store import when
+from engine.data.store.store import DAY_NS, when
 from engine.strategies import registry
 from exchanges.paper.config import FillModel, PaperConfig
 from exchanges.paper.exchange import PaperExchange
