@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from domain.commands import AddsRisk
 from domain.desired import Desired, Take
@@ -48,6 +48,14 @@ class ArbitrageParams(LegParams):
     close_edge_pct: Annotated[float, AddsRisk.LOWERED] = Field(
         0.0, ge=-5, le=20, description="the same for a pair that closes positions, in percent"
     )
+
+    @model_validator(mode="after")
+    def _earns_at_its_limits(self) -> ArbitrageParams:
+        if 2 * self.reach_pct > self.min_edge_pct:
+            raise ValueError(
+                f"two legs that reach {self.reach_pct} % each would give away more than min_edge_pct ({self.min_edge_pct})"
+            )
+        return self
 
 
 class Arbitrage(Strategy[LegMemory, ArbitrageParams]):

@@ -72,6 +72,11 @@ def test_a_leg_may_fill_a_little_worse_than_the_books_show_because_one_that_miss
     assert [buy.limit, sell.limit] == pytest.approx([100.01 * 1.0005, 100.26 * 0.9995])
 
 
+def test_legs_that_could_give_away_all_that_a_pair_must_earn_are_refused() -> None:
+    with pytest.raises(StrategyError, match="give away more than min_edge_pct"):
+        Venues(reach_pct=0.02, min_edge_pct=0.03)
+
+
 @pytest.mark.parametrize(("b", "pays"), [(100.20, False), (100.223, True), (99.7, True)])
 def test_the_edge_is_what_is_left_after_fees(b: float, pays: bool) -> None:
     # least: 100.01 x 1.0005 x 1.001 / 0.9995 = 100.2102 at the bid
