@@ -255,11 +255,12 @@ def core_settings(
 ) -> Settings:
     """The engine's settings of a test: its instruments, accounts, strategies and approver, everything else as given.
 
-    Accounts are compared with the exchange no oftener than equity is sampled: on daily bars once a minute is a lot.
+    Accounts are compared with the exchange once a day: they are one program, and once a minute would be a third of a
+    quiet run.
     """
     core = settings.core
     execution = core.execution
-    reconcile_ns = max(execution.reconcile_every_ns, sample_ns) if execution.reconcile_every_ns else 0
+    reconcile_ns = max(execution.reconcile_every_ns, sample_ns, DAY_NS) if execution.reconcile_every_ns else 0
     instruments = {source.instrument.id: source.instrument for source in sources}
     quotes: dict[str, dict[str, None]] = {}
     for built in strategies:
@@ -292,5 +293,5 @@ def sample_interval_ns(plan: Plan, sources: Sequence[MarketData], interval_ns: i
     first_ns, last_ns = (min(firsts), max(lasts)) if plan.joins else (max(firsts), min(lasts))
     first_ns, last_ns = max(first_ns, plan.start_ns), min(last_ns, plan.end_ns or last_ns)
     unit = interval_ns or SECOND_NS
-    wanted = min(max(0, last_ns - first_ns) // SAMPLES, 86_400 * SECOND_NS)
+    wanted = min(max(0, last_ns - first_ns) // SAMPLES, DAY_NS)
     return max(unit, wanted // unit * unit)

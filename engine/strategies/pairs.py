@@ -148,7 +148,7 @@ class Idea(Struct):
 class PairsMemory(Struct):
     """The closes that wait for each other, test and filter, and the entry in force.
 
-    `unmet`: side of z on which an entry failed; nothing is entered until z has been back. `regime`: why there is none.
+    `unmet`: side of z on which an entry failed; nothing is entered until z has been back. `because`: why nothing is.
     """
 
     test: Cointegration
@@ -156,7 +156,7 @@ class PairsMemory(Struct):
     errors: RollingStd
     closes: dict[InstrumentId, Close] = field(default_factory=dict)
     lost_bars: int = 0
-    regime: str = "the window is not full"
+    because: str = "the window is not full"
     unmet: int = 0
     idea: Idea | None = None
 
@@ -222,7 +222,7 @@ class Pairs(Strategy[PairsMemory, PairsParams]):
             return
         found = memory.test.test()
         line = self._line(memory, found, x, y, error)
-        memory.regime = self._regime(found, line, self.entering)
+        memory.because = self._regime(found, line, self.entering)
         memory.lost_bars = memory.lost_bars + 1 if self._regime(found, line, self.staying) else 0
         if memory.idea is not None:
             self._manage(memory, memory.idea, x, y)
@@ -232,8 +232,9 @@ class Pairs(Strategy[PairsMemory, PairsParams]):
             z = line.z(x, y)
             if z * memory.unmet <= self.params.exit_z:
                 memory.unmet = 0
-            if not memory.regime and not memory.unmet:
+            if not memory.because and not memory.unmet:
                 memory.idea = self._entered(memory, view, found, line, z)
+            memory.because = memory.because or f"the two are {z:+.1f} deviations apart"
 
     def _line(self, memory: PairsMemory, found: EngleGranger | None, x: float, y: float, error: float) -> Line | None:
         """The relation as it is now; None while there is none that could be traded by.
@@ -271,7 +272,7 @@ class Pairs(Strategy[PairsMemory, PairsParams]):
         if not params.entry_z <= abs(z) < params.stop_z or gain < params.cost_factor * cost:
             return None
         if naked < view.smallest(self.lead):
-            memory.regime = "naked_usd is less than the smallest order of the lead"
+            memory.because = "naked_usd is less than the smallest order of the lead"
             return None
         side = -1 if z > 0 else 1
         return Idea(

@@ -30,6 +30,7 @@ from research.bench import (
     risk,
     signing,
     sockets,
+    study,
     vault,
     venue_engine,
     venue_messages,
@@ -87,6 +88,7 @@ CASES: dict[str, tuple[Sizes, Callable[[int, Path], list[Row]]]] = {
     "chat": ((40, 2), lambda count, _: chat.run(count)),
     "gateway": ((gateway_feed.FULL_CLIENTS, 40), lambda count, _: gateway_feed.run(count)),
     "api": ((4_000, 20), lambda count, _: gateway_api.run(count)),
+    "study": ((100, 4), study.run),
     "vault": ((9, 1), lambda count, _: vault.run(count)),
     "journal": ((200_000, 1_000), lambda count, _: journal.run(count, max(5, count // 500))),
 }

@@ -119,7 +119,10 @@ def judged(trials: Sequence[Numbered], objective: Objective) -> tuple[list[Numbe
     kept = [
         trial
         for trial in trials
-        if trial.run is not None and trial.run.state in {"complete", "pruned"} and trial.run.values[0] is not None
+        if trial.run is not None
+        and trial.run.state in {"complete", "pruned"}
+        and trial.run.values[0] is not None
+        and trial.run.same_as is None
     ]
     values = [float(trial.run.values[0] or 0.0) * objective.sign for trial in kept if trial.run is not None]
     return kept, np.array(values, dtype=np.float64)
@@ -149,7 +152,10 @@ def even_pool(definition: Definition, trials: Sequence[Numbered]) -> list[Number
     return [
         trial
         for trial in trials
-        if trial.number < definition.explore and trial.run is not None and trial.run.state == "complete"
+        if trial.number < definition.explore
+        and trial.run is not None
+        and trial.run.state == "complete"
+        and trial.run.same_as is None
     ]
 
 
@@ -230,7 +236,7 @@ def deflated_of(definition: Definition, trials: Sequence[Numbered], chosen: Run 
         return none(0, DAYS, "nothing was chosen")
     if cuts.step_ns != DAY_NS:
         return none(0, DAYS, f"insufficient data: the study is shorter than {LEAST_STEPS} days, its steps than one")
-    tries = sum(trial.run is not None for trial in trials)
+    tries = sum(trial.run is not None and trial.run.same_as is None for trial in trials)
     # the tries' own variance is no luck's: most of it is what the parameters really do, above all to costs
     return probability_figures(np.asarray(chosen.pieces.returns, dtype=np.float64), tries, None)[1]
 

@@ -103,6 +103,8 @@ class Run(Struct, frozen=True, kw_only=True):
     trades: int = 0
     events: int = 0
     refusals: dict[str, int] = {}
+    same_as: int | None = None
+    """The number whose result this is: the same parameters had been run before."""
     run_id: str = ""
     effects_hash: str = ""
     state_hash: str = ""
@@ -118,11 +120,11 @@ class TrialRecorder(Recorder):
         """Nothing yet."""
         super().__init__(driver.core)
         self.turned: list[Turned] = []
+        self._units = {instrument.id: instrument.unit for instrument in driver.settings.instruments}
 
     def _fill(self, fact: FillBooked) -> None:
         super()._fill(fact)
-        worth = self._core.instruments[fact.instrument].notional(fact.price, fact.qty)
-        self.turned.append((fact.ts_ns, abs(float(worth)), float(fact.fee)))
+        self.turned.append((fact.ts_ns, float(fact.price * fact.qty * self._units[fact.instrument]), float(fact.fee)))
 
     def sample(self, equity: Any) -> None:  # noqa: ANN401 - a Decimal, as in the base
         """What everything is worth now."""
@@ -305,7 +307,7 @@ class _Trial:
         objective = self.bench.objectives[0]
         if (value - least) * objective.sign >= 0:
             return ""
-        return f"{objective.text(value)} after {block} blocks, behind the median of {objective.text(least)}"
+        return f"{objective.text(value)} after {block} blocks, behind the best third ({objective.text(least)})"
 
     def _made(self, state: State, reason: str, blocks: int) -> Run:
         core, recorder, bench = self.driver.core, self.recorder, self.bench

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 
 from research.optimise.evidence import Evidence, Point, Scored, Tested, judged
 from research.optimise.folds import DESCRIBES
@@ -27,6 +28,14 @@ CELLS = 18
 MOST_MAPS = 3
 """Parameters, the most important ones, of which each pair has a map."""
 MOST_ROWS = 30
+STYLE = Path(__file__).parents[1] / "report" / "templates" / "style.css"
+"""The reports' own, so that a study looks like a run."""
+
+
+@cache
+def style() -> Markup:
+    """The style sheet of all reports."""
+    return Markup(STYLE.read_text(encoding="utf-8"))  # noqa: S704 - our own file
 
 
 @cache
@@ -44,6 +53,8 @@ def page(definition: Definition, trials: Sequence[Numbered], evidence: Evidence)
     task, cuts = definition.task, definition.task.cuts
     surface = _Surface(definition, trials, evidence, objective)
     return template().render(
+        style=style(),
+        tone="good" if evidence.verdict.startswith("Trial") else "bad" if evidence.verdict.startswith("Do") else "",
         definition=definition,
         evidence=evidence,
         objective=objective,

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -181,7 +182,6 @@ class Machines:
         """Connect. Raises `MoonDevError` when nobody answers, or the cluster has no worker."""
         import distributed
 
-        self._wait: Any = distributed.wait
         client_type: Any = distributed.Client
         try:
             self._client = client_type(address, timeout="10s", set_as_default=False)
@@ -190,8 +190,9 @@ class Machines:
         if not self._workers():
             self._client.close()
             raise MoonDevError(f"--dask {address}: it has no workers yet; start some: dask worker {address}")
-        self._task = self._client.scatter(task, broadcast=True, hash=False)
+        self._task = task
         self._jobs: dict[Any, Job] = {}
+        self._ready: SimpleQueue[Any] = SimpleQueue()
 
     def _workers(self) -> int:
         return len(self._client.scheduler_info(n_workers=-1)["workers"])
@@ -211,23 +212,27 @@ class Machines:
         """Hand a job to the scheduler."""
         future = self._client.submit(run_apart, self._task, job, pure=False)
         self._jobs[future] = job
+        future.add_done_callback(self._ready.put)
 
     def done(self, timeout_s: float) -> list[Run | Lost]:
         """What came back. Raises `MoonDevError` with the words of a worker that has other code or data."""
         return list(self._finished(timeout_s))
 
     def _finished(self, timeout_s: float) -> Iterator[Run | Lost]:
-        with contextlib.suppress(TimeoutError):
-            self._wait(list(self._jobs), timeout=timeout_s, return_when="FIRST_COMPLETED")
-        for future in [future for future in self._jobs if future.done()]:
-            job = self._jobs.pop(future)
-            if future.status != "finished":
-                yield Lost(number=job.number, how=f"its Dask worker is gone: {future.exception()}")
-                continue
-            answer: Run | str = future.result()
-            if isinstance(answer, str):
-                raise MoonDevError(answer)
-            yield answer
+        with contextlib.suppress(Empty):
+            ready = [self._ready.get(timeout=timeout_s)]
+            while not self._ready.empty():
+                ready.append(self._ready.get())
+            yield from map(self._answer, ready)
+
+    def _answer(self, future: Any) -> Run | Lost:  # noqa: ANN401 - Dask's future is not typed
+        job = self._jobs.pop(future)
+        if future.status != "finished":
+            return Lost(number=job.number, how=f"its Dask worker is gone: {future.exception()}")
+        answer: Run | str = future.result()
+        if isinstance(answer, str):
+            raise MoonDevError(answer)
+        return answer
 
     def close(self) -> None:
         """Call back what has not begun, and leave; scheduler and workers stay."""

@@ -12,7 +12,6 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from statistics import median
 from typing import Any
 
 import msgspec
@@ -36,6 +35,8 @@ MOST_INVALID = 50
 """Invalid combinations in a row, for each one asked for, after which the space is given up."""
 LEAST_PEERS = 8
 """Runs that have reached a block before another is given up there."""
+UPPER = 2 / 3
+"""What results lead to has to be in the best third: the even half has looked at the rest of the space already."""
 BEAT_S = 5.0
 STALE_S = 30.0
 """A keeper that has not been heard of for so long is dead."""
@@ -151,7 +152,7 @@ class Study:
             self._ids.append(self._database.storage.create_new_trial(self._id, template))
             trial = Numbered(number=number, values=values, problem=problem, run=None, least=least)
             self.trials.append(trial)
-            if not problem:
+            if not problem and not self._repeat(trial):
                 return self._job(trial)
             if len(self.trials) > MOST_INVALID * max(runs, 1):
                 raise ConfigError(
@@ -159,6 +160,22 @@ class Study:
                     f"itself, the last because {problem}: choose a --space in which most are valid"
                 )
         return None
+
+    def _repeat(self, trial: Numbered) -> bool:
+        """True for parameters whose result was told before: it is the result, nothing is run.
+
+        What is still under way is not looked at, so that it does not matter how far it is.
+        """
+        params = self.definition.space.params(trial.values)
+        for earlier in self.trials[: self._told]:
+            run = earlier.run
+            if run is not None and run.params == params and run.state in {"complete", "unfit", "pruned"}:
+                same = msgspec.structs.replace(
+                    run, number=trial.number, same_as=run.number if run.same_as is None else run.same_as
+                )
+                self.keep(same)
+                return True
+        return False
 
     @property
     def asked(self) -> int:
@@ -183,16 +200,18 @@ class Study:
         return dict(self._mirror.ask(self._distributions).params)
 
     def _least(self, number: int) -> tuple[float | None, ...]:
-        """What a run must have reached at the end of each block: the median of those told, as in Optuna's pruner."""
+        """What a run must have reached at the end of each block, from those told; the first block is left to noise."""
         definition = self.definition
+        sign = OBJECTIVES[definition.task.objectives[0]].sign
         if not definition.prune or number < definition.explore or len(definition.task.objectives) > 1:
             return ()
         told = [trial.run for trial in self.trials[: self._told] if trial.run is not None]
         found: list[float | None] = []
         for block in range(definition.task.cuts.blocks - 1):
             reached = [run.so_far[block] for run in told if len(run.so_far) > block]
-            known = [value for value in reached if value is not None]
-            found.append(float(median(known)) if len(known) >= LEAST_PEERS else None)
+            known = sorted(value * sign for value in reached if value is not None)
+            is_told = block and len(known) >= LEAST_PEERS
+            found.append(known[int(len(known) * UPPER)] * sign if is_told else None)
         return tuple(found)
 
     # what came of it

@@ -66,7 +66,7 @@ def frame(x: Axis, y: Axis, inside: str, *, width: int = WIDTH, height: int = HE
         )
     parts.append(inside)
     middle = (LEFT + width - RIGHT) / 2
-    parts.append(f'<text class="name" x="{middle}" y="{height - 4}" text-anchor="middle">{escape(x.name)}</text>')
+    parts.append(f'<text class="axis" x="{middle}" y="{height - 4}" text-anchor="middle">{escape(x.name)}</text>')
     parts.append("</svg>")
     return "".join(parts)
 
@@ -120,7 +120,7 @@ def colour(share: float) -> str:
 def pairs(y: Axis, columns: Sequence[tuple[str, float, float]], *, width: int = WIDTH) -> str:
     """For each fold a line from what was promised (hollow) to what was kept (full)."""
     count = max(1, len(columns))
-    x = Axis(name="folds, in order", low=0, high=count, labels=())
+    x = Axis(name="folds, in order", low=-0.5, high=count - 0.5, labels=("",) * count)
     parts = []
     for index, (title, promised, kept) in enumerate(columns):
         at = (index + 0.5) / count

@@ -120,6 +120,8 @@ def run_rows(definition: Definition, run: Run) -> Iterator[tuple[str, str]]:
     """What came of a run, and what it comes from."""
     task = definition.task
     yield "State", f"{run.state}{': ' + run.reason if run.reason else ''}"
+    if run.same_as is not None:
+        yield "", f"the same parameters as trial {run.same_as}, whose result this is"
     for name, value in zip(task.objectives, run.values, strict=False):
         yield name.capitalize(), OBJECTIVES[name].text(value)
     objective = OBJECTIVES[task.objectives[0]]

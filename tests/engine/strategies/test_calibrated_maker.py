@@ -109,7 +109,7 @@ def test_it_quotes_what_the_formula_says_of_the_market_that_it_saw(calibrated):
     fit = calibrated.memory.fit
     assert abs(fit.k - K) < 3 * fit.k_error
     assert fit.a_per_s == pytest.approx(A_PER_S, rel=0.25)
-    expected = glft(0.1, 0.0, fit.a_per_s, fit.k, 0.1).half
+    expected = 0.1 + glft(0.1, 0.0, fit.a_per_s * math.exp(-fit.k * 0.1), fit.k, 0.1).half
     bid, ask = quoted(calibrated)
     assert (bid, ask) == pytest.approx((10_000 - expected, 10_000 + expected))
 
@@ -124,7 +124,7 @@ def test_inventory_leans_both_quotes_by_the_same_and_either_way(calibrated):
         bench.view.positions[BTC] = held
         shifts.append([now - was for now, was in zip(quoted_after(bench), before, strict=True)])
     fit = calibrated.memory.fit
-    lean = glft(2.0, 0.5, fit.a_per_s, fit.k, 0.1).lean * 0.2
+    lean = glft(2.0, 0.5, fit.a_per_s * math.exp(-fit.k * 0.1), fit.k, 0.1).lean * 0.2
     assert shifts[0] == pytest.approx([-lean, -lean], rel=1e-3)
     assert shifts[1] == pytest.approx([lean, lean], rel=1e-3)
 
@@ -145,6 +145,23 @@ def test_the_session_of_avellaneda_stoikov_ends_at_multiples_of_its_length(calib
         halves.append((ask - bid) / 2)
     per_s = 2.0 * 0.1 * 0.05**2 / 2
     assert halves[0] - halves[1] == pytest.approx(3599 * per_s, rel=1e-3)
+
+
+def test_the_distance_with_a_fee_is_the_best_there_is():
+    """By brute force: flat, without volatility, money a second is A exp(-k delta) (delta - fee) as gamma goes to 0."""
+    fee, k = 0.9, 1.7
+    best = max((i / 10_000 for i in range(9_000, 40_000)), key=lambda delta: math.exp(-k * delta) * (delta - fee))
+    assert fee + glft(1e-9, 0.0, 3.0 * math.exp(-k * fee), k, 1.0).half == pytest.approx(best, abs=2e-4)
+
+
+@pytest.mark.parametrize("fee_bps", [100.0, -10.0])
+def test_a_fee_beyond_all_reason_is_no_error(calibrated, fee_bps):
+    bench = fresh(calibrated, maker_fee_bps=fee_bps, max_half_bps=20.0)
+    bench.memory.fit = Fit(1e6, 1e4, 1000.0, 1.0)
+    bench.memory.next_sample_ns = 2**62
+    for held in (0.0, 0.2):
+        bench.view.positions[BTC] = held
+        assert all(math.isfinite(quote.price) for quote in bench.touch(9_999.5, 10_000.5).quotes)
 
 
 def test_it_never_quotes_nearer_than_fee_and_edge_nor_further_than_the_most(calibrated):
@@ -177,13 +194,13 @@ def test_the_growing_side_shrinks_with_the_position(calibrated):
 def test_it_is_silent_until_the_fit_rests_on_enough_orders():
     bench = maker(min_arrivals=50)
     assert not bench.touch(9_999.5, 10_000.5).quotes
-    assert "no market order" in bench.memory.silence
+    assert bench.memory.because == "volatility is not known yet"
     play(bench, 10)
     assert not bench.desired.quotes
-    assert bench.memory.silence.startswith("uncalibrated: ")
+    assert bench.memory.because.startswith("uncalibrated: ")
     play(bench, 60)
     assert bench.desired.quotes
-    assert not bench.memory.silence
+    assert not bench.memory.because
 
 
 def test_orders_that_do_not_fade_are_no_fit(calibrated):
@@ -191,10 +208,10 @@ def test_orders_that_do_not_fade_are_no_fit(calibrated):
     bench.memory.fit = Fit(1.0, 1e-3, 1000.0, 1e-5)
     bench.memory.next_sample_ns = 2**62
     assert not bench.touch(9_999.5, 10_000.5).quotes
-    assert "reach_bps" in bench.memory.silence
+    assert "reach_bps" in bench.memory.because
     bench.memory.fit = Fit(1.0, 1.0, 1000.0, 0.6)
     assert not bench.touch(9_999.5, 10_000.5).quotes
-    assert bench.memory.silence == "uncalibrated: k is 1 give or take 0.6"
+    assert bench.memory.because == "uncalibrated: k is 1 give or take 0.6"
 
 
 def test_one_sided_flow_pulls_the_quotes_at_the_trade_that_makes_it_so(calibrated):
@@ -205,7 +222,7 @@ def test_one_sided_flow_pulls_the_quotes_at_the_trade_that_makes_it_so(calibrate
         before = bench.memory.vpin.value
         trade(bench, 10_000.5, 1)
     assert before <= 0.7 < bench.memory.vpin.value
-    assert bench.memory.silence.startswith("toxic: ")
+    assert bench.memory.because.startswith("toxic: ")
     play(bench, 60, seed=3)
     assert bench.desired.quotes, "flow from both sides brings it back"
 
@@ -270,7 +287,7 @@ def test_whatever_comes_quotes_are_apart_post_only_within_the_cap_and_silent_whe
         held = bench.view.position(BTC)
         assert held + sum(q.qty for q in bids) <= 0.5 + 1e-9 or not bids
         assert held - sum(q.qty for q in asks) >= -0.5 - 1e-9 or not asks
-        assert not (desired.quotes and bench.memory.silence)
+        assert not (desired.quotes and bench.memory.because)
         if traded:
             trade(bench, fair + traded / 10, 1 if traded > 0 else -1, abs(traded))
             assert not (bench.desired.quotes and bench.memory.vpin.value > 0.6)
