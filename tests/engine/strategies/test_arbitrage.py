@@ -223,6 +223,24 @@ def test_a_rest_too_small_for_an_order_is_left_unless_it_only_reduces() -> None:
     assert (way.qty, way.only_reduces) == (0.05, True)
 
 
+def test_people_read_why_nothing_is_wanted() -> None:
+    venues = Venues(max_age_ms=500)
+    because = [venues.memory.because]
+    venues.book(A, ((99.99, 5.0),), ((100.01, 5.0),))
+    because.append(venues.memory.because)
+    venues.both(100.0, 100.1)
+    because.append(venues.memory.because)
+    assert because == [
+        "no book was seen",
+        f"there is no fresh book of {B}",
+        "the widest gap leaves -0.030% after fees, 0.100% is needed",
+    ]
+    for take in venues.both(100.0, 100.5):
+        venues.filled(take)
+    venues.both(100.0, 100.5)
+    assert venues.memory.because == "it rests after a pair"
+
+
 def test_nothing_is_wanted_where_nothing_is_new() -> None:
     venues = Venues()
     assert venues.both(100.0, 100.5)
