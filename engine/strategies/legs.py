@@ -304,7 +304,7 @@ class LegRules:
             stale = ", ".join([leg.instrument for leg in found if not (leg.bids and leg.asks)])
             return f"there is no fresh book of {stale}"
         if ts_ns < course.pair_ns + (self.pause_ns << course.misses):
-            return f"it rests: {course.misses} pairs came apart" if course.misses else "it rests after a pair"
+            return f"it rests; pairs in a row that came apart: {course.misses}"
         return "" if min(seen) > course.sent_ns else "no book is newer than the last pair"
 
     def cap(self, found: Sequence[Leg]) -> float:

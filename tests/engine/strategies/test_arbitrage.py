@@ -233,12 +233,12 @@ def test_people_read_why_nothing_is_wanted() -> None:
     assert because == [
         "no book was seen",
         f"there is no fresh book of {B}",
-        "the widest gap leaves -0.030% after fees, 0.100% is needed",
+        "the widest gap leaves -0.020% after fees, 0.100% is needed",
     ]
     for take in venues.both(100.0, 100.5):
         venues.filled(take)
     venues.both(100.0, 100.5)
-    assert venues.memory.because == "it rests after a pair"
+    assert venues.memory.because == "it rests; pairs in a row that came apart: 1"
 
 
 def test_nothing_is_wanted_where_nothing_is_new() -> None:
