@@ -35,7 +35,9 @@ JsonPath = Annotated[Path | None, typer.Option("--json", help="Also write the re
 
 
 def backtest(  # noqa: PLR0913, PLR0917 - one option each
-    plan: Annotated[Path | None, typer.Argument(help="A plan: strategies, sources, settings in one YAML file.")] = None,
+    plan: Annotated[
+        Path | None, typer.Argument(help="A plan: a YAML file, or its name in the data folder's plans.")
+    ] = None,
     strategy: Annotated[str, typer.Option(help="Kind of strategy, or file.py:Class.")] = "",
     data: DataPaths = None,
     instrument: Instruments = None,
@@ -77,7 +79,8 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
         run_again(store, again, as_lines=progress_as == "lines")
         return
     if plan is not None:
-        opened = open_document(read_tree(plan), plan.parent, config, strategies, store)
+        path = plan_path(plan, store)
+        opened = open_document(with_span(read_tree(path), start, end), path.parent, config, strategies, store)
     else:
         flags = Flags(
             strategy=strategy,
@@ -103,6 +106,21 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
     outcome = run_opened(opened, as_lines=progress_as == "lines")
     say(outcome, store if is_kept else None, json_path)
     say_written(outcome.result, html, png)
+
+
+def plan_path(plan: Path, store: Path) -> Path:
+    """A plan's file: as it was named, or of that name in the data folder's `plans`."""
+    kept = store / "plans" / f"{plan.name}.yaml"
+    return kept if plan.name == str(plan) and not plan.suffix and kept.is_file() else plan
+
+
+def with_span(tree: Node, start: str, end: str) -> Node:
+    """The plan with another span, where one is given."""
+    from engine.config.problem import Place
+    from engine.config.source import merge, node_of
+
+    span = {name: value for name, value in (("from", start), ("to", end)) if value}
+    return merge(tree, node_of({"span": span}, Place("(command line)"))) if span else tree
 
 
 def open_document(

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from domain.desired import Desired
 from domain.facts import FillBooked
+from domain.strategy import Wake
 from research.honesty import worlds
 from research.honesty.case import Case, Change
 from research.honesty.trace import Decision, Parting, Trace, parting
@@ -48,7 +49,7 @@ def future(case: Case, cuts: int) -> Finding:
 
 def cut_times(case: Case, count: int) -> list[int]:
     """Times of decisions that the market woke, spread over the run."""
-    found = [each.ts_ns for each in case.plain().trace.decisions if each.wake != 5]
+    found = [each.ts_ns for each in case.plain().trace.decisions if each.wake != Wake.FILL]
     found = sorted(set(found))
     if len(found) <= count:
         return found

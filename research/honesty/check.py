@@ -13,7 +13,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain.errors import StrategyError
+from domain.errors import DataError, StrategyError
 from research.backtest import BacktestSettings, StrategyRequest, plan_of
 from research.honesty import ahead, costs, drift, labels, luck, reach, repaint, state, universe, warmup
 from research.honesty.case import Case
@@ -225,7 +225,10 @@ def check_strategy(
         if on_progress is not None:
             on_progress(check.name, number, len(checks))
         began = time.perf_counter()
-        finding = check.find(case, depth)
+        try:
+            finding = check.find(case, depth)
+        except (DataError, StrategyError) as error:
+            finding = Finding(check=check.name, light=Light.GREY, claim=f"could not be made: {error}")
         findings.append(replace(finding, wall_s=round(time.perf_counter() - began, 2)))
     return Verdict(subject=subject, data=case.names, findings=tuple(findings))
 

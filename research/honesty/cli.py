@@ -50,12 +50,14 @@ def check_strategy(  # noqa: PLR0913, PLR0917 - one option each
     config: Annotated[Path | None, typer.Option(help="YAML file over the built-in defaults.")] = None,
     strategies: Annotated[Path | None, typer.Option(help="Folder with your own strategies.")] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Also write the verdict as JSON here.")] = None,
+    html_path: Annotated[Path | None, typer.Option("--html", help="Also write the verdict as a page here.")] = None,
 ) -> None:
     """Look for look-ahead, repainting, hidden state and luck; exits with 4 when a result is not to be believed."""
     from engine.config.source import read_tree
     from research.backtest_cli import open_document
     from research.flags import Flags, document_of
-    from research.honesty.words import as_json, as_text
+    from research.honesty.page import page_html
+    from research.honesty.words import as_json, as_text, section
 
     names = checks_of(only)
     if what.endswith((".yaml", ".yml")):
@@ -86,6 +88,9 @@ def check_strategy(  # noqa: PLR0913, PLR0917 - one option each
     if json_path is not None:
         json_path.write_bytes(as_json(verdict) + b"\n")
         typer.echo(f"{'JSON':<15}{json_path}")
+    if html_path is not None:
+        html_path.write_text(page_html(section(verdict)), encoding="utf-8")
+        typer.echo(f"{'HTML':<15}{html_path}")
     leave(verdict, strict=strict)
 
 

@@ -120,7 +120,8 @@ def _watcher(files: frozenset[str], seen: dict[str, int]) -> Callable[[FrameType
             if caller is None or caller.f_code.co_filename not in files or frame.f_code.co_filename in files:
                 return
             module = str(frame.f_globals.get("__name__", ""))
-            if not _is_harmless(module) and not module.startswith("importlib"):
+            is_generated = frame.f_code.co_filename == "<string>" or module.startswith("namedtuple_")
+            if not _is_harmless(module) and not is_generated and not module.startswith("importlib"):
                 seen.setdefault(f"{module}.{frame.f_code.co_name}", caller.f_lineno)
 
     return watch
