@@ -157,7 +157,7 @@ def _figure(found: Figure, form: Callable[[float], str]) -> str:
     about = (
         f" (95 %: {form(found.low)} to {form(found.high)})" if found.low is not None and found.high is not None else ""
     )
-    return f"{form(found.value)}{about}, n = {found.n:,} {found.of}; in sample, one path"
+    return f"{form(found.value)}{about}, n = {found.n:,} {found.of}; one path"
 
 
 def _when(ts_ns: int) -> str:

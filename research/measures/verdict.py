@@ -75,7 +75,7 @@ def _headline(seen: Evidence) -> tuple[Tone, str]:
         deflated = seen.deflated.value
         if deflated is not None and deflated < SURE:
             return Tone.UNSURE, f"It earned, but the best of {seen.tries} tries may earn as much by luck"
-        return Tone.GOOD, "It earned more than luck explains, in sample, on one path"
+        return Tone.GOOD, "It earned more than luck explains, on this one path"
     if seen.net < 0:
         return Tone.BAD, "It lost; an edge cannot be told from luck"
     return Tone.UNSURE, "It earned, but cannot be told from luck"

@@ -63,6 +63,44 @@ def entries(kind: str, series: Record, warm: int, **params: Any) -> dict[int, in
     return found
 
 
+def outside(series: Record, i: int, bars: int) -> int:
+    """The side on which a bar closes outside of the `bars` before it."""
+    high, low = series.high[i - bars : i].max(), series.low[i - bars : i].min()
+    return int(series.close[i] > high) - int(series.close[i] < low)
+
+
+def test_turtle(btc):
+    expected = {i: side for i in range(100, BARS) if (side := outside(btc, i, 55))}
+    assert entries("turtle", btc, 100) == expected
+    assert len(expected) > 60
+
+
+def test_turtle_skips_after_winners(btc):
+    """Every break, taken or not, is followed to its end by the rule; what is skipped waits for the failsafe."""
+    atr = np.full(BARS, np.nan)
+    reach = talib.TRANGE(btc.high, btc.low, btc.close)
+    reach[0] = btc.high[0] - btc.low[0]
+    atr[19] = reach[:20].mean()
+    for i in range(20, BARS):
+        atr[i] = atr[i - 1] + (reach[i] - atr[i - 1]) / 20
+    side, price, stop, skipped, won, expected = 0, 0.0, 0.0, False, False, {}
+    for i in range(55, BARS):
+        if side and (btc.low[i] <= stop if side > 0 else btc.high[i] >= stop):
+            side, won = 0, False
+        elif side and outside(btc, i, 10) == -side:
+            side, won = 0, (btc.close[i] - price) * side > 0
+        broke = outside(btc, i, 20)
+        if broke and not side:
+            side, price, stop, skipped = broke, btc.close[i], btc.close[i] - broke * 2 * atr[i], won
+        entry = outside(btc, i, 55) if side and skipped else broke
+        if entry and i >= 275:
+            expected[i] = entry
+    system_1 = {"entry_bars": 20, "exit_bars": 10, "skip_after_winner": True, "take_profit_pct": 0}
+    plain = {i: broke for i in range(275, BARS) if (broke := outside(btc, i, 20))}
+    assert entries("turtle", btc, 275, **system_1) == expected
+    assert 50 < len(expected) < len(plain)
+
+
 @pytest.mark.parametrize("variant", ["inside", "break"])
 def test_consolidation(btc, variant):
     before = np.r_[btc.close[0], btc.close[:-1]]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from research.measures.benchmark import benchmark, hold
-from research.measures.capacity import Market, capacity
+from research.measures.capacity import Market, capacity, daily_volatility
 from research.measures.costs import costs, exposure
-from research.measures.curve import Curve, curve_of, daily
+from research.measures.curve import Curve, curve_of
 from research.measures.figure import TRADES, figure
 from research.measures.measure import measure_record, union_ns
 from research.measures.record import Record, record_of
@@ -52,7 +52,8 @@ def test_capacity_is_where_the_square_root_law_has_eaten_the_edge():
     """Edge 10 bp a side, 4 % a day, 10,000 in a market of a billion: (0.001 / (0.04 sqrt(1e-5)))^2 = 62.5."""
     edge = figure(20, 100, TRADES, low=10, high=30)
     found = capacity(market(), edge, 10_000, None)
-    spread = float(daily(market().prices).returns.std(ddof=1))
+    spread = daily_volatility(market().prices)
+    assert spread == pytest.approx(np.log(1.04))
     exact = (0.001 / (spread * np.sqrt(1e-5))) ** 2
     assert value(found.nothing_left) == pytest.approx(exact)
     assert value(found.nothing_left) == pytest.approx(62.5, rel=0.05)
@@ -69,10 +70,12 @@ def test_capacity_is_where_the_square_root_law_has_eaten_the_edge():
         (figure(20, 5, TRADES), 1e9, "insufficient data: n = 5 round trips"),
         (figure(20, 100, TRADES), None, "no traded volume"),
         (figure(-1, 100, TRADES), 1e9, "it earns nothing"),
+        (figure(20, 100, TRADES), -1, "a day of prices and 30 samples"),
     ],
 )
 def test_capacity_says_why_it_is_not_known(edge, volume, said):
-    assert said in capacity(market(volume=volume), edge, 10_000, None).nothing_left.caveat
+    place = market(volume=volume) if volume != -1 else Market(instrument="X", traded_a_day=1e9, prices=curve([1, 2, 3]))
+    assert said in capacity(place, edge, 10_000, None).nothing_left.caveat
 
 
 def test_holding_pays_to_come_in_pays_to_go_and_pays_its_funding():
