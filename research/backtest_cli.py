@@ -71,12 +71,8 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
     from engine.config.source import read_tree
     from research.flags import Flags, document_of
 
-    if list_:
-        for line in kept_lines(store):
-            typer.echo(line)
-        return
-    if again:
-        run_again(store, again, as_lines=progress_as == "lines")
+    if list_ or again:
+        look_back(store, again, as_lines=progress_as == "lines")
         return
     if plan is not None:
         path = plan_path(plan, store)
@@ -159,6 +155,15 @@ def say(outcome: Outcome, kept_in: Path | None, json_path: Path | None) -> None:
     if json_path is not None:
         json_path.write_bytes(as_json(outcome) + b"\n")
         typer.echo(f"{'JSON':<{WIDTH}}{json_path}")
+
+
+def look_back(store: Path, again: str, *, as_lines: bool) -> None:
+    """Make a run again, or list those that were kept."""
+    if again:
+        run_again(store, again, as_lines=as_lines)
+        return
+    for line in kept_lines(store):
+        typer.echo(line)
 
 
 def say_written(result: Result, html: Path | None, png: Path | None) -> None:
