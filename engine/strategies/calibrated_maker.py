@@ -33,8 +33,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, exp, inf, log1p, nan, sqrt
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
+from msgspec import Struct
 from pydantic import Field
 
 from domain.commands import AddsRisk
@@ -55,7 +56,7 @@ FLATTEST = 2.0
 """A fit whose orders fade over more than this many times the range looked at says nothing."""
 
 
-class Spread(NamedTuple):
+class Spread(Struct, frozen=True):
     """Distance of a quote from the centre, and how far a base unit of inventory moves the centre; in price."""
 
     half: float
