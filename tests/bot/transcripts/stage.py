@@ -92,6 +92,8 @@ class Stage:
     async def later(self, seconds: float, why: str) -> None:
         """Time passes, at the wall as on the market."""
         self.lines += [f"--- {why}", ""]
+        # a connection that this machine is slow to make would be down for as long as the clock is moved
+        await until(lambda: all(state in {"up", "off"} for state in self.w.chat.health().values()))
         self.clock.now_ns += int(seconds * 1e9)
         self.w.engine.play(seconds)
         await self.settle()
@@ -99,8 +101,10 @@ class Stage:
     async def settle(self) -> None:
         """Wait until everything has been answered, then write down what people see."""
         quiet = 0
-        while quiet < 4:
-            await asyncio.sleep(0.015)
+        while quiet < 8:
+            await asyncio.sleep(0.005)
+            for _ in range(30):  # turns of the loop, not milliseconds: on a slow machine those pass without any
+                await asyncio.sleep(0)
             rows = await self.w.room.store.run(self._unfinished)
             idle = not (rows or self.w.telegram.updates or self.w.chat.outbox.waiting() or self._thinking())
             quiet = quiet + 1 if idle else 0
