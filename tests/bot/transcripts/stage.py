@@ -46,6 +46,8 @@ class Stage:
         self.w = w
         self.clock = clock
         self.lines: list[str] = []
+        self._said: list[int] = []
+        """The updates of what people did on Telegram: each must be in the inbox, and done."""
         self._shown = 0
         self._shown_discord = 0
         self._numbers: dict[tuple[str, str], int] = {}
@@ -58,7 +60,7 @@ class Stage:
         """A person writes on Telegram: alone with the bot, or in the group."""
         user = TELEGRAM.get(person, STRANGER)
         self._acts(person, "Telegram, the group" if chat else "Telegram, alone", line)
-        self.w.telegram.say(user, line, chat=chat)
+        self._said.append(self.w.telegram.say(user, line, chat=chat))
         await self.settle()
 
     async def presses(self, person: str, label: str, chat: int = 0) -> None:
@@ -67,7 +69,7 @@ class Stage:
         latest = {one.message_id: one for one in self.w.telegram.sent if one.chat == where}
         under = next(one for one in reversed(latest.values()) if any(b["text"] == label for b in one.buttons))
         self._acts(person, "Telegram, the group" if chat else "Telegram, alone", f"[{label}]")
-        self.w.telegram.press(TELEGRAM[person], under, label)
+        self._said.append(self.w.telegram.press(TELEGRAM[person], under, label))
         await self.settle()
 
     async def slash(self, person: str, name: str, /, **options: str) -> None:
@@ -111,8 +113,10 @@ class Stage:
         self._write()
 
     def _unfinished(self) -> int:
-        sql = "select count(*) from inbox where state = 'new'"
-        return int(self.w.room.store._connection.execute(sql).fetchone()[0])  # type: ignore[union-attr]
+        connection = self.w.room.store._connection
+        assert connection is not None
+        rows = dict(connection.execute("select update_id, state from inbox").fetchall())
+        return sum(state == "new" for state in rows.values()) + sum(number not in rows for number in self._said)
 
     def _thinking(self) -> bool:
         """Whether somebody on Discord still waits for an answer."""
