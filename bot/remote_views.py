@@ -15,7 +15,7 @@ from bot import records
 from bot.alerting.model import Alert
 from bot.deliveries import deliveries
 from bot.jobs.backtest import figures_of
-from bot.jobs.picture import thinned
+from bot.jobs.curve import thinned
 from bot.jobs.queue import Job
 from domain.answer import NotKnown, NotNow
 from domain.performance import Ratio

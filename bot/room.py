@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 from bot import contacts, orders, strategies
@@ -60,7 +59,7 @@ class ControlRoom:
         self.ever = Ever(desk)
         self.reports = Reports(self)
         self.alerts = AlertRoom(self)
-        self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", partial(backtest.shown, self))
+        self.jobs = Jobs(store, self.outbox, store.path.parent / "jobs", backtest.shown)
 
     def subject(self, kind: str, subject: str) -> Subject | None:
         """What a button of this kind is about; None when it is not known (any more)."""

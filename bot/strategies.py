@@ -5,20 +5,22 @@ Each question shows what would change; when that is another thing by the time of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
 from bot.call import Call, Verb
-from bot.message import Block, Message, Pairs, Table, Text, age_text, base_name, money, refusal, signed
+from bot.message import Block, Code, Message, Pairs, Table, Text, age_text, base_name, money, refusal, signed
 from bot.outcome import submit
 from bot.parse import Argument, UsageError, account_of, accounts, instrument_of, params_of, suggest, symbols
 from bot.previews import Preview
 from bot.rows import PARAMS, STRATEGY, acts, kinds, lowers, reads
 from domain import commands
 from domain.account import venue_of
-from domain.commands import LoadStrategy, SetParams, StartStrategy, UnloadStrategy
+from domain.commands import LoadStrategy, ReloadStrategy, SetParams, StartStrategy, UnloadStrategy
 from domain.facts import TradingState
+from domain.instrument import AccountId, InstrumentId
 from domain.settings import StrategySpec
 from domain.strategy_views import AboutStrategy, StrategyProposal
 from domain.views import StrategyView
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from engine.desk import Desk
 
 SHOWN_HASH: Final = 12
+SHOWN_LINES: Final = 40
+"""Of the difference between two texts of a strategy."""
 
 
 async def listed(call: Call) -> Message:
@@ -111,6 +115,11 @@ async def set_params(call: Call) -> Message:
     return await ask(call, SetParams(strategy=strategy_of(call).id, params=params))
 
 
+async def reload(call: Call) -> Message:
+    """Ask whether a strategy is to run its file as it is now."""
+    return await ask(call, ReloadStrategy(strategy=strategy_of(call).id))
+
+
 async def load(call: Call) -> Message:
     """Ask whether to load a strategy of a known kind under a new id; several instruments are joined by commas."""
     desk, kind = call.desk, call.arguments["kind"].lower()
@@ -120,10 +129,26 @@ async def load(call: Call) -> Message:
     instruments = tuple(instrument_of(desk, name) for name in call.arguments["symbols"].split(",") if name)
     if not instruments:
         raise UsageError("SYMBOLS names at least one instrument, for example: BTC or BTC,ETH")
-    account = account_of(desk, call.arguments["account"], instruments[0])
+    accounts = accounts_of(desk, call.arguments["account"], instruments)
     params = params_of(call.arguments.get("params", ""))
-    spec = StrategySpec(id=call.arguments["id"], kind=kind, account=account, instruments=instruments, params=params)
+    spec = StrategySpec(
+        id=call.arguments["id"],
+        kind=kind,
+        account=accounts[0],
+        accounts=accounts[1:],
+        instruments=instruments,
+        params=params,
+    )
     return await ask(call, LoadStrategy(spec=spec))
+
+
+def accounts_of(desk: Desk, text: str, instruments: Sequence[InstrumentId]) -> tuple[AccountId, ...]:
+    """The accounts that a person means, joined by commas, and the only one at every other venue of the instruments."""
+    named = [account_of(desk, name, instruments[0]) for name in text.split(",")]
+    for instrument in instruments:
+        if instrument.partition(".")[2] not in [venue_of(account) for account in named]:
+            named.append(account_of(desk, "", instrument))
+    return tuple(named)
 
 
 async def ask(call: Call, command: AboutStrategy, first: str = "") -> Message:
@@ -136,6 +161,7 @@ async def ask(call: Call, command: AboutStrategy, first: str = "") -> Message:
     blocks: list[Block] = [*why, Pairs(tuple(_rows(call.desk, view)))]
     if view.changes:
         blocks += [Text("Parameters:"), *map(Text, view.changes)]
+    blocks += _difference(view)
     if view.usual:
         blocks.append(Text(f"As usual: {', '.join(view.usual)}."))
     blocks += map(Text, _notes(call.desk, command, view))
@@ -144,12 +170,23 @@ async def ask(call: Call, command: AboutStrategy, first: str = "") -> Message:
     )
 
 
+def _difference(view: StrategyProposal) -> list[Block]:
+    """How the text of its file differs from what runs, as far as a message has room."""
+    if not view.text:
+        return []
+    left = len(view.text) - SHOWN_LINES
+    more = [Text(f"{left} more lines: look at the file itself.")] if left > 0 else []
+    return [Text("Its text, - as it runs, + as it would:"), Code("\n".join(view.text[:SHOWN_LINES])), *more]
+
+
 def _title(command: AboutStrategy) -> str:
     match command:
         case LoadStrategy(spec=spec):
             return f"Load {spec.kind} as {spec.id}"
         case StartStrategy():
             return f"Start {command.strategy}"
+        case ReloadStrategy():
+            return f"Reload {command.strategy}"
         case SetParams():
             return f"Change parameters of {command.strategy}"
         case UnloadStrategy():
@@ -179,7 +216,7 @@ def _notes(desk: Desk, command: AboutStrategy, view: StrategyProposal) -> list[s
     match command:
         case LoadStrategy() if view.held:
             notes.append("What is held there becomes its own.")
-        case SetParams():
+        case SetParams() | ReloadStrategy():
             notes.append("It warms up again: its quotes and entries are pulled, its protections stay.")
         case StartStrategy() if view.status == "quarantined":
             notes.append("It failed before: its code is read anew, and it warms up.")
@@ -189,7 +226,8 @@ def _notes(desk: Desk, command: AboutStrategy, view: StrategyProposal) -> list[s
             notes.append("Its quotes and entries are pulled.")
     if not isinstance(command, UnloadStrategy):
         at = {one.venue: one.trading_state for one in desk.status().trading_at}
-        state = at.get(venue_of(view.account), TradingState.ACTIVE)
+        states = [at.get(venue_of(account), TradingState.ACTIVE) for account in view.account.split(", ")]
+        state = max(states, key=[one.value for one in TradingState].index)
         notes += [f"Trading is {state.upper()} there: it adds nothing before that is over."] * (state != "active")
     if view.votes:
         who = "another person agrees" if view.votes == 1 else f"{view.votes} others agree"
@@ -212,7 +250,7 @@ def _shown(command: AboutStrategy, view: StrategyProposal) -> dict[str, str]:
 async def recheck(call: Call, preview: Preview) -> Message | None:
     """Look at it once more; None when what was shown still holds."""
     command = preview.command
-    if not isinstance(command, LoadStrategy | StartStrategy | SetParams | UnloadStrategy):
+    if not isinstance(command, AboutStrategy):
         return None
     view = call.desk.strategy_commands.proposed(command)
     now = _shown(command, view)
@@ -225,7 +263,7 @@ async def recheck(call: Call, preview: Preview) -> Message | None:
 
 def register(confirms: Confirms) -> None:
     """Let confirmed commands about strategies be looked at again."""
-    for kind in (LoadStrategy, StartStrategy, SetParams, UnloadStrategy):
+    for kind in (LoadStrategy, StartStrategy, SetParams, ReloadStrategy, UnloadStrategy):
         confirms.rechecks[kind] = recheck
 
 
@@ -261,7 +299,7 @@ VERBS: Final[tuple[Verb, ...]] = (
         Argument(name="kind", help="which strategy", complete=kinds),
         Argument(name="id", help="a name of your choice, not yet used"),
         Argument(name="symbols", help="instruments, joined by commas", complete=symbols),
-        Argument(name="account", help="the account it trades on", complete=accounts),
+        Argument(name="account", help="where it trades; one at each venue, joined by commas", complete=accounts),
         structs.replace(PARAMS, required=False),
         examples=("/strategies load turtle turtle1 BTC main entry_bars=20",),
         gate="C, P1 live",
@@ -283,5 +321,13 @@ VERBS: Final[tuple[Verb, ...]] = (
         PARAMS,
         examples=("/strategies set turtle1 entry_bars=30",),
         gate="C, P2 to add",
+    ),
+    acts(
+        "strategies reload",
+        "Run its file as it is now, after a look at what changed; it warms up again",
+        reload,
+        STRATEGY,
+        examples=("/strategies reload my-breakout",),
+        gate="C, P1 live",
     ),
 )

@@ -331,6 +331,22 @@ class RotateKey(Struct, frozen=True, kw_only=True, tag="rotate_key"):
     reason: str = ""
 
 
+class ReloadStrategy(Struct, frozen=True, kw_only=True, tag="reload"):
+    """Take in a strategy's code as its file has it now; its memory starts anew and is warmed up again.
+
+    The desk fills in `source_hash`, of the text that is asked for: another one at the vote is refused.
+    """
+
+    strategy: str
+    source_hash: str = ""
+
+
+AboutLoaded: TypeAlias = UnloadStrategy | StartStrategy | PauseStrategy | SetParams | ReloadStrategy
+"""What names a strategy that is loaded."""
+
+PutsToWork: TypeAlias = LoadStrategy | StartStrategy | ReloadStrategy
+"""What lets a strategy's code act."""
+
 Command: TypeAlias = (
     Halt
     | Resume
@@ -364,6 +380,7 @@ Command: TypeAlias = (
     | RouteAlerts
     | StepUp
     | RotateKey
+    | ReloadStrategy
 )
 Proven: TypeAlias = Approve | BreakGlass | ChangeSettings | StepUp
 """What a one-time code proves: the desk fills in its `step`."""

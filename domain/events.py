@@ -16,7 +16,7 @@ from domain.account import VenueOperation
 from domain.breakers import Measured
 from domain.commands import Actor, Command
 from domain.desired import Desired
-from domain.files import SettingsFileRead, StrategyFileBroken
+from domain.files import SettingsFileRead, StrategyFileBroken, StrategyFileChanged
 from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.keys import KeyExpires, KeyOld, KeyStep, SignerNews, VaultAccessed, VaultTrouble
 from domain.market import Bar, Bbo, Book, Feed, FeedStatus, Mark, Trade
@@ -389,7 +389,7 @@ MainEvent: TypeAlias = (
     EngineStarted | EngineStopped | Tick | ClockStepped | CommandReceived | History | StrategyFault
     | StrategyFileBroken | ContractsRead | FeedStatus | InboxOverflow | DiskLow | VenueOpened | WatchdogActed | Decided
     | VenueEvent | SecurityBreach | PressRefused | CodeMissed | SettingsFileRead | Measured | SignerNews
-    | AccessNoted | VaultAccessed | VaultTrouble | KeyStep | KeyOld
+    | AccessNoted | VaultAccessed | VaultTrouble | KeyStep | KeyOld | StrategyFileChanged
 )
 # fmt: on
 Event: TypeAlias = MainEvent | Bar | Bbo | Book | Trade | Mark

@@ -14,6 +14,15 @@ class StrategyFileBroken(Struct, kw_only=True, tag="strategy_file", array_like=T
     problem: str
 
 
+class StrategyFileChanged(Struct, kw_only=True, tag="strategy_changed", array_like=True):
+    """A file in the user's folder has another text now than what these strategies run."""
+
+    seq: int = 0
+    ts_ns: int = 0
+    file: str
+    strategies: tuple[str, ...]
+
+
 class SettingsFileRead(Struct, kw_only=True, tag="settings_file", array_like=True):
     """The driver has read the settings file, and it says something else than before: its difference, or its mistakes.
 

@@ -29,6 +29,9 @@ ZERO = Decimal(0)
 MONEY_STEP = Decimal("0.00000001")
 """Money amounts that come out of a multiplication are rounded to this, half to even."""
 
+PRICE_ROOM = Decimal("1.02")
+"""By which an order of the smallest worth is larger: the price may move until it is judged."""
+
 LARGEST = 2**53
 """Prices and quantities are at most this many steps: up to here every float64 is exact, and files and wires agree."""
 MOST_DIGITS = len(str(LARGEST)) + 1
@@ -185,6 +188,13 @@ class Instrument(Struct, frozen=True, kw_only=True):
             return self.tick
         step: int = 10 ** max(0, len(str(price)) - self.max_significant)
         return max(self.tick, min(step, self.price_scale))
+
+    def least_qty(self, price: int) -> int:
+        """The smallest quantity in whole lots that the venue takes at `price`, with room for the price to move."""
+        least, worth = max(self.min_qty, self.lot), price * self.unit
+        if worth:
+            least = max(least, math.ceil(self.min_notional * PRICE_ROOM / worth))
+        return -(-least // self.lot) * self.lot
 
     def round_qty(self, value: float) -> int:
         """Integer quantity from a strategy's float, towards zero to a whole lot; the sign is kept.

@@ -193,7 +193,10 @@ class FailoverSpec(Struct, frozen=True, kw_only=True):
 
 
 class StrategySpec(Struct, frozen=True, kw_only=True):
-    """One strategy to run: a unique id, its kind (registry name), account, instruments and parameters."""
+    """One strategy to run: a unique id, its kind (registry name), account, instruments and parameters.
+
+    One that trades at several venues has an account at each: `account` and `accounts`.
+    """
 
     id: str
     kind: str
@@ -205,6 +208,22 @@ class StrategySpec(Struct, frozen=True, kw_only=True):
     """0 to 9: when load is shed, the lowest goes first."""
     position_age_ns: int = 0
     """How old a position of it may become before the breaker `position_timeout` closes it; 0 = any age."""
+    accounts: tuple[AccountId, ...] = ()
+    """One at each further venue that it trades at."""
+
+    @property
+    def all_accounts(self) -> tuple[AccountId, ...]:
+        """Every account that it trades on."""
+        return (self.account, *self.accounts)
+
+    def account_of(self, instrument: InstrumentId) -> AccountId:
+        """Which account trades an instrument: the one at its venue, `account` where it has none there."""
+        if self.accounts:
+            venue = instrument.partition(".")[2]
+            for account in self.all_accounts:
+                if account.partition(":")[0] == venue:
+                    return account
+        return self.account
 
 
 STRATEGY_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")

@@ -125,12 +125,16 @@ class View(Protocol):
         """Own filled position, signed, in base units."""
         ...
 
+    def coming(self, instrument: InstrumentId, side: int) -> float:
+        """What own orders on a side may still fill, in base units; those without an answer count in full."""
+        ...
+
     def entry_price(self, instrument: InstrumentId) -> float:
         """Average entry price of the own position, 0.0 when flat."""
         ...
 
     def equity(self) -> float:
-        """Equity of the account in its currency."""
+        """Equity of its accounts together, in their currency."""
         ...
 
     def funding_rate(self, instrument: InstrumentId) -> float:
@@ -143,6 +147,18 @@ class View(Protocol):
 
     def lot_size(self, instrument: InstrumentId) -> float:
         """Smallest quantity in base units."""
+        ...
+
+    def smallest(self, instrument: InstrumentId) -> float:
+        """The smallest order that its venue takes at the present price, in base units."""
+        ...
+
+    def taker_fee(self, instrument: InstrumentId) -> float:
+        """Fee of what takes, as a fraction of its worth."""
+        ...
+
+    def funding_interval_s(self, instrument: InstrumentId) -> float:
+        """Seconds from one payment of funding to the next."""
         ...
 
 
@@ -174,6 +190,18 @@ def rules_of(model: type[Params], names: Iterable[str]) -> dict[str, ParamRule]:
     return found
 
 
+def range_of(model: type[BaseModel], name: str) -> str:
+    """The values that a parameter takes, in words: "2 to 5000", "above 0, up to 50"; "" where nothing bounds it."""
+    field = model.model_fields.get(name)
+    bounds: dict[str, Any] = {}
+    for item in field.metadata if field is not None else ():
+        bounds |= {key: value for key in ("ge", "gt", "le", "lt") if (value := getattr(item, key, None)) is not None}
+    if "ge" in bounds and "le" in bounds:
+        return f"{bounds['ge']} to {bounds['le']}"
+    words = {"ge": "{} and more", "gt": "above {}", "le": "up to {}", "lt": "below {}"}
+    return ", ".join(words[key].format(value) for key, value in bounds.items())
+
+
 M = TypeVar("M", bound=Struct)
 P = TypeVar("P", bound=Params)
 
@@ -189,6 +217,7 @@ class Strategy(ABC, Generic[M, P]):
     """That file; "" = built in."""
     params_type: ClassVar[type[Params]]
     memory_type: ClassVar[type[Struct]]
+    """Its field `because`, where there is one, tells people why nothing is wanted."""
 
     def __init__(self, instruments: Sequence[InstrumentId], params: P) -> None:
         """Keep the instruments and validated parameters."""

@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from domain.commands import LoadStrategy, SetParams, StartStrategy, UnloadStrategy
+from domain.commands import LoadStrategy, ReloadStrategy, SetParams, StartStrategy, UnloadStrategy
 
-AboutStrategy: TypeAlias = LoadStrategy | StartStrategy | SetParams | UnloadStrategy
+AboutStrategy: TypeAlias = LoadStrategy | StartStrategy | SetParams | ReloadStrategy | UnloadStrategy
 """What is asked about first."""
 
 
@@ -37,4 +37,6 @@ class StrategyProposal(Struct, frozen=True, kw_only=True):
     """Of the text that would be read and decide from then on; "" = none is read."""
     source_before: str = ""
     """Of the text that decides now."""
+    text: tuple[str, ...] = ()
+    """How that text differs, as a unified diff."""
     problem: str = ""

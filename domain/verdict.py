@@ -109,6 +109,10 @@ class Reason(enum.StrEnum):
         "NEEDS_PERSON",
         "a token is a program's: votes and one-time codes are a person's own affair, in chat or in the dashboard",
     )
+    LEG_OUT = (
+        "LEG_OUT",
+        "another venue of the strategy cannot be traded: what is bought here could not be hedged there",
+    )
 
 
 REASONS: dict[str, Reason] = {reason.value: reason for reason in Reason}

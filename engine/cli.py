@@ -96,6 +96,7 @@ def register(app: typer.Typer) -> None:
     config_app.command("history")(config_history)
     app.add_typer(config_app, name="config", help="Settings files.")
     totp.register(app)
+    app.command("new-strategy")(new_strategy)
 
 
 def running_settings(data: Path) -> Settings:
@@ -278,3 +279,26 @@ def doctor(
     report = examine(config, data, context.obj, ask_venues=venues, ask_channels=channels, ask_vault=vault)
     sys.stdout.write(report.as_json() if as_json else report.as_text())
     raise typer.Exit(0 if report.ok else 1)
+
+
+def new_strategy(
+    name: Annotated[str, typer.Argument(help="Its kind: lower-case letters, digits and _.")],
+    data: DataOption = DEFAULT_DATA,
+    folder: Annotated[Path | None, typer.Option(help="Instead of the data folder's `strategies`.")] = None,
+) -> None:
+    """Write a strategy that works, with tests, for you to rewrite; the tutorial goes on from there."""
+    from engine.strategies.new import write
+
+    files = write(name, folder or data / "strategies")
+    where = f" --strategies {folder}" if folder else f" --strategies {data / 'strategies'}"
+    typer.echo(f"{'Strategy':<12}{files.strategy}")
+    typer.echo(f"{'Its tests':<12}{files.test}")
+    typer.echo("\nIt works as it stands. Rewrite it, then:\n")
+    for what, command in (
+        ("test it", f"./moondev test {files.test}"),
+        ("try it on a made-up market", f"./moondev backtest{where} --strategy {name} --simulated-hours 8"),
+        ("on prices of your own", f"./moondev backtest{where} --strategy {name} --data FILE"),
+        ("ask whether it is honest", f"./moondev check-strategy {name}{where} --data FILE"),
+        ("trade it on paper", f"./moondev run, then in ./moondev console: /strategies load {name} {name}1 SOL main"),
+    ):
+        typer.echo(f"  {what:<28}{command}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import unified_diff
+from itertools import islice
 from typing import Any, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain.account import venue_of
-from domain.commands import Command, LoadStrategy, SetParams, StartStrategy, UnloadStrategy
+from domain.commands import Command, LoadStrategy, ReloadStrategy, SetParams, StartStrategy, UnloadStrategy
 from domain.facts import StrategyStatus
 from domain.settings import StrategySpec, strategy_id_problem
 from domain.strategy import Params, rules_of
@@ -31,6 +32,8 @@ class StrategySource(Struct, frozen=True):
 
 
 SourceOf: TypeAlias = Callable[[StrategySpec], StrategySource]
+MOST_COLUMNS = 100
+"""Of a line of source that is shown."""
 
 
 class DeskStrategies:
@@ -48,6 +51,10 @@ class DeskStrategies:
             return replace(command, source_hash=source.sha256, source=source.text)
         if isinstance(command, SetParams):
             return self._with_rules(command)
+        if isinstance(command, ReloadStrategy) and self._source_of is not None and not command.source_hash:
+            strategy = self._core.state.strategies.get(command.strategy)
+            if strategy is not None and strategy.spec.kind != MANUAL:
+                return replace(command, source_hash=self._source_of(strategy.spec).sha256)
         return command
 
     def _with_rules(self, command: SetParams) -> SetParams:
@@ -71,6 +78,8 @@ class DeskStrategies:
                 return self._start(shown, strategy, command)
             case SetParams():
                 return self._set(shown, command)
+            case ReloadStrategy():
+                return self._reload(shown, strategy, command)
             case UnloadStrategy():
                 problem = "" if command.keep_position else owners.still_holds(self._core, strategy)
                 return replace(shown, problem=problem)
@@ -82,6 +91,21 @@ class DeskStrategies:
         source = self._hash_of(strategy.spec) if begins_anew else ""
         wants = "" if begins_anew else signal(strategy.desired)
         return replace(shown, votes=self._votes(command), source_hash=source, signal=wants)
+
+    def _reload(self, shown: StrategyProposal, strategy: StrategyState, command: ReloadStrategy) -> StrategyProposal:
+        if self._source_of is None:
+            return replace(shown, votes=self._votes(command))
+        try:
+            source = self._source_of(strategy.spec)
+        except Exception as error:  # noqa: BLE001 - a stranger's file may raise anything
+            return replace(shown, problem=plain(error))
+        if source.sha256 == strategy.source_hash and strategy.status is not StrategyStatus.QUARANTINED:
+            return replace(shown, problem=f"{strategy.spec.id} runs the text of its file already")
+        code = self._core.code.get(strategy.spec.id)
+        before = code.source.splitlines() if code is not None else []
+        lines = unified_diff(before, source.text.splitlines(), "as it runs", "as it would", lineterm="", n=1)
+        text = tuple(plain(line, MOST_COLUMNS) for line in islice(lines, 2, None)) if before else ()
+        return replace(shown, votes=self._votes(command), source_hash=source.sha256, text=text)
 
     def _set(self, shown: StrategyProposal, command: SetParams) -> StrategyProposal:
         core = self._core
@@ -123,10 +147,10 @@ class DeskStrategies:
         core = self._core
         if spec.id in core.state.strategies:
             return f"{spec.id} is loaded already"
+        if veto := owners.misplaced(core, spec):
+            return veto.detail
         for instrument in spec.instruments:
-            if venue_of(spec.account) != core.instruments[instrument].venue:
-                return f"{instrument} cannot be traded on {spec.account}: another venue"
-            slot = core.state.slots.get(slot_key(spec.account, instrument))
+            slot = core.state.slots.get(slot_key(spec.account_of(instrument), instrument))
             if slot is None or slot.owner in {"", spec.id} or owners.is_idle_by_hand(core, slot):
                 continue
             if owners.owner_is_alive(core, slot.owner, slot.key):
@@ -136,15 +160,15 @@ class DeskStrategies:
     def _shown(self, spec: StrategySpec, strategy: StrategyState | None) -> StrategyProposal:
         core, held, working = self._core, [], []
         for instrument in spec.instruments:
-            slot = core.state.slots.get(slot_key(spec.account, instrument))
+            slot = core.state.slots.get(slot_key(spec.account_of(instrument), instrument))
             if slot is None:
                 continue
-            if amount := core.position(spec.account, instrument):
+            if amount := core.position(slot.account, instrument):
                 held.append((instrument, qty(core.instruments[instrument], amount)))
             working += [order for order in slot.orders.values() if not order.cancel_ns]
         return StrategyProposal(
             kind=spec.kind,
-            account=spec.account,
+            account=", ".join(spec.all_accounts),
             instruments=spec.instruments,
             status=strategy.status.value if strategy is not None else "",
             detail=strategy.detail if strategy is not None else "",

@@ -1,4 +1,7 @@
-"""Watches the settings file of a running service: what it would change is told, and nothing is applied."""
+"""Watches the files of people beside a running service.
+
+Of the settings file is told what it would change, and nothing is applied; strategies are `strategy_watch`'s.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,15 @@ from pathlib import Path
 
 from domain.diff import diff
 from domain.errors import ConfigError
+from domain.events import Event
 from domain.files import SettingsFileRead
 from domain.instrument import Instrument
 from domain.settings import Settings
 from engine.catalogue import built_in
 from engine.config import Config, load_config, remembered
 from engine.core.core import Core
+from engine.desk_strategies import SourceOf
+from engine.strategy_watch import StrategyWatch
 
 LOOK_EVERY_S = 2.0
 
@@ -66,8 +72,23 @@ class FileWatch:
             await asyncio.sleep(LOOK_EVERY_S)
 
 
+async def watch_files(
+    data: Path,
+    config: Config,
+    contracts: Sequence[Instrument],
+    core: Core,
+    source_of: SourceOf,
+    put: Callable[[Event], None],
+) -> None:
+    """Watch the settings file and the strategies that people write themselves."""
+    takes_in = config.environment == "paper" and config.own_strategies.reload != "ask"
+    async with asyncio.TaskGroup() as watches:
+        watches.create_task(StrategyWatch(core, source_of, takes_in=takes_in).run(put), name="strategy files")
+        watches.create_task(watch_settings(data, config, contracts, core, put), name="settings file")
+
+
 async def watch_settings(
-    data: Path, config: Config, contracts: Sequence[Instrument], core: Core, put: Callable[[SettingsFileRead], None]
+    data: Path, config: Config, contracts: Sequence[Instrument], core: Core, put: Callable[[Event], None]
 ) -> None:
     """Watch the file that the service in a data folder was started with, if it was started with one."""
     file = remembered(data)

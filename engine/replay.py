@@ -16,8 +16,8 @@ from domain.errors import JournalError, ReplayMismatch
 from domain.events import CommandReceived, EngineStarted, Event
 from domain.facts import Fact
 from domain.instrument import Instrument, InstrumentId
-from domain.settings import Settings
-from engine.core.core import Core
+from domain.settings import Settings, StrategySpec
+from engine.core.core import AnyStrategy, Core
 from engine.core.journal import JournalReader, MarketSpan, SnapshotStore
 from engine.core.journal.snapshots import SNAPSHOT_FOLDER, seq_of
 from engine.core.recovery import check_no_hole, forget_effects, grouped, replay, state_hash, state_of
@@ -71,6 +71,13 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
         return "\n".join(lines)
 
 
+def as_it_is_now(spec: StrategySpec, folder: Path) -> AnyStrategy:
+    """A strategy's code, whatever text was asked for then: what it decides now is what a replay with code compares."""
+    code = build(spec, folder)
+    type(code).source = ""
+    return code
+
+
 def replay_folder(
     folder: Path, *, until_seq: int | None = None, until_ns: int | None = None, with_code: bool = False
 ) -> ReplayReport:
@@ -85,7 +92,7 @@ def replay_folder(
     start, state, note = beginning(folder, until_seq)
     core = Core(state)
     if with_code:
-        core.make_code = partial(build, folder=folder.parent / "strategies")
+        core.make_code = partial(as_it_is_now, folder=folder.parent / "strategies")
     wanted = {state.seq: state_hash(state) for state in saved(folder)}
     mismatches: list[str] = []
     checked = reproduced = 0

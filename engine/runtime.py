@@ -56,7 +56,7 @@ from engine.data.monitor import FeedMonitor
 from engine.desk import Desk, StrategySource
 from engine.disk import watch_disk
 from engine.emergency.keeper import keep as keep_incidents
-from engine.file_watch import watch_settings
+from engine.file_watch import watch_files
 from engine.lockdown import LockDown
 from engine.meter import Meter
 from engine.observe.build import build_hash, lock_hash
@@ -295,7 +295,7 @@ class Runtime:
         self.later(self.meter.run())
         self.later(watch_disk(self.data, self.journal, self.loop.put))
         self.later(keep_incidents(self.data, self.desk, self._snapshot))
-        self.later(watch_settings(self.data, self.config, self.contracts, self.core, self.loop.put))
+        self.later(watch_files(self.data, self.config, self.contracts, self.core, self._source_of, self.loop.put))
         for strategy in list(self.core.state.strategies):
             self._warm_up(strategy)
         return differs

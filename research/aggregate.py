@@ -1,4 +1,4 @@
-"""Coarser bars: from finer ones, and from trades."""
+"""Coarser bars: from finer ones, and from trades; what a market trades a day."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 
 from domain.errors import DataError
 from domain.market import Bar, MarketEvent, Trade
-from engine.data.tables import BarTable
+from engine.data.tables import BarTable, Floats
+
+DAY_NS = 86_400 * 10**9
 
 
 def coarser(table: BarTable, interval_ns: int) -> BarTable:
@@ -46,6 +48,12 @@ def coarser(table: BarTable, interval_ns: int) -> BarTable:
             + (f"; {int((~whole).sum())} with a hole left out" if not whole.all() else ""),
         ),
     )
+
+
+def traded_a_day(qty: Floats, price: Floats, span_ns: int) -> float | None:
+    """Notional that was traded a day; None where no quantity is known. Quantities are taken as base units."""
+    traded = float(np.nansum(qty * price))
+    return traded / span_ns * DAY_NS if traded > 0 and span_ns > 0 else None
 
 
 def with_bars(events: Iterable[MarketEvent], interval_ns: int) -> Iterator[MarketEvent]:

@@ -52,6 +52,7 @@ class Driver:
         self.settings = settings
         self.exchange = exchange
         self.on_facts = on_facts
+        self.on_sent: Callable[[Sequence[Intent]], None] | None = None
         self.history = dict(history or {})
         core = Core(State(), facts_on=facts_on)
         core.make_code = make_code
@@ -79,6 +80,8 @@ class Driver:
         for intent in intents:
             if type(intent) is Place:
                 self.placed_in[intent.account, intent.instrument] += 1
+        if self.on_sent is not None:
+            self.on_sent(intents)
         self.exchange.submit(intents, self.kernel.core.state.ts_ns)
 
     def _publish(self, facts: Sequence[Fact]) -> None:

@@ -96,7 +96,7 @@ def build_all(plan: Plan, sources: Sequence[MarketData], core: Settings) -> Iter
         ids.add(tested.id)
         built = build_one(tested, sources, core, taken)
         for instrument in built.spec.instruments:
-            taken[built.spec.account, instrument] = tested.id
+            taken[built.spec.account_of(instrument), instrument] = tested.id
         yield built
 
 
@@ -109,34 +109,43 @@ def build_one(
     for instrument in instruments:
         if instrument not in known:
             raise StrategyError(f"strategy {tested.id}: no source has {instrument}; there is {', '.join(known)}")
+    if len(set(instruments)) < len(instruments):
+        raise StrategyError(f"strategy {tested.id}: an instrument stands twice in {', '.join(instruments)}")
     loaded = registry.load(tested.kind, tested.folder)
     params = dict(tested.params)
     if "interval_s" in loaded.strategy.params_type.model_fields:
         intervals = [source.interval_ns for source in sources if source.instrument.id in instruments]
         if longest_ns := max(intervals):
             params.setdefault("interval_s", longest_ns // SECOND_NS)
-    account = account_of(tested, instruments, core, taken)
-    spec = StrategySpec(id=tested.id, kind=tested.kind, account=account, instruments=instruments, params=params)
+    account, *further = accounts_of(tested, instruments, core, taken)
+    spec = StrategySpec(
+        id=tested.id,
+        kind=tested.kind,
+        account=account,
+        instruments=instruments,
+        params=params,
+        priority=tested.priority,
+        position_age_ns=tested.position_age_ns,
+        accounts=tuple(further),
+    )
     code = registry.make(loaded, spec)
     check_feeds(tested, code, sources)
     return Built(spec=spec, code=code, source_hash=loaded.source_hash, warmup_bars=code.warmup())
 
 
-def account_of(
+def accounts_of(
     tested: Tested,
     instruments: Sequence[InstrumentId],
     core: Settings,
     taken: dict[tuple[AccountId, InstrumentId], str],
-) -> AccountId:
-    """The venue's account, or one of its own where it must not share. Raises `StrategyError` for several venues."""
-    venues = dict.fromkeys(instrument.partition(".")[2] for instrument in instruments)
-    if len(venues) > 1:
-        raise StrategyError(f"strategy {tested.id} trades at {' and '.join(venues)}: say which instruments it has")
-    (venue,) = venues
-    shared = next((account.id for account in core.accounts if venue_of(account.id) == venue), f"{venue}:main")
-    if tested.own_account or any((shared, instrument) in taken for instrument in instruments):
-        return f"{venue}:{tested.id}"
-    return shared
+) -> list[AccountId]:
+    """At each venue that it trades at, the venue's account, or one of its own where it must not share."""
+    found = []
+    for venue in dict.fromkeys(instrument.partition(".")[2] for instrument in instruments):
+        shared = next((account.id for account in core.accounts if venue_of(account.id) == venue), f"{venue}:main")
+        owned = any((shared, instrument) in taken for instrument in instruments)
+        found.append(f"{venue}:{tested.id}" if tested.own_account or owned else shared)
+    return found
 
 
 def check_feeds(tested: Tested, code: AnyStrategy, sources: Sequence[MarketData]) -> None:

@@ -27,9 +27,10 @@ from engine.data.guess import FileKind, guess_kind
 from engine.data.importers import Stamp, read_bars, read_books, read_funding, read_trades
 from engine.data.l2 import L2Tape, tape_instrument
 from engine.data.scale import MAX_QTY_DECIMALS, default_instrument_for, instrument_id_from_name
+from engine.data.store.store import DAY_NS, when
 from engine.data.synthetic import SyntheticMarket
 from engine.data.tables import BarTable, BookTable, FundingTable, TradeTable
-from research.aggregate import coarser, with_bars
+from research.aggregate import coarser, traded_a_day, with_bars
 from research.merge import Merged
 
 SECOND_NS = 1_000_000_000
@@ -62,6 +63,8 @@ class FileOptions(Struct, frozen=True, kw_only=True):
     stamp: Stamp = Stamp.OPEN
     interval_ns: int = 0
     tolerate_gaps: bool = False
+    newest_first: bool = False
+    """Such a file is turned round; one that is not refused."""
     funding: Path | None = None
     fees: Instrument | None = None
     """Fees and margins of an instrument that is not configured are taken from this one."""
@@ -84,6 +87,10 @@ class MarketData(Struct, frozen=True, kw_only=True):
     rows: int = 0
     sha256: str = ""
     notes: tuple[str, ...] = ()
+    traded_a_day: float | None = None
+    """Notional that its market traded a day; None = not known."""
+    notes_of: Callable[..., tuple[str, ...]] = lambda *_: ()
+    """What there is to tell of its bars of these intervals."""
 
     @property
     def reads(self) -> frozenset[FeedKind]:
@@ -99,13 +106,19 @@ def open_file(path: Path, options: FileOptions) -> MarketData:
     if kind is DataKind.L2:
         return _l2(path, options)
     if kind is DataKind.TRADES:
-        return _trades(path, options, read_trades(path))
+        return _trades(path, options, read_trades(path, newest_first=options.newest_first))
     if kind is DataKind.BOOKS:
         return _books(path, options, read_books(path))
     return _bars(
         path,
         options,
-        read_bars(path, stamp=options.stamp, interval_ns=options.interval_ns, tolerate_gaps=options.tolerate_gaps),
+        read_bars(
+            path,
+            stamp=options.stamp,
+            interval_ns=options.interval_ns,
+            newest_first=options.newest_first,
+            tolerate_gaps=options.tolerate_gaps,
+        ),
     )
 
 
@@ -197,7 +210,13 @@ def bar_data(
         missing = sum(gap.missing for gap in table.gaps)
         notes = (*notes, f"{missing} bars are missing in {len(table.gaps)} gaps")
     if funding is not None:
-        notes = (*notes, f"funding from {funding.name}, paid on the closes")
+        notes = (*notes, *_funding_notes(table, funding))
+
+    def coarse(*intervals_ns: int) -> tuple[str, ...]:
+        tables = [coarser(table, interval_ns) for interval_ns in _intervals(intervals_ns)]
+        return tuple(f"{table.name}: {bars.notes[-1]}" for bars in tables if bars is not table)
+
+    last_ns = int(table.open_ts_ns[-1]) + table.interval_ns
 
     def tape(latency_ns: int, *intervals_ns: int) -> Iterator[MarketEvent]:
         tables = [coarser(table, interval_ns) for interval_ns in _intervals(intervals_ns)] or [table]
@@ -215,11 +234,29 @@ def bar_data(
         tape=tape,
         interval_ns=table.interval_ns,
         first_ns=int(table.open_ts_ns[0]),
-        last_ns=int(table.open_ts_ns[-1]) + table.interval_ns,
+        last_ns=last_ns,
         rows=len(table.open_ts_ns),
         sha256=sha256,
         notes=(*notes, *table.notes),
+        traded_a_day=traded_a_day(table.volume, table.close, last_ns - int(table.open_ts_ns[0])),
+        notes_of=coarse,
     )
+
+
+def _funding_notes(bars: BarTable, funding: FundingTable) -> Iterator[str]:
+    """What of the time of the bars has rates. Raises `DataError` when none has."""
+    yield f"funding from {funding.name}, paid on the closes"
+    first_ns, last_ns = int(bars.open_ts_ns[0]), int(bars.open_ts_ns[-1]) + bars.interval_ns
+    begins_ns, ends_ns = int(funding.ts_ns[0]), int(funding.ts_ns[-1])
+    if begins_ns > last_ns or ends_ns < first_ns:
+        raise DataError(
+            f"{funding.name}: its rates are from {when(begins_ns)} to {when(ends_ns)}, the bars of {bars.name} from "
+            f"{when(first_ns)} to {when(last_ns)}"
+        )
+    if begins_ns - first_ns > DAY_NS:
+        yield f"funding is known only from {when(begins_ns)}: none is paid before"
+    if last_ns - ends_ns > DAY_NS:
+        yield f"funding is known only until {when(ends_ns)}: the last rate is paid on after it"
 
 
 def _intervals(intervals_ns: tuple[int, ...]) -> list[int]:
@@ -274,6 +311,7 @@ def _ticks(
     sha256: str,
     notes: tuple[str, ...],
 ) -> MarketData:
+    span_ns = int(table.ts_ns[-1] - table.ts_ns[0])
     return MarketData(
         name=table.name,
         kind=kind,
@@ -284,6 +322,7 @@ def _ticks(
         rows=len(table.ts_ns),
         sha256=sha256,
         notes=(*notes, *table.notes),
+        traded_a_day=traded_a_day(table.qty, table.price, span_ns) if isinstance(table, TradeTable) else None,
     )
 
 

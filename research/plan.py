@@ -32,6 +32,8 @@ class Tested(Struct, frozen=True, kw_only=True):
     instruments: tuple[InstrumentId, ...] = ()
     folder: Path | None = None
     own_account: bool = False
+    priority: int = 5
+    position_age_ns: int = 0
 
 
 class Plan(Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
@@ -17,6 +17,7 @@ from domain.instrument import InstrumentId
 from domain.market import Bar, Feed, FeedKind, MarketEvent
 from domain.settings import AccountSpec, Settings, StrategySpec
 from engine.core.core import AnyStrategy
+from engine.data.store.store import DAY_NS, when
 from engine.strategies import registry
 from exchanges.paper.config import FillModel, PaperConfig
 from exchanges.paper.exchange import PaperExchange
@@ -35,6 +36,11 @@ SAMPLES = 2_000
 """Equity samples of a run whose span is known."""
 BarKey = tuple[InstrumentId, int]
 """Instrument and interval of bars."""
+Opener = Callable[
+    [Plan, Sequence[MarketData], dict[str, PaperConfig], dict[InstrumentId, tuple[int, ...]]],
+    tuple[Iterator[MarketEvent], int],
+]
+"""Opens the tape of a plan (`open_tape`)."""
 
 
 class BacktestSettings(Struct, frozen=True, kw_only=True):
@@ -87,15 +93,17 @@ class Prepared(Struct, frozen=True, kw_only=True):
         return registry.build(spec, self.folders[spec.id])
 
 
-def prepare_plan(plan: Plan, sources: Sequence[MarketData], settings: BacktestSettings) -> Prepared:
-    """Everything up to the first event. Raises as `research.backtest.run_plan`."""
+def prepare_plan(
+    plan: Plan, sources: Sequence[MarketData], settings: BacktestSettings, opener: Opener | None = None
+) -> Prepared:
+    """Everything up to the first event; `opener` stands in for `open_tape`. Raises as `research.backtest.run_plan`."""
     check_sources(plan, sources)
     strategies = tuple(build_all(plan, sources, settings.core))
     feeds = [feed for built in strategies for feed in built.code.feeds()]
     intervals_ns = bar_intervals_ns(feeds)
     venues = list(dict.fromkeys(source.instrument.venue for source in sources))
     paper = {venue: paper_config(settings, venue, rank) for rank, venue in enumerate(venues)}
-    tape, begun_ns = open_tape(plan, sources, paper, intervals_ns)
+    tape, begun_ns = (opener or open_tape)(plan, sources, paper, intervals_ns)
     history, warm, rest = warm_up(tape, strategies, sources, max(begun_ns, plan.start_ns))
     first = next(rest, None)
     if first is None:
@@ -114,8 +122,11 @@ def prepare_plan(plan: Plan, sources: Sequence[MarketData], settings: BacktestSe
         currency=currency_of(sources),
         approver=settings.approver,
         conflate_ns=conflate_ns,
-        provenance=provenance_of((core, paper, conflate_ns, plan.joins), strategies, sources, plan.seed),
+        provenance=provenance_of(
+            (core, paper, conflate_ns, plan.joins), strategies, sources, plan.seed, plan.asked.get("command", "")
+        ),
         asked=plan.asked,
+        notes=tuple(run_notes(sources, strategies, intervals_ns, first.ts_ns)),
     )
     return Prepared(
         core=core,
@@ -160,9 +171,10 @@ def open_tape(
         latency_ns = 0 if terms.fill_model is FillModel.SAME_CLOSE else terms.feed_ns
         wanted = intervals_ns.get(instrument.id, ()) if source is bars_from(instrument.id, sources) else ()
         streams.append(source.tape(latency_ns, *wanted))
-    if len(streams) == 1 and not plan.end_ns:
+    if len(streams) == 1 and (not plan.end_ns or 0 < sources[0].last_ns <= plan.end_ns):
         return streams[0], 0
-    merged = Merged(streams, [source.name for source in sources], joins=plan.joins, end_ns=plan.end_ns)
+    end_ns = plan.end_ns + max(terms.feed_ns for terms in paper.values()) if plan.end_ns else 0
+    merged = Merged(streams, [source.name for source in sources], joins=plan.joins, end_ns=end_ns)
     return iter(merged), merged.begun_ns
 
 
@@ -210,8 +222,29 @@ def _warmed(built: Built, sources: Sequence[MarketData]) -> list[BarKey]:
     ]
 
 
+def run_notes(
+    sources: Sequence[MarketData],
+    strategies: Sequence[Built],
+    intervals_ns: dict[InstrumentId, tuple[int, ...]],
+    first_ns: int,
+) -> Iterator[str]:
+    """What a reader has to know of how sources and strategies met."""
+    for source in sources:
+        if source is bars_from(source.instrument.id, sources):
+            yield from source.notes_of(*intervals_ns.get(source.instrument.id, ()))
+        unused_ns, span_ns = first_ns - source.first_ns, source.last_ns - source.first_ns
+        if len(sources) > 1 and span_ns and unused_ns > span_ns // 10:
+            yield f"{source.name}: what is before {when(first_ns)} is used for warm-up alone"
+    for built in strategies:
+        cold = [feed for feed in built.code.feeds() if feed.kind is FeedKind.BAR]
+        if built.warmup_bars and any(bars_from(f.instrument, sources).kind is not DataKind.BARS for f in cold):
+            yield f"{built.spec.id} begins cold: its {built.warmup_bars} bars of warm-up are made in the run itself"
+
+
 def nothing_left(sources: Sequence[MarketData], strategies: Sequence[Built], warm: int) -> str:
     """Why a run has no first event."""
+    if len(sources) > 1 and not warm and not any(built.warmup_bars for built in strategies):
+        return f"{', '.join(source.name for source in sources)}: they have no time in common within the span"
     names = ", ".join(source.name for source in sources)
     text = f"{names}: no market data is left after {warm} bars of warm-up"
     needs = [f"{built.spec.id} needs {built.warmup_bars} of each feed" for built in strategies if built.warmup_bars]
@@ -223,16 +256,17 @@ def core_settings(
 ) -> Settings:
     """The engine's settings of a test: its instruments, accounts, strategies and approver, everything else as given.
 
-    Accounts are compared with the exchange no oftener than equity is sampled: on daily bars once a minute is a lot.
+    Accounts are compared with the exchange once a day: they are one program, and once a minute would be a third of a
+    quiet run.
     """
     core = settings.core
     execution = core.execution
-    reconcile_ns = max(execution.reconcile_every_ns, sample_ns) if execution.reconcile_every_ns else 0
+    reconcile_ns = max(execution.reconcile_every_ns, sample_ns, DAY_NS) if execution.reconcile_every_ns else 0
     instruments = {source.instrument.id: source.instrument for source in sources}
     quotes: dict[str, dict[str, None]] = {}
     for built in strategies:
         for instrument in built.spec.instruments:
-            quotes.setdefault(built.spec.account, {})[instruments[instrument].quote] = None
+            quotes.setdefault(built.spec.account_of(instrument), {})[instruments[instrument].quote] = None
     return replace(
         core,
         instruments=tuple(instruments.values()),
@@ -260,5 +294,5 @@ def sample_interval_ns(plan: Plan, sources: Sequence[MarketData], interval_ns: i
     first_ns, last_ns = (min(firsts), max(lasts)) if plan.joins else (max(firsts), min(lasts))
     first_ns, last_ns = max(first_ns, plan.start_ns), min(last_ns, plan.end_ns or last_ns)
     unit = interval_ns or SECOND_NS
-    wanted = min(max(0, last_ns - first_ns) // SAMPLES, 86_400 * SECOND_NS)
+    wanted = min(max(0, last_ns - first_ns) // SAMPLES, DAY_NS)
     return max(unit, wanted // unit * unit)

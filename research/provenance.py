@@ -29,6 +29,7 @@ def provenance_of(
     strategies: Sequence[Built],
     sources: Sequence[MarketData],
     seed: int,
+    command: str = "",
 ) -> Provenance:
     """Hash what a run is made of: all settings it runs under, strategies with their source's hash, and data."""
     code, lock = code_hashes()
@@ -41,5 +42,5 @@ def provenance_of(
         settings_hash=of_settings,
         data_hash=of_data,
         seed=seed,
-        command="",
+        command=command,
     )

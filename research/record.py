@@ -19,6 +19,7 @@ from engine.core.core import AnyStrategy, Core
 from engine.core.recovery import state_hash
 from exchanges.paper.config import FillModel, PaperConfig
 from research.driver import Driver
+from research.frictions import Frictions
 from research.market_data import DataKind, MarketData
 from research.result import (
     AccountResult,
@@ -101,6 +102,7 @@ class Recorder:
     def __init__(self, core: Core) -> None:
         """Nothing yet; `core` is asked for prices and profits at each sample of equity."""
         self._core = core
+        self.frictions = Frictions(core)
         self.fills = 0
         self.refusals: Counter[str] = Counter()
         self.trips: Counter[str] = Counter()
@@ -138,6 +140,7 @@ class Recorder:
 
     def _fill(self, fact: FillBooked) -> None:
         self.fills += 1
+        self.frictions.filled(fact)
         key = fact.account, fact.instrument
         slot = self.slots.get(key)
         if slot is None:
@@ -158,6 +161,7 @@ class Recorder:
         core = self._core
         ts_ns = core.state.ts_ns
         self.equity.append((ts_ns, equity))
+        self.frictions.sample(ts_ns)
         gross, net = exposure(core)
         self.gross.append((ts_ns, gross))
         self.net.append((ts_ns, net))
@@ -192,8 +196,7 @@ def result_of(driver: Driver, recorder: Recorder, terms: Terms, span: Span) -> R
     recorder.sample(equity)
     strategies = tuple(_strategy(driver, recorder, built, span) for built in terms.strategies)
     equities = (began, *recorder.equity)
-    first, instruments = terms.sources[0], tuple(core.instruments.values())
-    positions = tuple(_open_positions(core))
+    first, positions = terms.sources[0], tuple(_open_positions(core))
     paper = next(iter(terms.paper.values()))
     return Result(
         strategy=", ".join(built.spec.kind for built in terms.strategies),
@@ -222,12 +225,14 @@ def result_of(driver: Driver, recorder: Recorder, terms: Terms, span: Span) -> R
         fees=_total(accounts, "fees"),
         funding=_total(accounts, "funding"),
         traded=sum((each.traded for each in strategies), start=ZERO),
+        slippage=recorder.frictions.slippage(),
+        slipped_fills=recorder.frictions.fills,
         orders=driver.placed,
         fills=recorder.fills,
-        open_qty=sum((held.qty for held in positions), start=ZERO) if len(instruments) == 1 else ZERO,
+        open_qty=sum((held.qty for held in positions), start=ZERO) if len(core.instruments) == 1 else ZERO,
         open_positions=positions,
         strategies=strategies,
-        sources=tuple(_source(source, terms) for source in terms.sources),
+        sources=tuple(_source(source, recorder, terms) for source in terms.sources),
         accounts=accounts,
         trades=tuple(recorder.trades),
         max_drawdown=drawdown(equities),
@@ -239,11 +244,7 @@ def result_of(driver: Driver, recorder: Recorder, terms: Terms, span: Span) -> R
         net=((span.first_ns, ZERO), *recorder.net),
         sample_ns=span.sample_ns,
         refusals=dict(sorted(recorder.refusals.items())),
-        breakers={
-            watch.value: recorder.trips[watch.value]
-            for watch in Watch
-            if watch is not Watch.EXCHANGE_FAILURE and state.settings.breakers.rule(watch) is not None
-        },
+        breakers=_breakers(core, recorder),
         alerts=tuple(recorder.alerts),
         strategy_status=", ".join(each.status for each in strategies),
         state_hash=state_hash(state),
@@ -253,6 +254,15 @@ def result_of(driver: Driver, recorder: Recorder, terms: Terms, span: Span) -> R
         venues=terms.paper,
         asked=terms.asked,
     )
+
+
+def _breakers(core: Core, recorder: Recorder) -> dict[str, int]:
+    """Breakers that were watched, and how often each opened."""
+    return {
+        watch.value: recorder.trips[watch.value]
+        for watch in Watch
+        if watch is not Watch.EXCHANGE_FAILURE and core.state.settings.breakers.rule(watch) is not None
+    }
 
 
 def latency_ms(paper: PaperConfig) -> dict[str, float]:
@@ -332,7 +342,7 @@ def _strategy(driver: Driver, recorder: Recorder, built: Built, span: Span) -> S
     )
 
 
-def _source(source: MarketData, terms: Terms) -> SourceResult:
+def _source(source: MarketData, recorder: Recorder, terms: Terms) -> SourceResult:
     instrument = source.instrument
     latency = latency_ms(terms.paper[instrument.venue])
     if source.kind is DataKind.L2:
@@ -352,4 +362,6 @@ def _source(source: MarketData, terms: Terms) -> SourceResult:
         taker_fee=instrument.taker_fee,
         latency_ms=latency,
         notes=source.notes,
+        traded_a_day=source.traded_a_day,
+        carry=recorder.frictions.carry.get(instrument.id, 0.0),
     )

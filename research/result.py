@@ -77,6 +77,10 @@ class SourceResult(Struct, frozen=True, kw_only=True):
     taker_fee: Decimal
     latency_ms: dict[str, float]
     notes: tuple[str, ...]
+    traded_a_day: float | None = None
+    """Notional that its market traded a day; None = the source does not say."""
+    carry: float = 0.0
+    """Funding of one who held long through the run, as a fraction of what was held, by the rates at the samples."""
 
 
 class AccountResult(Struct, frozen=True, kw_only=True):
@@ -154,6 +158,10 @@ class Result(Struct, frozen=True, kw_only=True):
     funding: Decimal
     traded: Decimal
     """Notional turned over."""
+    slippage: Decimal | None = None
+    """Money lost (positive) by `slipped_fills` against the last price when they were decided on; None = no such fill.
+    Stops and quotes wait for prices of their own and are not among them."""
+    slipped_fills: int = 0
     orders: int
     fills: int
     open_qty: Decimal

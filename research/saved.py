@@ -17,7 +17,7 @@ def read_result(path: Path) -> Result:
         return msgspec.json.decode(path.read_bytes(), type=Result)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is no result of this version's `moondev backtest --json`: {error}") from None
 
 

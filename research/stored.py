@@ -10,7 +10,7 @@ from domain.errors import DataError
 from domain.instrument import Instrument
 from engine.data.store import frames
 from engine.data.store.series import Kind, Series, interval_text
-from engine.data.store.store import DAY_NS, MarketStore, when
+from engine.data.store.store import MarketStore, when
 from engine.data.tables import BarTable, BookTable, FundingTable, TradeTable
 from research.market_data import DataKind, MarketData, assumed, bar_data, book_data, find_instrument, trade_data
 
@@ -50,8 +50,6 @@ def open_stored(store: MarketStore, options: StoredOptions) -> MarketData:
     if series.kind is Kind.CANDLES:
         bars = frames.to_bars(series.name, frame, series.interval_ns)
         rates = _funding(store, series, options)
-        if rates is not None and rates.ts_ns[0] - bars.open_ts_ns[0] > DAY_NS:
-            notes = (*notes, f"funding is stored only from {when(int(rates.ts_ns[0]))}: none is paid before")
         instrument, more = _instrument(store, series, bars, options)
         return bar_data(bars, instrument, rates, frames.digest(frame), (*notes, *more))
     if series.kind is Kind.TRADES:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -12,8 +12,9 @@ import msgspec
 from domain.codec import to_json
 from exchanges.paper.config import FillModel
 from research.market_data import DataKind
+from research.measures import Figure, Measures, measure
+from research.measures.numbers import money, multiple, percent, ratio
 from research.result import Approver, Outcome, Result, wins
-from risk.statistics import LEAST_TRADES
 
 APPROVERS = {
     Approver.AUTO: "auto: approvals are off, nobody is asked; limits and gate are on",
@@ -25,6 +26,8 @@ FILL_MODELS = {
     FillModel.SAME_CLOSE: "same_close: !!! BENCHMARKS ONLY: fills at the very close that was decided on, no latency !!",
 }
 TARGETS = "targets, never promised: daily PNL 0.5 %, Sharpe > 1.5, drawdown < 25 %, win rate > 60 %"
+NAME_WIDTH = 15
+"""Of the first column of the summary."""
 _money = Decimal("0.01")
 
 
@@ -38,16 +41,23 @@ def as_json(outcome: Outcome) -> bytes:
 
 def as_text(outcome: Outcome) -> str:
     """The summary that `moondev backtest` prints."""
-    width = 15
-    lines = [f"{name:<{width}}{text}" for name, text in rows(outcome)]
-    return "\n".join(lines)
+    return "\n".join(f"{name:<{NAME_WIDTH}}{text}" for name, text in rows(outcome))
 
 
-def rows(outcome: Outcome) -> Iterator[tuple[str, str]]:
+def report_text(result: Result, measures: Measures) -> str:
+    """The same of a result of before."""
+    again = rows(Outcome(result=result, wall_s=0.0), measures)
+    return "\n".join(f"{name:<{NAME_WIDTH}}{text}" for name, text in again if name != "Took")
+
+
+def rows(outcome: Outcome, measures: Measures | None = None) -> Iterator[tuple[str, str]]:
     """Name and text of every line of the summary."""
     result = outcome.result
+    if name := result.asked.get("plan", {}).get("name"):
+        yield "Plan", name
     yield "Tested", f"{result.strategy} on {result.instrument}" + _params(result)
-    yield "Data", f"{result.data} ({result.data_kind}, sha256 {result.data_sha256[:12]})"
+    for source in result.sources:
+        yield "Data", f"{source.name} ({source.kind}, sha256 {source.sha256[:12]})"
     for note in result.notes:
         yield "", note
     yield "Span", f"{_when(result.first_ns)} to {_when(result.last_ns)} UTC, {_span(result.last_ns - result.first_ns)}"
@@ -58,21 +68,32 @@ def rows(outcome: Outcome) -> Iterator[tuple[str, str]]:
     yield "Approver", APPROVERS[result.approver]
     yield "Breakers", _breakers(result)
     yield "Strategy is", result.strategy_status
+    if len(result.strategies) > 1:
+        yield from parts(result)
     if result.refusals:
         yield "Refused", ", ".join(f"{reason} x {count}" for reason, count in result.refusals.items())
     for alert in result.alerts:
         yield "Alert", alert
     yield "", ""
-    yield from figures(result)
+    yield from figures(result, measures or measure(result, draws=0))
     yield "", ""
     yield "State hash", result.state_hash
     yield "Took", f"{outcome.wall_s:.2f} s, {outcome.events_per_s:,.0f} events/s"
 
 
-def figures(result: Result) -> Iterator[tuple[str, str]]:
-    """What was earned and risked."""
+def parts(result: Result) -> Iterator[tuple[str, str]]:
+    """Each strategy's part of the whole, where there are several."""
+    for each in result.strategies:
+        earned = f"{_cash(each.pnl)} {result.currency} after fees {_cash(-each.fees)} and funding {_cash(each.funding)}"
+        what = f"{each.kind} on {', '.join(each.instruments)}, account {', '.join(each.accounts)}"
+        yield each.id[:13], f"{earned}; {each.trades} round trips, {each.fills} fills; {what}"
+
+
+def figures(result: Result, m: Measures) -> Iterator[tuple[str, str]]:
+    """What was earned and risked, and how sure that is."""
     pnl, currency = result.pnl, result.currency
     share = float(pnl / result.deposit) if result.deposit else 0.0
+    yield "Verdict", m.verdict.headline
     yield "PNL", f"{_cash(pnl)} {currency} ({share:+.2%} of {_cash(result.deposit)}) after fees and funding"
     yield (
         "",
@@ -81,20 +102,28 @@ def figures(result: Result) -> Iterator[tuple[str, str]]:
             f"funding {_cash(result.funding)}"
         ),
     )
+    if m.benchmark is not None:
+        yield "Holding", f"{percent(m.benchmark.growth, sign=True)} fully invested, {m.benchmark.note}"
     still = f"; {result.open_qty:f} still open" if result.open_qty else ""
     yield "Trades", f"{len(result.trades)} round trips, {result.fills} fills, {result.orders} orders{still}"
-    yield "Win rate", _win_rate(result)
-    fall = result.max_drawdown
-    yield "Max drawdown", f"{fall.fraction:.2%} ({_cash(fall.amount)}), equity sampled every {_span(result.sample_ns)}"
-    ratio = result.sharpe
-    yield "Sharpe", ratio.caveat if ratio.value is None else f"{ratio.value:.2f} ({ratio.caveat})"
-    yield "Exposure", f"{result.exposure:.1%} of the time in a position"
+    yield "Win rate", _win_rate(result, m)
+    yield "Profit factor", _figure(m.trips.profit_factor, ratio)
+    fall, longest = m.drawdowns.deepest, m.drawdowns.longest_days
+    depth = f"{percent(fall.fraction)} ({money(fall.amount)}), longest {longest:,.1f} days"
+    yield "Max drawdown", f"{depth}, equity sampled every {_span(result.sample_ns)}"
+    yield "Sharpe", _figure(m.sharpe, ratio)
+    a_day = m.exposure.turnover_a_day
+    turned = f", {multiple(a_day)} equity turned over a day" if a_day else ""
+    yield "Exposure", f"{percent(m.exposure.time_in_market)} of the time in a position{turned}"
+    yield "Targets", "; ".join(f"{each.name} {each.standing}" for each in m.targets)
     yield "", TARGETS
     if result.data_kind is DataKind.SIMULATED:
         yield "", "SIMULATED MARKET: these figures are no evidence of anything"
 
 
 def _params(result: Result) -> str:
+    if len(result.strategies) > 1:
+        return ""
     shown = ", ".join(f"{name}={value}" for name, value in result.params.items())
     return f" with {shown}" if shown else ""
 
@@ -113,12 +142,22 @@ def _free(result: Result) -> str:
     return "" if result.maker_fee or result.taker_fee else " !!! NO FEES: the result says nothing about costs !!!"
 
 
-def _win_rate(result: Result) -> str:
+def _win_rate(result: Result, m: Measures) -> str:
+    """Of a few round trips the share is told too, as what it is."""
     count = len(result.trades)
-    if not count:
-        return "insufficient data: n = 0 round trips"
-    rate = f"{wins(result) / count:.1%} of {count} round trips after fees"
-    return rate if count >= LEAST_TRADES else f"{rate}; insufficient data: n = {count}, at least {LEAST_TRADES} needed"
+    if m.trips.win_rate.value is not None or not count:
+        return _figure(m.trips.win_rate, percent)
+    return f"{percent(wins(result) / count)} of {count} round trips; {m.trips.win_rate.caveat}"
+
+
+def _figure(found: Figure, form: Callable[[float], str]) -> str:
+    """A figure with its interval and what it stands on, or why there is none."""
+    if found.value is None:
+        return found.caveat
+    about = (
+        f" (95 %: {form(found.low)} to {form(found.high)})" if found.low is not None and found.high is not None else ""
+    )
+    return f"{form(found.value)}{about}, n = {found.n:,} {found.of}; one path"
 
 
 def _when(ts_ns: int) -> str:

@@ -102,8 +102,9 @@ def test_progress_counts_what_pip_has_collected():
 def test_verbs_are_handed_over_with_their_arguments(tmp_path):
     python = str(tmp_path / ".venv" / "bin" / "python")
     processes = str((os.cpu_count() or 2) * 3 // 2)
-    assert moondev.command_line(tmp_path, ["test"]) == [python, "-m", "pytest", "-n", processes]
-    assert moondev.command_line(tmp_path, ["test", "-k", "x"]) == [python, "-m", "pytest", "-k", "x"]
+    test = [python, "-m", "pytest", "-c", str(tmp_path / "pyproject.toml")]
+    assert moondev.command_line(tmp_path, ["test"]) == [*test, "-n", processes]
+    assert moondev.command_line(tmp_path, ["test", "-k", "x"]) == [*test, "-k", "x"]
     assert moondev.command_line(tmp_path, ["check", "--fix"]) == [python, "-m", "tools.check", "--fix"]
     assert moondev.command_line(tmp_path, ["run", "--data", "d"]) == [
         python,

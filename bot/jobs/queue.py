@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bot.jobs import process
 from bot.message import Message, Pairs, Text, age_text, bar
@@ -167,7 +167,9 @@ class Jobs:
     async def _work(self, job: Job) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = self._folder / f"{job.id}.json"
-        command = (*self._program, *job.command, "--progress", "lines", "--json", str(file))
+        page, picture = file.with_suffix(".html"), file.with_suffix(".png")
+        written = ("--json", str(file), "--html", str(page), "--png", str(picture))
+        command = (*self._program, *job.command, "--progress", "lines", *written)
         if not await self._mark(job.id, "running", started_ns=time.time_ns()):
             return
         pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -189,8 +191,7 @@ class Jobs:
 
     async def _finish(self, job: Job, task: asyncio.Task[process.Ended]) -> None:
         if task.cancelled():
-            file = self._folder / f"{job.id}.json"
-            file.unlink(missing_ok=True)
+            self._forget(self._folder / f"{job.id}.json")
             known = await self.get(job.id)
             if known is not None and known.state == "cancelled":
                 await self._tell(job, "end", _over(job, "cancelled", f"Cancelled {known.note}."))
@@ -206,7 +207,7 @@ class Jobs:
         result = await self.result(job)
         if await self._mark(job.id, "done"):
             shown = result if result is not None else _over(job, "failed", "Its result cannot be read.")
-            await self._tell(job, "end", shown)
+            await self._tell(job, "end", await self._with_page(job, shown))
             await self._tell(job, "card", _over(job, "done", "The figures are below."), edits=True)
         self._tidy()
 
@@ -262,8 +263,22 @@ class Jobs:
         """Keep the files of the newest jobs only."""
         files = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
         for old in files[:-KEPT_RESULTS]:
-            old.unlink(missing_ok=True)
-            old.with_suffix(".txt").unlink(missing_ok=True)
+            self._forget(old)
+
+    @staticmethod
+    def _forget(file: Path) -> None:
+        """Delete all that a job wrote."""
+        for suffix in (".json", ".txt", ".html", ".png"):
+            file.with_suffix(suffix).unlink(missing_ok=True)
+
+    async def _with_page(self, job: Job, shown: Message) -> Message:
+        """The message with the report's page as a file; without it where there is none."""
+        page = self._folder / f"{job.id}.html"
+        try:
+            text = await asyncio.to_thread(page.read_text, "utf-8")
+        except (OSError, ValueError):
+            return shown
+        return structs.replace(shown, file_name=f"{job.name}.html", file_text=text)
 
 
 def progress_text(part: float, seconds: float) -> str:

@@ -11,18 +11,19 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from domain.account import is_paper
 from domain.errors import Unrepresentable
 from domain.instrument import parse_instrument_id
 from domain.loopback import NOT_LOOPBACK, is_loopback
 from domain.settings import ApprovalSettings, Settings, strategy_id_problem
-from domain.strategy import Params
+from domain.strategy import Params, range_of
 from domain.text import error_text, plain
 from engine.config.breakers import problems as breaker_problems
 from engine.config.channel_checks import channels, contacts, on_call
-from engine.config.models import Config
+from engine.config.models import Config, StrategySection
 from engine.config.problem import KeyPath
 from engine.config.rules import values_of
-from engine.config.settings import natural, to_approvals, to_instrument, to_person, to_risk
+from engine.config.settings import natural, to_approvals, to_instrument, to_person, to_risk, to_strategy
 from engine.config.venue_checks import venues
 from engine.config.words import found, nearest, sentence
 from risk.approvals import unreachable
@@ -57,9 +58,10 @@ def accounts(config: Config) -> Iterator[Finding]:
         venue, _, label = item.id.partition(":")
         if not (venue and label and venue.isupper()):
             yield ("accounts", i, "id"), f"expected VENUE:label such as PAPER:main, found {found(item.id)}"
-        elif venue != "PAPER" and config.environment == "paper":
-            yield ("accounts", i, "id"), f"the paper environment trades on PAPER accounts only, found {found(item.id)}"
-        elif venue != "PAPER":
+        elif not is_paper(venue) and config.environment == "paper":
+            text = "the paper environment trades on PAPER accounts only (or PAPER2 to PAPER9)"
+            yield ("accounts", i, "id"), f"{text}, found {found(item.id)}"
+        elif not is_paper(venue):
             yield ("accounts", i, "id"), f"{found(item.id)} is no paper account: name it in the section venues"
         elif item.deposit <= 0:
             yield ("accounts", i, "deposit"), "a paper account needs a deposit above 0"
@@ -69,8 +71,10 @@ def environment(config: Config) -> Iterator[Finding]:
     """Contracts whose numbers stand in the file are the paper venue's; real venues are compared all the time."""
     if config.environment != "paper" and config.execution.reconcile_every_ns == 0:
         yield ("execution", "reconcile_every"), "a real venue is compared all the time: give a span such as 30s"
+    if config.environment != "paper" and config.own_strategies.reload == "auto":
+        yield ("own_strategies", "reload"), "changed code is taken in without being asked on paper alone: ask"
     for i, item in enumerate(config.instruments):
-        if item.id.endswith(".PAPER"):
+        if is_paper(_venue(item.id)):
             continue
         name = item.id if _venue(item.id) else found(item.id)
         text = f"the paper environment trades .PAPER instruments, found {name}"
@@ -107,28 +111,50 @@ def strategies(config: Config) -> Iterator[Finding]:
         path: KeyPath = ("strategies", i)
         if problem := strategy_id_problem(item.id):
             yield (*path, "id"), problem
-        if item.account not in known_accounts:
-            hint = nearest(item.account, known_accounts)
-            yield (*path, "account"), f"there is no account {found(item.account)}{hint}"
+        yield from _strategy_accounts(item, path, known_accounts)
+        spec = to_strategy(item)
+        at = [_at(account) for account in spec.all_accounts]
         for j, instrument in enumerate(item.instruments):
             here = (*path, "instruments", j)
             if instrument not in known:
                 yield here, f"there is no instrument {found(instrument)}{nearest(instrument, known)}"
                 continue
-            if _venue(instrument) != item.account.partition(":")[0]:
-                yield here, f"{instrument} cannot be traded on account {item.account}: another venue"
-            owner = owners.setdefault((item.account, instrument), item.id)
+            if _venue(instrument) not in at:
+                on = " and ".join(spec.all_accounts)
+                further = f"; accounts: [{_venue(instrument)}:label] names one there"
+                yield here, f"{instrument} cannot be traded on account {on}: another venue{further}"
+                continue
+            account = spec.account_of(instrument)
+            owner = owners.setdefault((account, instrument), item.id)
             if owner != item.id:
-                text = f"{owner} already owns {instrument} on {item.account}; one owner each: use another account"
+                text = f"{owner} already owns {instrument} on {account}; one owner each: use another account"
                 yield here, text
             if item.instruments.index(instrument) != j:
                 yield here, f"{instrument} is listed twice"
 
 
+def _strategy_accounts(item: StrategySection, path: KeyPath, known: Sequence[str]) -> Iterator[Finding]:
+    """A strategy's accounts exist, one at each venue, and each is needed."""
+    venues = {_at(item.account): item.account}
+    for where, account in (("account",), item.account), *((("accounts", j), a) for j, a in enumerate(item.accounts)):
+        if account not in known:
+            yield (*path, *where), f"there is no account {found(account)}{nearest(account, known)}"
+        elif where != ("account",) and (other := venues.setdefault(_at(account), account)) != account:
+            yield (*path, *where), f"{other} is at the same venue: a strategy has one account at each"
+        elif item.accounts.count(account) > 1 or (account in item.accounts and where == ("account",)):
+            yield (*path, *where), f"{account} is listed twice"
+        elif where != ("account",) and not any(_venue(name) == _at(account) for name in item.instruments):
+            yield (*path, *where), f"none of its instruments is at the venue of {account}"
+
+
+def _at(account: str) -> str:
+    return account.partition(":")[0]
+
+
 def failover(config: Config) -> Iterator[Finding]:
     """A backup is the same asset at another venue, on an account there, and nobody else's."""
     known, at = config.instrument_ids, config.account_ids
-    owners = {(s.account, instrument): s.id for s in config.strategies for instrument in s.instruments}
+    owners = {(to_strategy(s).account_of(name), name): s.id for s in config.strategies for name in s.instruments}
     seen: set[str] = set()
     for i, item in enumerate(config.failover):
         path: KeyPath = ("failover", i)
@@ -154,6 +180,15 @@ def failover(config: Config) -> Iterator[Finding]:
         if len(traders) > 1:
             text = f"{' and '.join(traders)} trade {item.instrument}, and a backup stands in for one strategy only"
             yield (*path, "instrument"), text
+
+
+def legs(config: Config) -> Iterator[Finding]:
+    """What trades at several venues has no backup: its other venue holds its other leg."""
+    for i, item in enumerate(config.failover):
+        for strategy in config.strategies:
+            if strategy.accounts and item.instrument in strategy.instruments:
+                text = f"{strategy.id} trades at several venues: its legs have no backup"
+                yield ("failover", i, "instrument"), text
 
 
 def limits(config: Config) -> Iterator[Finding]:
@@ -227,7 +262,9 @@ def parameters(config: Config, kinds: ParamTypes, *, all_kinds: bool) -> Iterato
             model.model_validate({key: natural(value) for key, value in item.params.items()})
         except ValidationError as error:
             for detail in error.errors(include_url=False):
-                yield (*path, "params", *detail["loc"]), plain(sentence(detail, detail["loc"], model))
+                takes = range_of(model, str(detail["loc"][0])) if detail["loc"] else ""
+                text = plain(sentence(detail, detail["loc"], model))
+                yield (*path, "params", *detail["loc"]), f"{text} (it takes {takes})" if takes else text
         except Exception as error:  # noqa: BLE001 - the model of a user's file may raise anything
             yield (*path, "params"), f"{item.kind} cannot check its parameters: {error_text(error)}"
 
@@ -252,13 +289,15 @@ def exposed(config: Config) -> Iterator[Finding]:
 
 
 Check = Callable[[Config], Iterable[Finding]]
-CHECKS: Sequence[tuple[frozenset[str], Check]] = (
+Checks = Sequence[tuple[frozenset[str], Check]]
+CHECKS: Checks = (
     (frozenset({"instruments"}), instruments),
     (frozenset({"environment", "accounts", "venues"}), accounts),
     (frozenset({"environment", "instruments", "execution"}), environment),
     (frozenset({"environment", "venues"}), venues),
     (frozenset({"instruments", "venues", "risk", "data_feed", "strategies"}), references),
     (frozenset({"instruments", "venues", "accounts", "strategies"}), strategies),
+    (frozenset({"strategies", "failover"}), legs),
     (frozenset({"instruments", "venues", "accounts", "strategies", "failover"}), failover),
     (frozenset({"instruments", "venues", "risk", "strategies"}), limits),
     (frozenset({"risk"}), impossible),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from engine.config.checks import CHECKS, Finding, ParamTypes, parameters
+from engine.config.checks import CHECKS, Checks, Finding, ParamTypes, parameters
 from engine.config.models import Config
 from engine.config.problem import KeyPath, Place, Problem, Problems
 from engine.config.remember import remembered
@@ -18,6 +18,10 @@ from engine.config.words import sentence
 ENVIRONMENTS = ("paper", "testnet", "live")
 BUILT_IN = Path(__file__).with_name("paper.yaml")
 """The paper set-up that needs no file, no key and no token."""
+
+
+NAMES_OF_OTHERS = frozenset({"instruments", "accounts", "strategies", "failover"})
+"""Sections that a test replaces: what other sections say of them is its own business."""
 
 
 def load_config(
@@ -31,6 +35,22 @@ def load_config(
     Raises `Problems`, a `ConfigError`, with every mistake and its line.
     """
     environment = environment or environment_of(path)
+    return _validate(_whole_tree(path, environment), kinds, CHECKS, all_kinds=all_kinds)
+
+
+def load_for_test(path: Path | None, over: Node) -> Config:
+    """The configuration of a file with `over` laid on it, for a test that brings instruments and strategies of its own.
+
+    Those of the file are not there, and what names them is not checked. Raises `Problems` as `load_config`.
+    """
+    tree = merge(_whole_tree(path, environment_of(path)), over)
+    if isinstance(tree.value, dict):
+        left = {name: Node([], tree.place) for name in ("strategies", "failover")}
+        tree = Node({**tree.value, **left}, tree.place)
+    return _validate(tree, None, [(sections, check) for sections, check in CHECKS if not sections & NAMES_OF_OTHERS])
+
+
+def _whole_tree(path: Path | None, environment: str) -> Node:
     start = Place(f"(environment {environment})")
     tree = _built_in() if environment == "paper" else Node({}, start)
     if path is not None:
@@ -43,7 +63,7 @@ def load_config(
     elif named.value != environment and named.value in ENVIRONMENTS:
         text = f"this file is not for {environment}; give the file of that environment"
         raise Problems([Problem(named.place, ("environment",), text)])
-    return _validate(tree, kinds, all_kinds=all_kinds)
+    return tree
 
 
 @cache
@@ -65,7 +85,7 @@ def load_remembered(data: Path) -> Config:
     return load_config(file, environment_of(file))
 
 
-def _validate(tree: Node, kinds: ParamTypes | None, *, all_kinds: bool) -> Config:
+def _validate(tree: Node, kinds: ParamTypes | None, checks: Checks, *, all_kinds: bool = True) -> Config:
     data = plain(tree)
     problems: list[Problem] = []
     wrong: set[str] = set()
@@ -77,7 +97,7 @@ def _validate(tree: Node, kinds: ParamTypes | None, *, all_kinds: bool) -> Confi
             wrong.add(str(path[0]))
             problems.append(_problem(tree, path, sentence(detail, path, Config), key=detail["type"]))
         config = Config.model_validate({key: value for key, value in data.items() if key not in wrong})
-    for sections, check in CHECKS:
+    for sections, check in checks:
         if not sections & wrong:
             problems += _located(tree, check(config))
     if kinds is not None and "strategies" not in wrong:

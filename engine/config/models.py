@@ -272,6 +272,8 @@ class StrategySection(Section):
     id: Name
     kind: Name
     account: Text
+    accounts: list[Text] = []
+    """One at each further venue, where it trades at several."""
     instruments: list[Text] = Field(min_length=1)
     params: dict[str, Any] = {}
     autostart: bool = True
@@ -289,6 +291,12 @@ class PersonSection(Section):
     role: Role
     telegram_user_id: UserId = 0
     discord_user_id: UserId = 0
+
+
+class OwnStrategiesSection(Section):
+    """Files of the user's own. `reload` auto: a file that was changed is taken in at once, which is for paper alone."""
+
+    reload: Literal["auto", "ask"] | None = None
 
 
 class Config(Section):
@@ -322,6 +330,7 @@ class Config(Section):
     storage: StorageSection = StorageSection()
     logging: LoggingSection = LoggingSection()
     vault: VaultSection = VaultSection()
+    own_strategies: OwnStrategiesSection = OwnStrategiesSection()
 
     def to_settings(self, listed: Sequence[Instrument] = ()) -> Settings:
         """What the core carries; `listed` are the contracts as the venues have them.

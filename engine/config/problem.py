@@ -46,11 +46,11 @@ class Problem:
 class Problems(ConfigError):
     """Every wrong setting of a configuration in one error, in the order of the file."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        """Sort the problems by place and write them one a line."""
+    def __init__(self, problems: Sequence[Problem], what: str = "The configuration") -> None:
+        """Sort the problems by place and write them one a line; `what` has them."""
         self.problems = tuple(sorted(problems, key=lambda p: (p.place.file, p.place.line, p.place.column)))
         count = len(self.problems)
-        headline = "The configuration has 1 problem:" if count == 1 else f"The configuration has {count} problems:"
+        headline = f"{what} has 1 problem:" if count == 1 else f"{what} has {count} problems:"
         super().__init__("\n  ".join([headline, *map(str, self.problems)]))
 
 

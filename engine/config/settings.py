@@ -72,7 +72,7 @@ def without_listed(config: Config) -> Settings:
         breakers=to_breakers(config.breakers),
         allocation=AllocationSettings(**config.allocation.model_dump()),
         failover=tuple(FailoverSpec(**item.model_dump()) for item in config.failover),
-        strategies=tuple(_strategy(item) for item in config.strategies),
+        strategies=tuple(to_strategy(item) for item in config.strategies),
     )
 
 
@@ -173,11 +173,13 @@ def to_person(item: PersonSection) -> Person:
     )
 
 
-def _strategy(item: StrategySection) -> StrategySpec:
+def to_strategy(item: StrategySection) -> StrategySpec:
+    """One strategy as the core carries it."""
     return StrategySpec(
         id=item.id,
         kind=item.kind,
         account=item.account,
+        accounts=tuple(item.accounts),
         instruments=tuple(item.instruments),
         params={key: natural(value) for key, value in item.params.items()},
         autostart=item.autostart,

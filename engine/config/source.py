@@ -8,6 +8,7 @@ read as text: anchors, tags, merge keys, `yes`/`no`, octal and base-60 numbers, 
     parse_tree(text, name)     Node of a text
     merge(base, over)          mappings merge key by key, everything else is replaced
     plain(node)                dict, list and scalars without places
+    node_of(value, place)      the tree of a document that no file holds
     find(node, path)           the deepest node on a path that exists
 """
 
@@ -97,6 +98,15 @@ def plain(node: Node) -> Any:  # noqa: ANN401 - whatever the file holds
     if isinstance(node.value, list):
         return [plain(child) for child in node.value]
     return node.value
+
+
+def node_of(value: Any, place: Place) -> Node:  # noqa: ANN401 - dictionaries, lists and scalars
+    """The tree of a document that no file holds: what `plain` gives, with a float as the `Decimal` of its digits."""
+    if isinstance(value, dict):
+        return Node({key: node_of(item, place) for key, item in value.items()}, place)
+    if isinstance(value, list | tuple):
+        return Node([node_of(item, place) for item in value], place)
+    return Node(Decimal(repr(value)) if isinstance(value, float) else value, place)
 
 
 def find(node: Node, path: KeyPath) -> Node:

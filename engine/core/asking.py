@@ -33,10 +33,10 @@ def describe(core: Core, command: c.Command) -> str:  # noqa: PLR0911 - one per 
             return f"apply settings {command.content_hash[:8]}: {'; '.join(command.changes) or 'no change'}"
         case c.SetParams():
             return params.words(core, command)
-        case c.LoadStrategy():
-            return params.load_words(command)
-        case c.StartStrategy() | c.RotateKey():
-            return keys.describe(command) if isinstance(command, c.RotateKey) else f"start {command.strategy}"
+        case c.LoadStrategy() | c.StartStrategy() | c.ReloadStrategy():
+            return params.work_words(command)
+        case c.RotateKey():
+            return keys.describe(command)
         case c.Override() | c.MuteAlerts():
             return overrides.describe(core, command) if isinstance(command, c.Override) else alerting.asked(command)
         case _:

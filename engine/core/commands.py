@@ -141,13 +141,13 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             return manual.order(core, who, command)
         case c.LoadStrategy() if problem := strategy_id_problem(command.spec.id):
             return Veto(Reason.BAD_VALUE, problem)
-        case c.LoadStrategy() | c.StartStrategy() | c.SetParams() if by_a_person(event) and takes_votes(core, command):
+        case _ if by_a_person(event) and takes_votes(core, command):
             return ask_quorum(core, event, command)
         case c.LoadStrategy():
             by_settings, person = event.actor.door is c.Door.SYSTEM, event.actor.person
             refusal = strategies.load(core, command.spec, command.source_hash, by=person, is_configured=by_settings)
             return said(refusal, f"{command.spec.id} is loading.")
-        case c.UnloadStrategy() | c.StartStrategy() | c.PauseStrategy() | c.SetParams():
+        case _ if isinstance(command, c.AboutLoaded):
             return on_loaded(core, who, command, asker=event.actor.person)
         case _:
             return override(core, event, who, command)
@@ -209,7 +209,7 @@ def takes_votes(core: Core, command: c.Command) -> bool:
     if not approvals.enabled:
         return False
     if not isinstance(command, c.SetParams):
-        return isinstance(command, c.LoadStrategy | c.StartStrategy) and approvals.load_votes > 0
+        return isinstance(command, c.PutsToWork) and approvals.load_votes > 0
     strategy = core.state.strategies.get(command.strategy)
     if strategy is None:
         return False
@@ -250,9 +250,7 @@ def said(refusal: Veto | None, text: str) -> Veto | str:
     return refusal if refusal is not None else text
 
 
-def on_loaded(
-    core: Core, who: str, command: c.UnloadStrategy | c.StartStrategy | c.PauseStrategy | c.SetParams, *, asker: str
-) -> Veto | str:
+def on_loaded(core: Core, who: str, command: c.AboutLoaded, *, asker: str) -> Veto | str:
     """Commands about a strategy that is loaded; `asker` is the person behind them, `who` may be those who agreed."""
     strategy = core.state.strategies.get(command.strategy)
     if strategy is None:
@@ -272,6 +270,9 @@ def on_loaded(
             refusal = strategies.put_to_work(core, strategy, asker, command.params, who)
             config.note_params(core, who, name)
             return said(refusal, f"{name} has new parameters and warms up.")
+        case c.ReloadStrategy():
+            refusal = strategies.reload(core, strategy, asker, command.source_hash)
+            return said(refusal, f"{name} runs its file as it is now, and warms up.")
 
 
 def ask_quorum(core: Core, event: CommandReceived, command: c.Command) -> Veto | str:
@@ -370,7 +371,7 @@ def give(core: Core, by: str, command: c.Command, *, asker: str) -> Veto | str: 
             return config.change(core, by, command, asker=asker)
         case c.SetBreaker():
             return by_hand.release(core, command.name)
-        case c.SetParams() | c.StartStrategy():
+        case c.SetParams() | c.StartStrategy() | c.ReloadStrategy():
             return on_loaded(core, by, command, asker=asker)
         case c.LoadStrategy():
             refusal = strategies.load(core, command.spec, command.source_hash, by=asker, agreed=by, is_approved=True)

@@ -25,7 +25,7 @@ from domain.order import ClientId, Intent, Order, derive_client_id
 from domain.settings import StrategySpec
 from domain.strategy import Strategy
 from domain.verdict import Reason
-from engine.core import pairs
+from engine.core import legs, pairs
 from engine.core.pairs import Pair
 from engine.core.parts import Parts
 from engine.core.state import Market, Slot, SlotKey, State, VenueState, slot_key
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from engine.core.limits import Limits
 
 ACTIVE, REDUCING = TradingState.ACTIVE, TradingState.REDUCING
-MARGIN = Decimal("1.02")
-"""By which an order of the smallest worth is larger: the price may move until it is judged."""
 ONE = Decimal(1)
 AnyStrategy: TypeAlias = Strategy[Any, Any]
 
@@ -103,6 +101,8 @@ class Core:
         """The half of every pair that may not add risk now."""
         self.fed: dict[InstrumentId, Pair] = {}
         """Instruments whose owner looks at the backup's market now."""
+        self.legs: dict[SlotKey, tuple[Slot, ...]] = {}
+        """The slots of a strategy at its other venues (`engine.core.legs`)."""
         self.highs: dict[int, tuple[int, Decimal]] = {}
         """Highest equity by length of the window, and the newest sample it was looked for with (`samples`)."""
         self.limits: dict[SlotKey, Limits] = {}
@@ -172,7 +172,7 @@ class Core:
         self.chasing = {}
         for slot in self.state.slots.values():
             if slot.hedge_lead:
-                self.followers.setdefault(slot_key(slot.account, slot.hedge_lead), []).append(slot)
+                self.followers.setdefault(self.lead_of(slot).key, []).append(slot)
             if slot.style is Style.PASSIVE and slot.target is not None:
                 self.chasing.setdefault(slot.instrument, []).append(slot)
 
@@ -181,39 +181,9 @@ class Core:
         self.parts.index()
 
     def index_pairs(self) -> None:
-        """Recompute the fail-over pairs and which half is used; call after owners, settings or a fail-over changed."""
-        state = self.state
-        for found in (self.pairs, self.barred, self.fed):
-            found.clear()
-        for spec in state.settings.failover:
-            backup = state.slots.get(slot_key(spec.account, spec.backup))
-            is_known = spec.instrument in self.instruments and spec.backup in self.instruments
-            if backup is None or backup.owner not in state.strategies or not is_known:
-                continue
-            owner = state.strategies[backup.owner].spec
-            primary = state.slots.get(slot_key(owner.account, spec.instrument))
-            if primary is None or primary.owner != owner.id:
-                continue
-            pair = pairs.make(spec, primary, backup, self.instruments[spec.instrument], self.instruments[spec.backup])
-            self.pairs[primary.key] = self.pairs[backup.key] = pair
-            stands = state.failovers.get(spec.instrument)
-            is_moved = stands is not None and stands.on_backup
-            self.barred[primary.key if is_moved else backup.key] = None
-            if is_moved:
-                self.fed[spec.instrument] = pair
-        for view in self.views.values():
-            view.backups = self.backups_of(view.id)
-
-    def backups_of(self, strategy_id: str) -> dict[InstrumentId, pairs.Backup]:
-        """What a strategy's view needs of its pairs."""
-        found: dict[InstrumentId, pairs.Backup] = {}
-        for key, pair in self.pairs.items():
-            if key != pair.primary.key or pair.primary.owner != strategy_id:
-                continue
-            own, other = self.instruments[pair.primary.instrument], self.instruments[pair.backup.instrument]
-            account, size = self.state.accounts[pair.backup.account], float(other.multiplier / own.multiplier)
-            found[own.id] = pairs.Backup(account, other.id, key in self.barred, size)
-        return found
+        """Recompute what belongs together; call after owners, settings or a fail-over changed."""
+        pairs.index(self)
+        legs.index(self)
 
     def trading_of(self, slot: Slot) -> TradingState:
         """The trading state for one slot: nothing that adds risk where a breaker is open or a half is barred."""
@@ -224,26 +194,26 @@ class Core:
         """Why nothing that adds risk may go to a slot although trading is on; None = it may."""
         if (self.narrowed or self.parts.scopes) and not self.parts.of(slot):
             return Reason.BREAKER_OPEN
-        return Reason.FAILED_OVER if slot.key in self.barred else None
+        if slot.key in self.barred:
+            return Reason.FAILED_OVER
+        return Reason.LEG_OUT if self.legs and legs.one_out(self, slot) else None
 
     def size_fraction(self, slot: Slot) -> Decimal:
         """The part of its normal size that breakers leave what adds risk in a slot: 1 = all of it, 0 = nothing."""
-        return self.parts.of(slot)
+        part = self.parts.of(slot)
+        return legs.least(self, slot, part) if self.legs else part
 
-    def part(self, slot: Slot, qty: int) -> int:
+    def part(self, slot: Slot, qty: int, *, alone: bool = False) -> int:
         """What breakers leave of a quantity that adds risk, in whole lots: all of it while all is well.
 
-        Never less than the venue takes: an order that cannot be sent would prove nothing.
+        Never less than the venue takes: an order that cannot be sent would prove nothing. `alone`: whatever holds for
+        its legs.
         """
-        fraction = self.parts.of(slot)
+        fraction = self.parts.of(slot) if alone else self.size_fraction(slot)
         if fraction == ONE:
             return qty
         instrument = self.instruments[slot.instrument]
-        worth = self.markets[slot.instrument].reference() * instrument.unit
-        least = max(instrument.min_qty, instrument.lot)
-        if worth:
-            least = max(least, -int(-instrument.min_notional * MARGIN // worth))
-        least = -(-least // instrument.lot) * instrument.lot
+        least = instrument.least_qty(self.markets[slot.instrument].reference())
         return part_of(qty, fraction, lot=instrument.lot, least=least)
 
     def is_probing(self, slot: Slot) -> bool:
@@ -252,11 +222,7 @@ class Core:
 
     def is_reduced(self, slot: Slot) -> bool:
         """True while any breaker leaves a part of the size."""
-        return bool(self.narrowed or self.parts.scopes) and self.parts.of(slot) < ONE
-
-    def instrument(self, instrument: InstrumentId) -> Instrument:
-        """The contract. Raises KeyError for one that is not configured."""
-        return self.instruments[instrument]
+        return bool(self.narrowed or self.parts.scopes) and self.size_fraction(slot) < ONE
 
     def slot(self, account: AccountId, instrument: InstrumentId) -> Slot:
         """The slot of an account and instrument, made on first use."""
@@ -265,6 +231,15 @@ class Core:
         if slot is None:
             slot = self.state.slots[key] = Slot(key, account, instrument)
         return slot
+
+    def account_of(self, slot: Slot, instrument: InstrumentId) -> AccountId:
+        """The account on which the owner of a slot trades an instrument."""
+        owner = self.state.strategies.get(slot.owner)
+        return owner.spec.account_of(instrument) if owner is not None else slot.account
+
+    def lead_of(self, slot: Slot) -> Slot:
+        """The slot whose fills this one follows."""
+        return self.slot(self.account_of(slot, slot.hedge_lead), slot.hedge_lead)
 
     def venue(self, name: str) -> VenueState:
         """What is known of a venue, made on first use."""
@@ -373,8 +348,12 @@ class Core:
                 equity += position.unrealised(self.instruments[instrument], mark)
         return equity
 
+    def equity_of(self, spec: StrategySpec) -> Decimal:
+        """Equity of all accounts that a strategy trades on."""
+        return sum([self.equity(account) for account in spec.all_accounts], start=Decimal(0))
+
     def share_of(self, strategy_id: str) -> Decimal:
-        """Share of its account's equity that a strategy is sized by: 1 where nothing allocates and cuts."""
+        """Share of its accounts' equity that a strategy is sized by: 1 where nothing allocates and cuts."""
         state = self.state
         if not state.shares and not state.cuts:
             return ONE

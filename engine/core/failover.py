@@ -30,8 +30,14 @@ from risk.breaker import BLOCKING
 
 
 def claim(core: Core, spec: StrategySpec) -> None:
-    """Give a strategy the backup slots of what it trades; people hear of one that is in use, which stays as it is."""
+    """Give a strategy the backup slots of what it trades; people hear of one that is in use, which stays as it is.
+
+    One of several venues has none: its legs are at other venues already.
+    """
     state = core.state
+    if spec.accounts:
+        core.index_pairs()
+        return
     for found in state.settings.failover:
         known = found.account in state.accounts and found.backup in core.instruments
         if spec.kind == MANUAL or found.instrument not in spec.instruments or not known:

@@ -292,6 +292,7 @@ COMMANDS: dict[type, Callable[[Core, str, Any], None]] = {
     c.StartStrategy: change_strategy,
     c.PauseStrategy: change_strategy,
     c.SetParams: change_strategy,
+    c.ReloadStrategy: change_strategy,
     c.ManualTarget: manual,
     c.ManualLimit: manual,
     c.CancelOrder: hold_what_was_cancelled,

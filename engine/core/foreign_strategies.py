@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from msgspec.structs import replace
 
 from domain import commands as c
 from domain.desired import NOTHING
 from domain.facts import StrategyStatus
 from domain.settings import StrategySpec
-from engine.core import allocation, params, requests, samples, succession
+from engine.core import allocation, owners, params, requests, samples, succession
 from engine.core.core import Core
 from engine.core.manual import find_slot, manual_id
 from engine.core.state import MANUAL, Slot, StrategyState
-
-AboutStrategy: TypeAlias = c.UnloadStrategy | c.StartStrategy | c.PauseStrategy | c.SetParams
 
 
 def manual(core: Core, _who: str, command: c.ManualTarget | c.ManualLimit) -> None:
@@ -40,9 +36,9 @@ def load(core: Core, who: str, command: c.LoadStrategy) -> None:
     spec = command.spec
     if takes_votes(core, who):
         return
-    if spec.account not in core.state.accounts or any(i not in core.instruments for i in spec.instruments):
+    if owners.misplaced(core, spec) is not None:
         return
-    slots = [core.slot(spec.account, instrument) for instrument in spec.instruments]
+    slots = [core.slot(spec.account_of(instrument), instrument) for instrument in spec.instruments]
     if any(slot.owner not in {"", spec.id} and slot.owner in core.state.strategies for slot in slots):
         return
     by = who if who in core.persons else ""
@@ -52,13 +48,15 @@ def load(core: Core, who: str, command: c.LoadStrategy) -> None:
     succession.follow(core, core.state.strategies[spec.id])
 
 
-def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
+def change_strategy(core: Core, who: str, command: c.AboutLoaded) -> None:
     """Unloaded, paused, started, or with other parameters, as it was then."""
     strategy = core.state.strategies.get(command.strategy)
     if strategy is None:
         return
     name, spec, person = strategy.spec.id, strategy.spec, who if who in core.persons else ""
     match command:
+        case c.StartStrategy() | c.ReloadStrategy() if takes_votes(core, who):
+            return
         case c.UnloadStrategy():
             slots = core.slots_of(name)
             holds = any(core.position(slot.account, slot.instrument) for slot in slots)
@@ -73,8 +71,9 @@ def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
                 slot.owner = slot.owner if holds else ""
         case c.SetParams() if params.add_risk(core, command) and core.state.settings.approvals.enabled:
             return  # it takes votes
-        case c.SetParams():
-            strategy.spec = replace(spec, params={**spec.params, **command.params}, autostart=True)
+        case c.SetParams() | c.ReloadStrategy():
+            given = command.params if isinstance(command, c.SetParams) else {}
+            strategy.spec = replace(spec, params={**spec.params, **given}, autostart=True)
             strategy.by = person
             want_nothing(core, strategy)
             strategy.status, strategy.detail, strategy.memory, strategy.bars_seen = StrategyStatus.WARMING, "", None, {}
@@ -84,8 +83,6 @@ def change_strategy(core: Core, who: str, command: AboutStrategy) -> None:
         case c.PauseStrategy() if strategy.status is StrategyStatus.WARMING:
             # its warm-up may have been over by then, which is not known here
             strategy.spec = replace(spec, autostart=False)
-        case c.StartStrategy() if takes_votes(core, who):
-            return
         case c.StartStrategy() if strategy.status is StrategyStatus.PAUSED:
             strategy.status, strategy.detail, strategy.by = StrategyStatus.RUNNING, "", person
         case c.StartStrategy() if strategy.status is StrategyStatus.WARMING:

@@ -31,6 +31,7 @@ from domain.ports import MAIN_STREAM, MARKET_STREAM, Journal
 from domain.text import error_text
 from domain.verdict import Reason
 from engine.core.core import Core
+from engine.core.executor.place import passes
 from engine.core.state import STATE_VERSION, encode_state
 from engine.core.step import step
 
@@ -208,7 +209,8 @@ class Kernel:
         trading = state.accounts[intent.account].trading
         if trading is not TradingState.ACTIVE:
             return Reason.HALTED if trading is TradingState.HALTED else Reason.REDUCING
-        if (bar := self.core.bar_of(found[0])) is not None:
+        bar = self.core.bar_of(found[0])
+        if bar is not None and not passes(self.core, *found, bar):
             return bar
         if intent.valid_until_ns and state.ts_ns >= intent.valid_until_ns:
             return Reason.EXPIRED

@@ -227,7 +227,7 @@ def objection(core: Core, command: c.Command) -> Veto | None:  # noqa: PLR0911 -
             return params.moved(core, command)
         case c.LoadStrategy() if command.spec.id in core.state.strategies:
             return Veto(Reason.WRONG_STATE, f"{command.spec.id} is loaded already")
-        case c.StartStrategy() if command.strategy not in core.state.strategies:
+        case c.StartStrategy() | c.ReloadStrategy() if command.strategy not in core.state.strategies:
             return Veto(Reason.NO_SUCH, f"strategy {command.strategy}")
         case c.Override():
             return overrides.objection(core, command)

@@ -21,7 +21,7 @@ from engine.core.core import Core
 from engine.core.executor import converge_all
 from engine.core.review import review
 from engine.core.state import Override, Request
-from risk.rules import RULES, Rule, ScopeKind, Unit, parse_scope, rule_problem
+from risk.rules import RULES, Rule, ScopeKind, Unit, parse_scope, rule_problem, strictest
 
 
 def key_of(rule: str, scope: str) -> str:
@@ -77,11 +77,15 @@ def limit_now(core: Core, command: c.Override) -> Decimal | None:
     kind, name = parse_scope(command.scope) or (ScopeKind.PORTFOLIO, "")
     names = {kind.value: name} if name else {}
     # it would stand in for the venue's limit too, so it is measured by that
+    venues = [""]
     if kind is ScopeKind.INSTRUMENT:
-        names["venue"] = core.instruments[name].venue
+        venues = [core.instruments[name].venue]
     elif kind is ScopeKind.STRATEGY and (owner := core.state.strategies.get(name)) is not None:
-        names["venue"] = venue_of(owner.spec.account)
-    return limits.configured(core, command.rule, **names)
+        venues = [venue_of(account) for account in owner.spec.all_accounts]
+    elif kind is ScopeKind.VENUE:
+        venues = [names.pop("venue")]
+    found = [limits.configured(core, command.rule, venue=venue, **names) for venue in venues]
+    return strictest(RULES[command.rule], [value for value in found if value is not None])
 
 
 def widest_of(core: Core, rule: Rule, now: Decimal) -> Decimal:

@@ -2,8 +2,33 @@
 
 from __future__ import annotations
 
+from domain.account import venue_of
+from domain.settings import StrategySpec
+from domain.verdict import Reason, Veto
 from engine.core.core import Core
 from engine.core.state import MANUAL, Slot, StrategyState
+
+
+def misplaced(core: Core, spec: StrategySpec) -> Veto | None:
+    """Why a strategy cannot trade where it says: every instrument needs an account of its at the instrument's venue."""
+    at: dict[str, str] = {}
+    for account in spec.all_accounts:
+        if account not in core.state.accounts:
+            return Veto(Reason.NO_SUCH, f"account {account}")
+        if (other := at.setdefault(venue_of(account), account)) != account or spec.all_accounts.count(account) > 1:
+            text = f"{other} and {account} are at one venue: a strategy has one account at each"
+            return Veto(Reason.BAD_VALUE, text)
+    for instrument in spec.instruments:
+        if instrument not in core.instruments:
+            return Veto(Reason.NO_SUCH, f"instrument {instrument}")
+        if core.instruments[instrument].venue not in at:
+            named = ", ".join(spec.all_accounts)
+            return Veto(Reason.BAD_VALUE, f"{instrument} cannot be traded on {named}: another venue")
+    used = {core.instruments[instrument].venue: None for instrument in spec.instruments}
+    for account in spec.accounts and spec.all_accounts:
+        if venue_of(account) not in used:
+            return Veto(Reason.BAD_VALUE, f"none of its instruments is at the venue of {account}")
+    return None
 
 
 def whose(core: Core, slot: Slot) -> str:

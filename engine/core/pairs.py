@@ -7,7 +7,7 @@ the direction of rounding said by the caller.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
@@ -15,7 +15,10 @@ from domain.account import Account
 from domain.instrument import Instrument, InstrumentId
 from domain.market import Bar, Trade
 from domain.settings import FailoverSpec
-from engine.core.state import Slot
+from engine.core.state import Slot, slot_key
+
+if TYPE_CHECKING:
+    from engine.core.core import Core
 
 
 class Pair(NamedTuple):
@@ -86,3 +89,43 @@ def bar_as_if(pair: Pair, bar: Bar) -> Bar:
     opened, high, low, close = [pair.price_of(slot, price) for price in prices]
     volume = pair.trunc(slot, bar.volume)
     return replace(bar, instrument=slot.instrument, open=opened, high=high, low=low, close=close, volume=volume)
+
+
+def index(core: Core) -> None:
+    """Recompute the fail-over pairs of a core, and which half is used.
+
+    A strategy of several venues has none: its other venue holds its other leg, and two legs at one venue are no hedge.
+    """
+    state = core.state
+    for found in (core.pairs, core.barred, core.fed):
+        found.clear()
+    for spec in state.settings.failover:
+        backup = state.slots.get(slot_key(spec.account, spec.backup))
+        is_known = spec.instrument in core.instruments and spec.backup in core.instruments
+        if backup is None or backup.owner not in state.strategies or not is_known:
+            continue
+        owner = state.strategies[backup.owner].spec
+        primary = state.slots.get(slot_key(owner.account, spec.instrument))
+        if primary is None or primary.owner != owner.id or owner.accounts:
+            continue
+        pair = make(spec, primary, backup, core.instruments[spec.instrument], core.instruments[spec.backup])
+        core.pairs[primary.key] = core.pairs[backup.key] = pair
+        stands = state.failovers.get(spec.instrument)
+        is_moved = stands is not None and stands.on_backup
+        core.barred[primary.key if is_moved else backup.key] = None
+        if is_moved:
+            core.fed[spec.instrument] = pair
+    for view in core.views.values():
+        view.backups = backups_of(core, view.id)
+
+
+def backups_of(core: Core, strategy_id: str) -> dict[InstrumentId, Backup]:
+    """What a strategy's view needs of its pairs."""
+    found: dict[InstrumentId, Backup] = {}
+    for key, pair in core.pairs.items():
+        if key != pair.primary.key or pair.primary.owner != strategy_id:
+            continue
+        own, other = core.instruments[pair.primary.instrument], core.instruments[pair.backup.instrument]
+        account, size = core.state.accounts[pair.backup.account], float(other.multiplier / own.multiplier)
+        found[own.id] = Backup(account, other.id, key in core.barred, size)
+    return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-from domain.commands import AddsRisk, LoadStrategy, SetParams
+from domain.commands import AddsRisk, PutsToWork, ReloadStrategy, SetParams, StartStrategy
 from domain.verdict import Reason, Veto
 from engine.core.core import Core
 
@@ -55,12 +55,17 @@ def words(core: Core, command: SetParams) -> str:
     return f"change {command.strategy}: {', '.join(parts)} ({', '.join(risky)} may add risk)"
 
 
-def load_words(command: LoadStrategy) -> str:
-    """What is to be loaded."""
+def work_words(command: PutsToWork) -> str:
+    """Which code is to act."""
+    if isinstance(command, StartStrategy):
+        return f"start {command.strategy}"
+    if isinstance(command, ReloadStrategy):
+        return f"let {command.strategy} run its file as it is now, source {command.source_hash[:8]}"
     spec = command.spec
     given = "".join(f", {name} {value}" for name, value in sorted(spec.params.items()))
     code = f", source {command.source_hash[:8]}" if command.source_hash else ""
-    return f"load {spec.kind} as {spec.id} on {spec.account} for {', '.join(spec.instruments)}{given}{code}"
+    accounts, instruments = ", ".join(spec.all_accounts), ", ".join(spec.instruments)
+    return f"load {spec.kind} as {spec.id} on {accounts} for {instruments}{given}{code}"
 
 
 def before(core: Core, command: SetParams) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def votes_for(core: Core, command: Command) -> int:
         return TWO - (not settings.requester_counts)
     if isinstance(command, c.ManualLimit):
         return settings.order_votes
-    return settings.load_votes if isinstance(command, c.LoadStrategy | c.StartStrategy) else settings.override_votes
+    return settings.load_votes if isinstance(command, c.PutsToWork) else settings.override_votes
 
 
 def missing(core: Core, request: Request) -> int:
@@ -188,7 +188,7 @@ def subject_of(command: Command) -> tuple[Any, ...]:  # noqa: PLR0911 - one per 
             return command.account, command.instrument
         case c.Override():
             return command.rule, command.scope
-        case c.SetParams() | c.RaiseEnvelope() | c.StartStrategy():
+        case c.SetParams() | c.RaiseEnvelope() | c.StartStrategy() | c.ReloadStrategy():
             return (command.strategy,)
         case c.LoadStrategy():
             return (command.spec.id,)

@@ -18,7 +18,7 @@ from domain.errors import Unrepresentable
 from domain.facts import StrategyStatus, TradingState
 from domain.instrument import ZERO
 from domain.order import Role, check_side
-from domain.settings import ApprovalSettings
+from domain.settings import ApprovalSettings, StrategySpec
 from domain.verdict import Reason
 from engine.core import limits, requests, wide
 from engine.core.core import Core
@@ -37,13 +37,13 @@ UNNAMED = "unnamed"
 def review(core: Core, strategy: StrategyState) -> None:
     """Carry what the strategy wants into its slots and converge those that it touches."""
     desired, spec = strategy.desired, strategy.spec
-    if core.state.accounts[spec.account].trading is HALTED:
+    if all(core.state.accounts[account].trading is HALTED for account in spec.all_accounts):
         return
     if spec.kind == MANUAL:
         for slot in core.slots_of(spec.id):
             converge(core, slot)
         return
-    slots = {i: core.slot(spec.account, i) for i in spec.instruments}
+    slots = {i: core.slot(spec.account_of(i), i) for i in spec.instruments}
     review_slots(core, strategy, slots)
     for slot in slots.values():
         converge(core, slot)
@@ -64,7 +64,7 @@ def review_slots(core: Core, strategy: StrategyState, slots: dict[str, Slot]) ->
     for quote in desired.quotes:
         quotes.setdefault(quote.instrument, []).append(quote)
     for instrument, slot in slots.items():
-        if slot.owner != spec.id:
+        if slot.owner != spec.id or core.state.accounts[slot.account].trading is HALTED:
             continue
         if instrument in targets or slot.target is not None or slot.parked:
             review_target(core, slot, targets.get(instrument))
@@ -167,7 +167,8 @@ def wanted_qty(core: Core, slot: Slot, target: Target) -> int:
 def follow(core: Core, slot: Slot, want: Hedge) -> int:
     """Make the slot follow the fills of its lead. Raises `Unrepresentable` for a lead or ratio that cannot be."""
     lead = core.instruments.get(want.lead)
-    if lead is None or want.lead == slot.instrument or core.slot(slot.account, want.lead).owner != slot.owner:
+    leading = core.slot(core.account_of(slot, want.lead), want.lead)
+    if lead is None or leading is slot or leading.owner != slot.owner:
         raise Unrepresentable(f"{slot.instrument} cannot follow {want.lead}: it is no other instrument of the strategy")
     naked_cap = lead.round_qty(want.naked_cap)
     core.instruments[slot.instrument].round_qty(want.ratio)
@@ -329,10 +330,16 @@ def most_of(core: Core, strategy: StrategyState, slot: Slot) -> int | None:
         return None
     envelope = strategy.envelope
     if envelope is None:
-        envelope = core.equity(slot.account) * core.state.settings.approvals.large_fraction
+        envelope = usual_envelope(core, strategy.spec)
     price, instrument = reference(core, slot)[0], core.instruments[slot.instrument]
     # many small takes and quotes lead to no more than one of the size that a breaker leaves
     return policy.envelope_qty(envelope * core.size_fraction(slot), price=price, instrument=instrument)
+
+
+def usual_envelope(core: Core, spec: StrategySpec) -> Decimal:
+    """What a strategy may add where nobody has said: its legs are no larger than its poorest account may hold."""
+    least = min([core.equity(account) for account in spec.all_accounts])
+    return least * core.state.settings.approvals.large_fraction
 
 
 def room(core: Core, slot: Slot, side: int) -> int | None:

@@ -38,6 +38,7 @@ ROLE_NEEDED: dict[type[c.Command], RoleName] = {
     c.RouteAlerts: RoleName.RISK,
     c.StepUp: RoleName.VIEWER,
     c.RotateKey: RoleName.ADMIN,
+    c.ReloadStrategy: RoleName.TRADER,
 }
 """Least role per command; voting is judged by the quorum rules instead."""
 

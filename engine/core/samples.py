@@ -186,7 +186,7 @@ def cash_moved(
 
 def take_over_cash(core: Core, account: Account, cash: Decimal) -> None:
     """Make the venue's cash ours: the difference was paid in or out, and changes neither profit nor drawdown."""
-    before, own = portfolio_equity(core), core.equity(account.id)
+    before = portfolio_equity(core)
     moved = cash - account.cash
     account.deposits += moved
     account.cash = cash
@@ -196,8 +196,9 @@ def take_over_cash(core: Core, account: Account, cash: Decimal) -> None:
             core.state.day_equity[account.id] += moved
         restate(core, before, before + moved)
         for strategy in core.state.strategies.values():
-            if strategy.spec.account == account.id:
-                restate_peak(core, strategy.spec.id, own, own + moved)
+            if account.id in strategy.spec.all_accounts:
+                now = core.equity_of(strategy.spec)
+                restate_peak(core, strategy.spec.id, now - moved, now)
 
 
 def restate(core: Core, before: Decimal, after: Decimal) -> None:
@@ -234,8 +235,8 @@ def restate_peak(core: Core, strategy_id: str, before: Decimal, after: Decimal) 
 
 
 def given_to(core: Core, strategy_id: str) -> Decimal:
-    """Equity that a strategy is sized by: its share of its account's."""
-    return core.equity(core.state.strategies[strategy_id].spec.account) * core.share_of(strategy_id)
+    """Equity that a strategy is sized by: its share of its accounts'."""
+    return core.equity_of(core.state.strategies[strategy_id].spec) * core.share_of(strategy_id)
 
 
 def portfolio_equity(core: Core) -> Decimal:

@@ -13,7 +13,7 @@ from domain import market as m
 from domain.account import venue_of
 from domain.breakers import BreachSource, Measured
 from domain.facts import Severity, TradingState
-from domain.files import SettingsFileRead, StrategyFileBroken
+from domain.files import SettingsFileRead, StrategyFileBroken, StrategyFileChanged
 from domain.keys import KeyExpires, KeyOld, KeyStep, SignerNews, VaultAccessed, VaultTrouble
 from domain.security import AccessNoted, CodeMissed, PressRefused, SecurityBreach
 from domain.venue import BudgetLeft
@@ -39,10 +39,11 @@ from engine.core import (
     requests,
     review,
     strategies,
+    strategy_files,
     trading,
 )
 from engine.core.core import Core
-from engine.core.executor import converge, resting
+from engine.core.executor import converge, converge_venue, resting
 from engine.core.executor.place import cancel
 from engine.core.matrix import machine, money
 from engine.core.state import NEVER
@@ -218,6 +219,8 @@ def on_venue_status(core: Core, event: e.VenueStatus) -> None:
         )
         breakers.failed(core, event.venue, breakers.STREAM, f"disconnected: {event.detail or 'no detail'}")
         trading.settle(core)
+        if core.legs:
+            converge_venue(core, event.venue)
         incident.on_reconciled(core)
         return
     if was_down:
@@ -289,7 +292,8 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     e.CommandReceived: commands.on_command,
     e.History: strategies.on_history,
     e.StrategyFault: strategies.on_fault,
-    StrategyFileBroken: strategies.on_broken_file,
+    StrategyFileBroken: strategy_files.on_broken,
+    StrategyFileChanged: strategy_files.on_changed,
     e.ContractsRead: contracts.on_contracts_read,
     e.InboxOverflow: on_overflow,
     e.DiskLow: on_disk_low,

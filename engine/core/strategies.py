@@ -12,13 +12,11 @@ from msgspec import Meta, ValidationError
 from msgspec.msgpack import decode
 from msgspec.structs import replace
 
-from domain.account import venue_of
 from domain.codec import encode
 from domain.desired import NOTHING
 from domain.errors import StrategyError
 from domain.events import Decided, History, StrategyFault
 from domain.facts import ParamsChanged, Severity, StrategyStatus
-from domain.files import StrategyFileBroken
 from domain.market import Feed, FeedKind
 from domain.settings import StrategySpec
 from domain.strategy import Wake
@@ -52,14 +50,10 @@ def load(
     """
     if spec.id in core.state.strategies:
         return Veto(Reason.WRONG_STATE, f"{spec.id} is loaded already")
-    if spec.account not in core.state.accounts:
-        return Veto(Reason.NO_SUCH, f"account {spec.account}")
+    if veto := owners.misplaced(core, spec):
+        return veto
     for instrument in spec.instruments:
-        if instrument not in core.instruments:
-            return Veto(Reason.NO_SUCH, f"instrument {instrument}")
-        if venue_of(spec.account) != core.instruments[instrument].venue:
-            return Veto(Reason.BAD_VALUE, f"{instrument} cannot be traded on {spec.account}: another venue")
-        slot = core.slot(spec.account, instrument)
+        slot = core.slot(spec.account_of(instrument), instrument)
         give_back(core, slot)
         if slot.owner and slot.owner != spec.id and owners.owner_is_alive(core, slot.owner, slot.key):
             return Veto(Reason.NOT_OWNER, owners.whose(core, slot))
@@ -67,11 +61,11 @@ def load(
     if problem and not is_configured:
         return Veto(Reason.BAD_VALUE, problem)
     for instrument in spec.instruments:
-        slot = core.slot(spec.account, instrument)
+        slot = core.slot(spec.account_of(instrument), instrument)
         slot.owner = spec.id
         core.tally.dirty[slot.key] = None
         core.limits.pop(slot.key, None)
-        position = core.state.accounts[spec.account].positions.get(instrument)
+        position = core.state.accounts[slot.account].positions.get(instrument)
         if position is not None:
             position.owner = spec.id
     strategy = StrategyState(spec, source_hash=source_hash, by=by, asked=core.state.seq)
@@ -141,7 +135,7 @@ def ensure_code(core: Core, spec: StrategySpec, memory: object = None, source: s
             problem = text if spec.kind in text else f"{spec.kind}: {text}"
         else:
             return ""
-    if core.all_known:
+    if wake.is_past(core):
         core.failed[spec.id] = problem
         return ""
     core.failed.pop(spec.id, None)
@@ -152,7 +146,9 @@ def ensure_code(core: Core, spec: StrategySpec, memory: object = None, source: s
 def same(code: AnyStrategy, source: str) -> AnyStrategy:
     """The code, when its text is the one that was asked for. Raises `StrategyError`."""
     if source and code.source and wake.source_hash(code.source) != source:
-        raise StrategyError("its file has changed since it was asked for: ask again")
+        raise StrategyError(
+            "its file has changed since it was asked for: ask again, or take it in with /strategies reload"
+        )
     return code
 
 
@@ -287,18 +283,32 @@ def pause(core: Core, strategy: StrategyState, why: str) -> Veto | None:
 
 def set_params(core: Core, strategy: StrategyState, params: dict[str, object]) -> Veto | None:
     """New parameters: checked first; memory starts anew and is warmed up again. What is paused stays that."""
-    old = strategy.spec
-    merged = {**old.params, **params}
+    approvals = core.state.settings.approvals
+    # other code by this door would pass by the votes that loading it takes
+    source = strategy.source_hash if approvals.enabled and approvals.load_votes else ""
+    return renew(core, strategy, replace(strategy.spec, params={**strategy.spec.params, **params}), source)
+
+
+def reload(core: Core, strategy: StrategyState, by: str, source: str) -> Veto | None:
+    """Its file as it is now, if that is the text of the hash `source`; `by` is behind it from now on ("" = who was)."""
+    veto = renew(core, strategy, strategy.spec, source)
+    if veto is None and by:
+        strategy.by = by
+    return veto
+
+
+def renew(core: Core, strategy: StrategyState, spec: StrategySpec, source: str) -> Veto | None:
+    """Warm up with other parameters or code. What is paused stays that; the record of trades is another one's."""
     acts = strategy.status is not StrategyStatus.PAUSED
-    veto = rewarm(core, strategy, replace(old, params=merged, autostart=acts))
+    veto = rewarm(core, strategy, replace(spec, autostart=acts), source)
     if veto is None:
         strategy.trades = []
     return veto
 
 
-def rewarm(core: Core, strategy: StrategyState, spec: StrategySpec) -> Veto | None:
+def rewarm(core: Core, strategy: StrategyState, spec: StrategySpec, source: str = "") -> Veto | None:
     """Its code as it is now, fresh memory, then the driver delivers history again; refused, all stays as it was."""
-    problem = ensure_code(core, spec)
+    problem = ensure_code(core, spec, source=source)
     if problem:
         return Veto(Reason.BAD_VALUE, problem)
     strategy.spec = spec
@@ -355,17 +365,6 @@ def on_fault(core: Core, event: StrategyFault) -> None:
         wake.quarantine(core, strategy, event.problem)
     else:
         core.alert(Severity.WARNING, "overrun", f"Strategy {event.strategy}: {event.problem}.", strategy=event.strategy)
-
-
-def on_broken_file(core: Core, event: StrategyFileBroken) -> None:
-    """A file that is to hold strategies holds none that can be used; people hear of it, everything else goes on."""
-    core.alert(
-        Severity.WARNING,
-        "strategy_file",
-        f"Strategy file {event.file} cannot be used: {event.problem.rstrip('.')}. Its strategies are not available "
-        "until it is mended; everything else goes on.",
-        file=event.file,
-    )
 
 
 def reattach(core: Core) -> None:

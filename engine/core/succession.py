@@ -14,6 +14,7 @@ from domain.instrument import ZERO
 from domain.settings import DAY_NS
 from engine.core import samples
 from engine.core.core import Core
+from engine.core.review import usual_envelope
 from engine.core.state import MANUAL, Left, StrategyState
 from risk.breaker import BreakerState
 
@@ -49,7 +50,7 @@ def follow(core: Core, strategy: StrategyState, *, is_approved: bool = False) ->
         return
     strategy.losses_in_a_row, strategy.losses_day = max(left.losses_in_a_row for left in found), day
     # what was raised was raised for another; what was lowered holds
-    usual = core.equity(strategy.spec.account) * core.state.settings.approvals.large_fraction
+    usual = usual_envelope(core, strategy.spec)
     strategy.envelope = min((e for left in found if (e := left.envelope) is not None and e < usual), default=None)
     records = [list(left.trades) for left in found if counts(strategy, left)]
     strategy.trades = max(records, key=len, default=[])

@@ -150,9 +150,7 @@ def settle(core: Core, *, force: bool = False) -> None:
         return
     tell(core, venues, moved, is_news=changed or force)
     for strategy in list(state.strategies.values()):
-        account_of = state.accounts.get(strategy.spec.account)
-        is_halted = account_of is not None and account_of.trading is HALTED
-        if strategy.status is facts.StrategyStatus.RUNNING and not is_halted:
+        if strategy.status is facts.StrategyStatus.RUNNING:
             review(core, strategy)
     converge_all(core)
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from domain.account import Account
 from domain.desired import NOTHING, Desired
 from domain.errors import StrategyError
-from domain.instrument import Instrument, InstrumentId
+from domain.instrument import ZERO, Instrument, InstrumentId
 from domain.market import Bar, Feed, Trade
+from domain.settings import StrategySpec
 from domain.strategy import BarView, BboView, BookView, FillView, TradeView, Wake
 from engine.core.pairs import Backup
-from engine.core.state import Market
+from engine.core.state import Market, Slot, SlotKey, State, slot_key
 
 
 class StrategyView:
@@ -19,14 +20,17 @@ class StrategyView:
 
     __slots__ = (
         "account",
+        "accounts",
         "backups",
         "desired",
+        "elsewhere",
         "event",
         "feeds",
         "id",
         "instrument",
         "instruments",
         "markets",
+        "slots",
         "ts_ns",
         "wake",
         "warming",
@@ -35,14 +39,20 @@ class StrategyView:
 
     def __init__(
         self,
-        strategy_id: str,
-        account: Account,
+        spec: StrategySpec,
+        state: State,
         markets: Mapping[InstrumentId, Market],
         instruments: Mapping[InstrumentId, Instrument],
     ) -> None:
-        """Look at one account and the shared markets."""
-        self.id = strategy_id
-        self.account = account
+        """Look at a strategy's accounts and slots, and at the shared markets."""
+        self.id = spec.id
+        self.account = state.accounts[spec.account]
+        self.accounts: tuple[Account, ...] = tuple([state.accounts[name] for name in spec.all_accounts])
+        self.elsewhere: Mapping[InstrumentId, Account] = {
+            name: state.accounts[spec.account_of(name)] for name in spec.instruments if spec.accounts
+        }
+        """By what it trades, where it trades at several venues."""
+        self.slots: Mapping[SlotKey, Slot] = state.slots
         self.markets = markets
         self.instruments = instruments
         self.event: Bar | Trade | FillView | None = None
@@ -134,7 +144,7 @@ class StrategyView:
 
     def position(self, instrument: InstrumentId) -> float:
         """Own filled position, signed, in base units, with what is held at a backup venue."""
-        held = self.account.positions.get(instrument)
+        held = self._account(instrument).positions.get(instrument)
         own = held.qty / self.instruments[instrument].qty_scale if held is not None else 0.0
         backup = self.backups.get(instrument) if self.backups else None
         if backup is None:
@@ -144,7 +154,7 @@ class StrategyView:
 
     def entry_price(self, instrument: InstrumentId) -> float:
         """Average entry price of the own position (at a backup venue: of the larger part), 0.0 when flat."""
-        held = self.account.positions.get(instrument)
+        held = self._account(instrument).positions.get(instrument)
         backup = self.backups.get(instrument) if self.backups else None
         there = backup.account.positions.get(backup.instrument) if backup is not None else None
         if there is not None and backup is not None and there.qty:
@@ -153,12 +163,33 @@ class StrategyView:
                 return there.entry_price(self.instruments[backup.instrument])
         return held.entry_price(self.instruments[instrument]) if held is not None else 0.0
 
+    def coming(self, instrument: InstrumentId, side: int) -> float:
+        """What orders of its own on a side may still fill, in base units; without an answer they count in full."""
+        coming = self._coming(self._account(instrument), instrument, side)
+        backup = self.backups.get(instrument) if self.backups else None
+        if backup is not None:
+            coming += self._coming(backup.account, backup.instrument, side) * backup.size
+        return coming
+
+    def _coming(self, account: Account, instrument: InstrumentId, side: int) -> float:
+        slot = self.slots.get(slot_key(account.id, instrument))
+        if slot is None or not slot.orders:
+            return 0.0
+        leaves = [order.leaves for order in slot.orders.values() if order.side == side and not order.trigger]
+        return sum(leaves) / self.instruments[instrument].qty_scale
+
+    def _account(self, instrument: InstrumentId) -> Account:
+        """The account that trades an instrument."""
+        return self.elsewhere.get(instrument, self.account) if self.elsewhere else self.account
+
     def equity(self) -> float:
-        """Equity of the account in its currency."""
-        equity = self.account.cash
-        for instrument, position in self.account.positions.items():
-            if position.qty:
-                equity += position.unrealised(self.instruments[instrument], self.markets[instrument].reference())
+        """Equity of its accounts together, in their currency."""
+        equity = ZERO
+        for account in self.accounts:
+            equity += account.cash
+            for instrument, position in account.positions.items():
+                if position.qty:
+                    equity += position.unrealised(self.instruments[instrument], self.markets[instrument].reference())
         return float(equity)
 
     def funding_rate(self, instrument: InstrumentId) -> float:
@@ -176,6 +207,19 @@ class StrategyView:
         """Smallest price move in quote units at the present price."""
         spec = self.instruments[instrument]
         return spec.price_step(self.markets[instrument].reference()) / spec.price_scale
+
+    def smallest(self, instrument: InstrumentId) -> float:
+        """The smallest order that its venue takes now, in base units."""
+        spec = self.instruments[instrument]
+        return spec.least_qty(self.markets[instrument].reference()) / spec.qty_scale
+
+    def taker_fee(self, instrument: InstrumentId) -> float:
+        """Fee of what takes, as a fraction of its worth."""
+        return float(self.instruments[instrument].taker_fee)
+
+    def funding_interval_s(self, instrument: InstrumentId) -> float:
+        """Seconds from one payment of funding to the next."""
+        return self.instruments[instrument].funding_interval_ns / 1e9
 
     def lot_size(self, instrument: InstrumentId) -> float:
         """Smallest quantity in base units."""

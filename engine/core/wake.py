@@ -19,6 +19,7 @@ from domain.settings import StrategySpec
 from domain.strategy import FillView, Wake, line_of
 from domain.text import error_text, plain
 from engine.core.core import AnyStrategy, Core, Prepared
+from engine.core.pairs import backups_of
 from engine.core.review import clear_wants, review
 from engine.core.state import Slot, StrategyState
 from engine.core.view import StrategyView
@@ -43,10 +44,10 @@ def attach(core: Core, spec: StrategySpec) -> int:
     prepared = core.loaded.pop(spec.id, None)
     strategy = core.state.strategies[spec.id]
     feeds, warmup = attachment(core, strategy, prepared)
-    view = StrategyView(spec.id, core.state.accounts[spec.account], core.markets, core.instruments)
+    view = StrategyView(spec, core.state, core.markets, core.instruments)
     view.desired, view.feeds, view.warmup = strategy.desired, feeds, warmup
     core.views[spec.id] = view
-    view.backups = core.backups_of(spec.id)
+    view.backups = backups_of(core, spec.id)
     if prepared is not None:
         core.code[spec.id] = prepared.code
         strategy.memory = prepared.memory
@@ -171,7 +172,7 @@ def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
         desired = before if wanted is before else whole(wanted, before)
     except BaseException as error:  # noqa: BLE001 - SystemExit too: nothing a strategy raises may stop the engine
         fault = named(error, code)
-        if known is None and not core.all_known:
+        if known is None and not is_past(core):
             core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, fault=fault))
             return quarantine(core, strategy, fault)
         # it ran then, so the code is another now: the record decides, and the next start says so
@@ -180,10 +181,15 @@ def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
         desired = before
     if known is not None and known.desired is not None:
         return known.desired
-    if core.all_known or desired is before:
+    if desired is before or is_past(core):
         return before
     core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, desired=desired))
     return desired
+
+
+def is_past(core: Core) -> bool:
+    """Whether this call was made before, by the record: a call without one, and with later ones, changed nothing."""
+    return core.all_known or (bool(core.known) and core.calls < max(core.known))
 
 
 def named(error: BaseException, code: AnyStrategy | None = None) -> str:
@@ -239,7 +245,7 @@ def publish(core: Core, strategy: StrategyState) -> None:
             **core.at(),
             strategy=spec.id,
             kind=spec.kind,
-            account=spec.account,
+            account=", ".join(spec.all_accounts),
             status=strategy.status,
             detail=strategy.detail,
         )

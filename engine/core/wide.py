@@ -220,8 +220,9 @@ def strategy_lost_ppm(core: Core, strategy: str) -> int:
     given_back = kept.peaks.get(strategy, ZERO) - profits[-1]
     if given_back <= 0:
         return 0
-    account = core.state.strategies[strategy].spec.account
-    given = equity(core, account) * int(core.share_of(strategy) * PPM) // PPM + money(given_back)
+    spec = core.state.strategies[strategy].spec
+    whole = sum([equity(core, account) for account in spec.all_accounts])
+    given = whole * int(core.share_of(strategy) * PPM) // PPM + money(given_back)
     return money(given_back) * PPM // given if given > 0 else PPM
 
 

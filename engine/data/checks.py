@@ -11,6 +11,11 @@ from domain.errors import DataError
 from engine.data.noise import Ints
 from engine.data.tables import Floats, Gap
 
+HOUR_NS = 3_600_000_000_000
+DAY_NS = 24 * HOUR_NS
+TELLING = 100
+"""Bars from which it can be told that two columns are swapped."""
+
 
 def refuse(name: str, problems: list[str]) -> None:
     """Raise `DataError` naming every problem; nothing to say, nothing raised."""
@@ -59,7 +64,21 @@ def candles(rows: Ints, opens: Floats, highs: Floats, lows: Floats, closes: Floa
             problems.append(f"row {rows[at]}: its {name} {values[at]:g} is {where} its open or close ({count})")
     if too_low.any() or too_high.any():
         problems += _mislabelled(open=opens, high=highs, low=lows, close=closes)
+    elif not problems:
+        problems += _swapped(rows, opens, closes)
     return problems
+
+
+def _swapped(rows: Ints, opens: Floats, closes: Floats) -> list[str]:
+    """Bars go on where the last one closed: where they go on from its open instead, the two are called wrong."""
+    if len(rows) < TELLING:
+        return []
+    from_close = float(np.abs(opens[1:] - closes[:-1]).sum())
+    from_open = float(np.abs(closes[1:] - opens[:-1]).sum())
+    if from_open >= from_close / 4:
+        return []
+    what = f"row {rows[1]}: its close {closes[1]:g} goes on from row {rows[0]}'s open {opens[0]:g}, and so all through"
+    return [f"{what}: the columns called open and close are swapped"]
 
 
 def _mislabelled(**columns: Floats) -> list[str]:
@@ -100,6 +119,22 @@ def gaps(times: Ints, rows: Ints, interval_ns: int) -> tuple[Gap, ...]:
     """Where bars are missing."""
     missing = np.diff(times) // interval_ns - 1
     return tuple(Gap(int(rows[at]), int(times[at]), int(missing[at])) for at in np.flatnonzero(missing).tolist())
+
+
+def clocks_change(times: Ints, rows: Ints) -> str:
+    """What to tell of times without a zone that leap by an hour on a Sunday, as clocks do; "" when they do not."""
+    steps = np.diff(times)
+    if not len(steps):
+        return ""
+    sizes, counts = np.unique(steps, return_counts=True)
+    is_sunday = (times[:-1] // DAY_NS + 4) % 7 == 0
+    leaps = np.flatnonzero((np.abs(steps - sizes[counts.argmax()]) == HOUR_NS) & is_sunday)
+    if not len(leaps):
+        return ""
+    return (
+        f"its times name no zone and leap by an hour after row {rows[leaps[0]]}, as where clocks are changed: "
+        "write them in UTC"
+    )
 
 
 def twice(rows: Ints, names: list[str]) -> list[str]:

@@ -21,6 +21,7 @@ from engine.data import checks
 from engine.data.columns import Columns, load
 from engine.data.noise import Ints
 from engine.data.tables import BarTable, BookTable, Floats, FundingTable, TradeTable
+from engine.data.times import NAIVE
 
 _TIME = ("ts_ns", "ts_us", "ts_ms", "ts_s", "ts", "timestamp", "time", "datetime", "date", "unix", "t")
 _OPEN_TIME = ("open_time", "opentime", "open_ts_ns", "start", "start_time")
@@ -72,14 +73,16 @@ def read_bars(
         rows, times, volume = rows[::-1], times[::-1], volume[::-1]
         prices = [values[::-1] for values in prices]
     problems = checks.order(times, rows, newest_first=newest_first) + checks.candles(rows, *prices)
-    checks.refuse(file.name, problems)
+    leap = checks.clocks_change(times, rows) if unit == NAIVE else ""
+    checks.refuse(file.name, [*problems, leap] if problems and leap else problems)
     interval = checks.interval(file.name, times, rows, interval_ns)
     gaps = checks.gaps(times, rows, interval)
     if gaps and not tolerate_gaps:
-        raise DataError(
-            f"{file.name}: {sum(gap.missing for gap in gaps)} bars are missing in {len(gaps)} gaps, the first after "
+        text = (
+            f"{sum(gap.missing for gap in gaps)} bars are missing in {len(gaps)} gaps, the first after "
             f"row {gaps[0].row}; pass tolerate_gaps (--tolerate-gaps) to use the file as it is"
         )
+        checks.refuse(file.name, [text, leap] if leap else [text])
     if stamp is Stamp.CLOSE:
         times = _opens_from_closes(times, interval)
     return BarTable(

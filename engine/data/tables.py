@@ -89,14 +89,14 @@ class BarTable(Struct, frozen=True, kw_only=True):
 
     def marks(self, instrument: Instrument, funding: FundingTable | None = None) -> Iterator[Mark]:
         """The closes as mark prices, each with the latest known funding rate."""
-        closes = to_nearest(self.name, "close", self.close, instrument.price_decimals).tolist()
-        closed = (self.open_ts_ns + self.interval_ns).tolist()
-        rates = [Decimal(0)] * len(closed)
+        closes = to_nearest(self.name, "close", self.close, instrument.price_decimals)
+        closed = self.open_ts_ns + self.interval_ns
+        known, at = [Decimal(0)], np.zeros(len(closed), np.int64)
         if funding is not None:
-            known = [Decimal(0), *(Decimal(repr(rate)) for rate in funding.rate.tolist())]
-            rates = [known[at] for at in np.searchsorted(funding.ts_ns, closed, side="right").tolist()]
-        for ts_ns, price, rate in zip(closed, closes, rates, strict=True):
-            yield Mark(ts_ns=ts_ns, venue_ts_ns=ts_ns, instrument=instrument.id, price=price, funding_rate=rate)
+            known += [Decimal(repr(rate)) for rate in funding.rate.tolist()]
+            at = np.searchsorted(funding.ts_ns, closed, side="right")
+        for ts_ns, price, rate in rows_of(closed, closes, at):
+            yield Mark(ts_ns=ts_ns, venue_ts_ns=ts_ns, instrument=instrument.id, price=price, funding_rate=known[rate])
 
 
 class TradeTable(Struct, frozen=True, kw_only=True):

@@ -21,15 +21,21 @@ UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 EARLIEST_NS, LATEST_NS = 631_152_000 * 10**9, 4_102_444_800 * 10**9
 """1990 to 2100."""
 
+NAIVE = "dates without a time zone, taken as UTC"
+"""How times were understood that may be of any place."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def to_ns(name: str, column: str, values: Sequence[str] | NDArray[Any], unit: str = "") -> tuple[Ints, str]:
+def to_ns(
+    name: str, column: str, values: Sequence[str] | NDArray[Any], unit: str = "", *, has_zone: bool = False
+) -> tuple[Ints, str]:
     """A column's times as UTC nanoseconds, and how they were understood, in words.
 
     `name` is the file's, for the errors. `unit` (s, ms, us, ns) is what the caller knows; a column name that
-    ends in `_ms` states it too. Raises `DataError` for a time that cannot be read, a stated unit that
-    contradicts the numbers, mixed units, and years before 1990 or after 2100.
+    ends in `_ms` states it too. `has_zone`: the file's own dates name one. Raises `DataError` for a time that cannot be
+    read, a stated unit that contradicts the numbers, mixed units, dates with and without a zone, and years before 1990
+    or after 2100.
     """
     if unit and unit not in UNITS_NS:
         raise DataError(f"time unit {unit!r}: expected one of {', '.join(UNITS_NS)}")
@@ -41,7 +47,7 @@ def to_ns(name: str, column: str, values: Sequence[str] | NDArray[Any], unit: st
         counts = [_count(name, column, row, text) for row, text in enumerate(values, 1)]
     elif values.dtype.kind == "M":
         stamps: Ints = values.astype("datetime64[ns]").astype(np.int64)
-        return _in_range(name, column, stamps, values), "dates"
+        return _in_range(name, column, stamps, values), "dates" if has_zone else NAIVE
     elif values.dtype.kind in "iu":
         return _scaled(name, column, values.astype(np.int64), unit)
     else:
@@ -93,11 +99,11 @@ def _scaled(name: str, column: str, counts: Ints | list[Decimal], unit: str) -> 
 
 def _dates(name: str, column: str, texts: Sequence[str]) -> tuple[Ints, str]:
     stamps = np.zeros(len(texts), np.int64)
-    naive = False
+    zone: timedelta | None = None
+    changed = ""
     for at, text in enumerate(texts):
         try:
             moment = datetime.fromisoformat(text.strip())
-            naive = naive or moment.tzinfo is None
             since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
         except (ValueError, OverflowError):
             raise DataError(
@@ -105,7 +111,17 @@ def _dates(name: str, column: str, texts: Sequence[str]) -> tuple[Ints, str]:
                 f"expected 2024-01-31T23:59:00Z, or a count of s, ms, us or ns since 1970"
             ) from None
         stamps[at] = since // timedelta(microseconds=1) * 1_000 if abs(since.days) < 100_000 else 0
-    how = "dates without a time zone, taken as UTC" if naive else "dates"
+        offset = moment.utcoffset()
+        if at and (offset is None) != (zone is None):
+            has, lacks = (at, 0) if zone is None else (0, at)
+            raise DataError(
+                f"{name}, row {at + 1}: {column} is {text.strip()!r:.60}: row {has + 1} names a time zone and row "
+                f"{lacks + 1} does not; the file mixes both"
+            )
+        if at and offset != zone and not changed:
+            changed = f"; their offset from UTC changes at row {at + 1}, {texts[at - 1].strip()} to {text.strip()}"
+        zone = offset
+    how = NAIVE if zone is None else f"dates{changed}"
     return _in_range(name, column, stamps, texts), how
 
 

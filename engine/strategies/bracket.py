@@ -2,7 +2,8 @@
 
 A bracket says what is wanted of one instrument. Its stop and take-profit are counted from what was paid (from the
 signal's close until then) and rest at the venue. It is over when the position is flat; a protection that fires
-ends it, and what is left of the position keeps its stop.
+ends it, and what is left of the position keeps its stop. What is not filled within `patience_bars` is given up, so
+that nothing is bought late, when a limit or a vote lets it through after all.
 """
 
 from __future__ import annotations
@@ -35,9 +36,14 @@ class BracketParams(Params):
     )
     style: Literal["passive", "take"] = Field("take", description="passive: post-only at the touch; take: at once")
     direction: Literal["both", "long", "short"] = Field("both", description="signals that are followed")
-    patience_bars: int = Field(3, ge=0, description="bars after which an entry without a fill is given up, 0 = never")
+    patience_bars: int = Field(
+        3,
+        ge=0,
+        le=10_000,
+        description="bars after which what is not filled is given up, 0 = never; tests on bars fill one late",
+    )
     hold_bars: Annotated[int, AddsRisk.RAISED] = Field(
-        0, ge=0, description="bars after which a position is closed, 0 = only by its exits"
+        0, ge=0, le=10_000, description="bars after which a position is closed, 0 = only by its exits"
     )
 
     def follows(self, side: int) -> bool:
@@ -46,7 +52,10 @@ class BracketParams(Params):
 
 
 class Bracket(Struct):
-    """An entry in force. `spent`: its protection fired. `closing`: it is to be flat. `distance` is the stop's."""
+    """An entry in force; `distance` is its stop's. `closing`: it is to be flat.
+
+    `spent`: nothing more is bought, its protection fired, its patience is over, or it was adopted as it was.
+    """
 
     entry: str
     side: int
@@ -69,7 +78,7 @@ class Bracket(Struct):
     def adopted(cls, ts_ns: int, position: float, paid: float, close: float, params: BracketParams) -> Bracket:
         """A position that the memory knows nothing of; one that is past its stop already is closed."""
         side = int(copysign(1, position))
-        bracket = cls(f"{ts_ns}:adopted", side, paid * params.stop_pct * PERCENT, filled=True)
+        bracket = cls(f"{ts_ns}:adopted", side, paid * params.stop_pct * PERCENT, filled=True, spent=True)
         bracket.protect(paid, params)
         bracket.closing = bracket.is_beyond_stop(close)
         return bracket
@@ -88,12 +97,14 @@ class Bracket(Struct):
     def after_bar(self, close: float, position: float, params: BracketParams) -> Bracket | None:
         """The bracket after one more bar, None when it is over."""
         self.bars += 1
+        is_late = 0 < params.patience_bars <= self.bars
         if position:
+            self.spent = self.spent or is_late
             self.closing = self.closing or 0 < params.hold_bars <= self.bars
             return self
         if self.closing or self.filled:
             return None
-        self.closing = self.is_beyond_stop(close) or 0 < params.patience_bars <= self.bars
+        self.closing = is_late or self.is_beyond_stop(close)
         return self
 
     def wants(self, instrument: InstrumentId, params: BracketParams) -> tuple[Target | None, Protection | None]:

@@ -21,7 +21,7 @@ Term Price Patterns and Opening Range Breakout, 1990; true high and true low: J.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite, isnan
+from math import isnan
 from typing import Annotated, Literal
 
 from msgspec import Struct
@@ -34,7 +34,7 @@ from domain.market import Feed, FeedKind
 from domain.strategy import BarView, Strategy, View, Wake
 from engine.indicators import Donchian
 from engine.strategies.bracket import PERCENT, Bracket, BracketParams, after_fill, desired_of
-from engine.strategies.common import only_instrument
+from engine.strategies.common import only_instrument, usable
 
 SECOND_NS = 1_000_000_000
 
@@ -48,7 +48,7 @@ class ConsolidationParams(BracketParams):
         0.7, gt=0, le=50, description="range in percent of the price below which it is tight"
     )
     edge: Annotated[float, AddsRisk.RAISED] = Field(
-        1 / 3, gt=0, le=0.5, description="part of the range at its ends that is bought and sold"
+        1 / 3, ge=0.01, le=0.5, description="part of the range at its ends that is bought and sold"
     )
     pause_bars: Annotated[int, AddsRisk.LOWERED] = Field(5, ge=0, le=5000, description="bars of nothing after an exit")
 
@@ -98,7 +98,7 @@ class Consolidation(Strategy[ConsolidationMemory, ConsolidationParams]):
 
     def _on_bar(self, memory: ConsolidationMemory, view: View) -> None:
         bar = view.bar
-        if not isfinite(bar.high - bar.low + bar.close):
+        if not usable(bar):
             return
         before = (memory.reach.upper, memory.reach.lower)
         close = memory.previous_close or bar.close
@@ -107,13 +107,14 @@ class Consolidation(Strategy[ConsolidationMemory, ConsolidationParams]):
         if view.warming:
             return
         position = view.position(self.instrument)
-        memory.pause = max(0, memory.pause - 1)
         if memory.bracket is not None:
             self._keep(memory, memory.bracket.after_bar(bar.close, position, self.params))
         elif position:
             paid = view.entry_price(self.instrument)
             memory.bracket = Bracket.adopted(bar.ts_ns, position, paid, bar.close, self.params)
-        elif not memory.pause:
+        elif memory.pause:
+            memory.pause -= 1
+        else:
             side = self._broken(bar, *before) if self.params.variant == "break" else self._inside(bar, *now)
             if side and self.params.follows(side):
                 memory.bracket = Bracket.at_signal(bar.ts_ns, side, bar.close, self.params)

@@ -26,7 +26,6 @@ Prices Do Not Follow Random Walks, Review of Financial Studies 1(1), 1988.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
 from typing import Annotated
 
 from msgspec import Struct
@@ -40,6 +39,7 @@ from domain.market import Feed, FeedKind
 from domain.strategy import BarView, Strategy, View, Wake
 from engine.indicators import RollingStd, VarianceRatio
 from engine.strategies.bracket import Bracket, BracketParams, after_fill, desired_of
+from engine.strategies.common import usable
 from engine.strategies.cross_section import CrossSection
 
 SECOND_NS = 1_000_000_000
@@ -139,9 +139,7 @@ class MeanReversion(Strategy[MeanReversionMemory, MeanReversionParams]):
 
     def _on_bar(self, memory: MeanReversionMemory, view: View) -> None:
         bar = view.bar
-        if not isfinite(bar.high - bar.low + bar.close) or bar.close <= 0:
-            return
-        if not memory.section.is_news(bar.instrument, bar.ts_ns):
+        if not usable(bar) or not memory.section.is_news(bar.instrument, bar.ts_ns):
             return
         member = memory.members[bar.instrument]
         self._measure(member, bar.close)

@@ -12,6 +12,7 @@ its extreme.
     exit         the path turns against it (unless the trigger is the stochastic alone), which is also the opposite
                  entry; or the stochastic RSI rises past `overbought` (short: falls past `oversold`) the
                  `exit_crossings`-th time since the entry; or stop and take-profit in percent of the fill
+    reversal     the opposite entry waits until the position is flat (a bar later in a test on bars than live)
 
 The common form on charts smooths with the bars on both sides, so a turn it shows was drawn when the bars after it were
 known: its past values change with each new bar (it repaints) and its signals cannot be traded. This one weighs what
@@ -24,7 +25,7 @@ Sources: the user's own rule; E. Nadaraya, Theory of Probability and its Applica
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite, isnan
+from math import isnan
 from typing import Annotated, Literal
 
 from msgspec import Struct
@@ -37,7 +38,7 @@ from domain.market import Feed, FeedKind
 from domain.strategy import BarView, Strategy, View, Wake
 from engine.indicators import KernelRegression, StochasticRsi
 from engine.strategies.bracket import Bracket, BracketParams, after_fill, desired_of
-from engine.strategies.common import only_instrument
+from engine.strategies.common import only_instrument, usable
 
 SECOND_NS = 1_000_000_000
 
@@ -126,7 +127,7 @@ class NadarayaWatson(Strategy[NadarayaWatsonMemory, NadarayaWatsonParams]):
 
     def _on_bar(self, memory: NadarayaWatsonMemory, view: View) -> None:
         bar = view.bar
-        if not isfinite(bar.high - bar.low + bar.close):
+        if not usable(bar):
             return
         turn, extreme = self._turn(memory, bar.close), self._extreme(memory, bar.close)
         if view.warming:
@@ -174,10 +175,10 @@ class NadarayaWatson(Strategy[NadarayaWatsonMemory, NadarayaWatsonParams]):
         """The entry after one more bar: ended by a turn against it or by enough crossings of the far extreme."""
         if extreme == -bracket.side:
             memory.crossings += 1
+        memory.bracket = bracket.after_bar(bar.close, position, self.params)
         against = turn == -bracket.side and self.params.trigger != "stochastic"
         if against or 0 < self.params.exit_crossings <= memory.crossings:
             bracket.closing = True
-        memory.bracket = bracket.after_bar(bar.close, position, self.params)
 
     def _await(self, memory: NadarayaWatsonMemory, bar: BarView, side: int) -> None:
         """Let a new signal wait for its turn; one that waits too long, or is contradicted, is given up."""

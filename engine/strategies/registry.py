@@ -3,6 +3,7 @@
     load("turtle")                                a built-in kind
     load("breakout", Path("strategies"))          a file of the user's folder that declares this kind
     load("strategies/breakout.py:Breakout")       a class of a named file
+    load("grid")                                  a kind that an installed package brings (`packages`)
     build(spec, Path("strategies"))               the strategy object that a spec describes
 
 User files are read and executed anew at each load, so an edited file takes effect without a restart and an
@@ -26,19 +27,25 @@ from typing import Any, NamedTuple, TypeAlias
 
 from msgspec import Struct
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from domain.errors import StrategyError
 from domain.settings import StrategySpec
-from domain.strategy import Params, Strategy, line_of
+from domain.strategy import Params, Strategy, line_of, range_of
 from domain.text import error_text
+from engine.strategies.arbitrage import Arbitrage
 from engine.strategies.bench.alternator import Alternator
 from engine.strategies.bench.quoter import Quoter
+from engine.strategies.calibrated_maker import CalibratedMaker
 from engine.strategies.consolidation import Consolidation
 from engine.strategies.ema_cross import EmaCross
+from engine.strategies.funding_arbitrage import FundingArbitrage
 from engine.strategies.lead_lag import LeadLag
 from engine.strategies.market_maker import MarketMaker
 from engine.strategies.mean_reversion import MeanReversion
 from engine.strategies.nadaraya_watson import NadarayaWatson
+from engine.strategies.packages import file_of, packaged
+from engine.strategies.pairs import Pairs
 from engine.strategies.turtle import Turtle
 from engine.strategies.two_leg import TwoLeg
 
@@ -49,10 +56,14 @@ BUILT_IN: dict[str, StrategyClass] = {
     for cls in (
         MarketMaker,
         Turtle,
+        CalibratedMaker,
         Consolidation,
         LeadLag,
         MeanReversion,
         NadarayaWatson,
+        Pairs,
+        Arbitrage,
+        FundingArbitrage,
         EmaCross,
         TwoLeg,
         Quoter,
@@ -84,8 +95,9 @@ ALLOWED_IMPORTS = (
     "statistics",
     "typing",
 )
-_KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_DECLARES = re.compile(rf"""^ +kind\s*(?::[^=\n]*)?=\s*["']({_KIND.pattern})["']""", re.MULTILINE)
+KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
+MANUAL = "manual"
+_DECLARES = re.compile(rf"""^ +kind\s*(?::[^=\n]*)?=\s*["']({KIND.pattern})["']""", re.MULTILINE)
 OF_LOOPS = (ast.Break, ast.Continue)
 FORBIDDEN_CALLS = ("__import__", "breakpoint", "compile", "eval", "exec", "id", "input", "open", "print")
 
@@ -100,8 +112,8 @@ class Loaded(NamedTuple):
 
 
 def kinds(folder: Path | None = None) -> list[str]:
-    """What people may load: built-in kinds, then those declared by files in the user's folder."""
-    names = [*BUILT_IN, *(kind for kind in declared(folder) if kind not in BUILT_IN)]
+    """What people may load: built-in kinds, then what files of the user's folder declare, then installed packages."""
+    names = dict.fromkeys((*BUILT_IN, *declared(folder), *packaged()))
     return [kind for kind in names if kind not in BENCH]
 
 
@@ -121,12 +133,23 @@ def load(kind: str, folder: Path | None = None) -> Loaded:
         source = inspect.getsource(sys.modules[built_in.__module__])
         return Loaded(built_in, source, source_hash(source), built_in.__module__)
     files = declared(folder)
+    if kind not in files and kind in packaged():
+        return of_package(kind)
     if kind not in files:
         near = difflib.get_close_matches(kind, kinds(folder), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(kinds(folder))}"
         raise StrategyError(f"no strategy kind is called {kind!r}; {hint}")
     path, class_name = files[kind]
     return load_file(path, class_name)
+
+
+def of_package(kind: str) -> Loaded:
+    """The class that an installed package brings under this name. Raises `StrategyError`."""
+    path, class_name = file_of(packaged()[kind])
+    loaded = load_file(path, class_name)
+    if loaded.strategy.kind != kind:
+        raise StrategyError(f"{path}: the package calls it {kind!r}, its class says kind = {loaded.strategy.kind!r}")
+    return loaded
 
 
 def build(spec: StrategySpec, folder: Path | None = None) -> Strategy[Any, Any]:
@@ -139,7 +162,7 @@ def make(loaded: Loaded, spec: StrategySpec) -> Strategy[Any, Any]:
     try:
         return loaded.strategy.build(spec.instruments, spec.params)
     except ValidationError as error:
-        wrong = "; ".join(_sentence(problem["loc"], problem["msg"]) for problem in error.errors())
+        wrong = "; ".join(_problem(loaded.strategy.params_type, problem) for problem in error.errors())
         raise StrategyError(f"strategy {spec.id} ({spec.kind}): {wrong}") from error
 
 
@@ -302,9 +325,9 @@ def _check_class(cls: StrategyClass, origin: str) -> None:
     if missing:
         raise StrategyError(f"{where} lacks {', '.join(missing)}")
     kind = getattr(cls, "kind", None)
-    if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+    if not isinstance(kind, str) or not KIND.fullmatch(kind):
         raise StrategyError(f'{where} needs a name of lower-case letters, digits and _: kind = "..."')
-    if kind in {*BUILT_IN, "manual"}:
+    if kind in {*BUILT_IN, MANUAL}:
         raise StrategyError(f"{where}: kind {kind!r} is a built-in strategy's, choose another")
     for name, base in (("params_type", Params), ("memory_type", Struct)):
         value = getattr(cls, name, None)
@@ -312,9 +335,14 @@ def _check_class(cls: StrategyClass, origin: str) -> None:
             raise StrategyError(f"{where}: {name} must be a class derived from {base.__name__}")
 
 
-def _sentence(where: tuple[int | str, ...], what: str) -> str:
-    name = ".".join(str(part) for part in where)
-    return f"{name}: {what}" if name else what
+def _problem(model: type[Params], problem: ErrorDetails) -> str:
+    """One wrong parameter: its name, what is wrong, what was given and what it takes."""
+    where, what = problem["loc"], problem["msg"].removeprefix("Value error, ")
+    if not where:
+        return what
+    takes = range_of(model, str(where[0]))
+    given = "" if problem["type"] in {"missing", "extra_forbidden"} else f", found {problem['input']!r:.40}"
+    return f"{'.'.join(str(part) for part in where)}: {what}{given}" + (f" (it takes {takes})" if takes else "")
 
 
 def _declared_kind(node: ast.ClassDef) -> str:

@@ -45,6 +45,9 @@ class BenchView:
         self.positions: dict[InstrumentId, float] = {}
         self.paid: dict[InstrumentId, float] = {}
         self.funding: dict[InstrumentId, float] = {}
+        self.orders: dict[tuple[InstrumentId, int], float] = {}
+        self.fees: dict[InstrumentId, float] = {}
+        self.intervals: dict[InstrumentId, float] = {}
         self.tick = 0.1
         self.lot = 0.001
 
@@ -105,6 +108,22 @@ class BenchView:
     def lot_size(self, instrument: InstrumentId) -> float:  # noqa: ARG002 - one for all
         """The bench's `lot`."""
         return self.lot
+
+    def coming(self, instrument: InstrumentId, side: int) -> float:
+        """What `orders` has, by instrument and side."""
+        return self.orders.get((instrument, side), 0.0)
+
+    def smallest(self, instrument: InstrumentId) -> float:  # noqa: ARG002 - one for all
+        """The bench's `lot`."""
+        return self.lot
+
+    def taker_fee(self, instrument: InstrumentId) -> float:
+        """What `fees` has."""
+        return self.fees.get(instrument, 0.0)
+
+    def funding_interval_s(self, instrument: InstrumentId) -> float:
+        """What `intervals` has, else an hour."""
+        return self.intervals.get(instrument, 3_600.0)
 
 
 VIEW_IS_A_VIEW: type[View] = BenchView

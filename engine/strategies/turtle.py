@@ -11,9 +11,15 @@ high hit rate and is kept because it is the user's own.
     take profit  `take_profit_pct` from the average fill (0 = none)
     exit         a close beyond the opposite `exit_bars` channel (0 = none), or the weekend with a session
     units        up to `max_units`, one more each `unit_step_atr` x ATR beyond the last unit's own fills
+    skip         with `skip_after_winner` a break is left alone when the break before it, taken or not, would have won:
+                 its exit channel ended it in profit before `stop_atr` x ATR went against it. While it is skipped only
+                 a break of `failsafe_bars` is entered
 
-Classic system 1: entry_bars 20, exit_bars 10, take_profit_pct 0, max_units 4; system 2: 55 and 20. Without the
-classic rule that skips a break after a winner. Source of the rules: C. Faith, The Original Turtle Rules (2003).
+Every unit is as large as the first one's fills. Under the default limit of 10 % of equity per asset four fit when
+`strength` is at most 0.05; else the last ones are clipped.
+
+Classic system 1: entry_bars 20, exit_bars 10, take_profit_pct 0, max_units 4, skip_after_winner; system 2: 55 and 20
+without it. Source of the rules: C. Faith, The Original Turtle Rules (2003).
 
 A fired protection ends the entry: what is left of the position keeps its stop, and only a later bar's break
 makes a new entry. A position found at the start (parameters were changed, memory was lost) is adopted.
@@ -22,7 +28,7 @@ makes a new entry. A position found at the start (parameters were changed, memor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import copysign, isfinite, isnan
+from math import copysign, isnan
 from typing import Annotated, Literal
 
 from msgspec import Struct
@@ -34,7 +40,7 @@ from domain.instrument import InstrumentId
 from domain.market import Feed, FeedKind
 from domain.strategy import BarView, Params, Strategy, View, Wake
 from engine.indicators import Atr, Donchian, SessionHours, in_session, weekend_near
-from engine.strategies.common import only_instrument
+from engine.strategies.common import only_instrument, usable
 
 SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
@@ -53,12 +59,20 @@ class TurtleParams(Params):
     unit_step_atr: Annotated[float, AddsRisk.LOWERED] = Field(
         0.5, gt=0, le=50, description="ATR beyond the last unit that add another"
     )
+    skip_after_winner: Annotated[bool, AddsRisk.LOWERED] = Field(
+        False, description="leave a break alone when the one before it would have won"
+    )
+    failsafe_bars: int = Field(
+        55, ge=0, le=5000, description="bars of the channel whose break is entered all the same, 0 = none"
+    )
     strength: Annotated[float, AddsRisk.RAISED] = Field(
         1.0, gt=0, le=1, description="conviction handed to risk for sizing"
     )
     style: Literal["passive", "take"] = Field("passive", description="passive: post-only at the touch; take: at once")
     direction: Literal["both", "long", "short"] = Field("both", description="breaks that are followed")
-    patience_bars: int = Field(3, ge=0, description="bars after which an entry without a fill is given up, 0 = never")
+    patience_bars: int = Field(
+        3, ge=0, le=10_000, description="bars after which an entry without a fill is given up, 0 = never"
+    )
     session: Annotated[bool, AddsRisk.LOWERED] = Field(
         False, description="enter only in session, hold nothing over the weekend"
     )
@@ -68,6 +82,14 @@ class TurtleParams(Params):
     flat_before_min: Annotated[int, AddsRisk.LOWERED] = Field(
         15, ge=0, le=600, description="minutes before Friday's close (at least one bar)"
     )
+
+    @model_validator(mode="after")
+    def _skipping_makes_sense(self) -> TurtleParams:
+        if self.skip_after_winner and not self.exit_bars:
+            raise ValueError("skip_after_winner needs exit_bars: without that channel no break ends as a winner")
+        if self.skip_after_winner and 0 < self.failsafe_bars <= self.entry_bars:
+            raise ValueError(f"failsafe_bars ({self.failsafe_bars}) must be more than entry_bars ({self.entry_bars})")
+        return self
 
     @model_validator(mode="after")
     def _session_makes_sense(self) -> TurtleParams:
@@ -100,13 +122,28 @@ class Idea(Struct):
     closing: bool = False
 
 
+class Break(Struct):
+    """The newest break, taken or not, until its stop or the exit channel would have ended it."""
+
+    side: int
+    price: float
+    stop: float
+    skipped: bool
+
+
 class TurtleMemory(Struct):
-    """Channels (no exit channel when exit_bars is 0), average true range and the entry in force."""
+    """Channels (None = not used), average true range and the entry in force.
+
+    `newest` and `won` (the last break that ended would have won) are kept only where winners are skipped.
+    """
 
     entry_channel: Donchian
     exit_channel: Donchian | None
     atr: Atr
     idea: Idea | None = None
+    failsafe: Donchian | None = None
+    newest: Break | None = None
+    won: bool = False
 
 
 class Turtle(Strategy[TurtleMemory, TurtleParams]):
@@ -130,14 +167,20 @@ class Turtle(Strategy[TurtleMemory, TurtleParams]):
         return (Feed(kind=FeedKind.BAR, instrument=self.instrument, interval_ns=self.interval_ns),)
 
     def warmup(self) -> int:
-        """Both channels, and five times the ATR's period so that its seed is forgotten to about 2 %."""
-        return max(self.params.entry_bars, self.params.exit_bars, 5 * self.params.atr_bars)
+        """The channels, and five times the ATR's period so that its seed is forgotten to about 2 %.
+
+        Where winners are skipped, some breaks more: whether one long ago won is not known, it counts as lost.
+        """
+        params = self.params
+        skips = 5 * max(params.entry_bars, params.failsafe_bars) if params.skip_after_winner else 0
+        return max(params.entry_bars, params.exit_bars, 5 * params.atr_bars, skips)
 
     def start(self) -> TurtleMemory:
         """No bar seen, no entry."""
         params = self.params
         exits = Donchian.of(params.exit_bars) if params.exit_bars else None
-        return TurtleMemory(Donchian.of(params.entry_bars), exits, Atr(params.atr_bars))
+        last = Donchian.of(params.failsafe_bars) if params.skip_after_winner and params.failsafe_bars else None
+        return TurtleMemory(Donchian.of(params.entry_bars), exits, Atr(params.atr_bars), failsafe=last)
 
     def decide(self, memory: TurtleMemory, view: View) -> tuple[TurtleMemory, Desired]:
         """Follow breaks on bars, keep the books of an entry on own fills."""
@@ -150,12 +193,14 @@ class Turtle(Strategy[TurtleMemory, TurtleParams]):
 
     def _on_bar(self, memory: TurtleMemory, view: View) -> None:
         bar = view.bar
-        if not isfinite(bar.high - bar.low + bar.close):
+        if not usable(bar):
             return
-        upper, lower = memory.entry_channel.upper, memory.entry_channel.lower
+        side = beyond(memory.entry_channel, bar)
         memory.entry_channel.update(bar.high, bar.low)
         left = self._left(memory, bar)
         atr = memory.atr.update(bar.high, bar.low, bar.close)
+        if self.params.skip_after_winner:
+            side = self._unless_skipped(memory, bar, side, left)
         if view.warming or isnan(atr):
             return
         idea = memory.idea
@@ -164,20 +209,36 @@ class Turtle(Strategy[TurtleMemory, TurtleParams]):
         elif view.position(self.instrument):
             memory.idea = self._adopted(bar, view, atr)
         else:
-            memory.idea = self._broken(bar, upper, lower, atr)
+            memory.idea = self._broken(bar, side, atr)
 
     def _left(self, memory: TurtleMemory, bar: BarView) -> int:
         """The side that the exit channel ends with this bar: 1 below its low, -1 above its high, else 0."""
         exits = memory.exit_channel
         if exits is None:
             return 0
-        side = 1 if bar.close < exits.lower else -1 if bar.close > exits.upper else 0
+        side = -beyond(exits, bar)
         exits.update(bar.high, bar.low)
         return side
 
-    def _broken(self, bar: BarView, upper: float, lower: float, atr: float) -> Idea | None:
+    def _unless_skipped(self, memory: TurtleMemory, bar: BarView, side: int, left: int) -> int:
+        """The side of this bar's break that is entered: 0 while it is skipped, unless it breaks the failsafe too."""
+        newest = memory.newest
+        if newest is not None:
+            worst = bar.low if newest.side > 0 else bar.high
+            if (worst - newest.stop) * newest.side <= 0:
+                memory.won, memory.newest = False, None
+            elif left == newest.side:
+                memory.won, memory.newest = (bar.close - newest.price) * newest.side > 0, None
+        if side and memory.newest is None and memory.atr.ready:
+            stop = bar.close - side * self.params.stop_atr * memory.atr.value
+            memory.newest = Break(side, bar.close, stop, skipped=memory.won)
+        last = beyond(memory.failsafe, bar) if memory.failsafe is not None else 0
+        if memory.failsafe is not None:
+            memory.failsafe.update(bar.high, bar.low)
+        return last if memory.newest is not None and memory.newest.skipped else side
+
+    def _broken(self, bar: BarView, side: int, atr: float) -> Idea | None:
         """The entry that this bar's break makes, if it is one and may be followed."""
-        side = 1 if bar.close > upper else -1 if bar.close < lower else 0
         refused = "short" if side > 0 else "long"
         if not side or self.params.direction == refused or not self._open(bar.ts_ns):
             return None
@@ -271,3 +332,8 @@ class Turtle(Strategy[TurtleMemory, TurtleParams]):
             want = Strength(idea.side * self.params.strength, self.params.stop_atr * idea.atr)
         target = Target(instrument=self.instrument, want=want, entry=idea.entry, style=self.style)
         return Desired(targets=(target,), protections=protections)
+
+
+def beyond(channel: Donchian, bar: BarView) -> int:
+    """The side on which a bar closes outside of the channel before it, 0 = inside, or the channel is not known yet."""
+    return 1 if bar.close > channel.upper else -1 if bar.close < channel.lower else 0

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from domain.account import is_paper, venue_of
 from domain.errors import ConfigError, MoonDevError
 from domain.order import WATCHDOG_INDEX, ClientId, Place, derive_client_id
 from domain.ports import Clock
@@ -17,7 +18,6 @@ from engine.watchdog.rescue import Done, Patient, Rescuer
 
 ATTEMPT_WITHIN_S = 60.0
 RETRY_S = 2.0
-PAPER = "PAPER:"
 Patients: TypeAlias = Callable[[Guarded], Sequence[Patient]]
 """Opens what there is to guard now."""
 
@@ -98,7 +98,7 @@ def _left_alone(guarded: Guarded | None, patients: Sequence[Patient]) -> str:
     if guarded is None:
         return "what the run traded is not known: watchdog/guarded cannot be read. Look at the venues"
     looked_after = {account for patient in patients for account in patient.accounts}
-    left = [name for name in guarded.accounts if name not in looked_after and not name.startswith(PAPER)]
+    left = [name for name in guarded.accounts if name not in looked_after and not is_paper(venue_of(name))]
     if not left:
         return ""
     return f"{', '.join(left)}: the run traded there, and the settings file does not name it now. Put it back"

@@ -50,6 +50,7 @@ TARGETS: dict[str, tuple[Target, ...]] = {
     "Hyperliquid l2Book 20+20 message": (Target(10), Target(8, "ccxt.pro")),
     "Hyperliquid order signed": (Target(40), Target(8, "hyperliquid-python-sdk")),
     "budget keeper per request, later": (Target(5),),
+    "study candles": (Target(16, "freqtrade"),),
     "messages through the whole engine": (Target(10_000),),
     "orders through the whole engine": (Target(1_000),),
     "memory growth over messages": (Target(16),),

@@ -1,4 +1,7 @@
-"""Where profit came from: sums of round trips by side, month and hour. Every table adds up to all round trips."""
+"""Where profit came from: round trips by strategy, instrument, venue, side, month, weekday and hour.
+
+Every table adds up to all round trips, after fees and before funding; what is still open is in none of them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,10 @@ from msgspec import Struct
 from research.measures.figure import Floats
 from research.measures.trips import HOUR_NS, Trips
 
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+EPOCH_WEEKDAY = 3
+"""1 January 1970 was a Thursday."""
+
 
 class Share(Struct, frozen=True, kw_only=True):
     """What one part of the round trips earned after fees."""
@@ -22,19 +29,21 @@ class Share(Struct, frozen=True, kw_only=True):
     fees: float
 
 
-def by_side(trips: Trips) -> tuple[Share, ...]:
-    """Long and short."""
-    return shares(trips, [("long" if side > 0 else "short") for side in trips.sides.tolist()])
-
-
-def by_month(trips: Trips) -> tuple[Share, ...]:
-    """Calendar month (UTC) in which a round trip ended."""
-    return shares(trips, trips.closed.astype("datetime64[ns]").astype("datetime64[M]").astype(str).tolist())
-
-
-def by_hour(trips: Trips) -> tuple[Share, ...]:
-    """Hour of the day (UTC) in which a round trip began."""
-    return shares(trips, [f"{hour:02d}" for hour in (trips.opened // HOUR_NS % 24).tolist()])
+def attribution(trips: Trips) -> dict[str, tuple[Share, ...]]:
+    """Every table by its name. Months and hours are UTC: a trip counts in the month it ended, the hour it began."""
+    hours = trips.opened // HOUR_NS
+    tables = {
+        "strategy": trips.strategies,
+        "instrument": trips.instruments,
+        "venue": [name.rpartition(".")[2] for name in trips.instruments],
+        "side": ["long" if side > 0 else "short" for side in trips.sides.tolist()],
+        "month": trips.closed.astype("datetime64[ns]").astype("datetime64[M]").astype(str).tolist(),
+        "weekday": [WEEKDAYS[day] for day in ((hours // 24 + EPOCH_WEEKDAY) % 7).tolist()],
+        "hour": [f"{hour:02d}" for hour in (hours % 24).tolist()],
+    }
+    found = {name: shares(trips, names) for name, names in tables.items()}
+    found["weekday"] = tuple(sorted(found["weekday"], key=lambda share: WEEKDAYS.index(share.name)))
+    return found
 
 
 def shares(trips: Trips, names: Sequence[Any]) -> tuple[Share, ...]:

@@ -19,6 +19,8 @@ RUIN = 0.5
 """Ruin is to have lost this much of the deposit at some time."""
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 FAN_POINTS = 120
+LEAST_PATHS = 250
+"""Paths of round trips at least, however many they are."""
 
 
 class Fan(Struct, frozen=True, kw_only=True):
@@ -109,7 +111,7 @@ def trip_paths(pnl: Floats, deposit: float, draws: int, rng: np.random.Generator
     if n < LEAST_TRADES or not draws or deposit <= 0:
         return _no_paths(n, TRADES)
     lives = _Lives()
-    for part in chunks(3 * n, affordable(n, draws)):
+    for part in chunks(3 * n, affordable(n, draws, LEAST_PATHS)):
         drawn = pnl[rng.integers(0, n, size=(part, n))] / deposit
         lives.add(np.concatenate((np.ones((part, 1)), 1 + np.cumsum(drawn, axis=1)), axis=1))
     return lives.paths(n, TRADES, 1.0, None)

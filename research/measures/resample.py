@@ -14,6 +14,8 @@ Statistic: TypeAlias = Callable[[Floats], Floats]
 
 MOST_CELLS = 4_000_000
 """Numbers that are held at once while resampling."""
+MOST_DRAWN = 2_500_000
+"""Numbers that are drawn for one figure, unless `LEAST_DRAWS` are more."""
 LEAST_DRAWS = 500
 """Resamples that an interval is made of at least, however long the series."""
 
@@ -70,9 +72,9 @@ def chunks(n: int, draws: int) -> Iterator[int]:
         draws -= part
 
 
-def affordable(n: int, draws: int) -> int:
+def affordable(n: int, draws: int, least: int = LEAST_DRAWS) -> int:
     """`draws`, or fewer for a series so long that all would take seconds."""
-    return min(draws, max(LEAST_DRAWS, 5 * MOST_CELLS // max(1, n)))
+    return min(draws, max(least, MOST_DRAWN // max(1, n)))
 
 
 def resampled(

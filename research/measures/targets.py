@@ -6,7 +6,7 @@ import enum
 
 from msgspec import Struct
 
-from research.measures.figure import DAYS, Figure
+from research.measures.figure import DAYS, Figure, figure
 from research.measures.paths import MISSION_DRAWDOWN
 
 DAILY_PNL, SHARPE, WIN_RATE = 0.005, 1.5, 0.6
@@ -17,7 +17,7 @@ class Standing(enum.StrEnum):
 
     MET = "met"
     MISSED = "missed"
-    UNSURE = "cannot be told apart"
+    UNSURE = "undecided"
     """The figure's interval holds the target."""
     UNKNOWN = "insufficient data"
 
@@ -51,7 +51,7 @@ def _standing(wanted: float, found: Figure, *, least: bool) -> Standing:
 
 def targets(daily: Figure, sharpe: Figure, deepest: float, win_rate: Figure) -> tuple[Target, ...]:
     """The four of the mission. The drawdown is what was seen: it has no interval, and the next may be deeper."""
-    seen = Figure(value=deepest, n=daily.n, of=DAYS, caveat="the deepest seen; the next may be deeper")
+    seen = figure(deepest, daily.n, DAYS, caveat="the deepest seen; the next may be deeper")
     return (
         target("daily PNL", DAILY_PNL, daily),
         target("Sharpe ratio", SHARPE, sharpe),

@@ -15,17 +15,24 @@ HOUR_NS = 3_600_000_000_000
 
 
 class Trips(Struct, frozen=True, kw_only=True):
-    """Columns of closed round trips, in order of closing. Money is after fees."""
+    """Columns of closed round trips, in order of closing. Money is after fees; `notional` is the larger position's."""
 
     pnl: Floats
     fees: Floats
     sides: Ints
     opened: Ints
     closed: Ints
+    notional: Floats
+    strategies: tuple[str, ...]
+    instruments: tuple[str, ...]
 
     def __len__(self) -> int:
         """How many."""
         return len(self.pnl)
+
+    def of(self, instrument: str) -> Bools:
+        """Which of them are an instrument's."""
+        return np.array([each == instrument for each in self.instruments], dtype=np.bool_)
 
 
 def trips_of(trades: Sequence[Trade]) -> Trips:
@@ -36,6 +43,9 @@ def trips_of(trades: Sequence[Trade]) -> Trips:
         sides=np.array([trade.side for trade in trades], dtype=np.int64),
         opened=np.array([trade.opened_ns for trade in trades], dtype=np.int64),
         closed=np.array([trade.closed_ns for trade in trades], dtype=np.int64),
+        notional=np.array([float(trade.qty) * (trade.entry_price or trade.exit_price) for trade in trades]),
+        strategies=tuple(trade.strategy for trade in trades),
+        instruments=tuple(trade.instrument for trade in trades),
     )
 
 

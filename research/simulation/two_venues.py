@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 from msgspec.structs import replace
 
@@ -108,7 +108,7 @@ class TwoVenues:
 
     def __init__(self, seed: int) -> None:
         self.random = random = Random(seed)
-        self.settings = settings(random)
+        self.settings = self._settings()
         self.now_ns = BEGIN_NS
         self.met: Counter[str] = Counter()
         self.rule = self.text = ""
@@ -140,7 +140,10 @@ class TwoVenues:
         self._number += 1
         heapq.heappush(self.agenda, (ts_ns, self._number, action))
 
-    def run(self) -> TwoVenues:
+    def _settings(self) -> Settings:
+        return settings(self.random)
+
+    def run(self) -> Self:
         """Live through the day; afterwards `rule` is empty when every invariant held."""
         try:
             self._plan()
@@ -152,7 +155,7 @@ class TwoVenues:
             self.rule, self.text = violation.rule, str(violation)
         return self
 
-    def _plan(self) -> None:
+    def _tape(self) -> Iterable[MarketEvent]:
         twins = (
             replace(self.settings.instruments[0], id=cast.BTC),
             replace(self.settings.instruments[1], id=cast.BTC2),
@@ -160,6 +163,10 @@ class TwoVenues:
         renamed = {cast.BTC: OWN, cast.BTC2: BACKUP}
         for event in market.day(self.random, twins, BEGIN_NS, MARKET_END_NS, stormy=False):
             event.instrument = renamed[event.instrument]
+            yield event
+
+    def _plan(self) -> None:
+        for event in self._tape():
             self.at(event.ts_ns, partial(self._market, event))
         for venue, spans in self.spans.items():
             for begin, end in spans:
@@ -292,7 +299,7 @@ class TwoVenues:
         return True
 
     def _finish(self) -> None:
-        """After a calm time engine and venues agree, nothing is unknown, and the strategy is back at its own venue."""
+        """After a calm time engine and venues agree, and nothing is unknown."""
         state = self.core.state
         for account in (AT_OWN, AT_BACKUP):
             instrument = OWN if account == AT_OWN else BACKUP
@@ -304,15 +311,15 @@ class TwoVenues:
             o.cid for slot in state.slots.values() for o in slot.orders.values() if o.status is OrderStatus.UNKNOWN
         ]
         require(not unknown, "liveness", f"still unknown: {unknown}")
-        stands = state.failovers.get(OWN)
-        require(stands is None or not stands.on_backup, "liveness", f"still at the backup: {stands}")
         open_still = [name for name, worst in self.core.narrowed.items() if worst in BLOCKING]
         require(not open_still, "liveness", f"a breaker is still open: {open_still}")
-        self._note_target()
+        self._note_end()
         self.digest = proof.check_replay(self.journal, self.core, with_code=self.random.random() < 0.5)
 
-    def _note_target(self) -> None:
-        """Count whether the day ended with what was wanted: the market may have been too thin for it."""
+    def _note_end(self) -> None:
+        """Back at its own venue; and count whether the day ended with what was wanted: the market may be too thin."""
+        stands = self.core.state.failovers.get(OWN)
+        require(stands is None or not stands.on_backup, "liveness", f"still at the backup: {stands}")
         for pair in list(self.core.pairs.values())[:1]:
             slot = pair.primary
             if slot.target is None or slot.quotes or slot.consumed == slot.entry:

@@ -32,7 +32,7 @@ async def test_options_groups_and_choices_come_from_the_verb_table(w):
     assert {"status", "halt", "strategies", "order"} <= set(w.discord.commands)
     assert "start" not in w.discord.commands, "hidden verbs are not offered"
     seconds = [one["name"] for one in w.discord.commands["strategies"]["options"]]
-    assert seconds == ["list", "show", "start", "pause", "load", "unload", "set"]
+    assert seconds == ["list", "show", "start", "pause", "load", "unload", "set", "reload"]
     side, symbol, qty, price, valid, account = w.discord.commands["order"]["options"]
     assert [choice["value"] for choice in side["choices"]] == ["buy", "sell"]
     assert (symbol["required"], symbol["autocomplete"]) == (True, True)

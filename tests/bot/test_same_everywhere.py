@@ -46,6 +46,7 @@ SCRIPT = (
     ("tina", "/confirm C2"),
     ("tina", "/strategies start t1"),
     ("tina", "/confirm C3"),
+    ("tina", "/strategies reload t1"),
     ("tina", "/strategies unload t1"),
     ("tina", "/confirm C4"),
     ("vera", "/halt"),

@@ -64,6 +64,22 @@ async def test_loading_shows_code_account_instruments_and_every_parameter_and_do
     assert "It was carried out once" in await ask(engine, "/confirm C1")
 
 
+async def test_a_strategy_of_two_venues_is_loaded_with_an_account_at_each() -> None:
+    paper = load_config(None).to_settings()
+    far = replace(paper.instruments[0], id="BTC-USDT-PERP.BETA", aliases=())
+    accounts = (*paper.accounts, *(replace(paper.accounts[0], id=name) for name in ("BETA:main", "BETA:sub")))
+    engine = Engine(replace(paper, instruments=(*paper.instruments, far), accounts=accounts))
+    line = f"/strategies load two_leg t1 {BTC},{far.id}"
+    assert "say which account: BETA:main, BETA:sub" in await ask(engine, f"{line} PAPER:main")
+    assert "are at one venue" in await ask(engine, f"{line} PAPER:main,BETA:main,BETA:sub")
+    assert "none of its instruments is at the venue of BETA:sub" in await ask(
+        engine, f"/strategies load two_leg t1 {BTC} PAPER:main,BETA:sub"
+    )
+    assert "PAPER:main, BETA:sub" in await ask(engine, f"{line} PAPER:main,BETA:sub qty=0.1 naked_cap=0.1")
+    assert "t1 is loading" in await ask(engine, "/confirm C1")
+    assert "PAPER:main, BETA:sub" in await ask(engine, "/strategies show t1")
+
+
 async def test_new_parameters_are_shown_beside_the_old_ones_with_those_that_add_risk(engine: Engine) -> None:
     await sure(engine, LOAD)
     asked = await ask(engine, "/strategies set t1 entry_bars=30 strength=0.5")

@@ -233,6 +233,7 @@ def test_the_tables_roles_are_the_cores():
         "strategies start": commands.StartStrategy,
         "strategies pause": commands.PauseStrategy,
         "strategies set": commands.SetParams,
+        "strategies reload": commands.ReloadStrategy,
         "override": commands.Override,
         "overrides end": commands.EndOverride,
         "breakglass": commands.BreakGlass,

@@ -231,3 +231,13 @@ def test_money_rounds_half_to_even_whatever_a_library_has_done_to_the_decimal_co
         context.rounding = decimal.ROUND_HALF_UP
         assert instrument.fee(1, 1, Decimal("0.000000005")) == Decimal(0)
         assert instrument.fee(1, 1, Decimal("0.000000015")) == Decimal("0.00000002")
+
+
+def test_the_smallest_order_is_worth_the_least_notional_with_room_for_the_price_to_move() -> None:
+    listed = made(min_notional=Decimal(100), lot=1)
+    price = listed.price("62500.0")
+    least = listed.least_qty(price)
+    assert listed.notional(price, least) >= Decimal(102)
+    assert listed.notional(price, least - listed.lot) < Decimal(102)
+    assert listed.least_qty(0) == max(listed.min_qty, listed.lot), "no price, no worth"
+    assert made(min_notional=Decimal(100), lot=7).least_qty(price) % 7 == 0

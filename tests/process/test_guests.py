@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.core.wake import source_hash
 from tests.engine.core.test_guests import HANGS, guest
 from tests.process.program import QUICK, Program
 
@@ -50,6 +51,9 @@ def test_files_that_break_and_hang_cost_their_own_strategies_and_no_start(progra
     program.until("/strategies show half", "quarantined")
     program.until("/strategies show guest", "running")
     program.until("/trades", "BTC")
+    changed = guest() + "\nCHANGED = True\n"
+    write(program, "guest", changed)
+    program.until("/strategies show guest", source_hash(changed)[:12])
 
     write(program, "guest", guest("TOP", HANGS))
     program.kill()

@@ -13,13 +13,14 @@ from exchanges.paper.exchange import PaperExchange
 from research.backtest import ID, BacktestSettings, StrategyRequest, prepare, run_backtest
 from research.compiled import compile_tape
 from research.driver import LEAD_NS, Driver
+from research.honesty.live import LivePaper, described, every_feed
 from research.market_data import FileOptions, MarketData, open_file, simulated
 from tests.needs import recorded_data
-from tests.research.virtual import LivePaper, described, every_feed
 
 CORE = load_config(None).to_settings()
 START_NS = 1_760_000_000_000_000_000
 MAKER = {"qty": 0.01, "max_position": 0.05, "maker_fee_bps": 0.0, "min_edge_bps": 0.0, "vol_factor": 0.2, "settle_s": 2}
+FITTED = {name: value for name, value in MAKER.items() if name != "vol_factor"}
 BREAKS = {"style": "take", "entry_bars": 5, "exit_bars": 3, "atr_bars": 5, "take_profit_pct": 0.1}
 
 
@@ -129,6 +130,7 @@ def test_a_recorded_tape_is_the_same_compiled():
         ("candles/BTC_USDT_PERP-5m.parquet", "turtle", BREAKS, 4_000),
         ("candles/XRP_ETH-trades.parquet", "turtle", BREAKS | {"interval_s": 60}, 400),
         ("l2/usdm_btcusdt_20240808.gz", "market_maker", MAKER, None),
+        ("l2/usdm_btcusdt_20240808.gz", "calibrated_maker", FITTED, 12_000),
         ("l2/hyperliquid_btcusd_20250126.gz", "market_maker", MAKER | {"feed": "book"}, None),
     ],
 )

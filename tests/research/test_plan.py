@@ -5,15 +5,17 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from domain.errors import DataError, StrategyError
 from engine.config import load_config
 from research.backtest import BacktestSettings, StrategyRequest, run_backtest, run_plan
-from research.market_data import FileOptions, MarketData, open_file
+from research.market_data import FileOptions, MarketData, open_file, simulated
 from research.plan import Plan, Tested
 from research.result import Result
 
 CORE = load_config(None).to_settings()
+INSTRUMENT = CORE.instruments[1]
 SETTINGS = BacktestSettings(core=CORE)
 MINUTE_NS = 60_000_000_000
 START_NS = 1_760_000_040_000_000_000
@@ -132,7 +134,7 @@ def test_a_span_bounds_the_run_and_what_is_before_it_warms_up(tmp_path):
     plan = Plan(strategies=(trend("btc", BTC),), start_ns=START_NS + 100 * MINUTE_NS, end_ns=START_NS + 200 * MINUTE_NS)
     result = run_plan(plan, [saw_tooth(tmp_path, BTC)], SETTINGS).result
     assert plan.start_ns <= result.first_ns <= plan.start_ns + MINUTE_NS
-    assert plan.end_ns - MINUTE_NS <= result.last_ns <= plan.end_ns
+    assert plan.end_ns <= result.last_ns <= plan.end_ns + SETTINGS.paper.feed_ns
     assert result.warmup_bars == result.strategies[0].warmup_bars
 
 
@@ -172,3 +174,21 @@ def test_provenance_changes_with_data_settings_and_parameters_alone(tmp_path):
     assert [each.data_hash == first.data_hash for each in found] == [True, True, False]
     assert [each.settings_hash == first.settings_hash for each in found] == [False, False, True]
     assert len({each.code_hash for each in found} | {first.code_hash}) == 1
+
+
+def test_a_strategy_trades_at_two_venues_with_an_account_at_each(tmp_path):
+    lead, hedge = "ETH-USDC-PERP.PAPER", "ETH-USDC-PERP.BINANCE"
+    sources = [
+        simulated(replace(INSTRUMENT, id=name), seed, START_NS, 120 * 10**9) for seed, name in ((7, lead), (8, hedge))
+    ]
+    legs = Tested(
+        id="legs", kind="two_leg", params={"qty": 0.1, "naked_cap": 0.05, "enter_bps": 2.0}, instruments=(lead, hedge)
+    )
+    result = run_plan(Plan(strategies=(legs,)), sources, SETTINGS).result
+    (part,) = result.strategies
+    assert part.accounts == ("PAPER:main", "BINANCE:main")
+    assert {trade.instrument for trade in result.trades} | {each.instrument for each in result.open_positions} == {
+        lead,
+        hedge,
+    }
+    assert part.pnl == result.pnl == sum(account.equity - account.deposit for account in result.accounts)

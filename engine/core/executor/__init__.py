@@ -31,6 +31,9 @@ def converge(core: Core, slot: Slot) -> None:
 
     Before the venue has answered only what a person has ordered to stop or close goes out, and protections stay.
     """
+    if core.legs:
+        for leg in core.legs.get(slot.key, ()):
+            converge_one(core, leg)  # what keeps this one from adding keeps those from it too
     pair = core.pairs.get(slot.key) if core.pairs else None
     if pair is None:
         converge_one(core, slot)

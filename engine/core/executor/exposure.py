@@ -6,10 +6,13 @@ fail-over is no way around them.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from msgspec.structs import replace
 
 from domain.order import Order
 from engine.core.core import Core
+from engine.core.legs import asset_of
 from engine.core.state import Slot
 from risk.gate import Exposure
 
@@ -71,6 +74,22 @@ def joint(core: Core, slot: Slot, now: Exposure) -> Exposure:
         buys=now.buys + pair.ceil(slot, max(0, other.worst(1))),
         sells=now.sells + pair.ceil(slot, max(0, other.worst(-1))),
     )
+
+
+def hedging(core: Core, slot: Slot, side: int, *, without: Order | None = None) -> int:
+    """How much on a side does nothing but close what its legs at other venues leave open, in the slot's scale.
+
+    Everything on that side which may still fill has closed its part already.
+    """
+    open_ = Fraction(0)
+    for leg in (slot, *core.legs.get(slot.key, ())):
+        if asset_of(leg) != asset_of(slot):
+            return 0
+        worst = exposure_of(core, leg, without=without).worst(side)
+        instrument = core.instruments[leg.instrument]
+        open_ -= Fraction(instrument.multiplier) * worst / instrument.qty_scale
+    own = core.instruments[slot.instrument]
+    return max(0, (open_ * own.qty_scale / Fraction(own.multiplier)).__floor__())
 
 
 def net(core: Core, slot: Slot) -> int:

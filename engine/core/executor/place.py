@@ -12,7 +12,8 @@ from domain.order import PROTECTIVE, Amend, Cancel, Order, OrderKind, OrderStatu
 from domain.verdict import Reason, Veto
 from engine.core import deadman, limits, wide
 from engine.core.core import Core
-from engine.core.executor.exposure import exposure_of, joint
+from engine.core.executor.exposure import exposure_of, hedging, joint
+from engine.core.legs import one_out
 from engine.core.limits import Limits
 from engine.core.market import Market
 from engine.core.state import Budget, Slot
@@ -111,7 +112,7 @@ def check_risk(core: Core, slot: Slot, order: Order, config: GateConfig, now: Ex
     """The part of the gate that only what adds risk has to pass: states and limits."""
     market = core.markets[slot.instrument]
     price = order.price or order.trigger
-    veto = check_state(core, slot)
+    veto = check_state(core, slot, order)
     if veto is not None:
         return veto
     if market.feed in UNTRUSTED and market.reference():
@@ -126,13 +127,21 @@ def check_band(market: Market) -> Veto | None:
     return Veto(Reason.PRICE_BAND, f"reference={market.reference()} band={market.floor}..{market.ceiling}")
 
 
-def check_state(core: Core, slot: Slot) -> Veto | None:
-    """Whether anything that adds risk may go to this slot's venue now."""
+def check_state(core: Core, slot: Slot, order: Order | None = None) -> Veto | None:
+    """Whether anything that adds risk, or this order, may go to the slot's venue now."""
     trading = core.state.accounts[slot.account].trading
     if trading is not ACTIVE:
         return Veto(_STATE_REASON[trading])
     bar = core.bar_of(slot)
-    return Veto(bar, venue_of(slot.account)) if bar is not None else None
+    if bar is None or (order is not None and passes(core, slot, order, bar)):
+        return None
+    out = one_out(core, slot) if bar is Reason.LEG_OUT else None
+    return Veto(bar, venue_of(slot.account) if out is None else f"{out.instrument} on {out.account}")
+
+
+def passes(core: Core, slot: Slot, order: Order, bar: Reason) -> bool:
+    """Whether an order goes through a bar: it does nothing but close what a leg at another venue leaves open."""
+    return bar is Reason.LEG_OUT and order.leaves <= hedging(core, slot, order.side, without=order)
 
 
 def check_limits(
@@ -364,7 +373,8 @@ def check_amend(
     left = max(qty, order.qty) - order.filled
     if order.reduce_only or not adds_risk(order.side, left, now):
         return None
-    veto = check_state(core, slot) or check_band(market) or wide.check_own_accounts(core, slot, order.side, price)
+    veto = check_state(core, slot, order) or check_band(market)
+    veto = veto or wide.check_own_accounts(core, slot, order.side, price)
     if veto is not None:
         return veto
     if market.feed in UNTRUSTED:

@@ -10,7 +10,7 @@ from domain.facts import TradingState
 from domain.order import OrderKind, Role, check_side
 from domain.verdict import Reason
 from engine.core.core import Core
-from engine.core.executor.exposure import exposure_of
+from engine.core.executor.exposure import exposure_of, hedging
 from engine.core.executor.place import place
 from engine.core.state import Slot, StrategyState
 from risk.gate import adds_risk
@@ -75,5 +75,5 @@ def act(core: Core, strategy: StrategyState, slot: Slot, take: Take, envelope_qt
         if slot.ceilings:
             core.refuse(slot, Reason.BREAKER_OPEN, take.id)
             return
-        qty = core.part(slot, qty)
+        qty = max(core.part(slot, qty), min(core.part(slot, qty, alone=True), hedging(core, slot, take.side)))
     place(core, slot, TAKE, take.side, IOC, qty, price, reduce_only=reduce_only, entry=take.id)

@@ -100,11 +100,12 @@ MOST_HEDGED = Decimal("1.25")
 def hedge_goal(core: Core, slot: Slot) -> int:
     """-ratio times the lead's filled position, in this instrument's scale, clipped to `MOST_HEDGED` times its value."""
     lead, instrument = core.instruments[slot.hedge_lead], core.instruments[slot.instrument]
-    held = net(core, core.slot(slot.account, slot.hedge_lead))
+    leading = core.lead_of(slot)
+    held = net(core, leading)
     if not held:
         return 0
     goal = instrument.round_qty(-slot.hedge_ratio * (held / lead.qty_scale))
-    position = core.state.accounts[slot.account].positions.get(slot.hedge_lead)
+    position = core.state.accounts[leading.account].positions.get(slot.hedge_lead)
     paid = abs(position.entry_value) if position is not None else ZERO
     worth = max(paid, lead.notional(core.markets[slot.hedge_lead].reference(), abs(held)))
     price = core.markets[slot.instrument].reference()

@@ -94,7 +94,7 @@ def strategies_in(core: Core, scope: str) -> Iterator[StrategyState]:
     """Loaded strategies under a scope, in order of loading; what people do by hand is none of them."""
     for strategy in list(core.state.strategies.values()):
         spec = strategy.spec
-        is_under = scope in {"", spec.id, venue_of(spec.account)} or scope in spec.instruments
+        is_under = scope in {"", spec.id, *map(venue_of, spec.all_accounts)} or scope in spec.instruments
         if spec.kind != MANUAL and is_under:
             yield strategy
 

@@ -37,6 +37,7 @@ ACTS: dict[type, Act] = {
     c.StartStrategy: lambda rig: rig.command(c.StartStrategy(strategy="paused"), "dot"),
     c.PauseStrategy: lambda rig: rig.command(c.PauseStrategy(strategy="script"), "dot"),
     c.SetParams: lambda rig: rig.command(c.SetParams(strategy="script", params={}), "dot"),
+    c.ReloadStrategy: lambda rig: rig.command(c.ReloadStrategy(strategy="script"), "dot"),
     c.ManualTarget: lambda rig: rig.command(
         c.ManualTarget(account=ACCOUNT, instrument=ETH.id, qty=Decimal("0.5")), "dot"
     ),

@@ -31,6 +31,7 @@ COMMANDS = st.one_of(
     st.builds(c.Deny, request=TEXTS, reason=TEXTS),
     st.builds(c.UnloadStrategy, strategy=TEXTS),
     st.builds(c.StartStrategy, strategy=TEXTS),
+    st.builds(c.ReloadStrategy, strategy=TEXTS, source_hash=TEXTS),
     st.builds(c.PauseStrategy, strategy=TEXTS),
     st.builds(c.SetParams, strategy=TEXTS, params=st.dictionaries(TEXTS, TEXTS | st.integers(-(2**63), 2**63))),
     st.builds(c.ManualTarget, account=TEXTS, instrument=TEXTS, qty=DECIMALS),

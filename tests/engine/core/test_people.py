@@ -52,6 +52,7 @@ SAMPLES: dict[type[c.Command], c.Command] = {
     c.RouteAlerts: c.RouteAlerts(duty="on_call"),
     c.StepUp: c.StepUp(purpose="a token", step=1),
     c.RotateKey: c.RotateKey(key="agent", account=ACCOUNT),
+    c.ReloadStrategy: c.ReloadStrategy(strategy="script"),
 }
 BY_ROLE = {RoleName.VIEWER: "eve", RoleName.TRADER: "dot", RoleName.RISK: "bob", RoleName.ADMIN: "ann"}
 TINY_TEAM = (
@@ -262,6 +263,7 @@ REFUSED = [
     (c.Deny(request="R9"), "bob"),
     (c.UnloadStrategy(strategy="nobody"), "dot"),
     (c.StartStrategy(strategy="script"), "dot"),
+    (c.ReloadStrategy(strategy="nobody"), "dot"),
     (c.CancelOrder(cid="x"), "dot"),
     (c.SetHold(account="NO:where", instrument=BTC.id), "dot"),
     (c.SetCap(account=ACCOUNT, instrument="XRP-USDC-PERP.PAPER", qty=Decimal(1)), "dot"),

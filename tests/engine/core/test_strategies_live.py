@@ -296,7 +296,7 @@ def test_one_kept_with_its_position_can_be_loaded_again_and_owns_it() -> None:
     assert [place.qty for place in places(rig.want(wants(target(0.0, "out"))))] == [500]
 
 
-@pytest.mark.parametrize("command", [c.StartStrategy, c.PauseStrategy, c.UnloadStrategy, c.SetParams])
+@pytest.mark.parametrize("command", [c.StartStrategy, c.PauseStrategy, c.UnloadStrategy, c.SetParams, c.ReloadStrategy])
 def test_a_strategy_that_is_not_there_is_said_not_to_be(command) -> None:
     done = Rig(WIDE).start().command(command(strategy="nobody"), "dot")
     assert done.reason is Reason.NO_SUCH

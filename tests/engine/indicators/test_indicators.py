@@ -10,7 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.codec import encode
-from engine.indicators import Atr, Donchian, Ema, EwmaVolatility, RollingExtreme, RollingStd, Sma, true_range
+from engine.indicators import (
+    Adx,
+    Atr,
+    Donchian,
+    Ema,
+    EwmaVolatility,
+    KernelRegression,
+    RollingExtreme,
+    RollingRegression,
+    RollingStd,
+    Rsi,
+    Sma,
+    StochasticRsi,
+    VarianceRatio,
+    true_range,
+)
 
 SECOND_NS = 1_000_000_000
 values = st.lists(st.floats(min_value=1e-3, max_value=1e6), min_size=1, max_size=120)
@@ -136,6 +151,12 @@ INDICATORS = {
     "lowest": (lambda: RollingExtreme(7, -1), lambda it, step, x: it.update(x)),
     "donchian": (lambda: Donchian.of(7), lambda it, step, x: it.update(x + 1, x - 1)),
     "atr": (lambda: Atr(7), lambda it, step, x: it.update(x + 1, x - 1, x)),
+    "rsi": (lambda: Rsi(7), lambda it, step, x: it.update(x)),
+    "stochastic rsi": (lambda: StochasticRsi.of(5, 6, 3), lambda it, step, x: it.update(x)),
+    "adx": (lambda: Adx(7), lambda it, step, x: it.update(x + 1, x - 1)),
+    "kernel": (lambda: KernelRegression.of(2.0), lambda it, step, x: it.update(x)),
+    "regression": (lambda: RollingRegression(7), lambda it, step, x: it.update(x, math.sqrt(x) + step)),
+    "variance ratio": (lambda: VarianceRatio.of(9, 3), lambda it, step, x: it.update(x)),
     "ewma": (lambda: EwmaVolatility(30.0, 5.0), lambda it, step, x: it.update((1 + step) * 700_000_000, x)),
 }
 
@@ -157,13 +178,89 @@ def test_a_save_in_the_middle_changes_no_bit(name, xs, data):
 
 
 def test_running_sums_do_not_drift():
-    draw = np.random.default_rng(1).normal(60_000, 300, 300_000).tolist()
-    sma, std = Sma(50), RollingStd(50)
-    for x in draw:
+    draw = np.random.default_rng(1).normal(60_000, 300, 100_000).tolist()
+    sma, std, line = Sma(50), RollingStd(50), RollingRegression(50)
+    for x, y in zip(draw, reversed(draw), strict=True):
         sma.update(x)
         std.update(x)
+        line.update(x, y)
+    assert line.correlation == pytest.approx(np.corrcoef(draw[-50:], draw[49::-1])[0, 1], rel=1e-9)
     assert sma.value == pytest.approx(np.mean(draw[-50:]), rel=1e-13)
     assert std.value == pytest.approx(np.std(draw[-50:]), rel=1e-9)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)), min_size=3, max_size=60), st.integers(3, 12))
+def test_a_regression_is_the_least_squares_of_its_window(pairs, window):
+    line = RollingRegression(window)
+    for i, (x, y) in enumerate(pairs):
+        line.update(x, y)
+        part = np.array(pairs[max(0, i - window + 1) : i + 1])
+        if len(part) < window:
+            assert math.isnan(line.slope)
+            assert math.isnan(line.correlation)
+        elif part.std(axis=0).min() > 1e-3:
+            slope = np.cov(part.T, bias=True)[0, 1] / part[:, 0].var()
+            assert line.slope == pytest.approx(slope, rel=1e-6, abs=1e-6)
+            assert line.intercept == pytest.approx(part[:, 1].mean() - slope * part[:, 0].mean(), rel=1e-6, abs=1e-3)
+            assert line.correlation == pytest.approx(np.corrcoef(part.T)[0, 1], abs=1e-6)
+
+
+def test_a_regression_of_what_does_not_move_is_not_known():
+    line = RollingRegression(5)
+    for step in range(40):
+        line.update(0.1, float(step))
+        assert math.isnan(line.slope)
+        assert math.isnan(line.correlation)
+
+
+def lo_mackinlay(prices, lag: int) -> float:
+    """The variance ratio of a whole series, as the paper has it."""
+    level = np.log(prices)
+    n, drift = len(level) - 1, (level[-1] - level[0]) / (len(level) - 1)
+    of_one = ((np.diff(level) - drift) ** 2).sum() / (n - 1)
+    of_many = ((level[lag:] - level[:-lag] - lag * drift) ** 2).sum() / (lag * (n - lag + 1) * (1 - lag / n))
+    return of_many / of_one
+
+
+@pytest.mark.parametrize("lag", [2, 4, 11])
+def test_the_variance_ratio_is_that_of_the_paper_over_its_window(lag):
+    draw = np.random.default_rng(4)
+    prices, ratio = np.exp(np.cumsum(draw.normal(0.001, 0.02, 300))), VarianceRatio.of(24, lag)
+    for i, price in enumerate(prices.tolist()):
+        value = ratio.update(price)
+        assert ratio.ready is (i >= 24)
+        if ratio.ready:
+            assert value == pytest.approx(lo_mackinlay(prices[i - 24 : i + 1], lag), rel=1e-9)
+        else:
+            assert math.isnan(value)
+
+
+def test_the_variance_ratio_tells_a_market_that_comes_back_from_one_that_trends():
+    draw, told = np.random.default_rng(6), {}
+    for name, memory in (("comes back", -0.3), ("random", 0.0), ("trends", 0.3)):
+        price, move, ratio, seen = 100.0, 0.0, VarianceRatio.of(96, 4), []
+        for shock in draw.normal(0, 0.01, 3000):
+            move = memory * move + shock
+            price *= math.exp(move)
+            seen.append(ratio.update(price))
+        told[name] = np.nanmean(seen)
+        if name == "random":
+            assert np.nanstd(seen) == pytest.approx(math.sqrt(2 * 7 * 3 / (3 * 4 * 96)), rel=0.3)
+    assert told["comes back"] < 0.75
+    assert told["random"] == pytest.approx(1, abs=0.1)
+    assert told["trends"] > 1.3
+    with pytest.raises(ValueError, match="at least 2 and less than window"):
+        VarianceRatio.of(4, 4)
+
+
+def test_a_market_that_does_not_move_has_no_direction():
+    rsi, stochastic, ratio, adx = Rsi(5), StochasticRsi.of(5, 5, 3), VarianceRatio.of(9, 3), Adx(5)
+    for _ in range(40):
+        values = (rsi.update(0.1), stochastic.update(0.1), ratio.update(0.1), adx.update(0.1, 0.1))
+    assert values[:2] == (50.0, 50.0)
+    assert math.isnan(values[2])
+    assert values[3] == 0.0
 
 
 def cost_s(window: int) -> float:

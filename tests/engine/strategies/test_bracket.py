@@ -43,6 +43,16 @@ def test_an_entry_without_a_fill_is_withdrawn_and_is_over_a_bar_later():
     assert bracket.after_bar(100.0, 0.0, PARAMS) is None
 
 
+def test_what_is_not_filled_in_time_is_given_up_and_what_is_stays_protected():
+    bracket = filled(signal(), fill(1, 100.0), 0.3, 100.0)
+    bracket.after_bar(100.0, 0.3, PARAMS)
+    assert target_of(bracket).want == Strength(1.0, 1.0)
+    bracket.after_bar(100.0, 0.3, PARAMS)
+    target, _ = bracket.wants(BTC, PARAMS)
+    assert target is None
+    assert exits(bracket).stop == 99.0
+
+
 def test_an_entry_whose_stop_is_passed_before_its_fill_is_withdrawn():
     bracket = signal(-1)
     bracket.after_bar(101.0, 0.0, PARAMS)
@@ -53,7 +63,7 @@ def test_a_position_is_closed_after_its_time():
     bracket = filled(signal(), fill(1, 100.0), 1.0, 100.0)
     for _ in range(2):
         bracket.after_bar(100.0, 1.0, PARAMS)
-    assert target_of(bracket).want == Strength(1.0, 1.0)
+        assert not bracket.closing
     bracket.after_bar(100.0, 1.0, PARAMS)
     assert target_of(bracket).want == Qty(0.0)
     assert (exits(bracket).stop, exits(bracket).take_profit) == (99.0, 102.0), "protected until it is flat"

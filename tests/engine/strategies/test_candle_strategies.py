@@ -13,7 +13,8 @@ from engine.strategies import registry
 from tests.engine.strategies.harness import BTC, ETH, MINUTE_NS, Bench
 
 CASES: dict[str, dict[str, Any]] = {
-    "turtle": {"entry_bars": 5, "exit_bars": 3, "atr_bars": 3, "max_units": 4},
+    "turtle": {"entry_bars": 5, "exit_bars": 3, "atr_bars": 3, "max_units": 4, "skip_after_winner": True}
+    | {"failsafe_bars": 9},
     "consolidation": {"window": 4, "tight_pct": 3.0, "edge": 0.4, "pause_bars": 1, "hold_bars": 9},
     "lead_lag": {"level_bars": 4, "max_open": 2, "min_correlation": 0.01, "correlation_bars": 9, "patience_bars": 0},
     "mean_reversion": {"bars": 8, "k": 1.2, "regime_bars": 20, "max_open": 2, "leave_at_mean": True, "hold_bars": 9},
@@ -124,8 +125,11 @@ def test_warmed_up_by_what_it_asks_for_it_decides_as_one_that_ran_long(kind):
 
 
 @kinds
-@pytest.mark.parametrize("broken", [(math.nan, 99.0, 100.0), (101.0, math.nan, 100.0), (101.0, 99.0, math.inf)])
-def test_a_bar_that_is_no_number_changes_nothing(kind, broken):
+@pytest.mark.parametrize(
+    "broken",
+    [(math.nan, 99.0, 100.0), (101.0, math.nan, 100.0), (101.0, 99.0, math.inf), (1.0, 0.0, 0.0), (1.0, -37.0, 1.0)],
+)
+def test_a_bar_that_is_no_number_or_no_price_changes_nothing(kind, broken):
     bench = bench_of(kind)
     for bars in walk(kind, 7, 60):
         feed(bench, bars)
@@ -152,3 +156,17 @@ def test_the_order_in_which_bars_of_one_instant_come_changes_no_entry(kind):
         assert plain.desired == shuffled.desired
         wanted += bool(plain.desired.targets)
     assert wanted > 50
+
+
+@pytest.mark.parametrize("kind", WHO)
+def test_a_bar_that_comes_twice_or_too_late_changes_nothing(kind):
+    bench = bench_of(kind)
+    earlier: Bars = {}
+    for bars in walk(kind, 10, 80, silence=0.0):
+        feed(bench, bars)
+        wanted, memory, now_ns = bench.desired, encode(bench.memory), bench.view.ts_ns
+        for again, at_ns in ((bars, now_ns), (earlier, now_ns - MINUTE_NS)):
+            for name, bar in again.items():
+                assert bench.bar(*bar, of=name, at_ns=at_ns) is wanted
+        assert encode(bench.memory) == memory
+        earlier, bench.view.ts_ns = bars, now_ns

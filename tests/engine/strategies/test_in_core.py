@@ -7,10 +7,10 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from domain.account import Account
-from domain.events import Accepted, Cancelled, EngineStarted, Filled, History, VenueSnapshot
+from domain.events import Accepted, Amended, Cancelled, EngineStarted, Filled, History, VenueSnapshot
 from domain.instrument import Instrument
 from domain.market import Bar, Bbo
-from domain.order import Cancel, Liquidity, Order, Place, Role
+from domain.order import Amend, Cancel, Liquidity, Order, Place, Role
 from domain.settings import (
     AccountSpec,
     ApprovalSettings,
@@ -25,6 +25,7 @@ from engine.core import parked, strategies
 from engine.core.core import Core
 from engine.core.kernel import Kernel
 from engine.core.state import State
+from engine.desk_views import wants
 from engine.strategies import registry
 from tests.engine.strategies.harness import BTC, MINUTE_NS, SECOND_NS, START_NS
 
@@ -65,6 +66,13 @@ class Engine:
         for intent in intents:
             if isinstance(intent, Place):
                 self.inbox.append(Accepted(ts_ns=self.now, venue_ts_ns=self.now, cid=intent.cid))
+            elif isinstance(intent, Amend):
+                self.inbox.append(
+                    Amended(
+                        ts_ns=self.now, cid=intent.cid, price=intent.price, qty=intent.qty,
+                        trigger=intent.trigger, amend_no=intent.amend_no,
+                    )
+                )  # fmt: skip
             elif isinstance(intent, Cancel):
                 self.inbox.append(Cancelled(ts_ns=self.now, venue_ts_ns=self.now, cid=intent.cid, text="asked"))
 
@@ -183,6 +191,33 @@ def test_new_parameters_adopt_the_position_and_keep_it_protected():
     assert not engine.orders(Role.TARGET)
 
 
+def test_a_bracket_is_adopted_as_it_is_and_what_is_not_filled_in_time_is_not_bought_later():
+    params = {"interval_s": 60, "window": 4, "tight_pct": 5, "edge": 0.4, "stop_pct": 3, "take_profit_pct": 9}
+    engine = Engine("consolidation", params)
+    engine.history([100.0] * 8)
+    engine.bar(99.5)
+    (entry,) = engine.orders(Role.TARGET)
+    engine.fill(entry, 99.6, entry.qty // 3)
+    held = engine.position
+    for _ in range(3):
+        engine.bar(99.5)
+    assert not engine.orders(Role.TARGET), "its patience is over"
+    (stop,) = engine.orders(Role.STOP)
+    assert (engine.position, stop.qty) == (held, held)
+    strategy = engine.core.state.strategies["it"]
+    assert strategies.set_params(engine.core, strategy, {"stop_pct": 2}) is None
+    assert engine.orders(Role.STOP), "guarded meanwhile"
+    engine.history([99.5] * 8)
+    engine.bar(99.5)
+    (tighter,) = engine.orders(Role.STOP)
+    assert tighter.trigger == 976, "99.6 less 2 %"
+    assert (engine.position, tighter.qty) == (held, held)
+    assert not engine.orders(Role.TARGET)
+    engine.fill(tighter, 97.0)
+    engine.bar(99.5)
+    assert engine.position == 0
+
+
 def test_a_market_maker_rests_two_post_only_quotes_and_pulls_the_side_at_its_cap():
     engine = Engine("market_maker", {"qty": 0.1, "max_position": 0.1, "settle_s": 2, "stop_pct": 5})
     for _ in range(4):
@@ -195,6 +230,17 @@ def test_a_market_maker_rests_two_post_only_quotes_and_pulls_the_side_at_its_cap
     assert {q.side for q in engine.orders(Role.QUOTE)} == {-1}
     (stop,) = engine.orders(Role.STOP)
     assert stop.qty == 100
+
+
+def test_people_read_why_a_strategy_wants_nothing():
+    engine = Engine("market_maker", {"qty": 0.1, "max_position": 0.1, "settle_s": 2, "max_range_bps": 10})
+    said = []
+    for mid in (50_000.0, 50_000.0, 50_000.0, 50_000.0, 50_200.0):
+        engine.touch(mid - 1, mid + 1)
+        said.append(wants(engine.core, engine.core.state.strategies["it"]))
+    assert said[0] == "nothing: volatility is not known yet"
+    assert said[3] == "BTC-USDC-PERP 2 quotes"
+    assert said[4] == "nothing: the price moved over 40 bp, max_range_bps is 10"
 
 
 def test_an_entry_that_waited_for_approval_is_protected_when_it_fills():

@@ -117,8 +117,10 @@ def test_positions_found_at_the_start_are_adopted_but_not_the_leaders():
     bench.view.positions.update({ETH: 1.0, DOT: -2.0})
     bench.view.paid.update({ETH: 100.0, DOT: 100.0})
     desired = instant(bench, dict.fromkeys(NAMES, 100.0))
-    assert entered(desired) == [(DOT, -1.0)]
-    assert desired.protections[0].entry.endswith(":adopted")
+    (protection,) = desired.protections
+    assert protection.instrument == DOT
+    assert protection.entry.endswith(":adopted")
+    assert desired.targets == ()
 
 
 def test_it_needs_a_leader_and_alts_each_once():

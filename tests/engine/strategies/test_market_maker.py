@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from domain.desired import NOTHING, Qty, Quote, Style
-from engine.strategies.market_maker import MarketMaker, stays
+from engine.strategies.market_maker import MarketMaker
+from engine.strategies.quoting import stays
 from tests.engine.strategies.harness import BTC, SECOND_NS, Bench
 
 CALM = {

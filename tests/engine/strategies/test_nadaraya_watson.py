@@ -159,6 +159,22 @@ def test_a_turn_and_an_extreme_that_contradict_each_other_are_no_entry():
     assert strategy._side(1, 1) == strategy._side(1, 0) == strategy._side(0, 1) == 1
 
 
+def test_a_turn_against_an_entry_whose_fill_is_on_its_way_waits_until_that_is_closed():
+    bench, close = watson(trigger="kernel", stop_pct=40), 100.0
+    for step in (*[-1] * 20, 3):
+        close += step
+        bench.closes(close)
+    while not bench.desired.targets:
+        close += 3
+        bench.closes(close)
+    entry = bench.desired.targets[0].entry
+    while isinstance(bench.desired.targets[0].want, Strength):
+        close -= 9
+        bench.closes(close)
+    assert bench.fill(1, close, 1.0, entry).targets[0].want == Qty(0.0), "the fill came late: closed, not turned into"
+    assert bench.fill(-1, close, 1.0, entry).targets[0].want == Strength(-1.0, close * 40 * 0.01)
+
+
 def test_a_reversal_that_cannot_be_entered_in_time_is_given_up():
     bench, close = turned_down(patience_bars=2)
     bench.closes(close - 4, close - 8)

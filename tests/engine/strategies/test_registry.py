@@ -59,8 +59,10 @@ def test_built_in_kinds_come_with_source_and_hash():
     assert len(loaded.source_hash) == 64
 
 
-PAIRS = ("two_leg", "lead_lag")
+PAIRS = ("two_leg", "lead_lag", "pairs")
 """Kinds that need two instruments."""
+LEGS = ("arbitrage", "funding_arbitrage")
+"""Kinds that need an asset at two venues."""
 
 
 def test_every_built_in_keeps_the_rules_that_users_must_keep():
@@ -68,9 +70,10 @@ def test_every_built_in_keeps_the_rules_that_users_must_keep():
         loaded = registry.load(kind)
         registry.check_source(loaded.source, loaded.origin)
         assert cls.kind == kind
-        params = {"qty": 0.1, "max_position": 1.0} if kind == "market_maker" else {}
+        params = {"qty": 0.1, "max_position": 1.0} if kind in {"market_maker", "calibrated_maker"} else {}
         params = {"qty": 0.1, "naked_cap": 0.1} if kind == "two_leg" else params
-        strategy = cls.build([BTC, ETH][: 2 if kind in PAIRS else 1], params)
+        names = [BTC, "BTC-USDT-PERP.BETA"] if kind in LEGS else [BTC, ETH][: 2 if kind in PAIRS else 1]
+        strategy = cls.build(names, params)
         assert strategy.feeds()
         bench = Bench(strategy)
         bench.save_and_restore()
@@ -207,7 +210,7 @@ def test_a_spec_becomes_a_strategy_or_a_sentence(tmp_path):
     assert isinstance(registry.build(spec("turtle", entry_bars=20)), Turtle)
     with pytest.raises(StrategyError, match=r"it \(turtle\): stop_atr: .*; entry_bar: Extra inputs"):
         registry.build(spec("turtle", entry_bar=20, stop_atr=0))
-    with pytest.raises(StrategyError, match=r"it \(ema_cross\): Value error, fast \(20\) must be less"):
+    with pytest.raises(StrategyError, match=r"it \(ema_cross\): fast \(20\) must be less"):
         registry.build(spec("ema_cross", fast=20))
 
 

@@ -283,9 +283,74 @@ def test_a_restart_in_the_middle_gives_the_same_decisions():
     assert most_units >= 3
 
 
+SKIPS = {"exit_bars": 2, "take_profit_pct": 0, "skip_after_winner": True, "failsafe_bars": 8, "patience_bars": 0}
+
+
+def after_a_break(*closes: float, **params) -> Bench:
+    """A range from 99 to 101, a break to 102, then these closes; what is entered is stopped out at once."""
+    bench = quiet(turtle(**SKIPS | params))
+    for close in (102.0, *closes):
+        if bench.closes(close).targets:
+            entry = bench.desired.targets[0].entry
+            bench.fill(1, close, 0.1, entry)
+            assert bench.fill(-1, close, 0.1, entry, protective=True) is NOTHING
+    return bench
+
+
+WON = (104.0, 107.0, 110.0, 108.0, 105.0)
+"""Up, then a close below the lowest low of two bars: left with a profit."""
+LOST = (102.0, 97.0, 99.0, 100.0, 100.0)
+"""Two ATR against it."""
+
+
+def test_a_break_after_a_winner_is_skipped_and_one_after_a_loser_is_not():
+    winner, loser = after_a_break(*WON), after_a_break(*LOST)
+    assert winner.memory.newest is None
+    assert (winner.memory.won, loser.memory.won) == (True, False)
+    for _ in range(3):
+        winner.closes(105.5)
+    assert winner.memory.newest is None
+    assert winner.closes(109.5) is NOTHING, "beyond five bars, within the failsafe's eight"
+    assert winner.memory.newest is not None
+    assert winner.memory.newest.skipped
+    assert loser.closes(104.0).targets
+
+
+def test_a_skipped_break_is_entered_once_it_breaks_the_failsafe_too():
+    bench = after_a_break(*WON)
+    for _ in range(3):
+        bench.closes(105.5)
+    bench.closes(109.5)
+    assert bench.closes(110.9) is NOTHING
+    assert wanted(bench.closes(112.5).targets[0]) == 1.0
+    bench = after_a_break(*WON, failsafe_bars=0)
+    for _ in range(3):
+        bench.closes(105.5)
+    bench.closes(109.5)
+    assert bench.closes(112.5, 115.0) is NOTHING
+
+
+def test_a_skipped_break_counts_as_if_it_had_been_taken():
+    bench = after_a_break(*WON)
+    for _ in range(3):
+        bench.closes(105.5)
+    bench.closes(109.5)
+    assert wanted(bench.closes(95.0).targets[0]) == -1.0, "it was stopped out by this very bar: the next is taken"
+
+
+def test_whether_a_break_won_is_learned_while_warming_too():
+    bench = turtle(**SKIPS)
+    bench.view.warming = True
+    quiet(bench)
+    bench.closes(102.0, *WON)
+    assert bench.memory.won
+
+
 @pytest.mark.parametrize(
     ("params", "said"),
     [
+        ({"skip_after_winner": True}, "needs exit_bars"),
+        ({"skip_after_winner": True, "exit_bars": 2, "failsafe_bars": 5}, "must be more than entry_bars"),
         ({"session_zone": "Mars/Olympus"}, "no time zone is called 'Mars/Olympus'"),
         ({"session_open": "9.30"}, "write HH:MM"),
         ({"session_open": "17:00"}, "not before it closes"),

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from domain.errors import ConfigError
-from research.bench import backtests, chat, core, l2, live, market, peers, run, sockets
+from research.bench import backtests, chat, core, indicators, l2, live, market, peers, run, sockets
 from research.bench.journal import Row
 
 
@@ -81,6 +81,13 @@ def test_the_core_is_measured(cache):
     rows = core.run(1_000, cache)
     assert complete(rows)
     assert {"core per bar", "core per book event", "risk gate", "50 strategies at once"} <= {r["case"] for r in rows}
+
+
+def test_an_update_of_every_indicator_is_measured_beside_the_libraries():
+    rows = indicators.run(5, (200,))
+    assert complete(rows)
+    assert {rival["engine"] for rival in rows[0]["rivals"]} == {"TA-Lib stream", "talipp"}
+    assert rows[-1]["rivals"] == [], "neither has a one-sided kernel"
 
 
 def test_a_long_history_and_a_long_run_are_measured_on_orders_that_stay(cache, monkeypatch):

@@ -57,7 +57,7 @@ def test_every_figure_is_finite_or_says_why_it_is_not_there(pnls):
     assert np.isfinite(numbers(data)).all()
     assert found.pnl == pytest.approx(sum(pnls))
     assert "insufficient data" in found.trips.win_rate.caveat or len(pnls) >= 30
-    for share in (found.by_side, found.by_month, found.by_hour):
+    for share in found.attribution.values():
         assert sum(part.pnl for part in share) == pytest.approx(sum(pnls))
         assert sum(part.trades for part in share) == len(pnls)
 

@@ -52,4 +52,4 @@ def test_the_same_seed_draws_the_same_and_a_long_series_is_drawn_in_bounded_memo
         resampled(series, (lambda rows: rows.max(axis=1),), 2000, np.random.default_rng(9))[0] for _ in range(2)
     )
     assert (first == second).all()
-    assert len(first) == 1000
+    assert len(first) == 500

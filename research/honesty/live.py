@@ -4,19 +4,22 @@ Time jumps to the next timer when nothing is left to run. `quiet_until` wakes it
 else of that instant is done, in order of rank: so the market comes last, as in the backtest's driver.
 """
 
+from __future__ import annotations
+
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from typing import Any
 
 from domain.commands import Actor, Door, LoadStrategy
 from domain.events import CommandReceived, EngineStarted, History
-from domain.facts import EquitySampled, FillBooked, StrategyChanged, StrategyStatus
-from domain.market import Feed, FeedKind, FeedStatus
-from domain.order import Amend, Cancel, Place
-from domain.settings import Settings
-from engine.core.core import Core
+from domain.facts import EquitySampled, Fact, FillBooked, StrategyChanged, StrategyStatus
+from domain.market import Bar, Feed, FeedKind, FeedStatus, MarketEvent
+from domain.order import Amend, Cancel, ClientId, Intent, Place
+from domain.settings import Settings, StrategySpec
+from engine.core.core import AnyStrategy, Core
 from engine.core.journal.memory import MemoryJournal
 from engine.core.kernel import Kernel
 from engine.core.loop import EngineLoop
@@ -39,17 +42,21 @@ class VirtualLoop(asyncio.base_events.BaseEventLoop):
     _scheduled: list[asyncio.TimerHandle]
 
     def __init__(self, start_ns: int) -> None:
+        """Time stands at `start_ns`."""
         super().__init__()
         self.start_ns = self.ns = start_ns
         self._quiet: list[tuple[int, int, asyncio.Future[None]]] = []
 
     def now_ns(self) -> int:
+        """The time now."""
         return self.ns
 
     def time(self) -> float:
+        """Seconds since the start, as asyncio wants them."""
         return (self.ns - self.start_ns) * GRAIN
 
     def quiet_until(self, ts_ns: int, rank: int) -> asyncio.Future[None]:
+        """Done at a time, when everything else of that instant is; lower ranks first."""
         future: asyncio.Future[None] = self.create_future()
         heapq.heappush(self._quiet, (ts_ns, rank, future))
         return future
@@ -73,15 +80,15 @@ class VirtualLoop(asyncio.base_events.BaseEventLoop):
                 heapq.heappop(self._quiet)[2].set_result(None)
         while scheduled and self._at_ns(scheduled[0]) <= self.ns:
             timer = heapq.heappop(scheduled)
-            timer._scheduled = False  # type: ignore[attr-defined]  # asyncio's own bookkeeping
+            timer._scheduled = False  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio's own bookkeeping
             if not timer.cancelled():
                 ready.append(timer)
         for _ in range(len(ready)):
             handle = ready.popleft()
             if not handle.cancelled():
-                handle._run()
+                handle._run()  # noqa: SLF001 - as asyncio's own loop does
 
-    def _process_events(self, event_list) -> None:
+    def _process_events(self, event_list: object) -> None:
         """There are none."""
 
     def _write_to_self(self) -> None:
@@ -92,16 +99,23 @@ class LivePaper:
     """What `moondev run` wires, around a recorded tape: everything real but time."""
 
     def __init__(
-        self, settings: Settings, exchange: PaperExchange, make_code, *, pacing: Pacing | None, history=()
+        self,
+        settings: Settings,
+        exchange: PaperExchange,
+        make_code: Callable[[StrategySpec], AnyStrategy],
+        *,
+        pacing: Pacing | None,
+        history: Iterable[Bar] = (),
     ) -> None:
+        """Nothing happens before `run`."""
         self.settings, self.exchange, self.make_code = settings, exchange, make_code
         self.pacing, self.warm = pacing or Pacing(conflate_ns=0), tuple(history)
         self.fills: list[FillBooked] = []
         self.equity: list[EquitySampled] = []
-        self.effects: list[tuple] = []
+        self.effects: list[tuple[Any, ...]] = []
         self.core = Core(State())
 
-    def run(self, tape, first_ns: int, feeds) -> None:
+    def run(self, tape: Iterable[MarketEvent], first_ns: int, feeds: Sequence[Feed]) -> None:
         """Play a tape whose first event is at `first_ns`; returns when it has ended."""
         self.first_ns = first_ns
         clock = VirtualLoop(max(first_ns - LEAD_NS, self.warm[-1].ts_ns if self.warm else 0))
@@ -110,7 +124,7 @@ class LivePaper:
         finally:
             clock.close()
 
-    async def _run(self, clock: VirtualLoop, tape, feeds) -> None:
+    async def _run(self, clock: VirtualLoop, tape: Iterable[MarketEvent], feeds: Sequence[Feed]) -> None:
         core = self.core
         core.make_code = self.make_code
         venue = PaperVenue(self.exchange, clock)
@@ -135,9 +149,11 @@ class LivePaper:
             await engine
         await venue.aclose()
 
-    async def _play(self, clock: VirtualLoop, venue: PaperVenue, tape, feeds) -> None:
+    async def _play(
+        self, clock: VirtualLoop, venue: PaperVenue, tape: Iterable[MarketEvent], feeds: Sequence[Feed]
+    ) -> None:
         """The feed pushes an event and waits until it was delivered, which is at the event's own time."""
-        waiting: list = []
+        waiting: list[MarketEvent] = []
 
         async def deliver() -> None:
             await clock.quiet_until(waiting[0].ts_ns, MARKET)
@@ -146,7 +162,7 @@ class LivePaper:
             if type(event) in self.pacing.passes:
                 self.conflator.put(event)
 
-        def sink(event) -> None:
+        def sink(event: MarketEvent | FeedStatus) -> None:
             if not isinstance(event, FeedStatus):
                 waiting.append(event)
 
@@ -165,10 +181,10 @@ class LivePaper:
             await clock.quiet_until(due_ns, FLUSH)
             self.conflator.flush(due_ns)
 
-    def _tee(self, clock: VirtualLoop, send: Callable) -> Callable:
-        names: dict[str, int] = {}
+    def _tee(self, clock: VirtualLoop, send: Callable[[Sequence[Intent]], None]) -> Callable[[Sequence[Intent]], None]:
+        names: dict[ClientId, int] = {}
 
-        def tee(intents) -> None:
+        def tee(intents: Sequence[Intent]) -> None:
             for intent in intents:
                 if isinstance(intent, Place | Amend | Cancel):
                     self.effects.append((clock.now_ns(), *described(intent, names)))
@@ -176,7 +192,7 @@ class LivePaper:
 
         return tee
 
-    def _publish(self, facts) -> None:
+    def _publish(self, facts: Sequence[Fact]) -> None:
         for fact in facts:
             if isinstance(fact, FillBooked):
                 self.fills.append(fact)
@@ -186,7 +202,7 @@ class LivePaper:
                 self.loop.put(History(strategy=fact.strategy, bars=self.warm, complete=True))
 
 
-def described(intent, names: dict[str, int]) -> tuple:
+def described(intent: Place | Amend | Cancel, names: dict[ClientId, int]) -> tuple[Any, ...]:
     """An intent without what depends on the numbering of events: client ids become ordinals."""
     number = names.setdefault(intent.cid, len(names))
     if isinstance(intent, Place):
@@ -197,6 +213,7 @@ def described(intent, names: dict[str, int]) -> tuple:
 
 
 def every_feed(instrument: str, interval_ns: int) -> list[Feed]:
+    """All there is of an instrument, bars of one interval."""
     kinds = [kind for kind in FeedKind if kind is not FeedKind.BAR or interval_ns]
     return [
         Feed(kind=kind, instrument=instrument, interval_ns=interval_ns if kind is FeedKind.BAR else 0) for kind in kinds

@@ -1,0 +1,241 @@
+"""Who runs the jobs of a study: processes of this machine, or Dask's workers on many.
+
+Both take jobs and give back runs, in any order; neither knows of the study or its database. A process that dies takes
+its one job with it: the job comes back as `Lost`, and another process takes its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from domain.errors import MoonDevError
+from research.optimise.job import Bench, Job, Run, Task
+
+PATIENCE_S = 2.0
+"""How long a process may take to leave once nothing is to be done."""
+
+
+class Lost(Struct, frozen=True, kw_only=True):
+    """A job whose process is gone."""
+
+    number: int
+    how: str
+
+
+class Pool(Protocol):
+    """Runs jobs; `room` more may be handed to it now."""
+
+    @property
+    def room(self) -> int:
+        """How many more jobs would be worked on at once."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        ...
+
+    def submit(self, job: Job) -> None:
+        """Hand over a job."""
+        ...
+
+    def done(self, timeout_s: float) -> list[Run | Lost]:
+        """What has come back, waiting for the first of it. Raises `MoonDevError` when no work can be done at all."""
+        ...
+
+    def close(self) -> None:
+        """Stop everything; what was under way is lost."""
+        ...
+
+
+class _Worker:
+    """One process and the job that it has."""
+
+    def __init__(self, task: Task) -> None:
+        # spawn: a fork would take over this process's database, threads and compiled code as they happen to be
+        context = multiprocessing.get_context("spawn")
+        self.pipe, other = context.Pipe()
+        self.process: BaseProcess = context.Process(target=serve, args=(other, task), daemon=True)
+        self.process.start()
+        other.close()
+        self.job: Job | None = None
+
+
+class Processes:
+    """Processes of this machine, each with the data opened once."""
+
+    def __init__(self, task: Task, count: int) -> None:
+        """Start them; they open the data while the first jobs are made."""
+        self._task = task
+        self._workers = [_Worker(task) for _ in range(count)]
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        count = len(self._workers)
+        return f"{count} process{'es' if count > 1 else ''}"
+
+    @property
+    def room(self) -> int:
+        """Idle processes."""
+        return sum(worker.job is None for worker in self._workers)
+
+    @property
+    def pids(self) -> list[int]:
+        """Ids of the processes."""
+        return [worker.process.pid or 0 for worker in self._workers]
+
+    def submit(self, job: Job) -> None:
+        """Give a job to an idle process."""
+        worker = next(worker for worker in self._workers if worker.job is None)
+        worker.job = job
+        with contextlib.suppress(OSError):  # it has died meanwhile: `done` says so
+            worker.pipe.send(job)
+
+    def done(self, timeout_s: float) -> list[Run | Lost]:
+        """What came back. Raises `MoonDevError` with the words of a process that could not begin."""
+        busy = {worker.pipe: worker for worker in self._workers if worker.job is not None}
+        return [self._take(busy[pipe]) for pipe in wait(list(busy), timeout_s) if isinstance(pipe, Connection)]
+
+    def _take(self, worker: _Worker) -> Run | Lost:
+        job = worker.job
+        assert job is not None  # noqa: S101 - only busy ones are looked at
+        try:
+            answer = worker.pipe.recv()
+        except (EOFError, OSError):
+            worker.process.join(PATIENCE_S)
+            at = self._workers.index(worker)
+            self._workers[at] = _Worker(self._task)
+            code = worker.process.exitcode
+            how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"status {code}"
+            return Lost(number=job.number, how=f"its process ended with {how}")
+        if isinstance(answer, str):
+            raise MoonDevError(answer)
+        worker.job = None
+        found: Run = answer
+        return found
+
+    def close(self) -> None:
+        """End every process."""
+        for worker in self._workers:
+            worker.pipe.close()
+            if worker.job is not None:
+                worker.process.terminate()
+        until_s = time.monotonic() + PATIENCE_S
+        for worker in self._workers:
+            worker.process.join(max(0.0, until_s - time.monotonic()))
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+
+
+def serve(pipe: Connection, task: Task) -> None:
+    """A process of the pool: jobs in, runs out, until the other end is gone. Ctrl-C is for the other end alone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(EOFError, OSError):
+        try:
+            bench = Bench(task)
+        except MoonDevError as error:
+            pipe.recv()
+            pipe.send(str(error))
+            return
+        while True:
+            pipe.send(bench.run(pipe.recv()))
+
+
+_benches: dict[str, Bench] = {}
+_one_at_a_time = threading.Lock()
+
+
+def run_apart(task: Task, job: Job) -> Run | str:
+    """A job in a Dask worker, which opens the data at its first one; a text says why it cannot.
+
+    The worker has to have this program, this strategy and this data at the same paths, which is checked by hash. Of a
+    worker with several threads one works: they would share one tape, and one lock of the interpreter.
+    """
+    with _one_at_a_time:
+        key = repr(task)
+        if key not in _benches:
+            _benches.clear()
+            try:
+                _benches[key] = Bench(task)
+            except MoonDevError as error:
+                return str(error)
+        return _benches[key].run(job)
+
+
+class Machines:
+    """Dask's workers, wherever they are (`dask worker tcp://SCHEDULER` in an environment of this program)."""
+
+    def __init__(self, task: Task, address: str) -> None:
+        """Connect. Raises `MoonDevError` when nobody answers, or the cluster has no worker."""
+        import distributed
+
+        client_type: Any = distributed.Client
+        try:
+            self._client = client_type(address, timeout="10s", set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise MoonDevError(f"--dask {address}: no Dask scheduler answers there ({error})") from None
+        if not self._workers():
+            self._client.close()
+            raise MoonDevError(f"--dask {address}: it has no workers yet; start some: dask worker {address}")
+        self._task = task
+        self._jobs: dict[Any, Job] = {}
+        self._ready: SimpleQueue[Any] = SimpleQueue()
+
+    def _workers(self) -> int:
+        return len(self._client.scheduler_info(n_workers=-1)["workers"])
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        count = self._workers()
+        return f"{count} Dask worker{'s' if count > 1 else ''}"
+
+    @property
+    def room(self) -> int:
+        """Workers without a job, and one job more, so that none waits for the network."""
+        return max(0, self._workers() + 1 - len(self._jobs))
+
+    def submit(self, job: Job) -> None:
+        """Hand a job to the scheduler."""
+        future = self._client.submit(run_apart, self._task, job, pure=False)
+        self._jobs[future] = job
+        future.add_done_callback(self._ready.put)
+
+    def done(self, timeout_s: float) -> list[Run | Lost]:
+        """What came back. Raises `MoonDevError` with the words of a worker that has other code or data."""
+        return list(self._finished(timeout_s))
+
+    def _finished(self, timeout_s: float) -> Iterator[Run | Lost]:
+        with contextlib.suppress(Empty):
+            ready = [self._ready.get(timeout=timeout_s)]
+            while not self._ready.empty():
+                ready.append(self._ready.get())
+            yield from map(self._answer, ready)
+
+    def _answer(self, future: Any) -> Run | Lost:  # noqa: ANN401 - Dask's future is not typed
+        job = self._jobs.pop(future)
+        if future.status != "finished":
+            return Lost(number=job.number, how=f"its Dask worker is gone: {future.exception()}")
+        answer: Run | str = future.result()
+        if isinstance(answer, str):
+            raise MoonDevError(answer)
+        return answer
+
+    def close(self) -> None:
+        """Call back what has not begun, and leave; scheduler and workers stay."""
+        with contextlib.suppress(OSError, TimeoutError):
+            self._client.cancel(list(self._jobs))
+            self._client.close(timeout=PATIENCE_S)

@@ -1,0 +1,404 @@
+"""A study in its database: what is tried next, what came of it, and how it goes on after a kill.
+
+One process keeps the study; those that run trials never see the database. What is tried at number i depends on the
+seed, on i, and on the results of the numbers up to i - `lag`: they are told in order of number, never earlier. So a
+seed gives the same study with one process or with many, killed in the middle or not. A result is written when it
+comes; a number that was under way when the keeper died is run again, and counted once.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+import optuna
+from msgspec import Struct
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from domain.errors import ConfigError, MoonDevError
+from domain.strategy import Params
+from research.optimise.database import Database
+from research.optimise.explore import point
+from research.optimise.job import Job, Run, Task
+from research.optimise.objectives import OBJECTIVES
+from research.optimise.space import Space, problem_with
+
+MOST_INVALID = 50
+"""Invalid combinations in a row, for each one asked for, after which the space is given up."""
+LEAST_PEERS = 8
+"""Runs that have reached a block before another is given up there."""
+UPPER = 2 / 3
+"""What results lead to has to be in the best third: the even half has looked at the rest of the space already."""
+BEAT_S = 5.0
+STALE_S = 30.0
+"""A keeper that has not been heard of for so long is dead."""
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+class Definition(Struct, frozen=True, kw_only=True):
+    """Everything that makes a study what it is; the number of its trials may grow."""
+
+    name: str
+    task: Task
+    space: Space
+    seed: int
+    sampler: str
+    explore: int
+    """Numbers below this are spread evenly over the space, whatever came out; later ones are led by results."""
+    lag: int
+    prune: bool
+    embargo: float
+    command: str = ""
+
+    @property
+    def fingerprint(self) -> bytes:
+        """What must be equal when a study goes on."""
+        return msgspec.json.encode(msgspec.structs.replace(self, command="", explore=0))
+
+
+class Numbered(Struct, frozen=True, kw_only=True):
+    """A trial as it stands: its number, what is tried, and what came of it (None = not yet)."""
+
+    number: int
+    values: dict[str, Any]
+    problem: str
+    run: Run | None
+    least: tuple[float | None, ...] = ()
+    """What its run had to have reached at the end of each block."""
+
+    @property
+    def is_valid(self) -> bool:
+        """False for a combination that the strategy's own model refuses: it was counted, not run."""
+        return not self.problem
+
+
+class _At(BaseSampler):
+    """Tries one given point."""
+
+    # ruff: noqa: ARG002 - the signatures are Optuna's
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._values = values
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Nothing is sampled together."""
+        return {}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Nothing is sampled together."""
+        return {}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:  # noqa: ANN401 - a value of the space
+        """The given value."""
+        return self._values[param_name]
+
+
+class Study:
+    """A study of the database, kept by this process alone. Raises `MoonDevError` when another one keeps it."""
+
+    def __init__(self, database: Database, definition: Definition, model: type[Params]) -> None:
+        """Begin it, or go on with it."""
+        self.definition = definition
+        self._model = model
+        self._database = database
+        towards = directions(definition.task.objectives)
+        self._id = database.begin(definition.name, towards)
+        self._claim()
+        self._write_definition()
+        self._memory = InMemoryStorage()
+        self._mirror = optuna.create_study(storage=self._memory, directions=towards)
+        self._mirror_id = self._memory.get_study_id_from_name(self._mirror.study_name)
+        self._distributions = definition.space.distributions
+        self._ids: list[int] = []
+        self.trials: list[Numbered] = []
+        self._told = 0
+        self._restore()
+
+    # what is tried
+
+    def under_way(self) -> list[Job]:
+        """Jobs whose results are not here: of an earlier run of this study that was killed."""
+        return [self._job(trial) for trial in self.trials if trial.is_valid and trial.run is None]
+
+    def ask(self, runs: int) -> Job | None:
+        """The next job, None while results are awaited on which it depends, or when `runs` have been asked for.
+
+        Raises `ConfigError` when hardly any combination is valid.
+        """
+        while self.asked < runs:
+            number = len(self.trials)
+            if not self._tell_until(number - self.definition.lag):
+                return None
+            values = self._sampled(number)
+            problem = problem_with(self._model, self.definition.space.params(values))
+            least = () if problem else self._least(number)
+            attributes = {"least": list(least), "problem": problem, "guided": number >= self.definition.explore}
+            template = create_trial(
+                state=TrialState.RUNNING, params=values, distributions=self._distributions, user_attrs=attributes
+            )
+            self._ids.append(self._database.storage.create_new_trial(self._id, template))
+            trial = Numbered(number=number, values=values, problem=problem, run=None, least=least)
+            self.trials.append(trial)
+            if not problem and not self._repeat(trial):
+                return self._job(trial)
+            if len(self.trials) > MOST_INVALID * max(runs, 1):
+                raise ConfigError(
+                    f"{len(self.trials) - self.asked} of {len(self.trials)} combinations are refused by the strategy "
+                    f"itself, the last because {problem}: choose a --space in which most are valid"
+                )
+        return None
+
+    def _repeat(self, trial: Numbered) -> bool:
+        """True for parameters whose result was told before: it is the result, nothing is run.
+
+        What is still under way is not looked at, so that it does not matter how far it is.
+        """
+        params = self.definition.space.params(trial.values)
+        for earlier in self.trials[: self._told]:
+            run = earlier.run
+            if run is not None and run.params == params and run.state in {"complete", "unfit", "pruned"}:
+                same = msgspec.structs.replace(
+                    run, number=trial.number, same_as=run.number if run.same_as is None else run.same_as
+                )
+                self.keep(same)
+                return True
+        return False
+
+    @property
+    def asked(self) -> int:
+        """Valid combinations that were asked for."""
+        return sum(trial.is_valid for trial in self.trials)
+
+    @property
+    def finished(self) -> int:
+        """Runs that have come back."""
+        return sum(trial.run is not None for trial in self.trials)
+
+    def _job(self, trial: Numbered) -> Job:
+        return Job(number=trial.number, params=self.definition.space.params(trial.values), least=trial.least)
+
+    def _sampled(self, number: int) -> dict[str, Any]:
+        definition = self.definition
+        if number < definition.explore:
+            where = point(definition.seed, number, len(definition.space.dimensions))
+            self._mirror.sampler = _At(definition.space.at(where))
+        else:
+            self._mirror.sampler = sampler_of(definition, number)
+        return dict(self._mirror.ask(self._distributions).params)
+
+    def _least(self, number: int) -> tuple[float | None, ...]:
+        """What a run must have reached at the end of each block, from those told; the first block is left to noise."""
+        definition = self.definition
+        sign = OBJECTIVES[definition.task.objectives[0]].sign
+        if not definition.prune or number < definition.explore or len(definition.task.objectives) > 1:
+            return ()
+        told = [trial.run for trial in self.trials[: self._told] if trial.run is not None]
+        found: list[float | None] = []
+        for block in range(definition.task.cuts.blocks - 1):
+            reached = [run.so_far[block] for run in told if len(run.so_far) > block]
+            known = sorted(value * sign for value in reached if value is not None)
+            is_told = block and len(known) >= LEAST_PEERS
+            found.append(known[int(len(known) * UPPER)] * sign if is_told else None)
+        return tuple(found)
+
+    # what came of it
+
+    def keep(self, run: Run) -> None:
+        """Write a result down, for good; a second one of the same number is ignored."""
+        trial = self.trials[run.number]
+        if trial.run is None:
+            self._database.storage.set_trial_user_attr(self._ids[run.number], "run", encode(run))
+            self.trials[run.number] = msgspec.structs.replace(trial, run=run)
+
+    def settle(self) -> None:
+        """Tell everything that has come back; call when nothing is asked for any more."""
+        self._tell_until(len(self.trials) - 1)
+
+    def _tell_until(self, number: int) -> bool:
+        """Tell the results up to a number, in order; False while one of them is missing."""
+        while self._told <= number:
+            trial = self.trials[self._told]
+            if trial.is_valid and trial.run is None:
+                return False
+            self._tell(trial)
+            self._told += 1
+        return True
+
+    def _tell(self, trial: Numbered) -> None:
+        state, values = outcome_of(trial)
+        storage, trial_id = self._database.storage, self._ids[trial.number]
+        mirrored = self._memory.get_trial_id_from_study_id_trial_number(self._mirror_id, trial.number)
+        if trial.run is not None and trial.run.state == "pruned" and len(self.definition.task.objectives) == 1:
+            for block, value in enumerate(trial.run.so_far):
+                if value is not None:
+                    self._memory.set_trial_intermediate_value(mirrored, block, value)
+                    storage.set_trial_intermediate_value(trial_id, block, value)
+        self._memory.set_trial_state_values(mirrored, state, values)
+        storage.set_trial_state_values(trial_id, state, values)
+
+    def _restore(self) -> None:
+        """Take up what the database has: told results are seen by the sampler, the others wait for their turn."""
+        for frozen in self._database.trials(self._id):
+            self._ids.append(frozen._trial_id)  # noqa: SLF001 - the storage's own interface goes by it
+            self._mirror.add_trial(
+                create_trial(
+                    state=frozen.state,
+                    values=frozen.values,
+                    params=frozen.params,
+                    distributions=frozen.distributions,
+                    intermediate_values=frozen.intermediate_values,
+                )
+            )
+            self.trials.append(numbered(frozen))
+            if frozen.state.is_finished():
+                self._told = frozen.number + 1
+
+    # who keeps it
+
+    def _claim(self) -> None:
+        """Become the keeper. Raises `MoonDevError` while another process is."""
+        attributes = self._database.storage.get_study_user_attrs(self._id)
+        other = attributes.get("keeper")
+        if other and not _is_dead(other):
+            raise MoonDevError(
+                f"study {self.definition.name!r} is being worked on by process {other['pid']} on {other['host']}: wait "
+                "for it, or end it"
+            )
+        self._me = {"pid": os.getpid(), "host": socket.gethostname(), "beat": 0.0}
+        self._beaten_s = 0.0
+        self.beat()
+
+    def beat(self) -> None:
+        """Say that the keeper lives; writes every few seconds at most."""
+        if time.monotonic() - self._beaten_s >= BEAT_S:
+            self._beaten_s = time.monotonic()
+            self._database.storage.set_study_user_attr(self._id, "keeper", {**self._me, "beat": time.time()})
+
+    def leave(self) -> None:
+        """Another process may keep it from now on."""
+        self._database.storage.set_study_user_attr(self._id, "keeper", None)
+
+    # notes beside the trials
+
+    def note(self, name: str, value: Any) -> None:  # noqa: ANN401 - anything JSON takes
+        """Write something down with the study."""
+        self._database.storage.set_study_user_attr(self._id, name, value)
+
+    def noted(self, name: str) -> Any:  # noqa: ANN401 - anything JSON takes
+        """What was written down, None when nothing was."""
+        return self._database.storage.get_study_user_attrs(self._id).get(name)
+
+    def _write_definition(self) -> None:
+        before = self.noted("definition")
+        if before is None:
+            self.note("definition", msgspec.json.encode(self.definition).decode())
+            return
+        known = msgspec.json.decode(before, type=Definition)
+        if known.fingerprint != self.definition.fingerprint:
+            raise MoonDevError(f"study {known.name!r} is another one: {', '.join(differences(known, self.definition))}")
+        self.definition = known
+
+
+def directions(objectives: Sequence[str]) -> list[StudyDirection]:
+    """Which way each objective goes, for Optuna."""
+    return [
+        StudyDirection.MAXIMIZE if OBJECTIVES[name].is_more_better else StudyDirection.MINIMIZE for name in objectives
+    ]
+
+
+def sampler_of(definition: Definition, number: int) -> BaseSampler:
+    """The sampler of one number: seeded by it, so that nothing depends on how often the study was taken up again."""
+    seed = (definition.seed * 1_000_003 + number) % 2**31
+    if definition.sampler == "random":
+        return RandomSampler(seed=seed)
+    if definition.sampler == "nsga2":
+        return NSGAIISampler(seed=seed, population_size=max(4, definition.explore))
+    return TPESampler(seed=seed, multivariate=True, n_startup_trials=min(10, max(1, definition.explore)))
+
+
+def outcome_of(trial: Numbered) -> tuple[TrialState, list[float] | None]:
+    """How a trial ends for Optuna: what cannot be judged is the worst there is, what broke says nothing."""
+    run = trial.run
+    if run is None or run.state in {"pruned", "unfit"}:
+        return TrialState.PRUNED, None
+    values = [value for value in run.values if value is not None]
+    if run.state == "failed":
+        return TrialState.FAIL, None
+    return (TrialState.COMPLETE, values) if len(values) == len(run.values) else (TrialState.PRUNED, None)
+
+
+def numbered(frozen: FrozenTrial) -> Numbered:
+    """A trial of the database."""
+    run = frozen.user_attrs.get("run")
+    return Numbered(
+        number=frozen.number,
+        values=dict(frozen.params),
+        problem=frozen.user_attrs.get("problem", ""),
+        run=decode(run) if run else None,
+        least=tuple(frozen.user_attrs.get("least", ())),
+    )
+
+
+def read(database: Database, name: str) -> tuple[Definition, list[Numbered], dict[str, Any]]:
+    """A study as it stands, for looking at: its definition, its trials, its notes. Raises `ConfigError`."""
+    study_id = database.find(name)
+    notes = database.noted(study_id)
+    if "definition" not in notes:
+        raise ConfigError(f"study {name!r} was not made by `moondev optimise`, or never began")
+    definition = msgspec.json.decode(notes["definition"], type=Definition)
+    return definition, [numbered(frozen) for frozen in database.trials(study_id)], notes
+
+
+def encode(run: Run) -> str:
+    """A run as it is kept."""
+    return msgspec.json.encode(run).decode()
+
+
+def decode(text: str) -> Run:
+    """A run that was kept."""
+    return msgspec.json.decode(text, type=Run)
+
+
+def differences(known: Definition, asked: Definition) -> Iterator[str]:
+    """What two definitions differ in, in words."""
+    for name in ("seed", "sampler", "lag", "prune", "embargo", "space"):
+        if getattr(known, name) != getattr(asked, name):
+            yield f"its {name} differs"
+    for name in known.task.__struct_fields__:
+        if getattr(known.task, name) != getattr(asked.task, name):
+            yield f"its {name.replace('_', ' ')} differs"
+
+
+def _is_dead(keeper: dict[str, Any]) -> bool:
+    """True for a keeper that has not been heard of, or whose process on this machine is gone."""
+    if keeper["pid"] == os.getpid() and keeper["host"] == socket.gethostname():
+        return True
+    if time.time() - float(keeper["beat"]) > STALE_S:
+        return True
+    if keeper["host"] != socket.gethostname():
+        return False
+    try:
+        os.kill(int(keeper["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def valid(trials: Sequence[Numbered]) -> list[Run]:
+    """The runs of a study, in order of number."""
+    return [trial.run for trial in trials if trial.run is not None]

@@ -1,0 +1,157 @@
+"""Results that were kept: `runs/<run_id>.json` in a data folder, and a run made again from one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from domain.diff import diff
+from domain.errors import ConfigError
+from engine.config.problem import Place
+from engine.config.source import node_of
+from research.opening import Opened, open_plan
+from research.plan_file import Checked, check_plan
+from research.prepare import Prepared
+from research.provenance import code_hashes
+from research.result import Outcome, Result
+from research.saved import write_whole
+from research.summary import as_json
+
+FOLDER = "runs"
+MOST_KEPT = 200
+"""Newest results that a data folder keeps."""
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """What a list says of one result."""
+
+    run_id: str
+    kept_ns: int
+    strategy: str
+    instrument: str
+    data: str
+    first_ns: int
+    last_ns: int
+    pnl: Decimal
+    currency: str
+    fills: int
+
+
+class _Head(Struct, frozen=True, kw_only=True):
+    """The fields of a result that a list needs; the rest is passed over."""
+
+    strategy: str
+    instrument: str
+    data: str
+    first_ns: int
+    last_ns: int
+    equity: Decimal
+    deposit: Decimal
+    currency: str
+    fills: int
+
+
+def keep(data: Path, outcome: Outcome) -> Path:
+    """Keep a result under its run's id; the oldest beyond `MOST_KEPT` go. Raises `ConfigError` when it cannot."""
+    folder = data / FOLDER
+    path = folder / f"{outcome.result.provenance.run_id}.json"
+    try:
+        write_whole(path, as_json(outcome) + b"\n")
+        for old in sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime_ns)[:-MOST_KEPT]:
+            old.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"the result cannot be kept in {folder}: {error.strerror or error}") from error
+    return path
+
+
+def listed(data: Path) -> Iterator[Kept]:
+    """Results that are kept, newest first; what is no result (any more) is passed over."""
+    files = sorted((data / FOLDER).glob("*.json"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+    for file in files:
+        try:
+            head = msgspec.json.decode(file.read_bytes(), type=_Head)
+        except (OSError, msgspec.DecodeError):
+            continue
+        yield Kept(
+            run_id=file.stem,
+            kept_ns=file.stat().st_mtime_ns,
+            strategy=head.strategy,
+            instrument=head.instrument,
+            data=head.data,
+            first_ns=head.first_ns,
+            last_ns=head.last_ns,
+            pnl=head.equity - head.deposit,
+            currency=head.currency,
+            fills=head.fills,
+        )
+
+
+def asked_of(
+    checked: Checked,
+    document: Any,  # noqa: ANN401 - a plan as its file has it
+    config: Path | None,
+    store: Path,
+    command: str,
+) -> dict[str, Any]:
+    """What a result carries so that it can be made again: the plan, and where everything it names is."""
+    return {
+        "command": command,
+        "plan": document,
+        "base": str(checked.base.resolve()),
+        "folder": str(checked.folder.resolve()),
+        "config": str(config.resolve()) if config is not None else "",
+        "store": str(store.resolve()),
+    }
+
+
+def find_kept(data: Path, name: str) -> Path:
+    """A result by its file, or by the beginning of its run's id. Raises `ConfigError`."""
+    if Path(name).is_file():
+        return Path(name)
+    found = sorted((data / FOLDER).glob(f"{name}*.json")) if name.isalnum() else []
+    if len(found) == 1:
+        return found[0]
+    why = f"{len(found)} runs begin with it" if found else f"no file, and no run in {data / FOLDER}"
+    raise ConfigError(f"{name}: {why}; ./moondev backtest --list shows them")
+
+
+def open_again(old: Result) -> Opened:
+    """Everything that a result was made of, as it is now. Raises as a first run does."""
+    asked = old.asked
+    if not asked:
+        raise ConfigError("this result was not made from the command line: what it was made of is not in it")
+    config = Path(asked["config"]) if asked["config"] else None
+    checked = check_plan(
+        node_of(asked["plan"], Place("the result's plan")), Path(asked["base"]), config, Path(asked["folder"])
+    )
+    return open_plan(checked, Path(asked["store"]), asked)
+
+
+def differences(old: Result, run: Prepared) -> list[str]:
+    """What is not as it was, in words; with nothing the result has to be the same."""
+    found = []
+    code, lock = code_hashes()
+    was, terms = old.provenance, run.terms
+    if code != was.code_hash:
+        found.append(f"code: the product's source is {code[:12]}, it was {was.code_hash[:12]}")
+    if lock != was.lock_hash:
+        found.append(f"code: the locked dependencies are {lock[:12]}, they were {was.lock_hash[:12]}")
+    for before, built in zip(old.strategies, terms.strategies, strict=True):
+        if before.source_hash != built.source_hash:
+            text = f"the source of {before.id} ({before.kind}) is {built.source_hash[:12]}"
+            found.append(f"code: {text}, it was {before.source_hash[:12]}")
+    for source, now in zip(old.sources, terms.sources, strict=True):
+        if source.sha256 != now.sha256:
+            found.append(f"data: {source.name} is {now.sha256[:12]} now, it was {source.sha256[:12]}")
+    found += [f"settings: {line}" for line in diff(old.settings, msgspec.structs.replace(run.core, persons=()))]
+    for venue, paper in old.venues.items():
+        if paper != terms.paper[venue]:
+            found.append(f"settings: the exchange of {venue} is {terms.paper[venue]}, it was {paper}")
+    if not found and terms.provenance.run_id != was.run_id:
+        found.append("settings: they differ in what is not told apart here")
+    return found

@@ -1,0 +1,105 @@
+"""A new strategy works and its tests pass before its author has changed a letter; a package's are found unrun."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from domain.errors import StrategyError
+from engine.strategies import new, packages, registry
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_what_is_written_passes_its_own_tests(tmp_path: Path) -> None:
+    files = new.write("my_breakout", tmp_path)
+    assert "my_breakout" in registry.kinds(tmp_path)
+    assert registry.load("my_breakout", tmp_path).strategy.__name__ == "MyBreakout"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(files.test)]
+    bare = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "5 passed" in ran.stdout
+
+
+def test_each_part_of_what_is_written_says_what_it_is_for(tmp_path: Path) -> None:
+    tree = ast.parse(new.write("grid2", tmp_path).strategy.read_text())
+    parts = [node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)]
+    assert len(parts) > 5
+    assert all(ast.get_docstring(part) for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("Turtle", "lower-case"),
+        ("", "lower-case"),
+        ("a" * 41, "lower-case"),
+        ("../oops", "lower-case"),
+        ("class", "cannot be the name"),
+        ("turtle", "there is a strategy 'turtle' already"),
+        ("manual", "already"),
+        ("bench_quoter", "already"),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused_and_nothing_is_written(tmp_path: Path, name: str, why: str) -> None:
+    with pytest.raises(StrategyError, match=why):
+        new.write(name, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    mine = tmp_path / "tests" / "test_mine.py"
+    mine.parent.mkdir()
+    mine.write_text("precious")
+    with pytest.raises(StrategyError, match="was not touched"):
+        new.write("mine", tmp_path)
+    assert mine.read_text() == "precious"
+    assert not (tmp_path / "mine.py").exists()
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A package `acme` with an entry point, as pip leaves one; importing it would end the test."""
+    package = tmp_path / "acme"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError('the package was run')\n")
+    source = new.write("steady", tmp_path / "draft").strategy.read_text()
+    (package / "steady.py").write_text(source)
+    about = tmp_path / "acme-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    names = "steady = acme.steady:Steady", "gone = acme.gone:Gone", "other = acme.steady:Steady"
+    (about / "entry_points.txt").write_text("\n".join(("[moondev.strategies]", *names)))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    packages.packaged.cache_clear()
+    yield package
+    packages.packaged.cache_clear()
+
+
+def test_a_package_brings_kinds_and_is_not_run_for_it(installed: Path) -> None:
+    assert {"steady", "gone", "other"} < set(registry.kinds())
+    loaded = registry.load("steady")
+    assert loaded.origin == str(installed / "steady.py")
+    assert loaded.strategy.source == loaded.source, "it is journaled like a file of the user's"
+    assert "acme" not in sys.modules
+
+
+def test_a_file_of_the_user_comes_before_the_package_that_claims_its_name(installed: Path, tmp_path: Path) -> None:
+    own = tmp_path / "draft"
+    assert registry.load("steady", own).origin == str(own / "steady.py")
+    assert registry.kinds(own).count("steady") == 1
+
+
+def test_what_a_package_does_wrong_is_said_when_it_is_loaded(installed: Path) -> None:
+    with pytest.raises(StrategyError, match=r"package acme: strategy 'gone': acme\.gone is no Python file"):
+        registry.load("gone")
+    with pytest.raises(StrategyError, match="calls it 'other', its class says kind = 'steady'"):
+        registry.load("other")
+    (installed / "steady.py").write_text("import socket\n")
+    with pytest.raises(StrategyError, match="may not import 'socket'"):
+        registry.load("steady")

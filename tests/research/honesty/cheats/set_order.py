@@ -1,0 +1,53 @@
+"""Decides by the first of a set of texts."""
+
+from msgspec import Struct
+
+from domain.desired import Desired, Qty, Target
+from domain.market import Feed, FeedKind
+from domain.strategy import Params, Strategy, Wake
+
+
+class SetOrderParams(Params):
+    """Parameters."""
+
+    interval_s: int = 300
+    qty: float = 0.1
+
+
+class SetOrderMemory(Struct):
+    """What is remembered."""
+
+    bars: int = 0
+    side: int = 0
+
+
+class SetOrder(Strategy[SetOrderMemory, SetOrderParams]):
+    """See above."""
+
+    kind = "set_order"
+    params_type = SetOrderParams
+    memory_type = SetOrderMemory
+
+    def feeds(self):
+        return (Feed(kind=FeedKind.BAR, instrument=self.instruments[0], interval_ns=self.params.interval_s * 10**9),)
+
+    def warmup(self):
+        return 0
+
+    def start(self):
+        return SetOrderMemory()
+
+    def decide(self, memory, view):
+        if view.wake != Wake.BAR:
+            return memory, view.desired
+        memory.bars += 1
+        side = self.side(memory, view)
+        if view.warming or side == memory.side:
+            return memory, view.desired
+        memory.side = side
+        want = Qty(side * self.params.qty)
+        return memory, Desired(targets=(Target(instrument=self.instruments[0], want=want, entry=str(view.ts_ns)),))
+
+    def side(self, memory, view):
+        first = next(iter({"long", "short", "more", "less", "up", "down", "left", "right"}))
+        return 1 if (len(first) + memory.bars) % 2 else -1
