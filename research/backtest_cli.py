@@ -153,12 +153,17 @@ def say(outcome: Outcome, kept_in: Path | None, json_path: Path | None) -> None:
 
     typer.echo(as_text(outcome))
     run_id = outcome.result.provenance.run_id
-    if kept_in is not None:
-        keep(kept_in, outcome)
-        typer.echo(f"{'Run':<{WIDTH}}{run_id}; the same again: ./moondev backtest --again {run_id}")
     if json_path is not None:
         json_path.write_bytes(as_json(outcome) + b"\n")
         typer.echo(f"{'JSON':<{WIDTH}}{json_path}")
+    if kept_in is None:
+        return
+    try:
+        keep(kept_in, outcome)
+    except ConfigError as error:
+        typer.echo(f"Not kept: {error}", err=True)
+    else:
+        typer.echo(f"{'Run':<{WIDTH}}{run_id}; the same again: ./moondev backtest --again {run_id}")
 
 
 def say_written(result: Result, html: Path | None, png: Path | None) -> None:
