@@ -105,6 +105,20 @@ def test_sides_brought_along_by_time_are_caught_in_another_year(tmp_path):
     assert lights(verdict) == expected
 
 
+def test_sides_looked_up_by_day_and_hour_of_any_year_are_caught_a_week_later(tmp_path):
+    rises = np.where(np.diff(TABLE.close) > 0, 1, -1).tolist()
+    file = tmp_path / "by_day.py"
+    text = (CHEATS / "by_time.py").read_text()
+    file.write_text(
+        text.replace("KNOWN: dict[int, int] = {}", f"KNOWN = {dict(enumerate(rises, 1))}").replace(
+            "view.ts_ns // 10**9, ", "view.ts_ns // 10**9 % (10_227 * 86_400) // 300 - 5_575_104 % (10_227 * 288), "
+        )
+    )
+    found = check("by_day", "calendar", file=file).found("calendar")
+    assert found.light is AMBER
+    assert "a week later" in found.claim
+
+
 def test_prices_brought_along_by_number_are_found_in_the_parameters():
     verdict = check("by_number", "brought along", "warm-up", "too good to be true", closes=CLOSES)
     assert lights(verdict)["brought along"] is RED
