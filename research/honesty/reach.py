@@ -148,7 +148,7 @@ def _is_harmless(module: str) -> bool:
 
 
 def escapes(source: str) -> dict[str, int]:
-    """Attributes, names and texts in a source that lead out of it, and names that are put together, with their lines."""
+    """Attributes, names and texts in a source that lead out of it, or are put together, with their lines."""
     found: dict[str, int] = {}
     for node in ast.walk(ast.parse(source)):
         for name in _doors_in(node):

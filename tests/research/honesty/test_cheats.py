@@ -72,9 +72,10 @@ def lights(verdict: Verdict) -> dict[str, Light]:
 
 
 def test_an_honest_strategy_is_blamed_for_nothing():
-    verdict = check_strategy(StrategyRequest(kind=str(CHEATS / "honest.py")), [DATA], SETTINGS, QUICK)
+    names = [each.name for each in CHECKS if each.name != "other processes"]  # takes seconds
+    verdict = check_strategy(StrategyRequest(kind=str(CHEATS / "honest.py")), [DATA], SETTINGS, QUICK, only=names)
     assert {f.check: f.claim for f in verdict.findings if f.light in {RED, AMBER}} == {}
-    assert [f.check for f in verdict.findings] == [each.name for each in CHECKS]
+    assert [f.check for f in verdict.findings] == names
     assert verdict.light is GREEN
 
 
