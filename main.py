@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from msgspec import convert
+from msgspec.structs import replace
 
 from bot import cli as bot_cli
 from bot import token_cli
@@ -119,45 +120,43 @@ class Service:
         self._stopping.set()
 
     def _open_venues(self) -> VenueRouter:
-        """The paper venue for its contracts, and a line to every real venue that has an account in force."""
+        """Every paper venue for its contracts, and a line to every real venue that has an account in force."""
         from engine.config.parts import paper_fields
-        from engine.venues import PAPER, Line, VenueRouter, since_ns
+        from engine.venues import Line, VenueRouter, paper_contracts, since_ns
         from exchanges.paper.config import PaperConfig
         from exchanges.paper.exchange import PaperExchange
         from exchanges.paper.store import PaperStore
         from exchanges.paper.venue import PaperVenue
 
-        runtime = self.runtime
-        settings, paper = runtime.settings, None
-        contracts = [i for i in settings.instruments if i.venue == PAPER]
-        if contracts:
-            deposits = {a.id: a.deposit for a in settings.accounts if a.id.startswith(f"{PAPER}:")}
-            store = PaperStore(runtime.data / "paper-exchange")
-            terms = convert(paper_fields(self.config), PaperConfig)
-            paper = PaperVenue(PaperExchange(contracts, deposits, terms, store), runtime.clock)
+        runtime, papers = self.runtime, list[PaperVenue]()
+        terms = convert(paper_fields(self.config), PaperConfig)
+        for name, contracts in paper_contracts(self.runtime.settings).items():
+            deposits = {a.id: a.deposit for a in runtime.settings.accounts if a.id.startswith(f"{name}:")}
+            store = PaperStore(runtime.data / ("paper-exchange" + name.removeprefix("PAPER")))
+            exchange = PaperExchange(contracts, deposits, replace(terms, venue=name), store)
+            papers.append(PaperVenue(exchange, runtime.clock))
         lines = []
         for name, setup in self.fleet.setups.items():
             since = since_ns(runtime.core.state, [account.id for account in setup.accounts])
             if since:
                 opener = partial(self.fleet.open_venue, name, runtime.contracts, since)
                 lines.append(Line(name, setup.network, list(since), opener))
-        return VenueRouter(runtime.clock, paper, lines)
+        return VenueRouter(runtime.clock, papers, lines)
 
     async def _open_markets(self) -> tuple[MarketFeed, str]:
         """The market data of every venue, and what it is, said plainly."""
         from engine.data.feeds import FeedRouter
-        from engine.venues import PAPER
+        from engine.venues import paper_contracts
 
-        settings, fleet, clock = self.runtime.settings, self.fleet, self.runtime.clock
-        contracts = [i for i in settings.instruments if i.venue == PAPER]
+        fleet, clock = self.fleet, self.runtime.clock
         openers: dict[str, Callable[[], MarketFeed]] = {}
         says = [f"{name} {setup.network}" for name, setup in fleet.setups.items()]
         for name in fleet.setups:
             openers[name] = partial(fleet.open_feed, name, self.runtime.contracts, clock)
-        if contracts:
+        for name, contracts in paper_contracts(self.runtime.settings).items():
             feed, said = await self._open_paper_market(contracts)
-            openers[PAPER] = lambda: feed
-            says.insert(0, said)
+            openers[name] = partial(lambda opened: opened, feed)
+            says = [said, *[other for other in says if other != said]]
         return FeedRouter(openers), ", ".join(says) or "none"
 
     async def _open_paper_market(self, instruments: Sequence[Instrument]) -> tuple[MarketFeed, str]:

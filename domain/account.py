@@ -7,6 +7,7 @@ shrinks, its share of `entry_value` is rounded once (to `MONEY_STEP`) and the re
 from __future__ import annotations
 
 import enum
+import re
 from decimal import Decimal
 
 from msgspec import Struct, field
@@ -18,6 +19,14 @@ from domain.instrument import ZERO, AccountId, Instrument, InstrumentId
 def venue_of(account: AccountId) -> str:
     """The venue of an account: `BINANCE` of `BINANCE:main`."""
     return account.partition(":")[0]
+
+
+PAPER_VENUE = re.compile(r"PAPER[2-9]?")
+
+
+def is_paper(venue: str) -> bool:
+    """True for the paper venue `PAPER`, and for `PAPER2` to `PAPER9`, for who wants several."""
+    return PAPER_VENUE.fullmatch(venue) is not None
 
 
 class VenueOperation(enum.StrEnum):

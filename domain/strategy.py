@@ -217,6 +217,7 @@ class Strategy(ABC, Generic[M, P]):
     """That file; "" = built in."""
     params_type: ClassVar[type[Params]]
     memory_type: ClassVar[type[Struct]]
+    """Its field `because`, where there is one, tells people why nothing is wanted."""
 
     def __init__(self, instruments: Sequence[InstrumentId], params: P) -> None:
         """Keep the instruments and validated parameters."""

@@ -13,6 +13,7 @@ from domain.instrument import ZERO, Instrument, InstrumentId
 from domain.market import FeedState
 from domain.order import Order, OrderStatus
 from domain.settings import DAY_NS
+from domain.text import plain
 from engine import approval_views
 from engine.core import budgets, trading
 from engine.core.core import Core
@@ -26,6 +27,8 @@ MILLI_NS = 1_000_000
 RECENT_ORDERS = 50
 ENTRY_DIGITS = 2
 """Digits of an average entry price beyond the instrument's own."""
+MOST_BECAUSE = 200
+"""Characters of why a strategy wants nothing."""
 
 
 def price(instrument: Instrument, value: int) -> Decimal:
@@ -258,7 +261,8 @@ def wants(core: Core, strategy: StrategyState) -> str:
             parts.append(f"{name} sized {slot.sized_why}")
         if slot.refused:
             parts.append(f"{name} refused {slot.refused}{f' ({slot.refused_detail})' if slot.refused_detail else ''}")
-    return "; ".join(parts) or "nothing"
+    because = getattr(strategy.memory, "because", "")
+    return "; ".join(parts) or (f"nothing: {plain(because, MOST_BECAUSE)}" if because else "nothing")
 
 
 def pnl(core: Core) -> list[v.PnlView]:

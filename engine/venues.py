@@ -1,6 +1,6 @@
 """All venues of one engine: intents go to the venue of their account, and none of them can hold up the others.
 
-    engine ── send ──▶ VenueRouter ──┬─▶ PaperVenue        matches on our own feed
+    engine ── send ──▶ VenueRouter ──┬─▶ PaperVenue PAPER  matches on our own feed; there may be several
              inbox ◀── sink ─────────┼─▶ Line HYPERLIQUID  opened by `Line.open`, again and again until it is there
                                      └─▶ Line BINANCE ...
 
@@ -19,6 +19,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
+from domain.account import is_paper
 from domain.errors import MoonDevError
 from domain.events import (
     AmendRejected,
@@ -32,10 +33,11 @@ from domain.events import (
     VenueSnapshot,
     VenueStatus,
 )
-from domain.instrument import AccountId
+from domain.instrument import AccountId, Instrument
 from domain.market import FeedStatus, MarketEvent
 from domain.order import Amend, ClientId, Intent, Place, RequestSnapshot
 from domain.ports import Clock, MatchingVenue, Shown, Venue, VenueCaps
+from domain.settings import Settings
 from domain.verdict import Reason
 from domain.views import VenueView
 from engine.clock import WallClock
@@ -45,7 +47,6 @@ log = logging.getLogger(__name__)
 
 Sink = Callable[[Event], None]
 Opener = Callable[[Clock], Venue]
-PAPER = "PAPER"
 START_WITHIN_S = 30.0
 RETRY_S, RETRY_LONGEST_S = 2.0, 60.0
 ANSWER_WITHIN_S = 5.0
@@ -76,11 +77,11 @@ class Line(Struct):
 
 
 class VenueRouter:
-    """Trades through the paper venue, if there is one, and the venues of `lines`."""
+    """Trades through the paper venues, where there are any, and the venues of `lines`."""
 
-    def __init__(self, clock: Clock, paper: MatchingVenue | None, lines: Sequence[Line] = ()) -> None:
+    def __init__(self, clock: Clock, papers: Sequence[MatchingVenue], lines: Sequence[Line] = ()) -> None:
         self._clock = clock
-        self._paper = paper
+        self._papers = {paper.name: paper for paper in papers}
         self._lines = {line.name: line for line in lines}
         self._sink: Sink | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -91,9 +92,9 @@ class VenueRouter:
     async def start(self, sink: Sink) -> None:
         """Open every venue; those that cannot be opened now are tried again until `aclose`."""
         self._sink = sink
-        if self._paper is not None:
-            sink(VenueOpened(venue=PAPER, caps=self._paper.caps))
-            await self._paper.start(sink)
+        for name, paper in self._papers.items():
+            sink(VenueOpened(venue=name, caps=paper.caps))
+            await paper.start(sink)
         lines = list(self._lines.values())
         is_open = await asyncio.gather(*(self._open(line) for line in lines))
         closed = [line for line, there in zip(lines, is_open, strict=True) if not there]
@@ -103,17 +104,14 @@ class VenueRouter:
         """Hand each intent to the venue of its account. One that is not open: a new order is `SendFailed`."""
         if self.sealed:
             intents = self._unsealed(intents)
-        if self._paper is not None and not self._lines:
-            self._paper.send(intents)
-            return
         for name, batch in by_venue(intents).items():
-            line = self._lines.get(name)
-            if line is not None and line.venue is not None:
+            line, paper = self._lines.get(name), self._papers.get(name)
+            if paper is not None:
+                paper.send(batch)
+            elif line is not None and line.venue is not None:
                 line.venue.send(batch)
-            elif line is not None or self._paper is None:
-                self._refuse(name, batch)
             else:
-                self._paper.send(batch)
+                self._refuse(name, batch)
 
     def _unsealed(self, intents: Sequence[Intent]) -> list[Intent]:
         """What lowers risk; the rest is dropped, and told."""
@@ -130,20 +128,23 @@ class VenueRouter:
         for name, batch in by_venue(intents).items():
             if name in self._lines:
                 real.append((self._lines[name], batch))
-            elif self._paper is not None:
-                self._paper.send_from_thread(batch)
+            elif name in self._papers:
+                self._papers[name].send_from_thread(batch)
         if real:
             asyncio.run(rescue(real))
 
     def on_market(self, event: MarketEvent | FeedStatus) -> None:
-        """One unconflated event of any feed; the paper venue matches on those of its own instruments."""
+        """One unconflated event of any feed; a paper venue matches on those of its own instruments."""
         of = event.venue if isinstance(event, FeedStatus) else event.instrument.rpartition(".")[2]
-        if self._paper is not None and of not in self._lines:
-            self._paper.on_market(event)
+        if of in self._papers:
+            self._papers[of].on_market(event)
+        elif not of:
+            for paper in self._papers.values():
+                paper.on_market(event)
 
     async def client_ids(self) -> Sequence[ClientId]:
         """Client ids of the orders that the venues know of: asked after `start`, before the first event of a run."""
-        found = list(self._paper.client_ids()) if self._paper is not None else []
+        found = [cid for paper in self._papers.values() for cid in paper.client_ids()]
         for line in self._lines.values():
             if line.venue is not None:
                 asked = {account: asyncio.get_running_loop().create_future() for account in line.accounts}
@@ -170,8 +171,8 @@ class VenueRouter:
         for closed in await asyncio.gather(*(venue.aclose() for venue in venues), return_exceptions=True):
             if isinstance(closed, BaseException):
                 log.error("a venue could not be closed: %r", closed)
-        if self._paper is not None:
-            await self._paper.aclose()
+        for paper in self._papers.values():
+            await paper.aclose()
         self._sink = None
 
     def reopen(self, name: str) -> None:
@@ -251,6 +252,15 @@ class VenueRouter:
         for intent in intents:
             if isinstance(intent, Place):
                 self._tell(SendFailed(cid=intent.cid, text=f"{name} is not connected"))
+
+
+def paper_contracts(settings: Settings) -> dict[str, list[Instrument]]:
+    """The contracts of each paper venue."""
+    found: dict[str, list[Instrument]] = {}
+    for instrument in settings.instruments:
+        if is_paper(instrument.venue):
+            found.setdefault(instrument.venue, []).append(instrument)
+    return found
 
 
 def since_ns(state: State, accounts: Sequence[AccountId]) -> dict[AccountId, int]:

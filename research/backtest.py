@@ -60,10 +60,14 @@ def run_plan(
     return run_prepared(prepare_plan(plan, sources, settings), on_progress)
 
 
-def run_prepared(run: Prepared, on_progress: Progress | None = None) -> Outcome:
-    """Run what is prepared; once, because its tape is read."""
+def run_prepared(
+    run: Prepared, on_progress: Progress | None = None, on_driver: Callable[[Driver], None] | None = None
+) -> Outcome:
+    """Run what is prepared; once, because its tape is read. `on_driver` is given the driver before it starts."""
     driver = Driver(run.core, run.exchange(), run.make_code, facts_on=False, history=run.history, pacing=run.pacing)
     recorder = driver.on_facts = Recorder(driver.core)
+    if on_driver is not None:
+        on_driver(driver)
     driver.on_sent = recorder.frictions.sent
     began = time.perf_counter()
     driver.start(max(run.first_ns - LEAD_NS, run.warm[-1].ts_ns if run.warm else 0))

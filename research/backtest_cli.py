@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engine.config.source import Node
     from research.market_data import MarketData
     from research.opening import Opened
-    from research.result import Outcome, Result
+    from research.result import Outcome
 
 DEFAULT_STORE = Path(".moondev/paper")
 WIDTH = 15
@@ -35,7 +35,9 @@ JsonPath = Annotated[Path | None, typer.Option("--json", help="Also write the re
 
 
 def backtest(  # noqa: PLR0913, PLR0917 - one option each
-    plan: Annotated[Path | None, typer.Argument(help="A plan: strategies, sources, settings in one YAML file.")] = None,
+    plan: Annotated[
+        Path | None, typer.Argument(help="A plan: a YAML file, or its name in the data folder's plans.")
+    ] = None,
     strategy: Annotated[str, typer.Option(help="Kind of strategy, or file.py:Class.")] = "",
     data: DataPaths = None,
     instrument: Instruments = None,
@@ -69,15 +71,12 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
     from engine.config.source import read_tree
     from research.flags import Flags, document_of
 
-    if list_:
-        for line in kept_lines(store):
-            typer.echo(line)
-        return
-    if again:
-        run_again(store, again, as_lines=progress_as == "lines")
+    if list_ or again:
+        look_back(store, again, as_lines=progress_as == "lines")
         return
     if plan is not None:
-        opened = open_document(read_tree(plan), plan.parent, config, strategies, store)
+        path = plan_path(plan, store)
+        opened = open_document(with_span(read_tree(path), start, end), path.parent, config, strategies, store)
     else:
         flags = Flags(
             strategy=strategy,
@@ -101,8 +100,22 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
         )
         opened = open_document(document_of(flags), Path.cwd(), config, strategies, store, "What was asked for")
     outcome = run_opened(opened, as_lines=progress_as == "lines")
-    say(outcome, store if is_kept else None, json_path)
-    say_written(outcome.result, html, png)
+    say(outcome, store if is_kept else None, json_path, html, png)
+
+
+def plan_path(plan: Path, store: Path) -> Path:
+    """A plan's file: as it was named, or of that name in the data folder's `plans`."""
+    kept = store / "plans" / f"{plan.name}.yaml"
+    return kept if plan.name == str(plan) and not plan.suffix and kept.is_file() else plan
+
+
+def with_span(tree: Node, start: str, end: str) -> Node:
+    """The plan with another span, where one is given."""
+    from engine.config.problem import Place
+    from engine.config.source import merge, node_of
+
+    span = {name: value for name, value in (("from", start), ("to", end)) if value}
+    return merge(tree, node_of({"span": span}, Place("(command line)"))) if span else tree
 
 
 def open_document(
@@ -128,28 +141,40 @@ def run_opened(opened: Opened, *, as_lines: bool) -> Outcome:
         return run_plan(opened.plan, opened.sources, opened.settings, report)
 
 
-def say(outcome: Outcome, kept_in: Path | None, json_path: Path | None) -> None:
+def say(
+    outcome: Outcome, kept_in: Path | None, json_path: Path | None, html: Path | None = None, png: Path | None = None
+) -> None:
     """Print what came out, keep it, write it where it was asked for."""
+    from research.measures import measure
+    from research.report import write
     from research.runs import keep
     from research.summary import as_json, as_text
 
-    typer.echo(as_text(outcome))
+    measures = measure(outcome.result)
+    typer.echo(as_text(outcome, measures))
     run_id = outcome.result.provenance.run_id
-    if kept_in is not None:
-        keep(kept_in, outcome)
-        typer.echo(f"{'Run':<{WIDTH}}{run_id}; the same again: ./moondev backtest --again {run_id}")
     if json_path is not None:
         json_path.write_bytes(as_json(outcome) + b"\n")
         typer.echo(f"{'JSON':<{WIDTH}}{json_path}")
+    for kind, path in write(outcome.result, measures, html_path=html, png_path=png):
+        typer.echo(f"{kind:<{WIDTH}}{path}")
+    if kept_in is None:
+        return
+    try:
+        keep(kept_in, outcome)
+    except ConfigError as error:
+        typer.echo(f"Not kept: {error}", err=True)
+    else:
+        typer.echo(f"{'Run':<{WIDTH}}{run_id}; the same again: ./moondev backtest --again {run_id}")
 
 
-def say_written(result: Result, html: Path | None, png: Path | None) -> None:
-    """Write the report where it was asked for."""
-    if html is not None or png is not None:
-        from research.report import write
-
-        for kind, path in write(result, html_path=html, png_path=png):
-            typer.echo(f"{kind:<{WIDTH}}{path}")
+def look_back(store: Path, again: str, *, as_lines: bool) -> None:
+    """Make a run again, or list those that were kept."""
+    if again:
+        run_again(store, again, as_lines=as_lines)
+        return
+    for line in kept_lines(store):
+        typer.echo(line)
 
 
 def run_again(store: Path, name: str, *, as_lines: bool) -> None:

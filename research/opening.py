@@ -9,19 +9,20 @@ from typing import Any
 from msgspec import Struct, ValidationError, convert
 from msgspec.structs import replace
 
-from domain.errors import ConfigError
+from domain.errors import ConfigError, StrategyError
 from domain.instrument import Instrument, InstrumentId
-from domain.settings import Settings
+from domain.settings import Settings, StrategySpec
 from engine.config.models import InstrumentSection
 from engine.config.parts import paper_fields
 from engine.config.settings import natural, to_instrument, without_listed
 from engine.config.words import nearest
 from engine.data.importers import Stamp
 from engine.data.store.store import MarketStore
+from engine.strategies import registry
 from exchanges.paper.config import PaperConfig
 from research.market_data import DataKind, FileOptions, MarketData, find_instrument, open_file, simulated
 from research.plan import Plan, Tested
-from research.plan_file import Checked, PlanFile, SourceSection
+from research.plan_file import Checked, PlanFile, PlannedStrategy, SourceSection
 from research.prepare import BacktestSettings
 from research.result import Approver
 from research.stored import END_NS, StoredOptions, open_stored
@@ -51,17 +52,9 @@ def open_plan(checked: Checked, store: Path, asked: dict[str, Any]) -> Opened:
     names = tuple(dict.fromkeys(source.instrument.id for source in sources))
     instruments = {source.instrument.id: source.instrument for source in sources}
     tested = tuple(
-        Tested(
-            id=each.id,
-            kind=each.kind,
-            params={key: natural(value) for key, value in each.params.items()},
-            instruments=tuple(named(name, instruments, f"strategies[{i}].instruments") for name in each.instruments),
-            folder=checked.folder,
-            own_account=each.account == "own",
-            priority=each.priority,
-            position_age_ns=each.position_age_ns,
-        )
+        one
         for i, each in enumerate(plan.strategies)
+        for one in expanded(each, instruments, checked.folder, f"strategies[{i}].instruments")
     )
     check_scopes(core, [each.id for each in tested], names)
     span = plan.span
@@ -77,6 +70,46 @@ def open_plan(checked: Checked, store: Path, asked: dict[str, Any]) -> Opened:
         sources=tuple(sources),
         settings=settings_of(plan, core, paper_fields(config), config.data_feed.conflate_ns),
     )
+
+
+def expanded(
+    planned: PlannedStrategy, instruments: dict[InstrumentId, Instrument], folder: Path, where: str
+) -> list[Tested]:
+    """The strategy on all of its instruments, or one on each."""
+    names = tuple(named(name, instruments, where) for name in planned.instruments) or tuple(instruments)
+    tested = Tested(
+        id=planned.id,
+        kind=planned.kind,
+        params={key: natural(value) for key, value in planned.params.items()},
+        instruments=names,
+        folder=folder,
+        own_account=planned.account == "own",
+        priority=planned.priority,
+        position_age_ns=planned.position_age_ns,
+    )
+    is_each = planned.each if planned.each is not None else len(names) > 1 and takes_one(tested)
+    if not is_each:
+        return [tested]
+    short = {name: name.partition("-")[0].lower() for name in names}
+    labels = short if len(set(short.values())) == len(names) else {name: name.lower() for name in names}
+    return [replace(tested, id=f"{planned.id}-{labels[name]}"[:40], instruments=(name,)) for name in names]
+
+
+def takes_one(tested: Tested) -> bool:
+    """Whether a kind can be made for one of the instruments, but not for all of them."""
+    loaded = registry.load(tested.kind, tested.folder)
+
+    def fits(instruments: tuple[InstrumentId, ...]) -> bool:
+        spec = StrategySpec(
+            id=tested.id, kind=tested.kind, account="", instruments=instruments, params=dict(tested.params)
+        )
+        try:
+            registry.make(loaded, spec)
+        except StrategyError:
+            return False
+        return True
+
+    return not fits(tested.instruments) and fits(tested.instruments[:1])
 
 
 def settings_of(plan: PlanFile, core: Settings, paper: dict[str, Any], conflate_ns: int) -> BacktestSettings:

@@ -139,6 +139,8 @@ class PlannedStrategy(Section):
     kind: Text
     instruments: list[Text] = Field(default_factory=list)
     params: dict[str, Any] = Field(default_factory=dict)
+    each: bool | None = None
+    """One such strategy for each instrument, called ID-BASE; left out: where the kind takes one instrument alone."""
     account: Literal["shared", "own"] = "shared"
     priority: int = Field(default=5, ge=0, le=9)
     position_age_ns: DurationNs = Field(default=0, alias="position_age")

@@ -232,7 +232,8 @@ def run_notes(
     for source in sources:
         if source is bars_from(source.instrument.id, sources):
             yield from source.notes_of(*intervals_ns.get(source.instrument.id, ()))
-        if len(sources) > 1 and source.first_ns and first_ns - source.first_ns > DAY_NS:
+        unused_ns, span_ns = first_ns - source.first_ns, source.last_ns - source.first_ns
+        if len(sources) > 1 and span_ns and unused_ns > span_ns // 10:
             yield f"{source.name}: what is before {when(first_ns)} is used for warm-up alone"
     for built in strategies:
         cold = [feed for feed in built.code.feeds() if feed.kind is FeedKind.BAR]

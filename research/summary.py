@@ -39,9 +39,9 @@ def as_json(outcome: Outcome) -> bytes:
     return to_json(fields)
 
 
-def as_text(outcome: Outcome) -> str:
-    """The summary that `moondev backtest` prints."""
-    return "\n".join(f"{name:<{NAME_WIDTH}}{text}" for name, text in rows(outcome))
+def as_text(outcome: Outcome, measures: Measures | None = None) -> str:
+    """The summary that `moondev backtest` prints; it is measured unless that was done before."""
+    return "\n".join(f"{name:<{NAME_WIDTH}}{text}" for name, text in rows(outcome, measures))
 
 
 def report_text(result: Result, measures: Measures) -> str:
@@ -75,7 +75,7 @@ def rows(outcome: Outcome, measures: Measures | None = None) -> Iterator[tuple[s
     for alert in result.alerts:
         yield "Alert", alert
     yield "", ""
-    yield from figures(result, measures or measure(result, draws=0))
+    yield from figures(result, measures or measure(result))
     yield "", ""
     yield "State hash", result.state_hash
     yield "Took", f"{outcome.wall_s:.2f} s, {outcome.events_per_s:,.0f} events/s"
@@ -85,7 +85,8 @@ def parts(result: Result) -> Iterator[tuple[str, str]]:
     """Each strategy's part of the whole, where there are several."""
     for each in result.strategies:
         earned = f"{_cash(each.pnl)} {result.currency} after fees {_cash(-each.fees)} and funding {_cash(each.funding)}"
-        what = f"{each.kind} on {', '.join(each.instruments)}, account {', '.join(each.accounts)}"
+        sized = f", sized by {each.share:.1%} of it at the end" if each.share != 1 else ""
+        what = f"{each.kind} on {', '.join(each.instruments)}, account {', '.join(each.accounts)}{sized}"
         yield each.id[:13], f"{earned}; {each.trades} round trips, {each.fills} fills; {what}"
 
 
@@ -157,7 +158,7 @@ def _figure(found: Figure, form: Callable[[float], str]) -> str:
     about = (
         f" (95 %: {form(found.low)} to {form(found.high)})" if found.low is not None and found.high is not None else ""
     )
-    return f"{form(found.value)}{about}, n = {found.n:,} {found.of}; in sample, one path"
+    return f"{form(found.value)}{about}, n = {found.n:,} {found.of}; one path"
 
 
 def _when(ts_ns: int) -> str:

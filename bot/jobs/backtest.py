@@ -2,7 +2,9 @@
 
 /backtest turtle BTC 30d                       the data store's finest candles of the last 30 days
 /backtest turtle BTC 2026-10 stop_atr=1.5      a month, with a parameter
+/backtest turtle BTC,ETH 30d                   several: one strategy over all, or one each where the kind takes one
 /backtest turtle BTC simulated:48h             a made-up market: shows that it runs, proves nothing
+/backtest plan momentum                        the plan momentum.yaml of the data folder's plans, with its own span
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     pass
 
 SIMULATED: Final = "simulated"
+PLAN: Final = "plan"
+PLAN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+MOST_SYMBOLS: Final = 10
 SYMBOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 PARAM: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}=[A-Za-z0-9_.:+/-]{1,40}")
 NAME: Final = re.compile(r"J?([0-9]{1,9})", re.IGNORECASE)
@@ -44,17 +49,16 @@ async def backtest(call: Call) -> Message:
     jobs = call.room.jobs
     if not jobs.program:
         return refusal("backtest: refused", "Backtests cannot be run from here; ./moondev backtest runs them.")
-    strategy, symbol, span = (call.arguments[name] for name in ("strategy", "symbol", "range"))
-    known = [kind for kind in kinds(call.desk) if not kind.startswith("bench_")]
-    if strategy not in known:
-        raise UsageError(f"no kind of strategy is called {strategy!r}: {suggest(strategy, known)}")
-    if not SYMBOL.fullmatch(symbol):
-        raise UsageError(f"{symbol!r} is no instrument. For example: BTC")
-    where, words = _range(span, symbol.upper(), call.room.zone(call.person.id))
-    params = _params(call.arguments.get("params", ""))
-    with_params = f" with {params.replace(',', ', ')}" if params else ""
-    what = f"Backtest of {strategy} on {symbol.upper()}{with_params}: {words}"
-    command = [f"--strategy={strategy}", *where, *([f"--params={params}"] if params else [])]
+    strategy, symbol = call.arguments["strategy"], call.arguments["symbol"]
+    span, params = call.arguments.get("range", ""), _params(call.arguments.get("params", ""))
+    zone = call.room.zone(call.person.id)
+    if strategy == PLAN:
+        command, what = _plan(symbol, span, params, zone)
+    else:
+        known = [kind for kind in kinds(call.desk) if not kind.startswith("bench_")]
+        if strategy not in known:
+            raise UsageError(f"no kind of strategy is called {strategy!r}: {suggest(strategy, [*known, PLAN])}")
+        command, what = _one(strategy, symbol, span, params, zone)
     try:
         job, ahead = await jobs.add(call.person.id, call.actor.chat, what, command, call.request_id)
     except JobRefused as error:
@@ -65,19 +69,48 @@ async def backtest(call: Call) -> Message:
     return Message(title=f"{job.name}: {job.state}", blocks=tuple(map(Text, lines)))
 
 
-def _range(text: str, symbol: str, zone: str) -> tuple[list[str], str]:
-    """Options of the command line for a range, and the range in words. Raises `UsageError`."""
+def _plan(name: str, span: str, params: str, zone: str) -> tuple[list[str], str]:
+    """The command line of a plan, and what it is in words. Raises `UsageError`."""
+    if not PLAN_NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is no plan's name: a-z 0-9 _ -, as the file in the data folder's plans")
+    if params:
+        raise UsageError("parameters stand in the plan itself")
+    if span.partition(":")[0].lower() in {SIMULATED, "sim"}:
+        raise UsageError("what a plan runs over stands in the plan; a range such as 30d bounds it")
+    options, words = _range(span, [], zone) if span else ([], "its own span")
+    return [name, *options], f"Backtest of plan {name}: {words}"
+
+
+def _one(strategy: str, symbol: str, span: str, params: str, zone: str) -> tuple[list[str], str]:
+    """The command line of a strategy, and what it is in words. Raises `UsageError`."""
+    names = list(dict.fromkeys(name.upper() for name in symbol.split(",")))
+    for name in names:
+        if not SYMBOL.fullmatch(name):
+            raise UsageError(f"{name!r} is no instrument. For example: BTC, or several: BTC,ETH")
+    if len(names) > MOST_SYMBOLS:
+        raise UsageError(f"{len(names)} instruments at once, {MOST_SYMBOLS} are allowed: write a plan")
+    if not span:
+        raise UsageError(f"RANGE is missing. A range is {RANGES}")
+    where, words = _range(span, names, zone)
+    with_params = f" with {params.replace(',', ', ')}" if params else ""
+    command = [f"--strategy={strategy}", *where, *([f"--params={params}"] if params else [])]
+    return command, f"Backtest of {strategy} on {', '.join(names)}{with_params}: {words}"
+
+
+def _range(text: str, names: list[str], zone: str) -> tuple[list[str], str]:
+    """Options of the command line for a range of these instruments, and it in words. Raises `UsageError`."""
     first, _, length = text.partition(":")
     if first.lower() in {SIMULATED, "sim"}:
         hours = span_of(length) / HOUR_NS if length else 24.0
         if hours > MOST_SIMULATED_H:
             raise UsageError(f"{text}: at most {MOST_SIMULATED_H // 24} days of a simulated market")
-        return [f"--simulated-hours={hours:g}", f"--instrument={symbol}"], f"{length or '24h'} of a SIMULATED market"
+        options = [f"--simulated-hours={hours:g}", *(f"--instrument={name}" for name in names)]
+        return options, f"{length or '24h'} of a SIMULATED market"
     try:
         period = period_of(text, time.time_ns(), zone)
     except UsageError as error:
         raise UsageError(f"{error}. A range is {RANGES}") from None
-    options = [f"--stored={symbol}", f"--to={_iso(period.until_ns)}"]
+    options = [*(f"--stored={name}" for name in names), f"--to={_iso(period.until_ns)}"]
     return [*options, *([f"--from={_iso(period.since_ns)}"] if period.since_ns else [])], period.words
 
 
@@ -175,12 +208,18 @@ VERBS: Final = (
         handler=backtest,
         role=RoleName.TRADER,
         arguments=(
-            Argument(name="strategy", help="which kind, see /strategies load", complete=kinds),
-            Argument(name="symbol", help="an instrument of the data store", complete=symbols),
-            Argument(name="range", help=f"30d, mtd, all, 2026-10, 2026-10-01..2026-10-15, or {SIMULATED}:24h"),
+            Argument(name="strategy", help=f"which kind, see /strategies load; or {PLAN}", complete=kinds),
+            Argument(
+                name="symbol", help="instruments of the data store: BTC or BTC,ETH; a plan's name", complete=symbols
+            ),
+            Argument(
+                name="range",
+                help=f"30d, mtd, all, 2026-10, 2026-10-01..2026-10-15, or {SIMULATED}:24h",
+                required=False,
+            ),
             Argument(name="params", help="KEY=VALUE, several with spaces between", required=False, rest=True),
         ),
-        examples=("/backtest turtle BTC 30d", "/backtest turtle BTC 2026-10 stop_atr=1.5"),
+        examples=("/backtest turtle BTC 30d", "/backtest turtle BTC,ETH 2026-10 stop_atr=1.5", "/backtest plan trends"),
     ),
     Verb(name="jobs list", help="Backtests that run, wait or are done", handler=list_jobs, examples=("/jobs",)),
     Verb(

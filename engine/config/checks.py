@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from domain.account import is_paper
 from domain.errors import Unrepresentable
 from domain.instrument import parse_instrument_id
 from domain.loopback import NOT_LOOPBACK, is_loopback
@@ -57,9 +58,10 @@ def accounts(config: Config) -> Iterator[Finding]:
         venue, _, label = item.id.partition(":")
         if not (venue and label and venue.isupper()):
             yield ("accounts", i, "id"), f"expected VENUE:label such as PAPER:main, found {found(item.id)}"
-        elif venue != "PAPER" and config.environment == "paper":
-            yield ("accounts", i, "id"), f"the paper environment trades on PAPER accounts only, found {found(item.id)}"
-        elif venue != "PAPER":
+        elif not is_paper(venue) and config.environment == "paper":
+            text = "the paper environment trades on PAPER accounts only (or PAPER2 to PAPER9)"
+            yield ("accounts", i, "id"), f"{text}, found {found(item.id)}"
+        elif not is_paper(venue):
             yield ("accounts", i, "id"), f"{found(item.id)} is no paper account: name it in the section venues"
         elif item.deposit <= 0:
             yield ("accounts", i, "deposit"), "a paper account needs a deposit above 0"
@@ -72,7 +74,7 @@ def environment(config: Config) -> Iterator[Finding]:
     if config.environment != "paper" and config.own_strategies.reload == "auto":
         yield ("own_strategies", "reload"), "changed code is taken in without being asked on paper alone: ask"
     for i, item in enumerate(config.instruments):
-        if item.id.endswith(".PAPER"):
+        if is_paper(_venue(item.id)):
             continue
         name = item.id if _venue(item.id) else found(item.id)
         text = f"the paper environment trades .PAPER instruments, found {name}"

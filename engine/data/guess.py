@@ -7,7 +7,7 @@ import gzip
 from pathlib import Path
 
 from domain.errors import DataError
-from engine.data.columns import load
+from engine.data.columns import Columns, column_names
 
 
 class FileKind(enum.StrEnum):
@@ -34,7 +34,7 @@ def guess_kind(path: Path) -> FileKind:
     stamp, _, rest = start.partition(b" ")
     if len(stamp) == 19 and stamp.isdigit() and rest.lstrip().startswith(b"{"):
         return FileKind.L2
-    columns = load(path)
+    columns = Columns(path.name, 0, {name: [] for name in column_names(path)})
     if all(columns.find(name, name[0]) for name in ("open", "high", "low", "close")):
         return FileKind.BARS
     if columns.find("bid_price_0", "bid_px_00", "bids[0]_price", "bid0_price"):

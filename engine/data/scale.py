@@ -20,6 +20,8 @@ NOISE = 1e-6
 MAX_DECIMALS = 12
 MAX_QTY_DECIMALS = 8
 _MAX_INTEGER = 2.0**62
+CHUNK = 65_536
+"""Values that are looked at together: what does not hold shows in the first of them."""
 _TELLING = 2.0**49
 """Above this a float64 has too few digits left to tell decimals from noise."""
 
@@ -61,12 +63,26 @@ def _fit(name: str, column: str, whole: NDArray[np.float64]) -> Ints:
 def decimals_of(values: NDArray[np.float64], limit: int) -> int | None:
     """The fewest decimals that carry every value up to float noise; None when `limit` do not or a float cannot tell."""
     for decimals in range(limit + 1):
-        scaled = values * 10.0**decimals
-        if np.any(np.abs(scaled) > _TELLING):
-            return None
-        if np.all(np.abs(scaled - np.rint(scaled)) <= np.maximum(NOISE, 2 * np.spacing(np.abs(scaled)))):
+        for first in range(0, len(values), CHUNK):
+            scaled = values[first : first + CHUNK] * 10.0**decimals
+            if np.any(np.abs(scaled) > _TELLING):
+                return None
+            if np.any(np.abs(scaled - np.rint(scaled)) > np.maximum(NOISE, 2 * np.spacing(np.abs(scaled)))):
+                break
+        else:
             return decimals
     return None
+
+
+def _common(prices: NDArray[np.float64], scale: float) -> int:
+    """The greatest common divisor of prices in units."""
+    found = 0
+    for first in range(0, len(prices), CHUNK):
+        units = np.rint(prices[first : first + CHUNK] * scale).astype(np.int64)
+        found = int(np.gcd(found, np.gcd.reduce(units)))
+        if found == 1:
+            break
+    return found
 
 
 def default_instrument_for(
@@ -81,8 +97,7 @@ def default_instrument_for(
     price_decimals = decimals_of(prices, MAX_DECIMALS)
     if price_decimals is None or not len(prices):
         raise DataError(f"{name}: no instrument is configured, and its prices have no common number of decimals")
-    units = np.rint(prices * 10.0**price_decimals).astype(np.int64)
-    tick = int(np.gcd.reduce(units)) if len(units) >= 100 else 1
+    tick = _common(prices, 10.0**price_decimals) if len(prices) >= 100 else 1
     told = decimals_of(quantities[np.isfinite(quantities)], MAX_QTY_DECIMALS)
     instrument = Instrument(
         id=instrument_id,

@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from domain.commands import AddsRisk
 from domain.desired import Desired, Take
@@ -48,6 +48,13 @@ class ArbitrageParams(LegParams):
     close_edge_pct: Annotated[float, AddsRisk.LOWERED] = Field(
         0.0, ge=-5, le=20, description="the same for a pair that closes positions, in percent"
     )
+
+    @model_validator(mode="after")
+    def _earns_at_its_limits(self) -> ArbitrageParams:
+        if 2 * self.reach_pct > self.min_edge_pct:
+            text = f"two legs that reach {self.reach_pct} % each would give away more than min_edge_pct"
+            raise ValueError(f"{text} ({self.min_edge_pct})")
+        return self
 
 
 class Arbitrage(Strategy[LegMemory, ArbitrageParams]):
@@ -81,25 +88,29 @@ class Arbitrage(Strategy[LegMemory, ArbitrageParams]):
 
     def _pair(self, course: Course, found: Sequence[Leg], memory: LegMemory, ts_ns: int) -> tuple[Take, ...]:
         """The widest gap that pays, if there is one and the caps leave it a size."""
-        if not self.rules.may_pair(course, found, memory, ts_ns):
+        memory.because = self.rules.obstacle(course, found, memory, ts_ns)
+        if memory.because:
             return ()
-        best = None
-        for buy in found:
-            for sell in found:
-                if buy is sell or not buy.asks or not sell.bids:
-                    continue
-                edge = legs.earned(buy.asks[0][0], sell.bids[0][0], buy.fee, sell.fee)
-                if edge >= self._edge(buy, sell) and (best is None or edge > best[0]):
-                    best = edge, buy, sell
-        if best is None:
+        ways = [(buy, sell) for buy in found for sell in found if buy is not sell and buy.asks and sell.bids]
+        left, buy, sell = max([(gap(*way) - self._edge(*way), *way) for way in ways], key=lambda way: way[0])
+        if left < 0:
+            needed = self._edge(buy, sell)
+            memory.because = f"the widest gap leaves {gap(buy, sell):.3%} after fees, {needed:.3%} is needed"
             return ()
-        _, buy, sell = best
         most = self.rules.room(found, buy, sell)
         if closes(buy, sell):
             most = min(most, -buy.position, sell.position)
         pair = legs.matched(buy, sell, self._edge(buy, sell), most)
-        return legs.pair_of(course, buy, sell, pair, self.rules.reach, ts_ns) if pair is not None else ()
+        if pair is None:
+            memory.because = "what the books and the caps leave of a gap that pays is less than the smallest order"
+            return ()
+        return legs.pair_of(course, buy, sell, pair, self.rules.reach, ts_ns)
 
     def _edge(self, buy: Leg, sell: Leg) -> float:
         """What a pair has to earn, as a fraction."""
         return (self.params.close_edge_pct if closes(buy, sell) else self.params.min_edge_pct) / 100
+
+
+def gap(buy: Leg, sell: Leg) -> float:
+    """What is left between two touches after fees, as a fraction."""
+    return legs.earned(buy.asks[0][0], sell.bids[0][0], buy.fee, sell.fee)

@@ -39,10 +39,11 @@ class BracketParams(Params):
     patience_bars: int = Field(
         3,
         ge=0,
+        le=10_000,
         description="bars after which what is not filled is given up, 0 = never; tests on bars fill one late",
     )
     hold_bars: Annotated[int, AddsRisk.RAISED] = Field(
-        0, ge=0, description="bars after which a position is closed, 0 = only by its exits"
+        0, ge=0, le=10_000, description="bars after which a position is closed, 0 = only by its exits"
     )
 
     def follows(self, side: int) -> bool:

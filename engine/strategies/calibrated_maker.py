@@ -3,8 +3,8 @@
 Believes what the plain `market_maker` believes, and that market orders reach a distance delta from the mid as a Poisson
 stream of intensity A exp(-k delta). From A, k (fitted from trades and touch, `engine.indicators.intensity`), sigma and
 the risk aversion gamma follow the best distance and the lean against inventory. It loses as every maker does, to flow
-that knows more; where the fit is of a market that has just changed; and where fees bind: below `maker_fee + min_edge`
-the model's distance is not used, and what it then says is only how to lean.
+that knows more; where the fit is of a market that has just changed; and where fees are many times 1 / k: who has to
+stand that far out is reached by nothing but the moves that run him over.
 
 With q the position in base units, D = qty the size of a fill, price and its sigma per square root of a second in quote
 currency, and gamma in 1/quote currency (utility -exp(-gamma x money)), every term is a price:
@@ -15,24 +15,27 @@ currency, and gamma in 1/quote currency (utility -exp(-gamma x money)), every te
                 half = (gamma D sigma^2 t + 2 / (gamma D) ln(1 + x)) / 2;  lean = gamma sigma^2 t q
                 t = seconds left of the session; sessions end at multiples of `session_s` since 1970
 
+    fee c       half = c + max(half of the model, min_edge), with A exp(-k c) for A: with d = delta - c, orders reach
+                d with A exp(-k c) exp(-k d), and d is what a fill earns, so d is what the model chooses
     centre      fair - lean - funding expected over `carry_intervals`: a position that pays is held smaller
     bids        no further up than fair, asks no further down: what inventory costs beyond that is for the exits
 
 Silent while the fit rests on fewer than `min_arrivals` orders or says nothing (no order reached beyond the touch,
 or they fade too slowly for the range looked at); while the flow is one-sided (`max_vpin`); and for `pause_s` after
-own fills have lost `max_loss_bps` a piece on average after the fee, `markout_s` later. `silence` in its memory says
-why. Fair price, levels, sizes, volatility guard and exits are those of every maker (`quoting`).
+own fills have lost `max_loss_bps` a piece on average after the fee, `markout_s` later. `because` in its memory
+says why. Fair price, levels, sizes, volatility guard and exits are those of every maker (`quoting`).
 
-Sources: Avellaneda & Stoikov, Quantitative Finance 8(3), 2008, (3.17)-(3.18); Gueant, Lehalle & Fernandez-Tapia,
-arXiv 1105.3115; the form with trade size, Gueant, arXiv 1605.01862, (4.6)-(4.7). Bounds and funding are ours.
+Sources: Avellaneda & Stoikov, Quantitative Finance 8(3), 2008; Gueant, Lehalle & Fernandez-Tapia,
+arXiv 1105.3115; the form with trade size, Gueant, arXiv 1605.01862, (4.6)-(4.7). Fee, bounds and funding are ours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, exp, inf, log1p, nan, sqrt
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
+from msgspec import Struct
 from pydantic import Field
 
 from domain.commands import AddsRisk
@@ -45,13 +48,15 @@ from engine.strategies.quoting import BPS, SECOND_NS, Around, Maker, QuotingMemo
 
 CELLS = 25
 """Depths that are told apart when orders are counted."""
+MOST_EXPONENT = 600.0
+"""Of what a fee makes of an intensity: beyond, floats end."""
 LOOSEST = 0.5
 """Standard error of k, as a part of it, above which a fit says nothing."""
 FLATTEST = 2.0
 """A fit whose orders fade over more than this many times the range looked at says nothing."""
 
 
-class Spread(NamedTuple):
+class Spread(Struct, frozen=True):
     """Distance of a quote from the centre, and how far a base unit of inventory moves the centre; in price."""
 
     half: float
@@ -101,13 +106,12 @@ class CalibratedMakerParams(QuotingParams):
 
 
 class CalibratedMakerMemory(QuotingMemory, kw_only=True):
-    """The fit, the guards, and why it is silent ("" = it is not, or for a reason that every maker has)."""
+    """The fit and the guards."""
 
     vpin: Vpin
     markout: Markout
     intensity: Intensity | None = None
     fit: Fit | None = None
-    silence: str = "uncalibrated: nothing seen"
 
 
 class CalibratedMaker(Maker[CalibratedMakerMemory, CalibratedMakerParams]):
@@ -156,34 +160,37 @@ class CalibratedMaker(Maker[CalibratedMakerMemory, CalibratedMakerParams]):
         """Judge own fills and take the fit anew; a price that has moved far from its cells begins a new count."""
         super().sample(memory, view, fair)
         memory.markout.judge(view.ts_ns, fair)
-        if memory.markout.value - self.fee < -self.max_loss:
-            memory.paused_until_ns = view.ts_ns + self.pause_ns
+        gain = memory.markout.value - self.fee
+        if gain < -self.max_loss:
+            self.pause(memory, view, f"its fills lost {-gain / BPS:.1f} bp on average")
             memory.markout = Markout(self.params.markout_s, self.params.markout_fills)
         width = self._width(view, fair)
         if memory.intensity is None or not 0.5 <= width / memory.intensity.width <= 2.0:
             memory.intensity = Intensity(width, self.params.fit_tau_s, [0.0] * CELLS)
         memory.fit = memory.intensity.fit()
 
-    def may_quote(self, memory: CalibratedMakerMemory, view: View) -> bool:
-        """False also while there is no fit to go by, or the flow is toxic."""
-        memory.silence = self._uncalibrated(memory) or self._toxic(memory)
-        return not memory.silence and super().may_quote(memory, view)
+    def silence(self, memory: CalibratedMakerMemory, view: View) -> str:
+        """Also while there is no fit to go by, or the flow is toxic."""
+        return super().silence(memory, view) or self._uncalibrated(memory) or self._toxic(memory)
 
-    def around(self, memory: CalibratedMakerMemory, view: View, fair: float) -> Around:
+    def around(self, memory: CalibratedMakerMemory, view: View, position: float, fair: float) -> Around:
         """The model's distance within bounds, around fair less inventory's and funding's lean."""
-        params, instrument = self.params, self.instrument
-        spread = self._spread(memory, view.ts_ns, memory.volatility.value * fair)
-        half = max(self.floor * fair, min(spread.half, self.max_half * fair))
-        held = max(-params.max_position, min(params.max_position, view.position(instrument)))
-        centre = fair - spread.lean * held - fair * view.funding_rate(instrument) * params.carry_intervals
-        return Around(centre, half, fair, fair)
+        params = self.params
+        fee = self.fee * fair
+        spread = self._spread(memory, view.ts_ns, memory.volatility.value * fair, fee)
+        half = max(self.floor * fair, min(fee + spread.half, self.max_half * fair))
+        held = max(-params.max_position, min(params.max_position, position))
+        centre = fair - spread.lean * held - fair * view.funding_rate(self.instrument) * params.carry_intervals
+        return centre, half, fair, fair
 
-    def _spread(self, memory: CalibratedMakerMemory, ts_ns: int, sigma: float) -> Spread:
+    def _spread(self, memory: CalibratedMakerMemory, ts_ns: int, sigma: float, fee: float) -> Spread:
+        """What the model chooses, over the fee."""
         fit, params = memory.fit, self.params
         if fit is None:
             return Spread(nan, nan)
         if params.model == "glft":
-            return glft(params.gamma, sigma, fit.a_per_s, fit.k, params.qty)
+            a_per_s = fit.a_per_s * exp(max(-MOST_EXPONENT, min(MOST_EXPONENT, -fit.k * fee)))
+            return glft(params.gamma, sigma, a_per_s, fit.k, params.qty)
         left_s = (self.session_ns - ts_ns % self.session_ns) / SECOND_NS
         return avellaneda_stoikov(params.gamma, sigma, fit.k, params.qty, left_s)
 

@@ -48,7 +48,7 @@ class ConsolidationParams(BracketParams):
         0.7, gt=0, le=50, description="range in percent of the price below which it is tight"
     )
     edge: Annotated[float, AddsRisk.RAISED] = Field(
-        1 / 3, gt=0, le=0.5, description="part of the range at its ends that is bought and sold"
+        1 / 3, ge=0.01, le=0.5, description="part of the range at its ends that is bought and sold"
     )
     pause_bars: Annotated[int, AddsRisk.LOWERED] = Field(5, ge=0, le=5000, description="bars of nothing after an exit")
 

@@ -102,31 +102,42 @@ class FundingArbitrage(Strategy[FundingMemory, FundingParams]):
         if not is_held:
             memory.turned_ns.pop(asset, None)
         leaves = is_held and self._leaves(memory, view, asset, long, short)
-        if not self.rules.may_pair(course, found, memory, view.ts_ns):
+        memory.because = self.rules.obstacle(course, found, memory, view.ts_ns)
+        if memory.because:
             return ()
         if leaves:
             return self._exit(course, found, long, short, view.ts_ns)
         if memory.turned_ns.get(asset) or view.ts_ns < memory.rests_until_ns.get(asset, 0):
+            memory.because = "the difference is against what is held" if is_held else "it rests after a basis stop"
             return ()
         ways = [(long, short)] if is_held else [(a, b) for a in found for b in found if a is not b]
-        return self._enter(view, course, found, ways)
+        return self._enter(memory, view, course, found, ways)
 
     def _enter(
-        self, view: View, course: Course, found: Sequence[Leg], ways: Sequence[tuple[Leg, Leg]]
+        self,
+        memory: FundingMemory,
+        view: View,
+        course: Course,
+        found: Sequence[Leg],
+        ways: Sequence[tuple[Leg, Leg]],
     ) -> tuple[Take, ...]:
         """The pair that is expected to earn most, if it earns enough."""
-        best: tuple[float, Leg, Leg] | None = None
-        for long, short in ways:
-            gain = self._gain(view, long, short)
-            if gain is not None and gain >= self.min_gain and (best is None or gain > best[0]):
-                best = gain, long, short
-        if best is None:
+        gains = [(gain, *way) for way in ways if (gain := self._gain(view, *way)) is not None]
+        if not gains:
+            memory.because = "a funding rate is not known"
             return ()
-        gain, long, short = best
+        gain, long, short = max(gains, key=lambda one: one[0])
+        if gain < self.min_gain:
+            hours = self.params.hold_h
+            memory.because = f"{hours:g} h would earn {gain:.3%} after costs, {self.min_gain:.3%} is needed"
+            return ()
         # half of the round trip is paid now; what is earned beyond the least may be paid for a gap in our disfavour
         edge = -(gain - self.min_gain + round_trip(long, short) / 2)
         pair = legs.matched(long, short, edge, self.rules.room(found, long, short))
-        return legs.pair_of(course, long, short, pair, self.rules.reach, view.ts_ns) if pair is not None else ()
+        if pair is None:
+            memory.because = "the caps, the books or a gap in our disfavour leave less than the smallest order"
+            return ()
+        return legs.pair_of(course, long, short, pair, self.rules.reach, view.ts_ns)
 
     def _gain(self, view: View, long: Leg, short: Leg) -> float | None:
         """What a pair is expected to earn after all costs, as a fraction of its worth; None = it is not known."""

@@ -53,7 +53,7 @@ class LeadLagParams(BracketParams):
         0.25, ge=0, lt=100, description="take profit in percent of the entry price, 0 = none"
     )
     hold_bars: Annotated[int, AddsRisk.RAISED] = Field(
-        12, ge=0, description="bars after which a position is closed, 0 = only by its exits"
+        12, ge=0, le=10_000, description="bars after which a position is closed, 0 = only by its exits"
     )
     trigger: Literal["either", "range", "levels"] = Field("either", description="which break of the leader counts")
     level_bars: int = Field(20, ge=2, le=5000, description="bars of the leader's levels and of its true range")

@@ -118,10 +118,11 @@ class Course(Struct):
 
 
 class LegMemory(Struct):
-    """When each book was seen last, and the course of each asset."""
+    """When each book was seen last, and the course of each asset. `because`: why nothing is wanted, for people."""
 
     seen_ns: dict[InstrumentId, int] = field(default_factory=dict)
     courses: dict[str, Course] = field(default_factory=dict)
+    because: str = "no book was seen"
 
 
 def by_asset(kind: str, instruments: Sequence[InstrumentId]) -> dict[str, tuple[InstrumentId, ...]]:
@@ -296,11 +297,15 @@ class LegRules:
         limit = way.touch * (1 + side * slip)
         return (take(course, way.leg, side, way.qty, limit, ts_ns, reduce_only=way.only_reduces),)
 
-    def may_pair(self, course: Course, found: Sequence[Leg], memory: LegMemory, ts_ns: int) -> bool:
-        """Whether a pair may be sent: two fresh books, none of before the last pair, and the pause is over."""
+    def obstacle(self, course: Course, found: Sequence[Leg], memory: LegMemory, ts_ns: int) -> str:
+        """Why no pair may be sent now: a pair takes two fresh books, none of before the last one; "" = it may."""
         seen = [memory.seen_ns[leg.instrument] for leg in found if leg.bids and leg.asks]
-        is_rested = ts_ns >= course.pair_ns + (self.pause_ns << course.misses)
-        return is_rested and len(seen) > 1 and min(seen) > course.sent_ns
+        if len(seen) < 2:
+            stale = ", ".join([leg.instrument for leg in found if not (leg.bids and leg.asks)])
+            return f"there is no fresh book of {stale}"
+        if ts_ns < course.pair_ns + (self.pause_ns << course.misses):
+            return f"it rests; pairs in a row that came apart: {course.misses}"
+        return "" if min(seen) > course.sent_ns else "no book is newer than the last pair"
 
     def cap(self, found: Sequence[Leg]) -> float:
         """`naked_cap_usd` in base units, by the dearest venue."""

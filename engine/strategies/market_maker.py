@@ -20,7 +20,7 @@ check; `calibrated_maker` fits them from the flow of orders. The funding carry i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
+from math import inf, sqrt
 from typing import Annotated
 
 from pydantic import Field
@@ -57,11 +57,11 @@ class MarketMaker(Maker[QuotingMemory, MarketMakerParams]):
         """Nothing seen."""
         return QuotingMemory(*self.seen())
 
-    def around(self, memory: QuotingMemory, view: View, fair: float) -> Around:
+    def around(self, memory: QuotingMemory, view: View, position: float, fair: float) -> Around:
         """Half a spread from fee and volatility, the centre moved by inventory and funding."""
-        params, instrument = self.params, self.instrument
+        params = self.params
         half = fair * (self.floor + self.vol_weight * memory.volatility.value)
-        centre = fair - params.skew * half * max(-1.0, min(1.0, view.position(instrument) / params.max_position))
+        centre = fair - params.skew * half * max(-1.0, min(1.0, position / params.max_position))
         if params.carry_intervals:
-            centre -= fair * view.funding_rate(instrument) * params.carry_intervals
-        return Around(centre, half)
+            centre -= fair * view.funding_rate(self.instrument) * params.carry_intervals
+        return centre, half, inf, 0.0

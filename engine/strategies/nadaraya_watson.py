@@ -12,6 +12,7 @@ its extreme.
     exit         the path turns against it (unless the trigger is the stochastic alone), which is also the opposite
                  entry; or the stochastic RSI rises past `overbought` (short: falls past `oversold`) the
                  `exit_crossings`-th time since the entry; or stop and take-profit in percent of the fill
+    reversal     the opposite entry waits until the position is flat (a bar later in a test on bars than live)
 
 The common form on charts smooths with the bars on both sides, so a turn it shows was drawn when the bars after it were
 known: its past values change with each new bar (it repaints) and its signals cannot be traded. This one weighs what

@@ -8,7 +8,7 @@
                price, only ever tighter); then a pause of `pause_s`
 
 A kind of maker says where the middle of its quotes and their distance from it lie (`around`), and when else it is
-silent (`may_quote`). Micro-price: Stoikov 2018; sizes that shrink with inventory: hummingbot's Avellaneda strategy.
+silent (`silence`). Micro-price: Stoikov 2018; sizes that shrink with inventory: hummingbot's Avellaneda strategy.
 
 A quote is moved only when it is further than the tolerance from where it should be: messages are a budget, and a
 moved quote loses its place in the queue. So a fill may earn less than the edge by as much as the tolerance.
@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from math import exp, inf, isfinite
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from math import exp
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
 from pydantic import Field, model_validator
@@ -102,17 +102,13 @@ class QuotingMemory(Struct):
     stop: float = 0.0
     exiting: bool = False
     paused_until_ns: int = 0
+    paused_for: str = ""
+    because: str = ""
+    """Why it does not quote, "" = it does."""
 
 
-class Around(NamedTuple):
-    """Where quotes are wanted: `half` below and above `centre`, bids up to `highest_bid`, asks from `lowest_ask`."""
-
-    centre: float
-    half: float
-    highest_bid: float = inf
-    lowest_ask: float = 0.0
-
-
+Around: TypeAlias = tuple[float, float, float, float]
+"""Where quotes are wanted: (centre, half below and above it, the highest bid, the lowest ask)."""
 M = TypeVar("M", bound=QuotingMemory)
 P = TypeVar("P", bound=QuotingParams)
 
@@ -134,7 +130,7 @@ class Maker(Strategy[M, P]):
         self.micro = params.fair == "micro"
 
     @abstractmethod
-    def around(self, memory: M, view: View, fair: float) -> Around:
+    def around(self, memory: M, view: View, position: float, fair: float) -> Around:
         """Where quotes are wanted now."""
 
     def feeds(self) -> tuple[Feed, ...]:
@@ -150,15 +146,20 @@ class Maker(Strategy[M, P]):
 
     def decide(self, memory: M, view: View) -> tuple[M, Desired]:
         """Quotes for the market and position as they are now."""
+        position = view.position(self.instrument)
         touch = view.bbo(self.instrument)
         fair = self.fair_of(touch)
         if fair and view.ts_ns >= memory.next_sample_ns:
             self.sample(memory, view, fair)
-        self._follow_position(memory, view)
+        self._follow_position(memory, view, position)
         old = view.desired
         quotes: tuple[Quote, ...] = ()
-        if touch is not None and fair and self.may_quote(memory, view):
-            quotes = self._quotes(memory, view, touch, fair)
+        if touch is None or not fair:
+            memory.because = "no sound bid and ask are known"
+        else:
+            memory.because = because = self.silence(memory, view)
+            if not because:
+                quotes = self._quotes(memory, view, position, touch, fair)
         targets, protections = self._exits(memory, view)
         if quotes == old.quotes and targets == old.targets and protections == old.protections:
             return memory, old
@@ -181,51 +182,65 @@ class Maker(Strategy[M, P]):
         memory.reach.update(fair, fair)
         memory.next_sample_ns = view.ts_ns + self.sample_ns
 
-    def _follow_position(self, memory: M, view: View) -> None:
+    def _follow_position(self, memory: M, view: View, position: float) -> None:
         """Name and age the position, and decide whether it has to go."""
-        position = view.position(self.instrument)
         side = (position > 0) - (position < 0)
         if side != memory.side:
             if memory.exiting:
                 memory.exiting = False
-                memory.paused_until_ns = view.ts_ns + self.pause_ns
+                self.pause(memory, view, "it closed its position")
             memory.side, memory.opened_ns = side, view.ts_ns
             memory.entry = f"{view.ts_ns}:{side}" if side else ""
             memory.stop = 0.0
         if view.wake == Wake.FILL and view.fill.protective and view.fill.instrument == self.instrument:
-            memory.paused_until_ns = view.ts_ns + self.pause_ns
+            self.pause(memory, view, "its stop fired")
         if side and not memory.exiting:
             kill = self.params.kill_position
             too_large = kill and abs(position) >= kill
             too_old = self.max_age_ns and view.ts_ns - memory.opened_ns >= self.max_age_ns
             memory.exiting = bool(too_large or too_old)
 
-    def may_quote(self, memory: M, view: View) -> bool:
-        """False while warming, exiting, pausing, or in a market that is unknown or wild."""
-        if view.warming or memory.exiting or view.ts_ns < memory.paused_until_ns or not memory.volatility.ready:
-            return False
-        low = memory.reach.lows.so_far
-        return memory.reach.highs.so_far - low <= self.max_range * low
+    def pause(self, memory: M, view: View, reason: str) -> None:
+        """Be silent for `pause_s` from now on."""
+        memory.paused_until_ns, memory.paused_for = view.ts_ns + self.pause_ns, reason
 
-    def _quotes(self, memory: M, view: View, touch: BboView, fair: float) -> tuple[Quote, ...]:
+    def silence(self, memory: M, view: View) -> str:
+        """Why it may not quote, "" = it may: it warms up, closes or pauses, or the market is unknown or wild."""
+        if view.warming:
+            return "it warms up"
+        if memory.exiting:
+            return "it closes its position"
+        if view.ts_ns < memory.paused_until_ns:
+            return f"it pauses for {(memory.paused_until_ns - view.ts_ns) / SECOND_NS:.0f} s more: {memory.paused_for}"
+        if not memory.volatility.ready:
+            return "volatility is not known yet"
+        low = memory.reach.lows.so_far
+        span = memory.reach.highs.so_far - low
+        if not span <= self.max_range * low:
+            return f"the price moved over {span / low / BPS:.0f} bp, max_range_bps is {self.params.max_range_bps:g}"
+        return ""
+
+    def _quotes(self, memory: M, view: View, position: float, touch: BboView, fair: float) -> tuple[Quote, ...]:
         """The quotes wanted; an old one that is near enough stays."""
-        params, instrument = self.params, self.instrument
-        position, cap = view.position(instrument), params.max_position
+        params, instrument, cap = self.params, self.instrument, self.params.max_position
         tick, lot = view.tick_size(instrument), view.lot_size(instrument)
-        around = self.around(memory, view, fair)
-        if not isfinite(around.centre + around.half):
-            return ()
-        highest, lowest = min(around.highest_bid, touch.ask - tick), max(around.lowest_ask, touch.bid + tick)
+        centre, half, highest, lowest = self.around(memory, view, position, fair)
+        highest, lowest = min(highest, touch.ask - tick), max(lowest, touch.bid + tick)
         tolerance = max(params.tolerance_ticks * tick, self.tolerance * fair)
         old = {quote.side * (quote.level + 1): quote for quote in view.desired.quotes}
-        small = params.qty * exp(-params.size_skew * min(1.0, abs(position) / cap))
+        bid_qty = ask_qty = params.qty
+        if params.size_skew and position:
+            small = params.qty * exp(-params.size_skew * min(1.0, abs(position) / cap))
+            bid_qty, ask_qty = (small, ask_qty) if position > 0 else (bid_qty, small)
         quotes = []
         for level in range(params.levels):
-            reach = around.half + level * self.spacing * fair
-            for side, price, limit in ((1, around.centre - reach, highest), (-1, around.centre + reach, lowest)):
-                each = small if side * position > 0 else params.qty
-                qty = min(each, cap - side * position - level * each)
-                if qty < lot or price <= 0.0:
+            reach = half + level * self.spacing * fair
+            for side, each, room, price, limit in (
+                (1, bid_qty, cap - position, centre - reach, highest),
+                (-1, ask_qty, cap + position, centre + reach, lowest),
+            ):
+                qty = min(each, room - level * each)
+                if qty < lot or not price > 0.0:
                     continue
                 within = min(price, limit) if side > 0 else max(price, limit)
                 before = old.get(side * (level + 1))

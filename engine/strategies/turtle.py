@@ -70,7 +70,9 @@ class TurtleParams(Params):
     )
     style: Literal["passive", "take"] = Field("passive", description="passive: post-only at the touch; take: at once")
     direction: Literal["both", "long", "short"] = Field("both", description="breaks that are followed")
-    patience_bars: int = Field(3, ge=0, description="bars after which an entry without a fill is given up, 0 = never")
+    patience_bars: int = Field(
+        3, ge=0, le=10_000, description="bars after which an entry without a fill is given up, 0 = never"
+    )
     session: Annotated[bool, AddsRisk.LOWERED] = Field(
         False, description="enter only in session, hold nothing over the weekend"
     )

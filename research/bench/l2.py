@@ -1,4 +1,4 @@
-"""Order-book replay with the live market maker: events a second, counted as the venue sent them.
+"""Order-book replay with the live market makers: events a second, counted as the venue sent them.
 
 The engine sees what the live conflator lets through (100 ms); what lies between is matched by the compiled kernel. The
 tape is made here, as dense as Binance's BTCUSDT; where MOONDEV_DATA_DIR names recorded data, that tape is run too.
@@ -11,6 +11,7 @@ import random
 import time
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from domain.market import Bbo, Feed, FeedKind
 from domain.settings import (
@@ -44,6 +45,7 @@ MAKER = {
     "vol_factor": 0.2,
     "settle_s": 5,
 }
+CALIBRATED = {name: value for name, value in MAKER.items() if name != "vol_factor"} | {"gamma": 0.1, "reach_bps": 5.0}
 RECORDED = "l2/usdm_btcusdt_20240808.gz"
 BEST_OF = 5
 
@@ -55,23 +57,32 @@ def run(count: int) -> list[Row]:
     path = Path(folder) / RECORDED
     if folder and path.exists():
         kinds = L2Tape(path, market.BTC).rows()[:, 1]
-        tape = compile_tape(market.BTC.id, L2Tape(path, market.BTC).events(), pacing())
-        events = int(((kinds == LEVEL) | (kinds == TRADE)).sum())
-        compiled = CompiledTape(instrument=tape.instrument, rows=tape.rows, wakes=tape.wakes, events=events)
-        rows.append(replay_row("l2_replay recorded", compiled, f"{path.name}, level changes and trades counted"))
+        events, counted = int(((kinds == LEVEL) | (kinds == TRADE)).sum()), "level changes and trades counted"
+        tape = recorded(path, events, FeedKind.BBO)
+        rows.append(replay_row("l2_replay recorded", tape, f"{path.name}, {counted}"))
+        tape = recorded(path, events, FeedKind.BBO, FeedKind.TRADE)
+        what = f"{path.name}, {counted}; it reads every trade and fits intensities"
+        rows.append(replay_row("l2_replay calibrated maker", tape, what, "calibrated_maker", CALIBRATED))
     return rows
 
 
-def pacing() -> Pacing:
-    """What the live market maker is spared."""
-    return Pacing(conflate_ns=CADENCE_NS, passes=needed([Feed(kind=FeedKind.BBO, instrument=market.BTC.id)]))
+def recorded(path: Path, events: int, *feeds: FeedKind) -> CompiledTape:
+    """The recorded tape, made ready for a strategy that reads these feeds."""
+    tape = compile_tape(market.BTC.id, L2Tape(path, market.BTC).events(), pacing(*feeds))
+    return CompiledTape(instrument=tape.instrument, rows=tape.rows, wakes=tape.wakes, events=events)
+
+
+def pacing(*feeds: FeedKind) -> Pacing:
+    """What a live strategy is spared that reads these feeds."""
+    passes = needed([Feed(kind=kind, instrument=market.BTC.id) for kind in feeds])
+    return Pacing(conflate_ns=CADENCE_NS, passes=passes)
 
 
 def made_up(count: int, seed: int = 7) -> CompiledTape:
     """Level changes and trades around a wandering touch, 25 levels a side, about 1,400 a second."""
     rng = random.Random(seed)
     writer, wakes = RowWriter(), list[Wake]()
-    pacer = Pacer(lambda event, now_ns: wakes.append(Wake(writer.count, now_ns, event)), pacing())
+    pacer = Pacer(lambda event, now_ns: wakes.append(Wake(writer.count, now_ns, event)), pacing(FeedKind.BBO))
     sizes = {price: rng.randint(1, 3_000) for price in range(500_000 - LEVELS, 500_000 + LEVELS)}
     bid, ts_ns = 499_999, market.START_NS
     writer.snapshot(
@@ -115,10 +126,10 @@ def made_up(count: int, seed: int = 7) -> CompiledTape:
     return CompiledTape(instrument=market.BTC.id, rows=writer.rows(), wakes=tuple(wakes), events=writer.count)
 
 
-def make_driver() -> Driver:
-    """The live market maker, with latencies and queue positions as in paper trading."""
+def make_driver(kind: str, params: dict[str, Any]) -> Driver:
+    """A live maker, with latencies and queue positions as in paper trading."""
     wide = Limits(max_position_notional=Decimal(MANY), max_order_notional=Decimal(MANY))
-    spec = StrategySpec(id="maker", kind="market_maker", account=ACCOUNT, instruments=(market.BTC.id,), params=MAKER)
+    spec = StrategySpec(id="maker", kind=kind, account=ACCOUNT, instruments=(market.BTC.id,), params=params)
     settings = Settings(
         instruments=(market.BTC,),
         accounts=(AccountSpec(id=ACCOUNT, currency="USDT", deposit=DEPOSIT),),
@@ -131,11 +142,13 @@ def make_driver() -> Driver:
     return Driver(settings, exchange, registry.build, facts_on=False)
 
 
-def replay_row(case: str, tape: CompiledTape, what: str) -> Row:
+def replay_row(
+    case: str, tape: CompiledTape, what: str, kind: str = "market_maker", params: dict[str, Any] = MAKER
+) -> Row:
     """Best of some replays; the first one compiles the kernel. Raises AssertionError when two differ."""
-    best_s, outcomes, driver = float("inf"), set(), make_driver()
+    best_s, outcomes, driver = float("inf"), set(), make_driver(kind, params)
     for _ in range(1 + BEST_OF):
-        driver = make_driver()
+        driver = make_driver(kind, params)
         driver.start(int(tape.rows[0, 0]) - LEAD_NS)
         began = time.perf_counter()
         driver.replay(tape)

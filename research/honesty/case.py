@@ -119,8 +119,8 @@ class Case:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The sources, and what is to be said of them."""
-        return tuple(text for source in self.sources for text in (source.name, *source.notes))
+        """The sources."""
+        return tuple(source.name for source in self.sources)
 
     def fresh(self) -> AnyStrategy:
         """The strategy, its code read anew."""

@@ -120,7 +120,8 @@ def _watcher(files: frozenset[str], seen: dict[str, int]) -> Callable[[FrameType
             if caller is None or caller.f_code.co_filename not in files or frame.f_code.co_filename in files:
                 return
             module = str(frame.f_globals.get("__name__", ""))
-            if not _is_harmless(module) and not module.startswith("importlib"):
+            is_generated = frame.f_code.co_filename == "<string>" or module.startswith("namedtuple_")
+            if not _is_harmless(module) and not is_generated and not module.startswith("importlib"):
                 seen.setdefault(f"{module}.{frame.f_code.co_name}", caller.f_lineno)
 
     return watch
@@ -147,13 +148,28 @@ def _is_harmless(module: str) -> bool:
 
 
 def escapes(source: str) -> dict[str, int]:
-    """Attributes and names in a source that lead out of it, with their lines."""
+    """Attributes, names and texts in a source that lead out of it, or are put together, with their lines."""
     found: dict[str, int] = {}
     for node in ast.walk(ast.parse(source)):
-        name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-        if name in DOORS:
-            found.setdefault(f".{name}", getattr(node, "lineno", 0))
+        for name in _doors_in(node):
+            found.setdefault(name, getattr(node, "lineno", 0))
     return found
+
+
+def _doors_in(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Attribute) and node.attr in DOORS:
+        yield f".{node.attr}"
+    elif isinstance(node, ast.Name) and node.id in DOORS:
+        yield node.id
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield from (f'"{part}"' for part in node.value.split(".") if part in DOORS - {"modules"})
+    elif (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in {"getattr", "attrgetter"}
+        and any(isinstance(argument, ast.BinOp | ast.JoinedStr) for argument in node.args)
+    ):
+        yield f"{node.func.id}() of a name that is put together"
 
 
 def luggage(case: Case) -> Finding:

@@ -129,13 +129,18 @@ class Parting(NamedTuple):
 def parting(first: Sequence[Decision], second: Sequence[Decision], *, by_bar: bool = True) -> Parting | None:
     """The first difference, None when they are the same; without `by_bar` only time and decision are compared."""
     for mine, other in zip(first, second, strict=False):
-        if mine.ts_ns != other.ts_ns or mine.desired != other.desired or (by_bar and mine.bar != other.bar):
+        if mine.ts_ns != other.ts_ns or (by_bar and mine.bar != other.bar) or not same(mine.desired, other.desired):
             return Parting(mine, other)
     if len(first) > len(second):
         return Parting(first[len(second)], None)
     if len(second) > len(first):
         return Parting(None, second[len(first)])
     return None
+
+
+def same(first: Desired, second: Desired) -> bool:
+    """Whether two wishes are the same to the bit; what is no number is equal to itself."""
+    return first == second or encode(first) == encode(second)
 
 
 def told(desired: Desired) -> str:

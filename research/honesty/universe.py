@@ -45,8 +45,7 @@ class Listed(Struct, frozen=True, kw_only=True):
 
 def find(case: Case) -> Finding:
     """Compare what is traded with everything there is."""
-    everything = {source.instrument.id: source for source in case.everything or case.sources}
-    lives = [life(source) for source in everything.values() if source.kind is DataKind.BARS]
+    lives = [life(source) for source in pool(case)]
     if len(lives) < LEAST:
         claim = f"{len(lives)} instruments are known: --universe shows whether these were picked from more"
         return Finding(check=NAME, light=Light.GREY, claim=claim)
@@ -56,6 +55,19 @@ def find(case: Case) -> Finding:
         claim = f"it trades all {len(lives)} instruments that there are" if chosen else "it trades none of the universe"
         return Finding(check=NAME, light=Light.GREEN if chosen else Light.GREY, claim=claim)
     return judged(case, chosen, lives)
+
+
+def pool(case: Case) -> list[MarketData]:
+    """Everything that could have been traded instead: bars in the same currency, of the time of the test."""
+    first_ns = min(source.first_ns for source in case.sources)
+    last_ns = max(source.last_ns for source in case.sources)
+    quotes = {source.instrument.quote for source in case.sources}
+    found = {
+        source.instrument.id: source
+        for source in case.everything or case.sources
+        if source.kind is DataKind.BARS and source.instrument.quote in quotes
+    }
+    return [source for source in found.values() if source.first_ns < last_ns and source.last_ns > first_ns]
 
 
 def judged(case: Case, chosen: Sequence[Listed], lives: Sequence[Listed]) -> Finding:
@@ -153,30 +165,30 @@ def chance_of_none(total: int, ended: int, size: int) -> float:
     return comb(total - ended, size) / comb(total, size) if ended else 1.0
 
 
-def chance(chosen: Sequence[float], pool: Sequence[float]) -> float:
+def chance(chosen: Sequence[float], every: Sequence[float]) -> float:
     """How often as many drawn at random have at least the same mean: exact where there are few choices."""
     mine, size = sum(chosen), len(chosen)
-    if comb(len(pool), size) <= DRAWS:
-        sums = [sum(each) for each in combinations(pool, size)]
+    if comb(len(every), size) <= DRAWS:
+        sums = [sum(each) for each in combinations(every, size)]
     else:
         rng = random.Random(0)
-        sums = [sum(rng.sample(list(pool), size)) for _ in range(DRAWS)]
+        sums = [sum(rng.sample(list(every), size)) for _ in range(DRAWS)]
     return sum(each >= mine - 1e-12 for each in sums) / len(sums)
 
 
 def profits(case: Case, chosen: Sequence[Listed]) -> tuple[float, list[float]]:
     """Profit of the choice, and of others of the same size."""
     names = {each.id for each in chosen}
-    pool = list(case.everything or case.sources)
-    own = [source for source in pool if source.instrument.id in names]
+    could = pool(case)
+    own = [source for source in could if source.instrument.id in names]
     if len(case.sources) > len(chosen):
         return case.plain().pnl, []  # it picks by itself: another universe would only be picked from again
     mine = case.plain().pnl
     rng = random.Random(0)
     if len(own) == 1:
-        choices = [[source] for source in pool if source.instrument.id not in names]
+        choices = [[source] for source in could if source.instrument.id not in names]
     else:
-        choices = [rng.sample(pool, len(own)) for _ in range(RUNS)]
+        choices = [rng.sample(could, len(own)) for _ in range(RUNS)]
     return mine, [pnl for choice in islice(choices, RUNS) if (pnl := _pnl(case, choice)) is not None]
 
 

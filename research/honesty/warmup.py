@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from math import isclose, isfinite
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
+from domain.desired import NOTHING, Desired
 from domain.market import Bar
+from domain.strategy import Wake
 from research.honesty import worlds
 from research.honesty.case import Case, Change
 from research.honesty.trace import Decision, Parting, Trace, told
@@ -20,6 +23,10 @@ STARTS = 4
 """Places on the tape where it is started."""
 LONGER = 20
 """How many times the declared warm-up is the long one it is compared with."""
+SAMPLES = 400
+"""Times at which two runs are compared."""
+ALIKE = 0.5
+"""Part of the time that two runs have to want the same, long after the later one began."""
 LEAST_LONGER = 250
 """Bars that the long warm-up is longer by at least."""
 WATCHED = 1_000
@@ -151,71 +158,78 @@ def _most(parts: Sequence[float | None]) -> float | None:
 
 
 def cold_start(case: Case) -> Finding:
-    """Started later, it must come to the decisions of the run that began earlier, once both have been flat."""
+    """Started later, it must come to want what it wants when it began earlier."""
     name = "cold start"
-    plain = case.plain().trace.decisions
-    if len(plain) < 2 * STARTS:
-        claim = f"insufficient data: n = {len(plain)} decisions"
-        return Finding(check=name, light=Light.GREY, claim=claim)
-    times = sorted({each.ts_ns for each in plain if each.wake != 5})
-    waits: list[float] = []
-    last: Evidence | None = None
+    plain = case.plain().trace
+    times = sorted({each.ts_ns for each in plain.decisions if each.wake != Wake.FILL})
+    if len(times) < 2 * STARTS:
+        return Finding(check=name, light=Light.GREY, claim=f"insufficient data: n = {len(times)} decisions")
+    found = []
     for at in range(1, STARTS + 1):
         start_ns = times[len(times) * at // (2 * STARTS + 1)]
         later = Trace()
         case.run(Change(edit=worlds.since(start_ns)), later)
-        together = joined(plain, later.decisions)
-        if together is None:
-            last = _never(plain, later.decisions)
-        else:
-            waits.append(max(0.0, (together - start_ns) / 1e9))
-    figures = {"starts": STARTS, "joined": len(waits), "longest_wait_s": max(waits, default=0.0)}
-    if last is None:
-        longest = max(waits)
-        in_bars = f" ({round(longest * 1e9 / case.interval_ns)} bars)" if case.interval_ns else ""
+        found.append(together(plain.decisions, later.decisions, start_ns, plain.seen_ns))
+    shares = [each.share for each in found]
+    longest = max((each.wait_ns for each in found if each.wait_ns is not None), default=0)
+    joined = sum(each.wait_ns is not None for each in found)
+    figures = {"starts": STARTS, "joined": joined, "longest_wait_s": longest / 1e9, "least_alike_share": min(shares)}
+    if min(shares) >= ALIKE:
+        in_bars = f" ({round(longest / case.interval_ns)} bars)" if case.interval_ns else ""
         claim = (
-            f"from {STARTS} later starts it came to the same decisions, at the latest after {longest:,.0f} s{in_bars}"
+            f"from {joined} of {STARTS} later starts it ends up the same in {longest / 1e9:,.0f} s{in_bars} at most, "
+            f"in the second half {min(shares):.0%} of the time at least"
         )
         return Finding(check=name, light=Light.GREEN, claim=claim, figures=figures)
-    if waits:
-        claim = (
-            f"{STARTS - len(waits)} of {STARTS} later starts never came to the decisions of the run that began earlier"
-        )
-    else:
-        claim = "started later, it never comes to the decisions of the run that began earlier"
+    worst = min(found, key=lambda each: each.share)
     return Finding(
         check=name,
         light=Light.AMBER,
-        claim=claim,
+        claim=f"started later, it goes on wanting something else than when it began earlier: the same only "
+        f"{worst.share:.0%} of the time, long after the start",
         advice="Its result depends on the day it was switched on: look at results from several starts, not at one.",
-        evidence=(last,),
+        evidence=(worst.evidence,),
         figures=figures,
     )
 
 
-def joined(earlier: Sequence[Decision], later: Sequence[Decision]) -> int | None:
-    """From when on two runs decide the same to the end; None = they do not."""
-    if not later:
-        return None
-    since_ns = later[0].ts_ns
-    mine = [each for each in earlier if each.ts_ns >= since_ns]
-    same = 0
-    for one, other in zip(reversed(mine), reversed(later), strict=False):
-        if one.ts_ns != other.ts_ns or apart_by(one.desired, other.desired) is None:
-            break
-        same += 1
-    return later[len(later) - same].ts_ns if same else None
+class Together(Struct, frozen=True):
+    """How alike two runs are: the share of the second half in which they want the same, and from when on always."""
+
+    share: float
+    wait_ns: int | None
+    evidence: Evidence
 
 
-def _never(earlier: Sequence[Decision], later: Sequence[Decision]) -> Evidence:
-    if not earlier or not later:
-        return Evidence(first_in="began earlier", first=f"{len(earlier)} decisions", second_in="later", second="none")
-    one, other = earlier[-1], later[-1]
-    return Evidence(
-        bar=one.bar,
-        ts_ns=max(one.ts_ns, other.ts_ns),
-        first_in="began earlier, last decision",
-        first=told(one.desired),
-        second_in="began later",
-        second=told(other.desired),
+def together(earlier: Sequence[Decision], later: Sequence[Decision], start_ns: int, end_ns: int) -> Together:
+    """Compare what is in force at evenly spread times."""
+    step_ns = max(1, (end_ns - start_ns) // SAMPLES)
+    alike: list[tuple[int, bool]] = []
+    evidence = Evidence()
+    for ts_ns in range(start_ns + step_ns, end_ns + 1, step_ns):
+        mine, other = in_force(earlier, ts_ns), in_force(later, ts_ns)
+        is_alike = apart_by(unnamed(mine), unnamed(other)) is not None
+        alike.append((ts_ns, is_alike))
+        if not is_alike:
+            evidence = Evidence(
+                ts_ns=ts_ns, first_in="began earlier", first=told(mine), second_in="began later", second=told(other)
+            )
+    half = alike[len(alike) // 2 :]
+    last_apart = max((ts_ns for ts_ns, is_alike in alike if not is_alike), default=start_ns)
+    wait_ns = last_apart - start_ns if alike and alike[-1][1] else None
+    return Together(sum(same for _, same in half) / max(1, len(half)), wait_ns, evidence)
+
+
+def in_force(decisions: Sequence[Decision], ts_ns: int) -> Desired:
+    """What was wanted at a time."""
+    at = bisect_right(decisions, ts_ns, key=lambda each: each.ts_ns)
+    return decisions[at - 1].desired if at else NOTHING
+
+
+def unnamed(desired: Desired) -> Desired:
+    """A wish without the names of its ideas: they tell when something began."""
+    return Desired(
+        targets=tuple([replace(each, entry="") for each in desired.targets]),
+        quotes=desired.quotes,
+        protections=tuple([replace(each, entry="") for each in desired.protections]),
     )

@@ -11,11 +11,15 @@ from __future__ import annotations
 
 from math import sqrt
 
+import numpy as np
 from msgspec import Struct
 
-from research.measures.curve import Curve, daily
+from research.measures.curve import Curve
 from research.measures.figure import TRADES, Figure, figure, none, too_few
-from risk.statistics import LEAST_DAYS, LEAST_TRADES
+from risk.statistics import LEAST_TRADES
+
+LEAST_PRICES = 30
+"""Samples of a price below which its volatility is not known."""
 
 
 class Market(Struct, frozen=True, kw_only=True):
@@ -56,16 +60,22 @@ def capacity(market: Market, expectancy: Figure, notional: float, traded_share: 
     )
 
 
+def daily_volatility(prices: Curve) -> float | None:
+    """Realised volatility a day of sampled prices (Andersen and Bollerslev 1998); None for too few of them."""
+    if prices.days < 1 or len(prices.values) < LEAST_PRICES or not (prices.values > 0).all():
+        return None
+    return float(np.sqrt((np.diff(np.log(prices.values)) ** 2).sum() / prices.days))
+
+
 def _limit(market: Market, expectancy: Figure, notional: float) -> Figure:
     n = expectancy.n
     if n < LEAST_TRADES:
         return too_few(n, TRADES)
     if not market.traded_a_day or notional <= 0:
         return none(n, TRADES, "insufficient data: no traded volume is known")
-    returns = daily(market.prices).returns
-    if len(returns) < LEAST_DAYS:
-        return none(n, TRADES, f"insufficient data: n = {len(returns)} days of prices, at least {LEAST_DAYS} needed")
-    volatility = float(returns.std(ddof=1))
+    volatility = daily_volatility(market.prices)
+    if volatility is None:
+        return none(n, TRADES, f"insufficient data: a day of prices and {LEAST_PRICES} samples of them are needed")
     if expectancy.value is None or expectancy.value <= 0:
         return none(n, TRADES, "it earns nothing at its own size: there is nothing to scale")
     if volatility <= 0:

@@ -47,6 +47,17 @@ class Record(Struct, frozen=True, kw_only=True):
     is_made_up: bool = False
 
 
+def instruments_of(result: Result) -> tuple[str, ...]:
+    """What was traded, in the order of the sources."""
+    return tuple(dict.fromkeys([*(source.instrument for source in result.sources), *sorted(result.prices)]))
+
+
+def fills_at_the_same_close(result: Result) -> bool:
+    """Whether any bar was filled at the very close that was decided on, which no market does."""
+    models = {result.fill_model, *(venue.fill_model for venue in result.venues.values())}
+    return FillModel.SAME_CLOSE in models and any(source.kind is DataKind.BARS for source in result.sources)
+
+
 def record_of(result: Result) -> Record:
     """What of a result the figures are made of."""
     return Record(
@@ -60,10 +71,10 @@ def record_of(result: Result) -> Record:
         time_in_market=result.exposure,
         gross=result.gross,
         net=result.net,
-        prices=result.prices,
+        prices={name: result.prices[name] for name in instruments_of(result) if name in result.prices},
         slippage=None if result.slippage is None else float(result.slippage),
         traded_a_day={s.instrument: s.traded_a_day for s in result.sources if s.traded_a_day is not None},
         taker_fees={source.instrument: float(source.taker_fee) for source in result.sources},
         carry={source.instrument: source.carry for source in result.sources},
-        is_made_up=result.data_kind is DataKind.SIMULATED or result.fill_model is FillModel.SAME_CLOSE,
+        is_made_up=result.data_kind is DataKind.SIMULATED or fills_at_the_same_close(result),
     )

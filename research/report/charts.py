@@ -18,6 +18,7 @@ from research.measures.measure import held_of
 from research.measures.paths import Fan
 from research.report import words
 from research.report.plot import Band, Dots, Line, Plot, bars, draw
+from research.result import Result
 from risk.statistics import DAY_NS, Trade
 
 MOST_TRADES = 250
@@ -25,6 +26,10 @@ MOST_TRADES = 250
 MOST_PRICES = 4
 """Instruments whose prices are drawn."""
 BINS = 41
+LEAST_VALUES = 10
+"""Of a distribution that is drawn."""
+MOST_COLOURS = 6
+"""Curves that can be told apart."""
 LOG_FROM = 8
 """Where the highest is so many times the lowest, a scale is logarithmic."""
 
@@ -144,7 +149,7 @@ def _entries(trades: Sequence[Trade], css: str, side: int) -> Dots:
 
 def distribution(values: Floats, form: str, unit: str) -> Markup:
     """A histogram; the outermost bins hold what lies beyond the 1st and 99th percentile."""
-    if len(values) < 2:
+    if len(values) < LEAST_VALUES:
         return Markup("")
     low, high = np.quantile(values, [0.01, 0.99])
     reach = max(abs(low), abs(high)) or 1.0
@@ -173,6 +178,15 @@ def shares(title: str, parts: Sequence[Share]) -> Markup:
         for part in parts
     ]
     return bars(title, [part.pnl for part in parts], [part.name for part in parts], titles)
+
+
+def strategies(result: Result) -> Markup:
+    """Profit of each strategy over time, where there are several."""
+    if len(result.strategies) < 2:
+        return Markup("")
+    parts = result.strategies[:MOST_COLOURS]
+    layers = [Line(curve=curve_of(each.samples), css=f"c{n}") for n, each in enumerate(parts) if each.samples]
+    return draw(Plot(label="Profit by strategy", layers=layers, levels=[(0.0, "level")]))
 
 
 def fan(drawn: Fan | None, record: Record) -> Markup:

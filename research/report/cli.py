@@ -31,10 +31,9 @@ def report(
 ) -> None:
     """Render a result of before again; several are put side by side."""
     from research.report import compare, load, write
-    from research.runs import find_kept
     from research.summary import report_text
 
-    files = [find_kept(store, name) for name in runs]
+    files = [_file_of(name, store) for name in runs]
     results = [load.load(file) for file in files]
     measured = compare.measured(results, tries, seed)
     if len(results) == 1:
@@ -48,3 +47,11 @@ def report(
         written = compare.write(named, html_path=html, json_path=json_path)
     for kind, path in written:
         typer.echo(f"{kind:<15}{path}")
+
+
+def _file_of(name: str, store: Path) -> Path:
+    if Path(name).is_file():
+        return Path(name)
+    from research.runs import find_kept
+
+    return find_kept(store, name)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from domain.codec import to_json
 from research.measures import Measures, measure, record_of
 from research.measures.curve import Curve, curve_of
-from research.report import page, tables, words
+from research.report import charts, page, tables, words
 from research.report.plot import Line, Plot, draw
 from research.result import Result
 
@@ -22,8 +22,6 @@ MOST_COLUMNS = 4
 BRIEF = frozenset(
     {"", "Growth", "Holding", "Sharpe", "Days", "Skill", "Max drawdown", "Round trips", "Win rate", "Fees"}
 )
-MOST_COLOURS = 6
-"""Curves that can be told apart."""
 
 
 class Compared(Struct, frozen=True, kw_only=True):
@@ -129,7 +127,7 @@ def html(runs: Sequence[Compared]) -> bytes:
 def chart(runs: Sequence[Compared]) -> Markup:
     """Growth of each on one scale."""
     layers = []
-    for n, run in enumerate(runs[:MOST_COLOURS]):
+    for n, run in enumerate(runs[: charts.MOST_COLOURS]):
         curve = curve_of(record_of(run.result).samples)
         first = curve.values[0]
         grown = curve.values / first if first > 0 else np.ones_like(curve.values)

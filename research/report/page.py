@@ -12,11 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from msgspec import Struct
 
-from exchanges.paper.config import FillModel
 from research.market_data import DataKind
 from research.measures import Figure, Measures, Record, record_of
 from research.measures.attribution import Share
 from research.measures.curve import curve_of, daily
+from research.measures.record import fills_at_the_same_close, instruments_of
 from research.measures.targets import Target
 from research.report import charts, tables, words
 from research.result import Result
@@ -62,7 +62,7 @@ def page(result: Result, measures: Measures) -> str:
             m=measures,
             tiles=list(tiles(result, measures)),
             targets=[target(each) for each in measures.targets],
-            sections=sections(record, measures),
+            sections=sections(result, record, measures),
             months=months(measures),
             ratios=tables.folded(tables.ratios(measures)),
             trips=tables.folded(tables.trips(measures)),
@@ -94,8 +94,9 @@ def is_worth(name: str, parts: Sequence[Share]) -> bool:
 
 def title(result: Result) -> str:
     """What was tested."""
-    instruments = ", ".join(map(tables.short, result.prices)) or result.instrument
-    return f"{words.name(result.strategy)} on {words.name(instruments)}"
+    instruments = ", ".join(tables.short(each) for each in instruments_of(result)) or result.instrument
+    strategies = ", ".join(each.id for each in result.strategies) if len(result.strategies) > 1 else result.strategy
+    return f"{words.name(strategies)} on {words.name(instruments)}"
 
 
 def warnings(result: Result) -> list[str]:
@@ -103,10 +104,11 @@ def warnings(result: Result) -> list[str]:
     found = []
     if result.data_kind is DataKind.SIMULATED:
         found.append("SIMULATED MARKET: these figures are no evidence of anything.")
-    if result.fill_model is FillModel.SAME_CLOSE and result.data_kind is DataKind.BARS:
+    if fills_at_the_same_close(result):
         found.append("BENCHMARKS ONLY: filled at the very close that was decided on, without latency. No market does.")
-    if not result.maker_fee and not result.taker_fee:
-        found.append("NO FEES: the result says nothing about costs.")
+    free = [words.name(tables.short(s.instrument)) for s in result.sources if not s.maker_fee and not s.taker_fee]
+    if free:
+        found.append(f"NO FEES on {', '.join(dict.fromkeys(free))}: the result says nothing about costs.")
     found += [
         f"{words.name(each.id)} did not run to the end: {words.name(each.status, 300)}"
         for each in result.strategies
@@ -190,7 +192,7 @@ def target(each: Target) -> dict[str, Any]:
     }
 
 
-def sections(record: Record, m: Measures) -> dict[str, Any]:
+def sections(result: Result, record: Record, m: Measures) -> dict[str, Any]:
     """Every chart by its name; empty ones are left out of the page."""
     returns = daily(curve_of(record.samples)).returns
     pnls = np.array([float(trade.pnl) for trade in record.trades])
@@ -202,6 +204,7 @@ def sections(record: Record, m: Measures) -> dict[str, Any]:
         "returns": charts.distribution(returns, "percent", "daily returns"),
         "fan": charts.fan(m.day_paths.fan, record),
         "exposure": charts.exposure(record),
+        "strategies": charts.strategies(result),
         "times": [(name, charts.shares(f"Profit by {name}", m.attribution[name])) for name in TIMES],
     }
 

@@ -104,11 +104,11 @@ def costs(m: Measures) -> Iterable[Row]:
     for each in m.capacity:
         yield row(f"Impact eats the edge of {words.name(short(each.instrument))} at", each.nothing_left, "multiple")
         if each.nothing_left.value is not None:
-            yield row("Most is earned at", each.most_earned, "multiple")
+            yield row(f"Most is earned in {words.name(short(each.instrument))} at", each.most_earned, "multiple")
         share = (
             "" if each.share_of_volume is None else f"{words.percent(each.share_of_volume)} of what its market traded"
         )
-        yield Row(name="Mean order", value=words.money(each.order), note=share)
+        yield Row(name=f"Mean order in {words.name(short(each.instrument))}", value=words.money(each.order), note=share)
 
 
 def in_bps(value: float | None) -> str:
@@ -172,22 +172,22 @@ def terms(result: Result) -> Iterable[tuple[str, str]]:
         if is_bars
         else "order book and trades, with queue position; bars are signals only",
     )
-    yield "Latency", ", ".join(f"{name} {ms:g} ms" for name, ms in result.latency_ms.items())
+    yield "Latency", ", ".join(f"{name} {ms:g} ms" for name, ms in sorted(result.latency_ms.items()))
     yield "Large orders", APPROVERS[result.approver]
     yield "Events", f"{result.events:,}, after {result.warmup_bars} bars of warm-up"
     yield "Equity", f"sampled every {words.span(result.sample_ns)}: what it did between is not seen"
     for each in result.strategies:
         params = ", ".join(
-            f"{words.name(k, 60)}={words.name(v, 80)}" for k, v in list(each.params.items())[:MOST_TERMS]
+            f"{words.name(k, 60)}={words.name(v, 80)}" for k, v in sorted(each.params.items())[:MOST_TERMS]
         )
         yield words.name(each.id), f"{words.name(each.kind)} with {params or 'no parameters'}"
 
 
 def happened(result: Result) -> Iterable[tuple[str, str]]:
     """What the engine refused, which breakers opened, and what people would have been told."""
-    for reason, count in result.refusals.items():
+    for reason, count in sorted(result.refusals.items()):
         yield "Refused", f"{words.name(reason)}: {count:,} times"
-    opened = [f"{words.name(name)}: {count:,} times" for name, count in result.breakers.items() if count]
+    opened = [f"{words.name(name)}: {count:,} times" for name, count in sorted(result.breakers.items()) if count]
     watched = f"{len(result.breakers)} of the matrix were watched" if result.breakers else "off"
     yield "Breakers", f"{watched}; opened: {', '.join(opened) or 'none'}"
     for text in result.alerts[:MOST_TERMS]:

@@ -58,7 +58,7 @@ async def ends(w: World, number: int, state: str) -> None:
 
 async def test_a_real_backtest_is_asked_for_in_chat_and_its_figures_come_there(tmp_path: Path) -> None:
     async with world(tmp_path, "telegram") as w:
-        w.room.jobs.program = (sys.executable, str(ROOT / "main.py"), "backtest")
+        w.room.jobs.program = (sys.executable, str(ROOT / "main.py"), "backtest", "--no-keep")
         w.telegram.say(TELEGRAM["tina"], "/backtest turtle BTC simulated:1m interval_s=10 entry_bars=2", chat=GROUP)
         at_once = await w.telegram.text("J1: waiting", chat=GROUP)
         assert "Backtest of turtle on BTC with interval_s=10, entry_bars=2: 1m of a SIMULATED market" in at_once.text
@@ -96,6 +96,26 @@ async def test_one_runs_at_a_time_each_person_has_two_and_what_is_cancelled_ends
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
         assert "is cancelled already" in await say(w, "/jobs cancel J1")
+
+
+async def test_several_instruments_and_a_plan_come_to_the_command_line_that_they_mean(tmp_path: Path) -> None:
+    async with world(tmp_path, "telegram", up=False) as w:
+        await until(lambda: w.room.store._connection is not None)
+        w.room.jobs.program = program(seconds=60)
+        await say(w, "/backtest turtle btc,eth simulated:2h stop_atr=1.5")
+        answer = await say(w, "/backtest plan trends 2025-01-01..2025-02-01")
+        assert "Backtest of plan trends: " in answer
+        jobs = await w.room.jobs.last()
+        assert [list(job.command) for job in jobs[::-1]] == [
+            [
+                "--strategy=turtle",
+                "--simulated-hours=2",
+                "--instrument=BTC",
+                "--instrument=ETH",
+                "--params=stop_atr=1.5",
+            ],
+            ["trends", "--to=2025-02-02T00:00:00", "--from=2025-01-01T00:00:00"],
+        ]
 
 
 async def _pid(w: World, number: int) -> int:
@@ -182,6 +202,12 @@ async def test_a_process_that_a_killed_service_left_is_ended_at_the_next_start(t
         ("/backtest turtle --data=/etc/passwd 30d", "is no instrument"),
         ("/backtest turtle BTC soon", "A range is 30m"),
         ("/backtest turtle BTC simulated:900h", "at most 31 days"),
+        ("/backtest turtle BTC,--x 30d", "is no instrument"),
+        ("/backtest turtle A,B,C,D,E,F,G,H,I,J,K 30d", "11 instruments at once, 10 are allowed"),
+        ("/backtest turtle BTC", "RANGE is missing"),
+        ("/backtest plan ../x", "is no plan's name"),
+        ("/backtest plan x 30d a=1", "parameters stand in the plan itself"),
+        ("/backtest plan x simulated:1h", "what a plan runs over stands in the plan"),
         ("/backtest turtle BTC 30d --config=x.yaml", "a parameter is NAME=VALUE"),
         ("/backtest turtle BTC 30d a=1,b=2", "without commas"),
         ("/backtest turtle", "SYMBOL is missing"),

@@ -93,7 +93,7 @@ class World:
         self.paper = Book("PAPER")
         self.heard: list[Event] = []
         lines = [Line(name, "testnet", [f"{name}:main"], partial(self.open, name)) for name in self.opened]
-        self.router = VenueRouter(WallClock(), self.paper, lines)
+        self.router = VenueRouter(WallClock(), [self.paper], lines)
 
     def open(self, name: str, clock: Clock) -> Book:
         if name in self.broken:
@@ -175,6 +175,23 @@ async def test_the_paper_venue_matches_on_its_own_market_alone():
         assert world.paper.seen == [events[1]]
 
 
+async def test_several_paper_venues_match_on_their_own_market_and_get_their_own_orders():
+    one, two = Book("PAPER"), Book("PAPER2")
+    heard: list[Event] = []
+    router = VenueRouter(WallClock(), [one, two])
+    await router.start(heard.append)
+    router.send([place("PAPER2"), place("PAPER"), place("PAPER3")])
+    assert (one.got, two.got) == ([place("PAPER")], [place("PAPER2")])
+    assert [event.cid for event in heard if isinstance(event, SendFailed)] == ["PAPER3-9"], "there is no such venue"
+    events = [FeedStatus(venue=venue, state=FeedState.LIVE) for venue in ("PAPER2", "")]
+    for event in events:
+        router.on_market(event)
+    assert (one.seen, two.seen) == (events[1:], events)
+    await router.aclose()
+    assert one.closed
+    assert two.closed
+
+
 async def test_a_stuck_loop_is_cancelled_from_a_thread_over_connections_of_its_own():
     async with World() as world:
         cancels = [cancel("A"), cancel("A", "gone"), cancel("PAPER"), cancel("B")]
@@ -194,7 +211,7 @@ def test_an_account_is_read_from_a_little_before_it_was_last_known():
 async def test_what_a_venue_can_do_is_told_before_it_speaks_and_again_when_it_has_learnt_more():
     heard: list[Event] = []
     line = Line("A", "testnet", ["A:main"], lambda _clock: Learning("A"))
-    router = VenueRouter(WallClock(), None, [line])
+    router = VenueRouter(WallClock(), [], [line])
     await router.start(heard.append)
     told = [(type(event).__name__, getattr(event, "caps", VenueCaps()).dead_man) for event in heard]
     assert told == [("VenueOpened", False), ("VenueOpened", True), ("VenueStatus", False)]

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import ConfigError, DataError
+from domain.errors import ConfigError, DataError, StrategyError
 from engine.config.problem import Problems
 from engine.config.source import parse_tree
 from exchanges.paper.config import FillModel
-from research.backtest_cli import kept_lines, open_document, run_again, run_opened, say
+from research.backtest_cli import kept_lines, open_document, plan_path, run_again, run_opened, say, with_span
 from research.flags import Flags, document_of
 from research.opening import Opened
 from research.plan_file import load_plan
@@ -185,6 +185,38 @@ def test_flags_come_to_the_plan_that_a_file_says(tmp_path):
     assert first.provenance.run_id == second.provenance.run_id
     assert first.state_hash == second.state_hash
     assert first.trades
+
+
+def test_a_kind_that_takes_one_instrument_is_tested_once_on_each(tmp_path):
+    for name in (BTC, SOL):
+        saw_tooth(tmp_path, name)
+    flags = Flags(
+        strategy="turtle",
+        params="style=take,entry_bars=5,exit_bars=3,atr_bars=5,take_profit_pct=0.0",
+        data=(tmp_path / f"{BTC}-0.csv", tmp_path / f"{SOL}-0.csv"),
+        instruments=(BTC, SOL),
+    )
+    result = ran(open_document(document_of(flags), Path.cwd(), None, None, tmp_path))
+    assert [(each.id, each.instruments) for each in result.strategies] == [
+        ("tested-btc", (BTC,)),
+        ("tested-sol", (SOL,)),
+    ]
+    sources = "".join(f"  - {{file: {name}-0.csv, instrument: {name}}}\n" for name in (BTC, SOL))
+    with pytest.raises(StrategyError, match="trades exactly one instrument, got 2"):
+        ran(opened(tmp_path, f"strategies: [{{id: one, kind: turtle, each: false}}]\nsources:\n{sources}"))
+
+
+def test_a_plan_is_found_by_its_name_in_the_data_folder_and_may_have_another_span(tmp_path):
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "plans" / "trends.yaml").write_text(PLAN, encoding="utf-8")
+    assert plan_path(Path("trends"), tmp_path) == tmp_path / "plans" / "trends.yaml"
+    assert plan_path(Path("other"), tmp_path) == Path("other")
+    assert plan_path(tmp_path / "x.yaml", tmp_path) == tmp_path / "x.yaml"
+    for name in (BTC, SOL):
+        saw_tooth(tmp_path, name)
+    tree = with_span(parse_tree(PLAN, "plan.yaml"), "", "2025-10-09T12:00:00")
+    result = ran(open_document(tree, tmp_path, None, None, tmp_path))
+    assert (result.first_ns // MINUTE_NS, result.last_ns // MINUTE_NS) == (29_333_460, 29_333_520)
 
 
 def test_flags_that_are_no_plan_are_refused():

@@ -57,3 +57,27 @@ def test_a_leg_that_another_strategy_owns_and_a_backup_of_a_leg_are_refused(tmp_
     )
     found = said(tmp_path, f"{HEAD}{LEGS}failover:\n  - {GOOD}\n")
     assert any("legs trades at several venues: its legs have no backup" in line for line in found)
+
+
+TWO_PAPER = """
+instruments:
+  - {id: BTC-USDC-PERP.PAPER, symbol: BTC, tick_size: 0.1, lot_size: 0.001, typical_price: 60000}
+  - {id: BTC-USDT-PERP.PAPER2, symbol: BTC, tick_size: 0.1, lot_size: 0.001, typical_price: 60000}
+accounts:
+  - {id: "PAPER:main", deposit: 50000}
+  - {id: "PAPER2:main", currency: USDT, deposit: 50000}
+strategies:
+  - {id: arb, kind: arbitrage, account: "PAPER:main", accounts: ["PAPER2:main"],
+     instruments: [BTC-USDC-PERP.PAPER, BTC-USDT-PERP.PAPER2]}
+"""
+
+
+def test_there_may_be_several_paper_venues_but_nothing_else_on_paper(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(TWO_PAPER, encoding="utf-8")
+    [spec] = without_listed(load_config(file, "paper", KINDS)).strategies
+    assert spec.account_of("BTC-USDT-PERP.PAPER2") == "PAPER2:main"
+    file.write_text(TWO_PAPER.replace("PAPER2", "PAPERS"), encoding="utf-8")
+    with pytest.raises(Problems) as refused:
+        load_config(file, "paper", KINDS)
+    assert "PAPER2 to PAPER9" in str(refused.value)

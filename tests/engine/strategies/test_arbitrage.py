@@ -72,6 +72,11 @@ def test_a_leg_may_fill_a_little_worse_than_the_books_show_because_one_that_miss
     assert [buy.limit, sell.limit] == pytest.approx([100.01 * 1.0005, 100.26 * 0.9995])
 
 
+def test_legs_that_could_give_away_all_that_a_pair_must_earn_are_refused() -> None:
+    with pytest.raises(StrategyError, match="give away more than min_edge_pct"):
+        Venues(reach_pct=0.02, min_edge_pct=0.03)
+
+
 @pytest.mark.parametrize(("b", "pays"), [(100.20, False), (100.223, True), (99.7, True)])
 def test_the_edge_is_what_is_left_after_fees(b: float, pays: bool) -> None:
     # least: 100.01 x 1.0005 x 1.001 / 0.9995 = 100.2102 at the bid
@@ -216,6 +221,24 @@ def test_a_rest_too_small_for_an_order_is_left_unless_it_only_reduces() -> None:
     held = Leg(A, ((100.0, 5.0),), ((100.1, 5.0),), 0.0, 0.05, 0, 0, 0.001, 0.1)
     [way] = ways([held], -1, 0.05)
     assert (way.qty, way.only_reduces) == (0.05, True)
+
+
+def test_people_read_why_nothing_is_wanted() -> None:
+    venues = Venues(max_age_ms=500)
+    because = [venues.memory.because]
+    venues.book(A, ((99.99, 5.0),), ((100.01, 5.0),))
+    because.append(venues.memory.because)
+    venues.both(100.0, 100.1)
+    because.append(venues.memory.because)
+    assert because == [
+        "no book was seen",
+        f"there is no fresh book of {B}",
+        "the widest gap leaves -0.020% after fees, 0.100% is needed",
+    ]
+    for take in venues.both(100.0, 100.5):
+        venues.filled(take)
+    venues.both(100.0, 100.5)
+    assert venues.memory.because == "it rests; pairs in a row that came apart: 1"
 
 
 def test_nothing_is_wanted_where_nothing_is_new() -> None:

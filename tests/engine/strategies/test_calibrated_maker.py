@@ -55,16 +55,16 @@ def quoted(bench: Bench) -> tuple[float, float]:
 
 def test_glft_is_the_papers():
     """The paper's own parameters: sigma 0.3, A 0.9, k 0.3, gamma 0.01; by hand from its closed form."""
-    half, lean = glft(0.01, 0.3, 0.9, 0.3, 1.0)
-    assert half == pytest.approx(3.312912, abs=1e-5)
-    assert lean == pytest.approx(0.067866, abs=1e-6)
+    spread = glft(0.01, 0.3, 0.9, 0.3, 1.0)
+    assert spread.half == pytest.approx(3.312912, abs=1e-5)
+    assert spread.lean == pytest.approx(0.067866, abs=1e-6)
 
 
 def test_avellaneda_stoikov_is_the_papers():
     """The paper's own parameters: sigma 2, k 1.5, gamma 0.1, T 1: reservation price 0.4 per unit, spread 1.69."""
-    half, lean = avellaneda_stoikov(0.1, 2.0, 1.5, 1.0, 1.0)
-    assert lean == pytest.approx(0.4)
-    assert 2 * half == pytest.approx(0.4 + 20 * math.log(16 / 15))
+    early = avellaneda_stoikov(0.1, 2.0, 1.5, 1.0, 1.0)
+    assert early.lean == pytest.approx(0.4)
+    assert 2 * early.half == pytest.approx(0.4 + 20 * math.log(16 / 15))
     late = avellaneda_stoikov(0.1, 2.0, 1.5, 1.0, 0.0)
     assert late.lean == 0.0
     assert 2 * late.half == pytest.approx(20 * math.log(16 / 15))
@@ -72,21 +72,21 @@ def test_avellaneda_stoikov_is_the_papers():
 
 def test_without_risk_aversion_both_quote_one_over_k_and_lean_on_nothing():
     for gamma in (0.0, 1e-12):
-        for half, lean in (glft(gamma, 3.0, 2.0, 1.5, 0.1), avellaneda_stoikov(gamma, 3.0, 1.5, 0.1, 60.0)):
-            assert half == pytest.approx(1 / 1.5, rel=1e-5)
-            assert lean == pytest.approx(0.0, abs=1e-4)
+        for spread in (glft(gamma, 3.0, 2.0, 1.5, 0.1), avellaneda_stoikov(gamma, 3.0, 1.5, 0.1, 60.0)):
+            assert spread.half == pytest.approx(1 / 1.5, rel=1e-5)
+            assert spread.lean == pytest.approx(0.0, abs=1e-4)
 
 
 @given(st.floats(1e-6, 1e3), st.floats(1e-3, 1e3), st.floats(1e-3, 1e3), st.floats(1e-3, 1e3), st.floats(1e-4, 1e3))
 def test_formulas_do_not_depend_on_the_units_of_price_and_quantity(gamma, sigma, a_per_s, k, size):
     """A contract of a tenth at ten times the price is the same trade in other units."""
-    half, lean = glft(gamma, sigma, a_per_s, k, size)
+    here = glft(gamma, sigma, a_per_s, k, size)
     there = glft(gamma, sigma * 10, a_per_s, k / 10, size / 10)
-    assert there.half == pytest.approx(half * 10, rel=1e-9)
-    assert there.lean == pytest.approx(lean * 100, rel=1e-9)
+    assert there.half == pytest.approx(here.half * 10, rel=1e-9)
+    assert there.lean == pytest.approx(here.lean * 100, rel=1e-9)
     near = avellaneda_stoikov(gamma, sigma, k, size, 60.0)
     far = avellaneda_stoikov(gamma, sigma * 10, k / 10, size / 10, 60.0)
-    assert tuple(far) == pytest.approx((near.half * 10, near.lean * 100))
+    assert (far.half, far.lean) == pytest.approx((near.half * 10, near.lean * 100))
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_it_quotes_what_the_formula_says_of_the_market_that_it_saw(calibrated):
     fit = calibrated.memory.fit
     assert abs(fit.k - K) < 3 * fit.k_error
     assert fit.a_per_s == pytest.approx(A_PER_S, rel=0.25)
-    expected = glft(0.1, 0.0, fit.a_per_s, fit.k, 0.1).half
+    expected = 0.1 + glft(0.1, 0.0, fit.a_per_s * math.exp(-fit.k * 0.1), fit.k, 0.1).half
     bid, ask = quoted(calibrated)
     assert (bid, ask) == pytest.approx((10_000 - expected, 10_000 + expected))
 
@@ -124,7 +124,7 @@ def test_inventory_leans_both_quotes_by_the_same_and_either_way(calibrated):
         bench.view.positions[BTC] = held
         shifts.append([now - was for now, was in zip(quoted_after(bench), before, strict=True)])
     fit = calibrated.memory.fit
-    lean = glft(2.0, 0.5, fit.a_per_s, fit.k, 0.1).lean * 0.2
+    lean = glft(2.0, 0.5, fit.a_per_s * math.exp(-fit.k * 0.1), fit.k, 0.1).lean * 0.2
     assert shifts[0] == pytest.approx([-lean, -lean], rel=1e-3)
     assert shifts[1] == pytest.approx([lean, lean], rel=1e-3)
 
@@ -145,6 +145,23 @@ def test_the_session_of_avellaneda_stoikov_ends_at_multiples_of_its_length(calib
         halves.append((ask - bid) / 2)
     per_s = 2.0 * 0.1 * 0.05**2 / 2
     assert halves[0] - halves[1] == pytest.approx(3599 * per_s, rel=1e-3)
+
+
+def test_the_distance_with_a_fee_is_the_best_there_is():
+    """By brute force: flat, without volatility, money a second is A exp(-k delta) (delta - fee) as gamma goes to 0."""
+    fee, k = 0.9, 1.7
+    best = max((i / 10_000 for i in range(9_000, 40_000)), key=lambda delta: math.exp(-k * delta) * (delta - fee))
+    assert fee + glft(1e-9, 0.0, 3.0 * math.exp(-k * fee), k, 1.0).half == pytest.approx(best, abs=2e-4)
+
+
+@pytest.mark.parametrize("fee_bps", [100.0, -10.0])
+def test_a_fee_beyond_all_reason_is_no_error(calibrated, fee_bps):
+    bench = fresh(calibrated, maker_fee_bps=fee_bps, max_half_bps=20.0)
+    bench.memory.fit = Fit(1e6, 1e4, 1000.0, 1.0)
+    bench.memory.next_sample_ns = 2**62
+    for held in (0.0, 0.2):
+        bench.view.positions[BTC] = held
+        assert all(math.isfinite(quote.price) for quote in bench.touch(9_999.5, 10_000.5).quotes)
 
 
 def test_it_never_quotes_nearer_than_fee_and_edge_nor_further_than_the_most(calibrated):
@@ -177,13 +194,13 @@ def test_the_growing_side_shrinks_with_the_position(calibrated):
 def test_it_is_silent_until_the_fit_rests_on_enough_orders():
     bench = maker(min_arrivals=50)
     assert not bench.touch(9_999.5, 10_000.5).quotes
-    assert "no market order" in bench.memory.silence
+    assert bench.memory.because == "volatility is not known yet"
     play(bench, 10)
     assert not bench.desired.quotes
-    assert bench.memory.silence.startswith("uncalibrated: ")
+    assert bench.memory.because.startswith("uncalibrated: ")
     play(bench, 60)
     assert bench.desired.quotes
-    assert not bench.memory.silence
+    assert not bench.memory.because
 
 
 def test_orders_that_do_not_fade_are_no_fit(calibrated):
@@ -191,10 +208,10 @@ def test_orders_that_do_not_fade_are_no_fit(calibrated):
     bench.memory.fit = Fit(1.0, 1e-3, 1000.0, 1e-5)
     bench.memory.next_sample_ns = 2**62
     assert not bench.touch(9_999.5, 10_000.5).quotes
-    assert "reach_bps" in bench.memory.silence
+    assert "reach_bps" in bench.memory.because
     bench.memory.fit = Fit(1.0, 1.0, 1000.0, 0.6)
     assert not bench.touch(9_999.5, 10_000.5).quotes
-    assert bench.memory.silence == "uncalibrated: k is 1 give or take 0.6"
+    assert bench.memory.because == "uncalibrated: k is 1 give or take 0.6"
 
 
 def test_one_sided_flow_pulls_the_quotes_at_the_trade_that_makes_it_so(calibrated):
@@ -205,7 +222,7 @@ def test_one_sided_flow_pulls_the_quotes_at_the_trade_that_makes_it_so(calibrate
         before = bench.memory.vpin.value
         trade(bench, 10_000.5, 1)
     assert before <= 0.7 < bench.memory.vpin.value
-    assert bench.memory.silence.startswith("toxic: ")
+    assert bench.memory.because.startswith("toxic: ")
     play(bench, 60, seed=3)
     assert bench.desired.quotes, "flow from both sides brings it back"
 
@@ -218,6 +235,7 @@ def test_fills_that_lose_on_average_pause_it(calibrated):
         bench.fill(1, 10_003.0, 0.01)
     bench.touch(9_999.5, 10_000.5, after_s=1.1)
     assert not bench.desired.quotes
+    assert bench.memory.because == "it pauses for 30 s more: its fills lost 3.1 bp on average", "0.1 of it the fee"
     assert bench.memory.markout.count == 0, "judged anew after the pause"
     bench.touch(9_999.5, 10_000.5, after_s=31.0)
     assert bench.desired.quotes
@@ -270,7 +288,7 @@ def test_whatever_comes_quotes_are_apart_post_only_within_the_cap_and_silent_whe
         held = bench.view.position(BTC)
         assert held + sum(q.qty for q in bids) <= 0.5 + 1e-9 or not bids
         assert held - sum(q.qty for q in asks) >= -0.5 - 1e-9 or not asks
-        assert not (desired.quotes and bench.memory.silence)
+        assert not (desired.quotes and bench.memory.because)
         if traded:
             trade(bench, fair + traded / 10, 1 if traded > 0 else -1, abs(traded))
             assert not (bench.desired.quotes and bench.memory.vpin.value > 0.6)

@@ -156,3 +156,17 @@ def test_the_order_in_which_bars_of_one_instant_come_changes_no_entry(kind):
         assert plain.desired == shuffled.desired
         wanted += bool(plain.desired.targets)
     assert wanted > 50
+
+
+@pytest.mark.parametrize("kind", WHO)
+def test_a_bar_that_comes_twice_or_too_late_changes_nothing(kind):
+    bench = bench_of(kind)
+    earlier: Bars = {}
+    for bars in walk(kind, 10, 80, silence=0.0):
+        feed(bench, bars)
+        wanted, memory, now_ns = bench.desired, encode(bench.memory), bench.view.ts_ns
+        for again, at_ns in ((bars, now_ns), (earlier, now_ns - MINUTE_NS)):
+            for name, bar in again.items():
+                assert bench.bar(*bar, of=name, at_ns=at_ns) is wanted
+        assert encode(bench.memory) == memory
+        earlier, bench.view.ts_ns = bars, now_ns

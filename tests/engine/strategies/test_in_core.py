@@ -25,6 +25,7 @@ from engine.core import parked, strategies
 from engine.core.core import Core
 from engine.core.kernel import Kernel
 from engine.core.state import State
+from engine.desk_views import wants
 from engine.strategies import registry
 from tests.engine.strategies.harness import BTC, MINUTE_NS, SECOND_NS, START_NS
 
@@ -229,6 +230,17 @@ def test_a_market_maker_rests_two_post_only_quotes_and_pulls_the_side_at_its_cap
     assert {q.side for q in engine.orders(Role.QUOTE)} == {-1}
     (stop,) = engine.orders(Role.STOP)
     assert stop.qty == 100
+
+
+def test_people_read_why_a_strategy_wants_nothing():
+    engine = Engine("market_maker", {"qty": 0.1, "max_position": 0.1, "settle_s": 2, "max_range_bps": 10})
+    said = []
+    for mid in (50_000.0, 50_000.0, 50_000.0, 50_000.0, 50_200.0):
+        engine.touch(mid - 1, mid + 1)
+        said.append(wants(engine.core, engine.core.state.strategies["it"]))
+    assert said[0] == "nothing: volatility is not known yet"
+    assert said[3] == "BTC-USDC-PERP 2 quotes"
+    assert said[4] == "nothing: the price moved over 40 bp, max_range_bps is 10"
 
 
 def test_an_entry_that_waited_for_approval_is_protected_when_it_fills():

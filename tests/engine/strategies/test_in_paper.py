@@ -200,7 +200,7 @@ def test_a_calibrated_maker_finds_the_market_it_is_in_and_stays_within_its_cap(m
     held = []
     for position in run.moments(120, poisson_events(120, 5)):
         held.append(position)
-        assert run.state.desired.quotes == () or not run.state.memory.silence
+        assert run.state.desired.quotes == () or not run.state.memory.because
     fit = run.state.memory.fit
     assert abs(fit.k - 5.0) < 3 * fit.k_error, "0.5 per tick of 0.1"
     assert (min(held) < 0 < max(held), max(map(abs, held)) <= 3_000) == (True, True)

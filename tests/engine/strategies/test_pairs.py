@@ -142,14 +142,14 @@ def test_the_order_in_which_the_closes_come_changes_nothing():
 def test_what_is_no_pair_is_not_entered_and_says_why(params, says):
     bench = full(**params)
     assert instant(bench, *apart(bench, 3.0)) is NOTHING
-    assert says in bench.memory.regime
+    assert says in bench.memory.because
 
 
 def test_two_walks_are_no_pair():
     other = walk(WINDOW, seed=8)
     bench = full([(hedge, lead) for (hedge, _), (_, lead) in zip(walk(WINDOW), other, strict=True)])
     assert instant(bench, *apart(bench, 3.0)) is NOTHING
-    assert bench.memory.regime.startswith("not cointegrated: ")
+    assert bench.memory.because.startswith("not cointegrated: ")
 
 
 @pytest.mark.parametrize(("deviations", "enters"), [(1.5, False), (3.0, True), (30.0, False)])
@@ -162,7 +162,7 @@ def test_a_spread_that_does_not_pay_its_fees_is_not_entered():
     bench = full(cost_factor=1.5)
     bench.view.fees = {BTC: 0.01, ETH: 0.01}
     assert instant(bench, *apart(bench, 3.0)) is NOTHING
-    assert not bench.memory.regime
+    assert bench.memory.because.startswith("coming back would earn 0.")
 
 
 def test_it_is_left_when_the_two_have_met_by_the_line_of_the_entry():
@@ -190,7 +190,7 @@ def test_past_the_stop_it_is_given_up_and_not_entered_again_until_the_two_have_m
     assert bench.desired is NOTHING
     for deviations, again in ((3.0, False), (0.0, False), (3.0, True)):
         desired = instant(bench, *apart(bench, deviations))
-        assert bool(desired.targets) is again, (deviations, bench.memory.regime)
+        assert bool(desired.targets) is again, (deviations, bench.memory.because)
 
 
 def test_a_pair_that_takes_too_long_is_closed():
@@ -208,7 +208,7 @@ def test_a_pair_that_is_none_any_more_is_closed_after_some_bars():
     draw, lost = random.Random(1), 0
     hedge, lead = bench.memory.closes[ETH].price, bench.memory.closes[BTC].price
     while not is_closing(bench.desired):
-        before = bench.memory.lost_bars
+        before = bench.memory.idea.lost_bars
         hedge *= math.exp(draw.gauss(0, 0.004))
         lead *= math.exp(abs(draw.gauss(0, 0.004)))
         instant(bench, hedge, lead)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from research.measures.benchmark import benchmark, hold
-from research.measures.capacity import Market, capacity
+from research.measures.capacity import Market, capacity, daily_volatility
 from research.measures.costs import costs, exposure
-from research.measures.curve import Curve, curve_of, daily
+from research.measures.curve import Curve, curve_of
 from research.measures.figure import TRADES, figure
 from research.measures.measure import measure_record, union_ns
 from research.measures.record import Record, record_of
@@ -52,7 +52,8 @@ def test_capacity_is_where_the_square_root_law_has_eaten_the_edge():
     """Edge 10 bp a side, 4 % a day, 10,000 in a market of a billion: (0.001 / (0.04 sqrt(1e-5)))^2 = 62.5."""
     edge = figure(20, 100, TRADES, low=10, high=30)
     found = capacity(market(), edge, 10_000, None)
-    spread = float(daily(market().prices).returns.std(ddof=1))
+    spread = daily_volatility(market().prices)
+    assert spread == pytest.approx(np.log(1.04))
     exact = (0.001 / (spread * np.sqrt(1e-5))) ** 2
     assert value(found.nothing_left) == pytest.approx(exact)
     assert value(found.nothing_left) == pytest.approx(62.5, rel=0.05)
@@ -69,10 +70,12 @@ def test_capacity_is_where_the_square_root_law_has_eaten_the_edge():
         (figure(20, 5, TRADES), 1e9, "insufficient data: n = 5 round trips"),
         (figure(20, 100, TRADES), None, "no traded volume"),
         (figure(-1, 100, TRADES), 1e9, "it earns nothing"),
+        (figure(20, 100, TRADES), -1, "a day of prices and 30 samples"),
     ],
 )
 def test_capacity_says_why_it_is_not_known(edge, volume, said):
-    assert said in capacity(market(volume=volume), edge, 10_000, None).nothing_left.caveat
+    place = market(volume=volume) if volume != -1 else Market(instrument="X", traded_a_day=1e9, prices=curve([1, 2, 3]))
+    assert said in capacity(place, edge, 10_000, None).nothing_left.caveat
 
 
 def test_holding_pays_to_come_in_pays_to_go_and_pays_its_funding():
@@ -115,6 +118,24 @@ def test_the_verdict_says_what_the_interval_says(drift, tries, tone, headline):
     found = measure_record(record_of(made(days=300, drift=drift, seed=3)), tries=tries, draws=0).verdict
     assert headline in found.headline
     assert tone in {None, found.tone}
+
+
+def test_round_trips_of_a_few_days_are_no_evidence_however_many_they_are():
+    found = measure_record(record_of(made(days=10, trades=500, drift=0.02)), draws=0)
+    assert found.trips.count == 500
+    assert found.verdict.tone is Tone.UNSURE
+    assert "too few days" in found.verdict.headline
+
+
+def test_the_verdict_goes_by_the_wider_of_the_intervals():
+    """Days in runs: the bootstrap knows that there are fewer of them than there seem to be, Mertens does not."""
+    drawn = np.random.default_rng(5).normal(size=40)
+    steps = np.repeat(0.0018 + 0.01 * (drawn - drawn.mean()) / drawn.std(), 10)
+    values = 100 * np.cumprod(1 + np.concatenate(([0, 0], steps, [0])))
+    samples = [(n * DAY_NS, float(value)) for n, value in enumerate(values)]
+    found = measure_record(Record(deposit=100.0, samples=samples, trades=()))
+    assert bounds(found.sharpe)[0] > 0 > bounds(found.sharpe_resampled)[0]
+    assert found.verdict.tone is Tone.UNSURE
 
 
 def test_a_record_of_samples_and_trades_alone_is_enough():

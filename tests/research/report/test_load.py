@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from domain.errors import ConfigError, DataError
 from main import app
-from research.report import compare
+from research.report import compare, html
 from research.report.load import load
 from research.result import Outcome
 from research.summary import as_json
@@ -25,6 +25,7 @@ def test_what_a_backtest_wrote_is_read_again(tmp_path, written):
     file = tmp_path / "run.json"
     file.write_bytes(written)
     assert load(file) == ran()
+    assert html(load(file)) == html(ran())
 
 
 def changed(written: bytes, **fields) -> bytes:

@@ -132,8 +132,9 @@ def test_what_a_reader_must_know_stands_before_every_figure():
     assert made_up.index("SIMULATED MARKET") < made_up.index("Profit after costs")
     same = page_of(replace(base, fill_model=FillModel.SAME_CLOSE)).decode()
     assert "BENCHMARKS ONLY" in same
-    free = page_of(replace(base, maker_fee=Decimal(0), taker_fee=Decimal(0))).decode()
-    assert "NO FEES" in free
+    gratis = replace(base.sources[0], maker_fee=Decimal(0), taker_fee=Decimal(0))
+    free = page_of(replace(base, sources=(*base.sources, gratis))).decode()
+    assert "NO FEES on BTC-USDC.PAPER" in free
     broken = replace(base, strategies=(replace(base.strategies[0], status="quarantined ValueError"),))
     assert "did not run to the end: quarantined ValueError" in page_of(broken).decode()
     assert "insufficient data: n = 0 daily returns, at least 30 needed" in page_of(base).decode()
