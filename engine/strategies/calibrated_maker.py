@@ -160,8 +160,9 @@ class CalibratedMaker(Maker[CalibratedMakerMemory, CalibratedMakerParams]):
         """Judge own fills and take the fit anew; a price that has moved far from its cells begins a new count."""
         super().sample(memory, view, fair)
         memory.markout.judge(view.ts_ns, fair)
-        if memory.markout.value - self.fee < -self.max_loss:
-            memory.paused_until_ns = view.ts_ns + self.pause_ns
+        gain = memory.markout.value - self.fee
+        if gain < -self.max_loss:
+            self.pause(memory, view, f"its fills lost {-gain / BPS:.1f} bp on average")
             memory.markout = Markout(self.params.markout_s, self.params.markout_fills)
         width = self._width(view, fair)
         if memory.intensity is None or not 0.5 <= width / memory.intensity.width <= 2.0:

@@ -3,7 +3,8 @@
 Believes that a linear combination of two log prices comes back to its mean (cointegration), for a reason outside of the
 sample: the same asset, the same sector, one made of the other. Loses when the relation ends (delisting, hack, new
 tokenomics), because then the spread runs and both legs lose; when the test found it by chance, which a 5 % level does
-with every twentieth pair, so a pair picked out of many needs a far lower one; and to costs, four fees a round trip.
+with every twentieth pair, so a pair picked out of many needs a far lower one; and to costs: four fees a round trip,
+and the funding of two legs.
 
     spread     y - level - ratio x of the log closes; y is the first instrument (lead), x the second (hedge)
     line       `rolling`: least squares over `window` bars; `kalman`: a filter that lets ratio and level wander

@@ -235,6 +235,7 @@ def test_fills_that_lose_on_average_pause_it(calibrated):
         bench.fill(1, 10_003.0, 0.01)
     bench.touch(9_999.5, 10_000.5, after_s=1.1)
     assert not bench.desired.quotes
+    assert bench.memory.because == "it pauses for 30 s more: its fills lost 3.1 bp on average", "0.1 of it the fee"
     assert bench.memory.markout.count == 0, "judged anew after the pause"
     bench.touch(9_999.5, 10_000.5, after_s=31.0)
     assert bench.desired.quotes
