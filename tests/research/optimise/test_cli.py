@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from domain.errors import ConfigError, MoonDevError
 from research.optimise import cli
 from research.optimise.database import Database
+from research.optimise.definition import read
 from research.optimise.page import page
-from research.optimise.study import read
 from tests.research.optimise.room import ready, run
 
 TRIALS = 20
