@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engine.config.source import Node
     from research.market_data import MarketData
     from research.opening import Opened
-    from research.result import Outcome, Result
+    from research.result import Outcome
 
 DEFAULT_STORE = Path(".moondev/paper")
 WIDTH = 15
@@ -71,12 +71,8 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
     from engine.config.source import read_tree
     from research.flags import Flags, document_of
 
-    if list_:
-        for line in kept_lines(store):
-            typer.echo(line)
-        return
-    if again:
-        run_again(store, again, as_lines=progress_as == "lines")
+    if list_ or again:
+        look_back(store, again, as_lines=progress_as == "lines")
         return
     if plan is not None:
         path = plan_path(plan, store)
@@ -104,8 +100,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
         )
         opened = open_document(document_of(flags), Path.cwd(), config, strategies, store, "What was asked for")
     outcome = run_opened(opened, as_lines=progress_as == "lines")
-    say(outcome, store if is_kept else None, json_path)
-    say_written(outcome.result, html, png)
+    say(outcome, store if is_kept else None, json_path, html, png)
 
 
 def plan_path(plan: Path, store: Path) -> Path:
@@ -146,12 +141,17 @@ def run_opened(opened: Opened, *, as_lines: bool) -> Outcome:
         return run_plan(opened.plan, opened.sources, opened.settings, report)
 
 
-def say(outcome: Outcome, kept_in: Path | None, json_path: Path | None) -> None:
+def say(
+    outcome: Outcome, kept_in: Path | None, json_path: Path | None, html: Path | None = None, png: Path | None = None
+) -> None:
     """Print what came out, keep it, write it where it was asked for."""
+    from research.measures import measure
+    from research.report import write
     from research.runs import keep
     from research.summary import as_json, as_text
 
-    typer.echo(as_text(outcome))
+    measures = measure(outcome.result)
+    typer.echo(as_text(outcome, measures))
     run_id = outcome.result.provenance.run_id
     if kept_in is not None:
         keep(kept_in, outcome)
@@ -159,15 +159,17 @@ def say(outcome: Outcome, kept_in: Path | None, json_path: Path | None) -> None:
     if json_path is not None:
         json_path.write_bytes(as_json(outcome) + b"\n")
         typer.echo(f"{'JSON':<{WIDTH}}{json_path}")
+    for kind, path in write(outcome.result, measures, html_path=html, png_path=png):
+        typer.echo(f"{kind:<{WIDTH}}{path}")
 
 
-def say_written(result: Result, html: Path | None, png: Path | None) -> None:
-    """Write the report where it was asked for."""
-    if html is not None or png is not None:
-        from research.report import write
-
-        for kind, path in write(result, html_path=html, png_path=png):
-            typer.echo(f"{kind:<{WIDTH}}{path}")
+def look_back(store: Path, again: str, *, as_lines: bool) -> None:
+    """Make a run again, or list those that were kept."""
+    if again:
+        run_again(store, again, as_lines=as_lines)
+        return
+    for line in kept_lines(store):
+        typer.echo(line)
 
 
 def run_again(store: Path, name: str, *, as_lines: bool) -> None:

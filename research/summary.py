@@ -39,9 +39,9 @@ def as_json(outcome: Outcome) -> bytes:
     return to_json(fields)
 
 
-def as_text(outcome: Outcome) -> str:
-    """The summary that `moondev backtest` prints."""
-    return "\n".join(f"{name:<{NAME_WIDTH}}{text}" for name, text in rows(outcome))
+def as_text(outcome: Outcome, measures: Measures | None = None) -> str:
+    """The summary that `moondev backtest` prints; it is measured unless that was done before."""
+    return "\n".join(f"{name:<{NAME_WIDTH}}{text}" for name, text in rows(outcome, measures))
 
 
 def report_text(result: Result, measures: Measures) -> str:
@@ -75,7 +75,7 @@ def rows(outcome: Outcome, measures: Measures | None = None) -> Iterator[tuple[s
     for alert in result.alerts:
         yield "Alert", alert
     yield "", ""
-    yield from figures(result, measures or measure(result, draws=0))
+    yield from figures(result, measures or measure(result))
     yield "", ""
     yield "State hash", result.state_hash
     yield "Took", f"{outcome.wall_s:.2f} s, {outcome.events_per_s:,.0f} events/s"

@@ -79,6 +79,13 @@ class Cointegration(Struct):
         """True once the window is full."""
         return self.line.ready
 
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the line's residuals; NaN until ready, and where x does not move."""
+        line = self.line
+        squares = line.yy - line.slope * line.xy
+        return sqrt(max(0.0, squares) / self.window) if not isnan(squares) else nan
+
     def update(self, x: float, y: float) -> None:
         """Take the next pair."""
         line, span = self.line, self.lags + 2
@@ -98,13 +105,12 @@ class Cointegration(Struct):
         slope, intercept = line.slope, line.intercept
         if not line.ready or isnan(slope):
             return None
-        squares = max(0.0, line.yy - slope * line.xy)
         before = ((0, -intercept), (1, -slope), (2, 1.0))
         changes = [((LEVELS + 2 * i, -slope), (LEVELS + 1 + 2 * i, 1.0)) for i in range(self.lags + 1)]
         return EngleGranger(
             slope,
             intercept,
-            sqrt(squares / self.window),
+            self.deviation,
             self._statistic([*changes[1:], before], changes[0]),
             half_life(self._product(before, changes[0]), self._product(before, before)),
             self._correlation(),

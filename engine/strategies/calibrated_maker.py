@@ -33,8 +33,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, exp, inf, log1p, nan, sqrt
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
+from msgspec import Struct
 from pydantic import Field
 
 from domain.commands import AddsRisk
@@ -55,7 +56,7 @@ FLATTEST = 2.0
 """A fit whose orders fade over more than this many times the range looked at says nothing."""
 
 
-class Spread(NamedTuple):
+class Spread(Struct, frozen=True):
     """Distance of a quote from the centre, and how far a base unit of inventory moves the centre; in price."""
 
     half: float
@@ -159,8 +160,9 @@ class CalibratedMaker(Maker[CalibratedMakerMemory, CalibratedMakerParams]):
         """Judge own fills and take the fit anew; a price that has moved far from its cells begins a new count."""
         super().sample(memory, view, fair)
         memory.markout.judge(view.ts_ns, fair)
-        if memory.markout.value - self.fee < -self.max_loss:
-            memory.paused_until_ns = view.ts_ns + self.pause_ns
+        gain = memory.markout.value - self.fee
+        if gain < -self.max_loss:
+            self.pause(memory, view, f"its fills lost {-gain / BPS:.1f} bp on average")
             memory.markout = Markout(self.params.markout_s, self.params.markout_fills)
         width = self._width(view, fair)
         if memory.intensity is None or not 0.5 <= width / memory.intensity.width <= 2.0:

@@ -3,7 +3,8 @@
 Believes that a linear combination of two log prices comes back to its mean (cointegration), for a reason outside of the
 sample: the same asset, the same sector, one made of the other. Loses when the relation ends (delisting, hack, new
 tokenomics), because then the spread runs and both legs lose; when the test found it by chance, which a 5 % level does
-with every twentieth pair, so a pair picked out of many needs a far lower one; and to costs, four fees a round trip.
+with every twentieth pair, so a pair picked out of many needs a far lower one; and to costs: four fees a round trip,
+and the funding of two legs.
 
     spread     y - level - ratio x of the log closes; y is the first instrument (lead), x the second (hedge)
     line       `rolling`: least squares over `window` bars; `kalman`: a filter that lets ratio and level wander
@@ -29,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, isfinite, log
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from msgspec import Struct, field
 from pydantic import Field, model_validator
@@ -103,7 +104,7 @@ class PairsParams(Params):
         return self
 
 
-class Line(NamedTuple):
+class Line(Struct, frozen=True):
     """The relation of a moment: log lead = level + ratio x log hedge, and the deviation from it."""
 
     ratio: float
@@ -115,11 +116,12 @@ class Line(NamedTuple):
         return (y - self.level - self.ratio * x) / self.deviation
 
 
-NO_LINE = Line(1.0, 0.0, 1.0)
+NOWHERE = Line(1.0, 0.0, 1.0)
 """Of an entry that is only to be closed."""
+NO_LINE = "a price does not move"
 
 
-class Close(NamedTuple):
+class Close(Struct, frozen=True):
     """The newest close of a leg, and when that bar closed."""
 
     ts_ns: int
@@ -141,6 +143,7 @@ class Idea(Struct):
     stop: float = 0.0
     most_bars: int = 0
     bars: int = 0
+    lost_bars: int = 0
     held: float = 0.0
     closing: bool = False
 
@@ -155,7 +158,6 @@ class PairsMemory(Struct):
     kalman: KalmanLine
     errors: RollingStd
     closes: dict[InstrumentId, Close] = field(default_factory=dict)
-    lost_bars: int = 0
     because: str = "the window is not full"
     unmet: int = 0
     idea: Idea | None = None
@@ -220,39 +222,48 @@ class Pairs(Strategy[PairsMemory, PairsParams]):
             memory.errors.update(error)
         if view.warming or not memory.test.ready:
             return
-        found = memory.test.test()
-        line = self._line(memory, found, x, y, error)
-        memory.because = self._regime(found, line, self.entering)
-        memory.lost_bars = memory.lost_bars + 1 if self._regime(found, line, self.staying) else 0
+        line = self._line(memory, x, y, error)
         if memory.idea is not None:
-            self._manage(memory, memory.idea, x, y)
+            self._manage(memory, memory.idea, line, x, y)
         elif view.position(self.lead) or view.position(self.hedge):
-            memory.idea = self._adopted(memory, view, found, line)
-        elif found is not None and line is not None:
-            z = line.z(x, y)
-            if z * memory.unmet <= self.params.exit_z:
-                memory.unmet = 0
-            if not memory.because and not memory.unmet:
-                memory.idea = self._entered(memory, view, found, line, z)
-            memory.because = memory.because or f"the two are {z:+.1f} deviations apart"
+            memory.idea = self._adopted(memory, view, line)
+        elif line is None:
+            memory.because = NO_LINE
+        else:
+            self._look(memory, view, line, line.z(x, y))
 
-    def _line(self, memory: PairsMemory, found: EngleGranger | None, x: float, y: float, error: float) -> Line | None:
+    def _line(self, memory: PairsMemory, x: float, y: float, error: float) -> Line | None:
         """The relation as it is now; None while there is none that could be traded by.
 
         The filter has taken this pair in already: what it expected before is told from the error that it made.
         """
-        if found is None or not found.deviation > FLAT:
+        fitted, deviation = memory.test.line, memory.test.deviation
+        if not deviation > FLAT:
             return None
         if self.params.hedge == "rolling":
-            return Line(found.slope, found.intercept, found.deviation)
+            return Line(fitted.slope, fitted.intercept, deviation)
         ratio, deviation = memory.kalman.slope, memory.errors.value
         return Line(ratio, y - error - ratio * x, deviation) if deviation > FLAT else None
+
+    def _look(self, memory: PairsMemory, view: View, line: Line, z: float) -> None:
+        """Flat: enter, or say why not. The test is made of spreads that would be entered only."""
+        params = self.params
+        if z * memory.unmet <= params.exit_z:
+            memory.unmet = 0
+        memory.because = f"the two are {z:+.1f} deviations apart"
+        if memory.unmet:
+            memory.because += ", and have not met since an entry failed"
+        elif params.entry_z <= abs(z) < params.stop_z:
+            found = memory.test.test()
+            memory.because = self._regime(found, line, self.entering)
+            if found is not None and not memory.because:
+                memory.idea = self._entered(memory, view, found, line, z)
 
     def _regime(self, found: EngleGranger | None, line: Line | None, critical: float) -> str:
         """Why this is no pair, "" = it is one. What is not a number is none."""
         params = self.params
         if found is None or line is None:
-            return "a price does not move"
+            return NO_LINE
         if not found.statistic < critical:
             return f"not cointegrated: {found.statistic:.2f}, needed below {critical:.2f}"
         if not params.min_half_life <= found.half_life <= params.max_half_life:
@@ -269,7 +280,8 @@ class Pairs(Strategy[PairsMemory, PairsParams]):
         naked = params.naked_usd / price
         gain = (abs(z) - params.exit_z) * line.deviation
         cost = 2 * (view.taker_fee(self.lead) + line.ratio * view.taker_fee(self.hedge))
-        if not params.entry_z <= abs(z) < params.stop_z or gain < params.cost_factor * cost:
+        if gain < params.cost_factor * cost:
+            memory.because = f"coming back would earn {gain:.2%}, the fees are {cost:.2%}"
             return None
         if naked < view.smallest(self.lead):
             memory.because = "naked_usd is less than the smallest order of the lead"
@@ -286,12 +298,12 @@ class Pairs(Strategy[PairsMemory, PairsParams]):
             most_bars=ceil(params.max_half_lives * found.half_life),
         )
 
-    def _adopted(self, memory: PairsMemory, view: View, found: EngleGranger | None, line: Line | None) -> Idea:
+    def _adopted(self, memory: PairsMemory, view: View, line: Line | None) -> Idea:
         """A position that this memory knows nothing of: held as it is while the regime is on, else closed."""
         params, price = self.params, memory.closes[self.lead].price
-        held, hedged = view.position(self.lead), view.position(self.hedge)
+        held, hedged, found = view.position(self.lead), view.position(self.hedge), memory.test.test()
         side = 1 if held > 0 or (not held and hedged < 0) else -1
-        idea = Idea(f"{view.ts_ns}:adopted", side, line or NO_LINE, 0.0, params.naked_usd / price, held=held)
+        idea = Idea(f"{view.ts_ns}:adopted", side, line or NOWHERE, 0.0, params.naked_usd / price, held=held)
         if held * hedged < 0:
             idea.per_lead = -hedged / held
         elif line is not None:
@@ -302,17 +314,19 @@ class Pairs(Strategy[PairsMemory, PairsParams]):
         idea.closing = not held or line is None or bool(self._regime(found, line, self.staying))
         return idea
 
-    def _manage(self, memory: PairsMemory, idea: Idea, x: float, y: float) -> None:
+    def _manage(self, memory: PairsMemory, idea: Idea, line: Line | None, x: float, y: float) -> None:
         """One more bar of an entry: have the two met, by its own line, or will they not?"""
         params = self.params
         idea.bars += 1
         if idea.closing:
             return
+        memory.because = self._regime(memory.test.test(), line, self.staying)
+        idea.lost_bars = idea.lost_bars + 1 if memory.because else 0
         apart = -idea.side * idea.line.z(x, y)
         tired = idea.most_bars and idea.bars >= idea.most_bars
         if apart <= params.exit_z:
             idea.closing = True
-        elif apart >= params.stop_z or tired or memory.lost_bars >= params.regime_bars:
+        elif apart >= params.stop_z or tired or idea.lost_bars >= params.regime_bars:
             give_up(memory, idea)
 
     def _on_fill(self, memory: PairsMemory, view: View) -> None:
@@ -321,7 +335,7 @@ class Pairs(Strategy[PairsMemory, PairsParams]):
         if idea is None:
             if view.position(self.lead) or view.position(self.hedge):
                 side = 1 if view.position(self.lead) > 0 else -1
-                memory.idea = Idea(f"{fill.ts_ns}:late", side, NO_LINE, 0.0, 0.0, closing=True)
+                memory.idea = Idea(f"{fill.ts_ns}:late", side, NOWHERE, 0.0, 0.0, closing=True)
         elif fill.protective and fill.instrument == self.lead:
             give_up(memory, idea)
 

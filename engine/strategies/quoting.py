@@ -102,6 +102,7 @@ class QuotingMemory(Struct):
     stop: float = 0.0
     exiting: bool = False
     paused_until_ns: int = 0
+    paused_for: str = ""
     because: str = ""
     """Why it does not quote, "" = it does."""
 
@@ -187,17 +188,21 @@ class Maker(Strategy[M, P]):
         if side != memory.side:
             if memory.exiting:
                 memory.exiting = False
-                memory.paused_until_ns = view.ts_ns + self.pause_ns
+                self.pause(memory, view, "it closed its position")
             memory.side, memory.opened_ns = side, view.ts_ns
             memory.entry = f"{view.ts_ns}:{side}" if side else ""
             memory.stop = 0.0
         if view.wake == Wake.FILL and view.fill.protective and view.fill.instrument == self.instrument:
-            memory.paused_until_ns = view.ts_ns + self.pause_ns
+            self.pause(memory, view, "its stop fired")
         if side and not memory.exiting:
             kill = self.params.kill_position
             too_large = kill and abs(position) >= kill
             too_old = self.max_age_ns and view.ts_ns - memory.opened_ns >= self.max_age_ns
             memory.exiting = bool(too_large or too_old)
+
+    def pause(self, memory: M, view: View, reason: str) -> None:
+        """Be silent for `pause_s` from now on."""
+        memory.paused_until_ns, memory.paused_for = view.ts_ns + self.pause_ns, reason
 
     def silence(self, memory: M, view: View) -> str:
         """Why it may not quote, "" = it may: it warms up, closes or pauses, or the market is unknown or wild."""
@@ -206,7 +211,7 @@ class Maker(Strategy[M, P]):
         if memory.exiting:
             return "it closes its position"
         if view.ts_ns < memory.paused_until_ns:
-            return f"it pauses for {(memory.paused_until_ns - view.ts_ns) / SECOND_NS:.0f} s more"
+            return f"it pauses for {(memory.paused_until_ns - view.ts_ns) / SECOND_NS:.0f} s more: {memory.paused_for}"
         if not memory.volatility.ready:
             return "volatility is not known yet"
         low = memory.reach.lows.so_far

@@ -28,8 +28,6 @@ def future(case: Case, cuts: int) -> Finding:
     """Decisions must be the same on a tape that ends, or goes on differently, right after them."""
     name = "look-ahead"
     times = cut_times(case, cuts)
-    if not times:
-        return Finding(check=name, light=Light.GREY, claim="it decided nothing, so there is nothing to compare")
     whole = case.run(trace=Trace(times)).trace
     for ts_ns in times:
         for where, edit in (
@@ -108,25 +106,30 @@ def horizon_ns(case: Case, apart: Parting) -> int:
 
 
 def calendar(case: Case) -> Finding:
-    """The same market in another year, on the same weekdays and dates, must be traded the same."""
+    """The same market in another year, and a week later, must be traded the same."""
     name = "calendar"
-    plain = case.plain().trace.decisions
-    if not plain:
-        return Finding(check=name, light=Light.GREY, claim="it decided nothing, so there is nothing to compare")
-    other = Trace()
-    case.run(Change(edit=worlds.later()), other)
-    apart = parting(renamed(plain), renamed(other.decisions, -worlds.CALENDAR_NS))
-    if apart is None:
-        claim = "28 years later, on the same weekdays, it trades the same market the same"
-        return Finding(check=name, light=Light.GREEN, claim=claim)
-    return Finding(
-        check=name,
-        light=Light.RED,
-        claim="it knows which day it is: the same market 28 years later, on the same weekdays, is traded otherwise",
-        advice="Something is looked up by its date: prices or signals that were brought along. Take them out of the "
-        "file and the parameters; what the strategy needs has to come through its view.",
-        evidence=(apart.evidence("as recorded", "the same tape 28 years later"),),
-    )
+    plain = renamed(case.plain().trace.decisions)
+    for shift_ns, when_, light in (
+        (worlds.CALENDAR_NS, "28 years later, on the same dates and weekdays,", Light.RED),
+        (worlds.WEEK_NS, "a week later", Light.AMBER),
+    ):
+        other = Trace()
+        case.run(Change(edit=worlds.later(shift_ns)), other)
+        apart = parting(plain, renamed(other.decisions, -shift_ns))
+        if apart is None:
+            continue
+        session = " If it keeps to the hours of an exchange and the clocks changed meanwhile, that is why."
+        return Finding(
+            check=name,
+            light=light,
+            claim=f"it knows which day it is: the same market {when_} is traded otherwise",
+            advice="Something is looked up by its date: prices or signals that were brought along. Take them out of "
+            "the file and the parameters; what the strategy needs has to come through its view."
+            + (session if light is Light.AMBER else ""),
+            evidence=(apart.evidence("as recorded", f"the same tape {when_.rstrip(',')}"),),
+        )
+    claim = "28 years later on the same dates, and a week later, it trades the same market the same"
+    return Finding(check=name, light=Light.GREEN, claim=claim)
 
 
 def renamed(decisions: Sequence[Decision], shift_ns: int = 0) -> list[Decision]:

@@ -44,6 +44,8 @@ class Check(NamedTuple):
     find: Callable[[Case, Depth], Finding]
     catches: str
     cannot: str
+    needs: str = ""
+    """`decisions` or `fills`, without which there is nothing to look at; "" = nothing."""
 
 
 CHECKS = (
@@ -71,6 +73,7 @@ CHECKS = (
         "decisions that change when the future is cut off or another one: future rows, centred and two-sided kernels, "
         "moving pivots, normalisation over everything",
         "a future that does not come from the tape but was brought along",
+        "decisions",
     ),
     Check(
         "repaint",
@@ -96,102 +99,119 @@ CHECKS = (
         lambda case, _: ahead.calendar(case),
         "anything looked up by date or time stamp",
         "what is looked up by bar number (`warm-up` does) or by price (`too good to be true` does)",
+        "decisions",
     ),
     Check(
         "follows the market",
         lambda case, _: ahead.mirror(case),
         "decisions that do not depend on prices",
         "trading by the clock on purpose looks the same: therefore amber",
+        "decisions",
     ),
     Check(
         "too good to be true",
         lambda case, _: ahead.foresight(case),
         "trades that are right as only foresight is",
         "a cheat that is modest",
+        "fills",
     ),
     Check(
         "restart",
         lambda case, _: state.restart(case),
         "state outside the memory: module variables, class and self attributes, closures; memory that cannot be saved",
         "state that never mattered on this tape",
+        "decisions",
     ),
     Check(
         "run again",
         lambda case, _: state.again(case),
         "randomness, clocks, what one run leaves for the next",
         "a clock that is looked at by the year",
+        "decisions",
     ),
     Check(
         "other processes",
         lambda case, _: state.seeds(case),
         "order of sets, hash(), id()",
         "an order that two hash seeds happen to share with this process",
+        "decisions",
     ),
     Check(
         "warm-up",
         lambda case, _: warmup.sufficient(case),
         "recursive indicators that are not warm after the declared bars; decisions that depend on how long it has run",
         "strategies on books and trades, which have no history to warm up with",
+        "decisions",
     ),
     Check(
         "cold start",
         lambda case, _: warmup.cold_start(case),
         "a result that depends on the day it was switched on",
         "runs too short to come together again",
+        "decisions",
     ),
     Check(
         "live",
         lambda case, _: drift.live(case),
         "a strategy that does otherwise through the live engine loop, feed, conflator and paper venue on the same tape",
         "what a real exchange does otherwise than the paper one; anything after the first 4,000 events",
+        "decisions",
     ),
     Check(
         "late bars",
         lambda case, _: drift.late(case),
         "decisions by how long after its close a bar comes",
         "strategies on books and trades",
+        "decisions",
     ),
     Check(
         "costs",
         lambda case, _: costs.fees(case),
         "profit that fees or slippage would take; contracts that cost nothing",
         "market impact: paper orders move nobody's price",
+        "fills",
     ),
     Check(
         "latency",
         lambda case, _: costs.latency(case),
         "profit that is gone when orders come later",
         "latency that grows just when it matters",
+        "fills",
     ),
     Check(
         "fills",
         lambda case, _: costs.fill_models(case),
         "orders that fill in the bar that was decided on; profit that only one model of fills makes",
         "queues: only a tape of the book has them",
+        "fills",
     ),
     Check(
         "stops inside bars",
         lambda case, _: costs.stops(case),
         "stop and take-profit inside one bar, where the order of the two is made up",
         "stops that the strategy keeps to itself and trades by targets",
+        "fills",
     ),
     Check(
         "noise",
         lambda case, depth: luck.noise(case, depth.noises),
         "profit on shuffled bars, where there is nothing to earn: fills that are too good",
         "books and trades, of which no honest noise can be made",
+        "fills",
     ),
     Check(
         "few trades",
         lambda case, _: luck.few(case),
         "a profit that a few trades make",
         "many trades that are one bet",
+        "fills",
     ),
     Check(
         "parameters",
         lambda case, depth: luck.parameters(case, depth.neighbours),
         "parameters that sit on a peak",
         "rules that were chosen by looking, which have no number",
+        "fills",
     ),
 )
 
@@ -225,12 +245,21 @@ def check_strategy(
         if on_progress is not None:
             on_progress(check.name, number, len(checks))
         began = time.perf_counter()
-        try:
-            finding = check.find(case, depth)
-        except (DataError, StrategyError) as error:
-            finding = Finding(check=check.name, light=Light.GREY, claim=f"could not be made: {error}")
+        finding = made(check, case, depth)
         findings.append(replace(finding, wall_s=round(time.perf_counter() - began, 2)))
     return Verdict(subject=subject, data=case.names, findings=tuple(findings))
+
+
+def made(check: Check, case: Case, depth: Depth) -> Finding:
+    """One check, where there is anything to look at."""
+    lacks = {"decisions": not case.plain().trace.decisions, "fills": not case.plain().fills}.get(check.needs, False)
+    if lacks:
+        claim = "it decided nothing" if not case.plain().trace.decisions else "it traded nothing"
+        return Finding(check=check.name, light=Light.GREY, claim=f"{claim}: there is nothing to look at")
+    try:
+        return check.find(case, depth)
+    except (DataError, StrategyError) as error:
+        return Finding(check=check.name, light=Light.GREY, claim=f"could not be made: {error}")
 
 
 def refusal(tested: Tested) -> Finding | None:

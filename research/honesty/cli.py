@@ -13,6 +13,7 @@ import typer
 from domain.errors import ConfigError, DataError, StrategyError, Unrepresentable
 
 if TYPE_CHECKING:
+    from research.flags import Flags
     from research.honesty.check import Progress
     from research.honesty.verdict import Verdict
     from research.market_data import MarketData
@@ -53,33 +54,27 @@ def check_strategy(  # noqa: PLR0913, PLR0917 - one option each
     html_path: Annotated[Path | None, typer.Option("--html", help="Also write the verdict as a page here.")] = None,
 ) -> None:
     """Look for look-ahead, repainting, hidden state and luck; exits with 4 when a result is not to be believed."""
-    from engine.config.source import read_tree
-    from research.backtest_cli import open_document
-    from research.flags import Flags, document_of
+    from research.flags import Flags as Typed
     from research.honesty.page import page_html
     from research.honesty.words import as_json, as_text, section
 
     names = checks_of(only)
-    if what.endswith((".yaml", ".yml")):
-        path = Path(what)
-        opened = open_document(read_tree(path), path.parent, config, strategies, store)
-    else:
-        flags = Flags(
-            strategy="turtle" if indicator_in(what) else what,
-            params=params,
-            data=tuple(data or ()),
-            stored=tuple(stored or ()),
-            simulated_hours=simulated_hours,
-            instruments=tuple(instrument or ()),
-            stamp=stamp,
-            tolerate_gaps=tolerate_gaps,
-            funding=funding,
-            interval=interval,
-            start=start,
-            end=end,
-            fill_model=fill_model,
-        )
-        opened = open_document(document_of(flags), Path.cwd(), config, strategies, store, "What was asked for")
+    flags = Typed(
+        strategy="turtle" if indicator_in(what) else what,
+        params=params,
+        data=tuple(data or ()),
+        stored=tuple(stored or ()),
+        simulated_hours=simulated_hours,
+        instruments=tuple(instrument or ()),
+        stamp=stamp,
+        tolerate_gaps=tolerate_gaps,
+        funding=funding,
+        interval=interval,
+        start=start,
+        end=end,
+        fill_model=fill_model,
+    )
+    opened = opened_of(what, flags, config, strategies, store)
     everything, notes = beside(universe, opened) if universe is not None else ([], [])
     verdict = of_indicator(what, opened) if indicator_in(what) else judged(opened, names, everything, quick=quick)
     typer.echo(as_text(verdict))
@@ -92,6 +87,18 @@ def check_strategy(  # noqa: PLR0913, PLR0917 - one option each
         html_path.write_text(page_html(section(verdict)), encoding="utf-8")
         typer.echo(f"{'HTML':<15}{html_path}")
     leave(verdict, strict=strict)
+
+
+def opened_of(what: str, flags: Flags, config: Path | None, strategies: Path | None, store: Path) -> Opened:
+    """A plan's file, or what the flags come to. Raises `ConfigError` with every mistake."""
+    from engine.config.source import read_tree
+    from research.backtest_cli import open_document
+    from research.flags import document_of
+
+    if not what.endswith((".yaml", ".yml")):
+        return open_document(document_of(flags), Path.cwd(), config, strategies, store, "What was asked for")
+    path = Path(what)
+    return open_document(read_tree(path), path.parent, config, strategies, store)
 
 
 def leave(verdict: Verdict, *, strict: bool) -> None:

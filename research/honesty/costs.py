@@ -228,7 +228,7 @@ def stops(case: Case) -> Finding:
     price = case.instruments[first.fill.instrument].price_float
     return Finding(
         check=name,
-        light=Light.RED if share > 0.5 or plain.pnl <= 0 < best else Light.AMBER,
+        light=Light.RED if share > 0.5 else Light.AMBER,
         claim=f"{text}: PNL {plain.pnl:+,.2f} with the worse one first, {best:+,.2f} with the better one",
         advice="Test on finer bars, trades or books, or put stop and take-profit further apart than a bar is long.",
         evidence=(

@@ -148,13 +148,28 @@ def _is_harmless(module: str) -> bool:
 
 
 def escapes(source: str) -> dict[str, int]:
-    """Attributes and names in a source that lead out of it, with their lines."""
+    """Attributes, names and texts in a source that lead out of it, or are put together, with their lines."""
     found: dict[str, int] = {}
     for node in ast.walk(ast.parse(source)):
-        name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-        if name in DOORS:
-            found.setdefault(f".{name}", getattr(node, "lineno", 0))
+        for name in _doors_in(node):
+            found.setdefault(name, getattr(node, "lineno", 0))
     return found
+
+
+def _doors_in(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Attribute) and node.attr in DOORS:
+        yield f".{node.attr}"
+    elif isinstance(node, ast.Name) and node.id in DOORS:
+        yield node.id
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield from (f'"{part}"' for part in node.value.split(".") if part in DOORS - {"modules"})
+    elif (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in {"getattr", "attrgetter"}
+        and any(isinstance(argument, ast.BinOp | ast.JoinedStr) for argument in node.args)
+    ):
+        yield f"{node.func.id}() of a name that is put together"
 
 
 def luggage(case: Case) -> Finding:

@@ -83,7 +83,9 @@ class Verdict(Struct, frozen=True, kw_only=True):
         light = self.light
         bad = [finding.check for finding in self.findings if finding.light is light]
         why = f" ({', '.join(bad)})" if light in {Light.RED, Light.AMBER} else ""
-        return f"{light.value.upper()}: {MEANING[light]}{why}"
+        blind = sum(finding.light is Light.GREY for finding in self.findings)
+        rest = f"; {blind} of {len(self.findings)} checks had nothing to look at" if blind else ""
+        return f"{light.value.upper()}: {MEANING[light]}{why}{rest}"
 
     def found(self, check: str) -> Finding:
         """The finding of one check. Raises `KeyError`."""

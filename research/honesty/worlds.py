@@ -17,6 +17,7 @@ Events = list[MarketEvent]
 Edit = Callable[[Events], Events]
 Instruments = dict[InstrumentId, Instrument]
 DAY_NS = 86_400_000_000_000
+WEEK_NS = 7 * DAY_NS
 CALENDAR_NS = 10_227 * DAY_NS
 """28 years: the same weekdays on the same dates, and with them the same changes of the clocks."""
 

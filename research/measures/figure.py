@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from risk.statistics import LEAST_DAYS, LEAST_TRADES
 
@@ -82,3 +82,10 @@ def ratio_rows(over: Floats, under: Floats, least: Floats | float = 1e-14) -> Fl
     found: Floats = np.full(len(over), np.nan)
     np.divide(over, under, out=found, where=under > least)
     return found
+
+
+def wider(one: Figure, other: Figure) -> Figure:
+    """The first figure with the wider of both intervals at either end."""
+    low = min((bound for bound in (one.low, other.low) if bound is not None), default=None)
+    high = max((bound for bound in (one.high, other.high) if bound is not None), default=None)
+    return structs.replace(one, low=low, high=high)

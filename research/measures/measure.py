@@ -33,7 +33,7 @@ from research.measures.curve import (
     monthly,
     yearly_growth,
 )
-from research.measures.figure import DAYS, Figure, Floats, figure, interval
+from research.measures.figure import DAYS, Figure, Floats, figure, interval, wider
 from research.measures.paths import Paths, day_paths, trip_paths
 from research.measures.record import Record, record_of
 from research.measures.resample import block_length, resampled
@@ -113,6 +113,7 @@ def measure_record(
     (factors,) = resampled(trips.pnl, (trip.factor_rows,), draws, rng)
     tripped, found, growth = trip.tripped(trips, factors), drawdowns(curve), yearly_growth(curve, len(returns))
     plain, mean = ratios.sharpe(returns), mean_daily(returns, interval(means))
+    resampled_sharpe = ratios.resampled_sharpe(plain, ratio_draws)
     chance, deflated, needed = ratios.probability_figures(returns, tries, tries_variance)
     paid, at_stake = _costs(record, curve, trips), _exposure(record, curve, trips)
     is_funded = any(record.carry.values())
@@ -127,7 +128,7 @@ def measure_record(
         trades=len(trips),
         tries=tries,
         is_made_up=record.is_made_up,
-        sharpe=plain,
+        sharpe=wider(plain, resampled_sharpe),
         expectancy=tripped.expectancy,
         deflated=deflated,
         days_needed=needed,
@@ -149,7 +150,7 @@ def measure_record(
         yearly=growth,
         volatility=_volatility(returns),
         sharpe=plain,
-        sharpe_resampled=ratios.resampled_sharpe(plain, ratio_draws),
+        sharpe_resampled=resampled_sharpe,
         sortino=ratios.sortino(returns, downside_draws),
         calmar=calmar(growth, found.deepest.fraction),
         probabilistic_sharpe=chance,

@@ -47,6 +47,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     is_made_up: bool
     """A simulated market, or fills that no market gives."""
     sharpe: Figure
+    """With the wider of its intervals at either end."""
     expectancy: Figure
     deflated: Figure
     days_needed: Figure
@@ -68,7 +69,9 @@ def _headline(seen: Evidence) -> tuple[Tone, str]:
         return Tone.NONE, "No evidence of anything: the market, or the fills, are made up"
     if seen.sharpe.value is None and seen.expectancy.value is None:
         return Tone.NONE, "Too little data for any claim"
-    judged = _judged(seen)
+    if seen.sharpe.value is None:
+        return _few_days(seen)
+    judged = seen.sharpe
     if judged.high is not None and judged.high < 0:
         return Tone.BAD, "It loses, and that is no bad luck"
     if judged.low is not None and judged.low > 0:
@@ -79,6 +82,15 @@ def _headline(seen: Evidence) -> tuple[Tone, str]:
     if seen.net < 0:
         return Tone.BAD, "It lost; an edge cannot be told from luck"
     return Tone.UNSURE, "It earned, but cannot be told from luck"
+
+
+def _few_days(seen: Evidence) -> tuple[Tone, str]:
+    """Round trips of a few days are not independent enough for more than this."""
+    if seen.net > 0:
+        return Tone.UNSURE, "It earned, on too few days for a claim"
+    if seen.net < 0:
+        return Tone.BAD, "It lost, on too few days for more than that"
+    return Tone.NONE, "It earned nothing"
 
 
 def _judged(seen: Evidence) -> Figure:

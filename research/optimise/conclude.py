@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import optuna
 from msgspec import Struct
+from msgspec.structs import replace
 from optuna.trial import TrialState, create_trial
 
 from research.optimise.evidence import (
@@ -17,6 +18,7 @@ from research.optimise.evidence import (
     deflated_of,
     even_pool,
     front_of,
+    reasons,
     schemes_of,
     states,
 )
@@ -53,6 +55,7 @@ def conclude(definition: Definition, trials: Sequence[Numbered], beside: Beside)
         objectives=definition.task.objectives,
         runs=sum(trial.run is not None for trial in trials),
         counts=states(trials),
+        why=reasons(trials),
         invalid=sum(not trial.is_valid for trial in trials),
         even=len(even_pool(definition, trials)),
         chosen=by_label.get("chosen"),
@@ -68,10 +71,8 @@ def conclude(definition: Definition, trials: Sequence[Numbered], beside: Beside)
         verdict="",
         reasons=(),
     )
-    verdict, reasons = judge(definition, evidence)
-    from msgspec.structs import replace
-
-    return replace(evidence, verdict=verdict, reasons=tuple(reasons))
+    verdict, told = judge(definition, evidence)
+    return replace(evidence, verdict=verdict, reasons=tuple(told))
 
 
 def _points(definition: Definition, trials: Sequence[Numbered], beside: Beside) -> tuple[Point, ...]:
@@ -141,7 +142,9 @@ def judge(definition: Definition, evidence: Evidence) -> tuple[str, list[str]]:
     objective = OBJECTIVES[definition.task.objectives[0]]
     if evidence.chosen is None or evidence.chosen_ground is None:
         told = ", ".join(f"{count} {state}" for state, count in sorted(evidence.counts.items())) or "no run"
-        return f"Nothing to choose: no trial can be judged ({told}).", []
+        return f"Nothing to choose: no trial can be judged ({told}).", [
+            f"{count} times: {why}" for why, count in evidence.why.items()
+        ]
     broken = list(_broken(objective, evidence))
     missing = list(_missing(evidence))
     held = list(_held(objective, evidence))

@@ -24,6 +24,7 @@ from research.optimise.robust import Ground, around, choose, ground, neighbours
 from research.optimise.spans import DAY_NS, LEAST_STEPS, Cuts
 from research.optimise.study import Definition, Numbered
 
+MOST_REASONS = 3
 LEAST_POOL = 8
 """Even trials below which folds choose among next to nothing."""
 
@@ -95,6 +96,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     objectives: tuple[str, ...]
     runs: int
     counts: dict[str, int]
+    why: dict[str, int]
+    """What was said most often of trials that were unfit or failed, and how often."""
     invalid: int
     even: int
     chosen: Point | None
@@ -266,6 +269,12 @@ def _worth(prices: Sequence[tuple[int, float]], ends: NDArray[np.int64]) -> Floa
 def states(trials: Sequence[Numbered]) -> dict[str, int]:
     """How many runs ended how."""
     return dict(Counter(trial.run.state for trial in trials if trial.run is not None))
+
+
+def reasons(trials: Sequence[Numbered]) -> dict[str, int]:
+    """What was said of trials that were unfit or failed, the most frequent first."""
+    runs = [trial.run for trial in trials if trial.run is not None and trial.run.state in {"unfit", "failed"}]
+    return dict(Counter(run.reason for run in runs).most_common(MOST_REASONS))
 
 
 def front_of(definition: Definition, trials: Sequence[Numbered]) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ evidence = optimise(ready, url, runs=500, workers=2, on_progress=print)
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
@@ -17,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from domain.errors import ConfigError, StrategyError
-from domain.market import Bar, FeedKind
+from domain.market import Bar, Book, FeedKind, Mark, MarketEvent, Trade
 from domain.strategy import Params
 from engine.strategies import registry
 from research.backtest import ID
@@ -40,6 +41,8 @@ from research.prepare import BacktestSettings
 from research.provenance import code_hashes, data_hash
 
 SECOND_NS = 1_000_000_000
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+"""Of a study: it is also a file's."""
 MOST_WARMUP = 0.3
 """Share of the data that may be kept for the longest warm-up of the space."""
 PROBED = 64
@@ -87,6 +90,8 @@ class Ready(Struct, frozen=True, kw_only=True):
 
 def prepare(asked: Asked) -> Ready:
     """Open and check everything. Raises `ConfigError`, `DataError` or `StrategyError` in words."""
+    if not NAME.fullmatch(asked.name):
+        raise ConfigError(f"--study {asked.name!r}: letters, digits, dots, - and _ make a name, at most 80 of them")
     folder = Path(asked.folder) if asked.folder else None
     loaded = registry.load(asked.strategy, folder)
     model = loaded.strategy.params_type
@@ -99,6 +104,11 @@ def prepare(asked: Asked) -> Ready:
         fixed.setdefault("interval_s", max(intervals) // SECOND_NS)
     objectives = objectives_of(asked.objective)
     space = space_of(model, asked.space, fixed)
+    unknown = [source.name for source in sources if not source.last_ns]
+    if unknown:
+        raise ConfigError(
+            f"{unknown[0]}: it does not say how long it is; take it into the store (./moondev data import)"
+        )
     first_ns, last_ns = max(source.first_ns for source in sources), min(source.last_ns for source in sources)
     longest, interval_ns = _warmup(asked, space, model, sources)
     start_ns = first_ns + longest * interval_ns
@@ -151,13 +161,13 @@ def again(definition: Definition) -> Ready:
 def _warmup(asked: Asked, space: Space, model: type[Params], sources: Sequence[MarketData]) -> tuple[int, int]:
     """The most bars of warm-up that the space asks for, and the interval of the longest bars (0 = none)."""
     folder = Path(asked.folder) if asked.folder else None
-    longest, interval_ns, seen = 0, 0, 0
+    longest, interval_ns, seen, refusal = 0, 0, 0, ""
     ends = [(0.0, 1.0 - 1e-9)] * len(space.dimensions)
     corners = list(product(*ends)) if len(ends) <= MOST_CORNERS else [tuple(end[at] for end in ends) for at in (0, 1)]
     spread = [tuple(point(asked.seed, index, len(ends))) for index in range(PROBED)]
     for where in (*corners, *spread):
         params = space.params(space.at(where))
-        if problem_with(model, params):
+        if refusal := problem_with(model, params):
             continue
         tested = Tested(id=ID, kind=asked.strategy, params=params, folder=folder)
         built = build_one(tested, sources, asked.settings.core, {})
@@ -167,7 +177,10 @@ def _warmup(asked: Asked, space: Space, model: type[Params], sources: Sequence[M
         bars = [feed.interval_ns for feed in built.code.feeds() if feed.kind is FeedKind.BAR]
         interval_ns = max([interval_ns, *bars])
     if not seen:
-        raise StrategyError(f"{asked.strategy} refuses every combination of the space that was looked at")
+        raise StrategyError(
+            f"{asked.strategy} refuses every combination of the space that was looked at: {refusal}; name what is "
+            "missing in --params, or choose another --space"
+        )
     return longest, interval_ns
 
 
@@ -272,11 +285,22 @@ def beside_of(ready: Ready, defaults: Run | None, held_out: dict[str, Run], look
 
 
 def prices_of(source: MarketData) -> list[tuple[int, float]]:
-    """What the instrument cost over time: closes of bars, or of bars that are made of it."""
-    scale = source.instrument.price_scale
-    interval_ns = source.interval_ns or max(SECOND_NS, (source.last_ns - source.first_ns) // PRICES)
-    return [
-        (event.open_ts_ns + event.interval_ns, event.close / scale)
-        for event in source.tape(0, interval_ns)
-        if isinstance(event, Bar)
-    ]
+    """What the instrument cost over time: every close, of ticks about a thousand prices."""
+    scale, found, next_ns = source.instrument.price_scale, list[tuple[int, float]](), 0
+    apart_ns = 0 if source.interval_ns else (source.last_ns - source.first_ns) // PRICES
+    for event in source.tape(0, source.interval_ns) if source.interval_ns else source.tape(0):
+        if event.ts_ns >= next_ns and (price := price_in(event)):
+            found.append((event.ts_ns, price / scale))
+            next_ns = event.ts_ns + apart_ns
+    return found
+
+
+def price_in(event: MarketEvent) -> float:
+    """The price that an event shows, in ticks; 0 = none."""
+    if isinstance(event, Bar):
+        return event.close
+    if isinstance(event, Trade | Mark):
+        return event.price
+    if isinstance(event, Book):
+        return (event.bids[0][0] + event.asks[0][0]) / 2 if event.bids and event.asks else 0.0
+    return (event.bid + event.ask) / 2 if event.bid and event.ask else 0.0

@@ -32,6 +32,8 @@ def rows(definition: Definition, evidence: Evidence) -> Iterator[tuple[str, str]
         yield "", f"not searched: {left}"
     yield "Looked for", f"{', '.join(OBJECTIVES[name].describes for name in task.objectives)}{across(task.across)}"
     yield "Trials", counts(evidence)
+    for why, count in evidence.why.items():
+        yield "", f"{count} times: {why}"
     yield "Studied", f"{day(cuts.start_ns)} to {day(cuts.held_out_ns)} UTC in {cuts.blocks} blocks of {span(cuts)}"
     yield "Held out", f"{day(cuts.held_out_ns)} to {day(cuts.end_ns)} UTC; looked at {times(evidence.looks)}"
     yield "", f"{'':<13}{objective.name + ' studied':>20}{'held out':>16}   parameters"

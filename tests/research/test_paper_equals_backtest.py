@@ -130,7 +130,7 @@ def test_a_recorded_tape_is_the_same_compiled():
         ("candles/BTC_USDT_PERP-5m.parquet", "turtle", BREAKS, 4_000),
         ("candles/XRP_ETH-trades.parquet", "turtle", BREAKS | {"interval_s": 60}, 400),
         ("l2/usdm_btcusdt_20240808.gz", "market_maker", MAKER, None),
-        ("l2/usdm_btcusdt_20240808.gz", "calibrated_maker", FITTED, 12_000),
+        ("l2/usdm_btcusdt_20240808.gz", "calibrated_maker", FITTED, 9_000),
         ("l2/hyperliquid_btcusd_20250126.gz", "market_maker", MAKER | {"feed": "book"}, None),
     ],
 )

@@ -55,16 +55,16 @@ def quoted(bench: Bench) -> tuple[float, float]:
 
 def test_glft_is_the_papers():
     """The paper's own parameters: sigma 0.3, A 0.9, k 0.3, gamma 0.01; by hand from its closed form."""
-    half, lean = glft(0.01, 0.3, 0.9, 0.3, 1.0)
-    assert half == pytest.approx(3.312912, abs=1e-5)
-    assert lean == pytest.approx(0.067866, abs=1e-6)
+    spread = glft(0.01, 0.3, 0.9, 0.3, 1.0)
+    assert spread.half == pytest.approx(3.312912, abs=1e-5)
+    assert spread.lean == pytest.approx(0.067866, abs=1e-6)
 
 
 def test_avellaneda_stoikov_is_the_papers():
     """The paper's own parameters: sigma 2, k 1.5, gamma 0.1, T 1: reservation price 0.4 per unit, spread 1.69."""
-    half, lean = avellaneda_stoikov(0.1, 2.0, 1.5, 1.0, 1.0)
-    assert lean == pytest.approx(0.4)
-    assert 2 * half == pytest.approx(0.4 + 20 * math.log(16 / 15))
+    early = avellaneda_stoikov(0.1, 2.0, 1.5, 1.0, 1.0)
+    assert early.lean == pytest.approx(0.4)
+    assert 2 * early.half == pytest.approx(0.4 + 20 * math.log(16 / 15))
     late = avellaneda_stoikov(0.1, 2.0, 1.5, 1.0, 0.0)
     assert late.lean == 0.0
     assert 2 * late.half == pytest.approx(20 * math.log(16 / 15))
@@ -72,21 +72,21 @@ def test_avellaneda_stoikov_is_the_papers():
 
 def test_without_risk_aversion_both_quote_one_over_k_and_lean_on_nothing():
     for gamma in (0.0, 1e-12):
-        for half, lean in (glft(gamma, 3.0, 2.0, 1.5, 0.1), avellaneda_stoikov(gamma, 3.0, 1.5, 0.1, 60.0)):
-            assert half == pytest.approx(1 / 1.5, rel=1e-5)
-            assert lean == pytest.approx(0.0, abs=1e-4)
+        for spread in (glft(gamma, 3.0, 2.0, 1.5, 0.1), avellaneda_stoikov(gamma, 3.0, 1.5, 0.1, 60.0)):
+            assert spread.half == pytest.approx(1 / 1.5, rel=1e-5)
+            assert spread.lean == pytest.approx(0.0, abs=1e-4)
 
 
 @given(st.floats(1e-6, 1e3), st.floats(1e-3, 1e3), st.floats(1e-3, 1e3), st.floats(1e-3, 1e3), st.floats(1e-4, 1e3))
 def test_formulas_do_not_depend_on_the_units_of_price_and_quantity(gamma, sigma, a_per_s, k, size):
     """A contract of a tenth at ten times the price is the same trade in other units."""
-    half, lean = glft(gamma, sigma, a_per_s, k, size)
+    here = glft(gamma, sigma, a_per_s, k, size)
     there = glft(gamma, sigma * 10, a_per_s, k / 10, size / 10)
-    assert there.half == pytest.approx(half * 10, rel=1e-9)
-    assert there.lean == pytest.approx(lean * 100, rel=1e-9)
+    assert there.half == pytest.approx(here.half * 10, rel=1e-9)
+    assert there.lean == pytest.approx(here.lean * 100, rel=1e-9)
     near = avellaneda_stoikov(gamma, sigma, k, size, 60.0)
     far = avellaneda_stoikov(gamma, sigma * 10, k / 10, size / 10, 60.0)
-    assert tuple(far) == pytest.approx((near.half * 10, near.lean * 100))
+    assert (far.half, far.lean) == pytest.approx((near.half * 10, near.lean * 100))
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +235,7 @@ def test_fills_that_lose_on_average_pause_it(calibrated):
         bench.fill(1, 10_003.0, 0.01)
     bench.touch(9_999.5, 10_000.5, after_s=1.1)
     assert not bench.desired.quotes
+    assert bench.memory.because == "it pauses for 30 s more: its fills lost 3.1 bp on average", "0.1 of it the fee"
     assert bench.memory.markout.count == 0, "judged anew after the pause"
     bench.touch(9_999.5, 10_000.5, after_s=31.0)
     assert bench.desired.quotes

@@ -162,7 +162,7 @@ def test_a_spread_that_does_not_pay_its_fees_is_not_entered():
     bench = full(cost_factor=1.5)
     bench.view.fees = {BTC: 0.01, ETH: 0.01}
     assert instant(bench, *apart(bench, 3.0)) is NOTHING
-    assert "deviations apart" in bench.memory.because
+    assert bench.memory.because.startswith("coming back would earn 0.")
 
 
 def test_it_is_left_when_the_two_have_met_by_the_line_of_the_entry():
@@ -208,7 +208,7 @@ def test_a_pair_that_is_none_any_more_is_closed_after_some_bars():
     draw, lost = random.Random(1), 0
     hedge, lead = bench.memory.closes[ETH].price, bench.memory.closes[BTC].price
     while not is_closing(bench.desired):
-        before = bench.memory.lost_bars
+        before = bench.memory.idea.lost_bars
         hedge *= math.exp(draw.gauss(0, 0.004))
         lead *= math.exp(abs(draw.gauss(0, 0.004)))
         instant(bench, hedge, lead)

@@ -72,9 +72,10 @@ def lights(verdict: Verdict) -> dict[str, Light]:
 
 
 def test_an_honest_strategy_is_blamed_for_nothing():
-    verdict = check_strategy(StrategyRequest(kind=str(CHEATS / "honest.py")), [DATA], SETTINGS, QUICK)
+    names = [each.name for each in CHECKS if each.name != "other processes"]  # takes seconds
+    verdict = check_strategy(StrategyRequest(kind=str(CHEATS / "honest.py")), [DATA], SETTINGS, QUICK, only=names)
     assert {f.check: f.claim for f in verdict.findings if f.light in {RED, AMBER}} == {}
-    assert [f.check for f in verdict.findings] == [each.name for each in CHECKS]
+    assert [f.check for f in verdict.findings] == names
     assert verdict.light is GREEN
 
 
@@ -103,6 +104,20 @@ def test_sides_brought_along_by_time_are_caught_in_another_year(tmp_path):
     verdict = check("by_time", "calendar", "follows the market", "brought along", "too good to be true", file=file)
     expected = {"calendar": RED, "follows the market": AMBER, "brought along": AMBER, "too good to be true": RED}
     assert lights(verdict) == expected
+
+
+def test_sides_looked_up_by_day_and_hour_of_any_year_are_caught_a_week_later(tmp_path):
+    rises = np.where(np.diff(TABLE.close) > 0, 1, -1).tolist()
+    file = tmp_path / "by_day.py"
+    text = (CHEATS / "by_time.py").read_text()
+    file.write_text(
+        text.replace("KNOWN: dict[int, int] = {}", f"KNOWN = {dict(enumerate(rises, 1))}").replace(
+            "view.ts_ns // 10**9, ", "view.ts_ns // 10**9 % (10_227 * 86_400) // 300 - 5_575_104 % (10_227 * 288), "
+        )
+    )
+    found = check("by_day", "calendar", file=file).found("calendar")
+    assert found.light is AMBER
+    assert "a week later" in found.claim
 
 
 def test_prices_brought_along_by_number_are_found_in_the_parameters():

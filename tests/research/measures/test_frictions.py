@@ -120,6 +120,24 @@ def test_the_verdict_says_what_the_interval_says(drift, tries, tone, headline):
     assert tone in {None, found.tone}
 
 
+def test_round_trips_of_a_few_days_are_no_evidence_however_many_they_are():
+    found = measure_record(record_of(made(days=10, trades=500, drift=0.02)), draws=0)
+    assert found.trips.count == 500
+    assert found.verdict.tone is Tone.UNSURE
+    assert "too few days" in found.verdict.headline
+
+
+def test_the_verdict_goes_by_the_wider_of_the_intervals():
+    """Days in runs: the bootstrap knows that there are fewer of them than there seem to be, Mertens does not."""
+    drawn = np.random.default_rng(5).normal(size=40)
+    steps = np.repeat(0.0018 + 0.01 * (drawn - drawn.mean()) / drawn.std(), 10)
+    values = 100 * np.cumprod(1 + np.concatenate(([0, 0], steps, [0])))
+    samples = [(n * DAY_NS, float(value)) for n, value in enumerate(values)]
+    found = measure_record(Record(deposit=100.0, samples=samples, trades=()))
+    assert bounds(found.sharpe)[0] > 0 > bounds(found.sharpe_resampled)[0]
+    assert found.verdict.tone is Tone.UNSURE
+
+
 def test_a_record_of_samples_and_trades_alone_is_enough():
     """What a walk-forward stitches has no result: only deposit, samples and trades."""
     whole = record_of(made(days=100))

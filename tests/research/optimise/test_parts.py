@@ -59,12 +59,13 @@ def test_the_space_is_restricted_in_the_models_own_range():
         ("entry_bars=1..20", "the strategy takes 2 to 5000"),
         ("entry_bars=5", "expected low..high"),
         ("style=slow", "choose of passive, take"),
-        ("patience_bars", "has no upper bound"),
         ("session_zone", "cannot be searched"),
         ("entry_bars,entry_bars", "stands there twice"),
     ):
         with pytest.raises(ConfigError, match=words):
             space_of(TurtleParams, text, {})
+    with pytest.raises(ConfigError, match="has no lower bound"):
+        space_of(Odd, "free", {})
 
 
 def test_every_point_of_a_space_is_one_that_the_model_takes():
