@@ -153,14 +153,19 @@ def say(
     measures = measure(outcome.result)
     typer.echo(as_text(outcome, measures))
     run_id = outcome.result.provenance.run_id
-    if kept_in is not None:
-        keep(kept_in, outcome)
-        typer.echo(f"{'Run':<{WIDTH}}{run_id}; the same again: ./moondev backtest --again {run_id}")
     if json_path is not None:
         json_path.write_bytes(as_json(outcome) + b"\n")
         typer.echo(f"{'JSON':<{WIDTH}}{json_path}")
     for kind, path in write(outcome.result, measures, html_path=html, png_path=png):
         typer.echo(f"{kind:<{WIDTH}}{path}")
+    if kept_in is None:
+        return
+    try:
+        keep(kept_in, outcome)
+    except ConfigError as error:
+        typer.echo(f"Not kept: {error}", err=True)
+    else:
+        typer.echo(f"{'Run':<{WIDTH}}{run_id}; the same again: ./moondev backtest --again {run_id}")
 
 
 def look_back(store: Path, again: str, *, as_lines: bool) -> None:

@@ -339,6 +339,7 @@ def _strategy(driver: Driver, recorder: Recorder, built: Built, span: Span) -> S
         status=f"{tested.status} {tested.detail}".strip(),
         warmup_bars=built.warmup_bars,
         samples=((span.first_ns, ZERO), *recorder.profits.get(spec.id, ())),
+        share=core.share_of(spec.id),
     )
 
 

@@ -57,6 +57,8 @@ class StrategyResult(Struct, frozen=True, kw_only=True):
     status: str
     warmup_bars: int
     samples: Money
+    share: Decimal = Decimal(1)
+    """Of its account's equity that it was sized by at the end: what the allocator and the cut of correlation left."""
 
 
 class SourceResult(Struct, frozen=True, kw_only=True):

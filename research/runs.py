@@ -141,6 +141,9 @@ def differences(old: Result, run: Prepared) -> list[str]:
         found.append(f"code: the product's source is {code[:12]}, it was {was.code_hash[:12]}")
     if lock != was.lock_hash:
         found.append(f"code: the locked dependencies are {lock[:12]}, they were {was.lock_hash[:12]}")
+    ids, now_ids = [each.id for each in old.strategies], [built.spec.id for built in terms.strategies]
+    if ids != now_ids:
+        return [*found, f"code: the plan comes to the strategies {', '.join(now_ids)}, it came to {', '.join(ids)}"]
     for before, built in zip(old.strategies, terms.strategies, strict=True):
         if before.source_hash != built.source_hash:
             text = f"the source of {before.id} ({before.kind}) is {built.source_hash[:12]}"

@@ -85,7 +85,8 @@ def parts(result: Result) -> Iterator[tuple[str, str]]:
     """Each strategy's part of the whole, where there are several."""
     for each in result.strategies:
         earned = f"{_cash(each.pnl)} {result.currency} after fees {_cash(-each.fees)} and funding {_cash(each.funding)}"
-        what = f"{each.kind} on {', '.join(each.instruments)}, account {', '.join(each.accounts)}"
+        sized = f", sized by {each.share:.1%} of it at the end" if each.share != 1 else ""
+        what = f"{each.kind} on {', '.join(each.instruments)}, account {', '.join(each.accounts)}{sized}"
         yield each.id[:13], f"{earned}; {each.trades} round trips, {each.fills} fills; {what}"
 
 

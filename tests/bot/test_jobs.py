@@ -58,7 +58,7 @@ async def ends(w: World, number: int, state: str) -> None:
 
 async def test_a_real_backtest_is_asked_for_in_chat_and_its_figures_come_there(tmp_path: Path) -> None:
     async with world(tmp_path, "telegram") as w:
-        w.room.jobs.program = (sys.executable, str(ROOT / "main.py"), "backtest")
+        w.room.jobs.program = (sys.executable, str(ROOT / "main.py"), "backtest", "--no-keep")
         w.telegram.say(TELEGRAM["tina"], "/backtest turtle BTC simulated:1m interval_s=10 entry_bars=2", chat=GROUP)
         at_once = await w.telegram.text("J1: waiting", chat=GROUP)
         assert "Backtest of turtle on BTC with interval_s=10, entry_bars=2: 1m of a SIMULATED market" in at_once.text

@@ -83,7 +83,17 @@ def test_the_same_run_gives_the_same_hash_and_another_input_another(tmp_path):
 def test_the_hash_does_not_depend_on_pythonhashseed(tmp_path):
     path, hashes = bar_file(tmp_path), set()
     for seed in ("0", "1", "77"):
-        command = [sys.executable, "main.py", "backtest", "--strategy", "turtle", "--data", str(path), "--params"]
+        command = [
+            sys.executable,
+            "main.py",
+            "backtest",
+            "--no-keep",
+            "--strategy",
+            "turtle",
+            "--data",
+            str(path),
+            "--params",
+        ]
         command += ["style=take,entry_bars=5,exit_bars=3,atr_bars=5", "--json", str(tmp_path / f"{seed}.json")]
         environment = {**os.environ, "PYTHONHASHSEED": seed}
         subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)

@@ -4,14 +4,17 @@ import csv
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
 from domain.errors import DataError, StrategyError
 from engine.config import load_config
-from research.backtest import BacktestSettings, StrategyRequest, run_backtest, run_plan
+from research.backtest import BacktestSettings, StrategyRequest, run_backtest, run_plan, run_prepared
+from research.driver import Driver
 from research.market_data import FileOptions, MarketData, open_file, simulated
 from research.plan import Plan, Tested
+from research.prepare import prepare_plan
 from research.result import Result
 
 CORE = load_config(None).to_settings()
@@ -192,3 +195,66 @@ def test_a_strategy_trades_at_two_venues_with_an_account_at_each(tmp_path):
         hedge,
     }
     assert part.pnl == result.pnl == sum(account.equity - account.deposit for account in result.accounts)
+
+
+TWO_FEEDS = '''
+"""Reads minutes and five minutes of everything it has, and remembers what it saw."""
+
+from msgspec import Struct
+
+from domain.desired import NOTHING
+from domain.market import Feed, FeedKind
+from domain.strategy import Params, Strategy
+
+
+class Seen(Struct):
+    warm: list[tuple[str, int, int]] = []
+    live: list[tuple[str, int, int]] = []
+
+
+class TwoFeeds(Strategy[Seen, Params]):
+    kind = "two_feeds"
+    params_type = Params
+    memory_type = Seen
+
+    def feeds(self):
+        return tuple(
+            Feed(kind=FeedKind.BAR, instrument=name, interval_ns=seconds * 1_000_000_000)
+            for name in self.instruments
+            for seconds in (300, 60)
+        )
+
+    def warmup(self):
+        return 7
+
+    def start(self):
+        return Seen([], [])
+
+    def decide(self, memory, view):
+        bar = view.bar
+        (memory.warm if view.warming else memory.live).append((bar.instrument, bar.interval_ns, bar.ts_ns))
+        return memory, NOTHING
+'''
+
+
+def test_bars_of_several_intervals_and_instruments_warm_up_as_live_and_come_in_order(tmp_path):
+    (tmp_path / "two_feeds.py").write_text(TWO_FEEDS, encoding="utf-8")
+    sources = [saw_tooth(tmp_path, BTC), saw_tooth(tmp_path, ETH, first=3)]
+    reads = Tested(id="reads", kind="two_feeds", folder=tmp_path)
+    prepared = prepare_plan(Plan(strategies=(reads,)), sources, SETTINGS)
+    drivers: list[Driver] = []
+    result = run_prepared(prepared, on_driver=drivers.append).result
+    seen = drivers[0].core.state.strategies["reads"].memory
+    feeds = [(name, seconds * 10**9) for name in (BTC, ETH) for seconds in (60, 300)]
+    warm = {feed: [ts for *key, ts in seen.warm if tuple(key) == feed] for feed in feeds}
+    live = {feed: [ts for *key, ts in seen.live if tuple(key) == feed] for feed in feeds}
+    for (_, interval_ns), times in warm.items():
+        assert len(times) == 7
+        assert set(np.diff(times)) == {interval_ns}
+    for feed, times in live.items():
+        assert times[0] - warm[feed][-1] == feed[1]
+        assert set(np.diff(times)) == {feed[1]}
+    order = [ts for *_, ts in seen.live]
+    assert order == sorted(order)
+    assert result.sources[0].intervals_ns == (60 * 10**9, 300 * 10**9)
+    assert any("bars of 60 s made into bars of 300 s" in note for note in result.notes)

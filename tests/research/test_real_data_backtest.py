@@ -88,7 +88,17 @@ def test_the_lying_file_is_refused():
 @pytest.mark.process
 def test_a_tape_gives_the_same_hash_under_every_pythonhashseed():
     tape = recorded_data("l2", "spot_btcusdt_20240808.gz")
-    command = [sys.executable, "main.py", "backtest", "--strategy", "market_maker", "--data", str(tape), "--params"]
+    command = [
+        sys.executable,
+        "main.py",
+        "backtest",
+        "--no-keep",
+        "--strategy",
+        "market_maker",
+        "--data",
+        str(tape),
+        "--params",
+    ]
     command.append(",".join(f"{name}={value}" for name, value in MAKER.items()))
     hashes = set()
     for seed in ("1", "2"):
