@@ -83,7 +83,7 @@ def run(trials: int, folder: Path) -> list[Row]:
         database = Database(url)
         _, found, _ = read(database, "study")
         database.close()
-    runs = [trial.run for trial in found if trial.run is not None and trial.run.same_as is None]
+    runs = [trial.run for trial in found if trial.run is not None and not trial.is_repeat]
     if any(run.state not in {"complete", "pruned"} or not run.fills for run in runs):
         raise AssertionError("a trial was not run: " + next(run.reason for run in runs if not run.fills))
     took_s, events = times[-1] - times[0], sum(run.events for run in runs)

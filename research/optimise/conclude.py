@@ -53,7 +53,8 @@ def conclude(definition: Definition, trials: Sequence[Numbered], beside: Beside)
     evidence = Evidence(
         name=definition.name,
         objectives=definition.task.objectives,
-        runs=sum(trial.run is not None for trial in trials),
+        runs=sum(trial.run is not None and not trial.is_repeat for trial in trials),
+        repeats=sum(trial.is_repeat for trial in trials),
         counts=states(trials),
         why=reasons(trials),
         invalid=sum(not trial.is_valid for trial in trials),

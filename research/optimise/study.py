@@ -35,6 +35,8 @@ MOST_INVALID = 50
 """Invalid combinations in a row, for each one asked for, after which the space is given up."""
 LEAST_PEERS = 8
 """Runs that have reached a block before another is given up there."""
+MOST_REPEATS = 40
+"""Proposals one after the other that were all run before, after which the space counts as exhausted."""
 UPPER = 2 / 3
 """What results lead to has to be in the best third: the even half has looked at the rest of the space already."""
 BEAT_S = 5.0
@@ -74,11 +76,18 @@ class Numbered(Struct, frozen=True, kw_only=True):
     run: Run | None
     least: tuple[float | None, ...] = ()
     """What its run had to have reached at the end of each block."""
+    same_as: int | None = None
+    """The first number that tried the same; this one is no trial of its own then."""
 
     @property
     def is_valid(self) -> bool:
         """False for a combination that the strategy's own model refuses: it was counted, not run."""
         return not self.problem
+
+    @property
+    def is_repeat(self) -> bool:
+        """True for what had been tried before."""
+        return self.same_as is not None
 
 
 class _At(BaseSampler):
@@ -124,6 +133,8 @@ class Study:
         self._distributions = definition.space.distributions
         self._ids: list[int] = []
         self.trials: list[Numbered] = []
+        self._first: dict[str, int] = {}
+        """The first number that tried something."""
         self._told = 0
         self._restore()
 
@@ -131,14 +142,15 @@ class Study:
 
     def under_way(self) -> list[Job]:
         """Jobs whose results are not here: of an earlier run of this study that was killed."""
-        return [self._job(trial) for trial in self.trials if trial.is_valid and trial.run is None]
+        left = [trial for trial in self.trials if trial.is_valid and trial.run is None]
+        return [self._job(trial) for trial in left if not self._repeat(trial)]
 
     def ask(self, runs: int) -> Job | None:
         """The next job, None while results are awaited on which it depends, or when `runs` have been asked for.
 
         Raises `ConfigError` when hardly any combination is valid.
         """
-        while self.asked < runs:
+        while self.asked < runs and not self.is_exhausted:
             number = len(self.trials)
             if not self._tell_until(number - self.definition.lag):
                 return None
@@ -150,7 +162,15 @@ class Study:
                 state=TrialState.RUNNING, params=values, distributions=self._distributions, user_attrs=attributes
             )
             self._ids.append(self._database.storage.create_new_trial(self._id, template))
-            trial = Numbered(number=number, values=values, problem=problem, run=None, least=least)
+            same_as = None if problem else self._first.setdefault(key_of(self.definition.space, values), number)
+            trial = Numbered(
+                number=number,
+                values=values,
+                problem=problem,
+                run=None,
+                least=least,
+                same_as=same_as if same_as != number else None,
+            )
             self.trials.append(trial)
             if not problem and not self._repeat(trial):
                 return self._job(trial)
@@ -162,37 +182,41 @@ class Study:
         return None
 
     def _repeat(self, trial: Numbered) -> bool:
-        """True for parameters whose result was told before: it is the result, nothing is run.
+        """True for what was tried before when its result was told: it is the result, and nothing is run.
 
-        What is still under way is not looked at, so that it does not matter how far it is.
+        One that is still under way is run again: how far it is must not matter.
         """
-        params = self.definition.space.params(trial.values)
-        for earlier in self.trials[: self._told]:
-            run = earlier.run
-            if run is not None and run.params == params and run.state in {"complete", "unfit", "pruned"}:
-                same = msgspec.structs.replace(
-                    run, number=trial.number, same_as=run.number if run.same_as is None else run.same_as
-                )
-                self.keep(same)
-                return True
-        return False
+        if trial.same_as is None or trial.same_as >= self._told:
+            return False
+        run = self.trials[trial.same_as].run
+        if run is None or run.state == "failed":
+            return False
+        self.keep(msgspec.structs.replace(run, number=trial.number, same_as=trial.same_as))
+        return True
 
     @property
     def asked(self) -> int:
-        """Valid combinations that were asked for."""
-        return sum(trial.is_valid for trial in self.trials)
+        """Valid combinations that were asked for, each once."""
+        return sum(trial.is_valid and not trial.is_repeat for trial in self.trials)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """True when nothing but repeats has come for a while."""
+        newest = self.trials[-MOST_REPEATS:]
+        return len(newest) == MOST_REPEATS and all(trial.is_repeat or not trial.is_valid for trial in newest)
 
     @property
     def finished(self) -> int:
         """Runs that have come back."""
-        return sum(trial.run is not None for trial in self.trials)
+        return sum(trial.run is not None and not trial.is_repeat for trial in self.trials)
 
     def _job(self, trial: Numbered) -> Job:
         return Job(number=trial.number, params=self.definition.space.params(trial.values), least=trial.least)
 
     def _sampled(self, number: int) -> dict[str, Any]:
         definition = self.definition
-        if number < definition.explore:
+        if number < definition.explore or (self.trials and self.trials[-1].is_repeat):
+            # what results lead to has been tried: the next one is as good as any that has not
             where = point(definition.seed, number, len(definition.space.dimensions))
             self._mirror.sampler = _At(definition.space.at(where))
         else:
@@ -262,9 +286,9 @@ class Study:
                     intermediate_values=frozen.intermediate_values,
                 )
             )
-            self.trials.append(numbered(frozen))
             if frozen.state.is_finished():
                 self._told = frozen.number + 1
+        self.trials = told_apart(self.definition.space, self._database.trials(self._id), self._first)
 
     # who keeps it
 
@@ -359,7 +383,22 @@ def read(database: Database, name: str) -> tuple[Definition, list[Numbered], dic
     if "definition" not in notes:
         raise ConfigError(f"study {name!r} was not made by `moondev optimise`, or never began")
     definition = msgspec.json.decode(notes["definition"], type=Definition)
-    return definition, [numbered(frozen) for frozen in database.trials(study_id)], notes
+    return definition, told_apart(definition.space, database.trials(study_id), {}), notes
+
+
+def key_of(space: Space, values: dict[str, Any]) -> str:
+    """What is equal for equal parameters."""
+    return repr(sorted(space.params(values).items()))
+
+
+def told_apart(space: Space, found: Sequence[FrozenTrial], first: dict[str, int]) -> list[Numbered]:
+    """The trials of a database, repeats marked; `first` takes the first number of each combination."""
+    trials = [numbered(frozen) for frozen in found]
+    for at, trial in enumerate(trials):
+        same_as = first.setdefault(key_of(space, trial.values), at) if trial.is_valid else at
+        if same_as != at:
+            trials[at] = msgspec.structs.replace(trial, same_as=same_as)
+    return trials
 
 
 def encode(run: Run) -> str:

@@ -63,6 +63,7 @@ def counts(evidence: Evidence) -> str:
     """How many trials ended how."""
     told = ", ".join(f"{count} {state}" for state, count in sorted(evidence.counts.items())) or "none"
     invalid = f"; {evidence.invalid} combinations the strategy refuses" if evidence.invalid else ""
+    invalid += f"; {evidence.repeats} proposals that had been run" if evidence.repeats else ""
     return f"{evidence.runs}: {told}; {evidence.even} of them spread evenly and run to their end{invalid}"
 
 

@@ -43,6 +43,12 @@ def test_a_study_is_shown_with_its_verdict_first(folder):
     assert f"{TRIALS} of {TRIALS} trials" in said(folder, "ls")
 
 
+def test_a_space_that_is_exhausted_ends_the_study(folder, tmp_path):
+    evidence = run(ready(folder, name="small", space="fast=2..3,slow=8..9", runs=30), tmp_path, runs=30)
+    assert (evidence.runs, evidence.invalid) == (4, 0)
+    assert evidence.repeats >= 40
+
+
 def test_a_trial_can_be_run_again_and_is_the_same(folder):
     assert "the same, order for order" in said(folder, "show", "crosses", "0", "--again")
     with pytest.raises(ConfigError, match="0 to"):
