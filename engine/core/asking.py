@@ -14,6 +14,11 @@ def age_of(event: CommandReceived) -> int:
     return event.ts_ns - event.sent_ts_ns if event.sent_ts_ns else 0
 
 
+def by_a_person(event: CommandReceived) -> bool:
+    """Whether a person asks, and not the configuration."""
+    return event.actor.door is not c.Door.SYSTEM
+
+
 def describe(core: Core, command: c.Command) -> str:  # noqa: PLR0911 - one per command
     """What the quorum is asked to agree to, in words."""
     match command:

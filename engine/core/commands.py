@@ -141,7 +141,7 @@ def carry_out(core: Core, event: CommandReceived, command: c.Command) -> Veto | 
             return manual.order(core, who, command)
         case c.LoadStrategy() if problem := strategy_id_problem(command.spec.id):
             return Veto(Reason.BAD_VALUE, problem)
-        case _ if by_a_person(event) and takes_votes(core, command):
+        case _ if asking.by_a_person(event) and takes_votes(core, command):
             return ask_quorum(core, event, command)
         case c.LoadStrategy():
             by_settings, person = event.actor.door is c.Door.SYSTEM, event.actor.person
@@ -193,11 +193,6 @@ def override(  # noqa: PLR0911 - one per command
             return alerting.mute(core, who, command)
         case _:
             return ask_quorum(core, event, command)
-
-
-def by_a_person(event: CommandReceived) -> bool:
-    """Whether a person asks, and not the configuration."""
-    return event.actor.door is not c.Door.SYSTEM
 
 
 def takes_votes(core: Core, command: c.Command) -> bool:

@@ -36,7 +36,7 @@ from domain.instrument import InstrumentId
 from domain.market import Feed
 from domain.strategy import Strategy, View
 from engine.strategies import legs
-from engine.strategies.legs import Course, Leg, LegMemory, LegParams, LegRules, closes
+from engine.strategies.legs import Course, Leg, LegMemory, LegParams, LegRules, closable
 
 
 class ArbitrageParams(LegParams):
@@ -98,9 +98,8 @@ class Arbitrage(Strategy[LegMemory, ArbitrageParams]):
             memory.because = f"the widest gap leaves {gap(buy, sell):.3%} after fees, {needed:.3%} is needed"
             return ()
         most = self.rules.room(found, buy, sell)
-        if closes(buy, sell):
-            most = min(most, -buy.position, sell.position)
-        pair = legs.matched(buy, sell, self._edge(buy, sell), most)
+        closing = closable(buy, sell)
+        pair = legs.matched(buy, sell, self._edge(buy, sell), min(most, closing or most), closing=closing > 0)
         if pair is None:
             memory.because = "what the books and the caps leave of a gap that pays is less than the smallest order"
             return ()
@@ -108,7 +107,7 @@ class Arbitrage(Strategy[LegMemory, ArbitrageParams]):
 
     def _edge(self, buy: Leg, sell: Leg) -> float:
         """What a pair has to earn, as a fraction."""
-        return (self.params.close_edge_pct if closes(buy, sell) else self.params.min_edge_pct) / 100
+        return (self.params.close_edge_pct if closable(buy, sell) else self.params.min_edge_pct) / 100
 
 
 def gap(buy: Leg, sell: Leg) -> float:

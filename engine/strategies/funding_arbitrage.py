@@ -171,8 +171,8 @@ class FundingArbitrage(Strategy[FundingMemory, FundingParams]):
         if not (short.asks and long.bids):
             return ()
         edge = legs.earned(short.asks[0][0], long.bids[0][0], short.fee, long.fee) - 2 * self.rules.slip
-        most = min(-short.position, long.position, self.rules.room(found, short, long))
-        pair = legs.matched(short, long, edge, most)
+        most = min(legs.closable(short, long), self.rules.room(found, short, long))
+        pair = legs.matched(short, long, edge, most, closing=True)
         return legs.pair_of(course, short, long, pair, self.rules.reach, ts_ns) if pair is not None else ()
 
 

@@ -73,6 +73,7 @@ class Pair(Struct, frozen=True):
     qty: float
     buy_limit: float
     sell_limit: float
+    closing: bool = False
 
 
 class LegParams(Params):
@@ -194,8 +195,11 @@ def earned(buy: float, sell: float, buy_fee: float, sell_fee: float) -> float:
     return (sell * (1 - sell_fee) - buy * (1 + buy_fee)) / buy
 
 
-def matched(buy: Leg, sell: Leg, edge: float, most: float) -> Pair | None:
-    """The largest size, up to `most`, of which every part earns `edge`, in whole lots of both; None = there is none."""
+def matched(buy: Leg, sell: Leg, edge: float, most: float, *, closing: bool = False) -> Pair | None:
+    """The largest size, up to `most`, of which every part earns `edge`, in whole lots of both; None = there is none.
+
+    A pair that is `closing` only reduces on both sides, and may be less than the smallest order.
+    """
     i = j = 0
     qty, buy_limit, sell_limit = 0.0, 0.0, 0.0
     ask_left = buy.asks[0][1] if buy.asks else 0.0
@@ -214,7 +218,8 @@ def matched(buy: Leg, sell: Leg, edge: float, most: float) -> Pair | None:
             j += 1
             bid_left = sell.bids[j][1] if j < len(sell.bids) else 0.0
     qty = whole(qty, max(buy.lot, sell.lot))
-    return Pair(qty, buy_limit, sell_limit) if qty >= max(buy.least, sell.least) - DUST and qty > 0 else None
+    least = 0.0 if closing else max(buy.least, sell.least)
+    return Pair(qty, buy_limit, sell_limit, closing) if qty >= least - DUST and qty > 0 else None
 
 
 def whole(qty: float, lot: float) -> float:
@@ -248,8 +253,8 @@ def pair_of(course: Course, buy: Leg, sell: Leg, pair: Pair, reach: float, ts_ns
         course.misses = 0
     course.pair_ns, course.is_whole, course.has_filled = ts_ns, True, False
     return (
-        take(course, buy, 1, pair.qty, pair.buy_limit * (1 + reach), ts_ns),
-        take(course, sell, -1, pair.qty, pair.sell_limit * (1 - reach), ts_ns),
+        take(course, buy, 1, pair.qty, pair.buy_limit * (1 + reach), ts_ns, reduce_only=pair.closing),
+        take(course, sell, -1, pair.qty, pair.sell_limit * (1 - reach), ts_ns, reduce_only=pair.closing),
     )
 
 
@@ -318,9 +323,11 @@ class LegRules:
         return max(0.0, min(self.cap(found) - worst(found), held - bought, held - sold))
 
 
-def closes(buy: Leg, sell: Leg) -> bool:
-    """Whether a pair takes back what is held at both venues."""
-    return buy.position < -DUST and sell.position > DUST
+def closable(buy: Leg, sell: Leg) -> float:
+    """How much a pair takes back of what is held at both venues, beside what is on its way to do that; 0 = it opens."""
+    return max(
+        0.0, min(-buy.position - buy.buys, sell.position - sell.sells) if buy.position < 0 < sell.position else 0
+    )
 
 
 def wanted(view: View, takes: tuple[Take, ...]) -> Desired:

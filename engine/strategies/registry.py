@@ -36,6 +36,7 @@ from domain.text import error_text
 from engine.strategies.arbitrage import Arbitrage
 from engine.strategies.bench.alternator import Alternator
 from engine.strategies.bench.quoter import Quoter
+from engine.strategies.bench.sma_cross import SmaCross
 from engine.strategies.calibrated_maker import CalibratedMaker
 from engine.strategies.consolidation import Consolidation
 from engine.strategies.ema_cross import EmaCross
@@ -68,9 +69,10 @@ BUILT_IN: dict[str, StrategyClass] = {
         TwoLeg,
         Quoter,
         Alternator,
+        SmaCross,
     )
 }
-BENCH = (Quoter.kind, Alternator.kind)
+BENCH = (Quoter.kind, Alternator.kind, SmaCross.kind)
 """Kinds that trade to be measured, not to earn: settings may name them, people are not offered them."""
 
 ALLOWED_IMPORTS = (

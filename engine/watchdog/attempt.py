@@ -9,7 +9,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from domain.account import is_paper, venue_of
-from domain.errors import MoonDevError
+from domain.errors import ConfigError, MoonDevError
 from domain.order import WATCHDOG_INDEX, ClientId, Place, derive_client_id
 from domain.ports import Clock
 from domain.text import error_text
@@ -17,14 +17,20 @@ from engine.watchdog.folder import Beat, Folder, Guarded, Report
 from engine.watchdog.rescue import Done, Patient, Rescuer
 
 ATTEMPT_WITHIN_S = 60.0
+RETRY_S = 2.0
 Patients: TypeAlias = Callable[[Guarded], Sequence[Patient]]
 """Opens what there is to guard now."""
+
+
+def _unsaid(_text: str) -> None:
+    """For who is not told before the end."""
 
 
 class Attempt(Struct, frozen=True):
     """What one attempt needs; `flatten`: positions are closed too; `settle_s`: see `Rescuer`.
 
-    The lock `acting` is held by who calls `run`.
+    A venue where something is left is begun anew until `patience_s` are over, and `say` hears of it: a venue that has
+    had enough of this machine's requests answers again within a minute. The lock `acting` is held by who calls `run`.
     """
 
     folder: Folder
@@ -32,6 +38,8 @@ class Attempt(Struct, frozen=True):
     patients: Patients
     flatten: bool
     settle_s: float = 0.0
+    patience_s: float = 0.0
+    say: Callable[[str], None] = _unsaid
 
     async def run(self, beat: Beat) -> Report:
         """Look after every venue at once; what goes wrong is in the report."""
@@ -64,16 +72,25 @@ class Attempt(Struct, frozen=True):
             return cid
 
         rescuer = Rescuer(patient, self.clock, next_cid, flatten=self.flatten, settle_s=self.settle_s)
-        try:
-            async with asyncio.timeout(ATTEMPT_WITHIN_S):
-                return await rescuer.run()
-        except TimeoutError:
-            rescuer.done.problem = rescuer.done.problem or f"not finished within {ATTEMPT_WITHIN_S:g} s"
-        except (MoonDevError, OSError) as error:
-            rescuer.done.problem = str(error)
-        except Exception as error:  # noqa: BLE001 - the other venues must not wait for what is wrong with this one
-            rescuer.done.problem = error_text(error)
-        return rescuer.done
+        done, loop = rescuer.done, asyncio.get_running_loop()
+        until_s = loop.time() + self.patience_s
+        while True:
+            try:
+                async with asyncio.timeout(ATTEMPT_WITHIN_S):
+                    await rescuer.run()
+            except TimeoutError:
+                done.problem = done.problem or f"not finished within {ATTEMPT_WITHIN_S:g} s"
+            except ConfigError as error:
+                done.problem = str(error)
+                return done
+            except (MoonDevError, OSError) as error:
+                done.problem = str(error)
+            except Exception as error:  # noqa: BLE001 - the other venues must not wait for what is wrong with this one
+                done.problem = error_text(error)
+            if not done.problem or loop.time() >= until_s:
+                return done
+            self.say(f"{done.text(patient.name)}; trying again.")
+            await asyncio.sleep(RETRY_S)
 
 
 def _left_alone(guarded: Guarded | None, patients: Sequence[Patient]) -> str:

@@ -18,6 +18,8 @@ from engine.watchdog.heart import LOOK_NS
 
 LOCK_WITHIN_S = 90.0
 """How long a halt waits for a watchdog that acts, or a run that begins."""
+PATIENCE_S = 90.0
+"""How long a venue is tried again where something is left: longer than the minute of a venue's limits."""
 
 
 async def stop_trading(
@@ -56,7 +58,7 @@ async def stop_trading(
             f"Run {beat.epoch} (process {beat.pid}) is over; the next start begins HALTED. Cancelling at the venues "
             f"now, and once more after {settle_s:g} s for what was still on its way."
         )
-        report = await Attempt(folder, clock, patients, flatten, settle_s).run(beat)
+        report = await Attempt(folder, clock, patients, flatten, settle_s, PATIENCE_S, say).run(beat)
         report = replace(report, text=f"{words}; {report.text}", halted=True, by=by)
         folder.keep_report(report)
         folder.note({"epoch": beat.epoch, "report": report.text, "done": report.done})

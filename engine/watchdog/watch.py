@@ -16,11 +16,10 @@ from msgspec import Struct
 
 from domain.errors import MoonDevError
 from domain.ports import Clock
-from engine.watchdog.attempt import Attempt, Patients
+from engine.watchdog.attempt import RETRY_S, Attempt, Patients
 from engine.watchdog.folder import Folder, Report
 
 LOOK_EVERY_S = 0.25
-RETRY_S = 2.0
 DEADLINE_S = 10.0
 LEAST_DEADLINE_S = 3.0
 """Below this an engine that writes a snapshot or loads a strategy would be ended."""

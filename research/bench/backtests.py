@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from domain.instrument import MONEY_STEP, ZERO
+from domain.instrument import MONEY_STEP, ZERO, Instrument
 from domain.market import MarketEvent
 from domain.settings import (
     AccountSpec,
@@ -32,7 +32,7 @@ from engine.data.noise import Ints
 from engine.strategies import registry
 from exchanges.paper.config import FillModel, PaperConfig
 from exchanges.paper.exchange import PaperExchange
-from research.bench import market
+from research.bench import crossing, market
 from research.bench.journal import Row
 from research.driver import LEAD_NS, Driver
 
@@ -45,7 +45,7 @@ ORACLE = (44_927, Decimal("9978419.33008050"))
 """Orders and final balance of a million bars, to the last digit."""
 ON_RECORD = {"quotes_mm": (26_626, Decimal("9997269.54202754")), "qt_mm": (44_447, Decimal("9995515.65323988"))}
 """The same of the full quoting cases, as they came out: they have no oracle, and must not change unnoticed."""
-RULES = "review, gate, limits, exact money, fees, margin, venue's books; no journal, approvals off, same_close"
+RULES = "review, gate, limits, exact money, fees, margin, venue's books; no journal, approvals off"
 
 
 class Case(Struct, frozen=True, kw_only=True):
@@ -55,6 +55,9 @@ class Case(Struct, frozen=True, kw_only=True):
     data: str
     params: dict[str, Any] = field(default_factory=dict)
     most: int = market.FULL
+    instrument: Instrument = market.BTC
+    deposit: Decimal = DEPOSIT
+    fill_model: FillModel = FillModel.SAME_CLOSE
 
 
 WIDEST = {
@@ -75,32 +78,43 @@ CASES = {
     "bars_ema_slow": Case(kind="ema_cross", data="bars", params={"fast": 200, "slow": 1000}),
     "quotes_mm": Case(kind="bench_quoter", data="quotes"),
     "qt_mm": Case(kind="bench_quoter", data="quotes and trades"),
+    "sma_cross": Case(
+        kind="bench_sma_cross",
+        data="candles",
+        instrument=market.CANDLES,
+        deposit=Decimal(100_000),
+        fill_model=FillModel.NEXT_OPEN,
+    ),
     "orders_alt": Case(kind="bench_alternator", data="quotes", params={"pattern": "alt"}, most=100_000),
     "orders_drift": Case(kind="bench_alternator", data="quotes", params={"pattern": "drift"}, most=100_000),
 }
 
 
-def make_driver(kind: str, params: dict[str, Any], *, gate_on: bool = True) -> Driver:
-    """One strategy on the bench's instrument, with limits so wide that none is met."""
+def make_driver(kind: str, params: dict[str, Any], *, gate_on: bool = True, case: Case | None = None) -> Driver:
+    """One strategy on the bench's instrument (or that of `case`), with limits so wide that none is met."""
+    case = case or Case(kind=kind, data="")
     wide = Limits(max_position_notional=Decimal(1_000_000), max_order_notional=Decimal(1_000_000))
     settings = Settings(
-        instruments=(market.BTC,),
-        accounts=(AccountSpec(id=ACCOUNT, currency="USDT", deposit=DEPOSIT),),
+        instruments=(case.instrument,),
+        accounts=(AccountSpec(id=ACCOUNT, currency="USDT", deposit=case.deposit),),
         risk=RiskSettings(default_limits=wide, messages_per_window=MANY, max_exposure=Decimal(MANY), portfolio=WIDEST),
         approvals=ApprovalSettings(enabled=False),
         execution=ExecutionSettings(equity_sample_ns=DAY_NS, reconcile_every_ns=DAY_NS, retry_ns=0),
-        strategies=(StrategySpec(id="bench", kind=kind, account=ACCOUNT, instruments=(market.BTC.id,), params=params),),
+        strategies=(
+            StrategySpec(id="bench", kind=kind, account=ACCOUNT, instruments=(case.instrument.id,), params=params),
+        ),
     )
-    config = PaperConfig(fill_model=FillModel.SAME_CLOSE, queue_power=0, kept_orders=1_000, kept_fills=1_000)
-    driver = Driver(settings, PaperExchange((market.BTC,), {ACCOUNT: DEPOSIT}, config), registry.build, facts_on=False)
+    config = PaperConfig(fill_model=case.fill_model, queue_power=0, kept_orders=1_000, kept_fills=1_000)
+    exchange = PaperExchange((case.instrument,), {ACCOUNT: case.deposit}, config)
+    driver = Driver(settings, exchange, registry.build, facts_on=False)
     driver.core.gate_on = gate_on
     return driver
 
 
 def tape(data: str, count: int, folder: Path) -> Iterator[MarketEvent]:
     """Events of a case."""
-    if data == "bars":
-        return market.bars(market.arrays("bars", folder)[:count])
+    if data in {"bars", "candles"}:
+        return market.bars(market.arrays(data, folder)[:count])
     quotes = market.arrays("quotes", folder)[:count]
     if data == "quotes":
         return market.quotes(quotes)
@@ -112,23 +126,25 @@ def run(name: str, count: int, folder: Path) -> list[Row]:
     case = CASES[name]
     count = min(count, case.most)
     events = tape(case.data, count, folder)
-    driver = make_driver(case.kind, case.params)
-    driver.start(market.START_NS - LEAD_NS)
+    driver = make_driver(case.kind, case.params, case=case)
+    driver.start((market.CANDLES_START_NS if case.data == "candles" else market.START_NS) - LEAD_NS)
     seen, took_s = 0, 0.0
     while chunk := list(islice(events, CHUNK)):
         began = time.perf_counter()
         seen += driver.play(chunk)
         took_s += time.perf_counter() - began
+    peak = peak_mib()
     verify(name, driver, folder, count)
     cash = driver.core.state.accounts[ACCOUNT].cash
     what = f"{seen:,} {case.data}, {driver.placed:,} orders, balance {cash}"
+    rules = f"{RULES}, {case.fill_model.value}"
     if name.startswith("orders"):
-        rate = Row(case=name, value=driver.placed / took_s, unit="orders/s", rules=f"{what}; {RULES}")
+        rate = Row(case=name, value=driver.placed / took_s, unit="orders/s", rules=f"{what}; {rules}")
     else:
-        rate = Row(case=name, value=seen / took_s, unit=f"{case.data.split()[0]}/s", rules=f"{what}; {RULES}")
+        rate = Row(case=name, value=seen / took_s, unit=f"{case.data.split()[0]}/s", rules=f"{what}; {rules}")
     return [
         rate,
-        Row(case=f"{name} peak memory", value=peak_mib(), unit="MiB", rules="whole process, data made lazily"),
+        Row(case=f"{name} peak memory", value=peak, unit="MiB", rules="whole process, data made lazily"),
     ]
 
 
@@ -155,12 +171,24 @@ def verify(name: str, driver: Driver, folder: Path, count: int) -> None:
             raise AssertionError(f"{name}: {driver.placed} orders and {cash}, the oracle has {expected}")
         if (name, count) == ("bars_ema", market.FULL) and expected != ORACLE:
             raise AssertionError(f"the oracle says {expected}, on record are {ORACLE}")
+    elif case.kind == "bench_sma_cross":
+        verify_crossing(driver.placed, cash, market.arrays("candles", folder)[:count])
     elif case.kind == "bench_alternator":
         expected = count, taken_reference(market.arrays("quotes", folder)[:count], case.params["pattern"])
         if (driver.placed, cash) != expected:
             raise AssertionError(f"{name}: {driver.placed} orders and {cash}, the oracle has {expected}")
     elif count == market.FULL and (driver.placed, cash) != ON_RECORD[name]:
         raise AssertionError(f"{name}: {driver.placed} orders and {cash}, on record are {ON_RECORD[name]}")
+
+
+def verify_crossing(orders: int, cash: Decimal, rows: Ints) -> None:
+    """Raise AssertionError unless these are the oracle's, and the whole million's freqtrade's."""
+    expected = crossing.reference(rows, CASES["sma_cross"].deposit)
+    if (orders, cash) != expected:
+        raise AssertionError(f"sma_cross: {orders} orders and {cash}, the oracle has {expected}")
+    told = orders // 2, round(cash, 4)
+    if len(rows) == market.FULL and told != (crossing.TRADES, crossing.BALANCE):
+        raise AssertionError(f"sma_cross: {told} trades and balance, freqtrade has {crossing.TRADES, crossing.BALANCE}")
 
 
 def reference(rows: Ints, fast: int, slow: int) -> tuple[int, Decimal]:

@@ -27,6 +27,7 @@ TRADES = 250_000
 SHA256 = {
     "bars": "e7055f0e53c5472d748d391fe44c63292a632195b47a27a1e909cb34c36219e1",
     "quotes": "7188bc45afa9073efc6ce334901a28995402d06fb1eeeab8d202adf52c2901bf",
+    "candles": "84062ccf14c795c84d448580e6c19b72ad6d5e02242cfcbe24406ede90e05c69",
     "trades": "081e174b47165defdc44542ad13da50835a0e8c70a3f9405b7f462090bdd9970",
 }
 """Of the full arrays, column by column, as the peers' generator reports them."""
@@ -40,6 +41,16 @@ BTC = Instrument(
     maker_fee=Decimal("0.0002"),
     taker_fee=Decimal("0.0005"),
 )
+CANDLES = Instrument(
+    id="BTC-USDT-PERP.PAPER",
+    venue_symbol="BTCUSDT",
+    price_decimals=2,
+    qty_decimals=8,
+    maker_fee=Decimal("0.001"),
+    taker_fee=Decimal("0.001"),
+)
+"""The market of freqtrade's million candles, with its fee."""
+CANDLES_START_NS = 1_672_531_200_000_000_000
 _by_time = attrgetter("ts_ns")
 
 
@@ -48,7 +59,8 @@ def arrays(kind: str, folder: Path) -> Ints:
     path = folder / f"{kind}.npy"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        for name, made in (("bars", make_bars()), *zip(("quotes", "trades"), make_ticks(), strict=True)):
+        ticks = zip(("quotes", "trades"), make_ticks(), strict=True)
+        for name, made in (("bars", make_bars()), ("candles", make_candles()), *ticks):
             check(name, made)
             np.save(folder / f"{name}.npy", made)
     loaded: Ints = np.load(path, mmap_mode="r")
@@ -78,6 +90,20 @@ def make_bars(count: int = FULL) -> Ints:
     times = START_NS + np.arange(1, count + 1, dtype=np.int64) * MINUTE_NS
     tops, bottoms = np.maximum(opened, close) + wick[:, 0], np.minimum(opened, close) - wick[:, 1]
     return np.stack((times, opened, tops, bottoms, close, volume), axis=1)
+
+
+def make_candles(count: int = FULL) -> Ints:
+    """Freqtrade's one-minute candles, as rows of `make_bars` in the scales of `CANDLES`, from 2023-01-01 on."""
+    random = np.random.default_rng(7)
+    returns = random.standard_normal(count) * 0.0006
+    close = 30000.0 * np.exp(np.cumsum(returns - returns.mean() * 0.9))
+    opened = np.concatenate(([30000.0], close[:-1]))
+    spread = np.abs(random.standard_normal((2, count))) * 0.0003
+    high, low = np.maximum(opened, close) * (1 + spread[0]), np.minimum(opened, close) * (1 - spread[1])
+    volume = random.lognormal(2.0, 0.8, count)
+    times = CANDLES_START_NS + np.arange(1, count + 1, dtype=np.int64) * MINUTE_NS
+    prices = [np.rint(price.round(2) * 100).astype(np.int64) for price in (opened, high, low, close)]
+    return np.stack((times, *prices, np.rint(volume.round(5) * 1e5).astype(np.int64) * 1_000), axis=1)
 
 
 def make_ticks(count: int = FULL, trades: int = TRADES) -> tuple[Ints, Ints]:

@@ -48,11 +48,11 @@ def year_of_bars(folder: Path, count: int) -> Path:
 def run(trials: int, folder: Path) -> list[Row]:
     """Trials and candles a second, what a trial costs its core, and the memory of all processes together."""
     from research.optimise.database import Database
+    from research.optimise.definition import read
     from research.optimise.job import Task
     from research.optimise.pool import Processes
     from research.optimise.run import Asked, optimise, prepare
     from research.optimise.source import DataSource
-    from research.optimise.study import read
     from research.prepare import BacktestSettings
 
     path = year_of_bars(folder, YEAR if trials >= 20 else QUICK_BARS)
@@ -83,7 +83,7 @@ def run(trials: int, folder: Path) -> list[Row]:
         database = Database(url)
         _, found, _ = read(database, "study")
         database.close()
-    runs = [trial.run for trial in found if trial.run is not None and trial.run.same_as is None]
+    runs = [trial.run for trial in found if trial.run is not None and not trial.is_repeat]
     if any(run.state not in {"complete", "pruned"} or not run.fills for run in runs):
         raise AssertionError("a trial was not run: " + next(run.reason for run in runs if not run.fills))
     took_s, events = times[-1] - times[0], sum(run.events for run in runs)

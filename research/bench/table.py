@@ -30,6 +30,8 @@ class Target(NamedTuple):
 
 TARGETS: dict[str, tuple[Target, ...]] = {
     "bars_ema": (Target(2, "nautilus-v2"), Target(25, "nautilus-v1"), Target(16, "freqtrade")),
+    "sma_cross": (Target(16, "freqtrade"),),
+    "sma_cross peak memory": (Target(400),),
     "bars_ema peak memory": (Target(400),),
     "bars_ema whole process": (Target(8),),
     "quotes_mm": (Target(2, "nautilus-v2"), Target(8, "nautilus-v1")),

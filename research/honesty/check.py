@@ -247,7 +247,14 @@ def check_strategy(
         began = time.perf_counter()
         finding = made(check, case, depth)
         findings.append(replace(finding, wall_s=round(time.perf_counter() - began, 2)))
-    return Verdict(subject=subject, data=case.names, findings=tuple(findings))
+    return Verdict(
+        subject=subject,
+        data=case.names,
+        findings=tuple(findings),
+        source_hash=case.loaded.source_hash,
+        params=case.fresh().params.model_dump(),
+        sha256=tuple(source.sha256 for source in case.sources),
+    )
 
 
 def made(check: Check, case: Case, depth: Depth) -> Finding:

@@ -8,6 +8,12 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from msgspec import DecodeError
+from msgspec.json import decode
+
+from domain.codec import to_json
+from domain.errors import ConfigError
+from research.result import Result
 
 HERE = Path(__file__).parent
 STYLE = HERE.parent / "report" / "templates" / "style.css"
@@ -38,6 +44,21 @@ def environment() -> Environment:
 def section_html(verdict: Mapping[str, Any]) -> Markup:
     """The section; `verdict` as `words.section` gives it, or as it was read from the file that `--json` wrote."""
     return Markup(environment().get_template("section.html.jinja").render(verdict=verdict))  # noqa: S704 - escaped
+
+
+def verdict_of(path: Path, result: Result) -> dict[str, Any]:
+    """A verdict that `--json` wrote, if it is of a result's strategy, parameters and data. Raises `ConfigError`."""
+    try:
+        verdict: dict[str, Any] = decode(path.read_bytes(), type=dict[str, Any])
+        of = (verdict["source_hash"], verdict["params"], sorted(verdict["sha256"]))
+    except (OSError, DecodeError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path}: no verdict of moondev check-strategy --json: {error}") from error
+    wanted = (result.source_hash, decode(to_json(result.params)), sorted(source.sha256 for source in result.sources))
+    names = ("another version of the strategy", "other parameters", "other data")
+    for mine, other, name in zip(of, wanted, names, strict=True):
+        if mine != other:
+            raise ConfigError(f"{path}: the verdict on {verdict.get('subject')} is about {name} than this result's")
+    return verdict
 
 
 def page_html(verdict: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+from typing import Any
 
 from msgspec import Struct
 
@@ -71,6 +72,11 @@ class Verdict(Struct, frozen=True, kw_only=True):
     subject: str
     data: tuple[str, ...]
     findings: tuple[Finding, ...]
+    source_hash: str = ""
+    """Of the strategy's source text."""
+    params: dict[str, Any] = {}
+    sha256: tuple[str, ...] = ()
+    """Of the sources' content."""
 
     @property
     def light(self) -> Light:

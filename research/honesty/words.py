@@ -45,6 +45,9 @@ def section(verdict: Verdict) -> dict[str, Any]:
     return {
         "subject": verdict.subject,
         "data": list(verdict.data),
+        "source_hash": verdict.source_hash,
+        "params": verdict.params,
+        "sha256": list(verdict.sha256),
         "light": verdict.light.value,
         "meaning": MEANING[verdict.light],
         "sentence": verdict.sentence(),

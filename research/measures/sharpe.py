@@ -126,7 +126,7 @@ def expected_best(tries: int, variance: float) -> float:
     """
     if tries < 2:
         return 0.0
-    first, second = NORMAL.inv_cdf(1 - 1 / tries), NORMAL.inv_cdf(1 - 1 / (tries * e))
+    first, second = -NORMAL.inv_cdf(1 / tries), -NORMAL.inv_cdf(1 / (tries * e))  # by symmetry: exact for any number
     return sqrt(variance) * ((1 - EULER) * first + EULER * second)
 
 

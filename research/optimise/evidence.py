@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from research.measures.figure import DAYS, Figure, none
 from research.measures.sharpe import probability_figures
+from research.optimise.definition import Definition, Numbered
 from research.optimise.folds import SCHEMES, Fold, Scheme, folds_of
 from research.optimise.job import Run
 from research.optimise.objectives import OBJECTIVES, Objective
 from research.optimise.pieces import Pieces, part
 from research.optimise.robust import Ground, around, choose, ground, neighbours
 from research.optimise.spans import DAY_NS, LEAST_STEPS, Cuts
-from research.optimise.study import Definition, Numbered
 
 MOST_REASONS = 3
 LEAST_POOL = 8
@@ -95,6 +95,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     name: str
     objectives: tuple[str, ...]
     runs: int
+    repeats: int
+    """Proposals that had been run before; they are no tries."""
     counts: dict[str, int]
     why: dict[str, int]
     """What was said most often of trials that were unfit or failed, and how often."""
@@ -125,7 +127,7 @@ def judged(trials: Sequence[Numbered], objective: Objective) -> tuple[list[Numbe
         if trial.run is not None
         and trial.run.state in {"complete", "pruned"}
         and trial.run.values[0] is not None
-        and trial.run.same_as is None
+        and not trial.is_repeat
     ]
     values = [float(trial.run.values[0] or 0.0) * objective.sign for trial in kept if trial.run is not None]
     return kept, np.array(values, dtype=np.float64)
@@ -158,7 +160,7 @@ def even_pool(definition: Definition, trials: Sequence[Numbered]) -> list[Number
         if trial.number < definition.explore
         and trial.run is not None
         and trial.run.state == "complete"
-        and trial.run.same_as is None
+        and not trial.is_repeat
     ]
 
 
@@ -239,7 +241,7 @@ def deflated_of(definition: Definition, trials: Sequence[Numbered], chosen: Run 
         return none(0, DAYS, "nothing was chosen")
     if cuts.step_ns != DAY_NS:
         return none(0, DAYS, f"insufficient data: the study is shorter than {LEAST_STEPS} days, its steps than one")
-    tries = sum(trial.run is not None and trial.run.same_as is None for trial in trials)
+    tries = sum(trial.run is not None and not trial.is_repeat for trial in trials)
     # the tries' own variance is no luck's: most of it is what the parameters really do, above all to costs
     return probability_figures(np.asarray(chosen.pieces.returns, dtype=np.float64), tries, None)[1]
 
@@ -268,7 +270,7 @@ def _worth(prices: Sequence[tuple[int, float]], ends: NDArray[np.int64]) -> Floa
 
 def states(trials: Sequence[Numbered]) -> dict[str, int]:
     """How many runs ended how."""
-    return dict(Counter(trial.run.state for trial in trials if trial.run is not None))
+    return dict(Counter(trial.run.state for trial in trials if trial.run is not None and not trial.is_repeat))
 
 
 def reasons(trials: Sequence[Numbered]) -> dict[str, int]:

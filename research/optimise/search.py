@@ -91,7 +91,7 @@ def beside(pool: Pool, jobs: Sequence[Job]) -> list[Run]:
 
 def progress_of(study: Study, runs: int, took_s: float, before: int) -> Progress:
     """How far it is, `took_s` after it went on with `before` runs done."""
-    done = [trial.run for trial in study.trials if trial.run is not None]
+    done = [trial.run for trial in study.trials if trial.run is not None and not trial.is_repeat]
     states = Counter(run.state for run in done)
     rate = (len(done) - before) / took_s if took_s > 0 else 0.0
     objective = OBJECTIVES[study.definition.task.objectives[0]]

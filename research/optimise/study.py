@@ -11,30 +11,39 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 import optuna
-from msgspec import Struct
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from domain.errors import ConfigError, MoonDevError
 from domain.strategy import Params
 from research.optimise.database import Database
+from research.optimise.definition import (
+    Definition,
+    Numbered,
+    differences,
+    directions,
+    encode,
+    key_of,
+    outcome_of,
+    told_apart,
+)
 from research.optimise.explore import point
-from research.optimise.job import Job, Run, Task
+from research.optimise.job import Job, Run
 from research.optimise.objectives import OBJECTIVES
-from research.optimise.space import Space, problem_with
+from research.optimise.space import problem_with
 
 MOST_INVALID = 50
 """Invalid combinations in a row, for each one asked for, after which the space is given up."""
 LEAST_PEERS = 8
 """Runs that have reached a block before another is given up there."""
+MOST_REPEATS = 40
+"""Proposals one after the other that were all run before, after which the space counts as exhausted."""
 UPPER = 2 / 3
 """What results lead to has to be in the best third: the even half has looked at the rest of the space already."""
 BEAT_S = 5.0
@@ -42,43 +51,6 @@ STALE_S = 30.0
 """A keeper that has not been heard of for so long is dead."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-class Definition(Struct, frozen=True, kw_only=True):
-    """Everything that makes a study what it is; the number of its trials may grow."""
-
-    name: str
-    task: Task
-    space: Space
-    seed: int
-    sampler: str
-    explore: int
-    """Numbers below this are spread evenly over the space, whatever came out; later ones are led by results."""
-    lag: int
-    prune: bool
-    embargo: float
-    command: str = ""
-
-    @property
-    def fingerprint(self) -> bytes:
-        """What must be equal when a study goes on."""
-        return msgspec.json.encode(msgspec.structs.replace(self, command="", explore=0))
-
-
-class Numbered(Struct, frozen=True, kw_only=True):
-    """A trial as it stands: its number, what is tried, and what came of it (None = not yet)."""
-
-    number: int
-    values: dict[str, Any]
-    problem: str
-    run: Run | None
-    least: tuple[float | None, ...] = ()
-    """What its run had to have reached at the end of each block."""
-
-    @property
-    def is_valid(self) -> bool:
-        """False for a combination that the strategy's own model refuses: it was counted, not run."""
-        return not self.problem
 
 
 class _At(BaseSampler):
@@ -124,6 +96,8 @@ class Study:
         self._distributions = definition.space.distributions
         self._ids: list[int] = []
         self.trials: list[Numbered] = []
+        self._first: dict[str, int] = {}
+        """The first number that tried something."""
         self._told = 0
         self._restore()
 
@@ -131,14 +105,15 @@ class Study:
 
     def under_way(self) -> list[Job]:
         """Jobs whose results are not here: of an earlier run of this study that was killed."""
-        return [self._job(trial) for trial in self.trials if trial.is_valid and trial.run is None]
+        left = [trial for trial in self.trials if trial.is_valid and trial.run is None]
+        return [self._job(trial) for trial in left if not self._repeat(trial)]
 
     def ask(self, runs: int) -> Job | None:
         """The next job, None while results are awaited on which it depends, or when `runs` have been asked for.
 
         Raises `ConfigError` when hardly any combination is valid.
         """
-        while self.asked < runs:
+        while self.asked < runs and not self.is_exhausted:
             number = len(self.trials)
             if not self._tell_until(number - self.definition.lag):
                 return None
@@ -150,7 +125,15 @@ class Study:
                 state=TrialState.RUNNING, params=values, distributions=self._distributions, user_attrs=attributes
             )
             self._ids.append(self._database.storage.create_new_trial(self._id, template))
-            trial = Numbered(number=number, values=values, problem=problem, run=None, least=least)
+            same_as = None if problem else self._first.setdefault(key_of(self.definition.space, values), number)
+            trial = Numbered(
+                number=number,
+                values=values,
+                problem=problem,
+                run=None,
+                least=least,
+                same_as=same_as if same_as != number else None,
+            )
             self.trials.append(trial)
             if not problem and not self._repeat(trial):
                 return self._job(trial)
@@ -162,37 +145,41 @@ class Study:
         return None
 
     def _repeat(self, trial: Numbered) -> bool:
-        """True for parameters whose result was told before: it is the result, nothing is run.
+        """True for what was tried before when its result was told: it is the result, and nothing is run.
 
-        What is still under way is not looked at, so that it does not matter how far it is.
+        One that is still under way is run again: how far it is must not matter.
         """
-        params = self.definition.space.params(trial.values)
-        for earlier in self.trials[: self._told]:
-            run = earlier.run
-            if run is not None and run.params == params and run.state in {"complete", "unfit", "pruned"}:
-                same = msgspec.structs.replace(
-                    run, number=trial.number, same_as=run.number if run.same_as is None else run.same_as
-                )
-                self.keep(same)
-                return True
-        return False
+        if trial.same_as is None or trial.same_as >= self._told:
+            return False
+        run = self.trials[trial.same_as].run
+        if run is None or run.state == "failed":
+            return False
+        self.keep(msgspec.structs.replace(run, number=trial.number, same_as=trial.same_as))
+        return True
 
     @property
     def asked(self) -> int:
-        """Valid combinations that were asked for."""
-        return sum(trial.is_valid for trial in self.trials)
+        """Valid combinations that were asked for, each once."""
+        return sum(trial.is_valid and not trial.is_repeat for trial in self.trials)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """True when nothing but repeats has come for a while."""
+        newest = self.trials[-MOST_REPEATS:]
+        return len(newest) == MOST_REPEATS and all(trial.is_repeat or not trial.is_valid for trial in newest)
 
     @property
     def finished(self) -> int:
         """Runs that have come back."""
-        return sum(trial.run is not None for trial in self.trials)
+        return sum(trial.run is not None and not trial.is_repeat for trial in self.trials)
 
     def _job(self, trial: Numbered) -> Job:
         return Job(number=trial.number, params=self.definition.space.params(trial.values), least=trial.least)
 
     def _sampled(self, number: int) -> dict[str, Any]:
         definition = self.definition
-        if number < definition.explore:
+        if number < definition.explore or (self.trials and self.trials[-1].is_repeat):
+            # what results lead to has been tried: the next one is as good as any that has not
             where = point(definition.seed, number, len(definition.space.dimensions))
             self._mirror.sampler = _At(definition.space.at(where))
         else:
@@ -262,9 +249,9 @@ class Study:
                     intermediate_values=frozen.intermediate_values,
                 )
             )
-            self.trials.append(numbered(frozen))
             if frozen.state.is_finished():
                 self._told = frozen.number + 1
+        self.trials = told_apart(self.definition.space, self._database.trials(self._id), self._first)
 
     # who keeps it
 
@@ -312,13 +299,6 @@ class Study:
         self.definition = known
 
 
-def directions(objectives: Sequence[str]) -> list[StudyDirection]:
-    """Which way each objective goes, for Optuna."""
-    return [
-        StudyDirection.MAXIMIZE if OBJECTIVES[name].is_more_better else StudyDirection.MINIMIZE for name in objectives
-    ]
-
-
 def sampler_of(definition: Definition, number: int) -> BaseSampler:
     """The sampler of one number: seeded by it, so that nothing depends on how often the study was taken up again."""
     seed = (definition.seed * 1_000_003 + number) % 2**31
@@ -327,59 +307,6 @@ def sampler_of(definition: Definition, number: int) -> BaseSampler:
     if definition.sampler == "nsga2":
         return NSGAIISampler(seed=seed, population_size=max(4, definition.explore))
     return TPESampler(seed=seed, multivariate=True, n_startup_trials=min(10, max(1, definition.explore)))
-
-
-def outcome_of(trial: Numbered) -> tuple[TrialState, list[float] | None]:
-    """How a trial ends for Optuna: what cannot be judged is the worst there is, what broke says nothing."""
-    run = trial.run
-    if run is None or run.state in {"pruned", "unfit"}:
-        return TrialState.PRUNED, None
-    values = [value for value in run.values if value is not None]
-    if run.state == "failed":
-        return TrialState.FAIL, None
-    return (TrialState.COMPLETE, values) if len(values) == len(run.values) else (TrialState.PRUNED, None)
-
-
-def numbered(frozen: FrozenTrial) -> Numbered:
-    """A trial of the database."""
-    run = frozen.user_attrs.get("run")
-    return Numbered(
-        number=frozen.number,
-        values=dict(frozen.params),
-        problem=frozen.user_attrs.get("problem", ""),
-        run=decode(run) if run else None,
-        least=tuple(frozen.user_attrs.get("least", ())),
-    )
-
-
-def read(database: Database, name: str) -> tuple[Definition, list[Numbered], dict[str, Any]]:
-    """A study as it stands, for looking at: its definition, its trials, its notes. Raises `ConfigError`."""
-    study_id = database.find(name)
-    notes = database.noted(study_id)
-    if "definition" not in notes:
-        raise ConfigError(f"study {name!r} was not made by `moondev optimise`, or never began")
-    definition = msgspec.json.decode(notes["definition"], type=Definition)
-    return definition, [numbered(frozen) for frozen in database.trials(study_id)], notes
-
-
-def encode(run: Run) -> str:
-    """A run as it is kept."""
-    return msgspec.json.encode(run).decode()
-
-
-def decode(text: str) -> Run:
-    """A run that was kept."""
-    return msgspec.json.decode(text, type=Run)
-
-
-def differences(known: Definition, asked: Definition) -> Iterator[str]:
-    """What two definitions differ in, in words."""
-    for name in ("seed", "sampler", "lag", "prune", "embargo", "space"):
-        if getattr(known, name) != getattr(asked, name):
-            yield f"its {name} differs"
-    for name in known.task.__struct_fields__:
-        if getattr(known.task, name) != getattr(asked.task, name):
-            yield f"its {name.replace('_', ' ')} differs"
 
 
 def _is_dead(keeper: dict[str, Any]) -> bool:
@@ -397,8 +324,3 @@ def _is_dead(keeper: dict[str, Any]) -> bool:
     except PermissionError:
         return False
     return False
-
-
-def valid(trials: Sequence[Numbered]) -> list[Run]:
-    """The runs of a study, in order of number."""
-    return [trial.run for trial in trials if trial.run is not None]

@@ -6,12 +6,12 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
+from research.optimise.definition import Definition, Numbered
 from research.optimise.evidence import Evidence, Point, Scored
 from research.optimise.folds import DESCRIBES
 from research.optimise.job import Run
 from research.optimise.objectives import OBJECTIVES
 from research.optimise.spans import DAY_NS, SECOND_NS
-from research.optimise.study import Definition, Numbered
 
 
 def summary(definition: Definition, evidence: Evidence) -> str:
@@ -63,6 +63,7 @@ def counts(evidence: Evidence) -> str:
     """How many trials ended how."""
     told = ", ".join(f"{count} {state}" for state, count in sorted(evidence.counts.items())) or "none"
     invalid = f"; {evidence.invalid} combinations the strategy refuses" if evidence.invalid else ""
+    invalid += f"; {evidence.repeats} proposals that had been run" if evidence.repeats else ""
     return f"{evidence.runs}: {told}; {evidence.even} of them spread evenly and run to their end{invalid}"
 
 

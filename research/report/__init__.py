@@ -12,7 +12,8 @@ What a figure means, and how far it can be trusted, is in `research.measures` an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     from research.result import Result
 
 
-def html(result: Result, measures: Measures | None = None) -> bytes:
-    """A run as one page that needs nothing else."""
+def html(result: Result, measures: Measures | None = None, honesty: Mapping[str, Any] | None = None) -> bytes:
+    """A run as one page that needs nothing else, with a verdict of `moondev check-strategy` where there is one."""
     from research.measures import measure
     from research.report.page import page
 
-    return page(result, measures or measure(result)).encode()
+    return page(result, measures or measure(result), honesty).encode()
 
 
 def png(result: Result, measures: Measures | None = None) -> bytes:
@@ -55,12 +56,20 @@ def write(
     html_path: Path | None = None,
     png_path: Path | None = None,
     json_path: Path | None = None,
+    honesty: Mapping[str, Any] | None = None,
 ) -> list[tuple[str, Path]]:
-    """Write what was asked for; returns what each file is, and where. Raises `OSError`."""
+    """Write what was asked for; returns what each file is, and where. Raises `OSError`.
+
+    `honesty` is a verdict of `moondev check-strategy` for the page.
+    """
     from research.measures import measure
 
     found = measures or measure(result)
-    wanted = (("Page", html_path, html), ("Picture", png_path, png), ("Figures", json_path, figures))
+
+    def page_of(result: Result, measures: Measures) -> bytes:
+        return html(result, measures, honesty)
+
+    wanted = (("Page", html_path, page_of), ("Picture", png_path, png), ("Figures", json_path, figures))
     written = []
     for kind, path, made in wanted:
         if path is not None:

@@ -17,6 +17,9 @@ HtmlPath = Annotated[Path | None, typer.Option("--html", help="Write one self-co
 PngPath = Annotated[Path | None, typer.Option("--png", help="Write a picture for a phone to this file.")]
 FiguresPath = Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON to this file.")]
 Tries = Annotated[int, typer.Option(min=1, help="How many variants were tried before this one was chosen.")]
+Honesty = Annotated[
+    Path | None, typer.Option(help="What `moondev check-strategy --json` wrote of this run: a section of the page.")
+]
 Seed = Annotated[int, typer.Option(help="Of the resampling.")]
 
 
@@ -27,9 +30,11 @@ def report(
     json_path: FiguresPath = None,
     tries: Tries = 1,
     seed: Seed = 0,
+    honesty: Honesty = None,
     store: Annotated[Path, typer.Option(help="The data folder where results are kept.")] = DEFAULT_STORE,
 ) -> None:
     """Render a result of before again; several are put side by side."""
+    from research.honesty.page import verdict_of
     from research.report import compare, load, write
     from research.summary import report_text
 
@@ -38,7 +43,8 @@ def report(
     measured = compare.measured(results, tries, seed)
     if len(results) == 1:
         typer.echo(report_text(results[0], measured[0]))
-        written = write(results[0], measured[0], html_path=html, png_path=png, json_path=json_path)
+        verdict = verdict_of(honesty, results[0]) if honesty is not None else None
+        written = write(results[0], measured[0], html_path=html, png_path=png, json_path=json_path, honesty=verdict)
     else:
         if png is not None:
             raise ConfigError("--png: a picture is of one result; --html puts several side by side")

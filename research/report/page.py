@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from msgspec import Struct
 
+from research.honesty.page import section_html
 from research.market_data import DataKind
 from research.measures import Figure, Measures, Record, record_of
 from research.measures.attribution import Share
@@ -49,14 +50,15 @@ def templates() -> Environment:
     return found
 
 
-def page(result: Result, measures: Measures) -> str:
-    """The whole page."""
+def page(result: Result, measures: Measures, honesty: Mapping[str, Any] | None = None) -> str:
+    """The whole page; `honesty` is a verdict of `moondev check-strategy`."""
     record = record_of(result)
     return (
         templates()
         .get_template("run.html")
         .render(
             title=title(result),
+            honesty=section_html(honesty) if honesty is not None else "",
             warnings=warnings(result),
             result=result,
             m=measures,

@@ -6,6 +6,7 @@ anew here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from decimal import Decimal
 from random import Random
@@ -144,5 +145,5 @@ def least_of(instrument: Instrument, price: int) -> int:
     """The smallest quantity that a venue takes at a price, in whole lots."""
     least = max(instrument.min_qty, instrument.lot)
     if price:
-        least = max(least, -int(-instrument.min_notional * LEAST_MARGIN // (price * instrument.unit)))
+        least = max(least, math.ceil(instrument.min_notional * LEAST_MARGIN / (price * instrument.unit)))
     return -(-least // instrument.lot) * instrument.lot

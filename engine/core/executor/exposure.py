@@ -92,6 +92,22 @@ def hedging(core: Core, slot: Slot, side: int, *, without: Order | None = None) 
     return max(0, (open_ * own.qty_scale / Fraction(own.multiplier)).__floor__())
 
 
+def cap_room(core: Core, slot: Slot, side: int) -> int | None:
+    """How much more a side may get under a person's cap; None = there is none.
+
+    A cap of a leg holds here too, or what is bought here could not be sold there; but for what hedges it.
+    """
+    rooms = [] if slot.cap is None else [slot.cap - exposure_of(core, slot).worst(side)]
+    own = core.instruments[slot.instrument]
+    for leg in core.legs.get(slot.key, ()):
+        if leg.cap is not None:
+            there = core.instruments[leg.instrument]
+            size = Fraction(there.multiplier) / Fraction(own.multiplier) * Fraction(own.qty_scale, there.qty_scale)
+            left = (leg.cap - exposure_of(core, leg).worst(-side)) * size
+            rooms.append(max(left.__floor__(), hedging(core, slot, side)))
+    return max(0, min(rooms)) if rooms else None
+
+
 def net(core: Core, slot: Slot) -> int:
     """The filled position of a slot together with its other half's, in its own scale, towards zero."""
     position = core.position(slot.account, slot.instrument)

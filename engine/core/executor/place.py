@@ -29,6 +29,7 @@ from risk.gate import (
     into_collar,
 )
 
+LEAST_RETRY_NS = 1_000_000
 QUOTE, TAKE = Role.QUOTE, Role.TAKE
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
 ACTIVE, OPEN = TradingState.ACTIVE, OrderStatus.OPEN
@@ -279,7 +280,9 @@ def refused(core: Core, slot: Slot, veto: Veto) -> None:
     """Publish a veto, and come back later where waiting helps."""
     core.refuse(slot, veto.reason, veto.detail)
     if veto.reason in _MAY_PASS_LATER:
-        core.set_timer_once(f"retry:{slot.key}", core.state.ts_ns + core.state.settings.execution.retry_ns)
+        # later, even where nothing else waits: at this instant the answer would be the same, for ever
+        retry_ns = max(core.state.settings.execution.retry_ns, LEAST_RETRY_NS)
+        core.set_timer_once(f"retry:{slot.key}", core.state.ts_ns + retry_ns)
 
 
 def watch(core: Core) -> None:

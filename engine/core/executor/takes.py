@@ -10,7 +10,7 @@ from domain.facts import TradingState
 from domain.order import OrderKind, Role, check_side
 from domain.verdict import Reason
 from engine.core.core import Core
-from engine.core.executor.exposure import exposure_of, hedging
+from engine.core.executor.exposure import cap_room, exposure_of, hedging
 from engine.core.executor.place import place
 from engine.core.state import Slot, StrategyState
 from risk.gate import adds_risk
@@ -67,6 +67,10 @@ def act(core: Core, strategy: StrategyState, slot: Slot, take: Take, envelope_qt
     if envelope_qty is not None and not take.reduce_only and qty > envelope_qty:
         qty = envelope_qty - envelope_qty % instrument.lot
         core.refuse(slot, Reason.ENVELOPE, take.id)
+    room = None if take.reduce_only else cap_room(core, slot, take.side)
+    if room is not None and qty > room:
+        qty = room - room % instrument.lot
+        core.refuse(slot, Reason.CAPPED, take.id)
     if qty <= 0:
         return
     reduce_only = take.reduce_only

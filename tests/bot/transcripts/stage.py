@@ -46,6 +46,8 @@ class Stage:
         self.w = w
         self.clock = clock
         self.lines: list[str] = []
+        self._said: list[int] = []
+        """The updates of what people did on Telegram: each must be in the inbox, and done."""
         self._shown = 0
         self._shown_discord = 0
         self._numbers: dict[tuple[str, str], int] = {}
@@ -58,7 +60,7 @@ class Stage:
         """A person writes on Telegram: alone with the bot, or in the group."""
         user = TELEGRAM.get(person, STRANGER)
         self._acts(person, "Telegram, the group" if chat else "Telegram, alone", line)
-        self.w.telegram.say(user, line, chat=chat)
+        self._said.append(self.w.telegram.say(user, line, chat=chat))
         await self.settle()
 
     async def presses(self, person: str, label: str, chat: int = 0) -> None:
@@ -67,7 +69,7 @@ class Stage:
         latest = {one.message_id: one for one in self.w.telegram.sent if one.chat == where}
         under = next(one for one in reversed(latest.values()) if any(b["text"] == label for b in one.buttons))
         self._acts(person, "Telegram, the group" if chat else "Telegram, alone", f"[{label}]")
-        self.w.telegram.press(TELEGRAM[person], under, label)
+        self._said.append(self.w.telegram.press(TELEGRAM[person], under, label))
         await self.settle()
 
     async def slash(self, person: str, name: str, /, **options: str) -> None:
@@ -92,6 +94,8 @@ class Stage:
     async def later(self, seconds: float, why: str) -> None:
         """Time passes, at the wall as on the market."""
         self.lines += [f"--- {why}", ""]
+        # a connection that this machine is slow to make would be down for as long as the clock is moved
+        await until(lambda: all(state in {"up", "off"} for state in self.w.chat.health().values()))
         self.clock.now_ns += int(seconds * 1e9)
         self.w.engine.play(seconds)
         await self.settle()
@@ -99,16 +103,20 @@ class Stage:
     async def settle(self) -> None:
         """Wait until everything has been answered, then write down what people see."""
         quiet = 0
-        while quiet < 4:
-            await asyncio.sleep(0.015)
+        while quiet < 8:
+            await asyncio.sleep(0.005)
+            for _ in range(30):  # turns of the loop, not milliseconds: on a slow machine those pass without any
+                await asyncio.sleep(0)
             rows = await self.w.room.store.run(self._unfinished)
             idle = not (rows or self.w.telegram.updates or self.w.chat.outbox.waiting() or self._thinking())
             quiet = quiet + 1 if idle else 0
         self._write()
 
     def _unfinished(self) -> int:
-        sql = "select count(*) from inbox where state = 'new'"
-        return int(self.w.room.store._connection.execute(sql).fetchone()[0])  # type: ignore[union-attr]
+        connection = self.w.room.store._connection
+        assert connection is not None
+        rows = dict(connection.execute("select update_id, state from inbox").fetchall())
+        return sum(state == "new" for state in rows.values()) + sum(number not in rows for number in self._said)
 
     def _thinking(self) -> bool:
         """Whether somebody on Discord still waits for an answer."""

@@ -13,7 +13,7 @@ from domain import events as e
 from domain.account import VenueOperation
 from domain.breakers import BreakerRule, BreakerSettings
 from domain.codec import encode
-from domain.commands import Flatten, Halt, LoadStrategy, SetHold, UnloadStrategy
+from domain.commands import Flatten, Halt, LoadStrategy, SetCap, SetHold, UnloadStrategy
 from domain.desired import Desired, Hedge, Qty, Quote, Take, Target
 from domain.facts import Refused, TradingState
 from domain.market import Bbo, FeedState, FeedStatus
@@ -236,6 +236,18 @@ def test_a_hedge_follows_its_leads_fills_to_the_other_venue(rig: Legs) -> None:
     rig.sent.clear()
     rig.fill(lead, 50)
     assert where(places(rig.sent)) == [(AT_B, -500, False)], "a late fill at a venue that is out is hedged too"
+
+
+def test_a_cap_of_a_person_bounds_takes_at_its_leg_and_at_the_other(rig: Legs) -> None:
+    assert rig.command(SetCap(account=AT_B, instrument=B.id, qty=Decimal("0.3")), "dot").ok
+    sent = rig.aim(rig.take("a", 1, 0.5), rig.take("b", -1, 0.5, B.id))
+    assert where(sent) == [(AT_A, 300, False), (AT_B, -3_000, False)]
+    for place in sent:
+        rig.get(place)
+    assert rig.aim(rig.take("c", 1, 0.1), rig.take("d", -1, 0.1, B.id)) == []
+    assert "CAPPED" in rig.refusals()
+    back = rig.aim(rig.take("e", -1, 0.1), rig.take("f", 1, 0.1, B.id))
+    assert where(back) == [(AT_A, -100, False), (AT_B, 1_000, False)], "what reduces is not held up"
 
 
 def test_a_halt_of_one_venue_leaves_the_other_leg_its_hedge(rig: Legs) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from msgspec.structs import replace
 
 from domain import events as e
+from domain.commands import SetCap
 from domain.desired import Protection
 from domain.order import Amend, Cancel, OrderKind, OrderStatus, Place, Role
 from domain.settings import SECOND_NS
 from engine.core.executor import takes
-from tests.engine.core.rig import BTC, SETTINGS, Rig, of, places, quote, stop, take, target, wants
+from tests.engine.core.rig import ACCOUNT, BTC, SETTINGS, Rig, of, places, quote, stop, take, target, wants
 
 
 def resting(rig: Rig, *roles: Role) -> list[Place]:
@@ -95,6 +98,17 @@ def test_a_take_is_an_ioc_at_no_worse_than_its_limit() -> None:
     (place,) = places(rig.want(wants(take(rig, side=-1))))
     assert place.kind is OrderKind.IOC
     assert place.price == 600_000
+
+
+def test_a_cap_of_a_person_bounds_takes_with_all_that_may_still_fill() -> None:
+    rig = Rig().start()
+    assert rig.command(SetCap(account=ACCOUNT, instrument=BTC.id, qty=Decimal("0.25")), "dot").ok
+    sent = places(rig.want(wants(take(rig, "a", qty=0.2), take(rig, "b", qty=0.2))))
+    assert [place.qty for place in sent] == [200, 50]
+    assert "CAPPED" in rig.refusals()
+    for place in sent:
+        rig.fill(place)
+    assert [place.qty for place in places(rig.want(wants(take(rig, "c", side=-1, qty=0.1))))] == [100]
 
 
 # protections

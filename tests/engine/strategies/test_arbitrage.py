@@ -13,7 +13,7 @@ from domain.errors import StrategyError
 from domain.settings import StrategySpec
 from domain.strategy import BookView, Wake
 from engine.strategies.arbitrage import Arbitrage
-from engine.strategies.legs import Course, Leg, matched, ways, worst
+from engine.strategies.legs import Course, Leg, closable, matched, pair_of, ways, worst
 from engine.strategies.registry import build
 from tests.engine.strategies.harness import SECOND_NS, Bench
 
@@ -121,6 +121,16 @@ def test_positions_net_and_the_gap_the_other_way_brings_them_back_for_no_more_th
         venues.filled(take)
     assert [venues.view.position(name) for name in (A, B)] == [0, 0]
     assert venues.both(100.3, 100.1) == [], "a new pair has to earn the least edge"
+
+
+def test_a_rest_that_is_less_than_the_smallest_order_is_closed_by_orders_that_only_reduce() -> None:
+    buy = Leg(A, (), ((100.0, 1.0),), 0.0, -0.05, 0, 0, 0.01, 0.1)
+    sell = Leg(B, ((100.5, 1.0),), (), 0.0, 0.05, 0, 0, 0.01, 0.1)
+    assert matched(buy, sell, 0.001, 0.05) is None
+    pair = matched(buy, sell, 0.001, closable(buy, sell), closing=True)
+    assert pair is not None
+    takes = pair_of(Course(), buy, sell, pair, 0.0, 1)
+    assert [(take.qty, take.reduce_only) for take in takes] == [(0.05, True), (0.05, True)]
 
 
 def test_a_position_is_no_larger_than_its_cap_at_either_venue() -> None:

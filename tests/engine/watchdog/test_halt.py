@@ -12,6 +12,7 @@ from engine.watchdog.folder import Folder, Guarded, Report
 from engine.watchdog.halt import stop_trading
 from engine.watchdog.rescue import Patient
 from engine.watchdog.watch import Options, State, Watchdog
+from exchanges.hyperliquid.info import TRIES
 from tests.engine.watchdog.bedside import CLOCK, beating, books, only, ward
 from tests.exchanges.hyperliquid.exchange_server import ExchangeServer
 
@@ -49,6 +50,20 @@ async def test_it_closes_positions_where_it_is_told_to(tmp_path: Path) -> None:
         assert report.done, report.text
         left = await books(desk)
         assert (left.orders, left.positions) == ((), ())
+
+
+async def test_a_venue_that_has_had_enough_of_this_machine_is_tried_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with ward() as (server, desk):
+        beating(tmp_path)
+        server.faults.read_statuses = [429] * TRIES
+        report = await halt(tmp_path, server)
+        assert report.done, report.text
+        assert "2 order(s) cancelled, 1 that protect kept" in report.text
+        [left] = (await books(desk)).orders
+        assert left.reduce_only
+    assert "HTTP 429" in capsys.readouterr().out, "who waits is told why"
 
 
 async def test_the_mark_is_left_even_where_the_venues_cannot_be_reached(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from domain.errors import ConfigError
-from research.bench import backtests, chat, core, indicators, l2, live, market, peers, run, sockets
+from research.bench import backtests, chat, core, crossing, indicators, l2, live, market, peers, run, sockets
 from research.bench.journal import Row
 
 
@@ -54,6 +54,19 @@ def test_the_data_is_the_peers_to_the_bit(cache):
 
 def test_the_oracle_says_what_is_on_record(cache):
     assert backtests.reference(market.arrays("bars", cache), 10, 20) == backtests.ORACLE
+
+
+def test_the_oracle_of_crossing_means_says_what_freqtrade_says(cache):
+    orders, balance = crossing.reference(market.arrays("candles", cache), Decimal(100_000))
+    assert (orders // 2, round(balance, 4)) == (crossing.TRADES, crossing.BALANCE)
+
+
+def test_twenty_thousand_candles_are_crossed_as_freqtrade_does(cache):
+    """Two crosses in a row make the second wait for the first one's fill, and not for ever at one instant."""
+    orders, balance = crossing.reference(market.arrays("candles", cache)[:20_000], Decimal(100_000))
+    (row, _) = backtests.run("sma_cross", 20_000, cache)
+    assert orders > 700
+    assert f"{orders:,} orders, balance {balance};" in row["rules"]
 
 
 @pytest.mark.parametrize("name", list(backtests.CASES))

@@ -92,3 +92,27 @@ def test_what_a_file_calls_itself_is_text_in_a_page_and_long_evidence_is_wrapped
     assert "<script>" not in html
     assert "<b>bold" not in html
     assert max(map(len, as_text(verdict).splitlines())) <= 190
+
+
+def test_a_verdict_stands_on_the_page_of_its_own_run_and_of_no_other(file, tmp_path):
+    from engine.config import load_config
+    from research.backtest import BacktestSettings, StrategyRequest, run_backtest
+    from research.honesty.page import verdict_of
+    from research.market_data import FileOptions, open_file
+    from research.report import html
+
+    core = load_config(None).to_settings()
+    out = tmp_path / "verdict.json"
+    check_strategy("turtle", data=[file], params="entry_bars=5,atr_bars=3", only="runs", json_path=out)
+    data = open_file(file, FileOptions(instruments=core.instruments, fees=core.instruments[0]))
+    runs = [
+        run_backtest(StrategyRequest(kind="turtle", params=params), data, BacktestSettings(core=core)).result
+        for params in ({"entry_bars": 5, "atr_bars": 3}, {"entry_bars": 6})
+    ]
+    assert b"Is it honest?" in html(runs[0], honesty=verdict_of(out, runs[0]))
+    assert b"Is it honest?" not in html(runs[0])
+    with pytest.raises(ConfigError, match="is about other parameters"):
+        verdict_of(out, runs[1])
+    out.write_text("{}")
+    with pytest.raises(ConfigError, match="no verdict of moondev check-strategy"):
+        verdict_of(out, runs[0])

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from domain.errors import ConfigError, MoonDevError
 from research.optimise import cli
 from research.optimise.database import Database
+from research.optimise.definition import read
 from research.optimise.page import page
-from research.optimise.study import read
 from tests.research.optimise.room import ready, run
 
 TRIALS = 20
@@ -41,6 +41,12 @@ def test_a_study_is_shown_with_its_verdict_first(folder):
     assert "walk-forward, anchored" in text
     assert "looked at once" in text
     assert f"{TRIALS} of {TRIALS} trials" in said(folder, "ls")
+
+
+def test_a_space_that_is_exhausted_ends_the_study(folder, tmp_path):
+    evidence = run(ready(folder, name="small", space="fast=2..3,slow=8..9", runs=30), tmp_path, runs=30)
+    assert (evidence.runs, evidence.invalid) == (4, 0)
+    assert evidence.repeats >= 40
 
 
 def test_a_trial_can_be_run_again_and_is_the_same(folder):

@@ -9,10 +9,11 @@ import pytest
 from domain.errors import ConfigError, MoonDevError
 from research.backtest import run_plan
 from research.optimise.database import Database
+from research.optimise.definition import read
 from research.optimise.job import Bench, Job, Run
 from research.optimise.pool import Lost
 from research.optimise.run import again
-from research.optimise.study import Study, read
+from research.optimise.study import Study
 from tests.research.optimise.room import RUNS, Disorderly, Dying, Here, ready, run
 
 
