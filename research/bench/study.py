@@ -48,11 +48,11 @@ def year_of_bars(folder: Path, count: int) -> Path:
 def run(trials: int, folder: Path) -> list[Row]:
     """Trials and candles a second, what a trial costs its core, and the memory of all processes together."""
     from research.optimise.database import Database
+    from research.optimise.definition import read
     from research.optimise.job import Task
     from research.optimise.pool import Processes
     from research.optimise.run import Asked, optimise, prepare
     from research.optimise.source import DataSource
-    from research.optimise.study import read
     from research.prepare import BacktestSettings
 
     path = year_of_bars(folder, YEAR if trials >= 20 else QUICK_BARS)

@@ -7,6 +7,7 @@ pieces      what a run leaves behind: returns and counts of each part of the stu
 objectives  what is looked for, as functions of pieces
 job         one run: parameters in, pieces out, stopped early where it falls behind
 pool        processes of this machine, or Dask's of many
+definition  what a study is, and its trials as they stand
 study       the study in its database: asks, tells, goes on after a kill
 folds       walk-forward and purged cross-validation over pieces
 robust      the score of a point's neighbourhood, and the point that is chosen by it

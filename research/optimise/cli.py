@@ -15,10 +15,10 @@ from domain.errors import ConfigError, MoonDevError
 
 if TYPE_CHECKING:
     from research.optimise.database import Database
+    from research.optimise.definition import Definition, Numbered
     from research.optimise.evidence import Evidence
     from research.optimise.run import Ready
     from research.optimise.search import Progress
-    from research.optimise.study import Definition, Numbered
 
 START_NS = 1_760_000_000_000_000_000
 """When the simulated market of a study begins: 2025-10-09 08:53:20 UTC."""
@@ -182,7 +182,7 @@ def report(
 
 def ls(context: typer.Context, data_folder: FolderOption = DEFAULT_DATA, config: ConfigOption = None) -> None:
     """List the studies there are."""
-    from research.optimise.study import read
+    from research.optimise.definition import read
 
     with _database(context, _Where(data_folder, config)) as database:
         for name in database.names():
@@ -236,7 +236,7 @@ def _database(context: typer.Context, where: _Where) -> Iterator[Database]:
 
 
 def _read(context: typer.Context, where: _Where, name: str) -> tuple[Definition, list[Numbered], dict[str, Any]]:
-    from research.optimise.study import read
+    from research.optimise.definition import read
 
     with _database(context, where) as database:
         return read(database, name)

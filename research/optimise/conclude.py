@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from optuna.trial import TrialState, create_trial
 
+from research.optimise.definition import Definition, Numbered, directions
 from research.optimise.evidence import (
     Evidence,
     Point,
@@ -25,9 +26,9 @@ from research.optimise.evidence import (
 from research.optimise.job import Run
 from research.optimise.objectives import OBJECTIVES, Objective
 from research.optimise.pieces import Pieces
-from research.optimise.robust import Ground
-from research.optimise.study import Definition, Numbered, directions
 
+EDGE = 0.01
+"""Share of a range that is its edge."""
 SURE = 0.95
 """Deflated Sharpe ratio from which luck is not the best explanation."""
 
@@ -148,7 +149,7 @@ def judge(definition: Definition, evidence: Evidence) -> tuple[str, list[str]]:
         ]
     broken = list(_broken(objective, evidence))
     missing = list(_missing(evidence))
-    held = list(_held(objective, evidence))
+    held = [*_held(objective, evidence), *_at_edges(definition, evidence.chosen)]
     number = evidence.chosen.number
     if broken:
         return f"Do not trade trial {number}: {broken[0]}.", [*broken, *missing, *held]
@@ -227,13 +228,19 @@ def _held(objective: Objective, evidence: Evidence) -> list[str]:
     return found
 
 
+def _at_edges(definition: Definition, chosen: Point) -> list[str]:
+    """Where the chosen point lies at the end of a range that could be wider."""
+    at = [
+        f"{dimension.name}={dimension.high if share > 0.5 else dimension.low:g}"
+        for dimension in definition.space.dimensions
+        if dimension.kind != "choice"
+        and abs((share := dimension.position(chosen.params[dimension.name])) - 0.5) > 0.5 - EDGE
+    ]
+    return [f"it lies at the edge of the space ({', '.join(at)}): look beyond it with a wider --space"] if at else []
+
+
 def _scheme(objective: Objective, scored: Scored) -> str:
     return (
         f"walk-forward: {objective.text(scored.in_sample)} where it was chosen became "
         f"{objective.text(scored.out_of_sample)} on the next block"
     )
-
-
-def lone(best: Ground) -> bool:
-    """True for a best trial that stands alone."""
-    return best.shape == "peak"

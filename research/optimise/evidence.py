@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from research.measures.figure import DAYS, Figure, none
 from research.measures.sharpe import probability_figures
+from research.optimise.definition import Definition, Numbered
 from research.optimise.folds import SCHEMES, Fold, Scheme, folds_of
 from research.optimise.job import Run
 from research.optimise.objectives import OBJECTIVES, Objective
 from research.optimise.pieces import Pieces, part
 from research.optimise.robust import Ground, around, choose, ground, neighbours
 from research.optimise.spans import DAY_NS, LEAST_STEPS, Cuts
-from research.optimise.study import Definition, Numbered
 
 MOST_REASONS = 3
 LEAST_POOL = 8

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
+from research.optimise.definition import Definition, Numbered
 from research.optimise.evidence import Evidence, Point, Scored, Tested, judged
 from research.optimise.folds import DESCRIBES
 from research.optimise.objectives import OBJECTIVES, Objective
 from research.optimise.robust import neighbours
 from research.optimise.space import Dimension
-from research.optimise.study import Definition, Numbered
 from research.optimise.svg import Axis, Dot, cells, dots, pairs
 from research.optimise.words import across, counts, day, of_point, shown, span, times
 

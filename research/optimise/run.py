@@ -26,6 +26,7 @@ from research.fit import build_one
 from research.market_data import DataKind, MarketData
 from research.optimise.conclude import Beside, conclude
 from research.optimise.database import Database
+from research.optimise.definition import Definition
 from research.optimise.evidence import Evidence, chosen_of, held
 from research.optimise.explore import point
 from research.optimise.job import Job, Run, Task
@@ -35,7 +36,7 @@ from research.optimise.search import Progress, beside, search
 from research.optimise.source import DataSource, open_source
 from research.optimise.space import Space, parse, problem_with, space_of
 from research.optimise.spans import cut
-from research.optimise.study import Definition, Study
+from research.optimise.study import Study
 from research.plan import Tested
 from research.prepare import BacktestSettings
 from research.provenance import code_hashes, data_hash

@@ -11,25 +11,32 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 import optuna
-from msgspec import Struct
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from domain.errors import ConfigError, MoonDevError
 from domain.strategy import Params
 from research.optimise.database import Database
+from research.optimise.definition import (
+    Definition,
+    Numbered,
+    differences,
+    directions,
+    encode,
+    key_of,
+    outcome_of,
+    told_apart,
+)
 from research.optimise.explore import point
-from research.optimise.job import Job, Run, Task
+from research.optimise.job import Job, Run
 from research.optimise.objectives import OBJECTIVES
-from research.optimise.space import Space, problem_with
+from research.optimise.space import problem_with
 
 MOST_INVALID = 50
 """Invalid combinations in a row, for each one asked for, after which the space is given up."""
@@ -44,50 +51,6 @@ STALE_S = 30.0
 """A keeper that has not been heard of for so long is dead."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-class Definition(Struct, frozen=True, kw_only=True):
-    """Everything that makes a study what it is; the number of its trials may grow."""
-
-    name: str
-    task: Task
-    space: Space
-    seed: int
-    sampler: str
-    explore: int
-    """Numbers below this are spread evenly over the space, whatever came out; later ones are led by results."""
-    lag: int
-    prune: bool
-    embargo: float
-    command: str = ""
-
-    @property
-    def fingerprint(self) -> bytes:
-        """What must be equal when a study goes on."""
-        return msgspec.json.encode(msgspec.structs.replace(self, command="", explore=0))
-
-
-class Numbered(Struct, frozen=True, kw_only=True):
-    """A trial as it stands: its number, what is tried, and what came of it (None = not yet)."""
-
-    number: int
-    values: dict[str, Any]
-    problem: str
-    run: Run | None
-    least: tuple[float | None, ...] = ()
-    """What its run had to have reached at the end of each block."""
-    same_as: int | None = None
-    """The first number that tried the same; this one is no trial of its own then."""
-
-    @property
-    def is_valid(self) -> bool:
-        """False for a combination that the strategy's own model refuses: it was counted, not run."""
-        return not self.problem
-
-    @property
-    def is_repeat(self) -> bool:
-        """True for what had been tried before."""
-        return self.same_as is not None
 
 
 class _At(BaseSampler):
@@ -336,13 +299,6 @@ class Study:
         self.definition = known
 
 
-def directions(objectives: Sequence[str]) -> list[StudyDirection]:
-    """Which way each objective goes, for Optuna."""
-    return [
-        StudyDirection.MAXIMIZE if OBJECTIVES[name].is_more_better else StudyDirection.MINIMIZE for name in objectives
-    ]
-
-
 def sampler_of(definition: Definition, number: int) -> BaseSampler:
     """The sampler of one number: seeded by it, so that nothing depends on how often the study was taken up again."""
     seed = (definition.seed * 1_000_003 + number) % 2**31
@@ -351,74 +307,6 @@ def sampler_of(definition: Definition, number: int) -> BaseSampler:
     if definition.sampler == "nsga2":
         return NSGAIISampler(seed=seed, population_size=max(4, definition.explore))
     return TPESampler(seed=seed, multivariate=True, n_startup_trials=min(10, max(1, definition.explore)))
-
-
-def outcome_of(trial: Numbered) -> tuple[TrialState, list[float] | None]:
-    """How a trial ends for Optuna: what cannot be judged is the worst there is, what broke says nothing."""
-    run = trial.run
-    if run is None or run.state in {"pruned", "unfit"}:
-        return TrialState.PRUNED, None
-    values = [value for value in run.values if value is not None]
-    if run.state == "failed":
-        return TrialState.FAIL, None
-    return (TrialState.COMPLETE, values) if len(values) == len(run.values) else (TrialState.PRUNED, None)
-
-
-def numbered(frozen: FrozenTrial) -> Numbered:
-    """A trial of the database."""
-    run = frozen.user_attrs.get("run")
-    return Numbered(
-        number=frozen.number,
-        values=dict(frozen.params),
-        problem=frozen.user_attrs.get("problem", ""),
-        run=decode(run) if run else None,
-        least=tuple(frozen.user_attrs.get("least", ())),
-    )
-
-
-def read(database: Database, name: str) -> tuple[Definition, list[Numbered], dict[str, Any]]:
-    """A study as it stands, for looking at: its definition, its trials, its notes. Raises `ConfigError`."""
-    study_id = database.find(name)
-    notes = database.noted(study_id)
-    if "definition" not in notes:
-        raise ConfigError(f"study {name!r} was not made by `moondev optimise`, or never began")
-    definition = msgspec.json.decode(notes["definition"], type=Definition)
-    return definition, told_apart(definition.space, database.trials(study_id), {}), notes
-
-
-def key_of(space: Space, values: dict[str, Any]) -> str:
-    """What is equal for equal parameters."""
-    return repr(sorted(space.params(values).items()))
-
-
-def told_apart(space: Space, found: Sequence[FrozenTrial], first: dict[str, int]) -> list[Numbered]:
-    """The trials of a database, repeats marked; `first` takes the first number of each combination."""
-    trials = [numbered(frozen) for frozen in found]
-    for at, trial in enumerate(trials):
-        same_as = first.setdefault(key_of(space, trial.values), at) if trial.is_valid else at
-        if same_as != at:
-            trials[at] = msgspec.structs.replace(trial, same_as=same_as)
-    return trials
-
-
-def encode(run: Run) -> str:
-    """A run as it is kept."""
-    return msgspec.json.encode(run).decode()
-
-
-def decode(text: str) -> Run:
-    """A run that was kept."""
-    return msgspec.json.decode(text, type=Run)
-
-
-def differences(known: Definition, asked: Definition) -> Iterator[str]:
-    """What two definitions differ in, in words."""
-    for name in ("seed", "sampler", "lag", "prune", "embargo", "space"):
-        if getattr(known, name) != getattr(asked, name):
-            yield f"its {name} differs"
-    for name in known.task.__struct_fields__:
-        if getattr(known.task, name) != getattr(asked.task, name):
-            yield f"its {name.replace('_', ' ')} differs"
 
 
 def _is_dead(keeper: dict[str, Any]) -> bool:
@@ -436,8 +324,3 @@ def _is_dead(keeper: dict[str, Any]) -> bool:
     except PermissionError:
         return False
     return False
-
-
-def valid(trials: Sequence[Numbered]) -> list[Run]:
-    """The runs of a study, in order of number."""
-    return [trial.run for trial in trials if trial.run is not None]

@@ -6,12 +6,12 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
+from research.optimise.definition import Definition, Numbered
 from research.optimise.evidence import Evidence, Point, Scored
 from research.optimise.folds import DESCRIBES
 from research.optimise.job import Run
 from research.optimise.objectives import OBJECTIVES
 from research.optimise.spans import DAY_NS, SECOND_NS
-from research.optimise.study import Definition, Numbered
 
 
 def summary(definition: Definition, evidence: Evidence) -> str:

@@ -12,6 +12,7 @@ from domain.errors import ConfigError
 from domain.strategy import Params
 from engine.strategies.turtle import TurtleParams
 from research.optimise.conclude import Beside, conclude
+from research.optimise.definition import Numbered
 from research.optimise.evidence import held
 from research.optimise.explore import point
 from research.optimise.folds import folds_of
@@ -21,7 +22,6 @@ from research.optimise.pieces import Block, Pieces, part, steps_of
 from research.optimise.robust import choose, ground, neighbours
 from research.optimise.space import problem_with, space_of
 from research.optimise.spans import DAY_NS, Cuts
-from research.optimise.study import Numbered
 from tests.research.optimise.room import ready
 
 WHOLE = Block(trades=40, wins=20, won=10.0, lost=8.0, fees=1.0, traded=100.0)

@@ -12,10 +12,10 @@ import pytest
 
 from domain.errors import MoonDevError
 from research.optimise.database import Database
+from research.optimise.definition import read
 from research.optimise.job import Job, Run
 from research.optimise.pool import Lost, Machines, Processes
 from research.optimise.run import again
-from research.optimise.study import read
 from tests.research.optimise.room import Here, ready, run
 
 ROOT = Path(__file__).resolve().parents[3]
