@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from domain.errors import DataError, Unrepresentable
 from domain.instrument import Instrument, InstrumentId
 from domain.market import Feed, FeedKind, MarketEvent
+from engine.data.columns import give_back
 from engine.data.guess import FileKind, guess_kind
 from engine.data.importers import Stamp, read_bars, read_books, read_funding, read_trades
 from engine.data.l2 import L2Tape, tape_instrument
@@ -102,6 +103,12 @@ def open_file(path: Path, options: FileOptions) -> MarketData:
     """Open a recorded file. Raises `DataError` for a file that lies or cannot be understood, with the reason."""
     if not path.is_file():
         raise DataError(f"{path}: no such file")
+    source = _opened(path, options)
+    give_back()
+    return source
+
+
+def _opened(path: Path, options: FileOptions) -> MarketData:
     kind = options.kind or _told_by(path)
     if kind is DataKind.L2:
         return _l2(path, options)

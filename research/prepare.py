@@ -123,7 +123,11 @@ def prepare_plan(
         approver=settings.approver,
         conflate_ns=conflate_ns,
         provenance=provenance_of(
-            (core, paper, conflate_ns, plan.joins), strategies, sources, plan.seed, plan.asked.get("command", "")
+            (core, paper, conflate_ns, plan.joins, plan.start_ns, plan.end_ns),
+            strategies,
+            sources,
+            plan.seed,
+            plan.asked.get("command", ""),
         ),
         asked=plan.asked,
         notes=tuple(run_notes(sources, strategies, intervals_ns, first.ts_ns)),

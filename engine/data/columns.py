@@ -112,6 +112,11 @@ def load(path: Path, columns: Sequence[str] = ()) -> Columns:
     return _csv(path.name, raw, columns)
 
 
+def give_back() -> None:
+    """Return what reading has left over to the system: of a million rows that is more than the rows themselves."""
+    pa.default_memory_pool().release_unused()
+
+
 def column_names(path: Path) -> list[str]:
     """The names of a file's columns, without reading the rest. Raises `DataError`."""
     try:
@@ -160,7 +165,7 @@ def _parquet(name: str, raw: bytes) -> Columns:
         zoned = frozenset(field.name for field in table.schema if getattr(field.type, "tz", None))
     except _UNREADABLE as error:
         raise DataError(f"{name}: not a readable Parquet file: {error}") from error
-    pa.default_memory_pool().release_unused()
+    give_back()
     return Columns(name, table.num_rows, data, zoned)
 
 
@@ -207,17 +212,18 @@ def _packed(name: str, raw: bytes, columns: Sequence[str]) -> Columns | None:
 
     A million rows as texts of Python would be most of a gigabyte.
     """
-    first, newline, rest = raw.partition(b"\n")
-    rest = rest.rstrip(b"\r\n")
-    is_plain = b'"' not in rest and rest.count(b"\r") == rest.count(b"\r\n")
-    has_holes = not rest or rest[0] in b"\r\n" or b"\n\n" in rest or b"\n\r\n" in rest
-    if columns or not newline or not is_plain or has_holes:
+    start, end = raw.find(b"\n") + 1, len(raw)
+    while end > start and raw[end - 1] in b"\r\n":
+        end -= 1
+    is_plain = raw.find(b'"', start, end) < 0 and raw.count(b"\r", start, end) == raw.count(b"\r\n", start, end)
+    has_holes = any(raw.find(hole, max(0, start - 1), end) >= 0 for hole in (b"\n\n", b"\n\r\n"))
+    if columns or not 0 < start < end or not is_plain or has_holes:
         return None
     try:
-        text = _text(name, first.rstrip(b"\r"))
+        text = _text(name, raw[:start].rstrip(b"\r\n"))
         header = _header(name, text)
         table = arrow_csv.read_csv(
-            pa.py_buffer(rest),
+            pa.py_buffer(raw).slice(start, end - start),
             read_options=arrow_csv.ReadOptions(column_names=header),
             parse_options=arrow_csv.ParseOptions(delimiter=_delimiter(text), ignore_empty_lines=False),
             convert_options=arrow_csv.ConvertOptions(
@@ -226,6 +232,7 @@ def _packed(name: str, raw: bytes, columns: Sequence[str]) -> Columns | None:
         )
     except (pa.ArrowException, DataError):
         return None
+    give_back()
     return Columns(name, table.num_rows, dict(zip(header, table.columns, strict=True)))
 
 

@@ -154,7 +154,7 @@ CHECKS = (
         "live",
         lambda case, _: drift.live(case),
         "a strategy that does otherwise through the live engine loop, feed, conflator and paper venue on the same tape",
-        "what a real exchange does otherwise than the paper one; anything after the first 4,000 events",
+        "what a real exchange does otherwise than the paper one; anything after the first 4,000 events or 30 days",
         "decisions",
     ),
     Check(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice, zip_longest
+from itertools import islice, takewhile, zip_longest
 
 from domain.facts import FillBooked
 from research.honesty import worlds
@@ -16,6 +16,8 @@ from research.prepare import prepare_plan
 
 EVENTS = 4_000
 """Events of the tape that are played through the live parts."""
+LONGEST_NS = 30 * 86_400 * 10**9
+"""Of virtual time: the live loop looks after its accounts all the while."""
 LATEST_NS = 2_000_000_000
 """How late a bar may come in the other run, and not later than a fiftieth of its length."""
 
@@ -32,7 +34,8 @@ def live(case: Case) -> Finding:
         pacing=run.pacing,
         history=run.history,
     )
-    tape = list(islice(run.tape, EVENTS))
+    end_ns = run.first_ns + LONGEST_NS
+    tape = list(islice(takewhile(lambda event: event.ts_ns <= end_ns, run.tape), EVENTS))
     feeds = [
         feed
         for instrument in case.instruments
@@ -44,6 +47,9 @@ def live(case: Case) -> Finding:
     tested = case.run(Change(until_ns=until_ns))
     shown = f"{len(tape):,} events, {len(tested.fills)} fills, equity to the cent"
     ours, theirs = fills_until(tested.fills, until_ns), fills_until(engine.fills, until_ns)
+    if not tested.trace.decisions and not followed.decisions:
+        claim = f"it decided nothing in the first {len(tape):,} events, which are played through the live parts"
+        return Finding(check=name, light=Light.GREY, claim=claim)
     apart = parting(tested.trace.decisions, followed.decisions, by_bar=False)
     if apart is None and ours == theirs:
         claim = f"the live parts did the same over the beginning of the tape: {shown}"
@@ -97,7 +103,7 @@ def late(case: Case) -> Finding:
         return Finding(check=name, light=Light.GREY, claim="it does not trade on bars alone")
     most_ns = min(LATEST_NS, case.interval_ns // 50)
     other = Trace()
-    case.run(Change(edit=worlds.late(most_ns)), other)
+    there_run = case.run(Change(edit=worlds.late(most_ns)), other)
     plain = renamed(case.plain().trace.decisions)
     there = [each._replace(ts_ns=0) for each in renamed(other.decisions)]
     apart = parting([each._replace(ts_ns=0) for each in plain], there)
@@ -105,6 +111,14 @@ def late(case: Case) -> Finding:
         claim = f"bars that come up to {most_ns / 1e6:g} ms later, each by another time, change nothing"
         return Finding(check=name, light=Light.GREEN, claim=claim)
     at = max(apart.bar, 1)
+    until_ns = next((each.ts_ns for each in case.plain().trace.decisions if each.bar >= at), 0) + most_ns
+    if [each[1:] for each in fills_until(case.plain().fills, until_ns)] != [
+        each[1:] for each in fills_until(there_run.fills, until_ns)
+    ]:
+        claim = (
+            f"bars up to {most_ns / 1e6:g} ms later change nothing until bar {at:,}, where fills part, not decisions"
+        )
+        return Finding(check=name, light=Light.GREEN, claim=claim, figures={"same_bars": at - 1})
     return Finding(
         check=name,
         light=Light.RED,

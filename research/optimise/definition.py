@@ -133,4 +133,4 @@ def differences(known: Definition, asked: Definition) -> Iterator[str]:
             yield f"its {name} differs"
     for name in known.task.__struct_fields__:
         if getattr(known.task, name) != getattr(asked.task, name):
-            yield f"its {name.replace('_', ' ')} differs"
+            yield f"its {name.replace('_', ' ')} {'differ' if name.endswith('s') and name != 'across' else 'differs'}"

@@ -14,12 +14,12 @@ from research.optimise.definition import read
 from research.optimise.page import page
 from tests.research.optimise.room import ready, run
 
-TRIALS = 20
+TRIALS = 16
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A data folder with a study of twenty trials."""
+    """A data folder with a study of sixteen trials."""
     path = tmp_path_factory.mktemp("cli")
     run(ready(path, runs=TRIALS, command="optimise --params <b>&"), path, runs=TRIALS)
     return path
