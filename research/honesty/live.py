@@ -17,7 +17,6 @@ from domain.account import venue_of
 from domain.commands import Actor, Door, LoadStrategy
 from domain.events import CommandReceived, EngineStarted, History
 from domain.facts import EquitySampled, Fact, FillBooked, StrategyChanged, StrategyStatus
-from domain.instrument import InstrumentId
 from domain.market import Bar, Feed, FeedKind, FeedStatus, MarketEvent
 from domain.order import Amend, Cancel, ClientId, Intent, Place
 from domain.settings import Settings, StrategySpec
