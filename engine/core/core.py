@@ -80,6 +80,8 @@ class Core:
         self.replayed: dict[int, Decided] | None = None
         self.known: dict[int, Decided] = {}
         self.all_known = False
+        self.known_before = 0
+        """In a recovery: calls before this one have been made, whether their outcome is recorded or not."""
         self.calls = 0
         self.intents: list[Intent] = []
         self.facts: list[facts.Fact] = []

@@ -68,6 +68,7 @@ def recover(
             last_build = event.build
             same = event.build == build and (same or snapshot is None)
         core.known, core.all_known = {d.call: d for d in decisions}, not is_last
+        core.known_before = max(core.known, default=0)
         if same and not hole:
             step(core, event)
         else:
@@ -76,7 +77,7 @@ def recover(
             on_facts(core.facts)
         decided = [d for d in core.decisions if d.call not in core.known]
         forget_effects(core)
-    core.known, core.all_known = {}, False
+    core.known, core.all_known, core.known_before = {}, False, 0
     for decision in decided:
         # the crash came between an event and the record of what it made strategies want
         seq += 1

@@ -189,7 +189,7 @@ def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
 
 def is_past(core: Core) -> bool:
     """Whether this call was made before, by the record: a call without one, and with later ones, changed nothing."""
-    return core.all_known or (bool(core.known) and core.calls < max(core.known))
+    return core.all_known or core.calls < core.known_before
 
 
 def named(error: BaseException, code: AnyStrategy | None = None) -> str:
