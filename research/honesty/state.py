@@ -222,10 +222,9 @@ def depth_of(value: Any, depth: int = DEEP) -> str:  # noqa: ANN401 - whatever a
         return "[" + ",".join(depth_of(item, depth - 1) for item in value) + "]"
     if isinstance(value, Struct):
         return depth_of({field: getattr(value, field) for field in value.__struct_fields__}, depth)
-    if isinstance(value, str | bytes | float | bool | type(None)):
-        return repr(value)
-    if isinstance(value, int):
-        return hex(value)  # Python writes no decimal of thousands of digits
+    if isinstance(value, str | bytes | int | float | bool | type(None)):
+        # of thousands of digits there is no repr
+        return hex(value) if isinstance(value, int) and value.bit_length() > 64 else repr(value)
     held = getattr(value, "__dict__", None)
     if held:
         return type(value).__name__ + depth_of(held, depth - 1)
