@@ -44,7 +44,7 @@ class StrategyWatch:
             if stamp != before or stamp == self._settled[origin]:
                 continue
             self._settled[origin] = stamp
-            yield from self._changed(origin, specs)
+            yield from self._changed(origin, specs, stamp)
 
     def _files(self) -> dict[str, list[StrategySpec]]:
         """Files of loaded strategies, with what was loaded from each; one in quarantine waits for a person."""
@@ -56,7 +56,7 @@ class StrategyWatch:
                 found.setdefault(origin, []).append(strategy.spec)
         return found
 
-    def _changed(self, origin: str, specs: list[StrategySpec]) -> Iterator[Event]:
+    def _changed(self, origin: str, specs: list[StrategySpec], stamp: Stamp) -> Iterator[Event]:
         file = Path(origin).name
         others: list[tuple[str, str]] = []
         for spec in specs:
@@ -73,7 +73,9 @@ class StrategyWatch:
             actor = Actor(person="", door=Door.SYSTEM)
             for name, sha256 in others:
                 command = ReloadStrategy(strategy=name, source_hash=sha256)
-                yield CommandReceived(actor=actor, command=command, request_id=f"reload:{name}:{sha256}")
+                # with the time of writing: a text that was there before, and is put back, is asked for again
+                request_id = f"reload:{name}:{sha256}:{stamp[0]}"
+                yield CommandReceived(actor=actor, command=command, request_id=request_id)
 
     async def run(self, put: Callable[[Event], None]) -> None:
         """Look until cancelled."""

@@ -10,7 +10,6 @@ import typer
 from domain.errors import ConfigError
 from research.backtest_cli import backtest
 from research.optimise import cli as optimise_cli
-from research.params import parse_params as parse_params  # noqa: PLC0414 - other verbs take it from here
 from research.report.cli import report
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from research.plan import Plan
 from research.provenance import provenance_of
 from research.record import Built, Terms
 from research.result import Approver
-from research.venues import Exchange, PaperVenues
+from research.venues import PaperVenues
 
 SECOND_NS = 1_000_000_000
 SAMPLES = 2_000
@@ -75,10 +75,10 @@ class Prepared(Struct, frozen=True, kw_only=True):
     pacing: Pacing | None
     is_l2: bool
 
-    def exchange(self) -> Exchange:
+    def exchange(self) -> PaperExchange | PaperVenues:
         """Fresh exchanges, one a venue, which have seen the warm-up bars."""
         made = [self._exchange_of(venue, paper) for venue, paper in self.terms.paper.items()]
-        exchange = made[0] if len(made) == 1 else PaperVenues(made)
+        exchange: PaperExchange | PaperVenues = made[0] if len(made) == 1 else PaperVenues(made)
         for bar in self.warm:
             exchange.on_market(bar)
         return exchange
@@ -123,7 +123,11 @@ def prepare_plan(
         approver=settings.approver,
         conflate_ns=conflate_ns,
         provenance=provenance_of(
-            (core, paper, conflate_ns, plan.joins), strategies, sources, plan.seed, plan.asked.get("command", "")
+            (core, paper, conflate_ns, plan.joins, plan.start_ns, plan.end_ns),
+            strategies,
+            sources,
+            plan.seed,
+            plan.asked.get("command", ""),
         ),
         asked=plan.asked,
         notes=tuple(run_notes(sources, strategies, intervals_ns, first.ts_ns)),

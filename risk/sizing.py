@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
-from math import isfinite, pi, sqrt
+from math import fsum, isfinite, pi, sqrt
 
 from msgspec import Struct
 
@@ -121,8 +121,8 @@ def performance_factor(trades: Sequence[float]) -> float:
     count = len(newest)
     if count < FEWEST_TRADES:
         return 1.0
-    mean = sum(newest) / count
-    deviation = sqrt(sum((trade - mean) ** 2 for trade in newest) / (count - 1))
+    mean = fsum(newest) / count
+    deviation = sqrt(fsum((trade - mean) ** 2 for trade in newest) / (count - 1))
     if deviation == 0:
         return WORST if mean < 0 else 1.0
     return max(WORST, min(BEST, 1 + mean / (deviation / sqrt(count)) / 4))
@@ -144,7 +144,7 @@ def half_kelly(trades: Sequence[float]) -> float | None:
     if not wins:
         return 0.0
     share = len(wins) / count
-    payoff = (sum(wins) / len(wins)) / (sum(losses) / len(losses)) if losses else 0.0
+    payoff = (fsum(wins) / len(wins)) / (fsum(losses) / len(losses)) if losses else 0.0
     fraction = share - (1 - share) / payoff if payoff else share
     return fraction / 2 * count / (count + SHRINK_TRADES)
 
@@ -162,7 +162,7 @@ def daily_volatility(prices: Sequence[int], step_s: float) -> float:
 def ewma_volatility(prices: Sequence[int]) -> float:
     """Standard deviation of one step: s2 = decay * s2 + (1 - decay) * r2, begun with the mean of the first returns."""
     returns = [now / before - 1 for before, now in pairwise(prices)]
-    variance = sum(r * r for r in returns[:FEWEST_RETURNS]) / len(returns[:FEWEST_RETURNS])
+    variance = fsum(r * r for r in returns[:FEWEST_RETURNS]) / len(returns[:FEWEST_RETURNS])
     for change in returns[FEWEST_RETURNS:]:
         variance = EWMA_DECAY * variance + (1 - EWMA_DECAY) * change * change
     return sqrt(variance)
@@ -182,8 +182,8 @@ def atr_volatility(prices: Sequence[int]) -> float:
     for first in range(begin, len(prices) - 1, steps):
         bar = prices[first : first + steps + 1]
         ranges.append((max(bar) - min(bar)) / bar[0])
-    of_walk: float = sqrt(2 / pi) * sum(1 / sqrt(i) for i in range(1, steps + 1))
-    return sum(ranges) / len(ranges) / of_walk
+    of_walk: float = sqrt(2 / pi) * fsum(1 / sqrt(i) for i in range(1, steps + 1))
+    return fsum(ranges) / len(ranges) / of_walk
 
 
 def _ppm(value: float) -> int:

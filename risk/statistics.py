@@ -164,18 +164,6 @@ def round_trips(fills: Iterable[Booked], qty_scale: int) -> list[Trade]:
     return [trade for fill in fills if (trade := counted.add(fill)) is not None]
 
 
-def time_in_market_ns(fills: Iterable[Booked], end_ns: int) -> int:
-    """How long a position was held."""
-    held = since_ns = total_ns = 0
-    for fill in fills:
-        before, held = held, held + fill.side * fill.qty
-        if not before:
-            since_ns = fill.ts_ns
-        if before and not held:
-            total_ns += fill.ts_ns - since_ns
-    return total_ns + (end_ns - since_ns if held else 0)
-
-
 def drawdown(equity: Sequence[tuple[int, Decimal]]) -> Drawdown:
     """The deepest fall of equity samples (ts_ns, equity)."""
     peak_ns, peak = equity[0]

@@ -14,6 +14,7 @@ from tests.drills import report as drills
 from tests.simulation import report as simulation
 
 SHARED_START = (
+    "tests/bot/test_pnl.py",  # a market that has run for minutes
     "tests/engine/storage/test_projector.py",  # PostgreSQL
     "tests/exchanges/paper/test_kernel.py",  # the compiled kernel
     "tests/gateway/access/test_matrix.py",  # a gateway and everybody who asks it
@@ -23,6 +24,7 @@ SHARED_START = (
     "tests/gateway/test_document.py",  # a served gateway and schemathesis
     "tests/research/bench/test_bench.py",  # a million bars
     "tests/research/bench/test_venue_benches.py",  # what all rows are made of
+    "tests/research/optimise/test_cli.py",  # a study
     "tests/tools/test_sbom.py",  # the bill of materials
 )
 """Files whose tests share something that takes seconds to start: one process runs all of such a file."""

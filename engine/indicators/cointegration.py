@@ -126,8 +126,8 @@ class Cointegration(Struct):
             return nan
         solved: list[float] = []
         for i, row in enumerate(root):
-            solved.append((with_target[i] - sum([row[j] * solved[j] for j in range(i)])) / row[i])
-        rest = self._product(target, target) - sum([part * part for part in solved])
+            solved.append((with_target[i] - fsum([row[j] * solved[j] for j in range(i)])) / row[i])
+        rest = self._product(target, target) - fsum([part * part for part in solved])
         freedom = self.window - 1 - self.lags - size
         if not rest > 0.0:
             return nan
@@ -165,7 +165,7 @@ class Cointegration(Struct):
 
     def _product(self, a: Weights, b: Weights) -> float:
         """Sum of the products of two weighed sums of variables."""
-        return sum([p * q * self._sum(i, j) for i, p in a for j, q in b])
+        return fsum([p * q * self._sum(i, j) for i, p in a for j, q in b])
 
 
 Weights = Sequence[tuple[int, float]]
@@ -193,8 +193,8 @@ def cholesky(lower: list[list[float]]) -> list[list[float]] | None:
     for i, row in enumerate(lower):
         made: list[float] = []
         for j in range(i):
-            made.append((row[j] - sum([made[n] * root[j][n] for n in range(j)])) / root[j][j])
-        rest = row[i] - sum([part * part for part in made])
+            made.append((row[j] - fsum([made[n] * root[j][n] for n in range(j)])) / root[j][j])
+        rest = row[i] - fsum([part * part for part in made])
         if not rest > 1e-12 * row[i]:
             return None
         root.append([*made, sqrt(rest)])

@@ -18,7 +18,7 @@ an order at the touch is filled more rarely than this says.
 
 from __future__ import annotations
 
-from math import exp, floor, log, log1p, sqrt
+from math import exp, floor, fsum, log, log1p, sqrt
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -88,7 +88,7 @@ class Intensity(Struct):
 
     def fit(self) -> Fit | None:
         """A and k as they are now; None while no order, or none beyond the touch, was seen."""
-        quiet = max(self.steps - sum(self.cells), 0.5)
+        quiet = max(self.steps - fsum(self.cells), 0.5)
         total = behind = 0.0
         below = quiet
         for j, count in enumerate(self.cells):

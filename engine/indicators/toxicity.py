@@ -11,7 +11,7 @@ against the fair price `horizon_s` later. A maker whose fills lose on average is
 
 from __future__ import annotations
 
-from math import exp, expm1, nan
+from math import exp, expm1, fsum, nan
 
 from msgspec import Struct, field
 
@@ -46,7 +46,7 @@ class Vpin(Struct):
     @property
     def value(self) -> float:
         """The mean imbalance, NaN until ready."""
-        return sum(self.ring) / self.buckets if self.ready else nan
+        return fsum(self.ring) / self.buckets if self.ready else nan
 
     def update(self, ts_ns: int, qty: float, side: int) -> None:
         """Take a trade of an aggressor on `side`. One larger than a bucket fills several."""

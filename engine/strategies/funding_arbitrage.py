@@ -22,6 +22,7 @@ Positions found at the start are adopted: a pair is held, or left by the same ru
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import fsum
 from typing import Annotated
 
 from msgspec import field
@@ -187,7 +188,7 @@ def difference(view: View, long: Leg, short: Leg) -> float | None:
 
 def round_trip(long: Leg, short: Leg) -> float:
     """Both spreads and four fees, as a fraction."""
-    spreads = sum([(leg.asks[0][0] - leg.bids[0][0]) / mid(leg) for leg in (long, short)])
+    spreads = fsum([(leg.asks[0][0] - leg.bids[0][0]) / mid(leg) for leg in (long, short)])
     return spreads + 2 * (long.fee + short.fee)
 
 

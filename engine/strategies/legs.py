@@ -15,6 +15,7 @@ the pair, or where it came from, which unwinds it. Quantities are in base units,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import fsum
 from typing import Annotated
 
 from msgspec import Struct, field
@@ -165,15 +166,15 @@ def look(view: View, instrument: InstrumentId, *, is_fresh: bool) -> Leg:
 
 def worst(legs: Sequence[Leg]) -> float:
     """The most that may be naked, on whichever side, with everything in flight counted against us."""
-    net = sum([leg.position for leg in legs])
-    return max(net + sum([leg.buys for leg in legs]), sum([leg.sells for leg in legs]) - net, 0.0)
+    net = fsum([leg.position for leg in legs])
+    return max(net + fsum([leg.buys for leg in legs]), fsum([leg.sells for leg in legs]) - net, 0.0)
 
 
 def naked(legs: Sequence[Leg]) -> tuple[int, float]:
     """The side that closes what is naked now, and how much of it nothing on its way may close yet."""
-    net = sum([leg.position for leg in legs])
+    net = fsum([leg.position for leg in legs])
     side = -1 if net > 0 else 1
-    return side, max(0.0, abs(net) - sum([leg.coming(side) for leg in legs]))
+    return side, max(0.0, abs(net) - fsum([leg.coming(side) for leg in legs]))
 
 
 def ways(legs: Sequence[Leg], side: int, gap: float) -> list[Way]:

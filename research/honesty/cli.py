@@ -74,6 +74,7 @@ def check_strategy(  # noqa: PLR0913, PLR0917 - one option each
         end=end,
         fill_model=fill_model,
     )
+    say_refusal(what, strategies)
     opened = opened_of(what, flags, config, strategies, store)
     everything, notes = beside(universe, opened) if universe is not None else ([], [])
     verdict = of_indicator(what, opened) if indicator_in(what) else judged(opened, names, everything, quick=quick)
@@ -87,6 +88,21 @@ def check_strategy(  # noqa: PLR0913, PLR0917 - one option each
         html_path.write_text(page_html(section(verdict)), encoding="utf-8")
         typer.echo(f"{'HTML':<15}{html_path}")
     leave(verdict, strict=strict)
+
+
+def say_refusal(what: str, strategies: Path | None) -> None:
+    """Exit as for red, with the verdict, when there is a file of a strategy and the loader refuses it."""
+    from research.honesty.check import refusal
+    from research.honesty.verdict import Verdict
+    from research.honesty.words import as_text
+    from research.plan import Tested
+
+    if not Path(what.partition(":")[0]).is_file() or what.endswith((".yaml", ".yml")) or indicator_in(what):
+        return
+    refused = refusal(Tested(id="tested", kind=what, folder=strategies))
+    if refused is not None:
+        typer.echo(as_text(Verdict(subject=what, data=(), findings=(refused,))))
+        raise typer.Exit(RED_EXIT)
 
 
 def opened_of(what: str, flags: Flags, config: Path | None, strategies: Path | None, store: Path) -> Opened:

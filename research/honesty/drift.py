@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import islice, takewhile, zip_longest
 
 from domain.facts import FillBooked
-from exchanges.paper.exchange import PaperExchange
 from research.honesty import worlds
 from research.honesty.ahead import renamed
 from research.honesty.case import Case, Change
@@ -27,16 +26,13 @@ def live(case: Case) -> Finding:
     """The live engine loop, paper venue, conflator and feed, on a virtual clock, over the beginning of the tape."""
     name = "live"
     run = prepare_plan(case.plan, case.sources, case.settings)
-    exchange = run.exchange()
-    if not isinstance(exchange, PaperExchange):
-        return Finding(check=name, light=Light.GREY, claim="several venues are not played through the live parts here")
     followed = Trace()
     engine = LivePaper(
         run.core,
-        exchange,
+        run.exchange(),
         lambda spec: followed.follow(run.make_code(spec)),
         pacing=run.pacing,
-        history=run.history[case.spec.id],
+        history=run.history,
     )
     end_ns = run.first_ns + LONGEST_NS
     tape = list(islice(takewhile(lambda event: event.ts_ns <= end_ns, run.tape), EVENTS))

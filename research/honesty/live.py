@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from domain.account import venue_of
 from domain.commands import Actor, Door, LoadStrategy
 from domain.events import CommandReceived, EngineStarted, History
 from domain.facts import EquitySampled, Fact, FillBooked, StrategyChanged, StrategyStatus
@@ -30,6 +31,7 @@ from exchanges.paper.exchange import PaperExchange
 from exchanges.paper.venue import PaperVenue
 from research.compiled import FLUSH_NS, Pacing
 from research.driver import LEAD_NS
+from research.venues import PaperVenues
 
 FLUSH, MARKET = 0, 1
 GRAIN = 1e-9
@@ -96,20 +98,24 @@ class VirtualLoop(asyncio.base_events.BaseEventLoop):
 
 
 class LivePaper:
-    """What `moondev run` wires, around a recorded tape: everything real but time."""
+    """What `moondev run` wires, around a recorded tape: everything real but time.
+
+    Each exchange is a venue of its own. `history` has the bars that warm up a strategy, by its id.
+    """
 
     def __init__(
         self,
         settings: Settings,
-        exchange: PaperExchange,
+        exchange: PaperExchange | PaperVenues,
         make_code: Callable[[StrategySpec], AnyStrategy],
         *,
         pacing: Pacing | None,
-        history: Iterable[Bar] = (),
+        history: Mapping[str, Sequence[Bar]] | None = None,
     ) -> None:
         """Nothing happens before `run`."""
-        self.settings, self.exchange, self.make_code = settings, exchange, make_code
-        self.pacing, self.warm = pacing or Pacing(conflate_ns=0), tuple(history)
+        self.settings, self.make_code = settings, make_code
+        self.exchanges = tuple(exchange.exchanges.values()) if isinstance(exchange, PaperVenues) else (exchange,)
+        self.pacing, self.history = pacing or Pacing(conflate_ns=0), dict(history or {})
         self.fills: list[FillBooked] = []
         self.equity: list[EquitySampled] = []
         self.effects: list[tuple[Any, ...]] = []
@@ -118,7 +124,8 @@ class LivePaper:
     def run(self, tape: Iterable[MarketEvent], first_ns: int, feeds: Sequence[Feed]) -> None:
         """Play a tape whose first event is at `first_ns`; returns when it has ended."""
         self.first_ns = first_ns
-        clock = VirtualLoop(max(first_ns - LEAD_NS, self.warm[-1].ts_ns if self.warm else 0))
+        warm_ns = max([bar.ts_ns for bars in self.history.values() for bar in bars[-1:]], default=0)
+        clock = VirtualLoop(max(first_ns - LEAD_NS, warm_ns))
         try:
             clock.run_until_complete(self._run(clock, tape, feeds))
         finally:
@@ -127,15 +134,16 @@ class LivePaper:
     async def _run(self, clock: VirtualLoop, tape: Iterable[MarketEvent], feeds: Sequence[Feed]) -> None:
         core = self.core
         core.make_code = self.make_code
-        venue = PaperVenue(self.exchange, clock)
-        kernel = Kernel(core, MemoryJournal(), send=self._tee(clock, venue.send), publish=self._publish)
+        venues = {exchange.config.venue: PaperVenue(exchange, clock) for exchange in self.exchanges}
+        kernel = Kernel(core, MemoryJournal(), send=self._tee(clock, venues), publish=self._publish)
         self.loop = loop = EngineLoop(kernel, clock)
         self.conflator = Conflator(loop.put, self.pacing.conflate_ns)
         engine = asyncio.create_task(loop.run())
         loop.put(
             EngineStarted(installation="bt", epoch=1, build="b", lock_hash="", settings_hash="", settings=self.settings)
         )
-        await venue.start(loop.put)
+        for venue in venues.values():
+            await venue.start(loop.put)
         while not (  # noqa: ASYNC110 - the core has no asyncio in it
             core.state.accounts and all(a.reconciled for a in core.state.accounts.values())
         ):
@@ -143,22 +151,24 @@ class LivePaper:
         for number, spec in enumerate(self.settings.strategies):
             actor = Actor(person="", door=Door.SYSTEM)
             loop.put(CommandReceived(actor=actor, command=LoadStrategy(spec=spec), request_id=f"settings:{number}"))
-        await self._play(clock, venue, tape, feeds)
+        await self._play(clock, venues, tape, feeds)
         engine.cancel()
         with suppress(asyncio.CancelledError):
             await engine
-        await venue.aclose()
+        for venue in venues.values():
+            await venue.aclose()
 
     async def _play(
-        self, clock: VirtualLoop, venue: PaperVenue, tape: Iterable[MarketEvent], feeds: Sequence[Feed]
+        self, clock: VirtualLoop, venues: dict[str, PaperVenue], tape: Iterable[MarketEvent], feeds: Sequence[Feed]
     ) -> None:
         """The feed pushes an event and waits until it was delivered, which is at the event's own time."""
         waiting: list[MarketEvent] = []
+        at = {instrument.id: venues[instrument.venue] for instrument in self.settings.instruments}
 
         async def deliver() -> None:
             await clock.quiet_until(waiting[0].ts_ns, MARKET)
             event = waiting.pop()
-            venue.on_market(event)
+            at[event.instrument].on_market(event)
             if type(event) in self.pacing.passes:
                 self.conflator.put(event)
 
@@ -181,14 +191,16 @@ class LivePaper:
             await clock.quiet_until(due_ns, FLUSH)
             self.conflator.flush(due_ns)
 
-    def _tee(self, clock: VirtualLoop, send: Callable[[Sequence[Intent]], None]) -> Callable[[Sequence[Intent]], None]:
+    def _tee(self, clock: VirtualLoop, venues: dict[str, PaperVenue]) -> Callable[[Sequence[Intent]], None]:
         names: dict[ClientId, int] = {}
 
         def tee(intents: Sequence[Intent]) -> None:
             for intent in intents:
                 if isinstance(intent, Place | Amend | Cancel):
                     self.effects.append((clock.now_ns(), *described(intent, names)))
-            send(intents)
+            for name, venue in venues.items():
+                if mine := [intent for intent in intents if venue_of(intent.account) == name]:
+                    venue.send(mine)
 
         return tee
 
@@ -199,7 +211,8 @@ class LivePaper:
             elif isinstance(fact, EquitySampled):
                 self.equity.append(fact)
             elif isinstance(fact, StrategyChanged) and fact.status is StrategyStatus.WARMING:
-                self.loop.put(History(strategy=fact.strategy, bars=self.warm, complete=True))
+                bars = tuple(self.history.get(fact.strategy, ()))
+                self.loop.put(History(strategy=fact.strategy, bars=bars, complete=True))
 
 
 def described(intent: Place | Amend | Cancel, names: dict[ClientId, int]) -> tuple[Any, ...]:

@@ -228,8 +228,4 @@ def depth_of(value: Any, depth: int = DEEP) -> str:  # noqa: ANN401 - whatever a
     held = getattr(value, "__dict__", None)
     if held:
         return type(value).__name__ + depth_of(held, depth - 1)
-    return (
-        repr(value)
-        if type(value).__module__ in {"itertools", "collections", "decimal", "array"}
-        else type(value).__name__
-    )
+    return repr(value) if type(value).__module__ in TOLD else type(value).__name__

@@ -17,6 +17,7 @@ from engine.data.importers import Stamp
 from engine.data.store.series import parse_interval
 from exchanges.paper.config import FillModel, PaperConfig
 from research.market_data import DataKind
+from research.opening import SIMULATED_START_NS
 from research.optimise.run import Asked
 from research.optimise.source import DataSource
 from research.params import parse_params
@@ -41,13 +42,13 @@ def settings_of(config: Path | None, *, fill_model: str, deposit: float) -> Back
     )
 
 
-def asked_of(typed: Mapping[str, Any], simulated_ns: int, command: str) -> Asked:
-    """What the options of `moondev optimise` ask for; a simulated market begins at `simulated_ns`.
+def asked_of(typed: Mapping[str, Any], command: str) -> Asked:
+    """What the options of `moondev optimise` ask for.
 
     Raises `ConfigError` that names the option.
     """
     strategies = typed["strategies"]
-    sources = sources_of(typed, simulated_ns)
+    sources = sources_of(typed)
     strategy = typed["strategy"]
     return Asked(
         name=typed["study"] or f"{Path(strategy.partition(':')[0]).stem}-{sources[0].short}",
@@ -80,7 +81,7 @@ def chosen(option: str, text: str, choices: Sequence[str]) -> Any:  # noqa: ANN4
     return text
 
 
-def sources_of(typed: Mapping[str, Any], simulated_ns: int) -> tuple[DataSource, ...]:
+def sources_of(typed: Mapping[str, Any]) -> tuple[DataSource, ...]:
     """Where the data comes from. Paths are made whole, so that other processes find them. Raises `ConfigError`."""
     files, stored, hours = typed["data"] or [], typed["stored"] or [], typed["simulated_hours"]
     if [bool(files), bool(stored), bool(hours)].count(True) != 1:
@@ -91,7 +92,8 @@ def sources_of(typed: Mapping[str, Any], simulated_ns: int) -> tuple[DataSource,
     if instrument and len(files) > 1:
         raise ConfigError("--instrument names one instrument: with several files each is told from its name")
     if hours:
-        return (DataSource(simulated_hours=hours, seed=typed["seed"], first_ns=simulated_ns, instrument=instrument),)
+        start_ns = SIMULATED_START_NS
+        return (DataSource(simulated_hours=hours, seed=typed["seed"], first_ns=start_ns, instrument=instrument),)
     if files:
         funding = typed["funding"]
         paid = str(funding.resolve()) if funding else ""

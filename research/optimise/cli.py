@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from research.optimise.run import Ready
     from research.optimise.search import Progress
 
-START_NS = 1_760_000_000_000_000_000
-"""When the simulated market of a study begins: 2025-10-09 08:53:20 UTC."""
 DEFAULT_DATA = Path(".moondev/paper")
 INTERRUPTED = 130
 
@@ -100,7 +98,7 @@ def optimise(  # noqa: PLR0913, PLR0917 - one option each
     from research.optimise.asking import asked_of
     from research.optimise.run import prepare
 
-    asked = asked_of(typed, START_NS, " ".join(sys.argv[1:]))
+    asked = asked_of(typed, " ".join(sys.argv[1:]))
     _work(context, prepare(asked), trials, _Where(data_folder, config, workers, dask, progress_as, html, json_path))
 
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
-from research.measures.figure import DAYS, Figure, none
+from research.measures.figure import DAYS, Figure, Floats, Ints, none
 from research.measures.sharpe import probability_figures
 from research.optimise.definition import Definition, Numbered
 from research.optimise.folds import SCHEMES, Fold, Scheme, folds_of
@@ -27,8 +26,6 @@ from research.optimise.spans import DAY_NS, LEAST_STEPS, Cuts
 MOST_REASONS = 3
 LEAST_POOL = 8
 """Even trials below which folds choose among next to nothing."""
-
-Floats = NDArray[np.float64]
 
 
 class Tested(Struct, frozen=True, kw_only=True):
@@ -259,7 +256,7 @@ def held(prices: Sequence[Sequence[tuple[int, float]]], start_ns: int, end_ns: i
     return Pieces(returns=tuple(returns.tolist()), blocks=(), deposit=1.0)
 
 
-def _worth(prices: Sequence[tuple[int, float]], ends: NDArray[np.int64]) -> Floats:
+def _worth(prices: Sequence[tuple[int, float]], ends: Ints) -> Floats:
     """What one unit of money in an instrument is worth at these times."""
     times = np.array([ts_ns for ts_ns, _ in prices], dtype=np.int64)
     closes = np.array([price for _, price in prices], dtype=np.float64)

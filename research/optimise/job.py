@@ -28,7 +28,6 @@ from engine.core.recovery import state_hash
 from engine.strategies import registry
 from exchanges.paper.config import PaperConfig
 from research.backtest import ID
-from research.compiled import CompiledTape, Pacing, compile_tape
 from research.driver import LEAD_NS, Driver
 from research.market_data import DataKind, MarketData
 from research.optimise.objectives import OBJECTIVES, Objective
@@ -176,7 +175,6 @@ class Bench:
         self.sources = tuple(open_source(source, task.settings.core) for source in task.sources)
         self._check()
         self._shared = Shared()
-        self._compiled: dict[tuple[Pacing, int, int], CompiledTape] = {}
         self._host = f"{socket.gethostname()}:{os.getpid()}"
 
     def _check(self) -> None:
@@ -211,15 +209,6 @@ class Bench:
         edges = (cuts.held_out_ns, cuts.end_ns) if job.is_held_out else cuts.edges
         return _Trial(self, job, prepared, edges).run()
 
-    def compiled(self, prepared: Prepared, pacing: Pacing) -> CompiledTape:
-        """The tape of order books, compiled once."""
-        (instrument,) = prepared.core.instruments
-        key = (pacing, prepared.first_ns, prepared.terms.sources[0].last_ns)
-        found = self._compiled.get(key)
-        if found is None:
-            found = self._compiled[key] = compile_tape(instrument.id, prepared.tape, pacing)
-        return found
-
     def value(self, objective: Objective, pieces: Pieces) -> float | None:
         """The figure of one objective over pieces: of all of them, or the middle or worst of the blocks."""
         year = self.task.cuts.steps_a_year
@@ -253,14 +242,10 @@ class _Trial:
         self.so_far: list[float | None] = []
 
     def run(self) -> Run:
-        """Block by block; those of order books, which are compiled, in one go."""
+        """Block by block."""
         prepared, driver = self.prepared, self.driver
         warm_ns = prepared.warm[-1].ts_ns if prepared.warm else 0
         driver.start(max(prepared.first_ns - LEAD_NS, warm_ns))
-        if prepared.is_l2 and prepared.pacing is not None:
-            self.events = driver.replay(self.bench.compiled(prepared, prepared.pacing))
-            self._sample()
-            return self._ended()
         tape, held = prepared.tape, list[MarketEvent]()
         last = len(self.edges) - 1
         for block in range(1, last + 1):

@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from domain.errors import ConfigError
 from research.measures.curve import compounded, under_high
+from research.measures.figure import Floats
 from research.measures.sharpe import moments, sortino_rows
-from research.optimise.pieces import Floats, Pieces
+from research.optimise.pieces import Pieces
 from risk.statistics import DAYS_A_YEAR
 
 LEAST_STEPS = 5

@@ -11,12 +11,11 @@ from decimal import Decimal
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from domain.instrument import ZERO
+from research.measures.figure import Floats
 from risk.statistics import Trade
 
-Floats = NDArray[np.float64]
 Turned = tuple[int, float, float]
 """A fill: its time, its notional and its fee."""
 

@@ -13,7 +13,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from research.measures.figure import Floats
+
 FEWEST, MOST = 5, 25
 PLATEAU, SLOPE = 0.6, 0.3
 """Shares of a point's advantage over the middle trial that its neighbourhood keeps."""
@@ -42,8 +43,9 @@ def neighbours(positions: Floats, rows: Floats | None = None) -> NDArray[np.intp
     """For each row (default: each trial) the numbers of the nearest trials, itself first."""
     count = min(len(positions), max(FEWEST, min(MOST, isqrt(len(positions)))))
     rows = positions if rows is None else rows
-    distance = np.abs(rows[:, None, :] - positions[None, :, :]).max(axis=2)
-    return np.argsort(distance, axis=1, kind="stable")[:, :count]
+    # row by row: all differences at once would take gigabytes of some thousand trials
+    near = [np.argsort(np.abs(positions - row).max(axis=1), kind="stable")[:count] for row in rows]
+    return np.array(near, dtype=np.intp).reshape(len(rows), count)
 
 
 def around(near: NDArray[np.intp], values: Floats) -> Floats:

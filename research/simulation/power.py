@@ -26,7 +26,7 @@ from risk.breaker import BreakerState
 LATE_NS = SECOND_NS
 """A timer may be served this much late, of true time."""
 _RANK = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
-_FORCED = BreakerState.FORCED_OPEN
+_FORCED, _OPEN = BreakerState.FORCED_OPEN, BreakerState.OPEN
 _NEXT: dict[Stage | None, set[Stage]] = {
     None: {Stage.OPEN},
     Stage.OPEN: {Stage.ACKNOWLEDGED},
@@ -234,20 +234,25 @@ class Power:
         """An override is over when its time is."""
         state = core.state
         due = [key for key, override in state.overrides.items() if override.until_ns <= state.ts_ns]
+        if not due and not self.overdue:
+            return
         self.overdue = {key: self.overdue.get(key, now_ns) for key in due}
         for key, since_ns in self.overdue.items():
             require(now_ns - since_ns <= LATE_NS, "an override ends", f"{key} is in force beyond its time")
 
 
+def _latches(state: State, key: str) -> bool:
+    """Whether only people let a breaker of this kind go."""
+    rule = state.settings.breakers.rule(Watch(key.partition(":")[0]))
+    return rule is not None and not rule.recovers
+
+
 def look(state: State) -> Held:
     """What holds risk back now."""
     newest = next(reversed(state.incidents.values()), None)
-    rules = state.settings.breakers
     by_people = [f"{v} {o}" for v, of in state.breakers.items() for o, b in of.items() if b.state is _FORCED]
     for key, breaker in state.matrix.items():
-        rule = rules.rule(Watch(key.partition(":")[0]))
-        latches = breaker.state is BreakerState.OPEN and rule is not None and not rule.recovers
-        if breaker.state is _FORCED or latches:
+        if breaker.state is _FORCED or (breaker.state is _OPEN and _latches(state, key)):
             by_people.append(key)
     return Held(
         latched=state.latched,

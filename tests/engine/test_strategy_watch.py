@@ -84,6 +84,20 @@ def test_on_paper_it_is_taken_in_with_the_very_text_that_was_seen(folder: Folder
     assert looks(watch, 3) == []
 
 
+def test_a_text_that_is_put_back_is_asked_for_under_an_id_of_its_own(folder: Folder) -> None:
+    watch = StrategyWatch(folder.core, folder.source_of, takes_in=True)
+    looks(watch)
+    before = folder.core.code["mine"].source
+    asked = []
+    for text in (before + "# more\n", before, before + "# more\n"):
+        folder.edit(text)
+        [event] = looks(watch, 4)
+        assert isinstance(event, CommandReceived)
+        asked.append(event.request_id)
+        folder.take_in()
+    assert len(set(asked)) == 3, "the core answers an id that it has seen with REPEATED"
+
+
 def test_a_broken_file_is_told_and_what_runs_is_left_alone(folder: Folder) -> None:
     watch = StrategyWatch(folder.core, folder.source_of, takes_in=True)
     looks(watch)

@@ -258,3 +258,15 @@ def test_bars_of_several_intervals_and_instruments_warm_up_as_live_and_come_in_o
     assert order == sorted(order)
     assert result.sources[0].intervals_ns == (60 * 10**9, 300 * 10**9)
     assert any("bars of 60 s made into bars of 300 s" in note for note in result.notes)
+
+
+def test_runs_over_other_spans_are_other_runs(tmp_path):
+    source = saw_tooth(tmp_path, BTC)
+    whole = Plan(strategies=(trend("btc", BTC),))
+    spans = (
+        whole,
+        replace(whole, end_ns=START_NS + 200 * MINUTE_NS),
+        replace(whole, start_ns=START_NS + 9 * MINUTE_NS),
+    )
+    ids = [prepare_plan(plan, [source], SETTINGS).terms.provenance.run_id for plan in spans]
+    assert len(set(ids)) == len(spans)

@@ -6,7 +6,7 @@ import pytest
 
 from domain.facts import FillBooked
 from domain.order import Liquidity, Role
-from risk.statistics import DAY_NS, daily_returns, drawdown, round_trips, sharpe, time_in_market_ns
+from risk.statistics import DAY_NS, daily_returns, drawdown, round_trips, sharpe
 
 
 def fill(ts: int, side: int, qty: int, realised: str = "0", fee: str = "1") -> FillBooked:
@@ -44,11 +44,9 @@ def test_a_fill_through_zero_ends_one_trade_and_begins_the_next_with_its_share_o
     assert first.pnl + second.pnl == sum(f.realised - f.fee for f in fills)
 
 
-def test_an_open_position_is_no_trade_but_counts_as_time_in_the_market():
+def test_an_open_position_is_no_trade_yet():
     fills = [fill(10, 1, 10), fill(30, -1, 10), fill(50, -1, 1)]
     assert len(round_trips(fills, 1)) == 1
-    assert time_in_market_ns(fills, 60) == 30
-    assert time_in_market_ns([], 60) == 0
 
 
 def test_the_drawdown_is_the_deepest_fall_from_the_peak_before_it():

@@ -52,6 +52,13 @@ def test_red_is_four_and_everything_is_written(file, tmp_path, capsys):
     assert "random.random" in page.read_text()
 
 
+def test_a_file_that_the_loader_refuses_is_red_too(file, capsys):
+    with pytest.raises(typer.Exit) as left:
+        check_strategy(str(CHEATS / "reads_file.py"), data=[file])
+    assert left.value.exit_code == 4
+    assert "a strategy may not call open()" in " ".join(capsys.readouterr().out.split())
+
+
 def test_green_is_nothing_and_an_unknown_check_is_refused(file, capsys):
     check_strategy(str(CHEATS / "honest.py"), data=[file], only="calendar")
     assert "GREEN" in capsys.readouterr().out
