@@ -124,6 +124,9 @@ class SourceSection(Section):
             raise ValueError("a simulated market needs its length: hours")
         if (self.tick_size is None) != (self.lot_size is None):
             raise ValueError("tick_size and lot_size are given together")
+        initial, maintenance = self.initial_margin, self.maintenance_margin
+        if initial is not None and maintenance is not None and maintenance > initial:
+            raise ValueError("maintenance_margin must not be more than initial_margin")
         wrong = [
             name for name in ("stamp", "newest_first", "funding") if name in self.model_fields_set and not self.file
         ]

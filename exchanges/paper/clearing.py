@@ -76,7 +76,8 @@ def _set_only_band(market: Market, account: PaperAccount, holding: Holding) -> N
     worth = holding.qty * market.unit
     room = float(account.cash) - float(holding.entry_value)
     if worth > 0:
-        price = -room / (worth * (1 - market.maintenance))
+        need = worth * (1 - market.maintenance)
+        price = -room / need if need > 0 else FAR if room < 0 else 0.0  # margin of all that it is worth: at any price
         market.set_liquidation(account.id, int(price * _LATE) if price > 0 else -1, FAR)
     elif worth < 0:
         price = -room / (worth * (1 + market.maintenance))

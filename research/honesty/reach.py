@@ -62,6 +62,8 @@ MANY = 100
 """Numbers, or characters, in one value of a file or parameter above which it is asked where they come from."""
 FEW = 20
 """Numbers below which it is chance when they are on the tape."""
+WORD_BITS = 64
+"""Bits of a whole number above which it is a table of bits."""
 NINE = 9
 """Decimals to which prices are compared."""
 Floats = NDArray[np.float64]
@@ -190,17 +192,32 @@ def luggage(case: Case) -> Finding:
                 advice="Let decide() follow it bar by bar (RollingStd, Ema), or take it from data before the test.",
                 evidence=(Evidence(first_in=where, first=f"{value:.10g}", second_in="tape", second=figure),),
             )
-    for where, values in carried(case):
-        if len(values) >= MANY:
-            return Finding(
-                check=name,
-                light=Light.AMBER,
-                claim=f"{where} holds {len(values)} values: nothing shows where they come from",
-                advice="Compute them bar by bar from the view. If they were found by looking at data, test on other.",
-            )
+    for where, count in unexplained(case):
+        return Finding(
+            check=name,
+            light=Light.AMBER,
+            claim=f"{where} holds {count} values: nothing shows where they come from",
+            advice="Compute them bar by bar from the view. If they were found by looking at data, test on other.",
+        )
     return Finding(
         check=name, light=Light.GREEN, claim="no prices or figures of the tape are in its file or parameters"
     )
+
+
+def unexplained(case: Case) -> Iterator[tuple[str, int]]:
+    """Places that hold so many values that somebody may have found them on a tape, and how many."""
+    for where, values in carried(case):
+        if len(values) >= MANY:
+            yield where, len(values)
+    tree = ast.parse(case.loaded.source)
+    whole = [(f"line {n.lineno} of its file", n.value) for n in ast.walk(tree) if isinstance(n, ast.Constant)]
+    whole += [(f"parameter `{name}`", value) for name, value in case.fresh().params.model_dump().items()]
+    for where, value in whole:
+        if isinstance(value, int) and value.bit_length() > WORD_BITS:
+            yield f"the whole number in {where}", value.bit_length()
+    odd = sum(1 for where, _ in constants(case) if where.startswith("line"))
+    if odd >= FEW:
+        yield "its file, in numbers of four digits and more,", odd
 
 
 def _brought(where: str, what: str, values: list[float]) -> Finding:
@@ -287,6 +304,8 @@ def constants(case: Case) -> Iterator[tuple[str, float]]:
 
 def _is_odd(value: float) -> bool:
     """True for a number that nobody would choose: four significant digits or more."""
+    if isinstance(value, int) and value.bit_length() > WORD_BITS:
+        return False  # no figure of a tape, and perhaps more than a float holds
     return len(f"{abs(value):.12g}".replace(".", "").strip("0").partition("e")[0]) >= 4
 
 

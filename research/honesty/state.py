@@ -223,7 +223,8 @@ def depth_of(value: Any, depth: int = DEEP) -> str:  # noqa: ANN401 - whatever a
     if isinstance(value, Struct):
         return depth_of({field: getattr(value, field) for field in value.__struct_fields__}, depth)
     if isinstance(value, str | bytes | int | float | bool | type(None)):
-        return repr(value)
+        # of thousands of digits there is no repr
+        return hex(value) if isinstance(value, int) and value.bit_length() > 64 else repr(value)
     held = getattr(value, "__dict__", None)
     if held:
         return type(value).__name__ + depth_of(held, depth - 1)

@@ -11,6 +11,9 @@ from domain.errors import DataError
 from research.result import Result
 from research.saved import read_result
 
+MOST = Decimal(10) ** 18
+"""Money above which an amount is no account's, and figures made of it are no numbers."""
+
 
 def load(path: Path) -> Result:
     """The result that `moondev backtest --json` wrote.
@@ -32,12 +35,22 @@ def problems(result: Result) -> Iterator[str]:
         yield from _disorder(name, [at for at, _ in pairs])
         if not all(value.is_finite() for _, value in pairs):
             yield f"{name}: not every value is a number"
+        elif not all(-MOST < value < MOST for _, value in pairs):
+            yield f"{name}: not every value is money that an account can hold"
     for instrument, prices in result.prices.items():
         yield from _disorder(f"prices of {instrument}", [at for at, _ in prices])
     money = (result.deposit, result.equity, result.fees, result.funding, result.traded)
-    trades = (value for trade in result.trades for value in (trade.qty, trade.fees, trade.pnl, trade.funding))
-    if not all(Decimal.is_finite(value) for values in (money, trades) for value in values):
+    if not all(Decimal.is_finite(value) for values in (money, trades_of(result)) for value in values):
         yield "not every amount is a number"
+    elif not all(-MOST < value < MOST for values in (money, trades_of(result)) for value in values):
+        yield "not every amount is money that an account can hold"
+    elif result.samples and result.samples[-1][1] != result.equity:
+        yield f"its equity {result.equity} is not that of its last sample, {result.samples[-1][1]}"
+
+
+def trades_of(result: Result) -> Iterator[Decimal]:
+    """Every amount of its round trips."""
+    return (value for trade in result.trades for value in (trade.qty, trade.fees, trade.pnl, trade.funding))
 
 
 def _disorder(name: str, times: list[int]) -> Iterator[str]:

@@ -228,3 +228,13 @@ def test_flags_that_are_no_plan_are_refused():
         document_of(Flags(strategy="turtle", data=(Path("a"), Path("b")), instruments=("BTC",)))
     with pytest.raises(ConfigError, match="expected name=value"):
         document_of(Flags(strategy="turtle", data=(Path("a"),), params="fast"))
+
+
+def test_a_margin_to_keep_above_the_margin_to_open_is_refused_with_its_source(tmp_path):
+    path = tmp_path / "plan.yaml"
+    path.write_text(
+        "sources: [{simulated: BTC, hours: 1, initial_margin: 0%, maintenance_margin: 100%}]\n"
+        "strategies: [{id: a, kind: turtle}]\n"
+    )
+    with pytest.raises(ConfigError, match=r"sources\[0\].*maintenance_margin must not be more than initial_margin"):
+        load_plan(path)

@@ -159,3 +159,13 @@ def test_without_latency_answers_come_at_once():
     world = World(INSTANT)
     world.bbo(600_000, 600_010)
     assert names(world.place(1, 10, 599_000)) == ["Accepted"]
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_contract_whose_margin_is_all_that_it_is_worth_can_be_held(side):
+    one = Decimal(1)
+    world = World(instrument=msgspec.structs.replace(BTC, initial_margin=one, maintenance_margin=one))
+    world.bbo(600_000, 600_010)
+    world.ioc(side, 10, 600_010 if side > 0 else 600_000)
+    world.bbo(1_000, 1_010)
+    assert world.exchange.floor.accounts[ACCOUNT].holdings[BTC.id].qty == 10 * side

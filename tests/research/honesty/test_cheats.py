@@ -300,3 +300,16 @@ def test_hours_that_come_before_they_are_over_are_told_by_the_five_minutes():
     found = check_strategy(request, [source(hours)], SETTINGS, only=["bar labels"], everything=[source(fine)])
     assert found.light is RED
     assert "each is shown before it is over" in found.findings[0].claim
+
+
+@pytest.mark.parametrize(
+    "table",
+    [f"TABLE = {3**12_000:#x}", "TABLE = {" + ", ".join(str(7919 * at) for at in range(1, 31)) + "}"],
+    ids=["bits of one number", "hashes of prices"],
+)
+def test_a_table_in_the_file_is_asked_where_it_comes_from(tmp_path, table):
+    file = tmp_path / "honest.py"
+    file.write_text((CHEATS / "honest.py").read_text() + f"\n{table}\n")
+    verdict = check("honest", "brought along", "run again", file=file)
+    assert lights(verdict) == {"brought along": AMBER, "run again": GREEN}
+    assert "nothing shows where they come from" in verdict.found("brought along").claim
