@@ -45,6 +45,12 @@ def test_the_same_seed_is_the_same_day() -> None:
     assert (first.digest, first.events, first.met) == (second.digest, second.events, second.met)
 
 
+def test_calls_before_a_fault_of_the_same_event_are_made_in_a_replay() -> None:
+    """Found by seed 710: a strategy that decides and one that raises at the same event."""
+    outcome = World(710).run()
+    assert not outcome.rule, outcome.text
+
+
 def test_a_seed_can_be_told_as_a_story() -> None:
     world = World(7, verbose=True)
     world.run()
