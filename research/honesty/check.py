@@ -64,7 +64,8 @@ CHECKS = (
     Check(
         "brought along",
         lambda case, _: reach.luggage(case),
-        "prices of the tape, or mean, deviation and extremes of all of it, in the file or the parameters",
+        "prices of the tape, or mean, deviation and extremes of all of it, in the file or the parameters; tables: long "
+        "lists, long whole numbers, twenty odd numbers in the file",
         "numbers that were transformed before they were pasted in (`calendar` and `warm-up` catch what is looked up)",
     ),
     Check(

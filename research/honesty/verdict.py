@@ -28,6 +28,8 @@ MEANING = {
     Light.RED: "do not believe the result, and do not trade it",
     Light.GREY: "nothing could be checked",
 }
+TELL_LUCK = ("too good to be true", "noise", "few trades")
+"""Checks without which an edge may be a handful of bars that were picked."""
 _WORST_FIRST = (Light.RED, Light.AMBER, Light.GREEN, Light.GREY)
 
 
@@ -82,12 +84,21 @@ class Verdict(Struct, frozen=True, kw_only=True):
     def light(self) -> Light:
         """The worst of the findings."""
         seen = {finding.light for finding in self.findings}
-        return next((light for light in _WORST_FIRST if light in seen), Light.GREY)
+        worst = next((light for light in _WORST_FIRST if light in seen), Light.GREY)
+        return Light.AMBER if worst is Light.GREEN and self.is_too_little else worst
+
+    @property
+    def is_too_little(self) -> bool:
+        """Whether it traded so seldom that luck, or a list of the few bars to trade, would look the same."""
+        lights = [finding.light for finding in self.findings if finding.check in TELL_LUCK]
+        return len(lights) == len(TELL_LUCK) and set(lights) == {Light.GREY}
 
     def sentence(self) -> str:
         """The verdict in words."""
         light = self.light
         bad = [finding.check for finding in self.findings if finding.light is light]
+        if light is Light.AMBER and not bad:
+            bad = ["it trades too seldom to tell skill from luck or from a list of bars: give it more data"]
         why = f" ({', '.join(bad)})" if light in {Light.RED, Light.AMBER} else ""
         blind = sum(finding.light is Light.GREY for finding in self.findings)
         rest = f"; {blind} of {len(self.findings)} checks had nothing to look at" if blind else ""
