@@ -255,7 +255,8 @@ def _funding_notes(bars: BarTable, funding: FundingTable) -> Iterator[str]:
     yield f"funding from {funding.name}, paid on the closes"
     first_ns, last_ns = int(bars.open_ts_ns[0]), int(bars.open_ts_ns[-1]) + bars.interval_ns
     begins_ns, ends_ns = int(funding.ts_ns[0]), int(funding.ts_ns[-1])
-    if begins_ns > last_ns or ends_ns < first_ns:
+    # a venue charges every few hours: bars of a morning may lie between two charges
+    if begins_ns > last_ns or ends_ns < first_ns - DAY_NS:
         raise DataError(
             f"{funding.name}: its rates are from {when(begins_ns)} to {when(ends_ns)}, the bars of {bars.name} from "
             f"{when(first_ns)} to {when(last_ns)}"
