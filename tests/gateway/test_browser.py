@@ -151,6 +151,7 @@ async def test_a_close_says_what_it_does_and_escape_leaves_all_as_it_was(visit: 
     row = page.locator("tbody tr").first
     before = len(visit.running.engine.desk.orders())
     await row.get_by_role("button", name="Cancel").click()
+    await expect(page.locator("dialog")).to_be_visible()
     await expect(page.locator("dialog")).to_contain_text("maker-btc")
     await page.keyboard.press("Escape")
     await expect(page.locator("dialog")).to_have_count(0)

@@ -5,7 +5,7 @@
 //   toast("Cancelled 4f2a", {kind: "ok|warning|error|info"})      errors stay until they are closed
 //   <${Toasts} />      once, in the shell
 
-import { html, useEffect, useRef } from "../vendor/preact-htm.js";
+import { html, useLayoutEffect, useRef } from "../vendor/preact-htm.js";
 import { Icon } from "./icons.js";
 import { cell, useCell } from "./store.js";
 
@@ -16,7 +16,7 @@ let last = 0;
 
 export function Dialog({ title, kind = "", wide, onClose, foot, children }) {
   const box = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => { // before the browser paints: after it, an Escape pressed in between went to nobody
     const dialog = box.current;
     dialog.showModal();
     (dialog.querySelector("[data-first]") ?? dialog.querySelector(".dialog-body")).focus(); // never a button: Enter is still warm
