@@ -8,6 +8,7 @@ from engine.config import load_config
 from exchanges.paper.config import FillModel, PaperConfig
 from research.backtest import BacktestSettings, StrategyRequest, run_backtest
 from research.bench import backtests, market
+from research.driver import LEAD_NS
 from research.frictions import KEPT, Frictions
 from research.market_data import FileOptions, open_file
 from tests.research.report.made import FIRST_NS, ran
@@ -71,7 +72,7 @@ def test_ten_thousand_orders_that_are_over_take_no_more_room_than_four_thousand(
     driver = backtests.make_driver(case.kind, case.params, case=case)
     frictions = Frictions(driver.core)
     driver.on_sent = frictions.sent
-    driver.start(market.START_NS - backtests.LEAD_NS)
+    driver.start(market.START_NS - LEAD_NS)
     driver.play(backtests.tape(case.data, 10_000, tmp_path))
     assert driver.placed == 10_000
     assert len(frictions.decided) <= KEPT + 1
