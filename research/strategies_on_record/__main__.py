@@ -22,13 +22,13 @@ FUNDING = "*funding*.parquet"
 
 
 def show(case: Case, sources: tuple[MarketData, ...], folder: Path) -> Shown:
-    """Run a case: its parts, and where it names what is chosen or moved, those."""
+    """Run a case: its parts, and where it has a space, its walk-forward and what is moved."""
     parts = tuple(parts_of(case.kind, case.params, sources, is_whole=case.is_ticks))
-    if not (case.space or case.moved):
+    if not case.space:
         return Shown(case=case, parts=parts)
     ground = Ground(case, folder)
     found = tuple(moved(case.kind, ground.params({}), case.moved, ground.pnl))
-    return Shown(case=case, parts=parts, walk=ground.walk(sources) if case.space else None, moved=found)
+    return Shown(case=case, parts=parts, walk=ground.walk(sources), moved=found)
 
 
 def move(case: Planted) -> tuple[Moved, ...]:

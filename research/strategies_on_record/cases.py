@@ -30,7 +30,7 @@ class Case(Struct, frozen=True, kw_only=True):
     """One kind over some files. `title` is for people, `params` what differs from the defaults.
 
     `names` are the instruments of files whose names do not tell. `space` is what a walk-forward chooses from ("" = none
-    is run), `moved` the parameters that are moved one at a time.
+    is run), `moved` the parameters that are moved one at a time over the same bench.
     """
 
     kind: str
@@ -142,7 +142,12 @@ CASES: tuple[Case, ...] = (
         space="bars=10..40,k=1..3,stop_pct=0.5..2,take_profit_pct=0.5..2",
         moved=("bars", "k", *BRACKET, "max_variance_ratio"),
     ),
-    Case(kind="mean_reversion", title="six alts, 5-minute bars", files=ALTS, moved=("bars", "k", *BRACKET)),
+    Case(
+        kind="mean_reversion",
+        title="six alts, 5-minute bars",
+        files=ALTS,
+        space="bars=10..40,k=1..3,stop_pct=0.5..2,take_profit_pct=0.5..2",
+    ),
     Case(kind="market_maker", title="a perpetual's book", files=(USDM,), params=MAKER),
     Case(kind="market_maker", title="a spot book, taken for a contract's", files=(SPOT,), params=MAKER),
     Case(kind="calibrated_maker", title="a perpetual's book", files=(USDM,), params=MAKER),

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from research.measures.numbers import money, percent
 from research.strategies_on_record.planted import Came
-from research.strategies_on_record.ran import DEPOSIT, HELD_BACK, SEED
+from research.strategies_on_record.ran import DEPOSIT, SEED
 from research.strategies_on_record.said import SAID, Said
 from research.strategies_on_record.sharing import Shared
 from research.strategies_on_record.told import PARTS, Shown, day, moved_table, part_row, shown, table, told
@@ -79,12 +79,12 @@ This page is made by a command, words and all, and never edited:
 **How to read it.** The deposit is {DEPOSIT:,}; fees are those of the first configured contract (maker 0.015 %,
 taker 0.045 %); latencies, limits, breakers and the gate are as they run. Parameters are defaults but for those
 that are named, and bars are those of the file unless `interval_s` is named; nothing was fitted. The part called
-first is in sample, if anybody looked; the last {percent(HELD_BACK, digits=0)}, out of sample, are a run of their own. **Walk-forward**: the data are cut into {BLOCKS} blocks; {TRIALS} points spread
-evenly over the ranges named are run; on four blocks the one whose neighbourhood did best is chosen, and the
-next block is traded with it. "Of it costs" are fees less funding received; slippage and spread are in the
-prices. Intervals are 95 %. Beside every figure stands doing nothing, which is 0, and holding: all of the
-deposit in the same instruments. Where data cannot carry a claim, a figure says `insufficient data: n = ...`: 30
-daily returns or 30 round trips are the least."""
+first is in sample, if anybody looked; the last, out of sample, is a run of its own. **Walk-forward**: the data
+are cut into {BLOCKS} blocks; {TRIALS} points spread evenly over the ranges named are run; on four blocks the
+one whose neighbourhood did best is chosen, and the next block is traded with it. "Of it costs" are fees less
+funding received; slippage and spread are in the prices. Intervals are 95 %. Beside every figure stands doing
+nothing, which is 0, and holding: all of the deposit in the same instruments. Where data cannot carry a claim, a
+figure says `insufficient data: n = ...`: 30 daily returns or 30 round trips are the least."""
 
 
 def _glance(all_of_it: Everything) -> Iterator[str]:
@@ -175,10 +175,11 @@ def _made_up(came: Sequence[Came]) -> Iterator[str]:
     yield "## On made-up markets"
     yield ""
     yield (
-        "Each kind where what it believes was planted, and where it was not, over the seeds that are counted. It shows "
-        "that the machinery finds what is there and does not find what is not; it is **evidence of nothing else**. What "
-        "is planted is far stronger than anything in a market. Judged by the mean round trip after costs where it is "
-        "planted, before costs where it is not. What both arbitrages should earn is reckoned by hand."
+        "Each kind where what it believes was planted, and where it was not, over the seeds that are counted. It "
+        "shows whether the machinery finds what is there and leaves what is not; it is evidence of nothing else. "
+        "What is planted is far stronger than anything in a market. What is not as it should be stands in bold. "
+        "Judged by the mean round trip after costs where it is planted, before costs where it is not. What both "
+        "arbitrages should earn is reckoned by hand."
     )
     yield ""
     rows = [

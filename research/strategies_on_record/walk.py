@@ -68,7 +68,7 @@ class Ground:
             strategy=case.kind,
             sources=case.sources(folder),
             settings=SETTINGS,
-            space=case.space or ",".join(case.moved[:1]),
+            space=case.space,
             params=case.params,
             objective="profit",
             runs=TRIALS,
