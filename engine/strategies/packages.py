@@ -36,9 +36,10 @@ def packaged() -> dict[str, dict[str, EntryPoint]]:
     found: list[tuple[str, str, EntryPoint]] = []
     for one in distributions():
         try:
-            for point in one.entry_points.select(group=GROUP):
-                found.append((point.name, re.sub(r"[-_.]+", "-", one.metadata["Name"] or "?").lower(), point))
-        except Exception as error:  # noqa: BLE001 - a stranger's metadata may raise anything
+            points = one.entry_points.select(group=GROUP)
+            package = re.sub(r"[-_.]+", "-", one.metadata["Name"] or "?").lower() if points else ""
+            found += [(point.name, package, point) for point in points]
+        except Exception as error:  # a stranger's metadata may raise anything
             log.warning("a package's metadata cannot be read: its strategies are not there", exc_info=error)
     named: dict[str, dict[str, EntryPoint]] = {}
     for name, package, point in sorted(found, key=lambda each: each[:2]):
@@ -58,7 +59,7 @@ def file_of(kind: str) -> tuple[Path, str]:
     try:
         spec = importlib.util.find_spec(top)
         roots = [Path(root) for root in spec.submodule_search_locations or ()] if spec is not None else []
-    except Exception as error:  # noqa: BLE001 - finders are of packages too, and may raise anything
+    except Exception as error:  # finders are of packages too, and may raise anything
         raise StrategyError(f"{where}: {error}") from error
     if not rest and spec is not None and spec.origin:
         candidates = [Path(spec.origin)]

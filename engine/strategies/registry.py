@@ -265,7 +265,7 @@ def _leaves(body: Iterable[ast.AST], leaving: tuple[type[ast.stmt], ...] = (ast.
 def _raw(path: Path) -> bytes:
     """The beginning of a file, a byte more than a strategy may have. Raises `StrategyError`."""
     try:
-        with open(path, "rb", opener=_without_waiting) as file:  # noqa: PTH123 - `Path.open` takes no opener
+        with open(path, "rb", opener=_without_waiting) as file:
             if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 return file.read(MOST_BYTES + 1)
     except IsADirectoryError:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -78,10 +79,10 @@ def test_a_class_is_not_called_what_the_text_means_something_else_by(tmp_path: P
 
 
 def test_what_cannot_be_written_whole_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, *args: object, **named: object) -> object:
+    def full(path: Path, mode: str = "r", encoding: str | None = None) -> IO[str]:
         if path.name.startswith("test_"):
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        return real(path, *args, **named)
+        return real(path, mode, encoding=encoding)
 
     real = Path.open
     monkeypatch.setattr(Path, "open", full)
