@@ -79,10 +79,10 @@ def test_a_class_is_not_called_what_the_text_means_something_else_by(tmp_path: P
 
 
 def test_what_cannot_be_written_whole_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, mode: str = "r", encoding: str | None = None) -> IO[str]:
+    def full(path: Path, mode: str = "r", encoding: str | None = None, errors: str | None = None) -> IO[str]:
         if path.name.startswith("test_"):
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        return real(path, mode, encoding=encoding)
+        return real(path, mode, encoding=encoding, errors=errors)
 
     real = Path.open
     monkeypatch.setattr(Path, "open", full)
