@@ -18,7 +18,20 @@ from msgspec.structs import replace
 from domain.errors import StrategyError
 from domain.text import error_text
 from research.backtest import BacktestSettings, StrategyRequest, plan_of
-from research.honesty import ahead, costs, drift, labels, likeness, luck, luggage, reach, repaint, state, universe, warmup
+from research.honesty import (
+    ahead,
+    costs,
+    drift,
+    labels,
+    likeness,
+    luck,
+    luggage,
+    reach,
+    repaint,
+    state,
+    universe,
+    warmup,
+)
 from research.honesty.case import Case
 from research.honesty.verdict import Evidence, Finding, Light, Verdict
 from research.market_data import MarketData

@@ -20,7 +20,25 @@ PLAIN = (bool, int, float, complex, str, bytes, tuple, list, dict, set, frozense
 CALLS: dict[str, Callable[..., Any]] = {
     each.__name__: each
     for each in (
-        *(abs, bin, bool, bytes, chr, complex, dict, divmod, enumerate, float, frozenset, hex, int, len, list, max, min),
+        *(
+            abs,
+            bin,
+            bool,
+            bytes,
+            chr,
+            complex,
+            dict,
+            divmod,
+            enumerate,
+            float,
+            frozenset,
+            hex,
+            int,
+            len,
+            list,
+            max,
+            min,
+        ),
         *(oct, ord, pow, range, reversed, round, set, sorted, str, sum, tuple, zip),
     )
 }
@@ -137,13 +155,13 @@ class _Folder:
             found = self._value(node, names)
         except Unknown:
             raise
-        except Exception as error:  # noqa: BLE001 - a stranger's arithmetic fails as it likes
+        except Exception as error:  # a stranger's arithmetic fails as it likes
             raise Unknown from error
         if _size(found) > MOST_SIZE:
             raise TooMuch
         return found
 
-    def _value(self, node: ast.expr | None, names: Names) -> Any:  # noqa: ANN401, PLR0911 - one line a kind
+    def _value(self, node: ast.expr | None, names: Names) -> Any:  # noqa: ANN401 - one line a kind
         match node:
             case ast.Constant(value=value) if isinstance(value, PLAIN):
                 return value
@@ -157,6 +175,10 @@ class _Folder:
                 return UNARY[type(op)](self.value(operand, names))
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 return self.value(body if self.value(test, names) else orelse, names)
+        return self._gathered(node, names)
+
+    def _gathered(self, node: ast.expr | None, names: Names) -> Any:  # noqa: ANN401, PLR0911 - as above
+        match node:
             case ast.Tuple(elts=items) | ast.List(elts=items) | ast.Set(elts=items):
                 return [self.value(item, names) for item in items]
             case ast.Dict(keys=keys, values=values):

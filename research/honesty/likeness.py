@@ -6,19 +6,19 @@ what it brought along: a list, a hash, bits of a long number, a level that is pu
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from hashlib import sha256
 from itertools import pairwise
-from statistics import median
+from statistics import mean, median
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from domain.desired import Desired
 from domain.instrument import LARGEST, Instrument
-from domain.market import Bar
 from research.honesty import worlds
 from research.honesty.case import Case, Change
 from research.honesty.trace import Decision, Trace, told
@@ -35,10 +35,11 @@ LEAST = 2
 """Changes of side below which two runs cannot be compared."""
 ALIKE = 0.8
 """Part of the time it is in the market for which it must want the same in other units."""
-NEAR, FAR = 0.75, 0.25
-"""The same with moved prices: above the first it is near enough, below the second nothing of its decisions is left."""
-BEYOND_CHANCE = 0.4
-"""Agreement beyond chance above which it is near enough too (Landis and Koch 1977: below it is poor to fair)."""
+AGAIN, LOST = 0.5, 0.25
+"""Part of its changes of side that come again, to a bar, with moved prices: the first is enough, below the second
+nothing is left. Honest strategies keep 0.7 and more, lookups 0.1 and less."""
+NEAR, BEYOND_CHANCE = 0.75, 0.4
+"""Part of the time on the same side, or agreement beyond chance (Landis and Koch 1977: fair); one is needed."""
 
 
 def units(case: Case) -> Finding:
@@ -83,39 +84,42 @@ def hair(case: Case, tapes: int = HAIRS) -> Finding:
     for seed in range(tapes):
         other = Trace()
         pnl = case.run(Change(edit=worlds.moved(case.instruments, by, seed)), other).pnl
-        runs.append((alike(plain.trace.decisions, other.decisions, times), pnl, other.decisions))
-    runs.sort(key=lambda each: each[0].kappa)
-    found, left = runs[len(runs) // 2][0], median([each[1] for each in runs])
+        again = come_again(plain.trace.decisions, other.decisions, case.interval_ns)
+        runs.append(Beside(alike(plain.trace.decisions, other.decisions, times), again, pnl, other.decisions))
+    again, left = mean(run.again for run in runs), median(run.pnl for run in runs)
+    share, kappa = mean(run.alike.share for run in runs), mean(run.alike.kappa for run in runs)
     figures = {
         "tapes": tapes,
         "moved_by": max(by.values()),
-        "same_share": found.share,
-        "kappa": found.kappa,
+        "come_again_share": again,
+        "same_share": share,
+        "kappa": kappa,
         "pnl": plain.pnl,
         "median_pnl": left,
     }
     text = (
-        f"with prices moved by up to {max(by.values()):.3%} it is on the same side {found.share:.0%} of the time it is "
-        f"in the market, PNL {left:+,.2f} against {plain.pnl:+,.2f} (the middle of {tapes} tapes)"
+        f"with prices moved by up to {max(by.values()):.3%}, {again:.0%} of its changes of side come again, it is on "
+        f"the same side {share:.0%} of the time it is in the market, and its PNL is {left:+,.2f} instead of "
+        f"{plain.pnl:+,.2f} ({tapes} tapes)"
     )
-    if found.share >= NEAR or found.kappa >= BEYOND_CHANCE:
+    if again >= AGAIN and (share >= NEAR or kappa >= BEYOND_CHANCE):
         return Finding(check=name, light=Light.GREEN, claim=text, figures=figures)
+    worst = min(runs, key=lambda run: run.again)
     return Finding(
         check=name,
-        light=Light.RED if found.share < FAR or plain.pnl > 0 >= left else Light.AMBER,
+        light=Light.RED if again < LOST or plain.pnl > 0 >= left else Light.AMBER,
         claim=f"it hangs on the exact prices of this tape, which never come again: {text}",
         advice="A lookup by price, or a rule so sharp that a tick turns it round. What it earned here it earned by "
         "these numbers.",
-        evidence=(evidence(plain.trace.decisions, runs[0][2], runs[0][0].apart_ns, "prices moved"),),
+        evidence=(evidence(plain.trace.decisions, worst.decisions, worst.alike.apart_ns, "prices moved"),),
         figures=figures,
     )
 
 
 def too_few(decisions: Sequence[Decision]) -> str | None:
     """Why two runs cannot be compared; None = they can."""
-    seen = [leaning(decision.desired) for decision in decisions]
-    changes = sum(before != after for before, after in pairwise([{}, *seen]))
-    return f"insufficient data: n = {changes} changes of side, at least {LEAST} needed" if changes < LEAST else None
+    count = len(changes(decisions))
+    return f"insufficient data: n = {count} changes of side, at least {LEAST} needed" if count < LEAST else None
 
 
 def sampled(case: Case) -> list[int]:
@@ -151,9 +155,20 @@ def leaning(desired: Desired) -> dict[str, int]:
     for target in desired.targets:
         value = getattr(target.want, "value", 0.0)
         found[target.instrument] = found.get(target.instrument, 0) + (value > 0) - (value < 0)
-    for each in (*desired.quotes, *desired.takes):
-        found[each.instrument] = found.get(each.instrument, 0) + each.side
+    for quote in desired.quotes:
+        found[quote.instrument] = found.get(quote.instrument, 0) + quote.side
+    for take in desired.takes:
+        found[take.instrument] = found.get(take.instrument, 0) + take.side
     return {name: 1 if total > 0 else -1 for name, total in found.items() if total}
+
+
+class Beside(NamedTuple):
+    """A run with moved prices beside the one as recorded."""
+
+    alike: Alike
+    again: float
+    pnl: float
+    decisions: list[Decision]
 
 
 class Alike(NamedTuple):
@@ -183,18 +198,45 @@ def alike(first: Sequence[Decision], second: Sequence[Decision], times: Sequence
         return Alike(1.0, 1.0, 0)
     same = sum(n for (mine, other), n in pairs.items() if mine == other)
     flat = pairs[0, 0]
-    by_chance = sum(
-        sum(n for (mine, _), n in pairs.items() if mine == side)
-        * sum(n for (_, other), n in pairs.items() if other == side)
-        for side in (-1, 0, 1)
-    ) / count**2
+    by_chance = (
+        sum(
+            sum(n for (mine, _), n in pairs.items() if mine == side)
+            * sum(n for (_, other), n in pairs.items() if other == side)
+            for side in (-1, 0, 1)
+        )
+        / count**2
+    )
     kappa = (same / count - by_chance) / (1 - by_chance) if by_chance < 1 else 1.0
     return Alike((same - flat) / (count - flat) if count > flat else 1.0, kappa, apart_ns)
+
+
+def changes(decisions: Sequence[Decision]) -> list[tuple[int, str, int]]:
+    """Time, instrument and new side of every change of what it leans to."""
+    found, before = list[tuple[int, str, int]](), dict[str, int]()
+    for each in decisions:
+        now = leaning(each.desired)
+        for name in sorted(before.keys() | now.keys()):
+            if now.get(name, 0) != before.get(name, 0):
+                found.append((each.ts_ns, name, now.get(name, 0)))
+        before = now
+    return found
+
+
+def come_again(first: Sequence[Decision], second: Sequence[Decision], within_ns: int) -> float:
+    """The part of the changes of side in the first run that the second makes too, so much earlier or later at most."""
+    there: dict[tuple[str, int], list[int]] = {}
+    for ts_ns, name, side in changes(second):
+        there.setdefault((name, side), []).append(ts_ns)
+    wanted = changes(first)
+    found = 0
+    for ts_ns, name, side in wanted:
+        times = there.get((name, side), [])
+        at = bisect_left(times, ts_ns - within_ns)
+        found += at < len(times) and times[at] <= ts_ns + within_ns
+    return found / len(wanted) if wanted else 1.0
 
 
 def evidence(first: Sequence[Decision], second: Sequence[Decision], ts_ns: int, second_in: str) -> Evidence:
     """What both want at a time."""
     mine, other = in_force(first, ts_ns), in_force(second, ts_ns)
-    return Evidence(
-        ts_ns=ts_ns, first_in="as recorded", first=told(mine), second_in=second_in, second=told(other)
-    )
+    return Evidence(ts_ns=ts_ns, first_in="as recorded", first=told(mine), second_in=second_in, second=told(other))

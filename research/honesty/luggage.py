@@ -1,9 +1,10 @@
-"""What did it bring along? Numbers of this very tape in its file and parameters, and more numbers than anybody chooses."""
+"""What did it bring along? Numbers of this very tape in its file and parameters, and more than people choose."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from math import isclose, log2
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from domain.instrument import Instrument
 from domain.market import Bar
 from research.honesty.case import Case
-from research.honesty.folded import TOO_MUCH, TooMuch, folded
+from research.honesty.folded import TOO_MUCH, folded
 from research.honesty.verdict import Evidence, Finding, Light
 
 MANY = 100
@@ -26,6 +27,8 @@ ROOM_BITS = 256
 """Bits of all numbers and odd texts of a file above which it may hold where to trade; ours hold 128 at most."""
 LONGEST_WORD = 40
 """Letters above which a name or a word of a text is no word."""
+MOST_MIXED = 6
+"""Changes between digits and others in a word, such as a date has."""
 NINE = 9
 """Decimals to which prices are compared."""
 Floats = NDArray[np.float64]
@@ -127,10 +130,13 @@ def bits_of(value: object) -> float:
 
 
 def _bits_of_name(word: str) -> float:
-    """Of a word nothing; of its digits beyond two, and of one longer than words are."""
+    """Of a word its digits beyond two, and all of it where it is longer than words are, or digits are mixed in."""
     digits = sum(char.isdigit() for char in word)
     odd = sum(not char.isalnum() and char not in "_-.,:;()'/%" for char in word)
-    return 4.0 * len(word) if len(word) > LONGEST_WORD else 3.3 * max(0, digits - 2) + 4.0 * max(0, odd - 4)
+    mixed = sum(before.isdigit() != after.isdigit() for before, after in pairwise(word))
+    if len(word) > LONGEST_WORD or mixed > MOST_MIXED:
+        return 4.0 * len(word)
+    return log2(10) * max(0, digits - 2) + 4.0 * max(0, odd - 4)
 
 
 def _names(tree: ast.AST) -> set[str]:
@@ -141,9 +147,7 @@ def _names(tree: ast.AST) -> set[str]:
             found.add(node.id)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
-        elif isinstance(node, ast.arg):
-            found.add(node.arg)
-        elif isinstance(node, ast.keyword) and node.arg:
+        elif isinstance(node, ast.arg | ast.keyword) and node.arg:
             found.add(node.arg)
     return found
 
@@ -157,9 +161,7 @@ def put_together(case: Case) -> Iterator[tuple[str, Any]]:
         where = f"line {line} of its file" if line else "what its file puts together"
         if isinstance(value, complex):
             yield from ((where, part) for part in (value.real, value.imag))
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield where, value
-        elif isinstance(value, str | bytes | tuple | list | dict | set | frozenset | TooMuch):
+        elif value is not None and not isinstance(value, bool):
             yield where, value
 
 
@@ -272,9 +274,7 @@ def _figure_of(value: float, prices: dict[str, Floats]) -> str:
     """The figure of the whole tape that a number is when rounded to its digits, "" = none."""
     mantissa, _, exponent = repr(value).partition("e")
     half = 0.5 * 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2].rstrip("0")))
-    return next(
-        (name for name, figure in figures(prices) if abs(value - figure) <= half or isclose(value, figure)), ""
-    )
+    return next((name for name, figure in figures(prices) if abs(value - figure) <= half or isclose(value, figure)), "")
 
 
 def figures(prices: dict[str, Floats]) -> Iterator[tuple[str, float]]:

@@ -110,7 +110,11 @@ def moved(instruments: Instruments, by: dict[InstrumentId, float], seed: int) ->
             if type(event) is not Bar:
                 continue
             rng = random.Random(f"{seed} {event.instrument} {event.open_ts_ns + event.interval_ns}")
-            tick, most, key = instruments[event.instrument].tick, by[event.instrument], (event.instrument, event.interval_ns)
+            tick, most, key = (
+                instruments[event.instrument].tick,
+                by[event.instrument],
+                (event.instrument, event.interval_ns),
+            )
             factor = 1 + rng.uniform(-most, most)
             event.open = on_tick(event.open * before.get(key, 1.0), tick)
             event.high, event.low = on_tick(event.high * factor, tick), on_tick(event.low * factor, tick)

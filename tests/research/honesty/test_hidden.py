@@ -25,7 +25,9 @@ UNITS = "other units"
 def written(folder: Path, side: str, above: str = "") -> Path:
     """The honest strategy, dishonest: with another body of `side` and something above its class."""
     file = folder / "cheat.py"
-    head, body = HONEST.replace("    side: int = 0\n", "    side: int = 0\n    last: float = 0.0\n").split("class Honest(", 1)
+    head, body = HONEST.replace("    side: int = 0\n", "    side: int = 0\n    last: float = 0.0\n").split(
+        "class Honest(", 1
+    )
     body = body[: body.index("        mean, close = ")]
     inside = "\n".join(f"        {line}" for line in dedent(side).strip().splitlines())
     file.write_text(f"{head}{above}\n\n\nclass Honest({body}{inside}\n")
@@ -38,7 +40,7 @@ def pivots(count: int, *, key: str) -> dict[int, int]:
     found: dict[int, int] = {}
     for at in sorted(np.argsort(-np.abs(moves))[:count].tolist()):
         if at:
-            found[eval(key, {"close": CLOSES[at], "last": CLOSES[at - 1], "round": round})] = 1 if moves[at] > 0 else -1  # noqa: S307 - the test's own text
+            found[eval(key, {"close": CLOSES[at], "last": CLOSES[at - 1], "round": round})] = 1 if moves[at] > 0 else -1
     return found
 
 
@@ -65,7 +67,7 @@ def test_a_few_hashes_of_bars_are_worth_nothing_a_hair_beside_them(tmp_path, key
     verdict = check("cheat", "brought along", UNITS, EXACT, file=file)
     assert lights(verdict) == {"brought along": GREEN, UNITS: by_units, EXACT: RED}
     assert "which never come again" in verdict.found(EXACT).claim
-    assert verdict.found(EXACT).figures["kappa"] < 0.2
+    assert verdict.found(EXACT).figures["come_again_share"] < 0.25
 
 
 HIDDEN_MEANS = {
@@ -77,7 +79,10 @@ HIDDEN_MEANS = {
         f"WHOLE = {int(MEAN)}\nPART = {MEAN % 1!r}",
     ),
     "joined": ("level = float(''.join(PARTS))", f"PARTS = {tuple(repr(MEAN))}"),
-    "f-string": ("whole, part = W, P\nlevel = float(f'{whole}.{part}')", "W, P = {!r}, {!r}".format(*repr(MEAN).split("."))),
+    "f-string": (
+        "whole, part = W, P\nlevel = float(f'{whole}.{part}')",
+        "W, P = {!r}, {!r}".format(*repr(MEAN).split(".")),
+    ),
     "reversed": ("level = float(TEXT[::-1])", f"TEXT = {repr(MEAN)[::-1]!r}"),
     "base 36": ("level = int(TEXT, 36) / 10**6", f"TEXT = {np.base_repr(round(MEAN * 10**6), 36)!r}"),
     "bytes": ("level = int.from_bytes(RAW, 'big') / 10**6", f"RAW = {round(MEAN * 10**6).to_bytes(5, 'big')!r}"),
@@ -102,7 +107,9 @@ def test_a_figure_of_the_whole_tape_is_known_by_what_it_comes_to(tmp_path, side,
 def test_a_figure_that_is_hidden_between_parameters_is_known_by_what_it_comes_to(tmp_path):
     text = written(tmp_path, "return -1 if view.close > self.params.a / self.params.b else 1").read_text()
     file = tmp_path / "cheat.py"
-    file.write_text(text.replace("    qty: float", f"    a: float = {MEAN * 0.7!r}\n    b: float = 0.7\n    qty: float"))
+    file.write_text(
+        text.replace("    qty: float", f"    a: float = {MEAN * 0.7!r}\n    b: float = 0.7\n    qty: float")
+    )
     assert check("cheat", "brought along", file=file).light is RED
 
 
@@ -133,14 +140,19 @@ def test_a_file_is_asked_for_what_it_can_hold_wherever_it_holds_it(tmp_path, tab
     assert "nothing shows where" in found.claim
 
 
-@pytest.mark.parametrize("way", ["note.__doc__", 'getattr(note, "__doc__")', "locals()['note']", "Kept.__struct_fields__[0]"])
+@pytest.mark.parametrize(
+    "way", ["note.__doc__", 'getattr(note, "__doc__")', "locals()['note']", "Kept.__struct_fields__[0]"]
+)
 def test_a_file_that_reads_its_own_text_is_seen(tmp_path, way):
     above = f'class Kept(Struct):\n    first: int = 0\n\n\ndef note():\n    """{BITS:x}"""\n\n\nTEXT = {way}'
     assert check("cheat", "reach", file=written(tmp_path, "return memory.side", above)).light is RED
 
 
 def test_what_people_write_is_no_table():
-    said = "class P:\n    'The slow average: see https://example.org/a/page?of=many&words=more'\n    n: int = field(description='x' * 50)"
+    said = (
+        "class P:\n    'The slow average: see https://example.org/a/page?of=many&words=more'\n"
+        "    n: int = field(description='x' * 50)"
+    )
     assert luggage.information(ast.parse(said)) < 10
     for file in sorted(Path(luggage.__file__).parents[2].joinpath("engine", "strategies").rglob("*.py")):
         assert luggage.information(ast.parse(file.read_text())) < luggage.ROOM_BITS * 0.6, file.name
@@ -205,7 +217,7 @@ def test_a_level_in_a_parameter_is_said_and_one_that_follows_the_market_is_not(t
     verdict = check("honest", UNITS, EXACT)
     assert lights(verdict) == {UNITS: GREEN, EXACT: GREEN}
     assert verdict.found(UNITS).figures["same_share"] == 1
-    assert verdict.found(EXACT).figures["kappa"] > 0.8
+    assert verdict.found(EXACT).figures["come_again_share"] > 0.8
 
 
 def test_two_runs_that_know_nothing_of_each_other_agree_by_chance_alone():
