@@ -1,11 +1,13 @@
 """A plan as people write it: understood, refused whole with every mistake, kept, and run again to the last digit."""
 
+import json
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from domain.errors import ConfigError, DataError, StrategyError
+from domain.errors import ConfigError, DataError, ReplayMismatch, StrategyError
 from engine.config.problem import Problems
 from engine.config.source import parse_tree
 from exchanges.paper.config import FillModel
@@ -14,6 +16,8 @@ from research.flags import Flags, document_of
 from research.opening import Opened
 from research.plan_file import load_plan
 from research.result import Result
+from research.runs import unlike
+from research.summary import as_json
 from tests.needs import ROOT
 from tests.research.test_plan import BTC, MINUTE_NS, SOL, START_NS, saw_tooth
 
@@ -137,6 +141,33 @@ def test_a_kept_result_is_made_again_from_its_json_alone(tmp_path, capsys):
     run_again(store, str(tmp_path / "result.json"), as_lines=False)
     with pytest.raises(ConfigError, match="xyz: no file, and no run in"):
         run_again(store, "xyz", as_lines=False)
+
+
+def test_a_record_that_was_edited_is_no_fault_of_the_program_and_is_told_where_it_was(tmp_path):
+    outcome = run_opened(opened(tmp_path), as_lines=False)
+    result, path = outcome.result, tmp_path / "result.json"
+    say(outcome, None, path)
+    whole = path.read_bytes()
+    assert unlike(result, result) == []
+    times = [[at + 1, equity] for at, equity in json.loads(whole)["samples"]]
+    for fields, said in (
+        ({"fees": "0"}, f"fees: {result.fees}, the record says 0"),
+        ({"fills": 1}, f"fills: {result.fills}, the record says 1"),
+        (
+            {"samples": times},
+            f"samples[0][0]: {times[0][0] - 1}, the record says {times[0][0]} (and {len(times) - 1} more",
+        ),
+        ({"trades": []}, f"trades: {len(result.trades)} of them, the record has 0"),
+        ({"slippage": "7"}, "the record says 7"),
+    ):
+        path.write_text(json.dumps(json.loads(whole) | fields))
+        with pytest.raises(DataError) as caught:
+            run_again(tmp_path, str(path), as_lines=False)
+        assert "result.json: the record was changed after it was written" in str(caught.value)
+        assert said in str(caught.value)
+    path.write_bytes(as_json(replace(outcome, result=replace(result, exposure=0.5))))
+    with pytest.raises(ReplayMismatch, match=r"this is a defect, report it\n  exposure: .*, the record says 0.5$"):
+        run_again(tmp_path, str(path), as_lines=False)
 
 
 def test_another_file_settings_or_code_are_named_instead_of_run(tmp_path):
