@@ -71,15 +71,15 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
     is_kept: Annotated[bool, typer.Option("--keep/--no-keep", help="Keep the result in the data folder.")] = True,
 ) -> None:
     """Run strategies over market data through the code that trades live, and say honestly what came out."""
-    from engine.config.source import read_tree
     from research.flags import Flags, document_of
+    from research.plan_file import plan_tree
 
     if list_ or again:
         look_back(store, again, as_lines=progress_as == "lines")
         return
     if plan is not None:
         path = plan_path(plan, store)
-        opened = open_document(with_span(read_tree(path), start, end), path.parent, config, strategies, store)
+        opened = open_document(with_span(plan_tree(path), start, end), path.parent, config, strategies, store)
     else:
         flags = Flags(
             strategy=strategy,

@@ -162,7 +162,7 @@ def differences(old: Result, run: Prepared) -> list[str]:
 
 
 def unlike(record: Result, again: Result) -> list[str]:
-    """Everything in which a run made again is other than its record, by the field; empty = the same to the last digit."""
+    """Everything in which a run made again is other than its record, by field; empty = the same to the last digit."""
     mine, other = msgspec.to_builtins(again), msgspec.to_builtins(record)
     for each in (mine, other):
         del each["asked"], each["provenance"]["command"]  # how it was asked for: nothing that came out

@@ -95,9 +95,11 @@ def _strategy(result: Result, each: StrategyResult) -> Iterator[str]:
         yield f"the trades of {each.id} have more fills than it had"
     if any(held.strategy == each.id for held in result.open_positions):
         return
-    books = (("profits", each.realised - each.fees, [trade.pnl for trade in closed]),)
-    books += (("fees", each.fees, [trade.fees for trade in closed]),)
-    books += (("funding", each.funding, [trade.funding for trade in closed]),)
+    books = (
+        ("profits", each.realised - each.fees, [trade.pnl for trade in closed]),
+        ("fees", each.fees, [trade.fees for trade in closed]),
+        ("funding", each.funding, [trade.funding for trade in closed]),
+    )
     for name, whole, parts in books:
         if sum(parts, start=ZERO) != whole:
             yield f"{each.id} holds nothing, and the {name} of its trades are {sum(parts, start=ZERO)}, not {whole}"

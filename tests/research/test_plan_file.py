@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from domain.errors import ConfigError, DataError, ReplayMismatch, StrategyError
+from domain.settings import strategy_id_problem
 from engine.config.problem import Problems
 from engine.config.source import parse_tree
 from exchanges.paper.config import FillModel
@@ -141,6 +142,36 @@ def test_a_kept_result_is_made_again_from_its_json_alone(tmp_path, capsys):
     run_again(store, str(tmp_path / "result.json"), as_lines=False)
     with pytest.raises(ConfigError, match="xyz: no file, and no run in"):
         run_again(store, "xyz", as_lines=False)
+
+
+def test_ids_that_are_made_of_an_instrument_differ_however_long_they_are(tmp_path):
+    long = "a" * 40
+    text = (
+        PLAN.replace("id: trend", f"id: {long}")
+        .replace("    instruments: [BTC]\n", "")
+        .replace("trend: {st", "cross: {st")
+    )
+    ids = [each.id for each in opened(tmp_path, text).plan.strategies]
+    assert len(set(ids)) == 3
+    assert all(strategy_id_problem(name) == "" for name in ids)
+    assert ids[0].startswith("a" * 31 + "-")
+    twin = PLAN.replace("    instruments: [BTC]\n", "").replace("id: cross", "id: trend-btc")
+    with pytest.raises(ConfigError, match="the id 'trend-btc' stands twice, once made of an id and an instrument"):
+        opened(tmp_path, twin)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("&a b: 1", "anchors"), ("\0", "not valid YAML"), (None, "no such file")]
+)
+def test_a_plan_that_cannot_be_read_is_called_a_plan(tmp_path, content, said):
+    path = tmp_path / "plan.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(Problems) as caught:
+        load_plan(path)
+    assert str(caught.value).startswith("The plan has 1 problem:")
+    assert said in str(caught.value)
+    assert "--config" not in str(caught.value)
 
 
 def test_a_record_that_was_edited_is_no_fault_of_the_program_and_is_told_where_it_was(tmp_path):
