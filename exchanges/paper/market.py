@@ -25,6 +25,14 @@ FAR = 2**62
 """Beyond every price."""
 
 
+def _shown(quote: Bbo, side: int, key: int) -> int:
+    """As `rules.shown`, of a ladder that has only this quote."""
+    best, size = (quote.bid, quote.bid_qty) if side > 0 else (-quote.ask, quote.ask_qty)
+    if key < best or size <= 0 or not best:
+        return -1
+    return size if key == best else 0
+
+
 class Market:
     """State of one instrument. `low` and `high` bound the quiet band; prices are integers, 0 = unknown.
 
@@ -55,6 +63,9 @@ class Market:
         """Takers that wait for a price: for the next bar, or for more size after a stop has fired."""
         self._grow(16)
         self.lazy: Bbo | Book | None = None
+        """What is shown and has not been written to the ladder yet."""
+        self.queued: Bbo | None = None
+        """Whether `lazy` is this quote: the queues of the resting orders have been told of it."""
         self.has_ticks = False
         self.has_book = False
         self.has_depth = False
@@ -95,8 +106,9 @@ class Market:
     def show(self, event: Book | Bbo) -> None:
         """Write a book or quote to the ladder. Orders forget what was shown before a remembered one."""
         if self.lazy is not None:
-            self.lazy = None
-            self._unsee()
+            if self.lazy is not self.queued:
+                self._unsee()
+            self.lazy = self.queued = None
         if type(event) is Bbo:
             state, keys, sizes = self.state, self.keys, self.sizes
             first = state[rules.WORST]
@@ -128,13 +140,41 @@ class Market:
         self._unsee()
 
     def _unsee(self) -> None:
-        for slot in range(len(self.resting)):
-            self.orders[slot * rules.ORDER + rules.SHOWN] = -1
+        orders = self.orders
+        for at in range(rules.SHOWN, len(self.resting) * rules.ORDER, rules.ORDER):
+            orders[at] = -1
+
+    def requeue(self, event: Bbo) -> None:
+        """Show a quote that fills nobody, where only quotes are: as `show` and `rules.refresh`, but for the ladder."""
+        if self.lazy is not None and self.lazy is not self.queued:
+            self._unsee()
+        self.lazy = self.queued = event
+        orders = self.orders
+        for at in range(0, len(self.resting) * rules.ORDER, rules.ORDER):
+            size = _shown(event, orders[at + rules.SIDE], orders[at + rules.KEY])
+            if size != orders[at + rules.SHOWN] or (size >= 0 and orders[at + rules.TRADED]):
+                rules.advance(orders, at, size, self.state[rules.POWER])
+
+    def _queue(self, side: int, key: int) -> int:
+        """What is shown at an order's price, as it joins the queue there (-1 = unknown)."""
+        lazy = self.lazy
+        if type(lazy) is not Bbo:
+            self.load()
+            return rules.shown(self.state, self.keys, self.sizes, side, key)
+        if lazy is not self.queued:
+            self._unsee()
+            self.queued = lazy
+        return _shown(lazy, side, key)
 
     def best(self, side: int) -> int:
         """Best price shown on a side (+1 = bids); 0 when none is."""
-        if self.lazy is not None:
-            self.show(self.lazy)
+        lazy = self.lazy
+        if type(lazy) is Bbo:
+            if side > 0:
+                return lazy.bid if lazy.bid_qty > 0 else 0
+            return lazy.ask if lazy.ask_qty > 0 else 0
+        if lazy is not None:
+            self.show(lazy)
         half = rules.BIDS if side > 0 else rules.ASKS
         count = self.state[half]
         return side * self.keys[self.state[rules.WORST + half] + count - 1] if count else 0
@@ -197,13 +237,12 @@ class Market:
 
     def rest(self, order: PaperOrder) -> None:
         """Put an order at the back of the queue at its price."""
-        if self.lazy is not None:
-            self.show(self.lazy)
         count = len(self.resting)
         if count == self.capacity:
             self._regrow()
         order.where, side = RESTING, order.side
         key = side * order.price
+        size = self._queue(side, key)
         priority = side, -key, order.seq
         slot = bisect_right(self._priorities, priority)
         self._priorities.insert(slot, priority)
@@ -213,7 +252,6 @@ class Market:
             orders[at + rules.ORDER : (count + 1) * rules.ORDER] = orders[at : count * rules.ORDER]
         orders[at + rules.SIDE], orders[at + rules.KEY] = side, key
         orders[at + rules.LEAVES], orders[at + rules.TRADED] = order.qty - order.filled, 0
-        size = rules.shown(self.state, self.keys, self.sizes, side, key)
         orders[at + rules.AHEAD] = orders[at + rules.SHOWN] = size
         self.state[rules.ORDERS] = count + 1
         self.is_stale = True

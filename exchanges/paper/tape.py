@@ -68,8 +68,7 @@ def on_bbo(floor: Floor, market: Market, event: Bbo, ts_ns: int) -> None:
         market.lazy = event
         return
     elif market.bought < event.ask and event.bid < market.sold:
-        market.show(event)
-        rules.refresh(market.state, market.keys, market.sizes, market.orders)
+        market.requeue(event)
         if market.safe_low < event.bid and event.ask < market.safe_high and not market.mark:
             return
     else:
