@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
 from math import sqrt
@@ -156,12 +156,6 @@ class RoundTrips:
 
     def _average(self, value: int, qty: int) -> float:
         return value / (qty * self._price_scale) if self._is_known and qty else 0.0
-
-
-def round_trips(fills: Iterable[Booked], qty_scale: int) -> list[Trade]:
-    """Closed round trips of one account and instrument, in order of closing."""
-    counted = RoundTrips(qty_scale)
-    return [trade for fill in fills if (trade := counted.add(fill)) is not None]
 
 
 def drawdown(equity: Sequence[tuple[int, Decimal]]) -> Drawdown:

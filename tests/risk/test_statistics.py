@@ -6,7 +6,7 @@ import pytest
 
 from domain.facts import FillBooked
 from domain.order import Liquidity, Role
-from risk.statistics import DAY_NS, daily_returns, drawdown, round_trips, sharpe
+from risk.statistics import DAY_NS, RoundTrips, Trade, daily_returns, drawdown, sharpe
 
 
 def fill(ts: int, side: int, qty: int, realised: str = "0", fee: str = "1") -> FillBooked:
@@ -27,6 +27,11 @@ def fill(ts: int, side: int, qty: int, realised: str = "0", fee: str = "1") -> F
         liquidity=Liquidity.TAKER,
         realised=Decimal(realised),
     )
+
+
+def round_trips(fills: list[FillBooked], qty_scale: int) -> list[Trade]:
+    counted = RoundTrips(qty_scale)
+    return [trade for one in fills if (trade := counted.add(one)) is not None]
 
 
 def test_a_round_trip_ends_flat_and_pays_the_fees_of_all_its_fills():
