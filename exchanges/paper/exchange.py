@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import logging
 import random
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
 from bisect import insort
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -50,6 +50,13 @@ _log = logging.getLogger(__name__)
 
 NEVER = 2**62
 Fate: TypeAlias = FaultKind | None
+_ON_MARKET: dict[type, Callable[..., None]] = {
+    Bar: tape.on_bar,
+    Bbo: tape.on_bbo,
+    Trade: tape.on_trade,
+    Book: tape.on_book,
+    Mark: tape.on_mark,
+}
 
 
 def _count_until(times: npt.NDArray[np.int64], ts_ns: int) -> int:
@@ -127,18 +134,10 @@ class PaperExchange:
             if market.low < event.low and event.high < market.high and event.interval_ns >= market.bar_ns:
                 market.last = event.close
                 return
-            tape.on_bar(self.floor, market, event, self.now_ns)
-        elif type(event) is Bbo:
-            if market.low < event.bid and event.ask < market.high and market.has_quotes and not market.has_depth:
-                market.lazy = event
-                return
-            tape.on_bbo(self.floor, market, event, self.now_ns)
-        elif type(event) is Trade:
-            tape.on_trade(self.floor, market, event, self.now_ns)
-        elif type(event) is Book:
-            tape.on_book(self.floor, market, event, self.now_ns)
-        elif type(event) is Mark:
-            tape.on_mark(self.floor, market, event, self.now_ns)
+        elif type(event) is Bbo and market.low < event.bid and event.ask < market.high and market.has_only_quotes:
+            market.lazy = event
+            return
+        _ON_MARKET[type(event)](self.floor, market, event, self.now_ns)
         if self._store is not None:
             self._save(self._store)
 
@@ -153,6 +152,7 @@ class PaperExchange:
         if market is None:
             raise VenueError(f"the paper venue does not list {instrument}")
         market.has_ticks = market.has_book = True
+        market.has_only_quotes = False
         times = rows[:, 0]
         last = _count_until(times, until_ns)
         while first < last:

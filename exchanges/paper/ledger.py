@@ -35,7 +35,7 @@ class Holding(Struct, kw_only=True, eq=False):
     """Signed money of every fill."""
 
     def fill(self, unit: Decimal, side: int, price: int, qty: int, fee: Decimal) -> Decimal:
-        """Book one fill of an instrument whose price unit times quantity unit is worth `unit`; returns cash's change."""
+        """Book one fill; `unit` is the instrument's. Returns the change of cash."""
         signed = side * qty
         value = price * signed * unit
         self.traded_value += value

@@ -69,7 +69,7 @@ class Market:
         self.has_ticks = False
         self.has_book = False
         self.has_depth = False
-        self.has_quotes = False
+        self.has_only_quotes = False
         self.is_guessed = False
         """The quote shown is made up from trades alone."""
         self.bar_ns = FAR

@@ -57,8 +57,8 @@ def bar_path(floor: Floor, market: Market, event: Bar) -> tuple[int, int, int, i
 
 def on_bbo(floor: Floor, market: Market, event: Bbo, ts_ns: int) -> None:
     """A new best bid and offer; behind a book it replaces the top, alone it is all that is shown."""
-    market.has_ticks = market.has_book = market.has_quotes = True
-    market.is_guessed = False
+    market.has_ticks = market.has_book = True
+    market.has_only_quotes, market.is_guessed = not market.has_depth, False
     if market.has_depth:
         market.load()
         bid, ask = (rules.TOP, 1, event.bid, event.bid_qty), (rules.TOP, -1, event.ask, event.ask_qty)
@@ -81,6 +81,7 @@ def on_bbo(floor: Floor, market: Market, event: Bbo, ts_ns: int) -> None:
 def on_book(floor: Floor, market: Market, event: Book, ts_ns: int) -> None:
     """A new snapshot of the nearest levels."""
     market.has_ticks = market.has_book = market.has_depth = True
+    market.has_only_quotes = False
     is_quiet = not market.resting and event.bids and event.asks
     if is_quiet and market.low < event.bids[0][0] and event.asks[0][0] < market.high:
         market.lazy = event
