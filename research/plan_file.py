@@ -190,7 +190,17 @@ class Checked(NamedTuple):
 
 def load_plan(path: Path, config: Path | None = None, folder: Path | None = None) -> Checked:
     """Read a plan over a settings file. Raises `Problems` with every mistake, its line and its path."""
-    return check_plan(read_tree(path), path.parent, config, folder)
+    return check_plan(plan_tree(path), path.parent, config, folder)
+
+
+def plan_tree(path: Path) -> Node:
+    """Tree of a plan's file. Raises `Problems` that are the plan's."""
+    if not path.exists():
+        raise Problems([Problem(Place(str(path)), (), "there is no such file")], WHAT)
+    try:
+        return read_tree(path)
+    except Problems as error:
+        raise Problems(error.problems, WHAT) from None
 
 
 def check_plan(
