@@ -109,9 +109,17 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
 
 
 def plan_path(plan: Path, store: Path) -> Path:
-    """A plan's file: as it was named, or of that name in the data folder's `plans`."""
-    kept = store / "plans" / f"{plan.name}.yaml"
-    return kept if plan.name == str(plan) and not plan.suffix and kept.is_file() else plan
+    """A plan's file: as it was named, or where that is a name alone, in the data folder's `plans`.
+
+    Raises `ConfigError`: who asks in chat for what is not there is not given a file of the folder we run in.
+    """
+    if plan.name != str(plan) or plan.suffix:
+        return plan
+    kept = store / "plans" / f"{plan}.yaml"
+    if not kept.is_file():
+        names = ", ".join(sorted(path.stem for path in kept.parent.glob("*.yaml"))) or "none"
+        raise ConfigError(f"{kept}: there is no such plan; there are: {names}")
+    return kept
 
 
 def with_span(tree: Node, start: str, end: str) -> Node:
@@ -158,19 +166,22 @@ def say(
     measures = measure(outcome.result)
     typer.echo(as_text(outcome, measures))
     run_id = outcome.result.provenance.run_id
-    if json_path is not None:
-        json_path.write_bytes(as_json(outcome) + b"\n")
-        typer.echo(f"{'JSON':<{WIDTH}}{json_path}")
-    for kind, path in write(outcome.result, measures, html_path=html, png_path=png):
-        typer.echo(f"{kind:<{WIDTH}}{path}")
-    if kept_in is None:
-        return
+    if kept_in is not None:
+        try:
+            keep(kept_in, outcome)
+        except ConfigError as error:
+            typer.echo(f"Not kept: {error}", err=True)
+        else:
+            typer.echo(f"{'Run':<{WIDTH}}{run_id}; the same again: ./moondev backtest --again {run_id}")
     try:
-        keep(kept_in, outcome)
-    except ConfigError as error:
-        typer.echo(f"Not kept: {error}", err=True)
-    else:
-        typer.echo(f"{'Run':<{WIDTH}}{run_id}; the same again: ./moondev backtest --again {run_id}")
+        if json_path is not None:
+            json_path.write_bytes(as_json(outcome) + b"\n")
+            typer.echo(f"{'JSON':<{WIDTH}}{json_path}")
+        for kind, path in write(outcome.result, measures, html_path=html, png_path=png):
+            typer.echo(f"{kind:<{WIDTH}}{path}")
+    except OSError as error:
+        where = error.filename or " or ".join(str(path) for path in (json_path, html, png) if path is not None)
+        raise ConfigError(f"{where} cannot be written: {error.strerror or error}") from error
 
 
 def look_back(store: Path, again: str, *, as_lines: bool) -> None:

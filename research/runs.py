@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -63,24 +64,32 @@ def keep(data: Path, outcome: Outcome) -> Path:
     path = folder / f"{outcome.result.provenance.run_id}.json"
     try:
         write_whole(path, as_json(outcome) + b"\n")
-        for old in sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime_ns)[:-MOST_KEPT]:
+        for _, old in _by_age(folder)[:-MOST_KEPT]:
             old.unlink(missing_ok=True)
     except OSError as error:
         raise ConfigError(f"the result cannot be kept in {folder}: {error.strerror or error}") from error
     return path
 
 
+def _by_age(folder: Path) -> list[tuple[int, Path]]:
+    """What is kept, oldest first, with when; another run may delete some of it meanwhile."""
+    found: list[tuple[int, Path]] = []
+    for file in folder.glob("*.json"):
+        with suppress(FileNotFoundError):
+            found.append((file.stat().st_mtime_ns, file))
+    return sorted(found)
+
+
 def listed(data: Path) -> Iterator[Kept]:
     """Results that are kept, newest first; what is no result (any more) is passed over."""
-    files = sorted((data / FOLDER).glob("*.json"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
-    for file in files:
+    for kept_ns, file in reversed(_by_age(data / FOLDER)):
         try:
             head = msgspec.json.decode(file.read_bytes(), type=_Head)
         except (OSError, msgspec.DecodeError):
             continue
         yield Kept(
             run_id=file.stem,
-            kept_ns=file.stat().st_mtime_ns,
+            kept_ns=kept_ns,
             strategy=head.strategy,
             instrument=head.instrument,
             data=head.data,

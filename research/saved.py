@@ -56,8 +56,12 @@ def read_record(path: Path) -> Record:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Put a file in place at once: a reader never sees half of it."""
+    """Put a file in place at once: a reader never sees half of it, and a full disk keeps no half of it either."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.write_bytes(content)
-    new.replace(path)
+    try:
+        new.write_bytes(content)
+        new.replace(path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise

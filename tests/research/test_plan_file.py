@@ -272,13 +272,23 @@ def test_a_plan_is_found_by_its_name_in_the_data_folder_and_may_have_another_spa
     (tmp_path / "plans").mkdir()
     (tmp_path / "plans" / "trends.yaml").write_text(PLAN, encoding="utf-8")
     assert plan_path(Path("trends"), tmp_path) == tmp_path / "plans" / "trends.yaml"
-    assert plan_path(Path("other"), tmp_path) == Path("other")
+    assert plan_path(Path("./folder/other"), tmp_path) == Path("folder/other")
+    with pytest.raises(ConfigError, match=r"plans/moondev\.yaml: there is no such plan; there are: trends"):
+        plan_path(Path("moondev"), tmp_path)  # a file of that name is in the folder that a service runs in
     assert plan_path(tmp_path / "x.yaml", tmp_path) == tmp_path / "x.yaml"
     for name in (BTC, SOL):
         saw_tooth(tmp_path, name)
     tree = with_span(parse_tree(PLAN, "plan.yaml"), "", "2025-10-09T12:00:00")
     result = ran(open_document(tree, tmp_path, None, None, tmp_path))
     assert (result.first_ns // MINUTE_NS, result.last_ns // MINUTE_NS) == (29_333_460, 29_333_520)
+
+
+def test_a_result_outlives_a_page_that_cannot_be_written(tmp_path, capsys):
+    outcome = run_opened(opened(tmp_path), as_lines=False)
+    with pytest.raises(ConfigError, match="/dev/full cannot be written: No space left on device"):
+        say(outcome, tmp_path / "data", Path("/dev/full"))
+    assert outcome.result.provenance.run_id in "\n".join(kept_lines(tmp_path / "data"))
+    assert "the same again" in capsys.readouterr().out
 
 
 def test_flags_that_are_no_plan_are_refused():
