@@ -17,7 +17,7 @@ from domain.strategy import Params
 from engine.strategies import registry
 from research.market_data import MarketData
 from research.optimise.definition import Numbered
-from research.optimise.evidence import LEAST_POOL, Tested, even_pool, schemes_of
+from research.optimise.evidence import LEAST_POOL, FoldTest, even_pool, schemes_of
 from research.optimise.explore import point
 from research.optimise.job import Bench, Job
 from research.optimise.run import Asked, prepare
@@ -44,7 +44,7 @@ class Walk(Struct, frozen=True, kw_only=True):
     trials: int
     fit: int
     space: str
-    folds: tuple[Tested, ...] = ()
+    folds: tuple[FoldTest, ...] = ()
     part: Part | None = None
     why: str = ""
 
