@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from research.optimise.job import Job, Run
-from research.optimise.objectives import OBJECTIVES
 from research.optimise.pool import Lost, Pool
 from research.optimise.study import Study
 
@@ -47,7 +46,7 @@ def search(study: Study, pool: Pool, runs: int, on_progress: Callable[[Progress]
     tries: Counter[int] = Counter()
     waiting = study.under_way()
     out: dict[int, Job] = {}
-    began_s, before = time.monotonic(), study.finished
+    began_s, before = time.monotonic(), study.tally.finished
     on_progress(progress_of(study, runs, 0.0, before))
     while True:
         while pool.room and (job := waiting.pop(0) if waiting else study.ask(runs)) is not None:
@@ -91,19 +90,17 @@ def beside(pool: Pool, jobs: Sequence[Job]) -> list[Run]:
 
 def progress_of(study: Study, runs: int, took_s: float, before: int) -> Progress:
     """How far it is, `took_s` after it went on with `before` runs done."""
-    done = [trial.run for trial in study.trials if trial.run is not None and not trial.is_repeat]
-    states = Counter(run.state for run in done)
-    rate = (len(done) - before) / took_s if took_s > 0 else 0.0
-    objective = OBJECTIVES[study.definition.task.objectives[0]]
-    values = [run.values[0] for run in done if run.state == "complete" and run.values[0] is not None]
+    tally = study.tally
+    done, states = tally.finished, tally.states
+    rate = (done - before) / took_s if took_s > 0 else 0.0
     return Progress(
-        done=len(done),
+        done=done,
         runs=runs,
         rate_per_s=rate,
-        left_s=(runs - len(done)) / rate if rate else None,
-        best=(max(values) if objective.is_more_better else min(values)) if values else None,
+        left_s=(runs - done) / rate if rate else None,
+        best=tally.best,
         pruned=states["pruned"],
         unfit=states["unfit"],
         failed=states["failed"],
-        invalid=sum(not trial.is_valid for trial in study.trials),
+        invalid=tally.invalid,
     )
