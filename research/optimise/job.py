@@ -10,6 +10,7 @@ import gc
 import os
 import socket
 import time
+import traceback
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -216,6 +217,9 @@ class Bench:
             done = self._run(job)
         except (StrategyError, DataError) as error:
             done = Run(number=job.number, params=job.params, state="unfit", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever broke, the other trials do not wait for it
+            traceback.print_exc()  # a defect: the study goes on, and says so
+            done = Run(number=job.number, params=job.params, state="failed", reason=f"{type(error).__name__}: {error}")
         wall_s, cpu_s = time.perf_counter() - began, time.process_time() - began_cpu
         return replace(done, wall_s=wall_s, cpu_s=cpu_s, host=self._host)
 

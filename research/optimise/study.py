@@ -8,6 +8,7 @@ comes; a number that was under way when the keeper died is run again, and counte
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -98,10 +99,11 @@ class Study:
             number = len(self.trials)
             if not self._tell_until(number - self.definition.lag):
                 return None
-            values = self._sampled(number)
+            is_even = self.tally.asked < self.definition.explore
+            values = self._sampled(number, is_even=is_even)
             problem = problem_with(self._model, self.definition.space.params(values))
-            least = () if problem else self._least(number)
-            attributes = {"least": list(least), "problem": problem, "guided": number >= self.definition.explore}
+            least = () if problem or is_even else self._least()
+            attributes = {"least": list(least), "problem": problem, "guided": not is_even}
             self._ids.append(self._database.storage.create_new_trial(self._id, self._running(values, attributes)))
             same_as = None if problem else self._first.setdefault(key_of(self.definition.space, values), number)
             trial = Numbered(
@@ -110,6 +112,7 @@ class Study:
                 problem=problem,
                 run=None,
                 least=least,
+                is_even=is_even,
                 same_as=same_as if same_as != number else None,
             )
             self.trials.append(trial)
@@ -147,9 +150,9 @@ class Study:
     def _job(self, trial: Numbered) -> Job:
         return Job(number=trial.number, params=self.definition.space.params(trial.values), least=trial.least)
 
-    def _sampled(self, number: int) -> dict[str, Any]:
+    def _sampled(self, number: int, *, is_even: bool) -> dict[str, Any]:
         definition = self.definition
-        if number < definition.explore or (self.trials and self.trials[-1].is_repeat):
+        if is_even or (self.trials and self.trials[-1].is_repeat):
             # what results lead to has been tried: the next one is as good as any that has not
             where = point(definition.seed, number, len(definition.space.dimensions))
             values = definition.space.at(where)
@@ -163,11 +166,11 @@ class Study:
             state=TrialState.RUNNING, params=values, distributions=self._distributions, user_attrs=attributes
         )
 
-    def _least(self, number: int) -> tuple[float | None, ...]:
+    def _least(self) -> tuple[float | None, ...]:
         """What a run must have reached at the end of each block, from those told; the first block is left to noise."""
         definition = self.definition
         sign = OBJECTIVES[definition.task.objectives[0]].sign
-        if not definition.prune or number < definition.explore or len(definition.task.objectives) > 1:
+        if not definition.prune or len(definition.task.objectives) > 1:
             return ()
         return tuple(
             known[int(len(known) * UPPER)] * sign if block and len(known) >= LEAST_PEERS else None
@@ -260,11 +263,13 @@ class Study:
         """Say that the keeper lives; writes every few seconds at most."""
         if time.monotonic() - self._beaten_s >= BEAT_S:
             self._beaten_s = time.monotonic()
+            self._database.check()
             self._database.storage.set_study_user_attr(self._id, "keeper", {**self._me, "beat": time.time()})
 
     def leave(self) -> None:
-        """Another process may keep it from now on."""
-        self._database.storage.set_study_user_attr(self._id, "keeper", None)
+        """Another process may keep it from now on; of a database that fails it is known by this one's silence."""
+        with contextlib.suppress(MoonDevError), self._database.speaking():
+            self._database.storage.set_study_user_attr(self._id, "keeper", None)
 
     # notes beside the trials
 
