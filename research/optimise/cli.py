@@ -188,7 +188,11 @@ def ls(context: typer.Context, data_folder: FolderOption = DEFAULT_DATA, config:
 
     with _database(context, _Where(data_folder, config)) as database:
         for name in database.names():
-            definition, trials, notes = read(database, name)
+            try:
+                definition, trials, notes = read(database, name)
+            except ConfigError as error:
+                typer.echo(f"{name:<40} {error}")
+                continue
             done = sum(trial.run is not None and not trial.is_repeat for trial in trials)
             of = notes.get("runs") or "?"
             what = f"{definition.task.kind}, {', '.join(definition.task.objectives)}"

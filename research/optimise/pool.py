@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import threading
 import time
@@ -20,11 +21,12 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from domain.errors import MoonDevError
+from domain.errors import ConfigError, MoonDevError
 from research.optimise.job import Bench, Job, Run, Task
 
 LIMIT_S = 1_800.0
 """How long a trial may take before it counts as one that never ends."""
+_PORT = re.compile(r":\d+/?$")
 PATIENCE_S = 2.0
 """How long a process may take to leave once nothing is to be done."""
 
@@ -209,6 +211,8 @@ class Machines:
 
     def __init__(self, task: Task, address: str) -> None:
         """Connect. Raises `MoonDevError` when nobody answers, or the cluster has no worker."""
+        if not (address.startswith("inproc://") or _PORT.search(address)):
+            raise ConfigError(f"--dask {address}: expected the address of a scheduler, such as tcp://HOST:8786")
         import distributed
 
         client_type: Any = distributed.Client
@@ -224,7 +228,7 @@ class Machines:
         self._ready: SimpleQueue[Any] = SimpleQueue()
 
     def _workers(self) -> int:
-        return len(self._client.scheduler_info(n_workers=-1)["workers"])
+        return len(self._client.scheduler_info(n_workers=-1).get("workers", ()))
 
     @property
     def name(self) -> str:
@@ -234,8 +238,8 @@ class Machines:
 
     @property
     def room(self) -> int:
-        """Workers without a job, and one job more, so that none waits for the network."""
-        return max(0, self._workers() + 1 - len(self._jobs))
+        """Workers without a job, and one job more, so that none waits for the network; none without a scheduler."""
+        return max(0, self._workers() + 1 - len(self._jobs)) if self._client.status == "running" else 0
 
     def submit(self, job: Job) -> None:
         """Hand a job to the scheduler."""
@@ -244,8 +248,14 @@ class Machines:
         future.add_done_callback(self._ready.put)
 
     def done(self, timeout_s: float) -> list[Run | Lost]:
-        """What came back. Raises `MoonDevError` with the words of a worker that has other code or data."""
-        return list(self._finished(timeout_s))
+        """What came back. Raises `MoonDevError` with the words of a worker that has other code or data.
+
+        The same when the scheduler is gone: Dask has tried to reach it again for a while then.
+        """
+        found = list(self._finished(timeout_s))
+        if not found and self._client.status in {"closing", "closed"}:
+            raise MoonDevError("the Dask scheduler is gone; what came is kept: ./moondev optimise go-on STUDY")
+        return found
 
     def _finished(self, timeout_s: float) -> Iterator[Run | Lost]:
         with contextlib.suppress(Empty):
@@ -257,7 +267,8 @@ class Machines:
     def _answer(self, future: Any) -> Run | Lost:  # noqa: ANN401 - Dask's future is not typed
         job = self._jobs.pop(future)
         if future.status != "finished":
-            return Lost(number=job.number, how=f"its Dask worker is gone: {future.exception()}")
+            why = future.exception() if future.status == "error" else future.status
+            return Lost(number=job.number, how=f"its Dask worker is gone: {why}")
         answer: Run | str = future.result()
         if isinstance(answer, str):
             raise MoonDevError(answer)
@@ -266,5 +277,6 @@ class Machines:
     def close(self) -> None:
         """Call back what has not begun, and leave; scheduler and workers stay."""
         with contextlib.suppress(OSError, TimeoutError):
-            self._client.cancel(list(self._jobs))
+            if self._client.status == "running":
+                self._client.cancel(list(self._jobs))
             self._client.close(timeout=PATIENCE_S)

@@ -43,7 +43,8 @@ from research.prepare import BacktestSettings
 from research.provenance import code_hashes, data_hash
 
 SECOND_NS = 1_000_000_000
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+MOST_NAME = 80
+NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MOST_NAME - 1}}}")
 """Of a study: it is also a file's."""
 MOST_WARMUP = 0.3
 """Share of the data that may be kept for the longest warm-up of the space."""
@@ -93,7 +94,9 @@ class Ready(Struct, frozen=True, kw_only=True):
 def prepare(asked: Asked) -> Ready:
     """Open and check everything. Raises `ConfigError`, `DataError` or `StrategyError` in words."""
     if not NAME.fullmatch(asked.name):
-        raise ConfigError(f"--study {asked.name!r}: letters, digits, dots, - and _ make a name, at most 80 of them")
+        raise ConfigError(
+            f"--study {asked.name!r}: a to z, digits, dots, - and _ make a name, at most {MOST_NAME} of them"
+        )
     folder = Path(asked.folder) if asked.folder else None
     loaded = registry.load(asked.strategy, folder)
     model = loaded.strategy.params_type

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
@@ -13,6 +13,8 @@ from research.optimise.pool import Lost, Pool
 from research.optimise.study import Study
 
 WAIT_S = 1.0
+RECENT = 50
+"""Results that the rate is told from: what starting took is soon forgotten."""
 MOST_TRIES = 3
 """Processes that may die with the same job before it is given up."""
 
@@ -46,24 +48,25 @@ def search(study: Study, pool: Pool, runs: int, on_progress: Callable[[Progress]
     tries: Counter[int] = Counter()
     waiting = study.under_way()
     out: dict[int, Job] = {}
-    began_s, before = time.monotonic(), study.tally.finished
-    on_progress(progress_of(study, runs, 0.0, before))
+    came_s = deque([time.monotonic()], maxlen=RECENT + 1)
+    on_progress(progress_of(study, runs, 0, 0.0))
     while True:
         while pool.room and (job := waiting.pop(0) if waiting else study.ask(runs)) is not None:
             out[job.number] = job
             tries[job.number] += 1
             pool.submit(job)
-        if not out:
+        if not out and not waiting:
             break
         for answer in pool.done(WAIT_S):
             job = out.pop(answer.number)
             if isinstance(answer, Run):
                 study.keep(answer)
+                came_s.append(time.monotonic())
             elif tries[job.number] < MOST_TRIES:
                 waiting.append(job)
             else:
                 study.keep(Run(number=job.number, params=job.params, state="failed", reason=answer.how))
-            on_progress(progress_of(study, runs, time.monotonic() - began_s, before))
+            on_progress(progress_of(study, runs, len(came_s) - 1, came_s[-1] - came_s[0]))
         study.beat()
     study.settle()
 
@@ -88,11 +91,11 @@ def beside(pool: Pool, jobs: Sequence[Job]) -> list[Run]:
     return [found[job.number] for job in jobs]
 
 
-def progress_of(study: Study, runs: int, took_s: float, before: int) -> Progress:
-    """How far it is, `took_s` after it went on with `before` runs done."""
+def progress_of(study: Study, runs: int, recent: int, took_s: float) -> Progress:
+    """How far it is; the newest `recent` results took so long."""
     tally = study.tally
     done, states = tally.finished, tally.states
-    rate = (done - before) / took_s if took_s > 0 else 0.0
+    rate = recent / took_s if took_s > 0 else 0.0
     return Progress(
         done=done,
         runs=runs,

@@ -284,6 +284,8 @@ class Study:
     def _write_definition(self) -> None:
         before = self.noted("definition")
         if before is None:
+            if self._database.trials(self._id):
+                raise MoonDevError(f"study {self.definition.name!r} is of another program: choose another --study")
             self.note("definition", msgspec.json.encode(self.definition).decode())
             return
         known = msgspec.json.decode(before, type=Definition)

@@ -7,6 +7,7 @@ import pytest
 from optuna.storages._rdb import models
 from sqlalchemy import event
 
+from domain.instrument import InstrumentId
 from research.optimise.database import Database
 from research.optimise.job import Run, Shared
 from research.optimise.search import search
@@ -88,7 +89,7 @@ def test_tapes_in_memory_are_bounded_and_the_oldest_goes_first(folder):
     shared = Shared(most=1_000)
 
     def play(minutes: int) -> int:
-        wanted = {source.instrument.id: (minutes * 60 * 10**9,)}
+        wanted: dict[InstrumentId, tuple[int, ...]] = {source.instrument.id: (minutes * 60 * 10**9,)}
         events, _ = shared.open(Plan(strategies=()), ready.sources, paper, wanted)
         return len(list(events))
 
