@@ -59,13 +59,13 @@ def test_a_trial_of_a_long_study_reads_no_more_than_one_of_a_short_study(folder)
     ready = room.ready(folder, name="long", space=space, runs=PERIODS * OF_EACH, sampler="random", seed=1)
     database = Database(f"sqlite:///{folder / 'studies.db'}")
     study = Study(database, ready.definition, ready.model)
-    study.trials = Counted(study.trials)
+    study.trials = shown = Counted(study.trials)
     rows, pool, counts = [0], Instant(), [(0, 0)]
 
     def loaded(*_: object) -> None:
         rows[0] += 1
 
-    pool.on_period = lambda: counts.append((rows[0], study.trials.seen))
+    pool.on_period = lambda: counts.append((rows[0], shown.seen))
     models_of = (models.TrialModel, models.TrialUserAttributeModel, models.TrialParamModel, models.TrialValueModel)
     for model in models_of:
         event.listen(model, "load", loaded)
