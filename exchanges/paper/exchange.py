@@ -167,8 +167,6 @@ class PaperExchange:
                 break
             stop = first + (1 if market.taking else _count_until(times[first:last], due))
             market.load()
-            if market.is_stale:
-                market.set_band()
             first = kernel.match_rows(market, rows, first, stop)
             self.now_ns = max(self.now_ns, int(times[first - 1]))
             market.has_depth = bool(market.state[rules.DEEP])
