@@ -16,7 +16,7 @@ from domain.settings import StrategySpec, strategy_id_problem
 from domain.strategy import Params, rules_of
 from domain.strategy_views import AboutStrategy, StrategyProposal
 from domain.text import plain
-from engine.core import commands, owners, params, requests
+from engine.core import commands, owners, params, requests, strategies
 from engine.core.core import Core
 from engine.core.state import MANUAL, StrategyState, slot_key
 from engine.desk_views import qty
@@ -29,6 +29,8 @@ class StrategySource(Struct, frozen=True):
     text: str
     sha256: str
     params_type: type[Params] = Params
+    origin: str = ""
+    """Path of its file; "" = built in."""
 
 
 SourceOf: TypeAlias = Callable[[StrategySpec], StrategySource]
@@ -88,9 +90,14 @@ class DeskStrategies:
         if strategy.status not in {StrategyStatus.PAUSED, StrategyStatus.QUARANTINED}:
             return replace(shown, problem=f"It is {strategy.status} already")
         begins_anew = strategy.status is StrategyStatus.QUARANTINED or strategy.asleep
-        source = self._hash_of(strategy.spec) if begins_anew else ""
+        source = self._read(strategy.spec) if begins_anew else None
+        agreed = strategies.agreed_source(self._core, strategy)
+        if source is not None and source.origin and agreed not in {"", source.sha256}:
+            name = strategy.spec.id
+            return replace(shown, problem=f"Its file has changed: /strategies reload {name} shows it and takes it in")
         wants = "" if begins_anew else signal(strategy.desired)
-        return replace(shown, votes=self._votes(command), source_hash=source, signal=wants)
+        sha256 = source.sha256 if source is not None else ""
+        return replace(shown, votes=self._votes(command), source_hash=sha256, signal=wants)
 
     def _reload(self, shown: StrategyProposal, strategy: StrategyState, command: ReloadStrategy) -> StrategyProposal:
         if self._source_of is None:
@@ -118,8 +125,9 @@ class DeskStrategies:
             f"{name}: {params.value_of(core, command, name)} -> {value}{', may add risk' if name in risky else ''}"
             for name, value in sorted(command.params.items())
         )
-        source = self._hash_of(core.state.strategies[command.strategy].spec)
-        return replace(shown, changes=changes, votes=self._votes(command), source_hash=source)
+        source = self._read(core.state.strategies[command.strategy].spec)
+        sha256 = source.sha256 if source is not None else ""
+        return replace(shown, changes=changes, votes=self._votes(command), source_hash=sha256)
 
     def _load(self, command: LoadStrategy) -> StrategyProposal:
         spec = command.spec
@@ -181,12 +189,12 @@ class DeskStrategies:
     def _votes(self, command: AboutStrategy) -> int:
         return requests.votes_for(self._core, command) if commands.takes_votes(self._core, command) else 0
 
-    def _hash_of(self, spec: StrategySpec) -> str:
-        """Of the text that would be read now; "" where it cannot be: the command is then refused with the reason."""
+    def _read(self, spec: StrategySpec) -> StrategySource | None:
+        """The text that would be read now; None where it cannot be: the command is then refused with the reason."""
         try:
-            return self._source_of(spec).sha256 if self._source_of is not None else ""
+            return self._source_of(spec) if self._source_of is not None else None
         except Exception:  # noqa: BLE001 - as above
-            return ""
+            return None
 
 
 def _given(given: dict[str, Any]) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ from engine.core.kernel import Kernel
 from engine.core.loop import EngineLoop
 from engine.core.recovery import recover
 from engine.core.state import State
+from engine.core.strategies import prepare
 from engine.data.conflate import Conflator, LagWatch, base_feeds, flush_for_ever
 from engine.data.monitor import FeedMonitor
 from engine.desk import Desk, StrategySource
@@ -170,10 +171,10 @@ class Runtime:
         return cast("AnyStrategy", Timed(registry.build(spec, self._own_strategies), spec.id, self.guard))
 
     def _source_of(self, spec: StrategySpec) -> StrategySource:
-        """The source of a strategy that can be made. Raises `StrategyError`, and what its code raises."""
+        """The source of a strategy that can be made and attached. Raises `StrategyError`, and what its code raises."""
         loaded = self.guard.call(lambda: registry.load(spec.kind, self._own_strategies))
-        self.guard.call(lambda: registry.make(loaded, spec))
-        return StrategySource(loaded.source, loaded.source_hash, loaded.strategy.params_type)
+        self.guard.call(lambda: prepare(self.core, registry.make(loaded, spec), None))
+        return StrategySource(loaded.source, loaded.source_hash, loaded.strategy.params_type, loaded.strategy.origin)
 
     # effects
 

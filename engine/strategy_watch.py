@@ -7,6 +7,7 @@ taken for one that is broken. Only what runs of it is told about: a new file is 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from engine.core.core import Core
 from engine.desk_strategies import SourceOf
 
 LOOK_EVERY_S = 1.0
-Stamp = tuple[int, int]
+Stamp = tuple[int, ...]
 
 
 class StrategyWatch:
@@ -33,18 +34,17 @@ class StrategyWatch:
         self._takes_in = takes_in
         self._seen: dict[str, Stamp] = {}
         self._settled: dict[str, Stamp] = {}
+        self._moved: dict[str, str] = {}
 
     def look(self) -> Iterator[Event]:
-        """What is to be told, or done, now."""
+        """What is to be told, or done, now. A file is read at first too: it may have changed since it was loaded."""
         for origin, specs in self._files().items():
             stamp = stamp_of(Path(origin))
             before, self._seen[origin] = self._seen.get(origin, stamp), stamp
-            if origin not in self._settled:
-                self._settled[origin] = stamp
-            if stamp != before or stamp == self._settled[origin]:
+            if stamp != before or stamp == self._settled.get(origin):
                 continue
             self._settled[origin] = stamp
-            yield from self._changed(origin, specs, stamp)
+            yield from self._changed(origin, specs)
 
     def _files(self) -> dict[str, list[StrategySpec]]:
         """Files of loaded strategies, with what was loaded from each; one in quarantine waits for a person."""
@@ -53,10 +53,10 @@ class StrategyWatch:
             strategy = self._core.state.strategies.get(name)
             origin = str(getattr(code, "origin", ""))
             if origin and strategy is not None and strategy.status is not StrategyStatus.QUARANTINED:
-                found.setdefault(origin, []).append(strategy.spec)
+                found.setdefault(self._moved.get(origin, origin), []).append(strategy.spec)
         return found
 
-    def _changed(self, origin: str, specs: list[StrategySpec], stamp: Stamp) -> Iterator[Event]:
+    def _changed(self, origin: str, specs: list[StrategySpec]) -> Iterator[Event]:
         file = Path(origin).name
         others: list[tuple[str, str]] = []
         for spec in specs:
@@ -65,6 +65,8 @@ class StrategyWatch:
             except Exception as error:  # noqa: BLE001 - a stranger's file may raise anything
                 yield StrategyFileBroken(file=file, problem=plain(error))
                 return
+            if source.origin:  # its kind is in another file by now: that is the one to watch
+                self._moved[self._core.code[spec.id].origin] = source.origin
             if source.sha256 != self._core.state.strategies[spec.id].source_hash:
                 others.append((spec.id, source.sha256))
         if others and not self._takes_in:
@@ -73,8 +75,8 @@ class StrategyWatch:
             actor = Actor(person="", door=Door.SYSTEM)
             for name, sha256 in others:
                 command = ReloadStrategy(strategy=name, source_hash=sha256)
-                # with the time of writing: a text that was there before, and is put back, is asked for again
-                request_id = f"reload:{name}:{sha256}:{stamp[0]}"
+                # with the time: a text that was there before, and is put back, is asked for again
+                request_id = f"reload:{name}:{sha256}:{time.time_ns()}"
                 yield CommandReceived(actor=actor, command=command, request_id=request_id)
 
     async def run(self, put: Callable[[Event], None]) -> None:
@@ -86,9 +88,9 @@ class StrategyWatch:
 
 
 def stamp_of(path: Path) -> Stamp:
-    """When a file was last written, and its size; zeros where there is none."""
+    """Which file it is, when it was last written and changed, and its size; nothing where there is none."""
     try:
         found = path.stat()
     except OSError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_size
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size

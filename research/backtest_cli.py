@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from domain.errors import ConfigError, ReplayMismatch
+from domain.errors import ConfigError, DataError, ReplayMismatch
 from research.report.cli import HtmlPath, PngPath
 
 if TYPE_CHECKING:
     from engine.config.source import Node
     from research.market_data import MarketData
     from research.opening import Opened
-    from research.result import Outcome
+    from research.result import Outcome, Result
 
 DEFAULT_STORE = Path(".moondev/paper")
 WIDTH = 15
+MOST_LINES = 12
+"""Differences of a run made again that are told."""
 
 DataPaths = Annotated[
     list[Path] | None, typer.Option("--data", help="Bars, trades, books (Parquet, CSV) or an L2 tape; repeatable.")
@@ -69,15 +71,15 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
     is_kept: Annotated[bool, typer.Option("--keep/--no-keep", help="Keep the result in the data folder.")] = True,
 ) -> None:
     """Run strategies over market data through the code that trades live, and say honestly what came out."""
-    from engine.config.source import read_tree
     from research.flags import Flags, document_of
+    from research.plan_file import plan_tree
 
     if list_ or again:
         look_back(store, again, as_lines=progress_as == "lines")
         return
     if plan is not None:
         path = plan_path(plan, store)
-        opened = open_document(with_span(read_tree(path), start, end), path.parent, config, strategies, store)
+        opened = open_document(with_span(plan_tree(path), start, end), path.parent, config, strategies, store)
     else:
         flags = Flags(
             strategy=strategy,
@@ -107,9 +109,17 @@ def backtest(  # noqa: PLR0913, PLR0917 - one option each
 
 
 def plan_path(plan: Path, store: Path) -> Path:
-    """A plan's file: as it was named, or of that name in the data folder's `plans`."""
-    kept = store / "plans" / f"{plan.name}.yaml"
-    return kept if plan.name == str(plan) and not plan.suffix and kept.is_file() else plan
+    """A plan's file: as it was named, or where that is a name alone, in the data folder's `plans`.
+
+    Raises `ConfigError`: who asks in chat for what is not there is not given a file of the folder we run in.
+    """
+    if plan.name != str(plan) or plan.suffix:
+        return plan
+    kept = store / "plans" / f"{plan}.yaml"
+    if not kept.is_file():
+        names = ", ".join(sorted(path.stem for path in kept.parent.glob("*.yaml"))) or "none"
+        raise ConfigError(f"{kept}: there is no such plan; there are: {names}")
+    return kept
 
 
 def with_span(tree: Node, start: str, end: str) -> Node:
@@ -156,19 +166,22 @@ def say(
     measures = measure(outcome.result)
     typer.echo(as_text(outcome, measures))
     run_id = outcome.result.provenance.run_id
-    if json_path is not None:
-        json_path.write_bytes(as_json(outcome) + b"\n")
-        typer.echo(f"{'JSON':<{WIDTH}}{json_path}")
-    for kind, path in write(outcome.result, measures, html_path=html, png_path=png):
-        typer.echo(f"{kind:<{WIDTH}}{path}")
-    if kept_in is None:
-        return
+    if kept_in is not None:
+        try:
+            keep(kept_in, outcome)
+        except ConfigError as error:
+            typer.echo(f"Not kept: {error}", err=True)
+        else:
+            typer.echo(f"{'Run':<{WIDTH}}{run_id}; the same again: ./moondev backtest --again {run_id}")
     try:
-        keep(kept_in, outcome)
-    except ConfigError as error:
-        typer.echo(f"Not kept: {error}", err=True)
-    else:
-        typer.echo(f"{'Run':<{WIDTH}}{run_id}; the same again: ./moondev backtest --again {run_id}")
+        if json_path is not None:
+            json_path.write_bytes(as_json(outcome) + b"\n")
+            typer.echo(f"{'JSON':<{WIDTH}}{json_path}")
+        for kind, path in write(outcome.result, measures, html_path=html, png_path=png):
+            typer.echo(f"{kind:<{WIDTH}}{path}")
+    except OSError as error:
+        where = error.filename or " or ".join(str(path) for path in (json_path, html, png) if path is not None)
+        raise ConfigError(f"{where} cannot be written: {error.strerror or error}") from error
 
 
 def look_back(store: Path, again: str, *, as_lines: bool) -> None:
@@ -185,26 +198,42 @@ def run_again(store: Path, name: str, *, as_lines: bool) -> None:
     from research.backtest import run_prepared
     from research.prepare import prepare_plan
     from research.runs import differences, find_kept, open_again
-    from research.saved import read_result
+    from research.saved import read_record
     from research.summary import as_text
 
-    old = read_result(find_kept(store, name))
+    path = find_kept(store, name)
+    record = read_record(path)
+    old = record.result
+    changed = f"{path.name}: the record was changed after it was written, {record.change}" if record.change else ""
     opened = open_again(old)
     prepared = prepare_plan(opened.plan, opened.sources, opened.settings)
     if found := differences(old, prepared):
-        lines = "\n  ".join(found)
+        lines = "\n  ".join([*filter(None, [changed]), *found])
         raise ConfigError(f"run {old.provenance.run_id} cannot be made again, it would be another:\n  {lines}")
     with progress(opened.sources, as_lines=as_lines) as report:
         outcome = run_prepared(prepared, report)
     typer.echo(as_text(outcome))
-    new = outcome.result
-    if (new.state_hash, new.effects_hash, new.equity) != (old.state_hash, old.effects_hash, old.equity):
+    say_again(old, outcome.result, changed)
+
+
+def say_again(old: Result, new: Result, changed: str) -> None:
+    """Whether a run made again is its record; `changed` says that the record is not what was written ("" = it is).
+
+    Raises `DataError` for a record that was changed, `ReplayMismatch` where the program is at fault.
+    """
+    from research.runs import unlike
+
+    run_id, apart = old.provenance.run_id, unlike(old, new)
+    lines = "\n  ".join(apart[:MOST_LINES] + [f"and {len(apart) - MOST_LINES} more"] * (len(apart) > MOST_LINES))
+    if changed:
+        where = f"Made again it is otherwise in\n  {lines}" if apart else "What came out is the same"
+        raise DataError(f"{changed}. {where}")
+    if apart:
         raise ReplayMismatch(
-            f"run {old.provenance.run_id} came out otherwise: state {new.state_hash[:12]}, it was "
-            f"{old.state_hash[:12]}; effects {new.effects_hash[:12]}, they were {old.effects_hash[:12]}; equity "
-            f"{new.equity}, it was {old.equity}. Data, code and settings are the same: this is a defect, report it"
+            f"run {run_id} came out otherwise, although data, code and settings are the same and the record is as it "
+            f"was written: this is a defect, report it\n  {lines}"
         )
-    typer.echo(f"{'Again':<{WIDTH}}run {old.provenance.run_id}, the same to the last digit")
+    typer.echo(f"{'Again':<{WIDTH}}run {run_id}, the same to the last digit")
 
 
 def kept_lines(store: Path) -> Iterator[str]:

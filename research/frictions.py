@@ -13,6 +13,8 @@ from engine.core.core import Core
 DECIDED = frozenset({Role.TARGET, Role.TAKE, Role.FLATTEN})
 """Orders that want the price of the moment. Stops wait for theirs, quotes make theirs."""
 IMMEDIATE = frozenset({OrderKind.LIMIT, OrderKind.IOC})
+KEPT = 4_096
+"""Orders from which on those that the engine has forgotten are forgotten here."""
 
 
 class Frictions:
@@ -21,7 +23,9 @@ class Frictions:
     def __init__(self, core: Core) -> None:
         """Nothing yet."""
         self._core = core
-        self._decided: dict[str, int] = {}
+        self.decided: dict[str, int] = {}
+        """The last price when an order was decided, while it may fill."""
+        self._most = KEPT
         self._slipped: dict[InstrumentId, int] = {}
         self._seen_ns: dict[InstrumentId, int] = {}
         self.fills = 0
@@ -35,11 +39,19 @@ class Frictions:
             if type(intent) is Place and intent.kind in IMMEDIATE:
                 price = self._core.markets[intent.instrument].reference()
                 if price:
-                    self._decided[intent.cid] = price
+                    self.decided[intent.cid] = price
+        if len(self.decided) > self._most:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Keep what may still fill; twice as much as that is left in peace."""
+        working, closed = self._core.state.where, self._core.state.closed
+        self.decided = {cid: price for cid, price in self.decided.items() if cid in working or cid in closed}
+        self._most = max(KEPT, 2 * len(self.decided))
 
     def filled(self, fact: FillBooked) -> None:
         """Count how much worse than that a fill was."""
-        decided = self._decided.get(fact.cid)
+        decided = self.decided.get(fact.cid)
         if decided is not None and fact.role in DECIDED and fact.liquidity is Liquidity.TAKER:
             self.fills += 1
             worse = (fact.price - decided) * fact.side * fact.qty

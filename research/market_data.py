@@ -33,6 +33,7 @@ from engine.data.synthetic import SyntheticMarket
 from engine.data.tables import BarTable, BookTable, FundingTable, TradeTable
 from research.aggregate import coarser, traded_a_day, with_bars
 from research.merge import Merged
+from research.unchanged import Unchanged
 
 SECOND_NS = 1_000_000_000
 READS = {
@@ -103,7 +104,9 @@ def open_file(path: Path, options: FileOptions) -> MarketData:
     """Open a recorded file. Raises `DataError` for a file that lies or cannot be understood, with the reason."""
     if not path.is_file():
         raise DataError(f"{path}: no such file")
+    files = Unchanged(path, options.funding)
     source = _opened(path, options)
+    files.check()
     give_back()
     return source
 
@@ -341,10 +344,12 @@ def _l2(path: Path, options: FileOptions) -> MarketData:
     if found is None:
         instrument, note = tape_instrument(path, _tape_id(path, options), path.stem)
         found, notes = with_fees(instrument, note, options.fees)
-    instrument = found
+    instrument, file = found, Unchanged(path)
 
     def tape(_: int, *intervals_ns: int) -> Iterator[MarketEvent]:
-        return _with_bars(L2Tape(path, instrument).events(), intervals_ns)
+        file.check()
+        yield from _with_bars(L2Tape(path, instrument).events(), intervals_ns)
+        file.check()
 
     return MarketData(
         name=path.name, kind=DataKind.L2, instrument=instrument, tape=tape, sha256=_hash(path), notes=notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from research.stored import END_NS, StoredOptions, open_stored
 SIMULATED_START_NS = 1_760_000_000_000_000_000
 """When a simulated market begins that is not told otherwise: 2025-10-09 08:53:20 UTC."""
 ANY = "any"
+MOST_ID = 40
+"""Characters of a strategy's id (`strategy_id_problem`)."""
 HOUR_NS = 3_600_000_000_000
 MILLISECOND_NS = 1_000_000
 TERMS = ("maker_fee", "taker_fee", "initial_margin", "maintenance_margin", "min_notional", "funding_interval_ns")
@@ -56,6 +59,7 @@ def open_plan(checked: Checked, store: Path, asked: dict[str, Any]) -> Opened:
         for i, each in enumerate(plan.strategies)
         for one in expanded(each, instruments, checked.folder, f"strategies[{i}].instruments")
     )
+    check_ids([each.id for each in tested])
     check_scopes(core, [each.id for each in tested], names)
     span = plan.span
     return Opened(
@@ -92,7 +96,14 @@ def expanded(
         return [tested]
     short = {name: name.partition("-")[0].lower() for name in names}
     labels = short if len(set(short.values())) == len(names) else {name: name.lower() for name in names}
-    return [replace(tested, id=f"{planned.id}-{labels[name]}"[:40], instruments=(name,)) for name in names]
+    return [replace(tested, id=short_id(f"{planned.id}-{labels[name]}"), instruments=(name,)) for name in names]
+
+
+def short_id(name: str) -> str:
+    """A strategy's id; one that is too long keeps its beginning, and a hash of the whole tells it from the others."""
+    if len(name) <= MOST_ID:
+        return name
+    return f"{name[: MOST_ID - 9]}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
 def takes_one(tested: Tested) -> bool:
@@ -157,6 +168,15 @@ def named(name: str, instruments: dict[InstrumentId, Instrument], where: str) ->
     raise ConfigError(
         f"{where}: no source has {name!r}{nearest(wanted, instruments)}; there is {', '.join(instruments)}"
     )
+
+
+def check_ids(ids: list[str]) -> None:
+    """Raise `ConfigError` where one strategy is called what another becomes on one of its instruments."""
+    twice = next((name for at, name in enumerate(ids) if name in ids[:at]), "")
+    if twice:
+        raise ConfigError(
+            f"strategies: the id {twice!r} stands twice, once made of an id and an instrument: rename one"
+        )
 
 
 def check_scopes(core: Settings, strategies: list[str], instruments: tuple[InstrumentId, ...]) -> None:

@@ -44,6 +44,8 @@ from engine.strategies import registry
 IN_A_TEST = frozenset({"risk", "approvals", "execution", "breakers", "allocation", "paper", "instruments", "data_feed"})
 """Sections of the settings that mean something in a backtest."""
 WHAT = "The plan"
+MOST_HOURS = 100_000
+"""Of a simulated market: eleven years."""
 S = TypeVar("S", bound=Section)
 
 
@@ -122,6 +124,8 @@ class SourceSection(Section):
             raise ValueError("expected one of file, stored and simulated")
         if self.simulated and self.hours is None:
             raise ValueError("a simulated market needs its length: hours")
+        if self.hours is not None and self.hours > MOST_HOURS:
+            raise ValueError(f"a simulated market is at most {MOST_HOURS} hours long")
         if (self.tick_size is None) != (self.lot_size is None):
             raise ValueError("tick_size and lot_size are given together")
         initial, maintenance = self.initial_margin, self.maintenance_margin
@@ -190,7 +194,17 @@ class Checked(NamedTuple):
 
 def load_plan(path: Path, config: Path | None = None, folder: Path | None = None) -> Checked:
     """Read a plan over a settings file. Raises `Problems` with every mistake, its line and its path."""
-    return check_plan(read_tree(path), path.parent, config, folder)
+    return check_plan(plan_tree(path), path.parent, config, folder)
+
+
+def plan_tree(path: Path) -> Node:
+    """Tree of a plan's file. Raises `Problems` that are the plan's."""
+    if not path.exists():
+        raise Problems([Problem(Place(str(path)), (), "there is no such file")], WHAT)
+    try:
+        return read_tree(path)
+    except Problems as error:
+        raise Problems(error.problems, WHAT) from None
 
 
 def check_plan(

@@ -250,7 +250,7 @@ def nothing_left(sources: Sequence[MarketData], strategies: Sequence[Built], war
     if len(sources) > 1 and not warm and not any(built.warmup_bars for built in strategies):
         return f"{', '.join(source.name for source in sources)}: they have no time in common within the span"
     names = ", ".join(source.name for source in sources)
-    text = f"{names}: no market data is left after {warm} bars of warm-up"
+    text = f"{names}: no market data is left" + (f" after {warm} bars of warm-up" if warm else " within the span")
     needs = [f"{built.spec.id} needs {built.warmup_bars} of each feed" for built in strategies if built.warmup_bars]
     return f"{text}; {', '.join(needs)}" if needs else text
 

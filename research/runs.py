@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from msgspec import Struct
 
 from domain.diff import diff
 from domain.errors import ConfigError
+from domain.text import plain
 from engine.config.problem import Place
 from engine.config.source import node_of
 from research.opening import Opened, open_plan
@@ -62,24 +64,32 @@ def keep(data: Path, outcome: Outcome) -> Path:
     path = folder / f"{outcome.result.provenance.run_id}.json"
     try:
         write_whole(path, as_json(outcome) + b"\n")
-        for old in sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime_ns)[:-MOST_KEPT]:
+        for _, old in _by_age(folder)[:-MOST_KEPT]:
             old.unlink(missing_ok=True)
     except OSError as error:
         raise ConfigError(f"the result cannot be kept in {folder}: {error.strerror or error}") from error
     return path
 
 
+def _by_age(folder: Path) -> list[tuple[int, Path]]:
+    """What is kept, oldest first, with when; another run may delete some of it meanwhile."""
+    found: list[tuple[int, Path]] = []
+    for file in folder.glob("*.json"):
+        with suppress(FileNotFoundError):
+            found.append((file.stat().st_mtime_ns, file))
+    return sorted(found)
+
+
 def listed(data: Path) -> Iterator[Kept]:
     """Results that are kept, newest first; what is no result (any more) is passed over."""
-    files = sorted((data / FOLDER).glob("*.json"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
-    for file in files:
+    for kept_ns, file in reversed(_by_age(data / FOLDER)):
         try:
             head = msgspec.json.decode(file.read_bytes(), type=_Head)
         except (OSError, msgspec.DecodeError):
             continue
         yield Kept(
             run_id=file.stem,
-            kept_ns=file.stat().st_mtime_ns,
+            kept_ns=kept_ns,
             strategy=head.strategy,
             instrument=head.instrument,
             data=head.data,
@@ -158,3 +168,27 @@ def differences(old: Result, run: Prepared) -> list[str]:
     if not found and terms.provenance.run_id != was.run_id:
         found.append("settings: they differ in what is not told apart here")
     return found
+
+
+def unlike(record: Result, again: Result) -> list[str]:
+    """Everything in which a run made again is other than its record, by field; empty = the same to the last digit."""
+    mine, other = msgspec.to_builtins(again), msgspec.to_builtins(record)
+    for each in (mine, other):
+        del each["asked"], each["provenance"]["command"]  # how it was asked for: nothing that came out
+    return [text for field in other for text in _unlike(field, mine[field], other[field])]
+
+
+def _unlike(path: str, mine: Any, other: Any) -> Iterator[str]:  # noqa: ANN401 - builtins of any shape
+    if isinstance(mine, dict) and isinstance(other, dict):
+        for key in sorted(mine.keys() | other.keys()):
+            yield from _unlike(f"{path}.{key}", mine.get(key), other.get(key))
+    elif isinstance(mine, list | tuple) and isinstance(other, list | tuple):
+        if len(mine) != len(other):
+            yield f"{path}: {len(mine)} of them, the record has {len(other)}"
+        apart = [at for at, (left, right) in enumerate(zip(mine, other, strict=False)) if left != right]
+        if apart:
+            at = apart[0]
+            more = f" (and {len(apart) - 1} more of {len(other)})" if len(apart) > 1 else ""
+            yield from (text + more for text in _unlike(f"{path}[{at}]", mine[at], other[at]))
+    elif mine != other:
+        yield f"{path}: {plain(mine, 60)}, the record says {plain(other, 60)}"

@@ -15,6 +15,7 @@ from research.market_data import DataKind
 from research.measures import Figure, Measures, measure
 from research.measures.numbers import money, multiple, percent, ratio
 from research.result import Approver, Outcome, Result, wins
+from research.saved import content_hash
 
 APPROVERS = {
     Approver.AUTO: "auto: approvals are off, nobody is asked; limits and gate are on",
@@ -32,9 +33,10 @@ _money = Decimal("0.01")
 
 
 def as_json(outcome: Outcome) -> bytes:
-    """The result with its trades and equity samples; `timing` is the only part that differs from run to run."""
+    """The result with its trades and equity samples, and a hash of it; only `timing` differs from run to run."""
     fields: dict[str, Any] = msgspec.structs.asdict(outcome.result)
     fields["pnl"] = outcome.result.pnl
+    fields["content_sha256"] = content_hash(outcome.result)
     fields["timing"] = {"wall_s": outcome.wall_s, "events_per_s": outcome.events_per_s}
     return to_json(fields)
 

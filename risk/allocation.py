@@ -58,14 +58,6 @@ def equal_risk(covariance: Matrix) -> list[float]:
     return [weight / total for weight in weights]
 
 
-def risk_parts(covariance: Matrix, weights: Sequence[float]) -> list[float]:
-    """What each weight contributes to the whole's variance, as parts of 1; zeros where there is no risk."""
-    rows = [fsum(c * w for c, w in zip(row, weights, strict=True)) for row in covariance]
-    parts = [weight * row for weight, row in zip(weights, rows, strict=True)]
-    total = fsum(parts)
-    return [part / total for part in parts] if total > 0 else [0.0] * len(parts)
-
-
 def allocate(records: Sequence[Record]) -> dict[str, Decimal]:
     """Share of equity by strategy, sum at most 1.
 

@@ -1,4 +1,7 @@
-"""One job as a process of its own: lowest priority, one thread, a time limit, progress by lines on its stderr."""
+"""One job as a process of its own: lowest priority, one thread, a time limit, progress by lines on its stderr.
+
+Where memory runs out, the system ends it before it ends the service.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from pathlib import Path
 from msgspec import Struct
 
 LOWEST_PRIORITY = 19
+FIRST_TO_GO = "1000"
+"""The highest score of what the system ends when memory runs out."""
 MOST_OUTPUT = 200_000
 """Characters of a job's output that are kept."""
 MOST_WHY = 400
@@ -45,8 +50,7 @@ async def run(
         env={**os.environ, **ONE_THREAD},
         start_new_session=True,
     )
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, process.pid, LOWEST_PRIORITY)
+    _put_last(process.pid)
     started(process.pid)
     assert process.stdout is not None  # noqa: S101 - both are pipes
     assert process.stderr is not None  # noqa: S101
@@ -60,6 +64,13 @@ async def run(
         end(process.pid)
         await process.wait()
     return Ended(output=output, why="" if code == 0 else _why(code, errors))
+
+
+def _put_last(pid: int) -> None:
+    """Trading comes first, for processor time and for memory."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, LOWEST_PRIORITY)
+        Path(f"/proc/{pid}/oom_score_adj").write_text(FIRST_TO_GO)  # Linux
 
 
 def end(pid: int) -> None:

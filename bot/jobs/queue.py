@@ -7,6 +7,7 @@ interrupted, those that waited still wait. A job is never begun twice by itself.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sqlite3
 import time
@@ -165,8 +166,12 @@ class Jobs:
                 await self._news.wait()
 
     async def _work(self, job: Job) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = self._folder / f"{job.id}.json"
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            await self._fail(job, f"{self._folder} cannot be made: {error.strerror}")
+            return
         page, picture = file.with_suffix(".html"), file.with_suffix(".png")
         written = ("--json", str(file), "--html", str(page), "--png", str(picture))
         command = (*self._program, *job.command, "--progress", "lines", *written)
@@ -199,17 +204,26 @@ class Jobs:
         error = task.exception()
         ended = process.Ended(output="", why=f"it could not be started ({error})") if error else task.result()
         if ended.why:
-            if await self._mark(job.id, "failed", ended.why):
-                await self._tell(job, "end", _over(job, "failed", f"{ended.why[:1].upper()}{ended.why[1:]}."))
+            await self._fail(job, ended.why)
             return
         output = self._folder / f"{job.id}.txt"
-        output.write_text(ended.output, encoding="utf-8")
+        try:
+            output.write_text(ended.output, encoding="utf-8")
+        except OSError as error:
+            await self._fail(job, f"its result cannot be kept in {self._folder}: {error.strerror}")
+            return
         result = await self.result(job)
         if await self._mark(job.id, "done"):
             shown = result if result is not None else _over(job, "failed", "Its result cannot be read.")
             await self._tell(job, "end", await self._with_page(job, shown))
             await self._tell(job, "card", _over(job, "done", "The figures are below."), edits=True)
         self._tidy()
+
+    async def _fail(self, job: Job, why: str) -> None:
+        """It came to nothing: what it has written goes, and who asked is told why."""
+        self._forget(self._folder / f"{job.id}.json")
+        if await self._mark(job.id, "failed", why):
+            await self._tell(job, "end", _over(job, "failed", f"{why[:1].upper()}{why[1:]}."))
 
     async def _tell_progress(self, job: Job, pid: asyncio.Future[int]) -> None:
         """Edit one message while it runs; a job that is done before that never shows it."""
@@ -269,7 +283,8 @@ class Jobs:
     def _forget(file: Path) -> None:
         """Delete all that a job wrote."""
         for suffix in (".json", ".txt", ".html", ".png"):
-            file.with_suffix(suffix).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                file.with_suffix(suffix).unlink()
 
     async def _with_page(self, job: Job, shown: Message) -> Message:
         """The message with the report's page as a file; without it where there is none."""

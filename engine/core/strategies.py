@@ -258,7 +258,7 @@ def put_to_work(
 def start(core: Core, strategy: StrategyState) -> Veto | None:
     """Let a paused or quarantined strategy act again; a quarantined one starts with fresh memory and warms up."""
     if strategy.status is StrategyStatus.PAUSED and strategy.asleep:
-        return rewarm(core, strategy, strategy.spec)
+        return rewarm(core, strategy, strategy.spec, agreed_source(core, strategy))
     if strategy.status is StrategyStatus.PAUSED:
         strategy.status = StrategyStatus.RUNNING
         strategy.detail = ""
@@ -266,8 +266,14 @@ def start(core: Core, strategy: StrategyState) -> Veto | None:
         review(core, strategy)
         return None
     if strategy.status is StrategyStatus.QUARANTINED:
-        return rewarm(core, strategy, strategy.spec)
+        return rewarm(core, strategy, strategy.spec, agreed_source(core, strategy))
     return Veto(Reason.WRONG_STATE, f"it is {strategy.status}")
+
+
+def agreed_source(core: Core, strategy: StrategyState) -> str:
+    """The text that it must have, where loading takes votes: other code comes in by a reload alone; "" = any."""
+    approvals = core.state.settings.approvals
+    return (strategy.source_hash or "none") if approvals.enabled and approvals.load_votes else ""
 
 
 def pause(core: Core, strategy: StrategyState, why: str) -> Veto | None:
@@ -283,10 +289,8 @@ def pause(core: Core, strategy: StrategyState, why: str) -> Veto | None:
 
 def set_params(core: Core, strategy: StrategyState, params: dict[str, object]) -> Veto | None:
     """New parameters: checked first; memory starts anew and is warmed up again. What is paused stays that."""
-    approvals = core.state.settings.approvals
-    # other code by this door would pass by the votes that loading it takes
-    source = strategy.source_hash if approvals.enabled and approvals.load_votes else ""
-    return renew(core, strategy, replace(strategy.spec, params={**strategy.spec.params, **params}), source)
+    spec = replace(strategy.spec, params={**strategy.spec.params, **params})
+    return renew(core, strategy, spec, agreed_source(core, strategy))
 
 
 def reload(core: Core, strategy: StrategyState, by: str, source: str) -> Veto | None:

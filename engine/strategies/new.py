@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -33,19 +34,29 @@ def write(name: str, folder: Path) -> Written:
         raise StrategyError(f"there is a strategy {name!r} already; choose another name")
     files = Written(folder / f"{name}.py", folder / "tests" / f"test_{name}.py")
     for path in files:
-        if path.exists():
+        if path.exists() or path.is_symlink():
             raise StrategyError(f"{path} is there already and was not touched; choose another name, or move it away")
-    words = {"kind": name, "title": name.replace("_", " ").capitalize(), "class_name": _class_name(name)}
+    templates = [(SKELETON / template).read_text(encoding="utf-8") for template in ("strategy.txt", "test.txt")]
+    class_name = _class_name(name, "".join(templates))
+    words = {"kind": name, "title": name.replace("_", " ").capitalize(), "class_name": class_name}
+    made: list[Path] = []
     try:
         files.test.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path, template in zip(files, ("strategy.txt", "test.txt"), strict=True):
+        for path, template in zip(files, templates, strict=True):
             with path.open("x", encoding="utf-8") as file:
-                file.write((SKELETON / template).read_text(encoding="utf-8").format(**words))
-    except OSError as error:
+                made.append(path)
+                file.write(template.format(**words))
+        registry.load(name, folder)
+    except (OSError, StrategyError) as error:
+        for path in made:
+            path.unlink(missing_ok=True)
+        if isinstance(error, StrategyError):
+            raise
         raise StrategyError(f"{error.filename or folder} cannot be written: {error.strerror or error}") from error
-    registry.load(name, folder)
     return files
 
 
-def _class_name(kind: str) -> str:
-    return "".join(part.capitalize() for part in kind.split("_")) or kind.capitalize()
+def _class_name(kind: str, template: str) -> str:
+    """`my_breakout` as `MyBreakout`; `OwnTarget` where the name alone is one that the text uses, or Python."""
+    name = "".join(part.capitalize() for part in kind.split("_")) or kind.capitalize()
+    return f"Own{name}" if keyword.iskeyword(name) or re.search(rf"\b{name}\b", template) else name

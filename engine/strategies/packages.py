@@ -12,38 +12,55 @@ the user's folder: it may import no more than they may, so not the rest of its p
 from __future__ import annotations
 
 import importlib.util
+import re
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from typing import Final
+
+import structlog
 
 from domain.errors import StrategyError
 
 GROUP: Final = "moondev.strategies"
+log = structlog.get_logger("engine.strategies.packages")
 
 
 @cache
-def packaged() -> dict[str, EntryPoint]:
-    """Kinds by their names, in order of those; the first of two that claim one name has it.
+def packaged() -> dict[str, dict[str, EntryPoint]]:
+    """Kinds by their names, in order of those; each with what every package that claims it has it from.
 
-    Read once: what is installed while the service runs is there after its next start.
+    Read once: what is installed while the service runs is there after its next start. A package whose metadata cannot
+    be read brings nothing.
     """
-    found: dict[str, EntryPoint] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda one: (one.name, one.value)):
-        found.setdefault(point.name, point)
-    return found
+    found: list[tuple[str, str, EntryPoint]] = []
+    for one in distributions():
+        try:
+            points = one.entry_points.select(group=GROUP)
+            package = re.sub(r"[-_.]+", "-", one.metadata["Name"] or "?").lower() if points else ""
+            found += [(point.name, package, point) for point in points]
+        except Exception as error:  # a stranger's metadata may raise anything
+            log.warning("a package's metadata cannot be read: its strategies are not there", exc_info=error)
+    named: dict[str, dict[str, EntryPoint]] = {}
+    for name, package, point in sorted(found, key=lambda each: each[:2]):
+        named.setdefault(name, {}).setdefault(package, point)
+    return named
 
 
-def file_of(point: EntryPoint) -> tuple[Path, str]:
-    """The file of an entry point and the class in it. Raises `StrategyError` when there is none."""
+def file_of(kind: str) -> tuple[Path, str]:
+    """The file of a packaged kind and the class in it. Raises `StrategyError` when there is none, or two are meant."""
+    points = packaged()[kind]
+    if len(points) > 1:
+        raise StrategyError(f"strategy {kind!r} is in the packages {' and '.join(points)}: uninstall one of them")
+    ((package, point),) = points.items()
     module, _, class_name = point.value.partition(":")
     top, *rest = module.strip().split(".")
-    where = f"package {point.dist.name if point.dist is not None else '?'}: strategy {point.name!r}"
+    where = f"package {package}: strategy {kind!r}"
     try:
         spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError) as error:
+        roots = [Path(root) for root in spec.submodule_search_locations or ()] if spec is not None else []
+    except Exception as error:  # finders are of packages too, and may raise anything
         raise StrategyError(f"{where}: {error}") from error
-    roots = [Path(root) for root in spec.submodule_search_locations or ()] if spec is not None else []
     if not rest and spec is not None and spec.origin:
         candidates = [Path(spec.origin)]
     else:
@@ -56,4 +73,4 @@ def file_of(point: EntryPoint) -> tuple[Path, str]:
 
 def _files(root: Path, rest: list[str]) -> tuple[Path, Path]:
     inner = root.joinpath(*rest)
-    return inner.with_suffix(".py"), inner / "__init__.py"
+    return inner.parent / f"{inner.name}.py", inner / "__init__.py"

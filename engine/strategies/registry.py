@@ -18,9 +18,12 @@ import ast
 import difflib
 import hashlib
 import inspect
+import os
 import re
+import stat
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
@@ -99,6 +102,8 @@ ALLOWED_IMPORTS = (
 )
 KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
 MANUAL = "manual"
+MOST_BYTES = 128 * 1024
+"""Of a strategy's file: parsing holds everything up and cannot be interrupted, and ours are a tenth of it."""
 _DECLARES = re.compile(rf"""^ +kind\s*(?::[^=\n]*)?=\s*["']({KIND.pattern})["']""", re.MULTILINE)
 OF_LOOPS = (ast.Break, ast.Continue)
 FORBIDDEN_CALLS = ("__import__", "breakpoint", "compile", "eval", "exec", "id", "input", "open", "print")
@@ -114,9 +119,12 @@ class Loaded(NamedTuple):
 
 
 def kinds(folder: Path | None = None) -> list[str]:
-    """What people may load: built-in kinds, then what files of the user's folder declare, then installed packages."""
+    """What people may load: built-in kinds, then what files of the user's folder declare, then installed packages.
+
+    A name that no kind may have is not offered.
+    """
     names = dict.fromkeys((*BUILT_IN, *declared(folder), *packaged()))
-    return [kind for kind in names if kind not in BENCH]
+    return [kind for kind in names if kind not in {*BENCH, MANUAL} and KIND.fullmatch(kind)]
 
 
 def load(kind: str, folder: Path | None = None) -> Loaded:
@@ -141,13 +149,16 @@ def load(kind: str, folder: Path | None = None) -> Loaded:
         near = difflib.get_close_matches(kind, kinds(folder), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(kinds(folder))}"
         raise StrategyError(f"no strategy kind is called {kind!r}; {hint}")
-    path, class_name = files[kind]
+    (path, class_name), *others = files[kind]
+    if others:
+        names = " and ".join(str(each) for each, _ in files[kind])
+        raise StrategyError(f"kind {kind!r} is declared by {names}: rename one, or begin its file's name with _")
     return load_file(path, class_name)
 
 
 def of_package(kind: str) -> Loaded:
     """The class that an installed package brings under this name. Raises `StrategyError`."""
-    path, class_name = file_of(packaged()[kind])
+    path, class_name = file_of(kind)
     loaded = load_file(path, class_name)
     if loaded.strategy.kind != kind:
         raise StrategyError(f"{path}: the package calls it {kind!r}, its class says kind = {loaded.strategy.kind!r}")
@@ -189,21 +200,21 @@ def kinds_of(path: Path) -> dict[str, str]:
     return {kind: node.name for node in classes if (kind := _declared_kind(node))}
 
 
-def declared(folder: Path | None) -> dict[str, tuple[Path, str]]:
-    """Kinds that the files of a folder declare, their files and classes.
+def declared(folder: Path | None) -> dict[str, list[tuple[Path, str]]]:
+    """Kinds that the files of a folder declare, each with the file and class; with several where they disagree.
 
     What a file that cannot be parsed seems to declare is there too, without a class: loading it says what is wrong.
     """
-    found: dict[str, tuple[Path, str]] = {}
+    found: dict[str, list[tuple[Path, str]]] = {}
     for path in files(folder):
+        named: dict[str, str] = {}
         try:
             named = kinds_of(path)
         except StrategyError:
-            named = dict.fromkeys(
-                _DECLARES.findall((path.read_bytes() if path.is_file() else b"").decode(errors="replace")), ""
-            )
+            with suppress(StrategyError):
+                named = dict.fromkeys(_DECLARES.findall(_raw(path).decode(errors="replace")), "")
         for kind, class_name in named.items():
-            found.setdefault(kind, (path, class_name))
+            found.setdefault(kind, []).append((path, class_name))
     return found
 
 
@@ -251,15 +262,33 @@ def _leaves(body: Iterable[ast.AST], leaving: tuple[type[ast.stmt], ...] = (ast.
     return 0
 
 
-def _read(path: Path) -> str:
-    if path.exists() and not path.is_file():
-        raise StrategyError(f"strategy file {path} is no regular file")
+def _raw(path: Path) -> bytes:
+    """The beginning of a file, a byte more than a strategy may have. Raises `StrategyError`."""
     try:
-        return path.read_text(encoding="utf-8")
+        with open(path, "rb", opener=_without_waiting) as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return file.read(MOST_BYTES + 1)
+    except IsADirectoryError:
+        pass
     except OSError as error:
         raise StrategyError(f"strategy file {path}: {error.strerror or error}") from error
+    raise StrategyError(f"strategy file {path} is no regular file")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a pipe at once, to be refused."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _read(path: Path) -> str:
+    raw = _raw(path)
+    if len(raw) > MOST_BYTES:
+        raise StrategyError(f"strategy file {path} is larger than {MOST_BYTES // 1024} KiB")
+    try:
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise StrategyError(f"strategy file {path} is not UTF-8 text: {error}") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _parse(source: str, origin: str) -> ast.Module:
@@ -268,7 +297,7 @@ def _parse(source: str, origin: str) -> ast.Module:
     except SyntaxError as error:
         raise StrategyError(f"{origin}, line {error.lineno}: {error.msg}") from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise StrategyError(f"{origin}: {error}") from error
+        raise StrategyError(f"{origin}: {str(error) or 'it is nested too deeply'}") from error
 
 
 def _catches_all(node: ast.ExceptHandler) -> bool:

@@ -26,20 +26,24 @@ _SAFE, _LATE = 0.999, 1.001
 
 def affords(floor: Floor, account: PaperAccount, market: Market, side: int, qty: int, price: int) -> bool:
     """Whether the account can carry an order of `qty` more; what does not add to its worse side always passes."""
-    name = market.instrument.id
-    held = account.qty(name)
-    buys, sells = account.working(name) if account.open else (0, 0)
-    longest, shortest = held + buys, held - sells
-    before = max(abs(longest), abs(shortest))
-    after = max(abs(longest + qty), abs(shortest)) if side > 0 else max(abs(longest), abs(shortest - qty))
+    instrument = market.instrument
+    name = instrument.id
+    holding = account.holdings.get(name)
+    held = holding.qty if holding is not None else 0
+    if account.open:
+        buys, sells = account.working(name)
+        longest, shortest = held + buys, held - sells
+        before = max(abs(longest), abs(shortest))
+        after = max(abs(longest + qty), abs(shortest)) if side > 0 else max(abs(longest), abs(shortest - qty))
+    else:
+        before, after = abs(held), abs(held + side * qty)
     if after <= before:
         return True
-    instrument = market.instrument
     mark = market.reference() or price
-    need = instrument.notional(mark, after) * instrument.initial_margin
+    need = mark * after * market.margin_unit
     equity = account.cash
-    if held:
-        equity += instrument.notional(mark, held) - account.holdings[name].entry_value
+    if held and holding is not None:
+        equity += mark * held * instrument.unit - holding.entry_value
     if account.open or len(account.holdings) > 1:
         need += account.margin_elsewhere(name, floor.instruments, floor.mark)
         equity += account.gain_elsewhere(name, floor.instruments, floor.mark)
@@ -50,7 +54,7 @@ def set_bands(floor: Floor, account: PaperAccount) -> None:
     """Work out how far the price of each held instrument may move before `guard` must look."""
     if len(account.holdings) == 1:
         (holding,) = account.holdings.values()
-        _set_only_band(floor.markets[holding.instrument], account, holding)
+        set_only_band(floor.markets[holding.instrument], account, holding)
         return
     held = []
     room = float(account.cash)
@@ -71,19 +75,20 @@ def set_bands(floor: Floor, account: PaperAccount) -> None:
             market.set_liquidation(account.id, -1, int(mark + reach) + 1 if reach < FAR / 2 else FAR)
 
 
-def _set_only_band(market: Market, account: PaperAccount, holding: Holding) -> None:
+def set_only_band(market: Market, account: PaperAccount, holding: Holding) -> None:
     """With a position in one instrument the price of liquidation follows from the books alone."""
-    worth = holding.qty * market.unit
-    room = float(account.cash) - float(holding.entry_value)
-    if worth > 0:
-        need = worth * (1 - market.maintenance)
-        price = -room / need if need > 0 else FAR if room < 0 else 0.0  # margin of all that it is worth: at any price
-        market.set_liquidation(account.id, int(price * _LATE) if price > 0 else -1, FAR)
-    elif worth < 0:
-        price = -room / (worth * (1 + market.maintenance))
-        market.set_liquidation(account.id, -1, int(max(price, 0.0) * _SAFE) if price < FAR / 2 else FAR)
-    else:
-        market.set_liquidation(account.id, -1, FAR)
+    held, low, high = holding.qty, -1, FAR
+    if held > 0 and account.cash < holding.entry_value:
+        room, need = float(account.cash - holding.entry_value), held * market.unit * (1 - market.maintenance)
+        low = int(-room / need * _LATE) if need > 0 else FAR  # margin of all that it is worth: at any price
+    elif held < 0:
+        room = float(account.cash - holding.entry_value)
+        price = room / (-held * market.unit * (1 + market.maintenance))
+        high = int(max(price, 0.0) * _SAFE) if price < FAR / 2 else FAR
+    bounds = low, high
+    if market.liquidations.get(account.id) != bounds:
+        market.liquidations[account.id] = bounds
+        market.is_stale = True
 
 
 def guard(floor: Floor, market: Market, ts_ns: int) -> None:

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from domain.events import Cancelled, Filled, FundingPaid, VenueEvent
-from domain.instrument import AccountId, Instrument, InstrumentId
+from domain.instrument import MONEY_STEP, AccountId, Instrument, InstrumentId
 from domain.order import ClientId, Liquidity, OrderStatus
 from exchanges.paper import clearing
 from exchanges.paper.config import FillModel, PaperConfig, QueueModel
@@ -25,9 +25,9 @@ from exchanges.paper.orders import (
     CANCELLED,
     FILLED,
     IOC,
-    MAKER,
     NOWHERE,
     OPEN,
+    POST_ONLY,
     TAKER,
     TAKES_ONLY,
     TRIGGERED,
@@ -81,13 +81,17 @@ class Floor:
 
     def start(self, market: Market, order: PaperOrder, ts_ns: int) -> None:
         """Put an accepted (or re-priced) order to work."""
-        order.arrived_ns = ts_ns
-        if order.kind in TRIGGERED:
+        order.arrived_ns, kind = ts_ns, order.kind
+        if kind is IOC:
+            self.take(market, order, ts_ns)
+        elif kind is POST_ONLY:  # refused before, where it would take
+            market.rest(order)
+        elif kind in TRIGGERED:
             market.arm(order)
             price = (market.best(-order.side) if market.has_book else 0) or market.reference()
             if price and (price - order.trigger) * order.direction >= 0:
                 self.fire(market, order, 0, ts_ns)
-        elif order.kind is IOC or market.would_take(order.kind, order.side, order.price):
+        elif market.would_take(kind, order.side, order.price):
             self.take(market, order, ts_ns)
         else:
             market.rest(order)
@@ -107,8 +111,8 @@ class Floor:
     def take(self, market: Market, order: PaperOrder, ts_ns: int) -> None:
         """Take liquidity now, as far as there is any; with bars, when the fill model says."""
         if market.has_book:
-            wanted = self.allowed(order, order.leaves)
-            if not wanted:
+            wanted = order.qty - order.filled
+            if order.reduce_only and not (wanted := self.allowed(order, wanted)):
                 self.cancel_order(order, NOTHING_TO_REDUCE, ts_ns)
                 return
             for price, qty in market.take(order.side, order.price, wanted):
@@ -151,37 +155,40 @@ class Floor:
             if not qty:
                 self.cancel_order(order, NOTHING_TO_REDUCE, ts_ns)
                 return
-        account, instrument = self.accounts[order.account], market.instrument
-        holding = account.holdings.get(order.instrument)
+        name, side, account = order.instrument, order.side, self.accounts[order.account]
+        holding = account.holdings.get(name)
         if holding is None:
-            holding = account.holdings[order.instrument] = Holding(instrument=order.instrument)
-        rate = instrument.maker_fee if liquidity is MAKER else instrument.taker_fee
-        fee = instrument.fee(price, qty, rate)
-        account.cash += holding.fill(instrument, order.side, price, qty, fee)
-        order.filled += qty
+            holding = account.holdings[name] = Holding(instrument=name)
+        fee_unit = market.taker_unit if liquidity is TAKER else market.maker_unit
+        fee = (price * qty * fee_unit).quantize(MONEY_STEP, ROUND_HALF_EVEN)
+        account.cash += holding.fill(market.instrument.unit, side, price, qty, fee)
+        order.filled = filled = order.filled + qty
         event = Filled(
             venue_ts_ns=ts_ns,
-            account=order.account,
-            instrument=order.instrument,
+            account=account.id,
+            instrument=name,
             cid=order.cid,
-            fill_id=f"F{self.told[order.account] + 1}",
-            side=order.side,
+            fill_id=f"F{self.told[account.id] + 1}",
+            side=side,
             price=price,
             qty=qty,
             fee=fee,
             liquidity=liquidity,
             liquidation=order.liquidation,
         )
-        self.tell(order.account, event, ts_ns)
-        if order.filled == order.qty:
+        self.tell(account.id, event, ts_ns)
+        if filled == order.qty:
             self._finish(order, FILLED)
         elif order.reduce_only and not holding.qty:
             self.cancel_order(order, NOTHING_TO_REDUCE, ts_ns)
-        else:
+        elif self.recording:
             self.note(order)
-        if account.open and holding.qty * order.side >= 0:
-            self._drop_useless(account, order.instrument, ts_ns)
-        clearing.set_bands(self, account)
+        if account.open and holding.qty * side >= 0:
+            self._drop_useless(account, name, ts_ns)
+        if len(account.holdings) == 1:
+            clearing.set_only_band(market, account, holding)
+        else:
+            clearing.set_bands(self, account)
 
     def tell(self, account: AccountId, event: Filled | FundingPaid, ts_ns: int) -> None:
         """Emit a movement of money and keep it for snapshots."""

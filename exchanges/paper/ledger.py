@@ -34,10 +34,10 @@ class Holding(Struct, kw_only=True, eq=False):
     traded_value: Decimal = ZERO
     """Signed money of every fill."""
 
-    def fill(self, instrument: Instrument, side: int, price: int, qty: int, fee: Decimal) -> Decimal:
-        """Book one fill; returns the change of cash."""
+    def fill(self, unit: Decimal, side: int, price: int, qty: int, fee: Decimal) -> Decimal:
+        """Book one fill; `unit` is the instrument's. Returns the change of cash."""
         signed = side * qty
-        value = instrument.notional(price, signed)
+        value = price * signed * unit
         self.traded_value += value
         self.fees += fee
         if side > 0:
@@ -50,8 +50,8 @@ class Holding(Struct, kw_only=True, eq=False):
             self.entry_value += value
             return -fee
         if qty >= abs(held):
-            gain = instrument.notional(price, held) - self.entry_value
-            self.entry_value = instrument.notional(price, held + signed)
+            gain = price * held * unit - self.entry_value
+            self.entry_value = price * (held + signed) * unit
         else:
             share = (self.entry_value * qty / abs(held)).quantize(MONEY_STEP, ROUND_HALF_EVEN)
             gain = -value - share

@@ -10,12 +10,15 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from fractions import Fraction
+from math import ceil
 from typing import Any, TypeAlias
 
 from domain.instrument import ZERO, AccountId, Instrument
 from domain.market import Bbo, Book, Level
 from domain.order import OrderKind
 from exchanges.paper import matching as rules
+from exchanges.paper.matching import AHEAD, KEY, LEAVES, ORDER, SHOWN, SIDE, TRADED
 from exchanges.paper.orders import ARMED, NOWHERE, POST_ONLY, RESTING, TAKING, PaperOrder
 
 Matcher: TypeAlias = Callable[..., int]
@@ -23,17 +26,30 @@ FAR = 2**62
 """Beyond every price."""
 
 
-def _by_priority(order: PaperOrder) -> tuple[int, int, int]:
-    return (order.side, -order.side * order.price, order.seq)
+def _shown(quote: Bbo, side: int, key: int) -> int:
+    """As `rules.shown`, of a ladder that has only this quote."""
+    best, size = (quote.bid, quote.bid_qty) if side > 0 else (-quote.ask, quote.ask_qty)
+    if key < best or size <= 0 or not best:
+        return -1
+    return size if key == best else 0
 
 
 class Market:
-    """State of one instrument. `low` and `high` bound the quiet band; prices are integers, 0 = unknown."""
+    """State of one instrument. `low` and `high` bound the quiet band; prices are integers, 0 = unknown.
+
+    Whatever changes the band only makes it stale; whoever looks at a stale one has it worked out first.
+    """
 
     def __init__(self, instrument: Instrument, queue_power: int) -> None:
         self.instrument = instrument
         self.unit = float(instrument.unit)
         self.maintenance = float(instrument.maintenance_margin)
+        self.least_worth = ceil(Fraction(instrument.min_notional) / Fraction(instrument.unit))
+        """Minimum notional in price units times quantity units."""
+        self.margin_unit = instrument.unit * instrument.initial_margin
+        self.maker_unit = instrument.unit * instrument.maker_fee
+        self.taker_unit = instrument.unit * instrument.taker_fee
+        """Initial margin and fees, before rounding, of one price unit times one quantity unit."""
         self.state = array("q", bytes(8 * rules.STATE))
         self.keys = array("q", bytes(8 * 2 * rules.DEPTH))
         self.sizes = array("q", bytes(8 * 2 * rules.DEPTH))
@@ -41,14 +57,20 @@ class Market:
         rules.clear(self.state, rules.BIDS)
         rules.clear(self.state, rules.ASKS)
         self.resting: list[PaperOrder] = []
+        self._priorities: list[tuple[int, int, int]] = []
+        """(side, -side * price, seq) of each resting order, ascending: asks first, on each side the best first."""
         self.armed: list[PaperOrder] = []
         self.taking: list[PaperOrder] = []
         """Takers that wait for a price: for the next bar, or for more size after a stop has fired."""
         self._grow(16)
         self.lazy: Bbo | Book | None = None
+        """What is shown and has not been written to the ladder yet."""
+        self.queued: Bbo | None = None
+        """Whether `lazy` is this quote: the queues of the resting orders have been told of it."""
         self.has_ticks = False
         self.has_book = False
         self.has_depth = False
+        self.has_only_quotes = False
         self.is_guessed = False
         """The quote shown is made up from trades alone."""
         self.bar_ns = FAR
@@ -60,16 +82,16 @@ class Market:
         self.funding_rate = ZERO
         self.next_funding_ns = 0
         self.liquidations: dict[AccountId, tuple[int, int]] = {}
+        self.is_stale = True
         self.low, self.high = -1, FAR
         self.safe_low, self.safe_high = -1, FAR
         """Prices strictly between these endanger nobody's margin."""
         self.bought, self.sold = -1, FAR
         """Best resting bid and ask of ours: a quote strictly outside fills nobody (FAR, -1 while others wait too)."""
-        self.set_band()
 
     def _grow(self, capacity: int) -> None:
         self.capacity = capacity
-        self.orders = array("q", bytes(8 * rules.ORDER * capacity))
+        self.orders = array("q", bytes(8 * ORDER * capacity))
         self.triggers = array("q", bytes(8 * rules.TRIGGER * capacity))
         self.out = array("q", bytes(8 * 2 * 2 * capacity))
         self.views: tuple[Any, ...] = ()
@@ -85,8 +107,9 @@ class Market:
     def show(self, event: Book | Bbo) -> None:
         """Write a book or quote to the ladder. Orders forget what was shown before a remembered one."""
         if self.lazy is not None:
-            self.lazy = None
-            self._unsee()
+            if self.lazy is not self.queued:
+                self._unsee()
+            self.lazy = self.queued = None
         if type(event) is Bbo:
             state, keys, sizes = self.state, self.keys, self.sizes
             first = state[rules.WORST]
@@ -118,32 +141,69 @@ class Market:
         self._unsee()
 
     def _unsee(self) -> None:
-        for slot in range(len(self.resting)):
-            self.orders[slot * rules.ORDER + rules.SHOWN] = -1
+        orders = self.orders
+        for at in range(SHOWN, len(self.resting) * ORDER, ORDER):
+            orders[at] = -1
+
+    def requeue(self, event: Bbo) -> None:
+        """Show a quote that fills nobody, where only quotes are: as `show` and `rules.refresh`, but for the ladder."""
+        if self.lazy is not None and self.lazy is not self.queued:
+            self._unsee()
+        self.lazy = self.queued = event
+        orders, bid, ask = self.orders, event.bid, -event.ask
+        for at in range(0, len(self.resting) * ORDER, ORDER):
+            side, key = orders[at + SIDE], orders[at + KEY]
+            size = -1 if key < (bid if side > 0 else ask) else _shown(event, side, key)
+            if size != orders[at + SHOWN] or (size >= 0 and orders[at + TRADED]):
+                rules.advance(orders, at, size, self.state[rules.POWER])
+
+    def _queue(self, side: int, key: int) -> int:
+        """What is shown at an order's price, as it joins the queue there (-1 = unknown)."""
+        lazy = self.lazy
+        if type(lazy) is not Bbo:
+            self.load()
+            return rules.shown(self.state, self.keys, self.sizes, side, key)
+        if lazy is not self.queued:
+            self._unsee()
+            self.queued = lazy
+        return _shown(lazy, side, key)
 
     def best(self, side: int) -> int:
         """Best price shown on a side (+1 = bids); 0 when none is."""
-        if self.lazy is not None:
-            self.show(self.lazy)
+        lazy = self.lazy
+        if type(lazy) is Bbo:
+            if side > 0:
+                return lazy.bid if lazy.bid_qty > 0 else 0
+            return lazy.ask if lazy.ask_qty > 0 else 0
+        if lazy is not None:
+            self.show(lazy)
         half = rules.BIDS if side > 0 else rules.ASKS
         count = self.state[half]
         return side * self.keys[self.state[rules.WORST + half] + count - 1] if count else 0
 
     def take(self, side: int, limit: int, qty: int) -> list[Level]:
         """Walk the opposite side up to `limit` (0 = any price) and eat it: the (price, quantity) pieces got."""
-        self.load()
+        if self.lazy is not None:
+            self.show(self.lazy)
+        state, sizes = self.state, self.sizes
         half = rules.ASKS if side > 0 else rules.BIDS
         pieces: list[Level] = []
-        while qty > 0 and self.state[half]:
-            at = self.state[rules.WORST + half] + self.state[half] - 1
+        while count := state[half]:
+            at = state[rules.WORST + half] + count - 1
             price = -side * self.keys[at]
             if limit and (price - limit) * side > 0:
                 break
-            piece = min(qty, self.sizes[at])
-            pieces.append((price, piece))
-            qty -= piece
-            self.sizes[at] -= piece
-            rules.trim(self.state, self.sizes, half)
+            size = sizes[at]
+            if qty < size:
+                sizes[at] = size - qty
+                pieces.append((price, qty))
+                break
+            sizes[at] = 0
+            rules.trim(state, sizes, half)
+            pieces.append((price, size))
+            qty -= size
+            if not qty:
+                break
         return pieces
 
     def would_take(self, kind: OrderKind, side: int, price: int) -> bool:
@@ -161,8 +221,13 @@ class Market:
         if self.mark:
             return self.mark
         if self.has_book:
-            if self.lazy is not None:
-                self.show(self.lazy)
+            lazy = self.lazy
+            if type(lazy) is Bbo:
+                if lazy.bid and lazy.ask and lazy.bid_qty > 0 and lazy.ask_qty > 0:
+                    return (lazy.bid + lazy.ask) // 2
+                return self.last
+            if lazy is not None:
+                self.show(lazy)
             state = self.state
             if state[rules.BIDS] and state[rules.ASKS]:
                 bid = self.keys[state[rules.WORST] + state[rules.BIDS] - 1]
@@ -174,22 +239,24 @@ class Market:
 
     def rest(self, order: PaperOrder) -> None:
         """Put an order at the back of the queue at its price."""
-        self.load()
         count = len(self.resting)
         if count == self.capacity:
             self._regrow()
-        order.where = RESTING
-        slot = bisect_right(self.resting, _by_priority(order), key=_by_priority)
+        order.where, side = RESTING, order.side
+        key = side * order.price
+        size = self._queue(side, key)
+        priority = side, -key, order.seq
+        slot = bisect_right(self._priorities, priority)
+        self._priorities.insert(slot, priority)
         self.resting.insert(slot, order)
-        orders, at, key = self.orders, slot * rules.ORDER, order.side * order.price
+        orders, at = self.orders, slot * ORDER
         if slot < count:
-            orders[at + rules.ORDER : (count + 1) * rules.ORDER] = orders[at : count * rules.ORDER]
-        orders[at + rules.SIDE], orders[at + rules.KEY] = order.side, key
-        orders[at + rules.LEAVES], orders[at + rules.TRADED] = order.leaves, 0
-        size = rules.shown(self.state, self.keys, self.sizes, order.side, key)
-        orders[at + rules.AHEAD] = orders[at + rules.SHOWN] = size
+            orders[at + ORDER : (count + 1) * ORDER] = orders[at : count * ORDER]
+        orders[at + SIDE], orders[at + KEY] = side, key
+        orders[at + LEAVES], orders[at + TRADED] = order.qty - order.filled, 0
+        orders[at + AHEAD] = orders[at + SHOWN] = size
         self.state[rules.ORDERS] = count + 1
-        self.set_band()
+        self.is_stale = True
 
     def arm(self, order: PaperOrder) -> None:
         """Keep a stop or take-profit until its trigger is reached."""
@@ -203,7 +270,7 @@ class Market:
         """Keep a taker until there is a price for it."""
         order.where = TAKING
         self.taking.append(order)
-        self.set_band()
+        self.is_stale = True
 
     def remove(self, order: PaperOrder) -> None:
         """Take an order out of wherever it is."""
@@ -211,22 +278,22 @@ class Market:
         if where is NOWHERE:
             return
         if where is RESTING:
-            slot, count, width = self.resting.index(order), len(self.resting), rules.ORDER
-            del self.resting[slot]
+            slot, count = self.resting.index(order), len(self.resting)
+            del self.resting[slot], self._priorities[slot]
             if slot < count - 1:
-                self.orders[slot * width : (count - 1) * width] = self.orders[(slot + 1) * width : count * width]
+                self.orders[slot * ORDER : (count - 1) * ORDER] = self.orders[(slot + 1) * ORDER : count * ORDER]
             self.state[rules.ORDERS] = count - 1
         elif where is ARMED:
             self.armed.remove(order)
             self._write_triggers()
         else:
             self.taking.remove(order)
-        self.set_band()
+        self.is_stale = True
 
     def write_leaves(self, order: PaperOrder) -> None:
         """Tell the matching rules how much of a resting order is left, without touching its queue."""
         if order.where is RESTING:
-            self.orders[self.resting.index(order) * rules.ORDER + rules.LEAVES] = order.leaves
+            self.orders[self.resting.index(order) * ORDER + LEAVES] = order.leaves
 
     def _write_triggers(self) -> None:
         for i, order in enumerate(self.armed):
@@ -235,7 +302,7 @@ class Market:
             self.triggers[at + rules.DIRECTION] = order.direction
             self.triggers[at + rules.TRIGGER_PRICE] = order.trigger
         self.state[rules.TRIGGERS] = len(self.armed)
-        self.set_band()
+        self.is_stale = True
 
     def _regrow(self) -> None:
         orders, triggers = self.orders, self.triggers
@@ -248,7 +315,7 @@ class Market:
         bounds = low, high
         if self.liquidations.get(account) != bounds:
             self.liquidations[account] = bounds
-            self.set_band()
+            self.is_stale = True
 
     def beyond_liquidation(self, price: int) -> bool:
         """Whether the margin of some account has to be looked at."""
@@ -256,6 +323,7 @@ class Market:
 
     def set_band(self) -> None:
         """Work out the quiet band from everything that waits for a price."""
+        self.is_stale = False
         low, high = -1, FAR
         if self.taking:
             low, high = FAR, -1
@@ -263,7 +331,7 @@ class Market:
             low = floor if floor > low else low  # noqa: FURB136 - on the hot path, and max() costs thrice as much
             high = ceiling if ceiling < high else high  # noqa: FURB136 - as above
         self.safe_low, self.safe_high = low, high
-        bought, sold = self._best_resting()
+        bought, sold = self._best_resting() if self.resting else (-1, FAR)
         self.bought, self.sold = (FAR, -1) if self.armed or self.taking else (bought, sold)
         low = bought if bought > low else low  # noqa: FURB136 - as above
         high = sold if sold < high else high  # noqa: FURB136 - as above

@@ -190,7 +190,7 @@ def refresh(state: Ints, keys: Ints, sizes: Ints, orders: Ints) -> None:
     for i in range(state[ORDERS]):
         at = i * ORDER
         size = shown(state, keys, sizes, orders[at + SIDE], orders[at + KEY])
-        if size >= 0 or orders[at + SHOWN] >= 0:
+        if size != orders[at + SHOWN] or (size >= 0 and orders[at + TRADED] != 0):
             advance(orders, at, size, state[POWER])
 
 

@@ -76,41 +76,32 @@ def bad_price(instrument: Instrument, price: int, name: str) -> Refusal | None:
     return None
 
 
-def bad_qty(instrument: Instrument, qty: int) -> Refusal | None:
-    """Refuse a quantity off the lot grid, too small or too large."""
+def bad_numbers(instrument: Instrument, kind: OrderKind, qty: int, price: int, trigger: int) -> Refusal | None:
+    """Refuse numbers that the instrument does not allow; a triggered order's price may be 0 (any)."""
     if qty <= 0 or qty < instrument.min_qty:
         return Reason.MIN_QTY, f"quantity {instrument.qty_text(qty)} is below the minimum"
     if qty % instrument.lot:
         return Reason.BAD_NUMBER, f"quantity {instrument.qty_text(qty)} is not a whole number of lots"
     if instrument.max_qty and qty > instrument.max_qty:
         return Reason.VENUE, f"quantity {instrument.qty_text(qty)} is above the maximum"
-    return None
+    if kind is not STOP and kind is not TAKE_PROFIT:
+        return bad_price(instrument, price, "price")
+    problem = bad_price(instrument, price, "price") if price else None
+    return problem or bad_price(instrument, trigger, "trigger")
 
 
-def bad_numbers(instrument: Instrument, kind: OrderKind, qty: int, price: int, trigger: int) -> Refusal | None:
-    """Refuse numbers that the instrument does not allow; a triggered order's price may be 0 (any)."""
-    is_triggered = kind in TRIGGERED
-    problem = bad_qty(instrument, qty)
-    if problem is None and (price or not is_triggered):
-        problem = bad_price(instrument, price, "price")
-    if problem is None and is_triggered:
-        problem = bad_price(instrument, trigger, "trigger")
-    return problem
-
-
-def refusal(instrument: Instrument, place: Place, ts_ns: int) -> Refusal | None:
+def refusal(instrument: Instrument, least_worth: int, place: Place, ts_ns: int) -> Refusal | None:
     """Why an order is refused whatever the market and the account look like; None = it is not.
 
-    Orders that only reduce may be below the minimum notional.
+    `least_worth` is the minimum notional in price units times quantity units; orders that only reduce may be below it.
     """
     if place.valid_until_ns and ts_ns > place.valid_until_ns:
         return Reason.EXPIRED, "the request arrived after its validity"
     if place.side not in {1, -1}:
         return Reason.BAD_NUMBER, f"side {place.side} is neither +1 nor -1"
-    problem = bad_numbers(instrument, place.kind, place.qty, place.price, place.trigger)
-    if problem is not None or place.reduce_only or not instrument.min_notional:
+    qty, price = place.qty, place.price
+    problem = bad_numbers(instrument, place.kind, qty, price, place.trigger)
+    if problem is not None or place.reduce_only or (price or place.trigger) * qty >= least_worth:
         return problem
-    worth = instrument.notional(place.price or place.trigger, place.qty)
-    if worth < instrument.min_notional:
-        return Reason.MIN_NOTIONAL, f"worth {worth:f}, the minimum is {instrument.min_notional:f}"
-    return None
+    worth = instrument.notional(price or place.trigger, qty)
+    return Reason.MIN_NOTIONAL, f"worth {worth:f}, the minimum is {instrument.min_notional:f}"

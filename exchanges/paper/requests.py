@@ -60,7 +60,7 @@ def place(floor: Floor, intent: Place, ts_ns: int) -> None:
 def _place_problem(floor: Floor, market: Market, account: PaperAccount, intent: Place, ts_ns: int) -> Refusal | None:
     if intent.cid in floor.orders:
         return Reason.DUPLICATE, f"an order {intent.cid} exists already"
-    problem = refusal(market.instrument, intent, ts_ns)
+    problem = refusal(market.instrument, market.least_worth, intent, ts_ns)
     if problem is not None:
         return problem
     if intent.kind is POST_ONLY and market.would_take(POST_ONLY, intent.side, intent.price):

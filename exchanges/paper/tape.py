@@ -36,6 +36,8 @@ def on_bar(floor: Floor, market: Market, event: Bar, ts_ns: int) -> None:
         retry_takers(floor, market, ts_ns)
         touch = int(floor.config.fill_model is FillModel.OHLC_PATH)
         for step, price in enumerate(bar_path(floor, market, event)):
+            if market.is_stale:
+                market.set_band()
             if not market.low < price < market.high:
                 market.last = price
                 run(floor, market, (ts_ns, rules.PATH, 0, price, touch), ts_ns, price if step == 0 else -1)
@@ -56,7 +58,7 @@ def bar_path(floor: Floor, market: Market, event: Bar) -> tuple[int, int, int, i
 def on_bbo(floor: Floor, market: Market, event: Bbo, ts_ns: int) -> None:
     """A new best bid and offer; behind a book it replaces the top, alone it is all that is shown."""
     market.has_ticks = market.has_book = True
-    market.is_guessed = False
+    market.has_only_quotes, market.is_guessed = not market.has_depth, False
     if market.has_depth:
         market.load()
         bid, ask = (rules.TOP, 1, event.bid, event.bid_qty), (rules.TOP, -1, event.ask, event.ask_qty)
@@ -66,8 +68,7 @@ def on_bbo(floor: Floor, market: Market, event: Bbo, ts_ns: int) -> None:
         market.lazy = event
         return
     elif market.bought < event.ask and event.bid < market.sold:
-        market.show(event)
-        rules.refresh(market.state, market.keys, market.sizes, market.orders)
+        market.requeue(event)
         if market.safe_low < event.bid and event.ask < market.safe_high and not market.mark:
             return
     else:
@@ -80,6 +81,7 @@ def on_bbo(floor: Floor, market: Market, event: Bbo, ts_ns: int) -> None:
 def on_book(floor: Floor, market: Market, event: Book, ts_ns: int) -> None:
     """A new snapshot of the nearest levels."""
     market.has_ticks = market.has_book = market.has_depth = True
+    market.has_only_quotes = False
     is_quiet = not market.resting and event.bids and event.asks
     if is_quiet and market.low < event.bids[0][0] and event.asks[0][0] < market.high:
         market.lazy = event
@@ -117,6 +119,8 @@ def on_mark(floor: Floor, market: Market, event: Mark, ts_ns: int) -> None:
     clearing.pay_funding(floor, market, ts_ns)
     market.mark = event.price
     market.funding_rate = event.funding_rate
+    if market.is_stale:
+        market.set_band()
     if not market.low < event.price < market.high:
         run(floor, market, (ts_ns, rules.MARK, 0, event.price, 0), ts_ns)
         watch(floor, market, ts_ns)
@@ -142,6 +146,8 @@ def run(floor: Floor, market: Market, rows: Sequence[int], ts_ns: int, gap_price
     """Match rows and settle their effects; `gap_price` as for `settle`."""
     row, last = 0, len(rows) // rules.ROW
     while row < last:
+        if market.is_stale:
+            market.set_band()
         row = rules.match(
             rows, row, last, market.state, market.keys, market.sizes, market.orders, market.triggers, market.out
         )
@@ -186,5 +192,7 @@ def retry_takers(floor: Floor, market: Market, ts_ns: int) -> None:
 def watch(floor: Floor, market: Market, ts_ns: int) -> None:
     """Look at margin when the reference price has left the safe band."""
     price = market.reference()
+    if market.is_stale:
+        market.set_band()
     if price and not market.safe_low < price < market.safe_high and market.beyond_liquidation(price):
         clearing.guard(floor, market, ts_ns)

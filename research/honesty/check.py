@@ -7,17 +7,33 @@ print(verdict.light, verdict.sentence())
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain.errors import DataError, StrategyError
+from domain.errors import StrategyError
+from domain.text import error_text
 from research.backtest import BacktestSettings, StrategyRequest, plan_of
-from research.honesty import ahead, costs, drift, labels, luck, reach, repaint, state, universe, warmup
+from research.honesty import (
+    ahead,
+    costs,
+    drift,
+    labels,
+    likeness,
+    luck,
+    luggage,
+    reach,
+    repaint,
+    state,
+    universe,
+    warmup,
+)
 from research.honesty.case import Case
-from research.honesty.verdict import Finding, Light, Verdict
+from research.honesty.verdict import Evidence, Finding, Light, Verdict
 from research.market_data import MarketData
 from research.plan import Plan, Tested
 
@@ -63,10 +79,11 @@ CHECKS = (
     ),
     Check(
         "brought along",
-        lambda case, _: reach.luggage(case),
-        "prices of the tape, or mean, deviation and extremes of all of it, in the file or the parameters; tables: long "
-        "lists, long whole numbers, twenty odd numbers in the file",
-        "numbers that were transformed before they were pasted in (`calendar` and `warm-up` catch what is looked up)",
+        lambda case, _: luggage.find(case),
+        "prices of the tape, or mean, deviation and extremes of all of it, in the file or the parameters, also where "
+        "they are put together; tables: long lists, long whole numbers, twenty odd numbers, 256 bits of numbers and "
+        "texts in the file",
+        "a table that is small, or written as words (`calendar`, `warm-up`, `exact prices` catch what is looked up)",
     ),
     Check(
         "look-ahead",
@@ -99,7 +116,22 @@ CHECKS = (
         "calendar",
         lambda case, _: ahead.calendar(case),
         "anything looked up by date or time stamp",
-        "what is looked up by bar number (`warm-up` does) or by price (`too good to be true` does)",
+        "what is looked up by bar number (`warm-up` does) or by price (`other units` and `exact prices` do)",
+        "decisions",
+    ),
+    Check(
+        "other units",
+        lambda case, _: likeness.units(case),
+        "levels and lookups by price, however they are hidden: it decides otherwise where all prices are some number "
+        "of times as high and the contract as much smaller",
+        "a figure that has no unit, such as the deviation of all returns (`brought along` knows the usual ones)",
+        "decisions",
+    ),
+    Check(
+        "exact prices",
+        lambda case, _: likeness.hair(case),
+        "lookups by prices, ratios of prices or volumes, and rules that a tick turns round",
+        "a coarse shape that was learnt (`brought along` counts what a file can hold), books and trades",
         "decisions",
     ),
     Check(
@@ -260,14 +292,21 @@ def check_strategy(
 
 def made(check: Check, case: Case, depth: Depth) -> Finding:
     """One check, where there is anything to look at."""
-    lacks = {"decisions": not case.plain().trace.decisions, "fills": not case.plain().fills}.get(check.needs, False)
-    if lacks:
-        claim = "it decided nothing" if not case.plain().trace.decisions else "it traded nothing"
-        return Finding(check=check.name, light=Light.GREY, claim=f"{claim}: there is nothing to look at")
     try:
+        lacks = {"decisions": not case.plain().trace.decisions, "fills": not case.plain().fills}.get(check.needs, False)
+        if lacks:
+            claim = "it decided nothing" if not case.plain().trace.decisions else "it traded nothing"
+            return Finding(check=check.name, light=Light.GREY, claim=f"{claim}: there is nothing to look at")
         return check.find(case, depth)
-    except (DataError, StrategyError) as error:
-        return Finding(check=check.name, light=Light.GREY, claim=f"could not be made: {error}")
+    except Exception as error:  # noqa: BLE001 - one check that fails takes no other along, and no verdict
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        return Finding(
+            check=check.name,
+            light=Light.AMBER,
+            claim=f"could not be judged: {error_text(error)}",
+            advice="What is not judged is not green. If the strategy does not raise this itself, report it.",
+            evidence=(Evidence(first_in=f"{Path(where.filename).name}, line {where.lineno}", first=where.name),),
+        )
 
 
 def refusal(tested: Tested) -> Finding | None:

@@ -107,14 +107,14 @@ def say_refusal(what: str, strategies: Path | None) -> None:
 
 def opened_of(what: str, flags: Flags, config: Path | None, strategies: Path | None, store: Path) -> Opened:
     """A plan's file, or what the flags come to. Raises `ConfigError` with every mistake."""
-    from engine.config.source import read_tree
     from research.backtest_cli import open_document
     from research.flags import document_of
+    from research.plan_file import plan_tree
 
     if not what.endswith((".yaml", ".yml")):
         return open_document(document_of(flags), Path.cwd(), config, strategies, store, "What was asked for")
     path = Path(what)
-    return open_document(read_tree(path), path.parent, config, strategies, store)
+    return open_document(plan_tree(path), path.parent, config, strategies, store)
 
 
 def leave(verdict: Verdict, *, strict: bool) -> None:

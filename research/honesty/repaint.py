@@ -22,7 +22,7 @@ from msgspec.msgpack import decode
 from domain.codec import encode
 from domain.market import Bar
 from research.honesty.case import Case
-from research.honesty.reach import carried, columns
+from research.honesty.luggage import carried, columns
 from research.honesty.verdict import Evidence, Finding, Light
 
 BARS = 400

@@ -78,6 +78,55 @@ def mirrored(instruments: Instruments, after_ns: int = 0) -> Edit:
     return edit
 
 
+def multiplied(factor: int) -> Edit:
+    """All prices times a whole number."""
+
+    def edit(events: Events) -> Events:
+        for event in events:
+            if type(event) is Bar:
+                event.open, event.high = event.open * factor, event.high * factor
+                event.low, event.close = event.low * factor, event.close * factor
+            elif type(event) is Bbo:
+                event.bid, event.ask = event.bid * factor, event.ask * factor
+            elif type(event) is Book:
+                event.bids = tuple([(price * factor, qty) for price, qty in event.bids])
+                event.asks = tuple([(price * factor, qty) for price, qty in event.asks])
+            elif isinstance(event, Trade | Mark):
+                event.price *= factor
+        return events
+
+    return edit
+
+
+def moved(instruments: Instruments, by: dict[InstrumentId, float], seed: int) -> Edit:
+    """The prices of bars, each moved by up to that part of itself, and volumes by as much as a twentieth.
+
+    Bars of different length that close together are moved by the same, and each opens where the one before closed.
+    """
+
+    def edit(events: Events) -> Events:
+        before: dict[tuple[InstrumentId, int], float] = {}
+        for event in events:
+            if type(event) is not Bar:
+                continue
+            rng = random.Random(f"{seed} {event.instrument} {event.open_ts_ns + event.interval_ns}")
+            tick, most, key = (
+                instruments[event.instrument].tick,
+                by[event.instrument],
+                (event.instrument, event.interval_ns),
+            )
+            factor = 1 + rng.uniform(-most, most)
+            event.open = on_tick(event.open * before.get(key, 1.0), tick)
+            event.high, event.low = on_tick(event.high * factor, tick), on_tick(event.low * factor, tick)
+            event.close, before[key] = on_tick(event.close * factor, tick), factor
+            event.high = max(event.open, event.high, event.close)
+            event.low = min(event.open, event.low, event.close)
+            event.volume = round(event.volume * rng.uniform(0.95, 1.05))
+        return events
+
+    return edit
+
+
 def price_of(event: MarketEvent) -> int:
     """A price of this event (0 = it tells none)."""
     if type(event) is Bar:

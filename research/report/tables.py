@@ -174,7 +174,10 @@ def terms(result: Result) -> Iterable[tuple[str, str]]:
     )
     yield "Latency", ", ".join(f"{name} {ms:g} ms" for name, ms in sorted(result.latency_ms.items()))
     yield "Large orders", APPROVERS[result.approver]
-    yield "Events", f"{result.events:,}, after {result.warmup_bars} bars of warm-up"
+    yield (
+        "Events",
+        f"{result.events:,}" + (f", after {result.warmup_bars} bars of warm-up" if result.warmup_bars else ""),
+    )
     yield "Equity", f"sampled every {words.span(result.sample_ns)}: what it did between is not seen"
     for each in result.strategies:
         params = ", ".join(

@@ -141,6 +141,38 @@ async def test_progress_edits_one_message_and_a_failure_says_why(tmp_path: Path,
         assert len([one for one in w.telegram.sent if "J1: running" in one.text and one.method == "sendMessage"]) == 1
 
 
+async def test_a_disk_that_takes_nothing_fails_a_job_in_words_and_not_the_queue(tmp_path: Path) -> None:
+    async with world(tmp_path, "telegram", up=False) as w:
+        await until(lambda: w.room.store._connection is not None)
+        w.room.jobs.program = program()
+        folder = w.room.jobs._folder
+        folder.write_text("in the way")
+        await say(w, "/backtest turtle BTC 30d")
+        await ends(w, 1, "failed")
+        assert "cannot be made: File exists" in await say(w, "/jobs show J1")
+        folder.unlink()
+        (folder / "2.txt").mkdir(parents=True)
+        await say(w, "/backtest turtle BTC 30d")
+        await ends(w, 2, "failed")
+        assert "its result cannot be kept" in await say(w, "/jobs show J2")
+        await say(w, "/backtest turtle BTC 30d")
+        await ends(w, 3, "done")
+
+
+async def test_where_memory_runs_out_a_job_goes_before_the_service(tmp_path: Path) -> None:
+    score = """
+score = lambda: open('/proc/self/oom_score_adj').read()
+while score().strip() == '0' and time.time() < end + 5: time.sleep(0.01)
+print('Score'.ljust(15) + score())
+"""
+    async with world(tmp_path, "telegram", up=False) as w:
+        await until(lambda: w.room.store._connection is not None)
+        w.room.jobs.program = program(last=score)
+        await say(w, "/backtest turtle BTC 30d")
+        await ends(w, 1, "done")
+        assert "1000" in await say(w, "/jobs show J1")
+
+
 async def test_a_job_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     async with world(tmp_path, "telegram") as w:
         w.room.jobs.program = program(seconds=60)

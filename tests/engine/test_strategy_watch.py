@@ -45,7 +45,7 @@ class Folder:
     def source_of(self, spec: StrategySpec) -> StrategySource:
         loaded = registry.load(spec.kind, self.folder)
         registry.make(loaded, spec)
-        return StrategySource(loaded.source, loaded.source_hash, loaded.strategy.params_type)
+        return StrategySource(loaded.source, loaded.source_hash, loaded.strategy.params_type, loaded.origin)
 
     def edit(self, text: str) -> None:
         self.at_ns += 1_000_000_000
@@ -115,6 +115,60 @@ def test_touching_a_file_or_changing_it_back_is_no_change(folder: Folder) -> Non
     looks(watch)
     folder.edit(folder.core.code["mine"].source)
     assert looks(watch, 4) == []
+
+
+def test_an_edit_between_the_loading_and_the_first_look_is_not_missed(folder: Folder) -> None:
+    folder.edit(folder.core.code["mine"].source + "# more\n")
+    watch = StrategyWatch(folder.core, folder.source_of, takes_in=False)
+    assert looks(watch, 3) == [StrategyFileChanged(file="mine.py", strategies=("mine",))]
+
+
+def test_a_file_under_another_name_is_watched_there(folder: Folder) -> None:
+    watch = StrategyWatch(folder.core, folder.source_of, takes_in=False)
+    looks(watch)
+    folder.file = folder.file.rename(folder.folder / "renamed.py")
+    assert looks(watch, 4) == [], "it is the same text"
+    folder.edit(folder.core.code["mine"].source + "# more\n")
+    assert looks(watch, 4) == [StrategyFileChanged(file="renamed.py", strategies=("mine",))]
+
+
+def test_a_release_that_is_rolled_back_and_forward_by_its_link_is_taken_in_each_time(folder: Folder) -> None:
+    text = folder.core.code["mine"].source
+    old, new = folder.folder / "_old.py", folder.folder / "_new.py"
+    old.write_text(text)
+    new.write_text(text.replace("Believes", "believes"))
+    for path in (old, new):
+        os.utime(path, ns=(5, 5))
+    watch = StrategyWatch(folder.core, folder.source_of, takes_in=True)
+    looks(watch)
+    asked = []
+    for path in (new, old, new):
+        folder.file.unlink()
+        folder.file.symlink_to(path)
+        [event] = looks(watch, 4)
+        assert isinstance(event, CommandReceived)
+        asked.append(event.request_id)
+        folder.take_in()
+    assert len(set(asked)) == 3
+
+
+@pytest.mark.parametrize("what", ["pipe", "folder", "huge", "loose link"])
+def test_a_file_that_becomes_something_else_is_told_once(folder: Folder, what: str) -> None:
+    watch = StrategyWatch(folder.core, folder.source_of, takes_in=True)
+    looks(watch)
+    folder.file.unlink()
+    match what:
+        case "pipe":
+            os.mkfifo(folder.file)
+        case "folder":
+            folder.file.mkdir()
+        case "huge":
+            with folder.file.open("wb") as file:
+                file.truncate(1 << 40)
+        case _:
+            folder.file.symlink_to(folder.folder / "nowhere.py")
+    [event] = looks(watch, 4)
+    assert isinstance(event, StrategyFileBroken)
 
 
 def test_one_in_quarantine_waits_for_a_person(folder: Folder) -> None:

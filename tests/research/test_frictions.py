@@ -7,6 +7,9 @@ import pytest
 from engine.config import load_config
 from exchanges.paper.config import FillModel, PaperConfig
 from research.backtest import BacktestSettings, StrategyRequest, run_backtest
+from research.bench import backtests, market
+from research.driver import LEAD_NS
+from research.frictions import KEPT, Frictions
 from research.market_data import FileOptions, open_file
 from tests.research.report.made import FIRST_NS, ran
 
@@ -62,3 +65,14 @@ def test_a_real_run_knows_its_frictions():
     assert result.slippage is not None
     assert 0 < result.slipped_fills <= result.fills
     assert abs(result.slippage) < Decimal(1000)
+
+
+def test_ten_thousand_orders_that_are_over_take_no_more_room_than_four_thousand(tmp_path):
+    case = backtests.CASES["orders_alt"]
+    driver = backtests.make_driver(case.kind, case.params, case=case)
+    frictions = Frictions(driver.core)
+    driver.on_sent = frictions.sent
+    driver.start(market.START_NS - LEAD_NS)
+    driver.play(backtests.tape(case.data, 10_000, tmp_path))
+    assert driver.placed == 10_000
+    assert len(frictions.decided) <= KEPT + 1

@@ -23,6 +23,7 @@ from research.driver import Driver
 from research.market_data import MarketData, bar_data
 from research.plan import Plan, Tested
 from research.prepare import prepare_plan
+from research.report.load import problems
 from research.result import Result
 
 CORE = load_config(None).to_settings()
@@ -138,6 +139,7 @@ def test_the_books_add_up(seed):
         if is_flat:
             assert sum(trade.pnl for trade in closed) == each.realised - each.fees
             assert sum(trade.funding for trade in closed) == each.funding
+    assert list(problems(result)) == []
     driver.advance(driver.core.state.ts_ns + SECOND_NS)  # what the venue has done, and the engine has not heard
     driver.exchange.check()
     for name, books in driver.core.state.accounts.items():

@@ -1,11 +1,14 @@
 """A plan as people write it: understood, refused whole with every mistake, kept, and run again to the last digit."""
 
+import json
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from domain.errors import ConfigError, DataError, StrategyError
+from domain.errors import ConfigError, DataError, ReplayMismatch, StrategyError
+from domain.settings import strategy_id_problem
 from engine.config.problem import Problems
 from engine.config.source import parse_tree
 from exchanges.paper.config import FillModel
@@ -14,6 +17,8 @@ from research.flags import Flags, document_of
 from research.opening import Opened
 from research.plan_file import load_plan
 from research.result import Result
+from research.runs import unlike
+from research.summary import as_json
 from tests.needs import ROOT
 from tests.research.test_plan import BTC, MINUTE_NS, SOL, START_NS, saw_tooth
 
@@ -139,6 +144,63 @@ def test_a_kept_result_is_made_again_from_its_json_alone(tmp_path, capsys):
         run_again(store, "xyz", as_lines=False)
 
 
+def test_ids_that_are_made_of_an_instrument_differ_however_long_they_are(tmp_path):
+    long = "a" * 40
+    text = (
+        PLAN.replace("id: trend", f"id: {long}")
+        .replace("    instruments: [BTC]\n", "")
+        .replace("trend: {st", "cross: {st")
+    )
+    ids = [each.id for each in opened(tmp_path, text).plan.strategies]
+    assert len(set(ids)) == 3
+    assert all(strategy_id_problem(name) == "" for name in ids)
+    assert ids[0].startswith("a" * 31 + "-")
+    twin = PLAN.replace("    instruments: [BTC]\n", "").replace("id: cross", "id: trend-btc")
+    with pytest.raises(ConfigError, match="the id 'trend-btc' stands twice, once made of an id and an instrument"):
+        opened(tmp_path, twin)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("&a b: 1", "anchors"), ("\0", "not valid YAML"), (None, "no such file")]
+)
+def test_a_plan_that_cannot_be_read_is_called_a_plan(tmp_path, content, said):
+    path = tmp_path / "plan.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(Problems) as caught:
+        load_plan(path)
+    assert str(caught.value).startswith("The plan has 1 problem:")
+    assert said in str(caught.value)
+    assert "--config" not in str(caught.value)
+
+
+def test_a_record_that_was_edited_is_no_fault_of_the_program_and_is_told_where_it_was(tmp_path):
+    outcome = run_opened(opened(tmp_path), as_lines=False)
+    result, path = outcome.result, tmp_path / "result.json"
+    say(outcome, None, path)
+    whole = path.read_bytes()
+    assert unlike(result, result) == []
+    times = [[at + 1, equity] for at, equity in json.loads(whole)["samples"]]
+    for fields, said in (
+        ({"fees": "0"}, f"fees: {result.fees}, the record says 0"),
+        ({"fills": 1}, f"fills: {result.fills}, the record says 1"),
+        (
+            {"samples": times},
+            f"samples[0][0]: {times[0][0] - 1}, the record says {times[0][0]} (and {len(times) - 1} more",
+        ),
+        ({"trades": []}, f"trades: {len(result.trades)} of them, the record has 0"),
+        ({"slippage": "7"}, "the record says 7"),
+    ):
+        path.write_text(json.dumps(json.loads(whole) | fields))
+        with pytest.raises(DataError) as caught:
+            run_again(tmp_path, str(path), as_lines=False)
+        assert "result.json: the record was changed after it was written" in str(caught.value)
+        assert said in str(caught.value)
+    path.write_bytes(as_json(replace(outcome, result=replace(result, exposure=0.5))))
+    with pytest.raises(ReplayMismatch, match=r"this is a defect, report it\n  exposure: .*, the record says 0.5$"):
+        run_again(tmp_path, str(path), as_lines=False)
+
+
 def test_another_file_settings_or_code_are_named_instead_of_run(tmp_path):
     own = tmp_path / "mine"
     own.mkdir()
@@ -210,13 +272,23 @@ def test_a_plan_is_found_by_its_name_in_the_data_folder_and_may_have_another_spa
     (tmp_path / "plans").mkdir()
     (tmp_path / "plans" / "trends.yaml").write_text(PLAN, encoding="utf-8")
     assert plan_path(Path("trends"), tmp_path) == tmp_path / "plans" / "trends.yaml"
-    assert plan_path(Path("other"), tmp_path) == Path("other")
+    assert plan_path(Path("./folder/other"), tmp_path) == Path("folder/other")
+    with pytest.raises(ConfigError, match=r"plans/moondev\.yaml: there is no such plan; there are: trends"):
+        plan_path(Path("moondev"), tmp_path)  # a file of that name is in the folder that a service runs in
     assert plan_path(tmp_path / "x.yaml", tmp_path) == tmp_path / "x.yaml"
     for name in (BTC, SOL):
         saw_tooth(tmp_path, name)
     tree = with_span(parse_tree(PLAN, "plan.yaml"), "", "2025-10-09T12:00:00")
     result = ran(open_document(tree, tmp_path, None, None, tmp_path))
     assert (result.first_ns // MINUTE_NS, result.last_ns // MINUTE_NS) == (29_333_460, 29_333_520)
+
+
+def test_a_result_outlives_a_page_that_cannot_be_written(tmp_path, capsys):
+    outcome = run_opened(opened(tmp_path), as_lines=False)
+    with pytest.raises(ConfigError, match="/dev/full cannot be written: No space left on device"):
+        say(outcome, tmp_path / "data", Path("/dev/full"))
+    assert outcome.result.provenance.run_id in "\n".join(kept_lines(tmp_path / "data"))
+    assert "the same again" in capsys.readouterr().out
 
 
 def test_flags_that_are_no_plan_are_refused():

@@ -17,7 +17,6 @@ from risk.allocation import (
     correlation_cuts,
     equal_risk,
     rebalanced,
-    risk_parts,
     turnover,
 )
 
@@ -32,6 +31,13 @@ def covariance(deviations: list[float], correlations: list[list[float]]) -> list
 
 def record(name: str, returns: np.ndarray) -> Record:
     return Record(id=name, returns=returns.tolist())
+
+
+def risk_parts(matrix: list[list[float]], weights: list[float]) -> list[float]:
+    """What each weight contributes to the variance of the whole, as parts of 1."""
+    parts = np.array(weights) * (np.array(matrix) @ np.array(weights))
+    found: list[float] = (parts / parts.sum()).tolist()
+    return found
 
 
 def noise(seed: int, n: int = 400, size: float = 0.01) -> np.ndarray:

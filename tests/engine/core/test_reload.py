@@ -108,6 +108,25 @@ def test_where_loading_takes_votes_other_code_does_not_come_in_with_parameters(h
     assert rig.guest.source_hash == source_hash(CHANGED)
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_where_loading_takes_votes_other_code_does_not_come_in_with_a_start(house, known: bool) -> None:
+    rig = house(guest())
+    loaded(rig)
+    rig.core.state.settings = replace(
+        rig.core.state.settings, approvals=replace(rig.core.state.settings.approvals, enabled=True, load_votes=1)
+    )
+    rig.ingest(StrategyFault(strategy="guest", problem="too slow", quarantine=True))
+    rig.guest.source_hash = rig.guest.source_hash if known else ""
+    asked = rig.command(c.StartStrategy(strategy="guest"), "dot")
+    rig.write(CHANGED)
+    done = rig.command(c.Approve(request=asked.request), "bob")
+    assert "/strategies reload" in done.text
+    assert rig.guest.source_hash != source_hash(CHANGED)
+    asked = rig.command(c.ReloadStrategy(strategy="guest", source_hash=source_hash(CHANGED)), "dot")
+    assert rig.command(c.Approve(request=asked.request), "bob").ok
+    assert rig.guest.status is StrategyStatus.RUNNING
+
+
 @pytest.mark.parametrize("how", ["set", "reload", "start", "restart"])
 def test_a_source_that_changed_is_recorded_wherever_it_comes_in(house, how: str) -> None:
     rig = house(guest())

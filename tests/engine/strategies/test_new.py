@@ -1,16 +1,21 @@
 """A new strategy works and its tests pass before its author has changed a letter; a package's are found unrun."""
 
 import ast
+import errno
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
+from domain.desired import NOTHING
 from domain.errors import StrategyError
 from engine.strategies import new, packages, registry
+from engine.strategies.testing import BTC, Bench
 
 ROOT = Path(__file__).parents[3]
 
@@ -62,6 +67,43 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert not (tmp_path / "mine.py").exists()
 
 
+@pytest.mark.parametrize("name", ["none", "target", "struct", "wake", "sma", "a__b_"])
+def test_a_class_is_not_called_what_the_text_means_something_else_by(tmp_path: Path, name: str) -> None:
+    strategy = registry.load_file(new.write(name, tmp_path).strategy).strategy
+    assert strategy.__name__ == {"a__b_": "AB"}.get(name, f"Own{name.capitalize()}")
+    bench = Bench(strategy.build([BTC], {"bars": 3, "atr_bars": 2}))
+    bench.closes(*[110.0 - i for i in range(12)])
+    entry = bench.closes(120.0).targets[0].entry
+    bench.fill(1, 120.0, 0.5, entry)
+    assert bench.fill(-1, 100.0, 0.5, entry, protective=True) is NOTHING
+
+
+def test_what_cannot_be_written_whole_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, mode: str = "r", encoding: str | None = None, errors: str | None = None) -> IO[str]:
+        if path.name.startswith("test_"):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return real(path, mode, encoding=encoding, errors=errors)
+
+    real = Path.open
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(StrategyError, match=r"test_mine\.py cannot be written: No space left"):
+        new.write("mine", tmp_path)
+    monkeypatch.undo()
+    (tmp_path / "mine.py").symlink_to(tmp_path / "elsewhere.py")
+    with pytest.raises(StrategyError, match="is there already"):
+        new.write("mine", tmp_path)
+    (tmp_path / "mine.py").unlink()
+    assert new.write("mine", tmp_path).test.is_file()
+
+
+def named(folder: Path, package: str, *names: str) -> None:
+    """What pip leaves of a package with entry points."""
+    about = folder / f"{package}-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("\n".join(("[moondev.strategies]", *names)))
+
+
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A package `acme` with an entry point, as pip leaves one; importing it would end the test."""
@@ -70,11 +112,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     (package / "__init__.py").write_text("raise RuntimeError('the package was run')\n")
     source = new.write("steady", tmp_path / "draft").strategy.read_text()
     (package / "steady.py").write_text(source)
-    about = tmp_path / "acme-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
-    names = "steady = acme.steady:Steady", "gone = acme.gone:Gone", "other = acme.steady:Steady"
-    (about / "entry_points.txt").write_text("\n".join(("[moondev.strategies]", *names)))
+    named(tmp_path, "acme", "steady = acme.steady:Steady", "gone = acme.gone:Gone", "other = acme.steady:Steady")
     monkeypatch.syspath_prepend(str(tmp_path))
     packages.packaged.cache_clear()
     yield package
@@ -102,4 +140,25 @@ def test_what_a_package_does_wrong_is_said_when_it_is_loaded(installed: Path) ->
         registry.load("other")
     (installed / "steady.py").write_text("import socket\n")
     with pytest.raises(StrategyError, match="may not import 'socket'"):
+        registry.load("steady")
+
+
+def test_packages_that_break_or_quarrel_cost_their_own_kinds_alone(installed: Path) -> None:
+    named(installed.parent, "broken", "a line that says nothing")
+    named(installed.parent, "odd", "manual = a:B", "Bad <b> = a:B", "far = acme./etc/passwd:X", "void = :X")
+    named(installed.parent, "rival", "steady = rival.steady:Steady")
+    packages.packaged.cache_clear()
+    assert {"steady", "far", "void"} < set(registry.kinds())
+    assert not {"manual", "Bad <b>"} & set(registry.kinds())
+    with pytest.raises(StrategyError, match="'steady' is in the packages acme and rival: uninstall one"):
+        registry.load("steady")
+    for name in ("far", "void"):
+        with pytest.raises(StrategyError, match=f"package odd: strategy '{name}'"):
+            registry.load(name)
+
+
+def test_a_package_that_is_uninstalled_while_it_runs_is_said(installed: Path) -> None:
+    registry.load("steady")
+    shutil.rmtree(installed)
+    with pytest.raises(StrategyError, match=r"acme\.steady is no Python file of an installed package"):
         registry.load("steady")

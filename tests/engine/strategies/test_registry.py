@@ -231,3 +231,29 @@ def test_a_class_keeps_the_text_it_was_made_from_and_a_built_in_one_needs_none(t
 
 def test_a_loop_of_its_own_inside_finally_may_be_left():
     registry.check_source("try:\n    pass\nfinally:\n    for n in (1, 2):\n        break\n", "mine.py")
+
+
+def test_a_file_that_is_no_strategy_by_its_size_is_refused_before_it_is_parsed(tmp_path):
+    path = write(tmp_path, FLAT + "#" * registry.MOST_BYTES)
+    with pytest.raises(StrategyError, match=r"flat\.py is larger than 128 KiB"):
+        registry.load("flat", tmp_path)
+    path.write_bytes(b"\xef\xbb\xbf" + FLAT.replace("\n", "\r\n").encode())
+    assert registry.load("flat", tmp_path).source == FLAT, "an editor's marks are not the author's text"
+    write(tmp_path, "x = " + "-" * 100_000 + "1\n")
+    with pytest.raises(StrategyError, match="nested too deeply"):
+        registry.load_file(path)
+
+
+def test_a_copy_beside_the_original_is_not_taken_for_it(tmp_path):
+    original, copy = write(tmp_path, FLAT), write(tmp_path, FLAT + "# older\n", "copy_of_flat.py")
+    with pytest.raises(StrategyError, match=r"'flat' is declared by .*copy_of_flat\.py and .*flat\.py: rename one"):
+        registry.load("flat", tmp_path)
+    assert registry.load("flat.py", tmp_path).source == FLAT
+    copy.rename(tmp_path / "_copy_of_flat.py")
+    assert registry.load("flat", tmp_path).origin == str(original)
+
+
+def test_a_name_that_no_kind_may_have_is_not_offered(tmp_path):
+    write(tmp_path, FLAT.replace('"flat"', '"<b>Flat"'))
+    write(tmp_path, FLAT.replace('"flat"', '"manual"'), "by_hand.py")
+    assert registry.kinds(tmp_path) == registry.kinds()

@@ -131,7 +131,7 @@ def test_prices_brought_along_by_number_are_found_in_the_parameters():
 def test_prices_looked_up_by_price_are_too_good_to_be_true():
     secret = " ".join(str(close / 0.37) for close in CLOSES)
     verdict = check("by_price", "too good to be true", "brought along", secret=secret)
-    assert lights(verdict) == {"brought along": AMBER, "too good to be true": RED}
+    assert lights(verdict) == {"brought along": RED, "too good to be true": RED}
 
 
 def test_a_climb_through_frames_to_the_tape_is_seen_and_changes_with_the_future():

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 from msgspec.structs import replace
 
+from domain.instrument import ZERO
 from engine.config import load_config
 from engine.data.importers import Stamp
 from research.backtest import BacktestSettings, StrategyRequest, run_backtest
 from research.market_data import FileOptions, open_file
 from research.result import Result
-from risk.statistics import DAY_NS, Trade
+from risk.statistics import DAY_NS, Trade, drawdown, sharpe
 
 FIRST_NS = 1_700_000_000_000_000_000
 HOSTILE = "<script>alert(1)</script>\"'>&{{ 7*7 }}\u202e\x00"
@@ -80,4 +81,32 @@ def made(days: int = 400, trades: int = 200, seed: int = 0, drift: float = 0.001
         prices={instrument: tuple(zip(times, prices.tolist(), strict=True))},
         fees=Decimal(300),
         traded=Decimal(800_000),
+    )
+
+
+def booked(result: Result) -> Result:
+    """The same with books that add up, as any real run's do: one account, one strategy, all of it realised."""
+    fees = result.fees
+    books = {"realised": result.equity - result.deposit + fees, "unrealised": ZERO, "fees": fees, "funding": ZERO}
+    (account,), (strategy,) = result.accounts, result.strategies
+    return replace(
+        result,
+        **books,
+        accounts=(replace(account, deposit=result.deposit, equity=result.equity, **books),),
+        strategies=(
+            replace(
+                strategy,
+                pnl=result.pnl,
+                traded=result.traded,
+                trades=len(result.trades),
+                fills=2 * len(result.trades) + 1,
+                samples=tuple((at, equity - result.deposit) for at, equity in result.samples),
+                **books,
+            ),
+        ),
+        open_positions=tuple(replace(held, unrealised=ZERO) for held in result.open_positions),
+        trades=tuple(replace(trade, entry_price=0.0, exit_price=0.0) for trade in result.trades),
+        fills=2 * len(result.trades) + 1,
+        max_drawdown=drawdown(result.samples),
+        sharpe=sharpe(result.samples),
     )

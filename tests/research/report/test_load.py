@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 from domain.errors import ConfigError, DataError
 from main import app
 from research.report import compare, html
-from research.report.load import load
-from research.result import Outcome
+from research.report.load import load, problems
+from research.result import Outcome, Result
 from research.summary import as_json
-from tests.research.report.made import made, ran
+from tests.research.report.made import booked, made, ran
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,92 @@ def test_a_result_that_was_tampered_with_is_refused_with_the_file_and_the_reason
         load(file)
 
 
+def sealed(result: Result) -> bytes:
+    """A record with the right hash: as one who knows the program forges it."""
+    return as_json(Outcome(result=result, wall_s=1.0))
+
+
+def test_an_edited_record_is_told_as_changed_and_not_as_another_result(tmp_path, written):
+    file = tmp_path / "edited.json"
+    for fields in ({"alerts": ["nothing"]}, {"pnl": "1000000"}, {"content_sha256": "0" * 64}, {"content_sha256": ""}):
+        file.write_bytes(changed(written, **fields))
+        with pytest.raises(DataError, match=r"edited\.json: the record was changed after it was written"):
+            load(file)
+    file.write_bytes(changed(written, timing={"wall_s": 9.0}))
+    assert load(file) == ran()
+
+
+def with_trade(result: Result, at: int = 0, **fields) -> Result:
+    trades = list(result.trades)
+    trades[at] = replace(trades[at], **fields)
+    return replace(result, trades=tuple(trades))
+
+
+def with_books(result: Result, **fields) -> Result:
+    return replace(result, accounts=(replace(result.accounts[0], **fields),), **fields)
+
+
+HALF = Decimal("0.5")
+FORGED = {
+    "samples": lambda r: (
+        replace(r, samples=(r.samples[0], *((t, e + 1) for t, e in r.samples[1:-1]), r.samples[-1])),
+        "sample 2: equity",
+    ),
+    "smoother samples": lambda r: (replace(r, samples=(r.samples[0], r.samples[-1])), "not sampled when its equity is"),
+    "fees": lambda r: (with_books(r, fees=Decimal(0)), "deposit, profits, fees and funding come to"),
+    "fees and profits": lambda r: (
+        with_books(r, fees=Decimal(0), realised=r.realised - r.fees),
+        "is not the sum of its strategies'",
+    ),
+    "total fees": lambda r: (replace(r, fees=Decimal(0)), "its fees 0 is not the sum of its accounts'"),
+    "deposit": lambda r: (replace(r, deposit=Decimal(1000)), "its deposit 1000 is not the sum"),
+    "negative deposit": lambda r: (with_books(r, deposit=Decimal(-1)), "the deposit of PAPER:main is -1"),
+    "an account's deposit": lambda r: (
+        replace(r, accounts=(replace(r.accounts[0], deposit=Decimal(1)),)),
+        "the equity of PAPER:main",
+    ),
+    "trade times": lambda r: (with_trade(r, opened_ns=-5), "trade 1: its times are not inside the run"),
+    "closed before opened": lambda r: (with_trade(r, opened_ns=r.trades[0].closed_ns + 1), "trade 1: its times"),
+    "order of trades": lambda r: (replace(r, trades=r.trades[::-1]), "not in order of closing"),
+    "fewer trades": lambda r: (replace(r, trades=r.trades[:-1]), "tested has 13 trades, and 12 are shown"),
+    "a loss turned round": lambda r: (with_trade(r, pnl=-r.trades[0].pnl), "before fees, from"),
+    "no quantity": lambda r: (with_trade(r, qty=Decimal(0)), "trade 1: no side, quantity or fills"),
+    "somebody else's trade": lambda r: (with_trade(r, strategy="other"), "tested has 13 trades"),
+    "drawdown": lambda r: (replace(r, max_drawdown=replace(r.max_drawdown, amount=HALF)), "its drawdown 0.5 is not"),
+    "sharpe": lambda r: (replace(r, sharpe=replace(r.sharpe, value=9.0)), "its Sharpe ratio 9.0"),
+    "exposure": lambda r: (replace(r, exposure=-1e308), "it was in the market"),
+    "no prices": lambda r: (
+        replace(r, prices={name: tuple((at, 0.0) for at, _ in pairs) for name, pairs in r.prices.items()}),
+        "not every one is a price",
+    ),
+    "huge prices": lambda r: (
+        replace(r, prices={name: tuple((at, 1e308) for at, _ in pairs) for name, pairs in r.prices.items()}),
+        "not every one is a price",
+    ),
+    "hidden exposure": lambda r: (replace(r, gross=tuple((at, -abs(v)) for at, v in r.gross)), "less altogether"),
+    "no number in an account": lambda r: (
+        replace(r, accounts=(replace(r.accounts[0], funding=Decimal("sNaN")),)),
+        "not every amount is a number",
+    ),
+    "profits of a strategy": lambda r: (
+        replace(r, strategies=(replace(r.strategies[0], pnl=HALF),)),
+        "the PNL 0.5 of tested is not profits",
+    ),
+    "end": lambda r: (replace(r, last_ns=r.last_ns + 1), "do not end when it ends"),
+}
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=list(FORGED))
+def test_books_that_do_not_add_up_are_refused_although_the_hash_is_right(tmp_path, forge):
+    result, said = forge(ran())
+    file = tmp_path / "forged.json"
+    file.write_bytes(sealed(result))
+    with pytest.raises(DataError) as caught:
+        load(file)
+    assert said in " | ".join(problems(result))
+    assert "record was changed" not in str(caught.value)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
 def test_what_is_no_result_is_refused(tmp_path, content):
     file = tmp_path / "cut.json"
@@ -67,7 +153,7 @@ def test_what_is_no_result_is_refused(tmp_path, content):
 def test_the_verb_renders_one_run_and_puts_several_side_by_side(tmp_path, written):
     one, other = tmp_path / "one.json", tmp_path / "other.json"
     one.write_bytes(written)
-    other.write_bytes(as_json(Outcome(result=made(days=90), wall_s=1.0)))
+    other.write_bytes(as_json(Outcome(result=booked(made(days=90)), wall_s=1.0)))
     page, picture, figures = (tmp_path / name for name in ("page.html", "page.png", "figures.json"))
     options = ["--html", str(page), "--png", str(picture), "--json", str(figures), "--tries", "40"]
     said = CliRunner().invoke(app, ["report", str(one), *options])
