@@ -39,8 +39,8 @@ AGAIN, LOST = 0.5, 0.25
 """Part of its changes of side that come again, to a bar, with moved prices: the first is enough, below the second
 nothing is left. Honest strategies keep 0.7 and more, lookups 0.1 and less."""
 SIGMAS = 5
-"""Standard deviations of the profits with moved prices by which the one as recorded may be above their mean: beside five
-it is more by chance once in two hundred times."""
+"""Standard deviations of the profits with moved prices by which the one as recorded may be above their mean; beside
+five it is more by chance once in two hundred times."""
 NEAR, BEYOND_CHANCE = 0.75, 0.4
 """Part of the time on the same side, or agreement beyond chance (Landis and Koch 1977: fair); one is needed."""
 
