@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
-from math import sqrt
+from math import fsum, sqrt
 from typing import Protocol
 
 from msgspec import Struct
@@ -43,7 +43,10 @@ class Trade(Struct, frozen=True, kw_only=True):
 
 
 class Drawdown(Struct, frozen=True, kw_only=True):
-    """Largest fall of sampled equity from its peak, as money and as a fraction of the peak."""
+    """The deepest fall of sampled equity, by the fraction of its peak, with the money that this was.
+
+    The same that `research.measures.curve` lists first, and what live figures call the deepest: one drawdown a curve.
+    """
 
     amount: Decimal
     fraction: float
@@ -159,15 +162,16 @@ class RoundTrips:
 
 
 def drawdown(equity: Sequence[tuple[int, Decimal]]) -> Drawdown:
-    """The deepest fall of equity samples (ts_ns, equity)."""
+    """The fall of equity samples (ts_ns, equity) that took the largest part of the peak before it."""
     peak_ns, peak = equity[0]
     worst = Drawdown(amount=ZERO, fraction=0.0, peak_ns=peak_ns, trough_ns=peak_ns)
     for ts_ns, value in equity:
         if value > peak:
             peak_ns, peak = ts_ns, value
-        elif peak - value > worst.amount:
+        elif value < peak:
             fraction = float((peak - value) / peak) if peak > 0 else 1.0
-            worst = Drawdown(amount=peak - value, fraction=fraction, peak_ns=peak_ns, trough_ns=ts_ns)
+            if fraction > worst.fraction:
+                worst = Drawdown(amount=peak - value, fraction=fraction, peak_ns=peak_ns, trough_ns=ts_ns)
     return worst
 
 
@@ -190,8 +194,8 @@ def sharpe(equity: Sequence[tuple[int, Decimal]]) -> Ratio:
     n = len(returns)
     if n < LEAST_DAYS:
         return too_few_days(n)
-    mean = sum(returns) / n
-    return _annualised(returns, mean, sqrt(sum((r - mean) ** 2 for r in returns) / (n - 1)), "all equal")
+    mean = fsum(returns) / n  # fsum: the same bits under every Python (sum() compensates from 3.12 on)
+    return _annualised(returns, mean, sqrt(fsum((r - mean) ** 2 for r in returns) / (n - 1)), "all equal")
 
 
 def sortino(equity: Sequence[tuple[int, Decimal]]) -> Ratio:
@@ -200,8 +204,8 @@ def sortino(equity: Sequence[tuple[int, Decimal]]) -> Ratio:
     n = len(returns)
     if n < LEAST_DAYS:
         return too_few_days(n)
-    downside = sqrt(sum(min(r, 0.0) ** 2 for r in returns) / n)
-    return _annualised(returns, sum(returns) / n, downside, "none of them a loss")
+    downside = sqrt(fsum(min(r, 0.0) ** 2 for r in returns) / n)
+    return _annualised(returns, fsum(returns) / n, downside, "none of them a loss")
 
 
 def too_few_days(n: int) -> Ratio:

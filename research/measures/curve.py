@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from decimal import Decimal
-from math import expm1, log, log1p
+from math import expm1, fsum, log, log1p
 
 import numpy as np
 from msgspec import Struct
@@ -98,7 +98,7 @@ class Drawdown(Struct, frozen=True, kw_only=True):
 
 
 class Drawdowns(Struct, frozen=True, kw_only=True):
-    """The deepest first; what lies between two samples is not seen."""
+    """The deepest first, by fraction; what lies between two samples is not seen."""
 
     worst: tuple[Drawdown, ...] = ()
     longest_days: float = 0.0
@@ -195,4 +195,4 @@ def compounded(returns: Floats) -> float:
     """What a series of returns makes of one unit, less one; -1 once a return took everything."""
     if len(returns) and returns.min() <= -1:
         return -1.0
-    return expm1(sum(log1p(r) for r in returns.tolist()))
+    return expm1(fsum(log1p(r) for r in returns.tolist()))

@@ -21,14 +21,14 @@ from research.optimise.job import Run
 from research.optimise.objectives import OBJECTIVES, Objective
 from research.optimise.pieces import Pieces, part
 from research.optimise.robust import Ground, around, choose, ground, neighbours
-from research.optimise.spans import DAY_NS, LEAST_STEPS, Cuts
+from research.optimise.spans import DAY_NS, LEAST_DAYS, Cuts
 
 MOST_REASONS = 3
 LEAST_POOL = 8
 """Even trials below which folds choose among next to nothing."""
 
 
-class Tested(Struct, frozen=True, kw_only=True):
+class FoldTest(Struct, frozen=True, kw_only=True):
     """One fold: what was chosen on its train set, and what that did on its test set.
 
     `rank` is the share of the other trials that did worse on the test set; 0.5 is what chance does.
@@ -51,7 +51,7 @@ class Scored(Struct, frozen=True, kw_only=True):
     """All folds of a scheme, and the test sets of a walk-forward one after the other."""
 
     scheme: Scheme
-    folds: tuple[Tested, ...]
+    folds: tuple[FoldTest, ...]
     joined: float | None = None
 
     @property
@@ -149,21 +149,18 @@ def chosen_of(definition: Definition, trials: Sequence[Numbered]) -> tuple[Numbe
     return kept[robust], ground(where, values, robust), kept[best], ground(where, values, best)
 
 
-def even_pool(definition: Definition, trials: Sequence[Numbered]) -> list[Numbered]:
+def even_pool(trials: Sequence[Numbered]) -> list[Numbered]:
     """Evenly spread trials that were run to their end."""
     return [
         trial
         for trial in trials
-        if trial.number < definition.explore
-        and trial.run is not None
-        and trial.run.state == "complete"
-        and not trial.is_repeat
+        if trial.is_even and trial.run is not None and trial.run.state == "complete" and not trial.is_repeat
     ]
 
 
 def schemes_of(definition: Definition, trials: Sequence[Numbered], defaults: Run | None) -> tuple[Scored, ...]:
     """Every scheme over the evenly spread trials; none where there are too few of them."""
-    pool = even_pool(definition, trials)
+    pool = even_pool(trials)
     cuts = definition.task.cuts
     if len(pool) < LEAST_POOL or cuts.blocks < 3:
         return ()
@@ -196,7 +193,7 @@ class _Judge:
             joined = self._objective.of(self._joined(folds, tested), self._year)
         return Scored(scheme=scheme, folds=tuple(tested), joined=joined)
 
-    def _joined(self, folds: Sequence[Fold], tested: Sequence[Tested]) -> Pieces:
+    def _joined(self, folds: Sequence[Fold], tested: Sequence[FoldTest]) -> Pieces:
         by_number = {trial.number: pieces for trial, pieces in zip(self._pool, self._pieces, strict=True)}
         parts = [part(by_number[test.number], fold.test) for fold, test in zip(folds, tested, strict=True)]
         return Pieces(
@@ -209,7 +206,7 @@ class _Judge:
         value = self._objective.of(pieces, self._year)
         return none if value is None else value * self._objective.sign
 
-    def _tested(self, fold: Fold) -> Tested:
+    def _tested(self, fold: Fold) -> FoldTest:
         idle, sign = self._objective.idle * self._objective.sign, self._objective.sign
         train = np.array([self._signed(part(each, fold.train, purged=fold.purged), -np.inf) for each in self._pieces])
         test = np.array([self._signed(part(each, fold.test), idle) for each in self._pieces])
@@ -217,7 +214,7 @@ class _Judge:
         others = np.delete(test, index)
         defaults = self._signed(part(self._defaults, fold.test), idle) * sign if self._defaults is not None else None
         rank = float(np.mean(others < test[index]) + np.mean(others == test[index]) / 2)
-        return Tested(
+        return FoldTest(
             train=fold.train,
             test=fold.test,
             purged_steps=len(fold.purged),
@@ -237,7 +234,7 @@ def deflated_of(definition: Definition, trials: Sequence[Numbered], chosen: Run 
     if chosen is None or chosen.pieces is None:
         return none(0, DAYS, "nothing was chosen")
     if cuts.step_ns != DAY_NS:
-        return none(0, DAYS, f"insufficient data: the study is shorter than {LEAST_STEPS} days, its steps than one")
+        return none(0, DAYS, f"insufficient data: the study is shorter than {LEAST_DAYS} days, its steps than one")
     tries = sum(trial.run is not None and not trial.is_repeat for trial in trials)
     # the tries' own variance is no luck's: most of it is what the parameters really do, above all to costs
     return probability_figures(np.asarray(chosen.pieces.returns, dtype=np.float64), tries, None)[1]

@@ -10,7 +10,8 @@ import gc
 import os
 import socket
 import time
-from bisect import bisect_left
+import traceback
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -24,11 +25,12 @@ from domain.errors import DataError, MoonDevError, StrategyError
 from domain.facts import FillBooked, StrategyStatus
 from domain.instrument import ZERO, InstrumentId
 from domain.market import MarketEvent
+from domain.order import Intent
+from engine.core.core import Core
 from engine.core.recovery import state_hash
 from engine.strategies import registry
 from exchanges.paper.config import PaperConfig
-from research.backtest import ID
-from research.driver import LEAD_NS, Driver
+from research.backtest import ID, begin
 from research.market_data import DataKind, MarketData
 from research.optimise.objectives import OBJECTIVES, Objective
 from research.optimise.pieces import Pieces, Turned, blocks_of, longest, part, steps_of
@@ -39,6 +41,9 @@ from research.prepare import BacktestSettings, Prepared, open_tape, prepare_plan
 from research.provenance import code_hashes, data_hash
 from research.record import Recorder
 
+MOST_EVENTS = 2_000_000
+"""Events of all tapes that a process keeps: half a gigabyte of bars."""
+Intervals = tuple[tuple[InstrumentId, tuple[int, ...]], ...]
 State = Literal["complete", "pruned", "unfit", "failed"]
 
 
@@ -115,15 +120,18 @@ class Run(Struct, frozen=True, kw_only=True):
 class TrialRecorder(Recorder):
     """Keeps of a run what its pieces are made of."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, core: Core) -> None:
         """Nothing yet."""
-        super().__init__(driver.core)
+        super().__init__(core)
         self.turned: list[Turned] = []
-        self._units = {instrument.id: instrument.unit for instrument in driver.settings.instruments}
+
+    def sent(self, intents: Sequence[Intent]) -> None:
+        """No slippage is told of a trial."""
 
     def _fill(self, fact: FillBooked) -> None:
         super()._fill(fact)
-        self.turned.append((fact.ts_ns, float(fact.price * fact.qty * self._units[fact.instrument]), float(fact.fee)))
+        unit = self._core.instruments[fact.instrument].unit
+        self.turned.append((fact.ts_ns, float(fact.price * fact.qty * unit), float(fact.fee)))
 
     def sample(self, equity: Any) -> None:  # noqa: ANN401 - a Decimal, as in the base
         """What everything is worth now."""
@@ -133,14 +141,20 @@ class TrialRecorder(Recorder):
 class Shared:
     """The tape of the sources in memory, made once for each choice of bar intervals and played by many runs.
 
-    Only bars and marks are shared: of what is conflated the events are stamped anew as they pass.
+    Only bars and marks are shared: of what is conflated the events are stamped anew as they pass. The tapes that were
+    played last are kept, up to `most` events of all of them together, and always one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_EVENTS) -> None:
         """Nothing is read yet."""
-        self._kept: dict[
-            tuple[tuple[InstrumentId, tuple[int, ...]], ...], tuple[list[MarketEvent], list[int], int]
-        ] = {}
+        self._most = most
+        self._kept: dict[Intervals, tuple[list[MarketEvent], int]] = {}
+        """By bar intervals the events and when every source has begun; the one that was played last is last."""
+
+    @property
+    def events(self) -> int:
+        """Events in memory."""
+        return sum(len(events) for events, _ in self._kept.values())
 
     def open(
         self,
@@ -153,16 +167,22 @@ class Shared:
         if any(source.kind is not DataKind.BARS for source in sources):
             return open_tape(plan, sources, paper, intervals_ns)
         key = tuple(sorted(intervals_ns.items()))
-        found = self._kept.get(key)
+        found = self._kept.pop(key, None)
         if found is None:
             tape, begun_ns = open_tape(replace(plan, start_ns=0, end_ns=0), sources, paper, intervals_ns)
-            events = list(tape)
-            found = self._kept[key] = (events, [event.ts_ns for event in events], begun_ns)
+            found = list(tape), begun_ns
             gc.collect()
-            gc.freeze()  # what lives as long as the process is not to be looked through at every collection
-        events, times_ns, begun_ns = found
-        stop = bisect_left(times_ns, plan.end_ns + 1) if plan.end_ns else len(events)
+            gc.freeze()  # what stays for many runs is not to be looked through at every collection
+        self._kept[key] = found
+        while len(self._kept) > 1 and self.events > self._most:
+            del self._kept[next(iter(self._kept))]
+        events, begun_ns = found
+        stop = bisect_right(events, plan.end_ns, key=_time_of) if plan.end_ns else len(events)
         return islice(events, stop), begun_ns
+
+
+def _time_of(event: MarketEvent) -> int:
+    return event.ts_ns
 
 
 class Bench:
@@ -197,6 +217,9 @@ class Bench:
             done = self._run(job)
         except (StrategyError, DataError) as error:
             done = Run(number=job.number, params=job.params, state="unfit", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever broke, the other trials do not wait for it
+            traceback.print_exc()  # a defect: the study goes on, and says so
+            done = Run(number=job.number, params=job.params, state="failed", reason=f"{type(error).__name__}: {error}")
         wall_s, cpu_s = time.perf_counter() - began, time.process_time() - began_cpu
         return replace(done, wall_s=wall_s, cpu_s=cpu_s, host=self._host)
 
@@ -224,29 +247,18 @@ class Bench:
 
 
 class _Trial:
-    """One job under way."""
+    """One job under way: its driver has started, its tape is still to be played."""
 
     def __init__(self, bench: Bench, job: Job, prepared: Prepared, edges: Sequence[int]) -> None:
         self.bench, self.job, self.prepared, self.edges = bench, job, prepared, edges
-        self.driver = Driver(
-            prepared.core,
-            prepared.exchange(),
-            prepared.make_code,
-            facts_on=False,
-            history=prepared.history,
-            pacing=prepared.pacing,
-        )
-        self.recorder = self.driver.on_facts = TrialRecorder(self.driver)
+        self.driver, self.recorder = begin(prepared, TrialRecorder)
         self.deposit = sum((account.deposit for account in prepared.core.accounts), start=ZERO)
         self.events = 0
         self.so_far: list[float | None] = []
 
     def run(self) -> Run:
         """Block by block."""
-        prepared, driver = self.prepared, self.driver
-        warm_ns = prepared.warm[-1].ts_ns if prepared.warm else 0
-        driver.start(max(prepared.first_ns - LEAD_NS, warm_ns))
-        tape, held = prepared.tape, list[MarketEvent]()
+        driver, tape, held = self.driver, self.prepared.tape, list[MarketEvent]()
         last = len(self.edges) - 1
         for block in range(1, last + 1):
             edge_ns = self.edges[block] if block < last else 2**63 - 1

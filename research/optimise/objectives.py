@@ -17,7 +17,7 @@ from research.measures.sharpe import moments, sortino_rows
 from research.optimise.pieces import Pieces
 from risk.statistics import DAYS_A_YEAR
 
-LEAST_STEPS = 5
+LEAST_RETURNS = 5
 """Returns below which a spread says nothing at all."""
 
 
@@ -51,14 +51,14 @@ def _returns(pieces: Pieces) -> Floats:
 def sharpe(pieces: Pieces, steps_a_year: float) -> float | None:
     """Mean over standard deviation of the steps, annualised."""
     returns = _returns(pieces)
-    seen = moments(returns) if len(returns) >= LEAST_STEPS else None
+    seen = moments(returns) if len(returns) >= LEAST_RETURNS else None
     return seen.ratio * steps_a_year**0.5 if seen is not None else None
 
 
 def sortino(pieces: Pieces, steps_a_year: float) -> float | None:
     """Mean over the deviation of losing steps (target 0), annualised."""
     returns = _returns(pieces)
-    if len(returns) < LEAST_STEPS:
+    if len(returns) < LEAST_RETURNS:
         return None
     daily = float(sortino_rows(returns[np.newaxis])[0])
     return daily * (steps_a_year / DAYS_A_YEAR) ** 0.5 if np.isfinite(daily) else None
@@ -77,7 +77,7 @@ def drawdown(pieces: Pieces, _: float) -> float | None:
 def calmar(pieces: Pieces, steps_a_year: float) -> float | None:
     """Annualised compounded return over the deepest fall."""
     fall, steps = drawdown(pieces, steps_a_year), len(pieces.returns)
-    if steps < LEAST_STEPS or not fall:
+    if steps < LEAST_RETURNS or not fall:
         return None
     grown = 1.0 + (profit(pieces, steps_a_year) or 0.0)
     return (grown ** (steps_a_year / steps) - 1.0) / fall if grown > 0 else -1.0 / fall

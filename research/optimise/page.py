@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from research.optimise.definition import Definition, Numbered
-from research.optimise.evidence import Evidence, Point, Scored, Tested, judged
+from research.optimise.evidence import Evidence, FoldTest, Point, Scored, judged
 from research.optimise.folds import DESCRIBES
 from research.optimise.objectives import OBJECTIVES, Objective
 from research.optimise.robust import neighbours
@@ -117,7 +117,7 @@ def _folds(objective: Objective, scored: Scored) -> dict[str, Any]:
     }
 
 
-def _fold_title(objective: Objective, fold: Tested) -> str:
+def _fold_title(objective: Objective, fold: FoldTest) -> str:
     became = f"{objective.text(fold.in_sample)} became {objective.text(fold.out_of_sample)}"
     return f"blocks {_numbers(fold.train)} -> {_numbers(fold.test)}: {became}; trial {fold.number}"
 
@@ -159,7 +159,7 @@ class _Surface:
             return "best"
         if trial.run is not None and trial.run.state == "pruned":
             return "pruned"
-        return "even" if trial.number < self.definition.explore else "led"
+        return "even" if trial.is_even else "led"
 
     def _dots(self, xs: Sequence[float], ys: Sequence[float]) -> list[Dot]:
         found = [

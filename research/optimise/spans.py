@@ -14,7 +14,7 @@ from domain.errors import ConfigError
 
 SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
-LEAST_STEPS = 60
+LEAST_DAYS = 60
 """Steps of a study: with fewer days, a step is shorter than one."""
 LEAST_BLOCK_STEPS = 5
 
@@ -59,8 +59,8 @@ def cut(start_ns: int, end_ns: int, *, blocks: int, held_out: float, unit_ns: in
     """
     studied = int((end_ns - start_ns) * (1 - held_out))
     step_ns = DAY_NS
-    if studied < LEAST_STEPS * DAY_NS:
-        step_ns = max(unit_ns, studied // max(LEAST_STEPS, blocks * LEAST_BLOCK_STEPS) // unit_ns * unit_ns)
+    if studied < LEAST_DAYS * DAY_NS:
+        step_ns = max(unit_ns, studied // max(LEAST_DAYS, blocks * LEAST_BLOCK_STEPS) // unit_ns * unit_ns)
     steps = studied // step_ns // blocks
     if steps < LEAST_BLOCK_STEPS:
         raise ConfigError(

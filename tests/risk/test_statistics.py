@@ -1,11 +1,16 @@
 """Round trips, drawdown, Sharpe and time in the market, by hand-made books."""
 
+import random
 from decimal import Decimal
+from functools import reduce
+from math import fsum, sqrt
+from operator import add
 
 import pytest
 
 from domain.facts import FillBooked
 from domain.order import Liquidity, Role
+from research.measures.curve import curve_of, drawdowns
 from risk.statistics import DAY_NS, RoundTrips, Trade, daily_returns, drawdown, sharpe
 
 
@@ -52,6 +57,29 @@ def test_a_fill_through_zero_ends_one_trade_and_begins_the_next_with_its_share_o
 def test_an_open_position_is_no_trade_yet():
     fills = [fill(10, 1, 10), fill(30, -1, 10), fill(50, -1, 1)]
     assert len(round_trips(fills, 1)) == 1
+
+
+def test_of_two_falls_the_one_of_the_larger_part_is_the_drawdown_wherever_it_is_measured():
+    values = [100, 70, 1_000, 800]  # 30 of 100, then 200 of 1,000
+    samples = [(at * DAY_NS, Decimal(value)) for at, value in enumerate(values)]
+    worst = drawdown(samples)
+    assert (worst.fraction, worst.amount, worst.peak_ns, worst.trough_ns) == (0.3, Decimal(30), 0, DAY_NS)
+    deepest = drawdowns(curve_of(samples)).deepest
+    assert (deepest.fraction, deepest.amount, deepest.peak_ns) == (worst.fraction, float(worst.amount), worst.peak_ns)
+
+
+def test_a_sharpe_ratio_has_the_same_bits_under_every_python():
+    rng = random.Random(1)
+    equity, samples = 100_000.0, []
+    for day in range(400):
+        equity *= 1 + rng.gauss(0.001, 0.02)
+        samples.append((day * DAY_NS, Decimal(repr(equity))))
+    returns = daily_returns(samples)
+    naive = reduce(add, returns)
+    assert naive != fsum(returns)  # what sum() gives under 3.11, and not under 3.12
+    mean = fsum(returns) / len(returns)
+    spread = sqrt(fsum((r - mean) ** 2 for r in returns) / (len(returns) - 1))
+    assert sharpe(samples).value == mean / spread * sqrt(365)
 
 
 def test_the_drawdown_is_the_deepest_fall_from_the_peak_before_it():
