@@ -14,18 +14,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct, field
 
 from domain.market import MarketEvent
+from domain.settings import StrategySpec
+from engine.core.core import AnyStrategy, Core
 from research.compiled import compile_tape
 from research.driver import LEAD_NS, Driver
 from research.market_data import MarketData
 from research.plan import Plan, Tested
 from research.prepare import BacktestSettings, Prepared, prepare_plan
 from research.record import Recorder, Span, result_of
-from research.result import Outcome
+from research.result import Outcome, Result
 
 __all__ = ["BacktestSettings", "Prepared", "StrategyRequest", "prepare", "run_backtest", "run_plan"]
 
@@ -33,6 +35,7 @@ STEP = 8_192
 """Events between two calls of `on_progress`."""
 ID = "tested"
 Progress = Callable[[int, int], None]
+R = TypeVar("R", bound=Recorder)
 
 
 class StrategyRequest(Struct, frozen=True, kw_only=True):
@@ -63,23 +66,43 @@ def run_plan(
 def run_prepared(
     run: Prepared, on_progress: Progress | None = None, on_driver: Callable[[Driver], None] | None = None
 ) -> Outcome:
-    """Run what is prepared; once, because its tape is read. `on_driver` is given the driver before it starts."""
-    driver = Driver(run.core, run.exchange(), run.make_code, facts_on=False, history=run.history, pacing=run.pacing)
-    recorder = driver.on_facts = Recorder(driver.core)
+    """Run what is prepared; once, because its tape is read. `on_driver` is given the driver when it has started."""
+    began = time.perf_counter()
+    driver, recorder = begin(run, Recorder)
     if on_driver is not None:
         on_driver(driver)
-    driver.on_sent = recorder.frictions.sent
-    began = time.perf_counter()
-    driver.start(max(run.first_ns - LEAD_NS, run.warm[-1].ts_ns if run.warm else 0))
     count = play(driver, run, on_progress)
     wall_s = time.perf_counter() - began
+    return Outcome(result=result_after(run, driver, recorder, count), wall_s=wall_s)
+
+
+def begin(
+    run: Prepared, record: Callable[[Core], R], make_code: Callable[[StrategySpec], AnyStrategy] | None = None
+) -> tuple[Driver, R]:
+    """The driver of a run, started, and what records it. `make_code` makes the strategies, by default the plan's."""
+    driver = Driver(
+        run.core,
+        run.exchange(),
+        make_code or run.make_code,
+        facts_on=False,
+        history=run.history,
+        pacing=run.pacing,
+    )
+    recorder = record(driver.core)
+    driver.on_facts, driver.on_sent = recorder, recorder.sent
+    driver.start(max(run.first_ns - LEAD_NS, run.warm[-1].ts_ns if run.warm else 0))
+    return driver, recorder
+
+
+def result_after(run: Prepared, driver: Driver, recorder: Recorder, events: int) -> Result:
+    """What there is to say when the tape of so many events has been played."""
     span = Span(
         first_ns=run.first_ns,
-        events=count,
+        events=events,
         warmup_bars=len(run.warm),
         sample_ns=run.core.execution.equity_sample_ns,
     )
-    return Outcome(result=result_of(driver, recorder, run.terms, span), wall_s=wall_s)
+    return result_of(driver, recorder, run.terms, span)
 
 
 def prepare(request: StrategyRequest, data: MarketData, settings: BacktestSettings) -> Prepared:

@@ -167,7 +167,7 @@ class Driver:
         exchange, core = self.exchange, self.core
         on_market, ingest, advance = exchange.on_market, self.kernel.ingest, self.advance
         count = 0
-        for event in tape:
+        for count, event in enumerate(tape, 1):  # noqa: B007 - the last one is the number
             now_ns = event.ts_ns
             if exchange.due_ns <= now_ns or 0 < core.wake_ns <= now_ns:
                 advance(now_ns)
@@ -175,7 +175,6 @@ class Driver:
             ingest(event)
             if exchange.due_ns <= now_ns:
                 advance(now_ns)
-            count += 1
         return count
 
     def _play_conflated(self, pacer: Pacer, tape: Iterable[MarketEvent | FeedStatus]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from domain.account import venue_of
-from domain.errors import DataError, StrategyError
+from domain.errors import DataError, MoonDevError, StrategyError
 from domain.instrument import AccountId, InstrumentId
 from domain.market import FeedKind
 from domain.settings import Settings, StrategySpec, strategy_id_problem
@@ -128,9 +128,15 @@ def build_one(
         position_age_ns=tested.position_age_ns,
         accounts=tuple(further),
     )
-    code = registry.make(loaded, spec)
-    check_feeds(tested, code, sources)
-    return Built(spec=spec, code=code, source_hash=loaded.source_hash, warmup_bars=code.warmup())
+    try:
+        code = registry.make(loaded, spec)
+        check_feeds(tested, code, sources)
+        warmup_bars = code.warmup()
+    except MoonDevError:
+        raise
+    except Exception as error:
+        raise StrategyError(f"strategy {tested.id} cannot be made: {type(error).__name__}: {error}") from error
+    return Built(spec=spec, code=code, source_hash=loaded.source_hash, warmup_bars=warmup_bars)
 
 
 def accounts_of(

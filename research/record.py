@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from domain.breakers import Watch
 from domain.facts import Alerted, BreakerChanged, CashMoved, EquitySampled, Fact, FillBooked, Refused, Severity
 from domain.instrument import ZERO, AccountId, InstrumentId
+from domain.order import Intent
 from domain.settings import StrategySpec
 from engine.core import samples
 from engine.core.core import AnyStrategy, Core
@@ -137,6 +138,10 @@ class Recorder:
                 self.alerts[fact.text] = None
         if equity is not None:
             self.sample(equity)
+
+    def sent(self, intents: Sequence[Intent]) -> None:
+        """Take the requests that leave for the exchange."""
+        self.frictions.sent(intents)
 
     def _fill(self, fact: FillBooked) -> None:
         self.fills += 1

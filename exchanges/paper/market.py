@@ -18,6 +18,7 @@ from domain.instrument import ZERO, AccountId, Instrument
 from domain.market import Bbo, Book, Level
 from domain.order import OrderKind
 from exchanges.paper import matching as rules
+from exchanges.paper.matching import AHEAD, KEY, LEAVES, ORDER, SHOWN, SIDE, TRADED
 from exchanges.paper.orders import ARMED, NOWHERE, POST_ONLY, RESTING, TAKING, PaperOrder
 
 Matcher: TypeAlias = Callable[..., int]
@@ -90,7 +91,7 @@ class Market:
 
     def _grow(self, capacity: int) -> None:
         self.capacity = capacity
-        self.orders = array("q", bytes(8 * rules.ORDER * capacity))
+        self.orders = array("q", bytes(8 * ORDER * capacity))
         self.triggers = array("q", bytes(8 * rules.TRIGGER * capacity))
         self.out = array("q", bytes(8 * 2 * 2 * capacity))
         self.views: tuple[Any, ...] = ()
@@ -141,7 +142,7 @@ class Market:
 
     def _unsee(self) -> None:
         orders = self.orders
-        for at in range(rules.SHOWN, len(self.resting) * rules.ORDER, rules.ORDER):
+        for at in range(SHOWN, len(self.resting) * ORDER, ORDER):
             orders[at] = -1
 
     def requeue(self, event: Bbo) -> None:
@@ -149,10 +150,11 @@ class Market:
         if self.lazy is not None and self.lazy is not self.queued:
             self._unsee()
         self.lazy = self.queued = event
-        orders = self.orders
-        for at in range(0, len(self.resting) * rules.ORDER, rules.ORDER):
-            size = _shown(event, orders[at + rules.SIDE], orders[at + rules.KEY])
-            if size != orders[at + rules.SHOWN] or (size >= 0 and orders[at + rules.TRADED]):
+        orders, bid, ask = self.orders, event.bid, -event.ask
+        for at in range(0, len(self.resting) * ORDER, ORDER):
+            side, key = orders[at + SIDE], orders[at + KEY]
+            size = -1 if key < (bid if side > 0 else ask) else _shown(event, side, key)
+            if size != orders[at + SHOWN] or (size >= 0 and orders[at + TRADED]):
                 rules.advance(orders, at, size, self.state[rules.POWER])
 
     def _queue(self, side: int, key: int) -> int:
@@ -247,12 +249,12 @@ class Market:
         slot = bisect_right(self._priorities, priority)
         self._priorities.insert(slot, priority)
         self.resting.insert(slot, order)
-        orders, at = self.orders, slot * rules.ORDER
+        orders, at = self.orders, slot * ORDER
         if slot < count:
-            orders[at + rules.ORDER : (count + 1) * rules.ORDER] = orders[at : count * rules.ORDER]
-        orders[at + rules.SIDE], orders[at + rules.KEY] = side, key
-        orders[at + rules.LEAVES], orders[at + rules.TRADED] = order.qty - order.filled, 0
-        orders[at + rules.AHEAD] = orders[at + rules.SHOWN] = size
+            orders[at + ORDER : (count + 1) * ORDER] = orders[at : count * ORDER]
+        orders[at + SIDE], orders[at + KEY] = side, key
+        orders[at + LEAVES], orders[at + TRADED] = order.qty - order.filled, 0
+        orders[at + AHEAD] = orders[at + SHOWN] = size
         self.state[rules.ORDERS] = count + 1
         self.is_stale = True
 
@@ -276,10 +278,10 @@ class Market:
         if where is NOWHERE:
             return
         if where is RESTING:
-            slot, count, width = self.resting.index(order), len(self.resting), rules.ORDER
+            slot, count = self.resting.index(order), len(self.resting)
             del self.resting[slot], self._priorities[slot]
             if slot < count - 1:
-                self.orders[slot * width : (count - 1) * width] = self.orders[(slot + 1) * width : count * width]
+                self.orders[slot * ORDER : (count - 1) * ORDER] = self.orders[(slot + 1) * ORDER : count * ORDER]
             self.state[rules.ORDERS] = count - 1
         elif where is ARMED:
             self.armed.remove(order)
@@ -291,7 +293,7 @@ class Market:
     def write_leaves(self, order: PaperOrder) -> None:
         """Tell the matching rules how much of a resting order is left, without touching its queue."""
         if order.where is RESTING:
-            self.orders[self.resting.index(order) * rules.ORDER + rules.LEAVES] = order.leaves
+            self.orders[self.resting.index(order) * ORDER + LEAVES] = order.leaves
 
     def _write_triggers(self) -> None:
         for i, order in enumerate(self.armed):

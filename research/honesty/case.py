@@ -18,20 +18,20 @@ from msgspec.structs import replace
 
 from domain.codec import encode
 from domain.errors import StrategyError
-from domain.facts import Fact, FillBooked
+from domain.facts import FillBooked
 from domain.instrument import Instrument, InstrumentId
 from domain.market import Bar, FeedKind, MarketEvent
 from domain.settings import StrategySpec
+from engine.core.core import Core
 from engine.strategies import registry
 from exchanges.paper.config import PaperConfig
-from research.backtest import BacktestSettings, Prepared, play
-from research.driver import LEAD_NS, Driver
+from research.backtest import BacktestSettings, Prepared, begin, play, result_after
 from research.honesty.trace import AnyStrategy, Trace
 from research.honesty.worlds import Edit, Events, Instruments
 from research.market_data import DataKind, MarketData
 from research.plan import Plan
 from research.prepare import prepare_plan
-from research.record import Recorder, Span, result_of
+from research.record import Recorder
 from research.result import Result
 
 _read_events = Decoder(list[MarketEvent]).decode
@@ -72,6 +72,19 @@ class Run(Struct, frozen=True, kw_only=True):
     def gross(self) -> float:
         """Profit before fees."""
         return float(self.result.pnl + self.result.fees)
+
+
+class FillRecorder(Recorder):
+    """Keeps every fill beside what a result is made of."""
+
+    def __init__(self, core: Core) -> None:
+        """Nothing yet."""
+        super().__init__(core)
+        self.booked: list[FillBooked] = []
+
+    def _fill(self, fact: FillBooked) -> None:
+        super()._fill(fact)
+        self.booked.append(fact)
 
 
 class Case:
@@ -163,28 +176,12 @@ class Case:
     ) -> Run:
         """One run. `trace` follows the strategy; `make_code` makes it, by default anew from its source."""
         followed = trace or Trace()
-        sources = self._changed(change)
+        sources = self._changed(change)  # a name here: who climbs frames for a tape meets this run's, not the whole one
         run = self._prepared(change, sources)
         make = make_code or run.make_code
-        driver = Driver(
-            run.core,
-            run.exchange(),
-            lambda spec: followed.follow(make(spec)),
-            facts_on=False,
-            history=run.history,
-            pacing=run.pacing,
-        )
-        recorder, fills = Recorder(driver.core), list[FillBooked]()
-
-        def keep(facts: Sequence[Fact]) -> None:
-            recorder(facts)
-            fills.extend(fact for fact in facts if isinstance(fact, FillBooked))
-
-        driver.on_facts = keep
-        driver.start(max(run.first_ns - LEAD_NS, run.warm[-1].ts_ns if run.warm else 0))
-        count = play(driver, run, None)
-        span = Span(first_ns=run.first_ns, events=count, warmup_bars=len(run.warm), sample_ns=self.settings.sample_ns)
-        return Run(result=result_of(driver, recorder, run.terms, span), fills=tuple(fills), trace=followed)
+        driver, recorder = begin(run, FillRecorder, lambda spec: followed.follow(make(spec)))
+        result = result_after(run, driver, recorder, play(driver, run, None))
+        return Run(result=result, fills=tuple(recorder.booked), trace=followed)
 
     def _changed(self, change: Change) -> tuple[MarketData, ...]:
         """The sources of a run; one that is left empty by the change is none."""

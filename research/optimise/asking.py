@@ -18,7 +18,7 @@ from engine.data.store.series import parse_interval
 from exchanges.paper.config import FillModel, PaperConfig
 from research.market_data import DataKind
 from research.opening import SIMULATED_START_NS
-from research.optimise.run import Asked
+from research.optimise.run import MOST_NAME, Asked
 from research.optimise.source import DataSource
 from research.params import parse_params
 from research.prepare import BacktestSettings
@@ -51,7 +51,7 @@ def asked_of(typed: Mapping[str, Any], command: str) -> Asked:
     sources = sources_of(typed)
     strategy = typed["strategy"]
     return Asked(
-        name=typed["study"] or f"{Path(strategy.partition(':')[0]).stem}-{sources[0].short}",
+        name=typed["study"] or f"{Path(strategy.partition(':')[0]).stem}-{sources[0].short}"[:MOST_NAME],
         strategy=strategy,
         sources=sources,
         settings=settings_of(typed["config"], fill_model=typed["fill_model"], deposit=typed["deposit"]),

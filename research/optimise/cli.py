@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +26,7 @@ INTERRUPTED = 130
 FolderOption = Annotated[Path, typer.Option("--data-folder", help="Data folder: where studies are kept.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
 WorkersOption = Annotated[int, typer.Option(min=0, help="Processes of this machine; 0 = one a core.")]
+LimitOption = Annotated[float, typer.Option(min=10, help="Seconds that a trial may take; of this machine's processes.")]
 DaskOption = Annotated[str, typer.Option(help="Address of a Dask scheduler, tcp://HOST:8786, instead of processes.")]
 ProgressOption = Annotated[str, typer.Option("--progress", help="bar, or lines for programs.")]
 HtmlOption = Annotated[Path | None, typer.Option(help="Where the page goes; default: the data folder.")]
@@ -82,6 +83,7 @@ def optimise(  # noqa: PLR0913, PLR0917 - one option each
     deposit: Annotated[float, typer.Option(min=1, help="Cash at the start.")] = 100_000,
     strategies: Annotated[Path | None, typer.Option(help="Folder with your own strategies.")] = None,
     workers: WorkersOption = 0,
+    limit: LimitOption = 1_800,
     dask: DaskOption = "",
     data_folder: FolderOption = DEFAULT_DATA,
     config: ConfigOption = None,
@@ -99,7 +101,8 @@ def optimise(  # noqa: PLR0913, PLR0917 - one option each
     from research.optimise.run import prepare
 
     asked = asked_of(typed, " ".join(sys.argv[1:]))
-    _work(context, prepare(asked), trials, _Where(data_folder, config, workers, dask, progress_as, html, json_path))
+    where = _Where(data_folder, config, workers, dask, progress_as, html, json_path, limit)
+    _work(context, prepare(asked), trials, where)
 
 
 def go_on(  # noqa: PLR0913, PLR0917 - one option each
@@ -107,6 +110,7 @@ def go_on(  # noqa: PLR0913, PLR0917 - one option each
     study: Annotated[str, typer.Argument(help="Its name.")],
     trials: Annotated[int, typer.Option(min=0, help="How many runs in all; 0 = as asked for before.")] = 0,
     workers: WorkersOption = 0,
+    limit: LimitOption = 1_800,
     dask: DaskOption = "",
     data_folder: FolderOption = DEFAULT_DATA,
     config: ConfigOption = None,
@@ -117,7 +121,7 @@ def go_on(  # noqa: PLR0913, PLR0917 - one option each
     """Go on with a study that was interrupted or killed, or give it more trials."""
     from research.optimise.run import again
 
-    where = _Where(data_folder, config, workers, dask, progress_as, html, json_path)
+    where = _Where(data_folder, config, workers, dask, progress_as, html, json_path, limit)
     definition, _, notes = _read(context, where, study)
     _work(context, again(definition), trials or int(notes.get("runs") or 0), where)
 
@@ -184,7 +188,11 @@ def ls(context: typer.Context, data_folder: FolderOption = DEFAULT_DATA, config:
 
     with _database(context, _Where(data_folder, config)) as database:
         for name in database.names():
-            definition, trials, notes = read(database, name)
+            try:
+                definition, trials, notes = read(database, name)
+            except ConfigError as error:
+                typer.echo(f"{name:<40} {error}")
+                continue
             done = sum(trial.run is not None and not trial.is_repeat for trial in trials)
             of = notes.get("runs") or "?"
             what = f"{definition.task.kind}, {', '.join(definition.task.objectives)}"
@@ -203,10 +211,11 @@ class _Where:
         progress_as: str = "bar",
         html: Path | None = None,
         json_path: Path | None = None,
+        limit_s: float = 0.0,
     ) -> None:
         self.data_folder, self.config = data_folder, config
         self.workers, self.dask, self.progress_as = workers, dask, progress_as
-        self.html, self.json_path = html, json_path
+        self.html, self.json_path, self.limit_s = html, json_path, limit_s
 
 
 def _url(context: typer.Context, where: _Where) -> str:
@@ -226,11 +235,8 @@ def _url(context: typer.Context, where: _Where) -> str:
 def _database(context: typer.Context, where: _Where) -> Iterator[Database]:
     from research.optimise.database import Database
 
-    database = Database(_url(context, where))
-    try:
+    with closing(Database(_url(context, where))) as database, database.speaking():
         yield database
-    finally:
-        database.close()
 
 
 def _read(context: typer.Context, where: _Where, name: str) -> tuple[Definition, list[Numbered], dict[str, Any]]:
@@ -259,7 +265,7 @@ def _work(context: typer.Context, ready: Ready, runs: int, where: _Where) -> Non
     name = ready.definition.name
     try:
         with _progress(name, runs, where.progress_as) as on_progress:
-            pool = pool_of(where.workers, where.dask)
+            pool = pool_of(where.workers, where.dask, where.limit_s)
             evidence = run_study(ready, _url(context, where), runs=runs, open_pool=pool, on_progress=on_progress)
     except KeyboardInterrupt:
         typer.echo(f"\nInterrupted. What came is kept; go on with: ./moondev optimise go-on {name}", err=True)

@@ -59,7 +59,7 @@ def conclude(definition: Definition, trials: Sequence[Numbered], beside: Beside)
         counts=states(trials),
         why=reasons(trials),
         invalid=sum(not trial.is_valid for trial in trials),
-        even=len(even_pool(definition, trials)),
+        even=len(even_pool(trials)),
         chosen=by_label.get("chosen"),
         best=by_label.get("best"),
         points=points,

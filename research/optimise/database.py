@@ -7,11 +7,12 @@ projections beside them may be dropped and made again from the journal, studies 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from optuna.exceptions import DuplicatedStudyError
+from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
@@ -31,12 +32,32 @@ class Database:
 
     def __init__(self, url: str) -> None:
         """Open it; tables are made where there are none."""
+        self._shown = make_url(url).render_as_string(hide_password=True) if "://" in url else url
         try:
             parsed = make_url(url)
-            self.storage = _postgres(url) if parsed.get_backend_name() == "postgresql" else _sqlite(url)
+            is_server = parsed.get_backend_name() == "postgresql"
+            self.storage = _postgres(url) if is_server else _sqlite(url)
         except (SQLAlchemyError, RuntimeError) as error:
-            shown = make_url(url).render_as_string(hide_password=True) if "://" in url else url
-            raise MoonDevError(f"studies cannot be kept in {shown}: {str(error).splitlines()[0]}") from error
+            raise MoonDevError(f"studies cannot be kept in {self._shown}: {str(error).splitlines()[0]}") from error
+        self._file = Path(parsed.database) if parsed.database and not is_server else None
+        self._inode = _inode(self._file)
+
+    @contextmanager
+    def speaking(self) -> Iterator[None]:
+        """Raises `MoonDevError` in words for what the database cannot do within: it is full, locked, or gone."""
+        try:
+            yield
+        except (StorageInternalError, SQLAlchemyError) as error:
+            cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+            raise MoonDevError(
+                f"{self._shown} cannot be read or written: {str(cause).splitlines()[0]}. What was written before is "
+                "kept; when this is mended, go on with: ./moondev optimise go-on STUDY"
+            ) from error
+
+    def check(self) -> None:
+        """Raises `MoonDevError` when the file is not the one that was opened: what is written now would be lost."""
+        if self._file is not None and _inode(self._file) != self._inode:
+            raise MoonDevError(f"{self._file} was removed or replaced while the study ran: it cannot go on")
 
     def begin(self, name: str, directions: Sequence[StudyDirection]) -> int:
         """The id of a study, made when there is none of that name."""
@@ -75,6 +96,11 @@ def file_url(data: Path) -> str:
     """The default: a file of the data folder."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     return f"sqlite:///{data / FILE}"
+
+
+def _inode(file: Path | None) -> int:
+    """Which file it is, 0 = none."""
+    return file.stat().st_ino if file is not None and file.exists() else 0
 
 
 def _sqlite(url: str) -> RDBStorage:

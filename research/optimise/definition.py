@@ -26,7 +26,8 @@ class Definition(Struct, frozen=True, kw_only=True):
     seed: int
     sampler: str
     explore: int
-    """Numbers below this are spread evenly over the space, whatever came out; later ones are led by results."""
+    """The first so many new combinations that the strategy takes are spread evenly over the space, whatever came out;
+    later ones are led by results."""
     lag: int
     prune: bool
     embargo: float
@@ -47,6 +48,8 @@ class Numbered(Struct, frozen=True, kw_only=True):
     run: Run | None
     least: tuple[float | None, ...] = ()
     """What its run had to have reached at the end of each block."""
+    is_even: bool = True
+    """True for one of those that are spread evenly; False where results led to it."""
     same_as: int | None = None
     """The first number that tried the same; this one is no trial of its own then."""
 
@@ -88,6 +91,7 @@ def numbered(frozen: FrozenTrial) -> Numbered:
         problem=frozen.user_attrs.get("problem", ""),
         run=decode(run) if run else None,
         least=tuple(frozen.user_attrs.get("least", ())),
+        is_even=not frozen.user_attrs.get("guided", False),
     )
 
 

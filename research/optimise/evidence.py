@@ -149,21 +149,18 @@ def chosen_of(definition: Definition, trials: Sequence[Numbered]) -> tuple[Numbe
     return kept[robust], ground(where, values, robust), kept[best], ground(where, values, best)
 
 
-def even_pool(definition: Definition, trials: Sequence[Numbered]) -> list[Numbered]:
+def even_pool(trials: Sequence[Numbered]) -> list[Numbered]:
     """Evenly spread trials that were run to their end."""
     return [
         trial
         for trial in trials
-        if trial.number < definition.explore
-        and trial.run is not None
-        and trial.run.state == "complete"
-        and not trial.is_repeat
+        if trial.is_even and trial.run is not None and trial.run.state == "complete" and not trial.is_repeat
     ]
 
 
 def schemes_of(definition: Definition, trials: Sequence[Numbered], defaults: Run | None) -> tuple[Scored, ...]:
     """Every scheme over the evenly spread trials; none where there are too few of them."""
-    pool = even_pool(definition, trials)
+    pool = even_pool(trials)
     cuts = definition.task.cuts
     if len(pool) < LEAST_POOL or cuts.blocks < 3:
         return ()

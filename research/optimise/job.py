@@ -10,7 +10,8 @@ import gc
 import os
 import socket
 import time
-from bisect import bisect_left
+import traceback
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -24,14 +25,15 @@ from domain.errors import DataError, MoonDevError, StrategyError
 from domain.facts import FillBooked, StrategyStatus
 from domain.instrument import ZERO, InstrumentId
 from domain.market import MarketEvent
+from domain.order import Intent
+from engine.core.core import Core
 from engine.core.recovery import state_hash
 from engine.strategies import registry
 from exchanges.paper.config import PaperConfig
-from research.backtest import ID
-from research.driver import LEAD_NS, Driver
+from research.backtest import ID, begin
 from research.market_data import DataKind, MarketData
 from research.optimise.objectives import OBJECTIVES, Objective
-from research.optimise.pieces import Pieces, Turned, blocks_of, longest, part, steps_of
+from research.optimise.pieces import Block, Pieces, Turned, blocks_of, longest, part, steps_of
 from research.optimise.source import DataSource, open_source
 from research.optimise.spans import Cuts
 from research.plan import Plan, Tested
@@ -39,6 +41,9 @@ from research.prepare import BacktestSettings, Prepared, open_tape, prepare_plan
 from research.provenance import code_hashes, data_hash
 from research.record import Recorder
 
+MOST_EVENTS = 2_000_000
+"""Events of all tapes that a process keeps: half a gigabyte of bars."""
+Intervals = tuple[tuple[InstrumentId, tuple[int, ...]], ...]
 State = Literal["complete", "pruned", "unfit", "failed"]
 
 
@@ -115,15 +120,18 @@ class Run(Struct, frozen=True, kw_only=True):
 class TrialRecorder(Recorder):
     """Keeps of a run what its pieces are made of."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, core: Core) -> None:
         """Nothing yet."""
-        super().__init__(driver.core)
+        super().__init__(core)
         self.turned: list[Turned] = []
-        self._units = {instrument.id: instrument.unit for instrument in driver.settings.instruments}
+
+    def sent(self, intents: Sequence[Intent]) -> None:
+        """No slippage is told of a trial."""
 
     def _fill(self, fact: FillBooked) -> None:
         super()._fill(fact)
-        self.turned.append((fact.ts_ns, float(fact.price * fact.qty * self._units[fact.instrument]), float(fact.fee)))
+        unit = self._core.instruments[fact.instrument].unit
+        self.turned.append((fact.ts_ns, float(fact.price * fact.qty * unit), float(fact.fee)))
 
     def sample(self, equity: Any) -> None:  # noqa: ANN401 - a Decimal, as in the base
         """What everything is worth now."""
@@ -133,14 +141,20 @@ class TrialRecorder(Recorder):
 class Shared:
     """The tape of the sources in memory, made once for each choice of bar intervals and played by many runs.
 
-    Only bars and marks are shared: of what is conflated the events are stamped anew as they pass.
+    Only bars and marks are shared: of what is conflated the events are stamped anew as they pass. The tapes that were
+    played last are kept, up to `most` events of all of them together, and always one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_EVENTS) -> None:
         """Nothing is read yet."""
-        self._kept: dict[
-            tuple[tuple[InstrumentId, tuple[int, ...]], ...], tuple[list[MarketEvent], list[int], int]
-        ] = {}
+        self._most = most
+        self._kept: dict[Intervals, tuple[list[MarketEvent], int]] = {}
+        """By bar intervals the events and when every source has begun; the one that was played last is last."""
+
+    @property
+    def events(self) -> int:
+        """Events in memory."""
+        return sum(len(events) for events, _ in self._kept.values())
 
     def open(
         self,
@@ -153,16 +167,22 @@ class Shared:
         if any(source.kind is not DataKind.BARS for source in sources):
             return open_tape(plan, sources, paper, intervals_ns)
         key = tuple(sorted(intervals_ns.items()))
-        found = self._kept.get(key)
+        found = self._kept.pop(key, None)
         if found is None:
             tape, begun_ns = open_tape(replace(plan, start_ns=0, end_ns=0), sources, paper, intervals_ns)
-            events = list(tape)
-            found = self._kept[key] = (events, [event.ts_ns for event in events], begun_ns)
+            found = list(tape), begun_ns
             gc.collect()
-            gc.freeze()  # what lives as long as the process is not to be looked through at every collection
-        events, times_ns, begun_ns = found
-        stop = bisect_left(times_ns, plan.end_ns + 1) if plan.end_ns else len(events)
+            gc.freeze()  # what stays for many runs is not to be looked through at every collection
+        self._kept[key] = found
+        while len(self._kept) > 1 and self.events > self._most:
+            del self._kept[next(iter(self._kept))]
+        events, begun_ns = found
+        stop = bisect_right(events, plan.end_ns, key=_time_of) if plan.end_ns else len(events)
         return islice(events, stop), begun_ns
+
+
+def _time_of(event: MarketEvent) -> int:
+    return event.ts_ns
 
 
 class Bench:
@@ -197,6 +217,9 @@ class Bench:
             done = self._run(job)
         except (StrategyError, DataError) as error:
             done = Run(number=job.number, params=job.params, state="unfit", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever broke, the other trials do not wait for it
+            traceback.print_exc()  # a defect: the study goes on, and says so
+            done = Run(number=job.number, params=job.params, state="failed", reason=f"{type(error).__name__}: {error}")
         wall_s, cpu_s = time.perf_counter() - began, time.process_time() - began_cpu
         return replace(done, wall_s=wall_s, cpu_s=cpu_s, host=self._host)
 
@@ -224,63 +247,60 @@ class Bench:
 
 
 class _Trial:
-    """One job under way."""
+    """One job under way: its driver has started, its tape is still to be played."""
 
     def __init__(self, bench: Bench, job: Job, prepared: Prepared, edges: Sequence[int]) -> None:
         self.bench, self.job, self.prepared, self.edges = bench, job, prepared, edges
-        self.driver = Driver(
-            prepared.core,
-            prepared.exchange(),
-            prepared.make_code,
-            facts_on=False,
-            history=prepared.history,
-            pacing=prepared.pacing,
-        )
-        self.recorder = self.driver.on_facts = TrialRecorder(self.driver)
+        self.driver, self.recorder = begin(prepared, TrialRecorder)
         self.deposit = sum((account.deposit for account in prepared.core.accounts), start=ZERO)
         self.events = 0
         self.so_far: list[float | None] = []
+        self.blocks: list[Block] = []
+        self.longest_steps = 0
+        self._counted = 0, 0
+        """Fills and round trips that are in the blocks."""
 
     def run(self) -> Run:
         """Block by block."""
-        prepared, driver = self.prepared, self.driver
-        warm_ns = prepared.warm[-1].ts_ns if prepared.warm else 0
-        driver.start(max(prepared.first_ns - LEAD_NS, warm_ns))
-        tape, held = prepared.tape, list[MarketEvent]()
+        driver, tape, held = self.driver, self.prepared.tape, list[MarketEvent]()
         last = len(self.edges) - 1
         for block in range(1, last + 1):
             edge_ns = self.edges[block] if block < last else 2**63 - 1
             self.events += driver.play(_before(tape, edge_ns, held))
-            self._sample()
+            self._close(block)
             if driver.core.state.strategies[ID].status is StrategyStatus.QUARANTINED:
-                return self._made("failed", driver.core.state.strategies[ID].detail, block)
-            self.so_far.append(self.bench.value(self.bench.objectives[0], self._pieces(block)))
+                return self._made("failed", driver.core.state.strategies[ID].detail)
+            self.so_far.append(self.bench.value(self.bench.objectives[0], self._pieces()))
             if block < last and (reason := self._behind()):
-                return self._made("pruned", reason, block)
+                return self._made("pruned", reason)
         return self._ended()
 
     def _ended(self) -> Run:
-        blocks = len(self.edges) - 1
         trades, least = len(self.recorder.trades), self.bench.task.least_trades
         if not self.job.is_held_out and trades < least:
-            return self._made("unfit", f"{trades} round trips, at least {least} are asked for", blocks)
-        return self._made("complete", "", blocks)
+            return self._made("unfit", f"{trades} round trips, at least {least} are asked for")
+        return self._made("complete", "")
 
-    def _sample(self) -> None:
-        """What everything is worth at the end of a block, whether or not the run goes on."""
-        core = self.driver.core
-        self.recorder.sample(sum((core.equity(account) for account in core.state.accounts), start=ZERO))
+    def _close(self, block: int) -> None:
+        """A block is over: what everything is worth, whether or not the run goes on, and what came to be in it."""
+        core, recorder = self.driver.core, self.recorder
+        recorder.sample(sum((core.equity(account) for account in core.state.accounts), start=ZERO))
+        fills, trips = self._counted
+        trades = recorder.trades[trips:]
+        self.blocks += blocks_of(recorder.turned[fills:], trades, self.edges[block - 1 : block + 1])
+        self.longest_steps = max(self.longest_steps, longest(trades, self.bench.task.cuts.step_ns))
+        self._counted = len(recorder.turned), len(recorder.trades)
 
-    def _pieces(self, blocks: int) -> Pieces:
-        step_ns, recorder = self.bench.task.cuts.step_ns, self.recorder
-        edges = self.edges[: blocks + 1]
+    def _pieces(self) -> Pieces:
+        step_ns = self.bench.task.cuts.step_ns
+        edges = self.edges[: len(self.blocks) + 1]
         # what is held out is no whole number of steps: its last, cut one is left out
         whole = edges[0] + (edges[-1] - edges[0]) // step_ns * step_ns
         return Pieces(
-            returns=tuple(steps_of(recorder.equity, self.deposit, (edges[0], whole), step_ns).tolist()),
-            blocks=blocks_of(recorder.turned, recorder.trades, edges),
+            returns=tuple(steps_of(self.recorder.equity, self.deposit, (edges[0], whole), step_ns).tolist()),
+            blocks=tuple(self.blocks),
             deposit=float(self.deposit),
-            longest_steps=longest(recorder.trades, step_ns),
+            longest_steps=self.longest_steps,
         )
 
     def _behind(self) -> str:
@@ -294,9 +314,9 @@ class _Trial:
             return ""
         return f"{objective.text(value)} after {block} blocks, behind the best third ({objective.text(least)})"
 
-    def _made(self, state: State, reason: str, blocks: int) -> Run:
+    def _made(self, state: State, reason: str) -> Run:
         core, recorder, bench = self.driver.core, self.recorder, self.bench
-        pieces = self._pieces(blocks)
+        pieces = self._pieces()
         equity = sum((core.equity(account) for account in core.state.accounts), start=ZERO)
         return Run(
             number=self.job.number,

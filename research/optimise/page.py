@@ -159,7 +159,7 @@ class _Surface:
             return "best"
         if trial.run is not None and trial.run.state == "pruned":
             return "pruned"
-        return "even" if trial.number < self.definition.explore else "led"
+        return "even" if trial.is_even else "led"
 
     def _dots(self, xs: Sequence[float], ys: Sequence[float]) -> list[Dot]:
         found = [

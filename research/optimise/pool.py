@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
+import re
 import signal
 import threading
 import time
@@ -19,9 +21,12 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from domain.errors import MoonDevError
+from domain.errors import ConfigError, MoonDevError
 from research.optimise.job import Bench, Job, Run, Task
 
+LIMIT_S = 1_800.0
+"""How long a trial may take before it counts as one that never ends."""
+_PORT = re.compile(r":\d+/?$")
 PATIENCE_S = 2.0
 """How long a process may take to leave once nothing is to be done."""
 
@@ -70,14 +75,16 @@ class _Worker:
         self.process.start()
         other.close()
         self.job: Job | None = None
+        self.began_s = 0.0
 
 
 class Processes:
     """Processes of this machine, each with the data opened once."""
 
-    def __init__(self, task: Task, count: int) -> None:
+    def __init__(self, task: Task, count: int, limit_s: float = LIMIT_S) -> None:
         """Start them; they open the data while the first jobs are made."""
         self._task = task
+        self._limit_s = limit_s
         self._workers = [_Worker(task) for _ in range(count)]
 
     @property
@@ -99,14 +106,31 @@ class Processes:
     def submit(self, job: Job) -> None:
         """Give a job to an idle process."""
         worker = next(worker for worker in self._workers if worker.job is None)
-        worker.job = job
+        worker.job, worker.began_s = job, time.monotonic()
         with contextlib.suppress(OSError):  # it has died meanwhile: `done` says so
             worker.pipe.send(job)
 
     def done(self, timeout_s: float) -> list[Run | Lost]:
         """What came back. Raises `MoonDevError` with the words of a process that could not begin."""
         busy = {worker.pipe: worker for worker in self._workers if worker.job is not None}
-        return [self._take(busy[pipe]) for pipe in wait(list(busy), timeout_s) if isinstance(pipe, Connection)]
+        found = [self._take(busy[pipe]) for pipe in wait(list(busy), timeout_s) if isinstance(pipe, Connection)]
+        late_s = time.monotonic() - self._limit_s
+        late = [worker for worker in self._workers if worker.job is not None and worker.began_s <= late_s]
+        return found + [self._end(worker) for worker in late]
+
+    def _end(self, worker: _Worker) -> Run | Lost:
+        """End a process whose trial does not; it would not the next time either, so the trial has failed."""
+        job = worker.job
+        assert job is not None  # noqa: S101 - only busy ones are looked at
+        worker.process.kill()
+        self._replace(worker)
+        how = f"it was not over after {self._limit_s:.0f} s (--limit)"
+        return Run(number=job.number, params=job.params, state="failed", reason=how, wall_s=self._limit_s)
+
+    def _replace(self, worker: _Worker) -> None:
+        worker.process.join(PATIENCE_S)
+        worker.pipe.close()
+        self._workers[self._workers.index(worker)] = _Worker(self._task)
 
     def _take(self, worker: _Worker) -> Run | Lost:
         job = worker.job
@@ -114,9 +138,7 @@ class Processes:
         try:
             answer = worker.pipe.recv()
         except (EOFError, OSError):
-            worker.process.join(PATIENCE_S)
-            at = self._workers.index(worker)
-            self._workers[at] = _Worker(self._task)
+            self._replace(worker)
             code = worker.process.exitcode
             how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"status {code}"
             return Lost(number=job.number, how=f"its process ended with {how}")
@@ -143,6 +165,7 @@ class Processes:
 def serve(pipe: Connection, task: Task) -> None:
     """A process of the pool: jobs in, runs out, until the other end is gone. Ctrl-C is for the other end alone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_the_keeper, daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
         try:
             bench = Bench(task)
@@ -152,6 +175,14 @@ def serve(pipe: Connection, task: Task) -> None:
             return
         while True:
             pipe.send(bench.run(pipe.recv()))
+
+
+def _leave_with_the_keeper() -> None:
+    """A trial that never ends would outlive a keeper that was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 _benches: dict[str, Bench] = {}
@@ -180,6 +211,8 @@ class Machines:
 
     def __init__(self, task: Task, address: str) -> None:
         """Connect. Raises `MoonDevError` when nobody answers, or the cluster has no worker."""
+        if not (address.startswith("inproc://") or _PORT.search(address)):
+            raise ConfigError(f"--dask {address}: expected the address of a scheduler, such as tcp://HOST:8786")
         import distributed
 
         client_type: Any = distributed.Client
@@ -195,7 +228,7 @@ class Machines:
         self._ready: SimpleQueue[Any] = SimpleQueue()
 
     def _workers(self) -> int:
-        return len(self._client.scheduler_info(n_workers=-1)["workers"])
+        return len(self._client.scheduler_info(n_workers=-1).get("workers", ()))
 
     @property
     def name(self) -> str:
@@ -205,8 +238,8 @@ class Machines:
 
     @property
     def room(self) -> int:
-        """Workers without a job, and one job more, so that none waits for the network."""
-        return max(0, self._workers() + 1 - len(self._jobs))
+        """Workers without a job, and one job more, so that none waits for the network; none without a scheduler."""
+        return max(0, self._workers() + 1 - len(self._jobs)) if self._client.status == "running" else 0
 
     def submit(self, job: Job) -> None:
         """Hand a job to the scheduler."""
@@ -215,8 +248,14 @@ class Machines:
         future.add_done_callback(self._ready.put)
 
     def done(self, timeout_s: float) -> list[Run | Lost]:
-        """What came back. Raises `MoonDevError` with the words of a worker that has other code or data."""
-        return list(self._finished(timeout_s))
+        """What came back. Raises `MoonDevError` with the words of a worker that has other code or data.
+
+        The same when the scheduler is gone: Dask has tried to reach it again for a while then.
+        """
+        found = list(self._finished(timeout_s))
+        if not found and self._client.status in {"closing", "closed"}:
+            raise MoonDevError("the Dask scheduler is gone; what came is kept: ./moondev optimise go-on STUDY")
+        return found
 
     def _finished(self, timeout_s: float) -> Iterator[Run | Lost]:
         with contextlib.suppress(Empty):
@@ -228,7 +267,8 @@ class Machines:
     def _answer(self, future: Any) -> Run | Lost:  # noqa: ANN401 - Dask's future is not typed
         job = self._jobs.pop(future)
         if future.status != "finished":
-            return Lost(number=job.number, how=f"its Dask worker is gone: {future.exception()}")
+            why = future.exception() if future.status == "error" else future.status
+            return Lost(number=job.number, how=f"its Dask worker is gone: {why}")
         answer: Run | str = future.result()
         if isinstance(answer, str):
             raise MoonDevError(answer)
@@ -237,5 +277,6 @@ class Machines:
     def close(self) -> None:
         """Call back what has not begun, and leave; scheduler and workers stay."""
         with contextlib.suppress(OSError, TimeoutError):
-            self._client.cancel(list(self._jobs))
+            if self._client.status == "running":
+                self._client.cancel(list(self._jobs))
             self._client.close(timeout=PATIENCE_S)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +32,7 @@ from research.optimise.evidence import Evidence, chosen_of, held
 from research.optimise.explore import point
 from research.optimise.job import Job, Run, Task
 from research.optimise.objectives import objectives_of
-from research.optimise.pool import Machines, Pool, Processes
+from research.optimise.pool import LIMIT_S, Machines, Pool, Processes
 from research.optimise.search import Progress, beside, search
 from research.optimise.source import DataSource, open_source
 from research.optimise.space import Space, parse, problem_with, space_of
@@ -42,7 +43,8 @@ from research.prepare import BacktestSettings
 from research.provenance import code_hashes, data_hash
 
 SECOND_NS = 1_000_000_000
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+MOST_NAME = 80
+NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MOST_NAME - 1}}}")
 """Of a study: it is also a file's."""
 MOST_WARMUP = 0.3
 """Share of the data that may be kept for the longest warm-up of the space."""
@@ -92,7 +94,9 @@ class Ready(Struct, frozen=True, kw_only=True):
 def prepare(asked: Asked) -> Ready:
     """Open and check everything. Raises `ConfigError`, `DataError` or `StrategyError` in words."""
     if not NAME.fullmatch(asked.name):
-        raise ConfigError(f"--study {asked.name!r}: letters, digits, dots, - and _ make a name, at most 80 of them")
+        raise ConfigError(
+            f"--study {asked.name!r}: a to z, digits, dots, - and _ make a name, at most {MOST_NAME} of them"
+        )
     folder = Path(asked.folder) if asked.folder else None
     loaded = registry.load(asked.strategy, folder)
     model = loaded.strategy.params_type
@@ -171,7 +175,11 @@ def _warmup(asked: Asked, space: Space, model: type[Params], sources: Sequence[M
         if refusal := problem_with(model, params):
             continue
         tested = Tested(id=ID, kind=asked.strategy, params=params, folder=folder)
-        built = build_one(tested, sources, asked.settings.core, {})
+        try:
+            built = build_one(tested, sources, asked.settings.core, {})
+        except StrategyError as error:
+            refusal = str(error)
+            continue
         seen += 1
         if built.warmup_bars and any(source.kind is DataKind.BARS for source in sources):
             longest = max(longest, built.warmup_bars)
@@ -197,28 +205,27 @@ def optimise(
 
     `open_pool` makes what runs the trials; see `pool_of`.
     """
-    database = Database(url)
-    try:
+    with closing(Database(url)) as database, database.speaking():
         study = Study(database, ready.definition, ready.model)
         try:
-            pool = open_pool(study.definition.task)
-            try:
+            with closing(open_pool(study.definition.task)) as pool:
                 study.note("runs", max(runs, int(study.noted("runs") or 0)))
                 search(study, pool, runs, on_progress)
-                return look(study, pool, ready)
-            finally:
-                pool.close()
+                evidence = look(study, pool, ready)
+                database.check()
+                return evidence
         finally:
             study.leave()
-    finally:
-        database.close()
 
 
-def pool_of(workers: int = 0, dask: str = "") -> Callable[[Task], Pool]:
-    """So many processes of this machine (0 = one a core), or the workers of Dask's scheduler at `dask`."""
+def pool_of(workers: int = 0, dask: str = "", limit_s: float = LIMIT_S) -> Callable[[Task], Pool]:
+    """So many processes of this machine (0 = one a core), or the workers of Dask's scheduler at `dask`.
+
+    A process that is longer at one trial than `limit_s` is ended.
+    """
     if dask:
         return lambda task: Machines(task, dask)
-    return lambda task: Processes(task, workers or os.cpu_count() or 1)
+    return lambda task: Processes(task, workers or os.cpu_count() or 1, limit_s)
 
 
 def look(study: Study, pool: Pool, ready: Ready) -> Evidence:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
 from research.optimise.job import Job, Run
-from research.optimise.objectives import OBJECTIVES
 from research.optimise.pool import Lost, Pool
 from research.optimise.study import Study
 
 WAIT_S = 1.0
+RECENT = 50
+"""Results that the rate is told from: what starting took is soon forgotten."""
 MOST_TRIES = 3
 """Processes that may die with the same job before it is given up."""
 
@@ -47,24 +48,25 @@ def search(study: Study, pool: Pool, runs: int, on_progress: Callable[[Progress]
     tries: Counter[int] = Counter()
     waiting = study.under_way()
     out: dict[int, Job] = {}
-    began_s, before = time.monotonic(), study.finished
-    on_progress(progress_of(study, runs, 0.0, before))
+    came_s = deque([time.monotonic()], maxlen=RECENT + 1)
+    on_progress(progress_of(study, runs, 0, 0.0))
     while True:
         while pool.room and (job := waiting.pop(0) if waiting else study.ask(runs)) is not None:
             out[job.number] = job
             tries[job.number] += 1
             pool.submit(job)
-        if not out:
+        if not out and not waiting:
             break
         for answer in pool.done(WAIT_S):
             job = out.pop(answer.number)
             if isinstance(answer, Run):
                 study.keep(answer)
+                came_s.append(time.monotonic())
             elif tries[job.number] < MOST_TRIES:
                 waiting.append(job)
             else:
                 study.keep(Run(number=job.number, params=job.params, state="failed", reason=answer.how))
-            on_progress(progress_of(study, runs, time.monotonic() - began_s, before))
+            on_progress(progress_of(study, runs, len(came_s) - 1, came_s[-1] - came_s[0]))
         study.beat()
     study.settle()
 
@@ -89,21 +91,19 @@ def beside(pool: Pool, jobs: Sequence[Job]) -> list[Run]:
     return [found[job.number] for job in jobs]
 
 
-def progress_of(study: Study, runs: int, took_s: float, before: int) -> Progress:
-    """How far it is, `took_s` after it went on with `before` runs done."""
-    done = [trial.run for trial in study.trials if trial.run is not None and not trial.is_repeat]
-    states = Counter(run.state for run in done)
-    rate = (len(done) - before) / took_s if took_s > 0 else 0.0
-    objective = OBJECTIVES[study.definition.task.objectives[0]]
-    values = [run.values[0] for run in done if run.state == "complete" and run.values[0] is not None]
+def progress_of(study: Study, runs: int, recent: int, took_s: float) -> Progress:
+    """How far it is; the newest `recent` results took so long."""
+    tally = study.tally
+    done, states = tally.finished, tally.states
+    rate = recent / took_s if took_s > 0 else 0.0
     return Progress(
-        done=len(done),
+        done=done,
         runs=runs,
         rate_per_s=rate,
-        left_s=(runs - len(done)) / rate if rate else None,
-        best=(max(values) if objective.is_more_better else min(values)) if values else None,
+        left_s=(runs - done) / rate if rate else None,
+        best=tally.best,
         pruned=states["pruned"],
         unfit=states["unfit"],
         failed=states["failed"],
-        invalid=sum(not trial.is_valid for trial in study.trials),
+        invalid=tally.invalid,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from msgspec import Struct
@@ -44,7 +45,7 @@ class DataSource(Struct, frozen=True, kw_only=True):
     def short(self) -> str:
         """As part of a name."""
         named = Path(self.path).stem if self.path else self.stored or f"simulated-{self.simulated_hours:g}h"
-        return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in named)
+        return re.sub(r"[^A-Za-z0-9_.-]", "-", named)
 
 
 def open_source(source: DataSource, core: Settings) -> MarketData:

@@ -26,6 +26,10 @@ from pydantic.fields import FieldInfo
 from domain.errors import ConfigError
 from domain.strategy import Params
 
+MOST_WHOLE = 2**53
+"""Up to here every whole number is one as a float too."""
+FINEST = 1e-9
+"""Steps smaller than this share of their range are none that anybody meant."""
 WIDE = 100.0
 """A range whose ends are this far apart is searched by ratio, not by difference."""
 DIGITS = 6
@@ -188,9 +192,9 @@ def dimension_of(name: str, field: FieldInfo, span: str) -> Dimension:
     if annotation not in {int, float}:
         raise ConfigError(f"{name} is no number, truth value or choice: it cannot be searched")
     kind: type = int if annotation is int else float
-    if "|" in span:
-        return Dimension(name=name, kind="choice", choices=_numbers(name, span, kind))
     low, high = _bounds(name, field, kind)
+    if "|" in span:
+        return Dimension(name=name, kind="choice", choices=_numbers(name, span, kind, (low, high)))
     step, log = _step(field, kind), False
     if span:
         low, high, step, log = _given(name, span, kind, (low, high), step)
@@ -243,23 +247,40 @@ def _given(name: str, span: str, kind: type, own: tuple[float, float], step: flo
     ends, _, how = span.partition(":")
     first, dots, last = ends.partition("..")
     how = how.strip().lower()
+    whole = f"; {name} is a whole number" if kind is int else ""
     try:
-        low, high = float(kind(first)), float(kind(last))
-        step = float(kind(how)) if how and how != "log" else (0.0 if how == "log" else step)
+        low, high = _number(first, kind), _number(last, kind)
+        step = _number(how, kind) if how and how != "log" else (0.0 if how == "log" else step)
     except ValueError:
         dots = ""
         low = high = 0.0
     if not dots or step < 0:
-        raise ConfigError(f"--space {name}={span}: expected low..high, low..high:step or low..high:log")
+        raise ConfigError(f"--space {name}={span}: expected low..high, low..high:step or low..high:log{whole}")
     if low >= high:
         raise ConfigError(f"--space {name}={span}: {first} is not below {last}")
     if step > high - low:
         raise ConfigError(f"--space {name}={span}: the step is larger than the range")
+    if 0 < step < (high - low) * FINEST and kind is float:
+        raise ConfigError(f"--space {name}={span}: the step is too small for the range; without one any value is tried")
     if how == "log" and low <= 0:
         raise ConfigError(f"--space {name}={span}: by ratio needs a range above zero")
     if low < own[0] or high > own[1]:
-        raise ConfigError(f"--space {name}={span}: the strategy takes {own[0]:g} to {own[1]:g}")
+        raise _beyond(name, span, own)
     return low, high, step, how == "log"
+
+
+def _number(text: str, kind: type) -> float:
+    """A number as it is typed. Raises `ValueError` for what is none, or none that is exact."""
+    number = float(kind(text))
+    if not math.isfinite(number) or (kind is int and abs(number) > MOST_WHOLE):
+        raise ValueError(text)
+    return number
+
+
+def _beyond(name: str, span: str, own: tuple[float, float]) -> ConfigError:
+    low, high = ("any number" if math.isinf(end) else f"{end:g}" for end in own)
+    takes = f"{low} or more" if math.isinf(own[1]) else f"{high} or less" if math.isinf(own[0]) else f"{low} to {high}"
+    return ConfigError(f"--space {name}={span}: the strategy takes {takes}")
 
 
 def _chosen(name: str, own: tuple[Any, ...], span: str) -> tuple[Any, ...]:
@@ -273,11 +294,15 @@ def _chosen(name: str, own: tuple[Any, ...], span: str) -> tuple[Any, ...]:
     return tuple(by_text[part] for part in dict.fromkeys(picked))
 
 
-def _numbers(name: str, span: str, kind: type) -> tuple[Any, ...]:
+def _numbers(name: str, span: str, kind: type, own: tuple[float, float]) -> tuple[Any, ...]:
     try:
-        return tuple(dict.fromkeys(kind(part) for part in span.split("|")))
+        numbers = [_number(part, kind) for part in span.split("|")]
     except ValueError:
-        raise ConfigError(f"--space {name}={span}: expected numbers") from None
+        what = "whole numbers" if kind is int else "numbers"
+        raise ConfigError(f"--space {name}={span}: expected {what}") from None
+    if min(numbers) < own[0] or max(numbers) > own[1]:
+        raise _beyond(name, span, own)
+    return tuple(dict.fromkeys(kind(number) for number in numbers))
 
 
 def problem_with(model: type[Params], params: Mapping[str, Any]) -> str:

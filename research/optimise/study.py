@@ -8,14 +8,15 @@ comes; a number that was under way when the keeper died is run again, and counte
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
+from bisect import insort
 from typing import Any
 
 import msgspec
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -37,13 +38,16 @@ from research.optimise.explore import point
 from research.optimise.job import Job, Run
 from research.optimise.objectives import OBJECTIVES
 from research.optimise.space import problem_with
+from research.optimise.tally import Tally
 
 MOST_INVALID = 50
-"""Invalid combinations in a row, for each one asked for, after which the space is given up."""
+"""Invalid combinations for each run asked for, after which the space is given up."""
 LEAST_PEERS = 8
 """Runs that have reached a block before another is given up there."""
 MOST_REPEATS = 40
 """Proposals one after the other that were all run before, after which the space counts as exhausted."""
+MOST_REFUSED_IN_A_ROW = 1_000
+"""Proposals one after the other of which none was both new and valid, after which the space counts as exhausted."""
 UPPER = 2 / 3
 """What results lead to has to be in the best third: the even half has looked at the rest of the space already."""
 BEAT_S = 5.0
@@ -51,31 +55,6 @@ STALE_S = 30.0
 """A keeper that has not been heard of for so long is dead."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-class _At(BaseSampler):
-    """Tries one given point."""
-
-    # ruff: noqa: ARG002 - the signatures are Optuna's
-
-    def __init__(self, values: dict[str, Any]) -> None:
-        self._values = values
-
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Nothing is sampled together."""
-        return {}
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Nothing is sampled together."""
-        return {}
-
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:  # noqa: ANN401 - a value of the space
-        """The given value."""
-        return self._values[param_name]
 
 
 class Study:
@@ -96,6 +75,9 @@ class Study:
         self._distributions = definition.space.distributions
         self._ids: list[int] = []
         self.trials: list[Numbered] = []
+        self.tally = Tally(OBJECTIVES[definition.task.objectives[0]])
+        self._reached: list[list[float]] = [[] for _ in range(definition.task.cuts.blocks)]
+        """For each block what the told runs had reached at its end, worst first, more is better."""
         self._first: dict[str, int] = {}
         """The first number that tried something."""
         self._told = 0
@@ -113,18 +95,16 @@ class Study:
 
         Raises `ConfigError` when hardly any combination is valid.
         """
-        while self.asked < runs and not self.is_exhausted:
+        while self.tally.asked < runs and not self.is_exhausted:
             number = len(self.trials)
             if not self._tell_until(number - self.definition.lag):
                 return None
-            values = self._sampled(number)
+            is_even = self.tally.asked < self.definition.explore
+            values = self._sampled(number, is_even=is_even)
             problem = problem_with(self._model, self.definition.space.params(values))
-            least = () if problem else self._least(number)
-            attributes = {"least": list(least), "problem": problem, "guided": number >= self.definition.explore}
-            template = create_trial(
-                state=TrialState.RUNNING, params=values, distributions=self._distributions, user_attrs=attributes
-            )
-            self._ids.append(self._database.storage.create_new_trial(self._id, template))
+            least = () if problem or is_even else self._least()
+            attributes = {"least": list(least), "problem": problem, "guided": not is_even}
+            self._ids.append(self._database.storage.create_new_trial(self._id, self._running(values, attributes)))
             same_as = None if problem else self._first.setdefault(key_of(self.definition.space, values), number)
             trial = Numbered(
                 number=number,
@@ -132,14 +112,16 @@ class Study:
                 problem=problem,
                 run=None,
                 least=least,
+                is_even=is_even,
                 same_as=same_as if same_as != number else None,
             )
             self.trials.append(trial)
+            self.tally.tried(trial)
             if not problem and not self._repeat(trial):
                 return self._job(trial)
             if len(self.trials) > MOST_INVALID * max(runs, 1):
                 raise ConfigError(
-                    f"{len(self.trials) - self.asked} of {len(self.trials)} combinations are refused by the strategy "
+                    f"{self.tally.invalid} of {len(self.trials)} combinations are refused by the strategy "
                     f"itself, the last because {problem}: choose a --space in which most are valid"
                 )
         return None
@@ -158,48 +140,42 @@ class Study:
         return True
 
     @property
-    def asked(self) -> int:
-        """Valid combinations that were asked for, each once."""
-        return sum(trial.is_valid and not trial.is_repeat for trial in self.trials)
-
-    @property
     def is_exhausted(self) -> bool:
-        """True when nothing but repeats has come for a while."""
-        newest = self.trials[-MOST_REPEATS:]
-        return len(newest) == MOST_REPEATS and all(trial.is_repeat or not trial.is_valid for trial in newest)
-
-    @property
-    def finished(self) -> int:
-        """Runs that have come back."""
-        return sum(trial.run is not None and not trial.is_repeat for trial in self.trials)
+        """True when nothing new has come for a while: what the strategy takes has been tried."""
+        tally = self.tally
+        return bool(tally.asked) and (
+            tally.repeats_in_a_row >= MOST_REPEATS or tally.refused_in_a_row >= MOST_REFUSED_IN_A_ROW
+        )
 
     def _job(self, trial: Numbered) -> Job:
         return Job(number=trial.number, params=self.definition.space.params(trial.values), least=trial.least)
 
-    def _sampled(self, number: int) -> dict[str, Any]:
+    def _sampled(self, number: int, *, is_even: bool) -> dict[str, Any]:
         definition = self.definition
-        if number < definition.explore or (self.trials and self.trials[-1].is_repeat):
+        if is_even or (self.trials and self.trials[-1].is_repeat):
             # what results lead to has been tried: the next one is as good as any that has not
             where = point(definition.seed, number, len(definition.space.dimensions))
-            self._mirror.sampler = _At(definition.space.at(where))
-        else:
-            self._mirror.sampler = sampler_of(definition, number)
+            values = definition.space.at(where)
+            self._memory.create_new_trial(self._mirror_id, self._running(values))
+            return values
+        self._mirror.sampler = sampler_of(definition, number)
         return dict(self._mirror.ask(self._distributions).params)
 
-    def _least(self, number: int) -> tuple[float | None, ...]:
+    def _running(self, values: dict[str, Any], attributes: dict[str, Any] | None = None) -> FrozenTrial:
+        return create_trial(
+            state=TrialState.RUNNING, params=values, distributions=self._distributions, user_attrs=attributes
+        )
+
+    def _least(self) -> tuple[float | None, ...]:
         """What a run must have reached at the end of each block, from those told; the first block is left to noise."""
         definition = self.definition
         sign = OBJECTIVES[definition.task.objectives[0]].sign
-        if not definition.prune or number < definition.explore or len(definition.task.objectives) > 1:
+        if not definition.prune or len(definition.task.objectives) > 1:
             return ()
-        told = [trial.run for trial in self.trials[: self._told] if trial.run is not None]
-        found: list[float | None] = []
-        for block in range(definition.task.cuts.blocks - 1):
-            reached = [run.so_far[block] for run in told if len(run.so_far) > block]
-            known = sorted(value * sign for value in reached if value is not None)
-            is_told = block and len(known) >= LEAST_PEERS
-            found.append(known[int(len(known) * UPPER)] * sign if is_told else None)
-        return tuple(found)
+        return tuple(
+            known[int(len(known) * UPPER)] * sign if block and len(known) >= LEAST_PEERS else None
+            for block, known in enumerate(self._reached[:-1])
+        )
 
     # what came of it
 
@@ -209,6 +185,7 @@ class Study:
         if trial.run is None:
             self._database.storage.set_trial_user_attr(self._ids[run.number], "run", encode(run))
             self.trials[run.number] = msgspec.structs.replace(trial, run=run)
+            self.tally.came(self.trials[run.number])
 
     def settle(self) -> None:
         """Tell everything that has come back; call when nothing is asked for any more."""
@@ -222,7 +199,15 @@ class Study:
                 return False
             self._tell(trial)
             self._told += 1
+            self._peer(trial)
         return True
+
+    def _peer(self, trial: Numbered) -> None:
+        """Later runs are held against what this one had reached."""
+        sign = OBJECTIVES[self.definition.task.objectives[0]].sign
+        for known, value in zip(self._reached, trial.run.so_far if trial.run is not None else (), strict=False):
+            if value is not None:
+                insort(known, value * sign)
 
     def _tell(self, trial: Numbered) -> None:
         state, values = outcome_of(trial)
@@ -238,7 +223,8 @@ class Study:
 
     def _restore(self) -> None:
         """Take up what the database has: told results are seen by the sampler, the others wait for their turn."""
-        for frozen in self._database.trials(self._id):
+        found = self._database.trials(self._id)
+        for frozen in found:
             self._ids.append(frozen._trial_id)  # noqa: SLF001 - the storage's own interface goes by it
             self._mirror.add_trial(
                 create_trial(
@@ -251,7 +237,12 @@ class Study:
             )
             if frozen.state.is_finished():
                 self._told = frozen.number + 1
-        self.trials = told_apart(self.definition.space, self._database.trials(self._id), self._first)
+        self.trials = told_apart(self.definition.space, found, self._first)
+        for trial in self.trials:
+            self.tally.tried(trial)
+            self.tally.came(trial)
+            if trial.number < self._told:
+                self._peer(trial)
 
     # who keeps it
 
@@ -272,11 +263,13 @@ class Study:
         """Say that the keeper lives; writes every few seconds at most."""
         if time.monotonic() - self._beaten_s >= BEAT_S:
             self._beaten_s = time.monotonic()
+            self._database.check()
             self._database.storage.set_study_user_attr(self._id, "keeper", {**self._me, "beat": time.time()})
 
     def leave(self) -> None:
-        """Another process may keep it from now on."""
-        self._database.storage.set_study_user_attr(self._id, "keeper", None)
+        """Another process may keep it from now on; of a database that fails it is known by this one's silence."""
+        with contextlib.suppress(MoonDevError), self._database.speaking():
+            self._database.storage.set_study_user_attr(self._id, "keeper", None)
 
     # notes beside the trials
 
@@ -291,6 +284,8 @@ class Study:
     def _write_definition(self) -> None:
         before = self.noted("definition")
         if before is None:
+            if self._database.trials(self._id):
+                raise MoonDevError(f"study {self.definition.name!r} is of another program: choose another --study")
             self.note("definition", msgspec.json.encode(self.definition).decode())
             return
         known = msgspec.json.decode(before, type=Definition)

@@ -36,10 +36,10 @@ def rows(definition: Definition, evidence: Evidence) -> Iterator[tuple[str, str]
         yield "", f"{count} times: {why}"
     yield "Studied", f"{day(cuts.start_ns)} to {day(cuts.held_out_ns)} UTC in {cuts.blocks} blocks of {span(cuts)}"
     yield "Held out", f"{day(cuts.held_out_ns)} to {day(cuts.end_ns)} UTC; looked at {times(evidence.looks)}"
-    yield "", f"{'':<13}{objective.name + ' studied':>20}{'held out':>16}   parameters"
+    yield "", f"{'':<13}{objective.name + ' studied':>20}  {'held out':>17}   parameters"
     for point in evidence.points:
         studied, held_out = objective.text(point.studied[0]), objective.text(point.held_out[0])
-        yield "", f"{point.label:<13}{studied:>20}{held_out:>16}   {of_point(point)}"
+        yield "", f"{point.label:<13}{studied:>20}  {held_out:>17}   {of_point(point)}"
     for scored in evidence.schemes:
         yield "Folds" if scored is evidence.schemes[0] else "", fold_line(definition, scored)
     deflated = evidence.deflated
@@ -107,7 +107,7 @@ def span(cuts: Any) -> str:  # noqa: ANN401 - the cuts of a study
 def trial_rows(definition: Definition, trial: Numbered) -> Iterator[tuple[str, str]]:
     """One trial, for `moondev optimise show STUDY TRIAL`."""
     run = trial.run
-    guided = "led by earlier results" if trial.number >= definition.explore else "spread evenly over the space"
+    guided = "spread evenly over the space" if trial.is_even else "led by earlier results"
     yield "Trial", f"{trial.number} of {definition.name}, {guided}"
     yield "Parameters", ", ".join(f"{k}={shown(v)}" for k, v in definition.space.params(trial.values).items())
     if trial.problem:

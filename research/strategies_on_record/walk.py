@@ -104,7 +104,7 @@ class Ground:
     def walk(self, sources: Sequence[MarketData]) -> Walk:
         """Choose on the blocks before, trade the next."""
         trials = self._trials()
-        fit = len(even_pool(self.definition, trials))
+        fit = len(even_pool(trials))
         told = ", ".join(dimension.text for dimension in self.definition.space.dimensions)
         rolling = next((s for s in schemes_of(self.definition, trials, self.defaults) if s.scheme == "rolling"), None)
         if rolling is None:

@@ -21,6 +21,7 @@ from engine.strategies.common import only_instrument
 
 SECOND_NS = 1_000_000_000
 FIRST_RUN, RUN = 50, 49
+FILL = Wake.FILL
 
 
 class AlternatorParams(Params):
@@ -63,7 +64,7 @@ class Alternator(Strategy[AlternatorMemory, AlternatorParams]):
     def decide(self, memory: AlternatorMemory, view: View) -> tuple[AlternatorMemory, Desired]:
         """One more order, until `limit`."""
         count, params = memory.count, self.params
-        if view.wake == Wake.FILL or count >= params.limit:
+        if view.wake == FILL or count >= params.limit:
             return memory, view.desired
         touch = view.bbo(self.instrument)
         if touch is None:

@@ -21,6 +21,7 @@ from domain.strategy import Params, Strategy, View, Wake
 from engine.strategies.common import only_instrument
 
 QTY_NOISE = 1e-9
+FILL = Wake.FILL
 
 
 class QuoterParams(Params):
@@ -64,7 +65,7 @@ class Quoter(Strategy[QuoterMemory, QuoterParams]):
 
     def decide(self, memory: QuoterMemory, view: View) -> tuple[QuoterMemory, Desired]:
         """Both quotes anew at every k-th wake, the unfilled rest of them in between."""
-        if view.wake == Wake.FILL:
+        if view.wake == FILL:
             return self._filled(memory, view)
         memory.seen += 1
         if memory.seen % self.params.every:

@@ -22,6 +22,7 @@ from domain.strategy import Params, Strategy, View, Wake
 from engine.strategies.common import only_instrument
 
 SECOND_NS = 1_000_000_000
+BAR = Wake.BAR
 
 
 class SmaCrossParams(Params):
@@ -68,7 +69,7 @@ class SmaCross(Strategy[SmaCrossMemory, SmaCrossParams]):
 
     def decide(self, memory: SmaCrossMemory, view: View) -> tuple[SmaCrossMemory, Desired]:
         """Buy the cross above, sell the cross below."""
-        if view.wake != Wake.BAR:
+        if view.wake != BAR:
             return memory, view.desired
         close = view.close
         before = memory.fast, memory.slow

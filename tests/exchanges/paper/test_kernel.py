@@ -66,6 +66,7 @@ def run_market(rows: np.ndarray, power: int, is_compiled: bool) -> list[tuple]:
         if is_compiled:
             row = kernel.match_rows(market, rows, row, stop)
         else:
+            market.set_band()
             row = rules.match(flat, row, stop, *arrays, market.orders, market.triggers, market.out)
         count = market.state[rules.OUT]
         effects += [(row, market.out[2 * i], market.out[2 * i + 1]) for i in range(count)]

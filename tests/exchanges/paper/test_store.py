@@ -16,6 +16,7 @@ import pytest
 
 from domain.errors import JournalCorrupt, VenueError
 from domain.events import OrderReport, VenueSnapshot
+from domain.market import Bbo
 from domain.order import ArmDeadMan, OrderKind, Query, RequestSnapshot
 from exchanges.paper.config import PaperConfig
 from exchanges.paper.exchange import PaperExchange
@@ -54,6 +55,16 @@ def test_orders_positions_cash_and_fills_are_there_again(tmp_path):
     assert isinstance(report, OrderReport)
     assert report.status.name == "CANCELLED"
     assert names(after.place(1, 10, 599_000, cid="taken")) == ["Rejected"]
+
+
+def test_a_deadline_that_arrives_while_the_market_is_quiet_is_written_at_once(tmp_path):
+    world, config = World(), PaperConfig(feed_ns=0, entry_ns=10_000_000, response_ns=0)
+    world.exchange = PaperExchange([BTC], {ACCOUNT: Decimal(1_000_000)}, config, PaperStore(tmp_path / "late.log"))
+    world.bbo(600_000, 600_010)
+    world.send(ArmDeadMan(account=ACCOUNT, deadline_ns=10**18))
+    world.exchange.on_market(Bbo(instrument=BTC.id, bid=600_000, bid_qty=1, ask=600_010, ask_qty=1), 20_000_000)
+    after = PaperExchange([BTC], {ACCOUNT: Decimal(1_000_000)}, config, PaperStore(tmp_path / "late.log"))
+    assert after.next_due_ns == 10**18
 
 
 def test_it_goes_on_where_it_was(tmp_path):

@@ -34,7 +34,7 @@ def write_bars(path: Path, count: int = BARS, seed: int = 3) -> Path:
     return path
 
 
-def ready(folder: Path, **asked) -> Ready:
+def ready(folder: Path, /, **asked) -> Ready:
     """A study of EMA crosses over the file of a folder."""
     path = folder / "BTC_USDT-5m.parquet"
     if not path.exists():

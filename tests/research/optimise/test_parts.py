@@ -61,6 +61,19 @@ def test_the_space_is_restricted_in_the_models_own_range():
         ("style=slow", "choose of passive, take"),
         ("session_zone", "cannot be searched"),
         ("entry_bars,entry_bars", "stands there twice"),
+        ("entry_bars=5.5..9.5", "entry_bars is a whole number"),
+        ("entry_bars=5..1e3", "entry_bars is a whole number"),
+        (f"entry_bars=5..{10**30}", "expected low..high"),
+        ("stop_atr=nan..3", "expected low..high"),
+        ("stop_atr=1..nan", "expected low..high"),
+        ("stop_atr=1..inf", "expected low..high"),
+        ("stop_atr=1..3:nan", "expected low..high"),
+        ("stop_atr=1..3:1e-300", "too small"),
+        ("stop_atr=1|nan", "expected numbers"),
+        ("stop_atr=1|inf", "expected numbers"),
+        ("stop_atr=2|-1", "the strategy takes 0.05 to 50"),
+        ("entry_bars=1|20", "the strategy takes 2 to 5000"),
+        ("interval_s=-5..5", "the strategy takes 1 or more"),
     ):
         with pytest.raises(ConfigError, match=words):
             space_of(TurtleParams, text, {})
