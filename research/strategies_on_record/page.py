@@ -118,8 +118,8 @@ def counted(shown_cases: Sequence[Shown]) -> str:
     return (
         f"Of {len(last)} cases on bars {_count(found.pnl > 0 for found in last)} earned out of sample after costs and "
         f"{_count(found.pnl < 0 for found in last)} lost; before costs "
-        f"{_count(found.costs.gross > 0 for found in last)} earned. The interval of the mean round trip is wholly above "
-        f"nothing in {_count((mean.low or 0) > 0 for mean in means)}, wholly below in "
+        f"{_count(found.costs.gross > 0 for found in last)} earned. The interval of the mean round trip is wholly "
+        f"above nothing in {_count((mean.low or 0) > 0 for mean in means)}, wholly below in "
         f"{_count((mean.high or 0) < 0 for mean in means)}. Walked forward, {_count(pnl > 0 for pnl in forward)} of "
         f"{len(forward)} earned. Read with each gain what is to be borne in mind with it, at the end of its section."
     )
