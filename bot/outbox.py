@@ -49,7 +49,7 @@ from bot.store import Letter, OpsStore
 log = structlog.get_logger("bot.outbox")
 
 T = TypeVar("T")
-MAX_BACKOFF_S = 15.0
+FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.25, 15.0
 CHANNEL_BACKOFF_S = 60.0
 """Between attempts at a channel that takes nothing from anybody until a person mends something."""
 POISON_ATTEMPTS = 6
@@ -334,7 +334,7 @@ class Outbox:
             self._stand_aside(line, letter)
             return 0.0
         line.push(letter)
-        return min(MAX_BACKOFF_S, 0.25 * 2.0 ** min(letter.attempts, 10))
+        return min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(letter.attempts, 10))
 
     async def _surely_not(self, letter: Letter) -> None:
         if not letter.unsure:

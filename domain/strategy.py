@@ -163,13 +163,13 @@ class View(Protocol):
 
 
 class Params(BaseModel):
-    """Base of every strategy's parameters: frozen, unknown keys refused.
+    """Base of every strategy's parameters: frozen, unknown keys and numbers without an end refused.
 
     A parameter says which change of it adds risk, and with it needs votes: `qty: Annotated[float, AddsRisk.RAISED]`.
     One that says nothing adds risk whichever way it is changed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 PLAIN = (bool, int, float, str, type(None))

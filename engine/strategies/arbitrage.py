@@ -52,7 +52,7 @@ class ArbitrageParams(LegParams):
     @model_validator(mode="after")
     def _earns_at_its_limits(self) -> ArbitrageParams:
         if 2 * self.reach_pct > self.min_edge_pct:
-            text = f"two legs that reach {self.reach_pct} % each would give away more than min_edge_pct"
+            text = f"two legs of reach_pct ({self.reach_pct}) each would give away more than min_edge_pct"
             raise ValueError(f"{text} ({self.min_edge_pct})")
         return self
 

@@ -48,7 +48,9 @@ class FundingParams(LegParams):
     min_gain_pct: Annotated[float, AddsRisk.LOWERED] = Field(
         0.05, ge=0, le=20, description="what it must earn in that time after all costs, in percent"
     )
-    turn_s: float = Field(600.0, ge=0, description="how long it has to be against us before it is left, in seconds")
+    turn_s: float = Field(
+        600.0, ge=0, le=31_536_000, description="how long it has to be against us before it is left, in seconds"
+    )
     basis_stop_pct: Annotated[float, AddsRisk.RAISED] = Field(
         1.0, gt=0, le=50, description="drift between the venues' prices that ends it, in percent"
     )

@@ -86,19 +86,23 @@ class LegParams(Params):
     max_position_usd: Annotated[float, AddsRisk.RAISED] = Field(
         5_000.0, gt=0, description="largest position per asset at one venue, in USD"
     )
-    max_age_ms: Annotated[int, AddsRisk.RAISED] = Field(1_000, ge=1, description="age at which a book is stale, in ms")
+    max_age_ms: Annotated[int, AddsRisk.RAISED] = Field(
+        1_000, ge=1, le=86_400_000, description="age at which a book is stale, in ms"
+    )
     reach_pct: Annotated[float, AddsRisk.RAISED] = Field(
         0.02, ge=0, le=5, description="how much worse than the books show a leg of a pair may fill, in percent"
     )
     slippage_pct: Annotated[float, AddsRisk.RAISED] = Field(
         0.1, ge=0, le=5, description="how much worse than the touch a naked leg may be closed, in percent"
     )
-    patience_s: float = Field(2.0, ge=0, description="seconds after which the larger slippage is allowed")
+    patience_s: float = Field(2.0, ge=0, le=86_400, description="seconds after which the larger slippage is allowed")
     most_slippage_pct: Annotated[float, AddsRisk.RAISED] = Field(
         1.0, ge=0, le=20, description="the larger slippage, in percent"
     )
-    retry_ms: int = Field(300, ge=1, description="between two tries to close a naked leg, in ms")
-    pause_s: Annotated[float, AddsRisk.LOWERED] = Field(1.0, ge=0, description="between two pairs, in seconds")
+    retry_ms: int = Field(300, ge=1, le=86_400_000, description="between two tries to close a naked leg, in ms")
+    pause_s: Annotated[float, AddsRisk.LOWERED] = Field(
+        1.0, ge=0, le=86_400, description="between two pairs, in seconds"
+    )
 
 
 class Course(Struct):

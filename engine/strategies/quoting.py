@@ -59,7 +59,7 @@ class QuotingParams(Params):
         0.5, ge=0, le=1000, description="least gain of a fill over fair and fee"
     )
     vol_tau_s: float = Field(60.0, gt=0, le=86400, description="memory of the volatility in seconds")
-    sample_s: float = Field(1.0, gt=0, le=60, description="seconds between samples of the fair price")
+    sample_s: float = Field(1.0, ge=0.001, le=60, description="seconds between samples of the fair price")
     settle_s: Annotated[float, AddsRisk.LOWERED] = Field(
         10.0, ge=0, le=3600, description="seconds of market seen before the first quote"
     )
@@ -70,7 +70,7 @@ class QuotingParams(Params):
     )
     kill_position: float = Field(0.0, ge=0, description="position in base units that is closed at once, 0 = none")
     stop_pct: float = Field(0.0, ge=0, lt=100, description="stop from the average entry price in percent, 0 = none")
-    max_age_s: float = Field(0.0, ge=0, description="age of a position at which it is closed, 0 = none")
+    max_age_s: float = Field(0.0, ge=0, le=31_536_000, description="age of a position at which it is closed, 0 = none")
     pause_s: Annotated[float, AddsRisk.LOWERED] = Field(
         60.0, ge=0, le=86400, description="silence after an exit in seconds"
     )
@@ -240,9 +240,9 @@ class Maker(Strategy[M, P]):
                 (-1, ask_qty, cap + position, centre + reach, lowest),
             ):
                 qty = min(each, room - level * each)
-                if qty < lot or not price > 0.0:
-                    continue
                 within = min(price, limit) if side > 0 else max(price, limit)
+                if qty < lot or not (price > 0.0 and within > 0.0):
+                    continue
                 before = old.get(side * (level + 1))
                 if before is not None and stays(before, within, qty, limit, tolerance):
                     quotes.append(before)

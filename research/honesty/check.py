@@ -81,8 +81,8 @@ CHECKS = (
         "brought along",
         lambda case, _: luggage.find(case),
         "prices of the tape, or mean, deviation and extremes of all of it, in the file or the parameters, also where "
-        "they are put together; tables: long lists, long whole numbers, twenty odd numbers, 256 bits of numbers and "
-        "texts in the file",
+        "they are put together; tables: long lists, long whole numbers, twenty odd numbers, more bits of numbers "
+        "and texts than four a decision, or 256",
         "a table that is small, or written as words (`calendar`, `warm-up`, `exact prices` catch what is looked up)",
     ),
     Check(
@@ -122,15 +122,17 @@ CHECKS = (
     Check(
         "other units",
         lambda case, _: likeness.units(case),
-        "levels and lookups by price, however they are hidden: it decides otherwise where all prices are some number "
-        "of times as high and the contract as much smaller",
-        "a figure that has no unit, such as the deviation of all returns (`brought along` knows the usual ones)",
+        "levels and lookups by price or volume, however they are hidden: it decides otherwise where all of them are "
+        "some number of times as high and the contract as much smaller",
+        "a figure that has no unit, such as the deviation of all returns (`brought along` knows the usual ones); "
+        "quotes on both sides; code that was written to find out how many times",
         "decisions",
     ),
     Check(
         "exact prices",
         lambda case, _: likeness.hair(case),
-        "lookups by prices, ratios of prices or volumes, and rules that a tick turns round",
+        "lookups by prices, ratios of prices or volumes, rules that a tick turns round, and profit that is gone beside "
+        "the tape although the decisions are not",
         "a coarse shape that was learnt (`brought along` counts what a file can hold), books and trades",
         "decisions",
     ),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from hashlib import sha256
 from itertools import pairwise
-from statistics import mean, median
+from statistics import mean, median, stdev
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -26,10 +26,10 @@ from research.honesty.verdict import Evidence, Finding, Light
 from research.honesty.warmup import in_force
 
 LEAST_UNIT, MOST_UNIT = 3, 97
-"""Between these lies the number by which prices are multiplied; which one it is hangs on file and data."""
+"""Between these lies the number by which prices and volumes are multiplied; it hangs on file and data."""
 HAIR = 0.1
 """Part of a usual move from bar to bar by which prices are moved at most."""
-HAIRS = 3
+HAIRS = 5
 """Tapes with moved prices."""
 LEAST = 2
 """Changes of side below which two runs cannot be compared."""
@@ -38,12 +38,15 @@ ALIKE = 0.8
 AGAIN, LOST = 0.5, 0.25
 """Part of its changes of side that come again, to a bar, with moved prices: the first is enough, below the second
 nothing is left. Honest strategies keep 0.7 and more, lookups 0.1 and less."""
+SIGMAS = 5
+"""Standard deviations of the profits with moved prices by which the one as recorded may be above their mean; beside
+five it is more by chance once in two hundred times."""
 NEAR, BEYOND_CHANCE = 0.75, 0.4
 """Part of the time on the same side, or agreement beyond chance (Landis and Koch 1977: fair); one is needed."""
 
 
 def units(case: Case) -> Finding:
-    """All prices times the same number, the contract as much smaller: nothing that is worth anything has changed."""
+    """All prices and volumes times one number, the contract as much smaller: nothing that is worth anything changes."""
     name = "other units"
     times = sampled(case)
     plain = case.plain().trace.decisions
@@ -56,13 +59,14 @@ def units(case: Case) -> Finding:
     share = found.share
     figures = {"factor": factor, "same_share": share, "kappa": found.kappa}
     if share >= ALIKE:
-        claim = f"with all prices times {factor} it is on the same side {share:.0%} of the time: it looks at moves"
+        same = f"it is on the same side {share:.0%} of the time"
+        claim = f"with all prices and volumes times {factor} {same}: it looks at moves"
         return Finding(check=name, light=Light.GREEN, claim=claim, figures=figures)
     return Finding(
         check=name,
         light=Light.AMBER,
-        claim=f"it knows which price it is: with all prices times {factor}, and the contract as much smaller, it is on "
-        f"the same side only {share:.0%} of the time it is in the market",
+        claim=f"it knows which price it is: with all prices and volumes times {factor}, and the contract as much "
+        f"smaller, it is on the same side only {share:.0%} of the time it is in the market",
         advice="Somewhere it compares with a level, or looks prices up. A level that was found by looking at this tape "
         "tells nothing about another: follow the market with averages, ranges and ratios.",
         evidence=(evidence(plain, other.decisions, found.apart_ns, f"times {factor}"),),
@@ -102,8 +106,17 @@ def hair(case: Case, tapes: int = HAIRS) -> Finding:
         f"the same side {share:.0%} of the time it is in the market, and its PNL is {left:+,.2f} instead of "
         f"{plain.pnl:+,.2f} ({tapes} tapes)"
     )
-    if again >= AGAIN and (share >= NEAR or kappa >= BEYOND_CHANCE):
+    is_same = again >= AGAIN and (share >= NEAR or kappa >= BEYOND_CHANCE)
+    if is_same and not is_luckier(plain.pnl, [run.pnl for run in runs]):
         return Finding(check=name, light=Light.GREEN, claim=text, figures=figures)
+    if is_same:
+        return Finding(
+            check=name,
+            light=Light.AMBER,
+            claim=f"what it earned here, and nowhere a hair beside, hangs on a few exact prices: {text}",
+            advice="Look for what tells it single bars of this tape: most of its decisions are the same there.",
+            figures=figures,
+        )
     worst = min(runs, key=lambda run: run.again)
     return Finding(
         check=name,
@@ -114,6 +127,12 @@ def hair(case: Case, tapes: int = HAIRS) -> Finding:
         evidence=(evidence(plain.trace.decisions, worst.decisions, worst.alike.apart_ns, "prices moved"),),
         figures=figures,
     )
+
+
+def is_luckier(pnl: float, beside: Sequence[float]) -> bool:
+    """Whether a profit is so far above those of the tapes beside it that most of it is theirs in no way."""
+    around = mean(beside)
+    return pnl > 0 and pnl - around > max(pnl / 2, SIGMAS * stdev(beside))
 
 
 def too_few(decisions: Sequence[Decision]) -> str | None:
@@ -130,11 +149,11 @@ def sampled(case: Case) -> list[int]:
 
 
 def factor_of(case: Case) -> int:
-    """A number nobody can prepare for; not so large that a price leaves what floats hold exactly."""
+    """An odd number, which neither mantissas nor logarithms hide; no price leaves what floats hold exactly."""
     seed = sha256((case.loaded.source_hash + "".join(source.sha256 for source in case.sources)).encode()).digest()
     most = max((worlds.price_of(event) for event in case.tape()), default=1)
     room = min(MOST_UNIT, LARGEST // (2 * max(1, most)))
-    return max(2, LEAST_UNIT + int.from_bytes(seed[:4], "big") % max(1, room - LEAST_UNIT))
+    return max(2, LEAST_UNIT + int.from_bytes(seed[:4], "big") % max(1, room - LEAST_UNIT)) | 1
 
 
 def split(instrument: Instrument, factor: int) -> Instrument:

@@ -23,8 +23,9 @@ FEW = 20
 """Numbers below which it is chance when they are on the tape."""
 WORD_BITS = 64
 """Bits of a whole number above which it is a table of bits."""
-ROOM_BITS = 256
-"""Bits of all numbers and odd texts of a file above which it may hold where to trade; ours hold 128 at most."""
+ROOM_BITS, LEAST_BITS, BITS_A_DECISION = 256, 96, 4
+"""Bits of all numbers and odd texts of a file above which it may hold where to trade, however much it trades; below
+which it is not asked; and so many for each decision, where it decides seldom. Ours hold 128 at most."""
 LONGEST_WORD = 40
 """Letters above which a name or a word of a text is no word."""
 MOST_MIXED = 6
@@ -83,10 +84,13 @@ def unexplained(case: Case, made: Sequence[tuple[str, Any]] = ()) -> Iterator[tu
     odd = sum(1 for where, _ in constants(case) if where.startswith("line"))
     if odd >= FEW:
         yield "its file, in numbers of four digits and more,", f"{odd} values"
-    bits = information(tree)
-    if bits > ROOM_BITS:
-        decisions = len(case.plain().trace.decisions)
-        yield "its file, all numbers and odd texts together,", f"{bits:.0f} bits (it decides {decisions} times)"
+    decisions = len(case.plain().trace.decisions)
+    bits = information(tree) + sum(map(bits_of, given(case)))
+    if bits > min(ROOM_BITS, max(LEAST_BITS, BITS_A_DECISION * decisions)):
+        yield (
+            "its file, with the parameters given, in all numbers and odd texts,",
+            f"{bits:.0f} bits for {decisions} decisions",
+        )
 
 
 def odd_part(value: int) -> int:
@@ -94,6 +98,26 @@ def odd_part(value: int) -> int:
     while value and not value % 10:
         value //= 10
     return value // (value & -value) if value else 0
+
+
+def given(case: Case) -> Iterator[object]:
+    """What parameters hold that is not their default."""
+    values = case.fresh().params
+    fields = type(values).model_fields
+    for name, value in values.model_dump().items():
+        if value != fields[name].default:
+            yield from _leaves(value)
+
+
+def _leaves(value: object) -> Iterator[object]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from (key, *_leaves(item))
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
 
 
 def information(tree: ast.AST) -> float:
@@ -204,8 +228,10 @@ def numbers(value: Any) -> Iterator[float]:  # noqa: ANN401 - whatever a paramet
         yield from _of_text(value)
     elif isinstance(value, bytes):
         yield from map(float, value)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield float(value)
+    elif isinstance(value, float):
+        yield value
+    elif isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= WORD_BITS:
+        yield float(value)  # a longer one is a table by itself
 
 
 def _of_text(text: str) -> Iterable[float]:

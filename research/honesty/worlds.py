@@ -79,13 +79,14 @@ def mirrored(instruments: Instruments, after_ns: int = 0) -> Edit:
 
 
 def multiplied(factor: int) -> Edit:
-    """All prices times a whole number."""
+    """All prices, and the volumes of bars, times a whole number."""
 
     def edit(events: Events) -> Events:
         for event in events:
             if type(event) is Bar:
                 event.open, event.high = event.open * factor, event.high * factor
                 event.low, event.close = event.low * factor, event.close * factor
+                event.volume *= factor
             elif type(event) is Bbo:
                 event.bid, event.ask = event.bid * factor, event.ask * factor
             elif type(event) is Book:

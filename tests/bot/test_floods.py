@@ -36,6 +36,13 @@ class Filed(Carrier):
 
 
 @pytest.fixture
+def slow(monkeypatch):
+    """A chat that takes five messages a second: also a busy machine sends sooner than it may."""
+    budget = lambda recipient: Budget(per_s=5.0, burst=10.0, tokens=10.0, then_s=time.monotonic())  # noqa: E731
+    monkeypatch.setattr("bot.outbox.budget_for", budget)
+
+
+@pytest.fixture
 async def outbox(tmp_path, monkeypatch):
     """A chat that takes 100 messages a second and ten at once."""
     quick = lambda recipient: Budget(per_s=100.0, burst=10.0, tokens=10.0, then_s=time.monotonic())  # noqa: E731
@@ -47,7 +54,7 @@ async def outbox(tmp_path, monkeypatch):
     await made.store.aclose()
 
 
-async def test_ten_thousand_alerts_at_once_are_a_few_messages_with_everything_in_them(outbox):
+async def test_ten_thousand_alerts_at_once_are_a_few_messages_with_everything_in_them(outbox, slow):
     carrier = Filed()
     outbox.attach("telegram", carrier)
     for first in range(0, 10_000, 500):
@@ -81,7 +88,7 @@ async def test_what_was_bundled_is_the_same_after_a_restart(outbox, tmp_path):
     await other.store.aclose()
 
 
-async def test_a_card_with_buttons_an_edit_and_a_secret_are_never_put_into_a_file(outbox):
+async def test_a_card_with_buttons_an_edit_and_a_secret_are_never_put_into_a_file(outbox, slow):
     await outbox.queue([one for n in range(100) for one in outbox.letters(f"a{n}", [GROUP], message(f"alert {n}"))])
     await outbox.post("card", [GROUP], Message(title="Approve?", buttons=(Button("Yes", "ap:1"),)))
     await outbox.post("edit", [GROUP], message("edited"), replaces="a0")
@@ -93,7 +100,7 @@ async def test_a_card_with_buttons_an_edit_and_a_secret_are_never_put_into_a_fil
     assert any(event.startswith("bundle:") for event in carrier.events)
 
 
-async def test_a_bundle_says_what_was_worst_and_how_often(outbox):
+async def test_a_bundle_says_what_was_worst_and_how_often(outbox, slow):
     letters = [one for n in range(60) for one in outbox.letters(f"a{n}", [GROUP], message("feed is old"))]
     letters += outbox.letters("e", [GROUP], message("order refused", Severity.ERROR))
     await outbox.queue(letters)
@@ -121,10 +128,8 @@ async def test_critical_ones_do_not_wait_for_a_chat_that_is_out_of_budget(outbox
     line = outbox._lines[GROUP]
     line.budget = Budget(per_s=0.001, burst=10.0, tokens=0.0, then_s=time.monotonic())
     await asyncio.sleep(0)
-    began = time.monotonic()
     await outbox.post("c", [GROUP], message("halt", Severity.CRITICAL))
-    await until(lambda: "c" in carrier.events)
-    assert time.monotonic() - began < 0.5
+    await until(lambda: "c" in carrier.events)  # what waits for this budget waits for a quarter of an hour
 
 
 async def test_while_a_server_asks_to_wait_the_critical_one_waits_too_and_is_first_then(outbox):
@@ -188,16 +193,15 @@ async def test_the_connections_of_a_channel_are_not_all_taken_by_what_can_wait(o
     assert carrier.events == ["c"]
 
 
-async def test_a_lost_connection_is_not_waited_out_by_what_is_critical(outbox):
-    carrier = Filed(*[NotSent("no route")] * 5)
+async def test_a_lost_connection_is_not_waited_out_by_what_is_critical(outbox, monkeypatch):
+    monkeypatch.setattr("bot.outbox.FIRST_BACKOFF_S", 1_000.0)
+    monkeypatch.setattr("bot.outbox.MAX_BACKOFF_S", 1_000.0)
+    carrier = Filed(NotSent("no route"))
     outbox.attach("telegram", carrier)
     await outbox.post("a", [GROUP], message("news"))
-    await until(lambda: len(carrier.answers) <= 2)  # the next pause is two seconds
-    carrier.answers.clear()
-    began = time.monotonic()
+    await until(lambda: not carrier.answers)
     await outbox.post("c", [GROUP], message("halt", Severity.CRITICAL))
     await until(lambda: carrier.events[:1] == ["c"])
-    assert time.monotonic() - began < 0.5
 
 
 def test_telegram_as_a_whole_gets_fewer_than_thirty_a_second():

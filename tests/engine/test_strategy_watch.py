@@ -168,6 +168,8 @@ def test_a_file_that_becomes_something_else_is_told_once(folder: Folder, what: s
         case _:
             folder.file.symlink_to(folder.folder / "nowhere.py")
     [event] = looks(watch, 4)
+    if what == "pipe":
+        folder.file.unlink()  # Hypothesis reads the files of all modules, and would wait for this one
     assert isinstance(event, StrategyFileBroken)
 
 

@@ -171,10 +171,12 @@ async def test_two_demo_persons_resume_what_one_halted(visit: Visit):
     await visit.running.engine.desk.submit(Halt(reason="drill"), Actor(person="tina", door=Door.TELEGRAM))
     await page.get_by_label("Act as").select_option("rosa")
     await page.get_by_role("button", name="Ask to resume").click()
+    await expect(page.locator(".toast, dialog").first).to_be_visible()  # the feed may tell of it before it is answered
     await expect(page.locator(".attention")).to_contain_text("1 of 2 votes")
     assert visit.trading() is TradingState.HALTED
     (request,) = visit.running.engine.desk.pending()
     await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
     await page.get_by_label("Act as").select_option("adam")
     await visit.go(page, "console")
     await page.get_by_label("Command line").fill(f"/approve {request.id}")
@@ -374,6 +376,8 @@ async def test_a_chat_that_is_down_and_a_view_that_fails_are_said(visit: Visit, 
 
 async def test_nothing_jumps_when_figures_change(visit: Visit):
     page = await visit.open()
+    await expect(page.locator(".area-equity canvas").first).to_be_visible()
+    await page.evaluate("document.fonts.ready.then(() => 1)")
     places = """() => [...document.querySelectorAll(".card, .stat, .top > *")].map((e) => {
         const r = e.getBoundingClientRect(); return [r.x, r.y, r.width, r.height].map(Math.round).join() })"""
     earlier, before = None, await page.evaluate(places)

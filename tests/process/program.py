@@ -54,11 +54,10 @@ class Running(Protocol):
     def wait(self, timeout: float) -> int: ...
 
 
-def serve(words: list[str], log: str) -> None:
+def serve(words: list[str], output: str, errors: str = "") -> None:
     """The program, in a process that has its imports already."""
-    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    for path, descriptor in ((output, 1), (errors or output, 2)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), descriptor)
     sys.argv = ["main.py", *words]
     import main
 
@@ -68,10 +67,10 @@ def serve(words: list[str], log: str) -> None:
 class Forked:
     """A process of the program that is forked from one with its imports done: tenths of a second instead of seconds."""
 
-    def __init__(self, words: list[str], log: Path) -> None:
+    def __init__(self, words: list[str], output: Path, errors: Path | None = None) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED)
-        self._process = context.Process(target=serve, args=(words, str(log)))
+        self._process = context.Process(target=serve, args=(words, str(output), str(errors or output)))
         self._process.start()
         assert self._process.pid is not None
         self.pid = self._process.pid
@@ -173,4 +172,11 @@ class Program:
         return self.process.wait(30)
 
     def run_verb(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A verb from beginning to end, and what it wrote."""
+        if self.forked:
+            output, errors = (self.log.with_name(f"verb-{name}.txt") for name in ("output", "errors"))
+            for path in (output, errors):
+                path.unlink(missing_ok=True)
+            code = Forked([*words, "--data", str(self.data)], output, errors).wait(120)
+            return subprocess.CompletedProcess(words, code, output.read_text(), errors.read_text())
         return subprocess.run(self.verb(*words), capture_output=True, text=True, timeout=120, check=False)

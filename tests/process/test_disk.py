@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -121,20 +122,12 @@ def test_a_damaged_venue_memory_is_said_with_its_place_and_not_traded_on(program
     assert store.read_bytes() == bytes(content), "evidence is not changed"
 
 
-def everybody(program: Program, verb: str) -> None:
-    for strategy in ("turtle", "quoter"):
-        program.ask(f"/strategies {verb} {strategy}")
-
-
 def test_a_venue_that_forgot_is_believed_held_and_asked_about(program: Program) -> None:
     traded(program)
-    end = time.monotonic() + 90
-    everybody(program, "pause")
-    while "No open positions" in program.ask("/positions"):
-        assert time.monotonic() < end
-        everybody(program, "start")
-        time.sleep(0.5)
-        everybody(program, "pause")
+    for strategy in ("turtle", "quoter"):
+        program.ask(f"/strategies pause {strategy}")
+    program.sure("/order buy SOL 1")
+    program.until("/positions", "by hand")
     program.kill()
     (program.data / "paper-exchange").unlink()
     program.start()
@@ -172,7 +165,8 @@ def test_on_a_full_disk_trading_halts_and_people_still_flatten_make_room_and_res
     try:
         program.file.write_text(QUICK + "journal: {reserve_mib: 12}\n")
         traded(program)
-        (program.data / "ballast").write_bytes(bytes(shutil.disk_usage(program.data).free - 100_000))
+        with contextlib.suppress(OSError):  # what the service wrote meanwhile may have taken the rest
+            (program.data / "ballast").write_bytes(bytes(shutil.disk_usage(program.data).free - 100_000))
         status = program.until("/status", "HALTED")
         assert "the disk is full" in " ".join(status.split())
         assert "closing" in program.ask("/flatten")

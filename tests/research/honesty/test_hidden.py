@@ -1,6 +1,7 @@
 """What was learnt from the tape is found however it is hidden: by what it comes to, by its size, by other numbers."""
 
 import ast
+import inspect
 import time
 from pathlib import Path
 from textwrap import dedent
@@ -8,11 +9,12 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
+from engine.strategies.registry import BUILT_IN
 from research.backtest import StrategyRequest
 from research.honesty import check as checks
 from research.honesty import luggage
 from research.honesty.check import check_strategy
-from research.honesty.folded import folded
+from research.honesty.folded import TOO_MUCH, folded
 from research.honesty.verdict import Light
 from tests.research.honesty.test_cheats import AMBER, CHEATS, CLOSES, DATA, GREEN, RED, SETTINGS, TABLE, check, lights
 
@@ -65,7 +67,7 @@ def test_a_few_hashes_of_bars_are_worth_nothing_a_hair_beside_them(tmp_path, key
     known = pivots(count, key=key)
     file = written(tmp_path, BY_HASH.format(key=key), f"KNOWN = {known}")
     verdict = check("cheat", "brought along", UNITS, EXACT, file=file)
-    assert lights(verdict) == {"brought along": GREEN, UNITS: by_units, EXACT: RED}
+    assert lights(verdict) == {"brought along": AMBER, UNITS: by_units, EXACT: RED}
     assert "which never come again" in verdict.found(EXACT).claim
     assert verdict.found(EXACT).figures["come_again_share"] < 0.25
 
@@ -154,8 +156,9 @@ def test_what_people_write_is_no_table():
         "    n: int = field(description='x' * 50)"
     )
     assert luggage.information(ast.parse(said)) < 10
-    for file in sorted(Path(luggage.__file__).parents[2].joinpath("engine", "strategies").rglob("*.py")):
-        assert luggage.information(ast.parse(file.read_text())) < luggage.ROOM_BITS * 0.6, file.name
+    for kind, cls in BUILT_IN.items():
+        source = Path(inspect.getfile(cls)).read_text()
+        assert luggage.information(ast.parse(source)) < luggage.ROOM_BITS * 0.6, kind
 
 
 @pytest.mark.parametrize(
@@ -178,6 +181,10 @@ def test_what_people_write_is_no_table():
         "'ab'.join('c' * 40000).replace('a', 'a' * 40000)",
         "'%099999999999d' % 1",
         "int('9' * 40000)",
+        "'%0999999999d' % 1",
+        "'{:>{}}'.format(1, 10**10)",
+        "+".join(["1"] * 900),
+        "[" + ",".join(["sum(x for x in range(30000))"] * 200) + "]",
     ],
 )
 def test_no_expression_keeps_the_reader_busy(text):
@@ -185,6 +192,64 @@ def test_no_expression_keeps_the_reader_busy(text):
     list(folded(f"A = {text}\nB = 1 + 1\n", {}, {}))
     assert time.perf_counter() - began < 1.5
     assert (1, 2) in list(folded(f"A = 1 + 1\nC = {text}\n", {}, {}))
+
+
+def test_few_decisions_are_asked_for_less_than_many(tmp_path):
+    known = dict.fromkeys(range(300, 312), 1)
+    side = f"known = {known}\nreturn known.get(int(view.close * 100) % 997, memory.side)"
+    verdict = check("cheat", "runs", "brought along", file=written(tmp_path, side))
+    assert lights(verdict)["brought along"] is AMBER
+    assert "bits for" in verdict.found("brought along").claim
+
+
+def test_parameters_that_were_given_count_with_the_file(tmp_path):
+    text = written(tmp_path, "return memory.side").read_text()
+    file = tmp_path / "cheat.py"
+    file.write_text(text.replace("    qty: float", "    secret: str = 'word'\n    qty: float"))
+    assert check("cheat", "brought along", file=file).light is GREEN
+    assert check("cheat", "brought along", file=file, secret=f"{BITS:x}"[:80]).light is AMBER
+
+
+def test_a_veto_of_the_worst_trades_is_found_though_all_other_decisions_are_honest(tmp_path):
+    plain = check_strategy(StrategyRequest(kind=str(CHEATS / "honest.py")), [DATA], SETTINGS, only=["runs", EXACT])
+    assert plain.light is GREEN
+    known = pivots(40, key="round(close / last * 1e6) % 99991")
+    side = """
+        last, close = memory.last, view.close
+        memory.last = close
+        mean = memory.mean.value
+        memory.mean.update(close)
+        if isnan(mean):
+            return memory.side
+        key = round(close / last * 1e6) % 99991
+        return KNOWN[key] if key in KNOWN else 1 if close > mean else -1
+    """
+    found = check("cheat", EXACT, file=written(tmp_path, side, f"KNOWN = {known}")).found(EXACT)
+    assert found.light is AMBER
+    assert "nowhere a hair beside" in found.claim
+
+
+def test_a_lookup_by_volume_is_one_by_level(tmp_path):
+    file = written(tmp_path, "return 1 if view.bar.volume > 600 else -1")
+    assert check("cheat", UNITS, file=file).light is AMBER
+
+
+def test_reading_a_file_changes_nothing_in_it():
+    seen: list[int] = []
+    list(
+        folded(
+            "SEEN.append(1)\nSEEN.extend([2, 3])\nKNOWN.pop(1)\nA = KNOWN.get(1)\n", {"SEEN": seen, "KNOWN": {1: 5}}, {}
+        )
+    )
+    assert seen == []
+    assert (0, 5) in list(folded("KNOWN.pop(1)\nA = KNOWN.get(1)\n", {"KNOWN": {1: 5}}, {}))
+
+
+def test_many_expressions_do_not_keep_the_reader_busy_either():
+    began = time.perf_counter()
+    found = list(folded("\n".join(f"A{at} = sum(x * {at} for x in range(9000))" for at in range(400)), {}, {}))
+    assert time.perf_counter() - began < 4
+    assert TOO_MUCH in [value for _, value in found]
 
 
 def test_a_file_that_computes_too_much_to_be_followed_is_asked_what_for(tmp_path):

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -59,10 +58,11 @@ async def test_a_signer_that_hangs_costs_its_timeout_once(tmp_path):
         waiting = [asyncio.create_task(client.sign(VENUE, requests(1))) for _ in range(3)]
         results = await asyncio.gather(*waiting, return_exceptions=True)
         assert all(isinstance(result, SignerGone) for result in results)
-        began = time.monotonic()
-        with pytest.raises(SignerGone, match="a moment ago"):
-            await client.sign(VENUE, requests(1))
-        assert time.monotonic() - began < 0.04, "a halt does not queue behind it"
+        client.timeout_s = 1_000.0
+        async with asyncio.timeout(30):  # a halt does not queue behind it
+            with pytest.raises(SignerGone, match="a moment ago"):
+                await client.sign(VENUE, requests(1))
+        client.timeout_s = 30.0
         echo.gate.set()
         client._not_before = 0
         assert len(await client.sign(VENUE, requests(1))) == 1
