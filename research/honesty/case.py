@@ -176,7 +176,8 @@ class Case:
     ) -> Run:
         """One run. `trace` follows the strategy; `make_code` makes it, by default anew from its source."""
         followed = trace or Trace()
-        run = self._prepared(change, self._changed(change))
+        sources = self._changed(change)  # a name here: who climbs frames for a tape meets this run's, not the whole one
+        run = self._prepared(change, sources)
         make = make_code or run.make_code
         driver, recorder = begin(run, FillRecorder, lambda spec: followed.follow(make(spec)))
         result = result_after(run, driver, recorder, play(driver, run, None))

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-MOST_WORK = 100_000
-"""Nodes that are evaluated for one expression; after one that takes more the scope is left."""
+MOST_WORK, MOST_ALTOGETHER = 50_000, 300_000
+"""Nodes that are evaluated for one expression, after which its scope is left, and for a file."""
 MOST_SIZE = 50_000
 """Bits of a number and members of a collection."""
 PLAIN = (bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset, range)
@@ -62,6 +63,10 @@ UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.Invert: operator.invert,
     ast.Not: operator.not_,
 }
+READING = frozenset({"count", "get", "index", "items", "keys", "values"})
+"""Methods of what can be changed that change nothing: these are the module's own lists."""
+WIDTH = re.compile(r"[0-9*]{4}")
+"""A width in a format that makes a text long."""
 Names = dict[str, Any]
 
 
@@ -91,7 +96,7 @@ def folded(source: str, names: Mapping[str, Any], attributes: Mapping[str, Any])
 class _Folder:
     def __init__(self, attributes: Mapping[str, Any]) -> None:
         self._attributes = {name: value for name, value in attributes.items() if isinstance(value, PLAIN)}
-        self._work = MOST_WORK
+        self._work, self._left = MOST_WORK, MOST_ALTOGETHER
 
     def within(self, scope: ast.AST, outer: Names) -> Iterator[tuple[int, Any]]:
         """Everything in one scope, with the scopes inside it."""
@@ -148,13 +153,15 @@ class _Folder:
 
     def value(self, node: ast.expr | None, names: Names) -> Any:  # noqa: ANN401 - of a stranger's expression
         """What an expression comes to. Raises `Unknown`."""
-        self._work -= 1
-        if self._work < 0:
+        self._work, self._left = self._work - 1, self._left - 1
+        if min(self._work, self._left) < 0:
             raise TooMuch
         try:
             found = self._value(node, names)
         except Unknown:
             raise
+        except (RecursionError, MemoryError) as error:
+            raise TooMuch from error
         except Exception as error:  # a stranger's arithmetic fails as it likes
             raise Unknown from error
         if _size(found) > MOST_SIZE:
@@ -204,6 +211,8 @@ class _Folder:
             raise TooMuch
         if isinstance(op, ast.LShift) and right > MOST_SIZE:
             raise TooMuch
+        if isinstance(op, ast.Mod) and isinstance(left, str | bytes) and WIDTH.search(str(left)):
+            raise TooMuch
         if isinstance(op, ast.Mult) and not (_is_number(left) and _is_number(right)):
             times, of = (left, right) if _is_number(left) else (right, left)
             if _size(of) * times > MOST_SIZE:
@@ -234,7 +243,11 @@ class _Folder:
             is_type = isinstance(called.value, ast.Name) and called.value.id in {"int", "float", "bytes", "str"}
             of = CALLS[called.value.id] if is_type and isinstance(called.value, ast.Name) else None
             of = of or self.value(called.value, names)
-            if called.attr in {"ljust", "rjust", "center", "zfill", "expandtabs", "to_bytes", "format"}:
+            if isinstance(of, list | dict | set) and called.attr not in READING:
+                raise Unknown
+            if called.attr in {"format", "format_map"} and WIDTH.search(str(of)):
+                raise TooMuch
+            if any(_is_number(each) and each > MOST_SIZE for each in given) and called.attr != "from_bytes":
                 raise TooMuch
             if called.attr == "replace" and _size(of) * max(map(_size, given)) > MOST_SIZE:
                 raise TooMuch

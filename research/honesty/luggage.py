@@ -228,8 +228,10 @@ def numbers(value: Any) -> Iterator[float]:  # noqa: ANN401 - whatever a paramet
         yield from _of_text(value)
     elif isinstance(value, bytes):
         yield from map(float, value)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield float(value)
+    elif isinstance(value, float):
+        yield value
+    elif isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= WORD_BITS:
+        yield float(value)  # a longer one is a table by itself
 
 
 def _of_text(text: str) -> Iterable[float]:

@@ -33,7 +33,7 @@ from exchanges.paper.config import PaperConfig
 from research.backtest import ID, begin
 from research.market_data import DataKind, MarketData
 from research.optimise.objectives import OBJECTIVES, Objective
-from research.optimise.pieces import Pieces, Turned, blocks_of, longest, part, steps_of
+from research.optimise.pieces import Block, Pieces, Turned, blocks_of, longest, part, steps_of
 from research.optimise.source import DataSource, open_source
 from research.optimise.spans import Cuts
 from research.plan import Plan, Tested
@@ -255,6 +255,10 @@ class _Trial:
         self.deposit = sum((account.deposit for account in prepared.core.accounts), start=ZERO)
         self.events = 0
         self.so_far: list[float | None] = []
+        self.blocks: list[Block] = []
+        self.longest_steps = 0
+        self._counted = 0, 0
+        """Fills and round trips that are in the blocks."""
 
     def run(self) -> Run:
         """Block by block."""
@@ -263,36 +267,40 @@ class _Trial:
         for block in range(1, last + 1):
             edge_ns = self.edges[block] if block < last else 2**63 - 1
             self.events += driver.play(_before(tape, edge_ns, held))
-            self._sample()
+            self._close(block)
             if driver.core.state.strategies[ID].status is StrategyStatus.QUARANTINED:
-                return self._made("failed", driver.core.state.strategies[ID].detail, block)
-            self.so_far.append(self.bench.value(self.bench.objectives[0], self._pieces(block)))
+                return self._made("failed", driver.core.state.strategies[ID].detail)
+            self.so_far.append(self.bench.value(self.bench.objectives[0], self._pieces()))
             if block < last and (reason := self._behind()):
-                return self._made("pruned", reason, block)
+                return self._made("pruned", reason)
         return self._ended()
 
     def _ended(self) -> Run:
-        blocks = len(self.edges) - 1
         trades, least = len(self.recorder.trades), self.bench.task.least_trades
         if not self.job.is_held_out and trades < least:
-            return self._made("unfit", f"{trades} round trips, at least {least} are asked for", blocks)
-        return self._made("complete", "", blocks)
+            return self._made("unfit", f"{trades} round trips, at least {least} are asked for")
+        return self._made("complete", "")
 
-    def _sample(self) -> None:
-        """What everything is worth at the end of a block, whether or not the run goes on."""
-        core = self.driver.core
-        self.recorder.sample(sum((core.equity(account) for account in core.state.accounts), start=ZERO))
+    def _close(self, block: int) -> None:
+        """A block is over: what everything is worth, whether or not the run goes on, and what came to be in it."""
+        core, recorder = self.driver.core, self.recorder
+        recorder.sample(sum((core.equity(account) for account in core.state.accounts), start=ZERO))
+        fills, trips = self._counted
+        trades = recorder.trades[trips:]
+        self.blocks += blocks_of(recorder.turned[fills:], trades, self.edges[block - 1 : block + 1])
+        self.longest_steps = max(self.longest_steps, longest(trades, self.bench.task.cuts.step_ns))
+        self._counted = len(recorder.turned), len(recorder.trades)
 
-    def _pieces(self, blocks: int) -> Pieces:
-        step_ns, recorder = self.bench.task.cuts.step_ns, self.recorder
-        edges = self.edges[: blocks + 1]
+    def _pieces(self) -> Pieces:
+        step_ns = self.bench.task.cuts.step_ns
+        edges = self.edges[: len(self.blocks) + 1]
         # what is held out is no whole number of steps: its last, cut one is left out
         whole = edges[0] + (edges[-1] - edges[0]) // step_ns * step_ns
         return Pieces(
-            returns=tuple(steps_of(recorder.equity, self.deposit, (edges[0], whole), step_ns).tolist()),
-            blocks=blocks_of(recorder.turned, recorder.trades, edges),
+            returns=tuple(steps_of(self.recorder.equity, self.deposit, (edges[0], whole), step_ns).tolist()),
+            blocks=tuple(self.blocks),
             deposit=float(self.deposit),
-            longest_steps=longest(recorder.trades, step_ns),
+            longest_steps=self.longest_steps,
         )
 
     def _behind(self) -> str:
@@ -306,9 +314,9 @@ class _Trial:
             return ""
         return f"{objective.text(value)} after {block} blocks, behind the best third ({objective.text(least)})"
 
-    def _made(self, state: State, reason: str, blocks: int) -> Run:
+    def _made(self, state: State, reason: str) -> Run:
         core, recorder, bench = self.driver.core, self.recorder, self.bench
-        pieces = self._pieces(blocks)
+        pieces = self._pieces()
         equity = sum((core.equity(account) for account in core.state.accounts), start=ZERO)
         return Run(
             number=self.job.number,

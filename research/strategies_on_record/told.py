@@ -76,8 +76,9 @@ def shown(one: Shown) -> Iterator[str]:
     yield from table(PARTS, [part_row(part) for part in (*one.parts, *forward)])
     yield ""
     verdict = last.measures.verdict
+    said = [sentence for sentence in verdict.sentences[:3] if not sentence.startswith("Of the mission")]
     where = "As a whole" if case.is_ticks else "Out of sample"
-    yield f"{where}: {verdict.headline[0].lower()}{verdict.headline[1:]}. {' '.join(verdict.sentences[:3])}"
+    yield f"{where}: {verdict.headline[0].lower()}{verdict.headline[1:]}. {' '.join(said)}"
     if walk is not None:
         yield ""
         yield walked(walk)
@@ -96,7 +97,7 @@ def walked(walk: Walk) -> str:
     better = sum(fold.defaults is not None and fold.out_of_sample > fold.defaults for fold in walk.folds)
     found = walk.part.measures
     chosen = "; ".join(
-        ", ".join(f"{name} {fold.params[name]}" for name in _names(walk.space) if name in fold.params)
+        ", ".join(f"{name} {_short(fold.params[name])}" for name in _names(walk.space) if name in fold.params)
         for fold in walk.folds
     )
     return (
@@ -105,6 +106,10 @@ def walked(walk: Walk) -> str:
         f"earned anything on the next block, {better} more than the row's own parameters, "
         f"{money(found.pnl, sign=True)} together. Chosen: {chosen}."
     )
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _names(space: str) -> list[str]:

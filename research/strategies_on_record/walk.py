@@ -83,11 +83,11 @@ class Ground:
         fixed = {name: value for name, value in case.params.items() if name not in names}
         ready = prepare(replace(asked, params=fixed))
         definition, bar_ns = ready.definition, max(source.interval_ns for source in ready.sources)
-        cuts = definition.task.cuts
-        if cuts.step_ns == bar_ns:
-            # the first bar after the longest warm-up comes a whole step, and its latency, after the start
-            cuts = cut(cuts.start_ns + bar_ns, cuts.end_ns, blocks=BLOCKS, held_out=0.0, unit_ns=bar_ns)
-            definition = replace(definition, task=replace(definition.task, cuts=cuts))
+        cuts, first_ns = definition.task.cuts, max(source.first_ns for source in ready.sources)
+        # what is moved asks for up to half as much warm-up again, and the first bar after it comes a whole bar later
+        start_ns = cuts.start_ns + (cuts.start_ns - first_ns) // 2 // bar_ns * bar_ns + bar_ns
+        cuts = cut(start_ns, cuts.end_ns, blocks=BLOCKS, held_out=0.0, unit_ns=bar_ns)
+        definition = replace(definition, task=replace(definition.task, cuts=cuts))
         self.case, self.definition, self.model = case, definition, ready.model
         self.bench = Bench(definition.task)
         self.defaults = self.bench.run(Job(number=-1, params=self.params({})))

@@ -14,7 +14,7 @@ from research.backtest import StrategyRequest
 from research.honesty import check as checks
 from research.honesty import luggage
 from research.honesty.check import check_strategy
-from research.honesty.folded import folded
+from research.honesty.folded import TOO_MUCH, folded
 from research.honesty.verdict import Light
 from tests.research.honesty.test_cheats import AMBER, CHEATS, CLOSES, DATA, GREEN, RED, SETTINGS, TABLE, check, lights
 
@@ -181,6 +181,10 @@ def test_what_people_write_is_no_table():
         "'ab'.join('c' * 40000).replace('a', 'a' * 40000)",
         "'%099999999999d' % 1",
         "int('9' * 40000)",
+        "'%0999999999d' % 1",
+        "'{:>{}}'.format(1, 10**10)",
+        "+".join(["1"] * 900),
+        "[" + ",".join(["sum(x for x in range(30000))"] * 200) + "]",
     ],
 )
 def test_no_expression_keeps_the_reader_busy(text):
@@ -228,6 +232,24 @@ def test_a_veto_of_the_worst_trades_is_found_though_all_other_decisions_are_hone
 def test_a_lookup_by_volume_is_one_by_level(tmp_path):
     file = written(tmp_path, "return 1 if view.bar.volume > 600 else -1")
     assert check("cheat", UNITS, file=file).light is AMBER
+
+
+def test_reading_a_file_changes_nothing_in_it():
+    seen: list[int] = []
+    list(
+        folded(
+            "SEEN.append(1)\nSEEN.extend([2, 3])\nKNOWN.pop(1)\nA = KNOWN.get(1)\n", {"SEEN": seen, "KNOWN": {1: 5}}, {}
+        )
+    )
+    assert seen == []
+    assert (0, 5) in list(folded("KNOWN.pop(1)\nA = KNOWN.get(1)\n", {"KNOWN": {1: 5}}, {}))
+
+
+def test_many_expressions_do_not_keep_the_reader_busy_either():
+    began = time.perf_counter()
+    found = list(folded("\n".join(f"A{at} = sum(x * {at} for x in range(9000))" for at in range(400)), {}, {}))
+    assert time.perf_counter() - began < 4
+    assert TOO_MUCH in [value for _, value in found]
 
 
 def test_a_file_that_computes_too_much_to_be_followed_is_asked_what_for(tmp_path):
