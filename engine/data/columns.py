@@ -157,9 +157,14 @@ def _float(text: str) -> float:
     return float(plain)
 
 
+def parquet(raw: bytes) -> pa.Table:
+    """A Parquet file's content. Without threads: `read_table` starts some, which may abort a process that ends."""
+    return pq.ParquetFile(pa.BufferReader(raw)).read(use_threads=False)
+
+
 def _parquet(name: str, raw: bytes) -> Columns:
     try:
-        table = pq.read_table(io.BytesIO(raw))
+        table = parquet(raw)
         _check_names(name, table.column_names)
         data = {str(column): _array(table.column(at)) for at, column in enumerate(table.column_names)}
         zoned = frozenset(field.name for field in table.schema if getattr(field.type, "tz", None))
