@@ -229,7 +229,7 @@ def _packed(name: str, raw: bytes, columns: Sequence[str]) -> Columns | None:
         header = _header(name, text)
         table = arrow_csv.read_csv(
             pa.py_buffer(raw).slice(start, end - start),
-            read_options=arrow_csv.ReadOptions(column_names=header),
+            read_options=arrow_csv.ReadOptions(column_names=header, use_threads=False),
             parse_options=arrow_csv.ParseOptions(delimiter=_delimiter(text), ignore_empty_lines=False),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False
