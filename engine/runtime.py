@@ -22,12 +22,7 @@ from typing import cast
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import JournalError, MoonDevError
-from domain.events import (
-    ClockStepped,
-    EngineStarted,
-    EngineStopped,
-    Event,
-)
+from domain.events import ClockStepped, EngineStarted, EngineStopped, Event
 from domain.facts import Alerted, CommandDone, Fact, FactKey, RequestChanged, StrategyChanged, StrategyStatus
 from domain.files import StrategyFileBroken
 from domain.instrument import Instrument

@@ -204,7 +204,7 @@ def run_again(store: Path, name: str, *, as_lines: bool) -> None:
     path = find_kept(store, name)
     record = read_record(path)
     old = record.result
-    changed = f"{path.name}: the record was changed after it was written, {record.change}" if record.change else ""
+    changed = f"{path.name}: {record.change}" if record.change else ""
     opened = open_again(old)
     prepared = prepare_plan(opened.plan, opened.sources, opened.settings)
     if found := differences(old, prepared):

@@ -49,9 +49,12 @@ def read_record(path: Path) -> Record:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is no result of this version's `moondev backtest --json`: {error}") from None
     if not seal.content_sha256:
-        return Record(result=result, change="it carries no hash of its content")
+        return Record(
+            result=result, change="the record carries no hash of its content: an older version wrote it, or a hand"
+        )
     if seal.content_sha256 != content_hash(result) or seal.pnl != result.pnl:
-        return Record(result=result, change="the hash of its content is not the one that was written with it")
+        text = "the record was changed after it was written: the hash of its content is not the one that it carries"
+        return Record(result=result, change=text)
     return Record(result=result, change="")
 
 

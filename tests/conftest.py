@@ -83,8 +83,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     computing = [item for item in heavy if "process" not in item.keywords and "sockets" not in item.name]
     waiting = [item for item in items if {"process", "browser"} & set(item.keywords) or "sockets" in item.name]
     first = [item for pair in zip_longest(waiting, computing) for item in pair if item is not None]
-    early = set(first)
-    items[:] = [*first, *(item for item in items if item not in early)]
+    first += [item for item in items if item.nodeid.partition("::")[0] in SHARED_START]  # not one alone at the end
+    items[:] = dict.fromkeys([*first, *items])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -157,9 +157,14 @@ def _float(text: str) -> float:
     return float(plain)
 
 
+def parquet(raw: bytes) -> pa.Table:
+    """A Parquet file's content. Without threads: `read_table` starts some, which may abort a process that ends."""
+    return pq.ParquetFile(pa.BufferReader(raw)).read(use_threads=False)
+
+
 def _parquet(name: str, raw: bytes) -> Columns:
     try:
-        table = pq.read_table(io.BytesIO(raw))
+        table = parquet(raw)
         _check_names(name, table.column_names)
         data = {str(column): _array(table.column(at)) for at, column in enumerate(table.column_names)}
         zoned = frozenset(field.name for field in table.schema if getattr(field.type, "tz", None))
@@ -224,7 +229,7 @@ def _packed(name: str, raw: bytes, columns: Sequence[str]) -> Columns | None:
         header = _header(name, text)
         table = arrow_csv.read_csv(
             pa.py_buffer(raw).slice(start, end - start),
-            read_options=arrow_csv.ReadOptions(column_names=header),
+            read_options=arrow_csv.ReadOptions(column_names=header, use_threads=False),
             parse_options=arrow_csv.ParseOptions(delimiter=_delimiter(text), ignore_empty_lines=False),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False

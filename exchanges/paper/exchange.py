@@ -155,7 +155,7 @@ class PaperExchange:
         if market is None:
             raise VenueError(f"the paper venue does not list {instrument}")
         market.has_ticks = market.has_book = True
-        market.has_only_quotes = False
+        market.has_only_quotes = market.is_guessed = False
         times = rows[:, 0]
         last = _count_until(times, until_ns)
         while first < last:

@@ -81,7 +81,7 @@ def on_bbo(floor: Floor, market: Market, event: Bbo, ts_ns: int) -> None:
 def on_book(floor: Floor, market: Market, event: Book, ts_ns: int) -> None:
     """A new snapshot of the nearest levels."""
     market.has_ticks = market.has_book = market.has_depth = True
-    market.has_only_quotes = False
+    market.has_only_quotes = market.is_guessed = False
     is_quiet = not market.resting and event.bids and event.asks
     if is_quiet and market.low < event.bids[0][0] and event.asks[0][0] < market.high:
         market.lazy = event

@@ -30,6 +30,8 @@ LONGEST_WORD = 40
 """Letters above which a name or a word of a text is no word."""
 MOST_MIXED = 6
 """Changes between digits and others in a word, such as a date has."""
+LEAST_CODED, FEW_LETTERS = 6, 3
+"""A word so long of so few letters is written in them as a number is in digits."""
 NINE = 9
 """Decimals to which prices are compared."""
 Floats = NDArray[np.float64]
@@ -154,12 +156,14 @@ def bits_of(value: object) -> float:
 
 
 def _bits_of_name(word: str) -> float:
-    """Of a word its digits beyond two, and all of it where it is longer than words are, or digits are mixed in."""
+    """Of a word its digits beyond two; all of it where it is too long, of few letters, or mixed with digits."""
     digits = sum(char.isdigit() for char in word)
     odd = sum(not char.isalnum() and char not in "_-.,:;()'/%" for char in word)
     mixed = sum(before.isdigit() != after.isdigit() for before, after in pairwise(word))
     if len(word) > LONGEST_WORD or mixed > MOST_MIXED:
         return 4.0 * len(word)
+    if len(word) >= LEAST_CODED and len(set(word)) <= FEW_LETTERS:
+        return log2(len(set(word))) * len(word)
     return log2(10) * max(0, digits - 2) + 4.0 * max(0, odd - 4)
 
 

@@ -27,9 +27,8 @@ def load(path: Path) -> Result:
     record = read_record(path)
     result = record.result
     problem = next(problems(result), "")
-    changed = f"the record was changed after it was written, {record.change}" if record.change else ""
-    if problem or changed:
-        raise DataError(f"{path.name}: {'; '.join(filter(None, (problem, changed)))}")
+    if problem or record.change:
+        raise DataError(f"{path.name}: {'; '.join(filter(None, (problem, record.change)))}")
     return result
 
 

@@ -176,8 +176,13 @@ async def test_a_recording_that_is_killed_keeps_what_was_stored_and_leaves_a_gap
             live(venue)
             venue.on_subscribe["trades"][0]["data"][0]["tid"] = rows
             venue.on_subscribe["trades"][0]["data"][1]["tid"] = rows + 1
-            process = await asyncio.create_subprocess_exec(sys.executable, "-c", RECORD, str(tmp_path), cwd=ROOT)
-            await until(lambda rows=rows: store.manifest(series).rows >= rows, 60)
+            with (tmp_path / "output.txt").open("w") as output:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-c", RECORD, str(tmp_path), cwd=ROOT, stdout=output, stderr=output
+                )
+            done = lambda p=process, n=rows: p.returncode is not None or store.manifest(series).rows >= n  # noqa: E731
+            await until(done, 60)
+            assert process.returncode is None, (tmp_path / "output.txt").read_text()
             process.kill()
             await process.wait()
             assert store.read(series).num_rows == rows

@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from domain.errors import DataError
 from domain.instrument import Instrument
+from engine.data import columns
 from engine.data.store import frames, manifest
 from engine.data.store.manifest import Manifest, Part
 from engine.data.store.series import Kind, Series, series_at
@@ -125,7 +126,7 @@ class MarketStore:
         raw = path.read_bytes()
         if hashlib.sha256(raw).hexdigest() != part.sha256:
             raise DataError(f"{path} was changed after it was stored: delete its folder and fetch or import it again")
-        return pq.read_table(pa.BufferReader(raw), schema=frames.schema(series.kind))
+        return columns.parquet(raw)
 
     def _merge(self, series: Series, current: Manifest, frame: pa.Table, source: str) -> tuple[int, list[int]]:
         """Write one slice of rows into new parts in place of those it touches; how many were new, and which differ."""

@@ -13,7 +13,7 @@ from domain.facts import StrategyStatus
 from domain.files import StrategyFileChanged
 from domain.verdict import Reason
 from engine.core.core import Core
-from engine.core.recovery import replay
+from engine.core.recovery import replay, state_hash
 from engine.core.state import State
 from engine.core.wake import source_hash
 from tests.engine.core.rig import SPEC
@@ -149,6 +149,21 @@ def test_a_source_that_changed_is_recorded_wherever_it_comes_in(house, how: str)
     again = Core(State())
     replay(rig.journal.records(), again, with_code=False)
     assert again.state.strategies["guest"].source_hash == source_hash(CHANGED)
+
+
+def test_a_replay_over_a_reload_and_a_refused_one_comes_to_the_same_state_without_any_file(house) -> None:
+    rig = house(guest())
+    loaded(rig)
+    rig.touch()
+    rig.write(CHANGED)
+    assert rig.command(c.ReloadStrategy(strategy="guest", source_hash=source_hash(CHANGED)), "dot").ok
+    rig.touch(600_001)
+    rig.write("import os\n")
+    assert not rig.command(c.ReloadStrategy(strategy="guest", source_hash=source_hash("import os\n")), "dot").ok
+    rig.touch(600_002)
+    again = Core(State())
+    replay(rig.journal.records(), again, with_code=False)
+    assert state_hash(again.state) == state_hash(rig.core.state)
 
 
 def test_parameters_that_are_refused_leave_the_code_that_ran(house) -> None:

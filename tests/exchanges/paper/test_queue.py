@@ -6,7 +6,7 @@ import pytest
 from domain.events import Filled
 from domain.order import Liquidity, OrderKind
 from exchanges.paper.config import QueueModel
-from tests.exchanges.paper.world import INSTANT, World, fills
+from tests.exchanges.paper.world import BTC, INSTANT, World, fills
 
 BIDS = [(600_000, 100), (599_990, 200)]
 ASKS = [(600_010, 100), (600_020, 200)]
@@ -178,3 +178,12 @@ def test_after_a_gap_nothing_is_shown_until_the_next_snapshot():
     assert not fills(world.ioc(1, 10, 600_010))
     world.book(BIDS, ASKS)
     assert fills(world.ioc(1, 10, 600_010)) == [(1, 600_010, 10)]
+
+
+def test_a_book_ends_the_guess_that_a_trade_before_it_was():
+    world = World()
+    world.trade(600_000, 5, 1)
+    world.book([(599_000, 1_000)], [(601_000, 1_000)])
+    world.trade(601_000, 5, 1)
+    market = world.exchange.floor.markets[BTC.id]
+    assert (market.best(1), market.best(-1)) == (599_000, 601_000)

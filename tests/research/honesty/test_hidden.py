@@ -129,6 +129,9 @@ TABLES = {
     "many names": "\n".join(f"a{part:04d} = 1" for part in range(1000, 1060)),
     "bytes": f"TABLE = {BITS.to_bytes(60, 'big')!r}",
     "short texts": "\n".join(f"T{at} = '{BITS >> at & 0xFFFFFFFFFFFFFFFF:x}'" for at in range(0, 480, 64)),
+    "few letters": "TABLE = ("
+    + ", ".join(repr(f"{BITS >> at & 0xFFF:012b}".replace("0", "u").replace("1", "d")) for at in range(0, 360, 12))
+    + ")",
     "digits": "TABLE = " + " + ".join(str(BITS // 1000**at % 1000) for at in range(40)),
     "a sum of shifts": "TABLE = " + " + ".join(f"({BITS >> at & 255} << {at})" for at in range(0, 480, 8)),
     "floats": "\n".join(f"T{at} = {0.1 + (BITS >> at & 0xFFFF) / 2**16!r}" for at in range(0, 160, 16)),

@@ -61,10 +61,13 @@ def sealed(result: Result) -> bytes:
 
 def test_an_edited_record_is_told_as_changed_and_not_as_another_result(tmp_path, written):
     file = tmp_path / "edited.json"
-    for fields in ({"alerts": ["nothing"]}, {"pnl": "1000000"}, {"content_sha256": "0" * 64}, {"content_sha256": ""}):
+    for fields in ({"alerts": ["nothing"]}, {"pnl": "1000000"}, {"content_sha256": "0" * 64}):
         file.write_bytes(changed(written, **fields))
         with pytest.raises(DataError, match=r"edited\.json: the record was changed after it was written"):
             load(file)
+    file.write_bytes(changed(written, content_sha256=""))
+    with pytest.raises(DataError, match="carries no hash of its content: an older version wrote it, or a hand"):
+        load(file)
     file.write_bytes(changed(written, timing={"wall_s": 9.0}))
     assert load(file) == ran()
 

@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from engine.data.store.spans import joined, without
 from engine.data.store.store import PART_ROWS, MarketStore
 from tests.engine.data.store import samples
 from tests.engine.data.store.samples import BOOKS, BTC, CANDLES, MINUTE_NS, START_NS, TRADES, candles, minutes, trades
+from tests.needs import ROOT
 
 
 def parts(store: MarketStore, series: Series) -> list[Path]:
@@ -44,6 +47,27 @@ def test_a_part_is_a_file_that_the_importers_read(tmp_path):
     store.append(TRADES, trades(samples.trade(1, "7"), samples.trade(2, "8")), "test", [minutes(0, 1)])
     assert len(read_bars(parts(store, CANDLES)[0], stamp=Stamp.OPEN).open_ts_ns) == 3
     assert read_trades(parts(store, TRADES)[0]).trade_id == ("7", "8")
+
+
+READS = """
+import os, sys
+from pathlib import Path
+from engine.data.importers import Stamp, read_bars
+from engine.data.store.store import MarketStore
+before = len(os.listdir("/proc/self/task"))
+store = MarketStore(Path(sys.argv[1]))
+for series in store.all():
+    store.verify(series)
+read_bars(Path(sys.argv[2]), stamp=Stamp.OPEN)
+sys.exit(len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+def test_reading_starts_no_threads_that_could_abort_a_process_that_ends(tmp_path):
+    store = MarketStore(tmp_path)
+    store.append(CANDLES, candles(0, 1, 2), "test", [minutes(0, 3)])
+    command = [sys.executable, "-c", READS, str(tmp_path), str(parts(store, CANDLES)[0])]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
 
 
 def test_missing_candles_are_named_with_the_reason(tmp_path):
