@@ -76,19 +76,19 @@ This page is made by a command, words and all, and never edited:
 {COMMAND}
 ```
 
-**How to read it.** The deposit is {DEPOSIT:,} of the quote currency (of the basket of alts that is BTC,
-which no market would have taken: read shares of it); fees are those of the first configured contract (maker
-0.015 %, taker 0.045 %); latencies, limits, breakers and the gate are as they run. Parameters are defaults
-but for those that are named, and bars are those of the file unless `interval_s` is named; but for the
-walk-forward nothing was fitted. The part called first is in sample, if anybody looked; the last, out of sample, is a run of its own.
-**Walk-forward**: the data are cut into {BLOCKS} blocks; {TRIALS} points spread evenly over the ranges named
-are run; on four blocks the one whose neighbourhood did best is chosen, and the next block is traded with
-it, on a fresh account, whose first ten trades are not yet cut by its own record (half Kelly): sizes are
-larger than in the other rows. Its ranges, and how many points, were chosen after the first results of these
-files had been seen, and another choice moved figures of a few hundred by as much. "Of it costs" are fees less funding received; slippage and spread are in the
-prices. Intervals are 95 %. Beside every figure stands doing nothing, which is 0, and holding: all of the
-deposit in the same instruments. Where data cannot carry a claim, a figure says `insufficient data: n =
-...`: 30 daily returns or 30 round trips are the least."""
+**How to read it.** The deposit is {DEPOSIT:,} of the quote currency (of the basket of alts that is BTC, which
+no market would have taken: read shares of it); fees are those of the first configured contract (maker 0.015 %,
+taker 0.045 %); latencies, limits, breakers and the gate are as they run. Parameters are defaults but for those
+that are named, and bars are those of the file unless `interval_s` is named; but for the walk-forward nothing
+was fitted. The part called first is in sample, if anybody looked; the last, out of sample, is a run of its own.
+**Walk-forward**: the data are cut into {BLOCKS} blocks; {TRIALS} points spread evenly over the ranges named are
+run; on four blocks the one whose neighbourhood did best is chosen, and the next block is traded with it, on a
+fresh account, whose first ten trades are not yet cut by its own record (half Kelly): sizes are larger than in
+the other rows. Its ranges, and how many points, were chosen after the first results of these files had been
+seen, and another choice moved figures of a few hundred by as much. "Of it costs" are fees less funding
+received; slippage and spread are in the prices. Intervals are 95 %. Beside every figure stands doing nothing,
+which is 0, and holding: all of the deposit in the same instruments. Where data cannot carry a claim, a figure
+says `insufficient data: n = ...`: 30 daily returns or 30 round trips are the least."""
 
 
 def _glance(all_of_it: Everything) -> Iterator[str]:
