@@ -12,7 +12,7 @@ from domain.order import PROTECTIVE, Amend, Cancel, Order, OrderKind, OrderStatu
 from domain.verdict import Reason, Veto
 from engine.core import deadman, limits, wide
 from engine.core.core import Core
-from engine.core.executor.exposure import envelope_left, exposure_of, hedging, joint
+from engine.core.executor.exposure import exposure_of, hedging, joint
 from engine.core.legs import one_out
 from engine.core.limits import Limits
 from engine.core.market import Market
@@ -153,7 +153,7 @@ def check_limits(
     both = joint(core, slot, now)
     veto = check_exposure(config, instrument, order.side, qty, price, both)
     if veto is None and slot.most is not None and order.role in _ENVELOPED:
-        veto = check_envelope(order.side, qty, both, envelope_left(core, slot))
+        veto = check_envelope(order.side, qty, both, slot.most)
     if veto is not None:
         return veto
     found = limits.limits_of(core, slot)
