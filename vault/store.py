@@ -124,11 +124,14 @@ class Vault:
                 wipe(key)
             vault = cls(path, file, keys, bounds)
             try:
-                disk.check_sequence(file, max(at_least, vault.log.highest()))
+                seen = max(at_least, vault.log.highest())
+                if file.sequence < seen:  # opening takes a second, in which another process may have written
+                    vault._file = vault._read()
+                disk.check_sequence(vault.file, seen)
             except VaultError:
                 vault.close()
                 raise
-        vault.log.note("open", sequence=file.sequence)
+        vault.log.note("open", sequence=vault.sequence)
         return vault
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.needs import ROOT
 from tests.vault.conftest import BOUNDS, passphrase
-from vault import crypto, disk
+from vault import crypto, disk, keys, store
 from vault.errors import VaultDamaged, VaultError
 from vault.store import Vault
 
@@ -114,6 +114,20 @@ def test_writers_at_the_same_time_lose_nothing(vault, path):
     vault.refresh()
     assert len(vault.records()) == 16
     assert vault.sequence == 17
+
+
+def test_what_another_process_writes_while_a_vault_is_being_opened_is_read_and_no_old_copy(vault, path, monkeypatch):
+    """Found by the test above on a busy machine."""
+    real = keys.key_of
+
+    def slowly(*of):
+        vault.put("late", "service", "value")
+        return real(*of)
+
+    monkeypatch.setattr(store, "key_of", slowly)
+    with Vault.open(path, passphrase(), bounds=BOUNDS) as own:
+        assert own.has("late")
+        assert own.sequence == vault.sequence == 2
 
 
 def test_a_process_that_keeps_the_lock_is_named_and_not_waited_for_forever(vault, path, monkeypatch):
