@@ -85,10 +85,7 @@ def set_only_band(market: Market, account: PaperAccount, holding: Holding) -> No
         room = float(account.cash - holding.entry_value)
         price = room / (-held * market.unit * (1 + market.maintenance))
         high = int(max(price, 0.0) * _SAFE) if price < FAR / 2 else FAR
-    bounds = low, high
-    if market.liquidations.get(account.id) != bounds:
-        market.liquidations[account.id] = bounds
-        market.is_stale = True
+    market.set_liquidation(account.id, low, high)
 
 
 def guard(floor: Floor, market: Market, ts_ns: int) -> None:

@@ -71,6 +71,7 @@ class Case(Struct, frozen=True, kw_only=True):
 TURTLE_SPACE = "entry_bars=10..100,exit_bars=5..50,stop_atr=1..4"
 TURTLE_MOVED = ("entry_bars", "exit_bars", "atr_bars", "stop_atr", "unit_step_atr")
 BRACKET = ("stop_pct", "take_profit_pct")
+BOX_SPACE = "window=10..40,tight_pct=0.35..1,stop_pct=0.15..0.5,take_profit_pct=0.15..0.6"
 BOX = ("window", "tight_pct", *BRACKET)
 PATH = ("bandwidth", "rsi_bars", "stochastic_bars", "oversold", "stop_pct")
 CASES: tuple[Case, ...] = (
@@ -113,7 +114,7 @@ CASES: tuple[Case, ...] = (
         kind="consolidation",
         title="inside the range, 5-minute bars",
         files=(BTC_5M,),
-        space="window=10..40,tight_pct=0.35..1,stop_pct=0.15..0.5,take_profit_pct=0.15..0.6",
+        space=BOX_SPACE,
         moved=BOX,
     ),
     Case(
@@ -121,7 +122,7 @@ CASES: tuple[Case, ...] = (
         title="the break, 5-minute bars",
         files=(BTC_5M,),
         params={"variant": "break"},
-        space="window=10..40,tight_pct=0.35..1,stop_pct=0.15..0.5,take_profit_pct=0.15..0.6",
+        space=BOX_SPACE,
         moved=BOX,
     ),
     Case(kind="consolidation", title="inside the range, 1-minute bars", files=(BTC_1M,)),
