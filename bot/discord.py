@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import discord
 import yarl
 from discord.gateway import DiscordWebSocket
@@ -16,7 +18,20 @@ from domain.errors import ConfigError
 from domain.ports import Secrets
 
 BAD_TOKEN_CLOSE = 4004
+CANCEL_AGAIN_S = 1.0
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody here wants to speak
+
+
+async def _end(life: asyncio.Task[None]) -> None:
+    """End the library's loop. Under Python 3.11 it can lose a cancellation, and would connect again for ever.
+
+    Its `asyncio.wait_for` loses one that comes in the moment in which a connection fails.
+    """
+    while not life.done():
+        life.cancel()
+        await asyncio.wait([life], timeout=CANCEL_AGAIN_S)
+    if not life.cancelled():
+        life.exception()  # who waits for it hears of it; where nobody does any more, it is no news
 
 
 class DiscordBot:
@@ -49,10 +64,13 @@ class DiscordBot:
         client = Client(self._room, self._config, self.signer, self.health)
         try:
             async with client:
+                life = asyncio.create_task(client.start(self._token), name="discord")
                 try:
-                    await client.start(self._token)
+                    await asyncio.wait([life])
                 finally:
                     await self._outbox.detach("discord")
+                    await _end(life)
+                await life
         except discord.LoginFailure:
             raise self._refused() from None
         except discord.ConnectionClosed as error:

@@ -117,7 +117,8 @@ class Line:
     async def wait(self, seconds: float) -> None:
         """Wait, or until something critical comes."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.news.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self.news.wait()
 
     def _keep(self, items: list[tuple[Rank, Letter]]) -> None:
         if len(items) < len(self._heap):

@@ -231,7 +231,8 @@ class BybitDialect:
         name = f"{op}-{self._logins}"
         message = {"req_id": name, "reqId": name, "op": op, "args": args}
         waiting = await self._session.client.post(url, message, name)
-        answer = await asyncio.wait_for(waiting, self._session.patience.request_timeout_s)
+        async with asyncio.timeout(self._session.patience.request_timeout_s):
+            answer = await waiting
         if answer.get("success") is False or answer.get("retCode", 0):
             said = answer.get("ret_msg") or f"{answer.get('retCode')} {answer.get('retMsg')}"
             raise VenueError(f"Bybit refuses {op} on {url}: {said}")

@@ -173,7 +173,8 @@ class Outbox:
         try:
             async with self._wire:  # what is signed first leaves first
                 waiting = await client.post(*frame, number)
-            message = await asyncio.wait_for(waiting, self._session.patience.request_timeout_s)
+            async with asyncio.timeout(self._session.patience.request_timeout_s):
+                message = await waiting
         except NotSent as error:
             self._not_sent(call, str(error))
         except (VenueError, TimeoutError) as error:

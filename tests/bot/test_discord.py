@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from discord.gateway import DiscordWebSocket
 
 from domain.facts import Alerted, TradingState
 from tests.bot.servers import discord_server
@@ -200,3 +201,22 @@ def _with(flag):
         setattr(self, flag, True)
 
     return made
+
+
+@pytest.mark.timeout(60)
+async def test_it_ends_though_the_library_loses_the_cancellation_while_it_connects_again(tmp_path, monkeypatch):
+    """Found by a drill that ended in the moment in which a connection failed: under Python 3.11 it never stopped."""
+    async with world(tmp_path, "discord") as w:
+        (life,) = [task for task in asyncio.all_tasks() if task.get_name() == "discord"]
+        tried = []
+
+        async def fails_as_it_is_cancelled(*_, **__):
+            tried.append(1)
+            while not life.cancelling():
+                await asyncio.sleep(0)
+            raise ConnectionRefusedError("gone")
+
+        monkeypatch.setattr(DiscordWebSocket, "from_client", fails_as_it_is_cancelled)
+        await w.discord.stop()
+        await until(lambda: tried)
+    assert life.done()
