@@ -73,7 +73,7 @@ class EmaCross(Strategy[EmaCrossMemory, EmaCrossParams]):
         return (Feed(kind=FeedKind.BAR, instrument=self.instrument, interval_ns=self.params.interval_s * SECOND_NS),)
 
     def warmup(self) -> int:
-        """Five times the slow period: of the first close, which seeds both averages, less than 1 in 20,000 is left then.
+        """Five times the slow period: of the first close, which seeds both averages, 1 in 20,000 is left then.
 
         Begun without a history it decides from the `slow`-th bar on, as the benchmarks' reference does.
         """

@@ -210,9 +210,9 @@ _one_at_a_time = threading.Lock()
 def run_apart(task: Task, job: Job, limit_s: float) -> Run | Lost | str:
     """A job in a Dask worker, by a process beside it that opens the data at its first one; a text says why it cannot.
 
-    The process is ended with a trial that does not end: a thread of the worker could not be. The worker has to have this
-    program, this strategy and this data at the same paths, which is checked by hash. Of a worker with several threads
-    one works: more would be more processes than it was told to have cores.
+    The process is ended with a trial that does not end: a thread of the worker could not be. The worker has to have
+    this program, this strategy and this data at the same paths, which is checked by hash. Of a worker with several
+    threads one works: each would open the data once more.
     """
     with _one_at_a_time:
         key = repr((task, limit_s))

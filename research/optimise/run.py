@@ -177,9 +177,7 @@ class Longest(Struct, frozen=True, kw_only=True):
         return self.warmup_bars * self.interval_ns
 
 
-def _warmup(
-    asked: Asked, space: Space, model: type[Params], sources: Sequence[MarketData]
-) -> tuple[Longest, int]:
+def _warmup(asked: Asked, space: Space, model: type[Params], sources: Sequence[MarketData]) -> tuple[Longest, int]:
     """The longest warm-up that the space asks for, and the interval of the longest bars (0 = none)."""
     folder = Path(asked.folder) if asked.folder else None
     has_past = any(source.kind is DataKind.BARS for source in sources)

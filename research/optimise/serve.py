@@ -1,7 +1,8 @@
-"""A process of a pool: the task in, None when its data are open, then jobs in and runs out, over the pipe whose descriptor is its argument.
+"""A process of a pool: the task in, None when its data are open, then jobs in and runs out.
 
-It leaves when the other end is gone. Its standard input is open as long as its keeper lives, who may be killed while a
-trial is under way that never ends. Ctrl-C is for the keeper alone.
+They come over the pipe whose descriptor is its argument. It leaves when the other end is gone. Its standard input is
+open as long as its keeper lives, who may be killed while a trial is under way that never ends. Ctrl-C is for the keeper
+alone.
 """
 
 from __future__ import annotations
