@@ -260,6 +260,7 @@ def core_settings(
 ) -> Settings:
     """The engine's settings of a test: its instruments, accounts, strategies and approver, everything else as given.
 
+    There are no persons in a test, so that a result is the same for every team, and after somebody has joined it.
     Accounts are compared with the exchange once a day: they are one program, and once a minute would be a third of a
     quiet run.
     """
@@ -279,6 +280,7 @@ def core_settings(
             for account, found in quotes.items()
         ),
         strategies=tuple(built.spec for built in strategies),
+        persons=(),
         approvals=replace(core.approvals, enabled=settings.approver is not Approver.AUTO),
         execution=replace(execution, equity_sample_ns=sample_ns, reconcile_every_ns=reconcile_ns),
     )
