@@ -198,9 +198,7 @@ def test_a_run_does_not_depend_on_who_is_in_the_team(tmp_path, approver):
     btc, plan = saw_tooth(tmp_path, BTC), Plan(strategies=(trend("btc", BTC),))
     assert CORE.persons
     alone = replace(CORE, persons=CORE.persons[:1])
-    results = [
-        run_plan(plan, [btc], BacktestSettings(core=core, approver=approver)).result for core in (CORE, alone)
-    ]
+    results = [run_plan(plan, [btc], BacktestSettings(core=core, approver=approver)).result for core in (CORE, alone)]
     assert results[0] == results[1]
     assert results[0].settings.persons == ()
 
