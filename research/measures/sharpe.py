@@ -82,7 +82,7 @@ def sharpe_rows(rows: Floats) -> Floats:
 
 
 def sortino_rows(rows: Floats) -> Floats:
-    """Annualised Sortino ratio of each row (target 0); infinite for one without a loss, NaN where nothing was earned."""
+    """Annualised Sortino ratio of each row (target 0), infinite for one without a loss, NaN where none is earned."""
     downside = np.sqrt(np.mean(np.minimum(rows, 0.0) ** 2, axis=1))
     return ratio_rows(rows.mean(axis=1), downside) * sqrt(DAYS_A_YEAR)
 
