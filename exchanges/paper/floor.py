@@ -92,6 +92,7 @@ class Floor:
             if price and (price - order.trigger) * order.direction >= 0:
                 self.fire(market, order, 0, ts_ns)
         elif market.would_take(kind, order.side, order.price):
+            market.remove(order)  # an amended one rests
             self.take(market, order, ts_ns)
         else:
             market.rest(order)

@@ -59,6 +59,8 @@ class Market:
         self.resting: list[PaperOrder] = []
         self._priorities: list[tuple[int, int, int]] = []
         """(side, -side * price, seq) of each resting order, ascending: asks first, on each side the best first."""
+        self._asks = 0
+        """How many of the resting orders are asks."""
         self.armed: list[PaperOrder] = []
         self.taking: list[PaperOrder] = []
         """Takers that wait for a price: for the next bar, or for more size after a stop has fired."""
@@ -152,21 +154,14 @@ class Market:
         self.lazy = self.queued = event
         orders, bid, ask = self.orders, event.bid, -event.ask
         for at in range(0, len(self.resting) * ORDER, ORDER):
-            side, key = orders[at + SIDE], orders[at + KEY]
-            size = -1 if key < (bid if side > 0 else ask) else _shown(event, side, key)
+            key = orders[at + KEY]
+            best, size = (bid, event.bid_qty) if key > 0 else (ask, event.ask_qty)
+            if key < best or size <= 0 or not best:
+                size = -1
+            elif key > best:
+                size = 0
             if size != orders[at + SHOWN] or (size >= 0 and orders[at + TRADED]):
                 rules.advance(orders, at, size, self.state[rules.POWER])
-
-    def _queue(self, side: int, key: int) -> int:
-        """What is shown at an order's price, as it joins the queue there (-1 = unknown)."""
-        lazy = self.lazy
-        if type(lazy) is not Bbo:
-            self.load()
-            return rules.shown(self.state, self.keys, self.sizes, side, key)
-        if lazy is not self.queued:
-            self._unsee()
-            self.queued = lazy
-        return _shown(lazy, side, key)
 
     def best(self, side: int) -> int:
         """Best price shown on a side (+1 = bids); 0 when none is."""
@@ -183,8 +178,11 @@ class Market:
 
     def take(self, side: int, limit: int, qty: int) -> list[Level]:
         """Walk the opposite side up to `limit` (0 = any price) and eat it: the (price, quantity) pieces got."""
-        if self.lazy is not None:
-            self.show(self.lazy)
+        lazy = self.lazy
+        if type(lazy) is Bbo:
+            return self._take_touch(lazy, side, limit, qty)
+        if lazy is not None:
+            self.show(lazy)
         state, sizes = self.state, self.sizes
         half = rules.ASKS if side > 0 else rules.BIDS
         pieces: list[Level] = []
@@ -205,6 +203,24 @@ class Market:
             if not qty:
                 break
         return pieces
+
+    def _take_touch(self, quote: Bbo, side: int, limit: int, qty: int) -> list[Level]:
+        """As `take`, where this quote is all that is shown: from now on what is left of it is."""
+        bid_qty, ask_qty = quote.bid_qty, quote.ask_qty
+        if side > 0:
+            price, size = quote.ask, ask_qty
+            ask_qty = size - qty if qty < size else 0
+        else:
+            price, size = quote.bid, bid_qty
+            bid_qty = size - qty if qty < size else 0
+        if not price or size <= 0 or (limit and (price - limit) * side > 0):
+            return []
+        if self.resting and quote is not self.queued:
+            self._unsee()
+        self.lazy = self.queued = Bbo(
+            instrument=quote.instrument, bid=quote.bid, bid_qty=bid_qty, ask=quote.ask, ask_qty=ask_qty
+        )
+        return [(price, qty if qty < size else size)]
 
     def would_take(self, kind: OrderKind, side: int, price: int) -> bool:
         """Whether a limit at `price` would trade at once; with bars alone, against the last close.
@@ -238,24 +254,48 @@ class Market:
     # orders
 
     def rest(self, order: PaperOrder) -> None:
-        """Put an order at the back of the queue at its price."""
-        count = len(self.resting)
+        """Put an order at the back of the queue at its price; one that rests already goes there."""
+        resting, priorities, side = self.resting, self._priorities, order.side
+        key = side * order.price
+        priority = side, -key, order.seq
+        slot = bisect_right(priorities, priority)
+        if order.where is RESTING:
+            before = resting.index(order)
+            if slot == before or slot == before + 1:
+                priorities[before] = priority
+                self._join_queue(order, before, side, key)
+                return
+            self.remove(order)
+            slot -= slot > before
+        count = len(resting)
         if count == self.capacity:
             self._regrow()
-        order.where, side = RESTING, order.side
-        key = side * order.price
-        size = self._queue(side, key)
-        priority = side, -key, order.seq
-        slot = bisect_right(self._priorities, priority)
-        self._priorities.insert(slot, priority)
-        self.resting.insert(slot, order)
-        orders, at = self.orders, slot * ORDER
+        priorities.insert(slot, priority)
+        resting.insert(slot, order)
         if slot < count:
+            orders, at = self.orders, slot * ORDER
             orders[at + ORDER : (count + 1) * ORDER] = orders[at : count * ORDER]
+        self.state[rules.ORDERS] = count + 1
+        if side < 0:
+            self._asks += 1
+        order.where = RESTING
+        self._join_queue(order, slot, side, key)
+
+    def _join_queue(self, order: PaperOrder, slot: int, side: int, key: int) -> None:
+        """Write the row of an order that is the last one at its price."""
+        lazy = self.lazy
+        if type(lazy) is Bbo:
+            if lazy is not self.queued:
+                self._unsee()
+                self.queued = lazy
+            size = _shown(lazy, side, key)
+        else:
+            self.load()
+            size = rules.shown(self.state, self.keys, self.sizes, side, key)
+        orders, at = self.orders, slot * ORDER
         orders[at + SIDE], orders[at + KEY] = side, key
         orders[at + LEAVES], orders[at + TRADED] = order.qty - order.filled, 0
         orders[at + AHEAD] = orders[at + SHOWN] = size
-        self.state[rules.ORDERS] = count + 1
         self.is_stale = True
 
     def arm(self, order: PaperOrder) -> None:
@@ -283,6 +323,8 @@ class Market:
             if slot < count - 1:
                 self.orders[slot * ORDER : (count - 1) * ORDER] = self.orders[(slot + 1) * ORDER : count * ORDER]
             self.state[rules.ORDERS] = count - 1
+            if order.side < 0:
+                self._asks -= 1
         elif where is ARMED:
             self.armed.remove(order)
             self._write_triggers()
@@ -324,31 +366,24 @@ class Market:
     def set_band(self) -> None:
         """Work out the quiet band from everything that waits for a price."""
         self.is_stale = False
-        low, high = -1, FAR
-        if self.taking:
-            low, high = FAR, -1
+        low, high = (FAR, -1) if self.taking else (-1, FAR)
         for floor, ceiling in self.liquidations.values():
             low = floor if floor > low else low  # noqa: FURB136 - on the hot path, and max() costs thrice as much
             high = ceiling if ceiling < high else high  # noqa: FURB136 - as above
         self.safe_low, self.safe_high = low, high
-        bought, sold = self._best_resting() if self.resting else (-1, FAR)
-        self.bought, self.sold = (FAR, -1) if self.armed or self.taking else (bought, sold)
+        resting, asks = self.resting, self._asks
+        bought = resting[asks].price if len(resting) > asks else -1
+        sold = resting[0].price if asks else FAR
+        if self.armed or self.taking:
+            self.bought, self.sold = FAR, -1
+            for order in self.armed:
+                if order.direction < 0:
+                    low = max(low, order.trigger)
+                else:
+                    high = min(high, order.trigger)
+        else:
+            self.bought, self.sold = bought, sold
         low = bought if bought > low else low  # noqa: FURB136 - as above
         high = sold if sold < high else high  # noqa: FURB136 - as above
-        for order in self.armed:
-            if order.direction < 0:
-                low = max(low, order.trigger)
-            else:
-                high = min(high, order.trigger)
         self.low = self.state[rules.LOW] = low
         self.high = self.state[rules.HIGH] = high
-
-    def _best_resting(self) -> tuple[int, int]:
-        """Our best bid and ask; asks come first in the order of priority, each side best first."""
-        sold = FAR
-        for order in self.resting:
-            if order.side > 0:
-                return order.price, sold
-            if sold == FAR:
-                sold = order.price
-        return -1, sold

@@ -24,7 +24,7 @@ from exchanges.paper import clearing
 from exchanges.paper.floor import Floor
 from exchanges.paper.ledger import PaperAccount
 from exchanges.paper.market import Market
-from exchanges.paper.orders import OPEN, POST_ONLY, TRIGGERED, PaperOrder, Refusal, bad_numbers, refusal
+from exchanges.paper.orders import OPEN, POST_ONLY, RESTING, TRIGGERED, PaperOrder, Refusal, bad_numbers, refusal
 
 
 def place(floor: Floor, intent: Place, ts_ns: int) -> None:
@@ -88,7 +88,8 @@ def amend(floor: Floor, intent: Amend, ts_ns: int) -> None:
     trigger = intent.trigger or order.trigger
     keeps_queue = intent.price == order.price and intent.qty <= order.qty and trigger == order.trigger
     if not keeps_queue:
-        market.remove(order)
+        if order.where is not RESTING:
+            market.remove(order)
         floor.seq += 1
         order.seq = floor.seq
     order.price, order.qty, order.trigger = intent.price, intent.qty, trigger
