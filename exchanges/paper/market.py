@@ -44,6 +44,8 @@ class Market:
         self.instrument = instrument
         self.unit = float(instrument.unit)
         self.maintenance = float(instrument.maintenance_margin)
+        self.short_unit = instrument.unit * (1 + instrument.maintenance_margin)
+        """What a short of one quantity unit needs, to be closed and as margin, per price unit."""
         self.least_worth = ceil(Fraction(instrument.min_notional) / Fraction(instrument.unit))
         """Minimum notional in price units times quantity units."""
         self.margin_unit = instrument.unit * instrument.initial_margin

@@ -18,7 +18,7 @@ from domain.events import (
     VenueSnapshot,
 )
 from domain.instrument import AccountId
-from domain.order import Amend, ArmDeadMan, Cancel, Place, Query
+from domain.order import Amend, ArmDeadMan, Cancel, Intent, Place, Query
 from domain.verdict import Reason
 from exchanges.paper import clearing
 from exchanges.paper.floor import Floor
@@ -29,31 +29,33 @@ from exchanges.paper.orders import OPEN, POST_ONLY, RESTING, TRIGGERED, PaperOrd
 
 def place(floor: Floor, intent: Place, ts_ns: int) -> None:
     """Accept or refuse a new order; what can take does so at once."""
-    market, account = floor.markets.get(intent.instrument), floor.accounts.get(intent.account)
+    cid, name = intent.cid, intent.instrument
+    market, account = floor.markets.get(name), floor.accounts.get(intent.account)
     if market is None or account is None:
-        missing = intent.instrument if market is None else intent.account
-        floor.emit(Rejected(cid=intent.cid, venue_ts_ns=ts_ns, text=f"{missing} is not known here"), ts_ns)
+        missing = name if market is None else intent.account
+        floor.emit(Rejected(cid=cid, venue_ts_ns=ts_ns, text=f"{missing} is not known here"), ts_ns)
         return
     problem = _place_problem(floor, market, account, intent, ts_ns)
     if problem is not None:
-        floor.emit(Rejected(cid=intent.cid, venue_ts_ns=ts_ns, reason=problem[0], text=problem[1]), ts_ns)
+        floor.emit(Rejected(cid=cid, venue_ts_ns=ts_ns, reason=problem[0], text=problem[1]), ts_ns)
         return
-    floor.seq += 1
+    floor.seq = seq = floor.seq + 1
+    venue_id = f"V{seq}"
     order = PaperOrder(
-        cid=intent.cid,
+        cid=cid,
         account=intent.account,
-        instrument=intent.instrument,
+        instrument=name,
         side=intent.side,
         kind=intent.kind,
         qty=intent.qty,
         price=intent.price,
         trigger=intent.trigger,
         reduce_only=intent.reduce_only,
-        venue_id=f"V{floor.seq}",
-        seq=floor.seq,
+        venue_id=venue_id,
+        seq=seq,
     )
-    floor.orders[order.cid] = account.open[order.cid] = order
-    floor.emit(Accepted(cid=order.cid, venue_id=order.venue_id, venue_ts_ns=ts_ns), ts_ns)
+    floor.orders[cid] = account.open[cid] = order
+    floor.emit(Accepted(cid=cid, venue_id=venue_id, venue_ts_ns=ts_ns), ts_ns)
     floor.start(market, order, ts_ns)
 
 
@@ -63,14 +65,27 @@ def _place_problem(floor: Floor, market: Market, account: PaperAccount, intent: 
     problem = refusal(market.instrument, market.least_worth, intent, ts_ns)
     if problem is not None:
         return problem
-    if intent.kind is POST_ONLY and market.would_take(POST_ONLY, intent.side, intent.price):
+    kind, side, price = intent.kind, intent.side, intent.price
+    if kind is POST_ONLY and market.would_take(POST_ONLY, side, price):
         return Reason.VENUE, "post-only, but it would take"
     if intent.reduce_only:
-        if intent.kind not in TRIGGERED and account.qty(intent.instrument) * intent.side >= 0:
+        if kind not in TRIGGERED and account.qty(intent.instrument) * side >= 0:
             return Reason.VENUE, "reduce-only, but there is nothing to reduce"
-    elif not clearing.affords(floor, account, market, intent.side, intent.qty, intent.price or intent.trigger):
+    elif not clearing.affords(floor, account, market, side, intent.qty, price or intent.trigger):
         return Reason.VENUE, "insufficient margin"
     return None
+
+
+def limit_rate(floor: Floor, intent: Intent, ts_ns: int) -> None:
+    """The venue's rate limiter says no; queries and the like get no answer."""
+    text = "429: too many requests"
+    if isinstance(intent, Place):
+        floor.emit(Rejected(cid=intent.cid, text=text, venue_ts_ns=ts_ns), ts_ns)
+    elif isinstance(intent, Amend):
+        refused = AmendRejected(cid=intent.cid, amend_no=intent.amend_no, text=text, venue_ts_ns=ts_ns)
+        floor.emit(refused, ts_ns)
+    elif isinstance(intent, Cancel):
+        floor.emit(CancelRejected(cid=intent.cid, text=text, venue_ts_ns=ts_ns), ts_ns)
 
 
 def amend(floor: Floor, intent: Amend, ts_ns: int) -> None:
