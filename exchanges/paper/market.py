@@ -24,6 +24,8 @@ from exchanges.paper.orders import ARMED, NOWHERE, POST_ONLY, RESTING, TAKING, P
 Matcher: TypeAlias = Callable[..., int]
 FAR = 2**62
 """Beyond every price."""
+MOST_PASSED = 64
+"""Quotes kept at most for queues that nobody looks at."""
 
 
 def _shown(quote: Bbo, side: int, key: int) -> int:
@@ -61,6 +63,13 @@ class Market:
         self.resting: list[PaperOrder] = []
         self._priorities: list[tuple[int, int, int]] = []
         """(side, -side * price, seq) of each resting order, ascending: asks first, on each side the best first."""
+        self._since: list[int] = []
+        """Where in `_passed` each resting order came to its place."""
+        self._passed: list[Bbo | None] = []
+        """Quotes that the queues of the resting orders have yet to be told of; None = others came in between.
+
+        An order that moves or goes before somebody looks, which is what most do, need not be told at all.
+        """
         self._asks = 0
         """How many of the resting orders are asks."""
         self.armed: list[PaperOrder] = []
@@ -145,25 +154,36 @@ class Market:
         self._unsee()
 
     def _unsee(self) -> None:
-        orders = self.orders
-        for at in range(SHOWN, len(self.resting) * ORDER, ORDER):
-            orders[at] = -1
+        """Quotes have come and gone that the queues were not told of: what was shown before tells them nothing."""
+        if self.resting:
+            self._passed.append(None)
+            if len(self._passed) >= MOST_PASSED:
+                self.catch_up()
 
     def requeue(self, event: Bbo) -> None:
-        """Show a quote that fills nobody, where only quotes are: as `show` and `rules.refresh`, but for the ladder."""
+        """Show a quote that fills nobody, where only quotes are. The queues are told of it when somebody looks."""
         if self.lazy is not None and self.lazy is not self.queued:
-            self._unsee()
+            self._passed.append(None)
         self.lazy = self.queued = event
-        orders, bid, ask = self.orders, event.bid, -event.ask
-        for at in range(0, len(self.resting) * ORDER, ORDER):
-            key = orders[at + KEY]
-            best, size = (bid, event.bid_qty) if key > 0 else (ask, event.ask_qty)
-            if key < best or size <= 0 or not best:
-                size = -1
-            elif key > best:
-                size = 0
-            if size != orders[at + SHOWN] or (size >= 0 and orders[at + TRADED]):
-                rules.advance(orders, at, size, self.state[rules.POWER])
+        self._passed.append(event)
+        if len(self._passed) >= MOST_PASSED:
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Tell every queue of the quotes that have passed since it was last told: `rules.refresh` for each of them."""
+        passed, power, orders = self._passed, self.state[rules.POWER], self.orders
+        for slot, since in enumerate(self._since):
+            at = slot * ORDER
+            side, key = orders[at + SIDE], orders[at + KEY]
+            for quote in passed[since:]:
+                if quote is None:
+                    orders[at + SHOWN] = -1
+                    continue
+                size = _shown(quote, side, key)
+                if size != orders[at + SHOWN] or (size >= 0 and orders[at + TRADED]):
+                    rules.advance(orders, at, size, power)
+        passed.clear()
+        self._since = [0] * len(self._since)
 
     def best(self, side: int) -> int:
         """Best price shown on a side (+1 = bids); 0 when none is."""
@@ -217,7 +237,7 @@ class Market:
             bid_qty = size - qty if qty < size else 0
         if not price or size <= 0 or (limit and (price - limit) * side > 0):
             return []
-        if self.resting and quote is not self.queued:
+        if quote is not self.queued:
             self._unsee()
         self.lazy = self.queued = Bbo(
             instrument=quote.instrument, bid=quote.bid, bid_qty=bid_qty, ask=quote.ask, ask_qty=ask_qty
@@ -274,6 +294,7 @@ class Market:
             self._regrow()
         priorities.insert(slot, priority)
         resting.insert(slot, order)
+        self._since.insert(slot, 0)
         if slot < count:
             orders, at = self.orders, slot * ORDER
             orders[at + ORDER : (count + 1) * ORDER] = orders[at : count * ORDER]
@@ -298,6 +319,7 @@ class Market:
         orders[at + SIDE], orders[at + KEY] = side, key
         orders[at + LEAVES], orders[at + TRADED] = order.qty - order.filled, 0
         orders[at + AHEAD] = orders[at + SHOWN] = size
+        self._since[slot] = len(self._passed)
         self.is_stale = True
 
     def arm(self, order: PaperOrder) -> None:
@@ -321,7 +343,7 @@ class Market:
             return
         if where is RESTING:
             slot, count = self.resting.index(order), len(self.resting)
-            del self.resting[slot], self._priorities[slot]
+            del self.resting[slot], self._priorities[slot], self._since[slot]
             if slot < count - 1:
                 self.orders[slot * ORDER : (count - 1) * ORDER] = self.orders[(slot + 1) * ORDER : count * ORDER]
             self.state[rules.ORDERS] = count - 1
