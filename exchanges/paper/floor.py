@@ -114,11 +114,9 @@ class Floor:
         """Take liquidity now, as far as there is any; with bars, when the fill model says."""
         if market.has_book:
             wanted = order.qty - order.filled
-            if order.reduce_only:
-                wanted = self.allowed(order, wanted)
-                if not wanted:
-                    self.cancel_order(order, NOTHING_TO_REDUCE, ts_ns)
-                    return
+            if order.reduce_only and not (wanted := self.allowed(order, wanted)):
+                self.cancel_order(order, NOTHING_TO_REDUCE, ts_ns)
+                return
             for price, qty in market.take(order.side, order.price, wanted):
                 self.fill(market, order, price, qty, TAKER, ts_ns)
             if order.status is OPEN:

@@ -95,6 +95,8 @@ class Market:
         self.funding_rate = ZERO
         self.next_funding_ns = 0
         self.liquidations: dict[AccountId, tuple[int, int]] = {}
+        self._margin_band = -1, FAR
+        """The prices between which no account's margin has to be looked at."""
         self.is_stale = True
         self.low, self.high = -1, FAR
         self.safe_low, self.safe_high = -1, FAR
@@ -201,10 +203,28 @@ class Market:
     def take(self, side: int, limit: int, qty: int) -> list[Level]:
         """Walk the opposite side up to `limit` (0 = any price) and eat it: the (price, quantity) pieces got."""
         lazy = self.lazy
-        if type(lazy) is Bbo:
-            return self._take_touch(lazy, side, limit, qty)
-        if lazy is not None:
-            self.show(lazy)
+        if type(lazy) is not Bbo:
+            self.load()
+            return self._walk(side, limit, qty)
+        price, size = (lazy.ask, lazy.ask_qty) if side > 0 else (lazy.bid, lazy.bid_qty)
+        if not price or size <= 0 or (limit and (price - limit) * side > 0):
+            return []
+        if lazy is not self.queued:
+            self._unsee()
+        bid_qty, ask_qty = lazy.bid_qty, lazy.ask_qty
+        if qty > size:
+            qty = size
+        if side > 0:
+            ask_qty = size - qty
+        else:
+            bid_qty = size - qty
+        self.lazy = self.queued = Bbo(
+            instrument=lazy.instrument, bid=lazy.bid, bid_qty=bid_qty, ask=lazy.ask, ask_qty=ask_qty
+        )
+        return [(price, qty)]
+
+    def _walk(self, side: int, limit: int, qty: int) -> list[Level]:
+        """As `take`, from the ladder."""
         state, sizes = self.state, self.sizes
         half = rules.ASKS if side > 0 else rules.BIDS
         pieces: list[Level] = []
@@ -225,24 +245,6 @@ class Market:
             if not qty:
                 break
         return pieces
-
-    def _take_touch(self, quote: Bbo, side: int, limit: int, qty: int) -> list[Level]:
-        """As `take`, where this quote is all that is shown: from now on what is left of it is."""
-        bid_qty, ask_qty = quote.bid_qty, quote.ask_qty
-        if side > 0:
-            price, size = quote.ask, ask_qty
-            ask_qty = size - qty if qty < size else 0
-        else:
-            price, size = quote.bid, bid_qty
-            bid_qty = size - qty if qty < size else 0
-        if not price or size <= 0 or (limit and (price - limit) * side > 0):
-            return []
-        if quote is not self.queued:
-            self._unsee()
-        self.lazy = self.queued = Bbo(
-            instrument=quote.instrument, bid=quote.bid, bid_qty=bid_qty, ask=quote.ask, ask_qty=ask_qty
-        )
-        return [(price, qty if qty < size else size)]
 
     def would_take(self, kind: OrderKind, side: int, price: int) -> bool:
         """Whether a limit at `price` would trade at once; with bars alone, against the last close.
@@ -381,23 +383,27 @@ class Market:
         bounds = low, high
         if self.liquidations.get(account) != bounds:
             self.liquidations[account] = bounds
+            lows, highs = zip(*self.liquidations.values(), strict=True)
+            self._margin_band = max(lows), min(highs)
             self.is_stale = True
 
     def beyond_liquidation(self, price: int) -> bool:
         """Whether the margin of some account has to be looked at."""
-        return any(price <= low or price >= high for low, high in self.liquidations.values())
+        low, high = self._margin_band
+        return price <= low or price >= high
 
     def set_band(self) -> None:
         """Work out the quiet band from everything that waits for a price."""
         self.is_stale = False
-        low, high = (FAR, -1) if self.taking else (-1, FAR)
-        for floor, ceiling in self.liquidations.values():
-            low = floor if floor > low else low  # noqa: FURB136 - on the hot path, and max() costs thrice as much
-            high = ceiling if ceiling < high else high  # noqa: FURB136 - as above
+        low, high = (FAR, -1) if self.taking else self._margin_band
         self.safe_low, self.safe_high = low, high
         resting, asks = self.resting, self._asks
-        bought = resting[asks].price if len(resting) > asks else -1
-        sold = resting[0].price if asks else FAR
+        self.bought = bought = resting[asks].price if len(resting) > asks else -1
+        self.sold = sold = resting[0].price if asks else FAR
+        if bought > low:
+            low = bought
+        if sold < high:
+            high = sold
         if self.armed or self.taking:
             self.bought, self.sold = FAR, -1
             for order in self.armed:
@@ -405,9 +411,5 @@ class Market:
                     low = max(low, order.trigger)
                 else:
                     high = min(high, order.trigger)
-        else:
-            self.bought, self.sold = bought, sold
-        low = bought if bought > low else low  # noqa: FURB136 - as above
-        high = sold if sold < high else high  # noqa: FURB136 - as above
         self.low = self.state[rules.LOW] = low
         self.high = self.state[rules.HIGH] = high
