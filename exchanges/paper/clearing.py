@@ -90,11 +90,8 @@ def set_only_band(market: Market, account: PaperAccount, holding: Holding, price
     held, cash, entry_value = holding.qty, account.cash, holding.entry_value
     low, high = market.liquidations.get(account.id, _NO_BAND)
     if 2 * low < price and 2 * price < high:
-        if held > 0:
-            is_safe = cash >= entry_value
-        else:
-            is_safe = not held or cash + held * high * market.short_unit >= entry_value
-        if is_safe:
+        at_high = held * high * market.short_unit if held < 0 else ZERO
+        if not held or cash + at_high >= entry_value:
             return
     low, high = -1, FAR
     if held > 0 and cash < entry_value:

@@ -1,4 +1,4 @@
-"""One instrument on the paper venue: its ladder, the orders resting in it, and what is known of its price.
+"""One instrument on the paper venue: its ladder, the orders that wait in it, and what is known of its price.
 
 The arrays are the ones `matching.match` works on. Market data that cannot touch any order (it lies inside
 the quiet band, strictly between `low` and `high`) is only remembered, and written to the ladder when
@@ -8,41 +8,31 @@ somebody looks: that is what makes a quiet market cheap.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from math import ceil
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from domain.instrument import ZERO, AccountId, Instrument
 from domain.market import Bbo, Book, Level
 from domain.order import OrderKind
 from exchanges.paper import matching as rules
-from exchanges.paper.matching import AHEAD, KEY, LEAVES, ORDER, SHOWN, SIDE, TRADED
 from exchanges.paper.orders import ARMED, NOWHERE, POST_ONLY, RESTING, TAKING, PaperOrder
+from exchanges.paper.queues import MOST_PASSED, Queues, shown
 
 Matcher: TypeAlias = Callable[..., int]
 FAR = 2**62
 """Beyond every price."""
-MOST_PASSED = 64
-"""Quotes kept at most for queues that nobody looks at."""
 
 
-def _shown(quote: Bbo, side: int, key: int) -> int:
-    """As `rules.shown`, of a ladder that has only this quote."""
-    best, size = (quote.bid, quote.bid_qty) if side > 0 else (-quote.ask, quote.ask_qty)
-    if key < best or size <= 0 or not best:
-        return -1
-    return size if key == best else 0
-
-
-class Market:
+class Market(Queues):
     """State of one instrument. `low` and `high` bound the quiet band; prices are integers, 0 = unknown.
 
     Whatever changes the band only makes it stale; whoever looks at a stale one has it worked out first.
     """
 
     def __init__(self, instrument: Instrument, queue_power: int) -> None:
+        super().__init__(queue_power)
         self.instrument = instrument
         self.unit = float(instrument.unit)
         self.maintenance = float(instrument.maintenance_margin)
@@ -54,28 +44,13 @@ class Market:
         self.maker_unit = instrument.unit * instrument.maker_fee
         self.taker_unit = instrument.unit * instrument.taker_fee
         """Initial margin and fees, before rounding, of one price unit times one quantity unit."""
-        self.state = array("q", bytes(8 * rules.STATE))
         self.keys = array("q", bytes(8 * 2 * rules.DEPTH))
         self.sizes = array("q", bytes(8 * 2 * rules.DEPTH))
-        self.state[rules.POWER] = queue_power
         rules.clear(self.state, rules.BIDS)
         rules.clear(self.state, rules.ASKS)
-        self.resting: list[PaperOrder] = []
-        self._priorities: list[tuple[int, int, int]] = []
-        """(side, -side * price, seq) of each resting order, ascending: asks first, on each side the best first."""
-        self._since: list[int] = []
-        """Where in `_passed` each resting order came to its place."""
-        self._passed: list[Bbo | None] = []
-        """Quotes that the queues of the resting orders have yet to be told of; None = others came in between.
-
-        An order that moves or goes before somebody looks, which is what most do, need not be told at all.
-        """
-        self._asks = 0
-        """How many of the resting orders are asks."""
         self.armed: list[PaperOrder] = []
         self.taking: list[PaperOrder] = []
         """Takers that wait for a price: for the next bar, or for more size after a stop has fired."""
-        self._grow(16)
         self.lazy: Bbo | Book | None = None
         """What is shown and has not been written to the ladder yet."""
         self.queued: Bbo | None = None
@@ -104,14 +79,6 @@ class Market:
         self.bought, self.sold = -1, FAR
         """Best resting bid and ask of ours: a quote strictly outside fills nobody (FAR, -1 while others wait too)."""
 
-    def _grow(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.orders = array("q", bytes(8 * ORDER * capacity))
-        self.triggers = array("q", bytes(8 * rules.TRIGGER * capacity))
-        self.out = array("q", bytes(8 * 2 * 2 * capacity))
-        self.views: tuple[Any, ...] = ()
-        """The same memory as numpy sees it; made by `kernel.py`."""
-
     # the ladder
 
     def load(self) -> None:
@@ -123,7 +90,7 @@ class Market:
         """Write a book or quote to the ladder. Orders forget what was shown before a remembered one."""
         if self.lazy is not None:
             if self.lazy is not self.queued:
-                self._unsee()
+                self.unsee()
             self.lazy = self.queued = None
         if type(event) is Bbo:
             state, keys, sizes = self.state, self.keys, self.sizes
@@ -150,42 +117,20 @@ class Market:
 
     def forget_ladder(self) -> None:
         """After a gap in the feed: nothing is shown until the next snapshot."""
-        self.lazy = None
+        self.lazy = self.queued = None
         rules.clear(self.state, rules.BIDS)
         rules.clear(self.state, rules.ASKS)
-        self._unsee()
-
-    def _unsee(self) -> None:
-        """Quotes have come and gone that the queues were not told of: what was shown before tells them nothing."""
-        if self.resting:
-            self._passed.append(None)
-            if len(self._passed) >= MOST_PASSED:
-                self.catch_up()
+        self.unsee()
 
     def requeue(self, event: Bbo) -> None:
         """Show a quote that fills nobody, where only quotes are. The queues are told of it when somebody looks."""
-        if self.lazy is not None and self.lazy is not self.queued:
-            self._passed.append(None)
+        passed, lazy = self.passed, self.lazy
+        if lazy is not None and lazy is not self.queued:
+            passed.append(None)
         self.lazy = self.queued = event
-        self._passed.append(event)
-        if len(self._passed) >= MOST_PASSED:
+        passed.append(event)
+        if len(passed) >= MOST_PASSED:
             self.catch_up()
-
-    def catch_up(self) -> None:
-        """Tell every queue of the quotes that have passed since it was last told: `rules.refresh` for each of them."""
-        passed, power, orders = self._passed, self.state[rules.POWER], self.orders
-        for slot, since in enumerate(self._since):
-            at = slot * ORDER
-            side, key = orders[at + SIDE], orders[at + KEY]
-            for quote in passed[since:]:
-                if quote is None:
-                    orders[at + SHOWN] = -1
-                    continue
-                size = _shown(quote, side, key)
-                if size != orders[at + SHOWN] or (size >= 0 and orders[at + TRADED]):
-                    rules.advance(orders, at, size, power)
-        passed.clear()
-        self._since = [0] * len(self._since)
 
     def best(self, side: int) -> int:
         """Best price shown on a side (+1 = bids); 0 when none is."""
@@ -210,9 +155,9 @@ class Market:
         if not price or size <= 0 or (limit and (price - limit) * side > 0):
             return []
         if lazy is not self.queued:
-            self._unsee()
+            self.unsee()
         bid_qty, ask_qty = lazy.bid_qty, lazy.ask_qty
-        if qty > size:
+        if qty > size:  # noqa: PLR1730 - on the hot path, and min() costs thrice as much
             qty = size
         if side > 0:
             ask_qty = size - qty
@@ -279,55 +224,22 @@ class Market:
 
     def rest(self, order: PaperOrder) -> None:
         """Put an order at the back of the queue at its price; one that rests already goes there."""
-        resting, priorities, side = self.resting, self._priorities, order.side
-        key = side * order.price
-        priority = side, -key, order.seq
-        slot = bisect_right(priorities, priority)
-        if order.where is RESTING:
-            before = resting.index(order)
-            if slot == before or slot == before + 1:
-                priorities[before] = priority
-                self._join_queue(order, before, side, key)
-                return
-            self.remove(order)
-            slot -= slot > before
-        count = len(resting)
-        if count == self.capacity:
-            self._regrow()
-        priorities.insert(slot, priority)
-        resting.insert(slot, order)
-        self._since.insert(slot, 0)
-        if slot < count:
-            orders, at = self.orders, slot * ORDER
-            orders[at + ORDER : (count + 1) * ORDER] = orders[at : count * ORDER]
-        self.state[rules.ORDERS] = count + 1
-        if side < 0:
-            self._asks += 1
-        order.where = RESTING
-        self._join_queue(order, slot, side, key)
-
-    def _join_queue(self, order: PaperOrder, slot: int, side: int, key: int) -> None:
-        """Write the row of an order that is the last one at its price."""
-        lazy = self.lazy
+        side, lazy = order.side, self.lazy
         if type(lazy) is Bbo:
             if lazy is not self.queued:
-                self._unsee()
+                self.unsee()
                 self.queued = lazy
-            size = _shown(lazy, side, key)
+            size = shown(lazy, side, side * order.price)
         else:
             self.load()
-            size = rules.shown(self.state, self.keys, self.sizes, side, key)
-        orders, at = self.orders, slot * ORDER
-        orders[at + SIDE], orders[at + KEY] = side, key
-        orders[at + LEAVES], orders[at + TRADED] = order.qty - order.filled, 0
-        orders[at + AHEAD] = orders[at + SHOWN] = size
-        self._since[slot] = len(self._passed)
+            size = rules.shown(self.state, self.keys, self.sizes, side, side * order.price)
+        self.enqueue(order, size)
         self.is_stale = True
 
     def arm(self, order: PaperOrder) -> None:
         """Keep a stop or take-profit until its trigger is reached."""
         if len(self.armed) == self.capacity:
-            self._regrow()
+            self.regrow()
         order.where = ARMED
         self.armed.append(order)
         self._write_triggers()
@@ -344,24 +256,13 @@ class Market:
         if where is NOWHERE:
             return
         if where is RESTING:
-            slot, count = self.resting.index(order), len(self.resting)
-            del self.resting[slot], self._priorities[slot], self._since[slot]
-            if slot < count - 1:
-                self.orders[slot * ORDER : (count - 1) * ORDER] = self.orders[(slot + 1) * ORDER : count * ORDER]
-            self.state[rules.ORDERS] = count - 1
-            if order.side < 0:
-                self._asks -= 1
+            self.dequeue(order)
         elif where is ARMED:
             self.armed.remove(order)
             self._write_triggers()
         else:
             self.taking.remove(order)
         self.is_stale = True
-
-    def write_leaves(self, order: PaperOrder) -> None:
-        """Tell the matching rules how much of a resting order is left, without touching its queue."""
-        if order.where is RESTING:
-            self.orders[self.resting.index(order) * ORDER + LEAVES] = order.leaves
 
     def _write_triggers(self) -> None:
         for i, order in enumerate(self.armed):
@@ -371,12 +272,6 @@ class Market:
             self.triggers[at + rules.TRIGGER_PRICE] = order.trigger
         self.state[rules.TRIGGERS] = len(self.armed)
         self.is_stale = True
-
-    def _regrow(self) -> None:
-        orders, triggers = self.orders, self.triggers
-        self._grow(2 * self.capacity)
-        self.orders[: len(orders)] = orders
-        self.triggers[: len(triggers)] = triggers
 
     def set_liquidation(self, account: AccountId, low: int, high: int) -> None:
         """Set the prices beyond which the account's margin has to be looked at."""
@@ -397,12 +292,12 @@ class Market:
         self.is_stale = False
         low, high = (FAR, -1) if self.taking else self._margin_band
         self.safe_low, self.safe_high = low, high
-        resting, asks = self.resting, self._asks
+        resting, asks = self.resting, self.asks
         self.bought = bought = resting[asks].price if len(resting) > asks else -1
         self.sold = sold = resting[0].price if asks else FAR
-        if bought > low:
+        if bought > low:  # noqa: PLR1730 - on the hot path, and max() costs thrice as much
             low = bought
-        if sold < high:
+        if sold < high:  # noqa: PLR1730 - as above
             high = sold
         if self.armed or self.taking:
             self.bought, self.sold = FAR, -1

@@ -78,11 +78,10 @@ def _place_problem(floor: Floor, market: Market, account: PaperAccount, intent: 
     if kind is POST_ONLY and market.would_take(POST_ONLY, side, price):
         return Reason.VENUE, "post-only, but it would take"
     if reduces:
-        if kind not in TRIGGERED and account.qty(intent.instrument) * side >= 0:
-            return Reason.VENUE, "reduce-only, but there is nothing to reduce"
-    elif not clearing.affords(floor, account, market, side, qty, dearest):
-        return Reason.VENUE, "insufficient margin"
-    return None
+        is_idle = kind not in TRIGGERED and account.qty(intent.instrument) * side >= 0
+        return (Reason.VENUE, "reduce-only, but there is nothing to reduce") if is_idle else None
+    is_affordable = clearing.affords(floor, account, market, side, qty, dearest)
+    return None if is_affordable else (Reason.VENUE, "insufficient margin")
 
 
 def limit_rate(floor: Floor, intent: Intent, ts_ns: int) -> None:
@@ -117,9 +116,7 @@ def amend(floor: Floor, intent: Amend, ts_ns: int) -> None:
             market.remove(order)
         floor.seq = order.seq = floor.seq + 1
     order.price, order.qty, order.trigger = price, qty, trigger
-    amended = Amended(
-        cid=cid, price=price, qty=qty, trigger=trigger, amend_no=intent.amend_no, venue_ts_ns=ts_ns
-    )
+    amended = Amended(cid=cid, price=price, qty=qty, trigger=trigger, amend_no=intent.amend_no, venue_ts_ns=ts_ns)
     floor.emit(amended, ts_ns)
     if keeps_queue:
         market.write_leaves(order)

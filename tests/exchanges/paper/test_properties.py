@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from domain.events import Accepted, Cancelled, Filled, Rejected, VenueEvent
 from domain.order import Liquidity, OrderKind
+from exchanges.paper import clearing
+from exchanges.paper import matching as rules
 from exchanges.paper.config import FillModel, PaperConfig, QueueModel
-from tests.exchanges.paper.world import INSTANT, World
+from tests.exchanges.paper.world import ACCOUNT, BTC, INSTANT, World
 
 MIDDLE = 600_000
 side = st.sampled_from([1, -1])
@@ -135,6 +137,39 @@ def test_the_same_inputs_and_seed_give_the_same_answers(ops, seed):
         first.said += step(first, *op)
         second.said += step(second, *op)
     assert first.said + world.poll(10**9) == second.said + again.poll(10**9)
+
+
+jump_op = st.tuples(st.just("bbo"), st.integers(-80_000, 80_000), qty, qty)
+quotes = st.lists(
+    st.one_of(place_op, amend_op, amend_op, cancel_op, trade_op, bbo_op, bbo_op, bbo_op, jump_op), max_size=80
+)
+
+
+@settings(max_examples=200)
+@given(quotes, st.sampled_from(list(QueueModel)), st.sampled_from([POOR, "1000000"]))
+def test_looking_at_queues_and_margin_after_everything_changes_nothing(ops, model, cash):
+    config = msgspec.structs.replace(INSTANT, queue_model=model)
+    lazy, eager = Watched(World(config, cash)), Watched(World(config, cash))
+    for op in ops:
+        lazy.hear(step(lazy, *op))
+        eager.hear(step(eager, *op))
+        floor = eager.world.exchange.floor
+        market = floor.markets[BTC.id]
+        market.catch_up()
+        market.liquidations.clear()
+        clearing.set_bands(floor, floor.accounts[ACCOUNT])
+    assert lazy.said == eager.said
+    rows = []
+    for watched in (lazy, eager):
+        market = watched.world.exchange.floor.markets[BTC.id]
+        market.catch_up()
+        count = len(market.resting)
+        rows.append(market.orders[: count * rules.ORDER].tolist())
+        wanted = sorted(market.resting, key=lambda order: (order.side, -order.side * order.price, order.seq))
+        assert market.resting == wanted
+        assert rows[-1][rules.KEY :: rules.ORDER] == [order.side * order.price for order in wanted]
+        assert rows[-1][rules.LEAVES :: rules.ORDER] == [order.leaves for order in wanted]
+    assert rows[0] == rows[1]
 
 
 @settings(max_examples=100)
