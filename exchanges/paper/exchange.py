@@ -195,14 +195,11 @@ class PaperExchange:
             self._last_arrival_ns = due
         if self.plan is not None:
             self._send_faultily(self.plan, intent, ts_ns, due)
-        elif due <= ts_ns:
-            self.now_ns = max(self.now_ns, ts_ns)
-            self._arrive((intent,))
         else:
             self._number += 1
             heappush(self._arrivals, (due, self._number, intent, None))
-            if due < self._timer_ns:
-                self._set_timer()
+            self._set_timer()
+            self._advance(ts_ns)
 
     def poll(self, ts_ns: int) -> list[VenueEvent]:
         """What has reached the engine by `ts_ns`, in order; each event's `ts_ns` says when it did.
