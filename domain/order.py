@@ -79,7 +79,7 @@ class OrderStatus(enum.IntEnum):
         return self >= OrderStatus.FILLED
 
 
-class Order(Struct, kw_only=True, gc=False):
+class Order(Struct, gc=False):
     """The engine's record of one order; only the core changes it.
 
     `qty` counts the whole order, `filled` what has filled. `amend_price`/`amend_qty` hold an

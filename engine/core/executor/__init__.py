@@ -15,7 +15,7 @@
 
 from domain.account import venue_of
 from domain.facts import TradingState
-from domain.order import Cancel
+from domain.order import Cancel, Role
 from engine.core.core import Core
 from engine.core.executor import adopted, protections, quotes, resting, sharing, targets
 from engine.core.executor.place import cancel_of
@@ -24,6 +24,8 @@ from engine.core.state import MANUAL, Slot
 __all__ = ["cancels", "converge", "converge_all", "converge_venue"]
 
 ACTIVE, HALTED = TradingState.ACTIVE, TradingState.HALTED
+TARGET, FLATTEN, QUOTE = Role.TARGET, Role.FLATTEN, Role.QUOTE
+LIMIT, ADOPTED = Role.LIMIT, Role.ADOPTED
 
 
 def converge(core: Core, slot: Slot) -> None:
@@ -34,13 +36,12 @@ def converge(core: Core, slot: Slot) -> None:
     if core.legs:
         for leg in core.legs.get(slot.key, ()):
             converge_one(core, leg)  # what keeps this one from adding keeps those from it too
-    pair = core.pairs.get(slot.key) if core.pairs else None
-    if pair is None:
+    if core.pairs and (pair := core.pairs.get(slot.key)) is not None:
+        sharing.follow(core, pair, targets.wanted(core, pair.primary))
+        converge_one(core, pair.backup)  # first: what is too much is closed where it stands in, the rest is left to
+        converge_one(core, pair.primary)
+    else:
         converge_one(core, slot)
-        return
-    sharing.follow(core, pair, targets.wanted(core, pair.primary))
-    converge_one(core, pair.backup)  # first: what is too much is closed where it stands in, and what is missing left to
-    converge_one(core, pair.primary)
 
 
 def converge_one(core: Core, slot: Slot) -> None:
@@ -54,15 +55,27 @@ def converge_one(core: Core, slot: Slot) -> None:
         if slot.resting:
             resting.converge(core, slot)
         return
-    if slot.orders and (slot.hold or slot.flat or core.trading_of(slot) is not ACTIVE):
+    quoted = aimed = limited = strange = False
+    if slot.orders:
+        for order in slot.orders.values():
+            role = order.role
+            if role is QUOTE:
+                quoted = True
+            elif role is TARGET or role is FLATTEN:
+                aimed = True
+            elif role is LIMIT:
+                limited = slot.owner.startswith(MANUAL)
+            elif role is ADOPTED:
+                strange = True
+    if strange:
         adopted.converge(core, slot)
     if slot.stop_entry or slot.stop or slot.take_profit:
         protections.converge(core, slot)
-    if slot.orders or slot.target is not None or slot.flat or slot.hedge_lead or slot.ceilings:
+    if aimed or slot.target is not None or slot.flat or slot.hedge_lead or slot.ceilings:
         targets.converge(core, slot)
-    if slot.orders or slot.quotes:
+    if quoted or slot.quotes:
         quotes.converge(core, slot)
-    if slot.resting or (slot.orders and slot.owner.startswith(MANUAL)):
+    if limited or slot.resting:
         resting.converge(core, slot)
     if core.followers:
         for follower in core.followers.get(slot.key, ()):
