@@ -172,8 +172,8 @@ class Instrument(Struct, frozen=True, kw_only=True):
         """
         scaled = value * self.price_scale
         if not 0 < scaled <= LARGEST:
-            is_number = math.isfinite(value) and value > 0
-            raise Unrepresentable(f"{self.id}: price {value} is {'too large' if is_number else 'not a positive number'}")
+            why = "too large" if math.isfinite(value) and value > 0 else "not a positive number"
+            raise Unrepresentable(f"{self.id}: price {value} is {why}")
         step = self.price_step(int(scaled)) if self.max_significant else self.tick
         ticks = scaled / step
         nearest = round(ticks)

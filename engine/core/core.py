@@ -105,8 +105,6 @@ class Core:
         """Instruments whose owner looks at the backup's market now."""
         self.legs: dict[SlotKey, tuple[Slot, ...]] = {}
         """The slots of a strategy at its other venues (`engine.core.legs`)."""
-        self.traded: dict[str, tuple[StrategySpec, dict[InstrumentId, Slot]]] = {}
-        """The slots of what each strategy trades, by the spec they were looked up for (`engine.core.review`)."""
         self.highs: dict[int, tuple[int, Decimal]] = {}
         """Highest equity by length of the window, and the newest sample it was looked for with (`samples`)."""
         self.limits: dict[SlotKey, Limits] = {}
@@ -186,7 +184,8 @@ class Core:
 
     def index_pairs(self) -> None:
         """Recompute what belongs together; call after owners, settings, a fail-over or the slots changed."""
-        self.traded.clear()
+        self.traded: dict[str, tuple[StrategySpec, dict[InstrumentId, Slot]]] = {}
+        """The slots of what each strategy trades, and the spec they were looked up for (`engine.core.review`)."""
         pairs.index(self)
         legs.index(self)
 

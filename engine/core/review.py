@@ -37,7 +37,7 @@ UNNAMED = "unnamed"
 def review(core: Core, strategy: StrategyState) -> None:
     """Carry what the strategy wants into its slots and converge those that it touches."""
     desired, spec, accounts = strategy.desired, strategy.spec, core.state.accounts
-    if accounts[spec.account].trading is HALTED and all([accounts[name].trading is HALTED for name in spec.accounts]):
+    if accounts[spec.account].trading is HALTED and all(accounts[name].trading is HALTED for name in spec.accounts):
         return
     if spec.kind == MANUAL:
         for slot in core.slots_of(spec.id):

@@ -23,9 +23,10 @@ from engine.core.state import MANUAL, Slot
 
 __all__ = ["cancels", "converge", "converge_all", "converge_venue"]
 
-ACTIVE, HALTED = TradingState.ACTIVE, TradingState.HALTED
+HALTED = TradingState.HALTED
 TARGET, FLATTEN, QUOTE = Role.TARGET, Role.FLATTEN, Role.QUOTE
 LIMIT, ADOPTED = Role.LIMIT, Role.ADOPTED
+NO_ROLES: frozenset[Role] = frozenset()
 
 
 def converge(core: Core, slot: Slot) -> None:
@@ -46,41 +47,34 @@ def converge(core: Core, slot: Slot) -> None:
 
 def converge_one(core: Core, slot: Slot) -> None:
     """Converge a slot by itself."""
-    account = core.state.accounts[slot.account]
-    if not account.reconciled:
-        if slot.hold or slot.flat or account.trading is HALTED:
-            targets.converge(core, slot)
-            quotes.converge(core, slot)
-            adopted.converge(core, slot)
-        if slot.resting:
-            resting.converge(core, slot)
+    if not core.state.accounts[slot.account].reconciled:
+        converge_unanswered(core, slot)
         return
-    quoted = aimed = limited = strange = False
-    if slot.orders:
-        for order in slot.orders.values():
-            role = order.role
-            if role is QUOTE:
-                quoted = True
-            elif role is TARGET or role is FLATTEN:
-                aimed = True
-            elif role is LIMIT:
-                limited = slot.owner.startswith(MANUAL)
-            elif role is ADOPTED:
-                strange = True
-    if strange:
+    roles = {order.role for order in slot.orders.values()} if slot.orders else NO_ROLES
+    if ADOPTED in roles:
         adopted.converge(core, slot)
     if slot.stop_entry or slot.stop or slot.take_profit:
         protections.converge(core, slot)
-    if aimed or slot.target is not None or slot.flat or slot.hedge_lead or slot.ceilings:
+    if slot.target is not None or slot.flat or slot.hedge_lead or slot.ceilings or TARGET in roles or FLATTEN in roles:
         targets.converge(core, slot)
-    if quoted or slot.quotes:
+    if slot.quotes or QUOTE in roles:
         quotes.converge(core, slot)
-    if limited or slot.resting:
+    if slot.resting or (LIMIT in roles and slot.owner.startswith(MANUAL)):
         resting.converge(core, slot)
     if core.followers:
         for follower in core.followers.get(slot.key, ()):
             for half in halves(core, follower):
                 targets.converge(core, half)
+
+
+def converge_unanswered(core: Core, slot: Slot) -> None:
+    """Converge a slot of an account that has not been compared with its venue yet."""
+    if slot.hold or slot.flat or core.state.accounts[slot.account].trading is HALTED:
+        targets.converge(core, slot)
+        quotes.converge(core, slot)
+        adopted.converge(core, slot)
+    if slot.resting:
+        resting.converge(core, slot)
 
 
 def halves(core: Core, slot: Slot) -> tuple[Slot, ...]:

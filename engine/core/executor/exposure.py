@@ -32,9 +32,8 @@ def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Expo
                 closing_buys += leaves
             else:
                 buys += leaves
-            if not order.trigger:
-                best = price if price > amend_price else amend_price
-                bid = bid if bid > best else best
+            if not order.trigger and (price > bid or amend_price > bid):
+                bid = max(price, amend_price)
         else:
             if order.reduce_only:
                 closing_sells += leaves

@@ -121,9 +121,8 @@ def in_flight(order: Order) -> int:
 
 def converge(core: Core, slot: Slot) -> None:
     """Cancel what is too much, place what is missing, follow the touch with passive orders."""
-    working: list[Order] = []
-    if slot.orders:
-        working = [order for order in slot.orders.values() if order.role is TARGET or order.role is FLATTEN]
+    orders = slot.orders
+    working = [order for order in orders.values() if order.role is TARGET or order.role is FLATTEN] if orders else []
     if not (working or slot.target is not None or slot.flat or slot.hedge_lead or slot.ceilings):
         return
     trading = core.trading_of(slot)
@@ -137,20 +136,16 @@ def converge(core: Core, slot: Slot) -> None:
     if not distance and not working:
         return
     side = 1 if distance > 0 else -1 if distance else 0
-    coming = opening = 0
-    if working:
-        working = keep_side(core, slot, working, side)
-        coming = sum([in_flight(order) for order in working])
-        opening = sum([in_flight(order) for order in working if not order.reduce_only])
+    working = keep_side(core, slot, working, side) if working else working
+    coming = sum([in_flight(order) for order in working]) if working else 0
+    opening = sum([in_flight(order) for order in working if not order.reduce_only]) if working else 0
     gap = distance * side - coming
     if gap < 0:
         drop_excess(core, slot, working, side, -gap)
         return
     against = -position * side if position * side < 0 else 0
-    beyond_zero = distance * side - against
-    if slot.orders:
-        beyond_zero -= closed_unheard(slot, side, position)
-    beyond_zero = max(0, beyond_zero)
+    unheard = closed_unheard(slot, side, position) if orders else 0
+    beyond_zero = max(0, distance * side - against - unheard)
     if opening > beyond_zero:
         # what rested to open would now close, and pass zero together with a stop: a reduce-only order replaces it
         resting = [order for order in working if order.kind is POST_ONLY and not order.reduce_only]
@@ -217,7 +212,7 @@ def protected(slot: Slot, side: int) -> bool:
     return any(order.reduce_only and order.side == side for order in slot.orders.values())
 
 
-def open_gap(  # noqa: PLR0913 - what `converge` has found out
+def open_gap(
     core: Core, slot: Slot, side: int, closing: int, opening: int, *, forced: bool, trading: TradingState
 ) -> None:
     """Place what is missing: reduce-only for what closes, another order for the `opening` part beyond zero.
