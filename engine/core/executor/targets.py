@@ -157,8 +157,9 @@ def converge(core: Core, slot: Slot) -> None:
     if lead_room is not None:
         gap = min(gap, lead_room)
     if gap > 0 and (gap > slot.band or forced):
-        opens = max(0, min(gap, beyond_zero - opening))
-        closes = max(0, min(gap - opens, against - coming + opening))
+        may_open = beyond_zero - opening
+        opens = gap if may_open >= gap else max(0, may_open)
+        closes = max(0, min(gap - opens, against - coming + opening)) if opens < gap else 0
         if core.narrowed and core.is_probing(slot):
             opens = 0 if opening else core.part(slot, opens)
         open_gap(core, slot, side, closes, opens, forced=forced, trading=trading)
@@ -220,7 +221,7 @@ def open_gap(
     One order crosses zero only where it takes at once and no protection rests: were that to fire first, the whole
     order would be a new position.
     """
-    reducing = forced or trading is not ACTIVE or slot.consumed == slot.entry != ""
+    reducing = forced or trading is not ACTIVE or (slot.consumed != "" and slot.consumed == slot.entry)
     passive = slot.style is PASSIVE and not forced
     price = touch(core, slot, side) if passive else taking_price(core, slot, side)
     if price <= 0:
@@ -238,8 +239,8 @@ def send(core: Core, slot: Slot, side: int, qty: int, price: int, *, reduce_only
     """Place one order of whole lots, if there is anything to place."""
     instrument = core.instruments[slot.instrument]
     qty -= qty % instrument.lot
-    if instrument.max_qty:
-        qty = min(qty, instrument.max_qty)
+    if qty > instrument.max_qty > 0:
+        qty = instrument.max_qty
     if qty <= 0:
         return
     kind = POST_ONLY if slot.style is PASSIVE and not forced else IOC
@@ -257,7 +258,10 @@ def taking_price(core: Core, slot: Slot, side: int) -> int:
         return 0
     step = core.instruments[slot.instrument].price_step(base)
     worst = base + side * (base * core.slippage_ppm // PPM)
-    return -(-worst // step) * step if side > 0 else max(worst // step, 1) * step
+    if side > 0:
+        return worst + -worst % step
+    worst -= worst % step
+    return worst if worst > 0 else step
 
 
 def worst_price(core: Core, slot: Slot) -> int:
