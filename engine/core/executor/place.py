@@ -318,12 +318,13 @@ def cancel(core: Core, slot: Slot, order: Order) -> None:
 def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: int = 0) -> None:
     """Change a settled order in place to a total quantity and price, within gate and budget.
 
-    Where the venue changes nothing in place it is cancelled; what is wanted in its stead follows when it is gone.
+    Where the venue changes nothing in place it is cancelled; what is wanted in its stead follows when it is gone. So it
+    is where a larger amendment may still arrive, a second time or after all: behind a smaller one it would stand.
     """
     config = limits.gate_of(core, slot)
     if config is None:
         return
-    if not core.instruments[slot.instrument].amends:
+    if qty < order.sent_qty or not core.instruments[slot.instrument].amends:
         cancel(core, slot, order)
         return
     if core.state.ts_ns < order.amend_until_ns:
@@ -345,6 +346,8 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
     order.amend_qty = qty
     order.updated_ns = core.state.ts_ns
     order.amend_until_ns = core.state.ts_ns + core.state.settings.execution.validity_ns
+    if not order.reduce_only:
+        order.sent_qty, order.sent_until_ns = qty, order.amend_until_ns
     core.emit(
         Amend(
             cid=order.cid,
