@@ -12,7 +12,7 @@ from domain.order import PROTECTIVE, Amend, Cancel, Order, OrderKind, OrderStatu
 from domain.verdict import Reason, Veto
 from engine.core import deadman, limits, wide
 from engine.core.core import Core
-from engine.core.executor.exposure import exposure_of, hedging, joint
+from engine.core.executor.exposure import envelope_left, exposure_of, hedging, joint
 from engine.core.legs import one_out
 from engine.core.limits import Limits
 from engine.core.market import Market
@@ -153,7 +153,7 @@ def check_limits(
     both = joint(core, slot, now)
     veto = check_exposure(config, instrument, order.side, qty, price, both)
     if veto is None and slot.most is not None and order.role in _ENVELOPED:
-        veto = check_envelope(order.side, qty, both, slot.most)
+        veto = check_envelope(order.side, qty, both, envelope_left(core, slot))
     if veto is not None:
         return veto
     found = limits.limits_of(core, slot)
@@ -335,7 +335,8 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
         veto = check_amend(core, slot, order, config, price, qty, grows=grows)
         if veto is not None:
             refused(core, slot, veto)
-            cancel(core, slot, order)
+            if not (grows and price == order.price):  # what may only not grow is still wanted as it stands
+                cancel(core, slot, order)
             return
     if not take_message(core, slot, reserved=order.reduce_only):
         refused(core, slot, Veto(Reason.MESSAGE_RATE))

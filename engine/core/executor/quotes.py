@@ -13,6 +13,7 @@ from domain.order import Order, OrderKind, OrderStatus, Role
 from engine.core import limits
 from engine.core.budgets import widening
 from engine.core.core import Core
+from engine.core.executor.exposure import envelope_left
 from engine.core.executor.place import amend, budget_share, cancel, place, settled
 from engine.core.executor.sharing import clip_quotes, left_for_quotes
 from engine.core.state import Slot, WantedQuote
@@ -56,13 +57,15 @@ def wanted_now(core: Core, slot: Slot) -> tuple[WantedQuote, ...]:
 
 def most_now(core: Core, slot: Slot) -> int | None:
     """Largest |position| that quotes may lead to now: a person's cap, a breaker's ceiling, its part of the envelope."""
-    if slot.cap is None and not slot.ceilings and not core.parts.scopes:
+    is_reduced = core.is_reduced(slot)
+    if slot.cap is None and not slot.ceilings and not is_reduced:
         return None
     bounds = [*slot.ceilings.values()]
     if slot.cap is not None:
         bounds.append(slot.cap)
-    if slot.most is not None and 0 < core.parts.of_matrix(slot) < 1:
-        bounds.append(core.part(slot, slot.most))
+    left = envelope_left(core, slot) if is_reduced else None
+    if left is not None:
+        bounds.append(left)
     return min(bounds, default=None)
 
 
