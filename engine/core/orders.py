@@ -103,7 +103,7 @@ def settle_amend(order: Order, now_ns: int) -> None:
 
 
 def settle_sent(order: Order, venue_ts_ns: int) -> None:
-    """The venue has said how large the order is, after the time of every amendment that was sent: no copy can follow."""
+    """The venue has said how large the order is after the time of its last amendment: no copy can follow."""
     if order.sent_qty and venue_ts_ns - VENUE_SKEW_NS > order.sent_until_ns:
         order.sent_qty = order.sent_until_ns = 0
 

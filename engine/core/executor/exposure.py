@@ -109,7 +109,7 @@ def cap_room(core: Core, slot: Slot, side: int) -> int | None:
 
 
 def envelope_left(core: Core, slot: Slot) -> int | None:
-    """What breakers leave now of the envelope of quotes and takes: many small ones come to no more than one of theirs."""
+    """What breakers leave now of the envelope: many small quotes and takes come to no more than one of theirs."""
     if slot.most is None or not core.is_reduced(slot):
         return slot.most
     return core.part(slot, slot.most) if core.size_fraction(slot) else 0
