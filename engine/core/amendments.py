@@ -26,7 +26,8 @@ def on_amended(core: Core, event: Amended) -> None:
     else:
         order.amended_no = event.amend_no
     order.price, order.qty = event.price, event.qty
-    order.trigger = event.trigger or order.trigger
+    if event.trigger:
+        order.trigger = event.trigger
     orders.heard(order, event.venue_ts_ns)
     if event.amend_no >= order.amend_no:
         order.amend_price = order.amend_qty = order.amend_until_ns = 0
