@@ -87,7 +87,7 @@ LEVELS = (
     (Decimal("0.10"), RiskLevel.MEDIUM),
 )
 """From which drawdown on, the worst first."""
-
+_BEGINS = {level: least for least, level in LEVELS}
 
 CALMED = Decimal("0.8")
 """Part of a level's own drawdown below which it is over: at its edge it does not come and go."""
@@ -96,11 +96,15 @@ CALMED = Decimal("0.8")
 def next_level(told: RiskLevel, drawdown: Decimal) -> RiskLevel:
     """The level to tell, after the one told last: a higher one at once, a lower one when the drawdown has calmed."""
     now = risk_level(drawdown)
-    begins = {level: least for least, level in LEVELS}
-    is_higher = begins.get(now, ZERO) > begins.get(told, ZERO)
-    return now if is_higher or drawdown < begins.get(told, ZERO) * CALMED else told
+    if now is told:
+        return told
+    begins = _BEGINS.get(told, ZERO)
+    return now if _BEGINS.get(now, ZERO) > begins or drawdown < begins * CALMED else told
 
 
 def risk_level(drawdown: Decimal) -> RiskLevel:
     """Level of a drawdown (fraction): low < 10 % <= medium < 15 % <= high < 20 % <= critical."""
-    return next((level for least, level in LEVELS if drawdown >= least), RiskLevel.LOW)
+    for least, level in LEVELS:
+        if drawdown >= least:
+            return level
+    return RiskLevel.LOW

@@ -127,15 +127,19 @@ def close_hour(core: Core) -> None:
             gain = profits[-1] - before[-1]
             hours.earned.setdefault(name, []).append(float(gain / given) if given > 0 else 0.0)
         before.append(profits[-1])
-    for earnings in hours.earned.values():
-        keep_newest(earnings, MOST_HOURS)
     trim(kept, MOST_MINUTES)
+    if len(hours.times_ns) <= MOST_HOURS:
+        return
     trim(hours, MOST_HOURS)
     keep_newest(hours.highs, MOST_HOURS)
+    for earnings in hours.earned.values():
+        keep_newest(earnings, MOST_HOURS)
 
 
 def trim(series: Series, most: int) -> None:
-    """Keep the newest `most` points."""
+    """Keep the newest `most` points; no list of a series has more than its times."""
+    if len(series.times_ns) <= most:
+        return
     keep_newest(series.times_ns, most)
     keep_newest(series.equity, most)
     for prices in series.prices.values():

@@ -12,7 +12,7 @@ from domain.order import PROTECTIVE, Amend, Cancel, Order, OrderKind, OrderStatu
 from domain.verdict import Reason, Veto
 from engine.core import deadman, limits, wide
 from engine.core.core import Core
-from engine.core.executor.exposure import exposure_of, hedging, joint
+from engine.core.executor.exposure import envelope_left, exposure_of, hedging, joint
 from engine.core.legs import one_out
 from engine.core.limits import Limits
 from engine.core.market import Market
@@ -32,7 +32,7 @@ from risk.gate import (
 LEAST_RETRY_NS = 1_000_000
 QUOTE, TAKE = Role.QUOTE, Role.TAKE
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
-ACTIVE, OPEN = TradingState.ACTIVE, OrderStatus.OPEN
+ACTIVE, OPEN, IOC = TradingState.ACTIVE, OrderStatus.OPEN, OrderKind.IOC
 _ENVELOPED = frozenset({QUOTE, TAKE})
 _MAY_PASS_LATER = frozenset(
     {
@@ -47,12 +47,11 @@ _MAY_PASS_LATER = frozenset(
 _STATE_REASON = {TradingState.HALTED: Reason.HALTED, TradingState.REDUCING: Reason.REDUCING}
 
 
-def take_message(core: Core, slot: Slot, *, reserved: bool) -> bool:
+def take_message(core: Core, slot: Slot, found: Limits | None, *, reserved: bool) -> bool:
     """Count one message of the account, its strategy and its venue; False when a window of one of them has no room.
 
-    Cancels and reductions also have the reserve of each.
+    Cancels and reductions also have the reserve of each. `found` are the slot's limits; None has room for nothing.
     """
-    found = limits.limits_of(core, slot)
     if found is None:
         return False
     gate, budgets, now = found.gate, core.state.budgets, core.state.ts_ns
@@ -109,16 +108,17 @@ def budget_share(core: Core, slot: Slot, config: GateConfig) -> float:
     return budget.used / config.messages_per_window
 
 
-def check_risk(core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposure) -> Veto | None:
+def check_risk(core: Core, slot: Slot, order: Order, found: Limits, now: Exposure, market: Market) -> Veto | None:
     """The part of the gate that only what adds risk has to pass: states and limits."""
-    market = core.markets[slot.instrument]
-    price = order.price or order.trigger
     veto = check_state(core, slot, order)
     if veto is not None:
         return veto
     if market.feed in UNTRUSTED and market.reference():
         return Veto(Reason.STALE_FEED, f"feed={market.feed}")
-    return check_band(market) or check_limits(core, slot, order, config, now, price, order.qty)
+    veto = check_band(market)
+    if veto is not None:
+        return veto
+    return check_limits(core, slot, order, found, now, order.price or order.trigger, order.qty)
 
 
 def check_band(market: Market) -> Veto | None:
@@ -146,48 +146,45 @@ def passes(core: Core, slot: Slot, order: Order, bar: Reason) -> bool:
 
 
 def check_limits(
-    core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposure, price: int, qty: int
+    core: Core, slot: Slot, order: Order, found: Limits, now: Exposure, price: int, qty: int
 ) -> Veto | None:
     """Order, position and envelope of the slot and its other half, then everything larger, for `qty` that adds risk."""
-    instrument = core.instruments[slot.instrument]
-    both = joint(core, slot, now)
-    veto = check_exposure(config, instrument, order.side, qty, price, both)
+    both = joint(core, slot, now) if core.pairs else now
+    veto = check_exposure(found.gate, core.instruments[slot.instrument], order.side, qty, price, both)
     if veto is None and slot.most is not None and order.role in _ENVELOPED:
-        veto = check_envelope(order.side, qty, both, slot.most)
+        veto = check_envelope(order.side, qty, both, envelope_left(core, slot))
     if veto is not None:
         return veto
-    found = limits.limits_of(core, slot)
-    if found is None:
-        return Veto(Reason.LIMIT_MISSING, slot.instrument)
-    veto = wide.check_account_of(core, slot, found, order.side, qty, price, both)
-    return veto or wide.check(core, slot, found, order.side, qty, price, now)
+    return wide.check(core, slot, found, order.side, qty, price, now, both)
 
 
-def check(core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposure) -> Veto | None:
+def check(core: Core, slot: Slot, order: Order, found: Limits, now: Exposure) -> Veto | None:
     """The gate for one new order; None lets it pass. Triggered orders have no price to judge yet."""
-    instrument = core.instruments[slot.instrument]
+    state, config, side, price = core.state, found.gate, order.side, order.price
     market = core.markets[slot.instrument]
-    price = order.price or order.trigger
-    veto = check_size(instrument, order.qty, price, reduce_only=order.reduce_only)
+    veto = check_size(
+        config, core.instruments[slot.instrument], order.qty, price or order.trigger, reduce_only=order.reduce_only
+    )
     if veto is not None:
         return veto
-    risky = not order.reduce_only and adds_risk(order.side, order.qty, now)
-    veto = check_risk(core, slot, order, config, now) if risky else None
-    if veto is not None:
-        return veto
-    if not order.trigger:
-        age = core.state.ts_ns - market.ts_ns
-        veto = check_collar(config, price, order.side, market.reference(), age)
-        if veto is not None and (risky or veto.reason is Reason.PRICE_COLLAR):
-            return veto
-        veto = check_self_match(order.side, order.price, now)
-        if veto is None and risky:
-            veto = wide.check_own_accounts(core, slot, order.side, order.price)
+    risky = not order.reduce_only and adds_risk(side, order.qty, now)
+    if risky:
+        veto = check_risk(core, slot, order, found, now, market)
         if veto is not None:
             return veto
-    if order.cid in core.state.where or order.cid in core.state.closed:
-        return Veto(Reason.DUPLICATE, order.cid)
-    if not take_message(core, slot, reserved=not risky):
+    if not order.trigger:
+        veto = check_collar(config, price, side, market.reference(), state.ts_ns - market.ts_ns)
+        if veto is not None and (risky or veto.reason is Reason.PRICE_COLLAR):
+            return veto
+        veto = check_self_match(side, price, now)
+        if veto is None and risky:
+            veto = wide.check_own_accounts(core, slot, side, price)
+        if veto is not None:
+            return veto
+    cid = order.cid
+    if cid in state.where or cid in state.closed:
+        return Veto(Reason.DUPLICATE, cid)
+    if not take_message(core, slot, found, reserved=not risky):
         return Veto(Reason.MESSAGE_RATE, f"window_ns={config.window_ns}")
     return None
 
@@ -212,38 +209,40 @@ def place(  # noqa: PLR0913 - an order has this many parts
     if state.ts_ns < not_before_ns:
         core.set_timer_once(f"retry:{slot.key}", not_before_ns)
         return None
-    config = limits.gate_of(core, slot)
-    if config is None:
+    found = limits.limits_of(core, slot)
+    if found is None:
         core.refuse(slot, Reason.LIMIT_MISSING, slot.instrument)
         return Veto(Reason.LIMIT_MISSING)
-    if kind is OrderKind.IOC and not reduce_only:
-        price = wide.short_of_own(core, slot, side, price)
-    elif kind is OrderKind.IOC:
-        reference, instrument = core.markets[slot.instrument].reference(), core.instruments[slot.instrument]
-        price = into_collar(config, price, side, reference, instrument.price_step(price))
+    if kind is IOC:
+        if reduce_only:
+            reference, instrument = core.markets[slot.instrument].reference(), core.instruments[slot.instrument]
+            price = into_collar(found.gate, price, side, reference, instrument.price_step(price))
+        else:
+            price = wide.short_of_own(core, slot, side, price)
+    now_ns = state.ts_ns
     order = Order(
-        cid=core.next_client_id(),
-        owner=slot.owner,
-        account=slot.account,
-        instrument=slot.instrument,
-        side=side,
-        kind=kind,
-        role=role,
-        qty=qty,
-        price=price,
+        core.next_client_id(),  # by position: from sixteen names on Python makes a dictionary of them first
+        slot.owner,
+        slot.account,
+        slot.instrument,
+        side,
+        kind,
+        role,
+        qty,
+        price,
         trigger=trigger,
         reduce_only=reduce_only,
         entry=entry,
         level=level,
-        created_ns=state.ts_ns,
-        updated_ns=state.ts_ns,
-        valid_until_ns=state.ts_ns + state.settings.execution.validity_ns,
+        created_ns=now_ns,
+        updated_ns=now_ns,
+        valid_until_ns=now_ns + state.settings.execution.validity_ns,
     )
-    now = exposure_of(core, slot)
-    veto = check(core, slot, order, config, now) if core.gate_on else None
-    if veto is not None:
-        refused(core, slot, veto)
-        return veto
+    if core.gate_on:
+        veto = check(core, slot, order, found, exposure_of(core, slot))
+        if veto is not None:
+            refused(core, slot, veto)
+            return veto
     slot.refused = ""
     send(core, slot, order)
     return None
@@ -253,12 +252,13 @@ def send(core: Core, slot: Slot, order: Order) -> None:
     """Put an order that passed the gate into the books and on its way."""
     if order.role in PROTECTIVE:
         deadman.disarm(core, core.state.accounts[slot.account])
-    slot.orders[order.cid] = order
-    core.tally.dirty[slot.key] = None
-    core.state.where[order.cid] = slot.key
+    cid, key = order.cid, slot.key
+    slot.orders[cid] = order
+    core.tally.dirty[key] = None
+    core.state.where[cid] = key
     core.emit(
         Place(
-            cid=order.cid,
+            cid=cid,
             account=order.account,
             instrument=order.instrument,
             side=order.side,
@@ -309,7 +309,7 @@ def cancel(core: Core, slot: Slot, order: Order) -> None:
     """Ask for an order to be taken out, once; unanswered cancels are repeated by the in-flight check."""
     if order.cancel_ns:
         return
-    take_message(core, slot, reserved=True)
+    take_message(core, slot, limits.limits_of(core, slot), reserved=True)
     order.cancel_ns = core.state.ts_ns
     core.emit(cancel_of(core, order))
     watch(core)
@@ -318,12 +318,13 @@ def cancel(core: Core, slot: Slot, order: Order) -> None:
 def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: int = 0) -> None:
     """Change a settled order in place to a total quantity and price, within gate and budget.
 
-    Where the venue changes nothing in place it is cancelled; what is wanted in its stead follows when it is gone.
+    Where the venue changes nothing in place it is cancelled; what is wanted in its stead follows when it is gone. So it
+    is where a larger amendment may still arrive, a second time or after all: behind a smaller one it would stand.
     """
-    config = limits.gate_of(core, slot)
-    if config is None:
+    found = limits.limits_of(core, slot)
+    if found is None:
         return
-    if not core.instruments[slot.instrument].amends:
+    if qty < order.sent_qty or not core.instruments[slot.instrument].amends:
         cancel(core, slot, order)
         return
     if core.state.ts_ns < order.amend_until_ns:
@@ -331,12 +332,13 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
         return
     grows = qty > order.qty and not order.reduce_only
     if core.gate_on and not order.trigger:
-        veto = check_amend(core, slot, order, config, price, qty, grows=grows)
+        veto = check_amend(core, slot, order, found, price, qty, grows=grows)
         if veto is not None:
             refused(core, slot, veto)
-            cancel(core, slot, order)
+            if not (grows and price == order.price):  # what may only not grow is still wanted as it stands
+                cancel(core, slot, order)
             return
-    if not take_message(core, slot, reserved=order.reduce_only):
+    if not take_message(core, slot, found, reserved=order.reduce_only):
         refused(core, slot, Veto(Reason.MESSAGE_RATE))
         return
     core.tally.dirty[slot.key] = None
@@ -345,6 +347,8 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
     order.amend_qty = qty
     order.updated_ns = core.state.ts_ns
     order.amend_until_ns = core.state.ts_ns + core.state.settings.execution.validity_ns
+    if not order.reduce_only:
+        order.sent_qty, order.sent_until_ns = qty, order.amend_until_ns
     core.emit(
         Amend(
             cid=order.cid,
@@ -362,10 +366,10 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
 
 
 def check_amend(
-    core: Core, slot: Slot, order: Order, config: GateConfig, price: int, qty: int, *, grows: bool
+    core: Core, slot: Slot, order: Order, found: Limits, price: int, qty: int, *, grows: bool
 ) -> Veto | None:
     """The gate for an amendment: collar, self-match with the other side, and exposure when it grows."""
-    market = core.markets[slot.instrument]
+    config, market = found.gate, core.markets[slot.instrument]
     veto = check_collar(config, price, order.side, market.reference(), core.state.ts_ns - market.ts_ns)
     if veto is not None:
         return veto
@@ -385,5 +389,5 @@ def check_amend(
     if not grows and price == order.price:
         return None
     if grows:
-        return check_limits(core, slot, order, config, now, price, left)
+        return check_limits(core, slot, order, found, now, price, left)
     return check_exposure(config, core.instruments[slot.instrument], order.side, left, price, joint(core, slot, now))
