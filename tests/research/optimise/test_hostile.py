@@ -124,8 +124,8 @@ def test_a_trial_that_never_ends_fails_in_a_dask_worker_too_which_goes_on(folder
     from distributed import LocalCluster
 
     task = breaking(folder, "ends").definition.task
-    with LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
-        pool = Machines(task, cluster.scheduler_address, limit_s=0.5)
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        pool = Machines(task, cluster.scheduler_address, limit_s=3)
         pool.submit(Job(number=0, params={"how": "ends", "x": 1}))
         pool.submit(Job(number=1, params={"how": "decides", "x": 1}))
         found: list[Run | Lost] = []
@@ -133,7 +133,7 @@ def test_a_trial_that_never_ends_fails_in_a_dask_worker_too_which_goes_on(folder
             found += pool.done(60)
         pool.close()
     assert [(each.number, each.state, each.reason) for each in found if isinstance(each, Run)] == [
-        (0, "failed", "it was not over after 0 s (--limit)"),
+        (0, "failed", "it was not over after 3 s (--limit)"),
         (1, "failed", "ZeroDivisionError: in its decision (breaks, line 46)"),
     ]
 
