@@ -106,8 +106,9 @@ class Tally:
         self.equity: dict[AccountId, Equity] = {}
         self.cash: tuple[list[Decimal], int] = ([], 0)
         """Cash of every account, and the sum of it."""
-        self.losses: dict[str, LossLimit] = {}
-        """Of the highest equity and of the day's, while both the amount and its limit are these."""
+        self.day_loss: LossLimit | None = None
+        self.peak_loss: LossLimit | None = None
+        """What may be lost of the day's equity and of the highest, while both the amount and its limit are these."""
         self.given_back: dict[str, tuple[Decimal, Decimal, int]] = {}
         """By strategy: highest and newest profit, while they are these, with the difference as `risk.limits.money`."""
 
@@ -117,8 +118,7 @@ class Tally:
         if before == entry:
             return
         was, now = before or NONE, entry or NONE
-        of = entry or was
-        instrument = of.instrument
+        instrument = (entry or was).instrument
         contract = self.contracts.get(instrument)
         if contract is None:
             contract = self.contracts[instrument] = Contract()
@@ -128,27 +128,28 @@ class Tally:
             self._move(key, was, -was.gross, -(was.gross > 0))
             self._move(key, now, now.gross, int(now.gross > 0))
         elif now.gross != was.gross:
-            self._move(key, of, now.gross - was.gross, (now.gross > 0) - (was.gross > 0))
+            self._move(key, entry or was, now.gross - was.gross, (now.gross > 0) - (was.gross > 0))
         contract.long += now.long - was.long
         contract.short += now.short - was.short
-        if now.position != was.position or now.paid != was.paid:
+        if now.position or was.position:
             contract.net += now.position - was.position
             contract.paid += now.paid - was.paid
+            if now.position:
+                self.held.setdefault(now.account, {})[instrument] = now
+            else:
+                del self.held[was.account][instrument]
         if entry is None:
             del self.entries[key], contract.slots[key]
         else:
             self.entries[key] = contract.slots[key] = entry
-        if now.position:
-            self.held.setdefault(now.account, {})[instrument] = now
-        elif was.position:
-            del self.held[was.account][instrument]
 
     def _move(self, key: SlotKey, of: Entry, gross: int, opened: int) -> None:
         """Add a difference to every sum that a slot of this owner belongs to."""
         instrument, scopes = of.instrument, self.scopes_of(key, of)
         for sums in (scopes.portfolio, scopes.venue, scopes.account, scopes.strategy):
             sums.gross[instrument] = sums.gross.get(instrument, 0) + gross
-            sums.open += opened
+            if opened:
+                sums.open += opened
 
     def scopes_of(self, key: SlotKey, of: Entry | Slot) -> Scopes:
         """Which sums a slot belongs to."""

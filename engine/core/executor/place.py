@@ -149,13 +149,19 @@ def check_limits(
     core: Core, slot: Slot, order: Order, found: Limits, now: Exposure, price: int, qty: int
 ) -> Veto | None:
     """Order, position and envelope of the slot and its other half, then everything larger, for `qty` that adds risk."""
-    both = joint(core, slot, now) if core.pairs else now
-    veto = check_exposure(found.gate, core.instruments[slot.instrument], order.side, qty, price, both)
+    side, both = order.side, joint(core, slot, now) if core.pairs else now
+    worst = both.worst(side) + qty
+    veto = check_exposure(found.gate, core.instruments[slot.instrument], qty, price, worst)
     if veto is None and slot.most is not None and order.role in _ENVELOPED:
-        veto = check_envelope(order.side, qty, both, slot.most)
+        veto = check_envelope(side, qty, both, slot.most)
     if veto is not None:
         return veto
-    return wide.check(core, slot, found, order.side, qty, price, now, both)
+    other = both.worst(-side)
+    gross = together = worst if worst > other else other  # noqa: FURB136 - on the hot path
+    if both is not now:
+        worst = now.worst(side) + qty
+        gross = max(worst, now.worst(-side))
+    return wide.check(core, slot, found, side, price, worst, gross, together)
 
 
 def check(core: Core, slot: Slot, order: Order, found: Limits, now: Exposure) -> Veto | None:
@@ -383,4 +389,5 @@ def check_amend(
         return None
     if grows:
         return check_limits(core, slot, order, found, now, price, left)
-    return check_exposure(config, core.instruments[slot.instrument], order.side, left, price, joint(core, slot, now))
+    worst = joint(core, slot, now).worst(order.side) + left
+    return check_exposure(config, core.instruments[slot.instrument], left, price, worst)

@@ -48,12 +48,12 @@ def entry_of(core: Core, slot: Slot, before: Entry | None) -> Entry | None:
         long, short = max(0, now.worst(1)), max(0, now.worst(-1))
         bid, ask = resting(slot)
     elif position:
-        long, short, bid, ask = max(0, position), max(0, -position), 0, 0
+        long, short, bid, ask = (position, 0, 0, 0) if position > 0 else (0, -position, 0, 0)
     else:
         return None
     if not (long or short or bid or ask):
         return None
-    gross = max(short, long)
+    gross = long if long > short else short  # noqa: FURB136 - on the hot path
     entry = Entry(slot.account, slot.instrument, slot.owner, long, short, gross, bid, ask)
     if held is not None and position:
         entry.position, entry.entry_value = position, held.entry_value
