@@ -13,7 +13,7 @@ from domain.settings import DAY_NS
 from domain.verdict import Reason, Veto
 from engine.core import samples
 from engine.core.core import ONE, Core
-from engine.core.executor.valuation import asset_worth, count, equity, maintenance, total_equity, unit_worth, worth
+from engine.core.executor.valuation import asset_worth, count, total_equity, unit_worth, value, worth
 from engine.core.limits import Limits, limits_of
 from engine.core.state import Slot
 from engine.core.tally import NONE
@@ -77,7 +77,7 @@ def check_rest(core: Core, slot: Slot, found: Limits, seen: Measured, side: int)
     """Open positions, depth of the book, age of the position, losses in a row: each where it is asked for."""
     limits, state, veto = found.wide, core.state, None
     if seen.opens:
-        scopes = core.tally.scopes_of(slot.key, slot)
+        scopes = core.tally.scopes_of(slot, slot.owner)
         veto = check_positions(limits, seen.positions, scopes.venue.open + 1, scopes.strategy.open + 1)
     if veto is None and limits.min_book:
         veto = check_book(limits, book_worth(core, slot.instrument, limits.min_book))
@@ -89,7 +89,7 @@ def check_rest(core: Core, slot: Slot, found: Limits, seen: Measured, side: int)
         return veto
     owner = state.strategies.get(slot.owner)
     losses = owner.losses_in_a_row if owner is not None else 0
-    if owner is not None and losses and owner.losses_day != state.ts_ns // DAY_NS:
+    if losses and owner is not None and owner.losses_day != state.ts_ns // DAY_NS:
         losses = 0
     return check_streak(limits, losses)
 
@@ -97,15 +97,14 @@ def check_rest(core: Core, slot: Slot, found: Limits, seen: Measured, side: int)
 def worth_elsewhere(core: Core, slot: Slot) -> int:
     """Worst-side worth of every other slot of the account, at the reference prices."""
     own = core.tally.entries.get(slot.key, NONE).gross
-    account = core.tally.scopes_of(slot.key, slot).account
-    return worth(core, account) - own * unit_worth(core, slot.instrument)
+    return value(core, slot.account).worth - own * unit_worth(core, slot.instrument)
 
 
 def measure(core: Core, slot: Slot, found: Limits, side: int, price: int, worst: int, gross: int) -> Measured:
     """What an order leads to (see `check`), at the reference prices; its slot at `price` where that is dearer."""
     count(core)
     tally, limits, instrument = core.tally, found.wide, slot.instrument
-    scopes, before = tally.scopes_of(slot.key, slot), tally.entries.get(slot.key, NONE)
+    scopes, before = tally.scopes_of(slot, slot.owner), tally.entries.get(slot.key, NONE)
     held_unit, price_unit = unit_worth(core, instrument), price * core.units[instrument]
     own_unit = price_unit if price_unit > held_unit else held_unit  # noqa: FURB136 - on the hot path
     if worst < 0:  # noqa: PLR1730 - on the hot path, and max() costs thrice as much
@@ -113,8 +112,8 @@ def measure(core: Core, slot: Slot, found: Limits, side: int, price: int, worst:
     worst_before = before.long if side > 0 else before.short
     own_before = before.gross * held_unit
     change = gross * own_unit - own_before
-    in_account = whole = worth(core, scopes.account)
-    account_equity = total = equity(core, slot.account)
+    account = value(core, slot.account)
+    whole, total = account.worth, account.equity
     if len(core.state.accounts) > 1:
         whole, total = worth(core, scopes.portfolio), total_equity(core)
     opens = not (before.long or before.short)
@@ -127,10 +126,10 @@ def measure(core: Core, slot: Slot, found: Limits, side: int, price: int, worst:
         gross=whole + change,
         venue_gross=-1 if limits.venue_exposure is None else worth(core, scopes.venue) + change,
         strategy_gross=-1 if limits.strategy_exposure is None else worth(core, scopes.strategy) + change,
-        account_worst=in_account - own_before + gross * price_unit,
-        account_equity=account_equity,
-        account_gross=in_account + change,
-        account_maintenance=maintenance(core, scopes.account) + change * core.maintenance[instrument] // PPM,
+        account_worst=account.worth - own_before + gross * price_unit,
+        account_equity=account.equity,
+        account_gross=account.worth + change,
+        account_maintenance=account.maintenance + change * core.maintenance[instrument] // PPM,
         opens=opens,
         positions=scopes.portfolio.open + opens,
     )
@@ -149,7 +148,7 @@ def strategy_lost_ppm(core: Core, strategy: str) -> int:
     given_back = known[2]
     if given_back <= 0:
         return 0
-    given = sum([equity(core, account) for account in core.state.strategies[strategy].spec.all_accounts])
+    given = sum([value(core, account).equity for account in core.state.strategies[strategy].spec.all_accounts])
     share = core.share_of(strategy)
     if share is not ONE:
         given = given * int(share * PPM) // PPM
@@ -196,11 +195,12 @@ def room_for(core: Core, slot: Slot, found: Limits, side: int, price: int) -> tu
     """How large a position on a side may get, and by which limit: the first of the tightest."""
     count(core)
     tally, limits = core.tally, found.wide
-    scopes, own = tally.scopes_of(slot.key, slot), tally.entries.get(slot.key, NONE)
+    scopes, own = tally.scopes_of(slot, slot.owner), tally.entries.get(slot.key, NONE)
     held_unit = unit_worth(core, slot.instrument)
     gross, one = own.gross * held_unit, (own.long if side > 0 else own.short) * held_unit
-    account = total = equity(core, slot.account)
-    in_account = whole = worth(core, scopes.account) - gross
+    account = value(core, slot.account)
+    in_account = whole = account.worth - gross
+    total = account.equity
     if len(core.state.accounts) > 1:
         whole, total = worth(core, scopes.portfolio) - gross, total_equity(core)
     reason = Reason.ASSET_LIMIT
@@ -209,7 +209,7 @@ def room_for(core: Core, slot: Slot, found: Limits, side: int, price: int) -> tu
     if exposure < room:
         room, reason = exposure, Reason.EXPOSURE_LIMIT
     leverage = min(
-        limits.leverage_ppm * total // PPM - whole, limits.account_leverage_ppm * account // PPM - in_account
+        limits.leverage_ppm * total // PPM - whole, limits.account_leverage_ppm * account.equity // PPM - in_account
     )
     if leverage < room:
         room, reason = leverage, Reason.LEVERAGE
@@ -252,6 +252,8 @@ def check_own_accounts(core: Core, slot: Slot, side: int, price: int) -> Veto | 
 
 def is_alone(core: Core, slot: Slot) -> bool:
     """Whether no other slot has anything in the contract, or may since it was counted: then there is none to meet."""
+    if len(core.state.accounts) == 1:
+        return True  # a contract has one slot on each account
     tally, key = core.tally, slot.key
     if tally.dirty and (len(tally.dirty) > 1 or key not in tally.dirty):
         return False
