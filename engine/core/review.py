@@ -23,7 +23,7 @@ from domain.verdict import Reason
 from engine.core import limits, requests, wide
 from engine.core.core import Core
 from engine.core.executor import converge, resting, takes
-from engine.core.executor.exposure import exposure_of, joint, net, reference
+from engine.core.executor.exposure import envelope_left, exposure_of, joint, net, reference
 from engine.core.executor.targets import hedge_goal, worst_price
 from engine.core.sizing import size_of
 from engine.core.state import MANUAL, Parked, Slot, StrategyState, WantedQuote
@@ -331,9 +331,7 @@ def most_of(core: Core, strategy: StrategyState, slot: Slot) -> int | None:
     envelope = strategy.envelope
     if envelope is None:
         envelope = usual_envelope(core, strategy.spec)
-    price, instrument = reference(core, slot)[0], core.instruments[slot.instrument]
-    # many small takes and quotes lead to no more than one of the size that a breaker leaves
-    return policy.envelope_qty(envelope * core.size_fraction(slot), price=price, instrument=instrument)
+    return policy.envelope_qty(envelope, price=reference(core, slot)[0], instrument=core.instruments[slot.instrument])
 
 
 def usual_envelope(core: Core, spec: StrategySpec) -> Decimal:
@@ -344,7 +342,8 @@ def usual_envelope(core: Core, spec: StrategySpec) -> Decimal:
 
 def room(core: Core, slot: Slot, side: int) -> int | None:
     """How much one more take may add on a side, with everything that may still fill; None = any quantity."""
-    return None if slot.most is None else max(0, slot.most - joint(core, slot, exposure_of(core, slot)).worst(side))
+    most = envelope_left(core, slot)
+    return None if most is None else max(0, most - joint(core, slot, exposure_of(core, slot)).worst(side))
 
 
 _level = attrgetter("level")

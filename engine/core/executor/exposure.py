@@ -108,6 +108,13 @@ def cap_room(core: Core, slot: Slot, side: int) -> int | None:
     return max(0, min(rooms)) if rooms else None
 
 
+def envelope_left(core: Core, slot: Slot) -> int | None:
+    """What breakers leave now of the envelope: many small quotes and takes come to no more than one of theirs."""
+    if slot.most is None or not core.is_reduced(slot):
+        return slot.most
+    return core.part(slot, slot.most) if core.size_fraction(slot) else 0
+
+
 def net(core: Core, slot: Slot) -> int:
     """The filled position of a slot together with its other half's, in its own scale, towards zero."""
     position = core.position(slot.account, slot.instrument)

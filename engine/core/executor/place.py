@@ -12,7 +12,7 @@ from domain.order import PROTECTIVE, Amend, Cancel, Order, OrderKind, OrderStatu
 from domain.verdict import Reason, Veto
 from engine.core import deadman, limits, wide
 from engine.core.core import Core
-from engine.core.executor.exposure import exposure_of, hedging, joint
+from engine.core.executor.exposure import envelope_left, exposure_of, hedging, joint
 from engine.core.legs import one_out
 from engine.core.limits import Limits
 from engine.core.market import Market
@@ -153,7 +153,7 @@ def check_limits(
     worst = both.worst(side) + qty
     veto = check_exposure(found.gate, core.instruments[slot.instrument], qty, price, worst)
     if veto is None and slot.most is not None and order.role in _ENVELOPED:
-        veto = check_envelope(side, qty, both, slot.most)
+        veto = check_envelope(side, qty, both, envelope_left(core, slot))
     if veto is not None:
         return veto
     other = both.worst(-side)
@@ -321,12 +321,13 @@ def cancel(core: Core, slot: Slot, order: Order) -> None:
 def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: int = 0) -> None:
     """Change a settled order in place to a total quantity and price, within gate and budget.
 
-    Where the venue changes nothing in place it is cancelled; what is wanted in its stead follows when it is gone.
+    Where the venue changes nothing in place it is cancelled; what is wanted in its stead follows when it is gone. So it
+    is where a larger amendment may still arrive, a second time or after all: behind a smaller one it would stand.
     """
     found = limits.limits_of(core, slot)
     if found is None:
         return
-    if not core.instruments[slot.instrument].amends:
+    if qty < order.sent_qty or not core.instruments[slot.instrument].amends:
         cancel(core, slot, order)
         return
     if core.state.ts_ns < order.amend_until_ns:
@@ -337,7 +338,8 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
         veto = check_amend(core, slot, order, found, price, qty, grows=grows)
         if veto is not None:
             refused(core, slot, veto)
-            cancel(core, slot, order)
+            if not (grows and price == order.price):  # what may only not grow is still wanted as it stands
+                cancel(core, slot, order)
             return
     if not take_message(core, slot, found, reserved=order.reduce_only):
         refused(core, slot, Veto(Reason.MESSAGE_RATE))
@@ -348,6 +350,8 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
     order.amend_qty = qty
     order.updated_ns = core.state.ts_ns
     order.amend_until_ns = core.state.ts_ns + core.state.settings.execution.validity_ns
+    if not order.reduce_only:
+        order.sent_qty, order.sent_until_ns = qty, order.amend_until_ns
     core.emit(
         Amend(
             cid=order.cid,
