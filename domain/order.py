@@ -79,7 +79,7 @@ class OrderStatus(enum.IntEnum):
         return self >= OrderStatus.FILLED
 
 
-class Order(Struct, kw_only=True, gc=False):
+class Order(Struct, gc=False):
     """The engine's record of one order; only the core changes it.
 
     `qty` counts the whole order, `filled` what has filled. `amend_price`/`amend_qty` hold an
@@ -245,4 +245,4 @@ def derive_client_id(installation: str, epoch: int, seq: int, index: int) -> Cli
     Derived, never random: replaying the same journal gives the same ids, so an order whose answer
     was lost in a crash is found again instead of doubled. Venues map it into their own format.
     """
-    return f"{installation}-{epoch:x}-{seq:x}-{index:x}"
+    return "%s-%x-%x-%x" % (installation, epoch, seq, index)  # noqa: UP031 - of every order, and half the time of an f""

@@ -32,7 +32,7 @@ from risk.gate import (
 LEAST_RETRY_NS = 1_000_000
 QUOTE, TAKE = Role.QUOTE, Role.TAKE
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
-ACTIVE, OPEN = TradingState.ACTIVE, OrderStatus.OPEN
+ACTIVE, OPEN, IOC = TradingState.ACTIVE, OrderStatus.OPEN, OrderKind.IOC
 _ENVELOPED = frozenset({QUOTE, TAKE})
 _MAY_PASS_LATER = frozenset(
     {
@@ -219,34 +219,36 @@ def place(  # noqa: PLR0913 - an order has this many parts
     if found is None:
         core.refuse(slot, Reason.LIMIT_MISSING, slot.instrument)
         return Veto(Reason.LIMIT_MISSING)
-    if kind is OrderKind.IOC and not reduce_only:
-        price = wide.short_of_own(core, slot, side, price)
-    elif kind is OrderKind.IOC:
-        reference, instrument = core.markets[slot.instrument].reference(), core.instruments[slot.instrument]
-        price = into_collar(found.gate, price, side, reference, instrument.price_step(price))
+    if kind is IOC:
+        if reduce_only:
+            reference, instrument = core.markets[slot.instrument].reference(), core.instruments[slot.instrument]
+            price = into_collar(found.gate, price, side, reference, instrument.price_step(price))
+        else:
+            price = wide.short_of_own(core, slot, side, price)
+    now_ns = state.ts_ns
     order = Order(
-        cid=core.next_client_id(),
-        owner=slot.owner,
-        account=slot.account,
-        instrument=slot.instrument,
-        side=side,
-        kind=kind,
-        role=role,
-        qty=qty,
-        price=price,
+        core.next_client_id(),  # by position: from sixteen names on Python makes a dictionary of them first
+        slot.owner,
+        slot.account,
+        slot.instrument,
+        side,
+        kind,
+        role,
+        qty,
+        price,
         trigger=trigger,
         reduce_only=reduce_only,
         entry=entry,
         level=level,
-        created_ns=state.ts_ns,
-        updated_ns=state.ts_ns,
-        valid_until_ns=state.ts_ns + state.settings.execution.validity_ns,
+        created_ns=now_ns,
+        updated_ns=now_ns,
+        valid_until_ns=now_ns + state.settings.execution.validity_ns,
     )
-    now = exposure_of(core, slot)
-    veto = check(core, slot, order, found, now) if core.gate_on else None
-    if veto is not None:
-        refused(core, slot, veto)
-        return veto
+    if core.gate_on:
+        veto = check(core, slot, order, found, exposure_of(core, slot))
+        if veto is not None:
+            refused(core, slot, veto)
+            return veto
     slot.refused = ""
     send(core, slot, order)
     return None
@@ -256,12 +258,13 @@ def send(core: Core, slot: Slot, order: Order) -> None:
     """Put an order that passed the gate into the books and on its way."""
     if order.role in PROTECTIVE:
         deadman.disarm(core, core.state.accounts[slot.account])
-    slot.orders[order.cid] = order
-    core.tally.dirty[slot.key] = None
-    core.state.where[order.cid] = slot.key
+    cid, key = order.cid, slot.key
+    slot.orders[cid] = order
+    core.tally.dirty[key] = None
+    core.state.where[cid] = key
     core.emit(
         Place(
-            cid=order.cid,
+            cid=cid,
             account=order.account,
             instrument=order.instrument,
             side=order.side,
