@@ -7,8 +7,9 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from domain import commands as c
+from domain.events import OpenOrder
 from domain.facts import Refused
-from domain.settings import AccountSpec, Limits
+from domain.settings import SECOND_NS, AccountSpec, Limits
 from engine.core.executor.valuation import count, total_equity, value
 from risk.limits import money
 from tests.engine.core.rig import ACCOUNT, BTC, SUB, WIDE, Rig, places, quote, target, wants
@@ -127,3 +128,23 @@ def test_a_slot_that_another_owns_now_counts_for_that_one() -> None:
     core.recount()
     count(core)
     assert same(kept, core.tally)
+
+
+def test_what_a_snapshot_says_of_an_amendment_counts_at_once() -> None:
+    """A copy of it could have made the order larger until then, so that it was counted as if it had."""
+    rig = Rig(WIDE).start()
+    (place,) = places(rig.want(wants(quote(1, 59_990.0, 0.01))))
+    rig.accept(place)
+    order, core, name = rig.order(place.cid), rig.core, BTC.id
+    order.sent_qty, order.sent_until_ns = 30, rig.now_ns
+    core.tally.dirty[rig.slot().key] = None
+    count(core)
+    assert core.tally.contracts[name].long == 30
+    rig.now_ns += 10 * SECOND_NS
+    row = OpenOrder(
+        cid=place.cid, instrument=name, side=1, kind=place.kind, price=place.price, qty=10, filled=0, trigger=0,
+        reduce_only=False, venue_id="V",
+    )  # fmt: skip
+    rig.snapshot(orders=(row,))
+    count(core)
+    assert core.tally.contracts[name].long == 10
