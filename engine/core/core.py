@@ -6,6 +6,7 @@ the kernel takes them away after each event. No clock, randomness, I/O or await 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from hashlib import sha256
@@ -105,8 +106,6 @@ class Core:
         """Instruments whose owner looks at the backup's market now."""
         self.legs: dict[SlotKey, tuple[Slot, ...]] = {}
         """The slots of a strategy at its other venues (`engine.core.legs`)."""
-        self.has_bars = False
-        """A breaker is not closed, or there is a pair or a leg: `bar_of` has to look."""
         self.highs: dict[int, tuple[int, Decimal]] = {}
         """Highest equity by length of the window, and the newest sample it was looked for with (`samples`)."""
         self.limits: dict[SlotKey, Limits] = {}
@@ -130,6 +129,9 @@ class Core:
             if instrument not in self.markets:
                 self.markets[instrument] = Market()
         self.parts.watch_markets()
+        self.ended = deque(self.state.closed)
+        """Ids of `State.closed`, oldest first: a dictionary steps over the holes of all that it has lost to find its
+        own. Kept by whatever puts in or takes out (`orders.close`, `orders.reopen`)."""
         self.slippage_ppm = int(settings.execution.slippage * PPM)
         self.widening_ppm = int(settings.execution.quote_widening * PPM)
         self.limits.clear()
@@ -192,7 +194,7 @@ class Core:
         self._index_bars()
 
     def _index_bars(self) -> None:
-        """Recompute whether any slot may be barred; derived from breakers, pairs and legs whenever they are indexed."""
+        """Recompute whether `bar_of` has to look: a breaker is not closed, or there is a pair or a leg."""
         self.has_bars = bool(self.narrowed or self.parts.scopes or self.barred or self.legs)
 
     def trading_of(self, slot: Slot) -> TradingState:

@@ -33,7 +33,6 @@ from domain.order import (
     is_watchdogs,
     run_of_client_id,
 )
-from domain.instrument import Instrument
 from domain.strategy import FillView, Wake
 from domain.verdict import Reason
 from engine.core import breakers, deadman, portfolio
@@ -67,8 +66,9 @@ def close(core: Core, slot: Slot, order: Order, status: OrderStatus, reason: str
     del slot.orders[cid], state.where[cid]
     closed = state.closed
     closed[cid] = order
+    core.ended.append(cid)
     if len(closed) > REMEMBERED_ORDERS:
-        del closed[next(iter(closed))]
+        closed.pop(core.ended.popleft(), None)
     core.order_changed(slot, order)
 
 
@@ -80,6 +80,7 @@ def reopen(core: Core, order: Order) -> None:
     """The venue has an order that we thought ended: it counts again."""
     slot = core.slot(order.account, order.instrument)
     del core.state.closed[order.cid]
+    core.ended.remove(order.cid)
     slot.orders[order.cid] = order
     core.state.where[order.cid] = slot.key
     order.status = OrderStatus.OPEN
@@ -184,42 +185,25 @@ def on_filled(core: Core, event: Filled) -> None:
 
     So does one that names an order of ours in another contract or account: it moved what it says that it moved.
     """
-    account, name = event.account, event.instrument
-    instrument = core.instruments.get(name)
-    if instrument is None or account not in core.state.accounts:
-        text = f"Fill for {account} {name}, which is not configured."
-        core.alert(Severity.ERROR, "foreign_fill", text, account=account, instrument=name)
+    if event.account not in core.state.accounts or event.instrument not in core.instruments:
+        text = f"Fill for {event.account} {event.instrument}, which is not configured."
+        core.alert(Severity.ERROR, "foreign_fill", text, account=event.account, instrument=event.instrument)
         return
     if not portfolio.remember_fill(core, event):
         return
     found = core.order(event.cid) or brought_back(core, event.cid)
     order = core.state.closed.get(event.cid) if found is None else found[1]
-    if order is not None and (order.instrument != name or order.account != account):
+    if order is not None and (order.instrument != event.instrument or order.account != event.account):
         found = order = None
-    slot = core.slot(account, name) if found is None else found[0]
+    slot = core.slot(event.account, event.instrument) if found is None else found[0]
     portfolio.book_fill(core, slot, order, event)
     if order is None:
         hold_and_ask(core, slot, event)
     else:
-        order.filled += event.qty
-        order.fee += event.fee
-        heard(order, event.venue_ts_ns)
-        order.updated_ns = core.state.ts_ns
-        role = order.role
-        if role in PROTECTIVE:
-            slot.consumed = consumed_by(slot, order)
-            if core.pairs and (pair := core.pairs.get(slot.key)) is not None:
-                pair.primary.consumed = slot.consumed
-        elif role in BESIDE_TARGET:
-            # what they bought is not too much, and what they sold is not missing
-            resting.on_fill(slot, order, event.qty)
-        if found is not None:
-            settle_filled(core, slot, order)
-        else:
-            core.order_changed(slot, order)
+        count_fill(core, slot, order, event)
     view = core.views.get(slot.owner)
     if view is not None:
-        fill = fill_view(core, slot, instrument, order, event)
+        fill = fill_view(core, slot, order, event)
         wake(core, view, FILL, fill, fill.instrument)
     converge(core, slot)
 
@@ -235,19 +219,31 @@ def consumed_by(slot: Slot, order: Order) -> str:
     return (order.entry or slot.entry) if is_reversing else (slot.entry or order.entry)
 
 
-def settle_filled(core: Core, slot: Slot, order: Order) -> None:
-    """After a fill of a working order: terminal when nothing is left, otherwise working as before."""
-    filled = order.filled
-    if filled >= order.qty and filled >= order.amend_qty:
-        close(core, slot, order, CANCELLED if order.reason else FILLED)
-        return
-    if order.status is PENDING:
-        order.status = OPEN
+def count_fill(core: Core, slot: Slot, order: Order, event: Filled) -> None:
+    """A fill of an order of ours: one that works is terminal when nothing is left, otherwise working as before."""
+    filled = order.filled = order.filled + event.qty
+    order.fee += event.fee
+    order.venue_ts_ns = max(order.venue_ts_ns, event.venue_ts_ns)
+    if order.role in PROTECTIVE:
+        slot.consumed = consumed_by(slot, order)
+        if core.pairs and (pair := core.pairs.get(slot.key)) is not None:
+            pair.primary.consumed = slot.consumed
+    elif order.role in BESIDE_TARGET:
+        # what they bought is not too much, and what they sold is not missing
+        resting.on_fill(slot, order, event.qty)
+    if order.cid in slot.orders:
+        if filled >= order.qty and filled >= order.amend_qty:
+            close(core, slot, order, CANCELLED if order.reason else FILLED)
+            return
+        if order.status is PENDING:
+            order.status = OPEN
+    order.updated_ns = core.state.ts_ns
     core.order_changed(slot, order)
 
 
-def fill_view(core: Core, slot: Slot, instrument: Instrument, order: Order | None, event: Filled) -> FillView:
+def fill_view(core: Core, slot: Slot, order: Order | None, event: Filled) -> FillView:
     """The fill as the owner of its slot sees it: of the contract that it trades, whichever stands in for that."""
+    instrument = core.instruments[slot.instrument]
     name, qty = slot.instrument, event.qty / instrument.qty_scale
     pair = core.pairs.get(slot.key) if core.pairs else None
     if pair is not None and slot is pair.backup:

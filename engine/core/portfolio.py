@@ -33,14 +33,14 @@ REMEMBERED_TRADES = 250
 
 def book_fill(core: Core, slot: Slot, order: Order | None, event: Filled) -> None:
     """Book one new fill into the account, the position and the slot, which is the event's own."""
-    state, side, price, qty, fee = core.state, event.side, event.price, event.qty, event.fee
-    name, ts_ns, signed_qty = slot.instrument, state.ts_ns, side * qty
+    state, name, fee, signed_qty = core.state, slot.instrument, event.fee, event.side * event.qty
+    ts_ns = state.ts_ns
     account = state.accounts[slot.account]
     position = account.positions.get(name)
     if position is None:
         position = account.positions[name] = Position(instrument=name, owner=slot.owner)
     before = position.qty
-    realised = change_position(position, core.instruments[name], signed_qty, price, ts_ns)
+    realised = change_position(position, core.instruments[name], signed_qty, event.price, ts_ns)
     profit = realised - fee
     position.fees += fee
     account.cash += profit
@@ -70,9 +70,9 @@ def book_fill(core: Core, slot: Slot, order: Order | None, event: Filled) -> Non
             cid=event.cid,
             fill_id=event.fill_id,
             role=FLATTEN if order is None else order.role,
-            side=side,
-            price=price,
-            qty=qty,
+            side=event.side,
+            price=event.price,
+            qty=event.qty,
             fee=fee,
             liquidity=event.liquidity,
             realised=realised,
@@ -96,8 +96,7 @@ def note_trade(
                 owner.losses_in_a_row, owner.losses_day = 0, day
             owner.losses_in_a_row = owner.losses_in_a_row + 1 if earned < 0 else 0
         earned = paid = ZERO
-    worth = abs(position.entry_value)
-    slot.trade_profit, slot.trade_worth = earned, worth if worth > paid else paid
+    slot.trade_profit, slot.trade_worth = earned, max(paid, abs(position.entry_value))
 
 
 def change_position(position: Position, instrument: Instrument, signed_qty: int, price: int, ts_ns: int) -> Decimal:
@@ -128,11 +127,10 @@ def change_position(position: Position, instrument: Instrument, signed_qty: int,
 
 def remember_fill(core: Core, event: Filled) -> bool:
     """True when this fill is new; a repeated one is not booked again."""
-    account, seen_of = event.account, core.state.fills_seen
-    seen = seen_of.get(account)
+    seen = core.state.fills_seen.get(event.account)
     if seen is None:
-        seen = seen_of[account] = {}
-    key = f"{account}/{event.fill_id}"
+        seen = core.state.fills_seen[event.account] = {}
+    key = f"{event.account}/{event.fill_id}"
     if key in seen:
         return False
     seen[key] = None
