@@ -33,7 +33,7 @@ from engine.desk_views import qty as qty_of
 from risk import approvals as quorum
 from risk import policy
 from risk.gate import PPM, Exposure, adds_risk, check_exposure
-from risk.limits import MONEY_DECIMALS, Measured, check_wide
+from risk.limits import MONEY_DECIMALS, Measured
 
 MILLI_NS = 1_000_000
 _BASIS = Decimal("0.000001")
@@ -235,8 +235,10 @@ def _limits_refuse(core: Core, slot: Slot, wish: Resting, price: int, now: Expos
     if found is None:
         return Veto(Reason.LIMIT_MISSING, slot.instrument)
     veto = check_exposure(found.gate, core.instruments[slot.instrument], wish.side, wish.qty, price, now)
-    veto = veto or wide.check_account_of(core, slot, found, wish.side, wish.qty, price, now)
-    return veto or check_wide(found.wide, wide.measure(core, slot, found, wish.side, wish.qty, price, now))
+    if veto is not None:
+        return veto
+    seen = wide.measure(core, slot, found, wish.side, wish.qty, price, now)
+    return wide.judge(core, slot, found, seen, wish.side, wish.qty, price, now)
 
 
 def _votes(core: Core, slot: Slot, price: int, added: int) -> tuple[int, Decimal]:

@@ -7,8 +7,10 @@ What lowers risk passes in every trading state and draws on the reserve of the m
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from domain.instrument import Instrument
 from domain.verdict import Reason, Veto
@@ -17,8 +19,15 @@ PPM = 1_000_000
 
 
 class GateConfig(Struct, frozen=True, kw_only=True):
-    """Limits of one instrument in the form the gate reads. The collar is in parts per million."""
+    """Limits of one instrument in the form the gate reads. The collar is in parts per million.
 
+    `*_value` are the limits in money as a number of units, price times quantity in integer scale, so that an order is
+    held against them without a `Decimal`; derived, do not pass them.
+    """
+
+    unit: Decimal
+    """`Instrument.unit`."""
+    min_notional: Decimal
     max_position_notional: Decimal
     max_order_notional: Decimal
     max_exposure: Decimal
@@ -27,6 +36,16 @@ class GateConfig(Struct, frozen=True, kw_only=True):
     messages_per_window: int
     reserve_messages: int
     window_ns: int
+    min_value: int = 0
+    max_position_value: int = 0
+    max_order_value: int = 0
+
+    def __post_init__(self) -> None:
+        """Derive the values, exactly: a price times a quantity is a whole number of units."""
+        unit = Fraction(self.unit)
+        force_setattr(self, "min_value", -(-Fraction(self.min_notional) // unit))
+        force_setattr(self, "max_position_value", Fraction(self.max_position_notional) // unit)
+        force_setattr(self, "max_order_value", Fraction(self.max_order_notional) // unit)
 
 
 class Exposure(Struct, gc=False):
@@ -51,23 +70,27 @@ class Exposure(Struct, gc=False):
             held, closing, more = self.position, self.closing_buys, self.buys
         else:
             held, closing, more = -self.position, self.closing_sells, self.sells
-        return (held if held >= 0 else min(0, held + closing)) + more
+        if held >= 0:
+            return held + more
+        held += closing
+        return more if held > 0 else held + more
 
 
 def adds_risk(side: int, qty: int, exposure: Exposure) -> bool:
     """True when `qty` more on `side` could leave a larger position on that side than zero or what is held."""
-    return exposure.worst(side) + qty > max(exposure.position * side, 0)
+    held = exposure.position * side
+    return exposure.worst(side) + qty > (max(0, held))
 
 
-def check_size(instrument: Instrument, qty: int, price: int, *, reduce_only: bool) -> Veto | None:
+def check_size(config: GateConfig, instrument: Instrument, qty: int, price: int, *, reduce_only: bool) -> Veto | None:
     """Lot, minimum quantity and minimum notional (reductions may be worth less)."""
-    if qty < max(instrument.min_qty, 1) or qty % instrument.lot:
+    if qty < instrument.min_qty or qty < 1 or qty % instrument.lot:
         return Veto(Reason.MIN_QTY, f"qty={instrument.qty_text(qty)}")
     if instrument.max_qty and qty > instrument.max_qty:
         return Veto(
             Reason.NOTIONAL_LIMIT, f"qty={instrument.qty_text(qty)} max={instrument.qty_text(instrument.max_qty)}"
         )
-    if not reduce_only and (price * qty) * instrument.unit < instrument.min_notional:
+    if not reduce_only and price * qty < config.min_value:
         notional = instrument.notional(price, qty)
         return Veto(Reason.MIN_NOTIONAL, f"notional={notional} min={instrument.min_notional}")
     return None
@@ -94,13 +117,11 @@ def check_exposure(
     config: GateConfig, instrument: Instrument, side: int, qty: int, price: int, now: Exposure
 ) -> Veto | None:
     """Order notional and worst-side position notional of an order that adds risk."""
-    notional = price * qty * instrument.unit
-    if notional > config.max_order_notional:
+    if price * qty > config.max_order_value:
+        notional = price * qty * instrument.unit
         return Veto(Reason.NOTIONAL_LIMIT, f"notional={notional} max={config.max_order_notional}")
     worst = now.worst(side) + qty
-    if worst != qty:
-        notional = worst * price * instrument.unit
-    if notional > config.max_position_notional:
+    if worst * price > config.max_position_value:
         return Veto(
             Reason.POSITION_LIMIT, f"worst={worst * price * instrument.unit} max={config.max_position_notional}"
         )

@@ -18,6 +18,8 @@ from risk.gate import PPM
 MONEY_DECIMALS = 30
 """More than price and quantity decimals of any contract have together, so that a unit is a whole number of these."""
 _CENT = 10 ** (MONEY_DECIMALS - 2)
+_BEYOND = 10 ** (MONEY_DECIMALS + 30)
+"""More than any equity."""
 NS = 1_000_000_000
 
 
@@ -65,7 +67,7 @@ class WideLimits(Struct, frozen=True, kw_only=True):
 
 
 class Measured(Struct, kw_only=True, gc=False):
-    """What an order leads to, all that may still fill counted; -1 = not known, or not asked for.
+    """What an order makes of the sums, all that may still fill counted; -1 = not asked for.
 
     `asset_grows`, `gross_grows`: whether the order makes the asset's worst side, and the slot's own, larger.
     """
@@ -78,6 +80,8 @@ class Measured(Struct, kw_only=True, gc=False):
     gross: int
     venue_gross: int
     strategy_gross: int
+    account_worst: int
+    """Everything on the account, the order's slot at the order's own price."""
     account_equity: int
     account_gross: int
     account_maintenance: int
@@ -85,16 +89,29 @@ class Measured(Struct, kw_only=True, gc=False):
     """Nothing was open or on its way in this slot."""
     positions: int
     """Open ones and this."""
-    venue_positions: int
-    strategy_positions: int
-    book: int
-    """Worth of the thinner side of the book."""
-    age_ns: int
-    """Of a position that the order adds to; 0 = it adds to none."""
-    losses: int
-    drawdown_ppm: int
-    strategy_drawdown_ppm: int
-    day_loss_ppm: int
+
+
+class LossLimit(Struct, frozen=True, gc=False):
+    """The part of an amount that may be lost, and the equity at and under which that much of it is gone."""
+
+    amount: Decimal
+    most_ppm: int
+    before: int
+    """The amount, as `money`."""
+    floor: int
+
+    def lost_ppm(self, equity: int) -> int:
+        """What is gone of the amount; 0 when nothing is, or nothing was there."""
+        return (self.before - equity) * PPM // self.before if self.before > max(equity, 0) else 0
+
+
+def loss_limit(amount: Decimal, most_ppm: int) -> LossLimit:
+    """A limit of loss as an equity: `lost_ppm` reaches `most_ppm` there, and at no larger equity."""
+    before = money(amount)
+    if most_ppm <= 0:  # nothing lost is too much
+        return LossLimit(amount, most_ppm, before, _BEYOND)
+    floor = before * (PPM - most_ppm) // PPM if before > 0 else -_BEYOND
+    return LossLimit(amount, most_ppm, before, floor)
 
 
 def check_account(most: Decimal, worst: int) -> Veto | None:
@@ -104,27 +121,19 @@ def check_account(most: Decimal, worst: int) -> Veto | None:
     return None
 
 
-def check_wide(limits: WideLimits, seen: Measured) -> Veto | None:
-    """Every limit over more than one order; None lets it pass."""
-    return check_losses(limits, seen) or check_sums(limits, seen) or check_state_of(limits, seen)
-
-
-def check_losses(limits: WideLimits, seen: Measured) -> Veto | None:
-    """What was lost of the highest equity, of the day's, and by the strategy itself."""
-    if (
-        seen.day_loss_ppm < limits.day_loss_ppm
-        and seen.drawdown_ppm < limits.drawdown_ppm
-        and seen.strategy_drawdown_ppm < limits.strategy_drawdown_ppm
-    ):
-        return None
-    for lost, most, reason, rule in (
-        (seen.day_loss_ppm, limits.day_loss_ppm, Reason.DAILY_LOSS, "daily_loss"),
-        (seen.drawdown_ppm, limits.drawdown_ppm, Reason.DRAWDOWN, "portfolio_drawdown"),
-        (seen.strategy_drawdown_ppm, limits.strategy_drawdown_ppm, Reason.STRATEGY_DRAWDOWN, "strategy_drawdown"),
-    ):
-        if lost >= most:
-            return Veto(reason, f"{percent(lost)} is lost, from {rule} = {percent(most)} on nothing is added")
+def check_losses(limits: WideLimits, equity: int, day: LossLimit, peak: LossLimit, strategy_ppm: int) -> Veto | None:
+    """What was lost of the day's equity, of the highest one, and by the strategy itself."""
+    if equity <= day.floor:
+        return _lost(Reason.DAILY_LOSS, "daily_loss", day.lost_ppm(equity), day.most_ppm)
+    if equity <= peak.floor:
+        return _lost(Reason.DRAWDOWN, "portfolio_drawdown", peak.lost_ppm(equity), peak.most_ppm)
+    if strategy_ppm >= limits.strategy_drawdown_ppm:
+        return _lost(Reason.STRATEGY_DRAWDOWN, "strategy_drawdown", strategy_ppm, limits.strategy_drawdown_ppm)
     return None
+
+
+def _lost(reason: Reason, rule: str, lost: int, most: int) -> Veto:
+    return Veto(reason, f"{percent(lost)} is lost, from {rule} = {percent(most)} on nothing is added")
 
 
 def check_sums(limits: WideLimits, seen: Measured) -> Veto | None:
@@ -185,26 +194,40 @@ def liquidation_distance_ppm(equity: int, gross: int, maintenance: int) -> int:
     return (equity - maintenance) * PPM // (gross + maintenance) if gross > 0 else PPM
 
 
-def check_state_of(limits: WideLimits, seen: Measured) -> Veto | None:
-    """Open positions, depth of the book, age of the position, losses in a row."""
-    if seen.opens:
-        for count, most, scope in (
-            (seen.positions, limits.positions, "portfolio"),
-            (seen.venue_positions, limits.venue_positions, "venue"),
-            (seen.strategy_positions, limits.strategy_positions, "strategy"),
-        ):
-            if most is not None and count > most:
-                text = f"it would be number {count} of the {scope}, open_positions allows {most}"
-                return Veto(Reason.OPEN_POSITIONS, text)
-    if seen.book < 0 and limits.needs_book and limits.min_book:
+def check_positions(limits: WideLimits, portfolio: int, venue: int, strategy: int) -> Veto | None:
+    """Open positions of each scope, with the one that an order opens."""
+    for count, most, scope in (
+        (portfolio, limits.positions, "portfolio"),
+        (venue, limits.venue_positions, "venue"),
+        (strategy, limits.strategy_positions, "strategy"),
+    ):
+        if most is not None and count > most:
+            text = f"it would be number {count} of the {scope}, open_positions allows {most}"
+            return Veto(Reason.OPEN_POSITIONS, text)
+    return None
+
+
+def check_book(limits: WideLimits, thinner: int) -> Veto | None:
+    """Worth of the thinner side of the book; -1 = no book is known."""
+    if thinner < 0 and limits.needs_book and limits.min_book:
         return Veto(Reason.LIQUIDITY, f"no book is known, min_liquidity_usd asks for {usd(limits.min_book)}")
-    if 0 <= seen.book < limits.min_book:
-        text = f"{usd(seen.book)} USD on the thinner side, min_liquidity_usd asks for {usd(limits.min_book)}"
+    if 0 <= thinner < limits.min_book:
+        text = f"{usd(thinner)} USD on the thinner side, min_liquidity_usd asks for {usd(limits.min_book)}"
         return Veto(Reason.LIQUIDITY, text)
-    if limits.age_ns and seen.age_ns > limits.age_ns:
-        text = f"it is {seen.age_ns // NS} s old, position_age_s allows {limits.age_ns // NS}"
+    return None
+
+
+def check_age(limits: WideLimits, age_ns: int) -> Veto | None:
+    """Age of a position that an order adds to; 0 = it adds to none."""
+    if limits.age_ns and age_ns > limits.age_ns:
+        text = f"it is {age_ns // NS} s old, position_age_s allows {limits.age_ns // NS}"
         return Veto(Reason.POSITION_AGE, text)
-    if seen.losses >= limits.losses:
-        text = f"{seen.losses} in a row today, consecutive_losses allows {limits.losses}; the next UTC day begins anew"
+    return None
+
+
+def check_streak(limits: WideLimits, losses: int) -> Veto | None:
+    """Losses of a strategy in a row, on this day."""
+    if losses >= limits.losses:
+        text = f"{losses} in a row today, consecutive_losses allows {limits.losses}; the next UTC day begins anew"
         return Veto(Reason.LOSING_STREAK, text)
     return None

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from domain.account import venue_of
+from domain.instrument import ZERO
 from domain.settings import Environment, RiskSettings
 from domain.settings import Limits as OlderLimits
 from engine.core.core import Core
@@ -23,7 +25,7 @@ from risk.limits import NS, WideLimits, money
 from risk.rules import INSTRUMENT, RULES, STRATEGY, VENUE, WIDTH, ScopeKind, parse_scope, strictest
 
 
-class Limits(NamedTuple):
+class Limits(Struct, frozen=True):
     """What holds for the orders of one slot while `owner` owns it."""
 
     owner: str
@@ -155,8 +157,10 @@ def make_limits(core: Core, slot: Slot) -> Limits | None:
     if any(own[name] is None and not rule.optional for name, rule in RULES.items()):
         return None
     sure = {name: value for name, value in own.items() if value is not None}
-    risk = core.state.settings.risk
+    risk, instrument = core.state.settings.risk, core.instruments.get(slot.instrument)
     gate = GateConfig(
+        unit=instrument.unit if instrument is not None else Decimal(1),
+        min_notional=instrument.min_notional if instrument is not None else ZERO,
         max_position_notional=sure["position_notional"],
         max_order_notional=sure["order_notional"],
         max_exposure=risk.max_exposure,

@@ -206,7 +206,7 @@ def price_in_the_way(core: Core, slot: Slot, wish: Resting) -> Veto | None:
     instrument, market, now = core.instruments[slot.instrument], core.markets[slot.instrument], exposure_of(core, slot)
     closes = resting.reduces(core, slot, wish)
     age_ns = core.state.ts_ns - market.ts_ns
-    veto = check_size(instrument, wish.qty, wish.price, reduce_only=closes)
+    veto = check_size(config, instrument, wish.qty, wish.price, reduce_only=closes)
     veto = veto or check_collar(config, wish.price, wish.side, market.reference(), age_ns)
     veto = veto or check_self_match(wish.side, wish.price, now)
     if veto is not None or closes or not adds_risk(wish.side, wish.qty, now):

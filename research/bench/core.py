@@ -18,7 +18,7 @@ from domain.order import Order, OrderKind, Role
 from domain.settings import AccountSpec, Limits, RiskSettings, Settings, StrategySpec
 from engine.core.executor.exposure import exposure_of
 from engine.core.executor.place import check
-from engine.core.limits import gate_of
+from engine.core.limits import limits_of
 from engine.strategies import registry
 from exchanges.paper.config import FillModel, PaperConfig
 from exchanges.paper.exchange import PaperExchange
@@ -99,8 +99,8 @@ def gate_row(count: int) -> Row:
     driver.run([quote])
     core = driver.core
     (slot,) = [slot for slot in core.state.slots.values() if slot.orders]
-    config = gate_of(core, slot)
-    if config is None:
+    found = limits_of(core, slot)
+    if found is None:
         raise AssertionError("the bench's instrument has no limits")
     order = Order(
         cid="bench",
@@ -117,7 +117,7 @@ def gate_row(count: int) -> Row:
     for _ in range(count):
         core.state.seq += 1  # prices and equity are valued anew, as they are at every event
         began = time.perf_counter_ns()
-        veto = check(core, slot, order, config, exposure_of(core, slot))
+        veto = check(core, slot, order, found, exposure_of(core, slot))
         taken.append(time.perf_counter_ns() - began)
         if veto is not None:
             raise AssertionError(f"the gate refused the bench's order: {veto}")

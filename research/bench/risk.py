@@ -22,7 +22,7 @@ from domain.settings import AccountSpec, ApprovalSettings, Limits, RiskSettings,
 from engine.core.core import Core
 from engine.core.executor.exposure import exposure_of
 from engine.core.executor.place import check, place
-from engine.core.limits import gate_of
+from engine.core.limits import limits_of
 from engine.core.review import review_slots
 from engine.core.state import State, StrategyState
 from engine.core.step import step
@@ -98,8 +98,8 @@ def make_account(name: str) -> Account:
 def gate_of_one_order(core: Core) -> Callable[[], None]:
     """Every check that an order which adds risk passes before it leaves."""
     slot = core.slot("PAPER:a7", "C7-USDT-PERP.PAPER")
-    config = gate_of(core, slot)
-    if config is None:
+    found = limits_of(core, slot)
+    if found is None:
         raise AssertionError("the bench's instrument has no limits")
     order = Order(
         cid="bench", owner=slot.owner, account=slot.account, instrument=slot.instrument, side=1,
@@ -109,7 +109,7 @@ def gate_of_one_order(core: Core) -> Callable[[], None]:
     def once() -> None:
         core.state.seq += 1
         core.tally.dirty[slot.key] = None
-        veto = check(core, slot, order, config, exposure_of(core, slot))
+        veto = check(core, slot, order, found, exposure_of(core, slot))
         if veto is not None:
             raise AssertionError(f"the gate refused the bench's order: {veto}")
 

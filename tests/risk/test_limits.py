@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from domain.instrument import Instrument
 from domain.verdict import Reason, Veto
 from risk.gate import (
+    PPM,
     Exposure,
     GateConfig,
     adds_risk,
@@ -20,10 +21,12 @@ from risk.gate import (
     check_self_match,
     check_size,
 )
-from risk.limits import check_account, money
+from risk.limits import check_account, loss_limit, money
 
 BTC = Instrument(id="BTC-USDC-PERP.PAPER", venue_symbol="BTC", price_decimals=1, qty_decimals=3)
 CONFIG = GateConfig(
+    unit=BTC.unit,
+    min_notional=BTC.min_notional,
     max_position_notional=Decimal(60_000),
     max_order_notional=Decimal(30_000),
     max_exposure=Decimal(90_000),
@@ -66,7 +69,9 @@ def reason(veto: Veto | None) -> Reason | None:
     ],
 )
 def test_size(qty: int, changes: dict, reduce_only: bool, expected: Reason | None) -> None:
-    assert reason(check_size(replace(BTC, **changes), qty, PRICE, reduce_only=reduce_only)) is expected
+    instrument = replace(BTC, **changes)
+    config = replace(CONFIG, min_notional=instrument.min_notional)
+    assert reason(check_size(config, instrument, qty, PRICE, reduce_only=reduce_only)) is expected
 
 
 # collar
@@ -143,6 +148,22 @@ def test_more_in_flight_never_makes_risk_of_an_order_smaller(side: int, qty: int
         assert adds_risk(side, qty, more)
 
 
+# losses
+
+
+@given(st.integers(-(10**6), 10**6), st.integers(0, PPM), st.integers(-(10**6), 2 * 10**6))
+def test_the_equity_at_which_a_limit_of_loss_ends_is_where_that_much_is_lost(cents: int, most: int, now: int) -> None:
+    limit, equity = loss_limit(Decimal(cents) / 100, most), money(Decimal(now) / 100)
+    assert (equity <= limit.floor) == (limit.lost_ppm(equity) >= most)
+
+
+def test_the_last_unit_above_a_limit_of_loss_counts() -> None:
+    limit = loss_limit(Decimal(100), 250_000)
+    assert limit.floor == money(Decimal(75))
+    assert limit.lost_ppm(limit.floor + 1) < 250_000 <= limit.lost_ppm(limit.floor)
+    assert loss_limit(Decimal(0), 250_000).lost_ppm(-1) == 0, "of nothing nothing is lost"
+
+
 # self-match
 
 
@@ -168,7 +189,7 @@ def test_with_nothing_resting_there_is_nobody_to_meet() -> None:
 
 def test_every_veto_says_with_which_figures() -> None:
     vetoes = [
-        check_size(BTC, 0, PRICE, reduce_only=False),
+        check_size(CONFIG, BTC, 0, PRICE, reduce_only=False),
         check_collar(CONFIG, 10**9, 1, PRICE, 0),
         check_exposure(CONFIG, BTC, 1, 501, PRICE, Exposure()),
         check_account(CONFIG.max_exposure, money(Decimal(10**9))),

@@ -6,7 +6,8 @@
     takes        one-shot orders
     resting      people's own orders at a price
     sharing      one target over the two slots of a fail-over pair
-    exposure     worst sides
+    exposure     worst sides of a slot
+    valuation    worst sides added up, and what they are worth
     adopted      what others placed at the venue and we let live
     place        the only way to an order: gate, derive the id, record, emit
 

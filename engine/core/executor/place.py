@@ -47,12 +47,11 @@ _MAY_PASS_LATER = frozenset(
 _STATE_REASON = {TradingState.HALTED: Reason.HALTED, TradingState.REDUCING: Reason.REDUCING}
 
 
-def take_message(core: Core, slot: Slot, *, reserved: bool) -> bool:
+def take_message(core: Core, slot: Slot, found: Limits | None, *, reserved: bool) -> bool:
     """Count one message of the account, its strategy and its venue; False when a window of one of them has no room.
 
-    Cancels and reductions also have the reserve of each.
+    Cancels and reductions also have the reserve of each. `found` are the slot's limits; None has room for nothing.
     """
-    found = limits.limits_of(core, slot)
     if found is None:
         return False
     gate, budgets, now = found.gate, core.state.budgets, core.state.ts_ns
@@ -109,16 +108,17 @@ def budget_share(core: Core, slot: Slot, config: GateConfig) -> float:
     return budget.used / config.messages_per_window
 
 
-def check_risk(core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposure) -> Veto | None:
+def check_risk(core: Core, slot: Slot, order: Order, found: Limits, now: Exposure, market: Market) -> Veto | None:
     """The part of the gate that only what adds risk has to pass: states and limits."""
-    market = core.markets[slot.instrument]
-    price = order.price or order.trigger
     veto = check_state(core, slot, order)
     if veto is not None:
         return veto
     if market.feed in UNTRUSTED and market.reference():
         return Veto(Reason.STALE_FEED, f"feed={market.feed}")
-    return check_band(market) or check_limits(core, slot, order, config, now, price, order.qty)
+    veto = check_band(market)
+    if veto is not None:
+        return veto
+    return check_limits(core, slot, order, found, now, order.price or order.trigger, order.qty)
 
 
 def check_band(market: Market) -> Veto | None:
@@ -146,48 +146,45 @@ def passes(core: Core, slot: Slot, order: Order, bar: Reason) -> bool:
 
 
 def check_limits(
-    core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposure, price: int, qty: int
+    core: Core, slot: Slot, order: Order, found: Limits, now: Exposure, price: int, qty: int
 ) -> Veto | None:
     """Order, position and envelope of the slot and its other half, then everything larger, for `qty` that adds risk."""
-    instrument = core.instruments[slot.instrument]
-    both = joint(core, slot, now)
-    veto = check_exposure(config, instrument, order.side, qty, price, both)
+    both = joint(core, slot, now) if core.pairs else now
+    veto = check_exposure(found.gate, core.instruments[slot.instrument], order.side, qty, price, both)
     if veto is None and slot.most is not None and order.role in _ENVELOPED:
         veto = check_envelope(order.side, qty, both, slot.most)
     if veto is not None:
         return veto
-    found = limits.limits_of(core, slot)
-    if found is None:
-        return Veto(Reason.LIMIT_MISSING, slot.instrument)
-    veto = wide.check_account_of(core, slot, found, order.side, qty, price, both)
-    return veto or wide.check(core, slot, found, order.side, qty, price, now)
+    return wide.check(core, slot, found, order.side, qty, price, now, both)
 
 
-def check(core: Core, slot: Slot, order: Order, config: GateConfig, now: Exposure) -> Veto | None:
+def check(core: Core, slot: Slot, order: Order, found: Limits, now: Exposure) -> Veto | None:
     """The gate for one new order; None lets it pass. Triggered orders have no price to judge yet."""
-    instrument = core.instruments[slot.instrument]
+    state, config, side, price = core.state, found.gate, order.side, order.price
     market = core.markets[slot.instrument]
-    price = order.price or order.trigger
-    veto = check_size(instrument, order.qty, price, reduce_only=order.reduce_only)
+    veto = check_size(
+        config, core.instruments[slot.instrument], order.qty, price or order.trigger, reduce_only=order.reduce_only
+    )
     if veto is not None:
         return veto
-    risky = not order.reduce_only and adds_risk(order.side, order.qty, now)
-    veto = check_risk(core, slot, order, config, now) if risky else None
-    if veto is not None:
-        return veto
-    if not order.trigger:
-        age = core.state.ts_ns - market.ts_ns
-        veto = check_collar(config, price, order.side, market.reference(), age)
-        if veto is not None and (risky or veto.reason is Reason.PRICE_COLLAR):
-            return veto
-        veto = check_self_match(order.side, order.price, now)
-        if veto is None and risky:
-            veto = wide.check_own_accounts(core, slot, order.side, order.price)
+    risky = not order.reduce_only and adds_risk(side, order.qty, now)
+    if risky:
+        veto = check_risk(core, slot, order, found, now, market)
         if veto is not None:
             return veto
-    if order.cid in core.state.where or order.cid in core.state.closed:
-        return Veto(Reason.DUPLICATE, order.cid)
-    if not take_message(core, slot, reserved=not risky):
+    if not order.trigger:
+        veto = check_collar(config, price, side, market.reference(), state.ts_ns - market.ts_ns)
+        if veto is not None and (risky or veto.reason is Reason.PRICE_COLLAR):
+            return veto
+        veto = check_self_match(side, price, now)
+        if veto is None and risky:
+            veto = wide.check_own_accounts(core, slot, side, price)
+        if veto is not None:
+            return veto
+    cid = order.cid
+    if cid in state.where or cid in state.closed:
+        return Veto(Reason.DUPLICATE, cid)
+    if not take_message(core, slot, found, reserved=not risky):
         return Veto(Reason.MESSAGE_RATE, f"window_ns={config.window_ns}")
     return None
 
@@ -212,15 +209,15 @@ def place(  # noqa: PLR0913 - an order has this many parts
     if state.ts_ns < not_before_ns:
         core.set_timer_once(f"retry:{slot.key}", not_before_ns)
         return None
-    config = limits.gate_of(core, slot)
-    if config is None:
+    found = limits.limits_of(core, slot)
+    if found is None:
         core.refuse(slot, Reason.LIMIT_MISSING, slot.instrument)
         return Veto(Reason.LIMIT_MISSING)
     if kind is OrderKind.IOC and not reduce_only:
         price = wide.short_of_own(core, slot, side, price)
     elif kind is OrderKind.IOC:
         reference, instrument = core.markets[slot.instrument].reference(), core.instruments[slot.instrument]
-        price = into_collar(config, price, side, reference, instrument.price_step(price))
+        price = into_collar(found.gate, price, side, reference, instrument.price_step(price))
     order = Order(
         cid=core.next_client_id(),
         owner=slot.owner,
@@ -240,7 +237,7 @@ def place(  # noqa: PLR0913 - an order has this many parts
         valid_until_ns=state.ts_ns + state.settings.execution.validity_ns,
     )
     now = exposure_of(core, slot)
-    veto = check(core, slot, order, config, now) if core.gate_on else None
+    veto = check(core, slot, order, found, now) if core.gate_on else None
     if veto is not None:
         refused(core, slot, veto)
         return veto
@@ -309,7 +306,7 @@ def cancel(core: Core, slot: Slot, order: Order) -> None:
     """Ask for an order to be taken out, once; unanswered cancels are repeated by the in-flight check."""
     if order.cancel_ns:
         return
-    take_message(core, slot, reserved=True)
+    take_message(core, slot, limits.limits_of(core, slot), reserved=True)
     order.cancel_ns = core.state.ts_ns
     core.emit(cancel_of(core, order))
     watch(core)
@@ -320,8 +317,8 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
 
     Where the venue changes nothing in place it is cancelled; what is wanted in its stead follows when it is gone.
     """
-    config = limits.gate_of(core, slot)
-    if config is None:
+    found = limits.limits_of(core, slot)
+    if found is None:
         return
     if not core.instruments[slot.instrument].amends:
         cancel(core, slot, order)
@@ -331,12 +328,12 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
         return
     grows = qty > order.qty and not order.reduce_only
     if core.gate_on and not order.trigger:
-        veto = check_amend(core, slot, order, config, price, qty, grows=grows)
+        veto = check_amend(core, slot, order, found, price, qty, grows=grows)
         if veto is not None:
             refused(core, slot, veto)
             cancel(core, slot, order)
             return
-    if not take_message(core, slot, reserved=order.reduce_only):
+    if not take_message(core, slot, found, reserved=order.reduce_only):
         refused(core, slot, Veto(Reason.MESSAGE_RATE))
         return
     core.tally.dirty[slot.key] = None
@@ -362,10 +359,10 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
 
 
 def check_amend(
-    core: Core, slot: Slot, order: Order, config: GateConfig, price: int, qty: int, *, grows: bool
+    core: Core, slot: Slot, order: Order, found: Limits, price: int, qty: int, *, grows: bool
 ) -> Veto | None:
     """The gate for an amendment: collar, self-match with the other side, and exposure when it grows."""
-    market = core.markets[slot.instrument]
+    config, market = found.gate, core.markets[slot.instrument]
     veto = check_collar(config, price, order.side, market.reference(), core.state.ts_ns - market.ts_ns)
     if veto is not None:
         return veto
@@ -385,5 +382,5 @@ def check_amend(
     if not grows and price == order.price:
         return None
     if grows:
-        return check_limits(core, slot, order, config, now, price, left)
+        return check_limits(core, slot, order, found, now, price, left)
     return check_exposure(config, core.instruments[slot.instrument], order.side, left, price, joint(core, slot, now))

@@ -10,6 +10,7 @@ from domain.commands import Door, UnloadStrategy
 from domain.desired import Strength
 from domain.settings import AllocationSettings
 from engine.core import allocation, samples, wide
+from engine.core.executor.valuation import count
 from engine.core.recovery import recover, state_hash
 from tests.engine.core.rig import ACCOUNT, BTC, ETH, SPEC, WIDE, Rig, aim, places, wants
 from tests.engine.core.test_samples import MINUTE, show
@@ -118,7 +119,7 @@ def test_limits_and_samples_measure_the_same_drawdown() -> None:
     rig.wait(MINUTE)
     of_samples = samples.strategy_drawdown(rig.core, SPEC.id)
     assert of_samples > D("0.03")
-    wide.count(rig.core)
+    count(rig.core)
     assert abs(wide.strategy_lost_ppm(rig.core, SPEC.id) - of_samples * 1_000_000) <= 1
 
 

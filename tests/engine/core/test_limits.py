@@ -13,8 +13,9 @@ from domain.facts import Refused
 from domain.market import Book
 from domain.order import OrderStatus, Place
 from domain.settings import SECOND_NS, AccountSpec, Environment, Limits, RiskSettings, StrategySpec
-from engine.core import limits, wide
+from engine.core import limits
 from engine.core.core import Core
+from engine.core.executor.valuation import count
 from engine.core.state import Override, State
 from engine.core.tally import Tally
 from tests.engine.core.rig import ACCOUNT, BTC, ETH, SETTINGS, SUB, WIDE, Rig, aim, places, quote, take, target, wants
@@ -353,17 +354,21 @@ def test_a_wild_market_makes_a_position_smaller() -> None:
 
 
 def same(one: Tally, other: Tally) -> bool:
-    def full(sums: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
-        return {scope: found for scope, found in sums.items() if found}
+    """Whether both have come to the same sums, contracts and positions; what has become nothing is left out."""
 
-    return (one.entries, full(one.gross), one.longs, one.shorts) == (
-        other.entries,
-        full(other.gross),
-        other.longs,
-        other.shorts,
-    ) and {key: number for key, number in one.open.items() if number} == {
-        key: number for key, number in other.open.items() if number
-    }
+    def full(tally: Tally) -> tuple[object, ...]:
+        sums = {scope: ({n: q for n, q in found.gross.items() if q}, found.open) for scope, found in tally.sums.items()}
+        contracts = {
+            name: (found.long, found.short, found.net, found.paid, found.slots, tally.top(name))
+            for name, found in tally.contracts.items()
+            if found.slots
+        }
+        empty = [found for found in tally.contracts.values() if not found.slots]
+        assert not any((found.long, found.short, found.net, found.paid) != (0, 0, 0, 0) for found in empty)
+        held = {account: found for account, found in tally.held.items() if found}
+        return tally.entries, {scope: found for scope, found in sums.items() if any(found)}, contracts, held
+
+    return full(one) == full(other)
 
 
 @pytest.mark.parametrize("end", ["filled", "cancelled", "partly"])
@@ -375,9 +380,9 @@ def test_the_sums_kept_by_difference_are_those_counted_anew(end: str) -> None:
         rig.cancelled(place.cid, filled=0)
     else:
         rig.fill(place, 0 if end == "filled" else 30)
-    wide.count(rig.core)
+    count(rig.core)
     kept = rig.core.tally
     rig.core.recount()
-    wide.count(rig.core)
+    count(rig.core)
     assert same(kept, rig.core.tally)
     assert rig.now_ns > SECOND_NS
