@@ -24,7 +24,6 @@ REMEMBERED_FILLS = 10_000
 """Per account; more than any venue tells again."""
 FORGOTTEN_AT_ONCE = 1_000
 """A dictionary that loses its oldest key again and again has to step over all the holes each time."""
-MOST_REMEMBERED_FILLS = REMEMBERED_FILLS + FORGOTTEN_AT_ONCE
 FLATTEN = Role.FLATTEN
 """A member by itself: reading one off its enum costs as much as three steps of the interpreter."""
 REMEMBERED_SLOT_FILLS = 64
@@ -134,7 +133,7 @@ def remember_fill(core: Core, event: Filled) -> bool:
     if key in seen:
         return False
     seen[key] = None
-    if len(seen) > MOST_REMEMBERED_FILLS:
+    if len(seen) > REMEMBERED_FILLS + FORGOTTEN_AT_ONCE:
         for oldest in list(islice(seen, FORGOTTEN_AT_ONCE)):
             del seen[oldest]
     return True
