@@ -170,17 +170,16 @@ class Instrument(Struct, frozen=True, kw_only=True):
 
         Honours tick and the significant-figure cap. Raises `Unrepresentable` for NaN, infinity or <= 0.
         """
-        if not math.isfinite(value) or value <= 0:
-            raise Unrepresentable(f"{self.id}: price {value} is not a positive number")
         scaled = value * self.price_scale
-        if scaled > LARGEST:
-            raise Unrepresentable(f"{self.id}: price {value} is too large")
+        if not 0 < scaled <= LARGEST:
+            why = "too large" if math.isfinite(value) and value > 0 else "not a positive number"
+            raise Unrepresentable(f"{self.id}: price {value} is {why}")
         step = self.price_step(int(scaled)) if self.max_significant else self.tick
         ticks = scaled / step
         nearest = round(ticks)
         if side and abs(ticks - nearest) > _FLOAT_NOISE:
             nearest = math.floor(ticks) if side > 0 else math.ceil(ticks)
-        return max(nearest, 1) * step
+        return nearest * step if nearest > 1 else step
 
     def price_step(self, price: int) -> int:
         """Smallest price move allowed around `price`, in integer scale."""
@@ -201,11 +200,11 @@ class Instrument(Struct, frozen=True, kw_only=True):
 
         Raises `Unrepresentable` for NaN or infinity.
         """
-        if not math.isfinite(value):
-            raise Unrepresentable(f"{self.id}: quantity {value} is not a number")
-        if abs(value) * self.qty_scale > LARGEST:
-            raise Unrepresentable(f"{self.id}: quantity {value} is too large")
-        lots = value * self.qty_scale / self.lot
+        scaled = value * self.qty_scale
+        if not -LARGEST <= scaled <= LARGEST:
+            why = "too large" if math.isfinite(value) else "not a number"
+            raise Unrepresentable(f"{self.id}: quantity {value} is {why}")
+        lots = scaled / self.lot
         nearest = round(lots)
         if abs(lots - nearest) > _FLOAT_NOISE:
             nearest = math.trunc(lots)

@@ -15,7 +15,7 @@ from domain.account import venue_of
 from domain.errors import DataError
 from domain.instrument import InstrumentId
 from domain.market import Bar, Feed, FeedKind, MarketEvent
-from domain.settings import AccountSpec, Settings, StrategySpec
+from domain.settings import AccountSpec, ApprovalSettings, Person, Settings, StrategySpec
 from engine.core.core import AnyStrategy
 from engine.data.store.store import DAY_NS, when
 from engine.strategies import registry
@@ -260,6 +260,7 @@ def core_settings(
 ) -> Settings:
     """The engine's settings of a test: its instruments, accounts, strategies and approver, everything else as given.
 
+    The team's persons are not in it, so that a result is the same for every team, and after somebody has joined it.
     Accounts are compared with the exchange once a day: they are one program, and once a minute would be a third of a
     quiet run.
     """
@@ -279,8 +280,17 @@ def core_settings(
             for account, found in quotes.items()
         ),
         strategies=tuple(built.spec for built in strategies),
+        persons=silent_voters(core.approvals) if settings.approver is Approver.NEVER else (),
         approvals=replace(core.approvals, enabled=settings.approver is not Approver.AUTO),
         execution=replace(execution, equity_sample_ns=sample_ns, reconcile_every_ns=reconcile_ns),
+    )
+
+
+def silent_voters(approvals: ApprovalSettings) -> tuple[Person, ...]:
+    """As many as an order needs; they are asked and never answer."""
+    return tuple(
+        Person(id=f"voter{number}", name=f"Voter {number}", role=approvals.approver_role)
+        for number in range(1, approvals.order_votes + 1)
     )
 
 

@@ -20,8 +20,16 @@ def code_hashes() -> tuple[str, str]:
 
 
 def data_hash(sources: Sequence[MarketData]) -> str:
-    """Over every source's content, instrument and kind, in their order."""
-    return digest([(source.sha256, source.instrument.id, source.kind.value) for source in sources])
+    """Over every source's content, instrument and kind, and the times it was read as, in their order.
+
+    The times are not the content's alone: the same bars stamped at the open and at the close are two tapes.
+    """
+    return digest(
+        [
+            (each.sha256, each.instrument.id, each.kind.value, each.first_ns, each.last_ns, each.interval_ns)
+            for each in sources
+        ]
+    )
 
 
 def provenance_of(

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from domain.breakers import Watch
 from domain.facts import Alerted, BreakerChanged, CashMoved, EquitySampled, Fact, FillBooked, Refused, Severity
@@ -255,7 +254,7 @@ def result_of(driver: Driver, recorder: Recorder, terms: Terms, span: Span) -> R
         state_hash=state_hash(state),
         effects_hash=state.effects_hash.hex(),
         provenance=terms.provenance,
-        settings=replace(state.settings, persons=()),
+        settings=state.settings,
         venues=terms.paper,
         asked=terms.asked,
     )

@@ -193,7 +193,7 @@ class Result(Struct, frozen=True, kw_only=True):
     effects_hash: str
     provenance: Provenance
     settings: Settings
-    """Everything the engine went by, without the persons: a result is passed around."""
+    """Everything the engine went by. The team's persons are no part of a test: a result is passed around."""
     venues: dict[str, PaperConfig]
     """The paper exchange's terms, by venue."""
     asked: dict[str, Any]

@@ -161,7 +161,7 @@ def differences(old: Result, run: Prepared) -> list[str]:
     for source, now in zip(old.sources, terms.sources, strict=True):
         if source.sha256 != now.sha256:
             found.append(f"data: {source.name} is {now.sha256[:12]} now, it was {source.sha256[:12]}")
-    found += [f"settings: {line}" for line in diff(old.settings, msgspec.structs.replace(run.core, persons=()))]
+    found += [f"settings: {line}" for line in diff(old.settings, run.core)]
     for venue, paper in old.venues.items():
         if paper != terms.paper[venue]:
             found.append(f"settings: the exchange of {venue} is {terms.paper[venue]}, it was {paper}")

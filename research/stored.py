@@ -11,7 +11,7 @@ from domain.instrument import Instrument
 from engine.data.store import frames
 from engine.data.store.series import Kind, Series, interval_text
 from engine.data.store.store import MarketStore, when
-from engine.data.tables import BarTable, BookTable, FundingTable, TradeTable
+from engine.data.tables import BarTable, BookTable, TradeTable
 from research.market_data import DataKind, MarketData, assumed, bar_data, book_data, find_instrument, trade_data
 
 _KINDS = {DataKind.BARS: Kind.CANDLES, DataKind.TRADES: Kind.TRADES, DataKind.BOOKS: Kind.BOOKS}
@@ -49,9 +49,11 @@ def open_stored(store: MarketStore, options: StoredOptions) -> MarketData:
     notes = tuple(f"not stored: {each}" for each in missing[:3])
     if series.kind is Kind.CANDLES:
         bars = frames.to_bars(series.name, frame, series.interval_ns)
-        rates = _funding(store, series, options)
+        rates = Series(instrument=series.instrument, kind=Kind.FUNDING)
+        paid = store.read(rates, options.start_ns, options.end_ns)
+        funding = frames.to_funding(rates.name, paid) if paid.num_rows else None
         instrument, more = _instrument(store, series, bars, options)
-        return bar_data(bars, instrument, rates, frames.digest(frame), (*notes, *more))
+        return bar_data(bars, instrument, funding, frames.digest(frame, paid), (*notes, *more))
     if series.kind is Kind.TRADES:
         trades = frames.to_trades(series.name, frame)
         instrument, more = _instrument(store, series, trades, options)
@@ -107,13 +109,6 @@ def _missing(store: MarketStore, series: Series, options: StoredOptions) -> list
     step_ns = series.interval_ns or 1
     inside = [(max(start, options.start_ns), min(end, options.end_ns)) for start, end in spans]
     return [f"{when(start)} to {when(end)}" for start, end in inside if end - start >= step_ns]
-
-
-def _funding(store: MarketStore, series: Series, options: StoredOptions) -> FundingTable | None:
-    """Stored funding rates of the same instrument, where there are any in the range."""
-    rates = Series(instrument=series.instrument, kind=Kind.FUNDING)
-    frame = store.read(rates, options.start_ns, options.end_ns)
-    return frames.to_funding(rates.name, frame) if frame.num_rows else None
 
 
 def _instrument(

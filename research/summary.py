@@ -157,9 +157,8 @@ def _figure(found: Figure, form: Callable[[float], str]) -> str:
     """A figure with its interval and what it stands on, or why there is none."""
     if found.value is None:
         return found.caveat
-    about = (
-        f" (95 %: {form(found.low)} to {form(found.high)})" if found.low is not None and found.high is not None else ""
-    )
+    bound = f"to {form(found.high)}" if found.high is not None else "or more"
+    about = f" (95 %: {form(found.low)} {bound})" if found.low is not None else ""
     return f"{form(found.value)}{about}, n = {found.n:,} {found.of}; one path"
 
 

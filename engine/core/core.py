@@ -188,7 +188,9 @@ class Core:
         self._index_bars()
 
     def index_pairs(self) -> None:
-        """Recompute what belongs together; call after owners, settings or a fail-over changed."""
+        """Recompute what belongs together; call after owners, settings, a fail-over or the slots changed."""
+        self.traded: dict[str, tuple[StrategySpec, dict[InstrumentId, Slot]]] = {}
+        """The slots of what each strategy trades, and the spec they were looked up for (`engine.core.review`)."""
         pairs.index(self)
         legs.index(self)
         self._index_bars()

@@ -24,11 +24,15 @@ def check(core: Core) -> None:
     for slot in core.state.slots.values():
         for order in slot.orders.values():
             since = unanswered_since(order)
-            if not since:
-                continue
+            is_answered = not since
+            if is_answered:
+                since = may_have_grown_since(order)
+                if not since:
+                    continue
             waiting = True
             if now - since >= timing.ack_timeout_ns:
-                late[slot.account] = late.get(slot.account, False) or order.status is not UNKNOWN
+                is_late = not is_answered and order.status is not UNKNOWN
+                late[slot.account] = late.get(slot.account, False) or is_late
                 ask_after(core, slot, order)
     if waiting:
         core.set_timer("inflight", now + timing.query_every_ns)
@@ -47,6 +51,14 @@ def unanswered_since(order: Order) -> int:
     if order.cancel_ns or order.amend_price or order.amend_qty:
         return max(order.cancel_ns, order.updated_ns, order.query_ns)
     return 0
+
+
+def may_have_grown_since(order: Order) -> int:
+    """Until when a copy of an amendment could make the order larger than we know it; 0 = none could.
+
+    It counts as if one had, so it is asked what the order is as soon as none can arrive any more.
+    """
+    return max(order.sent_until_ns, order.query_ns) if order.sent_qty > order.qty else 0
 
 
 def ask_after(core: Core, slot: Slot, order: Order) -> None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 from domain.account import venue_of
 from domain.events import (
     Accepted,
-    Amended,
-    AmendRejected,
     Cancelled,
     CancelRejected,
     Filled,
@@ -96,14 +94,21 @@ def heard(order: Order, venue_ts_ns: int) -> None:
 
 
 def settle_amend(order: Order, now_ns: int) -> None:
-    """The order is known as it stands: an amendment in flight is through, or may arrive until its time is over.
+    """The order is known as it stood then: an amendment in flight is through, or may arrive until its time is over.
 
     The pause after a refused one is no amendment in flight: it ends by our clock, not by the venue's.
     """
+    settle_sent(order, now_ns)
     if not (order.amend_price or order.amend_qty):
         return
     if (order.amend_price, order.amend_qty) == (order.price, order.qty) or now_ns >= order.amend_until_ns:
         order.amend_price = order.amend_qty = order.amend_until_ns = 0
+
+
+def settle_sent(order: Order, venue_ts_ns: int) -> None:
+    """The venue has said how large the order is after the time of its last amendment: no copy can follow."""
+    if order.sent_qty and venue_ts_ns - VENUE_SKEW_NS > order.sent_until_ns:
+        order.sent_qty = order.sent_until_ns = 0
 
 
 def brought_back(core: Core, cid: ClientId) -> tuple[Slot, Order] | None:
@@ -224,6 +229,7 @@ def count_fill(core: Core, slot: Slot, order: Order, event: Filled) -> None:
     filled = order.filled = order.filled + event.qty
     order.fee += event.fee
     order.venue_ts_ns = max(order.venue_ts_ns, event.venue_ts_ns)
+    order.updated_ns = core.state.ts_ns
     if order.role in PROTECTIVE:
         slot.consumed = consumed_by(slot, order)
         if core.pairs and (pair := core.pairs.get(slot.key)) is not None:
@@ -233,12 +239,21 @@ def count_fill(core: Core, slot: Slot, order: Order, event: Filled) -> None:
         resting.on_fill(slot, order, event.qty)
     if order.cid in slot.orders:
         if filled >= order.qty and filled >= order.amend_qty:
-            close(core, slot, order, CANCELLED if order.reason else FILLED)
+            filled_up(core, slot, order, CANCELLED if order.reason else FILLED)
             return
         if order.status is PENDING:
             order.status = OPEN
-    order.updated_ns = core.state.ts_ns
     core.order_changed(slot, order)
+
+
+def filled_up(core: Core, slot: Slot, order: Order, status: OrderStatus) -> None:
+    """Nothing is left of an order as we know it: it is over, unless a copy of an amendment may have made it larger."""
+    if order.filled >= order.sent_qty:
+        close(core, slot, order, status)
+        return
+    order.status = OrderStatus.UNKNOWN
+    core.order_changed(slot, order)
+    ask(core, slot, order)
 
 
 def fill_view(core: Core, slot: Slot, order: Order | None, event: Filled) -> FillView:
@@ -298,7 +313,7 @@ def await_fills(core: Core, slot: Slot, order: Order, filled: int) -> None:
     """The venue counts fills that have not reached us: they count as in flight, and a snapshot is asked for."""
     core.tally.dirty[slot.key] = None
     order.qty = filled
-    order.amend_qty = 0
+    order.amend_qty = order.sent_qty = 0
     order.status = OrderStatus.UNKNOWN
     order.reason = "cancelled; waiting for its fills"
     order.query_ns = core.state.ts_ns
@@ -315,46 +330,6 @@ def on_cancel_rejected(core: Core, event: CancelRejected) -> None:
     breakers.heard(core, slot.account)
     # still marked as being cancelled until the answer: or what waits for its fills is cancelled again and again
     order.status = OrderStatus.UNKNOWN
-    ask(core, slot, order)
-
-
-def on_amended(core: Core, event: Amended) -> None:
-    """The order has a new price and quantity."""
-    found = core.order(event.cid)
-    if found is None:
-        return
-    slot, order = found
-    breakers.heard(core, slot.account)
-    if event.amend_no < order.amended_no:
-        return
-    order.amended_no = event.amend_no
-    order.price, order.qty = event.price, event.qty
-    order.trigger = event.trigger or order.trigger
-    heard(order, event.venue_ts_ns)
-    if event.amend_no >= order.amend_no:
-        order.amend_price = order.amend_qty = order.amend_until_ns = 0
-    order.updated_ns = core.state.ts_ns
-    if order.filled >= order.qty:
-        close(core, slot, order, OrderStatus.FILLED)
-    else:
-        core.order_changed(slot, order)
-    converge(core, slot)
-
-
-def on_amend_rejected(core: Core, event: AmendRejected) -> None:
-    """An amendment did not happen; ask what the order is now, unless a newer one is on its way: that one will tell."""
-    found = core.order(event.cid)
-    if found is None:
-        return
-    slot, order = found
-    breakers.heard(core, slot.account)
-    if event.amend_no < order.amend_no:
-        return
-    if event.amend_no == order.amend_no:
-        core.tally.dirty[slot.key] = None
-        order.amend_price = order.amend_qty = 0
-        order.amend_until_ns = core.state.ts_ns + core.state.settings.execution.retry_ns
-        pause(core, slot, order)
     ask(core, slot, order)
 
 

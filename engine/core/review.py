@@ -16,14 +16,14 @@ from msgspec.structs import replace
 from domain.desired import Hedge, Protection, Qty, Quote, Strength, Target
 from domain.errors import Unrepresentable
 from domain.facts import StrategyStatus, TradingState
-from domain.instrument import ZERO
+from domain.instrument import ZERO, InstrumentId
 from domain.order import Role, check_side
 from domain.settings import ApprovalSettings, StrategySpec
 from domain.verdict import Reason
 from engine.core import limits, requests, wide
 from engine.core.core import Core
 from engine.core.executor import converge, resting, takes
-from engine.core.executor.exposure import exposure_of, joint, net, reference
+from engine.core.executor.exposure import envelope_left, exposure_of, joint, net, reference
 from engine.core.executor.targets import hedge_goal, worst_price
 from engine.core.sizing import size_of
 from engine.core.state import MANUAL, Parked, Slot, StrategyState, WantedQuote
@@ -36,44 +36,53 @@ UNNAMED = "unnamed"
 
 def review(core: Core, strategy: StrategyState) -> None:
     """Carry what the strategy wants into its slots and converge those that it touches."""
-    desired, spec = strategy.desired, strategy.spec
-    if all(core.state.accounts[account].trading is HALTED for account in spec.all_accounts):
+    desired, spec, accounts = strategy.desired, strategy.spec, core.state.accounts
+    if accounts[spec.account].trading is HALTED and all(accounts[name].trading is HALTED for name in spec.accounts):
         return
     if spec.kind == MANUAL:
         for slot in core.slots_of(spec.id):
             converge(core, slot)
         return
-    slots = {i: core.slot(spec.account_of(i), i) for i in spec.instruments}
+    slots = traded(core, spec)
     review_slots(core, strategy, slots)
     for slot in slots.values():
         converge(core, slot)
     if desired.takes:
         takes.forget_expired(core, strategy)
-    for take in desired.takes:
-        found = slots.get(take.instrument)
-        if found is not None and found.owner == spec.id:
-            takes.act(core, strategy, found, take, room(core, found, take.side))
+        for take in desired.takes:
+            found = slots.get(take.instrument)
+            if found is not None and found.owner == spec.id:
+                takes.act(core, strategy, found, take, None if found.most is None else room(core, found, take.side))
+
+
+def traded(core: Core, spec: StrategySpec) -> dict[InstrumentId, Slot]:
+    """The slots of what a strategy trades; kept while it has this very spec, and no slot is replaced by another."""
+    known = core.traded.get(spec.id)
+    if known is None or known[0] is not spec:
+        known = core.traded[spec.id] = spec, {i: core.slot(spec.account_of(i), i) for i in spec.instruments}
+    return known[1]
 
 
 def review_slots(core: Core, strategy: StrategyState, slots: dict[str, Slot]) -> None:
     """Put reviewed targets, protections and quotes into the slots; what names a foreign slot is refused."""
-    desired, spec = strategy.desired, strategy.spec
+    desired, spec, accounts = strategy.desired, strategy.spec, core.state.accounts
     targets = {target.instrument: target for target in desired.targets} if desired.targets else {}
     protections = {p.instrument: p for p in desired.protections} if desired.protections else {}
     quotes: dict[str, list[Quote]] = {}
     for quote in desired.quotes:
         quotes.setdefault(quote.instrument, []).append(quote)
     for instrument, slot in slots.items():
-        if slot.owner != spec.id or core.state.accounts[slot.account].trading is HALTED:
+        if slot.owner != spec.id or accounts[slot.account].trading is HALTED:
             continue
-        if instrument in targets or slot.target is not None or slot.parked:
-            review_target(core, slot, targets.get(instrument))
-        if instrument in protections and not is_of_parked(slot, protections[instrument]):
-            review_protection(core, slot, protections[instrument])
-        if instrument in quotes or desired.takes:
+        target, protection, quoted = targets.get(instrument), protections.get(instrument), quotes.get(instrument, ())
+        if target is not None or slot.target is not None or slot.parked:
+            review_target(core, slot, target)
+        if protection is not None and not is_of_parked(slot, protection):
+            review_protection(core, slot, protection)
+        if quoted or desired.takes:
             slot.most = most_of(core, strategy, slot)
-        if slot.quotes or instrument in quotes:
-            slot.quotes = review_quotes(core, slot, quotes.get(instrument, ()))
+        if slot.quotes or quoted:
+            slot.quotes = review_quotes(core, slot, quoted)
     for instrument in (*targets, *quotes, *protections):
         if instrument not in slots:
             core.refuse(next(iter(slots.values())), Reason.NOT_OWNER, f"{spec.id} does not trade {instrument}")
@@ -118,13 +127,14 @@ def review_target(core: Core, slot: Slot, target: Target | None) -> None:
     price, _ = reference(core, slot)
     config = limits.gate_of(core, slot)
     if config is not None:
+        dearest = worst_price(core, slot)
         qty, clipped = policy.clip_to_limit(
-            qty, price=worst_price(core, slot), instrument=instrument, max_notional=config.max_position_notional
+            qty, price=dearest, instrument=instrument, max_notional=config.max_position_notional
         )
         if clipped is not None:
             core.refuse(slot, clipped, f"entry={target.entry}")
         wanted = qty
-        qty, clipped = wide.clip(core, slot, target.entry, wanted, worst_price(core, slot))
+        qty, clipped = wide.clip(core, slot, target.entry, wanted, dearest)
         if clipped is not None:
             left, all_of = instrument.qty_text(qty), instrument.qty_text(wanted)
             core.refuse(slot, clipped, f"entry={target.entry}: {left} of {all_of}")
@@ -190,13 +200,12 @@ def frozen_strength(core: Core, slot: Slot, entry: str, want: Strength) -> int:
 
 def added_by(core: Core, slot: Slot, parked: Parked) -> int:
     """Quantity that a target adds to what is in force now."""
-    position = net(core, slot)
     if slot.consumed and slot.consumed == parked.entry:
         return 0  # it may only reduce: nobody needs to be asked
-    if slot.consumed and slot.consumed == slot.entry and policy.added_exposure(parked.target, position):
+    if slot.consumed and slot.consumed == slot.entry and policy.added_exposure(parked.target, net(core, slot)):
         # a fired stop or a flatten closes what was in force: all of a larger position is new
         return abs(parked.target)
-    return policy.added_exposure(parked.target, slot.target if slot.target is not None else position)
+    return policy.added_exposure(parked.target, slot.target if slot.target is not None else net(core, slot))
 
 
 def added_lately(core: Core, slot: Slot, parked: Parked, counted_as: str) -> int:
@@ -244,9 +253,10 @@ def park_if_large(core: Core, slot: Slot, parked: Parked) -> bool:
     if not added:
         return False
     now = core.state.ts_ns
-    counted_as = MANUAL if slot.owner.startswith(MANUAL) else ""
-    slot.added = [row for row in slot.added if now - row[0] < approvals.window_ns]
+    if slot.added:
+        slot.added = [row for row in slot.added if now - row[0] < approvals.window_ns]
     if approvals.enabled and parked.price:
+        counted_as = MANUAL if slot.owner.startswith(MANUAL) else ""
         notional = policy.needs_approval(
             added,
             recent_qty=added_lately(core, slot, parked, counted_as),
@@ -331,9 +341,7 @@ def most_of(core: Core, strategy: StrategyState, slot: Slot) -> int | None:
     envelope = strategy.envelope
     if envelope is None:
         envelope = usual_envelope(core, strategy.spec)
-    price, instrument = reference(core, slot)[0], core.instruments[slot.instrument]
-    # many small takes and quotes lead to no more than one of the size that a breaker leaves
-    return policy.envelope_qty(envelope * core.size_fraction(slot), price=price, instrument=instrument)
+    return policy.envelope_qty(envelope, price=reference(core, slot)[0], instrument=core.instruments[slot.instrument])
 
 
 def usual_envelope(core: Core, spec: StrategySpec) -> Decimal:
@@ -344,7 +352,8 @@ def usual_envelope(core: Core, spec: StrategySpec) -> Decimal:
 
 def room(core: Core, slot: Slot, side: int) -> int | None:
     """How much one more take may add on a side, with everything that may still fill; None = any quantity."""
-    return None if slot.most is None else max(0, slot.most - joint(core, slot, exposure_of(core, slot)).worst(side))
+    most = envelope_left(core, slot)
+    return None if most is None else max(0, most - joint(core, slot, exposure_of(core, slot)).worst(side))
 
 
 _level = attrgetter("level")

@@ -18,6 +18,7 @@ from domain.keys import KeyExpires, KeyOld, KeyStep, SignerNews, VaultAccessed, 
 from domain.security import AccessNoted, CodeMissed, PressRefused, SecurityBreach
 from domain.venue import BudgetLeft
 from engine.core import (
+    amendments,
     breakers,
     budgets,
     commands,
@@ -302,8 +303,8 @@ HANDLERS: dict[type, Callable[[Core, Any], None]] = {
     e.Filled: orders.on_filled,
     e.Cancelled: orders.on_cancelled,
     e.CancelRejected: orders.on_cancel_rejected,
-    e.Amended: orders.on_amended,
-    e.AmendRejected: orders.on_amend_rejected,
+    e.Amended: amendments.on_amended,
+    e.AmendRejected: amendments.on_amend_rejected,
     e.OrderReport: orders.on_report,
     e.SendFailed: orders.on_not_sent,
     e.SendDropped: orders.on_not_sent,

@@ -4,7 +4,7 @@ Believes that a market which has hardly moved for a while either stays in its ra
 and its upper third is dear (`variant: inside`), or is winding up for a move that goes on once it leaves (`break`).
 Inside loses when the range breaks: the stop lies just outside. The break loses when it is false, which in a quiet
 market it mostly is. Both lose to costs in any market: a target of 0.3 % and a stop of 0.25 % with two taker fees of
-0.045 % need 62 winners of 100 to break even (0.34 / 0.55), and 47 if trading were free.
+0.045 % need 62 winners of 100 to break even (0.34 / 0.55), and 46 if trading were free.
 
     range        true range of the last `window` bars taken as one bar: highest true high less lowest true low
     tight        the range is less than `tight_pct` of the close

@@ -3,7 +3,7 @@
 Believes that one market (ETH) moves first and that the others follow, so that the one which has moved least still has
 the move ahead of it. Loses when what has not moved has its own reason not to, when the leader's break is false, and
 when all move at once, as arbitrage makes them do on liquid venues: then "least" is noise. With a stop of 0.2 % and a
-take-profit of 0.25 %, two taker fees of 0.045 % need 64 winners of 100 to break even (0.29 / 0.45). Exits this near lie
+take-profit of 0.25 %, two taker fees of 0.045 % need 65 winners of 100 to break even (0.29 / 0.45). Exits this near lie
 within one bar of a lively alt: a test on bars longer than a minute cannot tell which of them came first.
 
     leader       the first instrument; it is watched, never traded, and a position in it is left alone

@@ -61,12 +61,18 @@ def none(n: int, of: str, why: str) -> Figure:
 
 
 def interval(draws: Floats) -> tuple[float | None, float | None]:
-    """The percentile interval of resampled values; those that are no number are left out (Efron 1979)."""
-    known = draws[np.isfinite(draws)]
+    """The percentile interval of resampled values (Efron 1979); a bound beyond every number is None.
+
+    Infinite values count: without them a ratio of which one resample in four has no loss would seem to be bounded.
+    What is no number at all (nothing over nothing) is left out.
+    """
+    known = draws[~np.isnan(draws)]
     if len(known) < 100:
         return None, None
-    low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    with np.errstate(invalid="ignore"):  # between two infinite values
+        ends = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = (float(end) if np.isfinite(end) else None for end in ends)
+    return low, high
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
@@ -78,8 +84,8 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
 
 def ratio_rows(over: Floats, under: Floats, least: Floats | float = 1e-14) -> Floats:
-    """One by the other, NaN where the divisor is no more than `least`, which is rounding."""
-    found: Floats = np.full(len(over), np.nan)
+    """One by the other; where the divisor is no more than `least`, which is rounding, infinite, or NaN of nothing."""
+    found: Floats = np.where(over == 0, np.nan, np.copysign(np.inf, over))
     np.divide(over, under, out=found, where=under > least)
     return found
 

@@ -77,12 +77,12 @@ def resampled_sharpe(value: Figure, draws: Floats) -> Figure:
 
 
 def sharpe_rows(rows: Floats) -> Floats:
-    """Annualised Sharpe ratio of each row; NaN for a row without deviation."""
+    """Annualised Sharpe ratio of each row; infinite for one without deviation, NaN where nothing was earned either."""
     return ratio_rows(rows.mean(axis=1), rows.std(axis=1, ddof=1)) * sqrt(DAYS_A_YEAR)
 
 
 def sortino_rows(rows: Floats) -> Floats:
-    """Annualised Sortino ratio of each row (target 0); NaN for a row without a loss."""
+    """Annualised Sortino ratio of each row (target 0), infinite for one without a loss, NaN where none is earned."""
     downside = np.sqrt(np.mean(np.minimum(rows, 0.0) ** 2, axis=1))
     return ratio_rows(rows.mean(axis=1), downside) * sqrt(DAYS_A_YEAR)
 

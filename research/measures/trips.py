@@ -90,7 +90,7 @@ def profit_factor(pnl: Floats, draws: Floats) -> Figure:
 
 
 def factor_rows(rows: Floats) -> Floats:
-    """Profit factor of each row; NaN for one without a loss."""
+    """Profit factor of each row; infinite for one without a loss, NaN where nothing was won either."""
     won: Floats = np.maximum(rows, 0.0).sum(axis=1)
     return ratio_rows(won, won - rows.sum(axis=1), 1e-12 * won)
 

@@ -19,6 +19,8 @@ from research.optimise.evidence import (
     deflated_of,
     even_pool,
     front_of,
+    longest_of,
+    most_purged,
     reasons,
     schemes_of,
     states,
@@ -48,6 +50,7 @@ def conclude(definition: Definition, trials: Sequence[Numbered], beside: Beside)
     """The evidence of a study."""
     found = chosen_of(definition, trials)
     chosen = found[0].run if found is not None else None
+    pool = even_pool(trials)
     points = _points(definition, trials, beside)
     by_label = {point.label: point for point in points}
     schemes = schemes_of(definition, trials, beside.defaults)
@@ -59,7 +62,7 @@ def conclude(definition: Definition, trials: Sequence[Numbered], beside: Beside)
         counts=states(trials),
         why=reasons(trials),
         invalid=sum(not trial.is_valid for trial in trials),
-        even=len(even_pool(trials)),
+        even=len(pool),
         chosen=by_label.get("chosen"),
         best=by_label.get("best"),
         points=points,
@@ -72,6 +75,7 @@ def conclude(definition: Definition, trials: Sequence[Numbered], beside: Beside)
         looks=beside.looks,
         verdict="",
         reasons=(),
+        longest_steps=longest_of(pool),
     )
     verdict, told = judge(definition, evidence)
     return replace(evidence, verdict=verdict, reasons=tuple(told))
@@ -148,7 +152,7 @@ def judge(definition: Definition, evidence: Evidence) -> tuple[str, list[str]]:
             f"{count} times: {why}" for why, count in evidence.why.items()
         ]
     broken = list(_broken(objective, evidence))
-    missing = list(_missing(evidence))
+    missing = list(_missing(definition, evidence))
     held = [*_held(objective, evidence), *_at_edges(definition, evidence.chosen)]
     number = evidence.chosen.number
     if broken:
@@ -197,7 +201,7 @@ def _broken(objective: Objective, evidence: Evidence) -> list[str]:
     return found
 
 
-def _missing(evidence: Evidence) -> list[str]:
+def _missing(definition: Definition, evidence: Evidence) -> list[str]:
     """What is not shown, though nothing speaks against it."""
     found: list[str] = []
     deflated = evidence.deflated
@@ -210,6 +214,11 @@ def _missing(evidence: Evidence) -> list[str]:
         found.append(f"it is a peak: its neighbours keep {ground.kept:.0%} of its advantage")
     if not evidence.schemes:
         found.append(f"insufficient data: {evidence.even} even trials are too few for folds")
+    elif evidence.longest_steps > (most := most_purged(definition.task.cuts)):
+        found.append(
+            f"round trips of up to {evidence.longest_steps} steps reach further than the {most} that can be purged of "
+            "a block: where it was tested it was partly chosen; take longer blocks (fewer --folds)"
+        )
     if evidence.chosen is not None and evidence.chosen.held_out[0] is None:
         found.append("what was held out says nothing of it")
     return found

@@ -114,6 +114,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """How often what was held out has been looked at."""
     verdict: str
     reasons: tuple[str, ...]
+    longest_steps: int = 0
+    """Steps that the longest round trip of the even trials touched: what should be purged beside a test set."""
 
 
 def judged(trials: Sequence[Numbered], objective: Objective) -> tuple[list[Numbered], Floats]:
@@ -158,14 +160,28 @@ def even_pool(trials: Sequence[Numbered]) -> list[Numbered]:
     ]
 
 
+def pieces_of(pool: Sequence[Numbered]) -> list[Pieces]:
+    """What trials that were run to their end left behind."""
+    return [trial.run.pieces for trial in pool if trial.run is not None and trial.run.pieces is not None]
+
+
+def longest_of(pool: Sequence[Numbered]) -> int:
+    """Steps that the longest round trip of the trials touched."""
+    return max((pieces.longest_steps for pieces in pieces_of(pool)), default=0)
+
+
+def most_purged(cuts: Cuts) -> int:
+    """Steps that are purged beside a test set at most: half a block, so that something is left to choose on."""
+    return cuts.block_steps // 2
+
+
 def schemes_of(definition: Definition, trials: Sequence[Numbered], defaults: Run | None) -> tuple[Scored, ...]:
     """Every scheme over the evenly spread trials; none where there are too few of them."""
     pool = even_pool(trials)
     cuts = definition.task.cuts
     if len(pool) < LEAST_POOL or cuts.blocks < 3:
         return ()
-    pieces = [trial.run.pieces for trial in pool if trial.run is not None and trial.run.pieces is not None]
-    purge = min(max((piece.longest_steps for piece in pieces), default=0), cuts.block_steps // 2)
+    pieces, purge = pieces_of(pool), min(longest_of(pool), most_purged(cuts))
     judge = _Judge(definition, pool, pieces, defaults)
     return tuple(
         judge.scheme(scheme, folds_of(scheme, cuts, purge=purge, embargo=definition.embargo)) for scheme in SCHEMES

@@ -6,6 +6,7 @@ Sharpe, Sortino and Calmar are annualised from steps (a day, or less where days 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import expm1, log
 
 import numpy as np
 from msgspec import Struct
@@ -19,6 +20,8 @@ from risk.statistics import DAYS_A_YEAR
 
 LEAST_RETURNS = 5
 """Returns below which a spread says nothing at all."""
+MOST_EXPONENT = 50.0
+"""Of growth a year: an hour's luck over a year is more than floats hold."""
 
 
 class Objective(Struct, frozen=True, kw_only=True):
@@ -80,7 +83,9 @@ def calmar(pieces: Pieces, steps_a_year: float) -> float | None:
     if steps < LEAST_RETURNS or not fall:
         return None
     grown = 1.0 + (profit(pieces, steps_a_year) or 0.0)
-    return (grown ** (steps_a_year / steps) - 1.0) / fall if grown > 0 else -1.0 / fall
+    if grown <= 0:
+        return -1.0 / fall
+    return expm1(min(MOST_EXPONENT, log(grown) * steps_a_year / steps)) / fall
 
 
 def turnover(pieces: Pieces, steps_a_year: float) -> float | None:

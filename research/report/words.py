@@ -23,9 +23,10 @@ def value_of(figure: Figure, form: str) -> str:
 
 def interval_of(figure: Figure, form: str) -> str:
     """A figure's interval; "" where it has none."""
-    if figure.value is None or figure.low is None or figure.high is None:
+    if figure.value is None or figure.low is None:
         return ""
-    return f"{FORMATS[form](figure.low)} to {FORMATS[form](figure.high)}"
+    low = FORMATS[form](figure.low)
+    return f"{low} or more" if figure.high is None else f"{low} to {FORMATS[form](figure.high)}"
 
 
 def standing_on(figure: Figure) -> str:

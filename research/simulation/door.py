@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from domain.events import Amended, AmendRejected, Event, Filled, Rejected, VenueEvent, VenueSnapshot
+from domain.events import Event, Filled, Rejected, VenueEvent, VenueSnapshot
 from domain.instrument import Instrument
 from domain.order import PROTECTIVE, Amend, Intent, Order, OrderStatus, Place, Role
 from domain.settings import Settings
@@ -35,9 +35,11 @@ class Sent(Struct):
     slot: str
     owner: str
     amends: dict[int, Amend]
-    """Amendments on their way, by number."""
+    """Amendments by number: a copy of each may arrive until its time is over, answered or not."""
     left: bool = False
     """It has left the engine."""
+    amends_left: int = 0
+    """The newest amendment that has."""
     dead: bool = False
     """The engine was told that it was refused, or it died with the process before it left."""
 
@@ -82,8 +84,6 @@ class Door:
                 self.fills += 1
                 if event.liquidation:
                     self.liquidations.append(event)
-            elif isinstance(event, Amended | AmendRejected):
-                self.answered(event)
             emit(event, ts_ns)
 
         self.floor.emit = seen
@@ -93,12 +93,6 @@ class Door:
         sent = self.sent.get(event.cid)
         if sent is not None and event.reason is not Reason.DUPLICATE:
             sent.dead = True
-
-    def answered(self, event: Amended | AmendRejected) -> None:
-        """An amendment has arrived, or was refused."""
-        sent = self.sent.get(event.cid)
-        if sent is not None:
-            sent.amends.pop(event.amend_no, None)
 
     def created(self, core: Core, intent: Place | Amend, now_ns: int) -> None:
         """Judge exposure when an order is made, with everything made before it; it may leave much later."""
@@ -145,6 +139,8 @@ class Door:
                         raise Violation("journaled before sent", text)
                     self._judge_leaving(core, sent, intent, now_ns)
                 sent.left = True
+                if isinstance(intent, Amend):
+                    sent.amends_left = intent.amend_no
                 self._count_message(intent, core.state.ts_ns)
             if not is_current:
                 continue
@@ -207,7 +203,7 @@ class Door:
         return position + adding
 
     def _left(self, sent: Sent, now_ns: int) -> int:
-        """The most that may still fill: what the venue has, or the largest amendment that may yet arrive."""
+        """The most that may still fill: what the venue has, or the largest amendment of which a copy may yet arrive."""
         at_venue = self.floor.orders.get(sent.place.cid)
         qty, filled = (at_venue.qty, at_venue.filled) if at_venue is not None else (sent.place.qty, 0)
         for amend in sent.amends.values():
@@ -232,11 +228,12 @@ class Door:
         contract = self.instruments[instrument]
         side = place.side
         held = self.floor.accounts[account].qty(instrument) * side
-        more = intent.qty
+        more = further = intent.qty
         if isinstance(intent, Amend):
-            filled = self.floor.orders[place.cid].filled if place.cid in self.floor.orders else 0
-            more = max(0, intent.qty - filled - self._left(sent, now_ns))
-        worst = self.worst_side(sent.slot, side, now_ns) + more
+            at_venue = self.floor.orders.get(place.cid)
+            qty, filled = (at_venue.qty, at_venue.filled) if at_venue is not None else (place.qty, 0)
+            more, further = max(0, intent.qty - qty), max(0, intent.qty - filled - self._left(sent, now_ns))
+        worst = self.worst_side(sent.slot, side, now_ns) + further
         if worst <= max(held, 0) or self._liquidated_unheard(core, sent.slot):
             return
         price = intent.price or place.price
@@ -305,8 +302,6 @@ class Door:
         """Note what the engine is about to learn from an event."""
         if isinstance(event, Rejected):
             self.refused(event)
-        elif isinstance(event, AmendRejected):
-            self.answered(event)
         elif isinstance(event, Filled):
             self._tell_fill(core, event, seq)
         elif isinstance(event, VenueSnapshot):
@@ -334,6 +329,7 @@ class Door:
             for sent in slot:
                 sent.dead |= not sent.left
                 sent.left |= sent.dead
+                sent.amends = {no: amend for no, amend in sent.amends.items() if no <= sent.amends_left}
 
 
 def is_plain(slot: Slot) -> bool:

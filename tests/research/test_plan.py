@@ -10,12 +10,13 @@ from msgspec.structs import replace
 
 from domain.errors import DataError, StrategyError
 from engine.config import load_config
+from engine.data.importers import Stamp
 from research.backtest import BacktestSettings, StrategyRequest, run_backtest, run_plan, run_prepared
 from research.driver import Driver
 from research.market_data import FileOptions, MarketData, open_file, simulated
 from research.plan import Plan, Tested
 from research.prepare import prepare_plan
-from research.result import Result
+from research.result import Approver, Result
 
 CORE = load_config(None).to_settings()
 INSTRUMENT = CORE.instruments[1]
@@ -177,6 +178,29 @@ def test_provenance_changes_with_data_settings_and_parameters_alone(tmp_path):
     assert [each.data_hash == first.data_hash for each in found] == [True, True, False]
     assert [each.settings_hash == first.settings_hash for each in found] == [False, False, True]
     assert len({each.code_hash for each in found} | {first.code_hash}) == 1
+
+
+def test_one_file_read_as_stamping_the_other_end_of_its_bars_is_other_data(tmp_path):
+    saw_tooth(tmp_path, BTC)
+    plan = Plan(strategies=(trend("btc", BTC),))
+    opened, closed = (
+        open_file(tmp_path / f"{BTC}-0.csv", FileOptions(instrument=BTC, fees=CORE.instruments[0], stamp=stamp))
+        for stamp in Stamp
+    )
+    of_open, of_close = (run_plan(plan, [source], SETTINGS).result for source in (opened, closed))
+    assert of_open.state_hash != of_close.state_hash
+    assert of_open.provenance.data_hash != of_close.provenance.data_hash
+    assert of_open.provenance.run_id != of_close.provenance.run_id
+
+
+@pytest.mark.parametrize("approver", list(Approver))
+def test_a_run_does_not_depend_on_who_is_in_the_team(tmp_path, approver):
+    btc, plan = saw_tooth(tmp_path, BTC), Plan(strategies=(trend("btc", BTC),))
+    assert CORE.persons
+    alone = replace(CORE, persons=CORE.persons[:1])
+    results = [run_plan(plan, [btc], BacktestSettings(core=core, approver=approver)).result for core in (CORE, alone)]
+    assert results[0] == results[1]
+    assert not set(results[0].settings.persons) & set(CORE.persons)
 
 
 def test_a_strategy_trades_at_two_venues_with_an_account_at_each(tmp_path):

@@ -90,8 +90,10 @@ def test_recorded_trades_and_books_are_sources_too_and_stored_funding_is_paid(tm
     store.append(CANDLES, candles(0, 1), "venue", [minutes(0, 2)], instrument=BTC)
     rates = Series(instrument=BTC.id, kind=Kind.FUNDING)
     paid = frames.of_funding([FundingRate(ts_ns=START_NS, instrument=BTC.id, rate=Decimal("0.01"))])
+    unpaid = stored(tmp_path).sha256
     store.append(rates, paid, "venue", [minutes(0, 2)])
     source = stored(tmp_path)
+    assert source.sha256 != unpaid, "what is paid is part of the data"
     assert source.kind is DataKind.BARS
     assert any("funding from" in note for note in source.notes)
 

@@ -120,3 +120,9 @@ def test_what_leaves_past_a_tripped_breaker_is_noticed(monkeypatch) -> None:
 def test_more_than_a_quarter_while_half_open_is_noticed(monkeypatch) -> None:
     monkeypatch.setattr(Core, "part", lambda _core, _slot, qty: qty)
     assert first_failure().rule == "half open"
+
+
+def test_amendments_of_which_a_copy_may_arrive_count(monkeypatch) -> None:
+    monkeypatch.setattr(Order, "sent_qty", property(lambda _: 0, lambda _, __: None))
+    outcome = first_failure(begin=731)
+    assert outcome.rule in {"envelope", "position limit", "half open"}

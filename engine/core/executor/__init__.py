@@ -16,7 +16,7 @@
 
 from domain.account import venue_of
 from domain.facts import TradingState
-from domain.order import Cancel
+from domain.order import Cancel, Role
 from engine.core.core import Core
 from engine.core.executor import adopted, protections, quotes, resting, sharing, targets
 from engine.core.executor.place import cancel_of
@@ -24,7 +24,10 @@ from engine.core.state import MANUAL, Slot
 
 __all__ = ["cancels", "converge", "converge_all", "converge_venue"]
 
-ACTIVE, HALTED = TradingState.ACTIVE, TradingState.HALTED
+HALTED = TradingState.HALTED
+TARGET, FLATTEN, QUOTE = Role.TARGET, Role.FLATTEN, Role.QUOTE
+LIMIT, ADOPTED = Role.LIMIT, Role.ADOPTED
+NO_ROLES: frozenset[Role] = frozenset()
 
 
 def converge(core: Core, slot: Slot) -> None:
@@ -35,40 +38,44 @@ def converge(core: Core, slot: Slot) -> None:
     if core.legs:
         for leg in core.legs.get(slot.key, ()):
             converge_one(core, leg)  # what keeps this one from adding keeps those from it too
-    pair = core.pairs.get(slot.key) if core.pairs else None
-    if pair is None:
+    if core.pairs and (pair := core.pairs.get(slot.key)) is not None:
+        sharing.follow(core, pair, targets.wanted(core, pair.primary))
+        converge_one(core, pair.backup)  # first: what is too much is closed where it stands in, the rest is left to
+        converge_one(core, pair.primary)
+    else:
         converge_one(core, slot)
-        return
-    sharing.follow(core, pair, targets.wanted(core, pair.primary))
-    converge_one(core, pair.backup)  # first: what is too much is closed where it stands in, and what is missing left to
-    converge_one(core, pair.primary)
 
 
 def converge_one(core: Core, slot: Slot) -> None:
     """Converge a slot by itself."""
-    account = core.state.accounts[slot.account]
-    if not account.reconciled:
-        if slot.hold or slot.flat or account.trading is HALTED:
-            targets.converge(core, slot)
-            quotes.converge(core, slot)
-            adopted.converge(core, slot)
-        if slot.resting:
-            resting.converge(core, slot)
+    if not core.state.accounts[slot.account].reconciled:
+        converge_unanswered(core, slot)
         return
-    if slot.orders and (slot.hold or slot.flat or core.trading_of(slot) is not ACTIVE):
+    roles = {order.role for order in slot.orders.values()} if slot.orders else NO_ROLES
+    if ADOPTED in roles:
         adopted.converge(core, slot)
     if slot.stop_entry or slot.stop or slot.take_profit:
         protections.converge(core, slot)
-    if slot.orders or slot.target is not None or slot.flat or slot.hedge_lead or slot.ceilings:
+    if slot.target is not None or slot.flat or slot.hedge_lead or slot.ceilings or TARGET in roles or FLATTEN in roles:
         targets.converge(core, slot)
-    if slot.orders or slot.quotes:
+    if slot.quotes or QUOTE in roles:
         quotes.converge(core, slot)
-    if slot.resting or (slot.orders and slot.owner.startswith(MANUAL)):
+    if slot.resting or (LIMIT in roles and slot.owner.startswith(MANUAL)):
         resting.converge(core, slot)
     if core.followers:
         for follower in core.followers.get(slot.key, ()):
             for half in halves(core, follower):
                 targets.converge(core, half)
+
+
+def converge_unanswered(core: Core, slot: Slot) -> None:
+    """Converge a slot of an account that has not been compared with its venue yet."""
+    if slot.hold or slot.flat or core.state.accounts[slot.account].trading is HALTED:
+        targets.converge(core, slot)
+        quotes.converge(core, slot)
+        adopted.converge(core, slot)
+    if slot.resting:
+        resting.converge(core, slot)
 
 
 def halves(core: Core, slot: Slot) -> tuple[Slot, ...]:

@@ -19,28 +19,31 @@ from risk.gate import Exposure
 
 def exposure_of(core: Core, slot: Slot, *, without: Order | None = None) -> Exposure:
     """Worst sides of a slot: position, and everything that may still fill; own prices of all but `without`."""
-    now = Exposure(core.position(slot.account, slot.instrument))
+    position = core.position(slot.account, slot.instrument)
+    if not slot.orders:
+        return Exposure(position)
+    buys = sells = closing_buys = closing_sells = bid = ask = 0
     for order in slot.orders.values():
         if order is without:
             continue
-        leaves = order.leaves
+        leaves, price, amend_price = order.leaves, order.price, order.amend_price
         if order.side > 0:
             if order.reduce_only:
-                now.closing_buys += leaves
+                closing_buys += leaves
             else:
-                now.buys += leaves
-            if not order.trigger:
-                now.best_bid = max(now.best_bid, order.price, order.amend_price)
+                buys += leaves
+            if not order.trigger and (price > bid or amend_price > bid):
+                bid = max(price, amend_price)
         else:
             if order.reduce_only:
-                now.closing_sells += leaves
+                closing_sells += leaves
             else:
-                now.sells += leaves
+                sells += leaves
             if not order.trigger:
-                for price in (order.price, order.amend_price):
-                    if price and (not now.best_ask or price < now.best_ask):
-                        now.best_ask = price
-    return now if not (now.closing_buys or now.closing_sells) else with_unheard(slot, now)
+                best = amend_price if 0 < amend_price < price or not price else price
+                ask = best if not ask or 0 < best < ask else ask
+    now = Exposure(position, buys, sells, closing_buys, closing_sells, bid, ask)
+    return now if not (closing_buys or closing_sells) else with_unheard(slot, now)
 
 
 def with_unheard(slot: Slot, now: Exposure) -> Exposure:
@@ -106,6 +109,13 @@ def cap_room(core: Core, slot: Slot, side: int) -> int | None:
             left = (leg.cap - exposure_of(core, leg).worst(-side)) * size
             rooms.append(max(left.__floor__(), hedging(core, slot, side)))
     return max(0, min(rooms)) if rooms else None
+
+
+def envelope_left(core: Core, slot: Slot) -> int | None:
+    """What breakers leave now of the envelope: many small quotes and takes come to no more than one of theirs."""
+    if slot.most is None or not core.is_reduced(slot):
+        return slot.most
+    return core.part(slot, slot.most) if core.size_fraction(slot) else 0
 
 
 def net(core: Core, slot: Slot) -> int:

@@ -12,7 +12,7 @@ from domain.order import PROTECTIVE, Amend, Cancel, Order, OrderKind, OrderStatu
 from domain.verdict import Reason, Veto
 from engine.core import deadman, limits, wide
 from engine.core.core import Core
-from engine.core.executor.exposure import exposure_of, hedging, joint
+from engine.core.executor.exposure import envelope_left, exposure_of, hedging, joint
 from engine.core.legs import one_out
 from engine.core.limits import Limits
 from engine.core.market import Market
@@ -32,7 +32,7 @@ from risk.gate import (
 LEAST_RETRY_NS = 1_000_000
 QUOTE, TAKE = Role.QUOTE, Role.TAKE
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
-ACTIVE, OPEN = TradingState.ACTIVE, OrderStatus.OPEN
+ACTIVE, OPEN, IOC = TradingState.ACTIVE, OrderStatus.OPEN, OrderKind.IOC
 _ENVELOPED = frozenset({QUOTE, TAKE})
 _MAY_PASS_LATER = frozenset(
     {
@@ -152,7 +152,7 @@ def check_limits(
     both = joint(core, slot, now) if core.pairs else now
     veto = check_exposure(found.gate, core.instruments[slot.instrument], order.side, qty, price, both)
     if veto is None and slot.most is not None and order.role in _ENVELOPED:
-        veto = check_envelope(order.side, qty, both, slot.most)
+        veto = check_envelope(order.side, qty, both, envelope_left(core, slot))
     if veto is not None:
         return veto
     return wide.check(core, slot, found, order.side, qty, price, now, both)
@@ -213,34 +213,36 @@ def place(  # noqa: PLR0913 - an order has this many parts
     if found is None:
         core.refuse(slot, Reason.LIMIT_MISSING, slot.instrument)
         return Veto(Reason.LIMIT_MISSING)
-    if kind is OrderKind.IOC and not reduce_only:
-        price = wide.short_of_own(core, slot, side, price)
-    elif kind is OrderKind.IOC:
-        reference, instrument = core.markets[slot.instrument].reference(), core.instruments[slot.instrument]
-        price = into_collar(found.gate, price, side, reference, instrument.price_step(price))
+    if kind is IOC:
+        if reduce_only:
+            reference, instrument = core.markets[slot.instrument].reference(), core.instruments[slot.instrument]
+            price = into_collar(found.gate, price, side, reference, instrument.price_step(price))
+        else:
+            price = wide.short_of_own(core, slot, side, price)
+    now_ns = state.ts_ns
     order = Order(
-        cid=core.next_client_id(),
-        owner=slot.owner,
-        account=slot.account,
-        instrument=slot.instrument,
-        side=side,
-        kind=kind,
-        role=role,
-        qty=qty,
-        price=price,
+        core.next_client_id(),  # by position: from sixteen names on Python makes a dictionary of them first
+        slot.owner,
+        slot.account,
+        slot.instrument,
+        side,
+        kind,
+        role,
+        qty,
+        price,
         trigger=trigger,
         reduce_only=reduce_only,
         entry=entry,
         level=level,
-        created_ns=state.ts_ns,
-        updated_ns=state.ts_ns,
-        valid_until_ns=state.ts_ns + state.settings.execution.validity_ns,
+        created_ns=now_ns,
+        updated_ns=now_ns,
+        valid_until_ns=now_ns + state.settings.execution.validity_ns,
     )
-    now = exposure_of(core, slot)
-    veto = check(core, slot, order, found, now) if core.gate_on else None
-    if veto is not None:
-        refused(core, slot, veto)
-        return veto
+    if core.gate_on:
+        veto = check(core, slot, order, found, exposure_of(core, slot))
+        if veto is not None:
+            refused(core, slot, veto)
+            return veto
     slot.refused = ""
     send(core, slot, order)
     return None
@@ -250,12 +252,13 @@ def send(core: Core, slot: Slot, order: Order) -> None:
     """Put an order that passed the gate into the books and on its way."""
     if order.role in PROTECTIVE:
         deadman.disarm(core, core.state.accounts[slot.account])
-    slot.orders[order.cid] = order
-    core.tally.dirty[slot.key] = None
-    core.state.where[order.cid] = slot.key
+    cid, key = order.cid, slot.key
+    slot.orders[cid] = order
+    core.tally.dirty[key] = None
+    core.state.where[cid] = key
     core.emit(
         Place(
-            cid=order.cid,
+            cid=cid,
             account=order.account,
             instrument=order.instrument,
             side=order.side,
@@ -315,12 +318,13 @@ def cancel(core: Core, slot: Slot, order: Order) -> None:
 def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: int = 0) -> None:
     """Change a settled order in place to a total quantity and price, within gate and budget.
 
-    Where the venue changes nothing in place it is cancelled; what is wanted in its stead follows when it is gone.
+    Where the venue changes nothing in place it is cancelled; what is wanted in its stead follows when it is gone. So it
+    is where a larger amendment may still arrive, a second time or after all: behind a smaller one it would stand.
     """
     found = limits.limits_of(core, slot)
     if found is None:
         return
-    if not core.instruments[slot.instrument].amends:
+    if qty < order.sent_qty or not core.instruments[slot.instrument].amends:
         cancel(core, slot, order)
         return
     if core.state.ts_ns < order.amend_until_ns:
@@ -331,7 +335,8 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
         veto = check_amend(core, slot, order, found, price, qty, grows=grows)
         if veto is not None:
             refused(core, slot, veto)
-            cancel(core, slot, order)
+            if not (grows and price == order.price):  # what may only not grow is still wanted as it stands
+                cancel(core, slot, order)
             return
     if not take_message(core, slot, found, reserved=order.reduce_only):
         refused(core, slot, Veto(Reason.MESSAGE_RATE))
@@ -342,6 +347,8 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
     order.amend_qty = qty
     order.updated_ns = core.state.ts_ns
     order.amend_until_ns = core.state.ts_ns + core.state.settings.execution.validity_ns
+    if not order.reduce_only:
+        order.sent_qty, order.sent_until_ns = qty, order.amend_until_ns
     core.emit(
         Amend(
             cid=order.cid,

@@ -13,6 +13,7 @@ from domain.order import Order, OrderKind, OrderStatus, Role
 from engine.core import limits
 from engine.core.budgets import widening
 from engine.core.core import Core
+from engine.core.executor.exposure import envelope_left
 from engine.core.executor.place import amend, budget_share, cancel, place, settled
 from engine.core.executor.sharing import clip_quotes, left_for_quotes
 from engine.core.state import Slot, WantedQuote
@@ -26,27 +27,34 @@ BUSY_SHARE = 0.5
 
 def wanted_now(core: Core, slot: Slot) -> tuple[WantedQuote, ...]:
     """The approved quotes that the trading state, holds and caps let stand."""
-    trading = core.trading_of(slot)
+    if slot.hold or slot.flat or core.markets[slot.instrument].feed in SILENT:
+        return ()
+    trading, parts = core.trading_of(slot), core.parts
+    if trading is HALTED or (parts.paused and parts.is_paused(slot)):
+        return ()
+    quotes = slot.quotes
     pair = core.pairs.get(slot.key) if core.pairs else None
-    if slot.hold or slot.flat or trading is HALTED or (pair is not None and pair.primary.hold):
-        return ()
-    if pair is not None and slot is pair.primary and slot.key in core.barred:
-        return ()
-    if core.markets[slot.instrument].feed in SILENT or (core.parts.paused and core.parts.is_paused(slot)):
-        return ()
-    left = left_for_quotes(core, slot)
-    quotes = slot.quotes if left is None else clip_quotes(core, slot, left)
-    most = most_now(core, slot)
-    if trading is ACTIVE and core.is_reduced(slot):
-        quotes = tuple(part(core, slot, quote) for quote in quotes)
-    if trading is ACTIVE and most is None:
+    if pair is not None:
+        if pair.primary.hold or (slot is pair.primary and slot.key in core.barred):
+            return ()
+        left = left_for_quotes(core, slot)
+        if left is not None:
+            quotes = clip_quotes(core, slot, left)
+    if trading is not ACTIVE:
+        return within(core, slot, quotes, 0) if core.instruments[slot.instrument].reduces_at_rest else ()
+    if not (core.narrowed or parts.scopes or slot.ceilings) and slot.cap is None:
         return quotes
-    if trading is not ACTIVE and not core.instruments[slot.instrument].reduces_at_rest:
-        return ()
+    if core.is_reduced(slot):
+        quotes = tuple([part(core, slot, quote) for quote in quotes])
+    most = most_now(core, slot)
+    return quotes if most is None else within(core, slot, quotes, most)
+
+
+def within(core: Core, slot: Slot, quotes: tuple[WantedQuote, ...], most: int) -> tuple[WantedQuote, ...]:
+    """Those of the quotes, in order, that lead to no larger |position| than `most`."""
     position = core.position(slot.account, slot.instrument)
-    cap = most if trading is ACTIVE else 0
     kept: list[WantedQuote] = []
-    room = {1: max(0, (cap or 0) - position), -1: max(0, (cap or 0) + position)}
+    room = {1: max(0, most - position), -1: max(0, most + position)}
     for quote in quotes:
         if quote.qty <= room[quote.side]:
             room[quote.side] -= quote.qty
@@ -56,13 +64,12 @@ def wanted_now(core: Core, slot: Slot) -> tuple[WantedQuote, ...]:
 
 def most_now(core: Core, slot: Slot) -> int | None:
     """Largest |position| that quotes may lead to now: a person's cap, a breaker's ceiling, its part of the envelope."""
-    if slot.cap is None and not slot.ceilings and not core.parts.scopes:
-        return None
     bounds = [*slot.ceilings.values()]
     if slot.cap is not None:
         bounds.append(slot.cap)
-    if slot.most is not None and 0 < core.parts.of_matrix(slot) < 1:
-        bounds.append(core.part(slot, slot.most))
+    left = envelope_left(core, slot) if core.is_reduced(slot) else None
+    if left is not None:
+        bounds.append(left)
     return min(bounds, default=None)
 
 
@@ -87,21 +94,11 @@ def tolerance(core: Core, slot: Slot) -> int:
 
 def converge(core: Core, slot: Slot) -> None:
     """Bring the resting quotes to the wanted ones with as few messages as possible."""
-    working = [order for order in slot.orders.values() if order.role is QUOTE]
     wanted = wanted_now(core, slot) if slot.quotes else ()
-    if not working and not wanted:
+    if stand(slot, wanted):
         return
-    if stand(working, wanted):
-        return
-    reach = tolerance(core, slot)
-    missing: list[WantedQuote] = []
-    for quote in wanted:
-        order = nearest(working, quote, reach)
-        if order is None:
-            missing.append(quote)
-        else:
-            working.remove(order)
-            keep_size(core, slot, order, quote)
+    working = [order for order in slot.orders.values() if order.role is QUOTE]
+    missing = keep_near(core, slot, working, wanted) if working else list(wanted)
     for order in working:
         quote_for = first_of(missing, order.side)
         if quote_for is None:
@@ -134,29 +131,49 @@ def first_of(quotes: list[WantedQuote], side: int) -> WantedQuote | None:
     return None
 
 
-def stand(working: list[Order], wanted: tuple[WantedQuote, ...]) -> bool:
+def stand(slot: Slot, wanted: tuple[WantedQuote, ...]) -> bool:
     """True when what is wanted, in order, is exactly what rests or will once its amendment is through."""
-    if len(working) != len(wanted):
-        return False
-    for order, quote in zip(working, wanted, strict=True):
-        if order.side != quote.side or order.cancel_ns or (order.amend_price or order.price) != quote.price:
-            return False
-        if order.qty - order.filled != quote.qty:
-            return False
-    return True
+    count, most = 0, len(wanted)
+    for order in slot.orders.values():
+        if order.role is QUOTE:
+            if count == most:
+                return False
+            quote = wanted[count]
+            if (
+                (order.amend_price or order.price) != quote.price
+                or order.qty - order.filled != quote.qty
+                or order.side != quote.side
+                or order.cancel_ns
+            ):
+                return False
+            count += 1
+    return count == most
 
 
-def nearest(working: list[Order], quote: WantedQuote, reach: int) -> Order | None:
-    """The working order that is nearest to a wanted quote and within reach, by where it will rest once amended."""
-    best: Order | None = None
-    best_distance = reach
-    for order in working:
-        if order.side != quote.side or order.cancel_ns:
-            continue
-        distance = abs((order.amend_price or order.price) - quote.price)
-        if distance <= best_distance and (best is None or distance < best_distance):
-            best, best_distance = order, distance
-    return best
+def keep_near(core: Core, slot: Slot, working: list[Order], wanted: tuple[WantedQuote, ...]) -> list[WantedQuote]:
+    """Keep for each quote the order nearest to it, by where that will rest once amended, if it is within reach.
+
+    What is kept is no longer in `working`. Gives back the quotes that have none.
+    """
+    reach = -1  # found when it is asked for
+    missing: list[WantedQuote] = []
+    for quote in wanted:
+        side, price = quote.side, quote.price
+        best: Order | None = None
+        best_distance = 0
+        for order in working:
+            if order.side == side and not order.cancel_ns:
+                distance = abs((order.amend_price or order.price) - price)
+                if best is None or distance < best_distance:
+                    best, best_distance = order, distance
+        if best_distance and reach < 0:
+            reach = tolerance(core, slot)
+        if best is None or (best_distance and best_distance > reach):
+            missing.append(quote)
+        else:
+            working.remove(best)
+            keep_size(core, slot, best, quote)
+    return missing
 
 
 def keep_size(core: Core, slot: Slot, order: Order, quote: WantedQuote) -> None:

@@ -57,27 +57,26 @@ def act(core: Core, strategy: StrategyState, slot: Slot, take: Take, envelope_qt
     if slot.hold or slot.flat or core.state.accounts[slot.account].trading is HALTED:
         core.refuse(slot, Reason.HELD if slot.hold else Reason.HALTED, take.id)
         return
-    instrument = core.instruments[slot.instrument]
+    instrument, side, reduce_only = core.instruments[slot.instrument], take.side, take.reduce_only
     try:
         qty = instrument.round_qty(take.qty)
-        price = instrument.round_price(take.limit, -check_side(take.side))
+        price = instrument.round_price(take.limit, -check_side(side))
     except Unrepresentable as error:
         core.refuse(slot, Reason.BAD_NUMBER, str(error))
         return
-    if envelope_qty is not None and not take.reduce_only and qty > envelope_qty:
+    if envelope_qty is not None and not reduce_only and qty > envelope_qty:
         qty = envelope_qty - envelope_qty % instrument.lot
         core.refuse(slot, Reason.ENVELOPE, take.id)
-    room = None if take.reduce_only else cap_room(core, slot, take.side)
-    if room is not None and qty > room:
-        qty = room - room % instrument.lot
-        core.refuse(slot, Reason.CAPPED, take.id)
+    if not reduce_only and (slot.cap is not None or core.legs):
+        room = cap_room(core, slot, side)
+        if room is not None and qty > room:
+            qty = room - room % instrument.lot
+            core.refuse(slot, Reason.CAPPED, take.id)
     if qty <= 0:
         return
-    reduce_only = take.reduce_only
-    is_watched = (slot.ceilings or core.is_reduced(slot)) and not reduce_only
-    if is_watched and adds_risk(take.side, qty, exposure_of(core, slot)):
+    if not reduce_only and (slot.ceilings or core.is_reduced(slot)) and adds_risk(side, qty, exposure_of(core, slot)):
         if slot.ceilings:
             core.refuse(slot, Reason.BREAKER_OPEN, take.id)
             return
-        qty = max(core.part(slot, qty), min(core.part(slot, qty, alone=True), hedging(core, slot, take.side)))
-    place(core, slot, TAKE, take.side, IOC, qty, price, reduce_only=reduce_only, entry=take.id)
+        qty = max(core.part(slot, qty), min(core.part(slot, qty, alone=True), hedging(core, slot, side)))
+    place(core, slot, TAKE, side, IOC, qty, price, reduce_only=reduce_only, entry=take.id)

@@ -28,11 +28,11 @@ PASSIVE = Style.PASSIVE
 POST_ONLY, IOC = OrderKind.POST_ONLY, OrderKind.IOC
 
 
-def goal_of(core: Core, slot: Slot) -> int | None:
+def goal_of(core: Core, slot: Slot, trading: TradingState) -> int | None:
     """The net position wanted now, None for "leave it"; what passes a breaker's ceiling is closed whatever else is."""
     if slot.flat:
         return 0
-    goal = goal_at_ease(core, slot)
+    goal = goal_at_ease(core, slot, trading)
     if not slot.ceilings:
         return goal
     most, position = min(slot.ceilings.values()), core.position(slot.account, slot.instrument)
@@ -48,9 +48,8 @@ def is_forced(core: Core, slot: Slot) -> bool:
     return abs(core.position(slot.account, slot.instrument)) > min(slot.ceilings.values())
 
 
-def goal_at_ease(core: Core, slot: Slot) -> int | None:
+def goal_at_ease(core: Core, slot: Slot, trading: TradingState) -> int | None:
     """The same without the ceilings of breakers."""
-    trading = core.trading_of(slot)
     pair = core.pairs.get(slot.key) if core.pairs else None
     if slot.hold or trading is HALTED or (pair is not None and pair.primary.hold):
         return None
@@ -122,10 +121,12 @@ def in_flight(order: Order) -> int:
 
 def converge(core: Core, slot: Slot) -> None:
     """Cancel what is too much, place what is missing, follow the touch with passive orders."""
-    working = [order for order in slot.orders.values() if order.role is TARGET or order.role is FLATTEN]
+    orders = slot.orders
+    working = [order for order in orders.values() if order.role is TARGET or order.role is FLATTEN] if orders else []
     if not (working or slot.target is not None or slot.flat or slot.hedge_lead or slot.ceilings):
         return
-    goal = goal_of(core, slot)
+    trading = core.trading_of(slot)
+    goal = goal_of(core, slot, trading)
     if goal is None:
         for order in working:
             cancel(core, slot, order)
@@ -136,14 +137,15 @@ def converge(core: Core, slot: Slot) -> None:
         return
     side = 1 if distance > 0 else -1 if distance else 0
     working = keep_side(core, slot, working, side) if working else working
-    coming = sum([in_flight(order) for order in working])
-    opening = sum([in_flight(order) for order in working if not order.reduce_only])
+    coming = sum([in_flight(order) for order in working]) if working else 0
+    opening = sum([in_flight(order) for order in working if not order.reduce_only]) if working else 0
     gap = distance * side - coming
     if gap < 0:
         drop_excess(core, slot, working, side, -gap)
         return
-    against = max(0, -position * side)
-    beyond_zero = max(0, distance * side - against - closed_unheard(slot, side, position))
+    against = -position * side if position * side < 0 else 0
+    unheard = closed_unheard(slot, side, position) if orders else 0
+    beyond_zero = max(0, distance * side - against - unheard)
     if opening > beyond_zero:
         # what rested to open would now close, and pass zero together with a stop: a reduce-only order replaces it
         resting = [order for order in working if order.kind is POST_ONLY and not order.reduce_only]
@@ -151,15 +153,16 @@ def converge(core: Core, slot: Slot) -> None:
     forced = is_forced(core, slot)
     if slot.style is PASSIVE and not forced:
         follow_touch(core, slot, working, side)
-    lead_room = naked_room(core, slot, side, coming)
+    lead_room = naked_room(core, slot, side, coming) if core.followers else None
     if lead_room is not None:
         gap = min(gap, lead_room)
     if gap > 0 and (gap > slot.band or forced):
-        opens = min(gap, max(0, beyond_zero - opening))
-        closes = min(gap - opens, max(0, against - coming + opening))
-        if core.is_probing(slot):
+        may_open = beyond_zero - opening
+        opens = gap if may_open >= gap else max(0, may_open)
+        closes = max(0, min(gap - opens, against - coming + opening)) if opens < gap else 0
+        if core.narrowed and core.is_probing(slot):
             opens = 0 if opening else core.part(slot, opens)
-        open_gap(core, slot, side, closes, opens)
+        open_gap(core, slot, side, closes, opens, forced=forced, trading=trading)
 
 
 def keep_side(core: Core, slot: Slot, working: list[Order], side: int) -> list[Order]:
@@ -210,14 +213,15 @@ def protected(slot: Slot, side: int) -> bool:
     return any(order.reduce_only and order.side == side for order in slot.orders.values())
 
 
-def open_gap(core: Core, slot: Slot, side: int, closing: int, opening: int) -> None:
+def open_gap(
+    core: Core, slot: Slot, side: int, closing: int, opening: int, *, forced: bool, trading: TradingState
+) -> None:
     """Place what is missing: reduce-only for what closes, another order for the `opening` part beyond zero.
 
     One order crosses zero only where it takes at once and no protection rests: were that to fire first, the whole
     order would be a new position.
     """
-    forced = is_forced(core, slot)
-    reducing = forced or core.trading_of(slot) is not ACTIVE or slot.consumed == slot.entry != ""
+    reducing = forced or trading is not ACTIVE or (slot.consumed != "" and slot.consumed == slot.entry)
     passive = slot.style is PASSIVE and not forced
     price = touch(core, slot, side) if passive else taking_price(core, slot, side)
     if price <= 0:
@@ -225,20 +229,20 @@ def open_gap(core: Core, slot: Slot, side: int, closing: int, opening: int) -> N
         return
     if opening and not (reducing or passive or protected(slot, side)):
         closing, opening = 0, closing + opening
-    send(core, slot, side, closing, price, reduce_only=True)
-    if not reducing:
-        send(core, slot, side, opening, price, reduce_only=False)
+    if closing:
+        send(core, slot, side, closing, price, reduce_only=True, forced=forced)
+    if opening and not reducing:
+        send(core, slot, side, opening, price, reduce_only=False, forced=forced)
 
 
-def send(core: Core, slot: Slot, side: int, qty: int, price: int, *, reduce_only: bool) -> None:
+def send(core: Core, slot: Slot, side: int, qty: int, price: int, *, reduce_only: bool, forced: bool) -> None:
     """Place one order of whole lots, if there is anything to place."""
     instrument = core.instruments[slot.instrument]
     qty -= qty % instrument.lot
-    if instrument.max_qty:
-        qty = min(qty, instrument.max_qty)
+    if qty > instrument.max_qty > 0:
+        qty = instrument.max_qty
     if qty <= 0:
         return
-    forced = is_forced(core, slot)
     kind = POST_ONLY if slot.style is PASSIVE and not forced else IOC
     if kind is POST_ONLY and reduce_only and not instrument.reduces_at_rest:
         kind, price = IOC, taking_price(core, slot, side)
@@ -254,7 +258,10 @@ def taking_price(core: Core, slot: Slot, side: int) -> int:
         return 0
     step = core.instruments[slot.instrument].price_step(base)
     worst = base + side * (base * core.slippage_ppm // PPM)
-    return -(-worst // step) * step if side > 0 else max(worst // step, 1) * step
+    if side > 0:
+        return worst + -worst % step
+    worst -= worst % step
+    return worst if worst > 0 else step
 
 
 def worst_price(core: Core, slot: Slot) -> int:

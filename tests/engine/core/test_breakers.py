@@ -12,14 +12,14 @@ from domain.account import VenueOperation
 from domain.breakers import BreakerRule, BreakerSettings
 from domain.commands import Approve, SetBreaker
 from domain.market import FeedState, FeedStatus
-from domain.order import Cancel, Query, RequestSnapshot
+from domain.order import Amend, Cancel, Query, RequestSnapshot
 from domain.settings import MINUTE_NS, ExecutionSettings
 from domain.verdict import Reason
 from engine import desk_views
 from engine.core import breakers
 from risk import breaker as machine
 from risk.breaker import BreakerState
-from tests.engine.core.rig import SETTINGS, WIDE, Rig, of, places, quote, stop, take, target, wants
+from tests.engine.core.rig import ASKING, SETTINGS, WIDE, Rig, of, places, quote, stop, take, target, wants
 
 ASKED = replace(SETTINGS, breakers=BreakerSettings())
 USUAL = replace(ASKED, execution=ExecutionSettings(reconcile_every_ns=0))
@@ -134,6 +134,24 @@ def test_half_open_quotes_and_takes_are_a_quarter_too() -> None:
     rig.wait(31 * 60)
     sent = places(rig.want(wants(quote(1, 59_000.0, 0.4), take(rig, qty=0.4))))
     assert sorted(place.qty for place in sent) == [100, 100]
+
+
+def test_quotes_wanted_while_a_breaker_was_open_come_when_it_no_longer_is_though_nothing_else_is_wanted() -> None:
+    """Their envelope was nothing then, by which they were clipped."""
+    rig = Rig(replace(ASKING, breakers=BreakerSettings(), execution=ExecutionSettings(reconcile_every_ns=0))).start()
+    trouble(rig)
+    assert places(rig.want(wants(quote(1, 59_000.0, 0.4)))) == []
+    rig.wait(31 * 60)
+    assert state(rig) is BreakerState.HALF_OPEN
+    rig.touch()
+    rig.wait(2)
+    (place,) = places(rig.sent)
+    assert place.qty == 100
+    for _ in range(3):
+        rig.now_ns += 10**9
+        rig.accept(place)
+    assert state(rig) is BreakerState.CLOSED
+    assert [intent.qty for intent in of(rig.sent, Amend)] == [400]
 
 
 def test_a_failure_while_half_open_opens_it_again() -> None:

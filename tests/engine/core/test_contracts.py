@@ -68,3 +68,12 @@ def test_a_new_scale_with_nothing_held_is_counted_anew():
     assert rig.core.markets[BTC.id].bid == 0, "a price in the old scale is no price"
     [place] = places(rig.want(Desired(targets=(target(1.0, "e"),))))
     assert place.qty == FINER.qty("1")
+
+
+def test_a_strategy_that_has_traded_goes_on_in_the_slot_that_is_counted_anew():
+    rig = Rig().start()
+    rig.want(Desired(targets=(target(0.0, "e"),)))
+    rig.ingest(ContractsRead(instruments=(FINER,)))
+    [place] = places(rig.want(Desired(targets=(target(1.0, "f"),))))
+    assert list(rig.slot().orders) == [place.cid]
+    assert rig.slot().target == place.qty

@@ -90,6 +90,14 @@ def test_a_slot_is_free_again_after_a_clean_unload() -> None:
     assert rig.load(RIVAL).ok
 
 
+def test_a_strategy_that_comes_back_on_another_account_trades_there() -> None:
+    rig = Rig(WIDE).start()
+    rig.want(wants(target(0.0)))
+    rig.command(c.UnloadStrategy(strategy="script"), "dot")
+    assert rig.load(StrategySpec(id="script", kind="script", account=SUB, instruments=(BTC.id,))).ok
+    assert [place.account for place in places(rig.want(wants(target(0.2, "there"))))] == [SUB]
+
+
 def test_a_name_can_be_had_once() -> None:
     rig = Rig(WIDE).start()
     twin = StrategySpec(id="script", kind="script", account=SUB, instruments=(BTC.id,))

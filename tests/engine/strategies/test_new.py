@@ -12,7 +12,7 @@ from typing import IO
 
 import pytest
 
-from domain.desired import NOTHING
+from domain.desired import NOTHING, Strength
 from domain.errors import StrategyError
 from engine.strategies import new, packages, registry
 from engine.strategies.testing import BTC, Bench
@@ -29,6 +29,22 @@ def test_what_is_written_passes_its_own_tests(tmp_path: Path) -> None:
     ran = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "5 passed" in ran.stdout
+
+
+def test_what_is_written_is_warm_after_its_own_warm_up_even_where_a_market_has_just_calmed_down(tmp_path: Path) -> None:
+    strategy = registry.load_file(new.write("my_breakout", tmp_path).strategy).strategy.build([BTC], {})
+    longer, shorter = Bench(strategy), Bench(strategy)
+    longer.closes(*[10_000.0 + 100 * (i % 2) for i in range(200)])
+    for bench in (longer, shorter):
+        bench.view.warming = True
+        bench.closes(*[10_000.0 + i % 2 for i in range(strategy.warmup())])
+        bench.view.warming = False
+    # the next close is a crossing for both: the distance of the stop, and with it the size, follow from the ATR
+    first, second = longer.closes(9_990.0), shorter.closes(9_990.0)
+    distances = [
+        each.targets[0].want.stop_distance for each in (first, second) if isinstance(each.targets[0].want, Strength)
+    ]
+    assert distances == pytest.approx([distances[0]] * 2, rel=0.02)
 
 
 def test_each_part_of_what_is_written_says_what_it_is_for(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ import pytest
 
 from domain.codec import to_json
 from research.measures import Record, measure_record
-from research.measures.figure import DAYS, figure, wilson
+from research.measures.figure import DAYS, figure, interval, wilson
 from research.measures.paths import day_paths, trip_paths
 from research.measures.targets import Standing, target
 from research.measures.trips import factor_rows, longest_run
+from research.report.words import interval_of
 from risk.statistics import Trade, profit_factor
 from tests.research.measures.known import bounds, value
 
@@ -92,7 +93,26 @@ def test_the_profit_factor_is_that_of_the_desk():
     assert found.profit_factor.value == pytest.approx(exact.value)
     low, high = bounds(found.profit_factor)
     assert low < value(found.profit_factor) < high
-    assert np.isnan(factor_rows(np.array([[1.0, 2.0], [0.0, 0.0]]))).all()
+    assert factor_rows(np.array([[1.0, 2.0], [0.0, 0.0]])).tolist() == pytest.approx([np.inf, np.nan], nan_ok=True)
+
+
+def test_the_interval_of_a_profit_factor_knows_that_a_record_with_few_losses_may_hide_how_rare_they_are():
+    """Of 60 trips one lost: a third of the resamples have no loss at all, so that nothing bounds the ratio above."""
+    found = measure_record(record([-10.0] + [1.0] * 59), draws=500).trips.profit_factor
+    assert found.value == pytest.approx(5.9)
+    assert found.low is not None
+    assert found.low < 2.5
+    assert found.high is None
+    assert interval_of(found, "ratio") == f"{found.low:.2f} or more"
+
+
+def test_an_interval_counts_what_is_beyond_every_number_and_leaves_out_what_is_none():
+    draws = np.concatenate((np.arange(1000.0), [np.inf] * 10, [np.nan] * 500))
+    low, high = interval(draws)
+    assert low == pytest.approx(0.025 * 1009)
+    assert high == pytest.approx(0.975 * 1009)
+    assert interval(np.concatenate((np.arange(900.0), [np.inf] * 100)))[1] is None
+    assert interval(np.full(1000, np.nan)) == (None, None)
 
 
 def test_the_longest_losing_streak_is_counted():

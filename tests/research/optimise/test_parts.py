@@ -160,7 +160,15 @@ def test_holding_pays_one_fee_and_goes_with_the_price():
     assert OBJECTIVES["profit"].of(found, 365) == pytest.approx(1.4 * 0.999 - 1)
 
 
-def made_up(skill, tmp_path, count=60):
+def test_an_hour_of_luck_has_a_calmar_ratio_although_no_float_holds_a_year_of_it():
+    hour = pieces([0.05, -0.01, 0.05, 0.03, 0.02])
+    assert OBJECTIVES["calmar"].of(hour, 365 * 288) == pytest.approx(math.exp(50) / 0.01, rel=1e-6)
+    day = pieces([0.01, -0.02, 0.01, 0.01, 0.01])
+    grown = (1.01**4 * 0.98) ** (365 / 5) - 1
+    assert OBJECTIVES["calmar"].of(day, 365) == pytest.approx(grown / 0.02)
+
+
+def made_up(skill, tmp_path, count=60, longest=2):
     """A study whose trials earn `skill(position)` a day, on top of noise."""
     prepared = ready(tmp_path, space="fast=2..40,slow=41..80", folds=6)
     definition = prepared.definition
@@ -171,7 +179,7 @@ def made_up(skill, tmp_path, count=60):
     def trial(number, values, days):
         edge = skill(definition.space.coordinates(values)[0])
         returns = tuple(draw.gauss(edge, 0.01) for _ in range(days))
-        made = Pieces(returns=returns, blocks=(WHOLE,) * 6, deposit=1_000.0, longest_steps=2)
+        made = Pieces(returns=returns, blocks=(WHOLE,) * 6, deposit=1_000.0, longest_steps=longest)
         value = OBJECTIVES["sharpe"].of(made, 365)
         return Run(number=number, params=values, state="complete", values=(value,), pieces=made, trades=240)
 
@@ -202,11 +210,24 @@ def test_noise_is_not_taken_for_skill(tmp_path):
     assert evidence.verdict.startswith(("Do not trade", "Not shown"))
 
 
+def hill(at: float) -> float:
+    """What a trial at this place earns a day."""
+    return 0.003 * math.exp(-(((at - 0.6) / 0.3) ** 2))
+
+
 def test_skill_that_is_there_is_found(tmp_path):
-    evidence = made_up(lambda at: 0.003 * math.exp(-(((at - 0.6) / 0.3) ** 2)), tmp_path)
+    evidence = made_up(hill, tmp_path)
     assert abs(evidence.chosen.params["fast"] - 25) < 8
     assert evidence.importances["fast"] > 0.7
     assert all(scored.out_of_sample > 1 for scored in evidence.schemes)
     assert next(s for s in evidence.schemes if s.scheme == "combinatorial").overfit < 0.1
     assert evidence.verdict.startswith("Trial"), evidence.reasons
     assert (evidence.deflated.value or 0.0) > 0.95
+
+
+def test_folds_that_round_trips_reach_across_show_nothing(tmp_path):
+    """Blocks are of fifty steps, of which at most half can be purged beside a test set."""
+    assert made_up(hill, tmp_path, longest=25).verdict.startswith("Trial")
+    evidence = made_up(hill, tmp_path, longest=26)
+    assert evidence.verdict.startswith("Not shown that trial")
+    assert "round trips of up to 26 steps reach further than the 25 that can be purged" in evidence.verdict
