@@ -22,7 +22,7 @@ def plain(text: object, most: int = MOST_TEXT, make: Callable[[object], str] = s
 
 
 def plain_lines(text: object) -> str:
-    """A text of several lines for a terminal: what a stranger put into it moves no cursor and turns no letters round."""
+    """A text of several lines for a terminal: what strangers put into it moves no cursor, turns no letters round."""
     return "\n".join(plain(line, MOST_LINE) for line in str(text).split("\n"))
 
 
