@@ -165,7 +165,7 @@ def quoting(seed: int, count: int) -> Iterator[tuple]:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_looking_at_queues_and_margin_after_everything_changes_nothing(seed):
+def test_looking_at_ladder_queues_and_margin_after_everything_changes_nothing(seed):
     config = msgspec.structs.replace(INSTANT, queue_model=list(QueueModel)[seed % 2])
     lazy, eager = (Watched(World(config, "600")) for _ in range(2))
     floor = eager.world.exchange.floor
@@ -174,11 +174,13 @@ def test_looking_at_queues_and_margin_after_everything_changes_nothing(seed):
         lazy.hear(step(lazy, *op))
         eager.hear(step(eager, *op))
         assert lazy.said == eager.said
+        markets[1].load()
         markets[1].catch_up()
         markets[1].liquidations.clear()
         clearing.set_bands(floor, floor.accounts[ACCOUNT])
     rows = []
     for market in markets:
+        market.load()
         market.catch_up()
         wanted = sorted(market.resting, key=lambda order: (order.side, -order.side * order.price, order.seq))
         assert market.resting == wanted
