@@ -141,9 +141,7 @@ def remember_fill(core: Core, event: Filled) -> bool:
 
 def position_changed(core: Core, slot: Slot, position: Position) -> None:
     """The position of a slot is another: it is counted anew, and published."""
-    tally = core.tally
-    tally.dirty[slot.key] = None
-    tally.equity.pop(slot.account, None)
+    core.tally.dirty[slot.key] = None
     if core.facts_on:
         core.facts.append(
             facts.PositionChanged(

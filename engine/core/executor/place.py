@@ -115,10 +115,7 @@ def check_risk(core: Core, slot: Slot, order: Order, found: Limits, now: Exposur
         return veto
     if market.feed in UNTRUSTED and market.reference():
         return Veto(Reason.STALE_FEED, f"feed={market.feed}")
-    veto = check_band(market)
-    if veto is not None:
-        return veto
-    return check_limits(core, slot, order, found, now, order.price or order.trigger, order.qty)
+    return check_band(market) or check_limits(core, slot, order, found, now, order.price or order.trigger, order.qty)
 
 
 def check_band(market: Market) -> Veto | None:
@@ -149,22 +146,26 @@ def check_limits(
     core: Core, slot: Slot, order: Order, found: Limits, now: Exposure, price: int, qty: int
 ) -> Veto | None:
     """Order, position and envelope of the slot and its other half, then everything larger, for `qty` that adds risk."""
-    both = joint(core, slot, now) if core.pairs else now
-    veto = check_exposure(found.gate, core.instruments[slot.instrument], order.side, qty, price, both)
+    side, both = order.side, joint(core, slot, now) if core.pairs else now
+    worst = both.worst(side) + qty
+    veto = check_exposure(found.gate, core.instruments[slot.instrument], qty, price, worst)
     if veto is None and slot.most is not None and order.role in _ENVELOPED:
-        veto = check_envelope(order.side, qty, both, envelope_left(core, slot))
+        veto = check_envelope(side, qty, both, envelope_left(core, slot))
     if veto is not None:
         return veto
-    return wide.check(core, slot, found, order.side, qty, price, now, both)
+    other = both.worst(-side)
+    gross = together = worst if worst > other else other  # noqa: FURB136 - on the hot path
+    if both is not now:
+        worst = now.worst(side) + qty
+        gross = max(worst, now.worst(-side))
+    return wide.check(core, slot, found, side, price, worst, gross, together)
 
 
 def check(core: Core, slot: Slot, order: Order, found: Limits, now: Exposure) -> Veto | None:
     """The gate for one new order; None lets it pass. Triggered orders have no price to judge yet."""
     state, config, side, price = core.state, found.gate, order.side, order.price
-    market = core.markets[slot.instrument]
-    veto = check_size(
-        config, core.instruments[slot.instrument], order.qty, price or order.trigger, reduce_only=order.reduce_only
-    )
+    instrument, market = core.instruments[slot.instrument], core.markets[slot.instrument]
+    veto = check_size(config, instrument, order.qty, price or order.trigger, reduce_only=order.reduce_only)
     if veto is not None:
         return veto
     risky = not order.reduce_only and adds_risk(side, order.qty, now)
@@ -393,5 +394,5 @@ def check_amend(
         return check_limits(core, slot, order, found, now, price, left)
     if price == order.price:
         return None
-    both = joint(core, slot, now) if core.pairs else now
-    return check_exposure(config, core.instruments[slot.instrument], side, left, price, both)
+    worst = (joint(core, slot, now) if core.pairs else now).worst(side) + left
+    return check_exposure(config, core.instruments[slot.instrument], left, price, worst)
