@@ -102,7 +102,17 @@ def test_the_command_line_takes_a_name_and_a_range(tmp_path):
     path = bar_file(tmp_path)
     import_file(MarketStore(tmp_path / "market"), path, FileChoices())
     words = ["--stored", "BTC", "--store", str(tmp_path), "--from", "2025-10-09T09:00", "--to", "2025-10-09T12:00"]
-    command = [sys.executable, "main.py", "backtest", "--no-keep", "--strategy", "turtle", *words]
+    command = [
+        sys.executable,
+        "main.py",
+        "backtest",
+        "--no-keep",
+        "--strategy",
+        "turtle",
+        *words,
+        "--params",
+        "atr_bars=10",
+    ]
 
     def run(*more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
