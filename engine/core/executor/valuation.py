@@ -128,10 +128,10 @@ def total_equity(core: Core) -> int:
     return total
 
 
-def asset_worth(core: Core, instrument: InstrumentId, side: int) -> int:
-    """Worst side of an instrument's asset over all venues and accounts, at the reference prices."""
+def asset_worth(core: Core, alike: list[InstrumentId], side: int) -> int:
+    """Worst side of an asset's contracts over all venues and accounts, at the reference prices."""
     contracts, prices, total = core.tally.contracts, core.tally.prices, 0
-    for name in core.assets[instrument][1]:
+    for name in alike:
         contract = contracts.get(name)
         if contract is not None:
             qty = contract.long if side > 0 else contract.short
