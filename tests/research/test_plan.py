@@ -50,7 +50,12 @@ def mixed(tmp_path_factory) -> Result:
     """Four strategies: two venues, two on one instrument, two bar intervals."""
     folder = tmp_path_factory.mktemp("mixed")
     sources = [saw_tooth(folder, BTC), saw_tooth(folder, ETH, half=15), saw_tooth(folder, SOL, half=30)]
-    strategies = (trend("btc", BTC), trend("eth", ETH), trend("slow", BTC, interval_s=300), trend("sol", SOL))
+    strategies = (
+        trend("btc", BTC),
+        trend("eth", ETH),
+        trend("slow", BTC, interval_s=300, atr_bars=2),
+        trend("sol", SOL),
+    )
     return run_plan(Plan(strategies=strategies), sources, SETTINGS).result
 
 

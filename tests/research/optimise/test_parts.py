@@ -22,7 +22,7 @@ from research.optimise.pieces import Block, Pieces, part, steps_of
 from research.optimise.robust import choose, ground, neighbours
 from research.optimise.space import problem_with, space_of
 from research.optimise.spans import DAY_NS, Cuts
-from tests.research.optimise.room import ready
+from tests.research.optimise.room import ready, write_bars
 
 WHOLE = Block(trades=40, wins=20, won=10.0, lost=8.0, fees=1.0, traded=100.0)
 
@@ -170,6 +170,7 @@ def test_an_hour_of_luck_has_a_calmar_ratio_although_no_float_holds_a_year_of_it
 
 def made_up(skill, tmp_path, count=60, longest=2):
     """A study whose trials earn `skill(position)` a day, on top of noise."""
+    write_bars(tmp_path / "BTC_USDT-5m.parquet", 1_500)
     prepared = ready(tmp_path, space="fast=2..40,slow=41..80", folds=6)
     definition = prepared.definition
     cuts = Cuts(step_ns=DAY_NS, edges=tuple(i * 50 * DAY_NS for i in range(7)), end_ns=400 * DAY_NS)
